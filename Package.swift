@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The targets in the order of a request; each may import only from the rows below it.
+//
+//     4  sluice                                          commands
+//     3  Gateway                                         accept, hand-shake, HTTP, life cycle
+//     2  Consumers                                       what a session does
+//     1  GatewayConfig   ChannelLayers                   what the operator wrote; how an event travels
+//     0  CYAML   JSON   Routing   WebSocketCore   Transport
+let package = Package(
+  name: "sluice",
+  platforms: [.macOS(.v15)],
+  products: [.executable(name: "sluice", targets: ["sluice"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+    .package(
+      url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
+    .target(name: "JSON"),
+    .target(name: "Routing"),
+    .target(
+      name: "WebSocketCore", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+    .target(name: "Transport"),
+
+    .target(name: "GatewayConfig", dependencies: ["CYAML", "JSON", "Routing"]),
+    .target(name: "ChannelLayers", dependencies: ["JSON", "Transport"]),
+
+    .target(
+      name: "Consumers",
+      dependencies: ["ChannelLayers", "GatewayConfig", "JSON", "Routing", "WebSocketCore"]),
+
+    .target(
+      name: "Gateway",
+      dependencies: [
+        "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport",
+        "WebSocketCore",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
+
+    .executableTarget(
+      name: "sluice",
+      dependencies: [
+        "Gateway", "GatewayConfig", "Routing",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ]),
+
+    .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+    .testTarget(name: "RoutingTests", dependencies: ["Routing"]),
+    .testTarget(name: "WebSocketCoreTests", dependencies: ["WebSocketCore"]),
+    .testTarget(name: "TransportTests", dependencies: ["Transport"]),
+    .testTarget(
+      name: "GatewayConfigTests", dependencies: ["GatewayConfig"], exclude: ["Fixtures"]),
+    .testTarget(name: "ChannelLayersTests", dependencies: ["ChannelLayers"]),
+    .testTarget(name: "ConsumersTests", dependencies: ["Consumers"]),
+    .testTarget(name: "GatewayTests", dependencies: ["Gateway"]),
+  ]
+)
+
+// One strictness for every target of ours.
+for target in package.targets where target.type != .system {
+  target.swiftSettings = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+  ]
+}

@@ -1,0 +1,40 @@
+/// The stable name of a kind of finding, as printed in `error[unknown-key]`.
+///
+/// One case for each; `summary` is what SARIF shows as the rule's description.
+package enum FindingCode: String, Sendable, Hashable, CaseIterable {
+  // The text itself.
+  case unreadableFile = "unreadable-file"
+  case yamlSyntax = "yaml-syntax"
+  case yamlLimit = "yaml-limit"
+  case duplicateKey = "duplicate-key"
+  case yamlSurprise = "yaml-surprise"
+  // Keys and values.
+  case unknownKey = "unknown-key"
+  case missingKey = "missing-key"
+  case conflictingKeys = "conflicting-keys"
+  case wrongType = "wrong-type"
+  case invalidValue = "invalid-value"
+  case outOfRange = "out-of-range"
+  case missingUnit = "missing-unit"
+  case unknownName = "unknown-name"
+  case undefinedVariable = "undefined-variable"
+  case plainSecret = "plain-secret"
+  case duplicateName = "duplicate-name"
+  case unused
+  // Apps and includes.
+  case appNotInstalled = "app-not-installed"
+  case includeCycle = "include-cycle"
+  // Routes.
+  case invalidPattern = "invalid-pattern"
+  case unsupportedPattern = "unsupported-pattern"
+  case unreachableRoute = "unreachable-route"
+  case partlyCoveredRoute = "partly-covered-route"
+  case impossiblePattern = "impossible-pattern"
+  case unanchoredPattern = "unanchored-pattern"
+  case ambiguousPrefix = "ambiguous-prefix"
+  case notProved = "not-proved"
+  // Groups.
+  case invalidGroup = "invalid-group"
+  case illegalGroupName = "illegal-group-name"
+  case collidingGroups = "colliding-groups"
+}

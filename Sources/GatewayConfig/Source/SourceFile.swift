@@ -1,0 +1,67 @@
+/// One file the configuration was read from: its name as the operator wrote it, and its text.
+///
+/// Findings quote lines of it; nodes point into it.
+package final class SourceFile: Sendable {
+  /// As given on the command line or in an `include`, relative to the working directory where it can be.
+  package let path: String
+  package let text: [UInt8]
+  /// The byte offset at which each line starts; line 1 starts at `lineStarts[0]`.
+  package let lineStarts: [Int]
+
+  package init(path: String, text: [UInt8]) {
+    self.path = path
+    self.text = text
+    var starts = [0]
+    for (offset, byte) in text.enumerated() where byte == UInt8(ascii: "\n") {
+      starts.append(offset + 1)
+    }
+    self.lineStarts = starts
+  }
+}
+
+/// A place in a file. Lines and columns count from 1; columns count characters (Unicode scalars), as editors do.
+package struct SourcePosition: Sendable, Hashable {
+  package var line: Int
+  package var column: Int
+
+  package init(line: Int, column: Int) {
+    self.line = line
+    self.column = column
+  }
+}
+
+/// A stretch of one file, from its first character to just behind its last.
+package struct SourceRange: Sendable, Hashable {
+  package var file: SourceFile
+  package var start: SourcePosition
+  package var end: SourcePosition
+
+  package init(file: SourceFile, start: SourcePosition, end: SourcePosition) {
+    self.file = file
+    self.start = start
+    self.end = end
+  }
+
+  package static func == (one: SourceRange, other: SourceRange) -> Bool {
+    one.file === other.file && one.start == other.start && one.end == other.end
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(ObjectIdentifier(file))
+    hasher.combine(start)
+    hasher.combine(end)
+  }
+}
+
+/// A value and the place the operator wrote it at.
+package struct Located<Value> {
+  package var value: Value
+  package var range: SourceRange
+
+  package init(_ value: Value, at range: SourceRange) {
+    self.value = value
+    self.range = range
+  }
+}
+
+extension Located: Sendable where Value: Sendable {}

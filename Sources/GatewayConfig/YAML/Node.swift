@@ -1,0 +1,61 @@
+/// A YAML value with the place it was written at: what every later step reads instead of text.
+///
+/// Anchors and aliases are resolved (an alias's node carries the place of the alias), variables are replaced,
+/// and the document's depth, size and alias expansion were within their bounds.
+package struct Node: Sendable {
+  package indirect enum Content: Sendable {
+    case scalar(Scalar)
+    case sequence([Node])
+    case mapping([Entry])
+  }
+
+  package struct Scalar: Sendable {
+    /// The value after variables were replaced.
+    package var text: String
+    package var style: Style
+    /// Where the text came from, when it is not what stands in the file.
+    package var origin: Origin?
+
+    package enum Style: Sendable {
+      /// No quotes: YAML would also read numbers, truth values and null in it.
+      case plain
+      /// Quotes or a block: always text.
+      case quoted
+    }
+
+    package init(text: String, style: Style, origin: Origin? = nil) {
+      self.text = text
+      self.style = style
+      self.origin = origin
+    }
+  }
+
+  /// Which variable put its value into a scalar, said in findings about that value.
+  package struct Origin: Sendable, Hashable {
+    package var variable: String
+    package var isDefault: Bool
+
+    package init(variable: String, isDefault: Bool) {
+      self.variable = variable
+      self.isDefault = isDefault
+    }
+  }
+
+  package struct Entry: Sendable {
+    package var key: Located<String>
+    package var value: Node
+
+    package init(key: Located<String>, value: Node) {
+      self.key = key
+      self.value = value
+    }
+  }
+
+  package var content: Content
+  package var range: SourceRange
+
+  package init(_ content: Content, at range: SourceRange) {
+    self.content = content
+    self.range = range
+  }
+}
