@@ -1,0 +1,54 @@
+package import Routing
+
+/// What the operator wrote, checked and compiled: the immutable value a gateway is started from.
+///
+/// Produced by `ConfigurationLoader` only, so every value in it is in range and every reference resolved.
+package struct Configuration: Sendable {
+  /// The file named on the command line.
+  package var file: SourceFile
+  package var installedApps: [String]
+  package var channelLayers: [ChannelLayerConfiguration]
+  /// All applications of the file, in its order.
+  package var applications: [ApplicationConfiguration]
+  /// The application that `asgi_application` names, or the only one.
+  package var served: ApplicationConfiguration
+  package var server: ServerConfiguration
+  package var shutdown: ShutdownConfiguration
+  package var logging: LoggingConfiguration
+
+  package init(
+    file: SourceFile, installedApps: [String], channelLayers: [ChannelLayerConfiguration],
+    applications: [ApplicationConfiguration], served: ApplicationConfiguration,
+    server: ServerConfiguration, shutdown: ShutdownConfiguration, logging: LoggingConfiguration
+  ) {
+    self.file = file
+    self.installedApps = installedApps
+    self.channelLayers = channelLayers
+    self.applications = applications
+    self.served = served
+    self.server = server
+    self.shutdown = shutdown
+    self.logging = logging
+  }
+}
+
+/// One entry of `applications`: what Django's `ProtocolTypeRouter` would hold.
+package struct ApplicationConfiguration: Sendable {
+  package var name: String
+  /// Includes and nested `routes` are flattened, in order; a route's index is its index in the router.
+  package var httpRoutes: [HTTPRoute]
+  package var httpRouter: Router
+  package var webSocketRoutes: [WebSocketRoute]
+  package var webSocketRouter: Router
+
+  package init(
+    name: String, httpRoutes: [HTTPRoute], httpRouter: Router, webSocketRoutes: [WebSocketRoute],
+    webSocketRouter: Router
+  ) {
+    self.name = name
+    self.httpRoutes = httpRoutes
+    self.httpRouter = httpRouter
+    self.webSocketRoutes = webSocketRoutes
+    self.webSocketRouter = webSocketRouter
+  }
+}

@@ -1,0 +1,179 @@
+package import JSON
+package import Routing
+
+/// A WebSocket route with everything a session on it needs; nothing is looked up by name after loading.
+package struct WebSocketRoute: Sendable {
+  /// `name:`, or the pattern as written, all outer patterns before it.
+  package var name: String
+  /// Where the route is written.
+  package var range: SourceRange
+  package var consumer: ConsumerConfiguration
+  package var origins: OriginPolicy
+  /// In the route's order of preference; empty chooses none.
+  package var subprotocols: [String]
+  package var limits: SessionLimits
+
+  package init(
+    name: String, range: SourceRange, consumer: ConsumerConfiguration, origins: OriginPolicy,
+    subprotocols: [String], limits: SessionLimits
+  ) {
+    self.name = name
+    self.range = range
+    self.consumer = consumer
+    self.origins = origins
+    self.subprotocols = subprotocols
+    self.limits = limits
+  }
+}
+
+/// `consumer:` and the options that stand beside it.
+package enum ConsumerConfiguration: Sendable {
+  case echo
+  case chat(GroupConfiguration)
+  case broadcast(GroupConfiguration, publish: PublishPolicy)
+
+  /// Who may send frames into a broadcast group.
+  package enum PublishPolicy: String, Sendable, Hashable, CaseIterable {
+    case everyone
+    /// Only the channel layer.
+    case nobody
+  }
+}
+
+/// The group that sessions of a route join, and what they make of its events.
+package struct GroupConfiguration: Sendable {
+  package var template: GroupTemplate
+  /// `events:`, event type to frame; on top of what the consumer itself understands.
+  package var events: [String: EventTemplate]
+
+  package init(template: GroupTemplate, events: [String: EventTemplate]) {
+    self.template = template
+    self.events = events
+  }
+}
+
+/// `limits:` as they hold for one session: the route's, else the application's, else the server's, else these.
+package struct SessionLimits: Sendable, Hashable {
+  /// Largest message from a client, all its fragments together; larger is closed with 1009.
+  package var message = ByteCount.mebibytes(1)
+  /// Most bytes waiting for a slow reader; more is closed with 1013.
+  package var sendQueue = ByteCount.mebibytes(1)
+  /// Nil for no keep-alive.
+  package var ping: KeepAlive? = KeepAlive(interval: .seconds(30), timeout: .seconds(30))
+
+  package struct KeepAlive: Sendable, Hashable {
+    /// A ping is sent after this long without a frame from the client.
+    package var interval: Duration
+    /// The session is closed when this long after the ping nothing came.
+    package var timeout: Duration
+
+    package init(interval: Duration, timeout: Duration) {
+      self.interval = interval
+      self.timeout = timeout
+    }
+  }
+
+  package init() {}
+}
+
+/// An HTTP route and what answers on it.
+package struct HTTPRoute: Sendable {
+  package var name: String
+  package var range: SourceRange
+  package var action: HTTPAction
+
+  package init(name: String, range: SourceRange, action: HTTPAction) {
+    self.name = name
+    self.range = range
+    self.action = action
+  }
+}
+
+package enum HTTPAction: Sendable {
+  /// Files below an absolute, existing directory. The route matches as a prefix; the rest of the path names the file.
+  case staticFiles(directory: String)
+  case respond(FixedResponse)
+  case redirect(to: TextTemplate, status: Int)
+  case health(HealthProbe)
+}
+
+package struct FixedResponse: Sendable, Hashable {
+  package var status: Int
+  /// In the order written; names as written. `Content-Type` is always among them when there is a body.
+  package var headers: [(name: String, value: String)]
+  package var body: [UInt8]
+
+  package init(status: Int, headers: [(name: String, value: String)], body: [UInt8]) {
+    self.status = status
+    self.headers = headers
+    self.body = body
+  }
+
+  package static func == (one: FixedResponse, other: FixedResponse) -> Bool {
+    one.status == other.status && one.body == other.body
+      && one.headers.elementsEqual(other.headers) { $0.name == $1.name && $0.value == $1.value }
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(status)
+    hasher.combine(body)
+  }
+}
+
+package enum HealthProbe: String, Sendable, Hashable, CaseIterable {
+  /// The process runs: 200 until it ends.
+  case live
+  /// It takes new sessions: 200, or 503 while it starts or stops.
+  case ready
+}
+
+/// What an event becomes for the clients of a route: one text frame of JSON.
+package indirect enum EventTemplate: Sendable, Hashable {
+  /// `event`: the whole event as it came.
+  case wholeEvent
+  /// `"{field}"` alone: the field's value with its type; absent is null.
+  case field(String)
+  /// Text around fields.
+  case text(TextTemplate)
+  /// A value without fields.
+  case constant(JSON)
+  case array([EventTemplate])
+  /// In the order written.
+  case object([Member])
+
+  package struct Member: Sendable, Hashable {
+    package var key: String
+    package var value: EventTemplate
+
+    package init(key: String, value: EventTemplate) {
+      self.key = key
+      self.value = value
+    }
+  }
+}
+
+/// Text with `{name}` places in it; `{{` and `}}` stand for braces.
+package struct TextTemplate: Sendable, Hashable {
+  package enum Part: Sendable, Hashable {
+    case literal(String)
+    case place(String)
+  }
+
+  package var parts: [Part]
+
+  package init(parts: [Part]) {
+    self.parts = parts
+  }
+
+  /// Fills the places; what `value` does not know becomes nothing.
+  package func filled(_ value: (String) -> String?) -> String {
+    var text = ""
+    for part in parts {
+      switch part {
+      case .literal(let literal): text += literal
+      case .place(let name): text += value(name) ?? ""
+      }
+    }
+    return text
+  }
+}

@@ -1,0 +1,78 @@
+/// `server:`, and the limits that hold for the process as a whole.
+package struct ServerConfiguration: Sendable, Hashable {
+  /// Where to listen; `127.0.0.1:8000` unless given.
+  package var bind: [BindAddress] = [.tcp(host: "127.0.0.1", port: 8000)]
+  /// Reactor threads; nil is one for each processor this process may use.
+  package var threads: Int?
+  /// `limits.connections` of the server: sessions and HTTP connections together;
+  /// nil is what the descriptor limit of the process allows.
+  package var connections: Int?
+  /// `limits.handshake` of the server: how long a client may take to send a complete request head.
+  package var handshake: Duration = .seconds(10)
+
+  package init() {}
+}
+
+/// An address to listen on: `host:port`, `[v6]:port` or `unix:PATH`.
+package enum BindAddress: Sendable, Hashable {
+  /// Port 0 asks the system for a free one.
+  case tcp(host: String, port: Int)
+  case unix(path: String)
+
+  /// Reads the notation of `server.bind` and `serve --bind`; a bare port number or a bare host is refused.
+  package init?(_ text: String) {
+    if text.hasPrefix("unix:") {
+      let path = String(text.dropFirst("unix:".count))
+      // sockaddr_un holds 107 bytes and a terminator.
+      guard !path.isEmpty, path.utf8.count <= 107 else { return nil }
+      self = .unix(path: path)
+      return
+    }
+    guard let colon = text.lastIndex(of: ":"),
+      let port = UInt16(text[text.index(after: colon)...])
+    else { return nil }
+    var host = String(text[..<colon])
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      host = String(host.dropFirst().dropLast())
+    } else if host.contains(":") {
+      return nil
+    }
+    guard !host.isEmpty else { return nil }
+    self = .tcp(host: host, port: Int(port))
+  }
+}
+
+extension BindAddress: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .unix(let path): "unix:\(path)"
+    }
+  }
+}
+
+/// `shutdown:`: how sessions are told that the process ends.
+package struct ShutdownConfiguration: Sendable, Hashable {
+  /// Close frames are spread over this time; then what is left is closed.
+  package var grace: Duration = .seconds(10)
+  /// The close code sent: 1001, 1012 or 3000 to 4999.
+  package var code: UInt16 = 1012
+
+  package init() {}
+}
+
+/// `logging:`.
+package struct LoggingConfiguration: Sendable, Hashable {
+  package enum Level: String, Sendable, Hashable, CaseIterable {
+    case debug, info, notice, warning, error
+  }
+
+  package enum Format: String, Sendable, Hashable, CaseIterable {
+    case text, json
+  }
+
+  package var level: Level = .info
+  package var format: Format = .text
+
+  package init() {}
+}
