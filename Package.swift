@@ -7,7 +7,7 @@ import PackageDescription
 //     3  Gateway                                         accept, hand-shake, HTTP, life cycle
 //     2  Consumers                                       what a session does
 //     1  GatewayConfig   ChannelLayers                   what the operator wrote; how an event travels
-//     0  CYAML   JSON   Routing   WebSocketCore   Transport
+//     0  CLinux   CYAML   JSON   Routing   WebSocketCore   Transport
 let package = Package(
   name: "sluice",
   platforms: [.macOS(.v15)],
@@ -29,7 +29,8 @@ let package = Package(
     .target(name: "Routing"),
     .target(
       name: "WebSocketCore", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
-    .target(name: "Transport"),
+    .systemLibrary(name: "CLinux"),
+    .target(name: "Transport", dependencies: ["CLinux"]),
 
     .target(name: "GatewayConfig", dependencies: ["CYAML", "JSON", "Routing"]),
     .target(name: "ChannelLayers", dependencies: ["JSON", "Transport"]),

@@ -1,0 +1,19 @@
+package import Transport
+
+/// Turns an event into the bytes that every member of an audience is sent; a route's consumer is one.
+///
+/// Shared by all reactors, so an implementation holds nothing that changes.
+package protocol EventRenderer: Sendable {
+  /// Appends to `frames` what the event is to the clients of the route.
+  func render(_ event: Event, into frames: SharedBytes) -> Rendering
+}
+
+/// What an event was to an audience.
+package enum Rendering: Sendable, Equatable {
+  /// Frames were appended.
+  case frames
+  /// Every session of the audience is to be closed, after what is already rendered.
+  case close(code: UInt16, reason: String)
+  /// The route does not know the event's type, or a field it needs is absent. Counted; it never closes a socket.
+  case ignored
+}

@@ -1,0 +1,110 @@
+package import Transport
+
+/// The groups of one reactor, and the one way an event reaches sessions, whichever layer it came through.
+///
+/// Confined to its reactor. Per event: a dictionary look-up and one rendering for each audience. Per turn: one
+/// write for each member. Nothing per member and event.
+package final class LocalGroups {
+  /// What was done, for tests and metrics.
+  package struct Counters: Sendable, Equatable {
+    /// Events handed to a group that has members here.
+    package var events: UInt64 = 0
+    /// Renderings: one for each event and route.
+    package var renderings: UInt64 = 0
+    /// Writes to members: one for each member and turn.
+    package var writes: UInt64 = 0
+    /// Events that a route did not understand.
+    package var ignored: UInt64 = 0
+  }
+
+  /// Frames waiting beyond this are sent before the turn ends, so that a burst stays bounded.
+  private static let flushThreshold = 256 * 1024
+
+  private let reactor: Reactor
+  private let buffers = BufferReserve()
+  private var groups: [String: [Audience]] = [:]
+  private var dirty: [Audience] = []
+  private var isScheduled = false
+  package private(set) var counters = Counters()
+
+  package init(reactor: Reactor) {
+    self.reactor = reactor
+  }
+
+  package func hasMembers(in group: String) -> Bool {
+    groups[group] != nil
+  }
+
+  package var groupCount: Int { groups.count }
+
+  /// Adds the session to the group. It gets every event that is delivered from now on, and none from before.
+  ///
+  /// - Parameter route: tells which members see events in the same form, and may share one rendering.
+  package func join(
+    _ member: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer
+  ) -> Membership {
+    if let audience = groups[group]?.first(where: { $0.key == route }) {
+      return audience.add(member)
+    }
+    let audience = Audience(group: group, key: route, renderer: renderer)
+    groups[group, default: []].append(audience)
+    return audience.add(member)
+  }
+
+  package func leave(_ membership: Membership) {
+    let audience = membership.audience
+    audience.remove(membership)
+    guard audience.members.isEmpty else { return }
+    groups[audience.group]?.removeAll { $0 === audience }
+    if groups[audience.group]?.isEmpty == true {
+      groups[audience.group] = nil
+    }
+  }
+
+  /// Renders the event for every audience of the group; the bytes leave at the end of the turn.
+  package func deliver(_ event: Event, to group: String) {
+    guard let audiences = groups[group] else { return }
+    counters.events += 1
+    for audience in audiences {
+      let hadWork = audience.hasWork
+      let rendering = audience.take(event, buffers: buffers)
+      if rendering == .ignored { counters.ignored += 1 } else { counters.renderings += 1 }
+      guard audience.hasWork else { continue }
+      if !hadWork { markDirty(audience) }
+      if let waiting = audience.frames?.count, waiting > Self.flushThreshold { flush(audience) }
+    }
+  }
+
+  /// Sends the member what its group got in this turn, before something is written to it directly.
+  package func catchUp(_ membership: Membership) -> Delivery {
+    membership.audience.catchUp(membership)
+  }
+
+  private func markDirty(_ audience: Audience) {
+    dirty.append(audience)
+    guard !isScheduled else { return }
+    isScheduled = true
+    reactor.atEndOfTurn(self)
+  }
+
+  private func flush(_ audience: Audience) {
+    for membership in audience.flush(buffers: buffers, writes: &counters.writes) {
+      membership.member.fellBehind()
+    }
+    guard let (members, closing) = audience.takeClosing() else { return }
+    for membership in members {
+      membership.member.close(code: closing.code, reason: closing.reason)
+    }
+  }
+}
+
+extension LocalGroups: EndOfTurn {
+  package func endOfTurn() {
+    isScheduled = false
+    let audiences = dirty
+    dirty.removeAll(keepingCapacity: true)
+    for audience in audiences {
+      flush(audience)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+package import ChannelLayers
+package import GatewayConfig
+import JSON
+package import Routing
+import Transport
+package import WebSocketCore
+
+/// Sends a frame from one session, as it was, to everyone in the group.
+///
+/// Travels as the event `{"type": "broadcast.message", "text": ...}` or `"bytes": ...`.
+package struct Broadcast: Sendable {
+  package static let eventType = "broadcast.message"
+
+  let group: GroupTemplate
+  private let publish: ConsumerConfiguration.PublishPolicy
+  private let events: RouteEvents
+
+  init(_ configuration: GroupConfiguration, publish: ConsumerConfiguration.PublishPolicy) {
+    group = configuration.template
+    events = RouteEvents(configuration.events)
+    self.publish = publish
+  }
+
+  func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
+    switch publish {
+    case .everyone:
+      let bytes = [UInt8](payload)
+      let field: Event.Field =
+        switch kind {
+        case .text: .init("text", .text(bytes))
+        case .binary: .init("bytes", .bytes(bytes))
+        }
+      session.publish(Event(type: Self.eventType, fields: [field]))
+    case .nobody:
+      session.send(.text, Self.refusal.span.bytes)
+    }
+  }
+
+  private static let refusal: [UInt8] = Array(#"{"error": "clients cannot publish on this route"}"#.utf8)
+
+  func render(_ event: Event, into frames: SharedBytes) -> Rendering {
+    if let rendering = events.render(event, into: frames) { return rendering }
+    guard event.type == Self.eventType else { return .ignored }
+    return frames.appendMessage(of: event)
+  }
+}

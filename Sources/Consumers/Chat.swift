@@ -1,0 +1,58 @@
+package import ChannelLayers
+package import GatewayConfig
+import JSON
+package import Routing
+import Transport
+package import WebSocketCore
+
+/// The chat of the Channels tutorial: `{"message": X}` in, `{"message": X}` out to everyone in the group.
+///
+/// X is any JSON value. It travels as the event `{"type": "chat.message", "message": X}`, the one that the tutorial's
+/// Python consumer sends and understands. Anything else is answered with `{"error": ...}`; the session stays open.
+package struct Chat: Sendable {
+  package static let eventType = "chat.message"
+  package static let member = "message"
+
+  let group: GroupTemplate
+  private let events: RouteEvents
+
+  init(_ configuration: GroupConfiguration) {
+    group = configuration.template
+    events = RouteEvents(configuration.events)
+  }
+
+  func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
+    guard kind == .text else {
+      return refuse(#"send text: {"message": ...}; this was binary"#, session)
+    }
+    do {
+      guard let range = try JSONScanner.member(Self.member, of: payload) else {
+        return refuse(#"the message has no member "message""#, session)
+      }
+      let value = [UInt8](payload.extracting(range))
+      session.publish(Event(type: Self.eventType, fields: [.init(Self.member, .encodedJSON(value))]))
+    } catch {
+      refuse(error.description, session)
+    }
+  }
+
+  private func refuse(_ reason: String, _ session: some ConsumerSession) {
+    var text: [UInt8] = Array(#"{"error": "#.utf8)
+    JSONText.append(string: reason, to: &text)
+    text.append(UInt8(ascii: "}"))
+    session.send(.text, text.span.bytes)
+  }
+
+  func render(_ event: Event, into frames: SharedBytes) -> Rendering {
+    if let rendering = events.render(event, into: frames) { return rendering }
+    guard event.type == Self.eventType, let value = event[Self.member] else { return .ignored }
+    switch value {
+    case .encodedJSON(let text):
+      frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")
+    case .json, .text, .bytes:
+      guard let text = value.jsonText else { return .ignored }
+      frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")
+    }
+    return .frames
+  }
+}

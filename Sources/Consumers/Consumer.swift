@@ -1,0 +1,53 @@
+package import ChannelLayers
+package import GatewayConfig
+package import Routing
+package import Transport
+package import WebSocketCore
+
+/// What the sessions of one route do: a built-in consumer with the route's options.
+///
+/// One value for each route, shared by all its sessions and reactors; a session's own state is in the session.
+/// A new consumer type is one file beside this one, and the places the compiler then points at.
+package enum Consumer: Sendable {
+  case echo(Echo)
+  case chat(Chat)
+  case broadcast(Broadcast)
+
+  package init(_ configuration: ConsumerConfiguration) {
+    switch configuration {
+    case .echo: self = .echo(Echo())
+    case .chat(let group): self = .chat(Chat(group))
+    case .broadcast(let group, let policy): self = .broadcast(Broadcast(group, publish: policy))
+    }
+  }
+
+  /// The group that sessions join before they are accepted; nil where there is none.
+  package var group: GroupTemplate? {
+    switch self {
+    case .echo: nil
+    case .chat(let chat): chat.group
+    case .broadcast(let broadcast): broadcast.group
+    }
+  }
+
+  /// Handles one message from the client. Text has been checked to be UTF-8.
+  package func received(
+    _ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession
+  ) {
+    switch self {
+    case .echo(let echo): echo.received(kind, payload, from: session)
+    case .chat(let chat): chat.received(kind, payload, from: session)
+    case .broadcast(let broadcast): broadcast.received(kind, payload, from: session)
+    }
+  }
+}
+
+extension Consumer: EventRenderer {
+  package func render(_ event: Event, into frames: SharedBytes) -> Rendering {
+    switch self {
+    case .echo: .ignored
+    case .chat(let chat): chat.render(event, into: frames)
+    case .broadcast(let broadcast): broadcast.render(event, into: frames)
+    }
+  }
+}

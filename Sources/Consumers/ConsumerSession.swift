@@ -1,0 +1,11 @@
+package import ChannelLayers
+package import WebSocketCore
+
+/// What a consumer can do to the session it works for. Confined to the session's reactor.
+package protocol ConsumerSession: AnyObject {
+  /// Sends one message. Behind everything the session was already sent.
+  func send(_ kind: MessageKind, _ payload: RawSpan)
+
+  /// Sends the event to the session's group, itself included, through the route's channel layer.
+  func publish(_ event: Event)
+}

@@ -1,0 +1,8 @@
+package import WebSocketCore
+
+/// Sends every text and binary message back as it was.
+package struct Echo: Sendable {
+  func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
+    session.send(kind, payload)
+  }
+}

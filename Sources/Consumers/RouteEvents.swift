@@ -1,0 +1,43 @@
+import ChannelLayers
+import GatewayConfig
+import Transport
+import WebSocketCore
+
+/// What every route with a group understands besides its consumer's own events: the route's `events:`, and
+/// `websocket.send` and `websocket.close` from the layer (the ASGI events of those names).
+struct RouteEvents: Sendable {
+  private let templates: [String: EventTemplate]
+
+  init(_ templates: [String: EventTemplate]) {
+    self.templates = templates
+  }
+
+  /// Nil where the event is left to the consumer.
+  func render(_ event: Event, into frames: SharedBytes) -> Rendering? {
+    if !templates.isEmpty, let template = templates[event.type] {
+      let text = template.rendered(event)
+      frames.appendFrame(.text, text.span.bytes)
+      return .frames
+    }
+    switch event.type {
+    case "websocket.send": return frames.appendMessage(of: event)
+    case "websocket.close": return closing(event)
+    default: return nil
+    }
+  }
+
+  /// ASGI: `code` defaults to 1000, `reason` to nothing. A code that may not be sent makes the event unknown.
+  private func closing(_ event: Event) -> Rendering {
+    let code: UInt16
+    switch event["code"] {
+    case nil, .json(.null): code = 1000
+    case .json(.integer(let number)):
+      guard let short = UInt16(exactly: number), CloseCode(rawValue: short).isValidOnWire else {
+        return .ignored
+      }
+      code = short
+    default: return .ignored
+    }
+    return .close(code: code, reason: event["reason"]?.plainText ?? "")
+  }
+}

@@ -1,0 +1,43 @@
+import ChannelLayers
+import JSON
+import Transport
+import WebSocketCore
+
+extension SharedBytes {
+  /// Appends one unfragmented server frame (RFC 6455 section 5.2).
+  func appendFrame(_ opcode: Opcode, _ payload: RawSpan) {
+    FrameHeader(opcode: opcode, payloadLength: payload.byteCount).withBytes { append($0) }
+    append(payload)
+  }
+
+  /// Appends one frame whose payload stands between two constant texts.
+  func appendFrame(_ opcode: Opcode, prefix: StaticString, payload: RawSpan, suffix: StaticString) {
+    let length = prefix.utf8CodeUnitCount + payload.byteCount + suffix.utf8CodeUnitCount
+    FrameHeader(opcode: opcode, payloadLength: length).withBytes { append($0) }
+    append(prefix)
+    append(payload)
+    append(suffix)
+  }
+
+  private func append(_ text: StaticString) {
+    text.withUTF8Buffer { unsafe append($0.bytes) }
+  }
+
+  /// Appends the event's `text` as a text frame or its `bytes` as a binary one; ASGI: exactly one of them is given.
+  func appendMessage(of event: Event) -> Rendering {
+    switch event["text"] {
+    case .text(let utf8):
+      appendFrame(.text, utf8.span.bytes)
+      return .frames
+    case .json(.string(let string)):
+      appendFrame(.text, Array(string.utf8).span.bytes)
+      return .frames
+    case .bytes, .encodedJSON:
+      return .ignored
+    case nil, .json:
+      guard case .bytes(let bytes) = event["bytes"] else { return .ignored }
+      appendFrame(.binary, bytes.span.bytes)
+      return .frames
+    }
+  }
+}

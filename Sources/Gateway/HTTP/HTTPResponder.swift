@@ -1,0 +1,99 @@
+import GatewayConfig
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Routing
+
+/// Answers one HTTP request by the served application's HTTP routes.
+struct HTTPResponder {
+  let gateway: GatewayState
+
+  /// What a route made of the request; a static route may leave it to what else matches the path.
+  enum Answer {
+    case response(Response)
+    case nothingThere
+  }
+
+  func respond(to request: Request, on channel: any Channel) async -> Response {
+    let path: RequestPath
+    switch RequestPath.decode(target: Array((request.head.path ?? "/").utf8)) {
+    case .success(let decoded): path = decoded
+    case .failure: return .plain(.badRequest, "The path is not percent-encoded UTF-8.")
+    }
+    guard let match = gateway.application.httpRouter.match(path) else {
+      return nothing(at: path)
+    }
+    switch await answer(match, path: path, request: request, channel: channel) {
+    case .response(let response): return response
+    case .nothingThere: return nothing(at: path)
+    }
+  }
+
+  private func answer(
+    _ match: RouteMatch, path: RequestPath, request: Request, channel: any Channel
+  ) async -> Answer {
+    switch gateway.application.httpRoutes[match.route].action {
+    case .staticFiles(let directory):
+      return await StaticFiles(directory: directory, log: gateway.log)
+        .respond(to: request, file: match.remainder(of: path), on: channel)
+    case .respond(let fixed):
+      return .response(Response(fixed, for: request))
+    case .redirect(let target, let status):
+      return .response(.redirect(to: target, captures: match.captures, query: path.query, status: status))
+    case .health(let probe):
+      return .response(health(probe))
+    }
+  }
+
+  private func health(_ probe: HealthProbe) -> Response {
+    switch probe {
+    case .live: .plain(.ok, "live")
+    case .ready:
+      gateway.isReady ? .plain(.ok, "ready") : .plain(.serviceUnavailable, "not taking new sessions")
+    }
+  }
+
+  /// RFC 9110 section 15.5.22: a WebSocket route that is asked for without an upgrade says what it wants.
+  private func nothing(at path: RequestPath) -> Response {
+    guard gateway.application.webSocketRouter.match(path) != nil else {
+      return .plain(.notFound, "There is nothing at this path.")
+    }
+    var response = Response.plain(.upgradeRequired, "This path speaks WebSocket.")
+    response.headers[.upgrade] = "websocket"
+    response.headers[.connection] = "Upgrade"
+    return response
+  }
+}
+
+extension Response {
+  /// A line of text.
+  static func plain(_ status: HTTPResponse.Status, _ text: String) -> Response {
+    Response(
+      status: status, headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
+      body: ResponseBody(byteBuffer: ByteBuffer(string: text + "\n")))
+  }
+
+  fileprivate init(_ fixed: FixedResponse, for request: Request) {
+    var fields = HTTPFields()
+    for (name, value) in fixed.headers {
+      // The loader has checked the names.
+      guard let name = HTTPField.Name(name) else { continue }
+      fields.append(HTTPField(name: name, value: value))
+    }
+    fields[.contentLength] = String(fixed.body.count)
+    self.init(
+      status: HTTPResponse.Status(code: fixed.status), headers: fields,
+      body: request.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: fixed.body)))
+  }
+
+  /// Captures are put in percent-encoded, and the query goes along.
+  fileprivate static func redirect(
+    to target: TextTemplate, captures: Captures, query: String?, status: Int
+  ) -> Response {
+    var location = target.filled { captures[$0]?.percentEncodedPath }
+    if let query, !query.isEmpty { location += (location.contains("?") ? "&" : "?") + query }
+    var response = Response.plain(HTTPResponse.Status(code: status), "This has moved.")
+    response.headers[.location] = location
+    return response
+  }
+}

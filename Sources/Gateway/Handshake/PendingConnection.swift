@@ -1,0 +1,124 @@
+import Routing
+import Transport
+import WebSocketCore
+
+/// A connection whose request head is still being read: the time before it is a session, an HTTP connection, or refused.
+final class PendingConnection {
+  private unowned let worker: Worker
+  private let peer: PeerAddress
+  private var connection: Connection?
+  private var deadline: Timer?
+  /// The part of the head that has arrived.
+  private var head: [UInt8] = []
+  private var isAnswered = false
+
+  /// How long the last bytes of a refusal may take to arrive.
+  private static let lingering = Duration.seconds(2)
+
+  init(worker: Worker, peer: PeerAddress) {
+    self.worker = worker
+    self.peer = peer
+  }
+
+  /// Starts to read, or refuses unheard.
+  func start(on descriptor: consuming Descriptor, refuse reason: HandshakeRefusal.Reason?) {
+    connection = worker.reactor.adopt(descriptor, handler: self)
+    if let reason { return refuse(HandshakeRefusal(reason), target: nil) }
+    let deadline = worker.reactor.timer { [unowned self] in
+      refuse(HandshakeRefusal(.timeout), target: nil)
+    }
+    deadline.schedule(after: worker.gateway.server.handshake)
+    self.deadline = deadline
+  }
+
+  /// The head that the HTTP side had read already.
+  func received(head bytes: [UInt8]) {
+    var bytes = bytes
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    received(&raw)
+  }
+
+  func abandon() {
+    connection?.abort()
+  }
+}
+
+extension PendingConnection: ConnectionHandler {
+  func received(_ bytes: inout MutableRawSpan) {
+    guard !isAnswered else { return }
+    guard head.isEmpty else {
+      head.append(contentsOf: [UInt8](bytes.bytes))
+      var whole = head
+      var span = whole.mutableSpan
+      var raw = unsafe span.mutableBytes
+      return read(&raw)
+    }
+    read(&bytes)
+  }
+
+  private func read(_ bytes: inout MutableRawSpan) {
+    switch RequestHead.parse(bytes.bytes) {
+    case .incomplete:
+      if head.isEmpty { head = [UInt8](bytes.bytes) }
+    case .malformed(let refusal):
+      refuse(refusal, target: nil)
+    case .complete(let request, let length):
+      guard request.wantsWebSocket else { return handToHTTP([UInt8](bytes.bytes)) }
+      switch worker.decide(request) {
+      case .success(let opening): open(opening, rest: &bytes, from: length)
+      case .failure(let refusal): refuse(refusal, target: request.target)
+      }
+    }
+  }
+
+  func peerFinished() {
+    connection?.abort()
+  }
+
+  func drained() {}
+
+  func closed(_ reason: ConnectionEnd) {
+    deadline?.cancel()
+    worker.gateway.counters.connections.down()
+    worker.pendingEnded(self)
+  }
+}
+
+// MARK: - What becomes of it
+
+extension PendingConnection {
+  /// Answers 101 and goes on as a session; what came behind the head is its first frames.
+  private func open(_ opening: SessionOpening, rest bytes: inout MutableRawSpan, from length: Int) {
+    guard let connection else { return }
+    isAnswered = true
+    deadline?.cancel()
+    let session = Session(connection: connection, route: opening.route, worker: worker)
+    connection.handler = session
+    if let group = opening.group { session.join(group) }
+    worker.sessionOpened(session)
+    connection.write(opening.response.span.bytes)
+    if bytes.byteCount > length {
+      var rest = unsafe bytes.extracting(unchecked: length..<bytes.byteCount)
+      session.received(&rest)
+    }
+    worker.pendingEnded(self)
+  }
+
+  private func handToHTTP(_ bytes: [UInt8]) {
+    isAnswered = true
+    deadline?.cancel()
+    guard let descriptor = connection?.detach() else { return }
+    worker.http.serve(HandedOverConnection(descriptor: descriptor.take(), bytes: bytes, peer: peer))
+    worker.pendingEnded(self)
+  }
+
+  private func refuse(_ refusal: HandshakeRefusal, target: [UInt8]?) {
+    guard !isAnswered, let connection else { return }
+    isAnswered = true
+    deadline?.cancel()
+    worker.refusals.record(refusal, target: target, peer: peer)
+    connection.write(refusal.response().span.bytes)
+    connection.finish(timeout: Self.lingering)
+  }
+}

@@ -1,0 +1,34 @@
+import Glibc
+
+/// How many descriptors this process may have open.
+struct DescriptorLimit {
+  var descriptors: Int
+
+  /// Left for listeners, epoll, files and the log.
+  private static let reserve = 64
+  /// What is taken for the limit where there is none, so that a connection limit always exists.
+  private static let ceiling = 1 << 20
+
+  /// Raises the soft limit to the hard one, as a server that holds a connection for each client must.
+  static func raise() -> DescriptorLimit {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      return DescriptorLimit(descriptors: 1024)
+    }
+    let soft = limit.rlim_cur
+    limit.rlim_cur = limit.rlim_max
+    if unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 { limit.rlim_cur = soft }
+    return DescriptorLimit(descriptors: Int(clamping: min(limit.rlim_cur, rlim_t(ceiling))))
+  }
+
+  var forConnections: Int { max(1, descriptors - Self.reserve) }
+}
+
+/// The processors this process may run on.
+enum Processors {
+  static var available: Int {
+    var set = cpu_set_t()
+    guard unsafe sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return 1 }
+    return max(1, unsafe Int(__sched_cpucount(MemoryLayout<cpu_set_t>.size, &set)))
+  }
+}

@@ -1,0 +1,218 @@
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import Transport
+import WebSocketCore
+
+/// One connected WebSocket client: the frames of its connection, and the route's consumer behind them.
+///
+/// Confined to its worker's reactor, as the compiler checks: it is not `Sendable`. While nothing happens it is this
+/// object and its connection; it owns no buffer, no task and no timer.
+final class Session {
+  /// RFC 6455 section 7: who has said that it ends.
+  enum State: Equatable {
+    case open
+    /// A close frame was sent; messages are no longer handled, only the client's close frame is waited for.
+    case closing
+    /// Nothing is read or sent any more; the connection is on its way down.
+    case ended
+  }
+
+  let connection: Connection
+  let route: SessionRoute
+  private unowned let worker: Worker
+  private var decoder: MessageDecoder
+  private var membership: Membership?
+  private var keepAlive: KeepAlive?
+  private var closeDeadline: Timer?
+  private(set) var state = State.open
+  /// Where the worker keeps this session.
+  var index = 0
+
+  init(connection: Connection, route: SessionRoute, worker: Worker) {
+    self.connection = connection
+    self.route = route
+    self.worker = worker
+    decoder = MessageDecoder(maximumMessage: route.configuration.limits.message.bytes)
+    keepAlive = route.keepAlive.map {
+      KeepAlive(interval: $0.interval, timeout: $0.timeout, startedAt: worker.reactor.now.nanoseconds)
+    }
+  }
+
+  /// Joins the route's group; before the client is told that it is accepted, so that it misses nothing after that.
+  func join(_ group: String) {
+    membership = worker.layer.join(
+      self, group: group, route: ObjectIdentifier(route), renderer: route.consumer)
+  }
+
+  private func leave() {
+    guard let membership else { return }
+    self.membership = nil
+    worker.layer.leave(membership)
+  }
+}
+
+// MARK: - Bytes from the client
+
+extension Session: ConnectionHandler {
+  func received(_ bytes: inout MutableRawSpan) {
+    guard state != .ended else { return }
+    keepAlive?.received(at: worker.reactor.now.nanoseconds)
+    do throws(ProtocolViolation) {
+      try decoder.decode(&bytes, into: self)
+    } catch {
+      fail(error)
+    }
+    // What the client does not read is not answered for ever: TCP makes it wait until the queue is empty.
+    if connection.queuedBytes > 0 { connection.pauseReading() }
+  }
+
+  func drained() {
+    connection.resumeReading()
+  }
+
+  /// The client closed its half without a close frame (RFC 6455 section 7.1.5: 1006 for it); nothing can be answered.
+  func peerFinished() {
+    guard state != .ended else { return }
+    end(within: .zero)
+  }
+
+  func closed(_ reason: ConnectionEnd) {
+    state = .ended
+    closeDeadline?.cancel()
+    closeDeadline = nil
+    leave()
+    worker.sessionEnded(self)
+  }
+}
+
+// MARK: - Frames from the client
+
+extension Session: FrameSink {
+  func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
+    guard state == .open else { return .proceed }
+    route.consumer.received(kind, payload, from: self)
+    return state == .ended ? .stop : .proceed
+  }
+
+  func ping(_ payload: RawSpan) -> Flow {
+    guard state == .open else { return .proceed }
+    write(.pong, payload)
+    return .proceed
+  }
+
+  func pong(_ payload: RawSpan) -> Flow {
+    .proceed
+  }
+
+  /// RFC 6455 section 5.5.1: the answer carries the code that came, and the server closes first (7.1.1).
+  func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
+    if state == .open {
+      write(.close, code.map { ClosePayload.encode($0, reason: reason) } ?? [])
+    }
+    end(within: Self.lingering)
+    return .stop
+  }
+}
+
+// MARK: - To the client
+
+extension Session: ConsumerSession {
+  func send(_ kind: MessageKind, _ payload: RawSpan) {
+    guard state == .open else { return }
+    write(kind == .text ? .text : .binary, payload)
+  }
+
+  func publish(_ event: Event) {
+    guard let membership else { return }
+    worker.layer.publish(event, to: membership.group)
+  }
+
+  private func write(_ opcode: Opcode, _ payload: [UInt8]) {
+    write(opcode, payload.span.bytes)
+  }
+
+  private func write(_ opcode: Opcode, _ payload: RawSpan) {
+    if let membership { _ = worker.layer.catchUp(membership) }
+    FrameHeader(opcode: opcode, payloadLength: payload.byteCount).withBytes { connection.write($0) }
+    connection.write(payload)
+  }
+}
+
+extension Session: GroupMember {
+  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
+    connection.write(frames, from: offset)
+    return connection.queuedBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
+  }
+
+  func fellBehind() {
+    guard state == .open else { return }
+    worker.countSlowReader(self)
+    close(.slowReader)
+    end(within: Self.closeTimeout)
+  }
+
+  func close(code: UInt16, reason: String) {
+    close(CloseCode(rawValue: code), text: reason)
+  }
+}
+
+// MARK: - The end
+
+extension Session {
+  /// How long a client may take to answer a close frame.
+  private static let closeTimeout = Duration.seconds(5)
+  /// How long the last bytes may take to arrive once both sides have said that it is over.
+  private static let lingering = Duration.seconds(2)
+
+  func close(_ reason: CloseReason) {
+    close(reason.code, text: reason.text)
+  }
+
+  /// Starts the closing handshake (RFC 6455 section 7.1.2); the session ends when the client answers, or after the time-out.
+  func close(_ code: CloseCode, text: String) {
+    guard state == .open else { return }
+    write(.close, ClosePayload.encode(code, reason: text))
+    state = .closing
+    leave()
+    let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
+    deadline.schedule(after: Self.closeTimeout)
+    closeDeadline = deadline
+  }
+
+  /// RFC 6455 section 7.1.7: says why, and does not wait for an answer.
+  private func fail(_ violation: ProtocolViolation) {
+    if state == .open {
+      write(.close, ClosePayload.encode(violation.closeCode, reason: violation.description))
+    }
+    worker.countViolation(violation, of: self)
+    end(within: Self.lingering)
+  }
+
+  /// Sends what is queued and closes the connection.
+  private func end(within time: Duration) {
+    guard state != .ended else { return }
+    state = .ended
+    leave()
+    closeDeadline?.cancel()
+    if time > .zero { connection.finish(timeout: time) } else { connection.abort() }
+  }
+
+  /// Called by the worker's sweep a few times in each interval.
+  func checkKeepAlive(at now: UInt64) {
+    guard state == .open, keepAlive != nil else { return }
+    switch keepAlive?.check(at: now) {
+    case .sendPing: write(.ping, [])
+    case .timedOut:
+      worker.countPingTimeout(self)
+      close(.pingTimeout)
+      end(within: Self.lingering)
+    case .nothing, nil: break
+    }
+  }
+
+  /// The process is being stopped and the time for it is over.
+  func abandon() {
+    end(within: .zero)
+  }
+}

@@ -1,0 +1,22 @@
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import WebSocketCore
+
+/// A WebSocket route made ready for sessions: one value for each route, shared by all workers.
+final class SessionRoute: Sendable {
+  let configuration: WebSocketRoute
+  let consumer: Consumer
+  /// Times in the form that sessions compare.
+  let keepAlive: SessionLimits.KeepAlive?
+  let sendQueueLimit: Int
+
+  init(_ configuration: WebSocketRoute) {
+    self.configuration = configuration
+    self.consumer = Consumer(configuration.consumer)
+    self.keepAlive = configuration.limits.ping
+    self.sendQueueLimit = configuration.limits.sendQueue.bytes
+  }
+
+  var name: String { configuration.name }
+}

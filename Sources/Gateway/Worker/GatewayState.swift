@@ -1,0 +1,67 @@
+import GatewayConfig
+import Logging
+import Routing
+import Synchronization
+
+/// What all workers and the HTTP side share: the compiled configuration, and the counts that limits are held against.
+///
+/// Touched per connection, never per message.
+final class GatewayState: Sendable {
+  let application: ApplicationConfiguration
+  let routes: [SessionRoute]
+  let server: ServerConfiguration
+  let log: Logger
+  let counters = GatewayCounters()
+
+  /// `limits.connections`: sessions and HTTP connections together.
+  let connectionLimit: Int
+  /// Beyond this a connection is refused without being listened to; in between only HTTP requests are served, so
+  /// that a full gateway still answers its health checks.
+  let acceptLimit: Int
+
+  private let readiness = Atomic<Bool>(false)
+
+  init(_ configuration: Configuration, connectionLimit: Int, log: Logger) {
+    application = configuration.served
+    routes = configuration.served.webSocketRoutes.map(SessionRoute.init)
+    server = configuration.server
+    self.connectionLimit = connectionLimit
+    acceptLimit = connectionLimit + max(16, min(connectionLimit / 8, 256))
+    self.log = log
+  }
+
+  /// Whether new sessions are taken: between the first accept and the stop.
+  var isReady: Bool { readiness.load(ordering: .relaxed) }
+
+  func setReady(_ ready: Bool) {
+    readiness.store(ready, ordering: .relaxed)
+  }
+}
+
+/// What happened so far, over all workers.
+final class GatewayCounters: Sendable {
+  /// Open now: sessions, hand-shakes under way and HTTP connections.
+  let connections = Atomic<Int>(0)
+  /// Open now.
+  let sessions = Atomic<Int>(0)
+  /// Since the start.
+  let sessionsOpened = Atomic<Int>(0)
+  let refusals = Atomic<Int>(0)
+  let slowReaders = Atomic<Int>(0)
+  let pingTimeouts = Atomic<Int>(0)
+  let protocolViolations = Atomic<Int>(0)
+}
+
+extension Atomic where Value == Int {
+  /// Adds one and returns the new count.
+  @discardableResult
+  func up() -> Int {
+    add(1, ordering: .relaxed).newValue
+  }
+
+  func down() {
+    subtract(1, ordering: .relaxed)
+  }
+
+  var count: Int { load(ordering: .relaxed) }
+}

@@ -1,0 +1,155 @@
+import ChannelLayers
+import Routing
+import Transport
+import WebSocketCore
+
+/// One reactor's share of the gateway: it accepts connections, reads their request heads, and keeps the sessions.
+///
+/// Confined to its reactor; other threads reach it through its mailbox only.
+final class Worker {
+  let reactor: Reactor
+  let gateway: GatewayState
+  let http: HTTPSide
+  let layer: MemoryChannelLayer
+  let refusals: RefusalLog
+
+  private(set) var phase = Phase.serving
+  private(set) var sessions: [Session] = []
+  private var pending: [ObjectIdentifier: PendingConnection] = [:]
+  private var keepAlive: KeepAliveSweep?
+
+  enum Phase {
+    case serving
+    case stopping(Stopping)
+
+    /// What is left to do, and who is told when it is done.
+    struct Stopping {
+      var pace: ClosePace
+      var finished: @Sendable () -> Void
+    }
+  }
+
+  init(reactor: Reactor, gateway: GatewayState, http: HTTPSide) {
+    self.reactor = reactor
+    self.gateway = gateway
+    self.http = http
+    self.layer = MemoryChannelLayer(reactor: reactor)
+    self.refusals = RefusalLog(gateway: gateway)
+  }
+
+  var isServing: Bool {
+    if case .serving = phase { true } else { false }
+  }
+
+  /// Does what another thread asked for.
+  func handle(_ message: WorkerMessage) {
+    switch message {
+    case .start(let listeners, let peers):
+      layer.connect(to: peers)
+      for listener in listeners {
+        reactor.listen(on: Listener.adopting(listener)) { [unowned self] descriptor, peer in
+          accept(descriptor, from: peer)
+        }
+      }
+    case .takeOver(let connection):
+      takeOver(connection)
+    case .stop(let order):
+      stop(order)
+    case .abandon:
+      abandon()
+    }
+  }
+}
+
+// MARK: - Connections
+
+extension Worker {
+  private func accept(_ descriptor: consuming Descriptor, from peer: PeerAddress) {
+    let open = gateway.counters.connections.up()
+    let connection = PendingConnection(worker: self, peer: peer)
+    connection.start(on: descriptor, refuse: open > gateway.acceptLimit ? .tooManyConnections : nil)
+    pending[ObjectIdentifier(connection)] = connection
+  }
+
+  /// A connection that was kept alive on the HTTP side asks for a WebSocket after all.
+  private func takeOver(_ handedOver: HandedOverConnection) {
+    let descriptor = Descriptor(adopting: handedOver.descriptor)
+    let connection = PendingConnection(worker: self, peer: handedOver.peer)
+    pending[ObjectIdentifier(connection)] = connection
+    connection.start(on: descriptor, refuse: nil)
+    connection.received(head: handedOver.bytes)
+  }
+
+  /// The connection has become a session, was handed to the HTTP side, or is closed.
+  func pendingEnded(_ connection: PendingConnection) {
+    pending[ObjectIdentifier(connection)] = nil
+    reportWhenFinished()
+  }
+
+  func sessionOpened(_ session: Session) {
+    session.index = sessions.count
+    sessions.append(session)
+    gateway.counters.sessions.up()
+    gateway.counters.sessionsOpened.up()
+    if session.route.keepAlive != nil { sweepForKeepAlive(of: session.route) }
+  }
+
+  func sessionEnded(_ session: Session) {
+    let last = sessions.removeLast()
+    if last !== session {
+      last.index = session.index
+      sessions[session.index] = last
+    }
+    gateway.counters.sessions.down()
+    gateway.counters.connections.down()
+    reportWhenFinished()
+  }
+
+  private func sweepForKeepAlive(of route: SessionRoute) {
+    let sweep = keepAlive ?? KeepAliveSweep(worker: self)
+    keepAlive = sweep
+    sweep.include(route)
+  }
+
+  func countSlowReader(_ session: Session) {
+    gateway.counters.slowReaders.up()
+    gateway.log.debug("a reader fell behind", metadata: ["route": "\(session.route.name)"])
+  }
+
+  func countPingTimeout(_ session: Session) {
+    gateway.counters.pingTimeouts.up()
+    gateway.log.debug("a client stopped answering pings", metadata: ["route": "\(session.route.name)"])
+  }
+
+  func countViolation(_ violation: ProtocolViolation, of session: Session) {
+    gateway.counters.protocolViolations.up()
+    gateway.log.debug(
+      "a client broke the protocol",
+      metadata: ["route": "\(session.route.name)", "reason": "\(violation)"])
+  }
+}
+
+// MARK: - Stopping
+
+extension Worker {
+  /// Takes no new connections, and closes the sessions at a pace that spares whatever they reconnect to.
+  private func stop(_ order: StopOrder) {
+    guard isServing else { return }
+    reactor.stopListening()
+    let pace = ClosePace(closing: sessions, order: order, reactor: reactor)
+    phase = .stopping(.init(pace: pace, finished: order.finished))
+    pace.start()
+    reportWhenFinished()
+  }
+
+  /// Ends what is left at once.
+  private func abandon() {
+    for session in sessions { session.abandon() }
+    for connection in pending.values { connection.abandon() }
+  }
+
+  private func reportWhenFinished() {
+    guard case .stopping(let stopping) = phase, sessions.isEmpty, pending.isEmpty else { return }
+    stopping.finished()
+  }
+}

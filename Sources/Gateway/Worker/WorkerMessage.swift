@@ -1,0 +1,30 @@
+import ChannelLayers
+import Transport
+import WebSocketCore
+
+/// What other threads ask of a worker.
+enum WorkerMessage: Sendable {
+  /// Listening descriptors, whose owner the worker becomes, and the layers of the other workers.
+  case start(listeners: [Int32], peers: [Mailbox<GroupEvent>])
+  /// A connection that comes back from the HTTP side for a WebSocket upgrade.
+  case takeOver(HandedOverConnection)
+  case stop(StopOrder)
+  /// Close what is left without waiting for anybody.
+  case abandon
+}
+
+/// A connected socket on its way between a worker and the HTTP side; whoever receives it owns the descriptor.
+struct HandedOverConnection: Sendable {
+  var descriptor: Int32
+  /// What was read from it and not yet handled.
+  var bytes: [UInt8]
+  var peer: PeerAddress
+}
+
+/// `shutdown:` as one worker is to carry it out.
+struct StopOrder: Sendable {
+  var grace: Duration
+  var reason: CloseReason
+  /// Called when no connection is left.
+  var finished: @Sendable () -> Void
+}

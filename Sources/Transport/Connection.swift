@@ -1,0 +1,256 @@
+import Glibc
+
+/// One connected socket on a reactor. Confined to it, and small: while nothing waits it owns no buffer and no timer.
+package final class Connection {
+  private enum Phase {
+    case open
+    /// `finish` was called: what is queued is still sent, what comes is dropped.
+    case finishing
+    /// The queue is sent and this half is shut down; the peer's end is waited for.
+    case finished
+    case closed
+  }
+
+  package unowned let reactor: Reactor
+  package var handler: (any ConnectionHandler)?
+  private(set) var rawDescriptor: Int32
+  private(set) var slot: Int32
+  private var phase = Phase.open
+  private var peerHasFinished = false
+  private var isReadingPaused = false
+  private var isWaitingToSend = false
+  /// On the reactor's list of connections with writes of this turn.
+  private var isDirty = false
+  private var queue: SendQueue?
+  private var lingering: Timer?
+  /// The events that epoll was last told to report.
+  private var interest = Epoll.input
+
+  init(_ descriptor: Int32, slot: Int32, handler: any ConnectionHandler, reactor: Reactor) {
+    rawDescriptor = descriptor
+    self.slot = slot
+    self.handler = handler
+    self.reactor = reactor
+  }
+
+  package var isClosed: Bool { phase == .closed }
+
+  /// Bytes that wait for the kernel to take them.
+  package var queuedBytes: Int { queue?.byteCount ?? 0 }
+
+  /// Where the client is; asked of the system at each call.
+  package var peer: PeerAddress {
+    let raw = rawDescriptor
+    return unsafe SocketAddress { unsafe getpeername(raw, $0, $1) }.map(PeerAddress.init) ?? .unix
+  }
+}
+
+// MARK: - Writing
+
+extension Connection {
+  /// Sends bytes. During `received` everything is gathered and leaves in one system call when the handler returns;
+  /// otherwise it leaves at the end of the turn. Does nothing once the connection is finishing.
+  package func write(_ bytes: RawSpan) {
+    guard phase == .open else { return }
+    if queue == nil, reactor.isReading(self) {
+      reactor.output.append(bytes)
+      if reactor.output.count >= Reactor.outputLimit { sendGathered() }
+      return
+    }
+    unsafe bytes.withUnsafeBytes { unsafe queue(bytes: $0) }
+    markDirty()
+  }
+
+  /// Sends shared bytes, at once where nothing is before them; what the kernel does not take is queued by reference.
+  package func write(_ shared: SharedBytes, from offset: Int) {
+    guard phase == .open, offset < shared.count else { return }
+    if reactor.isReading(self) { sendGathered() }
+    guard queue == nil else {
+      queue?.append(shared, from: offset)
+      return
+    }
+    let sent = unsafe shared.withBytes(from: offset) { unsafe send($0) }
+    guard phase == .open, offset + sent < shared.count else { return }
+    var queue = SendQueue()
+    queue.append(shared, from: offset + sent)
+    self.queue = queue
+    watch()
+  }
+
+  /// Sends what the handler wrote while it was reading.
+  func sendGathered() {
+    let gathered = reactor.output
+    guard gathered.count > 0 else { return }
+    defer { gathered.clear() }
+    guard phase == .open || phase == .finishing else { return }
+    unsafe gathered.withBytes(from: 0) { bytes in
+      let sent = unsafe queue == nil ? send(bytes) : 0
+      guard sent < bytes.count, phase != .closed else { return }
+      unsafe queue(bytes: UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+      watch()
+    }
+  }
+
+  /// Sends what is queued, as far as the kernel takes it.
+  func sendQueued() {
+    isDirty = false
+    guard phase == .open || phase == .finishing else { return }
+    if queue != nil {
+      let failure = queue?.send(to: rawDescriptor, sends: &reactor.counters.sends) ?? 0
+      if failure != 0 { return close(.failed(failure)) }
+      guard queue?.isEmpty == true else { return watch() }
+      queue = nil
+    }
+    watch()
+    if phase == .finishing { shutDown() } else { handler?.drained() }
+  }
+
+  private func queue(bytes: UnsafeRawBufferPointer) {
+    if queue == nil { queue = SendQueue() }
+    unsafe queue?.append(bytes)
+  }
+
+  private func markDirty() {
+    guard !isDirty, !isWaitingToSend else { return }
+    isDirty = true
+    reactor.markDirty(self)
+  }
+
+  /// - Returns: how much the kernel took; the connection is closed where sending failed for good.
+  private func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var sent = 0
+    while sent < bytes.count {
+      reactor.counters.sends += 1
+      let result = unsafe Glibc.send(
+        rawDescriptor, bytes.baseAddress.unsafelyUnwrapped + sent, bytes.count - sent,
+        Int32(MSG_NOSIGNAL))
+      if result >= 0 {
+        sent += result
+        // The kernel's buffer is full; asking again would only say so.
+        if sent < bytes.count { break }
+      } else if errno == EAGAIN {
+        break
+      } else if errno != EINTR {
+        close(.failed(errno))
+        break
+      }
+    }
+    return sent
+  }
+}
+
+// MARK: - Reading
+
+extension Connection {
+  /// Leaves what the peer sends in the kernel's buffer, so that TCP makes it wait.
+  package func pauseReading() {
+    guard phase == .open, !isReadingPaused else { return }
+    isReadingPaused = true
+    watch()
+  }
+
+  package func resumeReading() {
+    guard phase == .open, isReadingPaused else { return }
+    isReadingPaused = false
+    watch()
+  }
+
+  func handle(_ events: UInt32) {
+    let hasBroken = events & (Epoll.error | Epoll.hangUp) != 0
+    if events & Epoll.output != 0 { sendQueued() }
+    guard phase != .closed, events & Epoll.input != 0 || hasBroken else { return }
+    // A break is learned from the read; with reading paused it must not wait for that.
+    if hasBroken, events & Epoll.input == 0 { return close(.failed(ECONNRESET)) }
+    if wantsInput { read() }
+  }
+
+  private var wantsInput: Bool {
+    switch phase {
+    case .open: !isReadingPaused && !peerHasFinished
+    case .finishing, .finished: !peerHasFinished
+    case .closed: false
+    }
+  }
+
+  private func read() {
+    let count = reactor.read(from: rawDescriptor)
+    if count > 0 {
+      guard phase == .open, let handler else { return }
+      reactor.pass(count, to: handler, of: self)
+      if phase == .finishing, queue == nil { shutDown() }
+    } else if count == 0 {
+      peerHasFinished = true
+      watch()
+      switch phase {
+      case .open: handler?.peerFinished()
+      case .finishing, .closed: break
+      case .finished: close(.finished)
+      }
+    } else if errno != EAGAIN, errno != EINTR {
+      close(.failed(errno))
+    }
+  }
+}
+
+// MARK: - The end
+
+extension Connection {
+  /// Sends what is queued, says that nothing more will come, and closes when the peer has finished too or the time is
+  /// over: closing at once could reset the connection, and the last bytes would be lost with it.
+  package func finish(timeout: Duration) {
+    guard phase == .open else { return }
+    phase = .finishing
+    isReadingPaused = false
+    let timer = reactor.timer { [unowned self] in close(.local) }
+    timer.schedule(after: timeout)
+    lingering = timer
+    if reactor.isReading(self) { return }
+    if isDirty || isWaitingToSend { return watch() }
+    shutDown()
+  }
+
+  /// Closes now; what is queued is lost.
+  package func abort() {
+    close(.local)
+  }
+
+  /// Gives the descriptor away, to be served by somebody else. The handler hears nothing any more.
+  ///
+  /// - Returns: nil where something is queued, or the connection is no longer open.
+  package func detach() -> Descriptor? {
+    guard phase == .open, queue == nil else { return nil }
+    phase = .closed
+    handler = nil
+    reactor.forget(self)
+    return Descriptor(adopting: rawDescriptor)
+  }
+
+  private func shutDown() {
+    guard phase == .finishing else { return }
+    phase = .finished
+    if Glibc.shutdown(rawDescriptor, Int32(SHUT_WR)) != 0 || peerHasFinished { return close(.finished) }
+    watch()
+  }
+
+  func close(_ reason: ConnectionEnd) {
+    guard phase != .closed else { return }
+    phase = .closed
+    queue?.removeAll()
+    queue = nil
+    lingering?.cancel()
+    lingering = nil
+    reactor.closed(self, reason)
+    _ = Descriptor(adopting: rawDescriptor)
+  }
+
+  /// Tells the kernel which events are worth a wake-up.
+  private func watch() {
+    guard phase != .closed else { return }
+    isWaitingToSend = queue != nil && !isDirty
+    let input = wantsInput ? Epoll.input : 0
+    let output = isWaitingToSend ? Epoll.output : 0
+    guard interest != input | output else { return }
+    interest = input | output
+    reactor.watch(self, for: interest)
+  }
+}

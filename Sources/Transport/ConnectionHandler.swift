@@ -1,0 +1,29 @@
+/// What is done with the bytes of one connection. Every call comes on the connection's reactor.
+package protocol ConnectionHandler: AnyObject {
+  /// All that one read gave, in the reactor's shared buffer: valid only during the call, and free to be changed in place.
+  func received(_ bytes: inout MutableRawSpan)
+
+  /// The peer sends no more; it may still read.
+  func peerFinished()
+
+  /// Everything queued has been taken by the kernel, after some of it had to wait.
+  func drained()
+
+  /// The last call, exactly once, at the end of the turn in which the connection was closed.
+  func closed(_ reason: ConnectionEnd)
+}
+
+/// How a connection came to its end.
+package enum ConnectionEnd: Sendable, Equatable {
+  /// This side closed it, or gave up waiting for the peer after `finish`.
+  case local
+  /// Both sides finished.
+  case finished
+  /// The peer reset it, or it broke; `errno`.
+  case failed(Int32)
+}
+
+/// Work that is put off until all events of a turn were handled.
+package protocol EndOfTurn: AnyObject {
+  func endOfTurn()
+}

@@ -1,0 +1,112 @@
+import CLinux
+import Glibc
+
+/// A listening socket.
+package struct Listener: ~Copyable {
+  private var descriptor: Descriptor
+
+  /// Binds and listens on the first address that `host` names.
+  ///
+  /// - Parameter reusePort: lets several listeners of this process share the port (`SO_REUSEPORT`); the kernel then
+  ///   spreads the connections over them.
+  package static func tcp(
+    host: String, port: Int, reusePort: Bool, backlog: Int
+  ) throws(TransportFailure) -> Listener {
+    var hints = unsafe addrinfo()
+    unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    unsafe hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
+    var list: UnsafeMutablePointer<addrinfo>?
+    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
+    defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
+    guard status == 0, let first = unsafe list else {
+      throw .cannotResolve(unsafe gai_strerror(status).map { unsafe String(cString: $0) } ?? "unknown host")
+    }
+    let info = unsafe first.pointee
+    let descriptor = try open(unsafe info.ai_family)
+    try set(SO_REUSEADDR, on: descriptor)
+    if reusePort { try set(SO_REUSEPORT, on: descriptor) }
+    guard unsafe bind(descriptor.rawValue, info.ai_addr, info.ai_addrlen) == 0 else {
+      throw TransportFailure("bind", errno)
+    }
+    return try listen(on: descriptor, backlog: backlog)
+  }
+
+  /// Binds a Unix socket. A socket file that nobody answers on any more is replaced.
+  package static func unix(path: String, backlog: Int = 4096) throws(TransportFailure) -> Listener {
+    let address = SocketAddress(unixPath: path)
+    try removeStaleSocket(at: path, address)
+    let descriptor = try open(AF_UNIX)
+    guard unsafe address.pass(to: { unsafe bind(descriptor.rawValue, $0, $1) }) == 0 else {
+      throw TransportFailure("bind", errno)
+    }
+    return try listen(on: descriptor, backlog: backlog)
+  }
+
+  /// Takes over a descriptor that listens already.
+  package static func adopting(_ descriptor: Int32) -> Listener {
+    Listener(descriptor: Descriptor(adopting: descriptor))
+  }
+
+  private init(descriptor: consuming Descriptor) {
+    self.descriptor = descriptor
+  }
+
+  package var rawValue: Int32 { descriptor.rawValue }
+
+  /// Where it listens, with the port that the system chose for port 0.
+  package var address: Endpoint {
+    let raw = rawValue
+    return unsafe SocketAddress { unsafe getsockname(raw, $0, $1) }?.endpoint ?? .unix(path: "")
+  }
+
+  /// A second descriptor for the same queue of connections.
+  package func duplicate() throws(TransportFailure) -> Listener {
+    Listener(descriptor: try Descriptor.duplicate(of: rawValue))
+  }
+
+  package consuming func take() -> Int32 {
+    descriptor.take()
+  }
+
+  package static func removeSocketFile(_ path: String) {
+    // It may be gone already; then there is nothing to do.
+    _ = unsafe unlink(path)
+  }
+
+  // MARK: - System calls
+
+  private static func open(_ family: Int32) throws(TransportFailure) -> Descriptor {
+    let flags = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    let descriptor = socket(family, flags, 0)
+    guard descriptor >= 0 else { throw TransportFailure("open a socket", errno) }
+    return Descriptor(adopting: descriptor)
+  }
+
+  private static func set(_ option: Int32, on descriptor: borrowing Descriptor) throws(TransportFailure) {
+    var on: Int32 = 1
+    let size = socklen_t(MemoryLayout<Int32>.size)
+    guard unsafe setsockopt(descriptor.rawValue, SOL_SOCKET, option, &on, size) == 0 else {
+      throw TransportFailure("set a socket option", errno)
+    }
+  }
+
+  private static func listen(
+    on descriptor: consuming Descriptor, backlog: Int
+  ) throws(TransportFailure) -> Listener {
+    guard Glibc.listen(descriptor.rawValue, Int32(clamping: backlog)) == 0 else {
+      throw TransportFailure("listen", errno)
+    }
+    return Listener(descriptor: descriptor)
+  }
+
+  private static func removeStaleSocket(at path: String, _ address: SocketAddress) throws(TransportFailure) {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0 else { return }
+    guard status.st_mode & S_IFMT == S_IFSOCK else { throw .notASocket }
+    let probe = try open(AF_UNIX)
+    if unsafe address.pass(to: { unsafe connect(probe.rawValue, $0, $1) }) == 0 || errno == EAGAIN {
+      throw .addressInUse
+    }
+    removeSocketFile(path)
+  }
+}

@@ -1,0 +1,94 @@
+import Glibc
+
+/// Where the other end of a connection is.
+package enum PeerAddress: Sendable, Hashable {
+  case tcp(host: String, port: Int)
+  /// A Unix socket's client has no name.
+  case unix
+
+  init(_ storage: SocketAddress) {
+    switch storage.endpoint {
+    case .tcp(let host, let port): self = .tcp(host: host, port: port)
+    case .unix: self = .unix
+    }
+  }
+}
+
+extension PeerAddress: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .unix: "unix"
+    }
+  }
+}
+
+/// What a listener is bound to.
+package enum Endpoint: Sendable, Hashable {
+  case tcp(host: String, port: Int)
+  case unix(path: String)
+}
+
+/// The system's form of an address.
+struct SocketAddress {
+  private var storage = sockaddr_storage()
+  private var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+
+  /// Lets a system call fill the address in.
+  init?(_ fill: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
+    let result = unsafe withUnsafeMutablePointer(to: &storage) { storage in
+      unsafe withUnsafeMutablePointer(to: &length) { length in
+        unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe fill($0, length) }
+      }
+    }
+    guard result >= 0 else { return nil }
+  }
+
+  init(unixPath path: String) {
+    unsafe withUnsafeMutableBytes(of: &storage) { bytes in
+      unsafe bytes.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
+      let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[2..<min(bytes.count, 2 + 107)])
+      unsafe room.copyBytes(from: path.utf8.prefix(room.count))
+    }
+    length = socklen_t(2 + min(path.utf8.count, 107) + 1)
+  }
+
+  func pass<Result>(to call: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    unsafe withUnsafePointer(to: storage) { storage in
+      unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe call($0, length) }
+    }
+  }
+
+  var endpoint: Endpoint {
+    switch Int32(storage.ss_family) {
+    case AF_INET, AF_INET6: return .tcp(host: numericHost, port: port)
+    default: return .unix(path: path)
+    }
+  }
+
+  private var numericHost: String {
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { host in
+      let status = unsafe pass { address, length in
+        unsafe getnameinfo(
+          address, length, host.baseAddress, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
+      }
+      guard status == 0, let base = host.baseAddress else { return "?" }
+      return unsafe String(cString: base)
+    }
+  }
+
+  private var port: Int {
+    // sin_port and sin6_port are at the same place, behind the family.
+    unsafe withUnsafeBytes(of: storage) {
+      Int(UInt16(bigEndian: unsafe $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
+    }
+  }
+
+  private var path: String {
+    unsafe withUnsafeBytes(of: storage) { bytes in
+      let end = min(Int(length), bytes.count)
+      guard end > 2 else { return "" }
+      return unsafe String(decoding: bytes[2..<end].prefix { $0 != 0 }, as: UTF8.self)
+    }
+  }
+}

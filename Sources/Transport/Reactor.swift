@@ -1,0 +1,289 @@
+import CLinux
+import Glibc
+
+/// One thread, one event queue, and the connections on it.
+///
+/// Everything here happens on that thread; other threads use a `Mailbox` or the `ReactorThread`. A turn is: wait, read what
+/// came, call timers, do what was put off to the end, send.
+@safe package final class Reactor {
+  /// What the reactor did, for tests and measurements.
+  package struct Counters: Sendable, Equatable {
+    package var turns: UInt64 = 0
+    package var reads: UInt64 = 0
+    /// System calls that send.
+    package var sends: UInt64 = 0
+    package var accepts: UInt64 = 0
+    /// Connections that could not be accepted, for want of descriptors or memory.
+    package var acceptFailures: UInt64 = 0
+  }
+
+  private static let readSize = 256 * 1024
+  /// What a handler writes beyond this during one read is sent before it returns.
+  static let outputLimit = 256 * 1024
+  private static let eventsPerTurn = 256
+  /// End-of-turn work may cause more of it; what is still left after this many rounds waits for the next turn.
+  private static let roundsPerTurn = 16
+
+  package private(set) var now: MonotonicTime
+  package var counters = Counters()
+
+  private let epoll: Epoll
+  private let signal: WakeSignal
+  private let events: UnsafeMutableBufferPointer<epoll_event>
+  private let readBuffer: UnsafeMutableRawBufferPointer
+  /// What the handler that is reading has written so far.
+  let output = SharedBytes(capacity: outputLimit)
+  private var reading: Connection?
+
+  private var slots: [Slot] = []
+  private var freeSlots: [Int32] = []
+  private var acceptors: [Acceptor?] = []
+  private var timers: TimerWheel?
+  private var receivers: [MailboxReceiver] = []
+  private var dirty: [Connection] = []
+  private var ended: [(connection: Connection, reason: ConnectionEnd)] = []
+  private var endOfTurnWork: [any EndOfTurn] = []
+
+  private struct Slot {
+    var connection: Connection?
+    /// Grows each time the slot is given to another connection, so that an old event finds nobody.
+    var generation: UInt32 = 0
+  }
+
+  private init(signal: WakeSignal) throws(TransportFailure) {
+    self.signal = signal
+    epoll = try Epoll()
+    unsafe events = .allocate(capacity: Self.eventsPerTurn)
+    unsafe readBuffer = .allocate(byteCount: Self.readSize, alignment: 64)
+    now = .now
+    try epoll.add(signal.rawDescriptor, for: Epoll.input, token: Token.wakeUp)
+    timers = TimerWheel { [unowned self] in now }
+  }
+
+  deinit {
+    unsafe events.deallocate()
+    unsafe readBuffer.deallocate()
+  }
+
+  /// Starts a thread with a reactor, runs `setUp` on it, and returns what that returned; the reactor then turns until stopped.
+  package static func start<Result: Sendable>(
+    name: String, _ setUp: @escaping @Sendable (Reactor) throws -> Result
+  ) throws -> (thread: ReactorThread, result: Result) {
+    let signal = try WakeSignal()
+    return try ReactorThread.start(name: name, signal: signal) { announce in
+      do {
+        let reactor = try Reactor(signal: signal)
+        let result = try setUp(reactor)
+        announce(.success(result))
+        reactor.run()
+      } catch {
+        announce(.failure(error))
+      }
+    }
+  }
+}
+
+// MARK: - What handlers use
+
+extension Reactor {
+  /// Takes a connected, non-blocking socket over.
+  package func adopt(_ descriptor: consuming Descriptor, handler: any ConnectionHandler) -> Connection {
+    let raw = descriptor.take()
+    let slot: Int32
+    if let free = freeSlots.popLast() {
+      slot = free
+    } else {
+      slot = Int32(slots.count)
+      slots.append(Slot())
+    }
+    let connection = Connection(raw, slot: slot, handler: handler, reactor: self)
+    slots[Int(slot)].connection = connection
+    do throws(TransportFailure) {
+      try epoll.add(raw, for: Epoll.input, token: token(of: connection))
+    } catch {
+      connection.close(.failed(ENOMEM))
+    }
+    return connection
+  }
+
+  /// Accepts connections until `stopListening`; `accepted` gets each, non-blocking and without Nagle's delay.
+  package func listen(on listener: consuming Listener, accepted: @escaping (consuming Descriptor) -> Void) {
+    let acceptor = Acceptor(listener: listener.take(), accepted: accepted)
+    let token = Token.acceptor(acceptors.count)
+    acceptors.append(acceptor)
+    acceptor.retry = timer { [unowned self] in
+      try? epoll.add(acceptor.listener, for: Epoll.input | Epoll.exclusive, token: token)
+    }
+    do throws(TransportFailure) {
+      try epoll.add(acceptor.listener, for: Epoll.input | Epoll.exclusive, token: token)
+    } catch {
+      acceptor.retry?.schedule(after: Acceptor.pause)
+    }
+  }
+
+  package func stopListening() {
+    for case let acceptor? in acceptors { acceptor.close() }
+    acceptors = acceptors.map { _ in nil }
+  }
+
+  /// Makes the end that other threads post to.
+  package func mailbox<Message: Sendable>(_ receive: @escaping (Message) -> Void) -> Mailbox<Message> {
+    let (mailbox, receiver) = MailboxReceiver.make(signal: signal, receive)
+    receivers.append(receiver)
+    return mailbox
+  }
+
+  package func timer(_ fire: @escaping () -> Void) -> Timer {
+    guard let timers else { preconditionFailure("a reactor has its timers until it ends") }
+    return timers.makeTimer(fire)
+  }
+
+  /// Runs the work once all events of this turn are handled, in the order in which it was put off.
+  package func atEndOfTurn(_ work: any EndOfTurn) {
+    endOfTurnWork.append(work)
+  }
+
+  package var connectionCount: Int { slots.count - freeSlots.count }
+}
+
+// MARK: - The turn
+
+extension Reactor {
+  private func run() {
+    while !signal.isStopRequested {
+      let count = unsafe epoll.wait(events, milliseconds: waitingTime)
+      now = .now
+      counters.turns += 1
+      for index in 0..<count { unsafe handle(events[index]) }
+      timers?.advance(to: now)
+      finishTurn()
+    }
+    end()
+  }
+
+  /// 0 while work is left, -1 for as long as it takes.
+  private var waitingTime: Int32 {
+    guard endOfTurnWork.isEmpty, dirty.isEmpty, ended.isEmpty else { return 0 }
+    guard let next = timers?.nextWakeUp else { return -1 }
+    let current = MonotonicTime.now
+    guard next > current else { return 0 }
+    return Int32(clamping: (next.nanoseconds - current.nanoseconds) / 1_000_000 + 1)
+  }
+
+  private func handle(_ event: epoll_event) {
+    let token = unsafe event.data.u64
+    if token == Token.wakeUp {
+      signal.lower()
+      for receiver in receivers { receiver.receiveAll() }
+    } else if let index = Token.acceptorIndex(token) {
+      acceptors[index]?.acceptAll(on: self)
+    } else {
+      let slot = slots[Int(token & 0xFFFF_FFFF)]
+      guard slot.generation == UInt32(token >> 32) else { return }
+      slot.connection?.handle(unsafe event.events)
+    }
+  }
+
+  private func finishTurn() {
+    for _ in 0..<Self.roundsPerTurn {
+      guard !endOfTurnWork.isEmpty || !dirty.isEmpty || !ended.isEmpty else { return }
+      let work = endOfTurnWork
+      endOfTurnWork.removeAll(keepingCapacity: true)
+      for item in work { item.endOfTurn() }
+      let written = dirty
+      dirty.removeAll(keepingCapacity: true)
+      for connection in written { connection.sendQueued() }
+      let gone = ended
+      ended.removeAll(keepingCapacity: true)
+      for (connection, reason) in gone {
+        let handler = connection.handler
+        connection.handler = nil
+        handler?.closed(reason)
+      }
+    }
+  }
+
+  /// Closes everything, tells the handlers, and lets go of them.
+  private func end() {
+    stopListening()
+    for slot in slots { slot.connection?.close(.local) }
+    finishTurn()
+    for receiver in receivers { receiver.close() }
+    receivers = []
+    endOfTurnWork = []
+    acceptors = []
+    timers?.removeAll()
+  }
+}
+
+// MARK: - What connections use
+
+extension Reactor {
+  func isReading(_ connection: Connection) -> Bool {
+    reading === connection
+  }
+
+  /// - Returns: the count of bytes now in the read buffer, 0 at the peer's end, or -1 with `errno` set.
+  func read(from descriptor: Int32) -> Int {
+    counters.reads += 1
+    return unsafe recv(descriptor, readBuffer.baseAddress, readBuffer.count, 0)
+  }
+
+  /// Hands what was read to the handler, and sends what it wrote.
+  func pass(_ count: Int, to handler: any ConnectionHandler, of connection: Connection) {
+    reading = connection
+    var bytes = unsafe MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
+    handler.received(&bytes)
+    reading = nil
+    connection.sendGathered()
+  }
+
+  func markDirty(_ connection: Connection) {
+    dirty.append(connection)
+  }
+
+  func watch(_ connection: Connection, for events: UInt32) {
+    epoll.change(connection.rawDescriptor, to: events, token: token(of: connection))
+  }
+
+  /// The connection's descriptor is about to be closed.
+  func closed(_ connection: Connection, _ reason: ConnectionEnd) {
+    free(connection)
+    ended.append((connection, reason))
+  }
+
+  /// The connection's descriptor is about to belong to somebody else.
+  func forget(_ connection: Connection) {
+    epoll.remove(connection.rawDescriptor)
+    free(connection)
+  }
+
+  /// Does not report events of a listener any more, until it is added again.
+  func stopWatching(_ listener: Int32) {
+    epoll.remove(listener)
+  }
+
+  private func free(_ connection: Connection) {
+    let slot = Int(connection.slot)
+    slots[slot].connection = nil
+    slots[slot].generation = (slots[slot].generation + 1) & Token.lastGeneration
+    freeSlots.append(connection.slot)
+  }
+
+  private func token(of connection: Connection) -> UInt64 {
+    UInt64(slots[Int(connection.slot)].generation) << 32 | UInt64(connection.slot)
+  }
+}
+
+/// What epoll gives back with an event: a connection's slot and generation, or one of the reactor's own descriptors.
+private enum Token {
+  static let wakeUp = UInt64.max
+  static let lastGeneration: UInt32 = 0x7FFF_FFFF
+  private static let acceptorMark: UInt64 = 1 << 63
+
+  static func acceptor(_ index: Int) -> UInt64 { acceptorMark | UInt64(index) }
+
+  static func acceptorIndex(_ token: UInt64) -> Int? {
+    token & acceptorMark == 0 ? nil : Int(token & ~acceptorMark)
+  }
+}

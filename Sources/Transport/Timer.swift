@@ -1,0 +1,133 @@
+/// Calls back once after a time on its reactor; can be set again and cancelled any number of times, in constant time.
+///
+/// Coarse, and never early. Whoever made it keeps it: a timer that is let go of is not called.
+package final class Timer {
+  private unowned let wheel: TimerWheel
+  fileprivate let fire: () -> Void
+  /// The tick at which it is due; nil while it is not set.
+  fileprivate var dueTick: UInt64?
+  /// Its place in the wheel's slot.
+  fileprivate var index = 0
+
+  fileprivate init(wheel: TimerWheel, fire: @escaping () -> Void) {
+    self.wheel = wheel
+    self.fire = fire
+  }
+
+  deinit {
+    precondition(dueTick == nil, "the wheel keeps a timer that is set")
+  }
+
+  /// Sets it, or sets it anew.
+  package func schedule(after duration: Duration) {
+    wheel.schedule(self, at: wheel.now() + duration)
+  }
+
+  package func schedule(at time: MonotonicTime) {
+    wheel.schedule(self, at: time)
+  }
+
+  package func cancel() {
+    wheel.remove(self)
+  }
+}
+
+/// All timers of a reactor, in slots of one tick each; a timer further away than a turn of the wheel waits in its slot
+/// for as many turns.
+final class TimerWheel {
+  static let tickNanoseconds: UInt64 = 16_000_000
+  private static let slotCount: UInt64 = 512
+
+  let now: () -> MonotonicTime
+  private var slots: [[Timer]] = Array(repeating: [], count: Int(slotCount))
+  /// Every tick up to and with this one has been dealt with.
+  private var currentTick: UInt64
+  private var count = 0
+  /// No timer is due before this tick; it may be early after a timer was cancelled.
+  private var earliestTick = UInt64.max
+
+  init(now: @escaping () -> MonotonicTime) {
+    self.now = now
+    currentTick = now().nanoseconds / Self.tickNanoseconds
+  }
+
+  func makeTimer(_ fire: @escaping () -> Void) -> Timer {
+    Timer(wheel: self, fire: fire)
+  }
+
+  /// When the next timer may be due; nil where none is set.
+  var nextWakeUp: MonotonicTime? {
+    count == 0 ? nil : MonotonicTime(nanoseconds: earliestTick * Self.tickNanoseconds)
+  }
+
+  fileprivate func schedule(_ timer: Timer, at time: MonotonicTime) {
+    remove(timer)
+    // Rounded up, so that it is never early; and at least one tick ahead, as the current one is dealt with.
+    let tick = max(currentTick + 1, time.nanoseconds / Self.tickNanoseconds + 1)
+    timer.dueTick = tick
+    let slot = Int(tick % Self.slotCount)
+    timer.index = slots[slot].count
+    slots[slot].append(timer)
+    count += 1
+    earliestTick = min(earliestTick, tick)
+  }
+
+  fileprivate func remove(_ timer: Timer) {
+    guard let tick = timer.dueTick else { return }
+    timer.dueTick = nil
+    let slot = Int(tick % Self.slotCount)
+    let last = slots[slot].removeLast()
+    if last !== timer {
+      last.index = timer.index
+      slots[slot][timer.index] = last
+    }
+    count -= 1
+  }
+
+  /// Calls what is due, in the order of its ticks.
+  func advance(to time: MonotonicTime) {
+    let target = time.nanoseconds / Self.tickNanoseconds
+    guard target >= earliestTick else {
+      currentTick = max(currentTick, target)
+      return
+    }
+    // After a long sleep one turn of the wheel sees every slot.
+    var tick = max(min(earliestTick, target), target >= Self.slotCount ? target - Self.slotCount + 1 : 0)
+    var due: [Timer] = []
+    while tick <= target, count > 0 {
+      let slot = Int(tick % Self.slotCount)
+      due += slots[slot].filter { ($0.dueTick ?? .max) <= target }
+      tick += 1
+    }
+    currentTick = max(currentTick, target)
+    due.sort { ($0.dueTick ?? 0) < ($1.dueTick ?? 0) }
+    for timer in due {
+      // One that is called earlier may have cancelled or set this one again.
+      guard let tick = timer.dueTick, tick <= target else { continue }
+      remove(timer)
+      timer.fire()
+    }
+    findEarliest()
+  }
+
+  private func findEarliest() {
+    earliestTick = .max
+    guard count > 0 else { return }
+    for offset in 1...Self.slotCount {
+      let tick = currentTick + offset
+      guard !slots[Int(tick % Self.slotCount)].isEmpty else { continue }
+      // It may wait for a later turn of the wheel; waking for it once a turn is harmless.
+      earliestTick = tick
+      return
+    }
+  }
+
+  /// Forgets every timer, when the reactor ends.
+  func removeAll() {
+    for slot in slots {
+      for timer in slot { timer.dueTick = nil }
+    }
+    slots = []
+    count = 0
+  }
+}

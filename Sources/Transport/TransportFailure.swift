@@ -1,0 +1,40 @@
+import Glibc
+
+/// Why the system did not do what the transport asked of it; its description is fit for an operator.
+package enum TransportFailure: Error, Equatable {
+  case addressInUse
+  case addressNotAvailable
+  case permissionDenied
+  case cannotResolve(String)
+  /// Something that is not a socket lies at the path.
+  case notASocket
+  /// What was tried, and `errno`.
+  case system(String, Int32)
+
+  init(_ attempt: String, _ code: Int32) {
+    self =
+      switch code {
+      case EADDRINUSE: .addressInUse
+      case EADDRNOTAVAIL: .addressNotAvailable
+      case EACCES, EPERM: .permissionDenied
+      default: .system(attempt, code)
+      }
+  }
+}
+
+extension TransportFailure: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .addressInUse: "another process listens there already"
+    case .addressNotAvailable: "this machine does not have that address"
+    case .permissionDenied: "permission denied (ports below 1024 need a privilege)"
+    case .cannotResolve(let why): "the host name cannot be resolved: \(why)"
+    case .notASocket: "a file that is not a socket is in the way"
+    case .system(let attempt, let code): "could not \(attempt): \(Self.text(code))"
+    }
+  }
+
+  static func text(_ code: Int32) -> String {
+    unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
+  }
+}

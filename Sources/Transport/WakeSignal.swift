@@ -1,0 +1,41 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// Wakes a reactor from any thread; raised many times before it wakes, it costs one system call.
+final class WakeSignal: Sendable {
+  private let descriptor: Int32
+  private let isRaised = Atomic<Bool>(false)
+  private let wantsStop = Atomic<Bool>(false)
+
+  init() throws(TransportFailure) {
+    descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+    guard descriptor >= 0 else { throw TransportFailure("make an event descriptor", errno) }
+  }
+
+  deinit {
+    _ = Glibc.close(descriptor)
+  }
+
+  var rawDescriptor: Int32 { descriptor }
+
+  func raise() {
+    guard !isRaised.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    // It can only fail when the counter is full, and then the reactor is woken anyway.
+    _ = eventfd_write(descriptor, 1)
+  }
+
+  /// Called by the reactor before it looks at what was posted, so that nothing posted after that is overlooked.
+  func lower() {
+    var value: UInt64 = 0
+    _ = unsafe eventfd_read(descriptor, &value)
+    isRaised.store(false, ordering: .sequentiallyConsistent)
+  }
+
+  func requestStop() {
+    wantsStop.store(true, ordering: .releasing)
+    raise()
+  }
+
+  var isStopRequested: Bool { wantsStop.load(ordering: .acquiring) }
+}
