@@ -32,7 +32,7 @@ package struct Broadcast: Sendable {
         }
       session.publish(Event(type: Self.eventType, fields: [field]))
     case .nobody:
-      session.send(.text, Self.refusal.span.bytes)
+      unsafe session.send(.text, Self.refusal.span.bytes)
     }
   }
 

@@ -40,7 +40,7 @@ package struct Chat: Sendable {
     var text: [UInt8] = Array(#"{"error": "#.utf8)
     JSONText.append(string: reason, to: &text)
     text.append(UInt8(ascii: "}"))
-    session.send(.text, text.span.bytes)
+    unsafe session.send(.text, text.span.bytes)
   }
 
   func render(_ event: Event, into frames: SharedBytes) -> Rendering {
@@ -48,10 +48,10 @@ package struct Chat: Sendable {
     guard event.type == Self.eventType, let value = event[Self.member] else { return .ignored }
     switch value {
     case .encodedJSON(let text):
-      frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")
+      unsafe frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")
     case .json, .text, .bytes:
       guard let text = value.jsonText else { return .ignored }
-      frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")
+      unsafe frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")
     }
     return .frames
   }

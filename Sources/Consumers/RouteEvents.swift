@@ -16,7 +16,7 @@ struct RouteEvents: Sendable {
   func render(_ event: Event, into frames: SharedBytes) -> Rendering? {
     if !templates.isEmpty, let template = templates[event.type] {
       let text = template.rendered(event)
-      frames.appendFrame(.text, text.span.bytes)
+      unsafe frames.appendFrame(.text, text.span.bytes)
       return .frames
     }
     switch event.type {

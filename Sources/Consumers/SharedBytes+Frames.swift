@@ -27,16 +27,16 @@ extension SharedBytes {
   func appendMessage(of event: Event) -> Rendering {
     switch event["text"] {
     case .text(let utf8):
-      appendFrame(.text, utf8.span.bytes)
+      unsafe appendFrame(.text, utf8.span.bytes)
       return .frames
     case .json(.string(let string)):
-      appendFrame(.text, Array(string.utf8).span.bytes)
+      unsafe appendFrame(.text, Array(string.utf8).span.bytes)
       return .frames
     case .bytes, .encodedJSON:
       return .ignored
     case nil, .json:
       guard case .bytes(let bytes) = event["bytes"] else { return .ignored }
-      appendFrame(.binary, bytes.span.bytes)
+      unsafe appendFrame(.binary, bytes.span.bytes)
       return .frames
     }
   }

@@ -1,0 +1,49 @@
+/// A JSON value (RFC 8259). Objects keep the order in which they were written.
+package indirect enum JSON: Sendable, Hashable {
+  case null
+  case bool(Bool)
+  case integer(Int64)
+  /// Always finite.
+  case double(Double)
+  case string(String)
+  case array([JSON])
+  /// No two members have the same key.
+  case object([Member])
+
+  package struct Member: Sendable, Hashable {
+    package var key: String
+    package var value: JSON
+
+    package init(key: String, value: JSON) {
+      self.key = key
+      self.value = value
+    }
+  }
+
+  /// The value of an object's member; nil where there is none, or this is not an object.
+  package subscript(key: String) -> JSON? {
+    guard case .object(let members) = self else { return nil }
+    return members.first { $0.key == key }?.value
+  }
+
+  /// Reads one JSON text. Where a key stands twice in an object the last one counts, as in Python.
+  ///
+  /// - Throws: `JSONFault` for anything RFC 8259 does not allow, and for numbers that neither `Int64` nor a finite
+  ///   `Double` can hold.
+  package static func parse(_ text: RawSpan, depth: Int = 64) throws(JSONFault) -> JSON {
+    var reader = JSONReader(depth: depth)
+    let value = try reader.readValue(text)
+    try reader.end(text)
+    return value
+  }
+}
+
+/// Why a text is not JSON, and where.
+package struct JSONFault: Error, Sendable, Hashable, CustomStringConvertible {
+  /// What is wrong, in a few words.
+  package var message: String
+  /// In bytes from the start.
+  package var offset: Int
+
+  package var description: String { "not JSON: \(message) at byte \(offset)" }
+}

@@ -1,0 +1,48 @@
+/// Finds one member of a JSON object without building anything, for text that is handed on as it came.
+package enum JSONScanner {
+  /// Where the value of the member `name` stands in the text; nil where the object has no such member.
+  ///
+  /// The whole text is checked, exactly as strictly as by `JSON.parse`. Where the member stands twice the last one counts.
+  ///
+  /// - Throws: `JSONFault` for a text that is not JSON, or not an object.
+  package static func member(
+    _ name: String, of text: RawSpan, depth: Int = 64
+  ) throws(JSONFault) -> Range<Int>? {
+    var reader = JSONReader(depth: depth)
+    reader.skipSpace(text)
+    guard reader.position < text.byteCount, text[reader.position] == UInt8(ascii: "{") else {
+      // Not JSON at all is worth saying first.
+      try reader.skipValue(text)
+      throw JSONFault(message: "this is not an object", offset: 0)
+    }
+    var found: Range<Int>?
+    try reader.eachMember(text) { (reader, text) throws(JSONFault) in
+      let start = reader.position
+      let hasEscapes = try reader.skipString(text)
+      let matches = isName(name, text, start..<reader.position, hasEscapes)
+      try reader.skipColon(text)
+      reader.skipSpace(text)
+      let valueStart = reader.position
+      try reader.skipValue(text)
+      if matches { found = valueStart..<reader.position }
+    }
+    try reader.end(text)
+    return found
+  }
+
+  private static func isName(_ name: String, _ text: RawSpan, _ quoted: Range<Int>, _ hasEscapes: Bool) -> Bool {
+    guard !hasEscapes else {
+      var reader = JSONReader(depth: 1)
+      // The string was checked already, so it can be read.
+      return (try? reader.readString(text.extracting(quoted))) == name
+    }
+    let inner = text.extracting((quoted.lowerBound + 1)..<(quoted.upperBound - 1))
+    guard inner.byteCount == name.utf8.count else { return false }
+    var index = 0
+    for byte in name.utf8 {
+      guard inner[index] == byte else { return false }
+      index += 1
+    }
+    return true
+  }
+}

@@ -1,0 +1,57 @@
+/// Writes JSON text: compact, UTF-8, only what must be escaped escaped.
+package enum JSONText {
+  /// Appends a string with its quotes.
+  package static func append(string: some StringProtocol, to text: inout [UInt8]) {
+    text.append(UInt8(ascii: "\""))
+    for byte in string.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+        text.append(UInt8(ascii: "\\"))
+        text.append(byte)
+      case 0x0A: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "n")])
+      case 0x0D: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "r")])
+      case 0x09: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "t")])
+      case 0..<0x20:
+        text.append(contentsOf: "\\u00".utf8)
+        text.append(hexDigit(byte >> 4))
+        text.append(hexDigit(byte & 15))
+      default: text.append(byte)
+      }
+    }
+    text.append(UInt8(ascii: "\""))
+  }
+
+  private static func hexDigit(_ value: UInt8) -> UInt8 {
+    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+  }
+}
+
+extension JSON {
+  /// Appends the value as compact JSON text.
+  package func append(to text: inout [UInt8]) {
+    switch self {
+    case .null: text.append(contentsOf: "null".utf8)
+    case .bool(let value): text.append(contentsOf: (value ? "true" : "false").utf8)
+    case .integer(let value): text.append(contentsOf: String(value).utf8)
+    // The shortest text that reads as the same number.
+    case .double(let value): text.append(contentsOf: value.description.utf8)
+    case .string(let value): JSONText.append(string: value, to: &text)
+    case .array(let elements):
+      text.append(UInt8(ascii: "["))
+      for (index, element) in elements.enumerated() {
+        if index > 0 { text.append(UInt8(ascii: ",")) }
+        element.append(to: &text)
+      }
+      text.append(UInt8(ascii: "]"))
+    case .object(let members):
+      text.append(UInt8(ascii: "{"))
+      for (index, member) in members.enumerated() {
+        if index > 0 { text.append(UInt8(ascii: ",")) }
+        JSONText.append(string: member.key, to: &text)
+        text.append(UInt8(ascii: ":"))
+        member.value.append(to: &text)
+      }
+      text.append(UInt8(ascii: "}"))
+    }
+  }
+}

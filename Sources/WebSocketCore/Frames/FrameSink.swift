@@ -1,0 +1,16 @@
+/// Whether a decoder goes on with what it was given.
+package enum Flow: Sendable {
+  case proceed
+  /// The session is over; the rest is not looked at.
+  case stop
+}
+
+/// Gets what the frames of a client say, in their order. The payloads are valid during the call only.
+package protocol FrameSink: AnyObject {
+  /// A whole message; text is UTF-8.
+  func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow
+  func ping(_ payload: RawSpan) -> Flow
+  func pong(_ payload: RawSpan) -> Flow
+  /// - Parameter code: nil where the frame carried none (1005 in the API of browsers); otherwise one that may be sent.
+  func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow
+}

@@ -1,0 +1,255 @@
+/// Turns the bytes of a client into messages and control frames (RFC 6455 section 5): bytes in, calls to a sink out.
+///
+/// Payloads are unmasked where they lie. A message that one read brings whole is handed on from there, without a copy;
+/// only what is cut off by the end of a read, or fragmented, is collected, as it arrives. A decoder that waits for the
+/// next message owns no memory beside itself.
+package struct MessageDecoder {
+  private let maximumMessage: Int
+  private var header = HeaderBytes()
+  private var frame: Frame?
+  /// The kind of the message whose first fragment has come.
+  private var fragmented: MessageKind?
+  /// The payload of an unfinished message, over all its fragments.
+  private var message: [UInt8] = []
+  /// The payload of an unfinished control frame, which may stand between fragments.
+  private var control: [UInt8] = []
+  private var utf8 = UTF8Validator()
+
+  /// A frame whose header was read.
+  private struct Frame {
+    var opcode: Opcode
+    var isFinal: Bool
+    var mask: UInt32
+    /// Payload bytes dealt with, and still to come.
+    var done = 0
+    var left: Int
+  }
+
+  /// - Parameter maximumMessage: in bytes, over all fragments; more is `ProtocolViolation.messageTooBig`.
+  package init(maximumMessage: Int) {
+    self.maximumMessage = maximumMessage
+  }
+
+  /// Deals with everything in `bytes`, whose contents are unmasked in place.
+  ///
+  /// - Throws: what ends the connection; the sink has got everything before it.
+  package mutating func decode<Sink: FrameSink>(
+    _ bytes: inout MutableRawSpan, into sink: Sink
+  ) throws(ProtocolViolation) {
+    var position = 0
+    while true {
+      if frame == nil {
+        guard try readHeader(bytes.bytes, &position) else { return }
+      }
+      guard try readPayload(&bytes, &position, into: sink) == .proceed else { return }
+      if position == bytes.byteCount, frame != nil { return }
+    }
+  }
+
+  // MARK: - Headers
+
+  /// - Returns: false where the rest of the header has not come.
+  private mutating func readHeader(_ bytes: RawSpan, _ position: inout Int) throws(ProtocolViolation) -> Bool {
+    if header.count == 0, bytes.byteCount - position >= HeaderBytes.longest {
+      let length = try unsafe beginFrame(bytes.extracting(unchecked: position..<bytes.byteCount))
+      position += length
+      return true
+    }
+    // Near the end of a read, or cut in two: byte by byte.
+    while position < bytes.byteCount {
+      header.append(bytes[position])
+      position += 1
+      if header.isComplete {
+        let complete = header
+        header = HeaderBytes()
+        _ = try complete.withBytes { (bytes) throws(ProtocolViolation) in try beginFrame(bytes) }
+        return true
+      }
+      // A fault in the first two bytes must not wait for the rest.
+      if header.count == 2 { _ = try Self.checkStart(header[0], header[1]) }
+    }
+    return false
+  }
+
+  /// Section 5.2: what the first two bytes say.
+  private static func checkStart(_ first: UInt8, _ second: UInt8) throws(ProtocolViolation) -> Opcode {
+    // permessage-deflate will give the first reserved bit a meaning (RFC 7692 section 6).
+    guard first & 0x70 == 0 else { throw .reservedBits }
+    guard let opcode = Opcode(rawValue: first & 0x0F) else { throw .reservedOpcode }
+    guard second & 0x80 != 0 else { throw .unmaskedFrame }
+    if opcode.isControl {
+      guard first & 0x80 != 0 else { throw .fragmentedControlFrame }
+      guard second & 0x7F <= 125 else { throw .controlFrameTooLong }
+    }
+    return opcode
+  }
+
+  /// Takes in a header that is there as a whole.
+  ///
+  /// - Returns: its length.
+  private mutating func beginFrame(_ bytes: RawSpan) throws(ProtocolViolation) -> Int {
+    let opcode = try Self.checkStart(bytes[0], bytes[1])
+    var length = UInt64(bytes[1] & 0x7F)
+    var offset = 2
+    switch length {
+    case 126:
+      length = UInt64(bytes[2]) << 8 | UInt64(bytes[3])
+      guard length > 125 else { throw .badLength }
+      offset = 4
+    case 127:
+      length = UInt64(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 2, as: UInt64.self))
+      guard length > 0xFFFF, length >> 63 == 0 else { throw .badLength }
+      offset = 10
+    default: break
+    }
+    try checkOrder(opcode, length: length)
+    let mask = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
+    frame = Frame(
+      opcode: opcode, isFinal: bytes[0] & 0x80 != 0, mask: UInt32(littleEndian: mask), left: Int(length))
+    return offset + 4
+  }
+
+  /// Section 5.4: where in a message a frame may stand; and what the whole message may weigh.
+  private func checkOrder(_ opcode: Opcode, length: UInt64) throws(ProtocolViolation) {
+    switch opcode {
+    case .continuation: guard fragmented != nil else { throw .unexpectedContinuation }
+    case .text, .binary: guard fragmented == nil else { throw .unfinishedMessage }
+    case .close, .ping, .pong: return
+    }
+    guard length <= UInt64(max(0, maximumMessage - message.count)) else { throw .messageTooBig }
+  }
+
+  // MARK: - Payloads
+
+  private mutating func readPayload<Sink: FrameSink>(
+    _ bytes: inout MutableRawSpan, _ position: inout Int, into sink: Sink
+  ) throws(ProtocolViolation) -> Flow {
+    guard var current = frame else { return .proceed }
+    let size = min(current.left, bytes.byteCount - position)
+    let part = position..<(position + size)
+    unmask(&bytes, part, with: current.mask, from: current.done)
+    position += size
+    let isWhole = current.done == 0 && size == current.left
+    current.done += size
+    current.left -= size
+    frame = current.left == 0 ? nil : current
+    let payload = unsafe bytes.bytes.extracting(unchecked: part)
+    return current.opcode.isControl
+      ? try take(control: current, payload, isWhole: isWhole, into: sink)
+      : try take(data: current, payload, isWhole: isWhole, into: sink)
+  }
+
+  private mutating func take<Sink: FrameSink>(
+    data frame: Frame, _ payload: RawSpan, isWhole: Bool, into sink: Sink
+  ) throws(ProtocolViolation) -> Flow {
+    let kind = fragmented ?? (frame.opcode == .text ? .text : .binary)
+    if kind == .text, !utf8.check(payload) { throw .invalidUTF8 }
+    let ends = frame.isFinal && frame.left == 0
+    if ends, kind == .text {
+      guard utf8.isComplete else { throw .invalidUTF8 }
+    }
+    if ends, isWhole, fragmented == nil { return sink.message(kind, payload) }
+    message.append(contentsOf: payload)
+    guard ends else {
+      if frame.left == 0 { fragmented = kind }
+      return .proceed
+    }
+    fragmented = nil
+    let whole = message
+    message = []
+    return unsafe sink.message(kind, whole.span.bytes)
+  }
+
+  private mutating func take<Sink: FrameSink>(
+    control frame: Frame, _ payload: RawSpan, isWhole: Bool, into sink: Sink
+  ) throws(ProtocolViolation) -> Flow {
+    if isWhole { return try deliver(frame.opcode, payload, to: sink) }
+    control.append(contentsOf: payload)
+    guard frame.left == 0 else { return .proceed }
+    let whole = control
+    control = []
+    return try unsafe deliver(frame.opcode, whole.span.bytes, to: sink)
+  }
+
+  private func deliver<Sink: FrameSink>(
+    _ opcode: Opcode, _ payload: RawSpan, to sink: Sink
+  ) throws(ProtocolViolation) -> Flow {
+    switch opcode {
+    case .ping: return sink.ping(payload)
+    case .pong: return sink.pong(payload)
+    case .close: return try deliverClose(payload, to: sink)
+    case .continuation, .text, .binary: return .proceed
+    }
+  }
+
+  /// Section 5.5.1: nothing, or a code and a reason in UTF-8.
+  private func deliverClose<Sink: FrameSink>(_ payload: RawSpan, to sink: Sink) throws(ProtocolViolation) -> Flow {
+    guard payload.byteCount > 0 else { return sink.close(nil, payload) }
+    guard payload.byteCount >= 2 else { throw .badClosePayload }
+    let code = CloseCode(rawValue: UInt16(payload[0]) << 8 | UInt16(payload[1]))
+    guard code.isValidOnWire else { throw .badClosePayload }
+    let reason = payload.extracting(2..<payload.byteCount)
+    var validator = UTF8Validator()
+    guard validator.check(reason), validator.isComplete else { throw .invalidUTF8 }
+    return sink.close(code, reason)
+  }
+
+  /// Section 5.3, eight bytes at a time.
+  ///
+  /// - Parameter done: how many bytes of the payload came before, which says where in the mask this part begins.
+  private func unmask(_ bytes: inout MutableRawSpan, _ part: Range<Int>, with mask: UInt32, from done: Int) {
+    let shift = UInt32(done & 3) * 8
+    let turned = shift == 0 ? mask : mask >> shift | mask << (32 - shift)
+    let wide = UInt64(turned) << 32 | UInt64(turned)
+    var index = part.lowerBound
+    while index + 8 <= part.upperBound {
+      let word = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self)
+      unsafe bytes.storeBytes(of: word ^ wide.littleEndian, toUncheckedByteOffset: index, as: UInt64.self)
+      index += 8
+    }
+    var rest = turned
+    while index < part.upperBound {
+      let byte = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+      unsafe bytes.storeBytes(
+        of: byte ^ UInt8(truncatingIfNeeded: rest), toUncheckedByteOffset: index, as: UInt8.self)
+      rest >>= 8
+      index += 1
+    }
+  }
+}
+
+/// The first bytes of a frame whose header did not come as a whole.
+private struct HeaderBytes {
+  /// Two bytes, eight of length, four of mask.
+  static let longest = 14
+
+  private var bytes = InlineArray<14, UInt8>(repeating: 0)
+  private(set) var count = 0
+
+  subscript(index: Int) -> UInt8 { bytes[index] }
+
+  mutating func append(_ byte: UInt8) {
+    bytes[count] = byte
+    count += 1
+  }
+
+  var isComplete: Bool {
+    guard count >= 2 else { return false }
+    switch bytes[1] & 0x7F {
+    case 126: return count == 8
+    case 127: return count == 14
+    default: return count == 6
+    }
+  }
+
+  func withBytes<Result>(_ body: (RawSpan) throws(ProtocolViolation) -> Result) throws(ProtocolViolation) -> Result {
+    try unsafe body(bytes.span.bytes)
+  }
+}
+
+extension [UInt8] {
+  fileprivate mutating func append(contentsOf bytes: RawSpan) {
+    // The pointer does not leave the closure, and the array copies.
+    unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+  }
+}

@@ -1,0 +1,100 @@
+import Crypto
+
+/// A valid opening hand-shake (RFC 6455 section 4.2.1): what the client asked for.
+package struct Handshake: Sendable, Equatable {
+  package var key: String
+  package var host: String
+  package var origin: String?
+  /// As offered, in the client's order of preference.
+  package var subprotocols: [String]
+  /// `Sec-WebSocket-Extensions` as offered. None is spoken yet, and leaving an offer unanswered declines it (9.1).
+  package var extensions: [String]
+
+  /// Checks each point of section 4.2.1 in its order.
+  package static func read(_ head: RequestHead) -> Result<Handshake, HandshakeRefusal> {
+    func refuse(_ reason: HandshakeRefusal.Reason) -> Result<Handshake, HandshakeRefusal> {
+      .failure(HandshakeRefusal(reason))
+    }
+    guard head.minorVersion >= 1 else { return refuse(.httpVersion) }
+    guard head.method == "GET" else { return refuse(.methodNotGET) }
+    guard let host = head.values(of: "host").first else {
+      return refuse(.badRequest("there is no Host header"))
+    }
+    guard head.members(of: "upgrade").contains(where: { $0.lowercased() == "websocket" }) else {
+      return refuse(.notAWebSocket)
+    }
+    guard head.members(of: "connection").contains(where: { $0.lowercased() == "upgrade" }) else {
+      return refuse(.badConnectionHeader)
+    }
+    // A GET with a body would make the first frames part of it.
+    guard head.values(of: "content-length").allSatisfy({ $0 == "0" }),
+      head.values(of: "transfer-encoding").isEmpty
+    else { return refuse(.badRequest("a hand-shake has no body")) }
+    let versions = head.values(of: "sec-websocket-version")
+    guard versions == ["13"] else { return refuse(.unsupportedVersion) }
+    let keys = head.values(of: "sec-websocket-key")
+    guard keys.count == 1, isKey(keys[0]) else { return refuse(.badKey) }
+    let origins = head.values(of: "origin")
+    guard origins.count <= 1 else { return refuse(.severalOrigins) }
+    let subprotocols = head.members(of: "sec-websocket-protocol")
+    guard Set(subprotocols).count == subprotocols.count, subprotocols.allSatisfy(isToken) else {
+      return refuse(.badSubprotocol)
+    }
+    return .success(
+      Handshake(
+        key: keys[0], host: host, origin: origins.first, subprotocols: subprotocols,
+        extensions: head.values(of: "sec-websocket-extensions")))
+  }
+
+  /// The first of the server's subprotocols that the client offers (section 4.2.2, point 5); nil chooses none.
+  package func chooseSubprotocol(from preferred: [String]) -> String? {
+    preferred.first(where: subprotocols.contains)
+  }
+
+  /// The 101 answer of section 4.2.2.
+  package func response(subprotocol: String?) -> [UInt8] {
+    var head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    head += "Sec-WebSocket-Accept: \(accept)\r\n"
+    if let subprotocol { head += "Sec-WebSocket-Protocol: \(subprotocol)\r\n" }
+    return Array((head + "\r\n").utf8)
+  }
+
+  private var accept: String {
+    let digest = Insecure.SHA1.hash(data: Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))
+    return Base64.encode(Array(digest))
+  }
+
+  /// 16 bytes in base64 are 22 characters and two signs of padding.
+  private static func isKey(_ key: String) -> Bool {
+    let characters = Array(key.utf8)
+    return characters.count == 24 && characters.suffix(2).allSatisfy { $0 == UInt8(ascii: "=") }
+      && characters.prefix(22).allSatisfy(Base64.isDigit)
+  }
+
+  private static func isToken(_ text: String) -> Bool {
+    text.utf8.allSatisfy { byte in
+      (0x21...0x7E).contains(byte) && !"()<>@,;:\\\"/[]?={}".utf8.contains(byte)
+    }
+  }
+}
+
+/// RFC 4648 section 4.
+private enum Base64 {
+  private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+  static func isDigit(_ byte: UInt8) -> Bool { digits.contains(byte) }
+
+  static func encode(_ bytes: [UInt8]) -> String {
+    var text: [UInt8] = []
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+      let group = bytes[start..<min(start + 3, bytes.count)]
+      let bits = (0..<3).reduce(UInt32(0)) { bits, offset in
+        bits << 8 | UInt32(offset < group.count ? group[start + offset] : 0)
+      }
+      for place in 0..<4 {
+        text.append(place <= group.count ? digits[Int(bits >> UInt32(18 - 6 * place)) & 63] : UInt8(ascii: "="))
+      }
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+}

@@ -1,0 +1,13 @@
+extension RawSpan {
+  /// The byte at the offset, which is checked against the bounds.
+  subscript(offset: Int) -> UInt8 {
+    // Every bit pattern is a byte, so loading one cannot go wrong within the bounds.
+    unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
+  }
+
+  /// The bytes as text; what is not UTF-8 is replaced.
+  func string(_ range: Range<Int>) -> String {
+    // The pointer does not leave the closure, and the string copies.
+    unsafe extracting(range).withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+  }
+}
