@@ -12,4 +12,82 @@ package struct GroupTemplate: Sendable, Hashable {
   package init(parts: [Part]) {
     self.parts = parts
   }
+
+  package static let longestName = 99
+
+  package static func isLegal(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+      true
+    default: false
+    }
+  }
+
+  /// Reads the notation; literal text must be legal in a group name.
+  package static func parse(_ text: String) -> Result<GroupTemplate, PatternFault> {
+    var parts: [Part] = []
+    let bytes = Array(text.utf8)
+    var index = 0
+    func fail(_ message: String, _ range: Range<Int>, hint: String? = nil) -> Result<GroupTemplate, PatternFault> {
+      .failure(PatternFault(.invalid, message, hint: hint, at: range))
+    }
+    guard !bytes.isEmpty else { return fail("a group has a name", 0..<0) }
+    while index < bytes.count {
+      let start = index
+      if bytes[index] == UInt8(ascii: "{") {
+        guard let close = bytes[index...].firstIndex(of: UInt8(ascii: "}")) else {
+          return fail("\"{\" is not closed by \"}\"", index..<bytes.count)
+        }
+        let name = String(decoding: bytes[(index + 1)..<close], as: UTF8.self)
+        index = close + 1
+        guard isIdentifier(name) else { return fail("\"\(name)\" is not the name of a capture", start..<index) }
+        parts.append(.capture(name))
+        continue
+      }
+      while index < bytes.count, bytes[index] != UInt8(ascii: "{") {
+        guard isLegal(bytes[index]) else {
+          return fail(
+            "a group name cannot contain this character", index..<(index + 1),
+            hint: "letters, digits, \".\", \"_\" and \"-\" are allowed, and {name} for a capture")
+        }
+        index += 1
+      }
+      parts.append(.literal(String(decoding: bytes[start..<index], as: UTF8.self)))
+    }
+    let literals = parts.reduce(0) { if case .literal(let text) = $1 { $0 + text.utf8.count } else { $0 } }
+    guard literals <= longestName else {
+      return fail("a group name has at most \(longestName) characters", 0..<bytes.count)
+    }
+    return .success(GroupTemplate(parts: parts))
+  }
+
+  package var captureNames: [String] {
+    parts.compactMap { if case .capture(let name) = $0 { name } else { nil } }
+  }
+
+  package var text: String {
+    parts.map { part in
+      switch part {
+      case .literal(let text): text
+      case .capture(let name): "{\(name)}"
+      }
+    }.joined()
+  }
+
+  /// The group of one session; nil where a channel layer would not take the name: a character that is not legal, too long,
+  /// or a capture that took no part in the match.
+  package func name(for captures: Captures) -> String? {
+    var name = ""
+    for part in parts {
+      switch part {
+      case .literal(let text): name += text
+      case .capture(let capture):
+        guard let value = captures[capture] else { return nil }
+        name += value
+      }
+    }
+    guard (1...Self.longestName).contains(name.utf8.count), name.utf8.allSatisfy(Self.isLegal) else { return nil }
+    return name
+  }
 }

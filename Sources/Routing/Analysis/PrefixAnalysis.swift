@@ -1,0 +1,221 @@
+/// Finds patterns before nested routes that can end in more than one place.
+///
+/// Django matches the outer pattern first, takes the one end it prefers, and never reconsiders it. Putting the patterns one
+/// behind the other means the same exactly where no path offers another end, or where the preferred end is always the
+/// longest and no longer one exists.
+struct PrefixAnalysis {
+  /// What is known of a pattern by itself: many routes share one.
+  private var hasOneEnd: [RoutePattern: Bool] = [:]
+
+  mutating func findings(_ route: RoutePath, _ program: Program, route index: Int) -> [RouteFinding] {
+    guard !program.isTooLarge else { return [] }
+    return route.patterns.indices.dropLast().compactMap { number in
+      let pattern = route.patterns[number]
+      if isPrefixFree(pattern) { return nil }
+      guard let example = AmbiguityDecision(program, pattern: Int32(number), pattern).example() else { return nil }
+      return .ambiguousPrefix(route: index, pattern: number, example: example)
+    }
+  }
+
+  /// Whether nothing that the pattern matches begins with something else that it matches.
+  private mutating func isPrefixFree(_ pattern: RoutePattern) -> Bool {
+    if let known = hasOneEnd[pattern] { return known }
+    let alone = RoutePattern(
+      text: pattern.text, syntax: pattern.syntax, role: .prefix, captures: pattern.captures,
+      expression: pattern.expression)
+    let budget = AutomatonBuilder.Budget(states: 20_000, work: 2_000_000)
+    let builder = AutomatonBuilder.build([Program(RoutePath([alone]))], budget: budget)
+    let answer = builder.map { builder in
+      !builder.accepted.indices.contains { state in
+        !builder.accepted[state].isEmpty && builder.leadsOn(from: state)
+      }
+    }
+    hasOneEnd[pattern] = answer ?? false
+    return answer ?? false
+  }
+}
+
+extension AutomatonBuilder {
+  /// Whether an accepting state can be reached from the state by at least one byte.
+  fileprivate func leadsOn(from start: Int) -> Bool {
+    var seen: Set<Int> = []
+    var work = [start]
+    while let state = work.popLast() {
+      let transitions = automaton.firstTransition[state]..<automaton.firstTransition[state + 1]
+      for index in transitions {
+        let target = Int(automaton.transitions[Int(index)].target)
+        if !accepted[target].isEmpty { return true }
+        if seen.insert(target).inserted { work.append(target) }
+      }
+    }
+    return false
+  }
+}
+
+/// Decides for one route whether a path exists that it accepts although its prefix could end elsewhere.
+///
+/// Two readers go over the same path: one follows the whole route and leaves the prefix at one place; the other only has to
+/// leave the prefix at another place.
+private struct AmbiguityDecision {
+  private typealias Position = JointProgram.Position
+
+  /// Where the readers are with the prefix.
+  private enum Stage: Hashable {
+    case bothInside
+    /// The first has left, and the second may still leave later.
+    case firstLeft
+    /// The second has left, and the first must leave later.
+    case secondLeft
+    /// They have left at different places.
+    case differ
+  }
+
+  private struct Pair: Hashable {
+    var first: Position
+    /// Nil once it need not be followed any more.
+    var second: Position?
+    var stage: Stage
+  }
+
+  private static let mostPairs = 200_000
+
+  private let program: Program
+  private let pattern: Int32
+  private let prefersLongest: Bool
+
+  init(_ program: Program, pattern: Int32, _ prefix: RoutePattern) {
+    self.program = program
+    self.pattern = pattern
+    prefersLongest = prefix.expression.prefersLongest
+  }
+
+  /// A path with two ends; also a made-up one where the search was given up, as silence would be a promise.
+  func example() -> String? {
+    var parents: [Pair: (Pair, UInt8)] = [:]
+    let start = Position(program.start, .anything)
+    var seen: Set<Pair> = [Pair(first: start, second: start, stage: .bothInside)]
+    var level = Array(seen)
+    while !level.isEmpty {
+      var next: [Pair] = []
+      for pair in level {
+        for settled in settle(pair) {
+          if settled.stage == .differ, accepts(settled.first) { return path(to: pair, parents) }
+          for (byte, following) in step(settled) where seen.insert(following).inserted {
+            parents[following] = (pair, byte)
+            next.append(following)
+          }
+        }
+        if seen.count > Self.mostPairs { return path(to: pair, parents) }
+      }
+      level = next
+    }
+    return nil
+  }
+
+  /// All that both can reach without reading, leaving the prefix on the way or not.
+  private func settle(_ pair: Pair) -> [Pair] {
+    var result: [Pair] = []
+    for (first, firstLeaves) in reach(pair.first) {
+      let seconds = pair.second.map(reach) ?? [(nil, false)]
+      for (second, secondLeaves) in seconds {
+        guard let stage = stage(pair.stage, firstLeaves, secondLeaves) else { continue }
+        let isOver = stage == .secondLeft || stage == .differ
+        result.append(Pair(first: first ?? pair.first, second: isOver ? nil : second, stage: stage))
+      }
+    }
+    return result
+  }
+
+  /// Nil where both leave at the same place, or a longer end was wanted and the other is shorter.
+  private func stage(_ stage: Stage, _ firstLeaves: Bool, _ secondLeaves: Bool) -> Stage? {
+    switch (stage, firstLeaves, secondLeaves) {
+    case (.bothInside, false, false): .bothInside
+    case (.bothInside, true, false): .firstLeft
+    case (.bothInside, false, true): prefersLongest ? nil : .secondLeft
+    case (.bothInside, true, true): nil
+    case (.firstLeft, _, true): .differ
+    case (.firstLeft, _, false): .firstLeft
+    case (.secondLeft, true, _): .differ
+    case (.secondLeft, false, _): .secondLeft
+    case (.differ, _, _): .differ
+    }
+  }
+
+  /// The places reachable without reading, with whether the prefix's end was passed. Assertions are taken to hold: a path
+  /// too many is found at worst.
+  private func reach(_ start: Position) -> [(Position?, Bool)] {
+    var result: [(Position?, Bool)] = []
+    var seen: Set<Int> = []
+    var work: [(Int32, Bool)] = [(Int32(start.instruction), false)]
+    while let (instruction, hasLeft) = work.popLast() {
+      guard seen.insert(Int(instruction) * 2 + (hasLeft ? 1 : 0)).inserted else { continue }
+      switch program.instructions[Int(instruction)] {
+      case .byte, .accept: result.append((Position(instruction, .anything), hasLeft))
+      case .fail: break
+      case .split(let one, let other): work += [(one, hasLeft), (other, hasLeft)]
+      case .save(_, let next), .enter(_, let next), .assertStart(_, let next): work.append((next, hasLeft))
+      case .assertEnd(let next), .assertEndOrLastLineFeed(let next): work.append((next, hasLeft))
+      case .leave(let number, let next): work.append((next, hasLeft || number == pattern))
+      }
+    }
+    return result
+  }
+
+  private func accepts(_ position: Position) -> Bool {
+    if case .accept = program.instructions[position.instruction] { true } else { false }
+  }
+
+  private func step(_ pair: Pair) -> [(UInt8, Pair)] {
+    guard case .byte(let low, let high, let next) = program.instructions[pair.first.instruction] else { return [] }
+    let first = Position(next, .anything)
+    guard let second = pair.second else {
+      return [(readable(low...high), Pair(first: first, second: nil, stage: pair.stage))]
+    }
+    guard case .byte(let otherLow, let otherHigh, let otherNext) = program.instructions[second.instruction],
+      max(low, otherLow) <= min(high, otherHigh)
+    else { return [] }
+    let common = max(low, otherLow)...min(high, otherHigh)
+    return [
+      (readable(common), Pair(first: first, second: Position(otherNext, .anything), stage: pair.stage))
+    ]
+  }
+
+  private func readable(_ range: ClosedRange<UInt8>) -> UInt8 {
+    range.contains(UInt8(ascii: "a")) ? UInt8(ascii: "a") : range.lowerBound
+  }
+
+  private func path(to end: Pair, _ parents: [Pair: (Pair, UInt8)]) -> String {
+    var bytes: [UInt8] = []
+    var current = end
+    while let (parent, byte) = parents[current] {
+      bytes.append(byte)
+      current = parent
+    }
+    return String(decoding: bytes.reversed(), as: UTF8.self)
+  }
+}
+
+extension Expression {
+  /// Whether a backtracking matcher surely ends where the longest match ends: nothing lazy, no alternatives, of which an
+  /// earlier shorter one would be preferred, and no two parts of which one could take what the other needs to get further.
+  fileprivate var prefersLongest: Bool {
+    switch self {
+    case .characters, .start, .end, .endOrLastLineFeed: true
+    case .sequence(let parts):
+      parts.allSatisfy(\.prefersLongest) && parts.count { !$0.hasOneLength } <= 1
+    case .alternatives: false
+    case .repetition(let inner, _, _, let preference): preference == .greedy && inner.prefersLongest
+    case .capture(_, let inner): inner.prefersLongest
+    }
+  }
+
+  private var hasOneLength: Bool {
+    switch self {
+    case .characters, .start, .end, .endOrLastLineFeed: true
+    case .sequence(let parts): parts.allSatisfy(\.hasOneLength)
+    case .alternatives: false
+    case .repetition(let inner, let least, let most, _): least == most && inner.hasOneLength
+    case .capture(_, let inner): inner.hasOneLength
+    }
+  }
+}

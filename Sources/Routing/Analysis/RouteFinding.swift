@@ -1,0 +1,27 @@
+/// What the compiled table shows about its routes. Routes are given by their index.
+package enum RouteFinding: Sendable, Hashable {
+  /// Every path it matches is answered by the routes before it.
+  case unreachable(route: Int, coveredBy: [Int])
+  /// Both match `example`, and `by` answers. Neither contains the other: a special route before a general one is no finding.
+  case partlyCovered(route: Int, by: Int, example: String)
+  /// No request path can match it.
+  case matchesNothing(route: Int)
+  /// A regular expression without `^`: it matches `example` too.
+  case unanchored(route: Int, example: String)
+  /// A pattern before nested routes can end in more than one place in `example`. Django would settle for one of them before
+  /// it looks at the nested routes.
+  case ambiguousPrefix(route: Int, pattern: Int, example: String)
+  /// The route is too large to be compiled.
+  case tooComplex(route: Int)
+  /// The table had to be cut in pieces: whether a route in one is covered by routes in another was not decided.
+  case notProved(routes: Range<Int>)
+
+  package var route: Int {
+    switch self {
+    case .unreachable(let route, _), .partlyCovered(let route, _, _), .matchesNothing(let route),
+      .unanchored(let route, _), .ambiguousPrefix(let route, _, _), .tooComplex(let route):
+      route
+    case .notProved(let routes): routes.lowerBound
+    }
+  }
+}

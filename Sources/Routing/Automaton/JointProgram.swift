@@ -1,0 +1,161 @@
+/// The programs of many routes side by side, and what can be reached in them without reading a byte.
+struct JointProgram {
+  /// What may still come, for the sake of `$`: a place can be before the last line feed, and then behind it.
+  enum Mode: UInt32 {
+    case anything = 0
+    case onlyLastLineFeed = 1
+    case nothing = 2
+  }
+
+  /// An instruction and a mode, in one number.
+  struct Position: Hashable, Comparable {
+    var value: UInt32
+
+    init(_ instruction: Int32, _ mode: Mode) {
+      value = UInt32(bitPattern: instruction) * 3 + mode.rawValue
+    }
+
+    var instruction: Int { Int(value / 3) }
+    // Every remainder of three is a mode.
+    var mode: Mode { Mode(rawValue: value % 3) ?? .anything }
+
+    static func < (one: Position, other: Position) -> Bool { one.value < other.value }
+  }
+
+  private(set) var instructions: [Program.Instruction] = []
+  private var offsets: [Int] = []
+  private(set) var starts: [Int32] = []
+  /// Marks what the current closure has seen.
+  private var seen: [UInt32]
+  /// The same for visits right behind the beginning of a pattern, which pass its `start` and so must not be hidden by others.
+  private var seenEntered: [UInt32]
+  private var generation: UInt32 = 0
+
+  init(_ programs: [Program]) {
+    for program in programs {
+      let offset = Int32(instructions.count)
+      offsets.append(instructions.count)
+      starts.append(offset + program.start)
+      instructions += program.instructions.map { $0.moved(by: offset) }
+    }
+    seen = Array(repeating: 0, count: instructions.count * 3)
+    seenEntered = seen
+  }
+
+  /// The route whose program holds the instruction.
+  func route(of instruction: Int) -> Int {
+    var low = 0
+    var high = offsets.count
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if offsets[middle] <= instruction { low = middle } else { high = middle }
+    }
+    return low
+  }
+
+  enum Moment {
+    case beforeEnd
+    case atEnd
+  }
+
+  /// Everything reachable from the positions without reading: bytes to read, accepts, and ends to be seen at the end.
+  ///
+  /// - Parameter moment: whether the path is over, so that assertions about its end hold.
+  mutating func closure(of positions: some Sequence<Position>, _ moment: Moment = .beforeEnd) -> [Position] {
+    generation += 1
+    var reached: [Position] = []
+    var work: [(position: Position, entered: Int32?)] = positions.map { ($0, nil) }
+    while let (position, entered) = work.popLast() {
+      let key = Int(position.value)
+      if entered == nil {
+        guard seen[key] != generation else { continue }
+        seen[key] = generation
+      } else {
+        guard seenEntered[key] != generation else { continue }
+        seenEntered[key] = generation
+      }
+      func go(_ next: Int32, _ mode: Mode? = nil, entered newlyEntered: Int32? = nil) {
+        work.append((Position(next, mode ?? position.mode), newlyEntered ?? entered))
+      }
+      switch instructions[position.instruction] {
+      case .byte:
+        if position.mode != .nothing { reached.append(position) }
+      case .accept:
+        if position.mode != .onlyLastLineFeed { reached.append(position) }
+      case .fail: break
+      case .split(let first, let second):
+        go(second)
+        go(first)
+      case .save(_, let next), .leave(_, let next): go(next)
+      case .enter(let pattern, let next): go(next, entered: pattern)
+      case .assertStart(let pattern, let next):
+        if entered == pattern { go(next) }
+      case .assertEnd(let next):
+        switch (position.mode, moment) {
+        case (.nothing, _), (.anything, .atEnd): go(next)
+        case (.anything, .beforeEnd): reached.append(position)
+        case (.onlyLastLineFeed, _): break
+        }
+      case .assertEndOrLastLineFeed(let next):
+        switch (position.mode, moment) {
+        case (.anything, .beforeEnd):
+          reached.append(position)
+          go(next, .onlyLastLineFeed)
+        case (.anything, .atEnd), (.onlyLastLineFeed, _), (.nothing, _): go(next)
+        }
+      }
+    }
+    // A place can have been come by in both ways.
+    reached.sort()
+    return reached.reduce(into: []) { if $0.last != $1 { $0.append($1) } }
+  }
+
+  /// The routes that accept where the path ends at these positions, in their order.
+  mutating func accepted(at positions: [Position]) -> [Int32] {
+    let ends = positions.filter { isEndRelevant(instructions[$0.instruction]) }
+    guard !ends.isEmpty else { return [] }
+    var routes: [Int32] = []
+    for position in closure(of: ends, .atEnd) {
+      guard case .accept = instructions[position.instruction] else { continue }
+      let route = Int32(route(of: position.instruction))
+      if routes.last != route { routes.append(route) }
+    }
+    return routes
+  }
+
+  private func isEndRelevant(_ instruction: Program.Instruction) -> Bool {
+    switch instruction {
+    case .accept, .assertEnd, .assertEndOrLastLineFeed: true
+    case .byte, .split, .save, .enter, .leave, .assertStart, .fail: false
+    }
+  }
+
+  /// Where reading a byte in the bounds leads, from a position at a `byte` instruction.
+  func step(_ position: Position) -> (low: UInt8, high: UInt8, next: Position)? {
+    guard case .byte(let low, let high, let next) = instructions[position.instruction] else { return nil }
+    switch position.mode {
+    case .anything: return (low, high, Position(next, .anything))
+    case .onlyLastLineFeed:
+      let lineFeed = UInt8(ascii: "\n")
+      return (low...high).contains(lineFeed) ? (lineFeed, lineFeed, Position(next, .nothing)) : nil
+    case .nothing: return nil
+    }
+  }
+}
+
+extension Program.Instruction {
+  fileprivate func moved(by offset: Int32) -> Program.Instruction {
+    switch self {
+    case .byte(let low, let high, let next): .byte(low, high, next: next + offset)
+    case .split(let first, let second): .split(first + offset, second + offset)
+    case .save(let slot, let next): .save(slot, next: next + offset)
+    case .enter(let pattern, let next): .enter(pattern, next: next + offset)
+    case .leave(let pattern, let next): .leave(pattern, next: next + offset)
+    case .assertStart(let pattern, let next): .assertStart(pattern, next: next + offset)
+    case .assertEnd(let next): .assertEnd(next: next + offset)
+    case .assertEndOrLastLineFeed(let next): .assertEndOrLastLineFeed(next: next + offset)
+    case .accept: .accept
+    case .fail: .fail
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/// Splits a range of Unicode scalars into sequences of byte ranges: a scalar is in the range exactly when its bytes are in
+/// the ranges of one of the sequences.
+enum UTF8Ranges {
+  static func sequences(of range: ClosedRange<UInt32>) -> [[ClosedRange<UInt8>]] {
+    var result: [[ClosedRange<UInt8>]] = []
+    // The lengths of the encoding, and the surrogates between them, which have none.
+    for limits: ClosedRange<UInt32> in [
+      0...0x7F, 0x80...0x7FF, 0x800...0xD7FF, 0xE000...0xFFFF, 0x10000...0x10FFFF,
+    ] {
+      let low = max(range.lowerBound, limits.lowerBound)
+      let high = min(range.upperBound, limits.upperBound)
+      if low <= high { split(low, high, into: &result) }
+    }
+    return result
+  }
+
+  /// Both ends have encodings of the same length.
+  private static func split(_ low: UInt32, _ high: UInt32, into result: inout [[ClosedRange<UInt8>]]) {
+    let length = encode(low).count
+    // Cut where a trailing part of the range is not the whole of what its bytes can say.
+    for index in 1..<max(length, 1) {
+      let mask = UInt32(1) << (6 * UInt32(index)) - 1
+      guard low & ~mask != high & ~mask else { continue }
+      if low & mask != 0 {
+        split(low, low | mask, into: &result)
+        split((low | mask) + 1, high, into: &result)
+        return
+      }
+      if high & mask != mask {
+        split(low, (high & ~mask) - 1, into: &result)
+        split(high & ~mask, high, into: &result)
+        return
+      }
+    }
+    result.append(zip(encode(low), encode(high)).map { $0...$1 })
+  }
+
+  private static func encode(_ value: UInt32) -> [UInt8] {
+    switch value {
+    case 0...0x7F: [UInt8(value)]
+    case 0x80...0x7FF: [0xC0 | UInt8(value >> 6), 0x80 | UInt8(value & 0x3F)]
+    case 0x800...0xFFFF:
+      [0xE0 | UInt8(value >> 12), 0x80 | UInt8(value >> 6 & 0x3F), 0x80 | UInt8(value & 0x3F)]
+    default:
+      [
+        0xF0 | UInt8(value >> 18), 0x80 | UInt8(value >> 12 & 0x3F), 0x80 | UInt8(value >> 6 & 0x3F),
+        0x80 | UInt8(value & 0x3F),
+      ]
+    }
+  }
+}

@@ -1,0 +1,40 @@
+/// What a route captured from a path: names and texts, in the order of the pattern.
+package struct Captures: Sendable, Hashable {
+  package struct Capture: Sendable, Hashable {
+    package var name: String
+    package var value: String
+
+    package init(name: String, value: String) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// No two have the same name: of patterns inside each other the inner one wins, as in Django.
+  package private(set) var all: [Capture] = []
+
+  package init(_ all: [Capture] = []) {
+    for capture in all { set(capture) }
+  }
+
+  private mutating func set(_ capture: Capture) {
+    if let index = all.firstIndex(where: { $0.name == capture.name }) {
+      all[index].value = capture.value
+    } else {
+      all.append(capture)
+    }
+  }
+
+  package subscript(name: String) -> String? {
+    all.first { $0.name == name }?.value
+  }
+}
+
+/// Which route answers, and what it captured.
+package struct RouteMatch: Sendable, Hashable {
+  /// The index of the route in the table.
+  package var route: Int
+  package var captures: Captures
+  /// What the catch-all at the end of the route matched; nil where it has none.
+  package var remainder: String?
+}

@@ -1,0 +1,72 @@
+/// The path of a request as routes see it: percent-decoded UTF-8, without leading slashes.
+///
+/// Django: `URLRouter` works on the decoded `scope["path"]` and strips all leading slashes.
+package struct RequestPath: Sendable, Hashable {
+  package enum Fault: Error, Sendable, Hashable {
+    /// A `%` without two hexadecimal digits.
+    case badPercentEncoding
+    case notUTF8
+    /// Neither a path nor an absolute URL (RFC 9112 section 3.2).
+    case notAPath
+  }
+
+  package let bytes: [UInt8]
+  /// What stands behind the first `?`, as it came; nil without one.
+  package let query: String?
+
+  package var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  /// A path that is decoded already.
+  package init(text: String) {
+    bytes = Array(text.utf8.drop { $0 == UInt8(ascii: "/") })
+    query = nil
+  }
+
+  private init(bytes: [UInt8], query: String?) {
+    self.bytes = bytes
+    self.query = query
+  }
+
+  /// Reads a request target: `/path?query`, or the absolute form `http://host/path?query`.
+  package static func decode(target: [UInt8]) -> Result<RequestPath, Fault> {
+    guard let start = pathStart(target) else { return .failure(.notAPath) }
+    let end = target[start...].firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(end - start)
+    var index = start
+    while index < end {
+      var byte = target[index]
+      if byte == UInt8(ascii: "%") {
+        guard index + 2 < end, let high = hexValue(target[index + 1]), let low = hexValue(target[index + 2])
+        else { return .failure(.badPercentEncoding) }
+        byte = high << 4 | low
+        index += 2
+      }
+      index += 1
+      if bytes.isEmpty, byte == UInt8(ascii: "/") { continue }
+      bytes.append(byte)
+    }
+    guard String(validating: bytes, as: UTF8.self) != nil else { return .failure(.notUTF8) }
+    let query = end < target.endIndex ? String(decoding: target[(end + 1)...], as: UTF8.self) : nil
+    return .success(RequestPath(bytes: bytes, query: query))
+  }
+
+  private static func pathStart(_ target: [UInt8]) -> Int? {
+    guard let first = target.first else { return nil }
+    if first == UInt8(ascii: "/") { return 0 }
+    for scheme in ["http://", "https://", "ws://", "wss://"] where target.starts(with: scheme.utf8) {
+      let authority = target[scheme.utf8.count...]
+      return authority.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? target.endIndex
+    }
+    return nil
+  }
+
+  private static func hexValue(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+}

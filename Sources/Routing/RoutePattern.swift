@@ -1,0 +1,87 @@
+/// Which of Django's two notations a pattern is written in.
+package enum PatternSyntax: Sendable, Hashable {
+  /// `path()`: literal text and `<converter:name>`.
+  case path
+  /// `re_path()`: a regular expression.
+  case regex
+}
+
+/// One parsed pattern of a route.
+package struct RoutePattern: Sendable, Hashable {
+  /// Where the pattern stands in its route.
+  package enum Role: Sendable, Hashable {
+    /// The last one: it decides where the path ends.
+    case endpoint
+    /// Before the patterns of nested routes.
+    case prefix
+  }
+
+  package struct Capture: Sendable, Hashable {
+    package var name: String
+    /// Nil in a regular expression.
+    package var converter: PathConverter?
+    /// What it can be.
+    let expression: Expression
+  }
+
+  package let text: String
+  package let syntax: PatternSyntax
+  package let role: Role
+  /// In the order of their appearance.
+  package let captures: [Capture]
+  let expression: Expression
+
+  init(
+    text: String, syntax: PatternSyntax, role: Role, captures: [Capture], expression: Expression
+  ) {
+    self.text = text
+    self.syntax = syntax
+    self.role = role
+    self.captures = captures
+    self.expression = expression
+  }
+
+  /// The longest pattern that is read, in bytes.
+  package static let longestText = 4096
+
+  package static func parse(
+    _ text: String, as syntax: PatternSyntax, role: Role
+  ) -> Result<RoutePattern, PatternFault> {
+    guard text.utf8.count <= longestText else {
+      return .failure(
+        PatternFault(.unsupported, "a pattern may have \(longestText) bytes", at: 0..<text.utf8.count))
+    }
+    do throws(PatternFault) {
+      switch syntax {
+      case .path: return .success(try PathPatternParser(text).parse(role))
+      case .regex: return .success(try RegexParser(text).parse(role))
+      }
+    } catch {
+      return .failure(error)
+    }
+  }
+}
+
+/// One complete route: the patterns around it, then its own.
+package struct RoutePath: Sendable, Hashable {
+  package var patterns: [RoutePattern]
+
+  package init(_ patterns: [RoutePattern]) {
+    self.patterns = patterns
+  }
+
+  /// As a person would write it in one line.
+  package var text: String { patterns.map(\.text).joined() }
+
+  package var captureNames: [String] {
+    patterns.flatMap { $0.captures.map(\.name) }.filter { $0 != RoutePattern.remainderName }
+  }
+
+  /// The inner one wins, as in Django.
+  func capture(named name: String) -> RoutePattern.Capture? {
+    patterns.flatMap(\.captures).last { $0.name == name }
+  }
+
+  /// All patterns one behind the other.
+  var expression: Expression { .sequence(patterns.map(\.expression)) }
+}

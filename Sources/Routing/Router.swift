@@ -1,0 +1,95 @@
+/// The compiled routes of one protocol: which of them answers a path.
+///
+/// Immutable and shared by all threads. Matching is one pass over the bytes of the path, whatever the number of routes; the
+/// first declared route that matches wins, as in Django.
+package struct Router: Sendable {
+  package let routes: [RoutePath]
+  /// What is worth saying about the table; found while it was compiled.
+  package let findings: [RouteFinding]
+
+  /// Usually one; more where a joint one would be too large. Their routes follow each other.
+  private let automata: [(firstRoute: Int, automaton: Automaton)]
+  private let programs: [Program]
+
+  package init(_ routes: [RoutePath]) {
+    self.init(routes, budget: AutomatonBuilder.Budget())
+  }
+
+  init(_ routes: [RoutePath], budget: AutomatonBuilder.Budget) {
+    self.routes = routes
+    let programs = routes.map(Program.init)
+    self.programs = programs
+    var automata: [(firstRoute: Int, automaton: Automaton)] = []
+    var analysis = TableAnalysis(routes, programs)
+    Self.compile(programs, from: 0, budget: budget) { firstRoute, builder in
+      guard let builder else { return analysis.tooComplex(firstRoute) }
+      analysis.add(builder, firstRoute: firstRoute)
+      automata.append((firstRoute, builder.automaton))
+    }
+    self.automata = automata
+    findings = analysis.findings()
+  }
+
+  /// Compiles all together, or, where that is too large, each half for itself.
+  private static func compile(
+    _ programs: [Program], from first: Int, budget: AutomatonBuilder.Budget,
+    _ compiled: (Int, AutomatonBuilder?) -> Void
+  ) {
+    guard !programs.isEmpty else { return }
+    let isPossible = programs.count > 1 || !programs[0].isTooLarge
+    if isPossible, let builder = AutomatonBuilder.build(programs, budget: budget) {
+      return compiled(first, builder)
+    }
+    guard programs.count > 1 else { return compiled(first, nil) }
+    let middle = programs.count / 2
+    compile(Array(programs[..<middle]), from: first, budget: budget, compiled)
+    compile(Array(programs[middle...]), from: first + middle, budget: budget, compiled)
+  }
+
+  package func match(_ path: RequestPath) -> RouteMatch? {
+    guard let route = route(of: path.bytes) else { return nil }
+    return match(path.bytes, by: route)
+  }
+
+  /// The first route that matches.
+  func route(of path: [UInt8]) -> Int? {
+    for (firstRoute, automaton) in automata {
+      if let route = automaton.match(path) { return firstRoute + route }
+    }
+    return nil
+  }
+
+  private func match(_ path: [UInt8], by route: Int) -> RouteMatch {
+    let program = programs[route]
+    guard !program.captures.isEmpty else {
+      return RouteMatch(route: route, captures: Captures(), remainder: nil)
+    }
+    var captures: [Captures.Capture] = []
+    var remainder: String?
+    for (capture, range) in zip(program.captures, CaptureReader(program).read(path)) {
+      guard let range else { continue }
+      let text = String(decoding: path[range], as: UTF8.self)
+      if capture.name == RoutePattern.remainderName {
+        remainder = text
+      } else {
+        captures.append(.init(name: capture.name, value: capture.converter?.normalised(text) ?? text))
+      }
+    }
+    return RouteMatch(route: route, captures: Captures(captures), remainder: remainder)
+  }
+}
+
+extension RoutePattern {
+  /// No capture of a pattern can be called so.
+  static let remainderName = "*"
+
+  /// Matches whatever is left of the path, which is then the match's `remainder`: the end of a route that stands for
+  /// everything below its prefix.
+  package static let remainder: RoutePattern = {
+    let anything = Expression.repetition(.characters(.everything), least: 0, most: nil, preference: .greedy)
+    return RoutePattern(
+      text: "", syntax: .path, role: .endpoint,
+      captures: [Capture(name: remainderName, converter: nil, expression: anything)],
+      expression: .sequence([.capture(0, anything), .end]))
+  }()
+}

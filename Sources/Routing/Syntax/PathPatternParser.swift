@@ -1,0 +1,71 @@
+/// Reads Django's `path()` notation: literal text, and captures `<name>` or `<converter:name>`.
+struct PathPatternParser {
+  private let text: String
+  private let bytes: [UInt8]
+
+  init(_ text: String) {
+    self.text = text
+    bytes = Array(text.utf8)
+  }
+
+  func parse(_ role: RoutePattern.Role) throws(PatternFault) -> RoutePattern {
+    var parts: [Expression] = [.start]
+    var captures: [RoutePattern.Capture] = []
+    var index = 0
+    while index < bytes.count {
+      guard bytes[index] == UInt8(ascii: "<") else {
+        let end = bytes[index...].firstIndex(of: UInt8(ascii: "<")) ?? bytes.count
+        parts.append(.text(string(index..<end)))
+        index = end
+        continue
+      }
+      guard let close = bytes[index...].firstIndex(of: UInt8(ascii: ">")) else {
+        throw PatternFault(.invalid, "\"<\" is not closed by \">\"", at: index..<bytes.count)
+      }
+      let capture = try capture(index..<(close + 1))
+      if captures.contains(where: { $0.name == capture.name }) {
+        throw PatternFault(
+          .invalid, "the capture \"\(capture.name)\" stands in the pattern twice", at: index..<(close + 1))
+      }
+      parts.append(.capture(captures.count, capture.expression))
+      captures.append(capture)
+      index = close + 1
+    }
+    if role == .endpoint { parts.append(.end) }
+    return RoutePattern(
+      text: text, syntax: .path, role: role, captures: captures, expression: .sequence(parts))
+  }
+
+  /// - Parameter range: with the angle brackets.
+  private func capture(_ range: Range<Int>) throws(PatternFault) -> RoutePattern.Capture {
+    let inner = string((range.lowerBound + 1)..<(range.upperBound - 1))
+    if inner.contains(where: \.isWhitespace) {
+      throw PatternFault(.invalid, "a capture cannot contain white space", at: range)
+    }
+    let words = inner.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    let name = words[words.count - 1]
+    guard isIdentifier(name) else {
+      throw PatternFault(
+        .invalid, "\"\(name)\" cannot be the name of a capture",
+        hint: "a name is letters, digits and underscores, and does not begin with a digit", at: range)
+    }
+    let kind = words.count == 2 ? words[0] : "str"
+    guard let converter = PathConverter(rawValue: kind) else {
+      let known = PathConverter.allCases.map(\.rawValue).joined(separator: ", ")
+      throw PatternFault(.invalid, "there is no converter \"\(kind)\"", hint: "converters are \(known)", at: range)
+    }
+    return RoutePattern.Capture(name: name, converter: converter, expression: converter.expression)
+  }
+
+  private func string(_ range: Range<Int>) -> String {
+    String(decoding: bytes[range], as: UTF8.self)
+  }
+}
+
+/// A Python identifier of ASCII characters.
+func isIdentifier(_ text: some StringProtocol) -> Bool {
+  guard let first = text.utf8.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else { return false }
+  return text.unicodeScalars.allSatisfy { scalar in
+    CharacterRanges.word.ranges.contains { $0.contains(scalar.value) }
+  }
+}

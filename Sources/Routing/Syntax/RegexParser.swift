@@ -1,0 +1,380 @@
+/// Reads Django's `re_path()` notation: the part of Python's regular expressions that an automaton can decide.
+///
+/// `\w`, `\d` and `\s` are ASCII. What looks around, looks back or counts without end is refused with its place.
+struct RegexParser {
+  private struct Character {
+    var scalar: Unicode.Scalar
+    var offset: Int
+  }
+
+  /// Deeper nesting is refused.
+  private static let deepest = 50
+  private static let mostRepetitions = 1000
+
+  private let text: String
+  private let characters: [Character]
+  private var index = 0
+  private var depth = 0
+  private var ignoresCase = false
+  private var dotMatchesLineFeed = false
+  private var named: [(name: String, expression: Expression)] = []
+  private var names: [String] = []
+
+  init(_ text: String) {
+    self.text = text
+    var offset = 0
+    characters = text.unicodeScalars.map { scalar in
+      defer { offset += UTF8.width(scalar) }
+      return Character(scalar: scalar, offset: offset)
+    }
+  }
+
+  /// Django: an endpoint that ends in `$` must match the whole path; everything else is searched for, and may stand
+  /// anywhere in the path unless it begins with `^`.
+  func parse(_ role: RoutePattern.Role) throws(PatternFault) -> RoutePattern {
+    var parser = self
+    let body = try parser.parseAll()
+    let isWhole = role == .endpoint && text.hasSuffix("$")
+    let anything = Expression.characters(.everything)
+    let before = Expression.repetition(anything, least: 0, most: nil, preference: .lazy)
+    let after = Expression.repetition(anything, least: 0, most: nil, preference: .greedy)
+    let expression: Expression =
+      switch (role, isWhole) {
+      case (.endpoint, true): .sequence([body, .end])
+      case (.endpoint, false): .sequence([before, body, after])
+      case (.prefix, _): .sequence([before, body])
+      }
+    let captures = parser.names.map { name in
+      RoutePattern.Capture(
+        name: name, converter: nil, expression: parser.named.first { $0.name == name }?.expression ?? .empty)
+    }
+    return RoutePattern(text: text, syntax: .regex, role: role, captures: captures, expression: expression)
+  }
+
+  private mutating func parseAll() throws(PatternFault) -> Expression {
+    try parseFlags()
+    let expression = try parseAlternatives()
+    guard index == characters.count else {
+      throw PatternFault(.invalid, "a \")\" has no \"(\"", at: range(index))
+    }
+    return expression
+  }
+
+  /// `(?i)` and `(?s)` at the very front, where Python wants global flags.
+  private mutating func parseFlags() throws(PatternFault) {
+    while peek() == "(", peek(1) == "?", let flag = peek(2), "aimsuxL".unicodeScalars.contains(flag) {
+      let start = index
+      index += 2
+      while let flag = peek(), flag != ")" {
+        switch flag {
+        case "i": ignoresCase = true
+        case "s": dotMatchesLineFeed = true
+        case "a", "u": break
+        default:
+          throw PatternFault(.unsupported, "the flag \"\(flag)\" is not supported", at: range(start, to: index + 1))
+        }
+        index += 1
+      }
+      guard peek() == ")" else {
+        throw PatternFault(.invalid, "the flags are not closed by \")\"", at: range(start, to: index))
+      }
+      index += 1
+    }
+  }
+
+  // MARK: - Structure
+
+  private mutating func parseAlternatives() throws(PatternFault) -> Expression {
+    var alternatives = [try parseSequence()]
+    while peek() == "|" {
+      index += 1
+      alternatives.append(try parseSequence())
+    }
+    return alternatives.count == 1 ? alternatives[0] : .alternatives(alternatives)
+  }
+
+  private mutating func parseSequence() throws(PatternFault) -> Expression {
+    var parts: [Expression] = []
+    while let next = peek(), next != "|", next != ")" {
+      let start = index
+      let atom = try parseAtom()
+      parts.append(try parseQuantifiers(atom, from: start))
+    }
+    return parts.count == 1 ? parts[0] : .sequence(parts)
+  }
+
+  private mutating func parseQuantifiers(_ atom: Expression, from start: Int) throws(PatternFault) -> Expression {
+    let quantifierStart = index
+    guard let (least, most) = try parseBounds() else { return atom }
+    switch atom {
+    case .start, .end, .endOrLastLineFeed:
+      throw PatternFault(.invalid, "an anchor cannot be repeated", at: range(start, to: index))
+    case .characters, .sequence, .alternatives, .repetition, .capture: break
+    }
+    var preference = Expression.Preference.greedy
+    if peek() == "?" {
+      preference = .lazy
+      index += 1
+    } else if peek() == "+" {
+      throw PatternFault(
+        .unsupported, "a possessive repetition is not supported", at: range(quantifierStart, to: index + 1))
+    }
+    if try parseBounds() != nil {
+      throw PatternFault(.invalid, "a repetition is repeated", at: range(quantifierStart, to: index))
+    }
+    return .repetition(atom, least: least, most: most, preference: preference)
+  }
+
+  /// `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}`, `{m,n}`; anything else in braces is literal text, as in Python.
+  private mutating func parseBounds() throws(PatternFault) -> (least: Int, most: Int?)? {
+    switch peek() {
+    case "*":
+      index += 1
+      return (0, nil)
+    case "+":
+      index += 1
+      return (1, nil)
+    case "?":
+      index += 1
+      return (0, 1)
+    case "{": return try parseBraces()
+    default: return nil
+    }
+  }
+
+  private mutating func parseBraces() throws(PatternFault) -> (least: Int, most: Int?)? {
+    let start = index
+    guard let close = characters[index...].firstIndex(where: { $0.scalar == "}" }) else { return nil }
+    let inner = String(String.UnicodeScalarView(characters[(index + 1)..<close].map(\.scalar)))
+    let bounds = inner.split(separator: ",", omittingEmptySubsequences: false)
+    let areNumbers = bounds.allSatisfy { $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }
+    guard bounds.count <= 2, areNumbers, inner != "", inner != "," else { return nil }
+    index = close + 1
+    let least = bounds[0].isEmpty ? 0 : Int(bounds[0])
+    let most = bounds.count == 1 ? least : (bounds[1].isEmpty ? nil : Int(bounds[1]))
+    guard let least, least <= Self.mostRepetitions, most ?? 0 <= Self.mostRepetitions else {
+      throw PatternFault(
+        .unsupported, "more than \(Self.mostRepetitions) repetitions", at: range(start, to: index))
+    }
+    if let most, most < least {
+      throw PatternFault(.invalid, "the repetition's bounds are the wrong way round", at: range(start, to: index))
+    }
+    return (least, most)
+  }
+
+  private mutating func parseAtom() throws(PatternFault) -> Expression {
+    let start = index
+    let scalar = characters[index].scalar
+    index += 1
+    switch scalar {
+    case "(": return try parseGroup(from: start)
+    case "[": return .characters(try parseClass(from: start))
+    case ".": return .characters(dotMatchesLineFeed ? .everything : CharacterRanges("\n").inverted)
+    case "^": return .start
+    case "$": return .endOrLastLineFeed
+    case "\\": return try parseEscape(from: start)
+    case "*", "+", "?":
+      throw PatternFault(.invalid, "there is nothing to repeat", at: range(start))
+    default: return .characters(literal(scalar))
+    }
+  }
+
+  private func literal(_ scalar: Unicode.Scalar) -> CharacterRanges {
+    let set = CharacterRanges(scalar)
+    return ignoresCase ? set.caseInsensitive : set
+  }
+
+  // MARK: - Groups
+
+  private mutating func parseGroup(from start: Int) throws(PatternFault) -> Expression {
+    guard depth < Self.deepest else {
+      throw PatternFault(.unsupported, "groups are nested too deep", at: range(start))
+    }
+    depth += 1
+    defer { depth -= 1 }
+    var name: String?
+    if peek() == "?" {
+      index += 1
+      switch peek() {
+      case ":": index += 1
+      case "P": name = try parseGroupName(from: start)
+      case "=", "!": throw unsupported("a look-ahead", from: start)
+      case "<": throw unsupported("a look-behind", from: start)
+      case "(": throw unsupported("a conditional group", from: start)
+      case ">": throw unsupported("an atomic group", from: start)
+      case "#": return try parseComment(from: start)
+      default: throw unsupported("this kind of group", from: start)
+      }
+    }
+    var number: Int?
+    if let name {
+      number = names.count
+      names.append(name)
+    }
+    let inner = try parseAlternatives()
+    guard peek() == ")" else {
+      throw PatternFault(.invalid, "\"(\" is not closed by \")\"", at: range(start))
+    }
+    index += 1
+    guard let name, let number else { return inner }
+    named.append((name, inner))
+    return .capture(number, inner)
+  }
+
+  private mutating func parseGroupName(from start: Int) throws(PatternFault) -> String {
+    index += 1
+    if peek() == "=" { throw unsupported("a back-reference", from: start) }
+    guard peek() == "<", let close = characters[index...].firstIndex(where: { $0.scalar == ">" }) else {
+      throw PatternFault(.invalid, "a named group begins with \"(?P<name>\"", at: range(start, to: index))
+    }
+    let name = String(String.UnicodeScalarView(characters[(index + 1)..<close].map(\.scalar)))
+    guard isIdentifier(name) else {
+      throw PatternFault(
+        .invalid, "\"\(name)\" cannot be the name of a capture",
+        hint: "a name is letters, digits and underscores, and does not begin with a digit",
+        at: range(start, to: close + 1))
+    }
+    guard !names.contains(name) else {
+      throw PatternFault(.invalid, "the capture \"\(name)\" stands in the pattern twice", at: range(start, to: close + 1))
+    }
+    index = close + 1
+    return name
+  }
+
+  private mutating func parseComment(from start: Int) throws(PatternFault) -> Expression {
+    guard let close = characters[index...].firstIndex(where: { $0.scalar == ")" }) else {
+      throw PatternFault(.invalid, "the comment is not closed by \")\"", at: range(start))
+    }
+    index = close + 1
+    return .empty
+  }
+
+  private func unsupported(_ what: String, from start: Int) -> PatternFault {
+    PatternFault(
+      .unsupported, "\(what) cannot be decided by an automaton, and is not supported", at: range(start, to: index + 1))
+  }
+
+  // MARK: - Escapes and classes
+
+  private mutating func parseEscape(from start: Int) throws(PatternFault) -> Expression {
+    guard let scalar = peek() else {
+      throw PatternFault(.invalid, "a backslash at the end escapes nothing", at: range(start))
+    }
+    switch scalar {
+    case "A":
+      index += 1
+      return .start
+    case "Z":
+      index += 1
+      return .end
+    case "b", "B": throw unsupported("a word boundary", from: start)
+    case "1"..."9": throw unsupported("a back-reference", from: start)
+    default: return .characters(try parseEscapedSet(from: start))
+    }
+  }
+
+  /// An escape that stands for characters; the backslash was read.
+  private mutating func parseEscapedSet(from start: Int) throws(PatternFault) -> CharacterRanges {
+    guard let scalar = peek() else {
+      throw PatternFault(.invalid, "a backslash at the end escapes nothing", at: range(start))
+    }
+    index += 1
+    switch scalar {
+    case "d": return .digits
+    case "D": return CharacterRanges.digits.inverted
+    case "w": return .word
+    case "W": return CharacterRanges.word.inverted
+    case "s": return .space
+    case "S": return CharacterRanges.space.inverted
+    case "n": return CharacterRanges("\n")
+    case "r": return CharacterRanges("\r")
+    case "t": return CharacterRanges("\t")
+    case "f": return CharacterRanges("\u{0C}")
+    case "v": return CharacterRanges("\u{0B}")
+    case "a": return CharacterRanges("\u{07}")
+    case "0": return CharacterRanges("\0")
+    case "x": return literal(try parseHex(2, from: start))
+    case "u": return literal(try parseHex(4, from: start))
+    case "U": return literal(try parseHex(8, from: start))
+    case "a"..."z", "A"..."Z", "1"..."9":
+      throw PatternFault(.invalid, "there is no escape \"\\\(scalar)\"", at: range(start, to: index))
+    default: return literal(scalar)
+    }
+  }
+
+  private mutating func parseHex(_ count: Int, from start: Int) throws(PatternFault) -> Unicode.Scalar {
+    let end = min(index + count, characters.count)
+    let digits = String(String.UnicodeScalarView(characters[index..<end].map(\.scalar)))
+    guard digits.utf8.count == count, let value = UInt32(digits, radix: 16), let scalar = Unicode.Scalar(value) else {
+      throw PatternFault(.invalid, "the escape needs \(count) hexadecimal digits", at: range(start, to: end))
+    }
+    index = end
+    return scalar
+  }
+
+  private mutating func parseClass(from start: Int) throws(PatternFault) -> CharacterRanges {
+    var isInverted = false
+    if peek() == "^" {
+      isInverted = true
+      index += 1
+    }
+    var set = CharacterRanges([])
+    var isFirst = true
+    while let scalar = peek(), scalar != "]" || isFirst {
+      isFirst = false
+      set = set.union(try parseClassItem())
+    }
+    guard peek() == "]" else {
+      throw PatternFault(.invalid, "\"[\" is not closed by \"]\"", at: range(start))
+    }
+    index += 1
+    if ignoresCase { set = set.caseInsensitive }
+    return isInverted ? set.inverted : set
+  }
+
+  private mutating func parseClassItem() throws(PatternFault) -> CharacterRanges {
+    let start = index
+    let (set, low) = try parseClassCharacter()
+    guard peek() == "-", let next = peek(1), next != "]" else { return set }
+    index += 1
+    let (_, high) = try parseClassCharacter()
+    guard let low, let high, low.value <= high.value else {
+      throw PatternFault(.invalid, "a range's ends are the wrong way round", at: range(start, to: index))
+    }
+    return CharacterRanges([low.value...high.value])
+  }
+
+  /// - Returns: the characters, and the only one where there is only one.
+  private mutating func parseClassCharacter() throws(PatternFault) -> (CharacterRanges, Unicode.Scalar?) {
+    let start = index
+    let scalar = characters[index].scalar
+    index += 1
+    guard scalar == "\\" else { return (CharacterRanges(scalar), scalar) }
+    if peek() == "b" {
+      index += 1
+      return (CharacterRanges("\u{08}"), "\u{08}")
+    }
+    let ignored = ignoresCase
+    ignoresCase = false
+    defer { ignoresCase = ignored }
+    let set = try parseEscapedSet(from: start)
+    let only = set.ranges.count == 1 && set.ranges[0].count == 1 ? Unicode.Scalar(set.ranges[0].lowerBound) : nil
+    return (set, only)
+  }
+
+  // MARK: - Places
+
+  private func peek(_ ahead: Int = 0) -> Unicode.Scalar? {
+    index + ahead < characters.count ? characters[index + ahead].scalar : nil
+  }
+
+  private func range(_ index: Int) -> Range<Int> { range(index, to: index + 1) }
+
+  private func range(_ start: Int, to end: Int) -> Range<Int> {
+    offset(start)..<max(offset(start), offset(min(end, characters.count)))
+  }
+
+  private func offset(_ index: Int) -> Int {
+    index < characters.count ? characters[index].offset : text.utf8.count
+  }
+}

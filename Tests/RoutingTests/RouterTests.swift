@@ -1,0 +1,99 @@
+import Testing
+
+@testable import Routing
+
+/// Parses `path` patterns, and `re_path` patterns behind `re:`; a route of several is written as an array.
+func route(_ patterns: String...) throws -> RoutePath {
+  RoutePath(
+    try patterns.enumerated().map { index, text in
+      let role: RoutePattern.Role = index + 1 == patterns.count ? .endpoint : .prefix
+      return text.hasPrefix("re:")
+        ? try RoutePattern.parse(String(text.dropFirst(3)), as: .regex, role: role).get()
+        : try RoutePattern.parse(text, as: .path, role: role).get()
+    })
+}
+
+struct RouterTests {
+  /// Django's behaviour, row by row: pattern, paths it matches, paths it does not.
+  static let table: [(pattern: String, matches: [String], others: [String])] = [
+    ("re:x/$", ["/x/"], ["/a/x/", "/x/y"]),
+    ("re:x/", ["/x/", "/a/x/", "/a/x/b"], ["/x"]),
+    ("re:^x/", ["/x/", "/x/rest"], ["/a/x/"]),
+    (#"re:x/\Z"#, ["/x/", "/a/x/"], ["/x/y"]),
+    ("re:", ["/", "/anything", ""], []),
+    ("", ["/", ""], ["/a"]),
+    ("x/", ["/x/", "x/", "///x/"], ["/x", "/x/y", "/X/"]),
+    ("<int:n>/", ["/7/", "/007/"], ["/-7/", "/a/", "//"]),
+    ("<str:s>/", ["/é/", "/a b/"], ["/a/b/"]),
+    ("<slug:s>/", ["/a-b_1/"], ["/é/", "/a.b/"]),
+    ("<path:p>x", ["/a/b/x", "/ax"], ["/x", "/a/b/y"]),
+    ("<uuid:u>", ["/01234567-89ab-cdef-0123-456789abcdef"], ["/01234567-89AB-cdef-0123-456789abcdef"]),
+    (#"re:^ws/(?P<room>\w+)/$"#, ["/ws/lobby/"], ["/ws/été/", "/ws/lob-by/", "/ws/lobby/\n"]),
+    ("re:^a$|^b$", ["/a", "/b"], ["/ab", "/a\n"]),
+    (#"re:^[^\d]{2,3}$"#, ["/ab", "/éü€"], ["/a", "/a1", "/abcd"]),
+    ("re:(?i)^Chat/$", ["/chat/", "/CHAT/"], ["/hat/"]),
+  ]
+
+  @Test(arguments: table)
+  func `a pattern matches what Django matches`(_ row: (pattern: String, matches: [String], others: [String])) throws {
+    let router = Router([try route(row.pattern)])
+    for path in row.matches { #expect(router.match(RequestPath(text: path)) != nil, "\(path)") }
+    for path in row.others { #expect(router.match(RequestPath(text: path)) == nil, "\(path)") }
+  }
+
+  @Test func `the first declared route that matches wins`() throws {
+    let router = Router([try route("a/"), try route("<slug:x>/"), try route("b/")])
+    #expect(router.match(RequestPath(text: "/a/"))?.route == 0)
+    #expect(router.match(RequestPath(text: "/b/"))?.route == 1)
+  }
+
+  @Test func `captures are texts, and numbers lose their leading zeros`() throws {
+    let router = Router([try route("o/<int:a>/<str:b>/<path:c>")])
+    let match = try #require(router.match(RequestPath(text: "/o/007/x y/p/q")))
+    #expect(match.captures.all == [.init(name: "a", value: "7"), .init(name: "b", value: "x y"), .init(name: "c", value: "p/q")])
+  }
+
+  @Test func `greedy and lazy captures prefer as Python does`() throws {
+    let greedy = Router([try route("re:^(?P<a>.*)(?P<b>x*)$")])
+    #expect(greedy.match(RequestPath(text: "axx"))?.captures["a"] == "axx")
+    let lazy = Router([try route("re:^(?P<a>.*?)(?P<b>x*)$")])
+    #expect(lazy.match(RequestPath(text: "axx"))?.captures["b"] == "xx")
+    let search = Router([try route("re:(?P<d>[0-9]+)")])
+    #expect(search.match(RequestPath(text: "a12b34"))?.captures["d"] == "12")
+  }
+
+  @Test func `a group that took no part is no capture`() throws {
+    let router = Router([try route("re:^(?P<a>a)?b$")])
+    #expect(router.match(RequestPath(text: "b"))?.captures.all == [])
+  }
+
+  @Test func `nested patterns stand one behind the other, and the inner capture wins`() throws {
+    let router = Router([try route("o/<int:n>/", "p/<int:n>/"), try route("o/<slug:s>/", "q/")])
+    #expect(router.match(RequestPath(text: "o/1/p/2/"))?.captures["n"] == "2")
+    #expect(router.match(RequestPath(text: "o/x/q/"))?.route == 1)
+    #expect(router.match(RequestPath(text: "o/x/p/2/")) == nil)
+  }
+
+  @Test func `an inner start means the start of what is left`() throws {
+    let router = Router([try route("a/", "re:^b/$")])
+    #expect(router.match(RequestPath(text: "a/b/")) != nil)
+    #expect(router.match(RequestPath(text: "a/xb/")) == nil)
+  }
+
+  @Test func `the remainder is what stands below a prefix`() throws {
+    let prefix = try RoutePattern.parse("docs/", as: .path, role: .prefix).get()
+    let router = Router([RoutePath([prefix, .remainder])])
+    #expect(router.match(RequestPath(text: "/docs/a/b.html"))?.remainder == "a/b.html")
+    #expect(router.match(RequestPath(text: "/docs/"))?.remainder == "")
+    #expect(router.match(RequestPath(text: "/doc")) == nil)
+  }
+
+  @Test func `a table that is too large for one automaton is cut, and matches the same`() throws {
+    let routes = try (0..<40).map { try route("r\($0)/<slug:x>/") }
+    let small = Router(routes, budget: .init(states: 100, work: 100_000))
+    for number in 0..<40 {
+      #expect(small.match(RequestPath(text: "r\(number)/ab/"))?.route == number)
+    }
+    #expect(small.findings.contains(.notProved(routes: 0..<40)))
+  }
+}
