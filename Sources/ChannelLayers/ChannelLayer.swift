@@ -1,5 +1,3 @@
-package import Transport
-
 /// How an event reaches the sessions of a group, on this reactor, on the others, and in other processes.
 ///
 /// This is a reactor's end of a layer: confined to the reactor it was made for, and made once for each.

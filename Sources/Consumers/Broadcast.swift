@@ -1,9 +1,9 @@
-package import ChannelLayers
-package import GatewayConfig
+import ChannelLayers
+import GatewayConfig
 import JSON
-package import Routing
+import Routing
 import Transport
-package import WebSocketCore
+import WebSocketCore
 
 /// Sends a frame from one session, as it was, to everyone in the group.
 ///
@@ -24,7 +24,7 @@ package struct Broadcast: Sendable {
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     switch publish {
     case .everyone:
-      let bytes = [UInt8](payload)
+      let bytes = [UInt8](copying: payload)
       let field: Event.Field =
         switch kind {
         case .text: .init("text", .text(bytes))

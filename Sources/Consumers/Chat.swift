@@ -1,9 +1,9 @@
-package import ChannelLayers
-package import GatewayConfig
+import ChannelLayers
+import GatewayConfig
 import JSON
-package import Routing
+import Routing
 import Transport
-package import WebSocketCore
+import WebSocketCore
 
 /// The chat of the Channels tutorial: `{"message": X}` in, `{"message": X}` out to everyone in the group.
 ///
@@ -29,7 +29,7 @@ package struct Chat: Sendable {
       guard let range = try JSONScanner.member(Self.member, of: payload) else {
         return refuse(#"the message has no member "message""#, session)
       }
-      let value = [UInt8](payload.extracting(range))
+      let value = [UInt8](copying: payload.extracting(range))
       session.publish(Event(type: Self.eventType, fields: [.init(Self.member, .encodedJSON(value))]))
     } catch {
       refuse(error.description, session)

@@ -1,4 +1,4 @@
-package import WebSocketCore
+import WebSocketCore
 
 /// Sends every text and binary message back as it was.
 package struct Echo: Sendable {

@@ -1,5 +1,6 @@
 import ChannelLayers
 import GatewayConfig
+import JSON
 import Transport
 import WebSocketCore
 
@@ -30,8 +31,8 @@ struct RouteEvents: Sendable {
   private func closing(_ event: Event) -> Rendering {
     let code: UInt16
     switch event["code"] {
-    case nil, .json(.null): code = 1000
-    case .json(.integer(let number)):
+    case nil, .json(.null)?: code = 1000
+    case .json(.integer(let number))?:
       guard let short = UInt16(exactly: number), CloseCode(rawValue: short).isValidOnWire else {
         return .ignored
       }

@@ -20,21 +20,21 @@ extension SharedBytes {
   }
 
   private func append(_ text: StaticString) {
-    text.withUTF8Buffer { unsafe append($0.bytes) }
+    text.withUTF8Buffer { unsafe append(RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0))) }
   }
 
   /// Appends the event's `text` as a text frame or its `bytes` as a binary one; ASGI: exactly one of them is given.
   func appendMessage(of event: Event) -> Rendering {
     switch event["text"] {
-    case .text(let utf8):
+    case .text(let utf8)?:
       unsafe appendFrame(.text, utf8.span.bytes)
       return .frames
-    case .json(.string(let string)):
+    case .json(.string(let string))?:
       unsafe appendFrame(.text, Array(string.utf8).span.bytes)
       return .frames
-    case .bytes, .encodedJSON:
+    case .bytes?, .encodedJSON?:
       return .ignored
-    case nil, .json:
+    case nil, .json?:
       guard case .bytes(let bytes) = event["bytes"] else { return .ignored }
       unsafe appendFrame(.binary, bytes.span.bytes)
       return .frames

@@ -1,6 +1,7 @@
 import ChannelLayers
 package import GatewayConfig
 package import Logging
+import NIOCore
 import Transport
 import WebSocketCore
 
@@ -50,7 +51,7 @@ package final class GatewayServer: Sendable {
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
     try refuseLayersNotBuiltIn()
-    let count = configuration.server.threads ?? Processors.available
+    let count = configuration.server.threads ?? System.coreCount
     let sockets = try ListeningSockets.open(configuration.server.bind, for: count)
     let http = HTTPSide(gateway: gateway)
     let workers = try (0..<count).map { try startWorker($0, http: http) }

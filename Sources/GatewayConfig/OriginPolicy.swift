@@ -1,9 +1,98 @@
 /// `allowed_hosts`: which `Origin` a WebSocket hand-shake may carry.
-///
-/// Django: `channels.security.websocket.OriginValidator`; see `allows(origin:host:)` for the exact rules.
 package enum OriginPolicy: Sendable, Hashable {
   /// Not given: an `Origin` must name the request's own host; a client that sends none passes.
   case sameHost
-  /// Given: Django's rules over the patterns.
+  /// Given: the rules of Django's `channels.security.websocket.OriginValidator` over the patterns.
   case patterns([String])
+
+  /// - Parameter host: the request's `Host` header.
+  package func allows(origin: String?, host: String) -> Bool {
+    switch self {
+    case .sameHost:
+      guard let origin else { return true }
+      guard let parsed = Origin(origin), let requested = Origin("//" + host) else { return false }
+      // TLS may end in front of us, so the scheme only tells which port is meant by none.
+      let port = requested.port ?? parsed.defaultPort
+      return parsed.host == requested.host && (parsed.port ?? parsed.defaultPort) == port
+    case .patterns(let patterns):
+      if patterns.contains("*") { return true }
+      guard let origin, let parsed = Origin(origin), !parsed.host.isEmpty else { return false }
+      return patterns.contains { matches(parsed, $0) }
+    }
+  }
+
+  /// Without a scheme only host names are compared; with one also scheme and port.
+  private func matches(_ origin: Origin, _ pattern: String) -> Bool {
+    guard let schemeEnd = pattern.firstRange(of: "://") else {
+      guard let wanted = Origin("//" + pattern), wanted.port == nil else { return false }
+      return Self.isSame(origin.host, wanted.host)
+    }
+    guard !pattern[..<schemeEnd.lowerBound].isEmpty, let wanted = Origin(pattern) else { return false }
+    return wanted.scheme == origin.scheme
+      && (wanted.port ?? wanted.defaultPort) == (origin.port ?? origin.defaultPort)
+      && Self.isSame(origin.host, wanted.host)
+  }
+
+  /// A leading dot stands for the domain itself and everything below it.
+  private static func isSame(_ host: String, _ pattern: String) -> Bool {
+    guard pattern.hasPrefix(".") else { return host == pattern }
+    return host == pattern.dropFirst() || host.hasSuffix(pattern)
+  }
+
+  /// Why Django's rules never let a pattern match; nil for a good one.
+  static func fault(of pattern: String) -> (message: String, hint: String?)? {
+    if pattern == "*" { return nil }
+    if let schemeEnd = pattern.firstRange(of: "://") {
+      let rest = pattern[schemeEnd.upperBound...]
+      if rest.contains("*") { return ("\"*\" stands alone or not at all", "write a leading dot: \(pattern.filter { $0 != "*" })") }
+      if rest.contains("/") { return ("an origin has no path", "remove what stands behind the host") }
+      guard let origin = Origin(pattern), !origin.host.isEmpty else { return ("this is no origin", "write https://example.com") }
+      return nil
+    }
+    if pattern.hasPrefix("*.") { return ("\"*\" does not match a part of a name", "write \"\(pattern.dropFirst())\"") }
+    if pattern.contains("*") { return ("\"*\" stands alone or not at all", nil) }
+    if pattern.contains("/") { return ("an entry is a host name, or a whole origin", "write https://example.com or example.com") }
+    let isAddress = pattern.hasPrefix("[") && pattern.hasSuffix("]")
+    if !isAddress, pattern.contains(":") {
+      return ("a host with a port but without a scheme never matches", "write \"http://\(pattern)\" or \"https://\(pattern)\"")
+    }
+    return nil
+  }
+}
+
+/// The parts of an origin that are compared, in lower case.
+private struct Origin {
+  var scheme: String
+  var host: String
+  var port: Int?
+
+  /// `scheme://host:port`, or `//host:port`. User, path and what follows are ignored. Nil where the port is none.
+  init?(_ text: String) {
+    let lower = text.lowercased()
+    guard let start = lower.firstRange(of: "//") else { return nil }
+    scheme = lower[..<start.lowerBound].hasSuffix(":") ? String(lower[..<start.lowerBound].dropLast()) : ""
+    var authority = lower[start.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+    if let user = authority.lastIndex(of: "@") { authority = authority[authority.index(after: user)...] }
+    let hostEnd: Substring.Index
+    if authority.hasPrefix("["), let close = authority.firstIndex(of: "]") {
+      hostEnd = authority.index(after: close)
+    } else {
+      hostEnd = authority.firstIndex(of: ":") ?? authority.endIndex
+    }
+    host = String(authority[..<hostEnd])
+    let rest = authority[hostEnd...]
+    if rest.count > 1 {
+      guard rest.hasPrefix(":"), let number = UInt16(rest.dropFirst()) else { return nil }
+      port = Int(number)
+    }
+  }
+
+  /// Of the schemes that have one.
+  var defaultPort: Int? {
+    switch scheme {
+    case "http", "ws": 80
+    case "https", "wss": 443
+    default: nil
+    }
+  }
 }

@@ -11,3 +11,16 @@ extension RawSpan {
     unsafe extracting(range).withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
   }
 }
+
+extension [UInt8] {
+  /// A copy of the bytes.
+  package init(copying bytes: RawSpan) {
+    self.init()
+    append(copying: bytes)
+  }
+
+  package mutating func append(copying bytes: RawSpan) {
+    // The pointer does not leave the closure, and the array copies.
+    unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+  }
+}

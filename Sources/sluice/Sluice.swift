@@ -1,6 +1,41 @@
+import ArgumentParser
+
+/// The command line. Exit codes: 0 good, 1 findings or failure, 2 wrong usage.
 @main
-struct Sluice {
-  static func main() {
-    print("sluice")
+struct Sluice: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sluice",
+    abstract: "A WebSocket gateway that is configured, not programmed.",
+    discussion: """
+      One YAML file declares what a Django project puts into INSTALLED_APPS, ASGI_APPLICATION, CHANNEL_LAYERS and \
+      URL patterns. FILE is routes.yaml unless given.
+
+      EXAMPLES
+        sluice serve                        serve routes.yaml
+        sluice validate routes.yaml         find every mistake in it
+        sluice explain routes.yaml /ws/chat/lobby/
+        sluice --generate-completion-script bash
+      """,
+    version: "0.1.0",
+    subcommands: [
+      ServeCommand.self, ValidateCommand.self, RoutesCommand.self, ExplainCommand.self, MatchTableCommand.self,
+    ])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch let code as ExitCode {
+      Self.exit(withError: code)
+    } catch {
+      // Help and version end well; what ArgumentParser refuses is wrong usage.
+      guard exitCode(for: error) != .success else { exit(withError: error) }
+      Output.error(fullMessage(for: error))
+      Self.exit(withError: ExitCode(2))
+    }
   }
 }

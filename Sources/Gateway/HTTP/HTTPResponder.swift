@@ -5,8 +5,18 @@ import NIOCore
 import Routing
 
 /// Answers one HTTP request by the served application's HTTP routes.
-struct HTTPResponder {
-  let gateway: GatewayState
+struct HTTPResponder: Sendable {
+  private let gateway: GatewayState
+  /// By route; nil where the route serves no files.
+  private let files: [StaticFiles?]
+
+  init(gateway: GatewayState) {
+    self.gateway = gateway
+    files = gateway.application.httpRoutes.map { route in
+      guard case .staticFiles(let directory) = route.action else { return nil }
+      return StaticFiles(directory: directory, log: gateway.log)
+    }
+  }
 
   /// What a route made of the request; a static route may leave it to what else matches the path.
   enum Answer {
@@ -33,9 +43,9 @@ struct HTTPResponder {
     _ match: RouteMatch, path: RequestPath, request: Request, channel: any Channel
   ) async -> Answer {
     switch gateway.application.httpRoutes[match.route].action {
-    case .staticFiles(let directory):
-      return await StaticFiles(directory: directory, log: gateway.log)
-        .respond(to: request, file: match.remainder(of: path), on: channel)
+    case .staticFiles:
+      guard let files = files[match.route] else { return .nothingThere }
+      return await files.respond(to: request, file: match.remainder ?? "", on: channel)
     case .respond(let fixed):
       return .response(Response(fixed, for: request))
     case .redirect(let target, let status):

@@ -12,6 +12,7 @@ import Transport
 /// A request on such a connection that asks for a WebSocket after all sends the socket back to a worker.
 final class HTTPSide: Sendable {
   private let gateway: GatewayState
+  private let responder: HTTPResponder
   private let group: MultiThreadedEventLoopGroup
   private let arrivals: AsyncStream<HandedOverConnection>
   private let arrive: AsyncStream<HandedOverConnection>.Continuation
@@ -34,6 +35,7 @@ final class HTTPSide: Sendable {
 
   init(gateway: GatewayState) {
     self.gateway = gateway
+    responder = HTTPResponder(gateway: gateway)
     // Static files and small answers: one loop does, and the reactors keep the processors.
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     (arrivals, arrive) = AsyncStream.makeStream()
@@ -91,7 +93,8 @@ extension HTTPSide {
   private func converse(on connection: HandedOverConnection) async {
     let channelSetup = HTTP1Channel(
       responder: { [self] request, writer, channel in
-        try await respond(to: request, from: connection.peer, with: writer, on: channel)
+        let response = try await respond(to: request, from: connection.peer, on: channel)
+        try await writer.write(response: response.head, body: response.body)
       },
       configuration: .init(idleTimeout: Self.idleTimeout))
     let log = gateway.log
@@ -126,14 +129,13 @@ extension HTTPSide {
   }
 
   private func respond(
-    to request: Request, from peer: PeerAddress, with writer: consuming ResponseWriter, on channel: any Channel
-  ) async throws {
+    to request: Request, from peer: PeerAddress, on channel: any Channel
+  ) async throws -> Response {
     if request.wantsWebSocket {
       try await sendBack(request, from: peer, channel: channel)
       throw LeftForWorker()
     }
-    let response = await HTTPResponder(gateway: gateway).respond(to: request, on: channel)
-    try await writer.writeResponse(response)
+    return await responder.respond(to: request, on: channel)
   }
 
   /// Gives a duplicate of the socket to a worker; closing the channel then closes only this side's descriptor.

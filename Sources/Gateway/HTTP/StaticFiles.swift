@@ -8,10 +8,20 @@ import NIOCore
 ///
 /// Nothing outside the directory is ever served: no `..`, no hidden file but those below `.well-known`, and no symbolic
 /// link that leads out.
-struct StaticFiles {
+struct StaticFiles: Sendable {
   /// Absolute.
-  let directory: String
-  let log: Logger
+  private let directory: String
+  private let log: Logger
+  private let middleware: FileMiddleware<BasicRequestContext, LocalFileSystem>
+
+  init(directory: String, log: Logger) {
+    self.directory = directory
+    self.log = log
+    var quiet = log
+    // It would say at every start, at the level of our own lines, which folder it serves.
+    quiet.logLevel = .warning
+    middleware = FileMiddleware(directory, searchForIndexHtml: true, logger: quiet)
+  }
 
   func respond(to request: Request, file: String, on channel: any Channel) async -> HTTPResponder.Answer {
     guard isServed(file) else { return .nothingThere }
@@ -20,14 +30,14 @@ struct StaticFiles {
       response.headers[.allow] = "GET, HEAD"
       return .response(response)
     }
-    let files = FileMiddleware<BasicRequestContext, LocalFileSystem>(
-      directory, cacheControl: .init([(.any, [.noCache])]), searchForIndexHtml: true, logger: log)
     let context = BasicRequestContext(source: ApplicationRequestContextSource(channel: channel, logger: log))
     do {
-      var response = try await files.handle(request.naming(file), context: context) { _, _ in
+      var response = try await middleware.handle(request.naming(file), context: context) { _, _ in
         throw HTTPError(.notFound)
       }
       response.headers[.xContentTypeOptions] = "nosniff"
+      // A page that was changed is seen at the next load; the ETag keeps that cheap.
+      response.headers[.cacheControl] = "no-cache"
       // The middleware only knows the path below the route; a folder without its slash is sent to where it was asked for.
       if response.status == .movedPermanently { response.headers[.location] = request.uri.path + "/" }
       return .response(response)

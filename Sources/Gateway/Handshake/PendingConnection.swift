@@ -1,3 +1,4 @@
+import GatewayConfig
 import Routing
 import Transport
 import WebSocketCore
@@ -5,7 +6,6 @@ import WebSocketCore
 /// A connection whose request head is still being read: the time before it is a session, an HTTP connection, or refused.
 final class PendingConnection {
   private unowned let worker: Worker
-  private let peer: PeerAddress
   private var connection: Connection?
   private var deadline: Timer?
   /// The part of the head that has arrived.
@@ -15,9 +15,8 @@ final class PendingConnection {
   /// How long the last bytes of a refusal may take to arrive.
   private static let lingering = Duration.seconds(2)
 
-  init(worker: Worker, peer: PeerAddress) {
+  init(worker: Worker) {
     self.worker = worker
-    self.peer = peer
   }
 
   /// Starts to read, or refuses unheard.
@@ -48,7 +47,7 @@ extension PendingConnection: ConnectionHandler {
   func received(_ bytes: inout MutableRawSpan) {
     guard !isAnswered else { return }
     guard head.isEmpty else {
-      head.append(contentsOf: [UInt8](bytes.bytes))
+      head.append(copying: bytes.bytes)
       var whole = head
       var span = whole.mutableSpan
       var raw = unsafe span.mutableBytes
@@ -60,11 +59,11 @@ extension PendingConnection: ConnectionHandler {
   private func read(_ bytes: inout MutableRawSpan) {
     switch RequestHead.parse(bytes.bytes) {
     case .incomplete:
-      if head.isEmpty { head = [UInt8](bytes.bytes) }
+      if head.isEmpty { head = [UInt8](copying: bytes.bytes) }
     case .malformed(let refusal):
       refuse(refusal, target: nil)
     case .complete(let request, let length):
-      guard request.wantsWebSocket else { return handToHTTP([UInt8](bytes.bytes)) }
+      guard request.wantsWebSocket else { return handToHTTP([UInt8](copying: bytes.bytes)) }
       switch worker.decide(request) {
       case .success(let opening): open(opening, rest: &bytes, from: length)
       case .failure(let refusal): refuse(refusal, target: request.target)
@@ -97,9 +96,9 @@ extension PendingConnection {
     connection.handler = session
     if let group = opening.group { session.join(group) }
     worker.sessionOpened(session)
-    connection.write(opening.response.span.bytes)
+    unsafe connection.write(opening.response.span.bytes)
     if bytes.byteCount > length {
-      var rest = unsafe bytes.extracting(unchecked: length..<bytes.byteCount)
+      var rest = unsafe bytes._mutatingExtracting(unchecked: length..<bytes.byteCount)
       session.received(&rest)
     }
     worker.pendingEnded(self)
@@ -108,7 +107,9 @@ extension PendingConnection {
   private func handToHTTP(_ bytes: [UInt8]) {
     isAnswered = true
     deadline?.cancel()
-    guard let descriptor = connection?.detach() else { return }
+    guard let connection else { return }
+    let peer = connection.peer
+    guard let descriptor = connection.detach() else { return }
     worker.http.serve(HandedOverConnection(descriptor: descriptor.take(), bytes: bytes, peer: peer))
     worker.pendingEnded(self)
   }
@@ -117,8 +118,8 @@ extension PendingConnection {
     guard !isAnswered, let connection else { return }
     isAnswered = true
     deadline?.cancel()
-    worker.refusals.record(refusal, target: target, peer: peer)
-    connection.write(refusal.response().span.bytes)
+    worker.refusals.record(refusal, target: target, peer: connection.peer)
+    unsafe connection.write(refusal.response().span.bytes)
     connection.finish(timeout: Self.lingering)
   }
 }

@@ -1,3 +1,4 @@
+import Consumers
 import GatewayConfig
 import Routing
 import WebSocketCore

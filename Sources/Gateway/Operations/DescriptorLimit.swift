@@ -23,12 +23,3 @@ struct DescriptorLimit {
 
   var forConnections: Int { max(1, descriptors - Self.reserve) }
 }
-
-/// The processors this process may run on.
-enum Processors {
-  static var available: Int {
-    var set = cpu_set_t()
-    guard unsafe sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return 1 }
-    return max(1, unsafe Int(__sched_cpucount(MemoryLayout<cpu_set_t>.size, &set)))
-  }
-}

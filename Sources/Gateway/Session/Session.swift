@@ -35,7 +35,8 @@ final class Session {
     self.worker = worker
     decoder = MessageDecoder(maximumMessage: route.configuration.limits.message.bytes)
     keepAlive = route.keepAlive.map {
-      KeepAlive(interval: $0.interval, timeout: $0.timeout, startedAt: worker.reactor.now.nanoseconds)
+      KeepAlive(
+        interval: $0.interval.wholeNanoseconds, timeout: $0.timeout.wholeNanoseconds, startedAt: worker.reactor.now.nanoseconds)
     }
   }
 
@@ -129,7 +130,7 @@ extension Session: ConsumerSession {
   }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
-    write(opcode, payload.span.bytes)
+    unsafe write(opcode, payload.span.bytes)
   }
 
   private func write(_ opcode: Opcode, _ payload: RawSpan) {

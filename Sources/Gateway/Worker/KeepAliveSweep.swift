@@ -1,3 +1,4 @@
+import GatewayConfig
 import Transport
 
 /// Looks at every session of a worker a few times in each ping interval, a slice of them at a time: one timer for

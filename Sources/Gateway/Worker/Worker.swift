@@ -1,4 +1,5 @@
 import ChannelLayers
+import Logging
 import Routing
 import Transport
 import WebSocketCore
@@ -47,8 +48,8 @@ final class Worker {
     case .start(let listeners, let peers):
       layer.connect(to: peers)
       for listener in listeners {
-        reactor.listen(on: Listener.adopting(listener)) { [unowned self] descriptor, peer in
-          accept(descriptor, from: peer)
+        reactor.listen(on: Listener.adopting(listener)) { [unowned self] descriptor in
+          accept(descriptor)
         }
       }
     case .takeOver(let connection):
@@ -64,9 +65,9 @@ final class Worker {
 // MARK: - Connections
 
 extension Worker {
-  private func accept(_ descriptor: consuming Descriptor, from peer: PeerAddress) {
+  private func accept(_ descriptor: consuming Descriptor) {
     let open = gateway.counters.connections.up()
-    let connection = PendingConnection(worker: self, peer: peer)
+    let connection = PendingConnection(worker: self)
     connection.start(on: descriptor, refuse: open > gateway.acceptLimit ? .tooManyConnections : nil)
     pending[ObjectIdentifier(connection)] = connection
   }
@@ -74,7 +75,7 @@ extension Worker {
   /// A connection that was kept alive on the HTTP side asks for a WebSocket after all.
   private func takeOver(_ handedOver: HandedOverConnection) {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
-    let connection = PendingConnection(worker: self, peer: handedOver.peer)
+    let connection = PendingConnection(worker: self)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor, refuse: nil)
     connection.received(head: handedOver.bytes)

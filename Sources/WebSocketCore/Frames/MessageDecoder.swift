@@ -149,7 +149,7 @@ package struct MessageDecoder {
       guard utf8.isComplete else { throw .invalidUTF8 }
     }
     if ends, isWhole, fragmented == nil { return sink.message(kind, payload) }
-    message.append(contentsOf: payload)
+    message.append(copying: payload)
     guard ends else {
       if frame.left == 0 { fragmented = kind }
       return .proceed
@@ -164,7 +164,7 @@ package struct MessageDecoder {
     control frame: Frame, _ payload: RawSpan, isWhole: Bool, into sink: Sink
   ) throws(ProtocolViolation) -> Flow {
     if isWhole { return try deliver(frame.opcode, payload, to: sink) }
-    control.append(contentsOf: payload)
+    control.append(copying: payload)
     guard frame.left == 0 else { return .proceed }
     let whole = control
     control = []
@@ -212,7 +212,7 @@ package struct MessageDecoder {
       let byte = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
       unsafe bytes.storeBytes(
         of: byte ^ UInt8(truncatingIfNeeded: rest), toUncheckedByteOffset: index, as: UInt8.self)
-      rest >>= 8
+      rest = rest >> 8 | rest << 24
       index += 1
     }
   }
@@ -244,12 +244,5 @@ private struct HeaderBytes {
 
   func withBytes<Result>(_ body: (RawSpan) throws(ProtocolViolation) -> Result) throws(ProtocolViolation) -> Result {
     try unsafe body(bytes.span.bytes)
-  }
-}
-
-extension [UInt8] {
-  fileprivate mutating func append(contentsOf bytes: RawSpan) {
-    // The pointer does not leave the closure, and the array copies.
-    unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
   }
 }

@@ -1,0 +1,77 @@
+/// What loading a file gave: findings, and the configuration exactly when none of them is an error.
+package struct LoadedConfiguration: Sendable {
+  package var configuration: Configuration?
+  package var report: FindingReport
+}
+
+/// Reads a file, everything it includes, checks all of it, and compiles the routers.
+///
+/// Never throws, and never stops at the first fault: every finding of a file is reported in one run.
+package enum ConfigurationLoader {
+  /// - Parameter environment: what `${NAME}` and `{env: NAME}` are looked up in.
+  package static func load(
+    path: String, environment: [String: String], files: any FileAccess = Disk()
+  ) -> LoadedConfiguration {
+    let reading = Reading(mainPath: path, files: files, environment: environment)
+    let configuration = reading.document(path, namedAt: nil).flatMap { readFile($0, reading) }
+    return LoadedConfiguration(
+      configuration: reading.findings.hasErrors ? nil : configuration,
+      report: FindingReport(path: path, findings: reading.findings.all))
+  }
+
+  private static func readFile(_ node: Node, _ reading: Reading) -> Configuration? {
+    guard let top = MappingCursor(node, "the file", reading) else { return nil }
+    let apps = InstalledApps.read(top, reading)
+    let layers = ChannelLayerReader.read(top.value("channel_layers"), reading)
+    var server = ServerConfiguration()
+    server.read(top.value("server"), reading)
+    let limits = LimitsReader.readTopLevel(top.value("limits"), into: &server, reading)
+    let shutdown = ShutdownConfiguration(reading: top.value("shutdown"), reading)
+    let logging = LoggingConfiguration(reading: top.value("logging"), reading)
+    let context = RouteContext(reading: reading, apps: apps, layers: layers)
+    let applications = readApplications(top, limits: limits, context)
+    let served = chooseServed(top, applications, reading)
+    top.finish()
+    context.checkAppsThatNoRouteIncludes()
+    guard let served else { return nil }
+    return Configuration(
+      file: node.range.file, installedApps: apps.names, channelLayers: layers ?? [],
+      applications: applications.map(\.application), served: served, server: server, shutdown: shutdown,
+      logging: logging)
+  }
+
+  private typealias NamedApplication = (name: Located<String>, application: ApplicationConfiguration)
+
+  private static func readApplications(
+    _ top: MappingCursor, limits: SessionLimits, _ context: RouteContext
+  ) -> [NamedApplication] {
+    guard let node = top.required("applications", hint: "applications: {main: {websocket: [...]}}") else { return [] }
+    guard let mapping = MappingCursor(node, "\"applications\"", context.reading) else { return [] }
+    if mapping.all.isEmpty {
+      context.reading.findings.error(.missingKey, "there is no application", at: node.range, hint: "name one: main")
+    }
+    return mapping.all.map { entry in
+      let application = ApplicationReader(context: context, limits: limits).read(entry)
+      return (entry.key, application)
+    }
+  }
+
+  private static func chooseServed(
+    _ top: MappingCursor, _ applications: [NamedApplication], _ reading: Reading
+  ) -> ApplicationConfiguration? {
+    guard let node = top.value("asgi_application") else {
+      guard applications.count > 1 else { return applications.first?.application }
+      reading.findings.error(
+        .missingKey, "there are \(applications.count) applications, and none is named to be served", at: top.place,
+        hint: "add asgi_application: \(applications[0].name.value)")
+      return nil
+    }
+    guard let name = reading.word(node, "\"asgi_application\"") else { return nil }
+    if let found = applications.first(where: { $0.name.value == name }) { return found.application }
+    guard !applications.isEmpty else { return nil }
+    reading.findings.error(
+      .unknownName, "there is no application \"\(name)\"", at: node.range,
+      hint: NearestName.hint(for: name, in: applications.map(\.name.value)))
+    return nil
+  }
+}

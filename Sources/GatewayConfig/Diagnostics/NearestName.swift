@@ -1,0 +1,38 @@
+/// The known name that a misspelt one was probably meant to be.
+enum NearestName {
+  /// - Returns: the nearest of the known names, if it is near: fewer changes than half its letters, and at most three.
+  static func of(_ name: String, in known: some Sequence<String>) -> String? {
+    var best: (name: String, distance: Int)?
+    for candidate in known {
+      let distance = distance(Array(name.lowercased().utf8), Array(candidate.lowercased().utf8))
+      let allowed = min(3, max(1, (candidate.utf8.count - 1) / 2))
+      if distance <= allowed, distance < best?.distance ?? .max { best = (candidate, distance) }
+    }
+    return best?.name
+  }
+
+  /// `did you mean "consumer"?`, or the list of what is known where nothing is near and the list is short.
+  static func hint(for name: String, in known: [String]) -> String? {
+    if let nearest = of(name, in: known) { return "did you mean \"\(nearest)\"?" }
+    guard !known.isEmpty, known.count <= 12 else { return nil }
+    return "known here: \(known.sorted().joined(separator: ", "))"
+  }
+
+  /// How many letters must be inserted, removed, exchanged or swapped with their neighbour.
+  private static func distance(_ one: [UInt8], _ other: [UInt8]) -> Int {
+    var beforeLast: [Int] = []
+    var last = Array(0...other.count)
+    for (row, letter) in one.enumerated() {
+      var current = [row + 1]
+      for (column, otherLetter) in other.enumerated() {
+        var cost = min(last[column + 1] + 1, current[column] + 1, last[column] + (letter == otherLetter ? 0 : 1))
+        if row > 0, column > 0, letter == other[column - 1], one[row - 1] == otherLetter {
+          cost = min(cost, beforeLast[column - 1] + 1)
+        }
+        current.append(cost)
+      }
+      (beforeLast, last) = (last, current)
+    }
+    return last[other.count]
+  }
+}

@@ -1,0 +1,210 @@
+import Routing
+
+/// What all routes of a file are read with.
+final class RouteContext {
+  let reading: Reading
+  let apps: InstalledApps
+  /// Nil where the file has no `channel_layers`.
+  let layers: [ChannelLayerConfiguration]?
+  /// The local apps whose patterns some route includes.
+  var includedApps: Set<String> = []
+
+  init(reading: Reading, apps: InstalledApps, layers: [ChannelLayerConfiguration]?) {
+    self.reading = reading
+    self.apps = apps
+    self.layers = layers
+  }
+
+  /// An app that is installed and not included yet must be good all the same.
+  func checkAppsThatNoRouteIncludes() {
+    for app in apps.local where !includedApps.contains(app.name) {
+      let settings = RouteSettings(origins: .sameHost, limits: SessionLimits())
+      let webSocket = RouteListReader(context: self, kind: .webSocket)
+      if let node = app.webSocketPatterns { webSocket.read(node, settings, []) }
+      let http = RouteListReader(context: self, kind: .http)
+      if let node = app.httpPatterns { http.read(node, settings, []) }
+    }
+  }
+}
+
+/// What routes inherit from what is around them.
+struct RouteSettings {
+  var origins: OriginPolicy
+  var limits: SessionLimits
+
+  /// Reads `allowed_hosts` and `limits` beside the routes they hold for.
+  mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
+    guard kind == .webSocket else { return }
+    if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
+    limits = LimitsReader.read(mapping.value("limits"), over: limits, mapping.reading)
+  }
+
+  private mutating func readHosts(_ node: Node, _ reading: Reading) {
+    guard let hosts = reading.words(node, "\"allowed_hosts\"") else { return }
+    if hosts.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"allowed_hosts\" allows nobody", at: node.range,
+        hint: "name the hosts, or leave it out: then the page must come from this server")
+    }
+    for host in hosts {
+      guard let fault = OriginPolicy.fault(of: host.value) else { continue }
+      reading.findings.error(.invalidValue, "\"\(host.value)\": \(fault.message)", at: host.range, hint: fault.hint)
+    }
+    origins = .patterns(hosts.map { $0.value.lowercased() })
+  }
+}
+
+enum RouteKind {
+  case http
+  case webSocket
+
+  var key: String {
+    switch self {
+    case .http: "http"
+    case .webSocket: "websocket"
+    }
+  }
+
+  /// "a websocket route"
+  var routeName: String {
+    switch self {
+    case .http: "an http route"
+    case .webSocket: "a websocket route"
+    }
+  }
+}
+
+/// One entry of `applications`.
+struct ApplicationReader {
+  let context: RouteContext
+  let limits: SessionLimits
+
+  func read(_ entry: Node.Entry) -> ApplicationConfiguration {
+    var http = RouteTable(routes: [])
+    var webSocket = RouteTable(routes: [])
+    if let mapping = MappingCursor(entry.value, "an application", context.reading) {
+      http = read(mapping.value("http"), .http)
+      webSocket = read(mapping.value("websocket"), .webSocket)
+      mapping.finish()
+      if http.routes.isEmpty, webSocket.routes.isEmpty, !context.reading.findings.hasErrors {
+        context.reading.findings.error(
+          .missingKey, "the application \"\(entry.key.value)\" has no routes", at: entry.key.range,
+          hint: "add a list under \"websocket\"")
+      }
+    }
+    return ApplicationConfiguration(
+      name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,
+      webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router)
+  }
+
+  private func read(_ node: Node?, _ kind: RouteKind) -> RouteTable {
+    guard let node else { return RouteTable(routes: []) }
+    let reader = RouteListReader(context: context, kind: kind)
+    reader.readBlock(node, RouteSettings(origins: .sameHost, limits: limits), [])
+    let table = RouteTable(routes: reader.routes)
+    table.report(into: context.reading)
+    return table
+  }
+}
+
+/// The flattened routes of one protocol, compiled.
+struct RouteTable {
+  let routes: [ReadRoute]
+  let router: Router
+
+  init(routes: [ReadRoute]) {
+    self.routes = routes
+    router = Router(routes.map(\.path))
+  }
+
+  /// Says what the analysis found, at the places where the routes are written.
+  func report(into reading: Reading) {
+    for finding in router.findings { report(finding, reading) }
+    for (index, route) in routes.enumerated() {
+      guard let group = route.group else { continue }
+      for finding in GroupAnalysis(group.value, route: index, of: router).findings() {
+        report(finding, of: route, at: group.range, reading)
+      }
+    }
+    reportSameNames(reading)
+  }
+
+  private func report(_ finding: RouteFinding, _ reading: Reading) {
+    let route = routes[finding.route]
+    switch finding {
+    case .unreachable(_, let coveredBy):
+      let covering = coveredBy.prefix(5).map { Finding.Related("answers first", at: routes[$0].range) }
+      let hint = coveredBy.count == 1 ? "move it before the route that answers" : "move it before the routes that answer"
+      reading.findings.error(
+        .unreachableRoute, "this route can never be reached", at: route.range, hint: hint, related: covering)
+    case .partlyCovered(_, let by, let example):
+      reading.findings.warning(
+        .partlyCoveredRoute, "an earlier route answers some of the paths of this one", at: route.range,
+        hint: "for example \"/\(example)\"", related: [.init("answers \"/\(example)\"", at: routes[by].range)])
+    case .matchesNothing:
+      let startsWithSlash = route.path.patterns.first?.text.drop { $0 == "^" }.hasPrefix("/") == true
+      reading.findings.error(
+        .impossiblePattern, "no path can match this pattern", at: route.range,
+        hint: startsWithSlash ? "leading slashes are removed before routes are tried: begin without one" : nil)
+    case .unanchored(_, let example):
+      reading.findings.warning(
+        .unanchoredPattern, "the pattern also matches \"/\(example)\"", at: route.range, hint: "begin it with \"^\"")
+    case .ambiguousPrefix(_, let pattern, let example):
+      reading.findings.error(
+        .ambiguousPrefix, "the pattern before the nested routes can end in two places in \"/\(example)\"",
+        at: route.patternRanges[pattern], hint: "let it end in something that it does not contain, such as \"/\"")
+    case .tooComplex:
+      reading.findings.error(
+        .unsupportedPattern, "the pattern is too large to be compiled", at: route.range, hint: "make its repetitions smaller")
+    case .notProved(let indices):
+      reading.findings.warning(
+        .notProved, "\(indices.count) routes are too many for one automaton: whether they hide each other was not decided",
+        at: route.range)
+    }
+  }
+
+  private func report(_ finding: GroupFinding, of route: ReadRoute, at range: SourceRange, _ reading: Reading) {
+    switch finding {
+    case .unknownCapture(let name):
+      let known = route.path.captureNames
+      reading.findings.error(
+        .invalidGroup, "the route has no capture \"\(name)\"", at: range,
+        hint: NearestName.hint(for: name, in: known) ?? "the pattern of the route captures nothing")
+    case .illegalName(let capture, let example):
+      reading.findings.error(
+        .illegalGroupName, "at \"/\(example)\" this is no group name: letters, digits, \".\", \"_\" and \"-\" are allowed",
+        at: range, hint: "let \"\(capture)\" be a slug: <slug:\(capture)>")
+    case .colliding(let first, let second, let name):
+      reading.findings.warning(
+        .collidingGroups, "\"/\(first)\" and \"/\(second)\" share the group \"\(name)\"", at: range,
+        hint: "put \".\" between captures that cannot contain it")
+    }
+  }
+
+  private func reportSameNames(_ reading: Reading) {
+    var seen: [String: SourceRange] = [:]
+    for route in routes {
+      guard let name = route.givenName else { continue }
+      if let first = seen[name.value] {
+        reading.findings.error(
+          .duplicateName, "two routes are called \"\(name.value)\"", at: name.range,
+          related: [.init("the first one", at: first)])
+      } else {
+        seen[name.value] = name.range
+      }
+    }
+  }
+}
+
+/// A route as it was read, with the places that findings point at.
+struct ReadRoute {
+  var path: RoutePath
+  /// Of its own pattern.
+  var range: SourceRange
+  /// Of each pattern of the path.
+  var patternRanges: [SourceRange]
+  var givenName: Located<String>?
+  var group: Located<GroupTemplate>?
+  var http: HTTPRoute?
+  var webSocket: WebSocketRoute?
+}

@@ -1,0 +1,244 @@
+import JSON
+import Routing
+
+/// Reads `consumer:` and the options beside it.
+struct ConsumerReader {
+  let context: RouteContext
+
+  private var reading: Reading { context.reading }
+
+  func read(
+    _ answer: Node.Entry, _ mapping: MappingCursor
+  ) -> (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)? {
+    let own = Options(mapping)
+    guard let name = reading.word(answer.value, "\"consumer\"") else { return nil }
+    if let type = InstalledApps.BuiltIn(rawValue: name) {
+      return read(type, named: answer.value.range, own)
+    }
+    if let (preset, app) = preset(name) { return read(preset, of: app, at: answer.value.range, own) }
+    let known = context.apps.consumerNames
+    reading.findings.error(
+      .unknownName, "there is no consumer \"\(name)\"", at: answer.value.range,
+      hint: NearestName.hint(for: name, in: known))
+    return nil
+  }
+
+  /// The options of a consumer; those of a route stand over those of a preset.
+  private struct Options {
+    var group: Node.Entry?
+    var events: Node.Entry?
+    var publish: Node.Entry?
+
+    init(_ mapping: MappingCursor) {
+      group = mapping.entry("group")
+      events = mapping.entry("events")
+      publish = mapping.entry("publish")
+    }
+
+    func over(_ preset: Options) -> Options {
+      var merged = self
+      merged.group = group ?? preset.group
+      merged.events = events ?? preset.events
+      merged.publish = publish ?? preset.publish
+      return merged
+    }
+  }
+
+  private func preset(_ name: String) -> (Node.Entry, InstalledApps.LocalApp)? {
+    for app in context.apps.local where name.hasPrefix(app.name + ".") {
+      let wanted = name.dropFirst(app.name.count + 1)
+      if let preset = app.presets.first(where: { $0.key.value == wanted }) { return (preset, app) }
+    }
+    return nil
+  }
+
+  private func read(
+    _ preset: Node.Entry, of app: InstalledApps.LocalApp, at range: SourceRange, _ own: Options
+  ) -> (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)? {
+    guard let mapping = MappingCursor(preset.value, "a consumer preset", reading) else { return nil }
+    let options = own.over(Options(mapping))
+    let type = mapping.required("consumer", hint: "consumer: chat").flatMap {
+      reading.choice($0, "\"consumer\"", of: InstalledApps.BuiltIn.self)
+    }
+    mapping.finish()
+    return type.flatMap { read($0, named: range, options) }
+  }
+
+  private func read(
+    _ type: InstalledApps.BuiltIn, named range: SourceRange, _ options: Options
+  ) -> (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)? {
+    checkInstalled(type, at: range)
+    switch type {
+    case .echo:
+      for entry in [options.group, options.events, options.publish].compactMap(\.self) {
+        refuse(entry, for: type)
+      }
+      return (.echo, nil)
+    case .chat:
+      if let publish = options.publish { refuse(publish, for: type) }
+      guard let (group, template) = readGroup(type, range, options) else { return nil }
+      return (.chat(group), template)
+    case .broadcast:
+      let policy = options.publish.flatMap {
+        reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
+      }
+      guard let (group, template) = readGroup(type, range, options) else { return nil }
+      return (.broadcast(group, publish: policy ?? .everyone), template)
+    }
+  }
+
+  private func checkInstalled(_ type: InstalledApps.BuiltIn, at range: SourceRange) {
+    guard !context.apps.builtIn.contains(type), let list = context.apps.range else { return }
+    reading.findings.error(
+      .appNotInstalled, "the app \"\(type.rawValue)\" is not installed", at: range,
+      hint: "add \"\(type.rawValue)\" to installed_apps in line \(list.start.line)")
+  }
+
+  private func refuse(_ entry: Node.Entry, for type: InstalledApps.BuiltIn) {
+    reading.findings.error(
+      .conflictingKeys, "\"\(type.rawValue)\" has no \"\(entry.key.value)\"", at: entry.key.range, hint: "remove it")
+  }
+
+  private func readGroup(
+    _ type: InstalledApps.BuiltIn, _ range: SourceRange, _ options: Options
+  ) -> (GroupConfiguration, Located<GroupTemplate>)? {
+    checkLayer(type, range)
+    let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
+    guard let entry = options.group else {
+      reading.findings.error(
+        .missingKey, "\"\(type.rawValue)\" needs a \"group\"", at: range, hint: "group: \(type.rawValue)_{room}")
+      return nil
+    }
+    guard let scalar = reading.scalar(entry.value, "\"group\"") else { return nil }
+    switch GroupTemplate.parse(scalar.text) {
+    case .success(let template):
+      return (
+        GroupConfiguration(template: template, events: events), Located(template, at: entry.value.range)
+      )
+    case .failure(let fault):
+      reading.findings.error(
+        .invalidGroup, fault.message + reading.origin(scalar), at: entry.value.range, hint: fault.hint)
+      return nil
+    }
+  }
+
+  /// A consumer with a group speaks through the layer `default`.
+  private func checkLayer(_ type: InstalledApps.BuiltIn, _ range: SourceRange) {
+    guard context.layers?.contains(where: { $0.alias == "default" }) != true else { return }
+    // A layer that could not be read has been reported already.
+    guard context.layers == nil || !reading.findings.hasErrors else { return }
+    reading.findings.error(
+      .missingKey, "\"\(type.rawValue)\" needs a channel layer \"default\"", at: range,
+      hint: "add channel_layers: {default: {backend: memory}}")
+  }
+}
+
+/// Reads `events:`, event type to what clients are sent.
+struct EventsReader {
+  let reading: Reading
+
+  func read(_ node: Node) -> [String: EventTemplate] {
+    guard let mapping = MappingCursor(node, "\"events\"", reading) else { return [:] }
+    var templates: [String: EventTemplate] = [:]
+    for entry in mapping.all {
+      checkType(entry.key)
+      templates[entry.key.value] = top(entry.value)
+    }
+    return templates
+  }
+
+  private func checkType(_ type: Located<String>) {
+    let isWord = !type.value.isEmpty && type.value.utf8.allSatisfy(GroupTemplate.isLegal)
+    if !isWord || type.value.hasPrefix("_") || type.value.hasPrefix(".") {
+      reading.findings.error(
+        .invalidValue, "\"\(type.value)\" is no event type", at: type.range,
+        hint: "letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\": chat.message")
+    } else if type.value.hasPrefix("websocket.") {
+      reading.findings.error(
+        .invalidValue, "events of the kind \"websocket.\" have a fixed meaning", at: type.range, hint: "choose another name")
+    }
+  }
+
+  private func top(_ node: Node) -> EventTemplate {
+    if case .scalar(let scalar) = node.content, scalar.style == .plain, scalar.text == "event" { return .wholeEvent }
+    return template(node)
+  }
+
+  private func template(_ node: Node) -> EventTemplate {
+    switch node.content {
+    case .scalar(let scalar):
+      guard scalar.style == .quoted || scalar.text.contains("{") else {
+        return .constant(reading.json(node))
+      }
+      return text(scalar.text, at: node.range)
+    case .sequence(let items): return .array(items.map(template))
+    case .mapping(let entries):
+      return .object(entries.map { .init(key: $0.key.value, value: template($0.value)) })
+    }
+  }
+
+  private func text(_ text: String, at range: SourceRange) -> EventTemplate {
+    guard let template = reading.textTemplate(text, at: range) else { return .constant(.null) }
+    if template.parts.count == 1, case .place(let name) = template.parts[0] { return .field(name) }
+    return .text(template)
+  }
+}
+
+extension Reading {
+  /// Text with `{name}` places; `{{` and `}}` are braces.
+  func textTemplate(_ text: String, at range: SourceRange) -> TextTemplate? {
+    var parts: [TextTemplate.Part] = []
+    var literal = ""
+    var rest = text[...]
+    while let character = rest.first {
+      rest = rest.dropFirst()
+      if character == "{" || character == "}", rest.first == character {
+        literal.append(character)
+        rest = rest.dropFirst()
+      } else if character == "{" {
+        guard let end = rest.firstIndex(of: "}"), end > rest.startIndex else {
+          findings.error(.invalidValue, "\"{\" begins no {name}", at: range, hint: "write \"{{\" for a brace")
+          return nil
+        }
+        if !literal.isEmpty { parts.append(.literal(literal)) }
+        literal = ""
+        parts.append(.place(String(rest[..<end])))
+        rest = rest[rest.index(after: end)...]
+      } else if character == "}" {
+        findings.error(.invalidValue, "\"}\" closes nothing", at: range, hint: "write \"}}\" for a brace")
+        return nil
+      } else {
+        literal.append(character)
+      }
+    }
+    if !literal.isEmpty { parts.append(.literal(literal)) }
+    return TextTemplate(parts: parts)
+  }
+
+  /// A value written in YAML as the JSON it stands for. What YAML readers disagree about is called out.
+  func json(_ node: Node) -> JSON {
+    switch node.content {
+    case .sequence(let items): return .array(items.map(json))
+    case .mapping(let entries): return .object(entries.map { .init(key: $0.key.value, value: json($0.value)) })
+    case .scalar(let scalar):
+      guard scalar.style == .plain else { return .string(scalar.text) }
+      switch scalar.text {
+      case "true": return .bool(true)
+      case "false": return .bool(false)
+      case "null": return .null
+      default: break
+      }
+      if let surprise = Surprise(scalar.text), surprise.isTrouble(where: .text) {
+        findings.error(
+          .yamlSurprise, "this is \"\(scalar.text)\", which \(surprise.meaning)", at: node.range,
+          hint: "write true, false or null, or put it in quotes")
+        return .null
+      }
+      if let integer = Int64(scalar.text) { return .integer(integer) }
+      if let double = Double(scalar.text), double.isFinite, scalar.text.contains(where: \.isNumber) {
+        return .double(double)
+      }
+      return .string(scalar.text)
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import JSON
+
+/// Reads what answers on an HTTP route.
+struct HTTPActionReader {
+  let reading: Reading
+  /// The names that the route captures.
+  let captures: [String]
+
+  func read(_ answer: Node.Entry) -> HTTPAction? {
+    switch answer.key.value {
+    case "static": readStatic(answer.value)
+    case "respond": readRespond(answer.value)
+    case "redirect": readRedirect(answer.value)
+    default: reading.choice(answer.value, "\"health\"", of: HealthProbe.self).map(HTTPAction.health)
+    }
+  }
+
+  private func readStatic(_ node: Node) -> HTTPAction? {
+    guard let name = reading.word(node, "\"static\"") else { return nil }
+    let path = Paths.join(Paths.directory(of: node.range.file.path), name)
+    guard reading.files.isDirectory(path.isEmpty ? "." : path) else {
+      reading.findings.error(
+        .unreadableFile, "there is no folder \"\(path)\"", at: node.range,
+        hint: reading.nearestFile(path) ?? "it is looked for beside the file that names it")
+      return nil
+    }
+    return .staticFiles(directory: reading.files.absolute(path))
+  }
+
+  // MARK: - Fixed answers
+
+  private func readRespond(_ node: Node) -> HTTPAction? {
+    guard case .mapping = node.content else {
+      return reading.text(node, "\"respond\"").map { text in
+        .respond(FixedResponse(status: 200, headers: [Self.plainText], body: Array(text.utf8)))
+      }
+    }
+    guard let mapping = MappingCursor(node, "\"respond\"", reading) else { return nil }
+    let status = mapping.value("status").flatMap { reading.integer($0, "\"status\"", in: 200...599) } ?? 200
+    var headers = readHeaders(mapping.value("headers"))
+    let text = mapping.entry("body")
+    let json = mapping.entry("json")
+    mapping.finish()
+    if let text, let json {
+      reading.findings.error(
+        .conflictingKeys, "an answer has \"body\" or \"json\", not both", at: json.key.range,
+        related: [.init("the other one", at: text.key.range)])
+    }
+    var body: [UInt8] = []
+    var type: (name: String, value: String)?
+    if let text, let value = reading.text(text.value, "\"body\"") {
+      body = Array(value.utf8)
+      type = Self.plainText
+    } else if let json {
+      reading.json(json.value).append(to: &body)
+      type = ("Content-Type", "application/json")
+    }
+    if let type, !headers.contains(where: { $0.name.lowercased() == "content-type" }) { headers.append(type) }
+    return .respond(FixedResponse(status: status, headers: headers, body: body))
+  }
+
+  private static let plainText = (name: "Content-Type", value: "text/plain; charset=utf-8")
+
+  private func readHeaders(_ node: Node?) -> [(name: String, value: String)] {
+    guard let node, let mapping = MappingCursor(node, "\"headers\"", reading) else { return [] }
+    return mapping.all.compactMap { entry in
+      let name = entry.key.value
+      let isToken = !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }
+      guard isToken else {
+        reading.findings.error(.invalidValue, "\"\(name)\" is no name of a header", at: entry.key.range)
+        return nil
+      }
+      guard !["content-length", "transfer-encoding", "connection", "upgrade"].contains(name.lowercased()) else {
+        reading.findings.error(
+          .invalidValue, "\"\(name)\" is set by the server", at: entry.key.range, hint: "remove it")
+        return nil
+      }
+      guard let value = reading.text(entry.value, "a header") else { return nil }
+      guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+        reading.findings.error(.invalidValue, "a header is one line without control characters", at: entry.value.range)
+        return nil
+      }
+      return (name, value)
+    }
+  }
+
+  // MARK: - Redirects
+
+  private func readRedirect(_ node: Node) -> HTTPAction? {
+    var target: Node? = node
+    var status = 302
+    if case .mapping = node.content {
+      guard let mapping = MappingCursor(node, "\"redirect\"", reading) else { return nil }
+      target = mapping.required("to", hint: "to: /new/")
+      if let value = mapping.value("status"), let number = reading.integer(value, "\"status\"", in: 300...308) {
+        status = number
+        if ![301, 302, 303, 307, 308].contains(number) {
+          reading.findings.error(
+            .outOfRange, "\(number) is no redirect", at: value.range, hint: "301, 302, 303, 307 or 308")
+        }
+      }
+      mapping.finish()
+    }
+    guard let target, let text = reading.word(target, "\"redirect\""),
+      let template = reading.textTemplate(text, at: target.range)
+    else { return nil }
+    checkTarget(text, template, at: target.range)
+    return .redirect(to: template, status: status)
+  }
+
+  private func checkTarget(_ text: String, _ template: TextTemplate, at range: SourceRange) {
+    if !text.hasPrefix("/"), !text.hasPrefix("http://"), !text.hasPrefix("https://") {
+      reading.findings.error(
+        .invalidValue, "a redirect leads to a path or a URL", at: range, hint: "begin with \"/\" or \"https://\"")
+    }
+    if text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
+      reading.findings.error(.invalidValue, "a URL has no spaces or special characters", at: range, hint: "percent-encode them")
+    }
+    for case .place(let name) in template.parts where !captures.contains(name) {
+      reading.findings.error(
+        .unknownName, "the route has no capture \"\(name)\"", at: range,
+        hint: NearestName.hint(for: name, in: captures) ?? "the pattern of the route captures nothing")
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/// `installed_apps`: the built-in consumer apps by name, and local apps by the folder they are in.
+struct InstalledApps {
+  /// The consumer types that come with the gateway; each is an app.
+  enum BuiltIn: String, CaseIterable {
+    case echo, chat, broadcast
+  }
+
+  /// A folder with an `app.yaml`.
+  struct LocalApp {
+    /// The folder's name, by which routes refer to it.
+    var name: String
+    var range: SourceRange
+    /// Named sets of consumer options.
+    var presets: [Node.Entry]
+    var webSocketPatterns: Node?
+    var httpPatterns: Node?
+    /// Where the app's file is, for paths in it.
+    var file: String
+  }
+
+  private(set) var builtIn: Set<BuiltIn> = []
+  private(set) var local: [LocalApp] = []
+  private(set) var names: [String] = []
+  /// Where the list is, for the hint what to add to it.
+  private(set) var range: SourceRange?
+
+  static func read(_ top: MappingCursor, _ reading: Reading) -> InstalledApps {
+    var apps = InstalledApps()
+    guard let node = top.required("installed_apps", hint: "installed_apps: [echo, chat, broadcast]") else { return apps }
+    apps.range = node.range
+    for app in reading.words(node, "\"installed_apps\"") ?? [] {
+      apps.install(app, beside: node.range.file.path, reading)
+    }
+    return apps
+  }
+
+  private mutating func install(_ app: Located<String>, beside file: String, _ reading: Reading) {
+    let text = app.value
+    let name = text.contains("/") ? Paths.name(of: text) : text
+    guard !names.contains(name) else {
+      reading.findings.error(.duplicateName, "the app \"\(name)\" is installed twice", at: app.range)
+      return
+    }
+    if let known = BuiltIn(rawValue: text) {
+      builtIn.insert(known)
+      names.append(name)
+      return
+    }
+    let folder = Paths.join(Paths.directory(of: file), text)
+    guard text.contains("/") || reading.files.isDirectory(folder) else {
+      reading.findings.error(
+        .unknownName, "there is no app \"\(text)\"", at: app.range,
+        hint: NearestName.hint(for: text, in: BuiltIn.allCases.map(\.rawValue)))
+      return
+    }
+    guard BuiltIn(rawValue: name) == nil else {
+      reading.findings.error(.duplicateName, "\"\(name)\" is the name of a built-in app", at: app.range)
+      return
+    }
+    names.append(name)
+    readLocal(name, Paths.join(folder, "app.yaml"), app.range, reading)
+  }
+
+  private mutating func readLocal(_ name: String, _ path: String, _ range: SourceRange, _ reading: Reading) {
+    guard let node = reading.document(path, namedAt: range),
+      let mapping = MappingCursor(node, "an app", reading)
+    else { return }
+    var presets: [Node.Entry] = []
+    if let consumers = mapping.value("consumers"),
+      let named = MappingCursor(consumers, "\"consumers\"", reading)
+    {
+      presets = named.all
+    }
+    local.append(
+      LocalApp(
+        name: name, range: range, presets: presets, webSocketPatterns: mapping.value("websocket_urlpatterns"),
+        httpPatterns: mapping.value("http_urlpatterns"), file: path))
+    mapping.finish()
+  }
+
+  /// What a route may name as its consumer.
+  var consumerNames: [String] {
+    BuiltIn.allCases.map(\.rawValue) + local.flatMap { app in app.presets.map { "\(app.name).\($0.key.value)" } }
+  }
+}

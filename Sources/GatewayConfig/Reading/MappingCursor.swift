@@ -1,0 +1,72 @@
+/// Reads the keys of one mapping, remembers which were asked for, and in the end reports the others.
+final class MappingCursor {
+  let reading: Reading
+  let node: Node
+  /// What the mapping is, for sentences: "a websocket route".
+  let what: String
+  private let entries: [Node.Entry]
+  private var known: [String] = []
+
+  /// Where the keys of the file live, for a known key at a wrong place.
+  private static let homes: [String: String] = [
+    "bind": "server", "threads": "server", "grace": "shutdown", "code": "shutdown", "level": "logging",
+    "format": "logging", "message": "limits", "handshake": "limits", "ping": "limits", "send_queue": "limits",
+    "connections": "limits", "backend": "channel_layers.ALIAS", "config": "channel_layers.ALIAS",
+    "hosts": "channel_layers.ALIAS.config", "prefix": "channel_layers.ALIAS.config",
+    "http": "applications.NAME", "websocket": "applications.NAME", "consumer": "a websocket route",
+    "group": "a websocket route", "subprotocols": "a websocket route", "static": "an http route",
+    "respond": "an http route", "redirect": "an http route", "health": "an http route",
+    "installed_apps": "the top level", "asgi_application": "the top level",
+    "channel_layers": "the top level", "applications": "the top level",
+  ]
+
+  /// Nil, with a finding, where the node is not a mapping.
+  init?(_ node: Node, _ what: String, _ reading: Reading) {
+    guard case .mapping(let entries) = node.content else {
+      reading.findings.error(
+        .wrongType, "\(what) is a mapping of keys to values, and this is \(node.content.kind)", at: node.range)
+      return nil
+    }
+    self.entries = entries
+    self.node = node
+    self.what = what
+    self.reading = reading
+  }
+
+  /// The entry of a key, if it is there; the key counts as known from now on.
+  func entry(_ key: String) -> Node.Entry? {
+    known.append(key)
+    return entries.first { $0.key.value == key }
+  }
+
+  func value(_ key: String) -> Node? { entry(key)?.value }
+
+  /// The value of a key that must be there.
+  func required(_ key: String, hint: String? = nil) -> Node? {
+    if let value = value(key) { return value }
+    // A misspelt one is reported as unknown; saying that it is missing too would be a second finding for one slip.
+    let strangers = entries.map(\.key.value).filter { !known.contains($0) }
+    if NearestName.of(key, in: strangers) == nil {
+      reading.findings.error(.missingKey, "\(what) needs \"\(key)\"", at: place, hint: hint)
+    }
+    return nil
+  }
+
+  /// Where a finding about the mapping as a whole belongs: its first key.
+  var place: SourceRange { entries.first?.key.range ?? node.range }
+
+  var keys: [Located<String>] { entries.map(\.key) }
+  var all: [Node.Entry] { entries }
+
+  /// Reports every key that was not asked for.
+  func finish() {
+    for entry in entries where !known.contains(entry.key.value) {
+      let name = entry.key.value
+      var hint = NearestName.of(name, in: known).map { "did you mean \"\($0)\"?" }
+      if hint == nil, let home = Self.homes[name] { hint = "\"\(name)\" belongs under \(home)" }
+      reading.findings.error(
+        .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
+        hint: hint ?? NearestName.hint(for: name, in: Array(Set(known))))
+    }
+  }
+}

@@ -1,0 +1,252 @@
+import Routing
+
+/// Reads a list of routes, and those it includes or nests, into one flat list in their order.
+final class RouteListReader {
+  private static let deepestInclude = 16
+
+  let context: RouteContext
+  let kind: RouteKind
+  private(set) var routes: [ReadRoute] = []
+  /// The files and apps whose routes are being read, outermost first.
+  private var including: [String] = []
+
+  private var reading: Reading { context.reading }
+
+  init(context: RouteContext, kind: RouteKind) {
+    self.context = context
+    self.kind = kind
+  }
+
+  /// A pattern before nested routes, with its place.
+  struct Prefix {
+    var pattern: RoutePattern
+    var range: SourceRange
+  }
+
+  /// A list of routes, or a mapping with `routes:` and what holds for all of them.
+  func readBlock(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
+    guard case .mapping = node.content else { return read(node, settings, prefixes) }
+    guard let mapping = MappingCursor(node, "\"\(kind.key)\"", reading) else { return }
+    var settings = settings
+    settings.read(mapping, kind)
+    let nested = mapping.required("routes", hint: "routes: [...]")
+    mapping.finish()
+    if let nested { read(nested, settings, prefixes) }
+  }
+
+  func read(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
+    for item in reading.list(node, "the routes") ?? [] {
+      guard let mapping = MappingCursor(item, kind.routeName, reading) else { continue }
+      readRoute(mapping, settings, prefixes)
+      mapping.finish()
+    }
+  }
+
+  // MARK: - One route
+
+  private func readRoute(_ mapping: MappingCursor, _ outer: RouteSettings, _ prefixes: [Prefix]) {
+    var settings = outer
+    settings.read(mapping, kind)
+    let name = mapping.value("name").flatMap { node in
+      reading.word(node, "\"name\"").map { Located($0, at: node.range) }
+    }
+    let include = mapping.entry("include")
+    let nested = mapping.entry("routes")
+    let isPrefix = include != nil || nested != nil
+    let isStatic = kind == .http && mapping.entry("static") != nil
+    let pattern = readPattern(mapping, isOptional: isPrefix, role: isPrefix || isStatic ? .prefix : .endpoint)
+    let answers = answers(of: mapping)
+    let all = [include, nested].compactMap(\.self) + answers
+    guard all.count == 1 else { return reportAnswers(all, mapping) }
+    if let include {
+      readInclude(include.value, settings, prefixes + (pattern.map { [$0] } ?? []))
+    } else if let nested {
+      read(nested.value, settings, prefixes + (pattern.map { [$0] } ?? []))
+    } else {
+      readAnswer(answers[0], mapping, pattern, name: name, settings, prefixes)
+    }
+  }
+
+  private func answers(of mapping: MappingCursor) -> [Node.Entry] {
+    let keys: [String] =
+      switch kind {
+      case .http: ["static", "respond", "redirect", "health"]
+      case .webSocket: ["consumer"]
+      }
+    return keys.compactMap { mapping.entry($0) }
+  }
+
+  private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
+    // What cannot be answered may still have options, which are not to be called unknown.
+    for key in ["group", "events", "publish", "subprotocols"] where kind == .webSocket { _ = mapping.entry(key) }
+    let needed: String
+    switch kind {
+    case .http: needed = "static, respond, redirect, health, include or routes"
+    case .webSocket: needed = "consumer, include or routes"
+    }
+    guard found.isEmpty else {
+      reading.findings.error(
+        .conflictingKeys, "a route has one of \(needed)", at: found[1].key.range, hint: "make two routes of it",
+        related: [.init("the other one", at: found[0].key.range)])
+      return
+    }
+    let strangers = mapping.keys.map(\.value)
+    let isMisspelt = ["consumer", "include", "routes", "static", "respond", "redirect", "health"].contains {
+      !strangers.contains($0) && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
+    }
+    if !isMisspelt {
+      reading.findings.error(
+        .missingKey, "\(kind.routeName) needs something that answers", at: mapping.place, hint: "one of \(needed)")
+    }
+  }
+
+  private func readPattern(_ mapping: MappingCursor, isOptional: Bool, role: RoutePattern.Role) -> Prefix? {
+    let path = mapping.entry("path")
+    let regex = mapping.entry("re_path")
+    if let path, let regex {
+      reading.findings.error(
+        .conflictingKeys, "a route has \"path\" or \"re_path\", not both", at: regex.key.range,
+        related: [.init("the other one", at: path.key.range)])
+    }
+    guard let entry = path ?? regex else {
+      if !isOptional { _ = mapping.required("path", hint: "path: ws/chat/<slug:room>/") }
+      return nil
+    }
+    let what = entry.key.value
+    guard let scalar = reading.scalar(entry.value, "\"\(what)\"") else { return nil }
+    switch RoutePattern.parse(scalar.text, as: path != nil ? .path : .regex, role: role) {
+    case .success(let pattern): return Prefix(pattern: pattern, range: entry.value.range)
+    case .failure(let fault):
+      let code: FindingCode = fault.kind == .invalid ? .invalidPattern : .unsupportedPattern
+      reading.findings.error(
+        code, fault.message, at: place(of: fault.range, in: scalar, entry.value.range), hint: fault.hint)
+      return nil
+    }
+  }
+
+  /// The part of a value that a fault is about; the whole value where it does not stand in the file as it is.
+  private func place(of part: Range<Int>, in scalar: Node.Scalar, _ range: SourceRange) -> SourceRange {
+    let quote = scalar.style == .plain ? 0 : 1
+    guard scalar.origin == nil, range.start.line == range.end.line,
+      range.end.column - range.start.column == scalar.text.unicodeScalars.count + 2 * quote
+    else { return range }
+    func column(_ offset: Int) -> Int {
+      let before = scalar.text.utf8.prefix(offset)
+      return range.start.column + quote + String(decoding: before, as: UTF8.self).unicodeScalars.count
+    }
+    let start = SourcePosition(line: range.start.line, column: column(part.lowerBound))
+    let end = SourcePosition(line: range.start.line, column: column(max(part.upperBound, part.lowerBound + 1)))
+    return SourceRange(file: range.file, start: start, end: end)
+  }
+
+  // MARK: - Includes
+
+  private func readInclude(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
+    guard let name = reading.word(node, "\"include\"") else { return }
+    let isFile = name.hasSuffix(".yaml") || name.hasSuffix(".yml")
+    if isFile {
+      let path = Paths.join(Paths.directory(of: node.range.file.path), name)
+      follow(path, at: node.range) {
+        guard let document = reading.document(path, namedAt: node.range) else { return }
+        readBlock(document, settings, prefixes)
+      }
+      return
+    }
+    guard let app = context.apps.local.first(where: { $0.name == name }) else { return reportApp(name, node) }
+    context.includedApps.insert(name)
+    follow(app.file, at: node.range) {
+      let patterns = kind == .webSocket ? app.webSocketPatterns : app.httpPatterns
+      guard let patterns else {
+        let key = kind == .webSocket ? "websocket_urlpatterns" : "http_urlpatterns"
+        reading.findings.error(
+          .missingKey, "the app \"\(name)\" has no \"\(key)\"", at: node.range, hint: "add it to \(app.file)")
+        return
+      }
+      read(patterns, settings, prefixes)
+    }
+  }
+
+  private func reportApp(_ name: String, _ node: Node) {
+    guard !context.apps.names.contains(name) else {
+      reading.findings.error(
+        .unknownName, "the app \"\(name)\" has no routes to include", at: node.range,
+        hint: "use it as \"consumer: \(name)\"")
+      return
+    }
+    reading.findings.error(
+      .appNotInstalled, "there is no installed app \"\(name)\" to include", at: node.range,
+      hint: NearestName.of(name, in: context.apps.local.map(\.name)).map { "did you mean \"\($0)\"?" }
+        ?? "add its folder to installed_apps, or name a file that ends in .yaml")
+  }
+
+  private func follow(_ path: String, at range: SourceRange, _ body: () -> Void) {
+    guard !including.contains(path), path != context.reading.mainPath else {
+      reading.findings.error(
+        .includeCycle, "this include leads back to \"\(path)\"", at: range,
+        hint: (including + [path]).joined(separator: " → "))
+      return
+    }
+    guard including.count < Self.deepestInclude else {
+      reading.findings.error(.includeCycle, "includes are nested deeper than \(Self.deepestInclude)", at: range)
+      return
+    }
+    including.append(path)
+    body()
+    including.removeLast()
+  }
+
+  // MARK: - What answers
+
+  private func readAnswer(
+    _ answer: Node.Entry, _ mapping: MappingCursor, _ pattern: Prefix?, name: Located<String>?,
+    _ settings: RouteSettings, _ prefixes: [Prefix]
+  ) {
+    var http: HTTPAction?
+    var webSocket: (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)?
+    var subprotocols: [String] = []
+    let names = (prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])).flatMap { $0.captures.map(\.name) }
+    switch kind {
+    case .http:
+      http = HTTPActionReader(reading: reading, captures: names).read(answer)
+    case .webSocket:
+      webSocket = ConsumerReader(context: context).read(answer, mapping)
+      subprotocols = readSubprotocols(mapping)
+    }
+    guard let pattern else { return }
+    var path = RoutePath(prefixes.map(\.pattern) + [pattern.pattern])
+    var ranges = prefixes.map(\.range) + [pattern.range]
+    if case .staticFiles = http {
+      path.patterns.append(.remainder)
+      ranges.append(pattern.range)
+    }
+    let routeName = name?.value ?? path.text
+    var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
+    if let http { route.http = HTTPRoute(name: routeName, range: pattern.range, action: http) }
+    if let webSocket {
+      route.group = webSocket.group
+      route.webSocket = WebSocketRoute(
+        name: routeName, range: pattern.range, consumer: webSocket.consumer, origins: settings.origins,
+        subprotocols: subprotocols, limits: settings.limits)
+    }
+    routes.append(route)
+  }
+
+  private func readSubprotocols(_ mapping: MappingCursor) -> [String] {
+    guard let node = mapping.value("subprotocols") else { return [] }
+    var known: [String] = []
+    for name in reading.words(node, "\"subprotocols\"") ?? [] {
+      let isToken = name.value.utf8.allSatisfy { byte in
+        (0x21...0x7E).contains(byte) && !"()<>@,;:\\\"/[]?={}".utf8.contains(byte)
+      }
+      if !isToken {
+        reading.findings.error(
+          .invalidValue, "\"\(name.value)\" is no name of a subprotocol", at: name.range,
+          hint: "no spaces, commas, quotes, slashes or brackets")
+      } else if known.contains(name.value) {
+        reading.findings.error(.duplicateName, "the subprotocol \"\(name.value)\" stands here twice", at: name.range)
+      }
+      known.append(name.value)
+    }
+    return known
+  }
+}

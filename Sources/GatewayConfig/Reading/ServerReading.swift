@@ -1,0 +1,145 @@
+extension ServerConfiguration {
+  /// `server:`
+  mutating func read(_ node: Node?, _ reading: Reading) {
+    guard let node, let mapping = MappingCursor(node, "\"server\"", reading) else { return }
+    if let entry = mapping.entry("bind") { readBind(entry.value, reading) }
+    if let value = mapping.value("threads") {
+      threads = reading.integer(value, "\"threads\"", in: 1...256)
+    }
+    mapping.finish()
+  }
+
+  private mutating func readBind(_ node: Node, _ reading: Reading) {
+    let items: [Node]
+    if case .sequence(let list) = node.content { items = list } else { items = [node] }
+    if items.isEmpty {
+      reading.findings.error(.invalidValue, "\"bind\" names no address", at: node.range, hint: "write 127.0.0.1:8000")
+    }
+    var addresses: [BindAddress] = []
+    for item in items {
+      guard let scalar = reading.scalar(item, "an address") else { continue }
+      guard let address = BindAddress(scalar.text) else {
+        reading.findings.error(
+          .invalidValue, "\"\(scalar.text)\" is no address to listen on\(reading.origin(scalar))", at: item.range,
+          hint: Self.bindHint(scalar.text))
+        continue
+      }
+      if addresses.contains(address) {
+        reading.findings.error(.duplicateName, "the address \(address) stands here twice", at: item.range)
+      }
+      addresses.append(address)
+    }
+    if !addresses.isEmpty { bind = addresses }
+  }
+
+  private static func bindHint(_ text: String) -> String {
+    if UInt16(text) != nil { return "write 127.0.0.1:\(text) for this machine only, or 0.0.0.0:\(text) for all" }
+    if !text.contains(":"), !text.isEmpty { return "write \(text):8000" }
+    return "write host:port, [v6]:port or unix:PATH"
+  }
+}
+
+/// `limits:`, at any of its places.
+enum LimitsReader {
+  private static let messageRange = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 30)
+  private static let queueRange = ByteCount(bytes: 1024)...ByteCount(bytes: 1 << 30)
+  private static let pingRange = Duration.seconds(1)...Duration.seconds(86400)
+
+  /// The server's limits: those of sessions, and those that only the process has.
+  static func readTopLevel(
+    _ node: Node?, into server: inout ServerConfiguration, _ reading: Reading
+  ) -> SessionLimits {
+    var limits = SessionLimits()
+    guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
+    if let value = mapping.value("connections") {
+      server.connections = reading.integer(value, "\"connections\"", in: 1...1_000_000)
+    }
+    if let value = mapping.value("handshake") {
+      let range = Duration.milliseconds(100)...Duration.seconds(300)
+      server.handshake = reading.duration(value, "\"handshake\"", in: range) ?? server.handshake
+    }
+    readSession(mapping, into: &limits, reading)
+    mapping.finish()
+    return limits
+  }
+
+  /// The limits of an application or a route, on top of those around it.
+  static func read(_ node: Node?, over outer: SessionLimits, _ reading: Reading) -> SessionLimits {
+    var limits = outer
+    guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
+    for key in ["connections", "handshake"] {
+      guard let entry = mapping.entry(key) else { continue }
+      reading.findings.error(
+        .unknownKey, "\"\(key)\" holds for the whole server", at: entry.key.range,
+        hint: "move it to limits at the top level")
+    }
+    readSession(mapping, into: &limits, reading)
+    mapping.finish()
+    return limits
+  }
+
+  private static func readSession(_ mapping: MappingCursor, into limits: inout SessionLimits, _ reading: Reading) {
+    if let value = mapping.value("message") {
+      limits.message = reading.byteCount(value, "\"message\"", in: messageRange) ?? limits.message
+    }
+    if let value = mapping.value("send_queue") {
+      limits.sendQueue = reading.byteCount(value, "\"send_queue\"", in: queueRange) ?? limits.sendQueue
+    }
+    if let value = mapping.value("ping") { readPing(value, into: &limits, reading) }
+  }
+
+  /// `none`, one time for both, or `{interval:, timeout:}`.
+  private static func readPing(_ node: Node, into limits: inout SessionLimits, _ reading: Reading) {
+    if case .scalar(let scalar) = node.content {
+      if scalar.text == "none" {
+        limits.ping = nil
+      } else if let time = reading.duration(node, "\"ping\"", in: pingRange) {
+        limits.ping = .init(interval: time, timeout: time)
+      }
+      return
+    }
+    guard let mapping = MappingCursor(node, "\"ping\"", reading) else { return }
+    var ping = limits.ping ?? SessionLimits().ping ?? .init(interval: .seconds(30), timeout: .seconds(30))
+    if let value = mapping.value("interval") {
+      ping.interval = reading.duration(value, "\"interval\"", in: pingRange) ?? ping.interval
+    }
+    if let value = mapping.value("timeout") {
+      ping.timeout = reading.duration(value, "\"timeout\"", in: pingRange) ?? ping.timeout
+    }
+    mapping.finish()
+    limits.ping = ping
+  }
+}
+
+extension ShutdownConfiguration {
+  /// `shutdown:`
+  init(reading node: Node?, _ reading: Reading) {
+    self.init()
+    guard let node, let mapping = MappingCursor(node, "\"shutdown\"", reading) else { return }
+    if let value = mapping.value("grace") {
+      let range = Duration.zero...Duration.seconds(3600)
+      grace = reading.duration(value, "\"grace\"", in: range) ?? grace
+    }
+    if let value = mapping.value("code"), let number = reading.integer(value, "\"code\"", in: 1000...4999) {
+      if number == 1001 || number == 1012 || number >= 3000 {
+        code = UInt16(number)
+      } else {
+        reading.findings.error(
+          .outOfRange, "a stop is not closed with \(number)", at: value.range,
+          hint: "1001 (going away), 1012 (restart) or your own from 3000 to 4999")
+      }
+    }
+    mapping.finish()
+  }
+}
+
+extension LoggingConfiguration {
+  /// `logging:`
+  init(reading node: Node?, _ reading: Reading) {
+    self.init()
+    guard let node, let mapping = MappingCursor(node, "\"logging\"", reading) else { return }
+    if let value = mapping.value("level") { level = reading.choice(value, "\"level\"", of: Level.self) ?? level }
+    if let value = mapping.value("format") { format = reading.choice(value, "\"format\"", of: Format.self) ?? format }
+    mapping.finish()
+  }
+}

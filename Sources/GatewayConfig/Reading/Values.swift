@@ -1,0 +1,274 @@
+/// Single values: each is read, checked, or reported at its place with what to write instead.
+extension Reading {
+  // MARK: - Text
+
+  /// Text. A plain word that YAML readers may take for a truth value or a number is called out.
+  func text(_ node: Node, _ what: String) -> String? {
+    guard let scalar = scalar(node, what) else { return nil }
+    if scalar.style == .plain, let surprise = Surprise(scalar.text), surprise.isTrouble(where: .text) {
+      findings.error(
+        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))", at: node.range,
+        hint: "write it in quotes: \"\(scalar.text)\"")
+      return nil
+    }
+    return scalar.text
+  }
+
+  /// Text that is not empty.
+  func word(_ node: Node, _ what: String) -> String? {
+    guard let text = text(node, what) else { return nil }
+    guard !text.isEmpty else {
+      findings.error(.invalidValue, "\(what) is empty", at: node.range)
+      return nil
+    }
+    return text
+  }
+
+  /// One of a closed set of words.
+  func choice<Choice: RawRepresentable & CaseIterable>(
+    _ node: Node, _ what: String, of type: Choice.Type
+  ) -> Choice? where Choice.RawValue == String {
+    guard let scalar = scalar(node, what) else { return nil }
+    if let choice = Choice(rawValue: scalar.text) { return choice }
+    let known = type.allCases.map(\.rawValue)
+    findings.error(
+      .invalidValue, "\(what) cannot be \"\(scalar.text)\"\(origin(scalar))", at: node.range,
+      hint: NearestName.hint(for: scalar.text, in: Array(known)))
+    return nil
+  }
+
+  func scalar(_ node: Node, _ what: String) -> Node.Scalar? {
+    guard case .scalar(let scalar) = node.content else {
+      findings.error(.wrongType, "\(what) is a single value, and this is \(node.content.kind)", at: node.range)
+      return nil
+    }
+    return scalar
+  }
+
+  /// Where the text came from, for sentences about it.
+  func origin(_ scalar: Node.Scalar) -> String {
+    guard let origin = scalar.origin else { return "" }
+    return origin.isDefault
+      ? " (the default of ${\(origin.variable)})" : " (from the environment variable \(origin.variable))"
+  }
+
+  // MARK: - Numbers
+
+  func integer(_ node: Node, _ what: String, in range: ClosedRange<Int>) -> Int? {
+    guard let scalar = scalar(node, what) else { return nil }
+    if scalar.style == .plain, let surprise = Surprise(scalar.text), surprise.isTrouble(where: .number) {
+      findings.error(
+        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))", at: node.range,
+        hint: surprise.plainNumber.map { "write \($0)" } ?? "write a whole number")
+      return nil
+    }
+    guard let number = Int(scalar.text), !scalar.text.hasPrefix("+") else {
+      findings.error(
+        .wrongType, "\(what) is a whole number, not \"\(scalar.text)\"\(origin(scalar))", at: node.range)
+      return nil
+    }
+    return check(number, "\(number)", what, in: range, at: node.range, "\(range.lowerBound)", "\(range.upperBound)")
+  }
+
+  /// A time with its unit: `500ms`, `20s`, `5m`, `1h`, `1d`.
+  func duration(_ node: Node, _ what: String, in range: ClosedRange<Duration>) -> Duration? {
+    let units: [(String, Duration)] = [
+      ("ms", .milliseconds(1)), ("s", .seconds(1)), ("m", .seconds(60)), ("h", .seconds(3600)),
+      ("d", .seconds(86400)),
+    ]
+    guard let (number, unit) = quantity(node, what, units: units.map(\.0), examples: ("s", "m"), kind: "time"),
+      let size = units.first(where: { $0.0 == unit })?.1
+    else { return nil }
+    let value = size * number
+    guard range.contains(value) else {
+      findings.error(
+        .outOfRange, "\(what) is \(number)\(unit)", at: node.range,
+        hint: "it can be \(Self.text(range.lowerBound)) to \(Self.text(range.upperBound))")
+      return nil
+    }
+    return value
+  }
+
+  /// A size with its unit: `512B`, `64KiB`, `1MiB`, `1GiB`.
+  func byteCount(_ node: Node, _ what: String, in range: ClosedRange<ByteCount>) -> ByteCount? {
+    let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
+    guard
+      let (number, unit) = quantity(node, what, units: units.map(\.0), examples: ("KiB", "MiB"), kind: "size"),
+      let size = units.first(where: { $0.0 == unit })?.1
+    else { return nil }
+    let (bytes, overflows) = number.multipliedReportingOverflow(by: size)
+    guard !overflows, range.contains(ByteCount(bytes: bytes)) else {
+      findings.error(
+        .outOfRange, "\(what) is \(number)\(unit)", at: node.range,
+        hint: "it can be \(range.lowerBound) to \(range.upperBound)")
+      return nil
+    }
+    return ByteCount(bytes: bytes)
+  }
+
+  private func quantity(
+    _ node: Node, _ what: String, units: [String], examples: (String, String), kind: String
+  ) -> (Int, String)? {
+    guard let scalar = scalar(node, what) else { return nil }
+    let digits = scalar.text.prefix { $0.isASCII && $0.isNumber }
+    let unit = scalar.text.dropFirst(digits.count)
+    if scalar.text.contains(":"), let surprise = Surprise(scalar.text) {
+      findings.error(
+        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))", at: node.range,
+        hint: "write a number and a unit: \(units.joined(separator: ", "))")
+      return nil
+    }
+    guard let number = Int(digits), units.contains(String(unit)) || unit.isEmpty else {
+      var hint = "write a number and a unit: \(units.joined(separator: ", "))"
+      if let meant = units.first(where: { $0.lowercased() == unit.lowercased() }) ?? Self.binary(String(unit)),
+        units.contains(meant), !digits.isEmpty
+      {
+        hint = "write \(digits)\(meant)"
+      }
+      findings.error(
+        .invalidValue, "\(what) is a \(kind), not \"\(scalar.text)\"\(origin(scalar))", at: node.range, hint: hint)
+      return nil
+    }
+    guard !unit.isEmpty else {
+      findings.error(
+        .missingUnit, "\(what) is \(number) of what?\(origin(scalar))", at: node.range,
+        hint: "write \(number)\(examples.0) or \(number)\(examples.1)")
+      return nil
+    }
+    return (number, String(unit))
+  }
+
+  /// The unit of 1024 that somebody who writes one of 1000 most likely means.
+  private static func binary(_ unit: String) -> String? {
+    ["k": "KiB", "kb": "KiB", "m": "MiB", "mb": "MiB", "g": "GiB", "gb": "GiB"][unit.lowercased()]
+  }
+
+  private func check<Value: Comparable>(
+    _ value: Value, _ shown: String, _ what: String, in range: ClosedRange<Value>, at place: SourceRange,
+    _ least: String, _ most: String
+  ) -> Value? {
+    guard range.contains(value) else {
+      findings.error(.outOfRange, "\(what) is \(shown)", at: place, hint: "it can be \(least) to \(most)")
+      return nil
+    }
+    return value
+  }
+
+  private static func text(_ duration: Duration) -> String {
+    let milliseconds = duration / .milliseconds(1)
+    for (unit, size) in [("d", 86_400_000.0), ("h", 3_600_000), ("m", 60_000), ("s", 1000)]
+    where milliseconds >= size && milliseconds.truncatingRemainder(dividingBy: size) == 0 {
+      return "\(Int(milliseconds / size))\(unit)"
+    }
+    return "\(Int(milliseconds))ms"
+  }
+
+  // MARK: - Lists
+
+  /// The items of a list.
+  func list(_ node: Node, _ what: String) -> [Node]? {
+    guard case .sequence(let items) = node.content else {
+      findings.error(
+        .wrongType, "\(what) is a list, and this is \(node.content.kind)", at: node.range,
+        hint: "write [..] or one \"- \" line for each")
+      return nil
+    }
+    return items
+  }
+
+  /// A list of texts.
+  func words(_ node: Node, _ what: String) -> [Located<String>]? {
+    list(node, what)?.compactMap { item in
+      word(item, "an entry of \(what)").map { Located($0, at: item.range) }
+    }
+  }
+}
+
+extension ByteCount: CustomStringConvertible {
+  package var description: String {
+    for (unit, size) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
+    where bytes >= size && bytes % size == 0 {
+      return "\(bytes / size)\(unit)"
+    }
+    return "\(bytes)B"
+  }
+}
+
+/// A plain word that YAML 1.1 and 1.2, or different readers, take for different things.
+struct Surprise {
+  enum Kind {
+    case truth
+    case octal
+    case sexagesimal
+    case separated
+    case null
+    case date
+    case notANumber
+  }
+
+  enum Place {
+    case text
+    case number
+  }
+
+  let kind: Kind
+  private let text: String
+
+  init?(_ text: String) {
+    self.text = text
+    let bytes = Array(text.utf8)
+    func areDigits(_ bytes: some Collection<UInt8>) -> Bool {
+      !bytes.isEmpty && bytes.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    }
+    if ["y", "n", "yes", "no", "on", "off", "true", "false"].contains(text.lowercased()) {
+      kind = .truth
+    } else if text == "~" || text.isEmpty || text.lowercased() == "null" {
+      kind = .null
+    } else if bytes.count > 1, bytes[0] == UInt8(ascii: "0"), areDigits(bytes) {
+      kind = .octal
+    } else if text.contains(":"), text.split(separator: ":", omittingEmptySubsequences: false).allSatisfy({ areDigits($0.utf8) }) {
+      kind = .sexagesimal
+    } else if text.contains("_"), areDigits(text.utf8.filter { $0 != UInt8(ascii: "_") }), bytes[0] != UInt8(ascii: "_") {
+      kind = .separated
+    } else if [".inf", "-.inf", ".nan"].contains(text.lowercased()) {
+      kind = .notANumber
+    } else if bytes.count == 10, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"),
+      areDigits(bytes[0..<4]), areDigits(bytes[5..<7]), areDigits(bytes[8..<10])
+    {
+      kind = .date
+    } else {
+      return nil
+    }
+  }
+
+  /// Behind "which".
+  var meaning: String {
+    switch kind {
+    case .truth: "many YAML readers take for true or false"
+    case .octal: "YAML 1.1 readers take for an octal number"
+    case .sexagesimal: "YAML 1.1 readers take for a number to the base of 60"
+    case .separated: "YAML 1.1 readers take for a number with separators"
+    case .null: "YAML readers take for nothing"
+    case .date: "YAML readers take for a date"
+    case .notANumber: "YAML readers take for a number that is none"
+    }
+  }
+
+  /// A date or an octal number is good text.
+  func isTrouble(where place: Place) -> Bool {
+    switch (kind, place) {
+    case (.truth, _), (.octal, _), (.sexagesimal, _), (.separated, .number), (.null, .text): true
+    case (.date, .number), (.notANumber, .number): true
+    case (.separated, .text), (.date, .text), (.notANumber, .text), (.null, .number): false
+    }
+  }
+
+  /// How the number that was probably meant is written.
+  var plainNumber: String? {
+    switch kind {
+    case .octal: String(text.drop { $0 == "0" })
+    case .separated: text.filter { $0 != "_" }
+    case .truth, .sexagesimal, .null, .date, .notANumber: nil
+    }
+  }
+}

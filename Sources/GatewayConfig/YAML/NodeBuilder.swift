@@ -1,0 +1,148 @@
+/// Builds the node tree from events: resolves aliases, replaces variables, and keeps the bounds.
+struct NodeBuilder {
+  private let file: SourceFile
+  private let variables: Variables
+  private(set) var root: Node?
+  var findings = Findings()
+  private var open: [Container] = []
+  private var anchors: [String: (node: Node, size: Int)] = [:]
+  private var nodeCount = 0
+  private var documents = 0
+
+  /// A sequence or mapping whose end has not come.
+  private struct Container {
+    var isMapping: Bool
+    var start: SourceRange
+    var anchor: String?
+    var items: [Node] = []
+    var entries: [Node.Entry] = []
+    var key: Located<String>?
+    /// The key was unusable; its value is read and dropped.
+    var dropsValue = false
+    var size = 1
+  }
+
+  init(file: SourceFile, variables: Variables) {
+    self.file = file
+    self.variables = variables
+  }
+
+  /// - Returns: false where reading on makes no sense.
+  mutating func take(_ event: Located<YAMLEvent>) -> Bool {
+    switch event.value {
+    case .documentStart:
+      documents += 1
+      guard documents == 1 else {
+        findings.error(.yamlSyntax, "a second document begins here", at: event.range, hint: "one file is one document")
+        return false
+      }
+      return true
+    case .scalar(let text, let style, let isLiteral, let anchor, let tag):
+      refuse(tag, at: event.range)
+      return takeScalar(text, style, isLiteral: isLiteral, anchor: anchor, at: event.range)
+    case .sequenceStart(let anchor, let tag), .mappingStart(let anchor, let tag):
+      refuse(tag, at: event.range)
+      let isMapping = if case .mappingStart = event.value { true } else { false }
+      if open.last.map({ $0.isMapping && $0.key == nil && !$0.dropsValue }) == true {
+        findings.error(.yamlSyntax, "a key must be a single word or text", at: event.range)
+        return false
+      }
+      open.append(Container(isMapping: isMapping, start: event.range, anchor: anchor))
+      guard open.count <= YAMLReader.Bounds.depth else {
+        findings.error(.yamlLimit, "nested deeper than \(YAMLReader.Bounds.depth) levels", at: event.range)
+        return false
+      }
+      return count(1, at: event.range)
+    case .sequenceEnd, .mappingEnd:
+      return close(at: event.range)
+    case .alias(let name):
+      return takeAlias(name, at: event.range)
+    }
+  }
+
+  private mutating func refuse(_ tag: String?, at range: SourceRange) {
+    guard let tag, tag != "!" else { return }
+    findings.error(.yamlSyntax, "the tag \"\(tag)\" has no meaning here", at: range, hint: "remove it")
+  }
+
+  private mutating func count(_ more: Int, at range: SourceRange) -> Bool {
+    nodeCount += more
+    guard nodeCount <= YAMLReader.Bounds.nodes else {
+      findings.error(
+        .yamlLimit, "the file has more than \(YAMLReader.Bounds.nodes) values, those that aliases repeat included",
+        at: range)
+      return false
+    }
+    return true
+  }
+
+  private mutating func takeScalar(
+    _ text: String, _ style: Node.Scalar.Style, isLiteral: Bool, anchor: String?, at range: SourceRange
+  ) -> Bool {
+    if let container = open.last, container.isMapping, container.key == nil, !container.dropsValue {
+      takeKey(text, at: range)
+      return true
+    }
+    var scalar = Node.Scalar(text: text, style: style)
+    if !isLiteral { variables.replace(in: &scalar, at: range, &findings) }
+    guard count(1, at: range) else { return false }
+    add(Node(.scalar(scalar), at: range), size: 1, anchor: anchor)
+    return true
+  }
+
+  private mutating func takeKey(_ text: String, at range: SourceRange) {
+    let last = open.count - 1
+    if text == "<<" {
+      findings.error(
+        .yamlSyntax, "merge keys are not supported", at: range, hint: "write the keys out, or give whole values an anchor")
+      open[last].dropsValue = true
+    } else if let first = open[last].entries.first(where: { $0.key.value == text }) {
+      findings.error(
+        .duplicateKey, "the key \"\(text)\" stands here twice", at: range, hint: "only one of them can be meant",
+        related: [.init("the first one", at: first.key.range)])
+      open[last].dropsValue = true
+    } else {
+      open[last].key = Located(text, at: range)
+    }
+  }
+
+  private mutating func takeAlias(_ name: String, at range: SourceRange) -> Bool {
+    if let container = open.last, container.isMapping, container.key == nil, !container.dropsValue {
+      findings.error(.yamlSyntax, "a key cannot be an alias", at: range)
+      return false
+    }
+    guard let (node, size) = anchors[name] else {
+      findings.error(.yamlSyntax, "there is no anchor \"&\(name)\" before this", at: range)
+      return false
+    }
+    guard count(size, at: range) else { return false }
+    add(Node(node.content, at: range), size: size, anchor: nil)
+    return true
+  }
+
+  private mutating func close(at end: SourceRange) -> Bool {
+    guard let container = open.popLast() else { return true }
+    let content: Node.Content = container.isMapping ? .mapping(container.entries) : .sequence(container.items)
+    let range = SourceRange(file: file, start: container.start.start, end: end.end)
+    add(Node(content, at: range), size: container.size, anchor: container.anchor)
+    return true
+  }
+
+  private mutating func add(_ node: Node, size: Int, anchor: String?) {
+    if let anchor { anchors[anchor] = (node, size) }
+    guard !open.isEmpty else {
+      root = node
+      return
+    }
+    let last = open.count - 1
+    open[last].size += size
+    if !open[last].isMapping {
+      open[last].items.append(node)
+    } else if let key = open[last].key {
+      open[last].entries.append(Node.Entry(key: key, value: node))
+      open[last].key = nil
+    } else {
+      open[last].dropsValue = false
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/// Replaces `${NAME}` and `${NAME:-default}` in plain and double-quoted values; `$${` stands for a literal `${`.
+///
+/// As in a shell, the default also stands in for a variable that is set to nothing.
+struct Variables: Sendable {
+  private let environment: [String: String]
+
+  init(_ environment: [String: String]) {
+    self.environment = environment
+  }
+
+  func replace(in scalar: inout Node.Scalar, at range: SourceRange, _ findings: inout Findings) {
+    guard scalar.text.contains("${") else { return }
+    var rest = scalar.text[...]
+    var result = ""
+    while let start = rest.firstRange(of: "${") {
+      var before = rest[..<start.lowerBound]
+      if before.hasSuffix("$") {
+        before.removeLast()
+        result += before + "${"
+        rest = rest[start.upperBound...]
+        continue
+      }
+      result += before
+      guard let end = rest[start.upperBound...].firstIndex(of: "}") else {
+        findings.error(.invalidValue, "\"${\" is not closed by \"}\"", at: range, hint: "write \"$${\" for the text itself")
+        return
+      }
+      let inner = rest[start.upperBound..<end]
+      let separator = inner.firstRange(of: ":-")
+      let name = String(separator.map { inner[..<$0.lowerBound] } ?? inner)
+      let fallback = separator.map { String(inner[$0.upperBound...]) }
+      result += value(of: name, default: fallback, &scalar, at: range, &findings)
+      rest = rest[rest.index(after: end)...]
+    }
+    scalar.text = result + rest
+  }
+
+  private func value(
+    of name: String, default fallback: String?, _ scalar: inout Node.Scalar, at range: SourceRange,
+    _ findings: inout Findings
+  ) -> String {
+    if let value = environment[name], !(value.isEmpty && fallback != nil) {
+      scalar.origin = Node.Origin(variable: name, isDefault: false)
+      return value
+    }
+    if let fallback {
+      scalar.origin = Node.Origin(variable: name, isDefault: true)
+      return fallback
+    }
+    findings.error(
+      .undefinedVariable, "the environment variable \"\(name)\" is not set", at: range,
+      hint: "set it, or give a default: ${\(name):-value}")
+    scalar.origin = Node.Origin(variable: name, isDefault: true)
+    return ""
+  }
+}

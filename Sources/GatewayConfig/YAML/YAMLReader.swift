@@ -1,0 +1,179 @@
+import CYAML
+
+/// Reads a file's YAML into nodes: the one place that speaks to libyaml.
+///
+/// Findings do not stop it where it can go on; a syntax error ends the document there, as nothing behind it can be trusted.
+struct YAMLReader {
+  /// What a file may ask of the reader: beyond it somebody is playing with us.
+  enum Bounds {
+    static let bytes = 8 << 20
+    static let depth = 64
+    /// Nodes of the document, those that aliases repeat included.
+    static let nodes = 300_000
+  }
+
+  /// - Returns: the document's node; nil where there is none that could be used.
+  static func read(_ file: SourceFile, variables: Variables, findings: inout Findings) -> Node? {
+    let start = SourcePosition(line: 1, column: 1)
+    let top = SourceRange(file: file, start: start, end: start)
+    guard file.text.count <= Bounds.bytes else {
+      findings.error(.yamlLimit, "the file is larger than \(Bounds.bytes >> 20) MiB", at: top)
+      return nil
+    }
+    guard let first = String(validating: file.text, as: UTF8.self), !first.utf8.contains(0) else {
+      findings.error(.yamlSyntax, "the file is not UTF-8 text", at: top)
+      return nil
+    }
+    var builder = NodeBuilder(file: file, variables: variables)
+    var events = EventParser(file)
+    events.run { builder.take($0) }
+    if let failure = events.failure {
+      builder.findings.error(.yamlSyntax, failure.message, at: failure.range, hint: failure.hint)
+    }
+    findings.merge(builder.findings)
+    guard events.failure == nil else { return nil }
+    if builder.root == nil, builder.findings.all.isEmpty {
+      findings.error(.yamlSyntax, "the file is empty", at: top, hint: "the smallest file has `applications:`")
+    }
+    return builder.root
+  }
+}
+
+/// What libyaml reports, without its types.
+enum YAMLEvent {
+  case scalar(text: String, style: Node.Scalar.Style, isLiteral: Bool, anchor: String?, tag: String?)
+  case sequenceStart(anchor: String?, tag: String?)
+  case sequenceEnd
+  case mappingStart(anchor: String?, tag: String?)
+  case mappingEnd
+  case alias(String)
+  case documentStart
+}
+
+/// Owns libyaml's parser and its input.
+private struct EventParser {
+  struct Failure {
+    var message: String
+    var hint: String?
+    var range: SourceRange
+  }
+
+  private let file: SourceFile
+  private(set) var failure: Failure?
+
+  init(_ file: SourceFile) {
+    self.file = file
+  }
+
+  mutating func run(_ take: (Located<YAMLEvent>) -> Bool) {
+    var parser = unsafe yaml_parser_t()
+    guard unsafe yaml_parser_initialize(&parser) != 0 else {
+      let start = SourcePosition(line: 1, column: 1)
+      failure = Failure(
+        message: "out of memory", hint: nil, range: SourceRange(file: file, start: start, end: start))
+      return
+    }
+    defer { unsafe yaml_parser_delete(&parser) }
+    unsafe file.text.withUnsafeBufferPointer { input in
+      unsafe yaml_parser_set_input_string(&parser, input.baseAddress, input.count)
+      unsafe yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
+      var isOver = false
+      while !isOver {
+        var event = unsafe yaml_event_t()
+        guard unsafe yaml_parser_parse(&parser, &event) != 0 else {
+          failure = unsafe describe(parser)
+          return
+        }
+        defer { unsafe yaml_event_delete(&event) }
+        isOver = unsafe event.type == YAML_STREAM_END_EVENT
+        guard let value = unsafe value(of: event) else { continue }
+        let range = SourceRange(
+          file: file, start: unsafe position(event.start_mark), end: unsafe position(event.end_mark))
+        guard take(Located(value, at: range)) else { return }
+      }
+    }
+  }
+
+  private func value(of event: yaml_event_t) -> YAMLEvent? {
+    switch unsafe event.type {
+    case YAML_SCALAR_EVENT:
+      let scalar = unsafe event.data.scalar
+      let bytes = unsafe UnsafeBufferPointer(start: scalar.value, count: scalar.length)
+      let style = unsafe scalar.style
+      return .scalar(
+        text: unsafe String(decoding: bytes, as: UTF8.self),
+        style: style == YAML_PLAIN_SCALAR_STYLE ? .plain : .quoted,
+        isLiteral: style != YAML_PLAIN_SCALAR_STYLE && style != YAML_DOUBLE_QUOTED_SCALAR_STYLE,
+        anchor: unsafe text(scalar.anchor), tag: unsafe text(scalar.tag))
+    case YAML_SEQUENCE_START_EVENT:
+      let start = unsafe event.data.sequence_start
+      return unsafe .sequenceStart(anchor: text(start.anchor), tag: text(start.tag))
+    case YAML_SEQUENCE_END_EVENT: return .sequenceEnd
+    case YAML_MAPPING_START_EVENT:
+      let start = unsafe event.data.mapping_start
+      return unsafe .mappingStart(anchor: text(start.anchor), tag: text(start.tag))
+    case YAML_MAPPING_END_EVENT: return .mappingEnd
+    case YAML_ALIAS_EVENT: return unsafe .alias(text(event.data.alias.anchor) ?? "")
+    case YAML_DOCUMENT_START_EVENT: return .documentStart
+    default: return nil
+    }
+  }
+
+  private func text(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? {
+    unsafe pointer.map { unsafe String(cString: $0) }
+  }
+
+  private func position(_ mark: yaml_mark_t) -> SourcePosition {
+    SourcePosition(line: Int(mark.line) + 1, column: Int(mark.column) + 1)
+  }
+
+  /// libyaml's own words, where needed with plainer ones.
+  private func describe(_ parser: yaml_parser_t) -> Failure {
+    let problem = unsafe parser.problem.map { unsafe String(cString: $0) } ?? "it cannot be read"
+    let context = unsafe parser.context.map { unsafe String(cString: $0) } ?? ""
+    let place = unsafe position(parser.problem_mark)
+    let range = SourceRange(file: file, start: place, end: place)
+    let (message, hint) = Self.plain(problem, context, startsWithTab: startsWithTab(place))
+    return Failure(message: message, hint: hint, range: range)
+  }
+
+  private static func plain(_ problem: String, _ context: String, startsWithTab: Bool) -> (String, String?) {
+    if startsWithTab || problem.contains("cannot start any token") && context.contains("token") {
+      return startsWithTab
+        ? ("a tab cannot indent YAML", "use spaces")
+        : ("this character cannot begin a value", "put the value in quotes")
+    }
+    if context.contains("quoted scalar") { return ("a quote is not closed", nil) }
+    if context.contains("flow sequence") { return ("\"[\" is not closed by \"]\", or a comma is missing", nil) }
+    if context.contains("flow mapping") { return ("\"{\" is not closed by \"}\", or a comma is missing", nil) }
+    if problem.contains("mapping values are not allowed") {
+      return ("a second \":\" in one line", "put a value that contains \": \" in quotes, or check the indentation")
+    }
+    if problem.contains("could not find expected ':'") {
+      return ("a key without \":\"", "a key is followed by a colon and a space")
+    }
+    if problem.contains("did not find expected key") {
+      return ("the indentation does not fit what is around it", "keys of one mapping begin in the same column")
+    }
+    if problem.contains("did not find expected '-' indicator") {
+      return ("the indentation does not fit what is around it", "entries of one list begin in the same column")
+    }
+    if problem.contains("block sequence entries are not allowed") {
+      return ("a list cannot begin here", "begin it on a line of its own")
+    }
+    return (problem, nil)
+  }
+
+  private func startsWithTab(_ place: SourcePosition) -> Bool {
+    guard place.line <= file.lineStarts.count else { return false }
+    let line = file.text[file.lineStarts[place.line - 1]...].prefix { $0 != UInt8(ascii: "\n") }
+    return line.drop { $0 == UInt8(ascii: " ") }.first == UInt8(ascii: "\t")
+  }
+}
+
+extension Findings {
+  /// Takes another run's findings in.
+  mutating func merge(_ other: Findings) {
+    for finding in other.all { add(finding) }
+  }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import GatewayConfig
+import Routing
+
+struct ExplainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "explain",
+    abstract: "Tell which route answers a URL, and why.",
+    discussion: """
+      Prints, for WebSocket and for HTTP, the route with its line, what it captures, the group, and the checks a client \
+      has to pass. Exit code 1: nothing answers.
+
+      EXAMPLES
+        sluice explain routes.yaml /ws/chat/lobby/
+        sluice explain routes.yaml ws://localhost:8000/ws/echo/
+      """)
+
+  @OptionGroup var file: ConfigurationFile
+
+  @Argument(help: ArgumentHelp("A path, or a whole URL.", valueName: "url"))
+  var url: String
+
+  func run() throws {
+    let configuration = try file.load()
+    guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
+      Output.error("sluice: \"\(url)\" is no path or URL; a client would get 400")
+      throw ExitCode(1)
+    }
+    let application = configuration.served
+    Output.print("path       /\(path.text)\n")
+    let webSocket = application.webSocketRouter.match(path)
+    let http = application.httpRouter.match(path)
+    Output.print("\nwebsocket  " + (webSocket.map { explain($0, application) } ?? "404: no route\n"))
+    Output.print("\nhttp       ")
+    if let http {
+      Output.print(explain(http, http: application))
+    } else {
+      Output.print(webSocket == nil ? "404: no route\n" : "426: the path speaks WebSocket\n")
+    }
+    if webSocket == nil, http == nil { throw ExitCode(1) }
+  }
+
+  private func explain(_ match: RouteMatch, _ application: ApplicationConfiguration) -> String {
+    let route = application.webSocketRoutes[match.route]
+    var text = "\(route.name)  (\(route.range.place))\n"
+    text += "consumer   \(route.consumer.summary)\n"
+    text += captures(match)
+    if let template = route.consumer.group {
+      let name = template.name(for: match.captures)
+      text += "group      " + (name ?? "none: \(template.text) is no legal name here, a client would get 404") + "\n"
+    }
+    text += "origin     \(origin(route.origins))\n"
+    if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
+    text += "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping(route.limits))\n"
+    return text
+  }
+
+  private func explain(_ match: RouteMatch, http application: ApplicationConfiguration) -> String {
+    let route = application.httpRoutes[match.route]
+    var text = "\(route.name.isEmpty ? "\"\"" : route.name)  (\(route.range.place))\nanswers    \(route.action.summary)\n"
+    if let remainder = match.remainder { text += "file       \(remainder.isEmpty ? "index.html" : remainder)\n" }
+    return text + captures(match)
+  }
+
+  private func captures(_ match: RouteMatch) -> String {
+    match.captures.all.map { "captures   \($0.name) = \"\($0.value)\"\n" }.joined()
+  }
+
+  private func origin(_ policy: OriginPolicy) -> String {
+    switch policy {
+    case .sameHost: "the page must come from this host; clients without Origin pass"
+    case .patterns(let patterns): "one of \(patterns.joined(separator: ", "))"
+    }
+  }
+
+  private func ping(_ limits: SessionLimits) -> String {
+    limits.ping.map { "\($0.interval) + \($0.timeout)" } ?? "none"
+  }
+}

@@ -1,0 +1,90 @@
+import ArgumentParser
+import GatewayConfig
+import Routing
+
+struct RoutesCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "routes",
+    abstract: "Print the compiled table of routes, includes flattened.",
+    discussion: """
+      EXAMPLES
+        sluice routes
+        sluice routes examples/apps/routes.yaml
+      """)
+
+  @OptionGroup var file: ConfigurationFile
+
+  func run() throws {
+    let configuration = try file.load()
+    let application = configuration.served
+    var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "WHERE"]]
+    for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {
+      rows.append(["http", "/" + path.text, route.action.summary, "", route.range.place])
+    }
+    for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
+      rows.append(
+        ["websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "", route.range.place])
+    }
+    Output.print(Table.aligned(rows))
+  }
+}
+
+/// Columns as wide as their widest cell.
+enum Table {
+  static func aligned(_ rows: [[String]]) -> String {
+    guard let first = rows.first else { return "" }
+    let widths = first.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      let cells = zip(row, widths).map { cell, width in cell + String(repeating: " ", count: width - cell.count) }
+      var line = cells.joined(separator: "  ")
+      while line.last == " " { line.removeLast() }
+      return line + "\n"
+    }.joined()
+  }
+}
+
+extension SourceRange {
+  /// `routes.yaml:14`
+  var place: String { "\(file.path):\(start.line)" }
+}
+
+extension HTTPAction {
+  var summary: String {
+    switch self {
+    case .staticFiles(let directory): "static \(directory)"
+    case .respond(let response): "respond \(response.status)"
+    case .redirect(let target, let status): "redirect \(status) \(target.text)"
+    case .health(let probe): "health \(probe.rawValue)"
+    }
+  }
+}
+
+extension ConsumerConfiguration {
+  var summary: String {
+    switch self {
+    case .echo: "echo"
+    case .chat: "chat"
+    case .broadcast(_, .everyone): "broadcast"
+    case .broadcast(_, .nobody): "broadcast (clients cannot publish)"
+    }
+  }
+
+  var group: GroupTemplate? {
+    switch self {
+    case .echo: nil
+    case .chat(let group), .broadcast(let group, _): group.template
+    }
+  }
+}
+
+extension TextTemplate {
+  /// As it was written.
+  var text: String {
+    parts.map { part in
+      switch part {
+      case .literal(let text): text
+      case .place(let name): "{\(name)}"
+      }
+    }.joined()
+  }
+}

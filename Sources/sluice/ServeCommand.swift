@@ -1,0 +1,90 @@
+import ArgumentParser
+import Gateway
+import GatewayConfig
+import Logging
+import UnixSignals
+
+struct ServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve",
+    abstract: "Serve a configuration until a signal ends it.",
+    discussion: """
+      A file with errors is never served: the same findings are printed as by `validate`, and the exit code is 1. \
+      SIGTERM and SIGINT stop as `shutdown:` says; a second one ends everything at once.
+
+      EXAMPLES
+        sluice serve
+        sluice serve routes.yaml --bind 0.0.0.0:8000
+        sluice serve routes.yaml --bind unix:/run/sluice.sock --log-format json
+      """)
+
+  @OptionGroup var file: ConfigurationFile
+
+  @Option(help: ArgumentHelp("Listen here instead of at `server.bind`; may be given several times.", valueName: "address"))
+  var bind: [BindAddress] = []
+
+  @Option(help: "Write the log as text or json, whatever `logging.format` says.")
+  var logFormat: LoggingConfiguration.Format?
+
+  func run() async throws {
+    let loaded = ConfigurationLoader.load(path: file.path, environment: Environment.variables)
+    if !loaded.report.findings.isEmpty { Output.error(loaded.report.rendered(.text)) }
+    guard var configuration = loaded.configuration else { throw ExitCode(1) }
+    if !bind.isEmpty { configuration.server.bind = bind }
+    if let logFormat { configuration.logging.format = logFormat }
+    let log = Self.logger(configuration.logging)
+    let gateway = GatewayServer(configuration, log: log)
+    do {
+      try await Self.serve(gateway, log)
+    } catch {
+      Output.error("sluice: \(error)")
+      throw ExitCode(1)
+    }
+  }
+
+  private static func serve(_ gateway: GatewayServer, _ log: Logger) async throws {
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask {
+        try await gateway.run { addresses in
+          for address in addresses { log.notice("listening on \(address.url)") }
+        }
+      }
+      tasks.addTask {
+        var isStopping = false
+        for await _ in signals {
+          if isStopping { gateway.stopNow() } else { gateway.stop() }
+          isStopping = true
+        }
+      }
+      // The gateway ends first; waiting for signals would never.
+      try await tasks.next()
+      tasks.cancelAll()
+    }
+  }
+
+  private static func logger(_ configuration: LoggingConfiguration) -> Logger {
+    let level: Logger.Level =
+      switch configuration.level {
+      case .debug: .debug
+      case .info: .info
+      case .notice: .notice
+      case .warning: .warning
+      case .error: .error
+      }
+    return Logger(label: "sluice") { _ in
+      switch configuration.format {
+      case .text: TextLogHandler(level: level)
+      case .json: JSONLogHandler(level: level)
+      }
+    }
+  }
+}
+
+extension BindAddress: ExpressibleByArgument {
+  public init?(argument: String) {
+    self.init(argument)
+  }
+}
+
+extension LoggingConfiguration.Format: ExpressibleByArgument {}
