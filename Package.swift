@@ -66,10 +66,16 @@ let package = Package(
     .testTarget(name: "WebSocketCoreTests", dependencies: ["WebSocketCore"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),
     .testTarget(
-      name: "GatewayConfigTests", dependencies: ["GatewayConfig"], exclude: ["Fixtures"]),
-    .testTarget(name: "ChannelLayersTests", dependencies: ["ChannelLayers"]),
-    .testTarget(name: "ConsumersTests", dependencies: ["Consumers"]),
-    .testTarget(name: "GatewayTests", dependencies: ["Gateway"]),
+      name: "GatewayConfigTests", dependencies: ["GatewayConfig", "Routing"], exclude: ["Fixtures"]),
+    .testTarget(name: "ChannelLayersTests", dependencies: ["ChannelLayers", "Transport"]),
+    .testTarget(
+      name: "ConsumersTests",
+      dependencies: ["ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport", "WebSocketCore"]),
+    .testTarget(
+      name: "GatewayTests",
+      dependencies: [
+        "Gateway", "GatewayConfig", "WebSocketCore", .product(name: "Logging", package: "swift-log"),
+      ]),
   ]
 )
 

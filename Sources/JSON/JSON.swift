@@ -1,9 +1,11 @@
-/// A JSON value (RFC 8259). Objects keep the order in which they were written.
+/// A JSON value (RFC 8259).
+///
+/// Objects keep the order in which they were written.
 package indirect enum JSON: Sendable, Hashable {
   case null
   case bool(Bool)
   case integer(Int64)
-  /// Always finite.
+  /// A parsed one is always finite.
   case double(Double)
   case string(String)
   case array([JSON])
@@ -23,11 +25,14 @@ package indirect enum JSON: Sendable, Hashable {
   /// The value of an object's member; nil where there is none, or this is not an object.
   package subscript(key: String) -> JSON? {
     guard case .object(let members) = self else { return nil }
-    return members.first { $0.key == key }?.value
+    return members.first { ExactText(text: $0.key) == ExactText(text: key) }?.value
   }
 
-  /// Reads one JSON text. Where a key stands twice in an object the last one counts, as in Python.
+  /// Reads one JSON text.
   ///
+  /// Where a key stands twice in an object the last one counts, as in Python.
+  ///
+  /// - Parameter depth: how many arrays and objects may stand inside each other.
   /// - Throws: `JSONFault` for anything RFC 8259 does not allow, and for numbers that neither `Int64` nor a finite
   ///   `Double` can hold.
   package static func parse(_ text: RawSpan, depth: Int = 64) throws(JSONFault) -> JSON {

@@ -1,9 +1,10 @@
 /// Goes through a JSON text once: `skip…` only checks what it meets, `read…` also builds it.
 ///
-/// Both walk by the same steps, so that what is only checked is checked as strictly as what is read. The text is handed to
-/// each step, as a span cannot be kept.
+/// Both walk by the same steps, so that what is only checked is checked as strictly as what is read. The text is
+/// handed to each step, as a span cannot be kept.
 struct JSONReader {
-  private(set) var position = 0
+  /// In bytes from the start.
+  var position = 0
   private var depthLeft: Int
 
   init(depth: Int) {
@@ -44,7 +45,7 @@ struct JSONReader {
     case UInt8(ascii: "t"): try skipWord("true", text)
     case UInt8(ascii: "f"): try skipWord("false", text)
     case UInt8(ascii: "n"): try skipWord("null", text)
-    default: _ = try readNumber(text)
+    default: try skipNumber(text)
     }
   }
 
@@ -73,13 +74,15 @@ struct JSONReader {
   }
 
   private static func lastOfEachKey(_ members: [JSON.Member]) -> [JSON.Member] {
-    var places: [String: Int] = [:]
+    guard members.count > 1 else { return members }
+    var places: [ExactText: Int] = [:]
     var unique: [JSON.Member] = []
     for member in members {
-      if let place = places[member.key] {
+      let key = ExactText(text: member.key)
+      if let place = places[key] {
         unique[place] = member
       } else {
-        places[member.key] = unique.count
+        places[key] = unique.count
         unique.append(member)
       }
     }
@@ -139,172 +142,7 @@ struct JSONReader {
     position += 1
   }
 
-  // MARK: - Strings
-
-  mutating func readString(_ text: RawSpan) throws(JSONFault) -> String {
-    let start = position + 1
-    let hasEscapes = try skipString(text)
-    let inner = start..<(position - 1)
-    return hasEscapes ? Self.unescaped(text.extracting(inner)) : text.string(inner)
-  }
-
-  /// - Returns: whether the string holds escapes.
-  @discardableResult
-  mutating func skipString(_ text: RawSpan) throws(JSONFault) -> Bool {
-    position += 1
-    var hasEscapes = false
-    while position < text.byteCount {
-      let byte = text[position]
-      switch byte {
-      case UInt8(ascii: "\""):
-        position += 1
-        return hasEscapes
-      case UInt8(ascii: "\\"):
-        hasEscapes = true
-        try skipEscape(text)
-      case 0..<0x20: throw fault("a control character in a string")
-      case 0x20..<0x80: position += 1
-      default: try skipMultibyte(text)
-      }
-    }
-    throw fault("a string's closing quote is missing")
-  }
-
-  private mutating func skipEscape(_ text: RawSpan) throws(JSONFault) {
-    guard position + 1 < text.byteCount else { throw fault("an escape is cut off") }
-    switch text[position + 1] {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
-      UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
-      position += 2
-    case UInt8(ascii: "u"):
-      guard let unit = Self.hexUnit(text, at: position + 2) else { throw fault("an escape is not \\u and 4 digits") }
-      switch unit {
-      case 0xD800..<0xDC00:
-        guard position + 7 < text.byteCount, text[position + 6] == UInt8(ascii: "\\"),
-          text[position + 7] == UInt8(ascii: "u"), let low = Self.hexUnit(text, at: position + 8),
-          (0xDC00..<0xE000).contains(low)
-        else { throw fault("half a surrogate pair") }
-        position += 12
-      case 0xDC00..<0xE000: throw fault("half a surrogate pair")
-      default: position += 6
-      }
-    default: throw fault("an unknown escape")
-    }
-  }
-
-  /// Unicode table 3-7: which bytes may follow which in well-formed UTF-8.
-  private mutating func skipMultibyte(_ text: RawSpan) throws(JSONFault) {
-    let lead = text[position]
-    let length: Int
-    var second: ClosedRange<UInt8> = 0x80...0xBF
-    switch lead {
-    case 0xC2...0xDF: length = 2
-    case 0xE0: (length, second) = (3, 0xA0...0xBF)
-    case 0xED: (length, second) = (3, 0x80...0x9F)
-    case 0xE1...0xEF: length = 3
-    case 0xF0: (length, second) = (4, 0x90...0xBF)
-    case 0xF1...0xF3: length = 4
-    case 0xF4: (length, second) = (4, 0x80...0x8F)
-    default: throw fault("invalid UTF-8")
-    }
-    guard position + length <= text.byteCount, second.contains(text[position + 1]) else {
-      throw fault("invalid UTF-8")
-    }
-    for offset in 2..<max(length, 2) where !(0x80...0xBF).contains(text[position + offset]) {
-      throw fault("invalid UTF-8")
-    }
-    position += length
-  }
-
-  private static func hexUnit(_ text: RawSpan, at offset: Int) -> UInt16? {
-    guard offset + 4 <= text.byteCount else { return nil }
-    var unit: UInt16 = 0
-    for index in offset..<offset + 4 {
-      let digit: UInt8
-      switch text[index] {
-      case let byte where (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte): digit = byte - 0x30
-      case let byte where (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte): digit = byte - 0x57
-      case let byte where (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte): digit = byte - 0x37
-      default: return nil
-      }
-      unit = unit << 4 | UInt16(digit)
-    }
-    return unit
-  }
-
-  /// The inside of a string that was checked.
-  private static func unescaped(_ inner: RawSpan) -> String {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(inner.byteCount)
-    var index = 0
-    while index < inner.byteCount {
-      guard inner[index] == UInt8(ascii: "\\") else {
-        bytes.append(inner[index])
-        index += 1
-        continue
-      }
-      switch inner[index + 1] {
-      case UInt8(ascii: "b"): bytes.append(0x08)
-      case UInt8(ascii: "f"): bytes.append(0x0C)
-      case UInt8(ascii: "n"): bytes.append(0x0A)
-      case UInt8(ascii: "r"): bytes.append(0x0D)
-      case UInt8(ascii: "t"): bytes.append(0x09)
-      case UInt8(ascii: "u"):
-        let high = UInt32(hexUnit(inner, at: index + 2) ?? 0)
-        var scalar = high
-        if (0xD800..<0xDC00).contains(high) {
-          let low = UInt32(hexUnit(inner, at: index + 8) ?? 0)
-          scalar = 0x10000 + (high - 0xD800) << 10 + (low - 0xDC00)
-          index += 6
-        }
-        bytes.append(contentsOf: String(Unicode.Scalar(scalar) ?? "\u{FFFD}").utf8)
-        index += 4
-      case let same: bytes.append(same)
-      }
-      index += 2
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  // MARK: - Numbers and words
-
-  private mutating func readNumber(_ text: RawSpan) throws(JSONFault) -> JSON {
-    let start = position
-    if byte(text) == UInt8(ascii: "-") { position += 1 }
-    switch byte(text) {
-    case UInt8(ascii: "0")?: position += 1
-    case let digit? where (UInt8(ascii: "1")...UInt8(ascii: "9")).contains(digit): skipDigits(text)
-    default:
-      position = start
-      throw fault("a value is missing")
-    }
-    var isInteger = true
-    if byte(text) == UInt8(ascii: ".") {
-      isInteger = false
-      position += 1
-      guard skipDigits(text) > 0 else { throw fault("a digit is missing") }
-    }
-    if byte(text) == UInt8(ascii: "e") || byte(text) == UInt8(ascii: "E") {
-      isInteger = false
-      position += 1
-      if byte(text) == UInt8(ascii: "+") || byte(text) == UInt8(ascii: "-") { position += 1 }
-      guard skipDigits(text) > 0 else { throw fault("a digit is missing") }
-    }
-    let digits = text.string(start..<position)
-    if isInteger, let integer = Int64(digits) { return .integer(integer) }
-    guard !isInteger, let double = Double(digits), double.isFinite else {
-      position = start
-      throw fault("a number out of range")
-    }
-    return .double(double)
-  }
-
-  @discardableResult
-  private mutating func skipDigits(_ text: RawSpan) -> Int {
-    let start = position
-    while let digit = byte(text), (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) { position += 1 }
-    return position - start
-  }
+  // MARK: - Words
 
   private mutating func skipWord(_ word: StaticString, _ text: RawSpan) throws(JSONFault) {
     let length = word.utf8CodeUnitCount
@@ -324,7 +162,7 @@ struct JSONReader {
     return first
   }
 
-  private func byte(_ text: RawSpan) -> UInt8? {
+  func byte(_ text: RawSpan) -> UInt8? {
     position < text.byteCount ? text[position] : nil
   }
 

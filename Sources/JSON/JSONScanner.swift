@@ -2,7 +2,8 @@
 package enum JSONScanner {
   /// Where the value of the member `name` stands in the text; nil where the object has no such member.
   ///
-  /// The whole text is checked, exactly as strictly as by `JSON.parse`. Where the member stands twice the last one counts.
+  /// The whole text is checked, exactly as strictly as by `JSON.parse`. Where the member stands twice the last one
+  /// counts.
   ///
   /// - Throws: `JSONFault` for a text that is not JSON, or not an object.
   package static func member(
@@ -30,11 +31,14 @@ package enum JSONScanner {
     return found
   }
 
-  private static func isName(_ name: String, _ text: RawSpan, _ quoted: Range<Int>, _ hasEscapes: Bool) -> Bool {
+  private static func isName(_ name: String, _ text: RawSpan, _ quoted: Range<Int>, _ hasEscapes: Bool)
+    -> Bool
+  {
     guard !hasEscapes else {
       var reader = JSONReader(depth: 1)
       // The string was checked already, so it can be read.
-      return (try? reader.readString(text.extracting(quoted))) == name
+      guard let written = try? reader.readString(text.extracting(quoted)) else { return false }
+      return ExactText(text: written) == ExactText(text: name)
     }
     let inner = text.extracting((quoted.lowerBound + 1)..<(quoted.upperBound - 1))
     guard inner.byteCount == name.utf8.count else { return false }

@@ -28,13 +28,15 @@ package enum JSONText {
 
 extension JSON {
   /// Appends the value as compact JSON text.
+  ///
+  /// JSON has no word for NaN and infinity: they become `null`.
   package func append(to text: inout [UInt8]) {
     switch self {
     case .null: text.append(contentsOf: "null".utf8)
     case .bool(let value): text.append(contentsOf: (value ? "true" : "false").utf8)
     case .integer(let value): text.append(contentsOf: String(value).utf8)
-    // The shortest text that reads as the same number.
-    case .double(let value): text.append(contentsOf: value.description.utf8)
+    // The description is the shortest text that reads as the same number.
+    case .double(let value): text.append(contentsOf: (value.isFinite ? value.description : "null").utf8)
     case .string(let value): JSONText.append(string: value, to: &text)
     case .array(let elements):
       text.append(UInt8(ascii: "["))

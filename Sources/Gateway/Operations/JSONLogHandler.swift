@@ -1,5 +1,6 @@
 import JSON
 package import Logging
+import Transport
 
 /// Log lines for machines: one JSON object a line.
 package struct JSONLogHandler: LogHandler {
@@ -19,7 +20,7 @@ package struct JSONLogHandler: LogHandler {
 
   package func log(event: LogEvent) {
     var members: [JSON.Member] = [
-      .init(key: "time", value: .string(LogOutput.timestamp())),
+      .init(key: "time", value: .string(WallClock.timestamp())),
       .init(key: "level", value: .string(event.level.rawValue)),
       .init(key: "message", value: .string("\(event.message)")),
     ]

@@ -11,25 +11,6 @@ package enum LogOutput {
     unsafe bytes.withUnsafeBytes { _ = unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 
-  /// UTC, RFC 3339 with milliseconds.
-  static func timestamp() -> String {
-    var now = timespec()
-    var parts = unsafe tm()
-    unsafe clock_gettime(CLOCK_REALTIME, &now)
-    unsafe gmtime_r(&now.tv_sec, &parts)
-    func padded(_ number: Int, _ width: Int) -> String {
-      let digits = String(number)
-      return String(repeating: "0", count: max(0, width - digits.count)) + digits
-    }
-    let date = unsafe [
-      padded(Int(parts.tm_year) + 1900, 4), padded(Int(parts.tm_mon) + 1, 2), padded(Int(parts.tm_mday), 2),
-    ].joined(separator: "-")
-    let time = unsafe [
-      padded(Int(parts.tm_hour), 2), padded(Int(parts.tm_min), 2), padded(Int(parts.tm_sec), 2),
-    ].joined(separator: ":")
-    return "\(date)T\(time).\(padded(now.tv_nsec / 1_000_000, 3))Z"
-  }
-
   /// The event's own metadata wins; sorted, so that lines can be compared.
   static func merged(
     _ common: Logger.Metadata, _ own: Logger.Metadata?

@@ -1,4 +1,5 @@
 package import Logging
+import Transport
 
 /// Log lines for people: time, level, message, then `key=value`.
 package struct TextLogHandler: LogHandler {
@@ -17,7 +18,7 @@ package struct TextLogHandler: LogHandler {
   }
 
   package func log(event: LogEvent) {
-    var line = "\(LogOutput.timestamp()) \(event.level.rawValue.uppercased()) \(event.message)"
+    var line = "\(WallClock.timestamp()) \(event.level.rawValue.uppercased()) \(event.message)"
     for (key, value) in LogOutput.merged(metadata, event.metadata) {
       line += " \(key)=\(Self.quoted("\(value)"))"
     }

@@ -5,7 +5,9 @@ package enum Flow: Sendable {
   case stop
 }
 
-/// Gets what the frames of a client say, in their order. The payloads are valid during the call only.
+/// Gets what the frames of a client say, in their order.
+///
+/// The payloads are valid during the call only.
 package protocol FrameSink: AnyObject {
   /// A whole message; text is UTF-8.
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow

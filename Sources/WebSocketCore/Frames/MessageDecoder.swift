@@ -14,6 +14,8 @@ package struct MessageDecoder {
   /// The payload of an unfinished control frame, which may stand between fragments.
   private var control: [UInt8] = []
   private var utf8 = UTF8Validator()
+  /// The client closed, broke the protocol, or the sink said stop.
+  private var hasEnded = false
 
   /// A frame whose header was read.
   private struct Frame {
@@ -32,24 +34,36 @@ package struct MessageDecoder {
 
   /// Deals with everything in `bytes`, whose contents are unmasked in place.
   ///
+  /// Behind the end, which is a close frame, a violation or the sink's stop, nothing is looked at any more.
+  ///
   /// - Throws: what ends the connection; the sink has got everything before it.
   package mutating func decode<Sink: FrameSink>(
     _ bytes: inout MutableRawSpan, into sink: Sink
   ) throws(ProtocolViolation) {
+    guard !hasEnded else { return }
+    // Not undone by a throw.
+    hasEnded = true
+    hasEnded = try readFrames(&bytes, into: sink) == .stop
+  }
+
+  private mutating func readFrames<Sink: FrameSink>(
+    _ bytes: inout MutableRawSpan, into sink: Sink
+  ) throws(ProtocolViolation) -> Flow {
     var position = 0
     while true {
       if frame == nil {
-        guard try readHeader(bytes.bytes, &position) else { return }
+        guard try readHeader(bytes.bytes, &position) else { return .proceed }
       }
-      guard try readPayload(&bytes, &position, into: sink) == .proceed else { return }
-      if position == bytes.byteCount, frame != nil { return }
+      guard try readPayload(&bytes, &position, into: sink) == .proceed else { return .stop }
+      if position == bytes.byteCount, frame != nil { return .proceed }
     }
   }
 
   // MARK: - Headers
 
   /// - Returns: false where the rest of the header has not come.
-  private mutating func readHeader(_ bytes: RawSpan, _ position: inout Int) throws(ProtocolViolation) -> Bool {
+  private mutating func readHeader(_ bytes: RawSpan, _ position: inout Int) throws(ProtocolViolation) -> Bool
+  {
     if header.count == 0, bytes.byteCount - position >= HeaderBytes.longest {
       let length = try unsafe beginFrame(bytes.extracting(unchecked: position..<bytes.byteCount))
       position += length
@@ -183,15 +197,21 @@ package struct MessageDecoder {
   }
 
   /// Section 5.5.1: nothing, or a code and a reason in UTF-8.
-  private func deliverClose<Sink: FrameSink>(_ payload: RawSpan, to sink: Sink) throws(ProtocolViolation) -> Flow {
-    guard payload.byteCount > 0 else { return sink.close(nil, payload) }
+  private func deliverClose<Sink: FrameSink>(
+    _ payload: RawSpan, to sink: Sink
+  ) throws(ProtocolViolation) -> Flow {
+    guard payload.byteCount > 0 else {
+      _ = sink.close(nil, payload)
+      return .stop
+    }
     guard payload.byteCount >= 2 else { throw .badClosePayload }
     let code = CloseCode(rawValue: UInt16(payload[0]) << 8 | UInt16(payload[1]))
     guard code.isValidOnWire else { throw .badClosePayload }
     let reason = payload.extracting(2..<payload.byteCount)
     var validator = UTF8Validator()
     guard validator.check(reason), validator.isComplete else { throw .invalidUTF8 }
-    return sink.close(code, reason)
+    _ = sink.close(code, reason)
+    return .stop
   }
 
   /// Section 5.3, eight bytes at a time.
@@ -242,7 +262,9 @@ private struct HeaderBytes {
     }
   }
 
-  func withBytes<Result>(_ body: (RawSpan) throws(ProtocolViolation) -> Result) throws(ProtocolViolation) -> Result {
+  func withBytes<Result>(
+    _ body: (RawSpan) throws(ProtocolViolation) -> Result
+  ) throws(ProtocolViolation) -> Result {
     try unsafe body(bytes.span.bytes)
   }
 }

@@ -26,7 +26,8 @@ struct UTF8Validator: Sendable {
           index += 8
         }
         guard index < count else { return true }
-        guard begin(unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)) else { return false }
+        let byte = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+        guard begin(byte) else { return false }
       } else {
         let byte = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
         guard byte >= lowest, byte <= highest else { return false }

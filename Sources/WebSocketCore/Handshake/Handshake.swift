@@ -7,7 +7,9 @@ package struct Handshake: Sendable, Equatable {
   package var origin: String?
   /// As offered, in the client's order of preference.
   package var subprotocols: [String]
-  /// `Sec-WebSocket-Extensions` as offered. None is spoken yet, and leaving an offer unanswered declines it (9.1).
+  /// `Sec-WebSocket-Extensions` as offered.
+  ///
+  /// None is spoken yet, and leaving an offer unanswered declines it (section 9.1).
   package var extensions: [String]
 
   /// Checks each point of section 4.2.1 in its order.
@@ -17,7 +19,7 @@ package struct Handshake: Sendable, Equatable {
     }
     guard head.minorVersion >= 1 else { return refuse(.httpVersion) }
     guard head.method == "GET" else { return refuse(.methodNotGET) }
-    guard let host = head.values(of: "host").first else {
+    guard let host = head.values(of: "host").first, !host.isEmpty else {
       return refuse(.badRequest("there is no Host header"))
     }
     guard head.members(of: "upgrade").contains(where: { $0.lowercased() == "websocket" }) else {
@@ -92,7 +94,8 @@ private enum Base64 {
         bits << 8 | UInt32(offset < group.count ? group[start + offset] : 0)
       }
       for place in 0..<4 {
-        text.append(place <= group.count ? digits[Int(bits >> UInt32(18 - 6 * place)) & 63] : UInt8(ascii: "="))
+        let digit = digits[Int(bits >> UInt32(18 - 6 * place)) & 63]
+        text.append(place <= group.count ? digit : UInt8(ascii: "="))
       }
     }
     return String(decoding: text, as: UTF8.self)

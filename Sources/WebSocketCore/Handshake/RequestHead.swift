@@ -49,8 +49,9 @@ extension RequestHead {
 
   /// Reads a request head from the front of the bytes.
   ///
-  /// Refused, because two readers could take it for different requests: a bare CR or LF, a folded line, white space before
-  /// a colon, control characters, a missing or second `Host`. Empty lines before the request are passed over (section 2.2).
+  /// Refused, because two readers could take it for different requests: a bare CR or LF, a folded line, white space
+  /// before a colon, control characters, a missing, second or impossible `Host`. Empty lines before the request are
+  /// passed over (section 2.2).
   package static func parse(_ bytes: RawSpan, maximumLength: Int = 16 * 1024) -> Parsed {
     var lines = HeadLines(maximumLength: maximumLength)
     do throws(HandshakeRefusal) {
@@ -68,9 +69,13 @@ extension RequestHead {
   }
 
   /// RFC 9112 section 3: method SP request-target SP HTTP-version.
-  private static func requestLine(_ bytes: RawSpan, _ line: Range<Int>) throws(HandshakeRefusal) -> RequestHead {
+  private static func requestLine(_ bytes: RawSpan, _ line: Range<Int>) throws(HandshakeRefusal)
+    -> RequestHead
+  {
     let spaces = line.filter { bytes[$0] == UInt8(ascii: " ") }
-    guard spaces.count == 2 else { throw HandshakeRefusal(.badRequest("the request line is not three words")) }
+    guard spaces.count == 2 else {
+      throw HandshakeRefusal(.badRequest("the request line is not three words"))
+    }
     let method = line.lowerBound..<spaces[0]
     let target = (spaces[0] + 1)..<spaces[1]
     let version = bytes.string((spaces[1] + 1)..<line.upperBound)
@@ -106,6 +111,20 @@ extension RequestHead {
     let hosts = values(of: "host")
     if hosts.count > 1 { throw HandshakeRefusal(.badRequest("there is more than one Host header")) }
     if hosts.isEmpty, minorVersion == 1 { throw HandshakeRefusal(.badRequest("there is no Host header")) }
+    guard hosts.allSatisfy({ $0.utf8.allSatisfy(Self.isInHost) }) else {
+      throw HandshakeRefusal(.badRequest("the Host header is not a host and a port"))
+    }
+  }
+
+  /// RFC 3986 section 3.2.2: what a name, an address in brackets and a port are made of.
+  private static func isInHost(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "#"), UInt8(ascii: "^"), UInt8(ascii: "`"), UInt8(ascii: "|"): false
+    case UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: "("), UInt8(ascii: ")"),
+      UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "="):
+      true
+    default: isToken(byte)
+    }
   }
 
   /// RFC 9110 section 5.6.2.
@@ -146,7 +165,7 @@ private struct HeadLines {
     while index < end {
       switch bytes[index] {
       case UInt8(ascii: "\r"):
-        guard index + 1 < bytes.byteCount else { return false }
+        guard index + 1 < end else { return try endsEarly(bytes) }
         guard bytes[index + 1] == UInt8(ascii: "\n") else {
           throw HandshakeRefusal(.badRequest("a carriage return stands alone"))
         }
@@ -167,7 +186,12 @@ private struct HeadLines {
       default: throw HandshakeRefusal(.badRequest("the request head has control characters"))
       }
     }
-    if bytes.byteCount >= maximumLength { throw HandshakeRefusal(.headTooLong) }
+    return try endsEarly(bytes)
+  }
+
+  /// More may come, but not more than is allowed.
+  private func endsEarly(_ bytes: RawSpan) throws(HandshakeRefusal) -> Bool {
+    guard bytes.byteCount < maximumLength else { throw HandshakeRefusal(.headTooLong) }
     return false
   }
 }

@@ -1,0 +1,48 @@
+# `make run` serves routes.yaml, `make test` checks everything. Both install what they need on Debian.
+
+FILE ?= routes.yaml
+RELEASE = -c release --product sluice --static-swift-stdlib -Xswiftc -cross-module-optimization
+SLUICE = .build/release/sluice
+
+.PHONY: run build test lint format unit validate interop clean help need-build need-test
+
+help:
+	@echo "make run     install what is missing, build, serve $(FILE)"
+	@echo "make test    everything: lint, unit tests, examples, interop, conformance"
+	@echo "make build   the release binary, $(SLUICE)"
+	@echo "make format  lay out the sources as .swift-format says"
+	@echo "make clean   remove what was built"
+
+run: build
+	$(SLUICE) serve $(FILE)
+
+build: need-build
+	swift build $(RELEASE)
+
+test: need-build need-test
+	Tests/run.sh
+
+lint:
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+
+format:
+	swift format format --in-place --recursive --parallel Package.swift Sources Tests
+
+unit: need-build
+	swift test --disable-xctest
+
+validate: build
+	for file in routes.yaml examples/*/routes.yaml; do $(SLUICE) validate --strict $$file || exit 1; done
+
+interop: build need-test
+	Tests/Interop/run.sh
+
+clean:
+	swift package clean
+	rm -rf .build/interop
+
+need-build:
+	@Tests/need.sh libyaml-dev pkg-config
+
+need-test:
+	@Tests/need.sh chromium python3-venv

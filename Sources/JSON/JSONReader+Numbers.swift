@@ -1,0 +1,70 @@
+extension JSONReader {
+  /// - Throws: a fault also for a number that neither `Int64` nor a finite `Double` can hold.
+  mutating func readNumber(_ text: RawSpan) throws(JSONFault) -> JSON {
+    let numeral = try skipNumeral(text)
+    return try value(of: numeral, text)
+  }
+
+  mutating func skipNumber(_ text: RawSpan) throws(JSONFault) {
+    let numeral = try skipNumeral(text)
+    guard !numeral.isSurelyInRange else { return }
+    _ = try value(of: numeral, text)
+  }
+
+  /// A number as it is written.
+  private struct Numeral {
+    var range: Range<Int>
+    var hasFraction = false
+    var hasExponent = false
+
+    var isInteger: Bool { !hasFraction && !hasExponent }
+
+    /// Too short to be out of range, which saves working out the value: `Int64` holds any 18 digits, and `Double` reaches
+    /// beyond 10³⁰⁰.
+    var isSurelyInRange: Bool {
+      isInteger ? range.count <= 18 : !hasExponent && range.count <= 300
+    }
+  }
+
+  private mutating func skipNumeral(_ text: RawSpan) throws(JSONFault) -> Numeral {
+    let start = position
+    if byte(text) == UInt8(ascii: "-") { position += 1 }
+    switch byte(text) {
+    case UInt8(ascii: "0")?: position += 1
+    case let digit? where (UInt8(ascii: "1")...UInt8(ascii: "9")).contains(digit): try skipDigits(text)
+    default:
+      position = start
+      throw fault("a value is missing")
+    }
+    var numeral = Numeral(range: start..<start)
+    if byte(text) == UInt8(ascii: ".") {
+      numeral.hasFraction = true
+      position += 1
+      try skipDigits(text)
+    }
+    if byte(text) == UInt8(ascii: "e") || byte(text) == UInt8(ascii: "E") {
+      numeral.hasExponent = true
+      position += 1
+      if byte(text) == UInt8(ascii: "+") || byte(text) == UInt8(ascii: "-") { position += 1 }
+      try skipDigits(text)
+    }
+    numeral.range = start..<position
+    return numeral
+  }
+
+  private mutating func skipDigits(_ text: RawSpan) throws(JSONFault) {
+    let start = position
+    while let digit = byte(text), (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) { position += 1 }
+    guard position > start else { throw fault("a digit is missing") }
+  }
+
+  private func value(of numeral: Numeral, _ text: RawSpan) throws(JSONFault) -> JSON {
+    let digits = text.string(numeral.range)
+    if numeral.isInteger {
+      if let integer = Int64(digits) { return .integer(integer) }
+    } else if let double = Double(digits), double.isFinite {
+      return .double(double)
+    }
+    throw JSONFault(message: "a number out of range", offset: numeral.range.lowerBound)
+  }
+}

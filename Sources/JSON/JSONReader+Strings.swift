@@ -1,0 +1,143 @@
+extension JSONReader {
+  mutating func readString(_ text: RawSpan) throws(JSONFault) -> String {
+    let start = position + 1
+    let hasEscapes = try skipString(text)
+    let inner = start..<(position - 1)
+    return hasEscapes ? Self.unescaped(text.extracting(inner)) : text.string(inner)
+  }
+
+  /// - Returns: whether the string holds escapes.
+  @discardableResult
+  mutating func skipString(_ text: RawSpan) throws(JSONFault) -> Bool {
+    position += 1
+    var hasEscapes = false
+    while position < text.byteCount {
+      skipPlainWords(text)
+      guard let byte = byte(text) else { break }
+      switch byte {
+      case UInt8(ascii: "\""):
+        position += 1
+        return hasEscapes
+      case UInt8(ascii: "\\"):
+        hasEscapes = true
+        try skipEscape(text)
+      case 0..<0x20: throw fault("a control character in a string")
+      case 0x20..<0x80: position += 1
+      default: try skipMultibyte(text)
+      }
+    }
+    throw fault("a string's closing quote is missing")
+  }
+
+  /// Most of a string is ASCII that stands for itself, and eight bytes of it are recognised at once.
+  private mutating func skipPlainWords(_ text: RawSpan) {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    while position + 8 <= text.byteCount {
+      let word = unsafe text.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self)
+      let quotes = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+      let backslashes = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+      // The top bit of a byte shows that it is not ASCII, a control character, a quote or a backslash.
+      let special = word | (word &- ones &* 0x20) | (quotes &- ones) | (backslashes &- ones)
+      guard special & (ones &* 0x80) == 0 else { return }
+      position += 8
+    }
+  }
+
+  private mutating func skipEscape(_ text: RawSpan) throws(JSONFault) {
+    guard position + 1 < text.byteCount else { throw fault("an escape is cut off") }
+    switch text[position + 1] {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
+      UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
+      position += 2
+    case UInt8(ascii: "u"):
+      guard let unit = Self.hexUnit(text, at: position + 2) else {
+        throw fault("an escape is not \\u and 4 digits")
+      }
+      switch unit {
+      case 0xD800..<0xDC00:
+        guard position + 7 < text.byteCount, text[position + 6] == UInt8(ascii: "\\"),
+          text[position + 7] == UInt8(ascii: "u"), let low = Self.hexUnit(text, at: position + 8),
+          (0xDC00..<0xE000).contains(low)
+        else { throw fault("half a surrogate pair") }
+        position += 12
+      case 0xDC00..<0xE000: throw fault("half a surrogate pair")
+      default: position += 6
+      }
+    default: throw fault("an unknown escape")
+    }
+  }
+
+  /// Unicode table 3-7: which bytes may follow which in well-formed UTF-8.
+  private mutating func skipMultibyte(_ text: RawSpan) throws(JSONFault) {
+    let lead = text[position]
+    let length: Int
+    var second: ClosedRange<UInt8> = 0x80...0xBF
+    switch lead {
+    case 0xC2...0xDF: length = 2
+    case 0xE0: (length, second) = (3, 0xA0...0xBF)
+    case 0xED: (length, second) = (3, 0x80...0x9F)
+    case 0xE1...0xEF: length = 3
+    case 0xF0: (length, second) = (4, 0x90...0xBF)
+    case 0xF1...0xF3: length = 4
+    case 0xF4: (length, second) = (4, 0x80...0x8F)
+    default: throw fault("invalid UTF-8")
+    }
+    guard position + length <= text.byteCount, second.contains(text[position + 1]) else {
+      throw fault("invalid UTF-8")
+    }
+    for offset in 2..<max(length, 2) where !(0x80...0xBF).contains(text[position + offset]) {
+      throw fault("invalid UTF-8")
+    }
+    position += length
+  }
+
+  private static func hexUnit(_ text: RawSpan, at offset: Int) -> UInt16? {
+    guard offset + 4 <= text.byteCount else { return nil }
+    var unit: UInt16 = 0
+    for index in offset..<offset + 4 {
+      let digit: UInt8
+      switch text[index] {
+      case let byte where (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte): digit = byte - 0x30
+      case let byte where (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte): digit = byte - 0x57
+      case let byte where (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte): digit = byte - 0x37
+      default: return nil
+      }
+      unit = unit << 4 | UInt16(digit)
+    }
+    return unit
+  }
+
+  /// The inside of a string that was checked.
+  private static func unescaped(_ inner: RawSpan) -> String {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(inner.byteCount)
+    var index = 0
+    while index < inner.byteCount {
+      guard inner[index] == UInt8(ascii: "\\") else {
+        bytes.append(inner[index])
+        index += 1
+        continue
+      }
+      switch inner[index + 1] {
+      case UInt8(ascii: "b"): bytes.append(0x08)
+      case UInt8(ascii: "f"): bytes.append(0x0C)
+      case UInt8(ascii: "n"): bytes.append(0x0A)
+      case UInt8(ascii: "r"): bytes.append(0x0D)
+      case UInt8(ascii: "t"): bytes.append(0x09)
+      case UInt8(ascii: "u"):
+        let high = UInt32(hexUnit(inner, at: index + 2) ?? 0)
+        var scalar = high
+        if (0xD800..<0xDC00).contains(high) {
+          let low = UInt32(hexUnit(inner, at: index + 8) ?? 0)
+          scalar = 0x10000 + (high - 0xD800) << 10 + (low - 0xDC00)
+          index += 6
+        }
+        bytes.append(contentsOf: String(Unicode.Scalar(scalar) ?? "\u{FFFD}").utf8)
+        index += 4
+      case let same: bytes.append(same)
+      }
+      index += 2
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

@@ -1,0 +1,105 @@
+"""Starts the release binary for each test that asks for it, on a port of the system's choice."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SLUICE = os.environ.get("SLUICE", str(ROOT / ".build/release/sluice"))
+ARTEFACTS = pathlib.Path(os.environ.get("ARTEFACTS", ROOT / ".build/interop"))
+
+DEFAULT = """
+installed_apps: [echo, chat, broadcast]
+channel_layers: {default: {backend: memory}}
+LIMITS
+applications:
+  main:
+    http:
+      - {path: health/live, health: live}
+      - {path: health/ready, health: ready}
+      - {path: hello/, respond: hello}
+      - {path: "old/<slug:x>/", redirect: "/new/{x}/"}
+    websocket:
+      - {path: ws/echo/, consumer: echo, subprotocols: [v2, v1]}
+      - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}"}
+      - {path: ws/news/, consumer: broadcast, group: news}
+"""
+
+
+class Gateway:
+    """A running `sluice serve`; its log is collected line by line."""
+
+    def __init__(self, file: pathlib.Path, bind: str = "127.0.0.1:0", env: dict | None = None):
+        self.log: list[str] = []
+        self._listening = threading.Event()
+        self.process = subprocess.Popen(
+            [SLUICE, "serve", str(file), "--bind", bind],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **(env or {})},
+        )
+        self.port = 0
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._listening.wait(20), "\n".join(self.log)
+        assert self.port, "\n".join(self.log)
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.log.append(line.rstrip())
+            if found := re.search(r"listening on http://[^\s]*:(\d+)", line):
+                self.port = int(found[1])
+                self._listening.set()
+        self._listening.set()
+
+    def ws(self, path: str) -> str:
+        return f"ws://127.0.0.1:{self.port}{path}"
+
+    def http(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    @property
+    def resident_kib(self) -> int:
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 20) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        self._reader.join(5)
+        return code
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts gateways: `start()` with the default file, `start(limits="limits: {...}")`, or `start(text=...)`."""
+    running: list[Gateway] = []
+
+    def begin(text: str = DEFAULT, limits: str = "", file: pathlib.Path | None = None, **options) -> Gateway:
+        if file is None:
+            file = tmp_path / f"routes{len(running)}.yaml"
+            file.write_text(text.replace("LIMITS", limits))
+        gateway = Gateway(file, **options)
+        running.append(gateway)
+        return gateway
+
+    yield begin
+    for gateway in running:
+        gateway.stop()
+
+
+@pytest.fixture
+def gateway(start) -> Gateway:
+    return start()

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Runs the release binary against Python clients, a real browser, Django's router and the Autobahn suite. Everything it
+# installs stays under .build/interop.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+here=Tests/Interop
+home=.build/interop
+mkdir -p "$home"
+
+python3=${PYTHON3:-python3}
+if [ ! -x "$home/venv/bin/pytest" ]; then
+  "$python3" -m venv "$home/venv"
+  "$home/venv/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements.txt
+fi
+
+# The Autobahn suite speaks Python 2.7 only.
+python27=${PYTHON27:-$(ls "$HOME"/.pyenv/versions/2.7.*/bin/python2.7 2>/dev/null | tail -1 || true)}
+python27=${python27:-$(command -v python2.7 || true)}
+if [ ! -x "$home/autobahn/bin/wstest" ] && [ -n "$python27" ]; then
+  "$home/venv/bin/virtualenv" --quiet -p "$python27" "$home/autobahn"
+  "$home/autobahn/bin/pip" install --quiet autobahntestsuite
+fi
+
+export SLUICE=$PWD/.build/release/sluice
+export WSTEST=$PWD/$home/autobahn/bin/wstest
+export ARTEFACTS=$PWD/$home
+"$home/venv/bin/pytest" -q -p no:cacheprovider "$@" $here

@@ -1,0 +1,110 @@
+import Testing
+
+@testable import JSON
+
+private func parse(_ text: String, depth: Int = 64) throws(JSONFault) -> JSON {
+  try unsafe JSON.parse(Array(text.utf8).span.bytes, depth: depth)
+}
+
+private func member(_ name: String, _ text: String) throws(JSONFault) -> String? {
+  let bytes = Array(text.utf8)
+  return try unsafe JSONScanner.member(name, of: bytes.span.bytes).map { String(decoding: bytes[$0], as: UTF8.self) }
+}
+
+private func text(_ value: JSON) -> String {
+  var bytes: [UInt8] = []
+  value.append(to: &bytes)
+  return String(decoding: bytes, as: UTF8.self)
+}
+
+struct JSONTests {
+  static let good: [(String, JSON)] = [
+    ("null", .null), (" true ", .bool(true)), ("false", .bool(false)), ("0", .integer(0)), ("-12", .integer(-12)),
+    ("9223372036854775807", .integer(.max)), ("1.5", .double(1.5)), ("1e3", .double(1000)), ("-0.0", .double(-0.0)),
+    (#""a\"\\\/\b\f\n\r\tz""#, .string("a\"\\/\u{8}\u{C}\n\r\tz")), (#""\u00e9\ud83d\ude00""#, .string("é😀")),
+    ("\"é😀\"", .string("é😀")), ("[]", .array([])), ("[1, [2]]", .array([.integer(1), .array([.integer(2)])])),
+    ("{}", .object([])),
+    (#"{"a": 1, "b": {"c": null}}"#, .object([
+      .init(key: "a", value: .integer(1)), .init(key: "b", value: .object([.init(key: "c", value: .null)])),
+    ])),
+    (#"{"a": 1, "a": 2}"#, .object([.init(key: "a", value: .integer(2))])),
+  ]
+
+  static let bad = [
+    "", " ", "nul", "tru", "True", "NaN", "Infinity", "01", "+1", "-", "1.", ".5", "1e", "1e+", "0x1", "'a'", "\"a",
+    "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"a\nb\"", "[1,]", "[1 2]", "[", "[1",
+    "{", "{a: 1}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\" 1}", "{} {}", "1 2", "9223372036854775808", "1e999",
+  ]
+
+  @Test(arguments: good)
+  func `a text of RFC 8259 becomes its value, and back`(_ row: (String, JSON)) throws {
+    #expect(try parse(row.0) == row.1)
+    #expect(try parse(text(row.1)) == row.1)
+  }
+
+  @Test(arguments: bad)
+  func `everything else is a fault, for the reader and the scanner alike`(_ row: String) {
+    #expect(throws: JSONFault.self) { try parse(row) }
+    #expect(throws: JSONFault.self) { try member("m", "{\"m\": \(row)}") }
+  }
+
+  @Test(arguments: [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xE2, 0x82]] as [[UInt8]])
+  func `invalid UTF-8 is a fault`(_ bytes: [UInt8]) {
+    let quoted = [0x22] + bytes + [0x22]
+    #expect(throws: JSONFault.self) { try unsafe JSON.parse(quoted.span.bytes) }
+  }
+
+  @Test func `nesting is bounded`() throws {
+    let nested = String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)
+    #expect(throws: JSONFault.self) { try parse(nested) }
+    #expect(throws: JSONFault.self) { try member("a", "{\"a\":" + nested + "}") }
+    #expect(try parse("[[1]]", depth: 2) == .array([.array([.integer(1)])]))
+    #expect(throws: JSONFault.self) { try parse("[[1]]", depth: 1) }
+  }
+}
+
+struct JSONScannerTests {
+  @Test func `a member's value is found as it stands`() throws {
+    #expect(try member("message", #"{"x": [1, {"message": 2}], "message":  {"a": "}"} , "y": 0}"#) == #"{"a": "}"}"#)
+    #expect(try member("message", #"{"message": 1, "message": "b"}"#) == #""b""#)
+    #expect(try member("message", #"{"mess\u0061ge": true}"#) == "true")
+    #expect(try member("message", "{}") == nil)
+  }
+
+  @Test func `what is not an object is a fault`() {
+    for text in ["[]", "1", "\"message\"", "", "{\"message\": 1} x"] {
+      #expect(throws: JSONFault.self) { try member("message", text) }
+    }
+  }
+
+  @Test func `the scanner is as strict as the reader`() throws {
+    var generator = SplitMix(seed: 7)
+    let pieces = [
+      "{", "}", "[", "]", ",", ":", "\"a\"", "\"message\"", "1", "-", "0", "2.5", "e1", "true", "null", " ", "\"", "\\n",
+    ]
+    for _ in 0..<20_000 {
+      let body = (0..<Int.random(in: 1...8, using: &generator)).map { _ in
+        pieces.randomElement(using: &generator) ?? ""
+      }.joined()
+      let object = "{\"k\":\(body)}"
+      let isRead = (try? parse(object)) != nil
+      let isScanned = (try? member("k", object)) != nil
+      #expect(isRead == isScanned, "\(object)")
+    }
+  }
+}
+
+/// A small generator with a seed, so that a failure can be repeated.
+struct SplitMix: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+}

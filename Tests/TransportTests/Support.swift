@@ -1,0 +1,147 @@
+import Glibc
+import Synchronization
+
+@testable import Transport
+
+/// A connected pair of sockets: one end for a reactor, one to use with plain blocking calls.
+func socketPair() -> (reactor: Int32, test: Int32) {
+  var ends: [Int32] = [0, 0]
+  precondition(unsafe socketpair(AF_UNIX, 1, 0, &ends) == 0)
+  setNonBlocking(ends[0])
+  setTimeout(ends[1])
+  return (ends[0], ends[1])
+}
+
+func setNonBlocking(_ descriptor: Int32) {
+  _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+}
+
+/// No blocking call of a test waits for ever.
+private func setTimeout(_ descriptor: Int32) {
+  var time = timeval(tv_sec: 20, tv_usec: 0)
+  _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+}
+
+/// A blocking connection to a port of this machine.
+func connect(to port: Int) -> Int32 {
+  let descriptor = socket(AF_INET, 1, 0)
+  setTimeout(descriptor)
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_port = UInt16(port).bigEndian
+  address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+  let status = unsafe withUnsafePointer(to: &address) {
+    unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      unsafe Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+    }
+  }
+  precondition(status == 0, "connect: \(errno)")
+  return descriptor
+}
+
+func send(_ bytes: [UInt8], to descriptor: Int32) {
+  var sent = 0
+  while sent < bytes.count {
+    let count = unsafe bytes.withUnsafeBytes {
+      unsafe Glibc.send(descriptor, $0.baseAddress.unsafelyUnwrapped + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
+    }
+    guard count > 0 else { return }
+    sent += count
+  }
+}
+
+/// Reads until so many bytes have come, or the peer's end.
+func receive(_ count: Int, from descriptor: Int32) -> [UInt8] {
+  var bytes: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 65536)
+  while bytes.count < count {
+    let size = min(chunk.count, count - bytes.count)
+    let got = unsafe recv(descriptor, &chunk, size, 0)
+    guard got > 0 else { break }
+    bytes += chunk[..<got]
+  }
+  return bytes
+}
+
+/// Collects values that a reactor's thread reports, for a test that waits for them.
+final class Reports<Value: Sendable>: Sendable {
+  private let values = Mutex<[Value]>([])
+  private let semaphore: Semaphore
+
+  init() {
+    semaphore = Semaphore()
+  }
+
+  func add(_ value: Value) {
+    values.withLock { $0.append(value) }
+    semaphore.signal()
+  }
+
+  /// Waits until so many have come; what has come after twenty seconds, otherwise.
+  func wait(for count: Int) -> [Value] {
+    for _ in 0..<count where !semaphore.wait() { break }
+    return values.withLock { $0 }
+  }
+}
+
+/// The system's semaphore, with a time-out. Its address never changes.
+@safe final class Semaphore: @unchecked Sendable {
+  private let pointer: UnsafeMutablePointer<sem_t>
+
+  init() {
+    unsafe pointer = .allocate(capacity: 1)
+    unsafe sem_init(pointer, 0, 0)
+  }
+
+  deinit {
+    unsafe sem_destroy(pointer)
+    unsafe pointer.deallocate()
+  }
+
+  func signal() {
+    unsafe sem_post(pointer)
+  }
+
+  func wait() -> Bool {
+    var deadline = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &deadline)
+    deadline.tv_sec += 20
+    while unsafe sem_timedwait(pointer, &deadline) != 0 {
+      guard errno == EINTR else { return false }
+    }
+    return true
+  }
+}
+
+extension [UInt8] {
+  init(copying bytes: RawSpan) {
+    self.init()
+    unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+  }
+}
+
+/// A handler made of closures.
+final class Handler: ConnectionHandler {
+  var connection: Connection?
+  var onReceived: (Connection, inout MutableRawSpan) -> Void = { _, _ in }
+  var onFinished: (Connection) -> Void = { $0.abort() }
+  var onDrained: (Connection) -> Void = { _ in }
+  var onClosed: (ConnectionEnd) -> Void = { _ in }
+
+  func received(_ bytes: inout MutableRawSpan) {
+    if let connection { onReceived(connection, &bytes) }
+  }
+
+  func peerFinished() {
+    if let connection { onFinished(connection) }
+  }
+
+  func drained() {
+    if let connection { onDrained(connection) }
+  }
+
+  func closed(_ reason: ConnectionEnd) {
+    onClosed(reason)
+    connection = nil
+  }
+}

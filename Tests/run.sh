@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Everything that `make test` checks, with the time each part took.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+part() {
+  local name=$1 start=$SECONDS
+  shift
+  echo "== $name"
+  "$@"
+  echo "== $name: $((SECONDS - start)) s"
+}
+
+validate_all() {
+  local file
+  for file in routes.yaml examples/*/routes.yaml; do
+    .build/release/sluice validate --strict "$file"
+  done
+}
+
+part "format lint" make --no-print-directory lint
+part "build, warnings are errors" swift build --build-tests
+part "unit tests" swift test --disable-xctest --skip-build
+part "release build" make --no-print-directory build
+part "examples" validate_all
+part "interop and conformance" Tests/Interop/run.sh
