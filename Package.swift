@@ -70,7 +70,9 @@ let package = Package(
     .testTarget(name: "ChannelLayersTests", dependencies: ["ChannelLayers", "Transport"]),
     .testTarget(
       name: "ConsumersTests",
-      dependencies: ["ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport", "WebSocketCore"]),
+      dependencies: [
+        "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport", "WebSocketCore",
+      ]),
     .testTarget(
       name: "GatewayTests",
       dependencies: [

@@ -31,7 +31,8 @@ package final class GatewayServer: Sendable {
     self.log = log
     let descriptors = DescriptorLimit.raise()
     gateway = GatewayState(
-      configuration, connectionLimit: configuration.server.connections ?? descriptors.forConnections, log: log)
+      configuration, connectionLimit: configuration.server.connections ?? descriptors.forConnections, log: log
+    )
     (wishes, wish) = AsyncStream.makeStream()
   }
 
@@ -104,7 +105,8 @@ package final class GatewayServer: Sendable {
       case .memory: continue
       case .redis, .redisPubSub:
         throw StartFailure(
-          description: "channel layer \"\(layer.alias)\" (line \(layer.range.start.line)) is \(layer.backend.rawValue): "
+          description:
+            "channel layer \"\(layer.alias)\" (line \(layer.range.start.line)) is \(layer.backend.rawValue): "
             + "this build has no Redis yet; use `backend: memory`, which reaches the sessions of one process")
       }
     }

@@ -39,7 +39,8 @@ struct ListeningSockets {
   private mutating func open(_ bind: BindAddress) throws(TransportFailure) {
     switch bind {
     case .tcp(let host, let port):
-      let first = try Listener.tcp(host: host, port: port, reusePort: descriptors.count > 1, backlog: Self.backlog)
+      let first = try Listener.tcp(
+        host: host, port: port, reusePort: descriptors.count > 1, backlog: Self.backlog)
       let bound = first.address
       descriptors[0].append(first.take())
       guard case .tcp(_, let realPort) = bound else { return }

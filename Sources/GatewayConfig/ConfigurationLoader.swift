@@ -45,10 +45,13 @@ package enum ConfigurationLoader {
   private static func readApplications(
     _ top: MappingCursor, limits: SessionLimits, _ context: RouteContext
   ) -> [NamedApplication] {
-    guard let node = top.required("applications", hint: "applications: {main: {websocket: [...]}}") else { return [] }
+    guard let node = top.required("applications", hint: "applications: {main: {websocket: [...]}}") else {
+      return []
+    }
     guard let mapping = MappingCursor(node, "\"applications\"", context.reading) else { return [] }
     if mapping.all.isEmpty {
-      context.reading.findings.error(.missingKey, "there is no application", at: node.range, hint: "name one: main")
+      context.reading.findings.error(
+        .missingKey, "there is no application", at: node.range, hint: "name one: main")
     }
     return mapping.all.map { entry in
       let application = ApplicationReader(context: context, limits: limits).read(entry)
@@ -62,7 +65,8 @@ package enum ConfigurationLoader {
     guard let node = top.value("asgi_application") else {
       guard applications.count > 1 else { return applications.first?.application }
       reading.findings.error(
-        .missingKey, "there are \(applications.count) applications, and none is named to be served", at: top.place,
+        .missingKey, "there are \(applications.count) applications, and none is named to be served",
+        at: top.place,
         hint: "add asgi_application: \(applications[0].name.value)")
       return nil
     }

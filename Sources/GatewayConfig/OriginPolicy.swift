@@ -44,17 +44,28 @@ package enum OriginPolicy: Sendable, Hashable {
     if pattern == "*" { return nil }
     if let schemeEnd = pattern.firstRange(of: "://") {
       let rest = pattern[schemeEnd.upperBound...]
-      if rest.contains("*") { return ("\"*\" stands alone or not at all", "write a leading dot: \(pattern.filter { $0 != "*" })") }
+      if rest.contains("*") {
+        return ("\"*\" stands alone or not at all", "write a leading dot: \(pattern.filter { $0 != "*" })")
+      }
       if rest.contains("/") { return ("an origin has no path", "remove what stands behind the host") }
-      guard let origin = Origin(pattern), !origin.host.isEmpty else { return ("this is no origin", "write https://example.com") }
+      guard let origin = Origin(pattern), !origin.host.isEmpty else {
+        return ("this is no origin", "write https://example.com")
+      }
       return nil
     }
-    if pattern.hasPrefix("*.") { return ("\"*\" does not match a part of a name", "write \"\(pattern.dropFirst())\"") }
+    if pattern.hasPrefix("*.") {
+      return ("\"*\" does not match a part of a name", "write \"\(pattern.dropFirst())\"")
+    }
     if pattern.contains("*") { return ("\"*\" stands alone or not at all", nil) }
-    if pattern.contains("/") { return ("an entry is a host name, or a whole origin", "write https://example.com or example.com") }
+    if pattern.contains("/") {
+      return ("an entry is a host name, or a whole origin", "write https://example.com or example.com")
+    }
     let isAddress = pattern.hasPrefix("[") && pattern.hasSuffix("]")
     if !isAddress, pattern.contains(":") {
-      return ("a host with a port but without a scheme never matches", "write \"http://\(pattern)\" or \"https://\(pattern)\"")
+      return (
+        "a host with a port but without a scheme never matches",
+        "write \"http://\(pattern)\" or \"https://\(pattern)\""
+      )
     }
     return nil
   }

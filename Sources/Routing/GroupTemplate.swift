@@ -29,7 +29,9 @@ package struct GroupTemplate: Sendable, Hashable {
     var parts: [Part] = []
     let bytes = Array(text.utf8)
     var index = 0
-    func fail(_ message: String, _ range: Range<Int>, hint: String? = nil) -> Result<GroupTemplate, PatternFault> {
+    func fail(_ message: String, _ range: Range<Int>, hint: String? = nil) -> Result<
+      GroupTemplate, PatternFault
+    > {
       .failure(PatternFault(.invalid, message, hint: hint, at: range))
     }
     guard !bytes.isEmpty else { return fail("a group has a name", 0..<0) }
@@ -41,7 +43,9 @@ package struct GroupTemplate: Sendable, Hashable {
         }
         let name = String(decoding: bytes[(index + 1)..<close], as: UTF8.self)
         index = close + 1
-        guard isIdentifier(name) else { return fail("\"\(name)\" is not the name of a capture", start..<index) }
+        guard isIdentifier(name) else {
+          return fail("\"\(name)\" is not the name of a capture", start..<index)
+        }
         parts.append(.capture(name))
         continue
       }
@@ -87,7 +91,9 @@ package struct GroupTemplate: Sendable, Hashable {
         name += value
       }
     }
-    guard (1...Self.longestName).contains(name.utf8.count), name.utf8.allSatisfy(Self.isLegal) else { return nil }
+    guard (1...Self.longestName).contains(name.utf8.count), name.utf8.allSatisfy(Self.isLegal) else {
+      return nil
+    }
     return name
   }
 }

@@ -232,7 +232,8 @@ extension Reactor {
   /// Hands what was read to the handler, and sends what it wrote.
   func pass(_ count: Int, to handler: any ConnectionHandler, of connection: Connection) {
     reading = connection
-    var bytes = unsafe MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
+    var bytes = unsafe MutableRawSpan(
+      _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
     handler.received(&bytes)
     reading = nil
     connection.sendGathered()

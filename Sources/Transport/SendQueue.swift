@@ -91,7 +91,9 @@ struct SendQueue {
     case .owned(let bytes):
       return unsafe bytes.withUnsafeBytes { unsafe add(UnsafeRawBufferPointer(rebasing: $0[start..<stop])) }
     case .shared(let bytes):
-      return unsafe bytes.withBytes(from: start) { unsafe add(UnsafeRawBufferPointer(rebasing: $0[..<(stop - start)])) }
+      return unsafe bytes.withBytes(from: start) {
+        unsafe add(UnsafeRawBufferPointer(rebasing: $0[..<(stop - start)]))
+      }
     }
   }
 

@@ -3,7 +3,9 @@ import GatewayConfig
 
 /// The FILE argument that commands share.
 struct ConfigurationFile: ParsableArguments {
-  @Argument(help: ArgumentHelp("The configuration.", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
+  @Argument(
+    help: ArgumentHelp("The configuration.", valueName: "file"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var path = "routes.yaml"
 
   /// The configuration; with errors it prints the findings and ends with 1.

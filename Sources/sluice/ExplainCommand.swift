@@ -47,18 +47,24 @@ struct ExplainCommand: ParsableCommand {
     text += captures(match)
     if let template = route.consumer.group {
       let name = template.name(for: match.captures)
-      text += "group      " + (name ?? "none: \(template.text) is no legal name here, a client would get 404") + "\n"
+      text +=
+        "group      " + (name ?? "none: \(template.text) is no legal name here, a client would get 404")
+        + "\n"
     }
     text += "origin     \(origin(route.origins))\n"
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
-    text += "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping(route.limits))\n"
+    text +=
+      "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping(route.limits))\n"
     return text
   }
 
   private func explain(_ match: RouteMatch, http application: ApplicationConfiguration) -> String {
     let route = application.httpRoutes[match.route]
-    var text = "\(route.name.isEmpty ? "\"\"" : route.name)  (\(route.range.place))\nanswers    \(route.action.summary)\n"
-    if let remainder = match.remainder { text += "file       \(remainder.isEmpty ? "index.html" : remainder)\n" }
+    var text =
+      "\(route.name.isEmpty ? "\"\"" : route.name)  (\(route.range.place))\nanswers    \(route.action.summary)\n"
+    if let remainder = match.remainder {
+      text += "file       \(remainder.isEmpty ? "index.html" : remainder)\n"
+    }
     return text + captures(match)
   }
 

@@ -6,7 +6,8 @@ import Routing
 /// Django's.
 struct MatchTableCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "match-table", abstract: "Match paths against tables of routes, for tests.", shouldDisplay: false)
+    commandName: "match-table", abstract: "Match paths against tables of routes, for tests.",
+    shouldDisplay: false)
 
   func run() throws {
     while let line = readLine() {
@@ -33,10 +34,13 @@ struct MatchTableCommand: ParsableCommand {
       return .object([.init(key: "fault", value: .string("ambiguous prefix"))])
     }
     let matches = paths.map { path -> JSON in
-      guard case .string(let text) = path, let match = router.match(RequestPath(text: text)) else { return .null }
+      guard case .string(let text) = path, let match = router.match(RequestPath(text: text)) else {
+        return .null
+      }
       let captures = match.captures.all.map { JSON.Member(key: $0.name, value: .string($0.value)) }
       return .object([
-        .init(key: "route", value: .integer(Int64(match.route))), .init(key: "captures", value: .object(captures)),
+        .init(key: "route", value: .integer(Int64(match.route))),
+        .init(key: "captures", value: .object(captures)),
       ])
     }
     return .object([.init(key: "matches", value: .array(matches))])

@@ -23,7 +23,10 @@ struct RoutesCommand: ParsableCommand {
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
-        ["websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "", route.range.place])
+        [
+          "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "",
+          route.range.place,
+        ])
     }
     Output.print(Table.aligned(rows))
   }
@@ -35,7 +38,9 @@ enum Table {
     guard let first = rows.first else { return "" }
     let widths = first.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     return rows.map { row in
-      let cells = zip(row, widths).map { cell, width in cell + String(repeating: " ", count: width - cell.count) }
+      let cells = zip(row, widths).map { cell, width in
+        cell + String(repeating: " ", count: width - cell.count)
+      }
       var line = cells.joined(separator: "  ")
       while line.last == " " { line.removeLast() }
       return line + "\n"

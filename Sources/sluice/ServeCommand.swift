@@ -20,7 +20,9 @@ struct ServeCommand: AsyncParsableCommand {
 
   @OptionGroup var file: ConfigurationFile
 
-  @Option(help: ArgumentHelp("Listen here instead of at `server.bind`; may be given several times.", valueName: "address"))
+  @Option(
+    help: ArgumentHelp(
+      "Listen here instead of at `server.bind`; may be given several times.", valueName: "address"))
   var bind: [BindAddress] = []
 
   @Option(help: "Write the log as text or json, whatever `logging.format` says.")

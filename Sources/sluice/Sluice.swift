@@ -18,7 +18,8 @@ struct Sluice: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      ServeCommand.self, ValidateCommand.self, RoutesCommand.self, ExplainCommand.self, MatchTableCommand.self,
+      ServeCommand.self, ValidateCommand.self, RoutesCommand.self, ExplainCommand.self,
+      MatchTableCommand.self,
     ])
 
   static func main() async {

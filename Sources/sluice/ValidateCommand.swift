@@ -15,7 +15,9 @@ struct ValidateCommand: ParsableCommand {
         sluice validate --format sarif routes.yaml > sluice.sarif
       """)
 
-  @Argument(help: ArgumentHelp("The configurations.", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
+  @Argument(
+    help: ArgumentHelp("The configurations.", valueName: "file"),
+    completion: .file(extensions: ["yaml", "yml"]))
   var paths = ["routes.yaml"]
 
   @Option(help: "How to print the findings: text, json, sarif or github.")

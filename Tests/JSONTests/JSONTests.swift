@@ -8,7 +8,9 @@ private func parse(_ text: String, depth: Int = 64) throws(JSONFault) -> JSON {
 
 private func member(_ name: String, _ text: String) throws(JSONFault) -> String? {
   let bytes = Array(text.utf8)
-  return try unsafe JSONScanner.member(name, of: bytes.span.bytes).map { String(decoding: bytes[$0], as: UTF8.self) }
+  return try unsafe JSONScanner.member(name, of: bytes.span.bytes).map {
+    String(decoding: bytes[$0], as: UTF8.self)
+  }
 }
 
 private func text(_ value: JSON) -> String {
@@ -19,21 +21,30 @@ private func text(_ value: JSON) -> String {
 
 struct JSONTests {
   static let good: [(String, JSON)] = [
-    ("null", .null), (" true ", .bool(true)), ("false", .bool(false)), ("0", .integer(0)), ("-12", .integer(-12)),
-    ("9223372036854775807", .integer(.max)), ("1.5", .double(1.5)), ("1e3", .double(1000)), ("-0.0", .double(-0.0)),
+    ("null", .null), (" true ", .bool(true)), ("false", .bool(false)), ("0", .integer(0)),
+    ("-12", .integer(-12)),
+    ("9223372036854775807", .integer(.max)), ("1.5", .double(1.5)), ("1e3", .double(1000)),
+    ("-0.0", .double(-0.0)),
     (#""a\"\\\/\b\f\n\r\tz""#, .string("a\"\\/\u{8}\u{C}\n\r\tz")), (#""\u00e9\ud83d\ude00""#, .string("é😀")),
-    ("\"é😀\"", .string("é😀")), ("[]", .array([])), ("[1, [2]]", .array([.integer(1), .array([.integer(2)])])),
+    ("\"é😀\"", .string("é😀")), ("[]", .array([])),
+    ("[1, [2]]", .array([.integer(1), .array([.integer(2)])])),
     ("{}", .object([])),
-    (#"{"a": 1, "b": {"c": null}}"#, .object([
-      .init(key: "a", value: .integer(1)), .init(key: "b", value: .object([.init(key: "c", value: .null)])),
-    ])),
+    (
+      #"{"a": 1, "b": {"c": null}}"#,
+      .object([
+        .init(key: "a", value: .integer(1)), .init(key: "b", value: .object([.init(key: "c", value: .null)])),
+      ])
+    ),
     (#"{"a": 1, "a": 2}"#, .object([.init(key: "a", value: .integer(2))])),
   ]
 
   static let bad = [
-    "", " ", "nul", "tru", "True", "NaN", "Infinity", "01", "+1", "-", "1.", ".5", "1e", "1e+", "0x1", "'a'", "\"a",
-    "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"a\nb\"", "[1,]", "[1 2]", "[", "[1",
-    "{", "{a: 1}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\" 1}", "{} {}", "1 2", "9223372036854775808", "1e999",
+    "", " ", "nul", "tru", "True", "NaN", "Infinity", "01", "+1", "-", "1.", ".5", "1e", "1e+", "0x1", "'a'",
+    "\"a",
+    "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"a\nb\"", "[1,]", "[1 2]",
+    "[", "[1",
+    "{", "{a: 1}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\" 1}", "{} {}", "1 2", "9223372036854775808",
+    "1e999",
   ]
 
   @Test(arguments: good)
@@ -48,7 +59,9 @@ struct JSONTests {
     #expect(throws: JSONFault.self) { try member("m", "{\"m\": \(row)}") }
   }
 
-  @Test(arguments: [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xE2, 0x82]] as [[UInt8]])
+  @Test(
+    arguments: [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xE2, 0x82]] as [[UInt8]]
+  )
   func `invalid UTF-8 is a fault`(_ bytes: [UInt8]) {
     let quoted = [0x22] + bytes + [0x22]
     #expect(throws: JSONFault.self) { try unsafe JSON.parse(quoted.span.bytes) }
@@ -65,7 +78,9 @@ struct JSONTests {
 
 struct JSONScannerTests {
   @Test func `a member's value is found as it stands`() throws {
-    #expect(try member("message", #"{"x": [1, {"message": 2}], "message":  {"a": "}"} , "y": 0}"#) == #"{"a": "}"}"#)
+    #expect(
+      try member("message", #"{"x": [1, {"message": 2}], "message":  {"a": "}"} , "y": 0}"#) == #"{"a": "}"}"#
+    )
     #expect(try member("message", #"{"message": 1, "message": "b"}"#) == #""b""#)
     #expect(try member("message", #"{"mess\u0061ge": true}"#) == "true")
     #expect(try member("message", "{}") == nil)
@@ -80,7 +95,8 @@ struct JSONScannerTests {
   @Test func `the scanner is as strict as the reader`() throws {
     var generator = SplitMix(seed: 7)
     let pieces = [
-      "{", "}", "[", "]", ",", ":", "\"a\"", "\"message\"", "1", "-", "0", "2.5", "e1", "true", "null", " ", "\"", "\\n",
+      "{", "}", "[", "]", ",", ":", "\"a\"", "\"message\"", "1", "-", "0", "2.5", "e1", "true", "null", " ",
+      "\"", "\\n",
     ]
     for _ in 0..<20_000 {
       let body = (0..<Int.random(in: 1...8, using: &generator)).map { _ in

@@ -35,7 +35,9 @@ struct RouterTests {
   ]
 
   @Test(arguments: table)
-  func `a pattern matches what Django matches`(_ row: (pattern: String, matches: [String], others: [String])) throws {
+  func `a pattern matches what Django matches`(_ row: (pattern: String, matches: [String], others: [String]))
+    throws
+  {
     let router = Router([try route(row.pattern)])
     for path in row.matches { #expect(router.match(RequestPath(text: path)) != nil, "\(path)") }
     for path in row.others { #expect(router.match(RequestPath(text: path)) == nil, "\(path)") }
@@ -50,7 +52,10 @@ struct RouterTests {
   @Test func `captures are texts, and numbers lose their leading zeros`() throws {
     let router = Router([try route("o/<int:a>/<str:b>/<path:c>")])
     let match = try #require(router.match(RequestPath(text: "/o/007/x y/p/q")))
-    #expect(match.captures.all == [.init(name: "a", value: "7"), .init(name: "b", value: "x y"), .init(name: "c", value: "p/q")])
+    #expect(
+      match.captures.all == [
+        .init(name: "a", value: "7"), .init(name: "b", value: "x y"), .init(name: "c", value: "p/q"),
+      ])
   }
 
   @Test func `greedy and lazy captures prefer as Python does`() throws {

@@ -11,7 +11,8 @@ struct TableAnalysisTests {
   @Test func `a special route before a general one is fine, and behind it is hidden`() throws {
     #expect(Router([try route("new/"), try route("<slug:x>/")]).findings == [])
     #expect(
-      Router([try route("<slug:x>/"), try route("new/")]).findings == [.unreachable(route: 1, coveredBy: [0])])
+      Router([try route("<slug:x>/"), try route("new/")]).findings == [.unreachable(route: 1, coveredBy: [0])]
+    )
   }
 
   @Test func `two routes that overlap show a path that both match`() throws {
@@ -25,7 +26,8 @@ struct TableAnalysisTests {
   }
 
   @Test func `a regular expression without a start shows what else it matches`() throws {
-    #expect(Router([try route("re:ws/admin/")]).findings == [.unanchored(route: 0, example: "evil/ws/admin/")])
+    #expect(
+      Router([try route("re:ws/admin/")]).findings == [.unanchored(route: 0, example: "evil/ws/admin/")])
     #expect(Router([try route("re:^ws/admin/")]).findings == [])
     #expect(Router([try route("re:ws/admin/$")]).findings == [])
   }
@@ -50,7 +52,8 @@ struct GroupAnalysisTests {
   }
 
   @Test func `a capture that can be illegal shows a path`() throws {
-    #expect(try findings("chat_{room}", "ws/<str:room>/") == [.illegalName(capture: "room", example: "ws/café/")])
+    #expect(
+      try findings("chat_{room}", "ws/<str:room>/") == [.illegalName(capture: "room", example: "ws/café/")])
     #expect(
       try findings("chat_{room}", "re:^ws/(?P<room>[a-z ]+)/$")
         == [.illegalName(capture: "room", example: "ws/ /")])

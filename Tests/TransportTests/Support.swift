@@ -43,7 +43,8 @@ func send(_ bytes: [UInt8], to descriptor: Int32) {
   var sent = 0
   while sent < bytes.count {
     let count = unsafe bytes.withUnsafeBytes {
-      unsafe Glibc.send(descriptor, $0.baseAddress.unsafelyUnwrapped + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
+      unsafe Glibc.send(
+        descriptor, $0.baseAddress.unsafelyUnwrapped + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
     }
     guard count > 0 else { return }
     sent += count

@@ -3,7 +3,8 @@ import Testing
 @testable import WebSocketCore
 
 private let good = [
-  "GET /ws/echo/?a=b HTTP/1.1", "Host: localhost:8000", "Upgrade: websocket", "Connection: keep-alive, Upgrade",
+  "GET /ws/echo/?a=b HTTP/1.1", "Host: localhost:8000", "Upgrade: websocket",
+  "Connection: keep-alive, Upgrade",
   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13",
 ]
 
@@ -63,12 +64,17 @@ struct RequestHeadTests {
   }
 
   static let malformed: [(String, String)] = [
-    ("GET / HTTP/1.1\nHost: a\n\n", "a bare line feed"), ("GET / HTTP/1.1\rHost: a", "a bare carriage return"),
-    ("GET  / HTTP/1.1\r\n\r\n", "two spaces"), ("GET / HTTP/1.1 \r\n\r\n", "a space at the end"), ("GET /\r\n\r\n", "HTTP/0.9"),
-    ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", "no word"), ("GET /\u{E9} HTTP/1.1\r\nHost: a\r\n\r\n", "not encoded"),
-    ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "a folded line"), ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "space before the colon"),
+    ("GET / HTTP/1.1\nHost: a\n\n", "a bare line feed"),
+    ("GET / HTTP/1.1\rHost: a", "a bare carriage return"),
+    ("GET  / HTTP/1.1\r\n\r\n", "two spaces"), ("GET / HTTP/1.1 \r\n\r\n", "a space at the end"),
+    ("GET /\r\n\r\n", "HTTP/0.9"),
+    ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", "no word"),
+    ("GET /\u{E9} HTTP/1.1\r\nHost: a\r\n\r\n", "not encoded"),
+    ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "a folded line"),
+    ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "space before the colon"),
     ("GET / HTTP/1.1\r\nHost\r\n\r\n", "no colon"), ("GET / HTTP/1.1\r\n\r\n", "no Host"),
-    ("GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "two Hosts"), ("GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", "a NUL"),
+    ("GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "two Hosts"),
+    ("GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", "a NUL"),
     ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", "another version"), ("\u{16}\u{03}\u{01}", "TLS"),
   ]
 
@@ -102,13 +108,17 @@ struct HandshakeTests {
   }
 
   static let refused: [([String], HandshakeRefusal.Reason, Int)] = [
-    (replacing(0, "POST / HTTP/1.1"), .methodNotGET, 400), (replacing(0, "GET / HTTP/1.0"), .httpVersion, 400),
+    (replacing(0, "POST / HTTP/1.1"), .methodNotGET, 400),
+    (replacing(0, "GET / HTTP/1.0"), .httpVersion, 400),
     (replacing(2, nil), .notAWebSocket, 426), (replacing(2, "Upgrade: h2c"), .notAWebSocket, 426),
-    (replacing(3, nil), .badConnectionHeader, 400), (replacing(3, "Connection: close"), .badConnectionHeader, 400),
+    (replacing(3, nil), .badConnectionHeader, 400),
+    (replacing(3, "Connection: close"), .badConnectionHeader, 400),
     (replacing(4, nil), .badKey, 400), (replacing(4, "Sec-WebSocket-Key: short"), .badKey, 400),
     (replacing(4, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=!"), .badKey, 400),
-    (replacing(5, nil), .unsupportedVersion, 426), (replacing(5, "Sec-WebSocket-Version: 8"), .unsupportedVersion, 426),
-    (good + ["Sec-WebSocket-Protocol: a, a"], .badSubprotocol, 400), (good + ["Sec-WebSocket-Protocol: a b"], .badSubprotocol, 400),
+    (replacing(5, nil), .unsupportedVersion, 426),
+    (replacing(5, "Sec-WebSocket-Version: 8"), .unsupportedVersion, 426),
+    (good + ["Sec-WebSocket-Protocol: a, a"], .badSubprotocol, 400),
+    (good + ["Sec-WebSocket-Protocol: a b"], .badSubprotocol, 400),
     (good + ["Origin: http://a", "Origin: http://b"], .severalOrigins, 400),
   ]
 
@@ -154,7 +164,11 @@ struct ClosePayloadTests {
 }
 
 struct FrameHeaderTests {
-  @Test(arguments: [(0, [0x81, 0]), (125, [0x81, 125]), (126, [0x81, 126, 0, 126]), (65536, [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0])] as [(Int, [UInt8])])
+  @Test(
+    arguments: [
+      (0, [0x81, 0]), (125, [0x81, 125]), (126, [0x81, 126, 0, 126]),
+      (65536, [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+    ] as [(Int, [UInt8])])
   func `the fewest bytes that can say the length are used`(_ row: (Int, [UInt8])) {
     #expect(FrameHeader(opcode: .text, payloadLength: row.0).withBytes { [UInt8](copying: $0) } == row.1)
   }

@@ -45,7 +45,8 @@ func frame(
   switch payload.count {
   case 0...125: bytes.append(maskBit | UInt8(payload.count))
   case 126...0xFFFF: bytes += [maskBit | 126, UInt8(payload.count >> 8), UInt8(payload.count & 0xFF)]
-  default: bytes += [maskBit | 127] + (0..<8).map { UInt8(truncatingIfNeeded: payload.count >> (56 - 8 * $0)) }
+  default:
+    bytes += [maskBit | 127] + (0..<8).map { UInt8(truncatingIfNeeded: payload.count >> (56 - 8 * $0)) }
   }
   guard let mask else { return bytes + payload }
   return bytes + mask + payload.enumerated().map { $1 ^ mask[$0 % 4] }
@@ -119,7 +120,8 @@ struct MessageDecoderTests {
   // MARK: Section 5.4
 
   @Test func `fragments become one message, and control frames may stand between them`() {
-    let bytes = frame(0x01, Array("Hel".utf8)) + frame(0x89, [1]) + frame(0x00, []) + frame(0x80, Array("lo".utf8))
+    let bytes =
+      frame(0x01, Array("Hel".utf8)) + frame(0x89, [1]) + frame(0x00, []) + frame(0x80, Array("lo".utf8))
     expect(bytes, [.ping([1]), .text("Hello")])
   }
 
@@ -189,7 +191,9 @@ struct MessageDecoderTests {
     for _ in 0..<300 {
       var bytes: [UInt8] = []
       for _ in 0..<Int.random(in: 1...5, using: &generator) {
-        let payload = (0..<Int.random(in: 0...300, using: &generator)).map { _ in UInt8.random(in: 0x20...0x7E, using: &generator) }
+        let payload = (0..<Int.random(in: 0...300, using: &generator)).map { _ in
+          UInt8.random(in: 0x20...0x7E, using: &generator)
+        }
         let opcodes: [UInt8] = [0x81, 0x82, 0x89, 0x8A]
         let first = opcodes.randomElement(using: &generator) ?? 0x81
         bytes += frame(first, first >= 0x89 ? Array(payload.prefix(125)) : payload)
@@ -208,7 +212,9 @@ struct MessageDecoderTests {
   @Test func `no bytes whatever do harm`() {
     var generator = SplitMix(seed: 11)
     for _ in 0..<5_000 {
-      let bytes = (0..<Int.random(in: 0...64, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+      let bytes = (0..<Int.random(in: 0...64, using: &generator)).map { _ in
+        UInt8.random(in: 0...255, using: &generator)
+      }
       let whole = decode([bytes], maximum: 1000)
       let single = decode(bytes.map { [$0] }, maximum: 1000)
       #expect(whole.heard == single.heard)

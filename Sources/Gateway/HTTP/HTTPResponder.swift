@@ -93,7 +93,8 @@ extension Response {
     fields[.contentLength] = String(fixed.body.count)
     self.init(
       status: HTTPResponse.Status(code: fixed.status), headers: fields,
-      body: request.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: fixed.body)))
+      body: request.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: fixed.body))
+    )
   }
 
   /// Captures are put in percent-encoded, and the query goes along.

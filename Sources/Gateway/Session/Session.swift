@@ -36,7 +36,8 @@ final class Session {
     decoder = MessageDecoder(maximumMessage: route.configuration.limits.message.bytes)
     keepAlive = route.keepAlive.map {
       KeepAlive(
-        interval: $0.interval.wholeNanoseconds, timeout: $0.timeout.wholeNanoseconds, startedAt: worker.reactor.now.nanoseconds)
+        interval: $0.interval.wholeNanoseconds, timeout: $0.timeout.wholeNanoseconds,
+        startedAt: worker.reactor.now.nanoseconds)
     }
   }
 

@@ -189,7 +189,8 @@ struct SARIFRenderer {
     var members: [JSON.Member] = [
       .init(
         key: "physicalLocation",
-        value: .object([.init(key: "artifactLocation", value: artifact), .init(key: "region", value: region)]))
+        value: .object([.init(key: "artifactLocation", value: artifact), .init(key: "region", value: region)])
+      )
     ]
     if let text { members.append(.init(key: "message", value: message(text))) }
     return .object(members)

@@ -48,7 +48,8 @@ struct RouteSettings {
     }
     for host in hosts {
       guard let fault = OriginPolicy.fault(of: host.value) else { continue }
-      reading.findings.error(.invalidValue, "\"\(host.value)\": \(fault.message)", at: host.range, hint: fault.hint)
+      reading.findings.error(
+        .invalidValue, "\"\(host.value)\": \(fault.message)", at: host.range, hint: fault.hint)
     }
     origins = .patterns(hosts.map { $0.value.lowercased() })
   }
@@ -134,36 +135,45 @@ struct RouteTable {
     switch finding {
     case .unreachable(_, let coveredBy):
       let covering = coveredBy.prefix(5).map { Finding.Related("answers first", at: routes[$0].range) }
-      let hint = coveredBy.count == 1 ? "move it before the route that answers" : "move it before the routes that answer"
+      let hint =
+        coveredBy.count == 1
+        ? "move it before the route that answers" : "move it before the routes that answer"
       reading.findings.error(
         .unreachableRoute, "this route can never be reached", at: route.range, hint: hint, related: covering)
     case .partlyCovered(_, let by, let example):
       reading.findings.warning(
         .partlyCoveredRoute, "an earlier route answers some of the paths of this one", at: route.range,
-        hint: "for example \"/\(example)\"", related: [.init("answers \"/\(example)\"", at: routes[by].range)])
+        hint: "for example \"/\(example)\"", related: [.init("answers \"/\(example)\"", at: routes[by].range)]
+      )
     case .matchesNothing:
       let startsWithSlash = route.path.patterns.first?.text.drop { $0 == "^" }.hasPrefix("/") == true
       reading.findings.error(
         .impossiblePattern, "no path can match this pattern", at: route.range,
-        hint: startsWithSlash ? "leading slashes are removed before routes are tried: begin without one" : nil)
+        hint: startsWithSlash ? "leading slashes are removed before routes are tried: begin without one" : nil
+      )
     case .unanchored(_, let example):
       reading.findings.warning(
-        .unanchoredPattern, "the pattern also matches \"/\(example)\"", at: route.range, hint: "begin it with \"^\"")
+        .unanchoredPattern, "the pattern also matches \"/\(example)\"", at: route.range,
+        hint: "begin it with \"^\"")
     case .ambiguousPrefix(_, let pattern, let example):
       reading.findings.error(
         .ambiguousPrefix, "the pattern before the nested routes can end in two places in \"/\(example)\"",
-        at: route.patternRanges[pattern], hint: "let it end in something that it does not contain, such as \"/\"")
+        at: route.patternRanges[pattern],
+        hint: "let it end in something that it does not contain, such as \"/\"")
     case .tooComplex:
       reading.findings.error(
-        .unsupportedPattern, "the pattern is too large to be compiled", at: route.range, hint: "make its repetitions smaller")
+        .unsupportedPattern, "the pattern is too large to be compiled", at: route.range,
+        hint: "make its repetitions smaller")
     case .notProved(let indices):
       reading.findings.warning(
-        .notProved, "\(indices.count) routes are too many for one automaton: whether they hide each other was not decided",
+        .notProved,
+        "\(indices.count) routes are too many for one automaton: whether they hide each other was not decided",
         at: route.range)
     }
   }
 
-  private func report(_ finding: GroupFinding, of route: ReadRoute, at range: SourceRange, _ reading: Reading) {
+  private func report(_ finding: GroupFinding, of route: ReadRoute, at range: SourceRange, _ reading: Reading)
+  {
     switch finding {
     case .unknownCapture(let name):
       let known = route.path.captureNames
@@ -172,7 +182,8 @@ struct RouteTable {
         hint: NearestName.hint(for: name, in: known) ?? "the pattern of the route captures nothing")
     case .illegalName(let capture, let example):
       reading.findings.error(
-        .illegalGroupName, "at \"/\(example)\" this is no group name: letters, digits, \".\", \"_\" and \"-\" are allowed",
+        .illegalGroupName,
+        "at \"/\(example)\" this is no group name: letters, digits, \".\", \"_\" and \"-\" are allowed",
         at: range, hint: "let \"\(capture)\" be a slug: <slug:\(capture)>")
     case .colliding(let first, let second, let name):
       reading.findings.warning(

@@ -19,7 +19,9 @@ enum ChannelLayerReader {
       let config = layer.value("config")
       if let backend, let config { readConfig(config, of: backend.value, reading) }
       layer.finish()
-      return backend.map { ChannelLayerConfiguration(alias: entry.key.value, backend: $0.value, range: $0.range) }
+      return backend.map {
+        ChannelLayerConfiguration(alias: entry.key.value, backend: $0.value, range: $0.range)
+      }
     }
   }
 
@@ -37,7 +39,9 @@ enum ChannelLayerReader {
   private static func readConfig(
     _ node: Node, of backend: ChannelLayerConfiguration.Backend, _ reading: Reading
   ) {
-    guard let config = MappingCursor(node, "the config of a \(backend.rawValue) layer", reading) else { return }
+    guard let config = MappingCursor(node, "the config of a \(backend.rawValue) layer", reading) else {
+      return
+    }
     switch backend {
     case .memory:
       readNumbers(config, reading)
@@ -74,7 +78,9 @@ enum ChannelLayerReader {
 
   private static func readRedis(_ config: MappingCursor, _ reading: Reading) {
     if let value = config.value("prefix") { _ = reading.text(value, "\"prefix\"") }
-    if let value = config.value("serializer_format"), let format = reading.word(value, "\"serializer_format\"") {
+    if let value = config.value("serializer_format"),
+      let format = reading.word(value, "\"serializer_format\"")
+    {
       let known = ["msgpack", "json"]
       if !known.contains(format) {
         reading.findings.error(
@@ -98,7 +104,8 @@ enum ChannelLayerReader {
     case .scalar: readURL(node, reading)
     case .sequence(let pair):
       guard pair.count == 2 else {
-        reading.findings.error(.invalidValue, "a host is a pair of name and port", at: node.range, hint: "[localhost, 6379]")
+        reading.findings.error(
+          .invalidValue, "a host is a pair of name and port", at: node.range, hint: "[localhost, 6379]")
         return
       }
       _ = reading.word(pair[0], "a host")
@@ -169,7 +176,8 @@ extension Reading {
     case .scalar(let scalar):
       guard scalar.origin == nil else { return }
       findings.warning(
-        .plainSecret, "\(what) is written into the file", at: node.range, hint: "write {env: NAME} or {file: PATH}")
+        .plainSecret, "\(what) is written into the file", at: node.range,
+        hint: "write {env: NAME} or {file: PATH}")
     case .sequence:
       findings.error(.wrongType, "\(what) is a single value, and this is a list", at: node.range)
     case .mapping:
@@ -183,13 +191,15 @@ extension Reading {
           hint: "write {env: NAME} or {file: PATH}")
       }
       if let variable, let name = word(variable, "\"env\""), environment[name] == nil {
-        findings.error(.undefinedVariable, "the environment variable \"\(name)\" is not set", at: variable.range)
+        findings.error(
+          .undefinedVariable, "the environment variable \"\(name)\" is not set", at: variable.range)
       }
       if let file, let path = word(file, "\"file\"") {
         let place = Paths.join(Paths.directory(of: node.range.file.path), path)
         if case .failure(let fault) = files.contents(of: place) {
           findings.error(
-            .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: file.range, hint: nearestFile(place))
+            .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: file.range,
+            hint: nearestFile(place))
         }
       }
     }

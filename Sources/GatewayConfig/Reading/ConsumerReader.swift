@@ -96,7 +96,8 @@ struct ConsumerReader {
 
   private func refuse(_ entry: Node.Entry, for type: InstalledApps.BuiltIn) {
     reading.findings.error(
-      .conflictingKeys, "\"\(type.rawValue)\" has no \"\(entry.key.value)\"", at: entry.key.range, hint: "remove it")
+      .conflictingKeys, "\"\(type.rawValue)\" has no \"\(entry.key.value)\"", at: entry.key.range,
+      hint: "remove it")
   }
 
   private func readGroup(
@@ -106,7 +107,8 @@ struct ConsumerReader {
     let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
     guard let entry = options.group else {
       reading.findings.error(
-        .missingKey, "\"\(type.rawValue)\" needs a \"group\"", at: range, hint: "group: \(type.rawValue)_{room}")
+        .missingKey, "\"\(type.rawValue)\" needs a \"group\"", at: range,
+        hint: "group: \(type.rawValue)_{room}")
       return nil
     }
     guard let scalar = reading.scalar(entry.value, "\"group\"") else { return nil }
@@ -155,12 +157,15 @@ struct EventsReader {
         hint: "letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\": chat.message")
     } else if type.value.hasPrefix("websocket.") {
       reading.findings.error(
-        .invalidValue, "events of the kind \"websocket.\" have a fixed meaning", at: type.range, hint: "choose another name")
+        .invalidValue, "events of the kind \"websocket.\" have a fixed meaning", at: type.range,
+        hint: "choose another name")
     }
   }
 
   private func top(_ node: Node) -> EventTemplate {
-    if case .scalar(let scalar) = node.content, scalar.style == .plain, scalar.text == "event" { return .wholeEvent }
+    if case .scalar(let scalar) = node.content, scalar.style == .plain, scalar.text == "event" {
+      return .wholeEvent
+    }
     return template(node)
   }
 
@@ -219,7 +224,8 @@ extension Reading {
   func json(_ node: Node) -> JSON {
     switch node.content {
     case .sequence(let items): return .array(items.map(json))
-    case .mapping(let entries): return .object(entries.map { .init(key: $0.key.value, value: json($0.value)) })
+    case .mapping(let entries):
+      return .object(entries.map { .init(key: $0.key.value, value: json($0.value)) })
     case .scalar(let scalar):
       guard scalar.style == .plain else { return .string(scalar.text) }
       switch scalar.text {

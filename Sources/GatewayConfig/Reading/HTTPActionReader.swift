@@ -65,19 +65,23 @@ struct HTTPActionReader {
     guard let node, let mapping = MappingCursor(node, "\"headers\"", reading) else { return [] }
     return mapping.all.compactMap { entry in
       let name = entry.key.value
-      let isToken = !name.isEmpty && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }
+      let isToken =
+        !name.isEmpty
+        && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }
       guard isToken else {
         reading.findings.error(.invalidValue, "\"\(name)\" is no name of a header", at: entry.key.range)
         return nil
       }
-      guard !["content-length", "transfer-encoding", "connection", "upgrade"].contains(name.lowercased()) else {
+      guard !["content-length", "transfer-encoding", "connection", "upgrade"].contains(name.lowercased())
+      else {
         reading.findings.error(
           .invalidValue, "\"\(name)\" is set by the server", at: entry.key.range, hint: "remove it")
         return nil
       }
       guard let value = reading.text(entry.value, "a header") else { return nil }
       guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-        reading.findings.error(.invalidValue, "a header is one line without control characters", at: entry.value.range)
+        reading.findings.error(
+          .invalidValue, "a header is one line without control characters", at: entry.value.range)
         return nil
       }
       return (name, value)
@@ -92,7 +96,8 @@ struct HTTPActionReader {
     if case .mapping = node.content {
       guard let mapping = MappingCursor(node, "\"redirect\"", reading) else { return nil }
       target = mapping.required("to", hint: "to: /new/")
-      if let value = mapping.value("status"), let number = reading.integer(value, "\"status\"", in: 300...308) {
+      if let value = mapping.value("status"), let number = reading.integer(value, "\"status\"", in: 300...308)
+      {
         status = number
         if ![301, 302, 303, 307, 308].contains(number) {
           reading.findings.error(
@@ -111,10 +116,12 @@ struct HTTPActionReader {
   private func checkTarget(_ text: String, _ template: TextTemplate, at range: SourceRange) {
     if !text.hasPrefix("/"), !text.hasPrefix("http://"), !text.hasPrefix("https://") {
       reading.findings.error(
-        .invalidValue, "a redirect leads to a path or a URL", at: range, hint: "begin with \"/\" or \"https://\"")
+        .invalidValue, "a redirect leads to a path or a URL", at: range,
+        hint: "begin with \"/\" or \"https://\"")
     }
     if text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
-      reading.findings.error(.invalidValue, "a URL has no spaces or special characters", at: range, hint: "percent-encode them")
+      reading.findings.error(
+        .invalidValue, "a URL has no spaces or special characters", at: range, hint: "percent-encode them")
     }
     for case .place(let name) in template.parts where !captures.contains(name) {
       reading.findings.error(

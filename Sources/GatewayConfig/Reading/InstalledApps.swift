@@ -26,7 +26,9 @@ struct InstalledApps {
 
   static func read(_ top: MappingCursor, _ reading: Reading) -> InstalledApps {
     var apps = InstalledApps()
-    guard let node = top.required("installed_apps", hint: "installed_apps: [echo, chat, broadcast]") else { return apps }
+    guard let node = top.required("installed_apps", hint: "installed_apps: [echo, chat, broadcast]") else {
+      return apps
+    }
     apps.range = node.range
     for app in reading.words(node, "\"installed_apps\"") ?? [] {
       apps.install(app, beside: node.range.file.path, reading)
@@ -80,6 +82,7 @@ struct InstalledApps {
 
   /// What a route may name as its consumer.
   var consumerNames: [String] {
-    BuiltIn.allCases.map(\.rawValue) + local.flatMap { app in app.presets.map { "\(app.name).\($0.key.value)" } }
+    BuiltIn.allCases.map(\.rawValue)
+      + local.flatMap { app in app.presets.map { "\(app.name).\($0.key.value)" } }
   }
 }

@@ -24,7 +24,8 @@ final class MappingCursor {
   init?(_ node: Node, _ what: String, _ reading: Reading) {
     guard case .mapping(let entries) = node.content else {
       reading.findings.error(
-        .wrongType, "\(what) is a mapping of keys to values, and this is \(node.content.kind)", at: node.range)
+        .wrongType, "\(what) is a mapping of keys to values, and this is \(node.content.kind)", at: node.range
+      )
       return nil
     }
     self.entries = entries

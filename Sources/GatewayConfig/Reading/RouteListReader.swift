@@ -78,7 +78,9 @@ final class RouteListReader {
 
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
     // What cannot be answered may still have options, which are not to be called unknown.
-    for key in ["group", "events", "publish", "subprotocols"] where kind == .webSocket { _ = mapping.entry(key) }
+    for key in ["group", "events", "publish", "subprotocols"] where kind == .webSocket {
+      _ = mapping.entry(key)
+    }
     let needed: String
     switch kind {
     case .http: needed = "static, respond, redirect, health, include or routes"
@@ -86,17 +88,20 @@ final class RouteListReader {
     }
     guard found.isEmpty else {
       reading.findings.error(
-        .conflictingKeys, "a route has one of \(needed)", at: found[1].key.range, hint: "make two routes of it",
+        .conflictingKeys, "a route has one of \(needed)", at: found[1].key.range,
+        hint: "make two routes of it",
         related: [.init("the other one", at: found[0].key.range)])
       return
     }
     let strangers = mapping.keys.map(\.value)
     let isMisspelt = ["consumer", "include", "routes", "static", "respond", "redirect", "health"].contains {
-      !strangers.contains($0) && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
+      !strangers.contains($0)
+        && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
     }
     if !isMisspelt {
       reading.findings.error(
-        .missingKey, "\(kind.routeName) needs something that answers", at: mapping.place, hint: "one of \(needed)")
+        .missingKey, "\(kind.routeName) needs something that answers", at: mapping.place,
+        hint: "one of \(needed)")
     }
   }
 
@@ -135,7 +140,8 @@ final class RouteListReader {
       return range.start.column + quote + String(decoding: before, as: UTF8.self).unicodeScalars.count
     }
     let start = SourcePosition(line: range.start.line, column: column(part.lowerBound))
-    let end = SourcePosition(line: range.start.line, column: column(max(part.upperBound, part.lowerBound + 1)))
+    let end = SourcePosition(
+      line: range.start.line, column: column(max(part.upperBound, part.lowerBound + 1)))
     return SourceRange(file: range.file, start: start, end: end)
   }
 
@@ -187,7 +193,8 @@ final class RouteListReader {
       return
     }
     guard including.count < Self.deepestInclude else {
-      reading.findings.error(.includeCycle, "includes are nested deeper than \(Self.deepestInclude)", at: range)
+      reading.findings.error(
+        .includeCycle, "includes are nested deeper than \(Self.deepestInclude)", at: range)
       return
     }
     including.append(path)
@@ -204,7 +211,9 @@ final class RouteListReader {
     var http: HTTPAction?
     var webSocket: (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)?
     var subprotocols: [String] = []
-    let names = (prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])).flatMap { $0.captures.map(\.name) }
+    let names = (prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])).flatMap {
+      $0.captures.map(\.name)
+    }
     switch kind {
     case .http:
       http = HTTPActionReader(reading: reading, captures: names).read(answer)
@@ -243,7 +252,8 @@ final class RouteListReader {
           .invalidValue, "\"\(name.value)\" is no name of a subprotocol", at: name.range,
           hint: "no spaces, commas, quotes, slashes or brackets")
       } else if known.contains(name.value) {
-        reading.findings.error(.duplicateName, "the subprotocol \"\(name.value)\" stands here twice", at: name.range)
+        reading.findings.error(
+          .duplicateName, "the subprotocol \"\(name.value)\" stands here twice", at: name.range)
       }
       known.append(name.value)
     }

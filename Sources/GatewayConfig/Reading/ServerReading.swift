@@ -13,14 +13,16 @@ extension ServerConfiguration {
     let items: [Node]
     if case .sequence(let list) = node.content { items = list } else { items = [node] }
     if items.isEmpty {
-      reading.findings.error(.invalidValue, "\"bind\" names no address", at: node.range, hint: "write 127.0.0.1:8000")
+      reading.findings.error(
+        .invalidValue, "\"bind\" names no address", at: node.range, hint: "write 127.0.0.1:8000")
     }
     var addresses: [BindAddress] = []
     for item in items {
       guard let scalar = reading.scalar(item, "an address") else { continue }
       guard let address = BindAddress(scalar.text) else {
         reading.findings.error(
-          .invalidValue, "\"\(scalar.text)\" is no address to listen on\(reading.origin(scalar))", at: item.range,
+          .invalidValue, "\"\(scalar.text)\" is no address to listen on\(reading.origin(scalar))",
+          at: item.range,
           hint: Self.bindHint(scalar.text))
         continue
       }
@@ -33,7 +35,9 @@ extension ServerConfiguration {
   }
 
   private static func bindHint(_ text: String) -> String {
-    if UInt16(text) != nil { return "write 127.0.0.1:\(text) for this machine only, or 0.0.0.0:\(text) for all" }
+    if UInt16(text) != nil {
+      return "write 127.0.0.1:\(text) for this machine only, or 0.0.0.0:\(text) for all"
+    }
     if !text.contains(":"), !text.isEmpty { return "write \(text):8000" }
     return "write host:port, [v6]:port or unix:PATH"
   }
@@ -78,7 +82,9 @@ enum LimitsReader {
     return limits
   }
 
-  private static func readSession(_ mapping: MappingCursor, into limits: inout SessionLimits, _ reading: Reading) {
+  private static func readSession(
+    _ mapping: MappingCursor, into limits: inout SessionLimits, _ reading: Reading
+  ) {
     if let value = mapping.value("message") {
       limits.message = reading.byteCount(value, "\"message\"", in: messageRange) ?? limits.message
     }
@@ -138,8 +144,12 @@ extension LoggingConfiguration {
   init(reading node: Node?, _ reading: Reading) {
     self.init()
     guard let node, let mapping = MappingCursor(node, "\"logging\"", reading) else { return }
-    if let value = mapping.value("level") { level = reading.choice(value, "\"level\"", of: Level.self) ?? level }
-    if let value = mapping.value("format") { format = reading.choice(value, "\"format\"", of: Format.self) ?? format }
+    if let value = mapping.value("level") {
+      level = reading.choice(value, "\"level\"", of: Level.self) ?? level
+    }
+    if let value = mapping.value("format") {
+      format = reading.choice(value, "\"format\"", of: Format.self) ?? format
+    }
     mapping.finish()
   }
 }

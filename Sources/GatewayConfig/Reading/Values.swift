@@ -7,7 +7,8 @@ extension Reading {
     guard let scalar = scalar(node, what) else { return nil }
     if scalar.style == .plain, let surprise = Surprise(scalar.text), surprise.isTrouble(where: .text) {
       findings.error(
-        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))", at: node.range,
+        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
+        at: node.range,
         hint: "write it in quotes: \"\(scalar.text)\"")
       return nil
     }
@@ -39,7 +40,8 @@ extension Reading {
 
   func scalar(_ node: Node, _ what: String) -> Node.Scalar? {
     guard case .scalar(let scalar) = node.content else {
-      findings.error(.wrongType, "\(what) is a single value, and this is \(node.content.kind)", at: node.range)
+      findings.error(
+        .wrongType, "\(what) is a single value, and this is \(node.content.kind)", at: node.range)
       return nil
     }
     return scalar
@@ -58,7 +60,8 @@ extension Reading {
     guard let scalar = scalar(node, what) else { return nil }
     if scalar.style == .plain, let surprise = Surprise(scalar.text), surprise.isTrouble(where: .number) {
       findings.error(
-        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))", at: node.range,
+        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
+        at: node.range,
         hint: surprise.plainNumber.map { "write \($0)" } ?? "write a whole number")
       return nil
     }
@@ -67,7 +70,8 @@ extension Reading {
         .wrongType, "\(what) is a whole number, not \"\(scalar.text)\"\(origin(scalar))", at: node.range)
       return nil
     }
-    return check(number, "\(number)", what, in: range, at: node.range, "\(range.lowerBound)", "\(range.upperBound)")
+    return check(
+      number, "\(number)", what, in: range, at: node.range, "\(range.lowerBound)", "\(range.upperBound)")
   }
 
   /// A time with its unit: `500ms`, `20s`, `5m`, `1h`, `1d`.
@@ -76,7 +80,8 @@ extension Reading {
       ("ms", .milliseconds(1)), ("s", .seconds(1)), ("m", .seconds(60)), ("h", .seconds(3600)),
       ("d", .seconds(86400)),
     ]
-    guard let (number, unit) = quantity(node, what, units: units.map(\.0), examples: ("s", "m"), kind: "time"),
+    guard
+      let (number, unit) = quantity(node, what, units: units.map(\.0), examples: ("s", "m"), kind: "time"),
       let size = units.first(where: { $0.0 == unit })?.1
     else { return nil }
     let value = size * number
@@ -93,7 +98,8 @@ extension Reading {
   func byteCount(_ node: Node, _ what: String, in range: ClosedRange<ByteCount>) -> ByteCount? {
     let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
     guard
-      let (number, unit) = quantity(node, what, units: units.map(\.0), examples: ("KiB", "MiB"), kind: "size"),
+      let (number, unit) = quantity(
+        node, what, units: units.map(\.0), examples: ("KiB", "MiB"), kind: "size"),
       let size = units.first(where: { $0.0 == unit })?.1
     else { return nil }
     let (bytes, overflows) = number.multipliedReportingOverflow(by: size)
@@ -114,19 +120,22 @@ extension Reading {
     let unit = scalar.text.dropFirst(digits.count)
     if scalar.text.contains(":"), let surprise = Surprise(scalar.text) {
       findings.error(
-        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))", at: node.range,
+        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
+        at: node.range,
         hint: "write a number and a unit: \(units.joined(separator: ", "))")
       return nil
     }
     guard let number = Int(digits), units.contains(String(unit)) || unit.isEmpty else {
       var hint = "write a number and a unit: \(units.joined(separator: ", "))"
-      if let meant = units.first(where: { $0.lowercased() == unit.lowercased() }) ?? Self.binary(String(unit)),
+      if let meant = units.first(where: { $0.lowercased() == unit.lowercased() })
+        ?? Self.binary(String(unit)),
         units.contains(meant), !digits.isEmpty
       {
         hint = "write \(digits)\(meant)"
       }
       findings.error(
-        .invalidValue, "\(what) is a \(kind), not \"\(scalar.text)\"\(origin(scalar))", at: node.range, hint: hint)
+        .invalidValue, "\(what) is a \(kind), not \"\(scalar.text)\"\(origin(scalar))", at: node.range,
+        hint: hint)
       return nil
     }
     guard !unit.isEmpty else {
@@ -226,9 +235,13 @@ struct Surprise {
       kind = .null
     } else if bytes.count > 1, bytes[0] == UInt8(ascii: "0"), areDigits(bytes) {
       kind = .octal
-    } else if text.contains(":"), text.split(separator: ":", omittingEmptySubsequences: false).allSatisfy({ areDigits($0.utf8) }) {
+    } else if text.contains(":"),
+      text.split(separator: ":", omittingEmptySubsequences: false).allSatisfy({ areDigits($0.utf8) })
+    {
       kind = .sexagesimal
-    } else if text.contains("_"), areDigits(text.utf8.filter { $0 != UInt8(ascii: "_") }), bytes[0] != UInt8(ascii: "_") {
+    } else if text.contains("_"), areDigits(text.utf8.filter { $0 != UInt8(ascii: "_") }),
+      bytes[0] != UInt8(ascii: "_")
+    {
       kind = .separated
     } else if [".inf", "-.inf", ".nan"].contains(text.lowercased()) {
       kind = .notANumber

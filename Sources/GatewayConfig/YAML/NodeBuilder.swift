@@ -33,7 +33,8 @@ struct NodeBuilder {
     case .documentStart:
       documents += 1
       guard documents == 1 else {
-        findings.error(.yamlSyntax, "a second document begins here", at: event.range, hint: "one file is one document")
+        findings.error(
+          .yamlSyntax, "a second document begins here", at: event.range, hint: "one file is one document")
         return false
       }
       return true
@@ -69,7 +70,8 @@ struct NodeBuilder {
     nodeCount += more
     guard nodeCount <= YAMLReader.Bounds.nodes else {
       findings.error(
-        .yamlLimit, "the file has more than \(YAMLReader.Bounds.nodes) values, those that aliases repeat included",
+        .yamlLimit,
+        "the file has more than \(YAMLReader.Bounds.nodes) values, those that aliases repeat included",
         at: range)
       return false
     }
@@ -94,11 +96,13 @@ struct NodeBuilder {
     let last = open.count - 1
     if text == "<<" {
       findings.error(
-        .yamlSyntax, "merge keys are not supported", at: range, hint: "write the keys out, or give whole values an anchor")
+        .yamlSyntax, "merge keys are not supported", at: range,
+        hint: "write the keys out, or give whole values an anchor")
       open[last].dropsValue = true
     } else if let first = open[last].entries.first(where: { $0.key.value == text }) {
       findings.error(
-        .duplicateKey, "the key \"\(text)\" stands here twice", at: range, hint: "only one of them can be meant",
+        .duplicateKey, "the key \"\(text)\" stands here twice", at: range,
+        hint: "only one of them can be meant",
         related: [.init("the first one", at: first.key.range)])
       open[last].dropsValue = true
     } else {

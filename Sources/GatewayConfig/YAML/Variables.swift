@@ -22,7 +22,9 @@ struct Variables: Sendable {
       }
       result += before
       guard let end = rest[start.upperBound...].firstIndex(of: "}") else {
-        findings.error(.invalidValue, "\"${\" is not closed by \"}\"", at: range, hint: "write \"$${\" for the text itself")
+        findings.error(
+          .invalidValue, "\"${\" is not closed by \"}\"", at: range, hint: "write \"$${\" for the text itself"
+        )
         return
       }
       let inner = rest[start.upperBound..<end]

@@ -144,19 +144,29 @@ private struct EventParser {
         : ("this character cannot begin a value", "put the value in quotes")
     }
     if context.contains("quoted scalar") { return ("a quote is not closed", nil) }
-    if context.contains("flow sequence") { return ("\"[\" is not closed by \"]\", or a comma is missing", nil) }
-    if context.contains("flow mapping") { return ("\"{\" is not closed by \"}\", or a comma is missing", nil) }
+    if context.contains("flow sequence") {
+      return ("\"[\" is not closed by \"]\", or a comma is missing", nil)
+    }
+    if context.contains("flow mapping") {
+      return ("\"{\" is not closed by \"}\", or a comma is missing", nil)
+    }
     if problem.contains("mapping values are not allowed") {
-      return ("a second \":\" in one line", "put a value that contains \": \" in quotes, or check the indentation")
+      return (
+        "a second \":\" in one line", "put a value that contains \": \" in quotes, or check the indentation"
+      )
     }
     if problem.contains("could not find expected ':'") {
       return ("a key without \":\"", "a key is followed by a colon and a space")
     }
     if problem.contains("did not find expected key") {
-      return ("the indentation does not fit what is around it", "keys of one mapping begin in the same column")
+      return (
+        "the indentation does not fit what is around it", "keys of one mapping begin in the same column"
+      )
     }
     if problem.contains("did not find expected '-' indicator") {
-      return ("the indentation does not fit what is around it", "entries of one list begin in the same column")
+      return (
+        "the indentation does not fit what is around it", "entries of one list begin in the same column"
+      )
     }
     if problem.contains("block sequence entries are not allowed") {
       return ("a list cannot begin here", "begin it on a line of its own")

@@ -136,7 +136,8 @@ extension RoutePattern {
   /// Matches exactly what the expression says.
   fileprivate static func whole(_ expression: Expression) -> RoutePattern {
     RoutePattern(
-      text: "", syntax: .path, role: .endpoint, captures: [], expression: .sequence([expression.withoutCaptures, .end]))
+      text: "", syntax: .path, role: .endpoint, captures: [],
+      expression: .sequence([expression.withoutCaptures, .end]))
   }
 
   /// The same pattern with captures that can only be what is given.

@@ -12,7 +12,9 @@ struct PrefixAnalysis {
     return route.patterns.indices.dropLast().compactMap { number in
       let pattern = route.patterns[number]
       if isPrefixFree(pattern) { return nil }
-      guard let example = AmbiguityDecision(program, pattern: Int32(number), pattern).example() else { return nil }
+      guard let example = AmbiguityDecision(program, pattern: Int32(number), pattern).example() else {
+        return nil
+      }
       return .ambiguousPrefix(route: index, pattern: number, example: example)
     }
   }
@@ -166,7 +168,9 @@ private struct AmbiguityDecision {
   }
 
   private func step(_ pair: Pair) -> [(UInt8, Pair)] {
-    guard case .byte(let low, let high, let next) = program.instructions[pair.first.instruction] else { return [] }
+    guard case .byte(let low, let high, let next) = program.instructions[pair.first.instruction] else {
+      return []
+    }
     let first = Position(next, .anything)
     guard let second = pair.second else {
       return [(readable(low...high), Pair(first: first, second: nil, stage: pair.stage))]

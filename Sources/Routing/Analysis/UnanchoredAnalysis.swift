@@ -22,7 +22,9 @@ extension Router {
     init?(_ route: RoutePath) {
       let budget = AutomatonBuilder.Budget(states: 20_000, work: 2_000_000)
       let program = Program(route)
-      guard !program.isTooLarge, let builder = AutomatonBuilder.build([program], budget: budget) else { return nil }
+      guard !program.isTooLarge, let builder = AutomatonBuilder.build([program], budget: budget) else {
+        return nil
+      }
       self.builder = builder
     }
 

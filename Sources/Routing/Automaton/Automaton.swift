@@ -97,7 +97,9 @@ struct AutomatonBuilder {
     return true
   }
 
-  private mutating func expand(_ positions: [JointProgram.Position], from state: Int) -> [Automaton.Transition] {
+  private mutating func expand(_ positions: [JointProgram.Position], from state: Int) -> [Automaton
+    .Transition]
+  {
     let steps = positions.compactMap { program.step($0) }
     guard !steps.isEmpty else { return [] }
     var isCut = InlineArray<257, Bool>(repeating: false)
@@ -110,7 +112,8 @@ struct AutomatonBuilder {
     for cut in 1...256 where isCut[cut] || cut == 256 {
       defer { low = cut }
       let range = UInt8(low)...UInt8(cut - 1)
-      let targets = steps.lazy.filter { $0.low <= range.lowerBound && range.lowerBound <= $0.high }.map(\.next)
+      let targets = steps.lazy.filter { $0.low <= range.lowerBound && range.lowerBound <= $0.high }.map(
+        \.next)
       guard let target = number(Array(targets), from: state, by: range) else { continue }
       if let last = transitions.last, last.target == target, Int(last.high) + 1 == low {
         transitions[transitions.count - 1].high = range.upperBound

@@ -44,7 +44,8 @@ struct CaptureReader {
     var seen = Seen(count: program.instructions.count * 3)
     var threads: [Thread] = []
     follow(
-      Thread(position: Position(program.start, .anything), slots: empty), at: 0, isEnd: path.isEmpty, into: &threads,
+      Thread(position: Position(program.start, .anything), slots: empty), at: 0, isEnd: path.isEmpty,
+      into: &threads,
       &seen)
     for (index, byte) in path.enumerated() {
       var next: [Thread] = []

@@ -52,7 +52,8 @@ struct PathPatternParser {
     let kind = words.count == 2 ? words[0] : "str"
     guard let converter = PathConverter(rawValue: kind) else {
       let known = PathConverter.allCases.map(\.rawValue).joined(separator: ", ")
-      throw PatternFault(.invalid, "there is no converter \"\(kind)\"", hint: "converters are \(known)", at: range)
+      throw PatternFault(
+        .invalid, "there is no converter \"\(kind)\"", hint: "converters are \(known)", at: range)
     }
     return RoutePattern.Capture(name: name, converter: converter, expression: converter.expression)
   }
@@ -64,7 +65,9 @@ struct PathPatternParser {
 
 /// A Python identifier of ASCII characters.
 func isIdentifier(_ text: some StringProtocol) -> Bool {
-  guard let first = text.utf8.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else { return false }
+  guard let first = text.utf8.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else {
+    return false
+  }
   return text.unicodeScalars.allSatisfy { scalar in
     CharacterRanges.word.ranges.contains { $0.contains(scalar.value) }
   }

@@ -71,7 +71,8 @@ struct RegexParser {
         case "s": dotMatchesLineFeed = true
         case "a", "u": break
         default:
-          throw PatternFault(.unsupported, "the flag \"\(flag)\" is not supported", at: range(start, to: index + 1))
+          throw PatternFault(
+            .unsupported, "the flag \"\(flag)\" is not supported", at: range(start, to: index + 1))
         }
         index += 1
       }
@@ -103,7 +104,9 @@ struct RegexParser {
     return parts.count == 1 ? parts[0] : .sequence(parts)
   }
 
-  private mutating func parseQuantifiers(_ atom: Expression, from start: Int) throws(PatternFault) -> Expression {
+  private mutating func parseQuantifiers(_ atom: Expression, from start: Int) throws(PatternFault)
+    -> Expression
+  {
     let quantifierStart = index
     guard let (least, most) = try parseBounds() else { return atom }
     switch atom {
@@ -157,7 +160,8 @@ struct RegexParser {
         .unsupported, "more than \(Self.mostRepetitions) repetitions", at: range(start, to: index))
     }
     if let most, most < least {
-      throw PatternFault(.invalid, "the repetition's bounds are the wrong way round", at: range(start, to: index))
+      throw PatternFault(
+        .invalid, "the repetition's bounds are the wrong way round", at: range(start, to: index))
     }
     return (least, most)
   }
@@ -235,7 +239,8 @@ struct RegexParser {
         at: range(start, to: close + 1))
     }
     guard !names.contains(name) else {
-      throw PatternFault(.invalid, "the capture \"\(name)\" stands in the pattern twice", at: range(start, to: close + 1))
+      throw PatternFault(
+        .invalid, "the capture \"\(name)\" stands in the pattern twice", at: range(start, to: close + 1))
     }
     index = close + 1
     return name
@@ -251,7 +256,8 @@ struct RegexParser {
 
   private func unsupported(_ what: String, from start: Int) -> PatternFault {
     PatternFault(
-      .unsupported, "\(what) cannot be decided by an automaton, and is not supported", at: range(start, to: index + 1))
+      .unsupported, "\(what) cannot be decided by an automaton, and is not supported",
+      at: range(start, to: index + 1))
   }
 
   // MARK: - Escapes and classes
@@ -305,7 +311,9 @@ struct RegexParser {
   private mutating func parseHex(_ count: Int, from start: Int) throws(PatternFault) -> Unicode.Scalar {
     let end = min(index + count, characters.count)
     let digits = String(String.UnicodeScalarView(characters[index..<end].map(\.scalar)))
-    guard digits.utf8.count == count, let value = UInt32(digits, radix: 16), let scalar = Unicode.Scalar(value) else {
+    guard digits.utf8.count == count, let value = UInt32(digits, radix: 16),
+      let scalar = Unicode.Scalar(value)
+    else {
       throw PatternFault(.invalid, "the escape needs \(count) hexadecimal digits", at: range(start, to: end))
     }
     index = end
@@ -358,7 +366,8 @@ struct RegexParser {
     ignoresCase = false
     defer { ignoresCase = ignored }
     let set = try parseEscapedSet(from: start)
-    let only = set.ranges.count == 1 && set.ranges[0].count == 1 ? Unicode.Scalar(set.ranges[0].lowerBound) : nil
+    let only =
+      set.ranges.count == 1 && set.ranges[0].count == 1 ? Unicode.Scalar(set.ranges[0].lowerBound) : nil
     return (set, only)
   }
 
