@@ -62,8 +62,9 @@ package struct MessageDecoder {
   // MARK: - Headers
 
   /// - Returns: false where the rest of the header has not come.
-  private mutating func readHeader(_ bytes: RawSpan, _ position: inout Int) throws(ProtocolViolation) -> Bool
-  {
+  private mutating func readHeader(
+    _ bytes: RawSpan, _ position: inout Int
+  ) throws(ProtocolViolation) -> Bool {
     if header.count == 0, bytes.byteCount - position >= HeaderBytes.longest {
       let length = try unsafe beginFrame(bytes.extracting(unchecked: position..<bytes.byteCount))
       position += length
@@ -191,18 +192,22 @@ package struct MessageDecoder {
     switch opcode {
     case .ping: return sink.ping(payload)
     case .pong: return sink.pong(payload)
-    case .close: return try deliverClose(payload, to: sink)
+    case .close:
+      try deliverClose(payload, to: sink)
+      return .stop
     case .continuation, .text, .binary: return .proceed
     }
   }
 
   /// Section 5.5.1: nothing, or a code and a reason in UTF-8.
+  ///
+  /// No frame may follow it, so the sink's answer changes nothing.
   private func deliverClose<Sink: FrameSink>(
     _ payload: RawSpan, to sink: Sink
-  ) throws(ProtocolViolation) -> Flow {
+  ) throws(ProtocolViolation) {
     guard payload.byteCount > 0 else {
       _ = sink.close(nil, payload)
-      return .stop
+      return
     }
     guard payload.byteCount >= 2 else { throw .badClosePayload }
     let code = CloseCode(rawValue: UInt16(payload[0]) << 8 | UInt16(payload[1]))
@@ -211,7 +216,6 @@ package struct MessageDecoder {
     var validator = UTF8Validator()
     guard validator.check(reason), validator.isComplete else { throw .invalidUTF8 }
     _ = sink.close(code, reason)
-    return .stop
   }
 
   /// Section 5.3, eight bytes at a time.

@@ -1,0 +1,38 @@
+import Testing
+
+@testable import WebSocketCore
+
+struct HandshakeRefusalTests {
+  static let all: [(HandshakeRefusal.Reason, Int)] = [
+    (.badRequest("why"), 400), (.badPath, 400), (.httpVersion, 400), (.headTooLong, 431), (.timeout, 408),
+    (.notAWebSocket, 426), (.methodNotGET, 400), (.badConnectionHeader, 400), (.badKey, 400),
+    (.unsupportedVersion, 426), (.badSubprotocol, 400), (.noRoute, 404), (.severalOrigins, 400),
+    (.originNotAllowed, 403), (.tooManyConnections, 503), (.stopping, 503),
+  ]
+
+  @Test(arguments: all)
+  func `a refusal has its status, says why and ends the connection`(_ row: (HandshakeRefusal.Reason, Int)) {
+    let refusal = HandshakeRefusal(row.0)
+    #expect(refusal.status == row.1)
+    let answer = String(decoding: refusal.response(), as: UTF8.self)
+    #expect(answer.hasPrefix("HTTP/1.1 \(row.1) "))
+    #expect(answer.contains("\r\nConnection: close"))
+    #expect(answer.contains("\r\nContent-Length: \(refusal.text.utf8.count + 1)\r\n"))
+    #expect(answer.hasSuffix("\r\n\r\n\(refusal.text)\n"))
+  }
+
+  @Test func `a refusal for want of room says when to try again`() {
+    for (reason, seconds) in [(HandshakeRefusal.Reason.tooManyConnections, 5), (.stopping, 1)] {
+      let answer = String(decoding: HandshakeRefusal(reason).response(), as: UTF8.self)
+      #expect(answer.contains("\r\nRetry-After: \(seconds)\r\n"))
+    }
+  }
+
+  @Test func `a refusal for another version names ours`() {
+    #expect(
+      String(decoding: HandshakeRefusal(.unsupportedVersion).response(), as: UTF8.self)
+        == "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        + "Connection: close, Upgrade\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 58\r\n\r\n"
+        + "Only version 13 of the WebSocket protocol is spoken here.\n")
+  }
+}

@@ -1,0 +1,96 @@
+import Testing
+
+@testable import WebSocketCore
+
+private func parse(_ text: String, maximumLength: Int = 16 * 1024) -> RequestHead.Parsed {
+  unsafe RequestHead.parse(Array(text.utf8).span.bytes, maximumLength: maximumLength)
+}
+
+private func isMalformed(_ parsed: RequestHead.Parsed) -> Bool {
+  if case .malformed = parsed { true } else { false }
+}
+
+struct RequestHeadLimitsTests {
+  @Test(arguments: [
+    "a", "a:80", "[::1]:8000", "[fe80::1%25eth0]", "xn--bcher-kva.example.", "1.2.3.4", "%C3%A9.example",
+  ])
+  func `a host and a port are a Host header`(_ host: String) {
+    guard case .complete(let head, _) = parse("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n") else {
+      Issue.record("\(host) is refused")
+      return
+    }
+    #expect(head.values(of: "host") == [host])
+  }
+
+  @Test(arguments: ["a b", "a/b", "http://a", "user@a", "a?b", "a#b", "a\\b", "\"a\"", "<a>", "a\tb", "é"])
+  func `anything else is not`(_ host: String) {
+    #expect(isMalformed(parse("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")))
+  }
+
+  @Test func `HTTP 1_0 needs no Host`() {
+    #expect(
+      parse("GET / HTTP/1.0\r\n\r\n")
+        == .complete(
+          RequestHead(method: "GET", target: Array("/".utf8), minorVersion: 0, fields: []), length: 18))
+  }
+
+  @Test func `values lose the white space around them, and keep what is inside`() {
+    guard case .complete(let head, _) = parse("GET / HTTP/1.1\r\nHost:a\r\nX-Y: \t b \t c \t\r\nz:\r\n\r\n")
+    else {
+      Issue.record("not complete")
+      return
+    }
+    #expect(
+      head.fields == [
+        .init(name: "host", value: "a"), .init(name: "x-y", value: "b \t c"), .init(name: "z", value: ""),
+      ])
+  }
+
+  @Test func `the limit is the last byte of the head that may come`() {
+    let text = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    for limit in 1..<text.utf8.count {
+      #expect(parse(text, maximumLength: limit) == .malformed(HandshakeRefusal(.headTooLong)), "\(limit)")
+    }
+    guard case .complete(_, let length) = parse(text + "more", maximumLength: text.utf8.count) else {
+      Issue.record("not complete")
+      return
+    }
+    #expect(length == text.utf8.count)
+  }
+
+  @Test func `a flood of empty lines is bounded`() {
+    #expect(
+      parse(String(repeating: "\r\n", count: 8192)) == .malformed(HandshakeRefusal(.headTooLong)))
+  }
+
+  @Test func `no bytes whatever do harm`() {
+    var generator = SplitMix(seed: 17)
+    let good = Array("GET /a HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n".utf8)
+    for _ in 0..<10_000 {
+      var bytes = good
+      for _ in 0..<Int.random(in: 1...4, using: &generator) {
+        bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(
+          in: 0...255, using: &generator)
+      }
+      guard case .complete(let head, let length) = unsafe RequestHead.parse(bytes.span.bytes) else {
+        continue
+      }
+      #expect(length <= bytes.count)
+      _ = Handshake.read(head)
+    }
+  }
+}
+
+struct WantsWebSocketTests {
+  @Test(arguments: [
+    ("Upgrade: WebSocket", true), ("Upgrade: h2c, websocket", true), ("Sec-WebSocket-Key: x", true),
+    ("Upgrade: h2c", false), ("Accept: websocket", false),
+  ])
+  func `what is meant to be a WebSocket is known by its headers`(_ row: (String, Bool)) {
+    guard case .complete(let head, _) = parse("GET / HTTP/1.1\r\nHost: a\r\n\(row.0)\r\n\r\n") else {
+      Issue.record("not complete")
+      return
+    }
+    #expect(head.wantsWebSocket == row.1)
+  }
+}
