@@ -1,0 +1,53 @@
+import Testing
+
+@testable import JSON
+
+private func text(_ value: JSON) -> String {
+  var bytes: [UInt8] = []
+  value.append(to: &bytes)
+  return String(decoding: bytes, as: UTF8.self)
+}
+
+struct JSONTextTests {
+  static let written: [(JSON, String)] = [
+    (.null, "null"),
+    (.bool(true), "true"),
+    (.bool(false), "false"),
+    (.integer(.min), "-9223372036854775808"),
+    (.integer(0), "0"),
+    (.double(0.1), "0.1"),
+    (.double(-0.0), "-0.0"),
+    (.double(1e300), "1e+300"),
+    (.double(.leastNonzeroMagnitude), "5e-324"),
+    (.string(""), "\"\""),
+    (.string("a\"b\\c/d"), #""a\"b\\c/d""#),
+    (.string("\u{8}\t\n\u{C}\r\u{0}\u{1F}\u{7F}"), "\"\\u0008\\t\\n\\u000c\\r\\u0000\\u001f\u{7F}\""),
+    (.string("é😀\u{2028}"), "\"é😀\u{2028}\""),
+    (.array([]), "[]"),
+    (.array([.integer(1), .array([.null])]), "[1,[null]]"),
+    (.object([]), "{}"),
+    (
+      .object([.init(key: "b", value: .integer(1)), .init(key: "a\n", value: .object([]))]),
+      #"{"b":1,"a\n":{}}"#
+    ),
+  ]
+
+  @Test(arguments: written)
+  func `a value is written compactly, in the order it has`(_ row: (JSON, String)) {
+    #expect(text(row.0) == row.1)
+  }
+
+  @Test(arguments: [Double.nan, .infinity, -.infinity])
+  func `a number that JSON has no word for becomes null`(_ value: Double) {
+    #expect(text(.array([.double(value)])) == "[null]")
+  }
+
+  @Test func `any finite number reads back as itself`() throws {
+    var generator = SplitMix(seed: 5)
+    for _ in 0..<5_000 {
+      let value = Double(bitPattern: generator.next())
+      guard value.isFinite else { continue }
+      #expect(try unsafe JSON.parse(Array(text(.double(value)).utf8).span.bytes) == .double(value))
+    }
+  }
+}
