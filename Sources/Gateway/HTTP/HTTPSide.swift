@@ -146,6 +146,8 @@ extension HTTPSide {
       }
     }.get()
     guard let descriptor else { throw LeftForWorker() }
+    // Before the worker has it: what Hummingbird does at the end would shut the socket down, not only close this side of it.
+    try await channel.close()
     let worker = returns.withLock { returns in
       defer { returns.next = (returns.next + 1) % returns.workers.count }
       return returns.workers[returns.next]

@@ -21,6 +21,8 @@ struct InstalledApps {
   private(set) var builtIn: Set<BuiltIn> = []
   private(set) var local: [LocalApp] = []
   private(set) var names: [String] = []
+  /// The built-in apps that misspelt entries were probably meant to be: that they are not installed needs no second finding.
+  private(set) var misspelt: Set<BuiltIn> = []
   /// Where the list is, for the hint what to add to it.
   private(set) var range: SourceRange?
 
@@ -50,6 +52,7 @@ struct InstalledApps {
     }
     let folder = Paths.join(Paths.directory(of: file), text)
     guard text.contains("/") || reading.files.isDirectory(folder) else {
+      NearestName.of(text, in: BuiltIn.allCases.map(\.rawValue)).flatMap(BuiltIn.init).map { _ = misspelt.insert($0) }
       reading.findings.error(
         .unknownName, "there is no app \"\(text)\"", at: app.range,
         hint: NearestName.hint(for: text, in: BuiltIn.allCases.map(\.rawValue)))

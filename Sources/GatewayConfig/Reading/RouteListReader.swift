@@ -27,6 +27,11 @@ final class RouteListReader {
   func readBlock(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
     guard case .mapping = node.content else { return read(node, settings, prefixes) }
     guard let mapping = MappingCursor(node, "\"\(kind.key)\"", reading) else { return }
+    if mapping.keys.contains(where: { ["path", "re_path", "consumer"].contains($0.value) }) {
+      reading.findings.error(
+        .wrongType, "the routes are a list, and this is one route", at: mapping.place, hint: "put \"- \" before it")
+      return
+    }
     var settings = settings
     settings.read(mapping, kind)
     let nested = mapping.required("routes", hint: "routes: [...]")
@@ -98,7 +103,11 @@ final class RouteListReader {
       !strangers.contains($0)
         && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
     }
-    if !isMisspelt {
+    // The key of the other protocol is reported where it stands.
+    let isOfOtherKind = strangers.contains { key in
+      kind == .http ? key == "consumer" : ["static", "respond", "redirect", "health"].contains(key)
+    }
+    if !isMisspelt, !isOfOtherKind {
       reading.findings.error(
         .missingKey, "\(kind.routeName) needs something that answers", at: mapping.place,
         hint: "one of \(needed)")

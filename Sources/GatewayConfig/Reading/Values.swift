@@ -44,7 +44,7 @@ extension Reading {
         .wrongType, "\(what) is a single value, and this is \(node.content.kind)", at: node.range)
       return nil
     }
-    return scalar
+    return scalar.isUnusable ? nil : scalar
   }
 
   /// Where the text came from, for sentences about it.

@@ -15,6 +15,8 @@ package struct Node: Sendable {
     package var style: Style
     /// Where the text came from, when it is not what stands in the file.
     package var origin: Origin?
+    /// A variable in it could not be replaced, which was reported: nothing more is to be said about the value.
+    package var isUnusable = false
 
     package enum Style: Sendable {
       /// No quotes: YAML would also read numbers, truth values and null in it.

@@ -25,6 +25,7 @@ struct Variables: Sendable {
         findings.error(
           .invalidValue, "\"${\" is not closed by \"}\"", at: range, hint: "write \"$${\" for the text itself"
         )
+        scalar.isUnusable = true
         return
       }
       let inner = rest[start.upperBound..<end]
@@ -52,7 +53,7 @@ struct Variables: Sendable {
     findings.error(
       .undefinedVariable, "the environment variable \"\(name)\" is not set", at: range,
       hint: "set it, or give a default: ${\(name):-value}")
-    scalar.origin = Node.Origin(variable: name, isDefault: true)
+    scalar.isUnusable = true
     return ""
   }
 }

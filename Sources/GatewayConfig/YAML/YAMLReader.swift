@@ -33,7 +33,7 @@ struct YAMLReader {
     findings.merge(builder.findings)
     guard events.failure == nil else { return nil }
     if builder.root == nil, builder.findings.all.isEmpty {
-      findings.error(.yamlSyntax, "the file is empty", at: top, hint: "the smallest file has `applications:`")
+      findings.error(.yamlSyntax, "the file is empty", at: top, hint: "begin with installed_apps and applications")
     }
     return builder.root
   }
@@ -131,7 +131,9 @@ private struct EventParser {
   private func describe(_ parser: yaml_parser_t) -> Failure {
     let problem = unsafe parser.problem.map { unsafe String(cString: $0) } ?? "it cannot be read"
     let context = unsafe parser.context.map { unsafe String(cString: $0) } ?? ""
-    let place = unsafe position(parser.problem_mark)
+    // What is not closed is best looked for where it was opened.
+    let isUnclosed = context.contains("quoted scalar") || context.contains("flow ")
+    let place = unsafe position(isUnclosed ? parser.context_mark : parser.problem_mark)
     let range = SourceRange(file: file, start: place, end: place)
     let (message, hint) = Self.plain(problem, context, startsWithTab: startsWithTab(place))
     return Failure(message: message, hint: hint, range: range)

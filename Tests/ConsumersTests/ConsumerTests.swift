@@ -1,0 +1,129 @@
+import ChannelLayers
+import GatewayConfig
+import JSON
+import Routing
+import Testing
+import WebSocketCore
+
+@testable import Consumers
+@testable import Transport
+
+/// Records what a consumer does to its session.
+private final class RecordingSession: ConsumerSession {
+  var sent: [String] = []
+  var published: [Event] = []
+
+  func send(_ kind: MessageKind, _ payload: RawSpan) {
+    sent.append("\(kind):" + String(decoding: [UInt8](copying: payload), as: UTF8.self))
+  }
+
+  func publish(_ event: Event) { published.append(event) }
+}
+
+private func group(_ events: [String: EventTemplate] = [:]) -> GroupConfiguration {
+  GroupConfiguration(template: GroupTemplate(parts: [.literal("g")]), events: events)
+}
+
+private func receive(_ consumer: Consumer, _ kind: MessageKind, _ text: String) -> RecordingSession {
+  let session = RecordingSession()
+  unsafe consumer.received(kind, Array(text.utf8).span.bytes, from: session)
+  return session
+}
+
+/// The payload of the one frame that the event becomes.
+private func render(_ consumer: Consumer, _ event: Event) -> (Rendering, String) {
+  let frames = SharedBytes(capacity: 64)
+  let rendering = consumer.render(event, into: frames)
+  let bytes = unsafe frames.withBytes(from: 0) { unsafe Array($0) }
+  return (rendering, String(decoding: bytes.dropFirst(2), as: UTF8.self))
+}
+
+struct EchoTests {
+  @Test func `text and binary come back as they were`() {
+    #expect(receive(.echo(Echo()), .text, "a").sent == ["text:a"])
+    #expect(receive(.echo(Echo()), .binary, "b").sent == ["binary:b"])
+  }
+}
+
+struct ChatTests {
+  private let chat = Consumer(.chat(group()))
+
+  @Test func `a message becomes the tutorial's event, and its value is handed on as it came`() {
+    let session = receive(chat, .text, #"{"x": 1, "message": {"a": [1.50, "é"]}}"#)
+    #expect(session.sent == [])
+    #expect(session.published.map(\.type) == ["chat.message"])
+    #expect(session.published.first?["message"] == .encodedJSON(Array(#"{"a": [1.50, "é"]}"#.utf8)))
+    #expect(render(chat, session.published[0]) == (.frames, #"{"message": {"a": [1.50, "é"]}}"#))
+  }
+
+  @Test(arguments: ["", "nope", "[]", "{}", #"{"message": NaN}"#, #"{"message": 1"#, #"{"message": "\ud800"}"#])
+  func `anything else is answered with an error, and nothing is published`(_ text: String) {
+    let session = receive(chat, .text, text)
+    #expect(session.published == [])
+    #expect(session.sent.count == 1)
+    #expect(session.sent[0].hasPrefix(#"text:{"error": "#))
+  }
+
+  @Test func `binary is answered with an error`() {
+    #expect(receive(chat, .binary, #"{"message": 1}"#).sent.count == 1)
+  }
+
+  @Test func `values from other processes are written as JSON`() {
+    let event = Event(type: "chat.message", fields: [.init("message", .json(.string("a\"b")))])
+    #expect(render(chat, event) == (.frames, #"{"message": "a\"b"}"#))
+  }
+
+  @Test func `an unknown type, a missing field and bytes are ignored`() {
+    #expect(render(chat, Event(type: "other")).0 == .ignored)
+    #expect(render(chat, Event(type: "chat.message")).0 == .ignored)
+    #expect(render(chat, Event(type: "chat.message", fields: [.init("message", .bytes([1]))])).0 == .ignored)
+  }
+}
+
+struct BroadcastTests {
+  private let everyone = Consumer(.broadcast(group(), publish: .everyone))
+
+  @Test func `a frame goes to the group as it is`() {
+    let session = receive(everyone, .text, "plain")
+    #expect(render(everyone, session.published[0]) == (.frames, "plain"))
+    let binary = receive(everyone, .binary, "bytes")
+    #expect(binary.published[0]["bytes"] == .bytes(Array("bytes".utf8)))
+  }
+
+  @Test func `where nobody may publish, a client is told`() {
+    let session = receive(Consumer(.broadcast(group(), publish: .nobody)), .text, "x")
+    #expect(session.published == [])
+    #expect(session.sent == [#"text:{"error": "clients cannot publish on this route"}"#])
+  }
+}
+
+struct RouteEventsTests {
+  @Test func `a template makes JSON of an event's fields`() {
+    let template = EventTemplate.object([
+      .init(key: "id", value: .field("id")), .init(key: "text", value: .text(TextTemplate(parts: [.place("who"), .literal(" paid")]))),
+      .init(key: "list", value: .array([.constant(.integer(1)), .field("type"), .field("absent")])),
+    ])
+    let chat = Consumer(.chat(group(["order.paid": template])))
+    let event = Event(
+      type: "order.paid", fields: [.init("id", .json(.integer(7))), .init("who", .encodedJSON(Array("\"Ann\"".utf8)))])
+    #expect(
+      render(chat, event) == (.frames, #"{"id":7,"text":"Ann paid","list":[1,"order.paid",null]}"#))
+  }
+
+  @Test func `the whole event can be sent`() {
+    let chat = Consumer(.chat(group(["tick": .wholeEvent])))
+    let event = Event(type: "tick", fields: [.init("n", .json(.integer(1)))])
+    #expect(render(chat, event) == (.frames, #"{"type":"tick","n":1}"#))
+  }
+
+  @Test func `websocket send and close work on every group`() {
+    let chat = Consumer(.chat(group()))
+    let send = Event(type: "websocket.send", fields: [.init("text", .json(.string("hi")))])
+    #expect(render(chat, send) == (.frames, "hi"))
+    let close = Event(
+      type: "websocket.close", fields: [.init("code", .json(.integer(4001))), .init("reason", .json(.string("bye")))])
+    #expect(chat.render(close, into: SharedBytes(capacity: 8)) == .close(code: 4001, reason: "bye"))
+    let bad = Event(type: "websocket.close", fields: [.init("code", .json(.integer(1006)))])
+    #expect(chat.render(bad, into: SharedBytes(capacity: 8)) == .ignored)
+  }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import Testing
+
+@testable import GatewayConfig
+
+private let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures")
+
+private func files(in name: String) -> [String] {
+  let names = try? FileManager.default.contentsOfDirectory(atPath: folder.appending(path: name).path)
+  return (names ?? []).filter { $0.hasSuffix(".yaml") }.sorted()
+}
+
+/// A finding as a fixture states it. The text is part of the message or of the hint.
+private struct Expectation: Hashable, CustomStringConvertible {
+  var file: String
+  var line: Int
+  var column: Int
+  var code: String
+  var text: String
+
+  var description: String { "\(file):\(line):\(column) \(code) \(text)" }
+
+  func matches(_ finding: Finding) -> Bool {
+    guard let range = finding.range else { return false }
+    return range.file.path.hasSuffix(file) && range.start == SourcePosition(line: line, column: column)
+      && "\(finding.severity.rawValue)[\(finding.code.rawValue)]" == code
+      && (finding.message.contains(text) || finding.hint?.contains(text) == true)
+  }
+}
+
+/// Reads `# error[code] COLUMN: text ;; ...` behind a line, and `#@ FILE:LINE:COLUMN error[code] text` on one of its own.
+private func expectations(in text: String, of file: String) -> [Expectation] {
+  text.split(separator: "\n", omittingEmptySubsequences: false).enumerated().flatMap { index, line in
+    if let match = line.firstMatch(of: /^#@ ([^:]+):(\d+):(\d+) (\S+\]) (.*)$/) {
+      return [
+        Expectation(
+          file: String(match.1), line: Int(match.2) ?? 0, column: Int(match.3) ?? 0, code: String(match.4),
+          text: String(match.5))
+      ]
+    }
+    guard let comment = line.firstMatch(of: /# ((error|warning|note)\[.*)$/) else { return [] }
+    return String(comment.1).components(separatedBy: " ;; ").compactMap { part in
+      guard let match = part.firstMatch(of: /^(\S+\]) (\d+): (.*)$/) else { return nil }
+      return Expectation(
+        file: file, line: index + 1, column: Int(match.2) ?? 0, code: String(match.1), text: String(match.3))
+    }
+  }
+}
+
+struct FixtureTests {
+  @Test(arguments: files(in: "broken"))
+  func `a broken file has exactly the findings that stand in it`(_ name: String) throws {
+    let path = folder.appending(path: "broken/\(name)").path
+    let expected = expectations(in: try String(contentsOfFile: path, encoding: .utf8), of: name)
+    let loaded = ConfigurationLoader.load(path: path, environment: [:])
+    #expect(!expected.isEmpty)
+    for expectation in expected {
+      #expect(loaded.report.findings.contains(where: expectation.matches), "missing: \(expectation)")
+    }
+    for finding in loaded.report.findings where !expected.contains(where: { $0.matches(finding) }) {
+      Issue.record("not expected: \(TextRenderer().render(finding))")
+    }
+    #expect((loaded.configuration == nil) == (loaded.report.errorCount > 0))
+  }
+
+  @Test func `there are many kinds of broken file`() {
+    #expect(files(in: "broken").count >= 110)
+  }
+
+  @Test(arguments: files(in: "good"))
+  func `a good file loads without a finding`(_ name: String) {
+    let path = folder.appending(path: "good/\(name)").path
+    let loaded = ConfigurationLoader.load(path: path, environment: ["REDIS_PASSWORD": "hunter2"])
+    for finding in loaded.report.findings { Issue.record("not expected: \(TextRenderer().render(finding))") }
+    #expect(loaded.configuration != nil)
+  }
+
+  @Test func `the values of a good file arrive`() throws {
+    let path = folder.appending(path: "good/everything.yaml").path
+    let environment = ["REDIS_PASSWORD": "hunter2", "PORT": "9000"]
+    let configuration = try #require(ConfigurationLoader.load(path: path, environment: environment).configuration)
+    #expect(configuration.server.bind == [.tcp(host: "127.0.0.1", port: 9000), .unix(path: "/tmp/sluice.sock")])
+    #expect(configuration.server.connections == 1000)
+    #expect(configuration.shutdown.grace == .seconds(30))
+    #expect(configuration.served.webSocketRoutes.map(\.name).first == "echo")
+    #expect(configuration.served.webSocketRoutes[0].limits.message == .kibibytes(1))
+    #expect(configuration.served.webSocketRoutes[0].limits.sendQueue == .mebibytes(1))
+    #expect(configuration.served.webSocketRoutes[0].limits.ping == nil)
+    #expect(configuration.served.webSocketRoutes.map(\.name).contains("rooms/<slug:room>/"))
+    #expect(configuration.applications.map(\.name) == ["main", "unused"])
+  }
+
+  @Test func `ten faults are ten findings`() {
+    let path = folder.appending(path: "broken/ten-faults.yaml").path
+    #expect(ConfigurationLoader.load(path: path, environment: [:]).report.findings.count == 10)
+  }
+}

@@ -1,0 +1,104 @@
+import Foundation
+import GatewayConfig
+import Logging
+import Testing
+
+@testable import Gateway
+
+/// Serves a file on a free port for as long as the body runs.
+private func serving(_ yaml: String, _ body: @escaping @Sendable (Int) throws -> Void) async throws {
+  let path = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml").path
+  try yaml.write(toFile: path, atomically: true, encoding: .utf8)
+  defer { try? FileManager.default.removeItem(atPath: path) }
+  let loaded = ConfigurationLoader.load(path: path, environment: [:])
+  var configuration = try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
+  configuration.server.bind = [.tcp(host: "127.0.0.1", port: 0)]
+  let gateway = GatewayServer(configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+  let (ports, found) = AsyncStream<Int>.makeStream()
+  try await withThrowingTaskGroup(of: Void.self) { tasks in
+    tasks.addTask {
+      try await gateway.run { addresses in
+        if case .tcp(_, let port)? = addresses.first?.address { found.yield(port) }
+        found.finish()
+      }
+    }
+    for await port in ports {
+      do {
+        try await offThePool { try body(port) }
+      } catch {
+        gateway.stopNow()
+        throw error
+      }
+    }
+    gateway.stop()
+    try await tasks.waitForAll()
+  }
+}
+
+/// Runs blocking calls on a thread of their own: the pool's threads are few, and the gateway's HTTP side needs them.
+private func offThePool(_ body: @escaping @Sendable () throws -> Void) async throws {
+  try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+    Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
+  }
+}
+
+private let chat = """
+  installed_apps: [chat]
+  channel_layers: {default: {backend: memory}}
+  server: {threads: THREADS}
+  applications:
+    main:
+      http: [{path: ready, health: ready}]
+      websocket:
+        - {path: "ws/<slug:room>/", consumer: chat, group: "chat_{room}"}
+  """
+
+struct GatewayServerTests {
+  @Test(arguments: [1, 3])
+  func `everyone in a room gets every message, on whatever reactor they are`(_ threads: Int) async throws {
+    try await serving(chat.replacing("THREADS", with: "\(threads)")) { port in
+      let clients = try (0..<20).map { _ in try RawClient(port: port, path: "/ws/lobby/") }
+      let other = try RawClient(port: port, path: "/ws/kitchen/")
+      try clients[0].send(text: #"{"message": "hello"}"#)
+      for client in clients {
+        let text = try client.receiveText()
+        #expect(text == #"{"message": "hello"}"#)
+      }
+      try other.send(text: #"{"message": "alone"}"#)
+      let alone = try other.receiveText()
+      #expect(alone == #"{"message": "alone"}"#)
+      for client in clients + [other] { client.close() }
+    }
+  }
+
+  @Test func `health, unknown paths and plain requests for a socket have their answers`() async throws {
+    let requests: [(request: String, status: Int)] = [
+      ("GET /ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
+      ("GET /nope HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404),
+      ("GET /ws/a/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 426),
+      ("GET /ws/%zz/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", 400),
+      ("garbage\r\n\r\n", 400),
+    ]
+    try await serving(chat.replacing("THREADS", with: "1")) { port in
+      for (request, status) in requests {
+        let answered = try RawClient.status(port: port, request)
+        #expect(answered == status, "\(request)")
+      }
+    }
+  }
+
+  @Test func `an upgrade on a kept-alive connection becomes a session`() async throws {
+    try await serving(chat.replacing("THREADS", with: "2")) { port in
+      let client = try RawClient(port: port)
+      try client.send("GET /ready HTTP/1.1\r\nHost: a\r\n\r\n")
+      let head = try client.receiveHead()
+      #expect(head.hasPrefix("HTTP/1.1 200"))
+      _ = try client.receive(6)
+      try client.upgrade(path: "/ws/lobby/")
+      try client.send(text: #"{"message": 1}"#)
+      let text = try client.receiveText()
+      #expect(text == #"{"message": 1}"#)
+      client.close()
+    }
+  }
+}

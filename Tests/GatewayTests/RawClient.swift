@@ -1,0 +1,88 @@
+import Glibc
+
+/// A blocking client that says exactly what it is told to.
+final class RawClient {
+  struct Failure: Error {
+    var what: String
+  }
+
+  private let descriptor: Int32
+
+  init(port: Int) throws {
+    descriptor = socket(AF_INET, 1, 0)
+    var time = timeval(tv_sec: 20, tv_usec: 0)
+    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = UInt16(port).bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    let status = unsafe withUnsafePointer(to: &address) {
+      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard status == 0 else { throw Failure(what: "connect: \(errno)") }
+  }
+
+  convenience init(port: Int, path: String) throws {
+    try self.init(port: port)
+    try upgrade(path: path)
+  }
+
+  deinit { _ = Glibc.close(descriptor) }
+
+  func upgrade(path: String) throws {
+    try send(
+      "GET \(path) HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+    let head = try receiveHead()
+    guard head.hasPrefix("HTTP/1.1 101") else { throw Failure(what: head) }
+  }
+
+  func send(_ text: String) throws {
+    try send(Array(text.utf8))
+  }
+
+  func send(_ bytes: [UInt8]) throws {
+    let sent = unsafe bytes.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    guard sent == bytes.count else { throw Failure(what: "send: \(errno)") }
+  }
+
+  /// A masked text frame of less than 126 bytes.
+  func send(text: String) throws {
+    let mask: [UInt8] = [1, 2, 3, 4]
+    let payload = text.utf8.enumerated().map { $1 ^ mask[$0 % 4] }
+    try send([0x81, 0x80 | UInt8(payload.count)] + mask + payload)
+  }
+
+  func receive(_ count: Int) throws -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var done = 0
+    while done < count {
+      let got = unsafe bytes.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress.unsafelyUnwrapped + done, count - done, 0) }
+      guard got > 0 else { throw Failure(what: "the connection ended") }
+      done += got
+    }
+    return bytes
+  }
+
+  func receiveText() throws -> String {
+    let head = try receive(2)
+    return String(decoding: try receive(Int(head[1])), as: UTF8.self)
+  }
+
+  func receiveHead() throws -> String {
+    var bytes: [UInt8] = []
+    while !bytes.suffix(4).elementsEqual("\r\n\r\n".utf8) { bytes += try receive(1) }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  func close() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+  /// The status of the answer to one request.
+  static func status(port: Int, _ request: String) throws -> Int? {
+    let client = try RawClient(port: port)
+    try client.send(request)
+    return try client.receiveHead().split(separator: " ").dropFirst().first.flatMap { Int($0) }
+  }
+}
