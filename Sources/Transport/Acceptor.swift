@@ -8,7 +8,8 @@ final class Acceptor {
   /// How long accepting rests where the process has no descriptor left.
   static let pause = Duration.milliseconds(100)
 
-  let listener: Int32
+  /// -1 once it is closed.
+  private(set) var listener: Int32
   private let accepted: (consuming Descriptor) -> Void
   /// Listens again after a pause.
   var retry: Timer?
@@ -32,6 +33,8 @@ final class Acceptor {
       if raw >= 0 {
         reactor.counters.accepts += 1
         accepted(Descriptor(adopting: raw))
+        // The call may have ended the listening, and the number may mean something else now.
+        guard listener >= 0 else { return }
         continue
       }
       switch errno {
@@ -47,6 +50,8 @@ final class Acceptor {
 
   /// Closes the connection that waits longest, so that its client learns at once that it is not served.
   private func refuseOne() {
+    // Another thread was quicker to take the free descriptor, the last time.
+    if spare < 0 { spare = Self.openSpare() }
     guard spare >= 0 else { return }
     _ = Glibc.close(spare)
     let raw = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
@@ -57,6 +62,7 @@ final class Acceptor {
   func close() {
     retry?.cancel()
     _ = Glibc.close(listener)
+    listener = -1
     if spare >= 0 { _ = Glibc.close(spare) }
     spare = -1
   }

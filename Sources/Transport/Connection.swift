@@ -216,13 +216,13 @@ extension Connection {
 
   /// Gives the descriptor away, to be served by somebody else. The handler hears nothing any more.
   ///
-  /// - Returns: nil where something is queued, or the connection is no longer open.
+  /// - Returns: nil where something waits to be sent, or the connection is no longer open.
   package func detach() -> Descriptor? {
-    guard phase == .open, queue == nil else { return nil }
+    guard phase == .open, queue == nil, !reactor.hasGathered(for: self) else { return nil }
     phase = .closed
     handler = nil
     reactor.forget(self)
-    return Descriptor(adopting: rawDescriptor)
+    return giveUpDescriptor()
   }
 
   private func shutDown() {
@@ -240,7 +240,13 @@ extension Connection {
     lingering?.cancel()
     lingering = nil
     reactor.closed(self, reason)
-    _ = Descriptor(adopting: rawDescriptor)
+    _ = giveUpDescriptor()
+  }
+
+  /// The number may soon mean another connection, so it is not kept.
+  private func giveUpDescriptor() -> Descriptor {
+    defer { rawDescriptor = -1 }
+    return Descriptor(adopting: rawDescriptor)
   }
 
   /// Tells the kernel which events are worth a wake-up.

@@ -33,6 +33,9 @@ package struct Listener: ~Copyable {
 
   /// Binds a Unix socket. A socket file that nobody answers on any more is replaced.
   package static func unix(path: String, backlog: Int = 4096) throws(TransportFailure) -> Listener {
+    guard SocketAddress.unixPathLengths.contains(path.utf8.count), !path.utf8.contains(0) else {
+      throw .unusablePath
+    }
     let address = SocketAddress(unixPath: path)
     try removeStaleSocket(at: path, address)
     let descriptor = try open(AF_UNIX)
@@ -104,9 +107,14 @@ package struct Listener: ~Copyable {
     guard unsafe lstat(path, &status) == 0 else { return }
     guard status.st_mode & S_IFMT == S_IFSOCK else { throw .notASocket }
     let probe = try open(AF_UNIX)
-    if unsafe address.pass(to: { unsafe connect(probe.rawValue, $0, $1) }) == 0 || errno == EAGAIN {
-      throw .addressInUse
+    let connected = unsafe address.pass(to: { unsafe connect(probe.rawValue, $0, $1) })
+    switch connected == 0 ? 0 : errno {
+    case 0, EAGAIN: throw .addressInUse
+    case ECONNREFUSED: removeSocketFile(path)
+    // Its owner has just removed it.
+    case ENOENT: return
+    // Nobody knows whether it is used, so it stays.
+    case let code: throw TransportFailure("ask who listens on the socket file", code)
     }
-    removeSocketFile(path)
   }
 }

@@ -35,11 +35,10 @@ package struct Mailbox<Message: Sendable>: Sendable {
       }
     }
 
+    /// What was posted and not received is let go of, after the lock.
     func close() {
-      state.withLock { state in
-        state.isOpen = false
-        state.messages = []
-      }
+      state.withLock { $0.isOpen = false }
+      _ = takeAll()
     }
   }
 

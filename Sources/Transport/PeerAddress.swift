@@ -44,13 +44,16 @@ struct SocketAddress {
     guard result >= 0 else { return nil }
   }
 
+  /// How many bytes the system's structure has for the path of a Unix socket, without the zero at its end.
+  static var unixPathLengths: ClosedRange<Int> { 1...107 }
+
+  /// - Precondition: the length of the path is one of `unixPathLengths`.
   init(unixPath path: String) {
     unsafe withUnsafeMutableBytes(of: &storage) { bytes in
       unsafe bytes.storeBytes(of: sa_family_t(AF_UNIX), as: sa_family_t.self)
-      let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[2..<min(bytes.count, 2 + 107)])
-      unsafe room.copyBytes(from: path.utf8.prefix(room.count))
+      unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[2...]).copyBytes(from: path.utf8)
     }
-    length = socklen_t(2 + min(path.utf8.count, 107) + 1)
+    length = socklen_t(2 + path.utf8.count + 1)
   }
 
   func pass<Result>(to call: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {

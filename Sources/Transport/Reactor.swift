@@ -73,8 +73,9 @@ import Glibc
     return try ReactorThread.start(name: name, signal: signal) { announce in
       do {
         let reactor = try Reactor(signal: signal)
-        let result = try setUp(reactor)
-        announce(.success(result))
+        // Also after a set-up that failed half-way.
+        defer { reactor.end() }
+        announce(.success(try setUp(reactor)))
         reactor.run()
       } catch {
         announce(.failure(error))
@@ -111,18 +112,25 @@ extension Reactor {
     let acceptor = Acceptor(listener: listener.take(), accepted: accepted)
     let token = Token.acceptor(acceptors.count)
     acceptors.append(acceptor)
-    acceptor.retry = timer { [unowned self] in
-      try? epoll.add(acceptor.listener, for: Epoll.input | Epoll.exclusive, token: token)
-    }
+    acceptor.retry = timer { [unowned self, unowned acceptor] in watch(acceptor, token) }
+    watch(acceptor, token)
+  }
+
+  private func watch(_ acceptor: Acceptor, _ token: UInt64) {
     do throws(TransportFailure) {
       try epoll.add(acceptor.listener, for: Epoll.input | Epoll.exclusive, token: token)
     } catch {
+      // The system wants for memory or watches; that may pass.
       acceptor.retry?.schedule(after: Acceptor.pause)
     }
   }
 
+  /// Closes the listening sockets. Connections that are not accepted yet are left to other listeners, or reset.
   package func stopListening() {
-    for case let acceptor? in acceptors { acceptor.close() }
+    for case let acceptor? in acceptors {
+      stopWatching(acceptor.listener)
+      acceptor.close()
+    }
     acceptors = acceptors.map { _ in nil }
   }
 
@@ -158,7 +166,6 @@ extension Reactor {
       timers?.advance(to: now)
       finishTurn()
     }
-    end()
   }
 
   /// 0 while work is left, -1 for as long as it takes.
@@ -247,14 +254,20 @@ extension Reactor {
     epoll.change(connection.rawDescriptor, to: events, token: token(of: connection))
   }
 
+  /// Whether the connection's handler, which is reading, has written what is not sent yet.
+  func hasGathered(for connection: Connection) -> Bool {
+    isReading(connection) && output.count > 0
+  }
+
   /// The connection's descriptor is about to be closed.
   func closed(_ connection: Connection, _ reason: ConnectionEnd) {
-    free(connection)
+    forget(connection)
     ended.append((connection, reason))
   }
 
-  /// The connection's descriptor is about to belong to somebody else.
+  /// The connection's descriptor is about to be closed, or to belong to somebody else.
   func forget(_ connection: Connection) {
+    // Closing alone is not enough: events keep coming while a duplicate of the descriptor is open.
     epoll.remove(connection.rawDescriptor)
     free(connection)
   }

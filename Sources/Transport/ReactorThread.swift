@@ -49,8 +49,13 @@ package struct ReactorThread: Sendable {
       unsafe Unmanaged<AnyThreadStart>.fromOpaque(argument).release()
       throw TransportFailure("start a thread", status)
     }
-    let state = State(signal: signal, thread: thread)
-    return (ReactorThread(state: state), try start.result())
+    let reactorThread = ReactorThread(state: State(signal: signal, thread: thread))
+    do {
+      return (reactorThread, try start.result())
+    } catch {
+      reactorThread.join()
+      throw error
+    }
   }
 }
 

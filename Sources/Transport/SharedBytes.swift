@@ -1,6 +1,7 @@
 /// A growable stretch of bytes that many connections can have in their queues at once.
 ///
-/// Made, filled and queued on one reactor. Once a connection holds it (`isShared`), its owner must not change it.
+/// Made, filled and queued on one reactor. While a connection holds it (`isShared`), its owner may append to it, but must
+/// not clear it.
 @safe package final class SharedBytes {
   private var storage: UnsafeMutableRawBufferPointer
   package private(set) var count = 0

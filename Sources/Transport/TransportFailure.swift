@@ -8,6 +8,8 @@ package enum TransportFailure: Error, Equatable {
   case cannotResolve(String)
   /// Something that is not a socket lies at the path.
   case notASocket
+  /// The path of a Unix socket is empty, too long for the system, or has a zero byte.
+  case unusablePath
   /// What was tried, and `errno`.
   case system(String, Int32)
 
@@ -30,6 +32,7 @@ extension TransportFailure: CustomStringConvertible {
     case .permissionDenied: "permission denied (ports below 1024 need a privilege)"
     case .cannotResolve(let why): "the host name cannot be resolved: \(why)"
     case .notASocket: "a file that is not a socket is in the way"
+    case .unusablePath: "the path of a Unix socket must have 1 to 107 bytes, none of them zero"
     case .system(let attempt, let code): "could not \(attempt): \(Self.text(code))"
     }
   }

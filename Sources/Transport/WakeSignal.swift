@@ -29,7 +29,8 @@ final class WakeSignal: Sendable {
   func lower() {
     var value: UInt64 = 0
     _ = unsafe eventfd_read(descriptor, &value)
-    isRaised.store(false, ordering: .sequentiallyConsistent)
+    // An exchange, not a store: what was done before the last `raise` must be seen after this.
+    _ = isRaised.exchange(false, ordering: .acquiringAndReleasing)
   }
 
   func requestStop() {

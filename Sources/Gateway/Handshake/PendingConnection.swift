@@ -6,17 +6,21 @@ import WebSocketCore
 /// A connection whose request head is still being read: the time before it is a session, an HTTP connection, or refused.
 final class PendingConnection {
   private unowned let worker: Worker
+  private let admission: Admission
   private var connection: Connection?
   private var deadline: Timer?
   /// The part of the head that has arrived.
   private var head: [UInt8] = []
   private var isAnswered = false
+  /// Whether it still takes up one of `limits.connections`: a refused one that is only waited for does not.
+  private var isCounted = true
 
   /// How long the last bytes of a refusal may take to arrive.
   private static let lingering = Duration.seconds(2)
 
-  init(worker: Worker) {
+  init(worker: Worker, admission: Admission) {
     self.worker = worker
+    self.admission = admission
   }
 
   /// Starts to read, or refuses unheard.
@@ -64,7 +68,7 @@ extension PendingConnection: ConnectionHandler {
       refuse(refusal, target: nil)
     case .complete(let request, let length):
       guard request.wantsWebSocket else { return handToHTTP([UInt8](copying: bytes.bytes)) }
-      switch worker.decide(request) {
+      switch worker.decide(request, admission) {
       case .success(let opening): open(opening, rest: &bytes, from: length)
       case .failure(let refusal): refuse(refusal, target: request.target)
       }
@@ -79,7 +83,7 @@ extension PendingConnection: ConnectionHandler {
 
   func closed(_ reason: ConnectionEnd) {
     deadline?.cancel()
-    worker.gateway.counters.connections.down()
+    stopCounting()
     worker.pendingEnded(self)
   }
 }
@@ -114,10 +118,17 @@ extension PendingConnection {
     worker.pendingEnded(self)
   }
 
+  private func stopCounting() {
+    guard isCounted else { return }
+    isCounted = false
+    worker.gateway.counters.connections.down()
+  }
+
   private func refuse(_ refusal: HandshakeRefusal, target: [UInt8]?) {
     guard !isAnswered, let connection else { return }
     isAnswered = true
     deadline?.cancel()
+    stopCounting()
     worker.refusals.record(refusal, target: target, peer: connection.peer)
     unsafe connection.write(refusal.response().span.bytes)
     connection.finish(timeout: Self.lingering)

@@ -13,7 +13,7 @@ struct SessionOpening {
 
 extension Worker {
   /// Checks a hand-shake in the order in which a client can mend it: its path, its form, its origin, then our own state.
-  func decide(_ request: RequestHead) -> Result<SessionOpening, HandshakeRefusal> {
+  func decide(_ request: RequestHead, _ admission: Admission) -> Result<SessionOpening, HandshakeRefusal> {
     guard isServing else { return .failure(HandshakeRefusal(.stopping)) }
     guard case .success(let path) = RequestPath.decode(target: request.target) else {
       return .failure(HandshakeRefusal(.badPath))
@@ -32,7 +32,7 @@ extension Worker {
         // A name the channel layer would not take, for one because it is too long: nothing is there.
         if group == nil { return .failure(HandshakeRefusal(.noRoute)) }
       }
-      guard gateway.counters.connections.count <= gateway.connectionLimit else {
+      guard admission == .session else {
         return .failure(HandshakeRefusal(.tooManyConnections))
       }
       let subprotocol = handshake.chooseSubprotocol(from: route.configuration.subprotocols)

@@ -33,9 +33,20 @@ final class GatewayState: Sendable {
   /// Whether new sessions are taken: between the first accept and the stop.
   var isReady: Bool { readiness.load(ordering: .relaxed) }
 
+  /// What the connection with this number may become.
+  func admission(of count: Int) -> Admission {
+    count <= connectionLimit ? .session : .onlyHTTP
+  }
+
   func setReady(_ ready: Bool) {
     readiness.store(ready, ordering: .relaxed)
   }
+}
+
+/// What a connection may become; told when it is accepted, so that in a storm those who came first are served.
+enum Admission {
+  case session
+  case onlyHTTP
 }
 
 /// What happened so far, over all workers.

@@ -67,7 +67,7 @@ final class Worker {
 extension Worker {
   private func accept(_ descriptor: consuming Descriptor) {
     let open = gateway.counters.connections.up()
-    let connection = PendingConnection(worker: self)
+    let connection = PendingConnection(worker: self, admission: gateway.admission(of: open))
     connection.start(on: descriptor, refuse: open > gateway.acceptLimit ? .tooManyConnections : nil)
     pending[ObjectIdentifier(connection)] = connection
   }
@@ -75,7 +75,8 @@ extension Worker {
   /// A connection that was kept alive on the HTTP side asks for a WebSocket after all.
   private func takeOver(_ handedOver: HandedOverConnection) {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
-    let connection = PendingConnection(worker: self)
+    let admission = gateway.admission(of: gateway.counters.connections.count)
+    let connection = PendingConnection(worker: self, admission: admission)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor, refuse: nil)
     connection.received(head: handedOver.bytes)

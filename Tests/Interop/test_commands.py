@@ -1,0 +1,104 @@
+"""The command line: exit codes, formats, words."""
+
+import json
+import pathlib
+import re
+import socket
+import subprocess
+
+import pytest
+
+from conftest import DEFAULT, ROOT, SLUICE
+
+TEN = ROOT / "Tests/GatewayConfigTests/Fixtures/broken/ten-faults.yaml"
+
+
+def sluice(*arguments: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess:
+    return subprocess.run([SLUICE, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=30)
+
+
+def test_a_good_file_is_one_line():
+    done = sluice("validate", "routes.yaml")
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+
+
+def test_ten_faults_are_ten_findings_in_every_format():
+    text = sluice("validate", TEN)
+    assert text.returncode == 1
+    assert len(re.findall(r"^error\[", text.stdout, re.M)) == 10
+    assert text.stdout.endswith(f"10 errors, 0 warnings in {TEN}\n")
+    assert len(json.loads(sluice("validate", "--format", "json", TEN).stdout)["findings"]) == 10
+    assert len(json.loads(sluice("validate", "--format", "sarif", TEN).stdout)["runs"][0]["results"]) == 10
+    assert sluice("validate", "--format", "github", TEN).stdout.count("::error file=") == 10
+
+
+def test_serve_refuses_with_the_same_findings(tmp_path):
+    done = sluice("serve", TEN)
+    assert done.returncode == 1
+    assert done.stderr == sluice("validate", TEN).stdout
+
+
+def test_strict_counts_warnings(tmp_path):
+    file = tmp_path / "warn.yaml"
+    file.write_text("installed_apps: [echo]\napplications: {main: {websocket: [{re_path: ws/, consumer: echo}]}}\n")
+    assert sluice("validate", file).returncode == 0
+    assert sluice("validate", "--strict", file).returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [["servee"], ["validate", "--format", "xml"], ["serve", "--bind", "nowhere"], ["explain"]])
+def test_wrong_usage_is_2(arguments):
+    done = sluice(*arguments)
+    assert done.returncode == 2
+    assert "Usage" in done.stderr
+
+
+def test_a_missing_file_is_a_sentence(tmp_path):
+    (tmp_path / "routes.yaml").write_text("")
+    done = sluice("serve", "route.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "there is no such file" in done.stderr
+    assert 'did you mean "routes.yaml"?' in done.stderr
+
+
+def test_a_port_in_use_is_a_sentence(tmp_path):
+    file = tmp_path / "routes.yaml"
+    file.write_text(DEFAULT.replace("LIMITS", ""))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = sluice("serve", file, "--bind", f"127.0.0.1:{taken.getsockname()[1]}")
+    assert done.returncode == 1
+    assert re.fullmatch(r"sluice: cannot listen on 127.0.0.1:\d+: another process listens there already\n", done.stderr)
+
+
+def test_redis_is_said_to_be_missing(tmp_path):
+    file = tmp_path / "routes.yaml"
+    file.write_text(DEFAULT.replace("LIMITS", "").replace("backend: memory", "backend: redis"))
+    assert sluice("validate", file).returncode == 0
+    done = sluice("serve", file)
+    assert done.returncode == 1
+    assert "this build has no Redis yet" in done.stderr
+
+
+def test_routes_and_explain():
+    assert "/ws/chat/<slug:room>/" in sluice("routes", "routes.yaml").stdout
+    done = sluice("explain", "routes.yaml", "/ws/chat/lobby/")
+    assert done.returncode == 0
+    assert 'room = "lobby"' in done.stdout
+    assert "chat_lobby" in done.stdout
+    assert re.search(r"routes\.yaml:\d+", done.stdout)
+    assert sluice("explain", "examples/echo/routes.yaml", "/nothing").returncode == 1
+
+
+def test_help_and_completion():
+    assert "EXAMPLES" in sluice("serve", "--help").stdout
+    assert sluice("--version").returncode == 0
+    for shell in ["bash", "zsh", "fish"]:
+        assert "validate" in sluice("--generate-completion-script", shell).stdout
+
+
+def test_logs_can_be_json(start):
+    gateway = start(limits="logging: {format: json}")
+    gateway.stop()
+    lines = [json.loads(line) for line in gateway.log]
+    assert [line["message"].split(" ")[0] for line in lines][-2:] == ["stopping", "stopped"]

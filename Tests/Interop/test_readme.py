@@ -1,0 +1,26 @@
+"""The README says what is."""
+
+import re
+import subprocess
+
+from conftest import ROOT, SLUICE
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_example_is_routes_yaml():
+    (example,) = re.findall(r"```yaml\n(# What Sluice serves.*?)```", README, re.S)
+    assert example == (ROOT / "routes.yaml").read_text()
+
+
+def test_every_command_in_it_exists():
+    commands = set(re.findall(r"^\s*(?:\$ )?sluice ([a-z]+)", README, re.M))
+    assert {"serve", "validate", "routes", "explain"} <= commands
+    for command in commands:
+        done = subprocess.run([SLUICE, command, "--help"], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, command
+
+
+def test_every_example_is_named():
+    for folder in (ROOT / "examples").iterdir():
+        assert f"examples/{folder.name}" in README, folder.name
