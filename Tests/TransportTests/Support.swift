@@ -12,8 +12,9 @@ func socketPair() -> (reactor: Int32, test: Int32) {
   return (ends[0], ends[1])
 }
 
-func setNonBlocking(_ descriptor: Int32) {
-  _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+func setNonBlocking(_ descriptor: Int32, _ isOn: Bool = true) {
+  let flags = fcntl(descriptor, F_GETFL) & ~O_NONBLOCK
+  _ = fcntl(descriptor, F_SETFL, isOn ? flags | O_NONBLOCK : flags)
 }
 
 /// No blocking call of a test waits for ever.
@@ -25,6 +26,14 @@ private func setTimeout(_ descriptor: Int32) {
 /// A blocking connection to a port of this machine.
 func connect(to port: Int) -> Int32 {
   let descriptor = socket(AF_INET, 1, 0)
+  let code = connect(descriptor, to: port)
+  precondition(code == 0, "connect: \(code)")
+  return descriptor
+}
+
+/// - Returns: 0, or why it could not be connected.
+@discardableResult
+func connect(_ descriptor: Int32, to port: Int) -> Int32 {
   setTimeout(descriptor)
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
@@ -35,8 +44,60 @@ func connect(to port: Int) -> Int32 {
       unsafe Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
     }
   }
-  precondition(status == 0, "connect: \(errno)")
-  return descriptor
+  return status == 0 ? 0 : errno
+}
+
+func listenOnAnyPort() throws -> Listener {
+  try Listener.tcp(host: "127.0.0.1", port: 0, reusePort: false, backlog: 4096)
+}
+
+extension Listener {
+  var port: Int {
+    guard case .tcp(_, let port) = address else { preconditionFailure("it is not bound to a port") }
+    return port
+  }
+}
+
+/// A connected pair of TCP sockets, as `socketPair`.
+func tcpPair() throws -> (reactor: Int32, test: Int32) {
+  let listener = try listenOnAnyPort()
+  let port = listener.port
+  setNonBlocking(listener.rawValue, false)
+  let test = connect(to: port)
+  let end = accept(listener.rawValue, nil, nil)
+  setNonBlocking(end)
+  return (end, test)
+}
+
+/// Where a test may put a socket file.
+func temporaryPath() -> String {
+  "/tmp/sluice-test-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
+}
+
+func limitDescriptors(to count: Int32) {
+  var limit = rlimit()
+  unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  limit.rlim_cur = rlim_t(count)
+  unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
+
+/// Starts a reactor, runs the body with what the set-up returned, and stops the reactor.
+func withReactor<Result: Sendable>(
+  _ setUp: @escaping @Sendable (Reactor) throws -> Result, _ body: (Result) throws -> Void
+) throws {
+  let (thread, result) = try Reactor.start(name: "test", setUp)
+  defer {
+    thread.stop()
+    thread.join()
+  }
+  try body(result)
+}
+
+/// Writes back what the connection reads.
+func echo(_ descriptor: consuming Descriptor, on reactor: Reactor) {
+  let handler = Handler()
+  handler.onReceived = { connection, bytes in connection.write(bytes.bytes) }
+  handler.connection = reactor.adopt(descriptor, handler: handler)
 }
 
 func send(_ bytes: [UInt8], to descriptor: Int32) {
@@ -66,7 +127,7 @@ func receive(_ count: Int, from descriptor: Int32) -> [UInt8] {
 
 /// Collects values that a reactor's thread reports, for a test that waits for them.
 final class Reports<Value: Sendable>: Sendable {
-  private let values = Mutex<[Value]>([])
+  private let collected = Mutex<[Value]>([])
   private let semaphore: Semaphore
 
   init() {
@@ -74,14 +135,17 @@ final class Reports<Value: Sendable>: Sendable {
   }
 
   func add(_ value: Value) {
-    values.withLock { $0.append(value) }
+    collected.withLock { $0.append(value) }
     semaphore.signal()
   }
 
-  /// Waits until so many have come; what has come after twenty seconds, otherwise.
+  /// What has come so far.
+  var values: [Value] { collected.withLock { $0 } }
+
+  /// Waits until so many more have come; returns all, or what there is after twenty seconds.
   func wait(for count: Int) -> [Value] {
     for _ in 0..<count where !semaphore.wait() { break }
-    return values.withLock { $0 }
+    return values
   }
 }
 
@@ -118,6 +182,18 @@ extension [UInt8] {
   init(copying bytes: RawSpan) {
     self.init()
     unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+  }
+}
+
+extension Connection {
+  func write(_ bytes: [UInt8]) {
+    unsafe write(bytes.span.bytes)
+  }
+}
+
+extension SharedBytes {
+  func append(_ bytes: [UInt8]) {
+    unsafe append(bytes.span.bytes)
   }
 }
 

@@ -1,0 +1,125 @@
+import Glibc
+import Testing
+
+@testable import Transport
+
+struct AcceptorTests {
+  @Test func `a storm of connections is accepted, and slots are used again`() throws {
+    let slots = Reports<Int>()
+    try withReactor({ reactor in
+      let listener = try listenOnAnyPort()
+      let port = listener.port
+      reactor.listen(on: listener) { descriptor in
+        let handler = Handler()
+        handler.onReceived = { connection, bytes in
+          connection.write(bytes.bytes)
+          connection.finish(timeout: .seconds(5))
+        }
+        handler.onClosed = { _ in slots.add(reactor.connectionCount) }
+        handler.connection = reactor.adopt(descriptor, handler: handler)
+      }
+      return port
+    }) { port in
+      for _ in 0..<20 {
+        let clients = (0..<100).map { _ in connect(to: port) }
+        for (index, client) in clients.enumerated() {
+          send([UInt8(index)], to: client)
+          #expect(receive(1, from: client) == [UInt8(index)])
+          close(client)
+        }
+      }
+      #expect(slots.wait(for: 2000).last == 0)
+    }
+  }
+
+  @Test func `without descriptors a client is turned away, and accepting goes on later`() async {
+    // In a process of its own, whose limit nobody else feels.
+    await #expect(processExitsWith: .success) {
+      try withReactor({ reactor in
+        let listener = try listenOnAnyPort()
+        let port = listener.port
+        reactor.listen(on: listener) { echo($0, on: reactor) }
+        return (
+          port,
+          reactor.mailbox { (failures: Reports<UInt64>) in failures.add(reactor.counters.acceptFailures) }
+        )
+      }) { port, mailbox in
+        let refused = socket(AF_INET, 1, 0)
+        limitDescriptors(to: refused + 1)
+        connect(refused, to: port)
+        #expect(receive(1, from: refused) == [])
+        let failures = Reports<UInt64>()
+        mailbox.post(failures)
+        #expect(failures.wait(for: 1) == [1])
+        limitDescriptors(to: refused + 10)
+        let later = connect(to: port)
+        send([2], to: later)
+        #expect(receive(1, from: later) == [2])
+      }
+    }
+  }
+
+  @Test func `the callback may end the listening`() throws {
+    let accepted = Reports<Int>()
+    try withReactor({ reactor in
+      let listener = try listenOnAnyPort()
+      let port = listener.port
+      reactor.listen(on: listener) { descriptor in
+        _ = descriptor.rawValue
+        reactor.stopListening()
+        accepted.add(1)
+      }
+      return (port, reactor.mailbox { (_: Int) in accepted.add(2) })
+    }) { port, mailbox in
+      close(connect(to: port))
+      #expect(accepted.wait(for: 1) == [1])
+      let late = socket(AF_INET, 1, 0)
+      #expect(connect(late, to: port) == ECONNREFUSED)
+      close(late)
+      mailbox.post(0)
+      #expect(accepted.wait(for: 1) == [1, 2])
+    }
+  }
+
+  @Test func `a listener that is open elsewhere too is not heard after the end of listening`() throws {
+    let turns = Reports<UInt64>()
+    let copy = Reports<Int32>()
+    try withReactor({ reactor in
+      let listener = try listenOnAnyPort()
+      let port = listener.port
+      copy.add(try listener.duplicate().take())
+      reactor.listen(on: listener) { _ in Issue.record("it accepts no more") }
+      reactor.stopListening()
+      let timer = reactor.timer { turns.add(reactor.counters.turns) }
+      return (port, reactor.mailbox { (_: Int) in timer.schedule(after: .milliseconds(50)) })
+    }) { port, mailbox in
+      let client = connect(to: port)
+      mailbox.post(1)
+      let counted = try #require(turns.wait(for: 1).first)
+      #expect(counted < 10)
+      close(client)
+    }
+    for descriptor in copy.values { close(descriptor) }
+  }
+
+  @Test func `what is accepted does not block and does not wait to fill packets`() throws {
+    let options = Reports<[Bool]>()
+    try withReactor({ reactor in
+      let listener = try listenOnAnyPort()
+      let port = listener.port
+      reactor.listen(on: listener) { descriptor in
+        var noDelay: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        _ = unsafe getsockopt(descriptor.rawValue, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, &size)
+        options.add([
+          noDelay != 0, fcntl(descriptor.rawValue, F_GETFL) & O_NONBLOCK != 0,
+          fcntl(descriptor.rawValue, F_GETFD) & FD_CLOEXEC != 0,
+        ])
+      }
+      return port
+    }) { port in
+      close(connect(to: port))
+      #expect(options.wait(for: 1) == [[true, true, true]])
+    }
+  }
+}

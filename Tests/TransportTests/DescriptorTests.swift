@@ -1,0 +1,41 @@
+import Glibc
+import Testing
+
+@testable import Transport
+
+struct DescriptorTests {
+  @Test func `it is closed when its owner lets go of it`() {
+    let (end, test) = socketPair()
+    do {
+      let descriptor = Descriptor(adopting: end)
+      #expect(descriptor.rawValue == end)
+    }
+    #expect(receive(1, from: test) == [])
+    close(test)
+  }
+
+  @Test func `what is taken from it stays open`() {
+    let (end, test) = socketPair()
+    let taken = Descriptor(adopting: end).take()
+    send([1], to: taken)
+    #expect(receive(1, from: test) == [1])
+    close(taken)
+    close(test)
+  }
+
+  @Test func `a duplicate is a second descriptor of the same socket`() throws {
+    let (end, test) = socketPair()
+    let copy = try Descriptor.duplicate(of: end)
+    close(end)
+    send([1], to: copy.rawValue)
+    #expect(receive(1, from: test) == [1])
+    #expect(fcntl(copy.rawValue, F_GETFD) & FD_CLOEXEC != 0)
+    close(test)
+  }
+
+  @Test func `what is not open cannot be duplicated`() {
+    #expect(throws: TransportFailure.system("duplicate a descriptor", EBADF)) {
+      _ = try Descriptor.duplicate(of: -1)
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import Glibc
+import Testing
+
+@testable import Transport
+
+struct ListenerTests {
+  @Test func `a port in use is said in words`() throws {
+    let first = try Listener.tcp(host: "127.0.0.1", port: 0, reusePort: false, backlog: 1)
+    guard case .tcp(_, let port) = first.address else { return }
+    #expect(throws: TransportFailure.addressInUse) {
+      _ = try Listener.tcp(host: "127.0.0.1", port: port, reusePort: false, backlog: 1)
+    }
+    #expect(TransportFailure.addressInUse.description == "another process listens there already")
+  }
+
+  @Test func `a socket file that nobody answers on is replaced, one in use is not`() throws {
+    let path = temporaryPath()
+    defer { Listener.removeSocketFile(path) }
+    do {
+      let first = try Listener.unix(path: path)
+      #expect(throws: TransportFailure.addressInUse) { _ = try Listener.unix(path: path) }
+      _ = first.rawValue
+    }
+    let second = try Listener.unix(path: path)
+    #expect(second.address == .unix(path: path))
+  }
+
+  @Test func `a file that is no socket is left alone`() throws {
+    let path = temporaryPath()
+    close(unsafe open(path, O_CREAT | O_RDWR, 0o600))
+    defer { Listener.removeSocketFile(path) }
+    #expect(throws: TransportFailure.notASocket) { _ = try Listener.unix(path: path) }
+    #expect(unsafe access(path, F_OK) == 0)
+  }
+
+  @Test(arguments: ["", String(repeating: "x", count: 108), "a\0b"])
+  func `a path that the system would cut is refused`(path: String) {
+    #expect(throws: TransportFailure.unusablePath) { _ = try Listener.unix(path: path) }
+  }
+
+  @Test func `the longest path is bound whole`() throws {
+    let path = "/tmp/" + String(repeating: "s", count: 95) + String(10_000 + getpid() % 10_000) + "ab"
+    defer { Listener.removeSocketFile(path) }
+    let listener = try Listener.unix(path: path)
+    #expect(path.utf8.count == 107)
+    #expect(listener.address == .unix(path: path))
+  }
+
+  @Test func `several listeners share a port where they all ask for it`() throws {
+    let first = try Listener.tcp(host: "127.0.0.1", port: 0, reusePort: true, backlog: 1)
+    let address = first.address
+    guard case .tcp(let host, let port) = address else { return }
+    #expect(host == "127.0.0.1")
+    let second = try Listener.tcp(host: host, port: port, reusePort: true, backlog: 1)
+    #expect(second.address == address)
+  }
+
+  @Test func `a duplicate listens at the same address, under another number`() throws {
+    let first = try Listener.tcp(host: "127.0.0.1", port: 0, reusePort: false, backlog: 1)
+    let second = try first.duplicate()
+    #expect(first.address == second.address)
+    #expect(first.rawValue != second.rawValue)
+    let adopted = Listener.adopting(second.take())
+    #expect(first.address == adopted.address)
+  }
+
+  @Test func `a host name that nobody knows is said in words`() {
+    do throws(TransportFailure) {
+      _ = try Listener.tcp(host: "no host", port: 0, reusePort: false, backlog: 1)
+      Issue.record("it cannot be resolved")
+    } catch {
+      #expect(error.description.hasPrefix("the host name cannot be resolved: "))
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import Testing
+
+@testable import Transport
+
+struct MailboxTests {
+  @Test func `messages of eight threads arrive, each thread's in order`() throws {
+    let received = Reports<(Int, Int)>()
+    try withReactor({ reactor in reactor.mailbox { received.add($0) } }) { (mailbox: Mailbox<(Int, Int)>) in
+      let threads = try (0..<8).map { thread in
+        try Reactor.start(name: "sender") { _ in
+          for number in 0..<1000 { mailbox.post((thread, number)) }
+        }.thread
+      }
+      let all = received.wait(for: 8000)
+      #expect(all.count == 8000)
+      for thread in 0..<8 { #expect(all.filter { $0.0 == thread }.map(\.1) == Array(0..<1000)) }
+      for thread in threads {
+        thread.stop()
+        thread.join()
+      }
+    }
+  }
+
+  @Test func `a stopped reactor takes nothing`() throws {
+    let (thread, mailbox) = try Reactor.start(name: "test") { reactor in reactor.mailbox { (_: Int) in } }
+    thread.stop()
+    thread.join()
+    #expect(!mailbox.post(1))
+  }
+
+  @Test func `a burst of messages wakes the reactor once`() throws {
+    let turns = Reports<UInt64>()
+    try withReactor({ reactor in
+      let second = reactor.mailbox { (_: Int) in turns.add(reactor.counters.turns) }
+      return reactor.mailbox { (_: Int) in
+        // Posted while the reactor is awake: all of it is one more turn.
+        for number in 0..<1000 { second.post(number) }
+      }
+    }) { mailbox in
+      mailbox.post(1)
+      #expect(Set(turns.wait(for: 1000)).count == 1)
+    }
+  }
+
+  @Test func `each mailbox has its own receiver`() throws {
+    let received = Reports<String>()
+    try withReactor({ reactor in
+      (reactor.mailbox { (number: Int) in received.add("\(number)") }, reactor.mailbox { received.add($0) })
+    }) { (numbers: Mailbox<Int>, words: Mailbox<String>) in
+      numbers.post(1)
+      words.post("one")
+      #expect(received.wait(for: 2).sorted() == ["1", "one"])
+    }
+  }
+}

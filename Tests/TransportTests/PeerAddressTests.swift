@@ -1,0 +1,34 @@
+import Glibc
+import Testing
+
+@testable import Transport
+
+struct PeerAddressTests {
+  @Test(arguments: [
+    (PeerAddress.tcp(host: "127.0.0.1", port: 80), "127.0.0.1:80"),
+    (.tcp(host: "::1", port: 8000), "[::1]:8000"), (.unix, "unix"),
+  ])
+  func `it is written as in a URL`(address: PeerAddress, text: String) {
+    #expect(address.description == text)
+  }
+
+  @Test func `a connection knows where its client is, until it is closed`() throws {
+    let peers = Reports<PeerAddress>()
+    try withReactor({ reactor in
+      let listener = try listenOnAnyPort()
+      let port = listener.port
+      reactor.listen(on: listener) { descriptor in
+        let connection = reactor.adopt(descriptor, handler: Handler())
+        peers.add(connection.peer)
+        connection.abort()
+        peers.add(connection.peer)
+      }
+      return port
+    }) { port in
+      let client = connect(to: port)
+      let own = try #require(unsafe SocketAddress { unsafe getsockname(client, $0, $1) })
+      #expect(peers.wait(for: 2) == [PeerAddress(own), .unix])
+      close(client)
+    }
+  }
+}
