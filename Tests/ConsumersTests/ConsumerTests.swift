@@ -56,7 +56,9 @@ struct ChatTests {
     #expect(render(chat, session.published[0]) == (.frames, #"{"message": {"a": [1.50, "é"]}}"#))
   }
 
-  @Test(arguments: ["", "nope", "[]", "{}", #"{"message": NaN}"#, #"{"message": 1"#, #"{"message": "\ud800"}"#])
+  @Test(arguments: [
+    "", "nope", "[]", "{}", #"{"message": NaN}"#, #"{"message": 1"#, #"{"message": "\ud800"}"#,
+  ])
   func `anything else is answered with an error, and nothing is published`(_ text: String) {
     let session = receive(chat, .text, text)
     #expect(session.published == [])
@@ -100,12 +102,14 @@ struct BroadcastTests {
 struct RouteEventsTests {
   @Test func `a template makes JSON of an event's fields`() {
     let template = EventTemplate.object([
-      .init(key: "id", value: .field("id")), .init(key: "text", value: .text(TextTemplate(parts: [.place("who"), .literal(" paid")]))),
+      .init(key: "id", value: .field("id")),
+      .init(key: "text", value: .text(TextTemplate(parts: [.place("who"), .literal(" paid")]))),
       .init(key: "list", value: .array([.constant(.integer(1)), .field("type"), .field("absent")])),
     ])
     let chat = Consumer(.chat(group(["order.paid": template])))
     let event = Event(
-      type: "order.paid", fields: [.init("id", .json(.integer(7))), .init("who", .encodedJSON(Array("\"Ann\"".utf8)))])
+      type: "order.paid",
+      fields: [.init("id", .json(.integer(7))), .init("who", .encodedJSON(Array("\"Ann\"".utf8)))])
     #expect(
       render(chat, event) == (.frames, #"{"id":7,"text":"Ann paid","list":[1,"order.paid",null]}"#))
   }
@@ -121,7 +125,8 @@ struct RouteEventsTests {
     let send = Event(type: "websocket.send", fields: [.init("text", .json(.string("hi")))])
     #expect(render(chat, send) == (.frames, "hi"))
     let close = Event(
-      type: "websocket.close", fields: [.init("code", .json(.integer(4001))), .init("reason", .json(.string("bye")))])
+      type: "websocket.close",
+      fields: [.init("code", .json(.integer(4001))), .init("reason", .json(.string("bye")))])
     #expect(chat.render(close, into: SharedBytes(capacity: 8)) == .close(code: 4001, reason: "bye"))
     let bad = Event(type: "websocket.close", fields: [.init("code", .json(.integer(1006)))])
     #expect(chat.render(bad, into: SharedBytes(capacity: 8)) == .ignored)

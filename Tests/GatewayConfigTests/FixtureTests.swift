@@ -78,8 +78,10 @@ struct FixtureTests {
   @Test func `the values of a good file arrive`() throws {
     let path = folder.appending(path: "good/everything.yaml").path
     let environment = ["REDIS_PASSWORD": "hunter2", "PORT": "9000"]
-    let configuration = try #require(ConfigurationLoader.load(path: path, environment: environment).configuration)
-    #expect(configuration.server.bind == [.tcp(host: "127.0.0.1", port: 9000), .unix(path: "/tmp/sluice.sock")])
+    let configuration = try #require(
+      ConfigurationLoader.load(path: path, environment: environment).configuration)
+    #expect(
+      configuration.server.bind == [.tcp(host: "127.0.0.1", port: 9000), .unix(path: "/tmp/sluice.sock")])
     #expect(configuration.server.connections == 1000)
     #expect(configuration.shutdown.grace == .seconds(30))
     #expect(configuration.served.webSocketRoutes.map(\.name).first == "echo")

@@ -78,7 +78,9 @@ struct RendererTests {
   @Test func `code scanning gets SARIF with a rule for each code`() {
     let sarif = report(broken).rendered(.sarif)
     #expect(sarif.contains(#""version":"2.1.0""#))
-    #expect(sarif.contains(#"{"id":"unknown-key","shortDescription":{"text":"There is no such key at this place."}}"#))
+    #expect(
+      sarif.contains(
+        #"{"id":"unknown-key","shortDescription":{"text":"There is no such key at this place."}}"#))
     #expect(sarif.contains(#""region":{"startLine":6,"startColumn":9,"endLine":6,"endColumn":16}"#))
   }
 }
@@ -86,7 +88,11 @@ struct RendererTests {
 struct YAMLBoundsTests {
   @Test func `aliases that multiply are stopped`() {
     var text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-    for level in 1...9 { text += "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ") + "]\n" }
+    for level in 1...9 {
+      text +=
+        "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+        + "]\n"
+    }
     #expect(report(text).findings.contains { $0.code == .yamlLimit })
   }
 
@@ -96,10 +102,14 @@ struct YAMLBoundsTests {
   }
 
   @Test func `no bytes whatever do harm`() {
-    let pieces = ["a", ":", " ", "\n", "- ", "[", "]", "{", "}", "\"", "'", "&x", "*x", "!t", "#", "\t", "|", ">", "é", "${", "?", "\0"]
+    let pieces = [
+      "a", ":", " ", "\n", "- ", "[", "]", "{", "}", "\"", "'", "&x", "*x", "!t", "#", "\t", "|", ">", "é",
+      "${", "?", "\0",
+    ]
     var generator = SystemRandomNumberGenerator()
     for _ in 0..<2000 {
-      let text = (0..<Int.random(in: 0...30)).map { _ in pieces.randomElement(using: &generator) ?? "" }.joined()
+      let text = (0..<Int.random(in: 0...30)).map { _ in pieces.randomElement(using: &generator) ?? "" }
+        .joined()
       #expect(!report(text).findings.isEmpty, "\(text)")
     }
   }
@@ -108,16 +118,21 @@ struct YAMLBoundsTests {
 struct OriginPolicyTests {
   /// Django's `OriginValidator`: patterns, origin, verdict.
   static let table: [([String], String?, Bool)] = [
-    (["*"], nil, true), (["*"], "null", true), (["example.com"], nil, false), (["example.com"], "null", false),
-    (["example.com"], "", false), (["example.com"], "example.com", false), (["example.com"], "file://", false),
+    (["*"], nil, true), (["*"], "null", true), (["example.com"], nil, false),
+    (["example.com"], "null", false),
+    (["example.com"], "", false), (["example.com"], "example.com", false),
+    (["example.com"], "file://", false),
     (["example.com"], "http://example.com", true), (["example.com"], "https://example.com:8443", true),
     (["example.com"], "http://EXAMPLE.com", true), (["example.com"], "http://a.example.com", false),
     (["example.com"], "http://example.com./", false), (["example.com"], "http://user@example.com/path", true),
     ([".example.com"], "http://example.com", true), ([".example.com"], "http://a.b.example.com", true),
     ([".example.com"], "http://badexample.com", false), (["http://example.com"], "http://example.com", true),
-    (["http://example.com"], "http://example.com:80", true), (["http://example.com"], "https://example.com", false),
-    (["http://example.com:8000"], "http://example.com:8000", true), (["http://example.com:8000"], "http://example.com", false),
-    (["example.com:8000"], "http://example.com:8000", false), (["*.example.com"], "http://a.example.com", false),
+    (["http://example.com"], "http://example.com:80", true),
+    (["http://example.com"], "https://example.com", false),
+    (["http://example.com:8000"], "http://example.com:8000", true),
+    (["http://example.com:8000"], "http://example.com", false),
+    (["example.com:8000"], "http://example.com:8000", false),
+    (["*.example.com"], "http://a.example.com", false),
     (["[::1]"], "http://[::1]:8000", true), (["abc"], "chrome-extension://abc", true),
     (["http://example.com"], "http://example.com:99999", false),
   ]
@@ -128,8 +143,10 @@ struct OriginPolicyTests {
   }
 
   static let sameHost: [(String?, String, Bool)] = [
-    (nil, "a", true), ("http://a", "a", true), ("http://a:8000", "a:8000", true), ("http://a:8000", "a", false),
-    ("https://a", "a", true), ("http://b", "a", false), ("null", "a", false), ("http://[::1]:8000", "[::1]:8000", true),
+    (nil, "a", true), ("http://a", "a", true), ("http://a:8000", "a:8000", true),
+    ("http://a:8000", "a", false),
+    ("https://a", "a", true), ("http://b", "a", false), ("null", "a", false),
+    ("http://[::1]:8000", "[::1]:8000", true),
     ("http://a", "A", true), ("http://a:80", "a", true),
   ]
 

@@ -44,7 +44,9 @@ final class RawClient {
   }
 
   func send(_ bytes: [UInt8]) throws {
-    let sent = unsafe bytes.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    let sent = unsafe bytes.withUnsafeBytes {
+      unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+    }
     guard sent == bytes.count else { throw Failure(what: "send: \(errno)") }
   }
 
@@ -59,7 +61,9 @@ final class RawClient {
     var bytes = [UInt8](repeating: 0, count: count)
     var done = 0
     while done < count {
-      let got = unsafe bytes.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress.unsafelyUnwrapped + done, count - done, 0) }
+      let got = unsafe bytes.withUnsafeMutableBytes {
+        unsafe recv(descriptor, $0.baseAddress.unsafelyUnwrapped + done, count - done, 0)
+      }
       guard got > 0 else { throw Failure(what: "the connection ended") }
       done += got
     }

@@ -35,7 +35,8 @@ struct TableAnalysisTests {
   @Test func `a prefix with two ends is shown`() throws {
     let findings = Router([try route("re:^a+", "a/")]).findings
     #expect(findings == [.ambiguousPrefix(route: 0, pattern: 0, example: "aa/")])
-    #expect(Router([try route("o/<str:x>", "/y/")]).findings == [])
+    #expect(Router([try route("o/<str:x>", "/y/")]).findings == [.matchesNothing(route: 0)])
+    #expect(Router([try route("o/<slug:x>", "re:^$")]).findings == [])
     #expect(Router([try route("o/<str:x>/", "y/")]).findings == [])
   }
 }

@@ -88,7 +88,8 @@ struct ConsumerReader {
   }
 
   private func checkInstalled(_ type: InstalledApps.BuiltIn, at range: SourceRange) {
-    guard !context.apps.builtIn.contains(type), !context.apps.misspelt.contains(type), let list = context.apps.range
+    guard !context.apps.builtIn.contains(type), !context.apps.misspelt.contains(type),
+      let list = context.apps.range
     else { return }
     reading.findings.error(
       .appNotInstalled, "the app \"\(type.rawValue)\" is not installed", at: range,

@@ -52,7 +52,9 @@ struct InstalledApps {
     }
     let folder = Paths.join(Paths.directory(of: file), text)
     guard text.contains("/") || reading.files.isDirectory(folder) else {
-      NearestName.of(text, in: BuiltIn.allCases.map(\.rawValue)).flatMap(BuiltIn.init).map { _ = misspelt.insert($0) }
+      NearestName.of(text, in: BuiltIn.allCases.map(\.rawValue)).flatMap(BuiltIn.init).map {
+        _ = misspelt.insert($0)
+      }
       reading.findings.error(
         .unknownName, "there is no app \"\(text)\"", at: app.range,
         hint: NearestName.hint(for: text, in: BuiltIn.allCases.map(\.rawValue)))

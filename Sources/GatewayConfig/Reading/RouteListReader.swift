@@ -29,7 +29,8 @@ final class RouteListReader {
     guard let mapping = MappingCursor(node, "\"\(kind.key)\"", reading) else { return }
     if mapping.keys.contains(where: { ["path", "re_path", "consumer"].contains($0.value) }) {
       reading.findings.error(
-        .wrongType, "the routes are a list, and this is one route", at: mapping.place, hint: "put \"- \" before it")
+        .wrongType, "the routes are a list, and this is one route", at: mapping.place,
+        hint: "put \"- \" before it")
       return
     }
     var settings = settings

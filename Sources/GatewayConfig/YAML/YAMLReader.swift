@@ -33,7 +33,8 @@ struct YAMLReader {
     findings.merge(builder.findings)
     guard events.failure == nil else { return nil }
     if builder.root == nil, builder.findings.all.isEmpty {
-      findings.error(.yamlSyntax, "the file is empty", at: top, hint: "begin with installed_apps and applications")
+      findings.error(
+        .yamlSyntax, "the file is empty", at: top, hint: "begin with installed_apps and applications")
     }
     return builder.root
   }

@@ -77,7 +77,7 @@ struct AutomatonBuilder {
 
   private mutating func run(_ budget: Budget) -> Bool {
     let start = program.closure(of: program.starts.map { JointProgram.Position($0, .anything) })
-    // Not numbered: a path that comes by the same positions later may read a slash there.
+    numbers[start] = 0
     waiting.append(start)
     var work = 0
     var state = 0
@@ -100,7 +100,8 @@ struct AutomatonBuilder {
   private mutating func expand(_ positions: [JointProgram.Position], from state: Int) -> [Automaton
     .Transition]
   {
-    let steps = positions.compactMap { program.step($0) }
+    var steps: [JointProgram.Step] = []
+    for position in positions { program.addSteps(from: position, to: &steps) }
     guard !steps.isEmpty else { return [] }
     var isCut = InlineArray<257, Bool>(repeating: false)
     for step in steps {
@@ -121,34 +122,28 @@ struct AutomatonBuilder {
         transitions.append(.init(low: range.lowerBound, high: range.upperBound, target: target))
       }
     }
-    guard state == 0 else { return transitions }
-    // Every leading slash of a request path is removed, so none is ever read first.
-    return transitions.flatMap { $0.without(UInt8(ascii: "/")) }
+    return transitions
   }
 
   private mutating func number(
     _ targets: [JointProgram.Position], from state: Int, by range: ClosedRange<UInt8>
   ) -> UInt32? {
     guard !targets.isEmpty else { return nil }
-    if state == 0, range == UInt8(ascii: "/")...UInt8(ascii: "/") { return nil }
     let positions = program.closure(of: targets)
     guard !positions.isEmpty else { return nil }
     if let number = numbers[positions] { return number }
     let number = UInt32(waiting.count)
     numbers[positions] = number
     waiting.append(positions)
-    parents.append((Int32(state), Self.readable(range, avoidingSlash: state == 0)))
+    parents.append((Int32(state), Self.readable(range)))
     return number
   }
 
   /// A byte of the range that makes an example easy to read.
-  private static func readable(_ range: ClosedRange<UInt8>, avoidingSlash: Bool) -> UInt8 {
+  private static func readable(_ range: ClosedRange<UInt8>) -> UInt8 {
     let preferred: [UInt8] = [UInt8(ascii: "a"), UInt8(ascii: "1"), UInt8(ascii: "A"), UInt8(ascii: "-")]
     if let byte = preferred.first(where: range.contains) { return byte }
-    let visible = (UInt8(0x21)...0x7E).first { byte in
-      range.contains(byte) && !(avoidingSlash && byte == UInt8(ascii: "/"))
-    }
-    return visible ?? range.lowerBound
+    return (UInt8(0x21)...0x7E).first(where: range.contains) ?? range.lowerBound
   }
 
   /// The shortest path that leads to the state.
@@ -160,15 +155,5 @@ struct AutomatonBuilder {
       current = Int(parents[current].state)
     }
     return String(decoding: bytes.reversed(), as: UTF8.self)
-  }
-}
-
-extension Automaton.Transition {
-  fileprivate func without(_ byte: UInt8) -> [Automaton.Transition] {
-    guard low <= byte, byte <= high else { return [self] }
-    var parts: [Automaton.Transition] = []
-    if low < byte { parts.append(.init(low: low, high: byte - 1, target: target)) }
-    if byte < high { parts.append(.init(low: byte + 1, high: high, target: target)) }
-    return parts
   }
 }

@@ -41,7 +41,7 @@ struct CaptureReader {
   /// - Returns: by capture, the range of its bytes; nil for one that took no part.
   func read(_ path: [UInt8]) -> [Range<Int>?] {
     let empty = [Int32](repeating: -1, count: program.captures.count * 2)
-    var seen = Seen(count: program.instructions.count * 3)
+    var seen = Seen(count: program.instructions.count << 2)
     var threads: [Thread] = []
     follow(
       Thread(position: Position(program.start, .anything), slots: empty), at: 0, isEnd: path.isEmpty,
@@ -72,11 +72,7 @@ struct CaptureReader {
     guard case .byte(let low, let high, let next) = program.instructions[position.instruction],
       low <= byte, byte <= high
     else { return nil }
-    switch position.mode {
-    case .anything: return Position(next, .anything)
-    case .onlyLastLineFeed: return byte == UInt8(ascii: "\n") ? Position(next, .nothing) : nil
-    case .nothing: return nil
-    }
+    return position.mode.after(byte).map { Position(next, $0) }
   }
 
   /// Adds every place reachable without reading, the preferred ones first.
@@ -105,16 +101,15 @@ struct CaptureReader {
         thread.slots[Int(slot)] = Int32(place)
         go(next)
       case .leave(_, let next): go(next)
-      case .enter(let pattern, let next): go(next, entered: pattern)
+      case .enter(let pattern, let next): go(next, thread.position.mode.entering, entered: pattern)
       case .assertStart(let pattern, let next):
         if entered == pattern { go(next) }
       case .assertEnd(let next):
         if isEnd, thread.position.mode != .onlyLastLineFeed { go(next) }
       case .assertEndOrLastLineFeed(let next):
-        if thread.position.mode != .anything || isEnd {
-          go(next)
-        } else {
-          go(next, .onlyLastLineFeed)
+        switch thread.position.mode {
+        case .onlyLastLineFeed, .nothing: go(next)
+        case .anything, .anythingButSlash: if isEnd { go(next) } else { go(next, .onlyLastLineFeed) }
         }
       }
     }

@@ -1,10 +1,13 @@
 /// The programs of many routes side by side, and what can be reached in them without reading a byte.
 struct JointProgram {
-  /// What may still come, for the sake of `$`: a place can be before the last line feed, and then behind it.
+  /// What may still come.
   enum Mode: UInt32 {
     case anything = 0
-    case onlyLastLineFeed = 1
-    case nothing = 2
+    /// A pattern was just entered, and every slash before it is taken away: the first byte it sees is none.
+    case anythingButSlash = 1
+    /// `$` was passed before a line feed that has to be the last byte.
+    case onlyLastLineFeed = 2
+    case nothing = 3
   }
 
   /// An instruction and a mode, in one number.
@@ -12,12 +15,12 @@ struct JointProgram {
     var value: UInt32
 
     init(_ instruction: Int32, _ mode: Mode) {
-      value = UInt32(bitPattern: instruction) * 3 + mode.rawValue
+      value = UInt32(bitPattern: instruction) << 2 | mode.rawValue
     }
 
-    var instruction: Int { Int(value / 3) }
-    // Every remainder of three is a mode.
-    var mode: Mode { Mode(rawValue: value % 3) ?? .anything }
+    var instruction: Int { Int(value >> 2) }
+    // Two bits are always a mode.
+    var mode: Mode { Mode(rawValue: value & 3) ?? .anything }
 
     static func < (one: Position, other: Position) -> Bool { one.value < other.value }
   }
@@ -38,7 +41,7 @@ struct JointProgram {
       starts.append(offset + program.start)
       instructions += program.instructions.map { $0.moved(by: offset) }
     }
-    seen = Array(repeating: 0, count: instructions.count * 3)
+    seen = Array(repeating: 0, count: instructions.count << 2)
     seenEntered = seen
   }
 
@@ -87,21 +90,21 @@ struct JointProgram {
         go(second)
         go(first)
       case .save(_, let next), .leave(_, let next): go(next)
-      case .enter(let pattern, let next): go(next, entered: pattern)
+      case .enter(let pattern, let next): go(next, position.mode.entering, entered: pattern)
       case .assertStart(let pattern, let next):
         if entered == pattern { go(next) }
       case .assertEnd(let next):
         switch (position.mode, moment) {
-        case (.nothing, _), (.anything, .atEnd): go(next)
-        case (.anything, .beforeEnd): reached.append(position)
+        case (.nothing, _), (.anything, .atEnd), (.anythingButSlash, .atEnd): go(next)
+        case (.anything, .beforeEnd), (.anythingButSlash, .beforeEnd): reached.append(position)
         case (.onlyLastLineFeed, _): break
         }
       case .assertEndOrLastLineFeed(let next):
         switch (position.mode, moment) {
-        case (.anything, .beforeEnd):
+        case (.anything, .beforeEnd), (.anythingButSlash, .beforeEnd):
           reached.append(position)
           go(next, .onlyLastLineFeed)
-        case (.anything, .atEnd), (.onlyLastLineFeed, _), (.nothing, _): go(next)
+        case (.anything, .atEnd), (.anythingButSlash, .atEnd), (.onlyLastLineFeed, _), (.nothing, _): go(next)
         }
       }
     }
@@ -130,15 +133,44 @@ struct JointProgram {
     }
   }
 
-  /// Where reading a byte in the bounds leads, from a position at a `byte` instruction.
-  func step(_ position: Position) -> (low: UInt8, high: UInt8, next: Position)? {
-    guard case .byte(let low, let high, let next) = instructions[position.instruction] else { return nil }
+  /// Where reading a byte leads from a position at a `byte` instruction: nowhere, or one or two stretches of bytes on.
+  func addSteps(from position: Position, to steps: inout [Step]) {
+    guard case .byte(let low, let high, let next) = instructions[position.instruction] else { return }
+    func add(_ low: UInt8, _ high: UInt8, _ mode: Mode) {
+      if low <= high { steps.append(Step(low: low, high: high, next: Position(next, mode))) }
+    }
+    let slash = UInt8(ascii: "/")
+    let lineFeed = UInt8(ascii: "\n")
     switch position.mode {
-    case .anything: return (low, high, Position(next, .anything))
+    case .anything: add(low, high, .anything)
+    case .anythingButSlash where (low...high).contains(slash):
+      add(low, slash - 1, .anything)
+      add(slash + 1, high, .anything)
+    case .anythingButSlash: add(low, high, .anything)
     case .onlyLastLineFeed:
-      let lineFeed = UInt8(ascii: "\n")
-      return (low...high).contains(lineFeed) ? (lineFeed, lineFeed, Position(next, .nothing)) : nil
-    case .nothing: return nil
+      if (low...high).contains(lineFeed) { add(lineFeed, lineFeed, .nothing) }
+    case .nothing: break
+    }
+  }
+
+  struct Step {
+    var low: UInt8
+    var high: UInt8
+    var next: Position
+  }
+}
+
+extension JointProgram.Mode {
+  /// What may come right behind the beginning of a pattern.
+  var entering: JointProgram.Mode { self == .anything ? .anythingButSlash : self }
+
+  /// What may come after the byte, or nil where it may not come itself.
+  func after(_ byte: UInt8) -> JointProgram.Mode? {
+    switch self {
+    case .anything: .anything
+    case .anythingButSlash: byte == UInt8(ascii: "/") ? nil : .anything
+    case .onlyLastLineFeed: byte == UInt8(ascii: "\n") ? .nothing : nil
+    case .nothing: nil
     }
   }
 }

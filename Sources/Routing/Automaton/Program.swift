@@ -41,12 +41,22 @@ struct Program: Sendable {
       next = add(.leave(number, next: next))
       next = compile(pattern.expression, pattern: number, firstCapture: firstCapture, then: next)
       next = add(.enter(number, next: next))
+      if number > 0 { next = addSlashes(then: next) }
     }
     start = next
     if isTooLarge {
       instructions = [.fail]
       start = 0
     }
+  }
+
+  /// Django's `URLRouter` takes all slashes away before its patterns, also in front of nested ones.
+  private mutating func addSlashes(then next: Int32) -> Int32 {
+    let loop = add(.fail)
+    let slash = UInt8(ascii: "/")
+    let byte = add(.byte(slash, slash, next: loop))
+    if !isTooLarge { instructions[Int(loop)] = .split(byte, next) }
+    return loop
   }
 
   private mutating func add(_ instruction: Instruction) -> Int32 {

@@ -1,0 +1,63 @@
+"""The demo page in a real browser."""
+
+import pytest
+
+from browser import Browser
+from conftest import ARTEFACTS, ROOT
+
+
+@pytest.fixture
+def browser(tmp_path):
+    browser = Browser(tmp_path / "profile")
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def served(start):
+    return start(file=ROOT / "routes.yaml")
+
+
+def open_page(browser, served, room="lobby"):
+    page = browser.open(served.http(f"/#{room}"))
+    page.wait_for("document.body.dataset.state === 'open'")
+    return page
+
+
+def test_two_windows_in_one_room_see_each_other(browser, served):
+    first, second = open_page(browser, served), open_page(browser, served)
+    elsewhere = open_page(browser, served, "kitchen")
+    first.say("hello <b>there</b>")
+    second.wait_heard("hello <b>there</b>")
+    second.say("hello back é😀")
+    first.wait_heard("hello <b>there</b>", "hello back é😀")
+    assert elsewhere.heard() == []
+    for name, width, height in [("phone", 390, 844), ("desktop", 1280, 800)]:
+        for scheme in ["light", "dark"]:
+            first.screenshot(ARTEFACTS / f"screenshots/chat-{name}-{scheme}.png", width, height, scheme)
+
+
+def test_echo_and_broadcast_tabs(browser, served):
+    first, second = open_page(browser, served), open_page(browser, served)
+    for page in (first, second):
+        page.click("#tab-broadcast")
+        page.wait_for("document.body.dataset.state === 'open' && document.querySelector('#address').textContent.endsWith('/ws/news/')")
+    first.say("news")
+    second.wait_heard("news")
+    first.click("#tab-echo")
+    first.wait_for("document.body.dataset.state === 'open' && document.querySelector('#address').textContent.endsWith('/ws/echo/')")
+    first.say("again")
+    first.wait_heard("again")
+    assert second.heard() == ["news"]
+
+
+def test_the_page_comes_back_after_a_restart(browser, start):
+    served = start(file=ROOT / "routes.yaml")
+    page = open_page(browser, served)
+    served.stop()
+    page.wait_for("document.body.dataset.state === 'closed'")
+    page.wait_for("document.querySelector('#log').innerText.includes('restarting')")
+    start(file=ROOT / "routes.yaml", bind=f"127.0.0.1:{served.port}")
+    page.wait_for("document.body.dataset.state === 'open'")
+    page.say("back again")
+    page.wait_heard("back again")
