@@ -33,7 +33,8 @@ import Glibc
   private let readBuffer: UnsafeMutableRawBufferPointer
   /// What the handler that is reading has written so far.
   let output = SharedBytes(capacity: outputLimit)
-  private var reading: Connection?
+  /// The connection whose handler is reading; only compared, so that keeping it costs nothing.
+  private var reading: ObjectIdentifier?
 
   private var slots: [Slot] = []
   private var freeSlots: [Int32] = []
@@ -185,9 +186,9 @@ extension Reactor {
     } else if let index = Token.acceptorIndex(token) {
       acceptors[index]?.acceptAll(on: self)
     } else {
-      let slot = slots[Int(token & 0xFFFF_FFFF)]
-      guard slot.generation == UInt32(token >> 32) else { return }
-      slot.connection?.handle(unsafe event.events)
+      let slot = Int(token & 0xFFFF_FFFF)
+      guard slots[slot].generation == UInt32(token >> 32) else { return }
+      slots[slot].connection?.handle(unsafe event.events)
     }
   }
 
@@ -227,7 +228,7 @@ extension Reactor {
 
 extension Reactor {
   func isReading(_ connection: Connection) -> Bool {
-    reading === connection
+    reading == ObjectIdentifier(connection)
   }
 
   /// - Returns: the count of bytes now in the read buffer, 0 at the peer's end, or -1 with `errno` set.
@@ -238,7 +239,7 @@ extension Reactor {
 
   /// Hands what was read to the handler, and sends what it wrote.
   func pass(_ count: Int, to handler: any ConnectionHandler, of connection: Connection) {
-    reading = connection
+    reading = ObjectIdentifier(connection)
     var bytes = unsafe MutableRawSpan(
       _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
     handler.received(&bytes)

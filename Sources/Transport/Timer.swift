@@ -2,7 +2,7 @@
 ///
 /// Coarse, and never early. Whoever made it keeps it: a timer that is let go of is not called.
 package final class Timer {
-  private unowned let wheel: TimerWheel
+  private let wheel: TimerWheel
   fileprivate let fire: () -> Void
   /// The tick at which it is due; nil while it is not set.
   fileprivate var dueTick: UInt64?
@@ -122,7 +122,7 @@ final class TimerWheel {
     }
   }
 
-  /// Forgets every timer, when the reactor ends.
+  /// Forgets every timer, when the reactor ends; they may still be cancelled.
   func removeAll() {
     for slot in slots {
       for timer in slot { timer.dueTick = nil }
