@@ -164,4 +164,50 @@ struct ReactorTests {
       #expect(turns.wait(for: 1) == [1])
     }
   }
+
+  @Test func `what a handler keeps of a stopped reactor is dead, and harmless`() throws {
+    final class Kept: @unchecked Sendable {
+      var connection: Connection?
+      var timer: Timer?
+    }
+    let (end, test) = socketPair()
+    // Written before the reactor's thread has ended, read after it was joined.
+    let kept = Kept()
+    let (thread, _) = try Reactor.start(name: "test") { reactor in
+      kept.connection = reactor.adopt(Descriptor(adopting: end), handler: Handler())
+      kept.timer = reactor.timer { Issue.record("it is not called any more") }
+      kept.timer?.schedule(after: .seconds(10))
+    }
+    thread.stop()
+    thread.join()
+    kept.connection?.write([1])
+    kept.connection?.finish(timeout: .seconds(1))
+    kept.timer?.cancel()
+    #expect(kept.connection?.isClosed == true)
+    #expect(receive(1, from: test) == [])
+    close(test)
+  }
+
+  @Test func `connections do not keep a stopped reactor alive`() throws {
+    final class Weak: @unchecked Sendable {
+      weak var reactor: Reactor?
+    }
+    let pairs = (0..<3).map { _ in socketPair() }
+    // Written before the reactor's thread has ended, read after it was joined.
+    let weak = Weak()
+    let ends = pairs.map(\.reactor)
+    let (thread, _) = try Reactor.start(name: "test") { reactor in
+      weak.reactor = reactor
+      for end in ends {
+        let handler = Handler()
+        let connection = reactor.adopt(Descriptor(adopting: end), handler: handler)
+        handler.connection = connection
+        connection.write([1])
+      }
+    }
+    thread.stop()
+    thread.join()
+    #expect(weak.reactor == nil)
+    for (_, test) in pairs { close(test) }
+  }
 }
