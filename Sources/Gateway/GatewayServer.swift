@@ -18,6 +18,7 @@ package final class GatewayServer: Sendable {
     case stop
     case stopNow
     case workerFinished
+    case httpFinished
   }
 
   private let configuration: Configuration
@@ -72,7 +73,10 @@ package final class GatewayServer: Sendable {
         "connections": "\(gateway.connectionLimit)",
       ])
     await withTaskGroup { tasks in
-      tasks.addTask { await http.run() }
+      tasks.addTask { [wish] in
+        await http.run()
+        wish.yield(.httpFinished)
+      }
       await serve(workers, http: http)
     }
     for worker in workers { worker.thread.stop() }
@@ -119,6 +123,7 @@ extension GatewayServer {
   /// Waits for the wish to stop, and for its fulfilment.
   private func serve(_ workers: [RunningWorker], http: HTTPSide) async {
     var unfinished = workers.count
+    var isHTTPFinished = false
     var isStopping = false
     var deadline: Task<Void, Never>?
     for await wished in wishes {
@@ -129,16 +134,17 @@ extension GatewayServer {
       case .stop:
         break
       case .stopNow:
-        if !isStopping { beginStop(workers, http: http).cancel() }
+        if !isStopping { deadline = beginStop(workers, http: http) }
         isStopping = true
         for worker in workers { _ = worker.mailbox.post(.abandon) }
         http.abandon()
       case .workerFinished:
         unfinished -= 1
+      case .httpFinished:
+        isHTTPFinished = true
       }
-      if unfinished == 0 { break }
+      if unfinished == 0, isHTTPFinished { break }
     }
-    http.stop()
     deadline?.cancel()
   }
 

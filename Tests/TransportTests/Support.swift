@@ -220,5 +220,10 @@ final class Handler: ConnectionHandler {
   func closed(_ reason: ConnectionEnd) {
     onClosed(reason)
     connection = nil
+    // They may hold this handler.
+    onReceived = { _, _ in }
+    onFinished = { _ in }
+    onDrained = { _ in }
+    onClosed = { _ in }
   }
 }

@@ -22,6 +22,8 @@ final class Worker {
   enum Phase {
     case serving
     case stopping(Stopping)
+    /// No connection is left, which has been told; none is taken any more.
+    case stopped
 
     /// What is left to do, and who is told when it is done.
     struct Stopping {
@@ -75,6 +77,7 @@ extension Worker {
   /// A connection that was kept alive on the HTTP side asks for a WebSocket after all.
   private func takeOver(_ handedOver: HandedOverConnection) {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
+    if case .stopped = phase { return gateway.counters.connections.down() }
     let admission = gateway.admission(of: gateway.counters.connections.count)
     let connection = PendingConnection(worker: self, admission: admission)
     pending[ObjectIdentifier(connection)] = connection
@@ -152,6 +155,7 @@ extension Worker {
 
   private func reportWhenFinished() {
     guard case .stopping(let stopping) = phase, sessions.isEmpty, pending.isEmpty else { return }
+    phase = .stopped
     stopping.finished()
   }
 }
