@@ -145,14 +145,11 @@ struct ConnectionTests {
         queued.add(handler.connection?.queuedBytes ?? 0)
       }
     }) { mailbox in
-      for line in 0..<10_000 { mailbox.post(line) }
-      let mostQueued = try #require(queued.wait(for: 10_000).last)
+      for line in 0..<2000 { mailbox.post(line) }
+      let mostQueued = try #require(queued.wait(for: 2000).last)
       #expect(mostQueued > 1_000_000)
-      let got = receive(10_000_000, from: test)
-      #expect(got.count == 10_000_000)
-      for line in 0..<10_000 {
-        #expect(got[line * 1000..<line * 1000 + 1000].allSatisfy { $0 == UInt8(line % 251) }, "line \(line)")
-      }
+      let got = receive(2_000_000, from: test)
+      #expect(got == (0..<2000).flatMap { [UInt8](repeating: UInt8($0 % 251), count: 1000) })
       let leftOver = try #require(drained.wait(for: 1).first)
       #expect(leftOver == 0)
     }
