@@ -4,6 +4,7 @@ WORKDIR /src
 COPY Package.swift Makefile ./
 COPY Sources Sources
 COPY Tests/need.sh Tests/need.sh
+COPY Tests/TestSupport Tests/TestSupport
 # The test targets are not built, but the package names their folders.
 RUN sed -n 's/.*testTarget(name: "\([A-Za-z]*\)".*/\1/p; s/^ *name: "\([A-Za-z]*Tests\)".*/\1/p' Package.swift \
     | while read -r name; do mkdir -p "Tests/$name/Fixtures" && touch "Tests/$name/Empty.swift"; done \

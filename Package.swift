@@ -61,9 +61,10 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
 
-    .testTarget(name: "JSONTests", dependencies: ["JSON"]),
-    .testTarget(name: "RoutingTests", dependencies: ["Routing"]),
-    .testTarget(name: "WebSocketCoreTests", dependencies: ["WebSocketCore"]),
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),
+    .testTarget(name: "RoutingTests", dependencies: ["Routing", "TestSupport"]),
+    .testTarget(name: "WebSocketCoreTests", dependencies: ["TestSupport", "WebSocketCore"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),
     .testTarget(
       name: "GatewayConfigTests", dependencies: ["GatewayConfig", "Routing"], exclude: ["Fixtures"]),

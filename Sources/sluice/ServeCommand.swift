@@ -74,12 +74,7 @@ struct ServeCommand: AsyncParsableCommand {
       case .warning: .warning
       case .error: .error
       }
-    return Logger(label: "sluice") { _ in
-      switch configuration.format {
-      case .text: TextLogHandler(level: level)
-      case .json: JSONLogHandler(level: level)
-      }
-    }
+    return Logger(label: "sluice") { _ in GatewayLogHandler(configuration.format, level: level) }
   }
 }
 

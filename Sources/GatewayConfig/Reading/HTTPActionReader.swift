@@ -65,10 +65,7 @@ struct HTTPActionReader {
     guard let node, let mapping = MappingCursor(node, "\"headers\"", reading) else { return [] }
     return mapping.all.compactMap { entry in
       let name = entry.key.value
-      let isToken =
-        !name.isEmpty
-        && name.utf8.allSatisfy { (0x21...0x7E).contains($0) && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }
-      guard isToken else {
+      guard name.isHTTPToken else {
         reading.findings.error(.invalidValue, "\"\(name)\" is no name of a header", at: entry.key.range)
         return nil
       }
@@ -128,5 +125,13 @@ struct HTTPActionReader {
         .unknownName, "the route has no capture \"\(name)\"", at: range,
         hint: NearestName.hint(for: name, in: captures) ?? "the pattern of the route captures nothing")
     }
+  }
+}
+
+extension String {
+  /// RFC 9110 section 5.6.2: what a header or a subprotocol may be called.
+  var isHTTPToken: Bool {
+    !isEmpty
+      && utf8.allSatisfy { (0x21...0x7E).contains($0) && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }
   }
 }

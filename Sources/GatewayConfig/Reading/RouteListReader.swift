@@ -254,10 +254,7 @@ final class RouteListReader {
     guard let node = mapping.value("subprotocols") else { return [] }
     var known: [String] = []
     for name in reading.words(node, "\"subprotocols\"") ?? [] {
-      let isToken = name.value.utf8.allSatisfy { byte in
-        (0x21...0x7E).contains(byte) && !"()<>@,;:\\\"/[]?={}".utf8.contains(byte)
-      }
-      if !isToken {
+      if !name.value.isHTTPToken {
         reading.findings.error(
           .invalidValue, "\"\(name.value)\" is no name of a subprotocol", at: name.range,
           hint: "no spaces, commas, quotes, slashes or brackets")
