@@ -1,0 +1,40 @@
+/// Annotations that GitHub's workflow log turns into marks at the lines.
+struct GitHubRenderer {
+  func render(_ report: FindingReport) -> String {
+    report.findings.map { line($0) + "\n" }.joined()
+  }
+
+  private func line(_ finding: Finding) -> String {
+    let command =
+      switch finding.severity {
+      case .error: "error"
+      case .warning: "warning"
+      case .note: "notice"
+      }
+    var properties: [String] = []
+    if let range = finding.range {
+      properties.append("file=\(escaped(range.file.path, inProperty: true))")
+      properties.append("line=\(range.start.line),col=\(range.start.column)")
+      if range.end.line == range.start.line { properties.append("endColumn=\(range.end.column)") }
+    }
+    properties.append("title=\(finding.code.rawValue)")
+    let text = finding.message + (finding.hint.map { ": \($0)" } ?? "")
+    return "::\(command) \(properties.joined(separator: ","))::\(escaped(text, inProperty: false))"
+  }
+
+  /// What GitHub's runner takes back from `%25` and the like.
+  private func escaped(_ text: String, inProperty: Bool) -> String {
+    var result = ""
+    for character in text {
+      switch character {
+      case "%": result += "%25"
+      case "\r": result += "%0D"
+      case "\n": result += "%0A"
+      case ":" where inProperty: result += "%3A"
+      case "," where inProperty: result += "%2C"
+      default: result.append(character)
+      }
+    }
+    return result
+  }
+}

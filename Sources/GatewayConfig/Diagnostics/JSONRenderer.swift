@@ -1,0 +1,49 @@
+import JSON
+
+/// One object with all findings, for scripts.
+struct JSONRenderer {
+  func render(_ report: FindingReport) -> String {
+    JSON.object([
+      .init(key: "file", value: .string(report.path)),
+      .init(key: "errors", value: .integer(Int64(report.errorCount))),
+      .init(key: "warnings", value: .integer(Int64(report.warningCount))),
+      .init(key: "findings", value: .array(report.findings.map(finding))),
+    ]).text + "\n"
+  }
+
+  private func finding(_ finding: Finding) -> JSON {
+    var members: [JSON.Member] = [
+      .init(key: "severity", value: .string(finding.severity.rawValue)),
+      .init(key: "code", value: .string(finding.code.rawValue)),
+      .init(key: "message", value: .string(finding.message)),
+      .init(key: "hint", value: finding.hint.map(JSON.string) ?? .null),
+    ]
+    if let range = finding.range { members += place(range) }
+    members.append(
+      .init(
+        key: "related",
+        value: .array(
+          finding.related.map { related in
+            .object([.init(key: "message", value: .string(related.message))] + place(related.range))
+          })))
+    return .object(members)
+  }
+
+  private func place(_ range: SourceRange) -> [JSON.Member] {
+    [
+      .init(key: "path", value: .string(range.file.path)),
+      .init(key: "line", value: .integer(Int64(range.start.line))),
+      .init(key: "column", value: .integer(Int64(range.start.column))),
+      .init(key: "endLine", value: .integer(Int64(range.end.line))),
+      .init(key: "endColumn", value: .integer(Int64(range.end.column))),
+    ]
+  }
+}
+
+extension JSON {
+  var text: String {
+    var bytes: [UInt8] = []
+    append(to: &bytes)
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
