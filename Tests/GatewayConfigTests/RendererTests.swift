@@ -60,6 +60,11 @@ struct RendererTests {
     #expect(text.contains("error[yaml-syntax]") || text.contains("duplicate"))
   }
 
+  @Test func `a byte order mark and Windows line ends change nothing`() {
+    let windows = "\u{FEFF}" + broken.replacing("\n", with: "\r\n")
+    #expect(report(windows).rendered(.text) == report(broken).rendered(.text))
+  }
+
   @Test func `programs get JSON`() {
     #expect(
       report(broken).rendered(.json)

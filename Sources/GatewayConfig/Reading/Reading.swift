@@ -26,7 +26,9 @@ final class Reading {
   private func readDocument(_ path: String, namedAt place: SourceRange?) -> Node? {
     switch files.contents(of: path) {
     case .success(let text):
-      let file = SourceFile(path: path, text: text)
+      // Some editors put a byte order mark in front, which is no part of the text.
+      let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+      let file = SourceFile(path: path, text: text.starts(with: mark) ? Array(text.dropFirst(3)) : text)
       return YAMLReader.read(file, variables: Variables(environment), findings: &findings)
     case .failure(let fault):
       findings.error(
@@ -38,7 +40,8 @@ final class Reading {
   func nearestFile(_ path: String) -> String? {
     let directory = Paths.directory(of: path)
     let names = files.names(in: directory.isEmpty ? "." : directory)
-    return NearestName.of(Paths.name(of: path), in: names).map {
+    let name = Paths.name(of: path)
+    return NearestName.of(name, in: names.filter { $0 != name }).map {
       "did you mean \"\(directory.isEmpty ? $0 : Paths.join(directory, $0))\"?"
     }
   }

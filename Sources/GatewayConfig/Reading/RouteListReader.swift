@@ -41,7 +41,7 @@ final class RouteListReader {
   }
 
   func read(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
-    for item in reading.list(node, "the routes") ?? [] {
+    for item in reading.list(node, "the table of routes") ?? [] {
       guard let mapping = MappingCursor(item, kind.routeName, reading) else { continue }
       readRoute(mapping, settings, prefixes)
       mapping.finish()
