@@ -99,6 +99,15 @@ struct DecoderSplitTests {
     }
   }
 
+  @Test func `a message that is there as a whole is held to the same rules`() {
+    expect(
+      frame(0x82, [1, 2, 3]) + frame(0x82, [1, 2, 3, 4]), [.binary([1, 2, 3])], .messageTooBig, maximum: 3)
+    expect(frame(0x81, [0x61]) + frame(0x81, [0xC3]) + frame(0x81, []), [.text("a")], .invalidUTF8)
+    expect(frame(0x82, [0xC3]) + [0x82, 0x01, 0, 0, 0, 0, 0], [.binary([0xC3])], .unmaskedFrame)
+    expect(frame(0x01, [0x61]) + frame(0x81, [0x62]), [], .unfinishedMessage)
+    expect(frame(0x81, []) + frame(0x82, []) + frame(0x8A, []), [.text(""), .binary([]), .pong([])])
+  }
+
   @Test func `a payload is unmasked from any place of the mask`() {
     let payload = (0..<100).map { UInt8($0) }
     let bytes = frame(0x82, payload)
