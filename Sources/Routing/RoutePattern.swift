@@ -22,6 +22,9 @@ package struct RoutePattern: Sendable, Hashable {
     package var converter: PathConverter?
     /// What it can be.
     let expression: Expression
+
+    /// What its value can be.
+    var normalisedExpression: Expression { converter == .int ? PathConverter.normalisedInteger : expression }
   }
 
   package let text: String

@@ -75,6 +75,14 @@ struct FixtureTests {
     #expect(loaded.configuration != nil)
   }
 
+  @Test func `what is written out wins over what is merged, and the earlier over the later`() throws {
+    let path = folder.appending(path: "good/merge.yaml").path
+    let routes = try #require(ConfigurationLoader.load(path: path, environment: [:]).configuration)
+      .served.webSocketRoutes
+    #expect(routes.map(\.name) == ["ws/a/<slug:room>/", "ws/b/<slug:room>/", "ws/c/<slug:room>/"])
+    #expect(routes.map(\.limits.message) == [.mebibytes(1), .kibibytes(1), .kibibytes(1)])
+  }
+
   @Test func `the values of a good file arrive`() throws {
     let path = folder.appending(path: "good/everything.yaml").path
     let environment = ["REDIS_PASSWORD": "hunter2", "PORT": "9000"]

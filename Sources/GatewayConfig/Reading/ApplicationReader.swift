@@ -189,6 +189,14 @@ struct RouteTable {
       reading.findings.warning(
         .collidingGroups, "\"/\(first)\" and \"/\(second)\" share the group \"\(name)\"", at: range,
         hint: "put \".\" between captures that cannot contain it")
+    case .legalNotProved(let capture):
+      reading.findings.warning(
+        .notProved, "whether \"\(capture)\" is always legal in a group name was not decided", at: range,
+        hint: "let \"\(capture)\" be a slug: <slug:\(capture)>")
+    case .collisionsNotProved:
+      reading.findings.warning(
+        .notProved, "whether two paths with different captures share a group was not decided", at: range,
+        hint: "put \".\" between captures that cannot contain it")
     }
   }
 

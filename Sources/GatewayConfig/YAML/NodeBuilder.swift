@@ -94,12 +94,7 @@ struct NodeBuilder {
 
   private mutating func takeKey(_ text: String, at range: SourceRange) {
     let last = open.count - 1
-    if text == "<<" {
-      findings.error(
-        .yamlSyntax, "merge keys are not supported", at: range,
-        hint: "write the keys out, or give whole values an anchor")
-      open[last].dropsValue = true
-    } else if let first = open[last].entries.first(where: { $0.key.value == text }) {
+    if let first = open[last].entries.first(where: { $0.key.value == text }) {
       findings.error(
         .duplicateKey, "the key \"\(text)\" stands here twice", at: range,
         hint: "only one of them can be meant",
@@ -126,11 +121,34 @@ struct NodeBuilder {
 
   private mutating func close(at end: SourceRange) -> Bool {
     guard let container = open.popLast() else { return true }
-    let content: Node.Content = container.isMapping ? .mapping(container.entries) : .sequence(container.items)
+    let content: Node.Content =
+      container.isMapping ? .mapping(merged(container.entries)) : .sequence(container.items)
     let range = SourceRange(file: file, start: container.start.start, end: end.end)
     add(Node(content, at: range), size: container.size, anchor: container.anchor)
     return true
   }
+
+  /// The entries with those that `<<` brings along: a mapping or a list of them, of which the earlier and the key that is
+  /// written out win (YAML 1.1, merge key type).
+  private mutating func merged(_ entries: [Node.Entry]) -> [Node.Entry] {
+    guard let merge = entries.first(where: { $0.key.value == Self.mergeKey }) else { return entries }
+    var result = entries.filter { $0.key.value != Self.mergeKey }
+    var written = Set(result.map(\.key.value))
+    let sources: [Node]
+    if case .sequence(let items) = merge.value.content { sources = items } else { sources = [merge.value] }
+    for source in sources {
+      guard case .mapping(let more) = source.content else {
+        findings.error(
+          .yamlSyntax, "\"<<\" takes a mapping, or a list of mappings", at: source.range,
+          hint: "write <<: *name, where &name stands before a mapping")
+        continue
+      }
+      result += more.filter { written.insert($0.key.value).inserted }
+    }
+    return result
+  }
+
+  private static let mergeKey = "<<"
 
   private mutating func add(_ node: Node, size: Int, anchor: String?) {
     if let anchor { anchors[anchor] = (node, size) }

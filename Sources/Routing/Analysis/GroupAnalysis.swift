@@ -6,9 +6,14 @@ package enum GroupFinding: Sendable, Hashable {
   case illegalName(capture: String, example: String)
   /// Both paths lead to the same group although their captures differ.
   case colliding(first: String, second: String, name: String)
+  /// Whether a path exists at which the capture is illegal was not decided.
+  case legalNotProved(capture: String)
+  /// Whether two paths share a group was not decided.
+  case collisionsNotProved
 }
 
-/// Proves that a route's group names are legal and different where the captures are; or shows paths for which they are not.
+/// Proves that a route's group names are legal and different where the captures are; or shows paths for which they are not;
+/// or says that it could do neither.
 ///
 /// That a name can become too long is no finding: such a path answers 404.
 package struct GroupAnalysis {
@@ -31,24 +36,25 @@ package struct GroupAnalysis {
     guard unknown.isEmpty else { return unknown.map(GroupFinding.unknownCapture) }
     var findings: [GroupFinding] = []
     for name in Set(names).sorted() {
-      if let example = illegalExample(name) { findings.append(.illegalName(capture: name, example: example)) }
+      if let finding = illegality(of: name) { findings.append(finding) }
     }
-    if names.count > 1, Set(names).count == names.count, let collision = collision() {
-      findings.append(collision)
-    }
+    // The length of the name tells the value of a capture that is the only one.
+    if Set(names).count > 1, let collision = collision() { findings.append(collision) }
     return findings
   }
 
   // MARK: - Legal names
 
   /// A path of this route at which the capture is not legal in a name.
-  private func illegalExample(_ name: String) -> String? {
-    guard let capture = route.capture(named: name) else { return nil }
-    guard let language = Router.Single(RoutePath([.whole(capture.expression)])) else { return nil }
+  private func illegality(of name: String) -> GroupFinding? {
+    guard let capture = route.capture(named: name),
+      let language = Router.Single(RoutePath([.whole(capture.expression)]))
+    else { return .legalNotProved(capture: name) }
     guard let illegal = language.shortest(containing: { !GroupTemplate.isLegal($0) }) else { return nil }
     // Of all illegal values an accent is the one that users really have.
     let samples = ["caf\u{E9}", illegal].filter(language.matches)
-    return samples.lazy.compactMap { path(with: [name: $0]) }.first
+    let example = samples.lazy.compactMap { path(with: [name: $0]) }.first
+    return example.map { .illegalName(capture: name, example: $0) } ?? .legalNotProved(capture: name)
   }
 
   /// The shortest path of the route with these captures; nil where another route would answer it, or none.
@@ -63,72 +69,23 @@ package struct GroupAnalysis {
 
   // MARK: - Different names
 
-  /// Two ways to the same name.
+  /// Two ways to the same name, or that the question stays open.
   private func collision() -> GroupFinding? {
-    for name in candidateNames() {
-      var ways: [[String: String]] = []
-      collect(Array(name.utf8), 0, template.parts[...], [:], &ways)
-      let paths = ways.compactMap { path(with: $0) }
-      guard paths.count > 1, let match = router.match(RequestPath(text: paths[0])),
-        let other = router.match(RequestPath(text: paths[1])), match.captures != other.captures,
-        template.name(for: match.captures) == template.name(for: other.captures)
-      else { continue }
-      return .colliding(first: paths[0], second: paths[1], name: name)
+    let decision = CollisionDecision(template) {
+      route.capture(named: $0)?.normalisedExpression.withoutCaptures
     }
-    return nil
-  }
-
-  /// Names that are worth a try: with each separator also inside the captures around it.
-  private func candidateNames() -> [String] {
-    var names: [String] = []
-    let fillers = ["a", "1", "0"]
-    for filler in fillers {
-      for place in template.parts.indices {
-        guard case .capture = template.parts[place] else { continue }
-        let separator: String
-        if place + 1 < template.parts.count, case .literal(let text) = template.parts[place + 1] {
-          separator = text
-        } else {
-          separator = ""
-        }
-        var name = ""
-        for (index, part) in template.parts.enumerated() {
-          switch part {
-          case .literal(let text): name += text
-          case .capture: name += index == place ? filler + separator + filler : filler
-          }
-        }
-        names.append(name)
-      }
+    guard var decision else { return .collisionsNotProved }
+    var finding = GroupFinding.collisionsNotProved
+    let verdict = decision.verdict { readings in
+      guard let first = path(with: readings.first), let second = path(with: readings.second),
+        let one = router.match(RequestPath(text: first)), let other = router.match(RequestPath(text: second)),
+        one.captures != other.captures, let name = template.name(for: one.captures),
+        name == template.name(for: other.captures)
+      else { return false }
+      finding = .colliding(first: first, second: second, name: name)
+      return true
     }
-    return names
-  }
-
-  /// All ways to read the name by the template.
-  private func collect(
-    _ name: [UInt8], _ position: Int, _ parts: ArraySlice<GroupTemplate.Part>, _ values: [String: String],
-    _ ways: inout [[String: String]]
-  ) {
-    guard let part = parts.first else {
-      if position == name.count { ways.append(values) }
-      return
-    }
-    switch part {
-    case .literal(let text):
-      guard name[position...].starts(with: text.utf8) else { return }
-      collect(name, position + text.utf8.count, parts.dropFirst(), values, &ways)
-    case .capture(let capture):
-      guard let expression = route.capture(named: capture)?.expression,
-        let language = Router.Single(RoutePath([.whole(expression)]))
-      else { return }
-      for end in position...name.count {
-        let value = String(decoding: name[position..<end], as: UTF8.self)
-        guard language.matches(value) else { continue }
-        var more = values
-        more[capture] = value
-        collect(name, end, parts.dropFirst(), more, &ways)
-      }
-    }
+    return if case .never = verdict { nil } else { finding }
   }
 }
 

@@ -30,6 +30,15 @@ package enum PathConverter: String, Sendable, Hashable, CaseIterable {
     }
   }
 
+  /// The integers that `normalised` returns.
+  static let normalisedInteger: Expression = .alternatives([
+    .text("0"),
+    .sequence([
+      .characters(CharacterRanges([0x31...0x39])),
+      .repetition(.characters(.digits), least: 0, most: nil, preference: .greedy),
+    ]),
+  ])
+
   /// The value as Django would hand it on, as text.
   func normalised(_ text: String) -> String {
     switch self {

@@ -1,0 +1,175 @@
+/// Decides whether a template can be read in two ways: whether different captures can make the same group name.
+///
+/// Two readers go over the same name. Wherever one passes the beginning or the end of a capture and the other does not, their
+/// captures differ. All pairs of places they can be at together are finitely many, so the search ends, and where it finds
+/// nothing there is nothing.
+struct CollisionDecision {
+  /// What the captures of two readings are, by their names.
+  struct Readings {
+    var first: [String: String]
+    var second: [String: String]
+  }
+
+  enum Verdict {
+    /// Different captures always make different names.
+    case never
+    /// Two readings that stood the test.
+    case found(Readings)
+    /// Readings exist but none that was tried stood the test, or there are too many pairs.
+    case open
+  }
+
+  private struct Pair: Hashable {
+    var first: Int32
+    var second: Int32
+    var differ: Bool
+  }
+
+  /// How a pair was come by: the byte read, and the captures' bounds passed by each before it.
+  private struct Step {
+    var previous: Pair
+    var byte: UInt8
+    var firstBounds: [Int32]
+    var secondBounds: [Int32]
+  }
+
+  /// A place reached without reading, and the bounds passed on the way.
+  private struct Reached: Hashable {
+    var instruction: Int32
+    var bounds: [Int32]
+  }
+
+  private static let mostPairs = 100_000
+  private static let mostTests = 50
+
+  private let program: Program
+  private let names: [String]
+  private var reached: [Int32: [Reached]] = [:]
+
+  /// - Parameter expression: what the capture of that name can be; nil where the route has none.
+  init?(_ template: GroupTemplate, _ expression: (String) -> Expression?) {
+    names = template.captureNames
+    var parts: [Expression] = []
+    var number = 0
+    for part in template.parts {
+      switch part {
+      case .literal(let text): parts.append(.text(text))
+      case .capture(let name):
+        guard let inner = expression(name) else { return nil }
+        parts.append(.capture(number, inner))
+        number += 1
+      }
+    }
+    let captures = names.map { RoutePattern.Capture(name: $0, converter: nil, expression: .empty) }
+    program = Program(
+      RoutePath([
+        RoutePattern(
+          text: "", syntax: .path, role: .endpoint, captures: captures, expression: .sequence(parts))
+      ]))
+    if program.isTooLarge { return nil }
+  }
+
+  /// - Parameter isReal: whether paths lead to both readings.
+  mutating func verdict(_ isReal: (Readings) -> Bool) -> Verdict {
+    let start = Pair(first: program.start, second: program.start, differ: false)
+    var steps: [Pair: Step] = [:]
+    var seen: Set<Pair> = [start]
+    var level = [start]
+    var tests = 0
+    while !level.isEmpty {
+      var next: [Pair] = []
+      for pair in level {
+        for first in reach(pair.first) {
+          for second in reach(pair.second) {
+            let differ = pair.differ || first.bounds != second.bounds
+            if differ, accepts(first), accepts(second) {
+              guard tests < Self.mostTests else { return .open }
+              tests += 1
+              let readings = readings(to: pair, steps, first.bounds, second.bounds)
+              if isReal(readings) { return .found(readings) }
+            }
+            guard let (byte, one, other) = read(first, second) else { continue }
+            let following = Pair(first: one, second: other, differ: differ)
+            guard seen.insert(following).inserted else { continue }
+            steps[following] = Step(
+              previous: pair, byte: byte, firstBounds: first.bounds, secondBounds: second.bounds)
+            next.append(following)
+          }
+        }
+        if seen.count > Self.mostPairs { return .open }
+      }
+      level = next
+    }
+    return tests == 0 ? .never : .open
+  }
+
+  /// Assertions are taken to hold: a reading too many is found at worst.
+  private mutating func reach(_ start: Int32) -> [Reached] {
+    if let known = reached[start] { return known }
+    var result: [Reached] = []
+    var seen: Set<Reached> = []
+    var work = [Reached(instruction: start, bounds: [])]
+    while let place = work.popLast() {
+      guard seen.insert(place).inserted else { continue }
+      func go(_ next: Int32, passing bound: Int32? = nil) {
+        work.append(Reached(instruction: next, bounds: place.bounds + (bound.map { [$0] } ?? [])))
+      }
+      switch program.instructions[Int(place.instruction)] {
+      case .byte, .accept: result.append(place)
+      case .fail: break
+      case .split(let one, let other):
+        go(other)
+        go(one)
+      case .save(let slot, let next): go(next, passing: slot)
+      case .enter(_, let next), .leave(_, let next), .assertStart(_, let next), .assertEnd(let next),
+        .assertEndOrLastLineFeed(let next):
+        go(next)
+      }
+    }
+    reached[start] = result
+    return result
+  }
+
+  private func accepts(_ place: Reached) -> Bool {
+    if case .accept = program.instructions[Int(place.instruction)] { true } else { false }
+  }
+
+  /// A byte that both can read and a group name may have.
+  private func read(_ first: Reached, _ second: Reached) -> (byte: UInt8, first: Int32, second: Int32)? {
+    guard case .byte(let low, let high, let next) = program.instructions[Int(first.instruction)],
+      case .byte(let otherLow, let otherHigh, let otherNext) = program.instructions[Int(second.instruction)],
+      max(low, otherLow) <= min(high, otherHigh),
+      let byte = GroupTemplate.legalByte(in: max(low, otherLow)...min(high, otherHigh))
+    else { return nil }
+    return (byte, next, otherNext)
+  }
+
+  private func readings(
+    to end: Pair, _ steps: [Pair: Step], _ firstBounds: [Int32], _ secondBounds: [Int32]
+  ) -> Readings {
+    let way = Array(sequence(first: end) { steps[$0]?.previous }.compactMap { steps[$0] }.reversed())
+    let name = way.map(\.byte)
+    func values(_ passed: [[Int32]]) -> [String: String] {
+      var bounds = [Int](repeating: 0, count: 2 * names.count)
+      for (place, slots) in passed.enumerated() {
+        for slot in slots { bounds[Int(slot)] = place }
+      }
+      var values: [String: String] = [:]
+      for (number, capture) in names.enumerated() {
+        values[capture] = String(decoding: name[bounds[2 * number]..<bounds[2 * number + 1]], as: UTF8.self)
+      }
+      return values
+    }
+    return Readings(
+      first: values(way.map(\.firstBounds) + [firstBounds]),
+      second: values(way.map(\.secondBounds) + [secondBounds]))
+  }
+}
+
+extension GroupTemplate {
+  /// The one that is easiest to read.
+  fileprivate static func legalByte(in range: ClosedRange<UInt8>) -> UInt8? {
+    let preferred: [UInt8] = [UInt8(ascii: "a"), UInt8(ascii: "1"), UInt8(ascii: "A")]
+    return preferred.first(where: range.contains) ?? range.first(where: isLegal)
+  }
+}
