@@ -107,10 +107,10 @@ package final class GatewayServer: Sendable {
     for layer in configuration.channelLayers {
       switch layer.backend {
       case .memory: continue
-      case .redis, .redisPubSub:
+      case .redis:
         throw StartFailure(
           description:
-            "channel layer \"\(layer.alias)\" (line \(layer.range.start.line)) is \(layer.backend.rawValue): "
+            "channel layer \"\(layer.alias)\" (line \(layer.range.start.line)) is \(layer.name.rawValue): "
             + "this build has no Redis yet; use `backend: memory`, which reaches the sessions of one process")
       }
     }

@@ -1,6 +1,7 @@
 /// One entry of `channel_layers`: an alias, its backend and the backend's settings.
 package struct ChannelLayerConfiguration: Sendable {
-  package enum Backend: String, Sendable, Hashable, CaseIterable {
+  /// The names of the backends.
+  package enum BackendName: String, Sendable, Hashable, CaseIterable {
     /// One process; `channels.layers.InMemoryChannelLayer`.
     case memory
     /// `channels_redis.core.RedisChannelLayer`.
@@ -9,14 +10,138 @@ package struct ChannelLayerConfiguration: Sendable {
     case redisPubSub = "redis_pubsub"
   }
 
+  package enum Backend: Sendable {
+    case memory
+    case redis(RedisLayerConfiguration)
+  }
+
   package var alias: String
   package var backend: Backend
-  /// Where the backend is named, for the sentence that a layer is not built in.
+  /// Where the backend is named.
   package var range: SourceRange
 
   package init(alias: String, backend: Backend, range: SourceRange) {
     self.alias = alias
     self.backend = backend
     self.range = range
+  }
+
+  package var name: BackendName {
+    switch backend {
+    case .memory: .memory
+    case .redis(let redis): redis.layout == .core ? .redis : .redisPubSub
+    }
+  }
+}
+
+/// The `config` of a Redis layer: the keys of channels_redis, with its defaults.
+package struct RedisLayerConfiguration: Sendable {
+  /// How events are laid out in Redis.
+  package enum Layout: Sendable, Hashable {
+    /// Sorted sets, one for each receiving process.
+    case core
+    /// Redis publish/subscribe.
+    case pubSub
+  }
+
+  package var layout: Layout
+  /// The shards; their order is part of the layout.
+  package var hosts: [RedisHost] = [RedisHost(.tcp(host: "localhost", port: 6379))]
+  package var prefix = "asgi"
+  /// How long a message may wait in a queue. Whole seconds.
+  package var expiry: Duration = .seconds(60)
+  /// How long a membership lasts that is not renewed. Whole seconds.
+  package var groupExpiry: Duration = .seconds(86400)
+  /// How many messages a queue may hold before a sender of ours adds no more.
+  package var capacity = 100
+  /// The first that fits the name of a channel goes before `capacity`.
+  package var channelCapacities: [ChannelCapacity] = []
+  /// The first encrypts, all decrypt; empty for none.
+  package var encryptionKeys: [String] = []
+  /// How many bytes stand before a message in a queue. Bytes.
+  package var randomPrefixLength = 12
+  package var format = SerializerFormat.msgpack
+
+  package init(layout: Layout) {
+    self.layout = layout
+  }
+
+  package func capacity(of channel: String) -> Int {
+    channelCapacities.first { $0.pattern.matches(channel) }?.capacity ?? capacity
+  }
+}
+
+/// `serializer_format`.
+package enum SerializerFormat: String, Sendable, Hashable, CaseIterable {
+  case msgpack, json
+}
+
+/// One entry of `channel_capacity`.
+package struct ChannelCapacity: Sendable {
+  package var pattern: ChannelNamePattern
+  package var capacity: Int
+}
+
+/// One Redis server, or the name under which sentinels know it.
+package struct RedisHost: Sendable, Hashable {
+  package enum Place: Sendable, Hashable {
+    case tcp(host: String, port: Int)
+    case unix(path: String)
+    /// Whatever server the sentinels call the master of that name.
+    case sentinel(master: String, Sentinels)
+  }
+
+  package struct Sentinels: Sendable, Hashable {
+    package var addresses: [Address]
+    package var credentials = Credentials()
+    package var tls: TLS?
+  }
+
+  package struct Address: Sendable, Hashable {
+    package var host: String
+    package var port: Int
+  }
+
+  /// What `AUTH` is sent; never printed.
+  package struct Credentials: Sendable, Hashable {
+    package var username: String?
+    package var password: String?
+  }
+
+  /// `rediss://` and its `ssl_` options, as redis-py names them.
+  package struct TLS: Sendable, Hashable {
+    /// `ssl_cert_reqs`: whether the server has to show a certificate that is trusted.
+    package var verifiesCertificate = true
+    /// `ssl_check_hostname`: whether the certificate has to name the host.
+    package var verifiesHostname = true
+    /// `ssl_ca_certs`: a PEM file, absolute; the system's store where it is absent.
+    package var trustedCertificates: String?
+    /// `ssl_certfile` and `ssl_keyfile`, absolute.
+    package var certificate: String?
+    package var privateKey: String?
+  }
+
+  package var place: Place
+  package var database = 0
+  package var credentials = Credentials()
+  package var tls: TLS?
+  /// `socket_connect_timeout`.
+  package var connectTimeout: Duration = .seconds(5)
+
+  package init(_ place: Place) {
+    self.place = place
+  }
+}
+
+extension RedisHost: CustomStringConvertible {
+  /// The address without user and password, for logs.
+  package var description: String {
+    switch place {
+    case .tcp(let host, let port):
+      "\(tls == nil ? "redis" : "rediss")://\(host.contains(":") ? "[\(host)]" : host):\(port)/\(database)"
+    case .unix(let path): "unix://\(path)?db=\(database)"
+    case .sentinel(let master, let sentinels):
+      "master \"\(master)\" of \(sentinels.addresses.count) sentinels"
+    }
   }
 }

@@ -1,0 +1,285 @@
+/// Reads the entries of `hosts`, in every form that channels_redis takes.
+struct RedisHostReader {
+  let reading: Reading
+
+  /// A URL, `[host, port]`, or a mapping with `address`, `host`, or `sentinels`.
+  func read(_ node: Node) -> RedisHost? {
+    switch node.content {
+    case .scalar: readURL(node)
+    case .sequence: readAddress(node).map { RedisHost(.tcp(host: $0.host, port: $0.port)) }
+    case .mapping: readMapping(node)
+    }
+  }
+
+  private func readAddress(_ node: Node) -> RedisHost.Address? {
+    guard case .sequence(let pair) = node.content, pair.count == 2 else {
+      reading.findings.error(
+        .invalidValue, "a host is a pair of name and port", at: node.range, hint: "[localhost, 6379]")
+      return nil
+    }
+    let host = reading.word(pair[0], "a host")
+    let port = reading.integer(pair[1], "a port", in: 1...65535)
+    guard let host, let port else { return nil }
+    return RedisHost.Address(host: host, port: port)
+  }
+
+  // MARK: - Mappings
+
+  private func readMapping(_ node: Node) -> RedisHost? {
+    guard let mapping = MappingCursor(node, "a host", reading) else { return nil }
+    let place = readPlace(mapping)
+    guard var host = place else {
+      // Its other keys are known all the same.
+      for key in Self.connectionKeys + Self.tlsKeys { _ = mapping.value(key) }
+      mapping.finish()
+      return nil
+    }
+    if let database = mapping.value("db") {
+      host.database = reading.integer(database, "\"db\"", in: 0...65535) ?? 0
+    }
+    readCredentials(mapping, into: &host.credentials)
+    readTimes(mapping, into: &host)
+    readTLS(mapping, into: &host)
+    mapping.finish()
+    return host
+  }
+
+  private static let connectionKeys = [
+    "db", "username", "password", "socket_timeout", "socket_connect_timeout",
+  ]
+  private static let tlsKeys = [
+    "ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile",
+  ]
+
+  private func readPlace(_ mapping: MappingCursor) -> RedisHost? {
+    let address = mapping.value("address")
+    let name = mapping.value("host")
+    let port = mapping.value("port").map { reading.integer($0, "\"port\"", in: 1...65535) } ?? 6379
+    let master = mapping.value("master_name")
+    let sentinels = mapping.value("sentinels")
+    let options = mapping.value("sentinel_kwargs")
+    if address == nil, name == nil, sentinels == nil {
+      reading.findings.error(
+        .missingKey, "a host needs \"address\", \"host\" or \"sentinels\"", at: mapping.place)
+    }
+    if (master == nil) != (sentinels == nil) {
+      reading.findings.error(
+        .missingKey, "\"master_name\" and \"sentinels\" belong together", at: mapping.place)
+    }
+    if let address { return readURL(address) }
+    if let name {
+      guard let host = reading.word(name, "\"host\""), let port else { return nil }
+      return RedisHost(.tcp(host: host, port: port))
+    }
+    guard let master, let sentinels else { return nil }
+    let addresses = (reading.list(sentinels, "\"sentinels\"") ?? []).compactMap(readAddress)
+    guard let master = reading.word(master, "\"master_name\""), !addresses.isEmpty else { return nil }
+    return RedisHost(.sentinel(master: master, readSentinels(addresses, options)))
+  }
+
+  private func readSentinels(_ addresses: [RedisHost.Address], _ options: Node?) -> RedisHost.Sentinels {
+    var sentinels = RedisHost.Sentinels(addresses: addresses)
+    guard let options, let mapping = MappingCursor(options, "\"sentinel_kwargs\"", reading) else {
+      return sentinels
+    }
+    readCredentials(mapping, into: &sentinels.credentials)
+    mapping.finish()
+    return sentinels
+  }
+
+  private func readCredentials(_ mapping: MappingCursor, into credentials: inout RedisHost.Credentials) {
+    if let user = mapping.value("username") { credentials.username = reading.word(user, "\"username\"") }
+    if let password = mapping.value("password") {
+      credentials.password = reading.secret(password, "\"password\"")
+    }
+  }
+
+  /// Sluice waits for Redis in its own way, so `socket_timeout` is read and not needed.
+  private func readTimes(_ mapping: MappingCursor, into host: inout RedisHost) {
+    for key in ["socket_timeout", "socket_connect_timeout"] {
+      guard let value = mapping.value(key) else { continue }
+      if case .scalar(let scalar) = value.content, scalar.text == "null" { continue }
+      let time = reading.duration(value, "\"\(key)\"", in: .milliseconds(1)...(.seconds(86400)))
+      if key == "socket_connect_timeout", let time { host.connectTimeout = time }
+    }
+  }
+
+  private func readTLS(_ mapping: MappingCursor, into host: inout RedisHost) {
+    for key in Self.tlsKeys {
+      guard let value = mapping.value(key), let scalar = reading.scalar(value, "\"\(key)\"") else { continue }
+      guard host.tls != nil else {
+        reading.findings.error(
+          .conflictingKeys, "\"\(key)\" is for an address that begins with \"rediss://\"", at: value.range,
+          hint: "write address: rediss://host:6379/0")
+        continue
+      }
+      set(key, to: scalar.text, of: &host, at: value.range)
+    }
+  }
+
+  private func set(_ key: String, to text: String, of host: inout RedisHost, at range: SourceRange) {
+    switch key {
+    case "ssl_cert_reqs":
+      guard let verifies = Self.certificateRequirements[text] else {
+        reading.findings.error(
+          .invalidValue, "\"ssl_cert_reqs\" cannot be \"\(text)\"", at: range, hint: "none or required")
+        return
+      }
+      host.tls?.verifiesCertificate = verifies
+    case "ssl_check_hostname":
+      guard let verifies = ["true": true, "True": true, "false": false, "False": false][text] else {
+        reading.findings.error(
+          .invalidValue, "\"ssl_check_hostname\" cannot be \"\(text)\"", at: range, hint: "true or false")
+        return
+      }
+      host.tls?.verifiesHostname = verifies
+    case "ssl_ca_certs": host.tls?.trustedCertificates = readFile(text, at: range)
+    case "ssl_certfile": host.tls?.certificate = readFile(text, at: range)
+    default: host.tls?.privateKey = readFile(text, at: range)
+    }
+  }
+
+  private static let certificateRequirements = [
+    "none": false, "null": false, "CERT_NONE": false, "required": true, "CERT_REQUIRED": true,
+    "optional": true, "CERT_OPTIONAL": true,
+  ]
+
+  private func readFile(_ name: String, at range: SourceRange) -> String? {
+    let path = Paths.join(Paths.directory(of: range.file.path), name)
+    if case .failure(let fault) = reading.files.contents(of: path) {
+      reading.findings.error(
+        .unreadableFile, "\"\(name)\" cannot be read: \(fault.message)", at: range,
+        hint: reading.nearestFile(path))
+      return nil
+    }
+    return reading.files.absolute(path)
+  }
+}
+
+// MARK: - URLs
+
+extension RedisHostReader {
+  /// `redis://[[user]:[password]@]host[:port][/db][?options]`, `rediss://` for TLS, `unix://[[user]:[password]@]/path[?db=0]`
+  /// (redis-py, `ConnectionPool.from_url`).
+  private func readURL(_ node: Node) -> RedisHost? {
+    guard let text = reading.word(node, "a host") else { return nil }
+    let schemes = ["redis://", "rediss://", "unix://"]
+    guard let scheme = schemes.first(where: text.hasPrefix) else {
+      reading.findings.error(
+        .invalidValue, "\"\(text)\" is no address of a Redis server", at: node.range,
+        hint: "write redis://host:6379/0, rediss:// for TLS, or unix:///path")
+      return nil
+    }
+    let (address, query) = text.dropFirst(scheme.count).cut(at: "?")
+    let (authority, path) = address.cut(at: "/")
+    var place = authority[...]
+    var credentials = RedisHost.Credentials()
+    if let at = authority.lastIndex(of: "@") {
+      place = authority[authority.index(after: at)...]
+      let (user, password) = authority[..<at].cut(at: ":")
+      credentials.username = user.isEmpty ? nil : user.percentDecoded
+      credentials.password = password?.percentDecoded
+      if password != nil, case .scalar(let scalar) = node.content, scalar.origin == nil {
+        reading.findings.warning(
+          .plainSecret, "a password is written into the file", at: node.range,
+          hint: "take the address from the environment: ${REDIS_URL}")
+      }
+    }
+    guard var host = host(scheme, place, path, at: node.range) else { return nil }
+    host.credentials = credentials
+    readQuery(query, into: &host, at: node.range)
+    return host
+  }
+
+  private func host(_ scheme: String, _ place: Substring, _ path: String?, at range: SourceRange)
+    -> RedisHost?
+  {
+    func fail(_ message: String) -> RedisHost? {
+      reading.findings.error(
+        .invalidValue, message, at: range, hint: "redis://host:6379/0, rediss:// for TLS, or unix:///path")
+      return nil
+    }
+    if scheme == "unix://" {
+      guard place.isEmpty, let path, !path.isEmpty else { return fail("the address has no path of a socket") }
+      return RedisHost(.unix(path: "/" + path.percentDecoded))
+    }
+    var name = String(place)
+    var port = 6379
+    if let colon = place.lastIndex(of: ":"), !place[colon...].contains("]") {
+      guard let number = Int(place[place.index(after: colon)...]), (1...65535).contains(number) else {
+        return fail("the address has no port from 1 to 65535 behind its \":\"")
+      }
+      port = number
+      name = String(place[..<colon])
+    }
+    if name.hasPrefix("["), name.hasSuffix("]") { name = String(name.dropFirst().dropLast()) }
+    var host = RedisHost(.tcp(host: name.isEmpty ? "localhost" : name.percentDecoded, port: port))
+    host.tls = scheme == "rediss://" ? RedisHost.TLS() : nil
+    if let path, !path.isEmpty {
+      guard let database = Int(path), (0...65535).contains(database) else {
+        return fail("the path of the address is no database: \"\(path)\"")
+      }
+      host.database = database
+    }
+    return host
+  }
+
+  private func readQuery(_ query: String?, into host: inout RedisHost, at range: SourceRange) {
+    for option in (query ?? "").split(separator: "&") {
+      let (key, value) = option.cut(at: "=")
+      let text = (value ?? "").percentDecoded
+      switch key {
+      case "db":
+        guard let database = Int(text), (0...65535).contains(database) else {
+          reading.findings.error(.invalidValue, "\"\(text)\" is no database", at: range, hint: "db=0")
+          continue
+        }
+        host.database = database
+      case "username": host.credentials.username = text
+      case "password": host.credentials.password = text
+      case "socket_connect_timeout":
+        guard let seconds = Double(text), (0.001...86400).contains(seconds) else {
+          reading.findings.error(.invalidValue, "\"\(text)\" is no time in seconds", at: range)
+          continue
+        }
+        host.connectTimeout = .seconds(seconds)
+      case _ where Self.tlsKeys.contains(key) && host.tls != nil:
+        set(key, to: text, of: &host, at: range)
+      // Settings of redis-py's own connections.
+      case "socket_timeout", "max_connections", "health_check_interval", "socket_keepalive", "protocol",
+        "decode_responses", "retry_on_timeout", "client_name":
+        break
+      default:
+        reading.findings.error(
+          .unknownKey, "the address has an unknown option \"\(key)\"", at: range,
+          hint: NearestName.hint(for: key, in: Self.connectionKeys + Self.tlsKeys))
+      }
+    }
+  }
+}
+
+extension StringProtocol {
+  /// What stands before the first separator, and behind it; nil where there is none.
+  fileprivate func cut(at separator: Character) -> (String, String?) {
+    guard let place = firstIndex(of: separator) else { return (String(self), nil) }
+    return (String(self[..<place]), String(self[index(after: place)...]))
+  }
+
+  /// RFC 3986 section 2.1; a `%` that begins no pair of digits stays.
+  fileprivate var percentDecoded: String {
+    var bytes: [UInt8] = []
+    var rest = Array(utf8)[...]
+    while let byte = rest.popFirst() {
+      let digits = rest.prefix(2)
+      if byte == UInt8(ascii: "%"), digits.count == 2,
+        let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+      {
+        bytes.append(value)
+        rest = rest.dropFirst(2)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

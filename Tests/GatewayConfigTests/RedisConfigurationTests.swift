@@ -1,0 +1,120 @@
+import Testing
+
+@testable import GatewayConfig
+
+/// Files that need not be there.
+private struct NoFiles: FileAccess {
+  var files: [String: String]
+
+  func contents(of path: String) -> Result<[UInt8], FileFault> {
+    files[path].map { .success(Array($0.utf8)) } ?? .failure(FileFault("it is not there"))
+  }
+  func isDirectory(_ path: String) -> Bool { false }
+  func names(in directory: String) -> [String] { [] }
+  func absolute(_ path: String) -> String { "/abs/" + path }
+}
+
+struct RedisConfigurationTests {
+  /// The layer `default` with this `config`, and what was found.
+  private func load(
+    _ config: String, backend: String = "redis", files: [String: String] = [:],
+    environment: [String: String] = [:]
+  ) -> (layer: RedisLayerConfiguration?, findings: [Finding]) {
+    let text = """
+      installed_apps: [echo]
+      channel_layers: {default: {backend: \(backend), config: \(config)}}
+      applications: {main: {websocket: [{path: ws/, consumer: echo}]}}
+      """
+    var files = files
+    files["routes.yaml"] = text
+    let loaded = ConfigurationLoader.load(
+      path: "routes.yaml", environment: environment, files: NoFiles(files: files))
+    guard case .redis(let layer)? = loaded.configuration?.channelLayers.first?.backend else {
+      return (nil, loaded.report.findings)
+    }
+    return (layer, loaded.report.findings)
+  }
+
+  @Test func `without a config everything is as in channels_redis`() throws {
+    let layer = try #require(load("{}").layer)
+    #expect(layer.hosts == [RedisHost(.tcp(host: "localhost", port: 6379))])
+    #expect(layer.prefix == "asgi" && layer.capacity == 100 && layer.randomPrefixLength == 12)
+    #expect(layer.expiry == .seconds(60) && layer.groupExpiry == .seconds(86400))
+    #expect(layer.format == .msgpack && layer.encryptionKeys.isEmpty)
+    #expect(load("{hosts: []}").layer?.hosts.count == 1)
+  }
+
+  @Test(arguments: [
+    ("redis://localhost", "redis://localhost:6379/0"),
+    ("redis://10.0.0.1:7000/3", "redis://10.0.0.1:7000/3"),
+    ("redis://[::1]:7000", "redis://[::1]:7000/0"),
+    ("redis://h/2?socket_timeout=20", "redis://h:6379/2"),
+    ("redis://h?db=4", "redis://h:6379/4"),
+    ("rediss://h:1", "rediss://h:1/0"),
+    ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
+  ]) func `addresses`(_ url: String, _ meaning: String) throws {
+    let loaded = load("{hosts: [\"\(url)\"]}")
+    #expect(loaded.findings == [])
+    #expect(loaded.layer?.hosts.map(\.description) == [meaning])
+  }
+
+  @Test func `a user and a password are decoded, and never part of the description`() throws {
+    let loaded = load(
+      "{hosts: [\"${URL}\"]}", environment: ["URL": "rediss://us%65r:p%40ss@h:1/0?ssl_cert_reqs=none"])
+    let host = try #require(loaded.layer?.hosts.first)
+    #expect(loaded.findings == [])
+    #expect(host.credentials == .init(username: "user", password: "p@ss"))
+    #expect(host.tls?.verifiesCertificate == false)
+    #expect(!host.description.contains("p@ss"))
+  }
+
+  @Test func `hosts as channels_redis has them`() throws {
+    let loaded = load(
+      """
+      {hosts: [[h, 1], {host: h, port: 2, db: 3, password: {env: PW}, socket_timeout: null}, \
+      {address: "rediss://h:4", ssl_cert_reqs: null, ssl_ca_certs: ca.pem}, \
+      {master_name: m, sentinels: [[s, 26379], [t, 26380]], sentinel_kwargs: {password: {env: PW}}, db: 5}]}
+      """, files: ["ca.pem": "x"], environment: ["PW": "secret"])
+    #expect(loaded.findings == [])
+    let hosts = try #require(loaded.layer).hosts
+    #expect(hosts[0].place == .tcp(host: "h", port: 1))
+    #expect(hosts[1].place == .tcp(host: "h", port: 2) && hosts[1].database == 3)
+    #expect(hosts[1].credentials.password == "secret")
+    #expect(hosts[2].tls?.verifiesCertificate == false && hosts[2].tls?.trustedCertificates == "/abs/ca.pem")
+    guard case .sentinel("m", let sentinels) = hosts[3].place else { throw Missing() }
+    #expect(sentinels.addresses == [.init(host: "s", port: 26379), .init(host: "t", port: 26380)])
+    #expect(sentinels.credentials.password == "secret" && hosts[3].database == 5)
+  }
+
+  private struct Missing: Error {}
+
+  @Test func `the first pattern that fits tells the capacity`() throws {
+    let layer = try #require(
+      load(#"{capacity: 7, channel_capacity: {"specific.*": 1000, "re:jobs|work": 3, "job?": 4}}"#).layer)
+    #expect(layer.capacity(of: "specific.abc!1") == 1000)
+    #expect(layer.capacity(of: "a.specific.abc!1") == 7)
+    #expect(layer.capacity(of: "jobs.of.today") == 3)
+    #expect(layer.capacity(of: "jobx") == 4)
+    #expect(layer.capacity(of: "jobxy") == 7)
+  }
+
+  @Test func `a key from a file loses the line feed at its end`() throws {
+    let loaded = load("{symmetric_encryption_keys: [{file: key}]}", files: ["key": "s3cret\n"])
+    #expect(loaded.layer?.encryptionKeys == ["s3cret"])
+  }
+
+  @Test(arguments: [
+    (#"{hosts: ["redis://h:x"]}"#, "no port"),
+    (#"{hosts: ["redis://h/x"]}"#, "no database"),
+    (#"{hosts: ["redis://h?colour=red"]}"#, "unknown option"),
+    (#"{hosts: ["unix://"]}"#, "no path"),
+    (#"{hosts: [{host: h, ssl_cert_reqs: none}]}"#, "rediss://"),
+    (#"{hosts: [{address: "rediss://h", ssl_cert_reqs: maybe}]}"#, "cannot be"),
+    (#"{hosts: [{master_name: m}]}"#, "sentinels"),
+    (#"{channel_capacity: {"re:(": 3}}"#, "("),
+  ]) func `what is wrong is found`(_ config: String, _ words: String) {
+    let loaded = load(config)
+    #expect(loaded.layer == nil)
+    #expect(loaded.findings.contains { $0.message.contains(words) }, "\(loaded.findings.map(\.message))")
+  }
+}
