@@ -3,10 +3,11 @@ import PackageDescription
 
 // The targets in the order of a request; each may import only from the rows below it.
 //
-//     4  sluice                                          commands
-//     3  Gateway                                         accept, hand-shake, HTTP, life cycle
-//     2  Consumers                                       what a session does
-//     1  GatewayConfig   ChannelLayers                   what the operator wrote; how an event travels
+//     5  sluice                                          commands
+//     4  Gateway                                         accept, hand-shake, HTTP, life cycle
+//     3  Consumers                                       what a session does
+//     2  ChannelLayers                                   how an event travels
+//     1  GatewayConfig                                   what the operator wrote
 //     0  CLinux   CYAML   JSON   Routing   WebSocketCore   Transport
 let package = Package(
   name: "sluice",
@@ -14,10 +15,12 @@ let package = Package(
   products: [.executable(name: "sluice", targets: ["sluice"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections.git", from: "1.2.0"),
     .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.30.0"),
     .package(
       url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
@@ -33,7 +36,18 @@ let package = Package(
     .target(name: "Transport", dependencies: ["CLinux"]),
 
     .target(name: "GatewayConfig", dependencies: ["CYAML", "JSON", "Routing"]),
-    .target(name: "ChannelLayers", dependencies: ["JSON", "Transport"]),
+    .target(
+      name: "ChannelLayers",
+      dependencies: [
+        "GatewayConfig", "JSON", "Transport",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
 
     .target(
       name: "Consumers",

@@ -1,20 +1,38 @@
 /// How an event reaches the sessions of a group, on this reactor, on the others, and in other processes.
 ///
 /// This is a reactor's end of a layer: confined to the reactor it was made for, and made once for each.
-/// Whatever way an event takes, it ends in `LocalGroups.deliver`.
+/// Whatever way an event takes, it ends in `groups`.
 package protocol ChannelLayer: AnyObject {
+  /// The members that live on this reactor.
+  var groups: LocalGroups { get }
+
   /// Sends the event to every session in the group, the sender's included. Events of one sender keep their order.
-  func publish(_ event: Event, to group: String)
+  ///
+  /// What turns out later not to have been sent is told to the sender by `GroupMember.undelivered`.
+  func publish(_ event: Event, to group: String, from sender: Membership)
 
-  /// Adds a session of this reactor to a group.
-  func join(
-    _ member: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer
-  ) -> Membership
+  /// Makes the group's events come to this reactor, and calls back: at once, or later on the reactor.
+  ///
+  /// Every call is followed by one of `unsubscribe`, also while it has not called back, unless it gives `.unavailable`.
+  func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void)
 
-  func leave(_ membership: Membership)
+  /// Ends what one `subscribe` began.
+  func unsubscribe(from group: String)
+}
 
-  /// Sends a member what its groups got in this turn, before something is written to it directly.
-  func catchUp(_ membership: Membership) -> Delivery
+/// What came of a wish to get a group's events.
+package enum Subscription: Sendable, Equatable {
+  case active
+  /// The layer cannot be reached.
+  case unavailable
+}
+
+/// Why an event did not reach everybody.
+package enum Undelivered: String, Sendable, Hashable {
+  case unavailable = "the channel layer is not available: the message was not sent"
+  case backlog = "too many messages are waiting for the channel layer: the message was not sent"
+  case notSerializable = "the message cannot be sent through the channel layer"
+  case unconfirmed = "the channel layer went away: the message may not have reached everybody"
 }
 
 /// An event on its way from one reactor to another.

@@ -5,7 +5,9 @@ package import Transport
 /// Shared by all reactors, so an implementation holds nothing that changes.
 package protocol EventRenderer: Sendable {
   /// Appends to `frames` what the event is to the clients of the route.
-  func render(_ event: Event, into frames: SharedBytes) -> Rendering
+  ///
+  /// - Parameter address: of the session it is rendered for; nil where it is for all of an audience.
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering
 }
 
 /// What an event was to an audience.
@@ -14,6 +16,8 @@ package enum Rendering: Sendable, Equatable {
   case frames
   /// Every session of the audience is to be closed, after what is already rendered.
   case close(code: UInt16, reason: String)
+  /// Every session sees it differently: it has to be rendered for each.
+  case personal
   /// The route does not know the event's type, or a field it needs is absent. Counted; it never closes a socket.
   case ignored
 }

@@ -4,14 +4,16 @@ package import Transport
 ///
 /// Django: `channels.layers.InMemoryChannelLayer`, but nothing is kept for receivers that are not there.
 package final class MemoryChannelLayer: ChannelLayer {
-  private let groups: LocalGroups
+  package let groups: LocalGroups
   private var peers: [Mailbox<GroupEvent>] = []
 
   /// Where other reactors of the process post events for this one.
   package let mailbox: Mailbox<GroupEvent>
 
-  package init(reactor: Reactor) {
-    let groups = LocalGroups(reactor: reactor)
+  /// - Parameter number: of the reactor, for the addresses of its sessions.
+  package init(reactor: Reactor, number: Int) {
+    let groups = LocalGroups(
+      reactor: reactor, addresses: SessionAddresses("specific.inmemory!", reactor: number))
     self.groups = groups
     self.mailbox = reactor.mailbox { groups.deliver($0.event, to: $0.group) }
   }
@@ -21,9 +23,7 @@ package final class MemoryChannelLayer: ChannelLayer {
     self.peers = peers
   }
 
-  package var counters: LocalGroups.Counters { groups.counters }
-
-  package func publish(_ event: Event, to group: String) {
+  package func publish(_ event: Event, to group: String, from sender: Membership) {
     groups.deliver(event, to: group)
     for peer in peers {
       // A peer that takes no messages any more is stopping, and its sessions are being closed.
@@ -31,17 +31,9 @@ package final class MemoryChannelLayer: ChannelLayer {
     }
   }
 
-  package func join(
-    _ member: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer
-  ) -> Membership {
-    groups.join(member, group: group, route: route, renderer: renderer)
+  package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
+    completed(.active)
   }
 
-  package func leave(_ membership: Membership) {
-    groups.leave(membership)
-  }
-
-  package func catchUp(_ membership: Membership) -> Delivery {
-    groups.catchUp(membership)
-  }
+  package func unsubscribe(from group: String) {}
 }

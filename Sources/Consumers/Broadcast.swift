@@ -38,8 +38,8 @@ package struct Broadcast: Sendable {
 
   private static let refusal: [UInt8] = Array(#"{"error": "clients cannot publish on this route"}"#.utf8)
 
-  func render(_ event: Event, into frames: SharedBytes) -> Rendering {
-    if let rendering = events.render(event, into: frames) { return rendering }
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+    if let rendering = events.render(event, for: address, into: frames) { return rendering }
     guard event.type == Self.eventType else { return .ignored }
     return frames.appendMessage(of: event)
   }

@@ -36,15 +36,15 @@ package struct Chat: Sendable {
     }
   }
 
-  private func refuse(_ reason: String, _ session: some ConsumerSession) {
+  func refuse(_ reason: String, _ session: some ConsumerSession) {
     var text: [UInt8] = Array(#"{"error": "#.utf8)
     JSONText.append(string: reason, to: &text)
     text.append(UInt8(ascii: "}"))
     unsafe session.send(.text, text.span.bytes)
   }
 
-  func render(_ event: Event, into frames: SharedBytes) -> Rendering {
-    if let rendering = events.render(event, into: frames) { return rendering }
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+    if let rendering = events.render(event, for: address, into: frames) { return rendering }
     guard event.type == Self.eventType, let value = event[Self.member] else { return .ignored }
     switch value {
     case .encodedJSON(let text):

@@ -42,12 +42,22 @@ package enum Consumer: Sendable {
   }
 }
 
+extension Consumer {
+  /// Tells the client that what it sent did not, or may not have, reached everybody.
+  package func undelivered(_ reason: Undelivered, to session: some ConsumerSession) {
+    switch self {
+    case .echo, .broadcast: break
+    case .chat(let chat): chat.refuse(reason.rawValue, session)
+    }
+  }
+}
+
 extension Consumer: EventRenderer {
-  package func render(_ event: Event, into frames: SharedBytes) -> Rendering {
+  package func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     switch self {
     case .echo: .ignored
-    case .chat(let chat): chat.render(event, into: frames)
-    case .broadcast(let broadcast): broadcast.render(event, into: frames)
+    case .chat(let chat): chat.render(event, for: address, into: frames)
+    case .broadcast(let broadcast): broadcast.render(event, for: address, into: frames)
     }
   }
 }

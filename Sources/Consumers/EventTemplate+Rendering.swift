@@ -4,7 +4,14 @@ import JSON
 
 extension EventTemplate {
   /// The JSON text this template makes of an event. A field the event lacks is `null`, and nothing inside a text.
-  func rendered(_ event: Event) -> [UInt8] {
+  ///
+  /// - Parameter address: of the session that is sent it; the event has no field of its name.
+  func rendered(_ event: Event, address: String?) -> [UInt8] {
+    var event = event
+    if let address {
+      event.fields.removeAll { $0.name == Self.addressPlace }
+      event.fields.append(.init(Self.addressPlace, .json(.string(address))))
+    }
     var bytes: [UInt8] = []
     append(event, to: &bytes)
     return bytes

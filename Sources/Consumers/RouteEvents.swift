@@ -7,16 +7,17 @@ import WebSocketCore
 /// What every route with a group understands besides its consumer's own events: the route's `events:`, and
 /// `websocket.send` and `websocket.close` from the layer (the ASGI events of those names).
 struct RouteEvents: Sendable {
-  private let templates: [String: EventTemplate]
+  private let templates: [String: (template: EventTemplate, isPersonal: Bool)]
 
   init(_ templates: [String: EventTemplate]) {
-    self.templates = templates
+    self.templates = templates.mapValues { ($0, $0.isPersonal) }
   }
 
   /// Nil where the event is left to the consumer.
-  func render(_ event: Event, into frames: SharedBytes) -> Rendering? {
-    if !templates.isEmpty, let template = templates[event.type] {
-      let text = template.rendered(event)
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering? {
+    if !templates.isEmpty, let (template, isPersonal) = templates[event.type] {
+      guard !isPersonal || address != nil else { return .personal }
+      let text = template.rendered(event, address: isPersonal ? address : nil)
       unsafe frames.appendFrame(.text, text.span.bytes)
       return .frames
     }

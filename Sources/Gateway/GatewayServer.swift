@@ -47,19 +47,28 @@ package final class GatewayServer: Sendable {
     wish.yield(.stopNow)
   }
 
+  /// Tries to reach the channel layers that routes use, before `run`.
+  ///
+  /// - Returns: for each that cannot be reached, a sentence. The gateway can be run all the same; it goes on trying.
+  package func unreachableLayers() async -> [String] {
+    await gateway.layers.firstConnection()
+  }
+
   /// Serves until stopped.
   ///
   /// - Parameter listening: told the addresses, with the real ports, once connections are accepted.
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
-    try refuseLayersNotBuiltIn()
     let count = configuration.server.threads ?? System.coreCount
     let sockets = try ListeningSockets.open(configuration.server.bind, for: count)
     let http = HTTPSide(gateway: gateway)
     let workers = try (0..<count).map { try startWorker($0, http: http) }
     http.connect(to: workers.map(\.mailbox))
+    await connectLayers(to: workers)
+    let layers = Task { [gateway] in await gateway.layers.run() }
     for (index, worker) in workers.enumerated() {
-      let peers = workers.enumerated().filter { $0.offset != index }.map(\.element.layer)
+      let others = workers.enumerated().filter { $0.offset != index }.map(\.element.layers)
+      let peers = gateway.layers.all.indices.map { layer in others.map { $0[layer] } }
       _ = worker.mailbox.post(.start(listeners: sockets.descriptors[index], peers: peers))
     }
     gateway.setReady(true)
@@ -79,9 +88,12 @@ package final class GatewayServer: Sendable {
       }
       await serve(workers, http: http)
     }
+    await gateway.layers.stop(within: Self.layerPatience)
+    await layers.value
     for worker in workers { worker.thread.stop() }
     for worker in workers { worker.thread.join() }
     try await http.shutDown()
+    try await gateway.layers.shutDown()
     sockets.remove()
     log.notice("stopped", metadata: ["sessions": "\(gateway.counters.sessionsOpened.count)"])
   }
@@ -89,30 +101,30 @@ package final class GatewayServer: Sendable {
   private struct RunningWorker: Sendable {
     var thread: ReactorThread
     var mailbox: Mailbox<WorkerMessage>
-    var layer: Mailbox<GroupEvent>
+    /// By layer.
+    var layers: [LayerMailbox]
   }
+
+  /// How long a stop waits for channel layers to take note of it.
+  private static let layerPatience = Duration.seconds(2)
 
   private func startWorker(_ index: Int, http: HTTPSide) throws -> RunningWorker {
     let gateway = gateway
     let (thread, ends) = try Reactor.start(name: "reactor-\(index)") { reactor in
-      let worker = Worker(reactor: reactor, gateway: gateway, http: http)
+      let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http)
       // The mailbox keeps the worker for as long as its reactor turns.
-      return (mailbox: reactor.mailbox { worker.handle($0) }, layer: worker.layer.mailbox)
+      return (mailbox: reactor.mailbox { worker.handle($0) }, layers: worker.layers.map(\.mailbox))
     }
-    return RunningWorker(thread: thread, mailbox: ends.mailbox, layer: ends.layer)
+    return RunningWorker(thread: thread, mailbox: ends.mailbox, layers: ends.layers)
   }
 
-  /// The channel layers that the served routes may use, and that this build has not.
-  private func refuseLayersNotBuiltIn() throws {
-    for layer in configuration.channelLayers {
-      switch layer.backend {
-      case .memory: continue
-      case .redis:
-        throw StartFailure(
-          description:
-            "channel layer \"\(layer.alias)\" (line \(layer.range.start.line)) is \(layer.name.rawValue): "
-            + "this build has no Redis yet; use `backend: memory`, which reaches the sessions of one process")
-      }
+  private func connectLayers(to workers: [RunningWorker]) async {
+    for (index, layer) in gateway.layers.all.enumerated() {
+      guard case .redis(let hub) = layer else { continue }
+      await hub.connect(
+        to: workers.compactMap { worker in
+          if case .redis(let mailbox) = worker.layers[index] { mailbox } else { nil }
+        })
     }
   }
 }

@@ -100,6 +100,11 @@ package struct RedisHost: Sendable, Hashable {
   package struct Address: Sendable, Hashable {
     package var host: String
     package var port: Int
+
+    package init(host: String, port: Int) {
+      self.host = host
+      self.port = port
+    }
   }
 
   /// What `AUTH` is sent; never printed.

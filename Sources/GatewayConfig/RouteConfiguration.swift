@@ -32,6 +32,14 @@ package enum ConsumerConfiguration: Sendable {
   case chat(GroupConfiguration)
   case broadcast(GroupConfiguration, publish: PublishPolicy)
 
+  /// Nil for a consumer that has none.
+  package var group: GroupConfiguration? {
+    switch self {
+    case .echo: nil
+    case .chat(let group), .broadcast(let group, _): group
+    }
+  }
+
   /// Who may send frames into a broadcast group.
   package enum PublishPolicy: String, Sendable, Hashable, CaseIterable {
     case everyone
@@ -42,11 +50,14 @@ package enum ConsumerConfiguration: Sendable {
 
 /// The group that sessions of a route join, and what they make of its events.
 package struct GroupConfiguration: Sendable {
+  /// `channel_layer:`, the alias of the layer that the group is in.
+  package var layer: String
   package var template: GroupTemplate
   /// `events:`, event type to frame; on top of what the consumer itself understands.
   package var events: [String: EventTemplate]
 
-  package init(template: GroupTemplate, events: [String: EventTemplate]) {
+  package init(layer: String = "default", template: GroupTemplate, events: [String: EventTemplate]) {
+    self.layer = layer
     self.template = template
     self.events = events
   }
@@ -148,6 +159,22 @@ package indirect enum EventTemplate: Sendable, Hashable {
     package init(key: String, value: EventTemplate) {
       self.key = key
       self.value = value
+    }
+  }
+}
+
+extension EventTemplate {
+  /// `{channel}`: not a field of the event, but the address of the session that is sent the frame.
+  package static let addressPlace = "channel"
+
+  /// Whether every session is sent a frame of its own.
+  package var isPersonal: Bool {
+    switch self {
+    case .wholeEvent, .constant: false
+    case .field(let name): name == Self.addressPlace
+    case .text(let template): template.parts.contains(.place(Self.addressPlace))
+    case .array(let elements): elements.contains(where: \.isPersonal)
+    case .object(let members): members.contains { $0.value.isPersonal }
     }
   }
 }

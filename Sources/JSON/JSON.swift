@@ -5,6 +5,8 @@ package indirect enum JSON: Sendable, Hashable {
   case null
   case bool(Bool)
   case integer(Int64)
+  /// An integer that only `UInt64` can hold.
+  case unsigned(UInt64)
   /// A parsed one is always finite.
   case double(Double)
   case string(String)
@@ -33,8 +35,8 @@ package indirect enum JSON: Sendable, Hashable {
   /// Where a key stands twice in an object the last one counts, as in Python.
   ///
   /// - Parameter depth: how many arrays and objects may stand inside each other.
-  /// - Throws: `JSONFault` for anything RFC 8259 does not allow, and for numbers that neither `Int64` nor a finite
-  ///   `Double` can hold.
+  /// - Throws: `JSONFault` for anything RFC 8259 does not allow, and for numbers that neither 64 bits nor a finite `Double`
+  ///   can hold.
   package static func parse(_ text: RawSpan, depth: Int = 64) throws(JSONFault) -> JSON {
     var reader = JSONReader(depth: depth)
     let value = try reader.readValue(text)

@@ -1,5 +1,5 @@
 extension JSONReader {
-  /// - Throws: a fault also for a number that neither `Int64` nor a finite `Double` can hold.
+  /// - Throws: a fault also for a number that neither 64 bits nor a finite `Double` can hold.
   mutating func readNumber(_ text: RawSpan) throws(JSONFault) -> JSON {
     let numeral = try skipNumeral(text)
     return try value(of: numeral, text)
@@ -62,6 +62,7 @@ extension JSONReader {
     let digits = text.string(numeral.range)
     if numeral.isInteger {
       if let integer = Int64(digits) { return .integer(integer) }
+      if let unsigned = UInt64(digits) { return .unsigned(unsigned) }
     } else if let double = Double(digits), double.isFinite {
       return .double(double)
     }

@@ -34,6 +34,7 @@ extension JSON {
     switch self {
     case .null: text.append(contentsOf: "null".utf8)
     case .bool(let value): text.append(contentsOf: (value ? "true" : "false").utf8)
+    case .unsigned(let value): text.append(contentsOf: String(value).utf8)
     case .integer(let value): text.append(contentsOf: String(value).utf8)
     // The description is the shortest text that reads as the same number.
     case .double(let value): text.append(contentsOf: (value.isFinite ? value.description : "null").utf8)

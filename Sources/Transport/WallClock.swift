@@ -1,6 +1,6 @@
 import Glibc
 
-/// The time of day, for people and logs; never for measuring.
+/// The time of day, for people and logs; never for measuring how long something takes.
 package enum WallClock {
   /// UTC, RFC 3339 with milliseconds.
   package static func timestamp() -> String {
@@ -15,6 +15,13 @@ package enum WallClock {
       padded(Int(parts.tm_hour), 2), padded(Int(parts.tm_min), 2), padded(Int(parts.tm_sec), 2),
     ].joined(separator: ":")
     return "\(date)T\(time).\(padded(now.tv_nsec / 1_000_000, 3))Z"
+  }
+
+  /// Seconds since 1970, with microseconds.
+  package static var secondsSinceEpoch: Double {
+    var now = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
   }
 
   private static func padded(_ number: Int, _ width: Int) -> String {

@@ -25,6 +25,9 @@ struct ServeCommand: AsyncParsableCommand {
       "Listen here instead of at `server.bind`; may be given several times.", valueName: "address"))
   var bind: [BindAddress] = []
 
+  @Flag(help: "Fail at once where a channel layer cannot be reached, instead of going on trying.")
+  var requireLayers = false
+
   @Option(help: "Write the log as text or json, whatever `logging.format` says.")
   var logFormat: LoggingConfiguration.Format?
 
@@ -36,6 +39,11 @@ struct ServeCommand: AsyncParsableCommand {
     if let logFormat { configuration.logging.format = logFormat }
     let log = Self.logger(configuration.logging)
     let gateway = GatewayServer(configuration, log: log)
+    let unreachable = await gateway.unreachableLayers()
+    if requireLayers, !unreachable.isEmpty {
+      for sentence in unreachable { Output.error("sluice: \(sentence)") }
+      throw ExitCode(1)
+    }
     do {
       try await Self.serve(gateway, log)
     } catch {

@@ -11,7 +11,7 @@ extension SharedBytes {
 
 /// Renders an event as its type.
 private struct TypeRenderer: EventRenderer {
-  func render(_ event: Event, into frames: SharedBytes) -> Rendering {
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if event.type == "close" { return .close(code: 4000, reason: "over") }
     if event.type == "unknown" { return .ignored }
     unsafe frames.append(Array(event.type.utf8).span.bytes)
@@ -33,6 +33,7 @@ private final class Member: GroupMember {
 
   func fellBehind() { isBehind = true }
   func close(code: UInt16, reason: String) { closedWith = code }
+  func undelivered(_ reason: Undelivered) {}
 }
 
 /// Routes are told apart by an object.
@@ -48,7 +49,7 @@ private func onReactor(_ body: @escaping @Sendable (Reactor) -> Void) throws {
 struct LocalGroupsTests {
   @Test func `an event is rendered once and written once to each of a thousand members`() throws {
     try onReactor { reactor in
-      let groups = LocalGroups(reactor: reactor)
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
       let route = Route()
       let members = (0..<1000).map { _ in Member() }
       let memberships = members.map {
@@ -65,7 +66,7 @@ struct LocalGroupsTests {
 
   @Test func `the events of one turn leave in one write, in order`() throws {
     try onReactor { reactor in
-      let groups = LocalGroups(reactor: reactor)
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
       let (route, member) = (Route(), Member())
       _ = groups.join(member, group: "room", route: ObjectIdentifier(route), renderer: TypeRenderer())
       for type in ["a", "b", "c"] { groups.deliver(Event(type: type), to: "room") }
@@ -80,7 +81,7 @@ struct LocalGroupsTests {
 
   @Test func `who joins in the middle of a turn gets only what comes after`() throws {
     try onReactor { reactor in
-      let groups = LocalGroups(reactor: reactor)
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
       let (route, first, second) = (Route(), Member(), Member())
       _ = groups.join(first, group: "room", route: ObjectIdentifier(route), renderer: TypeRenderer())
       groups.deliver(Event(type: "a"), to: "room")
@@ -94,7 +95,7 @@ struct LocalGroupsTests {
 
   @Test func `a member catches up before it is written to directly`() throws {
     try onReactor { reactor in
-      let groups = LocalGroups(reactor: reactor)
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
       let (route, member) = (Route(), Member())
       let membership = groups.join(
         member, group: "room", route: ObjectIdentifier(route), renderer: TypeRenderer())
@@ -108,7 +109,7 @@ struct LocalGroupsTests {
 
   @Test func `a member that cannot keep up is told, and the others notice nothing`() throws {
     try onReactor { reactor in
-      let groups = LocalGroups(reactor: reactor)
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
       let (route, slow, good) = (Route(), Member(), Member())
       slow.isFull = true
       for member in [slow, good] {
@@ -124,7 +125,7 @@ struct LocalGroupsTests {
 
   @Test func `an event can close the members of a group behind what came before`() throws {
     try onReactor { reactor in
-      let groups = LocalGroups(reactor: reactor)
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
       let (route, member) = (Route(), Member())
       _ = groups.join(member, group: "room", route: ObjectIdentifier(route), renderer: TypeRenderer())
       for type in ["a", "close", "b"] { groups.deliver(Event(type: type), to: "room") }
@@ -136,7 +137,7 @@ struct LocalGroupsTests {
 
   @Test func `an event that no route understands is counted and closes nothing`() throws {
     try onReactor { reactor in
-      let groups = LocalGroups(reactor: reactor)
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
       let (route, member) = (Route(), Member())
       _ = groups.join(member, group: "room", route: ObjectIdentifier(route), renderer: TypeRenderer())
       groups.deliver(Event(type: "unknown"), to: "room")
@@ -149,7 +150,7 @@ struct LocalGroupsTests {
 
   @Test func `two routes of one group see it each in its form`() throws {
     try onReactor { reactor in
-      let groups = LocalGroups(reactor: reactor)
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
       let routes = [Route(), Route()]
       let members = [Member(), Member()]
       for (route, member) in zip(routes, members) {

@@ -33,7 +33,7 @@ private func receive(_ consumer: Consumer, _ kind: MessageKind, _ text: String) 
 /// The payload of the one frame that the event becomes.
 private func render(_ consumer: Consumer, _ event: Event) -> (Rendering, String) {
   let frames = SharedBytes(capacity: 64)
-  let rendering = consumer.render(event, into: frames)
+  let rendering = consumer.render(event, for: nil, into: frames)
   let bytes = unsafe frames.withBytes(from: 0) { unsafe Array($0) }
   return (rendering, String(decoding: bytes.dropFirst(2), as: UTF8.self))
 }
@@ -127,8 +127,8 @@ struct RouteEventsTests {
     let close = Event(
       type: "websocket.close",
       fields: [.init("code", .json(.integer(4001))), .init("reason", .json(.string("bye")))])
-    #expect(chat.render(close, into: SharedBytes(capacity: 8)) == .close(code: 4001, reason: "bye"))
+    #expect(chat.render(close, for: nil, into: SharedBytes(capacity: 8)) == .close(code: 4001, reason: "bye"))
     let bad = Event(type: "websocket.close", fields: [.init("code", .json(.integer(1006)))])
-    #expect(chat.render(bad, into: SharedBytes(capacity: 8)) == .ignored)
+    #expect(chat.render(bad, for: nil, into: SharedBytes(capacity: 8)) == .ignored)
   }
 }

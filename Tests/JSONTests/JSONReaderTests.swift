@@ -29,7 +29,7 @@ struct JSONReaderTests {
     ("[-]", JSONFault(message: "a value is missing", offset: 1)),
     ("1.", JSONFault(message: "a digit is missing", offset: 2)),
     (" 1e999", JSONFault(message: "a number out of range", offset: 1)),
-    ("9223372036854775808", JSONFault(message: "a number out of range", offset: 0)),
+    ("18446744073709551616", JSONFault(message: "a number out of range", offset: 0)),
     ("1 2", JSONFault(message: "more after the value", offset: 2)),
   ]
 
@@ -41,6 +41,7 @@ struct JSONReaderTests {
   static let numbers: [(String, JSON?)] = [
     ("-0", .integer(0)),
     ("-9223372036854775808", .integer(.min)),
+    ("9223372036854775808", .unsigned(9_223_372_036_854_775_808)),
     ("-9223372036854775809", nil),
     ("999999999999999999", .integer(999_999_999_999_999_999)),
     ("1E+2", .double(100)),

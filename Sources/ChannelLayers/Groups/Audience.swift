@@ -26,9 +26,9 @@ final class Audience {
 
   var hasWork: Bool { frames != nil || closing != nil }
 
-  func add(_ member: any GroupMember) -> Membership {
+  func add(_ member: any GroupMember, number: MemberNumber) -> Membership {
     let membership = Membership(
-      member: member, audience: self, index: members.count, cursor: frames?.count ?? 0)
+      member: member, number: number, audience: self, index: members.count, cursor: frames?.count ?? 0)
     members.append(membership)
     return membership
   }
@@ -46,7 +46,7 @@ final class Audience {
     guard closing == nil else { return .ignored }
     let buffer = frames ?? buffers.take()
     let before = buffer.count
-    let rendering = renderer.render(event, into: buffer)
+    let rendering = renderer.render(event, for: nil, into: buffer)
     if case .close(let code, let reason) = rendering {
       closing = Closing(code: code, reason: reason)
     }

@@ -8,6 +8,8 @@ package protocol GroupMember: AnyObject {
   func fellBehind()
   /// An event asks for the session to be closed. Called outside of any delivery.
   func close(code: UInt16, reason: String)
+  /// An event of this member did not reach everybody.
+  func undelivered(_ reason: Undelivered)
 }
 
 package enum Delivery: Sendable, Equatable {
@@ -19,6 +21,7 @@ package enum Delivery: Sendable, Equatable {
 /// One member's place in one audience; made by `LocalGroups.join` and kept by the member.
 package final class Membership {
   unowned let member: any GroupMember
+  package let number: MemberNumber
   let audience: Audience
   /// Where the audience keeps this membership.
   var index: Int
@@ -27,8 +30,9 @@ package final class Membership {
 
   package var group: String { audience.group }
 
-  init(member: any GroupMember, audience: Audience, index: Int, cursor: Int) {
+  init(member: any GroupMember, number: MemberNumber, audience: Audience, index: Int, cursor: Int) {
     self.member = member
+    self.number = number
     self.audience = audience
     self.index = index
     self.cursor = cursor

@@ -21,14 +21,17 @@ package final class LocalGroups {
   private static let flushThreshold = 256 * 1024
 
   private let reactor: Reactor
+  private let addresses: SessionAddresses
+  private var directory = MemberDirectory()
   private let buffers = BufferReserve()
   private var groups: [String: [Audience]] = [:]
   private var dirty: [Audience] = []
   private var isScheduled = false
   package private(set) var counters = Counters()
 
-  package init(reactor: Reactor) {
+  package init(reactor: Reactor, addresses: SessionAddresses) {
     self.reactor = reactor
+    self.addresses = addresses
   }
 
   package func hasMembers(in group: String) -> Bool {
@@ -43,17 +46,24 @@ package final class LocalGroups {
   package func join(
     _ member: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer
   ) -> Membership {
-    if let audience = groups[group]?.first(where: { $0.key == route }) {
-      return audience.add(member)
-    }
+    let membership = audience(of: group, route, renderer).add(member, number: directory.nextNumber())
+    directory.add(membership)
+    return membership
+  }
+
+  private func audience(
+    of group: String, _ route: ObjectIdentifier, _ renderer: any EventRenderer
+  ) -> Audience {
+    if let audience = groups[group]?.first(where: { $0.key == route }) { return audience }
     let audience = Audience(group: group, key: route, renderer: renderer)
     groups[group, default: []].append(audience)
-    return audience.add(member)
+    return audience
   }
 
   package func leave(_ membership: Membership) {
     let audience = membership.audience
     audience.remove(membership)
+    directory.remove(membership)
     guard audience.members.isEmpty else { return }
     groups[audience.group]?.removeAll { $0 === audience }
     if groups[audience.group]?.isEmpty == true {
@@ -68,11 +78,51 @@ package final class LocalGroups {
     for audience in audiences {
       let hadWork = audience.hasWork
       let rendering = audience.take(event, buffers: buffers)
-      if rendering == .ignored { counters.ignored += 1 } else { counters.renderings += 1 }
+      switch rendering {
+      case .ignored: counters.ignored += 1
+      case .personal:
+        for membership in audience.members { send(event, to: membership) }
+      case .frames, .close: counters.renderings += 1
+      }
       guard audience.hasWork else { continue }
       if !hadWork { markDirty(audience) }
       if let waiting = audience.frames?.count, waiting > Self.flushThreshold { flush(audience) }
     }
+  }
+
+  /// Delivers an event to one member, if it is still there.
+  package func deliver(_ event: Event, to number: MemberNumber) {
+    guard let membership = directory[number] else { return }
+    counters.events += 1
+    send(event, to: membership)
+  }
+
+  /// Tells a member, if it is still there, that an event of its did not reach everybody.
+  package func undelivered(_ reason: Undelivered, from number: MemberNumber) {
+    directory[number]?.member.undelivered(reason)
+  }
+
+  /// The name under which other processes reach the member.
+  package func address(of membership: Membership) -> String {
+    addresses.address(of: membership.number)
+  }
+
+  /// Renders for one member, behind what its group has got.
+  private func send(_ event: Event, to membership: Membership) {
+    let frames = buffers.take()
+    let audience = membership.audience
+    switch audience.renderer.render(event, for: address(of: membership), into: frames) {
+    case .ignored, .personal: counters.ignored += 1
+    case .close(let code, let reason):
+      counters.renderings += 1
+      membership.member.close(code: code, reason: reason)
+    case .frames:
+      counters.renderings += 1
+      counters.writes += 1
+      _ = audience.catchUp(membership)
+      if membership.member.deliver(frames, from: 0) == .queueOverLimit { membership.member.fellBehind() }
+    }
+    buffers.giveBack(frames)
   }
 
   /// Sends the member what its group got in this turn, before something is written to it directly.

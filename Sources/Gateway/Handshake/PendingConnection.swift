@@ -1,3 +1,4 @@
+import ChannelLayers
 import GatewayConfig
 import Routing
 import Transport
@@ -14,6 +15,8 @@ final class PendingConnection {
   private var isAnswered = false
   /// Whether it still takes up one of `limits.connections`: a refused one that is only waited for does not.
   private var isCounted = true
+  /// What it becomes once the channel layer brings the group's events, and the bytes behind its head.
+  private var waiting: (opening: SessionOpening, layer: any ChannelLayer, group: String, rest: [UInt8])?
 
   /// How long the last bytes of a refusal may take to arrive.
   private static let lingering = Duration.seconds(2)
@@ -27,9 +30,7 @@ final class PendingConnection {
   func start(on descriptor: consuming Descriptor, refuse reason: HandshakeRefusal.Reason?) {
     connection = worker.reactor.adopt(descriptor, handler: self)
     if let reason { return refuse(HandshakeRefusal(reason), target: nil) }
-    let deadline = worker.reactor.timer { [unowned self] in
-      refuse(HandshakeRefusal(.timeout), target: nil)
-    }
+    let deadline = worker.reactor.timer { [unowned self] in timeOut() }
     deadline.schedule(after: worker.gateway.server.handshake)
     self.deadline = deadline
   }
@@ -44,6 +45,14 @@ final class PendingConnection {
 
   func abandon() {
     connection?.abort()
+  }
+
+  private func timeOut() {
+    if waiting != nil {
+      stopWaiting(.layerUnavailable)
+    } else {
+      refuse(HandshakeRefusal(.timeout), target: nil)
+    }
   }
 }
 
@@ -83,6 +92,7 @@ extension PendingConnection: ConnectionHandler {
 
   func closed(_ reason: ConnectionEnd) {
     deadline?.cancel()
+    forgetWaiting()
     stopCounting()
     worker.pendingEnded(self)
   }
@@ -91,14 +101,68 @@ extension PendingConnection: ConnectionHandler {
 // MARK: - What becomes of it
 
 extension PendingConnection {
-  /// Answers 101 and goes on as a session; what came behind the head is its first frames.
+  /// Makes sure that the group's events arrive before the client is told that it is accepted (as Channels' consumers do,
+  /// which join in `connect`), and goes on as a session.
   private func open(_ opening: SessionOpening, rest bytes: inout MutableRawSpan, from length: Int) {
+    guard let group = opening.group, let layer = worker.layer(of: opening.route) else {
+      return accept(opening, in: nil, rest: &bytes, from: length)
+    }
+    var answer: Subscription?
+    var isWaiting = false
+    layer.subscribe(to: group) { [weak self] outcome in
+      if isWaiting { self?.subscribed(outcome) } else { answer = outcome }
+    }
+    switch answer {
+    case .active: accept(opening, in: layer, rest: &bytes, from: length)
+    case .unavailable: refuse(HandshakeRefusal(.layerUnavailable), target: nil)
+    case nil:
+      isWaiting = true
+      var rest = [UInt8](copying: bytes.bytes)
+      rest.removeFirst(length)
+      waiting = (opening, layer, group, rest)
+      isAnswered = true
+      connection?.pauseReading()
+    }
+  }
+
+  private func subscribed(_ outcome: Subscription) {
+    guard let (opening, layer, _, following) = waiting else { return }
+    var rest = following
+    waiting = nil
+    isAnswered = false
+    guard outcome == .active else { return refuse(HandshakeRefusal(.layerUnavailable), target: nil) }
+    var span = rest.mutableSpan
+    var raw = unsafe span.mutableBytes
+    connection?.resumeReading()
+    accept(opening, in: layer, rest: &raw, from: 0)
+  }
+
+  /// Refuses a client that still waits for the channel layer.
+  func stopWaiting(_ reason: HandshakeRefusal.Reason = .stopping) {
+    guard waiting != nil else { return }
+    forgetWaiting()
+    isAnswered = false
+    connection?.resumeReading()
+    refuse(HandshakeRefusal(reason), target: nil)
+  }
+
+  private func forgetWaiting() {
+    guard let (_, layer, group, _) = waiting else { return }
+    waiting = nil
+    layer.unsubscribe(from: group)
+  }
+
+  /// Answers 101 and goes on as a session; what came behind the head is its first frames.
+  private func accept(
+    _ opening: SessionOpening, in layer: (any ChannelLayer)?, rest bytes: inout MutableRawSpan,
+    from length: Int
+  ) {
     guard let connection else { return }
     isAnswered = true
     deadline?.cancel()
     let session = Session(connection: connection, route: opening.route, worker: worker)
     connection.handler = session
-    if let group = opening.group { session.join(group) }
+    if let layer, let group = opening.group { session.join(group, of: layer) }
     worker.sessionOpened(session)
     unsafe connection.write(opening.response.span.bytes)
     if bytes.byteCount > length {

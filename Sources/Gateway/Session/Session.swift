@@ -42,16 +42,21 @@ final class Session {
   }
 
   /// Joins the route's group; before the client is told that it is accepted, so that it misses nothing after that.
-  func join(_ group: String) {
-    membership = worker.layer.join(
+  ///
+  /// - Parameter layer: it has begun to bring the group's events; ended by `leave`.
+  func join(_ group: String, of layer: any ChannelLayer) {
+    membership = layer.groups.join(
       self, group: group, route: ObjectIdentifier(route), renderer: route.consumer)
   }
 
   private func leave() {
-    guard let membership else { return }
+    guard let membership, let layer else { return }
     self.membership = nil
-    worker.layer.leave(membership)
+    layer.groups.leave(membership)
+    layer.unsubscribe(from: membership.group)
   }
+
+  private var layer: (any ChannelLayer)? { worker.layer(of: route) }
 }
 
 // MARK: - Bytes from the client
@@ -127,7 +132,7 @@ extension Session: ConsumerSession {
 
   func publish(_ event: Event) {
     guard let membership else { return }
-    worker.layer.publish(event, to: membership.group)
+    layer?.publish(event, to: membership.group, from: membership)
   }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
@@ -135,7 +140,7 @@ extension Session: ConsumerSession {
   }
 
   private func write(_ opcode: Opcode, _ payload: RawSpan) {
-    if let membership { _ = worker.layer.catchUp(membership) }
+    if let membership { _ = layer?.groups.catchUp(membership) }
     FrameHeader(opcode: opcode, payloadLength: payload.byteCount).withBytes { connection.write($0) }
     connection.write(payload)
   }
@@ -152,6 +157,10 @@ extension Session: GroupMember {
     worker.countSlowReader(self)
     close(.slowReader)
     end(within: Self.closeTimeout)
+  }
+
+  func undelivered(_ reason: Undelivered) {
+    route.consumer.undelivered(reason, to: self)
   }
 
   func close(code: UInt16, reason: String) {

@@ -7,13 +7,16 @@ import WebSocketCore
 final class SessionRoute: Sendable {
   let configuration: WebSocketRoute
   let consumer: Consumer
+  /// Which of the layers its group is in.
+  let layer: Int?
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
 
-  init(_ configuration: WebSocketRoute) {
+  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers) {
     self.configuration = configuration
     self.consumer = Consumer(configuration.consumer)
+    self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
   }

@@ -9,6 +9,7 @@ import Synchronization
 final class GatewayState: Sendable {
   let application: ApplicationConfiguration
   let routes: [SessionRoute]
+  let layers: GatewayLayers
   let server: ServerConfiguration
   let log: Logger
   let counters = GatewayCounters()
@@ -23,15 +24,17 @@ final class GatewayState: Sendable {
 
   init(_ configuration: Configuration, connectionLimit: Int, log: Logger) {
     application = configuration.served
-    routes = configuration.served.webSocketRoutes.map(SessionRoute.init)
+    let layers = GatewayLayers(configuration, log: log)
+    self.layers = layers
+    routes = configuration.served.webSocketRoutes.map { SessionRoute($0, layers) }
     server = configuration.server
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + max(16, min(connectionLimit / 8, 256))
     self.log = log
   }
 
-  /// Whether new sessions are taken: between the first accept and the stop.
-  var isReady: Bool { readiness.load(ordering: .relaxed) }
+  /// Whether new sessions are taken: between the first accept and the stop, while all channel layers are there.
+  var isReady: Bool { readiness.load(ordering: .relaxed) && layers.areAvailable }
 
   /// What the connection with this number may become.
   func admission(of count: Int) -> Admission {

@@ -11,7 +11,7 @@ final class Worker {
   let reactor: Reactor
   let gateway: GatewayState
   let http: HTTPSide
-  let layer: MemoryChannelLayer
+  let layers: [WorkerLayer]
   let refusals: RefusalLog
 
   private(set) var phase = Phase.serving
@@ -32,12 +32,17 @@ final class Worker {
     }
   }
 
-  init(reactor: Reactor, gateway: GatewayState, http: HTTPSide) {
+  init(reactor: Reactor, number: Int, gateway: GatewayState, http: HTTPSide) {
     self.reactor = reactor
     self.gateway = gateway
     self.http = http
-    self.layer = MemoryChannelLayer(reactor: reactor)
+    self.layers = gateway.layers.all.map { WorkerLayer($0, reactor: reactor, number: number) }
     self.refusals = RefusalLog(gateway: gateway)
+  }
+
+  /// This worker's end of the layer that the route's group is in.
+  func layer(of route: SessionRoute) -> (any ChannelLayer)? {
+    route.layer.map { layers[$0].layer }
   }
 
   var isServing: Bool {
@@ -48,7 +53,7 @@ final class Worker {
   func handle(_ message: WorkerMessage) {
     switch message {
     case .start(let listeners, let peers):
-      layer.connect(to: peers)
+      for (layer, peers) in zip(layers, peers) { layer.connect(to: peers) }
       for listener in listeners {
         reactor.listen(on: Listener.adopting(listener)) { [unowned self] descriptor in
           accept(descriptor)
@@ -141,6 +146,7 @@ extension Worker {
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
     reactor.stopListening()
+    for connection in pending.values { connection.stopWaiting() }
     let pace = ClosePace(closing: sessions, order: order, reactor: reactor)
     phase = .stopping(.init(pace: pace, finished: order.finished))
     pace.start()

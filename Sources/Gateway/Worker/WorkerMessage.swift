@@ -1,11 +1,10 @@
-import ChannelLayers
 import Transport
 import WebSocketCore
 
 /// What other threads ask of a worker.
 enum WorkerMessage: Sendable {
-  /// Listening descriptors, whose owner the worker becomes, and the layers of the other workers.
-  case start(listeners: [Int32], peers: [Mailbox<GroupEvent>])
+  /// Listening descriptors, whose owner the worker becomes, and for each layer its ends on the other workers.
+  case start(listeners: [Int32], peers: [[LayerMailbox]])
   /// A connection that comes back from the HTTP side for a WebSocket upgrade.
   case takeOver(HandedOverConnection)
   case stop(StopOrder)

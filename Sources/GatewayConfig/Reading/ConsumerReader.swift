@@ -28,8 +28,10 @@ struct ConsumerReader {
     var group: Node.Entry?
     var events: Node.Entry?
     var publish: Node.Entry?
+    var layer: Node.Entry?
 
     init(_ mapping: MappingCursor) {
+      layer = mapping.entry("channel_layer")
       group = mapping.entry("group")
       events = mapping.entry("events")
       publish = mapping.entry("publish")
@@ -40,6 +42,7 @@ struct ConsumerReader {
       merged.group = group ?? preset.group
       merged.events = events ?? preset.events
       merged.publish = publish ?? preset.publish
+      merged.layer = layer ?? preset.layer
       return merged
     }
   }
@@ -70,7 +73,7 @@ struct ConsumerReader {
     checkInstalled(type, at: range)
     switch type {
     case .echo:
-      for entry in [options.group, options.events, options.publish].compactMap(\.self) {
+      for entry in [options.group, options.events, options.publish, options.layer].compactMap(\.self) {
         refuse(entry, for: type)
       }
       return (.echo, nil)
@@ -105,7 +108,7 @@ struct ConsumerReader {
   private func readGroup(
     _ type: InstalledApps.BuiltIn, _ range: SourceRange, _ options: Options
   ) -> (GroupConfiguration, Located<GroupTemplate>)? {
-    checkLayer(type, range)
+    let layer = readLayer(type, range, options.layer)
     let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
     guard let entry = options.group else {
       reading.findings.error(
@@ -117,7 +120,8 @@ struct ConsumerReader {
     switch GroupTemplate.parse(scalar.text) {
     case .success(let template):
       return (
-        GroupConfiguration(template: template, events: events), Located(template, at: entry.value.range)
+        GroupConfiguration(layer: layer, template: template, events: events),
+        Located(template, at: entry.value.range)
       )
     case .failure(let fault):
       reading.findings.error(
@@ -126,14 +130,26 @@ struct ConsumerReader {
     }
   }
 
-  /// A consumer with a group speaks through the layer `default`.
-  private func checkLayer(_ type: InstalledApps.BuiltIn, _ range: SourceRange) {
-    guard context.layers?.contains(where: { $0.alias == "default" }) != true else { return }
+  /// A consumer with a group speaks through the layer it names, or `default`.
+  private func readLayer(_ type: InstalledApps.BuiltIn, _ range: SourceRange, _ entry: Node.Entry?) -> String
+  {
+    let standard = "default"
+    let alias = entry.map { reading.word($0.value, "\"channel_layer\"") } ?? standard
     // A layer that could not be read has been reported already.
-    guard context.layers == nil || !reading.findings.hasErrors else { return }
-    reading.findings.error(
-      .missingKey, "\"\(type.rawValue)\" needs a channel layer \"default\"", at: range,
-      hint: "add channel_layers: {default: {backend: memory}}")
+    guard let alias, context.layers?.contains(where: { $0.alias == alias }) != true,
+      context.layers == nil || !reading.findings.hasErrors
+    else { return alias ?? standard }
+    if let entry {
+      reading.findings.error(
+        .unknownName, "there is no channel layer \"\(alias)\"", at: entry.value.range,
+        hint: NearestName.hint(for: alias, in: (context.layers ?? []).map(\.alias))
+          ?? "add channel_layers: {\(alias): {backend: memory}}")
+    } else {
+      reading.findings.error(
+        .missingKey, "\"\(type.rawValue)\" needs a channel layer \"\(alias)\"", at: range,
+        hint: "add channel_layers: {default: {backend: memory}}")
+    }
+    return alias
   }
 }
 

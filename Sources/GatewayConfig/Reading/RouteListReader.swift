@@ -84,7 +84,7 @@ final class RouteListReader {
 
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
     // What cannot be answered may still have options, which are not to be called unknown.
-    for key in ["group", "events", "publish", "subprotocols"] where kind == .webSocket {
+    for key in ["group", "events", "publish", "channel_layer", "subprotocols"] where kind == .webSocket {
       _ = mapping.entry(key)
     }
     let needed: String

@@ -19,6 +19,7 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case severalOrigins
     case originNotAllowed
     case tooManyConnections
+    case layerUnavailable
     case stopping
   }
 
@@ -38,7 +39,7 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case .timeout: 408
     case .notAWebSocket, .unsupportedVersion: 426
     case .headTooLong: 431
-    case .tooManyConnections, .stopping: 503
+    case .tooManyConnections, .layerUnavailable, .stopping: 503
     }
   }
 
@@ -60,6 +61,7 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case .severalOrigins: "There is more than one Origin header."
     case .originNotAllowed: "This origin may not connect."
     case .tooManyConnections: "All connections are in use; try again later."
+    case .layerUnavailable: "The channel layer is not available; try again later."
     case .stopping: "The gateway is being restarted; try again at once."
     }
   }
@@ -69,7 +71,7 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     switch reason {
     case .notAWebSocket: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     case .unsupportedVersion: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
-    case .tooManyConnections: [("Retry-After", "5")]
+    case .tooManyConnections, .layerUnavailable: [("Retry-After", "5")]
     case .stopping: [("Retry-After", "1")]
     case .badRequest, .badPath, .httpVersion, .headTooLong, .timeout, .methodNotGET, .badConnectionHeader,
       .badKey, .badSubprotocol, .noRoute, .severalOrigins, .originNotAllowed:

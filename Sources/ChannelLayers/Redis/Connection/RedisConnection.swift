@@ -1,0 +1,84 @@
+import NIOCore
+
+/// One open connection to a Redis server, signed in and with its database chosen.
+struct RedisConnection: Sendable {
+  private let channel: any Channel
+
+  /// How long a command may take that does not wait on purpose.
+  static let patience = TimeAmount.seconds(5)
+
+  init(channel: any Channel) {
+    self.channel = channel
+  }
+
+  /// Sends the commands together, and returns their replies in order; errors that Redis answers are among them.
+  ///
+  /// - Parameter patience: when there is no answer after this long the connection is given up.
+  func send(
+    _ commands: [RESPCommand], patience: TimeAmount = Self.patience
+  ) async throws(RedisFailure) -> [RESPValue] {
+    guard !commands.isEmpty else { return [] }
+    let promise = channel.eventLoop.makePromise(of: [RESPValue].self)
+    let request = RedisRequest(
+      bytes: Self.bytes(of: commands), replyCount: commands.count, deadline: .now() + patience,
+      promise: promise)
+    // A write fails only where the connection ends, which the handler tells whoever waits.
+    channel.writeAndFlush(request).whenFailure { _ in promise.fail(RedisFailure.disconnected) }
+    do {
+      return try await promise.futureResult.get()
+    } catch let failure as RedisFailure {
+      throw failure
+    } catch {
+      throw .disconnected
+    }
+  }
+
+  /// Sends one command.
+  ///
+  /// - Throws: `.refused` where Redis answers with an error.
+  func send(
+    _ command: RESPCommand, patience: TimeAmount = Self.patience
+  ) async throws(RedisFailure) -> RESPValue {
+    let reply = try await send([command], patience: patience)[0]
+    if case .error(let message) = reply { throw .refused(message) }
+    return reply
+  }
+
+  /// Turns the connection into one of subscriptions: what arrives goes to `received`, on the event loop.
+  func subscribe(_ received: @escaping @Sendable (RESPValue) -> Void) async throws {
+    try await channel.eventLoop.submit {
+      try channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self).subscribe(received)
+    }.get()
+  }
+
+  /// Sends commands that are answered by messages only; after `subscribe`.
+  func post(_ commands: [RESPCommand]) {
+    let bytes = Self.bytes(of: commands)
+    channel.eventLoop.execute {
+      // Without its handler the channel is closed, which whoever holds the connection is told.
+      guard
+        let context = try? channel.pipeline.syncOperations.context(handlerType: RedisConnectionHandler.self)
+      else { return }
+      context.writeAndFlush(NIOAny(channel.allocator.buffer(bytes: bytes)), promise: nil)
+    }
+  }
+
+  private static func bytes(of commands: [RESPCommand]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for command in commands { command.append(to: &bytes) }
+    return bytes
+  }
+
+  /// Returns when the connection has ended.
+  func waitUntilClosed() async {
+    do {
+      try await channel.closeFuture.get()
+    } catch {
+      // Ended is ended, whatever ended it.
+    }
+  }
+
+  func close() {
+    channel.close(promise: nil)
+  }
+}

@@ -1,0 +1,101 @@
+import NIOCore
+
+/// Commands on their way to Redis, and who waits for their replies.
+struct RedisRequest: Sendable {
+  var bytes: [UInt8]
+  var replyCount: Int
+  var deadline: NIODeadline
+  var promise: EventLoopPromise<[RESPValue]>
+}
+
+/// Speaks RESP on one channel: replies come in the order of the commands, so a queue of who waits is all there is to keep.
+final class RedisConnectionHandler: ChannelDuplexHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundIn = RedisRequest
+  typealias OutboundOut = ByteBuffer
+
+  private struct Waiting {
+    var request: RedisRequest
+    var replies: [RESPValue] = []
+  }
+
+  private static let checkInterval = TimeAmount.milliseconds(500)
+
+  private var decoder = RESPDecoder()
+  private var waiting: CircularBuffer<Waiting> = []
+  /// Once set, everything that arrives is a message of a subscription.
+  private var received: ((RESPValue) -> Void)?
+  private var failure = RedisFailure.disconnected
+  private var check: RepeatedTask?
+
+  /// From now on there are no replies, only messages; on the channel's event loop.
+  func subscribe(_ received: @escaping (RESPValue) -> Void) {
+    self.received = received
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+    check = context.eventLoop.scheduleRepeatedTask(
+      initialDelay: Self.checkInterval, delay: Self.checkInterval
+    ) { _ in
+      let (handler, context) = loopBound.value
+      handler.checkDeadline(context)
+    }
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    check?.cancel()
+    check = nil
+    failAll()
+  }
+
+  private func checkDeadline(_ context: ChannelHandlerContext) {
+    guard let first = waiting.first, first.request.deadline < .now() else { return }
+    failure = .timeout
+    context.close(promise: nil)
+  }
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    let request = unwrapOutboundIn(data)
+    waiting.append(Waiting(request: request))
+    context.write(wrapOutboundOut(context.channel.allocator.buffer(bytes: request.bytes)), promise: promise)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let buffer = unwrapInboundIn(data)
+    decoder.append(buffer.readableBytesView)
+    do throws(RESPFault) {
+      while let value = try decoder.next() {
+        if let received { received(value) } else { take(value) }
+      }
+    } catch {
+      failure = .malformed(error.description)
+      context.close(promise: nil)
+    }
+  }
+
+  private func take(_ value: RESPValue) {
+    guard !waiting.isEmpty else { return }
+    waiting[waiting.startIndex].replies.append(value)
+    if waiting[waiting.startIndex].replies.count == waiting[waiting.startIndex].request.replyCount {
+      let done = waiting.removeFirst()
+      done.request.promise.succeed(done.replies)
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    failAll()
+    context.fireChannelInactive()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    failure = .cannotConnect("\(error)")
+    context.close(promise: nil)
+  }
+
+  private func failAll() {
+    let failed = waiting
+    waiting.removeAll()
+    for request in failed { request.request.promise.fail(failure) }
+  }
+}

@@ -1,0 +1,163 @@
+import GatewayConfig
+import Glibc
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// Opens connections to one host of a layer.
+struct RedisConnector: Sendable {
+  let host: RedisHost
+  let eventLoop: any EventLoop
+
+  /// Connects, signs in, and chooses the database; for a host behind sentinels, to whatever they call the master now.
+  func connect() async throws(RedisFailure) -> RedisConnection {
+    switch host.place {
+    case .tcp(let name, let port):
+      return try await signIn(
+        open(.tcp(name, port), tls: host.tls), host.credentials, database: host.database)
+    case .unix(let path):
+      return try await signIn(open(.unix(path), tls: nil), host.credentials, database: host.database)
+    case .sentinel(let master, let sentinels):
+      return try await connect(toMaster: master, sentinels)
+    }
+  }
+
+  // MARK: - Sentinels
+
+  private func connect(
+    toMaster name: String, _ sentinels: RedisHost.Sentinels
+  ) async throws(RedisFailure) -> RedisConnection {
+    var last = RedisFailure.cannotConnect("no sentinel knows \"\(name)\"")
+    for sentinel in sentinels.addresses {
+      do throws(RedisFailure) {
+        let master = try await ask(sentinel, of: sentinels, forMaster: name)
+        let connection = try await signIn(
+          open(.tcp(master.host, master.port), tls: host.tls), host.credentials, database: host.database)
+        // Right after a fail-over a sentinel may still name the old one.
+        guard case .array(let role) = try await connection.send(RESPCommand("ROLE")),
+          role.first == .bulkString(Array("master".utf8))
+        else {
+          connection.close()
+          throw RedisFailure.cannotConnect(
+            "\(master.host):\(master.port) is not the master of \"\(name)\" any more")
+        }
+        return connection
+      } catch {
+        last = error
+      }
+    }
+    throw last
+  }
+
+  private func ask(
+    _ sentinel: RedisHost.Address, of sentinels: RedisHost.Sentinels, forMaster name: String
+  ) async throws(RedisFailure) -> RedisHost.Address {
+    let connection = try await signIn(
+      open(.tcp(sentinel.host, sentinel.port), tls: sentinels.tls), sentinels.credentials, database: 0)
+    defer { connection.close() }
+    let reply = try await connection.send(RESPCommand("SENTINEL", "get-master-addr-by-name", .init(name)))
+    guard case .array(let parts) = reply, parts.count == 2, case .bulkString(let host) = parts[0],
+      case .bulkString(let port) = parts[1], let number = Int(String(decoding: port, as: UTF8.self))
+    else { throw .cannotConnect("the sentinel \(sentinel.host):\(sentinel.port) does not know \"\(name)\"") }
+    return RedisHost.Address(host: String(decoding: host, as: UTF8.self), port: number)
+  }
+
+  // MARK: - One server
+
+  private enum Target {
+    case tcp(String, Int)
+    case unix(String)
+  }
+
+  private func open(_ target: Target, tls: RedisHost.TLS?) async throws(RedisFailure) -> RedisConnection {
+    do {
+      let context = try tls.map(Self.context)
+      let serverName: String? =
+        if case .tcp(let name, _) = target, !name.isNetworkAddress { name } else { nil }
+      let bootstrap = ClientBootstrap(group: eventLoop)
+        .connectTimeout(host.connectTimeout.asTimeAmount)
+        .channelOption(.socketOption(.so_keepalive), value: 1)
+        .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+        .channelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            if let context {
+              try channel.pipeline.syncOperations.addHandler(
+                NIOSSLClientHandler(context: context, serverHostname: serverName))
+            }
+            try channel.pipeline.syncOperations.addHandler(RedisConnectionHandler())
+          }
+        }
+      let channel =
+        switch target {
+        case .tcp(let name, let port): try await bootstrap.connect(host: name, port: port).get()
+        case .unix(let path):
+          try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 0).connect(
+            unixDomainSocketPath: path
+          ).get()
+        }
+      return RedisConnection(channel: channel)
+    } catch {
+      throw .cannotConnect(Self.sentence(error))
+    }
+  }
+
+  private static func context(_ tls: RedisHost.TLS) throws -> NIOSSLContext {
+    var configuration = TLSConfiguration.makeClientConfiguration()
+    if !tls.verifiesCertificate {
+      configuration.certificateVerification = .none
+    } else if !tls.verifiesHostname {
+      configuration.certificateVerification = .noHostnameVerification
+    }
+    if let file = tls.trustedCertificates { configuration.trustRoots = .file(file) }
+    if let file = tls.certificate {
+      configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(file).map { .certificate($0) }
+    }
+    if let file = tls.privateKey ?? tls.certificate {
+      configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: file, format: .pem))
+    }
+    return try NIOSSLContext(configuration: configuration)
+  }
+
+  /// What NIO says, in a few words.
+  private static func sentence(_ error: any Error) -> String {
+    switch error {
+    case let failure as NIOConnectionError:
+      if let single = failure.connectionErrors.first { return sentence(single.error) }
+      return "the name \"\(failure.host)\" cannot be resolved"
+    case let failure as IOError: return unsafe String(cString: strerror(failure.errnoCode))
+    case ChannelError.connectTimeout: return "no answer in time"
+    default: return "\(error)"
+    }
+  }
+
+  private func signIn(
+    _ connection: RedisConnection, _ credentials: RedisHost.Credentials, database: Int
+  ) async throws(RedisFailure) -> RedisConnection {
+    do {
+      if let password = credentials.password {
+        let arguments = [credentials.username, password].compactMap(\.self).map { RESPArgument($0) }
+        _ = try await connection.send(RESPCommand("AUTH", arguments))
+      }
+      if database != 0 { _ = try await connection.send(RESPCommand("SELECT", .init(database))) }
+      _ = try await connection.send(RESPCommand("PING"))
+      return connection
+    } catch {
+      connection.close()
+      throw error
+    }
+  }
+}
+
+extension Duration {
+  var asTimeAmount: TimeAmount {
+    let (seconds, attoseconds) = components
+    return .nanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+  }
+}
+
+extension String {
+  /// Server name indication takes names only (RFC 6066 section 3).
+  fileprivate var isNetworkAddress: Bool {
+    (try? SocketAddress(ipAddress: self, port: 0)) != nil
+  }
+}

@@ -1,0 +1,224 @@
+/// Reads values from bytes as they arrive: nothing is read twice, however the bytes are cut.
+///
+/// What an announced length says is believed only as the bytes for it arrive.
+package struct RESPDecoder {
+  package struct Limits: Sendable {
+    /// Aggregates inside each other.
+    package var depth = 16
+    /// Values in one reply, all levels together.
+    package var elements = 4_000_000
+    /// Bytes of one string or line.
+    package var string = 64 << 20
+
+    package init() {}
+  }
+
+  /// An aggregate whose elements are arriving.
+  private struct Open {
+    var kind: Kind
+    var missing: Int
+    var elements: [RESPValue] = []
+  }
+
+  private enum Kind {
+    case array, map, set, push
+    /// Something said about the next value; read and dropped.
+    case attribute
+  }
+
+  /// A string whose bytes are arriving.
+  private struct OpenString {
+    var length: Int
+    var kind: StringKind
+  }
+
+  private enum StringKind {
+    case bulk, error, verbatim
+  }
+
+  private static let longestLine = 64 * 1024
+
+  private let limits: Limits
+  private var bytes: [UInt8] = []
+  private var position = 0
+  /// Up to where no line end was found.
+  private var searched = 0
+  private var open: [Open] = []
+  private var openString: OpenString?
+  private var elements = 0
+  private var fault: RESPFault?
+
+  package init(limits: Limits = Limits()) {
+    self.limits = limits
+  }
+
+  package mutating func append(_ more: some Sequence<UInt8>) {
+    if position > 0, position == bytes.count || position > 64 * 1024 {
+      bytes.removeFirst(position)
+      searched = max(0, searched - position)
+      position = 0
+    }
+    bytes.append(contentsOf: more)
+  }
+
+  /// - Returns: nil until the next value is complete.
+  /// - Throws: once something is wrong, always.
+  package mutating func next() throws(RESPFault) -> RESPValue? {
+    if let fault { throw fault }
+    do throws(RESPFault) {
+      while let value = try readPart() {
+        if let whole = try complete(value) {
+          elements = 0
+          return whole
+        }
+      }
+      return nil
+    } catch {
+      fault = error
+      bytes = []
+      open = []
+      throw error
+    }
+  }
+
+  /// Puts a value into the aggregates that wait for it.
+  ///
+  /// - Returns: the value that nothing is around; nil where more is to come.
+  private mutating func complete(_ value: Part) throws(RESPFault) -> RESPValue? {
+    var finished: RESPValue
+    switch value {
+    case .value(let value): finished = value
+    case .opened: return nil
+    case .attributeOver: return nil
+    }
+    while let last = open.indices.last {
+      open[last].elements.append(finished)
+      open[last].missing -= 1
+      guard open[last].missing == 0 else { return nil }
+      let done = open.removeLast()
+      switch done.kind {
+      case .array: finished = .array(done.elements)
+      case .map: finished = .map(done.elements)
+      case .set: finished = .set(done.elements)
+      case .push: finished = .push(done.elements)
+      case .attribute: return nil
+      }
+    }
+    return finished
+  }
+
+  private enum Part {
+    case value(RESPValue)
+    /// An aggregate has begun.
+    case opened
+    /// An attribute without content.
+    case attributeOver
+  }
+
+  /// One value without elements, or the beginning of one with them; nil while bytes are missing.
+  private mutating func readPart() throws(RESPFault) -> Part? {
+    if let string = openString { return try readString(string).map(Part.value) }
+    guard let line = try readLine() else { return nil }
+    elements += 1
+    guard elements <= limits.elements else {
+      throw RESPFault("a reply has more than \(limits.elements) values")
+    }
+    guard let mark = line.first else { throw RESPFault("an empty line") }
+    let rest = line.dropFirst()
+    switch mark {
+    case UInt8(ascii: "+"): return .value(.simpleString(Array(rest)))
+    case UInt8(ascii: "-"): return .value(.error(String(decoding: rest, as: UTF8.self)))
+    case UInt8(ascii: ":"): return .value(.integer(try integer(rest)))
+    case UInt8(ascii: "_"): return .value(.null)
+    case UInt8(ascii: "#"): return .value(.boolean(rest.first == UInt8(ascii: "t")))
+    case UInt8(ascii: ","): return .value(.double(try double(rest)))
+    case UInt8(ascii: "("): return .value(.bulkString(Array(rest)))
+    case UInt8(ascii: "$"): return try begin(.bulk, rest)
+    case UInt8(ascii: "!"): return try begin(.error, rest)
+    case UInt8(ascii: "="): return try begin(.verbatim, rest)
+    case UInt8(ascii: "*"): return try begin(.array, rest, each: 1)
+    case UInt8(ascii: "~"): return try begin(.set, rest, each: 1)
+    case UInt8(ascii: ">"): return try begin(.push, rest, each: 1)
+    case UInt8(ascii: "%"): return try begin(.map, rest, each: 2)
+    case UInt8(ascii: "|"): return try begin(.attribute, rest, each: 2)
+    default: throw RESPFault("no value begins with the byte \(mark)")
+    }
+  }
+
+  // MARK: - Lines
+
+  private mutating func readLine() throws(RESPFault) -> ArraySlice<UInt8>? {
+    searched = max(searched, position)
+    while searched < bytes.count, bytes[searched] != UInt8(ascii: "\r") { searched += 1 }
+    guard searched - position <= Self.longestLine else { throw RESPFault("a line is too long") }
+    guard searched + 1 < bytes.count else { return nil }
+    guard bytes[searched + 1] == UInt8(ascii: "\n") else { throw RESPFault("a line does not end in CR LF") }
+    defer {
+      position = searched + 2
+      searched = position
+    }
+    return bytes[position..<searched]
+  }
+
+  private func integer(_ digits: ArraySlice<UInt8>) throws(RESPFault) -> Int64 {
+    guard let number = Int64(String(decoding: digits, as: UTF8.self)) else { throw RESPFault("no integer") }
+    return number
+  }
+
+  private func double(_ digits: ArraySlice<UInt8>) throws(RESPFault) -> Double {
+    guard let number = Double(String(decoding: digits, as: UTF8.self)) else { throw RESPFault("no number") }
+    return number
+  }
+
+  // MARK: - Strings
+
+  private mutating func begin(_ kind: StringKind, _ digits: ArraySlice<UInt8>) throws(RESPFault) -> Part? {
+    let length = try integer(digits)
+    if length == -1, kind == .bulk { return .value(.null) }
+    guard (0...Int64(limits.string)).contains(length) else { throw RESPFault("a string of \(length) bytes") }
+    let string = OpenString(length: Int(length), kind: kind)
+    openString = string
+    return try readString(string).map(Part.value)
+  }
+
+  private mutating func readString(_ string: OpenString) throws(RESPFault) -> RESPValue? {
+    let end = position + string.length
+    guard bytes.count >= end + 2 else { return nil }
+    guard bytes[end] == UInt8(ascii: "\r"), bytes[end + 1] == UInt8(ascii: "\n") else {
+      throw RESPFault("a string does not end where it said")
+    }
+    let content = bytes[position..<end]
+    position = end + 2
+    openString = nil
+    switch string.kind {
+    case .bulk: return .bulkString(Array(content))
+    case .error: return .error(String(decoding: content, as: UTF8.self))
+    // Three letters of a format, and a colon.
+    case .verbatim: return .bulkString(Array(content.dropFirst(4)))
+    }
+  }
+
+  // MARK: - Aggregates
+
+  private mutating func begin(
+    _ kind: Kind, _ digits: ArraySlice<UInt8>, each: Int
+  ) throws(RESPFault) -> Part {
+    let count = try integer(digits)
+    if count == -1, kind == .array { return .value(.null) }
+    guard count >= 0, count <= Int64(limits.elements / each) else {
+      throw RESPFault("an aggregate of \(count) elements")
+    }
+    guard count > 0 else {
+      switch kind {
+      case .array: return .value(.array([]))
+      case .map: return .value(.map([]))
+      case .set: return .value(.set([]))
+      case .push: return .value(.push([]))
+      case .attribute: return .attributeOver
+      }
+    }
+    guard open.count < limits.depth else { throw RESPFault("nested deeper than \(limits.depth)") }
+    open.append(Open(kind: kind, missing: Int(count) * each))
+    return .opened
+  }
+}

@@ -1,0 +1,92 @@
+package import Transport
+
+/// A reactor's end of a Redis layer: it counts who wants which group here, and hands what the hub received to the members.
+package final class RedisChannelLayer: ChannelLayer {
+  package let groups: LocalGroups
+  private let hub: RedisHub
+  private let reactor: Int
+  private var wanted: [String: Wanted] = [:]
+
+  /// A group that members of this reactor want, or wait for.
+  private struct Wanted {
+    var count = 0
+    var isActive = false
+    var waiting: [(Subscription) -> Void] = []
+  }
+
+  /// - Parameter number: of the reactor.
+  package init(reactor: Reactor, number: Int, hub: RedisHub) {
+    self.hub = hub
+    self.reactor = number
+    groups = LocalGroups(
+      reactor: reactor, addresses: SessionAddresses(hub.identity.addressPrefix, reactor: number))
+  }
+
+  /// Makes the end that the hub posts to; before the first session is accepted.
+  package func mailbox(on reactor: Reactor) -> Mailbox<RedisDelivery> {
+    reactor.mailbox { [self] in take($0) }
+  }
+
+  package func publish(_ event: Event, to group: String, from sender: Membership) {
+    let outgoing = OutgoingEvent(
+      event: event, group: group, sender: Sender(reactor: reactor, member: sender.number))
+    if let reason = hub.publish(outgoing) { sender.member.undelivered(reason) }
+  }
+
+  package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
+    guard hub.isAvailable else { return completed(.unavailable) }
+    var entry = wanted[group] ?? Wanted()
+    entry.count += 1
+    if entry.isActive {
+      wanted[group] = entry
+      return completed(.active)
+    }
+    entry.waiting.append(completed)
+    wanted[group] = entry
+    if entry.count == 1 { hub.change(.wanted(group: group, reactor: reactor)) }
+  }
+
+  package func unsubscribe(from group: String) {
+    guard var entry = wanted[group] else { return }
+    entry.count -= 1
+    guard entry.count == 0 else {
+      wanted[group] = entry
+      return
+    }
+    wanted[group] = nil
+    hub.change(.unwanted(group: group, reactor: reactor))
+  }
+
+  private func take(_ delivery: RedisDelivery) {
+    switch delivery {
+    case .toGroup(let event, let group): groups.deliver(event, to: group)
+    case .toMember(let event, let member): groups.deliver(event, to: member)
+    case .undelivered(let reason, let member): groups.undelivered(reason, from: member)
+    case .subscribed(let group, let outcome): subscribed(group, outcome)
+    }
+  }
+
+  private func subscribed(_ group: String, _ outcome: Subscription) {
+    guard var entry = wanted[group], !entry.isActive else { return }
+    let waiting = entry.waiting
+    switch outcome {
+    case .active:
+      entry.isActive = true
+      entry.waiting = []
+      wanted[group] = entry
+    case .unavailable:
+      // Those that wait are told, and want nothing any more.
+      wanted[group] = nil
+      hub.change(.unwanted(group: group, reactor: reactor))
+    }
+    for completed in waiting { completed(outcome) }
+  }
+}
+
+/// What a hub has for a reactor.
+package enum RedisDelivery: Sendable {
+  case toGroup(Event, String)
+  case toMember(Event, MemberNumber)
+  case undelivered(Undelivered, MemberNumber)
+  case subscribed(String, Subscription)
+}

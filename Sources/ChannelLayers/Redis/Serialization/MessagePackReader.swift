@@ -1,0 +1,177 @@
+import JSON
+
+/// Reads MessagePack as strictly as Python's `msgpack.unpackb`: text is UTF-8, keys are text, nothing stands behind the value.
+///
+/// Bounded in depth and, as every value takes at least a byte, by the size of the input. Extension types are refused: Django
+/// cannot send one.
+struct MessagePackReader {
+  /// A value, before what JSON cannot say is decided on.
+  enum Value {
+    case json(JSON)
+    case binary([UInt8])
+  }
+
+  private static let deepest = 64
+
+  private let bytes: [UInt8]
+  private var position = 0
+
+  init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+
+  /// The entries of the map that all of the input is. Of two with the same key the last counts.
+  mutating func readEvent() throws(CodecFault) -> [(key: String, value: Value)] {
+    let mark = try readByte()
+    guard let count = try mapCount(mark) else { throw .malformed("it is no map") }
+    var entries: [(key: String, value: Value)] = []
+    for _ in 0..<count {
+      let key = try readKey()
+      let value = try readValue(depth: 1)
+      if let place = entries.firstIndex(where: { $0.key == key }) {
+        entries[place].value = value
+      } else {
+        // A map of thousands of keys would make the look-up slow, and is no event.
+        guard entries.count < 1024 else { throw .malformed("it has too many keys") }
+        entries.append((key, value))
+      }
+    }
+    guard position == bytes.count else { throw .malformed("more follows the map") }
+    return entries
+  }
+
+  // MARK: - Values
+
+  private mutating func readValue(depth: Int) throws(CodecFault) -> Value {
+    guard depth <= Self.deepest else { throw .malformed("it is nested too deep") }
+    let mark = try readByte()
+    if let count = try mapCount(mark) { return .json(try readObject(count, depth)) }
+    if let count = try arrayCount(mark) {
+      var elements: [JSON] = []
+      for _ in 0..<count { elements.append(try readJSON(depth: depth + 1)) }
+      return .json(.array(elements))
+    }
+    if let length = try textLength(mark) { return .json(.string(try readText(length))) }
+    switch mark {
+    case 0x00...0x7F: return .json(.integer(Int64(mark)))
+    case 0xE0...0xFF: return .json(.integer(Int64(Int8(bitPattern: mark))))
+    case 0xC0: return .json(.null)
+    case 0xC2: return .json(.bool(false))
+    case 0xC3: return .json(.bool(true))
+    case 0xC4: return .binary(try take(Int(readNumber(UInt8.self))))
+    case 0xC5: return .binary(try take(Int(readNumber(UInt16.self))))
+    case 0xC6: return .binary(try take(Int(readNumber(UInt32.self))))
+    case 0xCA: return .json(try double(Double(Float(bitPattern: readNumber(UInt32.self)))))
+    case 0xCB: return .json(try double(Double(bitPattern: readNumber(UInt64.self))))
+    case 0xCC: return .json(.integer(Int64(try readNumber(UInt8.self))))
+    case 0xCD: return .json(.integer(Int64(try readNumber(UInt16.self))))
+    case 0xCE: return .json(.integer(Int64(try readNumber(UInt32.self))))
+    case 0xCF:
+      let number = try readNumber(UInt64.self)
+      return .json(Int64(exactly: number).map(JSON.integer) ?? .unsigned(number))
+    case 0xD0: return .json(.integer(Int64(Int8(bitPattern: try readNumber(UInt8.self)))))
+    case 0xD1: return .json(.integer(Int64(Int16(bitPattern: try readNumber(UInt16.self)))))
+    case 0xD2: return .json(.integer(Int64(Int32(bitPattern: try readNumber(UInt32.self)))))
+    case 0xD3: return .json(.integer(Int64(bitPattern: try readNumber(UInt64.self))))
+    default: throw .malformed("it has a value of an unknown kind")
+    }
+  }
+
+  /// Bytes inside a value become text in base64, as JSON has no word for them.
+  private mutating func readJSON(depth: Int) throws(CodecFault) -> JSON {
+    switch try readValue(depth: depth) {
+    case .json(let value): value
+    case .binary(let bytes): .string(Base64.encode(bytes))
+    }
+  }
+
+  private mutating func readObject(_ count: Int, _ depth: Int) throws(CodecFault) -> JSON {
+    var members: [JSON.Member] = []
+    var places: [String: Int] = [:]
+    for _ in 0..<count {
+      let key = try readKey()
+      let value = try readJSON(depth: depth + 1)
+      if let place = places[key] {
+        members[place].value = value
+      } else {
+        places[key] = members.count
+        members.append(.init(key: key, value: value))
+      }
+    }
+    return .object(members)
+  }
+
+  /// JSON has no word for what is not finite.
+  private func double(_ value: Double) throws(CodecFault) -> JSON {
+    guard value.isFinite else { throw .malformed("it has a number that is not finite") }
+    return .double(value)
+  }
+
+  private mutating func readKey() throws(CodecFault) -> String {
+    guard let length = try textLength(try readByte()) else {
+      throw .malformed("it has a key that is no text")
+    }
+    return try readText(length)
+  }
+
+  // MARK: - Lengths
+
+  private mutating func mapCount(_ mark: UInt8) throws(CodecFault) -> Int? {
+    switch mark {
+    case 0x80...0x8F: Int(mark & 0x0F)
+    case 0xDE: Int(try readNumber(UInt16.self))
+    case 0xDF: Int(try readNumber(UInt32.self))
+    default: nil
+    }
+  }
+
+  private mutating func arrayCount(_ mark: UInt8) throws(CodecFault) -> Int? {
+    switch mark {
+    case 0x90...0x9F: Int(mark & 0x0F)
+    case 0xDC: Int(try readNumber(UInt16.self))
+    case 0xDD: Int(try readNumber(UInt32.self))
+    default: nil
+    }
+  }
+
+  private mutating func textLength(_ mark: UInt8) throws(CodecFault) -> Int? {
+    switch mark {
+    case 0xA0...0xBF: Int(mark & 0x1F)
+    case 0xD9: Int(try readNumber(UInt8.self))
+    case 0xDA: Int(try readNumber(UInt16.self))
+    case 0xDB: Int(try readNumber(UInt32.self))
+    default: nil
+    }
+  }
+
+  // MARK: - Bytes
+
+  private mutating func readByte() throws(CodecFault) -> UInt8 {
+    guard position < bytes.count else { throw .malformed("it ends too early") }
+    defer { position += 1 }
+    return bytes[position]
+  }
+
+  private mutating func readNumber<Number: FixedWidthInteger & UnsignedInteger>(
+    _ type: Number.Type
+  ) throws(CodecFault) -> Number {
+    var number: Number = 0
+    for _ in 0..<(Number.bitWidth / 8) {
+      number = Number(truncatingIfNeeded: UInt64(number) << 8) | Number(try readByte())
+    }
+    return number
+  }
+
+  private mutating func take(_ length: Int) throws(CodecFault) -> [UInt8] {
+    guard bytes.count - position >= length else { throw .malformed("it ends too early") }
+    defer { position += length }
+    return Array(bytes[position..<(position + length)])
+  }
+
+  private mutating func readText(_ length: Int) throws(CodecFault) -> String {
+    guard let text = String(validating: try take(length), as: UTF8.self) else {
+      throw .malformed("it has a text that is not UTF-8")
+    }
+    return text
+  }
+}

@@ -1,0 +1,38 @@
+/// The names under which other processes reach single sessions: what Django calls a specific channel.
+///
+/// `specific.1f…-0!r0.12.7` is member 12, the 7th to sit there, of reactor 0 in the process `1f…`.
+package struct SessionAddresses: Sendable {
+  /// What all addresses of the process begin with.
+  private let prefix: String
+  private let reactor: Int
+
+  package init(_ prefix: String, reactor: Int) {
+    self.prefix = prefix
+    self.reactor = reactor
+  }
+
+  package func address(of member: MemberNumber) -> String {
+    "\(prefix)r\(reactor).\(member.slot).\(member.serial)"
+  }
+
+  /// Reads the part of an address behind the prefix.
+  package static func parse(_ local: some StringProtocol) -> (reactor: Int, member: MemberNumber)? {
+    guard local.first == "r" else { return nil }
+    let parts = local.dropFirst().split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 3, let reactor = UInt16(parts[0]), let slot = UInt32(parts[1]),
+      let serial = UInt32(parts[2])
+    else { return nil }
+    return (Int(reactor), MemberNumber(slot: slot, serial: serial))
+  }
+}
+
+/// Names a member of a reactor's groups for as long as it is one; a later one never has the same number.
+package struct MemberNumber: Sendable, Hashable {
+  package var slot: UInt32
+  package var serial: UInt32
+
+  package init(slot: UInt32, serial: UInt32) {
+    self.slot = slot
+    self.serial = serial
+  }
+}

@@ -1,0 +1,116 @@
+import ChannelLayers
+import GatewayConfig
+import Logging
+import NIOCore
+import NIOPosix
+import Transport
+
+/// The channel layers that the served routes use, for the whole process. Each worker has an end of every one of them.
+final class GatewayLayers: Sendable {
+  enum Layer: Sendable {
+    case memory
+    case redis(RedisHub)
+  }
+
+  /// In an order that routes know them by.
+  let all: [Layer]
+  private let aliases: [String]
+  private let group: MultiThreadedEventLoopGroup?
+
+  init(_ configuration: Configuration, log: Logger) {
+    let used = Set(configuration.served.webSocketRoutes.compactMap { $0.consumer.group?.layer })
+    let layers = configuration.channelLayers.filter { used.contains($0.alias) }
+    aliases = layers.map(\.alias)
+    let needsRedis = layers.contains { if case .redis = $0.backend { true } else { false } }
+    // One loop does: all that happens on it is to move bytes between Redis and the reactors.
+    let group = needsRedis ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
+    self.group = group
+    all = layers.map { layer in
+      guard case .redis(let redis) = layer.backend, let group else { return .memory }
+      return .redis(RedisHub(alias: layer.alias, redis, on: group, log: log))
+    }
+  }
+
+  func index(of alias: String) -> Int? {
+    aliases.firstIndex(of: alias)
+  }
+
+  var hubs: [RedisHub] {
+    all.compactMap { if case .redis(let hub) = $0 { hub } else { nil } }
+  }
+
+  /// Whether events travel on all of them.
+  var areAvailable: Bool { hubs.allSatisfy(\.isAvailable) }
+
+  /// Runs until `stop`.
+  func run() async {
+    await withDiscardingTaskGroup { tasks in
+      for hub in hubs { tasks.addTask { await hub.run() } }
+    }
+  }
+
+  /// Tries to reach every layer, all at the same time.
+  ///
+  /// - Returns: for each that cannot be reached, a sentence.
+  func firstConnection() async -> [String] {
+    await withTaskGroup { tasks in
+      for (alias, layer) in zip(aliases, all) {
+        guard case .redis(let hub) = layer else { continue }
+        tasks.addTask { await hub.firstConnection().map { "channel layer \"\(alias)\": \($0)" } }
+      }
+      return await tasks.reduce(into: []) { if let failure = $1 { $0.append(failure) } }.sorted()
+    }
+  }
+
+  /// Takes this process out of the layers, for as long as that may take.
+  func stop(within time: Duration) async {
+    await withDiscardingTaskGroup { tasks in
+      for hub in hubs { tasks.addTask { await hub.stop(within: time) } }
+    }
+  }
+
+  func shutDown() async throws {
+    try await group?.shutdownGracefully()
+  }
+}
+
+/// Where other threads post for a worker's end of a layer.
+enum LayerMailbox: Sendable {
+  case memory(Mailbox<GroupEvent>)
+  case redis(Mailbox<RedisDelivery>)
+}
+
+/// A worker's end of a layer, with what it needs to be connected.
+enum WorkerLayer {
+  case memory(MemoryChannelLayer)
+  case redis(RedisChannelLayer, Mailbox<RedisDelivery>)
+
+  init(_ layer: GatewayLayers.Layer, reactor: Reactor, number: Int) {
+    switch layer {
+    case .memory: self = .memory(MemoryChannelLayer(reactor: reactor, number: number))
+    case .redis(let hub):
+      let end = RedisChannelLayer(reactor: reactor, number: number, hub: hub)
+      self = .redis(end, end.mailbox(on: reactor))
+    }
+  }
+
+  var layer: any ChannelLayer {
+    switch self {
+    case .memory(let layer): layer
+    case .redis(let layer, _): layer
+    }
+  }
+
+  var mailbox: LayerMailbox {
+    switch self {
+    case .memory(let layer): .memory(layer.mailbox)
+    case .redis(_, let mailbox): .redis(mailbox)
+    }
+  }
+
+  /// Makes the same layer's ends on the other workers known.
+  func connect(to peers: [LayerMailbox]) {
+    guard case .memory(let layer) = self else { return }
+    layer.connect(to: peers.compactMap { if case .memory(let mailbox) = $0 { mailbox } else { nil } })
+  }
+}
