@@ -82,7 +82,9 @@ let package = Package(
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),
     .testTarget(
       name: "GatewayConfigTests", dependencies: ["GatewayConfig", "Routing"], exclude: ["Fixtures"]),
-    .testTarget(name: "ChannelLayersTests", dependencies: ["ChannelLayers", "Transport"]),
+    .testTarget(
+      name: "ChannelLayersTests",
+      dependencies: ["ChannelLayers", "GatewayConfig", "JSON", "TestSupport", "Transport"]),
     .testTarget(
       name: "ConsumersTests",
       dependencies: [
