@@ -39,6 +39,8 @@ struct ListeningSockets {
   private mutating func open(_ bind: BindAddress) throws(TransportFailure) {
     switch bind {
     case .tcp(let host, let port):
+      // Several listeners share a port, and with them any other process of this user could.
+      if port != 0 { try Listener.checkIsFree(host: host, port: port) }
       let first = try Listener.tcp(
         host: host, port: port, reusePort: descriptors.count > 1, backlog: Self.backlog)
       let bound = first.address

@@ -31,6 +31,11 @@ package struct Listener: ~Copyable {
     return try listen(on: descriptor, backlog: backlog)
   }
 
+  /// Fails where somebody listens on the port already, also somebody who would share it.
+  package static func checkIsFree(host: String, port: Int) throws(TransportFailure) {
+    _ = try tcp(host: host, port: port, reusePort: false, backlog: 1)
+  }
+
   /// Binds a Unix socket. A socket file that nobody answers on any more is replaced.
   package static func unix(path: String, backlog: Int = 4096) throws(TransportFailure) -> Listener {
     guard SocketAddress.unixPathLengths.contains(path.utf8.count), !path.utf8.contains(0) else {

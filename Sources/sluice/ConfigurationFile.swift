@@ -6,10 +6,14 @@ struct ConfigurationFile: ParsableArguments {
   @Argument(
     help: ArgumentHelp("The configuration.", valueName: "file"),
     completion: .file(extensions: ["yaml", "yml"]))
-  var path = "routes.yaml"
+  var path = Self.standard
+
+  static let standard = "routes.yaml"
+
+  func load() throws -> Configuration { try Self.load(path) }
 
   /// The configuration; with errors it prints the findings and ends with 1.
-  func load() throws -> Configuration {
+  static func load(_ path: String) throws -> Configuration {
     let loaded = ConfigurationLoader.load(path: path, environment: Environment.variables)
     guard let configuration = loaded.configuration else {
       Output.error(loaded.report.rendered(.text))

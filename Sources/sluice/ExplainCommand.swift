@@ -11,17 +11,26 @@ struct ExplainCommand: ParsableCommand {
       has to pass. Exit code 1: nothing answers.
 
       EXAMPLES
-        sluice explain routes.yaml /ws/chat/lobby/
+        sluice explain /ws/chat/lobby/
+        sluice explain other.yaml /ws/chat/lobby/
         sluice explain routes.yaml ws://localhost:8000/ws/echo/
       """)
 
-  @OptionGroup var file: ConfigurationFile
+  @Argument(
+    help: ArgumentHelp(
+      "The configuration, unless it is routes.yaml; then a path, or a whole URL.", valueName: "[file] url"))
+  var arguments: [String]
 
-  @Argument(help: ArgumentHelp("A path, or a whole URL.", valueName: "url"))
-  var url: String
+  func validate() throws {
+    guard (1...2).contains(arguments.count) else {
+      throw ValidationError("explain takes a URL, or a file and a URL.")
+    }
+  }
 
   func run() throws {
-    let configuration = try file.load()
+    let url = arguments[arguments.count - 1]
+    let file = arguments.count == 2 ? arguments[0] : ConfigurationFile.standard
+    let configuration = try ConfigurationFile.load(file)
     guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
       Output.error("sluice: \"\(url)\" is no path or URL; a client would get 400")
       throw ExitCode(1)
@@ -63,7 +72,7 @@ struct ExplainCommand: ParsableCommand {
     var text =
       "\(route.name.isEmpty ? "\"\"" : route.name)  (\(route.range.place))\nanswers    \(route.action.summary)\n"
     if let remainder = match.remainder {
-      text += "file       \(remainder.isEmpty ? "index.html" : remainder)\n"
+      text += "file       \(remainder.isEmpty ? "index.html" : remainder), where there is one\n"
     }
     return text + captures(match)
   }

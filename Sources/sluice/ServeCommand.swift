@@ -31,6 +31,12 @@ struct ServeCommand: AsyncParsableCommand {
   @Option(help: "Write the log as text or json, whatever `logging.format` says.")
   var logFormat: LoggingConfiguration.Format?
 
+  func validate() throws {
+    for address in bind where bind.count(where: { $0 == address }) > 1 {
+      throw ValidationError("--bind \(address) is given twice.")
+    }
+  }
+
   func run() async throws {
     let loaded = ConfigurationLoader.load(path: file.path, environment: Environment.variables)
     if !loaded.report.findings.isEmpty { Output.error(loaded.report.rendered(.text)) }
@@ -53,7 +59,7 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   private static func serve(_ gateway: GatewayServer, _ log: Logger) async throws {
-    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask {
         try await gateway.run { addresses in
@@ -90,6 +96,8 @@ extension BindAddress: ExpressibleByArgument {
   public init?(argument: String) {
     self.init(argument)
   }
+
+  public static var allValueStrings: [String] { ["127.0.0.1:8000", "[::1]:8000", "unix:/run/sluice.sock"] }
 }
 
 extension LoggingConfiguration.Format: ExpressibleByArgument {}

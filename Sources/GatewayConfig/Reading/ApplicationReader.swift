@@ -135,9 +135,12 @@ struct RouteTable {
     switch finding {
     case .unreachable(_, let coveredBy):
       let covering = coveredBy.prefix(5).map { Finding.Related("answers first", at: routes[$0].range) }
+      let isDoubled = coveredBy.contains { routes[$0].path == route.path }
       let hint =
-        coveredBy.count == 1
-        ? "move it before the route that answers" : "move it before the routes that answer"
+        isDoubled
+        ? "remove one of the two"
+        : coveredBy.count == 1
+          ? "move it before the route that answers" : "move it before the routes that answer"
       reading.findings.error(
         .unreachableRoute, "this route can never be reached", at: route.range, hint: hint, related: covering)
     case .partlyCovered(_, let by, let example):

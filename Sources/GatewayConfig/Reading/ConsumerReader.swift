@@ -147,7 +147,9 @@ struct ConsumerReader {
     } else {
       reading.findings.error(
         .missingKey, "\"\(type.rawValue)\" needs a channel layer \"\(alias)\"", at: range,
-        hint: "add channel_layers: {default: {backend: memory}}")
+        hint: NearestName.of(standard, in: (context.layers ?? []).map(\.alias)).map {
+          "did you mean \"default\" by \"\($0)\"?"
+        } ?? "add channel_layers: {default: {backend: memory}}")
     }
     return alias
   }

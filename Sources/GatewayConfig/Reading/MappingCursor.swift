@@ -16,7 +16,8 @@ final class MappingCursor {
     "http": "applications.NAME", "websocket": "applications.NAME", "consumer": "a websocket route",
     "group": "a websocket route", "subprotocols": "a websocket route", "static": "an http route",
     "respond": "an http route", "redirect": "an http route", "health": "an http route",
-    "installed_apps": "the top level", "asgi_application": "the top level",
+    "channel_layer": "a websocket route", "installed_apps": "the top level",
+    "asgi_application": "the top level",
     "channel_layers": "the top level", "applications": "the top level",
   ]
 
@@ -64,7 +65,9 @@ final class MappingCursor {
     for entry in entries where !known.contains(entry.key.value) {
       let name = entry.key.value
       var hint = NearestName.of(name, in: known).map { "did you mean \"\($0)\"?" }
-      if hint == nil, let home = Self.homes[name] { hint = "\"\(name)\" belongs under \(home)" }
+      if hint == nil, let home = Self.homes[name], !what.hasPrefix("the config of") {
+        hint = "\"\(name)\" belongs under \(home)"
+      }
       reading.findings.error(
         .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
         hint: hint ?? NearestName.hint(for: name, in: Array(Set(known))))

@@ -130,12 +130,26 @@ final class RouteListReader {
     let what = entry.key.value
     guard let scalar = reading.scalar(entry.value, "\"\(what)\"") else { return nil }
     switch RoutePattern.parse(scalar.text, as: path != nil ? .path : .regex, role: role) {
-    case .success(let pattern): return Prefix(pattern: pattern, range: entry.value.range)
+    case .success(let pattern):
+      if path != nil { checkNotation(scalar.text, at: entry.value.range) }
+      return Prefix(pattern: pattern, range: entry.value.range)
     case .failure(let fault):
       let code: FindingCode = fault.kind == .invalid ? .invalidPattern : .unsupportedPattern
       reading.findings.error(
         code, fault.message, at: place(of: fault.range, in: scalar, entry.value.range), hint: fault.hint)
       return nil
+    }
+  }
+
+  /// Signs of another notation in a `path` (Django: `urls.W001`, "2_0.W001"); they would be taken for ordinary text.
+  private func checkNotation(_ text: String, at range: SourceRange) {
+    if text.hasPrefix("^") || text.hasSuffix("$") || text.contains("(?P<") {
+      reading.findings.warning(
+        .invalidPattern, "this looks like a regular expression", at: range,
+        hint: "write re_path instead of path")
+    } else if text.contains("{") || text.contains("/:") || text.hasPrefix(":") {
+      reading.findings.warning(
+        .invalidPattern, "a capture is written <name> or <converter:name>", at: range, hint: "<slug:name>")
     }
   }
 

@@ -99,6 +99,10 @@ enum LimitsReader {
     if case .scalar(let scalar) = node.content {
       if scalar.text == "none" {
         limits.ping = nil
+      } else if ["no", "off", "null", "~", "", "false", "0", "never"].contains(scalar.text.lowercased()) {
+        reading.findings.error(
+          .invalidValue, "\"ping\" is a time, not \"\(scalar.text)\"", at: node.range,
+          hint: "write none for no keep-alive")
       } else if let time = reading.duration(node, "\"ping\"", in: pingRange) {
         limits.ping = .init(interval: time, timeout: time)
       }

@@ -133,9 +133,16 @@ private struct EventParser {
     let problem = unsafe parser.problem.map { unsafe String(cString: $0) } ?? "it cannot be read"
     let context = unsafe parser.context.map { unsafe String(cString: $0) } ?? ""
     // What is not closed is best looked for where it was opened.
-    let isUnclosed = context.contains("quoted scalar") || context.contains("flow ")
+    let isUnclosed =
+      context.contains("quoted scalar") && !problem.contains("escape") || context.contains("flow ")
     let place = unsafe position(isUnclosed ? parser.context_mark : parser.problem_mark)
     let range = SourceRange(file: file, start: place, end: place)
+    if context.contains("flow mapping"), line(place).contains("${") {
+      return Failure(
+        message: "a \"${...}\" inside \"{ }\" is not told from a mapping",
+        hint: "put it in quotes: \"${NAME}\"",
+        range: range)
+    }
     let (message, hint) = Self.plain(problem, context, startsWithTab: startsWithTab(place))
     return Failure(message: message, hint: hint, range: range)
   }
@@ -145,6 +152,14 @@ private struct EventParser {
       return startsWithTab
         ? ("a tab cannot indent YAML", "use spaces")
         : ("this character cannot begin a value", "put the value in quotes")
+    }
+    if problem.contains("unknown escape character") {
+      return (
+        "this is no escape that YAML knows", "use single quotes, in which \"\\\" is an ordinary character"
+      )
+    }
+    if problem.contains("did not find expected node content") {
+      return ("this is no value", "put a value that begins with \"[\", \"{\" or \",\" in quotes")
     }
     if context.contains("quoted scalar") { return ("a quote is not closed", nil) }
     if context.contains("flow sequence") {
@@ -178,9 +193,13 @@ private struct EventParser {
   }
 
   private func startsWithTab(_ place: SourcePosition) -> Bool {
-    guard place.line <= file.lineStarts.count else { return false }
+    line(place).drop { $0 == " " }.first == "\t"
+  }
+
+  private func line(_ place: SourcePosition) -> String {
+    guard place.line <= file.lineStarts.count else { return "" }
     let line = file.text[file.lineStarts[place.line - 1]...].prefix { $0 != UInt8(ascii: "\n") }
-    return line.drop { $0 == UInt8(ascii: " ") }.first == UInt8(ascii: "\t")
+    return String(decoding: line, as: UTF8.self)
   }
 }
 

@@ -59,7 +59,7 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case .badSubprotocol: "Sec-WebSocket-Protocol is not a list of different words."
     case .noRoute: "There is nothing at this path."
     case .severalOrigins: "There is more than one Origin header."
-    case .originNotAllowed: "This origin may not connect."
+    case .originNotAllowed: "This origin, or a client without one, may not connect."
     case .tooManyConnections: "All connections are in use; try again later."
     case .layerUnavailable: "The channel layer is not available; try again later."
     case .stopping: "The gateway is being restarted; try again at once."
