@@ -106,6 +106,16 @@ package enum HTTPAction: Sendable {
   case respond(FixedResponse)
   case redirect(to: TextTemplate, status: Int)
   case health(HealthProbe)
+  /// The route matches as a prefix, like that of files.
+  case proxy(UpstreamConfiguration)
+
+  /// Whether the route stands for everything below its path.
+  package var answersBelow: Bool {
+    switch self {
+    case .staticFiles, .proxy: true
+    case .respond, .redirect, .health: false
+    }
+  }
 }
 
 package struct FixedResponse: Sendable, Hashable {

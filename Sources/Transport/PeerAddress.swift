@@ -14,6 +14,13 @@ package enum PeerAddress: Sendable, Hashable {
   }
 }
 
+extension PeerAddress {
+  /// The address without the port; nil where there is none.
+  package var host: String? {
+    if case .tcp(let host, _) = self { host } else { nil }
+  }
+}
+
 extension PeerAddress: CustomStringConvertible {
   package var description: String {
     switch self {

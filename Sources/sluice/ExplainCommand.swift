@@ -71,7 +71,7 @@ struct ExplainCommand: ParsableCommand {
     let route = application.httpRoutes[match.route]
     var text =
       "\(route.name.isEmpty ? "\"\"" : route.name)  (\(route.range.place))\nanswers    \(route.action.summary)\n"
-    if let remainder = match.remainder {
+    if case .staticFiles = route.action, let remainder = match.remainder {
       text += "file       \(remainder.isEmpty ? "index.html" : remainder), where there is one\n"
     }
     return text + captures(match)

@@ -59,6 +59,8 @@ extension HTTPAction {
     case .staticFiles(let directory): "static \(directory)"
     case .respond(let response): "respond \(response.status)"
     case .redirect(let target, let status): "redirect \(status) \(target.text)"
+    case .proxy(let upstream):
+      "proxy \(upstream.scheme.rawValue)://\(upstream.authority)" + (upstream.path == nil ? "" : "/...")
     case .health(let probe): "health \(probe.rawValue)"
     }
   }

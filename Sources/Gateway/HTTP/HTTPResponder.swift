@@ -3,15 +3,23 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Routing
+import Transport
 
 /// Answers one HTTP request by the served application's HTTP routes.
 struct HTTPResponder: Sendable {
   private let gateway: GatewayState
   /// By route; nil where the route serves no files.
   private let files: [StaticFiles?]
+  /// By route; nil where the route is answered here.
+  private let proxies: [ReverseProxy?]
 
-  init(gateway: GatewayState) {
+  /// - Parameter group: whose loops talk to upstreams.
+  init(gateway: GatewayState, on group: any EventLoopGroup) {
     self.gateway = gateway
+    proxies = gateway.application.httpRoutes.map { route in
+      guard case .proxy(let upstream) = route.action else { return nil }
+      return ReverseProxy(upstream, on: group, log: gateway.log)
+    }
     files = gateway.application.httpRoutes.map { route in
       guard case .staticFiles(let directory) = route.action else { return nil }
       return StaticFiles(directory: directory, log: gateway.log)
@@ -24,7 +32,12 @@ struct HTTPResponder: Sendable {
     case nothingThere
   }
 
-  func respond(to request: Request, on channel: any Channel) async -> Response {
+  /// Lets go of the connections to upstreams.
+  func shutDown() async throws {
+    for proxy in proxies { try await proxy?.shutDown() }
+  }
+
+  func respond(to request: Request, from peer: PeerAddress, on channel: any Channel) async -> Response {
     let path: RequestPath
     switch RequestPath.decode(target: Array((request.head.path ?? "/").utf8)) {
     case .success(let decoded): path = decoded
@@ -33,14 +46,14 @@ struct HTTPResponder: Sendable {
     guard let match = gateway.application.httpRouter.match(path) else {
       return nothing(at: path)
     }
-    switch await answer(match, path: path, request: request, channel: channel) {
+    switch await answer(match, path: path, request: request, from: peer, channel: channel) {
     case .response(let response): return response
     case .nothingThere: return nothing(at: path)
     }
   }
 
   private func answer(
-    _ match: RouteMatch, path: RequestPath, request: Request, channel: any Channel
+    _ match: RouteMatch, path: RequestPath, request: Request, from peer: PeerAddress, channel: any Channel
   ) async -> Answer {
     switch gateway.application.httpRoutes[match.route].action {
     case .staticFiles:
@@ -50,6 +63,9 @@ struct HTTPResponder: Sendable {
       return .response(Response(fixed, for: request))
     case .redirect(let target, let status):
       return .response(.redirect(to: target, captures: match.captures, query: path.query, status: status))
+    case .proxy:
+      guard let proxy = proxies[match.route] else { return .nothingThere }
+      return .response(await proxy.respond(to: request, match: match, query: path.query, from: peer))
     case .health(let probe):
       return .response(health(probe))
     }

@@ -1,3 +1,4 @@
+import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -35,9 +36,10 @@ final class HTTPSide: Sendable {
 
   init(gateway: GatewayState) {
     self.gateway = gateway
-    responder = HTTPResponder(gateway: gateway)
-    // Static files and small answers: one loop does, and the reactors keep the processors.
-    group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    // Files, small answers, and what passes through: one loop does, and the reactors keep the processors.
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    self.group = group
+    responder = HTTPResponder(gateway: gateway, on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
   }
 
@@ -83,6 +85,7 @@ final class HTTPSide: Sendable {
 
   /// Ends the event loop; after `run` has returned.
   func shutDown() async throws {
+    try await responder.shutDown()
     try await group.shutdownGracefully()
   }
 }
@@ -93,6 +96,10 @@ extension HTTPSide {
   private func converse(on connection: HandedOverConnection) async {
     let channelSetup = HTTP1Channel(
       responder: { [self] request, writer, channel in
+        // Who waits for the word before it sends the body gets it; a body that is not wanted is read and dropped.
+        if request.headers[.expect]?.lowercased() == "100-continue" {
+          try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+        }
         let response = try await respond(to: request, from: connection.peer, on: channel)
         try await writer.write(response: response.head, body: response.body)
       },
@@ -135,7 +142,7 @@ extension HTTPSide {
       try await sendBack(request, from: peer, channel: channel)
       throw LeftForWorker()
     }
-    return await responder.respond(to: request, on: channel)
+    return await responder.respond(to: request, from: peer, on: channel)
   }
 
   /// Gives a duplicate of the socket to a worker; closing the channel then closes only this side's descriptor.

@@ -11,6 +11,8 @@ struct HTTPActionReader {
     case "static": readStatic(answer.value)
     case "respond": readRespond(answer.value)
     case "redirect": readRedirect(answer.value)
+    case "proxy":
+      UpstreamReader(reading: reading, captures: captures).readHTTP(answer.value).map(HTTPAction.proxy)
     default: reading.choice(answer.value, "\"health\"", of: HealthProbe.self).map(HTTPAction.health)
     }
   }

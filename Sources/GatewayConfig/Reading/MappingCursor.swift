@@ -16,6 +16,7 @@ final class MappingCursor {
     "http": "applications.NAME", "websocket": "applications.NAME", "consumer": "a websocket route",
     "group": "a websocket route", "subprotocols": "a websocket route", "static": "an http route",
     "respond": "an http route", "redirect": "an http route", "health": "an http route",
+    "proxy": "an http route",
     "channel_layer": "a websocket route", "installed_apps": "the top level",
     "asgi_application": "the top level",
     "channel_layers": "the top level", "applications": "the top level",

@@ -59,8 +59,9 @@ final class RouteListReader {
     let include = mapping.entry("include")
     let nested = mapping.entry("routes")
     let isPrefix = include != nil || nested != nil
-    let isStatic = kind == .http && mapping.entry("static") != nil
-    let pattern = readPattern(mapping, isOptional: isPrefix, role: isPrefix || isStatic ? .prefix : .endpoint)
+    let answersBelow = kind == .http && ["static", "proxy"].contains { mapping.entry($0) != nil }
+    let pattern = readPattern(
+      mapping, isOptional: isPrefix, role: isPrefix || answersBelow ? .prefix : .endpoint)
     let answers = answers(of: mapping)
     let all = [include, nested].compactMap(\.self) + answers
     guard all.count == 1 else { return reportAnswers(all, mapping) }
@@ -76,7 +77,7 @@ final class RouteListReader {
   private func answers(of mapping: MappingCursor) -> [Node.Entry] {
     let keys: [String] =
       switch kind {
-      case .http: ["static", "respond", "redirect", "health"]
+      case .http: ["static", "proxy", "respond", "redirect", "health"]
       case .webSocket: ["consumer"]
       }
     return keys.compactMap { mapping.entry($0) }
@@ -89,7 +90,7 @@ final class RouteListReader {
     }
     let needed: String
     switch kind {
-    case .http: needed = "static, respond, redirect, health, include or routes"
+    case .http: needed = "static, proxy, respond, redirect, health, include or routes"
     case .webSocket: needed = "consumer, include or routes"
     }
     guard found.isEmpty else {
@@ -100,13 +101,14 @@ final class RouteListReader {
       return
     }
     let strangers = mapping.keys.map(\.value)
-    let isMisspelt = ["consumer", "include", "routes", "static", "respond", "redirect", "health"].contains {
-      !strangers.contains($0)
-        && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
-    }
+    let isMisspelt = ["consumer", "include", "routes", "static", "proxy", "respond", "redirect", "health"]
+      .contains {
+        !strangers.contains($0)
+          && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
+      }
     // The key of the other protocol is reported where it stands.
     let isOfOtherKind = strangers.contains { key in
-      kind == .http ? key == "consumer" : ["static", "respond", "redirect", "health"].contains(key)
+      kind == .http ? key == "consumer" : ["static", "proxy", "respond", "redirect", "health"].contains(key)
     }
     if !isMisspelt, !isOfOtherKind {
       reading.findings.error(
@@ -248,7 +250,7 @@ final class RouteListReader {
     guard let pattern else { return }
     var path = RoutePath(prefixes.map(\.pattern) + [pattern.pattern])
     var ranges = prefixes.map(\.range) + [pattern.range]
-    if case .staticFiles = http {
+    if http?.answersBelow == true {
       path.patterns.append(.remainder)
       ranges.append(pattern.range)
     }

@@ -1,0 +1,35 @@
+import Synchronization
+import Transport
+
+/// Lets a number of lines a second into the log, and counts the rest.
+struct LogPace {
+  private static let linesPerSecond = 20
+  private var second: Int64 = 0
+  private var lines = 0
+  private var suppressed = 0
+
+  /// - Returns: how many lines were left out before this one; nil where this one is to be left out too.
+  mutating func next() -> Int? {
+    let current = MonotonicTime.now.seconds
+    if current != second {
+      second = current
+      lines = 0
+    }
+    lines += 1
+    guard lines <= Self.linesPerSecond else {
+      suppressed += 1
+      return nil
+    }
+    defer { suppressed = 0 }
+    return suppressed
+  }
+}
+
+/// The same for lines that several threads write.
+final class SharedLogPace: Sendable {
+  private let pace = Mutex(LogPace())
+
+  func next() -> Int? {
+    pace.withLock { $0.next() }
+  }
+}

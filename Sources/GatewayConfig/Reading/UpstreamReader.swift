@@ -1,0 +1,96 @@
+/// Reads the address of an upstream, and the options of a proxy.
+struct UpstreamReader {
+  let reading: Reading
+  /// The names that the route captures.
+  let captures: [String]
+
+  /// `proxy:` of an HTTP route: an address, or a mapping with `to`.
+  func readHTTP(_ node: Node) -> UpstreamConfiguration? {
+    guard case .mapping = node.content else { return readAddress(node, [.http, .https]) }
+    guard let mapping = MappingCursor(node, "\"proxy\"", reading) else { return nil }
+    let to = mapping.required("to", hint: "to: http://127.0.0.1:8001")
+    var upstream = to.flatMap { readAddress($0, [.http, .https]) }
+    if let host = mapping.value("host"),
+      let choice = reading.choice(host, "\"host\"", of: UpstreamConfiguration.HostHeader.self)
+    {
+      upstream?.hostHeader = choice
+    }
+    if let time = readTime(mapping, "connect_timeout") { upstream?.connectTimeout = time }
+    if let time = readTime(mapping, "read_timeout") { upstream?.readTimeout = time }
+    if let node = mapping.value("body") {
+      let range = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 40)
+      if let size = reading.byteCount(node, "\"body\"", in: range) { upstream?.body = size }
+    }
+    mapping.finish()
+    return upstream
+  }
+
+  private func readTime(_ mapping: MappingCursor, _ key: String) -> Duration? {
+    mapping.value(key).flatMap {
+      reading.duration($0, "\"\(key)\"", in: .milliseconds(10)...(.seconds(86400)))
+    }
+  }
+
+  /// `scheme://host[:port][/path]`; the path is a template over the captures.
+  func readAddress(_ node: Node, _ schemes: [UpstreamConfiguration.Scheme]) -> UpstreamConfiguration? {
+    guard let text = reading.word(node, "the address of an upstream") else { return nil }
+    let example = "\(schemes[0].rawValue)://127.0.0.1:8001"
+    func fail(_ message: String, hint: String? = nil) -> UpstreamConfiguration? {
+      reading.findings.error(.invalidValue, message, at: node.range, hint: hint ?? "write \(example)")
+      return nil
+    }
+    let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 2 else { return fail("\"\(text)\" is no URL") }
+    guard let scheme = schemes.first(where: { $0.rawValue == parts[0] }) else {
+      return fail(
+        "an upstream here is reached by \(schemes.map(\.rawValue).joined(separator: " or ")), not \"\(parts[0])\""
+      )
+    }
+    let slash = parts[1].firstIndex(of: "/") ?? parts[1].endIndex
+    let authority = String(parts[1][..<slash])
+    let path = String(parts[1][slash...])
+    if authority.contains("@") {
+      return fail("the address of an upstream has no user and password", hint: "let the client send its own")
+    }
+    if text.contains("?") || text.contains("#") {
+      return fail("the address of an upstream has no query", hint: "the client's query is passed on")
+    }
+    guard let (host, port) = split(authority, scheme) else {
+      return fail("\"\(authority)\" is no host, or no host and port")
+    }
+    var upstream = UpstreamConfiguration(scheme: scheme, host: host, port: port)
+    if !path.isEmpty {
+      guard let template = reading.textTemplate(path, at: node.range) else { return nil }
+      for case .place(let name) in template.parts where !captures.contains(name) {
+        reading.findings.error(
+          .unknownName, "the route has no capture \"\(name)\"", at: node.range,
+          hint: NearestName.hint(for: name, in: captures) ?? "the pattern of the route captures nothing")
+      }
+      if path.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
+        return fail("a URL has no spaces or special characters", hint: "percent-encode them")
+      }
+      upstream.path = template
+    }
+    return upstream
+  }
+
+  private func split(_ authority: String, _ scheme: UpstreamConfiguration.Scheme) -> (String, Int)? {
+    if case .tcp(let host, let port)? = BindAddress(authority) {
+      return port > 0 && isHost(host) ? (host, port) : nil
+    }
+    guard case .tcp(let host, _)? = BindAddress(authority + ":1"), isHost(host) else { return nil }
+    return (host, scheme.standardPort)
+  }
+
+  private func isHost(_ text: String) -> Bool {
+    text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: ":"):
+        true
+      default: false
+      }
+    }
+  }
+}

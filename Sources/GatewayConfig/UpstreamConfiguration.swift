@@ -1,0 +1,41 @@
+/// `proxy:`: the server that answers in our place.
+package struct UpstreamConfiguration: Sendable, Hashable {
+  /// What the upstream sees as `Host`.
+  package enum HostHeader: String, Sendable, Hashable, CaseIterable {
+    /// What the client sent: Django checks it against `ALLOWED_HOSTS` and builds links from it.
+    case keep
+    /// The upstream's own address.
+    case upstream
+  }
+
+  package enum Scheme: String, Sendable, Hashable, CaseIterable {
+    case http, https, ws
+
+    var standardPort: Int { self == .https ? 443 : 80 }
+  }
+
+  package var scheme: Scheme
+  package var host: String
+  package var port: Int
+  /// What the path becomes; nil leaves path and query as they came.
+  package var path: TextTemplate?
+  package var hostHeader = HostHeader.keep
+  package var connectTimeout: Duration = .seconds(5)
+  /// How long the upstream may be silent.
+  package var readTimeout: Duration = .seconds(60)
+  /// Largest body of a request; larger is refused with 413.
+  package var body = ByteCount.mebibytes(10)
+
+  package init(scheme: Scheme, host: String, port: Int, path: TextTemplate? = nil) {
+    self.scheme = scheme
+    self.host = host
+    self.port = port
+    self.path = path
+  }
+
+  /// `host:port`, without the port that the scheme has anyway.
+  package var authority: String {
+    let name = host.contains(":") ? "[\(host)]" : host
+    return port == scheme.standardPort ? name : "\(name):\(port)"
+  }
+}
