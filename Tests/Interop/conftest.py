@@ -9,6 +9,8 @@ import threading
 
 import pytest
 
+pytest_plugins = ["redis_stack"]
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SLUICE = os.environ.get("SLUICE", str(ROOT / ".build/release/sluice"))
 ARTEFACTS = pathlib.Path(os.environ.get("ARTEFACTS", ROOT / ".build/interop"))
@@ -87,11 +89,11 @@ def start(tmp_path):
     """Starts gateways: `start()` with the default file, `start(limits="limits: {...}")`, or `start(text=...)`."""
     running: list[Gateway] = []
 
-    def begin(text: str = DEFAULT, limits: str = "", file: pathlib.Path | None = None, **options) -> Gateway:
+    def begin(text: str = DEFAULT, limits: str = "", file: pathlib.Path | None = None, kind=Gateway, **options):
         if file is None:
             file = tmp_path / f"routes{len(running)}.yaml"
             file.write_text(text.replace("LIMITS", limits))
-        gateway = Gateway(file, **options)
+        gateway = kind(file, **options)
         running.append(gateway)
         return gateway
 

@@ -8,9 +8,10 @@ home=.build/interop
 mkdir -p "$home"
 
 python3=${PYTHON3:-python3}
-if [ ! -x "$home/venv/bin/pytest" ]; then
+if ! cmp --quiet $here/requirements.txt "$home/venv/requirements.txt"; then
   "$python3" -m venv "$home/venv"
   "$home/venv/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements.txt
+  cp $here/requirements.txt "$home/venv/requirements.txt"
 fi
 
 # The Autobahn suite speaks Python 2.7 only.

@@ -71,15 +71,6 @@ def test_a_port_in_use_is_a_sentence(tmp_path):
     assert re.fullmatch(r"sluice: cannot listen on 127.0.0.1:\d+: another process listens there already\n", done.stderr)
 
 
-def test_redis_is_said_to_be_missing(tmp_path):
-    file = tmp_path / "routes.yaml"
-    file.write_text(DEFAULT.replace("LIMITS", "").replace("backend: memory", "backend: redis"))
-    assert sluice("validate", file).returncode == 0
-    done = sluice("serve", file)
-    assert done.returncode == 1
-    assert "this build has no Redis yet" in done.stderr
-
-
 def test_routes_and_explain():
     assert "/ws/chat/<slug:room>/" in sluice("routes", "routes.yaml").stdout
     done = sluice("explain", "routes.yaml", "/ws/chat/lobby/")

@@ -24,3 +24,11 @@ def test_every_command_in_it_exists():
 def test_every_example_is_named():
     for folder in (ROOT / "examples").iterdir():
         assert f"examples/{folder.name}" in README, folder.name
+
+
+def test_the_file_of_one_who_comes_from_channels(tmp_path):
+    (example,) = re.findall(r"## Coming from Django Channels.*?```yaml\n(.*?)```", README, re.S)
+    file = tmp_path / "routes.yaml"
+    file.write_text(example)
+    done = subprocess.run([SLUICE, "validate", "--strict", str(file)], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,396 @@
+"""Redis servers, a Django project under gunicorn, the same under Daphne, and gateways on the same channel layers."""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+import redis as redis_py
+from websockets.sync.client import connect as ws_connect
+
+from conftest import ROOT, Gateway
+
+PROJECT = pathlib.Path(__file__).parent / "django_project"
+EXAMPLE = ROOT / "examples/django"
+KEY = "interop-key-not-a-secret"
+
+
+def wait_until(true, seconds: float = 20, what: str = ""):
+    """For what nothing tells of: looks again after a short while, until a deadline."""
+    deadline = time.monotonic() + seconds
+    while not (value := true()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or true}"
+        time.sleep(0.02)
+    return value
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class RedisServer:
+    """A redis-server of its own that keeps nothing, on one port for its whole life, restarts included."""
+
+    def __init__(self, home: pathlib.Path):
+        self.home, self.port, self.process = home, free_port(), None
+        home.mkdir(parents=True, exist_ok=True)
+        self.start()
+
+    def start(self) -> None:
+        program = shutil.which("redis-server")
+        assert program, "this needs redis-server (Debian's package)"
+        self.process = subprocess.Popen(
+            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+             "--dir", str(self.home), "--logfile", str(self.home / "redis.log")],
+            stdout=subprocess.DEVNULL,
+        )
+        wait_until(self.answers, 10, "redis-server answers")
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, (self.home / "redis.log").read_text()
+        with contextlib.suppress(redis_py.ConnectionError):
+            return self.client().ping()
+        return False
+
+    def client(self, db: int = 0) -> redis_py.Redis:
+        return redis_py.Redis(port=self.port, db=db)
+
+    def stop(self, number: int = signal.SIGKILL) -> None:
+        self.process.send_signal(number)
+        self.process.wait(10)
+
+    def url(self, db: int = 0) -> str:
+        return f"redis://127.0.0.1:{self.port}/{db}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    server: RedisServer
+    db: int = 0
+
+    def client(self) -> redis_py.Redis:
+        return self.server.client(self.db)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One channel layer, said in both languages."""
+
+    hosts: tuple[Host, ...]
+    layout: str = "core"
+    format: str = "msgpack"
+    encrypted: bool = False
+    prefix: str = "asgi"
+    capacity: int = 100
+    group_expiry: int = 86400
+
+    @property
+    def backend(self) -> str:
+        return {"core": "channels_redis.core.RedisChannelLayer", "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer"}[
+            self.layout
+        ]
+
+    @property
+    def config(self) -> dict:
+        config = {
+            # redis-py 8 ends an idle receiver after 5 seconds unless told otherwise.
+            "hosts": [
+                {"host": "127.0.0.1", "port": host.server.port, "db": host.db, "socket_timeout": None} for host in self.hosts
+            ],
+            "prefix": self.prefix,
+            "serializer_format": self.format,
+        }
+        if self.encrypted:
+            config["symmetric_encryption_keys"] = [KEY]
+        if self.layout == "core":
+            config |= {"capacity": self.capacity, "group_expiry": self.group_expiry}
+        return config
+
+    @property
+    def django(self) -> dict:
+        return {"BACKEND": self.backend, "CONFIG": self.config}
+
+    @property
+    def yaml(self) -> str:
+        config = {
+            "hosts": [host.server.url(host.db) for host in self.hosts],
+            "prefix": self.prefix,
+            "serializer_format": self.format,
+        }
+        if self.encrypted:
+            config["symmetric_encryption_keys"] = [{"env": "LAYER_KEY"}]
+        if self.layout == "core":
+            config |= {"capacity": self.capacity, "group_expiry": f"{self.group_expiry}s"}
+        return json.dumps({"backend": self.backend, "config": config})
+
+    def make(self):
+        """A layer object in this process: channels_redis itself."""
+        from channels_redis.core import RedisChannelLayer
+        from channels_redis.pubsub import RedisPubSubChannelLayer
+
+        return {"core": RedisChannelLayer, "pubsub": RedisPubSubChannelLayer}[self.layout](**self.config)
+
+    # What Redis knows.
+
+    def members(self, group: str) -> list[str]:
+        """Core: who is in the group, on whichever shard it is."""
+        return [m.decode() for host in self.hosts for m in host.client().zrange(f"{self.prefix}:group:{group}", 0, -1)]
+
+    def subscribers(self, group: str) -> int:
+        """PubSub: how many processes listen to the group."""
+        name = f"{self.prefix}__group__{group}"
+        return sum(host.client().pubsub_numsub(name)[0][1] for host in self.hosts)
+
+    def joined(self, group: str) -> int:
+        return len(self.members(group)) if self.layout == "core" else self.subscribers(group)
+
+    def host_of(self, name: str) -> Host:
+        import binascii
+
+        return self.hosts[int((binascii.crc32(name.encode()) & 0xFFF) / (4096 / len(self.hosts)))]
+
+
+ROUTES = r"""
+installed_apps: [chat]
+channel_layers: {default: LAYER}
+EXTRA
+applications:
+  main:
+    http:
+      - {path: health/ready, health: ready}
+    websocket:
+      - re_path: '^ws/chat/(?P<room_name>\w+)/$'
+        consumer: chat
+        group: "chat_{room_name}"
+        events: {who.is.there: {me: "{channel}"}}
+"""
+
+
+def routes(layer: Layer, extra: str = "") -> str:
+    return ROUTES.replace("LAYER", layer.yaml).replace("EXTRA", extra)
+
+
+class Session:
+    """A WebSocket client that speaks the chat's JSON."""
+
+    def __init__(self, url: str):
+        self.socket = ws_connect(url, open_timeout=20, max_size=None, compression=None, proxy=None)
+
+    def say(self, message) -> None:
+        self.send({"message": message})
+
+    def send(self, value: dict) -> None:
+        self.socket.send(json.dumps(value))
+
+    def hear(self, timeout: float = 20):
+        return json.loads(self.socket.recv(timeout=timeout))
+
+    def message(self, timeout: float = 20):
+        value = self.hear(timeout)
+        assert set(value) == {"message"}, value
+        return value["message"]
+
+    def messages(self, count: int, timeout: float = 30) -> list:
+        return [self.message(timeout) for _ in range(count)]
+
+    def rest(self, seconds: float = 0.5) -> list:
+        """Messages up to the first silence."""
+        heard = []
+        try:
+            while True:
+                heard.append(self.message(seconds))
+        except TimeoutError:
+            return heard
+
+    def silent(self, seconds: float = 0.3) -> bool:
+        try:
+            self.socket.recv(timeout=seconds)
+        except TimeoutError:
+            return True
+        return False
+
+    def is_open(self) -> bool:
+        return self.socket.ping().wait(10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+class DjangoServer:
+    """gunicorn or Daphne with the project of `django_project`."""
+
+    def __init__(self, kind: str, layers: dict[str, Layer], home: pathlib.Path):
+        home.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.log = home / f"{kind}.log"
+        self.env = {
+            **os.environ,
+            "PYTHONPATH": f"{PROJECT}{os.pathsep}{EXAMPLE}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "DJANGO_SETTINGS_MODULE": "interop_site.settings",
+            "DATABASE": str(home / "db.sqlite3"),
+            "DEBUG": "1",
+            "CHANNEL_LAYERS": json.dumps({alias: layer.django for alias, layer in layers.items()}),
+        }
+        self.run("-m", "django", "migrate", "--verbosity", "0")
+        if kind == "gunicorn":
+            command = ["-m", "gunicorn", "interop_site.wsgi", "--bind", f"127.0.0.1:{self.port}", "--no-control-socket"]
+            command += ["--worker-tmp-dir", str(home), "--threads", "4"]
+        else:
+            command = ["-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(self.port), "interop_site.asgi:application"]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([sys.executable, *command], env=self.env, cwd=home, stdout=log, stderr=log)
+        wait_until(self.answers, 40, f"{kind} answers")
+
+    def run(self, *arguments: str) -> None:
+        subprocess.run([sys.executable, *arguments], env=self.env, check=True, timeout=60)
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        with contextlib.suppress(OSError), urllib.request.urlopen(self.http("/chat/"), timeout=5) as answer:
+            return answer.status == 200
+        return False
+
+    def http(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def session(self, room: str, alias: str = "default") -> Session:
+        path = f"/ws/chat/{room}/" if alias == "default" else f"/{alias}/ws/chat/{room}/"
+        return Session(f"ws://127.0.0.1:{self.port}{path}")
+
+    def call(self, *calls: list, alias: str = "default") -> None:
+        """What a view does: calls of the channel layer, through async_to_sync."""
+        request = urllib.request.Request(
+            self.http(f"/push/{alias}/"), json.dumps(calls).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert json.load(answer) == {"done": len(calls)}
+
+    def push(self, room: str, message, alias: str = "default") -> None:
+        self.call(["group_send", f"chat_{room}", chat(message)], alias=alias)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def chat(message) -> dict:
+    return {"type": "chat.message", "message": message}
+
+
+class RedisGateway(Gateway):
+    """A gateway that is ready: its file has `health: ready` at health/ready, which is 503 until Redis is there."""
+
+    def __init__(self, *arguments, wait: bool = True, **options):
+        super().__init__(*arguments, **options)
+        if wait:
+            wait_until(self.is_ready, 20, "the gateway is ready")
+
+    def is_ready(self) -> bool:
+        try:
+            return urllib.request.urlopen(self.http("/health/ready"), timeout=5).status == 200
+        except urllib.error.HTTPError as error:
+            assert error.code == 503, error
+            return False
+
+    def session(self, room: str) -> Session:
+        return Session(self.ws(f"/ws/chat/{room}/"))
+
+
+@pytest.fixture(scope="session")
+def redis_servers(tmp_path_factory):
+    """Three, so that a channel layer of pub/sub can have three shards; dbs of one server are one bus there."""
+    home = tmp_path_factory.mktemp("redis")
+    servers = [RedisServer(home / str(number)) for number in range(3)]
+    yield servers
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """A server that a test may flush, kill and restart."""
+    server = RedisServer(tmp_path / "redis")
+    yield server
+    server.stop()
+
+
+MATRIX = [
+    "-".join(choice)
+    for choice in itertools.product(("core", "pubsub"), ("msgpack", "json"), ("plain", "encrypted"), ("1", "3"))
+]
+
+
+@pytest.fixture(scope="session")
+def matrix(redis_servers) -> dict[str, Layer]:
+    layers = {}
+    for alias in MATRIX:
+        layout, format, encryption, shards = alias.split("-")
+        if shards == "1":
+            hosts = [Host(redis_servers[0], 3)]
+        elif layout == "core":
+            hosts = [Host(redis_servers[0], db) for db in range(3)]
+        else:
+            hosts = [Host(server) for server in redis_servers]
+        layers[alias] = Layer(
+            tuple(hosts), layout, format, encryption == "encrypted", prefix=f"{alias}:", capacity=20000
+        )
+    return layers
+
+
+@pytest.fixture(scope="session")
+def django(matrix, redis_servers, tmp_path_factory):
+    """The Django project under gunicorn, with every layer of the matrix."""
+    server = DjangoServer("gunicorn", {"default": plain(redis_servers), **matrix}, tmp_path_factory.mktemp("gunicorn"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def daphne(matrix, redis_servers, tmp_path_factory):
+    """The tutorial's consumer on Daphne, with every layer of the matrix."""
+    server = DjangoServer("daphne", {"default": plain(redis_servers), **matrix}, tmp_path_factory.mktemp("daphne"))
+    yield server
+    server.stop()
+
+
+def plain(redis_servers) -> Layer:
+    """As in the tutorial: one host, and everything else left as it is."""
+    return Layer((Host(redis_servers[1]),))
+
+
+@pytest.fixture
+def layer_gateway(start):
+    """Starts gateways on a layer: `layer_gateway(layer)`."""
+
+    def begin(layer: Layer, extra: str = "", **options) -> RedisGateway:
+        options.setdefault("env", {"LAYER_KEY": KEY})
+        return start(text=routes(layer, extra), kind=RedisGateway, **options)
+
+    return begin
+
+
+@pytest.fixture(params=["core", "pubsub"])
+def layer(request, redis) -> Layer:
+    """A layer of each layout, on a server of the test's own."""
+    return Layer((Host(redis),), request.param, capacity=20000)

@@ -1,0 +1,4 @@
+document.querySelector("#room-form").onsubmit = (event) => {
+  event.preventDefault();
+  window.location.pathname = `/chat/${document.querySelector("#room-name-input").value}/`;
+};
