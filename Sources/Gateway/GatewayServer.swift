@@ -66,6 +66,7 @@ package final class GatewayServer: Sendable {
     http.connect(to: workers.map(\.mailbox))
     await connectLayers(to: workers)
     let layers = Task { [gateway] in await gateway.layers.run() }
+    await gateway.layers.settle(within: Self.layerPatience)
     for (index, worker) in workers.enumerated() {
       let others = workers.enumerated().filter { $0.offset != index }.map(\.element.layers)
       let peers = gateway.layers.all.indices.map { layer in others.map { $0[layer] } }

@@ -1,7 +1,8 @@
 import ArgumentParser
+import Gateway
 import GatewayConfig
 
-struct ValidateCommand: ParsableCommand {
+struct ValidateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "validate",
     abstract: "Find every mistake in one or more configurations.",
@@ -9,16 +10,20 @@ struct ValidateCommand: ParsableCommand {
       Prints every finding of every file in one run; nothing is served. Exit code 0: no errors (with --strict: no \
       warnings either), 1: findings.
 
+      With --connect the Redis layers are tried for real: every host, and an event from one process to another. With \
+      --django a Django project sends an event to this side and receives one from it, through each layer.
+
       EXAMPLES
         sluice validate
         sluice validate --strict routes.yaml examples/chat/routes.yaml
         sluice validate --format sarif routes.yaml > sluice.sarif
+        sluice validate --connect --django mysite.settings --python .venv/bin/python
       """)
 
   @Argument(
     help: ArgumentHelp("The configurations.", valueName: "file"),
     completion: .file(extensions: ["yaml", "yml"]))
-  var paths = ["routes.yaml"]
+  var paths = [ConfigurationFile.standard]
 
   @Option(help: "How to print the findings: text, json, sarif or github.")
   var format = FindingFormat.text
@@ -26,14 +31,31 @@ struct ValidateCommand: ParsableCommand {
   @Flag(help: "Count warnings as errors.")
   var strict = false
 
-  func run() throws {
+  @Flag(help: "Try the channel layers for real.")
+  var connect = false
+
+  @Option(
+    help: ArgumentHelp(
+      "With --connect: a settings module whose CHANNEL_LAYERS are to agree; run in the project's folder.",
+      valueName: "settings-module"))
+  var django: String?
+
+  @Option(
+    help: ArgumentHelp("With --django: the interpreter that has the project's packages.", valueName: "path"))
+  var python = "python3"
+
+  func validate() throws {
+    if django != nil, !connect { throw ValidationError("--django needs --connect.") }
+  }
+
+  func run() async throws {
     var isGood = true
     for path in paths {
       let loaded = ConfigurationLoader.load(path: path, environment: Environment.variables)
-      let report = loaded.report
+      let report = try await tried(loaded)
       isGood = isGood && report.errorCount == 0 && !(strict && report.warningCount > 0)
       if format == .text, report.findings.isEmpty, let configuration = loaded.configuration {
-        Output.print("\(path): good (\(Self.count(configuration)))\n")
+        Output.print("\(path): good (\(count(configuration)))\n")
       } else {
         Output.print(report.rendered(format))
       }
@@ -41,10 +63,23 @@ struct ValidateCommand: ParsableCommand {
     if !isGood { throw ExitCode(1) }
   }
 
-  private static func count(_ configuration: Configuration) -> String {
+  /// The report, with what trying the layers of a good file found.
+  private func tried(_ loaded: LoadedConfiguration) async throws -> FindingReport {
+    guard connect, let configuration = loaded.configuration else { return loaded.report }
+    let found = try await LayerTrial.run(
+      configuration, django: django.map { DjangoProject(settings: $0, python: python) })
+    return FindingReport(path: loaded.report.path, findings: loaded.report.findings + found)
+  }
+
+  private func count(_ configuration: Configuration) -> String {
     let webSocket = configuration.served.webSocketRoutes.count
     let http = configuration.served.httpRoutes.count
-    return "application \(configuration.served.name), \(webSocket) websocket and \(http) http routes"
+    var text = "application \(configuration.served.name), \(webSocket) websocket and \(http) http routes"
+    let redis = configuration.channelLayers.filter { $0.name != .memory }
+    if connect, !redis.isEmpty {
+      text += "; tried \(django == nil ? "" : "with Django: ")\(redis.map(\.alias).joined(separator: ", "))"
+    }
+    return text
   }
 }
 

@@ -26,10 +26,7 @@ enum QueueScript {
     return taken
     """
 
-  private static let digest: String = Insecure.SHA1.hash(data: Array(text.utf8)).map { byte in
-    let digits = String(byte, radix: 16)
-    return digits.count == 1 ? "0" + digits : digits
-  }.joined()
+  private static let digest = Insecure.SHA1.hash(data: Array(text.utf8)).hexadecimal
 
   /// Runs the script by its digest; where the server does not know it yet, by its text.
   static func run(

@@ -30,6 +30,8 @@ package actor RedisHub {
   var clock = MessageClock()
   private var reactors: [Mailbox<RedisDelivery>] = []
   private var isStopping = false
+  /// By `firstConnection`.
+  private var wasReached = false
   private var isOutageLogged = false
   private var ticking: Task<Void, Never>?
   private var waking: Task<Void, Never>?
@@ -95,7 +97,21 @@ package actor RedisHub {
         return "\(shards[shard].connector.host): \(error)"
       }
     }
+    wasReached = true
     return nil
+  }
+
+  /// Waits while `run` gets the layer going; not for one that could not be reached before.
+  ///
+  /// - Returns: whether it is there.
+  package func waitUntilAvailable(within time: Duration) async -> Bool {
+    let deadline = ContinuousClock.now + time
+    while !isAvailable {
+      guard wasReached, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled else { return false }
+      // A few milliseconds, once at the start; nobody needs to be told more often.
+      _ = try? await Task.sleep(for: .milliseconds(5))
+    }
+    return true
   }
 
   /// Keeps the layer going until `stop`.

@@ -62,6 +62,13 @@ final class GatewayLayers: Sendable {
     }
   }
 
+  /// Waits while the layers that were reached get going, so that the first client finds them there.
+  func settle(within time: Duration) async {
+    await withDiscardingTaskGroup { tasks in
+      for hub in hubs { tasks.addTask { _ = await hub.waitUntilAvailable(within: time) } }
+    }
+  }
+
   /// Takes this process out of the layers, for as long as that may take.
   func stop(within time: Duration) async {
     await withDiscardingTaskGroup { tasks in

@@ -32,6 +32,8 @@ extension FindingCode {
     case .invalidGroup: "The template of a group is malformed."
     case .illegalGroupName: "A path leads to a group name that channel layers refuse."
     case .collidingGroups: "Different captures lead to the same group."
+    case .layerUnreachable: "A channel layer was tried, and does not carry events."
+    case .djangoDisagrees: "A Django project does not speak through the same channel layer."
     }
   }
 }

@@ -37,4 +37,7 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case invalidGroup = "invalid-group"
   case illegalGroupName = "illegal-group-name"
   case collidingGroups = "colliding-groups"
+  // Found by trying, `validate --connect`.
+  case layerUnreachable = "layer-unreachable"
+  case djangoDisagrees = "django-disagrees"
 }

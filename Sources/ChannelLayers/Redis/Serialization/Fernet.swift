@@ -6,7 +6,7 @@ import Foundation
 ///
 /// A token is `80`, the time, an initialization vector, the text encrypted with AES-128-CBC, and an HMAC-SHA256 over all of it,
 /// in base64. The first key encrypts; each is tried for what comes in.
-struct Fernet: Sendable {
+package struct Fernet: Sendable {
   private struct Key: Sendable {
     var signing: SymmetricKey
     var encryption: SymmetricKey
@@ -17,6 +17,11 @@ struct Fernet: Sendable {
       signing = SymmetricKey(data: digest[..<16])
       encryption = SymmetricKey(data: digest[16...])
     }
+  }
+
+  /// The SHA-256 of a configured key in hexadecimal, by which two sides can compare theirs without saying them.
+  package static func digest(of key: String) -> String {
+    SHA256.hash(data: Array(key.utf8)).hexadecimal
   }
 
   private static let version: UInt8 = 0x80

@@ -1,0 +1,108 @@
+package import GatewayConfig
+import JSON
+import Logging
+package import NIOPosix
+import Transport
+
+/// A process of its own on a Redis layer, without sessions: it hears what comes to one group, and says what it is told to.
+///
+/// For trying a layer before it is served.
+package final class RedisTrial: Sendable {
+  package struct Failure: Error {
+    /// What went wrong, a sentence without a full stop.
+    package var text: String
+    package var hint: String
+
+    package init(text: String, hint: String) {
+      self.text = text
+      self.hint = hint
+    }
+  }
+
+  /// How long a layer may take to be there, and an event to arrive.
+  package static let patience = Duration.seconds(5)
+  package static let eventType = "sluice.probe"
+
+  /// The group it hears.
+  package let group = RedisTrial.freshName()
+  private let hub: RedisHub
+  private let thread: ReactorThread
+  private let deliveries: AsyncStream<RedisDelivery>
+  private let running: Task<Void, Never>
+
+  /// A name that nobody else uses, for a group or an event.
+  package static func freshName() -> String {
+    "sluice.probe.\(String(UInt64.random(in: 0...(.max)), radix: 16))"
+  }
+
+  package init(_ layer: RedisLayerConfiguration, alias: String, on loop: MultiThreadedEventLoopGroup)
+    async throws
+  {
+    let log = Logger(label: "trial") { _ in SwiftLogNoOpLogHandler() }
+    hub = RedisHub(alias: alias, layer, on: loop, log: log)
+    let (deliveries, arrive) = AsyncStream<RedisDelivery>.makeStream()
+    self.deliveries = deliveries
+    let (thread, mailbox) = try Reactor.start(name: "trial") { reactor in
+      reactor.mailbox { (delivery: RedisDelivery) in _ = arrive.yield(delivery) }
+    }
+    self.thread = thread
+    await hub.connect(to: [mailbox])
+    running = Task { [hub] in await hub.run() }
+  }
+
+  /// Takes its traces out of Redis.
+  package func close() async {
+    await hub.stop(within: .seconds(1))
+    await running.value
+    thread.stop()
+    thread.join()
+  }
+
+  /// Connects to every host, and joins the group.
+  package func open() async throws(Failure) {
+    if let reason = await hub.firstConnection() {
+      throw Failure(text: "\(reason)", hint: "check hosts, and that Redis runs there")
+    }
+    guard await hub.waitUntilAvailable(within: Self.patience) else {
+      throw Failure(
+        text: "Redis answers, but refuses what the layer needs", hint: "look at what the user may do in Redis"
+      )
+    }
+    hub.change(.wanted(group: group, reactor: 0))
+    guard await waits(for: { if case .subscribed(self.group, .active) = $0 { true } else { false } }) else {
+      throw Failure(text: "a group could not be joined", hint: "look at what the user may do in Redis")
+    }
+  }
+
+  /// Sends the event `{"type": "sluice.probe", "token": token}`.
+  ///
+  /// - Returns: why it was not sent, or nil.
+  package func send(_ token: String, to group: String) -> String? {
+    let event = Event(type: Self.eventType, fields: [.init("token", .json(.string(token)))])
+    let sender = Sender(reactor: 0, member: MemberNumber(slot: 0, serial: 0))
+    return hub.publish(OutgoingEvent(event: event, group: group, sender: sender))?.rawValue
+  }
+
+  /// Whether an event with the token comes. After one that did not, nothing is heard any more.
+  package func hears(_ token: String) async -> Bool {
+    await waits { delivery in
+      guard case .toGroup(let event, self.group) = delivery else { return false }
+      return event["token"] == .json(.string(token))
+    }
+  }
+
+  private func waits(for isWanted: @escaping @Sendable (RedisDelivery) -> Bool) async -> Bool {
+    await withTaskGroup(of: Bool.self) { [deliveries] tasks in
+      tasks.addTask {
+        for await delivery in deliveries where isWanted(delivery) { return true }
+        return false
+      }
+      tasks.addTask {
+        _ = try? await Task.sleep(for: Self.patience)
+        return false
+      }
+      defer { tasks.cancelAll() }
+      return await tasks.next() ?? false
+    }
+  }
+}

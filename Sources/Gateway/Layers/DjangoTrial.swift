@@ -1,0 +1,186 @@
+import ChannelLayers
+import GatewayConfig
+import JSON
+import Subprocess
+
+/// A Django project to try a layer with.
+package struct DjangoProject: Sendable {
+  /// As in `DJANGO_SETTINGS_MODULE`; looked for from the working directory.
+  package var settings: String
+  /// The interpreter that has Django and channels_redis.
+  package var python: String
+
+  package init(settings: String, python: String) {
+    self.settings = settings
+    self.python = python
+  }
+}
+
+/// Lets a Django project send an event to us and receive one from us, through the layer of the same alias.
+struct DjangoTrial {
+  private let project: DjangoProject
+  private let layer: ChannelLayerConfiguration
+  private let redis: RedisLayerConfiguration
+  /// The group that the project hears, and what is said in it.
+  private let group = RedisTrial.freshName()
+  private let token = RedisTrial.freshName()
+
+  init(_ project: DjangoProject, _ layer: ChannelLayerConfiguration, _ redis: RedisLayerConfiguration) {
+    self.project = project
+    self.layer = layer
+    self.redis = redis
+  }
+
+  /// What one line of the script says.
+  private static let mark = "sluice-trial:"
+  private static let longestOutput = 1 << 20
+
+  /// What the project has said of itself.
+  private struct Report {
+    var failure: String?
+    var known: [String]?
+    var settings: JSON?
+    var hasHeard = false
+  }
+
+  /// - Parameter end: hears the project's event, and sends it ours.
+  func run(with end: RedisTrial) async -> [Finding] {
+    do {
+      let result = try await Subprocess.run(
+        .name(project.python), arguments: ["-c", Self.script, layer.alias, end.group, group, token],
+        environment: .inherit.updating(["DJANGO_SETTINGS_MODULE": project.settings]),
+        input: .none, output: .sequence, error: .string(limit: Self.longestOutput)
+      ) { execution in
+        var report = Report()
+        for try await line in execution.standardOutput.strings() {
+          guard line.hasPrefix(Self.mark) else { continue }
+          let text = Array(line.dropFirst(Self.mark.count).utf8)
+          guard let said = try? unsafe JSON.parse(text.span.bytes) else { continue }
+          take(said, into: &report, end)
+        }
+        return report
+      }
+      var report = result.closureResult
+      if report.failure == nil, report.known == nil, report.settings == nil {
+        let lastLine = result.standardError.split(separator: "\n").last.map(String.init)
+        report.failure = lastLine ?? "\(project.python) said nothing"
+      }
+      return await judge(report, end)
+    } catch {
+      return [
+        finding("\"\(project.python)\" cannot be run: \(error)", hint: "name the project's own with --python")
+      ]
+    }
+  }
+
+  private func take(_ said: JSON, into report: inout Report, _ end: RedisTrial) {
+    if case .string(let failure)? = said["failure"] { report.failure = failure }
+    if case .array(let known)? = said["known"] {
+      report.known = known.compactMap { if case .string(let alias) = $0 { alias } else { nil } }
+    }
+    if let settings = said["settings"] {
+      report.settings = settings
+      // The project is in its group now.
+      if let refused = end.send(token, to: group) { report.failure = refused }
+    }
+    if said["heard"] == .bool(true) { report.hasHeard = true }
+  }
+
+  private func judge(_ report: Report, _ end: RedisTrial) async -> [Finding] {
+    if let failure = report.failure { return [finding("Django: \(failure)")] }
+    if let known = report.known {
+      return [
+        finding(
+          "CHANNEL_LAYERS of \(project.settings) has no \"\(layer.alias)\"",
+          hint: known.isEmpty ? "it is empty" : "it has \(known.sorted().joined(separator: ", "))")
+      ]
+    }
+    var findings = report.settings.map(differences) ?? []
+    let arrived = await end.hears(token)
+    // What differs explains it already.
+    guard findings.isEmpty else { return findings }
+    let hint = "compare hosts and their order, and whether both reach the same Redis"
+    if !arrived { findings.append(finding("an event from Django does not arrive here", hint: hint)) }
+    if !report.hasHeard {
+      findings.append(finding("an event from here does not arrive in Django", hint: hint))
+    }
+    return findings
+  }
+
+  /// What has to be equal on both sides (channels_redis keeps it in `CONFIG`).
+  private func differences(_ settings: JSON) -> [Finding] {
+    func compare(_ key: String, _ ours: JSON) -> Finding? {
+      guard let theirs = settings[key], theirs != ours else { return nil }
+      return finding(
+        "\(key) is \(Self.text(theirs)) in Django and \(Self.text(ours)) here", hint: "make them equal")
+    }
+    let backend = redis.layout == .core ? "RedisChannelLayer" : "RedisPubSubChannelLayer"
+    var findings = [
+      compare("backend", .string(backend)), compare("prefix", .string(redis.prefix)),
+      compare("serializer_format", .string(redis.format.rawValue)),
+      compare("number of hosts", .integer(Int64(redis.hosts.count))),
+    ].compactMap(\.self)
+    let digests = redis.encryptionKeys.map { JSON.string(Fernet.digest(of: $0)) }
+    if let theirs = settings["keys"], theirs != .array(digests) {
+      findings.append(
+        finding("symmetric_encryption_keys are not those of Django", hint: "the same keys in the same order"))
+    }
+    return findings
+  }
+
+  private static func text(_ value: JSON) -> String {
+    var text: [UInt8] = []
+    value.append(to: &text)
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  private func finding(_ text: String, hint: String? = nil) -> Finding {
+    Finding(
+      .error, .djangoDisagrees, "channel layer \"\(layer.alias)\": \(text)", at: layer.range, hint: hint)
+  }
+
+  /// Arguments: alias, the group to send to, the group to hear, the token.
+  private static let script = """
+    import asyncio, hashlib, json, sys
+
+    alias, theirs, ours, token = sys.argv[1:]
+
+    def say(**values):
+        print("\(mark)" + json.dumps(values), flush=True)
+
+    async def talk(layer, settings):
+        channel = await layer.new_channel()
+        await layer.group_add(ours, channel)
+        await layer.group_send(theirs, {"type": "\(RedisTrial.eventType)", "token": token})
+        say(settings=settings)
+        try:
+            message = await asyncio.wait_for(layer.receive(channel), 4)
+            say(heard=message.get("token") == token)
+        except asyncio.TimeoutError:
+            say(heard=False)
+        await layer.group_discard(ours, channel)
+
+    try:
+        import django
+        django.setup()
+        from django.conf import settings
+        from channels.layers import channel_layers
+
+        layers = getattr(settings, "CHANNEL_LAYERS", {})
+        if alias not in layers:
+            say(known=list(layers))
+        else:
+            config = layers[alias].get("CONFIG", {})
+            keys = config.get("symmetric_encryption_keys") or []
+            digests = [hashlib.sha256(k.encode() if isinstance(k, str) else k).hexdigest() for k in keys]
+            asyncio.run(talk(channel_layers[alias], {
+                "backend": layers[alias]["BACKEND"].rsplit(".", 1)[-1],
+                "prefix": config.get("prefix", "asgi"),
+                "serializer_format": config.get("serializer_format", "msgpack"),
+                "number of hosts": len(config.get("hosts") or [0]),
+                "keys": digests,
+            }))
+    except Exception as error:
+        say(failure=f"{type(error).__name__}: {error}")
+    """
+}

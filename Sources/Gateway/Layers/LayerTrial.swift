@@ -1,0 +1,57 @@
+import ChannelLayers
+package import GatewayConfig
+import NIOCore
+import NIOPosix
+
+/// Tries the Redis layers of a configuration for real, and whether a Django project speaks through the same ones.
+///
+/// What goes wrong is a finding at the layer's place in the file, like every other mistake in it.
+package enum LayerTrial {
+  /// - Parameter django: whose `CHANNEL_LAYERS` are to agree; nil tries only the layers themselves.
+  /// - Returns: nothing where every layer carries events both ways.
+  package static func run(_ configuration: Configuration, django: DjangoProject?) async throws -> [Finding] {
+    let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    var findings: [Finding] = []
+    for layer in configuration.channelLayers {
+      guard case .redis(let redis) = layer.backend else { continue }
+      findings += try await run(layer, redis, django, on: loop)
+    }
+    try await loop.shutdownGracefully()
+    return findings
+  }
+
+  private static func run(
+    _ layer: ChannelLayerConfiguration, _ redis: RedisLayerConfiguration, _ django: DjangoProject?,
+    on loop: MultiThreadedEventLoopGroup
+  ) async throws -> [Finding] {
+    let one = try await RedisTrial(redis, alias: layer.alias, on: loop)
+    let other = try await RedisTrial(redis, alias: layer.alias, on: loop)
+    var findings: [Finding] = []
+    do throws(RedisTrial.Failure) {
+      try await one.open()
+      try await other.open()
+      try await talk(from: one, to: other)
+      try await talk(from: other, to: one)
+      if let django { findings = await DjangoTrial(django, layer, redis).run(with: one) }
+    } catch {
+      findings = [
+        Finding(
+          .error, .layerUnreachable, "channel layer \"\(layer.alias)\": \(error.text)", at: layer.range,
+          hint: error.hint)
+      ]
+    }
+    await one.close()
+    await other.close()
+    return findings
+  }
+
+  /// As two gateways would.
+  private static func talk(from one: RedisTrial, to other: RedisTrial) async throws(RedisTrial.Failure) {
+    let token = RedisTrial.freshName()
+    let refused = one.send(token, to: other.group)
+    if let refused { throw .init(text: refused, hint: "look at what the user may do in Redis") }
+    guard await other.hears(token) else {
+      throw .init(text: "an event did not arrive", hint: "look at what the user may do in Redis")
+    }
+  }
+}
