@@ -12,19 +12,21 @@ package enum Consumer: Sendable {
   case echo(Echo)
   case chat(Chat)
   case broadcast(Broadcast)
+  case proxy(Proxy)
 
   package init(_ configuration: ConsumerConfiguration) {
     switch configuration {
     case .echo: self = .echo(Echo())
     case .chat(let group): self = .chat(Chat(group))
     case .broadcast(let group, let policy): self = .broadcast(Broadcast(group, publish: policy))
+    case .proxy(let upstream): self = .proxy(Proxy(upstream: upstream))
     }
   }
 
   /// The group that sessions join before they are accepted; nil where there is none.
   package var group: GroupTemplate? {
     switch self {
-    case .echo: nil
+    case .echo, .proxy: nil
     case .chat(let chat): chat.group
     case .broadcast(let broadcast): broadcast.group
     }
@@ -38,6 +40,7 @@ package enum Consumer: Sendable {
     case .echo(let echo): echo.received(kind, payload, from: session)
     case .chat(let chat): chat.received(kind, payload, from: session)
     case .broadcast(let broadcast): broadcast.received(kind, payload, from: session)
+    case .proxy(let proxy): proxy.received(kind, payload, from: session)
     }
   }
 }
@@ -46,7 +49,7 @@ extension Consumer {
   /// Tells the client that what it sent did not, or may not have, reached everybody.
   package func undelivered(_ reason: Undelivered, to session: some ConsumerSession) {
     switch self {
-    case .echo, .broadcast: break
+    case .echo, .broadcast, .proxy: break
     case .chat(let chat): chat.refuse(reason.rawValue, session)
     }
   }
@@ -55,7 +58,7 @@ extension Consumer {
 extension Consumer: EventRenderer {
   package func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     switch self {
-    case .echo: .ignored
+    case .echo, .proxy: .ignored
     case .chat(let chat): chat.render(event, for: address, into: frames)
     case .broadcast(let broadcast): broadcast.render(event, for: address, into: frames)
     }

@@ -6,6 +6,9 @@ package protocol ConsumerSession: AnyObject {
   /// Sends one message. Behind everything the session was already sent.
   func send(_ kind: MessageKind, _ payload: RawSpan)
 
+  /// Sends one message to the upstream of the session's route.
+  func forward(_ kind: MessageKind, _ payload: RawSpan)
+
   /// Sends the event to the session's group, itself included, through the route's channel layer.
   func publish(_ event: Event)
 }

@@ -32,7 +32,10 @@ package final class GatewayServer: Sendable {
     self.log = log
     let descriptors = DescriptorLimit.raise()
     gateway = GatewayState(
-      configuration, connectionLimit: configuration.server.connections ?? descriptors.forConnections, log: log
+      configuration,
+      connectionLimit: configuration.server.connections
+        ?? descriptors.forConnections(of: configuration.served),
+      log: log
     )
     (wishes, wish) = AsyncStream.makeStream()
   }
@@ -114,7 +117,9 @@ package final class GatewayServer: Sendable {
     let (thread, ends) = try Reactor.start(name: "reactor-\(index)") { reactor in
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http)
       // The mailbox keeps the worker for as long as its reactor turns.
-      return (mailbox: reactor.mailbox { worker.handle($0) }, layers: worker.layers.map(\.mailbox))
+      let mailbox = reactor.mailbox { worker.handle($0) }
+      worker.mailbox = mailbox
+      return (mailbox: mailbox, layers: worker.layers.map(\.mailbox))
     }
     return RunningWorker(thread: thread, mailbox: ends.mailbox, layers: ends.layers)
   }

@@ -52,3 +52,11 @@ package struct ApplicationConfiguration: Sendable {
     self.webSocketRouter = webSocketRouter
   }
 }
+
+extension ApplicationConfiguration {
+  /// Whether a connection may need a second one, to an upstream.
+  package var hasUpstreams: Bool {
+    let isHTTP = httpRoutes.contains { if case .proxy = $0.action { true } else { false } }
+    return isHTTP || webSocketRoutes.contains { if case .proxy = $0.consumer { true } else { false } }
+  }
+}

@@ -31,11 +31,12 @@ package enum ConsumerConfiguration: Sendable {
   case echo
   case chat(GroupConfiguration)
   case broadcast(GroupConfiguration, publish: PublishPolicy)
+  case proxy(UpstreamConfiguration)
 
   /// Nil for a consumer that has none.
   package var group: GroupConfiguration? {
     switch self {
-    case .echo: nil
+    case .echo, .proxy: nil
     case .chat(let group), .broadcast(let group, _): group
     }
   }

@@ -1,4 +1,4 @@
-/// `proxy:`: the server that answers in our place.
+/// `proxy:` and `consumer: proxy`: the server that answers in our place.
 package struct UpstreamConfiguration: Sendable, Hashable {
   /// What the upstream sees as `Host`.
   package enum HostHeader: String, Sendable, Hashable, CaseIterable {

@@ -16,6 +16,7 @@ package struct CloseCode: RawRepresentable, Sendable, Hashable {
   package static let internalError = CloseCode(rawValue: 1011)
   package static let serviceRestart = CloseCode(rawValue: 1012)
   package static let tryAgainLater = CloseCode(rawValue: 1013)
+  package static let badGateway = CloseCode(rawValue: 1014)
 
   /// Whether a close frame may carry it: 1004, 1005, 1006 and 1015 only stand for what happened without one.
   package var isValidOnWire: Bool {
@@ -34,12 +35,15 @@ package enum CloseReason: Sendable, Equatable {
   case slowReader
   /// The client did not answer a ping.
   case pingTimeout
+  /// The upstream of a `proxy` route went away without a close frame, or broke the protocol.
+  case upstreamLost
 
   package var code: CloseCode {
     switch self {
     case .restart(let code): code
     case .slowReader: .tryAgainLater
     case .pingTimeout: .goingAway
+    case .upstreamLost: .badGateway
     }
   }
 
@@ -49,13 +53,14 @@ package enum CloseReason: Sendable, Equatable {
     case .restart: "restarting, please reconnect"
     case .slowReader: "too slow, messages were lost"
     case .pingTimeout: "no answer to a ping"
+    case .upstreamLost: "the server behind this one is gone"
     }
   }
 
   /// Whether trying again makes sense.
   package var isWorthReconnecting: Bool {
     switch self {
-    case .restart, .slowReader, .pingTimeout: true
+    case .restart, .slowReader, .pingTimeout, .upstreamLost: true
     }
   }
 }

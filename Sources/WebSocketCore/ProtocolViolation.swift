@@ -1,7 +1,9 @@
-/// What a client did against RFC 6455; it ends the connection (section 7.1.7).
+/// What a peer did against RFC 6455; it ends the connection (section 7.1.7).
 package enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
   /// Section 5.1.
   case unmaskedFrame
+  /// Section 5.1, of a server.
+  case maskedFrame
   /// Section 5.2: no extension was negotiated that gives the bits a meaning.
   case reservedBits
   /// Section 5.2.
@@ -25,7 +27,7 @@ package enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
 
   package var closeCode: CloseCode {
     switch self {
-    case .unmaskedFrame, .reservedBits, .reservedOpcode, .badLength, .fragmentedControlFrame,
+    case .unmaskedFrame, .maskedFrame, .reservedBits, .reservedOpcode, .badLength, .fragmentedControlFrame,
       .controlFrameTooLong, .unexpectedContinuation, .unfinishedMessage, .badClosePayload:
       .protocolError
     case .invalidUTF8: .invalidData
@@ -38,6 +40,7 @@ extension ProtocolViolation: CustomStringConvertible {
   package var description: String {
     switch self {
     case .unmaskedFrame: "a frame was not masked"
+    case .maskedFrame: "a frame was masked"
     case .reservedBits: "a reserved bit was set"
     case .reservedOpcode: "an unknown opcode"
     case .badLength: "a malformed frame length"

@@ -59,11 +59,14 @@ extension HTTPAction {
     case .staticFiles(let directory): "static \(directory)"
     case .respond(let response): "respond \(response.status)"
     case .redirect(let target, let status): "redirect \(status) \(target.text)"
-    case .proxy(let upstream):
-      "proxy \(upstream.scheme.rawValue)://\(upstream.authority)" + (upstream.path == nil ? "" : "/...")
+    case .proxy(let upstream): upstream.summary
     case .health(let probe): "health \(probe.rawValue)"
     }
   }
+}
+
+extension UpstreamConfiguration {
+  var summary: String { "proxy \(scheme.rawValue)://\(authority)" + (path?.text ?? "") }
 }
 
 extension ConsumerConfiguration {
@@ -73,12 +76,13 @@ extension ConsumerConfiguration {
     case .chat: "chat"
     case .broadcast(_, .everyone): "broadcast"
     case .broadcast(_, .nobody): "broadcast (clients cannot publish)"
+    case .proxy(let upstream): upstream.summary
     }
   }
 
   var group: GroupTemplate? {
     switch self {
-    case .echo: nil
+    case .echo, .proxy: nil
     case .chat(let group), .broadcast(let group, _): group.template
     }
   }

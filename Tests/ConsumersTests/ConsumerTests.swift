@@ -11,10 +11,15 @@ import WebSocketCore
 /// Records what a consumer does to its session.
 private final class RecordingSession: ConsumerSession {
   var sent: [String] = []
+  var forwarded: [String] = []
   var published: [Event] = []
 
   func send(_ kind: MessageKind, _ payload: RawSpan) {
     sent.append("\(kind):" + String(decoding: [UInt8](copying: payload), as: UTF8.self))
+  }
+
+  func forward(_ kind: MessageKind, _ payload: RawSpan) {
+    forwarded.append("\(kind):" + String(decoding: [UInt8](copying: payload), as: UTF8.self))
   }
 
   func publish(_ event: Event) { published.append(event) }
@@ -42,6 +47,15 @@ struct EchoTests {
   @Test func `text and binary come back as they were`() {
     #expect(receive(.echo(Echo()), .text, "a").sent == ["text:a"])
     #expect(receive(.echo(Echo()), .binary, "b").sent == ["binary:b"])
+  }
+}
+
+struct ProxyTests {
+  @Test func `every message goes on as it was, and nothing comes back`() {
+    let upstream = UpstreamConfiguration(scheme: .ws, host: "localhost", port: 8001)
+    let session = receive(Consumer(.proxy(upstream)), .binary, "b")
+    #expect(session.forwarded == ["binary:b"])
+    #expect(session.sent == [])
   }
 }
 

@@ -54,9 +54,11 @@ func frame(
 }
 
 /// Feeds the pieces, one `decode` each.
-func decode(_ pieces: [[UInt8]], maximum: Int = 1 << 20) -> (heard: [Heard], violation: ProtocolViolation?) {
+func decode(
+  _ pieces: [[UInt8]], maximum: Int = 1 << 20, from origin: FrameOrigin = .client
+) -> (heard: [Heard], violation: ProtocolViolation?) {
   let listener = Listener()
-  var decoder = MessageDecoder(maximumMessage: maximum)
+  var decoder = MessageDecoder(maximumMessage: maximum, from: origin)
   for piece in pieces {
     var bytes = piece
     var span = bytes.mutableSpan

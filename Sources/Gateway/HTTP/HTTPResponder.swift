@@ -18,7 +18,7 @@ struct HTTPResponder: Sendable {
     self.gateway = gateway
     proxies = gateway.application.httpRoutes.map { route in
       guard case .proxy(let upstream) = route.action else { return nil }
-      return ReverseProxy(upstream, on: group, log: gateway.log)
+      return ReverseProxy(upstream, on: group, failures: gateway.upstreamFailures)
     }
     files = gateway.application.httpRoutes.map { route in
       guard case .staticFiles(let directory) = route.action else { return nil }

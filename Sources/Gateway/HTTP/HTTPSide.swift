@@ -14,6 +14,8 @@ import Transport
 final class HTTPSide: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
+  /// For the WebSocket side, whose upstreams are connected to on the loop here.
+  let upstreams: UpstreamConnector
   private let group: MultiThreadedEventLoopGroup
   private let arrivals: AsyncStream<HandedOverConnection>
   private let arrive: AsyncStream<HandedOverConnection>.Continuation
@@ -40,6 +42,7 @@ final class HTTPSide: Sendable {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     self.group = group
     responder = HTTPResponder(gateway: gateway, on: group)
+    upstreams = UpstreamConnector(on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
   }
 

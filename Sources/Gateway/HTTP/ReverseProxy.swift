@@ -16,16 +16,15 @@ import Transport
 final class ReverseProxy: Sendable {
   private let upstream: UpstreamConfiguration
   private let client: HTTPClient
-  private let log: Logger
-  private let pace = SharedLogPace()
+  private let failures: UpstreamFailures
 
   /// Connections that are kept for one upstream; more are opened when they are needed, and closed again.
   private static let keptConnections = 256
   private static let idleTimeout = TimeAmount.seconds(30)
 
-  init(_ upstream: UpstreamConfiguration, on group: any EventLoopGroup, log: Logger) {
+  init(_ upstream: UpstreamConfiguration, on group: any EventLoopGroup, failures: UpstreamFailures) {
     self.upstream = upstream
-    self.log = log
+    self.failures = failures
     var configuration = HTTPClient.Configuration()
     configuration.redirectConfiguration = .disallow
     configuration.decompression = .disabled
@@ -46,14 +45,14 @@ final class ReverseProxy: Sendable {
   func respond(to request: Request, match: RouteMatch, query: String?, from peer: PeerAddress) async
     -> Response
   {
-    guard let target = target(of: request, match, query) else {
+    guard let target = upstream.target(of: request.head.path ?? "", match, query: query) else {
       return .plain(.badRequest, "The target of the request is no path.")
     }
     let length = request.headers[.contentLength].flatMap { Int($0) }
     if let length, length > upstream.body.bytes { return Self.tooLarge }
     var forwarded = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(target)")
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
-    forwarded.headers = ForwardedHeaders.request(request, to: upstream, from: peer)
+    forwarded.headers = headers(of: request, from: peer)
     if length != nil || request.headers[.transferEncoding] != nil {
       let limit = BodyLimit(upstream.body.bytes)
       let body = request.body.map { try limit.pass($0) }
@@ -69,16 +68,29 @@ final class ReverseProxy: Sendable {
 
   private static let quiet = Logger(label: "proxy") { _ in SwiftLogNoOpLogHandler() }
 
-  /// Path and query as they came, or the template with what is left of the path behind it.
-  private func target(of request: Request, _ match: RouteMatch, _ query: String?) -> String? {
-    guard let template = upstream.path else {
-      guard let path = request.head.path, path.hasPrefix("/"), !path.contains("#") else { return nil }
-      return path
+  private func headers(of request: Request, from peer: PeerAddress) -> HTTPHeaders {
+    let rules = ForwardedHeaders(connection: request.headers[values: .connection])
+    let host = request.head.authority ?? ""
+    var headers = HTTPHeaders()
+    headers.add(name: "Host", value: upstream.hostField(of: host))
+    for field in request.headers where rules.passesRequest(field.name.canonicalName) {
+      headers.add(name: field.name.rawName, value: field.value)
     }
-    var target = template.filled { match.captures[$0]?.percentEncodedPath }
-    target += (match.remainder ?? "").percentEncodedPath
-    if let query { target += "?" + query }
-    return target.contains("#") ? nil : target
+    for (name, value) in ForwardedHeaders.added(host: host, peer: peer) {
+      headers.add(name: name, value: value)
+    }
+    return headers
+  }
+
+  private func fields(of response: HTTPHeaders) -> HTTPFields {
+    let rules = ForwardedHeaders(connection: response["connection"])
+    var fields = HTTPFields()
+    for (name, value) in response where rules.passesResponse(name.lowercased()) {
+      // What is no name of a field is nothing that a client could use.
+      guard let name = HTTPField.Name(name) else { continue }
+      fields.append(HTTPField(name: name, value: value))
+    }
+    return fields
   }
 
   private func answer(_ response: HTTPClientResponse, to request: Request) -> Response {
@@ -86,7 +98,7 @@ final class ReverseProxy: Sendable {
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)
     let hasBody = request.method != .head && status.code != 204 && status.code != 304
     return Response(
-      status: status, headers: ForwardedHeaders.response(response.headers),
+      status: status, headers: fields(of: response.headers),
       body: hasBody ? Self.body(response.body) : ResponseBody())
   }
 
@@ -121,14 +133,7 @@ final class ReverseProxy: Sendable {
     default:
       response = .plain(.badGateway, "The server behind this one cannot be reached.")
     }
-    if let suppressed = pace.next() {
-      log.warning(
-        "an upstream failed",
-        metadata: [
-          "upstream": "\(upstream.authority)", "status": "\(response.status.code)", "reason": "\(error)",
-          "suppressed": "\(suppressed)",
-        ])
-    }
+    failures.record(upstream, status: Int(response.status.code), "\(error)")
     return response
   }
 }

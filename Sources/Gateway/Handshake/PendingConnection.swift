@@ -15,8 +15,20 @@ final class PendingConnection {
   private var isAnswered = false
   /// Whether it still takes up one of `limits.connections`: a refused one that is only waited for does not.
   private var isCounted = true
-  /// What it becomes once the channel layer brings the group's events, and the bytes behind its head.
-  private var waiting: (opening: SessionOpening, layer: any ChannelLayer, group: String, rest: [UInt8])?
+  private var waiting: Waiting?
+
+  /// What it becomes once what it waits for is there, and the bytes behind its head.
+  private struct Waiting {
+    enum Cause {
+      /// To bring the group's events.
+      case layer(any ChannelLayer, group: String)
+      case upstream(UpstreamOpening)
+    }
+
+    var cause: Cause
+    var opening: SessionOpening
+    var rest: [UInt8]
+  }
 
   /// How long the last bytes of a refusal may take to arrive.
   private static let lingering = Duration.seconds(2)
@@ -48,10 +60,10 @@ final class PendingConnection {
   }
 
   private func timeOut() {
-    if waiting != nil {
-      stopWaiting(.layerUnavailable)
-    } else {
-      refuse(HandshakeRefusal(.timeout), target: nil)
+    switch waiting?.cause {
+    case .layer: stopWaiting(.layerUnavailable)
+    case .upstream: stopWaiting(.upstreamTimeout)
+    case nil: refuse(HandshakeRefusal(.timeout), target: nil)
     }
   }
 }
@@ -77,7 +89,8 @@ extension PendingConnection: ConnectionHandler {
       refuse(refusal, target: nil)
     case .complete(let request, let length):
       guard request.wantsWebSocket else { return handToHTTP([UInt8](copying: bytes.bytes)) }
-      switch worker.decide(request, admission) {
+      guard let peer = connection?.peer else { return }
+      switch worker.decide(request, admission, from: peer) {
       case .success(let opening): open(opening, rest: &bytes, from: length)
       case .failure(let refusal): refuse(refusal, target: request.target)
       }
@@ -101,11 +114,18 @@ extension PendingConnection: ConnectionHandler {
 // MARK: - What becomes of it
 
 extension PendingConnection {
-  /// Makes sure that the group's events arrive before the client is told that it is accepted (as Channels' consumers do,
-  /// which join in `connect`), and goes on as a session.
+  /// Makes sure that there is something to talk to before the client is told that it is accepted: the group's events (as
+  /// Channels' consumers do, which join in `connect`), or the upstream.
   private func open(_ opening: SessionOpening, rest bytes: inout MutableRawSpan, from length: Int) {
+    if let request = opening.upstream {
+      let upstream = UpstreamOpening(request.handshake, to: request.configuration, worker: worker) {
+        [weak self] outcome in self?.upstreamAnswered(outcome)
+      }
+      wait(for: .upstream(upstream), opening, bytes.bytes, from: length)
+      return upstream.start()
+    }
     guard let group = opening.group, let layer = worker.layer(of: opening.route) else {
-      return accept(opening, in: nil, rest: &bytes, from: length)
+      return accept(opening, answer: opening.response, rest: &bytes, from: length)
     }
     var answer: Subscription?
     var isWaiting = false
@@ -113,31 +133,52 @@ extension PendingConnection {
       if isWaiting { self?.subscribed(outcome) } else { answer = outcome }
     }
     switch answer {
-    case .active: accept(opening, in: layer, rest: &bytes, from: length)
+    case .active: accept(opening, answer: opening.response, in: layer, rest: &bytes, from: length)
     case .unavailable: refuse(HandshakeRefusal(.layerUnavailable), target: nil)
     case nil:
       isWaiting = true
-      var rest = [UInt8](copying: bytes.bytes)
-      rest.removeFirst(length)
-      waiting = (opening, layer, group, rest)
-      isAnswered = true
-      connection?.pauseReading()
+      wait(for: .layer(layer, group: group), opening, bytes.bytes, from: length)
     }
   }
 
-  private func subscribed(_ outcome: Subscription) {
-    guard let (opening, layer, _, following) = waiting else { return }
-    var rest = following
-    waiting = nil
-    isAnswered = false
-    guard outcome == .active else { return refuse(HandshakeRefusal(.layerUnavailable), target: nil) }
-    var span = rest.mutableSpan
-    var raw = unsafe span.mutableBytes
-    connection?.resumeReading()
-    accept(opening, in: layer, rest: &raw, from: 0)
+  /// Keeps what came behind the head, and reads no more until it is known what becomes of it.
+  private func wait(
+    for cause: Waiting.Cause, _ opening: SessionOpening, _ bytes: RawSpan, from length: Int
+  ) {
+    let rest = [UInt8](copying: bytes.extracting(length..<bytes.byteCount))
+    waiting = Waiting(cause: cause, opening: opening, rest: rest)
+    isAnswered = true
+    connection?.pauseReading()
   }
 
-  /// Refuses a client that still waits for the channel layer.
+  /// The wait is over.
+  private func resume() -> Waiting? {
+    guard let waiting else { return nil }
+    self.waiting = nil
+    isAnswered = false
+    connection?.resumeReading()
+    return waiting
+  }
+
+  private func subscribed(_ outcome: Subscription) {
+    guard let waiting = resume(), case .layer(let layer, _) = waiting.cause else { return }
+    guard outcome == .active else { return refuse(HandshakeRefusal(.layerUnavailable), target: nil) }
+    accept(waiting.opening, answer: waiting.opening.response, in: layer, rest: waiting.rest)
+  }
+
+  private func upstreamAnswered(_ outcome: Result<UpstreamOpening.Opened, HandshakeRefusal>) {
+    guard let waiting = resume() else { return }
+    switch outcome {
+    case .success(let upstream):
+      let answer = waiting.opening.handshake.response(
+        subprotocol: upstream.subprotocol, fields: upstream.fields)
+      accept(waiting.opening, answer: answer, through: upstream, rest: waiting.rest)
+    case .failure(let refusal):
+      refuse(refusal, target: nil)
+    }
+  }
+
+  /// Refuses a client that still waits, for the channel layer or an upstream.
   func stopWaiting(_ reason: HandshakeRefusal.Reason = .stopping) {
     guard waiting != nil else { return }
     forgetWaiting()
@@ -147,15 +188,28 @@ extension PendingConnection {
   }
 
   private func forgetWaiting() {
-    guard let (_, layer, group, _) = waiting else { return }
+    switch waiting?.cause {
+    case .layer(let layer, let group): layer.unsubscribe(from: group)
+    case .upstream(let upstream): upstream.abandon()
+    case nil: break
+    }
     waiting = nil
-    layer.unsubscribe(from: group)
+  }
+
+  private func accept(
+    _ opening: SessionOpening, answer: [UInt8], in layer: (any ChannelLayer)? = nil,
+    through upstream: UpstreamOpening.Opened? = nil, rest: [UInt8]
+  ) {
+    var rest = rest
+    var span = rest.mutableSpan
+    var raw = unsafe span.mutableBytes
+    accept(opening, answer: answer, in: layer, through: upstream, rest: &raw, from: 0)
   }
 
   /// Answers 101 and goes on as a session; what came behind the head is its first frames.
   private func accept(
-    _ opening: SessionOpening, in layer: (any ChannelLayer)?, rest bytes: inout MutableRawSpan,
-    from length: Int
+    _ opening: SessionOpening, answer: [UInt8], in layer: (any ChannelLayer)? = nil,
+    through upstream: UpstreamOpening.Opened? = nil, rest bytes: inout MutableRawSpan, from length: Int
   ) {
     guard let connection else { return }
     isAnswered = true
@@ -164,7 +218,8 @@ extension PendingConnection {
     connection.handler = session
     if let layer, let group = opening.group { session.join(group, of: layer) }
     worker.sessionOpened(session)
-    unsafe connection.write(opening.response.span.bytes)
+    unsafe connection.write(answer.span.bytes)
+    if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
     if bytes.byteCount > length {
       var rest = unsafe bytes._mutatingExtracting(unchecked: length..<bytes.byteCount)
       session.received(&rest)

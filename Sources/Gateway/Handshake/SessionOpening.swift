@@ -1,19 +1,33 @@
 import Consumers
 import GatewayConfig
 import Routing
+import Transport
 import WebSocketCore
 
 /// A WebSocket hand-shake that passed every check: the session it opens.
 struct SessionOpening {
   var route: SessionRoute
   var group: String?
-  /// The bytes of the 101 answer.
-  var response: [UInt8]
+  var handshake: Handshake
+  /// What the upstream of a `proxy` route is asked before the client is accepted.
+  var upstream: UpstreamRequest?
+
+  struct UpstreamRequest {
+    var configuration: UpstreamConfiguration
+    var handshake: ClientHandshake
+  }
+
+  /// The bytes of the 101 answer, with the subprotocol that the route prefers.
+  var response: [UInt8] {
+    handshake.response(subprotocol: handshake.chooseSubprotocol(from: route.configuration.subprotocols))
+  }
 }
 
 extension Worker {
   /// Checks a hand-shake in the order in which a client can mend it: its path, its form, its origin, then our own state.
-  func decide(_ request: RequestHead, _ admission: Admission) -> Result<SessionOpening, HandshakeRefusal> {
+  func decide(
+    _ request: RequestHead, _ admission: Admission, from peer: PeerAddress
+  ) -> Result<SessionOpening, HandshakeRefusal> {
     guard isServing else { return .failure(HandshakeRefusal(.stopping)) }
     guard case .success(let path) = RequestPath.decode(target: request.target) else {
       return .failure(HandshakeRefusal(.badPath))
@@ -26,18 +40,38 @@ extension Worker {
       guard route.configuration.origins.allows(origin: handshake.origin, host: handshake.host) else {
         return .failure(HandshakeRefusal(.originNotAllowed))
       }
-      var group: String?
+      var opening = SessionOpening(route: route, handshake: handshake)
       if let template = route.consumer.group {
-        group = template.name(for: match.captures)
+        opening.group = template.name(for: match.captures)
         // A name the channel layer would not take, for one because it is too long: nothing is there.
-        if group == nil { return .failure(HandshakeRefusal(.noRoute)) }
+        if opening.group == nil { return .failure(HandshakeRefusal(.noRoute)) }
       }
       guard admission == .session else {
         return .failure(HandshakeRefusal(.tooManyConnections))
       }
-      let subprotocol = handshake.chooseSubprotocol(from: route.configuration.subprotocols)
-      return .success(
-        SessionOpening(route: route, group: group, response: handshake.response(subprotocol: subprotocol)))
+      if case .proxy(let proxy) = route.consumer {
+        let target = proxy.upstream.target(
+          of: String(decoding: request.target, as: UTF8.self), match, query: path.query)
+        guard let target else { return .failure(HandshakeRefusal(.badPath)) }
+        opening.upstream = .init(
+          configuration: proxy.upstream,
+          handshake: Self.handshake(
+            with: proxy.upstream, at: target, for: handshake, request.fields, from: peer))
+      }
+      return .success(opening)
     }
+  }
+
+  /// What the client asked for, asked again of the upstream.
+  private static func handshake(
+    with upstream: UpstreamConfiguration, at target: String, for handshake: Handshake,
+    _ fields: [HeaderField], from peer: PeerAddress
+  ) -> ClientHandshake {
+    let rules = ForwardedHeaders(connection: fields.values(of: "connection"))
+    let passed = fields.filter { rules.passesRequest($0.name) && !$0.name.hasPrefix("sec-websocket-") }
+    let added = ForwardedHeaders.added(host: handshake.host, peer: peer)
+    return ClientHandshake(
+      target: target, host: upstream.hostField(of: handshake.host), subprotocols: handshake.subprotocols,
+      fields: passed + added.map { HeaderField(name: $0.name, value: $0.value) })
   }
 }

@@ -1,3 +1,4 @@
+import GatewayConfig
 import Glibc
 
 /// How many descriptors this process may have open.
@@ -21,5 +22,8 @@ struct DescriptorLimit {
     return DescriptorLimit(descriptors: Int(clamping: min(limit.rlim_cur, rlim_t(ceiling))))
   }
 
-  var forConnections: Int { max(1, descriptors - Self.reserve) }
+  /// How many connections of clients fit, where each may need a second one to an upstream.
+  func forConnections(of application: ApplicationConfiguration) -> Int {
+    max(1, (descriptors - Self.reserve) / (application.hasUpstreams ? 2 : 1))
+  }
 }

@@ -25,6 +25,8 @@ final class Session {
   private var membership: Membership?
   private var keepAlive: KeepAlive?
   private var closeDeadline: Timer?
+  /// The other half of a session on a `proxy` route, while both live.
+  private var upstream: UpstreamSession?
   private(set) var state = State.open
   /// Where the worker keeps this session.
   var index = 0
@@ -49,6 +51,13 @@ final class Session {
       self, group: group, route: ObjectIdentifier(route), renderer: route.consumer)
   }
 
+  /// Goes on as one half of a proxied session.
+  func connect(to connection: Connection, rest: [UInt8]) {
+    let upstream = UpstreamSession(connection, for: self, keepAlive: keepAlive)
+    self.upstream = upstream
+    upstream.received(rest: rest)
+  }
+
   private func leave() {
     guard let membership, let layer else { return }
     self.membership = nil
@@ -71,11 +80,12 @@ extension Session: ConnectionHandler {
       fail(error)
     }
     // What the client does not read is not answered for ever: TCP makes it wait until the queue is empty.
-    if connection.queuedBytes > 0 { connection.pauseReading() }
+    if connection.queuedBytes > 0 || upstream?.isCongested == true { connection.pauseReading() }
   }
 
   func drained() {
-    connection.resumeReading()
+    upstream?.resumeReading()
+    if upstream?.isCongested != true { connection.resumeReading() }
   }
 
   /// The client closed its half without a close frame (RFC 6455 section 7.1.5: 1006 for it); nothing can be answered.
@@ -89,6 +99,7 @@ extension Session: ConnectionHandler {
     closeDeadline?.cancel()
     closeDeadline = nil
     leave()
+    abandonUpstream()
     worker.sessionEnded(self)
   }
 }
@@ -115,7 +126,9 @@ extension Session: FrameSink {
   /// RFC 6455 section 5.5.1: the answer carries the code that came, and the server closes first (7.1.1).
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
     if state == .open {
-      write(.close, code.map { ClosePayload.encode($0, reason: reason) } ?? [])
+      let payload = code.map { ClosePayload.encode($0, reason: reason) } ?? []
+      write(.close, payload)
+      closeUpstream(payload)
     }
     end(within: Self.lingering)
     return .stop
@@ -128,6 +141,10 @@ extension Session: ConsumerSession {
   func send(_ kind: MessageKind, _ payload: RawSpan) {
     guard state == .open else { return }
     write(kind == .text ? .text : .binary, payload)
+  }
+
+  func forward(_ kind: MessageKind, _ payload: RawSpan) {
+    upstream?.send(kind, payload)
   }
 
   func publish(_ event: Event) {
@@ -168,6 +185,44 @@ extension Session: GroupMember {
   }
 }
 
+// MARK: - From the upstream of a proxied session
+
+extension Session {
+  /// Whether the client does not read what it was sent.
+  var isCongested: Bool { connection.queuedBytes > UpstreamSession.highWater }
+
+  /// The upstream has taken what it was sent.
+  func upstreamDrained() {
+    if connection.queuedBytes == 0 { connection.resumeReading() }
+  }
+
+  /// The upstream ended the session; the client gets its code and reason.
+  func upstreamClosed(_ payload: [UInt8]) {
+    upstream = nil
+    close(payload)
+  }
+
+  func upstreamLost(_ reason: String) {
+    upstream = nil
+    guard state == .open else { return }
+    if case .proxy(let proxy) = route.consumer {
+      worker.gateway.upstreamFailures.record(
+        proxy.upstream, status: Int(CloseReason.upstreamLost.code.rawValue), reason)
+    }
+    close(.upstreamLost)
+  }
+
+  private func closeUpstream(_ payload: [UInt8]) {
+    upstream?.close(payload)
+    upstream = nil
+  }
+
+  private func abandonUpstream() {
+    upstream?.abandon()
+    upstream = nil
+  }
+}
+
 // MARK: - The end
 
 extension Session {
@@ -182,8 +237,13 @@ extension Session {
 
   /// Starts the closing handshake (RFC 6455 section 7.1.2); the session ends when the client answers, or after the time-out.
   func close(_ code: CloseCode, text: String) {
+    close(ClosePayload.encode(code, reason: text))
+  }
+
+  private func close(_ payload: [UInt8]) {
     guard state == .open else { return }
-    write(.close, ClosePayload.encode(code, reason: text))
+    write(.close, payload)
+    closeUpstream(payload)
     state = .closing
     leave()
     let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
@@ -194,7 +254,9 @@ extension Session {
   /// RFC 6455 section 7.1.7: says why, and does not wait for an answer.
   private func fail(_ violation: ProtocolViolation) {
     if state == .open {
-      write(.close, ClosePayload.encode(violation.closeCode, reason: violation.description))
+      let payload = ClosePayload.encode(violation.closeCode, reason: violation.description)
+      write(.close, payload)
+      closeUpstream(payload)
     }
     worker.countViolation(violation, of: self)
     end(within: Self.lingering)
@@ -205,6 +267,7 @@ extension Session {
     guard state != .ended else { return }
     state = .ended
     leave()
+    abandonUpstream()
     closeDeadline?.cancel()
     if time > .zero { connection.finish(timeout: time) } else { connection.abort() }
   }
@@ -212,6 +275,8 @@ extension Session {
   /// Called by the worker's sweep a few times in each interval.
   func checkKeepAlive(at now: UInt64) {
     guard state == .open, keepAlive != nil else { return }
+    upstream?.checkKeepAlive(at: now)
+    guard state == .open else { return }
     switch keepAlive?.check(at: now) {
     case .sendPing: write(.ping, [])
     case .timedOut:

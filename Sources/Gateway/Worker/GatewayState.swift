@@ -13,6 +13,7 @@ final class GatewayState: Sendable {
   let server: ServerConfiguration
   let log: Logger
   let counters = GatewayCounters()
+  let upstreamFailures: UpstreamFailures
 
   /// `limits.connections`: sessions and HTTP connections together.
   let connectionLimit: Int
@@ -31,6 +32,7 @@ final class GatewayState: Sendable {
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + max(16, min(connectionLimit / 8, 256))
     self.log = log
+    upstreamFailures = UpstreamFailures(log: log)
   }
 
   /// Whether new sessions are taken: between the first accept and the stop, while all channel layers are there.

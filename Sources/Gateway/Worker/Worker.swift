@@ -1,4 +1,5 @@
 import ChannelLayers
+import GatewayConfig
 import Logging
 import Routing
 import Transport
@@ -18,6 +19,11 @@ final class Worker {
   private(set) var sessions: [Session] = []
   private var pending: [ObjectIdentifier: PendingConnection] = [:]
   private var keepAlive: KeepAliveSweep?
+  /// Who waits for a connection to an upstream, by ticket.
+  private var connecting: [Int: (Result<Int32, any Error>) -> Void] = [:]
+  private var lastTicket = 0
+  /// Where other threads post for this worker; set before the first connection.
+  var mailbox: Mailbox<WorkerMessage>?
 
   enum Phase {
     case serving
@@ -61,6 +67,8 @@ final class Worker {
       }
     case .takeOver(let connection):
       takeOver(connection)
+    case .upstreamConnected(let ticket, let outcome):
+      connecting.removeValue(forKey: ticket)?(outcome)
     case .stop(let order):
       stop(order)
     case .abandon:
@@ -113,6 +121,20 @@ extension Worker {
     gateway.counters.sessions.down()
     gateway.counters.connections.down()
     reportWhenFinished()
+  }
+
+  /// Connects to an upstream. The descriptor belongs to whoever is called back, on this reactor.
+  func connect(
+    to upstream: UpstreamConfiguration, _ completed: @escaping (Result<Int32, any Error>) -> Void
+  ) {
+    guard let mailbox else { return }
+    lastTicket += 1
+    connecting[lastTicket] = completed
+    http.upstreams.connect(to: upstream) { [lastTicket] outcome in
+      guard !mailbox.post(.upstreamConnected(ticket: lastTicket, outcome)) else { return }
+      // The reactor has ended.
+      if case .success(let descriptor) = outcome { _ = Descriptor(adopting: descriptor) }
+    }
   }
 
   private func sweepForKeepAlive(of route: SessionRoute) {

@@ -7,6 +7,8 @@ enum WorkerMessage: Sendable {
   case start(listeners: [Int32], peers: [[LayerMailbox]])
   /// A connection that comes back from the HTTP side for a WebSocket upgrade.
   case takeOver(HandedOverConnection)
+  /// What became of a connection to an upstream; the worker becomes the owner of the descriptor.
+  case upstreamConnected(ticket: Int, Result<Int32, any Error>)
   case stop(StopOrder)
   /// Close what is left without waiting for anybody.
   case abandon

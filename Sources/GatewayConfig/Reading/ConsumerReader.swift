@@ -4,6 +4,8 @@ import Routing
 /// Reads `consumer:` and the options beside it.
 struct ConsumerReader {
   let context: RouteContext
+  /// The names that the route captures.
+  let captures: [String]
 
   private var reading: Reading { context.reading }
 
@@ -29,13 +31,24 @@ struct ConsumerReader {
     var events: Node.Entry?
     var publish: Node.Entry?
     var layer: Node.Entry?
+    var to: Node.Entry?
+    var host: Node.Entry?
+    var connectTimeout: Node.Entry?
 
     init(_ mapping: MappingCursor) {
       layer = mapping.entry("channel_layer")
       group = mapping.entry("group")
       events = mapping.entry("events")
       publish = mapping.entry("publish")
+      to = mapping.entry("to")
+      host = mapping.entry("host")
+      connectTimeout = mapping.entry("connect_timeout")
     }
+
+    /// What only consumers with a group have.
+    var ofGroups: [Node.Entry] { [group, events, publish, layer].compactMap(\.self) }
+    /// What only `proxy` has.
+    var ofUpstreams: [Node.Entry] { [to, host, connectTimeout].compactMap(\.self) }
 
     func over(_ preset: Options) -> Options {
       var merged = self
@@ -43,6 +56,9 @@ struct ConsumerReader {
       merged.events = events ?? preset.events
       merged.publish = publish ?? preset.publish
       merged.layer = layer ?? preset.layer
+      merged.to = to ?? preset.to
+      merged.host = host ?? preset.host
+      merged.connectTimeout = connectTimeout ?? preset.connectTimeout
       return merged
     }
   }
@@ -73,15 +89,18 @@ struct ConsumerReader {
     checkInstalled(type, at: range)
     switch type {
     case .echo:
-      for entry in [options.group, options.events, options.publish, options.layer].compactMap(\.self) {
-        refuse(entry, for: type)
-      }
+      for entry in options.ofGroups + options.ofUpstreams { refuse(entry, for: type) }
       return (.echo, nil)
+    case .proxy:
+      for entry in options.ofGroups { refuse(entry, for: type) }
+      return readUpstream(range, options).map { (.proxy($0), nil) }
     case .chat:
+      for entry in options.ofUpstreams { refuse(entry, for: type) }
       if let publish = options.publish { refuse(publish, for: type) }
       guard let (group, template) = readGroup(type, range, options) else { return nil }
       return (.chat(group), template)
     case .broadcast:
+      for entry in options.ofUpstreams { refuse(entry, for: type) }
       let policy = options.publish.flatMap {
         reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }
@@ -103,6 +122,18 @@ struct ConsumerReader {
     reading.findings.error(
       .conflictingKeys, "\"\(type.rawValue)\" has no \"\(entry.key.value)\"", at: entry.key.range,
       hint: "remove it")
+  }
+
+  private func readUpstream(_ range: SourceRange, _ options: Options) -> UpstreamConfiguration? {
+    let reader = UpstreamReader(reading: reading, captures: captures)
+    guard let to = options.to else {
+      reading.findings.error(
+        .missingKey, "\"proxy\" needs the server that answers, \"to\"", at: range,
+        hint: "to: ws://127.0.0.1:8001")
+      return nil
+    }
+    return reader.readWebSocket(
+      to.value, host: options.host?.value, connectTimeout: options.connectTimeout?.value)
   }
 
   private func readGroup(

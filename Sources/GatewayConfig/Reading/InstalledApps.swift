@@ -2,7 +2,7 @@
 struct InstalledApps {
   /// The consumer types that come with the gateway; each is an app.
   enum BuiltIn: String, CaseIterable {
-    case echo, chat, broadcast
+    case echo, chat, broadcast, proxy
   }
 
   /// A folder with an `app.yaml`.

@@ -85,7 +85,9 @@ final class RouteListReader {
 
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
     // What cannot be answered may still have options, which are not to be called unknown.
-    for key in ["group", "events", "publish", "channel_layer", "subprotocols"] where kind == .webSocket {
+    for key in [
+      "group", "events", "publish", "channel_layer", "subprotocols", "to", "host", "connect_timeout",
+    ] where kind == .webSocket {
       _ = mapping.entry(key)
     }
     let needed: String
@@ -244,8 +246,8 @@ final class RouteListReader {
     case .http:
       http = HTTPActionReader(reading: reading, captures: names).read(answer)
     case .webSocket:
-      webSocket = ConsumerReader(context: context).read(answer, mapping)
-      subprotocols = readSubprotocols(mapping)
+      webSocket = ConsumerReader(context: context, captures: names).read(answer, mapping)
+      subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
     guard let pattern else { return }
     var path = RoutePath(prefixes.map(\.pattern) + [pattern.pattern])
@@ -266,10 +268,15 @@ final class RouteListReader {
     routes.append(route)
   }
 
-  private func readSubprotocols(_ mapping: MappingCursor) -> [String] {
-    guard let node = mapping.value("subprotocols") else { return [] }
+  private func readSubprotocols(_ mapping: MappingCursor, of consumer: ConsumerConfiguration?) -> [String] {
+    guard let entry = mapping.entry("subprotocols") else { return [] }
+    if case .proxy? = consumer {
+      reading.findings.error(
+        .conflictingKeys, "\"proxy\" has no \"subprotocols\"", at: entry.key.range,
+        hint: "remove it: the server behind it chooses")
+    }
     var known: [String] = []
-    for name in reading.words(node, "\"subprotocols\"") ?? [] {
+    for name in reading.words(entry.value, "\"subprotocols\"") ?? [] {
       if !name.value.isHTTPToken {
         reading.findings.error(
           .invalidValue, "\"\(name.value)\" is no name of a subprotocol", at: name.range,

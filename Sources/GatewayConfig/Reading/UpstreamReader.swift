@@ -10,13 +10,11 @@ struct UpstreamReader {
     guard let mapping = MappingCursor(node, "\"proxy\"", reading) else { return nil }
     let to = mapping.required("to", hint: "to: http://127.0.0.1:8001")
     var upstream = to.flatMap { readAddress($0, [.http, .https]) }
-    if let host = mapping.value("host"),
-      let choice = reading.choice(host, "\"host\"", of: UpstreamConfiguration.HostHeader.self)
-    {
-      upstream?.hostHeader = choice
+    if let choice = readHost(mapping.value("host")) { upstream?.hostHeader = choice }
+    if let time = readTime(mapping.value("connect_timeout"), "connect_timeout") {
+      upstream?.connectTimeout = time
     }
-    if let time = readTime(mapping, "connect_timeout") { upstream?.connectTimeout = time }
-    if let time = readTime(mapping, "read_timeout") { upstream?.readTimeout = time }
+    if let time = readTime(mapping.value("read_timeout"), "read_timeout") { upstream?.readTimeout = time }
     if let node = mapping.value("body") {
       let range = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 40)
       if let size = reading.byteCount(node, "\"body\"", in: range) { upstream?.body = size }
@@ -25,8 +23,20 @@ struct UpstreamReader {
     return upstream
   }
 
-  private func readTime(_ mapping: MappingCursor, _ key: String) -> Duration? {
-    mapping.value(key).flatMap {
+  /// `consumer: proxy` of a WebSocket route, whose options stand beside it.
+  func readWebSocket(_ to: Node, host: Node?, connectTimeout: Node?) -> UpstreamConfiguration? {
+    var upstream = readAddress(to, [.ws])
+    if let choice = readHost(host) { upstream?.hostHeader = choice }
+    if let time = readTime(connectTimeout, "connect_timeout") { upstream?.connectTimeout = time }
+    return upstream
+  }
+
+  private func readHost(_ node: Node?) -> UpstreamConfiguration.HostHeader? {
+    node.flatMap { reading.choice($0, "\"host\"", of: UpstreamConfiguration.HostHeader.self) }
+  }
+
+  private func readTime(_ node: Node?, _ key: String) -> Duration? {
+    node.flatMap {
       reading.duration($0, "\"\(key)\"", in: .milliseconds(10)...(.seconds(86400)))
     }
   }

@@ -1,10 +1,21 @@
-/// Turns the bytes of a client into messages and control frames (RFC 6455 section 5): bytes in, calls to a sink out.
+/// Who sends the frames: RFC 6455 section 5.1 has clients mask theirs, and servers not.
+package enum FrameOrigin: Sendable {
+  case client
+  case server
+
+  /// The top bit of a frame's second byte.
+  fileprivate var maskBit: UInt8 { self == .client ? 0x80 : 0 }
+  fileprivate var maskLength: Int { self == .client ? 4 : 0 }
+}
+
+/// Turns the bytes of a peer into messages and control frames (RFC 6455 section 5): bytes in, calls to a sink out.
 ///
 /// Payloads are unmasked where they lie. A message that one read brings whole is handed on from there, without a copy;
 /// only what is cut off by the end of a read, or fragmented, is collected, as it arrives. A decoder that waits for the
 /// next message owns no memory beside itself.
 package struct MessageDecoder {
   private let maximumMessage: Int
+  private let origin: FrameOrigin
   private var header = HeaderBytes()
   private var frame: Frame?
   /// The kind of the message whose first fragment has come.
@@ -14,7 +25,7 @@ package struct MessageDecoder {
   /// The payload of an unfinished control frame, which may stand between fragments.
   private var control: [UInt8] = []
   private var utf8 = UTF8Validator()
-  /// The client closed, broke the protocol, or the sink said stop.
+  /// The peer closed, broke the protocol, or the sink said stop.
   private var hasEnded = false
 
   /// A frame whose header was read.
@@ -28,8 +39,9 @@ package struct MessageDecoder {
   }
 
   /// - Parameter maximumMessage: in bytes, over all fragments; more is `ProtocolViolation.messageTooBig`.
-  package init(maximumMessage: Int) {
+  package init(maximumMessage: Int, from origin: FrameOrigin = .client) {
     self.maximumMessage = maximumMessage
+    self.origin = origin
   }
 
   /// Deals with everything in `bytes`, whose contents are unmasked in place.
@@ -67,7 +79,7 @@ package struct MessageDecoder {
   private func readSmallMessages<Sink: FrameSink>(
     _ bytes: inout MutableRawSpan, _ position: inout Int, into sink: Sink
   ) throws(ProtocolViolation) -> Flow {
-    guard frame == nil, header.count == 0, fragmented == nil else { return .proceed }
+    guard origin == .client, frame == nil, header.count == 0, fragmented == nil else { return .proceed }
     while bytes.byteCount &- position >= 6 {
       let kind: MessageKind
       switch unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self) {
@@ -106,24 +118,26 @@ package struct MessageDecoder {
     while position < bytes.byteCount {
       header.append(bytes[position])
       position += 1
-      if header.isComplete {
+      if header.isComplete(origin) {
         let complete = header
         header = HeaderBytes()
         _ = try complete.withBytes { (bytes) throws(ProtocolViolation) in try beginFrame(bytes) }
         return true
       }
       // A fault in the first two bytes must not wait for the rest.
-      if header.count == 2 { _ = try Self.checkStart(header[0], header[1]) }
+      if header.count == 2 { _ = try checkStart(header[0], header[1]) }
     }
     return false
   }
 
   /// Section 5.2: what the first two bytes say.
-  private static func checkStart(_ first: UInt8, _ second: UInt8) throws(ProtocolViolation) -> Opcode {
+  private func checkStart(_ first: UInt8, _ second: UInt8) throws(ProtocolViolation) -> Opcode {
     // permessage-deflate will give the first reserved bit a meaning (RFC 7692 section 6).
     guard first & 0x70 == 0 else { throw .reservedBits }
     guard let opcode = Opcode(rawValue: first & 0x0F) else { throw .reservedOpcode }
-    guard second & 0x80 != 0 else { throw .unmaskedFrame }
+    guard second & 0x80 == origin.maskBit else {
+      throw origin == .client ? .unmaskedFrame : .maskedFrame
+    }
     if opcode.isControl {
       guard first & 0x80 != 0 else { throw .fragmentedControlFrame }
       guard second & 0x7F <= 125 else { throw .controlFrameTooLong }
@@ -135,7 +149,7 @@ package struct MessageDecoder {
   ///
   /// - Returns: its length.
   private mutating func beginFrame(_ bytes: RawSpan) throws(ProtocolViolation) -> Int {
-    let opcode = try Self.checkStart(bytes[0], bytes[1])
+    let opcode = try checkStart(bytes[0], bytes[1])
     var length = UInt64(bytes[1] & 0x7F)
     var offset = 2
     switch length {
@@ -150,10 +164,14 @@ package struct MessageDecoder {
     default: break
     }
     try checkOrder(opcode, length: length)
-    let mask = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
+    let mask =
+      switch origin {
+      case .client: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
+      case .server: UInt32(0)
+      }
     frame = Frame(
       opcode: opcode, isFinal: bytes[0] & 0x80 != 0, mask: UInt32(littleEndian: mask), left: Int(length))
-    return offset + 4
+    return offset + origin.maskLength
   }
 
   /// Section 5.4: where in a message a frame may stand; and what the whole message may weigh.
@@ -249,10 +267,19 @@ package struct MessageDecoder {
     _ = sink.close(code, reason)
   }
 
-  /// Section 5.3, eight bytes at a time.
-  ///
   /// - Parameter done: how many bytes of the payload came before, which says where in the mask this part begins.
   private func unmask(_ bytes: inout MutableRawSpan, _ part: Range<Int>, with mask: UInt32, from done: Int) {
+    guard origin == .client else { return }
+    Masking.apply(mask, to: &bytes, part, from: done)
+  }
+}
+
+/// What clients do to their payloads (RFC 6455 section 5.3); done twice, it undoes itself.
+enum Masking {
+  /// Eight bytes at a time.
+  ///
+  /// - Parameter done: how many bytes of the payload came before, which says where in the mask this part begins.
+  static func apply(_ mask: UInt32, to bytes: inout MutableRawSpan, _ part: Range<Int>, from done: Int) {
     let shift = UInt32(done & 3) * 8
     let turned = shift == 0 ? mask : mask >> shift | mask << (32 - shift)
     let wide = UInt64(turned) << 32 | UInt64(turned)
@@ -288,12 +315,12 @@ private struct HeaderBytes {
     count += 1
   }
 
-  var isComplete: Bool {
+  func isComplete(_ origin: FrameOrigin) -> Bool {
     guard count >= 2 else { return false }
     switch bytes[1] & 0x7F {
-    case 126: return count == 8
-    case 127: return count == 14
-    default: return count == 6
+    case 126: return count == 4 + origin.maskLength
+    case 127: return count == 10 + origin.maskLength
+    default: return count == 2 + origin.maskLength
     }
   }
 

@@ -39,7 +39,9 @@ package struct Handshake: Sendable, Equatable {
     let origins = head.values(of: "origin")
     guard origins.count <= 1 else { return refuse(.severalOrigins) }
     let subprotocols = head.members(of: "sec-websocket-protocol")
-    guard Set(subprotocols).count == subprotocols.count, subprotocols.allSatisfy(isToken) else {
+    guard Set(subprotocols).count == subprotocols.count,
+      subprotocols.allSatisfy({ $0.utf8.allSatisfy(Token.has) })
+    else {
       return refuse(.badSubprotocol)
     }
     return .success(
@@ -54,14 +56,18 @@ package struct Handshake: Sendable, Equatable {
   }
 
   /// The 101 answer of section 4.2.2.
-  package func response(subprotocol: String?) -> [UInt8] {
+  ///
+  /// - Parameter fields: beyond those of the hand-shake.
+  package func response(subprotocol: String?, fields: [HeaderField] = []) -> [UInt8] {
     var head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    head += "Sec-WebSocket-Accept: \(accept)\r\n"
+    head += "Sec-WebSocket-Accept: \(Self.accept(for: key))\r\n"
     if let subprotocol { head += "Sec-WebSocket-Protocol: \(subprotocol)\r\n" }
+    for field in fields { head += "\(field.name): \(field.value)\r\n" }
     return Array((head + "\r\n").utf8)
   }
 
-  private var accept: String {
+  /// What shows that a server has understood the key (section 4.2.2, point 5.4).
+  static func accept(for key: String) -> String {
     let digest = Insecure.SHA1.hash(data: Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))
     return Base64.encode(Array(digest))
   }
@@ -72,16 +78,10 @@ package struct Handshake: Sendable, Equatable {
     return characters.count == 24 && characters.suffix(2).allSatisfy { $0 == UInt8(ascii: "=") }
       && characters.prefix(22).allSatisfy(Base64.isDigit)
   }
-
-  private static func isToken(_ text: String) -> Bool {
-    text.utf8.allSatisfy { byte in
-      (0x21...0x7E).contains(byte) && !"()<>@,;:\\\"/[]?={}".utf8.contains(byte)
-    }
-  }
 }
 
 /// RFC 4648 section 4.
-private enum Base64 {
+enum Base64 {
   private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
   static func isDigit(_ byte: UInt8) -> Bool { digits.contains(byte) }

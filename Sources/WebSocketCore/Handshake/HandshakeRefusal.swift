@@ -20,6 +20,13 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case originNotAllowed
     case tooManyConnections
     case layerUnavailable
+    /// The server behind a `proxy` route does not take the connection.
+    case upstreamUnreachable
+    /// It took it, and did not answer as it should.
+    case upstreamFailed
+    case upstreamTimeout
+    /// It answered with a status of its own, which is passed on.
+    case refusedByUpstream(Int, [HeaderField], body: [UInt8])
     case stopping
   }
 
@@ -40,6 +47,9 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case .notAWebSocket, .unsupportedVersion: 426
     case .headTooLong: 431
     case .tooManyConnections, .layerUnavailable, .stopping: 503
+    case .upstreamUnreachable, .upstreamFailed: 502
+    case .upstreamTimeout: 504
+    case .refusedByUpstream(let status, _, _): status
     }
   }
 
@@ -62,6 +72,10 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case .originNotAllowed: "This origin, or a client without one, may not connect."
     case .tooManyConnections: "All connections are in use; try again later."
     case .layerUnavailable: "The channel layer is not available; try again later."
+    case .upstreamUnreachable: "The server behind this one cannot be reached."
+    case .upstreamFailed: "The server behind this one did not answer as a WebSocket server."
+    case .upstreamTimeout: "The server behind this one does not answer."
+    case .refusedByUpstream: "The server behind this one refused the hand-shake."
     case .stopping: "The gateway is being restarted; try again at once."
     }
   }
@@ -73,21 +87,28 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case .unsupportedVersion: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     case .tooManyConnections, .layerUnavailable: [("Retry-After", "5")]
     case .stopping: [("Retry-After", "1")]
+    case .refusedByUpstream(_, let fields, _): fields.map { ($0.name, $0.value) }
     case .badRequest, .badPath, .httpVersion, .headTooLong, .timeout, .methodNotGET, .badConnectionHeader,
-      .badKey, .badSubprotocol, .noRoute, .severalOrigins, .originNotAllowed:
+      .badKey, .badSubprotocol, .noRoute, .severalOrigins, .originNotAllowed, .upstreamUnreachable,
+      .upstreamFailed, .upstreamTimeout:
       []
     }
   }
 
   /// The whole answer; the connection is closed behind it.
   package func response() -> [UInt8] {
-    let body = text + "\n"
+    var body = Array((text + "\n").utf8)
+    var type = "Content-Type: text/plain; charset=utf-8\r\n"
+    if case .refusedByUpstream(_, _, body: let theirs) = reason, !theirs.isEmpty {
+      body = theirs
+      type = ""
+    }
     var head = "HTTP/1.1 \(status) \(Self.phrase(status))\r\n"
     let hasUpgrade = fields.contains { $0.name == "Upgrade" }
     for (name, value) in fields { head += "\(name): \(value)\r\n" }
     head += "Connection: \(hasUpgrade ? "close, Upgrade" : "close")\r\n"
-    head += "Content-Type: text/plain; charset=utf-8\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
-    return Array((head + body).utf8)
+    head += "\(type)Content-Length: \(body.count)\r\n\r\n"
+    return Array(head.utf8) + body
   }
 
   private static func phrase(_ status: Int) -> String {
@@ -98,7 +119,10 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case 408: "Request Timeout"
     case 426: "Upgrade Required"
     case 431: "Request Header Fields Too Large"
-    default: "Service Unavailable"
+    case 502: "Bad Gateway"
+    case 503: "Service Unavailable"
+    case 504: "Gateway Timeout"
+    default: ""
     }
   }
 }

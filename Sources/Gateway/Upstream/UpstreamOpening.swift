@@ -1,0 +1,163 @@
+import GatewayConfig
+import Transport
+import WebSocketCore
+
+/// The time in which a client of a `proxy` route waits for its upstream, which is connected to and asked for a WebSocket.
+///
+/// Confined to the client's reactor.
+final class UpstreamOpening {
+  /// An upstream that speaks WebSocket now.
+  struct Opened {
+    var connection: Connection
+    var subprotocol: String?
+    /// Of its answer, for the client's.
+    var fields: [HeaderField]
+    /// What came behind its head.
+    var rest: [UInt8]
+  }
+
+  private enum State {
+    case connecting
+    case asking(Connection)
+    /// It refused, and the rest of its answer is on the way: this many bytes.
+    case refusing(Connection, ResponseHead, length: Int)
+    case over
+  }
+
+  private let worker: Worker
+  private let upstream: UpstreamConfiguration
+  private let handshake: ClientHandshake
+  private let completed: (Result<Opened, HandshakeRefusal>) -> Void
+  private var state = State.connecting
+  /// What was read and not dealt with.
+  private var bytes: [UInt8] = []
+
+  /// A longer refusal is passed on without its body.
+  private static let longestBody = 64 * 1024
+
+  /// - Parameter completed: called once, unless `abandon` comes first.
+  init(
+    _ handshake: ClientHandshake, to upstream: UpstreamConfiguration, worker: Worker,
+    _ completed: @escaping (Result<Opened, HandshakeRefusal>) -> Void
+  ) {
+    self.handshake = handshake
+    self.upstream = upstream
+    self.worker = worker
+    self.completed = completed
+  }
+
+  func start() {
+    worker.connect(to: upstream) { [self] outcome in connected(outcome) }
+  }
+
+  private func connected(_ outcome: Result<Int32, any Error>) {
+    switch outcome {
+    case .success(let raw):
+      let descriptor = Descriptor(adopting: raw)
+      guard case .connecting = state else { return }
+      let connection = worker.reactor.adopt(descriptor, handler: self)
+      state = .asking(connection)
+      unsafe connection.write(handshake.request.span.bytes)
+    case .failure(let error):
+      fail(.upstreamUnreachable, "\(error)")
+    }
+  }
+
+  /// The client has gone, or waits no more.
+  func abandon() {
+    end()
+  }
+
+  private func fail(_ reason: HandshakeRefusal.Reason, _ detail: String) {
+    let refusal = HandshakeRefusal(reason)
+    worker.gateway.upstreamFailures.record(upstream, status: refusal.status, detail)
+    complete(.failure(refusal))
+  }
+
+  private func complete(_ outcome: Result<Opened, HandshakeRefusal>) {
+    if case .over = state { return }
+    if case .success = outcome { state = .over } else { end() }
+    completed(outcome)
+  }
+
+  private func end() {
+    switch state {
+    case .asking(let connection), .refusing(let connection, _, _): connection.abort()
+    case .connecting, .over: break
+    }
+    state = .over
+  }
+}
+
+// MARK: - The upstream's answer
+
+extension UpstreamOpening: ConnectionHandler {
+  func received(_ new: inout MutableRawSpan) {
+    bytes.append(copying: new.bytes)
+    switch state {
+    case .asking(let connection): readHead(connection)
+    case .refusing(_, let head, let length): readBody(of: head, length)
+    case .connecting, .over: break
+    }
+  }
+
+  private func readHead(_ connection: Connection) {
+    switch unsafe ResponseHead.parse(bytes.span.bytes) {
+    case .incomplete: break
+    case .malformed(let fault): fail(.upstreamFailed, fault)
+    case .complete(let head, let length):
+      // An answer that only announces another one (RFC 9110 section 15.2).
+      if (100...199).contains(head.status), head.status != 101 {
+        bytes.removeFirst(length)
+        return readHead(connection)
+      }
+      bytes.removeFirst(length)
+      switch handshake.check(head) {
+      case .success(let subprotocol):
+        complete(
+          .success(
+            Opened(
+              connection: connection, subprotocol: subprotocol, fields: passedOn(head), rest: bytes)))
+      case .failure(.malformed(let fault)): fail(.upstreamFailed, fault)
+      case .failure(.refused): readRefusal(head, connection)
+      }
+    }
+  }
+
+  /// The client gets the upstream's own answer: a login page, a reason, a time to wait.
+  private func readRefusal(_ head: ResponseHead, _ connection: Connection) {
+    let lengths = Set(head.fields.values(of: "content-length"))
+    guard lengths.count == 1, let length = lengths.first.flatMap({ Int($0) }), length >= 0,
+      length <= Self.longestBody, head.fields.values(of: "transfer-encoding").isEmpty
+    else { return refuse(head, body: []) }
+    state = .refusing(connection, head, length: length)
+    readBody(of: head, length)
+  }
+
+  private func readBody(of head: ResponseHead, _ length: Int) {
+    if bytes.count >= length { refuse(head, body: Array(bytes.prefix(length))) }
+  }
+
+  private func refuse(_ head: ResponseHead, body: [UInt8]) {
+    var fields = passedOn(head)
+    fields.removeAll { $0.name == "content-length" || body.isEmpty && $0.name == "content-type" }
+    complete(.failure(HandshakeRefusal(.refusedByUpstream(head.status, fields, body: body))))
+  }
+
+  /// What of the head is for the client too.
+  private func passedOn(_ head: ResponseHead) -> [HeaderField] {
+    let rules = ForwardedHeaders(connection: head.fields.values(of: "connection"))
+    return head.fields.filter { rules.passesResponse($0.name) && !$0.name.hasPrefix("sec-websocket-") }
+  }
+
+  func peerFinished() {
+    closed(.finished)
+  }
+
+  func drained() {}
+
+  func closed(_ reason: ConnectionEnd) {
+    if case .refusing(_, let head, _) = state { return refuse(head, body: []) }
+    fail(.upstreamFailed, "it closed the connection before it answered")
+  }
+}

@@ -1,0 +1,169 @@
+import GatewayConfig
+import Transport
+import WebSocketCore
+
+/// The other half of a session on a `proxy` route: its WebSocket connection to the upstream.
+///
+/// Messages go from one to the other whole, and each side has closing hand-shakes and pings of its own; a code and a reason
+/// that ends one ends the other. A side that does not read makes the other one wait. Confined to the session's reactor.
+final class UpstreamSession {
+  private enum State {
+    case open
+    /// A close frame was sent; the upstream's is waited for.
+    case closing
+    case ended
+  }
+
+  private let connection: Connection
+  private var decoder: MessageDecoder
+  private var keepAlive: KeepAlive?
+  /// Until one of the two ends.
+  private var session: Session?
+  private var state = State.open
+  private var deadline: Timer?
+
+  private static let closeTimeout = Duration.seconds(5)
+  private static let lingering = Duration.seconds(2)
+  /// What may wait for one side before the other one is not read any more.
+  static let highWater = 256 * 1024
+
+  init(_ connection: Connection, for session: Session, keepAlive: KeepAlive?) {
+    self.connection = connection
+    self.session = session
+    self.keepAlive = keepAlive
+    decoder = MessageDecoder(
+      maximumMessage: session.route.configuration.limits.message.bytes, from: .server)
+    connection.handler = self
+  }
+
+  /// What came right behind the upstream's answer.
+  func received(rest bytes: [UInt8]) {
+    guard !bytes.isEmpty else { return }
+    var bytes = bytes
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    received(&raw)
+  }
+
+  // MARK: - From the client
+
+  var isCongested: Bool { connection.queuedBytes > Self.highWater }
+
+  func send(_ kind: MessageKind, _ payload: RawSpan) {
+    guard state == .open else { return }
+    write(kind == .text ? .text : .binary, payload)
+  }
+
+  /// The client can take more.
+  func resumeReading() {
+    connection.resumeReading()
+  }
+
+  /// The client's session has ended with a close frame.
+  func close(_ payload: [UInt8]) {
+    session = nil
+    guard state == .open else { return }
+    unsafe write(.close, payload.span.bytes)
+    state = .closing
+    connection.resumeReading()
+    let deadline = connection.reactor.timer { [unowned self] in end(within: .zero) }
+    deadline.schedule(after: Self.closeTimeout)
+    self.deadline = deadline
+  }
+
+  /// The client is gone without a close frame: so are we, which the upstream knows as 1006.
+  func abandon() {
+    session = nil
+    end(within: .zero)
+  }
+
+  func checkKeepAlive(at now: UInt64) {
+    guard state == .open else { return }
+    switch keepAlive?.check(at: now) {
+    case .sendPing: write(.ping, [])
+    case .timedOut: lose("it does not answer pings")
+    case .nothing, nil: break
+    }
+  }
+
+  private func write(_ opcode: Opcode, _ payload: [UInt8]) {
+    unsafe write(opcode, payload.span.bytes)
+  }
+
+  private func write(_ opcode: Opcode, _ payload: RawSpan) {
+    var frame: [UInt8] = []
+    frame.reserveCapacity(payload.byteCount + 14)
+    ClientFrame.append(opcode, payload, to: &frame)
+    unsafe connection.write(frame.span.bytes)
+  }
+}
+
+// MARK: - From the upstream
+
+extension UpstreamSession: ConnectionHandler {
+  func received(_ bytes: inout MutableRawSpan) {
+    guard state != .ended else { return }
+    keepAlive?.received(at: connection.reactor.now.nanoseconds)
+    do throws(ProtocolViolation) {
+      try decoder.decode(&bytes, into: self)
+    } catch {
+      if state == .open {
+        write(.close, ClosePayload.encode(error.closeCode, reason: error.description))
+      }
+      lose("\(error)")
+    }
+    if session?.isCongested == true { connection.pauseReading() }
+  }
+
+  func drained() {
+    session?.upstreamDrained()
+  }
+
+  func peerFinished() {
+    lose("it closed the connection without a close frame")
+  }
+
+  func closed(_ reason: ConnectionEnd) {
+    lose("the connection broke")
+    deadline?.cancel()
+  }
+
+  /// The upstream is gone without a word, or is not to be understood.
+  private func lose(_ reason: String) {
+    end(within: Self.lingering)
+    guard let session else { return }
+    self.session = nil
+    session.upstreamLost(reason)
+  }
+
+  private func end(within time: Duration) {
+    guard state != .ended else { return }
+    state = .ended
+    deadline?.cancel()
+    if time > .zero { connection.finish(timeout: time) } else { connection.abort() }
+  }
+}
+
+extension UpstreamSession: FrameSink {
+  func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
+    session?.send(kind, payload)
+    return .proceed
+  }
+
+  func ping(_ payload: RawSpan) -> Flow {
+    if state == .open { write(.pong, payload) }
+    return .proceed
+  }
+
+  func pong(_ payload: RawSpan) -> Flow { .proceed }
+
+  func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
+    let payload = code.map { ClosePayload.encode($0, reason: reason) } ?? []
+    if state == .open { write(.close, payload) }
+    end(within: Self.lingering)
+    let session = session
+    self.session = nil
+    session?.upstreamClosed(payload)
+    return .stop
+  }
+}

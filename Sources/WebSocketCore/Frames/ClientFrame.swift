@@ -1,0 +1,24 @@
+/// Frames from a client: masked, each with a key of its own (RFC 6455 section 5.3).
+package enum ClientFrame {
+  /// Appends one unfragmented frame.
+  ///
+  /// - Parameter mask: must not be predictable by whoever chose the payload.
+  package static func append(
+    _ opcode: Opcode, _ payload: RawSpan, mask: UInt32 = .random(in: 0...(.max)), to bytes: inout [UInt8]
+  ) {
+    FrameHeader(opcode: opcode, payloadLength: payload.byteCount).withBytes { header in
+      bytes.append(header[0])
+      bytes.append(header[1] | 0x80)
+      bytes.append(copying: header.extracting(2..<header.byteCount))
+    }
+    for shift in stride(from: UInt32(0), to: 32, by: 8) {
+      bytes.append(UInt8(truncatingIfNeeded: mask >> shift))
+    }
+    let start = bytes.count
+    bytes.append(copying: payload)
+    let end = bytes.count
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    Masking.apply(mask, to: &raw, start..<end, from: 0)
+  }
+}

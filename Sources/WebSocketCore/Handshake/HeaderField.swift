@@ -1,0 +1,60 @@
+/// One field of a message head (RFC 9110 section 5).
+package struct HeaderField: Sendable, Equatable {
+  /// In lower case where it was read.
+  package var name: String
+  /// Without white space around it.
+  package var value: String
+
+  package init(name: String, value: String) {
+    self.name = name
+    self.value = value
+  }
+
+  /// Reads a line (RFC 9112 section 5): field-name ":" OWS field-value OWS.
+  init(_ bytes: RawSpan, _ line: Range<Int>) throws(HandshakeRefusal) {
+    guard let colon = line.first(where: { bytes[$0] == UInt8(ascii: ":") }) else {
+      throw HandshakeRefusal(.badRequest("a header line has no colon"))
+    }
+    let name = line.lowerBound..<colon
+    guard !name.isEmpty, name.allSatisfy({ Token.has(bytes[$0]) }) else {
+      throw HandshakeRefusal(.badRequest("a header name is not a word"))
+    }
+    var value = (colon + 1)..<line.upperBound
+    while let first = value.first, Self.isWhiteSpace(bytes[first]) { value = (first + 1)..<value.upperBound }
+    while let last = value.last, Self.isWhiteSpace(bytes[last]) { value = value.lowerBound..<last }
+    self.init(name: bytes.string(name).lowercased(), value: bytes.string(value))
+  }
+
+  private static func isWhiteSpace(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
+  }
+}
+
+extension [HeaderField] {
+  /// All values of a field, in their order.
+  package func values(of name: String) -> [String] {
+    filter { $0.name == name }.map(\.value)
+  }
+
+  /// The members of a field that is a comma-separated list, over all its lines (RFC 9110 section 5.6.1).
+  package func members(of name: String) -> [String] {
+    values(of: name).flatMap { value in
+      value.split(separator: ",").map { $0.trimmingWhiteSpace }.filter { !$0.isEmpty }
+    }
+  }
+}
+
+/// RFC 9110 section 5.6.2: what names of fields, methods and subprotocols are made of.
+enum Token {
+  static func has(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"),
+      UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"),
+      UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "_"), UInt8(ascii: "`"),
+      UInt8(ascii: "|"), UInt8(ascii: "~"):
+      true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/// The head of an HTTP/1 response: the status line and the header fields, read as strictly as a request's.
+package struct ResponseHead: Sendable, Equatable {
+  package var status: Int
+  /// May be empty.
+  package var phrase: String
+  package var fields: [HeaderField]
+
+  package init(status: Int, phrase: String, fields: [HeaderField]) {
+    self.status = status
+    self.phrase = phrase
+    self.fields = fields
+  }
+
+  package enum Parsed: Sendable, Equatable {
+    /// No fault so far, but not all of it.
+    case incomplete
+    /// The head, and how many bytes it takes up, the empty line included.
+    case complete(ResponseHead, length: Int)
+    case malformed(String)
+  }
+
+  /// Reads a response head from the front of the bytes.
+  package static func parse(_ bytes: RawSpan, maximumLength: Int = 64 * 1024) -> Parsed {
+    var lines = HeadLines(maximumLength: maximumLength)
+    do throws(HandshakeRefusal) {
+      guard try lines.find(in: bytes), let first = lines.ranges.first else { return .incomplete }
+      guard var head = statusLine(bytes.string(first)) else { return .malformed("it is no HTTP/1 response") }
+      for range in lines.ranges.dropFirst() {
+        head.fields.append(try HeaderField(bytes, range))
+      }
+      return .complete(head, length: lines.length)
+    } catch {
+      return .malformed(error.text)
+    }
+  }
+
+  /// RFC 9112 section 4: HTTP-version SP status-code SP [ reason-phrase ].
+  private static func statusLine(_ line: String) -> ResponseHead? {
+    let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+    guard words.count >= 2, words[0] == "HTTP/1.1" || words[0] == "HTTP/1.0", words[1].utf8.count == 3,
+      let status = Int(words[1]), (100...599).contains(status)
+    else { return nil }
+    return ResponseHead(status: status, phrase: words.count == 3 ? String(words[2]) : "", fields: [])
+  }
+}
