@@ -102,7 +102,8 @@ extension UpstreamOpening: ConnectionHandler {
   }
 
   private func readHead(_ connection: Connection) {
-    switch unsafe ResponseHead.parse(bytes.span.bytes) {
+    let known = bytes
+    switch unsafe ResponseHead.parse(known.span.bytes) {
     case .incomplete: break
     case .malformed(let fault): fail(.upstreamFailed, fault)
     case .complete(let head, let length):
