@@ -90,7 +90,7 @@ package final class GatewayServer: Sendable {
         await http.run()
         wish.yield(.httpFinished)
       }
-      await serve(workers, http: http)
+      await serve(workers, http: http, on: sockets)
     }
     await gateway.layers.stop(within: Self.layerPatience)
     await layers.value
@@ -98,8 +98,7 @@ package final class GatewayServer: Sendable {
     for worker in workers { worker.thread.join() }
     try await http.shutDown()
     try await gateway.layers.shutDown()
-    sockets.remove()
-    log.notice("stopped", metadata: ["sessions": "\(gateway.counters.sessionsOpened.count)"])
+    log.notice("stopped", metadata: gateway.counters.summary)
   }
 
   private struct RunningWorker: Sendable {
@@ -139,7 +138,7 @@ package final class GatewayServer: Sendable {
 
 extension GatewayServer {
   /// Waits for the wish to stop, and for its fulfilment.
-  private func serve(_ workers: [RunningWorker], http: HTTPSide) async {
+  private func serve(_ workers: [RunningWorker], http: HTTPSide, on sockets: ListeningSockets) async {
     var unfinished = workers.count
     var isHTTPFinished = false
     var isStopping = false
@@ -148,11 +147,15 @@ extension GatewayServer {
       switch wished {
       case .stop where !isStopping:
         isStopping = true
+        sockets.remove()
         deadline = beginStop(workers, http: http)
       case .stop:
         break
       case .stopNow:
-        if !isStopping { deadline = beginStop(workers, http: http) }
+        if !isStopping {
+          sockets.remove()
+          deadline = beginStop(workers, http: http)
+        }
         isStopping = true
         for worker in workers { _ = worker.mailbox.post(.abandon) }
         http.abandon()

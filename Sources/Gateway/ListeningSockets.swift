@@ -19,6 +19,7 @@ struct ListeningSockets {
   private(set) var addresses: [BoundAddress] = []
   /// By worker; whoever is handed them owns them.
   private(set) var descriptors: [[Int32]]
+  private var files: [SocketFile] = []
 
   /// Connections that may wait to be accepted; the kernel cuts it at `net.core.somaxconn`.
   private static let backlog = 4096
@@ -57,14 +58,13 @@ struct ListeningSockets {
         descriptors[index].append(try first.duplicate().take())
       }
       descriptors[0].append(first.take())
+      if let file = SocketFile(path: path) { files.append(file) }
       addresses.append(BoundAddress(address: bind))
     }
   }
 
-  /// Takes the socket files away.
+  /// Takes the socket files away, so that nobody connects who would not be answered.
   func remove() {
-    for bound in addresses {
-      if case .unix(let path) = bound.address { Listener.removeSocketFile(path) }
-    }
+    for file in files { file.remove() }
   }
 }

@@ -76,11 +76,6 @@ package struct Listener: ~Copyable {
     descriptor.take()
   }
 
-  package static func removeSocketFile(_ path: String) {
-    // It may be gone already; then there is nothing to do.
-    _ = unsafe unlink(path)
-  }
-
   // MARK: - System calls
 
   private static func open(_ family: Int32) throws(TransportFailure) -> Descriptor {
@@ -115,7 +110,8 @@ package struct Listener: ~Copyable {
     let connected = unsafe address.pass(to: { unsafe connect(probe.rawValue, $0, $1) })
     switch connected == 0 ? 0 : errno {
     case 0, EAGAIN: throw .addressInUse
-    case ECONNREFUSED: removeSocketFile(path)
+    // It may be gone in the meantime; then there is nothing to do.
+    case ECONNREFUSED: _ = unsafe unlink(path)
     // Its owner has just removed it.
     case ENOENT: return
     // Nobody knows whether it is used, so it stays.

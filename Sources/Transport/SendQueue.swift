@@ -34,10 +34,16 @@ struct SendQueue {
     }
   }
 
+  /// Shared bytes are kept by reference where most of their memory is waited for. A small part is copied: it would keep all of
+  /// a buffer alive, another one each turn, and the queue would weigh many times what it counts.
   mutating func append(_ shared: SharedBytes, from start: Int) {
-    guard start < shared.count else { return }
+    let size = shared.count - start
+    guard size > 0 else { return }
+    guard size > Self.mergedBelow, size * 2 >= shared.capacity else {
+      return unsafe shared.withBytes(from: start) { unsafe append($0) }
+    }
     shared.holders += 1
-    byteCount += shared.count - start
+    byteCount += size
     chunks.append((.shared(shared), start, shared.count))
   }
 

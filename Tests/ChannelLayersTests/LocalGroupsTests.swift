@@ -47,6 +47,26 @@ private func onReactor(_ body: @escaping @Sendable (Reactor) -> Void) throws {
 }
 
 struct LocalGroupsTests {
+  @Test func `a close is for those who were there when it came`() throws {
+    try onReactor { reactor in
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
+      let route = Route()
+      let early = Member()
+      let late = Member()
+      let first = groups.join(
+        early, group: "room", route: ObjectIdentifier(route), renderer: TypeRenderer())
+      groups.deliver(Event(type: "close"), to: "room")
+      let second = groups.join(late, group: "room", route: ObjectIdentifier(route), renderer: TypeRenderer())
+      groups.endOfTurn()
+      #expect(early.closedWith == 4000)
+      #expect(late.closedWith == nil)
+      groups.deliver(Event(type: "a"), to: "room")
+      groups.endOfTurn()
+      #expect(late.got == ["a"])
+      for membership in [first, second] { groups.leave(membership) }
+    }
+  }
+
   @Test func `an event is rendered once and written once to each of a thousand members`() throws {
     try onReactor { reactor in
       let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))

@@ -50,13 +50,13 @@ class Gateway:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         assert self._listening.wait(20), "\n".join(self.log)
-        assert self.port, "\n".join(self.log)
+        assert self.port or bind.startswith("unix:"), "\n".join(self.log)
 
     def _read(self) -> None:
         for line in self.process.stderr:
             self.log.append(line.rstrip())
-            if found := re.search(r"listening on http://[^\s]*:(\d+)", line):
-                self.port = int(found[1])
+            if found := re.search(r"listening on (?:http://[^\s]*:(\d+)|unix:)", line):
+                self.port = int(found[1] or 0)
                 self._listening.set()
         self._listening.set()
 

@@ -198,3 +198,21 @@ def test_five_thousand_connections_over_a_limit_of_one_thousand(start):
             break
     open_session(gateway.port, "/ws/echo/").close()
     assert gateway.resident_kib - before < 16 * 1024
+
+
+def test_a_reader_that_reads_nothing_of_many_small_messages(start):
+    """What waits for it is bounded by `send_queue`, also where every message came alone."""
+    gateway = start(limits="limits: {send_queue: 16MiB}")
+    with socket.socket() as deaf, open_session(gateway.port, "/ws/chat/slow/") as other:
+        # The kernel shall keep little of it.
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.connect(("127.0.0.1", gateway.port))
+        deaf.sendall(handshake("/ws/chat/slow/"))
+        read_head(deaf)
+        before, peak = gateway.resident_kib, 0
+        for number in range(60_000):
+            other.sendall(frame(1, b'{"message": "%100d"}' % number))
+            read_frame(other)
+            if number % 5000 == 0:
+                peak = max(peak, gateway.resident_kib)
+        assert peak - before < 24 * 1024

@@ -1,12 +1,15 @@
 """SIGTERM and SIGINT: a close frame and a closing handshake, never a bare drop."""
 
 import signal
+import socket
 import struct
+import threading
 import time
 
 import pytest
 
-from clients import connect, frame, open_session, read_close, read_head
+from conftest import Gateway
+from clients import connect, frame, handshake, open_session, read_close, read_head
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -64,3 +67,84 @@ def test_a_silent_connection_does_not_hold_the_stop(start):
     with connect(gateway.port) as silent:
         assert gateway.stop(timeout=10) == 0
         assert not read_head(silent).startswith("HTTP/1.1 1")
+
+
+def test_a_connection_that_was_never_used_does_not_hold_the_stop(start):
+    gateway = start(limits="shutdown: {grace: 1h}")
+    with connect(gateway.port), connect(gateway.port) as half:
+        half.sendall(b"GET /ws/echo/ HTTP/1.1\r\nHost: x\r\n")
+        assert status_after(gateway, half) == 503
+        assert gateway.process.wait(10) == 0
+
+
+def status_after(gateway, half: socket.socket) -> int:
+    """Stops the gateway, which has read what `half` sent, and reads the answer."""
+    with open_session(gateway.port, "/ws/echo/"):
+        gateway.process.send_signal(signal.SIGTERM)
+        return int(read_head(half).split(" ")[1])
+
+
+def test_sessions_may_all_go_before_the_pace_is_over(start):
+    """While something else, here a request on its way to an upstream, keeps the process."""
+    release = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as upstream:
+
+        def answer_late():
+            sock, _ = upstream.accept()
+            with sock:
+                sock.recv(65536)
+                release.wait(20)
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+
+        threading.Thread(target=answer_late, daemon=True).start()
+        gateway = start(text=f"""
+installed_apps: [echo]
+server: {{threads: 1}}
+shutdown: {{grace: 30s}}
+applications:
+  main:
+    http: [{{path: slow/, proxy: "http://127.0.0.1:{upstream.getsockname()[1]}"}}]
+    websocket: [{{path: ws/echo/, consumer: echo}}]
+""")
+        with connect(gateway.port) as request:
+            request.sendall(b"GET /slow/ HTTP/1.1\r\nHost: x\r\n\r\n")
+            sessions = [open_session(gateway.port, "/ws/echo/") for _ in range(60)]
+            gateway.process.send_signal(signal.SIGTERM)
+            assert read_close(sessions[-1])[0] == 1012
+            for sock in sessions:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.close()
+            # Longer than the pace's next step.
+            assert gateway.process.poll() is None
+            time.sleep(0.3)
+            release.set()
+            assert read_head(request).startswith("HTTP/1.1 200")
+            assert gateway.process.wait(20) == 0
+
+
+def test_a_successor_keeps_its_socket_file(tmp_path):
+    file, path = tmp_path / "routes.yaml", tmp_path / "gateway.sock"
+    file.write_text("""
+installed_apps: [echo]
+shutdown: {grace: 20s}
+applications: {main: {websocket: [{path: ws/echo/, consumer: echo, allowed_hosts: ["*"]}]}}
+""")
+
+    def dial() -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.connect(str(path))
+        sock.settimeout(20)
+        sock.sendall(handshake("/ws/echo/"))
+        assert read_head(sock).startswith("HTTP/1.1 101")
+        return sock
+
+    first = Gateway(file, bind=f"unix:{path}")
+    old = dial()
+    first.process.send_signal(signal.SIGTERM)
+    assert read_close(old)[0] == 1012
+    second = Gateway(file, bind=f"unix:{path}")
+    old.close()
+    assert first.process.wait(20) == 0
+    dial().close()
+    assert second.stop() == 0
+    assert not path.exists()

@@ -15,7 +15,7 @@ struct ListenerTests {
 
   @Test func `a socket file that nobody answers on is replaced, one in use is not`() throws {
     let path = temporaryPath()
-    defer { Listener.removeSocketFile(path) }
+    defer { SocketFile(path: path)?.remove() }
     do {
       let first = try Listener.unix(path: path)
       #expect(throws: TransportFailure.addressInUse) { _ = try Listener.unix(path: path) }
@@ -25,10 +25,26 @@ struct ListenerTests {
     #expect(second.address == .unix(path: path))
   }
 
+  @Test func `the file of a later listener is not taken for the one that was bound`() throws {
+    let path = temporaryPath()
+    let first = try Listener.unix(path: path)
+    let file = try #require(SocketFile(path: path))
+    _ = first.rawValue
+    // Its number cannot be given to the next file while it still has a name.
+    #expect(unsafe rename(path, path + ".old") == 0)
+    defer { _ = unsafe unlink(path + ".old") }
+    let second = try Listener.unix(path: path)
+    file.remove()
+    #expect(unsafe access(path, F_OK) == 0)
+    SocketFile(path: path)?.remove()
+    #expect(unsafe access(path, F_OK) != 0)
+    _ = second.rawValue
+  }
+
   @Test func `a file that is no socket is left alone`() throws {
     let path = temporaryPath()
     close(unsafe open(path, O_CREAT | O_RDWR, 0o600))
-    defer { Listener.removeSocketFile(path) }
+    defer { SocketFile(path: path)?.remove() }
     #expect(throws: TransportFailure.notASocket) { _ = try Listener.unix(path: path) }
     #expect(unsafe access(path, F_OK) == 0)
   }
@@ -40,7 +56,7 @@ struct ListenerTests {
 
   @Test func `the longest path is bound whole`() throws {
     let path = "/tmp/" + String(repeating: "s", count: 95) + String(10_000 + getpid() % 10_000) + "ab"
-    defer { Listener.removeSocketFile(path) }
+    defer { SocketFile(path: path)?.remove() }
     let listener = try Listener.unix(path: path)
     #expect(path.utf8.count == 107)
     #expect(listener.address == .unix(path: path))

@@ -34,6 +34,21 @@ struct SendQueueTests {
     close(test)
   }
 
+  @Test func `a small part of shared bytes is copied, so that it keeps no buffer alive`() {
+    let shared = SharedBytes(capacity: 64 * 1024)
+    shared.append([UInt8](repeating: 1, count: 40 * 1024))
+    var queue = SendQueue()
+    queue.append(shared, from: 39 * 1024)
+    #expect(!shared.isShared)
+    queue.append(shared, from: 20 * 1024)
+    #expect(!shared.isShared)
+    queue.append(shared, from: 0)
+    #expect(shared.isShared)
+    #expect(queue.byteCount == (1 + 20 + 40) * 1024)
+    queue.removeAll()
+    #expect(!shared.isShared)
+  }
+
   @Test func `small writes are put together`() {
     let (end, test) = socketPair()
     var queue = SendQueue()

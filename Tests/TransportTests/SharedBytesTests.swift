@@ -20,8 +20,8 @@ struct SharedBytesTests {
   }
 
   @Test func `it is shared for as long as a queue holds it`() {
-    let bytes = SharedBytes(capacity: 64)
-    bytes.append([1, 2, 3])
+    let bytes = SharedBytes(capacity: 20_000)
+    bytes.append([UInt8](repeating: 1, count: 20_000))
     var one = SendQueue()
     var other = SendQueue()
     one.append(bytes, from: 0)

@@ -16,6 +16,8 @@ final class Audience {
   struct Closing {
     var code: UInt16
     var reason: String
+    /// Those who were there when the event came; who joins later in the turn stays.
+    var members: [Membership]
   }
 
   init(group: String, key: ObjectIdentifier, renderer: any EventRenderer) {
@@ -48,7 +50,7 @@ final class Audience {
     let before = buffer.count
     let rendering = renderer.render(event, for: nil, into: buffer)
     if case .close(let code, let reason) = rendering {
-      closing = Closing(code: code, reason: reason)
+      closing = Closing(code: code, reason: reason, members: members)
     }
     if frames == nil {
       if buffer.count > before { frames = buffer } else { buffers.giveBack(buffer) }
@@ -84,10 +86,9 @@ final class Audience {
   }
 
   /// The members to close, and with what, once the frames before the close have been sent.
-  func takeClosing() -> (members: [Membership], closing: Closing)? {
-    guard let closing else { return nil }
-    self.closing = nil
-    return (members, closing)
+  func takeClosing() -> Closing? {
+    defer { closing = nil }
+    return closing
   }
 }
 

@@ -141,8 +141,8 @@ package final class LocalGroups {
     for membership in audience.flush(buffers: buffers, writes: &counters.writes) {
       membership.member.fellBehind()
     }
-    guard let (members, closing) = audience.takeClosing() else { return }
-    for membership in members {
+    guard let closing = audience.takeClosing() else { return }
+    for membership in closing.members {
       membership.member.close(code: closing.code, reason: closing.reason)
     }
   }

@@ -178,8 +178,22 @@ extension PendingConnection {
     }
   }
 
+  /// Takes leave of a client that is no session yet: with an answer where it has begun to ask.
+  func stop() {
+    if waiting != nil {
+      stopWaiting(.stopping)
+    } else if isAnswered {
+      // It was refused, and the words are on their way.
+    } else if head.isEmpty {
+      // A browser opens connections ahead of need; an answer to no question would be taken for that of the next one.
+      connection?.abort()
+    } else {
+      refuse(HandshakeRefusal(.stopping), target: nil)
+    }
+  }
+
   /// Refuses a client that still waits, for the channel layer or an upstream.
-  func stopWaiting(_ reason: HandshakeRefusal.Reason = .stopping) {
+  private func stopWaiting(_ reason: HandshakeRefusal.Reason) {
     guard waiting != nil else { return }
     forgetWaiting()
     isAnswered = false

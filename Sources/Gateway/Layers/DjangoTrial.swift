@@ -2,6 +2,7 @@ import ChannelLayers
 import GatewayConfig
 import JSON
 import Subprocess
+import SystemPackage
 
 /// A Django project to try a layer with.
 package struct DjangoProject: Sendable {
@@ -47,7 +48,8 @@ struct DjangoTrial {
   func run(with end: RedisTrial) async -> [Finding] {
     do {
       let result = try await Subprocess.run(
-        .name(project.python), arguments: ["-c", Self.script, layer.alias, end.group, group, token],
+        project.python.contains("/") ? .path(FilePath(project.python)) : .name(project.python),
+        arguments: ["-c", Self.script, layer.alias, end.group, group, token],
         environment: .inherit.updating(["DJANGO_SETTINGS_MODULE": project.settings]),
         input: .none, output: .sequence, error: .string(limit: Self.longestOutput)
       ) { execution in
@@ -87,6 +89,9 @@ struct DjangoTrial {
   }
 
   private func judge(_ report: Report, _ end: RedisTrial) async -> [Finding] {
+    // What differs explains what went wrong behind it.
+    let differences = report.settings.map(differences) ?? []
+    guard differences.isEmpty else { return differences }
     if let failure = report.failure { return [finding("Django: \(failure)")] }
     if let known = report.known {
       return [
@@ -95,10 +100,8 @@ struct DjangoTrial {
           hint: known.isEmpty ? "it is empty" : "it has \(known.sorted().joined(separator: ", "))")
       ]
     }
-    var findings = report.settings.map(differences) ?? []
+    var findings: [Finding] = []
     let arrived = await end.hears(token)
-    // What differs explains it already.
-    guard findings.isEmpty else { return findings }
     let hint = "compare hosts and their order, and whether both reach the same Redis"
     if !arrived { findings.append(finding("an event from Django does not arrive here", hint: hint)) }
     if !report.hasHeard {

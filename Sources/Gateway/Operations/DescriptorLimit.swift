@@ -5,8 +5,8 @@ import Glibc
 struct DescriptorLimit {
   var descriptors: Int
 
-  /// Left for listeners, epoll, files and the log.
-  private static let reserve = 64
+  /// Left for listeners, epoll, files and the log, and for connections beyond the limit that are refused in words.
+  private static let reserve = 64 + GatewayState.mostBeyondLimit
   /// What is taken for the limit where there is none, so that a connection limit always exists.
   private static let ceiling = 1 << 20
 

@@ -290,5 +290,7 @@ extension Session {
   /// The process is being stopped and the time for it is over.
   func abandon() {
     end(within: .zero)
+    // Also where it had ended, and only the last bytes were waited for.
+    connection.abort()
   }
 }

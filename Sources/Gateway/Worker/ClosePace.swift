@@ -34,6 +34,12 @@ final class ClosePace {
     timer.schedule(after: Self.tick)
   }
 
+  /// Everybody has gone on their own.
+  func end() {
+    timer?.cancel()
+    waiting = []
+  }
+
   private func closeNext() {
     for _ in 0..<min(perTick, waiting.count) {
       waiting.removeLast().close(reason)

@@ -20,6 +20,7 @@ final class GatewayState: Sendable {
   /// Beyond this a connection is refused without being listened to; in between only HTTP requests are served, so
   /// that a full gateway still answers its health checks.
   let acceptLimit: Int
+  static let mostBeyondLimit = 256
 
   private let readiness = Atomic<Bool>(false)
 
@@ -30,7 +31,7 @@ final class GatewayState: Sendable {
     routes = configuration.served.webSocketRoutes.map { SessionRoute($0, layers) }
     server = configuration.server
     self.connectionLimit = connectionLimit
-    acceptLimit = connectionLimit + max(16, min(connectionLimit / 8, 256))
+    acceptLimit = connectionLimit + max(16, min(connectionLimit / 8, Self.mostBeyondLimit))
     self.log = log
     upstreamFailures = UpstreamFailures(log: log)
   }
@@ -66,6 +67,17 @@ final class GatewayCounters: Sendable {
   let slowReaders = Atomic<Int>(0)
   let pingTimeouts = Atomic<Int>(0)
   let protocolViolations = Atomic<Int>(0)
+}
+
+extension GatewayCounters {
+  /// For the last line of the log: what a session count alone does not tell.
+  var summary: Logger.Metadata {
+    [
+      "sessions": "\(sessionsOpened.count)", "refused": "\(refusals.count)",
+      "slow-readers": "\(slowReaders.count)", "ping-timeouts": "\(pingTimeouts.count)",
+      "protocol-violations": "\(protocolViolations.count)",
+    ]
+  }
 }
 
 extension Atomic where Value == Int {

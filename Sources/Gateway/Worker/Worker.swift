@@ -168,7 +168,7 @@ extension Worker {
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
     reactor.stopListening()
-    for connection in pending.values { connection.stopWaiting() }
+    for connection in pending.values { connection.stop() }
     let pace = ClosePace(closing: sessions, order: order, reactor: reactor)
     phase = .stopping(.init(pace: pace, finished: order.finished))
     pace.start()
@@ -183,6 +183,7 @@ extension Worker {
 
   private func reportWhenFinished() {
     guard case .stopping(let stopping) = phase, sessions.isEmpty, pending.isEmpty else { return }
+    stopping.pace.end()
     phase = .stopped
     stopping.finished()
   }

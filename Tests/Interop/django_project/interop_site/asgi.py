@@ -5,6 +5,7 @@ import json
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 from django.urls import re_path
 
@@ -41,7 +42,7 @@ def consumer(alias):
 
 application = ProtocolTypeRouter(
     {
-        "http": get_asgi_application(),
+        "http": ASGIStaticFilesHandler(get_asgi_application()),
         "websocket": URLRouter(
             [re_path(r"ws/chat/(?P<room_name>\w+)/$", consumer("default"))]
             + [re_path(rf"^{alias}/ws/chat/(?P<room_name>\w+)/$", consumer(alias)) for alias in settings.CHANNEL_LAYERS]

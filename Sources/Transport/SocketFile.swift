@@ -1,0 +1,24 @@
+import Glibc
+
+/// The file of a Unix socket as it was bound, so that it is told from one of the same name that another process bound later.
+package struct SocketFile: Sendable, Hashable {
+  package let path: String
+  private let device: UInt
+  private let inode: UInt
+
+  /// Nil where there is no such file.
+  package init?(path: String) {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0 else { return nil }
+    self.path = path
+    device = UInt(status.st_dev)
+    inode = UInt(status.st_ino)
+  }
+
+  /// Takes the file away, unless it is another one by now.
+  package func remove() {
+    guard SocketFile(path: path) == self else { return }
+    // Gone in this moment is as good.
+    _ = unsafe unlink(path)
+  }
+}

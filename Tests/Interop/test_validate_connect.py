@@ -1,0 +1,90 @@
+"""`validate --connect` tries the layers of a file for real, and a Django project with them."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+from conftest import SLUICE
+from redis_stack import KEY, PROJECT, Host, Layer, routes
+
+
+@pytest.fixture
+def try_it(tmp_path):
+    """Runs `validate --connect` over a gateway's layer, and with Django's where there is one."""
+
+    def run(layer: Layer, django: dict[str, Layer] | None = None, *more: str, text: str | None = None):
+        file = tmp_path / "routes.yaml"
+        file.write_text(text or routes(layer))
+        command = [SLUICE, "validate", "--connect", "--format", "json", str(file), *more]
+        environment = {"LAYER_KEY": KEY, "PATH": "/usr/bin:/bin", "PYTHONPATH": f"{PROJECT}:{PROJECT.parents[2] / 'examples/django'}"}
+        if django is not None:
+            command += ["--django", "interop_site.settings", "--python", sys.executable]
+            environment["CHANNEL_LAYERS"] = json.dumps({alias: layer.django for alias, layer in django.items()})
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment)
+        report = json.loads(done.stdout)
+        assert done.returncode == (1 if report["findings"] else 0), done.stderr
+        return [(finding["code"], finding["line"], finding["message"]) for finding in report["findings"]]
+
+    return run
+
+
+@pytest.fixture(params=["core", "pubsub"])
+def layer(request, redis_servers) -> Layer:
+    return Layer((Host(redis_servers[2], 9),), request.param, prefix="trial:")
+
+
+def test_layers_that_carry_events(layer, try_it, redis_servers):
+    assert try_it(layer) == []
+    assert try_it(dataclasses.replace(layer, encrypted=True, format="json")) == []
+    assert redis_servers[2].client(9).keys("*") == []
+
+
+def test_a_redis_that_is_not_there(try_it, redis):
+    layer = Layer((Host(redis),))
+    redis.stop()
+    ((code, line, message),) = try_it(layer)
+    assert (code, line) == ("layer-unreachable", 3)
+    assert f"127.0.0.1:{redis.port}" in message and "refused" in message.lower()
+
+
+def test_a_django_project_that_agrees(layer, try_it, redis_servers):
+    assert try_it(layer, {"default": layer}) == []
+    encrypted = dataclasses.replace(layer, encrypted=True, format="json")
+    assert try_it(encrypted, {"default": encrypted}) == []
+    assert redis_servers[2].client(9).keys("*specific*") == []
+
+
+def test_what_a_django_project_does_otherwise(layer, try_it, redis_servers):
+    other_layout = "pubsub" if layer.layout == "core" else "core"
+    for change, said in [
+        ({"prefix": "another"}, 'prefix is "another" in Django and "trial:" here'),
+        ({"format": "json"}, 'serializer_format is "json" in Django and "msgpack" here'),
+        ({"encrypted": True}, "symmetric_encryption_keys are not those of Django"),
+        ({"layout": other_layout}, "backend is "),
+        ({"hosts": (*layer.hosts, Host(redis_servers[2], 10))}, "number of hosts is 2 in Django and 1 here"),
+    ]:
+        ((code, line, message),) = try_it(layer, {"default": dataclasses.replace(layer, **change)})
+        assert (code, line) == ("django-disagrees", 3) and said in message, message
+    found = try_it(layer, {"default": dataclasses.replace(layer, hosts=(Host(redis_servers[1], 9),))})
+    assert [message.split(": ", 1)[1] for _, _, message in found] == [
+        "an event from Django does not arrive here", "an event from here does not arrive in Django",
+    ]
+    ((_, _, message),) = try_it(layer, {"main": layer})
+    assert 'has no "default"' in message
+
+
+def test_a_project_that_cannot_be_run(layer, try_it):
+    ((code, _, message),) = try_it(layer, None, "--django", "no.such.settings", "--python", sys.executable)
+    assert code == "django-disagrees" and "ModuleNotFoundError" in message
+    ((code, _, message),) = try_it(layer, None, "--django", "no.such.settings", "--python", "no-such-python")
+    assert code == "django-disagrees" and "no-such-python" in message
+
+
+def test_nothing_is_tried_of_a_file_with_errors(layer, try_it):
+    ((code, _, _),) = try_it(layer, text=routes(layer).replace("consumer: chat", "consumer: chatt"))
+    assert code == "unknown-name"
+    done = subprocess.run([SLUICE, "validate", "--django", "x", "routes.yaml"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2 and "--connect" in done.stderr
