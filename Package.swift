@@ -106,6 +106,9 @@ let package = Package(
 )
 
 // One strictness for every target of ours.
+//
+// What a message passes on its way through modules is `public`, all else `package`: the optimizer crosses modules for public
+// declarations only (540 instead of 410 instructions for an echo).
 for target in package.targets where target.type != .system {
   target.swiftSettings = [
     .enableUpcomingFeature("ExistentialAny"),

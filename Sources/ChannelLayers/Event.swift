@@ -1,7 +1,7 @@
 package import JSON
 
 /// What travels through a channel layer: Django's message dict with its `type`.
-package struct Event: Sendable, Hashable {
+public struct Event: Sendable, Hashable {
   /// `chat.message`, `broadcast.message`, `websocket.close`, or what a route's `events:` names.
   package var type: String
   /// The other keys of the dict, in their order.

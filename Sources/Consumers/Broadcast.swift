@@ -8,7 +8,7 @@ import WebSocketCore
 /// Sends a frame from one session, as it was, to everyone in the group.
 ///
 /// Travels as the event `{"type": "broadcast.message", "text": ...}` or `"bytes": ...`.
-package struct Broadcast: Sendable {
+public final class Broadcast: Sendable {
   package static let eventType = "broadcast.message"
 
   let group: GroupTemplate

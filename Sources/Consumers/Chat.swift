@@ -9,7 +9,7 @@ import WebSocketCore
 ///
 /// X is any JSON value. It travels as the event `{"type": "chat.message", "message": X}`, the one that the tutorial's
 /// Python consumer sends and understands. Anything else is answered with `{"error": ...}`; the session stays open.
-package struct Chat: Sendable {
+public final class Chat: Sendable {
   package static let eventType = "chat.message"
   package static let member = "message"
 

@@ -2,13 +2,14 @@ package import ChannelLayers
 package import GatewayConfig
 package import Routing
 package import Transport
-package import WebSocketCore
+public import WebSocketCore
 
 /// What the sessions of one route do: a built-in consumer with the route's options.
 ///
 /// One value for each route, shared by all its sessions and reactors; a session's own state is in the session.
+/// Those with options are classes: a copy of the options for each message was a tenth of an echo's instructions.
 /// A new consumer type is one file beside this one, and the places the compiler then points at.
-package enum Consumer: Sendable {
+public enum Consumer: Sendable {
   case echo(Echo)
   case chat(Chat)
   case broadcast(Broadcast)
@@ -33,7 +34,7 @@ package enum Consumer: Sendable {
   }
 
   /// Handles one message from the client. Text has been checked to be UTF-8.
-  package func received(
+  public func received(
     _ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession
   ) {
     switch self {

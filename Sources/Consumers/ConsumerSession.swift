@@ -1,8 +1,8 @@
-package import ChannelLayers
-package import WebSocketCore
+public import ChannelLayers
+public import WebSocketCore
 
 /// What a consumer can do to the session it works for. Confined to the session's reactor.
-package protocol ConsumerSession: AnyObject {
+public protocol ConsumerSession: AnyObject {
   /// Sends one message. Behind everything the session was already sent.
   func send(_ kind: MessageKind, _ payload: RawSpan)
 

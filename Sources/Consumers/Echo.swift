@@ -1,7 +1,7 @@
 import WebSocketCore
 
 /// Sends every text and binary message back as it was.
-package struct Echo: Sendable {
+public struct Echo: Sendable {
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     session.send(kind, payload)
   }

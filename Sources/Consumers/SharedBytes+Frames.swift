@@ -6,15 +6,18 @@ import WebSocketCore
 extension SharedBytes {
   /// Appends one unfragmented server frame (RFC 6455 section 5.2).
   func appendFrame(_ opcode: Opcode, _ payload: RawSpan) {
-    FrameHeader(opcode: opcode, payloadLength: payload.byteCount).withBytes { append($0) }
-    append(payload)
+    let header = FrameHeader(opcode: opcode, payloadLength: payload.byteCount)
+    append(head: header.bytes, length: header.count, payload)
   }
 
   /// Appends one frame whose payload stands between two constant texts.
   func appendFrame(_ opcode: Opcode, prefix: StaticString, payload: RawSpan, suffix: StaticString) {
     let length = prefix.utf8CodeUnitCount + payload.byteCount + suffix.utf8CodeUnitCount
-    FrameHeader(opcode: opcode, payloadLength: length).withBytes { append($0) }
-    append(prefix)
+    let header = FrameHeader(opcode: opcode, payloadLength: length)
+    prefix.withUTF8Buffer {
+      unsafe append(
+        head: header.bytes, length: header.count, RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0)))
+    }
     append(payload)
     append(suffix)
   }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// One connected socket on a reactor. Confined to it, and small: while nothing waits it owns no buffer and no timer.
-package final class Connection {
+public final class Connection {
   private enum Phase {
     case open
     /// `finish` was called: what is queued is still sent, what comes is dropped.
@@ -13,8 +13,8 @@ package final class Connection {
 
   /// Strong, as an unowned one costs two atomic operations at each use; the reactor lets go of what is closed, and closes
   /// everything at its end.
-  package let reactor: Reactor
-  package var handler: (any ConnectionHandler)?
+  public let reactor: Reactor
+  public var handler: (any ConnectionHandler)?
   private(set) var rawDescriptor: Int32
   private(set) var slot: Int32
   private var phase = Phase.open
@@ -35,13 +35,13 @@ package final class Connection {
     self.reactor = reactor
   }
 
-  package var isClosed: Bool { phase == .closed }
+  public var isClosed: Bool { phase == .closed }
 
   /// Bytes that wait for the kernel to take them.
-  package var queuedBytes: Int { queue?.byteCount ?? 0 }
+  public var queuedBytes: Int { queue?.byteCount ?? 0 }
 
   /// Where the client is; asked of the system at each call.
-  package var peer: PeerAddress {
+  public var peer: PeerAddress {
     let raw = rawDescriptor
     return unsafe SocketAddress { unsafe getpeername(raw, $0, $1) }.map(PeerAddress.init) ?? .unix
   }
@@ -52,7 +52,7 @@ package final class Connection {
 extension Connection {
   /// Sends bytes. During `received` everything is gathered and leaves in one system call when the handler returns;
   /// otherwise it leaves at the end of the turn. Does nothing once the connection is finishing.
-  package func write(_ bytes: RawSpan) {
+  public func write(_ bytes: RawSpan) {
     guard phase == .open else { return }
     if queue == nil, reactor.isReading(self) {
       reactor.output.append(bytes)
@@ -63,8 +63,25 @@ extension Connection {
     markDirty()
   }
 
+  /// Sends a few bytes and then others, as one: a frame's header and its payload.
+  ///
+  /// - Parameter head: the first byte lowest; `length` of them, at most 16.
+  public func write(head: UInt128, length: Int, _ bytes: RawSpan) {
+    guard phase == .open else { return }
+    if queue == nil, reactor.isReading(self) {
+      reactor.output.append(head: head, length: length, bytes)
+      if reactor.output.count >= Reactor.outputLimit { sendGathered() }
+      return
+    }
+    unsafe withUnsafeBytes(of: head.littleEndian) {
+      unsafe queue(bytes: UnsafeRawBufferPointer(rebasing: $0[..<length]))
+    }
+    unsafe bytes.withUnsafeBytes { unsafe queue(bytes: $0) }
+    markDirty()
+  }
+
   /// Sends shared bytes, at once where nothing is before them; what the kernel does not take is queued by reference.
-  package func write(_ shared: SharedBytes, from offset: Int) {
+  public func write(_ shared: SharedBytes, from offset: Int) {
     guard phase == .open, offset < shared.count else { return }
     if reactor.isReading(self) { sendGathered() }
     guard queue == nil else {
@@ -145,13 +162,13 @@ extension Connection {
 
 extension Connection {
   /// Leaves what the peer sends in the kernel's buffer, so that TCP makes it wait.
-  package func pauseReading() {
+  public func pauseReading() {
     guard phase == .open, !isReadingPaused else { return }
     isReadingPaused = true
     watch()
   }
 
-  package func resumeReading() {
+  public func resumeReading() {
     guard phase == .open, isReadingPaused else { return }
     isReadingPaused = false
     watch()
@@ -199,7 +216,7 @@ extension Connection {
 extension Connection {
   /// Sends what is queued, says that nothing more will come, and closes when the peer has finished too or the time is
   /// over: closing at once could reset the connection, and the last bytes would be lost with it.
-  package func finish(timeout: Duration) {
+  public func finish(timeout: Duration) {
     guard phase == .open else { return }
     phase = .finishing
     isReadingPaused = false
@@ -212,14 +229,14 @@ extension Connection {
   }
 
   /// Closes now; what is queued is lost.
-  package func abort() {
+  public func abort() {
     close(.local)
   }
 
   /// Gives the descriptor away, to be served by somebody else. The handler hears nothing any more.
   ///
   /// - Returns: nil where something waits to be sent, or the connection is no longer open.
-  package func detach() -> Descriptor? {
+  public func detach() -> Descriptor? {
     guard phase == .open, queue == nil, !reactor.hasGathered(for: self) else { return nil }
     phase = .closed
     handler = nil

@@ -1,5 +1,5 @@
 /// What is done with the bytes of one connection. Every call comes on the connection's reactor.
-package protocol ConnectionHandler: AnyObject {
+public protocol ConnectionHandler: AnyObject {
   /// All that one read gave, in the reactor's shared buffer: valid only during the call, and free to be changed in place.
   func received(_ bytes: inout MutableRawSpan)
 
@@ -14,7 +14,7 @@ package protocol ConnectionHandler: AnyObject {
 }
 
 /// How a connection came to its end.
-package enum ConnectionEnd: Sendable, Equatable {
+public enum ConnectionEnd: Sendable, Equatable {
   /// This side closed it, or gave up waiting for the peer after `finish`.
   case local
   /// Both sides finished.
@@ -24,6 +24,6 @@ package enum ConnectionEnd: Sendable, Equatable {
 }
 
 /// Work that is put off until all events of a turn were handled.
-package protocol EndOfTurn: AnyObject {
+public protocol EndOfTurn: AnyObject {
   func endOfTurn()
 }

@@ -1,23 +1,23 @@
 import Glibc
 
 /// Owns one file descriptor and closes it exactly once.
-package struct Descriptor: ~Copyable {
-  package let rawValue: Int32
+public struct Descriptor: ~Copyable {
+  public let rawValue: Int32
 
   /// Becomes the owner of `rawValue`.
-  package init(adopting rawValue: Int32) {
+  public init(adopting rawValue: Int32) {
     self.rawValue = rawValue
   }
 
   /// A second descriptor of the same open file.
-  package static func duplicate(of rawValue: Int32) throws(TransportFailure) -> Descriptor {
+  public static func duplicate(of rawValue: Int32) throws(TransportFailure) -> Descriptor {
     let copy = fcntl(rawValue, F_DUPFD_CLOEXEC, 0)
     guard copy >= 0 else { throw .system("duplicate a descriptor", errno) }
     return Descriptor(adopting: copy)
   }
 
   /// Gives the descriptor away; the caller must see to it that it is closed.
-  package consuming func take() -> Int32 {
+  public consuming func take() -> Int32 {
     let value = rawValue
     discard self
     return value

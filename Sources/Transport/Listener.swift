@@ -2,14 +2,14 @@ import CLinux
 import Glibc
 
 /// A listening socket.
-package struct Listener: ~Copyable {
+public struct Listener: ~Copyable {
   private var descriptor: Descriptor
 
   /// Binds and listens on the first address that `host` names.
   ///
   /// - Parameter reusePort: lets several listeners of this process share the port (`SO_REUSEPORT`); the kernel then
   ///   spreads the connections over them.
-  package static func tcp(
+  public static func tcp(
     host: String, port: Int, reusePort: Bool, backlog: Int
   ) throws(TransportFailure) -> Listener {
     var hints = unsafe addrinfo()
@@ -32,12 +32,12 @@ package struct Listener: ~Copyable {
   }
 
   /// Fails where somebody listens on the port already, also somebody who would share it.
-  package static func checkIsFree(host: String, port: Int) throws(TransportFailure) {
+  public static func checkIsFree(host: String, port: Int) throws(TransportFailure) {
     _ = try tcp(host: host, port: port, reusePort: false, backlog: 1)
   }
 
   /// Binds a Unix socket. A socket file that nobody answers on any more is replaced.
-  package static func unix(path: String, backlog: Int = 4096) throws(TransportFailure) -> Listener {
+  public static func unix(path: String, backlog: Int = 4096) throws(TransportFailure) -> Listener {
     guard SocketAddress.unixPathLengths.contains(path.utf8.count), !path.utf8.contains(0) else {
       throw .unusablePath
     }
@@ -51,7 +51,7 @@ package struct Listener: ~Copyable {
   }
 
   /// Takes over a descriptor that listens already.
-  package static func adopting(_ descriptor: Int32) -> Listener {
+  public static func adopting(_ descriptor: Int32) -> Listener {
     Listener(descriptor: Descriptor(adopting: descriptor))
   }
 
@@ -59,20 +59,20 @@ package struct Listener: ~Copyable {
     self.descriptor = descriptor
   }
 
-  package var rawValue: Int32 { descriptor.rawValue }
+  public var rawValue: Int32 { descriptor.rawValue }
 
   /// Where it listens, with the port that the system chose for port 0.
-  package var address: Endpoint {
+  public var address: Endpoint {
     let raw = rawValue
     return unsafe SocketAddress { unsafe getsockname(raw, $0, $1) }?.endpoint ?? .unix(path: "")
   }
 
   /// A second descriptor for the same queue of connections.
-  package func duplicate() throws(TransportFailure) -> Listener {
+  public func duplicate() throws(TransportFailure) -> Listener {
     Listener(descriptor: try Descriptor.duplicate(of: rawValue))
   }
 
-  package consuming func take() -> Int32 {
+  public consuming func take() -> Int32 {
     descriptor.take()
   }
 

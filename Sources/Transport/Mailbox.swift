@@ -3,7 +3,7 @@ import Synchronization
 /// The end of a reactor that other threads may use: what is posted here is received on the reactor.
 ///
 /// Messages of one thread are received in the order in which they were posted.
-package struct Mailbox<Message: Sendable>: Sendable {
+public struct Mailbox<Message: Sendable>: Sendable {
   fileprivate final class Contents: Sendable {
     private struct State {
       var messages: [Message] = []
@@ -50,7 +50,7 @@ package struct Mailbox<Message: Sendable>: Sendable {
 
   /// - Returns: false where the reactor has stopped and will never receive it.
   @discardableResult
-  package func post(_ message: Message) -> Bool {
+  public func post(_ message: Message) -> Bool {
     contents.post(message)
   }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Where the other end of a connection is.
-package enum PeerAddress: Sendable, Hashable {
+public enum PeerAddress: Sendable, Hashable {
   case tcp(host: String, port: Int)
   /// A Unix socket's client has no name.
   case unix
@@ -16,13 +16,13 @@ package enum PeerAddress: Sendable, Hashable {
 
 extension PeerAddress {
   /// The address without the port; nil where there is none.
-  package var host: String? {
+  public var host: String? {
     if case .tcp(let host, _) = self { host } else { nil }
   }
 }
 
 extension PeerAddress: CustomStringConvertible {
-  package var description: String {
+  public var description: String {
     switch self {
     case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     case .unix: "unix"
@@ -31,7 +31,7 @@ extension PeerAddress: CustomStringConvertible {
 }
 
 /// What a listener is bound to.
-package enum Endpoint: Sendable, Hashable {
+public enum Endpoint: Sendable, Hashable {
   case tcp(host: String, port: Int)
   case unix(path: String)
 }

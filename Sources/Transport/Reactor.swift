@@ -5,16 +5,16 @@ import Glibc
 ///
 /// Everything here happens on that thread; other threads use a `Mailbox` or the `ReactorThread`. A turn is: wait, read what
 /// came, call timers, do what was put off to the end, send.
-@safe package final class Reactor {
+@safe public final class Reactor {
   /// What the reactor did, for tests and measurements.
-  package struct Counters: Sendable, Equatable {
-    package var turns: UInt64 = 0
-    package var reads: UInt64 = 0
+  public struct Counters: Sendable, Equatable {
+    public var turns: UInt64 = 0
+    public var reads: UInt64 = 0
     /// System calls that send.
-    package var sends: UInt64 = 0
-    package var accepts: UInt64 = 0
+    public var sends: UInt64 = 0
+    public var accepts: UInt64 = 0
     /// Connections that could not be accepted, for want of descriptors or memory.
-    package var acceptFailures: UInt64 = 0
+    public var acceptFailures: UInt64 = 0
   }
 
   private static let readSize = 256 * 1024
@@ -24,8 +24,8 @@ import Glibc
   /// End-of-turn work may cause more of it; what is still left after this many rounds waits for the next turn.
   private static let roundsPerTurn = 16
 
-  package private(set) var now: MonotonicTime
-  package var counters = Counters()
+  public private(set) var now: MonotonicTime
+  public var counters = Counters()
 
   private let epoll: Epoll
   private let signal: WakeSignal
@@ -67,7 +67,7 @@ import Glibc
   }
 
   /// Starts a thread with a reactor, runs `setUp` on it, and returns what that returned; the reactor then turns until stopped.
-  package static func start<Result: Sendable>(
+  public static func start<Result: Sendable>(
     name: String, _ setUp: @escaping @Sendable (Reactor) throws -> Result
   ) throws -> (thread: ReactorThread, result: Result) {
     let signal = try WakeSignal()
@@ -89,7 +89,7 @@ import Glibc
 
 extension Reactor {
   /// Takes a connected, non-blocking socket over.
-  package func adopt(_ descriptor: consuming Descriptor, handler: any ConnectionHandler) -> Connection {
+  public func adopt(_ descriptor: consuming Descriptor, handler: any ConnectionHandler) -> Connection {
     let raw = descriptor.take()
     let slot: Int32
     if let free = freeSlots.popLast() {
@@ -109,7 +109,7 @@ extension Reactor {
   }
 
   /// Accepts connections until `stopListening`; `accepted` gets each, non-blocking and without Nagle's delay.
-  package func listen(on listener: consuming Listener, accepted: @escaping (consuming Descriptor) -> Void) {
+  public func listen(on listener: consuming Listener, accepted: @escaping (consuming Descriptor) -> Void) {
     let acceptor = Acceptor(listener: listener.take(), accepted: accepted)
     let token = Token.acceptor(acceptors.count)
     acceptors.append(acceptor)
@@ -127,7 +127,7 @@ extension Reactor {
   }
 
   /// Closes the listening sockets. Connections that are not accepted yet are left to other listeners, or reset.
-  package func stopListening() {
+  public func stopListening() {
     for case let acceptor? in acceptors {
       stopWatching(acceptor.listener)
       acceptor.close()
@@ -136,23 +136,23 @@ extension Reactor {
   }
 
   /// Makes the end that other threads post to.
-  package func mailbox<Message: Sendable>(_ receive: @escaping (Message) -> Void) -> Mailbox<Message> {
+  public func mailbox<Message: Sendable>(_ receive: @escaping (Message) -> Void) -> Mailbox<Message> {
     let (mailbox, receiver) = MailboxReceiver.make(signal: signal, receive)
     receivers.append(receiver)
     return mailbox
   }
 
-  package func timer(_ fire: @escaping () -> Void) -> Timer {
+  public func timer(_ fire: @escaping () -> Void) -> Timer {
     guard let timers else { preconditionFailure("a reactor has its timers until it ends") }
     return timers.makeTimer(fire)
   }
 
   /// Runs the work once all events of this turn are handled, in the order in which it was put off.
-  package func atEndOfTurn(_ work: any EndOfTurn) {
+  public func atEndOfTurn(_ work: any EndOfTurn) {
     endOfTurnWork.append(work)
   }
 
-  package var connectionCount: Int { slots.count - freeSlots.count }
+  public var connectionCount: Int { slots.count - freeSlots.count }
 }
 
 // MARK: - The turn

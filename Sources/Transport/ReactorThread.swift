@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// The thread a reactor turns on; the handle by which others stop it and wait for it.
-package struct ReactorThread: Sendable {
+public struct ReactorThread: Sendable {
   fileprivate final class State: Sendable {
     let signal: WakeSignal
     /// Nil once somebody waits, or has waited, for the thread.
@@ -18,12 +18,12 @@ package struct ReactorThread: Sendable {
   private let state: State
 
   /// Ends the reactor at its next turn; its connections are closed. Callable from any thread.
-  package func stop() {
+  public func stop() {
     state.signal.requestStop()
   }
 
   /// Waits until the reactor has ended. Only the first caller waits.
-  package func join() {
+  public func join() {
     let thread = state.thread.withLock { thread in
       defer { thread = nil }
       return thread

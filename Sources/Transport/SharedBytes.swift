@@ -2,13 +2,13 @@
 ///
 /// Made, filled and queued on one reactor. While a connection holds it (`isShared`), its owner may append to it, but must
 /// not clear it.
-@safe package final class SharedBytes {
+@safe public final class SharedBytes {
   private var storage: UnsafeMutableRawBufferPointer
-  package private(set) var count = 0
+  public private(set) var count = 0
   /// How many connections have it in their queue.
   var holders = 0
 
-  package init(capacity: Int) {
+  public init(capacity: Int) {
     unsafe storage = .allocate(byteCount: max(capacity, 64), alignment: 16)
   }
 
@@ -16,12 +16,12 @@
     unsafe storage.deallocate()
   }
 
-  package var capacity: Int { unsafe storage.count }
+  public var capacity: Int { unsafe storage.count }
 
   /// Whether a connection still has to send from it.
-  package var isShared: Bool { holders > 0 }
+  public var isShared: Bool { holders > 0 }
 
-  package func append(_ bytes: RawSpan) {
+  public func append(_ bytes: RawSpan) {
     let size = bytes.byteCount
     reserve(size)
     unsafe bytes.withUnsafeBytes { source in
@@ -31,8 +31,23 @@
     count += size
   }
 
+  /// Appends a few bytes and then others, as one.
+  ///
+  /// - Parameter head: the first byte lowest; `length` of them, at most 16.
+  public func append(head: UInt128, length: Int, _ bytes: RawSpan) {
+    let size = bytes.byteCount
+    // The head is stored whole, and what is too much of it is written over.
+    reserve(MemoryLayout<UInt128>.size + size)
+    unsafe bytes.withUnsafeBytes { source in
+      let end = unsafe storage.baseAddress.unsafelyUnwrapped + count
+      unsafe end.storeBytes(of: head.littleEndian, as: UInt128.self)
+      if let from = source.baseAddress { unsafe (end + length).copyMemory(from: from, byteCount: size) }
+    }
+    count += length + size
+  }
+
   /// Forgets the contents; the memory stays for the next ones.
-  package func clear() {
+  public func clear() {
     count = 0
   }
 
@@ -41,9 +56,13 @@
     unsafe body(UnsafeRawBufferPointer(rebasing: storage[offset..<count]))
   }
 
+  @inline(__always)
   private func reserve(_ more: Int) {
     let needed = count + more
-    guard needed > capacity else { return }
+    if needed > capacity { grow(to: needed) }
+  }
+
+  private func grow(to needed: Int) {
     let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: max(needed, capacity * 2), alignment: 16)
     unsafe larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[0..<count]))
     unsafe storage.deallocate()

@@ -1,13 +1,13 @@
 import Glibc
 
 /// The file of a Unix socket as it was bound, so that it is told from one of the same name that another process bound later.
-package struct SocketFile: Sendable, Hashable {
-  package let path: String
+public struct SocketFile: Sendable, Hashable {
+  public let path: String
   private let device: UInt
   private let inode: UInt
 
   /// Nil where there is no such file.
-  package init?(path: String) {
+  public init?(path: String) {
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else { return nil }
     self.path = path
@@ -16,7 +16,7 @@ package struct SocketFile: Sendable, Hashable {
   }
 
   /// Takes the file away, unless it is another one by now.
-  package func remove() {
+  public func remove() {
     guard SocketFile(path: path) == self else { return }
     // Gone in this moment is as good.
     _ = unsafe unlink(path)

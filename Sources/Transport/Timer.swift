@@ -1,7 +1,7 @@
 /// Calls back once after a time on its reactor; can be set again and cancelled any number of times, in constant time.
 ///
 /// Coarse, and never early. Whoever made it keeps it: a timer that is let go of is not called.
-package final class Timer {
+public final class Timer {
   private let wheel: TimerWheel
   fileprivate let fire: () -> Void
   /// The tick at which it is due; nil while it is not set.
@@ -19,15 +19,15 @@ package final class Timer {
   }
 
   /// Sets it, or sets it anew.
-  package func schedule(after duration: Duration) {
+  public func schedule(after duration: Duration) {
     wheel.schedule(self, at: wheel.now() + duration)
   }
 
-  package func schedule(at time: MonotonicTime) {
+  public func schedule(at time: MonotonicTime) {
     wheel.schedule(self, at: time)
   }
 
-  package func cancel() {
+  public func cancel() {
     wheel.remove(self)
   }
 }

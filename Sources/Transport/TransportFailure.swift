@@ -1,7 +1,7 @@
 import Glibc
 
 /// Why the system did not do what the transport asked of it; its description is fit for an operator.
-package enum TransportFailure: Error, Equatable {
+public enum TransportFailure: Error, Equatable {
   case addressInUse
   case addressNotAvailable
   case permissionDenied
@@ -25,7 +25,7 @@ package enum TransportFailure: Error, Equatable {
 }
 
 extension TransportFailure: CustomStringConvertible {
-  package var description: String {
+  public var description: String {
     switch self {
     case .addressInUse: "another process listens there already"
     case .addressNotAvailable: "this machine does not have that address"

@@ -1,9 +1,9 @@
 import Glibc
 
 /// The time of day, for people and logs; never for measuring how long something takes.
-package enum WallClock {
+public enum WallClock {
   /// UTC, RFC 3339 with milliseconds.
-  package static func timestamp() -> String {
+  public static func timestamp() -> String {
     var now = timespec()
     var parts = unsafe tm()
     unsafe clock_gettime(CLOCK_REALTIME, &now)
@@ -18,7 +18,7 @@ package enum WallClock {
   }
 
   /// Seconds since 1970, with microseconds.
-  package static var secondsSinceEpoch: Double {
+  public static var secondsSinceEpoch: Double {
     var now = timespec()
     unsafe clock_gettime(CLOCK_REALTIME, &now)
     return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9

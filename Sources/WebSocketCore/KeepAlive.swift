@@ -1,8 +1,8 @@
 /// Finds clients that are gone without a word: a ping after a silence, the end when nothing comes after that.
 ///
 /// Times are nanoseconds on any clock that does not go back.
-package struct KeepAlive: Sendable, Equatable {
-  package enum Action: Sendable, Equatable {
+public struct KeepAlive: Sendable, Equatable {
+  public enum Action: Sendable, Equatable {
     case nothing
     case sendPing
     case timedOut
@@ -13,19 +13,19 @@ package struct KeepAlive: Sendable, Equatable {
   private var lastReceived: UInt64
   private var pingedAt: UInt64?
 
-  package init(interval: UInt64, timeout: UInt64, startedAt now: UInt64) {
+  public init(interval: UInt64, timeout: UInt64, startedAt now: UInt64) {
     self.interval = interval
     self.timeout = timeout
     lastReceived = now
   }
 
   /// Anything from the client shows that it lives, not only a pong.
-  package mutating func received(at now: UInt64) {
+  public mutating func received(at now: UInt64) {
     lastReceived = now
     pingedAt = nil
   }
 
-  package mutating func check(at now: UInt64) -> Action {
+  public mutating func check(at now: UInt64) -> Action {
     if let pingedAt {
       return now >= pingedAt + timeout ? .timedOut : .nothing
     }

@@ -1,5 +1,5 @@
 /// What a peer did against RFC 6455; it ends the connection (section 7.1.7).
-package enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
+public enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
   /// Section 5.1.
   case unmaskedFrame
   /// Section 5.1, of a server.
@@ -25,7 +25,7 @@ package enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
   /// Section 10.4, `limits.message`.
   case messageTooBig
 
-  package var closeCode: CloseCode {
+  public var closeCode: CloseCode {
     switch self {
     case .unmaskedFrame, .maskedFrame, .reservedBits, .reservedOpcode, .badLength, .fragmentedControlFrame,
       .controlFrameTooLong, .unexpectedContinuation, .unfinishedMessage, .badClosePayload:
@@ -37,7 +37,7 @@ package enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
 }
 
 extension ProtocolViolation: CustomStringConvertible {
-  package var description: String {
+  public var description: String {
     switch self {
     case .unmaskedFrame: "a frame was not masked"
     case .maskedFrame: "a frame was masked"

@@ -14,12 +14,12 @@ extension RawSpan {
 
 extension [UInt8] {
   /// A copy of the bytes.
-  package init(copying bytes: RawSpan) {
+  public init(copying bytes: RawSpan) {
     self.init()
     append(copying: bytes)
   }
 
-  package mutating func append(copying bytes: RawSpan) {
+  public mutating func append(copying bytes: RawSpan) {
     // The pointer does not leave the closure, and the array copies.
     unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
   }

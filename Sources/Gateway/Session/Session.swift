@@ -140,7 +140,7 @@ extension Session: FrameSink {
 extension Session: ConsumerSession {
   func send(_ kind: MessageKind, _ payload: RawSpan) {
     guard state == .open else { return }
-    write(kind == .text ? .text : .binary, payload)
+    write(kind.opcode, payload)
   }
 
   func forward(_ kind: MessageKind, _ payload: RawSpan) {
@@ -158,8 +158,8 @@ extension Session: ConsumerSession {
 
   private func write(_ opcode: Opcode, _ payload: RawSpan) {
     if let membership { _ = layer?.groups.catchUp(membership) }
-    FrameHeader(opcode: opcode, payloadLength: payload.byteCount).withBytes { connection.write($0) }
-    connection.write(payload)
+    let header = FrameHeader(opcode: opcode, payloadLength: payload.byteCount)
+    connection.write(head: header.bytes, length: header.count, payload)
   }
 }
 

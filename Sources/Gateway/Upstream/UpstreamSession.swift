@@ -51,7 +51,7 @@ final class UpstreamSession {
 
   func send(_ kind: MessageKind, _ payload: RawSpan) {
     guard state == .open else { return }
-    write(kind == .text ? .text : .binary, payload)
+    write(kind.opcode, payload)
   }
 
   /// The client can take more.

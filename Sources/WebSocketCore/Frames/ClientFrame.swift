@@ -1,16 +1,14 @@
 /// Frames from a client: masked, each with a key of its own (RFC 6455 section 5.3).
-package enum ClientFrame {
+public enum ClientFrame {
   /// Appends one unfragmented frame.
   ///
   /// - Parameter mask: must not be predictable by whoever chose the payload.
-  package static func append(
+  public static func append(
     _ opcode: Opcode, _ payload: RawSpan, mask: UInt32 = .random(in: 0...(.max)), to bytes: inout [UInt8]
   ) {
-    FrameHeader(opcode: opcode, payloadLength: payload.byteCount).withBytes { header in
-      bytes.append(header[0])
-      bytes.append(header[1] | 0x80)
-      bytes.append(copying: header.extracting(2..<header.byteCount))
-    }
+    let header = FrameHeader(opcode: opcode, payloadLength: payload.byteCount)
+    let masked = header.bytes | 0x80 << 8
+    for index in 0..<header.count { bytes.append(UInt8(truncatingIfNeeded: masked >> UInt128(8 * index))) }
     for shift in stride(from: UInt32(0), to: 32, by: 8) {
       bytes.append(UInt8(truncatingIfNeeded: mask >> shift))
     }

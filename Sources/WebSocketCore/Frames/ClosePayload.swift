@@ -1,9 +1,9 @@
 /// What a close frame carries (RFC 6455 section 5.5.1).
-package enum ClosePayload {
+public enum ClosePayload {
   private static let longestReason = 123
 
   /// The code and the reason, cut to what a control frame holds, between two characters.
-  package static func encode(_ code: CloseCode, reason: String) -> [UInt8] {
+  public static func encode(_ code: CloseCode, reason: String) -> [UInt8] {
     var end = reason.utf8.count
     if end > longestReason {
       var index = reason.startIndex
@@ -20,7 +20,7 @@ package enum ClosePayload {
   }
 
   /// The client's own code and reason, sent back.
-  package static func encode(_ code: CloseCode, reason: RawSpan) -> [UInt8] {
+  public static func encode(_ code: CloseCode, reason: RawSpan) -> [UInt8] {
     head(code) + (0..<reason.byteCount).map { reason[$0] }
   }
 

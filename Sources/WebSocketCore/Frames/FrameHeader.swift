@@ -1,31 +1,25 @@
 /// The header of a frame from the server: unmasked, 2 to 10 bytes (RFC 6455 section 5.2).
-package struct FrameHeader: Sendable {
-  private var bytes: InlineArray<10, UInt8>
-  private let count: Int
+///
+/// One number, the first byte lowest, so that a frame is built without an array or a call for its header.
+public struct FrameHeader: Sendable, Equatable {
+  public let bytes: UInt128
+  /// How many bytes it has.
+  public let count: Int
 
   /// - Parameter payloadLength: in bytes; the fewest bytes that can say it are used.
-  package init(opcode: Opcode, payloadLength: Int, isFinal: Bool = true) {
-    bytes = .init(repeating: 0)
-    bytes[0] = (isFinal ? 0x80 : 0) | opcode.rawValue
+  @inlinable
+  public init(opcode: Opcode, payloadLength: Int, isFinal: Bool = true) {
+    let first = UInt128((isFinal ? 0x80 : 0) | opcode.rawValue)
     switch payloadLength {
     case 0...125:
-      bytes[1] = UInt8(payloadLength)
+      bytes = first | UInt128(truncatingIfNeeded: payloadLength) << 8
       count = 2
     case 126...0xFFFF:
-      bytes[1] = 126
-      bytes[2] = UInt8(truncatingIfNeeded: payloadLength >> 8)
-      bytes[3] = UInt8(truncatingIfNeeded: payloadLength)
+      bytes = first | 126 << 8 | UInt128(UInt16(truncatingIfNeeded: payloadLength).byteSwapped) << 16
       count = 4
     default:
-      bytes[1] = 127
-      for index in 0..<8 {
-        bytes[2 + index] = UInt8(truncatingIfNeeded: payloadLength >> (56 - 8 * index))
-      }
+      bytes = first | 127 << 8 | UInt128(UInt64(truncatingIfNeeded: payloadLength).byteSwapped) << 16
       count = 10
     }
-  }
-
-  package func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
-    unsafe body(bytes.span.bytes.extracting(first: count))
   }
 }

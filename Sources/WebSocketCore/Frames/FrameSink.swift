@@ -1,5 +1,5 @@
 /// Whether a decoder goes on with what it was given.
-package enum Flow: Sendable {
+public enum Flow: Sendable {
   case proceed
   /// The session is over; the rest is not looked at.
   case stop
@@ -8,7 +8,7 @@ package enum Flow: Sendable {
 /// Gets what the frames of a client say, in their order.
 ///
 /// The payloads are valid during the call only.
-package protocol FrameSink: AnyObject {
+public protocol FrameSink: AnyObject {
   /// A whole message; text is UTF-8.
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow
   func ping(_ payload: RawSpan) -> Flow

@@ -1,5 +1,5 @@
 /// Who sends the frames: RFC 6455 section 5.1 has clients mask theirs, and servers not.
-package enum FrameOrigin: Sendable {
+public enum FrameOrigin: Sendable {
   case client
   case server
 
@@ -13,7 +13,7 @@ package enum FrameOrigin: Sendable {
 /// Payloads are unmasked where they lie. A message that one read brings whole is handed on from there, without a copy;
 /// only what is cut off by the end of a read, or fragmented, is collected, as it arrives. A decoder that waits for the
 /// next message owns no memory beside itself.
-package struct MessageDecoder {
+public struct MessageDecoder {
   private let maximumMessage: Int
   private let origin: FrameOrigin
   private var header = HeaderBytes()
@@ -39,7 +39,7 @@ package struct MessageDecoder {
   }
 
   /// - Parameter maximumMessage: in bytes, over all fragments; more is `ProtocolViolation.messageTooBig`.
-  package init(maximumMessage: Int, from origin: FrameOrigin = .client) {
+  public init(maximumMessage: Int, from origin: FrameOrigin = .client) {
     self.maximumMessage = maximumMessage
     self.origin = origin
   }
@@ -49,7 +49,7 @@ package struct MessageDecoder {
   /// Behind the end, which is a close frame, a violation or the sink's stop, nothing is looked at any more.
   ///
   /// - Throws: what ends the connection; the sink has got everything before it.
-  package mutating func decode<Sink: FrameSink>(
+  public mutating func decode<Sink: FrameSink>(
     _ bytes: inout MutableRawSpan, into sink: Sink
   ) throws(ProtocolViolation) {
     guard !hasEnded else { return }
@@ -94,9 +94,9 @@ package struct MessageDecoder {
       let end = start &+ length
       guard length >= 0, length <= min(125, maximumMessage), end <= bytes.byteCount else { return .proceed }
       let mask = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position &+ 2, as: UInt32.self)
-      unmask(&bytes, start..<end, with: UInt32(littleEndian: mask), from: 0)
+      let isASCII = Masking.apply(UInt32(littleEndian: mask), to: &bytes, start..<end, from: 0)
       let payload = unsafe bytes.bytes.extracting(unchecked: start..<end)
-      if kind == .text, !UTF8Validator.isValid(payload) { throw .invalidUTF8 }
+      if case .text = kind, !isASCII, !UTF8Validator.isValid(payload) { throw .invalidUTF8 }
       position = end
       guard sink.message(kind, payload) == .proceed else { return .stop }
     }
@@ -192,7 +192,12 @@ package struct MessageDecoder {
     guard var current = frame else { return .proceed }
     let size = min(current.left, bytes.byteCount - position)
     let part = position..<(position + size)
-    unmask(&bytes, part, with: current.mask, from: current.done)
+    let isASCII =
+      switch origin {
+      case .client: Masking.apply(current.mask, to: &bytes, part, from: current.done)
+      // Only the pass that unmasks knows.
+      case .server: false
+      }
     position += size
     let isWhole = current.done == 0 && size == current.left
     current.done += size
@@ -201,14 +206,14 @@ package struct MessageDecoder {
     let payload = unsafe bytes.bytes.extracting(unchecked: part)
     return current.opcode.isControl
       ? try take(control: current, payload, isWhole: isWhole, into: sink)
-      : try take(data: current, payload, isWhole: isWhole, into: sink)
+      : try take(data: current, payload, isASCII: isASCII, isWhole: isWhole, into: sink)
   }
 
   private mutating func take<Sink: FrameSink>(
-    data frame: Frame, _ payload: RawSpan, isWhole: Bool, into sink: Sink
+    data frame: Frame, _ payload: RawSpan, isASCII: Bool, isWhole: Bool, into sink: Sink
   ) throws(ProtocolViolation) -> Flow {
     let kind = fragmented ?? (frame.opcode == .text ? .text : .binary)
-    if kind == .text, !utf8.check(payload) { throw .invalidUTF8 }
+    if kind == .text, !(isASCII && utf8.isComplete), !utf8.check(payload) { throw .invalidUTF8 }
     let ends = frame.isFinal && frame.left == 0
     if ends, kind == .text {
       guard utf8.isComplete else { throw .invalidUTF8 }
@@ -267,37 +272,6 @@ package struct MessageDecoder {
     _ = sink.close(code, reason)
   }
 
-  /// - Parameter done: how many bytes of the payload came before, which says where in the mask this part begins.
-  private func unmask(_ bytes: inout MutableRawSpan, _ part: Range<Int>, with mask: UInt32, from done: Int) {
-    guard origin == .client else { return }
-    Masking.apply(mask, to: &bytes, part, from: done)
-  }
-}
-
-/// What clients do to their payloads (RFC 6455 section 5.3); done twice, it undoes itself.
-enum Masking {
-  /// Eight bytes at a time.
-  ///
-  /// - Parameter done: how many bytes of the payload came before, which says where in the mask this part begins.
-  static func apply(_ mask: UInt32, to bytes: inout MutableRawSpan, _ part: Range<Int>, from done: Int) {
-    let shift = UInt32(done & 3) * 8
-    let turned = shift == 0 ? mask : mask >> shift | mask << (32 - shift)
-    let wide = UInt64(turned) << 32 | UInt64(turned)
-    var index = part.lowerBound
-    while index &+ 8 <= part.upperBound {
-      let word = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self)
-      unsafe bytes.storeBytes(of: word ^ wide.littleEndian, toUncheckedByteOffset: index, as: UInt64.self)
-      index &+= 8
-    }
-    var rest = turned
-    while index < part.upperBound {
-      let byte = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
-      unsafe bytes.storeBytes(
-        of: byte ^ UInt8(truncatingIfNeeded: rest), toUncheckedByteOffset: index, as: UInt8.self)
-      rest = rest >> 8 | rest << 24
-      index += 1
-    }
-  }
 }
 
 /// The first bytes of a frame whose header did not come as a whole.

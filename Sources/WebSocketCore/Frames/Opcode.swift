@@ -1,5 +1,5 @@
 /// The kinds of frame (RFC 6455 section 5.2).
-package enum Opcode: UInt8, Sendable {
+public enum Opcode: UInt8, Sendable {
   case continuation = 0x0
   case text = 0x1
   case binary = 0x2
@@ -10,7 +10,15 @@ package enum Opcode: UInt8, Sendable {
   var isControl: Bool { rawValue & 0x8 != 0 }
 }
 
-package enum MessageKind: Sendable {
+public enum MessageKind: Sendable {
   case text
   case binary
+
+  @inlinable
+  public var opcode: Opcode {
+    switch self {
+    case .text: .text
+    case .binary: .binary
+    }
+  }
 }

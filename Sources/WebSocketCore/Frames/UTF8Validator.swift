@@ -11,24 +11,8 @@ struct UTF8Validator: Sendable {
 
   /// Whether the bytes are UTF-8 from end to end.
   static func isValid(_ bytes: RawSpan) -> Bool {
-    guard !isASCII(bytes) else { return true }
     var validator = UTF8Validator()
     return validator.check(bytes) && validator.isComplete
-  }
-
-  private static func isASCII(_ bytes: RawSpan) -> Bool {
-    let count = bytes.byteCount
-    var seen: UInt64 = 0
-    var index = 0
-    while index &+ 8 <= count {
-      seen |= unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self)
-      index &+= 8
-    }
-    while index < count {
-      seen |= UInt64(unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self))
-      index &+= 1
-    }
-    return seen & 0x8080_8080_8080_8080 == 0
   }
 
   /// - Returns: false where the bytes cannot go on to be UTF-8.

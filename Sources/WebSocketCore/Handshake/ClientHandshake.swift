@@ -1,16 +1,16 @@
 /// The client's side of an opening hand-shake (RFC 6455 section 4.1): what it asks, and what it makes of the answer.
-package struct ClientHandshake: Sendable {
+public struct ClientHandshake: Sendable {
   /// Path and query, percent-encoded.
-  package var target: String
-  package var host: String
+  public var target: String
+  public var host: String
   /// In the order of preference; the server chooses one of them or none.
-  package var subprotocols: [String]
+  public var subprotocols: [String]
   /// Fields beyond those of the hand-shake.
-  package var fields: [HeaderField]
+  public var fields: [HeaderField]
   private let key: String
 
   /// - Parameter nonce: 16 bytes, different for each connection.
-  package init(
+  public init(
     target: String, host: String, subprotocols: [String] = [], fields: [HeaderField] = [],
     nonce: [UInt8] = (0..<16).map { _ in .random(in: 0...255) }
   ) {
@@ -22,7 +22,7 @@ package struct ClientHandshake: Sendable {
   }
 
   /// The request as it is sent. No extension is offered, so none may be in the answer.
-  package var request: [UInt8] {
+  public var request: [UInt8] {
     var head = "GET \(target) HTTP/1.1\r\nHost: \(host)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \(key)\r\n"
     if !subprotocols.isEmpty {
@@ -33,7 +33,7 @@ package struct ClientHandshake: Sendable {
   }
 
   /// Why a server's answer opens no WebSocket.
-  package enum Failure: Error, Sendable, Equatable {
+  public enum Failure: Error, Sendable, Equatable {
     /// It answered as an HTTP server, with another status than 101.
     case refused
     /// It said 101, but not as section 4.1 asks; the text says how.
@@ -43,7 +43,7 @@ package struct ClientHandshake: Sendable {
   /// Checks an answer by the points of section 4.1.
   ///
   /// - Returns: the subprotocol that the server chose.
-  package func check(_ response: ResponseHead) -> Result<String?, Failure> {
+  public func check(_ response: ResponseHead) -> Result<String?, Failure> {
     guard response.status == 101 else { return .failure(.refused) }
     guard response.fields.members(of: "upgrade").contains(where: { $0.lowercased() == "websocket" }),
       response.fields.members(of: "connection").contains(where: { $0.lowercased() == "upgrade" })

@@ -1,19 +1,19 @@
 import Crypto
 
 /// A valid opening hand-shake (RFC 6455 section 4.2.1): what the client asked for.
-package struct Handshake: Sendable, Equatable {
-  package var key: String
-  package var host: String
-  package var origin: String?
+public struct Handshake: Sendable, Equatable {
+  public var key: String
+  public var host: String
+  public var origin: String?
   /// As offered, in the client's order of preference.
-  package var subprotocols: [String]
+  public var subprotocols: [String]
   /// `Sec-WebSocket-Extensions` as offered.
   ///
   /// None is spoken yet, and leaving an offer unanswered declines it (section 9.1).
-  package var extensions: [String]
+  public var extensions: [String]
 
   /// Checks each point of section 4.2.1 in its order.
-  package static func read(_ head: RequestHead) -> Result<Handshake, HandshakeRefusal> {
+  public static func read(_ head: RequestHead) -> Result<Handshake, HandshakeRefusal> {
     func refuse(_ reason: HandshakeRefusal.Reason) -> Result<Handshake, HandshakeRefusal> {
       .failure(HandshakeRefusal(reason))
     }
@@ -51,14 +51,14 @@ package struct Handshake: Sendable, Equatable {
   }
 
   /// The first of the server's subprotocols that the client offers (section 4.2.2, point 5); nil chooses none.
-  package func chooseSubprotocol(from preferred: [String]) -> String? {
+  public func chooseSubprotocol(from preferred: [String]) -> String? {
     preferred.first(where: subprotocols.contains)
   }
 
   /// The 101 answer of section 4.2.2.
   ///
   /// - Parameter fields: beyond those of the hand-shake.
-  package func response(subprotocol: String?, fields: [HeaderField] = []) -> [UInt8] {
+  public func response(subprotocol: String?, fields: [HeaderField] = []) -> [UInt8] {
     var head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     head += "Sec-WebSocket-Accept: \(Self.accept(for: key))\r\n"
     if let subprotocol { head += "Sec-WebSocket-Protocol: \(subprotocol)\r\n" }

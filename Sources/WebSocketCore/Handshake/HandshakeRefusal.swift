@@ -1,6 +1,6 @@
 /// Why a connection does not become a session: the HTTP answer it gets, and whether to try again.
-package struct HandshakeRefusal: Error, Sendable, Equatable {
-  package enum Reason: Sendable, Equatable {
+public struct HandshakeRefusal: Error, Sendable, Equatable {
+  public enum Reason: Sendable, Equatable {
     // The request itself.
     case badRequest(String)
     case badPath
@@ -30,13 +30,13 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     case stopping
   }
 
-  package let reason: Reason
+  public let reason: Reason
 
-  package init(_ reason: Reason) {
+  public init(_ reason: Reason) {
     self.reason = reason
   }
 
-  package var status: Int {
+  public var status: Int {
     switch reason {
     case .badRequest, .badPath, .httpVersion, .methodNotGET, .badConnectionHeader, .badKey, .badSubprotocol,
       .severalOrigins:
@@ -54,7 +54,7 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
   }
 
   /// One sentence for whoever reads the answer or the log.
-  package var text: String {
+  public var text: String {
     switch reason {
     case .badRequest(let fault): "The request is malformed: \(fault)."
     case .badPath: "The path is not percent-encoded UTF-8."
@@ -96,7 +96,7 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
   }
 
   /// The whole answer; the connection is closed behind it.
-  package func response() -> [UInt8] {
+  public func response() -> [UInt8] {
     var body = Array((text + "\n").utf8)
     var type = "Content-Type: text/plain; charset=utf-8\r\n"
     if case .refusedByUpstream(_, _, body: let theirs) = reason, !theirs.isEmpty {

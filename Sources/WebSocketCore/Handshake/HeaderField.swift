@@ -1,11 +1,11 @@
 /// One field of a message head (RFC 9110 section 5).
-package struct HeaderField: Sendable, Equatable {
+public struct HeaderField: Sendable, Equatable {
   /// In lower case where it was read.
-  package var name: String
+  public var name: String
   /// Without white space around it.
-  package var value: String
+  public var value: String
 
-  package init(name: String, value: String) {
+  public init(name: String, value: String) {
     self.name = name
     self.value = value
   }
@@ -32,12 +32,12 @@ package struct HeaderField: Sendable, Equatable {
 
 extension [HeaderField] {
   /// All values of a field, in their order.
-  package func values(of name: String) -> [String] {
+  public func values(of name: String) -> [String] {
     filter { $0.name == name }.map(\.value)
   }
 
   /// The members of a field that is a comma-separated list, over all its lines (RFC 9110 section 5.6.1).
-  package func members(of name: String) -> [String] {
+  public func members(of name: String) -> [String] {
     values(of: name).flatMap { value in
       value.split(separator: ",").map { $0.trimmingWhiteSpace }.filter { !$0.isEmpty }
     }

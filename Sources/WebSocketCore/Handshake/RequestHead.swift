@@ -1,24 +1,24 @@
 /// The head of an HTTP/1 request: the request line and the header fields, read strictly (RFC 9112).
-package struct RequestHead: Sendable, Equatable {
-  package var method: String
+public struct RequestHead: Sendable, Equatable {
+  public var method: String
   /// As it was sent: percent-encoded, with its query.
-  package var target: [UInt8]
+  public var target: [UInt8]
   /// HTTP/1.0 or HTTP/1.1.
-  package var minorVersion: Int
-  package var fields: [HeaderField]
+  public var minorVersion: Int
+  public var fields: [HeaderField]
 
-  package func values(of name: String) -> [String] { fields.values(of: name) }
-  package func members(of name: String) -> [String] { fields.members(of: name) }
+  public func values(of name: String) -> [String] { fields.values(of: name) }
+  public func members(of name: String) -> [String] { fields.members(of: name) }
 
   /// Whether this is meant to be a WebSocket hand-shake, well made or not.
-  package var wantsWebSocket: Bool {
+  public var wantsWebSocket: Bool {
     fields.contains { $0.name.hasPrefix("sec-websocket-") }
       || members(of: "upgrade").contains { $0.lowercased() == "websocket" }
   }
 }
 
 extension RequestHead {
-  package enum Parsed: Sendable, Equatable {
+  public enum Parsed: Sendable, Equatable {
     /// No fault so far, but not all of it.
     case incomplete
     /// The head, and how many bytes it takes up, the empty line included.
@@ -31,7 +31,7 @@ extension RequestHead {
   /// Refused, because two readers could take it for different requests: a bare CR or LF, a folded line, white space
   /// before a colon, control characters, a missing, second or impossible `Host`. Empty lines before the request are
   /// passed over (section 2.2).
-  package static func parse(_ bytes: RawSpan, maximumLength: Int = 16 * 1024) -> Parsed {
+  public static func parse(_ bytes: RawSpan, maximumLength: Int = 16 * 1024) -> Parsed {
     var lines = HeadLines(maximumLength: maximumLength)
     do throws(HandshakeRefusal) {
       guard try lines.find(in: bytes) else { return .incomplete }

@@ -1,17 +1,17 @@
 /// The head of an HTTP/1 response: the status line and the header fields, read as strictly as a request's.
-package struct ResponseHead: Sendable, Equatable {
-  package var status: Int
+public struct ResponseHead: Sendable, Equatable {
+  public var status: Int
   /// May be empty.
-  package var phrase: String
-  package var fields: [HeaderField]
+  public var phrase: String
+  public var fields: [HeaderField]
 
-  package init(status: Int, phrase: String, fields: [HeaderField]) {
+  public init(status: Int, phrase: String, fields: [HeaderField]) {
     self.status = status
     self.phrase = phrase
     self.fields = fields
   }
 
-  package enum Parsed: Sendable, Equatable {
+  public enum Parsed: Sendable, Equatable {
     /// No fault so far, but not all of it.
     case incomplete
     /// The head, and how many bytes it takes up, the empty line included.
@@ -20,7 +20,7 @@ package struct ResponseHead: Sendable, Equatable {
   }
 
   /// Reads a response head from the front of the bytes.
-  package static func parse(_ bytes: RawSpan, maximumLength: Int = 64 * 1024) -> Parsed {
+  public static func parse(_ bytes: RawSpan, maximumLength: Int = 64 * 1024) -> Parsed {
     var lines = HeadLines(maximumLength: maximumLength)
     do throws(HandshakeRefusal) {
       guard try lines.find(in: bytes), let first = lines.ranges.first else { return .incomplete }
