@@ -30,7 +30,7 @@ package struct HeaderField: Sendable, Equatable {
   }
 }
 
-extension [HeaderField] {
+extension Sequence<HeaderField> {
   /// All values of a field, in their order.
   package func values(of name: String) -> [String] {
     filter { $0.name == name }.map(\.value)
