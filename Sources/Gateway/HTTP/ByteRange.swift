@@ -36,7 +36,9 @@ enum ByteRange: Equatable {
     case at(Int)
 
     init?(_ digits: Substring) {
-      guard digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+      guard digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+        return nil
+      }
       // A number too large for us is beyond the end of any file.
       self = digits.isEmpty ? .none : .at(Int(digits) ?? .max)
     }

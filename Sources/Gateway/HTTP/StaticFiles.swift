@@ -77,7 +77,8 @@ extension StaticFiles {
       throw HTTPError(.notFound)
     }
     // Conditions come before ranges (section 13.2.2).
-    guard isUnsatisfiable, response.status == .ok, Self.isOfThisFile(head.headerFields[.ifRange], response) else {
+    guard isUnsatisfiable, response.status == .ok, Self.isOfThisFile(head.headerFields[.ifRange], response)
+    else {
       return response
     }
     var refusal = Response.plain(.rangeNotSatisfiable, "The file has no such part.")
