@@ -5,8 +5,18 @@ import Testing
 
 @testable import Gateway
 
+/// A socket whose sides can be closed one by one, which an embedded channel's cannot.
+private final class HalfClosingSocket: ChannelOutboundHandler {
+  typealias OutboundIn = HTTPServerResponsePart
+
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    guard mode == .output else { return context.close(mode: mode, promise: promise) }
+    promise?.succeed()
+  }
+}
+
 struct MessageRulesTests {
-  private let channel = EmbeddedChannel(handler: MessageRules())
+  private let channel = EmbeddedChannel(handlers: [HalfClosingSocket(), MessageRules()])
 
   init() throws {
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
@@ -97,5 +107,23 @@ struct MessageRulesTests {
     }
     #expect(head.status == .continue)
     #expect(try channel.readOutbound(as: HTTPServerResponsePart.self) == nil)
+  }
+
+  @Test func `a close behind the last answer leaves the client time to take it`() throws {
+    try request(.POST, [("Content-Length", "3")], isWhole: false)
+    _ = try answer()
+    channel.close(promise: nil)
+    #expect(channel.isActive)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(2))
+    #expect(!channel.isActive)
+  }
+
+  @Test func `a client that has closed its side is waited for, but not for ever`() throws {
+    try request()
+    channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(4))
+    #expect(channel.isActive)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+    #expect(!channel.isActive)
   }
 }

@@ -512,6 +512,17 @@ def test_the_second_half_of_a_body_after_the_answer(start, scripted):
         assert client.recv(2) == b"no"
 
 
+def test_an_upstream_that_changes_the_protocol_unasked(start, scripted):
+    def switches(server, connection):
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nabc")
+        server.wait_for_the_end(connection)
+
+    server = scripted(switches)
+    front = start(text=one_route(server.port))
+    assert raw(front, b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 502 ")
+    server.ended.get(timeout=10)
+
+
 @pytest.mark.parametrize("bad", [b"zz\r\n", b"3\r\nabcX"])
 def test_a_broken_upload_is_the_clients_fault(start, scripted, bad):
     server = scripted(is_silent)

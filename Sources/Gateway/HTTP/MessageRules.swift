@@ -36,6 +36,8 @@ final class MessageRules: ChannelDuplexHandler {
   private var answer: Answer?
   private var isStopping = false
   private var isInputClosed = false
+  /// Whether an answer has been written that nothing comes behind.
+  private var isAtItsEnd = false
   private var isFinishing = false
   private var deadline: Scheduled<Void>?
 
@@ -155,6 +157,7 @@ extension MessageRules {
     let part = answer.isToHEAD ? wrapOutboundOut(.body(.byteBuffer(nothing))) : data
     guard answer.endsConnection else { return context.write(part, promise: promise) }
     taking = .nothing
+    isAtItsEnd = true
     let promise = promise ?? context.eventLoop.makePromise()
     promise.futureResult.assumeIsolated().whenComplete { [self] _ in finish(context, nil) }
     context.write(part, promise: promise)
@@ -176,8 +179,14 @@ extension MessageRules {
 
 extension MessageRules {
   func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-    guard mode == .output else { return context.close(mode: mode, promise: promise) }
-    finish(context, promise)
+    switch mode {
+    case .output: finish(context, promise)
+    // Whoever closes behind the last answer, a stop for one, must not take it from a client that is still sending.
+    case .all where isAtItsEnd:
+      context.channel.closeFuture.cascade(to: promise)
+      finish(context, nil)
+    case .all, .input: context.close(mode: mode, promise: promise)
+    }
   }
 
   /// Closes our side, and the whole when the client has closed its own or takes too long.

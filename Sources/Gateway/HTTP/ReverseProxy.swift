@@ -61,6 +61,8 @@ final class ReverseProxy: Sendable {
     }
     do {
       let response = try await client.execute(forwarded, deadline: .distantFuture, logger: Self.quiet)
+      // Nobody asked for another protocol.
+      guard response.status != .switchingProtocols else { throw HTTPParserError.invalidStatus }
       return answer(response)
     } catch {
       try Task.checkCancellation()

@@ -12,6 +12,8 @@ final class Upload: AsyncSequence, Sendable {
   struct BrokenOff: Error {}
 
   private let body: RequestBody
+  /// Whether the client may wait to be told that its body is wanted.
+  private let isExpectant: Bool
   private let channel: any Channel
   /// `Content-Length`; nil where the body is chunked.
   let length: Int?
@@ -26,6 +28,7 @@ final class Upload: AsyncSequence, Sendable {
     length = request.headers[.contentLength].flatMap { Int($0) }
     guard length != nil || request.headers[.transferEncoding] != nil else { return nil }
     body = request.body
+    isExpectant = request.headers[.expect] != nil
     self.channel = channel
     (demands, demand) = AsyncStream.makeStream()
     (parts, part) = AsyncThrowingStream.makeStream()
@@ -41,7 +44,7 @@ final class Upload: AsyncSequence, Sendable {
     var demands = demands.makeAsyncIterator()
     guard await demands.next() != nil else { return part.finish(throwing: CancellationError()) }
     do {
-      try await channel.triggerUserOutboundEvent(MessageRules.BodyIsWanted())
+      if isExpectant { try await channel.triggerUserOutboundEvent(MessageRules.BodyIsWanted()) }
       var count = 0
       // One part ahead of the demand, so that the end is known as soon as it is there.
       for try await read in body {
