@@ -512,6 +512,15 @@ def test_the_second_half_of_a_body_after_the_answer(start, scripted):
         assert client.recv(2) == b"no"
 
 
+@pytest.mark.parametrize("version, fields, status", [
+    (b"1.1", b"Transfer-Encoding: gzip, chunked", 400), (b"1.0", b"Transfer-Encoding: chunked", 400),
+    (b"1.1", b"Content-Length: 18446744073709551615", 413), (b"1.1", b"Content-Length: 9223372036854775807", 413),
+])
+def test_a_body_that_cannot_be_passed_on_is_refused(front, upstream, version, fields, status):
+    answer = raw(front, b"POST /x HTTP/" + version + b"\r\nHost: a\r\n" + fields + b"\r\n\r\n0\r\n\r\n")
+    assert int(answer.split(b" ")[1]) == status and upstream.heads == []
+
+
 def test_an_upstream_that_changes_the_protocol_unasked(start, scripted):
     def switches(server, connection):
         connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nabc")

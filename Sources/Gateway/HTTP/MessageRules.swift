@@ -59,8 +59,7 @@ extension MessageRules {
     case (_, .nothing): return
     case (.head, .rest): taking = .nothing
     case (.head(let head), .requests):
-      let hosts = head.headers["host"]
-      guard RequestHead.fault(inHosts: hosts, minorVersion: head.version.minor) == nil else {
+      guard Self.isUnderstood(head) else {
         // As what does not parse: answered in its turn, and then the connection ends.
         taking = .nothing
         return context.fireErrorCaught(HTTPParserError.invalidHeaderToken)
@@ -75,6 +74,13 @@ extension MessageRules {
       if taking == .rest { taking = .nothing }
       context.fireChannelRead(data)
     }
+  }
+
+  /// What the parser leaves to us: one host, and no coding of the body that would be lost on the way.
+  private static func isUnderstood(_ head: HTTPRequestHead) -> Bool {
+    let codings = head.headers["transfer-encoding"]
+    return RequestHead.fault(inHosts: head.headers["host"], minorVersion: head.version.minor) == nil
+      && (codings.isEmpty || head.version.minor == 1 && codings.map { $0.lowercased() } == ["chunked"])
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {

@@ -25,7 +25,8 @@ final class Upload: AsyncSequence, Sendable {
 
   /// - Returns: nil where the request has no body.
   init?(_ request: Request, on channel: any Channel) {
-    length = request.headers[.contentLength].flatMap { Int($0) }
+    // The parser has seen that it is a number; one too large for us is larger than any limit.
+    length = request.headers[.contentLength].map { Int($0) ?? .max }
     guard length != nil || request.headers[.transferEncoding] != nil else { return nil }
     body = request.body
     isExpectant = request.headers[.expect] != nil
