@@ -1,11 +1,18 @@
 """The HTTP side of the port."""
 
+import http.client
 import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import time
 
 import pytest
 import requests
 
-from clients import connect, frame, handshake, read_frame, read_head, status_of
+from clients import connect, frame, handshake, read_exactly, read_frame, read_head, status_of
 
 SITE = """
 installed_apps: [echo]
@@ -15,6 +22,8 @@ applications:
       - {path: hello/, respond: hello}
       - {path: made/, respond: {status: 201, json: {a: 1}, headers: {X-Note: "yes"}}}
       - {path: "old/<str:x>/", redirect: {to: "/new/{x}/", status: 308}}
+      - {path: "away/<path:rest>", redirect: "/{rest}"}
+      - {path: gone/, respond: {status: 204}}
       - {path: health/live, health: live}
       - {path: health/ready, health: ready}
       - {path: files/, static: site}
@@ -37,6 +46,13 @@ def site(start, tmp_path):
     (tmp_path / "outside.txt").write_text("no")
     os.symlink(tmp_path / "outside.txt", folder / "link.txt")
     os.symlink(folder / "app.js", folder / "inside.js")
+    (folder / "trap").mkdir()
+    os.symlink(tmp_path / "outside.txt", folder / "trap/index.html")
+    (folder / "bare").mkdir()
+    (folder / "ten").write_text("0123456789")
+    (folder / "empty").write_text("")
+    (folder / "a..b.txt").write_text("dots")
+    os.mkfifo(folder / "pipe")
     file = tmp_path / "site.yaml"
     file.write_text(SITE)
     return start(file=file)
@@ -72,6 +88,7 @@ def test_conditions_and_ranges(site):
 @pytest.mark.parametrize(
     "path",
     ["/../outside.txt", "/%2e%2e/outside.txt", "/..%2foutside.txt", "/sub/../../outside.txt", "/link.txt", "/.secret",
+     "/trap/", "/trap", "//trap/", "/files/trap/", "/trap/index.html", "/pipe", "/bare/", "/bare",
      "/%00", "/sub/%2e%2e%2f%2e%2e%2foutside.txt", "/nothing"],
 )
 def test_nothing_outside_is_served(site, path):
@@ -106,3 +123,201 @@ def test_requests_on_one_connection_and_then_a_socket(site):
         assert read_head(sock).startswith("HTTP/1.1 101")
         sock.sendall(frame(1, b"over here"))
         assert read_frame(sock) == (1, b"over here")
+
+
+@pytest.mark.parametrize("field, status, text, place", [
+    ("bytes=2-5", 206, "2345", "bytes 2-5/10"),
+    ("bytes=0-", 206, "0123456789", "bytes 0-9/10"),
+    ("bytes=9-", 206, "9", "bytes 9-9/10"),
+    ("bytes=9-100", 206, "9", "bytes 9-9/10"),
+    ("bytes=-3", 206, "789", "bytes 7-9/10"),
+    ("bytes=-100", 206, "0123456789", "bytes 0-9/10"),
+    ("Bytes=1-1", 206, "1", "bytes 1-1/10"),
+    ("bytes=10-", 416, None, "bytes */10"),
+    ("bytes=100-200", 416, None, "bytes */10"),
+    ("bytes=9223372036854775807-", 416, None, "bytes */10"),
+    ("bytes=99999999999999999999-", 416, None, "bytes */10"),
+    ("bytes=-0", 416, None, "bytes */10"),
+    ("bytes=5-2", 200, "0123456789", None),
+    ("bytes=1-2,4-5", 200, "0123456789", None),
+    ("bytes=-", 200, "0123456789", None),
+    ("bytes=a-b", 200, "0123456789", None),
+    ("lines=1-2", 200, "0123456789", None),
+])
+def test_parts_of_a_file(site, field, status, text, place):
+    answer = requests.get(site.http("/ten"), headers={"Range": field})
+    assert (answer.status_code, answer.headers.get("Content-Range")) == (status, place)
+    assert text is None or answer.text == text
+    assert answer.headers["Content-Length"] == str(len(answer.content))
+
+
+def test_parts_and_conditions(site):
+    tag = requests.get(site.http("/ten")).headers["ETag"]
+    beyond = {"Range": "bytes=10-"}
+    assert requests.get(site.http("/ten"), headers={**beyond, "If-None-Match": tag}).status_code == 304
+    assert requests.get(site.http("/ten"), headers={**beyond, "If-Range": '"other"'}).text == "0123456789"
+    assert requests.get(site.http("/ten"), headers={"Range": "bytes=1-2", "If-Range": '"other"'}).text == "0123456789"
+    assert requests.get(site.http("/empty"), headers={"Range": "bytes=0-"}).status_code == 416
+    head = requests.head(site.http("/ten"), headers={"Range": "bytes=1-2"})
+    assert (head.status_code, head.headers["Content-Length"]) == (200, "10")
+
+
+def test_two_dots_in_a_name(site):
+    answer = requests.get(site.http("/a..b.txt"))
+    assert (answer.text, answer.headers["Content-Type"].split(";")[0]) == ("dots", "text/plain")
+
+
+@pytest.mark.parametrize("path, place", [
+    ("/away//evil.com/x", "/evil.com/x"), ("/away/%2f%2fevil.com", "/evil.com"), ("//sub", "/sub/"), ("///sub", "/sub/"),
+])
+def test_a_redirect_does_not_lead_to_another_host(site, path, place):
+    with connect(site.port) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert f"\r\nlocation: {place}\r\n" in read_head(sock).lower()
+
+
+def exchange(port: int, *requests_: bytes) -> bytes:
+    """Everything that is answered until the gateway closes."""
+    with connect(port) as sock:
+        sock.sendall(b"".join(requests_))
+        answer = b""
+        while part := sock.recv(65536):
+            answer += part
+        return answer
+
+
+LAST = b"GET /hello/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("request_line, status", [
+    (b"HEAD /nothing", b"404"), (b"HEAD /health/live", b"200"), (b"HEAD /hello/", b"200"), (b"HEAD /old/x/", b"308"),
+    (b"HEAD /ws/echo/", b"426"), (b"HEAD /app.js", b"200"), (b"HEAD /%zz", b"400"), (b"GET /gone/", b"204"),
+])
+def test_what_has_no_body_has_none(site, request_line, status):
+    answer = exchange(site.port, request_line + b" HTTP/1.1\r\nHost: a\r\n\r\n", LAST)
+    first, second, body = answer.split(b"\r\n\r\n")
+    assert first.split(b" ")[1] == status
+    assert second.startswith(b"HTTP/1.1 200 ") and body == b"hello"
+
+
+def test_answers_are_dated(site):
+    for path in ["/hello/", "/nothing", "/app.js"]:
+        assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", requests.get(site.http(path)).headers["Date"])
+
+
+@pytest.mark.parametrize("request_", [
+    b"GET /hello/ HTTP/1.0\r\n\r\n",
+    b"GET /hello/ HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n",
+    b"GET /hello/ HTTP/1.1\r\nHost: a\r\nConnection: x, CLOSE\r\n\r\n",
+    b"GET /hello/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\r\n",
+    b"POST /hello/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\nabc",
+    b"POST /hello/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n",
+])
+def test_a_connection_that_cannot_go_on_is_closed(site, request_):
+    answer = exchange(site.port, request_)
+    head, body = answer.split(b"\r\n\r\n")
+    assert head.split(b" ")[1] == b"200" and body == b"hello"
+    assert b"connection: close" in head.lower()
+
+
+def test_an_old_client_may_keep_its_connection(site):
+    request = b"GET /hello/ HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"
+    answer = exchange(site.port, request, request, b"GET /hello/ HTTP/1.0\r\n\r\n")
+    assert answer.count(b"hello") == 3 and answer.lower().count(b"connection: keep-alive") == 2
+
+
+def slow_reader(port: int) -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(20)
+    sock.connect(("127.0.0.1", port))
+    return sock
+
+
+@pytest.fixture
+def downloads(site, tmp_path):
+    """Clients that read nothing yet, of files whose ends are stuck in every place: here, with the kernel, with the client."""
+    sizes = [number * 128 * 1024 for number in range(1, 49)]
+    socks = []
+    for size in sizes:
+        with open(tmp_path / f"site/{size}", "wb") as file:
+            file.truncate(size)
+        socks.append(slow_reader(site.port))
+    yield list(zip(sizes, socks))
+    for sock in socks:
+        sock.close()
+
+
+def settle(site) -> None:
+    """What the gateway can do for the others it has done when it has answered these."""
+    for _ in range(100):
+        requests.get(site.http("/hello/"))
+
+
+def test_a_stop_does_not_cut_a_download_short(site, downloads):
+    for size, sock in downloads:
+        sock.sendall(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % size)
+    settle(site)
+    site.process.send_signal(signal.SIGTERM)
+    while not any("stopping" in line for line in site.log):
+        time.sleep(0.01)
+    for size, sock in downloads:
+        assert read_head(sock).startswith("HTTP/1.1 200 ")
+        read_exactly(sock, size)
+    assert site.process.wait(20) == 0
+
+
+def test_an_upgrade_behind_a_download_loses_nothing(site, downloads):
+    for size, sock in downloads:
+        sock.sendall(b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % size + handshake("/ws/echo/"))
+    settle(site)
+    for size, sock in downloads:
+        assert read_head(sock).startswith("HTTP/1.1 200 ")
+        read_exactly(sock, size)
+        assert read_head(sock).startswith("HTTP/1.1 101 ")
+        sock.sendall(frame(1, b"over here"))
+        assert read_frame(sock) == (1, b"over here")
+
+
+def test_a_full_gateway_takes_back_what_it_has(start, tmp_path):
+    (tmp_path / "site").mkdir()
+    file = tmp_path / "site.yaml"
+    file.write_text(SITE + "limits: {connections: 3}\n")
+    for _ in range(5):
+        gateway = start(file=file)
+        socks = [connect(gateway.port) for _ in range(3)]
+        for sock in socks:
+            sock.sendall(b"GET /hello/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            read_head(sock)
+            assert sock.recv(5) == b"hello"
+        for sock in socks:
+            sock.sendall(handshake("/ws/echo/"))
+            assert read_head(sock).startswith("HTTP/1.1 101 ")
+        for sock in socks:
+            sock.close()
+
+
+def test_resets_during_an_upgrade_leave_no_descriptor(site):
+    folder = pathlib.Path(f"/proc/{site.process.pid}/fd")
+
+    def one(delay: int) -> None:
+        with connect(site.port) as sock:
+            sock.sendall(b"GET /hello/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            read_head(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(handshake("/ws/echo/"))
+            for _ in range(delay):
+                pass
+
+    def count() -> int:
+        return len(list(folder.iterdir()))
+
+    one(0)
+    before = count()
+    for number in range(2000):
+        one(number % 40 * 250)
+    # The last ones may still be on their way.
+    deadline = time.monotonic() + 15
+    while count() > before + 2 and time.monotonic() < deadline:
+        requests.get(site.http("/hello/"))
+    assert count() <= before + 2

@@ -1,12 +1,18 @@
 """A gateway in front of an HTTP server: what arrives there, what comes back, and what must not get through."""
 
 import http.client
+import queue
 import re
+import signal
 import socket
 import socketserver
+import struct
 import threading
+import time
 
 import pytest
+
+from clients import handshake, open_session, read_head
 
 CONFIG = """
 installed_apps: [echo]
@@ -118,6 +124,65 @@ class Upstream:
         self.hold.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+class Scripted:
+    """A server that hands each connection, its head read, to a function, and waits for nothing."""
+
+    def __init__(self, play):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.over = threading.Event()
+        self.heads: queue.Queue[bytes] = queue.Queue()
+        self.ended: queue.Queue[bytes] = queue.Queue()
+        self.play = play
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                part = connection.recv(65536)
+                if not part:
+                    return
+                head += part
+            self.heads.put(head)
+            self.play(self, connection)
+
+    def wait_for_the_end(self, connection):
+        """Tells when the other side closes."""
+        rest = b""
+        try:
+            while part := connection.recv(65536):
+                rest += part
+        except OSError:
+            pass
+        self.ended.put(rest)
+
+    def stop(self):
+        self.over.set()
+        self.listener.close()
+
+
+@pytest.fixture
+def scripted():
+    servers = []
+
+    def begin(play):
+        servers.append(Scripted(play))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture
@@ -381,3 +446,228 @@ def test_a_websocket_route_is_not_passed_on(front, upstream):
     answer = raw(front, b"GET /ws/other/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                  b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 404 ") and upstream.heads == []
+
+
+# An upstream that answers before it has read the body, or goes away.
+
+def one_route(port: int, options: str = "") -> str:
+    return f"""
+installed_apps: [echo]
+LIMITS
+applications:
+  main:
+    http:
+      - {{path: ready/, health: ready}}
+      - {{path: "", proxy: {{to: "http://127.0.0.1:{port}"{options}}}}}
+    websocket:
+      - {{path: ws/echo/, consumer: echo}}
+"""
+
+
+def refuses(server, connection):
+    connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
+    server.wait_for_the_end(connection)
+
+
+def accepts(server, connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    server.wait_for_the_end(connection)
+
+
+def is_silent(server, connection):
+    server.wait_for_the_end(connection)
+
+
+def hangs_up(server, connection):
+    pass
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 10", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("play, status", [(refuses, 401), (accepts, 200), (hangs_up, 502)])
+def test_an_upstream_that_does_not_wait_for_the_body(start, scripted, play, status, length):
+    front = start(text=one_route(scripted(play).port))
+    with open_session(front.port, "/ws/echo/"):
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", front.port), timeout=10) as client:
+                client.sendall(b"POST /api HTTP/1.1\r\nHost: a\r\n" + length + b"\r\n\r\n")
+                answer = http.client.HTTPResponse(client)
+                answer.begin()
+                assert (answer.status, answer.headers["connection"]) == (status, "close")
+                answer.read()
+                assert client.recv(1) == b""
+        assert ask(front, "GET", "/ready/")[0].status == 200
+    assert front.process.poll() is None
+
+
+def test_the_second_half_of_a_body_after_the_answer(start, scripted):
+    """The client goes on sending; the answer still arrives, and no reset overtakes it."""
+    front = start(text=one_route(scripted(refuses).port))
+    with socket.create_connection(("127.0.0.1", front.port), timeout=10) as client:
+        client.sendall(b"POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 1000)
+        assert read_head(client).startswith("HTTP/1.1 401 ")
+        try:
+            client.sendall(b"x" * 1_000_000)
+        except OSError:
+            pass
+        assert client.recv(2) == b"no"
+
+
+@pytest.mark.parametrize("version, fields, status", [
+    (b"1.1", b"Transfer-Encoding: gzip, chunked", 400), (b"1.0", b"Transfer-Encoding: chunked", 400),
+    (b"1.1", b"Content-Length: 18446744073709551615", 413), (b"1.1", b"Content-Length: 9223372036854775807", 413),
+])
+def test_a_body_that_cannot_be_passed_on_is_refused(front, upstream, version, fields, status):
+    answer = raw(front, b"POST /x HTTP/" + version + b"\r\nHost: a\r\n" + fields + b"\r\n\r\n0\r\n\r\n")
+    assert int(answer.split(b" ")[1]) == status and upstream.heads == []
+
+
+def test_an_upstream_that_changes_the_protocol_unasked(start, scripted):
+    def switches(server, connection):
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\nabc")
+        server.wait_for_the_end(connection)
+
+    server = scripted(switches)
+    front = start(text=one_route(server.port))
+    assert raw(front, b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 502 ")
+    server.ended.get(timeout=10)
+
+
+@pytest.mark.parametrize("bad", [b"zz\r\n", b"3\r\nabcX"])
+def test_a_broken_upload_is_the_clients_fault(start, scripted, bad):
+    server = scripted(is_silent)
+    front = start(text=one_route(server.port))
+    answer = raw(front, b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" + bad)
+    assert answer.startswith(b"HTTP/1.1 400 ") or answer == b""
+    assert not server.ended.get(timeout=10).endswith(b"0\r\n\r\n")
+    assert not any("an upstream failed" in line for line in front.log)
+
+
+def test_half_an_upload_does_not_look_complete(start, scripted):
+    server = scripted(is_silent)
+    front = start(text=one_route(server.port))
+    with socket.create_connection(("127.0.0.1", front.port), timeout=10) as client:
+        client.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        server.heads.get(timeout=10)
+    assert not server.ended.get(timeout=10).endswith(b"0\r\n\r\n")
+    assert not any("an upstream failed" in line for line in front.log)
+
+
+# Whoever hangs up, and whoever stops.
+
+def test_a_client_that_hangs_up_ends_the_request_upstream(start, scripted):
+    server = scripted(is_silent)
+    front = start(text=one_route(server.port, ", read_timeout: 1h"), limits="limits: {connections: 1}")
+    with socket.create_connection(("127.0.0.1", front.port), timeout=10) as client:
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        server.heads.get(timeout=10)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.ended.get(timeout=10)
+    # Its place is free: the one session that is allowed opens, once the gateway has seen it too.
+    deadline = time.monotonic() + 10
+    while True:
+        with socket.create_connection(("127.0.0.1", front.port), timeout=10) as client:
+            client.sendall(handshake("/ws/echo/"))
+            if read_head(client).startswith("HTTP/1.1 101 "):
+                break
+        assert time.monotonic() < deadline
+
+
+def test_a_client_that_closed_its_side_is_waited_for_a_little(start, scripted):
+    server = scripted(is_silent)
+    front = start(text=one_route(server.port, ", read_timeout: 1h"))
+    with socket.create_connection(("127.0.0.1", front.port), timeout=20) as client:
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        server.heads.get(timeout=10)
+        client.shutdown(socket.SHUT_WR)
+        server.ended.get(timeout=15)
+        assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("body", [b"\r\n", b"Content-Length: 10\r\n\r\n"], ids=["GET", "upload"])
+@pytest.mark.parametrize("limits, signals", [("shutdown: {grace: 1s}", 1), ("shutdown: {grace: 1h}", 2)],
+                         ids=["grace", "second signal"])
+def test_a_stop_ends_proxied_requests(start, scripted, limits, signals, body):
+    server = scripted(is_silent)
+    front = start(text=one_route(server.port, ", read_timeout: 1h"), limits=limits)
+    with socket.create_connection(("127.0.0.1", front.port), timeout=20) as client:
+        client.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\n" + body)
+        server.heads.get(timeout=10)
+        for _ in range(signals):
+            front.process.send_signal(signal.SIGTERM)
+            while not any("stopping" in line for line in front.log):
+                time.sleep(0.01)
+        assert front.process.wait(10) == 0
+        server.ended.get(timeout=10)
+
+
+def test_a_stop_lets_a_proxied_answer_finish(start, scripted):
+    def answers_when_told(server, connection):
+        server.over.wait(10)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        server.wait_for_the_end(connection)
+
+    server = scripted(answers_when_told)
+    front = start(text=one_route(server.port), limits="shutdown: {grace: 20s}")
+    with socket.create_connection(("127.0.0.1", front.port), timeout=20) as client:
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        server.heads.get(timeout=10)
+        front.process.send_signal(signal.SIGTERM)
+        while not any("stopping" in line for line in front.log):
+            time.sleep(0.01)
+        server.over.set()
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert (answer.read(), answer.headers["connection"]) == (b"ok", "close")
+    assert front.process.wait(10) == 0
+
+
+# What goes on, and what does not.
+
+@pytest.mark.parametrize("path", [
+    "/app/blue/../admin", "/app/blue/%2e%2e/admin", "/app/blue/%2e%2e%2fadmin", "/app/blue/x/%2E./y", "/app/blue/./x",
+    "/app/blue/..",
+])
+def test_a_path_does_not_lead_out_of_its_template(front, upstream, path):
+    assert raw(front, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()).startswith(b"HTTP/1.1 400 ")
+    assert upstream.heads == []
+
+
+def test_dots_that_lead_nowhere_go_on(front, upstream):
+    ask(front, "GET", "/app/blue/a..b/.well-known/...")
+    assert upstream.line() == "GET /tenants/blue/a..b/.well-known/... HTTP/1.1"
+
+
+def test_nothing_of_a_client_looks_like_ours(front, upstream):
+    ask(front, "GET", "/", headers={"X-Forwarded-Prefix": "/evil", "X-Forwarded-Ssl": "on", "X-Forwarded-User": "root"})
+    assert b"evil" not in upstream.heads[-1] and b"root" not in upstream.heads[-1] and upstream.header("x-forwarded-ssl") == []
+
+
+def test_head_without_a_length_has_none(front, upstream):
+    upstream.answers[b"/x"] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    answer = raw(front, b"HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n" + b"GET /mine/ HTTP/1.1\r\nHost: a\r\n\r\n")
+    first, rest = answer.split(b"\r\n\r\n", 1)
+    assert b"content-length" not in first.lower()
+    assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_an_old_client_gets_no_chunks(front, upstream):
+    upstream.answers[b"/x"] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    for option in [b"", b"Connection: keep-alive\r\n"]:
+        answer = raw(front, b"GET /x HTTP/1.0\r\n" + option + b"\r\n")
+        assert answer.endswith(b"\r\n\r\nabc") and b"chunked" not in answer.lower()
+
+
+def test_continue_is_said_only_to_who_waits_and_may_go_on(front, upstream):
+    expect = b"POST /small/ HTTP/%s\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    assert raw(front, expect % (b"1.1", 2000)).startswith(b"HTTP/1.1 413 ")
+    assert b" 100 " not in raw(front, expect % (b"1.0", 3) + b"abc").split(b"\r\n")[0]
+    mine = b"POST /mine/ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    assert raw(front, mine).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("hosts", [b"Host: one\r\nHost: two\r\n", b"Host: a b/c@d\r\n", b""])
+@pytest.mark.parametrize("before", [b"", b"GET /mine/ HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["first", "second"])
+def test_every_request_names_one_host(front, upstream, before, hosts):
+    answer = raw(front, before + b"GET /x HTTP/1.1\r\n" + hosts + b"\r\n" + SMUGGLE)
+    statuses = re.findall(rb"HTTP/1\.1 (\d+) ", answer)
+    assert statuses == [b"200"] * bool(before) + [b"400"] and upstream.heads == []

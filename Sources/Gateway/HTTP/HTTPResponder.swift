@@ -37,7 +37,11 @@ struct HTTPResponder: Sendable {
     for proxy in proxies { try await proxy?.shutDown() }
   }
 
-  func respond(to request: Request, from peer: PeerAddress, on channel: any Channel) async -> Response {
+  /// - Parameter upload: the body of the request; nil where it has none.
+  /// - Throws: where there is nobody or nothing to answer.
+  func respond(
+    to request: Request, _ upload: Upload?, from peer: PeerAddress, on channel: any Channel
+  ) async throws -> Response {
     let path: RequestPath
     switch RequestPath.decode(target: Array((request.head.path ?? "/").utf8)) {
     case .success(let decoded): path = decoded
@@ -46,26 +50,28 @@ struct HTTPResponder: Sendable {
     guard let match = gateway.application.httpRouter.match(path) else {
       return nothing(at: path)
     }
-    switch await answer(match, path: path, request: request, from: peer, channel: channel) {
+    switch try await answer(match, path: path, request: request, upload, from: peer, channel: channel) {
     case .response(let response): return response
     case .nothingThere: return nothing(at: path)
     }
   }
 
   private func answer(
-    _ match: RouteMatch, path: RequestPath, request: Request, from peer: PeerAddress, channel: any Channel
-  ) async -> Answer {
+    _ match: RouteMatch, path: RequestPath, request: Request, _ upload: Upload?, from peer: PeerAddress,
+    channel: any Channel
+  ) async throws -> Answer {
     switch gateway.application.httpRoutes[match.route].action {
     case .staticFiles:
       guard let files = files[match.route] else { return .nothingThere }
       return await files.respond(to: request, file: match.remainder ?? "", on: channel)
     case .respond(let fixed):
-      return .response(Response(fixed, for: request))
+      return .response(Response(fixed))
     case .redirect(let target, let status):
       return .response(.redirect(to: target, captures: match.captures, query: path.query, status: status))
     case .proxy:
       guard let proxy = proxies[match.route] else { return .nothingThere }
-      return .response(await proxy.respond(to: request, match: match, query: path.query, from: peer))
+      return .response(
+        try await proxy.respond(to: request, upload, match: match, query: path.query, from: peer))
     case .health(let probe):
       return .response(health(probe))
     }
@@ -99,25 +105,23 @@ extension Response {
       body: ResponseBody(byteBuffer: ByteBuffer(string: text + "\n")))
   }
 
-  fileprivate init(_ fixed: FixedResponse, for request: Request) {
+  fileprivate init(_ fixed: FixedResponse) {
     var fields = HTTPFields()
     for (name, value) in fixed.headers {
       // The loader has checked the names.
       guard let name = HTTPField.Name(name) else { continue }
       fields.append(HTTPField(name: name, value: value))
     }
-    fields[.contentLength] = String(fixed.body.count)
     self.init(
       status: HTTPResponse.Status(code: fixed.status), headers: fields,
-      body: request.method == .head ? ResponseBody() : ResponseBody(byteBuffer: ByteBuffer(bytes: fixed.body))
-    )
+      body: ResponseBody(byteBuffer: ByteBuffer(bytes: fixed.body)))
   }
 
   /// Captures are put in percent-encoded, and the query goes along.
   fileprivate static func redirect(
     to target: TextTemplate, captures: Captures, query: String?, status: Int
   ) -> Response {
-    var location = target.filled { captures[$0]?.percentEncodedPath }
+    var location = target.filled { captures[$0]?.percentEncodedPath }.withOneLeadingSlash
     if let query, !query.isEmpty { location += (location.contains("?") ? "&" : "?") + query }
     var response = Response.plain(HTTPResponse.Status(code: status), "This has moved.")
     response.headers[.location] = location

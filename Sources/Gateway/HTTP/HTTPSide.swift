@@ -1,8 +1,8 @@
-import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import Synchronization
 import Transport
@@ -23,8 +23,14 @@ final class HTTPSide: Sendable {
   private let returns = Mutex<Returns>(Returns())
 
   private struct OpenChannels {
+    enum Phase {
+      case serving
+      case stopping
+      case abandoned
+    }
+
     var channels: [ObjectIdentifier: any Channel] = [:]
-    var isStopping = false
+    var phase = Phase.serving
   }
 
   /// The workers that sockets go back to, in turn.
@@ -70,19 +76,26 @@ final class HTTPSide: Sendable {
   /// Lets requests that are being answered finish, and takes nothing new.
   func stop() {
     arrive.finish()
-    let channels = open.withLock { open in
-      open.isStopping = true
+    for channel in enter(.stopping) { Self.tell(channel, .stopping) }
+  }
+
+  /// Closes what is left, and what still arrives.
+  func abandon() {
+    for channel in enter(.abandoned) { Self.tell(channel, .abandoned) }
+  }
+
+  private func enter(_ phase: OpenChannels.Phase) -> [any Channel] {
+    open.withLock { open in
+      open.phase = phase
       return Array(open.channels.values)
-    }
-    for channel in channels {
-      channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
     }
   }
 
-  /// Closes what is left.
-  func abandon() {
-    for channel in open.withLock({ Array($0.channels.values) }) {
-      channel.close(promise: nil)
+  private static func tell(_ channel: any Channel, _ phase: OpenChannels.Phase) {
+    switch phase {
+    case .serving: break
+    case .stopping: channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    case .abandoned: channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
     }
   }
 
@@ -96,41 +109,71 @@ final class HTTPSide: Sendable {
 // MARK: - One connection
 
 extension HTTPSide {
+  /// A connection on its way through here.
+  private final class Visit: Sendable {
+    let peer: PeerAddress
+    /// Whether a worker has it now, and counts it.
+    let hasLeft = Atomic(false)
+
+    init(of peer: PeerAddress) {
+      self.peer = peer
+    }
+  }
+
   private func converse(on connection: HandedOverConnection) async {
-    let channelSetup = HTTP1Channel(
+    let visit = Visit(of: connection.peer)
+    let http = HTTP1Channel(
       responder: { [self] request, writer, channel in
-        // Who waits for the word before it sends the body gets it; a body that is not wanted is read and dropped.
-        if request.headers[.expect]?.lowercased() == "100-continue" {
-          try await writer.writeInformationalHead(HTTPResponse(status: .continue))
-        }
-        let response = try await respond(to: request, from: connection.peer, on: channel)
+        let upload = Upload(request, on: channel)
+        // Cancelled and waited for at the end of this scope, however it is left.
+        async let _ = upload?.pump()
+        let response = try await respond(to: request, upload, of: visit, on: channel)
         try await writer.write(response: response.head, body: response.body)
       },
       configuration: .init(idleTimeout: Self.idleTimeout))
-    let log = gateway.log
     do {
-      let value = try await ClientBootstrap(group: group)
-        .channelOption(.allowRemoteHalfClosure, value: true)
-        .withConnectedSocket(connection.descriptor) { channel in
-          channel.eventLoop.makeCompletedFuture {
-            let replay = FirstBytes(connection.bytes)
-            try channel.pipeline.syncOperations.addHandler(replay)
-          }.flatMap {
-            channelSetup.setup(channel: channel, logger: log)
-          }
-        }
-      let channel = value.channel
-      let isStopping = open.withLock { open in
-        open.channels[ObjectIdentifier(channel)] = channel
-        return open.isStopping
-      }
-      if isStopping { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
-      await channelSetup.handle(value: value, logger: log)
-      _ = open.withLock { $0.channels.removeValue(forKey: ObjectIdentifier(channel)) }
+      let value = try await takeOver(connection, http)
+      await serve(on: value.channel) { [log = gateway.log] in await http.handle(value: value, logger: log) }
     } catch {
-      log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
+      gateway.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
     }
-    gateway.counters.connections.down()
+    if !visit.hasLeft.load(ordering: .acquiring) { gateway.counters.connections.down() }
+  }
+
+  private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
+    -> HTTP1Channel.Value
+  {
+    try await ClientBootstrap(group: group)
+      .channelOption(.allowRemoteHalfClosure, value: true)
+      .withConnectedSocket(connection.descriptor) { [log = gateway.log] channel in
+        channel.eventLoop.makeCompletedFuture {
+          let pipeline = channel.pipeline.syncOperations
+          try pipeline.addHandlers(UnsentBytes(), FirstBytes(connection.bytes))
+        }.flatMap {
+          http.setup(channel: channel, logger: log)
+        }.flatMapThrowing { value in
+          let pipeline = channel.pipeline.syncOperations
+          let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+          try pipeline.addHandler(MessageRules(), position: .after(decoder))
+          return value
+        }
+      }
+  }
+
+  /// Answers requests until the channel is closed, by whomever; what is being done for it then is cancelled.
+  private func serve(on channel: any Channel, _ handle: @escaping @Sendable () async -> Void) async {
+    let phase = open.withLock { open in
+      open.channels[ObjectIdentifier(channel)] = channel
+      return open.phase
+    }
+    Self.tell(channel, phase)
+    await withDiscardingTaskGroup { tasks in
+      tasks.addTask { await handle() }
+      // It never fails.
+      try? await channel.closeFuture.get()
+      tasks.cancelAll()
+    }
+    _ = open.withLock { $0.channels.removeValue(forKey: ObjectIdentifier(channel)) }
   }
 
   private func discard(_ connection: HandedOverConnection) {
@@ -139,53 +182,37 @@ extension HTTPSide {
   }
 
   private func respond(
-    to request: Request, from peer: PeerAddress, on channel: any Channel
+    to request: Request, _ upload: Upload?, of visit: Visit, on channel: any Channel
   ) async throws -> Response {
     if request.wantsWebSocket {
-      try await sendBack(request, from: peer, channel: channel)
+      try await sendBack(request, of: visit, channel: channel)
       throw LeftForWorker()
     }
-    return await responder.respond(to: request, from: peer, on: channel)
+    return try await responder.respond(to: request, upload, from: visit.peer, on: channel)
   }
 
   /// Gives a duplicate of the socket to a worker; closing the channel then closes only this side's descriptor.
-  private func sendBack(_ request: Request, from peer: PeerAddress, channel: any Channel) async throws {
-    let descriptor = try await channel.eventLoop.submit {
+  private func sendBack(_ request: Request, of visit: Visit, channel: any Channel) async throws {
+    let copy = try await channel.eventLoop.submit {
       try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
         try Descriptor.duplicate(of: $0).take()
       }
     }.get()
-    guard let descriptor else { throw LeftForWorker() }
+    guard let copy else { throw LeftForWorker() }
+    let descriptor = Descriptor(adopting: copy)
     // Before the worker has it: what Hummingbird does at the end would shut the socket down, not only close this side of it.
+    // Earlier answers are sent by then; where that fails, the connection ends here.
     try await channel.close()
+    visit.hasLeft.store(true, ordering: .releasing)
     let worker = returns.withLock { returns in
       defer { returns.next = (returns.next + 1) % returns.workers.count }
       return returns.workers[returns.next]
     }
-    gateway.counters.connections.up()
-    let handedOver = HandedOverConnection(descriptor: descriptor, bytes: request.headBytes, peer: peer)
+    let handedOver = HandedOverConnection(
+      descriptor: descriptor.take(), bytes: request.headBytes, peer: visit.peer)
     if !worker.post(.takeOver(handedOver)) { discard(handedOver) }
   }
 }
 
 /// Ends Hummingbird's handling of a connection that a worker has now.
 private struct LeftForWorker: Error {}
-
-/// Gives the pipeline what the worker had read, before anything that is read from the socket.
-private final class FirstBytes: ChannelInboundHandler, RemovableChannelHandler {
-  typealias InboundIn = ByteBuffer
-  typealias InboundOut = ByteBuffer
-
-  private let bytes: [UInt8]
-
-  init(_ bytes: [UInt8]) {
-    self.bytes = bytes
-  }
-
-  func channelActive(context: ChannelHandlerContext) {
-    context.fireChannelActive()
-    context.fireChannelRead(wrapInboundOut(context.channel.allocator.buffer(bytes: bytes)))
-    context.fireChannelReadComplete()
-    context.pipeline.syncOperations.removeHandler(self, promise: nil)
-  }
-}

@@ -17,4 +17,9 @@ extension String {
     }
     return String(encoded)
   }
+  /// The path of a URL without more slashes in front than one: a browser takes the first word behind two for another host
+  /// (RFC 3986 section 4.2).
+  var withOneLeadingSlash: String {
+    hasPrefix("//") ? "/" + drop { $0 == "/" } : self
+  }
 }

@@ -1,13 +1,11 @@
 import HTTPTypes
 import Hummingbird
+import WebSocketCore
 
 extension Request {
-  /// Whether the request asks for a WebSocket, as a worker would decide it.
+  /// Whether the request asks for a WebSocket, by the rule of the workers.
   var wantsWebSocket: Bool {
-    if headers[.secWebSocketKey] != nil { return true }
-    return headers[values: .upgrade].contains { value in
-      value.split(separator: ",").contains { $0.trimmingSpaces.lowercased() == "websocket" }
-    }
+    headers.lazy.map { HeaderField(name: $0.name.canonicalName, value: $0.value) }.wantWebSocket
   }
 
   /// The request head as bytes, for a worker to read again. The parser has already dropped what was not a valid field.
@@ -21,13 +19,5 @@ extension Request {
     }
     text += "\r\n"
     return Array(text.utf8)
-  }
-}
-
-extension Substring {
-  fileprivate var trimmingSpaces: Substring {
-    let front = drop { $0 == " " || $0 == "\t" }
-    guard let last = front.lastIndex(where: { $0 != " " && $0 != "\t" }) else { return "" }
-    return front[...last]
   }
 }

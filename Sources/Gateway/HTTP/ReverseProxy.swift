@@ -42,27 +42,32 @@ final class ReverseProxy: Sendable {
     try await client.shutdown()
   }
 
-  func respond(to request: Request, match: RouteMatch, query: String?, from peer: PeerAddress) async
-    -> Response
-  {
+  /// - Parameter upload: the body of the request; nil where it has none.
+  /// - Throws: where the client has gone, or sends what is no HTTP.
+  func respond(
+    to request: Request, _ upload: Upload?, match: RouteMatch, query: String?, from peer: PeerAddress
+  ) async throws -> Response {
     guard let target = upstream.target(of: request.head.path ?? "", match, query: query) else {
       return .plain(.badRequest, "The target of the request is no path.")
     }
-    let length = request.headers[.contentLength].flatMap { Int($0) }
-    if let length, length > upstream.body.bytes { return Self.tooLarge }
+    if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
     var forwarded = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(target)")
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
     forwarded.headers = headers(of: request, from: peer)
-    if length != nil || request.headers[.transferEncoding] != nil {
+    if let upload {
       let limit = BodyLimit(upstream.body.bytes)
-      let body = request.body.map { try limit.pass($0) }
-      forwarded.body = .stream(body, length: length.map { .known(Int64($0)) } ?? .unknown)
+      let body = upload.map { try limit.pass($0) }
+      forwarded.body = .stream(body, length: upload.length.map { .known(Int64($0)) } ?? .unknown)
     }
     do {
       let response = try await client.execute(forwarded, deadline: .distantFuture, logger: Self.quiet)
-      return answer(response, to: request)
+      // Nobody asked for another protocol.
+      guard response.status != .switchingProtocols else { throw HTTPParserError.invalidStatus }
+      return answer(response)
     } catch {
-      return failure(error, request)
+      try Task.checkCancellation()
+      if let fault = upload?.fault { throw fault }
+      return failure(error)
     }
   }
 
@@ -93,13 +98,11 @@ final class ReverseProxy: Sendable {
     return fields
   }
 
-  private func answer(_ response: HTTPClientResponse, to request: Request) -> Response {
+  private func answer(_ response: HTTPClientResponse) -> Response {
     let status = HTTPResponse.Status(
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)
-    let hasBody = request.method != .head && status.code != 204 && status.code != 304
     return Response(
-      status: status, headers: fields(of: response.headers),
-      body: hasBody ? Self.body(response.body) : ResponseBody())
+      status: status, headers: fields(of: response.headers), body: Self.body(response.body))
   }
 
   /// The upstream's answer broke off; so does ours, as the client would take anything else for its end.
@@ -121,7 +124,7 @@ final class ReverseProxy: Sendable {
 
   private static let tooLarge = Response.plain(.contentTooLarge, "The body of the request is too large.")
 
-  private func failure(_ error: any Error, _ request: Request) -> Response {
+  private func failure(_ error: any Error) -> Response {
     let response: Response
     switch error {
     case is BodyLimit.TooLong: return Self.tooLarge

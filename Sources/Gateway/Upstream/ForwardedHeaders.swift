@@ -11,8 +11,7 @@ struct ForwardedHeaders {
 
   /// What a client says about who it is and where it came in is ours to say.
   private static let ours: Set<String> = [
-    "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "forwarded", "x-real-ip",
-    "host", "expect", "content-length",
+    "forwarded", "x-real-ip", "host", "expect", "content-length",
   ]
 
   /// The fields that `Connection` names.
@@ -37,7 +36,8 @@ struct ForwardedHeaders {
   ///
   /// A name with an underscore does not: to WSGI it looks the same as one with a dash.
   func passesRequest(_ name: String) -> Bool {
-    passesResponse(name) && !Self.ours.contains(name) && !name.contains("_")
+    passesResponse(name) && !Self.ours.contains(name) && !name.hasPrefix("x-forwarded-")
+      && !name.contains("_")
   }
 
   /// What we say about the client.

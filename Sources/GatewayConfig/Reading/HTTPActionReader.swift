@@ -48,6 +48,11 @@ struct HTTPActionReader {
         .conflictingKeys, "an answer has \"body\" or \"json\", not both", at: json.key.range,
         related: [.init("the other one", at: text.key.range)])
     }
+    if let body = text ?? json, [204, 205, 304].contains(status) {
+      reading.findings.error(
+        .conflictingKeys, "an answer with status \(status) has no body", at: body.key.range,
+        hint: "remove \"\(body.key.value)\", or choose another status")
+    }
     var body: [UInt8] = []
     var type: (name: String, value: String)?
     if let text, let value = reading.text(text.value, "\"body\"") {

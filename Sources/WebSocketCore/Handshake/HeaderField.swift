@@ -30,7 +30,7 @@ public struct HeaderField: Sendable, Equatable {
   }
 }
 
-extension [HeaderField] {
+extension Sequence<HeaderField> {
   /// All values of a field, in their order.
   public func values(of name: String) -> [String] {
     filter { $0.name == name }.map(\.value)

@@ -11,8 +11,13 @@ public struct RequestHead: Sendable, Equatable {
   public func members(of name: String) -> [String] { fields.members(of: name) }
 
   /// Whether this is meant to be a WebSocket hand-shake, well made or not.
-  public var wantsWebSocket: Bool {
-    fields.contains { $0.name.hasPrefix("sec-websocket-") }
+  public var wantsWebSocket: Bool { fields.wantWebSocket }
+}
+
+extension Sequence<HeaderField> {
+  /// Whether a request with these fields is meant to be a WebSocket hand-shake, well made or not.
+  public var wantWebSocket: Bool {
+    contains { $0.name.hasPrefix("sec-websocket-") }
       || members(of: "upgrade").contains { $0.lowercased() == "websocket" }
   }
 }
@@ -70,14 +75,20 @@ extension RequestHead {
       minorVersion: version == "HTTP/1.1" ? 1 : 0, fields: [])
   }
 
-  /// RFC 9112 section 3.2.
   private func checkHost() throws(HandshakeRefusal) {
-    let hosts = values(of: "host")
-    if hosts.count > 1 { throw HandshakeRefusal(.badRequest("there is more than one Host header")) }
-    if hosts.isEmpty, minorVersion == 1 { throw HandshakeRefusal(.badRequest("there is no Host header")) }
-    guard hosts.allSatisfy({ $0.utf8.allSatisfy(Self.isInHost) }) else {
-      throw HandshakeRefusal(.badRequest("the Host header is not a host and a port"))
+    if let fault = Self.fault(inHosts: values(of: "host"), minorVersion: minorVersion) {
+      throw HandshakeRefusal(.badRequest(fault))
     }
+  }
+
+  /// What is wrong with the `Host` fields of a request (RFC 9112 section 3.2); nil where they are as they should be.
+  package static func fault(inHosts hosts: [String], minorVersion: Int) -> String? {
+    if hosts.count > 1 { return "there is more than one Host header" }
+    if hosts.isEmpty, minorVersion == 1 { return "there is no Host header" }
+    guard hosts.allSatisfy({ $0.utf8.allSatisfy(isInHost) }) else {
+      return "the Host header is not a host and a port"
+    }
+    return nil
   }
 
   /// RFC 3986 section 3.2.2: what a name, an address in brackets and a port are made of.

@@ -1,0 +1,20 @@
+import NIOCore
+
+/// Gives the pipeline what the worker had read, before anything that is read from the socket.
+final class FirstBytes: ChannelInboundHandler, RemovableChannelHandler {
+  typealias InboundIn = ByteBuffer
+  typealias InboundOut = ByteBuffer
+
+  private let bytes: [UInt8]
+
+  init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    context.fireChannelActive()
+    context.fireChannelRead(wrapInboundOut(context.channel.allocator.buffer(bytes: bytes)))
+    context.fireChannelReadComplete()
+    context.pipeline.syncOperations.removeHandler(self, promise: nil)
+  }
+}
