@@ -416,16 +416,6 @@ private enum QueuePop {
   }
 }
 
-extension RESPValue {
-  /// Of a string or an error.
-  var text: String? {
-    switch self {
-    case .bulkString(let bytes), .simpleString(let bytes): String(decoding: bytes, as: UTF8.self)
-    case .error(let message): message
-    default: nil
-    }
-  }
-}
 
 extension Duration {
   var wholeSeconds: Int { Int(components.seconds) }
