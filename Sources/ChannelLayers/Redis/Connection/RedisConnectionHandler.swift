@@ -26,6 +26,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   /// Once set, everything that arrives is a message of a subscription.
   private var received: ((RESPValue) -> Void)?
   private var failure = RedisFailure.disconnected
+  private var isClosing = false
   private var check: RepeatedTask?
 
   /// From now on there are no replies, only messages; on the channel's event loop.
@@ -51,7 +52,13 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   private func checkDeadline(_ context: ChannelHandlerContext) {
     guard let first = waiting.first, first.request.deadline < .now() else { return }
-    failure = .timeout
+    end(.timeout, context)
+  }
+
+  /// The first reason is the one that those who wait are told.
+  private func end(_ reason: RedisFailure, _ context: ChannelHandlerContext) {
+    if !isClosing { failure = reason }
+    isClosing = true
     context.close(promise: nil)
   }
 
@@ -62,6 +69,8 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    // Over TLS, what was read already arrives after a close.
+    guard !isClosing else { return }
     let buffer = unwrapInboundIn(data)
     decoder.append(buffer.readableBytesView)
     do throws(RESPFault) {
@@ -69,8 +78,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
         if let received { received(value) } else { take(value) }
       }
     } catch {
-      failure = .malformed(error.description)
-      context.close(promise: nil)
+      end(.malformed(error.description), context)
     }
   }
 
@@ -89,8 +97,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    failure = .cannotConnect("\(error)")
-    context.close(promise: nil)
+    end(RedisFailure(connecting: error), context)
   }
 
   private func failAll() {
