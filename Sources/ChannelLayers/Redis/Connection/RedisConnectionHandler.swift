@@ -21,6 +21,8 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   private static let checkInterval = TimeAmount.milliseconds(500)
 
+  private let usesTLS: Bool
+  private var hasReceived = false
   private var decoder = RESPDecoder()
   private var waiting: CircularBuffer<Waiting> = []
   /// Once set, everything that arrives is a message of a subscription.
@@ -28,6 +30,10 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   private var failure = RedisFailure.disconnected
   private var isClosing = false
   private var check: RepeatedTask?
+
+  init(usesTLS: Bool) {
+    self.usesTLS = usesTLS
+  }
 
   /// From now on there are no replies, only messages; on the channel's event loop.
   func subscribe(_ received: @escaping (RESPValue) -> Void) {
@@ -52,7 +58,10 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   private func checkDeadline(_ context: ChannelHandlerContext) {
     guard let first = waiting.first, first.request.deadline < .now() else { return }
-    end(.timeout, context)
+    let neverSpoke = usesTLS && !hasReceived
+    end(
+      neverSpoke ? .cannotConnect("no answer in time: perhaps the server does not speak TLS there") : .timeout,
+      context)
   }
 
   /// The first reason is the one that those who wait are told.
@@ -71,6 +80,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     // Over TLS, what was read already arrives after a close.
     guard !isClosing else { return }
+    hasReceived = true
     let buffer = unwrapInboundIn(data)
     decoder.append(buffer.readableBytesView)
     do throws(RESPFault) {

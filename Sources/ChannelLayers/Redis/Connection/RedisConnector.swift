@@ -101,7 +101,7 @@ struct RedisConnector: Sendable {
               try channel.pipeline.syncOperations.addHandler(
                 NIOSSLClientHandler(context: context, serverHostname: serverName))
             }
-            try channel.pipeline.syncOperations.addHandler(RedisConnectionHandler())
+            try channel.pipeline.syncOperations.addHandler(RedisConnectionHandler(usesTLS: tls != nil))
           }
         }
       let opening =

@@ -18,7 +18,8 @@ extension RedisFailure {
     case let failure as RedisFailure: return failure.description
     case ChannelError.connectTimeout: return "no answer in time"
     case is CancellationError: return "it was given up"
-    case NIOSSLError.handshakeFailed(.sslError(let stack)): return sentence(stack)
+    case NIOSSLError.handshakeFailed(.sslError(let stack)), BoringSSLError.sslError(let stack):
+      return sentence(stack)
     case NIOSSLError.handshakeFailed: return "the TLS handshake failed"
     case NIOSSLError.uncleanShutdown: return "the TLS connection was cut off"
     case NIOSSLError.failedToLoadCertificate: return "a certificate's file holds none"
@@ -32,11 +33,12 @@ extension RedisFailure {
     }
   }
 
-  /// BoringSSL names a reason in the fifth part of `error:10000412:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED`.
+  /// BoringSSL names a reason as in `error:10000412:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED at FILE:LINE`.
   private static func sentence(_ stack: NIOBoringSSLErrorStack) -> String {
-    let text = stack.first.map { "\($0)" } ?? ""
-    let parts = text.split(separator: ":")
-    let reason = parts.count > 4 ? parts[4].prefix { $0 != " " } : "the server ended it"
+    let parts = stack.first.map { "\($0)".split(separator: ":") } ?? []
+    let place = parts.firstIndex(of: "OPENSSL_internal").map { $0 + 1 }
+    guard let place, parts.indices.contains(place) else { return "the server ended the TLS handshake" }
+    let reason = parts[place].prefix { $0 != " " }
     switch reason {
     case "CERTIFICATE_VERIFY_FAILED": return "the server's certificate is not trusted"
     case "WRONG_VERSION_NUMBER", "HTTP_REQUEST": return "the server does not speak TLS there"
