@@ -144,6 +144,11 @@ class Layer:
         return config
 
     @property
+    def key_names(self) -> list[str]:
+        """The environment variables that the gateway's file names."""
+        return ["LAYER_KEY", *(f"LAYER_KEY_{number}" for number in range(1, len(self.keys)))]
+
+    @property
     def django(self) -> dict:
         return {"BACKEND": self.backend, "CONFIG": self.config}
 
@@ -155,7 +160,7 @@ class Layer:
             "serializer_format": self.format,
         }
         if self.encrypted:
-            config["symmetric_encryption_keys"] = [{"env": f"LAYER_KEY_{number}"} for number in range(len(self.keys))]
+            config["symmetric_encryption_keys"] = [{"env": name} for name in self.key_names]
         if self.layout == "core":
             config |= {"capacity": self.capacity, "group_expiry": f"{self.group_expiry}s", "expiry": f"{self.expiry}s"}
         return json.dumps({"backend": self.backend, "config": config})
@@ -421,7 +426,7 @@ def layer_gateway(start):
     """Starts gateways on a layer: `layer_gateway(layer)`."""
 
     def begin(layer: Layer, extra: str = "", **options) -> RedisGateway:
-        options.setdefault("env", {f"LAYER_KEY_{number}": key for number, key in enumerate(layer.keys)})
+        options.setdefault("env", dict(zip(layer.key_names, layer.keys)))
         return start(text=routes(layer, extra), kind=RedisGateway, **options)
 
     return begin
