@@ -72,6 +72,24 @@ def test_a_unix_socket_with_a_user_and_a_database(tmp_path, layer_gateway, layou
         redis.stop()
 
 
+def test_a_server_of_an_older_version(tmp_path, layer_gateway):
+    """Without `BZMPOP` messages are taken with `BZPOPMIN`, also where the rest cannot be had at once."""
+    for number, missing in enumerate([["BZMPOP"], ["BZMPOP", "ZPOPMIN"]]):
+        options = [part for name in missing for part in ("--rename-command", name, "")]
+        redis = RedisServer(tmp_path / str(number), *options)
+        try:
+            layer = Layer((Host(redis),))
+            gateway = layer_gateway(layer)
+            talk(gateway, layer)
+            with gateway.session("order") as session:
+                for message in range(20):
+                    send(layer, "order", message)
+                assert session.messages(20) == list(range(20))
+            assert gateway.stop() == 0
+        finally:
+            redis.stop()
+
+
 # Keys
 
 

@@ -31,6 +31,7 @@ extension RedisHub {
       }
       shards[shard].commands = nil
       shards[shard].joinedAt = nil
+      if configuration.layout == .core { interest.lost(shard) }
       updateAvailability(of: shard)
       await pause(backoff.wait())
     }
@@ -54,6 +55,8 @@ extension RedisHub {
       shards[shard].receiver?.close()
       shards[shard].receiver = nil
       shards[shard].isReceiving = false
+      // Subscriptions end with their connection, those to groups that linger too.
+      if configuration.layout == .pubSub { interest.lost(shard) }
       updateAvailability(of: shard)
       await pause(backoff.wait())
     }

@@ -25,7 +25,6 @@ extension RedisHub {
   ///
   /// The sign of life comes first: from then on nobody clears away what follows.
   func joinAgain(_ shard: Int) async throws(RedisFailure) {
-    interest.lost(shard)
     guard configuration.layout == .core, let connection = shards[shard].commands else { return }
     shards[shard].hasSignOfLife = false
     _ = try await register.beat(on: connection)

@@ -26,8 +26,6 @@ extension RedisHub {
   func receiveSubscriptions(_ shard: Int, on connection: RedisConnection) async throws {
     shards[shard].refusal = nil
     shards[shard].lastHeard = .now
-    // What was subscribed to went with the last connection, that of groups that linger too.
-    interest.lost(shard)
     try await connection.subscribe { [self] message in
       assumeIsolated { $0.take(message, shard) }
     }

@@ -29,6 +29,7 @@ package actor RedisHub {
   private var reactors: [Mailbox<RedisDelivery>] = []
   private var connecting: Task<Void, Never>?
   private var working: Task<Void, Never>?
+  private var ticking: Task<Void, Never>?
   private var waking: Task<Void, Never>?
   private var notes = SampledNotes()
   /// Why a shard is not there; nil while none is known to be away.
@@ -61,6 +62,7 @@ package actor RedisHub {
 
   /// Whether the group's events go out and come in: those of its shards are there.
   nonisolated func isAvailable(for group: String) -> Bool {
+    guard !availability.isComplete else { return true }
     let isThere = availability[shard(of: group)]
     switch configuration.layout {
     case .core: return isThere && availability[shard(ofQueue: group)]
@@ -126,16 +128,17 @@ package actor RedisHub {
     guard !isStopping else { return }
     let connecting = Task { await keepConnections() }
     let working = Task { await work() }
-    (self.connecting, self.working) = (connecting, working)
+    let ticking = Task { await tick() }
+    (self.connecting, self.working, self.ticking) = (connecting, working, ticking)
     await connecting.value
     await working.value
+    await ticking.value
   }
 
   private func work() async {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.followChanges() }
       tasks.addTask { await self.carryEvents() }
-      tasks.addTask { await self.tick() }
     }
   }
 
@@ -152,12 +155,13 @@ package actor RedisHub {
     }
     // Ends waits and tries to connect; what is being said to Redis goes on.
     connecting?.cancel()
+    ticking?.cancel()
     waking?.cancel()
     changes.finish()
     events.finish()
-    working?.cancel()
-    // Nothing is to be joined any more while everything is left.
+    // What sessions have sent goes out, and nothing is joined any more while everything is left.
     await working?.value
+    await ticking?.value
     if configuration.layout == .core { await withdraw() }
     deadline.cancel()
     for shard in shards {

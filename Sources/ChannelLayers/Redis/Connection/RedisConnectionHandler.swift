@@ -60,7 +60,8 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     guard let first = waiting.first, first.request.deadline < .now() else { return }
     let neverSpoke = usesTLS && !hasReceived
     end(
-      neverSpoke ? .cannotConnect("no answer in time: perhaps the server does not speak TLS there") : .timeout,
+      neverSpoke
+        ? .cannotConnect("no answer in time: perhaps the server does not speak TLS there") : .timeout,
       context)
   }
 
@@ -75,6 +76,11 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     let request = unwrapOutboundIn(data)
     waiting.append(Waiting(request: request))
     context.write(wrapOutboundOut(context.channel.allocator.buffer(bytes: request.bytes)), promise: promise)
+  }
+
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    isClosing = true
+    context.close(mode: mode, promise: promise)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
