@@ -141,7 +141,7 @@ struct RedisConfigurationTests {
 
   @Test(arguments: [
     "://:s3cret@h", "reds://:s3cret@h", "redis://:a/s3cret@h", "redis://:a?s3cret@h/x", "redis://h/s3cret",
-    "redis://h?db=s3cret", "redis://h?socket_connect_timeout=s3cret", "s3cret",
+    "redis://h?db=s3cret", "redis://h?socket_connect_timeout=s3cret", "s3cret", "redis://u:1?s3cret@h",
   ]) func `a finding shows nothing of an address that cannot be read`(_ url: String) {
     let findings = load("{hosts: [\"${URL}\"]}", environment: ["URL": url]).findings
     #expect(findings.contains { $0.severity == .error })

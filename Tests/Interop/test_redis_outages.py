@@ -58,7 +58,7 @@ def test_a_group_that_lingers_across_a_reconnect_is_joined_again(layer, redis, l
     redis.client().flushall()
     for kind in ("normal", "pubsub"):
         redis.client().execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
-    wait_until(lambda: gateway.count("channel layer available") == 2, 4, "before the group has been left")
+    wait_until(lambda: gateway.count("channel layer available") > 1 and gateway.is_ready(), 4, "before the group is left")
     with gateway.session("door") as session:
         send(layer, "door", "in again")
         assert session.message() == "in again"

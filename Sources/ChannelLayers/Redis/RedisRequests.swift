@@ -20,13 +20,13 @@ enum InterestChange: Sendable {
 }
 
 /// Something that takes room while it waits.
-protocol RedisRequestable: Sendable {
+protocol SizedRequest: Sendable {
   /// Roughly. Bytes.
   var size: Int { get }
 }
 
 /// What reactors ask of a layer's hub: a queue that takes from any thread and is emptied by one task.
-final class RedisRequests<Request: RedisRequestable>: Sendable {
+final class RedisRequests<Request: SizedRequest>: Sendable {
   private struct Waiting {
     var requests: [Request] = []
     var bytes = 0
@@ -87,12 +87,12 @@ final class RedisRequests<Request: RedisRequestable>: Sendable {
   }
 }
 
-extension InterestChange: RedisRequestable {
+extension InterestChange: SizedRequest {
   // Never refused, whatever waits.
   var size: Int { 0 }
 }
 
-extension OutgoingEvent: RedisRequestable {
+extension OutgoingEvent: SizedRequest {
   var size: Int {
     event.fields.reduce(64 + group.utf8.count) { sum, field in
       switch field.value {

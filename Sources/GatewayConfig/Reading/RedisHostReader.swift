@@ -305,8 +305,10 @@ extension RedisHostReader {
         set(key, to: text, of: &host.tls, at: range)
       case _ where key == "socket_timeout" || Self.clientKeys.contains(key): break
       default:
+        // Behind a "?" in a password stands the rest of it, up to the "@".
+        let name = query?.contains("@") == true ? "" : " \"\(key)\""
         reading.findings.error(
-          .unknownKey, "the address has an unknown option \"\(key)\"", at: range,
+          .unknownKey, "the address has an unknown option\(name)", at: range,
           hint: NearestName.hint(for: key, in: Self.connectionKeys + Self.tlsKeys))
       }
     }

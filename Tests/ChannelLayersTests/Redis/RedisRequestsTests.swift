@@ -2,7 +2,7 @@ import Testing
 
 @testable import ChannelLayers
 
-private struct Sized: RedisRequestable, Equatable {
+private struct Sized: SizedRequest, Equatable {
   var size: Int
 }
 
