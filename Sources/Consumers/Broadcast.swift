@@ -32,11 +32,9 @@ public final class Broadcast: Sendable {
         }
       session.publish(Event(type: Self.eventType, fields: [field]))
     case .nobody:
-      unsafe session.send(.text, Self.refusal.span.bytes)
+      session.refuse("clients cannot publish on this route")
     }
   }
-
-  private static let refusal: [UInt8] = Array(#"{"error": "clients cannot publish on this route"}"#.utf8)
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }

@@ -23,24 +23,17 @@ public final class Chat: Sendable {
 
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     guard kind == .text else {
-      return refuse(#"send text: {"message": ...}; this was binary"#, session)
+      return session.refuse(#"send text: {"message": ...}; this was binary"#)
     }
     do {
       guard let range = try JSONScanner.member(Self.member, of: payload) else {
-        return refuse(#"the message has no member "message""#, session)
+        return session.refuse(#"the message has no member "message""#)
       }
       let value = [UInt8](copying: payload.extracting(range))
       session.publish(Event(type: Self.eventType, fields: [.init(Self.member, .encodedJSON(value))]))
     } catch {
-      refuse(error.description, session)
+      session.refuse(error.description)
     }
-  }
-
-  func refuse(_ reason: String, _ session: some ConsumerSession) {
-    var text: [UInt8] = Array(#"{"error": "#.utf8)
-    JSONText.append(string: reason, to: &text)
-    text.append(UInt8(ascii: "}"))
-    unsafe session.send(.text, text.span.bytes)
   }
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {

@@ -50,8 +50,8 @@ extension Consumer {
   /// Tells the client that what it sent did not, or may not have, reached everybody.
   package func undelivered(_ reason: Undelivered, to session: some ConsumerSession) {
     switch self {
-    case .echo, .broadcast, .proxy: break
-    case .chat(let chat): chat.refuse(reason.rawValue, session)
+    case .echo, .proxy: break
+    case .chat, .broadcast: session.refuse(reason.rawValue)
     }
   }
 }

@@ -1,4 +1,5 @@
 public import ChannelLayers
+import JSON
 public import WebSocketCore
 
 /// What a consumer can do to the session it works for. Confined to the session's reactor.
@@ -11,4 +12,14 @@ public protocol ConsumerSession: AnyObject {
 
   /// Sends the event to the session's group, itself included, through the route's channel layer.
   func publish(_ event: Event)
+}
+
+extension ConsumerSession {
+  /// Answers with `{"error": reason}`; the session stays open.
+  func refuse(_ reason: String) {
+    var text: [UInt8] = Array(#"{"error": "#.utf8)
+    JSONText.append(string: reason, to: &text)
+    text.append(UInt8(ascii: "}"))
+    unsafe send(.text, text.span.bytes)
+  }
 }

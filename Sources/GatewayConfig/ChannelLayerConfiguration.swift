@@ -95,6 +95,8 @@ package struct RedisHost: Sendable, Hashable {
     package var addresses: [Address]
     package var credentials = Credentials()
     package var tls: TLS?
+    /// Nil for that of the host itself.
+    package var connectTimeout: Duration?
   }
 
   package struct Address: Sendable, Hashable {
@@ -113,7 +115,7 @@ package struct RedisHost: Sendable, Hashable {
     package var password: String?
   }
 
-  /// `rediss://` and its `ssl_` options, as redis-py names them.
+  /// `rediss://` or `ssl: true`, and the `ssl_` options, as redis-py names them.
   package struct TLS: Sendable, Hashable {
     /// `ssl_cert_reqs`: whether the server has to show a certificate that is trusted.
     package var verifiesCertificate = true

@@ -1,14 +1,18 @@
 /// Text that is equal to the same code points only.
 ///
 /// `String` takes "é" and "e" with a combining accent for equal; the keys of a JSON object are different then.
-struct ExactText: Hashable {
+package struct ExactText: Hashable {
   let text: String
 
-  static func == (left: ExactText, right: ExactText) -> Bool {
+  package init(text: String) {
+    self.text = text
+  }
+
+  package static func == (left: ExactText, right: ExactText) -> Bool {
     left.text.utf8.elementsEqual(right.text.utf8)
   }
 
-  func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     for byte in text.utf8 { hasher.combine(byte) }
     hasher.combine(text.utf8.count)
   }

@@ -45,17 +45,20 @@ struct ServeCommand: AsyncParsableCommand {
     if let logFormat { configuration.logging.format = logFormat }
     let log = Self.logger(configuration.logging)
     let gateway = GatewayServer(configuration, log: log)
-    let unreachable = await gateway.unreachableLayers()
-    if requireLayers, !unreachable.isEmpty {
-      for sentence in unreachable { Output.error("sluice: \(sentence)") }
-      throw ExitCode(1)
-    }
+    if requireLayers { try await Self.require(gateway) }
     do {
       try await Self.serve(gateway, log)
     } catch {
       Output.error("sluice: \(error)")
       throw ExitCode(1)
     }
+  }
+
+  private static func require(_ gateway: GatewayServer) async throws {
+    let unreachable = await gateway.unreachableLayers()
+    guard !unreachable.isEmpty else { return }
+    for sentence in unreachable { Output.error("sluice: \(sentence)") }
+    throw ExitCode(1)
   }
 
   private static func serve(_ gateway: GatewayServer, _ log: Logger) async throws {

@@ -113,6 +113,18 @@ struct BroadcastTests {
   }
 }
 
+struct UndeliveredTests {
+  @Test(arguments: [Consumer(.chat(group())), Consumer(.broadcast(group(), publish: .everyone))])
+  func `whoever sends through a layer is told when that failed`(_ consumer: Consumer) {
+    let session = RecordingSession()
+    consumer.undelivered(.full, to: session)
+    #expect(
+      session.sent == [
+        #"text:{"error": "the queue of a receiver is full: the message did not reach everybody"}"#
+      ])
+  }
+}
+
 struct RouteEventsTests {
   @Test func `a template makes JSON of an event's fields`() {
     let template = EventTemplate.object([

@@ -88,6 +88,76 @@ struct RedisConfigurationTests {
 
   private struct Missing: Error {}
 
+  @Test func `what redis-py needs for itself is known in every form`() {
+    let options =
+      "max_connections: 10, health_check_interval: 30, socket_keepalive: true, client_name: django"
+    let loaded = load(
+      """
+      {hosts: [{host: h, \(options)}, {address: "redis://h", \(options)}, \
+      "redis://h?max_connections=10&health_check_interval=30&socket_keepalive=True", \
+      {master_name: m, sentinels: [[s, 1]], sentinel_kwargs: {\(options)}, \(options)}]}
+      """)
+    #expect(loaded.findings == [])
+  }
+
+  @Test func `null is Python's None: as if the key were not there`() throws {
+    let loaded = load(
+      """
+      {hosts: [{host: h, username: null, password: null, socket_timeout: ~, socket_connect_timeout: null}, \
+      {master_name: m, sentinels: [[s, 1]], sentinel_kwargs: null, password: null}]}
+      """)
+    #expect(loaded.findings == [])
+    let hosts = try #require(loaded.layer).hosts
+    #expect(hosts.map(\.credentials) == [.init(), .init()])
+    #expect(hosts[0].connectTimeout == .seconds(5))
+    // In quotes it is a word.
+    #expect(
+      load(#"{hosts: [{host: h, password: "null"}]}"#).layer?.hosts.first?.credentials.password == "null")
+  }
+
+  @Test func `TLS can be had for every place, and for the sentinels by themselves`() throws {
+    let loaded = load(
+      """
+      {hosts: [{host: h, ssl: true, ssl_cert_reqs: none}, {host: h, ssl: false}, \
+      {master_name: m, sentinels: [[s, 1]], ssl: true, ssl_ca_certs: ca.pem, \
+      sentinel_kwargs: {ssl: true, ssl_check_hostname: false, socket_connect_timeout: 2s}}]}
+      """, files: ["ca.pem": "x"])
+    #expect(loaded.findings == [])
+    let hosts = try #require(loaded.layer).hosts
+    #expect(hosts[0].tls == RedisHost.TLS(verifiesCertificate: false) && hosts[1].tls == nil)
+    #expect(hosts[2].tls == RedisHost.TLS(trustedCertificates: "/abs/ca.pem"))
+    guard case .sentinel(_, let sentinels) = hosts[2].place else { throw Missing() }
+    #expect(
+      sentinels.tls == RedisHost.TLS(verifiesHostname: false) && sentinels.connectTimeout == .seconds(2))
+  }
+
+  @Test(arguments: [
+    "redis://h/0?password=s3cret", "redis://:s3cret@h", "redis://u:s3cret@h/0", "unix:///s?password=s3cret",
+  ]) func `a password in the file is warned of, wherever it stands`(_ url: String) {
+    let findings = load("{hosts: [\"\(url)\"]}").findings
+    #expect(findings.map(\.code) == [.plainSecret])
+    #expect(!findings.contains { $0.message.contains("s3cret") })
+  }
+
+  @Test(arguments: [
+    "://:s3cret@h", "reds://:s3cret@h", "redis://:a/s3cret@h", "redis://:a?s3cret@h/x", "redis://h/s3cret",
+    "redis://h?db=s3cret", "redis://h?socket_connect_timeout=s3cret", "s3cret", "redis://u:1?s3cret@h",
+  ]) func `a finding shows nothing of an address that cannot be read`(_ url: String) {
+    let findings = load("{hosts: [\"${URL}\"]}", environment: ["URL": url]).findings
+    #expect(findings.contains { $0.severity == .error })
+    #expect(!findings.contains { ($0.message + ($0.hint ?? "")).contains("s3cret") }, "\(findings)")
+  }
+
+  @Test(arguments: [
+    "{address: \"redis://h\", host: h}", "{address: \"redis://h\", port: 1}",
+    "{host: h, master_name: m, sentinels: [[s, 1]]}", "{address: \"redis://h\", sentinels: [[s, 1]]}",
+    "{address: \"unix:///s\", ssl: true}", "{master_name: m, sentinels: [[s, 1]], port: 1}",
+  ]) func `a host is named in one way`(_ host: String) {
+    let loaded = load("{hosts: [\(host)]}")
+    #expect(loaded.layer == nil)
+    #expect(loaded.findings.map(\.code) == [.conflictingKeys])
+  }
+
   @Test func `the first pattern that fits tells the capacity`() throws {
     let layer = try #require(
       load(#"{capacity: 7, channel_capacity: {"specific.*": 1000, "re:jobs|work": 3, "job?": 4}}"#).layer)

@@ -17,6 +17,7 @@ import urllib.request
 
 import pytest
 import redis as redis_py
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as ws_connect
 
 from conftest import ROOT, Gateway
@@ -44,8 +45,8 @@ def free_port() -> int:
 class RedisServer:
     """A redis-server of its own that keeps nothing, on one port for its whole life, restarts included."""
 
-    def __init__(self, home: pathlib.Path):
-        self.home, self.port, self.process = home, free_port(), None
+    def __init__(self, home: pathlib.Path, *options: str):
+        self.home, self.port, self.process, self.options = home, free_port(), None, options
         home.mkdir(parents=True, exist_ok=True)
         self.start()
 
@@ -54,7 +55,7 @@ class RedisServer:
         assert program, "this needs redis-server (Debian's package)"
         self.process = subprocess.Popen(
             [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-             "--dir", str(self.home), "--logfile", str(self.home / "redis.log")],
+             "--dir", str(self.home), "--logfile", str(self.home / "redis.log"), *self.options],
             stdout=subprocess.DEVNULL,
         )
         wait_until(self.answers, 10, "redis-server answers")
@@ -72,8 +73,26 @@ class RedisServer:
         self.process.send_signal(number)
         self.process.wait(10)
 
-    def url(self, db: int = 0) -> str:
-        return f"redis://127.0.0.1:{self.port}/{db}"
+    @contextlib.contextmanager
+    def hung(self):
+        """Connections can be opened, and nothing is ever answered."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
+    def admit(self, user: str) -> None:
+        """Lets a user in, with its name as password, to whatever there is."""
+        self.client().acl_setuser(user, enabled=True, reset=True, passwords=[f"+{user}"], keys="*", channels="*", commands=["+@all"])
+
+    def shut_out(self, user: str) -> None:
+        """An outage for one user: nothing is lost, and others see nothing of it."""
+        self.client().acl_setuser(user, enabled=False)
+        self.client().execute_command("CLIENT", "KILL", "USER", user)
+
+    def url(self, db: int = 0, user: str = "") -> str:
+        return f"redis://{f'{user}:{user}@' if user else ''}127.0.0.1:{self.port}/{db}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +115,11 @@ class Layer:
     prefix: str = "asgi"
     capacity: int = 100
     group_expiry: int = 86400
+    expiry: int = 60
+    keys: tuple[str, ...] = (KEY,)
+    # As they are written in the files, where URLs and mappings of `hosts` will not do.
+    django_hosts: list | None = None
+    yaml_hosts: list | None = None
 
     @property
     def backend(self) -> str:
@@ -107,17 +131,22 @@ class Layer:
     def config(self) -> dict:
         config = {
             # redis-py 8 ends an idle receiver after 5 seconds unless told otherwise.
-            "hosts": [
+            "hosts": self.django_hosts or [
                 {"host": "127.0.0.1", "port": host.server.port, "db": host.db, "socket_timeout": None} for host in self.hosts
             ],
             "prefix": self.prefix,
             "serializer_format": self.format,
         }
         if self.encrypted:
-            config["symmetric_encryption_keys"] = [KEY]
+            config["symmetric_encryption_keys"] = list(self.keys)
         if self.layout == "core":
-            config |= {"capacity": self.capacity, "group_expiry": self.group_expiry}
+            config |= {"capacity": self.capacity, "group_expiry": self.group_expiry, "expiry": self.expiry}
         return config
+
+    @property
+    def key_names(self) -> list[str]:
+        """The environment variables that the gateway's file names."""
+        return ["LAYER_KEY", *(f"LAYER_KEY_{number}" for number in range(1, len(self.keys)))]
 
     @property
     def django(self) -> dict:
@@ -126,14 +155,14 @@ class Layer:
     @property
     def yaml(self) -> str:
         config = {
-            "hosts": [host.server.url(host.db) for host in self.hosts],
+            "hosts": self.yaml_hosts or [host.server.url(host.db) for host in self.hosts],
             "prefix": self.prefix,
             "serializer_format": self.format,
         }
         if self.encrypted:
-            config["symmetric_encryption_keys"] = [{"env": "LAYER_KEY"}]
+            config["symmetric_encryption_keys"] = [{"env": name} for name in self.key_names]
         if self.layout == "core":
-            config |= {"capacity": self.capacity, "group_expiry": f"{self.group_expiry}s"}
+            config |= {"capacity": self.capacity, "group_expiry": f"{self.group_expiry}s", "expiry": f"{self.expiry}s"}
         return json.dumps({"backend": self.backend, "config": config})
 
     def make(self):
@@ -316,6 +345,19 @@ class RedisGateway(Gateway):
     def session(self, room: str) -> Session:
         return Session(self.ws(f"/ws/chat/{room}/"))
 
+    def refuses(self, room: str) -> bool:
+        """With 503; or else there is a session for a moment."""
+        try:
+            self.session(room).socket.close()
+        except InvalidStatus as refused:
+            assert refused.response.status_code == 503, refused
+            return True
+        return False
+
+    def count(self, text: str) -> int:
+        """How many lines of the log have the text."""
+        return sum(text in line for line in self.log)
+
 
 @pytest.fixture(scope="session")
 def redis_servers(tmp_path_factory):
@@ -384,7 +426,7 @@ def layer_gateway(start):
     """Starts gateways on a layer: `layer_gateway(layer)`."""
 
     def begin(layer: Layer, extra: str = "", **options) -> RedisGateway:
-        options.setdefault("env", {"LAYER_KEY": KEY})
+        options.setdefault("env", dict(zip(layer.key_names, layer.keys)))
         return start(text=routes(layer, extra), kind=RedisGateway, **options)
 
     return begin

@@ -34,7 +34,7 @@ package final class RedisChannelLayer: ChannelLayer {
   }
 
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
-    guard hub.isAvailable else { return completed(.unavailable) }
+    guard hub.isAvailable(for: group) else { return completed(.unavailable) }
     var entry = wanted[group] ?? Wanted()
     entry.count += 1
     if entry.isActive {

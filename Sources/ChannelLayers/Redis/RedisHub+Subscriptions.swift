@@ -6,84 +6,85 @@ import Synchronization
 ///
 /// Our own events come back through the subscription like everybody's, so all processes see them in one order.
 extension RedisHub {
-  private var groupPrefix: String { "\(configuration.prefix)__group__" }
+  nonisolated private var groupPrefix: String { "\(configuration.prefix)__group__" }
   private var sessionPrefix: String { identity.addressPrefix }
 
-  func subscriptionName(of group: String) -> String { groupPrefix + group }
+  nonisolated func subscriptionName(of group: String) -> String { groupPrefix + group }
 
   // MARK: - Subscriptions
 
   /// Confirmed by a message, which tells those that wait.
   func subscribe(_ names: [String], _ shard: Int) {
     guard let receiver = shards[shard].receiver, shards[shard].isReceiving else {
-      for name in names { joined(name, .unavailable) }
+      for name in names { refused(name) }
       return
     }
     receiver.post([RESPCommand("SUBSCRIBE", names.map { RESPArgument(subscriptionName(of: $0)) })])
   }
 
   /// Takes what the subscriptions bring until the connection ends.
-  func receiveSubscriptions(
-    _ shard: Int, on connection: RedisConnection, established: () -> Void
-  ) async throws {
+  func receiveSubscriptions(_ shard: Int, on connection: RedisConnection) async throws {
+    shards[shard].refusal = nil
+    shards[shard].lastHeard = .now
     try await connection.subscribe { [self] message in
       assumeIsolated { $0.take(message, shard) }
     }
-    let mine = groups.values.filter { $0.shard == shard && !$0.reactors.isEmpty }
-    for start in stride(from: 0, to: mine.count, by: 250) {
-      let names = mine[start..<min(start + 250, mine.count)].map {
+    let wanted = interest.wanted(shard)
+    for start in stride(from: 0, to: wanted.count, by: 250) {
+      let names = wanted[start..<min(start + 250, wanted.count)].map {
         RESPArgument(subscriptionName(of: $0.name))
       }
       connection.post([RESPCommand("SUBSCRIBE", names)])
     }
     // The pattern comes last: when it is confirmed, so is everything before it.
     connection.post([RESPCommand("PSUBSCRIBE", .init(Self.globEscaped(sessionPrefix) + "*"))])
-    shards[shard].lastHeard = .now
-    established()
     await connection.waitUntilClosed()
+    if let refusal = shards[shard].refusal { throw refusal }
     missed(shard)
   }
 
   private func take(_ message: RESPValue, _ shard: Int) {
     shards[shard].lastHeard = .now
-    guard case .array(let parts) = message, let kind = parts.first?.text else {
-      if case .error(let fault) = message { note("Redis refused a subscription", fault) }
-      return
+    // Without its subscriptions a connection is of no use, and no answer says which one it was.
+    if case .error(let fault) = message {
+      shards[shard].refusal = .refused(RedisRefusal(fault))
+      shards[shard].receiver?.close()
     }
+    guard case .array(let parts) = message, let kind = parts.first?.text else { return }
     switch (kind, parts.count) {
     case ("message", 3):
-      guard let channel = parts[1].text, case .bulkString(let body) = parts[2] else { return }
-      guard channel.hasPrefix(groupPrefix), let group = groups[String(channel.dropFirst(groupPrefix.count))]
+      guard let channel = parts[1].text, channel.hasPrefix(groupPrefix),
+        let group = interest[String(channel.dropFirst(groupPrefix.count))]
       else { return stranger() }
-      receive(body) { deliver($0, to: group) }
+      receive(parts[2]) { deliver($0, to: group) }
     case ("pmessage", 4):
-      guard let channel = parts[2].text, case .bulkString(let body) = parts[3] else { return }
-      receive(body) { deliver($0, toAddress: channel.dropFirst(sessionPrefix.count)) }
+      guard let channel = parts[2].text else { return }
+      receive(parts[3]) { deliver($0, toAddress: channel.dropFirst(sessionPrefix.count)) }
     case ("subscribe", 3):
       guard let channel = parts[1].text, channel.hasPrefix(groupPrefix) else { return }
-      joined(String(channel.dropFirst(groupPrefix.count)), .active)
+      joined(String(channel.dropFirst(groupPrefix.count)))
     case ("psubscribe", 3):
       receiving(shard)
     default: break
     }
   }
 
-  private func receive(_ body: [UInt8], _ deliver: (Event) -> Void) {
-    do throws(CodecFault) {
-      deliver(try codec.decode(body, maximumAge: nil, now: UInt64(MessageClock.now())).event)
-    } catch {
-      counters.unreadable.add(1, ordering: .relaxed)
-      note("a message from Redis could not be read", "\(error)")
+  private func receive(_ body: RESPValue, _ deliver: (Event) -> Void) {
+    switch body {
+    case .bulkString(let bytes):
+      do throws(CodecFault) {
+        deliver(try codec.decode(bytes, maximumAge: nil, now: UInt64(MessageClock.now())).event)
+      } catch {
+        unreadable("\(error)")
+      }
+    case .oversized(let length): unreadable("it has \(length) bytes")
+    default: unreadable("it is no string")
     }
-  }
-
-  private func stranger() {
-    counters.strangers.add(1, ordering: .relaxed)
   }
 
   /// What was published while nobody listened is gone.
   private func missed(_ shard: Int) {
-    guard !stops else { return }
+    guard !isStopping, shards[shard].isReceiving else { return }
     log.warning(
       "subscriptions were interrupted: events may have been missed",
       metadata: ["layer": "\(alias)", "host": "\(shards[shard].connector.host)"])
@@ -101,60 +102,65 @@ extension RedisHub {
 
   /// Called every second.
   func tendSubscriptions(beat: Int) {
-    for group in takeIdleGroups() {
-      shards[group.shard].receiver?.post([RESPCommand("UNSUBSCRIBE", .init(subscriptionName(of: group.name)))]
-      )
-    }
     for shard in shards.indices {
+      // Where there is no connection there is nothing to leave.
+      let leaving = interest.takeLeaving(shard, at: .now)
+      interest.left(leaving)
       guard let receiver = shards[shard].receiver else { continue }
-      if beat % 5 == 0 { receiver.post([RESPCommand("PING")]) }
+      for group in leaving {
+        receiver.post([RESPCommand("UNSUBSCRIBE", .init(subscriptionName(of: group.name)))])
+      }
       if ContinuousClock.now - shards[shard].lastHeard > Self.silence { receiver.close() }
+      guard beat % 5 == 0 else { continue }
+      receiver.post([RESPCommand("PING")])
+      shards[shard].commands?.checkLife()
     }
   }
 
   // MARK: - Events out
 
-  /// One round trip for each shard and batch.
-  func publishToSubscribers(_ batch: [OutgoingEvent]) async {
-    var byShard: [Int: [(command: RESPCommand, sender: Sender)]] = [:]
-    for event in batch {
-      let name = subscriptionName(of: event.group)
-      do throws(CodecFault) {
-        let body = codec.body(try codec.encode(event.event), targets: .none, now: UInt64(MessageClock.now()))
-        byShard[Shard.index(of: name, count: shards.count), default: []].append(
-          (RESPCommand("PUBLISH", .init(name), .init(body)), event.sender))
-      } catch {
-        tell(event.sender, .notSerializable)
-      }
-    }
-    for (shard, messages) in byShard {
-      await publish(messages, shard)
-    }
+  private struct Publication {
+    var command: RESPCommand
+    var receipt: Receipt
   }
 
-  private func publish(_ messages: [(command: RESPCommand, sender: Sender)], _ shard: Int) async {
-    guard let connection = shards[shard].commands else {
-      for message in messages { tell(message.sender, .unavailable) }
-      return
+  /// One round trip for each shard and batch.
+  func publishToSubscribers(_ batch: [OutgoingEvent]) async {
+    var byShard: [Int: [Publication]] = [:]
+    for event in batch {
+      let receipt = Receipt(event.sender)
+      do throws(CodecFault) {
+        let body = codec.body(try codec.encode(event.event), targets: .none, now: UInt64(MessageClock.now()))
+        let command = RESPCommand("PUBLISH", .init(subscriptionName(of: event.group)), .init(body))
+        byShard[shard(of: event.group), default: []].append(Publication(command: command, receipt: receipt))
+      } catch {
+        tell(receipt, .notSerializable)
+      }
     }
+    for (shard, publications) in byShard { await publish(publications, shard) }
+  }
+
+  private func publish(_ publications: [Publication], _ shard: Int) async {
     do {
-      let replies = try await connection.send(messages.map(\.command))
+      guard let connection = shards[shard].commands else { throw RedisFailure.notConnected }
+      let replies = try await connection.send(publications.map(\.command))
       let now = ContinuousClock.now
-      for (message, reply) in zip(messages, replies) {
+      for (publication, reply) in zip(publications, replies) {
         switch reply {
         // Not even we ourselves were listening.
-        case .integer(0): tell(message.sender, .unavailable)
+        case .integer(0): tell(publication.receipt, .unavailable)
         case .integer:
           counters.sent.add(1, ordering: .relaxed)
-          shards[shard].recent.add(message.sender, at: now)
+          shards[shard].recent.add(publication.receipt, at: now)
         default:
           note("Redis did not take a message", reply.text ?? "an unexpected reply")
-          tell(message.sender, .unavailable)
+          tell(publication.receipt, .unavailable)
         }
       }
     } catch {
       note("messages could not be sent", "\(error)")
-      for message in messages { tell(message.sender, .unconfirmed) }
+      let isUncertain = (error as? RedisFailure)?.isUncertain ?? true
+      for publication in publications { tell(publication.receipt, isUncertain ? .unconfirmed : .unavailable) }
     }
   }
 }

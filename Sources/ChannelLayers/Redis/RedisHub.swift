@@ -2,7 +2,7 @@ package import GatewayConfig
 package import Logging
 import NIOCore
 package import NIOPosix
-package import Synchronization
+import Synchronization
 package import Transport
 
 /// A process's end of a Redis layer: it keeps the connections, remembers who wants which group, and carries events both ways.
@@ -12,30 +12,28 @@ package actor RedisHub {
   package nonisolated let configuration: RedisLayerConfiguration
   nonisolated let alias: String
   nonisolated let identity: RedisIdentity
+  nonisolated let register: ProcessRegister
   nonisolated let codec: MessageCodec
   nonisolated let log: Logger
   nonisolated let counters = RedisCounters()
-  nonisolated private let eventLoop: any EventLoop
+  nonisolated let availability: ShardAvailability
   nonisolated private let executor: any SerialExecutor
-  nonisolated private let events = RedisRequests<OutgoingEvent>(limit: 20_000)
-  nonisolated private let changes = RedisRequests<InterestChange>(limit: .max)
-  nonisolated private let available = Atomic<Bool>(false)
+  nonisolated let events = RedisRequests<OutgoingEvent>(limit: 20_000, byteLimit: 64 << 20)
+  nonisolated let changes = RedisRequests<InterestChange>(limit: .max, byteLimit: .max)
 
   var shards: [RedisShard]
-  var groups: [String: RedisGroup] = [:]
-  /// Core: which group a member of ours stands for.
-  var groupsByMember: [String: String] = [:]
-  var lastMemberNumber = 0
+  var interest = GroupInterest()
   var outgoing = OutgoingQueues()
   var clock = MessageClock()
+  private(set) var isStopping = false
   private var reactors: [Mailbox<RedisDelivery>] = []
-  private var isStopping = false
-  /// By `firstConnection`.
-  private var wasReached = false
-  private var isOutageLogged = false
+  private var connecting: Task<Void, Never>?
+  private var working: Task<Void, Never>?
   private var ticking: Task<Void, Never>?
   private var waking: Task<Void, Never>?
   private var notes = SampledNotes()
+  /// Why a shard is not there; nil while none is known to be away.
+  package internal(set) var outage: String?
 
   @safe package nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
@@ -49,21 +47,32 @@ package actor RedisHub {
     self.configuration = configuration
     self.log = log
     let loop = group.next()
-    eventLoop = loop
     executor = loop.executor
     identity = RedisIdentity(configuration)
+    register = ProcessRegister(configuration, id: identity.id)
     codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
+    availability = ShardAvailability(count: configuration.hosts.count)
     shards = configuration.hosts.map { RedisShard(connector: RedisConnector(host: $0, eventLoop: loop)) }
   }
 
-  /// Whether every shard is there: events go out and come in.
-  package nonisolated var isAvailable: Bool { available.load(ordering: .relaxed) }
-
   // MARK: - From reactors
+
+  /// Whether every shard is there.
+  package nonisolated var isAvailable: Bool { availability.isComplete }
+
+  /// Whether the group's events go out and come in: those of its shards are there.
+  nonisolated func isAvailable(for group: String) -> Bool {
+    guard !availability.isComplete else { return true }
+    let isThere = availability[shard(of: group)]
+    switch configuration.layout {
+    case .core: return isThere && availability[shard(ofQueue: group)]
+    case .pubSub: return isThere
+    }
+  }
 
   /// - Returns: why the event cannot be taken; nil where it was.
   nonisolated func publish(_ event: OutgoingEvent) -> Undelivered? {
-    guard isAvailable else {
+    guard isAvailable(for: event.group) else {
       counters.undelivered.add(1, ordering: .relaxed)
       return .unavailable
     }
@@ -89,25 +98,25 @@ package actor RedisHub {
   ///
   /// - Returns: what went wrong, or nil when all are there.
   package func firstConnection() async -> String? {
-    for shard in shards.indices {
+    for shard in shards {
       do {
-        let connection = try await shards[shard].connector.connect()
-        connection.close()
+        try await shard.connector.connect().close()
       } catch {
-        return "\(shards[shard].connector.host): \(error)"
+        return "\(shard.connector.host): \(error)"
       }
     }
-    wasReached = true
     return nil
   }
 
-  /// Waits while `run` gets the layer going; not for one that could not be reached before.
+  /// Waits while `run` gets the layer going; not longer than until a try has failed.
   ///
   /// - Returns: whether it is there.
   package func waitUntilAvailable(within time: Duration) async -> Bool {
     let deadline = ContinuousClock.now + time
     while !isAvailable {
-      guard wasReached, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled else { return false }
+      guard outage == nil, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled else {
+        return false
+      }
       // A few milliseconds, once at the start; nobody needs to be told more often.
       _ = try? await Task.sleep(for: .milliseconds(5))
     }
@@ -116,14 +125,20 @@ package actor RedisHub {
 
   /// Keeps the layer going until `stop`.
   package func run() async {
+    guard !isStopping else { return }
+    let connecting = Task { await keepConnections() }
+    let working = Task { await work() }
+    let ticking = Task { await tick() }
+    (self.connecting, self.working, self.ticking) = (connecting, working, ticking)
+    await connecting.value
+    await working.value
+    await ticking.value
+  }
+
+  private func work() async {
     await withDiscardingTaskGroup { tasks in
-      for shard in shards.indices {
-        tasks.addTask { await self.keepCommands(shard) }
-        tasks.addTask { await self.keepReceiving(shard) }
-      }
       tasks.addTask { await self.followChanges() }
       tasks.addTask { await self.carryEvents() }
-      tasks.addTask { await self.tick() }
     }
   }
 
@@ -133,233 +148,45 @@ package actor RedisHub {
   package func stop(within time: Duration) async {
     guard !isStopping else { return }
     isStopping = true
-    available.store(false, ordering: .relaxed)
+    for shard in shards.indices { _ = availability.set(shard, isUp: false) }
     let deadline = Task {
       guard (try? await Task.sleep(for: time)) != nil else { return }
       for shard in shards { shard.commands?.close() }
     }
-    if configuration.layout == .core { await withdraw() }
-    deadline.cancel()
+    // Ends waits and tries to connect; what is being said to Redis goes on.
+    connecting?.cancel()
+    ticking?.cancel()
+    waking?.cancel()
     changes.finish()
     events.finish()
+    // What sessions have sent goes out, and nothing is joined any more while everything is left.
+    await working?.value
+    await ticking?.value
+    if configuration.layout == .core { await withdraw() }
+    deadline.cancel()
     for shard in shards {
       shard.commands?.close()
       shard.receiver?.close()
-      for pause in shard.pauses { pause.cancel() }
     }
-    ticking?.cancel()
-    waking?.cancel()
   }
 
-  var stops: Bool { isStopping }
-
-  // MARK: - Connections
-
-  /// Holds a connection for commands to the shard, and opens it again when it ends.
-  private func keepCommands(_ shard: Int) async {
-    var backoff = Backoff()
+  /// Renews memberships, leaves groups, and looks after connections, every second.
+  private func tick() async {
+    var beat = 0
     while !isStopping {
-      do {
-        let connection = try await shards[shard].connector.connect()
-        guard !isStopping else { return connection.close() }
-        shards[shard].commands = connection
-        try await joinAgain(shard)
-        shards[shard].isJoined = true
-        backoff.reset()
-        updateAvailability()
-        await connection.waitUntilClosed()
-        lost(shard)
-      } catch {
-        shards[shard].commands?.close()
-        report(error, shard)
-      }
-      shards[shard].commands = nil
-      shards[shard].isJoined = false
-      updateAvailability()
-      await pause(backoff.wait(), shard)
-    }
-  }
-
-  /// Holds the connection that events come in on.
-  private func keepReceiving(_ shard: Int) async {
-    var backoff = Backoff()
-    while !isStopping {
-      do {
-        let connection = try await shards[shard].connector.connect()
-        guard !isStopping else { return connection.close() }
-        shards[shard].receiver = connection
-        switch configuration.layout {
-        case .core: try await receiveQueues(shard, on: connection) { backoff.reset() }
-        case .pubSub: try await receiveSubscriptions(shard, on: connection) { backoff.reset() }
-        }
-      } catch {
-        report(error, shard)
-      }
-      shards[shard].receiver?.close()
-      shards[shard].receiver = nil
-      shards[shard].isReceiving = false
-      updateAvailability()
-      await pause(backoff.wait(), shard)
-    }
-  }
-
-  func receiving(_ shard: Int) {
-    shards[shard].isReceiving = true
-    updateAvailability()
-  }
-
-  private func pause(_ time: Duration, _ shard: Int) async {
-    guard !isStopping else { return }
-    // A stop does not wait for the pause to be over.
-    let pause = Task { _ = try? await Task.sleep(for: time) }
-    shards[shard].pauses.append(pause)
-    await pause.value
-    shards[shard].pauses.removeAll { $0 == pause }
-  }
-
-  private func updateAvailability() {
-    let isThere = !isStopping && shards.allSatisfy { $0.isJoined && $0.isReceiving }
-    guard available.exchange(isThere, ordering: .relaxed) != isThere else { return }
-    if isThere {
-      isOutageLogged = false
-      log.notice("channel layer available", metadata: ["layer": "\(alias)"])
-    }
-  }
-
-  /// One line for each outage, not for each try.
-  private func report(_ failure: any Error, _ shard: Int) {
-    guard !isOutageLogged, !isStopping else { return }
-    isOutageLogged = true
-    log.error(
-      "channel layer not available",
-      metadata: ["layer": "\(alias)", "host": "\(shards[shard].connector.host)", "reason": "\(failure)"])
-  }
-
-  /// The connection for commands has ended: what was sent last may have got lost with it.
-  private func lost(_ shard: Int) {
-    guard !isStopping else { return }
-    report(RedisFailure.disconnected, shard)
-    let unconfirmed = shards[shard].recent.takeAll(at: .now)
-    counters.unconfirmed.add(unconfirmed.count, ordering: .relaxed)
-    for sender in unconfirmed { tell(sender, .unconfirmed) }
-  }
-
-  // MARK: - To reactors
-
-  func deliver(_ event: Event, to group: RedisGroup) {
-    counters.received.add(1, ordering: .relaxed)
-    for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name)) }
-  }
-
-  func deliver(_ event: Event, toAddress local: some StringProtocol) {
-    guard let (reactor, member) = SessionAddresses.parse(local), reactor < reactors.count else {
-      counters.strangers.add(1, ordering: .relaxed)
-      return
-    }
-    counters.received.add(1, ordering: .relaxed)
-    _ = reactors[reactor].post(.toMember(event, member))
-  }
-
-  /// Tells the sender of an event that it did not, or may not have, reached everybody.
-  func tell(_ sender: Sender, _ reason: Undelivered) {
-    if reason != .unconfirmed { counters.undelivered.add(1, ordering: .relaxed) }
-    _ = reactors[sender.reactor].post(.undelivered(reason, sender.member))
-  }
-
-  // MARK: - Interest
-
-  private static let linger = Duration.seconds(5)
-
-  /// Joins and leaves groups as members come and go.
-  private func followChanges() async {
-    for await _ in changes.arrivals {
-      while case let batch = changes.take(atMost: 1000), !batch.isEmpty {
-        var joining: [String] = []
-        for change in batch {
-          switch change {
-          case .wanted(let name, let reactor):
-            if want(name, on: reactor) { joining.append(name) }
-          case .unwanted(let name, let reactor): unwant(name, on: reactor)
-          }
-        }
-        await join(joining)
-      }
-    }
-  }
-
-  /// - Returns: whether the group has to be joined first.
-  private func want(_ name: String, on reactor: Int) -> Bool {
-    if groups[name] == nil {
-      lastMemberNumber += 1
-      let group = RedisGroup(name, member: "g\(lastMemberNumber)", shard: shard(of: name))
-      groups[name] = group
-      groupsByMember[group.member] = name
-    }
-    groups[name]?.reactors.insert(reactor)
-    groups[name]?.idleSince = nil
-    if groups[name]?.isJoined == true {
-      _ = reactors[reactor].post(.subscribed(name, .active))
-      return false
-    }
-    groups[name]?.waiting.insert(reactor)
-    return true
-  }
-
-  private func unwant(_ name: String, on reactor: Int) {
-    groups[name]?.reactors.remove(reactor)
-    groups[name]?.waiting.remove(reactor)
-    if groups[name]?.reactors.isEmpty == true { groups[name]?.idleSince = .now }
-  }
-
-  private func join(_ names: [String]) async {
-    for (shard, names) in Dictionary(grouping: names, by: shard(of:)) {
-      guard shards[shard].isJoined else {
-        for name in names { joined(name, .unavailable) }
-        continue
-      }
+      _ = try? await Task.sleep(for: .seconds(1))
+      guard !isStopping else { return }
+      beat += 1
       switch configuration.layout {
-      case .core:
-        let isDone = await joinQueues(names, shard)
-        for name in names { joined(name, isDone ? .active : .unavailable) }
-      case .pubSub:
-        subscribe(names, shard)
+      case .core: await tendQueues(beat: beat)
+      case .pubSub: tendSubscriptions(beat: beat)
       }
     }
-  }
-
-  /// Tells those that wait for the group.
-  func joined(_ name: String, _ outcome: Subscription) {
-    guard let waiting = groups[name]?.waiting else { return }
-    groups[name]?.waiting = []
-    if outcome == .active { groups[name]?.isJoined = true }
-    for reactor in waiting { _ = reactors[reactor].post(.subscribed(name, outcome)) }
-  }
-
-  private func shard(of group: String) -> Int {
-    let name =
-      switch configuration.layout {
-      case .core: group
-      case .pubSub: subscriptionName(of: group)
-      }
-    return Shard.index(of: name, count: shards.count)
-  }
-
-  /// The groups that nobody has wanted for a while; they are forgotten.
-  func takeIdleGroups() -> [RedisGroup] {
-    let now = ContinuousClock.now
-    let idle = groups.values.filter { group in
-      group.reactors.isEmpty && group.idleSince.map { now - $0 > Self.linger } == true
-    }
-    for group in idle {
-      groups[group.name] = nil
-      groupsByMember[group.member] = nil
-    }
-    return idle
   }
 
   // MARK: - Events out
 
-  private static let largestBatch = 256
+  private static let largestBatch = (count: 256, bytes: 8 << 20)
 
   /// Sends what sessions publish, many at a time: the next events gather while Redis answers for the last ones.
   private func carryEvents() async {
@@ -367,7 +194,7 @@ package actor RedisHub {
       var isEmpty: Bool
       repeat {
         // What found no room goes first, so also without a new event.
-        let batch = events.take(atMost: Self.largestBatch)
+        let batch = events.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes)
         isEmpty = batch.isEmpty
         switch configuration.layout {
         case .core: await publishToQueues(batch)
@@ -379,11 +206,53 @@ package actor RedisHub {
 
   /// Lets `carryEvents` look again at that time.
   func wakeCarrier(at time: ContinuousClock.Instant) {
+    guard !isStopping else { return }
     waking?.cancel()
     waking = Task { [events] in
       guard (try? await Task.sleep(until: time)) != nil else { return }
       events.wake()
     }
+  }
+
+  // MARK: - To reactors
+
+  func deliver(_ event: Event, to group: RedisGroup) {
+    counters.received.add(1, ordering: .relaxed)
+    for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name)) }
+  }
+
+  func deliver(_ event: Event, toAddress local: some StringProtocol) {
+    guard let (reactor, member) = SessionAddresses.parse(local), reactor < reactors.count else {
+      return stranger()
+    }
+    counters.received.add(1, ordering: .relaxed)
+    _ = reactors[reactor].post(.toMember(event, member))
+  }
+
+  /// Tells the reactors what came of their wish for a group's events.
+  func answer(_ reactors: Set<Int>, _ group: String, _ outcome: Subscription) {
+    for reactor in reactors { _ = self.reactors[reactor].post(.subscribed(group, outcome)) }
+  }
+
+  /// Tells the sender of an event, once, that it did not, or may not have, reached everybody.
+  func tell(_ receipt: Receipt, _ reason: Undelivered) {
+    guard let sender = receipt.takeSender() else { return }
+    switch reason {
+    case .unconfirmed: counters.unconfirmed.add(1, ordering: .relaxed)
+    // Counted for each message.
+    case .full: break
+    case .unavailable, .partly, .backlog, .notSerializable: counters.undelivered.add(1, ordering: .relaxed)
+    }
+    _ = reactors[sender.reactor].post(.undelivered(reason, sender.member))
+  }
+
+  func stranger() {
+    counters.strangers.add(1, ordering: .relaxed)
+  }
+
+  func unreadable(_ fault: String) {
+    counters.unreadable.add(1, ordering: .relaxed)
+    note("a message from Redis could not be read", fault)
   }
 
   /// A warning that can come for every message: once a second for each kind, with a count of the others.
@@ -392,144 +261,5 @@ package actor RedisHub {
     log.warning(
       "\(message)",
       metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
-  }
-
-  /// Renews memberships, leaves groups, and tries again what found no place, a few times a second.
-  private func tick() async {
-    var beat = 0
-    while !isStopping {
-      let sleep = Task { _ = try? await Task.sleep(for: .seconds(1)) }
-      ticking = sleep
-      await sleep.value
-      guard !isStopping else { return }
-      beat += 1
-      switch configuration.layout {
-      case .core: await tendQueues(beat: beat)
-      case .pubSub: tendSubscriptions(beat: beat)
-      }
-    }
-  }
-}
-
-/// One of a layer's servers.
-struct RedisShard {
-  let connector: RedisConnector
-  var commands: RedisConnection?
-  var receiver: RedisConnection?
-  /// Commands can be sent, and our memberships are there.
-  var isJoined = false
-  var isReceiving = false
-  var recent = RecentEvents()
-  var pauses: [Task<Void, Never>] = []
-  /// When a subscription brought something.
-  var lastHeard = ContinuousClock.now
-
-  init(connector: RedisConnector) {
-    self.connector = connector
-  }
-}
-
-/// A group that members of this process want.
-struct RedisGroup {
-  let name: String
-  /// What our member of the group is called behind the `!`.
-  let member: String
-  let shard: Int
-  /// The reactors that have members of it.
-  var reactors: Set<Int> = []
-  /// Those of them that wait for the group to be joined.
-  var waiting: Set<Int> = []
-  var isJoined = false
-  var idleSince: ContinuousClock.Instant?
-
-  init(_ name: String, member: String, shard: Int) {
-    self.name = name
-    self.member = member
-    self.shard = shard
-  }
-}
-
-/// What happened so far in one layer.
-package final class RedisCounters: Sendable {
-  /// Events from Redis that were for a group or a session of ours.
-  package let received = Atomic<Int>(0)
-  /// Events that sessions sent and Redis took.
-  package let sent = Atomic<Int>(0)
-  /// Events that were not sent; their senders were told.
-  package let undelivered = Atomic<Int>(0)
-  /// Events that Redis took shortly before it went away; their senders were told.
-  package let unconfirmed = Atomic<Int>(0)
-  /// Messages not put into a queue because it stayed full.
-  package let overCapacity = Atomic<Int>(0)
-  /// Messages from Redis that could not be read.
-  package let unreadable = Atomic<Int>(0)
-  /// Messages for channels that are not ours any more.
-  package let strangers = Atomic<Int>(0)
-}
-
-/// Who sent what Redis took a moment ago.
-struct RecentEvents {
-  private static let window = Duration.seconds(1)
-  private static let most = 65_536
-  private var entries: [(time: ContinuousClock.Instant, sender: Sender)] = []
-  private var first = 0
-
-  mutating func add(_ sender: Sender, at time: ContinuousClock.Instant) {
-    entries.append((time, sender))
-    while first < entries.count, time - entries[first].time > Self.window || entries.count - first > Self.most
-    {
-      first += 1
-    }
-    guard first > 1024, first * 2 > entries.count else { return }
-    entries.removeFirst(first)
-    first = 0
-  }
-
-  mutating func takeAll(at now: ContinuousClock.Instant) -> [Sender] {
-    defer {
-      entries = []
-      first = 0
-    }
-    return entries[first...].filter { now - $0.time <= Self.window }.map(\.sender)
-  }
-}
-
-/// How often something was noted, so that a log has one line a second for it.
-struct SampledNotes {
-  private static let interval = Duration.seconds(1)
-  private var last: [String: (time: ContinuousClock.Instant, others: Int)] = [:]
-
-  /// - Returns: how many were left out before this one, or nil where this one is left out too.
-  mutating func count(_ message: String, at now: ContinuousClock.Instant) -> Int? {
-    guard let known = last[message], now - known.time < Self.interval else {
-      defer { last[message] = (now, 0) }
-      return last[message]?.others ?? 0
-    }
-    last[message]?.others += 1
-    return nil
-  }
-}
-
-/// Times for scores: the wall clock, and never the same twice (channels_redis orders a queue by them).
-struct MessageClock {
-  private var last = 0.0
-
-  /// Seconds since 1970.
-  mutating func next() -> Double {
-    // A microsecond is about four steps of a double of this size.
-    last = max(Self.now(), last + 0.000_001)
-    return last
-  }
-
-  static func now() -> Double { WallClock.secondsSinceEpoch }
-
-  private var count = UInt64.random(in: 0...(.max >> 1))
-
-  /// Bytes that make a message unlike every other: a counter, which keeps the order of equal scores, and then chance.
-  mutating func uniquePrefix(_ length: Int) -> [UInt8] {
-    count += 1
-    let counter = (0..<8).map { UInt8(truncatingIfNeeded: count >> (56 - 8 * UInt64($0))) }
-    guard length > 8 else { return Array(counter.suffix(length)) }
-    return counter + (8..<length).map { _ in UInt8.random(in: 0...255) }
   }
 }

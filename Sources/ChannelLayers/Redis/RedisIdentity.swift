@@ -17,7 +17,12 @@ struct RedisIdentity: Sendable {
     self.id = id
     layout = configuration.layout
     prefix = configuration.prefix
-    clients = (0..<Self.stripeCount).map { "specific.\(id)-\($0)!" }
+    clients = Self.clients(id)
+  }
+
+  /// The queues of a process.
+  static func clients(_ id: String) -> [String] {
+    (0..<stripeCount).map { "specific.\(id)-\($0)!" }
   }
 
   /// What the addresses of sessions begin with.

@@ -19,35 +19,60 @@ enum InterestChange: Sendable {
   case unwanted(group: String, reactor: Int)
 }
 
+/// Something that takes room while it waits.
+protocol SizedRequest: Sendable {
+  /// Roughly. Bytes.
+  var size: Int { get }
+}
+
 /// What reactors ask of a layer's hub: a queue that takes from any thread and is emptied by one task.
-final class RedisRequests<Request: Sendable>: Sendable {
-  private let waiting = Mutex<[Request]>([])
+final class RedisRequests<Request: SizedRequest>: Sendable {
+  private struct Waiting {
+    var requests: [Request] = []
+    var bytes = 0
+  }
+
+  private let waiting = Mutex(Waiting())
   private let limit: Int
+  private let byteLimit: Int
   /// Says that something is waiting; however much, once is enough.
   let arrivals: AsyncStream<Void>
   private let arrival: AsyncStream<Void>.Continuation
 
-  /// - Parameter limit: how many may wait.
-  init(limit: Int) {
+  /// - Parameters:
+  ///   - limit: how many may wait.
+  ///   - byteLimit: how much they may be together; one is taken however large it is.
+  init(limit: Int, byteLimit: Int) {
     self.limit = limit
+    self.byteLimit = byteLimit
     (arrivals, arrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
   /// - Returns: false where too many are waiting.
   func add(_ request: Request) -> Bool {
+    let size = request.size
     let count = waiting.withLock { waiting in
-      guard waiting.count < limit else { return 0 }
-      waiting.append(request)
-      return waiting.count
+      let fits = waiting.bytes + size <= byteLimit || waiting.requests.isEmpty
+      guard waiting.requests.count < limit, fits else { return 0 }
+      waiting.requests.append(request)
+      waiting.bytes += size
+      return waiting.requests.count
     }
     if count == 1 { arrival.yield() }
     return count > 0
   }
 
-  func take(atMost most: Int) -> [Request] {
+  /// The first ones: at most so many, and not more together than so many bytes; one is given however large it is.
+  func take(atMost most: Int, bytes mostBytes: Int = .max) -> [Request] {
     waiting.withLock { waiting in
-      let taken = Array(waiting.prefix(most))
-      waiting.removeFirst(taken.count)
+      var bytes = 0
+      let taken = Array(
+        waiting.requests.prefix(most).prefix { request in
+          defer { bytes += request.size }
+          return bytes == 0 || bytes + request.size <= mostBytes
+        })
+      waiting.requests.removeFirst(taken.count)
+      waiting.bytes -= taken.reduce(0) { $0 + $1.size }
       return taken
     }
   }
@@ -59,5 +84,22 @@ final class RedisRequests<Request: Sendable>: Sendable {
 
   func finish() {
     arrival.finish()
+  }
+}
+
+extension InterestChange: SizedRequest {
+  // Never refused, whatever waits.
+  var size: Int { 0 }
+}
+
+extension OutgoingEvent: SizedRequest {
+  var size: Int {
+    event.fields.reduce(64 + group.utf8.count) { sum, field in
+      switch field.value {
+      // Only what a trial sends; what sessions send is kept as it came.
+      case .json: sum + 64
+      case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): sum + bytes.count
+      }
+    }
   }
 }

@@ -65,8 +65,8 @@ package final class RedisTrial: Sendable {
     }
     guard await hub.waitUntilAvailable(within: Self.patience) else {
       throw Failure(
-        text: "Redis answers, but refuses what the layer needs", hint: "look at what the user may do in Redis"
-      )
+        text: "Redis answers, but the layer does not work: \(await hub.outage ?? "no answer in time")",
+        hint: "look at what the user may do in Redis")
     }
     hub.change(.wanted(group: group, reactor: 0))
     guard await waits(for: { if case .subscribed(self.group, .active) = $0 { true } else { false } }) else {

@@ -30,7 +30,7 @@ struct RedisHostReader {
     let place = readPlace(mapping)
     guard var host = place else {
       // Its other keys are known all the same.
-      for key in Self.connectionKeys + Self.tlsKeys { _ = mapping.value(key) }
+      for key in Self.connectionKeys + Self.tlsKeys + Self.clientKeys + ["ssl"] { _ = mapping.value(key) }
       mapping.finish()
       return nil
     }
@@ -38,8 +38,12 @@ struct RedisHostReader {
       host.database = reading.integer(database, "\"db\"", in: 0...65535) ?? 0
     }
     readCredentials(mapping, into: &host.credentials)
-    readTimes(mapping, into: &host)
-    readTLS(mapping, into: &host)
+    host.connectTimeout = readTimes(mapping) ?? host.connectTimeout
+    readTLS(mapping, into: &host.tls)
+    if case .unix = host.place, host.tls != nil {
+      reading.findings.error(.conflictingKeys, "a socket in the file system has no TLS", at: mapping.place)
+    }
+    ignoreClientKeys(of: mapping)
     mapping.finish()
     return host
   }
@@ -50,28 +54,58 @@ struct RedisHostReader {
   private static let tlsKeys = [
     "ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile",
   ]
+  /// Settings of redis-py's own connections, which say nothing here.
+  private static let clientKeys = [
+    "max_connections", "health_check_interval", "socket_keepalive", "socket_keepalive_options", "protocol",
+    "decode_responses", "retry_on_timeout", "client_name", "encoding", "encoding_errors",
+  ]
+
+  private func ignoreClientKeys(of mapping: MappingCursor) {
+    for key in Self.clientKeys { _ = mapping.value(key) }
+  }
+
+  /// The value of a key; nil also where it is null, Python's `None`.
+  private func value(_ key: String, of mapping: MappingCursor) -> Node? {
+    guard let value = mapping.value(key) else { return nil }
+    if case .scalar(let scalar) = value.content, scalar.style == .plain, scalar.origin == nil,
+      ["null", "~", ""].contains(scalar.text)
+    {
+      return nil
+    }
+    return value
+  }
 
   private func readPlace(_ mapping: MappingCursor) -> RedisHost? {
     let address = mapping.value("address")
     let name = mapping.value("host")
-    let port = mapping.value("port").map { reading.integer($0, "\"port\"", in: 1...65535) } ?? 6379
+    let port = mapping.entry("port")
+    let number = port.map { reading.integer($0.value, "\"port\"", in: 1...65535) } ?? 6379
     let master = mapping.value("master_name")
     let sentinels = mapping.value("sentinels")
-    let options = mapping.value("sentinel_kwargs")
-    if address == nil, name == nil, sentinels == nil {
+    let options = value("sentinel_kwargs", of: mapping)
+    guard [address, name, sentinels].contains(where: { $0 != nil }) || master != nil else {
       reading.findings.error(
         .missingKey, "a host needs \"address\", \"host\" or \"sentinels\"", at: mapping.place)
+      return nil
     }
-    if (master == nil) != (sentinels == nil) {
+    guard [address, name, sentinels ?? master].count(where: { $0 != nil }) == 1,
+      port == nil || name != nil
+    else {
       reading.findings.error(
-        .missingKey, "\"master_name\" and \"sentinels\" belong together", at: mapping.place)
+        .conflictingKeys, "a host is named by \"address\", by \"host\" and \"port\", or by \"sentinels\"",
+        at: mapping.place, hint: "keep one of them")
+      return nil
     }
     if let address { return readURL(address) }
     if let name {
-      guard let host = reading.word(name, "\"host\""), let port else { return nil }
-      return RedisHost(.tcp(host: host, port: port))
+      guard let host = reading.word(name, "\"host\""), let number else { return nil }
+      return RedisHost(.tcp(host: host, port: number))
     }
-    guard let master, let sentinels else { return nil }
+    guard let master, let sentinels else {
+      reading.findings.error(
+        .missingKey, "\"master_name\" and \"sentinels\" belong together", at: mapping.place)
+      return nil
+    }
     let addresses = (reading.list(sentinels, "\"sentinels\"") ?? []).compactMap(readAddress)
     guard let master = reading.word(master, "\"master_name\""), !addresses.isEmpty else { return nil }
     return RedisHost(.sentinel(master: master, readSentinels(addresses, options)))
@@ -83,41 +117,60 @@ struct RedisHostReader {
       return sentinels
     }
     readCredentials(mapping, into: &sentinels.credentials)
+    sentinels.connectTimeout = readTimes(mapping)
+    readTLS(mapping, into: &sentinels.tls)
+    // redis-py passes it on; a sentinel has no databases.
+    _ = mapping.value("db")
+    ignoreClientKeys(of: mapping)
     mapping.finish()
     return sentinels
   }
 
   private func readCredentials(_ mapping: MappingCursor, into credentials: inout RedisHost.Credentials) {
-    if let user = mapping.value("username") { credentials.username = reading.word(user, "\"username\"") }
-    if let password = mapping.value("password") {
+    if let user = value("username", of: mapping) {
+      credentials.username = reading.word(user, "\"username\"")
+    }
+    if let password = value("password", of: mapping) {
       credentials.password = reading.secret(password, "\"password\"")
     }
   }
 
   /// Sluice waits for Redis in its own way, so `socket_timeout` is read and not needed.
-  private func readTimes(_ mapping: MappingCursor, into host: inout RedisHost) {
-    for key in ["socket_timeout", "socket_connect_timeout"] {
-      guard let value = mapping.value(key) else { continue }
-      if case .scalar(let scalar) = value.content, scalar.text == "null" { continue }
-      let time = reading.duration(value, "\"\(key)\"", in: .milliseconds(1)...(.seconds(86400)))
-      if key == "socket_connect_timeout", let time { host.connectTimeout = time }
+  ///
+  /// - Returns: how long a connection may take to open.
+  private func readTimes(_ mapping: MappingCursor) -> Duration? {
+    func time(_ key: String) -> Duration? {
+      value(key, of: mapping).flatMap {
+        reading.duration($0, "\"\(key)\"", in: .milliseconds(1)...(.seconds(86400)))
+      }
     }
+    _ = time("socket_timeout")
+    return time("socket_connect_timeout")
   }
 
-  private func readTLS(_ mapping: MappingCursor, into host: inout RedisHost) {
+  private func readTLS(_ mapping: MappingCursor, into tls: inout RedisHost.TLS?) {
+    if let value = value("ssl", of: mapping), let scalar = reading.scalar(value, "\"ssl\"") {
+      switch Self.truth[scalar.text] {
+      case true: tls = tls ?? RedisHost.TLS()
+      case false: tls = nil
+      case nil:
+        reading.findings.error(
+          .invalidValue, "\"ssl\" cannot be \"\(scalar.text)\"", at: value.range, hint: "true or false")
+      }
+    }
     for key in Self.tlsKeys {
       guard let value = mapping.value(key), let scalar = reading.scalar(value, "\"\(key)\"") else { continue }
-      guard host.tls != nil else {
+      guard tls != nil else {
         reading.findings.error(
-          .conflictingKeys, "\"\(key)\" is for an address that begins with \"rediss://\"", at: value.range,
-          hint: "write address: rediss://host:6379/0")
+          .conflictingKeys, "\"\(key)\" is for TLS: an address that begins with \"rediss://\", or ssl: true",
+          at: value.range)
         continue
       }
-      set(key, to: scalar.text, of: &host, at: value.range)
+      set(key, to: scalar.text, of: &tls, at: value.range)
     }
   }
 
-  private func set(_ key: String, to text: String, of host: inout RedisHost, at range: SourceRange) {
+  private func set(_ key: String, to text: String, of tls: inout RedisHost.TLS?, at range: SourceRange) {
     switch key {
     case "ssl_cert_reqs":
       guard let verifies = Self.certificateRequirements[text] else {
@@ -125,19 +178,21 @@ struct RedisHostReader {
           .invalidValue, "\"ssl_cert_reqs\" cannot be \"\(text)\"", at: range, hint: "none or required")
         return
       }
-      host.tls?.verifiesCertificate = verifies
+      tls?.verifiesCertificate = verifies
     case "ssl_check_hostname":
-      guard let verifies = ["true": true, "True": true, "false": false, "False": false][text] else {
+      guard let verifies = Self.truth[text] else {
         reading.findings.error(
           .invalidValue, "\"ssl_check_hostname\" cannot be \"\(text)\"", at: range, hint: "true or false")
         return
       }
-      host.tls?.verifiesHostname = verifies
-    case "ssl_ca_certs": host.tls?.trustedCertificates = readFile(text, at: range)
-    case "ssl_certfile": host.tls?.certificate = readFile(text, at: range)
-    default: host.tls?.privateKey = readFile(text, at: range)
+      tls?.verifiesHostname = verifies
+    case "ssl_ca_certs": tls?.trustedCertificates = readFile(text, at: range)
+    case "ssl_certfile": tls?.certificate = readFile(text, at: range)
+    default: tls?.privateKey = readFile(text, at: range)
     }
   }
+
+  private static let truth = ["true": true, "True": true, "false": false, "False": false]
 
   private static let certificateRequirements = [
     "none": false, "null": false, "CERT_NONE": false, "required": true, "CERT_REQUIRED": true,
@@ -166,7 +221,8 @@ extension RedisHostReader {
     let schemes = ["redis://", "rediss://", "unix://"]
     guard let scheme = schemes.first(where: text.hasPrefix) else {
       reading.findings.error(
-        .invalidValue, "\"\(text)\" is no address of a Redis server", at: node.range,
+        // Nothing of it is shown: a password may be in any part.
+        .invalidValue, "this is no address of a Redis server", at: node.range,
         hint: "write redis://host:6379/0, rediss:// for TLS, or unix:///path")
       return nil
     }
@@ -179,15 +235,15 @@ extension RedisHostReader {
       let (user, password) = authority[..<at].cut(at: ":")
       credentials.username = user.isEmpty ? nil : user.percentDecoded
       credentials.password = password?.percentDecoded
-      if password != nil, case .scalar(let scalar) = node.content, scalar.origin == nil {
-        reading.findings.warning(
-          .plainSecret, "a password is written into the file", at: node.range,
-          hint: "take the address from the environment: ${REDIS_URL}")
-      }
     }
     guard var host = host(scheme, place, path, at: node.range) else { return nil }
     host.credentials = credentials
     readQuery(query, into: &host, at: node.range)
+    if host.credentials.password != nil, case .scalar(let scalar) = node.content, scalar.origin == nil {
+      reading.findings.warning(
+        .plainSecret, "a password is written into the file", at: node.range,
+        hint: "take the address from the environment: ${REDIS_URL}")
+    }
     return host
   }
 
@@ -217,7 +273,7 @@ extension RedisHostReader {
     host.tls = scheme == "rediss://" ? RedisHost.TLS() : nil
     if let path, !path.isEmpty {
       guard let database = Int(path), (0...65535).contains(database) else {
-        return fail("the path of the address is no database: \"\(path)\"")
+        return fail("the path of the address is no database")
       }
       host.database = database
     }
@@ -231,7 +287,8 @@ extension RedisHostReader {
       switch key {
       case "db":
         guard let database = Int(text), (0...65535).contains(database) else {
-          reading.findings.error(.invalidValue, "\"\(text)\" is no database", at: range, hint: "db=0")
+          reading.findings.error(
+            .invalidValue, "the address has \"db\" that is no database", at: range, hint: "db=0")
           continue
         }
         host.database = database
@@ -239,19 +296,19 @@ extension RedisHostReader {
       case "password": host.credentials.password = text
       case "socket_connect_timeout":
         guard let seconds = Double(text), (0.001...86400).contains(seconds) else {
-          reading.findings.error(.invalidValue, "\"\(text)\" is no time in seconds", at: range)
+          reading.findings.error(
+            .invalidValue, "the address has \"\(key)\" that is no time in seconds", at: range)
           continue
         }
         host.connectTimeout = .seconds(seconds)
       case _ where Self.tlsKeys.contains(key) && host.tls != nil:
-        set(key, to: text, of: &host, at: range)
-      // Settings of redis-py's own connections.
-      case "socket_timeout", "max_connections", "health_check_interval", "socket_keepalive", "protocol",
-        "decode_responses", "retry_on_timeout", "client_name":
-        break
+        set(key, to: text, of: &host.tls, at: range)
+      case _ where key == "socket_timeout" || Self.clientKeys.contains(key): break
       default:
+        // Behind a "?" in a password stands the rest of it, up to the "@".
+        let name = query?.contains("@") == true ? "" : " \"\(key)\""
         reading.findings.error(
-          .unknownKey, "the address has an unknown option \"\(key)\"", at: range,
+          .unknownKey, "the address has an unknown option\(name)", at: range,
           hint: NearestName.hint(for: key, in: Self.connectionKeys + Self.tlsKeys))
       }
     }

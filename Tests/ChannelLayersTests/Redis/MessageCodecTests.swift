@@ -93,6 +93,15 @@ struct MessageCodecTests {
     #expect(try value(bytes) == .json(expected))
   }
 
+  @Test func `keys that only look the same are two`() throws {
+    // "é" in one code point and in two, at the top and inside.
+    let keys = "a2c3a9 01 a365cc81 02"
+    let event = try decode(codec, hex("84 a474797065 a174 \(keys) a178 82 \(keys)")).event
+    #expect(event.fields.map(\.name).map { Array($0.utf8) } == [[0xC3, 0xA9], [0x65, 0xCC, 0x81], [0x78]])
+    guard case .json(.object(let members))? = event["x"] else { throw CodecFault.missingType }
+    #expect(members.map(\.value) == [.integer(1), .integer(2)])
+  }
+
   @Test func `bytes at the top stay bytes`() throws {
     #expect(try value("c403010203") == .bytes([1, 2, 3]))
     let event = Event(type: "t", fields: [.init("x", .bytes([1, 2, 3]))])

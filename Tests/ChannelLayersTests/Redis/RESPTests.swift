@@ -70,6 +70,36 @@ struct RESPTests {
     #expect(throws: RESPFault.self) { try decoder.next() }
   }
 
+  @Test func `what comes behind a fault is not taken, however much was read before it`() throws {
+    var decoder = RESPDecoder()
+    decoder.append(Array("$70000\r\n".utf8) + [UInt8](repeating: 97, count: 70_000) + Array("\r\nx\r\n".utf8))
+    #expect(try decoder.next() == .bulkString([UInt8](repeating: 97, count: 70_000)))
+    #expect(throws: RESPFault.self) { try decoder.next() }
+    decoder.append(Array("+OK\r\n".utf8))
+    #expect(throws: RESPFault.self) { try decoder.next() }
+  }
+
+  @Test func `a string that is too long is passed over, and what stands around it is read`() throws {
+    let text = "*3\r\n$2\r\nab\r\n$20\r\n\(String(repeating: "x\r\n", count: 6))xx\r\n$1\r\nc\r\n+OK\r\n"
+    let expected = RESPValue.array([.bulkString([97, 98]), .oversized(20), .bulkString([99])])
+    for size in [1, 3, 1000] {
+      var decoder = RESPDecoder(limits: .init(depth: 16, elements: 10, string: 10))
+      var values: [RESPValue] = []
+      let bytes = Array(text.utf8)
+      for start in stride(from: 0, to: bytes.count, by: size) {
+        decoder.append(bytes[start..<min(start + size, bytes.count)])
+        while let value = try decoder.next() { values.append(value) }
+      }
+      #expect(values == [expected, .simpleString(Array("OK".utf8))])
+    }
+  }
+
+  @Test func `a string that is too long and does not end where it said is a fault`() {
+    var decoder = RESPDecoder(limits: .init(depth: 16, elements: 10, string: 2))
+    decoder.append(Array("$3\r\nabcd\r\n".utf8))
+    #expect(throws: RESPFault.self) { try decoder.next() }
+  }
+
   @Test func `an announced size takes no memory before it arrives`() throws {
     var decoder = RESPDecoder()
     decoder.append(Array("*4000000\r\n$60000000\r\n".utf8))

@@ -11,26 +11,41 @@ struct RedisConnection: Sendable {
     self.channel = channel
   }
 
-  /// Sends the commands together, and returns their replies in order; errors that Redis answers are among them.
+  /// Sends the commands together, and returns their replies in order; errors that Redis answers are among them. One of those
+  /// that say that the connection is of no use ends it, too.
   ///
   /// - Parameter patience: when there is no answer after this long the connection is given up.
   func send(
     _ commands: [RESPCommand], patience: TimeAmount = Self.patience
   ) async throws(RedisFailure) -> [RESPValue] {
     guard !commands.isEmpty else { return [] }
-    let promise = channel.eventLoop.makePromise(of: [RESPValue].self)
-    let request = RedisRequest(
-      bytes: Self.bytes(of: commands), replyCount: commands.count, deadline: .now() + patience,
-      promise: promise)
-    // A write fails only where the connection ends, which the handler tells whoever waits.
-    channel.writeAndFlush(request).whenFailure { _ in promise.fail(RedisFailure.disconnected) }
     do {
-      return try await promise.futureResult.get()
+      let replies = try await write(commands, patience).get()
+      for case .error(let message) in replies where RedisRefusal(message).endsConnection { close() }
+      return replies
     } catch let failure as RedisFailure {
       throw failure
     } catch {
       throw .disconnected
     }
+  }
+
+  private func write(_ commands: [RESPCommand], _ patience: TimeAmount) -> EventLoopFuture<[RESPValue]> {
+    let promise = channel.eventLoop.makePromise(of: [RESPValue].self)
+    let request = RedisRequest(
+      bytes: Self.bytes(of: commands), replyCount: commands.count, deadline: .now() + patience,
+      promise: promise)
+    // A write fails only where the connection ends. Its handler then says why to whoever waits, if the request came as far
+    // as that; if it did not, nobody else answers.
+    channel.writeAndFlush(request).whenFailure { [channel] _ in
+      channel.closeFuture.whenComplete { _ in promise.fail(RedisFailure.notConnected) }
+    }
+    return promise.futureResult
+  }
+
+  /// Ends the connection if it does not answer.
+  func checkLife() {
+    _ = write([RESPCommand("PING")], Self.patience)
   }
 
   /// Sends one command.
@@ -40,7 +55,7 @@ struct RedisConnection: Sendable {
     _ command: RESPCommand, patience: TimeAmount = Self.patience
   ) async throws(RedisFailure) -> RESPValue {
     let reply = try await send([command], patience: patience)[0]
-    if case .error(let message) = reply { throw .refused(message) }
+    if case .error(let message) = reply { throw .refused(RedisRefusal(message)) }
     return reply
   }
 

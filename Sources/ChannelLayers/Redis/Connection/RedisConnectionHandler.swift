@@ -21,12 +21,19 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   private static let checkInterval = TimeAmount.milliseconds(500)
 
+  private let usesTLS: Bool
+  private var hasReceived = false
   private var decoder = RESPDecoder()
   private var waiting: CircularBuffer<Waiting> = []
   /// Once set, everything that arrives is a message of a subscription.
   private var received: ((RESPValue) -> Void)?
   private var failure = RedisFailure.disconnected
+  private var isClosing = false
   private var check: RepeatedTask?
+
+  init(usesTLS: Bool) {
+    self.usesTLS = usesTLS
+  }
 
   /// From now on there are no replies, only messages; on the channel's event loop.
   func subscribe(_ received: @escaping (RESPValue) -> Void) {
@@ -51,7 +58,17 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   private func checkDeadline(_ context: ChannelHandlerContext) {
     guard let first = waiting.first, first.request.deadline < .now() else { return }
-    failure = .timeout
+    let neverSpoke = usesTLS && !hasReceived
+    end(
+      neverSpoke
+        ? .cannotConnect("no answer in time: perhaps the server does not speak TLS there") : .timeout,
+      context)
+  }
+
+  /// The first reason is the one that those who wait are told.
+  private func end(_ reason: RedisFailure, _ context: ChannelHandlerContext) {
+    if !isClosing { failure = reason }
+    isClosing = true
     context.close(promise: nil)
   }
 
@@ -61,7 +78,15 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     context.write(wrapOutboundOut(context.channel.allocator.buffer(bytes: request.bytes)), promise: promise)
   }
 
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    isClosing = true
+    context.close(mode: mode, promise: promise)
+  }
+
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    // Over TLS, what was read already arrives after a close.
+    guard !isClosing else { return }
+    hasReceived = true
     let buffer = unwrapInboundIn(data)
     decoder.append(buffer.readableBytesView)
     do throws(RESPFault) {
@@ -69,8 +94,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
         if let received { received(value) } else { take(value) }
       }
     } catch {
-      failure = .malformed(error.description)
-      context.close(promise: nil)
+      end(.malformed(error.description), context)
     }
   }
 
@@ -89,8 +113,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    failure = .cannotConnect("\(error)")
-    context.close(promise: nil)
+    end(RedisFailure(connecting: error), context)
   }
 
   private func failAll() {

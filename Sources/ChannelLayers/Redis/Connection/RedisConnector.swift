@@ -1,5 +1,4 @@
 import GatewayConfig
-import Glibc
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -33,15 +32,12 @@ struct RedisConnector: Sendable {
         let master = try await ask(sentinel, of: sentinels, forMaster: name)
         let connection = try await signIn(
           open(.tcp(master.host, master.port), tls: host.tls), host.credentials, database: host.database)
-        // Right after a fail-over a sentinel may still name the old one.
-        guard case .array(let role) = try await connection.send(RESPCommand("ROLE")),
-          role.first == .bulkString(Array("master".utf8))
-        else {
-          connection.close()
-          throw RedisFailure.cannotConnect(
-            "\(master.host):\(master.port) is not the master of \"\(name)\" any more")
+        return try await connection.orClosed { connection throws(RedisFailure) in
+          // Right after a fail-over a sentinel may still name the old one.
+          guard try await isMaster(connection) else {
+            throw .cannotConnect("\(master.host):\(master.port) is not the master of \"\(name)\" any more")
+          }
         }
-        return connection
       } catch {
         last = error
       }
@@ -49,11 +45,29 @@ struct RedisConnector: Sendable {
     throw last
   }
 
+  /// - Returns: true also where the user may not ask: a replica refuses to be written to soon enough.
+  private func isMaster(_ connection: RedisConnection) async throws(RedisFailure) -> Bool {
+    do {
+      guard case .array(let role) = try await connection.send(RESPCommand("ROLE")) else { return false }
+      return role.first?.text == "master"
+    } catch .refused(let refusal) where !refusal.endsConnection {
+      do {
+        let text = try await connection.send(RESPCommand("INFO", "replication")).text ?? ""
+        return text.contains("role:master")
+      } catch .refused(let refusal) where !refusal.endsConnection {
+        return true
+      }
+    }
+  }
+
   private func ask(
     _ sentinel: RedisHost.Address, of sentinels: RedisHost.Sentinels, forMaster name: String
   ) async throws(RedisFailure) -> RedisHost.Address {
     let connection = try await signIn(
-      open(.tcp(sentinel.host, sentinel.port), tls: sentinels.tls), sentinels.credentials, database: 0)
+      open(
+        .tcp(sentinel.host, sentinel.port), tls: sentinels.tls,
+        within: sentinels.connectTimeout ?? host.connectTimeout),
+      sentinels.credentials, database: 0)
     defer { connection.close() }
     let reply = try await connection.send(RESPCommand("SENTINEL", "get-master-addr-by-name", .init(name)))
     guard case .array(let parts) = reply, parts.count == 2, case .bulkString(let host) = parts[0],
@@ -69,13 +83,16 @@ struct RedisConnector: Sendable {
     case unix(String)
   }
 
-  private func open(_ target: Target, tls: RedisHost.TLS?) async throws(RedisFailure) -> RedisConnection {
+  /// - Parameter time: nil for that of the host.
+  private func open(
+    _ target: Target, tls: RedisHost.TLS?, within time: Duration? = nil
+  ) async throws(RedisFailure) -> RedisConnection {
     do {
       let context = try tls.map(Self.context)
       let serverName: String? =
         if case .tcp(let name, _) = target, !name.isNetworkAddress { name } else { nil }
       let bootstrap = ClientBootstrap(group: eventLoop)
-        .connectTimeout(host.connectTimeout.asTimeAmount)
+        .connectTimeout((time ?? host.connectTimeout).asTimeAmount)
         .channelOption(.socketOption(.so_keepalive), value: 1)
         .channelOption(.tcpOption(.tcp_nodelay), value: 1)
         .channelInitializer { channel in
@@ -84,20 +101,18 @@ struct RedisConnector: Sendable {
               try channel.pipeline.syncOperations.addHandler(
                 NIOSSLClientHandler(context: context, serverHostname: serverName))
             }
-            try channel.pipeline.syncOperations.addHandler(RedisConnectionHandler())
+            try channel.pipeline.syncOperations.addHandler(RedisConnectionHandler(usesTLS: tls != nil))
           }
         }
-      let channel =
+      let opening =
         switch target {
-        case .tcp(let name, let port): try await bootstrap.connect(host: name, port: port).get()
+        case .tcp(let name, let port): bootstrap.connect(host: name, port: port)
         case .unix(let path):
-          try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 0).connect(
-            unixDomainSocketPath: path
-          ).get()
+          bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 0).connect(unixDomainSocketPath: path)
         }
-      return RedisConnection(channel: channel)
+      return RedisConnection(channel: try await Self.wait(for: opening))
     } catch {
-      throw .cannotConnect(Self.sentence(error))
+      throw RedisFailure(connecting: error)
     }
   }
 
@@ -118,32 +133,48 @@ struct RedisConnector: Sendable {
     return try NIOSSLContext(configuration: configuration)
   }
 
-  /// What NIO says, in a few words.
-  private static func sentence(_ error: any Error) -> String {
-    switch error {
-    case let failure as NIOConnectionError:
-      if let single = failure.connectionErrors.first { return sentence(single.error) }
-      return "the name \"\(failure.host)\" cannot be resolved"
-    case let failure as IOError: return unsafe String(cString: strerror(failure.errnoCode))
-    case ChannelError.connectTimeout: return "no answer in time"
-    default: return "\(error)"
+  /// Waits until the channel is open, or the task is cancelled.
+  private static func wait(for opening: EventLoopFuture<any Channel>) async throws -> any Channel {
+    let promise = opening.eventLoop.makePromise(of: (any Channel).self)
+    opening.cascade(to: promise)
+    // One that opens when nobody waits for it any more.
+    promise.futureResult.whenFailure { _ in opening.whenSuccess { $0.close(promise: nil) } }
+    return try await withTaskCancellationHandler {
+      try await promise.futureResult.get()
+    } onCancel: {
+      promise.fail(CancellationError())
     }
   }
 
   private func signIn(
     _ connection: RedisConnection, _ credentials: RedisHost.Credentials, database: Int
   ) async throws(RedisFailure) -> RedisConnection {
-    do {
+    try await connection.orClosed { connection throws(RedisFailure) in
       if let password = credentials.password {
         let arguments = [credentials.username, password].compactMap(\.self).map { RESPArgument($0) }
         _ = try await connection.send(RESPCommand("AUTH", arguments))
       }
       if database != 0 { _ = try await connection.send(RESPCommand("SELECT", .init(database))) }
       _ = try await connection.send(RESPCommand("PING"))
-      return connection
+    }
+  }
+}
+
+extension RedisConnection {
+  /// Does what makes the connection usable; closes it where that fails, or where the task is cancelled.
+  fileprivate func orClosed(
+    _ prepare: (RedisConnection) async throws(RedisFailure) -> Void
+  ) async throws(RedisFailure) -> RedisConnection {
+    do {
+      try await withTaskCancellationHandler {
+        try await prepare(self)
+      } onCancel: {
+        close()
+      }
+      return self
     } catch {
-      connection.close()
-      throw error
+      close()
+      throw error as? RedisFailure ?? .disconnected
     }
   }
 }

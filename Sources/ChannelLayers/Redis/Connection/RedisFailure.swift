@@ -1,25 +1,35 @@
 /// Why Redis did not do what it was asked; one sentence for a log, without secrets.
 package enum RedisFailure: Error, Sendable, Hashable {
   case cannotConnect(String)
-  /// The connection ended, or was never there.
+  /// There was no connection any more, so nothing was sent.
+  case notConnected
+  /// The connection ended while an answer was waited for.
   case disconnected
   /// No answer in time.
   case timeout
   /// What arrived is not Redis's protocol.
   case malformed(String)
   /// Redis answered with an error.
-  case refused(String)
+  case refused(RedisRefusal)
   case unexpectedReply(to: String)
+
+  /// Whether Redis may have done it all the same.
+  var isUncertain: Bool {
+    switch self {
+    case .cannotConnect, .notConnected, .refused: false
+    case .disconnected, .timeout, .malformed, .unexpectedReply: true
+    }
+  }
 }
 
 extension RedisFailure: CustomStringConvertible {
   package var description: String {
     switch self {
     case .cannotConnect(let reason): "cannot connect: \(reason)"
-    case .disconnected: "the connection ended"
+    case .notConnected, .disconnected: "the connection ended"
     case .timeout: "no answer in time"
     case .malformed(let fault): "this is not Redis's protocol: \(fault)"
-    case .refused(let message): message
+    case .refused(let refusal): refusal.description
     case .unexpectedReply(let command): "an unexpected reply to \(command)"
     }
   }

@@ -7,8 +7,10 @@ package struct RESPDecoder {
     package var depth = 16
     /// Values in one reply, all levels together.
     package var elements = 4_000_000
-    /// Bytes of one string or line.
+    /// Bytes of one string that is kept; of a longer one only the length.
     package var string = 64 << 20
+    /// Bytes that a string may announce at all.
+    package var announcement = 4 << 30
 
     package init() {}
   }
@@ -30,6 +32,8 @@ package struct RESPDecoder {
   private struct OpenString {
     var length: Int
     var kind: StringKind
+    /// Of a string that is not kept: how many of its bytes are still to come.
+    var unskipped: Int?
   }
 
   private enum StringKind {
@@ -53,6 +57,7 @@ package struct RESPDecoder {
   }
 
   package mutating func append(_ more: some Sequence<UInt8>) {
+    guard fault == nil else { return }
     if position > 0, position == bytes.count || position > 64 * 1024 {
       bytes.removeFirst(position)
       searched = max(0, searched - position)
@@ -76,7 +81,10 @@ package struct RESPDecoder {
     } catch {
       fault = error
       bytes = []
+      position = 0
+      searched = 0
       open = []
+      openString = nil
       throw error
     }
   }
@@ -175,18 +183,19 @@ package struct RESPDecoder {
   private mutating func begin(_ kind: StringKind, _ digits: ArraySlice<UInt8>) throws(RESPFault) -> Part? {
     let length = try integer(digits)
     if length == -1, kind == .bulk { return .value(.null) }
-    guard (0...Int64(limits.string)).contains(length) else { throw RESPFault("a string of \(length) bytes") }
-    let string = OpenString(length: Int(length), kind: kind)
+    guard (0...Int64(limits.announcement)).contains(length) else {
+      throw RESPFault("a string of \(length) bytes")
+    }
+    let isKept = length <= Int64(limits.string)
+    let string = OpenString(length: Int(length), kind: kind, unskipped: isKept ? nil : Int(length))
     openString = string
     return try readString(string).map(Part.value)
   }
 
   private mutating func readString(_ string: OpenString) throws(RESPFault) -> RESPValue? {
+    if let unskipped = string.unskipped { return try skip(unskipped, of: string) }
     let end = position + string.length
-    guard bytes.count >= end + 2 else { return nil }
-    guard bytes[end] == UInt8(ascii: "\r"), bytes[end + 1] == UInt8(ascii: "\n") else {
-      throw RESPFault("a string does not end where it said")
-    }
+    guard try isEnd(end) else { return nil }
     let content = bytes[position..<end]
     position = end + 2
     openString = nil
@@ -196,6 +205,26 @@ package struct RESPDecoder {
     // Three letters of a format, and a colon.
     case .verbatim: return .bulkString(Array(content.dropFirst(4)))
     }
+  }
+
+  /// Whether the end of a string is at the place; false while bytes are missing.
+  private func isEnd(_ end: Int) throws(RESPFault) -> Bool {
+    guard bytes.count >= end + 2 else { return false }
+    guard bytes[end] == UInt8(ascii: "\r"), bytes[end + 1] == UInt8(ascii: "\n") else {
+      throw RESPFault("a string does not end where it said")
+    }
+    return true
+  }
+
+  /// Passes over the bytes of a string that is too long, as they arrive.
+  private mutating func skip(_ unskipped: Int, of string: OpenString) throws(RESPFault) -> RESPValue? {
+    let here = min(unskipped, bytes.count - position)
+    position += here
+    openString?.unskipped = unskipped - here
+    guard here == unskipped, try isEnd(position) else { return nil }
+    position += 2
+    openString = nil
+    return .oversized(string.length)
   }
 
   // MARK: - Aggregates

@@ -28,7 +28,7 @@ struct MessagePackReader {
     for _ in 0..<count {
       let key = try readKey()
       let value = try readValue(depth: 1)
-      if let place = entries.firstIndex(where: { $0.key == key }) {
+      if let place = entries.firstIndex(where: { ExactText(text: $0.key) == ExactText(text: key) }) {
         entries[place].value = value
       } else {
         // A map of thousands of keys would make the look-up slow, and is no event.
@@ -87,14 +87,14 @@ struct MessagePackReader {
 
   private mutating func readObject(_ count: Int, _ depth: Int) throws(CodecFault) -> JSON {
     var members: [JSON.Member] = []
-    var places: [String: Int] = [:]
+    var places: [ExactText: Int] = [:]
     for _ in 0..<count {
       let key = try readKey()
       let value = try readJSON(depth: depth + 1)
-      if let place = places[key] {
+      if let place = places[ExactText(text: key)] {
         members[place].value = value
       } else {
-        places[key] = members.count
+        places[ExactText(text: key)] = members.count
         members.append(.init(key: key, value: value))
       }
     }

@@ -7,7 +7,7 @@ struct OutgoingQueues {
     var bytes: [UInt8]
     var score: Double
     var group: String
-    var sender: Sender
+    var receipt: Receipt
     var deadline: ContinuousClock.Instant
   }
 
@@ -25,20 +25,38 @@ struct OutgoingQueues {
     static let longestPause = Duration.milliseconds(50)
   }
 
+  /// What may wait, and what may be offered to Redis with one command.
+  struct Limits {
+    /// Messages for one queue.
+    var waiting = 5000
+    /// Bytes for all queues together.
+    var waitingBytes = 64 << 20
+    /// Messages for one queue.
+    var offered = 100
+    /// Bytes for all queues together; a longer message is offered alone.
+    var offeredBytes = 4 << 20
+  }
+
   /// How long a message waits for room in a queue that is emptied. Django's layers do not wait at all.
   static let patience = Duration.seconds(1)
-  /// Messages that may wait for one queue.
-  static let mostWaiting = 5000
 
+  private let limits: Limits
   private(set) var queues: [String: Queue] = [:]
+  private(set) var waitingBytes = 0
+
+  init(limits: Limits = Limits()) {
+    self.limits = limits
+  }
 
   /// - Returns: false where too many wait already.
   mutating func add(_ message: Message, to key: String, shard: Int, capacity: Int) -> Bool {
+    guard waitingBytes + message.bytes.count <= limits.waitingBytes else { return false }
     var queue = queues.removeValue(forKey: key) ?? Queue(shard: shard, capacity: capacity)
     defer { queues[key] = queue }
     queue.capacity = capacity
-    guard queue.messages.count < Self.mostWaiting else { return false }
+    guard queue.messages.count < limits.waiting else { return false }
     queue.messages.append(message)
+    waitingBytes += message.bytes.count
     return true
   }
 
@@ -50,20 +68,37 @@ struct OutgoingQueues {
     }
   }
 
-  /// The first messages of a queue, to be offered to Redis.
-  func offer(_ key: String, atMost most: Int) -> [Message] {
-    Array((queues[key]?.messages ?? []).prefix(most))
+  struct Offer {
+    var key: String
+    var capacity: Int
+    var messages: [Message]
+  }
+
+  /// The first messages of the queues, to be offered to Redis together: as many as one command takes.
+  func offers(_ keys: [String]) -> [Offer] {
+    var room = limits.offeredBytes
+    var offers: [Offer] = []
+    for key in keys {
+      guard let queue = queues[key] else { continue }
+      var messages: [Message] = []
+      for message in queue.messages.prefix(limits.offered) {
+        guard message.bytes.count <= room || (offers.isEmpty && messages.isEmpty) else { break }
+        room -= message.bytes.count
+        messages.append(message)
+      }
+      guard !messages.isEmpty else { break }
+      offers.append(Offer(key: key, capacity: queue.capacity, messages: messages))
+    }
+    return offers
   }
 
   /// Redis has taken the first `taken` of the messages offered.
   ///
   /// - Returns: the messages that have waited too long.
-  mutating func took(_ taken: Int, of offered: Int, _ key: String, at now: ContinuousClock.Instant)
-    -> [Message]
-  {
-    guard var queue = queues.removeValue(forKey: key) else { return [] }
-    queue.messages.removeFirst(min(taken, queue.messages.count))
-    if taken == offered {
+  mutating func took(_ taken: Int, of offer: Offer, at now: ContinuousClock.Instant) -> [Message] {
+    guard var queue = queues.removeValue(forKey: offer.key) else { return [] }
+    for _ in 0..<min(taken, queue.messages.count) { removeFirst(of: &queue) }
+    if taken == offer.messages.count {
       queue.notBefore = nil
       queue.pause = Queue.firstPause
     } else {
@@ -75,20 +110,32 @@ struct OutgoingQueues {
       queue.pause = Queue.firstPause
     }
     var late: [Message] = []
-    while let first = queue.messages.first, taken < offered, queue.isStalled || first.deadline <= now {
-      late.append(queue.messages.removeFirst())
+    while let first = queue.messages.first, taken < offer.messages.count,
+      queue.isStalled || first.deadline <= now
+    {
+      late.append(removeFirst(of: &queue))
     }
     if !late.isEmpty { queue.isStalled = true }
     // A stalled queue is remembered, so that the next message to it does not wait in vain.
-    if !queue.messages.isEmpty || queue.isStalled { queues[key] = queue }
+    if !queue.messages.isEmpty || queue.isStalled { queues[offer.key] = queue }
     return late
   }
 
-  /// Takes what was offered, whatever became of it.
-  mutating func drop(_ offered: Int, _ key: String) {
-    guard var queue = queues.removeValue(forKey: key) else { return }
-    queue.messages.removeFirst(min(offered, queue.messages.count))
+  /// Gives up the first `count` messages of a queue.
+  ///
+  /// - Returns: the messages.
+  mutating func drop(_ count: Int = .max, of key: String) -> [Message] {
+    guard var queue = queues.removeValue(forKey: key) else { return [] }
+    let dropped = (0..<min(count, queue.messages.count)).map { _ in removeFirst(of: &queue) }
     if !queue.messages.isEmpty { queues[key] = queue }
+    return dropped
+  }
+
+  @discardableResult
+  private mutating func removeFirst(of queue: inout Queue) -> Message {
+    let message = queue.messages.removeFirst()
+    waitingBytes -= message.bytes.count
+    return message
   }
 
   /// When a queue is to be tried again; nil where nothing waits.

@@ -1,0 +1,48 @@
+import Glibc
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+extension RedisFailure {
+  /// What NIO says of a connection that cannot be had, in a few words.
+  init(connecting error: any Error) {
+    self = error as? RedisFailure ?? .cannotConnect(Self.sentence(error))
+  }
+
+  private static func sentence(_ error: any Error) -> String {
+    switch error {
+    case let failure as NIOConnectionError:
+      if let single = failure.connectionErrors.first { return sentence(single.error) }
+      return "the name \"\(failure.host)\" cannot be resolved"
+    case let failure as IOError: return unsafe String(cString: strerror(failure.errnoCode))
+    case let failure as RedisFailure: return failure.description
+    case ChannelError.connectTimeout: return "no answer in time"
+    case is CancellationError: return "it was given up"
+    case NIOSSLError.handshakeFailed(.sslError(let stack)), BoringSSLError.sslError(let stack):
+      return sentence(stack)
+    case NIOSSLError.handshakeFailed: return "the TLS handshake failed"
+    case NIOSSLError.uncleanShutdown: return "the TLS connection was cut off"
+    case NIOSSLError.failedToLoadCertificate: return "a certificate's file holds none"
+    case NIOSSLError.failedToLoadPrivateKey: return "a private key's file holds none"
+    case NIOSSLError.unableToValidateCertificate, NIOSSLError.noCertificateToValidate:
+      return "the server's certificate cannot be checked"
+    case let failure as NIOSSLExtraError where failure == .failedToValidateHostname:
+      return "the server's certificate is for another name"
+    case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError: return "TLS failed: \(error)"
+    default: return "\(error)"
+    }
+  }
+
+  /// BoringSSL names a reason as in `error:10000412:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED at FILE:LINE`.
+  private static func sentence(_ stack: NIOBoringSSLErrorStack) -> String {
+    let parts = stack.first.map { "\($0)".split(separator: ":") } ?? []
+    let place = parts.firstIndex(of: "OPENSSL_internal").map { $0 + 1 }
+    guard let place, parts.indices.contains(place) else { return "the server ended the TLS handshake" }
+    let reason = parts[place].prefix { $0 != " " }
+    switch reason {
+    case "CERTIFICATE_VERIFY_FAILED": return "the server's certificate is not trusted"
+    case "WRONG_VERSION_NUMBER", "HTTP_REQUEST": return "the server does not speak TLS there"
+    default: return "the TLS handshake failed: \(reason)"
+    }
+  }
+}

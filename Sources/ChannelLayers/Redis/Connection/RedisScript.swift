@@ -1,0 +1,24 @@
+import Crypto
+
+/// A script that Redis runs as one command; it is known there by its digest once it has been run.
+struct RedisScript: Sendable {
+  let text: String
+  private let digest: String
+
+  init(_ text: String) {
+    self.text = text
+    digest = Insecure.SHA1.hash(data: Array(text.utf8)).hexadecimal
+  }
+
+  /// - Throws: `.refused` where the script, or Redis in its place, answers with an error.
+  func run(
+    keys: [String], _ arguments: [RESPArgument], on connection: RedisConnection
+  ) async throws(RedisFailure) -> RESPValue {
+    let tail = [RESPArgument(keys.count)] + keys.map { RESPArgument($0) } + arguments
+    do {
+      return try await connection.send(RESPCommand("EVALSHA", [RESPArgument(digest)] + tail))
+    } catch .refused(let refusal) where refusal.code == "NOSCRIPT" {
+      return try await connection.send(RESPCommand("EVAL", [RESPArgument(text)] + tail))
+    }
+  }
+}

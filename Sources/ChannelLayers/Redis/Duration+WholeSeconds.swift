@@ -1,0 +1,3 @@
+extension Duration {
+  var wholeSeconds: Int { Int(components.seconds) }
+}

@@ -1,0 +1,129 @@
+/// A group that members of this process want, or wanted a moment ago.
+struct RedisGroup: Equatable {
+  let name: String
+  /// What our member of the group is called behind the `!`; a group that is wanted anew has a new one.
+  let member: String
+  let shard: Int
+  /// The reactors that have members of it.
+  fileprivate(set) var reactors: Set<Int> = []
+  /// Those of them that wait for the group to be joined.
+  fileprivate(set) var waiting: Set<Int> = []
+  /// Its events come in.
+  fileprivate(set) var isJoined = false
+  fileprivate var idleSince: ContinuousClock.Instant?
+
+  fileprivate init(_ name: String, member: String, shard: Int) {
+    self.name = name
+    self.member = member
+    self.shard = shard
+  }
+}
+
+/// Which groups this process is to hear, and which of them it does: a group is joined for its first member, and left a while
+/// after its last one has gone.
+struct GroupInterest {
+  /// How long a group without members is kept, for those that come right back.
+  static let linger = Duration.seconds(5)
+
+  private var groups: [String: RedisGroup] = [:]
+  private var namesByMember: [String: String] = [:]
+  /// Groups that nobody wants, and that have not been left yet.
+  private var leaving: [RedisGroup] = []
+  private var lastMember = 0
+
+  enum Answer: Equatable {
+    /// Its events come in already.
+    case joined
+    /// It has to be joined; `joined` or `refused` says what came of it.
+    case join
+  }
+
+  subscript(name: String) -> RedisGroup? { groups[name] }
+
+  /// The group that a member of ours stands for.
+  func group(ofMember member: String) -> RedisGroup? {
+    namesByMember[member].flatMap { groups[$0] }
+  }
+
+  func isMember(_ member: String) -> Bool { namesByMember[member] != nil }
+
+  /// A reactor's first member has come.
+  mutating func want(_ name: String, on reactor: Int, shard: @autoclosure () -> Int) -> Answer {
+    var group = groups[name] ?? add(name, shard())
+    group.reactors.insert(reactor)
+    group.idleSince = nil
+    if !group.isJoined { group.waiting.insert(reactor) }
+    groups[name] = group
+    return group.isJoined ? .joined : .join
+  }
+
+  private mutating func add(_ name: String, _ shard: Int) -> RedisGroup {
+    lastMember += 1
+    let group = RedisGroup(name, member: "g\(lastMember)", shard: shard)
+    namesByMember[group.member] = name
+    return group
+  }
+
+  /// A reactor's last member has gone.
+  mutating func unwant(_ name: String, on reactor: Int, at now: ContinuousClock.Instant) {
+    groups[name]?.reactors.remove(reactor)
+    groups[name]?.waiting.remove(reactor)
+    if groups[name]?.reactors.isEmpty == true { groups[name]?.idleSince = now }
+  }
+
+  /// - Returns: the reactors that waited for it.
+  mutating func joined(_ name: String) -> Set<Int> {
+    groups[name]?.isJoined = true
+    return takeWaiting(name)
+  }
+
+  /// The group cannot be joined now.
+  ///
+  /// - Returns: the reactors that waited for it.
+  mutating func refused(_ name: String) -> Set<Int> {
+    groups[name]?.isJoined = false
+    return takeWaiting(name)
+  }
+
+  private mutating func takeWaiting(_ name: String) -> Set<Int> {
+    defer { groups[name]?.waiting = [] }
+    return groups[name]?.waiting ?? []
+  }
+
+  /// The shard is gone, and with it whatever we were a member of there: also of groups that linger.
+  mutating func lost(_ shard: Int) {
+    for (name, group) in groups where group.shard == shard { groups[name]?.isJoined = false }
+  }
+
+  /// What has to be joined there, again or at last.
+  func wanted(_ shard: Int) -> [RedisGroup] {
+    groups.values.filter { $0.shard == shard && !$0.reactors.isEmpty }
+  }
+
+  /// What has to be known there: what is wanted, and what may be at any moment.
+  func known(_ shard: Int) -> [RedisGroup] {
+    groups.values.filter { $0.shard == shard && ($0.isJoined || !$0.reactors.isEmpty) }
+  }
+
+  /// The groups of the shard that nobody has wanted for a while. They stay on this list until they are `left`, and whoever
+  /// wants one from now on joins it anew.
+  mutating func takeLeaving(_ shard: Int, at now: ContinuousClock.Instant) -> [RedisGroup] {
+    for group in groups.values where group.shard == shard {
+      guard let since = group.idleSince, now - since > Self.linger else { continue }
+      groups[group.name] = nil
+      namesByMember[group.member] = nil
+      leaving.append(group)
+    }
+    return leaving.filter { $0.shard == shard }
+  }
+
+  mutating func left(_ gone: [RedisGroup]) {
+    let members = Set(gone.map(\.member))
+    leaving.removeAll { members.contains($0.member) }
+  }
+
+  /// Everything that may still be in Redis there.
+  func all(_ shard: Int) -> [RedisGroup] {
+    groups.values.filter { $0.shard == shard } + leaving.filter { $0.shard == shard }
+  }
+}

@@ -1,0 +1,103 @@
+import GatewayConfig
+import Logging
+
+/// Two connections to each shard, opened again when they end: one for commands, one for what comes in.
+extension RedisHub {
+  func keepConnections() async {
+    await withDiscardingTaskGroup { tasks in
+      for shard in shards.indices {
+        tasks.addTask { await self.keepCommands(shard) }
+        tasks.addTask { await self.keepReceiving(shard) }
+      }
+    }
+  }
+
+  private func keepCommands(_ shard: Int) async {
+    var backoff = Backoff()
+    while !isStopping {
+      do {
+        let connection = try await shards[shard].connector.connect()
+        guard !isStopping else { return connection.close() }
+        shards[shard].commands = connection
+        try await joinAgain(shard)
+        shards[shard].joinedAt = .now
+        backoff.reset()
+        updateAvailability(of: shard)
+        await connection.waitUntilClosed()
+        lost(shard)
+      } catch {
+        shards[shard].commands?.close()
+        report(error, shard)
+      }
+      shards[shard].commands = nil
+      shards[shard].joinedAt = nil
+      if configuration.layout == .core { interest.lost(shard) }
+      updateAvailability(of: shard)
+      await pause(backoff.wait())
+    }
+  }
+
+  private func keepReceiving(_ shard: Int) async {
+    var backoff = Backoff()
+    while !isStopping {
+      do {
+        let connection = try await shards[shard].connector.connect()
+        guard !isStopping else { return connection.close() }
+        shards[shard].receiver = connection
+        switch configuration.layout {
+        case .core: try await receiveQueues(shard, on: connection)
+        case .pubSub: try await receiveSubscriptions(shard, on: connection)
+        }
+      } catch {
+        report(error, shard)
+      }
+      if shards[shard].isReceiving { backoff.reset() }
+      shards[shard].receiver?.close()
+      shards[shard].receiver = nil
+      shards[shard].isReceiving = false
+      // Subscriptions end with their connection, those to groups that linger too.
+      if configuration.layout == .pubSub { interest.lost(shard) }
+      updateAvailability(of: shard)
+      await pause(backoff.wait())
+    }
+  }
+
+  /// A stop does not wait for the pause to be over: it cancels the task.
+  private func pause(_ time: Duration) async {
+    _ = try? await Task.sleep(for: time)
+  }
+
+  /// What is for us comes in from now on.
+  func receiving(_ shard: Int) {
+    guard !shards[shard].isReceiving else { return }
+    shards[shard].isReceiving = true
+    updateAvailability(of: shard)
+  }
+
+  private func updateAvailability(of shard: Int) {
+    let isUp = !isStopping && shards[shard].isJoined && shards[shard].isReceiving
+    guard availability.set(shard, isUp: isUp), isUp else { return }
+    shards[shard].isOutageLogged = false
+    guard availability.isComplete else { return }
+    outage = nil
+    log.notice("channel layer available", metadata: ["layer": "\(alias)"])
+  }
+
+  /// One line for each outage of a shard, not for each try.
+  private func report(_ failure: any Error, _ shard: Int) {
+    guard !isStopping else { return }
+    outage = "\(shards[shard].connector.host): \(failure)"
+    guard !shards[shard].isOutageLogged else { return }
+    shards[shard].isOutageLogged = true
+    log.error(
+      "channel layer not available",
+      metadata: ["layer": "\(alias)", "host": "\(shards[shard].connector.host)", "reason": "\(failure)"])
+  }
+
+  /// The connection for commands has ended: what was sent last may have got lost with it.
+  private func lost(_ shard: Int) {
+    guard !isStopping else { return }
+    report(RedisFailure.disconnected, shard)
+    for receipt in shards[shard].recent.takeAll(at: .now) { tell(receipt, .unconfirmed) }
+  }
+}

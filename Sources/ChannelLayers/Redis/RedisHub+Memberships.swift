@@ -1,0 +1,138 @@
+import GatewayConfig
+import Logging
+
+/// What this process is a member of, in the layout of `channels_redis.core`: a group is a sorted set of channels.
+///
+/// This process is one member of a group, however many sessions it has there.
+extension RedisHub {
+  /// The full name of our member of the group.
+  private func channel(of group: RedisGroup) -> String { identity.client(for: group.name) + group.member }
+
+  // MARK: - Joining
+
+  func joinQueues(_ names: [String], _ shard: Int) async {
+    do {
+      guard let connection = shards[shard].commands else { throw RedisFailure.notConnected }
+      try await enter(names.compactMap { interest[$0] }, on: connection)
+    } catch {
+      note("groups could not be joined", "\(error)")
+      for name in names { refused(name) }
+      shards[shard].commands?.close()
+    }
+  }
+
+  /// After a connection was lost, or Redis was: says again what we are members of.
+  ///
+  /// The sign of life comes first: from then on nobody clears away what follows.
+  func joinAgain(_ shard: Int) async throws(RedisFailure) {
+    guard configuration.layout == .core, let connection = shards[shard].commands else { return }
+    shards[shard].hasSignOfLife = false
+    _ = try await register.beat(on: connection)
+    shards[shard].hasSignOfLife = true
+    try await enter(interest.wanted(shard), on: connection)
+  }
+
+  /// Makes us a member of the groups; one whose key holds something else is refused, and no other with it.
+  private func enter(_ groups: [RedisGroup], on connection: RedisConnection) async throws(RedisFailure) {
+    for start in stride(from: 0, to: groups.count, by: 250) {
+      let now = MessageClock.now()
+      let part = groups[start..<min(start + 250, groups.count)]
+      let replies = try await connection.send(
+        part.flatMap { group in
+          let key = register.key(ofGroup: group.name)
+          return [
+            RESPCommand("ZADD", .init(key), .init(now), .init(channel(of: group))),
+            RESPCommand("EXPIRE", .init(key), .init(register.groupExpiry)),
+            register.enter(channel(of: group), in: group.name),
+          ]
+        })
+      for (group, place) in zip(part, stride(from: 0, to: replies.count, by: 3)) {
+        if case .error(let message) = replies[place] {
+          note("a group could not be joined", "\(group.name): \(message)")
+          refused(group.name)
+        } else {
+          joined(group.name)
+        }
+        if case .error(let message) = replies[place + 2] {
+          note("a membership could not be noted for the case that this process is killed", message)
+        }
+      }
+    }
+  }
+
+  // MARK: - Leaving
+
+  private func leave(_ groups: [RedisGroup], on connection: RedisConnection) async throws(RedisFailure) {
+    let replies = try await connection.send(
+      groups.flatMap { group in
+        [
+          RESPCommand("ZREM", .init(register.key(ofGroup: group.name)), .init(channel(of: group))),
+          register.leave(channel(of: group)),
+        ]
+      })
+    // Where the key holds something else, there is nothing to leave.
+    for case .error(let message) in replies { note("a group could not be left", message) }
+    interest.left(groups)
+  }
+
+  /// Takes everything of this process out of Redis.
+  func withdraw() async {
+    for shard in shards.indices {
+      guard let connection = shards[shard].commands else { continue }
+      do {
+        try await leave(interest.all(shard), on: connection)
+        try await register.withdraw(on: connection)
+      } catch {
+        // Another process clears it away.
+        log.debug("could not withdraw", metadata: ["layer": "\(alias)", "reason": "\(error)"])
+      }
+    }
+  }
+
+  // MARK: - Every second
+
+  func tendQueues(beat count: Int) async {
+    await withDiscardingTaskGroup { tasks in
+      for shard in shards.indices { tasks.addTask { await self.tend(shard, beat: count) } }
+    }
+    outgoing.forgetEmpty()
+  }
+
+  private func tend(_ shard: Int, beat count: Int) async {
+    guard let connection = shards[shard].commands, let since = shards[shard].joinedAt else { return }
+    do {
+      let isKnown = try await beat(shard, on: connection)
+      try await leave(interest.takeLeaving(shard, at: .now), on: connection)
+      let renewal = max(1, min(30, register.groupExpiry / 3))
+      if !isKnown || count % renewal == 0 { try await enter(interest.known(shard), on: connection) }
+      // After an outage the others get time to be back.
+      if count % 5 == 0, ContinuousClock.now - since > Self.grace {
+        try await clearAway(shard, on: connection)
+      }
+    } catch .refused(let refusal) where !refusal.endsConnection {
+      note("memberships could not be renewed", refusal.description)
+    } catch {
+      note("memberships could not be renewed", "\(error)")
+      connection.close()
+    }
+  }
+
+  /// - Returns: whether Redis still knows what we are members of.
+  private func beat(_ shard: Int, on connection: RedisConnection) async throws(RedisFailure) -> Bool {
+    let expected = shards[shard].hasSignOfLife
+    shards[shard].hasSignOfLife = false
+    let isKnown = try await register.beat(on: connection)
+    shards[shard].hasSignOfLife = true
+    if !isKnown, expected { log.warning("Redis was emptied; joining again", metadata: ["layer": "\(alias)"]) }
+    return isKnown
+  }
+
+  /// How long after our own return no other process is taken for dead: longer than `Backoff` lets it wait.
+  private static let grace = Duration.seconds(10)
+
+  private func clearAway(_ shard: Int, on connection: RedisConnection) async throws(RedisFailure) {
+    for id in try await register.silent(on: connection) where try await register.forget(id, on: connection) {
+      log.info("cleared away a process that ended", metadata: ["layer": "\(alias)", "process": "\(id)"])
+    }
+  }
+}

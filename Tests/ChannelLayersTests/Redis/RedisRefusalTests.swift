@@ -1,0 +1,24 @@
+import Testing
+
+@testable import ChannelLayers
+
+struct RedisRefusalTests {
+  @Test(arguments: [
+    ("WRONGTYPE Operation against a key holding the wrong kind of value", false),
+    ("ERR no such thing", false),
+    ("OOM command not allowed when used memory > 'maxmemory'.", false),
+    ("NOPERM this user has no permissions", false),
+    ("READONLY You can't write against a read only replica.", true), ("LOADING Redis is loading", true),
+    ("NOAUTH Authentication required.", true), ("MOVED 3999 127.0.0.1:6381", true), ("", false),
+  ]) func `what is wrong with one key ends no connection, what is wrong with the server does`(
+    _ message: String, _ ends: Bool
+  ) {
+    #expect(RedisRefusal(message).endsConnection == ends)
+  }
+
+  @Test func `what was refused did not happen; what was not answered may have`() {
+    #expect(
+      !RedisFailure.refused(RedisRefusal("ERR x")).isUncertain && !RedisFailure.notConnected.isUncertain)
+    #expect(RedisFailure.timeout.isUncertain && RedisFailure.disconnected.isUncertain)
+  }
+}
