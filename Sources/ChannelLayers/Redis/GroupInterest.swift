@@ -45,8 +45,6 @@ struct GroupInterest {
     namesByMember[member].flatMap { groups[$0] }
   }
 
-  func isMember(_ member: String) -> Bool { namesByMember[member] != nil }
-
   /// A reactor's first member has come.
   mutating func want(_ name: String, on reactor: Int, shard: @autoclosure () -> Int) -> Answer {
     var group = groups[name] ?? add(name, shard())

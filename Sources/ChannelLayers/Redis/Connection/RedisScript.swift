@@ -2,7 +2,7 @@ import Crypto
 
 /// A script that Redis runs as one command; it is known there by its digest once it has been run.
 struct RedisScript: Sendable {
-  let text: String
+  private let text: String
   private let digest: String
 
   init(_ text: String) {
