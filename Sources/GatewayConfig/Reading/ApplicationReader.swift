@@ -121,9 +121,10 @@ struct RouteTable {
   /// Says what the analysis found, at the places where the routes are written.
   func report(into reading: Reading) {
     for finding in router.findings { report(finding, reading) }
+    let budget = WorkBudget.forAnalyses(of: routes.count)
     for (index, route) in routes.enumerated() {
       guard let group = route.group else { continue }
-      for finding in GroupAnalysis(group.value, route: index, of: router).findings() {
+      for finding in GroupAnalysis(group.value, route: index, of: router, budget: budget).findings() {
         report(finding, of: route, at: group.range, reading)
       }
     }
@@ -149,24 +150,36 @@ struct RouteTable {
         hint: "for example \"/\(example)\"", related: [.init("answers \"/\(example)\"", at: routes[by].range)]
       )
     case .matchesNothing:
-      let startsWithSlash = route.path.patterns.first?.text.drop { $0 == "^" }.hasPrefix("/") == true
+      let startsWithSlash = route.path.patterns.contains { $0.text.drop { $0 == "^" }.hasPrefix("/") }
       reading.findings.error(
         .impossiblePattern, "no path can match this pattern", at: route.range,
-        hint: startsWithSlash ? "leading slashes are removed before routes are tried: begin without one" : nil
-      )
+        hint: startsWithSlash
+          ? "leading slashes are removed before routes are tried: begin without one" : nil)
     case .unanchored(_, let example):
       reading.findings.warning(
         .unanchoredPattern, "the pattern also matches \"/\(example)\"", at: route.range,
         hint: "begin it with \"^\"")
     case .ambiguousPrefix(_, let pattern, let example):
       reading.findings.error(
-        .ambiguousPrefix, "the pattern before the nested routes can end in two places in \"/\(example)\"",
-        at: route.patternRanges[pattern],
-        hint: "let it end in something that it does not contain, such as \"/\"")
+        .ambiguousPrefix, "\(route.name(ofPattern: pattern)) can end in two places in \"/\(example)\"",
+        at: route.patternRanges[pattern], hint: Self.prefixHint)
     case .tooComplex:
       reading.findings.error(
         .unsupportedPattern, "the pattern is too large to be compiled", at: route.range,
         hint: "make its repetitions smaller")
+    case .open(_, .anchoring):
+      reading.findings.warning(
+        .notProved, "whether the pattern also matches in the middle of a path was not decided",
+        at: route.range,
+        hint: "begin it with \"^\"")
+    case .open(_, .prefix(let pattern)):
+      reading.findings.warning(
+        .notProved, "whether \(route.name(ofPattern: pattern)) can end in two places was not decided",
+        at: route.patternRanges[pattern], hint: Self.prefixHint)
+    case .open(_, .overlap(let other)):
+      reading.findings.warning(
+        .notProved, "whether an earlier route answers some of the paths of this one was not decided",
+        at: route.range, related: [.init("the earlier route", at: routes[other].range)])
     case .notProved(let indices):
       reading.findings.warning(
         .notProved,
@@ -174,6 +187,8 @@ struct RouteTable {
         at: route.range)
     }
   }
+
+  private static let prefixHint = "let it end in something that it does not contain, such as \"/\""
 
   private func report(_ finding: GroupFinding, of route: ReadRoute, at range: SourceRange, _ reading: Reading)
   {
@@ -188,6 +203,14 @@ struct RouteTable {
         .illegalGroupName,
         "at \"/\(example)\" this is no group name: letters, digits, \".\", \"_\" and \"-\" are allowed",
         at: range, hint: "let \"\(capture)\" be a slug: <slug:\(capture)>")
+    case .absent(let capture, let example):
+      reading.findings.error(
+        .illegalGroupName, "at \"/\(example)\" there is no \"\(capture)\", and so no group", at: range,
+        hint: "let the pattern always capture \"\(capture)\"")
+    case .emptyName(let example):
+      reading.findings.error(
+        .illegalGroupName, "at \"/\(example)\" the name of the group is empty", at: range,
+        hint: "put text before the capture, or let it capture one character at least")
     case .colliding(let first, let second, let name):
       reading.findings.warning(
         .collidingGroups, "\"/\(first)\" and \"/\(second)\" share the group \"\(name)\"", at: range,
@@ -196,6 +219,10 @@ struct RouteTable {
       reading.findings.warning(
         .notProved, "whether \"\(capture)\" is always legal in a group name was not decided", at: range,
         hint: "let \"\(capture)\" be a slug: <slug:\(capture)>")
+    case .emptyNotProved:
+      reading.findings.warning(
+        .notProved, "whether the name of the group can be empty was not decided", at: range,
+        hint: "put text before the capture, or let it capture one character at least")
     case .collisionsNotProved:
       reading.findings.warning(
         .notProved, "whether two paths with different captures share a group was not decided", at: range,
@@ -229,4 +256,10 @@ struct ReadRoute {
   var group: Located<GroupTemplate>?
   var http: HTTPRoute?
   var webSocket: WebSocketRoute?
+
+  /// What to call one of the patterns of the path, all of which but the last stand before others.
+  func name(ofPattern number: Int) -> String {
+    http?.action.answersBelow == true && number == path.patterns.count - 2
+      ? "the path of this route" : "the pattern before the nested routes"
+  }
 }
