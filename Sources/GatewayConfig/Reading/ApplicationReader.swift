@@ -4,25 +4,59 @@ import Routing
 final class RouteContext {
   let reading: Reading
   let apps: InstalledApps
-  /// Nil where the file has no `channel_layers`.
-  let layers: [ChannelLayerConfiguration]?
-  /// The local apps whose patterns some route includes.
-  var includedApps: Set<String> = []
+  /// The aliases of the channel layers, those that could not be read included; nil where they cannot be known.
+  let layers: [String]?
+  private var included: Set<Include> = []
+  private var routeCount = 0
 
-  init(reading: Reading, apps: InstalledApps, layers: [ChannelLayerConfiguration]?) {
+  /// The patterns of a local app that some route includes.
+  private struct Include: Hashable {
+    var app: String
+    var kind: RouteKind
+  }
+
+  /// Routes of the whole configuration, each include counted anew: files that include each other can ask for any number.
+  private static let mostRoutes = 100_000
+
+  init(reading: Reading, apps: InstalledApps, layers: [String]?) {
     self.reading = reading
     self.apps = apps
     self.layers = layers
   }
 
-  /// An app that is installed and not included yet must be good all the same.
-  func checkAppsThatNoRouteIncludes() {
-    for app in apps.local where !includedApps.contains(app.name) {
-      let settings = RouteSettings(origins: .sameHost, limits: SessionLimits())
-      let webSocket = RouteListReader(context: self, kind: .webSocket)
-      if let node = app.webSocketPatterns { webSocket.read(node, settings, []) }
-      let http = RouteListReader(context: self, kind: .http)
-      if let node = app.httpPatterns { http.read(node, settings, []) }
+  /// Whether there are too many: what was read until then is no table to judge.
+  var hasTooManyRoutes: Bool { routeCount > Self.mostRoutes }
+
+  /// Counts one more route.
+  ///
+  /// - Returns: false where there are too many, which is reported once.
+  func countRoute(at range: SourceRange) -> Bool {
+    guard routeCount < Self.mostRoutes else {
+      if routeCount == Self.mostRoutes {
+        routeCount += 1
+        reading.findings.error(
+          .yamlLimit, "there are more than \(Self.mostRoutes) routes, those that includes repeat included",
+          at: range)
+      }
+      return false
+    }
+    routeCount += 1
+    return true
+  }
+
+  func remember(include app: String, _ kind: RouteKind) {
+    included.insert(Include(app: app, kind: kind))
+  }
+
+  /// What is installed must be good, whether some route uses it or not.
+  func checkApps() {
+    let settings = RouteSettings(origins: .sameHost, limits: SessionLimits())
+    for app in apps.local {
+      for preset in app.presets { ConsumerReader(context: self, captures: nil, isPreset: true).check(preset) }
+      for (kind, node) in [(RouteKind.webSocket, app.webSocketPatterns), (.http, app.httpPatterns)] {
+        guard let node, !included.contains(Include(app: app.name, kind: kind)) else { continue }
+        RouteListReader(context: self, kind: kind).read(node, settings, [])
+      }
     }
   }
 }
@@ -83,11 +117,12 @@ struct ApplicationReader {
   func read(_ entry: Node.Entry) -> ApplicationConfiguration {
     var http = RouteTable(routes: [])
     var webSocket = RouteTable(routes: [])
+    let errors = context.reading.findings.errorCount
     if let mapping = MappingCursor(entry.value, "an application", context.reading) {
       http = read(mapping.value("http"), .http)
       webSocket = read(mapping.value("websocket"), .webSocket)
       mapping.finish()
-      if http.routes.isEmpty, webSocket.routes.isEmpty, !context.reading.findings.hasErrors {
+      if http.routes.isEmpty, webSocket.routes.isEmpty, context.reading.findings.errorCount == errors {
         context.reading.findings.error(
           .missingKey, "the application \"\(entry.key.value)\" has no routes", at: entry.key.range,
           hint: "add a list under \"websocket\"")
@@ -102,7 +137,7 @@ struct ApplicationReader {
     guard let node else { return RouteTable(routes: []) }
     let reader = RouteListReader(context: context, kind: kind)
     reader.readBlock(node, RouteSettings(origins: .sameHost, limits: limits), [])
-    let table = RouteTable(routes: reader.routes)
+    let table = RouteTable(routes: context.hasTooManyRoutes ? [] : reader.routes)
     table.report(into: context.reading)
     return table
   }
@@ -194,10 +229,7 @@ struct RouteTable {
   {
     switch finding {
     case .unknownCapture(let name):
-      let known = route.path.captureNames
-      reading.findings.error(
-        .invalidGroup, "the route has no capture \"\(name)\"", at: range,
-        hint: NearestName.hint(for: name, in: known) ?? "the pattern of the route captures nothing")
+      reading.reportCapture(name, known: route.path.captureNames, .invalidGroup, at: range)
     case .illegalName(let capture, let example):
       reading.findings.error(
         .illegalGroupName,
@@ -261,5 +293,14 @@ struct ReadRoute {
   func name(ofPattern number: Int) -> String {
     http?.action.answersBelow == true && number == path.patterns.count - 2
       ? "the path of this route" : "the pattern before the nested routes"
+  }
+}
+
+extension Reading {
+  /// A template names a capture that its route does not have.
+  func reportCapture(_ name: String, known: [String], _ code: FindingCode, at range: SourceRange) {
+    findings.error(
+      code, "the route has no capture \"\(name)\"", at: range,
+      hint: NearestName.hint(for: name, in: known) ?? "the pattern of the route captures nothing")
   }
 }

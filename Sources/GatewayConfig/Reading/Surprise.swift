@@ -1,3 +1,5 @@
+import JSON
+
 /// A plain word that YAML 1.1 and 1.2, or different readers, take for different things.
 struct Surprise {
   enum Kind {
@@ -5,6 +7,10 @@ struct Surprise {
     case octal
     case sexagesimal
     case separated
+    /// To the base of 16, 8 or 2.
+    case based
+    /// With a sign or a point where JSON has none.
+    case loose
     case null
     case date
     case notANumber
@@ -13,6 +19,8 @@ struct Surprise {
   enum Place {
     case text
     case number
+    /// A value that is written to JSON as what it is.
+    case json
   }
 
   let kind: Kind
@@ -34,6 +42,16 @@ struct Surprise {
       text.split(separator: ":", omittingEmptySubsequences: false).allSatisfy({ areDigits($0.utf8) })
     {
       kind = .sexagesimal
+    } else if let start = bytes.firstIndex(of: UInt8(ascii: "0")), start <= 1, bytes.count > start + 2,
+      start == 0 || bytes[0] == UInt8(ascii: "-") || bytes[0] == UInt8(ascii: "+"),
+      let base = [UInt8(ascii: "x"): 16, UInt8(ascii: "o"): 8, UInt8(ascii: "b"): 2][bytes[start + 1]],
+      bytes[(start + 2)...].allSatisfy({
+        $0 == UInt8(ascii: "_") || Character(Unicode.Scalar($0)).hexDigitValue ?? 99 < base
+      })
+    {
+      kind = .based
+    } else if Self.isLooseNumber(text) {
+      kind = .loose
     } else if text.contains("_"), areDigits(text.utf8.filter { $0 != UInt8(ascii: "_") }),
       bytes[0] != UInt8(ascii: "_")
     {
@@ -49,6 +67,14 @@ struct Surprise {
     }
   }
 
+  /// `+5`, `.5`, `5.` and the like.
+  private static func isLooseNumber(_ text: String) -> Bool {
+    let isPlain = text.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) }
+    guard isPlain, text.hasPrefix("+") || text.hasPrefix(".") || text.hasPrefix("-.") || text.contains(".")
+    else { return false }
+    return Double(text) != nil && JSON.readNumber(text) == .notANumber
+  }
+
   /// Behind "which".
   var meaning: String {
     switch kind {
@@ -56,6 +82,8 @@ struct Surprise {
     case .octal: "YAML 1.1 readers take for an octal number"
     case .sexagesimal: "YAML 1.1 readers take for a number to the base of 60"
     case .separated: "YAML 1.1 readers take for a number with separators"
+    case .based: "YAML readers take for a number to another base"
+    case .loose: "YAML readers take for a number, and JSON writes otherwise"
     case .null: "YAML readers take for nothing"
     case .date: "YAML readers take for a date"
     case .notANumber: "YAML readers take for a number that is none"
@@ -65,18 +93,30 @@ struct Surprise {
   /// A date or an octal number is good text.
   func isTrouble(where place: Place) -> Bool {
     switch (kind, place) {
-    case (.truth, _), (.octal, _), (.sexagesimal, _), (.separated, .number), (.null, .text): true
-    case (.date, .number), (.notANumber, .number): true
-    case (.separated, .text), (.date, .text), (.notANumber, .text), (.null, .number): false
+    case (.truth, _), (.octal, _), (.sexagesimal, _): true
+    case (.separated, .number), (.separated, .json), (.based, .number), (.based, .json): true
+    case (.loose, .json), (.null, .text), (.null, .json), (.date, .number): true
+    case (.notANumber, .number), (.notANumber, .json): true
+    case (.separated, .text), (.based, .text), (.loose, .text), (.loose, .number): false
+    case (.date, .text), (.date, .json), (.notANumber, .text), (.null, .number): false
+    }
+  }
+
+  var isNumber: Bool {
+    switch kind {
+    case .octal, .sexagesimal, .separated, .based, .loose, .notANumber: true
+    case .truth, .null, .date: false
     }
   }
 
   /// How the number that was probably meant is written.
   var plainNumber: String? {
     switch kind {
-    case .octal: String(text.drop { $0 == "0" })
+    case .octal:
+      // One zero is left of those that are all there is.
+      String(text.dropLast().drop { $0 == "0" } + text.suffix(1))
     case .separated: text.filter { $0 != "_" }
-    case .truth, .sexagesimal, .null, .date, .notANumber: nil
+    case .truth, .sexagesimal, .based, .loose, .null, .date, .notANumber: nil
     }
   }
 }
