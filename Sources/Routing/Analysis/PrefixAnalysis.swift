@@ -178,6 +178,8 @@ private struct AmbiguityDecision {
     var seen: Set<Int> = []
     var work: [(Int32, Bool)] = [(Int32(start.instruction), false)]
     while let (instruction, hasLeft) = work.popLast() {
+      // Nothing is decided once the budget is spent, so that it does not matter what is missing.
+      guard budget.spend() else { return [] }
       guard seen.insert(Int(instruction) * 2 + (hasLeft ? 1 : 0)).inserted else { continue }
       switch program.instructions[Int(instruction)] {
       case .byte, .accept: result.append((Position(instruction, .anything), hasLeft))
