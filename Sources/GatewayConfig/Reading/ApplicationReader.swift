@@ -122,7 +122,9 @@ struct ApplicationReader {
       http = read(mapping.value("http"), .http)
       webSocket = read(mapping.value("websocket"), .webSocket)
       mapping.finish()
-      if http.routes.isEmpty, webSocket.routes.isEmpty, context.reading.findings.errorCount == errors {
+      if http.routes.isEmpty, webSocket.routes.isEmpty, context.reading.findings.errorCount == errors,
+        !context.hasTooManyRoutes
+      {
         context.reading.findings.error(
           .missingKey, "the application \"\(entry.key.value)\" has no routes", at: entry.key.range,
           hint: "add a list under \"websocket\"")

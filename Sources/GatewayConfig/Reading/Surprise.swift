@@ -42,13 +42,7 @@ struct Surprise {
       text.split(separator: ":", omittingEmptySubsequences: false).allSatisfy({ areDigits($0.utf8) })
     {
       kind = .sexagesimal
-    } else if let start = bytes.firstIndex(of: UInt8(ascii: "0")), start <= 1, bytes.count > start + 2,
-      start == 0 || bytes[0] == UInt8(ascii: "-") || bytes[0] == UInt8(ascii: "+"),
-      let base = [UInt8(ascii: "x"): 16, UInt8(ascii: "o"): 8, UInt8(ascii: "b"): 2][bytes[start + 1]],
-      bytes[(start + 2)...].allSatisfy({
-        $0 == UInt8(ascii: "_") || Character(Unicode.Scalar($0)).hexDigitValue ?? 99 < base
-      })
-    {
+    } else if Self.isBasedNumber(text) {
       kind = .based
     } else if Self.isLooseNumber(text) {
       kind = .loose
@@ -67,12 +61,21 @@ struct Surprise {
     }
   }
 
-  /// `+5`, `.5`, `5.` and the like.
+  /// `0x1f`, `0o17`, `-0b11`.
+  private static func isBasedNumber(_ text: String) -> Bool {
+    let unsigned = text.hasPrefix("-") || text.hasPrefix("+") ? text.dropFirst() : text[...]
+    guard let base = ["0x": 16, "0o": 8, "0b": 2][String(unsigned.prefix(2))], unsigned.count > 2 else {
+      return false
+    }
+    return unsigned.dropFirst(2).allSatisfy { character in
+      character == "_" || character.isASCII && character.hexDigitValue ?? base < base
+    }
+  }
+
+  /// `+5`, `.5`, `5.`, `-01`.
   private static func isLooseNumber(_ text: String) -> Bool {
-    let isPlain = text.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) }
-    guard isPlain, text.hasPrefix("+") || text.hasPrefix(".") || text.hasPrefix("-.") || text.contains(".")
-    else { return false }
-    return Double(text) != nil && JSON.readNumber(text) == .notANumber
+    text.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) } && Double(text) != nil
+      && JSON.readNumber(text) == .notANumber
   }
 
   /// Behind "which".
