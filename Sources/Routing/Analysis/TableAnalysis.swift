@@ -77,6 +77,9 @@ private struct Overlaps {
   private let budget: WorkBudget
   private var states: [Int]
   private var together: [Pair: (count: Int, example: Int)] = [:]
+  /// By route, those that answer where it accepts too, and those for which it was dropped.
+  private var winners: [Int: Set<Int>] = [:]
+  private var hiders: [Int: Set<Int>] = [:]
   /// Dropped somewhere: the states do not show all their paths.
   private var isHidden: [Bool]
   private var languages: [Int: RouteLanguage?] = [:]
@@ -100,15 +103,18 @@ private struct Overlaps {
         together[pair, default: (0, state)].count += 1
       }
     }
-    for hiding in builder.hidden { isHidden[Int(hiding.route)] = true }
+    for pair in together.keys { winners[pair.route, default: []].insert(pair.winner) }
+    for hiding in builder.hidden {
+      isHidden[Int(hiding.route)] = true
+      hiders[Int(hiding.route), default: []].insert(Int(hiding.by))
+    }
   }
 
   /// The routes that answer in place of one that never wins; none where it matches nothing.
   mutating func coverers(of route: Int) -> [Int] {
-    let winners = together.keys.filter { $0.route == route }.map(\.winner)
-    let hiding = builder.hidden.filter { $0.route == route }.map { Int($0.by) }
+    let winners = winners[route] ?? []
     if winners.isEmpty, let language = language(of: route), language.shortest == nil { return [] }
-    return Set(winners + hiding).sorted()
+    return winners.union(hiders[route] ?? []).sorted()
   }
 
   /// The overlaps in which neither route contains the other, with a path that shows them.
