@@ -19,9 +19,17 @@ package struct ChannelNamePattern: Sendable {
       kind = .glob(text)
       return
     }
-    let expression = "^(?:\(text.dropFirst(Self.regexMark.count)))"
-    let pattern = try RoutePattern.parse(expression, as: .regex, role: .prefix).get()
-    kind = .regex(Router([RoutePath([pattern, .remainder])]))
+    let written = String(text.dropFirst(Self.regexMark.count))
+    // By itself first: what is wrong with it must not be made good by what is put around it.
+    _ = try RoutePattern.parse(written, as: .regex, role: .prefix).get()
+    let pattern = try RoutePattern.parse("^(?:\(written))", as: .regex, role: .prefix).get()
+    let router = Router([RoutePath([pattern, .remainder])])
+    for case .tooComplex in router.findings {
+      throw PatternFault(
+        .unsupported, "the pattern is too large to be compiled", hint: "make its repetitions smaller",
+        at: 0..<written.utf8.count)
+    }
+    kind = .regex(router)
   }
 
   package func matches(_ channel: String) -> Bool {

@@ -22,22 +22,29 @@ package enum ConfigurationLoader {
   private static func readFile(_ node: Node, _ reading: Reading) -> Configuration? {
     guard let top = MappingCursor(node, "the file", reading) else { return nil }
     let apps = InstalledApps.read(top, reading)
-    let layers = ChannelLayerReader.read(top.value("channel_layers"), reading)
+    let layerNode = top.value("channel_layers")
+    let layers = ChannelLayerReader.read(layerNode, reading)
     var server = ServerConfiguration()
     server.read(top.value("server"), reading)
     let limits = LimitsReader.readTopLevel(top.value("limits"), into: &server, reading)
     let shutdown = ShutdownConfiguration(reading: top.value("shutdown"), reading)
     let logging = LoggingConfiguration(reading: top.value("logging"), reading)
-    let context = RouteContext(reading: reading, apps: apps, layers: layers)
+    let context = RouteContext(reading: reading, apps: apps, layers: layerNode.map(aliases) ?? [])
     let applications = readApplications(top, limits: limits, context)
     let served = chooseServed(top, applications, reading)
     top.finish()
-    context.checkAppsThatNoRouteIncludes()
+    context.checkApps()
     guard let served else { return nil }
     return Configuration(
       file: node.range.file, installedApps: apps.names, channelLayers: layers ?? [],
       applications: applications.map(\.application), served: served, server: server, shutdown: shutdown,
       logging: logging)
+  }
+
+  /// Also of layers that could not be read: that has been reported, and to call them missing would be wrong.
+  private static func aliases(_ node: Node) -> [String]? {
+    guard case .mapping(let entries) = node.content else { return nil }
+    return entries.map(\.key.value)
   }
 
   private typealias NamedApplication = (name: Located<String>, application: ApplicationConfiguration)

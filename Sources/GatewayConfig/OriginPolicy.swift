@@ -12,6 +12,7 @@ package enum OriginPolicy: Sendable, Hashable {
       guard let origin else { return true }
       guard let parsed = Origin(origin), let requested = Origin("//" + host) else { return false }
       // TLS may end in front of us, so the scheme only tells which port is meant by none.
+      guard parsed.hasGoodPort, requested.hasGoodPort else { return false }
       let port = requested.port ?? parsed.defaultPort
       return parsed.host == requested.host && (parsed.port ?? parsed.defaultPort) == port
     case .patterns(let patterns):
@@ -24,11 +25,11 @@ package enum OriginPolicy: Sendable, Hashable {
   /// Without a scheme only host names are compared; with one also scheme and port.
   private func matches(_ origin: Origin, _ pattern: String) -> Bool {
     guard let schemeEnd = pattern.firstRange(of: "://") else {
-      guard let wanted = Origin("//" + pattern), wanted.port == nil else { return false }
+      guard let wanted = Origin("//" + pattern), wanted.port == nil, wanted.hasGoodPort else { return false }
       return Self.isSame(origin.host, wanted.host)
     }
     guard !pattern[..<schemeEnd.lowerBound].isEmpty, let wanted = Origin(pattern) else { return false }
-    return wanted.scheme == origin.scheme
+    return wanted.scheme == origin.scheme && wanted.hasGoodPort && origin.hasGoodPort
       && (wanted.port ?? wanted.defaultPort) == (origin.port ?? origin.defaultPort)
       && Self.isSame(origin.host, wanted.host)
   }
@@ -48,7 +49,7 @@ package enum OriginPolicy: Sendable, Hashable {
         return ("\"*\" stands alone or not at all", "write a leading dot: \(pattern.filter { $0 != "*" })")
       }
       if rest.contains("/") { return ("an origin has no path", "remove what stands behind the host") }
-      guard let origin = Origin(pattern), !origin.host.isEmpty else {
+      guard let origin = Origin(pattern), !origin.host.isEmpty, origin.hasGoodPort else {
         return ("this is no origin", "write https://example.com")
       }
       return nil
@@ -76,12 +77,17 @@ private struct Origin {
   var scheme: String
   var host: String
   var port: Int?
+  /// False where something that is no port stands in its place: Django looks at it only where it compares ports.
+  var hasGoodPort = true
 
-  /// `scheme://host:port`, or `//host:port`. User, path and what follows are ignored. Nil where the port is none.
+  /// `scheme://host:port`, or `//host:port`. User, path and what follows are ignored. Nil where there is no host, as in
+  /// `x//host`, which is a path.
   init?(_ text: String) {
     let lower = text.lowercased()
-    guard let start = lower.firstRange(of: "//") else { return nil }
-    scheme = lower[..<start.lowerBound].hasSuffix(":") ? String(lower[..<start.lowerBound].dropLast()) : ""
+    guard let start = lower.firstRange(of: "//"), Self.isBeforeHost(lower[..<start.lowerBound]) else {
+      return nil
+    }
+    scheme = String(lower[..<start.lowerBound].dropLast())
     var authority = lower[start.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
     if let user = authority.lastIndex(of: "@") { authority = authority[authority.index(after: user)...] }
     let hostEnd: Substring.Index
@@ -93,9 +99,23 @@ private struct Origin {
     host = String(authority[..<hostEnd])
     let rest = authority[hostEnd...]
     if rest.count > 1 {
-      guard rest.hasPrefix(":"), let number = UInt16(rest.dropFirst()) else { return nil }
-      port = Int(number)
+      port = rest.hasPrefix(":") ? UInt16(digits: rest.dropFirst()).map(Int.init) : nil
+      hasGoodPort = port != nil
     }
+  }
+
+  /// Nothing, or a scheme with its colon (RFC 3986 section 3.1).
+  private static func isBeforeHost(_ text: Substring) -> Bool {
+    guard let first = text.utf8.first else { return true }
+    return text.hasSuffix(":") && (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
+      && text.dropLast().utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+          UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."):
+          true
+        default: false
+        }
+      }
   }
 
   /// Of the schemes that have one.

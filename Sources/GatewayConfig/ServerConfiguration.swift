@@ -28,8 +28,7 @@ package enum BindAddress: Sendable, Hashable {
       self = .unix(path: path)
       return
     }
-    guard let colon = text.lastIndex(of: ":"),
-      let port = UInt16(text[text.index(after: colon)...])
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(digits: text[text.index(after: colon)...])
     else { return nil }
     var host = String(text[..<colon])
     if host.hasPrefix("["), host.hasSuffix("]") {
@@ -37,8 +36,17 @@ package enum BindAddress: Sendable, Hashable {
     } else if host.contains(":") {
       return nil
     }
-    guard !host.isEmpty else { return nil }
+    guard !host.isEmpty, host.unicodeScalars.allSatisfy({ !$0.properties.isWhitespace && $0.value > 0x20 })
+    else { return nil }
     self = .tcp(host: host, port: Int(port))
+  }
+}
+
+extension UInt16 {
+  /// A port as it is written: digits alone, no sign.
+  init?(digits text: Substring) {
+    guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+    self.init(text)
   }
 }
 

@@ -12,7 +12,7 @@ extension JSONReader {
   }
 
   /// A number as it is written.
-  private struct Numeral {
+  fileprivate struct Numeral {
     var range: Range<Int>
     var hasFraction = false
     var hasExponent = false
@@ -26,7 +26,7 @@ extension JSONReader {
     }
   }
 
-  private mutating func skipNumeral(_ text: RawSpan) throws(JSONFault) -> Numeral {
+  fileprivate mutating func skipNumeral(_ text: RawSpan) throws(JSONFault) -> Numeral {
     let start = position
     if byte(text) == UInt8(ascii: "-") { position += 1 }
     switch byte(text) {
@@ -58,7 +58,7 @@ extension JSONReader {
     guard position > start else { throw fault("a digit is missing") }
   }
 
-  private func value(of numeral: Numeral, _ text: RawSpan) throws(JSONFault) -> JSON {
+  fileprivate func value(of numeral: Numeral, _ text: RawSpan) throws(JSONFault) -> JSON {
     let digits = text.string(numeral.range)
     if numeral.isInteger {
       if let integer = Int64(digits) { return .integer(integer) }
@@ -67,5 +67,26 @@ extension JSONReader {
       return .double(double)
     }
     throw JSONFault(message: "a number out of range", offset: numeral.range.lowerBound)
+  }
+}
+
+extension JSON {
+  /// What a text is as a number.
+  package enum NumberReading: Sendable, Hashable {
+    /// It is not written as JSON writes numbers.
+    case notANumber
+    /// Neither 64 bits nor a finite `Double` can hold it.
+    case outOfRange
+    case number(JSON)
+  }
+
+  package static func readNumber(_ text: String) -> NumberReading {
+    let bytes = Array(text.utf8)
+    let span = unsafe bytes.span.bytes
+    var reader = JSONReader(depth: 0)
+    guard let numeral = try? reader.skipNumeral(span), reader.position == span.byteCount else {
+      return .notANumber
+    }
+    return (try? reader.value(of: numeral, span)).map(NumberReading.number) ?? .outOfRange
   }
 }

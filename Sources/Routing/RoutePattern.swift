@@ -24,7 +24,7 @@ package struct RoutePattern: Sendable, Hashable {
     let expression: Expression
 
     /// What its value can be.
-    var normalisedExpression: Expression { converter == .int ? PathConverter.normalisedInteger : expression }
+    var values: Expression { converter == .int ? PathConverter.normalisedInteger : expression }
   }
 
   package let text: String
@@ -33,15 +33,19 @@ package struct RoutePattern: Sendable, Hashable {
   /// In the order of their appearance.
   package let captures: [Capture]
   let expression: Expression
+  /// Whether it is searched for: it may begin anywhere, not only at the front.
+  let isSearched: Bool
 
   init(
-    text: String, syntax: PatternSyntax, role: Role, captures: [Capture], expression: Expression
+    text: String, syntax: PatternSyntax, role: Role, captures: [Capture], expression: Expression,
+    isSearched: Bool = false
   ) {
     self.text = text
     self.syntax = syntax
     self.role = role
     self.captures = captures
     self.expression = expression
+    self.isSearched = isSearched
   }
 
   /// The longest pattern that is read, in bytes.
@@ -80,11 +84,26 @@ package struct RoutePath: Sendable, Hashable {
     patterns.flatMap { $0.captures.map(\.name) }.filter { $0 != RoutePattern.remainderName }
   }
 
-  /// The inner one wins, as in Django.
-  func capture(named name: String) -> RoutePattern.Capture? {
-    patterns.flatMap(\.captures).last { $0.name == name }
+  /// Where the value of a capture can come from: the innermost pattern that has it, and, where it need not take part there,
+  /// those around it.
+  func sources(of name: String) -> CaptureSources {
+    var sources = CaptureSources()
+    for pattern in patterns.reversed() {
+      guard let number = pattern.captures.firstIndex(where: { $0.name == name }) else { continue }
+      sources.captures.append(pattern.captures[number])
+      sources.isCertain = pattern.expression.alwaysTakes(capture: number)
+      if sources.isCertain { break }
+    }
+    return sources
   }
+}
 
-  /// All patterns one behind the other.
-  var expression: Expression { .sequence(patterns.map(\.expression)) }
+/// What the value of a capture can be taken from, the innermost first.
+struct CaptureSources {
+  var captures: [RoutePattern.Capture] = []
+  /// Whether every path has a value.
+  var isCertain = false
+
+  /// What the value can be.
+  var values: Expression { .alternatives(captures.map(\.values)) }
 }

@@ -12,16 +12,17 @@ package struct Router: Sendable {
   private let programs: [Program]
 
   package init(_ routes: [RoutePath]) {
-    self.init(routes, budget: AutomatonBuilder.Budget())
+    self.init(routes, bounds: .init(routeCount: routes.count))
   }
 
-  init(_ routes: [RoutePath], budget: AutomatonBuilder.Budget) {
+  init(_ routes: [RoutePath], bounds: TableCompiler.Bounds) {
     self.routes = routes
-    let programs = routes.map(Program.init)
+    let programs = routes.map(Program.init(_:))
     self.programs = programs
     var automata: [(firstRoute: Int, automaton: Automaton)] = []
     var analysis = TableAnalysis(routes, programs)
-    Self.compile(programs, from: 0, budget: budget) { firstRoute, builder in
+    var compiler = TableCompiler(bounds)
+    compiler.compile(programs) { firstRoute, builder in
       guard let builder else { return analysis.tooComplex(firstRoute) }
       analysis.add(builder, firstRoute: firstRoute)
       automata.append((firstRoute, builder.automaton))
@@ -30,21 +31,7 @@ package struct Router: Sendable {
     findings = analysis.findings()
   }
 
-  /// Compiles all together, or, where that is too large, each half for itself.
-  private static func compile(
-    _ programs: [Program], from first: Int, budget: AutomatonBuilder.Budget,
-    _ compiled: (Int, AutomatonBuilder?) -> Void
-  ) {
-    guard !programs.isEmpty else { return }
-    let isPossible = programs.count > 1 || !programs[0].isTooLarge
-    if isPossible, let builder = AutomatonBuilder.build(programs, budget: budget) {
-      return compiled(first, builder)
-    }
-    guard programs.count > 1 else { return compiled(first, nil) }
-    let middle = programs.count / 2
-    compile(Array(programs[..<middle]), from: first, budget: budget, compiled)
-    compile(Array(programs[middle...]), from: first + middle, budget: budget, compiled)
-  }
+  var automatonCount: Int { automata.count }
 
   package func match(_ path: RequestPath) -> RouteMatch? {
     guard let route = route(of: path.bytes) else { return nil }

@@ -54,7 +54,7 @@ struct ExplainCommand: ParsableCommand {
     var text = "\(route.name)  (\(route.range.place))\n"
     text += "consumer   \(route.consumer.summary)\n"
     text += captures(match)
-    if let template = route.consumer.group {
+    if let template = route.consumer.group?.template {
       let name = template.name(for: match.captures)
       text +=
         "group      " + (name ?? "none: \(template.text) is no legal name here, a client would get 404")

@@ -24,7 +24,7 @@ struct RoutesCommand: ParsableCommand {
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
         [
-          "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "",
+          "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.template.text ?? "",
           route.range.place,
         ])
     }
@@ -77,13 +77,6 @@ extension ConsumerConfiguration {
     case .broadcast(_, .everyone): "broadcast"
     case .broadcast(_, .nobody): "broadcast (clients cannot publish)"
     case .proxy(let upstream): upstream.summary
-    }
-  }
-
-  var group: GroupTemplate? {
-    switch self {
-    case .echo, .proxy: nil
-    case .chat(let group), .broadcast(let group, _): group.template
     }
   }
 }

@@ -8,7 +8,7 @@ struct ValidateCommand: AsyncParsableCommand {
     abstract: "Find every mistake in one or more configurations.",
     discussion: """
       Prints every finding of every file in one run; nothing is served. Exit code 0: no errors (with --strict: no \
-      warnings either), 1: findings.
+      warnings either), 1: findings. Of several files --format json prints one object with "files", and sarif a run for each.
 
       With --connect the Redis layers are tried for real: every host, and an event from one process to another. With \
       --django a Django project sends an event to this side and receives one from it, through each layer.
@@ -50,6 +50,7 @@ struct ValidateCommand: AsyncParsableCommand {
 
   func run() async throws {
     var isGood = true
+    var reports: [FindingReport] = []
     for path in paths {
       let loaded = ConfigurationLoader.load(path: path, environment: Environment.variables)
       let report = try await tried(loaded)
@@ -57,9 +58,12 @@ struct ValidateCommand: AsyncParsableCommand {
       if format == .text, report.findings.isEmpty, let configuration = loaded.configuration {
         Output.print("\(path): good (\(count(configuration)))\n")
       } else {
-        Output.print(report.rendered(format))
+        reports.append(report)
+        if format == .text { Output.print(report.rendered(.text)) }
       }
     }
+    // For programs all files are one document.
+    if format != .text { Output.print(FindingReport.rendered(reports, format)) }
     if !isGood { throw ExitCode(1) }
   }
 

@@ -38,7 +38,7 @@ private func expectations(in text: String, of file: String) -> [Expectation] {
           text: String(match.5))
       ]
     }
-    guard let comment = line.firstMatch(of: /# ((error|warning|note)\[.*)$/) else { return [] }
+    guard let comment = line.firstMatch(of: /# ((error|warning)\[.*)$/) else { return [] }
     return String(comment.1).components(separatedBy: " ;; ").compactMap { part in
       guard let match = part.firstMatch(of: /^(\S+\]) (\d+): (.*)$/) else { return nil }
       return Expectation(

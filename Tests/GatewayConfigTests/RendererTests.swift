@@ -1,3 +1,4 @@
+import JSON
 import Testing
 
 @testable import GatewayConfig
@@ -5,9 +6,10 @@ import Testing
 /// One file in memory.
 private struct OneFile: FileAccess {
   var text: String
+  var path = "routes.yaml"
 
   func contents(of path: String) -> Result<[UInt8], FileFault> {
-    path == "routes.yaml" ? .success(Array(text.utf8)) : .failure(FileFault("there is no such file"))
+    path == self.path ? .success(Array(text.utf8)) : .failure(FileFault("there is no such file"))
   }
 
   func isDirectory(_ path: String) -> Bool { false }
@@ -80,6 +82,64 @@ struct RendererTests {
         + "unknown key \"consumr\" in a websocket route: did you mean \"consumer\"?\n")
   }
 
+  @Test func `a line with a secret is not shown, whatever the finding about it`() {
+    let text = report(
+      """
+      installed_apps: [echo]
+      channel_layers:
+        default: {backend: redis, config: {symmetric_encryption_keys: [hunter2], prefx: a}}
+      applications: {main: {websocket: [{path: a/, consumer: echo}]}}
+      """)
+    #expect(Set(text.findings.map(\.code)) == [.plainSecret, .unknownKey])
+    for format in FindingFormat.allCases { #expect(!text.rendered(format).contains("hunter2")) }
+    #expect(text.rendered(.text).contains("  = did you mean \"prefix\"?"))
+  }
+
+  @Test func `of a long line the part around the carets is shown`() {
+    let names = (0..<3000).map { "name\($0)" }.joined(separator: ", ")
+    let text = report("installed_apps: [\(names)]\napplications: {main: {websocket: []}}\n").rendered(.text)
+    #expect(text.utf8.count < 3000 * 700)
+    let lines = text.split(separator: "\n")
+    for (line, carets) in zip(lines, lines.dropFirst()) where carets.contains("^^^^^^^") {
+      let start = carets.firstIndex(of: "^") ?? carets.startIndex
+      let column = carets.distance(from: carets.startIndex, to: start)
+      #expect(line.dropFirst(column).hasPrefix("name"))
+    }
+  }
+
+  @Test func `what a terminal would obey is escaped`() {
+    let text = report("installed_apps: [\"a\\e[31m\"]\n# \u{85}\napplications: {}\n").rendered(.text)
+    #expect(text.contains(#""a\u{1b}[31m""#))
+    #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || $0.properties.generalCategory != .control })
+  }
+
+  @Test func `a line break in a message does not end a GitHub annotation`() {
+    let text = report("installed_apps: [\"a\\r\\nb\"]\napplications: {main: {websocket: []}}\n")
+    #expect(text.rendered(.github).contains("a%0D%0Ab"))
+    #expect(text.rendered(.github).split(whereSeparator: \.isNewline).allSatisfy { $0.hasPrefix("::") })
+  }
+
+  @Test func `several files are one document`() throws {
+    let reports = [report(broken), report(broken)]
+    for format in [FindingFormat.json, .sarif] {
+      let text = FindingReport.rendered(reports, format)
+      let json = try unsafe JSON.parse(Array(text.utf8).span.bytes)
+      guard case .array(let parts)? = json[format == .json ? "files" : "runs"] else {
+        Issue.record("\(text)")
+        continue
+      }
+      #expect(parts.count == 2)
+    }
+    #expect(FindingReport.rendered([report(broken)], .json) == report(broken).rendered(.json))
+  }
+
+  @Test func `SARIF names files as URIs`() {
+    let files = OneFile(text: "", path: "a b%/c:d.yaml")
+    let sarif = ConfigurationLoader.load(path: files.path, environment: [:], files: files).report.rendered(
+      .sarif)
+    #expect(sarif.contains(#""uri":"a%20b%25/c%3Ad.yaml""#))
+  }
+
   @Test func `code scanning gets SARIF with a rule for each code`() {
     let sarif = report(broken).rendered(.sarif)
     #expect(sarif.contains(#""version":"2.1.0""#))
@@ -104,6 +164,21 @@ struct YAMLBoundsTests {
   @Test func `depth is bounded`() {
     let text = "a: " + String(repeating: "[", count: 5000) + String(repeating: "]", count: 5000)
     #expect(report(text).findings.contains { $0.code == .yamlLimit })
+  }
+
+  /// libyaml ends a line where no editor does, and where old ones did.
+  @Test(arguments: [("\u{85}", 1), ("\u{2028}", 1), ("\u{2029}", 1), ("\r", 2), ("\r\n", 2), ("\n", 2)])
+  func `places are those of editors`(_ separator: String, _ line: Int) {
+    let found = report("installed_apps: [echo]\(separator)apps: \u{E9}\n").findings
+    let unknown = found.first { $0.code == .unknownKey }
+    let column = line == 2 ? 1 : 24
+    #expect(unknown?.range?.start == SourcePosition(line: line, column: column))
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func `thousands of keys and names take no time each for each`() {
+    let keys = (0..<40_000).map { "  k\($0): 1\n" }.joined()
+    #expect(!report("- a:\n\(keys)").findings.isEmpty)
   }
 
   @Test func `no bytes whatever do harm`() {
@@ -140,6 +215,9 @@ struct OriginPolicyTests {
     (["*.example.com"], "http://a.example.com", false),
     (["[::1]"], "http://[::1]:8000", true), (["abc"], "chrome-extension://abc", true),
     (["http://example.com"], "http://example.com:99999", false),
+    (["example.com"], "http://example.com:99999", true), (["example.com"], "http://example.com:+80", true),
+    (["example.com"], "x//example.com", false), (["example.com"], "//example.com", true),
+    (["example.com"], "1x://example.com", false), (["example.com"], "a b://example.com", false),
   ]
 
   @Test(arguments: table)
@@ -152,7 +230,8 @@ struct OriginPolicyTests {
     ("http://a:8000", "a", false),
     ("https://a", "a", true), ("http://b", "a", false), ("null", "a", false),
     ("http://[::1]:8000", "[::1]:8000", true),
-    ("http://a", "A", true), ("http://a:80", "a", true),
+    ("http://a", "A", true), ("http://a:80", "a", true), ("http://a:99999", "a", false),
+    ("http://a:+80", "a", false), ("x//a", "a", false),
   ]
 
   @Test(arguments: sameHost)

@@ -32,6 +32,26 @@ def test_ten_faults_are_ten_findings_in_every_format():
     assert sluice("validate", "--format", "github", TEN).stdout.count("::error file=") == 10
 
 
+def test_several_files_are_one_document_for_programs():
+    as_json = json.loads(sluice("validate", "--format", "json", "routes.yaml", TEN).stdout)
+    assert (as_json["errors"], [len(file["findings"]) for file in as_json["files"]]) == (10, [0, 10])
+    runs = json.loads(sluice("validate", "--format", "sarif", "routes.yaml", TEN).stdout)["runs"]
+    assert [len(run["results"]) for run in runs] == [0, 10]
+
+
+def test_a_secret_is_not_printed(tmp_path):
+    file = tmp_path / "routes.yaml"
+    file.write_text(
+        "installed_apps: [echo]\n"
+        "channel_layers: {default: {backend: redis, config: {symmetric_encryption_keys: [hunter2]}}}\n"
+        "applications: {main: {websocket: [{path: ws/, consumer: echo}]}}\n"
+    )
+    for format in ["text", "json", "sarif", "github"]:
+        done = sluice("validate", "--format", format, file)
+        assert "plain-secret" in done.stdout
+        assert "hunter2" not in done.stdout + done.stderr
+
+
 def test_serve_refuses_with_the_same_findings(tmp_path):
     done = sluice("serve", TEN)
     assert done.returncode == 1

@@ -110,3 +110,18 @@ struct JSONScannerTests {
     }
   }
 }
+
+struct JSONNumberTests {
+  static let table: [(String, JSON.NumberReading)] = [
+    ("0", .number(.integer(0))), ("-7", .number(.integer(-7))),
+    ("18446744073709551615", .number(.unsigned(.max))), ("18446744073709551616", .outOfRange),
+    ("1.5e3", .number(.double(1500))), ("1e999", .outOfRange), ("01", .notANumber), ("0x1f", .notANumber),
+    ("+1", .notANumber), (".5", .notANumber), ("5.", .notANumber), ("1_000", .notANumber), ("", .notANumber),
+    ("1 ", .notANumber),
+  ]
+
+  @Test(arguments: table)
+  func `a text is a number where JSON writes it so`(_ row: (String, JSON.NumberReading)) {
+    #expect(JSON.readNumber(row.0) == row.1)
+  }
+}

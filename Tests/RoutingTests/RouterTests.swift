@@ -32,6 +32,14 @@ struct RouterTests {
     ("re:^a$|^b$", ["/a", "/b"], ["/ab", "/a\n"]),
     (#"re:^[^\d]{2,3}$"#, ["/ab", "/éü€"], ["/a", "/a1", "/abcd"]),
     ("re:(?i)^Chat/$", ["/chat/", "/CHAT/"], ["/hat/"]),
+    ("re:(?i)^kiss$", ["/kiss", "/\u{212A}\u{130}\u{17F}s"], ["/k\u{E9}ss"]),
+    ("re:^$^", ["/", ""], ["/a"]),
+    (#"re:\Z\A"#, ["/"], ["/a"]),
+    (#"re:(?:$|\w)^"#, ["/"], []),
+    ("re:^a{,}$", ["/", "/a", "/aaa"], ["/a{,}"]),
+    ("re:^a(?#note)*b$", ["/b", "/aab"], ["/aa"]),
+    ("re:^(?:a(?#x)(?#y){2}){2}$", ["/aaaa"], ["/aa"]),
+    ("re:^a{}$", ["/a{}"], ["/a"]),
   ]
 
   @Test(arguments: table)
@@ -41,6 +49,38 @@ struct RouterTests {
     let router = Router([try route(row.pattern)])
     for path in row.matches { #expect(router.match(RequestPath(text: path)) != nil, "\(path)") }
     for path in row.others { #expect(router.match(RequestPath(text: path)) == nil, "\(path)") }
+  }
+
+  @Test(arguments: ["(?i)\u{E9}", "(?i)[\u{E0}-\u{FF}]", "(?#x)*", "a*(?#x)*", "(?#x"])
+  func `what Python refuses, or only Python knows, is refused`(_ text: String) {
+    #expect(throws: PatternFault.self) { try RoutePattern.parse(text, as: .regex, role: .endpoint).get() }
+  }
+
+  /// Found by letting each run for minutes, or until memory was used up.
+  @Test(
+    .timeLimit(.minutes(1)),
+    arguments: [
+      "(?:(?:(?:(?:){1000}){1000}){1000}){1000}x/$", "^(?:a|b)*a(?:a|b){40}$", "^(?:(?:a?){1000}){5}$",
+    ])
+  func `no pattern takes long`(_ text: String) throws {
+    #expect(Router([try route("re:" + text), try route("x/")]).match(RequestPath(text: "x/")) != nil)
+  }
+
+  @Test func `many routes that are searched for load fast, and the first one wins`() throws {
+    let words = (0..<40).map { "\(Character(Unicode.Scalar(UInt8(97 + $0 % 26))))room\($0)" }
+    let router = Router(try words.map { try route("re:ws/\($0)/") })
+    for (number, word) in words.enumerated() {
+      #expect(router.match(RequestPath(text: "a/ws/\(word)/b"))?.route == number)
+      #expect(router.match(RequestPath(text: "ws/\(words[39])/ws/\(word)/"))?.route == number)
+    }
+    #expect(router.match(RequestPath(text: "ws/broom/")) == nil)
+    #expect(router.automatonCount == 1)
+    #expect(
+      router.findings.contains(
+        .partlyCovered(route: 39, by: 0, example: "ws/\(words[0])/ws/\(words[39])/"))
+        || router.findings.contains(
+          .partlyCovered(route: 39, by: 0, example: "ws/\(words[39])/ws/\(words[0])/"))
+    )
   }
 
   @Test func `the first declared route that matches wins`() throws {
@@ -95,7 +135,7 @@ struct RouterTests {
 
   @Test func `a table that is too large for one automaton is cut, and matches the same`() throws {
     let routes = try (0..<40).map { try route("r\($0)/<slug:x>/") }
-    let small = Router(routes, budget: .init(states: 100, work: 100_000))
+    let small = Router(routes, bounds: .init(states: 100, work: 100_000))
     for number in 0..<40 {
       #expect(small.match(RequestPath(text: "r\(number)/ab/"))?.route == number)
     }

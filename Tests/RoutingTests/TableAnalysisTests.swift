@@ -32,6 +32,63 @@ struct TableAnalysisTests {
     #expect(Router([try route("re:ws/admin/$")]).findings == [])
   }
 
+  @Test(arguments: [
+    (["re:^x/|ws/admin/"], "-ws/admin/"), (["re:[a-z]+/"], "-a/"),
+    (["api/", "re:wsx/admin/"], "api/evil/wsx/admin/"), (["re:api/", "x/"], "evil/api/x/"),
+  ])
+  func `whatever a pattern matches only because it is searched for is shown`(
+    _ patterns: [String], _ example: String
+  ) throws {
+    let path = RoutePath(
+      try zip(patterns, patterns.indices).flatMap { text, index in
+        try route(text, "x").patterns[0...0].map { pattern in
+          guard index + 1 == patterns.count else { return pattern }
+          return try route(text).patterns[0]
+        }
+      })
+    #expect(Router([path]).findings.contains(.unanchored(route: 0, example: example)))
+  }
+
+  @Test(arguments: ["re:", "re:.*", "re:^a|^b", "re:^(?:a|b)c", #"re:\Aa"#, "re:(?s).*a?"])
+  func `a pattern that matches no more without its start is no slip`(_ pattern: String) throws {
+    #expect(Router([try route(pattern)]).findings == [])
+  }
+
+  @Test(arguments: [
+    ("re:^v(?P<v>[0-9]+)", "x/"), ("re:^(?P<lang>[a-z]{2,3})", "1/"), ("re:^api/?", "x/"),
+    ("re:^api/*", "re:^x/|^$"), ("re:^(?:a|b)/?", "re:^c"),
+  ])
+  func `a prefix that ends in one place, or but for slashes, is fine`(_ prefix: String, _ rest: String) throws
+  {
+    #expect(Router([try route(prefix, rest)]).findings == [])
+  }
+
+  @Test func `a prefix that takes what the rest needs is not`() throws {
+    // Django reads "v11" and then finds no "1/".
+    #expect(
+      Router([try route("re:^v[0-9]+", "1/")]).findings
+        == [.ambiguousPrefix(route: 0, pattern: 0, example: "v01/")])
+  }
+
+  @Test func `the longest match is not always the one that Python ends with`() throws {
+    // Of four letters the first repetition takes three, and the rest fits no second one.
+    let findings = Router([try route("re:^(?:a{2,3})*", "re:^x$")]).findings
+    #expect(findings.contains { if case .ambiguousPrefix = $0 { true } else { false } })
+  }
+
+  @Test func `a question about a prefix that takes too long is left open`() throws {
+    let findings = Router([try route("re:^(?:a?b?){300}", "x/")]).findings
+    #expect(findings.contains(.open(route: 0, .prefix(pattern: 0))), "\(findings)")
+  }
+
+  @Test func `a route that hides others everywhere does not hide what they are`() throws {
+    let everything = RoutePath([try route("", "x").patterns[0], .remainder])
+    #expect(
+      Router([everything, try route("a/"), try route("/b/")]).findings
+        == [.unreachable(route: 1, coveredBy: [0]), .matchesNothing(route: 2)])
+    #expect(Router([try route("a/"), everything]).findings == [])
+  }
+
   @Test func `a prefix with two ends is shown`() throws {
     let findings = Router([try route("re:^a+", "a/")]).findings
     #expect(findings == [.ambiguousPrefix(route: 0, pattern: 0, example: "aa/")])
@@ -44,7 +101,9 @@ struct TableAnalysisTests {
 struct GroupAnalysisTests {
   private func findings(_ template: String, _ pattern: String) throws -> [GroupFinding] {
     let router = Router([try route(pattern)])
-    return GroupAnalysis(try GroupTemplate.parse(template).get(), route: 0, of: router).findings()
+    return GroupAnalysis(
+      try GroupTemplate.parse(template).get(), route: 0, of: router, budget: .forAnalyses(of: 1)
+    ).findings()
   }
 
   @Test func `captures that are always legal are proved`() throws {
@@ -60,10 +119,46 @@ struct GroupAnalysisTests {
         == [.illegalName(capture: "room", example: "ws/ /")])
   }
 
+  @Test func `a capture can begin with a slash`() throws {
+    #expect(
+      try findings("chat{room}", "re:ws(?P<room>/[a-z]*)$")
+        == [.illegalName(capture: "room", example: "ws/")])
+  }
+
+  @Test func `of two captures of one name both count where the inner need not take part`() throws {
+    let router = Router([try route("<str:room>/", "re:^(?P<room>[a-z]+)?$")])
+    let template = try GroupTemplate.parse("chat_{room}").get()
+    func found(_ router: Router) -> [GroupFinding] {
+      GroupAnalysis(template, route: 0, of: router, budget: .forAnalyses(of: 1)).findings()
+    }
+    #expect(found(router) == [.illegalName(capture: "room", example: "caf\u{E9}/")])
+    #expect(found(Router([try route("<str:room>/", "<slug:room>/")])) == [])
+  }
+
+  @Test func `a path without the capture, or with an empty name, is shown`() throws {
+    #expect(
+      try findings("chat_{room}", #"re:ws/(?P<room>\w+)?/$"#) == [.absent(capture: "room", example: "ws//")])
+    #expect(try findings("{room}", #"re:ws/(?P<room>\w*)/$"#) == [.emptyName(example: "ws//")])
+    #expect(try findings("chat_{room}", #"re:ws/(?P<room>\w*)/$"#) == [])
+    #expect(try findings("{room}", #"re:ws/(?:(?P<room>a)|b(?P<other>b))/$"#) != [])
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func `questions about groups that take too long are left open, all together`() throws {
+    let pattern = "re:^ws/(?P<a>(?:(?:a?){1000}){2})-(?P<b>b)/$"
+    let router = Router([try route(pattern)])
+    let budget = WorkBudget(300_000)
+    for _ in 0..<30 {
+      let template = try GroupTemplate.parse("{a}-{b}").get()
+      let found = GroupAnalysis(template, route: 0, of: router, budget: budget).findings()
+      #expect(found.contains(.collisionsNotProved))
+    }
+  }
+
   @Test func `two captures that can run together show two paths`() throws {
     let router = Router([try route("<slug:a>/<slug:b>/")])
     let template = try GroupTemplate.parse("g_{a}_{b}").get()
-    let found = GroupAnalysis(template, route: 0, of: router).findings()
+    let found = GroupAnalysis(template, route: 0, of: router, budget: .forAnalyses(of: 1)).findings()
     guard case .colliding(let first, let second, let name) = found.first else {
       Issue.record("no collision: \(found)")
       return
@@ -103,7 +198,7 @@ struct GroupAnalysisTests {
     #expect(try findings("{a}{b}{a}", "<int:a>/<int:b>/") != [])
     let hidden = Router([try route("re:^[^a-z]+/$"), try route("<str:a>/")])
     let template = try GroupTemplate.parse("{a}").get()
-    #expect(GroupAnalysis(template, route: 1, of: hidden).findings() != [])
+    #expect(GroupAnalysis(template, route: 1, of: hidden, budget: .forAnalyses(of: 2)).findings() != [])
   }
 
   @Test func `a name that is too long is no group`() throws {

@@ -5,8 +5,6 @@ package struct Finding: Sendable, Hashable {
     case error
     /// The file is served; `validate --strict` refuses it.
     case warning
-    /// Worth knowing, never a reason to fail.
-    case note
   }
 
   package var severity: Severity
@@ -47,11 +45,13 @@ package struct Finding: Sendable, Hashable {
 /// Collects every finding of one run; nothing that loads a configuration throws.
 package struct Findings: Sendable {
   package private(set) var all: [Finding] = []
+  private(set) var errorCount = 0
 
   package init() {}
 
   package mutating func add(_ finding: Finding) {
     all.append(finding)
+    if finding.severity == .error { errorCount += 1 }
   }
 
   package mutating func error(
@@ -68,7 +68,5 @@ package struct Findings: Sendable {
     add(Finding(.warning, code, message, at: range, hint: hint, related: related))
   }
 
-  package var hasErrors: Bool {
-    all.contains { $0.severity == .error }
-  }
+  package var hasErrors: Bool { errorCount > 0 }
 }

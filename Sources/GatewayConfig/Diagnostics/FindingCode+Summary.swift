@@ -18,7 +18,6 @@ extension FindingCode {
     case .undefinedVariable: "An environment variable without a default is not set."
     case .plainSecret: "A secret is written into the file."
     case .duplicateName: "Two things have the same name."
-    case .unused: "Nothing refers to this."
     case .appNotInstalled: "A route uses an app that is not installed."
     case .includeCycle: "An include leads back to itself."
     case .invalidPattern: "The pattern of a route is malformed."

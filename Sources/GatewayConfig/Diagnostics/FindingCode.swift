@@ -20,7 +20,6 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case undefinedVariable = "undefined-variable"
   case plainSecret = "plain-secret"
   case duplicateName = "duplicate-name"
-  case unused
   // Apps and includes.
   case appNotInstalled = "app-not-installed"
   case includeCycle = "include-cycle"

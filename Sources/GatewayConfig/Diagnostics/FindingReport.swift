@@ -40,12 +40,15 @@ package struct FindingReport: Sendable {
     "\(number) \(noun)\(number == 1 ? "" : "s")"
   }
 
-  package func rendered(_ format: FindingFormat) -> String {
+  package func rendered(_ format: FindingFormat) -> String { Self.rendered([self], format) }
+
+  /// The reports of several files: one document where the format is one of documents.
+  package static func rendered(_ reports: [FindingReport], _ format: FindingFormat) -> String {
     switch format {
-    case .text: TextRenderer().render(self)
-    case .json: JSONRenderer().render(self)
-    case .sarif: SARIFRenderer().render(self)
-    case .github: GitHubRenderer().render(self)
+    case .text: reports.map(TextRenderer().render).joined()
+    case .json: JSONRenderer().render(reports)
+    case .sarif: SARIFRenderer().render(reports)
+    case .github: reports.map(GitHubRenderer().render).joined()
     }
   }
 }

@@ -9,7 +9,6 @@ struct GitHubRenderer {
       switch finding.severity {
       case .error: "error"
       case .warning: "warning"
-      case .note: "notice"
       }
     var properties: [String] = []
     if let range = finding.range {
@@ -25,14 +24,15 @@ struct GitHubRenderer {
   /// What GitHub's runner takes back from `%25` and the like.
   private func escaped(_ text: String, inProperty: Bool) -> String {
     var result = ""
-    for character in text {
-      switch character {
+    // Scalar by scalar: "\r\n" is one character and would be neither of the two.
+    for scalar in text.unicodeScalars {
+      switch scalar {
       case "%": result += "%25"
       case "\r": result += "%0D"
       case "\n": result += "%0A"
       case ":" where inProperty: result += "%3A"
       case "," where inProperty: result += "%2C"
-      default: result.append(character)
+      default: result.unicodeScalars.append(scalar)
       }
     }
     return result

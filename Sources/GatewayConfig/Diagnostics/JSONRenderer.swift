@@ -1,14 +1,24 @@
 import JSON
 
-/// One object with all findings, for scripts.
+/// One object with all findings, for scripts: `{file, errors, warnings, findings}`; of several files
+/// `{errors, warnings, files: [...]}` with such an object for each.
 struct JSONRenderer {
-  func render(_ report: FindingReport) -> String {
-    JSON.object([
+  func render(_ reports: [FindingReport]) -> String {
+    if reports.count == 1 { return json(reports[0]).text + "\n" }
+    return JSON.object([
+      .init(key: "errors", value: .integer(Int64(reports.reduce(0) { $0 + $1.errorCount }))),
+      .init(key: "warnings", value: .integer(Int64(reports.reduce(0) { $0 + $1.warningCount }))),
+      .init(key: "files", value: .array(reports.map(json))),
+    ]).text + "\n"
+  }
+
+  private func json(_ report: FindingReport) -> JSON {
+    .object([
       .init(key: "file", value: .string(report.path)),
       .init(key: "errors", value: .integer(Int64(report.errorCount))),
       .init(key: "warnings", value: .integer(Int64(report.warningCount))),
       .init(key: "findings", value: .array(report.findings.map(finding))),
-    ]).text + "\n"
+    ])
   }
 
   private func finding(_ finding: Finding) -> JSON {

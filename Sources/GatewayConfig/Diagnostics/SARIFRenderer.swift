@@ -1,23 +1,26 @@
 import JSON
 
-/// SARIF 2.1.0, for code scanning: a rule for each code, a result for each finding.
+/// SARIF 2.1.0, for code scanning: a run for each file, a rule for each code, a result for each finding.
 struct SARIFRenderer {
-  func render(_ report: FindingReport) -> String {
+  func render(_ reports: [FindingReport]) -> String {
+    JSON.object([
+      .init(key: "$schema", value: .string("https://json.schemastore.org/sarif-2.1.0.json")),
+      .init(key: "version", value: .string("2.1.0")),
+      .init(key: "runs", value: .array(reports.map(run))),
+    ]).text + "\n"
+  }
+
+  private func run(_ report: FindingReport) -> JSON {
     let codes = Set(report.findings.map(\.code)).sorted { $0.rawValue < $1.rawValue }
     let driver = JSON.object([
       .init(key: "name", value: .string("sluice")),
       .init(key: "rules", value: .array(codes.map(rule))),
     ])
-    let run = JSON.object([
+    return .object([
       .init(key: "tool", value: .object([.init(key: "driver", value: driver)])),
       .init(key: "columnKind", value: .string("unicodeCodePoints")),
       .init(key: "results", value: .array(report.findings.map(result))),
     ])
-    return JSON.object([
-      .init(key: "$schema", value: .string("https://json.schemastore.org/sarif-2.1.0.json")),
-      .init(key: "version", value: .string("2.1.0")),
-      .init(key: "runs", value: .array([run])),
-    ]).text + "\n"
   }
 
   private func rule(_ code: FindingCode) -> JSON {
@@ -45,7 +48,7 @@ struct SARIFRenderer {
       .init(key: "endLine", value: .integer(Int64(range.end.line))),
       .init(key: "endColumn", value: .integer(Int64(range.end.column))),
     ])
-    let artifact = JSON.object([.init(key: "uri", value: .string(range.file.path))])
+    let artifact = JSON.object([.init(key: "uri", value: .string(Self.uri(range.file.path)))])
     var members: [JSON.Member] = [
       .init(
         key: "physicalLocation",
@@ -54,6 +57,19 @@ struct SARIFRenderer {
     ]
     if let text { members.append(.init(key: "message", value: message(text))) }
     return .object(members)
+  }
+
+  /// A relative reference (RFC 3986): what has a meaning in one is percent-encoded.
+  private static func uri(_ path: String) -> String {
+    path.utf8.map { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: "~"), UInt8(ascii: "/"):
+        String(Unicode.Scalar(byte))
+      default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+      }
+    }.joined()
   }
 
   private func message(_ text: String) -> JSON {

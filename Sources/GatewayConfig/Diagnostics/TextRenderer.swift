@@ -7,20 +7,34 @@
 /// 14 |         consumr: chat
 ///    |         ^^^^^^^ did you mean "consumer"?
 /// ```
+///
+/// A line with a secret in it is not shown, whatever the finding about it. Of a long line only a part is.
 struct TextRenderer {
+  /// Where secrets are written.
+  private var secrets: [SourceRange] = []
+
   func render(_ report: FindingReport) -> String {
-    report.findings.map { render($0) + "\n\n" }.joined() + report.summary + "\n"
+    var renderer = self
+    renderer.secrets = report.findings.filter(\.isAboutSecret).compactMap(\.range)
+    return report.findings.map { renderer.text($0) + "\n\n" }.joined() + Self.printable(report.summary) + "\n"
   }
 
   func render(_ finding: Finding) -> String {
-    var lines = ["\(finding.severity.rawValue)[\(finding.code.rawValue)]: \(finding.message)"]
+    var renderer = self
+    if finding.isAboutSecret, let range = finding.range { renderer.secrets.append(range) }
+    return renderer.text(finding)
+  }
+
+  private func text(_ finding: Finding) -> String {
+    var lines = ["\(finding.severity.rawValue)[\(finding.code.rawValue)]: \(Self.printable(finding.message))"]
+    let hint = finding.hint.map(Self.printable)
     if let range = finding.range {
-      lines += excerpt(range, label: finding.hint)
-    } else if let hint = finding.hint {
+      lines += excerpt(range, label: hint)
+    } else if let hint {
       lines.append("  = \(hint)")
     }
     for related in finding.related {
-      lines += excerpt(related.range, label: related.message)
+      lines += excerpt(related.range, label: Self.printable(related.message))
     }
     return lines.joined(separator: "\n")
   }
@@ -28,16 +42,83 @@ struct TextRenderer {
   private func excerpt(_ range: SourceRange, label: String?) -> [String] {
     let number = String(range.start.line)
     let margin = String(repeating: " ", count: number.count)
-    let arrow = "\(margin)--> \(range.file.path):\(range.start.line):\(range.start.column)"
-    guard let line = range.file.line(range.start.line) else { return [arrow] }
-    // A tab stays one column wide, so that the carets stand where the characters do.
-    let shown = String(line.map { $0 == "\t" ? " " : $0 })
-    let width = shown.unicodeScalars.count
-    let start = min(range.start.column, width + 1)
-    let end = range.end.line == range.start.line ? range.end.column : width + 1
-    let carets = String(repeating: "^", count: max(1, min(end, width + 1) - start))
-    let pointer = String(repeating: " ", count: start - 1) + carets + (label.map { " \($0)" } ?? "")
-    return [arrow, "\(margin) |", "\(number) | \(shown)", "\(margin) | \(pointer)"]
+    let path = Self.printable(range.file.path)
+    let arrow = "\(margin)--> \(path):\(range.start.line):\(range.start.column)"
+    let isSecret = secrets.contains { secret in
+      secret.file === range.file && (secret.start.line...secret.end.line).contains(range.start.line)
+    }
+    guard !isSecret, let line = range.file.line(range.start.line) else {
+      return [arrow] + (label.map { ["\(margin) = \($0)"] } ?? [])
+    }
+    let excerpt = LineExcerpt(line, from: range.start.column, to: range.isInOneLine ? range.end.column : nil)
+    let pointer = excerpt.carets + (label.map { " \($0)" } ?? "")
+    return [arrow, "\(margin) |", "\(number) | \(excerpt.text)", "\(margin) | \(pointer)"]
+  }
+
+  /// Control characters, which a terminal would obey, as escapes.
+  private static func printable(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: \.isControl) else { return text }
+    return text.unicodeScalars.map { scalar in
+      scalar.isControl ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
+    }.joined()
+  }
+}
+
+/// A line and the carets under it; of a long one the part around the carets.
+private struct LineExcerpt {
+  /// Wider than anything that is written by hand.
+  private static let widest = 160
+  private static let before = 40
+
+  let text: String
+  let carets: String
+
+  /// - Parameter end: the column behind the last caret; nil where it is in another line.
+  init(_ line: String, from start: Int, to end: Int?) {
+    // Each stays one column wide, so that the carets stand where the characters do.
+    let shown = line.unicodeScalars.map { scalar -> Unicode.Scalar in
+      scalar == "\t" ? " " : scalar.isControl ? "\u{FFFD}" : scalar
+    }
+    let first = min(start, shown.count + 1) - 1
+    let last = max(first + 1, min(end ?? .max, shown.count + 1) - 1)
+    guard shown.count > Self.widest else {
+      text = Self.string(shown[...])
+      carets = Self.repeated(" ", first) + Self.repeated("^", last - first)
+      return
+    }
+    let from = max(0, min(first - Self.before, shown.count - Self.widest))
+    let to = min(shown.count, from + Self.widest)
+    let mark = "\u{2026}"
+    text = (from > 0 ? mark : "") + Self.string(shown[from..<to]) + (to < shown.count ? mark : "")
+    carets =
+      Self.repeated(" ", first - from + (from > 0 ? 1 : 0))
+      + Self.repeated("^", max(1, min(last, to) - first))
+  }
+
+  private static func string(_ scalars: ArraySlice<Unicode.Scalar>) -> String {
+    var text = String.UnicodeScalarView()
+    text.append(contentsOf: scalars)
+    return String(text)
+  }
+
+  private static func repeated(_ character: Character, _ count: Int) -> String {
+    String(repeating: character, count: count)
+  }
+}
+
+extension Finding {
+  /// Whether a secret stands where it points.
+  fileprivate var isAboutSecret: Bool { code == .plainSecret }
+}
+
+extension SourceRange {
+  fileprivate var isInOneLine: Bool { start.line == end.line }
+}
+
+extension Unicode.Scalar {
+  /// The ends of lines that are none for an editor included.
+  fileprivate var isControl: Bool {
+    properties.generalCategory == .control || value == 0x2028 || value == 0x2029
   }
 }
 

@@ -4,25 +4,59 @@ import Routing
 final class RouteContext {
   let reading: Reading
   let apps: InstalledApps
-  /// Nil where the file has no `channel_layers`.
-  let layers: [ChannelLayerConfiguration]?
-  /// The local apps whose patterns some route includes.
-  var includedApps: Set<String> = []
+  /// The aliases of the channel layers, those that could not be read included; nil where they cannot be known.
+  let layers: [String]?
+  private var included: Set<Include> = []
+  private var routeCount = 0
 
-  init(reading: Reading, apps: InstalledApps, layers: [ChannelLayerConfiguration]?) {
+  /// The patterns of a local app that some route includes.
+  private struct Include: Hashable {
+    var app: String
+    var kind: RouteKind
+  }
+
+  /// Routes of the whole configuration, each include counted anew: files that include each other can ask for any number.
+  private static let mostRoutes = 100_000
+
+  init(reading: Reading, apps: InstalledApps, layers: [String]?) {
     self.reading = reading
     self.apps = apps
     self.layers = layers
   }
 
-  /// An app that is installed and not included yet must be good all the same.
-  func checkAppsThatNoRouteIncludes() {
-    for app in apps.local where !includedApps.contains(app.name) {
-      let settings = RouteSettings(origins: .sameHost, limits: SessionLimits())
-      let webSocket = RouteListReader(context: self, kind: .webSocket)
-      if let node = app.webSocketPatterns { webSocket.read(node, settings, []) }
-      let http = RouteListReader(context: self, kind: .http)
-      if let node = app.httpPatterns { http.read(node, settings, []) }
+  /// Whether there are too many: what was read until then is no table to judge.
+  var hasTooManyRoutes: Bool { routeCount > Self.mostRoutes }
+
+  /// Counts one more route.
+  ///
+  /// - Returns: false where there are too many, which is reported once.
+  func countRoute(at range: SourceRange) -> Bool {
+    guard routeCount < Self.mostRoutes else {
+      if routeCount == Self.mostRoutes {
+        routeCount += 1
+        reading.findings.error(
+          .yamlLimit, "there are more than \(Self.mostRoutes) routes, those that includes repeat included",
+          at: range)
+      }
+      return false
+    }
+    routeCount += 1
+    return true
+  }
+
+  func remember(include app: String, _ kind: RouteKind) {
+    included.insert(Include(app: app, kind: kind))
+  }
+
+  /// What is installed must be good, whether some route uses it or not.
+  func checkApps() {
+    let settings = RouteSettings(origins: .sameHost, limits: SessionLimits())
+    for app in apps.local {
+      for preset in app.presets { ConsumerReader(context: self, captures: nil, isPreset: true).check(preset) }
+      for (kind, node) in [(RouteKind.webSocket, app.webSocketPatterns), (.http, app.httpPatterns)] {
+        guard let node, !included.contains(Include(app: app.name, kind: kind)) else { continue }
+        RouteListReader(context: self, kind: kind).read(node, settings, [])
+      }
     }
   }
 }
@@ -83,11 +117,14 @@ struct ApplicationReader {
   func read(_ entry: Node.Entry) -> ApplicationConfiguration {
     var http = RouteTable(routes: [])
     var webSocket = RouteTable(routes: [])
+    let errors = context.reading.findings.errorCount
     if let mapping = MappingCursor(entry.value, "an application", context.reading) {
       http = read(mapping.value("http"), .http)
       webSocket = read(mapping.value("websocket"), .webSocket)
       mapping.finish()
-      if http.routes.isEmpty, webSocket.routes.isEmpty, !context.reading.findings.hasErrors {
+      if http.routes.isEmpty, webSocket.routes.isEmpty, context.reading.findings.errorCount == errors,
+        !context.hasTooManyRoutes
+      {
         context.reading.findings.error(
           .missingKey, "the application \"\(entry.key.value)\" has no routes", at: entry.key.range,
           hint: "add a list under \"websocket\"")
@@ -102,7 +139,7 @@ struct ApplicationReader {
     guard let node else { return RouteTable(routes: []) }
     let reader = RouteListReader(context: context, kind: kind)
     reader.readBlock(node, RouteSettings(origins: .sameHost, limits: limits), [])
-    let table = RouteTable(routes: reader.routes)
+    let table = RouteTable(routes: context.hasTooManyRoutes ? [] : reader.routes)
     table.report(into: context.reading)
     return table
   }
@@ -121,9 +158,10 @@ struct RouteTable {
   /// Says what the analysis found, at the places where the routes are written.
   func report(into reading: Reading) {
     for finding in router.findings { report(finding, reading) }
+    let budget = WorkBudget.forAnalyses(of: routes.count)
     for (index, route) in routes.enumerated() {
       guard let group = route.group else { continue }
-      for finding in GroupAnalysis(group.value, route: index, of: router).findings() {
+      for finding in GroupAnalysis(group.value, route: index, of: router, budget: budget).findings() {
         report(finding, of: route, at: group.range, reading)
       }
     }
@@ -149,24 +187,36 @@ struct RouteTable {
         hint: "for example \"/\(example)\"", related: [.init("answers \"/\(example)\"", at: routes[by].range)]
       )
     case .matchesNothing:
-      let startsWithSlash = route.path.patterns.first?.text.drop { $0 == "^" }.hasPrefix("/") == true
+      let startsWithSlash = route.path.patterns.contains { $0.text.drop { $0 == "^" }.hasPrefix("/") }
       reading.findings.error(
         .impossiblePattern, "no path can match this pattern", at: route.range,
-        hint: startsWithSlash ? "leading slashes are removed before routes are tried: begin without one" : nil
-      )
+        hint: startsWithSlash
+          ? "leading slashes are removed before routes are tried: begin without one" : nil)
     case .unanchored(_, let example):
       reading.findings.warning(
         .unanchoredPattern, "the pattern also matches \"/\(example)\"", at: route.range,
         hint: "begin it with \"^\"")
     case .ambiguousPrefix(_, let pattern, let example):
       reading.findings.error(
-        .ambiguousPrefix, "the pattern before the nested routes can end in two places in \"/\(example)\"",
-        at: route.patternRanges[pattern],
-        hint: "let it end in something that it does not contain, such as \"/\"")
+        .ambiguousPrefix, "\(route.name(ofPattern: pattern)) can end in two places in \"/\(example)\"",
+        at: route.patternRanges[pattern], hint: Self.prefixHint)
     case .tooComplex:
       reading.findings.error(
         .unsupportedPattern, "the pattern is too large to be compiled", at: route.range,
         hint: "make its repetitions smaller")
+    case .open(_, .anchoring):
+      reading.findings.warning(
+        .notProved, "whether the pattern also matches in the middle of a path was not decided",
+        at: route.range,
+        hint: "begin it with \"^\"")
+    case .open(_, .prefix(let pattern)):
+      reading.findings.warning(
+        .notProved, "whether \(route.name(ofPattern: pattern)) can end in two places was not decided",
+        at: route.patternRanges[pattern], hint: Self.prefixHint)
+    case .open(_, .overlap(let other)):
+      reading.findings.warning(
+        .notProved, "whether an earlier route answers some of the paths of this one was not decided",
+        at: route.range, related: [.init("the earlier route", at: routes[other].range)])
     case .notProved(let indices):
       reading.findings.warning(
         .notProved,
@@ -175,19 +225,26 @@ struct RouteTable {
     }
   }
 
+  private static let prefixHint = "let it end in something that it does not contain, such as \"/\""
+
   private func report(_ finding: GroupFinding, of route: ReadRoute, at range: SourceRange, _ reading: Reading)
   {
     switch finding {
     case .unknownCapture(let name):
-      let known = route.path.captureNames
-      reading.findings.error(
-        .invalidGroup, "the route has no capture \"\(name)\"", at: range,
-        hint: NearestName.hint(for: name, in: known) ?? "the pattern of the route captures nothing")
+      reading.reportCapture(name, known: route.path.captureNames, .invalidGroup, at: range)
     case .illegalName(let capture, let example):
       reading.findings.error(
         .illegalGroupName,
         "at \"/\(example)\" this is no group name: letters, digits, \".\", \"_\" and \"-\" are allowed",
         at: range, hint: "let \"\(capture)\" be a slug: <slug:\(capture)>")
+    case .absent(let capture, let example):
+      reading.findings.error(
+        .illegalGroupName, "at \"/\(example)\" there is no \"\(capture)\", and so no group", at: range,
+        hint: "let the pattern always capture \"\(capture)\"")
+    case .emptyName(let example):
+      reading.findings.error(
+        .illegalGroupName, "at \"/\(example)\" the name of the group is empty", at: range,
+        hint: "put text before the capture, or let it capture one character at least")
     case .colliding(let first, let second, let name):
       reading.findings.warning(
         .collidingGroups, "\"/\(first)\" and \"/\(second)\" share the group \"\(name)\"", at: range,
@@ -196,6 +253,10 @@ struct RouteTable {
       reading.findings.warning(
         .notProved, "whether \"\(capture)\" is always legal in a group name was not decided", at: range,
         hint: "let \"\(capture)\" be a slug: <slug:\(capture)>")
+    case .emptyNotProved:
+      reading.findings.warning(
+        .notProved, "whether the name of the group can be empty was not decided", at: range,
+        hint: "put text before the capture, or let it capture one character at least")
     case .collisionsNotProved:
       reading.findings.warning(
         .notProved, "whether two paths with different captures share a group was not decided", at: range,
@@ -229,4 +290,19 @@ struct ReadRoute {
   var group: Located<GroupTemplate>?
   var http: HTTPRoute?
   var webSocket: WebSocketRoute?
+
+  /// What to call one of the patterns of the path, all of which but the last stand before others.
+  func name(ofPattern number: Int) -> String {
+    http?.action.answersBelow == true && number == path.patterns.count - 2
+      ? "the path of this route" : "the pattern before the nested routes"
+  }
+}
+
+extension Reading {
+  /// A template names a capture that its route does not have.
+  func reportCapture(_ name: String, known: [String], _ code: FindingCode, at range: SourceRange) {
+    findings.error(
+      code, "the route has no capture \"\(name)\"", at: range,
+      hint: NearestName.hint(for: name, in: known) ?? "the pattern of the route captures nothing")
+  }
 }

@@ -4,8 +4,10 @@ import Routing
 /// Reads `consumer:` and the options beside it.
 struct ConsumerReader {
   let context: RouteContext
-  /// The names that the route captures.
-  let captures: [String]
+  /// The names that the route captures; nil where they are not known.
+  let captures: [String]?
+  /// Whether a preset is read without a route, which may add what it lacks.
+  var isPreset = false
 
   private var reading: Reading { context.reading }
 
@@ -23,6 +25,13 @@ struct ConsumerReader {
       .unknownName, "there is no consumer \"\(name)\"", at: answer.value.range,
       hint: NearestName.hint(for: name, in: known))
     return nil
+  }
+
+  /// Reads a preset for its findings.
+  func check(_ preset: Node.Entry) {
+    guard let mapping = MappingCursor(preset.value, "a consumer preset", reading) else { return }
+    let (type, options) = readPreset(mapping)
+    if let type { _ = read(type, named: mapping.place, options) }
   }
 
   /// The options of a consumer; those of a route stand over those of a preset.
@@ -75,18 +84,23 @@ struct ConsumerReader {
     _ preset: Node.Entry, of app: InstalledApps.LocalApp, at range: SourceRange, _ own: Options
   ) -> (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)? {
     guard let mapping = MappingCursor(preset.value, "a consumer preset", reading) else { return nil }
-    let options = own.over(Options(mapping))
+    let (type, options) = readPreset(mapping)
+    return type.flatMap { read($0, named: range, own.over(options)) }
+  }
+
+  private func readPreset(_ mapping: MappingCursor) -> (type: InstalledApps.BuiltIn?, options: Options) {
+    let options = Options(mapping)
     let type = mapping.required("consumer", hint: "consumer: chat").flatMap {
       reading.choice($0, "\"consumer\"", of: InstalledApps.BuiltIn.self)
     }
     mapping.finish()
-    return type.flatMap { read($0, named: range, options) }
+    return (type, options)
   }
 
   private func read(
     _ type: InstalledApps.BuiltIn, named range: SourceRange, _ options: Options
   ) -> (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)? {
-    checkInstalled(type, at: range)
+    if !isPreset { checkInstalled(type, at: range) }
     switch type {
     case .echo:
       for entry in options.ofGroups + options.ofUpstreams { refuse(entry, for: type) }
@@ -127,6 +141,7 @@ struct ConsumerReader {
   private func readUpstream(_ range: SourceRange, _ options: Options) -> UpstreamConfiguration? {
     let reader = UpstreamReader(reading: reading, captures: captures)
     guard let to = options.to else {
+      guard !isPreset else { return nil }
       reading.findings.error(
         .missingKey, "\"proxy\" needs the server that answers, \"to\"", at: range,
         hint: "to: ws://127.0.0.1:8001")
@@ -142,6 +157,7 @@ struct ConsumerReader {
     let layer = readLayer(type, range, options.layer)
     let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
     guard let entry = options.group else {
+      guard !isPreset else { return nil }
       reading.findings.error(
         .missingKey, "\"\(type.rawValue)\" needs a \"group\"", at: range,
         hint: "group: \(type.rawValue)_{room}")
@@ -166,19 +182,17 @@ struct ConsumerReader {
   {
     let standard = "default"
     let alias = entry.map { reading.word($0.value, "\"channel_layer\"") } ?? standard
-    // A layer that could not be read has been reported already.
-    guard let alias, context.layers?.contains(where: { $0.alias == alias }) != true,
-      context.layers == nil || !reading.findings.hasErrors
-    else { return alias ?? standard }
+    guard let alias, let layers = context.layers, !layers.contains(alias) else { return alias ?? standard }
+    if entry == nil, isPreset { return alias }
     if let entry {
       reading.findings.error(
         .unknownName, "there is no channel layer \"\(alias)\"", at: entry.value.range,
-        hint: NearestName.hint(for: alias, in: (context.layers ?? []).map(\.alias))
+        hint: NearestName.hint(for: alias, in: layers)
           ?? "add channel_layers: {\(alias): {backend: memory}}")
     } else {
       reading.findings.error(
         .missingKey, "\"\(type.rawValue)\" needs a channel layer \"\(alias)\"", at: range,
-        hint: NearestName.of(standard, in: (context.layers ?? []).map(\.alias)).map {
+        hint: NearestName.of(standard, in: layers).map {
           "did you mean \"default\" by \"\($0)\"?"
         } ?? "add channel_layers: {default: {backend: memory}}")
     }
@@ -223,7 +237,7 @@ struct EventsReader {
   private func template(_ node: Node) -> EventTemplate {
     switch node.content {
     case .scalar(let scalar):
-      guard scalar.style == .quoted || scalar.text.contains("{") else {
+      guard !scalar.isUnusable, scalar.style == .quoted || scalar.text.contains("{") else {
         return .constant(reading.json(node))
       }
       return text(scalar.text, at: node.range)
@@ -278,6 +292,7 @@ extension Reading {
     case .mapping(let entries):
       return .object(entries.map { .init(key: $0.key.value, value: json($0.value)) })
     case .scalar(let scalar):
+      guard !scalar.isUnusable else { return .null }
       guard scalar.style == .plain else { return .string(scalar.text) }
       switch scalar.text {
       case "true": return .bool(true)
@@ -285,17 +300,24 @@ extension Reading {
       case "null": return .null
       default: break
       }
-      if let surprise = Surprise(scalar.text), surprise.isTrouble(where: .text) {
+      if let surprise = Surprise(scalar.text), surprise.isTrouble(where: .json) {
         findings.error(
-          .yamlSurprise, "this is \"\(scalar.text)\", which \(surprise.meaning)", at: node.range,
-          hint: "write true, false or null, or put it in quotes")
+          .yamlSurprise, "this is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
+          at: node.range,
+          hint: surprise.isNumber
+            ? "write the number as in JSON, or put it in quotes"
+            : "write true, false or null, or put it in quotes")
         return .null
       }
-      if let integer = Int64(scalar.text) { return .integer(integer) }
-      if let double = Double(scalar.text), double.isFinite, scalar.text.contains(where: \.isNumber) {
-        return .double(double)
+      switch JSON.readNumber(scalar.text) {
+      case .notANumber: return .string(scalar.text)
+      case .number(let number): return number
+      case .outOfRange:
+        findings.error(
+          .outOfRange, "the number \(scalar.text)\(origin(scalar)) is too large to be kept", at: node.range,
+          hint: "put it in quotes")
+        return .null
       }
-      return .string(scalar.text)
     }
   }
 }

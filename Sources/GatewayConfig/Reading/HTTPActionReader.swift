@@ -3,8 +3,8 @@ import JSON
 /// Reads what answers on an HTTP route.
 struct HTTPActionReader {
   let reading: Reading
-  /// The names that the route captures.
-  let captures: [String]
+  /// The names that the route captures; nil where they are not known.
+  let captures: [String]?
 
   func read(_ answer: Node.Entry) -> HTTPAction? {
     switch answer.key.value {
@@ -127,10 +127,9 @@ struct HTTPActionReader {
       reading.findings.error(
         .invalidValue, "a URL has no spaces or special characters", at: range, hint: "percent-encode them")
     }
+    guard let captures else { return }
     for case .place(let name) in template.parts where !captures.contains(name) {
-      reading.findings.error(
-        .unknownName, "the route has no capture \"\(name)\"", at: range,
-        hint: NearestName.hint(for: name, in: captures) ?? "the pattern of the route captures nothing")
+      reading.reportCapture(name, known: captures, .unknownName, at: range)
     }
   }
 }

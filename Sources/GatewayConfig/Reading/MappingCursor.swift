@@ -26,6 +26,7 @@ final class MappingCursor {
   /// Nil, with a finding, where the node is not a mapping.
   init?(_ node: Node, _ what: String, _ reading: Reading) {
     guard case .mapping(let entries) = node.content else {
+      if node.isUnusable { return nil }
       reading.findings.error(
         .wrongType, "\(what) is a mapping of keys to values, and this is \(node.content.kind)", at: node.range
       )

@@ -9,6 +9,14 @@ final class RouteListReader {
   private(set) var routes: [ReadRoute] = []
   /// The files and apps whose routes are being read, outermost first.
   private var including: [String] = []
+  /// Whether routes are read for their findings only: what is around them cannot be used.
+  private var isChecking = false
+  /// Whether a pattern around them could not be read, so that it is not known what they capture.
+  private var hasUnknownCaptures = false
+
+  /// What may answer on a route; the key of each is its name.
+  private static let httpAnswers = ["static", "proxy", "respond", "redirect", "health"]
+  private static let webSocketAnswers = ["consumer"]
 
   private var reading: Reading { context.reading }
 
@@ -42,6 +50,7 @@ final class RouteListReader {
 
   func read(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
     for item in reading.list(node, "the table of routes") ?? [] {
+      guard context.countRoute(at: item.range) else { return }
       guard let mapping = MappingCursor(item, kind.routeName, reading) else { continue }
       readRoute(mapping, settings, prefixes)
       mapping.finish()
@@ -64,21 +73,25 @@ final class RouteListReader {
       mapping, isOptional: isPrefix, role: isPrefix || answersBelow ? .prefix : .endpoint)
     let answers = answers(of: mapping)
     let all = [include, nested].compactMap(\.self) + answers
-    guard all.count == 1 else { return reportAnswers(all, mapping) }
-    if let include {
-      readInclude(include.value, settings, prefixes + (pattern.map { [$0] } ?? []))
-    } else if let nested {
-      read(nested.value, settings, prefixes + (pattern.map { [$0] } ?? []))
-    } else {
-      readAnswer(answers[0], mapping, pattern, name: name, settings, prefixes)
+    if all.count != 1 { reportAnswers(all, mapping) }
+    let hasFaultyPattern = pattern == nil && (mapping.entry("path") ?? mapping.entry("re_path")) != nil
+    let outer = (isChecking, hasUnknownCaptures)
+    defer { (isChecking, hasUnknownCaptures) = outer }
+    isChecking = isChecking || hasFaultyPattern || all.count != 1
+    hasUnknownCaptures = hasUnknownCaptures || hasFaultyPattern
+    let inner = prefixes + (pattern.map { [$0] } ?? [])
+    if let include { readInclude(include.value, settings, inner) }
+    if let nested { read(nested.value, settings, inner) }
+    for answer in answers {
+      readAnswer(answer, mapping, pattern, name: name, settings, prefixes)
     }
   }
 
   private func answers(of mapping: MappingCursor) -> [Node.Entry] {
-    let keys: [String] =
+    let keys =
       switch kind {
-      case .http: ["static", "proxy", "respond", "redirect", "health"]
-      case .webSocket: ["consumer"]
+      case .http: Self.httpAnswers
+      case .webSocket: Self.webSocketAnswers
       }
     return keys.compactMap { mapping.entry($0) }
   }
@@ -90,11 +103,12 @@ final class RouteListReader {
     ] where kind == .webSocket {
       _ = mapping.entry(key)
     }
-    let needed: String
-    switch kind {
-    case .http: needed = "static, proxy, respond, redirect, health, include or routes"
-    case .webSocket: needed = "consumer, include or routes"
-    }
+    let (own, others) =
+      switch kind {
+      case .http: (Self.httpAnswers, Self.webSocketAnswers)
+      case .webSocket: (Self.webSocketAnswers, Self.httpAnswers)
+      }
+    let needed = (own + ["include or routes"]).joined(separator: ", ")
     guard found.isEmpty else {
       reading.findings.error(
         .conflictingKeys, "a route has one of \(needed)", at: found[1].key.range,
@@ -103,15 +117,12 @@ final class RouteListReader {
       return
     }
     let strangers = mapping.keys.map(\.value)
-    let isMisspelt = ["consumer", "include", "routes", "static", "proxy", "respond", "redirect", "health"]
-      .contains {
-        !strangers.contains($0)
-          && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
-      }
-    // The key of the other protocol is reported where it stands.
-    let isOfOtherKind = strangers.contains { key in
-      kind == .http ? key == "consumer" : ["static", "proxy", "respond", "redirect", "health"].contains(key)
+    let isMisspelt = (own + others + ["include", "routes"]).contains {
+      !strangers.contains($0)
+        && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
     }
+    // The key of the other protocol is reported where it stands.
+    let isOfOtherKind = strangers.contains(where: others.contains)
     if !isMisspelt, !isOfOtherKind {
       reading.findings.error(
         .missingKey, "\(kind.routeName) needs something that answers", at: mapping.place,
@@ -187,7 +198,7 @@ final class RouteListReader {
       return
     }
     guard let app = context.apps.local.first(where: { $0.name == name }) else { return reportApp(name, node) }
-    context.includedApps.insert(name)
+    if !isChecking { context.remember(include: name, kind) }
     follow(app.file, at: node.range) {
       let patterns = kind == .webSocket ? app.webSocketPatterns : app.httpPatterns
       guard let patterns else {
@@ -239,9 +250,8 @@ final class RouteListReader {
     var http: HTTPAction?
     var webSocket: (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)?
     var subprotocols: [String] = []
-    let names = (prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])).flatMap {
-      $0.captures.map(\.name)
-    }
+    let patterns = prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])
+    let names = hasUnknownCaptures ? nil : RoutePath(patterns).captureNames
     switch kind {
     case .http:
       http = HTTPActionReader(reading: reading, captures: names).read(answer)
@@ -249,8 +259,8 @@ final class RouteListReader {
       webSocket = ConsumerReader(context: context, captures: names).read(answer, mapping)
       subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
-    guard let pattern else { return }
-    var path = RoutePath(prefixes.map(\.pattern) + [pattern.pattern])
+    guard let pattern, !isChecking else { return }
+    var path = RoutePath(patterns)
     var ranges = prefixes.map(\.range) + [pattern.range]
     if http?.answersBelow == true {
       path.patterns.append(.remainder)
@@ -276,12 +286,13 @@ final class RouteListReader {
         hint: "remove it: the server behind it chooses")
     }
     var known: [String] = []
+    var seen: Set<String> = []
     for name in reading.words(entry.value, "\"subprotocols\"") ?? [] {
       if !name.value.isHTTPToken {
         reading.findings.error(
           .invalidValue, "\"\(name.value)\" is no name of a subprotocol", at: name.range,
           hint: "no spaces, commas, quotes, slashes or brackets")
-      } else if known.contains(name.value) {
+      } else if !seen.insert(name.value).inserted {
         reading.findings.error(
           .duplicateName, "the subprotocol \"\(name.value)\" stands here twice", at: name.range)
       }

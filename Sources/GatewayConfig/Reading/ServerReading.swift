@@ -97,6 +97,7 @@ enum LimitsReader {
   /// `none`, one time for both, or `{interval:, timeout:}`.
   private static func readPing(_ node: Node, into limits: inout SessionLimits, _ reading: Reading) {
     if case .scalar(let scalar) = node.content {
+      if scalar.isUnusable { return }
       if scalar.text == "none" {
         limits.ping = nil
       } else if ["no", "off", "null", "~", "", "false", "0", "never"].contains(scalar.text.lowercased()) {

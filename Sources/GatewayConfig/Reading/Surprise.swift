@@ -1,3 +1,5 @@
+import JSON
+
 /// A plain word that YAML 1.1 and 1.2, or different readers, take for different things.
 struct Surprise {
   enum Kind {
@@ -5,6 +7,10 @@ struct Surprise {
     case octal
     case sexagesimal
     case separated
+    /// To the base of 16, 8 or 2.
+    case based
+    /// With a sign or a point where JSON has none.
+    case loose
     case null
     case date
     case notANumber
@@ -13,6 +19,8 @@ struct Surprise {
   enum Place {
     case text
     case number
+    /// A value that is written to JSON as what it is.
+    case json
   }
 
   let kind: Kind
@@ -34,6 +42,10 @@ struct Surprise {
       text.split(separator: ":", omittingEmptySubsequences: false).allSatisfy({ areDigits($0.utf8) })
     {
       kind = .sexagesimal
+    } else if Self.isBasedNumber(text) {
+      kind = .based
+    } else if Self.isLooseNumber(text) {
+      kind = .loose
     } else if text.contains("_"), areDigits(text.utf8.filter { $0 != UInt8(ascii: "_") }),
       bytes[0] != UInt8(ascii: "_")
     {
@@ -49,6 +61,23 @@ struct Surprise {
     }
   }
 
+  /// `0x1f`, `0o17`, `-0b11`.
+  private static func isBasedNumber(_ text: String) -> Bool {
+    let unsigned = text.hasPrefix("-") || text.hasPrefix("+") ? text.dropFirst() : text[...]
+    guard let base = ["0x": 16, "0o": 8, "0b": 2][String(unsigned.prefix(2))], unsigned.count > 2 else {
+      return false
+    }
+    return unsigned.dropFirst(2).allSatisfy { character in
+      character == "_" || character.isASCII && character.hexDigitValue ?? base < base
+    }
+  }
+
+  /// `+5`, `.5`, `5.`, `-01`.
+  private static func isLooseNumber(_ text: String) -> Bool {
+    text.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) } && Double(text) != nil
+      && JSON.readNumber(text) == .notANumber
+  }
+
   /// Behind "which".
   var meaning: String {
     switch kind {
@@ -56,6 +85,8 @@ struct Surprise {
     case .octal: "YAML 1.1 readers take for an octal number"
     case .sexagesimal: "YAML 1.1 readers take for a number to the base of 60"
     case .separated: "YAML 1.1 readers take for a number with separators"
+    case .based: "YAML readers take for a number to another base"
+    case .loose: "YAML readers take for a number, and JSON writes otherwise"
     case .null: "YAML readers take for nothing"
     case .date: "YAML readers take for a date"
     case .notANumber: "YAML readers take for a number that is none"
@@ -65,18 +96,30 @@ struct Surprise {
   /// A date or an octal number is good text.
   func isTrouble(where place: Place) -> Bool {
     switch (kind, place) {
-    case (.truth, _), (.octal, _), (.sexagesimal, _), (.separated, .number), (.null, .text): true
-    case (.date, .number), (.notANumber, .number): true
-    case (.separated, .text), (.date, .text), (.notANumber, .text), (.null, .number): false
+    case (.truth, _), (.octal, _), (.sexagesimal, _): true
+    case (.separated, .number), (.separated, .json), (.based, .number), (.based, .json): true
+    case (.loose, .json), (.null, .text), (.null, .json), (.date, .number): true
+    case (.notANumber, .number), (.notANumber, .json): true
+    case (.separated, .text), (.based, .text), (.loose, .text), (.loose, .number): false
+    case (.date, .text), (.date, .json), (.notANumber, .text), (.null, .number): false
+    }
+  }
+
+  var isNumber: Bool {
+    switch kind {
+    case .octal, .sexagesimal, .separated, .based, .loose, .notANumber: true
+    case .truth, .null, .date: false
     }
   }
 
   /// How the number that was probably meant is written.
   var plainNumber: String? {
     switch kind {
-    case .octal: String(text.drop { $0 == "0" })
+    case .octal:
+      // One zero is left of those that are all there is.
+      String(text.dropLast().drop { $0 == "0" } + text.suffix(1))
     case .separated: text.filter { $0 != "_" }
-    case .truth, .sexagesimal, .null, .date, .notANumber: nil
+    case .truth, .sexagesimal, .based, .loose, .null, .date, .notANumber: nil
     }
   }
 }

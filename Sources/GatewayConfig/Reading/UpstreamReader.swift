@@ -1,8 +1,8 @@
 /// Reads the address of an upstream, and the options of a proxy.
 struct UpstreamReader {
   let reading: Reading
-  /// The names that the route captures.
-  let captures: [String]
+  /// The names that the route captures; nil where they are not known.
+  let captures: [String]?
 
   /// `proxy:` of an HTTP route: an address, or a mapping with `to`.
   func readHTTP(_ node: Node) -> UpstreamConfiguration? {
@@ -71,10 +71,9 @@ struct UpstreamReader {
     var upstream = UpstreamConfiguration(scheme: scheme, host: host, port: port)
     if !path.isEmpty {
       guard let template = reading.textTemplate(path, at: node.range) else { return nil }
-      for case .place(let name) in template.parts where !captures.contains(name) {
-        reading.findings.error(
-          .unknownName, "the route has no capture \"\(name)\"", at: node.range,
-          hint: NearestName.hint(for: name, in: captures) ?? "the pattern of the route captures nothing")
+      for case .place(let name) in template.parts {
+        guard let captures, !captures.contains(name) else { continue }
+        reading.reportCapture(name, known: captures, .unknownName, at: node.range)
       }
       if path.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
         return fail("a URL has no spaces or special characters", hint: "percent-encode them")

@@ -81,40 +81,51 @@ extension Reading {
       ("d", .seconds(86400)),
     ]
     guard
-      let (number, unit) = quantity(node, what, units: units.map(\.0), examples: ("s", "m"), kind: "time"),
-      let size = units.first(where: { $0.0 == unit })?.1
+      let quantity = quantity(node, what, units: units.map(\.0), examples: ("s", "m"), kind: "time"),
+      let size = units.first(where: { $0.0 == quantity.unit })?.1
     else { return nil }
-    let value = size * number
-    guard range.contains(value) else {
-      findings.error(
-        .outOfRange, "\(what) is \(number)\(unit)", at: node.range,
-        hint: "it can be \(Self.text(range.lowerBound)) to \(Self.text(range.upperBound))")
-      return nil
+    // Multiplied only where the product is no larger than the bound: a larger one may be none at all.
+    if let number = quantity.number, Double(number) <= range.upperBound / size, range.contains(size * number)
+    {
+      return size * number
     }
-    return value
+    findings.error(
+      .outOfRange, "\(what) is \(quantity.text)", at: node.range,
+      hint: "it can be \(Self.text(range.lowerBound)) to \(Self.text(range.upperBound))")
+    return nil
   }
 
   /// A size with its unit: `512B`, `64KiB`, `1MiB`, `1GiB`.
   func byteCount(_ node: Node, _ what: String, in range: ClosedRange<ByteCount>) -> ByteCount? {
     let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
     guard
-      let (number, unit) = quantity(
+      let quantity = quantity(
         node, what, units: units.map(\.0), examples: ("KiB", "MiB"), kind: "size"),
-      let size = units.first(where: { $0.0 == unit })?.1
+      let size = units.first(where: { $0.0 == quantity.unit })?.1
     else { return nil }
-    let (bytes, overflows) = number.multipliedReportingOverflow(by: size)
-    guard !overflows, range.contains(ByteCount(bytes: bytes)) else {
-      findings.error(
-        .outOfRange, "\(what) is \(number)\(unit)", at: node.range,
-        hint: "it can be \(range.lowerBound) to \(range.upperBound)")
-      return nil
+    if let (bytes, overflows) = quantity.number?.multipliedReportingOverflow(by: size), !overflows,
+      range.contains(ByteCount(bytes: bytes))
+    {
+      return ByteCount(bytes: bytes)
     }
-    return ByteCount(bytes: bytes)
+    findings.error(
+      .outOfRange, "\(what) is \(quantity.text)", at: node.range,
+      hint: "it can be \(range.lowerBound) to \(range.upperBound)")
+    return nil
+  }
+
+  /// A number with its unit.
+  private struct Quantity {
+    /// Nil where it is too large for any number here.
+    var number: Int?
+    var unit: String
+    /// As it was written.
+    var text: String
   }
 
   private func quantity(
     _ node: Node, _ what: String, units: [String], examples: (String, String), kind: String
-  ) -> (Int, String)? {
+  ) -> Quantity? {
     guard let scalar = scalar(node, what) else { return nil }
     let digits = scalar.text.prefix { $0.isASCII && $0.isNumber }
     let unit = scalar.text.dropFirst(digits.count)
@@ -125,7 +136,7 @@ extension Reading {
         hint: "write a number and a unit: \(units.joined(separator: ", "))")
       return nil
     }
-    guard let number = Int(digits), units.contains(String(unit)) || unit.isEmpty else {
+    guard !digits.isEmpty, units.contains(String(unit)) || unit.isEmpty else {
       var hint = "write a number and a unit: \(units.joined(separator: ", "))"
       if let meant = units.first(where: { $0.lowercased() == unit.lowercased() })
         ?? Self.binary(String(unit)),
@@ -140,11 +151,11 @@ extension Reading {
     }
     guard !unit.isEmpty else {
       findings.error(
-        .missingUnit, "\(what) is \(number) of what?\(origin(scalar))", at: node.range,
-        hint: "write \(number)\(examples.0) or \(number)\(examples.1)")
+        .missingUnit, "\(what) is \(digits) of what?\(origin(scalar))", at: node.range,
+        hint: "write \(digits)\(examples.0) or \(digits)\(examples.1)")
       return nil
     }
-    return (number, String(unit))
+    return Quantity(number: Int(digits), unit: String(unit), text: scalar.text)
   }
 
   /// The unit of 1024 that somebody who writes one of 1000 most likely means.
@@ -177,6 +188,7 @@ extension Reading {
   /// The items of a list.
   func list(_ node: Node, _ what: String) -> [Node]? {
     guard case .sequence(let items) = node.content else {
+      if node.isUnusable { return nil }
       findings.error(
         .wrongType, "\(what) is a list, and this is \(node.content.kind)", at: node.range,
         hint: "write [..] or one \"- \" line for each")

@@ -5,17 +5,40 @@ package final class SourceFile: Sendable {
   /// As given on the command line or in an `include`, relative to the working directory where it can be.
   package let path: String
   package let text: [UInt8]
-  /// The byte offset at which each line starts; line 1 starts at `lineStarts[0]`.
+  /// The byte offset at which each line starts; line 1 starts at `lineStarts[0]`. Lines end as in editors: with a line feed,
+  /// a carriage return, or both.
   package let lineStarts: [Int]
+  /// The same in characters.
+  private let lineStartCharacters: [Int]
 
   package init(path: String, text: [UInt8]) {
     self.path = path
     self.text = text
     var starts = [0]
-    for (offset, byte) in text.enumerated() where byte == UInt8(ascii: "\n") {
+    var characterStarts = [0]
+    var characters = 0
+    for (offset, byte) in text.enumerated() {
+      // All but the later bytes of a character.
+      if byte & 0xC0 != 0x80 { characters += 1 }
+      let isReturn =
+        byte == UInt8(ascii: "\r") && (offset + 1 == text.count || text[offset + 1] != UInt8(ascii: "\n"))
+      guard byte == UInt8(ascii: "\n") || isReturn else { continue }
       starts.append(offset + 1)
+      characterStarts.append(characters)
     }
-    self.lineStarts = starts
+    lineStarts = starts
+    lineStartCharacters = characterStarts
+  }
+
+  /// The place of a character, counted from the start of the file.
+  package func position(ofCharacter index: Int) -> SourcePosition {
+    var low = 0
+    var high = lineStartCharacters.count
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if lineStartCharacters[middle] <= index { low = middle } else { high = middle }
+    }
+    return SourcePosition(line: low + 1, column: index - lineStartCharacters[low] + 1)
   }
 }
 

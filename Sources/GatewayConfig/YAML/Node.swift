@@ -15,7 +15,7 @@ package struct Node: Sendable {
     package var style: Style
     /// Where the text came from, when it is not what stands in the file.
     package var origin: Origin?
-    /// A variable in it could not be replaced, which was reported: nothing more is to be said about the value.
+    /// A variable in it could not be replaced, or it stands for an alias without an anchor, which was reported: nothing more is to be said about the value.
     package var isUnusable = false
 
     package enum Style: Sendable {
@@ -55,6 +55,11 @@ package struct Node: Sendable {
 
   package var content: Content
   package var range: SourceRange
+
+  /// Whether nothing more is to be said about it.
+  var isUnusable: Bool {
+    if case .scalar(let scalar) = content { scalar.isUnusable } else { false }
+  }
 
   package init(_ content: Content, at range: SourceRange) {
     self.content = content

@@ -16,6 +16,8 @@ struct NodeBuilder {
     var anchor: String?
     var items: [Node] = []
     var entries: [Node.Entry] = []
+    /// Where each key stands first.
+    var places: [String: SourceRange] = [:]
     var key: Located<String>?
     /// The key was unusable; its value is read and dropped.
     var dropsValue = false
@@ -44,7 +46,7 @@ struct NodeBuilder {
     case .sequenceStart(let anchor, let tag), .mappingStart(let anchor, let tag):
       refuse(tag, at: event.range)
       let isMapping = if case .mappingStart = event.value { true } else { false }
-      if open.last.map({ $0.isMapping && $0.key == nil && !$0.dropsValue }) == true {
+      if expectsKey {
         findings.error(.yamlSyntax, "a key must be a single word or text", at: event.range)
         return false
       }
@@ -81,7 +83,7 @@ struct NodeBuilder {
   private mutating func takeScalar(
     _ text: String, _ style: Node.Scalar.Style, isLiteral: Bool, anchor: String?, at range: SourceRange
   ) -> Bool {
-    if let container = open.last, container.isMapping, container.key == nil, !container.dropsValue {
+    if expectsKey {
       takeKey(text, at: range)
       return true
     }
@@ -92,27 +94,37 @@ struct NodeBuilder {
     return true
   }
 
+  /// Whether what comes is the key of a mapping.
+  private var expectsKey: Bool {
+    guard let container = open.last else { return false }
+    return container.isMapping && container.key == nil && !container.dropsValue
+  }
+
   private mutating func takeKey(_ text: String, at range: SourceRange) {
     let last = open.count - 1
-    if let first = open[last].entries.first(where: { $0.key.value == text }) {
+    if let first = open[last].places[text] {
       findings.error(
         .duplicateKey, "the key \"\(text)\" stands here twice", at: range,
         hint: "only one of them can be meant",
-        related: [.init("the first one", at: first.key.range)])
+        related: [.init("the first one", at: first)])
       open[last].dropsValue = true
     } else {
+      open[last].places[text] = range
       open[last].key = Located(text, at: range)
     }
   }
 
   private mutating func takeAlias(_ name: String, at range: SourceRange) -> Bool {
-    if let container = open.last, container.isMapping, container.key == nil, !container.dropsValue {
+    if expectsKey {
       findings.error(.yamlSyntax, "a key cannot be an alias", at: range)
       return false
     }
     guard let (node, size) = anchors[name] else {
       findings.error(.yamlSyntax, "there is no anchor \"&\(name)\" before this", at: range)
-      return false
+      var scalar = Node.Scalar(text: "", style: .plain)
+      scalar.isUnusable = true
+      add(Node(.scalar(scalar), at: range), size: 1, anchor: nil)
+      return count(1, at: range)
     }
     guard count(size, at: range) else { return false }
     add(Node(node.content, at: range), size: size, anchor: nil)
@@ -138,6 +150,7 @@ struct NodeBuilder {
     if case .sequence(let items) = merge.value.content { sources = items } else { sources = [merge.value] }
     for source in sources {
       guard case .mapping(let more) = source.content else {
+        if source.isUnusable { continue }
         findings.error(
           .yamlSyntax, "\"<<\" takes a mapping, or a list of mappings", at: source.range,
           hint: "write <<: *name, where &name stands before a mapping")

@@ -29,6 +29,13 @@ struct Variables: Sendable {
         return
       }
       let inner = rest[start.upperBound..<end]
+      guard !inner.contains("${") else {
+        findings.error(
+          .invalidValue, "a default cannot hold another variable", at: range,
+          hint: "write the default out")
+        scalar.isUnusable = true
+        return
+      }
       let separator = inner.firstRange(of: ":-")
       let name = String(separator.map { inner[..<$0.lowerBound] } ?? inner)
       let fallback = separator.map { String(inner[$0.upperBound...]) }

@@ -124,8 +124,9 @@ private struct EventParser {
     unsafe pointer.map { unsafe String(cString: $0) }
   }
 
+  /// By the character: libyaml also ends lines where no editor does (U+0085, U+2028, U+2029).
   private func position(_ mark: yaml_mark_t) -> SourcePosition {
-    SourcePosition(line: Int(mark.line) + 1, column: Int(mark.column) + 1)
+    file.position(ofCharacter: Int(mark.index))
   }
 
   /// libyaml's own words, where needed with plainer ones.

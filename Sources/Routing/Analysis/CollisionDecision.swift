@@ -39,24 +39,24 @@ struct CollisionDecision {
     var bounds: [Int32]
   }
 
-  private static let mostPairs = 100_000
   private static let mostTests = 50
 
   private let program: Program
   private let names: [String]
+  private let budget: WorkBudget
   private var reached: [Int32: [Reached]] = [:]
 
-  /// - Parameter expression: what the capture of that name can be; nil where the route has none.
-  init?(_ template: GroupTemplate, _ expression: (String) -> Expression?) {
+  /// - Parameter expression: what the capture of that name can be.
+  init?(_ template: GroupTemplate, budget: WorkBudget, _ expression: (String) -> Expression) {
     names = template.captureNames
+    self.budget = budget
     var parts: [Expression] = []
     var number = 0
     for part in template.parts {
       switch part {
       case .literal(let text): parts.append(.text(text))
       case .capture(let name):
-        guard let inner = expression(name) else { return nil }
-        parts.append(.capture(number, inner))
+        parts.append(.capture(number, expression(name)))
         number += 1
       }
     }
@@ -81,6 +81,7 @@ struct CollisionDecision {
       for pair in level {
         for first in reach(pair.first) {
           for second in reach(pair.second) {
+            guard budget.spend(4) else { return .open }
             let differ = pair.differ || first.bounds != second.bounds
             if differ, accepts(first), accepts(second) {
               guard tests < Self.mostTests else { return .open }
@@ -96,20 +97,20 @@ struct CollisionDecision {
             next.append(following)
           }
         }
-        if seen.count > Self.mostPairs { return .open }
       }
       level = next
     }
-    return tests == 0 ? .never : .open
+    return tests == 0 && budget.left > 0 ? .never : .open
   }
 
-  /// Assertions are taken to hold: a reading too many is found at worst.
+  /// Assertions are taken to hold: a reading too many is found at worst. Nothing where the budget is spent.
   private mutating func reach(_ start: Int32) -> [Reached] {
     if let known = reached[start] { return known }
     var result: [Reached] = []
     var seen: Set<Reached> = []
     var work = [Reached(instruction: start, bounds: [])]
     while let place = work.popLast() {
+      guard budget.spend(4) else { return [] }
       guard seen.insert(place).inserted else { continue }
       func go(_ next: Int32, passing bound: Int32? = nil) {
         work.append(Reached(instruction: next, bounds: place.bounds + (bound.map { [$0] } ?? [])))
@@ -121,7 +122,7 @@ struct CollisionDecision {
         go(other)
         go(one)
       case .save(let slot, let next): go(next, passing: slot)
-      case .enter(_, let next), .leave(_, let next), .assertStart(_, let next), .assertEnd(let next),
+      case .enter(let next), .leave(_, let next), .assertStart(let next), .assertEnd(let next),
         .assertEndOrLastLineFeed(let next):
         go(next)
       }

@@ -4,10 +4,16 @@ package enum GroupFinding: Sendable, Hashable {
   case unknownCapture(String)
   /// At `example` the capture holds a character that no group name may have.
   case illegalName(capture: String, example: String)
+  /// At `example` the capture takes no part in the match, so there is no name.
+  case absent(capture: String, example: String)
+  /// At `example` the name is empty.
+  case emptyName(example: String)
   /// Both paths lead to the same group although their captures differ.
   case colliding(first: String, second: String, name: String)
-  /// Whether a path exists at which the capture is illegal was not decided.
+  /// Whether a path exists at which the capture is illegal, or is absent, was not decided.
   case legalNotProved(capture: String)
+  /// Whether a path leads to an empty name was not decided.
+  case emptyNotProved
   /// Whether two paths share a group was not decided.
   case collisionsNotProved
 }
@@ -21,23 +27,28 @@ package struct GroupAnalysis {
   private let route: RoutePath
   private let index: Int
   private let router: Router
+  private let budget: WorkBudget
 
-  /// - Parameter index: the route's place in the router.
-  package init(_ template: GroupTemplate, route index: Int, of router: Router) {
+  /// - Parameters:
+  ///   - index: the route's place in the router.
+  ///   - budget: what the analyses of all groups of the table may take together.
+  package init(_ template: GroupTemplate, route index: Int, of router: Router, budget: WorkBudget) {
     self.template = template
     self.index = index
     self.router = router
+    self.budget = budget
     route = router.routes[index]
   }
 
   package func findings() -> [GroupFinding] {
     let names = template.captureNames
-    let unknown = names.filter { route.capture(named: $0) == nil }
+    let unknown = names.filter { route.sources(of: $0).captures.isEmpty }
     guard unknown.isEmpty else { return unknown.map(GroupFinding.unknownCapture) }
     var findings: [GroupFinding] = []
     for name in Set(names).sorted() {
-      if let finding = illegality(of: name) { findings.append(finding) }
+      findings += [illegality(of: name), absence(of: name)].compactMap(\.self)
     }
+    if let finding = emptiness() { findings.append(finding) }
     // The length of the name tells the value of a capture that is the only one.
     if Set(names).count > 1, let collision = collision() { findings.append(collision) }
     return findings
@@ -47,9 +58,7 @@ package struct GroupAnalysis {
 
   /// A path of this route at which the capture is not legal in a name.
   private func illegality(of name: String) -> GroupFinding? {
-    guard let capture = route.capture(named: name),
-      let language = Router.Single(RoutePath([.whole(capture.expression)]))
-    else { return .legalNotProved(capture: name) }
+    guard let language = language(of: name) else { return .legalNotProved(capture: name) }
     guard let illegal = language.shortest(containing: { !GroupTemplate.isLegal($0) }) else { return nil }
     // Of all illegal values an accent is the one that users really have.
     let samples = ["caf\u{E9}", illegal].filter(language.matches)
@@ -57,10 +66,39 @@ package struct GroupAnalysis {
     return example.map { .illegalName(capture: name, example: $0) } ?? .legalNotProved(capture: name)
   }
 
+  /// The values that the capture can have.
+  private func language(of name: String) -> RouteLanguage? {
+    RouteLanguage(Program(language: route.sources(of: name).values.withoutCaptures), budget: budget.share())
+  }
+
+  /// A path of this route at which the capture takes no part.
+  private func absence(of name: String) -> GroupFinding? {
+    guard !route.sources(of: name).isCertain else { return nil }
+    let without = RoutePath(route.patterns.map { $0.replacing { $0 == name ? .characters(.nothing) : nil } })
+    guard let language = RouteLanguage(without, budget: budget.share()) else {
+      return .legalNotProved(capture: name)
+    }
+    guard let path = language.shortest else { return nil }
+    let match = router.match(RequestPath(text: path))
+    guard match?.route == index, match?.captures[name] == nil else { return .legalNotProved(capture: name) }
+    return .absent(capture: name, example: path)
+  }
+
+  /// A path of this route at which all that makes up the name is empty.
+  private func emptiness() -> GroupFinding? {
+    let names = Set(template.captureNames)
+    guard template.captureNames.count == template.parts.count else { return nil }
+    let languages = names.map(language)
+    guard languages.allSatisfy({ $0?.matches("") != false }) else { return nil }
+    let path = path(with: Dictionary(uniqueKeysWithValues: names.map { ($0, "") }))
+    return path.map { .emptyName(example: $0) } ?? .emptyNotProved
+  }
+
   /// The shortest path of the route with these captures; nil where another route would answer it, or none.
   private func path(with values: [String: String]) -> String? {
-    let fixed = RoutePath(route.patterns.map { $0.fixing(values) })
-    guard let path = Router.Single(fixed)?.shortest,
+    let fixed = RoutePath(
+      route.patterns.map { $0.replacing { name in values[name].map { Expression.text($0) } } })
+    guard let path = RouteLanguage(fixed, budget: budget.share())?.shortest,
       let match = router.match(RequestPath(text: path)), match.route == index,
       values.allSatisfy({ match.captures[$0.key] == $0.value })
     else { return nil }
@@ -71,8 +109,8 @@ package struct GroupAnalysis {
 
   /// Two ways to the same name, or that the question stays open.
   private func collision() -> GroupFinding? {
-    let decision = CollisionDecision(template) {
-      route.capture(named: $0)?.normalisedExpression.withoutCaptures
+    let decision = CollisionDecision(template, budget: budget.share()) {
+      route.sources(of: $0).values.withoutCaptures
     }
     guard var decision else { return .collisionsNotProved }
     var finding = GroupFinding.collisionsNotProved
@@ -90,40 +128,12 @@ package struct GroupAnalysis {
 }
 
 extension RoutePattern {
-  /// Matches exactly what the expression says.
-  fileprivate static func whole(_ expression: Expression) -> RoutePattern {
-    RoutePattern(
-      text: "", syntax: .path, role: .endpoint, captures: [],
-      expression: .sequence([expression.withoutCaptures, .end]))
-  }
-
-  /// The same pattern with captures that can only be what is given.
-  fileprivate func fixing(_ values: [String: String]) -> RoutePattern {
+  /// The same pattern with other things in the place of captures, by their names.
+  fileprivate func replacing(_ replacement: (String) -> Expression?) -> RoutePattern {
     RoutePattern(
       text: text, syntax: syntax, role: role, captures: captures,
       expression: expression.replacingCaptures { number in
-        values[captures[number].name].map { Expression.text($0) }
+        replacement(captures[number].name).map { .capture(number, $0) }
       })
-  }
-}
-
-extension Expression {
-  fileprivate var withoutCaptures: Expression {
-    mappingCaptures { $1 }
-  }
-
-  fileprivate func replacingCaptures(_ replacement: (Int) -> Expression?) -> Expression {
-    mappingCaptures { .capture($0, replacement($0) ?? $1) }
-  }
-
-  private func mappingCaptures(_ change: (Int, Expression) -> Expression) -> Expression {
-    switch self {
-    case .characters, .start, .end, .endOrLastLineFeed: self
-    case .sequence(let parts): .sequence(parts.map { $0.mappingCaptures(change) })
-    case .alternatives(let alternatives): .alternatives(alternatives.map { $0.mappingCaptures(change) })
-    case .repetition(let inner, let least, let most, let preference):
-      .repetition(inner.mappingCaptures(change), least: least, most: most, preference: preference)
-    case .capture(let number, let inner): change(number, inner.mappingCaptures(change))
-    }
   }
 }

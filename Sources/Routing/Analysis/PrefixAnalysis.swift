@@ -6,16 +6,23 @@
 struct PrefixAnalysis {
   /// What is known of a pattern by itself: many routes share one.
   private var hasOneEnd: [RoutePattern: Bool] = [:]
+  private let budget: WorkBudget
+
+  init(budget: WorkBudget) {
+    self.budget = budget
+  }
 
   mutating func findings(_ route: RoutePath, _ program: Program, route index: Int) -> [RouteFinding] {
     guard !program.isTooLarge else { return [] }
     return route.patterns.indices.dropLast().compactMap { number in
       let pattern = route.patterns[number]
       if isPrefixFree(pattern) { return nil }
-      guard let example = AmbiguityDecision(program, pattern: Int32(number), pattern).example() else {
-        return nil
+      let decision = AmbiguityDecision(program, pattern: Int32(number), pattern, budget: budget.share())
+      return switch decision.verdict() {
+      case .oneEnd: nil
+      case .twoEnds(let example): .ambiguousPrefix(route: index, pattern: number, example: example)
+      case .open: .open(route: index, .prefix(pattern: number))
       }
-      return .ambiguousPrefix(route: index, pattern: number, example: example)
     }
   }
 
@@ -25,8 +32,7 @@ struct PrefixAnalysis {
     let alone = RoutePattern(
       text: pattern.text, syntax: pattern.syntax, role: .prefix, captures: pattern.captures,
       expression: pattern.expression)
-    let budget = AutomatonBuilder.Budget(states: 20_000, work: 2_000_000)
-    let builder = AutomatonBuilder.build([Program(RoutePath([alone]))], budget: budget)
+    let builder = AutomatonBuilder.build([Program(RoutePath([alone]))], budget: budget.share())
     let answer = builder.map { builder in
       !builder.accepted.indices.contains { state in
         !builder.accepted[state].isEmpty && builder.leadsOn(from: state)
@@ -61,15 +67,32 @@ extension AutomatonBuilder {
 private struct AmbiguityDecision {
   private typealias Position = JointProgram.Position
 
+  enum Verdict {
+    case oneEnd
+    /// The path that shows it.
+    case twoEnds(String)
+    case open
+  }
+
   /// Where the readers are with the prefix.
   private enum Stage: Hashable {
     case bothInside
-    /// The first has left, and the second may still leave later.
-    case firstLeft
+    /// The first has left, and the second may still leave later. Slashes alone between the ends make no difference, as they
+    /// are taken away before what is nested.
+    case firstLeft(readOnlySlashes: Bool)
     /// The second has left, and the first must leave later.
-    case secondLeft
+    case secondLeft(readOnlySlashes: Bool)
     /// They have left at different places.
     case differ
+
+    func after(_ byte: UInt8) -> Stage {
+      let isSlash = byte == UInt8(ascii: "/")
+      return switch self {
+      case .bothInside, .differ: self
+      case .firstLeft(let onlySlashes): .firstLeft(readOnlySlashes: onlySlashes && isSlash)
+      case .secondLeft(let onlySlashes): .secondLeft(readOnlySlashes: onlySlashes && isSlash)
+      }
+    }
   }
 
   private struct Pair: Hashable {
@@ -79,20 +102,19 @@ private struct AmbiguityDecision {
     var stage: Stage
   }
 
-  private static let mostPairs = 200_000
-
   private let program: Program
   private let pattern: Int32
   private let prefersLongest: Bool
+  private let budget: WorkBudget
 
-  init(_ program: Program, pattern: Int32, _ prefix: RoutePattern) {
+  init(_ program: Program, pattern: Int32, _ prefix: RoutePattern, budget: WorkBudget) {
     self.program = program
+    self.budget = budget
     self.pattern = pattern
     prefersLongest = prefix.expression.prefersLongest
   }
 
-  /// A path with two ends; also a made-up one where the search was given up, as silence would be a promise.
-  func example() -> String? {
+  func verdict() -> Verdict {
     var parents: [Pair: (Pair, UInt8)] = [:]
     let start = Position(program.start, .anything)
     var seen: Set<Pair> = [Pair(first: start, second: start, stage: .bothInside)]
@@ -100,29 +122,35 @@ private struct AmbiguityDecision {
     while !level.isEmpty {
       var next: [Pair] = []
       for pair in level {
-        for settled in settle(pair) {
-          if settled.stage == .differ, accepts(settled.first) { return path(to: pair, parents) }
+        guard let settled = settle(pair) else { return .open }
+        for settled in settled {
+          if settled.stage == .differ, accepts(settled.first) { return .twoEnds(path(to: pair, parents)) }
           for (byte, following) in step(settled) where seen.insert(following).inserted {
             parents[following] = (pair, byte)
             next.append(following)
           }
         }
-        if seen.count > Self.mostPairs { return path(to: pair, parents) }
       }
       level = next
     }
-    return nil
+    return .oneEnd
   }
 
-  /// All that both can reach without reading, leaving the prefix on the way or not.
-  private func settle(_ pair: Pair) -> [Pair] {
+  /// All that both can reach without reading, leaving the prefix on the way or not; nil where the budget is spent.
+  private func settle(_ pair: Pair) -> [Pair]? {
     var result: [Pair] = []
-    for (first, firstLeaves) in reach(pair.first) {
-      let seconds = pair.second.map(reach) ?? [(nil, false)]
+    let firsts = reach(pair.first)
+    let seconds = pair.second.map(reach) ?? [(nil, false)]
+    guard budget.spend(firsts.count * seconds.count + 1) else { return nil }
+    for (first, firstLeaves) in firsts {
       for (second, secondLeaves) in seconds {
         guard let stage = stage(pair.stage, firstLeaves, secondLeaves) else { continue }
-        let isOver = stage == .secondLeft || stage == .differ
-        result.append(Pair(first: first ?? pair.first, second: isOver ? nil : second, stage: stage))
+        let isFollowed =
+          switch stage {
+          case .bothInside, .firstLeft: true
+          case .secondLeft, .differ: false
+          }
+        result.append(Pair(first: first ?? pair.first, second: isFollowed ? second : nil, stage: stage))
       }
     }
     return result
@@ -132,13 +160,13 @@ private struct AmbiguityDecision {
   private func stage(_ stage: Stage, _ firstLeaves: Bool, _ secondLeaves: Bool) -> Stage? {
     switch (stage, firstLeaves, secondLeaves) {
     case (.bothInside, false, false): .bothInside
-    case (.bothInside, true, false): .firstLeft
-    case (.bothInside, false, true): prefersLongest ? nil : .secondLeft
+    case (.bothInside, true, false): .firstLeft(readOnlySlashes: true)
+    case (.bothInside, false, true): prefersLongest ? nil : .secondLeft(readOnlySlashes: true)
     case (.bothInside, true, true): nil
-    case (.firstLeft, _, true): .differ
-    case (.firstLeft, _, false): .firstLeft
-    case (.secondLeft, true, _): .differ
-    case (.secondLeft, false, _): .secondLeft
+    case (.firstLeft(let readOnlySlashes), _, true): readOnlySlashes ? nil : .differ
+    case (.firstLeft, _, false): stage
+    case (.secondLeft(let readOnlySlashes), true, _): readOnlySlashes ? nil : .differ
+    case (.secondLeft, false, _): stage
     case (.differ, _, _): .differ
     }
   }
@@ -150,12 +178,14 @@ private struct AmbiguityDecision {
     var seen: Set<Int> = []
     var work: [(Int32, Bool)] = [(Int32(start.instruction), false)]
     while let (instruction, hasLeft) = work.popLast() {
+      // Nothing is decided once the budget is spent, so that it does not matter what is missing.
+      guard budget.spend() else { return [] }
       guard seen.insert(Int(instruction) * 2 + (hasLeft ? 1 : 0)).inserted else { continue }
       switch program.instructions[Int(instruction)] {
       case .byte, .accept: result.append((Position(instruction, .anything), hasLeft))
       case .fail: break
       case .split(let one, let other): work += [(one, hasLeft), (other, hasLeft)]
-      case .save(_, let next), .enter(_, let next), .assertStart(_, let next): work.append((next, hasLeft))
+      case .save(_, let next), .enter(let next), .assertStart(let next): work.append((next, hasLeft))
       case .assertEnd(let next), .assertEndOrLastLineFeed(let next): work.append((next, hasLeft))
       case .leave(let number, let next): work.append((next, hasLeft || number == pattern))
       }
@@ -167,25 +197,32 @@ private struct AmbiguityDecision {
     if case .accept = program.instructions[position.instruction] { true } else { false }
   }
 
+  /// Slashes are read apart from other bytes, as they count for less.
   private func step(_ pair: Pair) -> [(UInt8, Pair)] {
     guard case .byte(let low, let high, let next) = program.instructions[pair.first.instruction] else {
       return []
     }
-    let first = Position(next, .anything)
-    guard let second = pair.second else {
-      return [(readable(low...high), Pair(first: first, second: nil, stage: pair.stage))]
+    var common = low...high
+    var second: Position?
+    if let other = pair.second {
+      guard case .byte(let otherLow, let otherHigh, let otherNext) = program.instructions[other.instruction],
+        max(low, otherLow) <= min(high, otherHigh)
+      else { return [] }
+      common = max(low, otherLow)...min(high, otherHigh)
+      second = Position(otherNext, .anything)
     }
-    guard case .byte(let otherLow, let otherHigh, let otherNext) = program.instructions[second.instruction],
-      max(low, otherLow) <= min(high, otherHigh)
-    else { return [] }
-    let common = max(low, otherLow)...min(high, otherHigh)
-    return [
-      (readable(common), Pair(first: first, second: Position(otherNext, .anything), stage: pair.stage))
-    ]
+    let slash = UInt8(ascii: "/")
+    var bytes: [UInt8] = common == slash...slash ? [] : [readable(common)]
+    if common.contains(slash) { bytes.append(slash) }
+    return bytes.map { byte in
+      (byte, Pair(first: Position(next, .anything), second: second, stage: pair.stage.after(byte)))
+    }
   }
 
+  /// One that is no slash, of a range with another byte.
   private func readable(_ range: ClosedRange<UInt8>) -> UInt8 {
-    range.contains(UInt8(ascii: "a")) ? UInt8(ascii: "a") : range.lowerBound
+    if range.contains(UInt8(ascii: "a")) { return UInt8(ascii: "a") }
+    return range.lowerBound == UInt8(ascii: "/") ? range.upperBound : range.lowerBound
   }
 
   private func path(to end: Pair, _ parents: [Pair: (Pair, UInt8)]) -> String {
@@ -208,7 +245,9 @@ extension Expression {
     case .sequence(let parts):
       parts.allSatisfy(\.prefersLongest) && parts.count { !$0.hasOneLength } <= 1
     case .alternatives: false
-    case .repetition(let inner, _, _, let preference): preference == .greedy && inner.prefersLongest
+    case .repetition(let inner, _, _, let preference):
+      // Of "(?:a{2,3})*" the first takes three of four letters, and then no second one fits.
+      preference == .greedy && inner.prefersLongest && inner.hasOneLength
     case .capture(_, let inner): inner.prefersLongest
     }
   }

@@ -13,13 +13,25 @@ package enum RouteFinding: Sendable, Hashable {
   case ambiguousPrefix(route: Int, pattern: Int, example: String)
   /// The route is too large to be compiled.
   case tooComplex(route: Int)
+  /// Something about the route was not decided, as it would have taken too much work.
+  case open(route: Int, OpenQuestion)
   /// The table had to be cut in pieces: whether a route in one is covered by routes in another was not decided.
   case notProved(routes: Range<Int>)
+
+  package enum OpenQuestion: Sendable, Hashable {
+    /// Whether a regular expression matches more than it would with `^`.
+    case anchoring
+    /// Whether the pattern before nested routes can end in more than one place.
+    case prefix(pattern: Int)
+    /// Whether the earlier route answers some of its paths.
+    case overlap(with: Int)
+  }
 
   package var route: Int {
     switch self {
     case .unreachable(let route, _), .partlyCovered(let route, _, _), .matchesNothing(let route),
-      .unanchored(let route, _), .ambiguousPrefix(let route, _, _), .tooComplex(let route):
+      .unanchored(let route, _), .ambiguousPrefix(let route, _, _), .tooComplex(let route),
+      .open(let route, _):
       route
     case .notProved(let routes): routes.lowerBound
     }

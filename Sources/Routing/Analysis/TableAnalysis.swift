@@ -4,12 +4,14 @@
 struct TableAnalysis {
   private let routes: [RoutePath]
   private let programs: [Program]
+  private let budget: WorkBudget
   private var collected: [RouteFinding] = []
   private var pieces = 0
 
   init(_ routes: [RoutePath], _ programs: [Program]) {
     self.routes = routes
     self.programs = programs
+    budget = .forAnalyses(of: routes.count)
   }
 
   mutating func tooComplex(_ route: Int) {
@@ -20,52 +22,78 @@ struct TableAnalysis {
   /// Takes in an automaton over the routes from `firstRoute` on.
   mutating func add(_ builder: AutomatonBuilder, firstRoute: Int) {
     pieces += 1
-    let overlaps = Overlaps(builder)
+    let stretch = firstRoute..<(firstRoute + builder.routeCount)
+    var overlaps = Overlaps(builder, Array(programs[stretch]), budget: budget)
     for route in 0..<overlaps.routeCount where !overlaps.wins[route] {
-      let coverers = overlaps.coverers(of: route)
       collected.append(
-        coverers.isEmpty
-          ? .matchesNothing(route: firstRoute + route)
-          : .unreachable(route: firstRoute + route, coveredBy: coverers.map { firstRoute + $0 }))
+        programs[firstRoute + route].isTooLarge
+          ? .tooComplex(route: firstRoute + route)
+          : neverWinning(route, overlaps.coverers(of: route), firstRoute: firstRoute))
     }
-    for (pair, overlap) in overlaps.partial where overlaps.wins[pair.route] {
-      collected.append(
-        .partlyCovered(
-          route: firstRoute + pair.route, by: firstRoute + pair.winner, example: builder.example(overlap)))
+    for (pair, verdict) in overlaps.partial() {
+      let (route, winner) = (firstRoute + pair.route, firstRoute + pair.winner)
+      switch verdict {
+      case .example(let example):
+        collected.append(.partlyCovered(route: route, by: winner, example: example))
+      case .open: collected.append(.open(route: route, .overlap(with: winner)))
+      }
     }
+  }
+
+  private func neverWinning(_ route: Int, _ coverers: [Int], firstRoute: Int) -> RouteFinding {
+    coverers.isEmpty
+      ? .matchesNothing(route: firstRoute + route)
+      : .unreachable(route: firstRoute + route, coveredBy: coverers.map { firstRoute + $0 })
   }
 
   func findings() -> [RouteFinding] {
     var all = collected
     if pieces > 1 { all.append(.notProved(routes: 0..<routes.count)) }
-    var prefixes = PrefixAnalysis()
-    for (route, path) in routes.enumerated() {
+    var prefixes = PrefixAnalysis(budget: budget)
+    for (route, path) in routes.enumerated() where !programs[route].isTooLarge {
       all += prefixes.findings(path, programs[route], route: route)
-      if let example = UnanchoredAnalysis.example(path) {
-        all.append(.unanchored(route: route, example: example))
-      }
+      if let finding = UnanchoredAnalysis(path, budget: budget).finding(route: route) { all.append(finding) }
     }
     return all.sorted { ($0.route, $0.rank) < ($1.route, $1.rank) }
   }
 }
 
-/// Which routes accept together.
+/// Which routes match the same paths, by their numbers in one automaton.
 private struct Overlaps {
   struct Pair: Hashable {
     var winner: Int
     var route: Int
   }
 
+  enum Partial {
+    /// Both match it, and the winner answers.
+    case example(String)
+    case open
+  }
+
   private(set) var wins: [Bool]
+  private let builder: AutomatonBuilder
+  private let programs: [Program]
+  private let budget: WorkBudget
   private var states: [Int]
   private var together: [Pair: (count: Int, example: Int)] = [:]
+  /// By route, those that answer where it accepts too, and those for which it was dropped.
+  private var winners: [Int: Set<Int>] = [:]
+  private var hiders: [Int: Set<Int>] = [:]
+  /// Dropped somewhere: the states do not show all their paths.
+  private var isHidden: [Bool]
+  private var languages: [Int: RouteLanguage?] = [:]
 
   var routeCount: Int { wins.count }
 
-  init(_ builder: AutomatonBuilder) {
+  init(_ builder: AutomatonBuilder, _ programs: [Program], budget: WorkBudget) {
+    self.builder = builder
+    self.programs = programs
+    self.budget = budget
     let count = builder.routeCount
     wins = Array(repeating: false, count: count)
     states = Array(repeating: 0, count: count)
+    isHidden = Array(repeating: false, count: count)
     for (state, routes) in builder.accepted.enumerated() {
       guard let winner = routes.first else { continue }
       wins[Int(winner)] = true
@@ -75,22 +103,65 @@ private struct Overlaps {
         together[pair, default: (0, state)].count += 1
       }
     }
+    for pair in together.keys { winners[pair.route, default: []].insert(pair.winner) }
+    for hiding in builder.hidden {
+      isHidden[Int(hiding.route)] = true
+      hiders[Int(hiding.route), default: []].insert(Int(hiding.by))
+    }
   }
 
-  func coverers(of route: Int) -> [Int] {
-    together.keys.filter { $0.route == route }.map(\.winner).sorted()
+  /// The routes that answer in place of one that never wins; none where it matches nothing.
+  mutating func coverers(of route: Int) -> [Int] {
+    let winners = winners[route] ?? []
+    if winners.isEmpty, let language = language(of: route), language.shortest == nil { return [] }
+    return winners.union(hiders[route] ?? []).sorted()
   }
 
-  /// The overlaps in which neither route contains the other, with a state that shows them.
+  /// The overlaps in which neither route contains the other, with a path that shows them.
   ///
+  /// One that lies wholly where a third route hides the later one is told for that third route.
+  mutating func partial() -> [(Pair, Partial)] {
+    let hiding = builder.hidden.map { Pair(winner: Int($0.by), route: Int($0.route)) }
+    let pairs = Set(together.keys).union(hiding).filter { wins[$0.route] }
+    return pairs.sorted { ($0.route, $0.winner) < ($1.route, $1.winner) }.compactMap { pair in
+      partial(pair).map { (pair, $0) }
+    }
+  }
+
+  private mutating func partial(_ pair: Pair) -> Partial? {
+    guard isHidden[pair.route] || isHidden[pair.winner] else { return partialByStates(pair) }
+    guard let winner = language(of: pair.winner), let route = language(of: pair.route) else { return .open }
+    let example: String
+    switch winner.overlap(route, budget: budget.share()) {
+    case .none, .contained: return nil
+    case .open: return .open
+    case .partial(let shortest): example = shortest
+    }
+    if let state = together[pair]?.example { return .example(builder.example(state)) }
+    if builder.automaton.match(Array(example.utf8)) == pair.winner { return .example(example) }
+    let search = winner.shortest(
+      with: route, wonBy: pair.winner, in: builder.automaton, budget: budget.share())
+    return switch search {
+    case .found(let example): .example(example)
+    case .none: nil
+    case .open: .open
+    }
+  }
+
   /// The earlier route is contained where it accepts nowhere without the later one. A state shows an earlier route only
   /// while it wins there; one that loses elsewhere to a third route is not taken to be contained.
-  var partial: [(Pair, Int)] {
-    together.compactMap { pair, overlap in
-      let isContained = overlap.count == states[pair.winner]
-      let contains = overlap.count == states[pair.route]
-      return isContained || contains ? nil : (pair, overlap.example)
-    }.sorted { ($0.0.route, $0.0.winner) < ($1.0.route, $1.0.winner) }
+  private func partialByStates(_ pair: Pair) -> Partial? {
+    guard let overlap = together[pair] else { return nil }
+    let isContained = overlap.count == states[pair.winner]
+    let contains = overlap.count == states[pair.route]
+    return isContained || contains ? nil : .example(builder.example(overlap.example))
+  }
+
+  private mutating func language(of route: Int) -> RouteLanguage? {
+    if let known = languages[route] { return known }
+    let language = RouteLanguage(programs[route], budget: budget.share())
+    languages.updateValue(language, forKey: route)
+    return language
   }
 }
 
@@ -104,7 +175,8 @@ extension RouteFinding {
     case .ambiguousPrefix: 3
     case .unanchored: 4
     case .partlyCovered: 5
-    case .notProved: 6
+    case .open: 6
+    case .notProved: 7
     }
   }
 }

@@ -1,69 +1,64 @@
 /// Finds regular expressions that match in the middle of a path, where `^` was probably meant.
-enum UnanchoredAnalysis {
+///
+/// They do where some path is matched that would not be if the pattern began with `^`: not where it matches everything anyway,
+/// which is hardly a slip.
+struct UnanchoredAnalysis {
   private static let junk = "evil/"
 
-  /// A path with something unwanted in front that the route still matches; nil for routes that are anchored, and for those
-  /// that match every path, which is hardly a slip.
-  static func example(_ route: RoutePath) -> String? {
-    guard let first = route.patterns.first, first.syntax == .regex else { return nil }
-    let matcher = Router.Single(route)
-    guard let shortest = matcher?.shortest, !shortest.isEmpty else { return nil }
-    let example = junk + shortest
-    guard let matcher, matcher.matches(example), !matcher.matches(junk) else { return nil }
-    return example
+  private let route: RoutePath
+  private let budget: WorkBudget
+
+  init(_ route: RoutePath, budget: WorkBudget) {
+    self.route = route
+    self.budget = budget
+  }
+
+  /// At most one finding: what it tells holds for all patterns of the route.
+  func finding(route index: Int) -> RouteFinding? {
+    let searched = route.patterns.indices.filter { route.patterns[$0].isSearched }
+    guard !searched.isEmpty else { return nil }
+    guard let asWritten = RouteLanguage(route, budget: budget.share()) else {
+      return .open(route: index, .anchoring)
+    }
+    for number in searched {
+      guard let difference = difference(asWritten, pattern: number) else {
+        return .open(route: index, .anchoring)
+      }
+      if let example = difference { return .unanchored(route: index, example: example) }
+    }
+    return nil
+  }
+
+  /// A path that only matches because the pattern is searched for; nil where the budget is spent.
+  private func difference(_ asWritten: RouteLanguage, pattern number: Int) -> String?? {
+    var patterns = route.patterns
+    patterns[number] = patterns[number].anchored
+    guard let anchored = RouteLanguage(RoutePath(patterns), budget: budget.share()) else { return nil }
+    // Junk in front is what a person sees at once.
+    patterns.insert(.text(Self.junk), at: number)
+    let withJunk = RouteLanguage(RoutePath(patterns), budget: budget.share())
+    if let example = withJunk?.shortest, asWritten.matches(example), !anchored.matches(example) {
+      return .some(example)
+    }
+    switch asWritten.shortest(without: anchored, budget: budget.share()) {
+    case .found(let example): return .some(example)
+    case .none: return .some(nil)
+    case .open: return nil
+    }
   }
 }
 
-extension Router {
-  /// One route by itself.
-  struct Single {
-    private let builder: AutomatonBuilder
+extension RoutePattern {
+  /// The same without what may stand before it.
+  fileprivate var anchored: RoutePattern {
+    guard isSearched, case .sequence(let parts) = expression else { return self }
+    return RoutePattern(
+      text: text, syntax: syntax, role: role, captures: captures,
+      expression: .sequence([.start] + parts.dropFirst()))
+  }
 
-    init?(_ route: RoutePath) {
-      let budget = AutomatonBuilder.Budget(states: 20_000, work: 2_000_000)
-      let program = Program(route)
-      guard !program.isTooLarge, let builder = AutomatonBuilder.build([program], budget: budget) else {
-        return nil
-      }
-      self.builder = builder
-    }
-
-    func matches(_ path: String) -> Bool {
-      builder.automaton.match(Array(path.utf8)) != nil
-    }
-
-    /// The shortest path it matches that contains one of the bytes.
-    func shortest(containing isWanted: (UInt8) -> Bool) -> String? {
-      struct Place: Hashable {
-        var state: Int
-        var hasByte: Bool
-      }
-      var parents: [Place: (Place, UInt8)] = [:]
-      var level = [Place(state: 0, hasByte: false)]
-      var seen = Set(level)
-      while !level.isEmpty {
-        var next: [Place] = []
-        for place in level {
-          if place.hasByte, !builder.accepted[place.state].isEmpty {
-            let steps = sequence(first: place) { parents[$0]?.0 }.compactMap { parents[$0]?.1 }
-            return String(decoding: steps.reversed(), as: UTF8.self)
-          }
-          for byte in UInt8.min...UInt8.max {
-            guard let state = builder.automaton.next(place.state, byte) else { continue }
-            let following = Place(state: state, hasByte: place.hasByte || isWanted(byte))
-            guard seen.insert(following).inserted else { continue }
-            parents[following] = (place, byte)
-            next.append(following)
-          }
-        }
-        level = next
-      }
-      return nil
-    }
-
-    /// The shortest path that it matches.
-    var shortest: String? {
-      builder.accepted.firstIndex { !$0.isEmpty }.map(builder.example)
-    }
+  /// Only the text, before other patterns.
+  fileprivate static func text(_ text: String) -> RoutePattern {
+    RoutePattern(text: text, syntax: .path, role: .prefix, captures: [], expression: .text(text))
   }
 }

@@ -46,77 +46,88 @@ struct Automaton: Sendable {
 
 /// Builds an automaton state by state, nearest to the start first, and keeps what only the analysis needs.
 struct AutomatonBuilder {
-  /// How large an automaton may get before the table is cut in two.
-  struct Budget: Sendable {
-    var states = 500_000
-    /// Positions looked at, over all states.
-    var work = 60_000_000
+  private typealias Position = JointProgram.Position
+
+  /// One route that can no longer win where the other accepts whatever follows.
+  struct Hiding: Hashable {
+    var by: Int32
+    var route: Int32
   }
 
   private(set) var automaton = Automaton()
-  /// By state: all routes that accept there, in their order.
+  /// By state: all routes that accept there, in their order; those that are hidden there are left out.
   private(set) var accepted: [[Int32]] = []
   /// By state: the state and the byte that first led to it.
   private(set) var parents: [(state: Int32, byte: UInt8)] = [(-1, 0)]
+  /// Which routes were dropped somewhere, and for which others.
+  private(set) var hidden: Set<Hiding> = []
 
   let routeCount: Int
   private var program: JointProgram
   private var numbers: [[JointProgram.Position]: UInt32] = [:]
+  /// The states by what was reached before it was settled: many bytes lead to the same. Only of what takes long to settle.
+  private var numbersOfTargets: [[JointProgram.Position]: UInt32?] = [:]
   private var waiting: [[JointProgram.Position]] = []
+  private let budget: WorkBudget
 
-  /// - Returns: nil where the budget does not suffice.
-  static func build(_ programs: [Program], budget: Budget) -> AutomatonBuilder? {
-    var builder = AutomatonBuilder(program: JointProgram(programs), routeCount: programs.count)
-    return builder.run(budget) ? builder : nil
+  private static let manyTargets = 8
+
+  /// - Parameter states: how many the automaton may have.
+  /// - Returns: nil where the bounds do not suffice.
+  static func build(_ programs: [Program], states: Int = 20_000, budget: WorkBudget) -> AutomatonBuilder? {
+    var builder = AutomatonBuilder(
+      program: JointProgram(programs), routeCount: programs.count, budget: budget)
+    return builder.run(states: states) ? builder : nil
   }
 
-  private init(program: JointProgram, routeCount: Int) {
+  private init(program: JointProgram, routeCount: Int, budget: WorkBudget) {
     self.program = program
     self.routeCount = routeCount
+    self.budget = budget
   }
 
-  private mutating func run(_ budget: Budget) -> Bool {
-    let start = program.closure(of: program.starts.map { JointProgram.Position($0, .anything) })
-    numbers[start] = 0
-    waiting.append(start)
-    var work = 0
+  private mutating func run(states: Int) -> Bool {
+    let start = program.settle(program.starts.map { Position($0, .anything) })
+    remember(start.hiding)
+    numbers[start.positions] = 0
+    waiting.append(start.positions)
     var state = 0
     while state < waiting.count {
       let positions = waiting[state]
       waiting[state] = []
+      let visits = program.visits
       let routes = program.accepted(at: positions)
-      work += positions.count + routes.count + 8
-      guard work <= budget.work, waiting.count <= budget.states else { return false }
-      let outgoing = expand(positions, from: state)
+      guard let outgoing = expand(positions, from: state), waiting.count <= states,
+        budget.spend(program.visits - visits + positions.count + routes.count)
+      else { return false }
       accepted.append(routes)
       automaton.addState(outgoing, winner: routes.first ?? -1)
       state += 1
     }
     numbers = [:]
+    numbersOfTargets = [:]
     waiting = []
     return true
   }
 
+  /// The ways out of a state; nil where the budget is spent.
   private mutating func expand(_ positions: [JointProgram.Position], from state: Int) -> [Automaton
-    .Transition]
+    .Transition]?
   {
     var steps: [JointProgram.Step] = []
     for position in positions { program.addSteps(from: position, to: &steps) }
-    guard !steps.isEmpty else { return [] }
-    var isCut = InlineArray<257, Bool>(repeating: false)
-    for step in steps {
-      isCut[Int(step.low)] = true
-      isCut[Int(step.high) + 1] = true
+    guard steps.count > 1 else {
+      // Most states of a large table have one way out.
+      guard let step = steps.first, let target = number([step.next], from: state, by: step.low...step.high)
+      else { return [] }
+      return [.init(low: step.low, high: step.high, target: target)]
     }
+    let stretches = Stretches(steps)
+    guard budget.spend(stretches.work) else { return nil }
     var transitions: [Automaton.Transition] = []
-    var low = 0
-    for cut in 1...256 where isCut[cut] || cut == 256 {
-      defer { low = cut }
-      let range = UInt8(low)...UInt8(cut - 1)
-      let targets = steps.lazy.filter { $0.low <= range.lowerBound && range.lowerBound <= $0.high }.map(
-        \.next)
-      guard let target = number(Array(targets), from: state, by: range) else { continue }
-      if let last = transitions.last, last.target == target, Int(last.high) + 1 == low {
+    for (range, targets) in stretches.all {
+      guard let target = number(targets, from: state, by: range) else { continue }
+      if let last = transitions.last, last.target == target, Int(last.high) + 1 == Int(range.lowerBound) {
         transitions[transitions.count - 1].high = range.upperBound
       } else {
         transitions.append(.init(low: range.lowerBound, high: range.upperBound, target: target))
@@ -128,19 +139,30 @@ struct AutomatonBuilder {
   private mutating func number(
     _ targets: [JointProgram.Position], from state: Int, by range: ClosedRange<UInt8>
   ) -> UInt32? {
-    guard !targets.isEmpty else { return nil }
-    let positions = program.closure(of: targets)
-    guard !positions.isEmpty else { return nil }
-    if let number = numbers[positions] { return number }
-    let number = UInt32(waiting.count)
-    numbers[positions] = number
-    waiting.append(positions)
-    parents.append((Int32(state), Self.readable(range)))
+    let isLarge = targets.count >= Self.manyTargets
+    if isLarge, let known = numbersOfTargets[targets] { return known }
+    let settled = program.settle(targets)
+    remember(settled.hiding)
+    var number: UInt32?
+    if let known = numbers[settled.positions] {
+      number = known
+    } else if !settled.positions.isEmpty {
+      number = UInt32(waiting.count)
+      numbers[settled.positions] = number
+      waiting.append(settled.positions)
+      parents.append((Int32(state), Self.readable(range)))
+    }
+    if isLarge { numbersOfTargets.updateValue(number, forKey: targets) }
     return number
   }
 
+  private mutating func remember(_ hiding: (by: Int32, routes: [Int32])?) {
+    guard let hiding else { return }
+    for route in hiding.routes { hidden.insert(Hiding(by: hiding.by, route: route)) }
+  }
+
   /// A byte of the range that makes an example easy to read.
-  private static func readable(_ range: ClosedRange<UInt8>) -> UInt8 {
+  static func readable(_ range: ClosedRange<UInt8>) -> UInt8 {
     let preferred: [UInt8] = [UInt8(ascii: "a"), UInt8(ascii: "1"), UInt8(ascii: "A"), UInt8(ascii: "-")]
     if let byte = preferred.first(where: range.contains) { return byte }
     return (UInt8(0x21)...0x7E).first(where: range.contains) ?? range.lowerBound
@@ -155,5 +177,40 @@ struct AutomatonBuilder {
       current = Int(parents[current].state)
     }
     return String(decoding: bytes.reversed(), as: UTF8.self)
+  }
+}
+
+/// The bytes cut where steps begin and end, and what is reached by the bytes of each stretch.
+private struct Stretches {
+  private var ranges: [ClosedRange<UInt8>] = []
+  private var targets: [[JointProgram.Position]] = []
+  /// How many targets there are, those that several stretches share counted in each.
+  private(set) var work = 0
+
+  init(_ steps: [JointProgram.Step]) {
+    var isCut = InlineArray<257, Bool>(repeating: false)
+    for step in steps {
+      isCut[Int(step.low)] = true
+      isCut[Int(step.high) + 1] = true
+    }
+    // By the first byte of a stretch; the end has a number too.
+    var numbers = InlineArray<257, UInt16>(repeating: 0)
+    var low = 0
+    for cut in 1...256 where isCut[cut] || cut == 256 {
+      ranges.append(UInt8(low)...UInt8(cut - 1))
+      numbers[cut] = UInt16(ranges.count)
+      low = cut
+    }
+    targets = Array(repeating: [], count: ranges.count)
+    for step in steps {
+      let stretches = Int(numbers[Int(step.low)])..<Int(numbers[Int(step.high) + 1])
+      for stretch in stretches { targets[stretch].append(step.next) }
+      work += stretches.count
+    }
+  }
+
+  /// Those by which anything is reached.
+  var all: some Sequence<(ClosedRange<UInt8>, [JointProgram.Position])> {
+    zip(ranges, targets).lazy.filter { !$1.isEmpty }
   }
 }

@@ -21,7 +21,7 @@ struct CaptureReader {
       entered = plain
     }
 
-    mutating func isNew(_ position: Position, entered isEntered: Bool, at place: Int) -> Bool {
+    mutating func isNew(_ position: Position, _ isEntered: Bool, at place: Int) -> Bool {
       let key = Int(position.value)
       if isEntered {
         guard entered[key] != place else { return false }
@@ -79,14 +79,14 @@ struct CaptureReader {
   private func follow(
     _ first: Thread, at place: Int, isEnd: Bool, into threads: inout [Thread], _ seen: inout Seen
   ) {
-    var work: [(thread: Thread, entered: Int32?)] = [(first, nil)]
-    while let (current, entered) = work.popLast() {
+    var work: [(thread: Thread, isEntered: Bool)] = [(first, false)]
+    while let (current, isEntered) = work.popLast() {
       var thread = current
-      guard seen.isNew(thread.position, entered: entered != nil, at: place) else { continue }
-      func go(_ next: Int32, _ mode: JointProgram.Mode? = nil, entered newlyEntered: Int32? = nil) {
+      guard seen.isNew(thread.position, isEntered, at: place) else { continue }
+      func go(_ next: Int32, _ mode: JointProgram.Mode? = nil, entering: Bool = false) {
         var following = thread
         following.position = Position(next, mode ?? thread.position.mode)
-        work.append((following, newlyEntered ?? entered))
+        work.append((following, isEntered || entering))
       }
       switch program.instructions[thread.position.instruction] {
       case .byte:
@@ -101,9 +101,9 @@ struct CaptureReader {
         thread.slots[Int(slot)] = Int32(place)
         go(next)
       case .leave(_, let next): go(next)
-      case .enter(let pattern, let next): go(next, thread.position.mode.entering, entered: pattern)
-      case .assertStart(let pattern, let next):
-        if entered == pattern { go(next) }
+      case .enter(let next): go(next, thread.position.mode.entering, entering: true)
+      case .assertStart(let next):
+        if isEntered { go(next) }
       case .assertEnd(let next):
         if isEnd, thread.position.mode != .onlyLastLineFeed { go(next) }
       case .assertEndOrLastLineFeed(let next):

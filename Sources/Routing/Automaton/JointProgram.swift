@@ -25,6 +25,13 @@ struct JointProgram {
     static func < (one: Position, other: Position) -> Bool { one.value < other.value }
   }
 
+  /// What can be reached, after what can no longer win was dropped.
+  struct Settled {
+    var positions: [Position]
+    /// The first route that accepts whatever follows, and those behind it that were dropped: they could not win any more.
+    var hiding: (by: Int32, routes: [Int32])?
+  }
+
   private(set) var instructions: [Program.Instruction] = []
   private var offsets: [Int] = []
   private(set) var starts: [Int32] = []
@@ -33,6 +40,12 @@ struct JointProgram {
   /// The same for visits right behind the beginning of a pattern, which pass its `start` and so must not be hidden by others.
   private var seenEntered: [UInt32]
   private var generation: UInt32 = 0
+  /// How many places all closures have come by.
+  private(set) var visits = 0
+  /// By instruction: whether the rest of any path is accepted from there.
+  private var acceptsAnything: [Bool] = []
+  /// The first of those that the current closure came by.
+  private var firstThatAcceptsAnything: Int?
 
   init(_ programs: [Program]) {
     for program in programs {
@@ -40,6 +53,10 @@ struct JointProgram {
       offsets.append(instructions.count)
       starts.append(offset + program.start)
       instructions += program.instructions.map { $0.moved(by: offset) }
+    }
+    acceptsAnything = Array(repeating: false, count: instructions.count)
+    for (program, offset) in zip(programs, offsets) {
+      for loop in program.loopsThatAcceptAnything { acceptsAnything[offset + Int(loop)] = true }
     }
     seen = Array(repeating: 0, count: instructions.count << 2)
     seenEntered = seen
@@ -64,21 +81,29 @@ struct JointProgram {
   /// Everything reachable from the positions without reading: bytes to read, accepts, and ends to be seen at the end.
   ///
   /// - Parameter moment: whether the path is over, so that assertions about its end hold.
-  mutating func closure(of positions: some Sequence<Position>, _ moment: Moment = .beforeEnd) -> [Position] {
+  private mutating func closure(
+    of positions: some Sequence<Position>, _ moment: Moment = .beforeEnd
+  ) -> [Position] {
     generation += 1
+    firstThatAcceptsAnything = nil
     var reached: [Position] = []
-    var work: [(position: Position, entered: Int32?)] = positions.map { ($0, nil) }
-    while let (position, entered) = work.popLast() {
+    // That mode is only left by reading, so a pattern was entered at this very place.
+    var work: [(position: Position, isEntered: Bool)] = positions.map { ($0, $0.mode == .anythingButSlash) }
+    while let (position, isEntered) = work.popLast() {
+      visits += 1
       let key = Int(position.value)
-      if entered == nil {
-        guard seen[key] != generation else { continue }
-        seen[key] = generation
-      } else {
+      if isEntered {
         guard seenEntered[key] != generation else { continue }
         seenEntered[key] = generation
+      } else {
+        guard seen[key] != generation else { continue }
+        seen[key] = generation
       }
-      func go(_ next: Int32, _ mode: Mode? = nil, entered newlyEntered: Int32? = nil) {
-        work.append((Position(next, mode ?? position.mode), newlyEntered ?? entered))
+      if acceptsAnything[position.instruction], position.mode == .anything {
+        firstThatAcceptsAnything = min(firstThatAcceptsAnything ?? .max, position.instruction)
+      }
+      func go(_ next: Int32, _ mode: Mode? = nil) {
+        work.append((Position(next, mode ?? position.mode), isEntered))
       }
       switch instructions[position.instruction] {
       case .byte:
@@ -90,9 +115,9 @@ struct JointProgram {
         go(second)
         go(first)
       case .save(_, let next), .leave(_, let next): go(next)
-      case .enter(let pattern, let next): go(next, position.mode.entering, entered: pattern)
-      case .assertStart(let pattern, let next):
-        if entered == pattern { go(next) }
+      case .enter(let next): work.append((Position(next, position.mode.entering), true))
+      case .assertStart(let next):
+        if isEntered { go(next) }
       case .assertEnd(let next):
         switch (position.mode, moment) {
         case (.nothing, _), (.anything, .atEnd), (.anythingButSlash, .atEnd): go(next)
@@ -111,6 +136,26 @@ struct JointProgram {
     // A place can have been come by in both ways.
     reached.sort()
     return reached.reduce(into: []) { if $0.last != $1 { $0.append($1) } }
+  }
+
+  /// Everything reachable from the positions without reading, as far as it can still make a route win.
+  ///
+  /// Where a route accepts whatever follows, no route behind it can win any more, and of the route itself one place is enough:
+  /// keeping them would multiply the states by all the ways in which such routes can follow each other.
+  mutating func settle(_ positions: some Sequence<Position>) -> Settled {
+    let reached = closure(of: positions)
+    guard let loop = firstThatAcceptsAnything else { return Settled(positions: reached) }
+    let winner = route(of: loop)
+    let earlier = reached.prefix { $0.instruction < offsets[winner] }
+    var hidden: [Int32] = []
+    for position in reached.reversed() {
+      let route = route(of: position.instruction)
+      guard route > winner else { break }
+      if hidden.last != Int32(route) { hidden.append(Int32(route)) }
+    }
+    let anything = closure(of: [Position(Int32(loop), .anything)])
+    return Settled(
+      positions: Array(earlier) + anything, hiding: hidden.isEmpty ? nil : (Int32(winner), hidden))
   }
 
   /// The routes that accept where the path ends at these positions, in their order.
@@ -181,9 +226,9 @@ extension Program.Instruction {
     case .byte(let low, let high, let next): .byte(low, high, next: next + offset)
     case .split(let first, let second): .split(first + offset, second + offset)
     case .save(let slot, let next): .save(slot, next: next + offset)
-    case .enter(let pattern, let next): .enter(pattern, next: next + offset)
+    case .enter(let next): .enter(next: next + offset)
     case .leave(let pattern, let next): .leave(pattern, next: next + offset)
-    case .assertStart(let pattern, let next): .assertStart(pattern, next: next + offset)
+    case .assertStart(let next): .assertStart(next: next + offset)
     case .assertEnd(let next): .assertEnd(next: next + offset)
     case .assertEndOrLastLineFeed(let next): .assertEndOrLastLineFeed(next: next + offset)
     case .accept: .accept

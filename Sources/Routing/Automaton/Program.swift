@@ -8,9 +8,10 @@ struct Program: Sendable {
     /// A capture begins (even) or ends (odd).
     case save(Int32, next: Int32)
     /// A pattern of the route begins here: the place that its `start` means.
-    case enter(Int32, next: Int32)
-    /// Passes only where nothing was read since the pattern was entered.
-    case assertStart(Int32, next: Int32)
+    case enter(next: Int32)
+    /// Passes only where nothing was read since its pattern was entered. Outside of patterns nothing leads to it, and a pattern
+    /// is left before the next is entered, so that the one entered last is always its own.
+    case assertStart(next: Int32)
     case assertEnd(next: Int32)
     case assertEndOrLastLineFeed(next: Int32)
     /// The pattern of that number ends here.
@@ -27,6 +28,8 @@ struct Program: Sendable {
   private(set) var start: Int32 = 0
   /// The names of the captures in the order of their numbers; two of a kind may stand in different patterns.
   private(set) var captures: [RoutePattern.Capture] = []
+  /// Places from which the rest of any path is accepted.
+  private(set) var loopsThatAcceptAnything: [Int32] = []
   /// Whether the route is larger than is compiled; then it matches nothing.
   private(set) var isTooLarge = false
 
@@ -39,15 +42,25 @@ struct Program: Sendable {
       firstCapture -= pattern.captures.count
       let number = Int32(number)
       next = add(.leave(number, next: next))
-      next = compile(pattern.expression, pattern: number, firstCapture: firstCapture, then: next)
-      next = add(.enter(number, next: next))
+      next = compile(pattern.expression, firstCapture: firstCapture, then: next)
+      next = add(.enter(next: next))
       if number > 0 { next = addSlashes(then: next) }
     }
+    begin(at: next)
+  }
+
+  /// What an expression can be by itself, wherever it stands: no slashes are taken away before it, and what it asserts about
+  /// its surroundings is taken to hold.
+  init(language expression: Expression) {
+    begin(at: compile(expression.withoutAssertions, firstCapture: 0, then: add(.accept)))
+  }
+
+  private mutating func begin(at next: Int32) {
     start = next
-    if isTooLarge {
-      instructions = [.fail]
-      start = 0
-    }
+    guard isTooLarge else { return }
+    instructions = [.fail]
+    start = 0
+    loopsThatAcceptAnything = []
   }
 
   /// Django's `URLRouter` takes all slashes away before its patterns, also in front of nested ones.
@@ -69,7 +82,7 @@ struct Program: Sendable {
   }
 
   private mutating func compile(
-    _ expression: Expression, pattern: Int32, firstCapture: Int, then next: Int32
+    _ expression: Expression, firstCapture: Int, then next: Int32
   ) -> Int32 {
     guard !isTooLarge else { return 0 }
     switch expression {
@@ -77,29 +90,29 @@ struct Program: Sendable {
       return compile(set, then: next)
     case .sequence(let parts):
       return parts.reversed().reduce(next) { next, part in
-        compile(part, pattern: pattern, firstCapture: firstCapture, then: next)
+        compile(part, firstCapture: firstCapture, then: next)
       }
     case .alternatives(let alternatives):
       let starts = alternatives.map {
-        compile($0, pattern: pattern, firstCapture: firstCapture, then: next)
+        compile($0, firstCapture: firstCapture, then: next)
       }
       return starts.dropLast().reversed().reduce(starts[starts.count - 1]) { add(.split($1, $0)) }
     case .repetition(let inner, let least, let most, let preference):
       return compileRepetition(
-        inner, least, most, preference, pattern: pattern, firstCapture: firstCapture, then: next)
+        inner, least, most, preference, firstCapture: firstCapture, then: next)
     case .capture(let number, let inner):
       let slot = Int32(2 * (firstCapture + number))
       let end = add(.save(slot + 1, next: next))
-      return add(.save(slot, next: compile(inner, pattern: pattern, firstCapture: firstCapture, then: end)))
-    case .start: return add(.assertStart(pattern, next: next))
+      return add(.save(slot, next: compile(inner, firstCapture: firstCapture, then: end)))
+    case .start: return add(.assertStart(next: next))
     case .end: return add(.assertEnd(next: next))
     case .endOrLastLineFeed: return add(.assertEndOrLastLineFeed(next: next))
     }
   }
 
   private mutating func compileRepetition(
-    _ inner: Expression, _ least: Int, _ most: Int?, _ preference: Expression.Preference, pattern: Int32,
-    firstCapture: Int, then next: Int32
+    _ inner: Expression, _ least: Int, _ most: Int?, _ preference: Expression.Preference, firstCapture: Int,
+    then next: Int32
   ) -> Int32 {
     func way(_ inside: Int32, _ outside: Int32) -> Instruction {
       preference == .greedy ? .split(inside, outside) : .split(outside, inside)
@@ -108,20 +121,35 @@ struct Program: Sendable {
     if let most {
       for _ in least..<max(least, most) {
         guard !isTooLarge else { return 0 }
-        let body = compile(inner, pattern: pattern, firstCapture: firstCapture, then: start)
+        let body = compile(inner, firstCapture: firstCapture, then: start)
         start = add(way(body, next))
       }
     } else {
       let loop = add(.fail)
-      let body = compile(inner, pattern: pattern, firstCapture: firstCapture, then: loop)
+      let body = compile(inner, firstCapture: firstCapture, then: loop)
       if !isTooLarge { instructions[Int(loop)] = way(body, next) }
+      if inner == .characters(.everything), acceptsAtEnd(next) { loopsThatAcceptAnything.append(loop) }
       start = loop
     }
     for _ in 0..<least {
       guard !isTooLarge else { return 0 }
-      start = compile(inner, pattern: pattern, firstCapture: firstCapture, then: start)
+      let repeated = compile(inner, firstCapture: firstCapture, then: start)
+      // What compiles to nothing is nothing however often it is repeated; counting it could take for ever.
+      guard repeated != start else { break }
+      start = repeated
     }
     return start
+  }
+
+  /// Whether the path may end here.
+  private func acceptsAtEnd(_ place: Int32) -> Bool {
+    guard !isTooLarge else { return false }
+    switch instructions[Int(place)] {
+    case .accept: return true
+    case .leave(_, let next), .save(_, let next), .assertEnd(let next), .assertEndOrLastLineFeed(let next):
+      return acceptsAtEnd(next)
+    case .byte, .split, .enter, .assertStart, .fail: return false
+    }
   }
 
   private mutating func compile(_ set: CharacterRanges, then next: Int32) -> Int32 {

@@ -42,11 +42,21 @@ struct CharacterRanges: Sendable, Hashable {
     CharacterRanges(ranges + other.ranges)
   }
 
-  var isEmpty: Bool { ranges.isEmpty }
+  /// No character at all.
+  static let nothing = CharacterRanges([])
 
-  /// With both cases of every ASCII letter in it.
+  /// The characters beyond ASCII that Python takes for the same as an ASCII letter where case is ignored.
+  private static let equals: [(letter: UInt32, others: [ClosedRange<UInt32>])] = [
+    (0x69, [0x130...0x131]), (0x6B, [0x212A...0x212A]), (0x73, [0x17F...0x17F]),
+  ]
+
+  /// With both cases of every ASCII letter in it, and what is equal to them.
   var caseInsensitive: CharacterRanges {
     var more = ranges
+    for (letter, others) in Self.equals
+    where ranges.contains(where: { $0.contains(letter) || $0.contains(letter - 32) }) {
+      more += others
+    }
     for range in ranges {
       for (first, last, shift) in [(UInt32(0x41), UInt32(0x5A), 32), (0x61, 0x7A, -32)] {
         let low = max(range.lowerBound, first)

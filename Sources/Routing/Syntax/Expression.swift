@@ -26,3 +26,64 @@ indirect enum Expression: Sendable, Hashable {
     .sequence(text.unicodeScalars.map { .characters(CharacterRanges($0)) })
   }
 }
+
+extension Expression {
+  /// Whether every match begins at the place that `start` means.
+  var beginsWithStart: Bool {
+    switch self {
+    case .start: true
+    case .sequence(let parts): parts.first?.beginsWithStart ?? false
+    case .alternatives(let alternatives): alternatives.allSatisfy(\.beginsWithStart)
+    case .repetition(let inner, let least, _, _): least > 0 && inner.beginsWithStart
+    case .capture(_, let inner): inner.beginsWithStart
+    case .characters, .end, .endOrLastLineFeed: false
+    }
+  }
+
+  /// Whether every match goes through the capture.
+  func alwaysTakes(capture number: Int) -> Bool {
+    switch self {
+    case .characters, .start, .end, .endOrLastLineFeed: false
+    case .sequence(let parts): parts.contains { $0.alwaysTakes(capture: number) }
+    case .alternatives(let alternatives): alternatives.allSatisfy { $0.alwaysTakes(capture: number) }
+    case .repetition(let inner, let least, _, _): least > 0 && inner.alwaysTakes(capture: number)
+    case .capture(let own, let inner): own == number || inner.alwaysTakes(capture: number)
+    }
+  }
+
+  var withoutCaptures: Expression {
+    mapping { expression in if case .capture(_, let inner) = expression { inner } else { expression } }
+  }
+
+  /// Its assertions taken to hold.
+  var withoutAssertions: Expression {
+    mapping { expression in
+      switch expression {
+      case .start, .end, .endOrLastLineFeed: .empty
+      case .characters, .sequence, .alternatives, .repetition, .capture: expression
+      }
+    }
+  }
+
+  /// With every capture for which there is one replaced.
+  func replacingCaptures(_ replacement: (Int) -> Expression?) -> Expression {
+    mapping { expression in
+      guard case .capture(let number, _) = expression, let replaced = replacement(number) else {
+        return expression
+      }
+      return replaced
+    }
+  }
+
+  /// Changes every part, the inner ones first.
+  private func mapping(_ change: (Expression) -> Expression) -> Expression {
+    switch self {
+    case .characters, .start, .end, .endOrLastLineFeed: change(self)
+    case .sequence(let parts): change(.sequence(parts.map { $0.mapping(change) }))
+    case .alternatives(let alternatives): change(.alternatives(alternatives.map { $0.mapping(change) }))
+    case .repetition(let inner, let least, let most, let preference):
+      change(.repetition(inner.mapping(change), least: least, most: most, preference: preference))
+    case .capture(let number, let inner): change(.capture(number, inner.mapping(change)))
+    }
+  }
+}

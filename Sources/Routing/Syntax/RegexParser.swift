@@ -36,19 +36,23 @@ struct RegexParser {
     let body = try parser.parseAll()
     let isWhole = role == .endpoint && text.hasSuffix("$")
     let anything = Expression.characters(.everything)
-    let before = Expression.repetition(anything, least: 0, most: nil, preference: .lazy)
+    let isSearched = !isWhole && !body.beginsWithStart
+    let before =
+      isSearched ? [Expression.repetition(anything, least: 0, most: nil, preference: .lazy)] : []
     let after = Expression.repetition(anything, least: 0, most: nil, preference: .greedy)
     let expression: Expression =
       switch (role, isWhole) {
       case (.endpoint, true): .sequence([body, .end])
-      case (.endpoint, false): .sequence([before, body, after])
-      case (.prefix, _): .sequence([before, body])
+      case (.endpoint, false): .sequence(before + [body, after])
+      case (.prefix, _): .sequence(before + [body])
       }
     let captures = parser.names.map { name in
       RoutePattern.Capture(
         name: name, converter: nil, expression: parser.named.first { $0.name == name }?.expression ?? .empty)
     }
-    return RoutePattern(text: text, syntax: .regex, role: role, captures: captures, expression: expression)
+    return RoutePattern(
+      text: text, syntax: .regex, role: role, captures: captures, expression: expression,
+      isSearched: isSearched)
   }
 
   private mutating func parseAll() throws(PatternFault) -> Expression {
@@ -96,10 +100,13 @@ struct RegexParser {
 
   private mutating func parseSequence() throws(PatternFault) -> Expression {
     var parts: [Expression] = []
+    try skipComments()
     while let next = peek(), next != "|", next != ")" {
       let start = index
       let atom = try parseAtom()
+      try skipComments()
       parts.append(try parseQuantifiers(atom, from: start))
+      try skipComments()
     }
     return parts.count == 1 ? parts[0] : .sequence(parts)
   }
@@ -122,13 +129,14 @@ struct RegexParser {
       throw PatternFault(
         .unsupported, "a possessive repetition is not supported", at: range(quantifierStart, to: index + 1))
     }
+    try skipComments()
     if try parseBounds() != nil {
       throw PatternFault(.invalid, "a repetition is repeated", at: range(quantifierStart, to: index))
     }
     return .repetition(atom, least: least, most: most, preference: preference)
   }
 
-  /// `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}`, `{m,n}`; anything else in braces is literal text, as in Python.
+  /// `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}`, `{m,n}`, `{,}`; anything else in braces is literal text, as in Python.
   private mutating func parseBounds() throws(PatternFault) -> (least: Int, most: Int?)? {
     switch peek() {
     case "*":
@@ -151,7 +159,7 @@ struct RegexParser {
     let inner = String(String.UnicodeScalarView(characters[(index + 1)..<close].map(\.scalar)))
     let bounds = inner.split(separator: ",", omittingEmptySubsequences: false)
     let areNumbers = bounds.allSatisfy { $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }
-    guard bounds.count <= 2, areNumbers, inner != "", inner != "," else { return nil }
+    guard bounds.count <= 2, areNumbers, inner != "" else { return nil }
     index = close + 1
     let least = bounds[0].isEmpty ? 0 : Int(bounds[0])
     let most = bounds.count == 1 ? least : (bounds[1].isEmpty ? nil : Int(bounds[1]))
@@ -179,13 +187,23 @@ struct RegexParser {
     case "\\": return try parseEscape(from: start)
     case "*", "+", "?":
       throw PatternFault(.invalid, "there is nothing to repeat", at: range(start))
-    default: return .characters(literal(scalar))
+    default: return .characters(try literal(scalar, from: start))
     }
   }
 
-  private func literal(_ scalar: Unicode.Scalar) -> CharacterRanges {
+  private func literal(_ scalar: Unicode.Scalar, from start: Int) throws(PatternFault) -> CharacterRanges {
+    try checkCase(of: CharacterRanges(scalar), from: start)
     let set = CharacterRanges(scalar)
     return ignoresCase ? set.caseInsensitive : set
+  }
+
+  /// Which letters beyond ASCII are the same but for their case is not known here.
+  private func checkCase(of set: CharacterRanges, from start: Int) throws(PatternFault) {
+    guard ignoresCase, let last = set.ranges.last?.upperBound, last >= 0x80 else { return }
+    if set.ranges == [last...last], Unicode.Scalar(last)?.properties.isCased == false { return }
+    throw PatternFault(
+      .unsupported, "the flag \"i\" is supported for ASCII letters only",
+      hint: "write both cases: [\u{E9}\u{C9}]", at: range(start, to: index))
   }
 
   // MARK: - Groups
@@ -206,7 +224,6 @@ struct RegexParser {
       case "<": throw unsupported("a look-behind", from: start)
       case "(": throw unsupported("a conditional group", from: start)
       case ">": throw unsupported("an atomic group", from: start)
-      case "#": return try parseComment(from: start)
       default: throw unsupported("this kind of group", from: start)
       }
     }
@@ -246,12 +263,14 @@ struct RegexParser {
     return name
   }
 
-  private mutating func parseComment(from start: Int) throws(PatternFault) -> Expression {
-    guard let close = characters[index...].firstIndex(where: { $0.scalar == ")" }) else {
-      throw PatternFault(.invalid, "the comment is not closed by \")\"", at: range(start))
+  /// `(?#...)` is nothing at all: what stands behind it belongs to what stands before it.
+  private mutating func skipComments() throws(PatternFault) {
+    while peek() == "(", peek(1) == "?", peek(2) == "#" {
+      guard let close = characters[index...].firstIndex(where: { $0.scalar == ")" }) else {
+        throw PatternFault(.invalid, "the comment is not closed by \")\"", at: range(index))
+      }
+      index = close + 1
     }
-    index = close + 1
-    return .empty
   }
 
   private func unsupported(_ what: String, from start: Int) -> PatternFault {
@@ -299,12 +318,12 @@ struct RegexParser {
     case "v": return CharacterRanges("\u{0B}")
     case "a": return CharacterRanges("\u{07}")
     case "0": return CharacterRanges("\0")
-    case "x": return literal(try parseHex(2, from: start))
-    case "u": return literal(try parseHex(4, from: start))
-    case "U": return literal(try parseHex(8, from: start))
+    case "x": return try literal(try parseHex(2, from: start), from: start)
+    case "u": return try literal(try parseHex(4, from: start), from: start)
+    case "U": return try literal(try parseHex(8, from: start), from: start)
     case "a"..."z", "A"..."Z", "1"..."9":
       throw PatternFault(.invalid, "there is no escape \"\\\(scalar)\"", at: range(start, to: index))
-    default: return literal(scalar)
+    default: return try literal(scalar, from: start)
     }
   }
 
@@ -342,14 +361,19 @@ struct RegexParser {
 
   private mutating func parseClassItem() throws(PatternFault) -> CharacterRanges {
     let start = index
-    let (set, low) = try parseClassCharacter()
-    guard peek() == "-", let next = peek(1), next != "]" else { return set }
+    let (first, low) = try parseClassCharacter()
+    guard peek() == "-", let next = peek(1), next != "]" else {
+      if low != nil { try checkCase(of: first, from: start) }
+      return first
+    }
     index += 1
     let (_, high) = try parseClassCharacter()
     guard let low, let high, low.value <= high.value else {
       throw PatternFault(.invalid, "a range's ends are the wrong way round", at: range(start, to: index))
     }
-    return CharacterRanges([low.value...high.value])
+    let set = CharacterRanges([low.value...high.value])
+    try checkCase(of: set, from: start)
+    return set
   }
 
   /// - Returns: the characters, and the only one where there is only one.

@@ -1,0 +1,94 @@
+/// Runs up to three automata side by side, the shortest paths first.
+struct ProductSearch {
+  enum Result {
+    case found(String)
+    /// There is no such path.
+    case none
+    /// The budget was spent before.
+    case open
+  }
+
+  /// The states of all of them in one number; one that has stopped is all ones.
+  private typealias Place = UInt64
+
+  private static let bits: UInt64 = 21
+  private static let stopped = UInt64(1) << bits - 1
+
+  private let automata: [Automaton]
+  private let isReadable: Bool
+
+  /// - Parameter isReadable: whether paths with control characters are left out.
+  init(_ automata: [Automaton], isReadable: Bool = false) {
+    self.automata = automata
+    self.isReadable = isReadable
+  }
+
+  /// The shortest path at whose end the routes that answer, by automaton, are as wanted.
+  func first(_ budget: WorkBudget, where isWanted: ([Int?]) -> Bool) -> Result {
+    var parents: [Place: (place: Place, byte: UInt8)] = [:]
+    var seen: Set<Place> = [0]
+    var level: [Place] = [0]
+    while !level.isEmpty {
+      var next: [Place] = []
+      for place in level {
+        if isWanted(automata.indices.map { winner($0, place) }) { return .found(path(to: place, parents)) }
+        let bounds = bounds(of: place)
+        guard budget.spend(bounds.count * automata.count + 1) else { return .open }
+        for (low, end) in zip(bounds, bounds.dropFirst()) where !isReadable || low >= 0x20 && low != 0x7F {
+          let following = step(place, UInt8(low))
+          guard following != allStopped, seen.insert(following).inserted else { continue }
+          parents[following] = (place, AutomatonBuilder.readable(UInt8(low)...UInt8(end - 1)))
+          next.append(following)
+        }
+      }
+      level = next
+    }
+    return .none
+  }
+
+  private var allStopped: Place {
+    automata.indices.reduce(0) { $0 | Self.stopped << (UInt64($1) * Self.bits) }
+  }
+
+  private func state(_ number: Int, _ place: Place) -> Int? {
+    let state = place >> (UInt64(number) * Self.bits) & Self.stopped
+    return state == Self.stopped ? nil : Int(state)
+  }
+
+  private func winner(_ number: Int, _ place: Place) -> Int? {
+    guard let state = state(number, place), automata[number].winners[state] >= 0 else { return nil }
+    return Int(automata[number].winners[state])
+  }
+
+  private func step(_ place: Place, _ byte: UInt8) -> Place {
+    automata.indices.reduce(0) { result, number in
+      let next = state(number, place).flatMap { automata[number].next($0, byte) }
+      return result | (next.map(UInt64.init) ?? Self.stopped) << (UInt64(number) * Self.bits)
+    }
+  }
+
+  /// Where what one of them does changes from one byte to the next.
+  private func bounds(of place: Place) -> [Int] {
+    // Behind the control characters, and before the last of them.
+    var bounds: Set<Int> = isReadable ? [0x20, 0x7F, 0x80] : []
+    for (number, automaton) in automata.enumerated() {
+      guard let state = state(number, place) else { continue }
+      let outgoing = automaton.firstTransition[state]..<automaton.firstTransition[state + 1]
+      for transition in automaton.transitions[Int(outgoing.lowerBound)..<Int(outgoing.upperBound)] {
+        bounds.insert(Int(transition.low))
+        bounds.insert(Int(transition.high) + 1)
+      }
+    }
+    return bounds.sorted()
+  }
+
+  private func path(to end: Place, _ parents: [Place: (place: Place, byte: UInt8)]) -> String {
+    var bytes: [UInt8] = []
+    var current = end
+    while let (place, byte) = parents[current] {
+      bytes.append(byte)
+      current = place
+    }
+    return String(decoding: bytes.reversed(), as: UTF8.self)
+  }
+}

@@ -1,0 +1,113 @@
+/// The paths of one route by itself, or the values of one capture.
+struct RouteLanguage {
+  private let builder: AutomatonBuilder
+
+  /// - Returns: nil where it is too large.
+  init?(_ route: RoutePath, budget: WorkBudget) {
+    self.init(Program(route), budget: budget)
+  }
+
+  init?(_ program: Program, budget: WorkBudget) {
+    guard !program.isTooLarge, let builder = AutomatonBuilder.build([program], budget: budget) else {
+      return nil
+    }
+    self.builder = builder
+  }
+
+  func matches(_ path: String) -> Bool {
+    builder.automaton.match(Array(path.utf8)) != nil
+  }
+
+  /// The shortest path that it matches; nil where there is none.
+  var shortest: String? {
+    builder.accepted.firstIndex { !$0.isEmpty }.map(builder.example)
+  }
+
+  /// The shortest path it matches that contains one of the bytes.
+  func shortest(containing isWanted: (UInt8) -> Bool) -> String? {
+    struct Place: Hashable {
+      var state: Int
+      var hasByte: Bool
+    }
+    var parents: [Place: (Place, UInt8)] = [:]
+    var level = [Place(state: 0, hasByte: false)]
+    var seen = Set(level)
+    while !level.isEmpty {
+      var next: [Place] = []
+      for place in level {
+        if place.hasByte, !builder.accepted[place.state].isEmpty {
+          let steps = sequence(first: place) { parents[$0]?.0 }.compactMap { parents[$0]?.1 }
+          return String(decoding: steps.reversed(), as: UTF8.self)
+        }
+        for byte in UInt8.min...UInt8.max {
+          guard let state = builder.automaton.next(place.state, byte) else { continue }
+          let following = Place(state: state, hasByte: place.hasByte || isWanted(byte))
+          guard seen.insert(following).inserted else { continue }
+          parents[following] = (place, byte)
+          next.append(following)
+        }
+      }
+      level = next
+    }
+    return nil
+  }
+
+  // MARK: - Two languages
+
+  /// The shortest readable path that it matches and the other does not.
+  func shortest(without other: RouteLanguage, budget: WorkBudget) -> ProductSearch.Result {
+    ProductSearch([builder.automaton, other.builder.automaton], isReadable: true).first(budget) { routes in
+      routes[0] != nil && routes[1] == nil
+    }
+  }
+
+  enum Overlap {
+    /// No path is matched by both.
+    case none
+    /// One of them matches whatever the other matches.
+    case contained
+    /// The shortest path that both match; there are others that only one of them does.
+    case partial(example: String)
+    case open
+  }
+
+  func overlap(_ other: RouteLanguage, budget: WorkBudget) -> Overlap {
+    let search = ProductSearch([builder.automaton, other.builder.automaton])
+    var hasOwn = false
+    var hasOthers = false
+    var example: String?
+    let result = search.first(budget) { routes in
+      switch (routes[0], routes[1]) {
+      case (nil, nil): break
+      case (_?, nil): hasOwn = true
+      case (nil, _?): hasOthers = true
+      case (_?, _?): return true
+      }
+      return false
+    }
+    switch result {
+    case .none: return .none
+    case .open: return .open
+    case .found(let path): example = path
+    }
+    if !hasOwn || !hasOthers {
+      let rest = search.first(budget) { routes in
+        if routes[0] != nil, routes[1] == nil { hasOwn = true }
+        if routes[0] == nil, routes[1] != nil { hasOthers = true }
+        return hasOwn && hasOthers
+      }
+      if case .open = rest { return .open }
+    }
+    guard hasOwn, hasOthers, let example else { return .contained }
+    return .partial(example: example)
+  }
+
+  /// The shortest path that both match and that route answers in the automaton.
+  func shortest(with other: RouteLanguage, wonBy route: Int, in table: Automaton, budget: WorkBudget)
+    -> ProductSearch.Result
+  {
+    ProductSearch([table, builder.automaton, other.builder.automaton]).first(budget) { routes in
+      routes[0] == route && routes[1] != nil && routes[2] != nil
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/// Compiles the programs of a table into one automaton, or, where that would be too large, into several.
+struct TableCompiler {
+  struct Bounds {
+    /// How large one automaton may get.
+    var states = 500_000
+    /// How much all that is tried for the whole table may take, half of it for more than one route at a time.
+    var work: Int
+
+    init(states: Int = 500_000, work: Int) {
+      self.states = states
+      self.work = work
+    }
+
+    init(routeCount: Int) {
+      work = 24_000_000 + 2_000 * routeCount
+    }
+  }
+
+  /// A route by itself may always take this much, however much was spent on others: an ordinary one needs far less.
+  private static let leastForOne = 20_000
+
+  private let bounds: Bounds
+  /// What is left for routes that are compiled by themselves.
+  private var workForSingles: Int
+
+  init(_ bounds: Bounds) {
+    self.bounds = bounds
+    workForSingles = bounds.work / 2
+  }
+
+  /// Hands over each automaton with the number of its first route, in their order; nil stands for one route that is too large.
+  mutating func compile(_ programs: [Program], _ compiled: (Int, AutomatonBuilder?) -> Void) {
+    compile(programs[...], work: bounds.work / 2, compiled)
+  }
+
+  /// All together, or, where that is too large, each half for itself. All attempts of one depth together may take half of what
+  /// those before them could.
+  private mutating func compile(
+    _ programs: ArraySlice<Program>, work: Int, _ compiled: (Int, AutomatonBuilder?) -> Void
+  ) {
+    guard programs.count > 1 else {
+      if let program = programs.first { compiled(programs.startIndex, single(program)) }
+      return
+    }
+    let budget = WorkBudget(work)
+    if let builder = AutomatonBuilder.build(Array(programs), states: bounds.states, budget: budget) {
+      return compiled(programs.startIndex, builder)
+    }
+    let middle = programs.startIndex + programs.count / 2
+    compile(programs[..<middle], work: work / 4, compiled)
+    compile(programs[middle...], work: work / 4, compiled)
+  }
+
+  private mutating func single(_ program: Program) -> AutomatonBuilder? {
+    guard !program.isTooLarge else { return nil }
+    // An eighth, so that one bad route does not make those behind it look bad.
+    let allowance = max(workForSingles / 8, Self.leastForOne)
+    let budget = WorkBudget(allowance)
+    defer { workForSingles = max(0, workForSingles - (allowance - budget.left)) }
+    return AutomatonBuilder.build([program], states: bounds.states, budget: budget)
+  }
+}
