@@ -100,8 +100,9 @@ def test_redis_killed_in_the_middle(gateways, redis, capsys):
             assert not any(task.done() for task in speaking)
             await asyncio.sleep(0.01)
         await asyncio.to_thread(redis.start)
+        back = time.monotonic()
         await asyncio.to_thread(wait_until, lambda: layer.joined("chat_crowd") == 2, 30, "both gateways join again")
-        after = dict(sent)
+        after, resumed = dict(sent), time.monotonic() - back
         while any(sent[name] - after[name] < 100 for name in sent):
             await asyncio.sleep(0.01)
         stop.set()
@@ -109,9 +110,9 @@ def test_redis_killed_in_the_middle(gateways, redis, capsys):
         await room.settle({name: count - 1 for name, count in sent.items()}, 20)
         assert room.nobody_left()
         room.leave()
-        return room, sent, refused, unanswered, before
+        return room, sent, refused, unanswered, before, resumed
 
-    room, sent, refused, unanswered, before = asyncio.run(asyncio.wait_for(run(), 150))
+    room, sent, refused, unanswered, before, resumed = asyncio.run(asyncio.wait_for(run(), 150))
     lost: dict[str, set[int]] = {name: set() for name in sent}
     for numbers in room.heard():
         for name, count in sent.items():
@@ -122,4 +123,5 @@ def test_redis_killed_in_the_middle(gateways, redis, capsys):
         assert all(abs(number - before[name]) <= 1 for number in lost[name]) and len(lost[name]) <= 1, (name, lost, before)
     with capsys.disabled():
         total, errors = sum(sent.values()), sum(map(len, refused.values()))
-        print(f"\n{layer.layout}: {total} sent, {errors} refused, {sum(map(len, lost.values()))} lost with Redis, {unanswered}")
+        print(f"\n{layer.layout}: {total} sent, {errors} refused, {sum(map(len, lost.values()))} lost with Redis, "
+              f"{sum(map(len, unanswered.values()))} unanswered; joined again {resumed:.1f} s after Redis answered")
