@@ -176,7 +176,8 @@ def test_tls_that_fails_says_why(tls_redis, certificates, tmp_path):
         assert words in said and said.count("\n") == 1, said
     tls_redis.client().config_set("tls-auth-clients", "yes")
     said = refusal(tmp_path, with_tls(tls_redis, ssl_ca_certs=authority))
-    assert "CERTIFICATE_REQUIRED" in said, said
+    # It may also reset the connection before what it says has been read.
+    assert "asks for a certificate" in said, said
     (tmp_path / "empty.pem").write_text("")
     said = refusal(tmp_path, with_tls(tls_redis, ssl_ca_certs=authority, ssl_certfile=str(tmp_path / "empty.pem")))
     assert "file" in said and said.count("\n") == 1, said

@@ -27,13 +27,19 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   private var waiting: CircularBuffer<Waiting> = []
   /// Once set, everything that arrives is a message of a subscription.
   private var received: ((RESPValue) -> Void)?
-  private var failure = RedisFailure.disconnected
+  /// What those who wait are told when the connection ends.
+  private var failure: RedisFailure
   private var isClosing = false
   private var check: RepeatedTask?
 
   init(usesTLS: Bool) {
     self.usesTLS = usesTLS
+    failure = usesTLS ? Self.endOfTLS : .disconnected
   }
+
+  /// While nothing has arrived.
+  private static let endOfTLS = RedisFailure.cannotConnect(
+    "the server ended the TLS connection: perhaps it asks for a certificate")
 
   /// From now on there are no replies, only messages; on the channel's event loop.
   func subscribe(_ received: @escaping (RESPValue) -> Void) {
@@ -86,6 +92,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     // Over TLS, what was read already arrives after a close.
     guard !isClosing else { return }
+    if !hasReceived { failure = .disconnected }
     hasReceived = true
     let buffer = unwrapInboundIn(data)
     decoder.append(buffer.readableBytesView)
@@ -113,7 +120,8 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    end(RedisFailure(connecting: error), context)
+    // A reset: what the server said before it may have been lost with it.
+    end(error is IOError ? failure : RedisFailure(connecting: error), context)
   }
 
   private func failAll() {

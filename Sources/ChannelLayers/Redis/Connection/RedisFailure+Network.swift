@@ -41,6 +41,8 @@ extension RedisFailure {
     let reason = parts[place].prefix { $0 != " " }
     switch reason {
     case "CERTIFICATE_VERIFY_FAILED": return "the server's certificate is not trusted"
+    case _ where reason.hasSuffix("CERTIFICATE_REQUIRED"):
+      return "the server asks for a certificate"
     case "WRONG_VERSION_NUMBER", "HTTP_REQUEST": return "the server does not speak TLS there"
     default: return "the TLS handshake failed: \(reason)"
     }
