@@ -8,6 +8,7 @@ import PackageDescription
 //     3  Consumers                                       what a session does
 //     2  ChannelLayers                                   how an event travels
 //     1  GatewayConfig                                   what the operator wrote
+//     1  Bench                                           what a load is, and what it measures
 //     0  CLinux   CYAML   JSON   Routing   WebSocketCore   Transport
 let package = Package(
   name: "sluice",
@@ -24,6 +25,7 @@ let package = Package(
     .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.30.0"),
     .package(
       url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-system.git", from: "1.8.1"),
     .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2", traits: []),
@@ -53,6 +55,13 @@ let package = Package(
       ]),
 
     .target(
+      name: "Bench",
+      dependencies: [
+        "JSON", "Transport", "WebSocketCore",
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ]),
+
+    .target(
       name: "Consumers",
       dependencies: ["ChannelLayers", "GatewayConfig", "JSON", "Routing", "WebSocketCore"]),
 
@@ -76,7 +85,7 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Gateway", "GatewayConfig", "JSON", "Routing",
+        "Bench", "Gateway", "GatewayConfig", "JSON", "Routing",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -92,6 +101,12 @@ let package = Package(
     .testTarget(
       name: "ChannelLayersTests",
       dependencies: ["ChannelLayers", "GatewayConfig", "JSON", "TestSupport", "Transport"]),
+    .testTarget(
+      name: "BenchTests",
+      dependencies: [
+        "Bench", "Gateway", "GatewayConfig", "JSON", "TestSupport", "Transport", "WebSocketCore",
+        .product(name: "Logging", package: "swift-log"),
+      ]),
     .testTarget(
       name: "ConsumersTests",
       dependencies: [

@@ -14,6 +14,13 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
     return MonotonicTime(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
   }
 
+  /// What the calling thread has used of a processor so far.
+  public static var usedByThread: Duration {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
+
   public var seconds: Int64 { Int64(nanoseconds / 1_000_000_000) }
 
   public static func < (one: MonotonicTime, other: MonotonicTime) -> Bool {

@@ -10,6 +10,8 @@ public enum TransportFailure: Error, Equatable {
   case notASocket
   /// The path of a Unix socket is empty, too long for the system, or has a zero byte.
   case unusablePath
+  /// `errno` of a connection that did not come to be.
+  case cannotConnect(Int32)
   /// What was tried, and `errno`.
   case system(String, Int32)
 
@@ -33,11 +35,13 @@ extension TransportFailure: CustomStringConvertible {
     case .cannotResolve(let why): "the host name cannot be resolved: \(why)"
     case .notASocket: "a file that is not a socket is in the way"
     case .unusablePath: "the path of a Unix socket must have 1 to 107 bytes, none of them zero"
+    case .cannotConnect(let code): Self.text(code)
     case .system(let attempt, let code): "could not \(attempt): \(Self.text(code))"
     }
   }
 
-  static func text(_ code: Int32) -> String {
+  /// The system's words for an `errno`.
+  public static func text(_ code: Int32) -> String {
     unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
   }
 }

@@ -1,0 +1,254 @@
+import Transport
+
+/// Puts a server under a load and measures what it does.
+///
+/// The connections are on reactors of their own, a crew on each; this only says what comes next.
+package struct Bench: Sendable {
+  /// Where a run is, told once a second.
+  package enum Stage: Sendable, Equatable {
+    case opening(Int, of: Int)
+    case warmingUp(perSecond: Int)
+    case measuring(second: Int, perSecond: Int)
+    case waitingForLateOnes(Int)
+  }
+
+  private struct Hand: Sendable {
+    var thread: ReactorThread
+    var orders: Mailbox<Crew.Order>
+    var progress: Progress
+  }
+
+  private let plan: Plan
+  private let hands: [Hand]
+  private let serverBefore: ServerProcess?
+  private let told: @Sendable (Stage) -> Void
+
+  /// For a joining that a server does after the hand-shake, before the first message.
+  private static let settling = Duration.milliseconds(200)
+  private static let glance = Duration.milliseconds(5)
+  private static let second = Duration.seconds(1)
+  /// For messages that are on the way when the measured time is over.
+  private static let lateness = Duration.seconds(3)
+  private static let closing = Duration.seconds(2)
+  /// Descriptors that are no connections.
+  private static let reserve = 64
+
+  /// Runs the load. Cancelled, it ends early, with what was measured until then.
+  ///
+  /// - Parameter told: gets the stages while it runs.
+  package static func run(
+    _ load: Load, against target: Target, _ told: @escaping @Sendable (Stage) -> Void = { _ in }
+  ) async throws -> Measurement {
+    if let fault = load.fault { throw BenchFailure(fault) }
+    let needed = load.connections + load.publishers + reserve
+    let limit = DescriptorLimit.raise().descriptors
+    guard needed <= limit else {
+      throw BenchFailure("it needs \(needed) descriptors, and may have \(limit): see ulimit -n")
+    }
+    let bench = try Bench(load, target, told)
+    defer { bench.stop() }
+    return try await bench.run()
+  }
+
+  private init(_ load: Load, _ target: Target, _ told: @escaping @Sendable (Stage) -> Void) throws {
+    self.told = told
+    serverBefore = try load.server.map { (process) throws(BenchFailure) in try ServerProcess.read(process) }
+    do throws(TransportFailure) {
+      let address = try ServerAddress.find(
+        host: target.host, port: target.port, timeout: min(load.openTimeout, .seconds(5)))
+      plan = Plan(target: target, load: load, address: address)
+    } catch {
+      throw BenchFailure("cannot connect to \(target.authority): \(error)")
+    }
+    hands = try Self.hire(plan)
+  }
+
+  private static func hire(_ plan: Plan) throws -> [Hand] {
+    var plan = plan
+    var hands: [Hand] = []
+    for index in 0..<plan.load.threads {
+      let progress = Progress()
+      let started = try Reactor.start(name: "bench-\(index)") { [plan] reactor in
+        let crew = Crew(plan, index: index, progress: progress, on: reactor)
+        return reactor.mailbox { crew.carryOut($0) }
+      }
+      hands.append(Hand(thread: started.thread, orders: started.result, progress: progress))
+      plan.publishers = hands[0].orders
+    }
+    return hands
+  }
+
+  private func stop() {
+    for hand in hands { hand.thread.stop() }
+    for hand in hands { hand.thread.join() }
+  }
+}
+
+// MARK: - The course of a run
+
+extension Bench {
+  private func run() async throws -> Measurement {
+    let start = MonotonicTime.now
+    try await open()
+    let opening = start.elapsed
+    let ticker = try await begin()
+    defer {
+      ticker?.stop()
+      ticker?.join()
+    }
+    var isInterrupted = false
+    let server: (before: ServerProcess?, after: ServerProcess?)
+    do {
+      try await pass(plan.load.warmUp) { told(.warmingUp(perSecond: $1)) }
+    } catch is CancellationError {
+      throw BenchFailure("stopped before anything was measured")
+    }
+    server.before = readServer()
+    if plan.load.work != .idle { order(.measure) }
+    do {
+      try await pass(plan.load.duration) { told(.measuring(second: $0, perSecond: $1)) }
+    } catch is CancellationError {
+      isInterrupted = true
+    }
+    order(.halt)
+    server.after = readServer()
+    if !isInterrupted { try? await waitForLateOnes() }
+    let reports = await reports()
+    // They are read before the end, which may break connections.
+    let measurement = Measurement(
+      plan: plan, reports: reports, opened: opened, opening: opening, problem: problem,
+      isInterrupted: isInterrupted, server: (serverBefore, server.before, server.after))
+    order(.close)
+    await waitForTheEnd()
+    return measurement
+  }
+
+  private func open() async throws {
+    order(.openConnections)
+    try await waitUntilOpen(plan.load.work == .connect ? 1 : plan.load.connections)
+    guard plan.load.publishers > 0 else { return }
+    // Everybody listens before anybody speaks.
+    hands[0].orders.post(.openPublishers)
+    try await waitUntilOpen(plan.load.connections + plan.load.publishers)
+    try await sleep(Self.settling)
+  }
+
+  private func waitUntilOpen(_ count: Int) async throws {
+    let deadline = MonotonicTime.now + plan.load.openTimeout
+    var next = MonotonicTime.now + Self.second
+    while opened + failed < count {
+      try await sleep(Self.glance)
+      if opened == 0, failed > 0 { break }
+      let now = MonotonicTime.now
+      if now >= next {
+        told(.opening(opened, of: count))
+        next = next + Self.second
+      }
+      guard now < deadline else {
+        order(.giveUpOpening)
+        try await sleep(Self.glance * 4)
+        break
+      }
+    }
+    guard opened > 0 else {
+      throw BenchFailure("\(plan.target.url): \(problem ?? "no connection was opened")")
+    }
+  }
+
+  /// - Returns: what makes publishers send at a rate.
+  private func begin() async throws -> ReactorThread? {
+    // The publishers last: all subscribers have to be ready.
+    for hand in hands.reversed() {
+      await withCheckedContinuation { done in
+        if !hand.orders.post(.begin { done.resume() }) { done.resume() }
+      }
+    }
+    guard case .fanOut(_, let pace) = plan.load.work, let interval = Publishing.interval(pace) else {
+      return nil
+    }
+    return try Ticker.start(every: interval, to: hands[0].orders, .publish)
+  }
+
+  /// Lets time pass, and tells each second how it goes; ends early where nobody is left.
+  private func pass(_ duration: Duration, _ tell: (_ second: Int, _ perSecond: Int) -> Void) async throws {
+    let end = MonotonicTime.now + duration
+    var before = operations
+    var second = 0
+    while MonotonicTime.now < end, isAnybodyLeft {
+      let left = Duration.nanoseconds(end.nanoseconds - min(end.nanoseconds, MonotonicTime.now.nanoseconds))
+      try await sleep(min(left, Self.second))
+      second += 1
+      let after = operations
+      if left >= Self.second { tell(second, after - before) }
+      before = after
+    }
+  }
+
+  private func waitForLateOnes() async throws {
+    guard plan.load.publishers > 0 else { return }
+    let deadline = MonotonicTime.now + Self.lateness
+    while missing > 0, MonotonicTime.now < deadline, isAnybodyLeft { try await sleep(Self.glance) }
+    if missing > 0 { told(.waitingForLateOnes(missing)) }
+  }
+
+  private func waitForTheEnd() async {
+    let deadline = MonotonicTime.now + Self.closing
+    // Cancelled, it is not waited for.
+    while active > 0, MonotonicTime.now < deadline {
+      guard (try? await sleep(Self.glance)) != nil else { return }
+    }
+  }
+
+  private func sleep(_ duration: Duration) async throws {
+    try await Task.sleep(for: duration)
+  }
+}
+
+// MARK: - The crews
+
+extension Bench {
+  private func order(_ order: Crew.Order) {
+    for hand in hands { hand.orders.post(order) }
+  }
+
+  private func reports() async -> [CrewReport] {
+    var reports: [CrewReport] = []
+    for hand in hands {
+      let report = await withCheckedContinuation { done in
+        // A reactor ends only after the run.
+        _ = hand.orders.post(.report { done.resume(returning: $0) })
+      }
+      reports.append(report)
+    }
+    return reports
+  }
+
+  private func sum(_ count: (Progress) -> Int) -> Int {
+    hands.reduce(0) { $0 + count($1.progress) }
+  }
+
+  private var opened: Int { sum { $0.opened.value } }
+  private var failed: Int { sum { $0.failed.value } }
+  private var active: Int { sum { $0.active.value } }
+  private var operations: Int { sum { $0.operations.value } }
+  private var problem: String? { hands.lazy.compactMap { $0.progress.firstProblem }.first }
+
+  /// Deliveries that are still to come.
+  private var missing: Int { sum { $0.published.value } * plan.load.connections - operations }
+
+  private var isAnybodyLeft: Bool {
+    plan.load.work == .connect ? failed < plan.load.connections : active > 0
+  }
+
+  private func readServer() -> ServerProcess? {
+    // It may have died under the load, which the connections tell.
+    plan.load.server.flatMap { try? ServerProcess.read($0) }
+  }
+}
+
+extension MonotonicTime {
+  /// The time since then.
+  fileprivate var elapsed: Duration {
+    .nanoseconds(MonotonicTime.now.nanoseconds - nanoseconds)
+  }
+}

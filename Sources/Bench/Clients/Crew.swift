@@ -1,0 +1,243 @@
+import Transport
+import WebSocketCore
+
+/// The clients of one reactor, and what they have counted.
+final class Crew {
+  enum Order: Sendable {
+    /// Open this crew's share of the connections.
+    case openConnections
+    case openPublishers
+    /// Who is not open yet has failed.
+    case giveUpOpening
+    /// Answered when this crew is ready for messages.
+    case begin(@Sendable () -> Void)
+    case publish
+    /// So many messages of each publisher are with every subscriber of a crew.
+    case completed([Int], by: Int)
+    case measure
+    /// The measured time is over, and nothing more is sent.
+    case halt
+    case close
+    case report(@Sendable (CrewReport) -> Void)
+  }
+
+  let reactor: Reactor
+  let run: UInt32
+  private let plan: Plan
+  private let index: Int
+  private let progress: Progress
+  /// Nanoseconds; taken anew with each read.
+  var now: UInt64
+  var frame: PreparedFrame
+  var stampPlace = 0
+  var tally = Tally()
+  private(set) var window: DeliveryWindow?
+  private(set) var isHalted = false
+  private var isMeasuring = false
+  private var hasBegun = false
+
+  private var clients: [ObjectIdentifier: LoadClient] = [:]
+  private var waiting: [any ClientPart] = []
+  private var opening = 0
+  private var publishing: Publishing?
+  private var began = (time: MonotonicTime.now, used: Duration.zero)
+  private var measured = (time: Duration.zero, used: Duration.zero)
+
+  /// Hand-shakes at a time; more would overflow a server's backlog.
+  private static let openingAtOnce = 64
+
+  init(_ plan: Plan, index: Int, progress: Progress, on reactor: Reactor) {
+    self.plan = plan
+    self.index = index
+    self.progress = progress
+    self.reactor = reactor
+    run = plan.run
+    now = reactor.now.nanoseconds
+    frame = PreparedFrame(plan.load.message)
+    // What an open connection of `idle` counts is its hand-shake.
+    isMeasuring = plan.load.work == .idle
+    if index == 0, case .fanOut(_, let pace) = plan.load.work {
+      publishing = Publishing(pace, crews: plan.load.threads, crew: self)
+    }
+  }
+
+  func handshake() -> ClientHandshake {
+    ClientHandshake(
+      target: plan.target.requestTarget, host: plan.target.authority, subprotocols: plan.load.subprotocols,
+      fields: plan.load.fields)
+  }
+
+  func carryOut(_ order: Order) {
+    now = MonotonicTime.now.nanoseconds
+    switch order {
+    case .openConnections: open(parts())
+    case .openPublishers: open(publisherParts())
+    case .giveUpOpening: giveUpOpening()
+    case .begin(let done):
+      begin()
+      done()
+    case .publish: publishing?.tick()
+    case .completed(let counts, let index): publishing?.completed(counts, by: index)
+    case .measure: measure()
+    case .halt: halt()
+    case .close: close()
+    case .report(let receive): receive(CrewReport(tally: tally, measured: measured.time, used: measured.used))
+    }
+  }
+
+  private func parts() -> [any ClientPart] {
+    plan.share(of: index).map { number in
+      switch plan.load.work {
+      case .echo(let inFlight): EchoPart(inFlight: inFlight, run: run, index: number)
+      case .fanOut(let publishers, _): SubscriberPart(publishers: publishers)
+      case .connect: ConnectPart()
+      case .idle: IdlePart()
+      }
+    }
+  }
+
+  private func publisherParts() -> [any ClientPart] {
+    guard let publishing else { return [] }
+    return (0..<plan.load.publishers).map { _ in PublisherPart(publishing) }
+  }
+}
+
+// MARK: - Opening and closing
+
+extension Crew {
+  func open(_ parts: [any ClientPart]) {
+    waiting += parts
+    openMore()
+  }
+
+  private func openMore() {
+    while opening < Self.openingAtOnce, let part = waiting.popLast() {
+      do throws(TransportFailure) {
+        let descriptor = try plan.address.dial()
+        now = MonotonicTime.now.nanoseconds
+        let client = LoadClient(part, descriptor, of: self)
+        clients[ObjectIdentifier(client)] = client
+        opening += 1
+      } catch {
+        countFailure("cannot connect: \(error)")
+      }
+    }
+  }
+
+  func opened(_ client: LoadClient) {
+    opening -= 1
+    progress.opened.increase()
+    progress.active.increase()
+    client.part.opened(client, self)
+    openMore()
+  }
+
+  func failedToOpen(_ client: LoadClient, _ problem: String) {
+    opening -= 1
+    clients[ObjectIdentifier(client)] = nil
+    countFailure(problem)
+    openMore()
+  }
+
+  private func countFailure(_ problem: String) {
+    tally.failed += 1
+    progress.failed.increase()
+    if !isHalted { progress.note(problem) }
+  }
+
+  func lost(_ client: LoadClient, _ problem: String) {
+    if !isHalted || plan.load.publishers > 0 {
+      tally.lost += 1
+      progress.note(problem)
+    }
+    closed(client)
+  }
+
+  func closed(_ client: LoadClient) {
+    clients[ObjectIdentifier(client)] = nil
+    progress.active.increase(by: -1)
+    client.part.ended(client, self)
+  }
+
+  private func giveUpOpening() {
+    waiting = []
+    for client in clients.values { client.giveUpOpening() }
+  }
+
+  private func close() {
+    isHalted = true
+    waiting = []
+    for client in clients.values { client.close() }
+  }
+}
+
+// MARK: - The load
+
+extension Crew {
+  private func begin() {
+    guard !hasBegun else { return }
+    hasBegun = true
+    if case .fanOut(let publishers, .window(let size)) = plan.load.work { openWindow(publishers, size) }
+    for client in clients.values { client.part.begin(client, self) }
+    publishing?.begin()
+  }
+
+  private func openWindow(_ publishers: Int, _ size: Int) {
+    let members = clients.values.count { $0.part is SubscriberPart }
+    let index = index
+    let publishers = publishers
+    window = DeliveryWindow(members: members, publishers: publishers, size: size, on: reactor) {
+      [unowned self] counts in
+      if let publishing {
+        publishing.completed(counts, by: index)
+      } else {
+        plan.postToPublishers(.completed(counts, by: index))
+      }
+    }
+  }
+
+  private func measure() {
+    tally.beginMeasuring()
+    isMeasuring = true
+    began = (MonotonicTime.now, MonotonicTime.usedByThread)
+  }
+
+  private func halt() {
+    guard !isHalted else { return }
+    isHalted = true
+    publishing?.halt()
+    guard isMeasuring else { return }
+    isMeasuring = false
+    measured.time = .nanoseconds(MonotonicTime.now.nanoseconds - began.time.nanoseconds)
+    measured.used = MonotonicTime.usedByThread - began.used
+  }
+
+  func published() {
+    tally.publishedInAll += 1
+    if isMeasuring { tally.published += 1 }
+    progress.published.increase()
+  }
+
+  /// One more message has come back, was delivered, or one more connection was opened.
+  func completed(bytes: Int, since start: UInt64) {
+    progress.operations.increase()
+    guard isMeasuring else { return }
+    tally.operations += 1
+    tally.bytes += UInt64(bytes)
+    tally.latencies.record(now > start ? now - start : 0)
+  }
+
+  func gotWrong(_ payload: RawSpan, _ why: String) {
+    tally.wrong += 1
+    let bytes = [UInt8](copying: payload.extracting(0..<min(payload.byteCount, 100)))
+    progress.note("an unexpected message (\(why)): \(String(decoding: bytes, as: UTF8.self))")
+  }
+}
+
+/// What a crew says in the end.
+struct CrewReport: Sendable {
+  var tally: Tally
+  var measured: Duration
+  /// Time of a processor within it.
+  var used: Duration
+}

@@ -1,0 +1,185 @@
+import Transport
+import WebSocketCore
+
+/// One connection of a load, from its first byte to its last; what it does in between is its part. Confined to its crew's
+/// reactor.
+final class LoadClient {
+  private enum State {
+    case opening(ClientHandshake)
+    case open
+    /// A close frame was sent; the server's is waited for.
+    case closing
+    case ended
+  }
+
+  let part: any ClientPart
+  private let crew: Crew
+  private var state: State
+  private var connection: Connection?
+  private var decoder = MessageDecoder(maximumMessage: 64 << 20, from: .server)
+  /// What has come of the server's answer.
+  private var head: [UInt8] = []
+  private var deadline: Timer?
+  /// When it was dialled, in nanoseconds.
+  let started: UInt64
+
+  /// How long the server may take to end the connection after a close frame.
+  private static let closeTimeout = Duration.seconds(2)
+
+  init(_ part: any ClientPart, _ descriptor: consuming Descriptor, of crew: Crew) {
+    self.part = part
+    self.crew = crew
+    started = crew.now
+    let handshake = crew.handshake()
+    state = .opening(handshake)
+    let connection = crew.reactor.adopt(descriptor, handler: self)
+    self.connection = connection
+    unsafe connection.write(handshake.request.span.bytes)
+  }
+
+  var isOpen: Bool {
+    if case .open = state { true } else { false }
+  }
+
+  var queuedBytes: Int { connection?.queuedBytes ?? 0 }
+
+  /// Sends a whole frame. What is sent during `ClientPart.received` leaves together.
+  func send(frame: RawSpan) {
+    if isOpen { connection?.write(frame) }
+  }
+
+  /// Sends whole frames at once.
+  func send(frames: SharedBytes) {
+    if isOpen { connection?.write(frames, from: 0) }
+  }
+
+  /// Begins the closing hand-shake.
+  func close() {
+    guard isOpen else { return }
+    write(.close, ClosePayload.encode(.normal, reason: ""))
+    state = .closing
+    let deadline = crew.reactor.timer { [weak self] in self?.fail("the server does not close") }
+    deadline.schedule(after: Self.closeTimeout)
+    self.deadline = deadline
+  }
+
+  /// It has waited long enough for the server's answer.
+  func giveUpOpening() {
+    if case .opening = state { fail("the server did not answer in time") }
+  }
+
+  private func write(_ opcode: Opcode, _ payload: [UInt8]) {
+    var frame: [UInt8] = []
+    unsafe ClientFrame.append(opcode, payload.span.bytes, to: &frame)
+    unsafe connection?.write(frame.span.bytes)
+  }
+
+  /// It is over, and should not be.
+  private func fail(_ problem: @autoclosure () -> String) {
+    let before = state
+    state = .ended
+    deadline?.cancel()
+    connection?.abort()
+    switch before {
+    case .opening: crew.failedToOpen(self, problem())
+    case .open: crew.lost(self, problem())
+    case .closing: crew.closed(self)
+    case .ended: break
+    }
+  }
+}
+
+// MARK: - What the server sends
+
+extension LoadClient: ConnectionHandler {
+  func received(_ bytes: inout MutableRawSpan) {
+    crew.now = MonotonicTime.now.nanoseconds
+    switch state {
+    case .open, .closing: decode(&bytes)
+    case .opening(let handshake): readHead(bytes.bytes, handshake)
+    case .ended: break
+    }
+  }
+
+  private func decode(_ bytes: inout MutableRawSpan) {
+    do throws(ProtocolViolation) {
+      try decoder.decode(&bytes, into: self)
+    } catch {
+      fail("the server broke the protocol: \(error)")
+    }
+  }
+
+  private func readHead(_ new: RawSpan, _ handshake: ClientHandshake) {
+    head.append(copying: new)
+    let known = head
+    switch unsafe ResponseHead.parse(known.span.bytes) {
+    case .incomplete: break
+    case .malformed(let fault): fail("the server does not speak HTTP: \(fault)")
+    case .complete(let response, let length):
+      switch handshake.check(response) {
+      case .failure(.refused): fail("the server answered \(response.status) \(response.phrase)")
+      case .failure(.malformed(let fault)): fail("the server's answer opens no WebSocket: \(fault)")
+      case .success:
+        head = []
+        state = .open
+        crew.opened(self)
+        receiveRest(Array(known.dropFirst(length)))
+      }
+    }
+  }
+
+  /// What came right behind the server's answer.
+  private func receiveRest(_ bytes: [UInt8]) {
+    guard !bytes.isEmpty else { return }
+    var bytes = bytes
+    var span = bytes.mutableSpan
+    var raw = unsafe span.mutableBytes
+    decode(&raw)
+  }
+
+  func peerFinished() {
+    fail("the server closed a connection without a close frame")
+  }
+
+  func drained() {}
+
+  func closed(_ reason: ConnectionEnd) {
+    fail(reason.text)
+    connection = nil
+  }
+}
+
+extension LoadClient: FrameSink {
+  func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
+    part.received(kind, payload, for: self, crew)
+    return .proceed
+  }
+
+  func ping(_ payload: RawSpan) -> Flow {
+    if isOpen { write(.pong, [UInt8](copying: payload)) }
+    return .proceed
+  }
+
+  func pong(_ payload: RawSpan) -> Flow { .proceed }
+
+  func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
+    // In answer to ours, the server ends the connection too: if it does so first, the port is free for the next one.
+    if isOpen {
+      let text = String(decoding: [UInt8](copying: reason), as: UTF8.self)
+      fail(
+        "the server closed with \(code.map { "\($0.rawValue)" } ?? "no code")\(text.isEmpty ? "" : ": ")\(text)"
+      )
+    }
+    return .stop
+  }
+}
+
+extension ConnectionEnd {
+  /// For the one who asks why a connection is gone.
+  fileprivate var text: String {
+    switch self {
+    case .local, .finished: "the connection was closed"
+    case .failed(let code): "the connection broke: \(TransportFailure.text(code))"
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Transport
+import WebSocketCore
+
+/// The publishers of a run, all on one reactor: decides when which of them sends.
+final class Publishing: EndOfTurn {
+  private let pace: Load.Pace
+  private let crew: Crew
+  private var publishers: [LoadClient] = []
+  private var sequences: [UInt32] = []
+  /// How many messages of each publisher the subscribers of each reactor have; empty for a reactor without any.
+  private var completed: [[Int]]
+  private var frames = SharedBytes(capacity: 64 * 1024)
+  private var isWorking = false
+  private var isPublishing = false
+  /// With a rate: when the next message is due, and who sends it.
+  private var nextDue: UInt64 = 0
+  private var turn = 0
+
+  /// A publisher for whom more is waiting waits with its next message.
+  private static let highWater = 1 << 20
+  /// What a late tick makes up for at once.
+  private static let mostAtOnce = 4096
+
+  init(_ pace: Load.Pace, crews: Int, crew: Crew) {
+    self.pace = pace
+    self.crew = crew
+    completed = Array(repeating: [], count: crews)
+  }
+
+  func add(_ publisher: LoadClient) {
+    publishers.append(publisher)
+    sequences.append(0)
+  }
+
+  /// How often `tick` has to be called; nil where it does not.
+  static func interval(_ pace: Load.Pace) -> Duration? {
+    guard case .rate(let rate) = pace else { return nil }
+    return .seconds(max(1 / rate, 0.0005))
+  }
+
+  func begin() {
+    isPublishing = true
+    nextDue = MonotonicTime.now.nanoseconds
+    if case .window = pace { work() }
+  }
+
+  func halt() {
+    isPublishing = false
+  }
+
+  /// The subscribers of a reactor have got so many messages of each publisher.
+  func completed(_ counts: [Int], by index: Int) {
+    completed[index] = counts
+    if case .window = pace { work() }
+  }
+
+  private func work() {
+    guard isPublishing, !isWorking else { return }
+    isWorking = true
+    crew.reactor.atEndOfTurn(self)
+  }
+
+  func endOfTurn() {
+    isWorking = false
+    guard isPublishing, case .window(let size) = pace else { return }
+    let now = MonotonicTime.now.nanoseconds
+    for index in publishers.indices {
+      let done = completed.lazy.filter { !$0.isEmpty }.map { $0[index] }.min() ?? 0
+      let free = size - (Int(sequences[index]) - done)
+      for _ in 0..<max(0, free) { append(index, stampedAt: now) }
+      flush(index)
+    }
+  }
+
+  /// Publishes what is due. Messages are stamped with the time at which they were, so that a stall shows as latency.
+  func tick() {
+    guard isPublishing, case .rate(let rate) = pace else { return }
+    let now = MonotonicTime.now.nanoseconds
+    let interval = UInt64(1e9 / rate)
+    var due: [[UInt64]] = Array(repeating: [], count: publishers.count)
+    var count = 0
+    while nextDue <= now, count < Self.mostAtOnce, publishers[turn].queuedBytes < Self.highWater {
+      due[turn].append(nextDue)
+      nextDue += interval
+      turn = (turn + 1) % publishers.count
+      count += 1
+    }
+    for (index, times) in due.enumerated() {
+      for time in times { append(index, stampedAt: time) }
+      flush(index)
+    }
+  }
+
+  private func append(_ index: Int, stampedAt time: UInt64) {
+    guard publishers[index].isOpen else { return }
+    crew.frame.write(
+      Stamp(run: crew.run, sender: UInt32(index), sequence: sequences[index], nanoseconds: time))
+    sequences[index] += 1
+    let frame = crew.frame.bytes
+    unsafe frames.append(frame.span.bytes)
+    crew.published()
+  }
+
+  private func flush(_ index: Int) {
+    guard frames.count > 0 else { return }
+    publishers[index].send(frames: frames)
+    if frames.isShared { frames = SharedBytes(capacity: 64 * 1024) } else { frames.clear() }
+  }
+}
+
+/// Sends; what it gets of its own messages is not counted.
+final class PublisherPart: ClientPart {
+  private let publishing: Publishing
+
+  init(_ publishing: Publishing) {
+    self.publishing = publishing
+  }
+
+  func begin(_ client: LoadClient, _ crew: Crew) {
+    publishing.add(client)
+  }
+
+  func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {
+    if Stamp.find(in: payload, place: &crew.stampPlace) == nil {
+      crew.gotWrong(payload, "a publisher got it")
+    }
+  }
+}

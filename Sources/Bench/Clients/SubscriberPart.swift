@@ -1,0 +1,32 @@
+import WebSocketCore
+
+/// Checks what a member of the group gets.
+final class SubscriberPart: ClientPart {
+  /// One for each publisher.
+  private(set) var orders: [OrderCheck]
+
+  init(publishers: Int) {
+    orders = Array(repeating: OrderCheck(), count: publishers)
+  }
+
+  func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {
+    guard let stamp = Stamp.find(in: payload, place: &crew.stampPlace), stamp.run == crew.run,
+      Int(stamp.sender) < orders.count
+    else { return crew.gotWrong(payload, "no publisher of this run sent it") }
+    let sender = Int(stamp.sender)
+    switch orders[sender].take(stamp.sequence) {
+    case .inOrder: break
+    case .late: crew.tally.late += 1
+    case .duplicate:
+      crew.tally.duplicated += 1
+      return
+    }
+    crew.tally.delivered += 1
+    crew.completed(bytes: payload.byteCount, since: stamp.nanoseconds)
+    crew.window?.delivered(stamp.sequence, of: sender)
+  }
+
+  func ended(_ client: LoadClient, _ crew: Crew) {
+    crew.window?.left(orders)
+  }
+}

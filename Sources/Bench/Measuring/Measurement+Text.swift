@@ -1,0 +1,112 @@
+import WebSocketCore
+
+extension Measurement {
+  package static let percentiles: [(name: String, percent: Double)] = [
+    ("p50", 50), ("p90", 90), ("p99", 99), ("p99.9", 99.9),
+  ]
+
+  /// For people.
+  package var text: String {
+    var text = "\(load.work.name)  \(url)\n\(summary)\n\n\(table)\n"
+    text += row(
+      "connections", "\(opened) opened in \(time(opening)), \(failed) failed, \(lostConnections) lost")
+    if let fanOut {
+      text += row(
+        "integrity",
+        "\(fanOut.published) published, \(fanOut.expected) expected, \(fanOut.lost) lost, "
+          + "\(fanOut.duplicated) duplicated, \(fanOut.late) out of order")
+    }
+    if tally.wrong > 0 { text += row("unexpected", "\(tally.wrong) messages") }
+    if let server { text += row("server", server.text(load.work)) }
+    text += row("generator", "\(Figure.fixed(generator, 0)) % of a processor")
+    for sentence in remarks { text += "\n\(sentence)\n" }
+    return text
+  }
+
+  /// What has to be said before anybody believes the figures.
+  package var remarks: [String] {
+    var remarks: [String] = []
+    if isInterrupted { remarks.append("stopped early: these are the figures until then") }
+    if let problem, !isGood { remarks.append("first problem: \(problem)") }
+    if isGeneratorBusy {
+      remarks.append(
+        "warning: the generator was busy for \(Figure.fixed(generator, 0)) % of the time, so the server may do more than "
+          + "this: the figures are a lower bound. Try --threads \(load.threads + 1), or fewer connections")
+    }
+    return remarks
+  }
+
+  private var summary: String {
+    var parts: [String] =
+      switch load.work {
+      case .echo(let inFlight): ["\(load.connections) connections, \(inFlight) in flight", shape]
+      case .fanOut(let publishers, .window(let size)):
+        ["\(load.connections) subscribers, \(publishers) publishers, window \(size)", shape]
+      case .fanOut(let publishers, .rate(let rate)):
+        [
+          "\(load.connections) subscribers, \(publishers) publishers, \(Figure.number(rate)) messages/s",
+          shape,
+        ]
+      case .connect: ["\(load.connections) at a time"]
+      case .idle: ["\(load.connections) connections"]
+      }
+    parts.append("\(load.threads) thread\(load.threads == 1 ? "" : "s")")
+    parts.append("\(Figure.fixed(seconds, 2)) s")
+    return parts.joined(separator: ", ")
+  }
+
+  private var shape: String {
+    "\(load.message.size) bytes of \(load.message.kind == .text ? "text" : "binary")"
+  }
+
+  private var table: String {
+    let times = Self.percentiles.map { Figure.time(nanoseconds: tally.latencies.percentile($0.percent)) }
+    var head = ["", "per second"]
+    var figures = [operationName, Figure.number(perSecond)]
+    if load.work != .connect, load.work != .idle {
+      head.append("MB/s")
+      figures.append(Figure.number(bytesPerSecond / 1e6))
+    }
+    if let fanOut {
+      head.append("published/s")
+      figures.append(Figure.number(fanOut.publishedPerSecond))
+    }
+    head += Self.percentiles.map(\.name) + ["max"]
+    figures += times + [Figure.time(nanoseconds: tally.latencies.longest)]
+    let widths = zip(head, figures).map { max($0.count, $1.count) }
+    return [head, figures].map { cells in
+      let first = cells[0] + String(repeating: " ", count: Self.nameWidth - cells[0].count)
+      let others = zip(cells, widths).dropFirst().map { cell, width in
+        String(repeating: " ", count: width - cell.count) + cell
+      }
+      return first + others.joined(separator: "  ") + "\n"
+    }.joined()
+  }
+
+  private var operationName: String {
+    switch load.work {
+    case .echo: "messages"
+    case .fanOut: "deliveries"
+    case .connect, .idle: "hand-shakes"
+    }
+  }
+
+  private static let nameWidth = 13
+
+  private func row(_ name: String, _ text: String) -> String {
+    name + String(repeating: " ", count: Self.nameWidth - name.count) + text + "\n"
+  }
+
+  private func time(_ duration: Duration) -> String {
+    Figure.time(nanoseconds: UInt64(max(0, duration.inSeconds * 1e9)))
+  }
+}
+
+extension Measurement.Server {
+  fileprivate func text(_ work: Load.Work) -> String {
+    var text = "\(Figure.fixed(processor, 0)) % of a processor, "
+    if let microsecondsPerOperation { text += "\(Figure.number(microsecondsPerOperation)) µs each, " }
+    return text + "\(Figure.size(Double(residentBefore))) resident before, "
+      + "\(Figure.size(Double(residentAfter))) after: \(Figure.size(bytesPerConnection)) a connection"
+  }
+}

@@ -1,0 +1,31 @@
+import Synchronization
+
+/// What one reactor has done so far, for whoever watches it. Only that reactor writes.
+final class Progress: Sendable {
+  let opened = Atomic<Int>(0)
+  let failed = Atomic<Int>(0)
+  /// Connections, or workers, that are there now.
+  let active = Atomic<Int>(0)
+  /// Messages that came back, deliveries, or hand-shakes.
+  let operations = Atomic<Int>(0)
+  let published = Atomic<Int>(0)
+  private let problem = Mutex<String?>(nil)
+
+  /// The first thing that went wrong.
+  var firstProblem: String? { problem.withLock { $0 } }
+
+  func note(_ text: @autoclosure () -> String) {
+    problem.withLock { problem in
+      if problem == nil { problem = text() }
+    }
+  }
+}
+
+extension Atomic<Int> {
+  /// Cheaper than adding, and as good while nobody else writes.
+  func increase(by count: Int = 1) {
+    store(load(ordering: .relaxed) + count, ordering: .relaxed)
+  }
+
+  var value: Int { load(ordering: .relaxed) }
+}

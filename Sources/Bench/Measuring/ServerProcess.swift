@@ -1,0 +1,42 @@
+import Glibc
+
+/// What the system says about the server's process, on this machine.
+package struct ServerProcess: Sendable, Equatable {
+  /// Bytes of its memory that are resident.
+  package var residentBytes: Int
+  /// Time of a processor that all its threads have used.
+  package var processorTime: Duration
+
+  package static func read(_ process: Int32) throws(BenchFailure) -> ServerProcess {
+    guard let status = text("/proc/\(process)/status"), let statistics = text("/proc/\(process)/stat"),
+      let found = ServerProcess(
+        status: status, statistics: statistics, ticksPerSecond: sysconf(Int32(_SC_CLK_TCK)))
+    else { throw BenchFailure("there is no process \(process) on this machine") }
+    return found
+  }
+
+  /// - Parameter statistics: utime and stime are the 14th and 15th field (proc_pid_stat(5)); the second one is the name of
+  ///   the program in parentheses, which may have spaces.
+  init?(status: String, statistics: String, ticksPerSecond: Int) {
+    guard
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),
+      let kibibytes = line.split(whereSeparator: { " \t".contains($0) }).dropFirst().first.flatMap({ Int($0) }
+      ),
+      let name = statistics.lastIndex(of: ")")
+    else { return nil }
+    let fields = statistics[name...].split(separator: " ")
+    guard fields.count > 13, let user = Int(fields[12]), let system = Int(fields[13]), ticksPerSecond > 0
+    else { return nil }
+    residentBytes = kibibytes * 1024
+    processorTime = .seconds(Double(user + system) / Double(ticksPerSecond))
+  }
+
+  private static func text(_ path: String) -> String? {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { _ = close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 16384)
+    let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
+    return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
+  }
+}

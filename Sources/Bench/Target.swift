@@ -1,0 +1,59 @@
+/// The server that is put under load, and what of it.
+package struct Target: Sendable, Equatable {
+  /// As it was written.
+  package let url: String
+  let host: String
+  let port: Int
+  /// Path and query.
+  let requestTarget: String
+
+  private static let scheme = "ws://"
+
+  package init(_ url: String) throws(BenchFailure) {
+    self.url = url
+    func fail(_ what: String) -> BenchFailure {
+      BenchFailure("\"\(url)\" \(what); write ws://127.0.0.1:8000/ws/echo/")
+    }
+    guard url.hasPrefix(Self.scheme) else {
+      throw fail(url.hasPrefix("wss://") ? "needs TLS, which bench does not speak" : "is no ws:// URL")
+    }
+    let rest = url.dropFirst(Self.scheme.count)
+    guard rest.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+      throw fail("has characters that a URL has to percent-encode")
+    }
+    guard !rest.contains("#") else { throw fail("has a fragment, which no server sees") }
+    let end = rest.firstIndex { "/?".contains($0) } ?? rest.endIndex
+    guard let (host, port) = Self.split(rest[..<end]) else { throw fail("has no host, or no host and port") }
+    self.host = host
+    self.port = port
+    let target = rest[end...]
+    requestTarget = target.hasPrefix("/") ? String(target) : "/" + target
+  }
+
+  /// What goes into the `Host` field.
+  var authority: String {
+    let name = host.contains(":") ? "[\(host)]" : host
+    return port == 80 ? name : "\(name):\(port)"
+  }
+
+  /// `host`, `host:port`, `[v6]` or `[v6]:port`.
+  private static func split(_ authority: Substring) -> (String, Int)? {
+    var host = authority
+    var port: Substring?
+    if authority.hasPrefix("[") {
+      guard let close = authority.firstIndex(of: "]") else { return nil }
+      host = authority[authority.index(after: authority.startIndex)..<close]
+      let behind = authority[authority.index(after: close)...]
+      guard behind.isEmpty || behind.hasPrefix(":") else { return nil }
+      port = behind.isEmpty ? nil : behind.dropFirst()
+    } else if let colon = authority.lastIndex(of: ":") {
+      host = authority[..<colon]
+      port = authority[authority.index(after: colon)...]
+      guard !host.contains(":") else { return nil }
+    }
+    guard !host.isEmpty, !host.contains("@") else { return nil }
+    guard let port else { return (String(host), 80) }
+    guard let number = Int(port), (1...65535).contains(number) else { return nil }
+    return (String(host), number)
+  }
+}

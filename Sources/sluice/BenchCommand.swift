@@ -1,0 +1,308 @@
+import ArgumentParser
+import Bench
+import JSON
+import UnixSignals
+import WebSocketCore
+
+struct BenchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Put a WebSocket server under load, and measure it.",
+    discussion: """
+      Every run ends by itself; a signal ends it early, with what was measured until then. Exit code 1: the server cannot \
+      be reached or refuses, or something was lost, doubled or wrong.
+
+      EXAMPLES
+        sluice bench echo ws://127.0.0.1:8000/ws/echo/
+        sluice bench fanout --json ws://127.0.0.1:8000/ws/chat/lobby/
+        sluice bench connect ws://127.0.0.1:8000/ws/echo/
+        sluice bench idle --connections 10000 --pid 4711 ws://127.0.0.1:8000/ws/echo/
+      """,
+    subcommands: [
+      BenchEchoCommand.self, BenchFanOutCommand.self, BenchConnectCommand.self, BenchIdleCommand.self,
+    ])
+}
+
+struct BenchEchoCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "echo", abstract: "Messages go there and come back.",
+    discussion: """
+      EXAMPLES
+        sluice bench echo ws://127.0.0.1:8000/ws/echo/
+        sluice bench echo --connections 50 --in-flight 16 --size 1024 --binary ws://127.0.0.1:8000/ws/echo/
+      """)
+
+  @OptionGroup var common: BenchOptions
+  @OptionGroup var message: BenchMessageOptions
+
+  @Option(help: "Messages that each connection has on the way, 1 to 65536.")
+  var inFlight = 1
+
+  func validate() throws {
+    try check(inFlight, in: 1...65536, "--in-flight")
+    try BenchOptions.requireSense(of: load)
+  }
+
+  private var load: Load {
+    var load = Load(.echo(inFlight: inFlight))
+    common.fill(&load)
+    load.message = message.shape
+    return load
+  }
+
+  func run() async throws { try await common.run(load) }
+}
+
+struct BenchFanOutCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "fanout", abstract: "Publishers send to a group, and all of it has to get it.",
+    discussion: """
+      Every message carries its number and its time: losses, duplicates and what comes out of order are counted. The \
+      connections are the subscribers.
+
+      EXAMPLES
+        sluice bench fanout ws://127.0.0.1:8000/ws/news/
+        sluice bench fanout --connections 1000 --rate 200 --json ws://127.0.0.1:8000/ws/chat/lobby/
+      """)
+
+  @OptionGroup var common: BenchOptions
+  @OptionGroup var message: BenchMessageOptions
+
+  @Option(help: "Connections that publish, 1 to 1000.")
+  var publishers = 1
+
+  @Option(help: "Messages of a publisher that are on the way, 1 to 65536; 1 unless there is a rate.")
+  var window: Int?
+
+  @Option(help: "Messages a second instead, of all publishers together.")
+  var rate: Double?
+
+  func validate() throws {
+    try check(publishers, in: 1...1000, "--publishers")
+    if let window { try check(window, in: 1...65536, "--window") }
+    if let rate {
+      guard window == nil else { throw ValidationError("--window and --rate exclude each other.") }
+      guard rate >= 0.1, rate <= 1_000_000 else { throw ValidationError("--rate is 0.1 to 1000000.") }
+    }
+    try BenchOptions.requireSense(of: load)
+  }
+
+  private var load: Load {
+    let pace = rate.map { Load.Pace.rate($0) } ?? .window(window ?? 1)
+    var load = Load(.fanOut(publishers: publishers, pace))
+    common.fill(&load)
+    load.message = message.shape
+    return load
+  }
+
+  func run() async throws { try await common.run(load) }
+}
+
+struct BenchConnectCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "connect", abstract: "Connections are opened, closed and opened again.",
+    discussion: """
+      The times are those from the first packet to the end of the hand-shake.
+
+      EXAMPLES
+        sluice bench connect --connections 50 ws://127.0.0.1:8000/ws/echo/
+      """)
+
+  @OptionGroup var common: BenchOptions
+
+  private var load: Load {
+    var load = Load(.connect)
+    common.fill(&load)
+    return load
+  }
+
+  func run() async throws { try await common.run(load) }
+}
+
+struct BenchIdleCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "idle", abstract: "Connections are opened and held.",
+    discussion: """
+      With --pid it tells what each costs the server in memory.
+
+      EXAMPLES
+        sluice bench idle --connections 10000 --pid 4711 ws://127.0.0.1:8000/ws/echo/
+      """)
+
+  @OptionGroup var common: BenchOptions
+
+  private var load: Load {
+    var load = Load(.idle)
+    common.fill(&load)
+    return load
+  }
+
+  func run() async throws { try await common.run(load) }
+}
+
+/// What every load has.
+struct BenchOptions: ParsableArguments {
+  @Argument(help: ArgumentHelp("The server, ws://host:port/path.", valueName: "url"))
+  var url: String
+
+  @Option(help: "Connections, 1 to 200000.")
+  var connections = 100
+
+  @Option(help: "The measured time, 0.1 to 3600.")
+  var seconds = 5.0
+
+  @Option(help: "Seconds of the same load before it, 0 to 600.")
+  var warmUp = 1.0
+
+  @Option(help: "Seconds for opening all connections, 0.1 to 600.")
+  var timeout = 30.0
+
+  @Option(help: "Threads of the generator, 1 to 64.")
+  var threads = 1
+
+  @Option(help: ArgumentHelp("A field of the request, may be given several times.", valueName: "name: value"))
+  var header: [String] = []
+
+  @Option(help: "Offer a subprotocol; may be given several times.")
+  var subprotocol: [String] = []
+
+  @Option(help: "The server's process on this machine: tells its time and its memory.")
+  var pid: Int32?
+
+  @Option(help: "How to print the result: text or json.")
+  var format = Format.text
+
+  @Flag(help: "No progress on standard error.")
+  var quiet = false
+
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case text, json
+  }
+
+  func validate() throws {
+    try check(connections, in: 1...200_000, "--connections")
+    try check(threads, in: 1...64, "--threads")
+    try check(seconds, in: 0.1...3600, "--seconds")
+    try check(warmUp, in: 0...600, "--warm-up")
+    try check(timeout, in: 0.1...600, "--timeout")
+    if let pid { try check(pid, in: 1...(.max), "--pid") }
+    for field in header {
+      guard HeaderField(argument: field) != nil else {
+        throw ValidationError("--header is \"Name: value\", not \"\(field)\".")
+      }
+    }
+    for name in subprotocol where HeaderField(argument: "\(name): a") == nil {
+      throw ValidationError("\"\(name)\" is no subprotocol.")
+    }
+  }
+
+  static func requireSense(of load: Load) throws {
+    if let fault = load.fault { throw ValidationError("\(fault).") }
+  }
+
+  func fill(_ load: inout Load) {
+    load.connections = connections
+    load.duration = .seconds(seconds)
+    load.warmUp = .seconds(warmUp)
+    load.openTimeout = .seconds(timeout)
+    load.threads = threads
+    load.fields = header.compactMap { HeaderField(argument: $0) }
+    load.subprotocols = subprotocol
+    load.server = pid
+  }
+
+  /// Runs the load, prints what it found, and ends with 1 where something was wrong.
+  func run(_ load: Load) async throws {
+    let measurement: Measurement
+    do {
+      measurement = try await measured(load)
+    } catch {
+      Output.error("sluice: \(error)")
+      throw ExitCode(1)
+    }
+    switch format {
+    case .text: Output.print(measurement.text)
+    case .json:
+      var bytes: [UInt8] = []
+      measurement.json.append(to: &bytes)
+      Output.print(String(decoding: bytes, as: UTF8.self) + "\n")
+      for sentence in measurement.remarks { Output.error(sentence) }
+    }
+    if !measurement.isGood { throw ExitCode(1) }
+  }
+
+  /// A signal cancels the run, which then ends with what it has.
+  private func measured(_ load: Load) async throws -> Measurement {
+    let target = try Target(url)
+    let isQuiet = quiet
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    return try await withThrowingTaskGroup(of: Measurement?.self) { tasks in
+      tasks.addTask {
+        try await Bench.run(load, against: target) { if !isQuiet { Output.error($0.text) } }
+      }
+      tasks.addTask {
+        for await _ in signals { return nil }
+        return nil
+      }
+      while let ended = try await tasks.next() {
+        tasks.cancelAll()
+        if let measurement = ended { return measurement }
+      }
+      throw BenchFailure("stopped")
+    }
+  }
+}
+
+/// The options of loads that send.
+struct BenchMessageOptions: ParsableArguments {
+  @Option(help: "Bytes of each message, 1 to 16777216, the template included.")
+  var size = 64
+
+  @Flag(help: "Binary messages instead of text.")
+  var binary = false
+
+  @Flag(help: ArgumentHelp("Wrap messages as chat routes take them: \(MessageShape.json)"))
+  var json = false
+
+  @Option(help: ArgumentHelp("Text of each message, with \(MessageShape.place) in it.", valueName: "text"))
+  var template: String?
+
+  func validate() throws {
+    try check(size, in: 1...(16 << 20), "--size")
+    if json, template != nil { throw ValidationError("--json and --template exclude each other.") }
+  }
+
+  var shape: MessageShape {
+    MessageShape(kind: binary ? .binary : .text, size: size, template: json ? MessageShape.json : template)
+  }
+}
+
+private func check<Value: Comparable>(_ value: Value, in range: ClosedRange<Value>, _ option: String) throws {
+  guard range.contains(value) else {
+    throw ValidationError("\(option) is \(range.lowerBound) to \(range.upperBound).")
+  }
+}
+
+extension HeaderField {
+  /// `Name: value`, with nothing in it that would end the line.
+  fileprivate init?(argument: String) {
+    guard let colon = argument.firstIndex(of: ":") else { return nil }
+    let name = argument[..<colon]
+    let value = argument[argument.index(after: colon)...].drop { $0 == " " }
+    guard !name.isEmpty, name.utf8.allSatisfy({ (0x21...0x7E).contains($0) }),
+      value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+    else { return nil }
+    self.init(name: String(name), value: String(value))
+  }
+}
+
+extension Bench.Stage {
+  fileprivate var text: String {
+    switch self {
+    case .opening(let count, let all): "opening: \(count) of \(all)"
+    case .warmingUp(let perSecond): "warming up: \(perSecond)/s"
+    case .measuring(let second, let perSecond): "\(second) s: \(perSecond)/s"
+    case .waitingForLateOnes(let count): "\(count) deliveries did not come"
+    }
+  }
+}
