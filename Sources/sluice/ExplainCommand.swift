@@ -25,6 +25,9 @@ struct ExplainCommand: ParsableCommand {
     guard (1...2).contains(arguments.count) else {
       throw ValidationError("explain takes a URL, or a file and a URL.")
     }
+    if arguments.count == 1, [".yaml", ".yml"].contains(where: arguments[0].hasSuffix) {
+      throw ValidationError("explain takes a URL behind the file: explain \(arguments[0]) /ws/chat/lobby/")
+    }
   }
 
   func run() throws {
@@ -32,7 +35,7 @@ struct ExplainCommand: ParsableCommand {
     let file = arguments.count == 2 ? arguments[0] : ConfigurationFile.standard
     let configuration = try ConfigurationFile.load(file)
     guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
-      Output.error("sluice: \"\(url)\" is no path or URL; a client would get 400")
+      Output.error("sluice: \"\(url)\" is no path or URL (a path begins with \"/\"); a client would get 400")
       throw ExitCode(1)
     }
     let application = configuration.served
@@ -84,6 +87,7 @@ struct ExplainCommand: ParsableCommand {
   private func origin(_ policy: OriginPolicy) -> String {
     switch policy {
     case .sameHost: "the page must come from this host; clients without Origin pass"
+    case .patterns(["*"]): "any, and clients without one"
     case .patterns(let patterns): "one of \(patterns.joined(separator: ", "))"
     }
   }

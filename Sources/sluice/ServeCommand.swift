@@ -22,7 +22,8 @@ struct ServeCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Listen here instead of at `server.bind`; may be given several times.", valueName: "address"))
+      "Listen at HOST:PORT or unix:PATH instead of at `server.bind`; may be given several times.",
+      valueName: "address"))
   var bind: [BindAddress] = []
 
   @Flag(help: "Fail at once where a channel layer cannot be reached, instead of going on trying.")
@@ -99,8 +100,6 @@ extension BindAddress: ExpressibleByArgument {
   public init?(argument: String) {
     self.init(argument)
   }
-
-  public static var allValueStrings: [String] { ["127.0.0.1:8000", "[::1]:8000", "unix:/run/sluice.sock"] }
 }
 
 extension LoggingConfiguration.Format: ExpressibleByArgument {}

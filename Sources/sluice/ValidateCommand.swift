@@ -42,10 +42,11 @@ struct ValidateCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp("With --django: the interpreter that has the project's packages.", valueName: "path"))
-  var python = "python3"
+  var python: String?
 
   func validate() throws {
     if django != nil, !connect { throw ValidationError("--django needs --connect.") }
+    if python != nil, django == nil { throw ValidationError("--python needs --django.") }
   }
 
   func run() async throws {
@@ -71,7 +72,7 @@ struct ValidateCommand: AsyncParsableCommand {
   private func tried(_ loaded: LoadedConfiguration) async throws -> FindingReport {
     guard connect, let configuration = loaded.configuration else { return loaded.report }
     let found = try await LayerTrial.run(
-      configuration, django: django.map { DjangoProject(settings: $0, python: python) })
+      configuration, django: django.map { DjangoProject(settings: $0, python: python ?? "python3") })
     return FindingReport(path: loaded.report.path, findings: loaded.report.findings + found)
   }
 
@@ -80,8 +81,9 @@ struct ValidateCommand: AsyncParsableCommand {
     let http = configuration.served.httpRoutes.count
     var text = "application \(configuration.served.name), \(webSocket) websocket and \(http) http routes"
     let redis = configuration.channelLayers.filter { $0.name != .memory }
-    if connect, !redis.isEmpty {
-      text += "; tried \(django == nil ? "" : "with Django: ")\(redis.map(\.alias).joined(separator: ", "))"
+    if connect {
+      text += redis.isEmpty ? "; no channel layer to try" : "; tried \(django == nil ? "" : "with Django: ")"
+      text += redis.map(\.alias).joined(separator: ", ")
     }
     return text
   }

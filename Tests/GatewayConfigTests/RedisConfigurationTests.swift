@@ -68,6 +68,16 @@ struct RedisConfigurationTests {
     #expect(!host.description.contains("p@ss"))
   }
 
+  @Test func `an address may be a reference like any secret`() throws {
+    let loaded = load(
+      "{hosts: [{env: REDIS_URL}]}", environment: ["REDIS_URL": "redis://:s3cret@example.com:7000/2"])
+    #expect(loaded.findings.isEmpty)
+    let host = try #require(loaded.layer?.hosts.first)
+    #expect(host.description == "redis://example.com:7000/2")
+    #expect(host.credentials.password == "s3cret")
+    #expect(load("{hosts: [{env: REDIS_URL}]}").findings.map(\.code) == [.undefinedVariable])
+  }
+
   @Test func `hosts as channels_redis has them`() throws {
     let loaded = load(
       """

@@ -26,6 +26,7 @@ def try_it(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment)
         report = json.loads(done.stdout)
         assert done.returncode == (1 if report["findings"] else 0), done.stderr
+        run.hints = [finding.get("hint") for finding in report["findings"]]
         return [(finding["code"], finding["line"], finding["message"]) for finding in report["findings"]]
 
     return run
@@ -68,7 +69,10 @@ def test_what_a_django_project_does_otherwise(layer, try_it, redis_servers):
     ]:
         ((code, line, message),) = try_it(layer, {"default": dataclasses.replace(layer, **change)})
         assert (code, line) == ("django-disagrees", 3) and said in message, message
-    found = try_it(layer, {"default": dataclasses.replace(layer, hosts=(Host(redis_servers[1], 9),))})
+    found = try_it(layer, {"default": dataclasses.replace(layer, hosts=(Host(redis_servers[1], 3),))})
+    assert try_it.hints[0] == (
+        f"Django reaches redis://127.0.0.1:{redis_servers[1].port}/3, this file redis://127.0.0.1:{redis_servers[2].port}/9"
+    )
     assert [message.split(": ", 1)[1] for _, _, message in found] == [
         "an event from Django does not arrive here", "an event from here does not arrive in Django",
     ]
@@ -79,6 +83,7 @@ def test_what_a_django_project_does_otherwise(layer, try_it, redis_servers):
 def test_a_project_that_cannot_be_run(layer, try_it):
     ((code, _, message),) = try_it(layer, None, "--django", "no.such.settings", "--python", sys.executable)
     assert code == "django-disagrees" and "ModuleNotFoundError" in message
+    assert "in the project's folder" in try_it.hints[0]
     ((code, _, message),) = try_it(layer, None, "--django", "no.such.settings", "--python", "no-such-python")
     assert code == "django-disagrees" and "no-such-python" in message
 
@@ -88,3 +93,17 @@ def test_nothing_is_tried_of_a_file_with_errors(layer, try_it):
     assert code == "unknown-name"
     done = subprocess.run([SLUICE, "validate", "--django", "x", "routes.yaml"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 2 and "--connect" in done.stderr
+
+
+def test_a_layer_of_one_process_is_no_layer_for_django(layer, try_it):
+    memory = routes(layer).replace(layer.yaml, '{"backend": "memory"}')
+    assert try_it(layer, text=memory) == []
+    ((code, line, message),) = try_it(layer, {"default": layer}, text=memory)
+    assert (code, line) == ("django-disagrees", 3) and "no other process reaches the memory" in message
+
+
+def test_a_prefix_of_another_length(try_it, redis_servers):
+    layer = Layer((Host(redis_servers[2], 9),), prefix="trial:")
+    longer = routes(layer).replace('"prefix"', '"random_prefix_length": 20, "prefix"')
+    ((_, _, message),) = try_it(layer, {"default": layer}, text=longer)
+    assert "random_prefix_length is 12 in Django and 20 here" in message

@@ -41,6 +41,8 @@ struct DjangoTrial {
     var failure: String?
     var known: [String]?
     var settings: JSON?
+    /// What it reaches, without secrets.
+    var hosts = ""
     var hasHeard = false
   }
 
@@ -85,6 +87,7 @@ struct DjangoTrial {
       // The project is in its group now.
       if let refused = end.send(token, to: group) { report.failure = refused }
     }
+    if case .string(let hosts)? = said["hosts"] { report.hosts = hosts }
     if said["heard"] == .bool(true) { report.hasHeard = true }
   }
 
@@ -92,7 +95,16 @@ struct DjangoTrial {
     // What differs explains what went wrong behind it.
     let differences = report.settings.map(differences) ?? []
     guard differences.isEmpty else { return differences }
-    if let failure = report.failure { return [finding("Django: \(failure)")] }
+    if let failure = report.failure {
+      let isImport = failure.hasPrefix("ModuleNotFoundError") || failure.hasPrefix("ImproperlyConfigured")
+      return [
+        finding(
+          "Django: \(failure)",
+          hint: isImport
+            ? "run this in the project's folder, with the interpreter that has its packages: --python PATH"
+            : nil)
+      ]
+    }
     if let known = report.known {
       return [
         finding(
@@ -102,7 +114,8 @@ struct DjangoTrial {
     }
     var findings: [Finding] = []
     let arrived = await end.hears(token)
-    let hint = "compare hosts and their order, and whether both reach the same Redis"
+    let hint =
+      "Django reaches \(report.hosts), this file \(redis.hosts.map(\.description).joined(separator: ", "))"
     if !arrived { findings.append(finding("an event from Django does not arrive here", hint: hint)) }
     if !report.hasHeard {
       findings.append(finding("an event from here does not arrive in Django", hint: hint))
@@ -122,6 +135,8 @@ struct DjangoTrial {
       compare("backend", .string(backend)), compare("prefix", .string(redis.prefix)),
       compare("serializer_format", .string(redis.format.rawValue)),
       compare("number of hosts", .integer(Int64(redis.hosts.count))),
+      redis.layout == .core
+        ? compare("random_prefix_length", .integer(Int64(redis.randomPrefixLength))) : nil,
     ].compactMap(\.self)
     let digests = redis.encryptionKeys.map { JSON.string(Fernet.digest(of: $0)) }
     if let theirs = settings["keys"], theirs != .array(digests) {
@@ -144,12 +159,22 @@ struct DjangoTrial {
 
   /// Arguments: alias, the group to send to, the group to hear, the token.
   private static let script = """
-    import asyncio, hashlib, json, sys
+    import asyncio, hashlib, json, sys, urllib.parse
 
     alias, theirs, ours, token = sys.argv[1:]
 
     def say(**values):
         print("\(mark)" + json.dumps(values), flush=True)
+
+    def where(host):
+        if isinstance(host, (list, tuple)):
+            host = {"host": host[0], "port": host[1]}
+        if isinstance(host, dict) and "sentinels" in host:
+            return f'master "{host.get("master_name")}" of {len(host["sentinels"])} sentinels'
+        if isinstance(host, dict) and "address" not in host:
+            return f"redis://{host.get('host', 'localhost')}:{host.get('port', 6379)}/{host.get('db', 0)}"
+        url = urllib.parse.urlsplit(host["address"] if isinstance(host, dict) else host)
+        return f"{url.scheme}://{url.hostname or ''}:{url.port or 6379}/{url.path.strip('/') or 0}"
 
     async def talk(layer, settings):
         channel = await layer.new_channel()
@@ -175,12 +200,14 @@ struct DjangoTrial {
         else:
             config = layers[alias].get("CONFIG", {})
             keys = config.get("symmetric_encryption_keys") or []
+            say(hosts=", ".join(map(where, config.get("hosts") or [("localhost", 6379)])))
             digests = [hashlib.sha256(k.encode() if isinstance(k, str) else k).hexdigest() for k in keys]
             asyncio.run(talk(channel_layers[alias], {
                 "backend": layers[alias]["BACKEND"].rsplit(".", 1)[-1],
                 "prefix": config.get("prefix", "asgi"),
                 "serializer_format": config.get("serializer_format", "msgpack"),
                 "number of hosts": len(config.get("hosts") or [0]),
+                "random_prefix_length": config.get("random_prefix_length", 12),
                 "keys": digests,
             }))
     except Exception as error:

@@ -13,11 +13,21 @@ package enum LayerTrial {
     let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     var findings: [Finding] = []
     for layer in configuration.channelLayers {
-      guard case .redis(let redis) = layer.backend else { continue }
+      guard case .redis(let redis) = layer.backend else {
+        if django != nil { findings.append(unreachable(layer)) }
+        continue
+      }
       findings += try await run(layer, redis, django, on: loop)
     }
     try await loop.shutdownGracefully()
     return findings
+  }
+
+  private static func unreachable(_ layer: ChannelLayerConfiguration) -> Finding {
+    Finding(
+      .error, .djangoDisagrees,
+      "channel layer \"\(layer.alias)\": no other process reaches the memory of this one, Django neither",
+      at: layer.range, hint: "backend: redis, with the hosts of CHANNEL_LAYERS")
   }
 
   private static func run(

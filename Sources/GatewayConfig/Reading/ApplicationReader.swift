@@ -188,10 +188,12 @@ struct RouteTable {
       )
     case .matchesNothing:
       let startsWithSlash = route.path.patterns.contains { $0.text.drop { $0 == "^" }.hasPrefix("/") }
+      let isPython = route.path.patterns.contains { $0.text.hasPrefix("r\"") || $0.text.hasPrefix("r'") }
+      var hint: String?
+      if startsWithSlash { hint = "leading slashes are removed before routes are tried: begin without one" }
+      if isPython { hint = "leave out Python's r: only the quotes belong around it" }
       reading.findings.error(
-        .impossiblePattern, "no path can match this pattern", at: route.range,
-        hint: startsWithSlash
-          ? "leading slashes are removed before routes are tried: begin without one" : nil)
+        .impossiblePattern, "no path can match this pattern", at: route.range, hint: hint)
     case .unanchored(_, let example):
       reading.findings.warning(
         .unanchoredPattern, "the pattern also matches \"/\(example)\"", at: route.range,

@@ -163,7 +163,7 @@ struct ConsumerReader {
         hint: "group: \(type.rawValue)_{room}")
       return nil
     }
-    guard let scalar = reading.scalar(entry.value, "\"group\"") else { return nil }
+    guard let scalar = reading.textScalar(entry.value, "\"group\"") else { return nil }
     switch GroupTemplate.parse(scalar.text) {
     case .success(let template):
       return (

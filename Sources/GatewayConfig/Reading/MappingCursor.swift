@@ -28,14 +28,25 @@ final class MappingCursor {
     guard case .mapping(let entries) = node.content else {
       if node.isUnusable { return nil }
       reading.findings.error(
-        .wrongType, "\(what) is a mapping of keys to values, and this is \(node.content.kind)", at: node.range
-      )
+        .wrongType, "\(what) is a mapping of keys to values, and this is \(node.content.kind)",
+        at: node.range,
+        hint: Self.lacksSpace(node) ? "put a space after the \":\"" : nil)
       return nil
     }
     self.entries = entries
     self.node = node
     self.what = what
     self.reading = reading
+  }
+
+  /// Whether it looks like `key:value`, which YAML takes for one word.
+  private static func lacksSpace(_ node: Node) -> Bool {
+    guard case .scalar(let scalar) = node.content, scalar.style == .plain else { return false }
+    let key = scalar.text.prefix { $0 != ":" }
+    return key.count < scalar.text.count && !key.isEmpty
+      && key.utf8.allSatisfy {
+        $0 == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+      }
   }
 
   /// The entry of a key, if it is there; the key counts as known from now on.

@@ -6,6 +6,8 @@ struct RedisHostReader {
   func read(_ node: Node) -> RedisHost? {
     switch node.content {
     case .scalar: readURL(node)
+    case .mapping(let entries) where entries.count == 1 && ["env", "file"].contains(entries[0].key.value):
+      readURL(node)
     case .sequence: readAddress(node).map { RedisHost(.tcp(host: $0.host, port: $0.port)) }
     case .mapping: readMapping(node)
     }
@@ -217,7 +219,10 @@ extension RedisHostReader {
   /// `redis://[[user]:[password]@]host[:port][/db][?options]`, `rediss://` for TLS, `unix://[[user]:[password]@]/path[?db=0]`
   /// (redis-py, `ConnectionPool.from_url`).
   private func readURL(_ node: Node) -> RedisHost? {
-    guard let text = reading.word(node, "a host") else { return nil }
+    let isReference = if case .mapping = node.content { true } else { false }
+    guard let text = isReference ? reading.secret(node, "a host") : reading.word(node, "a host") else {
+      return nil
+    }
     let schemes = ["redis://", "rediss://", "unix://"]
     guard let scheme = schemes.first(where: text.hasPrefix) else {
       reading.findings.error(

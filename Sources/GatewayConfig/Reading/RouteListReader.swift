@@ -143,7 +143,7 @@ final class RouteListReader {
       return nil
     }
     let what = entry.key.value
-    guard let scalar = reading.scalar(entry.value, "\"\(what)\"") else { return nil }
+    guard let scalar = reading.textScalar(entry.value, "\"\(what)\"") else { return nil }
     switch RoutePattern.parse(scalar.text, as: path != nil ? .path : .regex, role: role) {
     case .success(let pattern):
       if path != nil { checkNotation(scalar.text, at: entry.value.range) }

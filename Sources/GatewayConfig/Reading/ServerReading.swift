@@ -18,7 +18,7 @@ extension ServerConfiguration {
     }
     var addresses: [BindAddress] = []
     for item in items {
-      guard let scalar = reading.scalar(item, "an address") else { continue }
+      guard let scalar = reading.textScalar(item, "an address") else { continue }
       guard let address = BindAddress(scalar.text) else {
         reading.findings.error(
           .invalidValue, "\"\(scalar.text)\" is no address to listen on\(reading.origin(scalar))",

@@ -4,6 +4,11 @@ extension Reading {
 
   /// Text. A plain word that YAML readers may take for a truth value or a number is called out.
   func text(_ node: Node, _ what: String) -> String? {
+    textScalar(node, what)?.text
+  }
+
+  /// The same, for whoever needs to know how it was written.
+  func textScalar(_ node: Node, _ what: String) -> Node.Scalar? {
     guard let scalar = scalar(node, what) else { return nil }
     if scalar.style == .plain, let surprise = Surprise(scalar.text), surprise.isTrouble(where: .text) {
       findings.error(
@@ -12,7 +17,7 @@ extension Reading {
         hint: "write it in quotes: \"\(scalar.text)\"")
       return nil
     }
-    return scalar.text
+    return scalar
   }
 
   /// Text that is not empty.
@@ -100,7 +105,7 @@ extension Reading {
     let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
     guard
       let quantity = quantity(
-        node, what, units: units.map(\.0), examples: ("KiB", "MiB"), kind: "size"),
+        node, what, units: units.map(\.0), examples: ("B", "KiB"), kind: "size"),
       let size = units.first(where: { $0.0 == quantity.unit })?.1
     else { return nil }
     if let (bytes, overflows) = quantity.number?.multipliedReportingOverflow(by: size), !overflows,
