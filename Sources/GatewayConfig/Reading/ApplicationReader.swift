@@ -158,6 +158,7 @@ struct RouteTable {
   /// Says what the analysis found, at the places where the routes are written.
   func report(into reading: Reading) {
     for finding in router.findings { report(finding, reading) }
+    reportOverlaps(reading)
     let budget = WorkBudget.forAnalyses(of: routes.count)
     for (index, route) in routes.enumerated() {
       guard let group = route.group else { continue }
@@ -166,6 +167,20 @@ struct RouteTable {
       }
     }
     reportSameNames(reading)
+  }
+
+  private func reportOverlaps(_ reading: Reading) {
+    var overlaps: [Int: [(by: Int, example: String)]] = [:]
+    for case .partlyCovered(let route, let by, let example) in router.findings {
+      overlaps[route, default: []].append((by, example))
+    }
+    for (route, found) in overlaps {
+      let who = found.count == 1 ? "an earlier route answers" : "\(found.count) earlier routes answer"
+      reading.findings.warning(
+        .partlyCoveredRoute, "\(who) some of the paths of this one", at: routes[route].range,
+        hint: "for example \"/\(found[0].example)\"",
+        related: found.prefix(5).map { .init("answers \"/\($0.example)\"", at: routes[$0.by].range) })
+    }
   }
 
   private func report(_ finding: RouteFinding, _ reading: Reading) {
@@ -181,11 +196,8 @@ struct RouteTable {
           ? "move it before the route that answers" : "move it before the routes that answer"
       reading.findings.error(
         .unreachableRoute, "this route can never be reached", at: route.range, hint: hint, related: covering)
-    case .partlyCovered(_, let by, let example):
-      reading.findings.warning(
-        .partlyCoveredRoute, "an earlier route answers some of the paths of this one", at: route.range,
-        hint: "for example \"/\(example)\"", related: [.init("answers \"/\(example)\"", at: routes[by].range)]
-      )
+    // One finding a route, however many routes are before it.
+    case .partlyCovered: break
     case .matchesNothing:
       let startsWithSlash = route.path.patterns.contains { $0.text.drop { $0 == "^" }.hasPrefix("/") }
       let isPython = route.path.patterns.contains { $0.text.hasPrefix("r\"") || $0.text.hasPrefix("r'") }
