@@ -45,4 +45,4 @@ need-build:
 	@Tests/need.sh libyaml-dev pkg-config
 
 need-test:
-	@Tests/need.sh chromium python3-venv redis-server
+	@Tests/need.sh chromium openssl python3-venv redis-server
