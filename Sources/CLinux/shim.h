@@ -5,7 +5,19 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 // glibc declares these only for programs that define _GNU_SOURCE before any other header.
 extern int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
 extern int pthread_setname_np(pthread_t thread, const char *name);
+extern long syscall(long number, ...);
+
+// The two calls of each message. glibc's own are cancellation points and switch that on and off around every call, which is 45
+// instructions; nobody cancels a reactor's thread.
+static inline ssize_t socket_send(int descriptor, const void *bytes, size_t count, int flags) {
+  return syscall(SYS_sendto, descriptor, bytes, count, flags, NULL, 0);
+}
+
+static inline ssize_t socket_receive(int descriptor, void *bytes, size_t count, int flags) {
+  return syscall(SYS_recvfrom, descriptor, bytes, count, flags, NULL, NULL);
+}

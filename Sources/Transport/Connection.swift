@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// One connected socket on a reactor. Confined to it, and small: while nothing waits it owns no buffer and no timer.
@@ -140,7 +141,7 @@ extension Connection {
     var sent = 0
     while sent < bytes.count {
       reactor.counters.sends += 1
-      let result = unsafe Glibc.send(
+      let result = unsafe socket_send(
         rawDescriptor, bytes.baseAddress.unsafelyUnwrapped + sent, bytes.count - sent,
         Int32(MSG_NOSIGNAL))
       if result >= 0 {

@@ -234,7 +234,7 @@ extension Reactor {
   /// - Returns: the count of bytes now in the read buffer, 0 at the peer's end, or -1 with `errno` set.
   func read(from descriptor: Int32) -> Int {
     counters.reads += 1
-    return unsafe recv(descriptor, readBuffer.baseAddress, readBuffer.count, 0)
+    return unsafe socket_receive(descriptor, readBuffer.baseAddress, readBuffer.count, 0)
   }
 
   /// Hands what was read to the handler, and sends what it wrote.

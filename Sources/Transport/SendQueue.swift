@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// What the kernel did not take at once; exists only while there is something.
