@@ -1,39 +1,45 @@
 package import Transport
 
-/// The layer of one process: an event goes to this reactor's groups at once, and with one hop to each other reactor.
+/// The layer of one process: an event goes to this reactor's groups at once, and with one hop to each other reactor that has
+/// subscribers of the group.
 ///
 /// Django: `channels.layers.InMemoryChannelLayer`, but nothing is kept for receivers that are not there.
 package final class MemoryChannelLayer: ChannelLayer {
   package let groups: LocalGroups
-  private var peers: [Mailbox<GroupEvent>] = []
+  private let hub: MemoryHub
+  private let end: MemoryHub.End
+  /// Subscriptions on this reactor, by group.
+  private var subscriptions: [String: Int] = [:]
 
-  /// Where other reactors of the process post events for this one.
-  package let mailbox: Mailbox<GroupEvent>
-
-  /// - Parameter number: of the reactor, for the addresses of its sessions.
-  package init(reactor: Reactor, number: Int) {
+  /// - Parameters:
+  ///   - number: of the reactor, for the addresses of its sessions; the hub's other reactors have others.
+  ///   - hub: shared by all reactors of the process.
+  package init(reactor: Reactor, number: Int, hub: MemoryHub) {
     let groups = LocalGroups(
       reactor: reactor, addresses: SessionAddresses("specific.inmemory!", reactor: number))
     self.groups = groups
-    self.mailbox = reactor.mailbox { groups.deliver($0.event, to: $0.group) }
-  }
-
-  /// Makes the other reactors known; before the first session is accepted.
-  package func connect(to peers: [Mailbox<GroupEvent>]) {
-    self.peers = peers
+    self.hub = hub
+    end = MemoryHub.End(
+      number: number, mailbox: reactor.mailbox { groups.deliver($0.event, to: $0.group) })
   }
 
   package func publish(_ event: Event, to group: String, from sender: Membership) {
     groups.deliver(event, to: group)
-    for peer in peers {
+    for peer in hub.ends(of: group) where peer.number != end.number {
       // A peer that takes no messages any more is stopping, and its sessions are being closed.
-      _ = peer.post(GroupEvent(event, to: group))
+      _ = peer.mailbox.post(GroupEvent(event, to: group))
     }
   }
 
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
+    subscriptions[group, default: 0] += 1
+    if subscriptions[group] == 1 { hub.add(end, to: group) }
     completed(.active)
   }
 
-  package func unsubscribe(from group: String) {}
+  package func unsubscribe(from group: String) {
+    guard let count = subscriptions[group] else { return }
+    subscriptions[group] = count > 1 ? count - 1 : nil
+    if count == 1 { hub.remove(end.number, from: group) }
+  }
 }

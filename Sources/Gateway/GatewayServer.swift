@@ -71,9 +71,7 @@ package final class GatewayServer: Sendable {
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
     for (index, worker) in workers.enumerated() {
-      let others = workers.enumerated().filter { $0.offset != index }.map(\.element.layers)
-      let peers = gateway.layers.all.indices.map { layer in others.map { $0[layer] } }
-      _ = worker.mailbox.post(.start(listeners: sockets.descriptors[index], peers: peers))
+      _ = worker.mailbox.post(.start(listeners: sockets.descriptors[index]))
     }
     gateway.setReady(true)
     listening(sockets.addresses)
@@ -104,8 +102,8 @@ package final class GatewayServer: Sendable {
   private struct RunningWorker: Sendable {
     var thread: ReactorThread
     var mailbox: Mailbox<WorkerMessage>
-    /// By layer.
-    var layers: [LayerMailbox]
+    /// By layer; nil for one in memory.
+    var layers: [Mailbox<RedisDelivery>?]
   }
 
   /// How long a stop waits for channel layers to take note of it.
@@ -126,10 +124,7 @@ package final class GatewayServer: Sendable {
   private func connectLayers(to workers: [RunningWorker]) async {
     for (index, layer) in gateway.layers.all.enumerated() {
       guard case .redis(let hub) = layer else { continue }
-      await hub.connect(
-        to: workers.compactMap { worker in
-          if case .redis(let mailbox) = worker.layers[index] { mailbox } else { nil }
-        })
+      await hub.connect(to: workers.compactMap { $0.layers[index] })
     }
   }
 }

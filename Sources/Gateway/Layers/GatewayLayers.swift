@@ -8,7 +8,7 @@ import Transport
 /// The channel layers that the served routes use, for the whole process. Each worker has an end of every one of them.
 final class GatewayLayers: Sendable {
   enum Layer: Sendable {
-    case memory
+    case memory(MemoryHub)
     case redis(RedisHub)
   }
 
@@ -26,7 +26,7 @@ final class GatewayLayers: Sendable {
     let group = needsRedis ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
     self.group = group
     all = layers.map { layer in
-      guard case .redis(let redis) = layer.backend, let group else { return .memory }
+      guard case .redis(let redis) = layer.backend, let group else { return .memory(MemoryHub()) }
       return .redis(RedisHub(alias: layer.alias, redis, on: group, log: log))
     }
   }
@@ -81,20 +81,14 @@ final class GatewayLayers: Sendable {
   }
 }
 
-/// Where other threads post for a worker's end of a layer.
-enum LayerMailbox: Sendable {
-  case memory(Mailbox<GroupEvent>)
-  case redis(Mailbox<RedisDelivery>)
-}
-
-/// A worker's end of a layer, with what it needs to be connected.
+/// A worker's end of a layer.
 enum WorkerLayer {
   case memory(MemoryChannelLayer)
   case redis(RedisChannelLayer, Mailbox<RedisDelivery>)
 
   init(_ layer: GatewayLayers.Layer, reactor: Reactor, number: Int) {
     switch layer {
-    case .memory: self = .memory(MemoryChannelLayer(reactor: reactor, number: number))
+    case .memory(let hub): self = .memory(MemoryChannelLayer(reactor: reactor, number: number, hub: hub))
     case .redis(let hub):
       let end = RedisChannelLayer(reactor: reactor, number: number, hub: hub)
       self = .redis(end, end.mailbox(on: reactor))
@@ -108,16 +102,11 @@ enum WorkerLayer {
     }
   }
 
-  var mailbox: LayerMailbox {
+  /// Where the hub of a Redis layer posts for this worker; the memory layer knows its ends itself.
+  var mailbox: Mailbox<RedisDelivery>? {
     switch self {
-    case .memory(let layer): .memory(layer.mailbox)
-    case .redis(_, let mailbox): .redis(mailbox)
+    case .memory: nil
+    case .redis(_, let mailbox): mailbox
     }
-  }
-
-  /// Makes the same layer's ends on the other workers known.
-  func connect(to peers: [LayerMailbox]) {
-    guard case .memory(let layer) = self else { return }
-    layer.connect(to: peers.compactMap { if case .memory(let mailbox) = $0 { mailbox } else { nil } })
   }
 }

@@ -58,8 +58,7 @@ final class Worker {
   /// Does what another thread asked for.
   func handle(_ message: WorkerMessage) {
     switch message {
-    case .start(let listeners, let peers):
-      for (layer, peers) in zip(layers, peers) { layer.connect(to: peers) }
+    case .start(let listeners):
       for listener in listeners {
         reactor.listen(on: Listener.adopting(listener)) { [unowned self] descriptor in
           accept(descriptor)

@@ -1,0 +1,104 @@
+import Testing
+
+@testable import ChannelLayers
+@testable import Transport
+
+private struct TypeRenderer: EventRenderer {
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+    unsafe frames.append(Array(event.type.utf8).span.bytes)
+    return .frames
+  }
+}
+
+/// Says when it is sent something.
+private final class Member: GroupMember {
+  private let delivered: @Sendable () -> Void
+
+  init(_ delivered: @escaping @Sendable () -> Void) {
+    self.delivered = delivered
+  }
+
+  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
+    delivered()
+    return .delivered
+  }
+
+  func fellBehind() {}
+  func close(code: UInt16, reason: String) {}
+  func undelivered(_ reason: Undelivered) {}
+}
+
+/// One reactor's end of a memory layer, and a way onto its thread.
+private struct End: Sendable {
+  let thread: ReactorThread
+  let work: Mailbox<@Sendable (MemoryChannelLayer) -> Void>
+
+  init(number: Int, hub: MemoryHub) throws {
+    (thread, work) = try Reactor.start(name: "test-\(number)") { reactor in
+      let layer = MemoryChannelLayer(reactor: reactor, number: number, hub: hub)
+      return reactor.mailbox { (work: @Sendable (MemoryChannelLayer) -> Void) in work(layer) }
+    }
+  }
+
+  /// Runs the body on the reactor, and waits for what it returns.
+  func run<Result: Sendable>(_ body: @escaping @Sendable (MemoryChannelLayer) -> Result) async -> Result {
+    await withCheckedContinuation { continuation in
+      work.post { continuation.resume(returning: body($0)) }
+    }
+  }
+
+  func stop() {
+    thread.stop()
+    thread.join()
+  }
+}
+
+struct MemoryChannelLayerTests {
+  @Test func `an event goes with one hop to each reactor that has subscribers, and to no other`() async throws
+  {
+    let hub = MemoryHub()
+    let ends = try (0..<3).map { try End(number: $0, hub: hub) }
+    defer { for end in ends { end.stop() } }
+    let (deliveries, delivered) = AsyncStream.makeStream(of: Void.self)
+    await ends[2].run { $0.subscribe(to: "elsewhere") { _ in } }
+    for end in ends[..<2] {
+      await end.run { layer in
+        for _ in 0..<2 {
+          layer.subscribe(to: "room") { #expect($0 == .active) }
+          _ = layer.groups.join(
+            Member { delivered.yield() }, group: "room", route: ObjectIdentifier(TypeRenderer.self),
+            renderer: TypeRenderer())
+        }
+      }
+    }
+    #expect(hub.ends(of: "room").map(\.number) == [0, 1])
+    await ends[0].run { layer in
+      let sender = layer.groups.join(
+        Member { delivered.yield() }, group: "room", route: ObjectIdentifier(TypeRenderer.self),
+        renderer: TypeRenderer())
+      layer.publish(Event(type: "a"), to: "room", from: sender)
+    }
+    var count = 0
+    for await _ in deliveries {
+      count += 1
+      if count == 5 { break }
+    }
+    var counters: [LocalGroups.Counters] = []
+    for end in ends { counters.append(await end.run { $0.groups.counters }) }
+    #expect(counters.map(\.events) == [1, 1, 0])
+    #expect(counters.map(\.writes) == [3, 2, 0])
+  }
+
+  @Test func `a reactor is listed until its last subscription ends`() async throws {
+    let hub = MemoryHub()
+    let end = try End(number: 7, hub: hub)
+    defer { end.stop() }
+    await end.run { layer in
+      for _ in 0..<2 { layer.subscribe(to: "room") { _ in } }
+      layer.unsubscribe(from: "room")
+    }
+    #expect(hub.ends(of: "room").map(\.number) == [7])
+    await end.run { $0.unsubscribe(from: "room") }
+    #expect(hub.ends(of: "room").isEmpty)
+  }
+}
