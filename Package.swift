@@ -118,7 +118,7 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "Gateway", "GatewayConfig", "WebSocketCore",
+        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "Transport", "WebSocketCore",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
