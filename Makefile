@@ -42,7 +42,7 @@ clean:
 	rm -rf .build/interop
 
 need-build:
-	@Tests/need.sh libyaml-dev pkg-config
+	@Tests/need.sh libyaml-dev pkg-config zlib1g-dev
 
 need-test:
 	@Tests/need.sh chromium openssl python3-venv redis-server

@@ -9,7 +9,7 @@ import PackageDescription
 //     2  ChannelLayers                                   how an event travels
 //     1  GatewayConfig                                   what the operator wrote
 //     1  Bench                                           what a load is, and what it measures
-//     0  CLinux   CYAML   JSON   Routing   WebSocketCore   Transport
+//     0  CLinux   CYAML   CZlib   JSON   Routing   WebSocketCore   Transport
 let package = Package(
   name: "sluice",
   platforms: [.macOS(.v15)],
@@ -33,10 +33,13 @@ let package = Package(
   targets: [
     .systemLibrary(
       name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
+    .systemLibrary(
+      name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(name: "JSON"),
     .target(name: "Routing"),
     .target(
-      name: "WebSocketCore", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+      name: "WebSocketCore",
+      dependencies: ["CZlib", .product(name: "Crypto", package: "swift-crypto")]),
     .systemLibrary(name: "CLinux"),
     .target(name: "Transport", dependencies: ["CLinux"]),
 
@@ -115,7 +118,7 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "Gateway", "GatewayConfig", "WebSocketCore",
+        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "Transport", "WebSocketCore",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

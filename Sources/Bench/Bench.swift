@@ -112,6 +112,8 @@ extension Bench {
     }
     order(.halt)
     server.after = readServer()
+    // An answer shows that the halt was heard: a publisher may have sent one more message before it.
+    _ = await reports()
     if !isInterrupted { try? await waitForLateOnes() }
     let reports = await reports()
     // They are read before the end, which may break connections.

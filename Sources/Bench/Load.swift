@@ -42,6 +42,8 @@ package struct Load: Sendable {
   /// Beyond those of the hand-shake.
   package var fields: [HeaderField] = []
   package var subprotocols: [String] = []
+  /// Whether the server is to compress what it sends; the generator's own messages are never compressed.
+  package var offersCompression = false
   /// The server's process, where its memory and its time are to be read.
   package var server: Int32?
 

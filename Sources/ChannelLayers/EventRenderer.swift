@@ -2,8 +2,8 @@ package import Transport
 
 /// Turns an event into the bytes that every member of an audience is sent; a route's consumer is one.
 ///
-/// Shared by all reactors, so an implementation holds nothing that changes.
-package protocol EventRenderer: Sendable {
+/// Used on the reactor of the audience.
+package protocol EventRenderer {
   /// Appends to `frames` what the event is to the clients of the route.
   ///
   /// - Parameter address: of the session it is rendered for; nil where it is for all of an audience.

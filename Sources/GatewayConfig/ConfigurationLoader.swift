@@ -26,11 +26,13 @@ package enum ConfigurationLoader {
     let layers = ChannelLayerReader.read(layerNode, reading)
     var server = ServerConfiguration()
     server.read(top.value("server"), reading)
-    let limits = LimitsReader.readTopLevel(top.value("limits"), into: &server, reading)
+    var settings = RouteSettings()
+    settings.limits = LimitsReader.readTopLevel(top.value("limits"), into: &server, reading)
+    settings.compression = CompressionReader.read(top.value("compression"), over: nil, reading)
     let shutdown = ShutdownConfiguration(reading: top.value("shutdown"), reading)
     let logging = LoggingConfiguration(reading: top.value("logging"), reading)
     let context = RouteContext(reading: reading, apps: apps, layers: layerNode.map(aliases) ?? [])
-    let applications = readApplications(top, limits: limits, context)
+    let applications = readApplications(top, settings, context)
     let served = chooseServed(top, applications, reading)
     top.finish()
     context.checkApps()
@@ -50,7 +52,7 @@ package enum ConfigurationLoader {
   private typealias NamedApplication = (name: Located<String>, application: ApplicationConfiguration)
 
   private static func readApplications(
-    _ top: MappingCursor, limits: SessionLimits, _ context: RouteContext
+    _ top: MappingCursor, _ settings: RouteSettings, _ context: RouteContext
   ) -> [NamedApplication] {
     guard let node = top.required("applications", hint: "applications: {main: {websocket: [...]}}") else {
       return []
@@ -61,7 +63,7 @@ package enum ConfigurationLoader {
         .missingKey, "there is no application", at: node.range, hint: "name one: main")
     }
     return mapping.all.map { entry in
-      let application = ApplicationReader(context: context, limits: limits).read(entry)
+      let application = ApplicationReader(context: context, settings: settings).read(entry)
       return (entry.key, application)
     }
   }

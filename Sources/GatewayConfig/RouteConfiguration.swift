@@ -12,10 +12,12 @@ package struct WebSocketRoute: Sendable {
   /// In the route's order of preference; empty chooses none.
   package var subprotocols: [String]
   package var limits: SessionLimits
+  /// Nil where messages are not compressed.
+  package var compression: CompressionConfiguration?
 
   package init(
     name: String, range: SourceRange, consumer: ConsumerConfiguration, origins: OriginPolicy,
-    subprotocols: [String], limits: SessionLimits
+    subprotocols: [String], limits: SessionLimits, compression: CompressionConfiguration? = nil
   ) {
     self.name = name
     self.range = range
@@ -23,6 +25,7 @@ package struct WebSocketRoute: Sendable {
     self.origins = origins
     self.subprotocols = subprotocols
     self.limits = limits
+    self.compression = compression
   }
 }
 

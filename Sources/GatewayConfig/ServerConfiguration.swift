@@ -9,6 +9,9 @@ package struct ServerConfiguration: Sendable, Hashable {
   package var connections: Int?
   /// `limits.handshake` of the server: how long a client may take to send a complete request head.
   package var handshake: Duration = .seconds(10)
+  /// `limits.compression_memory` of the server: what all sessions together may keep of the messages before, for
+  /// `context_takeover`; beyond it they are told to keep nothing.
+  package var compressionMemory = ByteCount.mebibytes(64)
 
   package init() {}
 }

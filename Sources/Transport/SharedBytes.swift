@@ -51,6 +51,11 @@
     count = 0
   }
 
+  /// Calls the body with all of the bytes.
+  public func read(_ body: (RawSpan) -> Void) {
+    unsafe withBytes(from: 0) { unsafe body(RawSpan(_unsafeBytes: $0)) }
+  }
+
   /// The bytes from `offset` on, for as long as the body runs.
   func withBytes<Result>(from offset: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     unsafe body(UnsafeRawBufferPointer(rebasing: storage[offset..<count]))

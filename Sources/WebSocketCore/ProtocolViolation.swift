@@ -4,7 +4,8 @@ public enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
   case unmaskedFrame
   /// Section 5.1, of a server.
   case maskedFrame
-  /// Section 5.2: no extension was negotiated that gives the bits a meaning.
+  /// Section 5.2: no extension was negotiated that gives the bits a meaning. With RFC 7692 the first one has a meaning, at the
+  /// first frame of a message only (section 6.1).
   case reservedBits
   /// Section 5.2.
   case reservedOpcode
@@ -22,6 +23,8 @@ public enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
   case badClosePayload
   /// Section 8.1.
   case invalidUTF8
+  /// RFC 7692 section 7.2.2: a payload that is no DEFLATE.
+  case badCompression
   /// Section 10.4, `limits.message`.
   case messageTooBig
 
@@ -30,7 +33,7 @@ public enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
     case .unmaskedFrame, .maskedFrame, .reservedBits, .reservedOpcode, .badLength, .fragmentedControlFrame,
       .controlFrameTooLong, .unexpectedContinuation, .unfinishedMessage, .badClosePayload:
       .protocolError
-    case .invalidUTF8: .invalidData
+    case .invalidUTF8, .badCompression: .invalidData
     case .messageTooBig: .messageTooBig
     }
   }
@@ -50,6 +53,7 @@ extension ProtocolViolation: CustomStringConvertible {
     case .unfinishedMessage: "a new message inside a fragmented one"
     case .badClosePayload: "a malformed close frame"
     case .invalidUTF8: "text that is not UTF-8"
+    case .badCompression: "compressed data that cannot be unpacked"
     case .messageTooBig: "a message larger than allowed"
     }
   }

@@ -166,6 +166,12 @@ struct BenchOptions: ParsableArguments {
   @Option(help: "Offer a subprotocol; may be given several times.")
   var subprotocol: [String] = []
 
+  @Flag(
+    help:
+      "Offer permessage-deflate, and require it: the server's messages are compressed, the generator's are not."
+  )
+  var compress = false
+
   @Option(help: "The server's process on this machine: tells its time and its memory.")
   var pid: Int32?
 
@@ -208,6 +214,7 @@ struct BenchOptions: ParsableArguments {
     load.threads = threads
     load.fields = header.compactMap { HeaderField(argument: $0) }
     load.subprotocols = subprotocol
+    load.offersCompression = compress
     load.server = pid
   }
 

@@ -67,7 +67,12 @@ struct ExplainCommand: ParsableCommand {
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
     text +=
       "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping(route.limits))\n"
+    if let compression = route.compression { text += "deflate    \(explain(compression))\n" }
     return text
+  }
+
+  private func explain(_ compression: CompressionConfiguration) -> String {
+    "level \(compression.level), threshold \(compression.threshold), window \(compression.windowBits), context_takeover \(compression.keepsContext)"
   }
 
   private func explain(_ match: RouteMatch, http application: ApplicationConfiguration) -> String {

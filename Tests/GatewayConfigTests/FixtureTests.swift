@@ -98,6 +98,42 @@ struct FixtureTests {
     #expect(configuration.served.webSocketRoutes[0].limits.ping == nil)
     #expect(configuration.served.webSocketRoutes.map(\.name).contains("rooms/<slug:room>/"))
     #expect(configuration.applications.map(\.name) == ["main", "unused"])
+    var compression = CompressionConfiguration()
+    compression.level = 1
+    compression.threshold = .kibibytes(1)
+    #expect(configuration.applications[1].webSocketRoutes[0].compression == compression)
+    compression.windowBits = 12
+    #expect(configuration.served.webSocketRoutes[1].compression == compression)
+    compression.keepsContext = true
+    #expect(configuration.served.webSocketRoutes[0].compression == compression)
+    #expect(configuration.served.webSocketRoutes.last?.compression == nil)
+    #expect(configuration.server.compressionMemory == .mebibytes(16))
+  }
+
+  @Test(arguments: [
+    ("", "", false), ("", "true", true), ("", "{level: 2}", true), ("true", "", true),
+    ("true", "false", false),
+    ("false", "", false), ("false", "{}", true), ("{level: 2}", "true", true),
+  ])
+  func `messages are compressed only where the file says so`(
+    _ outer: String, _ inner: String, _ isOn: Bool
+  ) throws {
+    let file = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml")
+    defer { try? FileManager.default.removeItem(at: file) }
+    let text = """
+      installed_apps: [echo]
+      \(outer.isEmpty ? "" : "compression: \(outer)")
+      applications:
+        main:
+          websocket:
+            - {path: ws/, consumer: echo\(inner.isEmpty ? "" : ", compression: \(inner)")}
+      """
+    try text.write(to: file, atomically: true, encoding: .utf8)
+    let loaded = ConfigurationLoader.load(path: file.path, environment: [:])
+    let route = try #require(loaded.configuration?.served.webSocketRoutes.first)
+    #expect((route.compression != nil) == isOn)
+    // What holds around it goes on where the route only switches it on.
+    #expect(route.compression?.level == (isOn && (outer + inner).contains("level: 2") ? 2 : isOn ? 6 : nil))
   }
 
   @Test func `ten faults are ten findings`() {

@@ -30,6 +30,8 @@ applications:
       - {path: ws/echo/, consumer: echo, subprotocols: [v2, v1]}
       - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}"}
       - {path: ws/news/, consumer: broadcast, group: news}
+      - {path: ws/deflated/, consumer: echo, compression: true}
+      - {path: ws/news/deflated/, consumer: broadcast, group: news, compression: true}
 """
 
 

@@ -24,6 +24,8 @@ def bench(*arguments: str) -> subprocess.CompletedProcess:
         (["echo", "--size", "100000", "--threads", "2"], "/ws/echo/"),
         (["fanout", "--window", "4", "--publishers", "2"], "/ws/news/"),
         (["fanout", "--json", "--rate", "200", "--threads", "2"], "/ws/chat/lobby/"),
+        (["echo", "--compress", "--size", "1000"], "/ws/deflated/"),
+        (["fanout", "--compress", "--size", "1000"], "/ws/news/deflated/"),
         (["connect"], "/ws/echo/"),
         (["idle"], "/ws/echo/"),
     ],

@@ -77,6 +77,40 @@ struct ClientHandshakeTests {
     #expect(isMalformed(check(good + ["Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="])))
   }
 
+  @Test(arguments: [
+    ("permessage-deflate; server_no_context_takeover", true),
+    (
+      "permessage-deflate; client_no_context_takeover; server_max_window_bits=9; server_no_context_takeover",
+      true
+    ),
+    ("permessage-deflate", false),
+    ("permessage-deflate; server_no_context_takeover; client_max_window_bits=9", false),
+    ("permessage-deflate; server_no_context_takeover; server_no_context_takeover", false),
+    ("permessage-deflate; server_no_context_takeover, permessage-deflate; server_no_context_takeover", false),
+    ("x; server_no_context_takeover", false), ("permessage-deflate; =", false),
+  ])
+  func `where compression is offered, the answer grants what was asked and asks nothing more`(
+    _ value: String, _ isGood: Bool
+  ) throws {
+    var handshake = handshake
+    handshake.offersCompression = true
+    #expect(
+      String(decoding: handshake.request, as: UTF8.self).contains(
+        "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
+      ))
+    guard case .complete(let plain, _) = parse(good),
+      case .complete(let answer, _) = parse(good + ["Sec-WebSocket-Extensions: \(value)"])
+    else {
+      Issue.record("not complete")
+      return
+    }
+    #expect(handshake.check(plain) == .success("chat"))
+    #expect(!handshake.agreesOnCompression(plain))
+    #expect((handshake.check(answer) == .success("chat")) == isGood)
+    #expect(isMalformed(handshake.check(answer)) == !isGood)
+    #expect(handshake.agreesOnCompression(answer))
+  }
+
   @Test func `any other status is a refusal`() {
     #expect(check(["HTTP/1.1 403 Forbidden", "Content-Length: 0"]) == .failure(.refused))
     #expect(check(["HTTP/1.0 200"]) == .failure(.refused))

@@ -25,7 +25,9 @@ struct CloseReasonTests {
 struct ProtocolViolationTests {
   @Test func `each violation has the code of section 7_4_1`() {
     let codes = Dictionary(uniqueKeysWithValues: ProtocolViolation.allCases.map { ($0, $0.closeCode) })
-    let others: [ProtocolViolation: CloseCode] = [.invalidUTF8: .invalidData, .messageTooBig: .messageTooBig]
+    let others: [ProtocolViolation: CloseCode] = [
+      .invalidUTF8: .invalidData, .badCompression: .invalidData, .messageTooBig: .messageTooBig,
+    ]
     for (violation, code) in codes {
       #expect(code == others[violation, default: .protocolError])
     }

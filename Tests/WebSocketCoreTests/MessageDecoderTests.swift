@@ -55,10 +55,10 @@ func frame(
 
 /// Feeds the pieces, one `decode` each.
 func decode(
-  _ pieces: [[UInt8]], maximum: Int = 1 << 20, from origin: FrameOrigin = .client
+  _ pieces: [[UInt8]], maximum: Int = 1 << 20, from origin: FrameOrigin = .client, inflater: Inflater? = nil
 ) -> (heard: [Heard], violation: ProtocolViolation?) {
   let listener = Listener()
-  var decoder = MessageDecoder(maximumMessage: maximum, from: origin)
+  var decoder = MessageDecoder(maximumMessage: maximum, from: origin, inflater: inflater)
   for piece in pieces {
     var bytes = piece
     var span = bytes.mutableSpan

@@ -36,6 +36,8 @@ final class Crew {
   private var isMeasuring = false
   private var hasBegun = false
 
+  /// Unpacks what the server compresses, for all clients.
+  let inflater = Inflater(windowBits: 15, context: .none, scratch: Scratch())
   private var clients: [ObjectIdentifier: LoadClient] = [:]
   private var waiting: [any ClientPart] = []
   private var opening = 0
@@ -62,9 +64,11 @@ final class Crew {
   }
 
   func handshake() -> ClientHandshake {
-    ClientHandshake(
+    var handshake = ClientHandshake(
       target: plan.target.requestTarget, host: plan.target.authority, subprotocols: plan.load.subprotocols,
       fields: plan.load.fields)
+    handshake.offersCompression = plan.load.offersCompression
+    return handshake
   }
 
   func carryOut(_ order: Order) {

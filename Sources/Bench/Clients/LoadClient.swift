@@ -16,13 +16,14 @@ final class LoadClient {
   private let crew: Crew
   private var state: State
   private var connection: Connection?
-  private var decoder = MessageDecoder(maximumMessage: 64 << 20, from: .server)
+  private var decoder = MessageDecoder(maximumMessage: largestMessage, from: .server)
   /// What has come of the server's answer.
   private var head: [UInt8] = []
   private var deadline: Timer?
   /// When it was dialled, in nanoseconds.
   let started: UInt64
 
+  private static let largestMessage = 64 << 20
   /// How long the server may take to end the connection after a close frame.
   private static let closeTimeout = Duration.seconds(2)
 
@@ -119,7 +120,13 @@ extension LoadClient: ConnectionHandler {
       switch handshake.check(response) {
       case .failure(.refused): fail("the server answered \(response.status) \(response.phrase)")
       case .failure(.malformed(let fault)): fail("the server's answer opens no WebSocket: \(fault)")
+      case .success where handshake.offersCompression && !handshake.agreesOnCompression(response):
+        fail("the server does not compress")
       case .success:
+        if handshake.offersCompression {
+          decoder = MessageDecoder(
+            maximumMessage: Self.largestMessage, from: .server, inflater: crew.inflater)
+        }
         head = []
         state = .open
         crew.opened(self)

@@ -42,7 +42,8 @@ package final class LocalGroups {
 
   /// Adds the session to the group. It gets every event that is delivered from now on, and none from before.
   ///
-  /// - Parameter route: tells which members see events in the same form, and may share one rendering.
+  /// - Parameter route: tells which members see events in the same form, and may share one rendering: those of a route, as far
+  ///   as they have agreed on the same compression.
   package func join(
     _ member: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer
   ) -> Membership {

@@ -125,7 +125,7 @@ extension PendingConnection {
       return upstream.start()
     }
     guard let group = opening.group, let layer = worker.layer(of: opening.route) else {
-      return accept(opening, answer: opening.response, rest: &bytes, from: length)
+      return accept(opening, rest: &bytes, from: length)
     }
     var answer: Subscription?
     var isWaiting = false
@@ -133,7 +133,7 @@ extension PendingConnection {
       if isWaiting { self?.subscribed(outcome) } else { answer = outcome }
     }
     switch answer {
-    case .active: accept(opening, answer: opening.response, in: layer, rest: &bytes, from: length)
+    case .active: accept(opening, in: layer, rest: &bytes, from: length)
     case .unavailable: refuse(HandshakeRefusal(.layerUnavailable), target: nil)
     case nil:
       isWaiting = true
@@ -163,16 +163,14 @@ extension PendingConnection {
   private func subscribed(_ outcome: Subscription) {
     guard let waiting = resume(), case .layer(let layer, _) = waiting.cause else { return }
     guard outcome == .active else { return refuse(HandshakeRefusal(.layerUnavailable), target: nil) }
-    accept(waiting.opening, answer: waiting.opening.response, in: layer, rest: waiting.rest)
+    accept(waiting.opening, in: layer, rest: waiting.rest)
   }
 
   private func upstreamAnswered(_ outcome: Result<UpstreamOpening.Opened, HandshakeRefusal>) {
     guard let waiting = resume() else { return }
     switch outcome {
     case .success(let upstream):
-      let answer = waiting.opening.handshake.response(
-        subprotocol: upstream.subprotocol, fields: upstream.fields)
-      accept(waiting.opening, answer: answer, through: upstream, rest: waiting.rest)
+      accept(waiting.opening, through: upstream, rest: waiting.rest)
     case .failure(let refusal):
       refuse(refusal, target: nil)
     }
@@ -211,27 +209,30 @@ extension PendingConnection {
   }
 
   private func accept(
-    _ opening: SessionOpening, answer: [UInt8], in layer: (any ChannelLayer)? = nil,
+    _ opening: SessionOpening, in layer: (any ChannelLayer)? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest: [UInt8]
   ) {
     var rest = rest
     var span = rest.mutableSpan
     var raw = unsafe span.mutableBytes
-    accept(opening, answer: answer, in: layer, through: upstream, rest: &raw, from: 0)
+    accept(opening, in: layer, through: upstream, rest: &raw, from: 0)
   }
 
   /// Answers 101 and goes on as a session; what came behind the head is its first frames.
   private func accept(
-    _ opening: SessionOpening, answer: [UInt8], in layer: (any ChannelLayer)? = nil,
+    _ opening: SessionOpening, in layer: (any ChannelLayer)? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest bytes: inout MutableRawSpan, from length: Int
   ) {
     guard let connection else { return }
     isAnswered = true
     deadline?.cancel()
-    let session = Session(connection: connection, route: opening.route, worker: worker)
+    let compression = worker.compression.agree(on: opening.handshake.extensions, for: opening.route)
+    let session = Session(
+      connection: connection, route: opening.route, compression: compression?.compression, worker: worker)
     connection.handler = session
     if let layer, let group = opening.group { session.join(group, of: layer) }
     worker.sessionOpened(session)
+    let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
     if bytes.byteCount > length {

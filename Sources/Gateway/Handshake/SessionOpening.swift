@@ -17,9 +17,16 @@ struct SessionOpening {
     var handshake: ClientHandshake
   }
 
-  /// The bytes of the 101 answer, with the subprotocol that the route prefers.
-  var response: [UInt8] {
-    handshake.response(subprotocol: handshake.chooseSubprotocol(from: route.configuration.subprotocols))
+  /// The bytes of the 101 answer, with the upstream's subprotocol or the one that the route prefers.
+  func response(
+    compression: CompressionAgreement?, through upstream: UpstreamOpening.Opened?
+  ) -> [UInt8] {
+    if let upstream {
+      return handshake.response(
+        subprotocol: upstream.subprotocol, compression: compression, fields: upstream.fields)
+    }
+    let subprotocol = handshake.chooseSubprotocol(from: route.configuration.subprotocols)
+    return handshake.response(subprotocol: subprotocol, compression: compression)
   }
 }
 

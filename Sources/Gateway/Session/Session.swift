@@ -22,6 +22,8 @@ final class Session {
   let route: SessionRoute
   private unowned let worker: Worker
   private var decoder: MessageDecoder
+  /// Where permessage-deflate was negotiated.
+  private let compression: SessionCompression?
   private var membership: Membership?
   private var keepAlive: KeepAlive?
   private var closeDeadline: Timer?
@@ -31,11 +33,15 @@ final class Session {
   /// Where the worker keeps this session.
   var index = 0
 
-  init(connection: Connection, route: SessionRoute, worker: Worker) {
+  init(
+    connection: Connection, route: SessionRoute, compression: SessionCompression? = nil, worker: Worker
+  ) {
     self.connection = connection
     self.route = route
+    self.compression = compression
     self.worker = worker
-    decoder = MessageDecoder(maximumMessage: route.configuration.limits.message.bytes)
+    decoder = MessageDecoder(
+      maximumMessage: route.configuration.limits.message.bytes, inflater: compression?.inflater)
     keepAlive = route.keepAlive.map {
       KeepAlive(
         interval: $0.interval.wholeNanoseconds, timeout: $0.timeout.wholeNanoseconds,
@@ -47,8 +53,13 @@ final class Session {
   ///
   /// - Parameter layer: it has begun to bring the group's events; ended by `leave`.
   func join(_ group: String, of layer: any ChannelLayer) {
-    membership = layer.groups.join(
-      self, group: group, route: ObjectIdentifier(route), renderer: route.consumer)
+    if let renderer = compression?.renderer {
+      membership = layer.groups.join(
+        self, group: group, route: ObjectIdentifier(renderer), renderer: renderer)
+    } else {
+      membership = layer.groups.join(
+        self, group: group, route: ObjectIdentifier(route), renderer: route.consumer)
+    }
   }
 
   /// Goes on as one half of a proxied session.
@@ -140,7 +151,13 @@ extension Session: FrameSink {
 extension Session: ConsumerSession {
   func send(_ kind: MessageKind, _ payload: RawSpan) {
     guard state == .open else { return }
+    if let compression, send(kind, payload, with: compression) { return }
     write(kind.opcode, payload)
+  }
+
+  /// - Returns: false where it is to be sent as it is.
+  private func send(_ kind: MessageKind, _ payload: RawSpan, with compression: SessionCompression) -> Bool {
+    compression.deflater.deflate(payload) { write(kind.opcode, $0, isCompressed: true) }
   }
 
   func forward(_ kind: MessageKind, _ payload: RawSpan) {
@@ -156,9 +173,10 @@ extension Session: ConsumerSession {
     unsafe write(opcode, payload.span.bytes)
   }
 
-  private func write(_ opcode: Opcode, _ payload: RawSpan) {
+  private func write(_ opcode: Opcode, _ payload: RawSpan, isCompressed: Bool = false) {
     if let membership { _ = layer?.groups.catchUp(membership) }
-    let header = FrameHeader(opcode: opcode, payloadLength: payload.byteCount)
+    let header = FrameHeader(
+      opcode: opcode, payloadLength: payload.byteCount, isCompressed: isCompressed)
     connection.write(head: header.bytes, length: header.count, payload)
   }
 }

@@ -14,6 +14,7 @@ final class GatewayState: Sendable {
   let log: Logger
   let counters = GatewayCounters()
   let upstreamFailures: UpstreamFailures
+  let compressionContexts: ContextBudget
 
   /// `limits.connections`: sessions and HTTP connections together.
   let connectionLimit: Int
@@ -34,6 +35,7 @@ final class GatewayState: Sendable {
     acceptLimit = connectionLimit + max(16, min(connectionLimit / 8, Self.mostBeyondLimit))
     self.log = log
     upstreamFailures = UpstreamFailures(log: log)
+    compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
   }
 
   /// Whether new sessions are taken: between the first accept and the stop, while all channel layers are there.

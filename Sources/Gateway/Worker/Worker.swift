@@ -14,6 +14,7 @@ final class Worker {
   let http: HTTPSide
   let layers: [WorkerLayer]
   let refusals: RefusalLog
+  let compression: WorkerCompression
 
   private(set) var phase = Phase.serving
   private(set) var sessions: [Session] = []
@@ -44,6 +45,7 @@ final class Worker {
     self.http = http
     self.layers = gateway.layers.all.map { WorkerLayer($0, reactor: reactor, number: number) }
     self.refusals = RefusalLog(gateway: gateway)
+    self.compression = WorkerCompression(budget: gateway.compressionContexts)
   }
 
   /// This worker's end of the layer that the route's group is in.

@@ -50,7 +50,7 @@ final class RouteContext {
 
   /// What is installed must be good, whether some route uses it or not.
   func checkApps() {
-    let settings = RouteSettings(origins: .sameHost, limits: SessionLimits())
+    let settings = RouteSettings()
     for app in apps.local {
       for preset in app.presets { ConsumerReader(context: self, captures: nil, isPreset: true).check(preset) }
       for (kind, node) in [(RouteKind.webSocket, app.webSocketPatterns), (.http, app.httpPatterns)] {
@@ -63,14 +63,16 @@ final class RouteContext {
 
 /// What routes inherit from what is around them.
 struct RouteSettings {
-  var origins: OriginPolicy
-  var limits: SessionLimits
+  var origins = OriginPolicy.sameHost
+  var limits = SessionLimits()
+  var compression: CompressionConfiguration?
 
-  /// Reads `allowed_hosts` and `limits` beside the routes they hold for.
+  /// Reads `allowed_hosts`, `limits` and `compression` beside the routes they hold for.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
     guard kind == .webSocket else { return }
     if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
     limits = LimitsReader.read(mapping.value("limits"), over: limits, mapping.reading)
+    compression = CompressionReader.read(mapping.value("compression"), over: compression, mapping.reading)
   }
 
   private mutating func readHosts(_ node: Node, _ reading: Reading) {
@@ -112,7 +114,8 @@ enum RouteKind {
 /// One entry of `applications`.
 struct ApplicationReader {
   let context: RouteContext
-  let limits: SessionLimits
+  /// The server's.
+  let settings: RouteSettings
 
   func read(_ entry: Node.Entry) -> ApplicationConfiguration {
     var http = RouteTable(routes: [])
@@ -138,7 +141,7 @@ struct ApplicationReader {
   private func read(_ node: Node?, _ kind: RouteKind) -> RouteTable {
     guard let node else { return RouteTable(routes: []) }
     let reader = RouteListReader(context: context, kind: kind)
-    reader.readBlock(node, RouteSettings(origins: .sameHost, limits: limits), [])
+    reader.readBlock(node, settings, [])
     let table = RouteTable(routes: context.hasTooManyRoutes ? [] : reader.routes)
     table.report(into: context.reading)
     return table

@@ -11,7 +11,10 @@ final class MappingCursor {
   private static let homes: [String: String] = [
     "bind": "server", "threads": "server", "grace": "shutdown", "code": "shutdown", "level": "logging",
     "format": "logging", "message": "limits", "handshake": "limits", "ping": "limits", "send_queue": "limits",
-    "connections": "limits", "backend": "channel_layers.ALIAS", "config": "channel_layers.ALIAS",
+    "connections": "limits", "compression_memory": "limits", "threshold": "compression",
+    "window": "compression",
+    "context_takeover": "compression", "compression": "a websocket route", "backend": "channel_layers.ALIAS",
+    "config": "channel_layers.ALIAS",
     "hosts": "channel_layers.ALIAS.config", "prefix": "channel_layers.ALIAS.config",
     "http": "applications.NAME", "websocket": "applications.NAME", "consumer": "a websocket route",
     "group": "a websocket route", "subprotocols": "a websocket route", "static": "an http route",

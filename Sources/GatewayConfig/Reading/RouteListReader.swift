@@ -273,7 +273,7 @@ final class RouteListReader {
       route.group = webSocket.group
       route.webSocket = WebSocketRoute(
         name: routeName, range: pattern.range, consumer: webSocket.consumer, origins: settings.origins,
-        subprotocols: subprotocols, limits: settings.limits)
+        subprotocols: subprotocols, limits: settings.limits, compression: settings.compression)
     }
     routes.append(route)
   }

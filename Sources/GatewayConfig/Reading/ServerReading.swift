@@ -47,6 +47,7 @@ extension ServerConfiguration {
 enum LimitsReader {
   private static let messageRange = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 30)
   private static let queueRange = ByteCount(bytes: 1024)...ByteCount(bytes: 1 << 30)
+  private static let compressionRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
   private static let pingRange = Duration.seconds(1)...Duration.seconds(86400)
 
   /// The server's limits: those of sessions, and those that only the process has.
@@ -62,6 +63,10 @@ enum LimitsReader {
       let range = Duration.milliseconds(100)...Duration.seconds(300)
       server.handshake = reading.duration(value, "\"handshake\"", in: range) ?? server.handshake
     }
+    if let value = mapping.value("compression_memory") {
+      server.compressionMemory =
+        reading.byteCount(value, "\"compression_memory\"", in: compressionRange) ?? server.compressionMemory
+    }
     readSession(mapping, into: &limits, reading)
     mapping.finish()
     return limits
@@ -71,7 +76,7 @@ enum LimitsReader {
   static func read(_ node: Node?, over outer: SessionLimits, _ reading: Reading) -> SessionLimits {
     var limits = outer
     guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
-    for key in ["connections", "handshake"] {
+    for key in ["connections", "handshake", "compression_memory"] {
       guard let entry = mapping.entry(key) else { continue }
       reading.findings.error(
         .unknownKey, "\"\(key)\" holds for the whole server", at: entry.key.range,

@@ -43,6 +43,20 @@ extension Reading {
     return nil
   }
 
+  /// `true` or `false`, and none of the words that only some YAML readers take for them.
+  func truth(_ node: Node, _ what: String) -> Bool? {
+    guard let scalar = scalar(node, what) else { return nil }
+    switch scalar.text {
+    case "true": return true
+    case "false": return false
+    default:
+      findings.error(
+        .invalidValue, "\(what) cannot be \"\(scalar.text)\"\(origin(scalar))", at: node.range,
+        hint: "true or false")
+      return nil
+    }
+  }
+
   func scalar(_ node: Node, _ what: String) -> Node.Scalar? {
     guard case .scalar(let scalar) = node.content else {
       findings.error(

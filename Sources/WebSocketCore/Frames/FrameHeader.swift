@@ -6,10 +6,12 @@ public struct FrameHeader: Sendable, Equatable {
   /// How many bytes it has.
   public let count: Int
 
-  /// - Parameter payloadLength: in bytes; the fewest bytes that can say it are used.
+  /// - Parameters:
+  ///   - payloadLength: in bytes; the fewest bytes that can say it are used.
+  ///   - isCompressed: by permessage-deflate (RFC 7692 section 6).
   @inlinable
-  public init(opcode: Opcode, payloadLength: Int, isFinal: Bool = true) {
-    let first = UInt128((isFinal ? 0x80 : 0) | opcode.rawValue)
+  public init(opcode: Opcode, payloadLength: Int, isFinal: Bool = true, isCompressed: Bool = false) {
+    let first = UInt128((isFinal ? 0x80 : 0) | (isCompressed ? 0x40 : 0) | opcode.rawValue)
     switch payloadLength {
     case 0...125:
       bytes = first | UInt128(truncatingIfNeeded: payloadLength) << 8

@@ -12,14 +12,19 @@ public enum FrameOrigin: Sendable {
 ///
 /// Payloads are unmasked where they lie. A message that one read brings whole is handed on from there, without a copy;
 /// only what is cut off by the end of a read, or fragmented, is collected, as it arrives. A decoder that waits for the
-/// next message owns no memory beside itself.
+/// next message owns no memory beside itself. With an inflater it takes compressed messages too (RFC 7692); these are collected
+/// as they come and unpacked when they are whole.
 public struct MessageDecoder {
   private let maximumMessage: Int
   private let origin: FrameOrigin
+  /// Where permessage-deflate was negotiated.
+  private let inflater: Inflater?
   private var header = HeaderBytes()
   private var frame: Frame?
   /// The kind of the message whose first fragment has come.
   private var fragmented: MessageKind?
+  /// Of the message whose last data frame has begun: the first reserved bit of its first frame.
+  private var isCompressed = false
   /// The payload of an unfinished message, over all its fragments.
   private var message: [UInt8] = []
   /// The payload of an unfinished control frame, which may stand between fragments.
@@ -38,10 +43,13 @@ public struct MessageDecoder {
     var left: Int
   }
 
-  /// - Parameter maximumMessage: in bytes, over all fragments; more is `ProtocolViolation.messageTooBig`.
-  public init(maximumMessage: Int, from origin: FrameOrigin = .client) {
+  /// - Parameters:
+  ///   - maximumMessage: in bytes, over all fragments and unpacked; more is `ProtocolViolation.messageTooBig`.
+  ///   - inflater: unpacks compressed messages; without one they are against the protocol.
+  public init(maximumMessage: Int, from origin: FrameOrigin = .client, inflater: Inflater? = nil) {
     self.maximumMessage = maximumMessage
     self.origin = origin
+    self.inflater = inflater
   }
 
   /// Deals with everything in `bytes`, whose contents are unmasked in place.
@@ -132,9 +140,10 @@ public struct MessageDecoder {
 
   /// Section 5.2: what the first two bytes say.
   private func checkStart(_ first: UInt8, _ second: UInt8) throws(ProtocolViolation) -> Opcode {
-    // permessage-deflate will give the first reserved bit a meaning (RFC 7692 section 6).
-    guard first & 0x70 == 0 else { throw .reservedBits }
+    guard first & 0x30 == 0, first & 0x40 == 0 || inflater != nil else { throw .reservedBits }
     guard let opcode = Opcode(rawValue: first & 0x0F) else { throw .reservedOpcode }
+    // RFC 7692 section 6.1: the bit stands at the first frame of a message.
+    guard first & 0x40 == 0 || opcode == .text || opcode == .binary else { throw .reservedBits }
     guard second & 0x80 == origin.maskBit else {
       throw origin == .client ? .unmaskedFrame : .maskedFrame
     }
@@ -163,7 +172,9 @@ public struct MessageDecoder {
       offset = 10
     default: break
     }
-    try checkOrder(opcode, length: length)
+    try checkOrder(opcode)
+    if opcode == .text || opcode == .binary { isCompressed = bytes[0] & 0x40 != 0 }
+    try checkSize(opcode, length: length)
     let mask =
       switch origin {
       case .client: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
@@ -174,14 +185,20 @@ public struct MessageDecoder {
     return offset + origin.maskLength
   }
 
-  /// Section 5.4: where in a message a frame may stand; and what the whole message may weigh.
-  private func checkOrder(_ opcode: Opcode, length: UInt64) throws(ProtocolViolation) {
+  /// Section 5.4: where in a message a frame may stand.
+  private func checkOrder(_ opcode: Opcode) throws(ProtocolViolation) {
     switch opcode {
     case .continuation: guard fragmented != nil else { throw .unexpectedContinuation }
     case .text, .binary: guard fragmented == nil else { throw .unfinishedMessage }
-    case .close, .ping, .pong: return
+    case .close, .ping, .pong: break
     }
-    guard length <= UInt64(max(0, maximumMessage - message.count)) else { throw .messageTooBig }
+  }
+
+  /// What the whole message may weigh. A compressed one is judged by what comes out of it.
+  private func checkSize(_ opcode: Opcode, length: UInt64) throws(ProtocolViolation) {
+    guard !opcode.isControl else { return }
+    let maximum = isCompressed ? Inflater.longestPayload(ofMessage: maximumMessage) : maximumMessage
+    guard length <= UInt64(max(0, maximum - message.count)) else { throw .messageTooBig }
   }
 
   // MARK: - Payloads
@@ -213,12 +230,12 @@ public struct MessageDecoder {
     data frame: Frame, _ payload: RawSpan, isASCII: Bool, isWhole: Bool, into sink: Sink
   ) throws(ProtocolViolation) -> Flow {
     let kind = fragmented ?? (frame.opcode == .text ? .text : .binary)
-    if kind == .text, !(isASCII && utf8.isComplete), !utf8.check(payload) { throw .invalidUTF8 }
     let ends = frame.isFinal && frame.left == 0
-    if ends, kind == .text {
-      guard utf8.isComplete else { throw .invalidUTF8 }
+    if kind == .text, !isCompressed {
+      if !(isASCII && utf8.isComplete), !utf8.check(payload) { throw .invalidUTF8 }
+      guard !ends || utf8.isComplete else { throw .invalidUTF8 }
     }
-    if ends, isWhole, fragmented == nil { return sink.message(kind, payload) }
+    if ends, isWhole, fragmented == nil { return try deliver(kind, payload, to: sink) }
     message.append(copying: payload)
     guard ends else {
       if frame.left == 0 { fragmented = kind }
@@ -227,7 +244,17 @@ public struct MessageDecoder {
     fragmented = nil
     let whole = message
     message = []
-    return unsafe sink.message(kind, whole.span.bytes)
+    return try unsafe deliver(kind, whole.span.bytes, to: sink)
+  }
+
+  private func deliver<Sink: FrameSink>(
+    _ kind: MessageKind, _ payload: RawSpan, to sink: Sink
+  ) throws(ProtocolViolation) -> Flow {
+    guard isCompressed, let inflater else { return sink.message(kind, payload) }
+    return try inflater.inflate(payload, atMost: maximumMessage) { (message) throws(ProtocolViolation) in
+      guard kind == .binary || UTF8Validator.isValid(message) else { throw .invalidUTF8 }
+      return sink.message(kind, message)
+    }
   }
 
   private mutating func take<Sink: FrameSink>(

@@ -7,6 +7,8 @@ public struct ClientHandshake: Sendable {
   public var subprotocols: [String]
   /// Fields beyond those of the hand-shake.
   public var fields: [HeaderField]
+  /// Offers permessage-deflate with nothing kept between messages; no other extension is ever offered.
+  public var offersCompression = false
   private let key: String
 
   /// - Parameter nonce: 16 bytes, different for each connection.
@@ -21,16 +23,20 @@ public struct ClientHandshake: Sendable {
     key = Base64.encode(nonce)
   }
 
-  /// The request as it is sent. No extension is offered, so none may be in the answer.
+  /// The request as it is sent.
   public var request: [UInt8] {
     var head = "GET \(target) HTTP/1.1\r\nHost: \(host)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     head += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \(key)\r\n"
     if !subprotocols.isEmpty {
       head += "Sec-WebSocket-Protocol: \(subprotocols.joined(separator: ", "))\r\n"
     }
+    if offersCompression { head += "Sec-WebSocket-Extensions: \(Self.compressionOffer)\r\n" }
     for field in fields { head += "\(field.name): \(field.value)\r\n" }
     return Array((head + "\r\n").utf8)
   }
+
+  private static let compressionOffer =
+    CompressionAgreement.extensionName + "; server_no_context_takeover; client_no_context_takeover"
 
   /// Why a server's answer opens no WebSocket.
   public enum Failure: Error, Sendable, Equatable {
@@ -51,7 +57,8 @@ public struct ClientHandshake: Sendable {
     guard response.fields.values(of: "sec-websocket-accept") == [Handshake.accept(for: key)] else {
       return .failure(.malformed("Sec-WebSocket-Accept does not fit the key"))
     }
-    guard response.fields.values(of: "sec-websocket-extensions").allSatisfy(\.isEmpty) else {
+    let extensions = ExtensionOffer.parse(response.fields.values(of: "sec-websocket-extensions"))
+    guard let extensions, extensions.isEmpty || answersOffer(extensions) else {
       return .failure(.malformed("it uses an extension that was not offered"))
     }
     let chosen = response.fields.values(of: "sec-websocket-protocol")
@@ -59,5 +66,24 @@ public struct ClientHandshake: Sendable {
       return .failure(.malformed("it chose a subprotocol that was not offered"))
     }
     return .success(chosen.first)
+  }
+
+  /// Whether the server may compress its messages, by an answer that passed `check`.
+  public func agreesOnCompression(_ response: ResponseHead) -> Bool {
+    !response.fields.members(of: "sec-websocket-extensions").isEmpty
+  }
+
+  /// RFC 7692 section 7.1: what was asked for is granted, and nothing is asked of us that was not offered.
+  private func answersOffer(_ extensions: [ExtensionOffer]) -> Bool {
+    guard offersCompression, extensions.count == 1, extensions[0].name == CompressionAgreement.extensionName
+    else {
+      return false
+    }
+    var names = extensions[0].parameters.map(\.name)
+    guard Set(names).count == names.count, names.contains("server_no_context_takeover") else { return false }
+    names.removeAll {
+      ["server_no_context_takeover", "client_no_context_takeover", "server_max_window_bits"].contains($0)
+    }
+    return names.isEmpty
   }
 }

@@ -7,10 +7,10 @@ public struct Handshake: Sendable, Equatable {
   public var origin: String?
   /// As offered, in the client's order of preference.
   public var subprotocols: [String]
-  /// `Sec-WebSocket-Extensions` as offered.
+  /// `Sec-WebSocket-Extensions` as offered, in the client's order of preference.
   ///
-  /// None is spoken yet, and leaving an offer unanswered declines it (section 9.1).
-  public var extensions: [String]
+  /// Leaving an offer unanswered declines it (section 9.1).
+  public var extensions: [ExtensionOffer]
 
   /// Checks each point of section 4.2.1 in its order.
   public static func read(_ head: RequestHead) -> Result<Handshake, HandshakeRefusal> {
@@ -44,10 +44,14 @@ public struct Handshake: Sendable, Equatable {
     else {
       return refuse(.badSubprotocol)
     }
+    // Section 9.1: what does not follow the grammar fails the connection.
+    guard let extensions = ExtensionOffer.parse(head.values(of: "sec-websocket-extensions")) else {
+      return refuse(.badExtensions)
+    }
     return .success(
       Handshake(
         key: keys[0], host: host, origin: origins.first, subprotocols: subprotocols,
-        extensions: head.values(of: "sec-websocket-extensions")))
+        extensions: extensions))
   }
 
   /// The first of the server's subprotocols that the client offers (section 4.2.2, point 5); nil chooses none.
@@ -57,11 +61,16 @@ public struct Handshake: Sendable, Equatable {
 
   /// The 101 answer of section 4.2.2.
   ///
-  /// - Parameter fields: beyond those of the hand-shake.
-  public func response(subprotocol: String?, fields: [HeaderField] = []) -> [UInt8] {
+  /// - Parameters:
+  ///   - compression: what was chosen of `extensions`.
+  ///   - fields: beyond those of the hand-shake.
+  public func response(
+    subprotocol: String?, compression: CompressionAgreement? = nil, fields: [HeaderField] = []
+  ) -> [UInt8] {
     var head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     head += "Sec-WebSocket-Accept: \(Self.accept(for: key))\r\n"
     if let subprotocol { head += "Sec-WebSocket-Protocol: \(subprotocol)\r\n" }
+    if let compression { head += "Sec-WebSocket-Extensions: \(compression.response)\r\n" }
     for field in fields { head += "\(field.name): \(field.value)\r\n" }
     return Array((head + "\r\n").utf8)
   }

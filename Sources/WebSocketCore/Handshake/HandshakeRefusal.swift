@@ -14,6 +14,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case badKey
     case unsupportedVersion
     case badSubprotocol
+    case badExtensions
     // What the gateway decides.
     case noRoute
     case severalOrigins
@@ -39,7 +40,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   public var status: Int {
     switch reason {
     case .badRequest, .badPath, .httpVersion, .methodNotGET, .badConnectionHeader, .badKey, .badSubprotocol,
-      .severalOrigins:
+      .badExtensions, .severalOrigins:
       400
     case .originNotAllowed: 403
     case .noRoute: 404
@@ -67,6 +68,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .badKey: "The request needs one Sec-WebSocket-Key of 16 bytes in base64."
     case .unsupportedVersion: "Only version 13 of the WebSocket protocol is spoken here."
     case .badSubprotocol: "Sec-WebSocket-Protocol is not a list of different words."
+    case .badExtensions: "Sec-WebSocket-Extensions is not a list of extensions."
     case .noRoute: "There is nothing at this path."
     case .severalOrigins: "There is more than one Origin header."
     case .originNotAllowed: "This origin, or a client without one, may not connect."
@@ -89,7 +91,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .stopping: [("Retry-After", "1")]
     case .refusedByUpstream(_, let fields, _): fields.map { ($0.name, $0.value) }
     case .badRequest, .badPath, .httpVersion, .headTooLong, .timeout, .methodNotGET, .badConnectionHeader,
-      .badKey, .badSubprotocol, .noRoute, .severalOrigins, .originNotAllowed, .upstreamUnreachable,
+      .badKey, .badSubprotocol, .badExtensions, .noRoute, .severalOrigins, .originNotAllowed,
+      .upstreamUnreachable,
       .upstreamFailed, .upstreamTimeout:
       []
     }

@@ -1,0 +1,42 @@
+import ChannelLayers
+import Consumers
+import Transport
+import WebSocketCore
+
+/// Renders a route's events for those members of a group that agreed on the same compression: deflated once for all of them.
+///
+/// What is shared cannot refer to what one of them got before, so they have all been told `server_no_context_takeover`.
+final class DeflatingRenderer: EventRenderer {
+  private static let largestKept = 256 * 1024
+
+  private let consumer: Consumer
+  private let deflater: Deflater
+  /// The frames as they are without compression.
+  private var plain = SharedBytes(capacity: 4096)
+
+  init(_ consumer: Consumer, _ deflater: Deflater) {
+    self.consumer = consumer
+    self.deflater = deflater
+  }
+
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+    let rendering = consumer.render(event, for: address, into: plain)
+    plain.read { deflate($0, into: frames) }
+    plain.clear()
+    if plain.capacity > Self.largestKept { plain = SharedBytes(capacity: 4096) }
+    return rendering
+  }
+
+  private func deflate(_ bytes: RawSpan, into frames: SharedBytes) {
+    var start = 0
+    while let frame = ServerFrame(bytes, at: start) {
+      let isDeflated = deflater.deflate(bytes.extracting(frame.payload)) { payload in
+        let header = FrameHeader(
+          opcode: frame.opcode, payloadLength: payload.byteCount, isCompressed: true)
+        frames.append(head: header.bytes, length: header.count, payload)
+      }
+      if !isDeflated { frames.append(bytes.extracting(start..<frame.payload.upperBound)) }
+      start = frame.payload.upperBound
+    }
+  }
+}

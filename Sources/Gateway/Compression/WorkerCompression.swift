@@ -1,0 +1,101 @@
+import Consumers
+import GatewayConfig
+import WebSocketCore
+
+/// One reactor's end of permessage-deflate: agrees with clients, and keeps what their sessions share.
+final class WorkerCompression {
+  private let budget: ContextBudget
+  private let scratch = Scratch()
+  /// Takes the messages of all clients that keep no context, whatever window they have.
+  private let inflater: Inflater
+  private var deflaters: [DeflaterKey: Deflater] = [:]
+  private var shared: [SharedKey: SessionCompression] = [:]
+
+  private struct DeflaterKey: Hashable {
+    var windowBits: Int
+    var level: Int
+    var threshold: ByteCount
+  }
+
+  private struct SharedKey: Hashable {
+    var route: ObjectIdentifier
+    var windowBits: Int
+  }
+
+  init(budget: ContextBudget) {
+    self.budget = budget
+    inflater = Inflater(windowBits: 15, context: .none, scratch: scratch)
+  }
+
+  /// Chooses from what a client offers.
+  ///
+  /// - Returns: nil where the route or the client wants no compression.
+  func agree(
+    on offers: [ExtensionOffer], for route: SessionRoute
+  ) -> (agreement: CompressionAgreement, compression: SessionCompression)? {
+    guard let configuration = route.configuration.compression, !offers.isEmpty else { return nil }
+    let kept = configuration.keepsContext ? ContextTakeover.kept : .none
+    // Group events are the same for all members, and cannot go on from what one of them has got.
+    let policy = CompressionPolicy(
+      serverContext: route.consumer.group == nil ? kept : .none, clientContext: kept,
+      windowBits: configuration.windowBits)
+    guard var agreement = policy.choose(from: offers) else { return nil }
+    if agreement.contextSize > 0 {
+      if let reservation = budget.reserve(agreement.contextSize) {
+        return (agreement, compression(agreement, configuration, route, reservation))
+      }
+      // Sections 7.1.1.1 and 7.1.1.2: a server may always ask for this.
+      agreement.serverContext = .none
+      agreement.clientContext = .none
+    }
+    return (agreement, sharedCompression(agreement.serverWindowBits, configuration, route))
+  }
+
+  private func compression(
+    _ agreement: CompressionAgreement, _ configuration: CompressionConfiguration, _ route: SessionRoute,
+    _ reservation: ContextReservation
+  ) -> SessionCompression {
+    let shared = sharedCompression(agreement.serverWindowBits, configuration, route)
+    let deflater =
+      switch agreement.serverContext {
+      case .kept: makeDeflater(agreement.serverWindowBits, configuration, .kept)
+      case .none: shared.deflater
+      }
+    let inflater =
+      switch agreement.clientContext {
+      case .kept: Inflater(windowBits: agreement.clientWindowBits, context: .kept, scratch: scratch)
+      case .none: shared.inflater
+      }
+    return SessionCompression(
+      inflater: inflater, deflater: deflater, renderer: shared.renderer, reservation: reservation)
+  }
+
+  private func sharedCompression(
+    _ windowBits: Int, _ configuration: CompressionConfiguration, _ route: SessionRoute
+  ) -> SessionCompression {
+    let key = SharedKey(route: ObjectIdentifier(route), windowBits: windowBits)
+    if let compression = shared[key] { return compression }
+    let deflater = sharedDeflater(windowBits, configuration)
+    let renderer = route.consumer.group.map { _ in DeflatingRenderer(route.consumer, deflater) }
+    let compression = SessionCompression(inflater: inflater, deflater: deflater, renderer: renderer)
+    shared[key] = compression
+    return compression
+  }
+
+  private func sharedDeflater(_ windowBits: Int, _ configuration: CompressionConfiguration) -> Deflater {
+    let key = DeflaterKey(
+      windowBits: windowBits, level: configuration.level, threshold: configuration.threshold)
+    if let deflater = deflaters[key] { return deflater }
+    let deflater = makeDeflater(windowBits, configuration, .none)
+    deflaters[key] = deflater
+    return deflater
+  }
+
+  private func makeDeflater(
+    _ windowBits: Int, _ configuration: CompressionConfiguration, _ context: ContextTakeover
+  ) -> Deflater {
+    Deflater(
+      windowBits: windowBits, level: configuration.level, threshold: configuration.threshold.bytes,
+      context: context, scratch: scratch)
+  }
+}

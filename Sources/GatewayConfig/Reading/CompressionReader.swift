@@ -1,0 +1,32 @@
+/// `compression:`, at any of its places.
+enum CompressionReader {
+  private static let thresholdRange = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 30)
+
+  /// `true`, `false`, or a mapping, on top of what holds around it.
+  static func read(
+    _ node: Node?, over outer: CompressionConfiguration?, _ reading: Reading
+  ) -> CompressionConfiguration? {
+    guard let node else { return outer }
+    var compression = outer ?? CompressionConfiguration()
+    if case .scalar = node.content {
+      guard let isOn = reading.truth(node, "\"compression\"") else { return outer }
+      return isOn ? compression : nil
+    }
+    guard let mapping = MappingCursor(node, "\"compression\"", reading) else { return outer }
+    if let value = mapping.value("level") {
+      compression.level = reading.integer(value, "\"level\"", in: 1...9) ?? compression.level
+    }
+    if let value = mapping.value("threshold") {
+      compression.threshold =
+        reading.byteCount(value, "\"threshold\"", in: thresholdRange) ?? compression.threshold
+    }
+    if let value = mapping.value("context_takeover") {
+      compression.keepsContext = reading.truth(value, "\"context_takeover\"") ?? compression.keepsContext
+    }
+    if let value = mapping.value("window") {
+      compression.windowBits = reading.integer(value, "\"window\"", in: 9...15) ?? compression.windowBits
+    }
+    mapping.finish()
+    return compression
+  }
+}

@@ -1,0 +1,107 @@
+/// What a client and this server have agreed on for permessage-deflate (RFC 7692 section 7.1).
+public struct CompressionAgreement: Sendable, Hashable {
+  public static let extensionName = "permessage-deflate"
+
+  /// Whether this server's messages may refer to those before them.
+  public var serverContext: ContextTakeover
+  /// Whether the client's may.
+  public var clientContext: ContextTakeover
+  /// How far back this server's messages refer: to the base-2 logarithm, 9 to 15.
+  public var serverWindowBits: Int
+  /// How far back the client's may refer, 8 to 15.
+  public var clientWindowBits: Int
+  /// Whether the client asked for the server's window, or we for the client's: then it stands in the answer.
+  fileprivate var namesServerWindow: Bool
+  fileprivate var namesClientWindow: Bool
+
+  /// The value of `Sec-WebSocket-Extensions` in the answer.
+  public var response: String {
+    var text = Self.extensionName
+    if serverContext == .none { text += "; server_no_context_takeover" }
+    if clientContext == .none { text += "; client_no_context_takeover" }
+    if namesServerWindow { text += "; server_max_window_bits=\(serverWindowBits)" }
+    if namesClientWindow { text += "; client_max_window_bits=\(clientWindowBits)" }
+    return text
+  }
+}
+
+/// Whether the compressor of one side keeps its window from one message to the next (RFC 7692 section 7.1.1).
+public enum ContextTakeover: Sendable, Hashable {
+  case kept
+  /// Every message stands for itself.
+  case none
+}
+
+/// What this server wants of permessage-deflate.
+public struct CompressionPolicy: Sendable, Hashable {
+  /// What is kept where the client lets us; `none` always goes into the answer.
+  public var serverContext: ContextTakeover
+  public var clientContext: ContextTakeover
+  /// The largest window of either side, 9 to 15.
+  public var windowBits: Int
+
+  public init(serverContext: ContextTakeover, clientContext: ContextTakeover, windowBits: Int) {
+    self.serverContext = serverContext
+    self.clientContext = clientContext
+    self.windowBits = windowBits
+  }
+
+  /// The first offer that can be accepted (RFC 7692 sections 5 and 7.1); the others, and other extensions, are declined by saying
+  /// nothing about them.
+  public func choose(from offers: [ExtensionOffer]) -> CompressionAgreement? {
+    for offer in offers where offer.name == CompressionAgreement.extensionName {
+      if let agreement = CompressionOffer(offer).flatMap(accept) { return agreement }
+    }
+    return nil
+  }
+
+  /// zlib has no raw deflate with a window of 256 bytes, so an offer that insists on one is declined; with a client that sends
+  /// with one there is no difficulty.
+  private func accept(_ offer: CompressionOffer) -> CompressionAgreement? {
+    let serverWindow = min(offer.serverWindowBits ?? 15, windowBits)
+    guard serverWindow >= 9 else { return nil }
+    // A client that did not say that it knows the parameter must not be asked for it (section 7.1.2.2).
+    let clientWindow = offer.knowsClientWindow ? min(offer.clientWindowBits ?? 15, windowBits) : 15
+    return CompressionAgreement(
+      serverContext: offer.serverContext == .none ? .none : serverContext,
+      clientContext: offer.clientContext == .none ? .none : clientContext,
+      serverWindowBits: serverWindow, clientWindowBits: clientWindow,
+      namesServerWindow: offer.serverWindowBits != nil || serverWindow < 15,
+      namesClientWindow: offer.knowsClientWindow && clientWindow < 15)
+  }
+}
+
+/// The parameters of one offer, each at most once and with a value that it may have.
+private struct CompressionOffer {
+  var serverContext = ContextTakeover.kept
+  var clientContext = ContextTakeover.kept
+  var serverWindowBits: Int?
+  var clientWindowBits: Int?
+  var knowsClientWindow = false
+
+  /// Nil for an offer that is to be declined (section 7.1): an unknown or doubled parameter, or a value it may not have.
+  init?(_ offer: ExtensionOffer) {
+    var seen: Set<String> = []
+    for parameter in offer.parameters {
+      guard seen.insert(parameter.name).inserted else { return nil }
+      switch (parameter.name, parameter.value) {
+      case ("server_no_context_takeover", nil): serverContext = .none
+      case ("client_no_context_takeover", nil): clientContext = .none
+      case ("server_max_window_bits", let value?):
+        guard let bits = Self.windowBits(value) else { return nil }
+        serverWindowBits = bits
+      case ("client_max_window_bits", let value):
+        knowsClientWindow = true
+        guard let value else { continue }
+        guard let bits = Self.windowBits(value) else { return nil }
+        clientWindowBits = bits
+      default: return nil
+      }
+    }
+  }
+
+  /// Section 7.1.2: a decimal number of 8 to 15 without leading zeros.
+  private static func windowBits(_ text: String) -> Int? {
+    ["8", "9", "10", "11", "12", "13", "14", "15"].contains(text) ? Int(text) : nil
+  }
+}

@@ -1,0 +1,131 @@
+internal import CZlib
+
+/// Decompresses the payloads of messages (RFC 7692 section 7.2.2).
+///
+/// Confined to one thread. With no context kept, one serves any number of sessions. Its memory is taken at the first message:
+/// the window and 7 KiB.
+@safe public final class Inflater {
+  private let windowBits: Int
+  private let context: ContextTakeover
+  private let scratch: Scratch
+  /// Does not move: zlib points back to it.
+  private var stream: UnsafeMutablePointer<z_stream>?
+
+  /// - Parameter windowBits: 8 to 15; at least the sender's.
+  public init(windowBits: Int, context: ContextTakeover, scratch: Scratch) {
+    self.windowBits = windowBits
+    self.context = context
+    self.scratch = scratch
+  }
+
+  deinit {
+    guard let stream = unsafe stream else { return }
+    _ = unsafe inflateEnd(stream)
+    unsafe stream.deallocate()
+  }
+
+  /// What a kept context of this window takes up, in bytes, as zconf.h states it.
+  public static func contextSize(windowBits: Int) -> Int {
+    1 << windowBits + 8 * 1024
+  }
+
+  /// What a sender may make of a message that does not get smaller: deflate's own worst case.
+  static func longestPayload(ofMessage maximum: Int) -> Int {
+    maximum + maximum / 8 + maximum / 64 + 64
+  }
+
+  /// Calls the body with the message that a compressed payload stands for.
+  ///
+  /// - Parameter maximum: of the message, in bytes; no more than one byte beyond it is ever unpacked.
+  func inflate<Result>(
+    _ payload: RawSpan, atMost maximum: Int, _ body: (RawSpan) throws(ProtocolViolation) -> Result
+  ) throws(ProtocolViolation) -> Result {
+    let stream = unsafe ready()
+    var output = scratch.take(Self.piece)
+    defer {
+      scratch.giveBack(output)
+      if context == .none { _ = unsafe inflateReset(stream) }
+    }
+    var length = 0
+    var state = State.inside
+    try unsafe read(payload, from: stream, into: &output, &length, &state, maximum)
+    // Section 7.2.2: what the sender left out. Behind a final block it may have left out nothing (7.2.3.4).
+    if state != .final {
+      let end = length
+      try unsafe read(Self.tail.span.bytes, from: stream, into: &output, &length, &state, maximum)
+      guard state != .inside, length == end else { throw .badCompression }
+    }
+    return try body(unsafe output.span.bytes.extracting(0..<length))
+  }
+
+  /// Where in the stream of blocks the input ended.
+  private enum State {
+    case inside
+    case betweenBlocks
+    /// A block that said it was the last.
+    case final
+  }
+
+  private static let piece = 16 * 1024
+  private static let tail: [UInt8] = [0x00, 0x00, 0xFF, 0xFF]
+
+  /// Unpacks all of the input, into memory that grows with what comes out.
+  private func read(
+    _ input: RawSpan, from stream: UnsafeMutablePointer<z_stream>, into output: inout [UInt8],
+    _ length: inout Int, _ state: inout State, _ maximum: Int
+  ) throws(ProtocolViolation) {
+    var done = 0
+    while true {
+      let room = min(output.count, maximum + 1) - length
+      let status = unsafe step(input, &done, stream, &output, &length, room: room)
+      guard length <= maximum else { throw .messageTooBig }
+      switch status {
+      case Z_OK, Z_BUF_ERROR:
+        if length == output.count {
+          output.append(contentsOf: repeatElement(0, count: min(output.count, maximum + 1 - length)))
+        } else if done == input.byteCount {
+          // zlib.h: 128 is added right behind the end of a block; the low bits count what is left of a byte.
+          state = unsafe stream.pointee.data_type & 0x87 == 128 ? .betweenBlocks : .inside
+          return
+        }
+      case Z_STREAM_END:
+        // The next block goes on with the window of this one.
+        _ = unsafe inflateResetKeep(stream)
+        state = .final
+        if done == input.byteCount { return }
+      default:
+        throw .badCompression
+      }
+    }
+  }
+
+  private func step(
+    _ input: RawSpan, _ done: inout Int, _ stream: UnsafeMutablePointer<z_stream>, _ output: inout [UInt8],
+    _ length: inout Int, room: Int
+  ) -> Int32 {
+    unsafe input.extracting(done..<input.byteCount).withUnsafeBytes { input in
+      unsafe output.withUnsafeMutableBufferPointer { output in
+        unsafe stream.pointee.next_in = input.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        unsafe stream.pointee.avail_in = UInt32(input.count)
+        unsafe stream.pointee.next_out = output.baseAddress.unsafelyUnwrapped + length
+        unsafe stream.pointee.avail_out = UInt32(room)
+        let status = unsafe CZlib.inflate(stream, Z_NO_FLUSH)
+        done += unsafe input.count - Int(stream.pointee.avail_in)
+        length += unsafe room - Int(stream.pointee.avail_out)
+        return status
+      }
+    }
+  }
+
+  private func ready() -> UnsafeMutablePointer<z_stream> {
+    if let stream = unsafe stream { return unsafe stream }
+    let new = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    unsafe new.initialize(to: z_stream())
+    let status = unsafe inflateInit2_(
+      new, Int32(-windowBits), ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+    // As everywhere, there is no going on without memory.
+    precondition(status == Z_OK, "zlib: \(status)")
+    unsafe stream = new
+    return unsafe new
+  }
+}

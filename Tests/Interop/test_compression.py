@@ -1,0 +1,228 @@
+"""permessage-deflate (RFC 7692) with Python's `websockets`, whose clients offer it, and with clients that say exactly what they do."""
+
+import json
+import os
+import re
+import socket
+import struct
+import zlib
+
+import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.sync.client import connect as ws_connect
+
+from clients import connect, frame, handshake, open_session, read_close, read_exactly, read_head
+
+CONFIG = """
+installed_apps: [echo, chat, broadcast]
+channel_layers: {default: {backend: memory}}
+compression: true
+limits: LIMITS
+applications:
+  main:
+    websocket:
+      - {path: ws/echo/, consumer: echo}
+      - {path: ws/kept/, consumer: echo, compression: {context_takeover: true}}
+      - {path: ws/small/, consumer: echo, compression: {context_takeover: true, window: 9, level: 9}}
+      - {path: ws/plain/, consumer: echo, compression: false}
+      - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}"}
+      - {path: ws/news/, consumer: broadcast, group: news, compression: {context_takeover: true}}
+"""
+TEXT = json.dumps([{"id": number, "name": f"item {number}", "tags": ["a", "b"]} for number in range(40)])
+KINDS = [
+    None,
+    {},
+    {"server_no_context_takeover": True, "client_no_context_takeover": True},
+    {"server_max_window_bits": 9, "client_max_window_bits": 9},
+    {"server_max_window_bits": 12, "client_max_window_bits": True},
+    {"client_max_window_bits": 15, "client_no_context_takeover": True},
+]
+
+
+@pytest.fixture
+def gateway(start):
+    return start(text=CONFIG, limits="{message: 1MiB}")
+
+
+def dial(gateway, path: str, offer: dict | None = None, **options):
+    extensions = None if offer is None else [ClientPerMessageDeflateFactory(**offer)]
+    return ws_connect(
+        gateway.ws(path), compression=None, extensions=extensions, proxy=None, max_size=None, open_timeout=20, **options
+    )
+
+
+def deflate(data: bytes, bits: int = 15) -> bytes:
+    compressor = zlib.compressobj(wbits=-bits)
+    return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def inflate(data: bytes) -> bytes:
+    return zlib.decompressobj(-15).decompress(data + b"\x00\x00\xff\xff")
+
+
+def packed(first: int, payload: bytes) -> bytes:
+    """A masked frame with any first byte."""
+    made = frame(first & 0x0F, payload)
+    return bytes([first]) + made[1:]
+
+
+def read_raw(sock: socket.socket) -> tuple[int, bytes]:
+    """The whole first byte of a frame, and its payload as it came."""
+    first, second = read_exactly(sock, 2)
+    length = second & 0x7F
+    if length == 126:
+        (length,) = struct.unpack("!H", read_exactly(sock, 2))
+    elif length == 127:
+        (length,) = struct.unpack("!Q", read_exactly(sock, 8))
+    return first, read_exactly(sock, length)
+
+
+def negotiate(gateway, path: str, *offers: str) -> str | None:
+    with connect(gateway.port) as sock:
+        sock.sendall(handshake(path, *(f"Sec-WebSocket-Extensions: {offer}" for offer in offers)))
+        head = read_head(sock)
+    assert head.startswith("HTTP/1.1 101"), head
+    found = re.search(r"Sec-WebSocket-Extensions: (.*)\r\n", head)
+    return found and found[1]
+
+
+def test_the_default_offer_of_a_client_is_taken(gateway):
+    with ws_connect(gateway.ws("/ws/echo/"), proxy=None, max_size=None) as client:
+        assert client.protocol.extensions
+        client.send(TEXT)
+        assert client.recv(timeout=20) == TEXT
+
+
+@pytest.mark.parametrize("path", ["/ws/echo/", "/ws/kept/", "/ws/small/"])
+@pytest.mark.parametrize("offer", KINDS)
+def test_every_message_comes_back(gateway, path, offer):
+    with dial(gateway, path, offer) as client:
+        assert bool(client.protocol.extensions) == (offer is not None)
+        messages = ["", "é😀", TEXT, TEXT, b"", b"\x00\xff", os.urandom(5_000), TEXT * 20, b"x" * 1_000_000, "é" * 500, TEXT]
+        for message in messages:
+            client.send(message)
+            assert client.recv(timeout=20) == message
+        client.send([TEXT[:10], "", TEXT[10:]])
+        assert client.recv(timeout=20) == TEXT
+        for message in messages:
+            client.send(message)
+        assert [client.recv(timeout=20) for _ in messages] == messages
+
+
+def test_a_route_without_it_answers_no_offer(gateway):
+    assert negotiate(gateway, "/ws/plain/", "permessage-deflate") is None
+    assert negotiate(gateway, "/ws/echo/", "permessage-deflate; server_max_window_bits=8") is None
+    chosen = negotiate(gateway, "/ws/echo/", "permessage-deflate; server_max_window_bits=8, x-y; z=1", "permessage-deflate")
+    assert chosen == "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    assert negotiate(gateway, "/ws/kept/", "permessage-deflate; client_max_window_bits") == "permessage-deflate"
+    assert negotiate(gateway, "/ws/news/", "permessage-deflate") == "permessage-deflate; server_no_context_takeover"
+
+
+def test_a_field_that_is_no_list_is_refused(gateway):
+    for path in ["/ws/echo/", "/ws/plain/"]:
+        with connect(gateway.port) as sock:
+            sock.sendall(handshake(path, "Sec-WebSocket-Extensions: permessage-deflate; ="))
+            assert read_head(sock).startswith("HTTP/1.1 400 ")
+
+
+def test_short_messages_and_noise_are_sent_as_they_are(gateway):
+    with open_session(gateway.port, "/ws/echo/", "Sec-WebSocket-Extensions: permessage-deflate") as sock:
+        for message, first in [(b"x" * 255, 0x82), (b"x" * 256, 0xC2), (os.urandom(5_000), 0x82), (TEXT.encode(), 0xC2)]:
+            sock.sendall(packed(0xC2, deflate(message)))
+            got, payload = read_raw(sock)
+            assert got == first
+            assert (inflate(payload) if first & 0x40 else payload) == message
+            assert len(payload) < len(message) or first == 0x82
+
+
+@pytest.mark.parametrize(
+    "path, message, event",
+    [
+        ("/ws/chat/lobby/", json.dumps({"message": TEXT}), json.dumps({"message": TEXT})),
+        ("/ws/news/", TEXT, TEXT),
+        ("/ws/news/", TEXT.encode(), TEXT.encode()),
+    ],
+)
+def test_a_room_of_all_kinds_of_clients_hears_the_same(gateway, path, message, event):
+    clients = [dial(gateway, path, offer) for offer in KINDS * 3]
+    for sender in clients[: len(KINDS)]:
+        sender.send(message)
+        sender.send(message)
+        for client in clients:
+            assert client.recv(timeout=20) == event
+            assert client.recv(timeout=20) == event
+    for client in clients:
+        client.close()
+
+
+def test_a_bomb_is_closed_with_1009_and_costs_no_memory(gateway):
+    bomb = deflate(b"\x00" * (256 << 20))
+    assert len(bomb) < 1 << 20
+    before = gateway.resident_kib
+    for path in ["/ws/echo/", "/ws/kept/", "/ws/news/"]:
+        with open_session(gateway.port, path, "Sec-WebSocket-Extensions: permessage-deflate") as sock:
+            sock.sendall(packed(0xC2, bomb))
+            assert read_close(sock)[0] == 1009
+    assert gateway.resident_kib - before < 16 * 1024
+    with dial(gateway, "/ws/echo/", {}) as client:
+        client.send("x" * (1 << 20))
+        assert client.recv(timeout=20) == "x" * (1 << 20)
+        with pytest.raises(ConnectionClosedError) as ended:
+            client.send("x" * ((1 << 20) + 1))
+            client.recv(timeout=20)
+        assert ended.value.rcvd.code == 1009
+
+
+@pytest.mark.parametrize(
+    "sent, code",
+    [
+        (packed(0xC1, b"\xff\xff"), 1007),
+        (packed(0xC1, deflate(TEXT.encode())[:-9]), 1007),
+        (packed(0xC1, deflate(b"\xff")), 1007),
+        (packed(0x41, deflate(TEXT.encode())) + packed(0xC0, b""), 1002),
+        (packed(0xC9, b""), 1002),
+        (packed(0xA1, b""), 1002),
+    ],
+)
+def test_what_cannot_be_is_closed_with_its_code(gateway, sent, code):
+    with open_session(gateway.port, "/ws/echo/", "Sec-WebSocket-Extensions: permessage-deflate") as sock:
+        sock.sendall(sent)
+        assert read_close(sock)[0] == code
+
+
+def test_without_negotiation_a_compressed_frame_is_closed_with_1002(gateway):
+    for path in ["/ws/echo/", "/ws/plain/"]:
+        with open_session(gateway.port, path) as sock:
+            sock.sendall(packed(0xC1, deflate(TEXT.encode())))
+            assert read_close(sock) == (1002, "a reserved bit was set")
+
+
+def test_contexts_are_kept_within_their_memory_and_given_back(start):
+    gateway = start(text=CONFIG, limits="{compression_memory: 1MiB}")
+    kept = "permessage-deflate"
+    told = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    offer = "Sec-WebSocket-Extensions: permessage-deflate"
+
+    def open_one() -> tuple[socket.socket, str]:
+        sock = connect(gateway.port)
+        sock.sendall(handshake("/ws/kept/", offer))
+        return sock, re.search(r"Sec-WebSocket-Extensions: (.*)\r\n", read_head(sock))[1]
+
+    sessions = [open_one() for _ in range(10)]
+    assert [answer for _, answer in sessions] == [kept] * 3 + [told] * 7
+    for sock, _ in sessions:
+        sock.sendall(packed(0xC2, deflate(TEXT.encode())))
+        first, payload = read_raw(sock)
+        assert (first, inflate(payload)) == (0xC2, TEXT.encode())
+    for sock, _ in sessions[:3]:
+        sock.sendall(frame(8, struct.pack("!H", 1000)))
+        assert read_close(sock)[0] == 1000
+        sock.close()
+    # A session's memory is given back once its connection is gone, which its client does not see.
+    for _ in range(2_000):
+        sock, answer = open_one()
+        sock.close()
+        if answer == kept:
+            return
+    pytest.fail("the memory was not given back")
