@@ -3,13 +3,17 @@
 FILE ?= routes.yaml
 RELEASE = -c release --product sluice --static-swift-stdlib -Xswiftc -cross-module-optimization
 SLUICE = .build/release/sluice
+RUNS ?= 5
+SECONDS ?= 3
+ONLY ?=
 
-.PHONY: run build test lint format unit validate interop clean help need-build need-test
+.PHONY: run build test lint format unit validate interop bench clean help need-build need-test need-bench
 
 help:
 	@echo "make run     install what is missing, build, serve $(FILE)"
 	@echo "make test    everything: lint, unit tests, examples, interop, conformance"
 	@echo "make build   the release binary, $(SLUICE)"
+	@echo "make bench   a comparison with other servers, some 20 minutes (RUNS=5 SECONDS=3 ONLY=echo)"
 	@echo "make format  lay out the sources as .swift-format says"
 	@echo "make clean   remove what was built"
 
@@ -37,12 +41,18 @@ validate: build
 interop: build need-test
 	Tests/Interop/run.sh
 
+bench: build need-bench
+	Tests/Bench/run.sh --runs $(RUNS) --seconds $(SECONDS) --only "$(ONLY)" $(BENCH)
+
 clean:
 	swift package clean
-	rm -rf .build/interop
+	rm -rf .build/interop .build/bench
 
 need-build:
 	@Tests/need.sh libyaml-dev pkg-config zlib1g-dev
 
 need-test:
 	@Tests/need.sh chromium openssl python3-venv redis-server
+
+need-bench:
+	@Tests/need.sh libnginx-mod-nchan libuv1 nginx python3-venv redis-server util-linux

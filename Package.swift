@@ -107,7 +107,7 @@ let package = Package(
     .testTarget(
       name: "BenchTests",
       dependencies: [
-        "Bench", "Gateway", "GatewayConfig", "JSON", "TestSupport", "Transport", "WebSocketCore",
+        "Bench", "Gateway", "GatewayConfig", "Transport", "WebSocketCore",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(

@@ -53,27 +53,28 @@ package struct Bench: Sendable {
   private init(_ load: Load, _ target: Target, _ told: @escaping @Sendable (Stage) -> Void) throws {
     self.told = told
     serverBefore = try load.server.map { (process) throws(BenchFailure) in try ServerProcess.read(process) }
-    do throws(TransportFailure) {
+    do {
       let address = try ServerAddress.find(
         host: target.host, port: target.port, timeout: min(load.openTimeout, .seconds(5)))
-      plan = Plan(target: target, load: load, address: address)
-    } catch {
-      throw BenchFailure("cannot connect to \(target.authority): \(error)")
+      var plan = Plan(target: target, load: load, address: address)
+      hands = try Self.hire(&plan)
+      self.plan = plan
+    } catch let failure as TransportFailure {
+      throw BenchFailure("cannot connect to \(target.authority): \(failure)")
     }
-    hands = try Self.hire(plan)
   }
 
-  private static func hire(_ plan: Plan) throws -> [Hand] {
-    var plan = plan
+  /// The publishers' crew first: the others have to know where it is.
+  private static func hire(_ plan: inout Plan) throws -> [Hand] {
     var hands: [Hand] = []
-    for index in 0..<plan.load.threads {
+    for index in (0..<plan.crews).reversed() {
       let progress = Progress()
       let started = try Reactor.start(name: "bench-\(index)") { [plan] reactor in
         let crew = Crew(plan, index: index, progress: progress, on: reactor)
         return reactor.mailbox { crew.carryOut($0) }
       }
       hands.append(Hand(thread: started.thread, orders: started.result, progress: progress))
-      plan.publishers = hands[0].orders
+      if index == plan.publishingCrew { plan.publishers = started.result }
     }
     return hands
   }
@@ -104,7 +105,7 @@ extension Bench {
       throw BenchFailure("stopped before anything was measured")
     }
     server.before = readServer()
-    if plan.load.work != .idle { order(.measure) }
+    order(.measure)
     do {
       try await pass(plan.load.duration) { told(.measuring(second: $0, perSecond: $1)) }
     } catch is CancellationError {
@@ -130,7 +131,7 @@ extension Bench {
     try await waitUntilOpen(plan.load.work == .connect ? 1 : plan.load.connections)
     guard plan.load.publishers > 0 else { return }
     // Everybody listens before anybody speaks.
-    hands[0].orders.post(.openPublishers)
+    plan.publishers?.post(.openPublishers)
     try await waitUntilOpen(plan.load.connections + plan.load.publishers)
     try await sleep(Self.settling)
   }
@@ -165,10 +166,8 @@ extension Bench {
         if !hand.orders.post(.begin { done.resume() }) { done.resume() }
       }
     }
-    guard case .fanOut(_, let pace) = plan.load.work, let interval = Publishing.interval(pace) else {
-      return nil
-    }
-    return try Ticker.start(every: interval, to: hands[0].orders, .publish)
+    guard case .fanOut(_, let pace) = plan.load.work, let publishers = plan.publishers else { return nil }
+    return try Ticker.start(every: Publishing.interval(pace), to: publishers, .publish)
   }
 
   /// Lets time pass, and tells each second how it goes; ends early where nobody is left.

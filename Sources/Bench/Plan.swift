@@ -7,12 +7,18 @@ struct Plan: Sendable {
   let address: ServerAddress
   /// Marks the messages of this run.
   let run = UInt32.random(in: Stamp.runs)
+  let sources = SourceAddresses()
   /// Where the publishers are; nil for their own crew.
   var publishers: Mailbox<Crew.Order>?
 
+  /// With several threads the publishers have another one to themselves; with one they share it with the subscribers.
+  var crews: Int { load.threads + (publishingCrew < load.threads ? 0 : 1) }
+
+  var publishingCrew: Int { load.publishers > 0 && load.threads > 1 ? load.threads : 0 }
+
   /// The connections of one crew.
   func share(of index: Int) -> StrideTo<Int> {
-    stride(from: index, to: load.connections, by: load.threads)
+    stride(from: index, to: index < load.threads ? load.connections : index, by: load.threads)
   }
 
   func postToPublishers(_ order: Crew.Order) {

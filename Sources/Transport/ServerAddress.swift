@@ -5,6 +5,7 @@ import Glibc
 public struct ServerAddress: Sendable {
   private let address: SocketAddress
   private let family: Int32
+  private let isOnLoopback: Bool
 
   /// The first of the addresses of a name at which a server accepts a connection. Blocks.
   ///
@@ -53,11 +54,20 @@ public struct ServerAddress: Sendable {
     }
     guard let copied else { return nil }
     address = copied
+    isOnLoopback =
+      if case .tcp(let host, _) = copied.endpoint {
+        unsafe info.ai_family == AF_INET && host.hasPrefix("127.")
+      } else {
+        false
+      }
   }
 
   /// Starts a connection and does not wait for it. A reactor adopts it at once: what is written is sent when the connection
   /// stands, and a failure is its end.
-  public func dial() throws(TransportFailure) -> Descriptor {
+  ///
+  /// - Parameter source: so many addresses behind 127.0.0.1, where the server is on the IPv4 loopback; elsewhere it is
+  ///   the system's choice.
+  public func dial(from source: Int = 0) throws(TransportFailure) -> Descriptor {
     let flags = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
     let raw = socket(family, flags, 0)
     guard raw >= 0 else { throw TransportFailure("open a socket", errno) }
@@ -65,10 +75,27 @@ public struct ServerAddress: Sendable {
     var on: Int32 = 1
     _ = unsafe setsockopt(
       raw, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    if source > 0, isOnLoopback { try bind(raw, toLoopback: source) }
     let status = unsafe address.pass(to: { unsafe connect(raw, $0, $1) })
     // Interrupted, it goes on by itself.
     guard status == 0 || errno == EINPROGRESS || errno == EINTR else { throw .cannotConnect(errno) }
     return descriptor
+  }
+
+  private func bind(_ raw: Int32, toLoopback source: Int) throws(TransportFailure) {
+    var on: Int32 = 1
+    // The port is chosen at the connect, so that it may be in use towards other servers.
+    _ = unsafe setsockopt(
+      raw, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on, socklen_t(MemoryLayout<Int32>.size))
+    var local = sockaddr_in()
+    local.sin_family = sa_family_t(AF_INET)
+    local.sin_addr.s_addr = (INADDR_LOOPBACK + UInt32(clamping: source)).bigEndian
+    let status = unsafe withUnsafePointer(to: &local) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe Glibc.bind(raw, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard status == 0 else { throw .cannotConnect(errno) }
   }
 
   /// Waits for one connection, and closes it.

@@ -23,7 +23,32 @@ struct BenchCommand: AsyncParsableCommand {
     ])
 }
 
-struct BenchEchoCommand: AsyncParsableCommand {
+/// One workload: its options say what the load is.
+private protocol BenchWorkload: AsyncParsableCommand {
+  var common: BenchOptions { get }
+  var work: Load.Work { get }
+  /// nil where nothing is sent.
+  var shape: MessageShape? { get }
+}
+
+extension BenchWorkload {
+  var shape: MessageShape? { nil }
+
+  fileprivate var load: Load {
+    var load = Load(work)
+    common.fill(&load)
+    if let shape { load.message = shape }
+    return load
+  }
+
+  fileprivate func requireSense() throws {
+    if let fault = load.fault { throw ValidationError("\(fault).") }
+  }
+
+  func run() async throws { try await common.run(load) }
+}
+
+struct BenchEchoCommand: BenchWorkload {
   static let configuration = CommandConfiguration(
     commandName: "echo", abstract: "Messages go there and come back.",
     discussion: """
@@ -40,20 +65,14 @@ struct BenchEchoCommand: AsyncParsableCommand {
 
   func validate() throws {
     try check(inFlight, in: 1...65536, "--in-flight")
-    try BenchOptions.requireSense(of: load)
+    try requireSense()
   }
 
-  private var load: Load {
-    var load = Load(.echo(inFlight: inFlight))
-    common.fill(&load)
-    load.message = message.shape
-    return load
-  }
-
-  func run() async throws { try await common.run(load) }
+  var work: Load.Work { .echo(inFlight: inFlight) }
+  var shape: MessageShape? { message.shape }
 }
 
-struct BenchFanOutCommand: AsyncParsableCommand {
+struct BenchFanOutCommand: BenchWorkload {
   static let configuration = CommandConfiguration(
     commandName: "fanout", abstract: "Publishers send to a group, and all of it has to get it.",
     discussion: """
@@ -84,21 +103,14 @@ struct BenchFanOutCommand: AsyncParsableCommand {
       guard window == nil else { throw ValidationError("--window and --rate exclude each other.") }
       guard rate >= 0.1, rate <= 1_000_000 else { throw ValidationError("--rate is 0.1 to 1000000.") }
     }
-    try BenchOptions.requireSense(of: load)
+    try requireSense()
   }
 
-  private var load: Load {
-    let pace = rate.map { Load.Pace.rate($0) } ?? .window(window ?? 1)
-    var load = Load(.fanOut(publishers: publishers, pace))
-    common.fill(&load)
-    load.message = message.shape
-    return load
-  }
-
-  func run() async throws { try await common.run(load) }
+  var work: Load.Work { .fanOut(publishers: publishers, rate.map { .rate($0) } ?? .window(window ?? 1)) }
+  var shape: MessageShape? { message.shape }
 }
 
-struct BenchConnectCommand: AsyncParsableCommand {
+struct BenchConnectCommand: BenchWorkload {
   static let configuration = CommandConfiguration(
     commandName: "connect", abstract: "Connections are opened, closed and opened again.",
     discussion: """
@@ -110,16 +122,10 @@ struct BenchConnectCommand: AsyncParsableCommand {
 
   @OptionGroup var common: BenchOptions
 
-  private var load: Load {
-    var load = Load(.connect)
-    common.fill(&load)
-    return load
-  }
-
-  func run() async throws { try await common.run(load) }
+  var work: Load.Work { .connect }
 }
 
-struct BenchIdleCommand: AsyncParsableCommand {
+struct BenchIdleCommand: BenchWorkload {
   static let configuration = CommandConfiguration(
     commandName: "idle", abstract: "Connections are opened and held.",
     discussion: """
@@ -131,13 +137,7 @@ struct BenchIdleCommand: AsyncParsableCommand {
 
   @OptionGroup var common: BenchOptions
 
-  private var load: Load {
-    var load = Load(.idle)
-    common.fill(&load)
-    return load
-  }
-
-  func run() async throws { try await common.run(load) }
+  var work: Load.Work { .idle }
 }
 
 /// What every load has.
@@ -157,7 +157,7 @@ struct BenchOptions: ParsableArguments {
   @Option(help: "Seconds for opening all connections, 0.1 to 600.")
   var timeout = 30.0
 
-  @Option(help: "Threads of the generator, 1 to 64.")
+  @Option(help: "Threads of the generator, 1 to 64; from 2 on, publishers have another one.")
   var threads = 1
 
   @Option(help: ArgumentHelp("A field of the request, may be given several times.", valueName: "name: value"))
@@ -200,10 +200,6 @@ struct BenchOptions: ParsableArguments {
     for name in subprotocol where HeaderField(argument: "\(name): a") == nil {
       throw ValidationError("\"\(name)\" is no subprotocol.")
     }
-  }
-
-  static func requireSense(of load: Load) throws {
-    if let fault = load.fault { throw ValidationError("\(fault).") }
   }
 
   func fill(_ load: inout Load) {

@@ -20,11 +20,12 @@ struct MessageTests {
     for template in [nil, "{body}", "a{body}", "ab{body}!", MessageShape.json] {
       let shape = MessageShape(size: 100, template: template)
       #expect(shape.fault(isStamped: true) == nil)
-      var frame = PreparedFrame(shape)
+      let frame = PreparedFrame(shape)
       let stamp = Stamp(run: 4095, sender: 7, sequence: 0xFEED_0001, nanoseconds: 0x0123_4567_89AB_CDEF)
       frame.write(stamp)
       let sink = Sink()
-      var bytes = frame.bytes
+      var bytes: [UInt8] = []
+      frame.withBytes { bytes = [UInt8](copying: $0) }
       var span = bytes.mutableSpan
       var raw = unsafe span.mutableBytes
       var decoder = MessageDecoder(maximumMessage: 1000)

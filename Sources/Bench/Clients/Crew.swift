@@ -28,12 +28,13 @@ final class Crew {
   private let progress: Progress
   /// Nanoseconds; taken anew with each read.
   var now: UInt64
-  var frame: PreparedFrame
+  let frame: PreparedFrame
   var stampPlace = 0
   var tally = Tally()
   private(set) var window: DeliveryWindow?
   private(set) var isHalted = false
-  private var isMeasuring = false
+  /// Whether what is completed counts.
+  private var isCounting = false
   private var hasBegun = false
 
   /// Unpacks what the server compresses, for all clients.
@@ -42,8 +43,8 @@ final class Crew {
   private var waiting: [any ClientPart] = []
   private var opening = 0
   private var publishing: Publishing?
-  private var began = (time: MonotonicTime.now, used: Duration.zero)
-  private var measured = (time: Duration.zero, used: Duration.zero)
+  private var began: (time: MonotonicTime, thread: ThreadTime)?
+  private var measured = (time: Duration.zero, thread: ThreadTime())
 
   /// Hand-shakes at a time; more would overflow a server's backlog.
   private static let openingAtOnce = 64
@@ -57,9 +58,9 @@ final class Crew {
     now = reactor.now.nanoseconds
     frame = PreparedFrame(plan.load.message)
     // What an open connection of `idle` counts is its hand-shake.
-    isMeasuring = plan.load.work == .idle
-    if index == 0, case .fanOut(_, let pace) = plan.load.work {
-      publishing = Publishing(pace, crews: plan.load.threads, crew: self)
+    isCounting = plan.load.work == .idle
+    if index == plan.publishingCrew, case .fanOut(_, let pace) = plan.load.work {
+      publishing = Publishing(pace, crews: plan.crews, crew: self)
     }
   }
 
@@ -85,7 +86,8 @@ final class Crew {
     case .measure: measure()
     case .halt: halt()
     case .close: close()
-    case .report(let receive): receive(CrewReport(tally: tally, measured: measured.time, used: measured.used))
+    case .report(let receive):
+      receive(CrewReport(tally: tally, measured: measured.time, thread: measured.thread))
     }
   }
 
@@ -117,7 +119,7 @@ extension Crew {
   private func openMore() {
     while opening < Self.openingAtOnce, let part = waiting.popLast() {
       do throws(TransportFailure) {
-        let descriptor = try plan.address.dial()
+        let descriptor = try plan.address.dial(from: plan.sources.next())
         now = MonotonicTime.now.nanoseconds
         let client = LoadClient(part, descriptor, of: self)
         clients[ObjectIdentifier(client)] = client
@@ -201,31 +203,31 @@ extension Crew {
   }
 
   private func measure() {
-    tally.beginMeasuring()
-    isMeasuring = true
-    began = (MonotonicTime.now, MonotonicTime.usedByThread)
+    if !isCounting { tally.beginMeasuring() }
+    isCounting = true
+    began = (MonotonicTime.now, .now)
   }
 
   private func halt() {
     guard !isHalted else { return }
     isHalted = true
     publishing?.halt()
-    guard isMeasuring else { return }
-    isMeasuring = false
+    isCounting = false
+    guard let began else { return }
     measured.time = .nanoseconds(MonotonicTime.now.nanoseconds - began.time.nanoseconds)
-    measured.used = MonotonicTime.usedByThread - began.used
+    measured.thread = .now - began.thread
   }
 
   func published() {
     tally.publishedInAll += 1
-    if isMeasuring { tally.published += 1 }
+    if isCounting { tally.published += 1 }
     progress.published.increase()
   }
 
   /// One more message has come back, was delivered, or one more connection was opened.
   func completed(bytes: Int, since start: UInt64) {
     progress.operations.increase()
-    guard isMeasuring else { return }
+    guard isCounting else { return }
     tally.operations += 1
     tally.bytes += UInt64(bytes)
     tally.latencies.record(now > start ? now - start : 0)
@@ -242,6 +244,6 @@ extension Crew {
 struct CrewReport: Sendable {
   var tally: Tally
   var measured: Duration
-  /// Time of a processor within it.
-  var used: Duration
+  /// Of it.
+  var thread: ThreadTime
 }

@@ -18,6 +18,9 @@ final class DeliveryWindow: EndOfTurn {
   private let report: ([Int]) -> Void
   private var isReporting = false
 
+  /// No message has this number.
+  private static let none = UInt32.max
+
   /// - Parameter report: gets what is completed, by publisher; called once before anything is published.
   init(
     members: Int, publishers: Int, size: Int, on reactor: Reactor, _ report: @escaping ([Int]) -> Void
@@ -28,14 +31,29 @@ final class DeliveryWindow: EndOfTurn {
     var capacity = 1
     while capacity < size { capacity *= 2 }
     messages = Array(
-      repeating: Array(repeating: Message(sequence: .max, missing: 0), count: capacity), count: publishers)
+      repeating: Array(repeating: Message(sequence: Self.none, missing: 0), count: capacity),
+      count: publishers)
     completed = Array(repeating: 0, count: publishers)
     if members > 0 { report(completed) }
   }
 
-  func delivered(_ sequence: UInt32, of publisher: Int) {
+  /// A subscriber has got a message, and so waits no more for those before it that it has not got: what is lost would
+  /// otherwise keep its place for ever.
+  ///
+  /// - Parameter next: the number that would have been the next one.
+  func delivered(_ sequence: UInt32, of publisher: Int, next: UInt32) {
+    let places = UInt32(messages[publisher].count)
+    // Those that are further back have no place any more.
+    for number in max(next, sequence - min(sequence, places - 1))...sequence { settle(number, of: publisher) }
+  }
+
+  private func settle(_ sequence: UInt32, of publisher: Int) {
     let place = Int(sequence) & (messages[publisher].count - 1)
-    if messages[publisher][place].sequence != sequence {
+    let known = messages[publisher][place]
+    if known.sequence != sequence {
+      // It has lost its place to a later one.
+      guard known.sequence == Self.none || known.sequence < sequence else { return }
+      if known.missing > 0 { complete(publisher) }
       messages[publisher][place] = Message(sequence: sequence, missing: members)
     }
     messages[publisher][place].missing -= 1

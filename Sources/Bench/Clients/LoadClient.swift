@@ -5,7 +5,7 @@ import WebSocketCore
 /// reactor.
 final class LoadClient {
   private enum State {
-    case opening(ClientHandshake)
+    case opening
     case open
     /// A close frame was sent; the server's is waited for.
     case closing
@@ -16,6 +16,8 @@ final class LoadClient {
   private let crew: Crew
   private var state: State
   private var connection: Connection?
+  /// Until it is open.
+  private var handshake: ClientHandshake?
   private var decoder = MessageDecoder(maximumMessage: largestMessage, from: .server)
   /// What has come of the server's answer.
   private var head: [UInt8] = []
@@ -32,7 +34,8 @@ final class LoadClient {
     self.crew = crew
     started = crew.now
     let handshake = crew.handshake()
-    state = .opening(handshake)
+    self.handshake = handshake
+    state = .opening
     let connection = crew.reactor.adopt(descriptor, handler: self)
     self.connection = connection
     unsafe connection.write(handshake.request.span.bytes)
@@ -97,7 +100,7 @@ extension LoadClient: ConnectionHandler {
     crew.now = MonotonicTime.now.nanoseconds
     switch state {
     case .open, .closing: decode(&bytes)
-    case .opening(let handshake): readHead(bytes.bytes, handshake)
+    case .opening: readHead(bytes.bytes)
     case .ended: break
     }
   }
@@ -110,7 +113,8 @@ extension LoadClient: ConnectionHandler {
     }
   }
 
-  private func readHead(_ new: RawSpan, _ handshake: ClientHandshake) {
+  private func readHead(_ new: RawSpan) {
+    guard let handshake else { return }
     head.append(copying: new)
     let known = head
     switch unsafe ResponseHead.parse(known.span.bytes) {
@@ -128,6 +132,7 @@ extension LoadClient: ConnectionHandler {
             maximumMessage: Self.largestMessage, from: .server, inflater: crew.inflater)
         }
         head = []
+        self.handshake = nil
         state = .open
         crew.opened(self)
         receiveRest(Array(known.dropFirst(length)))

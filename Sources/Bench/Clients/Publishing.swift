@@ -7,6 +7,8 @@ final class Publishing: EndOfTurn {
   private let crew: Crew
   private var publishers: [LoadClient] = []
   private var sequences: [UInt32] = []
+  /// With a window, what each publisher waits for.
+  private var stalls: [Stall] = []
   /// How many messages of each publisher the subscribers of each reactor have; empty for a reactor without any.
   private var completed: [[Int]]
   private var frames = SharedBytes(capacity: 64 * 1024)
@@ -16,6 +18,17 @@ final class Publishing: EndOfTurn {
   private var nextDue: UInt64 = 0
   private var turn = 0
 
+  private struct Stall {
+    /// So many messages were with every subscriber, since when.
+    var done = 0
+    var since: UInt64
+    /// Messages beyond the window.
+    var extra = 0
+  }
+
+  /// When nothing was completed for so long, something is lost: one more message is sent, behind which nobody waits for
+  /// those before it.
+  private static let patience: UInt64 = 1_000_000_000
   /// A publisher for whom more is waiting waits with its next message.
   private static let highWater = 1 << 20
   /// What a late tick makes up for at once.
@@ -30,17 +43,21 @@ final class Publishing: EndOfTurn {
   func add(_ publisher: LoadClient) {
     publishers.append(publisher)
     sequences.append(0)
+    stalls.append(Stall(since: 0))
   }
 
-  /// How often `tick` has to be called; nil where it does not.
-  static func interval(_ pace: Load.Pace) -> Duration? {
-    guard case .rate(let rate) = pace else { return nil }
-    return .seconds(max(1 / rate, 0.0005))
+  /// How often `tick` has to be called.
+  static func interval(_ pace: Load.Pace) -> Duration {
+    switch pace {
+    case .rate(let rate): .seconds(max(1 / rate, 0.0005))
+    case .window: .milliseconds(100)
+    }
   }
 
   func begin() {
     isPublishing = true
     nextDue = MonotonicTime.now.nanoseconds
+    for index in stalls.indices { stalls[index].since = nextDue }
     if case .window = pace { work() }
   }
 
@@ -66,16 +83,32 @@ final class Publishing: EndOfTurn {
     let now = MonotonicTime.now.nanoseconds
     for index in publishers.indices {
       let done = completed.lazy.filter { !$0.isEmpty }.map { $0[index] }.min() ?? 0
-      let free = size - (Int(sequences[index]) - done)
+      if done > stalls[index].done { stalls[index] = Stall(done: done, since: now) }
+      let free = size + stalls[index].extra - (Int(sequences[index]) - done)
       for _ in 0..<max(0, free) { append(index, stampedAt: now) }
       flush(index)
     }
   }
 
-  /// Publishes what is due. Messages are stamped with the time at which they were, so that a stall shows as latency.
   func tick() {
-    guard isPublishing, case .rate(let rate) = pace else { return }
+    guard isPublishing else { return }
     let now = MonotonicTime.now.nanoseconds
+    switch pace {
+    case .rate(let rate): publishDue(rate, now)
+    case .window: endStalls(now)
+    }
+  }
+
+  private func endStalls(_ now: UInt64) {
+    for index in stalls.indices where now > stalls[index].since + Self.patience {
+      stalls[index].since = now
+      stalls[index].extra += 1
+      work()
+    }
+  }
+
+  /// Publishes what is due. Messages are stamped with the time at which they were, so that a stall shows as latency.
+  private func publishDue(_ rate: Double, _ now: UInt64) {
     let interval = UInt64(1e9 / rate)
     var due: [[UInt64]] = Array(repeating: [], count: publishers.count)
     var count = 0
@@ -96,8 +129,7 @@ final class Publishing: EndOfTurn {
     crew.frame.write(
       Stamp(run: crew.run, sender: UInt32(index), sequence: sequences[index], nanoseconds: time))
     sequences[index] += 1
-    let frame = crew.frame.bytes
-    unsafe frames.append(frame.span.bytes)
+    crew.frame.withBytes { frames.append($0) }
     crew.published()
   }
 

@@ -14,8 +14,10 @@ final class SubscriberPart: ClientPart {
       Int(stamp.sender) < orders.count
     else { return crew.gotWrong(payload, "no publisher of this run sent it") }
     let sender = Int(stamp.sender)
+    let next = orders[sender].next
     switch orders[sender].take(stamp.sequence) {
-    case .inOrder: break
+    case .inOrder: crew.window?.delivered(stamp.sequence, of: sender, next: next)
+    // Nobody waits for it since a later one came.
     case .late: crew.tally.late += 1
     case .duplicate:
       crew.tally.duplicated += 1
@@ -23,7 +25,6 @@ final class SubscriberPart: ClientPart {
     }
     crew.tally.delivered += 1
     crew.completed(bytes: payload.byteCount, since: stamp.nanoseconds)
-    crew.window?.delivered(stamp.sequence, of: sender)
   }
 
   func ended(_ client: LoadClient, _ crew: Crew) {

@@ -17,7 +17,7 @@ extension Measurement {
       .init(key: "bytes_per_second", value: .rounded(bytesPerSecond)),
       .init(key: "latency_us", value: latencies),
       .init(key: "opened", value: .integer(Int64(opened))),
-      .init(key: "opening_seconds", value: .rounded(opening.inSeconds)),
+      .init(key: "opening_seconds", value: opening.map { .rounded($0.inSeconds) } ?? .null),
       .init(key: "failed", value: .integer(Int64(clamping: failed))),
       .init(key: "lost_connections", value: .integer(Int64(clamping: lostConnections))),
       .init(key: "unexpected", value: .integer(Int64(clamping: tally.wrong))),
@@ -25,7 +25,8 @@ extension Measurement {
     if let fanOut { members.append(.init(key: "integrity", value: fanOut.json)) }
     if let server { members.append(.init(key: "server", value: server.json)) }
     members += [
-      .init(key: "generator_percent", value: .rounded(generator)),
+      .init(key: "generator_percent", value: .rounded(generator.used)),
+      .init(key: "generator_waiting_percent", value: .rounded(generator.waited)),
       .init(key: "is_lower_bound", value: .bool(isGeneratorBusy)),
       .init(key: "is_interrupted", value: .bool(isInterrupted)),
       .init(key: "is_good", value: .bool(isGood)),

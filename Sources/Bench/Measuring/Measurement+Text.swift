@@ -9,7 +9,8 @@ extension Measurement {
   package var text: String {
     var text = "\(load.work.name)  \(url)\n\(summary)\n\n\(table)\n"
     text += row(
-      "connections", "\(opened) opened in \(time(opening)), \(failed) failed, \(lostConnections) lost")
+      "connections",
+      "\(opened) opened\(opening.map { " in \(time($0))" } ?? ""), \(failed) failed, \(lostConnections) lost")
     if let fanOut {
       text += row(
         "integrity",
@@ -18,7 +19,7 @@ extension Measurement {
     }
     if tally.wrong > 0 { text += row("unexpected", "\(tally.wrong) messages") }
     if let server { text += row("server", server.text(load.work)) }
-    text += row("generator", "\(Figure.fixed(generator, 0)) % of a processor")
+    text += row("generator", "\(Figure.fixed(generator.used, 0)) % of a processor\(waiting)")
     for sentence in remarks { text += "\n\(sentence)\n" }
     return text
   }
@@ -30,33 +31,43 @@ extension Measurement {
     if let problem, !isGood { remarks.append("first problem: \(problem)") }
     if isGeneratorBusy {
       remarks.append(
-        "warning: the generator was busy for \(Figure.fixed(generator, 0)) % of the time, so the server may do more than "
-          + "this: the figures are a lower bound. Try --threads \(load.threads + 1), or fewer connections")
+        "warning: the generator had work for \(Figure.fixed(generator.used + generator.waited, 0)) % of the time\(waiting), "
+          + "so the server may do more than this: the figures are a lower bound. Try --threads \(load.threads + 1), or fewer "
+          + "connections")
     }
     return remarks
+  }
+
+  private var waiting: String {
+    generator.waited < 0.5 ? "" : ", and waited for one for \(Figure.fixed(generator.waited, 0)) %"
   }
 
   private var summary: String {
     var parts: [String] =
       switch load.work {
-      case .echo(let inFlight): ["\(load.connections) connections, \(inFlight) in flight", shape]
+      case .echo(let inFlight): ["\(count(load.connections, "connection")), \(inFlight) in flight", shape]
       case .fanOut(let publishers, .window(let size)):
-        ["\(load.connections) subscribers, \(publishers) publishers, window \(size)", shape]
+        ["\(audience(publishers)), window \(size)", shape]
       case .fanOut(let publishers, .rate(let rate)):
-        [
-          "\(load.connections) subscribers, \(publishers) publishers, \(Figure.number(rate)) messages/s",
-          shape,
-        ]
+        ["\(audience(publishers)), \(Figure.number(rate)) messages/s", shape]
       case .connect: ["\(load.connections) at a time"]
-      case .idle: ["\(load.connections) connections"]
+      case .idle: [count(load.connections, "connection")]
       }
-    parts.append("\(load.threads) thread\(load.threads == 1 ? "" : "s")")
+    parts.append(count(load.threads, "thread"))
     parts.append("\(Figure.fixed(seconds, 2)) s")
     return parts.joined(separator: ", ")
   }
 
+  private func audience(_ publishers: Int) -> String {
+    "\(count(load.connections, "subscriber")), \(count(publishers, "publisher"))"
+  }
+
+  private func count(_ number: Int, _ name: String) -> String {
+    "\(number) \(name)\(number == 1 ? "" : "s")"
+  }
+
   private var shape: String {
-    "\(load.message.size) bytes of \(load.message.kind == .text ? "text" : "binary")"
+    "\(count(load.message.size, "byte")) of \(load.message.kind == .text ? "text" : "binary")"
   }
 
   private var table: String {

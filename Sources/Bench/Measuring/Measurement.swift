@@ -22,7 +22,8 @@ package struct Measurement: Sendable {
   package var url: String
   package var load: Load
   package var opened: Int
-  package var opening: Duration
+  /// Until all were open; nil where they are opened again and again.
+  package var opening: Duration?
   package var failed: UInt64
   package var lostConnections: UInt64
   /// The measured time.
@@ -30,8 +31,8 @@ package struct Measurement: Sendable {
   package var tally: Tally
   package var fanOut: FanOut?
   package var server: Server?
-  /// Per cent of a processor that the busiest reactor of the generator used.
-  package var generator: Double
+  /// Per cent of a processor that the busiest reactor of the generator used, and that it waited for one.
+  package var generator: (used: Double, waited: Double)
   /// The first thing that went wrong.
   package var problem: String?
   package var isInterrupted: Bool
@@ -40,7 +41,7 @@ package struct Measurement: Sendable {
   private static let busyFrom = 90.0
 
   package var perSecond: Double {
-    if load.work == .idle { return Double(opened) / max(opening.inSeconds, 1e-9) }
+    if load.work == .idle { return Double(opened) / max(opening?.inSeconds ?? 0, 1e-9) }
     return seconds > 0 ? Double(tally.operations) / seconds : 0
   }
 
@@ -52,7 +53,7 @@ package struct Measurement: Sendable {
       && (fanOut.map { $0.lost + $0.duplicated + $0.late == 0 } ?? true)
   }
 
-  package var isGeneratorBusy: Bool { generator > Self.busyFrom }
+  package var isGeneratorBusy: Bool { generator.used + generator.waited > Self.busyFrom }
 }
 
 extension Measurement {
@@ -65,15 +66,17 @@ extension Measurement {
     url = plan.target.url
     load = plan.load
     self.opened = opened
-    self.opening = opening
+    self.opening = plan.load.work == .connect ? nil : opening
     self.problem = problem
     self.isInterrupted = isInterrupted
     self.tally = tally
     failed = tally.failed
     lostConnections = tally.lost
     seconds = reports.map(\.measured.inSeconds).max() ?? 0
-    generator =
-      reports.map { $0.measured > .zero ? $0.used / $0.measured * 100 : 0 }.max() ?? 0
+    let shares = reports.filter { $0.measured > .zero }.map {
+      (used: $0.thread.used / $0.measured * 100, waited: $0.thread.waited / $0.measured * 100)
+    }
+    generator = shares.max { $0.used + $0.waited < $1.used + $1.waited } ?? (0, 0)
     if plan.load.publishers > 0 { fanOut = FanOut(tally, plan.load, seconds) }
     if let first = server.first, let before = server.before, let after = server.after {
       self.server = Server(first, before, after, self)

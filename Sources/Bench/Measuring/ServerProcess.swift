@@ -8,7 +8,8 @@ package struct ServerProcess: Sendable, Equatable {
   package var processorTime: Duration
 
   package static func read(_ process: Int32) throws(BenchFailure) -> ServerProcess {
-    guard let status = text("/proc/\(process)/status"), let statistics = text("/proc/\(process)/stat"),
+    guard let status = SystemFile.text("/proc/\(process)/status"),
+      let statistics = SystemFile.text("/proc/\(process)/stat"),
       let found = ServerProcess(
         status: status, statistics: statistics, ticksPerSecond: sysconf(Int32(_SC_CLK_TCK)))
     else { throw BenchFailure("there is no process \(process) on this machine") }
@@ -29,14 +30,5 @@ package struct ServerProcess: Sendable, Equatable {
     else { return nil }
     residentBytes = kibibytes * 1024
     processorTime = .seconds(Double(user + system) / Double(ticksPerSecond))
-  }
-
-  private static func text(_ path: String) -> String? {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { _ = close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 16384)
-    let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
-    return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
   }
 }

@@ -20,7 +20,12 @@ struct Stamp: Equatable {
   var nanoseconds: UInt64
 
   /// The characters, eight a word, the first one lowest.
-  var words: InlineArray<4, UInt64> {
+  typealias Words = InlineArray<4, UInt64>
+
+  /// Which of them is the sequence.
+  static let sequenceWord = 1
+
+  var words: Words {
     let identity = Hexadecimal.encode(run << 12 | sender)
     return [
       identity & ~0xFFFF | Self.mark, Hexadecimal.encode(sequence),

@@ -87,21 +87,26 @@ public struct MessageDecoder {
   private func readSmallMessages<Sink: FrameSink>(
     _ bytes: inout MutableRawSpan, _ position: inout Int, into sink: Sink
   ) throws(ProtocolViolation) -> Flow {
-    guard origin == .client, frame == nil, header.count == 0, fragmented == nil else { return .proceed }
-    while bytes.byteCount &- position >= 6 {
+    guard frame == nil, header.count == 0, fragmented == nil else { return .proceed }
+    let maskBit = Int(origin.maskBit)
+    let headerLength = 2 &+ origin.maskLength
+    while bytes.byteCount &- position >= headerLength {
       let kind: MessageKind
       switch unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position, as: UInt8.self) {
       case 0x81: kind = .text
       case 0x82: kind = .binary
       default: return .proceed
       }
-      // An unmasked frame has less than 80 here, and a longer one more than FD.
+      // Negative where a mask is missing, and more than 125 where there should be none, or the frame is longer.
       let length =
-        Int(unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position &+ 1, as: UInt8.self)) &- 0x80
-      let start = position &+ 6
+        Int(unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position &+ 1, as: UInt8.self)) &- maskBit
+      let start = position &+ headerLength
       let end = start &+ length
       guard length >= 0, length <= min(125, maximumMessage), end <= bytes.byteCount else { return .proceed }
-      let mask = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position &+ 2, as: UInt32.self)
+      // A server's payload is only looked at.
+      let mask =
+        maskBit == 0
+        ? 0 : unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position &+ 2, as: UInt32.self)
       let isASCII = Masking.apply(UInt32(littleEndian: mask), to: &bytes, start..<end, from: 0)
       let payload = unsafe bytes.bytes.extracting(unchecked: start..<end)
       if case .text = kind, !isASCII, !UTF8Validator.isValid(payload) { throw .invalidUTF8 }

@@ -1,0 +1,24 @@
+import Transport
+
+/// What the calling thread has had of a processor, and how long it could have used one that others had.
+struct ThreadTime: Sendable, Equatable {
+  var used = Duration.zero
+  var waited = Duration.zero
+
+  static var now: ThreadTime {
+    ThreadTime(
+      used: MonotonicTime.usedByThread,
+      waited: SystemFile.text("/proc/thread-self/schedstat").flatMap(waiting(schedstat:)) ?? .zero)
+  }
+
+  /// The second of three numbers: nanoseconds on a run queue (Documentation/scheduler/sched-stats of Linux).
+  static func waiting(schedstat text: String) -> Duration? {
+    let fields = text.split(whereSeparator: { " \n".contains($0) })
+    guard fields.count == 3, let waited = Int64(fields[1]) else { return nil }
+    return .nanoseconds(waited)
+  }
+
+  static func - (later: ThreadTime, earlier: ThreadTime) -> ThreadTime {
+    ThreadTime(used: later.used - earlier.used, waited: later.waited - earlier.waited)
+  }
+}

@@ -1,0 +1,12 @@
+from peers.server import SERVERS, Server, distribution, python
+
+
+class Socketify(Server):
+    name = "socketify (uWebSockets)"
+
+    def command(self) -> list:
+        return python(SERVERS / "socketify_server.py", self.port)
+
+    @classmethod
+    def version(cls) -> str:
+        return distribution("socketify")

@@ -1,0 +1,20 @@
+"""Echo and broadcast on socketify (the C++ core of uWebSockets): python socketify_server.py PORT"""
+
+import sys
+
+from socketify import App
+
+LIMITS = {"max_payload_length": 1 << 20, "max_backpressure": 1 << 20}
+
+app = App()
+app.ws("/echo", {**LIMITS, "message": lambda ws, message, opcode: ws.send(message, opcode)})
+app.ws(
+    "/news",
+    {
+        **LIMITS,
+        "open": lambda ws: ws.subscribe("news"),
+        "message": lambda ws, message, opcode: app.publish("news", message, opcode),
+    },
+)
+app.listen(int(sys.argv[1]), lambda config: None)
+app.run()

@@ -1,0 +1,136 @@
+import Foundation
+import GatewayConfig
+import Logging
+import Testing
+
+import struct Bench.Measurement
+
+@testable import Bench
+@testable import Gateway
+
+private let routes = """
+  installed_apps: [broadcast, chat, echo]
+  channel_layers: {default: {backend: memory}}
+  server: {threads: 1}
+  applications:
+    main:
+      websocket:
+        - {path: echo, consumer: echo}
+        - {path: news, consumer: broadcast, group: news}
+        - {path: silent, consumer: broadcast, group: silent, publish: nobody}
+        - {path: chat, consumer: chat, group: chat}
+  """
+
+/// Serves the routes on a free port, and puts a load on one of them.
+private func measure(_ path: String, _ load: Load) async throws -> Measurement {
+  let file = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString).yaml").path
+  try routes.write(toFile: file, atomically: true, encoding: .utf8)
+  defer { try? FileManager.default.removeItem(atPath: file) }
+  let loaded = ConfigurationLoader.load(path: file, environment: [:])
+  var configuration = try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
+  configuration.server.bind = [.tcp(host: "127.0.0.1", port: 0)]
+  let gateway = GatewayServer(configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+  let (ports, found) = AsyncStream<Int>.makeStream()
+  return try await withThrowingTaskGroup(of: Void.self) { tasks in
+    tasks.addTask {
+      try await gateway.run { addresses in
+        if case .tcp(_, let port)? = addresses.first?.address { found.yield(port) }
+        found.finish()
+      }
+    }
+    let port = try #require(await ports.first { _ in true })
+    let outcome: Result<Measurement, any Error>
+    do {
+      outcome = .success(try await Bench.run(load, against: try Target("ws://127.0.0.1:\(port)/\(path)")))
+    } catch {
+      outcome = .failure(error)
+    }
+    gateway.stop()
+    try await tasks.waitForAll()
+    return try outcome.get()
+  }
+}
+
+private func short(_ work: Load.Work, connections: Int = 5, threads: Int = 1) -> Load {
+  var load = Load(work)
+  load.connections = connections
+  load.threads = threads
+  load.warmUp = .milliseconds(20)
+  load.duration = .milliseconds(200)
+  load.server = getpid()
+  return load
+}
+
+struct BenchRunTests {
+  @Test(arguments: [(1, 64, 1), (16, 5, 1), (3, 100_000, 2)])
+  func `everything comes back`(_ inFlight: Int, _ size: Int, _ threads: Int) async throws {
+    var load = short(.echo(inFlight: inFlight), threads: threads)
+    load.message.size = size
+    let measurement = try await measure("echo", load)
+    #expect(measurement.isGood, "\(measurement.text)")
+    #expect(measurement.opened == 5)
+    #expect(measurement.tally.operations > 0)
+    #expect(measurement.tally.bytes == measurement.tally.operations * UInt64(size))
+    #expect(measurement.tally.latencies.count == measurement.tally.operations)
+  }
+
+  @Test(arguments: [
+    (1, Load.Pace.window(1), 1), (2, .window(16), 1), (2, .window(3), 3), (1, .rate(500), 1),
+    (2, .rate(500), 2),
+  ])
+  func `every subscriber gets every message`(
+    _ publishers: Int, _ pace: Load.Pace, _ threads: Int
+  ) async throws {
+    let measurement = try await measure(
+      "news", short(.fanOut(publishers: publishers, pace), threads: threads))
+    #expect(measurement.isGood, "\(measurement.text)")
+    let fanOut = try #require(measurement.fanOut)
+    #expect(fanOut.published > 0)
+    #expect(fanOut.expected == fanOut.published * 5)
+    #expect(measurement.tally.delivered == fanOut.expected)
+    #expect(measurement.opened == 5 + publishers)
+  }
+
+  @Test func `a group that answers something else is not good`() async throws {
+    let measurement = try await measure("silent", short(.fanOut(publishers: 1, .rate(100))))
+    #expect(!measurement.isGood)
+    #expect(measurement.tally.wrong > 0)
+    #expect(measurement.fanOut?.lost == measurement.fanOut?.expected)
+    #expect(measurement.problem?.contains("a publisher got it") == true)
+  }
+
+  @Test func `a window goes on behind what is lost`() async throws {
+    // Chat answers what is no JSON to the sender alone: every message is lost.
+    var load = short(.fanOut(publishers: 1, .window(1)))
+    load.duration = .milliseconds(1500)
+    let measurement = try await measure("chat", load)
+    #expect(measurement.fanOut.map { $0.published > 1 } == true, "\(measurement.text)")
+  }
+
+  @Test func `connections are opened again and again`() async throws {
+    let measurement = try await measure("echo", short(.connect))
+    #expect(measurement.isGood, "\(measurement.text)")
+    #expect(measurement.tally.operations > 5)
+    #expect(measurement.opening == nil)
+    #expect(!measurement.text.contains("opened in"))
+  }
+
+  @Test func `idle counts its connections, and only the held time`() async throws {
+    let measurement = try await measure("news", short(.idle))
+    #expect(measurement.isGood, "\(measurement.text)")
+    #expect((measurement.tally.operations, measurement.opened) == (5, 5))
+    #expect(measurement.seconds < 0.2 + 0.1)
+    #expect(measurement.opening != nil)
+    #expect(measurement.server.map { $0.residentAfter > 0 } == true)
+  }
+
+  @Test func `a refusal is a failure`() async throws {
+    await #expect(throws: BenchFailure.self) { try await measure("nope", short(.echo(inFlight: 1))) }
+  }
+
+  @Test func `a load that cannot be is a failure`() async throws {
+    var load = short(.fanOut(publishers: 1, .window(1)))
+    load.message.size = 4
+    await #expect(throws: BenchFailure.self) { try await measure("news", load) }
+  }
+}

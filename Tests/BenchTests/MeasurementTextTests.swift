@@ -1,0 +1,59 @@
+import Testing
+
+@testable import Bench
+
+private func measurement(_ work: Load.Work, generator: (used: Double, waited: Double) = (50, 0))
+  -> Measurement
+{
+  var load = Load(work)
+  load.connections = 1
+  return Measurement(
+    url: "ws://a/", load: load, opened: 1, opening: .milliseconds(2), failed: 0, lostConnections: 0,
+    seconds: 2,
+    tally: Tally(), generator: generator, isInterrupted: false)
+}
+
+struct MeasurementTextTests {
+  @Test func `one is not many`() {
+    let text = measurement(.fanOut(publishers: 1, .window(4))).text
+    #expect(
+      text.contains("1 subscriber, 1 publisher, window 4, 64 bytes of text, 1 thread, 2.00 s"), "\(text)")
+  }
+
+  @Test(arguments: [(91.0, 0.0), (60, 31), (0, 95)])
+  func `a generator that had work all the time is told`(_ used: Double, _ waited: Double) {
+    let busy = measurement(.echo(inFlight: 1), generator: (used, waited))
+    #expect(busy.remarks.count == 1)
+    #expect(
+      busy.remarks.first?.hasPrefix("warning: the generator had work for \(Int(used + waited)) %") == true)
+    #expect(busy.remarks.first?.contains("waited for one for") == (waited > 0))
+    #expect(busy.remarks.first?.contains("Try --threads 2") == true)
+  }
+
+  @Test func `a generator with time left is not`() {
+    #expect(measurement(.echo(inFlight: 1), generator: (60, 30)).remarks.isEmpty)
+  }
+
+  @Test func `what went wrong and what was stopped is told`() {
+    var stopped = measurement(.idle)
+    stopped.isInterrupted = true
+    stopped.failed = 1
+    stopped.problem = "why"
+    #expect(
+      stopped.remarks == ["stopped early: these are the figures until then", "first problem: why"])
+  }
+
+  @Test(arguments: [
+    (0.0, "0.00"), (0.126, "0.13"), (12.34, "12.3"), (123.5, "124"), (-0.5, "-0.50"), (-0.001, "0.00"),
+  ])
+  func `a number has the digits that mean something`(_ value: Double, _ text: String) {
+    #expect(Figure.number(value) == text)
+  }
+
+  @Test func `times and sizes have their unit`() {
+    #expect(Figure.time(nanoseconds: 412_000) == "412 µs")
+    #expect(Figure.time(nanoseconds: 1_250_000) == "1.25 ms")
+    #expect(Figure.time(nanoseconds: 2_100_000_000) == "2.10 s")
+    #expect([194.0, 4300, 12_897_485].map { Figure.size($0) } == ["194 B", "4.2 KiB", "12.3 MiB"])
+  }
+}

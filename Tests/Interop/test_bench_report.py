@@ -1,0 +1,75 @@
+"""The table of `make bench`: ratios, verdicts, and what could not be measured."""
+
+import pathlib
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "Bench"))
+import report  # noqa: E402
+
+WORKLOAD = SimpleNamespace(key="echo-1", title="echo", unit="messages/s")
+
+
+def runs(*figures: float, **more) -> list[dict]:
+    return [{"figure": figure, **more} for figure in figures]
+
+
+def target(sign: str, value: float) -> SimpleNamespace:
+    return SimpleNamespace(sign=sign, value=value)
+
+
+def table(*rows: dict) -> str:
+    return report.markdown(
+        {"date": "D", "machine": "M", "command": "C", "minutes": 1, "versions": ["V 1"], "rows": list(rows)}
+    )
+
+
+def test_a_ratio_is_that_of_each_turn():
+    # The quotient of the medians would be 1.
+    row = report.row(WORKLOAD, "other", None, runs(10, 20, 30), runs(5, 40, 20))
+    assert report.ratio(row) == 1.5
+
+
+@pytest.mark.parametrize(
+    "sign, value, ours, is_bound, verdict",
+    [
+        ("≥", 2, 20, False, "yes"),
+        ("≥", 2, 19, False, "**no**"),
+        ("≥", 2, 19, True, "open"),
+        ("≥", 2, 21, True, "yes"),
+        ("≤", 1, 10, False, "yes"),
+        ("≤", 1, 11, False, "**no**"),
+        ("≤", 1, 11, True, "**no**"),
+    ],
+)
+def test_a_target_is_met_or_not(sign, value, ours, is_bound, verdict):
+    row = report.row(WORKLOAD, "other", target(sign, value), runs(ours, is_lower_bound=is_bound), runs(10))
+    assert report.verdict(row) == verdict
+
+
+def test_a_row_has_everything():
+    text = table(report.row(WORKLOAD, "other", target("≥", 1.25), runs(3000, is_lower_bound=True), runs(1500)))
+    assert "| echo | other | ≥ 3,000 messages/s | 1,500 messages/s | ≥ 2 |  | ≥ 1.25 | yes |" in text
+    assert "the generator had no time left" in text and "V 1" in text
+
+
+def test_what_is_missing_says_why():
+    text = table(report.row(WORKLOAD, "other", target("≥", 2), reason="other is not installed"))
+    assert "| echo | other |  | not measured: other is not installed |  |  | ≥ 2 |  |" in text
+
+
+def test_losses_are_told():
+    lossy = runs(5, is_good=False, problem=None, integrity={"expected": 1000, "lost": 7})
+    assert "echo, other: 7 lost of 1,000 deliveries in 1 of 1 runs" in table(report.row(WORKLOAD, "other", None, runs(5), lossy))
+
+
+def test_the_readme_takes_the_table(tmp_path):
+    file = tmp_path / "README.md"
+    file.write_text(f"a\n{report.BEGIN}\nold\n{report.END}\nb\n")
+    report.put_into_readme("new\\1\n", file)
+    assert file.read_text() == f"a\n{report.BEGIN}\n\nnew\\1\n\n{report.END}\nb\n"
+    file.write_text("nothing")
+    with pytest.raises(SystemExit):
+        report.put_into_readme("new", file)
