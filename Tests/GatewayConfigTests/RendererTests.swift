@@ -14,6 +14,7 @@ private struct OneFile: FileAccess {
 
   func isDirectory(_ path: String) -> Bool { false }
   func names(in directory: String) -> [String] { ["routes.yaml"] }
+  func isReadableByAll(_ path: String) -> Bool { false }
   func absolute(_ path: String) -> String { "/" + path }
 }
 

@@ -6,7 +6,7 @@ import Testing
 
 /// An embedded channel sends what was written when it is flushed, so an unflushed write stands for a client that reads nothing.
 struct UnsentBytesTests {
-  private let channel = EmbeddedChannel(handler: UnsentBytes(patience: .seconds(30)))
+  private let channel = EmbeddedChannel(handler: UnsentBytes(patience: .fromWrite(.seconds(30))))
   private let bytes = IOData.byteBuffer(ByteBuffer(string: "abc"))
 
   init() throws {
