@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Owns one file descriptor and closes it exactly once.
