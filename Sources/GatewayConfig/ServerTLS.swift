@@ -60,7 +60,7 @@ struct ServerNames: Sendable {
 
   /// `*.example.com` for `www.example.com` (RFC 6125 section 6.4.3: for one label, the first).
   static func wildcard(for name: some StringProtocol) -> String? {
-    name.firstIndex(of: ".").map { "*" + name[$0...] }
+    name.firstIndex(of: ".").flatMap { $0 > name.startIndex ? "*" + name[$0...] : nil }
   }
 }
 

@@ -9,7 +9,8 @@ struct ServerTLSTests {
 
   @Test(arguments: [
     ("localhost", 0), ("example.com", 1), ("EXAMPLE.com", 1), ("example.com.", 1), ("www.example.com", 1),
-    ("api.example.com", 2), ("a.b.example.com", nil), ("com", nil), (".example.com", nil), ("", nil), (".", nil),
+    ("api.example.com", 2), ("a.b.example.com", nil), ("com", nil), (".example.com", nil), ("", nil),
+    (".", nil),
     ("*.example.com", 1), ("other.org", nil),
   ])
   func `the name itself comes before a wildcard, which stands for one label`(_ row: (String, Int?)) {

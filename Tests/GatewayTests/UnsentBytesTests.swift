@@ -51,6 +51,21 @@ struct UnsentBytesTests {
     #expect(!channel.isActive)
   }
 
+  @Test func `patience can begin with the close`() throws {
+    let channel = EmbeddedChannel(handler: UnsentBytes(patience: .fromClose(.seconds(30))))
+    try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    channel.write(bytes, promise: nil)
+    channel.embeddedEventLoop.advanceTime(by: .hours(1))
+    #expect(channel.isActive)
+    channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    let close = channel.close()
+    channel.write(bytes, promise: nil)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(29))
+    #expect(channel.isActive || (try? close.wait()) != nil)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(60))
+    #expect(!channel.isActive)
+  }
+
   @Test func `abandoned, it closes at once`() {
     channel.write(bytes, promise: nil)
     channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())

@@ -14,7 +14,7 @@ enum NearestName {
   /// `did you mean "consumer"?`, or the list of what is known where nothing is near and the list is short.
   static func hint(for name: String, in known: [String]) -> String? {
     if let nearest = of(name, in: known) { return "did you mean \"\(nearest)\"?" }
-    guard !known.isEmpty, known.count <= 16 else { return nil }
+    guard !known.isEmpty, known.count <= 24 else { return nil }
     return "known here: \(known.sorted().joined(separator: ", "))"
   }
 
