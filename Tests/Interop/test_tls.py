@@ -53,7 +53,6 @@ def secure(start, authority, tmp_path):
     """Starts gateways with TLS: `secure()` with a certificate for localhost, or `secure(tls="...")`."""
     authority.issue("site", "localhost", "127.0.0.1")
     (tmp_path / "files").mkdir()
-    upstreams = []
 
     def begin(tls=ONE, limits="", text=CONFIG, port=1, **options):
         return start(text=text.replace("TLS", tls, 1).replace("PORT", str(port)), limits=limits, **options)
@@ -262,10 +261,12 @@ def test_a_key_with_a_passphrase(secure, authority):
     session(gateway, authority).close()
 
 
-def test_a_key_from_the_environment(secure, authority, tmp_path):
+def test_a_key_from_a_secret(secure, authority, tmp_path):
     authority.issue("other", "localhost")
     gateway = secure(
         tls="{certificate: other.pem, key: {env: KEY}}", env={"KEY": (tmp_path / "other.key").read_text()})
+    session(gateway, authority).close()
+    gateway = secure(tls="{certificate: other.pem, key: {file: other.key}, names: [localhost, LOCALHOST]}")
     session(gateway, authority).close()
 
 

@@ -243,7 +243,7 @@ struct ServerTLSReader {
   // MARK: - All certificates
 
   private func checkNames(of entries: [Entry]) {
-    var owners: [String: Entry] = [:]
+    var owners: [String: Int] = [:]
     for (index, entry) in entries.enumerated() {
       if index > 0, entry.names.isEmpty {
         reading.findings.error(
@@ -252,13 +252,14 @@ struct ServerTLSReader {
       }
       for name in entry.names {
         guard let first = owners[name.value] else {
-          owners[name.value] = entry
+          owners[name.value] = index
           continue
         }
+        guard first != index else { continue }
         reading.findings.error(
           .duplicateName, "two certificates are for \"\(name.value)\"", at: name.range,
           hint: entry.areNamesListed ? nil : "say with \"names\" what each is for",
-          related: [Finding.Related("the other one", at: first.place)])
+          related: [Finding.Related("the other one", at: entries[first].place)])
       }
     }
   }
