@@ -43,7 +43,9 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .target(name: "Transport", dependencies: ["CLinux"]),
 
-    .target(name: "GatewayConfig", dependencies: ["CYAML", "JSON", "Routing"]),
+    .target(
+      name: "GatewayConfig",
+      dependencies: ["CYAML", "JSON", "Routing", .product(name: "NIOSSL", package: "swift-nio-ssl")]),
     .target(
       name: "ChannelLayers",
       dependencies: [
@@ -81,6 +83,8 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),

@@ -19,6 +19,8 @@ package final class GatewayServer: Sendable {
     case stopNow
     case workerFinished
     case httpFinished
+    case tlsFinished
+    case renew(ServerTLS)
   }
 
   private let configuration: Configuration
@@ -34,7 +36,7 @@ package final class GatewayServer: Sendable {
     gateway = GatewayState(
       configuration,
       connectionLimit: configuration.server.connections
-        ?? descriptors.forConnections(of: configuration.served),
+        ?? descriptors.forConnections(of: configuration),
       log: log
     )
     (wishes, wish) = AsyncStream.makeStream()
@@ -50,6 +52,28 @@ package final class GatewayServer: Sendable {
     wish.yield(.stopNow)
   }
 
+  /// Reads the files of `server.tls` again: new connections get what is in them now, and the others go on. Where something is wrong
+  /// with them, the log says so, and nothing changes. Callable from any thread.
+  ///
+  /// - Parameter environment: what `{env: NAME}` is looked up in.
+  package func reloadCertificates(environment: [String: String]) {
+    guard let tls = configuration.server.tls else {
+      return log.notice("there is nothing to reload: the file has no server.tls")
+    }
+    let (renewed, report) = ConfigurationLoader.reload(tls, environment: environment)
+    for finding in report.findings {
+      let place = finding.range.map { "\($0.file.path):\($0.start.line):\($0.start.column)" } ?? report.path
+      log.log(
+        level: finding.severity == .error ? .error : .warning, "\(finding.message)",
+        metadata: ["place": "\(place)"])
+    }
+    if let renewed {
+      wish.yield(.renew(renewed))
+    } else {
+      log.error("the certificates were not reloaded, and stay as they were")
+    }
+  }
+
   /// Tries to reach the channel layers that routes use, before `run`.
   ///
   /// - Returns: for each that cannot be reached, a sentence. The gateway can be run all the same; it goes on trying.
@@ -63,15 +87,17 @@ package final class GatewayServer: Sendable {
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
     let count = configuration.server.threads ?? System.coreCount
-    let sockets = try ListeningSockets.open(configuration.server.bind, for: count)
+    let sockets = try ListeningSockets.open(configuration.server.listeners, for: count)
     let http = HTTPSide(gateway: gateway)
-    let workers = try (0..<count).map { try startWorker($0, http: http) }
+    let tls = configuration.needsTLS ? TLSSide(gateway: gateway, threads: count) : nil
+    if let certificates = configuration.server.tls { try tls?.use(certificates) }
+    let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
     http.connect(to: workers.map(\.mailbox))
     await connectLayers(to: workers)
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
     for (index, worker) in workers.enumerated() {
-      _ = worker.mailbox.post(.start(listeners: sockets.descriptors[index]))
+      _ = worker.mailbox.post(.start(listeners: sockets.listeners[index]))
     }
     gateway.setReady(true)
     listening(sockets.addresses)
@@ -88,13 +114,14 @@ package final class GatewayServer: Sendable {
         await http.run()
         wish.yield(.httpFinished)
       }
-      await serve(workers, http: http, on: sockets)
+      await serve(workers, http: http, tls: tls, on: sockets)
     }
     await gateway.layers.stop(within: Self.layerPatience)
     await layers.value
     for worker in workers { worker.thread.stop() }
     for worker in workers { worker.thread.join() }
     try await http.shutDown()
+    try await tls?.shutDown()
     try await gateway.layers.shutDown()
     log.notice("stopped", metadata: gateway.counters.summary)
   }
@@ -109,10 +136,10 @@ package final class GatewayServer: Sendable {
   /// How long a stop waits for channel layers to take note of it.
   private static let layerPatience = Duration.seconds(2)
 
-  private func startWorker(_ index: Int, http: HTTPSide) throws -> RunningWorker {
+  private func startWorker(_ index: Int, http: HTTPSide, tls: TLSSide?) throws -> RunningWorker {
     let gateway = gateway
     let (thread, ends) = try Reactor.start(name: "reactor-\(index)") { reactor in
-      let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http)
+      let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
       // The mailbox keeps the worker for as long as its reactor turns.
       let mailbox = reactor.mailbox { worker.handle($0) }
       worker.mailbox = mailbox
@@ -133,9 +160,12 @@ package final class GatewayServer: Sendable {
 
 extension GatewayServer {
   /// Waits for the wish to stop, and for its fulfilment.
-  private func serve(_ workers: [RunningWorker], http: HTTPSide, on sockets: ListeningSockets) async {
+  private func serve(
+    _ workers: [RunningWorker], http: HTTPSide, tls: TLSSide?, on sockets: ListeningSockets
+  ) async {
     var unfinished = workers.count
     var isHTTPFinished = false
+    var isTLSFinished = tls == nil
     var isStopping = false
     var deadline: Task<Void, Never>?
     for await wished in wishes {
@@ -154,14 +184,32 @@ extension GatewayServer {
         isStopping = true
         for worker in workers { _ = worker.mailbox.post(.abandon) }
         http.abandon()
+        tls?.abandon()
       case .workerFinished:
         unfinished -= 1
+        // Nobody is left who would begin with another one.
+        if unfinished == 0 { tls?.stop { [wish] in wish.yield(.tlsFinished) } }
       case .httpFinished:
         isHTTPFinished = true
+      case .tlsFinished:
+        isTLSFinished = true
+      case .renew(let certificates):
+        renew(certificates, of: tls)
       }
-      if unfinished == 0, isHTTPFinished { break }
+      if unfinished == 0, isHTTPFinished, isTLSFinished { break }
     }
     deadline?.cancel()
+  }
+
+  private func renew(_ certificates: ServerTLS, of tls: TLSSide?) {
+    do {
+      try tls?.use(certificates)
+      log.notice(
+        "the certificates were reloaded",
+        metadata: ["names": "\(certificates.certificates.flatMap(\.names).joined(separator: ", "))"])
+    } catch {
+      log.error("the certificates were not reloaded, and stay as they were", metadata: ["error": "\(error)"])
+    }
   }
 
   /// - Returns: the task that ends what is left when the grace is over.

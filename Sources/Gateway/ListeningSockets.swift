@@ -4,12 +4,13 @@ import Transport
 /// An address as it was bound: with the port that the system chose where 0 was asked for.
 package struct BoundAddress: Sendable, Hashable {
   package var address: BindAddress
+  package var isSecure = false
 
-  /// What an operator opens in a browser: `http://127.0.0.1:8000`, or `unix:PATH`.
+  /// What an operator opens in a browser: `https://127.0.0.1:8443`, or `unix:PATH`.
   package var url: String {
     switch address {
-    case .tcp: "http://\(address)"
-    case .unix: "\(address)"
+    case .tcp: "\(isSecure ? "https" : "http")://\(address)"
+    case .unix: isSecure ? "\(address) (TLS)" : "\(address)"
     }
   }
 }
@@ -18,53 +19,64 @@ package struct BoundAddress: Sendable, Hashable {
 struct ListeningSockets {
   private(set) var addresses: [BoundAddress] = []
   /// By worker; whoever is handed them owns them.
-  private(set) var descriptors: [[Int32]]
+  private(set) var listeners: [[ListeningSocket]]
   private var files: [SocketFile] = []
 
   /// Connections that may wait to be accepted; the kernel cuts it at `net.core.somaxconn`.
   private static let backlog = 4096
 
-  static func open(_ binds: [BindAddress], for workers: Int) throws -> ListeningSockets {
-    var sockets = ListeningSockets(descriptors: Array(repeating: [], count: workers))
-    for bind in binds {
+  static func open(_ wanted: [ServerConfiguration.Listener], for workers: Int) throws -> ListeningSockets {
+    var sockets = ListeningSockets(listeners: Array(repeating: [], count: workers))
+    for listener in wanted {
       do {
-        try sockets.open(bind)
+        try sockets.open(listener)
       } catch {
         sockets.remove()
-        throw GatewayServer.StartFailure(description: "cannot listen on \(bind): \(error)")
+        throw GatewayServer.StartFailure(description: "cannot listen on \(listener.address): \(error)")
       }
     }
     return sockets
   }
 
-  private mutating func open(_ bind: BindAddress) throws(TransportFailure) {
-    switch bind {
+  private mutating func open(_ wanted: ServerConfiguration.Listener) throws(TransportFailure) {
+    switch wanted.address {
     case .tcp(let host, let port):
       // Several listeners share a port, and with them any other process of this user could.
       if port != 0 { try Listener.checkIsFree(host: host, port: port) }
       let first = try Listener.tcp(
-        host: host, port: port, reusePort: descriptors.count > 1, backlog: Self.backlog)
+        host: host, port: port, reusePort: listeners.count > 1, backlog: Self.backlog)
       let bound = first.address
-      descriptors[0].append(first.take())
+      add(first.take(), wanted, to: 0)
       guard case .tcp(_, let realPort) = bound else { return }
-      for index in descriptors.indices.dropFirst() {
+      for index in listeners.indices.dropFirst() {
         let next = try Listener.tcp(host: host, port: realPort, reusePort: true, backlog: Self.backlog)
-        descriptors[index].append(next.take())
+        add(next.take(), wanted, to: index)
       }
-      addresses.append(BoundAddress(address: .tcp(host: host, port: realPort)))
+      addresses.append(
+        BoundAddress(address: .tcp(host: host, port: realPort), isSecure: wanted.isSecure))
     case .unix(let path):
       let first = try Listener.unix(path: path)
-      for index in descriptors.indices.dropFirst() {
-        descriptors[index].append(try first.duplicate().take())
+      for index in listeners.indices.dropFirst() {
+        add(try first.duplicate().take(), wanted, to: index)
       }
-      descriptors[0].append(first.take())
+      add(first.take(), wanted, to: 0)
       if let file = SocketFile(path: path) { files.append(file) }
-      addresses.append(BoundAddress(address: bind))
+      addresses.append(BoundAddress(address: wanted.address, isSecure: wanted.isSecure))
     }
+  }
+
+  private mutating func add(_ descriptor: Int32, _ wanted: ServerConfiguration.Listener, to worker: Int) {
+    listeners[worker].append(ListeningSocket(descriptor: descriptor, isSecure: wanted.isSecure))
   }
 
   /// Takes the socket files away, so that nobody connects who would not be answered.
   func remove() {
     for file in files { file.remove() }
   }
+}
+
+/// A descriptor that listens, and whether TLS is spoken there.
+struct ListeningSocket: Sendable {
+  var descriptor: Int32
+  var isSecure: Bool
 }

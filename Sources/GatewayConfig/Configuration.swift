@@ -59,4 +59,15 @@ extension ApplicationConfiguration {
     let isHTTP = httpRoutes.contains { if case .proxy = $0.action { true } else { false } }
     return isHTTP || webSocketRoutes.contains { if case .proxy = $0.consumer { true } else { false } }
   }
+  /// Whether a session may need a connection with TLS to an upstream.
+  package var hasSecureUpstreams: Bool {
+    webSocketRoutes.contains {
+      if case .proxy(let upstream) = $0.consumer { upstream.scheme == .wss } else { false }
+    }
+  }
+}
+
+extension Configuration {
+  /// Whether TLS is spoken with clients, or with the upstream of a session.
+  package var needsTLS: Bool { server.tls != nil || served.hasSecureUpstreams }
 }

@@ -5,13 +5,16 @@ package enum OriginPolicy: Sendable, Hashable {
   /// Given: the rules of Django's `channels.security.websocket.OriginValidator` over the patterns.
   case patterns([String])
 
-  /// - Parameter host: the request's `Host` header.
-  package func allows(origin: String?, host: String) -> Bool {
+  /// - Parameters:
+  ///   - host: the request's `Host` header.
+  ///   - isSecure: whether TLS ends here.
+  package func allows(origin: String?, host: String, isSecure: Bool = false) -> Bool {
     switch self {
     case .sameHost:
       guard let origin else { return true }
       guard let parsed = Origin(origin), let requested = Origin("//" + host) else { return false }
-      // TLS may end in front of us, so the scheme only tells which port is meant by none.
+      // Otherwise TLS may end in front of us, so the scheme only tells which port is meant by none.
+      guard !isSecure || parsed.scheme == "https" else { return false }
       guard parsed.hasGoodPort, requested.hasGoodPort else { return false }
       let port = requested.port ?? parsed.defaultPort
       return parsed.host == requested.host && (parsed.port ?? parsed.defaultPort) == port

@@ -1,7 +1,9 @@
 /// `server:`, and the limits that hold for the process as a whole.
-package struct ServerConfiguration: Sendable, Hashable {
-  /// Where to listen; `127.0.0.1:8000` unless given.
+package struct ServerConfiguration: Sendable {
+  /// Where to listen; `127.0.0.1:8000` unless given, or nowhere where `tls.bind` is.
   package var bind: [BindAddress] = [.tcp(host: "127.0.0.1", port: 8000)]
+  /// Nil: TLS is spoken nowhere.
+  package var tls: ServerTLS?
   /// Reactor threads; nil is one for each processor this process may use.
   package var threads: Int?
   /// `limits.connections` of the server: sessions and HTTP connections together;

@@ -9,9 +9,20 @@ package struct UpstreamConfiguration: Sendable, Hashable {
   }
 
   package enum Scheme: String, Sendable, Hashable, CaseIterable {
-    case http, https, ws
+    case http, https, ws, wss
 
-    var standardPort: Int { self == .https ? 443 : 80 }
+    package var isSecure: Bool { self == .https || self == .wss }
+    var standardPort: Int { isSecure ? 443 : 80 }
+  }
+
+  /// How the upstream proves who it is, where TLS is spoken.
+  package struct Trust: Sendable, Hashable {
+    /// A file of certificates to trust instead of the system's, by its path from the root.
+    package var authorities: String?
+    /// Without it anybody may stand in the upstream's place.
+    package var verifiesCertificate = true
+
+    package init() {}
   }
 
   package var scheme: Scheme
@@ -19,6 +30,7 @@ package struct UpstreamConfiguration: Sendable, Hashable {
   package var port: Int
   /// What the path becomes; nil leaves path and query as they came.
   package var path: TextTemplate?
+  package var trust = Trust()
   package var hostHeader = HostHeader.keep
   package var connectTimeout: Duration = .seconds(5)
   /// How long the upstream may be silent.

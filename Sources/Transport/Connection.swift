@@ -42,10 +42,7 @@ public final class Connection {
   public var queuedBytes: Int { queue?.byteCount ?? 0 }
 
   /// Where the client is; asked of the system at each call.
-  public var peer: PeerAddress {
-    let raw = rawDescriptor
-    return unsafe SocketAddress { unsafe getpeername(raw, $0, $1) }.map(PeerAddress.init) ?? .unix
-  }
+  public var peer: PeerAddress { PeerAddress(ofSocket: rawDescriptor) }
 }
 
 // MARK: - Writing

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Owns one file descriptor and closes it exactly once.
@@ -14,6 +15,16 @@ public struct Descriptor: ~Copyable {
     let copy = fcntl(rawValue, F_DUPFD_CLOEXEC, 0)
     guard copy >= 0 else { throw .system("duplicate a descriptor", errno) }
     return Descriptor(adopting: copy)
+  }
+
+  /// Two sockets that are connected to each other, non-blocking; the caller must see to it that both are closed.
+  public static func socketPair() throws(TransportFailure) -> (Int32, Int32) {
+    var ends: [Int32] = [-1, -1]
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
+      throw TransportFailure("open a pair of sockets", errno)
+    }
+    return (ends[0], ends[1])
   }
 
   /// Gives the descriptor away; the caller must see to it that it is closed.

@@ -6,6 +6,15 @@ public enum PeerAddress: Sendable, Hashable {
   /// A Unix socket's client has no name.
   case unix
 
+  /// The other end of a connected socket, as the system knows it; `unix` also where it is no longer connected.
+  public init(of descriptor: borrowing Descriptor) {
+    self.init(ofSocket: descriptor.rawValue)
+  }
+
+  init(ofSocket raw: Int32) {
+    self = unsafe SocketAddress { unsafe getpeername(raw, $0, $1) }.map(PeerAddress.init) ?? .unix
+  }
+
   init(_ storage: SocketAddress) {
     switch storage.endpoint {
     case .tcp(let host, let port): self = .tcp(host: host, port: port)

@@ -10,7 +10,8 @@ struct ServeCommand: AsyncParsableCommand {
     abstract: "Serve a configuration until a signal ends it.",
     discussion: """
       A file with errors is never served: the same findings are printed as by `validate`, and the exit code is 1. \
-      SIGTERM and SIGINT stop as `shutdown:` says; a second one ends everything at once.
+      SIGTERM and SIGINT stop as `shutdown:` says; a second one ends everything at once. SIGHUP \
+      reads the certificates of `server.tls` again.
 
       EXAMPLES
         sluice serve
@@ -72,7 +73,11 @@ struct ServeCommand: AsyncParsableCommand {
       }
       tasks.addTask {
         var isStopping = false
-        for await _ in signals {
+        for await signal in signals {
+          if signal == .sighup {
+            gateway.reloadCertificates(environment: Environment.variables)
+            continue
+          }
           if isStopping { gateway.stopNow() } else { gateway.stop() }
           isStopping = true
         }

@@ -11,6 +11,7 @@ private struct NoFiles: FileAccess {
   }
   func isDirectory(_ path: String) -> Bool { false }
   func names(in directory: String) -> [String] { [] }
+  func isReadableByAll(_ path: String) -> Bool { false }
   func absolute(_ path: String) -> String { "/abs/" + path }
 }
 

@@ -14,6 +14,7 @@ private struct OneFile: FileAccess {
 
   func isDirectory(_ path: String) -> Bool { false }
   func names(in directory: String) -> [String] { ["routes.yaml"] }
+  func isReadableByAll(_ path: String) -> Bool { false }
   func absolute(_ path: String) -> String { "/" + path }
 }
 
@@ -233,6 +234,15 @@ struct OriginPolicyTests {
     ("http://a", "A", true), ("http://a:80", "a", true), ("http://a:99999", "a", false),
     ("http://a:+80", "a", false), ("x//a", "a", false),
   ]
+
+  @Test(arguments: [
+    ("https://a", "a", true), ("https://a:8443", "a:8443", true), ("https://a", "a:443", true),
+    ("http://a", "a", false), ("http://a:8443", "a:8443", false), ("https://a", "a:8443", false),
+    ("null", "a", false),
+  ])
+  func `where TLS ends here the page came by it too`(_ row: (String, String, Bool)) {
+    #expect(OriginPolicy.sameHost.allows(origin: row.0, host: row.1, isSecure: true) == row.2)
+  }
 
   @Test(arguments: sameHost)
   func `without a list the page must come from the same host`(_ row: (String?, String, Bool)) {

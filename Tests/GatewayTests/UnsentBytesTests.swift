@@ -6,7 +6,7 @@ import Testing
 
 /// An embedded channel sends what was written when it is flushed, so an unflushed write stands for a client that reads nothing.
 struct UnsentBytesTests {
-  private let channel = EmbeddedChannel(handler: UnsentBytes(patience: .seconds(30)))
+  private let channel = EmbeddedChannel(handler: UnsentBytes(patience: .fromWrite(.seconds(30))))
   private let bytes = IOData.byteBuffer(ByteBuffer(string: "abc"))
 
   init() throws {
@@ -48,6 +48,21 @@ struct UnsentBytesTests {
     #expect(channel.isActive)
     channel.write(bytes, promise: nil)
     channel.embeddedEventLoop.advanceTime(by: .seconds(30))
+    #expect(!channel.isActive)
+  }
+
+  @Test func `patience can begin with the close`() throws {
+    let channel = EmbeddedChannel(handler: UnsentBytes(patience: .fromClose(.seconds(30))))
+    try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    channel.write(bytes, promise: nil)
+    channel.embeddedEventLoop.advanceTime(by: .hours(1))
+    #expect(channel.isActive)
+    channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    let close = channel.close()
+    channel.write(bytes, promise: nil)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(29))
+    #expect(channel.isActive || (try? close.wait()) != nil)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(60))
     #expect(!channel.isActive)
   }
 

@@ -21,11 +21,11 @@ FLAGS = [
 class Browser:
     """One browser process; each page is a window of its own."""
 
-    def __init__(self, home: pathlib.Path):
+    def __init__(self, home: pathlib.Path, *flags: str):
         program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         assert program, "this needs chromium (Debian's package)"
         self.process = subprocess.Popen(
-            [program, f"--user-data-dir={home}", *FLAGS], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            [program, f"--user-data-dir={home}", *flags, *FLAGS], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )
         for line in self.process.stderr:
             if found := re.search(r"DevTools listening on (ws://\S+)", line):

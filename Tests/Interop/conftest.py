@@ -49,6 +49,7 @@ class Gateway:
             env={**os.environ, **(env or {})},
         )
         self.port = 0
+        self.secure_port = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         assert self._listening.wait(20), "\n".join(self.log)
@@ -57,7 +58,11 @@ class Gateway:
     def _read(self) -> None:
         for line in self.process.stderr:
             self.log.append(line.rstrip())
-            if found := re.search(r"listening on (?:http://[^\s]*:(\d+)|unix:)", line):
+            if found := re.search(r"listening on (?:https://[^\s]*:(\d+))", line):
+                self.secure_port = int(found[1])
+                self.port = self.port or self.secure_port
+                self._listening.set()
+            elif found := re.search(r"listening on (?:http://[^\s]*:(\d+)|unix:)", line):
                 self.port = int(found[1] or 0)
                 self._listening.set()
         self._listening.set()

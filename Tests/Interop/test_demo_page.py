@@ -3,6 +3,7 @@
 import pytest
 
 from browser import Browser
+from certificates import Authority
 from conftest import ARTEFACTS, ROOT
 
 
@@ -61,3 +62,22 @@ def test_the_page_comes_back_after_a_restart(browser, start):
     page.wait_for("document.body.dataset.state === 'open'")
     page.say("back again")
     page.wait_heard("back again")
+
+
+def test_the_page_over_https(start, tmp_path):
+    """It speaks wss:// then, and the browser's Origin is that of this server."""
+    Authority(tmp_path).issue("site", "127.0.0.1")
+    text = (ROOT / "routes.yaml").read_text().replace("examples/web", str(ROOT / "examples/web"))
+    served = start(text=text + "server: {tls: {certificate: site.pem, key: site.key}}\n")
+    browser = Browser(tmp_path / "profile", "--ignore-certificate-errors")
+    try:
+        first, second = (browser.open(f"https://127.0.0.1:{served.secure_port}/#lobby") for _ in range(2))
+        for page in (first, second):
+            page.wait_for("document.body.dataset.state === 'open'")
+        assert first.run("document.querySelector('#address').textContent").startswith("wss://")
+        first.say("hello")
+        second.wait_heard("hello")
+        served.stop()
+        first.wait_for("document.querySelector('#log').innerText.includes('restarting')")
+    finally:
+        browser.close()

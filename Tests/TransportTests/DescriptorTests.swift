@@ -33,6 +33,18 @@ struct DescriptorTests {
     close(test)
   }
 
+  @Test func `the sockets of a pair are connected, do not block, and are not inherited`() throws {
+    let (one, other) = try Descriptor.socketPair()
+    for raw in [one, other] {
+      #expect(fcntl(raw, F_GETFD) & FD_CLOEXEC != 0)
+      #expect(fcntl(raw, F_GETFL) & O_NONBLOCK != 0)
+    }
+    send([1], to: one)
+    #expect(receive(1, from: other) == [1])
+    close(one)
+    close(other)
+  }
+
   @Test func `what is not open cannot be duplicated`() {
     #expect(throws: TransportFailure.system("duplicate a descriptor", EBADF)) {
       _ = try Descriptor.duplicate(of: -1)

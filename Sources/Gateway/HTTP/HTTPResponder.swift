@@ -3,7 +3,6 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Routing
-import Transport
 
 /// Answers one HTTP request by the served application's HTTP routes.
 struct HTTPResponder: Sendable {
@@ -40,7 +39,7 @@ struct HTTPResponder: Sendable {
   /// - Parameter upload: the body of the request; nil where it has none.
   /// - Throws: where there is nobody or nothing to answer.
   func respond(
-    to request: Request, _ upload: Upload?, from peer: PeerAddress, on channel: any Channel
+    to request: Request, _ upload: Upload?, from client: Client, on channel: any Channel
   ) async throws -> Response {
     let path: RequestPath
     switch RequestPath.decode(target: Array((request.head.path ?? "/").utf8)) {
@@ -50,14 +49,14 @@ struct HTTPResponder: Sendable {
     guard let match = gateway.application.httpRouter.match(path) else {
       return nothing(at: path)
     }
-    switch try await answer(match, path: path, request: request, upload, from: peer, channel: channel) {
+    switch try await answer(match, path: path, request: request, upload, from: client, channel: channel) {
     case .response(let response): return response
     case .nothingThere: return nothing(at: path)
     }
   }
 
   private func answer(
-    _ match: RouteMatch, path: RequestPath, request: Request, _ upload: Upload?, from peer: PeerAddress,
+    _ match: RouteMatch, path: RequestPath, request: Request, _ upload: Upload?, from client: Client,
     channel: any Channel
   ) async throws -> Answer {
     switch gateway.application.httpRoutes[match.route].action {
@@ -71,7 +70,7 @@ struct HTTPResponder: Sendable {
     case .proxy:
       guard let proxy = proxies[match.route] else { return .nothingThere }
       return .response(
-        try await proxy.respond(to: request, upload, match: match, query: path.query, from: peer))
+        try await proxy.respond(to: request, upload, match: match, query: path.query, from: client))
     case .health(let probe):
       return .response(health(probe))
     }

@@ -111,17 +111,17 @@ final class HTTPSide: Sendable {
 extension HTTPSide {
   /// A connection on its way through here.
   private final class Visit: Sendable {
-    let peer: PeerAddress
+    let client: Client
     /// Whether a worker has it now, and counts it.
     let hasLeft = Atomic(false)
 
-    init(of peer: PeerAddress) {
-      self.peer = peer
+    init(of client: Client) {
+      self.client = client
     }
   }
 
   private func converse(on connection: HandedOverConnection) async {
-    let visit = Visit(of: connection.peer)
+    let visit = Visit(of: connection.client)
     let http = HTTP1Channel(
       responder: { [self] request, writer, channel in
         let upload = Upload(request, on: channel)
@@ -188,7 +188,7 @@ extension HTTPSide {
       try await sendBack(request, of: visit, channel: channel)
       throw LeftForWorker()
     }
-    return try await responder.respond(to: request, upload, from: visit.peer, on: channel)
+    return try await responder.respond(to: request, upload, from: visit.client, on: channel)
   }
 
   /// Gives a duplicate of the socket to a worker; closing the channel then closes only this side's descriptor.
@@ -209,7 +209,7 @@ extension HTTPSide {
       return returns.workers[returns.next]
     }
     let handedOver = HandedOverConnection(
-      descriptor: descriptor.take(), bytes: request.headBytes, peer: visit.peer)
+      descriptor: descriptor.take(), bytes: request.headBytes, client: visit.client)
     if !worker.post(.takeOver(handedOver)) { discard(handedOver) }
   }
 }

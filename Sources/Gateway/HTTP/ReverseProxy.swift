@@ -45,7 +45,7 @@ final class ReverseProxy: Sendable {
   /// - Parameter upload: the body of the request; nil where it has none.
   /// - Throws: where the client has gone, or sends what is no HTTP.
   func respond(
-    to request: Request, _ upload: Upload?, match: RouteMatch, query: String?, from peer: PeerAddress
+    to request: Request, _ upload: Upload?, match: RouteMatch, query: String?, from sender: Client
   ) async throws -> Response {
     guard let target = upstream.target(of: request.head.path ?? "", match, query: query) else {
       return .plain(.badRequest, "The target of the request is no path.")
@@ -53,7 +53,7 @@ final class ReverseProxy: Sendable {
     if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
     var forwarded = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(target)")
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
-    forwarded.headers = headers(of: request, from: peer)
+    forwarded.headers = headers(of: request, from: sender)
     if let upload {
       let limit = BodyLimit(upstream.body.bytes)
       let body = upload.map { try limit.pass($0) }
@@ -73,7 +73,7 @@ final class ReverseProxy: Sendable {
 
   private static let quiet = Logger(label: "proxy") { _ in SwiftLogNoOpLogHandler() }
 
-  private func headers(of request: Request, from peer: PeerAddress) -> HTTPHeaders {
+  private func headers(of request: Request, from sender: Client) -> HTTPHeaders {
     let rules = ForwardedHeaders(connection: request.headers[values: .connection])
     let host = request.head.authority ?? ""
     var headers = HTTPHeaders()
@@ -81,7 +81,7 @@ final class ReverseProxy: Sendable {
     for field in request.headers where rules.passesRequest(field.name.canonicalName) {
       headers.add(name: field.name.rawName, value: field.value)
     }
-    for (name, value) in ForwardedHeaders.added(host: host, peer: peer) {
+    for (name, value) in ForwardedHeaders.added(host: host, client: sender) {
       headers.add(name: name, value: value)
     }
     return headers

@@ -11,23 +11,34 @@ final class UnsentBytes: ChannelDuplexHandler {
   /// Fired as an inbound event: close now, whatever is not sent.
   struct Abandon: Sendable {}
 
-  private let patience: TimeAmount
+  /// When a client that takes nothing begins to lose its connection.
+  enum Patience {
+    /// With what is written to it.
+    case fromWrite(TimeAmount)
+    /// Only once the connection is to be closed.
+    case fromClose(TimeAmount)
+
+    var time: TimeAmount {
+      switch self {
+      case .fromWrite(let time), .fromClose(let time): time
+      }
+    }
+  }
+
+  private let patience: Patience
   private var unfinishedWrites = 0
   private var lastProgress = NIODeadline.uptimeNanoseconds(0)
   private var watch: Scheduled<Void>?
   private var heldCloses: [(mode: CloseMode, promise: EventLoopPromise<Void>?)] = []
 
   /// - Parameter patience: how long a client may take nothing of what is there for it.
-  init(patience: TimeAmount = .seconds(30)) {
+  init(patience: Patience = .fromWrite(.seconds(30))) {
     self.patience = patience
   }
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     unfinishedWrites += 1
-    if unfinishedWrites == 1 {
-      lastProgress = context.eventLoop.now
-      if watch == nil { watchProgress(context) }
-    }
+    if unfinishedWrites == 1, case .fromWrite = patience { beginToWatch(context) }
     let promise = promise ?? context.eventLoop.makePromise()
     promise.futureResult.assumeIsolated().whenComplete { [self] _ in finishedWrite(context) }
     context.write(data, promise: promise)
@@ -44,6 +55,7 @@ final class UnsentBytes: ChannelDuplexHandler {
 
   func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
     guard mode != .input, unfinishedWrites > 0 else { return context.close(mode: mode, promise: promise) }
+    if case .fromClose = patience { beginToWatch(context) }
     heldCloses.append((mode, promise))
     context.flush()
   }
@@ -60,12 +72,18 @@ final class UnsentBytes: ChannelDuplexHandler {
 
   // MARK: - A client that takes nothing
 
+  private func beginToWatch(_ context: ChannelHandlerContext) {
+    lastProgress = context.eventLoop.now
+    if watch == nil { watchProgress(context) }
+  }
+
   /// One timer for as long as something is unsent, however many writes there are.
   private func watchProgress(_ context: ChannelHandlerContext) {
-    watch = context.eventLoop.assumeIsolated().scheduleTask(deadline: lastProgress + patience) { [self] in
+    watch = context.eventLoop.assumeIsolated().scheduleTask(deadline: lastProgress + patience.time) {
+      [self] in
       watch = nil
       guard unfinishedWrites > 0 else { return }
-      guard context.eventLoop.now < lastProgress + patience else { return context.close(promise: nil) }
+      guard context.eventLoop.now < lastProgress + patience.time else { return context.close(promise: nil) }
       watchProgress(context)
     }
   }

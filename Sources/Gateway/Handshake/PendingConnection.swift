@@ -8,6 +8,8 @@ import WebSocketCore
 final class PendingConnection {
   private unowned let worker: Worker
   private let admission: Admission
+  /// Nil where the connection itself tells.
+  private let knownClient: Client?
   private var connection: Connection?
   private var deadline: Timer?
   /// The part of the head that has arrived.
@@ -33,10 +35,14 @@ final class PendingConnection {
   /// How long the last bytes of a refusal may take to arrive.
   private static let lingering = Duration.seconds(2)
 
-  init(worker: Worker, admission: Admission) {
+  init(worker: Worker, admission: Admission, client: Client? = nil) {
     self.worker = worker
     self.admission = admission
+    knownClient = client
   }
+
+  /// Nil before the start.
+  private var client: Client? { knownClient ?? connection.map { Client(peer: $0.peer, isSecure: false) } }
 
   /// Starts to read, or refuses unheard.
   func start(on descriptor: consuming Descriptor, refuse reason: HandshakeRefusal.Reason?) {
@@ -89,8 +95,8 @@ extension PendingConnection: ConnectionHandler {
       refuse(refusal, target: nil)
     case .complete(let request, let length):
       guard request.wantsWebSocket else { return handToHTTP([UInt8](copying: bytes.bytes)) }
-      guard let peer = connection?.peer else { return }
-      switch worker.decide(request, admission, from: peer) {
+      guard let client else { return }
+      switch worker.decide(request, admission, from: client) {
       case .success(let opening): open(opening, rest: &bytes, from: length)
       case .failure(let refusal): refuse(refusal, target: request.target)
       }
@@ -245,10 +251,8 @@ extension PendingConnection {
   private func handToHTTP(_ bytes: [UInt8]) {
     isAnswered = true
     deadline?.cancel()
-    guard let connection else { return }
-    let peer = connection.peer
-    guard let descriptor = connection.detach() else { return }
-    worker.http.serve(HandedOverConnection(descriptor: descriptor.take(), bytes: bytes, peer: peer))
+    guard let client, let descriptor = connection?.detach() else { return }
+    worker.http.serve(HandedOverConnection(descriptor: descriptor.take(), bytes: bytes, client: client))
     worker.pendingEnded(self)
   }
 
@@ -259,11 +263,11 @@ extension PendingConnection {
   }
 
   private func refuse(_ refusal: HandshakeRefusal, target: [UInt8]?) {
-    guard !isAnswered, let connection else { return }
+    guard !isAnswered, let connection, let client else { return }
     isAnswered = true
     deadline?.cancel()
     stopCounting()
-    worker.refusals.record(refusal, target: target, peer: connection.peer)
+    worker.refusals.record(refusal, target: target, peer: client.peer)
     unsafe connection.write(refusal.response().span.bytes)
     connection.finish(timeout: Self.lingering)
   }

@@ -33,7 +33,7 @@ struct SessionOpening {
 extension Worker {
   /// Checks a hand-shake in the order in which a client can mend it: its path, its form, its origin, then our own state.
   func decide(
-    _ request: RequestHead, _ admission: Admission, from peer: PeerAddress
+    _ request: RequestHead, _ admission: Admission, from client: Client
   ) -> Result<SessionOpening, HandshakeRefusal> {
     guard isServing else { return .failure(HandshakeRefusal(.stopping)) }
     guard case .success(let path) = RequestPath.decode(target: request.target) else {
@@ -44,7 +44,10 @@ extension Worker {
     }
     let route = gateway.routes[match.route]
     return Handshake.read(request).flatMap { handshake in
-      guard route.configuration.origins.allows(origin: handshake.origin, host: handshake.host) else {
+      guard
+        route.configuration.origins.allows(
+          origin: handshake.origin, host: handshake.host, isSecure: client.isSecure)
+      else {
         return .failure(HandshakeRefusal(.originNotAllowed))
       }
       var opening = SessionOpening(route: route, handshake: handshake)
@@ -63,7 +66,7 @@ extension Worker {
         opening.upstream = .init(
           configuration: proxy.upstream,
           handshake: Self.handshake(
-            with: proxy.upstream, at: target, for: handshake, request.fields, from: peer))
+            with: proxy.upstream, at: target, for: handshake, request.fields, from: client))
       }
       return .success(opening)
     }
@@ -72,11 +75,11 @@ extension Worker {
   /// What the client asked for, asked again of the upstream.
   private static func handshake(
     with upstream: UpstreamConfiguration, at target: String, for handshake: Handshake,
-    _ fields: [HeaderField], from peer: PeerAddress
+    _ fields: [HeaderField], from client: Client
   ) -> ClientHandshake {
     let rules = ForwardedHeaders(connection: fields.values(of: "connection"))
     let passed = fields.filter { rules.passesRequest($0.name) && !$0.name.hasPrefix("sec-websocket-") }
-    let added = ForwardedHeaders.added(host: handshake.host, peer: peer)
+    let added = ForwardedHeaders.added(host: handshake.host, client: client)
     return ClientHandshake(
       target: target, host: upstream.hostField(of: handshake.host), subprotocols: handshake.subprotocols,
       fields: passed + added.map { HeaderField(name: $0.name, value: $0.value) })

@@ -43,10 +43,10 @@ struct ForwardedHeaders {
   /// What we say about the client.
   ///
   /// - Parameter host: as the client sent it; empty where it sent none.
-  static func added(host: String, peer: PeerAddress) -> [(name: String, value: String)] {
+  static func added(host: String, client: Client) -> [(name: String, value: String)] {
     var fields: [(name: String, value: String)] = []
-    if let address = peer.host { fields.append(("X-Forwarded-For", address)) }
-    fields.append(("X-Forwarded-Proto", "http"))
+    if let address = client.peer.host { fields.append(("X-Forwarded-For", address)) }
+    fields.append(("X-Forwarded-Proto", client.isSecure ? "https" : "http"))
     if !host.isEmpty { fields.append(("X-Forwarded-Host", host)) }
     return fields
   }

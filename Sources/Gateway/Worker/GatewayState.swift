@@ -69,6 +69,7 @@ final class GatewayCounters: Sendable {
   let slowReaders = Atomic<Int>(0)
   let pingTimeouts = Atomic<Int>(0)
   let protocolViolations = Atomic<Int>(0)
+  let tlsFailures = Atomic<Int>(0)
 }
 
 extension GatewayCounters {
@@ -77,7 +78,7 @@ extension GatewayCounters {
     [
       "sessions": "\(sessionsOpened.count)", "refused": "\(refusals.count)",
       "slow-readers": "\(slowReaders.count)", "ping-timeouts": "\(pingTimeouts.count)",
-      "protocol-violations": "\(protocolViolations.count)",
+      "protocol-violations": "\(protocolViolations.count)", "tls-failures": "\(tlsFailures.count)",
     ]
   }
 }

@@ -12,6 +12,8 @@ final class Worker {
   let reactor: Reactor
   let gateway: GatewayState
   let http: HTTPSide
+  /// Nil where no TLS is spoken.
+  let tls: TLSSide?
   let layers: [WorkerLayer]
   let refusals: RefusalLog
   let compression: WorkerCompression
@@ -39,10 +41,11 @@ final class Worker {
     }
   }
 
-  init(reactor: Reactor, number: Int, gateway: GatewayState, http: HTTPSide) {
+  init(reactor: Reactor, number: Int, gateway: GatewayState, http: HTTPSide, tls: TLSSide?) {
     self.reactor = reactor
     self.gateway = gateway
     self.http = http
+    self.tls = tls
     self.layers = gateway.layers.all.map { WorkerLayer($0, reactor: reactor, number: number) }
     self.refusals = RefusalLog(gateway: gateway)
     self.compression = WorkerCompression(budget: gateway.compressionContexts)
@@ -62,8 +65,8 @@ final class Worker {
     switch message {
     case .start(let listeners):
       for listener in listeners {
-        reactor.listen(on: Listener.adopting(listener)) { [unowned self] descriptor in
-          accept(descriptor)
+        reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
+          if listener.isSecure { acceptSecure(descriptor) } else { accept(descriptor) }
         }
       }
     case .takeOver(let connection):
@@ -88,12 +91,30 @@ extension Worker {
     pending[ObjectIdentifier(connection)] = connection
   }
 
+  /// Lets TLS be spoken on the connection, and takes what it says as one of our own: the time for the hand-shake runs already.
+  private func acceptSecure(_ descriptor: consuming Descriptor) {
+    guard let tls else { return }
+    let client = Client(peer: PeerAddress(of: descriptor), isSecure: true)
+    // Also those that are served no more, and whose last bytes are still on the way.
+    guard tls.relayCount < gateway.acceptLimit else {
+      return refusals.record(HandshakeRefusal(.tooManyConnections), target: nil, peer: client.peer)
+    }
+    let open = gateway.counters.connections.up()
+    guard open <= gateway.acceptLimit, let decrypted = tls.serve(descriptor, client) else {
+      gateway.counters.connections.down()
+      return refusals.record(HandshakeRefusal(.tooManyConnections), target: nil, peer: client.peer)
+    }
+    let connection = PendingConnection(worker: self, admission: gateway.admission(of: open), client: client)
+    pending[ObjectIdentifier(connection)] = connection
+    connection.start(on: Descriptor(adopting: decrypted), refuse: nil)
+  }
+
   /// A connection that was kept alive on the HTTP side asks for a WebSocket after all.
   private func takeOver(_ handedOver: HandedOverConnection) {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
     if case .stopped = phase { return gateway.counters.connections.down() }
     let admission = gateway.admission(of: gateway.counters.connections.count)
-    let connection = PendingConnection(worker: self, admission: admission)
+    let connection = PendingConnection(worker: self, admission: admission, client: handedOver.client)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor, refuse: nil)
     connection.received(head: handedOver.bytes)
@@ -131,10 +152,15 @@ extension Worker {
     guard let mailbox else { return }
     lastTicket += 1
     connecting[lastTicket] = completed
-    http.upstreams.connect(to: upstream) { [lastTicket] outcome in
+    let done: @Sendable (Result<Int32, any Error>) -> Void = { [lastTicket] outcome in
       guard !mailbox.post(.upstreamConnected(ticket: lastTicket, outcome)) else { return }
       // The reactor has ended.
       if case .success(let descriptor) = outcome { _ = Descriptor(adopting: descriptor) }
+    }
+    if upstream.scheme == .wss, let tls {
+      tls.connect(to: upstream, done)
+    } else {
+      http.upstreams.connect(to: upstream, done)
     }
   }
 

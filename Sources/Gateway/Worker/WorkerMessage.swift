@@ -3,8 +3,8 @@ import WebSocketCore
 
 /// What other threads ask of a worker.
 enum WorkerMessage: Sendable {
-  /// Listening descriptors, whose owner the worker becomes.
-  case start(listeners: [Int32])
+  /// Listening sockets, whose owner the worker becomes.
+  case start(listeners: [ListeningSocket])
   /// A connection that comes back from the HTTP side for a WebSocket upgrade.
   case takeOver(HandedOverConnection)
   /// What became of a connection to an upstream; the worker becomes the owner of the descriptor.
@@ -19,7 +19,7 @@ struct HandedOverConnection: Sendable {
   var descriptor: Int32
   /// What was read from it and not yet handled.
   var bytes: [UInt8]
-  var peer: PeerAddress
+  var client: Client
 }
 
 /// `shutdown:` as one worker is to carry it out.

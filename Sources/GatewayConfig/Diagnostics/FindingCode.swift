@@ -20,6 +20,10 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case undefinedVariable = "undefined-variable"
   case plainSecret = "plain-secret"
   case duplicateName = "duplicate-name"
+  // Certificates of `server.tls`.
+  case invalidCertificate = "invalid-certificate"
+  case certificateDates = "certificate-dates"
+  case exposedKey = "exposed-key"
   // Apps and includes.
   case appNotInstalled = "app-not-installed"
   case includeCycle = "include-cycle"

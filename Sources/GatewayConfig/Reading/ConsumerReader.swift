@@ -43,6 +43,7 @@ struct ConsumerReader {
     var to: Node.Entry?
     var host: Node.Entry?
     var connectTimeout: Node.Entry?
+    var tls: Node.Entry?
 
     init(_ mapping: MappingCursor) {
       layer = mapping.entry("channel_layer")
@@ -52,12 +53,13 @@ struct ConsumerReader {
       to = mapping.entry("to")
       host = mapping.entry("host")
       connectTimeout = mapping.entry("connect_timeout")
+      tls = mapping.entry("tls")
     }
 
     /// What only consumers with a group have.
     var ofGroups: [Node.Entry] { [group, events, publish, layer].compactMap(\.self) }
     /// What only `proxy` has.
-    var ofUpstreams: [Node.Entry] { [to, host, connectTimeout].compactMap(\.self) }
+    var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
 
     func over(_ preset: Options) -> Options {
       var merged = self
@@ -68,6 +70,7 @@ struct ConsumerReader {
       merged.to = to ?? preset.to
       merged.host = host ?? preset.host
       merged.connectTimeout = connectTimeout ?? preset.connectTimeout
+      merged.tls = tls ?? preset.tls
       return merged
     }
   }
@@ -148,7 +151,8 @@ struct ConsumerReader {
       return nil
     }
     return reader.readWebSocket(
-      to.value, host: options.host?.value, connectTimeout: options.connectTimeout?.value)
+      to.value, host: options.host?.value, connectTimeout: options.connectTimeout?.value,
+      tls: options.tls?.value)
   }
 
   private func readGroup(

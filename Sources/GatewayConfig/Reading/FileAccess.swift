@@ -8,6 +8,8 @@ package protocol FileAccess {
   func names(in directory: String) -> [String]
   /// The path from the root, without links resolved.
   func absolute(_ path: String) -> String
+  /// Whether the file's mode lets every user of the machine read it.
+  func isReadableByAll(_ path: String) -> Bool
 }
 
 /// Why a file cannot be read, in the operator's words.
@@ -66,6 +68,11 @@ package struct Disk: FileAccess {
     guard let current = unsafe getcwd(nil, 0) else { return path }
     defer { unsafe free(current) }
     return Paths.join(unsafe String(cString: current), path)
+  }
+
+  package func isReadableByAll(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IROTH != 0
   }
 
   private static func text(_ code: Int32) -> String {

@@ -9,7 +9,9 @@ final class MappingCursor {
 
   /// Where the keys of the file live, for a known key at a wrong place.
   private static let homes: [String: String] = [
-    "bind": "server", "threads": "server", "grace": "shutdown", "code": "shutdown", "level": "logging",
+    "bind": "server", "threads": "server", "tls": "server",
+    "certificate": "server.tls", "certificates": "server.tls", "minimum_version": "server.tls",
+    "grace": "shutdown", "code": "shutdown", "level": "logging",
     "format": "logging", "message": "limits", "handshake": "limits", "ping": "limits", "send_queue": "limits",
     "connections": "limits", "compression_memory": "limits", "threshold": "compression",
     "window": "compression",

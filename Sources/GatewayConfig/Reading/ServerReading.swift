@@ -2,14 +2,36 @@ extension ServerConfiguration {
   /// `server:`
   mutating func read(_ node: Node?, _ reading: Reading) {
     guard let node, let mapping = MappingCursor(node, "\"server\"", reading) else { return }
-    if let entry = mapping.entry("bind") { readBind(entry.value, reading) }
+    let bindNode = mapping.value("bind")
+    if let bindNode {
+      let addresses = BindAddress.read(bindNode, reading)
+      if !addresses.isEmpty { bind = addresses }
+    }
+    if let value = mapping.value("tls") {
+      tls = ServerTLSReader(reading: reading).read(value)
+      checkSecureAddresses(of: value, bind: bindNode, reading)
+    }
     if let value = mapping.value("threads") {
       threads = reading.integer(value, "\"threads\"", in: 1...256)
     }
     mapping.finish()
   }
 
-  private mutating func readBind(_ node: Node, _ reading: Reading) {
+  /// With addresses of its own for TLS a server is plain only where `bind` says so.
+  private mutating func checkSecureAddresses(of node: Node, bind bindNode: Node?, _ reading: Reading) {
+    guard let secure = tls?.bind else { return }
+    if bindNode == nil { bind = [] }
+    for address in secure where bind.contains(address) {
+      reading.findings.error(
+        .duplicateName, "the address \(address) stands in \"bind\" and in \"tls\"", at: node.range,
+        hint: "without a \"bind\" of its own, \"tls\" is for all addresses of the server")
+    }
+  }
+}
+
+extension BindAddress {
+  /// One address or a list of them.
+  static func read(_ node: Node, _ reading: Reading) -> [BindAddress] {
     let items: [Node]
     if case .sequence(let list) = node.content { items = list } else { items = [node] }
     if items.isEmpty {
@@ -31,7 +53,7 @@ extension ServerConfiguration {
       }
       addresses.append(address)
     }
-    if !addresses.isEmpty { bind = addresses }
+    return addresses
   }
 
   private static func bindHint(_ text: String) -> String {

@@ -19,16 +19,51 @@ struct UpstreamReader {
       let range = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 40)
       if let size = reading.byteCount(node, "\"body\"", in: range) { upstream?.body = size }
     }
+    readTrust(mapping.value("tls"), of: &upstream)
     mapping.finish()
     return upstream
   }
 
   /// `consumer: proxy` of a WebSocket route, whose options stand beside it.
-  func readWebSocket(_ to: Node, host: Node?, connectTimeout: Node?) -> UpstreamConfiguration? {
-    var upstream = readAddress(to, [.ws])
+  func readWebSocket(
+    _ to: Node, host: Node?, connectTimeout: Node?, tls: Node?
+  ) -> UpstreamConfiguration? {
+    var upstream = readAddress(to, [.ws, .wss])
     if let choice = readHost(host) { upstream?.hostHeader = choice }
     if let time = readTime(connectTimeout, "connect_timeout") { upstream?.connectTimeout = time }
+    readTrust(tls, of: &upstream)
     return upstream
+  }
+
+  /// `tls:`, for an upstream whose address says that it speaks TLS.
+  private func readTrust(_ node: Node?, of upstream: inout UpstreamConfiguration?) {
+    guard let node, let mapping = MappingCursor(node, "\"tls\"", reading) else { return }
+    var trust = UpstreamConfiguration.Trust()
+    let authorities = mapping.value("ca")
+    if let authorities {
+      trust.authorities = ServerTLSReader(reading: reading).checkedAuthorities(authorities)
+    }
+    if let value = mapping.value("verify") {
+      trust.verifiesCertificate =
+        reading.choice(value, "\"verify\"", of: Verification.self) != .never
+      if !trust.verifiesCertificate, authorities != nil {
+        reading.findings.error(
+          .conflictingKeys, "\"ca\" says whom to trust, and \"verify\" to trust everybody", at: value.range,
+          hint: "remove one of them")
+      }
+    }
+    mapping.finish()
+    if let scheme = upstream?.scheme, !scheme.isSecure {
+      reading.findings.error(
+        .conflictingKeys, "\"tls\" is for an address that begins with \"\(scheme.rawValue)s://\"",
+        at: node.range)
+    }
+    upstream?.trust = trust
+  }
+
+  private enum Verification: String, CaseIterable {
+    case always = "true"
+    case never = "false"
   }
 
   private func readHost(_ node: Node?) -> UpstreamConfiguration.HostHeader? {

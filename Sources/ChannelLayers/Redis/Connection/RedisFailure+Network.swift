@@ -33,18 +33,14 @@ extension RedisFailure {
     }
   }
 
-  /// BoringSSL names a reason as in `error:10000412:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED at FILE:LINE`.
   private static func sentence(_ stack: NIOBoringSSLErrorStack) -> String {
-    let parts = stack.first.map { "\($0)".split(separator: ":") } ?? []
-    let place = parts.firstIndex(of: "OPENSSL_internal").map { $0 + 1 }
-    guard let place, parts.indices.contains(place) else { return "the server ended the TLS handshake" }
-    let reason = parts[place].prefix { $0 != " " }
-    switch reason {
+    switch stack.reason {
+    case nil: return "the server ended the TLS handshake"
     case "CERTIFICATE_VERIFY_FAILED": return "the server's certificate is not trusted"
-    case _ where reason.hasSuffix("CERTIFICATE_REQUIRED"):
+    case let reason? where reason.hasSuffix("CERTIFICATE_REQUIRED"):
       return "the server asks for a certificate"
     case "WRONG_VERSION_NUMBER", "HTTP_REQUEST": return "the server does not speak TLS there"
-    default: return "the TLS handshake failed: \(reason)"
+    case let reason?: return "the TLS handshake failed: \(reason)"
     }
   }
 }

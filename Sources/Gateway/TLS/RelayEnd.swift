@@ -1,0 +1,103 @@
+import NIOCore
+import NIOSSL
+import NIOTLS
+
+/// One end of a relay, last in its channel's pipeline: what is read here is written at the other end, no faster than it is taken
+/// there. Its channel does not read by itself.
+final class RelayEnd: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  enum Side {
+    /// The TLS connection.
+    case secure
+    /// The socket pair, and behind it a reactor.
+    case plain
+  }
+
+  private let side: Side
+  /// Until its channel is closed; each keeps the other for so long.
+  private var relay: TLSRelay?
+  private var context: ChannelHandlerContext?
+  private var isWaitingToRead = false
+
+  init(_ side: Side, of relay: TLSRelay) {
+    self.side = side
+    self.relay = relay
+    relay.join(self, as: side)
+  }
+
+  private var other: RelayEnd? { relay?.end(opposite: side) }
+
+  /// A channel that is gone takes everything: nobody waits for it.
+  private var takesMore: Bool { context?.channel.isWritable ?? true }
+
+  // MARK: - What the relay asks for
+
+  func read() {
+    isWaitingToRead = other?.takesMore == false
+    if !isWaitingToRead { context?.read() }
+  }
+
+  func closeOutput(promise: EventLoopPromise<Void>? = nil) {
+    guard let context else {
+      promise?.succeed()
+      return
+    }
+    context.close(mode: .output, promise: promise)
+  }
+
+  func close() {
+    context?.close(promise: nil)
+  }
+
+  /// Closes at once, without TLS's own farewell.
+  func abandon() {
+    context?.channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
+  }
+
+  // MARK: - What the channel tells
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    guard side == .secure else { return }
+    if relay?.isOver == false { context.read() } else { abandon() }
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    self.context = nil
+    let relay = relay
+    self.relay = nil
+    relay?.leave(side)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard let target = other?.context else { return }
+    target.write(wrapOutboundOut(unwrapInboundIn(data)), promise: nil)
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    other?.context?.flush()
+    read()
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    guard context.channel.isWritable, let other, other.isWaitingToRead else { return }
+    other.read()
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    switch event {
+    case ChannelEvent.inputClosed: relay?.inputEnded(at: side)
+    case TLSUserEvent.handshakeCompleted: relay?.handshakeCompleted()
+    default: context.fireUserInboundEventTriggered(event)
+    }
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    relay?.failed(at: side, error)
+  }
+}
+
+@available(*, unavailable)
+extension RelayEnd: Sendable {}

@@ -1,0 +1,40 @@
+import GatewayConfig
+import NIOCore
+import NIOSSL
+
+extension ServerTLS {
+  /// What connections of clients are served with.
+  func makeContext() throws -> NIOSSLContext {
+    var configuration = TLSConfiguration.makeServerConfiguration(
+      certificateChain: certificates[0].chain.map { .certificate($0) },
+      privateKey: .privateKey(certificates[0].key))
+    configuration.minimumTLSVersion =
+      switch minimumVersion {
+      case .tls12: .tlsv12
+      case .tls13: .tlsv13
+      }
+    configuration.applicationProtocols = ["http/1.1"]
+    if certificates.count > 1 {
+      configuration.sslContextCallback = { [self] hello, promise in
+        promise.succeed(NIOSSLContextConfigurationOverride(certificate(for: hello.serverHostname)))
+      }
+    }
+    return try NIOSSLContext(configuration: configuration)
+  }
+}
+
+extension NIOSSLContextConfigurationOverride {
+  fileprivate init(_ certificate: ServerCertificate) {
+    self.init()
+    certificateChain = certificate.chain.map { .certificate($0) }
+    privateKey = .privateKey(certificate.key)
+  }
+}
+
+extension UpstreamConfiguration {
+  /// The name that the upstream is told and has to prove; nil for an address, which is told to nobody (RFC 6066 section 3) and
+  /// proved as it is.
+  var serverName: String? {
+    (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
+  }
+}

@@ -1,0 +1,40 @@
+import ChannelLayers
+import NIOCore
+import NIOSSL
+
+/// Why TLS could not be spoken, in the operator's words.
+struct TLSFault: Error, CustomStringConvertible {
+  var description: String
+
+  enum Peer: String {
+    case client, server
+  }
+
+  /// - Parameter error: what the TLS handler, or the channel, said.
+  init(_ error: any Error, of peer: Peer) {
+    description =
+      switch error {
+      case NIOSSLError.handshakeFailed(.sslError(let stack)): Self.sentence(stack.reason, peer)
+      case let error as NIOSSLExtraError where error == .failedToValidateHostname:
+        "the certificate of the \(peer) is for another name"
+      case ChannelError.inputClosed: "it was given up"
+      case is NIOSSLError, ChannelError.eof: "the \(peer) went away"
+      default: "\(error)"
+      }
+  }
+
+  /// - Parameter reason: BoringSSL's name for it.
+  private static func sentence(_ reason: String?, _ peer: Peer) -> String {
+    switch reason {
+    case nil: "the \(peer) went away"
+    case "HTTP_REQUEST", "HTTPS_PROXY_REQUEST": "the \(peer) speaks plain HTTP"
+    case "WRONG_VERSION_NUMBER", "UNEXPECTED_RECORD", "UNEXPECTED_MESSAGE", "INVALID_ALERT":
+      "the \(peer) does not speak TLS"
+    case "UNSUPPORTED_PROTOCOL": "the \(peer) speaks only versions of TLS that are too old"
+    case "NO_SHARED_CIPHER": "the \(peer) has no cipher in common with us"
+    case "CERTIFICATE_VERIFY_FAILED": "the certificate of the \(peer) is not trusted"
+    case let reason? where reason.contains("ALERT"): "the \(peer) refuses: \(reason)"
+    case let reason?: reason
+    }
+  }
+}

@@ -1,0 +1,214 @@
+import GatewayConfig
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+import Transport
+
+/// Where TLS ends: joins each TLS connection to one end of a socket pair, whose other end a worker takes for a plain connection.
+final class TLSSide: Sendable {
+  private let group: MultiThreadedEventLoopGroup
+  private let failures: TLSFailures
+  /// What new connections of clients are served with.
+  private let context = Mutex<NIOSSLContext?>(nil)
+  private let trusted = Mutex<[UpstreamConfiguration.Trust: NIOSSLContext]>([:])
+  private let open = Mutex(OpenRelays())
+
+  private struct OpenRelays {
+    var count = 0
+    /// Of the TLS connections.
+    var channels: [ObjectIdentifier: any Channel] = [:]
+    var isAbandoned = false
+    /// Called when none is left; nil while more may come.
+    var stopped: (@Sendable () -> Void)?
+  }
+
+  /// What does not take anything for so long loses the connection, once that is to be closed.
+  private static let patience = TimeAmount.seconds(30)
+
+  init(gateway: GatewayState, threads: Int) {
+    group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+    failures = TLSFailures(gateway: gateway)
+  }
+
+  /// Serves the clients that come from now on with these certificates.
+  func use(_ tls: ServerTLS) throws {
+    let renewed = try tls.makeContext()
+    context.withLock { $0 = renewed }
+  }
+
+  /// Those that are open, also where the worker's end is closed and the last bytes are on the way.
+  var relayCount: Int { open.withLock { $0.count } }
+
+  // MARK: - Clients
+
+  /// Speaks TLS with a client.
+  ///
+  /// - Returns: what it says and is told in plain; whoever takes the descriptor owns it. Nil where there is none left.
+  func serve(_ descriptor: consuming Descriptor, _ client: Client) -> Int32? {
+    guard let context = context.withLock(\.self), let (near, far) = try? Descriptor.socketPair() else {
+      return nil
+    }
+    let loop = group.next()
+    let secure = descriptor.take()
+    begin()
+    loop.execute { [self] in
+      let relay = makeRelay(on: loop) { [failures] outcome in
+        if case .failure(let error) = outcome { failures.record(client, error) }
+      }
+      let connected = bootstrap(on: loop).withConnectedSocket(secure)
+      join(connected, to: near, by: relay, on: loop) { NIOSSLServerHandler(context: context) }
+    }
+    return far
+  }
+
+  // MARK: - Upstreams
+
+  /// Connects to an upstream that speaks TLS.
+  ///
+  /// - Parameter done: called once, on any thread, when the hand-shake is over; whoever takes the descriptor owns it.
+  func connect(
+    to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
+  ) {
+    let loop = group.next()
+    begin()
+    loop.execute { [self] in
+      do {
+        try connect(to: upstream, on: loop, done)
+      } catch {
+        end()
+        done(.failure(error))
+      }
+    }
+  }
+
+  private func connect(
+    to upstream: UpstreamConfiguration, on loop: any EventLoop,
+    _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
+  ) throws {
+    let context = try context(trusting: upstream.trust)
+    let (near, far) = try Descriptor.socketPair()
+    let outcome = loop.makePromise(of: Void.self)
+    outcome.futureResult.whenComplete { result in
+      if case .failure = result { _ = Descriptor(adopting: far) }
+      done(result.map { far })
+    }
+    let timeout = TimeAmount.nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds))
+    let deadline = loop.scheduleTask(in: timeout) { outcome.fail(ChannelError.connectTimeout(timeout)) }
+    let relay = makeRelay(on: loop) { result in
+      deadline.cancel()
+      outcome.completeWith(result.mapError { TLSFault($0, of: .server) })
+    }
+    let connecting = bootstrap(on: loop).connectTimeout(timeout)
+      .connect(host: upstream.host, port: upstream.port)
+    join(connecting, to: near, by: relay, on: loop) {
+      try NIOSSLClientHandler(context: context, serverHostname: upstream.serverName)
+    }
+    // The time is over: nobody will take what would still come.
+    outcome.futureResult.whenFailure { _ in relay.value.abandon() }
+  }
+
+  private func context(trusting trust: UpstreamConfiguration.Trust) throws -> NIOSSLContext {
+    if let known = trusted.withLock({ $0[trust] }) { return known }
+    var configuration = TLSConfiguration.makeClientConfiguration()
+    configuration.minimumTLSVersion = .tlsv12
+    configuration.applicationProtocols = ["http/1.1"]
+    if let file = trust.authorities { configuration.trustRoots = .file(file) }
+    if !trust.verifiesCertificate { configuration.certificateVerification = .none }
+    let context = try NIOSSLContext(configuration: configuration)
+    trusted.withLock { $0[trust] = context }
+    return context
+  }
+
+  // MARK: - Channels
+
+  private func makeRelay(
+    on loop: any EventLoop, _ completed: @escaping (Result<Void, any Error>) -> Void
+  ) -> NIOLoopBound<TLSRelay> {
+    let relay = TLSRelay(on: loop, completed: completed) { [self] in end() }
+    return NIOLoopBound(relay, eventLoop: loop)
+  }
+
+  /// Neither channel reads by itself: the relay says when.
+  private func bootstrap(on loop: any EventLoop) -> ClientBootstrap {
+    ClientBootstrap(group: loop)
+      .channelOption(.autoRead, value: false)
+      .channelOption(.allowRemoteHalfClosure, value: true)
+  }
+
+  /// - Parameters:
+  ///   - secure: the connection that TLS is spoken on.
+  ///   - plain: one end of a socket pair.
+  private func join(
+    _ secure: EventLoopFuture<any Channel>, to plain: Int32, by relay: NIOLoopBound<TLSRelay>,
+    on loop: any EventLoop, _ makeHandler: @escaping @Sendable () throws -> NIOSSLHandler
+  ) {
+    let joined = bootstrap(on: loop).withConnectedSocket(plain).flatMapThrowing { channel in
+      try channel.pipeline.syncOperations.addHandler(RelayEnd(.plain, of: relay.value))
+    }
+    joined.and(secure).flatMapThrowing { [self] _, channel in
+      keep(channel)
+      // From here on the relay hears of its end.
+      try channel.pipeline.syncOperations.addHandlers(
+        UnsentBytes(patience: .fromClose(Self.patience)), try makeHandler(),
+        RelayEnd(.secure, of: relay.value))
+    }.whenFailure { error in
+      relay.value.fail(error)
+      secure.whenSuccess { $0.close(promise: nil) }
+    }
+  }
+}
+
+// MARK: - What is open
+
+extension TLSSide {
+  /// Calls back when the last relay is over. No other one is begun after this.
+  func stop(_ stopped: @escaping @Sendable () -> Void) {
+    let isEmpty = open.withLock { open in
+      open.stopped = stopped
+      return open.count == 0
+    }
+    if isEmpty { stopped() }
+  }
+
+  /// Closes what is left at once, and what still comes.
+  func abandon() {
+    let channels = open.withLock { open in
+      open.isAbandoned = true
+      return Array(open.channels.values)
+    }
+    for channel in channels { Self.abandon(channel) }
+  }
+
+  /// Ends the event loops.
+  func shutDown() async throws {
+    try await group.shutdownGracefully()
+  }
+
+  private static func abandon(_ channel: any Channel) {
+    channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
+  }
+
+  private func begin() {
+    open.withLock { $0.count += 1 }
+  }
+
+  private func keep(_ channel: any Channel) {
+    let isAbandoned = open.withLock { open in
+      open.channels[ObjectIdentifier(channel)] = channel
+      return open.isAbandoned
+    }
+    if isAbandoned { channel.eventLoop.execute { Self.abandon(channel) } }
+    channel.closeFuture.whenComplete { [self] _ in
+      _ = open.withLock { $0.channels.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+  }
+
+  private func end() {
+    let stopped = open.withLock { open in
+      open.count -= 1
+      return open.count == 0 ? open.stopped : nil
+    }
+    stopped?()
+  }
+}

@@ -1,0 +1,296 @@
+import Glibc
+import NIOSSL
+
+/// Reads `server.tls`, and the files that it names.
+struct ServerTLSReader {
+  let reading: Reading
+
+  private static let certificateKeys = ["certificate", "key", "passphrase", "names"]
+
+  func read(_ node: Node) -> ServerTLS? {
+    guard let mapping = MappingCursor(node, "\"tls\"", reading) else { return nil }
+    let bind = mapping.value("bind").map { BindAddress.read($0, reading) }
+    let version = mapping.value("minimum_version").map {
+      reading.choice($0, "\"minimum_version\"", of: ServerTLS.MinimumVersion.self)
+    }
+    let entries = readCertificates(mapping)
+    mapping.finish()
+    checkNames(of: entries.compactMap(\.self))
+    let certificates = entries.compactMap { $0?.certificate }
+    guard !certificates.isEmpty, certificates.count == entries.count else { return nil }
+    return ServerTLS(
+      bind: bind, minimumVersion: (version ?? .tls12) ?? .tls12, certificates: certificates, source: node)
+  }
+
+  /// A certificate, and where it and its names stand in the file.
+  private struct Entry {
+    var certificate: ServerCertificate
+    var place: SourceRange
+    var names: [Located<String>]
+    var areNamesListed: Bool
+  }
+
+  /// Nil stands for one that could not be read, which was reported.
+  private func readCertificates(_ mapping: MappingCursor) -> [Entry?] {
+    guard let several = mapping.entry("certificates") else { return [readCertificate(mapping)] }
+    let strays = Self.certificateKeys.compactMap { mapping.entry($0)?.key }
+    for key in strays {
+      reading.findings.error(
+        .conflictingKeys, "\"\(key.value)\" stands beside \"certificates\"", at: key.range,
+        hint: "move it into the list")
+    }
+    guard let items = reading.list(several.value, "\"certificates\"") else { return [nil] }
+    if items.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"certificates\" is empty", at: several.value.range,
+        hint: "write {certificate: FILE, key: FILE}")
+    }
+    return items.map { item in
+      guard let mapping = MappingCursor(item, "a certificate", reading) else { return nil }
+      let entry = readCertificate(mapping)
+      mapping.finish()
+      return entry
+    }
+  }
+
+  // MARK: - One certificate
+
+  private func readCertificate(_ mapping: MappingCursor) -> Entry? {
+    let file = mapping.required("certificate", hint: "certificate: fullchain.pem")
+    let keyNode = mapping.required("key", hint: "key: key.pem")
+    let passphrase = mapping.value("passphrase")
+    let listed = mapping.value("names").map { readNames($0) }
+    let chain = file.flatMap(readChain)
+    let key = keyNode.flatMap { readKey($0, passphrase: passphrase) }
+    guard let file, let keyNode, let chain, let key else { return nil }
+    checkDates(of: chain[0], at: file.range)
+    guard isPair(chain, key) else {
+      reading.findings.error(
+        .invalidCertificate, "the key does not belong to the certificate", at: keyNode.range,
+        hint: "the first certificate of its file is the server's own")
+      return nil
+    }
+    let own = chain[0].dnsNames
+    let names = listed ?? own.map { Located($0, at: file.range) }
+    for name in names where !Self.covers(name.value, by: own) {
+      reading.findings.error(
+        .invalidCertificate, "the certificate is not for \"\(name.value)\"", at: name.range,
+        hint: own.isEmpty ? "it has no names" : "it is for \(own.joined(separator: ", "))")
+    }
+    return Entry(
+      certificate: ServerCertificate(chain: chain, key: key, names: names.map(\.value)), place: file.range,
+      names: names, areNamesListed: listed != nil)
+  }
+
+  private func readNames(_ node: Node) -> [Located<String>] {
+    let names = (reading.words(node, "\"names\"") ?? []).map { Located($0.value.lowercased(), at: $0.range) }
+    return names.filter { name in
+      guard let fault = Self.fault(of: name.value) else { return true }
+      reading.findings.error(
+        .invalidValue, "\"\(name.value)\" is no name of a server", at: name.range, hint: fault)
+      return false
+    }
+  }
+
+  /// What to write instead of what no client would name.
+  private static func fault(of name: String) -> String? {
+    let labels = name.split(separator: ".", omittingEmptySubsequences: false)
+    if labels.allSatisfy({ UInt8($0) != nil }) || name.contains(":") {
+      return "for an address clients send no name, so the first certificate answers"
+    }
+    let rest = labels.first == "*" ? labels.dropFirst() : labels[...]
+    let isHost = rest.allSatisfy { label in
+      !label.isEmpty
+        && label.utf8.allSatisfy { byte in
+          switch byte {
+          case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+          default: false
+          }
+        }
+    }
+    return isHost && !rest.isEmpty ? nil : "write example.com, or *.example.com"
+  }
+
+  private func readChain(_ node: Node) -> [NIOSSLCertificate]? {
+    guard let path = reading.word(node, "\"certificate\""), let text = contents(of: path, at: node.range)
+    else { return nil }
+    guard let chain = try? NIOSSLCertificate.fromPEMBytes(text), !chain.isEmpty else {
+      reading.findings.error(
+        .invalidCertificate, "\"\(path)\" holds no certificate in PEM form, or a damaged one", at: node.range,
+        hint: Self.isKey(text) ? "this is a key" : "it begins with -----BEGIN CERTIFICATE-----")
+      return nil
+    }
+    return chain
+  }
+
+  /// A file of certificates to trust.
+  ///
+  /// - Returns: its path from the root.
+  func checkedAuthorities(_ node: Node) -> String? {
+    guard let name = reading.word(node, "\"ca\""), readChain(node) != nil else { return nil }
+    return reading.files.absolute(path(name, at: node.range))
+  }
+
+  /// A file, or a reference to a secret that holds what would stand in it.
+  private func readKey(_ node: Node, passphrase: Node?) -> NIOSSLPrivateKey? {
+    let phrase = passphrase.map { reading.secret($0, "\"passphrase\"") }
+    guard let text = keyText(node) else { return nil }
+    guard Self.isKey(text) else {
+      reading.findings.error(
+        .invalidCertificate, "this is no key in PEM form", at: node.range,
+        hint: "it begins with -----BEGIN PRIVATE KEY-----")
+      return nil
+    }
+    let isEncrypted = String(decoding: text, as: UTF8.self).contains("ENCRYPTED")
+    guard !isEncrypted || passphrase != nil else {
+      reading.findings.error(
+        .invalidCertificate, "the key is encrypted", at: node.range, hint: "add passphrase: {env: NAME}")
+      return nil
+    }
+    // Reported already where there is none.
+    if case .some(nil) = phrase { return nil }
+    let bytes = Array((phrase.flatMap(\.self) ?? "").utf8)
+    // Without a call-back the library would ask on the terminal.
+    if let key = try? NIOSSLPrivateKey(bytes: text, format: .pem, passphraseCallback: { $0(bytes) }) {
+      return key
+    }
+    reading.findings.error(
+      .invalidCertificate,
+      isEncrypted ? "the passphrase does not open the key, or the key is damaged" : "the key is damaged",
+      at: node.range)
+    return nil
+  }
+
+  private func keyText(_ node: Node) -> [UInt8]? {
+    guard case .scalar = node.content else {
+      if case .mapping(let entries) = node.content,
+        let file = entries.first(where: { $0.key.value == "file" })
+      {
+        warnIfExposed(file.value)
+      }
+      return reading.secret(node, "\"key\"").map { Array($0.utf8) }
+    }
+    guard let path = reading.word(node, "\"key\"") else { return nil }
+    guard !path.contains("-----BEGIN") else {
+      reading.findings.error(
+        .plainSecret, "the key is written into the file", at: node.range,
+        hint: "write the name of its file, or {env: NAME}")
+      return nil
+    }
+    warnIfExposed(node)
+    return contents(of: path, at: node.range)
+  }
+
+  private func warnIfExposed(_ node: Node) {
+    guard case .scalar(let scalar) = node.content,
+      reading.files.isReadableByAll(path(scalar.text, at: node.range))
+    else { return }
+    reading.findings.warning(
+      .exposedKey, "everybody on this machine can read the key", at: node.range,
+      hint: "chmod o-r \(scalar.text)")
+  }
+
+  private func path(_ name: String, at place: SourceRange) -> String {
+    Paths.join(Paths.directory(of: place.file.path), name)
+  }
+
+  private func contents(of name: String, at place: SourceRange) -> [UInt8]? {
+    let path = path(name, at: place)
+    switch reading.files.contents(of: path) {
+    case .success(let text): return text
+    case .failure(let fault):
+      reading.findings.error(
+        .unreadableFile, "\"\(name)\" cannot be read: \(fault.message)", at: place,
+        hint: reading.nearestFile(path))
+      return nil
+    }
+  }
+
+  private static func isKey(_ text: [UInt8]) -> Bool {
+    String(decoding: text, as: UTF8.self).contains("PRIVATE KEY-----")
+  }
+
+  private func isPair(_ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey) -> Bool {
+    let configuration = TLSConfiguration.makeServerConfiguration(
+      certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+    return (try? NIOSSLContext(configuration: configuration)) != nil
+  }
+
+  private func checkDates(of certificate: NIOSSLCertificate, at place: SourceRange) {
+    let now = time(nil)
+    if certificate.notValidAfter < now {
+      reading.findings.warning(
+        .certificateDates, "the certificate expired on \(Self.date(certificate.notValidAfter))", at: place)
+    } else if certificate.notValidBefore > now {
+      reading.findings.warning(
+        .certificateDates, "the certificate is not valid before \(Self.date(certificate.notValidBefore))",
+        at: place)
+    }
+  }
+
+  private static func date(_ seconds: time_t) -> String {
+    var seconds = seconds
+    var parts = unsafe tm()
+    unsafe gmtime_r(&seconds, &parts)
+    let text = unsafe [Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)].map { number in
+      number < 10 ? "0\(number)" : "\(number)"
+    }
+    return text.joined(separator: "-")
+  }
+
+  // MARK: - All certificates
+
+  private func checkNames(of entries: [Entry]) {
+    var owners: [String: Int] = [:]
+    for (index, entry) in entries.enumerated() {
+      if index > 0, entry.names.isEmpty {
+        reading.findings.error(
+          .invalidCertificate, "no client would ever be shown this certificate: it has no names",
+          at: entry.place)
+      }
+      for name in entry.names {
+        guard let first = owners[name.value] else {
+          owners[name.value] = index
+          continue
+        }
+        guard first != index else { continue }
+        reading.findings.error(
+          .duplicateName, "two certificates are for \"\(name.value)\"", at: name.range,
+          hint: entry.areNamesListed ? nil : "say with \"names\" what each is for",
+          related: [Finding.Related("the other one", at: entries[first].place)])
+      }
+    }
+  }
+
+  /// Whether a certificate with the names is one for the name, which may have a wildcard itself.
+  private static func covers(_ name: String, by own: [String]) -> Bool {
+    own.contains(name) || ServerNames.wildcard(for: name).map(own.contains) == true
+  }
+}
+
+extension NIOSSLCertificate {
+  /// The DNS names it is for, in lower case (RFC 6125: the subject's common name is not one of them).
+  fileprivate var dnsNames: [String] {
+    _subjectAlternativeNames().filter { $0.nameType == .dnsName }.map {
+      String(decoding: $0.contents, as: UTF8.self).lowercased()
+    }
+  }
+}
+
+extension ConfigurationLoader {
+  /// Reads the files that `server.tls` names again; nothing else is read.
+  ///
+  /// - Returns: nil where one of the findings is an error.
+  package static func reload(
+    _ tls: ServerTLS, environment: [String: String], files: any FileAccess = Disk()
+  ) -> (tls: ServerTLS?, report: FindingReport) {
+    let path = tls.source.range.file.path
+    let reading = Reading(mainPath: path, files: files, environment: environment)
+    let renewed = ServerTLSReader(reading: reading).read(tls.source)
+    return (
+      reading.findings.hasErrors ? nil : renewed, FindingReport(path: path, findings: reading.findings.all)
+    )
+  }
+}

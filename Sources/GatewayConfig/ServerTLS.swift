@@ -1,0 +1,80 @@
+package import NIOSSL
+
+/// `server.tls`: the certificates, loaded and checked, and which of them a client is shown.
+package struct ServerTLS: Sendable {
+  package enum MinimumVersion: String, Sendable, Hashable, CaseIterable {
+    case tls12 = "1.2"
+    case tls13 = "1.3"
+  }
+
+  /// Where TLS is spoken; nil is everywhere that `server.bind` says.
+  package var bind: [BindAddress]?
+  package var minimumVersion: MinimumVersion
+  /// At least one. The first is shown to a client that names no server, or one that is not here.
+  package let certificates: [ServerCertificate]
+  private let names: ServerNames
+  /// What it was read from, to read the files again.
+  let source: Node
+
+  init(
+    bind: [BindAddress]?, minimumVersion: MinimumVersion, certificates: [ServerCertificate], source: Node
+  ) {
+    self.bind = bind
+    self.minimumVersion = minimumVersion
+    self.certificates = certificates
+    self.source = source
+    names = ServerNames(certificates.map(\.names))
+  }
+
+  /// The certificate for the name in the client's hello (RFC 6066 section 3).
+  package func certificate(for serverName: String?) -> ServerCertificate {
+    certificates[serverName.flatMap(names.index) ?? 0]
+  }
+}
+
+/// A certificate that this server shows, and its key.
+package struct ServerCertificate: Sendable {
+  /// The server's own certificate first, then those that lead to one that clients know.
+  package var chain: [NIOSSLCertificate]
+  package var key: NIOSSLPrivateKey
+  /// In lower case; `*.example.com` stands for one label in front.
+  package var names: [String]
+}
+
+/// Which certificate answers to which name: one with the name itself before one with a wildcard.
+struct ServerNames: Sendable {
+  private var indexes: [String: Int] = [:]
+
+  /// - Parameter names: of each certificate.
+  init(_ names: [[String]]) {
+    for (index, names) in names.enumerated() {
+      for name in names where indexes[name] == nil { indexes[name] = index }
+    }
+  }
+
+  func index(of serverName: String) -> Int? {
+    var name = serverName.lowercased()[...]
+    if name.hasSuffix(".") { name = name.dropLast() }
+    return indexes[String(name)] ?? Self.wildcard(for: name).flatMap { indexes[$0] }
+  }
+
+  /// `*.example.com` for `www.example.com` (RFC 6125 section 6.4.3: for one label, the first).
+  static func wildcard(for name: some StringProtocol) -> String? {
+    name.firstIndex(of: ".").flatMap { $0 > name.startIndex ? "*" + name[$0...] : nil }
+  }
+}
+
+extension ServerConfiguration {
+  /// An address to listen on, and what is spoken there.
+  package struct Listener: Sendable, Hashable {
+    package var address: BindAddress
+    package var isSecure: Bool
+  }
+
+  /// `server.bind` and `server.tls.bind`.
+  package var listeners: [Listener] {
+    guard let secure = tls?.bind else { return bind.map { Listener(address: $0, isSecure: tls != nil) } }
+    return bind.map { Listener(address: $0, isSecure: false) }
+      + secure.map { Listener(address: $0, isSecure: true) }
+  }
+}
