@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from peers import Daphne, Nchan, Picows, Sluice, SluiceRedis, Socketify, Uvicorn, UvicornRedis
+from peers import Daphne, Nchan, Picows, Sluice, SluiceCompressing, SluiceRedis, Socketify, Uvicorn, UvicornRedis
 from peers.server import Server
 
 
@@ -219,7 +219,7 @@ WORKLOADS = (
         "µs",
         ("fanout", "--connections", 1000, "--rate", 50, "--size", 1024, "--template", ARTICLE),
         processor_time,
-        Contestant(Sluice, "/news", arguments=("--compress",)),
+        Contestant(SluiceCompressing, "/packed", arguments=("--compress",)),
         (Contestant(Sluice, "/news", at_most(1.2), name="our own, uncompressed"),),
         needs="--compress",
     ),
