@@ -87,12 +87,12 @@ NATS = Missing(
 )
 
 ARTICLE = (
-    '{"id": 48151, "type": "article.changed", "at": "2026-03-14T09:26:53Z", "author": {"name": "Ada Byron", "role": "editor"}, '
+    '{"mark": "{body}", "id": 48151, "type": "article.changed", "at": "2026-03-14T09:26:53Z", "author": {"name": "Ada Byron", "role": "editor"}, '
     '"title": "Harbour wall to be rebuilt before winter", "tags": ["harbour", "building", "council", "budget"], '
     '"summary": "After the storms of January the council has decided to rebuild the northern wall. Work begins in May and is '
     'to last five months; the fishing fleet moves to the southern basin meanwhile.", "votes": {"for": 17, "against": 9, '
     '"abstained": 3}, "links": [{"rel": "self", "href": "/articles/48151"}, {"rel": "comments", "href": '
-    '"/articles/48151/comments"}, {"rel": "map", "href": "/places/harbour"}], "read": 5127, "shared": 211, "mark": "{body}"}'
+    '"/articles/48151/comments"}, {"rel": "map", "href": "/places/harbour"}], "read": 5127, "shared": 211}'
 )
 
 
