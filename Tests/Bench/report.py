@@ -6,6 +6,9 @@ import statistics
 
 README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 BEGIN, END = "<!-- bench: make bench writes what follows -->", "<!-- bench ends -->"
+# Per cent of a processor. Connecting and ending, which no run counts, take some.
+CROWDED = 50
+
 
 def row(workload, peer: str, target, ours: list[dict] = (), theirs: list[dict] = (), reason: str = "") -> dict:
     """A row of the table.
@@ -102,6 +105,17 @@ def fault(run: dict) -> str:
     return ", ".join(words) + (f" ({run['problem']})" if run.get("problem") else "")
 
 
+def others(found: dict) -> float:
+    """What neither server nor generator used of a processor, in per cent: the median of all runs."""
+    shares = [
+        run["machine_percent"] - run["server"]["percent"] - run["generator_percent"]
+        for one in found["rows"]
+        for run in one["ours"] + one["theirs"]
+        if "machine_percent" in run and run.get("server", {}).get("percent") and run["generator_percent"]
+    ]
+    return statistics.median(shares) if shares else 0
+
+
 def notes(found: dict) -> list[str]:
     """What has to be known beside the figures."""
     said = []
@@ -113,6 +127,8 @@ def notes(found: dict) -> list[str]:
             note = f"{one['title']}, {name}: {fault(bad[0])} in {len(bad)} of {len(runs)} runs"
             if note not in said:
                 said.append(note)
+    if (share := others(found)) > CROWDED:
+        said.append(f"the machine was not quiet: other work took {share:.0f} % of a processor, so these are rough figures")
     if any(is_lower_bound(runs) for one in found["rows"] for runs in (one["ours"], one["theirs"])):
         said.append(
             "≥, ≤ and ≈: the generator had no time left, so that the server (ours, the peer's, or both) may do more than this; "

@@ -67,6 +67,8 @@ class Entry:
                 self.stop()
         result["machine_percent"] = round(100 * (machine.busy_seconds() - before[0]) / (time.monotonic() - before[1]))
         result["figure"] = workload.figure(result)
+        if result["figure"] is None:
+            return self.give_up(f"nothing was measured: {report.fault(result)}")
         self.runs.append(result)
         say(f"   {self.contestant.title}: {report.number(result['figure'])} {workload.unit}")
 

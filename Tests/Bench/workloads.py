@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from peers import Daphne, Nchan, Picows, Sluice, SluiceRedis, Socketify, Uvicorn, UvicornRedis
+from peers import Daphne, Nchan, Picows, Sluice, SluiceCompressing, SluiceRedis, Socketify, Uvicorn, UvicornRedis
 from peers.server import Server
 
 
@@ -87,12 +87,12 @@ NATS = Missing(
 )
 
 ARTICLE = (
-    '{"id": 48151, "type": "article.changed", "at": "2026-03-14T09:26:53Z", "author": {"name": "Ada Byron", "role": "editor"}, '
+    '{"mark": "{body}", "id": 48151, "type": "article.changed", "at": "2026-03-14T09:26:53Z", "author": {"name": "Ada Byron", "role": "editor"}, '
     '"title": "Harbour wall to be rebuilt before winter", "tags": ["harbour", "building", "council", "budget"], '
     '"summary": "After the storms of January the council has decided to rebuild the northern wall. Work begins in May and is '
     'to last five months; the fishing fleet moves to the southern basin meanwhile.", "votes": {"for": 17, "against": 9, '
     '"abstained": 3}, "links": [{"rel": "self", "href": "/articles/48151"}, {"rel": "comments", "href": '
-    '"/articles/48151/comments"}, {"rel": "map", "href": "/places/harbour"}], "read": 5127, "shared": 211, "mark": "{body}"}'
+    '"/articles/48151/comments"}, {"rel": "map", "href": "/places/harbour"}], "read": 5127, "shared": 211}'
 )
 
 
@@ -219,7 +219,7 @@ WORKLOADS = (
         "µs",
         ("fanout", "--connections", 1000, "--rate", 50, "--size", 1024, "--template", ARTICLE),
         processor_time,
-        Contestant(Sluice, "/news", arguments=("--compress",)),
+        Contestant(SluiceCompressing, "/packed", arguments=("--compress",)),
         (Contestant(Sluice, "/news", at_most(1.2), name="our own, uncompressed"),),
         needs="--compress",
     ),

@@ -3,7 +3,7 @@
 from peers.channels import Daphne, Uvicorn, UvicornRedis
 from peers.nchan import Nchan
 from peers.picows import Picows
-from peers.sluice import Sluice, SluiceRedis
+from peers.sluice import Sluice, SluiceCompressing, SluiceRedis
 from peers.socketify import Socketify
 
-__all__ = ["Daphne", "Nchan", "Picows", "Sluice", "SluiceRedis", "Socketify", "Uvicorn", "UvicornRedis"]
+__all__ = ["Daphne", "Nchan", "Picows", "Sluice", "SluiceCompressing", "SluiceRedis", "Socketify", "Uvicorn", "UvicornRedis"]

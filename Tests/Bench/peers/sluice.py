@@ -28,9 +28,12 @@ class Sluice(Server):
     def layer(self) -> str:
         return "{backend: memory}"
 
+    def routes(self) -> str:
+        return ROUTES.replace("LAYER", self.layer())
+
     def command(self) -> list:
         file = self.home / "routes.yaml"
-        file.write_text(ROUTES.replace("LAYER", self.layer()))
+        file.write_text(self.routes())
         return [BINARY, "serve", file, "--bind", f"127.0.0.1:{self.port}"]
 
     @classmethod
@@ -39,6 +42,15 @@ class Sluice(Server):
             ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=20
         )
         return f"Sluice {commit.stdout.strip() or 'of no commit'}"
+
+
+class SluiceCompressing(Sluice):
+    """For builds that compress; others refuse the key."""
+
+    name = "Sluice, compressing"
+
+    def routes(self) -> str:
+        return super().routes() + "      - {path: packed, consumer: broadcast, group: packed, compression: true}\n"
 
 
 class SluiceRedis(Sluice):
