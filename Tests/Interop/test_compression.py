@@ -13,6 +13,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.sync.client import connect as ws_connect
 
 from clients import connect, frame, handshake, open_session, read_close, read_exactly, read_head
+from test_proxy_websocket import Upstream
 
 CONFIG = """
 installed_apps: [echo, chat, broadcast]
@@ -226,3 +227,44 @@ def test_contexts_are_kept_within_their_memory_and_given_back(start):
         if answer == kept:
             return
     pytest.fail("the memory was not given back")
+
+
+def test_contexts_of_ended_sessions_leave_no_memory(gateway):
+    sizes = []
+    for _ in range(6):
+        clients = [dial(gateway, "/ws/kept/", {}) for _ in range(100)]
+        for client in clients:
+            client.send(TEXT)
+            assert client.recv(timeout=20) == TEXT
+        for client in clients:
+            client.close()
+        sizes.append(gateway.resident_kib)
+    # A hundred sessions keep some ten megabytes.
+    assert sizes[-1] - sizes[1] < 5 * 1024, sizes
+
+
+@pytest.mark.parametrize("compression", ["true", "{context_takeover: true}"])
+def test_a_proxied_client_is_compressed_and_its_upstream_not_asked(start, compression):
+    upstream = Upstream()
+    text = f"""
+installed_apps: [proxy]
+applications:
+  main:
+    websocket: [{{path: any/path, consumer: proxy, to: "ws://127.0.0.1:{upstream.port}", compression: {compression}}}]
+"""
+    try:
+        gateway = start(text=text)
+        for offer in KINDS:
+            with dial(gateway, "/any/path", offer) as client:
+                assert bool(client.protocol.extensions) == (offer is not None)
+                for message in [TEXT, TEXT, os.urandom(2_000), "", "é" * 500]:
+                    client.send(message)
+                    assert client.recv(timeout=20) == message
+        assert len(upstream.requests) == len(KINDS)
+        assert all("Sec-WebSocket-Extensions" not in request.headers for request in upstream.requests)
+        with open_session(gateway.port, "/any/path", "Sec-WebSocket-Extensions: permessage-deflate") as sock:
+            sock.sendall(packed(0xC1, deflate(TEXT.encode())))
+            first, payload = read_raw(sock)
+            assert (first, inflate(payload).decode()) == (0xC1, TEXT)
+    finally:
+        upstream.server.shutdown()
