@@ -184,6 +184,23 @@ struct InflaterTests {
     #expect(throws: ProtocolViolation.messageTooBig) { try inflater().inflated(payload, atMost: size - 1) }
   }
 
+  /// What one session sent must not be there for another one, not even while it is handled.
+  @Test func `a message may be unpacked while another one is handled`() throws {
+    let shared = inflater()
+    let hello: [UInt8] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]
+    var inner: [UInt8] = []
+    let outer = try unsafe shared.inflate(hello.span.bytes, atMost: 100) {
+      (outer) throws(ProtocolViolation) in
+      #expect(throws: ProtocolViolation.badCompression) {
+        try shared.inflated([0xF2, 0x00, 0x11, 0x00, 0x00])
+      }
+      inner = try shared.inflated([0x00, 0x02, 0x00, 0xFD, 0xFF, 0x61, 0x62, 0x00])
+      return [UInt8](copying: outer)
+    }
+    #expect(outer == Array("Hello".utf8))
+    #expect(inner == Array("ab".utf8))
+  }
+
   @Test func `no bytes whatever do harm`() throws {
     var generator = SplitMix(seed: 77)
     let shared = inflater()

@@ -82,6 +82,7 @@ internal import CZlib
         unsafe stream.pointee.avail_in = UInt32(input.count)
         unsafe stream.pointee.next_out = output.baseAddress
         unsafe stream.pointee.avail_out = UInt32(capacity)
+        // All it can lack is room, and that shows in what is left of it.
         _ = unsafe CZlib.deflate(stream, Z_SYNC_FLUSH)
         return unsafe capacity - Int(stream.pointee.avail_out)
       }

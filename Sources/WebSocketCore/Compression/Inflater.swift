@@ -40,22 +40,28 @@ internal import CZlib
   func inflate<Result>(
     _ payload: RawSpan, atMost maximum: Int, _ body: (RawSpan) throws(ProtocolViolation) -> Result
   ) throws(ProtocolViolation) -> Result {
-    let stream = unsafe ready()
     var output = scratch.take(Self.piece)
-    defer {
-      scratch.giveBack(output)
-      if context == .none { _ = unsafe inflateReset(stream) }
-    }
+    defer { scratch.giveBack(output) }
+    let length = try unpack(payload, into: &output, maximum)
+    return try body(unsafe output.span.bytes.extracting(0..<length))
+  }
+
+  /// - Returns: the length of the message. The next one can be unpacked.
+  private func unpack(
+    _ payload: RawSpan, into output: inout [UInt8], _ maximum: Int
+  ) throws(ProtocolViolation) -> Int {
+    let stream = unsafe ready()
+    defer { if context == .none { _ = unsafe inflateReset(stream) } }
     var length = 0
     var state = State.inside
     try unsafe read(payload, from: stream, into: &output, &length, &state, maximum)
-    // Section 7.2.2: what the sender left out. Behind a final block it may have left out nothing (7.2.3.4).
-    if state != .final {
-      let end = length
-      try unsafe read(Self.tail.span.bytes, from: stream, into: &output, &length, &state, maximum)
-      guard state != .inside, length == end else { throw .badCompression }
-    }
-    return try body(unsafe output.span.bytes.extracting(0..<length))
+    // Behind a final block the sender may have left out nothing (section 7.2.3.4).
+    if state == .final { return length }
+    // Section 7.2.2: what it left out, which says nothing.
+    let end = length
+    try unsafe read(Self.tail.span.bytes, from: stream, into: &output, &length, &state, maximum)
+    guard state != .inside, length == end else { throw .badCompression }
+    return length
   }
 
   /// Where in the stream of blocks the input ended.
