@@ -402,6 +402,16 @@ def test_whoever_speaks_something_else_is_closed(secure, authority, said, reason
     session(gateway, authority).close()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_whoever_does_not_trust_the_certificate_is_told_of_in_the_log(secure, authority, version):
+    gateway = secure()
+    stranger = ssl.create_default_context()
+    stranger.minimum_version = stranger.maximum_version = version
+    with pytest.raises(ssl.SSLCertVerificationError):
+        dial(gateway, authority, context=stranger)
+    wait_until(lambda: logged(gateway, "does not trust the certificate"))
+
+
 def test_a_handshake_has_its_time(secure, authority):
     gateway = secure(limits="limits: {handshake: 500ms}")
     before = quiet(gateway, authority)
