@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import http.server
 import pathlib
 import select
 import signal
@@ -401,6 +402,16 @@ def test_whoever_speaks_something_else_is_closed(secure, authority, said, reason
     session(gateway, authority).close()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_whoever_does_not_trust_the_certificate_is_told_of_in_the_log(secure, authority, version):
+    gateway = secure()
+    stranger = ssl.create_default_context()
+    stranger.minimum_version = stranger.maximum_version = version
+    with pytest.raises(ssl.SSLCertVerificationError):
+        dial(gateway, authority, context=stranger)
+    wait_until(lambda: logged(gateway, "does not trust the certificate"))
+
+
 def test_a_handshake_has_its_time(secure, authority):
     gateway = secure(limits="limits: {handshake: 500ms}")
     before = quiet(gateway, authority)
@@ -711,6 +722,51 @@ def test_an_upstream_behind_tls(start, secure_echo):
             assert refused.value.response.status_code == status, path
         wait_until(lambda: descriptors(gateway) <= before)
     assert logged(gateway, "the certificate of the server is not trusted")
+
+
+@pytest.fixture
+def secure_pages(authority):
+    authority.issue("pages", "localhost")
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"hidden")
+
+        def log_message(self, *_):
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, request, client_address):
+            pass  # whoever does not trust it goes away
+
+    server = Server(("127.0.0.1", 0), Page)
+    server.socket = authority.server("pages").wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def test_http_upstreams_behind_tls(start, secure_pages):
+    gateway = start(text="""
+installed_apps: []
+applications:
+  main:
+    http:
+      - {path: trusted/, proxy: {to: "https://localhost:PORT", tls: {ca: ca.pem}}}
+      - {path: strange/, proxy: "https://localhost:PORT"}
+      - {path: renamed/, proxy: {to: "https://127.0.0.1:PORT", tls: {ca: ca.pem}}}
+      - {path: blind/, proxy: {to: "https://localhost:PORT", tls: {verify: false}}}
+""".replace("PORT", str(secure_pages)))
+    answers = {path: requests.get(gateway.http(f"/{path}/")) for path in ("trusted", "blind", "strange", "renamed")}
+    assert {path: answer.status_code for path, answer in answers.items()} == {
+        "trusted": 200, "blind": 200, "strange": 502, "renamed": 502}
+    assert answers["trusted"].text == answers["blind"].text == "hidden"
 
 
 def test_a_closing_handshake_goes_through_both_tls_connections(secure, authority, secure_echo, start):

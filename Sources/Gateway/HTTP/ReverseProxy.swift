@@ -32,6 +32,7 @@ final class ReverseProxy: Sendable {
     configuration.timeout = .init(
       connect: .nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds)),
       read: .nanoseconds(Int64(upstream.readTimeout.wholeNanoseconds)))
+    if upstream.scheme.isSecure { configuration.tlsConfiguration = upstream.trust.clientConfiguration }
     configuration.connectionPool = .init(
       idleTimeout: Self.idleTimeout, concurrentHTTP1ConnectionsPerHostSoftLimit: Self.keptConnections)
     configuration.connectionPool.retryConnectionEstablishment = false

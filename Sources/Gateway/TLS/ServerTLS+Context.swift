@@ -30,11 +30,3 @@ extension NIOSSLContextConfigurationOverride {
     privateKey = .privateKey(certificate.key)
   }
 }
-
-extension UpstreamConfiguration {
-  /// The name that the upstream is told and has to prove; nil for an address, which is told to nobody (RFC 6066 section 3) and
-  /// proved as it is.
-  var serverName: String? {
-    (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
-  }
-}

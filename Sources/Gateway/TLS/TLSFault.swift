@@ -33,6 +33,11 @@ struct TLSFault: Error, CustomStringConvertible {
     case "UNSUPPORTED_PROTOCOL": "the \(peer) speaks only versions of TLS that are too old"
     case "NO_SHARED_CIPHER": "the \(peer) has no cipher in common with us"
     case "CERTIFICATE_VERIFY_FAILED": "the certificate of the \(peer) is not trusted"
+    case let reason? where reason.hasSuffix("ALERT_UNKNOWN_CA") || reason.hasSuffix("ALERT_BAD_CERTIFICATE"):
+      "the \(peer) does not trust the certificate"
+    // In TLS 1.3 some clients say so in plain where it should be encrypted.
+    case "BAD_PACKET_LENGTH", "DECRYPTION_FAILED_OR_BAD_RECORD_MAC":
+      "the \(peer) broke off, perhaps because it does not trust the certificate"
     case let reason? where reason.contains("ALERT"): "the \(peer) refuses: \(reason)"
     case let reason?: reason
     }

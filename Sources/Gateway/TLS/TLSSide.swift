@@ -110,12 +110,7 @@ final class TLSSide: Sendable {
 
   private func context(trusting trust: UpstreamConfiguration.Trust) throws -> NIOSSLContext {
     if let known = trusted.withLock({ $0[trust] }) { return known }
-    var configuration = TLSConfiguration.makeClientConfiguration()
-    configuration.minimumTLSVersion = .tlsv12
-    configuration.applicationProtocols = ["http/1.1"]
-    if let file = trust.authorities { configuration.trustRoots = .file(file) }
-    if !trust.verifiesCertificate { configuration.certificateVerification = .none }
-    let context = try NIOSSLContext(configuration: configuration)
+    let context = try NIOSSLContext(configuration: trust.clientConfiguration)
     trusted.withLock { $0[trust] = context }
     return context
   }
