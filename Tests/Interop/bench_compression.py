@@ -112,8 +112,11 @@ def main(rounds: int) -> None:
         try:
             if pinned(0):
                 subprocess.run(["taskset", "-a", "-p", "-c", "0", str(gateway.process.pid)], check=True, stdout=subprocess.DEVNULL)
-            text = document(1024).replace("{body}", "0" * 32).encode()
-            print(f"{SUBSCRIBERS} sessions, {RATE} broadcasts of {len(text)} bytes of JSON a second ({len(deflate(text))} deflated)")
+            template = document(1024)
+            # What the generator makes of it, but for the stamp.
+            body = "".join(chr(ord("a") + index % 26) for index in range(1024 - len(template) + len("{body}")))
+            text = template.replace("{body}", body).encode()
+            print(f"{SUBSCRIBERS} sessions, {RATE} broadcasts of {len(text)} bytes of JSON a second (about {len(deflate(text))} deflated)")
             deliveries(gateway, rounds)
         finally:
             gateway.stop()
