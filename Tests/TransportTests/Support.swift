@@ -74,11 +74,15 @@ func temporaryPath() -> String {
   "/tmp/sluice-test-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
 }
 
-func limitDescriptors(to count: Int32) {
+/// - Returns: what the limit was.
+@discardableResult
+func limitDescriptors(to count: Int) -> Int {
   var limit = rlimit()
   unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  let before = Int(limit.rlim_cur)
   limit.rlim_cur = rlim_t(count)
   unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  return before
 }
 
 /// Starts a reactor, runs the body with what the set-up returned, and stops the reactor.
