@@ -1,7 +1,7 @@
 /// What clients do to their payloads (RFC 6455 section 5.3); done twice, it undoes itself.
 enum Masking {
-  /// Sixteen bytes at a time. Counting down instead of comparing places keeps the compiler from guarding against overflows: 45
-  /// instead of 90 instructions for 64 bytes (callgrind).
+  /// Sixty-four bytes at a time, then sixteen. Counting down instead of comparing places keeps the compiler from guarding against
+  /// overflows: 30 instead of 90 instructions for 64 bytes, and 10 % of an echo's of 64 KiB (callgrind).
   ///
   /// - Parameter done: how many bytes of the payload came before, which says where in the mask this part begins.
   /// - Returns: whether all of what came out is ASCII, which is UTF-8 without a second look.
@@ -21,8 +21,18 @@ enum Masking {
   private static func apply(_ mask: UInt32, at start: UnsafeMutableRawPointer, _ count: Int) -> Bool {
     var place = unsafe start
     var left = count
-    let two = SIMD2<UInt64>(repeating: UInt64(mask.littleEndian) << 32 | UInt64(mask.littleEndian))
-    var seen = SIMD2<UInt64>.zero
+    let word = UInt64(mask.littleEndian) << 32 | UInt64(mask.littleEndian)
+    let eight = SIMD8<UInt64>(repeating: word)
+    var many = SIMD8<UInt64>.zero
+    while left >= 64 {
+      let plain = unsafe place.loadUnaligned(as: SIMD8<UInt64>.self) ^ eight
+      many |= plain
+      unsafe place.storeBytes(of: plain, as: SIMD8<UInt64>.self)
+      unsafe place += 64
+      left &-= 64
+    }
+    let two = SIMD2<UInt64>(repeating: word)
+    var seen = many.evenHalf.evenHalf | many.evenHalf.oddHalf | many.oddHalf.evenHalf | many.oddHalf.oddHalf
     while left >= 16 {
       let plain = unsafe place.loadUnaligned(as: SIMD2<UInt64>.self) ^ two
       seen |= plain
