@@ -19,16 +19,21 @@ package final class MemoryChannelLayer: ChannelLayer {
       reactor: reactor, addresses: SessionAddresses("specific.inmemory!", reactor: number))
     self.groups = groups
     self.hub = hub
-    end = MemoryHub.End(
-      number: number, mailbox: reactor.mailbox { groups.deliver($0.event, to: $0.group) })
+    let backlog = MemoryHub.Backlog(most: hub.mostWaiting)
+    let mailbox = reactor.mailbox { (event: GroupEvent) in
+      backlog.delivered(event.weight)
+      groups.deliver(event.event, to: event.group)
+    }
+    end = MemoryHub.End(number: number, mailbox: mailbox, backlog: backlog)
   }
 
   package func publish(_ event: Event, to group: String, from sender: Membership) {
     groups.deliver(event, to: group)
+    var reachesAll = true
     for peer in hub.ends(of: group) where peer.number != end.number {
-      // A peer that takes no messages any more is stopping, and its sessions are being closed.
-      _ = peer.mailbox.post(GroupEvent(event, to: group))
+      if !peer.post(GroupEvent(event, to: group)) { reachesAll = false }
     }
+    if !reachesAll { sender.member.undelivered(.full) }
   }
 
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {

@@ -1,3 +1,4 @@
+import Dispatch
 import Testing
 
 @testable import ChannelLayers
@@ -13,6 +14,7 @@ private struct TypeRenderer: EventRenderer {
 /// Says when it is sent something.
 private final class Member: GroupMember {
   private let delivered: @Sendable () -> Void
+  private(set) var undelivered: [Undelivered] = []
 
   init(_ delivered: @escaping @Sendable () -> Void) {
     self.delivered = delivered
@@ -25,7 +27,7 @@ private final class Member: GroupMember {
 
   func fellBehind() {}
   func close(code: UInt16, reason: String) {}
-  func undelivered(_ reason: Undelivered) {}
+  func undelivered(_ reason: Undelivered) { undelivered.append(reason) }
 }
 
 /// One reactor's end of a memory layer, and a way onto its thread.
@@ -87,6 +89,37 @@ struct MemoryChannelLayerTests {
     for end in ends { counters.append(await end.run { $0.groups.counters }) }
     #expect(counters.map(\.events) == [1, 1, 0])
     #expect(counters.map(\.writes) == [3, 2, 0])
+  }
+
+  @Test func `what waits for a reactor is bounded, and the sender is told of what is beyond`() async throws {
+    let hub = MemoryHub(mostWaiting: 2_000)
+    let ends = try (0..<2).map { try End(number: $0, hub: hub) }
+    defer { for end in ends { end.stop() } }
+    await ends[1].run { layer in
+      layer.subscribe(to: "room") { _ in }
+      _ = layer.groups.join(
+        Member {}, group: "room", route: ObjectIdentifier(TypeRenderer.self), renderer: TypeRenderer())
+    }
+    @Sendable func publish(_ count: Int) async -> [Undelivered] {
+      await ends[0].run { layer in
+        let member = Member {}
+        let sender = layer.groups.join(
+          member, group: "room", route: ObjectIdentifier(TypeRenderer.self), renderer: TypeRenderer())
+        let event = Event(type: "a", fields: [.init("bytes", .bytes(Array(repeating: 1, count: 1_000)))])
+        for _ in 0..<count { layer.publish(event, to: "room", from: sender) }
+        layer.groups.leave(sender)
+        return member.undelivered
+      }
+    }
+    let gate = DispatchSemaphore(value: 0)
+    ends[1].work.post { _ in gate.wait() }
+    let refused = await publish(5)
+    gate.signal()
+    // Two of them are more than what may wait.
+    #expect(refused == [.full, .full, .full])
+    #expect(await ends[1].run { $0.groups.counters.events } == 2)
+    #expect(await publish(1) == [])
+    #expect(await ends[1].run { $0.groups.counters.events } == 3)
   }
 
   @Test func `a reactor is listed until its last subscription ends`() async throws {

@@ -75,8 +75,15 @@ class Gateway:
 
     @property
     def resident_kib(self) -> int:
+        return self.status_kib("VmRSS")
+
+    @property
+    def most_resident_kib(self) -> int:
+        return self.status_kib("VmHWM")
+
+    def status_kib(self, name: str) -> int:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+        return int(re.search(rf"{name}:\s+(\d+)", status)[1])
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 20) -> int:
         if self.process.poll() is None:

@@ -33,20 +33,32 @@ def test_a_ratio_is_that_of_each_turn():
 
 
 @pytest.mark.parametrize(
-    "sign, value, ours, is_bound, verdict",
+    "sign, value, ours, bounds, verdict",
     [
-        ("≥", 2, 20, False, "yes"),
-        ("≥", 2, 19, False, "**no**"),
-        ("≥", 2, 19, True, "open"),
-        ("≥", 2, 21, True, "yes"),
-        ("≤", 1, 10, False, "yes"),
-        ("≤", 1, 11, False, "**no**"),
-        ("≤", 1, 11, True, "**no**"),
+        ("≥", 2, 20, (False, False), "yes"),
+        ("≥", 2, 19, (False, False), "**no**"),
+        ("≥", 2, 19, (True, False), "open"),
+        ("≥", 2, 21, (True, False), "yes"),
+        ("≥", 2, 21, (False, True), "open"),
+        ("≥", 2, 21, (True, True), "open"),
+        ("≥", 2, 19, (False, True), "**no**"),
+        ("≤", 1, 10, (False, False), "yes"),
+        ("≤", 1, 11, (False, False), "**no**"),
+        ("≤", 1, 11, (True, False), "**no**"),
     ],
 )
-def test_a_target_is_met_or_not(sign, value, ours, is_bound, verdict):
-    row = report.row(WORKLOAD, "other", target(sign, value), runs(ours, is_lower_bound=is_bound), runs(10))
+def test_a_target_is_met_or_not(sign, value, ours, bounds, verdict):
+    mine, theirs = runs(ours, is_lower_bound=bounds[0]), runs(10, is_lower_bound=bounds[1])
+    row = report.row(WORKLOAD, "other", target(sign, value), mine, theirs)
     assert report.verdict(row) == verdict
+
+
+@pytest.mark.parametrize("ours, theirs, verdict", [((), (True, True, False), "open"), ((True, True, False), (), "open"), ((True,), (True,), "yes")])
+def test_losses_prove_nothing(ours, theirs, verdict):
+    def three(figure: float, bad: tuple) -> list[dict]:
+        return [{"figure": figure, "is_good": not is_bad} for is_bad in (*bad, *[False] * 3)[:3]]
+
+    assert report.verdict(report.row(WORKLOAD, "other", target("≥", 2), three(30, ours), three(10, theirs))) == verdict
 
 
 def test_a_row_has_everything():

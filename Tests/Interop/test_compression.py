@@ -175,6 +175,23 @@ def test_a_bomb_is_closed_with_1009_and_costs_no_memory(gateway):
         assert ended.value.rcvd.code == 1009
 
 
+def test_what_one_read_unpacks_to_waits_for_room(gateway):
+    # Short for a client with a window of 32 KiB, noise for a server that was allowed one of 512 bytes.
+    message = (os.urandom(600) * 2_000)[: 1 << 20]
+    sent = packed(0xC2, deflate(message)) * 150
+    assert len(sent) < 1 << 20
+    before = gateway.most_resident_kib
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9"
+    with open_session(gateway.port, "/ws/echo/", offer) as sock:
+        sock.sendall(sent + frame(8, struct.pack("!H", 1000)))
+        for _ in range(150):
+            first, payload = read_raw(sock)
+            assert len(payload) > 900_000
+            assert (inflate(payload) if first == 0xC2 else payload) == message
+        assert read_close(sock)[0] == 1000
+    assert gateway.most_resident_kib - before < 40 * 1024
+
+
 @pytest.mark.parametrize(
     "sent, code",
     [
@@ -266,5 +283,24 @@ applications:
             sock.sendall(packed(0xC1, deflate(TEXT.encode())))
             first, payload = read_raw(sock)
             assert (first, inflate(payload).decode()) == (0xC1, TEXT)
+    finally:
+        upstream.server.shutdown()
+
+
+def test_what_one_read_unpacks_to_waits_for_the_upstream(start):
+    upstream = Upstream()
+    text = f"""
+installed_apps: [proxy]
+applications: {{main: {{websocket: [{{path: counts, consumer: proxy, to: "ws://127.0.0.1:{upstream.port}", compression: true}}]}}}}
+"""
+    try:
+        gateway = start(text=text)
+        before = gateway.most_resident_kib
+        with open_session(gateway.port, "/counts", "Sec-WebSocket-Extensions: permessage-deflate") as sock:
+            sock.sendall(packed(0xC2, deflate(bytes(1 << 20))) * 150 + frame(8, struct.pack("!H", 1000)))
+            assert read_close(sock)[0] == 1000
+        assert upstream.wait_closed("/counts")[0] == 1000
+        assert upstream.heard == [1 << 20] * 150
+        assert gateway.most_resident_kib - before < 40 * 1024
     finally:
         upstream.server.shutdown()

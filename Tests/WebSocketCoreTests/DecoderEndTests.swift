@@ -3,19 +3,21 @@ import Testing
 
 @testable import WebSocketCore
 
-/// Hears messages, and says stop at the given one.
+/// Hears messages, and says stop, or what it is told to say, at the given one.
 private final class Stopper: FrameSink {
   private let last: Int
+  private let flow: Flow
   private(set) var messages = 0
   private(set) var closes = 0
 
-  init(last: Int) {
+  init(last: Int, _ flow: Flow = .stop) {
     self.last = last
+    self.flow = flow
   }
 
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     messages += 1
-    return messages == last ? .stop : .proceed
+    return messages == last ? flow : .proceed
   }
 
   func ping(_ payload: RawSpan) -> Flow { .proceed }
@@ -27,13 +29,16 @@ private final class Stopper: FrameSink {
   }
 }
 
+/// - Returns: the bytes that were not looked at.
+@discardableResult
 private func feed(
   _ bytes: [UInt8], _ decoder: inout MessageDecoder, _ sink: Stopper
-) throws(ProtocolViolation) {
+) throws(ProtocolViolation) -> [UInt8] {
   var bytes = bytes
   var span = bytes.mutableSpan
   var raw = unsafe span.mutableBytes
-  try decoder.decode(&raw, into: sink)
+  let done = try decoder.decode(&raw, into: sink)
+  return Array(bytes[done...])
 }
 
 struct DecoderEndTests {
@@ -44,6 +49,20 @@ struct DecoderEndTests {
     try feed(message + message + message, &decoder, sink)
     try feed(message, &decoder, sink)
     #expect(sink.messages == 2)
+  }
+
+  @Test(arguments: [1, 2, 3, 4])
+  func `the sink's pause leaves what is behind the message as it came`(_ last: Int) throws {
+    let messages = [frame(0x81, [0x61]), frame(0x82, Array(repeating: 7, count: 200))]
+    let stream = (messages + messages + [frame(0x88, [])])
+    let sink = Stopper(last: last, .pause)
+    var decoder = MessageDecoder(maximumMessage: 300)
+    let rest = try feed(Array(stream.joined()), &decoder, sink)
+    #expect(sink.messages == last)
+    #expect(rest == Array(stream[last...].joined()))
+    #expect(try feed(rest, &decoder, sink) == [])
+    #expect(sink.messages == 4)
+    #expect(sink.closes == 1)
   }
 
   @Test func `a close frame ends it, whatever the sink says`() throws {

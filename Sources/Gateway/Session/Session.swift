@@ -29,6 +29,8 @@ final class Session {
   private var closeDeadline: Timer?
   /// The other half of a session on a `proxy` route, while both live.
   private var upstream: UpstreamSession?
+  /// What the decoder left when it paused; until it is dealt with the connection is not read.
+  private var held: [UInt8] = []
   private(set) var state = State.open
   /// Where the worker keeps this session.
   var index = 0
@@ -85,8 +87,13 @@ extension Session: ConnectionHandler {
   func received(_ bytes: inout MutableRawSpan) {
     guard state != .ended else { return }
     keepAlive?.received(at: worker.reactor.now.nanoseconds)
+    decode(&bytes)
+  }
+
+  private func decode(_ bytes: inout MutableRawSpan) {
     do throws(ProtocolViolation) {
-      try decoder.decode(&bytes, into: self)
+      let done = try decoder.decode(&bytes, into: self)
+      if done < bytes.byteCount { held = [UInt8](copying: bytes.bytes.extracting(done..<bytes.byteCount)) }
     } catch {
       fail(error)
     }
@@ -96,7 +103,20 @@ extension Session: ConnectionHandler {
 
   func drained() {
     upstream?.resumeReading()
-    if upstream?.isCongested != true { connection.resumeReading() }
+    if upstream?.isCongested != true { readOn() }
+  }
+
+  /// Goes on where the decoder paused, and then with what the client has sent since.
+  private func readOn() {
+    guard state != .ended else { return }
+    if !held.isEmpty {
+      var bytes = held
+      held = []
+      var span = bytes.mutableSpan
+      var raw = unsafe span.mutableBytes
+      decode(&raw)
+    }
+    if held.isEmpty, connection.queuedBytes == 0, upstream?.isCongested != true { connection.resumeReading() }
   }
 
   /// The client closed its half without a close frame (RFC 6455 section 7.1.5: 1006 for it); nothing can be answered.
@@ -121,7 +141,10 @@ extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     guard state == .open else { return .proceed }
     route.consumer.received(kind, payload, from: self)
-    return state == .ended ? .stop : .proceed
+    guard state != .ended else { return .stop }
+    // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait for room, packed.
+    guard compression != nil, isCongested || upstream?.isCongested == true else { return .proceed }
+    return .pause
   }
 
   func ping(_ payload: RawSpan) -> Flow {
@@ -211,7 +234,7 @@ extension Session {
 
   /// The upstream has taken what it was sent.
   func upstreamDrained() {
-    if connection.queuedBytes == 0 { connection.resumeReading() }
+    if connection.queuedBytes == 0 { readOn() }
   }
 
   /// The upstream ended the session; the client gets its code and reason.

@@ -1,6 +1,8 @@
 /// Whether a decoder goes on with what it was given.
 public enum Flow: Sendable {
   case proceed
+  /// Nothing more for now: the rest is for a later call.
+  case pause
   /// The session is over; the rest is not looked at.
   case stop
 }

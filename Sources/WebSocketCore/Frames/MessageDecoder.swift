@@ -56,27 +56,33 @@ public struct MessageDecoder {
   ///
   /// Behind the end, which is a close frame, a violation or the sink's stop, nothing is looked at any more.
   ///
+  /// - Returns: how many bytes it is done with: all of them, unless a message made the sink say pause. The next call has to
+  ///   begin with the rest, which is as it came.
   /// - Throws: what ends the connection; the sink has got everything before it.
+  @discardableResult
   public mutating func decode<Sink: FrameSink>(
     _ bytes: inout MutableRawSpan, into sink: Sink
-  ) throws(ProtocolViolation) {
-    guard !hasEnded else { return }
+  ) throws(ProtocolViolation) -> Int {
+    guard !hasEnded else { return bytes.byteCount }
     // Not undone by a throw.
     hasEnded = true
-    hasEnded = try readFrames(&bytes, into: sink) == .stop
+    var position = 0
+    let flow = try readFrames(&bytes, &position, into: sink)
+    hasEnded = flow == .stop
+    return flow == .pause ? position : bytes.byteCount
   }
 
   private mutating func readFrames<Sink: FrameSink>(
-    _ bytes: inout MutableRawSpan, into sink: Sink
+    _ bytes: inout MutableRawSpan, _ position: inout Int, into sink: Sink
   ) throws(ProtocolViolation) -> Flow {
-    var position = 0
     while true {
-      guard try readSmallMessages(&bytes, &position, into: sink) == .proceed else { return .stop }
-      guard position < bytes.byteCount else { return .proceed }
+      var flow = try readSmallMessages(&bytes, &position, into: sink)
+      guard flow == .proceed, position < bytes.byteCount else { return flow }
       if frame == nil {
         guard try readHeader(bytes.bytes, &position) else { return .proceed }
       }
-      guard try readPayload(&bytes, &position, into: sink) == .proceed else { return .stop }
+      flow = try readPayload(&bytes, &position, into: sink)
+      guard flow == .proceed else { return flow }
     }
   }
 
@@ -111,7 +117,8 @@ public struct MessageDecoder {
       let payload = unsafe bytes.bytes.extracting(unchecked: start..<end)
       if case .text = kind, !isASCII, !UTF8Validator.isValid(payload) { throw .invalidUTF8 }
       position = end
-      guard sink.message(kind, payload) == .proceed else { return .stop }
+      let flow = sink.message(kind, payload)
+      guard flow == .proceed else { return flow }
     }
     return .proceed
   }
