@@ -26,6 +26,7 @@ final class TLSSide: Sendable {
     var isEmpty: Bool { clients == 0 && channels.isEmpty }
   }
 
+  private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 32768)
   /// What does not take anything for so long loses the connection, once that is to be closed.
   private static let patience = TimeAmount.seconds(30)
 
@@ -126,10 +127,13 @@ final class TLSSide: Sendable {
     NIOLoopBound(TLSRelay(on: loop, completed: completed, ended: ended), eventLoop: loop)
   }
 
-  /// Neither channel reads by itself: the relay says when.
+  /// Neither channel reads by itself: the relay says when, and each time only a little. What TLS is spoken with keeps the largest
+  /// buffer that it ever needed for one read.
   private func bootstrap(on loop: any EventLoop) -> ClientBootstrap {
     ClientBootstrap(group: loop)
       .channelOption(.autoRead, value: false)
+      .channelOption(.maxMessagesPerRead, value: 1)
+      .channelOption(.recvAllocator, value: Self.reads)
       .channelOption(.allowRemoteHalfClosure, value: true)
   }
 
