@@ -767,6 +767,66 @@ applications:
     assert {path: answer.status_code for path, answer in answers.items()} == {
         "trusted": 200, "blind": 200, "strange": 502, "renamed": 502}
     assert answers["trusted"].text == answers["blind"].text == "hidden"
+    wait_until(lambda: logged(gateway, "the certificate of the server is not trusted"))
+    wait_until(lambda: logged(gateway, "the certificate of the server is for another name"))
+
+
+def test_an_http_upstream_that_never_says_hello_does_not_answer(start):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        gateway = start(text="""
+installed_apps: []
+applications: {main: {http: [{path: x/, proxy: {to: "https://127.0.0.1:PORT", connect_timeout: 300ms}}]}}
+""".replace("PORT", str(mute.getsockname()[1])))
+        assert requests.get(gateway.http("/x/")).status_code == 504
+
+
+def test_sessions_between_two_tls_connections_count_once(secure, authority, secure_echo):
+    gateway = secure(port=secure_echo.socket.getsockname()[1], limits="limits: {connections: 40}", text="""
+installed_apps: [proxy]
+server: {threads: 2, tls: TLS}
+LIMITS
+applications: {main: {websocket: [{path: up/, consumer: proxy, to: "wss://localhost:PORT", tls: {ca: ca.pem}}]}}
+""")
+    socks = [session(gateway, authority, "/up/") for _ in range(40)]
+    for sock in socks:
+        sock.sendall(frame(1, b"hi"))
+        assert read_frame(sock) == (1, b"hi")
+        sock.close()
+
+
+def dialing(port: int) -> int:
+    """Connections to a port that are not answered yet (SYN_SENT)."""
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(fields[2].endswith(f":{port:04X}") and fields[3] == "02" for fields in map(str.split, lines))
+
+
+def test_a_stop_does_not_wait_for_an_upstream_that_is_not_reached(start):
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        crowd = [socket.socket() for _ in range(4)]
+        for sock in crowd:
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", port))
+        before = dialing(port)
+        assert before > 0
+        gateway = start(text="""
+installed_apps: [proxy]
+shutdown: {grace: 1h}
+limits: {handshake: 60s}
+applications:
+  main:
+    websocket: [{path: up/, consumer: proxy, to: "wss://127.0.0.1:PORT", connect_timeout: 1h}]
+""".replace("PORT", str(port)))
+        with connect(gateway.port) as sock:
+            sock.sendall(handshake("/up/"))
+            wait_until(lambda: dialing(port) > before)
+            gateway.process.send_signal(signal.SIGTERM)
+            assert read_head(sock).startswith("HTTP/1.1 503")
+        assert gateway.process.wait(10) == 0
+        for sock in crowd:
+            sock.close()
 
 
 def test_a_closing_handshake_goes_through_both_tls_connections(secure, authority, secure_echo, start):

@@ -137,7 +137,8 @@ final class ReverseProxy: Sendable {
     default:
       response = .plain(.badGateway, "The server behind this one cannot be reached.")
     }
-    failures.record(upstream, status: Int(response.status.code), "\(error)")
+    let reason = upstream.scheme.isSecure ? "\(TLSFault(error, of: .server))" : "\(error)"
+    failures.record(upstream, status: Int(response.status.code), reason)
     return response
   }
 }

@@ -2,8 +2,8 @@ import GatewayConfig
 import Transport
 
 extension DescriptorLimit {
-  /// Left for listeners, epoll, files and the log, and for connections beyond the limit that are refused in words.
-  private static let reserve = 64 + GatewayState.mostBeyondLimit
+  /// Left for listeners, epoll, files and the log.
+  static let reserve = 64
 
   /// Of a connection with TLS: its own, and those of the pair of sockets behind it.
   private static let forTLS = 3
@@ -13,6 +13,15 @@ extension DescriptorLimit {
     let own = configuration.server.tls == nil ? 1 : Self.forTLS
     let upstream =
       configuration.served.hasSecureUpstreams ? Self.forTLS : configuration.served.hasUpstreams ? 1 : 0
-    return max(1, (descriptors - Self.reserve) / (own + upstream))
+    return connections(own: own, upstream: upstream)
+  }
+
+  /// - Parameters:
+  ///   - own: descriptors of a connection of a client.
+  ///   - upstream: of the one behind it. Those that are beyond the limit, and refused in words, have none.
+  func connections(own: Int, upstream: Int) -> Int {
+    let left = descriptors - Self.reserve
+    let beyond = GatewayState.beyond(left / (own + upstream))
+    return max(1, (left - beyond * own) / (own + upstream))
   }
 }

@@ -60,8 +60,12 @@ final class RelayEnd: ChannelInboundHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
-    guard side == .secure else { return }
-    if relay?.isOver == false { context.read() } else { abandon() }
+    let isOver = relay?.isOver ?? true
+    switch side {
+    case .secure: if isOver { abandon() } else { context.read() }
+    // What is said there is wanted once the hand-shake is over.
+    case .plain: if isOver { close() }
+    }
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {

@@ -15,14 +15,18 @@ final class TLSSide: Sendable {
   private let open = Mutex(OpenRelays())
 
   private struct OpenRelays {
-    var count = 0
-    /// Of the TLS connections.
+    /// With clients, from the time when they are accepted.
+    var clients = 0
+    /// Of the TLS connections, with clients and upstreams; nobody has to wait for an upstream that is not reached yet.
     var channels: [ObjectIdentifier: any Channel] = [:]
     var isAbandoned = false
-    /// Called when none is left; nil while more may come.
+    /// Called once, when none is left; nil while more may come.
     var stopped: (@Sendable () -> Void)?
+
+    var isEmpty: Bool { clients == 0 && channels.isEmpty }
   }
 
+  private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 32768)
   /// What does not take anything for so long loses the connection, once that is to be closed.
   private static let patience = TimeAmount.seconds(30)
 
@@ -37,8 +41,8 @@ final class TLSSide: Sendable {
     context.withLock { $0 = renewed }
   }
 
-  /// Those that are open, also where the worker's end is closed and the last bytes are on the way.
-  var relayCount: Int { open.withLock { $0.count } }
+  /// Relays with clients that are open, also where the worker's end is closed and the last bytes are on the way.
+  var clientCount: Int { open.withLock { $0.clients } }
 
   // MARK: - Clients
 
@@ -51,11 +55,12 @@ final class TLSSide: Sendable {
     }
     let loop = group.next()
     let secure = descriptor.take()
-    begin()
+    change { $0.clients += 1 }
     loop.execute { [self] in
-      let relay = makeRelay(on: loop) { [failures] outcome in
+      let completed: (Result<Void, any Error>) -> Void = { [failures] outcome in
         if case .failure(let error) = outcome { failures.record(client, error) }
       }
+      let relay = makeRelay(on: loop, completed) { [self] in change { $0.clients -= 1 } }
       let connected = bootstrap(on: loop).withConnectedSocket(secure)
       join(connected, to: near, by: relay, on: loop) { NIOSSLServerHandler(context: context) }
     }
@@ -71,12 +76,10 @@ final class TLSSide: Sendable {
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
   ) {
     let loop = group.next()
-    begin()
     loop.execute { [self] in
       do {
         try connect(to: upstream, on: loop, done)
       } catch {
-        end()
         done(.failure(error))
       }
     }
@@ -118,16 +121,19 @@ final class TLSSide: Sendable {
   // MARK: - Channels
 
   private func makeRelay(
-    on loop: any EventLoop, _ completed: @escaping (Result<Void, any Error>) -> Void
+    on loop: any EventLoop, _ completed: @escaping (Result<Void, any Error>) -> Void,
+    ended: @escaping () -> Void = {}
   ) -> NIOLoopBound<TLSRelay> {
-    let relay = TLSRelay(on: loop, completed: completed) { [self] in end() }
-    return NIOLoopBound(relay, eventLoop: loop)
+    NIOLoopBound(TLSRelay(on: loop, completed: completed, ended: ended), eventLoop: loop)
   }
 
-  /// Neither channel reads by itself: the relay says when.
+  /// Neither channel reads by itself: the relay says when, and each time only a little. What TLS is spoken with keeps the largest
+  /// buffer that it ever needed for one read.
   private func bootstrap(on loop: any EventLoop) -> ClientBootstrap {
     ClientBootstrap(group: loop)
       .channelOption(.autoRead, value: false)
+      .channelOption(.maxMessagesPerRead, value: 1)
+      .channelOption(.recvAllocator, value: Self.reads)
       .channelOption(.allowRemoteHalfClosure, value: true)
   }
 
@@ -157,13 +163,9 @@ final class TLSSide: Sendable {
 // MARK: - What is open
 
 extension TLSSide {
-  /// Calls back when the last relay is over. No other one is begun after this.
+  /// Calls back when the last relay is over. None with a client is begun after this, and nobody wants an upstream.
   func stop(_ stopped: @escaping @Sendable () -> Void) {
-    let isEmpty = open.withLock { open in
-      open.stopped = stopped
-      return open.count == 0
-    }
-    if isEmpty { stopped() }
+    change { $0.stopped = stopped }
   }
 
   /// Closes what is left at once, and what still comes.
@@ -184,10 +186,6 @@ extension TLSSide {
     channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
   }
 
-  private func begin() {
-    open.withLock { $0.count += 1 }
-  }
-
   private func keep(_ channel: any Channel) {
     let isAbandoned = open.withLock { open in
       open.channels[ObjectIdentifier(channel)] = channel
@@ -195,14 +193,16 @@ extension TLSSide {
     }
     if isAbandoned { channel.eventLoop.execute { Self.abandon(channel) } }
     channel.closeFuture.whenComplete { [self] _ in
-      _ = open.withLock { $0.channels.removeValue(forKey: ObjectIdentifier(channel)) }
+      change { $0.channels[ObjectIdentifier(channel)] = nil }
     }
   }
 
-  private func end() {
-    let stopped = open.withLock { open in
-      open.count -= 1
-      return open.count == 0 ? open.stopped : nil
+  private func change(_ change: (inout OpenRelays) -> Void) {
+    let stopped = open.withLock { open -> (@Sendable () -> Void)? in
+      change(&open)
+      guard open.isEmpty else { return nil }
+      defer { open.stopped = nil }
+      return open.stopped
     }
     stopped?()
   }

@@ -21,7 +21,9 @@ final class GatewayState: Sendable {
   /// Beyond this a connection is refused without being listened to; in between only HTTP requests are served, so
   /// that a full gateway still answers its health checks.
   let acceptLimit: Int
-  static let mostBeyondLimit = 256
+
+  /// How many connections beyond a limit are listened to.
+  static func beyond(_ limit: Int) -> Int { max(16, min(limit / 8, 256)) }
 
   private let readiness = Atomic<Bool>(false)
 
@@ -32,7 +34,7 @@ final class GatewayState: Sendable {
     routes = configuration.served.webSocketRoutes.map { SessionRoute($0, layers) }
     server = configuration.server
     self.connectionLimit = connectionLimit
-    acceptLimit = connectionLimit + max(16, min(connectionLimit / 8, Self.mostBeyondLimit))
+    acceptLimit = connectionLimit + Self.beyond(connectionLimit)
     self.log = log
     upstreamFailures = UpstreamFailures(log: log)
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)

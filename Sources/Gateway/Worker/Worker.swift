@@ -96,7 +96,7 @@ extension Worker {
     guard let tls else { return }
     let client = Client(peer: PeerAddress(of: descriptor), isSecure: true)
     // Also those that are served no more, and whose last bytes are still on the way.
-    guard tls.relayCount < gateway.acceptLimit else {
+    guard tls.clientCount < gateway.acceptLimit else {
       return refusals.record(HandshakeRefusal(.tooManyConnections), target: nil, peer: client.peer)
     }
     let open = gateway.counters.connections.up()

@@ -114,8 +114,15 @@ struct ServerTLSReader {
   }
 
   private func readChain(_ node: Node) -> [NIOSSLCertificate]? {
-    guard let path = reading.word(node, "\"certificate\""), let text = contents(of: path, at: node.range)
-    else { return nil }
+    guard let path = reading.word(node, "\"certificate\"") else { return nil }
+    guard !path.contains("-----BEGIN") else {
+      // Perhaps with its key, so nothing of it is shown.
+      reading.findings.error(
+        path.contains("PRIVATE KEY-----") ? .plainSecret : .invalidCertificate,
+        "the certificate is written into the file", at: node.range, hint: "write the name of its file")
+      return nil
+    }
+    guard let text = contents(of: path, at: node.range) else { return nil }
     guard let chain = try? NIOSSLCertificate.fromPEMBytes(text), !chain.isEmpty else {
       reading.findings.error(
         .invalidCertificate, "\"\(path)\" holds no certificate in PEM form, or a damaged one", at: node.range,
