@@ -192,6 +192,27 @@ def test_what_one_read_unpacks_to_waits_for_room(gateway):
     assert gateway.most_resident_kib - before < 40 * 1024
 
 
+def test_others_have_their_turn_while_a_read_is_unpacked(start):
+    gateway = start(text=CONFIG + "server: {threads: 1}\n", limits="{message: 1MiB}")
+    count = 100
+    sent = packed(0xC2, deflate(bytes(1 << 20))) * count
+    with open_session(gateway.port, "/ws/chat/a/", "Sec-WebSocket-Extensions: permessage-deflate") as busy:
+        with open_session(gateway.port, "/ws/echo/") as other:
+            busy.sendall(sent)
+            other.sendall(frame(1, b"and I?"))
+            assert read_raw(other) == (0x81, b"and I?")
+            busy.setblocking(False)
+            try:
+                answers = busy.recv(1 << 20).count(b"binary")
+            except BlockingIOError:
+                answers = 0
+            assert answers < count
+            busy.setblocking(True)
+            while answers < count:
+                answers += read_raw(busy)[1].count(b"binary")
+        assert answers == count
+
+
 @pytest.mark.parametrize(
     "sent, code",
     [

@@ -31,6 +31,10 @@ final class Session {
   private var upstream: UpstreamSession?
   /// What the decoder left when it paused; until it is dealt with the connection is not read.
   private var held: [UInt8] = []
+  /// Unpacked since the decoder was last called, in bytes.
+  private var unpacked = 0
+  /// Goes on with what is held once the others have had their turn.
+  private var later: Timer?
   private(set) var state = State.open
   /// Where the worker keeps this session.
   var index = 0
@@ -91,6 +95,7 @@ extension Session: ConnectionHandler {
   }
 
   private func decode(_ bytes: inout MutableRawSpan) {
+    unpacked = 0
     do throws(ProtocolViolation) {
       let done = try decoder.decode(&bytes, into: self)
       if done < bytes.byteCount { held = [UInt8](copying: bytes.bytes.extracting(done..<bytes.byteCount)) }
@@ -98,7 +103,14 @@ extension Session: ConnectionHandler {
       fail(error)
     }
     // What the client does not read is not answered for ever: TCP makes it wait until the queue is empty.
-    if connection.queuedBytes > 0 || upstream?.isCongested == true { connection.pauseReading() }
+    if connection.queuedBytes > 0 || upstream?.isCongested == true || !held.isEmpty { connection.pauseReading() }
+    if unpacked > Self.unpackedPerTurn, !held.isEmpty { readOnLater() }
+  }
+
+  private func readOnLater() {
+    let timer = later ?? worker.reactor.timer { [unowned self] in readOn() }
+    timer.schedule(after: .zero)
+    later = timer
   }
 
   func drained() {
@@ -129,6 +141,8 @@ extension Session: ConnectionHandler {
     state = .ended
     closeDeadline?.cancel()
     closeDeadline = nil
+    later?.cancel()
+    later = nil
     leave()
     abandonUpstream()
     worker.sessionEnded(self)
@@ -142,9 +156,12 @@ extension Session: FrameSink {
     guard state == .open else { return .proceed }
     route.consumer.received(kind, payload, from: self)
     guard state != .ended else { return .stop }
-    // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait for room, packed.
-    guard compression != nil, isCongested || upstream?.isCongested == true else { return .proceed }
-    return .pause
+    guard compression != nil else { return .proceed }
+    // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
+    // the others had their turn.
+    unpacked += payload.byteCount
+    let mustWait = isCongested || upstream?.isCongested == true || unpacked > Self.unpackedPerTurn
+    return mustWait ? .pause : .proceed
   }
 
   func ping(_ payload: RawSpan) -> Flow {
@@ -269,6 +286,8 @@ extension Session {
 extension Session {
   /// How long a client may take to answer a close frame.
   private static let closeTimeout = Duration.seconds(5)
+  /// How many bytes of compressed messages are unpacked before others have a turn: some milliseconds' work.
+  private static let unpackedPerTurn = 1 << 20
   /// How long the last bytes may take to arrive once both sides have said that it is over.
   private static let lingering = Duration.seconds(2)
 
@@ -310,6 +329,7 @@ extension Session {
     leave()
     abandonUpstream()
     closeDeadline?.cancel()
+    later?.cancel()
     if time > .zero { connection.finish(timeout: time) } else { connection.abort() }
   }
 
