@@ -103,7 +103,9 @@ extension Session: ConnectionHandler {
       fail(error)
     }
     // What the client does not read is not answered for ever: TCP makes it wait until the queue is empty.
-    if connection.queuedBytes > 0 || upstream?.isCongested == true || !held.isEmpty { connection.pauseReading() }
+    if connection.queuedBytes > 0 || upstream?.isCongested == true || !held.isEmpty {
+      connection.pauseReading()
+    }
     if unpacked > Self.unpackedPerTurn, !held.isEmpty { readOnLater() }
   }
 
