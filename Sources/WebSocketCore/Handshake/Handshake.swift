@@ -67,12 +67,19 @@ public struct Handshake: Sendable, Equatable {
   public func response(
     subprotocol: String?, compression: CompressionAgreement? = nil, fields: [HeaderField] = []
   ) -> [UInt8] {
-    var head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    head += "Sec-WebSocket-Accept: \(Self.accept(for: key))\r\n"
-    if let subprotocol { head += "Sec-WebSocket-Protocol: \(subprotocol)\r\n" }
-    if let compression { head += "Sec-WebSocket-Extensions: \(compression.response)\r\n" }
-    for field in fields { head += "\(field.name): \(field.value)\r\n" }
-    return Array((head + "\r\n").utf8)
+    var head: [UInt8] = []
+    head.reserveCapacity(256)
+    head.append(
+      contentsOf: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".utf8)
+    func append(_ name: String, _ value: String) {
+      for part in [name, ": ", value, "\r\n"] { head.append(contentsOf: part.utf8) }
+    }
+    append("Sec-WebSocket-Accept", Self.accept(for: key))
+    if let subprotocol { append("Sec-WebSocket-Protocol", subprotocol) }
+    if let compression { append("Sec-WebSocket-Extensions", compression.response) }
+    for field in fields { append(field.name, field.value) }
+    head.append(contentsOf: "\r\n".utf8)
+    return head
   }
 
   /// What shows that a server has understood the key (section 4.2.2, point 5.4).
@@ -83,9 +90,8 @@ public struct Handshake: Sendable, Equatable {
 
   /// 16 bytes in base64 are 22 characters and two signs of padding.
   private static func isKey(_ key: String) -> Bool {
-    let characters = Array(key.utf8)
-    return characters.count == 24 && characters.suffix(2).allSatisfy { $0 == UInt8(ascii: "=") }
-      && characters.prefix(22).allSatisfy(Base64.isDigit)
+    key.utf8.count == 24 && key.utf8.suffix(2).allSatisfy { $0 == UInt8(ascii: "=") }
+      && key.utf8.prefix(22).allSatisfy(Base64.isDigit)
   }
 }
 
@@ -93,18 +99,25 @@ public struct Handshake: Sendable, Equatable {
 enum Base64 {
   private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-  static func isDigit(_ byte: UInt8) -> Bool { digits.contains(byte) }
+  static func isDigit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"):
+      true
+    default: false
+    }
+  }
 
   static func encode(_ bytes: [UInt8]) -> String {
     var text: [UInt8] = []
+    text.reserveCapacity((bytes.count + 2) / 3 * 4)
     for start in stride(from: 0, to: bytes.count, by: 3) {
-      let group = bytes[start..<min(start + 3, bytes.count)]
-      let bits = (0..<3).reduce(UInt32(0)) { bits, offset in
-        bits << 8 | UInt32(offset < group.count ? group[start + offset] : 0)
-      }
+      let count = min(3, bytes.count - start)
+      var bits: UInt32 = 0
+      for offset in 0..<3 { bits = bits << 8 | (offset < count ? UInt32(bytes[start + offset]) : 0) }
       for place in 0..<4 {
         let digit = digits[Int(bits >> UInt32(18 - 6 * place)) & 63]
-        text.append(place <= group.count ? digit : UInt8(ascii: "="))
+        text.append(place <= count ? digit : UInt8(ascii: "="))
       }
     }
     return String(decoding: text, as: UTF8.self)

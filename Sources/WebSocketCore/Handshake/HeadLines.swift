@@ -48,12 +48,3 @@ struct HeadLines {
     return false
   }
 }
-
-extension StringProtocol {
-  /// Without spaces and tabs at either end (RFC 9110 section 5.6.3).
-  var trimmingWhiteSpace: String {
-    let front = drop { $0 == " " || $0 == "\t" }
-    guard let last = front.lastIndex(where: { $0 != " " && $0 != "\t" }) else { return "" }
-    return String(front[...last])
-  }
-}

@@ -25,7 +25,7 @@ public struct HeaderField: Sendable, Equatable {
     self.init(name: bytes.string(name).lowercased(), value: bytes.string(value))
   }
 
-  private static func isWhiteSpace(_ byte: UInt8) -> Bool {
+  fileprivate static func isWhiteSpace(_ byte: UInt8) -> Bool {
     byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
   }
 }
@@ -33,13 +33,19 @@ public struct HeaderField: Sendable, Equatable {
 extension Sequence<HeaderField> {
   /// All values of a field, in their order.
   public func values(of name: String) -> [String] {
-    filter { $0.name == name }.map(\.value)
+    compactMap { $0.name == name ? $0.value : nil }
   }
 
   /// The members of a field that is a comma-separated list, over all its lines (RFC 9110 section 5.6.1).
   public func members(of name: String) -> [String] {
     values(of: name).flatMap { value in
-      value.split(separator: ",").map { $0.trimmingWhiteSpace }.filter { !$0.isEmpty }
+      // As bytes: to look for the characters of a String is a quarter of a hand-shake.
+      value.utf8.split(separator: UInt8(ascii: ",")).compactMap { member in
+        guard let first = member.firstIndex(where: { !HeaderField.isWhiteSpace($0) }),
+          let last = member.lastIndex(where: { !HeaderField.isWhiteSpace($0) })
+        else { return nil }
+        return String(Substring(member[first...last]))
+      }
     }
   }
 }
