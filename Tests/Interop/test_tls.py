@@ -383,7 +383,7 @@ applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
     hints = [line.partition("^ ")[2] for line in lines if "^ " in line]
     assert hints.count("this is a certificate") == hints.count("this is a key") == 1
     assert hints.count("it is empty") == 2
-    assert {"chmod o-r open.key", "clients refuse it", "clients refuse it until then"} <= set(hints)
+    assert {f"chmod o-r {tmp_path / 'open.key'}", "clients refuse it", "clients refuse it until then"} <= set(hints)
 
 
 def utc(later: datetime.timedelta) -> str:

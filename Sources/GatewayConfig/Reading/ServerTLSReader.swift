@@ -187,12 +187,12 @@ struct ServerTLSReader {
       if let file = entries.first(where: { $0.key.value == "file" }) { warnIfExposed(file.value) }
       return
     }
-    guard case .scalar(let scalar) = node.content,
-      reading.files.isReadableByAll(path(scalar.text, at: node.range))
-    else { return }
+    guard case .scalar(let scalar) = node.content else { return }
+    let path = path(scalar.text, at: node.range)
+    guard reading.files.isReadableByAll(path) else { return }
     reading.findings.warning(
       .exposedKey, "everybody on this machine can read the key", at: node.range,
-      hint: "chmod o-r \(scalar.text)")
+      hint: "chmod o-r \(path)")
   }
 
   private func path(_ name: String, at place: SourceRange) -> String {
