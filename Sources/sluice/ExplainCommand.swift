@@ -67,7 +67,7 @@ struct ExplainCommand: ParsableCommand {
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
     text +=
       "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping(route.limits))\n"
-    if let compression = route.compression { text += "deflate    \(explain(compression))\n" }
+    if let compression = route.compression { text += "compressed \(explain(compression))\n" }
     return text
   }
 

@@ -150,9 +150,10 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, parser: argparse.ArgumentParser) -> dict:
-    chosen = [one for one in (*WORKLOADS, *commands.COMMANDS) if options.only in one.key]
+    known = (*WORKLOADS, *commands.COMMANDS)
+    chosen = [one for one in known if options.only in one.key]
     if not chosen:
-        parser.error(f"no workload has {options.only!r} in its name: {', '.join(one.key for one in WORKLOADS)}")
+        parser.error(f"no workload has {options.only!r} in its name: {', '.join(one.key for one in known)}")
     machine.raise_descriptor_limit()
     begun = time.time()
     rows = []

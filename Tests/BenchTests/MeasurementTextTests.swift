@@ -20,6 +20,17 @@ struct MeasurementTextTests {
       text.contains("1 subscriber, 1 publisher, window 4, 64 bytes of text, 1 thread, 2.00 s"), "\(text)")
   }
 
+  @Test func `what was compressed is told`() {
+    let plain = measurement(.echo(inFlight: 1))
+    #expect(!plain.text.contains("compressed"))
+    var load = plain.load
+    load.offersCompression = true
+    let compressed = Measurement(
+      url: plain.url, load: load, opened: 1, opening: nil, failed: 0, lostConnections: 0, seconds: 2,
+      tally: Tally(), generator: (0, 0), isInterrupted: false)
+    #expect(compressed.text.contains("64 bytes of text, compressed, 1 thread"))
+  }
+
   @Test(arguments: [(91.0, 0.0), (60, 31), (0, 95)])
   func `a generator that had work all the time is told`(_ used: Double, _ waited: Double) {
     let busy = measurement(.echo(inFlight: 1), generator: (used, waited))

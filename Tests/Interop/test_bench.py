@@ -35,6 +35,7 @@ def test_a_workload(gateway, workload, path):
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["workload"], result["is_good"], result["is_interrupted"]) == (workload[0], True, False)
+    assert result["compressed"] == ("--compress" in workload)
     assert result["operations"] > 0 and result["per_second"] > 0
     times = [result["latency_us"][name] for name in ["p50", "p90", "p99", "p99.9", "max"]]
     assert 0 < times[0] and times == sorted(times)

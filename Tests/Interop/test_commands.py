@@ -101,6 +101,21 @@ def test_routes_and_explain():
     assert sluice("explain", "examples/echo/routes.yaml", "/nothing").returncode == 1
 
 
+def test_explain_tells_what_compression_a_route_has(tmp_path):
+    (tmp_path / "routes.yaml").write_text("""
+installed_apps: [echo]
+compression: {level: 1}
+applications:
+  main:
+    websocket:
+      - {path: a/, consumer: echo, compression: {threshold: 1KiB}}
+      - {path: b/, consumer: echo, compression: false}
+""")
+    said = sluice("explain", "/a/", cwd=tmp_path).stdout
+    assert "compressed level 1, threshold 1KiB, window 15, context_takeover false" in said
+    assert "compressed" not in sluice("explain", "/b/", cwd=tmp_path).stdout
+
+
 def test_help_and_completion():
     assert "EXAMPLES" in sluice("serve", "--help").stdout
     assert sluice("--version").returncode == 0

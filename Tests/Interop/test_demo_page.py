@@ -5,6 +5,7 @@ import pytest
 from browser import Browser
 from certificates import Authority
 from conftest import ARTEFACTS, ROOT
+from redis_stack import wait_until
 
 
 @pytest.fixture
@@ -64,11 +65,21 @@ def test_the_page_comes_back_after_a_restart(browser, start):
     page.wait_heard("back again")
 
 
-def test_the_page_over_https(start, tmp_path):
-    """It speaks wss:// then, and the browser's Origin is that of this server."""
+@pytest.fixture
+def served_by_tls(start, tmp_path):
     Authority(tmp_path).issue("site", "127.0.0.1")
     text = (ROOT / "routes.yaml").read_text().replace("examples/web", str(ROOT / "examples/web"))
-    served = start(text=text + "server: {tls: {certificate: site.pem, key: site.key}}\n")
+    return start(text=text + "server: {tls: {certificate: site.pem, key: site.key}}\n")
+
+
+def test_a_browser_that_does_not_trust_the_certificate_is_told_of_in_the_log(browser, served_by_tls):
+    browser.open(f"https://127.0.0.1:{served_by_tls.secure_port}/")
+    wait_until(lambda: any("the client does not trust the certificate" in line for line in served_by_tls.log))
+
+
+def test_the_page_over_https(served_by_tls, tmp_path):
+    """It speaks wss:// then, and the browser's Origin is that of this server."""
+    served = served_by_tls
     browser = Browser(tmp_path / "profile", "--ignore-certificate-errors")
     try:
         first, second = (browser.open(f"https://127.0.0.1:{served.secure_port}/#lobby") for _ in range(2))

@@ -328,7 +328,8 @@ def test_what_is_wrong_with_certificates_is_found_at_its_place(authority, tmp_pa
     (tmp_path / "open.key").chmod(0o644)
     (tmp_path / "phrase").write_text("wrong\n")
     (tmp_path / "text.pem").write_text("hello\n")
-    (tmp_path / "text.pem").chmod(0o600)
+    (tmp_path / "text.pem").chmod(0o644)  # what is no key is not said to be exposed
+    (tmp_path / "empty.pem").write_text("")
     file = tmp_path / "routes.yaml"
     file.write_text("""
 installed_apps: [echo]
@@ -347,6 +348,7 @@ server:
       - {certificate: locked.pem, key: locked.key, passphrase: {file: phrase}}
       - {certificate: open.pem, key: open.key}
       - {certificate: a.pem}
+      - {certificate: empty.pem, key: empty.pem}
     minimum_version: 1.1
 applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
 """)
@@ -374,8 +376,14 @@ applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
         (15, "error[invalid-certificate]: the passphrase does not open the key, or the key is damaged"),
         (16, "warning[exposed-key]: everybody on this machine can read the key"),
         (17, 'error[missing-key]: a certificate needs "key"'),
-        (18, 'error[invalid-value]: "minimum_version" cannot be "1.1"'),
+        (18, 'error[invalid-certificate]: "empty.pem" holds no certificate in PEM form, or a damaged one'),
+        (18, "error[invalid-certificate]: this is no key in PEM form"),
+        (19, 'error[invalid-value]: "minimum_version" cannot be "1.1"'),
     }
+    hints = [line.partition("^ ")[2] for line in lines if "^ " in line]
+    assert hints.count("this is a certificate") == hints.count("this is a key") == 1
+    assert hints.count("it is empty") == 2
+    assert {f"chmod o-r {tmp_path / 'open.key'}", "clients refuse it", "clients refuse it until then"} <= set(hints)
 
 
 def utc(later: datetime.timedelta) -> str:

@@ -8,6 +8,7 @@ extension Measurement {
       .init(key: "url", value: .string(url)),
       .init(key: "connections", value: .integer(Int64(load.connections))),
       .init(key: "threads", value: .integer(Int64(load.threads))),
+      .init(key: "compressed", value: .bool(load.offersCompression)),
     ]
     members += workMembers
     members += [

@@ -53,6 +53,7 @@ extension Measurement {
       case .connect: ["\(load.connections) at a time"]
       case .idle: [count(load.connections, "connection")]
       }
+    if load.offersCompression { parts.append("compressed") }
     parts.append(count(load.threads, "thread"))
     parts.append("\(Figure.fixed(seconds, 2)) s")
     return parts.joined(separator: ", ")

@@ -23,6 +23,9 @@ struct TLSFault: Error, CustomStringConvertible {
       }
   }
 
+  /// How the names of alerts end by which a peer refuses our certificate; the last one is Chromium's.
+  private static let distrust = ["ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_UNKNOWN"]
+
   /// - Parameter reason: BoringSSL's name for it.
   private static func sentence(_ reason: String?, _ peer: Peer) -> String {
     switch reason {
@@ -33,7 +36,7 @@ struct TLSFault: Error, CustomStringConvertible {
     case "UNSUPPORTED_PROTOCOL": "the \(peer) speaks only versions of TLS that are too old"
     case "NO_SHARED_CIPHER": "the \(peer) has no cipher in common with us"
     case "CERTIFICATE_VERIFY_FAILED": "the certificate of the \(peer) is not trusted"
-    case let reason? where reason.hasSuffix("ALERT_UNKNOWN_CA") || reason.hasSuffix("ALERT_BAD_CERTIFICATE"):
+    case let reason? where distrust.contains(where: reason.hasSuffix):
       "the \(peer) does not trust the certificate"
     // In TLS 1.3 some clients say so in plain where it should be encrypted.
     case "BAD_PACKET_LENGTH", "DECRYPTION_FAILED_OR_BAD_RECORD_MAC":

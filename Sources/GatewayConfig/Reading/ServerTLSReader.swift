@@ -95,7 +95,10 @@ struct ServerTLSReader {
   /// What to write instead of what no client would name.
   private static func fault(of name: String) -> String? {
     let labels = name.split(separator: ".", omittingEmptySubsequences: false)
-    if labels.allSatisfy({ UInt8($0) != nil }) || name.contains(":") {
+    let isAddress =
+      labels.allSatisfy { UInt8($0) != nil }
+      || name.contains(":") && name.allSatisfy { $0 == ":" || $0.isHexDigit }
+    guard !isAddress else {
       return "for an address clients send no name, so the first certificate answers"
     }
     let rest = labels.first == "*" ? labels.dropFirst() : labels[...]
@@ -126,7 +129,7 @@ struct ServerTLSReader {
     guard let chain = try? NIOSSLCertificate.fromPEMBytes(text), !chain.isEmpty else {
       reading.findings.error(
         .invalidCertificate, "\"\(path)\" holds no certificate in PEM form, or a damaged one", at: node.range,
-        hint: Self.isKey(text) ? "this is a key" : "it begins with -----BEGIN CERTIFICATE-----")
+        hint: Self.isKey(text) ? "this is a key" : Self.missingPEM(text, "CERTIFICATE"))
       return nil
     }
     return chain
@@ -147,9 +150,10 @@ struct ServerTLSReader {
     guard Self.isKey(text) else {
       reading.findings.error(
         .invalidCertificate, "this is no key in PEM form", at: node.range,
-        hint: "it begins with -----BEGIN PRIVATE KEY-----")
+        hint: Self.isCertificate(text) ? "this is a certificate" : Self.missingPEM(text, "PRIVATE KEY"))
       return nil
     }
+    warnIfExposed(node)
     let isEncrypted = String(decoding: text, as: UTF8.self).contains("ENCRYPTED")
     guard !isEncrypted || passphrase != nil else {
       reading.findings.error(
@@ -172,11 +176,6 @@ struct ServerTLSReader {
 
   private func keyText(_ node: Node) -> [UInt8]? {
     guard case .scalar = node.content else {
-      if case .mapping(let entries) = node.content,
-        let file = entries.first(where: { $0.key.value == "file" })
-      {
-        warnIfExposed(file.value)
-      }
       return reading.secret(node, "\"key\"").map { Array($0.utf8) }
     }
     guard let path = reading.word(node, "\"key\"") else { return nil }
@@ -186,17 +185,21 @@ struct ServerTLSReader {
         hint: "write the name of its file, or {env: NAME}")
       return nil
     }
-    warnIfExposed(node)
     return contents(of: path, at: node.range)
   }
 
+  /// - Parameter node: the name of a key's file, or the reference that names it.
   private func warnIfExposed(_ node: Node) {
-    guard case .scalar(let scalar) = node.content,
-      reading.files.isReadableByAll(path(scalar.text, at: node.range))
-    else { return }
+    if case .mapping(let entries) = node.content {
+      if let file = entries.first(where: { $0.key.value == "file" }) { warnIfExposed(file.value) }
+      return
+    }
+    guard case .scalar(let scalar) = node.content else { return }
+    let path = path(scalar.text, at: node.range)
+    guard reading.files.isReadableByAll(path) else { return }
     reading.findings.warning(
       .exposedKey, "everybody on this machine can read the key", at: node.range,
-      hint: "chmod o-r \(scalar.text)")
+      hint: "chmod o-r \(path)")
   }
 
   private func path(_ name: String, at place: SourceRange) -> String {
@@ -219,6 +222,14 @@ struct ServerTLSReader {
     String(decoding: text, as: UTF8.self).contains("PRIVATE KEY-----")
   }
 
+  private static func isCertificate(_ text: [UInt8]) -> Bool {
+    String(decoding: text, as: UTF8.self).contains("CERTIFICATE-----")
+  }
+
+  private static func missingPEM(_ text: [UInt8], _ label: String) -> String {
+    text.isEmpty ? "it is empty" : "it begins with -----BEGIN \(label)-----"
+  }
+
   private func isPair(_ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey) -> Bool {
     let configuration = TLSConfiguration.makeServerConfiguration(
       certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
@@ -229,11 +240,12 @@ struct ServerTLSReader {
     let now = time(nil)
     if certificate.notValidAfter < now {
       reading.findings.warning(
-        .certificateDates, "the certificate expired on \(Self.date(certificate.notValidAfter))", at: place)
+        .certificateDates, "the certificate expired on \(Self.date(certificate.notValidAfter))", at: place,
+        hint: "clients refuse it")
     } else if certificate.notValidBefore > now {
       reading.findings.warning(
         .certificateDates, "the certificate is not valid before \(Self.date(certificate.notValidBefore))",
-        at: place)
+        at: place, hint: "clients refuse it until then")
     }
   }
 
