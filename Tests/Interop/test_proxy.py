@@ -379,6 +379,8 @@ def test_failures_of_the_upstream(front, upstream):
     assert ask(front, "GET", "/slow/")[0].status == 504
     assert ask(front, "GET", "/nonsense")[0].status == 502
     assert any("an upstream failed" in line and "status=504" in line for line in front.log)
+    # In words, not in those of a library.
+    assert any("status=502" in line and 'reason="Connection refused"' in line for line in front.log)
 
 
 @pytest.mark.parametrize("path", ["/dies", "/dies-chunked"])

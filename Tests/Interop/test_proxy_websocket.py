@@ -195,6 +195,7 @@ def test_refusals(gateway, upstream):
     answer = refused.value.response
     assert answer.status_code == 403 and answer.headers["X-Why"] == "no-ticket" and answer.body == b"members only\n"
     assert status_of(gateway.port, handshake("/nobody/")) == 502
+    wait_until(lambda: any('reason="Connection refused"' in line for line in gateway.log), 5)
     begun = time.monotonic()
     assert status_of(gateway.port, handshake("/slow")) == 504
     assert time.monotonic() - begun < 3

@@ -137,8 +137,8 @@ final class ReverseProxy: Sendable {
     default:
       response = .plain(.badGateway, "The server behind this one cannot be reached.")
     }
-    let reason = upstream.scheme.isSecure ? "\(TLSFault(error, of: .server))" : "\(error)"
-    failures.record(upstream, status: Int(response.status.code), reason)
+    let fault = PeerFault(error, of: .server)
+    failures.record(upstream, status: Int(response.status.code), fault.description)
     return response
   }
 }

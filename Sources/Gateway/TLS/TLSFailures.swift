@@ -15,7 +15,7 @@ final class TLSFailures: Sendable {
     // The worker closed it, and has said why.
     if case ChannelError.inputClosed = error { return }
     guard let suppressed = pace.next() else { return }
-    var metadata: Logger.Metadata = ["peer": "\(client.peer)", "reason": "\(TLSFault(error, of: .client))"]
+    var metadata: Logger.Metadata = ["peer": "\(client.peer)", "reason": "\(PeerFault(error, of: .client))"]
     if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
     gateway.log.info("a TLS hand-shake failed", metadata: metadata)
   }

@@ -100,7 +100,7 @@ final class TLSSide: Sendable {
     let deadline = loop.scheduleTask(in: timeout) { outcome.fail(ChannelError.connectTimeout(timeout)) }
     let relay = makeRelay(on: loop) { result in
       deadline.cancel()
-      outcome.completeWith(result.mapError { TLSFault($0, of: .server) })
+      outcome.completeWith(result.mapError { PeerFault($0, of: .server) })
     }
     let connecting = bootstrap(on: loop).connectTimeout(timeout)
       .connect(host: upstream.host, port: upstream.port)

@@ -59,7 +59,7 @@ final class UpstreamOpening {
       state = .asking(connection)
       unsafe connection.write(handshake.request.span.bytes)
     case .failure(let error):
-      fail(.upstreamUnreachable, "\(error)")
+      fail(.upstreamUnreachable, PeerFault(error, of: .server).description)
     }
   }
 

@@ -9,7 +9,8 @@ enum CompressionReader {
     guard let node else { return outer }
     var compression = outer ?? CompressionConfiguration()
     if case .scalar = node.content {
-      guard let isOn = reading.truth(node, "\"compression\"") else { return outer }
+      let mapping = "{level, threshold, context_takeover, window}"
+      guard let isOn = reading.truth(node, "\"compression\"", or: mapping) else { return outer }
       return isOn ? compression : nil
     }
     guard let mapping = MappingCursor(node, "\"compression\"", reading) else { return outer }

@@ -44,7 +44,9 @@ extension Reading {
   }
 
   /// `true` or `false`, and none of the words that only some YAML readers take for them.
-  func truth(_ node: Node, _ what: String) -> Bool? {
+  ///
+  /// - Parameter shapes: what else could stand there, for the hint.
+  func truth(_ node: Node, _ what: String, or shapes: String? = nil) -> Bool? {
     guard let scalar = scalar(node, what) else { return nil }
     switch scalar.text {
     case "true": return true
@@ -52,7 +54,7 @@ extension Reading {
     default:
       findings.error(
         .invalidValue, "\(what) cannot be \"\(scalar.text)\"\(origin(scalar))", at: node.range,
-        hint: "true or false")
+        hint: shapes.map { "true, false or \($0)" } ?? "true or false")
       return nil
     }
   }

@@ -1,6 +1,3 @@
-import Glibc
-import NIOCore
-import NIOPosix
 import NIOSSL
 
 extension RedisFailure {
@@ -11,12 +8,7 @@ extension RedisFailure {
 
   private static func sentence(_ error: any Error) -> String {
     switch error {
-    case let failure as NIOConnectionError:
-      if let single = failure.connectionErrors.first { return sentence(single.error) }
-      return "the name \"\(failure.host)\" cannot be resolved"
-    case let failure as IOError: return unsafe String(cString: strerror(failure.errnoCode))
     case let failure as RedisFailure: return failure.description
-    case ChannelError.connectTimeout: return "no answer in time"
     case is CancellationError: return "it was given up"
     case NIOSSLError.handshakeFailed(.sslError(let stack)), BoringSSLError.sslError(let stack):
       return sentence(stack)
@@ -29,7 +21,7 @@ extension RedisFailure {
     case let failure as NIOSSLExtraError where failure == .failedToValidateHostname:
       return "the server's certificate is for another name"
     case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError: return "TLS failed: \(error)"
-    default: return "\(error)"
+    default: return NetworkFault.words(for: error) ?? "\(error)"
     }
   }
 

@@ -2,15 +2,15 @@ import ChannelLayers
 import NIOCore
 import NIOSSL
 
-/// Why TLS could not be spoken, in the operator's words.
-struct TLSFault: Error, CustomStringConvertible {
+/// Why a peer could not be spoken to, in the operator's words.
+struct PeerFault: Error, CustomStringConvertible {
   var description: String
 
   enum Peer: String {
     case client, server
   }
 
-  /// - Parameter error: what the TLS handler, or the channel, said.
+  /// - Parameter error: what the network, the TLS handler or the channel said.
   init(_ error: any Error, of peer: Peer) {
     description =
       switch error {
@@ -19,7 +19,7 @@ struct TLSFault: Error, CustomStringConvertible {
         "the certificate of the \(peer) is for another name"
       case ChannelError.inputClosed: "it was given up"
       case is NIOSSLError, ChannelError.eof: "the \(peer) went away"
-      default: "\(error)"
+      default: NetworkFault.words(for: error) ?? "\(error)"
       }
   }
 

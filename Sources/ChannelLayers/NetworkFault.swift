@@ -1,0 +1,20 @@
+import Glibc
+import NIOCore
+import NIOPosix
+
+/// Why a connection cannot be had, or broke, in a few words for the operator.
+package enum NetworkFault {
+  /// - Returns: nil where the error is not one of the network.
+  package static func words(for error: any Error) -> String? {
+    switch error {
+    case let failure as NIOConnectionError:
+      guard let single = failure.connectionErrors.first else {
+        return "the name \"\(failure.host)\" cannot be resolved"
+      }
+      return words(for: single.error) ?? "\(single.error)"
+    case let failure as IOError: return unsafe String(cString: strerror(failure.errnoCode))
+    case ChannelError.connectTimeout: return "no answer in time"
+    default: return nil
+    }
+  }
+}
