@@ -9,6 +9,9 @@ from matplotlib import pyplot  # noqa: E402
 
 import report  # noqa: E402
 
+# By verdict; a missed target is red.
+COLORS = {"": "#8899aa", "yes": "#2a8f6a", "open": "#d9a441"}
+
 
 def draw(found: dict, file: pathlib.Path) -> None:
     rows = [(one, report.ratio(one)) for one in found["rows"] if one["peer"] and not one["reason"]]
@@ -16,7 +19,7 @@ def draw(found: dict, file: pathlib.Path) -> None:
     figure, axes = pyplot.subplots(figsize=(10, 1.2 + 0.34 * max(1, len(rows))), layout="constrained")
     for place, (one, value) in enumerate(reversed(rows)):
         met = report.verdict(one)
-        axes.barh(place, value - 1, left=1, height=0.6, color={"": "#8899aa", "yes": "#2a8f6a"}.get(met, "#c0503c"))
+        axes.barh(place, value - 1, left=1, height=0.6, color=COLORS.get(met, "#c0503c"))
         axes.annotate(
             f" {report.number(value)} ", (value, place), va="center", ha="left" if value >= 1 else "right", fontsize=8
         )
@@ -26,7 +29,7 @@ def draw(found: dict, file: pathlib.Path) -> None:
     axes.set_xscale("log")
     axes.margins(x=0.12)
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xlabel("Sluice to the peer, logarithmic; black: the target")
+    axes.set_xlabel("Sluice to the peer, logarithmic; black: the target (green: met, yellow: open)")
     axes.set_title(f"{found['machine']}, {found['date']}", fontsize=9)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
