@@ -29,7 +29,7 @@ def draw(found: dict, file: pathlib.Path) -> None:
     axes.set_xscale("log")
     axes.margins(x=0.12)
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xlabel("Sluice to the peer, logarithmic; black: the target (green: met, yellow: open)")
+    axes.set_xlabel("ratio, logarithmic; black: target (green: met, yellow: open)")
     axes.set_title(f"{found['machine']}, {found['date']}", fontsize=9)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
