@@ -71,14 +71,21 @@ def read_exactly(sock: socket.socket, count: int) -> bytes:
     return data
 
 
-def read_frame(sock: socket.socket) -> tuple[int, bytes]:
+def read_raw(sock: socket.socket) -> tuple[int, bytes]:
+    """The whole first byte of a frame, and its payload as it came."""
     first, second = read_exactly(sock, 2)
     length = second & 0x7F
     if length == 126:
         (length,) = struct.unpack("!H", read_exactly(sock, 2))
     elif length == 127:
         (length,) = struct.unpack("!Q", read_exactly(sock, 8))
-    return first & 0x0F, read_exactly(sock, length)
+    return first, read_exactly(sock, length)
+
+
+def read_frame(sock: socket.socket) -> tuple[int, bytes]:
+    """A frame's opcode and payload."""
+    first, payload = read_raw(sock)
+    return first & 0x0F, payload
 
 
 def read_close(sock: socket.socket) -> tuple[int, str]:

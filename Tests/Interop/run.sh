@@ -7,12 +7,7 @@ here=Tests/Interop
 home=.build/interop
 mkdir -p "$home"
 
-python3=${PYTHON3:-python3}
-if ! cmp --quiet $here/requirements.txt "$home/venv/requirements.txt"; then
-  "$python3" -m venv "$home/venv"
-  "$home/venv/bin/pip" install --quiet --disable-pip-version-check -r $here/requirements.txt
-  cp $here/requirements.txt "$home/venv/requirements.txt"
-fi
+Tests/venv.sh "$home/venv" $here/requirements.txt
 
 # The Autobahn suite speaks Python 2.7 only.
 python27=${PYTHON27:-$(ls "$HOME"/.pyenv/versions/2.7.*/bin/python2.7 2>/dev/null | tail -1 || true)}
