@@ -6,6 +6,8 @@ public struct Event: Sendable, Hashable {
   package var type: String
   /// The other keys of the dict, in their order.
   package var fields: [Field]
+  /// Its place in the history of its group; nil where the group has none. Never part of what is sent through a layer.
+  package var position: EventPosition?
 
   package struct Field: Sendable, Hashable {
     package var name: String
@@ -25,6 +27,31 @@ public struct Event: Sendable, Hashable {
   package subscript(name: String) -> EventValue? {
     fields.first { $0.name == name }?.value
   }
+}
+
+/// The place of an event in the history of its group, written `EPOCH.OFFSET`: `5f3a9c01.42`.
+///
+/// Offsets of one epoch count up by one; another epoch says that the history before it is gone.
+package struct EventPosition: Sendable, Hashable, CustomStringConvertible {
+  package var epoch: UInt32
+  package var offset: UInt64
+
+  package init(epoch: UInt32, offset: UInt64) {
+    self.epoch = epoch
+    self.offset = offset
+  }
+
+  /// Reads what `description` writes; nil for anything else.
+  package init?(_ text: some StringProtocol) {
+    let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count == 2, (1...8).contains(parts[0].utf8.count), (1...20).contains(parts[1].utf8.count),
+      parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+      let epoch = UInt32(parts[0], radix: 16), let offset = UInt64(parts[1])
+    else { return nil }
+    self.init(epoch: epoch, offset: offset)
+  }
+
+  package var description: String { "\(String(epoch, radix: 16)).\(offset)" }
 }
 
 /// A value in an event: what JSON and MessagePack have in common, and bytes.
