@@ -15,9 +15,12 @@ public final class Chat: Sendable {
 
   let group: GroupTemplate
   private let events: RouteEvents
+  /// Whether clients are told who is there.
+  package let hasPresence: Bool
 
   init(_ configuration: GroupConfiguration) {
     group = configuration.template
+    hasPresence = configuration.presence
     events = RouteEvents(configuration.events)
   }
 
@@ -38,7 +41,9 @@ public final class Chat: Sendable {
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
-    guard event.type == Self.eventType, let value = event[Self.member] else { return .ignored }
+    guard event.type == Self.eventType, let value = event[Self.member] else {
+      return hasPresence ? frames.appendPresence(event) : .ignored
+    }
     switch value {
     case .encodedJSON(let text):
       unsafe frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")

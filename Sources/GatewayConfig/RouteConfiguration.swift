@@ -59,6 +59,8 @@ package struct GroupConfiguration: Sendable {
   package var template: GroupTemplate
   /// `events:`, event type to frame; on top of what the consumer itself understands.
   package var events: [String: EventTemplate]
+  /// `presence:`, whether the sessions are told who else is there; `chat` only.
+  package var presence = false
 
   package init(layer: String = "default", template: GroupTemplate, events: [String: EventTemplate]) {
     self.layer = layer

@@ -25,6 +25,8 @@ final class Session {
   /// Where permessage-deflate was negotiated.
   private let compression: SessionCompression?
   private var membership: Membership?
+  /// Where the route tells who is there.
+  private var presence: PresentMember?
   private var keepAlive: KeepAlive?
   private var closeDeadline: Timer?
   /// The other half of a session on a `proxy` route, while both live.
@@ -66,6 +68,7 @@ final class Session {
       membership = layer.groups.join(
         self, group: group, route: ObjectIdentifier(route), renderer: route.consumer)
     }
+    if let membership { presence = worker.presence(of: route)?.join(membership, user: nil) }
   }
 
   /// Goes on as one half of a proxied session.
@@ -78,6 +81,8 @@ final class Session {
   private func leave() {
     guard let membership, let layer else { return }
     self.membership = nil
+    presence?.leave()
+    presence = nil
     layer.groups.leave(membership)
     layer.unsubscribe(from: membership.group)
   }

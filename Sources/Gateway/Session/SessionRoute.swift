@@ -21,5 +21,8 @@ final class SessionRoute: Sendable {
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
   }
 
+  /// Whether its sessions are told who else is in their group.
+  var hasPresence: Bool { configuration.consumer.group?.presence ?? false }
+
   var name: String { configuration.name }
 }

@@ -15,6 +15,8 @@ final class Worker {
   /// Nil where no TLS is spoken.
   let tls: TLSSide?
   let layers: [WorkerLayer]
+  /// By layer; nil where no route asks who is there.
+  let presences: [LocalPresence?]
   let refusals: RefusalLog
   let compression: WorkerCompression
 
@@ -46,7 +48,13 @@ final class Worker {
     self.gateway = gateway
     self.http = http
     self.tls = tls
-    self.layers = gateway.layers.all.map { WorkerLayer($0, reactor: reactor, number: number) }
+    let layers = gateway.layers.all.map { WorkerLayer($0, reactor: reactor, number: number) }
+    self.layers = layers
+    presences = zip(layers, gateway.layers.presences).map { layer, presence in
+      presence.map {
+        LocalPresence(reactor: reactor, number: number, table: $0.table, groups: layer.layer.groups)
+      }
+    }
     self.refusals = RefusalLog(gateway: gateway)
     self.compression = WorkerCompression(budget: gateway.compressionContexts)
   }
@@ -54,6 +62,11 @@ final class Worker {
   /// This worker's end of the layer that the route's group is in.
   func layer(of route: SessionRoute) -> (any ChannelLayer)? {
     route.layer.map { layers[$0].layer }
+  }
+
+  /// This worker's end of what tells the route's sessions who is there; nil where nothing does.
+  func presence(of route: SessionRoute) -> LocalPresence? {
+    route.hasPresence ? route.layer.flatMap { presences[$0] } : nil
   }
 
   var isServing: Bool {

@@ -39,6 +39,7 @@ struct ConsumerReader {
     var group: Node.Entry?
     var events: Node.Entry?
     var publish: Node.Entry?
+    var presence: Node.Entry?
     var layer: Node.Entry?
     var to: Node.Entry?
     var host: Node.Entry?
@@ -50,6 +51,7 @@ struct ConsumerReader {
       group = mapping.entry("group")
       events = mapping.entry("events")
       publish = mapping.entry("publish")
+      presence = mapping.entry("presence")
       to = mapping.entry("to")
       host = mapping.entry("host")
       connectTimeout = mapping.entry("connect_timeout")
@@ -57,7 +59,7 @@ struct ConsumerReader {
     }
 
     /// What only consumers with a group have.
-    var ofGroups: [Node.Entry] { [group, events, publish, layer].compactMap(\.self) }
+    var ofGroups: [Node.Entry] { [group, events, publish, presence, layer].compactMap(\.self) }
     /// What only `proxy` has.
     var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
 
@@ -66,6 +68,7 @@ struct ConsumerReader {
       merged.group = group ?? preset.group
       merged.events = events ?? preset.events
       merged.publish = publish ?? preset.publish
+      merged.presence = presence ?? preset.presence
       merged.layer = layer ?? preset.layer
       merged.to = to ?? preset.to
       merged.host = host ?? preset.host
@@ -114,10 +117,14 @@ struct ConsumerReader {
     case .chat:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
       if let publish = options.publish { refuse(publish, for: type) }
+      let presence = options.presence.flatMap { reading.truth($0.value, "\"presence\"") }
       guard let (group, template) = readGroup(type, range, options) else { return nil }
-      return (.chat(group), template)
+      var configuration = group
+      configuration.presence = presence ?? false
+      return (.chat(configuration), template)
     case .broadcast:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
+      if let presence = options.presence { refuse(presence, for: type) }
       let policy = options.publish.flatMap {
         reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }
