@@ -13,14 +13,11 @@ public final class Chat: Sendable {
   package static let eventType = "chat.message"
   package static let member = "message"
 
-  let group: GroupTemplate
+  let groups: GroupConfiguration
   private let events: RouteEvents
-  /// Whether clients are told who is there.
-  package let hasPresence: Bool
 
   init(_ configuration: GroupConfiguration) {
-    group = configuration.template
-    hasPresence = configuration.presence
+    groups = configuration
     events = RouteEvents(configuration.events)
   }
 
@@ -41,9 +38,14 @@ public final class Chat: Sendable {
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
-    guard event.type == Self.eventType, let value = event[Self.member] else {
-      return hasPresence ? frames.appendPresence(event) : .ignored
-    }
+    // In one of its groups others may broadcast.
+    if event.type == Broadcast.eventType { return frames.appendMessage(of: event) }
+    if event.type == Event.presenceType { return frames.appendPresence(event) }
+    return Self.render(event, into: frames)
+  }
+
+  static func render(_ event: Event, into frames: SharedBytes) -> Rendering {
+    guard event.type == eventType, let value = event[member] else { return .ignored }
     switch value {
     case .encodedJSON(let text):
       unsafe frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")

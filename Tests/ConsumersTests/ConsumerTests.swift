@@ -26,7 +26,7 @@ private final class RecordingSession: ConsumerSession {
 }
 
 private func group(_ events: [String: EventTemplate] = [:]) -> GroupConfiguration {
-  GroupConfiguration(template: GroupTemplate(parts: [.literal("g")]), events: events)
+  GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: events)
 }
 
 private func receive(_ consumer: Consumer, _ kind: MessageKind, _ text: String) -> RecordingSession {
@@ -87,6 +87,15 @@ struct ChatTests {
   @Test func `values from other processes are written as JSON`() {
     let event = Event(type: "chat.message", fields: [.init("message", .json(.string("a\"b")))])
     #expect(render(chat, event) == (.frames, #"{"message": "a\"b"}"#))
+  }
+
+  @Test func `what presence tells becomes a frame, and nothing that came from outside`() {
+    let told = EventValue.encodedJSON(Array(#"{"joined": "ann", "count": 2}"#.utf8))
+    let event = Event(type: "sluice.presence", fields: [.init("presence", told)])
+    #expect(render(chat, event) == (.frames, #"{"presence": {"joined": "ann", "count": 2}}"#))
+    let foreign = EventValue.json(.object([.init(key: "joined", value: .string("ann"))]))
+    #expect(render(chat, Event(type: "sluice.presence", fields: [.init("presence", foreign)])).0 == .ignored)
+    #expect(render(chat, Event(type: "sluice.presence")).0 == .ignored)
   }
 
   @Test func `an unknown type, a missing field and bytes are ignored`() {

@@ -1,6 +1,6 @@
 import JSON
 import Synchronization
-package import Transport
+import Transport
 
 /// Who is in the groups of one layer, for the whole process.
 ///
@@ -103,8 +103,15 @@ package final class PresenceTable: Sendable {
     arrival.finish()
   }
 
-  /// Tells what has changed since the last time.
-  func announce(at now: ContinuousClock.Instant) {
+  private func announce(at now: ContinuousClock.Instant) {
+    let news = announcements(at: now)
+    let ends = ends.withLock { $0 }
+    // A reactor that takes no messages any more is stopping, and its sessions are being closed.
+    for (reactor, news) in news { ends[reactor]?.post(news) }
+  }
+
+  /// What has changed since the last time, for each reactor.
+  func announcements(at now: ContinuousClock.Instant) -> [Int: [PresenceNews]] {
     let groups = queue.withLock { queue in
       defer { queue = [] }
       return queue
@@ -113,9 +120,11 @@ package final class PresenceTable: Sendable {
     var unfinished: [String] = []
     for group in groups {
       let told = stripe(of: group).groups.withLock { groups -> GroupPresence.News? in
-        let told = groups[group]?.announce(at: now)
-        groups[group]?.isQueued = groups[group]?.isUnfinished ?? false
-        if groups[group]?.isQueued == true { unfinished.append(group) }
+        guard var presence = groups.removeValue(forKey: group) else { return nil }
+        let told = presence.announce(at: now)
+        presence.isQueued = presence.isUnfinished
+        if presence.isQueued { unfinished.append(group) }
+        groups[group] = presence
         return told
       }
       guard let told else { continue }
@@ -132,10 +141,8 @@ package final class PresenceTable: Sendable {
           PresenceNews(group: group, events: events, list: isWanted ? list : nil, pass: told.pass))
       }
     }
-    let ends = ends.withLock { $0 }
-    // A reactor that takes no messages any more is stopping, and its sessions are being closed.
-    for (reactor, news) in news { ends[reactor]?.post(news) }
     enqueue(unfinished)
+    return news
   }
 
   /// - Returns: nil where this process has no sessions in the group and others may have.

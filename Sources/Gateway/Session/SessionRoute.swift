@@ -12,17 +12,20 @@ final class SessionRoute: Sendable {
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
+  /// Whether some text messages are for the gateway itself (`ControlMessage`).
+  let hasControls: Bool
+  /// Whether its sessions are told who else is in their group.
+  let hasPresence: Bool
 
   init(_ configuration: WebSocketRoute, _ layers: GatewayLayers) {
     self.configuration = configuration
     self.consumer = Consumer(configuration.consumer)
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
+    self.hasPresence = configuration.consumer.group?.presence ?? false
+    self.hasControls = configuration.consumer.group?.subscribe.isEmpty == false || hasPresence
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
   }
-
-  /// Whether its sessions are told who else is in their group.
-  var hasPresence: Bool { configuration.consumer.group?.presence ?? false }
 
   var name: String { configuration.name }
 }

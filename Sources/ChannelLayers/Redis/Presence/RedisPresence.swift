@@ -1,5 +1,6 @@
 package import GatewayConfig
 package import Logging
+import NIOCore
 package import NIOPosix
 
 /// Presence of a Redis layer: what this process has in its groups is written down in Redis, and what others have is read there

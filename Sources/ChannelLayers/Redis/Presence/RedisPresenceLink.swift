@@ -300,8 +300,9 @@ actor RedisPresenceLink {
     }
     for start in stride(from: 0, to: writes.count, by: Self.mostAtOnce) {
       let part = writes[start..<min(start + Self.mostAtOnce, writes.count)]
-      let outcomes = try await Self.together(part.map(\.group), Array(part.map(\.changes))) { group, changes in
-        for change in changes { try await self.register.write(change, of: group, on: connection) }
+      let outcomes = try await Self.together(part.map(\.group), part.map(\.changes)) {
+        [register] (group, changes) async throws(RedisFailure) in
+        for change in changes { try await register.write(change, of: group, on: connection) }
       }
       for (group, outcome) in outcomes {
         guard case .failure(let refusal) = outcome else {
@@ -419,8 +420,8 @@ actor RedisPresenceLink {
     let wanted = Array(names)
     for start in stride(from: 0, to: wanted.count, by: Self.mostAtOnce) {
       let part = Array(wanted[start..<min(start + Self.mostAtOnce, wanted.count)])
-      let outcomes = try await Self.together(part, part) { group, _ in
-        try await self.register.read(group, on: connection)
+      let outcomes = try await Self.together(part, part) {
+        [register] (group, _) async throws(RedisFailure) in try await register.read(group, on: connection)
       }
       for (group, outcome) in outcomes where groups[group] != nil {
         switch outcome {
