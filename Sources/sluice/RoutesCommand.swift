@@ -76,6 +76,7 @@ extension ConsumerConfiguration {
     case .chat: "chat"
     case .broadcast(_, .everyone): "broadcast"
     case .broadcast(_, .nobody): "broadcast (clients cannot publish)"
+    case .broadcast(_, .authenticated): "broadcast (anonymous clients cannot publish)"
     case .proxy(let upstream): upstream.summary
     }
   }

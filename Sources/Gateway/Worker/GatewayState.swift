@@ -14,6 +14,7 @@ final class GatewayState: Sendable {
   let log: Logger
   let counters = GatewayCounters()
   let upstreamFailures: UpstreamFailures
+  let authenticators: Authenticators
   let compressionContexts: ContextBudget
 
   /// `limits.connections`: sessions and HTTP connections together.
@@ -37,6 +38,7 @@ final class GatewayState: Sendable {
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)
     self.log = log
     upstreamFailures = UpstreamFailures(log: log)
+    authenticators = Authenticators(configuration.authenticators, failures: upstreamFailures, log: log)
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
   }
 
