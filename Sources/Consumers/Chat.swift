@@ -13,14 +13,14 @@ public final class Chat: Sendable {
   package static let eventType = "chat.message"
   package static let member = "message"
 
-  let group: GroupTemplate
+  let groups: GroupConfiguration
   private let events: RouteEvents
   private let showsUser: Bool
   /// Of the event and of the frame: who has sent the message.
   private static let user = "user"
 
   init(_ configuration: GroupConfiguration) {
-    group = configuration.template
+    groups = configuration
     showsUser = configuration.showsUser
     events = RouteEvents(configuration.events)
   }
@@ -46,8 +46,14 @@ public final class Chat: Sendable {
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
-    guard event.type == Self.eventType, let value = event[Self.member] else { return .ignored }
-    if showsUser, let user = event[Self.user]?.jsonText {
+    // In one of its groups others may broadcast.
+    if event.type == Broadcast.eventType { return frames.appendMessage(of: event) }
+    return Self.render(event, showsUser: showsUser, into: frames)
+  }
+
+  static func render(_ event: Event, showsUser: Bool = false, into frames: SharedBytes) -> Rendering {
+    guard event.type == eventType, let value = event[member] else { return .ignored }
+    if showsUser, let user = event[user]?.jsonText {
       guard let text = value.jsonText else { return .ignored }
       let frame =
         Array(#"{"message": "#.utf8) + text + Array(#", "user": "#.utf8) + user + [UInt8(ascii: "}")]

@@ -44,6 +44,9 @@ struct AuthRefusal: Error, Sendable, Equatable {
     bearer(401, error: "invalid_token", reason)
   }
 
+  /// The name of a group would not be legal with this identity in it.
+  static let noGroup = bearer(403, error: "insufficient_scope", "there is no group for this user")
+
   /// `require:` does not hold.
   static let notAllowed = bearer(403, error: "insufficient_scope", "the claims do not allow this")
 }

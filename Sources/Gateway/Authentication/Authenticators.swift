@@ -70,6 +70,14 @@ final class Authenticators: Sendable {
     return check(await verifier.verify(token), auth)
   }
 
+  /// Whether a client of the route may bring its first token, or another one, by a message. Behind a `proxy` route messages are for the
+  /// upstream.
+  func takeMessages(on route: WebSocketRoute) -> Bool {
+    guard let auth = route.auth, case .tokens(let verifier) = all[auth.authenticator] else { return false }
+    if case .proxy = route.consumer { return false }
+    return verifier.configuration.sources.contains(.message) || verifier.configuration.expiry == .renew
+  }
+
   /// Whether a client of the route may bring another token before its own expires.
   func renews(_ auth: RouteAuth) -> Bool {
     guard case .tokens(let verifier) = all[auth.authenticator] else { return false }

@@ -7,8 +7,17 @@ import WebSocketCore
 /// A WebSocket hand-shake that passed every check: the session it opens.
 struct SessionOpening {
   var route: SessionRoute
-  var group: String?
+  /// What the path captured.
+  var captures: Captures
+  /// Who the client has shown itself to be.
+  var identity: Identity?
+  /// Those that the session joins before it is accepted; what it sends goes to the first.
+  var groups: [String] = []
   var handshake: Handshake
+  /// What shows who the client is, where the route asks for it and it is not known yet.
+  var credentials: Credentials?
+  /// Whether the first message has to show who the client is.
+  var awaitsToken = false
   /// What the upstream of a `proxy` route is asked before the client is accepted.
   var upstream: UpstreamRequest?
 
@@ -23,10 +32,28 @@ struct SessionOpening {
   ) -> [UInt8] {
     if let upstream {
       return handshake.response(
-        subprotocol: upstream.subprotocol, compression: compression, fields: upstream.fields)
+        subprotocol: upstream.subprotocol ?? tokenSubprotocol, compression: compression,
+        fields: upstream.fields)
     }
-    let subprotocol = handshake.chooseSubprotocol(from: route.configuration.subprotocols)
+    let subprotocol =
+      handshake.chooseSubprotocol(from: route.configuration.subprotocols) ?? tokenSubprotocol
     return handshake.response(subprotocol: subprotocol, compression: compression)
+  }
+}
+
+extension SessionOpening {
+  /// Makes the names of the groups, now that it is known who the client is.
+  ///
+  /// - Returns: false where one of them is a name that the channel layer would not take, for one because it is too long.
+  mutating func nameGroups() -> Bool {
+    guard let templates = route.consumer.groups?.templates else { return true }
+    groups = []
+    for template in templates {
+      let name = template.name(for: captures) { [identity] in identity?.value(of: $0) }
+      guard let name else { return false }
+      if !groups.contains(name) { groups.append(name) }
+    }
+    return true
   }
 }
 
@@ -50,11 +77,14 @@ extension Worker {
       else {
         return .failure(HandshakeRefusal(.originNotAllowed))
       }
-      var opening = SessionOpening(route: route, handshake: handshake)
-      if let template = route.consumer.group {
-        opening.group = template.name(for: match.captures)
-        // A name the channel layer would not take, for one because it is too long: nothing is there.
-        if opening.group == nil { return .failure(HandshakeRefusal(.noRoute)) }
+      var opening = SessionOpening(route: route, captures: match.captures, handshake: handshake)
+      if route.configuration.auth == nil {
+        // Without its group there is nothing there.
+        guard opening.nameGroups() else { return .failure(HandshakeRefusal(.noRoute)) }
+      } else {
+        opening.credentials = Credentials(
+          fields: request.fields, query: path.query, subprotocols: handshake.subprotocols,
+          host: handshake.host, client: client, takesMessage: route.takesTokens)
       }
       guard admission == .session else {
         return .failure(HandshakeRefusal(.tooManyConnections))
@@ -66,22 +96,28 @@ extension Worker {
         opening.upstream = .init(
           configuration: proxy.upstream,
           handshake: Self.handshake(
-            with: proxy.upstream, at: target, for: handshake, request.fields, from: client))
+            with: proxy.upstream, at: target, for: handshake, request.fields, from: client,
+            hidesTokens: route.configuration.auth != nil))
       }
       return .success(opening)
     }
   }
 
   /// What the client asked for, asked again of the upstream.
+  ///
+  /// - Parameter hidesTokens: whether what looks like a token among the subprotocols is none of the upstream's.
   private static func handshake(
     with upstream: UpstreamConfiguration, at target: String, for handshake: Handshake,
-    _ fields: [HeaderField], from client: Client
+    _ fields: [HeaderField], from client: Client, hidesTokens: Bool
   ) -> ClientHandshake {
     let rules = ForwardedHeaders(connection: fields.values(of: "connection"))
     let passed = fields.filter { rules.passesRequest($0.name) && !$0.name.hasPrefix("sec-websocket-") }
     let added = ForwardedHeaders.added(host: handshake.host, client: client)
     return ClientHandshake(
-      target: target, host: upstream.hostField(of: handshake.host), subprotocols: handshake.subprotocols,
+      target: target, host: upstream.hostField(of: handshake.host),
+      subprotocols: hidesTokens
+        ? handshake.subprotocols.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
+        : handshake.subprotocols,
       fields: passed + added.map { HeaderField(name: $0.name, value: $0.value) })
   }
 }
