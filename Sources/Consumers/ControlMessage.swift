@@ -8,6 +8,8 @@ package enum ControlMessage: Sendable, Hashable {
   case subscribe(String)
   /// `{"unsubscribe": "GROUP"}`
   case unsubscribe(String)
+  /// `{"auth": "TOKEN"}`
+  case auth(String)
   /// `{"presence": "list"}`
   case presence(String)
 
@@ -25,11 +27,12 @@ package enum ControlMessage: Sendable, Hashable {
     switch key {
     case "subscribe": return .subscribe(value)
     case "unsubscribe": return .unsubscribe(value)
+    case "auth": return .auth(value)
     case "presence": return .presence(value)
     default: return nil
     }
   }
 
   /// So that ordinary messages are not parsed twice.
-  private static let keys: Set<String> = ["subscribe", "unsubscribe", "presence"]
+  private static let keys: Set<String> = ["subscribe", "unsubscribe", "auth", "presence"]
 }

@@ -15,13 +15,3 @@ extension Session {
     standing?.presence?.askForList()
   }
 }
-
-extension SessionRoute {
-  /// Whether the message is for the gateway here; otherwise it is one like any other.
-  func takes(_ message: ControlMessage) -> Bool {
-    switch message {
-    case .subscribe, .unsubscribe: true
-    case .presence: hasPresence
-    }
-  }
-}

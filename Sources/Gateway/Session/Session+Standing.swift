@@ -18,6 +18,8 @@ extension Session {
     var ofRoute = 0
     /// Groups that it has asked for and that are not there yet.
     var expected: Set<String> = []
+    /// Where the client has shown, or is to show, who it is.
+    var token: TokenState?
     /// Where the route tells who is there.
     var presence: PresentMember?
   }
@@ -42,10 +44,29 @@ extension Session {
   /// How many groups a session may ask for.
   private static let mostSubscriptions = 256
 
-  func control(_ message: ControlMessage) {
+  /// - Returns: false where it is a message for the route's consumer.
+  func control(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
+    let message = kind == .text ? ControlMessage.read(payload) : nil
+    if isAwaitingToken {
+      if case .auth(let token)? = message { takeToken(token) } else { askForToken() }
+      return true
+    }
+    switch message {
+    case nil: return false
+    case .auth?: guard route.takesTokens else { return false }
+    case .presence?: guard route.hasPresence else { return false }
+    case .subscribe?, .unsubscribe?:
+      guard route.consumer.groups?.subscribe.isEmpty == false else { return false }
+    }
+    if let message { control(message) }
+    return true
+  }
+
+  private func control(_ message: ControlMessage) {
     switch message {
     case .subscribe(let group): subscribe(to: group)
     case .unsubscribe(let group): unsubscribe(from: group)
+    case .auth(let token): takeToken(token)
     case .presence(let wish): askForPresence(wish)
     }
   }

@@ -17,12 +17,17 @@ final class SessionRoute: Sendable {
   /// Whether its sessions are told who else is in their group.
   let hasPresence: Bool
 
-  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers) {
+  /// Whether a client may show who it is by a message.
+  let takesTokens: Bool
+
+  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool) {
     self.configuration = configuration
     self.consumer = Consumer(configuration.consumer)
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
-    self.hasPresence = configuration.consumer.group?.presence ?? false
-    self.hasControls = configuration.consumer.group?.subscribe.isEmpty == false || hasPresence
+    self.takesTokens = takesTokens
+    hasPresence = configuration.consumer.group?.presence ?? false
+    self.hasControls =
+      takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
   }

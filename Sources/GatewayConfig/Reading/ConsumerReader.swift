@@ -59,6 +59,7 @@ struct ConsumerReader {
     var host: Node.Entry?
     var connectTimeout: Node.Entry?
     var tls: Node.Entry?
+    var identity: Node.Entry?
 
     init(_ mapping: MappingCursor) {
       layer = mapping.entry("channel_layer")
@@ -71,10 +72,13 @@ struct ConsumerReader {
       host = mapping.entry("host")
       connectTimeout = mapping.entry("connect_timeout")
       tls = mapping.entry("tls")
+      identity = mapping.entry("identity")
     }
 
     /// What only consumers with a group have.
-    var ofGroups: [Node.Entry] { [group, events, publish, subscribe, presence, layer].compactMap(\.self) }
+    var ofGroups: [Node.Entry] {
+      [group, events, publish, subscribe, layer, identity, presence].compactMap(\.self)
+    }
     /// What only `proxy` has.
     var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
 
@@ -90,6 +94,7 @@ struct ConsumerReader {
       merged.host = host ?? preset.host
       merged.connectTimeout = connectTimeout ?? preset.connectTimeout
       merged.tls = tls ?? preset.tls
+      merged.identity = identity ?? preset.identity
       return merged
     }
   }
@@ -133,13 +138,16 @@ struct ConsumerReader {
     case .chat:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
       if let publish = options.publish { refuse(publish, for: type) }
+      let showsUser = options.identity.flatMap { reading.truth($0.value, "\"identity\"") }
       let presence = options.presence.flatMap { reading.truth($0.value, "\"presence\"") }
-      guard let (group, templates) = readGroups(type, range, options) else { return nil }
-      var configuration = group
-      configuration.presence = presence ?? false
-      return ReadConsumer(.chat(configuration), groups: templates)
+      guard let (groups, templates) = readGroups(type, range, options) else { return nil }
+      var group = groups
+      group.showsUser = showsUser ?? false
+      group.presence = presence ?? false
+      return ReadConsumer(.chat(group), groups: templates)
     case .broadcast:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
+      if let identity = options.identity { refuse(identity, for: type) }
       if let presence = options.presence { refuse(presence, for: type) }
       let policy = options.publish.flatMap {
         reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
