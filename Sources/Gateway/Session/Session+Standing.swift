@@ -44,7 +44,8 @@ extension Session {
   /// How many groups a session may ask for.
   private static let mostSubscriptions = 256
 
-  /// - Returns: false where it is a message for the route's consumer.
+  /// - Returns: false where it is a message for the route's consumer. Out of line: most routes never come here.
+  @inline(never)
   func control(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
     let message = kind == .text ? ControlMessage.read(payload) : nil
     if isAwaitingToken {
