@@ -122,11 +122,13 @@ package enum HTTPAction: Sendable {
   case health(HealthProbe)
   /// The route matches as a prefix, like that of files.
   case proxy(UpstreamConfiguration)
+  /// Events from outside; the paths below it are what else it can be asked for.
+  case publish(PublishConfiguration)
 
   /// Whether the route stands for everything below its path.
   package var answersBelow: Bool {
     switch self {
-    case .staticFiles, .proxy: true
+    case .staticFiles, .proxy, .publish: true
     case .respond, .redirect, .health: false
     }
   }

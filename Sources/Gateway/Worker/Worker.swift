@@ -73,6 +73,8 @@ final class Worker {
       takeOver(connection)
     case .upstreamConnected(let ticket, let outcome):
       connecting.removeValue(forKey: ticket)?(outcome)
+    case .perform(let work):
+      work(self)
     case .stop(let order):
       stop(order)
     case .abandon:
