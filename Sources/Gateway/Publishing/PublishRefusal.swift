@@ -15,6 +15,8 @@ struct PublishRefusal: Error {
     self.fields = fields
   }
 
+  var statusCode: Int { status.code }
+
   /// `{"error": message}`
   var response: Response {
     .json(status, .object([.init(key: "error", value: .string(message))]), fields: fields)
