@@ -23,7 +23,9 @@ public final class Broadcast: Sendable {
 
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     switch publish {
-    case .everyone:
+    case .authenticated where session.identity == nil:
+      session.refuse("only clients that have shown who they are can publish on this route")
+    case .everyone, .authenticated:
       let bytes = [UInt8](copying: payload)
       let field: Event.Field =
         switch kind {
@@ -38,7 +40,8 @@ public final class Broadcast: Sendable {
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
-    guard event.type == Self.eventType else { return .ignored }
+    // In one of its groups others may chat.
+    guard event.type == Self.eventType else { return Chat.render(event, into: frames) }
     return frames.appendMessage(of: event)
   }
 }

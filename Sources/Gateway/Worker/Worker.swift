@@ -17,6 +17,7 @@ final class Worker {
   let layers: [WorkerLayer]
   let refusals: RefusalLog
   let compression: WorkerCompression
+  let identities = WorkerIdentities()
 
   private(set) var phase = Phase.serving
   private(set) var sessions: [Session] = []
@@ -75,6 +76,8 @@ final class Worker {
       connecting.removeValue(forKey: ticket)?(outcome)
     case .perform(let work):
       work(self)
+    case .authenticated(let ticket, let outcome):
+      identities.answered(ticket, outcome)
     case .stop(let order):
       stop(order)
     case .abandon:

@@ -11,6 +11,8 @@ enum WorkerMessage: Sendable {
   case upstreamConnected(ticket: Int, Result<Int32, any Error>)
   /// Something that only the worker can tell or do.
   case perform(@Sendable (Worker) -> Void)
+  /// Who a client is that it was asked for.
+  case authenticated(ticket: Int, Authentication)
   case stop(StopOrder)
   /// Close what is left without waiting for anybody.
   case abandon
