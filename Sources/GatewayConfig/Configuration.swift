@@ -58,6 +58,11 @@ package struct ApplicationConfiguration: Sendable {
 }
 
 extension ApplicationConfiguration {
+  /// Whether sessions may be those of a user.
+  package var knowsUsers: Bool {
+    webSocketRoutes.contains { $0.auth != nil } || httpRoutes.contains { $0.auth != nil }
+  }
+
   /// The aliases of the channel layers that its routes speak through.
   package var channelLayers: Set<String> {
     let published = httpRoutes.compactMap {

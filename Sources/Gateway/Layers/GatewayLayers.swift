@@ -35,6 +35,11 @@ final class GatewayLayers: Sendable {
     aliases.firstIndex(of: alias)
   }
 
+  /// Those that other processes may be on.
+  var redisIndices: [Int] {
+    all.indices.filter { if case .redis = all[$0] { true } else { false } }
+  }
+
   var hubs: [RedisHub] {
     all.compactMap { if case .redis(let hub) = $0 { hub } else { nil } }
   }

@@ -19,6 +19,9 @@ final class Worker {
   let compression: WorkerCompression
   let identities = WorkerIdentities()
 
+  /// Places in the groups where processes tell each other what to do.
+  var control: [ControlMember] = []
+
   private(set) var phase = Phase.serving
   private(set) var sessions: [Session] = []
   private var pending: [ObjectIdentifier: PendingConnection] = [:]
@@ -65,6 +68,7 @@ final class Worker {
   func handle(_ message: WorkerMessage) {
     switch message {
     case .start(let listeners):
+      startControl()
       for listener in listeners {
         reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
           if listener.isSecure { acceptSecure(descriptor) } else { accept(descriptor) }
@@ -200,6 +204,7 @@ extension Worker {
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
     reactor.stopListening()
+    for member in control { member.stop() }
     for connection in pending.values { connection.stop() }
     let pace = ClosePace(closing: sessions, order: order, reactor: reactor)
     phase = .stopping(.init(pace: pace, finished: order.finished))

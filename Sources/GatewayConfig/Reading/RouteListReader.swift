@@ -255,7 +255,7 @@ final class RouteListReader {
     let names = hasUnknownCaptures ? nil : RoutePath(patterns).captureNames
     switch kind {
     case .http:
-      http = HTTPActionReader(context: context, captures: names).read(answer)
+      http = HTTPActionReader(context: context, captures: names, auth: settings.auth.auth).read(answer)
     case .webSocket:
       webSocket = ConsumerReader(context: context, captures: names, hasIdentity: settings.asksWho)
         .read(answer, mapping)
