@@ -21,6 +21,9 @@ final class Worker {
   let compression: WorkerCompression
   let identities = WorkerIdentities()
 
+  /// Places in the groups where processes tell each other what to do.
+  var control: [ControlMember] = []
+
   private(set) var phase = Phase.serving
   private(set) var sessions: [Session] = []
   private var pending: [ObjectIdentifier: PendingConnection] = [:]
@@ -78,6 +81,7 @@ final class Worker {
   func handle(_ message: WorkerMessage) {
     switch message {
     case .start(let listeners):
+      startControl()
       for listener in listeners {
         reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
           if listener.isSecure { acceptSecure(descriptor) } else { accept(descriptor) }
@@ -87,6 +91,8 @@ final class Worker {
       takeOver(connection)
     case .upstreamConnected(let ticket, let outcome):
       connecting.removeValue(forKey: ticket)?(outcome)
+    case .perform(let work):
+      work(self)
     case .authenticated(let ticket, let outcome):
       identities.answered(ticket, outcome)
     case .stop(let order):
@@ -211,6 +217,7 @@ extension Worker {
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
     reactor.stopListening()
+    for member in control { member.stop() }
     for connection in pending.values { connection.stop() }
     let pace = ClosePace(closing: sessions, order: order, reactor: reactor)
     phase = .stopping(.init(pace: pace, finished: order.finished))
