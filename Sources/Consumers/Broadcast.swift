@@ -11,12 +11,12 @@ import WebSocketCore
 public final class Broadcast: Sendable {
   package static let eventType = "broadcast.message"
 
-  let group: GroupTemplate
+  let groups: GroupConfiguration
   private let publish: ConsumerConfiguration.PublishPolicy
   private let events: RouteEvents
 
   init(_ configuration: GroupConfiguration, publish: ConsumerConfiguration.PublishPolicy) {
-    group = configuration.template
+    groups = configuration
     events = RouteEvents(configuration.events)
     self.publish = publish
   }

@@ -13,11 +13,11 @@ public final class Chat: Sendable {
   package static let eventType = "chat.message"
   package static let member = "message"
 
-  let group: GroupTemplate
+  let groups: GroupConfiguration
   private let events: RouteEvents
 
   init(_ configuration: GroupConfiguration) {
-    group = configuration.template
+    groups = configuration
     events = RouteEvents(configuration.events)
   }
 
