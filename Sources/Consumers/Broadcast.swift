@@ -38,7 +38,8 @@ public final class Broadcast: Sendable {
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
-    guard event.type == Self.eventType else { return .ignored }
+    // In one of its groups others may chat.
+    guard event.type == Self.eventType else { return Chat.render(event, into: frames) }
     return frames.appendMessage(of: event)
   }
 }
