@@ -7,7 +7,7 @@ import Testing
 struct IsolationPropertyTests {
   /// Enough for every common name that the patterns below can have at all.
   private static let runs = strings(over: ["a", "1", "_"], upTo: 3)
-  private static let paths = strings(over: ["a", "1", "_", "/"], upTo: 5).filter { !$0.hasPrefix("/") }
+  private static let paths = strings(over: ["a", "1", "_", "/"], upTo: 5).map { "x" + $0 }
 
   private static func strings(over characters: [String], upTo length: Int) -> [String] {
     var level = [""]
@@ -33,7 +33,7 @@ struct IsolationPropertyTests {
 
   private static func use(_ generator: inout SplitMix) throws -> GroupUse {
     func pick(_ choices: [String]) -> String { choices.randomElement(using: &generator) ?? "" }
-    let path = try route("re:^(?P<u>\(pick(values)))/(?P<v>\(pick(values)))$")
+    let path = try route("re:^x(?P<u>\(pick(values)))/(?P<v>\(pick(values)))$")
     return GroupUse(
       layer: "default", parts: parts(pick(templates)), router: Router([path]), route: 0,
       access: .readAndWrite, audience: .authenticated(by: "jwt"))
@@ -137,8 +137,7 @@ struct IsolationPropertyTests {
         }
       }
       switch MeetingDecision(own, others, .otherIdentity, budget: .forAnalyses(of: 2)).verdict() {
-      // A promise too few is a warning; what is promised is so.
-      case .open: verdicts[1] += 0
+      case .open: Issue.record("open: \(what)")
       case .never:
         verdicts[0] += 1
         #expect(!isLeak, "\(what)")

@@ -180,7 +180,7 @@ package struct IsolationAnalysis {
     // The uses of one route follow each other.
     let before = uses.indices[..<use].reversed().prefix { isOneRoute($0, use) }
     let after = uses.indices[use...].prefix { isOneRoute($0, use) }
-    return (before + after).count { (members[kind] ?? []).contains($0) }
+    return (Array(before) + Array(after)).count { (members[kind] ?? []).contains($0) }
   }
 
   private func isOneRoute(_ one: Int, _ other: Int) -> Bool {

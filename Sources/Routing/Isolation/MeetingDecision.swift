@@ -33,6 +33,8 @@ struct MeetingDecision {
     var first: Int32
     var second: Int32
     var differs: Bool
+    /// How often it was come by before.
+    var visit = 0
   }
 
   private struct Step {
@@ -55,6 +57,8 @@ struct MeetingDecision {
   private var firstFields: [Int] = []
   private var secondFields: [Int] = []
   private var asksForOther = false
+  /// A shortest name can be the same person's for both where a longer one by the same places is not.
+  private var mostVisits: Int { asksForOther ? 4 : 1 }
 
   init(_ first: NameAutomaton, _ second: NameAutomaton, _ question: Question, budget: WorkBudget) {
     self.first = first
@@ -110,8 +114,9 @@ struct MeetingDecision {
             let differs =
               place.differs
               || firstFields[Int(ownStep.part)] != secondFields[Int(otherStep.part)]
-            let following = Place(first: ownStep.next, second: otherStep.next, differs: differs)
-            guard steps[following] == nil else { continue }
+            var following = Place(first: ownStep.next, second: otherStep.next, differs: differs)
+            while steps[following] != nil, following.visit < mostVisits { following.visit += 1 }
+            guard following.visit < mostVisits else { continue }
             let choices = step?.choices ?? 0
             let taken = Step(
               previous: step == nil ? nil : place, byte: common.pick(choices), firstPart: ownStep.part,
