@@ -40,11 +40,17 @@ extension Session {
   /// How many groups a session may ask for.
   private static let mostSubscriptions = 256
 
-  func control(_ message: ControlMessage) {
+  /// Does what a text asks of the gateway.
+  ///
+  /// - Returns: false where it is a message for the consumer. Out of line: most routes never come here.
+  @inline(never)
+  func tookControl(_ text: RawSpan) -> Bool {
+    guard let message = ControlMessage.read(text) else { return false }
     switch message {
     case .subscribe(let group): subscribe(to: group)
     case .unsubscribe(let group): unsubscribe(from: group)
     }
+    return true
   }
 
   /// Answered with `{"subscribed": GROUP}` once its events come, or with `{"error": ...}`.

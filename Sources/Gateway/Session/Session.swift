@@ -180,11 +180,8 @@ extension Session: ConnectionHandler {
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     guard state == .open else { return .proceed }
-    if route.hasControls, kind == .text, let message = ControlMessage.read(payload) {
-      control(message)
-    } else {
-      route.consumer.received(kind, payload, from: self)
-    }
+    if route.hasControls, kind == .text, tookControl(payload) { return .proceed }
+    route.consumer.received(kind, payload, from: self)
     guard state != .ended else { return .stop }
     guard compression != nil else { return .proceed }
     // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
