@@ -24,6 +24,8 @@ final class PendingConnection {
     enum Cause {
       /// The channel layer is to bring the groups' events.
       case groups(GroupsOpening)
+      /// It is being found out who the client is; the ticket of the question.
+      case identity(Int)
       case upstream(UpstreamOpening)
     }
 
@@ -68,6 +70,7 @@ final class PendingConnection {
   private func timeOut() {
     switch waiting?.cause {
     case .groups: stopWaiting(.layerUnavailable)
+    case .identity: stopWaiting(.identityUnavailable)
     case .upstream: stopWaiting(.upstreamTimeout)
     case nil: refuse(HandshakeRefusal(.timeout), target: nil)
     }
@@ -123,6 +126,12 @@ extension PendingConnection {
   /// Makes sure that there is something to talk to before the client is told that it is accepted: the group's events (as
   /// Channels' consumers do, which join in `connect`), or the upstream.
   private func open(_ opening: SessionOpening, rest bytes: inout MutableRawSpan, from length: Int) {
+    if let credentials = opening.credentials, let auth = opening.route.configuration.auth {
+      let ticket = worker.authenticate(credentials, by: auth) { [weak self] outcome in
+        self?.identified(outcome)
+      }
+      return wait(for: .identity(ticket), opening, bytes.bytes, from: length)
+    }
     if let request = opening.upstream {
       let upstream = UpstreamOpening(request.handshake, to: request.configuration, worker: worker) {
         [weak self] outcome in self?.upstreamAnswered(outcome)
@@ -167,6 +176,19 @@ extension PendingConnection {
     return waiting
   }
 
+  private func identified(_ outcome: Authentication) {
+    guard let waiting = resume() else { return }
+    switch waiting.opening.identified(outcome) {
+    case .success(let opening):
+      var rest = waiting.rest
+      var span = rest.mutableSpan
+      var raw = unsafe span.mutableBytes
+      open(opening, rest: &raw, from: 0)
+    case .failure(let refusal):
+      refuse(refusal, target: nil)
+    }
+  }
+
   private func subscribed(_ outcome: Subscription) {
     guard let waiting = resume(), case .groups(let groups) = waiting.cause else { return }
     guard outcome == .active else { return refuse(HandshakeRefusal(.layerUnavailable), target: nil) }
@@ -209,6 +231,7 @@ extension PendingConnection {
   private func forgetWaiting() {
     switch waiting?.cause {
     case .groups(let groups): groups.abandon()
+    case .identity(let ticket): worker.identities.forget(ticket)
     case .upstream(let upstream): upstream.abandon()
     case nil: break
     }
@@ -242,6 +265,7 @@ extension PendingConnection {
     worker.sessionOpened(session)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)
+    if opening.route.configuration.auth != nil { session.beginToken(opening) }
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
     if bytes.byteCount > length {
       var rest = unsafe bytes._mutatingExtracting(unchecked: length..<bytes.byteCount)
