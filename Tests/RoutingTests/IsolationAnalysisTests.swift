@@ -169,7 +169,8 @@ struct IsolationAnalysisTests {
     }
     #expect(try told(reader, publisher(.tokenHolder)) == [])
     #expect(try told(reader, publisher(Planted.users)) == ["publicReading 0; 1 news a/ p/"])
-    #expect(try told(Planted(path: "a/", group: "news"), publisher(Planted.users)) == ["leak 0; 1 news a/ p/"])
+    #expect(
+      try told(Planted(path: "a/", group: "news"), publisher(Planted.users)) == ["leak 0; 1 news a/ p/"])
   }
 
   @Test func `what is allowed is no finding, and an allowance for nothing is one`() throws {
@@ -188,7 +189,10 @@ struct IsolationAnalysisTests {
 
   @Test func `names of the gateway's own are reserved`() throws {
     #expect(try told(Planted(path: "a/", group: "sluice.control")) == ["reserved 0; 0 sluice.control a/ a/"])
-    #expect(try told(Planted(path: "re:^(?P<x>[a-z.]+)$", group: "{x}")) == ["reserved 0; 0 sluice. sluice. sluice."])
+    #expect(
+      try told(Planted(path: "re:^(?P<x>[a-z.]+)$", group: "{x}")) == [
+        "reserved 0; 0 sluice. sluice. sluice."
+      ])
     #expect(try told(Planted(path: "a/", group: "{user}", audience: Planted.users)).count == 1)
     #expect(try told(Planted(path: "a/<slug:x>/", group: "{x}")) == [])
     #expect(try told(Planted(path: "a/", group: "*", access: .read)) == [])
@@ -224,7 +228,8 @@ struct IsolationAnalysisTests {
     for number in 0..<1000 {
       planted.append(
         Planted(
-          path: "r\(number)/<slug:x>/", group: "r\(number)_{x}", audience: number % 2 == 0 ? Planted.users : .everyone))
+          path: "r\(number)/<slug:x>/", group: "r\(number)_{x}",
+          audience: number % 2 == 0 ? Planted.users : .everyone))
     }
     // "r1_" and "r11_" differ where "r1_" has its "_".
     let analysis = IsolationAnalysis(try uses(planted), budget: .forAnalyses(of: planted.count))

@@ -28,7 +28,8 @@ struct IsolationPropertyTests {
   private static let values = ["a", "a|1", "[a1]+", "[a_]{1,2}", "1?a", "_?", "[a1_]+", "aa|1", "[^/]{1,2}"]
   private static let templates = [
     "{u}", "a{u}", "{u}_", "a_{u}", "{u}{v}", "{u}_{v}", "{user}", "a{user}", "{user}_{u}", "{u}_{user}",
-    "{user}_{claims.t}", "a_{claims.t}", "a*", "*", "{user}*", "_*_", "a", "a_1", "{u}*", "1{user}a", "{user}a",
+    "{user}_{claims.t}", "a_{claims.t}", "a*", "*", "{user}*", "_*_", "a", "a_1", "{u}*", "1{user}a",
+    "{user}a",
   ]
 
   private static func use(_ generator: inout SplitMix) throws -> GroupUse {
@@ -148,7 +149,9 @@ struct IsolationPropertyTests {
           #expect(isReal(meeting.first, meeting.name, one), "\(what): \(meeting)")
           #expect(isReal(meeting.second, meeting.name, other), "\(what): \(meeting)")
           var identities: [[String: String]] = [[:], [:]]
-          for case (.identity(let field), let text) in zip(one.parts, meeting.first) { identities[0][field] = text }
+          for case (.identity(let field), let text) in zip(one.parts, meeting.first) {
+            identities[0][field] = text
+          }
           for case (.identity(let field), let text) in zip(other.parts, meeting.second) {
             identities[1][field] = text
           }

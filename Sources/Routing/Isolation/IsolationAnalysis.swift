@@ -48,7 +48,11 @@ package struct IsolationAnalysis {
         forEachPair(one, other) { judge($0, $1, &collected, &allowed) }
       }
     }
-    findings += collected.values
+    findings += collected.values.map { finding in
+      var finding = finding
+      finding.encounters.sort { $0.other < $1.other }
+      return finding
+    }
     for use in uses.indices where uses[use].isShared && !allowed.contains(use) {
       findings.append(
         IsolationFinding(kind: .needlessShared, use: use, encounters: [], count: 0, isShown: true))
@@ -87,7 +91,7 @@ package struct IsolationAnalysis {
       for concern in IsolationRules.concerns(of: low, over: high) {
         let verdict = table.verdict(high.names, low.names, concern.question)
         if case .never = verdict { continue }
-        tell(concern.kind, low, high, verdict, &collected, &allowed)
+        tell(concern, low, high, &collected, &allowed)
         // Of two that come by each other's groups one is told.
         return
       }
@@ -100,7 +104,7 @@ package struct IsolationAnalysis {
   }
 
   private func tell(
-    _ kind: IsolationFinding.Kind, _ low: UseClass, _ high: UseClass, _ verdict: MeetingDecision.Verdict,
+    _ concern: IsolationRules.Concern, _ low: UseClass, _ high: UseClass,
     _ collected: inout [Place: IsolationFinding], _ allowed: inout Set<Int>
   ) {
     guard let lows = members[low], let highs = members[high] else { return }
@@ -110,13 +114,15 @@ package struct IsolationAnalysis {
     allowed.formUnion(highs.filter(isAllowed))
     let others = highs.filter { !isAllowed($0) }
     for use in lows where !isAllowed(use) {
-      let place = Place(kind: kind, use: use)
+      let place = Place(kind: concern.kind, use: use)
       let already = collected[place]?.encounters.count ?? 0
       let (encounters, count, isShown) = encounters(
-        of: use, with: others, verdict, wanted: max(0, Self.mostEncounters - already))
+        of: use, with: others, concern.question, wanted: max(0, Self.mostEncounters - already))
       guard count > 0 else { continue }
       var finding =
-        collected[place] ?? IsolationFinding(kind: kind, use: use, encounters: [], count: 0, isShown: false)
+        collected[place]
+        ?? IsolationFinding(
+          kind: concern.kind, use: use, encounters: [], count: 0, isShown: false)
       finding.encounters += encounters
       finding.count += count
       finding.isShown = finding.isShown || isShown
@@ -126,17 +132,13 @@ package struct IsolationAnalysis {
 
   /// The first of the others that it comes by, and how many there may be.
   private func encounters(
-    of use: Int, with others: [Int], _ verdict: MeetingDecision.Verdict, wanted: Int
+    of use: Int, with others: [Int], _ question: MeetingDecision.Question, wanted: Int
   ) -> (encounters: [Encounter], count: Int, isShown: Bool) {
     var found: [Encounter] = []
     var count = others.count
     var isShown = false
     for other in others.prefix(Self.mostTries) where found.count < wanted {
-      guard case .meet(let meetings) = verdict else {
-        found.append(Encounter(other: other, example: nil))
-        continue
-      }
-      switch table.example(use, other, meetings) {
+      switch table.example(use, other, question) {
       case .never: count -= 1
       case .open(let example): found.append(Encounter(other: other, example: example))
       case .shown(let example):
@@ -154,17 +156,13 @@ package struct IsolationAnalysis {
     var result = uses.map { _ in (encounters: [Encounter](), count: 0) }
     table.forEachCandidate { one, other in
       forEachPair(one, other) { first, second in
-        let verdict = table.verdict(second.names, first.names, .anyName)
-        if case .never = verdict { return }
-        let reversed = table.verdict(first.names, second.names, .anyName)
-        for (low, high, verdict) in first == second
-          ? [(first, second, verdict)] : [(first, second, verdict), (second, first, reversed)]
-        {
+        if case .never = table.verdict(second.names, first.names, .anyName) { return }
+        for (low, high) in first == second ? [(first, second)] : [(first, second), (second, first)] {
           let all = members[high] ?? []
           for use in members[low] ?? [] {
             let wanted = max(0, Self.mostEncounters - result[use].encounters.count)
             let others = Array(all.lazy.filter { !isOneRoute($0, use) }.prefix(Self.mostTries))
-            var (encounters, count, _) = encounters(of: use, with: others, verdict, wanted: wanted)
+            var (encounters, count, _) = encounters(of: use, with: others, .anyName, wanted: wanted)
             if all.count > others.count { count += all.count - others.count - own(use, in: high) }
             result[use].encounters += encounters
             result[use].count += count
@@ -172,6 +170,7 @@ package struct IsolationAnalysis {
         }
       }
     }
+    for use in result.indices { result[use].encounters.sort { $0.other < $1.other } }
     return result
   }
 

@@ -46,9 +46,17 @@ struct MeetingDecision {
     var choices: Int
   }
 
-  private static let mostMeetings = 6
-  /// How many names are looked at that turn out to be none.
-  private static let mostTries = 50
+  /// How far it goes where there are many common names.
+  enum Depth {
+    /// The shortest ones, which are as good as any in most cases.
+    case few
+    /// Ways by the same places too: for where nothing leads to the shortest ones.
+    case many
+
+    fileprivate var mostMeetings: Int { self == .few ? 6 : 60 }
+    /// How many names are looked at that turn out to be none.
+    fileprivate var mostTries: Int { self == .few ? 50 : 200 }
+  }
 
   private let first: NameAutomaton
   private let second: NameAutomaton
@@ -57,10 +65,15 @@ struct MeetingDecision {
   private var firstFields: [Int] = []
   private var secondFields: [Int] = []
   private var asksForOther = false
+  private let depth: Depth
   /// A shortest name can be the same person's for both where a longer one by the same places is not.
-  private var mostVisits: Int { asksForOther ? 4 : 1 }
+  private var mostVisits: Int { depth == .many ? 6 : asksForOther ? 4 : 1 }
 
-  init(_ first: NameAutomaton, _ second: NameAutomaton, _ question: Question, budget: WorkBudget) {
+  init(
+    _ first: NameAutomaton, _ second: NameAutomaton, _ question: Question, _ depth: Depth = .few,
+    budget: WorkBudget
+  ) {
+    self.depth = depth
     self.first = first
     self.second = second
     self.budget = budget
@@ -104,7 +117,7 @@ struct MeetingDecision {
           let meeting = meeting(at: place, steps)
           if isConsistent(meeting) { meetings.append(meeting) }
           tries += 1
-          if meetings.count == Self.mostMeetings || tries == Self.mostTries { break search }
+          if meetings.count == depth.mostMeetings || tries == depth.mostTries { break search }
         }
         guard length < GroupTemplate.longestName else { continue }
         for ownStep in one.steps {

@@ -10,6 +10,7 @@ final class MeetingTable {
     var first: Int
     var second: Int
     var question: MeetingDecision.Question
+    var depth = MeetingDecision.Depth.few
   }
 
   private struct Search: Hashable {
@@ -21,8 +22,8 @@ final class MeetingTable {
     /// Earlier routes answer all the paths that would lead there.
     case never
     case shown(Encounter.Example)
-    /// No path was found, at least not for both.
-    case open(Encounter.Example)
+    /// No path was found, at least not for both; nil where no name is known.
+    case open(Encounter.Example?)
   }
 
   private let uses: [GroupUse]
@@ -71,12 +72,15 @@ final class MeetingTable {
   }
 
   /// - Parameter first: whose identity the question is about.
-  func verdict(_ first: Int, _ second: Int, _ question: MeetingDecision.Question) -> MeetingDecision.Verdict {
-    let pair = Pair(first: first, second: second, question: question)
+  func verdict(
+    _ first: Int, _ second: Int, _ question: MeetingDecision.Question,
+    _ depth: MeetingDecision.Depth = .few
+  ) -> MeetingDecision.Verdict {
+    let pair = Pair(first: first, second: second, question: question, depth: depth)
     if let known = verdicts[pair] { return known }
     var verdict = MeetingDecision.Verdict.open
     if let one = automaton(first), let other = automaton(second) {
-      verdict = MeetingDecision(one, other, question, budget: budget.share()).verdict()
+      verdict = MeetingDecision(one, other, question, depth, budget: budget.share()).verdict()
     }
     verdicts[pair] = verdict
     return verdict
@@ -102,9 +106,22 @@ final class MeetingTable {
 
   // MARK: - Examples
 
-  /// A meeting to which paths lead, if one can be found.
-  ///
-  /// - Parameter meetings: those of the other use, the first, with the one.
+  /// A meeting of the other use, the first, with the one, to which paths lead.
+  func example(_ one: Int, _ other: Int, _ question: MeetingDecision.Question) -> Shown {
+    guard let names = namesOfUse[one], let otherNames = namesOfUse[other] else { return .never }
+    var result = Shown.open(nil)
+    for depth in [MeetingDecision.Depth.few, .many] {
+      switch verdict(otherNames, names, question, depth) {
+      case .never: return .never
+      case .open: break
+      case .meet(let meetings): result = example(one, other, meetings)
+      }
+      guard case .open(.some) = result else { break }
+    }
+    return result
+  }
+
+  /// The first of the meetings to which paths lead.
   func example(_ one: Int, _ other: Int, _ meetings: [MeetingDecision.Meeting]) -> Shown {
     var open: Encounter.Example?
     for meeting in meetings {

@@ -126,7 +126,8 @@ struct NameCharacters: Hashable {
     byte < 64 ? low >> UInt64(byte) & 1 == 1 : byte < 128 && high >> UInt64(byte - 64) & 1 == 1
   }
 
-  private static let readable = Array("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_.".utf8)
+  private static let readable = Array(
+    "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_.".utf8)
 
   /// One of them for an example, another for every turn, so that what may differ does. Letters are preferred to digits.
   func pick(_ turn: Int) -> UInt8 {

@@ -25,7 +25,8 @@ struct NameLanguage: Hashable {
       case .capture(let name):
         let sources = path.sources(of: name)
         guard !sources.captures.isEmpty else { return nil }
-        parts.append(.capture(name, sources.values.withoutCaptures.withoutAssertions.limited(to: .legalInNames)))
+        parts.append(
+          .capture(name, sources.values.withoutCaptures.withoutAssertions.limited(to: .legalInNames)))
       }
     }
     self.init(parts)
