@@ -44,16 +44,19 @@ package struct ApplicationConfiguration: Sendable {
   package var httpRouter: Router
   package var webSocketRoutes: [WebSocketRoute]
   package var webSocketRouter: Router
+  /// All ways in which its routes come by groups.
+  package var routeGroups: [RouteGroups]
 
   package init(
     name: String, httpRoutes: [HTTPRoute], httpRouter: Router, webSocketRoutes: [WebSocketRoute],
-    webSocketRouter: Router
+    webSocketRouter: Router, routeGroups: [RouteGroups] = []
   ) {
     self.name = name
     self.httpRoutes = httpRoutes
     self.httpRouter = httpRouter
     self.webSocketRoutes = webSocketRoutes
     self.webSocketRouter = webSocketRouter
+    self.routeGroups = routeGroups
   }
 }
 

@@ -99,7 +99,7 @@ final class RouteListReader {
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
     // What cannot be answered may still have options, which are not to be called unknown.
     for key in [
-      "group", "events", "publish", "subscribe", "channel_layer", "subprotocols", "to", "host",
+      "group", "events", "publish", "subscribe", "shared", "channel_layer", "subprotocols", "to", "host",
       "connect_timeout", "identity",
     ] where kind == .webSocket {
       _ = mapping.entry(key)
@@ -270,6 +270,8 @@ final class RouteListReader {
     }
     let routeName = name?.value ?? path.text
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
+    route.shared = readShared(mapping)
+    route.placesOfPatterns = placesOfPatterns(answer, mapping)
     if let http {
       route.http = HTTPRoute(
         name: routeName, range: pattern.range, action: http,
@@ -284,6 +286,23 @@ final class RouteListReader {
         auth: settings.auth.ofWebSocket(webSocket.consumer, at: answer.key.range, reading))
     }
     routes.append(route)
+  }
+
+  /// `shared: true`, which stands beside what has a group.
+  private func readShared(_ mapping: MappingCursor) -> Located<Bool>? {
+    guard let entry = mapping.entry("shared") else { return nil }
+    return reading.truth(entry.value, "\"shared\"").map { Located($0, at: entry.key.range) }
+  }
+
+  /// Where each pattern of `subscribe`, or of `publish`, is written; none where it comes with a preset.
+  private func placesOfPatterns(_ answer: Node.Entry, _ mapping: MappingCursor) -> [SourceRange] {
+    var list = kind == .webSocket ? mapping.entry("subscribe")?.value : nil
+    if answer.key.value == "publish", case .mapping(let entries) = answer.value.content {
+      list = entries.first { $0.key.value == "groups" }?.value
+    }
+    guard let list else { return [] }
+    guard case .sequence(let items) = list.content else { return [list.range] }
+    return items.map(\.range)
   }
 
   private func readSubprotocols(_ mapping: MappingCursor, of consumer: ConsumerConfiguration?) -> [String] {
