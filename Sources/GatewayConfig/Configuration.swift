@@ -54,6 +54,10 @@ package struct ApplicationConfiguration: Sendable {
 }
 
 extension ApplicationConfiguration {
+  /// The groups that clients of its routes join.
+  package var groups: [GroupConfiguration] {
+    webSocketRoutes.compactMap(\.consumer.group) + httpRoutes.compactMap(\.events?.group)
+  }
   /// Whether a connection may need a second one, to an upstream.
   package var hasUpstreams: Bool {
     let isHTTP = httpRoutes.contains { if case .proxy = $0.action { true } else { false } }

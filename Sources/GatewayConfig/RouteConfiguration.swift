@@ -102,6 +102,11 @@ package struct HTTPRoute: Sendable {
     self.range = range
     self.action = action
   }
+
+  /// Nil where it sends no events.
+  package var events: EventStreamConfiguration? {
+    if case .events(let events) = action { events } else { nil }
+  }
 }
 
 package enum HTTPAction: Sendable {
@@ -112,12 +117,14 @@ package enum HTTPAction: Sendable {
   case health(HealthProbe)
   /// The route matches as a prefix, like that of files.
   case proxy(UpstreamConfiguration)
+  /// Served by the workers, not by the HTTP side.
+  case events(EventStreamConfiguration)
 
   /// Whether the route stands for everything below its path.
   package var answersBelow: Bool {
     switch self {
     case .staticFiles, .proxy: true
-    case .respond, .redirect, .health: false
+    case .respond, .redirect, .health, .events: false
     }
   }
 }

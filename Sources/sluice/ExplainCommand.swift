@@ -57,12 +57,7 @@ struct ExplainCommand: ParsableCommand {
     var text = "\(route.name)  (\(route.range.place))\n"
     text += "consumer   \(route.consumer.summary)\n"
     text += captures(match)
-    if let template = route.consumer.group?.template {
-      let name = template.name(for: match.captures)
-      text +=
-        "group      " + (name ?? "none: \(template.text) is no legal name here, a client would get 404")
-        + "\n"
-    }
+    if let group = route.consumer.group { text += explain(group, match) }
     text += "origin     \(origin(route.origins))\n"
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
     text +=
@@ -82,7 +77,20 @@ struct ExplainCommand: ParsableCommand {
     if case .staticFiles = route.action, let remainder = match.remainder {
       text += "file       \(remainder.isEmpty ? "index.html" : remainder), where there is one\n"
     }
-    return text + captures(match)
+    text += captures(match)
+    guard let events = route.events else { return text }
+    text += explain(events.group, match)
+    text += "origin     \(streamOrigin(events.origins))\n"
+    text +=
+      "limits     send_queue \(events.sendQueue), heartbeat \(events.heartbeat), retry \(events.retry)\n"
+    return text
+  }
+
+  private func explain(_ group: GroupConfiguration, _ match: RouteMatch) -> String {
+    let template = group.template
+    let name = template.name(for: match.captures)
+    return "group      " + (name ?? "none: \(template.text) is no legal name here, a client would get 404")
+      + "\n"
   }
 
   private func captures(_ match: RouteMatch) -> String {
@@ -94,6 +102,14 @@ struct ExplainCommand: ParsableCommand {
     case .sameHost: "the page must come from this host; clients without Origin pass"
     case .patterns(["*"]): "any, and clients without one"
     case .patterns(let patterns): "one of \(patterns.joined(separator: ", "))"
+    }
+  }
+
+  private func streamOrigin(_ policy: OriginPolicy) -> String {
+    switch policy {
+    case .sameHost: "the page must come from this host; clients without Origin pass"
+    case .patterns(["*"]): "any, without cookies; clients without Origin pass"
+    case .patterns(let patterns): "one of \(patterns.joined(separator: ", ")); clients without Origin pass"
     }
   }
 

@@ -19,7 +19,10 @@ struct RoutesCommand: ParsableCommand {
     let application = configuration.served
     var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "WHERE"]]
     for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {
-      rows.append(["http", "/" + path.text, route.action.summary, "", route.range.place])
+      rows.append([
+        "http", "/" + path.text, route.action.summary, route.events?.group.template.text ?? "",
+        route.range.place,
+      ])
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
@@ -61,6 +64,7 @@ extension HTTPAction {
     case .redirect(let target, let status): "redirect \(status) \(target.text)"
     case .proxy(let upstream): upstream.summary
     case .health(let probe): "health \(probe.rawValue)"
+    case .events: "events"
     }
   }
 }

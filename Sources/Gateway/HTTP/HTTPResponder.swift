@@ -73,6 +73,9 @@ struct HTTPResponder: Sendable {
         try await proxy.respond(to: request, upload, match: match, query: path.query, from: client))
     case .health(let probe):
       return .response(health(probe))
+    case .events:
+      guard let route = gateway.eventRoutes[match.route] else { return .nothingThere }
+      return .response(route.respond(to: request, from: client))
     }
   }
 

@@ -28,8 +28,14 @@ final class PendingConnection {
     }
 
     var cause: Cause
-    var opening: SessionOpening
+    var opening: Opening
     var rest: [UInt8]
+  }
+
+  /// What a request asks for that is served here.
+  private enum Opening {
+    case session(SessionOpening)
+    case stream(EventStreamOpening)
   }
 
   /// How long the last bytes of a refusal may take to arrive.
@@ -94,13 +100,21 @@ extension PendingConnection: ConnectionHandler {
     case .malformed(let refusal):
       refuse(refusal, target: nil)
     case .complete(let request, let length):
-      guard request.wantsWebSocket else { return handToHTTP([UInt8](copying: bytes.bytes)) }
       guard let client else { return }
-      switch worker.decide(request, admission, from: client) {
+      switch decide(request, from: client) {
       case .success(let opening): open(opening, rest: &bytes, from: length)
       case .failure(let refusal): refuse(refusal, target: request.target)
+      case nil: handToHTTP([UInt8](copying: bytes.bytes))
       }
     }
+  }
+
+  /// Nil for a request that is for the HTTP side.
+  private func decide(_ request: RequestHead, from client: Client) -> Result<Opening, HandshakeRefusal>? {
+    if request.wantsWebSocket {
+      return worker.decide(request, admission, from: client).map(Opening.session)
+    }
+    return worker.decide(stream: request, admission, from: client)?.map(Opening.stream)
   }
 
   func peerFinished() {
@@ -122,15 +136,21 @@ extension PendingConnection: ConnectionHandler {
 extension PendingConnection {
   /// Makes sure that there is something to talk to before the client is told that it is accepted: the group's events (as
   /// Channels' consumers do, which join in `connect`), or the upstream.
-  private func open(_ opening: SessionOpening, rest bytes: inout MutableRawSpan, from length: Int) {
-    if let request = opening.upstream {
+  private func open(_ opening: Opening, rest bytes: inout MutableRawSpan, from length: Int) {
+    let group: String?
+    let layer: (any ChannelLayer)?
+    switch opening {
+    case .session(let session): (group, layer) = (session.group, worker.layer(of: session.route))
+    case .stream(let stream): (group, layer) = (stream.group, worker.layer(of: stream.route))
+    }
+    if case .session(let session) = opening, let request = session.upstream {
       let upstream = UpstreamOpening(request.handshake, to: request.configuration, worker: worker) {
         [weak self] outcome in self?.upstreamAnswered(outcome)
       }
       wait(for: .upstream(upstream), opening, bytes.bytes, from: length)
       return upstream.start()
     }
-    guard let group = opening.group, let layer = worker.layer(of: opening.route) else {
+    guard let group, let layer else {
       return accept(opening, rest: &bytes, from: length)
     }
     var answer: Subscription?
@@ -149,7 +169,7 @@ extension PendingConnection {
 
   /// Keeps what came behind the head, and reads no more until it is known what becomes of it.
   private func wait(
-    for cause: Waiting.Cause, _ opening: SessionOpening, _ bytes: RawSpan, from length: Int
+    for cause: Waiting.Cause, _ opening: Opening, _ bytes: RawSpan, from length: Int
   ) {
     let rest = [UInt8](copying: bytes.extracting(length..<bytes.byteCount))
     waiting = Waiting(cause: cause, opening: opening, rest: rest)
@@ -215,7 +235,7 @@ extension PendingConnection {
   }
 
   private func accept(
-    _ opening: SessionOpening, in layer: (any ChannelLayer)? = nil,
+    _ opening: Opening, in layer: (any ChannelLayer)? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest: [UInt8]
   ) {
     var rest = rest
@@ -224,20 +244,46 @@ extension PendingConnection {
     accept(opening, in: layer, through: upstream, rest: &raw, from: 0)
   }
 
-  /// Answers 101 and goes on as a session; what came behind the head is its first frames.
   private func accept(
-    _ opening: SessionOpening, in layer: (any ChannelLayer)? = nil,
+    _ opening: Opening, in layer: (any ChannelLayer)? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest bytes: inout MutableRawSpan, from length: Int
   ) {
     guard let connection else { return }
     isAnswered = true
     deadline?.cancel()
+    switch opening {
+    case .session(let opening):
+      goOn(as: opening, on: connection, in: layer, through: upstream, rest: &bytes, from: length)
+    case .stream(let opening):
+      goOn(as: opening, on: connection, in: layer, ignoring: bytes.byteCount - length)
+    }
+    worker.pendingEnded(self)
+  }
+
+  /// Answers 200 and goes on as an event stream.
+  private func goOn(
+    as opening: EventStreamOpening, on connection: Connection, in layer: (any ChannelLayer)?,
+    ignoring count: Int
+  ) {
+    let stream = EventStream(connection: connection, route: opening.route, worker: worker)
+    connection.handler = stream
+    if let layer { stream.join(opening.group, of: layer) }
+    worker.sessionOpened(stream, wait: opening.route.configuration.heartbeat)
+    unsafe connection.write(opening.response.span.bytes)
+    stream.ignore(count)
+  }
+
+  /// Answers 101 and goes on as a session; what came behind the head is its first frames.
+  private func goOn(
+    as opening: SessionOpening, on connection: Connection, in layer: (any ChannelLayer)?,
+    through upstream: UpstreamOpening.Opened?, rest bytes: inout MutableRawSpan, from length: Int
+  ) {
     let compression = worker.compression.agree(on: opening.handshake.extensions, for: opening.route)
     let session = Session(
       connection: connection, route: opening.route, compression: compression?.compression, worker: worker)
     connection.handler = session
     if let layer, let group = opening.group { session.join(group, of: layer) }
-    worker.sessionOpened(session)
+    worker.sessionOpened(session, wait: opening.route.wait)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
@@ -245,7 +291,6 @@ extension PendingConnection {
       var rest = unsafe bytes._mutatingExtracting(unchecked: length..<bytes.byteCount)
       session.received(&rest)
     }
-    worker.pendingEnded(self)
   }
 
   private func handToHTTP(_ bytes: [UInt8]) {

@@ -15,7 +15,7 @@ final class RouteListReader {
   private var hasUnknownCaptures = false
 
   /// What may answer on a route; the key of each is its name.
-  private static let httpAnswers = ["static", "proxy", "respond", "redirect", "health"]
+  private static let httpAnswers = ["static", "proxy", "respond", "redirect", "health", "events"]
   private static let webSocketAnswers = ["consumer"]
 
   private var reading: Reading { context.reading }
@@ -106,7 +106,8 @@ final class RouteListReader {
     let (own, others) =
       switch kind {
       case .http: (Self.httpAnswers, Self.webSocketAnswers)
-      case .webSocket: (Self.webSocketAnswers, Self.httpAnswers)
+      // Both have "events", which answers nothing here.
+      case .webSocket: (Self.webSocketAnswers, Self.httpAnswers.filter { $0 != "events" })
       }
     let needed = (own + ["include or routes"]).joined(separator: ", ")
     guard found.isEmpty else {
@@ -248,15 +249,23 @@ final class RouteListReader {
     _ settings: RouteSettings, _ prefixes: [Prefix]
   ) {
     var http: HTTPAction?
+    var group: Located<GroupTemplate>?
     var webSocket: (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)?
     var subprotocols: [String] = []
     let patterns = prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])
     let names = hasUnknownCaptures ? nil : RoutePath(patterns).captureNames
     switch kind {
     case .http:
-      http = HTTPActionReader(reading: reading, captures: names).read(answer)
+      if answer.key.value == "events" {
+        let events = EventStreamReader(context: context, captures: names, settings: settings).read(answer)
+        http = (events?.stream).map(HTTPAction.events)
+        group = events?.group
+      } else {
+        http = HTTPActionReader(reading: reading, captures: names).read(answer)
+      }
     case .webSocket:
       webSocket = ConsumerReader(context: context, captures: names).read(answer, mapping)
+      group = webSocket?.group
       subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
     guard let pattern, !isChecking else { return }
@@ -268,9 +277,9 @@ final class RouteListReader {
     }
     let routeName = name?.value ?? path.text
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
+    route.group = group
     if let http { route.http = HTTPRoute(name: routeName, range: pattern.range, action: http) }
     if let webSocket {
-      route.group = webSocket.group
       route.webSocket = WebSocketRoute(
         name: routeName, range: pattern.range, consumer: webSocket.consumer, origins: settings.origins,
         subprotocols: subprotocols, limits: settings.limits, compression: settings.compression)

@@ -1,0 +1,138 @@
+import ChannelLayers
+import Consumers
+import JSON
+import Transport
+import WebSocketCore
+
+/// One client of an `events` route: a request whose answer does not end, and which the events of a group are written to.
+///
+/// Confined to its worker's reactor, like a WebSocket session. While nothing happens it is this object and its connection.
+final class EventStream: LiveSession {
+  /// Bytes behind the request that are passed over, such as a body that nobody asked for; a client that sends more is let go.
+  private static let mostIgnored = 16 * 1024
+  /// How long the last bytes may take to arrive.
+  private static let lingering = Duration.seconds(2)
+
+  let connection: Connection
+  let route: EventRoute
+  private unowned let worker: Worker
+  private var membership: Membership?
+  /// When something was last written, in nanoseconds of the reactor's clock.
+  private var lastWrite: UInt64
+  private var ignored = 0
+  private var isEnded = false
+  var index = 0
+
+  init(connection: Connection, route: EventRoute, worker: Worker) {
+    self.connection = connection
+    self.route = route
+    self.worker = worker
+    lastWrite = worker.reactor.now.nanoseconds
+  }
+
+  var routeName: String { route.name }
+
+  /// Joins the route's group; before the client is answered, so that it misses nothing after that.
+  ///
+  /// - Parameter layer: it has begun to bring the group's events; ended by `leave`.
+  func join(_ group: String, of layer: any ChannelLayer) {
+    membership = layer.groups.join(
+      self, group: group, route: ObjectIdentifier(route), renderer: route.renderer)
+  }
+
+  private func leave() {
+    guard let membership, let layer = worker.layer(of: route) else { return }
+    self.membership = nil
+    layer.groups.leave(membership)
+    layer.unsubscribe(from: membership.group)
+  }
+
+  /// Passes over what the client says once it has asked.
+  func ignore(_ count: Int) {
+    ignored += count
+    if ignored > Self.mostIgnored { abandon() }
+  }
+
+  /// A comment, which clients pass over: it shows them and all that is between that the connection lives, and shows the
+  /// system whether they do. Not behind a queue, which shows the same.
+  func checkKeepAlive(at now: UInt64) {
+    guard !isEnded, now >= lastWrite + route.heartbeat, connection.queuedBytes == 0 else { return }
+    lastWrite = now
+    unsafe connection.write(Array(":\n\n".utf8).span.bytes)
+  }
+}
+
+extension EventStream: ConnectionHandler {
+  func received(_ bytes: inout MutableRawSpan) {
+    ignore(bytes.byteCount)
+  }
+
+  /// The client has gone: whoever reads a stream leaves both directions open.
+  func peerFinished() {
+    abandon()
+  }
+
+  func drained() {}
+
+  func closed(_ reason: ConnectionEnd) {
+    isEnded = true
+    leave()
+    worker.sessionEnded(self)
+  }
+}
+
+extension EventStream: GroupMember {
+  func deliver(_ stream: SharedBytes, from offset: Int) -> Delivery {
+    lastWrite = worker.reactor.now.nanoseconds
+    connection.write(stream, from: offset)
+    return connection.queuedBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
+  }
+
+  func fellBehind() {
+    guard !isEnded else { return }
+    worker.countSlowReader(self)
+    abandon()
+  }
+
+  /// Clients of a stream publish nothing.
+  func undelivered(_ reason: Undelivered) {}
+
+  /// An event asks for it. A client that is only cut off would come again, so it is told first.
+  func close(code: UInt16, reason: String) {
+    guard !isEnded else { return }
+    let stream = SharedBytes(capacity: 128)
+    var text: [UInt8] = []
+    JSON.object([
+      .init(key: "code", value: .integer(Int64(code))), .init(key: "reason", value: .string(reason)),
+    ]).append(to: &text)
+    ServerSentEvent(name: "close").append(text, to: stream)
+    if let membership { _ = worker.layer(of: route)?.groups.catchUp(membership) }
+    connection.write(stream, from: 0)
+    end()
+  }
+}
+
+// MARK: - The end
+
+extension EventStream {
+  func close(_ reason: CloseReason) {
+    guard !isEnded else { return }
+    // To come again after `retry` is what clients do without being told.
+    guard reason.isWorthReconnecting else { return close(code: reason.code.rawValue, reason: reason.text) }
+    end()
+  }
+
+  /// Sends what is queued and closes the connection.
+  private func end() {
+    isEnded = true
+    leave()
+    connection.finish(timeout: Self.lingering)
+  }
+
+  func abandon() {
+    isEnded = true
+    leave()
+    // Also where it had ended, and only the last bytes were waited for.
+    connection.abort()
+  }
+}
