@@ -217,6 +217,7 @@ def test_a_slow_reader_is_let_go_and_the_others_get_everything(served):
             say(publisher, f"{number} {text}")
             assert fast.read().data == f"{number} {text}"
             read_frame(publisher)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         # Whole events only, from the first on without a gap, and then the end.
         try:
             while slow_stream.read_block():
