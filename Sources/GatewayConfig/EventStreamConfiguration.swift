@@ -1,4 +1,4 @@
-/// `events:` of an HTTP route: the events of a group as a stream of server-sent events (the `EventSource` of the HTML standard).
+/// `events:` of an HTTP route: the events of its groups as a stream of server-sent events (the `EventSource` of the HTML standard).
 package struct EventStreamConfiguration: Sendable {
   /// Its `events` are what the mapping calls `templates`.
   package var group: GroupConfiguration

@@ -20,14 +20,14 @@ struct RoutesCommand: ParsableCommand {
     var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "WHERE"]]
     for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {
       rows.append([
-        "http", "/" + path.text, route.action.summary, route.events?.group.template.text ?? "",
+        "http", "/" + path.text, route.action.summary, route.events?.group.text ?? "",
         route.range.place,
       ])
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
         [
-          "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.template.text ?? "",
+          "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "",
           route.range.place,
         ])
     }

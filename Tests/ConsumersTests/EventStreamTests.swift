@@ -61,7 +61,8 @@ private struct StreamReader {
 }
 
 private func renderer(_ templates: [String: EventTemplate] = [:]) -> EventStreamRenderer {
-  EventStreamRenderer(GroupConfiguration(template: GroupTemplate(parts: [.literal("g")]), events: templates))
+  EventStreamRenderer(
+    GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: templates))
 }
 
 private func bytes(of stream: SharedBytes) -> [UInt8] {

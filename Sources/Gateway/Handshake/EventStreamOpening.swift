@@ -1,3 +1,4 @@
+import Consumers
 import GatewayConfig
 import Routing
 import WebSocketCore
@@ -5,7 +6,12 @@ import WebSocketCore
 /// A request for an event stream that passed every check.
 struct EventStreamOpening {
   var route: EventRoute
-  var group: String
+  /// What the path captured.
+  var captures: Captures
+  /// Who the client has shown itself to be.
+  var identity: Identity?
+  /// Those that the stream joins before it is answered.
+  var groups: [String] = []
   /// What the answer says about other pages than those of this server.
   var crossOrigin: [HeaderField]
 
@@ -16,6 +22,17 @@ struct EventStreamOpening {
     text += "Date: \(HTTPDate.now)\r\nConnection: close\r\n\r\n"
     text += "retry: \(Int(route.configuration.retry / .milliseconds(1)))\n\n"
     return Array(text.utf8)
+  }
+}
+
+extension EventStreamOpening {
+  /// Makes the names of the groups, now that it is known who the client is.
+  ///
+  /// - Returns: false where one of them is a name that the channel layer would not take, for one because it is too long.
+  mutating func nameGroups() -> Bool {
+    guard let names = route.configuration.group.names(for: captures, identity) else { return false }
+    groups = names
+    return true
   }
 }
 
@@ -86,11 +103,10 @@ extension Worker {
     guard let fields = route.crossOriginFields(origins: origins, host: host, client: client) else {
       return refuse(.originNotAllowed)
     }
-    // A name the channel layer would not take, for one because it is too long: nothing is there.
-    guard let group = route.configuration.group.template.name(for: match.captures) else {
-      return refuse(.noRoute)
-    }
+    var opening = EventStreamOpening(route: route, captures: match.captures, crossOrigin: fields)
+    // Without its groups there is nothing there.
+    guard opening.nameGroups() else { return refuse(.noRoute) }
     guard admission == .session else { return refuse(.tooManyConnections) }
-    return .success(EventStreamOpening(route: route, group: group, crossOrigin: fields))
+    return .success(opening)
   }
 }

@@ -22,8 +22,8 @@ final class PendingConnection {
   /// What it becomes once what it waits for is there, and the bytes behind its head.
   private struct Waiting {
     enum Cause {
-      /// To bring the group's events.
-      case layer(any ChannelLayer, group: String)
+      /// The channel layer is to bring the groups' events.
+      case groups(GroupsOpening)
       case upstream(UpstreamOpening)
     }
 
@@ -73,7 +73,7 @@ final class PendingConnection {
 
   private func timeOut() {
     switch waiting?.cause {
-    case .layer: stopWaiting(.layerUnavailable)
+    case .groups: stopWaiting(.layerUnavailable)
     case .upstream: stopWaiting(.upstreamTimeout)
     case nil: refuse(HandshakeRefusal(.timeout), target: nil)
     }
@@ -137,11 +137,11 @@ extension PendingConnection {
   /// Makes sure that there is something to talk to before the client is told that it is accepted: the group's events (as
   /// Channels' consumers do, which join in `connect`), or the upstream.
   private func open(_ opening: Opening, rest bytes: inout MutableRawSpan, from length: Int) {
-    let group: String?
+    let groups: [String]
     let layer: (any ChannelLayer)?
     switch opening {
-    case .session(let session): (group, layer) = (session.group, worker.layer(of: session.route))
-    case .stream(let stream): (group, layer) = (stream.group, worker.layer(of: stream.route))
+    case .session(let session): (groups, layer) = (session.groups, worker.layer(of: session.route))
+    case .stream(let stream): (groups, layer) = (stream.groups, worker.layer(of: stream.route))
     }
     if case .session(let session) = opening, let request = session.upstream {
       let upstream = UpstreamOpening(request.handshake, to: request.configuration, worker: worker) {
@@ -150,20 +150,21 @@ extension PendingConnection {
       wait(for: .upstream(upstream), opening, bytes.bytes, from: length)
       return upstream.start()
     }
-    guard let group, let layer else {
+    guard !groups.isEmpty, let layer else {
       return accept(opening, rest: &bytes, from: length)
     }
+    let opened = GroupsOpening(groups, of: layer)
     var answer: Subscription?
     var isWaiting = false
-    layer.subscribe(to: group) { [weak self] outcome in
+    opened.start { [weak self] outcome in
       if isWaiting { self?.subscribed(outcome) } else { answer = outcome }
     }
     switch answer {
-    case .active: accept(opening, in: layer, rest: &bytes, from: length)
+    case .active: accept(opening, in: opened, rest: &bytes, from: length)
     case .unavailable: refuse(HandshakeRefusal(.layerUnavailable), target: nil)
     case nil:
       isWaiting = true
-      wait(for: .layer(layer, group: group), opening, bytes.bytes, from: length)
+      wait(for: .groups(opened), opening, bytes.bytes, from: length)
     }
   }
 
@@ -187,9 +188,9 @@ extension PendingConnection {
   }
 
   private func subscribed(_ outcome: Subscription) {
-    guard let waiting = resume(), case .layer(let layer, _) = waiting.cause else { return }
+    guard let waiting = resume(), case .groups(let groups) = waiting.cause else { return }
     guard outcome == .active else { return refuse(HandshakeRefusal(.layerUnavailable), target: nil) }
-    accept(waiting.opening, in: layer, rest: waiting.rest)
+    accept(waiting.opening, in: groups, rest: waiting.rest)
   }
 
   private func upstreamAnswered(_ outcome: Result<UpstreamOpening.Opened, HandshakeRefusal>) {
@@ -227,7 +228,7 @@ extension PendingConnection {
 
   private func forgetWaiting() {
     switch waiting?.cause {
-    case .layer(let layer, let group): layer.unsubscribe(from: group)
+    case .groups(let groups): groups.abandon()
     case .upstream(let upstream): upstream.abandon()
     case nil: break
     }
@@ -235,17 +236,17 @@ extension PendingConnection {
   }
 
   private func accept(
-    _ opening: Opening, in layer: (any ChannelLayer)? = nil,
+    _ opening: Opening, in groups: GroupsOpening? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest: [UInt8]
   ) {
     var rest = rest
     var span = rest.mutableSpan
     var raw = unsafe span.mutableBytes
-    accept(opening, in: layer, through: upstream, rest: &raw, from: 0)
+    accept(opening, in: groups, through: upstream, rest: &raw, from: 0)
   }
 
   private func accept(
-    _ opening: Opening, in layer: (any ChannelLayer)? = nil,
+    _ opening: Opening, in groups: GroupsOpening? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest bytes: inout MutableRawSpan, from length: Int
   ) {
     guard let connection else { return }
@@ -253,21 +254,21 @@ extension PendingConnection {
     deadline?.cancel()
     switch opening {
     case .session(let opening):
-      goOn(as: opening, on: connection, in: layer, through: upstream, rest: &bytes, from: length)
+      goOn(as: opening, on: connection, in: groups, through: upstream, rest: &bytes, from: length)
     case .stream(let opening):
-      goOn(as: opening, on: connection, in: layer, ignoring: bytes.byteCount - length)
+      goOn(as: opening, on: connection, in: groups, ignoring: bytes.byteCount - length)
     }
     worker.pendingEnded(self)
   }
 
   /// Answers 200 and goes on as an event stream.
   private func goOn(
-    as opening: EventStreamOpening, on connection: Connection, in layer: (any ChannelLayer)?,
+    as opening: EventStreamOpening, on connection: Connection, in groups: GroupsOpening?,
     ignoring count: Int
   ) {
     let stream = EventStream(connection: connection, route: opening.route, worker: worker)
     connection.handler = stream
-    if let layer { stream.join(opening.group, of: layer) }
+    if let groups { stream.join(groups) }
     worker.sessionOpened(stream, wait: opening.route.configuration.heartbeat)
     unsafe connection.write(opening.response.span.bytes)
     stream.ignore(count)
@@ -275,14 +276,15 @@ extension PendingConnection {
 
   /// Answers 101 and goes on as a session; what came behind the head is its first frames.
   private func goOn(
-    as opening: SessionOpening, on connection: Connection, in layer: (any ChannelLayer)?,
+    as opening: SessionOpening, on connection: Connection, in groups: GroupsOpening?,
     through upstream: UpstreamOpening.Opened?, rest bytes: inout MutableRawSpan, from length: Int
   ) {
     let compression = worker.compression.agree(on: opening.handshake.extensions, for: opening.route)
     let session = Session(
       connection: connection, route: opening.route, compression: compression?.compression, worker: worker)
     connection.handler = session
-    if let layer, let group = opening.group { session.join(group, of: layer) }
+    session.know(opening)
+    if let groups { session.join(groups) }
     worker.sessionOpened(session, wait: opening.route.wait)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)

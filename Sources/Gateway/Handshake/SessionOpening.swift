@@ -7,7 +7,12 @@ import WebSocketCore
 /// A WebSocket hand-shake that passed every check: the session it opens.
 struct SessionOpening {
   var route: SessionRoute
-  var group: String?
+  /// What the path captured.
+  var captures: Captures
+  /// Who the client has shown itself to be.
+  var identity: Identity?
+  /// Those that the session joins before it is accepted; what it sends goes to the first.
+  var groups: [String] = []
   var handshake: Handshake
   /// What the upstream of a `proxy` route is asked before the client is accepted.
   var upstream: UpstreamRequest?
@@ -27,6 +32,33 @@ struct SessionOpening {
     }
     let subprotocol = handshake.chooseSubprotocol(from: route.configuration.subprotocols)
     return handshake.response(subprotocol: subprotocol, compression: compression)
+  }
+}
+
+extension SessionOpening {
+  /// Makes the names of the groups, now that it is known who the client is.
+  ///
+  /// - Returns: false where one of them is a name that the channel layer would not take, for one because it is too long.
+  mutating func nameGroups() -> Bool {
+    guard let configuration = route.consumer.groups else { return true }
+    guard let names = configuration.names(for: captures, identity) else { return false }
+    groups = names
+    return true
+  }
+}
+
+extension GroupConfiguration {
+  /// The groups that a client is in, each once.
+  ///
+  /// - Returns: nil where one of them is a name that the channel layer would not take.
+  func names(for captures: Captures, _ identity: Identity?) -> [String]? {
+    var names: [String] = []
+    for template in templates {
+      let name = template.name(for: captures) { identity?.value(of: $0) }
+      guard let name else { return nil }
+      if !names.contains(name) { names.append(name) }
+    }
+    return names
   }
 }
 
@@ -50,12 +82,9 @@ extension Worker {
       else {
         return .failure(HandshakeRefusal(.originNotAllowed))
       }
-      var opening = SessionOpening(route: route, handshake: handshake)
-      if let template = route.consumer.group {
-        opening.group = template.name(for: match.captures)
-        // A name the channel layer would not take, for one because it is too long: nothing is there.
-        if opening.group == nil { return .failure(HandshakeRefusal(.noRoute)) }
-      }
+      var opening = SessionOpening(route: route, captures: match.captures, handshake: handshake)
+      // Without its group there is nothing there.
+      guard opening.nameGroups() else { return .failure(HandshakeRefusal(.noRoute)) }
       guard admission == .session else {
         return .failure(HandshakeRefusal(.tooManyConnections))
       }

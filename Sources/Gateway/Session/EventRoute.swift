@@ -8,7 +8,7 @@ final class EventRoute: Sendable {
   let name: String
   let configuration: EventStreamConfiguration
   let renderer: EventStreamRenderer
-  /// Which of the layers its group is in.
+  /// Which of the layers its groups are in.
   let layer: Int?
   /// In nanoseconds, as streams compare it.
   let heartbeat: UInt64

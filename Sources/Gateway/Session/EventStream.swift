@@ -16,7 +16,7 @@ final class EventStream: LiveSession {
   let connection: Connection
   let route: EventRoute
   private unowned let worker: Worker
-  private var membership: Membership?
+  private var memberships: [Membership] = []
   /// When something was last written, in nanoseconds of the reactor's clock.
   private var lastWrite: UInt64
   private var ignored = 0
@@ -32,19 +32,22 @@ final class EventStream: LiveSession {
 
   var routeName: String { route.name }
 
-  /// Joins the route's group; before the client is answered, so that it misses nothing after that.
-  ///
-  /// - Parameter layer: it has begun to bring the group's events; ended by `leave`.
-  func join(_ group: String, of layer: any ChannelLayer) {
-    membership = layer.groups.join(
-      self, group: group, route: ObjectIdentifier(route), renderer: route.renderer)
+  /// Joins the route's groups; before the client is answered, so that it misses nothing after that.
+  func join(_ opening: GroupsOpening) {
+    opening.handOver()
+    memberships = opening.groups.map {
+      opening.layer.groups.join(self, group: $0, route: ObjectIdentifier(route), renderer: route.renderer)
+    }
   }
 
   private func leave() {
-    guard let membership, let layer = worker.layer(of: route) else { return }
-    self.membership = nil
-    layer.groups.leave(membership)
-    layer.unsubscribe(from: membership.group)
+    guard let layer = worker.layer(of: route) else { return }
+    let memberships = memberships
+    self.memberships = []
+    for membership in memberships {
+      layer.groups.leave(membership)
+      layer.unsubscribe(from: membership.group)
+    }
   }
 
   /// Passes over what the client says once it has asked.
@@ -106,7 +109,7 @@ extension EventStream: GroupMember {
       .init(key: "code", value: .integer(Int64(code))), .init(key: "reason", value: .string(reason)),
     ]).append(to: &text)
     ServerSentEvent(name: "close").append(text, to: stream)
-    if let membership { _ = worker.layer(of: route)?.groups.catchUp(membership) }
+    for membership in memberships { _ = worker.layer(of: route)?.groups.catchUp(membership) }
     connection.write(stream, from: 0)
     end()
   }

@@ -24,7 +24,10 @@ final class Session {
   private var decoder: MessageDecoder
   /// Where permessage-deflate was negotiated.
   private let compression: SessionCompression?
-  private var membership: Membership?
+  /// In the group that the client's messages go to.
+  private(set) var membership: Membership?
+  /// What most sessions have none of.
+  private(set) var standing: Standing?
   private var keepAlive: KeepAlive?
   private var closeDeadline: Timer?
   /// The other half of a session on a `proxy` route, while both live.
@@ -55,16 +58,23 @@ final class Session {
     }
   }
 
-  /// Joins the route's group; before the client is told that it is accepted, so that it misses nothing after that.
-  ///
-  /// - Parameter layer: it has begun to bring the group's events; ended by `leave`.
+  /// Joins the route's groups; before the client is told that it is accepted, so that it misses nothing after that.
+  func join(_ opening: GroupsOpening) {
+    opening.handOver()
+    for group in opening.groups { join(group, of: opening.layer) }
+  }
+
   func join(_ group: String, of layer: any ChannelLayer) {
-    if let renderer = compression?.renderer {
-      membership = layer.groups.join(
-        self, group: group, route: ObjectIdentifier(renderer), renderer: renderer)
+    let membership =
+      if let renderer = compression?.renderer {
+        layer.groups.join(self, group: group, route: ObjectIdentifier(renderer), renderer: renderer)
+      } else {
+        layer.groups.join(self, group: group, route: ObjectIdentifier(route), renderer: route.consumer)
+      }
+    if self.membership == nil {
+      self.membership = membership
     } else {
-      membership = layer.groups.join(
-        self, group: group, route: ObjectIdentifier(route), renderer: route.consumer)
+      makeStanding().further.append(membership)
     }
   }
 
@@ -78,11 +88,25 @@ final class Session {
   private func leave() {
     guard let membership, let layer else { return }
     self.membership = nil
+    leave(membership, of: layer)
+    guard let standing else { return }
+    let further = standing.further
+    standing.further = []
+    for membership in further { leave(membership, of: layer) }
+  }
+
+  func makeStanding() -> Standing {
+    let standing = standing ?? Standing()
+    self.standing = standing
+    return standing
+  }
+
+  func leave(_ membership: Membership, of layer: any ChannelLayer) {
     layer.groups.leave(membership)
     layer.unsubscribe(from: membership.group)
   }
 
-  private var layer: (any ChannelLayer)? { worker.layer(of: route) }
+  var layer: (any ChannelLayer)? { worker.layer(of: route) }
 }
 
 // MARK: - Bytes from the client
@@ -156,7 +180,11 @@ extension Session: ConnectionHandler {
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     guard state == .open else { return .proceed }
-    route.consumer.received(kind, payload, from: self)
+    if route.hasControls, kind == .text, let message = ControlMessage.read(payload) {
+      control(message)
+    } else {
+      route.consumer.received(kind, payload, from: self)
+    }
     guard state != .ended else { return .stop }
     guard compression != nil else { return .proceed }
     // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
@@ -216,10 +244,19 @@ extension Session: ConsumerSession {
   }
 
   private func write(_ opcode: Opcode, _ payload: RawSpan, isCompressed: Bool = false) {
-    if let membership { _ = layer?.groups.catchUp(membership) }
+    if let membership { catchUp(membership) }
     let header = FrameHeader(
       opcode: opcode, payloadLength: payload.byteCount, isCompressed: isCompressed)
     connection.write(head: header.bytes, length: header.count, payload)
+  }
+}
+
+extension Session {
+  /// Sends what the groups have for the client before something is written to it directly.
+  private func catchUp(_ membership: Membership) {
+    guard let groups = layer?.groups else { return }
+    _ = groups.catchUp(membership)
+    for membership in standing?.further ?? [] { _ = groups.catchUp(membership) }
   }
 }
 

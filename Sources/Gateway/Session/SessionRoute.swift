@@ -12,11 +12,14 @@ final class SessionRoute: Sendable {
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
+  /// Whether some text messages are for the gateway itself (`ControlMessage`).
+  let hasControls: Bool
 
   init(_ configuration: WebSocketRoute, _ layers: GatewayLayers) {
     self.configuration = configuration
     self.consumer = Consumer(configuration.consumer)
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
+    self.hasControls = configuration.consumer.group?.subscribe.isEmpty == false
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
   }

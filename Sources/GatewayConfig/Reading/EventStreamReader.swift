@@ -1,6 +1,6 @@
 import Routing
 
-/// Reads `events:` of an HTTP route: the name of a group, or a mapping with `group:` and more.
+/// Reads `events:` of an HTTP route: a group or a list of them, or a mapping with `group:` and more.
 struct EventStreamReader {
   private static let heartbeatRange = Duration.seconds(1)...Duration.seconds(3600)
   private static let retryRange = Duration.milliseconds(100)...Duration.seconds(3600)
@@ -12,11 +12,10 @@ struct EventStreamReader {
 
   private var reading: Reading { context.reading }
 
-  func read(_ answer: Node.Entry) -> (stream: EventStreamConfiguration, group: Located<GroupTemplate>)? {
+  func read(_ answer: Node.Entry) -> (stream: EventStreamConfiguration, groups: [Located<GroupTemplate>])? {
     let range = answer.key.range
     guard case .mapping = answer.value.content else {
-      let layer = context.layer(named: nil, for: "events", at: range)
-      return read(group: answer.value, "\"events\"", layer: layer, templates: [:])
+      return read(groups: answer.value, layer: context.layer(named: nil, for: "events", at: range))
     }
     guard let mapping = MappingCursor(answer.value, "\"events\"", reading) else { return nil }
     let layer = context.layer(named: mapping.entry("channel_layer"), for: "events", at: range)
@@ -32,30 +31,24 @@ struct EventStreamReader {
         .unknownKey, "what events become is called \"templates\" here", at: entry.key.range,
         hint: "write templates: {TYPE: ...}")
     }
-    let group = mapping.required("group", hint: "group: chat_{room}")
+    let groups = mapping.required("group", hint: "group: chat_{room}")
     mapping.finish()
-    guard let group, var read = read(group: group, "\"group\"", layer: layer, templates: templates ?? [:])
-    else { return nil }
+    guard let groups, var read = read(groups: groups, layer: layer) else { return nil }
+    if let templates { read.stream.group.events = templates }
     if let heartbeat { read.stream.heartbeat = heartbeat }
     if let retry { read.stream.retry = retry }
     return read
   }
 
   private func read(
-    group node: Node, _ what: String, layer: String, templates: [String: EventTemplate]
-  ) -> (stream: EventStreamConfiguration, group: Located<GroupTemplate>)? {
-    guard let scalar = reading.textScalar(node, what) else { return nil }
-    switch GroupTemplate.parse(scalar.text) {
-    case .success(let template):
-      let group = GroupConfiguration(layer: layer, template: template, events: templates)
-      let stream = EventStreamConfiguration(
-        group: group, origins: settings.origins, sendQueue: settings.limits.sendQueue)
-      return (stream, Located(template, at: node.range))
-    case .failure(let fault):
-      reading.findings.error(
-        .invalidGroup, fault.message + reading.origin(scalar), at: node.range, hint: fault.hint)
-      return nil
-    }
+    groups node: Node, layer: String
+  ) -> (stream: EventStreamConfiguration, groups: [Located<GroupTemplate>])? {
+    let reader = GroupReader(reading: reading, captures: captures, hasIdentity: settings.asksWho)
+    guard let templates = reader.readTemplates(node) else { return nil }
+    let group = GroupConfiguration(layer: layer, templates: templates.map(\.value), events: [:])
+    let stream = EventStreamConfiguration(
+      group: group, origins: settings.origins, sendQueue: settings.limits.sendQueue)
+    return (stream, templates)
   }
 }
 

@@ -99,7 +99,8 @@ final class RouteListReader {
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
     // What cannot be answered may still have options, which are not to be called unknown.
     for key in [
-      "group", "events", "publish", "channel_layer", "subprotocols", "to", "host", "connect_timeout",
+      "group", "events", "publish", "subscribe", "channel_layer", "subprotocols", "to", "host",
+      "connect_timeout",
     ] where kind == .webSocket {
       _ = mapping.entry(key)
     }
@@ -249,8 +250,8 @@ final class RouteListReader {
     _ settings: RouteSettings, _ prefixes: [Prefix]
   ) {
     var http: HTTPAction?
-    var group: Located<GroupTemplate>?
-    var webSocket: (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)?
+    var groups: [Located<GroupTemplate>] = []
+    var webSocket: ReadConsumer?
     var subprotocols: [String] = []
     let patterns = prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])
     let names = hasUnknownCaptures ? nil : RoutePath(patterns).captureNames
@@ -259,13 +260,14 @@ final class RouteListReader {
       if answer.key.value == "events" {
         let events = EventStreamReader(context: context, captures: names, settings: settings).read(answer)
         http = (events?.stream).map(HTTPAction.events)
-        group = events?.group
+        groups = events?.groups ?? []
       } else {
         http = HTTPActionReader(reading: reading, captures: names).read(answer)
       }
     case .webSocket:
-      webSocket = ConsumerReader(context: context, captures: names).read(answer, mapping)
-      group = webSocket?.group
+      webSocket = ConsumerReader(context: context, captures: names, hasIdentity: settings.asksWho)
+        .read(answer, mapping)
+      groups = webSocket?.groups ?? []
       subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
     guard let pattern, !isChecking else { return }
@@ -277,7 +279,7 @@ final class RouteListReader {
     }
     let routeName = name?.value ?? path.text
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
-    route.group = group
+    route.groups = groups
     if let http { route.http = HTTPRoute(name: routeName, range: pattern.range, action: http) }
     if let webSocket {
       route.webSocket = WebSocketRoute(
