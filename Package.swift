@@ -46,7 +46,11 @@ let package = Package(
 
     .target(
       name: "GatewayConfig",
-      dependencies: ["CYAML", "JSON", "Routing", .product(name: "NIOSSL", package: "swift-nio-ssl")]),
+      dependencies: [
+        "CYAML", "JSON", "Routing",
+        .product(name: "JWTKit", package: "jwt-kit"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     .target(
       name: "ChannelLayers",
       dependencies: [

@@ -8,6 +8,8 @@ package struct Configuration: Sendable {
   package var file: SourceFile
   package var installedApps: [String]
   package var channelLayers: [ChannelLayerConfiguration]
+  /// `auth:`; routes refer to them by their place.
+  package var authenticators: [AuthenticatorConfiguration]
   /// All applications of the file, in its order.
   package var applications: [ApplicationConfiguration]
   /// The application that `asgi_application` names, or the only one.
@@ -18,12 +20,14 @@ package struct Configuration: Sendable {
 
   package init(
     file: SourceFile, installedApps: [String], channelLayers: [ChannelLayerConfiguration],
+    authenticators: [AuthenticatorConfiguration] = [],
     applications: [ApplicationConfiguration], served: ApplicationConfiguration,
     server: ServerConfiguration, shutdown: ShutdownConfiguration, logging: LoggingConfiguration
   ) {
     self.file = file
     self.installedApps = installedApps
     self.channelLayers = channelLayers
+    self.authenticators = authenticators
     self.applications = applications
     self.served = served
     self.server = server

@@ -14,10 +14,13 @@ package struct WebSocketRoute: Sendable {
   package var limits: SessionLimits
   /// Nil where messages are not compressed.
   package var compression: CompressionConfiguration?
+  /// Nil where clients are not asked who they are.
+  package var auth: RouteAuth?
 
   package init(
     name: String, range: SourceRange, consumer: ConsumerConfiguration, origins: OriginPolicy,
-    subprotocols: [String], limits: SessionLimits, compression: CompressionConfiguration? = nil
+    subprotocols: [String], limits: SessionLimits, compression: CompressionConfiguration? = nil,
+    auth: RouteAuth? = nil
   ) {
     self.name = name
     self.range = range
@@ -26,6 +29,7 @@ package struct WebSocketRoute: Sendable {
     self.subprotocols = subprotocols
     self.limits = limits
     self.compression = compression
+    self.auth = auth
   }
 }
 
@@ -44,9 +48,20 @@ package enum ConsumerConfiguration: Sendable {
     }
   }
 
+  /// Whether it makes a difference who the client is.
+  package var needsIdentity: Bool {
+    switch self {
+    case .echo, .proxy: false
+    case .chat(let group): group.showsUser
+    case .broadcast(_, let publish): publish == .authenticated
+    }
+  }
+
   /// Who may send frames into a broadcast group.
   package enum PublishPolicy: String, Sendable, Hashable, CaseIterable {
     case everyone
+    /// Only those who have shown who they are.
+    case authenticated
     /// Only the channel layer.
     case nobody
   }
@@ -62,6 +77,8 @@ package struct GroupConfiguration: Sendable {
   package var subscribe: [GroupPattern]
   /// `events:`, event type to frame; on top of what the consumer itself understands.
   package var events: [String: EventTemplate]
+  /// `identity:`, whether what a client sends says who it is.
+  package var showsUser = false
 
   package init(
     layer: String = "default", templates: [GroupTemplate], subscribe: [GroupPattern] = [],
@@ -106,11 +123,14 @@ package struct HTTPRoute: Sendable {
   package var name: String
   package var range: SourceRange
   package var action: HTTPAction
+  /// Nil where clients are not asked who they are.
+  package var auth: RouteAuth?
 
-  package init(name: String, range: SourceRange, action: HTTPAction) {
+  package init(name: String, range: SourceRange, action: HTTPAction, auth: RouteAuth? = nil) {
     self.name = name
     self.range = range
     self.action = action
+    self.auth = auth
   }
 
   /// Nil where it sends no events.
@@ -135,6 +155,14 @@ package enum HTTPAction: Sendable {
     switch self {
     case .staticFiles, .proxy: true
     case .respond, .redirect, .health, .events: false
+    }
+  }
+
+  /// Whether it makes a difference who the client is; elsewhere `auth` would protect nothing.
+  package var asksWhoItIs: Bool {
+    switch self {
+    case .staticFiles, .proxy, .respond, .redirect, .health: false
+    case .events: true
     }
   }
 }

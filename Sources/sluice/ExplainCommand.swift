@@ -58,6 +58,7 @@ struct ExplainCommand: ParsableCommand {
     text += "consumer   \(route.consumer.summary)\n"
     text += captures(match)
     if let groups = route.consumer.group { text += explain(groups, match.captures) }
+    if let auth = route.auth { text += "auth       \(auth)\n" }
     text += "origin     \(origin(route.origins))\n"
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
     text +=
@@ -95,6 +96,7 @@ struct ExplainCommand: ParsableCommand {
     if case .staticFiles = route.action, let remainder = match.remainder {
       text += "file       \(remainder.isEmpty ? "index.html" : remainder), where there is one\n"
     }
+    if let auth = route.auth { text += "auth       \(auth)\n" }
     text += captures(match)
     guard let events = route.events else { return text }
     text += explain(events.group, match.captures)

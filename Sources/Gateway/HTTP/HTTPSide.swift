@@ -50,6 +50,7 @@ final class HTTPSide: Sendable {
     self.group = group
     responder = HTTPResponder(gateway: gateway, on: group)
     upstreams = UpstreamConnector(on: group)
+    gateway.authenticators.connect(on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
   }
 
@@ -103,6 +104,7 @@ final class HTTPSide: Sendable {
   /// Ends the event loop; after `run` has returned.
   func shutDown() async throws {
     try await responder.shutDown()
+    try await gateway.authenticators.shutDown()
     try await group.shutdownGracefully()
   }
 }

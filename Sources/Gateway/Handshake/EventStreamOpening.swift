@@ -10,6 +10,8 @@ struct EventStreamOpening {
   var captures: Captures
   /// Who the client has shown itself to be.
   var identity: Identity?
+  /// What shows who the client is, where the route asks for it and it is not known yet.
+  var credentials: Credentials?
   /// Those that the stream joins before it is answered.
   var groups: [String] = []
   /// What the answer says about other pages than those of this server.
@@ -33,6 +35,22 @@ extension EventStreamOpening {
     guard let names = route.configuration.group.names(for: captures, identity) else { return false }
     groups = names
     return true
+  }
+
+  /// Goes on with what is known of the client now.
+  func identified(_ outcome: Authentication) -> Result<EventStreamOpening, HandshakeRefusal> {
+    var opening = self
+    opening.credentials = nil
+    switch outcome {
+    case .identity(let identity): opening.identity = identity
+    case .anonymous: break
+    // Nobody can send a message here.
+    case .awaited: return .failure(HandshakeRefusal(.noToken))
+    case .refused(let refusal): return .failure(HandshakeRefusal(refusal))
+    case .unavailable: return .failure(HandshakeRefusal(.identityUnavailable))
+    }
+    if opening.nameGroups() { return .success(opening) }
+    return .failure(route.configuration.group.refusal(for: captures, opening.identity))
   }
 }
 
@@ -104,8 +122,13 @@ extension Worker {
       return refuse(.originNotAllowed)
     }
     var opening = EventStreamOpening(route: route, captures: match.captures, crossOrigin: fields)
-    // Without its groups there is nothing there.
-    guard opening.nameGroups() else { return refuse(.noRoute) }
+    if route.auth == nil {
+      // Without its groups there is nothing there.
+      guard opening.nameGroups() else { return refuse(.noRoute) }
+    } else {
+      opening.credentials = Credentials(
+        fields: request.fields, query: path.query, host: host, client: client)
+    }
     guard admission == .session else { return refuse(.tooManyConnections) }
     return .success(opening)
   }

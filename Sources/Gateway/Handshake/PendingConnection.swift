@@ -24,6 +24,8 @@ final class PendingConnection {
     enum Cause {
       /// The channel layer is to bring the groups' events.
       case groups(GroupsOpening)
+      /// It is being found out who the client is; the ticket of the question.
+      case identity(Int)
       case upstream(UpstreamOpening)
     }
 
@@ -36,6 +38,24 @@ final class PendingConnection {
   private enum Opening {
     case session(SessionOpening)
     case stream(EventStreamOpening)
+
+    /// What is to be found out before it goes on: whose request it is.
+    var question: (Credentials, RouteAuth)? {
+      let (credentials, auth) =
+        switch self {
+        case .session(let session): (session.credentials, session.route.configuration.auth)
+        case .stream(let stream): (stream.credentials, stream.route.auth)
+        }
+      guard let credentials, let auth else { return nil }
+      return (credentials, auth)
+    }
+
+    func identified(_ outcome: Authentication) -> Result<Opening, HandshakeRefusal> {
+      switch self {
+      case .session(let session): session.identified(outcome).map(Opening.session)
+      case .stream(let stream): stream.identified(outcome).map(Opening.stream)
+      }
+    }
   }
 
   /// How long the last bytes of a refusal may take to arrive.
@@ -74,6 +94,7 @@ final class PendingConnection {
   private func timeOut() {
     switch waiting?.cause {
     case .groups: stopWaiting(.layerUnavailable)
+    case .identity: stopWaiting(.identityUnavailable)
     case .upstream: stopWaiting(.upstreamTimeout)
     case nil: refuse(HandshakeRefusal(.timeout), target: nil)
     }
@@ -137,6 +158,12 @@ extension PendingConnection {
   /// Makes sure that there is something to talk to before the client is told that it is accepted: the group's events (as
   /// Channels' consumers do, which join in `connect`), or the upstream.
   private func open(_ opening: Opening, rest bytes: inout MutableRawSpan, from length: Int) {
+    if let (credentials, auth) = opening.question {
+      let ticket = worker.authenticate(credentials, by: auth) { [weak self] outcome in
+        self?.identified(outcome)
+      }
+      return wait(for: .identity(ticket), opening, bytes.bytes, from: length)
+    }
     let groups: [String]
     let layer: (any ChannelLayer)?
     switch opening {
@@ -187,6 +214,19 @@ extension PendingConnection {
     return waiting
   }
 
+  private func identified(_ outcome: Authentication) {
+    guard let waiting = resume() else { return }
+    switch waiting.opening.identified(outcome) {
+    case .success(let opening):
+      var rest = waiting.rest
+      var span = rest.mutableSpan
+      var raw = unsafe span.mutableBytes
+      open(opening, rest: &raw, from: 0)
+    case .failure(let refusal):
+      refuse(refusal, target: nil)
+    }
+  }
+
   private func subscribed(_ outcome: Subscription) {
     guard let waiting = resume(), case .groups(let groups) = waiting.cause else { return }
     guard outcome == .active else { return refuse(HandshakeRefusal(.layerUnavailable), target: nil) }
@@ -229,6 +269,7 @@ extension PendingConnection {
   private func forgetWaiting() {
     switch waiting?.cause {
     case .groups(let groups): groups.abandon()
+    case .identity(let ticket): worker.identities.forget(ticket)
     case .upstream(let upstream): upstream.abandon()
     case nil: break
     }
@@ -266,11 +307,12 @@ extension PendingConnection {
     as opening: EventStreamOpening, on connection: Connection, in groups: GroupsOpening?,
     ignoring count: Int
   ) {
-    let stream = EventStream(connection: connection, route: opening.route, worker: worker)
+    let stream = EventStream(connection: connection, opening: opening, worker: worker)
     connection.handler = stream
     if let groups { stream.join(groups) }
     worker.sessionOpened(stream, wait: opening.route.configuration.heartbeat)
     unsafe connection.write(opening.response.span.bytes)
+    stream.begin()
     stream.ignore(count)
   }
 
@@ -288,6 +330,7 @@ extension PendingConnection {
     worker.sessionOpened(session, wait: opening.route.wait)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)
+    if opening.route.configuration.auth != nil { session.beginToken(opening) }
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
     if bytes.byteCount > length {
       var rest = unsafe bytes._mutatingExtracting(unchecked: length..<bytes.byteCount)

@@ -7,6 +7,8 @@ import WebSocketCore
 final class EventRoute: Sendable {
   let name: String
   let configuration: EventStreamConfiguration
+  /// Nil where it does not matter who the client is.
+  let auth: RouteAuth?
   let renderer: EventStreamRenderer
   /// Which of the layers its groups are in.
   let layer: Int?
@@ -19,6 +21,7 @@ final class EventRoute: Sendable {
     guard let events = route.events else { return nil }
     name = route.name
     configuration = events
+    auth = route.auth
     renderer = EventStreamRenderer(events.group)
     layer = layers.index(of: events.group.layer)
     heartbeat = events.heartbeat.wholeNanoseconds

@@ -16,16 +16,21 @@ final class EventStream: LiveSession {
   let connection: Connection
   let route: EventRoute
   private unowned let worker: Worker
+  /// Who the client has shown itself to be.
+  let identity: Identity?
   private var memberships: [Membership] = []
+  /// The end of the token that it was shown with.
+  private var expiry: Timer?
   /// When something was last written, in nanoseconds of the reactor's clock.
   private var lastWrite: UInt64
   private var ignored = 0
   private var isEnded = false
   var index = 0
 
-  init(connection: Connection, route: EventRoute, worker: Worker) {
+  init(connection: Connection, opening: EventStreamOpening, worker: Worker) {
     self.connection = connection
-    self.route = route
+    route = opening.route
+    identity = opening.identity
     self.worker = worker
     lastWrite = worker.reactor.now.nanoseconds
   }
@@ -40,7 +45,26 @@ final class EventStream: LiveSession {
     }
   }
 
+  /// The client has been answered.
+  func begin() {
+    guard let identity else { return }
+    worker.identities.add(self)
+    if let expires = identity.expires { end(at: expires) }
+  }
+
+  /// - Parameter time: seconds since 1970. The clock is looked at again every hour: it may be set.
+  private func end(at time: Double) {
+    guard !isEnded else { return }
+    let left = time - WallClock.secondsSinceEpoch
+    guard left > 0 else { return close(.notAuthenticated("the token has expired")) }
+    let timer = expiry ?? worker.reactor.timer { [unowned self] in end(at: time) }
+    expiry = timer
+    timer.schedule(after: .seconds(min(left, 3600)))
+  }
+
   private func leave() {
+    expiry?.cancel()
+    if identity != nil { worker.identities.remove(self) }
     guard let layer = worker.layer(of: route) else { return }
     let memberships = memberships
     self.memberships = []
@@ -84,6 +108,8 @@ extension EventStream: ConnectionHandler {
   }
 }
 
+extension EventStream: UserSession {}
+
 extension EventStream: GroupMember {
   func deliver(_ stream: SharedBytes, from offset: Int) -> Delivery {
     lastWrite = worker.reactor.now.nanoseconds
@@ -120,9 +146,12 @@ extension EventStream: GroupMember {
 extension EventStream {
   func close(_ reason: CloseReason) {
     guard !isEnded else { return }
-    // To come again after `retry` is what clients do without being told.
-    guard reason.isWorthReconnecting else { return close(code: reason.code.rawValue, reason: reason.text) }
-    end()
+    switch reason {
+    // To come again as it is, after `retry`, is what a client does without being told.
+    case .restart, .slowReader, .pingTimeout, .upstreamLost, .identityUnavailable: end()
+    case .notAuthenticated, .notAllowed, .disconnected:
+      close(code: reason.code.rawValue, reason: reason.text)
+    }
   }
 
   /// Sends what is queued and closes the connection.

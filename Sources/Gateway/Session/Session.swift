@@ -20,7 +20,7 @@ final class Session {
 
   let connection: Connection
   let route: SessionRoute
-  private unowned let worker: Worker
+  unowned let worker: Worker
   private var decoder: MessageDecoder
   /// Where permessage-deflate was negotiated.
   private let compression: SessionCompression?
@@ -86,6 +86,7 @@ final class Session {
   }
 
   private func leave() {
+    if standing?.token != nil { endToken() }
     guard let membership, let layer else { return }
     self.membership = nil
     leave(membership, of: layer)
@@ -127,7 +128,7 @@ extension Session: ConnectionHandler {
       fail(error)
     }
     // What the client does not read is not answered for ever: TCP makes it wait until the queue is empty.
-    if connection.queuedBytes > 0 || upstream?.isCongested == true || !held.isEmpty {
+    if connection.queuedBytes > 0 || upstream?.isCongested == true || !held.isEmpty || isCheckingToken {
       connection.pauseReading()
     }
     if unpacked > Self.unpackedPerTurn, !held.isEmpty { readOnLater() }
@@ -145,8 +146,8 @@ extension Session: ConnectionHandler {
   }
 
   /// Goes on where the decoder paused, and then with what the client has sent since.
-  private func readOn() {
-    guard state != .ended else { return }
+  func readOn() {
+    guard state != .ended, !isCheckingToken else { return }
     if !held.isEmpty {
       var bytes = held
       held = []
@@ -154,7 +155,9 @@ extension Session: ConnectionHandler {
       var raw = unsafe span.mutableBytes
       decode(&raw)
     }
-    if held.isEmpty, connection.queuedBytes == 0, upstream?.isCongested != true { connection.resumeReading() }
+    if held.isEmpty, connection.queuedBytes == 0, upstream?.isCongested != true, !isCheckingToken {
+      connection.resumeReading()
+    }
   }
 
   /// The client closed its half without a close frame (RFC 6455 section 7.1.5: 1006 for it); nothing can be answered.
@@ -180,12 +183,11 @@ extension Session: ConnectionHandler {
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     guard state == .open else { return .proceed }
-    if route.hasControls, kind == .text, let message = ControlMessage.read(payload) {
-      control(message)
-    } else {
+    if !route.hasControls || !control(kind, payload) {
       route.consumer.received(kind, payload, from: self)
     }
     guard state != .ended else { return .stop }
+    if isCheckingToken { return .pause }
     guard compression != nil else { return .proceed }
     // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
     // the others had their turn.

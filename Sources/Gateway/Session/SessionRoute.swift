@@ -15,11 +15,15 @@ final class SessionRoute: Sendable {
   /// Whether some text messages are for the gateway itself (`ControlMessage`).
   let hasControls: Bool
 
-  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers) {
+  /// Whether a client may show who it is by a message.
+  let takesTokens: Bool
+
+  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool) {
     self.configuration = configuration
     self.consumer = Consumer(configuration.consumer)
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
-    self.hasControls = configuration.consumer.group?.subscribe.isEmpty == false
+    self.takesTokens = takesTokens
+    self.hasControls = takesTokens || configuration.consumer.group?.subscribe.isEmpty == false
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
   }

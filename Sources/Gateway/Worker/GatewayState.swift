@@ -17,6 +17,7 @@ final class GatewayState: Sendable {
   let log: Logger
   let counters = GatewayCounters()
   let upstreamFailures: UpstreamFailures
+  let authenticators: Authenticators
   let compressionContexts: ContextBudget
 
   /// `limits.connections`: sessions and HTTP connections together.
@@ -34,7 +35,6 @@ final class GatewayState: Sendable {
     application = configuration.served
     let layers = GatewayLayers(configuration, log: log)
     self.layers = layers
-    routes = configuration.served.webSocketRoutes.map { SessionRoute($0, layers) }
     eventRoutes = configuration.served.httpRoutes.map { EventRoute($0, layers) }
     hasEventRoutes = eventRoutes.contains { $0 != nil }
     server = configuration.server
@@ -42,6 +42,10 @@ final class GatewayState: Sendable {
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)
     self.log = log
     upstreamFailures = UpstreamFailures(log: log)
+    authenticators = Authenticators(configuration.authenticators, failures: upstreamFailures, log: log)
+    routes = configuration.served.webSocketRoutes.map { [authenticators] route in
+      SessionRoute(route, layers, takesTokens: authenticators.takeMessages(on: route))
+    }
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
   }
 

@@ -17,6 +17,7 @@ final class Worker {
   let layers: [WorkerLayer]
   let refusals: RefusalLog
   let compression: WorkerCompression
+  let identities = WorkerIdentities()
 
   private(set) var phase = Phase.serving
   private(set) var sessions: [any LiveSession] = []
@@ -77,6 +78,8 @@ final class Worker {
       takeOver(connection)
     case .upstreamConnected(let ticket, let outcome):
       connecting.removeValue(forKey: ticket)?(outcome)
+    case .authenticated(let ticket, let outcome):
+      identities.answered(ticket, outcome)
     case .stop(let order):
       stop(order)
     case .abandon:

@@ -21,6 +21,8 @@ extension FindingCode {
     case .invalidCertificate: "A certificate or its key cannot be used, or not for this name."
     case .certificateDates: "A certificate is not valid today."
     case .exposedKey: "A key can be read by everybody."
+    case .invalidKey: "A key that tokens are verified with cannot be used."
+    case .weakSecret: "A shared secret is too short for its algorithm."
     case .appNotInstalled: "A route uses an app that is not installed."
     case .includeCycle: "An include leads back to itself."
     case .invalidPattern: "The pattern of a route is malformed."

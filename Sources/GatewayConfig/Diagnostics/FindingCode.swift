@@ -24,6 +24,9 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case invalidCertificate = "invalid-certificate"
   case certificateDates = "certificate-dates"
   case exposedKey = "exposed-key"
+  // Keys of `auth`.
+  case invalidKey = "invalid-key"
+  case weakSecret = "weak-secret"
   // Apps and includes.
   case appNotInstalled = "app-not-installed"
   case includeCycle = "include-cycle"

@@ -58,6 +58,7 @@ struct ConsumerReader {
     var host: Node.Entry?
     var connectTimeout: Node.Entry?
     var tls: Node.Entry?
+    var identity: Node.Entry?
 
     init(_ mapping: MappingCursor) {
       layer = mapping.entry("channel_layer")
@@ -69,10 +70,13 @@ struct ConsumerReader {
       host = mapping.entry("host")
       connectTimeout = mapping.entry("connect_timeout")
       tls = mapping.entry("tls")
+      identity = mapping.entry("identity")
     }
 
     /// What only consumers with a group have.
-    var ofGroups: [Node.Entry] { [group, events, publish, subscribe, layer].compactMap(\.self) }
+    var ofGroups: [Node.Entry] {
+      [group, events, publish, subscribe, layer, identity].compactMap(\.self)
+    }
     /// What only `proxy` has.
     var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
 
@@ -87,6 +91,7 @@ struct ConsumerReader {
       merged.host = host ?? preset.host
       merged.connectTimeout = connectTimeout ?? preset.connectTimeout
       merged.tls = tls ?? preset.tls
+      merged.identity = identity ?? preset.identity
       return merged
     }
   }
@@ -130,10 +135,14 @@ struct ConsumerReader {
     case .chat:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
       if let publish = options.publish { refuse(publish, for: type) }
-      guard let (group, templates) = readGroups(type, range, options) else { return nil }
+      let showsUser = options.identity.flatMap { reading.truth($0.value, "\"identity\"") }
+      guard let (groups, templates) = readGroups(type, range, options) else { return nil }
+      var group = groups
+      group.showsUser = showsUser ?? false
       return ReadConsumer(.chat(group), groups: templates)
     case .broadcast:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
+      if let identity = options.identity { refuse(identity, for: type) }
       let policy = options.publish.flatMap {
         reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }

@@ -100,7 +100,7 @@ final class RouteListReader {
     // What cannot be answered may still have options, which are not to be called unknown.
     for key in [
       "group", "events", "publish", "subscribe", "channel_layer", "subprotocols", "to", "host",
-      "connect_timeout",
+      "connect_timeout", "identity",
     ] where kind == .webSocket {
       _ = mapping.entry(key)
     }
@@ -280,11 +280,17 @@ final class RouteListReader {
     let routeName = name?.value ?? path.text
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
     route.groups = groups
-    if let http { route.http = HTTPRoute(name: routeName, range: pattern.range, action: http) }
+    if let http {
+      route.http = HTTPRoute(
+        name: routeName, range: pattern.range, action: http,
+        auth: settings.auth.ofHTTP(
+          answer.key.value, isKnown: http.asksWhoItIs, at: answer.key.range, reading))
+    }
     if let webSocket {
       route.webSocket = WebSocketRoute(
         name: routeName, range: pattern.range, consumer: webSocket.consumer, origins: settings.origins,
-        subprotocols: subprotocols, limits: settings.limits, compression: settings.compression)
+        subprotocols: subprotocols, limits: settings.limits, compression: settings.compression,
+        auth: settings.auth.ofWebSocket(webSocket.consumer, at: answer.key.range, reading))
     }
     routes.append(route)
   }
