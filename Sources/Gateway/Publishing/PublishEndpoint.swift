@@ -10,12 +10,12 @@ import Routing
 
 /// Answers on a `publish` route, and on the paths below it.
 final class PublishEndpoint: Sendable {
-  private let configuration: PublishConfiguration
+  fileprivate let configuration: PublishConfiguration
   private let access: PublishAccess
   private let route: Int
-  private let layer: Int
-  private let gateway: GatewayState
-  private let publisher: Publisher
+  fileprivate let layer: Int
+  fileprivate let gateway: GatewayState
+  fileprivate let publisher: Publisher
   private let answers: IdempotencyTable
 
   /// - Parameters:
@@ -37,7 +37,7 @@ final class PublishEndpoint: Sendable {
   }
 
   /// Who asks for what.
-  private struct Caller {
+  fileprivate struct Caller {
     var identity: Identity?
     var captures: Captures
   }
@@ -60,7 +60,8 @@ final class PublishEndpoint: Sendable {
       case .publish: return try await publish(try await body(upload), request, caller)
       case .groups: return try await listGroups(request, caller)
       case .disconnect: return try await disconnect(try await body(upload), request)
-      case .presence, .history: throw PublishRefusal(.notFound, "not here yet")
+      case .presence: return try await listPresent(request, caller)
+      case .history: throw PublishRefusal(.notFound, "not here yet")
       }
     } catch let refusal as PublishRefusal {
       return refusal.response
@@ -97,7 +98,7 @@ final class PublishEndpoint: Sendable {
     return operation
   }
 
-  private func mayName(_ group: String, _ caller: Caller) -> Bool {
+  fileprivate func mayName(_ group: String, _ caller: Caller) -> Bool {
     configuration.groups.contains {
       $0.matches(group, captures: caller.captures) { caller.identity?.value(of: $0) }
     }
@@ -255,6 +256,39 @@ final class PublishEndpoint: Sendable {
     let next = names.count > limit ? JSON.string(names[limit - 1]) : .null
     return .json(
       .ok, .object([.init(key: "groups", value: .array(groups)), .init(key: "next", value: next)]))
+  }
+}
+
+// MARK: - Of one group
+
+extension PublishEndpoint {
+  /// `?group=`: who is in the group, in all processes on the layer.
+  private func listPresent(_ request: Request, _ caller: Caller) async throws -> Response {
+    var query = try RequestQuery(request.uri.query)
+    let group = try group(in: &query, caller)
+    try query.finish()
+    guard gateway.layers.presences[layer] != nil else {
+      throw PublishRefusal(.notFound, "no route of this channel layer has \"presence\"")
+    }
+    guard let list = await gateway.layers.presence(of: group, in: configuration.layer) else {
+      throw PublishRefusal(
+        .serviceUnavailable, "who is there cannot be told now", fields: [.retryAfter: "1"])
+    }
+    var text: [UInt8] = []
+    list.appendJSON(to: &text)
+    text.append(UInt8(ascii: "\n"))
+    return .json(.ok, text: text)
+  }
+
+  private func group(in query: inout RequestQuery, _ caller: Caller) throws(PublishRefusal) -> String {
+    guard let group = query.value("group"), GroupTemplate.isOpen(group) else {
+      throw PublishRefusal(.badRequest, "the query names a group: ?group=chat_lobby")
+    }
+    guard mayName(group, caller) else {
+      throw PublishRefusal(
+        .forbidden, "the group \"\(group)\" is not one that this route may ask about")
+    }
+    return group
   }
 }
 
