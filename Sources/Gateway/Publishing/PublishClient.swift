@@ -31,6 +31,8 @@ package enum PublishClient {
     var request = HTTPClientRequest(url: target.url)
     request.method = .POST
     request.headers.add(name: "Content-Type", value: "application/json")
+    // The path of a socket is no host, though it stands in its place.
+    if target.url.contains("+unix://") { request.headers.add(name: "Host", value: "localhost") }
     if let token = target.token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
     if let key = idempotencyKey { request.headers.add(name: "Idempotency-Key", value: key) }
     request.body = .bytes(ByteBuffer(bytes: body))
