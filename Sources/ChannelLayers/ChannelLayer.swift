@@ -18,6 +18,35 @@ package protocol ChannelLayer: AnyObject {
 
   /// Ends what one `subscribe` began.
   func unsubscribe(from group: String)
+
+  /// Sends an event that no session sends, to a group that need not have a member here. Calls back on this reactor, at once or
+  /// later, when the layer has taken it or not.
+  func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void)
+
+  /// What is kept of the group's history behind a position, as far as it was delivered on this reactor: what comes later comes
+  /// to its members. Only for a group that is subscribed to.
+  ///
+  /// - Parameters:
+  ///   - position: nil for all that is kept.
+  ///   - bytes: where the slice may end, after at least one event.
+  /// - Returns: nil where the group keeps no history.
+  func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice?
+}
+
+extension ChannelLayer {
+  package func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? { nil }
+}
+
+/// What became of an event that was published.
+package struct Published: Sendable, Equatable {
+  /// Its place in the history of its group; nil where the group has none, or where it has not been sent.
+  package var position: EventPosition?
+  package var undelivered: Undelivered?
+
+  package init(position: EventPosition? = nil, undelivered: Undelivered? = nil) {
+    self.position = position
+    self.undelivered = undelivered
+  }
 }
 
 /// What came of a wish to get a group's events.

@@ -14,7 +14,7 @@ public final class Chat: Sendable {
   package static let member = "message"
 
   let group: GroupTemplate
-  private let events: RouteEvents
+  let events: RouteEvents
 
   init(_ configuration: GroupConfiguration) {
     group = configuration.template

@@ -13,6 +13,17 @@ struct RouteEvents: Sendable {
     self.templates = templates.mapValues { ($0, $0.isPersonal) }
   }
 
+  /// How the frame of an event is numbered; nil where it is left to the consumer.
+  func numbering(of event: Event) -> Numbering? {
+    if let (template, _) = templates[event.type] {
+      guard case .object(let members) = template, !members.contains(where: { $0.key == "id" }) else {
+        return .wrapped
+      }
+      return .member
+    }
+    return event.type == "websocket.send" ? .message : nil
+  }
+
   /// Nil where the event is left to the consumer.
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering? {
     if !templates.isEmpty, let (template, isPersonal) = templates[event.type] {

@@ -59,11 +59,17 @@ package struct GroupConfiguration: Sendable {
   package var template: GroupTemplate
   /// `events:`, event type to frame; on top of what the consumer itself understands.
   package var events: [String: EventTemplate]
+  /// `history:`; nil where nothing is kept.
+  package var history: HistoryConfiguration?
 
-  package init(layer: String = "default", template: GroupTemplate, events: [String: EventTemplate]) {
+  package init(
+    layer: String = "default", template: GroupTemplate, events: [String: EventTemplate],
+    history: HistoryConfiguration? = nil
+  ) {
     self.layer = layer
     self.template = template
     self.events = events
+    self.history = history
   }
 }
 

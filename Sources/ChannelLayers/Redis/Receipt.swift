@@ -2,10 +2,10 @@
 ///
 /// Confined to the hub.
 final class Receipt {
-  private let sender: Sender
+  private let sender: Sender?
   private var isTold = false
 
-  init(_ sender: Sender) {
+  init(_ sender: Sender?) {
     self.sender = sender
   }
 

@@ -33,6 +33,11 @@ package final class RedisChannelLayer: ChannelLayer {
     if let reason = hub.publish(outgoing) { sender.member.undelivered(reason) }
   }
 
+  package func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {
+    completed(
+      Published(undelivered: hub.publish(OutgoingEvent(event: event, group: group, sender: nil))))
+  }
+
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
     guard hub.isAvailable(for: group) else { return completed(.unavailable) }
     var entry = wanted[group] ?? Wanted()

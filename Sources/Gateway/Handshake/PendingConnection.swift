@@ -236,10 +236,17 @@ extension PendingConnection {
     let session = Session(
       connection: connection, route: opening.route, compression: compression?.compression, worker: worker)
     connection.handler = session
-    if let layer, let group = opening.group { session.join(group, of: layer) }
+    if let layer, let group = opening.group {
+      if let wish = opening.history {
+        session.join(group, of: layer, wish)
+      } else {
+        session.join(group, of: layer)
+      }
+    }
     worker.sessionOpened(session)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)
+    session.goOnReplaying()
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
     if bytes.byteCount > length {
       var rest = unsafe bytes._mutatingExtracting(unchecked: length..<bytes.byteCount)

@@ -8,6 +8,8 @@ import WebSocketCore
 struct SessionOpening {
   var route: SessionRoute
   var group: String?
+  /// Where the group keeps a history: what of it the session begins with.
+  var history: HistoryWish?
   var handshake: Handshake
   /// What the upstream of a `proxy` route is asked before the client is accepted.
   var upstream: UpstreamRequest?
@@ -55,6 +57,12 @@ extension Worker {
         opening.group = template.name(for: match.captures)
         // A name the channel layer would not take, for one because it is too long: nothing is there.
         if opening.group == nil { return .failure(HandshakeRefusal(.noRoute)) }
+        if route.numbered != nil {
+          guard let wish = HistoryWish(query: path.query) else {
+            return .failure(HandshakeRefusal(.badSince))
+          }
+          opening.history = wish
+        }
       }
       guard admission == .session else {
         return .failure(HandshakeRefusal(.tooManyConnections))

@@ -14,6 +14,8 @@ final class GatewayLayers: Sendable {
 
   /// In an order that routes know them by.
   let all: [Layer]
+  /// What each of them keeps of its groups; nil where no route says `history`.
+  let histories: [GroupHistory?]
   private let aliases: [String]
   private let group: MultiThreadedEventLoopGroup?
 
@@ -21,6 +23,11 @@ final class GatewayLayers: Sendable {
     let used = Set(configuration.served.webSocketRoutes.compactMap { $0.consumer.group?.layer })
     let layers = configuration.channelLayers.filter { used.contains($0.alias) }
     aliases = layers.map(\.alias)
+    let memory = HistoryMemory(limit: configuration.server.historyMemory.bytes)
+    histories = layers.map { layer in
+      let rules = Self.historyRules(of: layer.alias, configuration.served)
+      return rules.isEmpty ? nil : GroupHistory(rules, memory: memory)
+    }
     let needsRedis = layers.contains { if case .redis = $0.backend { true } else { false } }
     // One loop does: all that happens on it is to move bytes between Redis and the reactors.
     let group = needsRedis ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
@@ -29,6 +36,16 @@ final class GatewayLayers: Sendable {
       guard case .redis(let redis) = layer.backend, let group else { return .memory(MemoryHub()) }
       return .redis(RedisHub(alias: layer.alias, redis, on: group, log: log))
     }
+  }
+
+  private static func historyRules(
+    of alias: String, _ application: ApplicationConfiguration
+  ) -> HistoryRules {
+    var rules = HistoryRules()
+    for case let group? in application.webSocketRoutes.map(\.consumer.group) where group.layer == alias {
+      if let history = group.history { rules.add(group.template, history) }
+    }
+    return rules
   }
 
   func index(of alias: String) -> Int? {
@@ -82,31 +99,25 @@ final class GatewayLayers: Sendable {
 }
 
 /// A worker's end of a layer.
-enum WorkerLayer {
-  case memory(MemoryChannelLayer)
-  case redis(RedisChannelLayer, Mailbox<RedisDelivery>)
+struct WorkerLayer {
+  let layer: any ChannelLayer
+  /// Where the hub of a Redis layer posts for this worker; the memory layer knows its ends itself.
+  let mailbox: Mailbox<RedisDelivery>?
 
-  init(_ layer: GatewayLayers.Layer, reactor: Reactor, number: Int) {
+  init(
+    _ layer: GatewayLayers.Layer, recording history: GroupHistory?, reactor: Reactor, number: Int
+  ) {
+    let plain: any ChannelLayer
     switch layer {
-    case .memory(let hub): self = .memory(MemoryChannelLayer(reactor: reactor, number: number, hub: hub))
+    case .memory(let hub):
+      plain = MemoryChannelLayer(reactor: reactor, number: number, hub: hub)
+      mailbox = nil
     case .redis(let hub):
       let end = RedisChannelLayer(reactor: reactor, number: number, hub: hub)
-      self = .redis(end, end.mailbox(on: reactor))
+      plain = end
+      mailbox = end.mailbox(on: reactor)
     }
-  }
-
-  var layer: any ChannelLayer {
-    switch self {
-    case .memory(let layer): layer
-    case .redis(let layer, _): layer
-    }
-  }
-
-  /// Where the hub of a Redis layer posts for this worker; the memory layer knows its ends itself.
-  var mailbox: Mailbox<RedisDelivery>? {
-    switch self {
-    case .memory: nil
-    case .redis(_, let mailbox): mailbox
-    }
+    self.layer =
+      history.map { RecordingChannelLayer(plain, recording: $0, reactor: reactor, number: number) } ?? plain
   }
 }

@@ -12,6 +12,8 @@ final class SessionRoute: Sendable {
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
+  /// Where the route's groups keep a history: for sessions that ask where they are.
+  let numbered: NumberedRenderer?
 
   init(_ configuration: WebSocketRoute, _ layers: GatewayLayers) {
     self.configuration = configuration
@@ -19,6 +21,8 @@ final class SessionRoute: Sendable {
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
+    self.numbered =
+      configuration.consumer.group?.history == nil ? nil : NumberedRenderer(consumer)
   }
 
   var name: String { configuration.name }

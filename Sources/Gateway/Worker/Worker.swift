@@ -46,7 +46,9 @@ final class Worker {
     self.gateway = gateway
     self.http = http
     self.tls = tls
-    self.layers = gateway.layers.all.map { WorkerLayer($0, reactor: reactor, number: number) }
+    self.layers = zip(gateway.layers.all, gateway.layers.histories).map { layer, history in
+      WorkerLayer(layer, recording: history, reactor: reactor, number: number)
+    }
     self.refusals = RefusalLog(gateway: gateway)
     self.compression = WorkerCompression(budget: gateway.compressionContexts)
   }

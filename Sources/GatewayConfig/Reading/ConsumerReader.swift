@@ -40,6 +40,7 @@ struct ConsumerReader {
     var events: Node.Entry?
     var publish: Node.Entry?
     var layer: Node.Entry?
+    var history: Node.Entry?
     var to: Node.Entry?
     var host: Node.Entry?
     var connectTimeout: Node.Entry?
@@ -50,6 +51,7 @@ struct ConsumerReader {
       group = mapping.entry("group")
       events = mapping.entry("events")
       publish = mapping.entry("publish")
+      history = mapping.entry("history")
       to = mapping.entry("to")
       host = mapping.entry("host")
       connectTimeout = mapping.entry("connect_timeout")
@@ -57,7 +59,7 @@ struct ConsumerReader {
     }
 
     /// What only consumers with a group have.
-    var ofGroups: [Node.Entry] { [group, events, publish, layer].compactMap(\.self) }
+    var ofGroups: [Node.Entry] { [group, events, publish, layer, history].compactMap(\.self) }
     /// What only `proxy` has.
     var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
 
@@ -67,6 +69,7 @@ struct ConsumerReader {
       merged.events = events ?? preset.events
       merged.publish = publish ?? preset.publish
       merged.layer = layer ?? preset.layer
+      merged.history = history ?? preset.history
       merged.to = to ?? preset.to
       merged.host = host ?? preset.host
       merged.connectTimeout = connectTimeout ?? preset.connectTimeout
@@ -160,6 +163,7 @@ struct ConsumerReader {
   ) -> (GroupConfiguration, Located<GroupTemplate>)? {
     let layer = readLayer(type, range, options.layer)
     let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
+    let history = options.history.flatMap { HistoryReader.read($0.value, reading) }
     guard let entry = options.group else {
       guard !isPreset else { return nil }
       reading.findings.error(
@@ -171,7 +175,7 @@ struct ConsumerReader {
     switch GroupTemplate.parse(scalar.text) {
     case .success(let template):
       return (
-        GroupConfiguration(layer: layer, template: template, events: events),
+        GroupConfiguration(layer: layer, template: template, events: events, history: history),
         Located(template, at: entry.value.range)
       )
     case .failure(let fault):
