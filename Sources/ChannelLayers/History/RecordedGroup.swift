@@ -223,3 +223,21 @@ extension RecordedGroup {
     memory.add(-freed)
   }
 }
+
+extension RecordedGroup {
+  /// Tells events of one position apart; the lowest bit says whether another program published it.
+  static func newStamp(isForeign: Bool) -> UInt64 {
+    UInt64.random(in: 0 ... .max) & ~1 | (isForeign ? 1 : 0)
+  }
+
+  /// What other programs published since then, without positions.
+  func foreign(since time: MonotonicTime) -> [Event] {
+    state.withLock { state in
+      state.items.reversed().prefix { $0.time >= time }.filter { $0.stamp & 1 == 1 }.map { item in
+        var event = item.event
+        event.position = nil
+        return event
+      }
+    }
+  }
+}

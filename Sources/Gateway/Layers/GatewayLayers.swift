@@ -16,6 +16,8 @@ final class GatewayLayers: Sendable {
   let all: [Layer]
   /// What each of them keeps of its groups; nil where no route says `history`.
   let histories: [GroupHistory?]
+  /// Where the histories of Redis layers are; nil for others, and where there is none.
+  let recorders: [RedisHistory?]
   private let aliases: [String]
   private let group: MultiThreadedEventLoopGroup?
 
@@ -32,9 +34,14 @@ final class GatewayLayers: Sendable {
     // One loop does: all that happens on it is to move bytes between Redis and the reactors.
     let group = needsRedis ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
     self.group = group
-    all = layers.map { layer in
+    let all: [Layer] = layers.map { layer in
       guard case .redis(let redis) = layer.backend, let group else { return .memory(MemoryHub()) }
       return .redis(RedisHub(alias: layer.alias, redis, on: group, log: log))
+    }
+    self.all = all
+    recorders = zip(all, histories).map { layer, history in
+      guard case .redis(let hub) = layer, let history, let group else { return nil }
+      return RedisHistory(hub, recording: history, on: group)
     }
   }
 
@@ -57,12 +64,15 @@ final class GatewayLayers: Sendable {
   }
 
   /// Whether events travel on all of them.
-  var areAvailable: Bool { hubs.allSatisfy(\.isAvailable) }
+  var areAvailable: Bool {
+    hubs.allSatisfy(\.isAvailable) && recorders.allSatisfy { $0?.isAvailable ?? true }
+  }
 
   /// Runs until `stop`.
   func run() async {
     await withDiscardingTaskGroup { tasks in
       for hub in hubs { tasks.addTask { await hub.run() } }
+      for case let recorder? in recorders { tasks.addTask { await recorder.run() } }
     }
   }
 
@@ -83,11 +93,18 @@ final class GatewayLayers: Sendable {
   func settle(within time: Duration) async {
     await withDiscardingTaskGroup { tasks in
       for hub in hubs { tasks.addTask { _ = await hub.waitUntilAvailable(within: time) } }
+      for case let recorder? in recorders {
+        tasks.addTask { await recorder.waitUntilAvailable(within: time) }
+      }
     }
   }
 
   /// Takes this process out of the layers, for as long as that may take.
   func stop(within time: Duration) async {
+    // What is recorded goes through the layer, too.
+    await withDiscardingTaskGroup { tasks in
+      for case let recorder? in recorders { tasks.addTask { await recorder.stop(within: time / 2) } }
+    }
     await withDiscardingTaskGroup { tasks in
       for hub in hubs { tasks.addTask { await hub.stop(within: time) } }
     }
@@ -101,11 +118,14 @@ final class GatewayLayers: Sendable {
 /// A worker's end of a layer.
 struct WorkerLayer {
   let layer: any ChannelLayer
+  /// Where the recorder of its groups posts for this worker; nil where none are recorded.
+  let news: Mailbox<HistoryNews>?
   /// Where the hub of a Redis layer posts for this worker; the memory layer knows its ends itself.
   let mailbox: Mailbox<RedisDelivery>?
 
   init(
-    _ layer: GatewayLayers.Layer, recording history: GroupHistory?, reactor: Reactor, number: Int
+    _ layer: GatewayLayers.Layer, recording history: GroupHistory?, by recorder: RedisHistory?,
+    reactor: Reactor, number: Int
   ) {
     let plain: any ChannelLayer
     switch layer {
@@ -117,7 +137,14 @@ struct WorkerLayer {
       plain = end
       mailbox = end.mailbox(on: reactor)
     }
-    self.layer =
-      history.map { RecordingChannelLayer(plain, recording: $0, reactor: reactor, number: number) } ?? plain
+    guard let history else {
+      self.layer = plain
+      news = nil
+      return
+    }
+    let recording = RecordingChannelLayer(
+      plain, recording: history, reactor: reactor, number: number, recorder: recorder)
+    self.layer = recording
+    news = recording.end
   }
 }

@@ -46,8 +46,11 @@ final class Worker {
     self.gateway = gateway
     self.http = http
     self.tls = tls
-    self.layers = zip(gateway.layers.all, gateway.layers.histories).map { layer, history in
-      WorkerLayer(layer, recording: history, reactor: reactor, number: number)
+    let layers = gateway.layers
+    self.layers = layers.all.indices.map { index in
+      WorkerLayer(
+        layers.all[index], recording: layers.histories[index], by: layers.recorders[index], reactor: reactor,
+        number: number)
     }
     self.refusals = RefusalLog(gateway: gateway)
     self.compression = WorkerCompression(budget: gateway.compressionContexts)

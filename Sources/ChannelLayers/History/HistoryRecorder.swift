@@ -8,6 +8,8 @@ package struct RecordRequest: Sendable {
     case member(Int, MemberNumber)
     /// Somebody at a reactor who waits for it.
     case ticket(Int, Int)
+    /// Another program that uses the layer: every process hears it, and one of them records it.
+    case foreign
   }
 
   package var event: Event
