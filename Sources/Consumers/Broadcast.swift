@@ -11,12 +11,12 @@ import WebSocketCore
 public final class Broadcast: Sendable {
   package static let eventType = "broadcast.message"
 
-  let group: GroupTemplate
+  let groups: GroupConfiguration
   private let publish: ConsumerConfiguration.PublishPolicy
   let events: RouteEvents
 
   init(_ configuration: GroupConfiguration, publish: ConsumerConfiguration.PublishPolicy) {
-    group = configuration.template
+    groups = configuration
     events = RouteEvents(configuration.events)
     self.publish = publish
   }
@@ -38,7 +38,8 @@ public final class Broadcast: Sendable {
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
-    guard event.type == Self.eventType else { return .ignored }
+    // In one of its groups others may chat.
+    guard event.type == Self.eventType else { return Chat.render(event, into: frames) }
     return frames.appendMessage(of: event)
   }
 }

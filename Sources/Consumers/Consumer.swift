@@ -1,6 +1,6 @@
 package import ChannelLayers
 package import GatewayConfig
-package import Routing
+import Routing
 package import Transport
 public import WebSocketCore
 
@@ -24,12 +24,12 @@ public enum Consumer: Sendable {
     }
   }
 
-  /// The group that sessions join before they are accepted; nil where there is none.
-  package var group: GroupTemplate? {
+  /// The groups that sessions join before they are accepted, and may join later; nil where there are none.
+  package var groups: GroupConfiguration? {
     switch self {
     case .echo, .proxy: nil
-    case .chat(let chat): chat.group
-    case .broadcast(let broadcast): broadcast.group
+    case .chat(let chat): chat.groups
+    case .broadcast(let broadcast): broadcast.groups
     }
   }
 

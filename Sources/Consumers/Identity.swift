@@ -1,4 +1,5 @@
 package import JSON
+import Routing
 
 /// Who a client has shown itself to be: what an authenticator made of its token or its cookies.
 ///
@@ -15,5 +16,20 @@ package final class Identity: Sendable {
     self.user = user
     self.claims = claims
     self.expires = expires
+  }
+}
+
+extension Identity {
+  /// What a place in a template stands for: `user`, or `claims.NAME` where the claim is text, a number or a truth value.
+  package func value(of place: String) -> String? {
+    if place == GroupTemplate.user { return user }
+    guard place.hasPrefix(GroupTemplate.claimPrefix) else { return nil }
+    switch claims[String(place.dropFirst(GroupTemplate.claimPrefix.count))] {
+    case .string(let text): return text
+    case .integer(let number): return "\(number)"
+    case .unsigned(let number): return "\(number)"
+    case .bool(let value): return "\(value)"
+    case .double, .null, .array, .object, nil: return nil
+    }
   }
 }

@@ -74,8 +74,8 @@ extension Consumer {
   fileprivate func numbering(of event: Event) -> Numbering {
     switch self {
     case .echo, .proxy: .wrapped
-    case .chat(let chat): chat.events.numbering(of: event) ?? .member
-    case .broadcast(let broadcast): broadcast.events.numbering(of: event) ?? .message
+    case .chat(let chat): chat.events.numbering(of: event)
+    case .broadcast(let broadcast): broadcast.events.numbering(of: event)
     }
   }
 }

@@ -13,15 +13,19 @@ struct RouteEvents: Sendable {
     self.templates = templates.mapValues { ($0, $0.isPersonal) }
   }
 
-  /// How the frame of an event is numbered; nil where it is left to the consumer.
-  func numbering(of event: Event) -> Numbering? {
+  /// How the frame of an event is numbered.
+  func numbering(of event: Event) -> Numbering {
     if let (template, _) = templates[event.type] {
       guard case .object(let members) = template, !members.contains(where: { $0.key == "id" }) else {
         return .wrapped
       }
       return .member
     }
-    return event.type == "websocket.send" ? .message : nil
+    switch event.type {
+    case "websocket.send", Broadcast.eventType: return .message
+    case Chat.eventType: return .member
+    default: return .wrapped
+    }
   }
 
   /// Nil where the event is left to the consumer.

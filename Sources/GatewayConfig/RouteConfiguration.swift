@@ -52,25 +52,32 @@ package enum ConsumerConfiguration: Sendable {
   }
 }
 
-/// The group that sessions of a route join, and what they make of its events.
+/// The groups that sessions of a route join, and what they make of their events.
 package struct GroupConfiguration: Sendable {
-  /// `channel_layer:`, the alias of the layer that the group is in.
+  /// `channel_layer:`, the alias of the layer that the groups are in.
   package var layer: String
-  package var template: GroupTemplate
+  /// `group:`, at least one. What clients send goes to the first; the others are only listened to.
+  package var templates: [GroupTemplate]
+  /// `subscribe:`, the groups that a client may ask to listen to as well.
+  package var subscribe: [GroupPattern]
   /// `events:`, event type to frame; on top of what the consumer itself understands.
   package var events: [String: EventTemplate]
   /// `history:`; nil where nothing is kept.
   package var history: HistoryConfiguration?
 
   package init(
-    layer: String = "default", template: GroupTemplate, events: [String: EventTemplate],
-    history: HistoryConfiguration? = nil
+    layer: String = "default", templates: [GroupTemplate], subscribe: [GroupPattern] = [],
+    events: [String: EventTemplate], history: HistoryConfiguration? = nil
   ) {
     self.layer = layer
-    self.template = template
+    self.templates = templates
+    self.subscribe = subscribe
     self.events = events
     self.history = history
   }
+
+  /// As it is written: templates in their order.
+  package var text: String { templates.map(\.text).joined(separator: ", ") }
 }
 
 /// `limits:` as they hold for one session: the route's, else the application's, else the server's, else these.

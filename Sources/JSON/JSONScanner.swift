@@ -31,6 +31,18 @@ package enum JSONScanner {
     return found
   }
 
+  /// The name of an object's first member, at a glance: what follows it is not checked. Nil where the text does not begin as an
+  /// object with a member.
+  package static func firstName(of text: RawSpan) -> String? {
+    var reader = JSONReader(depth: 1)
+    reader.skipSpace(text)
+    guard reader.position < text.byteCount, text[reader.position] == UInt8(ascii: "{") else { return nil }
+    reader.position += 1
+    reader.skipSpace(text)
+    guard reader.position < text.byteCount, text[reader.position] == UInt8(ascii: "\"") else { return nil }
+    return try? reader.readString(text)
+  }
+
   private static func isName(_ name: String, _ text: RawSpan, _ quoted: Range<Int>, _ hasEscapes: Bool)
     -> Bool
   {

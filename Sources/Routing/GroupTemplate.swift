@@ -1,10 +1,12 @@
-/// A group name with places for a route's captures: `chat_{room}`.
+/// A group name with places for a route's captures and for who the client is: `chat_{room}`, `user_{user}`.
 ///
 /// A group name is 1 to 99 characters of `A-Z a-z 0-9 . _ -` (Django: `BaseChannelLayer.valid_group_name`).
 package struct GroupTemplate: Sendable, Hashable {
   package enum Part: Sendable, Hashable {
     case literal(String)
     case capture(String)
+    /// `user`, or `claims.NAME`.
+    case identity(String)
   }
 
   package var parts: [Part]
@@ -12,6 +14,10 @@ package struct GroupTemplate: Sendable, Hashable {
   package init(parts: [Part]) {
     self.parts = parts
   }
+
+  /// What `{user}` and `{claims.NAME}` begin with.
+  package static let user = "user"
+  package static let claimPrefix = "claims."
 
   package static let longestName = 99
 
@@ -43,6 +49,10 @@ package struct GroupTemplate: Sendable, Hashable {
         }
         let name = String(decoding: bytes[(index + 1)..<close], as: UTF8.self)
         index = close + 1
+        if name.hasPrefix(claimPrefix), name.utf8.count > claimPrefix.utf8.count {
+          parts.append(.identity(name))
+          continue
+        }
         guard isIdentifier(name) else {
           return fail("\"\(name)\" is not the name of a capture", start..<index)
         }
@@ -74,14 +84,24 @@ package struct GroupTemplate: Sendable, Hashable {
     parts.map { part in
       switch part {
       case .literal(let text): text
-      case .capture(let name): "{\(name)}"
+      case .capture(let name), .identity(let name): "{\(name)}"
       }
     }.joined()
   }
 
+  /// Whether the name depends on who the client is.
+  package var isPersonal: Bool { parts.contains { if case .identity = $0 { true } else { false } } }
+
+  /// The same with `{user}` for who the client is, which is written like a capture of that name.
+  package var withUser: GroupTemplate {
+    GroupTemplate(parts: parts.map { $0 == .capture(Self.user) ? .identity(Self.user) : $0 })
+  }
+
   /// The group of one session; nil where a channel layer would not take the name: a character that is not legal, too long,
-  /// or a capture that took no part in the match.
-  package func name(for captures: Captures) -> String? {
+  /// a capture that took no part in the match, one of the gateway's own names, or something about the client that is not known.
+  ///
+  /// - Parameter identity: who the client is, by `user` or `claims.NAME`.
+  package func name(for captures: Captures, identity: (String) -> String? = { _ in nil }) -> String? {
     var name = ""
     for part in parts {
       switch part {
@@ -89,11 +109,20 @@ package struct GroupTemplate: Sendable, Hashable {
       case .capture(let capture):
         guard let value = captures[capture] else { return nil }
         name += value
+      case .identity(let place):
+        guard let value = identity(place), !value.isEmpty else { return nil }
+        name += value
       }
     }
-    guard (1...Self.longestName).contains(name.utf8.count), name.utf8.allSatisfy(Self.isLegal) else {
-      return nil
-    }
-    return name
+    return Self.isOpen(name) ? name : nil
+  }
+
+  /// What the names of the gateway's own groups begin with.
+  package static let reservedPrefix = "sluice."
+
+  /// Whether clients may be in a group of this name: it is legal, and none of the gateway's own.
+  package static func isOpen(_ name: String) -> Bool {
+    (1...longestName).contains(name.utf8.count) && name.utf8.allSatisfy(isLegal)
+      && !name.hasPrefix(reservedPrefix)
   }
 }

@@ -57,18 +57,31 @@ struct ExplainCommand: ParsableCommand {
     var text = "\(route.name)  (\(route.range.place))\n"
     text += "consumer   \(route.consumer.summary)\n"
     text += captures(match)
-    if let template = route.consumer.group?.template {
-      let name = template.name(for: match.captures)
-      text +=
-        "group      " + (name ?? "none: \(template.text) is no legal name here, a client would get 404")
-        + "\n"
-    }
+    if let groups = route.consumer.group { text += explain(groups, match.captures) }
     text += "origin     \(origin(route.origins))\n"
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
     text +=
       "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping(route.limits))\n"
     if let compression = route.compression { text += "compressed \(explain(compression))\n" }
     return text
+  }
+
+  private func explain(_ groups: GroupConfiguration, _ captures: Captures) -> String {
+    var text = ""
+    for template in groups.templates {
+      let name = template.name(for: captures)
+      text += "group      \(name ?? missing(template, captures))\n"
+    }
+    if !groups.subscribe.isEmpty {
+      text += "subscribe  \(groups.subscribe.map(\.text).joined(separator: ", "))\n"
+    }
+    return text
+  }
+
+  /// What stands for a group's name where it depends on who the client is, or cannot be made.
+  private func missing(_ template: GroupTemplate, _ captures: Captures) -> String {
+    template.name(for: captures) { _ in "x" } == nil
+      ? "none: \(template.text) is no legal name here, a client would get 404" : template.text
   }
 
   private func explain(_ compression: CompressionConfiguration) -> String {

@@ -24,7 +24,7 @@ struct RoutesCommand: ParsableCommand {
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
         [
-          "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.template.text ?? "",
+          "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "",
           route.range.place,
         ])
     }

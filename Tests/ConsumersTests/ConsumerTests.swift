@@ -26,7 +26,7 @@ private final class RecordingSession: ConsumerSession {
 }
 
 private func group(_ events: [String: EventTemplate] = [:]) -> GroupConfiguration {
-  GroupConfiguration(template: GroupTemplate(parts: [.literal("g")]), events: events)
+  GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: events)
 }
 
 private func receive(_ consumer: Consumer, _ kind: MessageKind, _ text: String) -> RecordingSession {

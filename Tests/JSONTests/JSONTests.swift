@@ -78,6 +78,17 @@ struct JSONTests {
 }
 
 struct JSONScannerTests {
+  @Test func glancesAtTheFirstName() {
+    func firstName(_ text: String) -> String? {
+      unsafe JSONScanner.firstName(of: Array(text.utf8).span.bytes)
+    }
+    #expect(firstName(#" { "a" : rubbish"#) == "a")
+    #expect(firstName(#"{"\u0061b": 1}"#) == "ab")
+    for text in ["", "{", "{}", "[\"a\"]", "{a: 1}", #"{"a"#, #""a""#] {
+      #expect(firstName(text) == nil, "\(text)")
+    }
+  }
+
   @Test func `a member's value is found as it stands`() throws {
     #expect(
       try member("message", #"{"x": [1, {"message": 2}], "message":  {"a": "}"} , "y": 0}"#) == #"{"a": "}"}"#

@@ -165,7 +165,7 @@ struct GroupAnalysisTests {
     }
     let captures = [first, second].compactMap { router.match(RequestPath(text: $0))?.captures }
     #expect(captures.count == 2 && captures[0] != captures[1])
-    #expect(captures.map(template.name) == [name, name])
+    #expect(captures.map { template.name(for: $0) } == [name, name])
     #expect(try findings("g_{a}.{b}", "<slug:a>/<slug:b>/") == [])
   }
 

@@ -44,6 +44,9 @@ package final class RecordedGroup: Sendable {
     mutating func removeFirst() -> Int { items.removeFirst().size }
   }
 
+  /// How many more are kept for reactors that have not delivered them yet: a burst is no gap.
+  static let slack = 1000
+
   /// What it takes up without an event. Bytes.
   static let emptySize = 512
 
@@ -82,7 +85,7 @@ package final class RecordedGroup: Sendable {
   /// - Returns: the bytes that are kept more.
   private func add(_ event: Event, at time: MonotonicTime, stamp: UInt64, to state: inout State) -> Int {
     var freed = 0
-    while state.items.count >= limits.messages { freed += state.removeFirst() }
+    while state.items.count >= limits.messages + Self.slack { freed += state.removeFirst() }
     state.lastOffset += 1
     var event = event
     event.position = state.last
@@ -123,7 +126,7 @@ package final class RecordedGroup: Sendable {
   ///   - position: nil for all that is kept.
   ///   - limit: events beyond it are left out; nil for none.
   ///   - bytes: where the slice may end, after at least one event.
-  ///   - now: to leave out what is too old; nil to take it as well.
+  ///   - now: to leave out what is too old, or more than is to be kept; nil for a reactor, which delivers whatever there is.
   package func read(
     behind position: EventPosition?, upTo limit: EventPosition? = nil, bytes: Int = .max,
     at now: MonotonicTime?
@@ -132,7 +135,10 @@ package final class RecordedGroup: Sendable {
       let freed = now.map { removeOld(from: &state, at: $0) } ?? 0
       let end =
         limit.map { $0.epoch == state.epoch ? min($0.offset, state.lastOffset) : 0 } ?? state.lastOffset
-      let kept = min(state.keptBehind, end)
+      var kept = state.keptBehind
+      // Of what is there for reactors that lag, replays see no more than the group is to keep.
+      if now != nil, state.items.count > limits.messages { kept = state.lastOffset - UInt64(limits.messages) }
+      kept = min(kept, end)
       var slice = HistorySlice(start: EventPosition(epoch: state.epoch, offset: kept))
       if let position {
         if position.epoch == state.epoch, (kept...end).contains(position.offset) {

@@ -37,7 +37,7 @@ final class WorkerCompression {
     let kept = configuration.keepsContext ? ContextTakeover.kept : .none
     // Group events are the same for all members, and cannot go on from what one of them has got.
     let policy = CompressionPolicy(
-      serverContext: route.consumer.group == nil ? kept : .none, clientContext: kept,
+      serverContext: route.consumer.groups == nil ? kept : .none, clientContext: kept,
       windowBits: configuration.windowBits)
     guard var agreement = policy.choose(from: offers) else { return nil }
     if agreement.contextSize > 0 {
@@ -77,7 +77,7 @@ final class WorkerCompression {
     let key = SharedKey(route: ObjectIdentifier(route), windowBits: windowBits)
     if let compression = shared[key] { return compression }
     let deflater = sharedDeflater(windowBits, configuration)
-    let renderer = route.consumer.group.map { _ in DeflatingRenderer(route.consumer, deflater) }
+    let renderer = route.consumer.groups.map { _ in DeflatingRenderer(route.consumer, deflater) }
     let numberedRenderer = route.numbered.map { DeflatingRenderer($0, deflater) }
     let compression = SessionCompression(
       inflater: inflater, deflater: deflater, renderer: renderer, numberedRenderer: numberedRenderer)

@@ -22,8 +22,8 @@ final class PendingConnection {
   /// What it becomes once what it waits for is there, and the bytes behind its head.
   private struct Waiting {
     enum Cause {
-      /// To bring the group's events.
-      case layer(any ChannelLayer, group: String)
+      /// The channel layer is to bring the groups' events.
+      case groups(GroupsOpening)
       case upstream(UpstreamOpening)
     }
 
@@ -67,7 +67,7 @@ final class PendingConnection {
 
   private func timeOut() {
     switch waiting?.cause {
-    case .layer: stopWaiting(.layerUnavailable)
+    case .groups: stopWaiting(.layerUnavailable)
     case .upstream: stopWaiting(.upstreamTimeout)
     case nil: refuse(HandshakeRefusal(.timeout), target: nil)
     }
@@ -130,20 +130,21 @@ extension PendingConnection {
       wait(for: .upstream(upstream), opening, bytes.bytes, from: length)
       return upstream.start()
     }
-    guard let group = opening.group, let layer = worker.layer(of: opening.route) else {
+    guard !opening.groups.isEmpty, let layer = worker.layer(of: opening.route) else {
       return accept(opening, rest: &bytes, from: length)
     }
+    let groups = GroupsOpening(opening.groups, of: layer)
     var answer: Subscription?
     var isWaiting = false
-    layer.subscribe(to: group) { [weak self] outcome in
+    groups.start { [weak self] outcome in
       if isWaiting { self?.subscribed(outcome) } else { answer = outcome }
     }
     switch answer {
-    case .active: accept(opening, in: layer, rest: &bytes, from: length)
+    case .active: accept(opening, in: groups, rest: &bytes, from: length)
     case .unavailable: refuse(HandshakeRefusal(.layerUnavailable), target: nil)
     case nil:
       isWaiting = true
-      wait(for: .layer(layer, group: group), opening, bytes.bytes, from: length)
+      wait(for: .groups(groups), opening, bytes.bytes, from: length)
     }
   }
 
@@ -167,9 +168,9 @@ extension PendingConnection {
   }
 
   private func subscribed(_ outcome: Subscription) {
-    guard let waiting = resume(), case .layer(let layer, _) = waiting.cause else { return }
+    guard let waiting = resume(), case .groups(let groups) = waiting.cause else { return }
     guard outcome == .active else { return refuse(HandshakeRefusal(.layerUnavailable), target: nil) }
-    accept(waiting.opening, in: layer, rest: waiting.rest)
+    accept(waiting.opening, in: groups, rest: waiting.rest)
   }
 
   private func upstreamAnswered(_ outcome: Result<UpstreamOpening.Opened, HandshakeRefusal>) {
@@ -207,7 +208,7 @@ extension PendingConnection {
 
   private func forgetWaiting() {
     switch waiting?.cause {
-    case .layer(let layer, let group): layer.unsubscribe(from: group)
+    case .groups(let groups): groups.abandon()
     case .upstream(let upstream): upstream.abandon()
     case nil: break
     }
@@ -215,18 +216,18 @@ extension PendingConnection {
   }
 
   private func accept(
-    _ opening: SessionOpening, in layer: (any ChannelLayer)? = nil,
+    _ opening: SessionOpening, in groups: GroupsOpening? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest: [UInt8]
   ) {
     var rest = rest
     var span = rest.mutableSpan
     var raw = unsafe span.mutableBytes
-    accept(opening, in: layer, through: upstream, rest: &raw, from: 0)
+    accept(opening, in: groups, through: upstream, rest: &raw, from: 0)
   }
 
   /// Answers 101 and goes on as a session; what came behind the head is its first frames.
   private func accept(
-    _ opening: SessionOpening, in layer: (any ChannelLayer)? = nil,
+    _ opening: SessionOpening, in groups: GroupsOpening? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest bytes: inout MutableRawSpan, from length: Int
   ) {
     guard let connection else { return }
@@ -236,13 +237,8 @@ extension PendingConnection {
     let session = Session(
       connection: connection, route: opening.route, compression: compression?.compression, worker: worker)
     connection.handler = session
-    if let layer, let group = opening.group {
-      if let wish = opening.history {
-        session.join(group, of: layer, wish)
-      } else {
-        session.join(group, of: layer)
-      }
-    }
+    session.know(opening)
+    if let groups { session.join(groups, opening.history) }
     worker.sessionOpened(session)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)

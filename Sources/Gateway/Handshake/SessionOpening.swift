@@ -7,8 +7,13 @@ import WebSocketCore
 /// A WebSocket hand-shake that passed every check: the session it opens.
 struct SessionOpening {
   var route: SessionRoute
-  var group: String?
-  /// Where the group keeps a history: what of it the session begins with.
+  /// What the path captured.
+  var captures: Captures
+  /// Who the client has shown itself to be.
+  var identity: Identity?
+  /// Those that the session joins before it is accepted; what it sends goes to the first.
+  var groups: [String] = []
+  /// Where the first of them keeps a history: what of it the session begins with.
   var history: HistoryWish?
   var handshake: Handshake
   /// What the upstream of a `proxy` route is asked before the client is accepted.
@@ -32,6 +37,22 @@ struct SessionOpening {
   }
 }
 
+extension SessionOpening {
+  /// Makes the names of the groups, now that it is known who the client is.
+  ///
+  /// - Returns: false where one of them is a name that the channel layer would not take, for one because it is too long.
+  mutating func nameGroups() -> Bool {
+    guard let templates = route.consumer.groups?.templates else { return true }
+    groups = []
+    for template in templates {
+      let name = template.name(for: captures) { [identity] in identity?.value(of: $0) }
+      guard let name else { return false }
+      if !groups.contains(name) { groups.append(name) }
+    }
+    return true
+  }
+}
+
 extension Worker {
   /// Checks a hand-shake in the order in which a client can mend it: its path, its form, its origin, then our own state.
   func decide(
@@ -52,17 +73,12 @@ extension Worker {
       else {
         return .failure(HandshakeRefusal(.originNotAllowed))
       }
-      var opening = SessionOpening(route: route, handshake: handshake)
-      if let template = route.consumer.group {
-        opening.group = template.name(for: match.captures)
-        // A name the channel layer would not take, for one because it is too long: nothing is there.
-        if opening.group == nil { return .failure(HandshakeRefusal(.noRoute)) }
-        if route.numbered != nil {
-          guard let wish = HistoryWish(query: path.query) else {
-            return .failure(HandshakeRefusal(.badSince))
-          }
-          opening.history = wish
-        }
+      var opening = SessionOpening(route: route, captures: match.captures, handshake: handshake)
+      // Without its group there is nothing there.
+      guard opening.nameGroups() else { return .failure(HandshakeRefusal(.noRoute)) }
+      if route.numbered != nil {
+        guard let wish = HistoryWish(query: path.query) else { return .failure(HandshakeRefusal(.badSince)) }
+        opening.history = wish
       }
       guard admission == .session else {
         return .failure(HandshakeRefusal(.tooManyConnections))

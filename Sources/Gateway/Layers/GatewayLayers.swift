@@ -50,7 +50,7 @@ final class GatewayLayers: Sendable {
   ) -> HistoryRules {
     var rules = HistoryRules()
     for case let group? in application.webSocketRoutes.map(\.consumer.group) where group.layer == alias {
-      if let history = group.history { rules.add(group.template, history) }
+      if let history = group.history, let first = group.templates.first { rules.add(first, history) }
     }
     return rules
   }

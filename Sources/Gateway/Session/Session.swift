@@ -24,7 +24,10 @@ final class Session {
   private var decoder: MessageDecoder
   /// Where permessage-deflate was negotiated.
   private let compression: SessionCompression?
-  private var membership: Membership?
+  /// In the group that the client's messages go to.
+  private(set) var membership: Membership?
+  /// What most sessions have none of.
+  private(set) var standing: Standing?
   /// While the session is sent what its group keeps of the time before.
   private var replay: Replay?
   private var keepAlive: KeepAlive?
@@ -57,12 +60,24 @@ final class Session {
     }
   }
 
-  /// Joins the route's group; before the client is told that it is accepted, so that it misses nothing after that.
+  /// Joins the route's groups; before the client is told that it is accepted, so that it misses nothing after that.
   ///
-  /// - Parameter layer: it has begun to bring the group's events; ended by `leave`.
+  /// - Parameter wish: for the history of the first of them; nil where it keeps none.
+  func join(_ opening: GroupsOpening, _ wish: HistoryWish?) {
+    opening.handOver()
+    var groups = opening.groups[...]
+    if let wish, let first = groups.popFirst() { join(first, of: opening.layer, wish) }
+    for group in groups { join(group, of: opening.layer) }
+  }
+
   func join(_ group: String, of layer: any ChannelLayer) {
     let (key, renderer) = audience(isNumbered: false)
-    membership = layer.groups.join(self, group: group, route: key, renderer: renderer)
+    let membership = layer.groups.join(self, group: group, route: key, renderer: renderer)
+    if self.membership == nil {
+      self.membership = membership
+    } else {
+      makeStanding().further.append(membership)
+    }
   }
 
   /// Who is sent the same frames as this session.
@@ -86,11 +101,25 @@ final class Session {
     replay = nil
     guard let membership, let layer else { return }
     self.membership = nil
+    leave(membership, of: layer)
+    guard let standing else { return }
+    let further = standing.further
+    standing.further = []
+    for membership in further { leave(membership, of: layer) }
+  }
+
+  func makeStanding() -> Standing {
+    let standing = standing ?? Standing()
+    self.standing = standing
+    return standing
+  }
+
+  func leave(_ membership: Membership, of layer: any ChannelLayer) {
     layer.groups.leave(membership)
     layer.unsubscribe(from: membership.group)
   }
 
-  private var layer: (any ChannelLayer)? { worker.layer(of: route) }
+  var layer: (any ChannelLayer)? { worker.layer(of: route) }
 }
 
 // MARK: - Bytes from the client
@@ -165,6 +194,7 @@ extension Session: ConnectionHandler {
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     guard state == .open else { return .proceed }
+    if route.hasControls, kind == .text, tookControl(payload) { return .proceed }
     route.consumer.received(kind, payload, from: self)
     guard state != .ended else { return .stop }
     guard compression != nil else { return .proceed }
@@ -225,10 +255,19 @@ extension Session: ConsumerSession {
   }
 
   private func write(_ opcode: Opcode, _ payload: RawSpan, isCompressed: Bool = false) {
-    if let membership { _ = layer?.groups.catchUp(membership) }
+    if let membership { catchUp(membership) }
     let header = FrameHeader(
       opcode: opcode, payloadLength: payload.byteCount, isCompressed: isCompressed)
     connection.write(head: header.bytes, length: header.count, payload)
+  }
+}
+
+extension Session {
+  /// Sends what the groups have for the client before something is written to it directly.
+  private func catchUp(_ membership: Membership) {
+    guard let groups = layer?.groups else { return }
+    _ = groups.catchUp(membership)
+    for membership in standing?.further ?? [] { _ = groups.catchUp(membership) }
   }
 }
 

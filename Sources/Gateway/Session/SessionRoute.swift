@@ -12,6 +12,8 @@ final class SessionRoute: Sendable {
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
+  /// Whether some text messages are for the gateway itself (`ControlMessage`).
+  let hasControls: Bool
   /// Where the route's groups keep a history: for sessions that ask where they are.
   let numbered: NumberedRenderer?
 
@@ -19,6 +21,7 @@ final class SessionRoute: Sendable {
     self.configuration = configuration
     self.consumer = Consumer(configuration.consumer)
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
+    self.hasControls = configuration.consumer.group?.subscribe.isEmpty == false
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
     self.numbered =

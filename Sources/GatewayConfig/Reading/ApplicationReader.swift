@@ -67,6 +67,9 @@ struct RouteSettings {
   var limits = SessionLimits()
   var compression: CompressionConfiguration?
 
+  /// Whether clients have to show who they are.
+  var asksWho: Bool { false }
+
   /// Reads `allowed_hosts`, `limits` and `compression` beside the routes they hold for.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
     guard kind == .webSocket else { return }
@@ -164,9 +167,10 @@ struct RouteTable {
     reportOverlaps(reading)
     let budget = WorkBudget.forAnalyses(of: routes.count)
     for (index, route) in routes.enumerated() {
-      guard let group = route.group else { continue }
-      for finding in GroupAnalysis(group.value, route: index, of: router, budget: budget).findings() {
-        report(finding, of: route, at: group.range, reading)
+      for group in route.groups {
+        for finding in GroupAnalysis(group.value, route: index, of: router, budget: budget).findings() {
+          report(finding, of: route, at: group.range, reading)
+        }
       }
     }
     reportSameNames(reading)
@@ -304,7 +308,7 @@ struct ReadRoute {
   /// Of each pattern of the path.
   var patternRanges: [SourceRange]
   var givenName: Located<String>?
-  var group: Located<GroupTemplate>?
+  var groups: [Located<GroupTemplate>] = []
   var http: HTTPRoute?
   var webSocket: WebSocketRoute?
 

@@ -1,11 +1,24 @@
 import JSON
 import Routing
 
+/// What was read of `consumer:`, and where its groups are written.
+struct ReadConsumer {
+  var consumer: ConsumerConfiguration
+  var groups: [Located<GroupTemplate>]
+
+  init(_ consumer: ConsumerConfiguration, groups: [Located<GroupTemplate>] = []) {
+    self.consumer = consumer
+    self.groups = groups
+  }
+}
+
 /// Reads `consumer:` and the options beside it.
 struct ConsumerReader {
   let context: RouteContext
   /// The names that the route captures; nil where they are not known.
   let captures: [String]?
+  /// Whether the clients of the route show who they are; nil where it is not known.
+  var hasIdentity: Bool?
   /// Whether a preset is read without a route, which may add what it lacks.
   var isPreset = false
 
@@ -13,7 +26,7 @@ struct ConsumerReader {
 
   func read(
     _ answer: Node.Entry, _ mapping: MappingCursor
-  ) -> (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)? {
+  ) -> ReadConsumer? {
     let own = Options(mapping)
     guard let name = reading.word(answer.value, "\"consumer\"") else { return nil }
     if let type = InstalledApps.BuiltIn(rawValue: name) {
@@ -39,6 +52,7 @@ struct ConsumerReader {
     var group: Node.Entry?
     var events: Node.Entry?
     var publish: Node.Entry?
+    var subscribe: Node.Entry?
     var layer: Node.Entry?
     var history: Node.Entry?
     var to: Node.Entry?
@@ -51,6 +65,7 @@ struct ConsumerReader {
       group = mapping.entry("group")
       events = mapping.entry("events")
       publish = mapping.entry("publish")
+      subscribe = mapping.entry("subscribe")
       history = mapping.entry("history")
       to = mapping.entry("to")
       host = mapping.entry("host")
@@ -59,7 +74,7 @@ struct ConsumerReader {
     }
 
     /// What only consumers with a group have.
-    var ofGroups: [Node.Entry] { [group, events, publish, layer, history].compactMap(\.self) }
+    var ofGroups: [Node.Entry] { [group, events, publish, subscribe, layer, history].compactMap(\.self) }
     /// What only `proxy` has.
     var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
 
@@ -68,6 +83,7 @@ struct ConsumerReader {
       merged.group = group ?? preset.group
       merged.events = events ?? preset.events
       merged.publish = publish ?? preset.publish
+      merged.subscribe = subscribe ?? preset.subscribe
       merged.layer = layer ?? preset.layer
       merged.history = history ?? preset.history
       merged.to = to ?? preset.to
@@ -88,7 +104,7 @@ struct ConsumerReader {
 
   private func read(
     _ preset: Node.Entry, of app: InstalledApps.LocalApp, at range: SourceRange, _ own: Options
-  ) -> (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)? {
+  ) -> ReadConsumer? {
     guard let mapping = MappingCursor(preset.value, "a consumer preset", reading) else { return nil }
     let (type, options) = readPreset(mapping)
     return type.flatMap { read($0, named: range, own.over(options)) }
@@ -105,27 +121,27 @@ struct ConsumerReader {
 
   private func read(
     _ type: InstalledApps.BuiltIn, named range: SourceRange, _ options: Options
-  ) -> (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)? {
+  ) -> ReadConsumer? {
     if !isPreset { checkInstalled(type, at: range) }
     switch type {
     case .echo:
       for entry in options.ofGroups + options.ofUpstreams { refuse(entry, for: type) }
-      return (.echo, nil)
+      return ReadConsumer(.echo)
     case .proxy:
       for entry in options.ofGroups { refuse(entry, for: type) }
-      return readUpstream(range, options).map { (.proxy($0), nil) }
+      return readUpstream(range, options).map { ReadConsumer(.proxy($0)) }
     case .chat:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
       if let publish = options.publish { refuse(publish, for: type) }
-      guard let (group, template) = readGroup(type, range, options) else { return nil }
-      return (.chat(group), template)
+      guard let (group, templates) = readGroups(type, range, options) else { return nil }
+      return ReadConsumer(.chat(group), groups: templates)
     case .broadcast:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
       let policy = options.publish.flatMap {
         reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }
-      guard let (group, template) = readGroup(type, range, options) else { return nil }
-      return (.broadcast(group, publish: policy ?? .everyone), template)
+      guard let (group, templates) = readGroups(type, range, options) else { return nil }
+      return ReadConsumer(.broadcast(group, publish: policy ?? .everyone), groups: templates)
     }
   }
 
@@ -158,11 +174,13 @@ struct ConsumerReader {
       tls: options.tls?.value)
   }
 
-  private func readGroup(
+  private func readGroups(
     _ type: InstalledApps.BuiltIn, _ range: SourceRange, _ options: Options
-  ) -> (GroupConfiguration, Located<GroupTemplate>)? {
+  ) -> (GroupConfiguration, [Located<GroupTemplate>])? {
     let layer = readLayer(type, range, options.layer)
     let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
+    let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
+    let subscribe = options.subscribe.map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
     let history = options.history.flatMap { HistoryReader.read($0.value, reading) }
     guard let entry = options.group else {
       guard !isPreset else { return nil }
@@ -171,18 +189,11 @@ struct ConsumerReader {
         hint: "group: \(type.rawValue)_{room}")
       return nil
     }
-    guard let scalar = reading.textScalar(entry.value, "\"group\"") else { return nil }
-    switch GroupTemplate.parse(scalar.text) {
-    case .success(let template):
-      return (
-        GroupConfiguration(layer: layer, template: template, events: events, history: history),
-        Located(template, at: entry.value.range)
-      )
-    case .failure(let fault):
-      reading.findings.error(
-        .invalidGroup, fault.message + reading.origin(scalar), at: entry.value.range, hint: fault.hint)
-      return nil
-    }
+    guard let templates = reader.readTemplates(entry.value) else { return nil }
+    let configuration = GroupConfiguration(
+      layer: layer, templates: templates.map(\.value), subscribe: subscribe, events: events,
+      history: history)
+    return (configuration, templates)
   }
 
   /// A consumer with a group speaks through the layer it names, or `default`.

@@ -99,7 +99,8 @@ final class RouteListReader {
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
     // What cannot be answered may still have options, which are not to be called unknown.
     for key in [
-      "group", "events", "publish", "channel_layer", "subprotocols", "to", "host", "connect_timeout",
+      "group", "events", "publish", "subscribe", "channel_layer", "subprotocols", "to", "host",
+      "connect_timeout",
     ] where kind == .webSocket {
       _ = mapping.entry(key)
     }
@@ -248,7 +249,7 @@ final class RouteListReader {
     _ settings: RouteSettings, _ prefixes: [Prefix]
   ) {
     var http: HTTPAction?
-    var webSocket: (consumer: ConsumerConfiguration, group: Located<GroupTemplate>?)?
+    var webSocket: ReadConsumer?
     var subprotocols: [String] = []
     let patterns = prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])
     let names = hasUnknownCaptures ? nil : RoutePath(patterns).captureNames
@@ -256,7 +257,8 @@ final class RouteListReader {
     case .http:
       http = HTTPActionReader(reading: reading, captures: names).read(answer)
     case .webSocket:
-      webSocket = ConsumerReader(context: context, captures: names).read(answer, mapping)
+      webSocket = ConsumerReader(context: context, captures: names, hasIdentity: settings.asksWho)
+        .read(answer, mapping)
       subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
     guard let pattern, !isChecking else { return }
@@ -270,7 +272,7 @@ final class RouteListReader {
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
     if let http { route.http = HTTPRoute(name: routeName, range: pattern.range, action: http) }
     if let webSocket {
-      route.group = webSocket.group
+      route.groups = webSocket.groups
       route.webSocket = WebSocketRoute(
         name: routeName, range: pattern.range, consumer: webSocket.consumer, origins: settings.origins,
         subprotocols: subprotocols, limits: settings.limits, compression: settings.compression)

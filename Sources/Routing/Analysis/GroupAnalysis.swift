@@ -49,8 +49,8 @@ package struct GroupAnalysis {
       findings += [illegality(of: name), absence(of: name)].compactMap(\.self)
     }
     if let finding = emptiness() { findings.append(finding) }
-    // The length of the name tells the value of a capture that is the only one.
-    if Set(names).count > 1, let collision = collision() { findings.append(collision) }
+    // The length of the name tells the value of a capture that is the only one; what the client's identity can be is not known.
+    if Set(names).count > 1, !template.isPersonal, let collision = collision() { findings.append(collision) }
     return findings
   }
 

@@ -1,0 +1,50 @@
+import ChannelLayers
+
+/// Makes the events of a session's groups come to its reactor: of all of them, or of none.
+final class GroupsOpening {
+  let layer: any ChannelLayer
+  let groups: [String]
+  private var unanswered = 0
+  private var refused: Set<String> = []
+  /// Whether what was begun is to be ended here: nobody has taken it over.
+  private var isOwner = true
+  private var completed: ((Subscription) -> Void)?
+
+  init(_ groups: [String], of layer: any ChannelLayer) {
+    self.groups = groups
+    self.layer = layer
+  }
+
+  /// - Parameter completed: called once, at once or later on the reactor; not after `abandon`.
+  func start(_ completed: @escaping (Subscription) -> Void) {
+    self.completed = completed
+    unanswered = groups.count
+    for group in groups {
+      layer.subscribe(to: group) { [self] outcome in answered(group, outcome) }
+    }
+  }
+
+  /// What was begun is now ended by whoever joins the groups.
+  func handOver() {
+    isOwner = false
+  }
+
+  /// Wants none of it any more.
+  func abandon() {
+    completed = nil
+    guard isOwner else { return }
+    isOwner = false
+    // One that is not available has not begun.
+    for group in groups where !refused.contains(group) { layer.unsubscribe(from: group) }
+  }
+
+  private func answered(_ group: String, _ outcome: Subscription) {
+    if outcome == .unavailable { refused.insert(group) }
+    unanswered -= 1
+    guard unanswered == 0, let completed else { return }
+    self.completed = nil
+    if refused.isEmpty { return completed(.active) }
+    abandon()
+    completed(.unavailable)
+  }
+}

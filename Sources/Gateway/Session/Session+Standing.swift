@@ -1,0 +1,124 @@
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import JSON
+import Routing
+import WebSocketCore
+
+extension Session {
+  /// What is known of a session beyond its route, which of most is nothing.
+  final class Standing {
+    /// Who the client has shown itself to be.
+    var identity: Identity?
+    /// What the path captured; kept where groups can be asked for.
+    var captures = Captures()
+    /// Its places in the groups that it only listens to: those of the route first.
+    var further: [Membership] = []
+    /// How many of these are of the route, and stay.
+    var ofRoute = 0
+    /// Groups that it has asked for and that are not there yet.
+    var expected: Set<String> = []
+  }
+}
+
+extension Session {
+  var identity: Identity? { standing?.identity }
+
+  /// Keeps what is needed later of the hand-shake.
+  func know(_ opening: SessionOpening) {
+    guard opening.identity != nil || opening.groups.count > 1 || route.hasControls else { return }
+    let standing = makeStanding()
+    standing.identity = opening.identity
+    standing.ofRoute = max(0, opening.groups.count - 1)
+    if route.hasControls { standing.captures = opening.captures }
+  }
+}
+
+// MARK: - Groups that the client asks for
+
+extension Session {
+  /// How many groups a session may ask for.
+  private static let mostSubscriptions = 256
+
+  /// Does what a text asks of the gateway.
+  ///
+  /// - Returns: false where it is a message for the consumer. Out of line: most routes never come here.
+  @inline(never)
+  func tookControl(_ text: RawSpan) -> Bool {
+    guard let message = ControlMessage.read(text) else { return false }
+    switch message {
+    case .subscribe(let group): subscribe(to: group)
+    case .unsubscribe(let group): unsubscribe(from: group)
+    }
+    return true
+  }
+
+  /// Answered with `{"subscribed": GROUP}` once its events come, or with `{"error": ...}`.
+  private func subscribe(to group: String) {
+    guard maySubscribe(to: group) else {
+      return tell("error", "\"\(group)\" is none of the groups that can be subscribed to here")
+    }
+    guard let layer else { return }
+    let standing = makeStanding()
+    guard !isMember(of: group) else { return tell("subscribed", group) }
+    guard !standing.expected.contains(group) else { return }
+    let count = standing.further.count - standing.ofRoute + standing.expected.count
+    guard count < Self.mostSubscriptions else {
+      return tell("error", "a session has at most \(Self.mostSubscriptions) groups")
+    }
+    standing.expected.insert(group)
+    layer.subscribe(to: group) { [weak self] outcome in
+      guard let self else {
+        if outcome == .active { layer.unsubscribe(from: group) }
+        return
+      }
+      subscribed(to: group, of: layer, outcome)
+    }
+  }
+
+  private func subscribed(to group: String, of layer: any ChannelLayer, _ outcome: Subscription) {
+    let isExpected = standing?.expected.remove(group) != nil
+    guard outcome == .active else {
+      if isExpected {
+        tell("error", "the channel layer is not available: \"\(group)\" was not subscribed to")
+      }
+      return
+    }
+    guard isExpected, state == .open, membership != nil else { return layer.unsubscribe(from: group) }
+    join(group, of: layer)
+    tell("subscribed", group)
+  }
+
+  private func unsubscribe(from group: String) {
+    guard let standing, let layer else { return tell("unsubscribed", group) }
+    standing.expected.remove(group)
+    if let index = standing.further.firstIndex(where: { $0.group == group }), index >= standing.ofRoute {
+      leave(standing.further.remove(at: index), of: layer)
+    }
+    // Those of the route stay.
+    if isMember(of: group) {
+      tell("error", "\"\(group)\" is a group of this path: it cannot be left")
+    } else {
+      tell("unsubscribed", group)
+    }
+  }
+
+  private func maySubscribe(to group: String) -> Bool {
+    guard let patterns = route.consumer.groups?.subscribe, !patterns.isEmpty else { return false }
+    let captures = standing?.captures ?? Captures()
+    return patterns.contains {
+      $0.matches(group, captures: captures) { [identity] in identity?.value(of: $0) }
+    }
+  }
+
+  private func isMember(of group: String) -> Bool {
+    membership?.group == group || standing?.further.contains { $0.group == group } == true
+  }
+
+  private func tell(_ name: String, _ text: String) {
+    let answer = JSON.object([.init(key: name, value: .string(text))])
+    var bytes: [UInt8] = []
+    answer.append(to: &bytes)
+    unsafe send(.text, bytes.span.bytes)
+  }
+}

@@ -1,0 +1,109 @@
+import Routing
+
+/// Reads the groups that a route names: templates, and patterns with `*`.
+struct GroupReader {
+  /// What a session may be in besides what it subscribes to.
+  private static let mostTemplates = 16
+  private static let mostPatterns = 64
+
+  let reading: Reading
+  /// The names that the route captures; nil where they are not known.
+  let captures: [String]?
+  /// Whether the clients of the route show who they are; nil where it is not known.
+  let hasIdentity: Bool?
+
+  /// One group, or a list of them.
+  ///
+  /// - Returns: at least one; nil where one of them cannot be used.
+  func readTemplates(_ node: Node) -> [Located<GroupTemplate>]? {
+    guard let items = items(of: node, "\"group\"", atMost: Self.mostTemplates) else { return nil }
+    guard !items.isEmpty else {
+      reading.findings.error(
+        .invalidValue, "the list of groups is empty", at: node.range, hint: "name one: [news, user_{user}]")
+      return nil
+    }
+    let templates = items.compactMap { item -> Located<GroupTemplate>? in
+      guard let template = read(item, "\"group\"", GroupTemplate.parse) else { return nil }
+      return Located(
+        resolved(template, \.captureNames, \.isPersonal, \.withUser, at: item.range), at: item.range)
+    }
+    reportTwice(templates.map { Located($0.value.text, at: $0.range) })
+    return templates.count == items.count ? templates : nil
+  }
+
+  /// One pattern, or a list of them.
+  func readPatterns(_ node: Node, _ what: String) -> [GroupPattern] {
+    let items = items(of: node, what, atMost: Self.mostPatterns) ?? []
+    if items.isEmpty, case .sequence = node.content {
+      reading.findings.error(
+        .invalidValue, "\(what) names no group", at: node.range, hint: "leave it out, or name one: [ticker_*]"
+      )
+    }
+    let patterns = items.compactMap { item -> Located<GroupPattern>? in
+      guard let pattern = read(item, what, GroupPattern.parse) else { return nil }
+      return Located(
+        resolved(pattern, \.captureNames, \.isPersonal, \.withUser, at: item.range), at: item.range)
+    }
+    reportTwice(patterns.map { Located($0.value.text, at: $0.range) })
+    for pattern in patterns { checkCaptures(pattern) }
+    return patterns.map(\.value)
+  }
+
+  private func items(of node: Node, _ what: String, atMost most: Int) -> [Node]? {
+    guard case .sequence(let items) = node.content else { return [node] }
+    guard items.count <= most else {
+      reading.findings.error(
+        .outOfRange, "\(what) names \(items.count) groups, and at most \(most) are possible", at: node.range)
+      return nil
+    }
+    return items
+  }
+
+  private func read<Value>(
+    _ node: Node, _ what: String, _ parse: (String) -> Result<Value, PatternFault>
+  ) -> Value? {
+    guard let scalar = reading.textScalar(node, what) else { return nil }
+    switch parse(scalar.text) {
+    case .success(let value): return value
+    case .failure(let fault):
+      reading.findings.error(
+        .invalidGroup, fault.message + reading.origin(scalar), at: node.range, hint: fault.hint)
+      return nil
+    }
+  }
+
+  /// `{user}` is who the client is, unless the route captures something of that name.
+  private func resolved<Value>(
+    _ value: Value, _ names: KeyPath<Value, [String]>, _ isPersonal: KeyPath<Value, Bool>,
+    _ withUser: KeyPath<Value, Value>, at range: SourceRange
+  ) -> Value {
+    let namesUser = value[keyPath: names].contains(GroupTemplate.user)
+    let capturesUser = captures?.contains(GroupTemplate.user) ?? (hasIdentity != true)
+    if hasIdentity == true, namesUser, capturesUser {
+      reading.findings.error(
+        .conflictingKeys, "{user} is what the path captures, or who the client is", at: range,
+        hint: "give the capture another name: <slug:name>")
+    }
+    if hasIdentity == false, value[keyPath: isPersonal] || namesUser && !capturesUser {
+      reading.findings.error(
+        .missingKey, "this depends on who the client is, and the route does not ask", at: range,
+        hint: "add auth: NAME, the name of one of the authenticators under \"auth\"")
+    }
+    return namesUser && !capturesUser ? value[keyPath: withUser] : value
+  }
+
+  private func checkCaptures(_ pattern: Located<GroupPattern>) {
+    guard let captures else { return }
+    for name in pattern.value.captureNames where !captures.contains(name) {
+      reading.reportCapture(name, known: captures, .invalidGroup, at: pattern.range)
+    }
+  }
+
+  private func reportTwice(_ texts: [Located<String>]) {
+    var seen: Set<String> = []
+    for text in texts where !seen.insert(text.value).inserted {
+      reading.findings.error(
+        .duplicateName, "the group \"\(text.value)\" stands here twice", at: text.range, hint: "remove one")
+    }
+  }
+}

@@ -1,0 +1,114 @@
+/// Which groups are meant: a template in which `*` stands for any run of characters, also for none: `ticker_*`.
+package struct GroupPattern: Sendable, Hashable {
+  package enum Part: Sendable, Hashable {
+    case literal(String)
+    case capture(String)
+    /// `user`, or `claims.NAME`.
+    case identity(String)
+    case any
+  }
+
+  package var parts: [Part]
+
+  package init(parts: [Part]) {
+    self.parts = parts
+  }
+
+  /// Reads the notation: that of `GroupTemplate`, and `*`.
+  package static func parse(_ text: String) -> Result<GroupPattern, PatternFault> {
+    var parts: [Part] = []
+    var offset = 0
+    for (number, piece) in text.split(separator: "*", omittingEmptySubsequences: false).enumerated() {
+      if number > 0 { parts.append(.any) }
+      defer { offset += piece.utf8.count + 1 }
+      guard !piece.isEmpty else { continue }
+      switch GroupTemplate.parse(String(piece)) {
+      case .success(let template): parts += template.parts.map(Part.init)
+      case .failure(var fault):
+        fault.range = (fault.range.lowerBound + offset)..<(fault.range.upperBound + offset)
+        return .failure(fault)
+      }
+    }
+    guard !parts.isEmpty else { return .failure(PatternFault(.invalid, "a group has a name", at: 0..<0)) }
+    return .success(GroupPattern(parts: parts))
+  }
+
+  /// The groups that a template can name, whatever its places are filled with.
+  package init(anyOf template: GroupTemplate) {
+    parts = template.parts.map { part in
+      if case .literal(let text) = part { .literal(text) } else { .any }
+    }
+  }
+
+  package var text: String {
+    parts.map { part in
+      switch part {
+      case .literal(let text): text
+      case .capture(let name), .identity(let name): "{\(name)}"
+      case .any: "*"
+      }
+    }.joined()
+  }
+
+  package var captureNames: [String] {
+    parts.compactMap { if case .capture(let name) = $0 { name } else { nil } }
+  }
+
+  package var isPersonal: Bool { parts.contains { if case .identity = $0 { true } else { false } } }
+
+  /// The same with `{user}` for who the client is, which is written like a capture of that name.
+  package var withUser: GroupPattern {
+    GroupPattern(
+      parts: parts.map { $0 == .capture(GroupTemplate.user) ? .identity(GroupTemplate.user) : $0 })
+  }
+
+  /// Whether the group is meant, for a client with these captures and this identity. A place that cannot be filled, or is
+  /// filled with nothing, means no group.
+  ///
+  /// Takes time in proportion to the name, whatever the number of `*`.
+  package func matches(
+    _ name: String, captures: Captures = Captures(), identity: (String) -> String? = { _ in nil }
+  ) -> Bool {
+    var pieces: [[UInt8]] = [[]]
+    for part in parts {
+      switch part {
+      case .literal(let text): pieces[pieces.count - 1] += text.utf8
+      case .any: pieces.append([])
+      case .capture(let place):
+        guard let value = captures[place], !value.isEmpty else { return false }
+        pieces[pieces.count - 1] += value.utf8
+      case .identity(let place):
+        guard let value = identity(place), !value.isEmpty else { return false }
+        pieces[pieces.count - 1] += value.utf8
+      }
+    }
+    return GroupTemplate.isOpen(name) && Self.matches(Array(name.utf8), pieces)
+  }
+
+  /// - Parameter pieces: what stands between the `*`; one where there is none.
+  private static func matches(_ name: [UInt8], _ pieces: [[UInt8]]) -> Bool {
+    let first = pieces[0]
+    guard pieces.count > 1 else { return name == first }
+    let last = pieces[pieces.count - 1]
+    guard name.count >= first.count + last.count, name.starts(with: first),
+      name.suffix(last.count).elementsEqual(last)
+    else { return false }
+    // What stands first is best for all that follows.
+    var rest = name[first.count..<(name.count - last.count)]
+    for piece in pieces[1..<(pieces.count - 1)] where !piece.isEmpty {
+      guard let found = rest.firstRange(of: piece) else { return false }
+      rest = rest[found.upperBound...]
+    }
+    return true
+  }
+}
+
+extension GroupPattern.Part {
+  init(_ part: GroupTemplate.Part) {
+    switch part {
+    case .literal(let text): self = .literal(text)
+    case .capture(let name): self = .capture(name)
+    case .identity(let name): self = .identity(name)
+    }
+  }
+}
