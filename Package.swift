@@ -46,7 +46,11 @@ let package = Package(
 
     .target(
       name: "GatewayConfig",
-      dependencies: ["CYAML", "JSON", "Routing", .product(name: "NIOSSL", package: "swift-nio-ssl")]),
+      dependencies: [
+        "CYAML", "JSON", "Routing",
+        .product(name: "JWTKit", package: "jwt-kit"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     .target(
       name: "ChannelLayers",
       dependencies: [
@@ -77,6 +81,7 @@ let package = Package(
         "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport",
         "WebSocketCore",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),

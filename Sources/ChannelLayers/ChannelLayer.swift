@@ -11,6 +11,11 @@ package protocol ChannelLayer: AnyObject {
   /// What turns out later not to have been sent is told to the sender by `GroupMember.undelivered`.
   func publish(_ event: Event, to group: String, from sender: Membership)
 
+  /// Sends an event that no session sends to every session in the group, and calls back: at once, or later on the reactor.
+  ///
+  /// Events that are published one after the other on one reactor keep their order.
+  func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void)
+
   /// Makes the group's events come to this reactor, and calls back: at once, or later on the reactor.
   ///
   /// Every call is followed by one of `unsubscribe`, also while it has not called back, unless it gives `.unavailable`.
@@ -18,10 +23,6 @@ package protocol ChannelLayer: AnyObject {
 
   /// Ends what one `subscribe` began.
   func unsubscribe(from group: String)
-
-  /// Sends an event that no session sends, to a group that need not have a member here. Calls back on this reactor, at once or
-  /// later, when the layer has taken it or not.
-  func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void)
 
   /// What is kept of the group's history behind a position, as far as it was delivered on this reactor: what comes later comes
   /// to its members. Only for a group that is subscribed to.

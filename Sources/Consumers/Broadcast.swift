@@ -23,7 +23,9 @@ public final class Broadcast: Sendable {
 
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     switch publish {
-    case .everyone:
+    case .authenticated where session.identity == nil:
+      session.refuse("only clients that have shown who they are can publish on this route")
+    case .everyone, .authenticated:
       let bytes = [UInt8](copying: payload)
       let field: Event.Field =
         switch kind {

@@ -15,9 +15,13 @@ public final class Chat: Sendable {
 
   let groups: GroupConfiguration
   let events: RouteEvents
+  private let showsUser: Bool
+  /// Of the event and of the frame: who has sent the message.
+  private static let user = "user"
 
   init(_ configuration: GroupConfiguration) {
     groups = configuration
+    showsUser = configuration.showsUser
     events = RouteEvents(configuration.events)
   }
 
@@ -30,21 +34,39 @@ public final class Chat: Sendable {
         return session.refuse(#"the message has no member "message""#)
       }
       let value = [UInt8](copying: payload.extracting(range))
-      session.publish(Event(type: Self.eventType, fields: [.init(Self.member, .encodedJSON(value))]))
+      var fields = [Event.Field(Self.member, .encodedJSON(value))]
+      if showsUser, let identity = session.identity {
+        fields.append(.init(Self.user, .json(.string(identity.user))))
+      }
+      session.publish(Event(type: Self.eventType, fields: fields))
     } catch {
       session.refuse(error.description)
     }
+  }
+
+  /// What clients get of an event, where frames do not matter; nil where it lacks the message.
+  static func text(of event: Event) -> [UInt8]? {
+    guard let value = event[member]?.jsonText else { return nil }
+    return Array(#"{"message": "#.utf8) + value + [UInt8(ascii: "}")]
   }
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
     // In one of its groups others may broadcast.
     if event.type == Broadcast.eventType { return frames.appendMessage(of: event) }
-    return Self.render(event, into: frames)
+    if event.type == Event.presenceType { return frames.appendPresence(event) }
+    return Self.render(event, showsUser: showsUser, into: frames)
   }
 
-  static func render(_ event: Event, into frames: SharedBytes) -> Rendering {
+  static func render(_ event: Event, showsUser: Bool = false, into frames: SharedBytes) -> Rendering {
     guard event.type == eventType, let value = event[member] else { return .ignored }
+    if showsUser, let user = event[user]?.jsonText {
+      guard let text = value.jsonText else { return .ignored }
+      let frame =
+        Array(#"{"message": "#.utf8) + text + Array(#", "user": "#.utf8) + user + [UInt8(ascii: "}")]
+      unsafe frames.appendFrame(.text, frame.span.bytes)
+      return .frames
+    }
     switch value {
     case .encodedJSON(let text):
       unsafe frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")

@@ -4,6 +4,9 @@ public import WebSocketCore
 
 /// What a consumer can do to the session it works for. Confined to the session's reactor.
 public protocol ConsumerSession: AnyObject {
+  /// Who the client has shown itself to be; nil for nobody in particular.
+  var identity: Identity? { get }
+
   /// Sends one message. Behind everything the session was already sent.
   func send(_ kind: MessageKind, _ payload: RawSpan)
 
@@ -15,6 +18,8 @@ public protocol ConsumerSession: AnyObject {
 }
 
 extension ConsumerSession {
+  package var identity: Identity? { nil }
+
   /// Answers with `{"error": reason}`; the session stays open.
   func refuse(_ reason: String) {
     var text: [UInt8] = Array(#"{"error": "#.utf8)

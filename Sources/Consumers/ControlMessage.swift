@@ -8,6 +8,10 @@ package enum ControlMessage: Sendable, Hashable {
   case subscribe(String)
   /// `{"unsubscribe": "GROUP"}`
   case unsubscribe(String)
+  /// `{"auth": "TOKEN"}`
+  case auth(String)
+  /// `{"presence": "list"}`
+  case presence(String)
 
   /// Longer texts are never one.
   private static let longest = 16 * 1024
@@ -23,10 +27,12 @@ package enum ControlMessage: Sendable, Hashable {
     switch key {
     case "subscribe": return .subscribe(value)
     case "unsubscribe": return .unsubscribe(value)
+    case "auth": return .auth(value)
+    case "presence": return .presence(value)
     default: return nil
     }
   }
 
   /// So that ordinary messages are not parsed twice.
-  private static let keys: Set<String> = ["subscribe", "unsubscribe"]
+  private static let keys: Set<String> = ["subscribe", "unsubscribe", "auth", "presence"]
 }

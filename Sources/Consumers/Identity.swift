@@ -4,7 +4,7 @@ import Routing
 /// Who a client has shown itself to be: what an authenticator made of its token or its cookies.
 ///
 /// Kept by a session for as long as it lives; a session without one is anonymous.
-package final class Identity: Sendable {
+public final class Identity: Sendable {
   /// The user's name or number as text: what `{user}` stands for. Never empty.
   package let user: String
   /// The claims of the token, or the object that the call-back answered: what `{claims.NAME}` is looked up in.

@@ -8,6 +8,8 @@ package struct Configuration: Sendable {
   package var file: SourceFile
   package var installedApps: [String]
   package var channelLayers: [ChannelLayerConfiguration]
+  /// `auth:`; routes refer to them by their place.
+  package var authenticators: [AuthenticatorConfiguration]
   /// All applications of the file, in its order.
   package var applications: [ApplicationConfiguration]
   /// The application that `asgi_application` names, or the only one.
@@ -18,12 +20,14 @@ package struct Configuration: Sendable {
 
   package init(
     file: SourceFile, installedApps: [String], channelLayers: [ChannelLayerConfiguration],
+    authenticators: [AuthenticatorConfiguration] = [],
     applications: [ApplicationConfiguration], served: ApplicationConfiguration,
     server: ServerConfiguration, shutdown: ShutdownConfiguration, logging: LoggingConfiguration
   ) {
     self.file = file
     self.installedApps = installedApps
     self.channelLayers = channelLayers
+    self.authenticators = authenticators
     self.applications = applications
     self.served = served
     self.server = server
@@ -40,20 +44,41 @@ package struct ApplicationConfiguration: Sendable {
   package var httpRouter: Router
   package var webSocketRoutes: [WebSocketRoute]
   package var webSocketRouter: Router
+  /// All ways in which its routes come by groups.
+  package var routeGroups: [RouteGroups]
 
   package init(
     name: String, httpRoutes: [HTTPRoute], httpRouter: Router, webSocketRoutes: [WebSocketRoute],
-    webSocketRouter: Router
+    webSocketRouter: Router, routeGroups: [RouteGroups] = []
   ) {
     self.name = name
     self.httpRoutes = httpRoutes
     self.httpRouter = httpRouter
     self.webSocketRoutes = webSocketRoutes
     self.webSocketRouter = webSocketRouter
+    self.routeGroups = routeGroups
   }
 }
 
 extension ApplicationConfiguration {
+  /// Whether sessions may be those of a user.
+  package var knowsUsers: Bool {
+    webSocketRoutes.contains { $0.auth != nil } || httpRoutes.contains { $0.auth != nil }
+  }
+
+  /// The groups that clients of its routes join.
+  package var groups: [GroupConfiguration] {
+    webSocketRoutes.compactMap(\.consumer.group) + httpRoutes.compactMap(\.events?.group)
+  }
+
+  /// The aliases of the channel layers that its routes speak through.
+  package var channelLayers: Set<String> {
+    let published = httpRoutes.compactMap {
+      if case .publish(let publish) = $0.action { publish.layer } else { nil }
+    }
+    return Set(groups.map(\.layer) + published)
+  }
+
   /// Whether a connection may need a second one, to an upstream.
   package var hasUpstreams: Bool {
     let isHTTP = httpRoutes.contains { if case .proxy = $0.action { true } else { false } }

@@ -28,10 +28,15 @@ package enum ConfigurationLoader {
     server.read(top.value("server"), reading)
     var settings = RouteSettings()
     settings.limits = LimitsReader.readTopLevel(top.value("limits"), into: &server, reading)
+    let authNode = top.value("auth")
+    settings.auth.authenticators = AuthenticatorReader(reading: reading).read(authNode)
+    settings.auth.names = authNode.flatMap(aliases) ?? []
     settings.compression = CompressionReader.read(top.value("compression"), over: nil, reading)
     let shutdown = ShutdownConfiguration(reading: top.value("shutdown"), reading)
     let logging = LoggingConfiguration(reading: top.value("logging"), reading)
-    let context = RouteContext(reading: reading, apps: apps, layers: layerNode.map(aliases) ?? [])
+    let context = RouteContext(
+      reading: reading, apps: apps, layers: layerNode.map(aliases) ?? [],
+      auth: settings.auth)
     let applications = readApplications(top, settings, context)
     let served = chooseServed(top, applications, reading)
     top.finish()
@@ -39,11 +44,12 @@ package enum ConfigurationLoader {
     guard let served else { return nil }
     return Configuration(
       file: node.range.file, installedApps: apps.names, channelLayers: layers ?? [],
+      authenticators: settings.auth.authenticators,
       applications: applications.map(\.application), served: served, server: server, shutdown: shutdown,
       logging: logging)
   }
 
-  /// Also of layers that could not be read: that has been reported, and to call them missing would be wrong.
+  /// Also of entries that could not be read: that has been reported, and to call them missing would be wrong.
   private static func aliases(_ node: Node) -> [String]? {
     guard case .mapping(let entries) = node.content else { return nil }
     return entries.map(\.key.value)

@@ -14,10 +14,13 @@ package struct WebSocketRoute: Sendable {
   package var limits: SessionLimits
   /// Nil where messages are not compressed.
   package var compression: CompressionConfiguration?
+  /// Nil where clients are not asked who they are.
+  package var auth: RouteAuth?
 
   package init(
     name: String, range: SourceRange, consumer: ConsumerConfiguration, origins: OriginPolicy,
-    subprotocols: [String], limits: SessionLimits, compression: CompressionConfiguration? = nil
+    subprotocols: [String], limits: SessionLimits, compression: CompressionConfiguration? = nil,
+    auth: RouteAuth? = nil
   ) {
     self.name = name
     self.range = range
@@ -26,6 +29,7 @@ package struct WebSocketRoute: Sendable {
     self.subprotocols = subprotocols
     self.limits = limits
     self.compression = compression
+    self.auth = auth
   }
 }
 
@@ -44,9 +48,20 @@ package enum ConsumerConfiguration: Sendable {
     }
   }
 
+  /// Whether it makes a difference who the client is.
+  package var needsIdentity: Bool {
+    switch self {
+    case .echo, .proxy: false
+    case .chat(let group): group.showsUser
+    case .broadcast(_, let publish): publish == .authenticated
+    }
+  }
+
   /// Who may send frames into a broadcast group.
   package enum PublishPolicy: String, Sendable, Hashable, CaseIterable {
     case everyone
+    /// Only those who have shown who they are.
+    case authenticated
     /// Only the channel layer.
     case nobody
   }
@@ -62,6 +77,10 @@ package struct GroupConfiguration: Sendable {
   package var subscribe: [GroupPattern]
   /// `events:`, event type to frame; on top of what the consumer itself understands.
   package var events: [String: EventTemplate]
+  /// `identity:`, whether what a client sends says who it is.
+  package var showsUser = false
+  /// `presence:`, whether the sessions are told who else is there; `chat` only.
+  package var presence = false
   /// `history:`; nil where nothing is kept.
   package var history: HistoryConfiguration?
 
@@ -109,11 +128,19 @@ package struct HTTPRoute: Sendable {
   package var name: String
   package var range: SourceRange
   package var action: HTTPAction
+  /// Nil where clients are not asked who they are.
+  package var auth: RouteAuth?
 
-  package init(name: String, range: SourceRange, action: HTTPAction) {
+  package init(name: String, range: SourceRange, action: HTTPAction, auth: RouteAuth? = nil) {
     self.name = name
     self.range = range
     self.action = action
+    self.auth = auth
+  }
+
+  /// Nil where it sends no events.
+  package var events: EventStreamConfiguration? {
+    if case .events(let events) = action { events } else { nil }
   }
 }
 
@@ -125,12 +152,25 @@ package enum HTTPAction: Sendable {
   case health(HealthProbe)
   /// The route matches as a prefix, like that of files.
   case proxy(UpstreamConfiguration)
+  /// Events from outside; the paths below it are what else it can be asked for.
+  case publish(PublishConfiguration)
+  /// Served by the workers, not by the HTTP side.
+  case events(EventStreamConfiguration)
 
   /// Whether the route stands for everything below its path.
   package var answersBelow: Bool {
     switch self {
-    case .staticFiles, .proxy: true
-    case .respond, .redirect, .health: false
+    case .staticFiles, .proxy, .publish: true
+    case .respond, .redirect, .health, .events: false
+    }
+  }
+
+  /// Whether it makes a difference who the client is; elsewhere `auth` would protect nothing.
+  package var asksWhoItIs: Bool {
+    switch self {
+    case .publish: true
+    case .staticFiles, .proxy, .respond, .redirect, .health: false
+    case .events: true
     }
   }
 }

@@ -17,6 +17,9 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable {
   public static let serviceRestart = CloseCode(rawValue: 1012)
   public static let tryAgainLater = CloseCode(rawValue: 1013)
   public static let badGateway = CloseCode(rawValue: 1014)
+  /// As HTTP's 401 and 403, after the upgrade.
+  public static let unauthorized = CloseCode(rawValue: 4401)
+  public static let forbidden = CloseCode(rawValue: 4403)
 
   /// Whether a close frame may carry it: 1004, 1005, 1006 and 1015 only stand for what happened without one.
   public var isValidOnWire: Bool {
@@ -37,6 +40,14 @@ public enum CloseReason: Sendable, Equatable {
   case pingTimeout
   /// The upstream of a `proxy` route went away without a close frame, or broke the protocol.
   case upstreamLost
+  /// The client has not shown who it is in time, or what it showed does not hold, or holds no longer; the text says which.
+  case notAuthenticated(String)
+  /// It is known who the client is, and that is not enough.
+  case notAllowed
+  /// Who the client is cannot be found out now.
+  case identityUnavailable
+  /// An operator has ended the sessions of the user; the text is the operator's.
+  case disconnected(String)
 
   public var code: CloseCode {
     switch self {
@@ -44,6 +55,9 @@ public enum CloseReason: Sendable, Equatable {
     case .slowReader: .tryAgainLater
     case .pingTimeout: .goingAway
     case .upstreamLost: .badGateway
+    case .notAuthenticated: .unauthorized
+    case .notAllowed, .disconnected: .forbidden
+    case .identityUnavailable: .tryAgainLater
     }
   }
 
@@ -54,13 +68,19 @@ public enum CloseReason: Sendable, Equatable {
     case .slowReader: "too slow, messages were lost"
     case .pingTimeout: "no answer to a ping"
     case .upstreamLost: "the server behind this one is gone"
+    case .notAuthenticated(let text), .disconnected(let text): text
+    case .notAllowed: "the claims do not allow this"
+    case .identityUnavailable: "who you are cannot be found out now"
     }
   }
 
   /// Whether trying again makes sense.
   public var isWorthReconnecting: Bool {
     switch self {
-    case .restart, .slowReader, .pingTimeout, .upstreamLost: true
+    case .restart, .slowReader, .pingTimeout, .upstreamLost, .identityUnavailable: true
+    // With another token.
+    case .notAuthenticated: true
+    case .notAllowed, .disconnected: false
     }
   }
 }

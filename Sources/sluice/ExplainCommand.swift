@@ -58,6 +58,7 @@ struct ExplainCommand: ParsableCommand {
     text += "consumer   \(route.consumer.summary)\n"
     text += captures(match)
     if let groups = route.consumer.group { text += explain(groups, match.captures) }
+    if let auth = route.auth { text += "auth       \(auth)\n" }
     text += "origin     \(origin(route.origins))\n"
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
     text +=
@@ -95,7 +96,14 @@ struct ExplainCommand: ParsableCommand {
     if case .staticFiles = route.action, let remainder = match.remainder {
       text += "file       \(remainder.isEmpty ? "index.html" : remainder), where there is one\n"
     }
-    return text + captures(match)
+    if let auth = route.auth { text += "auth       \(auth)\n" }
+    text += captures(match)
+    guard let events = route.events else { return text }
+    text += explain(events.group, match.captures)
+    text += "origin     \(streamOrigin(events.origins))\n"
+    text +=
+      "limits     send_queue \(events.sendQueue), heartbeat \(events.heartbeat), retry \(events.retry)\n"
+    return text
   }
 
   private func captures(_ match: RouteMatch) -> String {
@@ -107,6 +115,14 @@ struct ExplainCommand: ParsableCommand {
     case .sameHost: "the page must come from this host; clients without Origin pass"
     case .patterns(["*"]): "any, and clients without one"
     case .patterns(let patterns): "one of \(patterns.joined(separator: ", "))"
+    }
+  }
+
+  private func streamOrigin(_ policy: OriginPolicy) -> String {
+    switch policy {
+    case .sameHost: "the page must come from this host; clients without Origin pass"
+    case .patterns(["*"]): "any, without cookies; clients without Origin pass"
+    case .patterns(let patterns): "one of \(patterns.joined(separator: ", ")); clients without Origin pass"
     }
   }
 

@@ -17,14 +17,18 @@ struct RoutesCommand: ParsableCommand {
   func run() throws {
     let configuration = try file.load()
     let application = configuration.served
-    var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "WHERE"]]
+    var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "AUTH", "WHERE"]]
     for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {
-      rows.append(["http", "/" + path.text, route.action.summary, "", route.range.place])
+      rows.append([
+        "http", "/" + path.text, route.action.summary, route.events?.group.text ?? "",
+        route.auth?.description ?? "", route.range.place,
+      ])
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
         [
           "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "",
+          route.auth?.description ?? "",
           route.range.place,
         ])
     }
@@ -60,8 +64,16 @@ extension HTTPAction {
     case .respond(let response): "respond \(response.status)"
     case .redirect(let target, let status): "redirect \(status) \(target.text)"
     case .proxy(let upstream): upstream.summary
+    case .publish(let publish): publish.summary
     case .health(let probe): "health \(probe.rawValue)"
+    case .events: "events"
     }
+  }
+}
+
+extension PublishConfiguration {
+  var summary: String {
+    "publish \(groups.map(\.text).joined(separator: ", "))" + (isAnonymous ? " (anybody)" : "")
   }
 }
 
@@ -76,6 +88,7 @@ extension ConsumerConfiguration {
     case .chat: "chat"
     case .broadcast(_, .everyone): "broadcast"
     case .broadcast(_, .nobody): "broadcast (clients cannot publish)"
+    case .broadcast(_, .authenticated): "broadcast (anonymous clients cannot publish)"
     case .proxy(let upstream): upstream.summary
     }
   }

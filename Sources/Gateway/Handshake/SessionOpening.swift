@@ -16,6 +16,10 @@ struct SessionOpening {
   /// Where the first of them keeps a history: what of it the session begins with.
   var history: HistoryWish?
   var handshake: Handshake
+  /// What shows who the client is, where the route asks for it and it is not known yet.
+  var credentials: Credentials?
+  /// Whether the first message has to show who the client is.
+  var awaitsToken = false
   /// What the upstream of a `proxy` route is asked before the client is accepted.
   var upstream: UpstreamRequest?
 
@@ -30,9 +34,11 @@ struct SessionOpening {
   ) -> [UInt8] {
     if let upstream {
       return handshake.response(
-        subprotocol: upstream.subprotocol, compression: compression, fields: upstream.fields)
+        subprotocol: upstream.subprotocol ?? tokenSubprotocol, compression: compression,
+        fields: upstream.fields)
     }
-    let subprotocol = handshake.chooseSubprotocol(from: route.configuration.subprotocols)
+    let subprotocol =
+      handshake.chooseSubprotocol(from: route.configuration.subprotocols) ?? tokenSubprotocol
     return handshake.response(subprotocol: subprotocol, compression: compression)
   }
 }
@@ -42,14 +48,25 @@ extension SessionOpening {
   ///
   /// - Returns: false where one of them is a name that the channel layer would not take, for one because it is too long.
   mutating func nameGroups() -> Bool {
-    guard let templates = route.consumer.groups?.templates else { return true }
-    groups = []
-    for template in templates {
-      let name = template.name(for: captures) { [identity] in identity?.value(of: $0) }
-      guard let name else { return false }
-      if !groups.contains(name) { groups.append(name) }
-    }
+    guard let configuration = route.consumer.groups else { return true }
+    guard let names = configuration.names(for: captures, identity) else { return false }
+    groups = names
     return true
+  }
+}
+
+extension GroupConfiguration {
+  /// The groups that a client is in, each once.
+  ///
+  /// - Returns: nil where one of them is a name that the channel layer would not take.
+  func names(for captures: Captures, _ identity: Identity?) -> [String]? {
+    var names: [String] = []
+    for template in templates {
+      let name = template.name(for: captures) { identity?.value(of: $0) }
+      guard let name else { return nil }
+      if !names.contains(name) { names.append(name) }
+    }
+    return names
   }
 }
 
@@ -74,11 +91,17 @@ extension Worker {
         return .failure(HandshakeRefusal(.originNotAllowed))
       }
       var opening = SessionOpening(route: route, captures: match.captures, handshake: handshake)
-      // Without its group there is nothing there.
-      guard opening.nameGroups() else { return .failure(HandshakeRefusal(.noRoute)) }
       if route.numbered != nil {
         guard let wish = HistoryWish(query: path.query) else { return .failure(HandshakeRefusal(.badSince)) }
         opening.history = wish
+      }
+      if route.configuration.auth == nil {
+        // Without its group there is nothing there.
+        guard opening.nameGroups() else { return .failure(HandshakeRefusal(.noRoute)) }
+      } else {
+        opening.credentials = Credentials(
+          fields: request.fields, query: path.query, subprotocols: handshake.subprotocols,
+          host: handshake.host, client: client, takesMessage: route.takesTokens)
       }
       guard admission == .session else {
         return .failure(HandshakeRefusal(.tooManyConnections))
@@ -90,22 +113,28 @@ extension Worker {
         opening.upstream = .init(
           configuration: proxy.upstream,
           handshake: Self.handshake(
-            with: proxy.upstream, at: target, for: handshake, request.fields, from: client))
+            with: proxy.upstream, at: target, for: handshake, request.fields, from: client,
+            hidesTokens: route.configuration.auth != nil))
       }
       return .success(opening)
     }
   }
 
   /// What the client asked for, asked again of the upstream.
+  ///
+  /// - Parameter hidesTokens: whether what looks like a token among the subprotocols is none of the upstream's.
   private static func handshake(
     with upstream: UpstreamConfiguration, at target: String, for handshake: Handshake,
-    _ fields: [HeaderField], from client: Client
+    _ fields: [HeaderField], from client: Client, hidesTokens: Bool
   ) -> ClientHandshake {
     let rules = ForwardedHeaders(connection: fields.values(of: "connection"))
     let passed = fields.filter { rules.passesRequest($0.name) && !$0.name.hasPrefix("sec-websocket-") }
     let added = ForwardedHeaders.added(host: handshake.host, client: client)
     return ClientHandshake(
-      target: target, host: upstream.hostField(of: handshake.host), subprotocols: handshake.subprotocols,
+      target: target, host: upstream.hostField(of: handshake.host),
+      subprotocols: hidesTokens
+        ? handshake.subprotocols.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
+        : handshake.subprotocols,
       fields: passed + added.map { HeaderField(name: $0.name, value: $0.value) })
   }
 }

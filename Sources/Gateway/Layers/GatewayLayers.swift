@@ -14,6 +14,8 @@ final class GatewayLayers: Sendable {
 
   /// In an order that routes know them by.
   let all: [Layer]
+  /// Of each layer: who is in its groups; nil where no route asks for it.
+  let presences: [LayerPresence?]
   /// What each of them keeps of its groups; nil where no route says `history`.
   let histories: [GroupHistory?]
   /// Where the histories of Redis layers are; nil for others, and where there is none.
@@ -22,7 +24,7 @@ final class GatewayLayers: Sendable {
   private let group: MultiThreadedEventLoopGroup?
 
   init(_ configuration: Configuration, log: Logger) {
-    let used = Set(configuration.served.webSocketRoutes.compactMap { $0.consumer.group?.layer })
+    let used = configuration.served.channelLayers
     let layers = configuration.channelLayers.filter { used.contains($0.alias) }
     aliases = layers.map(\.alias)
     let memory = HistoryMemory(limit: configuration.server.historyMemory.bytes)
@@ -43,13 +45,14 @@ final class GatewayLayers: Sendable {
       guard case .redis(let hub) = layer, let history, let group else { return nil }
       return RedisHistory(hub, recording: history, on: group)
     }
+    presences = layers.map { LayerPresence($0, for: configuration.served, on: group, log: log) }
   }
 
   private static func historyRules(
     of alias: String, _ application: ApplicationConfiguration
   ) -> HistoryRules {
     var rules = HistoryRules()
-    for case let group? in application.webSocketRoutes.map(\.consumer.group) where group.layer == alias {
+    for group in application.groups where group.layer == alias {
       if let history = group.history, let first = group.templates.first { rules.add(first, history) }
     }
     return rules
@@ -57,6 +60,11 @@ final class GatewayLayers: Sendable {
 
   func index(of alias: String) -> Int? {
     aliases.firstIndex(of: alias)
+  }
+
+  /// Those that other processes may be on.
+  var redisIndices: [Int] {
+    all.indices.filter { if case .redis = all[$0] { true } else { false } }
   }
 
   var hubs: [RedisHub] {
@@ -72,6 +80,7 @@ final class GatewayLayers: Sendable {
   func run() async {
     await withDiscardingTaskGroup { tasks in
       for hub in hubs { tasks.addTask { await hub.run() } }
+      for presence in presences.compactMap(\.self) { tasks.addTask { await presence.run() } }
       for case let recorder? in recorders { tasks.addTask { await recorder.run() } }
     }
   }
@@ -107,6 +116,7 @@ final class GatewayLayers: Sendable {
     }
     await withDiscardingTaskGroup { tasks in
       for hub in hubs { tasks.addTask { await hub.stop(within: time) } }
+      for presence in presences.compactMap(\.self) { tasks.addTask { await presence.stop(within: time) } }
     }
   }
 

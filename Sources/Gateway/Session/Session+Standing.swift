@@ -18,6 +18,10 @@ extension Session {
     var ofRoute = 0
     /// Groups that it has asked for and that are not there yet.
     var expected: Set<String> = []
+    /// Where the client has shown, or is to show, who it is.
+    var token: TokenState?
+    /// Where the route tells who is there.
+    var presence: PresentMember?
   }
 }
 
@@ -40,17 +44,32 @@ extension Session {
   /// How many groups a session may ask for.
   private static let mostSubscriptions = 256
 
-  /// Does what a text asks of the gateway.
-  ///
-  /// - Returns: false where it is a message for the consumer. Out of line: most routes never come here.
+  /// - Returns: false where it is a message for the route's consumer. Out of line: most routes never come here.
   @inline(never)
-  func tookControl(_ text: RawSpan) -> Bool {
-    guard let message = ControlMessage.read(text) else { return false }
+  func control(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
+    let message = kind == .text ? ControlMessage.read(payload) : nil
+    if isAwaitingToken {
+      if case .auth(let token)? = message { takeToken(token) } else { askForToken() }
+      return true
+    }
+    switch message {
+    case nil: return false
+    case .auth?: guard route.takesTokens else { return false }
+    case .presence?: guard route.hasPresence else { return false }
+    case .subscribe?, .unsubscribe?:
+      guard route.consumer.groups?.subscribe.isEmpty == false else { return false }
+    }
+    if let message { control(message) }
+    return true
+  }
+
+  private func control(_ message: ControlMessage) {
     switch message {
     case .subscribe(let group): subscribe(to: group)
     case .unsubscribe(let group): unsubscribe(from: group)
+    case .auth(let token): takeToken(token)
+    case .presence(let wish): askForPresence(wish)
     }
-    return true
   }
 
   /// Answered with `{"subscribed": GROUP}` once its events come, or with `{"error": ...}`.
@@ -115,7 +134,7 @@ extension Session {
     membership?.group == group || standing?.further.contains { $0.group == group } == true
   }
 
-  private func tell(_ name: String, _ text: String) {
+  func tell(_ name: String, _ text: String) {
     let answer = JSON.object([.init(key: name, value: .string(text))])
     var bytes: [UInt8] = []
     answer.append(to: &bytes)

@@ -20,7 +20,7 @@ final class Session {
 
   let connection: Connection
   let route: SessionRoute
-  private unowned let worker: Worker
+  unowned let worker: Worker
   private var decoder: MessageDecoder
   /// Where permessage-deflate was negotiated.
   private let compression: SessionCompression?
@@ -68,6 +68,7 @@ final class Session {
     var groups = opening.groups[...]
     if let wish, let first = groups.popFirst() { join(first, of: opening.layer, wish) }
     for group in groups { join(group, of: opening.layer) }
+    joinPresence()
   }
 
   func join(_ group: String, of layer: any ChannelLayer) {
@@ -80,8 +81,8 @@ final class Session {
     }
   }
 
-  /// Who is sent the same frames as this session.
-  private func audience(isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
+  /// Which sessions see events in the same form as this one, and how.
+  func audience(isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
     if let compression, let renderer = isNumbered ? compression.numberedRenderer : compression.renderer {
       return (ObjectIdentifier(renderer), renderer)
     }
@@ -97,12 +98,15 @@ final class Session {
   }
 
   private func leave() {
+    if standing?.token != nil { endToken() }
     replay?.later?.cancel()
     replay = nil
     guard let membership, let layer else { return }
     self.membership = nil
     leave(membership, of: layer)
     guard let standing else { return }
+    standing.presence?.leave()
+    standing.presence = nil
     let further = standing.further
     standing.further = []
     for membership in further { leave(membership, of: layer) }
@@ -120,6 +124,7 @@ final class Session {
   }
 
   var layer: (any ChannelLayer)? { worker.layer(of: route) }
+  var presenceOfWorker: LocalPresence? { worker.presence(of: route) }
 }
 
 // MARK: - Bytes from the client
@@ -140,7 +145,7 @@ extension Session: ConnectionHandler {
       fail(error)
     }
     // What the client does not read is not answered for ever: TCP makes it wait until the queue is empty.
-    if connection.queuedBytes > 0 || upstream?.isCongested == true || !held.isEmpty {
+    if connection.queuedBytes > 0 || upstream?.isCongested == true || !held.isEmpty || isCheckingToken {
       connection.pauseReading()
     }
     if unpacked > Self.unpackedPerTurn, !held.isEmpty { readOnLater() }
@@ -159,8 +164,8 @@ extension Session: ConnectionHandler {
   }
 
   /// Goes on where the decoder paused, and then with what the client has sent since.
-  private func readOn() {
-    guard state != .ended else { return }
+  func readOn() {
+    guard state != .ended, !isCheckingToken else { return }
     if !held.isEmpty {
       var bytes = held
       held = []
@@ -168,7 +173,9 @@ extension Session: ConnectionHandler {
       var raw = unsafe span.mutableBytes
       decode(&raw)
     }
-    if held.isEmpty, connection.queuedBytes == 0, upstream?.isCongested != true { connection.resumeReading() }
+    if held.isEmpty, connection.queuedBytes == 0, upstream?.isCongested != true, !isCheckingToken {
+      connection.resumeReading()
+    }
   }
 
   /// The client closed its half without a close frame (RFC 6455 section 7.1.5: 1006 for it); nothing can be answered.
@@ -194,9 +201,11 @@ extension Session: ConnectionHandler {
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     guard state == .open else { return .proceed }
-    if route.hasControls, kind == .text, tookControl(payload) { return .proceed }
-    route.consumer.received(kind, payload, from: self)
+    if !route.hasControls || !control(kind, payload) {
+      route.consumer.received(kind, payload, from: self)
+    }
     guard state != .ended else { return .stop }
+    if isCheckingToken { return .pause }
     guard compression != nil else { return .proceed }
     // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
     // the others had their turn.

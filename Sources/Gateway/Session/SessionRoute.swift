@@ -14,14 +14,22 @@ final class SessionRoute: Sendable {
   let sendQueueLimit: Int
   /// Whether some text messages are for the gateway itself (`ControlMessage`).
   let hasControls: Bool
+  /// Whether its sessions are told who else is in their group.
+  let hasPresence: Bool
   /// Where the route's groups keep a history: for sessions that ask where they are.
   let numbered: NumberedRenderer?
 
-  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers) {
+  /// Whether a client may show who it is by a message.
+  let takesTokens: Bool
+
+  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool) {
     self.configuration = configuration
     self.consumer = Consumer(configuration.consumer)
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
-    self.hasControls = configuration.consumer.group?.subscribe.isEmpty == false
+    self.takesTokens = takesTokens
+    hasPresence = configuration.consumer.group?.presence ?? false
+    self.hasControls =
+      takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
     self.numbered =
@@ -29,4 +37,7 @@ final class SessionRoute: Sendable {
   }
 
   var name: String { configuration.name }
+
+  /// The shortest time after which a session has to be looked at; nil for never.
+  var wait: Duration? { keepAlive.map { min($0.interval, $0.timeout) } }
 }

@@ -11,7 +11,7 @@ struct ForwardedHeaders {
 
   /// What a client says about who it is and where it came in is ours to say.
   private static let ours: Set<String> = [
-    "forwarded", "x-real-ip", "host", "expect", "content-length",
+    "forwarded", "x-real-ip", "x-sluice-user", "host", "expect", "content-length",
   ]
 
   /// The fields that `Connection` names.

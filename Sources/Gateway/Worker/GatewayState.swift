@@ -9,11 +9,15 @@ import Synchronization
 final class GatewayState: Sendable {
   let application: ApplicationConfiguration
   let routes: [SessionRoute]
+  /// By HTTP route; nil where the route sends no events.
+  let eventRoutes: [EventRoute?]
+  let hasEventRoutes: Bool
   let layers: GatewayLayers
   let server: ServerConfiguration
   let log: Logger
   let counters = GatewayCounters()
   let upstreamFailures: UpstreamFailures
+  let authenticators: Authenticators
   let compressionContexts: ContextBudget
 
   /// `limits.connections`: sessions and HTTP connections together.
@@ -31,12 +35,17 @@ final class GatewayState: Sendable {
     application = configuration.served
     let layers = GatewayLayers(configuration, log: log)
     self.layers = layers
-    routes = configuration.served.webSocketRoutes.map { SessionRoute($0, layers) }
+    eventRoutes = configuration.served.httpRoutes.map { EventRoute($0, layers) }
+    hasEventRoutes = eventRoutes.contains { $0 != nil }
     server = configuration.server
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)
     self.log = log
     upstreamFailures = UpstreamFailures(log: log)
+    authenticators = Authenticators(configuration.authenticators, failures: upstreamFailures, log: log)
+    routes = configuration.served.webSocketRoutes.map { [authenticators] route in
+      SessionRoute(route, layers, takesTokens: authenticators.takeMessages(on: route))
+    }
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
   }
 

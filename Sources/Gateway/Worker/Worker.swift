@@ -15,11 +15,17 @@ final class Worker {
   /// Nil where no TLS is spoken.
   let tls: TLSSide?
   let layers: [WorkerLayer]
+  /// By layer; nil where no route asks who is there.
+  let presences: [LocalPresence?]
   let refusals: RefusalLog
   let compression: WorkerCompression
+  let identities = WorkerIdentities()
+
+  /// Places in the groups where processes tell each other what to do.
+  var control: [ControlMember] = []
 
   private(set) var phase = Phase.serving
-  private(set) var sessions: [Session] = []
+  private(set) var sessions: [any LiveSession] = []
   private var pending: [ObjectIdentifier: PendingConnection] = [:]
   private var keepAlive: KeepAliveSweep?
   /// Who waits for a connection to an upstream, by ticket.
@@ -46,11 +52,16 @@ final class Worker {
     self.gateway = gateway
     self.http = http
     self.tls = tls
-    let layers = gateway.layers
-    self.layers = layers.all.indices.map { index in
+    let layers = gateway.layers.all.indices.map { index in
       WorkerLayer(
-        layers.all[index], recording: layers.histories[index], by: layers.recorders[index], reactor: reactor,
-        number: number)
+        gateway.layers.all[index], recording: gateway.layers.histories[index],
+        by: gateway.layers.recorders[index], reactor: reactor, number: number)
+    }
+    self.layers = layers
+    presences = zip(layers, gateway.layers.presences).map { layer, presence in
+      presence.map {
+        LocalPresence(reactor: reactor, number: number, table: $0.table, groups: layer.layer.groups)
+      }
     }
     self.refusals = RefusalLog(gateway: gateway)
     self.compression = WorkerCompression(budget: gateway.compressionContexts)
@@ -58,6 +69,15 @@ final class Worker {
 
   /// This worker's end of the layer that the route's group is in.
   func layer(of route: SessionRoute) -> (any ChannelLayer)? {
+    route.layer.map { layers[$0].layer }
+  }
+
+  /// This worker's end of what tells the route's sessions who is there; nil where nothing does.
+  func presence(of route: SessionRoute) -> LocalPresence? {
+    route.hasPresence ? route.layer.flatMap { presences[$0] } : nil
+  }
+
+  func layer(of route: EventRoute) -> (any ChannelLayer)? {
     route.layer.map { layers[$0].layer }
   }
 
@@ -69,6 +89,7 @@ final class Worker {
   func handle(_ message: WorkerMessage) {
     switch message {
     case .start(let listeners):
+      startControl()
       for listener in listeners {
         reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
           if listener.isSecure { acceptSecure(descriptor) } else { accept(descriptor) }
@@ -78,6 +99,10 @@ final class Worker {
       takeOver(connection)
     case .upstreamConnected(let ticket, let outcome):
       connecting.removeValue(forKey: ticket)?(outcome)
+    case .perform(let work):
+      work(self)
+    case .authenticated(let ticket, let outcome):
+      identities.answered(ticket, outcome)
     case .stop(let order):
       stop(order)
     case .abandon:
@@ -131,15 +156,16 @@ extension Worker {
     reportWhenFinished()
   }
 
-  func sessionOpened(_ session: Session) {
+  /// - Parameter wait: the shortest time after which the session has to be looked at; nil for never.
+  func sessionOpened(_ session: any LiveSession, wait: Duration?) {
     session.index = sessions.count
     sessions.append(session)
     gateway.counters.sessions.up()
     gateway.counters.sessionsOpened.up()
-    if session.route.keepAlive != nil { sweepForKeepAlive(of: session.route) }
+    if let wait { sweep(within: wait) }
   }
 
-  func sessionEnded(_ session: Session) {
+  func sessionEnded(_ session: any LiveSession) {
     let last = sessions.removeLast()
     if last !== session {
       last.index = session.index
@@ -169,15 +195,15 @@ extension Worker {
     }
   }
 
-  private func sweepForKeepAlive(of route: SessionRoute) {
+  private func sweep(within wait: Duration) {
     let sweep = keepAlive ?? KeepAliveSweep(worker: self)
     keepAlive = sweep
-    sweep.include(route)
+    sweep.include(wait)
   }
 
-  func countSlowReader(_ session: Session) {
+  func countSlowReader(_ session: any LiveSession) {
     gateway.counters.slowReaders.up()
-    gateway.log.debug("a reader fell behind", metadata: ["route": "\(session.route.name)"])
+    gateway.log.debug("a reader fell behind", metadata: ["route": "\(session.routeName)"])
   }
 
   func countPingTimeout(_ session: Session) {
@@ -200,6 +226,7 @@ extension Worker {
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
     reactor.stopListening()
+    for member in control { member.stop() }
     for connection in pending.values { connection.stop() }
     let pace = ClosePace(closing: sessions, order: order, reactor: reactor)
     phase = .stopping(.init(pace: pace, finished: order.finished))

@@ -6,6 +6,8 @@ final class RouteContext {
   let apps: InstalledApps
   /// The aliases of the channel layers, those that could not be read included; nil where they cannot be known.
   let layers: [String]?
+  /// What a route may name that is in no application.
+  let auth: AuthSettings
   private var included: Set<Include> = []
   private var routeCount = 0
 
@@ -18,10 +20,11 @@ final class RouteContext {
   /// Routes of the whole configuration, each include counted anew: files that include each other can ask for any number.
   private static let mostRoutes = 100_000
 
-  init(reading: Reading, apps: InstalledApps, layers: [String]?) {
+  init(reading: Reading, apps: InstalledApps, layers: [String]?, auth: AuthSettings) {
     self.reading = reading
     self.apps = apps
     self.layers = layers
+    self.auth = auth
   }
 
   /// Whether there are too many: what was read until then is no table to judge.
@@ -50,7 +53,7 @@ final class RouteContext {
 
   /// What is installed must be good, whether some route uses it or not.
   func checkApps() {
-    let settings = RouteSettings()
+    let settings = RouteSettings(auth: auth)
     for app in apps.local {
       for preset in app.presets { ConsumerReader(context: self, captures: nil, isPreset: true).check(preset) }
       for (kind, node) in [(RouteKind.webSocket, app.webSocketPatterns), (.http, app.httpPatterns)] {
@@ -66,16 +69,25 @@ struct RouteSettings {
   var origins = OriginPolicy.sameHost
   var limits = SessionLimits()
   var compression: CompressionConfiguration?
+  var auth = AuthSettings()
 
   /// Whether clients have to show who they are.
-  var asksWho: Bool { false }
+  var asksWho: Bool { auth.auth != nil }
 
-  /// Reads `allowed_hosts`, `limits` and `compression` beside the routes they hold for.
+  /// Reads `auth`, `allowed_hosts`, `limits` and `compression` beside the routes they hold for.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
-    guard kind == .webSocket else { return }
+    auth.read(mapping)
+    guard kind == .webSocket else { return readForStreams(mapping) }
     if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
     limits = LimitsReader.read(mapping.value("limits"), over: limits, mapping.reading)
     compression = CompressionReader.read(mapping.value("compression"), over: compression, mapping.reading)
+  }
+
+  /// Of HTTP routes only those with `events` have any; they may also stand around such routes.
+  private mutating func readForStreams(_ mapping: MappingCursor) {
+    guard ["events", "routes", "include"].contains(where: { mapping.entry($0) != nil }) else { return }
+    if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
+    limits = LimitsReader.readForStreams(mapping.value("limits"), over: limits, mapping.reading)
   }
 
   private mutating func readHosts(_ node: Node, _ reading: Reading) {
@@ -94,11 +106,11 @@ struct RouteSettings {
   }
 }
 
-enum RouteKind {
+package enum RouteKind: Sendable {
   case http
   case webSocket
 
-  var key: String {
+  package var key: String {
     switch self {
     case .http: "http"
     case .webSocket: "websocket"
@@ -136,9 +148,12 @@ struct ApplicationReader {
           hint: "add a list under \"websocket\"")
       }
     }
+    let groups = RouteGroups.all(of: webSocket, .webSocket) + RouteGroups.all(of: http, .http)
+    IsolationReport(groups: groups, reading: context.reading).report(webSocket.routes + http.routes)
     return ApplicationConfiguration(
       name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,
-      webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router)
+      webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router,
+      routeGroups: groups)
   }
 
   private func read(_ node: Node?, _ kind: RouteKind) -> RouteTable {
@@ -309,6 +324,9 @@ struct ReadRoute {
   var patternRanges: [SourceRange]
   var givenName: Located<String>?
   var groups: [Located<GroupTemplate>] = []
+  /// Of the patterns of groups, in their order.
+  var placesOfPatterns: [SourceRange] = []
+  var shared: Located<Bool>?
   var http: HTTPRoute?
   var webSocket: WebSocketRoute?
 

@@ -53,12 +53,14 @@ struct ConsumerReader {
     var events: Node.Entry?
     var publish: Node.Entry?
     var subscribe: Node.Entry?
+    var presence: Node.Entry?
     var layer: Node.Entry?
     var history: Node.Entry?
     var to: Node.Entry?
     var host: Node.Entry?
     var connectTimeout: Node.Entry?
     var tls: Node.Entry?
+    var identity: Node.Entry?
 
     init(_ mapping: MappingCursor) {
       layer = mapping.entry("channel_layer")
@@ -66,15 +68,19 @@ struct ConsumerReader {
       events = mapping.entry("events")
       publish = mapping.entry("publish")
       subscribe = mapping.entry("subscribe")
+      presence = mapping.entry("presence")
       history = mapping.entry("history")
       to = mapping.entry("to")
       host = mapping.entry("host")
       connectTimeout = mapping.entry("connect_timeout")
       tls = mapping.entry("tls")
+      identity = mapping.entry("identity")
     }
 
     /// What only consumers with a group have.
-    var ofGroups: [Node.Entry] { [group, events, publish, subscribe, layer, history].compactMap(\.self) }
+    var ofGroups: [Node.Entry] {
+      [group, events, publish, subscribe, layer, identity, presence, history].compactMap(\.self)
+    }
     /// What only `proxy` has.
     var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
 
@@ -84,12 +90,14 @@ struct ConsumerReader {
       merged.events = events ?? preset.events
       merged.publish = publish ?? preset.publish
       merged.subscribe = subscribe ?? preset.subscribe
+      merged.presence = presence ?? preset.presence
       merged.layer = layer ?? preset.layer
       merged.history = history ?? preset.history
       merged.to = to ?? preset.to
       merged.host = host ?? preset.host
       merged.connectTimeout = connectTimeout ?? preset.connectTimeout
       merged.tls = tls ?? preset.tls
+      merged.identity = identity ?? preset.identity
       return merged
     }
   }
@@ -133,10 +141,17 @@ struct ConsumerReader {
     case .chat:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
       if let publish = options.publish { refuse(publish, for: type) }
-      guard let (group, templates) = readGroups(type, range, options) else { return nil }
+      let showsUser = options.identity.flatMap { reading.truth($0.value, "\"identity\"") }
+      let presence = options.presence.flatMap { reading.truth($0.value, "\"presence\"") }
+      guard let (groups, templates) = readGroups(type, range, options) else { return nil }
+      var group = groups
+      group.showsUser = showsUser ?? false
+      group.presence = presence ?? false
       return ReadConsumer(.chat(group), groups: templates)
     case .broadcast:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
+      if let identity = options.identity { refuse(identity, for: type) }
+      if let presence = options.presence { refuse(presence, for: type) }
       let policy = options.publish.flatMap {
         reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }
@@ -177,7 +192,8 @@ struct ConsumerReader {
   private func readGroups(
     _ type: InstalledApps.BuiltIn, _ range: SourceRange, _ options: Options
   ) -> (GroupConfiguration, [Located<GroupTemplate>])? {
-    let layer = readLayer(type, range, options.layer)
+    let layer = context.layer(
+      named: options.layer, for: type.rawValue, at: range, isPreset: isPreset)
     let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
     let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
     let subscribe = options.subscribe.map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
@@ -195,36 +211,16 @@ struct ConsumerReader {
       history: history)
     return (configuration, templates)
   }
-
-  /// A consumer with a group speaks through the layer it names, or `default`.
-  private func readLayer(_ type: InstalledApps.BuiltIn, _ range: SourceRange, _ entry: Node.Entry?) -> String
-  {
-    let standard = "default"
-    let alias = entry.map { reading.word($0.value, "\"channel_layer\"") } ?? standard
-    guard let alias, let layers = context.layers, !layers.contains(alias) else { return alias ?? standard }
-    if entry == nil, isPreset { return alias }
-    if let entry {
-      reading.findings.error(
-        .unknownName, "there is no channel layer \"\(alias)\"", at: entry.value.range,
-        hint: NearestName.hint(for: alias, in: layers)
-          ?? "add channel_layers: {\(alias): {backend: memory}}")
-    } else {
-      reading.findings.error(
-        .missingKey, "\"\(type.rawValue)\" needs a channel layer \"\(alias)\"", at: range,
-        hint: NearestName.of(standard, in: layers).map {
-          "did you mean \"default\" by \"\($0)\"?"
-        } ?? "add channel_layers: {default: {backend: memory}}")
-    }
-    return alias
-  }
 }
 
 /// Reads `events:`, event type to what clients are sent.
 struct EventsReader {
   let reading: Reading
+  /// As what the mapping is written.
+  var key = "events"
 
   func read(_ node: Node) -> [String: EventTemplate] {
-    guard let mapping = MappingCursor(node, "\"events\"", reading) else { return [:] }
+    guard let mapping = MappingCursor(node, "\"\(key)\"", reading) else { return [:] }
     var templates: [String: EventTemplate] = [:]
     for entry in mapping.all {
       checkType(entry.key)

@@ -36,7 +36,7 @@ struct UpstreamReader {
   }
 
   /// `tls:`, for an upstream whose address says that it speaks TLS.
-  private func readTrust(_ node: Node?, of upstream: inout UpstreamConfiguration?) {
+  func readTrust(_ node: Node?, of upstream: inout UpstreamConfiguration?) {
     guard let node, let mapping = MappingCursor(node, "\"tls\"", reading) else { return }
     var trust = UpstreamConfiguration.Trust()
     let authorities = mapping.value("ca")

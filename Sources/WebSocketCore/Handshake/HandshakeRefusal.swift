@@ -30,6 +30,10 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case upstreamTimeout
     /// It answered with a status of its own, which is passed on.
     case refusedByUpstream(Int, [HeaderField], body: [UInt8])
+    /// The client is to show who it is, or is not let in: the status, what else the answer has, and why.
+    case notAuthenticated(Int, [HeaderField], body: [UInt8], reason: String)
+    /// Who the client is cannot be found out now.
+    case identityUnavailable
     case stopping
   }
 
@@ -49,10 +53,10 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .timeout: 408
     case .notAWebSocket, .unsupportedVersion: 426
     case .headTooLong: 431
-    case .tooManyConnections, .layerUnavailable, .stopping: 503
+    case .tooManyConnections, .layerUnavailable, .identityUnavailable, .stopping: 503
     case .upstreamUnreachable, .upstreamFailed: 502
     case .upstreamTimeout: 504
-    case .refusedByUpstream(let status, _, _): status
+    case .refusedByUpstream(let status, _, _), .notAuthenticated(let status, _, _, _): status
     }
   }
 
@@ -81,6 +85,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .upstreamFailed: "The server behind this one did not answer as a WebSocket server."
     case .upstreamTimeout: "The server behind this one does not answer."
     case .refusedByUpstream: "The server behind this one refused the hand-shake."
+    case .notAuthenticated(_, _, _, let reason): reason
+    case .identityUnavailable: "Who the client is cannot be found out now; try again later."
     case .stopping: "The gateway is being restarted; try again at once."
     }
   }
@@ -90,9 +96,10 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     switch reason {
     case .notAWebSocket: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     case .unsupportedVersion: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
-    case .tooManyConnections, .layerUnavailable: [("Retry-After", "5")]
+    case .tooManyConnections, .layerUnavailable, .identityUnavailable: [("Retry-After", "5")]
     case .stopping: [("Retry-After", "1")]
-    case .refusedByUpstream(_, let fields, _): fields.map { ($0.name, $0.value) }
+    case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _):
+      fields.map { ($0.name, $0.value) }
     case .badRequest, .badPath, .httpVersion, .headTooLong, .timeout, .methodNotGET, .badConnectionHeader,
       .badKey, .badSubprotocol, .badExtensions, .noRoute, .badSince, .severalOrigins, .originNotAllowed,
       .upstreamUnreachable,
@@ -105,9 +112,12 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   public func response() -> [UInt8] {
     var body = Array((text + "\n").utf8)
     var type = "Content-Type: text/plain; charset=utf-8\r\n"
-    if case .refusedByUpstream(_, _, body: let theirs) = reason, !theirs.isEmpty {
-      body = theirs
+    switch reason {
+    case .refusedByUpstream(_, _, body: let own) where !own.isEmpty,
+      .notAuthenticated(_, _, body: let own, _) where !own.isEmpty:
+      body = own
       type = ""
+    default: break
     }
     var head = "HTTP/1.1 \(status) \(Self.phrase(status))\r\n"
     let hasUpgrade = fields.contains { $0.name == "Upgrade" }
@@ -120,6 +130,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   private static func phrase(_ status: Int) -> String {
     switch status {
     case 400: "Bad Request"
+    case 401: "Unauthorized"
     case 403: "Forbidden"
     case 404: "Not Found"
     case 408: "Request Timeout"

@@ -83,7 +83,7 @@ extension RedisHistory {
     copy.fields.append(.init(Self.mark, .json(.string(position))))
     let sender: Sender? =
       if case .member(let reactor, let member) = request.source {
-        Sender(reactor: reactor, member: member)
+        .session(reactor: reactor, member: member)
       } else {
         nil
       }

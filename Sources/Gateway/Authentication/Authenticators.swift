@@ -1,0 +1,93 @@
+import Consumers
+import GatewayConfig
+import Logging
+import NIOCore
+import Transport
+
+/// Finds out who clients are, by the entries of `auth:`. Shared by all workers and the HTTP side; never on a reactor.
+final class Authenticators: Sendable {
+  private enum Authenticator: Sendable {
+    case tokens(TokenVerifier)
+    case callback(IdentityCallback)
+  }
+
+  /// In the order of the configuration, which routes refer to.
+  private let all: [Authenticator]
+  private let servers: [UpstreamFetcher]
+
+  init(_ configurations: [AuthenticatorConfiguration], failures: UpstreamFailures, log: Logger) {
+    var servers: [UpstreamFetcher] = []
+    func server(_ upstream: UpstreamConfiguration) -> UpstreamFetcher {
+      let server = UpstreamFetcher(upstream)
+      servers.append(server)
+      return server
+    }
+    all = configurations.map { configuration in
+      switch configuration.kind {
+      case .jwt(let jwt):
+        var keyServer: UpstreamFetcher?
+        if case .set(.url(let url), _) = jwt.keys { keyServer = server(url) }
+        return .tokens(TokenVerifier(jwt, keys: KeyRing(jwt, server: keyServer, log: log)))
+      case .callback(let callback):
+        return .callback(IdentityCallback(callback, server: server(callback.url), failures: failures))
+      }
+    }
+    self.servers = servers
+  }
+
+  /// - Parameter group: whose loops talk to the servers that are asked.
+  func connect(on group: any EventLoopGroup) {
+    for server in servers { server.connect(on: group) }
+  }
+
+  func shutDown() async throws {
+    for server in servers { try await server.shutDown() }
+  }
+
+  /// Finds out whose request it is, and whether that is enough for the route.
+  func authenticate(_ credentials: Credentials, by auth: RouteAuth) async -> Authentication {
+    switch all[auth.authenticator] {
+    case .tokens(let verifier):
+      switch credentials.token(from: verifier.configuration.sources) {
+      case .token(let token): return check(await verifier.verify(token), auth)
+      case .several: return .refused(.badToken("there is more than one token"))
+      case .nothing:
+        if auth.isOptional { return .anonymous }
+        let awaits = credentials.takesMessage && verifier.configuration.sources.contains(.message)
+        return awaits ? .awaited : .refused(.noToken)
+      }
+    case .callback(let callback):
+      let outcome = await callback.ask(credentials)
+      // Only the server behind can tell whether cookies say who somebody is.
+      if auth.isOptional, case .refused = outcome { return .anonymous }
+      return check(outcome, auth)
+    }
+  }
+
+  /// The same for a token that came in a message.
+  func authenticate(token: String, by auth: RouteAuth) async -> Authentication {
+    guard case .tokens(let verifier) = all[auth.authenticator] else { return .refused(.noToken) }
+    return check(await verifier.verify(token), auth)
+  }
+
+  /// Whether a client of the route may bring its first token, or another one, by a message. Behind a `proxy` route messages are for the
+  /// upstream.
+  func takeMessages(on route: WebSocketRoute) -> Bool {
+    guard let auth = route.auth, case .tokens(let verifier) = all[auth.authenticator] else { return false }
+    if case .proxy = route.consumer { return false }
+    return verifier.configuration.sources.contains(.message) || verifier.configuration.expiry == .renew
+  }
+
+  /// Whether a client of the route may bring another token before its own expires.
+  func renews(_ auth: RouteAuth) -> Bool {
+    guard case .tokens(let verifier) = all[auth.authenticator] else { return false }
+    return verifier.configuration.expiry == .renew
+  }
+
+  private func check(_ outcome: Authentication, _ auth: RouteAuth) -> Authentication {
+    guard case .identity(let identity) = outcome,
+      !auth.requirements.allSatisfy({ $0.holds(in: identity.claims) })
+    else { return outcome }
+    return .refused(.notAllowed)
+  }
+}

@@ -1,0 +1,101 @@
+import Consumers
+import GatewayConfig
+import JSON
+
+/// What the claims of a token have to say (RFC 7519 section 4.1), and who its user is.
+struct ClaimRules: Sendable {
+  private let audiences: [String]
+  private let issuers: [String]
+  /// Seconds.
+  private let leeway: Double
+  private let users: [String]
+
+  /// Simple JWT's access and sliding tokens, and the word that OAuth servers use. Its refresh tokens are signed with the same
+  /// key, and are for nothing but to be exchanged.
+  private static let tokenTypes = ["access", "sliding", "bearer"]
+
+  init(_ configuration: JWTConfiguration) {
+    audiences = configuration.audiences
+    issuers = configuration.issuers
+    leeway = configuration.leeway / .seconds(1)
+    users = configuration.user.map { [$0] } ?? ["user_id", "sub"]
+  }
+
+  /// - Parameter now: seconds since 1970.
+  func identity(_ claims: JSON, at now: Double) throws(TokenFault) -> Identity {
+    guard let expires = try time("exp", claims) else { throw TokenFault("the token never expires") }
+    guard now < expires + leeway else { throw TokenFault("the token has expired") }
+    if let start = try time("nbf", claims), start > now + leeway {
+      throw TokenFault("the token is not valid yet")
+    }
+    if let issued = try time("iat", claims), issued > now + leeway {
+      throw TokenFault("the token was issued in the future")
+    }
+    try checkAudience(claims["aud"])
+    try checkIssuer(claims["iss"])
+    if let type = claims["token_type"] {
+      guard case .string(let type) = type, Self.tokenTypes.contains(type.lowercased()) else {
+        throw TokenFault("the token is of another type")
+      }
+    }
+    guard let user = claims.userName(among: users) else { throw TokenFault("the token names no user") }
+    return Identity(user: user, claims: claims, expires: expires + leeway)
+  }
+
+  /// RFC 7519 section 2, NumericDate.
+  private func time(_ claim: String, _ claims: JSON) throws(TokenFault) -> Double? {
+    guard let value = claims[claim] else { return nil }
+    guard let number = value.number else { throw TokenFault("the claim \(claim) is no time") }
+    return number
+  }
+
+  /// RFC 7519 section 4.1.3: one that is meant for somebody is refused by all others.
+  private func checkAudience(_ claim: JSON?) throws(TokenFault) {
+    let named: [JSON] =
+      switch claim {
+      case nil, .null?: []
+      case .array(let all)?: all
+      case let one?: [one]
+      }
+    if audiences.isEmpty, named.isEmpty { return }
+    guard named.contains(where: { audiences.map(JSON.string).contains($0) }) else {
+      throw TokenFault("the token is for another audience")
+    }
+  }
+
+  private func checkIssuer(_ claim: JSON?) throws(TokenFault) {
+    if issuers.isEmpty { return }
+    guard case .string(let issuer)? = claim, issuers.contains(issuer) else {
+      throw TokenFault("the token is from another issuer")
+    }
+  }
+}
+
+extension JSON {
+  fileprivate var number: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .unsigned(let value): Double(value)
+    case .double(let value): value
+    default: nil
+    }
+  }
+
+  /// The text of the first of the members that is there: a name, or a number.
+  ///
+  /// - Returns: nil where it is neither, is empty, or is too long for a name.
+  func userName(among names: [String]) -> String? {
+    let text: String? =
+      switch names.lazy.compactMap({ claim($0) }).first(where: { $0 != .null }) {
+      case .string(let text)?: text
+      case .integer(let number)?: String(number)
+      case .unsigned(let number)?: String(number)
+      default: nil
+      }
+    guard let text, (1...255).contains(text.utf8.count) else { return nil }
+    return text
+  }
+
+  /// A time, where the object says when it ceases to hold.
+  var expiry: Double? { self["exp"]?.number }
+}

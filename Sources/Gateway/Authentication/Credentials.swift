@@ -1,0 +1,76 @@
+import GatewayConfig
+import WebSocketCore
+
+/// What of a request shows who its client is.
+struct Credentials: Sendable {
+  /// All fields of the request, their names in lower case.
+  var fields: [HeaderField]
+  /// Behind the `?`, as it was sent.
+  var query: String?
+  /// Those that a hand-shake offers.
+  var subprotocols: [String] = []
+  /// The `Host` field.
+  var host: String
+  var client: Client
+  /// Whether a message may bring the token where the request has none.
+  var takesMessage = false
+
+  /// What stands before the token in a subprotocol.
+  static let subprotocolMark = "bearer."
+
+  enum Found: Equatable {
+    case nothing
+    case token(String)
+    /// One place has more than one, so that two readers could take different ones.
+    case several
+  }
+
+  /// The token in the first of the places that has one.
+  func token(from sources: [TokenSource]) -> Found {
+    for source in sources {
+      let tokens = tokens(in: source)
+      if tokens.count > 1 { return .several }
+      if let token = tokens.first { return .token(token) }
+    }
+    return .nothing
+  }
+
+  private func tokens(in source: TokenSource) -> [String] {
+    switch source {
+    case .header: fields.values(of: "authorization").compactMap(Self.bearer)
+    case .cookie(let name): cookies(name)
+    case .query(let name): parameters(name)
+    case .subprotocol:
+      subprotocols.compactMap {
+        $0.hasPrefix(Self.subprotocolMark) ? String($0.dropFirst(Self.subprotocolMark.count)) : nil
+      }
+    case .message: []
+    }
+  }
+
+  /// RFC 9110 section 11.4: the name of the scheme is read in any case.
+  private static func bearer(_ value: String) -> String? {
+    let parts = value.split(separator: " ", maxSplits: 1)
+    guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+    return String(parts[1].drop { $0 == " " })
+  }
+
+  /// RFC 6265 section 4.2.1: `name=value; name=value`.
+  private func cookies(_ name: String) -> [String] {
+    fields.values(of: "cookie").flatMap { $0.split(separator: ";") }.compactMap { pair in
+      let pair = pair.drop { $0 == " " || $0 == "\t" }
+      guard pair.hasPrefix(name + "=") else { return nil }
+      let value = pair.dropFirst(name.count + 1)
+      return value.isEmpty ? nil : String(value)
+    }
+  }
+
+  /// What a token is made of needs no percent-encoding; one that has it is refused later.
+  private func parameters(_ name: String) -> [String] {
+    (query ?? "").split(separator: "&").compactMap { pair in
+      guard pair.hasPrefix(name + "=") else { return nil }
+      let value = pair.dropFirst(name.count + 1)
+      return value.isEmpty ? nil : String(value)
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import Consumers
+import GatewayConfig
+import JSON
+import Transport
+import WebSocketCore
+
+/// Asks a server who the client is: it is shown some fields of the client's request, and answers with a JSON object, or with a
+/// refusal that the client gets.
+struct IdentityCallback: Sendable {
+  private let configuration: CallbackConfiguration
+  private let server: UpstreamFetcher
+  private let failures: UpstreamFailures
+  private let cache: IdentityCache?
+
+  /// Of an identity, which every session keeps, and of a refusal.
+  private static let longestAnswer = 16 * 1024
+
+  init(_ configuration: CallbackConfiguration, server: UpstreamFetcher, failures: UpstreamFailures) {
+    self.configuration = configuration
+    self.server = server
+    self.failures = failures
+    cache = configuration.cache > .zero ? IdentityCache(lifetime: configuration.cache) : nil
+  }
+
+  func ask(_ credentials: Credentials) async -> Authentication {
+    let shown = credentials.fields.filter { configuration.headers.contains($0.name) }
+    if let known = cache?.identity(for: shown) { return .identity(known) }
+    do {
+      let answer = try await server.fetch(
+        fields(showing: shown, of: credentials), within: configuration.timeout, longest: Self.longestAnswer)
+      let outcome = read(answer)
+      if case .identity(let identity) = outcome { cache?.keep(identity, for: shown) }
+      return outcome
+    } catch {
+      return fail(PeerFault(error, of: .server).description)
+    }
+  }
+
+  private func fields(showing shown: [HeaderField], of credentials: Credentials) -> [HeaderField] {
+    let added = ForwardedHeaders.added(host: credentials.host, client: credentials.client)
+    return [
+      HeaderField(name: "Host", value: configuration.url.hostField(of: credentials.host)),
+      HeaderField(name: "Accept", value: "application/json"),
+    ] + shown + added.map { HeaderField(name: $0.name, value: $0.value) }
+  }
+
+  private func read(_ answer: UpstreamFetcher.Answer) -> Authentication {
+    switch answer.status {
+    case 200...299:
+      guard let body = answer.body else { return fail("the identity is longer than 16 KiB") }
+      guard let claims = try? unsafe JSON.parse(body.span.bytes), case .object = claims else {
+        return fail("it answered \(answer.status) without a JSON object")
+      }
+      guard let user = claims.userName(among: configuration.user.map { [$0] } ?? ["user", "id"]) else {
+        return fail("its answer names no user")
+      }
+      return .identity(Identity(user: user, claims: claims, expires: claims.expiry))
+    case 401, 403:
+      return .refused(refusal(answer))
+    default:
+      return fail("it answered \(answer.status)")
+    }
+  }
+
+  /// The client gets the server's own words.
+  private func refusal(_ answer: UpstreamFetcher.Answer) -> AuthRefusal {
+    var passed = answer.fields.filter { $0.name == "www-authenticate" }
+    if let body = answer.body, !body.isEmpty {
+      passed += answer.fields.filter { $0.name == "content-type" }
+    }
+    return AuthRefusal(
+      status: answer.status, fields: passed, body: answer.body ?? [],
+      reason: "the server that knows the users answered \(answer.status)")
+  }
+
+  private func fail(_ reason: String) -> Authentication {
+    failures.record(configuration.url, status: 503, reason)
+    return .unavailable
+  }
+}

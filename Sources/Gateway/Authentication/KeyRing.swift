@@ -1,0 +1,182 @@
+import FoundationEssentials
+import GatewayConfig
+import JWTKit
+import Logging
+import Transport
+
+/// The keys that the tokens of one authenticator are verified with; those of a set are read anew from time to time.
+actor KeyRing {
+  /// A key ready for use with one algorithm.
+  private struct Key {
+    var name: String?
+    var algorithm: SignatureAlgorithm
+    var verifier: any JWTAlgorithm
+  }
+
+  enum Lookup {
+    /// To be tried in turn.
+    case keys([any JWTAlgorithm])
+    case unknownKey
+    /// There has never been a set.
+    case unavailable
+  }
+
+  private let source: JWTConfiguration.Keys
+  private let allowed: [SignatureAlgorithm]?
+  private let server: UpstreamFetcher?
+  private let log: Logger
+  private var keys: [Key]?
+  private var lastRead: ContinuousClock.Instant?
+  private var lastTry: ContinuousClock.Instant?
+  private var reading: Task<Void, Never>?
+
+  /// A key that is not known makes the set be read, but not more often than this.
+  private let leastPause: Duration
+  private static let timeout = Duration.seconds(5)
+  private static let longestSet = 1 << 20
+
+  /// - Parameter server: of a set that is fetched.
+  init(
+    _ configuration: JWTConfiguration, server: UpstreamFetcher?, log: Logger,
+    leastPause: Duration = .seconds(5)
+  ) {
+    source = configuration.keys
+    allowed = configuration.algorithms
+    self.server = server
+    self.log = log
+    self.leastPause = leastPause
+  }
+
+  /// The keys that a token may be signed with.
+  ///
+  /// - Parameter name: `kid`; nil where the token does not say.
+  func keys(named name: String?, for algorithm: SignatureAlgorithm) async -> Lookup {
+    switch source {
+    case .key(let key):
+      if keys == nil { keys = await Self.prepare(key, allowed) }
+      // The name is the signer's own affair where there is only one key.
+      return find(nil, algorithm)
+    case .set(_, let refresh):
+      if isOlder(lastRead, than: refresh) { await readAnew() }
+      if case .unknownKey = find(name, algorithm) { await readAnew() }
+      return find(name, algorithm)
+    }
+  }
+
+  private func find(_ name: String?, _ algorithm: SignatureAlgorithm) -> Lookup {
+    guard let keys else { return .unavailable }
+    let fitting = keys.filter { $0.algorithm == algorithm && (name == nil || $0.name == name) }
+    return fitting.isEmpty ? .unknownKey : .keys(fitting.map(\.verifier))
+  }
+
+  private func isOlder(_ time: ContinuousClock.Instant?, than age: Duration) -> Bool {
+    time.map { .now - $0 > age } ?? true
+  }
+
+  // MARK: - Sets
+
+  /// Reads the set; all who ask meanwhile wait for the same. What was there stays where it fails.
+  private func readAnew() async {
+    if let reading { return await reading.value }
+    guard isOlder(lastTry, than: leastPause) else { return }
+    lastTry = .now
+    // On its own, so that the end of one client's patience is not that of all.
+    let task = Task { await readSet() }
+    reading = task
+    await task.value
+    reading = nil
+  }
+
+  private func readSet() async {
+    do {
+      let text = try await contents()
+      let set = try VerificationKeySet(text, allowed: allowed)
+      var read: [Key] = []
+      for entry in set.entries {
+        for algorithm in entry.algorithms {
+          guard let verifier = await entry.key.verifier(algorithm) else { continue }
+          read.append(Key(name: entry.name, algorithm: algorithm, verifier: verifier))
+        }
+      }
+      keys = read
+      lastRead = .now
+    } catch {
+      let reason =
+        switch error {
+        case let fault as KeyFault: fault.message
+        case let fault as FileFault: fault.message
+        default: PeerFault(error, of: .server).description
+        }
+      log.warning(
+        "the keys of tokens were not read",
+        metadata: [
+          "keys": "\(place)", "reason": "\(reason)", "kept": "\(keys == nil ? "none" : "the last ones")",
+        ])
+    }
+  }
+
+  private func contents() async throws -> [UInt8] {
+    switch source {
+    case .key: return []
+    case .set(.file(let path), _): return try Disk().contents(of: path).get()
+    case .set(.url, _):
+      guard let server else { return [] }
+      let answer = try await server.fetch([], within: Self.timeout, longest: Self.longestSet)
+      guard answer.status == 200 else { throw KeyFault("the server answered \(answer.status)") }
+      guard let body = answer.body else { throw KeyFault("it is too long") }
+      return body
+    }
+  }
+
+  private var place: String {
+    switch source {
+    case .key: ""
+    case .set(.file(let path), _): path
+    case .set(.url(let url), _): url.authority
+    }
+  }
+
+  private static func prepare(_ key: VerificationKey, _ allowed: [SignatureAlgorithm]?) async -> [Key] {
+    var keys: [Key] = []
+    for algorithm in allowed ?? [key.kind.standardAlgorithm] {
+      guard let verifier = await key.verifier(algorithm) else { continue }
+      keys.append(Key(name: nil, algorithm: algorithm, verifier: verifier))
+    }
+    return keys
+  }
+}
+
+extension VerificationKey {
+  /// - Returns: nil where the key is not one for the algorithm.
+  fileprivate func verifier(_ algorithm: SignatureAlgorithm) async -> (any JWTAlgorithm)? {
+    guard algorithm.keyKind == kind else { return nil }
+    let keys = JWTKeyCollection()
+    switch self {
+    case .secret(let bytes):
+      // HMAC fills a short key up with zeros itself (RFC 2104 section 2); JWTKit wants it as long as the digest.
+      let missing = max(0, (algorithm.leastSecret ?? 0) - bytes.count)
+      let filled = bytes + [UInt8](repeating: 0, count: missing)
+      await keys.add(hmac: HMACKey(from: filled), digestAlgorithm: algorithm.digest)
+    case .rsa(let key):
+      switch algorithm {
+      case .ps256, .ps384, .ps512: await keys.add(pss: key, digestAlgorithm: algorithm.digest)
+      default: await keys.add(rsa: key, digestAlgorithm: algorithm.digest)
+      }
+    case .p256(let key): await keys.add(ecdsa: key)
+    case .p384(let key): await keys.add(ecdsa: key)
+    case .p521(let key): await keys.add(ecdsa: key)
+    case .ed25519(let key): await keys.add(eddsa: key)
+    }
+    return try? await keys.getKey()
+  }
+}
+
+extension SignatureAlgorithm {
+  fileprivate var digest: DigestAlgorithm {
+    switch self {
+    case .hs256, .rs256, .ps256, .es256, .edDSA: .sha256
+    case .hs384, .rs384, .ps384, .es384: .sha384
+    case .hs512, .rs512, .ps512, .es512: .sha512
+    }
+  }
+}

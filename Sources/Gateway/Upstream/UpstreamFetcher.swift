@@ -1,0 +1,97 @@
+import AsyncHTTPClient
+import GatewayConfig
+import Logging
+import NIOCore
+import NIOHTTP1
+import Synchronization
+import Transport
+import WebSocketCore
+
+/// Asks a server one question over and over, and reads its whole answer.
+final class UpstreamFetcher: Sendable {
+  struct Answer: Sendable {
+    var status: Int
+    /// Names in lower case.
+    var fields: [HeaderField]
+    /// Nil where it was too long.
+    var body: [UInt8]?
+  }
+
+  /// The gateway has not started, or is ending.
+  struct NotRunning: Error, CustomStringConvertible {
+    var description: String { "the gateway is not running" }
+  }
+
+  /// The whole answer did not come in time.
+  struct TimedOut: Error, CustomStringConvertible {
+    var description: String { "it does not answer in time" }
+  }
+
+  let upstream: UpstreamConfiguration
+  private let client = Mutex<HTTPClient?>(nil)
+
+  private static let keptConnections = 32
+  private static let quiet = Logger(label: "fetch") { _ in SwiftLogNoOpLogHandler() }
+
+  init(_ upstream: UpstreamConfiguration) {
+    self.upstream = upstream
+  }
+
+  /// - Parameter group: whose loops talk to the server.
+  func connect(on group: any EventLoopGroup) {
+    var configuration = HTTPClient.Configuration()
+    configuration.redirectConfiguration = .disallow
+    configuration.decompression = .disabled
+    configuration.httpVersion = .http1Only
+    configuration.timeout.connect = .nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds))
+    if upstream.scheme.isSecure { configuration.tlsConfiguration = upstream.trust.clientConfiguration }
+    configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = Self.keptConnections
+    configuration.connectionPool.retryConnectionEstablishment = false
+    let made = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
+    client.withLock { $0 = made }
+  }
+
+  func shutDown() async throws {
+    let made = client.withLock { client -> HTTPClient? in
+      defer { client = nil }
+      return client
+    }
+    try await made?.shutdown()
+  }
+
+  /// - Parameters:
+  ///   - fields: beyond `Host` where it is not among them.
+  ///   - time: for the whole answer.
+  ///   - longest: of the body, in bytes.
+  func fetch(_ fields: [HeaderField], within time: Duration, longest: Int) async throws -> Answer {
+    guard let client = client.withLock({ $0 }) else { throw NotRunning() }
+    let path = upstream.path?.filled { _ in nil } ?? "/"
+    var request = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(path)")
+    for field in fields { request.headers.add(name: field.name, value: field.value) }
+    return try await withThrowingTaskGroup { [request] tasks in
+      tasks.addTask {
+        let response = try await client.execute(request, deadline: .distantFuture, logger: Self.quiet)
+        return try await Self.read(response, longest: longest)
+      }
+      tasks.addTask {
+        try await Task.sleep(for: time)
+        throw TimedOut()
+      }
+      defer { tasks.cancelAll() }
+      guard let answer = try await tasks.next() else { throw NotRunning() }
+      return answer
+    }
+  }
+
+  private static func read(_ response: HTTPClientResponse, longest: Int) async throws -> Answer {
+    var body: [UInt8]? = []
+    do {
+      body = Array(buffer: try await response.body.collect(upTo: longest))
+    } catch is NIOTooManyBytesError {
+      body = nil
+    }
+    return Answer(
+      status: Int(response.status.code),
+      fields: response.headers.map { HeaderField(name: $0.name.lowercased(), value: $0.value) }, body: body)
+  }
+}

@@ -1,0 +1,142 @@
+import JSON
+
+/// What `auth:`, `auth_optional:` and `require:` around a route say, and what they may name.
+struct AuthSettings {
+  /// The authenticators of the file, those that could not be read included.
+  var names: [String] = []
+  /// Those that could be read; a route that names another one is only checked.
+  var authenticators: [AuthenticatorConfiguration] = []
+  /// What holds here; nil for nobody in particular.
+  private(set) var auth: RouteAuth?
+  /// Where it was said.
+  private(set) var place: SourceRange?
+
+  mutating func read(_ mapping: MappingCursor) {
+    let reading = mapping.reading
+    let name = mapping.entry("auth")
+    let optional = mapping.entry("auth_optional")
+    let required = mapping.entry("require")
+    var isUnknown = false
+    if let name {
+      auth = nil
+      place = name.key.range
+      isUnknown = !readName(name.value, reading)
+    }
+    for entry in [optional, required].compactMap(\.self) where auth == nil && !isUnknown {
+      reading.findings.error(
+        .conflictingKeys, "\"\(entry.key.value)\" needs \"auth\": nobody is known here",
+        at: entry.key.range, hint: names.first.map { "add auth: \($0)" } ?? "define auth at the top level")
+    }
+    if let optional {
+      auth?.isOptional = reading.truth(optional.value, "\"auth_optional\"") ?? false
+    }
+    if let required {
+      // What is required around it is required here too, unless it is said anew.
+      for requirement in readRequirements(required.value, reading) {
+        auth?.requirements.removeAll { $0.claim == requirement.claim }
+        auth?.requirements.append(requirement)
+      }
+    }
+    guard let auth, auth.isOptional, !auth.requirements.isEmpty, let entry = optional ?? required else {
+      return
+    }
+    reading.findings.error(
+      .conflictingKeys, "clients that show nothing have no claims that could be required",
+      at: entry.key.range, hint: "remove \"auth_optional\" or \"require\"")
+  }
+
+  /// - Returns: false where there is no such authenticator.
+  private mutating func readName(_ node: Node, _ reading: Reading) -> Bool {
+    if case .mapping = node.content {
+      reading.findings.error(
+        .wrongType, "\"auth\" here is the name of an authenticator", at: node.range,
+        hint: "define it under auth at the top level")
+      return false
+    }
+    guard let name = reading.word(node, "\"auth\"") else { return false }
+    if name == AuthenticatorReader.noAuthenticator { return true }
+    guard let index = names.firstIndex(of: name) else {
+      reading.findings.error(
+        .unknownName, "there is no authenticator \"\(name)\"", at: node.range,
+        hint: names.isEmpty
+          ? "define it: auth: {\(name): {jwt: {secret: {env: NAME}}}}"
+          : NearestName.hint(for: name, in: names))
+      return false
+    }
+    auth = RouteAuth(authenticator: index, name: name)
+    return true
+  }
+
+  private func readRequirements(_ node: Node, _ reading: Reading) -> [ClaimRequirement] {
+    guard let mapping = MappingCursor(node, "\"require\"", reading) else { return [] }
+    if mapping.all.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"require\" requires nothing", at: node.range, hint: "write {role: admin}")
+    }
+    return mapping.all.compactMap { entry in
+      var values: [JSON] = []
+      switch entry.value.content {
+      case .mapping:
+        reading.findings.error(
+          .wrongType, "a claim is required to be a value, or one of a list", at: entry.value.range,
+          hint: "write {role: [admin, staff]}")
+        return nil
+      case .sequence(let items):
+        if items.isEmpty {
+          reading.findings.error(
+            .invalidValue, "\"\(entry.key.value)\" can be nothing", at: entry.value.range)
+        }
+        values = items.map(reading.json)
+      case .scalar: values = [reading.json(entry.value)]
+      }
+      return ClaimRequirement(claim: entry.key.value, values: values)
+    }
+  }
+
+  /// What a WebSocket route makes of it.
+  ///
+  /// - Parameter range: of `consumer`.
+  func ofWebSocket(
+    _ consumer: ConsumerConfiguration, at range: SourceRange, _ reading: Reading
+  ) -> RouteAuth? {
+    if case .proxy = consumer {
+      check(at: range, reading, "the server behind is asked before the client can send a message") {
+        $0 != .message
+      }
+    }
+    if auth == nil, consumer.needsIdentity {
+      reading.findings.error(
+        .conflictingKeys, "this needs \"auth\": without it nobody is known here", at: range,
+        hint: names.first.map { "add auth: \($0)" } ?? "define auth at the top level")
+    }
+    return auth
+  }
+
+  /// What an HTTP route makes of it.
+  ///
+  /// - Parameter what: the key that answers.
+  func ofHTTP(_ what: String, isKnown: Bool, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
+    guard auth != nil else { return nil }
+    guard isKnown else {
+      reading.findings.error(
+        .conflictingKeys, "\"\(what)\" answers everybody, and would not ask for \"auth\"", at: range,
+        hint: "add auth: none", related: place.map { [.init("said here", at: $0)] } ?? [])
+      return nil
+    }
+    check(at: range, reading, "an HTTP request has no subprotocol and no message", \.isOfEveryRequest)
+    return auth
+  }
+
+  /// Reports an authenticator whose tokens can never arrive on the route.
+  private func check(
+    at range: SourceRange, _ reading: Reading, _ sentence: String, _ canBeUsed: (TokenSource) -> Bool
+  ) {
+    guard let auth, let used = authenticators.first(where: { $0.name == auth.name }),
+      case .jwt(let jwt) = used.kind, !jwt.sources.contains(where: canBeUsed)
+    else { return }
+    reading.findings.error(
+      .conflictingKeys, "no token of \"\(auth.name)\" can come here: \(sentence)", at: range,
+      hint: "add header, or {cookie: NAME}, to its \"from\"",
+      related: place.map { [.init("said here", at: $0)] } ?? [])
+  }
+}

@@ -1,0 +1,363 @@
+/// Reads the entries of `auth:` at the top level.
+struct AuthenticatorReader {
+  let reading: Reading
+
+  /// What takes `auth` off again, and so is no name.
+  static let noAuthenticator = "none"
+
+  func read(_ node: Node?) -> [AuthenticatorConfiguration] {
+    guard let node, let mapping = MappingCursor(node, "\"auth\"", reading) else { return [] }
+    return mapping.all.compactMap(read)
+  }
+
+  private func read(_ entry: Node.Entry) -> AuthenticatorConfiguration? {
+    let name = entry.key.value
+    if name == Self.noAuthenticator || name.isEmpty {
+      reading.findings.error(
+        .invalidValue, "an authenticator cannot be called \"\(name)\"", at: entry.key.range,
+        hint: name.isEmpty ? nil : "at a route \"none\" says that there is none")
+    }
+    guard let mapping = MappingCursor(entry.value, "the authenticator \"\(name)\"", reading) else {
+      return nil
+    }
+    let jwt = mapping.entry("jwt")
+    let callback = mapping.entry("callback")
+    mapping.finish()
+    if let jwt, let callback {
+      reading.findings.error(
+        .conflictingKeys, "an authenticator is \"jwt\" or \"callback\", not both", at: callback.key.range,
+        hint: "make two of it", related: [.init("the other one", at: jwt.key.range)])
+    }
+    var kind: AuthenticatorConfiguration.Kind?
+    if let jwt { kind = readJWT(jwt.value).map { .jwt($0) } }
+    if let callback { kind = readCallback(callback.value).map { .callback($0) } }
+    let isMisspelt = ["jwt", "callback"].contains { NearestName.of($0, in: mapping.keys.map(\.value)) != nil }
+    if jwt == nil, callback == nil, !isMisspelt {
+      reading.findings.error(
+        .missingKey, "the authenticator \"\(name)\" says not how clients are known", at: mapping.place,
+        hint: "add jwt or callback")
+    }
+    return kind.map { AuthenticatorConfiguration(name: name, kind: $0, range: entry.key.range) }
+  }
+
+  // MARK: - Tokens
+
+  private func readJWT(_ node: Node) -> JWTConfiguration? {
+    guard let mapping = MappingCursor(node, "\"jwt\"", reading) else { return nil }
+    let algorithms = mapping.value("algorithms").map(readAlgorithms)
+    let keys = readKeys(mapping, algorithms.flatMap(\.self))
+    var jwt = keys.map { JWTConfiguration(keys: $0, algorithms: algorithms?.map(\.value)) }
+    if let value = mapping.value("audience") { jwt?.audiences = readNames(value, "\"audience\"") }
+    if let value = mapping.value("issuer") { jwt?.issuers = readNames(value, "\"issuer\"") }
+    if let value = mapping.value("leeway"),
+      let time = reading.duration(value, "\"leeway\"", in: .zero ... .seconds(3600))
+    {
+      jwt?.leeway = time
+    }
+    if let value = mapping.value("user") { jwt?.user = reading.word(value, "\"user\"") }
+    if let value = mapping.value("from") { readSources(value).map { jwt?.sources = $0 } }
+    if let value = mapping.value("expiry"),
+      let expiry = reading.choice(value, "\"expiry\"", of: TokenExpiry.self)
+    {
+      jwt?.expiry = expiry
+    }
+    mapping.finish()
+    return jwt
+  }
+
+  private func readAlgorithms(_ node: Node) -> [Located<SignatureAlgorithm>] {
+    guard let items = reading.list(node, "\"algorithms\"") else { return [] }
+    if items.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"algorithms\" allows none", at: node.range, hint: "name one, or leave it out")
+    }
+    var known: [Located<SignatureAlgorithm>] = []
+    for item in items {
+      if case .scalar(let scalar) = item.content, scalar.text.lowercased() == "none" {
+        reading.findings.error(
+          .invalidValue, "a token that nobody has signed can be made by everybody", at: item.range,
+          hint: "remove it")
+        continue
+      }
+      guard let algorithm = reading.choice(item, "an algorithm", of: SignatureAlgorithm.self) else {
+        continue
+      }
+      if let first = known.first, (first.value.keyKind == .secret) != (algorithm.keyKind == .secret) {
+        reading.findings.error(
+          .conflictingKeys,
+          "\(algorithm.rawValue) and \(first.value.rawValue) have no key in common", at: item.range,
+          hint: "make two authenticators of it")
+      }
+      known.append(Located(algorithm, at: item.range))
+    }
+    return known
+  }
+
+  private func readNames(_ node: Node, _ what: String) -> [String] {
+    if case .sequence(let items) = node.content {
+      if items.isEmpty { reading.findings.error(.invalidValue, "\(what) names nobody", at: node.range) }
+      return reading.words(node, what)?.map(\.value) ?? []
+    }
+    return reading.word(node, what).map { [$0] } ?? []
+  }
+
+  private func readSources(_ node: Node) -> [TokenSource]? {
+    guard let items = reading.list(node, "\"from\"") else { return nil }
+    if items.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"from\" says nowhere where a token could be", at: node.range,
+        hint: "leave it out for [header, subprotocol]")
+    }
+    var sources: [TokenSource] = []
+    for item in items {
+      guard let source = readSource(item) else { continue }
+      if sources.contains(source) {
+        reading.findings.error(.duplicateName, "this stands here twice", at: item.range, hint: "remove one")
+      }
+      sources.append(source)
+    }
+    return sources
+  }
+
+  private enum PlainSource: String, CaseIterable {
+    case header, subprotocol, message
+  }
+
+  private func readSource(_ node: Node) -> TokenSource? {
+    if case .scalar(let scalar) = node.content {
+      if scalar.text == "cookie" || scalar.text == "query" {
+        reading.findings.error(
+          .invalidValue, "\"\(scalar.text)\" needs a name", at: node.range,
+          hint: "write {\(scalar.text): token}")
+        return nil
+      }
+      switch reading.choice(node, "an entry of \"from\"", of: PlainSource.self) {
+      case .header: return .header
+      case .subprotocol: return .subprotocol
+      case .message: return .message
+      case nil: return nil
+      }
+    }
+    guard let mapping = MappingCursor(node, "an entry of \"from\"", reading) else { return nil }
+    let cookie = mapping.value("cookie")
+    let query = mapping.value("query")
+    mapping.finish()
+    if (cookie == nil) == (query == nil), mapping.keys.allSatisfy({ ["cookie", "query"].contains($0.value) })
+    {
+      reading.findings.error(
+        .conflictingKeys, "an entry of \"from\" is a cookie or a query parameter", at: mapping.place,
+        hint: "write {cookie: NAME} or {query: NAME}")
+      return nil
+    }
+    guard let value = cookie ?? query, let name = reading.word(value, "the name of a token") else {
+      return nil
+    }
+    guard name.isHTTPToken, !name.contains("&"), !name.contains("%"), !name.contains("+") else {
+      reading.findings.error(
+        .invalidValue, "\"\(name)\" is no name of a cookie or parameter", at: value.range,
+        hint: "letters, digits, \"-\" and \"_\"")
+      return nil
+    }
+    return cookie != nil ? .cookie(name) : .query(name)
+  }
+
+  // MARK: - Keys
+
+  private func readKeys(
+    _ mapping: MappingCursor, _ algorithms: [Located<SignatureAlgorithm>]?
+  ) -> JWTConfiguration.Keys? {
+    let secret = mapping.entry("secret")
+    let publicKey = mapping.entry("public_key")
+    let set = mapping.entry("jwks")
+    let refresh = mapping.entry("refresh")
+    let tls = mapping.entry("tls")
+    let given = [secret, publicKey, set].compactMap(\.self)
+    if given.count > 1 {
+      reading.findings.error(
+        .conflictingKeys, "the key is \"secret\", \"public_key\" or \"jwks\", one of them",
+        at: given[1].key.range, related: [.init("the other one", at: given[0].key.range)])
+    } else if given.isEmpty,
+      !["secret", "public_key", "jwks"].contains(where: {
+        NearestName.of($0, in: mapping.keys.map(\.value)) != nil
+      })
+    {
+      reading.findings.error(
+        .missingKey, "\"jwt\" needs a key", at: mapping.place,
+        hint: "secret: {env: NAME}, public_key: {file: PATH} or jwks: URL")
+    }
+    for entry in [refresh, tls].compactMap(\.self) where set == nil {
+      reading.findings.error(
+        .conflictingKeys, "\"\(entry.key.value)\" is for \"jwks\"", at: entry.key.range, hint: "remove it")
+    }
+    if let secret { return readSecret(secret, algorithms) }
+    if let publicKey { return readPublicKey(publicKey, algorithms) }
+    guard let set else { return nil }
+    checkKinds(algorithms, [.rsa, .p256, .p384, .p521, .ed25519], "the keys of a set are public")
+    var time: Duration = .seconds(600)
+    if let refresh {
+      time = reading.duration(refresh.value, "\"refresh\"", in: .seconds(1) ... .seconds(86400)) ?? time
+    }
+    return readSet(set.value, tls: tls, algorithms).map { .set($0, refresh: time) }
+  }
+
+  /// - Parameter sentence: why one of another kind cannot be used.
+  private func checkKinds(
+    _ algorithms: [Located<SignatureAlgorithm>]?, _ kinds: [KeyKind], _ sentence: String
+  ) {
+    for algorithm in algorithms ?? [] where !kinds.contains(algorithm.value.keyKind) {
+      let fitting = SignatureAlgorithm.allCases.filter { kinds.contains($0.keyKind) }
+      reading.findings.error(
+        .conflictingKeys, "\(algorithm.value.rawValue) cannot be used: \(sentence)", at: algorithm.range,
+        hint: "it can be \(fitting.map(\.rawValue).joined(separator: ", "))")
+    }
+  }
+
+  private func readSecret(
+    _ entry: Node.Entry, _ algorithms: [Located<SignatureAlgorithm>]?
+  ) -> JWTConfiguration.Keys? {
+    checkKinds(algorithms, [.secret], "the key is a shared secret")
+    guard let text = reading.secret(entry.value, "\"secret\"") else { return nil }
+    if text.isEmpty {
+      reading.findings.error(.invalidKey, "the secret is empty", at: entry.value.range)
+      return nil
+    }
+    if text.contains("-----BEGIN ") {
+      reading.findings.error(
+        .invalidKey, "this is a key in PEM form, and no secret that two sides share", at: entry.value.range,
+        hint: "write public_key")
+      return nil
+    }
+    let used = algorithms?.map(\.value) ?? [KeyKind.secret.standardAlgorithm]
+    if let least = used.compactMap(\.leastSecret).max(), text.utf8.count < least {
+      reading.findings.warning(
+        .weakSecret, "the secret has \(text.utf8.count) bytes, and could be guessed", at: entry.value.range,
+        hint:
+          "\(used.map(\.rawValue).joined(separator: ", ")): \(least) bytes at least (RFC 7518 section 3.2)"
+      )
+    }
+    return .key(.secret(Array(text.utf8)))
+  }
+
+  private func readPublicKey(
+    _ entry: Node.Entry, _ algorithms: [Located<SignatureAlgorithm>]?
+  ) -> JWTConfiguration.Keys? {
+    guard let text = keyText(entry.value) else { return nil }
+    do {
+      let key = try VerificationKey(pem: text)
+      checkKinds(algorithms, [key.kind], "the key is \(key.kind.name)")
+      return .key(key)
+    } catch {
+      reading.findings.error(.invalidKey, error.message, at: entry.value.range, hint: error.hint)
+      return nil
+    }
+  }
+
+  /// A public key is no secret, so it may stand in the file; `{file: PATH}` or a bare PATH reads it from one.
+  private func keyText(_ node: Node) -> String? {
+    guard case .scalar(let scalar) = node.content else { return reading.secret(node, "\"public_key\"") }
+    guard !scalar.isUnusable, !scalar.text.contains("-----BEGIN") else {
+      return scalar.isUnusable ? nil : scalar.text
+    }
+    guard let path = reading.word(node, "\"public_key\"") else { return nil }
+    return contents(of: path, at: node.range)?.bytes
+  }
+
+  private func contents(of name: String, at place: SourceRange) -> (path: String, bytes: String)? {
+    let path = Paths.join(Paths.directory(of: place.file.path), name)
+    switch reading.files.contents(of: path) {
+    case .success(let bytes): return (path, String(decoding: bytes, as: UTF8.self))
+    case .failure(let fault):
+      reading.findings.error(
+        .unreadableFile, "\"\(name)\" cannot be read: \(fault.message)", at: place,
+        hint: reading.nearestFile(path))
+      return nil
+    }
+  }
+
+  private func readSet(
+    _ node: Node, tls: Node.Entry?, _ algorithms: [Located<SignatureAlgorithm>]?
+  ) -> JWTConfiguration.KeySetPlace? {
+    guard let text = reading.word(node, "\"jwks\"") else { return nil }
+    if text.contains("://") { return readURL(node, tls: tls?.value).map { .url($0) } }
+    if let tls {
+      reading.findings.error(
+        .conflictingKeys, "\"tls\" is for a set that is fetched", at: tls.key.range, hint: "remove it")
+    }
+    guard let (path, set) = contents(of: text, at: node.range) else { return nil }
+    do {
+      _ = try VerificationKeySet(Array(set.utf8), allowed: algorithms?.map(\.value))
+      return .file(reading.files.absolute(path))
+    } catch {
+      reading.findings.error(
+        .invalidKey, "\"\(text)\" cannot be used: \(error.message)", at: node.range, hint: error.hint)
+      return nil
+    }
+  }
+
+  /// An address that is asked as it is written.
+  private func readURL(_ node: Node, tls: Node?) -> UpstreamConfiguration? {
+    let reader = UpstreamReader(reading: reading, captures: [])
+    if let text = reading.word(node, "a URL"), text.contains("?") {
+      reading.findings.error(
+        .invalidValue, "this address cannot have a query", at: node.range, hint: "write it without")
+      return nil
+    }
+    var url = reader.readAddress(node, [.http, .https])
+    reader.readTrust(tls, of: &url)
+    return url
+  }
+
+  // MARK: - Call-backs
+
+  private func readCallback(_ node: Node) -> CallbackConfiguration? {
+    guard let mapping = MappingCursor(node, "\"callback\"", reading) else { return nil }
+    let url = mapping.required("url", hint: "url: http://127.0.0.1:8001/api/me/")
+    var callback = url.flatMap { readURL($0, tls: mapping.value("tls")) }
+      .map { CallbackConfiguration(url: $0) }
+    if let value = mapping.value("host"),
+      let host = reading.choice(value, "\"host\"", of: UpstreamConfiguration.HostHeader.self)
+    {
+      callback?.url.hostHeader = host
+    }
+    if let value = mapping.value("headers") { callback?.headers = readHeaders(value) }
+    if let value = mapping.value("timeout"),
+      let time = reading.duration(value, "\"timeout\"", in: .milliseconds(10) ... .seconds(300))
+    {
+      callback?.timeout = time
+    }
+    if let value = mapping.value("cache"),
+      let time = reading.duration(value, "\"cache\"", in: .zero ... .seconds(3600))
+    {
+      callback?.cache = time
+    }
+    if let value = mapping.value("user") { callback?.user = reading.word(value, "\"user\"") }
+    if url == nil { _ = mapping.value("tls") }
+    mapping.finish()
+    return callback
+  }
+
+  private func readHeaders(_ node: Node) -> [String] {
+    guard let names = reading.words(node, "\"headers\"") else { return [] }
+    if names.isEmpty {
+      reading.findings.error(
+        .invalidValue, "without the client's fields every client is the same", at: node.range,
+        hint: "leave it out for [Cookie, Authorization]")
+    }
+    var seen: Set<String> = []
+    for name in names {
+      let lower = name.value.lowercased()
+      if !name.value.isHTTPToken {
+        reading.findings.error(.invalidValue, "\"\(name.value)\" is no name of a header", at: name.range)
+      } else if lower.hasPrefix("x-forwarded-") || lower.hasPrefix("sec-websocket-")
+        || ["host", "connection", "upgrade", "content-length", "transfer-encoding", "accept"].contains(lower)
+      {
+        reading.findings.error(
+          .invalidValue, "\"\(name.value)\" is set by the server", at: name.range, hint: "remove it")
+      } else if !seen.insert(lower).inserted {
+        reading.findings.error(
+          .duplicateName, "the header \"\(name.value)\" stands here twice", at: name.range)
+      }
+    }
+    return Array(seen).sorted()
+  }
+}

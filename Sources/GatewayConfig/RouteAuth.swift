@@ -1,0 +1,69 @@
+package import JSON
+
+/// `auth:`, `auth_optional:` and `require:` as they hold for one route.
+package struct RouteAuth: Sendable, Hashable {
+  /// Its place in `Configuration.authenticators`.
+  package var authenticator: Int
+  package var name: String
+  /// Whether clients that show nothing are let in, as nobody.
+  package var isOptional = false
+  /// All of them must hold.
+  package var requirements: [ClaimRequirement] = []
+
+  package init(
+    authenticator: Int, name: String, isOptional: Bool = false, requirements: [ClaimRequirement] = []
+  ) {
+    self.authenticator = authenticator
+    self.name = name
+    self.isOptional = isOptional
+    self.requirements = requirements
+  }
+}
+
+/// One entry of `require:`: a claim is one of some values, or a list that has one of them.
+package struct ClaimRequirement: Sendable, Hashable {
+  package var claim: String
+  package var values: [JSON]
+
+  package init(claim: String, values: [JSON]) {
+    self.claim = claim
+    self.values = values
+  }
+
+  package func holds(in claims: JSON) -> Bool {
+    switch claims.claim(claim) {
+    case nil: false
+    case .array(let elements)?: elements.contains(where: values.contains)
+    case let value?: values.contains(value)
+    }
+  }
+}
+
+extension JSON {
+  /// A member by its name, or by the names on the way to it: `realm.roles`.
+  package func claim(_ name: String) -> JSON? {
+    if let value = self[name] { return value }
+    guard let dot = name.firstIndex(of: ".") else { return nil }
+    return self[String(name[..<dot])]?.claim(String(name[name.index(after: dot)...]))
+  }
+}
+
+extension RouteAuth: CustomStringConvertible {
+  /// For tables: `site, role = admin or staff`.
+  package var description: String {
+    let all = [name + (isOptional ? " (optional)" : "")] + requirements.map(\.description)
+    return all.joined(separator: ", ")
+  }
+}
+
+extension ClaimRequirement: CustomStringConvertible {
+  package var description: String {
+    let words = values.map { value -> String in
+      if case .string(let text) = value { return text }
+      var text: [UInt8] = []
+      value.append(to: &text)
+      return String(decoding: text, as: UTF8.self)
+    }
+    return "\(claim) = \(words.joined(separator: " or "))"
+  }
+}

@@ -1,0 +1,69 @@
+/// How a token is signed (RFC 7518 section 3.1, RFC 8037 section 3.1). `none` is not among them.
+package enum SignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
+  case hs256 = "HS256"
+  case hs384 = "HS384"
+  case hs512 = "HS512"
+  case rs256 = "RS256"
+  case rs384 = "RS384"
+  case rs512 = "RS512"
+  case ps256 = "PS256"
+  case ps384 = "PS384"
+  case ps512 = "PS512"
+  case es256 = "ES256"
+  case es384 = "ES384"
+  case es512 = "ES512"
+  case edDSA = "EdDSA"
+
+  /// The one kind of key that it works with: what is public can therefore never be taken for a shared secret.
+  package var keyKind: KeyKind {
+    switch self {
+    case .hs256, .hs384, .hs512: .secret
+    case .rs256, .rs384, .rs512, .ps256, .ps384, .ps512: .rsa
+    case .es256: .p256
+    case .es384: .p384
+    case .es512: .p521
+    case .edDSA: .ed25519
+    }
+  }
+
+  /// The least length of a shared secret, in bytes (RFC 7518 section 3.2); nil for the others.
+  package var leastSecret: Int? {
+    switch self {
+    case .hs256: 32
+    case .hs384: 48
+    case .hs512: 64
+    default: nil
+    }
+  }
+}
+
+/// What a key is.
+package enum KeyKind: Sendable, Hashable {
+  /// Shared by those who sign and those who verify.
+  case secret
+  case rsa, p256, p384, p521, ed25519
+
+  /// What it is used with where nothing else is said.
+  package var standardAlgorithm: SignatureAlgorithm {
+    switch self {
+    case .secret: .hs256
+    case .rsa: .rs256
+    case .p256: .es256
+    case .p384: .es384
+    case .p521: .es512
+    case .ed25519: .edDSA
+    }
+  }
+
+  /// In a sentence: "the key is ...".
+  package var name: String {
+    switch self {
+    case .secret: "a shared secret"
+    case .rsa: "an RSA key"
+    case .p256: "a key on the curve P-256"
+    case .p384: "a key on the curve P-384"
+    case .p521: "a key on the curve P-521"
+    case .ed25519: "an Ed25519 key"
+    }
+  }
+}

@@ -1,0 +1,154 @@
+import JSON
+package import JWTKit
+
+/// What signatures are verified with.
+package enum VerificationKey: Sendable {
+  case secret([UInt8])
+  case rsa(JWTKit.Insecure.RSA.PublicKey)
+  case p256(ES256PublicKey)
+  case p384(ES384PublicKey)
+  case p521(ES512PublicKey)
+  case ed25519(EdDSA.PublicKey)
+
+  package var kind: KeyKind {
+    switch self {
+    case .secret: .secret
+    case .rsa: .rsa
+    case .p256: .p256
+    case .p384: .p384
+    case .p521: .p521
+    case .ed25519: .ed25519
+    }
+  }
+}
+
+/// Why a text is no key that can be used.
+package struct KeyFault: Error, Sendable {
+  package var message: String
+  package var hint: String?
+
+  package init(_ message: String, hint: String? = nil) {
+    self.message = message
+    self.hint = hint
+  }
+}
+
+extension VerificationKey {
+  /// Reads a public key in PEM form (RFC 7468 section 13).
+  package init(pem: String) throws(KeyFault) {
+    if pem.contains("PRIVATE KEY-----") {
+      throw KeyFault(
+        "this is a private key, which only the one who signs should have",
+        hint: "give the public one: openssl pkey -in KEY -pubout")
+    }
+    if pem.contains("CERTIFICATE-----") {
+      throw KeyFault("this is a certificate", hint: "give its key: openssl x509 -in FILE -noout -pubkey")
+    }
+    guard pem.contains("PUBLIC KEY-----") else {
+      throw KeyFault("this is no key in PEM form", hint: "it begins with -----BEGIN PUBLIC KEY-----")
+    }
+    if let key = try? EdDSA.PublicKey(pem: pem) {
+      self = .ed25519(key)
+    } else if let key = try? ES256PublicKey(pem: pem) {
+      self = .p256(key)
+    } else if let key = try? ES384PublicKey(pem: pem) {
+      self = .p384(key)
+    } else if let key = try? ES512PublicKey(pem: pem) {
+      self = .p521(key)
+    } else {
+      do {
+        self = .rsa(try JWTKit.Insecure.RSA.PublicKey(pem: pem))
+      } catch {
+        throw KeyFault(
+          "the key is damaged, or of a kind that is not used here",
+          hint: "RSA from 2048 bits, P-256, P-384, P-521 and Ed25519 are")
+      }
+    }
+  }
+
+  /// Reads the public part of one key of a set (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
+  ///
+  /// - Returns: nil for a kind that is not used here, a shared secret among them.
+  fileprivate init?(jwk: JSON) {
+    func text(_ name: String) -> String? { if case .string(let text)? = jwk[name] { text } else { nil } }
+    let key: VerificationKey?
+    switch (text("kty"), text("crv")) {
+    case ("RSA", _): key = Self.rsa(text("n"), text("e"))
+    case ("EC", let curve?): key = Self.point(text("x"), text("y"), curve)
+    case ("OKP", "Ed25519"): key = Self.edwards(text("x"))
+    default: key = nil
+    }
+    guard let key else { return nil }
+    self = key
+  }
+
+  private static func rsa(_ modulus: String?, _ exponent: String?) -> VerificationKey? {
+    guard let modulus, let exponent else { return nil }
+    return (try? JWTKit.Insecure.RSA.PublicKey(modulus: modulus, exponent: exponent)).map { .rsa($0) }
+  }
+
+  private static func point(_ x: String?, _ y: String?, _ curve: String) -> VerificationKey? {
+    guard let x, let y else { return nil }
+    return switch curve {
+    case "P-256": (try? ES256PublicKey(parameters: (x, y))).map { .p256($0) }
+    case "P-384": (try? ES384PublicKey(parameters: (x, y))).map { .p384($0) }
+    case "P-521": (try? ES512PublicKey(parameters: (x, y))).map { .p521($0) }
+    default: nil
+    }
+  }
+
+  private static func edwards(_ x: String?) -> VerificationKey? {
+    guard let x else { return nil }
+    return (try? EdDSA.PublicKey(x: x, curve: .ed25519)).map { .ed25519($0) }
+  }
+}
+
+/// The keys of a JWK Set that tokens may be signed with.
+package struct VerificationKeySet: Sendable {
+  package struct Entry: Sendable {
+    /// `kid`; nil where it has none.
+    package var name: String?
+    package var key: VerificationKey
+    /// What it may be used with; never empty.
+    package var algorithms: [SignatureAlgorithm]
+  }
+
+  package var entries: [Entry]
+
+  /// More are not looked at.
+  private static let mostKeys = 100
+
+  /// Reads a set (RFC 7517 section 5). Keys of other kinds, for other uses and for other algorithms are passed over.
+  ///
+  /// - Parameter allowed: the algorithms that tokens may be signed with; nil for what each key is for.
+  package init(_ text: [UInt8], allowed: [SignatureAlgorithm]?) throws(KeyFault) {
+    let set: JSON
+    do {
+      set = try unsafe JSON.parse(text.span.bytes)
+    } catch {
+      throw KeyFault("it is \(error)")
+    }
+    guard case .array(let keys)? = set["keys"] else {
+      throw KeyFault("it is no set of keys", hint: #"it begins with {"keys": ["#)
+    }
+    entries = keys.prefix(Self.mostKeys).compactMap { Self.entry($0, allowed) }
+    if entries.isEmpty {
+      throw KeyFault("it has no key that tokens may be signed with")
+    }
+  }
+
+  private static func entry(_ jwk: JSON, _ allowed: [SignatureAlgorithm]?) -> Entry? {
+    if let use = jwk["use"], use != .string("sig") { return nil }
+    if case .array(let operations)? = jwk["key_ops"], !operations.contains(.string("verify")) { return nil }
+    guard let key = VerificationKey(jwk: jwk) else { return nil }
+    var algorithms = allowed?.filter { $0.keyKind == key.kind } ?? [key.kind.standardAlgorithm]
+    if case .string(let own)? = jwk["alg"] {
+      guard let own = SignatureAlgorithm(rawValue: own), own.keyKind == key.kind else { return nil }
+      algorithms = allowed == nil || algorithms.contains(own) ? [own] : []
+    }
+    guard !algorithms.isEmpty else { return nil }
+    var name: String?
+    if case .string(let kid)? = jwk["kid"] { name = kid }
+    return Entry(name: name, key: key, algorithms: algorithms)
+  }
+}
