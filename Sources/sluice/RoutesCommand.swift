@@ -19,7 +19,9 @@ struct RoutesCommand: ParsableCommand {
     let application = configuration.served
     var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "AUTH", "WHERE"]]
     for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {
-      rows.append(["http", "/" + path.text, route.action.summary, "", route.auth?.description ?? "", route.range.place])
+      rows.append([
+        "http", "/" + path.text, route.action.summary, "", route.auth?.description ?? "", route.range.place,
+      ])
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
