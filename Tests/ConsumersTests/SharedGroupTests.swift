@@ -1,5 +1,6 @@
 import ChannelLayers
 import GatewayConfig
+import JSON
 import Routing
 import Testing
 import WebSocketCore
