@@ -47,7 +47,7 @@ def logout(request):
 
 
 def slow(request):
-    time.sleep(3)
+    time.sleep(1)
     return JsonResponse({"id": 1})
 
 
