@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.sync.server import serve
 
 from browser import Browser
 from clients import connect as connect_raw, frame, handshake, read_close, read_frame, read_head
@@ -720,3 +721,38 @@ def test_django_goes_away_and_comes_back_under_the_gateway(served, start, tmp_pa
         assert refusal(gateway, "django", headers=cookie(session))[0] == 503
         # Who is in stays in.
         assert whoami(kept) == "1"
+
+
+def test_a_server_behind_is_told_who_it_is(start):
+    """And hears nothing of that kind from clients, nor sees the token among the subprotocols."""
+    heads = []
+
+    def told(session):
+        heads.append(session.request.headers)
+        session.send(session.request.headers.get("X-Sluice-User", "nobody"))
+
+    with serve(told, "127.0.0.1", 0) as upstream:
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        port = upstream.socket.getsockname()[1]
+        text = f"""
+installed_apps: [proxy]
+auth: {{simple: {{jwt: {{secret: {{env: SIGNING_KEY}}}}}}}}
+applications:
+  main:
+    websocket:
+      - {{path: ws/known/, consumer: proxy, to: "ws://127.0.0.1:{port}", auth: simple}}
+      - {{path: ws/open/, consumer: proxy, to: "ws://127.0.0.1:{port}"}}
+"""
+        gateway = start(text=text, env={"SIGNING_KEY": SECRET})
+        forged = {"X-Sluice-User": "2"}
+        with open_as(gateway, "known", signed(), headers=forged) as session:
+            assert session.recv(timeout=20) == "1"
+        token = signed(user_id="anna b\r\nX-Admin: 1")
+        with open_as(gateway, "known", headers=forged, subprotocols=[f"bearer.{token}"]) as session:
+            assert session.subprotocol == f"bearer.{token}"
+            assert session.recv(timeout=20) == "anna%20b%0D%0AX-Admin%3A%201"
+        assert heads[-1].get("Sec-WebSocket-Protocol") is None and heads[-1].get("X-Admin") is None
+        assert refusal(gateway, "known")[0] == 401 and len(heads) == 2
+        with open_as(gateway, "open", headers=forged) as session:
+            assert session.recv(timeout=20) == "nobody"
+        upstream.shutdown()
