@@ -24,6 +24,7 @@ from websockets.sync.client import connect
 from websockets.sync.server import serve
 
 from browser import Browser
+from conftest import SLUICE
 from clients import connect as connect_raw, frame, handshake, read_close, read_frame, read_head
 
 PROJECT = pathlib.Path(__file__).parent / "auth_project"
@@ -756,3 +757,61 @@ applications:
         with open_as(gateway, "open", headers=forged) as session:
             assert session.recv(timeout=20) == "nobody"
         upstream.shutdown()
+
+
+def test_a_user_is_disconnected(start, django):
+    """All sessions of the user and none of another one's, by somebody who may."""
+    text = """
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+server: {threads: 3}
+auth: {simple: {jwt: {secret: {env: SIGNING_KEY}, from: [header, message]}}}
+applications:
+  main:
+    http:
+      - path: api/publish/
+        auth: simple
+        require: {user_id: "2"}
+        publish: {groups: ["room_*"], allow: [publish, disconnect]}
+    websocket:
+      - {path: ws/mine/, consumer: chat, group: "room_{user}", identity: true, auth: simple}
+"""
+    gateway = start(text=text, env={"SIGNING_KEY": SECRET})
+
+    def order(token, body):
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        return requests.post(gateway.http("/api/publish/disconnect"), json=body, headers=bearer, timeout=20)
+
+    boss, anna = django.access("boss"), django.access("anna")
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(open_as(gateway, "mine", boss)) for _ in range(3)]
+        annas = [stack.enter_context(open_as(gateway, "mine", anna)) for _ in range(5)]
+        late = stack.enter_context(open_as(gateway, "mine"))
+        late.send(json.dumps({"auth": anna}))
+        assert json.loads(late.recv(timeout=20)) == {"auth": "ok"}
+        assert order(None, {"user": "1"}).status_code == 401
+        assert order(django.short(-1, "boss"), {"user": "1"}).status_code == 401
+        assert order(anna, {"user": "2"}).status_code == 403
+        answer = order(boss, {"user": "1", "reason": "you have left"})
+        assert answer.status_code == 200 and answer.json()["sessions"] == 6, answer.text
+        for session in [*annas, late]:
+            assert closed(session) == (4403, "you have left")
+        for session in others:
+            assert whoami(session) == "2"
+    assert order(boss, {"user": "1"}).json()["sessions"] == 0
+
+
+def test_commands_show_who_may_come_in(tmp_path):
+    file = tmp_path / "routes.yaml"
+    file.write_text(
+        'installed_apps: [echo]\nauth: {site: {callback: {url: "http://127.0.0.1:8001/me/"}}}\napplications:\n  main:\n    websocket:\n'
+        "      - {path: ws/a/, consumer: echo, auth: site, require: {role: [admin, staff]}}\n"
+        "      - {path: ws/b/, consumer: echo, auth: site, auth_optional: true}\n"
+    )
+
+    def say(*arguments):
+        return subprocess.run([SLUICE, *arguments], capture_output=True, text=True, timeout=20, check=True).stdout
+
+    table = say("routes", str(file))
+    assert "site, role = admin or staff" in table and "site (optional)" in table
+    assert "auth       site, role = admin or staff\n" in say("explain", str(file), "/ws/a/")
