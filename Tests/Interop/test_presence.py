@@ -58,7 +58,8 @@ def url(gateway, room: str, user: str | None = None, kind: str = "chat") -> str:
 
 class Client:
     def __init__(self, gateway, room: str, user: str | None = None, kind: str = "chat"):
-        self.socket = connect(url(gateway, room, user, kind), open_timeout=20, max_size=None, proxy=None)
+        self.socket = connect(url(gateway, room, user, kind), open_timeout=20, max_size=None, max_queue=None, proxy=None)
+        self.knows = False
 
     def hear(self, timeout: float = 20) -> dict:
         return json.loads(self.socket.recv(timeout=timeout))
@@ -66,13 +67,16 @@ class Client:
     def presence(self, timeout: float = 20):
         value = self.hear(timeout)
         assert set(value) == {"presence"}, value
+        self.knows = self.knows or "users" in value["presence"]
         return value["presence"]
 
     def say(self, value) -> None:
         self.socket.send(json.dumps(value))
 
     def list(self) -> dict:
-        """What the gateway answers; news that came before it are passed over."""
+        """What the gateway answers; what came before it is passed over."""
+        while not self.knows:
+            self.presence()
         self.say({"presence": "list"})
         while "users" not in (value := self.presence()):
             pass
