@@ -44,20 +44,41 @@ package struct ApplicationConfiguration: Sendable {
   package var httpRouter: Router
   package var webSocketRoutes: [WebSocketRoute]
   package var webSocketRouter: Router
+  /// All ways in which its routes come by groups.
+  package var routeGroups: [RouteGroups]
 
   package init(
     name: String, httpRoutes: [HTTPRoute], httpRouter: Router, webSocketRoutes: [WebSocketRoute],
-    webSocketRouter: Router
+    webSocketRouter: Router, routeGroups: [RouteGroups] = []
   ) {
     self.name = name
     self.httpRoutes = httpRoutes
     self.httpRouter = httpRouter
     self.webSocketRoutes = webSocketRoutes
     self.webSocketRouter = webSocketRouter
+    self.routeGroups = routeGroups
   }
 }
 
 extension ApplicationConfiguration {
+  /// Whether sessions may be those of a user.
+  package var knowsUsers: Bool {
+    webSocketRoutes.contains { $0.auth != nil } || httpRoutes.contains { $0.auth != nil }
+  }
+
+  /// The groups that clients of its routes join.
+  package var groups: [GroupConfiguration] {
+    webSocketRoutes.compactMap(\.consumer.group) + httpRoutes.compactMap(\.events?.group)
+  }
+
+  /// The aliases of the channel layers that its routes speak through.
+  package var channelLayers: Set<String> {
+    let published = httpRoutes.compactMap {
+      if case .publish(let publish) = $0.action { publish.layer } else { nil }
+    }
+    return Set(groups.map(\.layer) + published)
+  }
+
   /// Whether a connection may need a second one, to an upstream.
   package var hasUpstreams: Bool {
     let isHTTP = httpRoutes.contains { if case .proxy = $0.action { true } else { false } }

@@ -134,6 +134,11 @@ package struct HTTPRoute: Sendable {
     self.action = action
     self.auth = auth
   }
+
+  /// Nil where it sends no events.
+  package var events: EventStreamConfiguration? {
+    if case .events(let events) = action { events } else { nil }
+  }
 }
 
 package enum HTTPAction: Sendable {
@@ -144,19 +149,25 @@ package enum HTTPAction: Sendable {
   case health(HealthProbe)
   /// The route matches as a prefix, like that of files.
   case proxy(UpstreamConfiguration)
+  /// Events from outside; the paths below it are what else it can be asked for.
+  case publish(PublishConfiguration)
+  /// Served by the workers, not by the HTTP side.
+  case events(EventStreamConfiguration)
 
   /// Whether the route stands for everything below its path.
   package var answersBelow: Bool {
     switch self {
-    case .staticFiles, .proxy: true
-    case .respond, .redirect, .health: false
+    case .staticFiles, .proxy, .publish: true
+    case .respond, .redirect, .health, .events: false
     }
   }
 
   /// Whether it makes a difference who the client is; elsewhere `auth` would protect nothing.
   package var asksWhoItIs: Bool {
     switch self {
+    case .publish: true
     case .staticFiles, .proxy, .respond, .redirect, .health: false
+    case .events: true
     }
   }
 }

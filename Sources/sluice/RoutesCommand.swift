@@ -19,7 +19,10 @@ struct RoutesCommand: ParsableCommand {
     let application = configuration.served
     var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "AUTH", "WHERE"]]
     for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {
-      rows.append(["http", "/" + path.text, route.action.summary, "", route.auth?.description ?? "", route.range.place])
+      rows.append([
+        "http", "/" + path.text, route.action.summary, route.events?.group.text ?? "",
+        route.auth?.description ?? "", route.range.place,
+      ])
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
@@ -61,8 +64,16 @@ extension HTTPAction {
     case .respond(let response): "respond \(response.status)"
     case .redirect(let target, let status): "redirect \(status) \(target.text)"
     case .proxy(let upstream): upstream.summary
+    case .publish(let publish): publish.summary
     case .health(let probe): "health \(probe.rawValue)"
+    case .events: "events"
     }
+  }
+}
+
+extension PublishConfiguration {
+  var summary: String {
+    "publish \(groups.map(\.text).joined(separator: ", "))" + (isAnonymous ? " (anybody)" : "")
   }
 }
 

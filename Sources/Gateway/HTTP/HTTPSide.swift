@@ -10,10 +10,12 @@ import Transport
 /// Serves the connections that are not WebSockets: takes their sockets over from the workers and lets Hummingbird's
 /// HTTP/1 channel speak on them.
 ///
-/// A request on such a connection that asks for a WebSocket after all sends the socket back to a worker.
+/// A request on such a connection that asks for a WebSocket after all, or for a stream of events, sends the socket back to a
+/// worker.
 final class HTTPSide: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
+  private let publisher = Publisher()
   /// For the WebSocket side, whose upstreams are connected to on the loop here.
   let upstreams: UpstreamConnector
   private let group: MultiThreadedEventLoopGroup
@@ -47,7 +49,7 @@ final class HTTPSide: Sendable {
     // Files, small answers, and what passes through: one loop does, and the reactors keep the processors.
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     self.group = group
-    responder = HTTPResponder(gateway: gateway, on: group)
+    responder = HTTPResponder(gateway: gateway, publisher: publisher, on: group)
     upstreams = UpstreamConnector(on: group)
     gateway.authenticators.connect(on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
@@ -56,6 +58,7 @@ final class HTTPSide: Sendable {
   /// Makes the workers known, before the first connection is handed over.
   func connect(to workers: [Mailbox<WorkerMessage>]) {
     returns.withLock { $0.workers = workers }
+    publisher.connect(to: workers)
   }
 
   /// Takes a connection over. Callable from any thread; bounded by the limit on connections.
@@ -67,10 +70,14 @@ final class HTTPSide: Sendable {
 
   /// Serves until `stop` was called and the last connection is closed.
   func run() async {
-    await withDiscardingTaskGroup { tasks in
-      for await connection in arrivals {
-        tasks.addTask { await self.converse(on: connection) }
+    await withDiscardingTaskGroup { work in
+      work.addTask { await self.publisher.run() }
+      await withDiscardingTaskGroup { tasks in
+        for await connection in arrivals {
+          tasks.addTask { await self.converse(on: connection) }
+        }
       }
+      publisher.finish()
     }
   }
 
@@ -82,6 +89,7 @@ final class HTTPSide: Sendable {
 
   /// Closes what is left, and what still arrives.
   func abandon() {
+    publisher.abandon()
     for channel in enter(.abandoned) { Self.tell(channel, .abandoned) }
   }
 
@@ -186,7 +194,8 @@ extension HTTPSide {
   private func respond(
     to request: Request, _ upload: Upload?, of visit: Visit, on channel: any Channel
   ) async throws -> Response {
-    if request.wantsWebSocket {
+    let target = Array((request.head.path ?? "/").utf8)
+    if request.wantsWebSocket || gateway.isForEventStream(method: request.method.rawValue, target: target) {
       try await sendBack(request, of: visit, channel: channel)
       throw LeftForWorker()
     }

@@ -20,7 +20,7 @@ final class GatewayLayers: Sendable {
   private let group: MultiThreadedEventLoopGroup?
 
   init(_ configuration: Configuration, log: Logger) {
-    let used = Set(configuration.served.webSocketRoutes.compactMap { $0.consumer.group?.layer })
+    let used = configuration.served.channelLayers
     let layers = configuration.channelLayers.filter { used.contains($0.alias) }
     aliases = layers.map(\.alias)
     let needsRedis = layers.contains { if case .redis = $0.backend { true } else { false } }
@@ -36,6 +36,11 @@ final class GatewayLayers: Sendable {
 
   func index(of alias: String) -> Int? {
     aliases.firstIndex(of: alias)
+  }
+
+  /// Those that other processes may be on.
+  var redisIndices: [Int] {
+    all.indices.filter { if case .redis = all[$0] { true } else { false } }
   }
 
   var hubs: [RedisHub] {

@@ -21,8 +21,11 @@ final class Worker {
   let compression: WorkerCompression
   let identities = WorkerIdentities()
 
+  /// Places in the groups where processes tell each other what to do.
+  var control: [ControlMember] = []
+
   private(set) var phase = Phase.serving
-  private(set) var sessions: [Session] = []
+  private(set) var sessions: [any LiveSession] = []
   private var pending: [ObjectIdentifier: PendingConnection] = [:]
   private var keepAlive: KeepAliveSweep?
   /// Who waits for a connection to an upstream, by ticket.
@@ -70,6 +73,10 @@ final class Worker {
     route.hasPresence ? route.layer.flatMap { presences[$0] } : nil
   }
 
+  func layer(of route: EventRoute) -> (any ChannelLayer)? {
+    route.layer.map { layers[$0].layer }
+  }
+
   var isServing: Bool {
     if case .serving = phase { true } else { false }
   }
@@ -78,6 +85,7 @@ final class Worker {
   func handle(_ message: WorkerMessage) {
     switch message {
     case .start(let listeners):
+      startControl()
       for listener in listeners {
         reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
           if listener.isSecure { acceptSecure(descriptor) } else { accept(descriptor) }
@@ -87,6 +95,8 @@ final class Worker {
       takeOver(connection)
     case .upstreamConnected(let ticket, let outcome):
       connecting.removeValue(forKey: ticket)?(outcome)
+    case .perform(let work):
+      work(self)
     case .authenticated(let ticket, let outcome):
       identities.answered(ticket, outcome)
     case .stop(let order):
@@ -142,15 +152,16 @@ extension Worker {
     reportWhenFinished()
   }
 
-  func sessionOpened(_ session: Session) {
+  /// - Parameter wait: the shortest time after which the session has to be looked at; nil for never.
+  func sessionOpened(_ session: any LiveSession, wait: Duration?) {
     session.index = sessions.count
     sessions.append(session)
     gateway.counters.sessions.up()
     gateway.counters.sessionsOpened.up()
-    if session.route.keepAlive != nil { sweepForKeepAlive(of: session.route) }
+    if let wait { sweep(within: wait) }
   }
 
-  func sessionEnded(_ session: Session) {
+  func sessionEnded(_ session: any LiveSession) {
     let last = sessions.removeLast()
     if last !== session {
       last.index = session.index
@@ -180,15 +191,15 @@ extension Worker {
     }
   }
 
-  private func sweepForKeepAlive(of route: SessionRoute) {
+  private func sweep(within wait: Duration) {
     let sweep = keepAlive ?? KeepAliveSweep(worker: self)
     keepAlive = sweep
-    sweep.include(route)
+    sweep.include(wait)
   }
 
-  func countSlowReader(_ session: Session) {
+  func countSlowReader(_ session: any LiveSession) {
     gateway.counters.slowReaders.up()
-    gateway.log.debug("a reader fell behind", metadata: ["route": "\(session.route.name)"])
+    gateway.log.debug("a reader fell behind", metadata: ["route": "\(session.routeName)"])
   }
 
   func countPingTimeout(_ session: Session) {
@@ -211,6 +222,7 @@ extension Worker {
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
     reactor.stopListening()
+    for member in control { member.stop() }
     for connection in pending.values { connection.stop() }
     let pace = ClosePace(closing: sessions, order: order, reactor: reactor)
     phase = .stopping(.init(pace: pace, finished: order.finished))

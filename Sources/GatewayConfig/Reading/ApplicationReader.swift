@@ -77,10 +77,17 @@ struct RouteSettings {
   /// Reads `auth`, `allowed_hosts`, `limits` and `compression` beside the routes they hold for.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
     auth.read(mapping)
-    guard kind == .webSocket else { return }
+    guard kind == .webSocket else { return readForStreams(mapping) }
     if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
     limits = LimitsReader.read(mapping.value("limits"), over: limits, mapping.reading)
     compression = CompressionReader.read(mapping.value("compression"), over: compression, mapping.reading)
+  }
+
+  /// Of HTTP routes only those with `events` have any; they may also stand around such routes.
+  private mutating func readForStreams(_ mapping: MappingCursor) {
+    guard ["events", "routes", "include"].contains(where: { mapping.entry($0) != nil }) else { return }
+    if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
+    limits = LimitsReader.readForStreams(mapping.value("limits"), over: limits, mapping.reading)
   }
 
   private mutating func readHosts(_ node: Node, _ reading: Reading) {
@@ -99,11 +106,11 @@ struct RouteSettings {
   }
 }
 
-enum RouteKind {
+package enum RouteKind: Sendable {
   case http
   case webSocket
 
-  var key: String {
+  package var key: String {
     switch self {
     case .http: "http"
     case .webSocket: "websocket"
@@ -141,9 +148,12 @@ struct ApplicationReader {
           hint: "add a list under \"websocket\"")
       }
     }
+    let groups = RouteGroups.all(of: webSocket, .webSocket) + RouteGroups.all(of: http, .http)
+    IsolationReport(groups: groups, reading: context.reading).report(webSocket.routes + http.routes)
     return ApplicationConfiguration(
       name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,
-      webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router)
+      webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router,
+      routeGroups: groups)
   }
 
   private func read(_ node: Node?, _ kind: RouteKind) -> RouteTable {
@@ -314,6 +324,9 @@ struct ReadRoute {
   var patternRanges: [SourceRange]
   var givenName: Located<String>?
   var groups: [Located<GroupTemplate>] = []
+  /// Of the patterns of groups, in their order.
+  var placesOfPatterns: [SourceRange] = []
+  var shared: Located<Bool>?
   var http: HTTPRoute?
   var webSocket: WebSocketRoute?
 

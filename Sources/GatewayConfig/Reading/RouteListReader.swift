@@ -15,7 +15,9 @@ final class RouteListReader {
   private var hasUnknownCaptures = false
 
   /// What may answer on a route; the key of each is its name.
-  private static let httpAnswers = ["static", "proxy", "respond", "redirect", "health"]
+  private static let httpAnswers = [
+    "static", "proxy", "publish", "events", "respond", "redirect", "health",
+  ]
   private static let webSocketAnswers = ["consumer"]
 
   private var reading: Reading { context.reading }
@@ -68,7 +70,7 @@ final class RouteListReader {
     let include = mapping.entry("include")
     let nested = mapping.entry("routes")
     let isPrefix = include != nil || nested != nil
-    let answersBelow = kind == .http && ["static", "proxy"].contains { mapping.entry($0) != nil }
+    let answersBelow = kind == .http && ["static", "proxy", "publish"].contains { mapping.entry($0) != nil }
     let pattern = readPattern(
       mapping, isOptional: isPrefix, role: isPrefix || answersBelow ? .prefix : .endpoint)
     let answers = answers(of: mapping)
@@ -99,7 +101,7 @@ final class RouteListReader {
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
     // What cannot be answered may still have options, which are not to be called unknown.
     for key in [
-      "group", "events", "publish", "subscribe", "channel_layer", "subprotocols", "to", "host",
+      "group", "events", "publish", "subscribe", "shared", "channel_layer", "subprotocols", "to", "host",
       "connect_timeout", "identity",
     ] where kind == .webSocket {
       _ = mapping.entry(key)
@@ -107,7 +109,8 @@ final class RouteListReader {
     let (own, others) =
       switch kind {
       case .http: (Self.httpAnswers, Self.webSocketAnswers)
-      case .webSocket: (Self.webSocketAnswers, Self.httpAnswers)
+      // Both have "events", which answers nothing here.
+      case .webSocket: (Self.webSocketAnswers, Self.httpAnswers.filter { $0 != "events" })
       }
     let needed = (own + ["include or routes"]).joined(separator: ", ")
     guard found.isEmpty else {
@@ -123,7 +126,7 @@ final class RouteListReader {
         && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
     }
     // The key of the other protocol is reported where it stands.
-    let isOfOtherKind = strangers.contains(where: others.contains)
+    let isOfOtherKind = strangers.contains { others.contains($0) && $0 != "publish" }
     if !isMisspelt, !isOfOtherKind {
       reading.findings.error(
         .missingKey, "\(kind.routeName) needs something that answers", at: mapping.place,
@@ -249,16 +252,24 @@ final class RouteListReader {
     _ settings: RouteSettings, _ prefixes: [Prefix]
   ) {
     var http: HTTPAction?
+    var groups: [Located<GroupTemplate>] = []
     var webSocket: ReadConsumer?
     var subprotocols: [String] = []
     let patterns = prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])
     let names = hasUnknownCaptures ? nil : RoutePath(patterns).captureNames
     switch kind {
     case .http:
-      http = HTTPActionReader(reading: reading, captures: names).read(answer)
+      if answer.key.value == "events" {
+        let events = EventStreamReader(context: context, captures: names, settings: settings).read(answer)
+        http = (events?.stream).map(HTTPAction.events)
+        groups = events?.groups ?? []
+      } else {
+        http = HTTPActionReader(context: context, captures: names, auth: settings.auth.auth).read(answer)
+      }
     case .webSocket:
       webSocket = ConsumerReader(context: context, captures: names, hasIdentity: settings.asksWho)
         .read(answer, mapping)
+      groups = webSocket?.groups ?? []
       subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
     guard let pattern, !isChecking else { return }
@@ -270,6 +281,9 @@ final class RouteListReader {
     }
     let routeName = name?.value ?? path.text
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
+    route.shared = readShared(mapping)
+    route.placesOfPatterns = placesOfPatterns(answer, mapping)
+    route.groups = groups
     if let http {
       route.http = HTTPRoute(
         name: routeName, range: pattern.range, action: http,
@@ -277,13 +291,29 @@ final class RouteListReader {
           answer.key.value, isKnown: http.asksWhoItIs, at: answer.key.range, reading))
     }
     if let webSocket {
-      route.groups = webSocket.groups
       route.webSocket = WebSocketRoute(
         name: routeName, range: pattern.range, consumer: webSocket.consumer, origins: settings.origins,
         subprotocols: subprotocols, limits: settings.limits, compression: settings.compression,
         auth: settings.auth.ofWebSocket(webSocket.consumer, at: answer.key.range, reading))
     }
     routes.append(route)
+  }
+
+  /// `shared: true`, which stands beside what has a group.
+  private func readShared(_ mapping: MappingCursor) -> Located<Bool>? {
+    guard let entry = mapping.entry("shared") else { return nil }
+    return reading.truth(entry.value, "\"shared\"").map { Located($0, at: entry.key.range) }
+  }
+
+  /// Where each pattern of `subscribe`, or of `publish`, is written; none where it comes with a preset.
+  private func placesOfPatterns(_ answer: Node.Entry, _ mapping: MappingCursor) -> [SourceRange] {
+    var list = kind == .webSocket ? mapping.entry("subscribe")?.value : nil
+    if answer.key.value == "publish", case .mapping(let entries) = answer.value.content {
+      list = entries.first { $0.key.value == "groups" }?.value
+    }
+    guard let list else { return [] }
+    guard case .sequence(let items) = list.content else { return [list.range] }
+    return items.map(\.range)
   }
 
   private func readSubprotocols(_ mapping: MappingCursor, of consumer: ConsumerConfiguration?) -> [String] {
