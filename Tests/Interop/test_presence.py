@@ -36,9 +36,9 @@ applications:
       auth: users
       auth_optional: true
       routes:
-        - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", presence: true, subscribe: ["chat_*"]}
-        - {path: "ws/packed/<slug:room>/", consumer: chat, group: "chat_{room}", presence: true, compression: {threshold: 1B}}
-        - {path: "ws/quiet/<slug:room>/", consumer: chat, group: "chat_{room}"}
+        - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", shared: true, presence: true, subscribe: ["chat_*"]}
+        - {path: "ws/packed/<slug:room>/", consumer: chat, group: "chat_{room}", shared: true, presence: true, compression: {threshold: 1B}}
+        - {path: "ws/quiet/<slug:room>/", consumer: chat, group: "chat_{room}", shared: true}
         - {path: "ws/members/<slug:room>/", consumer: chat, group: "chat_{room}", presence: true, auth_optional: false}
 """
 
@@ -477,3 +477,12 @@ def test_keys_of_another_kind_take_nothing_but_the_others_away(redis, begin, lay
         with Client(two, "bad", "dora") as dora:
             assert dora.lists(there("alice", "dora"))
             assert alice.lists(there("alice", "dora"))
+
+
+def test_a_user_that_may_use_no_channels_has_the_presence_of_its_process(redis, begin):
+    redis.client().acl_setuser("narrow", enabled=True, reset=True, passwords=["+narrow"], keys="*", reset_channels=True, commands=["+@all"])
+    gateway = begin(Layer((Host(redis),), yaml_hosts=[redis.url(user="narrow")]))
+    with Client(gateway, "a", "alice") as alice, Client(gateway, "a", "bob") as bob:
+        assert alice.lists(there("alice", "bob"))
+        assert bob.lists(there("alice", "bob"))
+        assert gateway.count("presence could not be written")
