@@ -76,6 +76,7 @@ struct ExplainCommand: ParsableCommand {
     if !groups.subscribe.isEmpty {
       text += "subscribe  \(groups.subscribe.map(\.text).joined(separator: ", "))\n"
     }
+    if groups.presence { text += "presence   clients are told who is there\n" }
     return text
   }
 
