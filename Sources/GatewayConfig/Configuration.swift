@@ -61,6 +61,19 @@ package struct ApplicationConfiguration: Sendable {
 }
 
 extension ApplicationConfiguration {
+  /// Whether sessions may be those of a user.
+  package var knowsUsers: Bool {
+    webSocketRoutes.contains { $0.auth != nil } || httpRoutes.contains { $0.auth != nil }
+  }
+
+  /// The aliases of the channel layers that its routes speak through.
+  package var channelLayers: Set<String> {
+    let published = httpRoutes.compactMap {
+      if case .publish(let publish) = $0.action { publish.layer } else { nil }
+    }
+    return Set(webSocketRoutes.compactMap { $0.consumer.group?.layer } + published)
+  }
+
   /// Whether a connection may need a second one, to an upstream.
   package var hasUpstreams: Bool {
     let isHTTP = httpRoutes.contains { if case .proxy = $0.action { true } else { false } }

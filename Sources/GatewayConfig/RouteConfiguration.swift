@@ -79,6 +79,8 @@ package struct GroupConfiguration: Sendable {
   package var events: [String: EventTemplate]
   /// `identity:`, whether what a client sends says who it is.
   package var showsUser = false
+  /// `presence:`, whether the sessions are told who else is there; `chat` only.
+  package var presence = false
 
   package init(
     layer: String = "default", templates: [GroupTemplate], subscribe: [GroupPattern] = [],
@@ -142,11 +144,13 @@ package enum HTTPAction: Sendable {
   case health(HealthProbe)
   /// The route matches as a prefix, like that of files.
   case proxy(UpstreamConfiguration)
+  /// Events from outside; the paths below it are what else it can be asked for.
+  case publish(PublishConfiguration)
 
   /// Whether the route stands for everything below its path.
   package var answersBelow: Bool {
     switch self {
-    case .staticFiles, .proxy: true
+    case .staticFiles, .proxy, .publish: true
     case .respond, .redirect, .health: false
     }
   }
@@ -154,6 +158,7 @@ package enum HTTPAction: Sendable {
   /// Whether it makes a difference who the client is; elsewhere `auth` would protect nothing.
   package var asksWhoItIs: Bool {
     switch self {
+    case .publish: true
     case .staticFiles, .proxy, .respond, .redirect, .health: false
     }
   }

@@ -61,8 +61,15 @@ extension HTTPAction {
     case .respond(let response): "respond \(response.status)"
     case .redirect(let target, let status): "redirect \(status) \(target.text)"
     case .proxy(let upstream): upstream.summary
+    case .publish(let publish): publish.summary
     case .health(let probe): "health \(probe.rawValue)"
     }
+  }
+}
+
+extension PublishConfiguration {
+  var summary: String {
+    "publish \(groups.map(\.text).joined(separator: ", "))" + (isAnonymous ? " (anybody)" : "")
   }
 }
 

@@ -40,6 +40,15 @@ package final class LocalGroups {
 
   package var groupCount: Int { groups.count }
 
+  package func memberCount(of group: String) -> Int {
+    groups[group]?.reduce(0) { $0 + $1.members.count } ?? 0
+  }
+
+  /// The groups that have members here, in no order.
+  package func memberCounts(where isWanted: (String) -> Bool) -> [(group: String, members: Int)] {
+    groups.keys.filter(isWanted).map { ($0, memberCount(of: $0)) }
+  }
+
   /// Adds the session to the group. It gets every event that is delivered from now on, and none from before.
   ///
   /// - Parameter route: tells which members see events in the same form, and may share one rendering: those of a route, as far
@@ -88,6 +97,32 @@ package final class LocalGroups {
       guard audience.hasWork else { continue }
       if !hadWork { markDirty(audience) }
       if let waiting = audience.frames?.count, waiting > Self.flushThreshold { flush(audience) }
+    }
+  }
+
+  /// Delivers events that some members are not to see.
+  package func deliver(_ events: [Event], to group: String, except members: [Membership]) {
+    for membership in members { _ = catchUp(membership) }
+    for event in events { deliver(event, to: group) }
+    for membership in members { membership.audience.passOver(membership) }
+  }
+
+  /// Delivers an event to some members of a group, rendered once for each audience.
+  package func deliver(_ event: Event, to members: [Membership]) {
+    for (_, members) in Dictionary(grouping: members, by: { ObjectIdentifier($0.audience) }) {
+      let frames = buffers.take()
+      counters.events += 1
+      if members[0].audience.renderer.render(event, for: nil, into: frames) == .frames {
+        counters.renderings += 1
+        for membership in members {
+          counters.writes += 1
+          _ = catchUp(membership)
+          if membership.member.deliver(frames, from: 0) == .queueOverLimit { membership.member.fellBehind() }
+        }
+      } else {
+        counters.ignored += 1
+      }
+      buffers.giveBack(frames)
     }
   }
 

@@ -72,7 +72,8 @@ extension Session {
 
   /// The client shows who it is, or shows it anew.
   func takeToken(_ text: String) {
-    guard let auth, let token = standing?.token, token.awaited != nil || worker.gateway.authenticators.renews(auth)
+    guard let auth, let token = standing?.token,
+      token.awaited != nil || worker.gateway.authenticators.renews(auth)
     else { return tell("error", "no token is needed here") }
     guard token.ticket == nil else { return }
     token.ticket = worker.authenticate(token: text, by: auth) { [weak self] outcome in

@@ -20,7 +20,7 @@ final class MappingCursor {
     "config": "channel_layers.ALIAS",
     "hosts": "channel_layers.ALIAS.config", "prefix": "channel_layers.ALIAS.config",
     "http": "applications.NAME", "websocket": "applications.NAME", "consumer": "a websocket route",
-    "group": "a websocket route", "subprotocols": "a websocket route", "static": "an http route",
+    "group": "a websocket route", "presence": "a websocket route with consumer: chat", "subprotocols": "a websocket route", "static": "an http route",
     "respond": "an http route", "redirect": "an http route", "to": "a route with consumer: proxy",
     "health": "an http route",
     "proxy": "an http route",
