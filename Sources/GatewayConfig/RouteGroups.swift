@@ -50,7 +50,18 @@ extension RouteGroups {
   }
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
-    []
+    guard let http = route.http, case .publish(let publish) = http.action else { return [] }
+    let access = GroupUse.Access(
+      reads: publish.operations.contains(.history), writes: publish.operations.contains(.publish))
+    guard access.reads || access.writes else { return [] }
+    let maker = Maker(
+      route: route, number: number, router: router, kind: .http, layer: publish.layer,
+      audience: publish.isAnonymous || http.auth != nil ? Audience(http.auth) : .tokenHolder,
+      isOptional: http.auth?.isOptional ?? false)
+    return publish.groups.enumerated().map { place, pattern in
+      maker.make(
+        pattern.parts.map(GroupUse.Part.init), .publish, at: route.place(ofPattern: place), access: access)
+    }
   }
 }
 
@@ -71,16 +82,10 @@ private struct Maker {
     _ writers: ConsumerConfiguration.PublishPolicy
   ) -> [RouteGroups] {
     func made(_ audience: Audience, _ access: GroupUse.Access) -> RouteGroups {
-      let use = GroupUse(
-        layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
-        audience: audience, isShared: route.shared?.value ?? false)
-      return RouteGroups(
-        use: use, kind: kind, key: key, path: "/" + route.path.text, range: range,
-        sharedRange: route.shared?.range)
+      self.made(parts, key, at: range, audience, access)
     }
-    let isPersonal = parts.contains { if case .identity = $0 { true } else { false } }
     // Nobody has no groups of his own.
-    guard isOptional, !isPersonal else {
+    guard isOptional, !Self.isPersonal(parts) else {
       return [made(audience, GroupUse.Access(reads: true, writes: writers != .nobody))]
     }
     switch writers {
@@ -88,6 +93,28 @@ private struct Maker {
     case .nobody: return [made(.everyone, .read)]
     case .authenticated: return [made(.everyone, .read), made(audience, .write)]
     }
+  }
+
+  func make(
+    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
+  ) -> RouteGroups {
+    made(parts, key, at: range, isOptional && !Self.isPersonal(parts) ? .everyone : audience, access)
+  }
+
+  private func made(
+    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, _ audience: Audience,
+    _ access: GroupUse.Access
+  ) -> RouteGroups {
+    let use = GroupUse(
+      layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
+      audience: audience, isShared: route.shared?.value ?? false, isPublishing: key == .publish)
+    return RouteGroups(
+      use: use, kind: kind, key: key, path: "/" + route.path.text, range: range,
+      sharedRange: route.shared?.range)
+  }
+
+  private static func isPersonal(_ parts: [GroupUse.Part]) -> Bool {
+    parts.contains { if case .identity = $0 { true } else { false } }
   }
 }
 
