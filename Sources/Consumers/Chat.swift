@@ -44,6 +44,12 @@ public final class Chat: Sendable {
     }
   }
 
+  /// What clients get of an event, where frames do not matter; nil where it lacks the message.
+  static func text(of event: Event) -> [UInt8]? {
+    guard let value = event[member]?.jsonText else { return nil }
+    return Array(#"{"message": "#.utf8) + value + [UInt8(ascii: "}")]
+  }
+
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
     // In one of its groups others may broadcast.

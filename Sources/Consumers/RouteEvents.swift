@@ -13,17 +13,37 @@ struct RouteEvents: Sendable {
     self.templates = templates.mapValues { ($0, $0.isPersonal) }
   }
 
+  /// What such an event is to a client, whatever form it is sent in.
+  enum Meaning {
+    /// JSON that a template made.
+    case text([UInt8])
+    /// The event's `text` or `bytes`.
+    case message
+    /// Nothing to be sent.
+    case rendering(Rendering)
+  }
+
   /// Nil where the event is left to the consumer.
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering? {
-    if !templates.isEmpty, let (template, isPersonal) = templates[event.type] {
-      guard !isPersonal || address != nil else { return .personal }
-      let text = template.rendered(event, address: isPersonal ? address : nil)
+    switch meaning(of: event, for: address) {
+    case .text(let text):
       unsafe frames.appendFrame(.text, text.span.bytes)
       return .frames
+    case .message: return frames.appendMessage(of: event)
+    case .rendering(let rendering): return rendering
+    case nil: return nil
+    }
+  }
+
+  /// Nil where the event is left to the consumer.
+  func meaning(of event: Event, for address: String?) -> Meaning? {
+    if !templates.isEmpty, let (template, isPersonal) = templates[event.type] {
+      guard !isPersonal || address != nil else { return .rendering(.personal) }
+      return .text(template.rendered(event, address: isPersonal ? address : nil))
     }
     switch event.type {
-    case "websocket.send": return frames.appendMessage(of: event)
-    case "websocket.close": return closing(event)
+    case "websocket.send": return .message
+    case "websocket.close": return .rendering(closing(event))
     default: return nil
     }
   }

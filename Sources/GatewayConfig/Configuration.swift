@@ -66,12 +66,17 @@ extension ApplicationConfiguration {
     webSocketRoutes.contains { $0.auth != nil } || httpRoutes.contains { $0.auth != nil }
   }
 
+  /// The groups that clients of its routes join.
+  package var groups: [GroupConfiguration] {
+    webSocketRoutes.compactMap(\.consumer.group) + httpRoutes.compactMap(\.events?.group)
+  }
+
   /// The aliases of the channel layers that its routes speak through.
   package var channelLayers: Set<String> {
     let published = httpRoutes.compactMap {
       if case .publish(let publish) = $0.action { publish.layer } else { nil }
     }
-    return Set(webSocketRoutes.compactMap { $0.consumer.group?.layer } + published)
+    return Set(groups.map(\.layer) + published)
   }
 
   /// Whether a connection may need a second one, to an upstream.

@@ -134,6 +134,11 @@ package struct HTTPRoute: Sendable {
     self.action = action
     self.auth = auth
   }
+
+  /// Nil where it sends no events.
+  package var events: EventStreamConfiguration? {
+    if case .events(let events) = action { events } else { nil }
+  }
 }
 
 package enum HTTPAction: Sendable {
@@ -146,12 +151,14 @@ package enum HTTPAction: Sendable {
   case proxy(UpstreamConfiguration)
   /// Events from outside; the paths below it are what else it can be asked for.
   case publish(PublishConfiguration)
+  /// Served by the workers, not by the HTTP side.
+  case events(EventStreamConfiguration)
 
   /// Whether the route stands for everything below its path.
   package var answersBelow: Bool {
     switch self {
     case .staticFiles, .proxy, .publish: true
-    case .respond, .redirect, .health: false
+    case .respond, .redirect, .health, .events: false
     }
   }
 
@@ -160,6 +167,7 @@ package enum HTTPAction: Sendable {
     switch self {
     case .publish: true
     case .staticFiles, .proxy, .respond, .redirect, .health: false
+    case .events: true
     }
   }
 }

@@ -97,7 +97,13 @@ struct ExplainCommand: ParsableCommand {
       text += "file       \(remainder.isEmpty ? "index.html" : remainder), where there is one\n"
     }
     if let auth = route.auth { text += "auth       \(auth)\n" }
-    return text + captures(match)
+    text += captures(match)
+    guard let events = route.events else { return text }
+    text += explain(events.group, match.captures)
+    text += "origin     \(streamOrigin(events.origins))\n"
+    text +=
+      "limits     send_queue \(events.sendQueue), heartbeat \(events.heartbeat), retry \(events.retry)\n"
+    return text
   }
 
   private func captures(_ match: RouteMatch) -> String {
@@ -109,6 +115,14 @@ struct ExplainCommand: ParsableCommand {
     case .sameHost: "the page must come from this host; clients without Origin pass"
     case .patterns(["*"]): "any, and clients without one"
     case .patterns(let patterns): "one of \(patterns.joined(separator: ", "))"
+    }
+  }
+
+  private func streamOrigin(_ policy: OriginPolicy) -> String {
+    switch policy {
+    case .sameHost: "the page must come from this host; clients without Origin pass"
+    case .patterns(["*"]): "any, without cookies; clients without Origin pass"
+    case .patterns(let patterns): "one of \(patterns.joined(separator: ", ")); clients without Origin pass"
     }
   }
 

@@ -19,7 +19,10 @@ struct RoutesCommand: ParsableCommand {
     let application = configuration.served
     var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "AUTH", "WHERE"]]
     for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {
-      rows.append(["http", "/" + path.text, route.action.summary, "", route.auth?.description ?? "", route.range.place])
+      rows.append([
+        "http", "/" + path.text, route.action.summary, route.events?.group.text ?? "",
+        route.auth?.description ?? "", route.range.place,
+      ])
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
@@ -63,6 +66,7 @@ extension HTTPAction {
     case .proxy(let upstream): upstream.summary
     case .publish(let publish): publish.summary
     case .health(let probe): "health \(probe.rawValue)"
+    case .events: "events"
     }
   }
 }

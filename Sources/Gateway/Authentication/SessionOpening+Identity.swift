@@ -30,18 +30,24 @@ extension SessionOpening {
   /// - Returns: why there are none.
   mutating func nameGroupsOfClient() -> HandshakeRefusal? {
     if nameGroups() { return nil }
-    let templates = route.consumer.groups?.templates ?? []
-    // Whoever it were, the path leads to no group.
-    guard templates.allSatisfy({ $0.name(for: captures) { _ in "x" } != nil }) else {
-      return HandshakeRefusal(.noRoute)
-    }
-    return HandshakeRefusal(identity == nil ? .noToken : .noGroup)
+    return route.consumer.groups?.refusal(for: captures, identity) ?? HandshakeRefusal(.noRoute)
   }
 
   /// The subprotocol that a client put its token into: a browser wants one of those it offers to be chosen.
   var tokenSubprotocol: String? {
     guard route.configuration.auth != nil else { return nil }
     return handshake.subprotocols.first { $0.hasPrefix(Credentials.subprotocolMark) }
+  }
+}
+
+extension GroupConfiguration {
+  /// Why there are no names of groups for a client.
+  func refusal(for captures: Captures, _ identity: Identity?) -> HandshakeRefusal {
+    // Whoever it were, the path leads to no group.
+    guard templates.allSatisfy({ $0.name(for: captures) { _ in "x" } != nil }) else {
+      return HandshakeRefusal(.noRoute)
+    }
+    return HandshakeRefusal(identity == nil ? .noToken : .noGroup)
   }
 }
 

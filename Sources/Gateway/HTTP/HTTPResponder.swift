@@ -85,6 +85,9 @@ struct HTTPResponder: Sendable {
         try await endpoint.respond(to: request, upload, match: match, path: path, from: client))
     case .health(let probe):
       return .response(health(probe))
+    case .events:
+      guard let route = gateway.eventRoutes[match.route] else { return .nothingThere }
+      return .response(route.respond(to: request, from: client))
     }
   }
 

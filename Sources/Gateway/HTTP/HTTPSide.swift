@@ -10,7 +10,8 @@ import Transport
 /// Serves the connections that are not WebSockets: takes their sockets over from the workers and lets Hummingbird's
 /// HTTP/1 channel speak on them.
 ///
-/// A request on such a connection that asks for a WebSocket after all sends the socket back to a worker.
+/// A request on such a connection that asks for a WebSocket after all, or for a stream of events, sends the socket back to a
+/// worker.
 final class HTTPSide: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
@@ -193,7 +194,8 @@ extension HTTPSide {
   private func respond(
     to request: Request, _ upload: Upload?, of visit: Visit, on channel: any Channel
   ) async throws -> Response {
-    if request.wantsWebSocket {
+    let target = Array((request.head.path ?? "/").utf8)
+    if request.wantsWebSocket || gateway.isForEventStream(method: request.method.rawValue, target: target) {
       try await sendBack(request, of: visit, channel: channel)
       throw LeftForWorker()
     }

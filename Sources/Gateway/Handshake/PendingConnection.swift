@@ -30,8 +30,32 @@ final class PendingConnection {
     }
 
     var cause: Cause
-    var opening: SessionOpening
+    var opening: Opening
     var rest: [UInt8]
+  }
+
+  /// What a request asks for that is served here.
+  private enum Opening {
+    case session(SessionOpening)
+    case stream(EventStreamOpening)
+
+    /// What is to be found out before it goes on: whose request it is.
+    var question: (Credentials, RouteAuth)? {
+      let (credentials, auth) =
+        switch self {
+        case .session(let session): (session.credentials, session.route.configuration.auth)
+        case .stream(let stream): (stream.credentials, stream.route.auth)
+        }
+      guard let credentials, let auth else { return nil }
+      return (credentials, auth)
+    }
+
+    func identified(_ outcome: Authentication) -> Result<Opening, HandshakeRefusal> {
+      switch self {
+      case .session(let session): session.identified(outcome).map(Opening.session)
+      case .stream(let stream): stream.identified(outcome).map(Opening.stream)
+      }
+    }
   }
 
   /// How long the last bytes of a refusal may take to arrive.
@@ -97,13 +121,21 @@ extension PendingConnection: ConnectionHandler {
     case .malformed(let refusal):
       refuse(refusal, target: nil)
     case .complete(let request, let length):
-      guard request.wantsWebSocket else { return handToHTTP([UInt8](copying: bytes.bytes)) }
       guard let client else { return }
-      switch worker.decide(request, admission, from: client) {
+      switch decide(request, from: client) {
       case .success(let opening): open(opening, rest: &bytes, from: length)
       case .failure(let refusal): refuse(refusal, target: request.target)
+      case nil: handToHTTP([UInt8](copying: bytes.bytes))
       }
     }
+  }
+
+  /// Nil for a request that is for the HTTP side.
+  private func decide(_ request: RequestHead, from client: Client) -> Result<Opening, HandshakeRefusal>? {
+    if request.wantsWebSocket {
+      return worker.decide(request, admission, from: client).map(Opening.session)
+    }
+    return worker.decide(stream: request, admission, from: client)?.map(Opening.stream)
   }
 
   func peerFinished() {
@@ -125,41 +157,47 @@ extension PendingConnection: ConnectionHandler {
 extension PendingConnection {
   /// Makes sure that there is something to talk to before the client is told that it is accepted: the group's events (as
   /// Channels' consumers do, which join in `connect`), or the upstream.
-  private func open(_ opening: SessionOpening, rest bytes: inout MutableRawSpan, from length: Int) {
-    if let credentials = opening.credentials, let auth = opening.route.configuration.auth {
+  private func open(_ opening: Opening, rest bytes: inout MutableRawSpan, from length: Int) {
+    if let (credentials, auth) = opening.question {
       let ticket = worker.authenticate(credentials, by: auth) { [weak self] outcome in
         self?.identified(outcome)
       }
       return wait(for: .identity(ticket), opening, bytes.bytes, from: length)
     }
-    if let request = opening.upstream {
+    let groups: [String]
+    let layer: (any ChannelLayer)?
+    switch opening {
+    case .session(let session): (groups, layer) = (session.groups, worker.layer(of: session.route))
+    case .stream(let stream): (groups, layer) = (stream.groups, worker.layer(of: stream.route))
+    }
+    if case .session(let session) = opening, let request = session.upstream {
       let upstream = UpstreamOpening(request.handshake, to: request.configuration, worker: worker) {
         [weak self] outcome in self?.upstreamAnswered(outcome)
       }
       wait(for: .upstream(upstream), opening, bytes.bytes, from: length)
       return upstream.start()
     }
-    guard !opening.groups.isEmpty, let layer = worker.layer(of: opening.route) else {
+    guard !groups.isEmpty, let layer else {
       return accept(opening, rest: &bytes, from: length)
     }
-    let groups = GroupsOpening(opening.groups, of: layer)
+    let opened = GroupsOpening(groups, of: layer)
     var answer: Subscription?
     var isWaiting = false
-    groups.start { [weak self] outcome in
+    opened.start { [weak self] outcome in
       if isWaiting { self?.subscribed(outcome) } else { answer = outcome }
     }
     switch answer {
-    case .active: accept(opening, in: groups, rest: &bytes, from: length)
+    case .active: accept(opening, in: opened, rest: &bytes, from: length)
     case .unavailable: refuse(HandshakeRefusal(.layerUnavailable), target: nil)
     case nil:
       isWaiting = true
-      wait(for: .groups(groups), opening, bytes.bytes, from: length)
+      wait(for: .groups(opened), opening, bytes.bytes, from: length)
     }
   }
 
   /// Keeps what came behind the head, and reads no more until it is known what becomes of it.
   private func wait(
-    for cause: Waiting.Cause, _ opening: SessionOpening, _ bytes: RawSpan, from length: Int
+    for cause: Waiting.Cause, _ opening: Opening, _ bytes: RawSpan, from length: Int
   ) {
     let rest = [UInt8](copying: bytes.extracting(length..<bytes.byteCount))
     waiting = Waiting(cause: cause, opening: opening, rest: rest)
@@ -239,7 +277,7 @@ extension PendingConnection {
   }
 
   private func accept(
-    _ opening: SessionOpening, in groups: GroupsOpening? = nil,
+    _ opening: Opening, in groups: GroupsOpening? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest: [UInt8]
   ) {
     var rest = rest
@@ -248,21 +286,48 @@ extension PendingConnection {
     accept(opening, in: groups, through: upstream, rest: &raw, from: 0)
   }
 
-  /// Answers 101 and goes on as a session; what came behind the head is its first frames.
   private func accept(
-    _ opening: SessionOpening, in groups: GroupsOpening? = nil,
+    _ opening: Opening, in groups: GroupsOpening? = nil,
     through upstream: UpstreamOpening.Opened? = nil, rest bytes: inout MutableRawSpan, from length: Int
   ) {
     guard let connection else { return }
     isAnswered = true
     deadline?.cancel()
+    switch opening {
+    case .session(let opening):
+      goOn(as: opening, on: connection, in: groups, through: upstream, rest: &bytes, from: length)
+    case .stream(let opening):
+      goOn(as: opening, on: connection, in: groups, ignoring: bytes.byteCount - length)
+    }
+    worker.pendingEnded(self)
+  }
+
+  /// Answers 200 and goes on as an event stream.
+  private func goOn(
+    as opening: EventStreamOpening, on connection: Connection, in groups: GroupsOpening?,
+    ignoring count: Int
+  ) {
+    let stream = EventStream(connection: connection, opening: opening, worker: worker)
+    connection.handler = stream
+    if let groups { stream.join(groups) }
+    worker.sessionOpened(stream, wait: opening.route.configuration.heartbeat)
+    unsafe connection.write(opening.response.span.bytes)
+    stream.begin()
+    stream.ignore(count)
+  }
+
+  /// Answers 101 and goes on as a session; what came behind the head is its first frames.
+  private func goOn(
+    as opening: SessionOpening, on connection: Connection, in groups: GroupsOpening?,
+    through upstream: UpstreamOpening.Opened?, rest bytes: inout MutableRawSpan, from length: Int
+  ) {
     let compression = worker.compression.agree(on: opening.handshake.extensions, for: opening.route)
     let session = Session(
       connection: connection, route: opening.route, compression: compression?.compression, worker: worker)
     connection.handler = session
     session.know(opening)
     if let groups { session.join(groups) }
-    worker.sessionOpened(session)
+    worker.sessionOpened(session, wait: opening.route.wait)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)
     if opening.route.configuration.auth != nil { session.beginToken(opening) }
@@ -271,7 +336,6 @@ extension PendingConnection {
       var rest = unsafe bytes._mutatingExtracting(unchecked: length..<bytes.byteCount)
       session.received(&rest)
     }
-    worker.pendingEnded(self)
   }
 
   private func handToHTTP(_ bytes: [UInt8]) {

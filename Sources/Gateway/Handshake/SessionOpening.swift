@@ -46,14 +46,25 @@ extension SessionOpening {
   ///
   /// - Returns: false where one of them is a name that the channel layer would not take, for one because it is too long.
   mutating func nameGroups() -> Bool {
-    guard let templates = route.consumer.groups?.templates else { return true }
-    groups = []
-    for template in templates {
-      let name = template.name(for: captures) { [identity] in identity?.value(of: $0) }
-      guard let name else { return false }
-      if !groups.contains(name) { groups.append(name) }
-    }
+    guard let configuration = route.consumer.groups else { return true }
+    guard let names = configuration.names(for: captures, identity) else { return false }
+    groups = names
     return true
+  }
+}
+
+extension GroupConfiguration {
+  /// The groups that a client is in, each once.
+  ///
+  /// - Returns: nil where one of them is a name that the channel layer would not take.
+  func names(for captures: Captures, _ identity: Identity?) -> [String]? {
+    var names: [String] = []
+    for template in templates {
+      let name = template.name(for: captures) { identity?.value(of: $0) }
+      guard let name else { return nil }
+      if !names.contains(name) { names.append(name) }
+    }
+    return names
   }
 }
 

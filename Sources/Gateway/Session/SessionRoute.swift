@@ -33,4 +33,7 @@ final class SessionRoute: Sendable {
   }
 
   var name: String { configuration.name }
+
+  /// The shortest time after which a session has to be looked at; nil for never.
+  var wait: Duration? { keepAlive.map { min($0.interval, $0.timeout) } }
 }

@@ -11,10 +11,10 @@ final class ClosePace {
   private let reactor: Reactor
   private let reason: CloseReason
   private let perTick: Int
-  private var waiting: [Session]
+  private var waiting: [any LiveSession]
   private var timer: Timer?
 
-  init(closing sessions: [Session], order: StopOrder, reactor: Reactor) {
+  init(closing sessions: [any LiveSession], order: StopOrder, reactor: Reactor) {
     self.reactor = reactor
     reason = order.reason
     waiting = sessions

@@ -9,6 +9,9 @@ import Synchronization
 final class GatewayState: Sendable {
   let application: ApplicationConfiguration
   let routes: [SessionRoute]
+  /// By HTTP route; nil where the route sends no events.
+  let eventRoutes: [EventRoute?]
+  let hasEventRoutes: Bool
   let layers: GatewayLayers
   let server: ServerConfiguration
   let log: Logger
@@ -32,6 +35,8 @@ final class GatewayState: Sendable {
     application = configuration.served
     let layers = GatewayLayers(configuration, log: log)
     self.layers = layers
+    eventRoutes = configuration.served.httpRoutes.map { EventRoute($0, layers) }
+    hasEventRoutes = eventRoutes.contains { $0 != nil }
     server = configuration.server
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)

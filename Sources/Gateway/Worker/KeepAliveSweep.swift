@@ -17,10 +17,9 @@ final class KeepAliveSweep {
     self.worker = worker
   }
 
-  /// Makes the sweep quick enough for the route.
-  func include(_ route: SessionRoute) {
-    guard let keepAlive = route.keepAlive else { return }
-    shortestWait = min(shortestWait, keepAlive.interval, keepAlive.timeout)
+  /// Makes the sweep quick enough for a session that waits for so long.
+  func include(_ wait: Duration) {
+    shortestWait = min(shortestWait, wait)
     guard timer == nil else { return }
     let timer = worker.reactor.timer { [unowned self] in sweep() }
     self.timer = timer

@@ -25,7 +25,7 @@ final class Worker {
   var control: [ControlMember] = []
 
   private(set) var phase = Phase.serving
-  private(set) var sessions: [Session] = []
+  private(set) var sessions: [any LiveSession] = []
   private var pending: [ObjectIdentifier: PendingConnection] = [:]
   private var keepAlive: KeepAliveSweep?
   /// Who waits for a connection to an upstream, by ticket.
@@ -71,6 +71,10 @@ final class Worker {
   /// This worker's end of what tells the route's sessions who is there; nil where nothing does.
   func presence(of route: SessionRoute) -> LocalPresence? {
     route.hasPresence ? route.layer.flatMap { presences[$0] } : nil
+  }
+
+  func layer(of route: EventRoute) -> (any ChannelLayer)? {
+    route.layer.map { layers[$0].layer }
   }
 
   var isServing: Bool {
@@ -148,15 +152,16 @@ extension Worker {
     reportWhenFinished()
   }
 
-  func sessionOpened(_ session: Session) {
+  /// - Parameter wait: the shortest time after which the session has to be looked at; nil for never.
+  func sessionOpened(_ session: any LiveSession, wait: Duration?) {
     session.index = sessions.count
     sessions.append(session)
     gateway.counters.sessions.up()
     gateway.counters.sessionsOpened.up()
-    if session.route.keepAlive != nil { sweepForKeepAlive(of: session.route) }
+    if let wait { sweep(within: wait) }
   }
 
-  func sessionEnded(_ session: Session) {
+  func sessionEnded(_ session: any LiveSession) {
     let last = sessions.removeLast()
     if last !== session {
       last.index = session.index
@@ -186,15 +191,15 @@ extension Worker {
     }
   }
 
-  private func sweepForKeepAlive(of route: SessionRoute) {
+  private func sweep(within wait: Duration) {
     let sweep = keepAlive ?? KeepAliveSweep(worker: self)
     keepAlive = sweep
-    sweep.include(route)
+    sweep.include(wait)
   }
 
-  func countSlowReader(_ session: Session) {
+  func countSlowReader(_ session: any LiveSession) {
     gateway.counters.slowReaders.up()
-    gateway.log.debug("a reader fell behind", metadata: ["route": "\(session.route.name)"])
+    gateway.log.debug("a reader fell behind", metadata: ["route": "\(session.routeName)"])
   }
 
   func countPingTimeout(_ session: Session) {

@@ -77,10 +77,17 @@ struct RouteSettings {
   /// Reads `auth`, `allowed_hosts`, `limits` and `compression` beside the routes they hold for.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
     auth.read(mapping)
-    guard kind == .webSocket else { return }
+    guard kind == .webSocket else { return readForStreams(mapping) }
     if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
     limits = LimitsReader.read(mapping.value("limits"), over: limits, mapping.reading)
     compression = CompressionReader.read(mapping.value("compression"), over: compression, mapping.reading)
+  }
+
+  /// Of HTTP routes only those with `events` have any; they may also stand around such routes.
+  private mutating func readForStreams(_ mapping: MappingCursor) {
+    guard ["events", "routes", "include"].contains(where: { mapping.entry($0) != nil }) else { return }
+    if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
+    limits = LimitsReader.readForStreams(mapping.value("limits"), over: limits, mapping.reading)
   }
 
   private mutating func readHosts(_ node: Node, _ reading: Reading) {

@@ -189,7 +189,8 @@ struct ConsumerReader {
   private func readGroups(
     _ type: InstalledApps.BuiltIn, _ range: SourceRange, _ options: Options
   ) -> (GroupConfiguration, [Located<GroupTemplate>])? {
-    let layer = readLayer(type, range, options.layer)
+    let layer = context.layer(
+      named: options.layer, for: type.rawValue, at: range, isPreset: isPreset)
     let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
     let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
     let subscribe = options.subscribe.map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
@@ -205,36 +206,16 @@ struct ConsumerReader {
       layer: layer, templates: templates.map(\.value), subscribe: subscribe, events: events)
     return (configuration, templates)
   }
-
-  /// A consumer with a group speaks through the layer it names, or `default`.
-  private func readLayer(_ type: InstalledApps.BuiltIn, _ range: SourceRange, _ entry: Node.Entry?) -> String
-  {
-    let standard = "default"
-    let alias = entry.map { reading.word($0.value, "\"channel_layer\"") } ?? standard
-    guard let alias, let layers = context.layers, !layers.contains(alias) else { return alias ?? standard }
-    if entry == nil, isPreset { return alias }
-    if let entry {
-      reading.findings.error(
-        .unknownName, "there is no channel layer \"\(alias)\"", at: entry.value.range,
-        hint: NearestName.hint(for: alias, in: layers)
-          ?? "add channel_layers: {\(alias): {backend: memory}}")
-    } else {
-      reading.findings.error(
-        .missingKey, "\"\(type.rawValue)\" needs a channel layer \"\(alias)\"", at: range,
-        hint: NearestName.of(standard, in: layers).map {
-          "did you mean \"default\" by \"\($0)\"?"
-        } ?? "add channel_layers: {default: {backend: memory}}")
-    }
-    return alias
-  }
 }
 
 /// Reads `events:`, event type to what clients are sent.
 struct EventsReader {
   let reading: Reading
+  /// As what the mapping is written.
+  var key = "events"
 
   func read(_ node: Node) -> [String: EventTemplate] {
-    guard let mapping = MappingCursor(node, "\"events\"", reading) else { return [:] }
+    guard let mapping = MappingCursor(node, "\"\(key)\"", reading) else { return [:] }
     var templates: [String: EventTemplate] = [:]
     for entry in mapping.all {
       checkType(entry.key)

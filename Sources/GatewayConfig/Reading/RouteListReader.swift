@@ -15,7 +15,9 @@ final class RouteListReader {
   private var hasUnknownCaptures = false
 
   /// What may answer on a route; the key of each is its name.
-  private static let httpAnswers = ["static", "proxy", "publish", "respond", "redirect", "health"]
+  private static let httpAnswers = [
+    "static", "proxy", "publish", "events", "respond", "redirect", "health",
+  ]
   private static let webSocketAnswers = ["consumer"]
 
   private var reading: Reading { context.reading }
@@ -107,7 +109,8 @@ final class RouteListReader {
     let (own, others) =
       switch kind {
       case .http: (Self.httpAnswers, Self.webSocketAnswers)
-      case .webSocket: (Self.webSocketAnswers, Self.httpAnswers)
+      // Both have "events", which answers nothing here.
+      case .webSocket: (Self.webSocketAnswers, Self.httpAnswers.filter { $0 != "events" })
       }
     let needed = (own + ["include or routes"]).joined(separator: ", ")
     guard found.isEmpty else {
@@ -249,16 +252,24 @@ final class RouteListReader {
     _ settings: RouteSettings, _ prefixes: [Prefix]
   ) {
     var http: HTTPAction?
+    var groups: [Located<GroupTemplate>] = []
     var webSocket: ReadConsumer?
     var subprotocols: [String] = []
     let patterns = prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])
     let names = hasUnknownCaptures ? nil : RoutePath(patterns).captureNames
     switch kind {
     case .http:
-      http = HTTPActionReader(context: context, captures: names, auth: settings.auth.auth).read(answer)
+      if answer.key.value == "events" {
+        let events = EventStreamReader(context: context, captures: names, settings: settings).read(answer)
+        http = (events?.stream).map(HTTPAction.events)
+        groups = events?.groups ?? []
+      } else {
+        http = HTTPActionReader(context: context, captures: names, auth: settings.auth.auth).read(answer)
+      }
     case .webSocket:
       webSocket = ConsumerReader(context: context, captures: names, hasIdentity: settings.asksWho)
         .read(answer, mapping)
+      groups = webSocket?.groups ?? []
       subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
     guard let pattern, !isChecking else { return }
@@ -272,6 +283,7 @@ final class RouteListReader {
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
     route.shared = readShared(mapping)
     route.placesOfPatterns = placesOfPatterns(answer, mapping)
+    route.groups = groups
     if let http {
       route.http = HTTPRoute(
         name: routeName, range: pattern.range, action: http,
@@ -279,7 +291,6 @@ final class RouteListReader {
           answer.key.value, isKnown: http.asksWhoItIs, at: answer.key.range, reading))
     }
     if let webSocket {
-      route.groups = webSocket.groups
       route.webSocket = WebSocketRoute(
         name: routeName, range: pattern.range, consumer: webSocket.consumer, origins: settings.origins,
         subprotocols: subprotocols, limits: settings.limits, compression: settings.compression,

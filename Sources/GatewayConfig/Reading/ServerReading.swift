@@ -99,14 +99,39 @@ enum LimitsReader {
     var limits = outer
     guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
     for key in ["connections", "handshake", "compression_memory"] {
-      guard let entry = mapping.entry(key) else { continue }
-      reading.findings.error(
-        .unknownKey, "\"\(key)\" holds for the whole server", at: entry.key.range,
-        hint: "move it to limits at the top level")
+      reportGlobal(mapping.entry(key), reading)
     }
     readSession(mapping, into: &limits, reading)
     mapping.finish()
     return limits
+  }
+
+  /// The limits of event streams, which have less to be limited.
+  static func readForStreams(_ node: Node?, over outer: SessionLimits, _ reading: Reading) -> SessionLimits {
+    var limits = outer
+    guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
+    if let value = mapping.value("send_queue") {
+      limits.sendQueue = reading.byteCount(value, "\"send_queue\"", in: queueRange) ?? limits.sendQueue
+    }
+    for (key, hint) in [
+      ("message", "remove it: clients send nothing"), ("ping", "write heartbeat under \"events\""),
+    ] {
+      guard let entry = mapping.entry(key) else { continue }
+      reading.findings.error(
+        .unknownKey, "\"\(key)\" is for WebSocket routes", at: entry.key.range, hint: hint)
+    }
+    for key in ["connections", "handshake", "compression_memory"] {
+      reportGlobal(mapping.entry(key), reading)
+    }
+    mapping.finish()
+    return limits
+  }
+
+  private static func reportGlobal(_ entry: Node.Entry?, _ reading: Reading) {
+    guard let entry else { return }
+    reading.findings.error(
+      .unknownKey, "\"\(entry.key.value)\" holds for the whole server", at: entry.key.range,
+      hint: "move it to limits at the top level")
   }
 
   private static func readSession(

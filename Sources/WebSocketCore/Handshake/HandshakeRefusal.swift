@@ -95,7 +95,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .unsupportedVersion: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     case .tooManyConnections, .layerUnavailable, .identityUnavailable: [("Retry-After", "5")]
     case .stopping: [("Retry-After", "1")]
-    case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _): fields.map { ($0.name, $0.value) }
+    case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _):
+      fields.map { ($0.name, $0.value) }
     case .badRequest, .badPath, .httpVersion, .headTooLong, .timeout, .methodNotGET, .badConnectionHeader,
       .badKey, .badSubprotocol, .badExtensions, .noRoute, .severalOrigins, .originNotAllowed,
       .upstreamUnreachable,

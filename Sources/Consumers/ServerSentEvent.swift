@@ -1,0 +1,55 @@
+package import ChannelLayers
+package import Transport
+
+/// Writes one event of a stream as `EventSource` reads it (the HTML standard, section 9.2: server-sent events).
+package struct ServerSentEvent {
+  /// What the client says it has seen last when it connects again.
+  package var id: EventPosition?
+  /// What a page listens for; nil is `message`.
+  package var name: StaticString?
+
+  package init(id: EventPosition? = nil, name: StaticString? = nil) {
+    self.id = id
+    self.name = name
+  }
+
+  /// Appends the event with its data. Each line of the data is a field of its own, and all line ends arrive as LF.
+  package func append(_ data: [UInt8], to stream: SharedBytes) {
+    if let id { append("id: \(id)\n", to: stream) }
+    if let name {
+      append("event: ", to: stream)
+      append(name, to: stream)
+      append("\n", to: stream)
+    }
+    var start = 0
+    for end in 0...data.count {
+      let isEnd = end == data.count
+      guard isEnd || Self.isLineEnd(data[end]) else { continue }
+      // CR LF is one line end.
+      if !isEnd, data[end] == Self.lineFeed, end > 0, data[end - 1] == Self.carriageReturn {
+        start = end + 1
+        continue
+      }
+      append("data: ", to: stream)
+      unsafe stream.append(data.span.bytes.extracting(start..<end))
+      append("\n", to: stream)
+      start = end + 1
+    }
+    append("\n", to: stream)
+  }
+
+  private static let lineFeed = UInt8(ascii: "\n")
+  private static let carriageReturn = UInt8(ascii: "\r")
+
+  private static func isLineEnd(_ byte: UInt8) -> Bool {
+    byte == lineFeed || byte == carriageReturn
+  }
+
+  private func append(_ text: StaticString, to stream: SharedBytes) {
+    text.withUTF8Buffer { unsafe stream.append(RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0))) }
+  }
+
+  private func append(_ text: String, to stream: SharedBytes) {
+    unsafe stream.append(Array(text.utf8).span.bytes)
+  }
+}

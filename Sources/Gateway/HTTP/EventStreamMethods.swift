@@ -1,0 +1,43 @@
+import HTTPTypes
+import Hummingbird
+import WebSocketCore
+
+extension EventRoute {
+  /// Answers what is no GET: only such a request opens a stream, and never comes to the HTTP side.
+  func respond(to request: Request, from client: Client) -> Response {
+    let origins = request.headers[values: .origin]
+    let crossOrigin = crossOriginFields(origins: origins, host: request.head.authority ?? "", client: client)
+    guard origins.count <= 1, let crossOrigin else {
+      return .plain(.forbidden, HandshakeRefusal(.originNotAllowed).text)
+    }
+    switch request.method {
+    case .head:
+      return Response(status: .ok, headers: HTTPFields(Self.fields + crossOrigin))
+    case .options:
+      var response = Response(status: .noContent, headers: HTTPFields(crossOrigin))
+      response.headers[.allow] = Self.methods
+      // Scripts that read the stream themselves may send a token, which browsers ask about first.
+      response.headers[.accessControlAllowMethods] = "GET"
+      response.headers[.accessControlAllowHeaders] = "Authorization, Cache-Control, Last-Event-ID"
+      response.headers[.accessControlMaxAge] = "600"
+      return response
+    default:
+      var response = Response.plain(.methodNotAllowed, "A stream of events is read with GET.")
+      response.headers[.allow] = Self.methods
+      return response
+    }
+  }
+
+  private static let methods = "GET, HEAD, OPTIONS"
+}
+
+extension HTTPFields {
+  fileprivate init(_ fields: [HeaderField]) {
+    self.init()
+    for field in fields {
+      // They are ours, or were read as valid ones.
+      guard let name = HTTPField.Name(field.name) else { continue }
+      append(HTTPField(name: name, value: field.value))
+    }
+  }
+}

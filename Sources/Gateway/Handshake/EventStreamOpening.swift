@@ -1,0 +1,135 @@
+import Consumers
+import GatewayConfig
+import Routing
+import WebSocketCore
+
+/// A request for an event stream that passed every check.
+struct EventStreamOpening {
+  var route: EventRoute
+  /// What the path captured.
+  var captures: Captures
+  /// Who the client has shown itself to be.
+  var identity: Identity?
+  /// What shows who the client is, where the route asks for it and it is not known yet.
+  var credentials: Credentials?
+  /// Those that the stream joins before it is answered.
+  var groups: [String] = []
+  /// What the answer says about other pages than those of this server.
+  var crossOrigin: [HeaderField]
+
+  /// The head of the answer, which has no end, and the first line of the stream.
+  var response: [UInt8] {
+    var text = "HTTP/1.1 200 OK\r\n"
+    for field in EventRoute.fields + crossOrigin { text += "\(field.name): \(field.value)\r\n" }
+    text += "Date: \(HTTPDate.now)\r\nConnection: close\r\n\r\n"
+    text += "retry: \(Int(route.configuration.retry / .milliseconds(1)))\n\n"
+    return Array(text.utf8)
+  }
+}
+
+extension EventStreamOpening {
+  /// Makes the names of the groups, now that it is known who the client is.
+  ///
+  /// - Returns: false where one of them is a name that the channel layer would not take, for one because it is too long.
+  mutating func nameGroups() -> Bool {
+    guard let names = route.configuration.group.names(for: captures, identity) else { return false }
+    groups = names
+    return true
+  }
+
+  /// Goes on with what is known of the client now.
+  func identified(_ outcome: Authentication) -> Result<EventStreamOpening, HandshakeRefusal> {
+    var opening = self
+    opening.credentials = nil
+    switch outcome {
+    case .identity(let identity): opening.identity = identity
+    case .anonymous: break
+    // Nobody can send a message here.
+    case .awaited: return .failure(HandshakeRefusal(.noToken))
+    case .refused(let refusal): return .failure(HandshakeRefusal(refusal))
+    case .unavailable: return .failure(HandshakeRefusal(.identityUnavailable))
+    }
+    if opening.nameGroups() { return .success(opening) }
+    return .failure(route.configuration.group.refusal(for: captures, opening.identity))
+  }
+}
+
+extension EventRoute {
+  /// What every answer of an `events` route says: nothing between here and the client is to keep it or wait for more of it.
+  static let fields = [
+    HeaderField(name: "Content-Type", value: "text/event-stream"),
+    HeaderField(name: "Cache-Control", value: "no-store"),
+    HeaderField(name: "X-Accel-Buffering", value: "no"),
+  ]
+
+  /// The fields that let pages of other origins read the answer (the Fetch standard, section 3.2).
+  ///
+  /// - Returns: nil where the origin may not.
+  func crossOriginFields(origins: [String], host: String, client: Client) -> [HeaderField]? {
+    let access = configuration.origins.access(
+      origin: origins.first, host: host, isSecure: client.isSecure)
+    switch access {
+    case .refused: return nil
+    case .allowed: return []
+    case .allowedToAll: return [HeaderField(name: "Access-Control-Allow-Origin", value: "*")]
+    case .allowedWithCredentials:
+      return [
+        HeaderField(name: "Access-Control-Allow-Origin", value: origins[0]),
+        HeaderField(name: "Access-Control-Allow-Credentials", value: "true"),
+        HeaderField(name: "Vary", value: "Origin"),
+      ]
+    }
+  }
+}
+
+extension GatewayState {
+  /// The `events` route that answers at a path; nil where something else does, or nothing.
+  func eventRoute(at path: RequestPath) -> (route: EventRoute, match: RouteMatch)? {
+    guard hasEventRoutes, let match = application.httpRouter.match(path), let route = eventRoutes[match.route]
+    else { return nil }
+    return (route, match)
+  }
+
+  /// Whether a request is one for an event stream, which the workers serve.
+  func isForEventStream(method: String, target: [UInt8]) -> Bool {
+    guard hasEventRoutes, method == "GET", case .success(let path) = RequestPath.decode(target: target) else {
+      return false
+    }
+    return eventRoute(at: path) != nil
+  }
+}
+
+extension Worker {
+  /// Checks a request for an event stream, in the order of hand-shakes.
+  ///
+  /// - Returns: nil where it is none.
+  func decide(
+    stream request: RequestHead, _ admission: Admission, from client: Client
+  ) -> Result<EventStreamOpening, HandshakeRefusal>? {
+    guard gateway.hasEventRoutes, request.method == "GET",
+      case .success(let path) = RequestPath.decode(target: request.target),
+      let (route, match) = gateway.eventRoute(at: path)
+    else { return nil }
+    func refuse(_ reason: HandshakeRefusal.Reason) -> Result<EventStreamOpening, HandshakeRefusal> {
+      .failure(HandshakeRefusal(reason))
+    }
+    guard isServing else { return refuse(.stopping) }
+    let origins = request.values(of: "origin")
+    guard origins.count <= 1 else { return refuse(.severalOrigins) }
+    // Only HTTP/1.0 lets it be absent.
+    let host = request.values(of: "host").first ?? ""
+    guard let fields = route.crossOriginFields(origins: origins, host: host, client: client) else {
+      return refuse(.originNotAllowed)
+    }
+    var opening = EventStreamOpening(route: route, captures: match.captures, crossOrigin: fields)
+    if route.auth == nil {
+      // Without its groups there is nothing there.
+      guard opening.nameGroups() else { return refuse(.noRoute) }
+    } else {
+      opening.credentials = Credentials(
+        fields: request.fields, query: path.query, host: host, client: client)
+    }
+    guard admission == .session else { return refuse(.tooManyConnections) }
+    return .success(opening)
+  }
+}

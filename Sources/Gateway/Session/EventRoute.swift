@@ -1,0 +1,30 @@
+import Consumers
+import GatewayConfig
+import Transport
+import WebSocketCore
+
+/// An `events` route made ready for streams: one value for each route, shared by all workers.
+final class EventRoute: Sendable {
+  let name: String
+  let configuration: EventStreamConfiguration
+  /// Nil where it does not matter who the client is.
+  let auth: RouteAuth?
+  let renderer: EventStreamRenderer
+  /// Which of the layers its groups are in.
+  let layer: Int?
+  /// In nanoseconds, as streams compare it.
+  let heartbeat: UInt64
+  let sendQueueLimit: Int
+
+  /// - Returns: nil where the route sends no events.
+  init?(_ route: HTTPRoute, _ layers: GatewayLayers) {
+    guard let events = route.events else { return nil }
+    name = route.name
+    configuration = events
+    auth = route.auth
+    renderer = EventStreamRenderer(events.group)
+    layer = layers.index(of: events.group.layer)
+    heartbeat = events.heartbeat.wholeNanoseconds
+    sendQueueLimit = events.sendQueue.bytes
+  }
+}

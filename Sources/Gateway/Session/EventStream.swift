@@ -1,0 +1,170 @@
+import ChannelLayers
+import Consumers
+import JSON
+import Transport
+import WebSocketCore
+
+/// One client of an `events` route: a request whose answer does not end, and which the events of a group are written to.
+///
+/// Confined to its worker's reactor, like a WebSocket session. While nothing happens it is this object and its connection.
+final class EventStream: LiveSession {
+  /// Bytes behind the request that are passed over, such as a body that nobody asked for; a client that sends more is let go.
+  private static let mostIgnored = 16 * 1024
+  /// How long the last bytes may take to arrive.
+  private static let lingering = Duration.seconds(2)
+
+  let connection: Connection
+  let route: EventRoute
+  private unowned let worker: Worker
+  /// Who the client has shown itself to be.
+  let identity: Identity?
+  private var memberships: [Membership] = []
+  /// The end of the token that it was shown with.
+  private var expiry: Timer?
+  /// When something was last written, in nanoseconds of the reactor's clock.
+  private var lastWrite: UInt64
+  private var ignored = 0
+  private var isEnded = false
+  var index = 0
+
+  init(connection: Connection, opening: EventStreamOpening, worker: Worker) {
+    self.connection = connection
+    route = opening.route
+    identity = opening.identity
+    self.worker = worker
+    lastWrite = worker.reactor.now.nanoseconds
+  }
+
+  var routeName: String { route.name }
+
+  /// Joins the route's groups; before the client is answered, so that it misses nothing after that.
+  func join(_ opening: GroupsOpening) {
+    opening.handOver()
+    memberships = opening.groups.map {
+      opening.layer.groups.join(self, group: $0, route: ObjectIdentifier(route), renderer: route.renderer)
+    }
+  }
+
+  /// The client has been answered.
+  func begin() {
+    guard let identity else { return }
+    worker.identities.add(self)
+    if let expires = identity.expires { end(at: expires) }
+  }
+
+  /// - Parameter time: seconds since 1970. The clock is looked at again every hour: it may be set.
+  private func end(at time: Double) {
+    guard !isEnded else { return }
+    let left = time - WallClock.secondsSinceEpoch
+    guard left > 0 else { return close(.notAuthenticated("the token has expired")) }
+    let timer = expiry ?? worker.reactor.timer { [unowned self] in end(at: time) }
+    expiry = timer
+    timer.schedule(after: .seconds(min(left, 3600)))
+  }
+
+  private func leave() {
+    expiry?.cancel()
+    if identity != nil { worker.identities.remove(self) }
+    guard let layer = worker.layer(of: route) else { return }
+    let memberships = memberships
+    self.memberships = []
+    for membership in memberships {
+      layer.groups.leave(membership)
+      layer.unsubscribe(from: membership.group)
+    }
+  }
+
+  /// Passes over what the client says once it has asked.
+  func ignore(_ count: Int) {
+    ignored += count
+    if ignored > Self.mostIgnored { abandon() }
+  }
+
+  /// A comment, which clients pass over: it shows them and all that is between that the connection lives, and shows the
+  /// system whether they do. Not behind a queue, which shows the same.
+  func checkKeepAlive(at now: UInt64) {
+    guard !isEnded, now >= lastWrite + route.heartbeat, connection.queuedBytes == 0 else { return }
+    lastWrite = now
+    unsafe connection.write(Array(":\n\n".utf8).span.bytes)
+  }
+}
+
+extension EventStream: ConnectionHandler {
+  func received(_ bytes: inout MutableRawSpan) {
+    ignore(bytes.byteCount)
+  }
+
+  /// The client has gone: whoever reads a stream leaves both directions open.
+  func peerFinished() {
+    abandon()
+  }
+
+  func drained() {}
+
+  func closed(_ reason: ConnectionEnd) {
+    isEnded = true
+    leave()
+    worker.sessionEnded(self)
+  }
+}
+
+extension EventStream: UserSession {}
+
+extension EventStream: GroupMember {
+  func deliver(_ stream: SharedBytes, from offset: Int) -> Delivery {
+    lastWrite = worker.reactor.now.nanoseconds
+    connection.write(stream, from: offset)
+    return connection.queuedBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
+  }
+
+  func fellBehind() {
+    guard !isEnded else { return }
+    worker.countSlowReader(self)
+    abandon()
+  }
+
+  /// Clients of a stream publish nothing.
+  func undelivered(_ reason: Undelivered) {}
+
+  /// An event asks for it. A client that is only cut off would come again, so it is told first.
+  func close(code: UInt16, reason: String) {
+    guard !isEnded else { return }
+    let stream = SharedBytes(capacity: 128)
+    var text: [UInt8] = []
+    JSON.object([
+      .init(key: "code", value: .integer(Int64(code))), .init(key: "reason", value: .string(reason)),
+    ]).append(to: &text)
+    ServerSentEvent(name: "close").append(text, to: stream)
+    for membership in memberships { _ = worker.layer(of: route)?.groups.catchUp(membership) }
+    connection.write(stream, from: 0)
+    end()
+  }
+}
+
+// MARK: - The end
+
+extension EventStream {
+  func close(_ reason: CloseReason) {
+    guard !isEnded else { return }
+    switch reason {
+    // To come again as it is, after `retry`, is what a client does without being told.
+    case .restart, .slowReader, .pingTimeout, .upstreamLost, .identityUnavailable: end()
+    case .notAuthenticated, .notAllowed, .disconnected:
+      close(code: reason.code.rawValue, reason: reason.text)
+    }
+  }
+
+  /// Sends what is queued and closes the connection.
+  private func end() {
+    isEnded = true
+    leave()
+    connection.finish(timeout: Self.lingering)
+  }
+
+  func abandon() {
+    isEnded = true
+    leave()
+    // Also where it had ended, and only the last bytes were waited for.
+    connection.abort()
+  }
+}

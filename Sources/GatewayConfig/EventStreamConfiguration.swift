@@ -1,0 +1,44 @@
+/// `events:` of an HTTP route: the events of its groups as a stream of server-sent events (the `EventSource` of the HTML standard).
+package struct EventStreamConfiguration: Sendable {
+  /// Its `events` are what the mapping calls `templates`.
+  package var group: GroupConfiguration
+  package var origins: OriginPolicy
+  /// `heartbeat:`, a comment is sent after this long without anything else.
+  package var heartbeat: Duration = .seconds(15)
+  /// `retry:`, how long a client is to wait before it connects again.
+  package var retry: Duration = .seconds(2)
+  /// `limits.send_queue`: most bytes waiting for a slow reader; with more the stream ends.
+  package var sendQueue: ByteCount
+
+  package init(group: GroupConfiguration, origins: OriginPolicy, sendQueue: ByteCount) {
+    self.group = group
+    self.origins = origins
+    self.sendQueue = sendQueue
+  }
+}
+
+extension OriginPolicy {
+  /// Which pages may read an event stream: browsers send no `Origin` where a page asks the server it came from.
+  package enum StreamAccess: Sendable, Hashable {
+    case refused
+    /// The page's own server, or no browser: there is no origin to be named.
+    case allowed
+    /// Pages of this origin, with their cookies.
+    case allowedWithCredentials
+    /// Pages of every origin, without cookies.
+    case allowedToAll
+  }
+
+  /// Decides over a request for an event stream. Parameters as for `allows`.
+  package func access(origin: String?, host: String, isSecure: Bool) -> StreamAccess {
+    guard let origin else { return .allowed }
+    switch self {
+    case .sameHost:
+      return allows(origin: origin, host: host, isSecure: isSecure) ? .allowedWithCredentials : .refused
+    case .patterns(let patterns):
+      let named = OriginPolicy.patterns(patterns.filter { $0 != "*" })
+      if named.allows(origin: origin, host: host, isSecure: isSecure) { return .allowedWithCredentials }
+      return patterns.contains("*") ? .allowedToAll : .refused
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import Routing
+
+/// Reads `events:` of an HTTP route: a group or a list of them, or a mapping with `group:` and more.
+struct EventStreamReader {
+  private static let heartbeatRange = Duration.seconds(1)...Duration.seconds(3600)
+  private static let retryRange = Duration.milliseconds(100)...Duration.seconds(3600)
+
+  let context: RouteContext
+  /// The names that the route captures; nil where they are not known.
+  let captures: [String]?
+  let settings: RouteSettings
+
+  private var reading: Reading { context.reading }
+
+  func read(_ answer: Node.Entry) -> (stream: EventStreamConfiguration, groups: [Located<GroupTemplate>])? {
+    let range = answer.key.range
+    guard case .mapping = answer.value.content else {
+      return read(groups: answer.value, layer: context.layer(named: nil, for: "events", at: range))
+    }
+    guard let mapping = MappingCursor(answer.value, "\"events\"", reading) else { return nil }
+    let layer = context.layer(named: mapping.entry("channel_layer"), for: "events", at: range)
+    let templates = mapping.value("templates").map {
+      EventsReader(reading: reading, key: "templates").read($0)
+    }
+    let heartbeat = mapping.value("heartbeat").flatMap {
+      reading.duration($0, "\"heartbeat\"", in: Self.heartbeatRange)
+    }
+    let retry = mapping.value("retry").flatMap { reading.duration($0, "\"retry\"", in: Self.retryRange) }
+    if let entry = mapping.entry("events") {
+      reading.findings.error(
+        .unknownKey, "what events become is called \"templates\" here", at: entry.key.range,
+        hint: "write templates: {TYPE: ...}")
+    }
+    let groups = mapping.required("group", hint: "group: chat_{room}")
+    mapping.finish()
+    guard let groups, var read = read(groups: groups, layer: layer) else { return nil }
+    if let templates { read.stream.group.events = templates }
+    if let heartbeat { read.stream.heartbeat = heartbeat }
+    if let retry { read.stream.retry = retry }
+    return read
+  }
+
+  private func read(
+    groups node: Node, layer: String
+  ) -> (stream: EventStreamConfiguration, groups: [Located<GroupTemplate>])? {
+    let reader = GroupReader(reading: reading, captures: captures, hasIdentity: settings.asksWho)
+    guard let templates = reader.readTemplates(node) else { return nil }
+    let group = GroupConfiguration(layer: layer, templates: templates.map(\.value), events: [:])
+    let stream = EventStreamConfiguration(
+      group: group, origins: settings.origins, sendQueue: settings.limits.sendQueue)
+    return (stream, templates)
+  }
+}
+
+extension RouteContext {
+  /// What has a group speaks through the layer it names, or `default`.
+  ///
+  /// - Parameters:
+  ///   - what: needs it, at `range`.
+  ///   - isPreset: whether a route may still name another one.
+  func layer(named entry: Node.Entry?, for what: String, at range: SourceRange, isPreset: Bool = false)
+    -> String
+  {
+    let standard = "default"
+    let alias = entry.map { reading.word($0.value, "\"channel_layer\"") } ?? standard
+    guard let alias, let layers, !layers.contains(alias) else { return alias ?? standard }
+    if entry == nil, isPreset { return alias }
+    if let entry {
+      reading.findings.error(
+        .unknownName, "there is no channel layer \"\(alias)\"", at: entry.value.range,
+        hint: NearestName.hint(for: alias, in: layers)
+          ?? "add channel_layers: {\(alias): {backend: memory}}")
+    } else {
+      reading.findings.error(
+        .missingKey, "\"\(what)\" needs a channel layer \"\(alias)\"", at: range,
+        hint: NearestName.of(standard, in: layers).map {
+          "did you mean \"default\" by \"\($0)\"?"
+        } ?? "add channel_layers: {default: {backend: memory}}")
+    }
+    return alias
+  }
+}
