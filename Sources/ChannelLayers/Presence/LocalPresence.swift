@@ -27,7 +27,8 @@ package final class LocalPresence {
   ///   - route: as in `LocalGroups.join`, like the renderer.
   ///   - user: nil for one that is anonymous.
   package func join(
-    _ session: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer, user: String?
+    _ session: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer,
+    user: String?
   ) -> PresentMember {
     let membership = groups.join(session, group: Self.hearers(of: group), route: route, renderer: renderer)
     let user = user.map { ExactText(text: $0) }

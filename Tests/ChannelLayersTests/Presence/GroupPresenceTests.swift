@@ -310,7 +310,8 @@ struct PresenceListTests {
 struct PresenceMessageTests {
   @Test func `a change comes back as it was written`() {
     let changes = [
-      PeerChange(process: "1f", sequence: 3, previous: 2, joined: [name("a"), name("é\"")], left: [name("b")]),
+      PeerChange(
+        process: "1f", sequence: 3, previous: 2, joined: [name("a"), name("é\"")], left: [name("b")]),
       PeerChange(process: "1f", sequence: 4, joined: [], anonymous: 7, isAll: true),
       PeerChange(process: "1f", sequence: 5, previous: 4, isGone: true),
     ]

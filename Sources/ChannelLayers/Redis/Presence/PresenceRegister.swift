@@ -59,7 +59,8 @@ struct PresenceRegister: Sendable {
   func beat(on connection: RedisConnection) async throws(RedisFailure) -> (isKnown: Bool, silent: [String]) {
     let milliseconds = Int(Self.life / .milliseconds(1))
     let reply = try await Self.beating.run(
-      keys: [processesKey, aliveKey(id)], [.init(id), .init(milliseconds), .init(aliveKey(""))], on: connection)
+      keys: [processesKey, aliveKey(id)], [.init(id), .init(milliseconds), .init(aliveKey(""))],
+      on: connection)
     guard case .array(let parts) = reply, parts.count == 2, case .array(let silent) = parts[1] else {
       throw .unexpectedReply(to: "EVALSHA")
     }
@@ -131,7 +132,9 @@ struct PresenceRegister: Sendable {
     """)
 
   /// Writes a change of ours down, and tells the others. Not more than `mostAtOnce` users.
-  func write(_ change: PeerChange, of group: String, on connection: RedisConnection) async throws(RedisFailure) {
+  func write(_ change: PeerChange, of group: String, on connection: RedisConnection)
+    async throws(RedisFailure)
+  {
     let kind = change.isGone ? "gone" : change.isAll ? "all" : "change"
     let arguments: [RESPArgument] = [
       .init(id), .init(group), .init(kind), .init("\(change.sequence) \(change.anonymous)"),
@@ -186,7 +189,8 @@ enum PresenceMessage: Sendable, Hashable {
 
   /// - Returns: nil for what no process of ours writes.
   init?(_ bytes: [UInt8]) {
-    guard let json = try? unsafe JSON.parse(bytes.span.bytes), case .string(let process)? = json["process"] else {
+    guard let json = try? unsafe JSON.parse(bytes.span.bytes), case .string(let process)? = json["process"]
+    else {
       return nil
     }
     if json["dead"] == .bool(true) {

@@ -10,7 +10,8 @@ package final class RedisPresence: Sendable {
   private let links: [RedisPresenceLink]
 
   package init(
-    alias: String, _ configuration: RedisLayerConfiguration, on group: MultiThreadedEventLoopGroup, log: Logger
+    alias: String, _ configuration: RedisLayerConfiguration, on group: MultiThreadedEventLoopGroup,
+    log: Logger
   ) {
     let loop = group.next()
     let requests = configuration.hosts.map { _ in

@@ -327,7 +327,10 @@ actor RedisPresenceLink {
       leaving.insert(name)
       unread.remove(name)
       receiver?.post([RESPCommand("UNSUBSCRIBE", .init(register.channel(of: name)))])
-      return [PeerChange(process: register.id, sequence: nextSequence(), previous: known?.sequence ?? 0, isGone: true)]
+      return [
+        PeerChange(
+          process: register.id, sequence: nextSequence(), previous: known?.sequence ?? 0, isGone: true)
+      ]
     }
     if groups[name] == nil { subscribe([name]) }
     var group = groups[name] ?? Group()
