@@ -7,6 +7,7 @@ package struct RouteGroups: Sendable {
     case group
     case subscribe
     case publish
+    case events
   }
 
   package var use: GroupUse
@@ -50,17 +51,29 @@ extension RouteGroups {
   }
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
-    guard let http = route.http, case .publish(let publish) = http.action else { return [] }
-    let access = GroupUse.Access(
-      reads: publish.operations.contains(.history), writes: publish.operations.contains(.publish))
-    guard access.reads || access.writes else { return [] }
-    let maker = Maker(
-      route: route, number: number, router: router, kind: .http, layer: publish.layer,
-      audience: publish.isAnonymous || http.auth != nil ? Audience(http.auth) : .tokenHolder,
-      isOptional: http.auth?.isOptional ?? false)
-    return publish.groups.enumerated().map { place, pattern in
-      maker.make(
-        pattern.parts.map(GroupUse.Part.init), .publish, at: route.place(ofPattern: place), access: access)
+    guard let http = route.http else { return [] }
+    func maker(_ layer: String, _ audience: Audience) -> Maker {
+      Maker(
+        route: route, number: number, router: router, kind: .http, layer: layer, audience: audience,
+        isOptional: http.auth?.isOptional ?? false)
+    }
+    switch http.action {
+    case .staticFiles, .respond, .redirect, .health, .proxy: return []
+    case .events(let stream):
+      let maker = maker(stream.group.layer, Audience(http.auth))
+      return route.groups.map { template in
+        maker.make(template.value.parts.map(GroupUse.Part.init), .events, at: template.range, access: .read)
+      }
+    case .publish(let publish):
+      let access = GroupUse.Access(
+        reads: publish.operations.contains(.history), writes: publish.operations.contains(.publish))
+      guard access.reads || access.writes else { return [] }
+      let isOfToken = http.auth == nil && !publish.isAnonymous
+      let maker = maker(publish.layer, isOfToken ? .tokenHolder : Audience(http.auth))
+      return publish.groups.enumerated().map { place, pattern in
+        maker.make(
+          pattern.parts.map(GroupUse.Part.init), .publish, at: route.place(ofPattern: place), access: access)
+      }
     }
   }
 }

@@ -272,6 +272,7 @@ final class RouteListReader {
       groups = webSocket?.groups ?? []
       subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
+    let shared = readShared(mapping)
     guard let pattern, !isChecking else { return }
     var path = RoutePath(patterns)
     var ranges = prefixes.map(\.range) + [pattern.range]
@@ -281,7 +282,7 @@ final class RouteListReader {
     }
     let routeName = name?.value ?? path.text
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
-    route.shared = readShared(mapping)
+    route.shared = shared
     route.placesOfPatterns = placesOfPatterns(answer, mapping)
     route.groups = groups
     if let http {
