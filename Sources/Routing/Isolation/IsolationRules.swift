@@ -36,7 +36,7 @@ struct IsolationRules {
       if high.isPersonal, high.access.reads, !isFromAbove {
         concerns.append(Concern(kind: .personal, question: .otherIdentity))
       }
-      if !isWithin, touches { concerns.append(Concern(kind: .audience, question: .anyName)) }
+      if !isWithin, high.access.reads { concerns.append(Concern(kind: .audience, question: .anyName)) }
       return concerns
     }
   }
