@@ -166,6 +166,10 @@ final class RouteListReader {
       reading.findings.warning(
         .invalidPattern, "this looks like a regular expression", at: range,
         hint: "write re_path instead of path")
+    } else if text.contains("?") {
+      reading.findings.warning(
+        .invalidPattern, "a path never contains a \"?\": what stands behind it is the query", at: range,
+        hint: "end the path before it")
     } else if text.contains("{") || text.contains("/:") || text.hasPrefix(":") {
       reading.findings.warning(
         .invalidPattern, "a capture is written <name> or <converter:name>", at: range, hint: "<slug:name>")
