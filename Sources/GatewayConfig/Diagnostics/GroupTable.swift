@@ -14,7 +14,9 @@ package struct GroupTable: Sendable {
 
   package init(_ groups: [RouteGroups]) {
     let analysis = IsolationAnalysis(groups.map(\.use), budget: .forAnalyses(of: groups.count))
-    rows = zip(groups, analysis.neighbours()).map { Row(groups: $0, neighbours: $1.encounters, count: $1.count) }
+    rows = zip(groups, analysis.neighbours()).map {
+      Row(groups: $0, neighbours: $1.encounters, count: $1.count)
+    }
   }
 
   // MARK: - For people
@@ -43,7 +45,8 @@ package struct GroupTable: Sendable {
     let place = "\(groups.range.file.path):\(groups.range.start.line)"
     let path = "  \(groups.path)"
     let gap = Self.width - path.count - place.count
-    return "\n" + (gap > 1 ? path + String(repeating: " ", count: gap) + place : "\(path)\n    \(place)") + "\n"
+    return "\n" + (gap > 1 ? path + String(repeating: " ", count: gap) + place : "\(path)\n    \(place)")
+      + "\n"
   }
 
   private func paragraph(_ row: Row) -> String {
@@ -60,7 +63,8 @@ package struct GroupTable: Sendable {
 
   private func line(_ encounter: Encounter) -> String {
     let other = rows[encounter.other].groups
-    var text = "with \(other.path) (\(other.use.text): \(other.use.access.words), \(other.use.audience.shortWords))"
+    var text =
+      "with \(other.path) (\(other.use.text): \(other.use.access.words), \(other.use.audience.shortWords))"
     guard let example = encounter.example else { return Self.wrapped(text + ", not decided", indent: 6) }
     text += " in \"\(example.name)\""
     switch (example.path, example.otherPath) {
