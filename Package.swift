@@ -81,6 +81,7 @@ let package = Package(
         "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport",
         "WebSocketCore",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),

@@ -11,6 +11,11 @@ package protocol ChannelLayer: AnyObject {
   /// What turns out later not to have been sent is told to the sender by `GroupMember.undelivered`.
   func publish(_ event: Event, to group: String, from sender: Membership)
 
+  /// Sends an event that no session sends to every session in the group, and calls back: at once, or later on the reactor.
+  ///
+  /// Events that are published one after the other on one reactor keep their order.
+  func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void)
+
   /// Makes the group's events come to this reactor, and calls back: at once, or later on the reactor.
   ///
   /// Every call is followed by one of `unsubscribe`, also while it has not called back, unless it gives `.unavailable`.
@@ -18,6 +23,19 @@ package protocol ChannelLayer: AnyObject {
 
   /// Ends what one `subscribe` began.
   func unsubscribe(from group: String)
+}
+
+/// What became of an event that was published from outside.
+package struct Published: Sendable, Hashable {
+  /// Its place in the history of the group; nil where the group has none.
+  package var position: EventPosition?
+  /// Why it did not reach everybody; nil where it is on its way to all.
+  package var undelivered: Undelivered?
+
+  package init(position: EventPosition? = nil, undelivered: Undelivered? = nil) {
+    self.position = position
+    self.undelivered = undelivered
+  }
 }
 
 /// What came of a wish to get a group's events.

@@ -28,12 +28,21 @@ package final class MemoryChannelLayer: ChannelLayer {
   }
 
   package func publish(_ event: Event, to group: String, from sender: Membership) {
+    if let reason = publish(event, to: group) { sender.member.undelivered(reason) }
+  }
+
+  package func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {
+    completed(Published(undelivered: publish(event, to: group)))
+  }
+
+  /// - Returns: why it did not reach everybody; nil where it did.
+  private func publish(_ event: Event, to group: String) -> Undelivered? {
     groups.deliver(event, to: group)
     var reachesAll = true
     for peer in hub.ends(of: group) where peer.number != end.number {
       if !peer.post(GroupEvent(event, to: group)) { reachesAll = false }
     }
-    if !reachesAll { sender.member.undelivered(.full) }
+    return reachesAll ? nil : .full
   }
 
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {

@@ -82,7 +82,7 @@ package final class MemoryHub: Sendable {
 extension GroupEvent {
   /// About what it takes up while it waits, in bytes. What sessions publish is bytes; JSON that is taken apart comes from other
   /// processes only, which this layer does not know.
-  var weight: Int {
+  package var weight: Int {
     event.fields.reduce(256) { sum, field in
       switch field.value {
       case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): sum + bytes.count

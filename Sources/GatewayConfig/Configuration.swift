@@ -62,6 +62,15 @@ extension ApplicationConfiguration {
   package var groups: [GroupConfiguration] {
     webSocketRoutes.compactMap(\.consumer.group) + httpRoutes.compactMap(\.events?.group)
   }
+
+  /// The aliases of the channel layers that its routes speak through.
+  package var channelLayers: Set<String> {
+    let published = httpRoutes.compactMap {
+      if case .publish(let publish) = $0.action { publish.layer } else { nil }
+    }
+    return Set(groups.map(\.layer) + published)
+  }
+
   /// Whether a connection may need a second one, to an upstream.
   package var hasUpstreams: Bool {
     let isHTTP = httpRoutes.contains { if case .proxy = $0.action { true } else { false } }

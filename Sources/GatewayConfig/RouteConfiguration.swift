@@ -149,11 +149,13 @@ package enum HTTPAction: Sendable {
   case proxy(UpstreamConfiguration)
   /// Served by the workers, not by the HTTP side.
   case events(EventStreamConfiguration)
+  /// Events from outside; the paths below it are what else it can be asked for.
+  case publish(PublishConfiguration)
 
   /// Whether the route stands for everything below its path.
   package var answersBelow: Bool {
     switch self {
-    case .staticFiles, .proxy: true
+    case .staticFiles, .proxy, .publish: true
     case .respond, .redirect, .health, .events: false
     }
   }
@@ -162,7 +164,7 @@ package enum HTTPAction: Sendable {
   package var asksWhoItIs: Bool {
     switch self {
     case .staticFiles, .proxy, .respond, .redirect, .health: false
-    case .events: true
+    case .events, .publish: true
     }
   }
 }

@@ -101,7 +101,7 @@ struct JSONReader {
     }
   }
 
-  private mutating func eachElement(
+  mutating func eachElement(
     _ text: RawSpan, _ element: (inout JSONReader, RawSpan) throws(JSONFault) -> Void
   ) throws(JSONFault) {
     try eachItem(text, closedBy: UInt8(ascii: "]"), element)

@@ -43,6 +43,44 @@ package enum JSONScanner {
     return try? reader.readString(text)
   }
 
+  /// The names of an object's members, and where their values stand in the text, in their order; a name may stand twice.
+  ///
+  /// The whole text is checked as by `member`.
+  package static func members(
+    of text: RawSpan, depth: Int = 64
+  ) throws(JSONFault) -> [(key: String, value: Range<Int>)] {
+    var reader = JSONReader(depth: depth)
+    reader.skipSpace(text)
+    guard reader.byte(text) == UInt8(ascii: "{") else {
+      try reader.skipValue(text)
+      throw JSONFault(message: "this is not an object", offset: 0)
+    }
+    var members: [(key: String, value: Range<Int>)] = []
+    try reader.eachMember(text) { (reader, text) throws(JSONFault) in
+      let key = try reader.readString(text)
+      try reader.skipColon(text)
+      members.append((key, try reader.rangeOfValue(text)))
+    }
+    try reader.end(text)
+    return members
+  }
+
+  /// Where the elements of an array stand in the text.
+  package static func elements(of text: RawSpan, depth: Int = 64) throws(JSONFault) -> [Range<Int>] {
+    var reader = JSONReader(depth: depth)
+    reader.skipSpace(text)
+    guard reader.byte(text) == UInt8(ascii: "[") else {
+      try reader.skipValue(text)
+      throw JSONFault(message: "this is not an array", offset: 0)
+    }
+    var elements: [Range<Int>] = []
+    try reader.eachElement(text) { (reader, text) throws(JSONFault) in
+      elements.append(try reader.rangeOfValue(text))
+    }
+    try reader.end(text)
+    return elements
+  }
+
   private static func isName(_ name: String, _ text: RawSpan, _ quoted: Range<Int>, _ hasEscapes: Bool)
     -> Bool
   {
@@ -60,5 +98,15 @@ package enum JSONScanner {
       index += 1
     }
     return true
+  }
+}
+
+extension JSONReader {
+  /// Checks the value that comes next.
+  fileprivate mutating func rangeOfValue(_ text: RawSpan) throws(JSONFault) -> Range<Int> {
+    skipSpace(text)
+    let start = position
+    try skipValue(text)
+    return start..<position
   }
 }

@@ -64,9 +64,16 @@ extension HTTPAction {
     case .respond(let response): "respond \(response.status)"
     case .redirect(let target, let status): "redirect \(status) \(target.text)"
     case .proxy(let upstream): upstream.summary
+    case .publish(let publish): publish.summary
     case .health(let probe): "health \(probe.rawValue)"
     case .events: "events"
     }
+  }
+}
+
+extension PublishConfiguration {
+  var summary: String {
+    "publish \(groups.map(\.text).joined(separator: ", "))" + (isAnonymous ? " (anybody)" : "")
   }
 }
 

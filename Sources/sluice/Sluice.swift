@@ -14,12 +14,13 @@ struct Sluice: AsyncParsableCommand {
         sluice serve                        serve routes.yaml
         sluice validate routes.yaml         find every mistake in it
         sluice explain routes.yaml /ws/chat/lobby/
+        sluice send chat_lobby '"doors open"'   publish through a running gateway
         sluice bench echo ws://127.0.0.1:8000/ws/echo/
         sluice --generate-completion-script bash
       """,
     version: "0.1.0",
     subcommands: [
-      ServeCommand.self, ValidateCommand.self, RoutesCommand.self, ExplainCommand.self,
+      ServeCommand.self, ValidateCommand.self, RoutesCommand.self, ExplainCommand.self, SendCommand.self,
       BenchCommand.self, MatchTableCommand.self,
     ])
 

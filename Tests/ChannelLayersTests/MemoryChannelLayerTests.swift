@@ -122,6 +122,40 @@ struct MemoryChannelLayerTests {
     #expect(await ends[1].run { $0.groups.counters.events } == 3)
   }
 
+  @Test func `an event that no session sends reaches every reactor, and whoever published it is told`()
+    async throws
+  {
+    let hub = MemoryHub()
+    let ends = try (0..<3).map { try End(number: $0, hub: hub) }
+    defer { for end in ends { end.stop() } }
+    let (deliveries, delivered) = AsyncStream.makeStream(of: Void.self)
+    for end in ends[1...] {
+      await end.run { layer in
+        layer.subscribe(to: "room") { _ in }
+        for _ in 0..<2 {
+          _ = layer.groups.join(
+            Member { delivered.yield() }, group: "room", route: ObjectIdentifier(TypeRenderer.self),
+            renderer: TypeRenderer())
+        }
+      }
+    }
+    let outcome = await ends[0].run { layer in
+      var outcome: Published?
+      layer.publish(Event(type: "a"), to: "room") { outcome = $0 }
+      return outcome
+    }
+    #expect(outcome == Published())
+    var deliveriesLeft = 4
+    for await _ in deliveries {
+      deliveriesLeft -= 1
+      if deliveriesLeft == 0 { break }
+    }
+    #expect(await ends[1].run { $0.groups.memberCount(of: "room") } == 2)
+    #expect(await ends[0].run { $0.groups.memberCount(of: "room") } == 0)
+    #expect(await ends[2].run { $0.groups.memberCounts { _ in true }.map(\.group) } == ["room"])
+    #expect(await ends[2].run { $0.groups.memberCounts { _ in false }.isEmpty })
+  }
+
   @Test func `a reactor is listed until its last subscription ends`() async throws {
     let hub = MemoryHub()
     let end = try End(number: 7, hub: hub)

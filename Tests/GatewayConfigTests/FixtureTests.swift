@@ -70,7 +70,8 @@ struct FixtureTests {
   @Test(arguments: files(in: "good"))
   func `a good file loads without a finding`(_ name: String) {
     let path = folder.appending(path: "good/\(name)").path
-    let loaded = ConfigurationLoader.load(path: path, environment: ["REDIS_PASSWORD": "hunter2"])
+    let loaded = ConfigurationLoader.load(
+      path: path, environment: ["REDIS_PASSWORD": "hunter2", "PUBLISH_TOKEN": "fedcba9876543210"])
     for finding in loaded.report.findings { Issue.record("not expected: \(TextRenderer().render(finding))") }
     #expect(loaded.configuration != nil)
   }

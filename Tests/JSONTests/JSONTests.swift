@@ -122,6 +122,32 @@ struct JSONScannerTests {
   }
 }
 
+struct JSONPartsTests {
+  private func text(_ text: String, _ range: Range<Int>) -> String {
+    String(decoding: Array(text.utf8)[range], as: UTF8.self)
+  }
+
+  @Test func `members and elements are found where they stand`() throws {
+    let object = #" {"a" : [1, {"b": 2}] , "\u0061": "x\"y" ,"c":-1.5e3} "#
+    let members = try unsafe JSONScanner.members(of: Array(object.utf8).span.bytes)
+    #expect(members.map(\.key) == ["a", "a", "c"])
+    #expect(members.map { text(object, $0.value) } == [#"[1, {"b": 2}]"#, #""x\"y""#, "-1.5e3"])
+    let array = " [1, [2] ,\"3\"] "
+    let elements = try unsafe JSONScanner.elements(of: Array(array.utf8).span.bytes)
+    #expect(elements.map { text(array, $0) } == ["1", "[2]", "\"3\""])
+  }
+
+  @Test(arguments: ["[]", "{} x", "{\"a\":}", "{\"a\":1e999}", "nul", ""])
+  func `what is no object has no members`(_ text: String) {
+    #expect(throws: JSONFault.self) { try unsafe JSONScanner.members(of: Array(text.utf8).span.bytes) }
+  }
+
+  @Test(arguments: ["{}", "[] x", "[1,]", "[1e999]", "nul", ""])
+  func `what is no array has no elements`(_ text: String) {
+    #expect(throws: JSONFault.self) { try unsafe JSONScanner.elements(of: Array(text.utf8).span.bytes) }
+  }
+}
+
 struct JSONNumberTests {
   static let table: [(String, JSON.NumberReading)] = [
     ("0", .number(.integer(0))), ("-7", .number(.integer(-7))),

@@ -40,6 +40,15 @@ package final class LocalGroups {
 
   package var groupCount: Int { groups.count }
 
+  package func memberCount(of group: String) -> Int {
+    groups[group]?.reduce(0) { $0 + $1.members.count } ?? 0
+  }
+
+  /// The groups that have members here, in no order.
+  package func memberCounts(where isWanted: (String) -> Bool) -> [(group: String, members: Int)] {
+    groups.keys.filter(isWanted).map { ($0, memberCount(of: $0)) }
+  }
+
   /// Adds the session to the group. It gets every event that is delivered from now on, and none from before.
   ///
   /// - Parameter route: tells which members see events in the same form, and may share one rendering: those of a route, as far

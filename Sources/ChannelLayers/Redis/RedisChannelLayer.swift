@@ -6,6 +6,9 @@ package final class RedisChannelLayer: ChannelLayer {
   private let hub: RedisHub
   private let reactor: Int
   private var wanted: [String: Wanted] = [:]
+  /// Who waits for what becomes of an event that no session sent, by ticket; as many as wait in the hub.
+  private var publishing: [Int: (Published) -> Void] = [:]
+  private var lastTicket = 0
 
   /// A group that members of this reactor want, or wait for.
   private struct Wanted {
@@ -29,8 +32,16 @@ package final class RedisChannelLayer: ChannelLayer {
 
   package func publish(_ event: Event, to group: String, from sender: Membership) {
     let outgoing = OutgoingEvent(
-      event: event, group: group, sender: Sender(reactor: reactor, member: sender.number))
+      event: event, group: group, sender: .session(reactor: reactor, member: sender.number))
     if let reason = hub.publish(outgoing) { sender.member.undelivered(reason) }
+  }
+
+  package func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {
+    lastTicket += 1
+    let outgoing = OutgoingEvent(
+      event: event, group: group, sender: .outside(reactor: reactor, ticket: lastTicket))
+    if let reason = hub.publish(outgoing) { return completed(Published(undelivered: reason)) }
+    publishing[lastTicket] = completed
   }
 
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
@@ -63,6 +74,7 @@ package final class RedisChannelLayer: ChannelLayer {
     case .toMember(let event, let member): groups.deliver(event, to: member)
     case .undelivered(let reason, let member): groups.undelivered(reason, from: member)
     case .subscribed(let group, let outcome): subscribed(group, outcome)
+    case .published(let outcome, let ticket): publishing.removeValue(forKey: ticket)?(outcome)
     }
   }
 
@@ -89,4 +101,6 @@ package enum RedisDelivery: Sendable {
   case toMember(Event, MemberNumber)
   case undelivered(Undelivered, MemberNumber)
   case subscribed(String, Subscription)
+  /// What became of an event that no session sent.
+  case published(Published, ticket: Int)
 }

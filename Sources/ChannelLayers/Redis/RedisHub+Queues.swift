@@ -128,6 +128,7 @@ extension RedisHub {
         let message = OutgoingQueues.Message(
           bytes: clock.uniquePrefix(configuration.randomPrefixLength) + body, score: score,
           group: event.group, receipt: receipt, deadline: deadline)
+        receipt.expect()
         if !outgoing.add(message, to: queue.key, shard: queue.shard, capacity: queue.capacity) {
           overCapacity(message)
         }
@@ -136,6 +137,7 @@ extension RedisHub {
     counters.sent.add(1, ordering: .relaxed)
     if let group = interest[event.group] { deliver(event.event, to: group) }
     for session in recipients.sessions { deliver(event.event, toAddress: session) }
+    if recipients.queues.isEmpty { confirm(receipt) }
   }
 
   private static let mostQueues = 64
@@ -181,7 +183,10 @@ extension RedisHub {
   ) {
     switch outcome {
     case .taken(let count):
-      for message in offer.messages.prefix(count) { shards[shard].recent.add(message.receipt, at: now) }
+      for message in offer.messages.prefix(count) {
+        shards[shard].recent.add(message.receipt, at: now)
+        if message.receipt.taken() { confirm(message.receipt) }
+      }
       for late in outgoing.took(count, of: offer, at: now) { overCapacity(late) }
     case .noQueue:
       note("the key of a queue holds something else", offer.key)

@@ -147,9 +147,10 @@ extension RedisHub {
       let now = ContinuousClock.now
       for (publication, reply) in zip(publications, replies) {
         switch reply {
-        // Not even we ourselves were listening.
-        case .integer(0): tell(publication.receipt, .unavailable)
+        // Not even we ourselves were listening, who have the sender in the group.
+        case .integer(0) where !publication.receipt.isAwaited: tell(publication.receipt, .unavailable)
         case .integer:
+          confirm(publication.receipt)
           counters.sent.add(1, ordering: .relaxed)
           shards[shard].recent.add(publication.receipt, at: now)
         default:

@@ -243,7 +243,17 @@ package actor RedisHub {
     case .full: break
     case .unavailable, .partly, .backlog, .notSerializable: counters.undelivered.add(1, ordering: .relaxed)
     }
-    _ = reactors[sender.reactor].post(.undelivered(reason, sender.member))
+    switch sender {
+    case .session(let reactor, let member): _ = reactors[reactor].post(.undelivered(reason, member))
+    case .outside(let reactor, let ticket):
+      _ = reactors[reactor].post(.published(Published(undelivered: reason), ticket: ticket))
+    }
+  }
+
+  /// Redis has taken all that the event was made into, which whoever waits for it is told; sessions are not.
+  func confirm(_ receipt: Receipt) {
+    guard receipt.isAwaited, case .outside(let reactor, let ticket)? = receipt.takeSender() else { return }
+    _ = reactors[reactor].post(.published(Published(), ticket: ticket))
   }
 
   func stranger() {

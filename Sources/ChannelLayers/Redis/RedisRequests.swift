@@ -1,16 +1,18 @@
 import Synchronization
 
-/// An event that a session of this process sends.
+/// An event that this process sends.
 struct OutgoingEvent: Sendable {
   var event: Event
   var group: String
   var sender: Sender
 }
 
-/// Where a session is that sent an event.
-struct Sender: Sendable, Hashable {
-  var reactor: Int
-  var member: MemberNumber
+/// Who sent an event.
+enum Sender: Sendable, Hashable {
+  /// A session, which is told where something went wrong.
+  case session(reactor: Int, member: MemberNumber)
+  /// Nobody in the group: whoever waits on the reactor with this ticket is told once what became of it, good or bad.
+  case outside(reactor: Int, ticket: Int)
 }
 
 /// A reactor's first member of a group has come, or its last one has gone.

@@ -79,7 +79,7 @@ package final class RedisTrial: Sendable {
   /// - Returns: why it was not sent, or nil.
   package func send(_ token: String, to group: String) -> String? {
     let event = Event(type: Self.eventType, fields: [.init("token", .json(.string(token)))])
-    let sender = Sender(reactor: 0, member: MemberNumber(slot: 0, serial: 0))
+    let sender = Sender.session(reactor: 0, member: MemberNumber(slot: 0, serial: 0))
     return hub.publish(OutgoingEvent(event: event, group: group, sender: sender))?.rawValue
   }
 

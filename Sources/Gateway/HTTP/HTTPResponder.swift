@@ -11,10 +11,17 @@ struct HTTPResponder: Sendable {
   private let files: [StaticFiles?]
   /// By route; nil where the route is answered here.
   private let proxies: [ReverseProxy?]
+  /// By route; nil where the route takes no events.
+  private let publishing: [PublishEndpoint?]
 
   /// - Parameter group: whose loops talk to upstreams.
-  init(gateway: GatewayState, on group: any EventLoopGroup) {
+  init(gateway: GatewayState, publisher: Publisher, on group: any EventLoopGroup) {
     self.gateway = gateway
+    let answers = IdempotencyTable()
+    publishing = gateway.application.httpRoutes.enumerated().map { index, route in
+      guard case .publish(let publish) = route.action else { return nil }
+      return PublishEndpoint(publish, route: index, gateway: gateway, publisher: publisher, answers: answers)
+    }
     proxies = gateway.application.httpRoutes.map { route in
       guard case .proxy(let upstream) = route.action else { return nil }
       return ReverseProxy(upstream, on: group, failures: gateway.upstreamFailures)
@@ -71,6 +78,9 @@ struct HTTPResponder: Sendable {
       guard let proxy = proxies[match.route] else { return .nothingThere }
       return .response(
         try await proxy.respond(to: request, upload, match: match, query: path.query, from: client))
+    case .publish:
+      guard let endpoint = publishing[match.route] else { return .nothingThere }
+      return .response(try await endpoint.respond(to: request, upload, match: match, path: path))
     case .health(let probe):
       return .response(health(probe))
     case .events:

@@ -15,6 +15,7 @@ import Transport
 final class HTTPSide: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
+  private let publisher = Publisher()
   /// For the WebSocket side, whose upstreams are connected to on the loop here.
   let upstreams: UpstreamConnector
   private let group: MultiThreadedEventLoopGroup
@@ -48,7 +49,7 @@ final class HTTPSide: Sendable {
     // Files, small answers, and what passes through: one loop does, and the reactors keep the processors.
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     self.group = group
-    responder = HTTPResponder(gateway: gateway, on: group)
+    responder = HTTPResponder(gateway: gateway, publisher: publisher, on: group)
     upstreams = UpstreamConnector(on: group)
     gateway.authenticators.connect(on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
@@ -57,6 +58,7 @@ final class HTTPSide: Sendable {
   /// Makes the workers known, before the first connection is handed over.
   func connect(to workers: [Mailbox<WorkerMessage>]) {
     returns.withLock { $0.workers = workers }
+    publisher.connect(to: workers)
   }
 
   /// Takes a connection over. Callable from any thread; bounded by the limit on connections.
@@ -68,10 +70,14 @@ final class HTTPSide: Sendable {
 
   /// Serves until `stop` was called and the last connection is closed.
   func run() async {
-    await withDiscardingTaskGroup { tasks in
-      for await connection in arrivals {
-        tasks.addTask { await self.converse(on: connection) }
+    await withDiscardingTaskGroup { work in
+      work.addTask { await self.publisher.run() }
+      await withDiscardingTaskGroup { tasks in
+        for await connection in arrivals {
+          tasks.addTask { await self.converse(on: connection) }
+        }
       }
+      publisher.finish()
     }
   }
 
@@ -83,6 +89,7 @@ final class HTTPSide: Sendable {
 
   /// Closes what is left, and what still arrives.
   func abandon() {
+    publisher.abandon()
     for channel in enter(.abandoned) { Self.tell(channel, .abandoned) }
   }
 

@@ -18,7 +18,7 @@ final class GatewayLayers: Sendable {
   private let group: MultiThreadedEventLoopGroup?
 
   init(_ configuration: Configuration, log: Logger) {
-    let used = Set(configuration.served.groups.map(\.layer))
+    let used = configuration.served.channelLayers
     let layers = configuration.channelLayers.filter { used.contains($0.alias) }
     aliases = layers.map(\.alias)
     let needsRedis = layers.contains { if case .redis = $0.backend { true } else { false } }

@@ -78,6 +78,8 @@ final class Worker {
       takeOver(connection)
     case .upstreamConnected(let ticket, let outcome):
       connecting.removeValue(forKey: ticket)?(outcome)
+    case .perform(let work):
+      work(self)
     case .authenticated(let ticket, let outcome):
       identities.answered(ticket, outcome)
     case .stop(let order):

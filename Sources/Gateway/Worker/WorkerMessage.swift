@@ -9,6 +9,8 @@ enum WorkerMessage: Sendable {
   case takeOver(HandedOverConnection)
   /// What became of a connection to an upstream; the worker becomes the owner of the descriptor.
   case upstreamConnected(ticket: Int, Result<Int32, any Error>)
+  /// Something that only the worker can tell or do.
+  case perform(@Sendable (Worker) -> Void)
   /// Who a client is that it was asked for.
   case authenticated(ticket: Int, Authentication)
   case stop(StopOrder)

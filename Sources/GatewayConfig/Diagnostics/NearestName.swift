@@ -1,5 +1,5 @@
 /// The known name that a misspelt one was probably meant to be.
-enum NearestName {
+package enum NearestName {
   /// - Returns: the nearest of the known names, if it is near: fewer changes than half its letters, and at most three.
   static func of(_ name: String, in known: some Sequence<String>) -> String? {
     var best: (name: String, distance: Int)?
@@ -12,7 +12,7 @@ enum NearestName {
   }
 
   /// `did you mean "consumer"?`, or the list of what is known where nothing is near and the list is short.
-  static func hint(for name: String, in known: [String]) -> String? {
+  package static func hint(for name: String, in known: [String]) -> String? {
     if let nearest = of(name, in: known) { return "did you mean \"\(nearest)\"?" }
     guard !known.isEmpty, known.count <= 24 else { return nil }
     return "known here: \(known.sorted().joined(separator: ", "))"

@@ -2,9 +2,11 @@ import JSON
 
 /// Reads what answers on an HTTP route.
 struct HTTPActionReader {
-  let reading: Reading
+  let context: RouteContext
   /// The names that the route captures; nil where they are not known.
   let captures: [String]?
+
+  private var reading: Reading { context.reading }
 
   func read(_ answer: Node.Entry) -> HTTPAction? {
     switch answer.key.value {
@@ -13,6 +15,8 @@ struct HTTPActionReader {
     case "redirect": readRedirect(answer.value)
     case "proxy":
       UpstreamReader(reading: reading, captures: captures).readHTTP(answer.value).map(HTTPAction.proxy)
+    case "publish":
+      PublishReader(context: context, captures: captures).read(answer, hasAuth: false).map(HTTPAction.publish)
     default: reading.choice(answer.value, "\"health\"", of: HealthProbe.self).map(HTTPAction.health)
     }
   }

@@ -15,7 +15,7 @@ final class RouteListReader {
   private var hasUnknownCaptures = false
 
   /// What may answer on a route; the key of each is its name.
-  private static let httpAnswers = ["static", "proxy", "respond", "redirect", "health", "events"]
+  private static let httpAnswers = ["static", "proxy", "publish", "respond", "redirect", "health", "events"]
   private static let webSocketAnswers = ["consumer"]
 
   private var reading: Reading { context.reading }
@@ -68,7 +68,7 @@ final class RouteListReader {
     let include = mapping.entry("include")
     let nested = mapping.entry("routes")
     let isPrefix = include != nil || nested != nil
-    let answersBelow = kind == .http && ["static", "proxy"].contains { mapping.entry($0) != nil }
+    let answersBelow = kind == .http && ["static", "proxy", "publish"].contains { mapping.entry($0) != nil }
     let pattern = readPattern(
       mapping, isOptional: isPrefix, role: isPrefix || answersBelow ? .prefix : .endpoint)
     let answers = answers(of: mapping)
@@ -124,7 +124,7 @@ final class RouteListReader {
         && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
     }
     // The key of the other protocol is reported where it stands.
-    let isOfOtherKind = strangers.contains(where: others.contains)
+    let isOfOtherKind = strangers.contains { others.contains($0) && $0 != "publish" }
     if !isMisspelt, !isOfOtherKind {
       reading.findings.error(
         .missingKey, "\(kind.routeName) needs something that answers", at: mapping.place,
@@ -262,7 +262,7 @@ final class RouteListReader {
         http = (events?.stream).map(HTTPAction.events)
         groups = events?.groups ?? []
       } else {
-        http = HTTPActionReader(reading: reading, captures: names).read(answer)
+        http = HTTPActionReader(context: context, captures: names).read(answer)
       }
     case .webSocket:
       webSocket = ConsumerReader(context: context, captures: names, hasIdentity: settings.asksWho)

@@ -10,7 +10,7 @@ struct OutgoingQueuesTests {
   private func message(_ byte: UInt8, _ size: Int = 1) -> OutgoingQueues.Message {
     OutgoingQueues.Message(
       bytes: [UInt8](repeating: byte, count: size), score: 1, group: "g",
-      receipt: Receipt(Sender(reactor: 0, member: MemberNumber(slot: 0, serial: 1))),
+      receipt: Receipt(.session(reactor: 0, member: MemberNumber(slot: 0, serial: 1))),
       deadline: start + OutgoingQueues.patience)
   }
 

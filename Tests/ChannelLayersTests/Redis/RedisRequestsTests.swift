@@ -42,7 +42,7 @@ struct RedisRequestsTests {
   }
 
   @Test func `an event is about as large as what it carries`() {
-    let sender = Sender(reactor: 0, member: MemberNumber(slot: 0, serial: 1))
+    let sender = Sender.session(reactor: 0, member: MemberNumber(slot: 0, serial: 1))
     let event = Event(type: "t", fields: [.init("text", .text([UInt8](repeating: 97, count: 60_000)))])
     #expect((60_000..<61_000).contains(OutgoingEvent(event: event, group: "g", sender: sender).size))
   }

@@ -1,0 +1,106 @@
+import Synchronization
+
+/// What requests with an idempotency key were answered, so that the same request, sent again, is answered alike and does nothing.
+///
+/// One for each process. Bounded in time, number and bytes: beyond that the oldest answers are forgotten first.
+final class IdempotencyTable: Sendable {
+  struct Key: Sendable, Hashable {
+    var route: Int
+    /// Whose it is, where requests are made in the names of users.
+    var user: String?
+    var text: String
+  }
+
+  struct Answer: Sendable, Equatable {
+    var status: Int
+    var body: [UInt8]
+  }
+
+  /// What is known of a key.
+  enum Standing: Sendable {
+    /// Nothing; whoever asked has to `complete` it.
+    case new
+    case answered(Answer)
+    /// The first request is under way; its answer comes here.
+    case underWay(AsyncStream<Answer>)
+    /// It was used for another request.
+    case taken
+  }
+
+  private struct Entry {
+    var digest: [UInt8]
+    var answer: Answer?
+    var waiting: [AsyncStream<Answer>.Continuation] = []
+  }
+
+  private struct State {
+    var entries: [Key: Entry] = [:]
+    /// Those that are answered, the oldest first.
+    var answered: [(key: Key, since: ContinuousClock.Instant, size: Int)] = []
+    var bytes = 0
+  }
+
+  static let lifetime = Duration.seconds(300)
+  private static let mostAnswers = 10_000
+  private static let mostBytes = 16 << 20
+
+  private let state = Mutex(State())
+
+  /// - Parameter digest: of the request's body.
+  func stand(_ key: Key, _ digest: [UInt8], at now: ContinuousClock.Instant = .now) -> Standing {
+    state.withLock { state in
+      Self.forget(&state, at: now)
+      guard var entry = state.entries[key] else {
+        state.entries[key] = Entry(digest: digest)
+        return .new
+      }
+      guard entry.digest == digest else { return .taken }
+      if let answer = entry.answer { return .answered(answer) }
+      let (answers, continuation) = AsyncStream.makeStream(of: Answer.self)
+      entry.waiting.append(continuation)
+      state.entries[key] = entry
+      return .underWay(answers)
+    }
+  }
+
+  /// The first request has been answered.
+  ///
+  /// - Parameter isFinal: false where nothing was done, and the next request with the key is to try again.
+  func complete(
+    _ key: Key, _ answer: Answer, isFinal: Bool, at now: ContinuousClock.Instant = .now
+  ) {
+    let waiting = state.withLock { state in
+      guard var entry = state.entries[key] else { return [AsyncStream<Answer>.Continuation]() }
+      let waiting = entry.waiting
+      if isFinal {
+        entry.answer = answer
+        entry.waiting = []
+        state.entries[key] = entry
+        let size = answer.body.count + key.text.utf8.count + (key.user?.utf8.count ?? 0) + 200
+        state.answered.append((key, now, size))
+        state.bytes += size
+        Self.forget(&state, at: now)
+      } else {
+        state.entries[key] = nil
+      }
+      return waiting
+    }
+    for continuation in waiting {
+      continuation.yield(answer)
+      continuation.finish()
+    }
+  }
+
+  private static func forget(_ state: inout State, at now: ContinuousClock.Instant) {
+    var count = 0
+    while count < state.answered.count,
+      now - state.answered[count].since > lifetime || state.bytes > mostBytes
+        || state.answered.count - count > mostAnswers
+    {
+      state.entries[state.answered[count].key] = nil
+      state.bytes -= state.answered[count].size
+      count += 1
+    }
+    if count > 0 { state.answered.removeFirst(count) }
+  }
+}

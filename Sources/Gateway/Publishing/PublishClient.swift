@@ -1,0 +1,63 @@
+import AsyncHTTPClient
+import ChannelLayers
+import NIOCore
+import NIOHTTP1
+
+/// Asks a running gateway, this one's or another one's, to publish.
+package enum PublishClient {
+  /// Why there is no answer; a sentence.
+  package struct Failure: Error, CustomStringConvertible {
+    package var description: String
+  }
+
+  package struct Answer: Sendable {
+    package var status: Int
+    package var body: [UInt8]
+  }
+
+  private static let patience = TimeAmount.seconds(30)
+  private static let longestAnswer = 1 << 20
+
+  /// - Parameter body: JSON.
+  package static func post(
+    _ body: [UInt8], to target: PublishTarget, idempotencyKey: String?
+  ) async throws(Failure) -> Answer {
+    var configuration = HTTPClient.Configuration()
+    configuration.redirectConfiguration = .disallow
+    configuration.httpVersion = .http1Only
+    configuration.timeout = .init(connect: .seconds(10))
+    configuration.connectionPool.retryConnectionEstablishment = false
+    let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    var request = HTTPClientRequest(url: target.url)
+    request.method = .POST
+    request.headers.add(name: "Content-Type", value: "application/json")
+    if let token = target.token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
+    if let key = idempotencyKey { request.headers.add(name: "Idempotency-Key", value: key) }
+    request.body = .bytes(ByteBuffer(bytes: body))
+    let outcome: Result<Answer, any Error>
+    do {
+      let response = try await client.execute(request, timeout: patience)
+      let text = try await response.body.collect(upTo: longestAnswer)
+      outcome = .success(Answer(status: Int(response.status.code), body: Array(text.readableBytesView)))
+    } catch {
+      outcome = .failure(error)
+    }
+    do {
+      try await client.shutdown()
+      return try outcome.get()
+    } catch {
+      throw Failure(description: "\(target.url) cannot be reached: \(words(for: error))")
+    }
+  }
+
+  private static func words(for error: any Error) -> String {
+    switch error {
+    case let error as HTTPClientError
+    where error == .invalidURL || error == .emptyHost || error == .emptyScheme:
+      "it is no URL"
+    case let error as HTTPClientError where error == .connectTimeout || error == .deadlineExceeded:
+      "no answer in time"
+    default: NetworkFault.words(for: error) ?? PeerFault(error, of: .server).description
+    }
+  }
+}

@@ -1,0 +1,270 @@
+import ChannelLayers
+import Consumers
+import Crypto
+import GatewayConfig
+import HTTPTypes
+import Hummingbird
+import JSON
+import NIOCore
+import Routing
+
+/// Answers on a `publish` route, and on the paths below it.
+final class PublishEndpoint: Sendable {
+  private let configuration: PublishConfiguration
+  private let access: PublishAccess
+  private let route: Int
+  private let layer: Int
+  private let gateway: GatewayState
+  private let publisher: Publisher
+  private let answers: IdempotencyTable
+
+  /// - Parameters:
+  ///   - route: its index.
+  ///   - answers: shared by all routes.
+  init(
+    _ configuration: PublishConfiguration, route: Int, gateway: GatewayState, publisher: Publisher,
+    answers: IdempotencyTable
+  ) {
+    self.configuration = configuration
+    self.route = route
+    self.gateway = gateway
+    self.publisher = publisher
+    self.answers = answers
+    access = PublishAccess(configuration)
+    // The loader has seen that the layer is there.
+    layer = gateway.layers.index(of: configuration.layer) ?? 0
+  }
+
+  /// Who asks for what.
+  private struct Caller {
+    var identity: Identity?
+    var captures: Captures
+  }
+
+  /// - Parameter upload: the body of the request; nil where it has none.
+  /// - Throws: where the client has gone, or sends what is no HTTP.
+  func respond(
+    to request: Request, _ upload: Upload?, match: RouteMatch, path: RequestPath
+  ) async throws -> Response {
+    do {
+      let identity = try access.check(request)
+      let caller = Caller(identity: identity, captures: match.captures)
+      let operation = try operation(match, path, request.method)
+      guard publisher.enter() else {
+        throw PublishRefusal(
+          .serviceUnavailable, "too many requests are under way", fields: [.retryAfter: "1"])
+      }
+      defer { publisher.leave() }
+      switch operation {
+      case .publish: return try await publish(try await body(upload), request, caller)
+      case .groups: return try await listGroups(request, caller)
+      case .disconnect, .presence, .history: throw PublishRefusal(.notFound, "not here yet")
+      }
+    } catch let refusal as PublishRefusal {
+      return refusal.response
+    }
+  }
+
+  // MARK: - What is asked for
+
+  private func operation(
+    _ match: RouteMatch, _ path: RequestPath, _ method: HTTPRequest.Method
+  ) throws(PublishRefusal) -> PublishConfiguration.Operation {
+    var name = (match.remainder ?? "")[...]
+    let outer = path.text.dropLast(name.count)
+    let isBelow = name.hasPrefix("/") || outer.isEmpty || outer.hasSuffix("/")
+    if name.hasPrefix("/") { name = name.dropFirst() }
+    if name.hasSuffix("/") { name = name.dropLast() }
+    guard let operation = name.isEmpty ? .publish : PublishConfiguration.Operation(rawValue: String(name)),
+      operation != .publish || name.isEmpty, isBelow || name.isEmpty
+    else { throw PublishRefusal(.notFound, "there is nothing at this path") }
+    let methods: [HTTPRequest.Method] =
+      switch operation {
+      case .publish, .disconnect: [.post]
+      case .groups, .presence, .history: [.get, .head]
+      }
+    guard methods.contains(method) else {
+      let names = methods.map(\.rawValue).joined(separator: ", ")
+      throw PublishRefusal(
+        .methodNotAllowed, "this is asked for by \(methods[0].rawValue)", fields: [.allow: names])
+    }
+    guard configuration.operations.contains(operation) else {
+      throw PublishRefusal(
+        .forbidden, "this route does not allow \"\(operation.rawValue)\": it is not in its \"allow\"")
+    }
+    return operation
+  }
+
+  private func mayName(_ group: String, _ caller: Caller) -> Bool {
+    configuration.groups.contains {
+      $0.matches(group, captures: caller.captures) { caller.identity?.value(of: $0) }
+    }
+  }
+
+  // MARK: - Bodies
+
+  private func body(_ upload: Upload?) async throws -> RequestBodyBytes {
+    guard let upload else { throw PublishRefusal(.badRequest, "the request has no body") }
+    let limit = configuration.body
+    let tooLarge = PublishRefusal(.contentTooLarge, "the body is larger than \(limit)")
+    if let length = upload.length, length > limit.bytes { throw tooLarge }
+    let patience = gateway.server.handshake
+    return try await withThrowingTaskGroup(of: RequestBodyBytes.self) { tasks in
+      tasks.addTask {
+        var bytes: [UInt8] = []
+        do {
+          for try await part in upload {
+            guard bytes.count + part.readableBytes <= limit.bytes else { throw tooLarge }
+            bytes.append(contentsOf: part.readableBytesView)
+          }
+        } catch {
+          throw upload.fault ?? error
+        }
+        try Task.checkCancellation()
+        return RequestBodyBytes(bytes)
+      }
+      tasks.addTask {
+        try await Task.sleep(for: patience)
+        throw PublishRefusal(.requestTimeout, "the body did not come in time")
+      }
+      defer { tasks.cancelAll() }
+      guard let body = try await tasks.next() else { throw CancellationError() }
+      return body
+    }
+  }
+
+  private func checkType(of request: Request) throws(PublishRefusal) {
+    let type = request.headers[.contentType]?.prefix { $0 != ";" }.lowercased()
+    // Nothing that a page of another site can send without being asked first whether it may.
+    guard type.map({ $0.filter { $0 != " " } }) == "application/json" else {
+      throw PublishRefusal(.unsupportedMediaType, "send Content-Type: application/json")
+    }
+  }
+
+  // MARK: - Publishing
+
+  private func publish(
+    _ body: RequestBodyBytes, _ request: Request, _ caller: Caller
+  ) async throws -> Response {
+    try checkType(of: request)
+    let wanted = try PublishRequest(body.bytes) { mayName($0, caller) }
+    guard let text = try key(of: wanted, request) else {
+      return Response(await answer(to: wanted).answer)
+    }
+    let key = IdempotencyTable.Key(route: route, user: caller.identity?.user, text: text)
+    switch answers.stand(key, Array(SHA256.hash(data: body.bytes))) {
+    case .answered(let answer): return Response(answer, isRepeated: true)
+    case .taken:
+      throw PublishRefusal(
+        .unprocessableContent, "the idempotency key was used for another request: choose a new one")
+    case .underWay(let answers):
+      for await answer in answers { return Response(answer, isRepeated: true) }
+      throw CancellationError()
+    case .new:
+      // Also when the client hangs up: the same request may come again, and is to find what became of this one.
+      let (first, done) = AsyncStream.makeStream(of: IdempotencyTable.Answer.self)
+      publisher.carryOut { [self] in
+        let (answer, isFinal) = await answer(to: wanted)
+        answers.complete(key, answer, isFinal: isFinal)
+        done.yield(answer)
+        done.finish()
+      }
+      for await answer in first { return Response(answer) }
+      throw CancellationError()
+    }
+  }
+
+  /// `idempotency_key`, or the field `Idempotency-Key`, whose value may be in quotes.
+  private func key(of wanted: PublishRequest, _ request: Request) throws(PublishRefusal) -> String? {
+    let fields = request.headers[values: .idempotencyKey]
+    guard let field = fields.first else { return wanted.idempotencyKey }
+    guard fields.count == 1 else { throw PublishRefusal(.badRequest, "Idempotency-Key is there twice") }
+    let isQuoted = field.count >= 2 && field.hasPrefix("\"") && field.hasSuffix("\"")
+    let key = isQuoted ? String(field.dropFirst().dropLast()) : field
+    try PublishRequest.check(key: key)
+    guard wanted.idempotencyKey == nil || wanted.idempotencyKey == key else {
+      throw PublishRefusal(.badRequest, "\"idempotency_key\" and Idempotency-Key are not the same")
+    }
+    return key
+  }
+
+  /// - Returns: the answer, and whether something may have been done.
+  private func answer(to wanted: PublishRequest) async -> (answer: IdempotencyTable.Answer, isFinal: Bool) {
+    let outcomes = await publisher.publish(wanted.events, on: layer)
+    let lines = outcomes.map { outcome in
+      var members: [JSON.Member] = [
+        .init(key: "group", value: .string(outcome.group)),
+        .init(key: "sessions", value: .integer(Int64(outcome.sessions))),
+        .init(key: "id", value: outcome.published.position.map { .string($0.description) } ?? .null),
+      ]
+      if let reason = outcome.published.undelivered {
+        members.append(.init(key: "error", value: .string(reason.rawValue)))
+      }
+      return JSON.object(members)
+    }
+    var text: [UInt8] = []
+    JSON.object([.init(key: "published", value: .array(lines))]).append(to: &text)
+    text.append(UInt8(ascii: "\n"))
+    let failures = outcomes.compactMap(\.published.undelivered).filter { !$0.mayHaveBeenSent }
+    guard failures.count == outcomes.count else { return (.init(status: 200, body: text), true) }
+    let isOurs = failures.contains { $0 != .notSerializable }
+    return (.init(status: isOurs ? 503 : 422, body: text), false)
+  }
+
+  // MARK: - Groups
+
+  private static let mostGroups = 1000
+
+  /// `?prefix=`, `?after=` the last name of the page before, `?limit=`.
+  private func listGroups(_ request: Request, _ caller: Caller) async throws -> Response {
+    var query = try RequestQuery(request.uri.query)
+    let prefix = query.value("prefix") ?? ""
+    let after = query.value("after") ?? ""
+    let limit = try query.integer("limit", in: 1...Self.mostGroups) ?? Self.mostGroups
+    try query.finish()
+    let counts = await publisher.groups(on: layer) { $0.hasPrefix(prefix) && (after.isEmpty || $0 > after) }
+    let names = counts.keys.filter { mayName($0, caller) }.sorted()
+    let groups = names.prefix(limit).map { name in
+      JSON.object([
+        .init(key: "group", value: .string(name)),
+        .init(key: "sessions", value: .integer(Int64(counts[name] ?? 0))),
+      ])
+    }
+    let next = names.count > limit ? JSON.string(names[limit - 1]) : .null
+    return .json(
+      .ok, .object([.init(key: "groups", value: .array(groups)), .init(key: "next", value: next)]))
+  }
+}
+
+/// The body of a request, read to its end.
+struct RequestBodyBytes: Sendable {
+  let bytes: [UInt8]
+
+  init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+}
+
+extension Undelivered {
+  /// Whether somebody may have got it all the same, so that sending it again might send it twice.
+  var mayHaveBeenSent: Bool {
+    switch self {
+    case .partly, .full, .unconfirmed: true
+    case .unavailable, .backlog, .notSerializable: false
+    }
+  }
+}
+
+extension HTTPField.Name {
+  fileprivate static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
+  fileprivate static let idempotentReplay = HTTPField.Name("Idempotent-Replayed")!
+}
+
+extension Response {
+  fileprivate init(_ answer: IdempotencyTable.Answer, isRepeated: Bool = false) {
+    var fields: HTTPFields = [:]
+    if answer.status == 503 { fields[.retryAfter] = "1" }
+    if isRepeated { fields[.idempotentReplay] = "true" }
+    self = .json(.init(code: answer.status), text: answer.body, fields: fields)
+  }
+}

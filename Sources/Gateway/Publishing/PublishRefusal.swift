@@ -1,0 +1,39 @@
+import HTTPTypes
+import Hummingbird
+import JSON
+import NIOCore
+
+/// Why a request on a `publish` route is not carried out: its status, and a sentence for whoever made it.
+struct PublishRefusal: Error {
+  var status: HTTPResponse.Status
+  var message: String
+  var fields: HTTPFields = [:]
+
+  init(_ status: HTTPResponse.Status, _ message: String, fields: HTTPFields = [:]) {
+    self.status = status
+    self.message = message
+    self.fields = fields
+  }
+
+  var statusCode: Int { status.code }
+
+  /// `{"error": message}`
+  var response: Response {
+    .json(status, .object([.init(key: "error", value: .string(message))]), fields: fields)
+  }
+}
+
+extension Response {
+  static func json(_ status: HTTPResponse.Status, _ value: JSON, fields: HTTPFields = [:]) -> Response {
+    var text: [UInt8] = []
+    value.append(to: &text)
+    text.append(UInt8(ascii: "\n"))
+    return .json(status, text: text, fields: fields)
+  }
+
+  static func json(_ status: HTTPResponse.Status, text: [UInt8], fields: HTTPFields = [:]) -> Response {
+    var all: HTTPFields = [.contentType: "application/json", .cacheControl: "no-store"]
+    all.append(contentsOf: fields)
+    return Response(status: status, headers: all, body: ResponseBody(byteBuffer: ByteBuffer(bytes: text)))
+  }
+}

@@ -1,0 +1,161 @@
+import ChannelLayers
+import Foundation
+import HTTPTypes
+import JSON
+import Routing
+
+/// What the body of one request asks to be published: in this order, all of it or, where something is wrong with it, nothing.
+struct PublishRequest: Sendable {
+  private(set) var events: [GroupEvent] = []
+  var idempotencyKey: String?
+
+  /// Events of one request, each group of each item counted.
+  static let mostEvents = 1000
+  /// Bytes of an idempotency key.
+  static let longestKey = 255
+
+  /// - Parameter mayName: whether the route allows the group.
+  init(_ body: [UInt8], mayName: (String) -> Bool) throws(PublishRefusal) {
+    var request = try RequestObject(body, nil, "the request")
+    idempotencyKey = try request.string("idempotency_key")
+    if let key = idempotencyKey { try Self.check(key: key) }
+    if let items = try request.list("batch") {
+      guard !items.isEmpty else { throw PublishRefusal(.badRequest, "\"batch\" is empty") }
+      for (number, range) in items.enumerated() {
+        var item = try RequestObject(body, range, "item \(number + 1) of \"batch\"")
+        try add(&item, body, mayName)
+        try item.finish()
+      }
+    } else {
+      try add(&request, body, mayName)
+    }
+    try request.finish()
+  }
+
+  static func check(key: String) throws(PublishRefusal) {
+    guard (1...longestKey).contains(key.utf8.count) else {
+      throw PublishRefusal(.badRequest, "an idempotency key has 1 to \(longestKey) bytes")
+    }
+  }
+
+  private mutating func add(
+    _ item: inout RequestObject, _ body: [UInt8], _ mayName: (String) -> Bool
+  ) throws(PublishRefusal) {
+    let groups = try Self.groups(&item)
+    let event = try Self.event(&item, body)
+    guard events.count + groups.count <= Self.mostEvents else {
+      throw PublishRefusal(
+        .contentTooLarge, "a request publishes at most \(Self.mostEvents) events, each group counted")
+    }
+    for group in groups {
+      guard GroupTemplate.isOpen(group) else {
+        throw PublishRefusal(
+          .badRequest,
+          "\"\(RequestObject.shown(group))\" is no name of a group: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\""
+        )
+      }
+      guard mayName(group) else {
+        throw PublishRefusal(.forbidden, "the group \"\(group)\" is not one that this route may publish to")
+      }
+      events.append(GroupEvent(event, to: group))
+    }
+  }
+
+  private static func groups(_ item: inout RequestObject) throws(PublishRefusal) -> [String] {
+    let group = try item.string("group")
+    let groups = try item.list("groups")
+    switch (group, groups) {
+    case (let group?, nil): return [group]
+    case (nil, let ranges?):
+      guard !ranges.isEmpty else { throw PublishRefusal(.badRequest, "\"groups\" in \(item.what) is empty") }
+      var names: [String] = []
+      var seen: Set<String> = []
+      for range in ranges {
+        guard case .string(let name) = item.json(range) else {
+          throw PublishRefusal(.badRequest, "\"groups\" in \(item.what) is a list of names")
+        }
+        guard seen.insert(name).inserted else {
+          throw PublishRefusal(
+            .badRequest, "the group \"\(RequestObject.shown(name))\" stands twice in \(item.what)")
+        }
+        names.append(name)
+      }
+      return names
+    case (nil, nil): throw PublishRefusal(.badRequest, "\(item.what) needs a \"group\", or \"groups\"")
+    case (_?, _?): throw PublishRefusal(.badRequest, "\(item.what) has \"group\" or \"groups\", not both")
+    }
+  }
+
+  // MARK: - Events
+
+  private static let contents = ["event", "message", "text", "bytes"]
+
+  private static func event(_ item: inout RequestObject, _ body: [UInt8]) throws(PublishRefusal) -> Event {
+    var found: (key: String, value: Range<Int>)?
+    for key in contents {
+      guard let value = item.value(key) else { continue }
+      if let found {
+        throw PublishRefusal(.badRequest, "\(item.what) has \"\(found.key)\" or \"\(key)\", not both")
+      }
+      found = (key, value)
+    }
+    switch found?.key {
+    case "event": return try event(try RequestObject(body, found?.value, "the event of \(item.what)"))
+    case "message":
+      let value = found.map { item.bytes($0.value) } ?? []
+      return Event(type: "chat.message", fields: [.init("message", .encodedJSON(value))])
+    case "text":
+      let text = try item.string("text") ?? ""
+      return Event(type: "broadcast.message", fields: [.init("text", .text(Array(text.utf8)))])
+    case "bytes":
+      guard let text = try item.string("bytes"), let data = Data(base64Encoded: text) else {
+        throw PublishRefusal(.badRequest, "\"bytes\" in \(item.what) is base64 (RFC 4648 section 4)")
+      }
+      return Event(type: "broadcast.message", fields: [.init("bytes", .bytes(Array(data)))])
+    default:
+      throw PublishRefusal(
+        .badRequest, "\(item.what) needs an \"event\", or a \"message\", \"text\" or \"bytes\"")
+    }
+  }
+
+  private static func event(_ object: RequestObject) throws(PublishRefusal) -> Event {
+    var object = object
+    guard let type = try object.string("type") else {
+      throw PublishRefusal(.badRequest, "\(object.what) needs a \"type\"")
+    }
+    try check(type: type)
+    var event = Event(type: type)
+    for (name, range) in object.all where name != "type" {
+      // channels_redis writes the receiving channels of a message beside its fields.
+      guard !name.isEmpty, !name.hasPrefix("__"), name.utf8.count <= 255 else {
+        throw PublishRefusal(
+          .badRequest, "a field of an event cannot be called \"\(RequestObject.shown(name))\"")
+      }
+      event.fields.append(.init(name, value(object, range)))
+    }
+    return event
+  }
+
+  private static func check(type: String) throws(PublishRefusal) {
+    guard (1...100).contains(type.utf8.count), type.utf8.allSatisfy(GroupTemplate.isLegal),
+      !type.hasPrefix("_"), !type.hasPrefix(".")
+    else {
+      throw PublishRefusal(
+        .badRequest,
+        "\"\(RequestObject.shown(type))\" is no event type: letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\""
+      )
+    }
+    guard !type.hasPrefix(GroupTemplate.reservedPrefix) else {
+      throw PublishRefusal(.badRequest, "events of the kind \"sluice.\" are the gateway's own")
+    }
+  }
+
+  /// Lists and objects go on as they were written.
+  private static func value(_ object: RequestObject, _ range: Range<Int>) -> EventValue {
+    switch object.json(range) {
+    case .string(let text): .text(Array(text.utf8))
+    case .array, .object: .encodedJSON(object.bytes(range))
+    case let value: .json(value)
+    }
+  }
+}

@@ -1,0 +1,76 @@
+package import GatewayConfig
+import Routing
+
+/// Where a running gateway takes events, and the token it takes them with: what `sluice send` needs to know.
+package struct PublishTarget: Sendable {
+  /// `http://127.0.0.1:8000/api/publish/`, or `http+unix://%2Frun%2Fsluice.sock/api/publish/`.
+  package var url: String
+  /// Nil where none is needed, or the route takes only those of `auth`.
+  package var token: String?
+
+  package init(url: String, token: String?) {
+    self.url = url
+    self.token = token
+  }
+
+  /// Why a configuration does not tell; a sentence.
+  package struct Unknown: Error, CustomStringConvertible {
+    package var description: String
+  }
+
+  /// The first `publish` route of the served application that takes events for the group.
+  package init(for group: String, in configuration: Configuration) throws(Unknown) {
+    let application = configuration.served
+    var path: String?
+    var publish: PublishConfiguration?
+    var reason = "the application \"\(application.name)\" has no \"publish\" route"
+    for (route, pattern) in zip(application.httpRoutes, application.httpRouter.routes) {
+      guard case .publish(let candidate) = route.action, candidate.operations.contains(.publish) else {
+        continue
+      }
+      guard candidate.groups.contains(where: { $0.matches(group) }) else {
+        reason = "no \"publish\" route takes events for \"\(group)\""
+        continue
+      }
+      guard pattern.captureNames.isEmpty, pattern.patterns.allSatisfy({ $0.syntax == .path }) else {
+        reason = "the path of the \"publish\" route is not known: give --url"
+        continue
+      }
+      path = pattern.text
+      publish = candidate
+      break
+    }
+    guard let path, let publish else { throw Unknown(description: reason) }
+    guard let base = Self.base(configuration.server) else {
+      throw Unknown(description: "the port is chosen when the gateway starts: give --url")
+    }
+    url = base + "/" + path.percentEncodedPath
+    token = publish.tokens.first
+  }
+
+  /// The first address that is listened on, one without TLS if there is one: its certificate is for another name.
+  private static func base(_ server: ServerConfiguration) -> String? {
+    let listeners = server.listeners
+    guard let listener = listeners.first(where: { !$0.isSecure }) ?? listeners.first else { return nil }
+    let scheme = listener.isSecure ? "https" : "http"
+    switch listener.address {
+    case .unix(let path): return "\(scheme)+unix://\(path.percentEncodedComponent)"
+    case .tcp(_, 0): return nil
+    case .tcp(let host, let port):
+      let reachable = ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host
+      return "\(scheme)://\(BindAddress.tcp(host: reachable, port: port))"
+    }
+  }
+}
+
+extension String {
+  /// Everything but letters and digits is encoded: what may stand for a host in a URL.
+  fileprivate var percentEncodedComponent: String {
+    utf8.map { byte in
+      let character = Character(Unicode.Scalar(byte))
+      if character.isASCII, character.isLetter || character.isNumber { return String(character) }
+      let digits = String(byte, radix: 16, uppercase: true)
+      return "%" + (digits.count < 2 ? "0" : "") + digits
+    }.joined()
+  }
+}

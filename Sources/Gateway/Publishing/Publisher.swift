@@ -1,0 +1,195 @@
+import ChannelLayers
+import Synchronization
+import Transport
+
+/// Asks the workers for what requests on `publish` routes want of them.
+///
+/// A request waits; a reactor never does: it is asked in its mailbox, and answers when it can.
+final class Publisher: Sendable {
+  /// What became of one event.
+  struct Outcome: Sendable {
+    var group: String
+    /// Of this process, in the group at that moment.
+    var sessions: Int
+    var published: Published
+  }
+
+  private enum Job: Sendable {
+    case work(@Sendable () async -> Void)
+    case abandon
+  }
+
+  private let workers = Mutex<[Mailbox<WorkerMessage>]>([])
+  private let underWay = Atomic<Int>(0)
+  private let jobs: AsyncStream<Job>
+  private let job: AsyncStream<Job>.Continuation
+
+  /// Requests that are being carried out; each may hold a body.
+  private static let mostUnderWay = 256
+  /// How long workers may take. A channel layer gives up earlier.
+  private static let patience = Duration.seconds(15)
+
+  init() {
+    (jobs, job) = AsyncStream.makeStream()
+  }
+
+  /// Makes the workers known, before the first request.
+  func connect(to workers: [Mailbox<WorkerMessage>]) {
+    self.workers.withLock { $0 = workers }
+  }
+
+  // MARK: - Life
+
+  /// Does the work of `carryOut` until `finish`, whether or not anybody still waits for it.
+  func run() async {
+    await withDiscardingTaskGroup { tasks in
+      for await job in jobs {
+        switch job {
+        case .work(let work): tasks.addTask { await work() }
+        case .abandon: tasks.cancelAll()
+        }
+      }
+    }
+  }
+
+  /// No request is left.
+  func finish() {
+    job.finish()
+  }
+
+  /// Waits for nobody any more.
+  func abandon() {
+    job.yield(.abandon)
+  }
+
+  /// Does something that is to be done to its end even if whoever asked for it hangs up.
+  func carryOut(_ work: @escaping @Sendable () async -> Void) {
+    job.yield(.work(work))
+  }
+
+  /// Takes one of the places for requests under way; `leave` gives it back.
+  ///
+  /// - Returns: false where there is none.
+  func enter() -> Bool {
+    guard underWay.add(1, ordering: .relaxed).newValue > Self.mostUnderWay else { return true }
+    leave()
+    return false
+  }
+
+  func leave() {
+    underWay.subtract(1, ordering: .relaxed)
+  }
+
+  // MARK: - Asking
+
+  /// Asks every worker at the same time.
+  ///
+  /// - Parameters:
+  ///   - question: on the worker's reactor; it gives its answer then or later.
+  /// - Returns: the answers, by worker; nil where one stops, or took too long.
+  func ask<Answer: Sendable>(
+    _ question: @escaping @Sendable (Worker, Int, @escaping @Sendable (Answer) -> Void) -> Void
+  ) async -> [Answer?] {
+    let workers = workers.withLock { $0 }
+    return await withTaskGroup(of: (Int, Answer?)?.self) { tasks in
+      for (index, worker) in workers.enumerated() {
+        tasks.addTask {
+          let (answers, answer) = AsyncStream.makeStream(of: Answer.self)
+          let isPosted = worker.post(
+            .perform { worker in
+              question(worker, index) {
+                answer.yield($0)
+                answer.finish()
+              }
+            })
+          guard isPosted else { return (index, nil) }
+          for await given in answers { return (index, given) }
+          return (index, nil)
+        }
+      }
+      tasks.addTask {
+        try? await Task.sleep(for: Self.patience)
+        return nil
+      }
+      defer { tasks.cancelAll() }
+      var all = [Answer?](repeating: nil, count: workers.count)
+      var missing = workers.count
+      while missing > 0, let answered = await tasks.next(), let (index, answer) = answered {
+        all[index] = answer
+        missing -= 1
+      }
+      return all
+    }
+  }
+}
+
+// MARK: - Events
+
+extension Publisher {
+  /// What one question to a worker brings with it at most, so that others have their turn.
+  private static let largestPortion = (count: 100, bytes: 1 << 20)
+
+  /// Publishes events in their order.
+  func publish(_ events: [GroupEvent], on layer: Int) async -> [Outcome] {
+    var outcomes: [Outcome] = []
+    var rest = events[...]
+    while !rest.isEmpty {
+      var bytes = 0
+      var portion = rest.prefix(Self.largestPortion.count).prefix { event in
+        bytes += event.weight
+        return bytes <= Self.largestPortion.bytes
+      }
+      if portion.isEmpty { portion = rest.prefix(1) }
+      rest = rest[portion.endIndex...]
+      outcomes += await publish(portion: Array(portion), on: layer)
+    }
+    return outcomes
+  }
+
+  /// What a worker says: the members of each event's group, and what became of the events that it published.
+  private struct Answer: Sendable {
+    var members: [Int]
+    var published: [Int: Published] = [:]
+  }
+
+  private func publish(portion events: [GroupEvent], on layer: Int) async -> [Outcome] {
+    let count = workers.withLock { $0.count }
+    let answers = await ask { (worker, index, reply: @escaping @Sendable (Answer) -> Void) in
+      let layer = worker.layers[layer].layer
+      var answer = Answer(members: events.map { layer.groups.memberCount(of: $0.group) })
+      // All events of a group go out through one worker, so that one request cannot overtake the one before it.
+      let own = events.indices.filter { Self.worker(for: events[$0].group, of: count) == index }
+      var missing = own.count
+      guard missing > 0 else { return reply(answer) }
+      for place in own {
+        layer.publish(events[place].event, to: events[place].group) { published in
+          answer.published[place] = published
+          missing -= 1
+          if missing == 0 { reply(answer) }
+        }
+      }
+    }
+    return events.indices.map { place in
+      let published = answers.lazy.compactMap { $0?.published[place] }.first
+      return Outcome(
+        group: events[place].group, sessions: answers.reduce(0) { $0 + ($1?.members[place] ?? 0) },
+        published: published ?? Published(undelivered: .unconfirmed))
+    }
+  }
+
+  private static func worker(for group: String, of count: Int) -> Int {
+    Int(UInt(bitPattern: group.hashValue) % UInt(max(count, 1)))
+  }
+
+  /// The groups with members in this process and how many they are, in no order.
+  ///
+  /// - Parameter isWanted: asked on reactors, so it has to be quick.
+  func groups(on layer: Int, where isWanted: @escaping @Sendable (String) -> Bool) async -> [String: Int] {
+    let answers = await ask { (worker, _, reply: @escaping @Sendable ([(String, Int)]) -> Void) in
+      reply(worker.layers[layer].layer.groups.memberCounts(where: isWanted).map { ($0.group, $0.members) })
+    }
+    return answers.reduce(into: [:]) { sum, counts in
+      for (group, members) in counts ?? [] { sum[group, default: 0] += members }
+    }
+  }
+}

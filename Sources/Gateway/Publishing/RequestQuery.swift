@@ -1,0 +1,64 @@
+import GatewayConfig
+import HTTPTypes
+
+/// The query of a request: its values are asked for one by one, and what nobody asks for is an error.
+struct RequestQuery {
+  private let values: [(name: String, value: String)]
+  private var known: [String] = []
+
+  /// - Throws: where it is not percent-encoded UTF-8, or a name stands twice.
+  init(_ text: String?) throws(PublishRefusal) {
+    var values: [(name: String, value: String)] = []
+    for pair in (text ?? "").split(separator: "&") {
+      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard let name = Self.decoded(parts[0]), let value = Self.decoded(parts.count > 1 ? parts[1] : "")
+      else {
+        throw PublishRefusal(.badRequest, "the query is not percent-encoded UTF-8")
+      }
+      guard !values.contains(where: { $0.name == name }) else {
+        throw PublishRefusal(.badRequest, "\"\(RequestObject.shown(name))\" stands twice in the query")
+      }
+      values.append((name, value))
+    }
+    self.values = values
+  }
+
+  private static func decoded(_ text: Substring) -> String? {
+    var bytes: [UInt8] = []
+    var rest = Array(text.utf8)[...]
+    while let byte = rest.popFirst() {
+      switch byte {
+      case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
+      case UInt8(ascii: "%"):
+        guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+        else { return nil }
+        bytes.append(value)
+        rest = rest.dropFirst(2)
+      default: bytes.append(byte)
+      }
+    }
+    return String(validating: bytes, as: UTF8.self)
+  }
+
+  mutating func value(_ name: String) -> String? {
+    known.append(name)
+    return values.first { $0.name == name }?.value
+  }
+
+  mutating func integer(_ name: String, in range: ClosedRange<Int>) throws(PublishRefusal) -> Int? {
+    guard let text = value(name) else { return nil }
+    guard let number = Int(text), range.contains(number) else {
+      throw PublishRefusal(
+        .badRequest, "\"\(name)\" is a number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+
+  func finish() throws(PublishRefusal) {
+    guard let stranger = values.first(where: { !known.contains($0.name) }) else { return }
+    let name = RequestObject.shown(stranger.name)
+    var message = "unknown \"\(name)\" in the query"
+    if let hint = NearestName.hint(for: name, in: known) { message += ": \(hint)" }
+    throw PublishRefusal(.badRequest, message)
+  }
+}

@@ -1,0 +1,44 @@
+package import Routing
+
+/// `publish:` of an HTTP route: who may send events into which groups from outside, and what else it may be asked for.
+package struct PublishConfiguration: Sendable {
+  /// What a route can be asked for, by `allow:`.
+  package enum Operation: String, Sendable, Hashable, CaseIterable {
+    /// `POST PATH`
+    case publish
+    /// `POST PATH/disconnect`
+    case disconnect
+    /// `GET PATH/groups`
+    case groups
+    /// `GET PATH/presence`
+    case presence
+    /// `GET PATH/history`
+    case history
+  }
+
+  /// The groups that may be named. Never empty.
+  package var groups: [GroupPattern]
+  /// `channel_layer:`, the alias of the layer that the groups are in.
+  package var layer = "default"
+  /// `token:`, each of which opens the route; never to be printed. Empty where only `auth` does, or anybody may.
+  package var tokens: [String] = []
+  /// `anonymous: true`: anybody who reaches the route may use it.
+  package var isAnonymous = false
+  package var operations: Set<Operation> = [.publish]
+  /// Largest body of a request; larger is refused with 413.
+  package var body = ByteCount.mebibytes(1)
+
+  package init(groups: [GroupPattern]) {
+    self.groups = groups
+  }
+
+  /// What a token has at least, so that it cannot be guessed. Bytes.
+  package static let shortestToken = 16
+
+  /// RFC 6750 section 2.1: whether it can stand in an `Authorization` field.
+  static func isToken(_ text: String) -> Bool {
+    let body = text.reversed().drop { $0 == "=" }
+    return !body.isEmpty
+      && body.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-._~+/".contains($0)) }
+  }
+}

@@ -1,0 +1,118 @@
+import Routing
+
+/// Reads `publish:` of an HTTP route.
+struct PublishReader {
+  let context: RouteContext
+  /// The names that the route captures; nil where they are not known.
+  let captures: [String]?
+
+  private var reading: Reading { context.reading }
+
+  /// - Parameter hasAuth: whether clients show who they are by `auth`.
+  func read(_ entry: Node.Entry, hasAuth: Bool) -> PublishConfiguration? {
+    guard let mapping = MappingCursor(entry.value, "\"publish\"", reading) else { return nil }
+    let groups = mapping.required("groups", hint: "groups: [\"chat_*\"]").map {
+      GroupReader(reading: reading, captures: captures, hasIdentity: hasAuth).readPatterns($0, "\"groups\"")
+    }
+    var publish = PublishConfiguration(groups: groups ?? [])
+    publish.layer = readLayer(mapping, at: entry.key.range)
+    let token = mapping.entry("token")
+    if let token { publish.tokens = readTokens(token.value) }
+    let anonymous = mapping.entry("anonymous")
+    if let anonymous { publish.isAnonymous = reading.truth(anonymous.value, "\"anonymous\"") ?? false }
+    if let node = mapping.value("allow") { publish.operations = readOperations(node) }
+    if let node = mapping.value("body") {
+      let range = ByteCount(bytes: 1024)...ByteCount.mebibytes(64)
+      if let size = reading.byteCount(node, "\"body\"", in: range) { publish.body = size }
+    }
+    mapping.finish()
+    check(token, anonymous, publish, hasAuth: hasAuth, at: entry.key.range)
+    return publish
+  }
+
+  /// A route that is open to anybody must not come about by accident.
+  private func check(
+    _ token: Node.Entry?, _ anonymous: Node.Entry?, _ publish: PublishConfiguration, hasAuth: Bool,
+    at range: SourceRange
+  ) {
+    if publish.isAnonymous, let anonymous, token != nil || hasAuth {
+      reading.findings.error(
+        .conflictingKeys, "anybody may use this route, or only who has shown a token",
+        at: anonymous.key.range,
+        hint: "remove \"anonymous\", or \"\(token != nil ? "token" : "auth")\"")
+    }
+    if token == nil, !hasAuth, !publish.isAnonymous {
+      reading.findings.error(
+        .missingKey, "anybody could publish here: \"publish\" needs a \"token\"", at: range,
+        hint: "token: {env: PUBLISH_TOKEN}, or auth: NAME beside \"publish\", or anonymous: true")
+    }
+  }
+
+  private func readLayer(_ mapping: MappingCursor, at range: SourceRange) -> String {
+    let standard = "default"
+    let entry = mapping.entry("channel_layer")
+    let alias = entry.map { reading.word($0.value, "\"channel_layer\"") } ?? standard
+    guard let alias, let layers = context.layers, !layers.contains(alias) else { return alias ?? standard }
+    if let entry {
+      reading.findings.error(
+        .unknownName, "there is no channel layer \"\(alias)\"", at: entry.value.range,
+        hint: NearestName.hint(for: alias, in: layers)
+          ?? "add channel_layers: {\(alias): {backend: memory}}")
+    } else {
+      reading.findings.error(
+        .missingKey, "\"publish\" needs a channel layer \"\(alias)\"", at: range,
+        hint: NearestName.of(standard, in: layers).map {
+          "did you mean \"default\" by \"\($0)\"?"
+        } ?? "add channel_layers: {default: {backend: memory}}")
+    }
+    return alias
+  }
+
+  /// One secret, or a list of them, so that a new one can be given out before the old one is taken away.
+  private func readTokens(_ node: Node) -> [String] {
+    var items = [node]
+    if case .sequence(let nodes) = node.content { items = nodes }
+    if items.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"token\" holds no token", at: node.range, hint: "token: {env: PUBLISH_TOKEN}")
+    }
+    return items.compactMap { item in
+      guard let token = reading.secret(item, "\"token\"") else { return nil }
+      guard PublishConfiguration.isToken(token) else {
+        reading.findings.error(
+          .invalidValue,
+          token.isEmpty ? "the token is empty" : "the token has a character that none can have",
+          at: item.range, hint: "make one with: openssl rand -hex 32")
+        return nil
+      }
+      guard token.utf8.count >= PublishConfiguration.shortestToken else {
+        reading.findings.error(
+          .outOfRange, "the token is too short to be a secret", at: item.range,
+          hint: "\(PublishConfiguration.shortestToken) characters at least: openssl rand -hex 32")
+        return nil
+      }
+      return token
+    }
+  }
+
+  private func readOperations(_ node: Node) -> Set<PublishConfiguration.Operation> {
+    guard let items = reading.list(node, "\"allow\"") else { return [] }
+    if items.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"allow\" allows nothing", at: node.range,
+        hint: "known here: \(PublishConfiguration.Operation.allCases.map(\.rawValue).joined(separator: ", "))"
+      )
+    }
+    var operations: Set<PublishConfiguration.Operation> = []
+    for item in items {
+      guard let operation = reading.choice(item, "\"allow\"", of: PublishConfiguration.Operation.self) else {
+        continue
+      }
+      if !operations.insert(operation).inserted {
+        reading.findings.error(
+          .duplicateName, "\"\(operation.rawValue)\" stands here twice", at: item.range, hint: "remove one")
+      }
+    }
+    return operations
+  }
+}

@@ -1,0 +1,153 @@
+import ArgumentParser
+import Gateway
+import GatewayConfig
+import Glibc
+import JSON
+
+struct SendCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "send",
+    abstract: "Publish something to a group of a running gateway.",
+    discussion: """
+      The `publish` route, its token and the address come from the configuration, what is given here instead of it. JSON is \
+      the message of a chat; with --event it is a whole event, with --text it is no JSON but the text of a broadcast. "-" \
+      reads it from standard input. Exit code 1: it was not published, or did not reach everybody.
+
+      EXAMPLES
+        sluice send chat_lobby '"doors open at 8"'
+        sluice send routes.yaml news --text 'doors open at 8'
+        sluice send user_5 --event '{"type": "order.paid", "id": 7}'
+        date | sluice send news --text - --url https://example.com/api/publish/ --token-env PUBLISH_TOKEN
+      """)
+
+  @Argument(
+    help: ArgumentHelp(
+      "The configuration, unless it is routes.yaml; then the group, and what to send.",
+      valueName: "[file] group json"))
+  var arguments: [String]
+
+  @Flag(help: "Send a text, not JSON: broadcast.message.")
+  var text = false
+
+  @Flag(help: "Send an event: JSON with a \"type\".")
+  var event = false
+
+  @Option(help: ArgumentHelp("The publish route, instead of the one in the configuration.", valueName: "url"))
+  var url: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The environment variable with the token, instead of the one in the configuration.", valueName: "name"))
+  var tokenEnv: String?
+
+  @Option(help: ArgumentHelp("Published once, however often it is sent with this key.", valueName: "key"))
+  var idempotencyKey: String?
+
+  func validate() throws {
+    guard (2...3).contains(arguments.count) else {
+      throw ValidationError("send takes a group and what to send, or a file before them.")
+    }
+    if text, event { throw ValidationError("--text and --event exclude each other.") }
+    if let tokenEnv, Environment.variables[tokenEnv] == nil {
+      throw ValidationError("The environment variable \(tokenEnv) is not set.")
+    }
+    if let key = idempotencyKey {
+      guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+        throw ValidationError("--idempotency-key has 1 to 255 characters, without spaces.")
+      }
+    }
+  }
+
+  func run() async throws {
+    let group = arguments[arguments.count - 2]
+    let body = try body(for: group)
+    do {
+      let answer = try await PublishClient.post(
+        body, to: try target(for: group), idempotencyKey: idempotencyKey)
+      try report(answer)
+    } catch let failure as PublishClient.Failure {
+      Output.error("sluice: \(failure)")
+      throw ExitCode(1)
+    } catch let unknown as PublishTarget.Unknown {
+      Output.error("sluice: \(unknown)")
+      throw ExitCode(1)
+    }
+  }
+
+  /// What is not given comes from the file.
+  private func target(for group: String) throws -> PublishTarget {
+    let token = tokenEnv.flatMap { Environment.variables[$0] }
+    if let url, token != nil { return PublishTarget(url: url, token: token) }
+    let file = arguments.count == 3 ? arguments[0] : ConfigurationFile.standard
+    var target = try PublishTarget(for: group, in: try ConfigurationFile.load(file))
+    if let url { target.url = url }
+    if let token { target.token = token }
+    return target
+  }
+
+  /// What was written goes on as it is: only its place in the request is ours.
+  private func body(for group: String) throws -> [UInt8] {
+    var given = Array(arguments[arguments.count - 1].utf8)
+    if given == [UInt8(ascii: "-")] { given = try StandardInput.readAll() }
+    var body = Array(#"{"group": "#.utf8)
+    JSONText.append(string: group, to: &body)
+    body += Array(", \"\(text ? "text" : event ? "event" : "message")\": ".utf8)
+    if text {
+      guard let string = String(validating: given, as: UTF8.self) else {
+        throw ValidationError("The text is not UTF-8.")
+      }
+      JSONText.append(string: string, to: &body)
+    } else {
+      do {
+        _ = try unsafe JSON.parse(given.span.bytes)
+      } catch {
+        throw ValidationError("What is to be sent is \(error). For plain text: --text.")
+      }
+      body += given
+    }
+    return body + [UInt8(ascii: "}")]
+  }
+
+  private func report(_ answer: PublishClient.Answer) throws {
+    let json = try? unsafe JSON.parse(answer.body.span.bytes)
+    guard case .array(let published)? = json?["published"] else {
+      var reason = "it is no publish route"
+      if case .string(let error)? = json?["error"] { reason = error }
+      Output.error("sluice: \(answer.status): \(reason)")
+      throw ExitCode(1)
+    }
+    var isGood = answer.status == 200
+    for line in published {
+      guard case .string(let group)? = line["group"], case .integer(let sessions)? = line["sessions"] else {
+        continue
+      }
+      var text = "\(group): \(sessions) session\(sessions == 1 ? "" : "s")"
+      if case .string(let id)? = line["id"] { text += ", id \(id)" }
+      if case .string(let error)? = line["error"] {
+        isGood = false
+        Output.error("sluice: \(text): \(error)")
+      } else {
+        Output.print(text + "\n")
+      }
+    }
+    if !isGood { throw ExitCode(1) }
+  }
+}
+
+private enum StandardInput {
+  /// More than any route takes.
+  private static let most = 64 << 20
+
+  static func readAll() throws -> [UInt8] {
+    var all: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(STDIN_FILENO, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw ValidationError("Standard input cannot be read.") }
+      guard count > 0 else { return all }
+      all += buffer[..<count]
+      guard all.count <= most else { throw ValidationError("Standard input is longer than 64 MiB.") }
+    }
+  }
+}

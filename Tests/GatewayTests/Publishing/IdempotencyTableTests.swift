@@ -1,0 +1,65 @@
+import Testing
+
+@testable import Gateway
+
+struct IdempotencyTableTests {
+  private let table = IdempotencyTable()
+  private let start = ContinuousClock.now
+  private let answer = IdempotencyTable.Answer(status: 200, body: [1])
+
+  private func key(_ text: String, route: Int = 0, user: String? = nil) -> IdempotencyTable.Key {
+    .init(route: route, user: user, text: text)
+  }
+
+  private func isNew(_ standing: IdempotencyTable.Standing) -> Bool {
+    if case .new = standing { true } else { false }
+  }
+
+  @Test func `the first answer is given again, to the same request only`() {
+    #expect(isNew(table.stand(key("k"), [7])))
+    table.complete(key("k"), answer, isFinal: true)
+    guard case .answered(answer) = table.stand(key("k"), [7]) else { return #expect(Bool(false)) }
+    guard case .taken = table.stand(key("k"), [8]) else { return #expect(Bool(false)) }
+    #expect(isNew(table.stand(key("k", route: 1), [7])))
+    #expect(isNew(table.stand(key("k", user: "ann"), [7])))
+  }
+
+  @Test func `who comes while the first is under way waits for its answer`() async {
+    #expect(isNew(table.stand(key("k"), [7])))
+    guard case .underWay(let one) = table.stand(key("k"), [7]),
+      case .underWay(let other) = table.stand(key("k"), [7])
+    else { return #expect(Bool(false)) }
+    guard case .taken = table.stand(key("k"), [8]) else { return #expect(Bool(false)) }
+    table.complete(key("k"), answer, isFinal: true)
+    for await given in one { #expect(given == answer) }
+    for await given in other { #expect(given == answer) }
+  }
+
+  @Test func `what did nothing is tried again`() async {
+    #expect(isNew(table.stand(key("k"), [7])))
+    guard case .underWay(let waiting) = table.stand(key("k"), [7]) else { return #expect(Bool(false)) }
+    table.complete(key("k"), answer, isFinal: false)
+    for await given in waiting { #expect(given == answer) }
+    #expect(isNew(table.stand(key("k"), [7])))
+  }
+
+  @Test func `answers are forgotten after their time, and the oldest where there are too many`() {
+    for number in 0..<10_001 {
+      #expect(isNew(table.stand(key("\(number)"), [], at: start)))
+      table.complete(key("\(number)"), answer, isFinal: true, at: start)
+    }
+    #expect(isNew(table.stand(key("0"), [], at: start)))
+    guard case .answered = table.stand(key("1"), [], at: start) else { return #expect(Bool(false)) }
+    #expect(isNew(table.stand(key("1"), [], at: start + .seconds(301))))
+  }
+
+  @Test func `answers are bounded in bytes`() {
+    let large = IdempotencyTable.Answer(status: 200, body: Array(repeating: 1, count: 5 << 20))
+    for name in ["a", "b", "c", "d"] {
+      #expect(isNew(table.stand(key(name), [])))
+      table.complete(key(name), large, isFinal: true)
+    }
+    #expect(isNew(table.stand(key("a"), [])))
+    guard case .answered = table.stand(key("d"), []) else { return #expect(Bool(false)) }
+  }
+}

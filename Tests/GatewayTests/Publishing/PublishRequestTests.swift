@@ -1,0 +1,122 @@
+import ChannelLayers
+import JSON
+import Testing
+
+@testable import Gateway
+
+private func read(
+  _ text: String, mayName: (String) -> Bool = { !$0.hasPrefix("no_") }
+) throws(PublishRefusal) -> PublishRequest {
+  try PublishRequest(Array(text.utf8), mayName: mayName)
+}
+
+private func refused(_ text: String) -> PublishRefusal? {
+  do throws(PublishRefusal) {
+    _ = try read(text)
+    return nil
+  } catch {
+    return error
+  }
+}
+
+struct PublishRequestTests {
+  @Test func `an event goes on with its fields in their order, lists and objects as they were written`()
+    throws
+  {
+    let request = try read(
+      #" {"group": "room", "event": {"b": 1.50, "type": "x.y", "a": {"k": [1.50, "é"]}, "s": "\u00e9", "n": null}} "#
+    )
+    #expect(request.events.map(\.group) == ["room"])
+    #expect(
+      request.events[0].event
+        == Event(
+          type: "x.y",
+          fields: [
+            .init("b", .json(.double(1.5))), .init("a", .encodedJSON(Array(#"{"k": [1.50, "é"]}"#.utf8))),
+            .init("s", .text(Array("é".utf8))), .init("n", .json(.null)),
+          ]))
+  }
+
+  @Test func `the shortcuts are the events that chat and broadcast understand`() throws {
+    let bodies = [
+      #"{"group": "g", "message": {"a": 1.0}}"#, #"{"group": "g", "text": "hi"}"#,
+      #"{"group": "g", "bytes": "AP8="}"#,
+    ]
+    let events = try bodies.map { try read($0).events[0].event }
+    #expect(
+      events == [
+        Event(type: "chat.message", fields: [.init("message", .encodedJSON(Array(#"{"a": 1.0}"#.utf8)))]),
+        Event(type: "broadcast.message", fields: [.init("text", .text(Array("hi".utf8)))]),
+        Event(type: "broadcast.message", fields: [.init("bytes", .bytes([0, 255]))]),
+      ])
+  }
+
+  @Test func `groups and items keep their order`() throws {
+    let request = try read(
+      #"{"batch": [{"groups": ["b", "a"], "message": 1}, {"group": "c", "text": ""}], "idempotency_key": "k"}"#
+    )
+    #expect(request.events.map(\.group) == ["b", "a", "c"])
+    #expect(request.idempotencyKey == "k")
+  }
+
+  static let faulty: [(body: String, status: Int, words: String)] = [
+    ("", 400, "the request is not JSON: a value is missing at byte 0"),
+    ("[]", 400, "this is not an object"),
+    ("{}", 400, #"the request needs a "group", or "groups""#),
+    (#"{"group": "g"}"#, 400, #"the request needs an "event", or a "message", "text" or "bytes""#),
+    (#"{"group": "g", "groups": ["h"], "message": 1}"#, 400, "not both"),
+    (#"{"group": "g", "message": 1, "text": "a"}"#, 400, #"has "message" or "text", not both"#),
+    (#"{"group": "g", "message": 1, "group": "h"}"#, 400, #""group" stands twice"#),
+    (#"{"grup": "g", "message": 1}"#, 400, "needs a"),
+    (
+      #"{"group": "g", "mesage": 1, "text": ""}"#, 400,
+      #"unknown member "mesage" in the request: did you mean "message"?"#
+    ),
+    (
+      #"{"group": "g", "message": 1, "batch": [{"group": "g", "message": 1}]}"#, 400,
+      "unknown member \"group\""
+    ),
+    (#"{"group": 1, "message": 1}"#, 400, #""group" in the request is text"#),
+    (#"{"group": "a b", "message": 1}"#, 400, #""a b" is no name of a group"#),
+    (#"{"group": "sluice.control", "message": 1}"#, 400, "is no name of a group"),
+    (#"{"group": "no_way", "message": 1}"#, 403, #"the group "no_way" is not one"#),
+    (#"{"groups": [], "message": 1}"#, 400, "is empty"),
+    (#"{"groups": ["a", "a"], "message": 1}"#, 400, "stands twice"),
+    (#"{"groups": ["a", 1], "message": 1}"#, 400, "a list of names"),
+    (#"{"groups": "a", "message": 1}"#, 400, "is a list"),
+    (#"{"batch": []}"#, 400, "is empty"),
+    (#"{"batch": [1]}"#, 400, #"item 1 of "batch" is not JSON: this is not an object"#),
+    (#"{"batch": [{"group": "a", "message": 1}, {"group": "a"}]}"#, 400, #"item 2 of "batch" needs an"#),
+    (#"{"group": "g", "event": {}}"#, 400, #"the event of the request needs a "type""#),
+    (#"{"group": "g", "event": {"type": "a b"}}"#, 400, "is no event type"),
+    (#"{"group": "g", "event": {"type": "_a"}}"#, 400, "is no event type"),
+    (#"{"group": "g", "event": {"type": "sluice.disconnect", "user": "5"}}"#, 400, "the gateway's own"),
+    (#"{"group": "g", "event": {"type": "a", "__asgi_channel__": ["x"]}}"#, 400, "cannot be called"),
+    (#"{"group": "g", "bytes": "A"}"#, 400, "base64"),
+    (#"{"group": "g", "bytes": "AA=="} x"#, 400, "more after the value"),
+    (#"{"group": "g", "message": 1e999}"#, 400, "a number out of range"),
+    (#"{"group": "g", "message": 1, "idempotency_key": ""}"#, 400, "1 to 255 bytes"),
+    ("{\"group\": \"g\", \"message\": " + String(repeating: "[", count: 70), 400, "nested too deep"),
+  ]
+
+  @Test(arguments: faulty)
+  func `what is wrong is said, and nothing of the request is left`(
+    _ row: (body: String, status: Int, words: String)
+  ) throws {
+    let refusal = try #require(refused(row.body))
+    #expect(refusal.statusCode == row.status)
+    #expect(refusal.message.contains(row.words), "\(refusal.message)")
+  }
+
+  @Test func `a request is bounded in its events`() throws {
+    let names = (0..<1000).map { "\"g\($0)\"" }.joined(separator: ",")
+    #expect(try read("{\"groups\": [\(names)], \"message\": 1}").events.count == 1000)
+    #expect(refused("{\"groups\": [\(names),\"one.more\"], \"message\": 1}")?.statusCode == 413)
+  }
+
+  @Test func `what is repeated of a request is short`() {
+    let name = String(repeating: "x", count: 10_000)
+    #expect((refused("{\"group\": \"\(name)\", \"message\": 1}")?.message.count ?? .max) < 250)
+    #expect((refused("{\"group\": \"g\", \"message\": 1, \"\(name)\": 1}")?.message.count ?? .max) < 250)
+  }
+}

@@ -1,0 +1,490 @@
+"""The publish API: events from outside, for whoever may, and what is told of them."""
+
+import asyncio
+import base64
+import concurrent.futures
+import json
+import os
+import socket
+import subprocess
+
+import pytest
+import requests
+from asgiref.sync import async_to_sync
+
+from clients import connect, open_session, read_frame, read_head
+from conftest import ROOT, SLUICE
+from redis_stack import RedisGateway, Session, wait_until
+
+TOKEN, OLD_TOKEN = "interop-token-0123456789", "interop-token-9876543210"
+ALL = "[publish, groups]"
+
+ROUTES = """
+installed_apps: [chat, broadcast]
+channel_layers: {default: LAYER}
+EXTRA
+applications:
+  main:
+    http:
+      - {path: health/ready, health: ready}
+      - path: api/publish/
+        publish:
+          groups: ["chat_*", "user_*", news]
+          token: [{env: PUBLISH_TOKEN}, {env: OLD_PUBLISH_TOKEN}]
+          allow: ALLOW
+          body: 64KiB
+      - {path: open, publish: {groups: "news", anonymous: true}}
+      - {path: "teams/<slug:team>/publish/", publish: {groups: "team.{team}.*", token: {env: PUBLISH_TOKEN}}}
+    websocket:
+      - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", events: {order.paid: event}}
+      - {path: "ws/team/<slug:team>/<slug:room>/", consumer: chat, group: "team.{team}.{room}"}
+      - {path: ws/news/, consumer: broadcast, group: news, publish: nobody}
+"""
+ENV = {"PUBLISH_TOKEN": TOKEN, "OLD_PUBLISH_TOKEN": OLD_TOKEN}
+
+
+def routes(layer: str = "{backend: memory}", allow: str = ALL, extra: str = "server: {threads: 3}") -> str:
+    return ROUTES.replace("LAYER", layer).replace("ALLOW", allow).replace("EXTRA", extra)
+
+
+@pytest.fixture
+def gateway(start):
+    return start(text=routes(), env=ENV)
+
+
+def post(gateway, body, path: str = "/api/publish/", token: str | None = TOKEN, **fields) -> requests.Response:
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {}), **fields}
+    data = body if isinstance(body, (bytes, str)) else json.dumps(body)
+    return requests.post(gateway.http(path), data=data, headers=headers, timeout=30)
+
+
+def get(gateway, path: str, token: str | None = TOKEN) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return requests.get(gateway.http(path), headers=headers, timeout=30)
+
+
+def line(group: str, sessions: int, id=None) -> dict:
+    return {"group": group, "sessions": sessions, "id": id}
+
+
+def session(gateway, room: str) -> Session:
+    return Session(gateway.ws(f"/ws/chat/{room}/"))
+
+
+# What is published
+
+
+def test_a_message_reaches_a_group_on_all_reactors(gateway):
+    sessions = [session(gateway, "lobby") for _ in range(12)]
+    with session(gateway, "kitchen") as elsewhere:
+        answer = post(gateway, {"group": "chat_lobby", "message": {"n": 1.5}})
+        assert (answer.status_code, answer.json()) == (200, {"published": [line("chat_lobby", 12)]})
+        assert answer.headers["Content-Type"] == "application/json"
+        assert [one.message() for one in sessions] == [{"n": 1.5}] * 12
+        assert elsewhere.silent()
+    for one in sessions:
+        one.socket.close()
+
+
+def test_an_event_is_what_django_would_send(gateway):
+    with session(gateway, "lobby") as one:
+        event = {"type": "order.paid", "id": 7, "lines": [{"a": None}], "who": "é"}
+        assert post(gateway, {"group": "chat_lobby", "event": event}).status_code == 200
+        assert one.hear() == event
+        post(gateway, {"group": "chat_lobby", "event": {"type": "websocket.send", "text": json.dumps({"message": 2})}})
+        assert one.message() == 2
+        post(gateway, {"group": "chat_lobby", "event": {"type": "websocket.close", "code": 4000, "reason": "go"}})
+        with pytest.raises(Exception) as closed:
+            one.socket.recv(timeout=20)
+        assert closed.value.rcvd.code == 4000
+
+
+def test_texts_and_bytes_reach_a_broadcast(gateway):
+    with open_session(gateway.port, "/ws/news/") as sock:
+        post(gateway, {"group": "news", "text": "héllo"})
+        post(gateway, {"group": "news", "bytes": base64.b64encode(b"\x00\xff").decode()})
+        assert [read_frame(sock), read_frame(sock)] == [(1, "héllo".encode()), (2, b"\x00\xff")]
+
+
+def test_many_groups_and_batches_in_their_order(gateway):
+    with session(gateway, "a") as a, session(gateway, "b") as b:
+        answer = post(gateway, {"groups": ["chat_a", "chat_b", "user_7"], "message": 1}).json()
+        assert answer == {"published": [line("chat_a", 1), line("chat_b", 1), line("user_7", 0)]}
+        items = [{"group": "chat_b", "message": n} for n in range(300)] + [{"groups": ["chat_a", "chat_b"], "message": "end"}]
+        answer = post(gateway, {"batch": items}).json()
+        assert [one["group"] for one in answer["published"]] == ["chat_b"] * 300 + ["chat_a", "chat_b"]
+        assert b.messages(302) == [1, *range(300), "end"]
+        assert a.messages(2) == [1, "end"]
+
+
+def test_requests_in_a_row_keep_their_order(gateway):
+    with session(gateway, "a") as a, session(gateway, "a") as other, requests.Session() as http:
+        for n in range(100):
+            http.post(gateway.http("/api/publish/"), json={"group": "chat_a", "message": n}, headers={"Authorization": f"Bearer {TOKEN}"})
+        assert a.messages(100) == list(range(100)) == other.messages(100)
+
+
+def test_an_event_that_a_route_does_not_know_is_ignored(gateway):
+    with session(gateway, "a") as a:
+        assert post(gateway, {"group": "chat_a", "event": {"type": "who.knows"}}).json() == {"published": [line("chat_a", 1)]}
+        assert a.is_open() and a.silent()
+
+
+# Who may
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong-token-0123456789", TOKEN[:-1], TOKEN + "0", TOKEN.upper()])
+def test_without_the_token_nothing_is_published(gateway, token):
+    with session(gateway, "a") as a:
+        answer = post(gateway, {"group": "chat_a", "message": 1}, token=token)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="sluice"')
+        assert set(answer.json()) == {"error"}
+        assert get(gateway, "/api/publish/groups", token).status_code == 401
+        assert get(gateway, "/api/publish/nothing", token).status_code == 401
+        assert a.silent()
+
+
+def test_each_of_the_tokens_opens_the_route(gateway):
+    assert post(gateway, {"group": "chat_a", "message": 1}, token=OLD_TOKEN).status_code == 200
+    # Schemes have no case (RFC 9110 section 11.1).
+    answer = post(gateway, {"group": "chat_a", "message": 1}, token=None, Authorization=f"bearer  {TOKEN}")
+    assert answer.status_code == 200
+    for field in [f"Basic {TOKEN}", TOKEN, f"Bearer{TOKEN}"]:
+        assert post(gateway, {"group": "chat_a", "message": 1}, token=None, Authorization=field).status_code == 401
+
+
+@pytest.mark.parametrize("group, status", [
+    ("chat_", 200), ("chat_a.b", 200), ("news", 200), ("newsy", 403), ("xchat_a", 403), ("user_1", 200), ("team.a.b", 403),
+    ("sluice.control", 400), ("a b", 400), ("", 400), ("x" * 100, 400), ("chat_" + "x" * 94, 200),
+])  # fmt: skip
+def test_only_groups_that_a_pattern_allows(gateway, group, status):
+    assert post(gateway, {"group": group, "message": 1}).status_code == status
+
+
+def test_one_group_that_is_not_allowed_stops_the_whole_request(gateway):
+    with session(gateway, "a") as a:
+        answer = post(gateway, {"batch": [{"group": "chat_a", "message": 1}, {"group": "secret", "message": 2}]})
+        assert answer.status_code == 403
+        assert '"secret"' in answer.json()["error"]
+        assert a.silent()
+
+
+def test_patterns_may_use_what_the_path_captures(gateway):
+    with Session(gateway.ws("/ws/team/red/a/")) as red, Session(gateway.ws("/ws/team/blue/a/")) as blue:
+        assert post(gateway, {"group": "team.red.a", "message": 1}, "/teams/red/publish/").json()["published"] == [line("team.red.a", 1)]
+        assert post(gateway, {"group": "team.blue.a", "message": 1}, "/teams/red/publish/").status_code == 403
+        assert red.message() == 1
+        assert blue.silent()
+
+
+def test_an_anonymous_route_takes_no_token(gateway):
+    assert post(gateway, {"group": "news", "text": "x"}, "/open", token=None).status_code == 200
+    assert post(gateway, {"group": "news", "text": "x"}, "/open/", token=None).status_code == 200
+    assert post(gateway, {"group": "chat_a", "text": "x"}, "/open", token=None).status_code == 403
+    # Publishing is all that is allowed unless more is.
+    assert get(gateway, "/open/groups", token=None).status_code == 403
+    # A page of another site can send this without asking; JSON it cannot.
+    assert post(gateway, '{"group": "news", "text": "x"}', "/open", token=None, **{"Content-Type": "text/plain"}).status_code == 415
+
+
+# What is refused
+
+
+def test_methods_and_paths(gateway):
+    answer = get(gateway, "/api/publish/")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    answer = post(gateway, {}, "/api/publish/groups")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+    assert get(gateway, "/api/publish/nothing").status_code == 404
+    assert get(gateway, "/api/publish/publish").status_code == 404
+    assert get(gateway, "/api/publish/groups/more").status_code == 404
+    assert get(gateway, "/opengroups", token=None).status_code == 404
+    answer = post(gateway, {"user": "1"}, "/api/publish/disconnect")
+    assert answer.status_code == 403 and '"disconnect"' in answer.json()["error"]
+
+
+BAD = [
+    b"", b"{", b"[]", b"null", b'{"group": "chat_a"}', b'{"group": "chat_a", "message": 1} 2', b'{"group": "chat_a", "message": NaN}',
+    b'{"group": "chat_a", "message": "\xff"}', b'{"group": "chat_a", "message": "\xed\xa0\x80"}', b'{"group": "chat_a", "message": "a\x00b"}',
+    b'{"group": "chat_a", "message": ' + b"[" * 30_000, b'{"group": "chat_a", "message": ' + b'{"a":' * 10_000,
+    b'{"group": "chat_a", "message": 1, "mesage": 2}', b'{"group": "chat_a", "group": "chat_a", "message": 1}',
+    b'{"group": "chat_a", "event": {"type": "sluice.disconnect", "user": "1"}}',
+    b'{"group": "chat_a", "event": {"type": "a", "__asgi_channel__": ["x"]}}',
+    b'{"group": "chat_a", "bytes": "?"}', b'{"batch": [{"group": "chat_a", "message": 1}, {}]}',
+    "{}".encode("utf-16"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BAD, ids=range(len(BAD)))
+def test_what_is_wrong_is_400_with_a_sentence(gateway, body):
+    with session(gateway, "a") as a:
+        answer = post(gateway, body)
+        assert answer.status_code == 400, answer.text
+        assert 10 < len(answer.json()["error"]) < 300
+        post(gateway, {"group": "chat_a", "message": "good"})
+        assert a.message() == "good"
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/json", "", None])
+def test_the_body_is_json_by_its_type(gateway, kind):
+    fields = {} if kind is None else {"Content-Type": kind}
+    data = b'{"group": "chat_a", "message": 1}'
+    headers = {"Authorization": f"Bearer {TOKEN}", **fields}
+    assert requests.post(gateway.http("/api/publish/"), data=data, headers=headers, timeout=20).status_code == 415
+    assert post(gateway, {"group": "chat_a", "message": 1}, **{"Content-Type": "Application/JSON; charset=utf-8"}).status_code == 200
+
+
+def test_too_large_is_413(gateway):
+    assert post(gateway, {"group": "chat_a", "message": "x" * 60_000}).status_code == 200
+    assert post(gateway, {"group": "chat_a", "message": "x" * 66_000}).status_code == 413
+    names = [f"chat_{n}" for n in range(1001)]
+    assert post(gateway, {"groups": names[:1000], "message": 1}).status_code == 200
+    assert post(gateway, {"groups": names, "message": 1}).status_code == 413
+
+
+HEAD = f"POST /api/publish/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: Bearer {TOKEN}\r\n"
+
+
+def test_a_chunked_body_without_an_end_is_413(gateway):
+    with connect(gateway.port) as sock:
+        sock.sendall((HEAD + "Transfer-Encoding: chunked\r\n\r\n").encode())
+        part = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
+        try:
+            for _ in range(64):
+                sock.sendall(part)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert read_head(sock).split(" ")[1] == "413"
+
+
+def test_a_body_that_trickles_is_given_up(start):
+    gateway = start(text=routes(extra="limits: {handshake: 700ms}"), env=ENV)
+    with connect(gateway.port) as sock:
+        sock.sendall((HEAD + "Content-Length: 40\r\n\r\n{").encode())
+        assert read_head(sock).split(" ")[1] == "408"
+    assert post(gateway, {"group": "chat_a", "message": 1}).status_code == 200
+
+
+def test_a_body_that_breaks_off_publishes_nothing(gateway):
+    with session(gateway, "a") as a:
+        for rest in [b'{"group": "chat_a", "message": 1}', b'{"gro']:
+            with connect(gateway.port) as sock:
+                sock.sendall((HEAD + "Content-Length: 400\r\n\r\n").encode() + rest)
+                sock.shutdown(socket.SHUT_WR)
+                sock.recv(1000)
+        with connect(gateway.port) as sock:
+            body = b'{"group": "chat_a", "message": "in pieces"}'
+            sock.sendall((HEAD + "Transfer-Encoding: chunked\r\n\r\n").encode())
+            for byte in body:
+                sock.sendall(b"1\r\n" + bytes([byte]) + b"\r\n")
+            sock.sendall(b"0\r\n\r\n")
+            assert read_head(sock).split(" ")[1] == "200"
+        assert a.message() == "in pieces"
+
+
+def test_many_at_once_are_all_answered(gateway):
+    with session(gateway, "a") as a, concurrent.futures.ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda n: post(gateway, {"group": "chat_a", "message": n}).status_code, range(400)))
+        assert answers == [200] * 400
+        assert sorted(a.messages(400)) == list(range(400))
+
+
+# Once only
+
+
+def test_the_same_key_publishes_once(gateway):
+    with session(gateway, "a") as a:
+        body = {"group": "chat_a", "message": 1, "idempotency_key": "k1"}
+        first, second = post(gateway, body), post(gateway, body)
+        assert first.text == second.text and second.status_code == 200
+        assert "Idempotent-Replayed" not in first.headers and second.headers["Idempotent-Replayed"] == "true"
+        assert post(gateway, {**body, "message": 2}).status_code == 422
+        # In a field of the request it is another body, but for the same key.
+        plain = {"group": "chat_a", "message": 3}
+        assert [post(gateway, plain, **{"Idempotency-Key": '"k2"'}).status_code for _ in range(3)] == [200] * 3
+        assert post(gateway, plain, **{"Idempotency-Key": "k2"}).headers["Idempotent-Replayed"] == "true"
+        assert post(gateway, body, **{"Idempotency-Key": "other"}).status_code == 400
+        assert post(gateway, plain, **{"Idempotency-Key": "x" * 256}).status_code == 400
+        assert a.messages(2) == [1, 3]
+        assert a.silent()
+
+
+def test_the_same_key_at_the_same_time_publishes_once(gateway):
+    with session(gateway, "a") as a, concurrent.futures.ThreadPoolExecutor(16) as pool:
+        for n in range(20):
+            answers = list(pool.map(lambda _: post(gateway, {"group": "chat_a", "message": n, "idempotency_key": f"k{n}"}), range(16)))
+            assert {(one.status_code, one.text) for one in answers} == {(200, answers[0].text)}
+            assert sum("Idempotent-Replayed" not in one.headers for one in answers) == 1
+        assert a.messages(20) == list(range(20))
+        assert a.silent()
+
+
+def test_who_hangs_up_finds_the_answer_with_the_key(gateway):
+    with session(gateway, "a") as a:
+        body = b'{"group": "chat_a", "message": 1, "idempotency_key": "gone"}'
+        for _ in range(5):
+            with connect(gateway.port) as sock:
+                sock.sendall((HEAD + f"Content-Length: {len(body)}\r\n\r\n").encode() + body)
+        assert post(gateway, body).status_code == 200
+        assert a.messages(1) == [1]
+        assert a.silent()
+
+
+# Who is there
+
+
+def test_groups_are_told_with_their_sessions(gateway):
+    sessions = [session(gateway, room) for room in ["a", "a", "b", "c"]]
+    with Session(gateway.ws("/ws/team/red/a/")):
+        told = get(gateway, "/api/publish/groups").json()
+        # Of those that the route may name.
+        assert told == {"groups": [{"group": "chat_a", "sessions": 2}, {"group": "chat_b", "sessions": 1}, {"group": "chat_c", "sessions": 1}], "next": None}
+        page = get(gateway, "/api/publish/groups/?limit=2").json()
+        assert [one["group"] for one in page["groups"]] == ["chat_a", "chat_b"]
+        rest = get(gateway, f"/api/publish/groups?limit=2&after={page['next']}").json()
+        assert ([one["group"] for one in rest["groups"]], rest["next"]) == (["chat_c"], None)
+        assert get(gateway, "/api/publish/groups?prefix=chat_b").json()["groups"] == [{"group": "chat_b", "sessions": 1}]
+        assert requests.head(gateway.http("/api/publish/groups"), headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20).status_code == 200
+        for query in ["limit=0", "limit=1001", "limit=x", "prefx=a", "prefix=a&prefix=b", "prefix=%ff"]:
+            assert get(gateway, f"/api/publish/groups?{query}").status_code == 400, query
+    for one in sessions:
+        one.socket.close()
+    wait_until(lambda: get(gateway, "/api/publish/groups").json()["groups"] == [], what="they have left")
+
+
+# Through Redis
+
+
+@pytest.fixture
+def pair(layer, start):
+    return [start(text=routes(layer.yaml), env=ENV, kind=RedisGateway) for _ in range(2)]
+
+
+def test_two_processes_hear_it_once_and_so_does_a_django_consumer(layer, pair):
+    one, other = pair
+    with session(one, "a") as near, session(other, "a") as far, session(other, "a") as second:
+        answer = post(one, {"group": "chat_a", "message": {"n": [1, None]}})
+        assert (answer.status_code, answer.json()) == (200, {"published": [line("chat_a", 1)]})
+        # From a process where nobody is in the group.
+        assert post(one, {"group": "chat_b", "message": 0}).json() == {"published": [line("chat_b", 0)]}
+        items = [{"group": "chat_a", "message": n} for n in range(300)]
+        assert post(other, {"batch": items}).json() == {"published": [line("chat_a", 2)] * 300}
+        for client in [near, far, second]:
+            assert client.messages(301) == [{"n": [1, None]}, *range(300)]
+            assert client.silent()
+
+
+def test_a_process_without_sessions_publishes_to_the_others(pair):
+    with session(pair[1], "a") as far:
+        for n in range(20):
+            assert post(pair[0], {"group": "chat_a", "message": n}).json() == {"published": [line("chat_a", 0)]}
+        assert far.messages(20) == list(range(20))
+
+
+def test_channels_redis_receives_what_is_published(layer, pair):
+    django = layer.make()
+
+    @async_to_sync
+    async def receive():
+        channel = await django.new_channel()
+        await django.group_add("chat_a", channel)
+        answer = await asyncio.to_thread(post, pair[0], {"group": "chat_a", "event": {"type": "order.paid", "id": 7, "l": [1.5, {"a": "é"}]}})
+        return answer.json(), await asyncio.wait_for(django.receive(channel), 20)
+
+    answer, event = receive()
+    assert answer == {"published": [line("chat_a", 0)]}
+    assert event == {"type": "order.paid", "id": 7, "l": [1.5, {"a": "é"}]}
+
+
+def test_without_redis_it_is_503_and_tried_again_with_the_same_key(redis, layer, pair):
+    body = {"group": "chat_a", "message": 1, "idempotency_key": "again"}
+    redis.stop()
+    wait_until(lambda: not pair[0].is_ready(), what="Redis is gone")
+    answer = post(pair[0], body)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json()["published"][0]["error"] == "the channel layer is not available: the message was not sent"
+    redis.start()
+    wait_until(lambda: all(one.is_ready() for one in pair), what="Redis is back")
+    with session(pair[1], "a") as far:
+        answer = post(pair[0], body)
+        assert answer.status_code == 200 and "Idempotent-Replayed" not in answer.headers
+        assert far.message() == 1
+
+
+# sluice send
+
+
+def send(*arguments: str, input: str | None = None, **env: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [SLUICE, "send", *map(str, arguments)], input=input, capture_output=True, text=True, cwd=ROOT, timeout=60,
+        env={**os.environ, **ENV, **env},
+    )
+
+
+@pytest.fixture
+def file(gateway, tmp_path):
+    """The same configuration, with the port that the gateway has."""
+    path = tmp_path / "send.yaml"
+    path.write_text(routes(extra=f"server: {{bind: '127.0.0.1:{gateway.port}'}}"))
+    return path
+
+
+def test_send_finds_everything_in_the_file(gateway, file):
+    with session(gateway, "a") as a:
+        done = send(file, "chat_a", '{"n": 1}')
+        assert (done.returncode, done.stdout, done.stderr) == (0, "chat_a: 1 session\n", "")
+        assert a.message() == {"n": 1}
+        assert send(file, "chat_a", "-", input="[2]").returncode == 0
+        assert a.message() == [2]
+        assert send(file, "chat_a", "--event", '{"type": "order.paid", "id": 7}').returncode == 0
+        assert a.hear() == {"type": "order.paid", "id": 7}
+        for _ in range(2):
+            assert send(file, "chat_a", "3", "--idempotency-key", "three").returncode == 0
+        assert a.message() == 3
+        assert a.silent()
+    with open_session(gateway.port, "/ws/news/") as news:
+        assert send(file, "news", "--text", "doors open").stdout == "news: 1 session\n"
+        assert read_frame(news) == (1, b"doors open")
+
+
+def test_send_to_an_address_of_its_own(gateway, file, tmp_path):
+    url = gateway.http("/api/publish/")
+    assert send("chat_a", "1", "--url", url, "--token-env", "MINE", MINE=TOKEN).returncode == 0
+    done = send("chat_a", "1", "--url", url, "--token-env", "MINE", MINE="wrong-token-0123456789")
+    assert (done.returncode, done.stderr) == (1, "sluice: 401: the token is not one of this route\n")
+    done = send("chat_a", "1", "--url", gateway.http("/nowhere"), "--token-env", "MINE", MINE=TOKEN)
+    assert (done.returncode, done.stderr) == (1, "sluice: 404: it is no publish route\n")
+    assert TOKEN not in send(file, "chat_a", "1", "--url", "no url").stderr
+
+
+def test_send_over_a_unix_socket(start, tmp_path):
+    path = tmp_path / "s.sock"
+    text = routes(extra=f"server: {{bind: 'unix:{path}'}}")
+    file = tmp_path / "unix.yaml"
+    file.write_text(text)
+    start(file=file, env=ENV, bind=f"unix:{path}")
+    done = send(file, "chat_a", "1")
+    assert (done.returncode, done.stdout) == (0, "chat_a: 0 sessions\n"), done.stderr
+
+
+def test_send_says_in_a_sentence_what_is_wrong(gateway, file, tmp_path):
+    done = send(file, "secret", "1")
+    assert (done.returncode, done.stderr) == (1, 'sluice: no "publish" route takes events for "secret"\n')
+    gateway.stop()
+    done = send(file, "chat_a", "1")
+    assert done.returncode == 1
+    assert done.stderr == f"sluice: http://127.0.0.1:{gateway.port}/api/publish/ cannot be reached: Connection refused\n"
+    (tmp_path / "none.yaml").write_text("installed_apps: [echo]\napplications: {main: {websocket: [{path: ws/, consumer: echo}]}}\n")
+    done = send(tmp_path / "none.yaml", "chat_a", "1")
+    assert (done.returncode, done.stderr) == (1, 'sluice: the application "main" has no "publish" route\n')
+
+
+@pytest.mark.parametrize("arguments", [
+    ["chat_a"], ["a", "b", "c", "d"], ["chat_a", "{"], ["chat_a", "1", "--text", "--event"], ["chat_a", "1", "--token-env", "NOT_SET_ANYWHERE"],
+    ["chat_a", "1", "--idempotency-key", "a b"],
+])  # fmt: skip
+def test_wrong_usage_of_send_is_2(file, arguments):
+    done = send(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert "Usage" in done.stderr
