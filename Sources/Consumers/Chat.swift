@@ -54,6 +54,7 @@ public final class Chat: Sendable {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
     // In one of its groups others may broadcast.
     if event.type == Broadcast.eventType { return frames.appendMessage(of: event) }
+    if event.type == Event.presenceType { return frames.appendPresence(event) }
     return Self.render(event, showsUser: showsUser, into: frames)
   }
 

@@ -10,6 +10,8 @@ package enum ControlMessage: Sendable, Hashable {
   case unsubscribe(String)
   /// `{"auth": "TOKEN"}`
   case auth(String)
+  /// `{"presence": "list"}`
+  case presence(String)
 
   /// Longer texts are never one.
   private static let longest = 16 * 1024
@@ -26,10 +28,11 @@ package enum ControlMessage: Sendable, Hashable {
     case "subscribe": return .subscribe(value)
     case "unsubscribe": return .unsubscribe(value)
     case "auth": return .auth(value)
+    case "presence": return .presence(value)
     default: return nil
     }
   }
 
   /// So that ordinary messages are not parsed twice.
-  private static let keys: Set<String> = ["subscribe", "unsubscribe", "auth"]
+  private static let keys: Set<String> = ["subscribe", "unsubscribe", "auth", "presence"]
 }

@@ -43,7 +43,7 @@ extension EventValue {
   }
 
   /// Strings without quotes, everything else as JSON; nil for bytes and null.
-  var plainText: String? {
+  package var plainText: String? {
     switch self {
     case .json(.string(let string)): return string
     case .json(.null): return nil

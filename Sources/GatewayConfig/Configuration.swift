@@ -44,20 +44,28 @@ package struct ApplicationConfiguration: Sendable {
   package var httpRouter: Router
   package var webSocketRoutes: [WebSocketRoute]
   package var webSocketRouter: Router
+  /// All ways in which its routes come by groups.
+  package var routeGroups: [RouteGroups]
 
   package init(
     name: String, httpRoutes: [HTTPRoute], httpRouter: Router, webSocketRoutes: [WebSocketRoute],
-    webSocketRouter: Router
+    webSocketRouter: Router, routeGroups: [RouteGroups] = []
   ) {
     self.name = name
     self.httpRoutes = httpRoutes
     self.httpRouter = httpRouter
     self.webSocketRoutes = webSocketRoutes
     self.webSocketRouter = webSocketRouter
+    self.routeGroups = routeGroups
   }
 }
 
 extension ApplicationConfiguration {
+  /// Whether sessions may be those of a user.
+  package var knowsUsers: Bool {
+    webSocketRoutes.contains { $0.auth != nil } || httpRoutes.contains { $0.auth != nil }
+  }
+
   /// The groups that clients of its routes join.
   package var groups: [GroupConfiguration] {
     webSocketRoutes.compactMap(\.consumer.group) + httpRoutes.compactMap(\.events?.group)

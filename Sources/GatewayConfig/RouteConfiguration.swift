@@ -79,6 +79,8 @@ package struct GroupConfiguration: Sendable {
   package var events: [String: EventTemplate]
   /// `identity:`, whether what a client sends says who it is.
   package var showsUser = false
+  /// `presence:`, whether the sessions are told who else is there; `chat` only.
+  package var presence = false
 
   package init(
     layer: String = "default", templates: [GroupTemplate], subscribe: [GroupPattern] = [],
@@ -147,10 +149,10 @@ package enum HTTPAction: Sendable {
   case health(HealthProbe)
   /// The route matches as a prefix, like that of files.
   case proxy(UpstreamConfiguration)
-  /// Served by the workers, not by the HTTP side.
-  case events(EventStreamConfiguration)
   /// Events from outside; the paths below it are what else it can be asked for.
   case publish(PublishConfiguration)
+  /// Served by the workers, not by the HTTP side.
+  case events(EventStreamConfiguration)
 
   /// Whether the route stands for everything below its path.
   package var answersBelow: Bool {

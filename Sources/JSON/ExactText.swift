@@ -2,7 +2,7 @@
 ///
 /// `String` takes "é" and "e" with a combining accent for equal; the keys of a JSON object are different then.
 package struct ExactText: Hashable {
-  let text: String
+  package let text: String
 
   package init(text: String) {
     self.text = text

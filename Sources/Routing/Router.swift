@@ -32,6 +32,8 @@ package struct Router: Sendable {
   }
 
   var automatonCount: Int { automata.count }
+  /// The automaton of the whole table; nil where it had to be cut in pieces.
+  var wholeTable: Automaton? { automata.count == 1 ? automata[0].automaton : nil }
 
   package func match(_ path: RequestPath) -> RouteMatch? {
     guard let route = route(of: path.bytes) else { return nil }

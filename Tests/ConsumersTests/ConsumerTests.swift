@@ -89,6 +89,15 @@ struct ChatTests {
     #expect(render(chat, event) == (.frames, #"{"message": "a\"b"}"#))
   }
 
+  @Test func `what presence tells becomes a frame, and nothing that came from outside`() {
+    let told = EventValue.encodedJSON(Array(#"{"joined": "ann", "count": 2}"#.utf8))
+    let event = Event(type: "sluice.presence", fields: [.init("presence", told)])
+    #expect(render(chat, event) == (.frames, #"{"presence": {"joined": "ann", "count": 2}}"#))
+    let foreign = EventValue.json(.object([.init(key: "joined", value: .string("ann"))]))
+    #expect(render(chat, Event(type: "sluice.presence", fields: [.init("presence", foreign)])).0 == .ignored)
+    #expect(render(chat, Event(type: "sluice.presence")).0 == .ignored)
+  }
+
   @Test func `an unknown type, a missing field and bytes are ignored`() {
     #expect(render(chat, Event(type: "other")).0 == .ignored)
     #expect(render(chat, Event(type: "chat.message")).0 == .ignored)

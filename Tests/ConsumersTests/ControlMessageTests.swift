@@ -10,6 +10,7 @@ import Testing
   @Test func readsWhatIsForTheGateway() {
     #expect(read(#"{"subscribe": "news"}"#) == .subscribe("news"))
     #expect(read(#" { "unsubscribe" : "news" } "#) == .unsubscribe("news"))
+    #expect(read(#"{"presence": "list"}"#) == .presence("list"))
   }
 
   @Test(arguments: [

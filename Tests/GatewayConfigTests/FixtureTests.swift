@@ -67,6 +67,10 @@ struct FixtureTests {
     #expect(files(in: "broken").count >= 110)
   }
 
+  @Test func `there are many kinds of groups that meet and should not`() {
+    #expect(files(in: "broken").count { $0.hasPrefix("isolation-") } >= 25)
+  }
+
   @Test(arguments: files(in: "good"))
   func `a good file loads without a finding`(_ name: String) {
     let path = folder.appending(path: "good/\(name)").path

@@ -66,6 +66,11 @@ final class Audience {
     return membership.member.deliver(frames, from: offset)
   }
 
+  /// Lets the member have what is rendered without being sent it.
+  func passOver(_ membership: Membership) {
+    membership.cursor = frames?.count ?? 0
+  }
+
   /// Sends every member the rest, and returns the members that cannot keep up.
   func flush(buffers: BufferReserve, writes: inout UInt64) -> [Membership] {
     guard let frames else { return [] }

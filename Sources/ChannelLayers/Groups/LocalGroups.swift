@@ -100,6 +100,32 @@ package final class LocalGroups {
     }
   }
 
+  /// Delivers events that some members are not to see.
+  package func deliver(_ events: [Event], to group: String, except members: [Membership]) {
+    for membership in members { _ = catchUp(membership) }
+    for event in events { deliver(event, to: group) }
+    for membership in members { membership.audience.passOver(membership) }
+  }
+
+  /// Delivers an event to some members of a group, rendered once for each audience.
+  package func deliver(_ event: Event, to members: [Membership]) {
+    for (_, members) in Dictionary(grouping: members, by: { ObjectIdentifier($0.audience) }) {
+      let frames = buffers.take()
+      counters.events += 1
+      if members[0].audience.renderer.render(event, for: nil, into: frames) == .frames {
+        counters.renderings += 1
+        for membership in members {
+          counters.writes += 1
+          _ = catchUp(membership)
+          if membership.member.deliver(frames, from: 0) == .queueOverLimit { membership.member.fellBehind() }
+        }
+      } else {
+        counters.ignored += 1
+      }
+      buffers.giveBack(frames)
+    }
+  }
+
   /// Delivers an event to one member, if it is still there.
   package func deliver(_ event: Event, to number: MemberNumber) {
     guard let membership = directory[number] else { return }

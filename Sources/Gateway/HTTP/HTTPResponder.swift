@@ -20,7 +20,8 @@ struct HTTPResponder: Sendable {
     let answers = IdempotencyTable()
     publishing = gateway.application.httpRoutes.enumerated().map { index, route in
       guard case .publish(let publish) = route.action else { return nil }
-      return PublishEndpoint(publish, route: index, gateway: gateway, publisher: publisher, answers: answers)
+      return PublishEndpoint(
+        publish, auth: route.auth, route: index, gateway: gateway, publisher: publisher, answers: answers)
     }
     proxies = gateway.application.httpRoutes.map { route in
       guard case .proxy(let upstream) = route.action else { return nil }
@@ -80,7 +81,8 @@ struct HTTPResponder: Sendable {
         try await proxy.respond(to: request, upload, match: match, query: path.query, from: client))
     case .publish:
       guard let endpoint = publishing[match.route] else { return .nothingThere }
-      return .response(try await endpoint.respond(to: request, upload, match: match, path: path))
+      return .response(
+        try await endpoint.respond(to: request, upload, match: match, path: path, from: client))
     case .health(let probe):
       return .response(health(probe))
     case .events:

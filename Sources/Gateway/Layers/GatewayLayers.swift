@@ -14,6 +14,8 @@ final class GatewayLayers: Sendable {
 
   /// In an order that routes know them by.
   let all: [Layer]
+  /// Of each layer: who is in its groups; nil where no route asks for it.
+  let presences: [LayerPresence?]
   private let aliases: [String]
   private let group: MultiThreadedEventLoopGroup?
 
@@ -29,10 +31,16 @@ final class GatewayLayers: Sendable {
       guard case .redis(let redis) = layer.backend, let group else { return .memory(MemoryHub()) }
       return .redis(RedisHub(alias: layer.alias, redis, on: group, log: log))
     }
+    presences = layers.map { LayerPresence($0, for: configuration.served, on: group, log: log) }
   }
 
   func index(of alias: String) -> Int? {
     aliases.firstIndex(of: alias)
+  }
+
+  /// Those that other processes may be on.
+  var redisIndices: [Int] {
+    all.indices.filter { if case .redis = all[$0] { true } else { false } }
   }
 
   var hubs: [RedisHub] {
@@ -46,6 +54,7 @@ final class GatewayLayers: Sendable {
   func run() async {
     await withDiscardingTaskGroup { tasks in
       for hub in hubs { tasks.addTask { await hub.run() } }
+      for presence in presences.compactMap(\.self) { tasks.addTask { await presence.run() } }
     }
   }
 
@@ -73,6 +82,7 @@ final class GatewayLayers: Sendable {
   func stop(within time: Duration) async {
     await withDiscardingTaskGroup { tasks in
       for hub in hubs { tasks.addTask { await hub.stop(within: time) } }
+      for presence in presences.compactMap(\.self) { tasks.addTask { await presence.stop(within: time) } }
     }
   }
 

@@ -2,35 +2,62 @@ import Consumers
 import GatewayConfig
 import HTTPTypes
 import Hummingbird
+import WebSocketCore
 
 /// Who may use a `publish` route: whoever shows one of its tokens, or has shown who they are.
 struct PublishAccess: Sendable {
   private let tokens: [[UInt8]]
   private let isAnonymous: Bool
+  private let auth: RouteAuth?
+  private let authenticators: Authenticators
 
-  init(_ configuration: PublishConfiguration) {
+  init(_ configuration: PublishConfiguration, _ auth: RouteAuth?, _ authenticators: Authenticators) {
+    self.auth = auth
+    self.authenticators = authenticators
     tokens = configuration.tokens.map { Array($0.utf8) }
     isAnonymous = configuration.isAnonymous
   }
 
+  /// - Parameter query: of the target.
   /// - Returns: who asks; nil where it is known only that they may.
-  /// - Throws: 401 (RFC 6750 section 3).
-  func check(_ request: Request) throws(PublishRefusal) -> Identity? {
+  /// - Throws: 401, or 403 (RFC 6750 section 3).
+  func check(_ request: Request, query: String?, from client: Client) async throws(PublishRefusal)
+    -> Identity?
+  {
     guard !isAnonymous else { return nil }
-    guard let token = Self.token(of: request) else {
-      throw PublishRefusal(
-        .unauthorized, "this needs a token: Authorization: Bearer TOKEN",
-        fields: [.wwwAuthenticate: #"Bearer realm="sluice""#])
-    }
+    let token = Self.token(of: request)
     // Every token is compared to its end, so that the time tells nothing.
     var isKnown = false
-    for known in tokens where Self.isEqual(token, known) { isKnown = true }
-    guard isKnown else {
-      throw PublishRefusal(
-        .unauthorized, "the token is not one of this route",
-        fields: [.wwwAuthenticate: #"Bearer realm="sluice", error="invalid_token""#])
+    for known in tokens where Self.isEqual(token ?? [], known) { isKnown = true }
+    if isKnown { return nil }
+    if let auth {
+      let credentials = Credentials(of: request, query: query, from: client)
+      return try identity(await authenticators.authenticate(credentials, by: auth))
     }
-    return nil
+    guard token != nil else { throw Self.noToken }
+    throw PublishRefusal(
+      .unauthorized, "the token is not one of this route",
+      fields: [.wwwAuthenticate: #"Bearer realm="sluice", error="invalid_token""#])
+  }
+
+  private static let noToken = PublishRefusal(
+    .unauthorized, "this needs a token: Authorization: Bearer TOKEN",
+    fields: [.wwwAuthenticate: #"Bearer realm="sluice""#])
+
+  private func identity(_ outcome: Authentication) throws(PublishRefusal) -> Identity {
+    switch outcome {
+    case .identity(let identity): return identity
+    case .anonymous, .awaited: throw Self.noToken
+    case .refused(let refusal):
+      var fields: HTTPFields = [:]
+      if let challenge = refusal.fields.first(where: { $0.name.lowercased() == "www-authenticate" }) {
+        fields[.wwwAuthenticate] = challenge.value
+      }
+      throw PublishRefusal(.init(code: refusal.status), refusal.reason, fields: fields)
+    case .unavailable:
+      throw PublishRefusal(
+        .serviceUnavailable, "who you are cannot be found out now", fields: [.retryAfter: "5"])
+    }
   }
 
   /// RFC 6750 section 2.1. Two fields, or another scheme, are no token.
@@ -39,7 +66,7 @@ struct PublishAccess: Sendable {
     guard fields.count == 1 else { return nil }
     let parts = fields[0].split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-    return Array(parts[1].utf8).drop { $0 == UInt8(ascii: " ") }.map(\.self)
+    return Array(parts[1].drop { $0 == " " }.utf8)
   }
 
   /// Takes as long as what was sent is, whatever it is.

@@ -22,7 +22,8 @@ final class PublishEndpoint: Sendable {
   ///   - route: its index.
   ///   - answers: shared by all routes.
   init(
-    _ configuration: PublishConfiguration, route: Int, gateway: GatewayState, publisher: Publisher,
+    _ configuration: PublishConfiguration, auth: RouteAuth?, route: Int, gateway: GatewayState,
+    publisher: Publisher,
     answers: IdempotencyTable
   ) {
     self.configuration = configuration
@@ -30,7 +31,7 @@ final class PublishEndpoint: Sendable {
     self.gateway = gateway
     self.publisher = publisher
     self.answers = answers
-    access = PublishAccess(configuration)
+    access = PublishAccess(configuration, auth, gateway.authenticators)
     // The loader has seen that the layer is there.
     layer = gateway.layers.index(of: configuration.layer) ?? 0
   }
@@ -44,10 +45,10 @@ final class PublishEndpoint: Sendable {
   /// - Parameter upload: the body of the request; nil where it has none.
   /// - Throws: where the client has gone, or sends what is no HTTP.
   func respond(
-    to request: Request, _ upload: Upload?, match: RouteMatch, path: RequestPath
+    to request: Request, _ upload: Upload?, match: RouteMatch, path: RequestPath, from client: Client
   ) async throws -> Response {
     do {
-      let identity = try access.check(request)
+      let identity = try await access.check(request, query: path.query, from: client)
       let caller = Caller(identity: identity, captures: match.captures)
       let operation = try operation(match, path, request.method)
       guard publisher.enter() else {
@@ -58,7 +59,8 @@ final class PublishEndpoint: Sendable {
       switch operation {
       case .publish: return try await publish(try await body(upload), request, caller)
       case .groups: return try await listGroups(request, caller)
-      case .disconnect, .presence, .history: throw PublishRefusal(.notFound, "not here yet")
+      case .disconnect: return try await disconnect(try await body(upload), request)
+      case .presence, .history: throw PublishRefusal(.notFound, "not here yet")
       }
     } catch let refusal as PublishRefusal {
       return refusal.response
@@ -211,6 +213,26 @@ final class PublishEndpoint: Sendable {
     return (.init(status: isOurs ? 503 : 422, body: text), false)
   }
 
+  // MARK: - Users
+
+  /// `{"user": "5", "reason": "..."}`
+  private func disconnect(_ body: RequestBodyBytes, _ request: Request) async throws -> Response {
+    try checkType(of: request)
+    let order = try DisconnectOrder(body: body.bytes)
+    let sessions = await publisher.disconnect(order)
+    var answer: [JSON.Member] = [
+      .init(key: "user", value: .string(order.user)),
+      .init(key: "sessions", value: .integer(Int64(sessions))),
+    ]
+    // Doing it again does no harm, so whoever asks can be told to.
+    if let reason = await publisher.tell(order.event, redis: gateway.layers.redisIndices) {
+      let what = "other processes may not have been told: \(reason.rawValue)"
+      answer.append(.init(key: "error", value: .string(what)))
+      return .json(.serviceUnavailable, .object(answer), fields: [.retryAfter: "1"])
+    }
+    return .json(.ok, .object(answer))
+  }
+
   // MARK: - Groups
 
   private static let mostGroups = 1000
@@ -266,5 +288,26 @@ extension Response {
     if answer.status == 503 { fields[.retryAfter] = "1" }
     if isRepeated { fields[.idempotentReplay] = "true" }
     self = .json(.init(code: answer.status), text: answer.body, fields: fields)
+  }
+}
+
+extension DisconnectOrder {
+  init(body: [UInt8]) throws(PublishRefusal) {
+    var request = try RequestObject(body, nil, "the request")
+    guard let range = request.value("user") else {
+      throw PublishRefusal(.badRequest, "the request needs a \"user\"")
+    }
+    switch request.json(range) {
+    case .string(let text) where !text.isEmpty: user = text
+    case .integer(let number): user = String(number)
+    default: throw PublishRefusal(.badRequest, "\"user\" in the request is text, or a whole number")
+    }
+    if let reason = try request.string("reason") {
+      guard reason.utf8.count <= Self.longestReason else {
+        throw PublishRefusal(.badRequest, "a reason has at most \(Self.longestReason) bytes")
+      }
+      self.reason = reason
+    }
+    try request.finish()
   }
 }

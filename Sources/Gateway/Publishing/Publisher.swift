@@ -193,3 +193,29 @@ extension Publisher {
     }
   }
 }
+
+// MARK: - Users
+
+extension Publisher {
+  /// Ends the sessions of a user in this process.
+  ///
+  /// - Returns: how many there were.
+  func disconnect(_ order: DisconnectOrder) async -> Int {
+    let answers = await ask { (worker, _, reply: @escaping @Sendable (Int) -> Void) in
+      reply(worker.disconnect(user: order.user, reason: order.reason))
+    }
+    return answers.reduce(0) { $0 + ($1 ?? 0) }
+  }
+
+  /// Tells the other processes of some layers what to do.
+  ///
+  /// - Returns: why one of them may not hear it; nil where all do.
+  func tell(_ order: Event, redis layers: [Int]) async -> Undelivered? {
+    var fault: Undelivered?
+    for layer in layers {
+      let outcomes = await publish([GroupEvent(order, to: ControlMember.group)], on: layer)
+      fault = fault ?? outcomes.lazy.compactMap(\.published.undelivered).first
+    }
+    return fault
+  }
+}

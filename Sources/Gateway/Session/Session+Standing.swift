@@ -20,6 +20,8 @@ extension Session {
     var expected: Set<String> = []
     /// Where the client has shown, or is to show, who it is.
     var token: TokenState?
+    /// Where the route tells who is there.
+    var presence: PresentMember?
   }
 }
 
@@ -42,7 +44,8 @@ extension Session {
   /// How many groups a session may ask for.
   private static let mostSubscriptions = 256
 
-  /// - Returns: false where it is a message for the route's consumer.
+  /// - Returns: false where it is a message for the route's consumer. Out of line: most routes never come here.
+  @inline(never)
   func control(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
     let message = kind == .text ? ControlMessage.read(payload) : nil
     if isAwaitingToken {
@@ -52,6 +55,7 @@ extension Session {
     switch message {
     case nil: return false
     case .auth?: guard route.takesTokens else { return false }
+    case .presence?: guard route.hasPresence else { return false }
     case .subscribe?, .unsubscribe?:
       guard route.consumer.groups?.subscribe.isEmpty == false else { return false }
     }
@@ -64,6 +68,7 @@ extension Session {
     case .subscribe(let group): subscribe(to: group)
     case .unsubscribe(let group): unsubscribe(from: group)
     case .auth(let token): takeToken(token)
+    case .presence(let wish): askForPresence(wish)
     }
   }
 

@@ -62,20 +62,23 @@ final class Session {
   func join(_ opening: GroupsOpening) {
     opening.handOver()
     for group in opening.groups { join(group, of: opening.layer) }
+    joinPresence()
   }
 
   func join(_ group: String, of layer: any ChannelLayer) {
     let membership =
-      if let renderer = compression?.renderer {
-        layer.groups.join(self, group: group, route: ObjectIdentifier(renderer), renderer: renderer)
-      } else {
-        layer.groups.join(self, group: group, route: ObjectIdentifier(route), renderer: route.consumer)
-      }
+      layer.groups.join(self, group: group, route: audience.route, renderer: audience.renderer)
     if self.membership == nil {
       self.membership = membership
     } else {
       makeStanding().further.append(membership)
     }
+  }
+
+  /// Which sessions see events in the same form as this one, and how.
+  var audience: (route: ObjectIdentifier, renderer: any EventRenderer) {
+    if let renderer = compression?.renderer { return (ObjectIdentifier(renderer), renderer) }
+    return (ObjectIdentifier(route), route.consumer)
   }
 
   /// Goes on as one half of a proxied session.
@@ -91,6 +94,8 @@ final class Session {
     self.membership = nil
     leave(membership, of: layer)
     guard let standing else { return }
+    standing.presence?.leave()
+    standing.presence = nil
     let further = standing.further
     standing.further = []
     for membership in further { leave(membership, of: layer) }
@@ -108,6 +113,7 @@ final class Session {
   }
 
   var layer: (any ChannelLayer)? { worker.layer(of: route) }
+  var presenceOfWorker: LocalPresence? { worker.presence(of: route) }
 }
 
 // MARK: - Bytes from the client

@@ -14,6 +14,8 @@ final class SessionRoute: Sendable {
   let sendQueueLimit: Int
   /// Whether some text messages are for the gateway itself (`ControlMessage`).
   let hasControls: Bool
+  /// Whether its sessions are told who else is in their group.
+  let hasPresence: Bool
 
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
@@ -23,7 +25,9 @@ final class SessionRoute: Sendable {
     self.consumer = Consumer(configuration.consumer)
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
     self.takesTokens = takesTokens
-    self.hasControls = takesTokens || configuration.consumer.group?.subscribe.isEmpty == false
+    hasPresence = configuration.consumer.group?.presence ?? false
+    self.hasControls =
+      takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
   }

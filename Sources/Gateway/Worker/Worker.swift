@@ -15,9 +15,14 @@ final class Worker {
   /// Nil where no TLS is spoken.
   let tls: TLSSide?
   let layers: [WorkerLayer]
+  /// By layer; nil where no route asks who is there.
+  let presences: [LocalPresence?]
   let refusals: RefusalLog
   let compression: WorkerCompression
   let identities = WorkerIdentities()
+
+  /// Places in the groups where processes tell each other what to do.
+  var control: [ControlMember] = []
 
   private(set) var phase = Phase.serving
   private(set) var sessions: [any LiveSession] = []
@@ -47,7 +52,13 @@ final class Worker {
     self.gateway = gateway
     self.http = http
     self.tls = tls
-    self.layers = gateway.layers.all.map { WorkerLayer($0, reactor: reactor, number: number) }
+    let layers = gateway.layers.all.map { WorkerLayer($0, reactor: reactor, number: number) }
+    self.layers = layers
+    presences = zip(layers, gateway.layers.presences).map { layer, presence in
+      presence.map {
+        LocalPresence(reactor: reactor, number: number, table: $0.table, groups: layer.layer.groups)
+      }
+    }
     self.refusals = RefusalLog(gateway: gateway)
     self.compression = WorkerCompression(budget: gateway.compressionContexts)
   }
@@ -55,6 +66,11 @@ final class Worker {
   /// This worker's end of the layer that the route's group is in.
   func layer(of route: SessionRoute) -> (any ChannelLayer)? {
     route.layer.map { layers[$0].layer }
+  }
+
+  /// This worker's end of what tells the route's sessions who is there; nil where nothing does.
+  func presence(of route: SessionRoute) -> LocalPresence? {
+    route.hasPresence ? route.layer.flatMap { presences[$0] } : nil
   }
 
   func layer(of route: EventRoute) -> (any ChannelLayer)? {
@@ -69,6 +85,7 @@ final class Worker {
   func handle(_ message: WorkerMessage) {
     switch message {
     case .start(let listeners):
+      startControl()
       for listener in listeners {
         reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
           if listener.isSecure { acceptSecure(descriptor) } else { accept(descriptor) }
@@ -205,6 +222,7 @@ extension Worker {
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
     reactor.stopListening()
+    for member in control { member.stop() }
     for connection in pending.values { connection.stop() }
     let pace = ClosePace(closing: sessions, order: order, reactor: reactor)
     phase = .stopping(.init(pace: pace, finished: order.finished))

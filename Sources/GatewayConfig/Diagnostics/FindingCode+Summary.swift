@@ -36,6 +36,11 @@ extension FindingCode {
     case .invalidGroup: "The template of a group is malformed."
     case .illegalGroupName: "A path leads to a group name that channel layers refuse."
     case .collidingGroups: "Different captures lead to the same group."
+    case .groupLeak: "Clients without credentials come by a group that is kept to those with credentials."
+    case .personalGroup: "A client comes by a group that is somebody else's."
+    case .groupAudience: "Clients with other rights come by the same group."
+    case .reservedGroup: "A group can have a name that is the gateway's own."
+    case .needlessShared: "What is allowed does not happen."
     case .layerUnreachable: "A channel layer was tried, and does not carry events."
     case .djangoDisagrees: "A Django project does not speak through the same channel layer."
     }

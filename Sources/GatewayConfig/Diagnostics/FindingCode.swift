@@ -43,6 +43,11 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case invalidGroup = "invalid-group"
   case illegalGroupName = "illegal-group-name"
   case collidingGroups = "colliding-groups"
+  case groupLeak = "group-leak"
+  case personalGroup = "personal-group"
+  case groupAudience = "group-audience"
+  case reservedGroup = "reserved-group"
+  case needlessShared = "needless-shared"
   // Found by trying, `validate --connect`.
   case layerUnreachable = "layer-unreachable"
   case djangoDisagrees = "django-disagrees"

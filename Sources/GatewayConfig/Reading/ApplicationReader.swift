@@ -106,11 +106,11 @@ struct RouteSettings {
   }
 }
 
-enum RouteKind {
+package enum RouteKind: Sendable {
   case http
   case webSocket
 
-  var key: String {
+  package var key: String {
     switch self {
     case .http: "http"
     case .webSocket: "websocket"
@@ -148,9 +148,12 @@ struct ApplicationReader {
           hint: "add a list under \"websocket\"")
       }
     }
+    let groups = RouteGroups.all(of: webSocket, .webSocket) + RouteGroups.all(of: http, .http)
+    IsolationReport(groups: groups, reading: context.reading).report(webSocket.routes + http.routes)
     return ApplicationConfiguration(
       name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,
-      webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router)
+      webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router,
+      routeGroups: groups)
   }
 
   private func read(_ node: Node?, _ kind: RouteKind) -> RouteTable {
@@ -321,6 +324,9 @@ struct ReadRoute {
   var patternRanges: [SourceRange]
   var givenName: Located<String>?
   var groups: [Located<GroupTemplate>] = []
+  /// Of the patterns of groups, in their order.
+  var placesOfPatterns: [SourceRange] = []
+  var shared: Located<Bool>?
   var http: HTTPRoute?
   var webSocket: WebSocketRoute?
 

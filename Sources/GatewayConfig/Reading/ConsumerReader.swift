@@ -53,6 +53,7 @@ struct ConsumerReader {
     var events: Node.Entry?
     var publish: Node.Entry?
     var subscribe: Node.Entry?
+    var presence: Node.Entry?
     var layer: Node.Entry?
     var to: Node.Entry?
     var host: Node.Entry?
@@ -66,6 +67,7 @@ struct ConsumerReader {
       events = mapping.entry("events")
       publish = mapping.entry("publish")
       subscribe = mapping.entry("subscribe")
+      presence = mapping.entry("presence")
       to = mapping.entry("to")
       host = mapping.entry("host")
       connectTimeout = mapping.entry("connect_timeout")
@@ -75,7 +77,7 @@ struct ConsumerReader {
 
     /// What only consumers with a group have.
     var ofGroups: [Node.Entry] {
-      [group, events, publish, subscribe, layer, identity].compactMap(\.self)
+      [group, events, publish, subscribe, layer, identity, presence].compactMap(\.self)
     }
     /// What only `proxy` has.
     var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
@@ -86,6 +88,7 @@ struct ConsumerReader {
       merged.events = events ?? preset.events
       merged.publish = publish ?? preset.publish
       merged.subscribe = subscribe ?? preset.subscribe
+      merged.presence = presence ?? preset.presence
       merged.layer = layer ?? preset.layer
       merged.to = to ?? preset.to
       merged.host = host ?? preset.host
@@ -136,13 +139,16 @@ struct ConsumerReader {
       for entry in options.ofUpstreams { refuse(entry, for: type) }
       if let publish = options.publish { refuse(publish, for: type) }
       let showsUser = options.identity.flatMap { reading.truth($0.value, "\"identity\"") }
+      let presence = options.presence.flatMap { reading.truth($0.value, "\"presence\"") }
       guard let (groups, templates) = readGroups(type, range, options) else { return nil }
       var group = groups
       group.showsUser = showsUser ?? false
+      group.presence = presence ?? false
       return ReadConsumer(.chat(group), groups: templates)
     case .broadcast:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
       if let identity = options.identity { refuse(identity, for: type) }
+      if let presence = options.presence { refuse(presence, for: type) }
       let policy = options.publish.flatMap {
         reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }

@@ -8,11 +8,12 @@ struct PublishReader {
 
   private var reading: Reading { context.reading }
 
-  /// - Parameter hasAuth: whether clients show who they are by `auth`.
-  func read(_ entry: Node.Entry, hasAuth: Bool) -> PublishConfiguration? {
+  /// - Parameter auth: how clients show who they are.
+  func read(_ entry: Node.Entry, auth: RouteAuth?) -> PublishConfiguration? {
     guard let mapping = MappingCursor(entry.value, "\"publish\"", reading) else { return nil }
     let groups = mapping.required("groups", hint: "groups: [\"chat_*\"]").map {
-      GroupReader(reading: reading, captures: captures, hasIdentity: hasAuth).readPatterns($0, "\"groups\"")
+      GroupReader(reading: reading, captures: captures, hasIdentity: auth != nil).readPatterns(
+        $0, "\"groups\"")
     }
     var publish = PublishConfiguration(groups: groups ?? [])
     publish.layer = readLayer(mapping, at: entry.key.range)
@@ -26,22 +27,27 @@ struct PublishReader {
       if let size = reading.byteCount(node, "\"body\"", in: range) { publish.body = size }
     }
     mapping.finish()
-    check(token, anonymous, publish, hasAuth: hasAuth, at: entry.key.range)
+    check(token, anonymous, publish, auth, at: entry.key.range)
     return publish
   }
 
   /// A route that is open to anybody must not come about by accident.
   private func check(
-    _ token: Node.Entry?, _ anonymous: Node.Entry?, _ publish: PublishConfiguration, hasAuth: Bool,
+    _ token: Node.Entry?, _ anonymous: Node.Entry?, _ publish: PublishConfiguration, _ auth: RouteAuth?,
     at range: SourceRange
   ) {
-    if publish.isAnonymous, let anonymous, token != nil || hasAuth {
+    if publish.isAnonymous, let anonymous, token != nil || auth != nil {
       reading.findings.error(
         .conflictingKeys, "anybody may use this route, or only who has shown a token",
         at: anonymous.key.range,
         hint: "remove \"anonymous\", or \"\(token != nil ? "token" : "auth")\"")
     }
-    if token == nil, !hasAuth, !publish.isAnonymous {
+    if auth?.isOptional == true {
+      reading.findings.error(
+        .conflictingKeys, "whoever publishes shows who they are: \"auth_optional\" lets in those who do not",
+        at: range, hint: "auth_optional: false")
+    }
+    if token == nil, auth == nil, !publish.isAnonymous {
       reading.findings.error(
         .missingKey, "anybody could publish here: \"publish\" needs a \"token\"", at: range,
         hint: "token: {env: PUBLISH_TOKEN}, or auth: NAME beside \"publish\", or anonymous: true")

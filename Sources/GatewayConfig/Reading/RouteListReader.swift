@@ -15,7 +15,9 @@ final class RouteListReader {
   private var hasUnknownCaptures = false
 
   /// What may answer on a route; the key of each is its name.
-  private static let httpAnswers = ["static", "proxy", "publish", "respond", "redirect", "health", "events"]
+  private static let httpAnswers = [
+    "static", "proxy", "publish", "events", "respond", "redirect", "health",
+  ]
   private static let webSocketAnswers = ["consumer"]
 
   private var reading: Reading { context.reading }
@@ -99,7 +101,7 @@ final class RouteListReader {
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
     // What cannot be answered may still have options, which are not to be called unknown.
     for key in [
-      "group", "events", "publish", "subscribe", "channel_layer", "subprotocols", "to", "host",
+      "group", "events", "publish", "subscribe", "shared", "channel_layer", "subprotocols", "to", "host",
       "connect_timeout", "identity",
     ] where kind == .webSocket {
       _ = mapping.entry(key)
@@ -262,7 +264,7 @@ final class RouteListReader {
         http = (events?.stream).map(HTTPAction.events)
         groups = events?.groups ?? []
       } else {
-        http = HTTPActionReader(context: context, captures: names).read(answer)
+        http = HTTPActionReader(context: context, captures: names, auth: settings.auth.auth).read(answer)
       }
     case .webSocket:
       webSocket = ConsumerReader(context: context, captures: names, hasIdentity: settings.asksWho)
@@ -279,6 +281,8 @@ final class RouteListReader {
     }
     let routeName = name?.value ?? path.text
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
+    route.shared = readShared(mapping)
+    route.placesOfPatterns = placesOfPatterns(answer, mapping)
     route.groups = groups
     if let http {
       route.http = HTTPRoute(
@@ -293,6 +297,23 @@ final class RouteListReader {
         auth: settings.auth.ofWebSocket(webSocket.consumer, at: answer.key.range, reading))
     }
     routes.append(route)
+  }
+
+  /// `shared: true`, which stands beside what has a group.
+  private func readShared(_ mapping: MappingCursor) -> Located<Bool>? {
+    guard let entry = mapping.entry("shared") else { return nil }
+    return reading.truth(entry.value, "\"shared\"").map { Located($0, at: entry.key.range) }
+  }
+
+  /// Where each pattern of `subscribe`, or of `publish`, is written; none where it comes with a preset.
+  private func placesOfPatterns(_ answer: Node.Entry, _ mapping: MappingCursor) -> [SourceRange] {
+    var list = kind == .webSocket ? mapping.entry("subscribe")?.value : nil
+    if answer.key.value == "publish", case .mapping(let entries) = answer.value.content {
+      list = entries.first { $0.key.value == "groups" }?.value
+    }
+    guard let list else { return [] }
+    guard case .sequence(let items) = list.content else { return [list.range] }
+    return items.map(\.range)
   }
 
   private func readSubprotocols(_ mapping: MappingCursor, of consumer: ConsumerConfiguration?) -> [String] {

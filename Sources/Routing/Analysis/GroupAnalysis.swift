@@ -94,15 +94,8 @@ package struct GroupAnalysis {
     return path.map { .emptyName(example: $0) } ?? .emptyNotProved
   }
 
-  /// The shortest path of the route with these captures; nil where another route would answer it, or none.
   private func path(with values: [String: String]) -> String? {
-    let fixed = RoutePath(
-      route.patterns.map { $0.replacing { name in values[name].map { Expression.text($0) } } })
-    guard let path = RouteLanguage(fixed, budget: budget.share())?.shortest,
-      let match = router.match(RequestPath(text: path)), match.route == index,
-      values.allSatisfy({ match.captures[$0.key] == $0.value })
-    else { return nil }
-    return path
+    router.path(ofRoute: index, with: values, budget: budget)
   }
 
   // MARK: - Different names
@@ -124,16 +117,5 @@ package struct GroupAnalysis {
       return true
     }
     return if case .never = verdict { nil } else { finding }
-  }
-}
-
-extension RoutePattern {
-  /// The same pattern with other things in the place of captures, by their names.
-  fileprivate func replacing(_ replacement: (String) -> Expression?) -> RoutePattern {
-    RoutePattern(
-      text: text, syntax: syntax, role: role, captures: captures,
-      expression: expression.replacingCaptures { number in
-        replacement(captures[number].name).map { .capture(number, $0) }
-      })
   }
 }

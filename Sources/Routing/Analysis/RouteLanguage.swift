@@ -102,6 +102,13 @@ struct RouteLanguage {
     return .partial(example: example)
   }
 
+  /// The shortest path that it matches and that route answers in the automaton.
+  func shortest(wonBy route: Int, in table: Automaton, budget: WorkBudget) -> ProductSearch.Result {
+    ProductSearch([table, builder.automaton]).first(budget) { routes in
+      routes[0] == route && routes[1] != nil
+    }
+  }
+
   /// The shortest path that both match and that route answers in the automaton.
   func shortest(with other: RouteLanguage, wonBy route: Int, in table: Automaton, budget: WorkBudget)
     -> ProductSearch.Result

@@ -42,6 +42,16 @@ struct CharacterRanges: Sendable, Hashable {
     CharacterRanges(ranges + other.ranges)
   }
 
+  func intersection(_ other: CharacterRanges) -> CharacterRanges {
+    var common: [ClosedRange<UInt32>] = []
+    for range in ranges {
+      for otherRange in other.ranges where range.overlaps(otherRange) {
+        common.append(range.clamped(to: otherRange))
+      }
+    }
+    return CharacterRanges(common)
+  }
+
   /// No character at all.
   static let nothing = CharacterRanges([])
 

@@ -65,6 +65,13 @@ extension Expression {
     }
   }
 
+  /// Without what has characters outside of the set.
+  func limited(to set: CharacterRanges) -> Expression {
+    mapping { expression in
+      if case .characters(let own) = expression { .characters(own.intersection(set)) } else { expression }
+    }
+  }
+
   /// With every capture for which there is one replaced.
   func replacingCaptures(_ replacement: (Int) -> Expression?) -> Expression {
     mapping { expression in

@@ -1,0 +1,98 @@
+import JSON
+package import Transport
+
+/// A reactor's end of presence: it tells the table who comes and goes, and its members what the table says.
+///
+/// Confined to its reactor.
+package final class LocalPresence {
+  private let table: PresenceTable
+  private let reactor: Int
+  private let groups: LocalGroups
+  /// Who waits for the list of a group, those that have gone since included.
+  private var waiting: [String: [PresentMember]] = [:]
+
+  /// - Parameters:
+  ///   - number: of the reactor.
+  ///   - groups: those of the layer on this reactor.
+  package init(reactor: Reactor, number: Int, table: PresenceTable, groups: LocalGroups) {
+    self.table = table
+    self.reactor = number
+    self.groups = groups
+    table.add(reactor.mailbox { [self] (news: [PresenceNews]) in news.forEach(take) }, of: number)
+  }
+
+  /// The session is in the group from now on, and is told who else is.
+  ///
+  /// - Parameters:
+  ///   - route: as in `LocalGroups.join`, like the renderer.
+  ///   - user: nil for one that is anonymous.
+  package func join(
+    _ session: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer,
+    user: String?
+  ) -> PresentMember {
+    let membership = groups.join(session, group: Self.hearers(of: group), route: route, renderer: renderer)
+    let user = user.map { ExactText(text: $0) }
+    let member = PresentMember(membership, group: group, user: user, presence: self)
+    wait(member, for: table.join(group, user, on: reactor))
+    return member
+  }
+
+  /// Those who are told who is in a group are a group of their own, with a name that no other one can have: not everybody who
+  /// hears a group is to hear that.
+  private static func hearers(of group: String) -> String { "\(group):presence" }
+
+  fileprivate func leave(_ member: PresentMember) {
+    groups.leave(member.membership)
+    if !table.leave(member.group, member.user, on: reactor) { waiting[member.group] = nil }
+  }
+
+  fileprivate func want(_ member: PresentMember) {
+    wait(member, for: table.want(member.group, on: reactor))
+  }
+
+  var isWaitedFor: Bool { !waiting.isEmpty }
+
+  private func wait(_ member: PresentMember, for pass: Int) {
+    member.pass = pass
+    waiting[member.group, default: []].append(member)
+  }
+
+  /// Whoever waits for the list is not told of changes before it: they are in it.
+  func take(_ news: PresenceNews) {
+    let members = waiting.removeValue(forKey: news.group) ?? []
+    let present = members.filter { $0.pass != nil }
+    groups.deliver(news.events, to: Self.hearers(of: news.group), except: present.map(\.membership))
+    let ready = news.list == nil ? [] : present.filter { ($0.pass ?? .max) <= news.pass }
+    for member in ready { member.pass = nil }
+    let others = present.filter { $0.pass != nil }
+    if !others.isEmpty { waiting[news.group] = others }
+    if let list = news.list { groups.deliver(list, to: ready.map(\.membership)) }
+  }
+}
+
+/// One session's presence in one group; made by `LocalPresence.join` and kept by the session until it leaves.
+package final class PresentMember {
+  fileprivate let membership: Membership
+  fileprivate let group: String
+  fileprivate let user: ExactText?
+  private let presence: LocalPresence
+  /// Whose list it waits for.
+  fileprivate var pass: Int?
+
+  fileprivate init(_ membership: Membership, group: String, user: ExactText?, presence: LocalPresence) {
+    self.membership = membership
+    self.group = group
+    self.user = user
+    self.presence = presence
+  }
+
+  /// Asks for the list; however often before it comes, once is enough.
+  package func askForList() {
+    if pass == nil { presence.want(self) }
+  }
+
+  package func leave() {
+    pass = nil
+    presence.leave(self)
+  }
+}

@@ -1,0 +1,208 @@
+import JSON
+import Synchronization
+import Transport
+
+/// Who is in the groups of one layer, for the whole process.
+///
+/// Sessions come and go on their reactors, and each change takes one short lock; what is told of it is put together by one task,
+/// ten times a second at most, once for all members.
+package final class PresenceTable: Sendable {
+  /// The time between two looks at what has changed.
+  static let interval = Duration.milliseconds(100)
+
+  /// Several, so that reactors seldom wait for each other.
+  private final class Stripe: Sendable {
+    let groups = Mutex<[String: GroupPresence]>([:])
+  }
+
+  private static let stripeCount = 64
+  private let stripes = (0..<stripeCount).map { _ in Stripe() }
+  private let ends = Mutex<[Int: Mailbox<[PresenceNews]>]>([:])
+  private let queue = Mutex<[String]>([])
+  /// Groups since the start.
+  private let groupCount = Atomic<Int>(0)
+  private let arrivals: AsyncStream<Void>
+  private let arrival: AsyncStream<Void>.Continuation
+  /// Told of each group in which the sessions of this process have changed; nil where there are no others.
+  private let changedHere: (@Sendable (String) -> Void)?
+
+  package convenience init() {
+    self.init(changedHere: nil)
+  }
+
+  init(changedHere: (@Sendable (String) -> Void)?) {
+    self.changedHere = changedHere
+    (arrivals, arrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  // MARK: - From reactors
+
+  func add(_ mailbox: Mailbox<[PresenceNews]>, of reactor: Int) {
+    ends.withLock { $0[reactor] = mailbox }
+  }
+
+  /// A session has come.
+  ///
+  /// - Returns: the pass with whose list it is told who is there.
+  func join(_ group: String, _ user: ExactText?, on reactor: Int) -> Int {
+    defer { changedHere?(group) }
+    return update(group) { $0.join(user, on: reactor) }
+  }
+
+  /// - Returns: whether the reactor has other sessions there.
+  func leave(_ group: String, _ user: ExactText?, on reactor: Int) -> Bool {
+    defer { changedHere?(group) }
+    return update(group) { $0.leave(user, on: reactor, at: .now) }
+  }
+
+  /// - Returns: the pass whose list it is.
+  func want(_ group: String, on reactor: Int) -> Int {
+    update(group) { $0.want(on: reactor) }
+  }
+
+  private func stripe(of group: String) -> Stripe {
+    stripes[Int(UInt(bitPattern: group.hashValue) % UInt(Self.stripeCount))]
+  }
+
+  private func update<Result>(_ group: String, _ change: (inout GroupPresence) -> Result) -> Result {
+    let isShared = changedHere != nil
+    let (result, isNew) = stripe(of: group).groups.withLock { groups in
+      var presence = groups.removeValue(forKey: group) ?? newGroup(isShared: isShared)
+      let result = change(&presence)
+      // A group that others have too is kept until they are told that nobody is left.
+      let isNew = !presence.isQueued && presence.isSynced && presence.isUsed
+      if isNew { presence.isQueued = true }
+      if isShared || presence.isUsed { groups[group] = presence }
+      return (result, isNew)
+    }
+    if isNew { enqueue([group]) }
+    return result
+  }
+
+  private func newGroup(isShared: Bool) -> GroupPresence {
+    GroupPresence(isShared: isShared, pass: groupCount.add(1, ordering: .relaxed).newValue << 32)
+  }
+
+  private func enqueue(_ groups: [String]) {
+    guard !groups.isEmpty else { return }
+    queue.withLock { $0 += groups }
+    arrival.yield()
+  }
+
+  // MARK: - To reactors
+
+  /// Tells the members of groups what changes in them, until `stop`.
+  package func run() async {
+    for await _ in arrivals {
+      announce(at: .now)
+      _ = try? await Task.sleep(for: Self.interval)
+    }
+  }
+
+  package func stop() {
+    arrival.finish()
+  }
+
+  private func announce(at now: ContinuousClock.Instant) {
+    let news = announcements(at: now)
+    let ends = ends.withLock { $0 }
+    // A reactor that takes no messages any more is stopping, and its sessions are being closed.
+    for (reactor, news) in news { ends[reactor]?.post(news) }
+  }
+
+  /// What has changed since the last time, for each reactor.
+  func announcements(at now: ContinuousClock.Instant) -> [Int: [PresenceNews]] {
+    let groups = queue.withLock { queue in
+      defer { queue = [] }
+      return queue
+    }
+    var news: [Int: [PresenceNews]] = [:]
+    var unfinished: [String] = []
+    for group in groups {
+      let told = stripe(of: group).groups.withLock { groups -> GroupPresence.News? in
+        guard var presence = groups.removeValue(forKey: group) else { return nil }
+        let told = presence.announce(at: now)
+        presence.isQueued = presence.isUnfinished
+        if presence.isQueued { unfinished.append(group) }
+        groups[group] = presence
+        return told
+      }
+      guard let told else { continue }
+      let events = told.notices.map { Event(presence: $0.text(count: told.count)) }
+      let list = told.list.map { list in
+        var text: [UInt8] = []
+        list.appendJSON(to: &text)
+        return Event(presence: text)
+      }
+      for reactor in told.reactors {
+        let isWanted = told.wanting.contains(reactor)
+        guard isWanted || !events.isEmpty else { continue }
+        news[reactor, default: []].append(
+          PresenceNews(group: group, events: events, list: isWanted ? list : nil, pass: told.pass))
+      }
+    }
+    enqueue(unfinished)
+    return news
+  }
+
+  /// - Returns: nil where this process has no sessions in the group and others may have.
+  package func list(of group: String) -> PresenceList? {
+    stripe(of: group).groups.withLock { groups in
+      guard groups[group] != nil else {
+        return changedHere == nil ? PresenceList(users: [], anonymous: 0, count: 0) : nil
+      }
+      return groups[group]?.isSynced == true && groups[group]?.isUsed == true ? groups[group]?.list() : nil
+    }
+  }
+
+  // MARK: - Other processes
+
+  /// What the sessions here have changed since the last time, or all there is. A group without any is forgotten with this.
+  ///
+  /// - Returns: nil where the group is not known.
+  func takeChanges(of group: String, all: Bool) -> GroupPresence.LocalChanges? {
+    stripe(of: group).groups.withLock { groups in
+      let changes = groups[group]?.takeChanges(all: all)
+      if changes?.isUsed == false { groups[group] = nil }
+      return changes
+    }
+  }
+
+  func apply(_ change: PeerChange, to group: String) -> GroupPresence.Application {
+    updateKnown(group) { $0.apply(change, at: .now) } ?? .stale
+  }
+
+  func load(_ states: [PeerState], of group: String) {
+    updateKnown(group) { $0.load(states, at: .now) }
+  }
+
+  func remove(process: String, from group: String) {
+    updateKnown(group) { $0.remove(process, at: .now) }
+  }
+
+  /// Lets go of processes that have been missing since then.
+  func removeMissing(from group: String, since time: ContinuousClock.Instant) {
+    updateKnown(group) { $0.removeMissing(since: time, at: .now) }
+  }
+
+  /// Shows what is known, although the others cannot be asked.
+  func show(_ group: String) {
+    updateKnown(group) { $0.isSynced = true }
+  }
+
+  @discardableResult
+  private func updateKnown<Result>(_ group: String, _ change: (inout GroupPresence) -> Result) -> Result? {
+    let isKnown = stripe(of: group).groups.withLock { $0[group] != nil }
+    return isKnown ? update(group, change) : nil
+  }
+}
+
+/// What a reactor is to tell the members of a group.
+package struct PresenceNews: Sendable {
+  var group: String
+  /// For all of them; none needs another one.
+  var events: [Event]
+  /// For those that wait for it since this pass or an earlier one.
+  var list: Event?
+  var pass: Int
+}

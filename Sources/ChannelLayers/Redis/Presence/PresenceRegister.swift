@@ -1,0 +1,230 @@
+import GatewayConfig
+import JSON
+
+/// Who is in which group, as the processes of a layer write it down in one Redis server, and what they tell each other of it.
+///
+/// In a name space of our own: no channel or group can have a ":" in its name. Under PREFIX:sluice:presence there are
+/// `:processes`, a set; `:alive:PROCESS`, a sign of life; `:groups:PROCESS`, the set of its groups; `:group:GROUP`, a hash from
+/// process to "SEQUENCE ANONYMOUS"; and `:users:GROUP:PROCESS`, a set. Changes are published to `:DATABASE:GROUP`: for Redis's
+/// publish and subscribe the databases of a server are one.
+struct PresenceRegister: Sendable {
+  /// A process is taken for dead when it gave no sign of life for so long.
+  static let life = Duration.seconds(7)
+  /// The time between two signs of life.
+  static let interval = Duration.seconds(2)
+  /// What is not renewed for so long goes away; processes write everything anew much more often. Seconds.
+  private static let expiry = 86_400
+  /// How many users are written with one command.
+  static let mostAtOnce = 1000
+
+  private let prefix: String
+  private let channelPrefix: String
+  let id: String
+
+  init(prefix: String, database: Int, id: String) {
+    self.prefix = "\(prefix):sluice:presence"
+    channelPrefix = "\(self.prefix):\(database):"
+    self.id = id
+  }
+
+  private var processesKey: String { "\(prefix):processes" }
+  private func aliveKey(_ id: String) -> String { "\(prefix):alive:\(id)" }
+  private func groupsKey(_ id: String) -> String { "\(prefix):groups:\(id)" }
+  private func key(ofGroup group: String) -> String { "\(prefix):group:\(group)" }
+  private func usersKey(_ group: String, _ id: String) -> String { "\(prefix):users:\(group):\(id)" }
+
+  func channel(of group: String) -> String { channelPrefix + group }
+
+  func group(ofChannel channel: String) -> String? {
+    channel.hasPrefix(channelPrefix) ? String(channel.dropFirst(channelPrefix.count)) : nil
+  }
+
+  // MARK: - Signs of life
+
+  /// KEYS: the processes, our sign of life. ARGV: the process, its life in milliseconds, what stands before the name of a process
+  /// in the name of its sign of life.
+  private static let beating = RedisScript(
+    """
+    local known = redis.call('EXISTS', KEYS[2])
+    redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
+    redis.call('SADD', KEYS[1], ARGV[1])
+    local silent = {}
+    for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+      if redis.call('EXISTS', ARGV[3] .. id) == 0 then silent[#silent + 1] = id end
+    end
+    return {known, silent}
+    """)
+
+  /// - Returns: whether the last sign of life was still there; and who seems to have ended without taking leave.
+  func beat(on connection: RedisConnection) async throws(RedisFailure) -> (isKnown: Bool, silent: [String]) {
+    let milliseconds = Int(Self.life / .milliseconds(1))
+    let reply = try await Self.beating.run(
+      keys: [processesKey, aliveKey(id)], [.init(id), .init(milliseconds), .init(aliveKey(""))],
+      on: connection)
+    guard case .array(let parts) = reply, parts.count == 2, case .array(let silent) = parts[1] else {
+      throw .unexpectedReply(to: "EVALSHA")
+    }
+    return (parts[0] == .integer(1), silent.compactMap(\.text))
+  }
+
+  /// KEYS: the sign of life, the groups of the process, the processes. ARGV: the process, "forced" where it may be alive, and what
+  /// stands before the names of groups' keys, of users' keys, and of channels.
+  ///
+  /// One script, so that a process that is back in between is either seen to live, or finds out that it has to write itself down
+  /// again; and of several survivors exactly one clears away each group, and tells the others.
+  private static let clearing = RedisScript(
+    """
+    if ARGV[2] == 'forced' then
+      redis.call('DEL', KEYS[1])
+    elseif redis.call('EXISTS', KEYS[1]) == 1 then
+      return 0
+    end
+    local groups = redis.call('SPOP', KEYS[2], 200)
+    for _, group in ipairs(groups) do
+      redis.call('DEL', ARGV[4] .. group .. ':' .. ARGV[1])
+      if redis.call('HDEL', ARGV[3] .. group, ARGV[1]) == 1 then
+        redis.call('PUBLISH', ARGV[5] .. group, '{"process":"' .. ARGV[1] .. '","dead":true}')
+      end
+    end
+    if #groups == 200 then return 1 end
+    redis.call('SREM', KEYS[3], ARGV[1])
+    return 0
+    """)
+
+  /// Takes all of a process that is not there any more out of Redis, and tells those who have sessions in its groups.
+  func clear(_ id: String, on connection: RedisConnection) async throws(RedisFailure) {
+    // In parts: nobody else is answered while a script runs.
+    while try await clearPart(of: id, on: connection) {}
+  }
+
+  /// - Returns: whether there is more.
+  private func clearPart(of id: String, on connection: RedisConnection) async throws(RedisFailure) -> Bool {
+    let reply = try await Self.clearing.run(
+      keys: [aliveKey(id), groupsKey(id), processesKey],
+      [
+        .init(id), .init(id == self.id ? "forced" : ""), .init(key(ofGroup: "")), .init("\(prefix):users:"),
+        .init(channelPrefix),
+      ], on: connection)
+    return reply == .integer(1)
+  }
+
+  // MARK: - Changes
+
+  /// KEYS: the group, the users of the process in it, the groups of the process. ARGV: the process, the group, "all", "change" or
+  /// "gone", sequence and anonymous sessions, seconds until it expires, the channel, the message, the number of users that have
+  /// come, they, and those that have gone.
+  private static let changing = RedisScript(
+    """
+    local come = 8 + tonumber(ARGV[8])
+    if ARGV[3] ~= 'change' then redis.call('DEL', KEYS[2]) end
+    if ARGV[3] == 'gone' then
+      redis.call('HDEL', KEYS[1], ARGV[1])
+      redis.call('SREM', KEYS[3], ARGV[2])
+    else
+      redis.call('HSET', KEYS[1], ARGV[1], ARGV[4])
+      redis.call('SADD', KEYS[3], ARGV[2])
+      if come > 8 then redis.call('SADD', KEYS[2], unpack(ARGV, 9, come)) end
+      if #ARGV > come then redis.call('SREM', KEYS[2], unpack(ARGV, come + 1)) end
+      for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[5]) end
+    end
+    redis.call('PUBLISH', ARGV[6], ARGV[7])
+    return 1
+    """)
+
+  /// Writes a change of ours down, and tells the others. Not more than `mostAtOnce` users.
+  func write(_ change: PeerChange, of group: String, on connection: RedisConnection)
+    async throws(RedisFailure)
+  {
+    let kind = change.isGone ? "gone" : change.isAll ? "all" : "change"
+    let arguments: [RESPArgument] = [
+      .init(id), .init(group), .init(kind), .init("\(change.sequence) \(change.anonymous)"),
+      .init(Self.expiry), .init(channel(of: group)), .init(change.encoded), .init(change.joined.count),
+    ]
+    _ = try await Self.changing.run(
+      keys: [key(ofGroup: group), usersKey(group, id), groupsKey(id)],
+      arguments + (change.joined + change.left).map { .init($0.text) }, on: connection)
+  }
+
+  // MARK: - Reading
+
+  /// KEYS: the group. ARGV: what stands before the names of users' keys, with the group.
+  private static let reading = RedisScript(
+    """
+    local state = redis.call('HGETALL', KEYS[1])
+    local processes = {}
+    for i = 1, #state, 2 do
+      processes[#processes + 1] = {state[i], state[i + 1], redis.call('SMEMBERS', ARGV[1] .. state[i])}
+    end
+    return processes
+    """)
+
+  /// What all processes have in the group, ours included.
+  func read(_ group: String, on connection: RedisConnection) async throws(RedisFailure) -> [PeerState] {
+    let reply = try await Self.reading.run(
+      keys: [key(ofGroup: group)], [.init(usersKey(group, ""))], on: connection)
+    guard case .array(let processes) = reply else { throw .unexpectedReply(to: "EVALSHA") }
+    return processes.compactMap { process in
+      guard case .array(let parts) = process, parts.count == 3, let id = parts[0].text,
+        let numbers = parts[1].text?.split(separator: " ").compactMap({ Int($0) }), numbers.count == 2,
+        case .array(let users) = parts[2]
+      else { return nil }
+      return PeerState(
+        process: id, sequence: numbers[0], users: users.compactMap(\.text).map { ExactText(text: $0) },
+        anonymous: numbers[1])
+    }
+  }
+}
+
+/// What is heard of a group: a change, or that a process is dead.
+enum PresenceMessage: Sendable, Hashable {
+  case change(PeerChange)
+  case dead(process: String)
+
+  var process: String {
+    switch self {
+    case .change(let change): change.process
+    case .dead(let process): process
+    }
+  }
+
+  /// - Returns: nil for what no process of ours writes.
+  init?(_ bytes: [UInt8]) {
+    guard let json = try? unsafe JSON.parse(bytes.span.bytes), case .string(let process)? = json["process"]
+    else {
+      return nil
+    }
+    if json["dead"] == .bool(true) {
+      self = .dead(process: process)
+      return
+    }
+    guard case .integer(let sequence)? = json["sequence"], case .integer(let previous)? = json["previous"],
+      case .integer(let anonymous)? = json["anonymous"], anonymous >= 0,
+      case .array(let joined)? = json["joined"], case .array(let left)? = json["left"],
+      case .string(let kind)? = json["kind"]
+    else { return nil }
+    func names(_ list: [JSON]) -> [ExactText] {
+      list.compactMap { if case .string(let name) = $0 { ExactText(text: name) } else { nil } }
+    }
+    self = .change(
+      PeerChange(
+        process: process, sequence: Int(sequence), previous: Int(previous), joined: names(joined),
+        left: names(left), anonymous: Int(anonymous), isAll: kind == "all", isGone: kind == "gone"))
+  }
+}
+
+extension PeerChange {
+  /// As others hear it.
+  var encoded: [UInt8] {
+    func list(_ names: [ExactText]) -> JSON { .array(names.map { .string($0.text) }) }
+    let kind = isGone ? "gone" : isAll ? "all" : "change"
+    var text: [UInt8] = []
+    JSON.object([
+      .init(key: "process", value: .string(process)), .init(key: "kind", value: .string(kind)),
+      .init(key: "sequence", value: .integer(Int64(sequence))),
+      .init(key: "previous", value: .integer(Int64(previous))),
+      .init(key: "anonymous", value: .integer(Int64(anonymous))), .init(key: "joined", value: list(joined)),
+      .init(key: "left", value: list(left)),
+    ]).append(to: &text)
+    return text
+  }
+}

@@ -1,0 +1,486 @@
+import JSON
+import Logging
+import NIOCore
+
+/// What presence needs of one Redis server: a connection for commands, and one that hears what the others change.
+///
+/// Everything is written and read by one task, group by group, so that what is known of a group is always of one moment.
+actor RedisPresenceLink {
+  /// A group in which the sessions of this process have changed.
+  struct Changed: SizedRequest {
+    var group: String
+    // Never refused, whatever waits.
+    var size: Int { 0 }
+  }
+
+  /// A group in which this process has sessions.
+  private struct Group {
+    /// Of our last change.
+    var sequence = 0
+    /// Whether Redis has what we have.
+    var isWritten = false
+    /// Whether what others have was read, and every change since then was heard.
+    var isLoaded = false
+    /// Heard before it was loaded.
+    var early: [PresenceMessage] = []
+    /// Whether more was heard than was kept.
+    var hasMissed = false
+    /// As it was written.
+    var anonymous = 0
+  }
+
+  /// How many messages wait for a group to be loaded; beyond that they are let go of, and it is loaded once more.
+  private static let mostEarly = 1000
+  /// For how many groups something is asked of Redis at a time.
+  private static let mostAtOnce = 100
+  /// How long a process that Redis does not know of any more may take to write itself down again.
+  private static let grace = Duration.seconds(10)
+  /// How long a connection for subscriptions may be silent that is asked for a sign of life.
+  private static let silence = Duration.seconds(10)
+  /// After so many signs of life everything is written anew, so that it does not expire.
+  private static let renewal = 1800
+
+  private let alias: String
+  private let connector: RedisConnector
+  private let register: PresenceRegister
+  private let table: PresenceTable
+  private let requests: RedisRequests<Changed>
+  nonisolated private let executor: any SerialExecutor
+  private let log: Logger
+
+  private var groups: [String: Group] = [:]
+  /// What has to be written; what has to be read.
+  private var changed: Set<String> = []
+  private var unread: Set<String> = []
+  /// Groups that nobody is in any more, as long as Redis has not taken note of it.
+  private var leaving: Set<String> = []
+  private var commands: RedisConnection?
+  private var receiver: RedisConnection?
+  private var connectedAt = ContinuousClock.now
+  private var lastHeard = ContinuousClock.now
+  private var lastSequence = 0
+  private var isStopping = false
+  private var isOutageLogged = false
+  private var hasSignOfLife = false
+  private var connecting: Task<Void, Never>?
+  private var ticking: Task<Void, Never>?
+  private var working: Task<Void, Never>?
+  private var notes = SampledNotes()
+
+  @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  init(
+    alias: String, connector: RedisConnector, register: PresenceRegister, table: PresenceTable,
+    requests: RedisRequests<Changed>, executor: any SerialExecutor, log: Logger
+  ) {
+    self.alias = alias
+    self.connector = connector
+    self.register = register
+    self.table = table
+    self.requests = requests
+    self.executor = executor
+    self.log = log
+  }
+
+  // MARK: - Life
+
+  func run() async {
+    guard !isStopping else { return }
+    let connecting = Task { await keepConnections() }
+    let ticking = Task { await tick() }
+    let working = Task { await work() }
+    (self.connecting, self.ticking, self.working) = (connecting, ticking, working)
+    await connecting.value
+    await ticking.value
+    await working.value
+  }
+
+  func stop(within time: Duration) async {
+    guard !isStopping else { return }
+    isStopping = true
+    let deadline = Task {
+      guard (try? await Task.sleep(for: time)) != nil else { return }
+      close()
+    }
+    connecting?.cancel()
+    ticking?.cancel()
+    requests.finish()
+    await working?.value
+    await ticking?.value
+    if let commands {
+      do {
+        try await register.clear(register.id, on: commands)
+      } catch {
+        // Another process clears it away.
+        log.debug("could not withdraw presence", metadata: ["layer": "\(alias)", "reason": "\(error)"])
+      }
+    }
+    deadline.cancel()
+    close()
+  }
+
+  private func close() {
+    commands?.close()
+    receiver?.close()
+  }
+
+  // MARK: - Connections
+
+  private func keepConnections() async {
+    var backoff = Backoff()
+    while !isStopping {
+      do {
+        try await connect()
+        backoff.reset()
+        await receiver?.waitUntilClosed()
+        report(RedisFailure.disconnected)
+      } catch {
+        report(error)
+      }
+      // A stop still says goodbye.
+      guard !isStopping else { return }
+      close()
+      (commands, receiver) = (nil, nil)
+      _ = try? await Task.sleep(for: backoff.wait())
+    }
+  }
+
+  /// Opens both connections, and lets everything be written and read again.
+  private func connect() async throws {
+    let commands = try await connector.connect()
+    do {
+      let receiver = try await connector.connect()
+      self.receiver = receiver
+      lastHeard = .now
+      try await receiver.subscribe { [self] message in
+        assumeIsolated { $0.take(message) }
+      }
+      hasSignOfLife = false
+      // From now on nobody clears away what follows.
+      _ = try await register.beat(on: commands)
+      hasSignOfLife = true
+    } catch {
+      commands.close()
+      throw error
+    }
+    guard !isStopping else { return commands.close() }
+    self.commands = commands
+    // One without the other is of no use.
+    Task { [receiver] in
+      await commands.waitUntilClosed()
+      receiver?.close()
+    }
+    connectedAt = .now
+    forgetWritten()
+    subscribe(Array(groups.keys))
+    requests.wake()
+    if isOutageLogged { log.notice("presence is shared again", metadata: ["layer": "\(alias)"]) }
+    isOutageLogged = false
+  }
+
+  /// Redis may know nothing of us, and we nothing of the others.
+  private func forgetWritten() {
+    for group in groups.keys {
+      groups[group]?.isWritten = false
+      groups[group]?.isLoaded = false
+      groups[group]?.early = []
+      groups[group]?.hasMissed = false
+    }
+    changed.formUnion(groups.keys)
+    changed.formUnion(leaving)
+  }
+
+  /// One line for each outage.
+  private func report(_ failure: any Error) {
+    guard !isStopping, !isOutageLogged else { return }
+    isOutageLogged = true
+    log.warning(
+      "presence is not shared with other processes",
+      metadata: ["layer": "\(alias)", "host": "\(connector.host)", "reason": "\(failure)"])
+  }
+
+  private func note(_ message: String, _ detail: String) {
+    guard let others = notes.count(message, at: .now) else { return }
+    log.warning(
+      "\(message)", metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
+  }
+
+  // MARK: - Every sign of life
+
+  private func tick() async {
+    var count = 0
+    while !isStopping {
+      _ = try? await Task.sleep(for: PresenceRegister.interval)
+      guard !isStopping else { return }
+      count += 1
+      if let commands {
+        await tend(commands, isRenewal: count % Self.renewal == 0)
+      } else {
+        // Whoever waits for a list is shown what is known here.
+        for group in changed.union(groups.keys) { table.show(group) }
+        requests.wake()
+      }
+    }
+  }
+
+  private func tend(_ commands: RedisConnection, isRenewal: Bool) async {
+    do {
+      let expected = hasSignOfLife
+      hasSignOfLife = false
+      let (isKnown, silent) = try await register.beat(on: commands)
+      hasSignOfLife = true
+      if !isKnown, expected {
+        log.warning("Redis was emptied; writing presence again", metadata: ["layer": "\(alias)"])
+      }
+      if !isKnown || isRenewal {
+        forgetWritten()
+        unread = Set(groups.keys)
+      }
+      // After an outage the others get time to be back.
+      if ContinuousClock.now - connectedAt > Self.grace {
+        for id in silent {
+          try await register.clear(id, on: commands)
+          log.info("cleared away the presence of a process that ended", metadata: ["process": "\(id)"])
+        }
+      }
+      let now = ContinuousClock.now
+      for group in groups.keys { table.removeMissing(from: group, since: now - Self.grace) }
+      receiver?.post([RESPCommand("PING")])
+      if now - lastHeard > Self.silence { commands.close() }
+    } catch .refused(let refusal) where !refusal.endsConnection {
+      note("presence could not be renewed", refusal.description)
+    } catch {
+      note("presence could not be renewed", "\(error)")
+      commands.close()
+    }
+    // What was refused is tried again.
+    requests.wake()
+  }
+
+  // MARK: - To Redis
+
+  private func work() async {
+    for await _ in requests.arrivals {
+      repeat {
+        changed.formUnion(requests.take(atMost: .max).map(\.group))
+        guard let commands else {
+          keepForLater()
+          break
+        }
+        let (writing, reading) = (changed, unread)
+        (changed, unread) = ([], [])
+        do {
+          try await write(writing, on: commands)
+          try await read(reading, on: commands)
+        } catch {
+          note("presence could not be written", "\(error)")
+          // All of it is written and read once there is a connection again.
+          changed.formUnion(writing)
+          commands.close()
+        }
+      } while commands != nil && !unread.isEmpty
+    }
+  }
+
+  /// Without a connection: groups that nobody is in any more are only of interest where Redis may have us in them.
+  private func keepForLater() {
+    for group in changed {
+      let isUsed = table.takeChanges(of: group, all: false)?.isUsed ?? false
+      groups[group]?.isWritten = false
+      if !isUsed, groups[group] == nil, !leaving.contains(group) { changed.remove(group) }
+    }
+  }
+
+  private func write(_ names: Set<String>, on connection: RedisConnection) async throws(RedisFailure) {
+    let writes = names.compactMap { name in
+      let changes = takeChanges(of: name)
+      return changes.isEmpty ? nil : (group: name, changes: changes)
+    }
+    for start in stride(from: 0, to: writes.count, by: Self.mostAtOnce) {
+      let part = writes[start..<min(start + Self.mostAtOnce, writes.count)]
+      let outcomes = try await Self.together(part.map(\.group), part.map(\.changes)) {
+        [register] (group, changes) async throws(RedisFailure) in
+        for change in changes { try await register.write(change, of: group, on: connection) }
+      }
+      for (group, outcome) in outcomes {
+        guard case .failure(let refusal) = outcome else {
+          leaving.remove(group)
+          continue
+        }
+        note("presence could not be written", "\(group): \(refusal)")
+        // With the next sign of life it is tried again.
+        groups[group]?.isWritten = false
+        changed.insert(group)
+        table.show(group)
+      }
+    }
+  }
+
+  /// What has to be told of a group, in parts; begins or ends to hear of it.
+  private func takeChanges(of name: String) -> [PeerChange] {
+    let isWritten = groups[name]?.isWritten ?? false
+    guard let changes = table.takeChanges(of: name, all: !isWritten), changes.isUsed else {
+      let known = groups.removeValue(forKey: name)
+      guard known != nil || leaving.contains(name) else { return [] }
+      leaving.insert(name)
+      unread.remove(name)
+      receiver?.post([RESPCommand("UNSUBSCRIBE", .init(register.channel(of: name)))])
+      return [
+        PeerChange(
+          process: register.id, sequence: nextSequence(), previous: known?.sequence ?? 0, isGone: true)
+      ]
+    }
+    if groups[name] == nil { subscribe([name]) }
+    var group = groups[name] ?? Group()
+    var parts: [PeerChange] = []
+    func add(joined: ArraySlice<ExactText> = [], left: ArraySlice<ExactText> = []) {
+      let sequence = nextSequence()
+      parts.append(
+        PeerChange(
+          process: register.id, sequence: sequence, previous: group.sequence, joined: Array(joined),
+          left: Array(left), anonymous: changes.anonymous, isAll: !isWritten && parts.isEmpty))
+      group.sequence = sequence
+    }
+    let most = PresenceRegister.mostAtOnce
+    for start in stride(from: 0, to: changes.joined.count, by: most) {
+      add(joined: changes.joined[start..<min(start + most, changes.joined.count)])
+    }
+    for start in stride(from: 0, to: changes.left.count, by: most) {
+      add(left: changes.left[start..<min(start + most, changes.left.count)])
+    }
+    if parts.isEmpty, !isWritten || group.anonymous != changes.anonymous { add() }
+    group.anonymous = changes.anonymous
+    group.isWritten = true
+    groups[name] = group
+    return parts
+  }
+
+  private func nextSequence() -> Int {
+    lastSequence += 1
+    return lastSequence
+  }
+
+  // MARK: - From Redis
+
+  private func subscribe(_ names: [String]) {
+    for start in stride(from: 0, to: names.count, by: Self.mostAtOnce) {
+      let channels = names[start..<min(start + Self.mostAtOnce, names.count)].map {
+        RESPArgument(register.channel(of: $0))
+      }
+      receiver?.post([RESPCommand("SUBSCRIBE", channels)])
+    }
+  }
+
+  private func take(_ message: RESPValue) {
+    lastHeard = .now
+    if case .error(let fault) = message {
+      note("what other processes change in presence cannot be heard", fault)
+      for group in groups.keys { table.show(group) }
+    }
+    guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
+      let group = parts[1].text.flatMap(register.group(ofChannel:)), groups[group] != nil
+    else { return }
+    switch (kind, parts[2]) {
+    case ("subscribe", _): readAgain(group)
+    case ("message", .bulkString(let bytes)):
+      guard let message = PresenceMessage(bytes) else {
+        return note("a message of presence could not be read", group)
+      }
+      hear(message, of: group)
+    case ("message", _): readAgain(group)
+    default: break
+    }
+  }
+
+  private func readAgain(_ group: String) {
+    groups[group]?.isLoaded = false
+    unread.insert(group)
+    requests.wake()
+  }
+
+  private func hear(_ message: PresenceMessage, of group: String) {
+    guard message.process != register.id, let known = groups[group] else { return }
+    guard known.isLoaded else {
+      if known.early.count < Self.mostEarly {
+        groups[group]?.early.append(message)
+      } else {
+        groups[group]?.hasMissed = true
+      }
+      return
+    }
+    switch message {
+    case .dead(let process): table.remove(process: process, from: group)
+    case .change(let change):
+      guard table.apply(change, to: group) == .gap else { return }
+      readAgain(group)
+    }
+  }
+
+  private func read(_ names: Set<String>, on connection: RedisConnection) async throws(RedisFailure) {
+    let names = names.filter { groups[$0] != nil }
+    let wanted = Array(names)
+    for start in stride(from: 0, to: wanted.count, by: Self.mostAtOnce) {
+      let part = Array(wanted[start..<min(start + Self.mostAtOnce, wanted.count)])
+      let outcomes = try await Self.together(part, part) {
+        [register] (group, _) async throws(RedisFailure) in try await register.read(group, on: connection)
+      }
+      for (group, outcome) in outcomes where groups[group] != nil {
+        switch outcome {
+        case .success(let states): load(states, of: group)
+        case .failure(let refusal):
+          note("presence could not be read", "\(group): \(refusal)")
+          table.show(group)
+        }
+      }
+    }
+  }
+
+  private func load(_ states: [PeerState], of group: String) {
+    table.load(states.filter { $0.process != register.id }, of: group)
+    let early = groups[group]?.early ?? []
+    let hasMissed = groups[group]?.hasMissed ?? false
+    groups[group]?.early = []
+    groups[group]?.hasMissed = false
+    groups[group]?.isLoaded = true
+    for message in early { hear(message, of: group) }
+    if hasMissed { readAgain(group) }
+  }
+
+  /// Of a group in which this process has no sessions; nil where Redis does not tell.
+  func read(_ group: String) async -> PresenceList? {
+    guard let commands else { return nil }
+    do {
+      return PresenceList(try await register.read(group, on: commands))
+    } catch {
+      note("presence could not be read", "\(group): \(error)")
+      return nil
+    }
+  }
+
+  /// Does something for several groups at a time, in one round trip where it is one command.
+  ///
+  /// - Returns: what came of each, where Redis did not refuse everything with the connection.
+  private static func together<Input: Sendable, Output: Sendable>(
+    _ groups: [String], _ inputs: [Input],
+    _ work: @escaping @Sendable (String, Input) async throws(RedisFailure) -> Output
+  ) async throws(RedisFailure) -> [(String, Result<Output, RedisFailure>)] {
+    let outcomes = await withTaskGroup(of: (String, Result<Output, RedisFailure>).self) { tasks in
+      for (group, input) in zip(groups, inputs) {
+        tasks.addTask {
+          do throws(RedisFailure) {
+            return (group, .success(try await work(group, input)))
+          } catch {
+            return (group, .failure(error))
+          }
+        }
+      }
+      return await tasks.reduce(into: []) { $0.append($1) }
+    }
+    for case (_, .failure(let failure)) in outcomes {
+      guard case .refused(let refusal) = failure, !refusal.endsConnection else { throw failure }
+    }
+    return outcomes
+  }
+}

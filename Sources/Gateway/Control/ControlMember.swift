@@ -1,0 +1,94 @@
+import ChannelLayers
+import GatewayConfig
+import Transport
+import WebSocketCore
+
+/// A worker's place in the group in which processes on one Redis layer tell each other what to do: `sluice.control`.
+///
+/// Django is one of those that may speak there: `group_send("sluice.control", {"type": "sluice.disconnect", "user": "5"})`.
+final class ControlMember {
+  static let group = "sluice.control"
+  private static let retryAfter = Duration.seconds(1)
+
+  private unowned let worker: Worker
+  private let layer: any ChannelLayer
+  private var membership: Membership?
+  private var retry: Timer?
+  private var isStopped = false
+
+  init(of layer: any ChannelLayer, worker: Worker) {
+    self.layer = layer
+    self.worker = worker
+  }
+
+  /// Joins; as often as it takes, where the layer is away.
+  func start() {
+    layer.subscribe(to: Self.group) { [weak self, layer] outcome in
+      guard let self, !isStopped else {
+        if outcome == .active { layer.unsubscribe(from: Self.group) }
+        return
+      }
+      subscribed(outcome)
+    }
+  }
+
+  private func subscribed(_ outcome: Subscription) {
+    switch outcome {
+    case .active:
+      membership = layer.groups.join(
+        self, group: Self.group, route: ObjectIdentifier(self), renderer: ControlRenderer())
+    case .unavailable:
+      let timer = retry ?? worker.reactor.timer { [weak self] in self?.start() }
+      timer.schedule(after: Self.retryAfter)
+      retry = timer
+    }
+  }
+
+  func stop() {
+    isStopped = true
+    retry?.cancel()
+    retry = nil
+    guard let membership else { return }
+    self.membership = nil
+    layer.groups.leave(membership)
+    layer.unsubscribe(from: Self.group)
+  }
+}
+
+extension ControlMember: GroupMember {
+  /// Orders are carried out here, at the end of the turn, and not where they are rendered: sessions leave groups then.
+  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
+    var text: [UInt8] = []
+    frames.read { text = [UInt8](copying: $0.extracting(offset..<$0.byteCount)) }
+    for line in text.split(separator: UInt8(ascii: "\n")) {
+      guard let order = DisconnectOrder(line: Array(line)) else { continue }
+      worker.disconnect(user: order.user, reason: order.reason)
+    }
+    return .delivered
+  }
+
+  func fellBehind() {}
+  func close(code: UInt16, reason: String) {}
+  func undelivered(_ reason: Undelivered) {}
+}
+
+/// Writes the orders of events, one in a line. Other events are none.
+struct ControlRenderer: EventRenderer {
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+    guard let order = DisconnectOrder(event) else { return .ignored }
+    unsafe frames.append(order.line.span.bytes)
+    return .frames
+  }
+}
+
+extension Worker {
+  /// Listens to other processes, where there is something that they could ask for.
+  func startControl() {
+    guard gateway.application.knowsUsers else { return }
+    control = layers.compactMap { end in
+      guard case .redis(let layer, _) = end else { return nil }
+      return ControlMember(of: layer, worker: self)
+    }
+    for member in control { member.start() }
+  }
+}

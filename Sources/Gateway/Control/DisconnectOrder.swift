@@ -1,0 +1,61 @@
+import ChannelLayers
+import Consumers
+import JSON
+
+/// `{"type": "sluice.disconnect", "user": "5", "reason": "..."}`: end the sessions of a user.
+struct DisconnectOrder: Sendable, Equatable {
+  static let type = "sluice.disconnect"
+  static let reason = "disconnected by an operator"
+  /// What a close frame has room for. Bytes.
+  static let longestReason = 123
+
+  var user: String
+  var reason = Self.reason
+
+  init(user: String, reason: String? = nil) {
+    self.user = user
+    if let reason { self.reason = reason }
+  }
+
+  var event: Event {
+    Event(
+      type: Self.type,
+      fields: [.init("user", .text(Array(user.utf8))), .init("reason", .text(Array(reason.utf8)))])
+  }
+
+  /// - Returns: nil for an event that is no such order.
+  init?(_ event: Event) {
+    guard event.type == Self.type, let user = Self.name(event["user"]) else { return nil }
+    self.user = user
+    guard let reason = event["reason"]?.plainText, !reason.isEmpty else { return }
+    // A code point is not cut in two.
+    var kept = reason[...]
+    while kept.utf8.count > Self.longestReason { kept = kept.dropLast() }
+    self.reason = String(kept)
+  }
+
+  /// A user as text, or as the number that Django has for it.
+  private static func name(_ value: EventValue?) -> String? {
+    switch value {
+    case .text(let bytes)?: String(decoding: bytes, as: UTF8.self)
+    case .json(.string(let text))?: text
+    case .json(.integer(let number))?: String(number)
+    default: nil
+    }
+  }
+
+  /// For `init(line:)`; ends in a line feed.
+  var line: [UInt8] {
+    var text: [UInt8] = []
+    JSON.array([.string(user), .string(reason)]).append(to: &text)
+    return text + [UInt8(ascii: "\n")]
+  }
+
+  init?(line: [UInt8]) {
+    guard case .array(let parts)? = try? unsafe JSON.parse(line.span.bytes), parts.count == 2,
+      case .string(let user) = parts[0], case .string(let reason) = parts[1]
+    else { return nil }
+    self.user = user
+    self.reason = reason
+  }
+}

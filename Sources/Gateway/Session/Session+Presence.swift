@@ -1,0 +1,17 @@
+import ChannelLayers
+import Consumers
+
+extension Session {
+  /// Lets the others of the group that the client's messages go to know that it is there, where the route tells that.
+  func joinPresence() {
+    guard let membership, let presence = presenceOfWorker else { return }
+    let audience = audience
+    makeStanding().presence = presence.join(
+      self, group: membership.group, route: audience.route, renderer: audience.renderer, user: identity?.user)
+  }
+
+  func askForPresence(_ wish: String) {
+    guard wish == "list" else { return tell("error", #"of presence you can ask for the "list""#) }
+    standing?.presence?.askForList()
+  }
+}

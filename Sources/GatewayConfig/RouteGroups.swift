@@ -1,0 +1,143 @@
+package import Routing
+
+/// One way in which a route comes by groups, and where it is written.
+package struct RouteGroups: Sendable {
+  /// Which key of a route names them.
+  package enum Key: String, Sendable, Hashable {
+    case group
+    case subscribe
+    case publish
+  }
+
+  package var use: GroupUse
+  package var kind: RouteKind
+  package var key: Key
+  /// The route's path as it is written, all outer patterns before it.
+  package var path: String
+  /// Of the template or pattern.
+  package var range: SourceRange
+  /// Of the route's `shared: true`.
+  package var sharedRange: SourceRange?
+}
+
+extension RouteGroups {
+  /// Those of a table, in the order of its routes.
+  static func all(of table: RouteTable, _ kind: RouteKind) -> [RouteGroups] {
+    table.routes.enumerated().flatMap { number, route in
+      switch kind {
+      case .webSocket: all(of: route, number, table.router)
+      case .http: allOverHTTP(of: route, number, table.router)
+      }
+    }
+  }
+
+  private static func all(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
+    guard let webSocket = route.webSocket, let group = webSocket.consumer.group else { return [] }
+    let maker = Maker(
+      route: route, number: number, router: router, kind: .webSocket, layer: group.layer,
+      audience: Audience(webSocket.auth), isOptional: webSocket.auth?.isOptional ?? false)
+    var uses: [RouteGroups] = []
+    for (place, template) in route.groups.enumerated() {
+      // What clients send goes to the first.
+      let writers = place == 0 ? webSocket.consumer.writers : .nobody
+      uses += maker.make(template.value.parts.map(GroupUse.Part.init), .group, at: template.range, writers)
+    }
+    for (place, pattern) in group.subscribe.enumerated() {
+      uses += maker.make(
+        pattern.parts.map(GroupUse.Part.init), .subscribe, at: route.place(ofPattern: place), .nobody)
+    }
+    return uses
+  }
+
+  private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
+    []
+  }
+}
+
+/// What the uses of one route have in common.
+private struct Maker {
+  let route: ReadRoute
+  let number: Int
+  let router: Router
+  let kind: RouteKind
+  let layer: String
+  /// Of those with credentials.
+  let audience: Audience
+  /// Whether those without are let in too.
+  let isOptional: Bool
+
+  func make(
+    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange,
+    _ writers: ConsumerConfiguration.PublishPolicy
+  ) -> [RouteGroups] {
+    func made(_ audience: Audience, _ access: GroupUse.Access) -> RouteGroups {
+      let use = GroupUse(
+        layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
+        audience: audience, isShared: route.shared?.value ?? false)
+      return RouteGroups(
+        use: use, kind: kind, key: key, path: "/" + route.path.text, range: range,
+        sharedRange: route.shared?.range)
+    }
+    let isPersonal = parts.contains { if case .identity = $0 { true } else { false } }
+    // Nobody has no groups of his own.
+    guard isOptional, !isPersonal else {
+      return [made(audience, GroupUse.Access(reads: true, writes: writers != .nobody))]
+    }
+    switch writers {
+    case .everyone: return [made(.everyone, .readAndWrite)]
+    case .nobody: return [made(.everyone, .read)]
+    case .authenticated: return [made(.everyone, .read), made(audience, .write)]
+    }
+  }
+}
+
+extension ReadRoute {
+  fileprivate func place(ofPattern number: Int) -> SourceRange {
+    number < placesOfPatterns.count ? placesOfPatterns[number] : range
+  }
+}
+
+extension ConsumerConfiguration {
+  /// Whose messages go to the group.
+  fileprivate var writers: PublishPolicy {
+    switch self {
+    case .chat: .everyone
+    case .broadcast(_, let policy): policy
+    case .echo, .proxy: .nobody
+    }
+  }
+}
+
+extension Audience {
+  /// Those whom a route asks who they are; everybody where it does not.
+  init(_ auth: RouteAuth?) {
+    guard let auth else {
+      self = .everyone
+      return
+    }
+    var required: [String: Set<String>] = [:]
+    for requirement in auth.requirements {
+      required[requirement.claim] = Set(requirement.values.map(\.text))
+    }
+    self = .authenticated(by: auth.name, require: required)
+  }
+}
+
+extension GroupUse.Part {
+  init(_ part: GroupTemplate.Part) {
+    switch part {
+    case .literal(let text): self = .literal(text)
+    case .capture(let name): self = .capture(name)
+    case .identity(let field): self = .identity(field)
+    }
+  }
+
+  init(_ part: GroupPattern.Part) {
+    switch part {
+    case .literal(let text): self = .literal(text)
+    case .capture(let name): self = .capture(name)
+    case .identity(let field): self = .identity(field)
+    case .any: self = .anything
+    }
+  }
+}

@@ -1,0 +1,48 @@
+/// Uses that are alike in all that matters to who may share a group with whom.
+struct UseClass: Hashable {
+  /// The number of what they can be called.
+  var names: Int
+  var audience: Audience
+  var access: GroupUse.Access
+  var isPublishing: Bool
+  /// Whether an identity tells whose groups they are.
+  var isPersonal: Bool
+}
+
+/// What of two uses that come by the same group is to be told.
+///
+/// Who may read a group is said by those who read it: one that only writes there keeps nothing to itself, but what others
+/// write can be taken for its own.
+struct IsolationRules {
+  struct Concern {
+    var kind: IsolationFinding.Kind
+    var question: MeetingDecision.Question
+  }
+
+  /// In the order in which they are asked; the first that is so is told.
+  static func concerns(of low: UseClass, over high: UseClass) -> [Concern] {
+    let touches = high.access.reads || low.access.writes
+    switch (low.audience, high.audience) {
+    // Programs of the operator's own are trusted, as those behind a channel layer are.
+    case (.tokenHolder, _), (_, .tokenHolder), (_, .everyone): return []
+    case (.everyone, .authenticated):
+      if touches { return [Concern(kind: .leak, question: .anyName)] }
+      return high.isPublishing ? [Concern(kind: .publicReading, question: .anyName)] : []
+    case (.authenticated, .authenticated):
+      let isWithin = low.audience.isWithin(high.audience)
+      var concerns: [Concern] = []
+      // To write to everybody is what those with more rights are for.
+      let isFromAbove = isWithin && low.audience != high.audience && !low.access.reads
+      if high.isPersonal, high.access.reads, !isFromAbove {
+        concerns.append(Concern(kind: .personal, question: .otherIdentity))
+      }
+      if !isWithin, touches { concerns.append(Concern(kind: .audience, question: .anyName)) }
+      return concerns
+    }
+  }
+
+  /// Whether there is anything to tell of any two of them.
+  static func canMatter(_ uses: [GroupUse]) -> Bool {
+    uses.contains { if case .authenticated = $0.audience { true } else { false } }
+  }
+}

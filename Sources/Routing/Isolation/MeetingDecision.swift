@@ -1,0 +1,190 @@
+/// Decides whether two uses of groups can come by the same name.
+///
+/// Both automata go over one name side by side, the shortest names first. The pairs of places they can be at are finitely many,
+/// so where the search finds nothing there is nothing.
+struct MeetingDecision {
+  /// Which common names are looked for.
+  enum Question {
+    /// Any.
+    case anyName
+    /// One that the second reaches as somebody else than the one whom the first means: a field of the first one's identity
+    /// has another value, or none.
+    case otherIdentity
+  }
+
+  /// A name and how each comes by it.
+  struct Meeting: Hashable {
+    var name: String
+    /// By part of the template, the text that it stands for.
+    var first: [String]
+    var second: [String]
+  }
+
+  enum Verdict {
+    /// They have no such name.
+    case never
+    /// Some of them, the shortest first; at least one.
+    case meet([Meeting])
+    /// The budget was spent before, or what stands in a template twice was never the same.
+    case open
+  }
+
+  private struct Place: Hashable {
+    var first: Int32
+    var second: Int32
+    var differs: Bool
+    /// How often it was come by before.
+    var visit = 0
+  }
+
+  private struct Step {
+    var previous: Place?
+    var byte: UInt8
+    var firstPart: Int32
+    var secondPart: Int32
+    /// How many characters before it were chosen among several.
+    var choices: Int
+  }
+
+  /// How far it goes where there are many common names.
+  enum Depth {
+    /// The shortest ones, which are as good as any in most cases.
+    case few
+    /// Ways by the same places too: for where nothing leads to the shortest ones.
+    case many
+
+    fileprivate var mostMeetings: Int { self == .few ? 6 : 60 }
+    /// How many names are looked at that turn out to be none.
+    fileprivate var mostTries: Int { self == .few ? 50 : 200 }
+  }
+
+  private let first: NameAutomaton
+  private let second: NameAutomaton
+  private let budget: WorkBudget
+  /// By part, which field of the first one's identity it is; negative for none.
+  private var firstFields: [Int] = []
+  private var secondFields: [Int] = []
+  private var asksForOther = false
+  private let depth: Depth
+  /// A shortest name can be the same person's for both where a longer one by the same places is not.
+  private var mostVisits: Int { depth == .many ? 6 : asksForOther ? 4 : 1 }
+
+  init(
+    _ first: NameAutomaton, _ second: NameAutomaton, _ question: Question, _ depth: Depth = .few,
+    budget: WorkBudget
+  ) {
+    self.depth = depth
+    self.first = first
+    self.second = second
+    self.budget = budget
+    let fields = first.language.fields
+    switch question {
+    case .anyName: break
+    case .otherIdentity:
+      // A field that the second does not ask for is one that anybody may have.
+      asksForOther = Set(fields).isSubset(of: second.language.fields)
+    }
+    firstFields = Self.numbers(first.language, fields)
+    secondFields = Self.numbers(second.language, fields)
+  }
+
+  /// A field that stands in a template more than once has a number for each.
+  private static func numbers(_ language: NameLanguage, _ fields: [String]) -> [Int] {
+    var used: Set<Int> = []
+    return language.parts.map { part in
+      guard case .identity(let field) = part,
+        let number = fields.indices.first(where: { fields[$0] == field && !used.contains($0) })
+      else { return -1 }
+      used.insert(number)
+      return number
+    }
+  }
+
+  func verdict() -> Verdict {
+    let start = Place(first: first.start, second: second.start, differs: !asksForOther)
+    var steps: [Place: Step] = [:]
+    // The start is not among those seen, so that a name that leads back to it counts, and an empty one does not.
+    var level: [(place: Place, step: Step?)] = [(start, nil)]
+    var meetings: [Meeting] = []
+    var tries = 0
+    search: for length in 0...GroupTemplate.longestName {
+      var next: [(place: Place, step: Step?)] = []
+      for (place, step) in level {
+        guard let one = first.state(place.first, budget), let other = second.state(place.second, budget),
+          budget.spend(1 + one.steps.count * other.steps.count)
+        else { return meetings.isEmpty ? .open : .meet(meetings) }
+        if length > 0, place.differs, one.accepts, other.accepts {
+          let meeting = meeting(at: place, steps)
+          if isConsistent(meeting) { meetings.append(meeting) }
+          tries += 1
+          if meetings.count == depth.mostMeetings || tries == depth.mostTries { break search }
+        }
+        guard length < GroupTemplate.longestName else { continue }
+        for ownStep in one.steps {
+          for otherStep in other.steps {
+            let common = ownStep.characters.intersection(otherStep.characters)
+            guard !common.isEmpty else { continue }
+            let differs =
+              place.differs
+              || firstFields[Int(ownStep.part)] != secondFields[Int(otherStep.part)]
+            var following = Place(first: ownStep.next, second: otherStep.next, differs: differs)
+            while steps[following] != nil, following.visit < mostVisits { following.visit += 1 }
+            guard following.visit < mostVisits else { continue }
+            let choices = step?.choices ?? 0
+            let taken = Step(
+              previous: step == nil ? nil : place, byte: common.pick(choices), firstPart: ownStep.part,
+              secondPart: otherStep.part, choices: choices + (common.count > 1 ? 1 : 0))
+            steps[following] = taken
+            next.append((following, taken))
+          }
+        }
+      }
+      if next.isEmpty { break }
+      level = next
+    }
+    guard meetings.isEmpty else { return .meet(meetings) }
+    return tries == 0 ? .never : .open
+  }
+
+  private func meeting(at end: Place, _ steps: [Place: Step]) -> Meeting {
+    var way: [Step] = []
+    var current: Place? = end
+    while let place = current, let step = steps[place] {
+      way.append(step)
+      current = step.previous
+    }
+    way.reverse()
+    var one = first.language.parts.map { _ in [UInt8]() }
+    var other = second.language.parts.map { _ in [UInt8]() }
+    for step in way {
+      one[Int(step.firstPart)].append(step.byte)
+      other[Int(step.secondPart)].append(step.byte)
+    }
+    func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+    return Meeting(name: text(way.map(\.byte)), first: one.map(text), second: other.map(text))
+  }
+
+  /// Whether what stands in a template twice has one value, and, where somebody else is looked for, it is somebody else.
+  private func isConsistent(_ meeting: Meeting) -> Bool {
+    guard let one = Self.values(first.language, meeting.first),
+      let other = Self.values(second.language, meeting.second)
+    else { return false }
+    return !asksForOther || first.language.fields.contains { one["{\($0)}"] != other["{\($0)}"] }
+  }
+
+  /// The values by the names of captures and, in braces, of fields; nil where one would need two values.
+  private static func values(_ language: NameLanguage, _ texts: [String]) -> [String: String]? {
+    var values: [String: String] = [:]
+    for (part, text) in zip(language.parts, texts) {
+      let key: String
+      switch part {
+      case .literal, .anything: continue
+      case .capture(let name, _): key = name
+      case .identity(let field): key = "{\(field)}"
+      }
+      if let known = values[key], known != text { return nil }
+      values[key] = text
+    }
+    return values
+  }
+}

@@ -1,0 +1,148 @@
+/// The names of a `NameLanguage` as a non-deterministic automaton that knows to which part of the template each character
+/// belongs.
+///
+/// Its states are made as a search comes by them.
+final class NameAutomaton {
+  /// One character of the set, which belongs to the part.
+  struct Step {
+    var characters: NameCharacters
+    var part: Int32
+    var next: Int32
+  }
+
+  struct State {
+    var steps: [Step] = []
+    var accepts = false
+  }
+
+  let language: NameLanguage
+  private let programs: [Program]
+  /// The number of each program's first instruction; those of all parts follow each other.
+  private let offsets: [Int32]
+  private var states: [Int32: State] = [:]
+
+  /// - Returns: nil where it is too large.
+  init?(_ language: NameLanguage) {
+    self.language = language
+    programs = language.parts.map { Program(language: $0.expression) }
+    var offsets: [Int32] = [0]
+    for program in programs {
+      if program.isTooLarge { return nil }
+      offsets.append(offsets[offsets.count - 1] + Int32(program.instructions.count))
+    }
+    self.offsets = offsets
+  }
+
+  var start: Int32 { entry(of: 0) }
+
+  /// Where a part begins; behind the last one is the end.
+  private func entry(of part: Int) -> Int32 {
+    part < programs.count ? offsets[part] + programs[part].start : offsets[part]
+  }
+
+  /// What can be done at a state; nil where the budget is spent.
+  func state(_ number: Int32, _ budget: WorkBudget) -> State? {
+    if let known = states[number] { return known }
+    var state = State()
+    var seen: Set<Int32> = []
+    var work = [number]
+    while let place = work.popLast() {
+      guard seen.insert(place).inserted else { continue }
+      guard budget.spend(4) else { return nil }
+      // The part with the last entry at or before the place; the end of the template is behind all of them.
+      guard place < offsets[programs.count], let part = offsets.lastIndex(where: { $0 <= place }) else {
+        state.accepts = true
+        continue
+      }
+      let offset = offsets[part]
+      switch programs[part].instructions[Int(place - offset)] {
+      case .byte(let low, let high, let next):
+        state.add(NameCharacters(low...high), part: Int32(part), next: offset + next)
+      case .split(let one, let other): work += [offset + one, offset + other]
+      case .save(_, let next), .enter(let next), .leave(_, let next), .assertStart(let next),
+        .assertEnd(let next), .assertEndOrLastLineFeed(let next):
+        work.append(offset + next)
+      case .accept: work.append(entry(of: part + 1))
+      case .fail: break
+      }
+    }
+    states[number] = state
+    return state
+  }
+}
+
+extension NameAutomaton.State {
+  fileprivate mutating func add(_ characters: NameCharacters, part: Int32, next: Int32) {
+    if let index = steps.firstIndex(where: { $0.next == next && $0.part == part }) {
+      steps[index].characters.formUnion(characters)
+    } else {
+      steps.append(.init(characters: characters, part: part, next: next))
+    }
+  }
+}
+
+extension NameLanguage.Part {
+  fileprivate var expression: Expression {
+    switch self {
+    case .literal(let text): .text(text)
+    case .capture(_, let values): values
+    case .identity: .repetition(.characters(.legalInNames), least: 1, most: nil, preference: .greedy)
+    case .anything: .repetition(.characters(.legalInNames), least: 0, most: nil, preference: .greedy)
+    }
+  }
+}
+
+/// A set of ASCII characters.
+struct NameCharacters: Hashable {
+  private var low: UInt64 = 0
+  private var high: UInt64 = 0
+
+  init(_ range: ClosedRange<UInt8>) {
+    for byte in range.clamped(to: 0...127) where range.contains(byte) { insert(byte) }
+  }
+
+  private init(low: UInt64, high: UInt64) {
+    self.low = low
+    self.high = high
+  }
+
+  private mutating func insert(_ byte: UInt8) {
+    if byte < 64 { low |= 1 << UInt64(byte) } else { high |= 1 << UInt64(byte - 64) }
+  }
+
+  mutating func formUnion(_ other: NameCharacters) {
+    low |= other.low
+    high |= other.high
+  }
+
+  func intersection(_ other: NameCharacters) -> NameCharacters {
+    NameCharacters(low: low & other.low, high: high & other.high)
+  }
+
+  var isEmpty: Bool { low | high == 0 }
+  var count: Int { low.nonzeroBitCount + high.nonzeroBitCount }
+
+  func contains(_ byte: UInt8) -> Bool {
+    byte < 64 ? low >> UInt64(byte) & 1 == 1 : byte < 128 && high >> UInt64(byte - 64) & 1 == 1
+  }
+
+  private static let readable = Array(
+    "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_.".utf8)
+
+  /// One of them for an example, another for every turn, so that what may differ does. Letters are preferred to digits.
+  func pick(_ turn: Int) -> UInt8 {
+    let members = Self.readable.filter(contains)
+    guard let first = members.first else { return UInt8(ascii: "a") }
+    let alike = members.prefix { Self.kind($0) == Self.kind(first) }
+    return alike[turn % alike.count]
+  }
+
+  private static func kind(_ byte: UInt8) -> Int {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"): 0
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): 1
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"): 2
+    default: 3
+    }
+  }
+}
