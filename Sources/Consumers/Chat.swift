@@ -14,7 +14,7 @@ public final class Chat: Sendable {
   package static let member = "message"
 
   let groups: GroupConfiguration
-  private let events: RouteEvents
+  let events: RouteEvents
   private let showsUser: Bool
   /// Of the event and of the frame: who has sent the message.
   private static let user = "user"

@@ -81,15 +81,18 @@ package struct GroupConfiguration: Sendable {
   package var showsUser = false
   /// `presence:`, whether the sessions are told who else is there; `chat` only.
   package var presence = false
+  /// `history:`; nil where nothing is kept.
+  package var history: HistoryConfiguration?
 
   package init(
     layer: String = "default", templates: [GroupTemplate], subscribe: [GroupPattern] = [],
-    events: [String: EventTemplate]
+    events: [String: EventTemplate], history: HistoryConfiguration? = nil
   ) {
     self.layer = layer
     self.templates = templates
     self.subscribe = subscribe
     self.events = events
+    self.history = history
   }
 
   /// As it is written: templates in their order.
