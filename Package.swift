@@ -54,7 +54,7 @@ let package = Package(
     .target(
       name: "ChannelLayers",
       dependencies: [
-        "GatewayConfig", "JSON", "Transport",
+        "GatewayConfig", "JSON", "Routing", "Transport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "DequeModule", package: "swift-collections"),
@@ -114,7 +114,7 @@ let package = Package(
       name: "GatewayConfigTests", dependencies: ["GatewayConfig", "Routing"], exclude: ["Fixtures"]),
     .testTarget(
       name: "ChannelLayersTests",
-      dependencies: ["ChannelLayers", "GatewayConfig", "JSON", "TestSupport", "Transport"]),
+      dependencies: ["ChannelLayers", "GatewayConfig", "JSON", "Routing", "TestSupport", "Transport"]),
     .testTarget(
       name: "BenchTests",
       dependencies: [
@@ -129,7 +129,9 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "Transport", "WebSocketCore",
+        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "JSON", "Transport", "WebSocketCore",
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

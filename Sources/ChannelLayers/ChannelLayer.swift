@@ -23,13 +23,25 @@ package protocol ChannelLayer: AnyObject {
 
   /// Ends what one `subscribe` began.
   func unsubscribe(from group: String)
+
+  /// What is kept of the group's history behind a position, as far as it was delivered on this reactor: what comes later comes
+  /// to its members. Only for a group that is subscribed to.
+  ///
+  /// - Parameters:
+  ///   - position: nil for all that is kept.
+  ///   - bytes: where the slice may end, after at least one event.
+  /// - Returns: nil where the group keeps no history.
+  func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice?
 }
 
-/// What became of an event that was published from outside.
-package struct Published: Sendable, Hashable {
-  /// Its place in the history of the group; nil where the group has none.
+extension ChannelLayer {
+  package func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? { nil }
+}
+
+/// What became of an event that was published.
+package struct Published: Sendable, Equatable {
+  /// Its place in the history of its group; nil where the group has none, or where it has not been sent.
   package var position: EventPosition?
-  /// Why it did not reach everybody; nil where it is on its way to all.
   package var undelivered: Undelivered?
 
   package init(position: EventPosition? = nil, undelivered: Undelivered? = nil) {

@@ -13,7 +13,7 @@ public final class Broadcast: Sendable {
 
   let groups: GroupConfiguration
   private let publish: ConsumerConfiguration.PublishPolicy
-  private let events: RouteEvents
+  let events: RouteEvents
 
   init(_ configuration: GroupConfiguration, publish: ConsumerConfiguration.PublishPolicy) {
     groups = configuration

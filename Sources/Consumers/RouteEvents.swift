@@ -13,6 +13,21 @@ struct RouteEvents: Sendable {
     self.templates = templates.mapValues { ($0, $0.isPersonal) }
   }
 
+  /// How the frame of an event is numbered.
+  func numbering(of event: Event) -> Numbering {
+    if let (template, _) = templates[event.type] {
+      guard case .object(let members) = template, !members.contains(where: { $0.key == "id" }) else {
+        return .wrapped
+      }
+      return .member
+    }
+    switch event.type {
+    case "websocket.send", Broadcast.eventType: return .message
+    case Chat.eventType: return .member
+    default: return .wrapped
+    }
+  }
+
   /// What such an event is to a client, whatever form it is sent in.
   enum Meaning {
     /// JSON that a template made.

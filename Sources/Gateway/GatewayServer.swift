@@ -131,6 +131,8 @@ package final class GatewayServer: Sendable {
     var mailbox: Mailbox<WorkerMessage>
     /// By layer; nil for one in memory.
     var layers: [Mailbox<RedisDelivery>?]
+    /// By layer; nil for one that keeps no history.
+    var news: [Mailbox<HistoryNews>?]
   }
 
   /// How long a stop waits for channel layers to take note of it.
@@ -143,15 +145,17 @@ package final class GatewayServer: Sendable {
       // The mailbox keeps the worker for as long as its reactor turns.
       let mailbox = reactor.mailbox { worker.handle($0) }
       worker.mailbox = mailbox
-      return (mailbox: mailbox, layers: worker.layers.map(\.mailbox))
+      return (mailbox: mailbox, layers: worker.layers.map(\.mailbox), news: worker.layers.map(\.news))
     }
-    return RunningWorker(thread: thread, mailbox: ends.mailbox, layers: ends.layers)
+    return RunningWorker(thread: thread, mailbox: ends.mailbox, layers: ends.layers, news: ends.news)
   }
 
   private func connectLayers(to workers: [RunningWorker]) async {
     for (index, layer) in gateway.layers.all.enumerated() {
       guard case .redis(let hub) = layer else { continue }
-      await hub.connect(to: workers.compactMap { $0.layers[index] })
+      let recorder = gateway.layers.recorders[index]
+      await recorder?.connect(to: workers.compactMap { $0.news[index] })
+      await hub.connect(to: workers.compactMap { $0.layers[index] }, recording: recorder)
     }
   }
 }

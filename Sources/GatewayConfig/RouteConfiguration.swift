@@ -81,15 +81,18 @@ package struct GroupConfiguration: Sendable {
   package var showsUser = false
   /// `presence:`, whether the sessions are told who else is there; `chat` only.
   package var presence = false
+  /// `history:`; nil where nothing is kept.
+  package var history: HistoryConfiguration?
 
   package init(
     layer: String = "default", templates: [GroupTemplate], subscribe: [GroupPattern] = [],
-    events: [String: EventTemplate]
+    events: [String: EventTemplate], history: HistoryConfiguration? = nil
   ) {
     self.layer = layer
     self.templates = templates
     self.subscribe = subscribe
     self.events = events
+    self.history = history
   }
 
   /// As it is written: templates in their order.
@@ -165,9 +168,8 @@ package enum HTTPAction: Sendable {
   /// Whether it makes a difference who the client is; elsewhere `auth` would protect nothing.
   package var asksWhoItIs: Bool {
     switch self {
-    case .publish: true
     case .staticFiles, .proxy, .respond, .redirect, .health: false
-    case .events: true
+    case .events, .publish: true
     }
   }
 }

@@ -14,6 +14,9 @@ package struct ServerConfiguration: Sendable {
   /// `limits.compression_memory` of the server: what all sessions together may keep of the messages before, for
   /// `context_takeover`; beyond it they are told to keep nothing.
   package var compressionMemory = ByteCount.mebibytes(64)
+  /// `limits.history_memory` of the server: what all groups together may keep in this process for `history`; beyond it those
+  /// that were published to longest ago lose theirs.
+  package var historyMemory = ByteCount.mebibytes(64)
 
   package init() {}
 }

@@ -167,3 +167,61 @@ struct RouteEventsTests {
     #expect(chat.render(bad, for: nil, into: SharedBytes(capacity: 8)) == .ignored)
   }
 }
+
+struct NumberedRendererTests {
+  private func numbered(_ consumer: Consumer, _ event: Event) -> (Rendering, String) {
+    var event = event
+    event.position = EventPosition(epoch: 0xAB, offset: 7)
+    let frames = SharedBytes(capacity: 64)
+    let rendering = NumberedRenderer(consumer).render(event, for: nil, into: frames)
+    let bytes = unsafe frames.withBytes(from: 0) { unsafe Array($0) }
+    return (rendering, String(decoding: bytes.dropFirst(2), as: UTF8.self))
+  }
+
+  @Test func `what is an object gets the position as its first member, everything else stands beside it`() {
+    let chat = Consumer(
+      .chat(
+        group([
+          "none": .object([]), "own": .object([.init(key: "id", value: .field("n"))]),
+          "list": .array([.field("n")]),
+          "all": .wholeEvent, "some": .object([.init(key: "n", value: .field("n"))]),
+        ])))
+    let fields = [Event.Field("n", .json(.integer(1)))]
+    for (type, text) in [
+      "none": #"{"id": "ab.7"}"#, "own": #"{"id": "ab.7", "event": {"id":1}}"#,
+      "list": #"{"id": "ab.7", "event": [1]}"#, "all": #"{"id": "ab.7", "event": {"type":"all","n":1}}"#,
+      "some": #"{"id": "ab.7", "n":1}"#,
+    ] {
+      #expect(numbered(chat, Event(type: type, fields: fields)) == (.frames, text))
+    }
+    let message = Event(type: "chat.message", fields: [.init("message", .encodedJSON(Array(#""hi""#.utf8)))])
+    #expect(numbered(chat, message) == (.frames, #"{"id": "ab.7", "message": "hi"}"#))
+    #expect(numbered(chat, Event(type: "unknown")).0 == .ignored)
+    #expect(
+      numbered(chat, Event(type: "websocket.close")).0 == .close(code: 1000, reason: ""))
+  }
+
+  @Test func `a message that need not be JSON becomes a text, and bytes base64`() {
+    let broadcast = Consumer(.broadcast(group(), publish: .everyone))
+    let text = Event(type: "broadcast.message", fields: [.init("text", .text(Array("a\"é".utf8)))])
+    #expect(numbered(broadcast, text) == (.frames, #"{"id": "ab.7", "text": "a\"é"}"#))
+    let bytes = Event(type: "broadcast.message", fields: [.init("bytes", .bytes([1, 2, 255]))])
+    #expect(numbered(broadcast, bytes) == (.frames, #"{"id": "ab.7", "bytes": "AQL/"}"#))
+    let send = Event(type: "websocket.send", fields: [.init("text", .text(Array("x".utf8)))])
+    #expect(numbered(broadcast, send) == (.frames, #"{"id": "ab.7", "text": "x"}"#))
+  }
+
+  @Test func `where a session is, is a frame of its own, and nothing to sessions that did not ask`() {
+    var event = Event(type: Event.historyType, fields: [.init("gap", .json(.bool(true)))])
+    event.position = EventPosition(epoch: 0xAB, offset: 7)
+    let chat = Consumer(.chat(group()))
+    #expect(numbered(chat, event) == (.frames, #"{"history": {"id": "ab.7", "gap": true}}"#))
+    #expect(render(chat, event).0 == .ignored)
+    // Without a position there is nothing to tell.
+    let frames = SharedBytes(capacity: 64)
+    _ = NumberedRenderer(chat).render(
+      Event(type: "chat.message", fields: [.init("message", .json(.integer(1)))]), for: nil, into: frames)
+    let plain = unsafe frames.withBytes(from: 2) { unsafe String(decoding: $0, as: UTF8.self) }
+    #expect(plain == #"{"message": 1}"#)
+  }
+}

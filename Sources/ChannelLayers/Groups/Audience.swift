@@ -35,6 +35,14 @@ final class Audience {
     return membership
   }
 
+  /// Takes a member over from another audience of the group; what was rendered so far in this turn is not for it.
+  func take(over membership: Membership) {
+    membership.audience = self
+    membership.index = members.count
+    membership.cursor = frames?.count ?? 0
+    members.append(membership)
+  }
+
   /// Removes in constant time: the last member takes the free place.
   func remove(_ membership: Membership) {
     let last = members.removeLast()

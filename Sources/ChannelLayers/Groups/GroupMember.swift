@@ -23,7 +23,7 @@ package final class Membership {
   /// Strong, as an unowned one costs two atomic operations more at each delivery; `leave` undoes the circle.
   let member: any GroupMember
   package let number: MemberNumber
-  let audience: Audience
+  var audience: Audience
   /// Where the audience keeps this membership.
   var index: Int
   /// How much of the audience's frames of this turn the member has, or was not there to get.

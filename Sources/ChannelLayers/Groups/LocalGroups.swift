@@ -70,10 +70,25 @@ package final class LocalGroups {
     return audience
   }
 
+  /// Lets the member see the group's events in another form from now on, that of another route or renderer.
+  package func move(_ membership: Membership, route: ObjectIdentifier, renderer: any EventRenderer) {
+    let old = membership.audience
+    _ = old.catchUp(membership)
+    let new = audience(of: old.group, route, renderer)
+    guard new !== old else { return }
+    old.remove(membership)
+    new.take(over: membership)
+    forgetIfEmpty(old)
+  }
+
   package func leave(_ membership: Membership) {
     let audience = membership.audience
     audience.remove(membership)
     directory.remove(membership)
+    forgetIfEmpty(audience)
+  }
+
+  private func forgetIfEmpty(_ audience: Audience) {
     guard audience.members.isEmpty else { return }
     groups[audience.group]?.removeAll { $0 === audience }
     if groups[audience.group]?.isEmpty == true {

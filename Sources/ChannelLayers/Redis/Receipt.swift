@@ -2,12 +2,12 @@
 ///
 /// Confined to the hub.
 final class Receipt {
-  private let sender: Sender
+  private let sender: Sender?
   private var isTold = false
   /// Messages that Redis has not taken yet.
   private var waiting = 0
 
-  init(_ sender: Sender) {
+  init(_ sender: Sender?) {
     self.sender = sender
   }
 

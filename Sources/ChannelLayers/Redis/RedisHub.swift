@@ -27,6 +27,8 @@ package actor RedisHub {
   var clock = MessageClock()
   private(set) var isStopping = false
   private var reactors: [Mailbox<RedisDelivery>] = []
+  /// Takes the events of the groups that keep a history.
+  private var history: RedisHistory?
   private var connecting: Task<Void, Never>?
   private var working: Task<Void, Never>?
   private var ticking: Task<Void, Never>?
@@ -90,8 +92,9 @@ package actor RedisHub {
   // MARK: - Life
 
   /// Makes the reactors known; before `run`.
-  package func connect(to reactors: [Mailbox<RedisDelivery>]) {
+  package func connect(to reactors: [Mailbox<RedisDelivery>], recording history: RedisHistory? = nil) {
     self.reactors = reactors
+    self.history = history
   }
 
   /// Tries each shard once.
@@ -218,6 +221,7 @@ package actor RedisHub {
 
   func deliver(_ event: Event, to group: RedisGroup) {
     counters.received.add(1, ordering: .relaxed)
+    if let history, history.takes(event, of: group.name) { return }
     for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name)) }
   }
 

@@ -4,7 +4,8 @@ import Synchronization
 struct OutgoingEvent: Sendable {
   var event: Event
   var group: String
-  var sender: Sender
+  /// Nil where nobody is to be told what became of it.
+  var sender: Sender?
 }
 
 /// Who sent an event.
@@ -16,7 +17,7 @@ enum Sender: Sendable, Hashable {
 }
 
 /// A reactor's first member of a group has come, or its last one has gone.
-enum InterestChange: Sendable {
+package enum InterestChange: Sendable {
   case wanted(group: String, reactor: Int)
   case unwanted(group: String, reactor: Int)
 }

@@ -120,9 +120,10 @@ extension Session {
   private func entered(_ opening: SessionOpening, _ groups: GroupsOpening? = nil) {
     standing?.token?.awaited = nil
     know(opening)
-    if let groups { join(groups) }
+    if let groups { join(groups, opening.history) }
     tell("auth", "ok")
     begin()
+    goOnReplaying()
   }
 
   /// Goes on with another token. Its groups stay those that the first one led to.

@@ -1,5 +1,4 @@
 import ChannelLayers
-import Consumers
 import Transport
 import WebSocketCore
 
@@ -9,18 +8,18 @@ import WebSocketCore
 final class DeflatingRenderer: EventRenderer {
   private static let largestKept = 256 * 1024
 
-  private let consumer: Consumer
+  private let renderer: any EventRenderer
   private let deflater: Deflater
   /// The frames as they are without compression.
   private var plain = SharedBytes(capacity: 4096)
 
-  init(_ consumer: Consumer, _ deflater: Deflater) {
-    self.consumer = consumer
+  init(_ renderer: any EventRenderer, _ deflater: Deflater) {
+    self.renderer = renderer
     self.deflater = deflater
   }
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    let rendering = consumer.render(event, for: address, into: plain)
+    let rendering = renderer.render(event, for: address, into: plain)
     plain.read { deflate($0, into: frames) }
     plain.clear()
     if plain.capacity > Self.largestKept { plain = SharedBytes(capacity: 4096) }

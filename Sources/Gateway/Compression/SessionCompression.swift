@@ -8,16 +8,19 @@ final class SessionCompression {
   let deflater: Deflater
   /// For the events of the route's group.
   let renderer: DeflatingRenderer?
+  /// The same for the sessions whose frames are numbered.
+  let numberedRenderer: DeflatingRenderer?
   /// Given back when the session is gone.
   private let reservation: ContextReservation?
 
   init(
     inflater: Inflater, deflater: Deflater, renderer: DeflatingRenderer?,
-    reservation: ContextReservation? = nil
+    numberedRenderer: DeflatingRenderer?, reservation: ContextReservation? = nil
   ) {
     self.inflater = inflater
     self.deflater = deflater
     self.renderer = renderer
+    self.numberedRenderer = numberedRenderer
     self.reservation = reservation
   }
 }

@@ -67,7 +67,8 @@ final class WorkerCompression {
       case .none: shared.inflater
       }
     return SessionCompression(
-      inflater: inflater, deflater: deflater, renderer: shared.renderer, reservation: reservation)
+      inflater: inflater, deflater: deflater, renderer: shared.renderer,
+      numberedRenderer: shared.numberedRenderer, reservation: reservation)
   }
 
   private func sharedCompression(
@@ -77,7 +78,9 @@ final class WorkerCompression {
     if let compression = shared[key] { return compression }
     let deflater = sharedDeflater(windowBits, configuration)
     let renderer = route.consumer.groups.map { _ in DeflatingRenderer(route.consumer, deflater) }
-    let compression = SessionCompression(inflater: inflater, deflater: deflater, renderer: renderer)
+    let numberedRenderer = route.numbered.map { DeflatingRenderer($0, deflater) }
+    let compression = SessionCompression(
+      inflater: inflater, deflater: deflater, renderer: renderer, numberedRenderer: numberedRenderer)
     shared[key] = compression
     return compression
   }

@@ -86,8 +86,7 @@ extension Worker {
   func startControl() {
     guard gateway.application.knowsUsers else { return }
     control = layers.compactMap { end in
-      guard case .redis(let layer, _) = end else { return nil }
-      return ControlMember(of: layer, worker: self)
+      end.mailbox == nil ? nil : ControlMember(of: end.layer, worker: self)
     }
     for member in control { member.start() }
   }

@@ -326,11 +326,12 @@ extension PendingConnection {
       connection: connection, route: opening.route, compression: compression?.compression, worker: worker)
     connection.handler = session
     session.know(opening)
-    if let groups { session.join(groups) }
+    if let groups { session.join(groups, opening.history) }
     worker.sessionOpened(session, wait: opening.route.wait)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)
     if opening.route.configuration.auth != nil { session.beginToken(opening) }
+    session.goOnReplaying()
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
     if bytes.byteCount > length {
       var rest = unsafe bytes._mutatingExtracting(unchecked: length..<bytes.byteCount)

@@ -13,6 +13,8 @@ struct SessionOpening {
   var identity: Identity?
   /// Those that the session joins before it is accepted; what it sends goes to the first.
   var groups: [String] = []
+  /// Where the first of them keeps a history: what of it the session begins with.
+  var history: HistoryWish?
   var handshake: Handshake
   /// What shows who the client is, where the route asks for it and it is not known yet.
   var credentials: Credentials?
@@ -89,6 +91,10 @@ extension Worker {
         return .failure(HandshakeRefusal(.originNotAllowed))
       }
       var opening = SessionOpening(route: route, captures: match.captures, handshake: handshake)
+      if route.numbered != nil {
+        guard let wish = HistoryWish(query: path.query) else { return .failure(HandshakeRefusal(.badSince)) }
+        opening.history = wish
+      }
       if route.configuration.auth == nil {
         // Without its group there is nothing there.
         guard opening.nameGroups() else { return .failure(HandshakeRefusal(.noRoute)) }

@@ -5,9 +5,9 @@ extension Session {
   /// Lets the others of the group that the client's messages go to know that it is there, where the route tells that.
   func joinPresence() {
     guard let membership, let presence = presenceOfWorker else { return }
-    let audience = audience
+    let audience = audience(isNumbered: false)
     makeStanding().presence = presence.join(
-      self, group: membership.group, route: audience.route, renderer: audience.renderer, user: identity?.user)
+      self, group: membership.group, route: audience.key, renderer: audience.renderer, user: identity?.user)
   }
 
   func askForPresence(_ wish: String) {

@@ -28,6 +28,8 @@ final class Session {
   private(set) var membership: Membership?
   /// What most sessions have none of.
   private(set) var standing: Standing?
+  /// While the session is sent what its group keeps of the time before.
+  private var replay: Replay?
   private var keepAlive: KeepAlive?
   private var closeDeadline: Timer?
   /// The other half of a session on a `proxy` route, while both live.
@@ -59,15 +61,19 @@ final class Session {
   }
 
   /// Joins the route's groups; before the client is told that it is accepted, so that it misses nothing after that.
-  func join(_ opening: GroupsOpening) {
+  ///
+  /// - Parameter wish: for the history of the first of them; nil where it keeps none.
+  func join(_ opening: GroupsOpening, _ wish: HistoryWish?) {
     opening.handOver()
-    for group in opening.groups { join(group, of: opening.layer) }
+    var groups = opening.groups[...]
+    if let wish, let first = groups.popFirst() { join(first, of: opening.layer, wish) }
+    for group in groups { join(group, of: opening.layer) }
     joinPresence()
   }
 
   func join(_ group: String, of layer: any ChannelLayer) {
-    let membership =
-      layer.groups.join(self, group: group, route: audience.route, renderer: audience.renderer)
+    let (key, renderer) = audience(isNumbered: false)
+    let membership = layer.groups.join(self, group: group, route: key, renderer: renderer)
     if self.membership == nil {
       self.membership = membership
     } else {
@@ -76,8 +82,11 @@ final class Session {
   }
 
   /// Which sessions see events in the same form as this one, and how.
-  var audience: (route: ObjectIdentifier, renderer: any EventRenderer) {
-    if let renderer = compression?.renderer { return (ObjectIdentifier(renderer), renderer) }
+  func audience(isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
+    if let compression, let renderer = isNumbered ? compression.numberedRenderer : compression.renderer {
+      return (ObjectIdentifier(renderer), renderer)
+    }
+    if isNumbered, let renderer = route.numbered { return (ObjectIdentifier(renderer), renderer) }
     return (ObjectIdentifier(route), route.consumer)
   }
 
@@ -90,6 +99,8 @@ final class Session {
 
   private func leave() {
     if standing?.token != nil { endToken() }
+    replay?.later?.cancel()
+    replay = nil
     guard let membership, let layer else { return }
     self.membership = nil
     leave(membership, of: layer)
@@ -147,6 +158,7 @@ extension Session: ConnectionHandler {
   }
 
   func drained() {
+    goOnReplaying()
     upstream?.resumeReading()
     if upstream?.isCongested != true { readOn() }
   }
@@ -189,11 +201,12 @@ extension Session: ConnectionHandler {
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     guard state == .open else { return .proceed }
-    if !route.hasControls || !control(kind, payload) {
+    if route.hasControls, control(kind, payload) {
+      if isCheckingToken { return .pause }
+    } else {
       route.consumer.received(kind, payload, from: self)
     }
     guard state != .ended else { return .stop }
-    if isCheckingToken { return .pause }
     guard compression != nil else { return .proceed }
     // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
     // the others had their turn.
@@ -287,6 +300,48 @@ extension Session: GroupMember {
 
   func close(code: UInt16, reason: String) {
     close(CloseCode(rawValue: code), text: reason)
+  }
+}
+
+// MARK: - What was before
+
+extension Session {
+  /// What is put together for one write. Bytes of events.
+  private static let replayPortion = 64 * 1024
+  /// What is replayed before others have a turn. Bytes.
+  private static let replayedPerTurn = 1 << 20
+
+  /// Joins a group that keeps a history. What it keeps follows with `goOnReplaying`, and only then what comes.
+  func join(_ group: String, of layer: any ChannelLayer, _ wish: HistoryWish) {
+    let renderer = audience(isNumbered: wish.isNumbered).renderer
+    let replay = Replay(from: wish.start, isNumbered: wish.isNumbered, in: layer, renderer: renderer)
+    self.replay = replay
+    membership = layer.groups.join(self, group: group, route: ObjectIdentifier(replay), renderer: replay)
+  }
+
+  /// Sends what the client has room for; when it has taken that, it is asked for more. However much is kept, no more than half of
+  /// `limits.send_queue` waits for the client.
+  func goOnReplaying() {
+    guard let replay, let membership, let layer, state == .open else { return }
+    var sent = 0
+    while connection.queuedBytes <= route.sendQueueLimit / 2 {
+      let frames = SharedBytes(capacity: 4096)
+      let progress = replay.next(for: membership, bytes: Self.replayPortion, into: frames)
+      _ = layer.groups.catchUp(membership)
+      connection.write(frames, from: 0)
+      sent += frames.count
+      if progress == .caughtUp {
+        let (key, renderer) = audience(isNumbered: replay.isNumbered)
+        self.replay = nil
+        replay.later?.cancel()
+        return layer.groups.move(membership, route: key, renderer: renderer)
+      }
+      guard sent < Self.replayedPerTurn else { break }
+    }
+    guard connection.queuedBytes == 0 else { return }
+    let later = replay.later ?? worker.reactor.timer { [unowned self] in goOnReplaying() }
+    replay.later = later
+    later.schedule(after: .zero)
   }
 }
 

@@ -16,11 +16,13 @@ final class SessionRoute: Sendable {
   let hasControls: Bool
   /// Whether its sessions are told who else is in their group.
   let hasPresence: Bool
+  /// Where the route's groups keep a history: for sessions that ask where they are.
+  let numbered: NumberedRenderer?
 
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
 
-  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool) {
+  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool = false) {
     self.configuration = configuration
     self.consumer = Consumer(configuration.consumer)
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
@@ -30,6 +32,8 @@ final class SessionRoute: Sendable {
       takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
     self.keepAlive = configuration.limits.ping
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
+    self.numbered =
+      configuration.consumer.group?.history == nil ? nil : NumberedRenderer(consumer)
   }
 
   var name: String { configuration.name }

@@ -52,7 +52,11 @@ final class Worker {
     self.gateway = gateway
     self.http = http
     self.tls = tls
-    let layers = gateway.layers.all.map { WorkerLayer($0, reactor: reactor, number: number) }
+    let layers = gateway.layers.all.indices.map { index in
+      WorkerLayer(
+        gateway.layers.all[index], recording: gateway.layers.histories[index],
+        by: gateway.layers.recorders[index], reactor: reactor, number: number)
+    }
     self.layers = layers
     presences = zip(layers, gateway.layers.presences).map { layer, presence in
       presence.map {

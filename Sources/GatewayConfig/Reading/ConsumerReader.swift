@@ -55,6 +55,7 @@ struct ConsumerReader {
     var subscribe: Node.Entry?
     var presence: Node.Entry?
     var layer: Node.Entry?
+    var history: Node.Entry?
     var to: Node.Entry?
     var host: Node.Entry?
     var connectTimeout: Node.Entry?
@@ -68,6 +69,7 @@ struct ConsumerReader {
       publish = mapping.entry("publish")
       subscribe = mapping.entry("subscribe")
       presence = mapping.entry("presence")
+      history = mapping.entry("history")
       to = mapping.entry("to")
       host = mapping.entry("host")
       connectTimeout = mapping.entry("connect_timeout")
@@ -77,7 +79,7 @@ struct ConsumerReader {
 
     /// What only consumers with a group have.
     var ofGroups: [Node.Entry] {
-      [group, events, publish, subscribe, layer, identity, presence].compactMap(\.self)
+      [group, events, publish, subscribe, layer, identity, presence, history].compactMap(\.self)
     }
     /// What only `proxy` has.
     var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
@@ -90,6 +92,7 @@ struct ConsumerReader {
       merged.subscribe = subscribe ?? preset.subscribe
       merged.presence = presence ?? preset.presence
       merged.layer = layer ?? preset.layer
+      merged.history = history ?? preset.history
       merged.to = to ?? preset.to
       merged.host = host ?? preset.host
       merged.connectTimeout = connectTimeout ?? preset.connectTimeout
@@ -194,6 +197,7 @@ struct ConsumerReader {
     let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
     let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
     let subscribe = options.subscribe.map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
+    let history = options.history.flatMap { HistoryReader.read($0.value, reading) }
     guard let entry = options.group else {
       guard !isPreset else { return nil }
       reading.findings.error(
@@ -203,7 +207,8 @@ struct ConsumerReader {
     }
     guard let templates = reader.readTemplates(entry.value) else { return nil }
     let configuration = GroupConfiguration(
-      layer: layer, templates: templates.map(\.value), subscribe: subscribe, events: events)
+      layer: layer, templates: templates.map(\.value), subscribe: subscribe, events: events,
+      history: history)
     return (configuration, templates)
   }
 }

@@ -70,6 +70,7 @@ enum LimitsReader {
   private static let messageRange = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 30)
   private static let queueRange = ByteCount(bytes: 1024)...ByteCount(bytes: 1 << 30)
   private static let compressionRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
+  private static let historyRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
   private static let pingRange = Duration.seconds(1)...Duration.seconds(86400)
 
   /// The server's limits: those of sessions, and those that only the process has.
@@ -89,6 +90,10 @@ enum LimitsReader {
       server.compressionMemory =
         reading.byteCount(value, "\"compression_memory\"", in: compressionRange) ?? server.compressionMemory
     }
+    if let value = mapping.value("history_memory") {
+      server.historyMemory =
+        reading.byteCount(value, "\"history_memory\"", in: historyRange) ?? server.historyMemory
+    }
     readSession(mapping, into: &limits, reading)
     mapping.finish()
     return limits
@@ -98,7 +103,7 @@ enum LimitsReader {
   static func read(_ node: Node?, over outer: SessionLimits, _ reading: Reading) -> SessionLimits {
     var limits = outer
     guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
-    for key in ["connections", "handshake", "compression_memory"] {
+    for key in ["connections", "handshake", "compression_memory", "history_memory"] {
       reportGlobal(mapping.entry(key), reading)
     }
     readSession(mapping, into: &limits, reading)

@@ -17,6 +17,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case badExtensions
     // What the gateway decides.
     case noRoute
+    /// `since` in the query is not what a frame's `id` was.
+    case badSince
     case severalOrigins
     case originNotAllowed
     case tooManyConnections
@@ -44,7 +46,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   public var status: Int {
     switch reason {
     case .badRequest, .badPath, .httpVersion, .methodNotGET, .badConnectionHeader, .badKey, .badSubprotocol,
-      .badExtensions, .severalOrigins:
+      .badExtensions, .badSince, .severalOrigins:
       400
     case .originNotAllowed: 403
     case .noRoute: 404
@@ -74,6 +76,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .badSubprotocol: "Sec-WebSocket-Protocol is not a list of different words."
     case .badExtensions: "Sec-WebSocket-Extensions is not a list of extensions."
     case .noRoute: "There is nothing at this path."
+    case .badSince: "\"since\" is the id of a frame, EPOCH.OFFSET, or empty."
     case .severalOrigins: "There is more than one Origin header."
     case .originNotAllowed: "This origin, or a client without one, may not connect."
     case .tooManyConnections: "All connections are in use; try again later."
@@ -98,7 +101,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _):
       fields.map { ($0.name, $0.value) }
     case .badRequest, .badPath, .httpVersion, .headTooLong, .timeout, .methodNotGET, .badConnectionHeader,
-      .badKey, .badSubprotocol, .badExtensions, .noRoute, .severalOrigins, .originNotAllowed,
+      .badKey, .badSubprotocol, .badExtensions, .noRoute, .badSince, .severalOrigins, .originNotAllowed,
       .upstreamUnreachable,
       .upstreamFailed, .upstreamTimeout:
       []

@@ -1,0 +1,105 @@
+package import GatewayConfig
+import Synchronization
+package import Transport
+
+/// The histories of a layer's groups in this process.
+///
+/// A group is there while somebody uses it, and for its `age` after that or after its last event; it then is forgotten, and when
+/// it comes back its epoch is another one.
+package final class GroupHistory: Sendable {
+  private struct Entry {
+    var group: RecordedGroup
+    /// How many hold it; while somebody does, there is no second one of its name.
+    var users = 0
+    var idleSince: MonotonicTime
+  }
+
+  private struct Table {
+    var entries: [String: Entry] = [:]
+    var nextSweep = MonotonicTime(nanoseconds: 0)
+  }
+
+  /// Several, so that reactors seldom wait for each other.
+  private final class Stripe: Sendable {
+    let table = Mutex(Table())
+  }
+
+  private static let stripeCount = 64
+  private static let sweepInterval = Duration.seconds(10)
+  private let stripes = (0..<stripeCount).map { _ in Stripe() }
+  package let rules: HistoryRules
+  private let memory: HistoryMemory
+
+  package init(_ rules: HistoryRules, memory: HistoryMemory) {
+    self.rules = rules
+    self.memory = memory
+    memory.register(self)
+  }
+
+  /// The group of this name, for as long as it is not given back with `release`.
+  package func acquire(
+    _ name: String, _ limits: HistoryConfiguration, at now: MonotonicTime = .now
+  ) -> RecordedGroup {
+    let (group, bytes) = stripe(of: name).table.withLock { table in
+      var bytes = sweep(&table, at: now)
+      var entry =
+        table.entries[name]
+        ?? {
+          bytes += RecordedGroup.emptySize
+          return Entry(group: RecordedGroup(name, limits, memory: memory, at: now), idleSince: now)
+        }()
+      entry.users += 1
+      table.entries[name] = entry
+      return (entry.group, bytes)
+    }
+    memory.add(bytes)
+    memory.makeRoom()
+    return group
+  }
+
+  package func release(_ group: RecordedGroup, at now: MonotonicTime = .now) {
+    let bytes = stripe(of: group.name).table.withLock { table in
+      table.entries[group.name]?.users -= 1
+      table.entries[group.name]?.idleSince = now
+      return sweep(&table, at: now)
+    }
+    memory.add(bytes)
+  }
+
+  /// Forgets what is too old, now and then.
+  ///
+  /// - Returns: how many bytes are kept more.
+  private func sweep(_ table: inout Table, at now: MonotonicTime) -> Int {
+    guard table.nextSweep <= now else { return 0 }
+    table.nextSweep = now + Self.sweepInterval
+    var bytes = 0
+    for (name, entry) in table.entries where entry.users == 0 {
+      entry.group.trim(at: now)
+      guard entry.group.isEmpty, entry.idleSince + entry.group.limits.age <= now else { continue }
+      table.entries[name] = nil
+      bytes -= RecordedGroup.emptySize
+    }
+    return bytes
+  }
+
+  func all() -> [RecordedGroup] {
+    stripes.flatMap { $0.table.withLock { $0.entries.values.map(\.group) } }
+  }
+
+  /// Forgets a group that has lost its events to others, and that nobody uses.
+  func forgetIfEmpty(_ group: RecordedGroup) {
+    let isForgotten = stripe(of: group.name).table.withLock { table in
+      guard let entry = table.entries[group.name], entry.group === group, entry.users == 0, group.isEmpty
+      else { return false }
+      table.entries[group.name] = nil
+      return true
+    }
+    if isForgotten { memory.add(-RecordedGroup.emptySize) }
+  }
+
+  package var groupCount: Int { stripes.reduce(0) { $0 + $1.table.withLock { $0.entries.count } } }
+
+  private func stripe(of group: String) -> Stripe {
+    stripes[Int(UInt(bitPattern: group.hashValue) % UInt(Self.stripeCount))]
+  }
+}

@@ -1,0 +1,63 @@
+import JSON
+
+/// A stretch of a group's history.
+package struct HistorySlice: Sendable, Equatable {
+  /// What it begins behind.
+  package var start: EventPosition
+  /// Whether events were asked for that are not kept any more, or of another epoch: what is here is all that is left.
+  package var isGap: Bool
+  /// In order, without a hole, each with its position.
+  package var events: [Event]
+  /// Whether nothing is behind it, for now.
+  package var isLast: Bool
+
+  package init(start: EventPosition, isGap: Bool = false, events: [Event] = [], isLast: Bool = true) {
+    self.start = start
+    self.isGap = isGap
+    self.events = events
+    self.isLast = isLast
+  }
+
+  /// The position to go on behind.
+  package var end: EventPosition { events.last?.position ?? start }
+}
+
+extension Event {
+  /// Not an event of anybody's, but what members with numbered frames are told: where they are, and whether something is missing
+  /// before it. Its `position` is the one that what follows begins behind.
+  package static let historyType = "sluice.history"
+
+  static func history(behind position: EventPosition, isGap: Bool) -> Event {
+    var event = Event(type: historyType, fields: [.init("gap", .json(.bool(isGap)))])
+    event.position = position
+    return event
+  }
+
+  /// Whether it is kept: not what concerns only those who are there.
+  package var isRecordable: Bool {
+    type != "websocket.close" && !type.hasPrefix("sluice.")
+  }
+
+  /// About what it takes up while it is kept. Bytes.
+  var size: Int {
+    fields.reduce(160 + type.utf8.count) { sum, field in
+      let value =
+        switch field.value {
+        case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): bytes.count
+        case .json(let value): value.size
+        }
+      return sum + 64 + field.name.utf8.count + value
+    }
+  }
+}
+
+extension JSON {
+  fileprivate var size: Int {
+    switch self {
+    case .null, .bool, .unsigned, .integer, .double: 32
+    case .string(let text): 32 + text.utf8.count
+    case .array(let elements): elements.reduce(64) { $0 + $1.size }
+    case .object(let members): members.reduce(64) { $0 + 32 + $1.key.utf8.count + $1.value.size }
+    }
+  }
+}

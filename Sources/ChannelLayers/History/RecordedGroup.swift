@@ -1,0 +1,249 @@
+import DequeModule
+package import GatewayConfig
+import Synchronization
+package import Transport
+
+/// The history of one group, as far as it is kept in this process: events with offsets that follow each other.
+///
+/// Shared by all reactors. Nobody waits for its lock longer than a few events take to be copied.
+package final class RecordedGroup: Sendable {
+  package let name: String
+  package let limits: HistoryConfiguration
+  private let age: UInt64
+  private let memory: HistoryMemory
+  private let state: Mutex<State>
+  /// The reactors that read it.
+  private let readers = Mutex<[Reader]>([])
+
+  struct Reader: Sendable {
+    var number: Int
+    var wake: HistoryWake
+  }
+
+  private struct Item {
+    /// With its position.
+    var event: Event
+    var time: MonotonicTime
+    var size: Int
+    /// What told it apart where it came from.
+    var stamp: UInt64
+  }
+
+  private struct State {
+    var epoch: UInt32
+    /// Of the last event that there was.
+    var lastOffset: UInt64 = 0
+    var items: Deque<Item> = []
+    var lastPublished: MonotonicTime
+
+    /// The offset before the first one that is kept.
+    var keptBehind: UInt64 { lastOffset - UInt64(items.count) }
+    var last: EventPosition { EventPosition(epoch: epoch, offset: lastOffset) }
+
+    /// - Returns: the bytes that were freed.
+    mutating func removeFirst() -> Int { items.removeFirst().size }
+  }
+
+  /// How many more are kept for reactors that have not delivered them yet: a burst is no gap.
+  static let slack = 1000
+
+  /// What it takes up without an event. Bytes.
+  static let emptySize = 512
+
+  init(_ name: String, _ limits: HistoryConfiguration, memory: HistoryMemory, at now: MonotonicTime) {
+    self.name = name
+    self.limits = limits
+    self.memory = memory
+    age = limits.age.wholeNanoseconds
+    state = Mutex(State(epoch: Self.newEpoch(), lastPublished: now))
+  }
+
+  /// Never 0, and hardly ever one that was used before.
+  static func newEpoch() -> UInt32 { .random(in: 1 ... .max) }
+
+  package var last: EventPosition { state.withLock { $0.last } }
+
+  var lastPublished: MonotonicTime { state.withLock { $0.lastPublished } }
+
+  var isEmpty: Bool { state.withLock { $0.items.isEmpty } }
+
+  // MARK: - Writing
+
+  /// Adds the event as the next one. Whoever is to read it has to be woken.
+  @discardableResult
+  package func append(_ event: Event, at now: MonotonicTime = .now) -> EventPosition {
+    let (position, bytes) = state.withLock { state in
+      let bytes = add(event, at: now, stamp: 0, to: &state)
+      state.lastPublished = now
+      return (state.last, bytes + removeOld(from: &state, at: now))
+    }
+    memory.add(bytes)
+    memory.makeRoom()
+    return position
+  }
+
+  /// - Returns: the bytes that are kept more.
+  private func add(_ event: Event, at time: MonotonicTime, stamp: UInt64, to state: inout State) -> Int {
+    var freed = 0
+    while state.items.count >= limits.messages + Self.slack { freed += state.removeFirst() }
+    state.lastOffset += 1
+    var event = event
+    event.position = state.last
+    let size = event.size
+    state.items.append(Item(event: event, time: time, size: size, stamp: stamp))
+    return size - freed
+  }
+
+  private func removeOld(from state: inout State, at now: MonotonicTime) -> Int {
+    var freed = 0
+    while let first = state.items.first, first.time.nanoseconds &+ age <= now.nanoseconds {
+      freed += state.removeFirst()
+    }
+    return -freed
+  }
+
+  /// Removes the oldest events, as many as take up so many bytes.
+  ///
+  /// - Returns: what was freed. Bytes.
+  func dropOldest(_ bytes: Int) -> Int {
+    state.withLock { state in
+      var freed = 0
+      while freed < bytes, !state.items.isEmpty { freed += state.removeFirst() }
+      return freed
+    }
+  }
+
+  /// Removes what is too old.
+  func trim(at now: MonotonicTime) {
+    memory.add(state.withLock { removeOld(from: &$0, at: now) })
+  }
+
+  // MARK: - Reading
+
+  /// What is kept behind a position.
+  ///
+  /// - Parameters:
+  ///   - position: nil for all that is kept.
+  ///   - limit: events beyond it are left out; nil for none.
+  ///   - bytes: where the slice may end, after at least one event.
+  ///   - now: to leave out what is too old, or more than is to be kept; nil for a reactor, which delivers whatever there is.
+  package func read(
+    behind position: EventPosition?, upTo limit: EventPosition? = nil, bytes: Int = .max,
+    at now: MonotonicTime?
+  ) -> HistorySlice {
+    let (slice, freed) = state.withLock { state in
+      let freed = now.map { removeOld(from: &state, at: $0) } ?? 0
+      let end =
+        limit.map { $0.epoch == state.epoch ? min($0.offset, state.lastOffset) : 0 } ?? state.lastOffset
+      var kept = state.keptBehind
+      // Of what is there for reactors that lag, replays see no more than the group is to keep.
+      if now != nil, state.items.count > limits.messages { kept = state.lastOffset - UInt64(limits.messages) }
+      kept = min(kept, end)
+      var slice = HistorySlice(start: EventPosition(epoch: state.epoch, offset: kept))
+      if let position {
+        if position.epoch == state.epoch, (kept...end).contains(position.offset) {
+          slice.start = position
+        } else {
+          slice.isGap = true
+        }
+      }
+      var size = 0
+      for offset in slice.start.offset..<end {
+        let item = state.items[Int(offset - state.keptBehind)]
+        guard size == 0 || size + item.size <= bytes else { break }
+        slice.events.append(item.event)
+        size += item.size
+      }
+      slice.isLast = slice.end.offset == end
+      return (slice, freed)
+    }
+    memory.add(freed)
+    return slice
+  }
+
+  // MARK: - Readers
+
+  func add(_ reader: Reader) {
+    readers.withLock { $0.append(reader) }
+  }
+
+  func removeReader(_ number: Int) {
+    readers.withLock { $0.removeAll { $0.number == number } }
+  }
+
+  /// Lets the reactors read what they have not read.
+  ///
+  /// - Parameter number: of one that does so without being told.
+  package func wakeReaders(except number: Int? = nil) {
+    let waiting = readers.withLock { $0 }
+    for reader in waiting where reader.number != number { reader.wake.add(name) }
+  }
+}
+
+// MARK: - As the copy of a history that is kept elsewhere
+
+extension RecordedGroup {
+  /// What became of an event that was to be inserted.
+  package enum Insertion: Sendable, Equatable {
+    case inserted
+    /// It is there already.
+    case known
+    /// Another event has its place: the original has gone back in time.
+    case contradicts
+    /// Events before it are missing, or it is of another epoch.
+    case ahead
+  }
+
+  /// Adds an event that stands at this position in the original.
+  ///
+  /// - Parameters:
+  ///   - time: of its publication, on this machine's clock.
+  ///   - stamp: never the same for two events of one position.
+  package func insert(
+    _ event: Event, at position: EventPosition, time: MonotonicTime, stamp: UInt64
+  ) -> Insertion {
+    let (insertion, bytes) = state.withLock { state -> (Insertion, Int) in
+      guard position.epoch == state.epoch, position.offset <= state.lastOffset + 1 else { return (.ahead, 0) }
+      if position.offset <= state.lastOffset {
+        guard position.offset > state.keptBehind else { return (.known, 0) }
+        let kept = state.items[Int(position.offset - state.keptBehind - 1)]
+        return (kept.stamp == stamp ? .known : .contradicts, 0)
+      }
+      state.lastPublished = time
+      return (.inserted, add(event, at: time, stamp: stamp, to: &state))
+    }
+    memory.add(bytes)
+    memory.makeRoom()
+    return insertion
+  }
+
+  /// The original keeps nothing before the position, or is another one: what is kept here goes.
+  package func restart(behind position: EventPosition) {
+    let freed = state.withLock { state in
+      let freed = state.items.reduce(0) { $0 + $1.size }
+      state.items.removeAll()
+      state.epoch = position.epoch
+      state.lastOffset = position.offset
+      return freed
+    }
+    memory.add(-freed)
+  }
+}
+
+extension RecordedGroup {
+  /// Tells events of one position apart; the lowest bit says whether another program published it.
+  static func newStamp(isForeign: Bool) -> UInt64 {
+    UInt64.random(in: 0 ... .max) & ~1 | (isForeign ? 1 : 0)
+  }
+
+  /// What other programs published since then, without positions.
+  func foreign(since time: MonotonicTime) -> [Event] {
+    state.withLock { state in
+      state.items.reversed().prefix { $0.time >= time }.filter { $0.stamp & 1 == 1 }.map { item in
+        var event = item.event
+        event.position = nil
+        return event
+      }
+    }
+  }
+}

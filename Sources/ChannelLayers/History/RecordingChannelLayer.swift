@@ -1,0 +1,246 @@
+package import Transport
+
+/// A reactor's end of a layer some of whose groups keep a history; what does not concern these goes straight to the layer.
+///
+/// Whatever is published to a recorded group goes into its history, and this reactor delivers what is in there behind the last
+/// event that it delivered. So all members get the same events in the same order and none twice, in whatever order reactors are
+/// woken, and a session that joins goes on exactly where its replay ended.
+package final class RecordingChannelLayer: ChannelLayer {
+  package var groups: LocalGroups { layer.groups }
+  private let layer: any ChannelLayer
+  private let history: GroupHistory
+  private let number: Int
+  /// Where the truth about the groups is kept; nil for this process.
+  private let recorder: (any HistoryRecorder)?
+  private var wake: HistoryWake?
+  /// Where others post for this reactor.
+  package private(set) var end: Mailbox<HistoryNews>?
+  private var readers: [String: GroupReader] = [:]
+  /// Who waits for what became of an event, by ticket.
+  private var publishing: [Int: (Published) -> Void] = [:]
+  private var lastTicket = 0
+  private let reactor: Reactor
+  private var sweeping: Timer?
+  /// Readers whose last member has gone.
+  private var idleCount = 0
+
+  /// How long a group is listened to after its last member has gone, where others than gateways publish: what they say to a
+  /// group that no gateway listens to is in no history. Long enough for clients that come back.
+  private static let linger = Duration.seconds(120)
+  /// More than these are left at once.
+  private static let mostIdle = 10_000
+
+  /// - Parameters:
+  ///   - layer: carries the events of the other groups, and those that are not recorded.
+  ///   - number: of the reactor.
+  package init(
+    _ layer: any ChannelLayer, recording history: GroupHistory, reactor: Reactor, number: Int,
+    recorder: (any HistoryRecorder)? = nil
+  ) {
+    self.layer = layer
+    self.history = history
+    self.reactor = reactor
+    self.number = number
+    self.recorder = recorder
+    let mailbox = reactor.mailbox { [weak self] (news: HistoryNews) in self?.take(news) }
+    end = mailbox
+    wake = HistoryWake { mailbox.post(.readable) }
+  }
+
+  private func take(_ news: HistoryNews) {
+    switch news {
+    case .readable:
+      for group in wake?.take() ?? [] { readers[group]?.deliver(to: groups) }
+    case .subscribed(let group, let outcome):
+      guard let reader = readers[group], !reader.isOpen else { return }
+      if outcome == .active { open(reader) } else { refuse(reader) }
+    case .undelivered(let reason, let member): groups.undelivered(reason, from: member)
+    case .published(let ticket, let published): publishing.removeValue(forKey: ticket)?(published)
+    }
+  }
+
+  // MARK: - Publishing
+
+  package func publish(_ event: Event, to group: String, from sender: Membership) {
+    guard let reader = readers[group], event.isRecordable else {
+      return layer.publish(event, to: group, from: sender)
+    }
+    guard let recorder else {
+      record(event, reader.group, reader)
+      return
+    }
+    let request = RecordRequest(
+      event: event, group: group, limits: reader.group.limits, source: .member(number, sender.number))
+    if let reason = recorder.publish(request) { sender.member.undelivered(reason) }
+  }
+
+  package func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {
+    guard event.isRecordable, let limits = history.rules.limits(of: group) else {
+      return layer.publish(event, to: group, completed: completed)
+    }
+    guard let recorder else {
+      let recorded = history.acquire(group, limits)
+      let position = record(event, recorded, readers[group])
+      history.release(recorded)
+      return completed(Published(position: position))
+    }
+    lastTicket += 1
+    publishing[lastTicket] = completed
+    let request = RecordRequest(
+      event: event, group: group, limits: limits, source: .ticket(number, lastTicket))
+    guard let reason = recorder.publish(request) else { return }
+    publishing.removeValue(forKey: lastTicket)?(Published(undelivered: reason))
+  }
+
+  /// Where this process is the truth.
+  @discardableResult
+  private func record(_ event: Event, _ group: RecordedGroup, _ reader: GroupReader?) -> EventPosition {
+    let position = group.append(event)
+    group.wakeReaders(except: number)
+    reader?.deliver(to: groups)
+    return position
+  }
+
+  // MARK: - Subscribing
+
+  package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
+    if let reader = readers[group] {
+      reader.subscriptions += 1
+      if reader.subscriptions == 1 {
+        reader.idleSince = nil
+        idleCount -= 1
+      }
+      if reader.isOpen { completed(.active) } else { reader.waiting.append(completed) }
+      return
+    }
+    guard let limits = history.rules.limits(of: group) else {
+      return layer.subscribe(to: group, completed)
+    }
+    let reader = GroupReader(history.acquire(group, limits), waiting: completed)
+    readers[group] = reader
+    layer.subscribe(to: group) { [weak self, weak reader] outcome in
+      guard let self, let reader, readers[group] === reader else { return }
+      switch (outcome, recorder) {
+      case (.unavailable, _): forget(reader, .unavailable)
+      case (.active, nil): open(reader)
+      case (.active, let recorder?): recorder.change(.wanted(group: group, reactor: number))
+      }
+    }
+  }
+
+  /// It delivers from now on what comes from now on; what was before is for replays.
+  private func open(_ reader: GroupReader) {
+    guard let wake else { return }
+    reader.group.add(RecordedGroup.Reader(number: number, wake: wake))
+    reader.begin()
+    for completed in reader.takeWaiting() { completed(.active) }
+  }
+
+  /// The layer carries the group's events, but its history cannot be had.
+  private func refuse(_ reader: GroupReader) {
+    layer.unsubscribe(from: reader.group.name)
+    recorder?.change(.unwanted(group: reader.group.name, reactor: number))
+    forget(reader, .unavailable)
+  }
+
+  private func forget(_ reader: GroupReader, _ outcome: Subscription?) {
+    readers[reader.group.name] = nil
+    reader.group.removeReader(number)
+    history.release(reader.group)
+    guard let outcome else { return }
+    for completed in reader.takeWaiting() { completed(outcome) }
+  }
+
+  package func unsubscribe(from group: String) {
+    guard let reader = readers[group] else { return layer.unsubscribe(from: group) }
+    reader.subscriptions -= 1
+    guard reader.subscriptions == 0 else { return }
+    guard recorder != nil, reader.isOpen, idleCount < Self.mostIdle else { return close(reader) }
+    reader.idleSince = reactor.now
+    idleCount += 1
+    guard sweeping == nil else { return }
+    let timer = reactor.timer { [weak self] in self?.sweep() }
+    sweeping = timer
+    timer.schedule(after: Self.linger)
+  }
+
+  private func close(_ reader: GroupReader) {
+    forget(reader, nil)
+    recorder?.change(.unwanted(group: reader.group.name, reactor: number))
+    layer.unsubscribe(from: reader.group.name)
+  }
+
+  /// Leaves the groups that nobody has come back to.
+  private func sweep() {
+    for reader in readers.values {
+      guard let since = reader.idleSince, since + Self.linger <= reactor.now else { continue }
+      idleCount -= 1
+      close(reader)
+    }
+    if idleCount > 0 { sweeping?.schedule(after: Self.linger / 10) } else { sweeping = nil }
+  }
+
+  // MARK: - Reading
+
+  package func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? {
+    guard let reader = readers[group], reader.isOpen else { return nil }
+    // Others are where it is then, also where the epoch has changed.
+    reader.deliver(to: groups)
+    return reader.group.read(behind: position, upTo: reader.position, bytes: bytes, at: .now)
+  }
+}
+
+/// What others have for a reactor with recorded groups.
+package enum HistoryNews: Sendable {
+  /// There are groups with something to read.
+  case readable
+  case subscribed(String, Subscription)
+  case undelivered(Undelivered, MemberNumber)
+  case published(ticket: Int, Published)
+}
+
+/// How far a reactor has delivered a recorded group.
+private final class GroupReader {
+  /// What is delivered before it is looked whether there is more. Bytes.
+  private static let portion = 256 * 1024
+
+  let group: RecordedGroup
+  var subscriptions = 1
+  /// Since when nobody wants it.
+  var idleSince: MonotonicTime?
+  var waiting: [(Subscription) -> Void]
+  /// Of the last event delivered; nil until it is open.
+  private(set) var position: EventPosition?
+  private var isDelivering = false
+
+  init(_ group: RecordedGroup, waiting: @escaping (Subscription) -> Void) {
+    self.group = group
+    self.waiting = [waiting]
+  }
+
+  var isOpen: Bool { position != nil }
+
+  func begin() {
+    position = group.last
+  }
+
+  func takeWaiting() -> [(Subscription) -> Void] {
+    defer { waiting = [] }
+    return waiting
+  }
+
+  /// Delivers all that is behind the last event delivered. Where some of it is gone already, members whose frames are numbered are
+  /// told.
+  func deliver(to groups: LocalGroups) {
+    guard !isDelivering else { return }
+    isDelivering = true
+    defer { isDelivering = false }
+    while let position {
+      let slice = group.read(behind: position, bytes: Self.portion, at: nil)
+      if slice.isGap { groups.deliver(.history(behind: slice.start, isGap: true), to: group.name) }
+      for event in slice.events { groups.deliver(event, to: group.name) }
+      self.position = slice.end
+      if slice.isLast { return }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import Transport
+
+/// A group whose history is in Redis, and copied here for the reactors that have members of it. Confined to the `RedisHistory`.
+final class MirroredGroup {
+  /// What was announced while the history was being loaded.
+  struct Announcement {
+    var position: EventPosition
+    var stamp: UInt64
+    var payload: [UInt8]
+  }
+
+  /// An event of another program that somebody else is to record.
+  struct Heard {
+    var event: Event
+    var time: MonotonicTime
+  }
+
+  /// Announcements beyond these are left to another load.
+  private static let mostArrived = (count: 2000, bytes: 4 << 20)
+  /// How long an event is remembered that somebody else should have recorded: longer than it takes to notice that they did not.
+  static let memory = Duration.seconds(12)
+  private static let mostHeard = 2000
+
+  let copy: RecordedGroup
+  let shard: Int
+  var reactors: Set<Int> = []
+  var waiting: Set<Int> = []
+  /// Since when no reactor wants it.
+  var idleSince: MonotonicTime?
+  /// The copy follows what is announced.
+  var isActive = false
+  var isLoading = false
+  /// Something was announced that did not fit.
+  var mustLoadAgain = false
+  /// Once it is loaded, what the recorder before did not record is to be recorded.
+  var mustTakeOver = false
+  /// Until when this process records what other programs publish; nil while it does not.
+  var recordsUntil: MonotonicTime?
+  private(set) var arrived: [Announcement] = []
+  private var arrivedBytes = 0
+  private(set) var heard: [Heard] = []
+
+  init(_ copy: RecordedGroup, shard: Int) {
+    self.copy = copy
+    self.shard = shard
+  }
+
+  var name: String { copy.name }
+
+  func isRecorder(at now: MonotonicTime) -> Bool { recordsUntil.map { now < $0 } ?? false }
+
+  func arrive(_ announcement: Announcement) {
+    arrivedBytes += announcement.payload.count
+    guard arrived.count < Self.mostArrived.count, arrivedBytes < Self.mostArrived.bytes else {
+      _ = takeArrived()
+      mustLoadAgain = true
+      return
+    }
+    arrived.append(announcement)
+  }
+
+  func takeArrived() -> [Announcement] {
+    defer {
+      arrived = []
+      arrivedBytes = 0
+    }
+    return arrived
+  }
+
+  func hear(_ event: Event, at now: MonotonicTime) {
+    forgetHeard(at: now)
+    if heard.count >= Self.mostHeard { heard.removeFirst() }
+    heard.append(Heard(event: event, time: now))
+  }
+
+  func forgetHeard(at now: MonotonicTime) {
+    heard.removeAll { $0.time + Self.memory <= now }
+  }
+
+  /// What was heard in the last seconds and is not among what was recorded: to be recorded by who takes over.
+  func takeUnrecorded(at now: MonotonicTime) -> [Event] {
+    forgetHeard(at: now)
+    guard !heard.isEmpty else { return [] }
+    let since = MonotonicTime(
+      nanoseconds: now.nanoseconds - min(now.nanoseconds, Self.memory.wholeNanoseconds))
+    var recorded: [Event: Int] = [:]
+    for event in copy.foreign(since: since) { recorded[event, default: 0] += 1 }
+    defer { heard = [] }
+    return heard.map(\.event).filter { event in
+      guard let count = recorded[event], count > 0 else { return true }
+      recorded[event] = count - 1
+      return false
+    }
+  }
+}

@@ -1,0 +1,18 @@
+import GatewayConfig
+import Routing
+import Testing
+
+@testable import ChannelLayers
+
+struct HistoryRulesTests {
+  private func template(_ text: String) throws -> GroupTemplate { try GroupTemplate.parse(text).get() }
+
+  @Test func `where two rules fit, the larger of each limit holds`() throws {
+    var rules = HistoryRules()
+    rules.add(try template("chat_{room}"), HistoryConfiguration(messages: 10, age: .seconds(100)))
+    rules.add(try template("{any}"), HistoryConfiguration(messages: 20, age: .seconds(50)))
+    #expect(rules.limits(of: "chat_a") == HistoryConfiguration(messages: 20, age: .seconds(100)))
+    #expect(rules.limits(of: "other") == HistoryConfiguration(messages: 20, age: .seconds(50)))
+    #expect(HistoryRules().limits(of: "chat_a") == nil)
+  }
+}

@@ -1,0 +1,296 @@
+import GatewayConfig
+import JSON
+import Routing
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import ChannelLayers
+@testable import Transport
+
+/// Renders an event as its position and type, and says where something is missing.
+private final class PositionRenderer: EventRenderer {
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+    var line = event.position.map { "\($0) " } ?? "- "
+    line +=
+      event.type == Event.historyType ? "gap \(event["gap"] == .json(.bool(true)))\n" : "\(event.type)\n"
+    unsafe frames.append(Array(line.utf8).span.bytes)
+    return .frames
+  }
+}
+
+/// What is wrong with what a member got: nothing where each event follows the one before, or a gap was told.
+private struct Check: Sendable, Equatable {
+  var position: EventPosition?
+  var events = 0
+  var gaps = 0
+  var faults: [String] = []
+
+  mutating func take(_ text: String) {
+    for line in text.split(separator: "\n") {
+      let parts = line.split(separator: " ")
+      guard let new = EventPosition(parts[0]) else { continue }
+      if parts[1] == "gap" {
+        if parts[2] == "true" { gaps += 1 }
+        if parts[2] == "false", let position, position != new { faults.append("\(line) behind \(position)") }
+        position = new
+        continue
+      }
+      if let position, new.epoch != position.epoch || new.offset != position.offset + 1 {
+        faults.append("\(line) behind \(position)")
+      }
+      events += 1
+      position = new
+    }
+  }
+}
+
+private final class Member: GroupMember {
+  var check = Check()
+  var lines: [String] = []
+
+  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
+    let text = unsafe frames.withBytes(from: offset) { unsafe String(decoding: $0, as: UTF8.self) }
+    lines += text.split(separator: "\n").map(String.init)
+    check.take(text)
+    return .delivered
+  }
+
+  func fellBehind() {}
+  func close(code: UInt16, reason: String) {}
+  func undelivered(_ reason: Undelivered) {}
+}
+
+/// A reactor with sessions that come and go.
+private final class Client {
+  let member = Member()
+  let membership: Membership
+  var replay: Replay?
+  private let layer: RecordingChannelLayer
+  private let renderer: PositionRenderer
+
+  init(_ layer: RecordingChannelLayer, since position: EventPosition?, renderer: PositionRenderer) {
+    self.layer = layer
+    self.renderer = renderer
+    let replay = Replay(
+      from: position.map { .behind($0) } ?? .beginning, isNumbered: true, in: layer, renderer: renderer)
+    self.replay = replay
+    member.check.position = position
+    layer.subscribe(to: "room") { #expect($0 == .active) }
+    membership = layer.groups.join(member, group: "room", route: ObjectIdentifier(replay), renderer: replay)
+  }
+
+  func goOn(parts: Int) {
+    for _ in 0..<parts {
+      guard let replay else { return }
+      let frames = SharedBytes(capacity: 64)
+      let progress = replay.next(for: membership, bytes: 500, into: frames)
+      _ = layer.groups.catchUp(membership)
+      _ = member.deliver(frames, from: 0)
+      if progress == .caughtUp {
+        layer.groups.move(membership, route: ObjectIdentifier(renderer), renderer: renderer)
+        self.replay = nil
+      }
+    }
+  }
+
+  func leave() {
+    layer.groups.leave(membership)
+    layer.unsubscribe(from: "room")
+  }
+}
+
+private final class Side {
+  let layer: RecordingChannelLayer
+  let renderer = PositionRenderer()
+  var clients: [Client] = []
+  var random: SplitMix
+  /// Where those who have left were, and with how many faults.
+  var gone: [EventPosition] = []
+  var faults: [String] = []
+  var gaps = 0
+  var events = 0
+
+  init(_ layer: RecordingChannelLayer, seed: UInt64) {
+    self.layer = layer
+    random = SplitMix(seed: seed)
+  }
+
+  func step() {
+    switch Int.random(in: 0..<12, using: &random) {
+    case 0..<6:
+      if let client = clients.randomElement(using: &random) {
+        layer.publish(Event(type: "e"), to: "room", from: client.membership)
+      } else {
+        layer.publish(Event(type: "e"), to: "room") { #expect($0.position != nil) }
+      }
+    case 6, 7:
+      guard clients.count < 8 else { return }
+      clients.append(
+        Client(layer, since: Bool.random(using: &random) ? gone.popLast() : nil, renderer: renderer))
+    case 8:
+      guard let index = clients.indices.randomElement(using: &random) else { return }
+      finish(clients.remove(at: index))
+    default: clients.randomElement(using: &random)?.goOn(parts: Int.random(in: 1...3, using: &random))
+    }
+  }
+
+  func finish(_ client: Client) {
+    _ = layer.groups.catchUp(client.membership)
+    client.leave()
+    if let position = client.member.check.position { gone.append(position) }
+    faults += client.member.check.faults
+    gaps += client.member.check.gaps
+    events += client.member.check.events
+  }
+}
+
+private struct Outcome: Sendable {
+  var faults: [String] = []
+  var gaps = 0
+  var events = 0
+  var ends: [EventPosition?] = []
+}
+
+/// The same value on its reactor only.
+private final class Kept: @unchecked Sendable {
+  // Set and read on one reactor's thread.
+  var side: Side?
+}
+
+struct RecordingChannelLayerTests {
+  private func history(_ messages: Int, memory: Int = 1 << 20) throws -> GroupHistory {
+    var rules = HistoryRules()
+    rules.add(
+      try GroupTemplate.parse("room").get(), HistoryConfiguration(messages: messages, age: .seconds(3600)))
+    return GroupHistory(rules, memory: HistoryMemory(limit: memory))
+  }
+
+  private func onReactor(_ body: @escaping @Sendable (Reactor) throws -> Void) throws {
+    let (thread, _) = try Reactor.start(name: "test") { try body($0) }
+    thread.stop()
+    thread.join()
+  }
+
+  @Test func `a member gets what was, and then what comes, without a hole`() throws {
+    let history = try history(10)
+    try onReactor { reactor in
+      let layer = RecordingChannelLayer(
+        MemoryChannelLayer(reactor: reactor, number: 0, hub: MemoryHub()), recording: history,
+        reactor: reactor,
+        number: 0)
+      let renderer = PositionRenderer()
+      let first = Client(layer, since: nil, renderer: renderer)
+      first.goOn(parts: 1)
+      for type in ["a", "b"] { layer.publish(Event(type: type), to: "room", from: first.membership) }
+      let second = Client(layer, since: nil, renderer: renderer)
+      layer.publish(Event(type: "c"), to: "room", from: first.membership)
+      second.goOn(parts: 9)
+      layer.publish(Event(type: "d"), to: "room", from: second.membership)
+      layer.groups.endOfTurn()
+      let epoch = String(try #require(first.member.check.position).epoch, radix: 16)
+      let all = ["0 gap false", "1 a", "2 b", "3 c", "4 d"].map { "\(epoch).\($0)" }
+      #expect(first.member.lines == all)
+      #expect(second.member.lines == all)
+      let third = Client(layer, since: EventPosition("\(epoch).3"), renderer: renderer)
+      third.goOn(parts: 9)
+      #expect(third.member.lines == ["\(epoch).3 gap false", "\(epoch).4 d"])
+      let lost = Client(layer, since: EventPosition("1.3"), renderer: renderer)
+      lost.goOn(parts: 9)
+      #expect(lost.member.lines == ["\(epoch).0 gap true"] + all.dropFirst())
+      for client in [first, second, third, lost] { client.leave() }
+    }
+  }
+
+  @Test func `what concerns only those who are there is not kept, and reaches also who is being replayed to`()
+    throws
+  {
+    let history = try history(10)
+    try onReactor { reactor in
+      let layer = RecordingChannelLayer(
+        MemoryChannelLayer(reactor: reactor, number: 0, hub: MemoryHub()), recording: history,
+        reactor: reactor,
+        number: 0)
+      let renderer = PositionRenderer()
+      let (first, second) = (
+        Client(layer, since: nil, renderer: renderer), Client(layer, since: nil, renderer: renderer)
+      )
+      first.goOn(parts: 1)
+      layer.publish(Event(type: "sluice.x"), to: "room", from: first.membership)
+      layer.groups.endOfTurn()
+      #expect(first.member.lines.last == "- sluice.x")
+      #expect(second.member.lines == ["- sluice.x"])
+      #expect(layer.history(of: "room", behind: nil, bytes: .max)?.events.isEmpty == true)
+      #expect(layer.history(of: "elsewhere", behind: nil, bytes: .max) == nil)
+      for client in [first, second] { client.leave() }
+    }
+  }
+
+  /// Three reactors publish, sessions come, go and resume, and memory is taken away, all at the same time.
+  @Test(arguments: 0..<6)
+  func `every member sees each event once and in order, or is told of a gap`(_ seed: UInt64) async throws {
+    let history = try history(seed.isMultiple(of: 2) ? 100_000 : 20, memory: seed < 3 ? 1 << 20 : 8_000)
+    let hub = MemoryHub()
+    var ends: [(thread: ReactorThread, kept: Kept, work: Mailbox<@Sendable (Side) -> Void>)] = []
+    for number in 0..<3 {
+      let kept = Kept()
+      let (thread, work) = try Reactor.start(name: "test-\(number)") { reactor in
+        let plain = MemoryChannelLayer(reactor: reactor, number: number, hub: hub)
+        let side = Side(
+          RecordingChannelLayer(plain, recording: history, reactor: reactor, number: number),
+          seed: seed &* 7 &+ UInt64(number))
+        kept.side = side
+        return reactor.mailbox { (work: @Sendable (Side) -> Void) in work(side) }
+      }
+      ends.append((thread, kept, work))
+    }
+    func run<Result: Sendable>(_ index: Int, _ body: @escaping @Sendable (Side) -> Result) async -> Result {
+      await withCheckedContinuation { continuation in
+        ends[index].work.post { continuation.resume(returning: body($0)) }
+      }
+    }
+    await withDiscardingTaskGroup { group in
+      for (index, _) in ends.enumerated() {
+        let work = ends[index].work
+        group.addTask {
+          for _ in 0..<400 {
+            await withCheckedContinuation { continuation in
+              work.post { side in
+                for _ in 0..<5 { side.step() }
+                continuation.resume()
+              }
+            }
+          }
+        }
+      }
+    }
+    let last = history.all().first?.last
+    var events = 0
+    var gaps = 0
+    for index in ends.indices {
+      let outcome = await run(index) { side in
+        for client in side.clients {
+          client.goOn(parts: .max)
+          _ = side.layer.history(of: "room", behind: nil, bytes: 1)
+          side.layer.groups.endOfTurn()
+        }
+        let ends = side.clients.map(\.member.check.position)
+        for client in side.clients { side.finish(client) }
+        side.clients = []
+        return Outcome(faults: side.faults, gaps: side.gaps, events: side.events, ends: ends)
+      }
+      #expect(outcome.faults == [])
+      // Nobody publishes any more: everybody is at the end.
+      #expect(outcome.ends.allSatisfy { $0 == last })
+      events += outcome.events
+      gaps += outcome.gaps
+    }
+    #expect(events > 1000)
+    // Where all is kept nobody misses anything.
+    if seed == 0 || seed == 2 { #expect(gaps == 0) } else { #expect(gaps > 0) }
+    for end in ends {
+      end.thread.stop()
+      end.thread.join()
+    }
+  }
+}

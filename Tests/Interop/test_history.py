@@ -1,0 +1,205 @@
+"""What a group keeps for those who come later or come back: in memory."""
+
+import json
+import time
+
+import pytest
+import websockets.sync.client
+
+from clients import connect, handshake, open_session, read_frame, read_head, status_of
+from history import Numbered, position
+from redis_stack import Session, wait_until
+
+ROUTES = """
+installed_apps: [chat, broadcast]
+channel_layers: {default: {backend: memory}}
+server: {threads: 2}
+LIMITS
+applications:
+  main:
+    http:
+      - {path: health/ready, health: ready}
+    websocket:
+      - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", history: {messages: 5, seconds: 1h}}
+      - {path: "ws/large/<slug:room>/", consumer: broadcast, group: "large_{room}", history: {messages: 1000}, limits: {send_queue: 64KiB}}
+      - {path: "ws/short/", consumer: chat, group: short, history: {messages: 100, seconds: 1}}
+      - {path: "ws/news/", consumer: broadcast, group: news, history: {messages: 5}}
+      - {path: "ws/packed/", consumer: broadcast, group: news, history: {messages: 5}, compression: {threshold: 1B}}
+      - {path: "ws/plain/<slug:room>/", consumer: chat, group: "plain_{room}"}
+"""
+
+
+@pytest.fixture
+def gateway(start):
+    return start(text=ROUTES)
+
+
+def test_who_joins_gets_what_was_and_what_comes(gateway):
+    url = gateway.ws("/ws/chat/a/")
+    with Session(url) as first:
+        for number in range(7):
+            first.say(number)
+        assert first.messages(7) == list(range(7))
+        # No `since`: frames as without a history.
+        with Session(url) as second, Numbered(url) as third:
+            assert second.messages(5) == [2, 3, 4, 5, 6]
+            start = third.start()
+            assert start["gap"] is False and position(start["id"])[1] == 2
+            third.rest()
+            assert third.messages == [2, 3, 4, 5, 6]
+            assert third.frames[-1] == {"id": f"{position(start['id'])[0]}.7", "message": 6}
+            second.say("live")
+            assert [first.message(), second.message()] == ["live", "live"]
+            assert third.hear()["message"] == "live"
+    with Session(gateway.ws("/ws/chat/b/")) as other:
+        assert other.silent()
+
+
+def test_a_client_resumes_exactly_where_it_was(gateway):
+    url = gateway.ws("/ws/chat/resume/")
+    with Numbered(url) as first, Session(url) as sender:
+        epoch, offset = position(first.start()["id"])
+        assert offset == 0
+        sender.say(1)
+        first.hear()
+        first.drop()
+        for number in (2, 3, 4):
+            sender.say(number)
+        sender.messages(4)
+        first.open()
+        assert first.start() == {"id": f"{epoch}.1", "gap": False}
+        first.rest()
+        assert first.messages == [1, 2, 3, 4] and first.gaps == 0
+        # Nothing was missed: nothing comes.
+        first.drop()
+        first.open()
+        assert first.start() == {"id": f"{epoch}.4", "gap": False} and first.rest() == []
+
+
+def test_a_client_is_told_of_what_is_lost(gateway):
+    url = gateway.ws("/ws/chat/gap/")
+    with Session(url) as sender:
+        for number in range(1, 10):
+            sender.say(number)
+        sender.messages(9)
+        with Numbered(url) as one:
+            epoch = position(one.start()["id"])[0]
+        for since, gap in [("0.0", True), (f"{epoch}.3", True), (f"{epoch}.10", True), (f"{epoch}.4", False)]:
+            with Numbered(url, since) as client:
+                assert client.start() == {"id": f"{epoch}.4", "gap": gap}
+                client.rest()
+                assert client.messages == [5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("since", ["1", "x.1", "1.x", "1.2.3", "-1.2", "123456789.1", "1.99999999999999999999", "a.1&since=a.1", "%31.1"])
+def test_a_since_that_cannot_be_read_is_400(gateway, since):
+    with connect(gateway.port) as sock:
+        sock.sendall(handshake(f"/ws/chat/a/?since={since}"))
+        assert read_head(sock).startswith("HTTP/1.1 400")
+        assert b'"since" is the id of a frame' in sock.recv(1000)
+    # Where nothing is kept it means nothing.
+    assert status_of(gateway.port, handshake(f"/ws/plain/a/?since={since}")) == 101
+
+
+def test_what_is_too_old_is_gone(gateway):
+    with Session(gateway.ws("/ws/short/")) as sender:
+        sender.say("old")
+        sender.message()
+        time.sleep(1.2)
+        with Session(gateway.ws("/ws/short/")) as late:
+            assert late.silent()
+        sender.say("new")
+        sender.message()
+        with Session(gateway.ws("/ws/short/")) as late:
+            assert late.message() == "new"
+
+
+def test_memory_is_bounded_and_a_loss_is_told(start):
+    gateway = start(text=ROUTES, limits="limits: {history_memory: 1MiB}")
+    with Numbered(gateway.ws("/ws/large/first/")) as first:
+        first.start()
+        first.socket.send("kept until others need the room")
+        first.hear()
+        first.drop()
+        with Numbered(gateway.ws("/ws/large/second/")) as second:
+            second.start()
+            for _ in range(100):
+                second.socket.send("x" * 20_000)
+                second.hear()
+        first.last = position(first.last)[0] + ".0"
+        first.open()
+        assert first.start()["gap"] is True
+
+
+def test_a_replay_waits_for_a_reader_that_takes_its_time(gateway):
+    """20 MB for a client whose queue may hold 64 KiB: it is fed as it reads, nothing is lost, and it is not closed."""
+    url = gateway.ws("/ws/large/slow/")
+    with Session(url) as sender:
+        for number in range(1000):
+            sender.socket.send(f"{number} " + "x" * 20_000)
+            sender.socket.recv(timeout=20)
+        slow = open_session(gateway.port, "/ws/large/slow/?since=")
+        before = gateway.resident_kib
+        time.sleep(1)
+        assert gateway.resident_kib - before < 8_000
+        for number in range(1000, 1010):
+            sender.socket.send(f"{number} -")
+            sender.socket.recv(timeout=20)
+        heard, gaps, offset = [], 0, None
+        while not heard or heard[-1] != 1009:
+            opcode, payload = read_frame(slow)
+            assert opcode == 1, payload
+            frame = json.loads(payload)
+            if "history" in frame:
+                gaps += frame["history"]["gap"]
+                offset = position(frame["history"]["id"])[1]
+                continue
+            offset += 1
+            assert position(frame["id"])[1] == offset
+            heard.append(int(frame["text"].split()[0]))
+        # Ten came meanwhile, for which the oldest ten went: these it had, or it was told.
+        assert len(set(heard)) == len(heard) and heard == sorted(heard)
+        assert len(heard) == 1010 or gaps == 1
+        slow.close()
+
+
+def test_broadcasts_are_numbered_as_text_or_base64(gateway):
+    with Numbered(gateway.ws("/ws/news/")) as one, Session(gateway.ws("/ws/news/")) as plain:
+        epoch = position(one.start()["id"])[0]
+        one.socket.send("not JSON")
+        one.socket.send(b"\x00\xff")
+        assert one.hear() == {"id": f"{epoch}.1", "text": "not JSON"}
+        assert one.hear() == {"id": f"{epoch}.2", "bytes": "AP8="}
+        assert [plain.socket.recv(), plain.socket.recv()] == ["not JSON", b"\x00\xff"]
+
+
+def test_compressed_sessions_see_the_same(gateway):
+    packed = lambda since: websockets.sync.client.connect(gateway.ws("/ws/packed/") + since, proxy=None)
+    with Session(gateway.ws("/ws/news/")) as sender:
+        sender.socket.send("kept " * 10)
+        with packed("") as plain, packed("?since=") as numbered:
+            assert plain.recv(timeout=20) == "kept " * 10
+            start = json.loads(numbered.recv(timeout=20))["history"]
+            assert json.loads(numbered.recv(timeout=20))["text"] == "kept " * 10
+            sender.socket.send("live " * 10)
+            assert plain.recv(timeout=20) == "live " * 10
+            epoch = position(start["id"])[0]
+            assert json.loads(numbered.recv(timeout=20)) == {"id": f"{epoch}.2", "text": "live " * 10}
+
+
+def test_two_reactors_give_everybody_the_same_order(gateway):
+    url = gateway.ws("/ws/large/order/")
+    clients = [Numbered(url) for _ in range(8)]
+    for client in clients:
+        client.start()
+    for number in range(400):
+        clients[number % 8].socket.send(str(number))
+    texts = []
+    for client in clients:
+        while len(client.messages) < 400:
+            client.hear()
+        texts.append([frame["text"] for frame in client.messages])
+        assert [position(frame["id"])[1] for frame in client.messages] == list(range(1, 401))
+    assert all(text == texts[0] for text in texts)
+    for client in clients:
+        client.socket.close()
