@@ -637,3 +637,28 @@ def test_who_is_there_is_told(with_users):
 def test_presence_of_a_layer_without_it_is_404(start):
     gateway = start(text=routes(allow="[presence]"), env=ENV)
     assert get(gateway, "/api/publish/presence?group=chat_a").status_code == 404
+
+
+# History
+
+
+def test_history_is_told_and_gone_through(start):
+    text = routes(allow="[publish, history]").replace('group: "chat_{room}",', 'group: "chat_{room}", history: {messages: 50},')
+    gateway = start(text=text, env=ENV)
+    ids = [post(gateway, {"group": "chat_a", "message": n}).json()["published"][0]["id"] for n in range(5)]
+    assert len(set(ids)) == 5 and None not in ids
+    post(gateway, {"group": "chat_a", "event": {"type": "broadcast.message", "bytes": "x"}})
+    told = get(gateway, "/api/publish/history?group=chat_a").json()
+    assert [one["id"] for one in told["events"][:5]] == ids
+    assert told["events"][0]["event"] == {"type": "chat.message", "message": 0}
+    assert (told["gap"], told["more"]) == (False, False)
+    page = get(gateway, f"/api/publish/history?group=chat_a&since={ids[1]}&limit=2").json()
+    assert ([one["event"]["message"] for one in page["events"]], page["id"], page["more"]) == ([2, 3], ids[3], True)
+    assert get(gateway, "/api/publish/history?group=chat_a&since=1.1").json()["gap"] is True
+    for query, status in [("group=chat_a&since=x", 400), ("group=news", 404), ("group=secret", 403), ("", 400)]:
+        assert get(gateway, f"/api/publish/history?{query}").status_code == status, query
+    # With the same key comes the same id.
+    body = {"group": "chat_a", "message": 9, "idempotency_key": "k"}
+    assert post(gateway, body).json() == post(gateway, body).json()
+    with session(gateway, "a") as late:
+        assert late.messages(5) == [0, 1, 2, 3, 4]

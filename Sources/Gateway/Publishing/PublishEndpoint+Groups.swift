@@ -1,4 +1,5 @@
 import ChannelLayers
+import Foundation
 import GatewayConfig
 import HTTPTypes
 import Hummingbird
@@ -48,6 +49,38 @@ extension PublishEndpoint {
     return .json(.ok, text: text)
   }
 
+  /// `?group=`, `?since=` an id, `?limit=`: what is kept behind the id, the oldest first.
+  func listHistory(_ request: Request, _ caller: Caller) async throws -> Response {
+    var query = try RequestQuery(request.uri.query)
+    let group = try group(in: &query, caller)
+    let since = query.value("since")
+    let limit = try query.integer("limit", in: 1...Self.mostEvents) ?? 100
+    try query.finish()
+    let position = since.flatMap { EventPosition($0) }
+    guard since == nil || since == "" || position != nil else {
+      throw PublishRefusal(.badRequest, "\"since\" is an id: EPOCH.OFFSET")
+    }
+    switch await publisher.history(of: group, on: layer, behind: position) {
+    case .kept(let slice):
+      let events = slice.events.prefix(limit)
+      let isLast = slice.isLast && events.count == slice.events.count
+      return .json(
+        .ok,
+        .object([
+          .init(key: "group", value: .string(group)), .init(key: "gap", value: .bool(slice.isGap)),
+          .init(key: "events", value: .array(events.map(\.publishedJSON))),
+          .init(key: "id", value: .string((events.last?.position ?? slice.start).description)),
+          .init(key: "more", value: .bool(!isLast)),
+        ]))
+    case .notKept: throw PublishRefusal(.notFound, "the group \"\(group)\" keeps no history")
+    case .unavailable:
+      throw PublishRefusal(
+        .serviceUnavailable, "the channel layer is not available", fields: [.retryAfter: "1"])
+    }
+  }
+
+  private static let mostEvents = 1000
+
   private func group(in query: inout RequestQuery, _ caller: Caller) throws(PublishRefusal) -> String {
     guard let group = query.value("group"), GroupTemplate.isOpen(group) else {
       throw PublishRefusal(.badRequest, "the query names a group: ?group=chat_lobby")
@@ -57,5 +90,29 @@ extension PublishEndpoint {
         .forbidden, "the group \"\(group)\" is not one that this route may ask about")
     }
     return group
+  }
+}
+
+extension Event {
+  /// `{"id": ..., "event": {"type": ..., and its fields}}`; bytes are written as the publish API takes them.
+  fileprivate var publishedJSON: JSON {
+    var members = [JSON.Member(key: "type", value: .string(type))]
+    members += fields.map { .init(key: $0.name, value: $0.value.publishedJSON) }
+    return .object([
+      .init(key: "id", value: position.map { .string($0.description) } ?? .null),
+      .init(key: "event", value: .object(members)),
+    ])
+  }
+}
+
+extension EventValue {
+  fileprivate var publishedJSON: JSON {
+    switch self {
+    case .json(let value): value
+    // It was checked when it came.
+    case .encodedJSON(let text): (try? unsafe JSON.parse(text.span.bytes)) ?? .null
+    case .text(let text): .string(String(decoding: text, as: UTF8.self))
+    case .bytes(let bytes): .string(Data(bytes).base64EncodedString())
+    }
   }
 }

@@ -61,7 +61,7 @@ final class PublishEndpoint: Sendable {
       case .groups: return try await listGroups(request, caller)
       case .disconnect: return try await disconnect(try await body(upload), request)
       case .presence: return try await listPresent(request, caller)
-      case .history: throw PublishRefusal(.notFound, "not here yet")
+      case .history: return try await listHistory(request, caller)
       }
     } catch let refusal as PublishRefusal {
       return refusal.response

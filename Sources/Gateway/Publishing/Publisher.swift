@@ -219,3 +219,34 @@ extension Publisher {
     return fault
   }
 }
+
+// MARK: - History
+
+extension Publisher {
+  enum History: Sendable {
+    case kept(HistorySlice)
+    /// The group has none.
+    case notKept
+    case unavailable
+  }
+
+  /// What one answer brings at most, before its text is made. Bytes.
+  private static let largestHistory = 1 << 20
+
+  /// What is kept of the group behind the position.
+  func history(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
+    let count = workers.withLock { $0.count }
+    let answers = await ask { (worker, index, reply: @escaping @Sendable (History?) -> Void) in
+      guard index == Self.worker(for: group, of: count) else { return reply(nil) }
+      let layer = worker.layers[layer].layer
+      // Only what is listened to is known here.
+      layer.subscribe(to: group) { outcome in
+        guard outcome == .active else { return reply(.unavailable) }
+        let slice = layer.history(of: group, behind: position, bytes: Self.largestHistory)
+        layer.unsubscribe(from: group)
+        reply(slice.map(History.kept) ?? .notKept)
+      }
+    }
+    return answers.lazy.compactMap { $0 ?? nil }.first ?? .unavailable
+  }
+}
