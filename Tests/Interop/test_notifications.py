@@ -10,6 +10,7 @@ import requests
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from browser import Browser
 from conftest import ROOT, SLUICE
 from redis_stack import free_port, wait_until
 
@@ -147,3 +148,36 @@ def test_the_examples_own_tests(tmp_path):
         env={**os.environ, **SECRETS, "DEBUG": "1", "DATABASE": str(tmp_path / "db.sqlite3"), "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+LISTED = "JSON.stringify([...document.querySelectorAll('#notifications li')].map((line) => line.lastChild.textContent))"
+
+
+def test_the_page_in_a_browser(site, tmp_path):
+    ann = site.log_in("ann")
+
+    def send(text: str) -> None:
+        assert site.post("/api/notifications/", {"to": "bob", "text": text}, ann).status_code == 201
+
+    def log_in(page) -> None:
+        page.run("for (const name of ['username', 'password']) document.forms.login.elements[name].value = {username: 'bob', password: 'pw'}[name]")
+        page.run("document.forms.login.requestSubmit()")
+        page.wait_for("document.querySelector('#state').textContent === 'logged in as bob'")
+
+    browser = Browser(tmp_path / "profile")
+    try:
+        page = browser.open(site.gateway.http("/page/"))
+        log_in(page)
+        send("one")
+        page.wait_for(f"{LISTED} === '[\"one\"]'")
+        # Away, and back: only what is new.
+        page.go("about:blank")
+        send("two")
+        page.go(site.gateway.http("/page/"))
+        log_in(page)
+        page.wait_for(f"{LISTED} === '[\"two\"]'")
+        page.click("#logout")
+        page.wait_for("document.querySelector('#state').textContent === 'logged out'")
+        assert page.run("document.querySelector('#login').hidden") is False
+    finally:
+        browser.close()
