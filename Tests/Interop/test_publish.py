@@ -662,3 +662,14 @@ def test_history_is_told_and_gone_through(start):
     assert post(gateway, body).json() == post(gateway, body).json()
     with session(gateway, "a") as late:
         assert late.messages(5) == [0, 1, 2, 3, 4]
+
+
+def test_history_is_that_of_all_processes(layer, start):
+    text = routes(layer.yaml, allow="[publish, history]").replace('group: "chat_{room}",', 'group: "chat_{room}", history: {messages: 50},')
+    one, other = (start(text=text, env=ENV, kind=RedisGateway) for _ in range(2))
+    with session(other, "a") as far:
+        ids = [post(gateway, {"group": "chat_a", "message": n}).json()["published"][0]["id"] for n, gateway in enumerate([one, other, one])]
+        assert far.messages(3) == [0, 1, 2]
+    for gateway in [one, other]:
+        told = get(gateway, "/api/publish/history?group=chat_a").json()["events"]
+        assert [(event["id"], event["event"]["message"]) for event in told] == list(zip(ids, range(3)))
