@@ -47,7 +47,8 @@ public final class Chat: Sendable {
   /// What clients get of an event, where frames do not matter; nil where it lacks the message.
   static func text(of event: Event) -> [UInt8]? {
     guard let value = event[member]?.jsonText else { return nil }
-    return Array(#"{"message": "#.utf8) + value + [UInt8(ascii: "}")]
+    let sender = event[user]?.jsonText.map { Array(#", "user": "#.utf8) + $0 } ?? []
+    return Array(#"{"message": "#.utf8) + value + sender + [UInt8(ascii: "}")]
   }
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {

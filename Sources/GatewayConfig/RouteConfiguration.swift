@@ -168,9 +168,8 @@ package enum HTTPAction: Sendable {
   /// Whether it makes a difference who the client is; elsewhere `auth` would protect nothing.
   package var asksWhoItIs: Bool {
     switch self {
-    case .publish: true
     case .staticFiles, .proxy, .respond, .redirect, .health: false
-    case .events: true
+    case .events, .publish: true
     }
   }
 }

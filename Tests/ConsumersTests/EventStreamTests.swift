@@ -127,6 +127,10 @@ struct EventStreamRendererTests {
     #expect(read(event) == [.init(data: "{\"message\": {\"a\":\n[1,\n2]}}")])
     let text = Event(type: "chat.message", fields: [.init("message", .json(.string("a\nb")))])
     #expect(read(text) == [.init(data: #"{"message": "a\nb"}"#)])
+    let named = Event(
+      type: "chat.message",
+      fields: [.init("message", .json(.integer(1))), .init("user", .json(.string("ann")))])
+    #expect(read(named) == [.init(data: #"{"message": 1, "user": "ann"}"#)])
   }
 
   @Test func `websocket-send is its text, websocket-close ends the stream`() {
