@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+import requests
 import websockets.sync.client
 
 from clients import connect, handshake, open_session, read_frame, read_head, status_of
@@ -19,6 +20,7 @@ applications:
   main:
     http:
       - {path: health/ready, health: ready}
+      - {path: publish/, publish: {groups: "chat_*", token: {env: PUBLISH_TOKEN}}}
     websocket:
       - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", history: {messages: 5, seconds: 1h}}
       - {path: "ws/large/<slug:room>/", consumer: broadcast, group: "large_{room}", history: {messages: 1000}, limits: {send_queue: 64KiB}}
@@ -29,9 +31,20 @@ applications:
 """
 
 
+TOKEN = "interop-token-0123456789"
+ENV = {"PUBLISH_TOKEN": TOKEN}
+
+
+def publish(gateway, room: str, message) -> dict:
+    body = {"group": f"chat_{room}", "event": {"type": "chat.message", "message": message}}
+    answer = requests.post(gateway.http("/publish/"), json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
 @pytest.fixture
 def gateway(start):
-    return start(text=ROUTES)
+    return start(text=ROUTES, env=ENV)
 
 
 def test_who_joins_gets_what_was_and_what_comes(gateway):
@@ -115,7 +128,7 @@ def test_what_is_too_old_is_gone(gateway):
 
 
 def test_memory_is_bounded_and_a_loss_is_told(start):
-    gateway = start(text=ROUTES, limits="limits: {history_memory: 1MiB}")
+    gateway = start(text=ROUTES, env=ENV, limits="limits: {history_memory: 1MiB}")
     with Numbered(gateway.ws("/ws/large/first/")) as first:
         first.start()
         first.socket.send("kept until others need the room")
@@ -203,3 +216,13 @@ def test_two_reactors_give_everybody_the_same_order(gateway):
     assert all(text == texts[0] for text in texts)
     for client in clients:
         client.socket.close()
+
+
+def test_what_is_published_while_nobody_is_there_is_kept(gateway):
+    found = publish(gateway, "quiet", "for later")
+    with Numbered(gateway.ws("/ws/chat/quiet/")) as client:
+        epoch = position(client.start()["id"])[0]
+        assert client.hear() == {"id": f"{epoch}.1", "message": "for later"}
+        assert f"{epoch}.1" in json.dumps(found)
+        assert f"{epoch}.2" in json.dumps(publish(gateway, "quiet", "now"))
+        assert client.hear() == {"id": f"{epoch}.2", "message": "now"}

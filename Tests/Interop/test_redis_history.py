@@ -8,6 +8,7 @@ from asgiref.sync import async_to_sync
 
 from history import Numbered, position
 from redis_stack import Host, Layer, RedisGateway, Session, chat, wait_until
+from test_history import ENV, publish
 from test_redis_failures import send
 
 ROUTES = """
@@ -18,6 +19,7 @@ applications:
   main:
     http:
       - {path: health/ready, health: ready}
+      - {path: publish/, publish: {groups: "chat_*", token: {env: PUBLISH_TOKEN}}}
     websocket:
       - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", history: {messages: 50, seconds: 1h}}
       - {path: "ws/short/", consumer: chat, group: short, history: {messages: 50, seconds: 1}}
@@ -27,7 +29,7 @@ applications:
 @pytest.fixture
 def history_gateway(start):
     def begin(layer: Layer, **options) -> RedisGateway:
-        options.setdefault("env", dict(zip(layer.key_names, layer.keys)))
+        options.setdefault("env", {**dict(zip(layer.key_names, layer.keys)), **ENV})
         return start(text=ROUTES.replace("LAYER", layer.yaml), kind=RedisGateway, **options)
 
     return begin
@@ -338,3 +340,15 @@ def test_what_django_sends_is_recorded_once_whoever_dies(layer, history_gateway)
     assert follower.rest(1) == []
     assert sorted(follower.messages) == sent and follower.gaps == 0
     follower.socket.close()
+
+
+def test_what_is_published_in_one_process_is_there_in_the_other(layer, history_gateway):
+    one, two = history_gateway(layer), history_gateway(layer)
+    found = publish(one, "n", "for later")
+    with numbered(two, "n") as client:
+        client.start()
+        assert client.hear()["message"] == "for later" and client.last in str(found)
+        assert position(client.last)[1] == 1
+        found = publish(one, "n", "now")
+        assert client.hear()["message"] == "now" and client.last in str(found)
+        assert client.rest() == []
