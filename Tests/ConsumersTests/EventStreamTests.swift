@@ -62,7 +62,8 @@ private struct StreamReader {
 
 private func renderer(_ templates: [String: EventTemplate] = [:]) -> EventStreamRenderer {
   EventStreamRenderer(
-    GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: templates))
+    GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: templates),
+    showsPosition: true)
 }
 
 private func bytes(of stream: SharedBytes) -> [UInt8] {
