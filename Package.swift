@@ -129,7 +129,9 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "Transport", "WebSocketCore",
+        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "JSON", "Transport", "WebSocketCore",
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

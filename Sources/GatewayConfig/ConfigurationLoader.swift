@@ -2,6 +2,8 @@
 package struct LoadedConfiguration: Sendable {
   package var configuration: Configuration?
   package var report: FindingReport
+  /// How the routes of the served application come by groups, as far as they could be read.
+  package var routeGroups: [RouteGroups]
 }
 
 /// Reads a file, everything it includes, checks all of it, and compiles the routers.
@@ -16,7 +18,8 @@ package enum ConfigurationLoader {
     let configuration = reading.document(path, namedAt: nil).flatMap { readFile($0, reading) }
     return LoadedConfiguration(
       configuration: reading.findings.hasErrors ? nil : configuration,
-      report: FindingReport(path: path, findings: reading.findings.all))
+      report: FindingReport(path: path, findings: reading.findings.all),
+      routeGroups: configuration?.served.routeGroups ?? [])
   }
 
   private static func readFile(_ node: Node, _ reading: Reading) -> Configuration? {

@@ -7,6 +7,7 @@ package struct RouteGroups: Sendable {
     case group
     case subscribe
     case publish
+    case events
   }
 
   package var use: GroupUse
@@ -50,7 +51,30 @@ extension RouteGroups {
   }
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
-    []
+    guard let http = route.http else { return [] }
+    func maker(_ layer: String, _ audience: Audience) -> Maker {
+      Maker(
+        route: route, number: number, router: router, kind: .http, layer: layer, audience: audience,
+        isOptional: http.auth?.isOptional ?? false)
+    }
+    switch http.action {
+    case .staticFiles, .respond, .redirect, .health, .proxy: return []
+    case .events(let stream):
+      let maker = maker(stream.group.layer, Audience(http.auth))
+      return route.groups.map { template in
+        maker.make(template.value.parts.map(GroupUse.Part.init), .events, at: template.range, access: .read)
+      }
+    case .publish(let publish):
+      let access = GroupUse.Access(
+        reads: publish.operations.contains(.history), writes: publish.operations.contains(.publish))
+      guard access.reads || access.writes else { return [] }
+      let isOfToken = http.auth == nil && !publish.isAnonymous
+      let maker = maker(publish.layer, isOfToken ? .tokenHolder : Audience(http.auth))
+      return publish.groups.enumerated().map { place, pattern in
+        maker.make(
+          pattern.parts.map(GroupUse.Part.init), .publish, at: route.place(ofPattern: place), access: access)
+      }
+    }
   }
 }
 
@@ -71,16 +95,10 @@ private struct Maker {
     _ writers: ConsumerConfiguration.PublishPolicy
   ) -> [RouteGroups] {
     func made(_ audience: Audience, _ access: GroupUse.Access) -> RouteGroups {
-      let use = GroupUse(
-        layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
-        audience: audience, isShared: route.shared?.value ?? false)
-      return RouteGroups(
-        use: use, kind: kind, key: key, path: "/" + route.path.text, range: range,
-        sharedRange: route.shared?.range)
+      self.made(parts, key, at: range, audience, access)
     }
-    let isPersonal = parts.contains { if case .identity = $0 { true } else { false } }
     // Nobody has no groups of his own.
-    guard isOptional, !isPersonal else {
+    guard isOptional, !Self.isPersonal(parts) else {
       return [made(audience, GroupUse.Access(reads: true, writes: writers != .nobody))]
     }
     switch writers {
@@ -88,6 +106,28 @@ private struct Maker {
     case .nobody: return [made(.everyone, .read)]
     case .authenticated: return [made(.everyone, .read), made(audience, .write)]
     }
+  }
+
+  func make(
+    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
+  ) -> RouteGroups {
+    made(parts, key, at: range, isOptional && !Self.isPersonal(parts) ? .everyone : audience, access)
+  }
+
+  private func made(
+    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, _ audience: Audience,
+    _ access: GroupUse.Access
+  ) -> RouteGroups {
+    let use = GroupUse(
+      layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
+      audience: audience, isShared: route.shared?.value ?? false, isPublishing: key == .publish)
+    return RouteGroups(
+      use: use, kind: kind, key: key, path: "/" + route.path.text, range: range,
+      sharedRange: route.shared?.range)
+  }
+
+  private static func isPersonal(_ parts: [GroupUse.Part]) -> Bool {
+    parts.contains { if case .identity = $0 { true } else { false } }
   }
 }
 

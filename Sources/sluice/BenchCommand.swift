@@ -191,6 +191,11 @@ struct BenchOptions: ParsableArguments {
     try check(seconds, in: 0.1...3600, "--seconds")
     try check(warmUp, in: 0...600, "--warm-up")
     try check(timeout, in: 0.1...600, "--timeout")
+    if let scheme = url.firstRange(of: "://").map({ url[..<$0.lowerBound].lowercased() }),
+      !["ws", "wss"].contains(scheme)
+    {
+      throw ValidationError("the address begins with ws:// or wss://, not with \(scheme)://.")
+    }
     if let pid { try check(pid, in: 1...(.max), "--pid") }
     for field in header {
       guard HeaderField(argument: field) != nil else {

@@ -40,6 +40,7 @@ struct ExplainCommand: ParsableCommand {
     }
     let application = configuration.served
     Output.print("path       /\(path.text)\n")
+    Output.print("tls        \(tls(configuration.server))\n")
     let webSocket = application.webSocketRouter.match(path)
     let http = application.httpRouter.match(path)
     Output.print("\nwebsocket  " + (webSocket.map { explain($0, application) } ?? "404: no route\n"))
@@ -76,6 +77,7 @@ struct ExplainCommand: ParsableCommand {
     if !groups.subscribe.isEmpty {
       text += "subscribe  \(groups.subscribe.map(\.text).joined(separator: ", "))\n"
     }
+    if groups.presence { text += "presence   clients are told who is there\n" }
     return text
   }
 
@@ -102,8 +104,14 @@ struct ExplainCommand: ParsableCommand {
     text += explain(events.group, match.captures)
     text += "origin     \(streamOrigin(events.origins))\n"
     text +=
-      "limits     send_queue \(events.sendQueue), heartbeat \(events.heartbeat), retry \(events.retry)\n"
+      "limits     send_queue \(events.sendQueue), heartbeat \(events.heartbeat.written), retry \(events.retry.written)\n"
     return text
+  }
+
+  private func tls(_ server: ServerConfiguration) -> String {
+    guard let tls = server.tls else { return "no: ws:// and http://" }
+    return tls.bind == nil
+      ? "yes: wss:// and https://" : "on addresses of its own, wss:// and https://; not on the others"
   }
 
   private func captures(_ match: RouteMatch) -> String {
@@ -127,6 +135,6 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func ping(_ limits: SessionLimits) -> String {
-    limits.ping.map { "\($0.interval) + \($0.timeout)" } ?? "none"
+    limits.ping.map { "\($0.interval.written) + \($0.timeout.written)" } ?? "none"
   }
 }

@@ -17,18 +17,18 @@ struct RoutesCommand: ParsableCommand {
   func run() throws {
     let configuration = try file.load()
     let application = configuration.served
-    var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "AUTH", "WHERE"]]
+    var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "AUTH", "COMPRESSION", "WHERE"]]
     for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {
       rows.append([
         "http", "/" + path.text, route.action.summary, route.events?.group.text ?? "",
-        route.auth?.description ?? "", route.range.place,
+        route.auth?.description ?? "", "", route.range.place,
       ])
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
         [
           "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "",
-          route.auth?.description ?? "",
+          route.auth?.description ?? "", route.compression.map { "level \($0.level)" } ?? "",
           route.range.place,
         ])
     }

@@ -24,8 +24,17 @@ struct Sluice: AsyncParsableCommand {
       BenchCommand.self, MatchTableCommand.self,
     ])
 
+  /// `help` of what is no command would print the help of everything, and end well.
+  private static func checkHelp(_ arguments: [String]) throws {
+    guard arguments.first == "help", let name = arguments.dropFirst().first, !name.hasPrefix("-"),
+      name != "help", !configuration.subcommands.contains(where: { $0._commandName == name })
+    else { return }
+    throw ValidationError("There is no command \"\(name)\".")
+  }
+
   static func main() async {
     do {
+      try checkHelp(Array(CommandLine.arguments.dropFirst()))
       var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
         try await command.run()

@@ -13,10 +13,14 @@ struct ValidateCommand: AsyncParsableCommand {
       With --connect the Redis layers are tried for real: every host, and an event from one process to another. With \
       --django a Django project sends an event to this side and receives one from it, through each layer.
 
+      With --groups it also prints which groups each route can reach, who comes by them there, and which other routes can \
+      reach the same, with an example; with --format json as "groups".
+
       EXAMPLES
         sluice validate
         sluice validate --strict routes.yaml examples/chat/routes.yaml
         sluice validate --format sarif routes.yaml > sluice.sarif
+        sluice validate --groups
         sluice validate --connect --django mysite.settings --python .venv/bin/python
       """)
 
@@ -30,6 +34,9 @@ struct ValidateCommand: AsyncParsableCommand {
 
   @Flag(help: "Count warnings as errors.")
   var strict = false
+
+  @Flag(help: "Print who can come by which groups, too.")
+  var groups = false
 
   @Flag(help: "Try the channel layers for real.")
   var connect = false
@@ -46,6 +53,9 @@ struct ValidateCommand: AsyncParsableCommand {
 
   func validate() throws {
     if django != nil, !connect { throw ValidationError("--django needs --connect.") }
+    if groups, format != .text, format != .json {
+      throw ValidationError("--groups is printed as text, or with --format json.")
+    }
     if python != nil, django == nil { throw ValidationError("--python needs --django.") }
   }
 
@@ -54,7 +64,9 @@ struct ValidateCommand: AsyncParsableCommand {
     var reports: [FindingReport] = []
     for path in paths {
       let loaded = ConfigurationLoader.load(path: path, environment: Environment.variables)
-      let report = try await tried(loaded)
+      var report = try await tried(loaded)
+      let table = groups ? GroupTable(loaded.routeGroups) : nil
+      report.groups = table
       isGood = isGood && report.errorCount == 0 && !(strict && report.warningCount > 0)
       if format == .text, report.findings.isEmpty, let configuration = loaded.configuration {
         Output.print("\(path): good (\(count(configuration)))\n")
@@ -62,6 +74,7 @@ struct ValidateCommand: AsyncParsableCommand {
         reports.append(report)
         if format == .text { Output.print(report.rendered(.text)) }
       }
+      if format == .text, let table { Output.print("\n" + table.text + "\n") }
     }
     // For programs all files are one document.
     if format != .text { Output.print(FindingReport.rendered(reports, format)) }

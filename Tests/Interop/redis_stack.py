@@ -215,8 +215,8 @@ def routes(layer: Layer, extra: str = "") -> str:
 class Session:
     """A WebSocket client that speaks the chat's JSON."""
 
-    def __init__(self, url: str):
-        self.socket = ws_connect(url, open_timeout=20, max_size=None, compression=None, proxy=None)
+    def __init__(self, url: str, **options):
+        self.socket = ws_connect(url, open_timeout=20, max_size=None, compression=None, proxy=None, **options)
 
     def say(self, message) -> None:
         self.send({"message": message})

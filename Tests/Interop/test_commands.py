@@ -65,7 +65,7 @@ def test_strict_counts_warnings(tmp_path):
     assert sluice("validate", "--strict", file).returncode == 1
 
 
-@pytest.mark.parametrize("arguments", [["servee"], ["validate", "--format", "xml"], ["serve", "--bind", "nowhere"], ["explain"]])
+@pytest.mark.parametrize("arguments", [["servee"], ["validate", "--format", "xml"], ["serve", "--bind", "nowhere"], ["explain"], ["help", "nonsense"], ["bench", "echo", "http://127.0.0.1/"], ["validate", "--groups", "--format", "sarif"]])
 def test_wrong_usage_is_2(arguments):
     done = sluice(*arguments)
     assert done.returncode == 2
@@ -98,6 +98,8 @@ def test_routes_and_explain():
     assert 'room = "lobby"' in done.stdout
     assert "chat_lobby" in done.stdout
     assert re.search(r"routes\.yaml:\d+", done.stdout)
+    assert "ping 30s + 30s" in done.stdout
+    assert "tls        no: ws:// and http://" in done.stdout
     assert sluice("explain", "examples/echo/routes.yaml", "/nothing").returncode == 1
 
 
@@ -128,3 +130,40 @@ def test_logs_can_be_json(start):
     gateway.stop()
     lines = [json.loads(line) for line in gateway.log]
     assert [line["message"].split(" ")[0] for line in lines][-2:] == ["stopping", "stopped"]
+
+
+SHARING = """
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+auth: {site: {callback: {url: "http://127.0.0.1:8001/me/"}}}
+compression: true
+applications:
+  main:
+    websocket:
+      - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}"}
+      - {path: ws/staff/, consumer: chat, group: chat_staff, auth: site}
+"""
+
+
+def test_groups_shows_who_shares_them_in_a_hundred_columns(tmp_path):
+    (tmp_path / "routes.yaml").write_text(SHARING)
+    done = sluice("validate", "--groups", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "error[group-leak]" in done.stdout
+    table = done.stdout[done.stdout.index("channel layer default") :]
+    assert max(map(len, table.splitlines())) <= 100
+    assert "    chat_{room}: reads and writes, everybody\n      with /ws/staff/ (chat_staff:" in table
+    document = json.loads(sluice("validate", "--groups", "--format", "json", cwd=tmp_path).stdout)
+    (chat, staff) = document["groups"]
+    assert (chat["group"], chat["who"], chat["meets"][0]["name"]) == (
+        "chat_{room}",
+        {"audience": "everybody"},
+        "chat_staff",
+    )
+    assert (staff["who"]["auth"], staff["meets"][0]["otherBy"]) == ("site", "/ws/chat/staff/")
+
+
+def test_routes_shows_what_is_compressed(tmp_path):
+    (tmp_path / "routes.yaml").write_text(SHARING.replace("auth: site", "auth: site, compression: false, shared: true"))
+    lines = sluice("routes", cwd=tmp_path).stdout.splitlines()
+    assert ["level 6" in line for line in lines] == [False, True, False]

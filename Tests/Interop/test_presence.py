@@ -36,9 +36,9 @@ applications:
       auth: users
       auth_optional: true
       routes:
-        - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", presence: true, subscribe: ["chat_*"]}
-        - {path: "ws/packed/<slug:room>/", consumer: chat, group: "chat_{room}", presence: true, compression: {threshold: 1B}}
-        - {path: "ws/quiet/<slug:room>/", consumer: chat, group: "chat_{room}"}
+        - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", shared: true, presence: true, subscribe: ["chat_*"]}
+        - {path: "ws/packed/<slug:room>/", consumer: chat, group: "chat_{room}", shared: true, presence: true, compression: {threshold: 1B}}
+        - {path: "ws/quiet/<slug:room>/", consumer: chat, group: "chat_{room}", shared: true}
         - {path: "ws/members/<slug:room>/", consumer: chat, group: "chat_{room}", presence: true, auth_optional: false}
 """
 
@@ -58,7 +58,8 @@ def url(gateway, room: str, user: str | None = None, kind: str = "chat") -> str:
 
 class Client:
     def __init__(self, gateway, room: str, user: str | None = None, kind: str = "chat"):
-        self.socket = connect(url(gateway, room, user, kind), open_timeout=20, max_size=None, proxy=None)
+        self.socket = connect(url(gateway, room, user, kind), open_timeout=20, max_size=None, max_queue=None, proxy=None)
+        self.knows = False
 
     def hear(self, timeout: float = 20) -> dict:
         return json.loads(self.socket.recv(timeout=timeout))
@@ -66,13 +67,16 @@ class Client:
     def presence(self, timeout: float = 20):
         value = self.hear(timeout)
         assert set(value) == {"presence"}, value
+        self.knows = self.knows or "users" in value["presence"]
         return value["presence"]
 
     def say(self, value) -> None:
         self.socket.send(json.dumps(value))
 
     def list(self) -> dict:
-        """What the gateway answers; news that came before it are passed over."""
+        """What the gateway answers; what came before it is passed over."""
+        while not self.knows:
+            self.presence()
         self.say({"presence": "list"})
         while "users" not in (value := self.presence()):
             pass
@@ -473,3 +477,12 @@ def test_keys_of_another_kind_take_nothing_but_the_others_away(redis, begin, lay
         with Client(two, "bad", "dora") as dora:
             assert dora.lists(there("alice", "dora"))
             assert alice.lists(there("alice", "dora"))
+
+
+def test_a_user_that_may_use_no_channels_has_the_presence_of_its_process(redis, begin):
+    redis.client().acl_setuser("narrow", enabled=True, reset=True, passwords=["+narrow"], keys="*", reset_channels=True, commands=["+@all"])
+    gateway = begin(Layer((Host(redis),), yaml_hosts=[redis.url(user="narrow")]))
+    with Client(gateway, "a", "alice") as alice, Client(gateway, "a", "bob") as bob:
+        assert alice.lists(there("alice", "bob"))
+        assert bob.lists(there("alice", "bob"))
+        assert gateway.count("presence could not be written")

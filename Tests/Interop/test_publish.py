@@ -7,10 +7,13 @@ import json
 import os
 import socket
 import subprocess
+import time
 
+import jwt
 import pytest
 import requests
 from asgiref.sync import async_to_sync
+from websockets.exceptions import ConnectionClosed
 
 from clients import connect, open_session, read_frame, read_head
 from conftest import ROOT, SLUICE
@@ -94,9 +97,7 @@ def test_an_event_is_what_django_would_send(gateway):
         post(gateway, {"group": "chat_lobby", "event": {"type": "websocket.send", "text": json.dumps({"message": 2})}})
         assert one.message() == 2
         post(gateway, {"group": "chat_lobby", "event": {"type": "websocket.close", "code": 4000, "reason": "go"}})
-        with pytest.raises(Exception) as closed:
-            one.socket.recv(timeout=20)
-        assert closed.value.rcvd.code == 4000
+        assert close_of(one) == (4000, "go")
 
 
 def test_texts_and_bytes_reach_a_broadcast(gateway):
@@ -488,3 +489,151 @@ def test_wrong_usage_of_send_is_2(file, arguments):
     done = send(*arguments)
     assert done.returncode == 2, done.stderr
     assert "Usage" in done.stderr
+
+
+# Users
+
+KEY = "a signing key of more than thirty-two bytes"
+
+USERS = """
+installed_apps: [chat, broadcast]
+channel_layers: {default: LAYER}
+server: {threads: 3}
+auth: {users: {jwt: {secret: {env: SIGNING_KEY}}}}
+applications:
+  main:
+    http:
+      - {path: health/ready, health: ready}
+      - {path: api/publish/, publish: {groups: "*", token: {env: PUBLISH_TOKEN}, allow: [publish, disconnect, presence]}}
+      - {path: own/publish/, auth: users, publish: {groups: ["user_{user}", "team_{claims.team}.*"], allow: [publish, groups]}}
+      - {path: both/publish/, auth: users, require: {role: admin}, publish: {groups: "*", token: {env: PUBLISH_TOKEN}}}
+    websocket:
+      - {path: ws/me/, auth: users, consumer: broadcast, publish: nobody, group: "user_{user}"}
+      - {path: "ws/room/<slug:room>/", auth: users, consumer: chat, group: "room_{room}", presence: true}
+"""
+
+
+def token_of(user: str, **claims) -> str:
+    """As Simple JWT would issue it."""
+    return jwt.encode({"user_id": user, "token_type": "access", "iat": time.time(), "exp": time.time() + 600, **claims}, KEY, "HS256")
+
+
+def user_session(gateway, user: str, path: str = "/ws/me/") -> Session:
+    return Session(gateway.ws(path), additional_headers={"Authorization": f"Bearer {token_of(user)}"})
+
+
+def close_of(session) -> tuple[int, str]:
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            session.socket.recv(timeout=20)
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+@pytest.fixture
+def with_users(start):
+    def begin(layer: str = "{backend: memory}", **options):
+        return start(text=USERS.replace("LAYER", layer), env={**ENV, "SIGNING_KEY": KEY}, **options)
+
+    return begin
+
+
+def test_users_publish_with_their_own_tokens_to_their_own_groups(with_users):
+    gateway = with_users()
+    ann = token_of("ann", team="red")
+    with user_session(gateway, "ann") as session:
+        assert post(gateway, {"group": "user_ann", "text": "x"}, "/own/publish/", ann).json() == {"published": [line("user_ann", 1)]}
+        assert session.socket.recv(timeout=20) == "x"
+        assert post(gateway, {"group": "team_red.a", "text": "x"}, "/own/publish/", ann).status_code == 200
+        for group in ["user_bob", "team_blue.a", "team_.a"]:
+            assert post(gateway, {"group": group, "text": "x"}, "/own/publish/", ann).status_code == 403, group
+        assert get(gateway, "/own/publish/groups", ann).json()["groups"] == [{"group": "user_ann", "sessions": 1}]
+        assert get(gateway, "/own/publish/groups", token_of("bob")).json()["groups"] == []
+    # Keys of different users have nothing to do with each other.
+    for user in ["ann", "bob"]:
+        answer = post(gateway, {"group": f"user_{user}", "text": "x", "idempotency_key": "k"}, "/own/publish/", token_of(user))
+        assert answer.status_code == 200 and "Idempotent-Replayed" not in answer.headers
+
+
+def test_tokens_that_are_not_good_are_refused(with_users):
+    gateway = with_users()
+    tampered = token_of("ann")[:-2] + "xx"
+    for token, status in [
+        (None, 401), ("", 401), (TOKEN, 401), (tampered, 401), (token_of("ann", exp=time.time() - 1), 401), (token_of("ann", aud="x"), 401),
+    ]:  # fmt: skip
+        answer = post(gateway, {"group": "user_ann", "text": "x"}, "/own/publish/", token)
+        assert answer.status_code == status, token
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer ") and set(answer.json()) == {"error"}
+    body = {"group": "user_ann", "text": "x"}
+    assert post(gateway, body, "/both/publish/", token_of("ann")).status_code == 403
+    assert post(gateway, body, "/both/publish/", token_of("ann", role="admin")).status_code == 200
+    assert post(gateway, body, "/both/publish/", TOKEN).status_code == 200
+
+
+def disconnect(gateway, body, token: str | None = TOKEN) -> requests.Response:
+    return post(gateway, body, "/api/publish/disconnect", token)
+
+
+def test_a_user_is_disconnected(with_users):
+    gateway = with_users()
+    sessions = [user_session(gateway, "5") for _ in range(6)] + [user_session(gateway, "5", "/ws/room/a/")]
+    with user_session(gateway, "6") as other:
+        answer = disconnect(gateway, {"user": "5", "reason": "please log in again"})
+        assert (answer.status_code, answer.json()) == (200, {"user": "5", "sessions": 7})
+        assert [close_of(one) for one in sessions] == [(4403, "please log in again")] * 7
+        assert disconnect(gateway, {"user": 5}).json() == {"user": "5", "sessions": 0}
+        assert other.is_open()
+        for body in [{}, {"user": ""}, {"user": [5]}, {"user": "5", "reson": "x"}, {"user": "5", "reason": "x" * 124}]:
+            assert disconnect(gateway, body).status_code == 400, body
+        assert disconnect(gateway, {"user": "6"}, token=None).status_code == 401
+        assert disconnect(gateway, {"user": "6"}).json() == {"user": "6", "sessions": 1}
+        assert close_of(other) == (4403, "disconnected by an operator")
+
+
+def test_a_user_is_disconnected_in_every_process_and_by_django(layer, with_users):
+    one, other = (with_users(layer.yaml, kind=RedisGateway) for _ in range(2))
+    wait_until(lambda: layer.joined("sluice.control") == 2, what="both listen")
+    near, far, unconcerned = user_session(one, "5"), user_session(other, "5"), user_session(other, "6")
+    assert disconnect(one, {"user": "5", "reason": "gone"}).json() == {"user": "5", "sessions": 1}
+    assert close_of(near) == close_of(far) == (4403, "gone")
+    near, far = user_session(one, "5"), user_session(other, "5")
+    async_to_sync(layer.make().group_send)("sluice.control", {"type": "sluice.disconnect", "user": 5})
+    assert close_of(near) == close_of(far) == (4403, "disconnected by an operator")
+    # What is no order does nothing.
+    for event in [{"type": "sluice.disconnect"}, {"type": "sluice.disconnect", "user": None}, {"type": "chat.message", "message": 1}]:
+        async_to_sync(layer.make().group_send)("sluice.control", event)
+    assert unconcerned.is_open()
+    # Nobody can speak there from outside.
+    assert post(one, {"group": "sluice.control", "event": {"type": "a"}}).status_code == 400
+    unconcerned.socket.close()
+
+
+def test_an_order_arrives_after_an_outage(redis, layer, with_users):
+    gateway = with_users(layer.yaml, kind=RedisGateway)
+    wait_until(lambda: layer.joined("sluice.control") == 1, what="it listens")
+    redis.stop()
+    wait_until(lambda: not gateway.is_ready(), what="Redis is gone")
+    answer = disconnect(gateway, {"user": "5"})
+    assert (answer.status_code, answer.json()["sessions"]) == (503, 0)
+    redis.start()
+    wait_until(gateway.is_ready, what="Redis is back")
+    wait_until(lambda: layer.joined("sluice.control") == 1, what="it listens again")
+    with user_session(gateway, "5") as session:
+        async_to_sync(layer.make().group_send)("sluice.control", {"type": "sluice.disconnect", "user": "5"})
+        assert close_of(session)[0] == 4403
+
+
+def test_who_is_there_is_told(with_users):
+    gateway = with_users()
+    sessions = [user_session(gateway, user, "/ws/room/a/") for user in ["ann", "ann", "bob"]]
+    wait_until(lambda: get(gateway, "/api/publish/presence?group=room_a").json() == {"users": ["ann", "bob"], "anonymous": 0, "count": 2})
+    assert get(gateway, "/api/publish/presence?group=room_b").json() == {"users": [], "anonymous": 0, "count": 0}
+    for query, status in [("", 400), ("?group=a%20b", 400), ("?group=sluice.control", 400), ("?group=room_a&x=1", 400)]:
+        assert get(gateway, f"/api/publish/presence{query}").status_code == status, query
+    assert get(gateway, "/own/publish/presence?group=user_ann", token_of("ann")).status_code == 403
+    for one in sessions:
+        one.socket.close()
+
+
+def test_presence_of_a_layer_without_it_is_404(start):
+    gateway = start(text=routes(allow="[presence]"), env=ENV)
+    assert get(gateway, "/api/publish/presence?group=chat_a").status_code == 404

@@ -290,3 +290,51 @@ def test_trimmed_and_aged(layer, history_gateway):
         wait_until(lambda: redis.xlen(key) == 0, what="what is too old goes")
         with Session(gateway.ws("/ws/short/")) as late:
             assert late.silent()
+
+
+def test_what_django_sends_is_recorded_once_whoever_dies(layer, history_gateway):
+    """The recorder is killed, again and again, while a view goes on sending."""
+    import asyncio
+    import threading
+
+    sent, isDone = [], threading.Event()
+
+    def publish() -> None:
+        async def go() -> None:
+            sender = layer.make()
+            while not isDone.is_set() and len(sent) < 4000:
+                sent.append(len(sent))
+                await sender.group_send("chat_m", chat(sent[-1]))
+                await asyncio.sleep(0.005)
+
+        asyncio.run(go())
+
+    meta = f"{layer.prefix}:sluice:history:chat_m:meta"
+    redis = layer.hosts[0].client()
+    gateways = [history_gateway(layer) for _ in range(2)]
+    clients = [numbered(gateway, "m") for gateway in gateways]
+    for client in clients:
+        client.start()
+    witness = history_gateway(layer)
+    follower = numbered(witness, "m")
+    follower.start()
+    thread = threading.Thread(target=publish)
+    thread.start()
+    for _ in range(3):
+        time.sleep(1)
+        recorder = redis.hget(meta, "recorder")
+        # One of two: every other one that dies held the lease.
+        gateways[0].process.kill()
+        gateways[0].process.wait()
+        clients.pop(0)
+        gateways = [gateways[1], history_gateway(layer)]
+        clients.append(numbered(gateways[1], "m"))
+        assert recorder
+    wait_until(lambda: (int(redis.hget(meta, "until")) / 1000 > time.time()), 20, "somebody records")
+    isDone.set()
+    thread.join()
+    while len(follower.messages) < len(sent):
+        follower.hear(15)
+    assert follower.rest(1) == []
+    assert sorted(follower.messages) == sent and follower.gaps == 0
+    follower.socket.close()

@@ -19,6 +19,16 @@ package final class RecordingChannelLayer: ChannelLayer {
   /// Who waits for what became of an event, by ticket.
   private var publishing: [Int: (Published) -> Void] = [:]
   private var lastTicket = 0
+  private let reactor: Reactor
+  private var sweeping: Timer?
+  /// Readers whose last member has gone.
+  private var idleCount = 0
+
+  /// How long a group is listened to after its last member has gone, where others than gateways publish: what they say to a
+  /// group that no gateway listens to is in no history. Long enough for clients that come back.
+  private static let linger = Duration.seconds(120)
+  /// More than these are left at once.
+  private static let mostIdle = 10_000
 
   /// - Parameters:
   ///   - layer: carries the events of the other groups, and those that are not recorded.
@@ -29,6 +39,7 @@ package final class RecordingChannelLayer: ChannelLayer {
   ) {
     self.layer = layer
     self.history = history
+    self.reactor = reactor
     self.number = number
     self.recorder = recorder
     let mailbox = reactor.mailbox { [weak self] (news: HistoryNews) in self?.take(news) }
@@ -95,6 +106,10 @@ package final class RecordingChannelLayer: ChannelLayer {
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
     if let reader = readers[group] {
       reader.subscriptions += 1
+      if reader.subscriptions == 1 {
+        reader.idleSince = nil
+        idleCount -= 1
+      }
       if reader.isOpen { completed(.active) } else { reader.waiting.append(completed) }
       return
     }
@@ -140,9 +155,29 @@ package final class RecordingChannelLayer: ChannelLayer {
     guard let reader = readers[group] else { return layer.unsubscribe(from: group) }
     reader.subscriptions -= 1
     guard reader.subscriptions == 0 else { return }
+    guard recorder != nil, reader.isOpen, idleCount < Self.mostIdle else { return close(reader) }
+    reader.idleSince = reactor.now
+    idleCount += 1
+    guard sweeping == nil else { return }
+    let timer = reactor.timer { [weak self] in self?.sweep() }
+    sweeping = timer
+    timer.schedule(after: Self.linger)
+  }
+
+  private func close(_ reader: GroupReader) {
     forget(reader, nil)
-    recorder?.change(.unwanted(group: group, reactor: number))
-    layer.unsubscribe(from: group)
+    recorder?.change(.unwanted(group: reader.group.name, reactor: number))
+    layer.unsubscribe(from: reader.group.name)
+  }
+
+  /// Leaves the groups that nobody has come back to.
+  private func sweep() {
+    for reader in readers.values {
+      guard let since = reader.idleSince, since + Self.linger <= reactor.now else { continue }
+      idleCount -= 1
+      close(reader)
+    }
+    if idleCount > 0 { sweeping?.schedule(after: Self.linger / 10) } else { sweeping = nil }
   }
 
   // MARK: - Reading
@@ -171,6 +206,8 @@ private final class GroupReader {
 
   let group: RecordedGroup
   var subscriptions = 1
+  /// Since when nobody wants it.
+  var idleSince: MonotonicTime?
   var waiting: [(Subscription) -> Void]
   /// Of the last event delivered; nil until it is open.
   private(set) var position: EventPosition?

@@ -9,7 +9,7 @@ struct GroupPresence {
 
   /// How long somebody who is gone from everywhere is still shown: a page that is loaded anew makes no noise.
   static let linger = Duration.seconds(2)
-  /// How often a group is told news that has more users than a list has names.
+  /// How often a group is told news in which more are than a list has names.
   static let largeInterval = Duration.seconds(1)
 
   private struct User {
@@ -55,6 +55,7 @@ struct GroupPresence {
   private var wanting: Set<Int> = []
   /// Of the last news.
   private var pass: Int
+  /// When the next news may be told.
   private var notBefore: Instant?
   /// Users whose first session here has come, or whose last one has gone, since the last `takeChanges`; nil where nobody takes them.
   private var changedHere: [ExactText]?
@@ -163,8 +164,8 @@ struct GroupPresence {
     for name in changed { notices += settle(name) }
     changed = []
     let isLarge = max(usersBefore, users.count) > mostNamed
-    notBefore = isLarge ? now + Self.largeInterval : nil
     let anonymous = anonymousHere + anonymousElsewhere
+    notBefore = users.count + anonymous > mostNamed ? now + Self.largeInterval : nil
     if isLarge, !notices.isEmpty || anonymous != announcedAnonymous {
       notices = [.counted(anonymous: anonymous)]
     } else if anonymous != announcedAnonymous {

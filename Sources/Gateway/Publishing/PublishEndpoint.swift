@@ -10,12 +10,12 @@ import Routing
 
 /// Answers on a `publish` route, and on the paths below it.
 final class PublishEndpoint: Sendable {
-  private let configuration: PublishConfiguration
+  let configuration: PublishConfiguration
   private let access: PublishAccess
   private let route: Int
-  private let layer: Int
-  private let gateway: GatewayState
-  private let publisher: Publisher
+  let layer: Int
+  let gateway: GatewayState
+  let publisher: Publisher
   private let answers: IdempotencyTable
 
   /// - Parameters:
@@ -37,7 +37,7 @@ final class PublishEndpoint: Sendable {
   }
 
   /// Who asks for what.
-  private struct Caller {
+  struct Caller {
     var identity: Identity?
     var captures: Captures
   }
@@ -60,7 +60,8 @@ final class PublishEndpoint: Sendable {
       case .publish: return try await publish(try await body(upload), request, caller)
       case .groups: return try await listGroups(request, caller)
       case .disconnect: return try await disconnect(try await body(upload), request)
-      case .presence, .history: throw PublishRefusal(.notFound, "not here yet")
+      case .presence: return try await listPresent(request, caller)
+      case .history: throw PublishRefusal(.notFound, "not here yet")
       }
     } catch let refusal as PublishRefusal {
       return refusal.response
@@ -97,7 +98,7 @@ final class PublishEndpoint: Sendable {
     return operation
   }
 
-  private func mayName(_ group: String, _ caller: Caller) -> Bool {
+  func mayName(_ group: String, _ caller: Caller) -> Bool {
     configuration.groups.contains {
       $0.matches(group, captures: caller.captures) { caller.identity?.value(of: $0) }
     }
@@ -178,7 +179,7 @@ final class PublishEndpoint: Sendable {
 
   /// `idempotency_key`, or the field `Idempotency-Key`, whose value may be in quotes.
   private func key(of wanted: PublishRequest, _ request: Request) throws(PublishRefusal) -> String? {
-    let fields = request.headers[values: .idempotencyKey]
+    let fields = request.headers.filter { $0.name.canonicalName == "idempotency-key" }.map(\.value)
     guard let field = fields.first else { return wanted.idempotencyKey }
     guard fields.count == 1 else { throw PublishRefusal(.badRequest, "Idempotency-Key is there twice") }
     let isQuoted = field.count >= 2 && field.hasPrefix("\"") && field.hasSuffix("\"")
@@ -232,30 +233,6 @@ final class PublishEndpoint: Sendable {
     }
     return .json(.ok, .object(answer))
   }
-
-  // MARK: - Groups
-
-  private static let mostGroups = 1000
-
-  /// `?prefix=`, `?after=` the last name of the page before, `?limit=`.
-  private func listGroups(_ request: Request, _ caller: Caller) async throws -> Response {
-    var query = try RequestQuery(request.uri.query)
-    let prefix = query.value("prefix") ?? ""
-    let after = query.value("after") ?? ""
-    let limit = try query.integer("limit", in: 1...Self.mostGroups) ?? Self.mostGroups
-    try query.finish()
-    let counts = await publisher.groups(on: layer) { $0.hasPrefix(prefix) && (after.isEmpty || $0 > after) }
-    let names = counts.keys.filter { mayName($0, caller) }.sorted()
-    let groups = names.prefix(limit).map { name in
-      JSON.object([
-        .init(key: "group", value: .string(name)),
-        .init(key: "sessions", value: .integer(Int64(counts[name] ?? 0))),
-      ])
-    }
-    let next = names.count > limit ? JSON.string(names[limit - 1]) : .null
-    return .json(
-      .ok, .object([.init(key: "groups", value: .array(groups)), .init(key: "next", value: next)]))
-  }
 }
 
 /// The body of a request, read to its end.
@@ -277,16 +254,11 @@ extension Undelivered {
   }
 }
 
-extension HTTPField.Name {
-  fileprivate static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
-  fileprivate static let idempotentReplay = HTTPField.Name("Idempotent-Replayed")!
-}
-
 extension Response {
-  fileprivate init(_ answer: IdempotencyTable.Answer, isRepeated: Bool = false) {
+  init(_ answer: IdempotencyTable.Answer, isRepeated: Bool = false) {
     var fields: HTTPFields = [:]
     if answer.status == 503 { fields[.retryAfter] = "1" }
-    if isRepeated { fields[.idempotentReplay] = "true" }
+    if isRepeated, let name = HTTPField.Name("Idempotent-Replayed") { fields[name] = "true" }
     self = .json(.init(code: answer.status), text: answer.body, fields: fields)
   }
 }

@@ -201,11 +201,12 @@ extension Session: ConnectionHandler {
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     guard state == .open else { return .proceed }
-    if !route.hasControls || !control(kind, payload) {
+    if route.hasControls, control(kind, payload) {
+      if isCheckingToken { return .pause }
+    } else {
       route.consumer.received(kind, payload, from: self)
     }
     guard state != .ended else { return .stop }
-    if isCheckingToken { return .pause }
     guard compression != nil else { return .proceed }
     // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
     // the others had their turn.

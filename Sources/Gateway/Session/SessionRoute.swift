@@ -22,7 +22,7 @@ final class SessionRoute: Sendable {
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
 
-  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool) {
+  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool = false) {
     self.configuration = configuration
     self.consumer = Consumer(configuration.consumer)
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }

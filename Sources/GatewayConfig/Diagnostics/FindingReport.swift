@@ -14,6 +14,8 @@ package struct FindingReport: Sendable {
   /// The file named on the command line.
   package let path: String
   package let findings: [Finding]
+  /// What stands beside the findings in JSON, where it is asked for.
+  package var groups: GroupTable?
 
   package init(path: String, findings: [Finding]) {
     self.path = path

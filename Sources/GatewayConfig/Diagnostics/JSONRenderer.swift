@@ -13,12 +13,14 @@ struct JSONRenderer {
   }
 
   private func json(_ report: FindingReport) -> JSON {
-    .object([
+    var members: [JSON.Member] = [
       .init(key: "file", value: .string(report.path)),
       .init(key: "errors", value: .integer(Int64(report.errorCount))),
       .init(key: "warnings", value: .integer(Int64(report.warningCount))),
       .init(key: "findings", value: .array(report.findings.map(finding))),
-    ])
+    ]
+    if let groups = report.groups { members.append(.init(key: "groups", value: groups.json)) }
+    return .object(members)
   }
 
   private func finding(_ finding: Finding) -> JSON {

@@ -25,9 +25,24 @@ enum CompressionReader {
       compression.keepsContext = reading.truth(value, "\"context_takeover\"") ?? compression.keepsContext
     }
     if let value = mapping.value("window") {
-      compression.windowBits = reading.integer(value, "\"window\"", in: 9...15) ?? compression.windowBits
+      compression.windowBits = readWindow(value, reading) ?? compression.windowBits
     }
     mapping.finish()
     return compression
+  }
+
+  /// A number of bits; who writes the size is told which.
+  private static func readWindow(_ node: Node, _ reading: Reading) -> Int? {
+    let range = 9...15
+    if case .scalar(let scalar) = node.content,
+      let bits = range.first(where: { ByteCount(bytes: 1 << $0).description == scalar.text })
+    {
+      reading.findings.error(
+        .wrongType, "\"window\" is a number of bits, not \"\(scalar.text)\"\(reading.origin(scalar))",
+        at: node.range,
+        hint: "write \(bits): 2 to the power of \(bits) bytes")
+      return nil
+    }
+    return reading.integer(node, "\"window\"", in: range)
   }
 }

@@ -73,8 +73,9 @@ struct IsolationReport {
     let others = finding.encounters.filter { $0.other != finding.use }
     return others.enumerated().map { number, encounter in
       let other = groups[encounter.other]
+      let keeper = who(other.use.audience, encounter.example?.otherIdentity ?? [:], finding.kind)
       var text =
-        "\"\(encounter.example?.name ?? other.use.text)\" \(other.use.access.passive) \(who(other.use.audience, [:], finding.kind))"
+        "\"\(encounter.example?.name ?? other.use.text)\" \(other.use.access.passive) \(keeper)"
       let more = finding.count - finding.encounters.count
       if number == others.count - 1, more > 0 { text += ", and there are \(more) more" }
       return .init(text, at: other.range)

@@ -37,13 +37,15 @@ final class MappingCursor {
   ]
 
   /// Nil, with a finding, where the node is not a mapping.
-  init?(_ node: Node, _ what: String, _ reading: Reading) {
+  ///
+  /// - Parameter shape: how such a mapping is written, for the hint.
+  init?(_ node: Node, _ what: String, _ reading: Reading, shape: String? = nil) {
     guard case .mapping(let entries) = node.content else {
       if node.isUnusable { return nil }
       reading.findings.error(
         .wrongType, "\(what) is a mapping of keys to values, and this is \(node.content.kind)",
         at: node.range,
-        hint: Self.lacksSpace(node) ? "put a space after the \":\"" : nil)
+        hint: Self.lacksSpace(node) ? "put a space after the \":\"" : shape.map { "write \($0)" })
       return nil
     }
     self.entries = entries
@@ -92,6 +94,9 @@ final class MappingCursor {
     for entry in entries where !known.contains(entry.key.value) {
       let name = entry.key.value
       var hint = NearestName.of(name, in: known).map { "did you mean \"\($0)\"?" }
+      if name.unicodeScalars.contains("\u{A0}") {
+        hint = "there is a no-break space in it, which looks like a space and is none: write it anew"
+      }
       if hint == nil, let home = Self.homes[name], !what.hasPrefix("the config of") {
         hint = "\"\(name)\" belongs under \(home)"
       }

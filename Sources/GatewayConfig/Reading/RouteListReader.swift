@@ -166,6 +166,10 @@ final class RouteListReader {
       reading.findings.warning(
         .invalidPattern, "this looks like a regular expression", at: range,
         hint: "write re_path instead of path")
+    } else if text.contains("?") {
+      reading.findings.warning(
+        .invalidPattern, "a path never contains a \"?\": what stands behind it is the query", at: range,
+        hint: "end the path before it")
     } else if text.contains("{") || text.contains("/:") || text.hasPrefix(":") {
       reading.findings.warning(
         .invalidPattern, "a capture is written <name> or <converter:name>", at: range, hint: "<slug:name>")
@@ -272,6 +276,7 @@ final class RouteListReader {
       groups = webSocket?.groups ?? []
       subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
+    let shared = readShared(mapping)
     guard let pattern, !isChecking else { return }
     var path = RoutePath(patterns)
     var ranges = prefixes.map(\.range) + [pattern.range]
@@ -281,7 +286,7 @@ final class RouteListReader {
     }
     let routeName = name?.value ?? path.text
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
-    route.shared = readShared(mapping)
+    route.shared = shared
     route.placesOfPatterns = placesOfPatterns(answer, mapping)
     route.groups = groups
     if let http {

@@ -8,7 +8,8 @@ struct ServerTLSReader {
   private static let certificateKeys = ["certificate", "key", "passphrase", "names"]
 
   func read(_ node: Node) -> ServerTLS? {
-    guard let mapping = MappingCursor(node, "\"tls\"", reading) else { return nil }
+    guard let mapping = MappingCursor(node, "\"tls\"", reading, shape: "{certificate: FILE, key: FILE}")
+    else { return nil }
     let bind = mapping.value("bind").map { BindAddress.read($0, reading) }
     let version = mapping.value("minimum_version").map {
       reading.choice($0, "\"minimum_version\"", of: ServerTLS.MinimumVersion.self)

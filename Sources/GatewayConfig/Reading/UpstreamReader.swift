@@ -37,7 +37,7 @@ struct UpstreamReader {
 
   /// `tls:`, for an upstream whose address says that it speaks TLS.
   func readTrust(_ node: Node?, of upstream: inout UpstreamConfiguration?) {
-    guard let node, let mapping = MappingCursor(node, "\"tls\"", reading) else { return }
+    guard let node, let mapping = MappingCursor(node, "\"tls\"", reading, shape: "{ca: FILE}") else { return }
     var trust = UpstreamConfiguration.Trust()
     let authorities = mapping.value("ca")
     if let authorities {

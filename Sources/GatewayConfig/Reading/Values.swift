@@ -112,7 +112,7 @@ extension Reading {
     }
     findings.error(
       .outOfRange, "\(what) is \(quantity.text)", at: node.range,
-      hint: "it can be \(Self.text(range.lowerBound)) to \(Self.text(range.upperBound))")
+      hint: "it can be \(range.lowerBound.written) to \(range.upperBound.written)")
     return nil
   }
 
@@ -193,15 +193,6 @@ extension Reading {
       return nil
     }
     return value
-  }
-
-  private static func text(_ duration: Duration) -> String {
-    let milliseconds = duration / .milliseconds(1)
-    for (unit, size) in [("d", 86_400_000.0), ("h", 3_600_000), ("m", 60_000), ("s", 1000)]
-    where milliseconds >= size && milliseconds.truncatingRemainder(dividingBy: size) == 0 {
-      return "\(Int(milliseconds / size))\(unit)"
-    }
-    return "\(Int(milliseconds))ms"
   }
 
   // MARK: - Lists

@@ -21,13 +21,14 @@ struct IsolationRules {
 
   /// In the order in which they are asked; the first that is so is told.
   static func concerns(of low: UseClass, over high: UseClass) -> [Concern] {
-    let touches = high.access.reads || low.access.writes
+    // Of two that only publish nobody takes anything from the other.
+    let touches = high.access.reads || low.access.writes && !(low.isPublishing && high.isPublishing)
     switch (low.audience, high.audience) {
     // Programs of the operator's own are trusted, as those behind a channel layer are.
     case (.tokenHolder, _), (_, .tokenHolder), (_, .everyone): return []
     case (.everyone, .authenticated):
       if touches { return [Concern(kind: .leak, question: .anyName)] }
-      return high.isPublishing ? [Concern(kind: .publicReading, question: .anyName)] : []
+      return low.access.reads && high.isPublishing ? [Concern(kind: .publicReading, question: .anyName)] : []
     case (.authenticated, .authenticated):
       let isWithin = low.audience.isWithin(high.audience)
       var concerns: [Concern] = []
@@ -36,7 +37,7 @@ struct IsolationRules {
       if high.isPersonal, high.access.reads, !isFromAbove {
         concerns.append(Concern(kind: .personal, question: .otherIdentity))
       }
-      if !isWithin, touches { concerns.append(Concern(kind: .audience, question: .anyName)) }
+      if !isWithin, high.access.reads { concerns.append(Concern(kind: .audience, question: .anyName)) }
       return concerns
     }
   }

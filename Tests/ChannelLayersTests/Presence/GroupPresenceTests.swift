@@ -106,6 +106,15 @@ struct GroupPresenceTests {
     #expect(group.list().users == ["f"])
   }
 
+  @Test func `a group with many anonymous sessions is told once a second, and names too`() {
+    var group = GroupPresence(isShared: false, mostNamed: 3)
+    for _ in 0..<4 { _ = group.join(nil, on: 0) }
+    #expect(group.announce(at: start)?.notices == [.counted(anonymous: 4)])
+    _ = group.join(name("alice"), on: 0)
+    #expect(group.announce(at: start + .milliseconds(900)) == nil)
+    #expect(group.announce(at: later(1))?.notices == [.joined(name("alice"))])
+  }
+
   @Test func `a list goes to those who wait for it`() {
     var group = GroupPresence(isShared: false)
     let first = group.join(name("alice"), on: 3)

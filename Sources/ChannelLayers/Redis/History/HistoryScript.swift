@@ -119,14 +119,13 @@ enum HistoryScript {
           redis.call('EXPIRE', stream, ARGV[2 * i + 1])
           for _ = 1, 20 do
             local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 50)
-            local old
+            local old = {}
             for _, entry in ipairs(oldest) do
-              local offset, time = string.match(entry[1], '^(%d+)-(%d+)')
-              if time + ARGV[2 * i + 2] * 1000 > now then break end
-              old = tonumber(offset)
+              if string.match(entry[1], '%d+$') + ARGV[2 * i + 2] * 1000 > now then break end
+              table.insert(old, entry[1])
             end
-            if old then redis.call('XTRIM', stream, 'MINID', string.format('%d', old + 1)) end
-            if #oldest < 50 or not old then break end
+            if old[1] then redis.call('XDEL', stream, unpack(old)) end
+            if #old < 50 then break end
           end
         end
         table.insert(found, known[1] or '')

@@ -32,6 +32,8 @@ final class MirroredGroup {
   var isLoading = false
   /// Something was announced that did not fit.
   var mustLoadAgain = false
+  /// Once it is loaded, what the recorder before did not record is to be recorded.
+  var mustTakeOver = false
   /// Until when this process records what other programs publish; nil while it does not.
   var recordsUntil: MonotonicTime?
   private(set) var arrived: [Announcement] = []

@@ -121,16 +121,24 @@ extension RedisHistory {
     }
   }
 
+  /// What cannot be read keeps its place, so that what comes after it has its own.
+  private func decode(_ payload: RESPValue) -> Event {
+    guard case .bulkString(let bytes) = payload else { return unreadable("it is too long") }
+    return decode(bytes)
+  }
+
   private func decode(_ payload: [UInt8]) -> Event {
     do throws(CodecFault) {
       let now = UInt64(MessageClock.now())
       return try hub.codec.decode(payload, maximumAge: nil, now: now).event
     } catch {
-      // Keeps its place, so that what comes after it has its own.
-      hub.counters.unreadable.add(1, ordering: .relaxed)
-      hub.log.debug("a recorded event could not be read", metadata: ["reason": "\(error)"])
-      return Event(type: "sluice.unreadable")
+      return unreadable("\(error)")
     }
+  }
+
+  private func unreadable(_ reason: String) -> Event {
+    Task { await hub.unreadable(reason) }
+    return Event(type: "sluice.unreadable")
   }
 
   // MARK: - Loading
@@ -164,12 +172,13 @@ extension RedisHistory {
       guard shards[group.shard].subscriber != nil else { throw .notConnected }
       group.isActive = true
       answer(group, .active)
+      takeOver(group)
     } catch {
       group.isActive = false
       answer(group, .unavailable)
-      hub.log.debug("a history could not be loaded", metadata: ["group": "\(name)", "reason": "\(error)"])
-      // Over new connections everything is loaded again.
-      shards[group.shard].commands?.close()
+      await hub.note("a history could not be loaded", "\(name): \(error)")
+      // Over new connections everything is loaded again; what was only refused, a second later.
+      if error.isUncertain { shards[group.shard].commands?.close() }
     }
   }
 
@@ -198,9 +207,9 @@ extension RedisHistory {
     let local = MonotonicTime.now.nanoseconds
     for index in stride(from: 0, to: entries.count - 2, by: 3) {
       guard let id = entries[index].text?.split(separator: "-"), id.count == 2, let offset = UInt64(id[0]),
-        let time = UInt64(id[1]), let stamp = entries[index + 1].text.flatMap(UInt64.init),
-        case .bulkString(let payload) = entries[index + 2]
+        let time = UInt64(id[1]), let stamp = entries[index + 1].text.flatMap(UInt64.init)
       else { throw .unexpectedReply(to: "EVALSHA") }
+      let payload = entries[index + 2]
       let age = (now > time ? now - time : 0) * 1_000_000
       let position = EventPosition(epoch: lastPosition.epoch, offset: offset)
       let insertion = group.copy.insert(
@@ -245,26 +254,28 @@ extension RedisHistory {
   private func noteLease(_ group: MirroredGroup, _ isRecorder: Bool, _ sent: MonotonicTime) {
     let wasRecorder = group.recordsUntil != nil
     group.recordsUntil = isRecorder ? sent + (Self.lease - Self.leaseMargin) : nil
-    if isRecorder, !wasRecorder { takeOver(group) }
+    guard isRecorder, !wasRecorder, !group.heard.isEmpty else { return }
+    // First the copy has to have all that the recorder before did.
+    group.mustTakeOver = true
+    startLoading(group)
   }
 
-  /// What the recorder before may not have recorded is recorded now: once the copy has all that it did.
+  /// What the recorder before may not have recorded is recorded now.
   private func takeOver(_ group: MirroredGroup) {
-    guard !group.heard.isEmpty else { return }
-    let name = group.name
-    Task {
-      startLoading(group)
-      while group.isLoading { _ = try? await Task.sleep(for: .milliseconds(5)) }
-      guard groups[name] === group, group.isActive, group.isRecorder(at: .now) else { return }
-      for event in group.takeUnrecorded(at: .now) {
-        _ = requests.add(
-          RecordRequest(event: event, group: name, limits: group.copy.limits, source: .foreign))
-      }
+    guard group.mustTakeOver else { return }
+    group.mustTakeOver = false
+    guard group.isRecorder(at: .now) else { return }
+    for event in group.takeUnrecorded(at: .now) {
+      let request = RecordRequest(
+        event: event, group: group.name, limits: group.copy.limits, source: .foreign)
+      if !requests.add(request) { hub.counters.undelivered.add(1, ordering: .relaxed) }
     }
   }
 
   func tendGroups(_ shard: Int) async {
     let all = groups.values.filter { $0.shard == shard && $0.isActive }
+    // What could not be loaded is tried again.
+    for group in groups.values where group.shard == shard && !group.isActive { startLoading(group) }
     for start in stride(from: 0, to: all.count, by: Self.tended) {
       guard let connection = shards[shard].commands else { return }
       let part = Array(all[start..<min(start + Self.tended, all.count)])
@@ -292,7 +303,7 @@ extension RedisHistory {
           }
         }
       } catch {
-        hub.log.debug("histories could not be looked after", metadata: ["reason": "\(error)"])
+        await hub.note("histories could not be looked after", "\(error)")
         if error.isUncertain { connection.close() }
         return
       }

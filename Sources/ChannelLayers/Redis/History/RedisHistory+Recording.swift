@@ -65,7 +65,7 @@ extension RedisHistory {
       }
       for (record, position) in zip(records, positions) { recorded(record.request, position.text ?? "") }
     } catch {
-      hub.log.debug("events could not be recorded", metadata: ["reason": "\(error)"])
+      await hub.note("events could not be recorded", "\(error)")
       for record in records { failed(record.request, error) }
     }
   }

@@ -52,6 +52,8 @@ actor RedisPresenceLink {
   /// What has to be written; what has to be read.
   private var changed: Set<String> = []
   private var unread: Set<String> = []
+  /// What Redis would not have read, until the next sign of life.
+  private var unreadable: Set<String> = []
   /// Groups that nobody is in any more, as long as Redis has not taken note of it.
   private var leaving: Set<String> = []
   private var commands: RedisConnection?
@@ -165,7 +167,11 @@ actor RedisPresenceLink {
       commands.close()
       throw error
     }
-    guard !isStopping else { return commands.close() }
+    guard !isStopping else {
+      commands.close()
+      receiver?.close()
+      return
+    }
     self.commands = commands
     // One without the other is of no use.
     Task { [receiver] in
@@ -256,6 +262,8 @@ actor RedisPresenceLink {
       commands.close()
     }
     // What was refused is tried again.
+    unread.formUnion(unreadable)
+    unreadable = []
     requests.wake()
   }
 
@@ -431,6 +439,7 @@ actor RedisPresenceLink {
         case .success(let states): load(states, of: group)
         case .failure(let refusal):
           note("presence could not be read", "\(group): \(refusal)")
+          unreadable.insert(group)
           table.show(group)
         }
       }

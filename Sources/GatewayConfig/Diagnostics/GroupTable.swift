@@ -1,0 +1,167 @@
+import JSON
+import Routing
+
+/// Which groups each route can reach, who comes by them there, and by which other routes: what `validate --groups` prints.
+package struct GroupTable: Sendable {
+  private struct Row: Sendable {
+    var groups: RouteGroups
+    /// The first ones of other routes, and how many there are.
+    var neighbours: [Encounter]
+    var count: Int
+  }
+
+  private let rows: [Row]
+
+  package init(_ groups: [RouteGroups]) {
+    let analysis = IsolationAnalysis(groups.map(\.use), budget: .forAnalyses(of: groups.count))
+    rows = zip(groups, analysis.neighbours()).map {
+      Row(groups: $0, neighbours: $1.encounters, count: $1.count)
+    }
+  }
+
+  // MARK: - For people
+
+  private static let width = 100
+
+  /// A chapter for each channel layer, a paragraph for each route.
+  package var text: String {
+    guard !rows.isEmpty else { return "no route has a group\n" }
+    var text = ""
+    var layers: [String] = []
+    for row in rows where !layers.contains(row.groups.use.layer) { layers.append(row.groups.use.layer) }
+    for layer in layers {
+      text += (text.isEmpty ? "" : "\n") + "channel layer \(layer)\n"
+      var last: RouteGroups?
+      for row in rows where row.groups.use.layer == layer {
+        if last?.isOfSameRoute(as: row.groups) != true { text += head(row.groups) }
+        last = row.groups
+        text += paragraph(row)
+      }
+    }
+    return text
+  }
+
+  private func head(_ groups: RouteGroups) -> String {
+    let place = "\(groups.range.file.path):\(groups.range.start.line)"
+    let path = "  \(groups.path)"
+    let gap = Self.width - path.count - place.count
+    return "\n" + (gap > 1 ? path + String(repeating: " ", count: gap) + place : "\(path)\n    \(place)")
+      + "\n"
+  }
+
+  private func paragraph(_ row: Row) -> String {
+    let own = row.groups
+    var facts = [own.use.access.words, own.use.audience.shortWords]
+    if own.key == .subscribe { facts[0] = "may subscribe" }
+    if own.use.isShared { facts.append("shared") }
+    var text = Self.wrapped("\(own.use.text): \(facts.joined(separator: ", "))", indent: 4)
+    for encounter in row.neighbours { text += line(encounter) }
+    let more = row.count - row.neighbours.count
+    if more > 0 { text += Self.wrapped("and \(more) more", indent: 6) }
+    return text
+  }
+
+  private func line(_ encounter: Encounter) -> String {
+    let other = rows[encounter.other].groups
+    var text =
+      "with \(other.path) (\(other.use.text): \(other.use.access.words), \(other.use.audience.shortWords))"
+    guard let example = encounter.example else { return Self.wrapped(text + ", not decided", indent: 6) }
+    text += " in \"\(example.name)\""
+    switch (example.path, example.otherPath) {
+    case (let path?, let otherPath?): text += ", by /\(path) and /\(otherPath)"
+    default: text += ", though no path was found that leads there"
+    }
+    return Self.wrapped(text, indent: 6)
+  }
+
+  /// Lines of at most `width` columns where the words allow it; the later ones stand further in.
+  private static func wrapped(_ text: String, indent: Int) -> String {
+    var lines: [String] = []
+    var line = String(repeating: " ", count: indent)
+    var isEmpty = true
+    for word in text.split(separator: " ") {
+      if !isEmpty, line.count + 1 + word.count > width {
+        lines.append(line)
+        line = String(repeating: " ", count: indent + 4)
+        isEmpty = true
+      }
+      line += (isEmpty ? "" : " ") + word
+      isEmpty = false
+    }
+    return (lines + [line]).joined(separator: "\n") + "\n"
+  }
+
+  // MARK: - For programs
+
+  var json: JSON { .array(rows.map(json)) }
+
+  private func json(_ row: Row) -> JSON {
+    let own = row.groups
+    var members = place(own)
+    members += [
+      .init(key: "reads", value: .bool(own.use.access.reads)),
+      .init(key: "writes", value: .bool(own.use.access.writes)),
+      .init(key: "who", value: own.use.audience.json),
+      .init(key: "shared", value: .bool(own.use.isShared)),
+      .init(key: "meets", value: .array(row.neighbours.map(json))),
+      .init(key: "meetsCount", value: .integer(Int64(row.count))),
+    ]
+    return .object(members)
+  }
+
+  private func json(_ encounter: Encounter) -> JSON {
+    func path(_ path: String?) -> JSON { path.map { .string("/" + $0) } ?? .null }
+    let example = encounter.example
+    return .object(
+      place(rows[encounter.other].groups) + [
+        .init(key: "name", value: example.map { .string($0.name) } ?? .null),
+        .init(key: "by", value: path(example?.path)),
+        .init(key: "otherBy", value: path(example?.otherPath)),
+      ])
+  }
+
+  private func place(_ groups: RouteGroups) -> [JSON.Member] {
+    [
+      .init(key: "layer", value: .string(groups.use.layer)),
+      .init(key: "protocol", value: .string(groups.kind.key)),
+      .init(key: "route", value: .string(groups.path)),
+      .init(key: "path", value: .string(groups.range.file.path)),
+      .init(key: "line", value: .integer(Int64(groups.range.start.line))),
+      .init(key: "key", value: .string(groups.key.rawValue)),
+      .init(key: "group", value: .string(groups.use.text)),
+    ]
+  }
+}
+
+extension RouteGroups {
+  fileprivate func isOfSameRoute(as other: RouteGroups) -> Bool {
+    kind == other.kind && use.route == other.use.route
+  }
+}
+
+extension Audience {
+  /// For tables: `site with role = staff`.
+  fileprivate var shortWords: String {
+    switch self {
+    case .everyone: "everybody"
+    case .tokenHolder: "token"
+    case .authenticated(let name, let require):
+      require.isEmpty ? "auth \(name)" : "auth \(name) with \(Self.words(require))"
+    }
+  }
+
+  fileprivate var json: JSON {
+    switch self {
+    case .everyone: return .object([.init(key: "audience", value: .string("everybody"))])
+    case .tokenHolder: return .object([.init(key: "audience", value: .string("token"))])
+    case .authenticated(let name, let require):
+      let claims = require.sorted { $0.key < $1.key }.map { claim, values in
+        JSON.Member(key: claim, value: .array(values.sorted().map(JSON.string)))
+      }
+      return .object([
+        .init(key: "audience", value: .string("auth")), .init(key: "auth", value: .string(name)),
+        .init(key: "require", value: .object(claims)),
+      ])
+    }
+  }
+}
