@@ -115,6 +115,27 @@ struct EventStreamRendererTests {
     #expect(read(event, broadcast("c")).map(\.id) == ["5f3a9c01.42", "5f3a9c01.42"])
   }
 
+  @Test func `where a client is, and that something is missing, stands before what is kept`() {
+    var start = Event(type: Event.historyType, fields: [.init("gap", .json(.bool(false)))])
+    start.position = EventPosition(epoch: 1, offset: 7)
+    #expect(written(start) == (.frames, "id: 1.7\n\n"))
+    start.fields = [.init("gap", .json(.bool(true)))]
+    #expect(written(start) == (.frames, "id: 1.7\nevent: gap\ndata: {\"id\": \"1.7\"}\n\n"))
+  }
+
+  @Test func `only one group of a stream has places`() {
+    let others = EventStreamRenderer(
+      GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: [:]),
+      showsPosition: false)
+    let stream = SharedBytes(capacity: 64)
+    for type in ["broadcast.message", Event.historyType] {
+      var event = Event(type: type, fields: [.init("text", .text(Array("a".utf8)))])
+      event.position = EventPosition(epoch: 1, offset: 7)
+      _ = others.render(event, for: nil, into: stream)
+    }
+    #expect(String(decoding: bytes(of: stream), as: UTF8.self) == "data: a\n\n")
+  }
+
   @Test func `bytes are an event of their own, in base64`() {
     let event = Event(type: "broadcast.message", fields: [.init("bytes", .bytes([0, 255, 10, 13]))])
     #expect(written(event) == (.frames, "event: bytes\ndata: AP8KDQ==\n\n"))
