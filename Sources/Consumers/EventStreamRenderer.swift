@@ -9,12 +9,17 @@ package import Transport
 /// Text is sent as it is, `chat.message` as the JSON that chat clients get, bytes in base64 as an event called `bytes`.
 package final class EventStreamRenderer: EventRenderer, Sendable {
   private let events: RouteEvents
+  private let showsPosition: Bool
 
-  package init(_ group: GroupConfiguration) {
+  /// - Parameter showsPosition: whether an event's place in the history of its group is its id. A client remembers one place, so
+  ///   that only one of its groups can have them.
+  package init(_ group: GroupConfiguration, showsPosition: Bool) {
     events = RouteEvents(group.events)
+    self.showsPosition = showsPosition
   }
 
   package func render(_ event: Event, for address: String?, into stream: SharedBytes) -> Rendering {
+    if event.type == Event.historyType { return appendStart(event, to: stream) }
     switch events.meaning(of: event, for: address) {
     case .text(let text): return append(text, of: event, to: stream)
     case .message: return appendMessage(of: event, to: stream)
@@ -30,6 +35,20 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
     }
   }
 
+  /// Where the client is, before the first event that is kept; and whether something is missing there.
+  private func appendStart(_ event: Event, to stream: SharedBytes) -> Rendering {
+    guard let position = id(of: event) else { return .ignored }
+    if event["gap"] == .json(.bool(true)) {
+      let text = Array(#"{"id": "\#(position)"}"#.utf8)
+      ServerSentEvent(id: position, name: "gap").append(text, to: stream)
+    } else {
+      ServerSentEvent(id: position).appendID(to: stream)
+    }
+    return .frames
+  }
+
+  private func id(of event: Event) -> EventPosition? { showsPosition ? event.position : nil }
+
   /// As for WebSocket clients: exactly one of `text` and `bytes` is given.
   private func appendMessage(of event: Event, to stream: SharedBytes) -> Rendering {
     switch event["text"] {
@@ -39,13 +58,13 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
     case nil, .json?:
       guard case .bytes(let bytes) = event["bytes"] else { return .ignored }
       let text = Array(Base64.encode(bytes).utf8)
-      ServerSentEvent(id: event.position, name: "bytes").append(text, to: stream)
+      ServerSentEvent(id: id(of: event), name: "bytes").append(text, to: stream)
       return .frames
     }
   }
 
   private func append(_ text: [UInt8], of event: Event, to stream: SharedBytes) -> Rendering {
-    ServerSentEvent(id: event.position).append(text, to: stream)
+    ServerSentEvent(id: id(of: event)).append(text, to: stream)
     return .frames
   }
 }

@@ -38,6 +38,11 @@ package struct ServerSentEvent {
     append("\n", to: stream)
   }
 
+  /// Appends no event, only the id, which the client keeps as its own.
+  package func appendID(to stream: SharedBytes) {
+    if let id { append("id: \(id)\n\n", to: stream) }
+  }
+
   private static let lineFeed = UInt8(ascii: "\n")
   private static let carriageReturn = UInt8(ascii: "\r")
 

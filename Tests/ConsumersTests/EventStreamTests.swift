@@ -62,7 +62,8 @@ private struct StreamReader {
 
 private func renderer(_ templates: [String: EventTemplate] = [:]) -> EventStreamRenderer {
   EventStreamRenderer(
-    GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: templates))
+    GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: templates),
+    showsPosition: true)
 }
 
 private func bytes(of stream: SharedBytes) -> [UInt8] {
@@ -112,6 +113,27 @@ struct EventStreamRendererTests {
     event.position = EventPosition(epoch: 0x5F3A_9C01, offset: 42)
     #expect(written(event) == (.frames, "id: 5f3a9c01.42\ndata: a\ndata: b\n\n"))
     #expect(read(event, broadcast("c")).map(\.id) == ["5f3a9c01.42", "5f3a9c01.42"])
+  }
+
+  @Test func `where a client is, and that something is missing, stands before what is kept`() {
+    var start = Event(type: Event.historyType, fields: [.init("gap", .json(.bool(false)))])
+    start.position = EventPosition(epoch: 1, offset: 7)
+    #expect(written(start) == (.frames, "id: 1.7\n\n"))
+    start.fields = [.init("gap", .json(.bool(true)))]
+    #expect(written(start) == (.frames, "id: 1.7\nevent: gap\ndata: {\"id\": \"1.7\"}\n\n"))
+  }
+
+  @Test func `only one group of a stream has places`() {
+    let others = EventStreamRenderer(
+      GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: [:]),
+      showsPosition: false)
+    let stream = SharedBytes(capacity: 64)
+    for type in ["broadcast.message", Event.historyType] {
+      var event = Event(type: type, fields: [.init("text", .text(Array("a".utf8)))])
+      event.position = EventPosition(epoch: 1, offset: 7)
+      _ = others.render(event, for: nil, into: stream)
+    }
+    #expect(String(decoding: bytes(of: stream), as: UTF8.self) == "data: a\n\n")
   }
 
   @Test func `bytes are an event of their own, in base64`() {

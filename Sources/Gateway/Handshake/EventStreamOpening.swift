@@ -1,3 +1,4 @@
+import ChannelLayers
 import Consumers
 import GatewayConfig
 import Routing
@@ -14,6 +15,8 @@ struct EventStreamOpening {
   var credentials: Credentials?
   /// Those that the stream joins before it is answered.
   var groups: [String] = []
+  /// What of the history of the first it begins with, where that keeps one.
+  var start: ReplayStart
   /// What the answer says about other pages than those of this server.
   var crossOrigin: [HeaderField]
 
@@ -51,6 +54,22 @@ extension EventStreamOpening {
     }
     if opening.nameGroups() { return .success(opening) }
     return .failure(route.configuration.group.refusal(for: captures, opening.identity))
+  }
+}
+
+extension ReplayStart {
+  /// Where the client of a stream was: what its browser says when it comes back, or else its page in the address.
+  ///
+  /// - Returns: nil for a `since` in the address that is no id.
+  init?(_ request: RequestHead, query: String?) {
+    if let last = request.values(of: "last-event-id").first, !last.isEmpty {
+      // One that is none of ours is of a history that is gone; to refuse it would keep a browser from coming back.
+      self = .behind(EventPosition(last) ?? EventPosition(epoch: 0, offset: 0))
+    } else if let wish = HistoryWish(query: query) {
+      self = wish.start
+    } else {
+      return nil
+    }
   }
 }
 
@@ -121,7 +140,9 @@ extension Worker {
     guard let fields = route.crossOriginFields(origins: origins, host: host, client: client) else {
       return refuse(.originNotAllowed)
     }
-    var opening = EventStreamOpening(route: route, captures: match.captures, crossOrigin: fields)
+    guard let start = ReplayStart(request, query: path.query) else { return refuse(.badSince) }
+    var opening = EventStreamOpening(
+      route: route, captures: match.captures, start: start, crossOrigin: fields)
     if route.auth == nil {
       // Without its groups there is nothing there.
       guard opening.nameGroups() else { return refuse(.noRoute) }

@@ -309,9 +309,10 @@ extension PendingConnection {
   ) {
     let stream = EventStream(connection: connection, opening: opening, worker: worker)
     connection.handler = stream
-    if let groups { stream.join(groups) }
+    if let groups { stream.join(groups, from: opening.start) }
     worker.sessionOpened(stream, wait: opening.route.configuration.heartbeat)
     unsafe connection.write(opening.response.span.bytes)
+    stream.goOnReplaying()
     stream.begin()
     stream.ignore(count)
   }

@@ -9,7 +9,9 @@ final class EventRoute: Sendable {
   let configuration: EventStreamConfiguration
   /// Nil where it does not matter who the client is.
   let auth: RouteAuth?
+  /// For the first of its groups, whose history a client can go on with.
   let renderer: EventStreamRenderer
+  let rendererOfOthers: EventStreamRenderer
   /// Which of the layers its groups are in.
   let layer: Int?
   /// In nanoseconds, as streams compare it.
@@ -22,7 +24,8 @@ final class EventRoute: Sendable {
     name = route.name
     configuration = events
     auth = route.auth
-    renderer = EventStreamRenderer(events.group)
+    renderer = EventStreamRenderer(events.group, showsPosition: true)
+    rendererOfOthers = EventStreamRenderer(events.group, showsPosition: false)
     layer = layers.index(of: events.group.layer)
     heartbeat = events.heartbeat.wholeNanoseconds
     sendQueueLimit = events.sendQueue.bytes

@@ -18,7 +18,10 @@ final class EventStream: LiveSession {
   private unowned let worker: Worker
   /// Who the client has shown itself to be.
   let identity: Identity?
+  /// In the route's groups, in their order.
   private var memberships: [Membership] = []
+  /// While it is sent what its first group keeps of the time before.
+  private var replay: Replay?
   /// The end of the token that it was shown with.
   private var expiry: Timer?
   /// When something was last written, in nanoseconds of the reactor's clock.
@@ -38,10 +41,40 @@ final class EventStream: LiveSession {
   var routeName: String { route.name }
 
   /// Joins the route's groups; before the client is answered, so that it misses nothing after that.
-  func join(_ opening: GroupsOpening) {
+  ///
+  /// - Parameter start: what of the first one's history is wanted, where it keeps one.
+  func join(_ opening: GroupsOpening, from start: ReplayStart) {
     opening.handOver()
-    memberships = opening.groups.map {
-      opening.layer.groups.join(self, group: $0, route: ObjectIdentifier(route), renderer: route.renderer)
+    let layer = opening.layer
+    for (number, group) in opening.groups.enumerated() {
+      let renderer = number == 0 ? route.renderer : route.rendererOfOthers
+      guard number == 0, layer.history(of: group, behind: nil, bytes: 0) != nil else {
+        memberships.append(
+          layer.groups.join(self, group: group, route: ObjectIdentifier(renderer), renderer: renderer))
+        continue
+      }
+      let replay = Replay(from: start, isNumbered: true, in: layer, renderer: renderer)
+      self.replay = replay
+      memberships.append(
+        layer.groups.join(self, group: group, route: ObjectIdentifier(replay), renderer: replay))
+    }
+  }
+
+  /// Sends what the first group keeps, as far as the client has room for it, and then lets it go on with the others.
+  func goOnReplaying() {
+    guard let replay, let membership = memberships.first, let layer = worker.layer(of: route), !isEnded else {
+      return
+    }
+    lastWrite = worker.reactor.now.nanoseconds
+    let progress = replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit)
+    if progress == .caughtUp {
+      self.replay = nil
+      replay.later?.cancel()
+      layer.groups.move(membership, route: ObjectIdentifier(route.renderer), renderer: route.renderer)
+    } else if connection.queuedBytes == 0 {
+      let later = replay.later ?? worker.reactor.timer { [unowned self] in goOnReplaying() }
+      replay.later = later
+      later.schedule(after: .zero)
     }
   }
 
@@ -64,6 +97,8 @@ final class EventStream: LiveSession {
 
   private func leave() {
     expiry?.cancel()
+    replay?.later?.cancel()
+    replay = nil
     if identity != nil { worker.identities.remove(self) }
     guard let layer = worker.layer(of: route) else { return }
     let memberships = memberships
@@ -99,7 +134,9 @@ extension EventStream: ConnectionHandler {
     abandon()
   }
 
-  func drained() {}
+  func drained() {
+    goOnReplaying()
+  }
 
   func closed(_ reason: ConnectionEnd) {
     isEnded = true

@@ -306,11 +306,6 @@ extension Session: GroupMember {
 // MARK: - What was before
 
 extension Session {
-  /// What is put together for one write. Bytes of events.
-  private static let replayPortion = 64 * 1024
-  /// What is replayed before others have a turn. Bytes.
-  private static let replayedPerTurn = 1 << 20
-
   /// Joins a group that keeps a history. What it keeps follows with `goOnReplaying`, and only then what comes.
   func join(_ group: String, of layer: any ChannelLayer, _ wish: HistoryWish) {
     let renderer = audience(isNumbered: wish.isNumbered).renderer
@@ -319,29 +314,19 @@ extension Session {
     membership = layer.groups.join(self, group: group, route: ObjectIdentifier(replay), renderer: replay)
   }
 
-  /// Sends what the client has room for; when it has taken that, it is asked for more. However much is kept, no more than half of
-  /// `limits.send_queue` waits for the client.
+  /// Sends what the client has room for; when it has taken that, it is asked for more.
   func goOnReplaying() {
     guard let replay, let membership, let layer, state == .open else { return }
-    var sent = 0
-    while connection.queuedBytes <= route.sendQueueLimit / 2 {
-      let frames = SharedBytes(capacity: 4096)
-      let progress = replay.next(for: membership, bytes: Self.replayPortion, into: frames)
-      _ = layer.groups.catchUp(membership)
-      connection.write(frames, from: 0)
-      sent += frames.count
-      if progress == .caughtUp {
-        let (key, renderer) = audience(isNumbered: replay.isNumbered)
-        self.replay = nil
-        replay.later?.cancel()
-        return layer.groups.move(membership, route: key, renderer: renderer)
-      }
-      guard sent < Self.replayedPerTurn else { break }
+    if replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit) == .caughtUp {
+      let (key, renderer) = audience(isNumbered: replay.isNumbered)
+      self.replay = nil
+      replay.later?.cancel()
+      layer.groups.move(membership, route: key, renderer: renderer)
+    } else if connection.queuedBytes == 0 {
+      let later = replay.later ?? worker.reactor.timer { [unowned self] in goOnReplaying() }
+      replay.later = later
+      later.schedule(after: .zero)
     }
-    guard connection.queuedBytes == 0 else { return }
-    let later = replay.later ?? worker.reactor.timer { [unowned self] in goOnReplaying() }
-    replay.later = later
-    later.schedule(after: .zero)
   }
 }
 

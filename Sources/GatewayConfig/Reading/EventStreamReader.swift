@@ -26,6 +26,7 @@ struct EventStreamReader {
       reading.duration($0, "\"heartbeat\"", in: Self.heartbeatRange)
     }
     let retry = mapping.value("retry").flatMap { reading.duration($0, "\"retry\"", in: Self.retryRange) }
+    let history = mapping.value("history").flatMap { HistoryReader.read($0, reading) }
     if let entry = mapping.entry("events") {
       reading.findings.error(
         .unknownKey, "what events become is called \"templates\" here", at: entry.key.range,
@@ -35,6 +36,7 @@ struct EventStreamReader {
     mapping.finish()
     guard let groups, var read = read(groups: groups, layer: layer) else { return nil }
     if let templates { read.stream.group.events = templates }
+    read.stream.group.history = history
     if let heartbeat { read.stream.heartbeat = heartbeat }
     if let retry { read.stream.retry = retry }
     return read

@@ -12,6 +12,8 @@ function take(text) {
   for (const [name, price] of Object.entries(prices)) {
     if (!series.has(name)) series.set(name, { points: [], card: makeCard(name, series.size) });
     const { points, card } = series.get(name);
+    // After a change of the connection what is kept comes once more.
+    if (points.length > 0 && at <= points[points.length - 1][0]) continue;
     points.push([at, price]);
     while (points[0][0] < at - WINDOW) points.shift();
     card.show(price, change(points, price));

@@ -1,0 +1,28 @@
+import ChannelLayers
+import Transport
+
+extension Replay {
+  /// What is put together for one write. Bytes of events.
+  private static let portion = 64 * 1024
+  /// What is replayed before others have a turn. Bytes.
+  private static let mostPerTurn = 1 << 20
+
+  /// Sends what the client has room for. However much is kept, no more than half of what may wait for it does.
+  ///
+  /// - Returns: `more` where this is to be called again: when the connection has been drained, or, where nothing waits in it, once
+  ///   others have had their turn.
+  func feed(_ connection: Connection, _ membership: Membership, in layer: any ChannelLayer, limit: Int)
+    -> Progress
+  {
+    var sent = 0
+    while connection.queuedBytes <= limit / 2, sent < Self.mostPerTurn {
+      let frames = SharedBytes(capacity: 4096)
+      let progress = next(for: membership, bytes: Self.portion, into: frames)
+      _ = layer.groups.catchUp(membership)
+      connection.write(frames, from: 0)
+      sent += frames.count
+      if progress == .caughtUp { return .caughtUp }
+    }
+    return .more
+  }
+}
