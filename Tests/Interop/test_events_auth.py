@@ -22,13 +22,13 @@ auth:
 applications:
   main:
     http:
-      - {path: mine/, events: "user_{user}", auth: simple}
-      - {path: both/, events: ["room", "user_{user}"], auth: simple}
-      - {path: staff/, events: room, auth: simple, require: {staff: true}}
-      - {path: open/, events: room, auth: simple, auth_optional: true}
+      - {path: mine/, events: "user_{user}", auth: simple, shared: true}
+      - {path: both/, events: ["room", "user_{user}"], auth: simple, shared: true}
+      - {path: staff/, events: room, auth: simple, require: {staff: true}, shared: true}
+      - {path: open/, events: room, auth: simple, auth_optional: true, shared: true}
     websocket:
-      - {path: ws/room/, consumer: chat, group: room, identity: true, auth: simple}
-      - {path: "ws/to/<slug:user>/", consumer: chat, group: "user_{user}"}
+      - {path: ws/room/, consumer: chat, group: room, identity: true, auth: simple, shared: true}
+      - {path: "ws/to/<slug:user>/", consumer: chat, group: "user_{user}", shared: true}
 """
 
 
