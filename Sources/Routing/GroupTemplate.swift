@@ -54,7 +54,9 @@ package struct GroupTemplate: Sendable, Hashable {
           continue
         }
         guard isIdentifier(name) else {
-          return fail("\"\(name)\" is not the name of a capture", start..<index)
+          return fail(
+            "\"\(name)\" is not the name of a capture", start..<index,
+            hint: "who the client is: {user} and {claims.NAME}")
         }
         parts.append(.capture(name))
         continue

@@ -78,6 +78,10 @@ struct ExplainCommand: ParsableCommand {
       text += "subscribe  \(groups.subscribe.map(\.text).joined(separator: ", "))\n"
     }
     if groups.presence { text += "presence   clients are told who is there\n" }
+    if groups.showsUser { text += "identity   messages say who sent them\n" }
+    if let history = groups.history {
+      text += "history    \(history.messages) messages, \(history.age.written)\n"
+    }
     return text
   }
 

@@ -73,7 +73,8 @@ extension HTTPAction {
 
 extension PublishConfiguration {
   var summary: String {
-    "publish \(groups.map(\.text).joined(separator: ", "))" + (isAnonymous ? " (anybody)" : "")
+    "publish \(groups.map(\.text).joined(separator: ", "))"
+      + (isAnonymous ? " (anybody)" : tokens.isEmpty ? "" : " (token)")
   }
 }
 

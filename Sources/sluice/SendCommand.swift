@@ -101,7 +101,8 @@ struct SendCommand: AsyncParsableCommand {
       do {
         _ = try unsafe JSON.parse(given.span.bytes)
       } catch {
-        throw ValidationError("What is to be sent is \(error). For plain text: --text.")
+        throw ValidationError(
+          "What is to be sent is \(error). A text in JSON has quotes of its own: '\"doors open\"'.")
       }
       body += given
     }
@@ -111,7 +112,8 @@ struct SendCommand: AsyncParsableCommand {
   private func report(_ answer: PublishClient.Answer) throws {
     let json = try? unsafe JSON.parse(answer.body.span.bytes)
     guard case .array(let published)? = json?["published"] else {
-      var reason = "it is no publish route"
+      var reason =
+        "this is no publish route; --url names it with its path, such as http://127.0.0.1:8000/publish/"
       if case .string(let error)? = json?["error"] { reason = error }
       Output.error("sluice: \(answer.status): \(reason)")
       throw ExitCode(1)

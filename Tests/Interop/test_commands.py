@@ -1,6 +1,7 @@
 """The command line: exit codes, formats, words."""
 
 import json
+import os
 import pathlib
 import re
 import socket
@@ -13,8 +14,9 @@ from conftest import DEFAULT, ROOT, SLUICE
 TEN = ROOT / "Tests/GatewayConfigTests/Fixtures/broken/ten-faults.yaml"
 
 
-def sluice(*arguments: str, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess:
-    return subprocess.run([SLUICE, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=30)
+def sluice(*arguments: str, cwd: pathlib.Path = ROOT, env: dict | None = None) -> subprocess.CompletedProcess:
+    env = {**os.environ, **(env or {})}
+    return subprocess.run([SLUICE, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=env, timeout=30)
 
 
 def test_a_good_file_is_one_line():
@@ -101,6 +103,30 @@ def test_routes_and_explain():
     assert "ping 30s + 30s" in done.stdout
     assert "tls        no: ws:// and http://" in done.stdout
     assert sluice("explain", "examples/echo/routes.yaml", "/nothing").returncode == 1
+
+
+def test_explain_tells_what_a_group_keeps_and_who_publishes(tmp_path):
+    (tmp_path / "routes.yaml").write_text("""
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+auth: {users: {jwt: {secret: {env: KEY}}}}
+applications:
+  main:
+    http:
+      - {path: p/, publish: {groups: room, token: {env: TOKEN}}}
+      - {path: e/, events: {group: room, history: {messages: 5, seconds: 90}}, auth: users}
+    websocket:
+      - {path: a/, consumer: chat, group: room, auth: users, identity: true, history: {messages: 20}}
+      - {path: b/, consumer: chat, group: room, auth: users}
+""")
+    env = {"KEY": "k" * 32, "TOKEN": "t" * 32}
+    said = sluice("explain", "/a/", cwd=tmp_path, env=env).stdout
+    assert "\nhistory    20 messages, 1h\n" in said
+    assert "\nidentity   messages say who sent them\n" in said
+    said = sluice("explain", "/b/", cwd=tmp_path, env=env).stdout
+    assert "history" not in said and "identity" not in said
+    assert "\nhistory    5 messages, 90s\n" in sluice("explain", "/e/", cwd=tmp_path, env=env).stdout
+    assert "publish room (token)" in sluice("explain", "/p/", cwd=tmp_path, env=env).stdout
 
 
 def test_explain_tells_what_compression_a_route_has(tmp_path):

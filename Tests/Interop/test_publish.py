@@ -455,7 +455,7 @@ def test_send_to_an_address_of_its_own(gateway, file, tmp_path):
     done = send("chat_a", "1", "--url", url, "--token-env", "MINE", MINE="wrong-token-0123456789")
     assert (done.returncode, done.stderr) == (1, "sluice: 401: the token is not one of this route\n")
     done = send("chat_a", "1", "--url", gateway.http("/nowhere"), "--token-env", "MINE", MINE=TOKEN)
-    assert (done.returncode, done.stderr) == (1, "sluice: 404: it is no publish route\n")
+    assert (done.returncode, done.stderr) == (1, "sluice: 404: this is no publish route; --url names it with its path, such as http://127.0.0.1:8000/publish/\n")
     assert TOKEN not in send(file, "chat_a", "1", "--url", "no url").stderr
 
 

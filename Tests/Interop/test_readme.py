@@ -32,3 +32,13 @@ def test_the_file_of_one_who_comes_from_channels(tmp_path):
     file.write_text(example)
     done = subprocess.run([SLUICE, "validate", "--strict", str(file)], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_link_leads_somewhere():
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", README, flags=re.S), re.M)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    chapters = re.findall(r"\]\(#([^)]+)\)", README)
+    assert "authentication" in chapters
+    assert set(chapters) <= anchors, set(chapters) - anchors
+    for file in re.findall(r"\]\((?!https?:|#)([^)]+)\)", README):
+        assert (ROOT / file).exists(), file

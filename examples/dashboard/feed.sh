@@ -1,6 +1,6 @@
 #!/bin/sh
 # Publishes made-up prices, three random walks, until it is stopped. INTERVAL is the time between two of them in seconds; what is
-# given behind it goes to `sluice send`, such as --url.
+# given behind it goes to `sluice send`, such as --url http://127.0.0.1:9000/publish/.
 set -eu
 here=$(dirname "$0")
 sluice=${SLUICE:-sluice}

@@ -20,16 +20,15 @@ struct PublishRequest: Sendable {
     idempotencyKey = try request.string("idempotency_key")
     if let key = idempotencyKey { try Self.check(key: key) }
     if let items = try request.list("batch") {
+      try request.finish()
       guard !items.isEmpty else { throw PublishRefusal(.badRequest, "\"batch\" is empty") }
       for (number, range) in items.enumerated() {
         var item = try RequestObject(body, range, "item \(number + 1) of \"batch\"")
         try add(&item, body, mayName)
-        try item.finish()
       }
     } else {
       try add(&request, body, mayName)
     }
-    try request.finish()
   }
 
   static func check(key: String) throws(PublishRefusal) {
@@ -41,6 +40,9 @@ struct PublishRequest: Sendable {
   private mutating func add(
     _ item: inout RequestObject, _ body: [UInt8], _ mayName: (String) -> Bool
   ) throws(PublishRefusal) {
+    item.allow(["group", "groups"] + Self.contents)
+    // A misspelt member is told as such, not as the one that is missing for it.
+    try item.finish()
     let groups = try Self.groups(&item)
     let event = try Self.event(&item, body)
     guard events.count + groups.count <= Self.mostEvents else {

@@ -41,6 +41,9 @@ struct RequestObject {
     return members.first { $0.key == key }?.value
   }
 
+  /// These members may be there.
+  mutating func allow(_ keys: [String]) { known += keys }
+
   mutating func string(_ key: String) throws(PublishRefusal) -> String? {
     guard let range = value(key) else { return nil }
     guard case .string(let string) = json(range) else {

@@ -340,8 +340,13 @@ struct ReadRoute {
 extension Reading {
   /// A template names a capture that its route does not have.
   func reportCapture(_ name: String, known: [String], _ code: FindingCode, at range: SourceRange) {
+    // What comes to mind for it first, such as Simple JWT's own claim.
+    let isIdentity =
+      code == .invalidGroup && ["user_id", "userid", "username", "claims", "sub"].contains(name)
+    let identityHint = isIdentity ? "who the client is: {user} and {claims.NAME}" : nil
     findings.error(
       code, "the route has no capture \"\(name)\"", at: range,
-      hint: NearestName.hint(for: name, in: known) ?? "the pattern of the route captures nothing")
+      hint: identityHint ?? NearestName.hint(for: name, in: known)
+        ?? "the pattern of the route captures nothing")
   }
 }

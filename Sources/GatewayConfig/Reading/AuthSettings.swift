@@ -10,6 +10,8 @@ struct AuthSettings {
   private(set) var auth: RouteAuth?
   /// Where it was said.
   private(set) var place: SourceRange?
+  /// Whether it was said by what was read last, and not around it.
+  private var isOwn = false
 
   mutating func read(_ mapping: MappingCursor) {
     let reading = mapping.reading
@@ -17,6 +19,7 @@ struct AuthSettings {
     let optional = mapping.entry("auth_optional")
     let required = mapping.entry("require")
     var isUnknown = false
+    isOwn = name != nil
     if let name {
       auth = nil
       place = name.key.range
@@ -47,11 +50,18 @@ struct AuthSettings {
 
   /// - Returns: false where there is no such authenticator.
   private mutating func readName(_ node: Node, _ reading: Reading) -> Bool {
-    if case .mapping = node.content {
+    switch node.content {
+    case .mapping:
       reading.findings.error(
         .wrongType, "\"auth\" here is the name of an authenticator", at: node.range,
         hint: "define it under auth at the top level")
       return false
+    case .sequence:
+      reading.findings.error(
+        .wrongType, "\"auth\" here is the name of an authenticator, and this is \(node.content.kind)",
+        at: node.range, hint: "name one; clients of another one come by a route of their own")
+      return false
+    case .scalar: break
     }
     guard let name = reading.word(node, "\"auth\"") else { return false }
     if name == AuthenticatorReader.noAuthenticator { return true }
@@ -68,7 +78,9 @@ struct AuthSettings {
   }
 
   private func readRequirements(_ node: Node, _ reading: Reading) -> [ClaimRequirement] {
-    guard let mapping = MappingCursor(node, "\"require\"", reading) else { return [] }
+    guard let mapping = MappingCursor(node, "\"require\"", reading, shape: "require: {CLAIM: VALUE}") else {
+      return []
+    }
     if mapping.all.isEmpty {
       reading.findings.error(
         .invalidValue, "\"require\" requires nothing", at: node.range, hint: "write {role: admin}")
@@ -120,7 +132,8 @@ struct AuthSettings {
     guard isKnown else {
       reading.findings.error(
         .conflictingKeys, "\"\(what)\" answers everybody, and would not ask for \"auth\"", at: range,
-        hint: "add auth: none", related: place.map { [.init("said here", at: $0)] } ?? [])
+        hint: isOwn ? "remove \"auth\"" : "add auth: none",
+        related: place.map { [.init("said here", at: $0)] } ?? [])
       return nil
     }
     check(at: range, reading, "an HTTP request has no subprotocol and no message", \.isOfEveryRequest)

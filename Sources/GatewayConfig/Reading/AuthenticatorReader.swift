@@ -26,7 +26,7 @@ struct AuthenticatorReader {
     if let jwt, let callback {
       reading.findings.error(
         .conflictingKeys, "an authenticator is \"jwt\" or \"callback\", not both", at: callback.key.range,
-        hint: "make two of it", related: [.init("the other one", at: jwt.key.range)])
+        hint: "make two of them", related: [.init("the other one", at: jwt.key.range)])
     }
     var kind: AuthenticatorConfiguration.Kind?
     if let jwt { kind = readJWT(jwt.value).map { .jwt($0) } }
@@ -34,7 +34,7 @@ struct AuthenticatorReader {
     let isMisspelt = ["jwt", "callback"].contains { NearestName.of($0, in: mapping.keys.map(\.value)) != nil }
     if jwt == nil, callback == nil, !isMisspelt {
       reading.findings.error(
-        .missingKey, "the authenticator \"\(name)\" says not how clients are known", at: mapping.place,
+        .missingKey, "the authenticator \"\(name)\" does not say how clients are known", at: mapping.place,
         hint: "add jwt or callback")
     }
     return kind.map { AuthenticatorConfiguration(name: name, kind: $0, range: entry.key.range) }
@@ -43,7 +43,9 @@ struct AuthenticatorReader {
   // MARK: - Tokens
 
   private func readJWT(_ node: Node) -> JWTConfiguration? {
-    guard let mapping = MappingCursor(node, "\"jwt\"", reading) else { return nil }
+    guard let mapping = MappingCursor(node, "\"jwt\"", reading, shape: "jwt: {secret: {env: NAME}}") else {
+      return nil
+    }
     let algorithms = mapping.value("algorithms").map(readAlgorithms)
     let keys = readKeys(mapping, algorithms.flatMap(\.self))
     var jwt = keys.map { JWTConfiguration(keys: $0, algorithms: algorithms?.map(\.value)) }
@@ -310,7 +312,9 @@ struct AuthenticatorReader {
   // MARK: - Call-backs
 
   private func readCallback(_ node: Node) -> CallbackConfiguration? {
-    guard let mapping = MappingCursor(node, "\"callback\"", reading) else { return nil }
+    guard let mapping = MappingCursor(node, "\"callback\"", reading, shape: "callback: {url: URL}") else {
+      return nil
+    }
     let url = mapping.required("url", hint: "url: http://127.0.0.1:8001/api/me/")
     var callback = url.flatMap { readURL($0, tls: mapping.value("tls")) }
       .map { CallbackConfiguration(url: $0) }

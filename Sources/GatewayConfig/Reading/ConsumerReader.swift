@@ -220,7 +220,10 @@ struct EventsReader {
   var key = "events"
 
   func read(_ node: Node) -> [String: EventTemplate] {
-    guard let mapping = MappingCursor(node, "\"\(key)\"", reading) else { return [:] }
+    guard
+      let mapping = MappingCursor(
+        node, "\"\(key)\"", reading, shape: "\(key): {TYPE: JSON}, or {TYPE: event}")
+    else { return [:] }
     var templates: [String: EventTemplate] = [:]
     for entry in mapping.all {
       checkType(entry.key)

@@ -4,7 +4,9 @@ enum HistoryReader {
   private static let longest = 30 * 86_400
 
   static func read(_ node: Node, _ reading: Reading) -> HistoryConfiguration? {
-    guard let mapping = MappingCursor(node, "\"history\"", reading) else { return nil }
+    guard let mapping = MappingCursor(node, "\"history\"", reading, shape: "history: {messages: 100}") else {
+      return nil
+    }
     let count = mapping.required("messages", hint: "history: {messages: 100}").flatMap {
       reading.integer($0, "\"messages\"", in: messages)
     }

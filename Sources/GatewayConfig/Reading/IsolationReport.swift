@@ -59,12 +59,15 @@ struct IsolationReport {
   private func hint(_ finding: IsolationFinding) -> String {
     let own = groups[finding.use]
     if finding.kind == .personal, finding.encounters.allSatisfy({ $0.other == finding.use }) {
-      return "put \".\" between the places, where one of them cannot contain it, or write \"shared: true\""
+      return
+        "put \".\" between the places, where one of them cannot contain it; where nobody is called like that, write \"shared: true\""
     }
     if finding.kind == .leak, let other = finding.encounters.first,
-      case .authenticated(let name, _) = groups[other.other].use.audience, own.use.audience == .everyone
+      case .authenticated(let name, let require) = groups[other.other].use.audience,
+      own.use.audience == .everyone
     {
-      return "add \"auth: \(name)\", choose other names, or write \"shared: true\" where it is meant"
+      let missing = require.isEmpty ? "\"auth: \(name)\"" : "\"auth: \(name)\" and the same \"require\""
+      return "add \(missing), choose other names, or write \"shared: true\" where it is meant"
     }
     return "choose other names, or write \"shared: true\" where it is meant"
   }

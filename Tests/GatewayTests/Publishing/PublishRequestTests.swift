@@ -67,7 +67,12 @@ struct PublishRequestTests {
     (#"{"group": "g", "groups": ["h"], "message": 1}"#, 400, "not both"),
     (#"{"group": "g", "message": 1, "text": "a"}"#, 400, #"has "message" or "text", not both"#),
     (#"{"group": "g", "message": 1, "group": "h"}"#, 400, #""group" stands twice"#),
-    (#"{"grup": "g", "message": 1}"#, 400, "needs a"),
+    (#"{"grup": "g", "message": 1}"#, 400, #"unknown member "grup" in the request: did you mean "group"?"#),
+    (
+      #"{"group": "g", "mesage": 1}"#, 400,
+      #"unknown member "mesage" in the request: did you mean "message"?"#
+    ),
+    (#"{"batch": [{"group": "g", "mesage": 1}]}"#, 400, #"unknown member "mesage" in item 1"#),
     (
       #"{"group": "g", "mesage": 1, "text": ""}"#, 400,
       #"unknown member "mesage" in the request: did you mean "message"?"#
