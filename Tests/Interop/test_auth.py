@@ -143,6 +143,45 @@ class Django:
         self.process.wait(30)
 
 
+ONE_CALL_BACK = """
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+auth: {site: {callback: {url: "URL", MORE}}}
+applications:
+  main:
+    websocket:
+      - {path: ws/, consumer: chat, group: "user_{user}", identity: true, auth: site}
+"""
+
+
+@pytest.fixture
+def answering():
+    """Starts servers that answer with a JSON object that a function makes of the fields of the request."""
+    running = []
+
+    def begin(answer) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = json.dumps(answer(self.headers)).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/me/"
+
+    yield begin
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
 class KeyServer:
     """Answers with a set of keys, or with what else a test wants."""
 
@@ -606,6 +645,21 @@ def test_an_identity_is_remembered_for_a_short_time(served, django):
     for _ in range(2):
         assert user(gateway, "django", headers=cookie(session)) == "1"
     assert len(django.asked()) == before + 4
+
+
+def test_what_is_remembered_holds_for_one_host(start, answering):
+    """A server of several sites knows the users of each, and the cookie of one is nothing in another."""
+    server = answering(lambda headers: {"user": headers["Host"]})
+    gateway = start(text=ONE_CALL_BACK.replace("URL", server).replace("MORE", "cache: 1h"))
+
+    def user_at(host: str) -> str:
+        sock = connect_raw(gateway.port)
+        sock.sendall(handshake("/ws/", "Cookie: a=b", host=host) + frame(1, b'{"message": 1}'))
+        assert read_head(sock).startswith("HTTP/1.1 101")
+        with sock:
+            return json.loads(read_frame(sock)[1])["user"]
+
+    assert [user_at(host) for host in ["one.test", "other.test", "one.test"]] == ["one.test", "other.test", "one.test"]
 
 
 @pytest.mark.parametrize(

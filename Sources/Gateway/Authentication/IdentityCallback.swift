@@ -23,11 +23,11 @@ struct IdentityCallback: Sendable {
   }
 
   func ask(_ credentials: Credentials) async -> Authentication {
-    let shown = credentials.fields.filter { configuration.headers.contains($0.name) }
+    let shown = fields(showing: credentials)
     if let known = cache?.identity(for: shown) { return .identity(known) }
     do {
       let answer = try await server.fetch(
-        fields(showing: shown, of: credentials), within: configuration.timeout, longest: Self.longestAnswer)
+        shown, within: configuration.timeout, longest: Self.longestAnswer)
       let outcome = read(answer)
       if case .identity(let identity) = outcome { cache?.keep(identity, for: shown) }
       return outcome
@@ -36,7 +36,9 @@ struct IdentityCallback: Sendable {
     }
   }
 
-  private func fields(showing shown: [HeaderField], of credentials: Credentials) -> [HeaderField] {
+  /// All that the server is told, and so all that its answer may depend on.
+  private func fields(showing credentials: Credentials) -> [HeaderField] {
+    let shown = credentials.fields.filter { configuration.headers.contains($0.name) }
     let added = ForwardedHeaders.added(host: credentials.host, client: credentials.client)
     return [
       HeaderField(name: "Host", value: configuration.url.hostField(of: credentials.host)),
