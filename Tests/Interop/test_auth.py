@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -561,6 +562,20 @@ def test_a_bad_first_message_or_none(served, django):
 
 
 # The end of a token.
+
+def test_a_first_message_that_cannot_be_checked_in_time(start):
+    """The keys' server hangs: that is not the client's fault, and it is told so and can take its leave."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        gateway = start(text=f"""
+installed_apps: [echo]
+limits: {{handshake: 500ms}}
+auth: {{late: {{jwt: {{jwks: "http://127.0.0.1:{hanging.getsockname()[1]}/", from: [message]}}}}}}
+applications: {{main: {{websocket: [{{path: ws/late/, consumer: echo, auth: late}}]}}}}
+""")
+        with open_as(gateway, "late") as session:
+            session.send(json.dumps({"auth": f"{part({'alg': 'RS256'})}.{part(claims())}.AAAA"}))
+            assert closed(session) == (1013, "who you are cannot be found out now")
+
 
 
 def test_an_expired_token_closes_the_session(served, django):

@@ -174,7 +174,9 @@ extension Session {
 
   private func timeOut() {
     guard state == .open else { return }
-    if isAwaitingToken { return close(.notAuthenticated("no token came in time")) }
+    if isAwaitingToken {
+      return close(isCheckingToken ? .identityUnavailable : .notAuthenticated("no token came in time"))
+    }
     scheduleExpiry()
   }
 }
