@@ -683,6 +683,25 @@ def test_what_is_remembered_holds_for_one_host(start, answering):
         ("slow", "does not answer in time"), ("redirect", "it answered 302"), ("list", "without a JSON object"),
         ("page", "without a JSON object"), ("nameless", "its answer names no user"), ("failing", "it answered 500"),
         ("long", "longer than 16 KiB"), ("nobody", "refused"),
+def test_what_a_call_back_says_of_the_end(start, answering):
+    ends = iter([int(time.time()) + 300, time.time() - 1, "2099-01-01T00:00:00Z"])
+    gateway = start(text=ONE_CALL_BACK.replace("URL", answering(lambda _: {"user": "a", "exp": next(ends)})).replace(", MORE", ""))
+
+    def answer() -> str:
+        sock = connect_raw(gateway.port)
+        sock.sendall(handshake("/ws/"))
+        with sock:
+            return read_head(sock).split(" ", 2)[1]
+
+    assert answer() == "101"
+    # Over already.
+    assert answer() == "401"
+    # To hold for ever is not what it says.
+    assert answer() == "503"
+    gateway.stop()
+    assert any("an exp that is no number" in line for line in gateway.log)
+
+
     ],
 )
 def test_a_call_back_that_does_not_answer(served, route, reason):

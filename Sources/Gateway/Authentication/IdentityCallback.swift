@@ -56,7 +56,16 @@ struct IdentityCallback: Sendable {
       guard let user = claims.userName(among: configuration.user.map { [$0] } ?? ["user", "id"]) else {
         return fail("its answer names no user")
       }
-      return .identity(Identity(user: user, claims: claims, expires: claims.expiry))
+      do throws(TokenFault) {
+        let expires = claims["exp"] == .null ? nil : try claims.time("exp")
+        // It says itself that this is nobody any more.
+        if let expires, expires <= WallClock.secondsSinceEpoch {
+          return .refused(.badToken("the identity has expired"))
+        }
+        return .identity(Identity(user: user, claims: claims, expires: expires))
+      } catch {
+        return fail("its answer has an exp that is no number")
+      }
     case 401, 403:
       return .refused(refusal(answer))
     default:
