@@ -721,6 +721,8 @@ def test_a_call_back_is_waited_for_no_longer_than_a_hand_shake(served):
 
 
 def test_clients_without_an_identity(served, django):
+    gateway.stop()
+    assert any("an upstream failed" in line and "nobody waited for its answer" in line for line in gateway.log), gateway.log
     gateway = served()
     with open_as(gateway, "optional") as nobody, open_as(gateway, "room", django.access()) as somebody:
         nobody.send('{"message": 1, "user": "1"}')

@@ -31,6 +31,8 @@ struct IdentityCallback: Sendable {
       let outcome = read(answer)
       if case .identity(let identity) = outcome { cache?.keep(identity, for: shown) }
       return outcome
+    } catch is CancellationError {
+      return fail("nobody waited for its answer any longer")
     } catch {
       return fail(PeerFault(error, of: .server).description)
     }
