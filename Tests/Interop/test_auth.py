@@ -471,6 +471,32 @@ def test_keys_change_and_their_server_fails(served, rsa_key, key_server):
 
 
 def test_a_token_may_not_be_long_or_twice(served):
+def test_a_server_of_keys_that_hangs_does_not_hold_up_everybody(start, answering, rsa_key):
+    asked, released = [], threading.Event()
+
+    def keys(_):
+        asked.append(None)
+        if len(asked) > 1:
+            released.wait(60)
+        return {"keys": [jwk(rsa_key, "one")]}
+
+    server = answering(keys)
+    gateway = start(text=f"""
+installed_apps: [chat]
+channel_layers: {{default: {{backend: memory}}}}
+auth: {{keys: {{jwt: {{jwks: "{server}", refresh: 1s}}}}}}
+applications: {{main: {{websocket: [{{path: ws/keys/, consumer: chat, group: "user_{{user}}", identity: true, auth: keys}}]}}}}
+""")
+    token = jwt.encode(claims(), rsa_key, "RS256", headers={"kid": "one"})
+    while len(asked) < 2:
+        assert user(gateway, "keys", token) == "1"
+    # Whoever came when the set was due has waited; the others go on with what is known.
+    for _ in range(3):
+        assert user(gateway, "keys", token) == "1"
+    assert len(asked) == 2
+    released.set()
+
+
     gateway = served()
     assert invalid(gateway, "simple", signed(x="x" * 8000)) == "the token is too long"
     token = signed()
