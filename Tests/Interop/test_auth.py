@@ -68,6 +68,7 @@ ROUTES
       - {path: ws/room/, consumer: chat, group: room, shared: true, identity: true, auth: simple}
       - {path: ws/v1/, consumer: echo, auth: simple, subprotocols: [v1]}
       - {path: ws/open/, consumer: echo}
+      - {path: ws/renewed-room/, consumer: chat, group: room, shared: true, identity: true, auth: renewed}
       - {path: ws/late-room/, consumer: chat, group: room, shared: true, identity: true, auth: late}
 """
 NAMES = [
@@ -470,7 +471,6 @@ def test_keys_change_and_their_server_fails(served, rsa_key, key_server):
     assert invalid(gateway, "keys", old_token) == "the key of the token is not known"
 
 
-def test_a_token_may_not_be_long_or_twice(served):
 def test_a_server_of_keys_that_hangs_does_not_hold_up_everybody(start, answering, rsa_key):
     asked, released = [], threading.Event()
 
@@ -497,6 +497,7 @@ applications: {{main: {{websocket: [{{path: ws/keys/, consumer: chat, group: "us
     released.set()
 
 
+def test_a_token_may_not_be_long_or_twice(served):
     gateway = served()
     assert invalid(gateway, "simple", signed(x="x" * 8000)) == "the token is too long"
     token = signed()
@@ -587,8 +588,6 @@ def test_a_bad_first_message_or_none(served, django):
         assert closed(session) == (4401, "no token came in time")
 
 
-# The end of a token.
-
 def test_a_first_message_that_cannot_be_checked_in_time(start):
     """The keys' server hangs: that is not the client's fault, and it is told so and can take its leave."""
     with socket.create_server(("127.0.0.1", 0)) as hanging:
@@ -602,6 +601,8 @@ applications: {{main: {{websocket: [{{path: ws/late/, consumer: echo, auth: late
             session.send(json.dumps({"auth": f"{part({'alg': 'RS256'})}.{part(claims())}.AAAA"}))
             assert closed(session) == (1013, "who you are cannot be found out now")
 
+
+# The end of a token.
 
 
 def test_an_expired_token_closes_the_session(served, django):
@@ -626,6 +627,11 @@ def test_a_token_is_renewed(served, django):
     with open_as(gateway, "renewed", django.short(4)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
         session.send(json.dumps({"auth": django.access("boss")}))
+        assert closed(session) == (4401, "the token is of another user")
+    # Names that only look alike.
+    with open_as(gateway, "renewed-room", signed(user_id="\u00e9", exp=int(time.time()) + 4)) as session:
+        assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
+        session.send(json.dumps({"auth": signed(user_id="e\u0301")}))
         assert closed(session) == (4401, "the token is of another user")
     with open_as(gateway, "renewed", django.short(2)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
@@ -703,12 +709,6 @@ def test_what_is_remembered_holds_for_one_host(start, answering):
     assert [user_at(host) for host in ["one.test", "other.test", "one.test"]] == ["one.test", "other.test", "one.test"]
 
 
-@pytest.mark.parametrize(
-    "route, reason",
-    [
-        ("slow", "does not answer in time"), ("redirect", "it answered 302"), ("list", "without a JSON object"),
-        ("page", "without a JSON object"), ("nameless", "its answer names no user"), ("failing", "it answered 500"),
-        ("long", "longer than 16 KiB"), ("nobody", "refused"),
 def test_what_a_call_back_says_of_the_end(start, answering):
     ends = iter([int(time.time()) + 300, time.time() - 1, "2099-01-01T00:00:00Z"])
     gateway = start(text=ONE_CALL_BACK.replace("URL", answering(lambda _: {"user": "a", "exp": next(ends)})).replace(", MORE", ""))
@@ -728,6 +728,12 @@ def test_what_a_call_back_says_of_the_end(start, answering):
     assert any("an exp that is no number" in line for line in gateway.log)
 
 
+@pytest.mark.parametrize(
+    "route, reason",
+    [
+        ("slow", "does not answer in time"), ("redirect", "it answered 302"), ("list", "without a JSON object"),
+        ("page", "without a JSON object"), ("nameless", "its answer names no user"), ("failing", "it answered 500"),
+        ("long", "longer than 16 KiB"), ("nobody", "refused"),
     ],
 )
 def test_a_call_back_that_does_not_answer(served, route, reason):
@@ -741,14 +747,14 @@ def test_a_call_back_that_does_not_answer(served, route, reason):
 def test_a_call_back_is_waited_for_no_longer_than_a_hand_shake(served):
     gateway = served(limit="100ms")
     assert refusal(gateway, "slow", headers={"Cookie": "a=b"})[0] == 503
+    gateway.stop()
+    assert any("an upstream failed" in line and "nobody waited for its answer" in line for line in gateway.log), gateway.log
 
 
 # Nobody in particular.
 
 
 def test_clients_without_an_identity(served, django):
-    gateway.stop()
-    assert any("an upstream failed" in line and "nobody waited for its answer" in line for line in gateway.log), gateway.log
     gateway = served()
     with open_as(gateway, "optional") as nobody, open_as(gateway, "room", django.access()) as somebody:
         nobody.send('{"message": 1, "user": "1"}')
