@@ -32,7 +32,8 @@ package enum ConfigurationLoader {
     var settings = RouteSettings()
     settings.limits = LimitsReader.readTopLevel(top.value("limits"), into: &server, reading)
     let authNode = top.value("auth")
-    settings.auth.authenticators = AuthenticatorReader(reading: reading).read(authNode)
+    settings.auth.authenticators = AuthenticatorReader(reading: reading, handshake: server.handshake)
+      .read(authNode)
     settings.auth.names = authNode.flatMap(aliases) ?? []
     settings.compression = CompressionReader.read(top.value("compression"), over: nil, reading)
     let shutdown = ShutdownConfiguration(reading: top.value("shutdown"), reading)

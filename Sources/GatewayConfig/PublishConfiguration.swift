@@ -36,7 +36,7 @@ package struct PublishConfiguration: Sendable {
   package static let shortestToken = 16
 
   /// RFC 6750 section 2.1: whether it can stand in an `Authorization` field.
-  static func isToken(_ text: String) -> Bool {
+  package static func isToken(_ text: String) -> Bool {
     let body = text.reversed().drop { $0 == "=" }
     return !body.isEmpty
       && body.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-._~+/".contains($0)) }

@@ -48,8 +48,13 @@ struct SendCommand: AsyncParsableCommand {
       throw ValidationError("send takes a group and what to send, or a file before them.")
     }
     if text, event { throw ValidationError("--text and --event exclude each other.") }
-    if let tokenEnv, Environment.variables[tokenEnv] == nil {
-      throw ValidationError("The environment variable \(tokenEnv) is not set.")
+    if let tokenEnv {
+      guard let token = Environment.variables[tokenEnv] else {
+        throw ValidationError("The environment variable \(tokenEnv) is not set.")
+      }
+      guard PublishConfiguration.isToken(token) else {
+        throw ValidationError("The environment variable \(tokenEnv) holds something that is no token.")
+      }
     }
     if let key = idempotencyKey {
       guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
@@ -79,8 +84,7 @@ struct SendCommand: AsyncParsableCommand {
     let token = tokenEnv.flatMap { Environment.variables[$0] }
     if let url, token != nil { return PublishTarget(url: url, token: token) }
     let file = arguments.count == 3 ? arguments[0] : ConfigurationFile.standard
-    var target = try PublishTarget(for: group, in: try ConfigurationFile.load(file))
-    if let url { target.url = url }
+    var target = try PublishTarget(for: group, in: try ConfigurationFile.load(file), at: url)
     if let token { target.token = token }
     return target
   }

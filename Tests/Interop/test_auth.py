@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -67,6 +68,7 @@ ROUTES
       - {path: ws/room/, consumer: chat, group: room, shared: true, identity: true, auth: simple}
       - {path: ws/v1/, consumer: echo, auth: simple, subprotocols: [v1]}
       - {path: ws/open/, consumer: echo}
+      - {path: ws/renewed-room/, consumer: chat, group: room, shared: true, identity: true, auth: renewed}
       - {path: ws/late-room/, consumer: chat, group: room, shared: true, identity: true, auth: late}
 """
 NAMES = [
@@ -141,6 +143,45 @@ class Django:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
+
+
+ONE_CALL_BACK = """
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+auth: {site: {callback: {url: "URL", MORE}}}
+applications:
+  main:
+    websocket:
+      - {path: ws/, consumer: chat, group: "user_{user}", identity: true, auth: site}
+"""
+
+
+@pytest.fixture
+def answering():
+    """Starts servers that answer with a JSON object that a function makes of the fields of the request."""
+    running = []
+
+    def begin(answer) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = json.dumps(answer(self.headers)).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/me/"
+
+    yield begin
+    for server in running:
+        server.shutdown()
+        server.server_close()
 
 
 class KeyServer:
@@ -430,6 +471,32 @@ def test_keys_change_and_their_server_fails(served, rsa_key, key_server):
     assert invalid(gateway, "keys", old_token) == "the key of the token is not known"
 
 
+def test_a_server_of_keys_that_hangs_does_not_hold_up_everybody(start, answering, rsa_key):
+    asked, released = [], threading.Event()
+
+    def keys(_):
+        asked.append(None)
+        if len(asked) > 1:
+            released.wait(60)
+        return {"keys": [jwk(rsa_key, "one")]}
+
+    server = answering(keys)
+    gateway = start(text=f"""
+installed_apps: [chat]
+channel_layers: {{default: {{backend: memory}}}}
+auth: {{keys: {{jwt: {{jwks: "{server}", refresh: 1s}}}}}}
+applications: {{main: {{websocket: [{{path: ws/keys/, consumer: chat, group: "user_{{user}}", identity: true, auth: keys}}]}}}}
+""")
+    token = jwt.encode(claims(), rsa_key, "RS256", headers={"kid": "one"})
+    while len(asked) < 2:
+        assert user(gateway, "keys", token) == "1"
+    # Whoever came when the set was due has waited; the others go on with what is known.
+    for _ in range(3):
+        assert user(gateway, "keys", token) == "1"
+    assert len(asked) == 2
+    released.set()
+
+
 def test_a_token_may_not_be_long_or_twice(served):
     gateway = served()
     assert invalid(gateway, "simple", signed(x="x" * 8000)) == "the token is too long"
@@ -521,6 +588,20 @@ def test_a_bad_first_message_or_none(served, django):
         assert closed(session) == (4401, "no token came in time")
 
 
+def test_a_first_message_that_cannot_be_checked_in_time(start):
+    """The keys' server hangs: that is not the client's fault, and it is told so and can take its leave."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        gateway = start(text=f"""
+installed_apps: [echo]
+limits: {{handshake: 500ms}}
+auth: {{late: {{jwt: {{jwks: "http://127.0.0.1:{hanging.getsockname()[1]}/", from: [message]}}}}}}
+applications: {{main: {{websocket: [{{path: ws/late/, consumer: echo, auth: late}}]}}}}
+""")
+        with open_as(gateway, "late") as session:
+            session.send(json.dumps({"auth": f"{part({'alg': 'RS256'})}.{part(claims())}.AAAA"}))
+            assert closed(session) == (1013, "who you are cannot be found out now")
+
+
 # The end of a token.
 
 
@@ -546,6 +627,11 @@ def test_a_token_is_renewed(served, django):
     with open_as(gateway, "renewed", django.short(4)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
         session.send(json.dumps({"auth": django.access("boss")}))
+        assert closed(session) == (4401, "the token is of another user")
+    # Names that only look alike.
+    with open_as(gateway, "renewed-room", signed(user_id="\u00e9", exp=int(time.time()) + 4)) as session:
+        assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
+        session.send(json.dumps({"auth": signed(user_id="e\u0301")}))
         assert closed(session) == (4401, "the token is of another user")
     with open_as(gateway, "renewed", django.short(2)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
@@ -608,6 +694,40 @@ def test_an_identity_is_remembered_for_a_short_time(served, django):
     assert len(django.asked()) == before + 4
 
 
+def test_what_is_remembered_holds_for_one_host(start, answering):
+    """A server of several sites knows the users of each, and the cookie of one is nothing in another."""
+    server = answering(lambda headers: {"user": headers["Host"]})
+    gateway = start(text=ONE_CALL_BACK.replace("URL", server).replace("MORE", "cache: 1h"))
+
+    def user_at(host: str) -> str:
+        sock = connect_raw(gateway.port)
+        sock.sendall(handshake("/ws/", "Cookie: a=b", host=host) + frame(1, b'{"message": 1}'))
+        assert read_head(sock).startswith("HTTP/1.1 101")
+        with sock:
+            return json.loads(read_frame(sock)[1])["user"]
+
+    assert [user_at(host) for host in ["one.test", "other.test", "one.test"]] == ["one.test", "other.test", "one.test"]
+
+
+def test_what_a_call_back_says_of_the_end(start, answering):
+    ends = iter([int(time.time()) + 300, time.time() - 1, "2099-01-01T00:00:00Z"])
+    gateway = start(text=ONE_CALL_BACK.replace("URL", answering(lambda _: {"user": "a", "exp": next(ends)})).replace(", MORE", ""))
+
+    def answer() -> str:
+        sock = connect_raw(gateway.port)
+        sock.sendall(handshake("/ws/"))
+        with sock:
+            return read_head(sock).split(" ", 2)[1]
+
+    assert answer() == "101"
+    # Over already.
+    assert answer() == "401"
+    # To hold for ever is not what it says.
+    assert answer() == "503"
+    gateway.stop()
+    assert any("an exp that is no number" in line for line in gateway.log)
+
+
 @pytest.mark.parametrize(
     "route, reason",
     [
@@ -627,6 +747,8 @@ def test_a_call_back_that_does_not_answer(served, route, reason):
 def test_a_call_back_is_waited_for_no_longer_than_a_hand_shake(served):
     gateway = served(limit="100ms")
     assert refusal(gateway, "slow", headers={"Cookie": "a=b"})[0] == 503
+    gateway.stop()
+    assert any("an upstream failed" in line and "nobody waited for its answer" in line for line in gateway.log), gateway.log
 
 
 # Nobody in particular.

@@ -457,6 +457,12 @@ def test_send_to_an_address_of_its_own(gateway, file, tmp_path):
     done = send("chat_a", "1", "--url", gateway.http("/nowhere"), "--token-env", "MINE", MINE=TOKEN)
     assert (done.returncode, done.stderr) == (1, "sluice: 404: this is no publish route; --url names it with its path, such as http://127.0.0.1:8000/publish/\n")
     assert TOKEN not in send(file, "chat_a", "1", "--url", "no url").stderr
+    # What the file does not tell need not be there then.
+    open_port = tmp_path / "open_port.yaml"
+    open_port.write_text(routes(extra="server: {bind: '127.0.0.1:0'}").replace("api/publish/", "<slug:api>/publish/"))
+    assert send(open_port, "chat_a", "1").stderr == 'sluice: the path of the "publish" route is not known: give --url\n'
+    done = send(open_port, "chat_a", "1", "--url", url)
+    assert (done.returncode, done.stdout) == (0, "chat_a: 0 sessions\n"), done.stderr
 
 
 def test_send_over_a_unix_socket(start, tmp_path):
@@ -489,6 +495,13 @@ def test_wrong_usage_of_send_is_2(file, arguments):
     done = send(*arguments)
     assert done.returncode == 2, done.stderr
     assert "Usage" in done.stderr
+
+
+@pytest.mark.parametrize("token", ["", f"{TOKEN}\r", f"{TOKEN} x"])
+def test_what_is_no_token_is_neither_sent_nor_shown(file, token):
+    done = send(file, "chat_a", "1", "--token-env", "MINE", MINE=token)
+    assert done.returncode == 2 and "MINE holds something that is no token" in done.stderr
+    assert TOKEN not in done.stderr
 
 
 # Users

@@ -23,12 +23,12 @@ struct ClaimRules: Sendable {
 
   /// - Parameter now: seconds since 1970.
   func identity(_ claims: JSON, at now: Double) throws(TokenFault) -> Identity {
-    guard let expires = try time("exp", claims) else { throw TokenFault("the token never expires") }
+    guard let expires = try claims.time("exp") else { throw TokenFault("the token never expires") }
     guard now < expires + leeway else { throw TokenFault("the token has expired") }
-    if let start = try time("nbf", claims), start > now + leeway {
+    if let start = try claims.time("nbf"), start > now + leeway {
       throw TokenFault("the token is not valid yet")
     }
-    if let issued = try time("iat", claims), issued > now + leeway {
+    if let issued = try claims.time("iat"), issued > now + leeway {
       throw TokenFault("the token was issued in the future")
     }
     try checkAudience(claims["aud"])
@@ -40,13 +40,6 @@ struct ClaimRules: Sendable {
     }
     guard let user = claims.userName(among: users) else { throw TokenFault("the token names no user") }
     return Identity(user: user, claims: claims, expires: expires + leeway)
-  }
-
-  /// RFC 7519 section 2, NumericDate.
-  private func time(_ claim: String, _ claims: JSON) throws(TokenFault) -> Double? {
-    guard let value = claims[claim] else { return nil }
-    guard let number = value.number else { throw TokenFault("the claim \(claim) is no time") }
-    return number
   }
 
   /// RFC 7519 section 4.1.3: one that is meant for somebody is refused by all others.
@@ -72,12 +65,16 @@ struct ClaimRules: Sendable {
 }
 
 extension JSON {
-  fileprivate var number: Double? {
-    switch self {
-    case .integer(let value): Double(value)
-    case .unsigned(let value): Double(value)
-    case .double(let value): value
-    default: nil
+  /// A claim that is a NumericDate (RFC 7519 section 2): seconds since 1970.
+  ///
+  /// - Returns: nil where there is none.
+  func time(_ claim: String) throws(TokenFault) -> Double? {
+    switch self[claim] {
+    case nil: nil
+    case .integer(let value)?: Double(value)
+    case .unsigned(let value)?: Double(value)
+    case .double(let value)?: value
+    default: throw TokenFault("the claim \(claim) is no time")
     }
   }
 
@@ -95,7 +92,4 @@ extension JSON {
     guard let text, (1...255).contains(text.utf8.count) else { return nil }
     return text
   }
-
-  /// A time, where the object says when it ceases to hold.
-  var expiry: Double? { self["exp"]?.number }
 }

@@ -3,7 +3,7 @@ import Synchronization
 import Transport
 import WebSocketCore
 
-/// Remembers for a short time who showed what. Bounded: when it is full, what is over goes first, then everything.
+/// Remembers for a short time who it is whose request had some fields. Bounded: when it is full, what is over goes first, then everything.
 final class IdentityCache: Sendable {
   private struct Entry {
     var identity: Identity

@@ -23,20 +23,24 @@ struct IdentityCallback: Sendable {
   }
 
   func ask(_ credentials: Credentials) async -> Authentication {
-    let shown = credentials.fields.filter { configuration.headers.contains($0.name) }
+    let shown = fields(showing: credentials)
     if let known = cache?.identity(for: shown) { return .identity(known) }
     do {
       let answer = try await server.fetch(
-        fields(showing: shown, of: credentials), within: configuration.timeout, longest: Self.longestAnswer)
+        shown, within: configuration.timeout, longest: Self.longestAnswer)
       let outcome = read(answer)
       if case .identity(let identity) = outcome { cache?.keep(identity, for: shown) }
       return outcome
+    } catch is CancellationError {
+      return fail("nobody waited for its answer any longer")
     } catch {
       return fail(PeerFault(error, of: .server).description)
     }
   }
 
-  private func fields(showing shown: [HeaderField], of credentials: Credentials) -> [HeaderField] {
+  /// All that the server is told, and so all that its answer may depend on.
+  private func fields(showing credentials: Credentials) -> [HeaderField] {
+    let shown = credentials.fields.filter { configuration.headers.contains($0.name) }
     let added = ForwardedHeaders.added(host: credentials.host, client: credentials.client)
     return [
       HeaderField(name: "Host", value: configuration.url.hostField(of: credentials.host)),
@@ -54,7 +58,16 @@ struct IdentityCallback: Sendable {
       guard let user = claims.userName(among: configuration.user.map { [$0] } ?? ["user", "id"]) else {
         return fail("its answer names no user")
       }
-      return .identity(Identity(user: user, claims: claims, expires: claims.expiry))
+      do throws(TokenFault) {
+        let expires = claims["exp"] == .null ? nil : try claims.time("exp")
+        // It says itself that this is nobody any more.
+        if let expires, expires <= WallClock.secondsSinceEpoch {
+          return .refused(.badToken("the identity has expired"))
+        }
+        return .identity(Identity(user: user, claims: claims, expires: expires))
+      } catch {
+        return fail("its answer has an exp that is no number")
+      }
     case 401, 403:
       return .refused(refusal(answer))
     default:

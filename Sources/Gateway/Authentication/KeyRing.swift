@@ -84,6 +84,8 @@ actor KeyRing {
     let task = Task { await readSet() }
     reading = task
     await task.value
+    // Counted from its end, or whoever comes waits all the time for a server that hangs.
+    lastTry = .now
     reading = nil
   }
 

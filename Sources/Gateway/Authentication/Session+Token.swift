@@ -1,6 +1,7 @@
 import ChannelLayers
 import Consumers
 import GatewayConfig
+import JSON
 import Transport
 import WebSocketCore
 
@@ -128,7 +129,7 @@ extension Session {
 
   /// Goes on with another token. Its groups stay those that the first one led to.
   private func renew(as identity: Identity) {
-    guard identity.user == self.identity?.user else {
+    guard let known = self.identity, ExactText(text: identity.user) == ExactText(text: known.user) else {
       return close(.notAuthenticated("the token is of another user"))
     }
     standing?.identity = identity
@@ -174,7 +175,9 @@ extension Session {
 
   private func timeOut() {
     guard state == .open else { return }
-    if isAwaitingToken { return close(.notAuthenticated("no token came in time")) }
+    if isAwaitingToken {
+      return close(isCheckingToken ? .identityUnavailable : .notAuthenticated("no token came in time"))
+    }
     scheduleExpiry()
   }
 }

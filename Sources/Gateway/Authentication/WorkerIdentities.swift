@@ -1,5 +1,6 @@
 import Consumers
 import GatewayConfig
+import JSON
 import Transport
 import WebSocketCore
 
@@ -18,7 +19,7 @@ final class WorkerIdentities {
 
   private var questions: [Int: Question] = [:]
   private var lastTicket = 0
-  private var sessions: [String: [ObjectIdentifier: any UserSession]] = [:]
+  private var sessions: [ExactText: [ObjectIdentifier: any UserSession]] = [:]
 
   /// - Parameters:
   ///   - ask: gets the ticket of the question.
@@ -42,18 +43,22 @@ final class WorkerIdentities {
 
   /// The session is one of its user from now on; nothing where it has none.
   func add(_ session: any UserSession) {
-    guard let user = session.identity?.user else { return }
+    guard let user = Self.user(of: session) else { return }
     sessions[user, default: [:]][ObjectIdentifier(session)] = session
   }
 
   func remove(_ session: any UserSession) {
-    guard let user = session.identity?.user else { return }
+    guard let user = Self.user(of: session) else { return }
     sessions[user]?[ObjectIdentifier(session)] = nil
     if sessions[user]?.isEmpty == true { sessions[user] = nil }
   }
 
   func sessions(of user: String) -> [any UserSession] {
-    sessions[user].map { Array($0.values) } ?? []
+    sessions[ExactText(text: user)].map { Array($0.values) } ?? []
+  }
+
+  private static func user(of session: any UserSession) -> ExactText? {
+    session.identity.map { ExactText(text: $0.user) }
   }
 }
 

@@ -257,7 +257,7 @@ extension PendingConnection {
     }
   }
 
-  /// Refuses a client that still waits, for the channel layer or an upstream.
+  /// Refuses a client that still waits.
   private func stopWaiting(_ reason: HandshakeRefusal.Reason) {
     guard waiting != nil else { return }
     forgetWaiting()

@@ -1,3 +1,4 @@
+import JSON
 import Synchronization
 
 /// What requests with an idempotency key were answered, so that the same request, sent again, is answered alike and does nothing.
@@ -5,10 +6,16 @@ import Synchronization
 /// One for each process. Bounded in time, number and bytes: beyond that the oldest answers are forgotten first.
 final class IdempotencyTable: Sendable {
   struct Key: Sendable, Hashable {
-    var route: Int
+    let route: Int
     /// Whose it is, where requests are made in the names of users.
-    var user: String?
-    var text: String
+    let user: ExactText?
+    let text: ExactText
+
+    init(route: Int, user: String?, text: String) {
+      self.route = route
+      self.user = user.map(ExactText.init(text:))
+      self.text = ExactText(text: text)
+    }
   }
 
   struct Answer: Sendable, Equatable {
@@ -76,7 +83,7 @@ final class IdempotencyTable: Sendable {
         entry.answer = answer
         entry.waiting = []
         state.entries[key] = entry
-        let size = answer.body.count + key.text.utf8.count + (key.user?.utf8.count ?? 0) + 200
+        let size = answer.body.count + key.text.text.utf8.count + (key.user?.text.utf8.count ?? 0) + 200
         state.answered.append((key, now, size))
         state.bytes += size
         Self.forget(&state, at: now)

@@ -1,5 +1,4 @@
 import ChannelLayers
-import Foundation
 import GatewayConfig
 import HTTPTypes
 import Hummingbird
@@ -112,7 +111,7 @@ extension EventValue {
     // It was checked when it came.
     case .encodedJSON(let text): (try? unsafe JSON.parse(text.span.bytes)) ?? .null
     case .text(let text): .string(String(decoding: text, as: UTF8.self))
-    case .bytes(let bytes): .string(Data(bytes).base64EncodedString())
+    case .bytes(let bytes): .string(Base64.encode(bytes))
     }
   }
 }

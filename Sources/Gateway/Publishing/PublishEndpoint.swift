@@ -51,13 +51,13 @@ final class PublishEndpoint: Sendable {
       let identity = try await access.check(request, query: path.query, from: client)
       let caller = Caller(identity: identity, captures: match.captures)
       let operation = try operation(match, path, request.method)
-      guard publisher.enter() else {
+      guard let place = publisher.enter() else {
         throw PublishRefusal(
           .serviceUnavailable, "too many requests are under way", fields: [.retryAfter: "1"])
       }
-      defer { publisher.leave() }
+      defer { withExtendedLifetime(place) {} }
       switch operation {
-      case .publish: return try await publish(try await body(upload), request, caller)
+      case .publish: return try await publish(try await body(upload), request, caller, place)
       case .groups: return try await listGroups(request, caller)
       case .disconnect: return try await disconnect(try await body(upload), request)
       case .presence: return try await listPresent(request, caller)
@@ -106,13 +106,13 @@ final class PublishEndpoint: Sendable {
 
   // MARK: - Bodies
 
-  private func body(_ upload: Upload?) async throws -> RequestBodyBytes {
+  private func body(_ upload: Upload?) async throws -> [UInt8] {
     guard let upload else { throw PublishRefusal(.badRequest, "the request has no body") }
     let limit = configuration.body
     let tooLarge = PublishRefusal(.contentTooLarge, "the body is larger than \(limit)")
     if let length = upload.length, length > limit.bytes { throw tooLarge }
     let patience = gateway.server.handshake
-    return try await withThrowingTaskGroup(of: RequestBodyBytes.self) { tasks in
+    return try await withThrowingTaskGroup(of: [UInt8].self) { tasks in
       tasks.addTask {
         var bytes: [UInt8] = []
         do {
@@ -124,7 +124,7 @@ final class PublishEndpoint: Sendable {
           throw upload.fault ?? error
         }
         try Task.checkCancellation()
-        return RequestBodyBytes(bytes)
+        return bytes
       }
       tasks.addTask {
         try await Task.sleep(for: patience)
@@ -147,15 +147,15 @@ final class PublishEndpoint: Sendable {
   // MARK: - Publishing
 
   private func publish(
-    _ body: RequestBodyBytes, _ request: Request, _ caller: Caller
+    _ body: [UInt8], _ request: Request, _ caller: Caller, _ place: Publisher.Place
   ) async throws -> Response {
     try checkType(of: request)
-    let wanted = try PublishRequest(body.bytes) { mayName($0, caller) }
+    let wanted = try PublishRequest(body) { mayName($0, caller) }
     guard let text = try key(of: wanted, request) else {
       return Response(await answer(to: wanted).answer)
     }
     let key = IdempotencyTable.Key(route: route, user: caller.identity?.user, text: text)
-    switch answers.stand(key, Array(SHA256.hash(data: body.bytes))) {
+    switch answers.stand(key, Array(SHA256.hash(data: body))) {
     case .answered(let answer): return Response(answer, isRepeated: true)
     case .taken:
       throw PublishRefusal(
@@ -166,7 +166,7 @@ final class PublishEndpoint: Sendable {
     case .new:
       // Also when the client hangs up: the same request may come again, and is to find what became of this one.
       let (first, done) = AsyncStream.makeStream(of: IdempotencyTable.Answer.self)
-      publisher.carryOut { [self] in
+      publisher.carryOut(in: place) { [self] in
         let (answer, isFinal) = await answer(to: wanted)
         answers.complete(key, answer, isFinal: isFinal)
         done.yield(answer)
@@ -217,9 +217,9 @@ final class PublishEndpoint: Sendable {
   // MARK: - Users
 
   /// `{"user": "5", "reason": "..."}`
-  private func disconnect(_ body: RequestBodyBytes, _ request: Request) async throws -> Response {
+  private func disconnect(_ body: [UInt8], _ request: Request) async throws -> Response {
     try checkType(of: request)
-    let order = try DisconnectOrder(body: body.bytes)
+    let order = try DisconnectOrder(body: body)
     let sessions = await publisher.disconnect(order)
     var answer: [JSON.Member] = [
       .init(key: "user", value: .string(order.user)),
@@ -232,15 +232,6 @@ final class PublishEndpoint: Sendable {
       return .json(.serviceUnavailable, .object(answer), fields: [.retryAfter: "1"])
     }
     return .json(.ok, .object(answer))
-  }
-}
-
-/// The body of a request, read to its end.
-struct RequestBodyBytes: Sendable {
-  let bytes: [UInt8]
-
-  init(_ bytes: [UInt8]) {
-    self.bytes = bytes
   }
 }
 

@@ -110,7 +110,10 @@ struct PublishRequest: Sendable {
       let text = try item.string("text") ?? ""
       return Event(type: "broadcast.message", fields: [.init("text", .text(Array(text.utf8)))])
     case "bytes":
-      guard let text = try item.string("bytes"), let data = Data(base64Encoded: text) else {
+      // Foundation takes "AA=A" too, for something.
+      guard let text = try item.string("bytes"), let data = Data(base64Encoded: text),
+        Base64.encode(Array(data)) == text
+      else {
         throw PublishRefusal(.badRequest, "\"bytes\" in \(item.what) is base64 (RFC 4648 section 4)")
       }
       return Event(type: "broadcast.message", fields: [.init("bytes", .bytes(Array(data)))])

@@ -19,33 +19,39 @@ package struct PublishTarget: Sendable {
   }
 
   /// The first `publish` route of the served application that takes events for the group.
-  package init(for group: String, in configuration: Configuration) throws(Unknown) {
+  ///
+  /// - Parameter url: where it is, if that is known already.
+  package init(for group: String, in configuration: Configuration, at url: String?) throws(Unknown) {
     let application = configuration.served
-    var path: String?
-    var publish: PublishConfiguration?
-    var reason = "the application \"\(application.name)\" has no \"publish\" route"
-    for (route, pattern) in zip(application.httpRoutes, application.httpRouter.routes) {
-      guard case .publish(let candidate) = route.action, candidate.operations.contains(.publish) else {
-        continue
+    let publishing = zip(application.httpRoutes, application.httpRouter.routes).compactMap {
+      (route, pattern) -> (publish: PublishConfiguration, pattern: RoutePath)? in
+      guard case .publish(let publish) = route.action, publish.operations.contains(.publish) else {
+        return nil
       }
-      guard candidate.groups.contains(where: { $0.matches(group) }) else {
-        reason = "no \"publish\" route takes events for \"\(group)\""
-        continue
-      }
-      guard pattern.captureNames.isEmpty, pattern.patterns.allSatisfy({ $0.syntax == .path }) else {
-        reason = "the path of the \"publish\" route is not known: give --url"
-        continue
-      }
-      path = pattern.text
-      publish = candidate
-      break
+      return (publish, pattern)
     }
-    guard let path, let publish else { throw Unknown(description: reason) }
+    guard !publishing.isEmpty else {
+      throw Unknown(description: "the application \"\(application.name)\" has no \"publish\" route")
+    }
+    let fitting = publishing.filter { $0.publish.groups.contains { $0.matches(group) } }
+    guard let first = fitting.first else {
+      throw Unknown(description: "no \"publish\" route takes events for \"\(group)\"")
+    }
+    if let url {
+      self.init(url: url, token: first.publish.tokens.first)
+      return
+    }
+    let known = fitting.first { _, pattern in
+      pattern.captureNames.isEmpty && pattern.patterns.allSatisfy { $0.syntax == .path }
+    }
+    guard let known else {
+      throw Unknown(description: "the path of the \"publish\" route is not known: give --url")
+    }
     guard let base = Self.base(configuration.server) else {
       throw Unknown(description: "the port is chosen when the gateway starts: give --url")
     }
-    url = base + "/" + path.percentEncodedPath
-    token = publish.tokens.first
+    self.init(
+      url: base + "/" + known.pattern.text.percentEncodedPath, token: known.publish.tokens.first)
   }
 
   /// The first address that is listened on, one without TLS if there is one: its certificate is for another name.

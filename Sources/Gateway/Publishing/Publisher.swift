@@ -63,21 +63,34 @@ final class Publisher: Sendable {
   }
 
   /// Does something that is to be done to its end even if whoever asked for it hangs up.
-  func carryOut(_ work: @escaping @Sendable () async -> Void) {
-    job.yield(.work(work))
-  }
-
-  /// Takes one of the places for requests under way; `leave` gives it back.
   ///
-  /// - Returns: false where there is none.
-  func enter() -> Bool {
-    guard underWay.add(1, ordering: .relaxed).newValue > Self.mostUnderWay else { return true }
-    leave()
-    return false
+  /// - Parameter place: kept until then.
+  func carryOut(in place: Place, _ work: @escaping @Sendable () async -> Void) {
+    job.yield(
+      .work {
+        await work()
+        withExtendedLifetime(place) {}
+      })
   }
 
-  func leave() {
+  /// One of the places for requests under way, free again when nothing refers to it.
+  final class Place: Sendable {
+    private let publisher: Publisher
+
+    fileprivate init(_ publisher: Publisher) {
+      self.publisher = publisher
+    }
+
+    deinit {
+      publisher.underWay.subtract(1, ordering: .relaxed)
+    }
+  }
+
+  /// - Returns: nil where all places are taken.
+  func enter() -> Place? {
+    guard underWay.add(1, ordering: .relaxed).newValue > Self.mostUnderWay else { return Place(self) }
     underWay.subtract(1, ordering: .relaxed)
+    return nil
   }
 
   // MARK: - Asking

@@ -21,9 +21,12 @@ struct AuthSettings {
     var isUnknown = false
     isOwn = name != nil
     if let name {
+      let outer = auth
       auth = nil
       place = name.key.range
       isUnknown = !readName(name.value, reading)
+      // Claims of another authenticator are other claims; to name the same one again takes nothing off.
+      if let outer, auth?.authenticator == outer.authenticator { auth?.requirements = outer.requirements }
     }
     for entry in [optional, required].compactMap(\.self) where auth == nil && !isUnknown {
       reading.findings.error(

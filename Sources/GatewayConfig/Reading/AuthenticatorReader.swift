@@ -1,6 +1,8 @@
 /// Reads the entries of `auth:` at the top level.
 struct AuthenticatorReader {
   let reading: Reading
+  /// How long a client may take to be known: `limits.handshake`.
+  let handshake: Duration
 
   /// What takes `auth` off again, and so is no name.
   static let noAuthenticator = "none"
@@ -328,6 +330,11 @@ struct AuthenticatorReader {
       let time = reading.duration(value, "\"timeout\"", in: .milliseconds(10) ... .seconds(300))
     {
       callback?.timeout = time
+      if time > handshake {
+        reading.findings.warning(
+          .outOfRange, "a hand-shake waits no longer than \"limits.handshake\", which is less",
+          at: value.range, hint: "make that longer, or this shorter")
+      }
     }
     if let value = mapping.value("cache"),
       let time = reading.duration(value, "\"cache\"", in: .zero ... .seconds(3600))

@@ -98,6 +98,8 @@ struct PublishRequestTests {
     (#"{"group": "g", "event": {"type": "sluice.disconnect", "user": "5"}}"#, 400, "the gateway's own"),
     (#"{"group": "g", "event": {"type": "a", "__asgi_channel__": ["x"]}}"#, 400, "cannot be called"),
     (#"{"group": "g", "bytes": "A"}"#, 400, "base64"),
+    (#"{"group": "g", "bytes": "AA=A"}"#, 400, "base64"),
+    (#"{"group": "g", "bytes": "AB=="}"#, 400, "base64"),
     (#"{"group": "g", "bytes": "AA=="} x"#, 400, "more after the value"),
     (#"{"group": "g", "message": 1e999}"#, 400, "a number out of range"),
     (#"{"group": "g", "message": 1, "idempotency_key": ""}"#, 400, "1 to 255 bytes"),

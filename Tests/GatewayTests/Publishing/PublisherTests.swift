@@ -1,0 +1,23 @@
+import Testing
+
+@testable import Gateway
+
+struct PublisherTests {
+  @Test func `work that nobody waits for any more keeps its place`() async {
+    let publisher = Publisher()
+    var places: [Publisher.Place] = []
+    while let place = publisher.enter() { places.append(place) }
+    let count = places.count
+    #expect(count > 1)
+    let (end, ending) = AsyncStream.makeStream(of: Void.self)
+    publisher.carryOut(in: places.removeLast()) { for await _ in end {} }
+    async let running: Void = publisher.run()
+    places = []
+    while let place = publisher.enter() { places.append(place) }
+    #expect(places.count == count - 1)
+    ending.finish()
+    publisher.finish()
+    await running
+    #expect(publisher.enter() != nil)
+  }
+}
