@@ -182,11 +182,14 @@ package final class RecordingChannelLayer: ChannelLayer {
 
   // MARK: - Reading
 
-  package func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? {
+  package func history(of group: String, behind position: EventPosition?, bytes: Int, isContinued: Bool)
+    -> HistorySlice?
+  {
     guard let reader = readers[group], reader.isOpen else { return nil }
     // Others are where it is then, also where the epoch has changed.
     reader.deliver(to: groups)
-    return reader.group.read(behind: position, upTo: reader.position, bytes: bytes, at: .now)
+    return reader.group.read(
+      behind: position, upTo: reader.position, bytes: bytes, at: isContinued ? nil : .now)
   }
 }
 
