@@ -99,6 +99,36 @@ struct GroupHistoryTests {
     #expect(kept.events.map { Int($0.position?.offset ?? 0) } == Array((501 - kept.events.count)...500))
   }
 
+  @Test func `groups that take up all the memory leave some for events`() throws {
+    let memory = HistoryMemory(limit: 100_000)
+    let history = try history(1000, .seconds(3600), memory: memory)
+    let groups = try (0..<400).map { try history.acquire("g\($0)") }
+    let held = groups.count * RecordedGroup.emptySize
+    #expect(memory.usedBytes == held && held > 100_000)
+    for number in 1...200 {
+      let position = groups[0].append(event(number, size: 1000), at: time(number))
+      let behind = EventPosition(epoch: position.epoch, offset: position.offset - 1)
+      #expect(groups[0].read(behind: behind, at: nil).events.map(\.type) == ["e\(number)"])
+      #expect(memory.usedBytes <= held + 25_000)
+    }
+    for group in groups { history.release(group, at: time(200)) }
+    // Nobody holds them any more: the limit is what it was.
+    for number in 0..<1000 {
+      history.release(try history.acquire("h\(number)", at: 201), at: time(201))
+      #expect(memory.usedBytes <= 100_000)
+    }
+  }
+
+  @Test func `what is too old goes also while the group is used and nobody says anything`() throws {
+    let memory = HistoryMemory()
+    let history = try history(10, .seconds(60), memory: memory)
+    let group = try history.acquire("g")
+    group.append(event(1, size: 10_000), at: time(0))
+    for number in 0..<1000 { history.release(try history.acquire("h\(number)", at: 100), at: time(100)) }
+    #expect(memory.usedBytes == history.groupCount * RecordedGroup.emptySize)
+    #expect(group.last.offset == 1)
+  }
+
   @Test func `groups that nobody uses are forgotten, and nothing of them stays`() throws {
     let memory = HistoryMemory()
     let history = try history(10, .seconds(60), memory: memory)
