@@ -239,7 +239,7 @@ private final class GroupReader {
     isDelivering = true
     defer { isDelivering = false }
     while let position {
-      let slice = group.read(behind: position, bytes: Self.portion, at: nil)
+      let slice = group.read(behind: position, bytes: Self.portion, at: nil, skipsRepeated: true)
       if slice.isGap { groups.deliver(.history(behind: slice.start, isGap: true), to: group.name) }
       for event in slice.events { groups.deliver(event, to: group.name) }
       self.position = slice.end

@@ -172,6 +172,44 @@ struct GroupHistoryTests {
     #expect(group.read(behind: EventPosition(epoch: epoch, offset: 3), at: time(0)).isGap)
   }
 
+  @Test func `what goes on under another epoch is not delivered again`() throws {
+    let group = try history(10).acquire("g")
+    func insert(_ offset: UInt64, stamp: UInt64, epoch: UInt32) {
+      let position = EventPosition(epoch: epoch, offset: offset)
+      #expect(group.insert(event(Int(stamp)), at: position, time: time(0), stamp: stamp) == .inserted)
+    }
+    group.restart(behind: EventPosition(epoch: 7, offset: 0))
+    for offset in 1...4 { insert(UInt64(offset), stamp: UInt64(offset), epoch: 7) }
+    let delivered = group.last
+    // The original lost the last two.
+    group.restart(behind: EventPosition(epoch: 8, offset: 0))
+    for offset in 1...2 { insert(UInt64(offset), stamp: UInt64(offset), epoch: 8) }
+    let slice = group.read(behind: delivered, at: nil, skipsRepeated: true)
+    #expect(slice == HistorySlice(start: EventPosition(epoch: 8, offset: 2), isGap: true))
+    insert(3, stamp: 9, epoch: 8)
+    #expect(group.read(behind: slice.end, at: nil, skipsRepeated: true).events.map(\.type) == ["e9"])
+    // Who comes back gets all there is, as it cannot be known what it has.
+    #expect(group.read(behind: delivered, at: time(0)).events.map(\.type) == ["e1", "e2", "e9"])
+  }
+
+  @Test func `a reactor in the middle of it delivers nothing again either`() throws {
+    let group = try history(10).acquire("g")
+    group.restart(behind: EventPosition(epoch: 7, offset: 0))
+    for offset in 1...4 {
+      let position = EventPosition(epoch: 7, offset: UInt64(offset))
+      _ = group.insert(event(offset), at: position, time: time(0), stamp: UInt64(offset))
+    }
+    var end = group.last
+    group.restart(behind: EventPosition(epoch: 8, offset: 0))
+    for offset in 1...6 {
+      let position = EventPosition(epoch: 8, offset: UInt64(offset))
+      _ = group.insert(event(offset), at: position, time: time(0), stamp: UInt64(offset))
+      let slice = group.read(behind: end, at: nil, skipsRepeated: true)
+      #expect(slice.events.map(\.type) == (offset > 4 ? ["e\(offset)"] : []))
+      end = slice.end
+    }
+  }
+
   @Test(arguments: 0..<20)
   func `any reader sees each event once and in order, or is told of a gap`(_ seed: UInt64) throws {
     var random = SplitMix(seed: seed)
