@@ -30,12 +30,21 @@ package protocol ChannelLayer: AnyObject {
   /// - Parameters:
   ///   - position: nil for all that is kept.
   ///   - bytes: where the slice may end, after at least one event.
+  ///   - isContinued: whether the position is the end of a slice that was just read: then what is to be kept no longer, and is still
+  ///     there, is no gap.
   /// - Returns: nil where the group keeps no history.
-  func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice?
+  func history(of group: String, behind position: EventPosition?, bytes: Int, isContinued: Bool)
+    -> HistorySlice?
 }
 
 extension ChannelLayer {
-  package func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? { nil }
+  package func history(of group: String, behind position: EventPosition?, bytes: Int, isContinued: Bool)
+    -> HistorySlice?
+  { nil }
+
+  package func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? {
+    history(of: group, behind: position, bytes: bytes, isContinued: false)
+  }
 }
 
 /// What became of an event that was published.

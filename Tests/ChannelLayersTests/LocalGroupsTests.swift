@@ -19,6 +19,11 @@ private struct TypeRenderer: EventRenderer {
   }
 }
 
+/// Understands nothing.
+private struct DeafRenderer: EventRenderer {
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering { .ignored }
+}
+
 /// Records what it is sent.
 private final class Member: GroupMember {
   var got: [String] = []
@@ -64,6 +69,24 @@ struct LocalGroupsTests {
       groups.endOfTurn()
       #expect(late.got == ["a"])
       for membership in [first, second] { groups.leave(membership) }
+    }
+  }
+
+  @Test func `what comes behind a close is for those who have joined behind it`() throws {
+    try onReactor { reactor in
+      let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
+      let (route, other) = (Route(), Route())
+      let (late, mover) = (Member(), Member())
+      _ = groups.join(Member(), group: "room", route: ObjectIdentifier(route), renderer: TypeRenderer())
+      let moving = groups.join(
+        mover, group: "room", route: ObjectIdentifier(other), renderer: DeafRenderer())
+      groups.deliver(Event(type: "close"), to: "room")
+      _ = groups.join(late, group: "room", route: ObjectIdentifier(route), renderer: TypeRenderer())
+      groups.move(moving, route: ObjectIdentifier(route), renderer: TypeRenderer())
+      groups.deliver(Event(type: "a"), to: "room")
+      groups.endOfTurn()
+      #expect(late.got == ["a"] && late.closedWith == nil)
+      #expect(mover.got == ["a"] && mover.closedWith == nil)
     }
   }
 

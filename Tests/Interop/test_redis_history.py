@@ -4,11 +4,12 @@ import signal
 import time
 
 import pytest
+import requests
 from asgiref.sync import async_to_sync
 
 from history import Numbered, position
 from redis_stack import Host, Layer, RedisGateway, Session, chat, wait_until
-from test_history import ENV, publish
+from test_history import ENV, TOKEN, publish
 from test_redis_failures import send
 
 ROUTES = """
@@ -352,3 +353,21 @@ def test_what_is_published_in_one_process_is_there_in_the_other(layer, history_g
         found = publish(one, "n", "now")
         assert client.hear()["message"] == "now" and client.last in str(found)
         assert client.rest() == []
+
+
+def test_what_is_wrong_with_the_keys_of_one_group_is_no_matter_of_the_others(layer, history_gateway):
+    gateway = history_gateway(layer)
+    redis = layer.hosts[0].client()
+    redis.set(f"{layer.prefix}:sluice:history:chat_bad:meta", "no hash")
+    groups = ["chat_first", "chat_bad", "chat_last"]
+    with numbered(gateway, "first") as first, numbered(gateway, "last") as last:
+        first.start(), last.start()
+        for number in range(3):
+            body = {"groups": groups, "event": {"type": "chat.message", "message": number}}
+            answer = requests.post(
+                gateway.http("/publish/"), json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20)
+            assert first.hear()["message"] == number and last.hear()["message"] == number
+            # Whoever publishes is told what is kept, and where.
+            found = answer.json()["published"]
+            assert [one["id"] for one in found] == [first.last, None, last.last], found
+            assert [("error" in one) for one in found] == [False, True, False], found

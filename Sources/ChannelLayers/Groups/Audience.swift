@@ -18,6 +18,8 @@ final class Audience {
     var reason: String
     /// Those who were there when the event came; who joins later in the turn stays.
     var members: [Membership]
+    /// Whether somebody has joined later.
+    var hasNewcomers = false
   }
 
   init(group: String, key: ObjectIdentifier, renderer: any EventRenderer) {
@@ -31,7 +33,7 @@ final class Audience {
   func add(_ member: any GroupMember, number: MemberNumber) -> Membership {
     let membership = Membership(
       member: member, number: number, audience: self, index: members.count, cursor: frames?.count ?? 0)
-    members.append(membership)
+    append(membership)
     return membership
   }
 
@@ -40,7 +42,12 @@ final class Audience {
     membership.audience = self
     membership.index = members.count
     membership.cursor = frames?.count ?? 0
+    append(membership)
+  }
+
+  private func append(_ membership: Membership) {
     members.append(membership)
+    closing?.hasNewcomers = true
   }
 
   /// Removes in constant time: the last member takes the free place.

@@ -101,6 +101,8 @@ package final class LocalGroups {
     guard let audiences = groups[group] else { return }
     counters.events += 1
     for audience in audiences {
+      // What comes behind a close is for those who have joined since.
+      if audience.closing?.hasNewcomers == true { flush(audience) }
       let hadWork = audience.hasWork
       let rendering = audience.take(event, buffers: buffers)
       switch rendering {

@@ -40,7 +40,7 @@ package final class GroupHistory: Sendable {
   package func acquire(
     _ name: String, _ limits: HistoryConfiguration, at now: MonotonicTime = .now
   ) -> RecordedGroup {
-    let (group, bytes) = stripe(of: name).table.withLock { table in
+    let (group, bytes, isHeld) = stripe(of: name).table.withLock { table in
       var bytes = sweep(&table, at: now)
       var entry =
         table.entries[name]
@@ -50,19 +50,22 @@ package final class GroupHistory: Sendable {
         }()
       entry.users += 1
       table.entries[name] = entry
-      return (entry.group, bytes)
+      return (entry.group, bytes, entry.users == 1)
     }
+    if isHeld { memory.hold(1) }
     memory.add(bytes)
     memory.makeRoom()
     return group
   }
 
   package func release(_ group: RecordedGroup, at now: MonotonicTime = .now) {
-    let bytes = stripe(of: group.name).table.withLock { table in
+    let (bytes, isLeft) = stripe(of: group.name).table.withLock { table in
       table.entries[group.name]?.users -= 1
       table.entries[group.name]?.idleSince = now
-      return sweep(&table, at: now)
+      let isLeft = table.entries[group.name]?.users == 0
+      return (sweep(&table, at: now), isLeft)
     }
+    if isLeft { memory.hold(-1) }
     memory.add(bytes)
   }
 
@@ -73,9 +76,11 @@ package final class GroupHistory: Sendable {
     guard table.nextSweep <= now else { return 0 }
     table.nextSweep = now + Self.sweepInterval
     var bytes = 0
-    for (name, entry) in table.entries where entry.users == 0 {
+    for (name, entry) in table.entries {
       entry.group.trim(at: now)
-      guard entry.group.isEmpty, entry.idleSince + entry.group.limits.age <= now else { continue }
+      guard entry.users == 0, entry.group.isEmpty, entry.idleSince + entry.group.limits.age <= now else {
+        continue
+      }
       table.entries[name] = nil
       bytes -= RecordedGroup.emptySize
     }

@@ -5,6 +5,8 @@ package final class HistoryMemory: Sendable {
   /// Bytes.
   let limit: Int
   private let used = Atomic<Int>(0)
+  /// What groups take up that somebody uses, without their events: it cannot be freed. Bytes.
+  private let held = Atomic<Int>(0)
   private let histories = Mutex<[GroupHistory]>([])
   private let isMakingRoom = Mutex<Void>(())
 
@@ -26,15 +28,25 @@ package final class HistoryMemory: Sendable {
     used.add(bytes, ordering: .relaxed)
   }
 
+  /// Notes that more groups are used, or fewer. With no lock held.
+  func hold(_ groups: Int) {
+    held.add(groups * RecordedGroup.emptySize, ordering: .relaxed)
+  }
+
+  /// More than the limit where groups alone take up most of it: to look for room in vain with each event would stop everything,
+  /// and would take the event itself before it is delivered. Bytes.
+  private var most: Int { max(limit, held.load(ordering: .relaxed) + limit / 4) }
+
   /// Takes from those that were published to longest ago, an eighth more than needed: what comes next finds room.
   /// With no lock held; whoever finds somebody else at it goes on.
   func makeRoom() {
-    guard usedBytes > limit else { return }
+    let most = most
+    guard usedBytes > most else { return }
     isMakingRoom.withLockIfAvailable { _ in
       let groups = histories.withLock { $0 }.flatMap { history in
         history.all().map { (group: $0, history: history, time: $0.lastPublished) }
       }
-      let wanted = limit - limit / 8
+      let wanted = most - limit / 8
       for (group, history, _) in groups.sorted(by: { $0.time < $1.time }) {
         guard usedBytes > wanted else { return }
         add(-group.dropOldest(usedBytes - wanted))

@@ -35,6 +35,10 @@ package final class RecordedGroup: Sendable {
     var lastOffset: UInt64 = 0
     var items: Deque<Item> = []
     var lastPublished: MonotonicTime
+    /// The stamps of what was kept under the epoch before.
+    var stampsBefore: Set<UInt64> = []
+    /// The last one that was kept under the epoch before, too: up to there reactors deliver nothing again.
+    var repeatedUntil: UInt64 = 0
 
     /// The offset before the first one that is kept.
     var keptBehind: UInt64 { lastOffset - UInt64(items.count) }
@@ -126,10 +130,11 @@ package final class RecordedGroup: Sendable {
   ///   - position: nil for all that is kept.
   ///   - limit: events beyond it are left out; nil for none.
   ///   - bytes: where the slice may end, after at least one event.
-  ///   - now: to leave out what is too old, or more than is to be kept; nil for a reactor, which delivers whatever there is.
+  ///   - now: to leave out what is too old, or more than is to be kept; nil for whatever there is.
+  ///   - skipsRepeated: for a reactor: leaves out what it has delivered under the epoch before.
   package func read(
     behind position: EventPosition?, upTo limit: EventPosition? = nil, bytes: Int = .max,
-    at now: MonotonicTime?
+    at now: MonotonicTime?, skipsRepeated: Bool = false
   ) -> HistorySlice {
     let (slice, freed) = state.withLock { state in
       let freed = now.map { removeOld(from: &state, at: $0) } ?? 0
@@ -138,6 +143,7 @@ package final class RecordedGroup: Sendable {
       var kept = state.keptBehind
       // Of what is there for reactors that lag, replays see no more than the group is to keep.
       if now != nil, state.items.count > limits.messages { kept = state.lastOffset - UInt64(limits.messages) }
+      if skipsRepeated { kept = max(kept, state.repeatedUntil) }
       kept = min(kept, end)
       var slice = HistorySlice(start: EventPosition(epoch: state.epoch, offset: kept))
       if let position {
@@ -210,6 +216,7 @@ extension RecordedGroup {
         return (kept.stamp == stamp ? .known : .contradicts, 0)
       }
       state.lastPublished = time
+      if state.stampsBefore.contains(stamp) { state.repeatedUntil = position.offset }
       return (.inserted, add(event, at: time, stamp: stamp, to: &state))
     }
     memory.add(bytes)
@@ -221,6 +228,10 @@ extension RecordedGroup {
   package func restart(behind position: EventPosition) {
     let freed = state.withLock { state in
       let freed = state.items.reduce(0) { $0 + $1.size }
+      if state.epoch != position.epoch {
+        if !state.items.isEmpty { state.stampsBefore = Set(state.items.map(\.stamp)) }
+        state.repeatedUntil = 0
+      }
       state.items.removeAll()
       state.epoch = position.epoch
       state.lastOffset = position.offset

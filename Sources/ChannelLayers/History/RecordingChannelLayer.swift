@@ -182,11 +182,14 @@ package final class RecordingChannelLayer: ChannelLayer {
 
   // MARK: - Reading
 
-  package func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? {
+  package func history(of group: String, behind position: EventPosition?, bytes: Int, isContinued: Bool)
+    -> HistorySlice?
+  {
     guard let reader = readers[group], reader.isOpen else { return nil }
     // Others are where it is then, also where the epoch has changed.
     reader.deliver(to: groups)
-    return reader.group.read(behind: position, upTo: reader.position, bytes: bytes, at: .now)
+    return reader.group.read(
+      behind: position, upTo: reader.position, bytes: bytes, at: isContinued ? nil : .now)
   }
 }
 
@@ -236,7 +239,7 @@ private final class GroupReader {
     isDelivering = true
     defer { isDelivering = false }
     while let position {
-      let slice = group.read(behind: position, bytes: Self.portion, at: nil)
+      let slice = group.read(behind: position, bytes: Self.portion, at: nil, skipsRepeated: true)
       if slice.isGap { groups.deliver(.history(behind: slice.start, isGap: true), to: group.name) }
       for event in slice.events { groups.deliver(event, to: group.name) }
       self.position = slice.end

@@ -48,9 +48,9 @@ package final class Replay: EventRenderer {
 
   /// Appends the next part to `frames`: about so many bytes of events.
   package func next(for membership: Membership, bytes: Int, into frames: SharedBytes) -> Progress {
-    guard let slice = layer.history(of: membership.group, behind: position, bytes: bytes) else {
-      return .caughtUp
-    }
+    let slice = layer.history(
+      of: membership.group, behind: position, bytes: bytes, isContinued: hasBegun)
+    guard let slice else { return .caughtUp }
     if isNumbered, !hasBegun || slice.isGap {
       render(.history(behind: slice.start, isGap: slice.isGap), for: membership, into: frames)
     }

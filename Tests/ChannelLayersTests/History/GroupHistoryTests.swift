@@ -99,6 +99,36 @@ struct GroupHistoryTests {
     #expect(kept.events.map { Int($0.position?.offset ?? 0) } == Array((501 - kept.events.count)...500))
   }
 
+  @Test func `groups that take up all the memory leave some for events`() throws {
+    let memory = HistoryMemory(limit: 100_000)
+    let history = try history(1000, .seconds(3600), memory: memory)
+    let groups = try (0..<400).map { try history.acquire("g\($0)") }
+    let held = groups.count * RecordedGroup.emptySize
+    #expect(memory.usedBytes == held && held > 100_000)
+    for number in 1...200 {
+      let position = groups[0].append(event(number, size: 1000), at: time(number))
+      let behind = EventPosition(epoch: position.epoch, offset: position.offset - 1)
+      #expect(groups[0].read(behind: behind, at: nil).events.map(\.type) == ["e\(number)"])
+      #expect(memory.usedBytes <= held + 25_000)
+    }
+    for group in groups { history.release(group, at: time(200)) }
+    // Nobody holds them any more: the limit is what it was.
+    for number in 0..<1000 {
+      history.release(try history.acquire("h\(number)", at: 201), at: time(201))
+      #expect(memory.usedBytes <= 100_000)
+    }
+  }
+
+  @Test func `what is too old goes also while the group is used and nobody says anything`() throws {
+    let memory = HistoryMemory()
+    let history = try history(10, .seconds(60), memory: memory)
+    let group = try history.acquire("g")
+    group.append(event(1, size: 10_000), at: time(0))
+    for number in 0..<1000 { history.release(try history.acquire("h\(number)", at: 100), at: time(100)) }
+    #expect(memory.usedBytes == history.groupCount * RecordedGroup.emptySize)
+    #expect(group.last.offset == 1)
+  }
+
   @Test func `groups that nobody uses are forgotten, and nothing of them stays`() throws {
     let memory = HistoryMemory()
     let history = try history(10, .seconds(60), memory: memory)
@@ -140,6 +170,44 @@ struct GroupHistoryTests {
     #expect(insert(3) == .known)
     #expect(group.read(behind: nil, at: time(0)).events.map(\.type) == ["e5", "e6"])
     #expect(group.read(behind: EventPosition(epoch: epoch, offset: 3), at: time(0)).isGap)
+  }
+
+  @Test func `what goes on under another epoch is not delivered again`() throws {
+    let group = try history(10).acquire("g")
+    func insert(_ offset: UInt64, stamp: UInt64, epoch: UInt32) {
+      let position = EventPosition(epoch: epoch, offset: offset)
+      #expect(group.insert(event(Int(stamp)), at: position, time: time(0), stamp: stamp) == .inserted)
+    }
+    group.restart(behind: EventPosition(epoch: 7, offset: 0))
+    for offset in 1...4 { insert(UInt64(offset), stamp: UInt64(offset), epoch: 7) }
+    let delivered = group.last
+    // The original lost the last two.
+    group.restart(behind: EventPosition(epoch: 8, offset: 0))
+    for offset in 1...2 { insert(UInt64(offset), stamp: UInt64(offset), epoch: 8) }
+    let slice = group.read(behind: delivered, at: nil, skipsRepeated: true)
+    #expect(slice == HistorySlice(start: EventPosition(epoch: 8, offset: 2), isGap: true))
+    insert(3, stamp: 9, epoch: 8)
+    #expect(group.read(behind: slice.end, at: nil, skipsRepeated: true).events.map(\.type) == ["e9"])
+    // Who comes back gets all there is, as it cannot be known what it has.
+    #expect(group.read(behind: delivered, at: time(0)).events.map(\.type) == ["e1", "e2", "e9"])
+  }
+
+  @Test func `a reactor in the middle of it delivers nothing again either`() throws {
+    let group = try history(10).acquire("g")
+    group.restart(behind: EventPosition(epoch: 7, offset: 0))
+    for offset in 1...4 {
+      let position = EventPosition(epoch: 7, offset: UInt64(offset))
+      _ = group.insert(event(offset), at: position, time: time(0), stamp: UInt64(offset))
+    }
+    var end = group.last
+    group.restart(behind: EventPosition(epoch: 8, offset: 0))
+    for offset in 1...6 {
+      let position = EventPosition(epoch: 8, offset: UInt64(offset))
+      _ = group.insert(event(offset), at: position, time: time(0), stamp: UInt64(offset))
+      let slice = group.read(behind: end, at: nil, skipsRepeated: true)
+      #expect(slice.events.map(\.type) == (offset > 4 ? ["e\(offset)"] : []))
+      end = slice.end
+    }
   }
 
   @Test(arguments: 0..<20)

@@ -202,6 +202,29 @@ struct RecordingChannelLayerTests {
     }
   }
 
+  @Test func `a replay that has begun misses nothing that is still there, however slow it is`() throws {
+    let history = try history(10)
+    try onReactor { reactor in
+      let layer = RecordingChannelLayer(
+        MemoryChannelLayer(reactor: reactor, number: 0, hub: MemoryHub()), recording: history,
+        reactor: reactor, number: 0)
+      let client = Client(layer, since: nil, renderer: PositionRenderer())
+      func publish(_ count: Int) {
+        for _ in 0..<count { layer.publish(Event(type: "e"), to: "room") { #expect($0.position != nil) } }
+      }
+      publish(20)
+      client.goOn(parts: 1)
+      #expect(client.member.check.events < 10)
+      publish(30)
+      client.goOn(parts: 100)
+      #expect(client.replay == nil)
+      #expect(client.member.check.position?.offset == 50)
+      #expect(client.member.check.events == 40 && client.member.check.gaps == 0)
+      #expect(client.member.check.faults == [])
+      client.leave()
+    }
+  }
+
   @Test func `what concerns only those who are there is not kept, and reaches also who is being replayed to`()
     throws
   {

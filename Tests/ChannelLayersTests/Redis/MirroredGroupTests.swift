@@ -43,6 +43,17 @@ struct MirroredGroupTests {
     #expect(group.heard.count == 2000)
   }
 
+  @Test func `of long events that are heard no more is kept than some megabytes`() {
+    let group = group()
+    let text = String(repeating: "a", count: 1 << 20)
+    for number in 0..<10 { group.hear(event("\(number)\(text)"), at: start) }
+    #expect(group.takeUnrecorded(at: start) == (7..<10).map { event("\($0)\(text)") })
+    group.hear(event(text), at: start)
+    #expect(group.heard.count == 1)
+    group.forgetHeard(at: start + MirroredGroup.memory)
+    #expect(group.heard.isEmpty)
+  }
+
   @Test func `announcements that do not fit are left to another load`() {
     let group = group()
     func arrive(_ count: Int, size: Int) {

@@ -6,44 +6,42 @@ enum HistoryScript {
   /// Records events, and announces each on the channel that has the name of its stream: `EPOCH OFFSET STAMP PAYLOAD`.
   ///
   /// KEYS: for each event the hash and the stream. ARGV: an epoch to begin with, and for each event the most that are kept, the
-  /// seconds that the keys live, the recorder or nothing, the stamp and the payload. Returns for each its position, or nothing
-  /// where somebody else is the recorder.
+  /// seconds that the keys live, the recorder or nothing, the stamp and the payload. Returns for each its position, nothing where
+  /// somebody else is the recorder, or an error: what is wrong with the keys of one group is no matter of the others.
   static let record = RedisScript(
     """
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
-    local positions = {}
-    for i = 1, #KEYS / 2 do
-      local meta, stream, at = KEYS[2 * i - 1], KEYS[2 * i], 5 * i - 3
-      local known = redis.call('HMGET', meta, 'epoch', 'offset', 'recorder', 'until')
+    local function record(meta, stream, at)
+      local known = redis.pcall('HMGET', meta, 'epoch', 'offset', 'recorder', 'until')
+      if known.err then return known end
       local recorder = ARGV[at + 2]
-      if recorder ~= '' and (known[3] ~= recorder or tonumber(known[4]) < now) then
-        positions[i] = ''
-      else
-        local epoch, offset = known[1], (tonumber(known[2]) or 0) + 1
-        if not epoch then
-          redis.call('DEL', stream)
-          epoch, offset = ARGV[1], 1
-        end
-        local function add()
-          local id = string.format('%d-%d', offset, now)
-          return redis.pcall('XADD', stream, 'MAXLEN', ARGV[at], id, 's', ARGV[at + 3], 'd', ARGV[at + 4])
-        end
-        local added = add()
-        if type(added) == 'table' and added.err then
-          if not string.find(added.err, 'equal or smaller', 1, true) then return added end
-          redis.call('DEL', stream)
-          epoch, offset = ARGV[1], 1
-          add()
-        end
-        redis.call('HSET', meta, 'epoch', epoch, 'offset', string.format('%d', offset))
-        redis.call('EXPIRE', meta, ARGV[at + 1])
-        redis.call('EXPIRE', stream, ARGV[at + 1])
-        local position = string.format('%s %d', epoch, offset)
-        redis.call('PUBLISH', stream, position .. ' ' .. ARGV[at + 3] .. ' ' .. ARGV[at + 4])
-        positions[i] = string.format('%s.%d', epoch, offset)
+      if recorder ~= '' and (known[3] ~= recorder or tonumber(known[4]) < now) then return '' end
+      local epoch, offset = known[1], (tonumber(known[2]) or 0) + 1
+      if not epoch then
+        redis.call('DEL', stream)
+        epoch, offset = ARGV[1], 1
       end
+      local function add()
+        local id = string.format('%d-%d', offset, now)
+        return redis.pcall('XADD', stream, 'MAXLEN', ARGV[at], id, 's', ARGV[at + 3], 'd', ARGV[at + 4])
+      end
+      local added = add()
+      if type(added) == 'table' and added.err then
+        if not string.find(added.err, 'equal or smaller', 1, true) then return added end
+        redis.call('DEL', stream)
+        epoch, offset = ARGV[1], 1
+        add()
+      end
+      redis.call('HSET', meta, 'epoch', epoch, 'offset', string.format('%d', offset))
+      redis.call('EXPIRE', meta, ARGV[at + 1])
+      redis.call('EXPIRE', stream, ARGV[at + 1])
+      local position = string.format('%s %d', epoch, offset)
+      redis.call('PUBLISH', stream, position .. ' ' .. ARGV[at + 3] .. ' ' .. ARGV[at + 4])
+      return string.format('%s.%d', epoch, offset)
     end
+    local positions = {}
+    for i = 1, #KEYS / 2 do positions[i] = record(KEYS[2 * i - 1], KEYS[2 * i], 5 * i - 3) end
     return positions
     """)
 
@@ -111,14 +109,14 @@ enum HistoryScript {
       local found = {}
       for i = 1, #KEYS / 2 do
         local meta, stream = KEYS[2 * i - 1], KEYS[2 * i]
-        local known = redis.call('HMGET', meta, 'epoch', 'offset', 'recorder', 'until')
+        local known = redis.pcall('HMGET', meta, 'epoch', 'offset', 'recorder', 'until')
         local isRecorder = 0
         if known[1] then
           isRecorder = lease(meta, {known[3], known[4]}, now, ARGV[1], ARGV[2])
           redis.call('EXPIRE', meta, ARGV[2 * i + 1])
           redis.call('EXPIRE', stream, ARGV[2 * i + 1])
           for _ = 1, 20 do
-            local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 50)
+            local oldest = redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 50)
             local old = {}
             for _, entry in ipairs(oldest) do
               if string.match(entry[1], '%d+$') + ARGV[2 * i + 2] * 1000 > now then break end

@@ -1,3 +1,4 @@
+import DequeModule
 import Transport
 
 /// A group whose history is in Redis, and copied here for the reactors that have members of it. Confined to the `RedisHistory`.
@@ -19,7 +20,7 @@ final class MirroredGroup {
   private static let mostArrived = (count: 2000, bytes: 4 << 20)
   /// How long an event is remembered that somebody else should have recorded: longer than it takes to notice that they did not.
   static let memory = Duration.seconds(12)
-  private static let mostHeard = 2000
+  private static let mostHeard = (count: 2000, bytes: 4 << 20)
 
   let copy: RecordedGroup
   let shard: Int
@@ -38,7 +39,8 @@ final class MirroredGroup {
   var recordsUntil: MonotonicTime?
   private(set) var arrived: [Announcement] = []
   private var arrivedBytes = 0
-  private(set) var heard: [Heard] = []
+  private(set) var heard: Deque<Heard> = []
+  private var heardBytes = 0
 
   init(_ copy: RecordedGroup, shard: Int) {
     self.copy = copy
@@ -69,12 +71,17 @@ final class MirroredGroup {
 
   func hear(_ event: Event, at now: MonotonicTime) {
     forgetHeard(at: now)
-    if heard.count >= Self.mostHeard { heard.removeFirst() }
     heard.append(Heard(event: event, time: now))
+    heardBytes += event.size
+    while heard.count > Self.mostHeard.count || heardBytes > Self.mostHeard.bytes { forgetFirstHeard() }
   }
 
   func forgetHeard(at now: MonotonicTime) {
-    heard.removeAll { $0.time + Self.memory <= now }
+    while let first = heard.first, first.time + Self.memory <= now { forgetFirstHeard() }
+  }
+
+  private func forgetFirstHeard() {
+    heardBytes -= heard.removeFirst().event.size
   }
 
   /// What was heard in the last seconds and is not among what was recorded: to be recorded by who takes over.
@@ -85,7 +92,10 @@ final class MirroredGroup {
       nanoseconds: now.nanoseconds - min(now.nanoseconds, Self.memory.wholeNanoseconds))
     var recorded: [Event: Int] = [:]
     for event in copy.foreign(since: since) { recorded[event, default: 0] += 1 }
-    defer { heard = [] }
+    defer {
+      heard = []
+      heardBytes = 0
+    }
     return heard.map(\.event).filter { event in
       guard let count = recorded[event], count > 0 else { return true }
       recorded[event] = count - 1

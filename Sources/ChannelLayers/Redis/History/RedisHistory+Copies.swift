@@ -274,8 +274,11 @@ extension RedisHistory {
 
   func tendGroups(_ shard: Int) async {
     let all = groups.values.filter { $0.shard == shard && $0.isActive }
-    // What could not be loaded is tried again.
-    for group in groups.values where group.shard == shard && !group.isActive { startLoading(group) }
+    for group in groups.values where group.shard == shard {
+      group.forgetHeard(at: .now)
+      // What could not be loaded is tried again.
+      if !group.isActive { startLoading(group) }
+    }
     for start in stride(from: 0, to: all.count, by: Self.tended) {
       guard let connection = shards[shard].commands else { return }
       let part = Array(all[start..<min(start + Self.tended, all.count)])

@@ -63,7 +63,16 @@ extension RedisHistory {
       guard case .array(let positions) = reply, positions.count == records.count else {
         throw .unexpectedReply(to: "EVALSHA")
       }
-      for (record, position) in zip(records, positions) { recorded(record.request, position.text ?? "") }
+      for (record, position) in zip(records, positions) {
+        guard case .error(let message) = position else {
+          recorded(record.request, position.text ?? "")
+          continue
+        }
+        let refusal = RedisRefusal(message)
+        await hub.note("events could not be recorded", "\(record.request.group): \(refusal)")
+        if refusal.endsConnection { connection.close() }
+        failed(record.request, .refused(refusal))
+      }
     } catch {
       await hub.note("events could not be recorded", "\(error)")
       for record in records { failed(record.request, error) }

@@ -52,7 +52,8 @@ actor RedisPresenceLink {
   /// What has to be written; what has to be read.
   private var changed: Set<String> = []
   private var unread: Set<String> = []
-  /// What Redis would not have read, until the next sign of life.
+  /// What Redis would not have written or read, until the next sign of life.
+  private var unwritable: Set<String> = []
   private var unreadable: Set<String> = []
   /// Groups that nobody is in any more, as long as Redis has not taken note of it.
   private var leaving: Set<String> = []
@@ -262,8 +263,9 @@ actor RedisPresenceLink {
       commands.close()
     }
     // What was refused is tried again.
+    changed.formUnion(unwritable)
     unread.formUnion(unreadable)
-    unreadable = []
+    (unwritable, unreadable) = ([], [])
     requests.wake()
   }
 
@@ -320,7 +322,7 @@ actor RedisPresenceLink {
         note("presence could not be written", "\(group): \(refusal)")
         // With the next sign of life it is tried again.
         groups[group]?.isWritten = false
-        changed.insert(group)
+        unwritable.insert(group)
         table.show(group)
       }
     }
