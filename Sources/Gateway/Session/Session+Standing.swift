@@ -44,23 +44,23 @@ extension Session {
   /// How many groups a session may ask for.
   private static let mostSubscriptions = 256
 
-  /// - Returns: false where it is a message for the route's consumer. Out of line: most routes never come here.
+  /// - Returns: nil where it is a message for the route's consumer. Out of line: most routes never come here.
   @inline(never)
-  func control(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
+  func control(_ kind: MessageKind, _ payload: RawSpan) -> Flow? {
     let message = kind == .text ? ControlMessage.read(payload) : nil
     if isAwaitingToken {
       if case .auth(let token)? = message { takeToken(token) } else { askForToken() }
-      return true
+      return isCheckingToken ? .pause : .proceed
     }
     switch message {
-    case nil: return false
-    case .auth?: guard route.takesTokens else { return false }
-    case .presence?: guard route.hasPresence else { return false }
+    case nil: return nil
+    case .auth?: guard route.takesTokens else { return nil }
+    case .presence?: guard route.hasPresence else { return nil }
     case .subscribe?, .unsubscribe?:
-      guard route.consumer.groups?.subscribe.isEmpty == false else { return false }
+      guard route.consumer.groups?.subscribe.isEmpty == false else { return nil }
     }
     if let message { control(message) }
-    return true
+    return isCheckingToken ? .pause : .proceed
   }
 
   private func control(_ message: ControlMessage) {

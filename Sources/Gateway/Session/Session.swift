@@ -201,16 +201,20 @@ extension Session: ConnectionHandler {
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     guard state == .open else { return .proceed }
-    if route.hasControls, control(kind, payload) {
-      if isCheckingToken { return .pause }
+    if route.hasControls, let flow = control(kind, payload) {
+      if flow == .pause { return .pause }
     } else {
       route.consumer.received(kind, payload, from: self)
     }
     guard state != .ended else { return .stop }
-    guard compression != nil else { return .proceed }
-    // A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
-    // the others had their turn.
-    unpacked += payload.byteCount
+    return compression == nil ? .proceed : flow(behindUnpacked: payload.byteCount)
+  }
+
+  /// A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
+  /// the others had their turn.
+  @inline(never)
+  private func flow(behindUnpacked count: Int) -> Flow {
+    unpacked += count
     let mustWait = isCongested || upstream?.isCongested == true || unpacked > Self.unpackedPerTurn
     return mustWait ? .pause : .proceed
   }
