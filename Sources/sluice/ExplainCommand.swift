@@ -77,6 +77,11 @@ struct ExplainCommand: ParsableCommand {
     if !groups.subscribe.isEmpty {
       text += "subscribe  \(groups.subscribe.map(\.text).joined(separator: ", "))\n"
     }
+    if let history = groups.history {
+      let first = groups.templates.count > 1 ? " of the first group" : ""
+      text +=
+        "history    the last \(history.messages) events\(first), none older than \(history.age.written)\n"
+    }
     if groups.presence { text += "presence   clients are told who is there\n" }
     return text
   }
