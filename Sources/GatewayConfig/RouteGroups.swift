@@ -10,7 +10,10 @@ package struct RouteGroups: Sendable {
     case events
   }
 
+  /// Its layer stands for all that lead to the same groups.
   package var use: GroupUse
+  /// The alias that the route names.
+  package var layer: String
   package var kind: RouteKind
   package var key: Key
   /// The route's path as it is written, all outer patterns before it.
@@ -66,7 +69,8 @@ extension RouteGroups {
       }
     case .publish(let publish):
       let access = GroupUse.Access(
-        reads: publish.operations.contains(.history), writes: publish.operations.contains(.publish))
+        reads: publish.operations.contains(.history),
+        writes: publish.operations.contains(.publish))
       guard access.reads || access.writes else { return [] }
       let isOfToken = http.auth == nil && !publish.isAnonymous
       let maker = maker(publish.layer, isOfToken ? .tokenHolder : Audience(http.auth))
@@ -122,7 +126,7 @@ private struct Maker {
       layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
       audience: audience, isShared: route.shared?.value ?? false, isPublishing: key == .publish)
     return RouteGroups(
-      use: use, kind: kind, key: key, path: "/" + route.path.text, range: range,
+      use: use, layer: layer, kind: kind, key: key, path: "/" + route.path.text, range: range,
       sharedRange: route.shared?.range)
   }
 
