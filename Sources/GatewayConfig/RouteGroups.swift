@@ -69,7 +69,7 @@ extension RouteGroups {
       }
     case .publish(let publish):
       let access = GroupUse.Access(
-        reads: publish.operations.contains(.history),
+        reads: !publish.operations.isDisjoint(with: [.history, .presence]),
         writes: publish.operations.contains(.publish))
       guard access.reads || access.writes else { return [] }
       let isOfToken = http.auth == nil && !publish.isAnonymous
