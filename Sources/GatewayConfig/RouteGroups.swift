@@ -27,7 +27,9 @@ package struct RouteGroups: Sendable {
 extension RouteGroups {
   /// Those of a table, in the order of its routes.
   static func all(of table: RouteTable, _ kind: RouteKind) -> [RouteGroups] {
-    table.routes.enumerated().flatMap { number, route in
+    // Who comes by the groups of the others cannot be said.
+    let routes = table.routes.enumerated().filter { !$0.element.hasUnknownAuth }
+    return routes.flatMap { number, route in
       switch kind {
       case .webSocket: all(of: route, number, table.router)
       case .http: allOverHTTP(of: route, number, table.router)

@@ -78,7 +78,7 @@ struct RouteSettings {
   var auth = AuthSettings()
 
   /// Whether clients have to show who they are.
-  var asksWho: Bool { auth.auth != nil }
+  var asksWho: Bool { auth.auth != nil || auth.isUnknown }
 
   /// Reads `auth`, `allowed_hosts`, `limits` and `compression` beside the routes they hold for.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
@@ -337,6 +337,8 @@ struct ReadRoute {
   /// Of the patterns of groups, in their order.
   var placesOfPatterns: [SourceRange] = []
   var shared: Located<Bool>?
+  /// Whether it asks who clients are by an authenticator that does not exist.
+  var hasUnknownAuth = false
   var http: HTTPRoute?
   var webSocket: WebSocketRoute?
 
