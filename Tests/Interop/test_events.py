@@ -21,6 +21,7 @@ applications:
   main:
     http:
       - {path: hello/, respond: hello}
+      - {path: api/, publish: {groups: news, anonymous: true, allow: [groups]}}
       - {path: health/ready, health: ready}
       - {path: "events/<slug:room>/", events: "chat_{room}"}
       - {path: news/, events: {group: news, heartbeat: 1s, retry: 250ms}}
@@ -169,6 +170,8 @@ def test_who_closes_is_forgotten(served):
     for stream in streams[25:]:
         stream.sock.shutdown(socket.SHUT_WR)
         stream.read_end()
+    # The client hears of its end before the gateway is done with it.
+    wait_until(lambda: not requests.get(f"http://127.0.0.1:{served.port}/api/groups", timeout=10).json()["groups"])
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(20) == 0
     assert any("stopping" in line and "sessions=0" in line for line in served.log), served.log
