@@ -152,3 +152,50 @@ extension RedisHost: CustomStringConvertible {
     }
   }
 }
+
+// MARK: - Layers that lead to the same groups
+
+extension ChannelLayerConfiguration {
+  /// For each alias the first one that leads to the same groups, itself where no other does: two names of one Redis do not keep
+  /// anything apart.
+  static func groupSpaces(of layers: [ChannelLayerConfiguration]) -> [String: String] {
+    var spaces: [String: String] = [:]
+    for (number, layer) in layers.enumerated() {
+      let same = layers[..<number].filter { $0.sharesGroups(with: layer) }.compactMap { spaces[$0.alias] }
+      let space = same.first ?? layer.alias
+      spaces[layer.alias] = space
+      // It may be on the servers of two that were apart until here.
+      for (alias, other) in spaces where same.contains(other) { spaces[alias] = space }
+    }
+    return spaces
+  }
+
+  private func sharesGroups(with other: ChannelLayerConfiguration) -> Bool {
+    guard case .redis(let own) = backend, case .redis(let others) = other.backend else { return false }
+    return own.layout == others.layout && own.prefix == others.prefix
+      && own.hosts.contains { host in
+        // Publish/subscribe knows no databases.
+        others.hosts.contains {
+          host.place.mayBe($0.place) && (own.layout == .pubSub || host.database == $0.database)
+        }
+      }
+  }
+}
+
+extension RedisHost.Place {
+  private static let loopback: Set = ["localhost", "127.0.0.1", "::1"]
+
+  /// Whether both are one server, as far as their names tell.
+  fileprivate func mayBe(_ other: RedisHost.Place) -> Bool {
+    switch (self, other) {
+    case (.tcp(let host, let port), .tcp(let otherHost, let otherPort)):
+      let names: Set = [host.lowercased(), otherHost.lowercased()]
+      return port == otherPort && (names.count == 1 || names.isSubset(of: Self.loopback))
+    case (.unix(let path), .unix(let otherPath)): return path == otherPath
+    case (.sentinel(let master, let sentinels), .sentinel(let otherMaster, let others)):
+      return master == otherMaster
+        && !Set(sentinels.addresses).isDisjoint(with: others.addresses)
+    default: return false
+    }
+  }
+}

@@ -40,7 +40,7 @@ package enum ConfigurationLoader {
     let logging = LoggingConfiguration(reading: top.value("logging"), reading)
     let context = RouteContext(
       reading: reading, apps: apps, layers: layerNode.map(aliases) ?? [],
-      auth: settings.auth)
+      groupSpaces: ChannelLayerConfiguration.groupSpaces(of: layers ?? []), auth: settings.auth)
     let applications = readApplications(top, settings, context)
     let served = chooseServed(top, applications, reading)
     top.finish()

@@ -10,7 +10,10 @@ package struct RouteGroups: Sendable {
     case events
   }
 
+  /// Its layer stands for all that lead to the same groups.
   package var use: GroupUse
+  /// The alias that the route names.
+  package var layer: String
   package var kind: RouteKind
   package var key: Key
   /// The route's path as it is written, all outer patterns before it.
@@ -24,7 +27,9 @@ package struct RouteGroups: Sendable {
 extension RouteGroups {
   /// Those of a table, in the order of its routes.
   static func all(of table: RouteTable, _ kind: RouteKind) -> [RouteGroups] {
-    table.routes.enumerated().flatMap { number, route in
+    // Who comes by the groups of the others cannot be said.
+    let routes = table.routes.enumerated().filter { !$0.element.hasUnknownAuth }
+    return routes.flatMap { number, route in
       switch kind {
       case .webSocket: all(of: route, number, table.router)
       case .http: allOverHTTP(of: route, number, table.router)
@@ -66,7 +71,8 @@ extension RouteGroups {
       }
     case .publish(let publish):
       let access = GroupUse.Access(
-        reads: publish.operations.contains(.history), writes: publish.operations.contains(.publish))
+        reads: !publish.operations.isDisjoint(with: [.history, .presence]),
+        writes: publish.operations.contains(.publish))
       guard access.reads || access.writes else { return [] }
       let isOfToken = http.auth == nil && !publish.isAnonymous
       let maker = maker(publish.layer, isOfToken ? .tokenHolder : Audience(http.auth))
@@ -122,7 +128,7 @@ private struct Maker {
       layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
       audience: audience, isShared: route.shared?.value ?? false, isPublishing: key == .publish)
     return RouteGroups(
-      use: use, kind: kind, key: key, path: "/" + route.path.text, range: range,
+      use: use, layer: layer, kind: kind, key: key, path: "/" + route.path.text, range: range,
       sharedRange: route.shared?.range)
   }
 

@@ -77,11 +77,13 @@ struct ExplainCommand: ParsableCommand {
     if !groups.subscribe.isEmpty {
       text += "subscribe  \(groups.subscribe.map(\.text).joined(separator: ", "))\n"
     }
+    if let history = groups.history {
+      let first = groups.templates.count > 1 ? " of the first group" : ""
+      text +=
+        "history    the last \(history.messages) events\(first), none older than \(history.age.written)\n"
+    }
     if groups.presence { text += "presence   clients are told who is there\n" }
     if groups.showsUser { text += "identity   messages say who sent them\n" }
-    if let history = groups.history {
-      text += "history    \(history.messages) messages, \(history.age.written)\n"
-    }
     return text
   }
 

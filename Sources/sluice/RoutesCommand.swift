@@ -17,18 +17,19 @@ struct RoutesCommand: ParsableCommand {
   func run() throws {
     let configuration = try file.load()
     let application = configuration.served
-    var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "AUTH", "COMPRESSION", "WHERE"]]
+    var rows = [["PROTOCOL", "PATH", "ANSWERS", "GROUP", "HISTORY", "AUTH", "COMPRESSION", "WHERE"]]
     for (route, path) in zip(application.httpRoutes, application.httpRouter.routes) {
       rows.append([
         "http", "/" + path.text, route.action.summary, route.events?.group.text ?? "",
-        route.auth?.description ?? "", "", route.range.place,
+        route.events?.group.history?.summary ?? "", route.auth?.description ?? "", "", route.range.place,
       ])
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
       rows.append(
         [
           "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "",
-          route.auth?.description ?? "", route.compression.map { "level \($0.level)" } ?? "",
+          route.consumer.group?.history?.summary ?? "", route.auth?.description ?? "",
+          route.compression.map { "level \($0.level)" } ?? "",
           route.range.place,
         ])
     }
@@ -76,6 +77,10 @@ extension PublishConfiguration {
     "publish \(groups.map(\.text).joined(separator: ", "))"
       + (isAnonymous ? " (anybody)" : tokens.isEmpty ? "" : " (token)")
   }
+}
+
+extension HistoryConfiguration {
+  var summary: String { "\(messages) in \(age.written)" }
 }
 
 extension UpstreamConfiguration {

@@ -121,12 +121,52 @@ applications:
 """)
     env = {"KEY": "k" * 32, "TOKEN": "t" * 32}
     said = sluice("explain", "/a/", cwd=tmp_path, env=env).stdout
-    assert "\nhistory    20 messages, 1h\n" in said
+    assert "\nhistory    the last 20 events, none older than 1h\n" in said
     assert "\nidentity   messages say who sent them\n" in said
     said = sluice("explain", "/b/", cwd=tmp_path, env=env).stdout
     assert "history" not in said and "identity" not in said
-    assert "\nhistory    5 messages, 90s\n" in sluice("explain", "/e/", cwd=tmp_path, env=env).stdout
+    assert "\nhistory    the last 5 events, none older than 90s\n" in sluice("explain", "/e/", cwd=tmp_path, env=env).stdout
     assert "publish room (token)" in sluice("explain", "/p/", cwd=tmp_path, env=env).stdout
+
+
+def test_routes_and_explain_tell_what_is_kept(tmp_path):
+    (tmp_path / "routes.yaml").write_text("""
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+applications:
+  main:
+    http:
+      - {path: news/, events: {group: [news, chat_all], history: {messages: 5}}}
+    websocket:
+      - {path: "ws/<slug:room>/", consumer: chat, group: "chat_{room}", history: {messages: 100, seconds: 90}}
+      - {path: plain/, consumer: chat, group: plain}
+""")
+    table = sluice("routes", cwd=tmp_path).stdout.splitlines()
+    at = table[0].index("HISTORY")
+    assert [line[at:].split("  ")[0].strip() for line in table[1:]] == ["5 in 1h", "100 in 90s", ""]
+    done = sluice("explain", "/news/", cwd=tmp_path)
+    assert "history    the last 5 events of the first group, none older than 1h\n" in done.stdout
+    done = sluice("explain", "/ws/lobby/", cwd=tmp_path)
+    assert "history    the last 100 events, none older than 90s\n" in done.stdout
+    assert "history" not in sluice("explain", "/plain/", cwd=tmp_path).stdout
+
+
+def test_groups_are_those_of_all_names_of_one_redis(tmp_path):
+    (tmp_path / "routes.yaml").write_text("""
+installed_apps: [chat]
+channel_layers: {default: {backend: redis}, again: {backend: redis}, other: {backend: redis, config: {prefix: other}}}
+applications:
+  main:
+    websocket:
+      - {path: a/, consumer: chat, group: x}
+      - {path: b/, consumer: chat, group: x, channel_layer: again}
+      - {path: c/, consumer: chat, group: x, channel_layer: other}
+""")
+    text = sluice("validate", "--groups", cwd=tmp_path).stdout
+    assert "channel layers default, again, which lead to the same groups" in text
+    assert "channel layer other" in text
+    groups = json.loads(sluice("validate", "--groups", "--format", "json", cwd=tmp_path).stdout)["groups"]
+    assert [(row["layer"], row["meetsCount"]) for row in groups] == [("default", 1), ("again", 1), ("other", 0)]
 
 
 def test_explain_tells_what_compression_a_route_has(tmp_path):

@@ -15,9 +15,12 @@ extension Replay {
     -> Progress
   {
     var sent = 0
-    while connection.queuedBytes <= limit / 2, sent < Self.mostPerTurn {
+    while sent < Self.mostPerTurn {
+      // A part that is as long as the limit would have the member let go by the next event, though it reads.
+      let room = limit / 2 - connection.queuedBytes
+      guard room > 0 else { break }
       let frames = SharedBytes(capacity: 4096)
-      let progress = next(for: membership, bytes: Self.portion, into: frames)
+      let progress = next(for: membership, bytes: min(Self.portion, room), into: frames)
       _ = layer.groups.catchUp(membership)
       connection.write(frames, from: 0)
       sent += frames.count

@@ -30,7 +30,7 @@ package struct GroupTable: Sendable {
     var layers: [String] = []
     for row in rows where !layers.contains(row.groups.use.layer) { layers.append(row.groups.use.layer) }
     for layer in layers {
-      text += (text.isEmpty ? "" : "\n") + "channel layer \(layer)\n"
+      text += (text.isEmpty ? "" : "\n") + title(layer)
       var last: RouteGroups?
       for row in rows where row.groups.use.layer == layer {
         if last?.isOfSameRoute(as: row.groups) != true { text += head(row.groups) }
@@ -39,6 +39,17 @@ package struct GroupTable: Sendable {
       }
     }
     return text
+  }
+
+  /// Names all aliases that lead to the same groups.
+  private func title(_ layer: String) -> String {
+    var aliases: [String] = []
+    for row in rows where row.groups.use.layer == layer && !aliases.contains(row.groups.layer) {
+      aliases.append(row.groups.layer)
+    }
+    return aliases.count == 1
+      ? "channel layer \(aliases[0])\n"
+      : "channel layers \(aliases.joined(separator: ", ")), which lead to the same groups\n"
   }
 
   private func head(_ groups: RouteGroups) -> String {
@@ -122,7 +133,7 @@ package struct GroupTable: Sendable {
 
   private func place(_ groups: RouteGroups) -> [JSON.Member] {
     [
-      .init(key: "layer", value: .string(groups.use.layer)),
+      .init(key: "layer", value: .string(groups.layer)),
       .init(key: "protocol", value: .string(groups.kind.key)),
       .init(key: "route", value: .string(groups.path)),
       .init(key: "path", value: .string(groups.range.file.path)),

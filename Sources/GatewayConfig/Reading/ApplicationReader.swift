@@ -6,6 +6,8 @@ final class RouteContext {
   let apps: InstalledApps
   /// The aliases of the channel layers, those that could not be read included; nil where they cannot be known.
   let layers: [String]?
+  /// For each alias the one that stands for all that lead to the same groups.
+  let groupSpaces: [String: String]
   /// What a route may name that is in no application.
   let auth: AuthSettings
   private var included: Set<Include> = []
@@ -20,10 +22,14 @@ final class RouteContext {
   /// Routes of the whole configuration, each include counted anew: files that include each other can ask for any number.
   private static let mostRoutes = 100_000
 
-  init(reading: Reading, apps: InstalledApps, layers: [String]?, auth: AuthSettings) {
+  init(
+    reading: Reading, apps: InstalledApps, layers: [String]?, groupSpaces: [String: String],
+    auth: AuthSettings
+  ) {
     self.reading = reading
     self.apps = apps
     self.layers = layers
+    self.groupSpaces = groupSpaces
     self.auth = auth
   }
 
@@ -72,7 +78,7 @@ struct RouteSettings {
   var auth = AuthSettings()
 
   /// Whether clients have to show who they are.
-  var asksWho: Bool { auth.auth != nil }
+  var asksWho: Bool { auth.auth != nil || auth.isUnknown }
 
   /// Reads `auth`, `allowed_hosts`, `limits` and `compression` beside the routes they hold for.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
@@ -148,7 +154,11 @@ struct ApplicationReader {
           hint: "add a list under \"websocket\"")
       }
     }
-    let groups = RouteGroups.all(of: webSocket, .webSocket) + RouteGroups.all(of: http, .http)
+    var groups = RouteGroups.all(of: webSocket, .webSocket) + RouteGroups.all(of: http, .http)
+    for number in groups.indices {
+      let alias = groups[number].layer
+      groups[number].use.layer = context.groupSpaces[alias] ?? alias
+    }
     IsolationReport(groups: groups, reading: context.reading).report(webSocket.routes + http.routes)
     return ApplicationConfiguration(
       name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,
@@ -327,6 +337,8 @@ struct ReadRoute {
   /// Of the patterns of groups, in their order.
   var placesOfPatterns: [SourceRange] = []
   var shared: Located<Bool>?
+  /// Whether it asks who clients are by an authenticator that does not exist.
+  var hasUnknownAuth = false
   var http: HTTPRoute?
   var webSocket: WebSocketRoute?
 

@@ -8,6 +8,8 @@ struct AuthSettings {
   var authenticators: [AuthenticatorConfiguration] = []
   /// What holds here; nil for nobody in particular.
   private(set) var auth: RouteAuth?
+  /// Whether it names one that does not exist: then nothing is known of who comes.
+  private(set) var isUnknown = false
   /// Where it was said.
   private(set) var place: SourceRange?
   /// Whether it was said by what was read last, and not around it.
@@ -18,7 +20,6 @@ struct AuthSettings {
     let name = mapping.entry("auth")
     let optional = mapping.entry("auth_optional")
     let required = mapping.entry("require")
-    var isUnknown = false
     isOwn = name != nil
     if let name {
       let outer = auth
@@ -119,7 +120,7 @@ struct AuthSettings {
         $0 != .message
       }
     }
-    if auth == nil, consumer.needsIdentity {
+    if auth == nil, !isUnknown, consumer.needsIdentity {
       reading.findings.error(
         .conflictingKeys, "this needs \"auth\": without it nobody is known here", at: range,
         hint: names.first.map { "add auth: \($0)" } ?? "define auth at the top level")

@@ -5,8 +5,7 @@ struct HTTPActionReader {
   let context: RouteContext
   /// The names that the route captures; nil where they are not known.
   let captures: [String]?
-  /// Who may use the route, where it asks.
-  let auth: RouteAuth?
+  let settings: RouteSettings
 
   private var reading: Reading { context.reading }
 
@@ -18,7 +17,8 @@ struct HTTPActionReader {
     case "proxy":
       UpstreamReader(reading: reading, captures: captures).readHTTP(answer.value).map(HTTPAction.proxy)
     case "publish":
-      PublishReader(context: context, captures: captures).read(answer, auth: auth).map(HTTPAction.publish)
+      PublishReader(context: context, captures: captures, settings: settings).read(answer)
+        .map(HTTPAction.publish)
     default: reading.choice(answer.value, "\"health\"", of: HealthProbe.self).map(HTTPAction.health)
     }
   }

@@ -115,7 +115,9 @@ struct IsolationReport {
   private func reportNothingToShare(_ routes: [ReadRoute]) {
     let sharing = Set(groups.compactMap(\.sharedRange))
     for route in routes {
-      guard let shared = route.shared, !sharing.contains(shared.range) else { continue }
+      guard let shared = route.shared, !route.hasUnknownAuth, !sharing.contains(shared.range) else {
+        continue
+      }
       reading.findings.error(
         .conflictingKeys, "this route has no group that could be shared", at: shared.range, hint: "remove it")
     }

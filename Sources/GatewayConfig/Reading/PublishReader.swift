@@ -5,73 +5,61 @@ struct PublishReader {
   let context: RouteContext
   /// The names that the route captures; nil where they are not known.
   let captures: [String]?
+  /// They say how clients show who they are.
+  let settings: RouteSettings
 
   private var reading: Reading { context.reading }
 
-  /// - Parameter auth: how clients show who they are.
-  func read(_ entry: Node.Entry, auth: RouteAuth?) -> PublishConfiguration? {
+  func read(_ entry: Node.Entry) -> PublishConfiguration? {
     guard let mapping = MappingCursor(entry.value, "\"publish\"", reading) else { return nil }
     let groups = mapping.required("groups", hint: "groups: [\"chat_*\"]").map {
-      GroupReader(reading: reading, captures: captures, hasIdentity: auth != nil).readPatterns(
+      GroupReader(reading: reading, captures: captures, hasIdentity: settings.asksWho).readPatterns(
         $0, "\"groups\"")
     }
     var publish = PublishConfiguration(groups: groups ?? [])
-    publish.layer = readLayer(mapping, at: entry.key.range)
+    publish.layer = context.layer(
+      named: mapping.entry("channel_layer"), for: "publish", at: entry.key.range)
     let token = mapping.entry("token")
     if let token { publish.tokens = readTokens(token.value) }
     let anonymous = mapping.entry("anonymous")
     if let anonymous { publish.isAnonymous = reading.truth(anonymous.value, "\"anonymous\"") ?? false }
-    if let node = mapping.value("allow") { publish.operations = readOperations(node) }
+    let allow = mapping.entry("allow")
+    if let allow { publish.operations = readOperations(allow.value) }
     if let node = mapping.value("body") {
       let range = ByteCount(bytes: 1024)...ByteCount.mebibytes(64)
       if let size = reading.byteCount(node, "\"body\"", in: range) { publish.body = size }
     }
     mapping.finish()
-    check(token, anonymous, publish, auth, at: entry.key.range)
+    check(token, anonymous, allow, publish, at: entry.key.range)
     return publish
   }
 
   /// A route that is open to anybody must not come about by accident.
   private func check(
-    _ token: Node.Entry?, _ anonymous: Node.Entry?, _ publish: PublishConfiguration, _ auth: RouteAuth?,
+    _ token: Node.Entry?, _ anonymous: Node.Entry?, _ allow: Node.Entry?, _ publish: PublishConfiguration,
     at range: SourceRange
   ) {
-    if publish.isAnonymous, let anonymous, token != nil || auth != nil {
+    if publish.isAnonymous, let anonymous, token != nil || settings.asksWho {
       reading.findings.error(
         .conflictingKeys, "anybody may use this route, or only who has shown a token",
         at: anonymous.key.range,
         hint: "remove \"anonymous\", or \"\(token != nil ? "token" : "auth")\"")
     }
-    if auth?.isOptional == true {
+    if publish.isAnonymous, let allow, publish.operations.contains(.disconnect) {
+      reading.findings.error(
+        .conflictingKeys, "anybody could end the sessions of every user here", at: allow.key.range,
+        hint: "remove \"disconnect\" from it, or write token: {env: PUBLISH_TOKEN} instead of \"anonymous\"")
+    }
+    if settings.auth.auth?.isOptional == true {
       reading.findings.error(
         .conflictingKeys, "whoever publishes shows who they are: \"auth_optional\" lets in those who do not",
         at: range, hint: "auth_optional: false")
     }
-    if token == nil, auth == nil, !publish.isAnonymous {
+    if token == nil, !settings.asksWho, !publish.isAnonymous {
       reading.findings.error(
         .missingKey, "anybody could publish here: \"publish\" needs a \"token\"", at: range,
         hint: "token: {env: PUBLISH_TOKEN}, or auth: NAME beside \"publish\", or anonymous: true")
     }
-  }
-
-  private func readLayer(_ mapping: MappingCursor, at range: SourceRange) -> String {
-    let standard = "default"
-    let entry = mapping.entry("channel_layer")
-    let alias = entry.map { reading.word($0.value, "\"channel_layer\"") } ?? standard
-    guard let alias, let layers = context.layers, !layers.contains(alias) else { return alias ?? standard }
-    if let entry {
-      reading.findings.error(
-        .unknownName, "there is no channel layer \"\(alias)\"", at: entry.value.range,
-        hint: NearestName.hint(for: alias, in: layers)
-          ?? "add channel_layers: {\(alias): {backend: memory}}")
-    } else {
-      reading.findings.error(
-        .missingKey, "\"publish\" needs a channel layer \"\(alias)\"", at: range,
-        hint: NearestName.of(standard, in: layers).map {
-          "did you mean \"default\" by \"\($0)\"?"
-        } ?? "add channel_layers: {default: {backend: memory}}")
-    }
-    return alias
   }
 
   /// One secret, or a list of them, so that a new one can be given out before the old one is taken away.

@@ -264,11 +264,12 @@ final class RouteListReader {
     switch kind {
     case .http:
       if answer.key.value == "events" {
+        reportKeysOfEvents(mapping)
         let events = EventStreamReader(context: context, captures: names, settings: settings).read(answer)
         http = (events?.stream).map(HTTPAction.events)
         groups = events?.groups ?? []
       } else {
-        http = HTTPActionReader(context: context, captures: names, auth: settings.auth.auth).read(answer)
+        http = HTTPActionReader(context: context, captures: names, settings: settings).read(answer)
       }
     case .webSocket:
       webSocket = ConsumerReader(context: context, captures: names, hasIdentity: settings.asksWho)
@@ -287,6 +288,7 @@ final class RouteListReader {
     let routeName = name?.value ?? path.text
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
     route.shared = shared
+    route.hasUnknownAuth = settings.auth.isUnknown
     route.placesOfPatterns = placesOfPatterns(answer, mapping)
     route.groups = groups
     if let http {
@@ -302,6 +304,16 @@ final class RouteListReader {
         auth: settings.auth.ofWebSocket(webSocket.consumer, at: answer.key.range, reading))
     }
     routes.append(route)
+  }
+
+  /// Beside `events`, as they stand beside `consumer`.
+  private func reportKeysOfEvents(_ mapping: MappingCursor) {
+    for key in ["group", "channel_layer", "history"] {
+      guard let entry = mapping.entry(key) else { continue }
+      reading.findings.error(
+        .unknownKey, "\"\(key)\" stands inside of \"events\"", at: entry.key.range,
+        hint: key == "group" ? "write events: {group: NAME}" : "write events: {group: NAME, \(key): ...}")
+    }
   }
 
   /// `shared: true`, which stands beside what has a group.

@@ -103,9 +103,7 @@ enum LimitsReader {
   static func read(_ node: Node?, over outer: SessionLimits, _ reading: Reading) -> SessionLimits {
     var limits = outer
     guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
-    for key in ["connections", "handshake", "compression_memory", "history_memory"] {
-      reportGlobal(mapping.entry(key), reading)
-    }
+    for key in globalKeys { reportGlobal(mapping.entry(key), reading) }
     readSession(mapping, into: &limits, reading)
     mapping.finish()
     return limits
@@ -125,12 +123,12 @@ enum LimitsReader {
       reading.findings.error(
         .unknownKey, "\"\(key)\" is for WebSocket routes", at: entry.key.range, hint: hint)
     }
-    for key in ["connections", "handshake", "compression_memory"] {
-      reportGlobal(mapping.entry(key), reading)
-    }
+    for key in globalKeys { reportGlobal(mapping.entry(key), reading) }
     mapping.finish()
     return limits
   }
+
+  private static let globalKeys = ["connections", "handshake", "compression_memory", "history_memory"]
 
   private static func reportGlobal(_ entry: Node.Entry?, _ reading: Reading) {
     guard let entry else { return }

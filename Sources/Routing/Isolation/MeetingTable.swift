@@ -93,12 +93,15 @@ final class MeetingTable {
     return automaton
   }
 
-  /// Whether a template, not a pattern, can make a name that begins with `sluice.`.
+  /// Whether a template can make a name that begins with `sluice.`, or a pattern means nothing but such names.
   ///
   /// - Returns: such names, or that it was not decided; nil where a capture does not exist.
   func reservedNames(of use: Int) -> MeetingDecision.Verdict? {
-    guard let number = namesOfUse[use], !uses[use].parts.contains(.anything) else { return nil }
+    guard let number = namesOfUse[use] else { return nil }
     let language = names[number].language
+    if uses[use].parts.contains(.anything), !language.prefix.starts(with: NameLanguage.reserved.prefix) {
+      return nil
+    }
     guard language.mayMeet(.reserved) else { return .never }
     guard let own = automaton(number), let reserved = NameAutomaton(.reserved) else { return .open }
     return MeetingDecision(own, reserved, .anyName, budget: budget.share()).verdict()
