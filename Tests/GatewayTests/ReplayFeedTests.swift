@@ -18,7 +18,9 @@ private final class Endless: ChannelLayer {
   func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) { completed(.active) }
   func unsubscribe(from group: String) {}
 
-  func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? {
+  func history(of group: String, behind position: EventPosition?, bytes: Int, isContinued: Bool)
+    -> HistorySlice?
+  {
     let start = position ?? EventPosition(epoch: 1, offset: 0)
     let count = UInt64(max(1, bytes / Lines.length))
     let events = (1...count).map { number in
