@@ -937,3 +937,39 @@ def test_commands_show_who_may_come_in(tmp_path):
     table = say("routes", str(file))
     assert "site, role = admin or staff" in table and "site (optional)" in table
     assert "auth       site, role = admin or staff\n" in say("explain", str(file), "/ws/a/")
+
+
+def test_a_user_is_disconnected_whose_session_is_about_to_open(start):
+    """It is known who the client is, and the server behind has not answered yet."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        text = f"""
+installed_apps: [proxy]
+channel_layers: {{default: {{backend: memory}}}}
+auth: {{simple: {{jwt: {{secret: {{env: SIGNING_KEY}}, from: [{{query: token}}]}}}}}}
+applications:
+  main:
+    http:
+      - {{path: api/, publish: {{groups: "*", allow: [disconnect], token: {{env: TOKEN}}}}}}
+    websocket:
+      - {{path: ws/known/, consumer: proxy, to: "ws://127.0.0.1:{silent.getsockname()[1]}", auth: simple}}
+"""
+        gateway = start(text=text, env={"SIGNING_KEY": SECRET, "TOKEN": "t" * 32})
+
+        def disconnect(user):
+            answer = requests.post(
+                gateway.http("/api/disconnect"), json={"user": user}, timeout=20,
+                headers={"Authorization": "Bearer " + "t" * 32})
+            return answer.json()["sessions"]
+
+        with connect_raw(gateway.port) as client:
+            client.sendall(handshake(f"/ws/known/?token={signed()}"))
+            asked, _ = silent.accept()
+            with asked:
+                assert disconnect("2") == 0
+                assert disconnect("1") == 1
+                head = read_head(client)
+                assert head.startswith("HTTP/1.1 403 "), head
+                # The server behind is let go, too.
+                asked.settimeout(20)
+                while asked.recv(4096):
+                    pass

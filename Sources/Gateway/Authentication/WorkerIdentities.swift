@@ -95,7 +95,7 @@ extension Worker {
       }, completed)
   }
 
-  /// Ends the sessions of a user.
+  /// Ends the sessions of a user, those that are about to open too.
   ///
   /// - Parameter reason: for the client; at most 123 bytes.
   /// - Returns: how many there were.
@@ -103,6 +103,7 @@ extension Worker {
   func disconnect(user: String, reason: String = "disconnected by an operator") -> Int {
     let sessions = identities.sessions(of: user)
     for session in sessions { session.close(.disconnected(reason)) }
-    return sessions.count
+    let waiting = Array(pending.values).count { $0.disconnect(user: user) }
+    return sessions.count + waiting
   }
 }

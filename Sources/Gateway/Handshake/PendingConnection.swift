@@ -1,5 +1,7 @@
 import ChannelLayers
+import Consumers
 import GatewayConfig
+import JSON
 import Routing
 import Transport
 import WebSocketCore
@@ -48,6 +50,14 @@ final class PendingConnection {
         }
       guard let credentials, let auth else { return nil }
       return (credentials, auth)
+    }
+
+    /// Nil until it is known, and where nobody asks.
+    var identity: Identity? {
+      switch self {
+      case .session(let session): session.identity
+      case .stream(let stream): stream.identity
+      }
     }
 
     func identified(_ outcome: Authentication) -> Result<Opening, HandshakeRefusal> {
@@ -264,6 +274,16 @@ extension PendingConnection {
     isAnswered = false
     connection?.resumeReading()
     refuse(HandshakeRefusal(reason), target: nil)
+  }
+
+  /// Refuses a client that is this user and still waits for its group or its upstream.
+  ///
+  /// - Returns: whether it was.
+  func disconnect(user: String) -> Bool {
+    guard let identity = waiting?.opening.identity, ExactText(text: identity.user) == ExactText(text: user)
+    else { return false }
+    stopWaiting(HandshakeRefusal(.disconnected).reason)
+    return true
   }
 
   private func forgetWaiting() {

@@ -26,7 +26,7 @@ final class Worker {
 
   private(set) var phase = Phase.serving
   private(set) var sessions: [any LiveSession] = []
-  private var pending: [ObjectIdentifier: PendingConnection] = [:]
+  private(set) var pending: [ObjectIdentifier: PendingConnection] = [:]
   private var keepAlive: KeepAliveSweep?
   /// Who waits for a connection to an upstream, by ticket.
   private var connecting: [Int: (Result<Int32, any Error>) -> Void] = [:]

@@ -50,6 +50,13 @@ struct PublishReader {
         .conflictingKeys, "anybody could end the sessions of every user here", at: allow.key.range,
         hint: "remove \"disconnect\" from it, or write token: {env: PUBLISH_TOKEN} instead of \"anonymous\"")
     }
+    if let allow, publish.operations.contains(.disconnect), let auth = settings.auth.auth,
+      auth.requirements.isEmpty
+    {
+      reading.findings.warning(
+        .conflictingKeys, "every user could end the sessions of every other one here", at: allow.key.range,
+        hint: "say whose claims allow it, such as require: {is_staff: true}, or take \"disconnect\" out")
+    }
     if settings.auth.auth?.isOptional == true {
       reading.findings.error(
         .conflictingKeys, "whoever publishes shows who they are: \"auth_optional\" lets in those who do not",
