@@ -1,6 +1,7 @@
 """Sessions with several groups: those of the route, and those that the client asks for."""
 
 import json
+import signal
 
 import pytest
 from websockets.sync.client import connect
@@ -101,3 +102,29 @@ def test_leaving_ends_every_membership(gateway):
     with connect(gateway.ws("/ws/ticker/x/")) as ticker:
         ticker.send("alone")
         assert ticker.recv(timeout=20) == "alone"
+
+
+@pytest.mark.parametrize("backend", ["redis", "redis_pubsub"])
+def test_who_cannot_decide_waits_once(start, redis, backend):
+    """However often a client changes its mind while Redis says nothing, it is in the group once, or not at all."""
+    layer = f"{{backend: {backend}, config: {{hosts: ['redis://127.0.0.1:{redis.port}']}}}}"
+    gateway = start(text=ROUTES.replace("LAYER", layer))
+    with connect(gateway.ws("/ws/room/a/")) as client:
+        redis.process.send_signal(signal.SIGSTOP)
+        try:
+            for _ in range(100):
+                client.send(json.dumps({"subscribe": "ticker_gbp"}))
+                assert say(client, unsubscribe="ticker_gbp") == {"unsubscribed": "ticker_gbp"}
+                client.send(json.dumps({"subscribe": "ticker_usd"}))
+                assert say(client, unsubscribe="ticker_usd") == {"unsubscribed": "ticker_usd"}
+            client.send(json.dumps({"subscribe": "ticker_usd"}))
+        finally:
+            redis.process.send_signal(signal.SIGCONT)
+        assert json.loads(client.recv(timeout=20)) == {"subscribed": "ticker_usd"}
+        with connect(gateway.ws("/ws/ticker/gbp/")) as other:
+            other.send("0.83")
+            assert other.recv(timeout=20) == "0.83"
+        with connect(gateway.ws("/ws/ticker/usd/")) as other:
+            other.send("1.00")
+            assert client.recv(timeout=20) == "1.00"
+        assert say(client, message="that is all") == {"message": "that is all"}

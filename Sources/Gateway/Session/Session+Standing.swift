@@ -16,8 +16,8 @@ extension Session {
     var further: [Membership] = []
     /// How many of these are of the route, and stay.
     var ofRoute = 0
-    /// Groups that it has asked for and that are not there yet.
-    var expected: Set<String> = []
+    /// Groups that it has asked for and that are not there yet, and whether it still wants them.
+    var expected: [String: Bool] = [:]
     /// Where the client has shown, or is to show, who it is.
     var token: TokenState?
     /// Where the route tells who is there.
@@ -80,12 +80,15 @@ extension Session {
     guard let layer else { return }
     let standing = makeStanding()
     guard !isMember(of: group) else { return tell("subscribed", group) }
-    guard !standing.expected.contains(group) else { return }
+    if standing.expected[group] != nil {
+      standing.expected[group] = true
+      return
+    }
     let count = standing.further.count - standing.ofRoute + standing.expected.count
     guard count < Self.mostSubscriptions else {
       return tell("error", "a session has at most \(Self.mostSubscriptions) groups")
     }
-    standing.expected.insert(group)
+    standing.expected[group] = true
     layer.subscribe(to: group) { [weak self] outcome in
       guard let self else {
         if outcome == .active { layer.unsubscribe(from: group) }
@@ -96,7 +99,7 @@ extension Session {
   }
 
   private func subscribed(to group: String, of layer: any ChannelLayer, _ outcome: Subscription) {
-    let isExpected = standing?.expected.remove(group) != nil
+    let isExpected = standing?.expected.removeValue(forKey: group) == true
     guard outcome == .active else {
       if isExpected {
         tell("error", "the channel layer is not available: \"\(group)\" was not subscribed to")
@@ -110,7 +113,7 @@ extension Session {
 
   private func unsubscribe(from group: String) {
     guard let standing, let layer else { return tell("unsubscribed", group) }
-    standing.expected.remove(group)
+    if standing.expected[group] != nil { standing.expected[group] = false }
     if let index = standing.further.firstIndex(where: { $0.group == group }), index >= standing.ofRoute {
       leave(standing.further.remove(at: index), of: layer)
     }
