@@ -163,9 +163,8 @@ def test_who_goes_on_talking_is_let_go(served):
                 sock.sendall(b"x" * 4096)
 
 
-def test_who_closes_is_forgotten(start):
-    gateway = begin(start, limits="limits: {connections: 50}")
-    streams = [open_stream(gateway.port, "/news/") for _ in range(50)]
+def test_who_closes_is_forgotten(served):
+    streams = [open_stream(served.port, "/news/") for _ in range(50)]
     for stream in streams[:25]:
         stream.close()
     for stream in streams[25:]:
