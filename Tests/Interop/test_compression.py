@@ -260,7 +260,7 @@ def test_contexts_of_ended_sessions_leave_no_memory(start):
     # One thread: of several, each keeps memory for the most sessions that ever were its.
     gateway = start(text=CONFIG + "server: {threads: 1}\n", limits="{message: 1MiB}")
     sizes = []
-    for _ in range(6):
+    for _ in range(8):
         clients = [dial(gateway, "/ws/kept/", {}) for _ in range(100)]
         for client in clients:
             client.send(TEXT)
@@ -268,9 +268,10 @@ def test_contexts_of_ended_sessions_leave_no_memory(start):
         for client in clients:
             client.close()
         sizes.append(gateway.resident_kib)
-    # A hundred sessions keep some ten megabytes.
+    # A hundred sessions keep some ten megabytes. A single value may be of a moment at which some had not ended yet, or nothing was
+    # given back; what is never given back is in all of them.
     print(sizes)
-    assert sizes[-1] - sizes[1] < 5 * 1024, sizes
+    assert min(sizes[-3:]) - min(sizes[:3]) < 5 * 1024, sizes
 
 
 @pytest.mark.parametrize("compression", ["true", "{context_takeover: true}"])

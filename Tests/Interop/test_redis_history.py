@@ -174,7 +174,7 @@ def test_encrypted_in_redis(redis, history_gateway):
 
 
 def test_several_hosts_and_json(redis_servers, history_gateway):
-    layer = Layer(tuple(Host(server, 9) for server in redis_servers), "pubsub", "json", prefix="many:")
+    layer = Layer(tuple(Host(server, 8) for server in redis_servers), "pubsub", "json", prefix="many:")
     gateway = history_gateway(layer)
     for number in range(12):
         with numbered(gateway, f"g{number}") as client:
