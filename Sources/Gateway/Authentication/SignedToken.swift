@@ -1,3 +1,4 @@
+import ChannelLayers
 import GatewayConfig
 import JSON
 
@@ -25,7 +26,7 @@ struct SignedToken: Sendable {
     }
     // RFC 7515 section 4.1.11: what it names must be understood, and no extension is.
     guard header["crit"] == nil else { throw TokenFault("the token needs an extension that is not known") }
-    guard let signature = Base64URL.decode(parts[2]) else {
+    guard let signature = Base64.decodeToken(parts[2]) else {
       throw TokenFault("the signature of the token is malformed")
     }
     switch header["kid"] {
@@ -46,7 +47,7 @@ struct SignedToken: Sendable {
   }
 
   private static func object(_ part: ArraySlice<UInt8>) -> JSON? {
-    guard let bytes = Base64URL.decode(part), let value = try? unsafe JSON.parse(bytes.span.bytes),
+    guard let bytes = Base64.decodeToken(part), let value = try? unsafe JSON.parse(bytes.span.bytes),
       case .object = value
     else { return nil }
     return value

@@ -1,5 +1,4 @@
 import ChannelLayers
-import Foundation
 import HTTPTypes
 import JSON
 import Routing
@@ -110,13 +109,10 @@ struct PublishRequest: Sendable {
       let text = try item.string("text") ?? ""
       return Event(type: "broadcast.message", fields: [.init("text", .text(Array(text.utf8)))])
     case "bytes":
-      // Foundation takes "AA=A" too, for something.
-      guard let text = try item.string("bytes"), let data = Data(base64Encoded: text),
-        Base64.encode(Array(data)) == text
-      else {
+      guard let text = try item.string("bytes"), let bytes = Base64.decode(Array(text.utf8)) else {
         throw PublishRefusal(.badRequest, "\"bytes\" in \(item.what) is base64 (RFC 4648 section 4)")
       }
-      return Event(type: "broadcast.message", fields: [.init("bytes", .bytes(Array(data)))])
+      return Event(type: "broadcast.message", fields: [.init("bytes", .bytes(bytes))])
     default:
       throw PublishRefusal(
         .badRequest, "\(item.what) needs an \"event\", or a \"message\", \"text\" or \"bytes\"")

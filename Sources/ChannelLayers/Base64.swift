@@ -1,0 +1,83 @@
+/// RFC 4648, in both alphabets.
+package enum Base64 {
+  private static let plain = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+  private static let urlSafe = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+  private static let padding = UInt8(ascii: "=")
+
+  private static let plainValues = values(plain)
+  private static let urlSafeValues = values(urlSafe)
+
+  private static func values(_ alphabet: [UInt8]) -> [UInt8] {
+    var values = [UInt8](repeating: 255, count: 256)
+    for (value, letter) in alphabet.enumerated() { values[Int(letter)] = UInt8(value) }
+    return values
+  }
+
+  package static func encode(_ bytes: [UInt8]) -> String {
+    String(decoding: encode(bytes, plain), as: UTF8.self)
+  }
+
+  /// Section 5.
+  static func encodeURLSafe(_ bytes: [UInt8]) -> [UInt8] { encode(bytes, urlSafe) }
+
+  private static func encode(_ bytes: [UInt8], _ alphabet: [UInt8]) -> [UInt8] {
+    var text: [UInt8] = []
+    text.reserveCapacity((bytes.count + 2) / 3 * 4)
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+      let part = bytes[start..<min(start + 3, bytes.count)]
+      let bits = part.reduce(0) { $0 << 8 | UInt32($1) } << (8 * (3 - UInt32(part.count)))
+      for place in 0..<4 {
+        text.append(place <= part.count ? alphabet[Int(bits >> (18 - 6 * UInt32(place)) & 63)] : padding)
+      }
+    }
+    return text
+  }
+
+  /// - Returns: nil for anything that `encode` would not write, bits behind the end included: one text for each value.
+  package static func decode(_ text: [UInt8]) -> [UInt8]? {
+    guard let letters = unpadded(text), let read = read(letters, plainValues), read.rest == 0 else {
+      return nil
+    }
+    return read.bytes
+  }
+
+  /// Section 5, without padding, as tokens have it (RFC 7515 section 2).
+  ///
+  /// - Returns: nil for anything that an encoder would not write, bits behind the end included.
+  package static func decodeToken(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+    guard let read = read(text, urlSafeValues), read.rest == 0 else { return nil }
+    return read.bytes
+  }
+
+  /// - Returns: nil for what is not the URL-safe alphabet with its padding.
+  static func decodeURLSafe(_ text: [UInt8]) -> [UInt8]? {
+    guard !text.isEmpty, let letters = unpadded(text) else { return nil }
+    return read(letters, urlSafeValues)?.bytes
+  }
+
+  private static func unpadded(_ text: [UInt8]) -> ArraySlice<UInt8>? {
+    guard text.count.isMultiple(of: 4) else { return nil }
+    return text.dropLast(text.suffix(2).reversed().prefix { $0 == padding }.count)
+  }
+
+  /// - Returns: the bytes, and the bits behind the last of them; nil for what no bytes are written as.
+  private static func read(_ letters: ArraySlice<UInt8>, _ values: [UInt8]) -> (bytes: [UInt8], rest: UInt32)?
+  {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(letters.count * 3 / 4)
+    var bits: UInt32 = 0
+    var count: UInt32 = 0
+    for letter in letters {
+      let value = values[Int(letter)]
+      guard value < 64 else { return nil }
+      bits = bits << 6 | UInt32(value)
+      count += 6
+      guard count >= 8 else { continue }
+      count -= 8
+      bytes.append(UInt8(truncatingIfNeeded: bits >> count))
+      bits &= (1 << count) - 1
+    }
+    // A letter alone is no byte.
+    return count < 6 ? (bytes, bits) : nil
+  }
+}
