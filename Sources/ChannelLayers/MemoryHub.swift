@@ -43,13 +43,7 @@ package final class MemoryHub: Sendable {
     }
   }
 
-  /// Several, so that reactors seldom wait for each other.
-  private final class Stripe: Sendable {
-    let ends = Mutex<[String: [End]]>([:])
-  }
-
-  private static let stripeCount = 64
-  private let stripes = (0..<stripeCount).map { _ in Stripe() }
+  private let stripes = Striped<[String: [End]]>([:])
 
   /// Bytes that may wait for each reactor.
   let mostWaiting: Int
@@ -59,11 +53,11 @@ package final class MemoryHub: Sendable {
   }
 
   func add(_ end: End, to group: String) {
-    stripe(of: group).ends.withLock { $0[group, default: []].append(end) }
+    stripes[group].part.withLock { $0[group, default: []].append(end) }
   }
 
   func remove(_ number: Int, from group: String) {
-    stripe(of: group).ends.withLock { ends in
+    stripes[group].part.withLock { ends in
       ends[group]?.removeAll { $0.number == number }
       if ends[group]?.isEmpty == true { ends[group] = nil }
     }
@@ -71,11 +65,7 @@ package final class MemoryHub: Sendable {
 
   /// The reactors with subscribers of the group.
   func ends(of group: String) -> [End] {
-    stripe(of: group).ends.withLock { $0[group] ?? [] }
-  }
-
-  private func stripe(of group: String) -> Stripe {
-    stripes[Int(UInt(bitPattern: group.hashValue) % UInt(Self.stripeCount))]
+    stripes[group].part.withLock { $0[group] ?? [] }
   }
 }
 

@@ -19,14 +19,8 @@ package final class GroupHistory: Sendable {
     var nextSweep = MonotonicTime(nanoseconds: 0)
   }
 
-  /// Several, so that reactors seldom wait for each other.
-  private final class Stripe: Sendable {
-    let table = Mutex(Table())
-  }
-
-  private static let stripeCount = 64
   private static let sweepInterval = Duration.seconds(10)
-  private let stripes = (0..<stripeCount).map { _ in Stripe() }
+  private let stripes = Striped(Table())
   package let rules: HistoryRules
   private let memory: HistoryMemory
 
@@ -40,7 +34,7 @@ package final class GroupHistory: Sendable {
   package func acquire(
     _ name: String, _ limits: HistoryConfiguration, at now: MonotonicTime = .now
   ) -> RecordedGroup {
-    let (group, bytes, isHeld) = stripe(of: name).table.withLock { table in
+    let (group, bytes, isHeld) = stripes[name].part.withLock { table in
       var bytes = sweep(&table, at: now)
       var entry =
         table.entries[name]
@@ -59,7 +53,7 @@ package final class GroupHistory: Sendable {
   }
 
   package func release(_ group: RecordedGroup, at now: MonotonicTime = .now) {
-    let (bytes, isLeft) = stripe(of: group.name).table.withLock { table in
+    let (bytes, isLeft) = stripes[group.name].part.withLock { table in
       table.entries[group.name]?.users -= 1
       table.entries[group.name]?.idleSince = now
       let isLeft = table.entries[group.name]?.users == 0
@@ -88,12 +82,12 @@ package final class GroupHistory: Sendable {
   }
 
   func all() -> [RecordedGroup] {
-    stripes.flatMap { $0.table.withLock { $0.entries.values.map(\.group) } }
+    stripes.all.flatMap { $0.part.withLock { $0.entries.values.map(\.group) } }
   }
 
   /// Forgets a group that has lost its events to others, and that nobody uses.
   func forgetIfEmpty(_ group: RecordedGroup) {
-    let isForgotten = stripe(of: group.name).table.withLock { table in
+    let isForgotten = stripes[group.name].part.withLock { table in
       guard let entry = table.entries[group.name], entry.group === group, entry.users == 0, group.isEmpty
       else { return false }
       table.entries[group.name] = nil
@@ -102,9 +96,5 @@ package final class GroupHistory: Sendable {
     if isForgotten { memory.add(-RecordedGroup.emptySize) }
   }
 
-  package var groupCount: Int { stripes.reduce(0) { $0 + $1.table.withLock { $0.entries.count } } }
-
-  private func stripe(of group: String) -> Stripe {
-    stripes[Int(UInt(bitPattern: group.hashValue) % UInt(Self.stripeCount))]
-  }
+  package var groupCount: Int { stripes.all.reduce(0) { $0 + $1.part.withLock { $0.entries.count } } }
 }

@@ -10,13 +10,7 @@ package final class PresenceTable: Sendable {
   /// The time between two looks at what has changed.
   static let interval = Duration.milliseconds(100)
 
-  /// Several, so that reactors seldom wait for each other.
-  private final class Stripe: Sendable {
-    let groups = Mutex<[String: GroupPresence]>([:])
-  }
-
-  private static let stripeCount = 64
-  private let stripes = (0..<stripeCount).map { _ in Stripe() }
+  private let stripes = Striped<[String: GroupPresence]>([:])
   private let ends = Mutex<[Int: Mailbox<[PresenceNews]>]>([:])
   private let queue = Mutex<[String]>([])
   /// Groups since the start.
@@ -60,13 +54,9 @@ package final class PresenceTable: Sendable {
     update(group) { $0.want(on: reactor) }
   }
 
-  private func stripe(of group: String) -> Stripe {
-    stripes[Int(UInt(bitPattern: group.hashValue) % UInt(Self.stripeCount))]
-  }
-
   private func update<Result>(_ group: String, _ change: (inout GroupPresence) -> Result) -> Result {
     let isShared = changedHere != nil
-    let (result, isNew) = stripe(of: group).groups.withLock { groups in
+    let (result, isNew) = stripes[group].part.withLock { groups in
       var presence = groups.removeValue(forKey: group) ?? newGroup(isShared: isShared)
       let result = change(&presence)
       // A group that others have too is kept until they are told that nobody is left.
@@ -119,7 +109,7 @@ package final class PresenceTable: Sendable {
     var news: [Int: [PresenceNews]] = [:]
     var unfinished: [String] = []
     for group in groups {
-      let told = stripe(of: group).groups.withLock { groups -> GroupPresence.News? in
+      let told = stripes[group].part.withLock { groups -> GroupPresence.News? in
         guard var presence = groups.removeValue(forKey: group) else { return nil }
         let told = presence.announce(at: now)
         presence.isQueued = presence.isUnfinished
@@ -147,7 +137,7 @@ package final class PresenceTable: Sendable {
 
   /// - Returns: nil where this process has no sessions in the group and others may have.
   package func list(of group: String) -> PresenceList? {
-    stripe(of: group).groups.withLock { groups in
+    stripes[group].part.withLock { groups in
       guard groups[group] != nil else {
         return changedHere == nil ? PresenceList(users: [], anonymous: 0, count: 0) : nil
       }
@@ -161,7 +151,7 @@ package final class PresenceTable: Sendable {
   ///
   /// - Returns: nil where the group is not known.
   func takeChanges(of group: String, all: Bool) -> GroupPresence.LocalChanges? {
-    stripe(of: group).groups.withLock { groups in
+    stripes[group].part.withLock { groups in
       let changes = groups[group]?.takeChanges(all: all)
       if changes?.isUsed == false { groups[group] = nil }
       return changes
@@ -192,7 +182,7 @@ package final class PresenceTable: Sendable {
 
   @discardableResult
   private func updateKnown<Result>(_ group: String, _ change: (inout GroupPresence) -> Result) -> Result? {
-    let isKnown = stripe(of: group).groups.withLock { $0[group] != nil }
+    let isKnown = stripes[group].part.withLock { $0[group] != nil }
     return isKnown ? update(group, change) : nil
   }
 }
