@@ -16,6 +16,19 @@ package struct RequestPath: Sendable, Hashable {
 
   package var text: String { String(decoding: bytes, as: UTF8.self) }
 
+  /// Whether a segment of the path is `.` or `..`, which a server that normalises its paths takes out (RFC 3986 section 5.2.4):
+  /// the path that it then serves is not the one that the routes were asked for.
+  ///
+  /// Some servers also take `\` for `/`, and drop what stands behind a `;` in a segment (RFC 3986 section 3.3) before they
+  /// normalise, so both count here.
+  package var hasDotSegment: Bool {
+    bytes.split(omittingEmptySubsequences: true) { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }
+      .contains { segment in
+        let name = segment.prefix { $0 != UInt8(ascii: ";") }
+        return (1...2).contains(name.count) && name.allSatisfy { $0 == UInt8(ascii: ".") }
+      }
+  }
+
   /// A path that is decoded already.
   package init(text: String) {
     bytes = Array(text.utf8.drop { $0 == UInt8(ascii: "/") })

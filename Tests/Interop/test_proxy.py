@@ -634,6 +634,23 @@ def test_a_path_does_not_lead_out_of_its_template(front, upstream, path):
     assert upstream.heads == []
 
 
+@pytest.mark.parametrize("path", [
+    "/pub/../admin", "/pub/%2e%2e/admin", "/pub/.%2E/admin", "/pub/%2e./admin", "/pub/..%2fadmin", "/pub%2f..%2Fadmin",
+    "/pub/./x", "/pub/%2e/x", "/pub/..", "/pub/%2E%2e", "/..", "//../x", "/pub/..;v=1/admin", "/pub/..%3bv/admin",
+    "/pub/..\\admin", "/pub/..%5cadmin", "/pub\\..\\admin", "http://a/pub/../admin", "/pub/../admin?x=/y",
+])
+def test_no_dot_segment_reaches_a_server_that_could_normalise_it(front, upstream, path):
+    """RFC 3986 section 5.2.4: behind a bare address `/pub/../admin` may be `/admin`."""
+    answer = raw(front, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 400 ") and upstream.heads == []
+
+
+@pytest.mark.parametrize("path", ["/a..b/...", "/.well-known/x", "/x?next=/../y", "/x;..", "/..a/b..", "/%252e%252e/x"])
+def test_dots_that_are_no_segment_go_on_behind_a_bare_address(front, upstream, path):
+    raw(front, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    assert upstream.line() == f"GET {path} HTTP/1.1"
+
+
 def test_dots_that_lead_nowhere_go_on(front, upstream):
     ask(front, "GET", "/app/blue/a..b/.well-known/...")
     assert upstream.line() == "GET /tenants/blue/a..b/.well-known/... HTTP/1.1"

@@ -203,6 +203,32 @@ def test_refusals(gateway, upstream):
     assert requests.get(gateway.http("/health/live"), timeout=5).status_code == 200
 
 
+GUARDED = """
+installed_apps: [proxy]
+auth:
+  users: {{jwt: {{secret: {{env: SIGNING_KEY}}}}}}
+applications:
+  main:
+    websocket:
+      - {{path: "ws/pub/<path:rest>", consumer: proxy, to: "ws://127.0.0.1:{port}"}}
+      - {{path: "ws/staff/<path:rest>", consumer: proxy, to: "ws://127.0.0.1:{port}", auth: users}}
+"""
+
+
+@pytest.mark.parametrize("path", [
+    "/ws/pub/../staff/x", "/ws/pub/%2e%2e/staff/x", "/ws/pub/.%2e/staff/x", "/ws/pub/%2E./staff/x", "/ws/pub/..%2fstaff/x",
+    "/ws/pub/..;a/staff/x", "/ws/pub/..%5Cstaff/x", "/ws/pub/..\\staff/x", "/ws/pub/./../staff/x", "/ws/pub/x/../../staff/x",
+])
+def test_dot_segments_do_not_go_round_auth(start, upstream, path):
+    """Two routes to one server, one of them protected: a server that normalises would serve the other one."""
+    gateway = start(text=GUARDED.format(port=upstream.port), env={"SIGNING_KEY": "0123456789abcdef" * 2})
+    assert status_of(gateway.port, handshake("/ws/staff/x")) == 401
+    assert status_of(gateway.port, handshake(path)) == 400
+    assert upstream.requests == []
+    assert status_of(gateway.port, handshake("/ws/pub/a..b")) == 101
+    wait_until(lambda: any(f'reason="The path has a segment' in line for line in gateway.log), 5)
+
+
 @pytest.mark.parametrize("answer", [
     b"nonsense\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n", b"", b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\n"
     b"Connection: Upgrade\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",

@@ -78,7 +78,7 @@ struct HTTPResponder: Sendable {
     case .proxy:
       guard let proxy = proxies[match.route] else { return .nothingThere }
       return .response(
-        try await proxy.respond(to: request, upload, match: match, query: path.query, from: client))
+        try await proxy.respond(to: request, upload, path: path, match, from: client))
     case .publish:
       guard let endpoint = publishing[match.route] else { return .nothingThere }
       return .response(

@@ -8,6 +8,7 @@ import NIOHTTP1
 import NIOPosix
 import Routing
 import Transport
+import WebSocketCore
 
 /// Lets another server answer: the request goes on to the upstream, and its answer comes back, both as streams.
 ///
@@ -46,10 +47,10 @@ final class ReverseProxy: Sendable {
   /// - Parameter upload: the body of the request; nil where it has none.
   /// - Throws: where the client has gone, or sends what is no HTTP.
   func respond(
-    to request: Request, _ upload: Upload?, match: RouteMatch, query: String?, from sender: Client
+    to request: Request, _ upload: Upload?, path: RequestPath, _ match: RouteMatch, from sender: Client
   ) async throws -> Response {
-    guard let target = upstream.target(of: request.head.path ?? "", match, query: query) else {
-      return .plain(.badRequest, "The target of the request is no path.")
+    guard let target = upstream.target(of: request.head.path ?? "", path, match) else {
+      return .plain(.badRequest, HandshakeRefusal.ambiguousPath)
     }
     if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
     var forwarded = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(target)")

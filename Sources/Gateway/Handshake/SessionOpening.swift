@@ -108,8 +108,8 @@ extension Worker {
       }
       if case .proxy(let proxy) = route.consumer {
         let target = proxy.upstream.target(
-          of: String(decoding: request.target, as: UTF8.self), match, query: path.query)
-        guard let target else { return .failure(HandshakeRefusal(.badPath)) }
+          of: String(decoding: request.target, as: UTF8.self), path, match)
+        guard let target else { return .failure(HandshakeRefusal(.ambiguousPath)) }
         opening.upstream = .init(
           configuration: proxy.upstream,
           handshake: Self.handshake(

@@ -5,17 +5,21 @@ extension UpstreamConfiguration {
   /// The target of the request to the upstream: path and query as they came, or the template with what is left of the path
   /// behind it.
   ///
-  /// - Parameter requested: as the client sent it.
-  /// - Returns: nil where that is no path, or would lead out of the template's: an upstream goes up at a `..`, encoded or not.
-  func target(of requested: String, _ match: RouteMatch, query: String?) -> String? {
+  /// - Parameters:
+  ///   - requested: as the client sent it.
+  ///   - decoded: the path of it, which the route was found by.
+  /// - Returns: nil where that is no path, or has a segment `.` or `..` in any spelling. The upstream may go up there, out of the
+  ///   template, or from a route that anyone may use to one that asks for a token.
+  func target(of requested: String, _ decoded: RequestPath, _ match: RouteMatch) -> String? {
+    guard !decoded.hasDotSegment else { return nil }
     guard let path else {
       return requested.hasPrefix("/") && !requested.contains("#") ? requested : nil
     }
-    let decoded = path.filled { match.captures[$0] } + (match.remainder ?? "")
-    guard !decoded.split(separator: "/").contains(where: { $0 == "." || $0 == ".." }) else { return nil }
+    let filled = path.filled { match.captures[$0] } + (match.remainder ?? "")
+    guard !RequestPath(text: filled).hasDotSegment else { return nil }
     var target = path.filled { match.captures[$0]?.percentEncodedPath }
     target += (match.remainder ?? "").percentEncodedPath
-    if let query { target += "?" + query }
+    if let query = decoded.query { target += "?" + query }
     return target.contains("#") ? nil : target
   }
 }

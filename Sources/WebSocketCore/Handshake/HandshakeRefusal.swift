@@ -4,6 +4,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     // The request itself.
     case badRequest(String)
     case badPath
+    /// A server behind this one could read the path as another one than the routes did.
+    case ambiguousPath
     case httpVersion
     case headTooLong
     case timeout
@@ -45,8 +47,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
 
   public var status: Int {
     switch reason {
-    case .badRequest, .badPath, .httpVersion, .methodNotGET, .badConnectionHeader, .badKey, .badSubprotocol,
-      .badExtensions, .badSince, .severalOrigins:
+    case .badRequest, .badPath, .ambiguousPath, .httpVersion, .methodNotGET, .badConnectionHeader, .badKey,
+      .badSubprotocol, .badExtensions, .badSince, .severalOrigins:
       400
     case .originNotAllowed: 403
     case .noRoute: 404
@@ -60,11 +62,16 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     }
   }
 
+  /// Of a path that is not passed on to a server behind this one.
+  public static let ambiguousPath =
+    ##"The path has a segment "." or "..", or a "#": a server could read it as another path."##
+
   /// One sentence for whoever reads the answer or the log.
   public var text: String {
     switch reason {
     case .badRequest(let fault): "The request is malformed: \(fault)."
     case .badPath: "The path is not percent-encoded UTF-8."
+    case .ambiguousPath: Self.ambiguousPath
     case .httpVersion: "WebSocket needs HTTP/1.1."
     case .headTooLong: "The request head is too long."
     case .timeout: "The request head did not arrive in time."
@@ -100,7 +107,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .stopping: [("Retry-After", "1")]
     case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _):
       fields.map { ($0.name, $0.value) }
-    case .badRequest, .badPath, .httpVersion, .headTooLong, .timeout, .methodNotGET, .badConnectionHeader,
+    case .badRequest, .badPath, .ambiguousPath, .httpVersion, .headTooLong, .timeout, .methodNotGET,
+      .badConnectionHeader,
       .badKey, .badSubprotocol, .badExtensions, .noRoute, .badSince, .severalOrigins, .originNotAllowed,
       .upstreamUnreachable,
       .upstreamFailed, .upstreamTimeout:
