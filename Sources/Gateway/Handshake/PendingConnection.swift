@@ -330,7 +330,7 @@ extension PendingConnection {
     let stream = EventStream(connection: connection, opening: opening, worker: worker)
     connection.handler = stream
     if let groups { stream.join(groups, from: opening.start) }
-    worker.sessionOpened(stream, wait: opening.route.configuration.heartbeat)
+    worker.sessionOpened(stream, wait: opening.route.wait)
     unsafe connection.write(opening.response.span.bytes)
     stream.goOnReplaying()
     stream.begin()

@@ -85,6 +85,8 @@ final class GatewayCounters: Sendable {
 
 extension GatewayCounters {
   /// For the last line of the log: what a session count alone does not tell.
+  /// Clients that took nothing and answered nothing any more.
+  let vanishedClients = Atomic<Int>(0)
   var summary: Logger.Metadata {
     [
       "sessions": "\(sessionsOpened.count)", "refused": "\(refusals.count)",
@@ -95,6 +97,7 @@ extension GatewayCounters {
 }
 
 extension Atomic where Value == Int {
+      "vanished-clients": "\(vanishedClients.count)",
   /// Adds one and returns the new count.
   @discardableResult
   func up() -> Int {

@@ -156,13 +156,13 @@ extension Worker {
     reportWhenFinished()
   }
 
-  /// - Parameter wait: the shortest time after which the session has to be looked at; nil for never.
-  func sessionOpened(_ session: any LiveSession, wait: Duration?) {
+  /// - Parameter wait: the shortest time after which the session has to be looked at.
+  func sessionOpened(_ session: any LiveSession, wait: Duration) {
     session.index = sessions.count
     sessions.append(session)
     gateway.counters.sessions.up()
     gateway.counters.sessionsOpened.up()
-    if let wait { sweep(within: wait) }
+    sweep(within: wait)
   }
 
   func sessionEnded(_ session: any LiveSession) {
@@ -245,5 +245,10 @@ extension Worker {
     stopping.pace.end()
     phase = .stopped
     stopping.finished()
+  func countVanished(_ session: any LiveSession) {
+    gateway.counters.vanishedClients.up()
+    gateway.log.debug("a client vanished", metadata: ["route": "\(session.routeName)"])
+  }
+
   }
 }
