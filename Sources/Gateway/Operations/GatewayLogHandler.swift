@@ -65,7 +65,7 @@ package struct GatewayLogHandler: LogHandler {
       line += " \(key)="
       var quoted = ""
       let isPlain = LogText.append(value, to: &quoted, limit: limit, isQuoted: true)
-      let hasSpace = value.isEmpty || value.unicodeScalars.contains(where: \.properties.isWhitespace)
+      let hasSpace = value.isEmpty || quoted.unicodeScalars.contains(where: \.properties.isWhitespace)
       line += isPlain && !hasSpace ? quoted : "\"\(quoted)\""
     }
     return line
