@@ -21,7 +21,7 @@ public struct PeerReport: Sendable, Equatable {
   }
 
   /// Asks the system; nil for a socket that is not TCP.
-  init?(ofSocket raw: Int32) {
+  package init?(ofSocket raw: Int32) {
     var info = tcp_info()
     var size = socklen_t(MemoryLayout<tcp_info>.size)
     guard unsafe getsockopt(raw, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
@@ -81,9 +81,15 @@ public struct PeerSilence: Sendable, Equatable {
 extension Connection {
   /// Closes now, with a reset: the system forgets at once what it still holds for a peer that is gone.
   public func reset() {
-    var linger = linger(l_onoff: 1, l_linger: 0)
-    _ = unsafe setsockopt(
-      rawDescriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    PeerReport.dropUnsent(ofSocket: rawDescriptor)
     abort()
+  }
+}
+
+extension PeerReport {
+  /// Lets the system forget what it holds for the peer when the socket is closed, instead of sending it again and again.
+  package static func dropUnsent(ofSocket raw: Int32) {
+    var linger = linger(l_onoff: 1, l_linger: 0)
+    _ = unsafe setsockopt(raw, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
   }
 }
