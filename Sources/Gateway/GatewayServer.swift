@@ -26,19 +26,21 @@ package final class GatewayServer: Sendable {
   private let configuration: Configuration
   private let gateway: GatewayState
   private let log: Logger
+  private let descriptors: DescriptorLimit
+  private let threads: Int
   private let wishes: AsyncStream<Wish>
   private let wish: AsyncStream<Wish>.Continuation
 
   package init(_ configuration: Configuration, log: Logger) {
     self.configuration = configuration
     self.log = log
-    let descriptors = DescriptorLimit.raise()
+    descriptors = DescriptorLimit.raise()
+    threads = configuration.server.threads ?? System.coreCount
+    let shares = descriptors.shares(for: configuration, threads: threads)
     gateway = GatewayState(
       configuration,
-      connectionLimit: configuration.server.connections
-        ?? descriptors.forConnections(of: configuration),
-      log: log
-    )
+      connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
+      extraConnections: shares.extras, log: log)
     (wishes, wish) = AsyncStream.makeStream()
   }
 
@@ -86,7 +88,8 @@ package final class GatewayServer: Sendable {
   /// - Parameter listening: told the addresses, with the real ports, once connections are accepted.
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
-    let count = configuration.server.threads ?? System.coreCount
+    let count = threads
+    warnOfDescriptors()
     let sockets = try ListeningSockets.open(configuration.server.listeners, for: count)
     let http = HTTPSide(gateway: gateway)
     let tls = configuration.needsTLS ? TLSSide(gateway: gateway, threads: count) : nil
@@ -123,7 +126,23 @@ package final class GatewayServer: Sendable {
     try await http.shutDown()
     try await tls?.shutDown()
     try await gateway.layers.shutDown()
-    log.notice("stopped", metadata: gateway.counters.summary)
+    var summary = gateway.counters.summary
+    summary["accept-failures"] = "\(gateway.acceptFailures.count)"
+    log.notice("stopped", metadata: summary)
+  }
+
+  /// More connections than there are descriptors for would not be refused, but reset.
+  private func warnOfDescriptors() {
+    guard let wanted = configuration.server.connections, wanted > gateway.connectionLimit else { return }
+    let needed = descriptors.needed(for: wanted, of: configuration, threads: threads)
+    log.warning(
+      "limits.connections was lowered to what the limit on open files has room for",
+      metadata: [
+        "connections": "\(gateway.connectionLimit)", "wanted": "\(wanted)",
+        "open-files": "\(descriptors.descriptors)",
+        "hint":
+          "raise the limit on open files (ulimit -n, LimitNOFILE) to \(needed), or lower limits.connections",
+      ])
   }
 
   private struct RunningWorker: Sendable {

@@ -2,7 +2,9 @@ import CLinux
 import Glibc
 
 /// Accepts the connections of one listening socket.
-final class Acceptor {
+package final class Acceptor {
+  /// How many descriptors each listening socket keeps back for when no other one is left.
+  package static let spareCount = 4
   /// More than this in one turn would make the connections that exist already wait.
   private static let acceptsPerTurn = 64
   /// How long accepting rests where the process has no descriptor left.
@@ -11,19 +13,25 @@ final class Acceptor {
   /// -1 once it is closed.
   private(set) var listener: Int32
   private let accepted: (consuming Descriptor) -> Void
+  private let short: (Int32, consuming Descriptor?) -> Void
   /// Listens again after a pause.
   var retry: Timer?
-  /// Given up for a moment to refuse a connection when no other descriptor is left.
-  private var spare: Int32
+  /// Given up one by one to accept connections when no other descriptor is left, so that these learn at once how it stands.
+  private var spares: [Int32] = []
 
-  init(listener: Int32, accepted: @escaping (consuming Descriptor) -> Void) {
+  init(
+    listener: Int32, accepted: @escaping (consuming Descriptor) -> Void,
+    short: @escaping (Int32, consuming Descriptor?) -> Void
+  ) {
     self.listener = listener
     self.accepted = accepted
-    spare = Self.openSpare()
+    self.short = short
+    refill()
     var on: Int32 = 1
     // Inherited by what is accepted. A Unix socket has no such option, and needs none.
     _ = unsafe setsockopt(
       listener, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    KeepAliveProbes.enable(on: listener)
   }
 
   func acceptAll(on reactor: Reactor) {
@@ -39,36 +47,63 @@ final class Acceptor {
       }
       switch errno {
       case EINTR, ECONNABORTED: continue
-      case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+      case let code where code == EMFILE || code == ENFILE:
+        guard acceptInstead(code, on: reactor) else { return }
+      case let code where code == ENOBUFS || code == ENOMEM:
         reactor.counters.acceptFailures += 1
-        refuseOne()
+        short(code, nil)
         return reactor.pause(self)
       default: return
       }
     }
   }
 
-  /// Closes the connection that waits longest, so that its client learns at once that it is not served.
-  private func refuseOne() {
-    // Another thread was quicker to take the free descriptor, the last time.
-    if spare < 0 { spare = Self.openSpare() }
-    guard spare >= 0 else { return }
+  /// Accepts the connection that waits longest in place of a descriptor that was kept back.
+  ///
+  /// - Returns: whether there may be another one.
+  private func acceptInstead(_ code: Int32, on reactor: Reactor) -> Bool {
+    refill()
+    if spares.isEmpty {
+      // Perhaps a connection can be given up.
+      short(code, nil)
+      refill()
+    }
+    guard let spare = spares.popLast() else {
+      reactor.counters.acceptFailures += 1
+      reactor.pause(self)
+      return false
+    }
     _ = Glibc.close(spare)
-    let raw = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
-    if raw >= 0 { _ = Glibc.close(raw) }
-    spare = Self.openSpare()
+    let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    let raw = accept4(listener, nil, nil, flags)
+    // Without a free descriptor the system does not even say that nobody waits.
+    let failure = raw < 0 ? errno : 0
+    if raw >= 0 {
+      reactor.counters.acceptFailures += 1
+      short(code, Descriptor(adopting: raw))
+    }
+    guard listener >= 0 else { return false }
+    refill()
+    // Another thread was quicker to take the descriptor.
+    if failure == EMFILE || failure == ENFILE { reactor.pause(self) }
+    return failure == 0 || failure == EINTR || failure == ECONNABORTED
   }
 
   func close() {
     retry?.cancel()
     _ = Glibc.close(listener)
     listener = -1
-    if spare >= 0 { _ = Glibc.close(spare) }
-    spare = -1
+    for spare in spares { _ = Glibc.close(spare) }
+    spares = []
   }
 
-  private static func openSpare() -> Int32 {
-    unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
+  /// Keeps back as many as there are to be, where they can be had.
+  private func refill() {
+    while spares.count < Self.spareCount {
+      let spare = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
+      guard spare >= 0 else { return }
+      spares.append(spare)
+    }
   }
 }
 

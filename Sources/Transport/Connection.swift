@@ -172,6 +172,11 @@ extension Connection {
     watch()
   }
 
+  /// Hands on what has come already, instead of with the next turn.
+  public func readNow() {
+    if wantsInput { read() }
+  }
+
   func handle(_ events: UInt32) {
     let hasBroken = events & (Epoll.error | Epoll.hangUp) != 0
     if events & Epoll.output != 0 { sendQueued() }

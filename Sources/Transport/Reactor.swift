@@ -109,8 +109,14 @@ extension Reactor {
   }
 
   /// Accepts connections until `stopListening`; `accepted` gets each, non-blocking and without Nagle's delay.
-  public func listen(on listener: consuming Listener, accepted: @escaping (consuming Descriptor) -> Void) {
-    let acceptor = Acceptor(listener: listener.take(), accepted: accepted)
+  ///
+  /// - Parameter short: told where the system is out of descriptors or memory: `errno`, and the connection that was accepted in place of
+  ///   a descriptor that was kept back; nil where there is none left, and one is wanted.
+  public func listen(
+    on listener: consuming Listener, accepted: @escaping (consuming Descriptor) -> Void,
+    short: @escaping (Int32, consuming Descriptor?) -> Void = { _, _ in }
+  ) {
+    let acceptor = Acceptor(listener: listener.take(), accepted: accepted, short: short)
     let token = Token.acceptor(acceptors.count)
     acceptors.append(acceptor)
     acceptor.retry = timer { [unowned self, unowned acceptor] in watch(acceptor, token) }

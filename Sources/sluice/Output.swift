@@ -14,10 +14,32 @@ enum Output {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      // A closed pipe: nobody reads any more.
-      guard written > 0 else { return }
-      bytes = bytes.dropFirst(written)
+      if written >= 0 {
+        bytes = bytes.dropFirst(written)
+        continue
+      }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN: waitForRoom(in: descriptor)
+      // Nobody reads any more, as behind `| head`: what the command found out still decides how it ends.
+      case EPIPE: return
+      case let code: return fail(descriptor, code)
+      }
     }
+  }
+
+  /// Another process has made the open file non-blocking, which they share.
+  private static func waitForRoom(in descriptor: Int32) {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    _ = unsafe poll(&entry, 1, -1)
+  }
+
+  /// Ends the process where its output is lost, such as on a full disk: exit code 1. A lost complaint ends nothing.
+  private static func fail(_ descriptor: Int32, _ code: Int32) {
+    guard descriptor == STDOUT_FILENO else { return }
+    let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
+    error("sluice: standard output cannot be written: \(reason)")
+    exit(1)
   }
 }
 

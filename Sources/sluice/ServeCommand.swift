@@ -40,26 +40,41 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    Signals.ignoreForServing()
     let loaded = ConfigurationLoader.load(path: file.path, environment: Environment.variables)
     if !loaded.report.findings.isEmpty { Output.error(loaded.report.rendered(.text)) }
     guard var configuration = loaded.configuration else { throw ExitCode(1) }
     if !bind.isEmpty { configuration.server.bind = bind }
     if let logFormat { configuration.logging.format = logFormat }
-    let log = Self.logger(configuration.logging)
-    let gateway = GatewayServer(configuration, log: log)
-    if requireLayers { try await Self.require(gateway) }
+    let output: LogWriter
     do {
-      try await Self.serve(gateway, log)
+      output = try LogWriter(configuration.logging.format)
     } catch {
-      Output.error("sluice: \(error)")
+      Output.error("sluice: the log cannot be started: \(error)")
+      throw ExitCode(1)
+    }
+    // From here on nothing is written past the log, whose reader may have stopped reading.
+    defer { output.finish(within: Self.flushTime) }
+    let log = Self.logger(configuration.logging, output)
+    let gateway = GatewayServer(configuration, log: log)
+    do {
+      if requireLayers { try await Self.require(gateway, output) }
+      try await Self.serve(gateway, log)
+    } catch let code as ExitCode {
+      throw code
+    } catch {
+      output.write("sluice: \(error)")
       throw ExitCode(1)
     }
   }
 
-  private static func require(_ gateway: GatewayServer) async throws {
+  /// How long the last lines may take to be written.
+  private static let flushTime = Duration.seconds(1)
+
+  private static func require(_ gateway: GatewayServer, _ output: LogWriter) async throws {
     let unreachable = await gateway.unreachableLayers()
     guard !unreachable.isEmpty else { return }
-    for sentence in unreachable { Output.error("sluice: \(sentence)") }
+    for sentence in unreachable { output.write("sluice: \(sentence)") }
     throw ExitCode(1)
   }
 
@@ -88,7 +103,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
   }
 
-  private static func logger(_ configuration: LoggingConfiguration) -> Logger {
+  private static func logger(_ configuration: LoggingConfiguration, _ output: LogWriter) -> Logger {
     let level: Logger.Level =
       switch configuration.level {
       case .debug: .debug
@@ -97,7 +112,9 @@ struct ServeCommand: AsyncParsableCommand {
       case .warning: .warning
       case .error: .error
       }
-    return Logger(label: "sluice") { _ in GatewayLogHandler(configuration.format, level: level) }
+    return Logger(label: "sluice") { _ in
+      GatewayLogHandler(configuration.format, level: level, write: output.write)
+    }
   }
 }
 

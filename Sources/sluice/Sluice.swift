@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 
 /// The command line. Exit codes: 0 good, 1 findings or failure, 2 wrong usage.
 @main
@@ -33,9 +34,15 @@ struct Sluice: AsyncParsableCommand {
   }
 
   static func main() async {
+    guard StandardDescriptors.open() else { Glibc.exit(1) }
+    Signals.ignorePipe()
+    guard let arguments = ProcessArguments.behindName else {
+      Output.error("sluice: the system did not pass the arguments of this process, not even its name")
+      Self.exit(withError: ExitCode(1))
+    }
     do {
-      try checkHelp(Array(CommandLine.arguments.dropFirst()))
-      var command = try parseAsRoot()
+      try checkHelp(arguments)
+      var command = try parseAsRoot(arguments)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {

@@ -1,3 +1,7 @@
+import Foundation
+import GatewayConfig
+import Logging
+import Synchronization
 import Testing
 import Transport
 
@@ -14,5 +18,49 @@ struct DescriptorLimitTests {
       #expect(used + DescriptorLimit.reserve <= descriptors)
       #expect(used > descriptors * 3 / 4)
     }
+  }
+
+  @Test func `with few descriptors there are few connections, and room for those that are refused`() throws {
+    var limit = DescriptorLimit.raise()
+    let configuration = try Self.configuration(connections: 10_000)
+    limit.descriptors = 256
+    let few = limit.shares(for: configuration, threads: 2)
+    #expect(few.extras >= 8)
+    #expect((100...180).contains(few.connections))
+    let used = few.connections + GatewayState.beyond(few.connections) + 2 * few.extras
+    #expect(used + DescriptorLimit.reserve < 256)
+    // What the warning says is enough, and not much too much.
+    let needed = limit.needed(for: 10_000, of: configuration, threads: 2)
+    limit.descriptors = needed
+    #expect(limit.shares(for: configuration, threads: 2).connections >= 10_000)
+    #expect(needed < 12_000)
+  }
+
+  private static func configuration(connections: Int) throws -> Configuration {
+    let path = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml").path
+    try """
+    installed_apps: [echo]
+    limits: {connections: \(connections)}
+    applications: {main: {websocket: [{path: ws/, consumer: echo}]}}
+    """.write(toFile: path, atomically: true, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    return try #require(ConfigurationLoader.load(path: path, environment: [:]).configuration)
+  }
+}
+
+struct AcceptFailuresTests {
+  @Test func `failures are told at once, and then with their count every ten seconds`() {
+    let lines = Mutex<[String]>([])
+    let handler = GatewayLogHandler(.text, level: .info) { line in lines.withLock { $0.append(line) } }
+    let failures = AcceptFailures(log: Logger(label: "test") { _ in handler })
+    let start = MonotonicTime.now
+    failures.record(EMFILE, at: start)
+    for _ in 0..<500 { failures.record(EMFILE, at: start + .seconds(5)) }
+    failures.record(ENFILE, at: start + .seconds(11))
+    let written = lines.withLock(\.self)
+    #expect(written.count == 2)
+    #expect(written.first?.contains("count=1 ") == true)
+    #expect(written.last?.contains("count=501 ") == true)
+    #expect(failures.count == 502)
   }
 }

@@ -92,11 +92,8 @@ struct HTTPResponder: Sendable {
   }
 
   private func health(_ probe: HealthProbe) -> Response {
-    switch probe {
-    case .live: .plain(.ok, "live")
-    case .ready:
-      gateway.isReady ? .plain(.ok, "ready") : .plain(.serviceUnavailable, "not taking new sessions")
-    }
+    let (isGood, text) = gateway.health(probe)
+    return .plain(isGood ? .ok : .serviceUnavailable, text)
   }
 
   /// RFC 9110 section 15.5.22: a WebSocket route that is asked for without an upgrade says what it wants.

@@ -16,9 +16,9 @@ final class PendingConnection {
   private var deadline: Timer?
   /// The part of the head that has arrived.
   private var head: [UInt8] = []
-  private var isAnswered = false
+  private(set) var isAnswered = false
   /// Whether it still takes up one of `limits.connections`: a refused one that is only waited for does not.
-  private var isCounted = true
+  private var isCounted: Bool
   private var waiting: Waiting?
 
   /// What it becomes once what it waits for is there, and the bytes behind its head.
@@ -75,18 +75,29 @@ final class PendingConnection {
     self.worker = worker
     self.admission = admission
     knownClient = client
+    isCounted = admission != .onlyHealth
   }
+
+  /// Whether no limit counts it: see `ExtraConnections`.
+  var isExtra: Bool { !isCounted }
 
   /// Nil before the start.
   private var client: Client? { knownClient ?? connection.map { Client(peer: $0.peer, isSecure: false) } }
 
-  /// Starts to read, or refuses unheard.
-  func start(on descriptor: consuming Descriptor, refuse reason: HandshakeRefusal.Reason?) {
+  /// Starts to read.
+  func start(on descriptor: consuming Descriptor) {
     connection = worker.reactor.adopt(descriptor, handler: self)
-    if let reason { return refuse(HandshakeRefusal(reason), target: nil) }
     let deadline = worker.reactor.timer { [unowned self] in timeOut() }
-    deadline.schedule(after: worker.gateway.server.handshake)
+    let patience = worker.gateway.server.handshake
+    deadline.schedule(after: admission == .onlyHealth ? min(patience, Self.lingering) : patience)
     self.deadline = deadline
+    // Others that come in the same turn may take its place before it is read from.
+    if admission == .onlyHealth { connection?.readNow() }
+  }
+
+  /// Another one is listened to instead.
+  func giveWay() {
+    refuse(HandshakeRefusal(.tooManyConnections), target: nil)
   }
 
   /// The head that the HTTP side had read already.
@@ -106,7 +117,8 @@ final class PendingConnection {
     case .groups: stopWaiting(.layerUnavailable)
     case .identity: stopWaiting(.identityUnavailable)
     case .upstream: stopWaiting(.upstreamTimeout)
-    case nil: refuse(HandshakeRefusal(.timeout), target: nil)
+    case nil:
+      refuse(HandshakeRefusal(admission == .onlyHealth ? .tooManyConnections : .timeout), target: nil)
     }
   }
 }
@@ -132,6 +144,7 @@ extension PendingConnection: ConnectionHandler {
       refuse(refusal, target: nil)
     case .complete(let request, let length):
       guard let client else { return }
+      guard admission != .onlyHealth else { return answerHealth(request) }
       switch decide(request, from: client) {
       case .success(let opening): open(opening, rest: &bytes, from: length)
       case .failure(let refusal): refuse(refusal, target: request.target)
@@ -330,7 +343,7 @@ extension PendingConnection {
     let stream = EventStream(connection: connection, opening: opening, worker: worker)
     connection.handler = stream
     if let groups { stream.join(groups, from: opening.start) }
-    worker.sessionOpened(stream, wait: opening.route.configuration.heartbeat)
+    worker.sessionOpened(stream, wait: opening.route.wait)
     unsafe connection.write(opening.response.span.bytes)
     stream.goOnReplaying()
     stream.begin()
@@ -368,6 +381,26 @@ extension PendingConnection {
     worker.pendingEnded(self)
   }
 
+  private func answerHealth(_ request: RequestHead) {
+    guard let answer = worker.gateway.healthAnswer(to: request) else {
+      return refuse(HandshakeRefusal(.tooManyConnections), target: request.target)
+    }
+    isAnswered = true
+    deadline?.cancel()
+    finish(with: answer)
+  }
+
+  /// Sends the answer and closes the connection, which nobody counts any more.
+  private func finish(with answer: [UInt8]) {
+    guard let connection else { return }
+    let bytes = SharedBytes(capacity: answer.count)
+    unsafe bytes.append(answer.span.bytes)
+    // At once: the connection may have to go before the turn is over.
+    connection.write(bytes, from: 0)
+    connection.finish(timeout: Self.lingering)
+    worker.answered(self)
+  }
+
   private func stopCounting() {
     guard isCounted else { return }
     isCounted = false
@@ -375,12 +408,11 @@ extension PendingConnection {
   }
 
   private func refuse(_ refusal: HandshakeRefusal, target: [UInt8]?) {
-    guard !isAnswered, let connection, let client else { return }
+    guard !isAnswered, let client else { return }
     isAnswered = true
     deadline?.cancel()
     stopCounting()
     worker.refusals.record(refusal, target: target, peer: client.peer)
-    unsafe connection.write(refusal.response().span.bytes)
-    connection.finish(timeout: Self.lingering)
+    finish(with: refusal.response())
   }
 }

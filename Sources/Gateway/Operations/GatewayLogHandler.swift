@@ -1,18 +1,23 @@
 package import GatewayConfig
-import JSON
 package import Logging
 import Transport
 
 /// Log lines as `logging.format` wants them: `text` for people, `json` for machines, one line each.
+///
+/// A line has at most `mostBytes` bytes with its end, whatever it tells of, and no foreign text can end it, forge another one or break its
+/// JSON.
 package struct GatewayLogHandler: LogHandler {
+  /// As much as a pipe takes in one piece.
+  static let mostBytes = LineWriter.piece
+
   package var metadata: Logger.Metadata = [:]
   package var logLevel: Logger.Level
   private let format: LoggingConfiguration.Format
   private let write: @Sendable (String) -> Void
 
+  /// - Parameter write: takes each line, without its end.
   package init(
-    _ format: LoggingConfiguration.Format, level: Logger.Level,
-    write: @escaping @Sendable (String) -> Void = LogOutput.standardError
+    _ format: LoggingConfiguration.Format, level: Logger.Level, write: @escaping @Sendable (String) -> Void
   ) {
     self.format = format
     logLevel = level
@@ -25,43 +30,62 @@ package struct GatewayLogHandler: LogHandler {
   }
 
   package func log(event: LogEvent) {
-    let fields = LogOutput.merged(metadata, event.metadata)
-    switch format {
-    case .text: write(text(event, fields))
-    case .json: write(json(event, fields))
+    // The event's own metadata wins; sorted, so that lines can be compared.
+    let fields = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
+    write(Self.line(format, event.level, "\(event.message)", fields.map { ($0.key, "\($0.value)") }))
+  }
+
+  /// The longest line that fits: the longer texts are cut first.
+  static func line(
+    _ format: LoggingConfiguration.Format, _ level: Logger.Level, _ message: String,
+    _ fields: [(key: String, value: String)]
+  ) -> String {
+    let time = WallClock.timestamp()
+    func line(_ limit: Int, _ fields: [(key: String, value: String)]) -> String {
+      switch format {
+      case .text: text(time, level, message, fields, limit)
+      case .json: json(time, level, message, fields, limit)
+      }
     }
+    for limit in [1024, 256, 64] {
+      let line = line(limit, fields)
+      if line.utf8.count < mostBytes { return line }
+    }
+    return line(1024, [])
   }
 
   /// Time, level, message, then `key=value`.
-  private func text(_ event: LogEvent, _ fields: [(key: String, value: Logger.MetadataValue)]) -> String {
-    fields.reduce("\(WallClock.timestamp()) \(event.level.rawValue.uppercased()) \(event.message)") {
-      line, field in
-      line + " \(field.key)=\(Self.quoted("\(field.value)"))"
+  private static func text(
+    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [(key: String, value: String)],
+    _ limit: Int
+  ) -> String {
+    var line = "\(time) \(level.rawValue.uppercased()) "
+    LogText.append(message, to: &line, limit: limit, isQuoted: false)
+    for (key, value) in fields {
+      line += " \(key)="
+      var quoted = ""
+      let isPlain = LogText.append(value, to: &quoted, limit: limit, isQuoted: true)
+      let hasSpace = value.isEmpty || quoted.unicodeScalars.contains(where: \.properties.isWhitespace)
+      line += isPlain && !hasSpace ? quoted : "\"\(quoted)\""
     }
+    return line
   }
 
-  private func json(_ event: LogEvent, _ fields: [(key: String, value: Logger.MetadataValue)]) -> String {
-    let members: [JSON.Member] =
-      [
-        .init(key: "time", value: .string(WallClock.timestamp())),
-        .init(key: "level", value: .string(event.level.rawValue)),
-        .init(key: "message", value: .string("\(event.message)")),
-      ] + fields.map { .init(key: $0.key, value: .string("\($0.value)")) }
-    var bytes: [UInt8] = []
-    JSON.object(members).append(to: &bytes)
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  private static func quoted(_ value: String) -> String {
-    let needsQuotes = value.isEmpty || value.contains { $0 == " " || $0 == "\"" || $0.isNewline }
-    guard needsQuotes else { return value }
-    let escaped = value.flatMap { character -> [Character] in
-      switch character {
-      case "\"", "\\": ["\\", character]
-      case let character where character.isNewline: ["\\", "n"]
-      default: [character]
-      }
+  private static func json(
+    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [(key: String, value: String)],
+    _ limit: Int
+  ) -> String {
+    var line = ""
+    let own = [("time", time), ("level", level.rawValue), ("message", message)]
+    // A name must not stand twice in an object.
+    let others = fields.filter { field in !own.contains { $0.0 == field.key } }
+    for (key, value) in own + others {
+      line += line.isEmpty ? "{\"" : ",\""
+      LogText.append(key, to: &line, limit: limit, isQuoted: true)
+      line += "\":\""
+      LogText.append(value, to: &line, limit: limit, isQuoted: true)
+      line += "\""
     }
-    return "\"\(String(escaped))\""
+    return line + "}"
   }
 }

@@ -16,6 +16,11 @@ final class EventRoute: Sendable {
   let layer: Int?
   /// In nanoseconds, as streams compare it.
   let heartbeat: UInt64
+  /// How long a client may owe the system an answer before it is taken to be gone: three heartbeats, but no longer than any connection. In
+  /// nanoseconds.
+  let silence: UInt64
+  /// The shortest time after which a stream has to be looked at.
+  let wait: Duration
   let sendQueueLimit: Int
 
   /// - Returns: nil where the route sends no events.
@@ -28,6 +33,8 @@ final class EventRoute: Sendable {
     rendererOfOthers = EventStreamRenderer(events.group, showsPosition: false)
     layer = layers.index(of: events.group.layer)
     heartbeat = events.heartbeat.wholeNanoseconds
+    silence = min(heartbeat * 3, KeepAliveProbes.bound.wholeNanoseconds)
+    wait = min(events.heartbeat, KeepAliveProbes.bound)
     sendQueueLimit = events.sendQueue.bytes
   }
 }

@@ -26,6 +26,7 @@ final class EventStream: LiveSession {
   private var expiry: Timer?
   /// When something was last written, in nanoseconds of the reactor's clock.
   private var lastWrite: UInt64
+  private var silence = PeerSilence()
   private var ignored = 0
   private var isEnded = false
   var index = 0
@@ -117,8 +118,12 @@ final class EventStream: LiveSession {
 
   /// A comment, which clients pass over: it shows them and all that is between that the connection lives, and shows the
   /// system whether they do. Not behind a queue, which shows the same.
+  ///
+  /// A client that owes the system an answer for too long is gone; one that only does not read is not.
   func checkKeepAlive(at now: UInt64) {
-    guard !isEnded, now >= lastWrite + route.heartbeat, connection.queuedBytes == 0 else { return }
+    guard !isEnded else { return }
+    if silence.isOver(at: now, bound: route.silence, connection.peerReport) { return vanish() }
+    guard now >= lastWrite + route.heartbeat, connection.queuedBytes == 0 else { return }
     lastWrite = now
     unsafe connection.write(Array(":\n\n".utf8).span.bytes)
   }
@@ -196,6 +201,12 @@ extension EventStream {
     isEnded = true
     leave()
     connection.finish(timeout: Self.lingering)
+  }
+
+  private func vanish() {
+    worker.countVanished(self)
+    connection.reset()
+    abandon()
   }
 
   func abandon() {

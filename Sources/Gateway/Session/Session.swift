@@ -31,6 +31,7 @@ final class Session {
   /// While the session is sent what its group keeps of the time before.
   private var replay: Replay?
   private var keepAlive: KeepAlive?
+  private var silence = PeerSilence()
   private var closeDeadline: Timer?
   /// The other half of a session on a `proxy` route, while both live.
   private var upstream: UpstreamSession?
@@ -381,6 +382,7 @@ extension Session {
   private static let unpackedPerTurn = 1 << 20
   /// How long the last bytes may take to arrive once both sides have said that it is over.
   private static let lingering = Duration.seconds(2)
+  private static let silenceBound = KeepAliveProbes.bound.wholeNanoseconds
 
   func close(_ reason: CloseReason) {
     close(reason.code, text: reason.text)
@@ -426,7 +428,13 @@ extension Session {
 
   /// Called by the worker's sweep a few times in each interval.
   func checkKeepAlive(at now: UInt64) {
-    guard state == .open, keepAlive != nil else { return }
+    guard state == .open else { return }
+    if route.hasSlowPings, silence.isOver(at: now, bound: Self.silenceBound, connection.peerReport) {
+      worker.countVanished(self)
+      connection.reset()
+      return end(within: .zero)
+    }
+    guard keepAlive != nil else { return }
     upstream?.checkKeepAlive(at: now)
     guard state == .open else { return }
     switch keepAlive?.check(at: now) {

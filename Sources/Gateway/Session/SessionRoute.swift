@@ -1,6 +1,7 @@
 import ChannelLayers
 import Consumers
 import GatewayConfig
+import Transport
 import WebSocketCore
 
 /// A WebSocket route made ready for sessions: one value for each route, shared by all workers.
@@ -19,6 +20,9 @@ final class SessionRoute: Sendable {
   /// Where the route's groups keep a history: for sessions that ask where they are.
   let numbered: NumberedRenderer?
 
+  /// Whether pings alone would not find a client that is gone, or only after longer than for any other connection.
+  let hasSlowPings: Bool
+
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
 
@@ -31,6 +35,7 @@ final class SessionRoute: Sendable {
     self.hasControls =
       takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
     self.keepAlive = configuration.limits.ping
+    hasSlowPings = keepAlive.map { $0.interval + $0.timeout > KeepAliveProbes.bound } ?? true
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
     self.numbered =
       configuration.consumer.group?.history == nil ? nil : NumberedRenderer(consumer)
@@ -38,6 +43,8 @@ final class SessionRoute: Sendable {
 
   var name: String { configuration.name }
 
-  /// The shortest time after which a session has to be looked at; nil for never.
-  var wait: Duration? { keepAlive.map { min($0.interval, $0.timeout) } }
+  /// The shortest time after which a session has to be looked at.
+  var wait: Duration {
+    min(keepAlive.map { min($0.interval, $0.timeout) } ?? KeepAliveProbes.bound, KeepAliveProbes.bound)
+  }
 }

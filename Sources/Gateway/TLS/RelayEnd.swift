@@ -1,6 +1,7 @@
 import NIOCore
 import NIOSSL
 import NIOTLS
+import Transport
 
 /// One end of a relay, last in its channel's pipeline: what is read here is written at the other end, no faster than it is taken
 /// there. Its channel does not read by itself.
@@ -20,6 +21,7 @@ final class RelayEnd: ChannelInboundHandler {
   private var relay: TLSRelay?
   private var context: ChannelHandlerContext?
   private var isWaitingToRead = false
+  private var silence = PeerSilence()
 
   init(_ side: Side, of relay: TLSRelay) {
     self.side = side
@@ -54,6 +56,17 @@ final class RelayEnd: ChannelInboundHandler {
   /// Closes at once, without TLS's own farewell.
   func abandon() {
     context?.channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
+  }
+
+  /// Ends the connection where its peer owes the system an answer for too long: it is gone. Called a few times a minute.
+  func checkPeer(at now: MonotonicTime) {
+    let socket = try? context?.channel.pipeline.syncOperations
+      .withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+    guard let socket else { return }
+    let bound = KeepAliveProbes.bound.wholeNanoseconds
+    guard silence.isOver(at: now.nanoseconds, bound: bound, PeerReport(ofSocket: socket)) else { return }
+    PeerReport.dropUnsent(ofSocket: socket)
+    relay?.abandon()
   }
 
   // MARK: - What the channel tells

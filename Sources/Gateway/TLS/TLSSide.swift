@@ -29,10 +29,25 @@ final class TLSSide: Sendable {
   private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 32768)
   /// What does not take anything for so long loses the connection, once that is to be closed.
   private static let patience = TimeAmount.seconds(30)
+  /// How often it is looked at whether peers are there.
+  private static let look = TimeAmount.seconds(8)
 
   init(gateway: GatewayState, threads: Int) {
     group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
     failures = TLSFailures(gateway: gateway)
+    for loop in group.makeIterator() {
+      loop.scheduleRepeatedTask(initialDelay: Self.look, delay: Self.look) { [weak self] _ in
+        self?.checkPeers(on: loop)
+      }
+    }
+  }
+
+  /// The reactor's side sees a pair of sockets only, and cannot tell.
+  private func checkPeers(on loop: any EventLoop) {
+    let now = MonotonicTime.now
+    for channel in open.withLock({ Array($0.channels.values) }) where channel.eventLoop === loop {
+      try? channel.pipeline.syncOperations.handler(type: RelayEnd.self).checkPeer(at: now)
+    }
   }
 
   /// Serves the clients that come from now on with these certificates.

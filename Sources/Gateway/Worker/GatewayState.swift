@@ -22,16 +22,19 @@ final class GatewayState: Sendable {
 
   /// `limits.connections`: sessions and HTTP connections together.
   let connectionLimit: Int
-  /// Beyond this a connection is refused without being listened to; in between only HTTP requests are served, so
-  /// that a full gateway still answers its health checks.
+  /// In between only HTTP requests are served. Beyond this a connection is one of the worker's extra ones, of which only a health check is
+  /// answered.
   let acceptLimit: Int
+  /// How many extra connections a worker has at most, of each kind.
+  let extraConnections: Int
+  let acceptFailures: AcceptFailures
 
   /// How many connections beyond a limit are listened to.
   static func beyond(_ limit: Int) -> Int { max(16, min(limit / 8, 256)) }
 
   private let readiness = Atomic<Bool>(false)
 
-  init(_ configuration: Configuration, connectionLimit: Int, log: Logger) {
+  init(_ configuration: Configuration, connectionLimit: Int, extraConnections: Int, log: Logger) {
     application = configuration.served
     let layers = GatewayLayers(configuration, log: log)
     self.layers = layers
@@ -40,6 +43,8 @@ final class GatewayState: Sendable {
     server = configuration.server
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)
+    self.extraConnections = extraConnections
+    acceptFailures = AcceptFailures(log: log)
     self.log = log
     upstreamFailures = UpstreamFailures(log: log)
     authenticators = Authenticators(configuration.authenticators, failures: upstreamFailures, log: log)
@@ -66,6 +71,7 @@ final class GatewayState: Sendable {
 enum Admission {
   case session
   case onlyHTTP
+  case onlyHealth
 }
 
 /// What happened so far, over all workers.
@@ -79,6 +85,8 @@ final class GatewayCounters: Sendable {
   let refusals = Atomic<Int>(0)
   let slowReaders = Atomic<Int>(0)
   let pingTimeouts = Atomic<Int>(0)
+  /// Clients that took nothing and answered nothing any more.
+  let vanishedClients = Atomic<Int>(0)
   let protocolViolations = Atomic<Int>(0)
   let tlsFailures = Atomic<Int>(0)
 }
@@ -89,6 +97,7 @@ extension GatewayCounters {
     [
       "sessions": "\(sessionsOpened.count)", "refused": "\(refusals.count)",
       "slow-readers": "\(slowReaders.count)", "ping-timeouts": "\(pingTimeouts.count)",
+      "vanished-clients": "\(vanishedClients.count)",
       "protocol-violations": "\(protocolViolations.count)", "tls-failures": "\(tlsFailures.count)",
     ]
   }

@@ -28,6 +28,7 @@ final class Worker {
   private(set) var sessions: [any LiveSession] = []
   private(set) var pending: [ObjectIdentifier: PendingConnection] = [:]
   private var keepAlive: KeepAliveSweep?
+  private var extras: ExtraConnections
   /// Who waits for a connection to an upstream, by ticket.
   private var connecting: [Int: (Result<Int32, any Error>) -> Void] = [:]
   private var lastTicket = 0
@@ -63,6 +64,7 @@ final class Worker {
         LocalPresence(reactor: reactor, number: number, table: $0.table, groups: layer.layer.groups)
       }
     }
+    extras = ExtraConnections(most: gateway.extraConnections)
     self.refusals = RefusalLog(gateway: gateway)
     self.compression = WorkerCompression(budget: gateway.compressionContexts)
   }
@@ -93,6 +95,8 @@ final class Worker {
       for listener in listeners {
         reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
           if listener.isSecure { acceptSecure(descriptor) } else { accept(descriptor) }
+        } short: { [unowned self] code, descriptor in
+          ranShort(code, descriptor, isSecure: listener.isSecure)
         }
       }
     case .takeOver(let connection):
@@ -116,9 +120,38 @@ final class Worker {
 extension Worker {
   private func accept(_ descriptor: consuming Descriptor) {
     let open = gateway.counters.connections.up()
+    guard open <= gateway.acceptLimit else {
+      gateway.counters.connections.down()
+      return hear(descriptor)
+    }
     let connection = PendingConnection(worker: self, admission: gateway.admission(of: open))
-    connection.start(on: descriptor, refuse: open > gateway.acceptLimit ? .tooManyConnections : nil)
     pending[ObjectIdentifier(connection)] = connection
+    connection.start(on: descriptor)
+  }
+
+  /// Listens to one connection more than there are places for, in case it is a health check.
+  private func hear(_ descriptor: consuming Descriptor) {
+    let connection = PendingConnection(worker: self, admission: .onlyHealth)
+    pending[ObjectIdentifier(connection)] = connection
+    connection.start(on: descriptor)
+    guard !connection.isAnswered else { return }
+    extras.hear(connection)?.giveWay()
+  }
+
+  /// The system has no descriptor or no memory for another connection.
+  private func ranShort(_ code: Int32, _ descriptor: consuming Descriptor?, isSecure: Bool) {
+    guard let descriptor = consume descriptor else {
+      extras.giveUpOne()?.abandon()
+      return gateway.acceptFailures.record(code)
+    }
+    gateway.acceptFailures.record(code)
+    // TLS would need two more.
+    if !isSecure { hear(descriptor) }
+  }
+
+  /// The connection has its answer, which it may still be reading: it is waited for a little.
+  func answered(_ connection: PendingConnection) {
+    extras.answer(connection)?.abandon()
   }
 
   /// Lets TLS be spoken on the connection, and takes what it says as one of our own: the time for the hand-shake runs already.
@@ -136,7 +169,7 @@ extension Worker {
     }
     let connection = PendingConnection(worker: self, admission: gateway.admission(of: open), client: client)
     pending[ObjectIdentifier(connection)] = connection
-    connection.start(on: Descriptor(adopting: decrypted), refuse: nil)
+    connection.start(on: Descriptor(adopting: decrypted))
   }
 
   /// A connection that was kept alive on the HTTP side asks for a WebSocket after all.
@@ -146,23 +179,24 @@ extension Worker {
     let admission = gateway.admission(of: gateway.counters.connections.count)
     let connection = PendingConnection(worker: self, admission: admission, client: handedOver.client)
     pending[ObjectIdentifier(connection)] = connection
-    connection.start(on: descriptor, refuse: nil)
+    connection.start(on: descriptor)
     connection.received(head: handedOver.bytes)
   }
 
   /// The connection has become a session, was handed to the HTTP side, or is closed.
   func pendingEnded(_ connection: PendingConnection) {
     pending[ObjectIdentifier(connection)] = nil
+    if connection.isAnswered || connection.isExtra { extras.forget(connection) }
     reportWhenFinished()
   }
 
-  /// - Parameter wait: the shortest time after which the session has to be looked at; nil for never.
-  func sessionOpened(_ session: any LiveSession, wait: Duration?) {
+  /// - Parameter wait: the shortest time after which the session has to be looked at.
+  func sessionOpened(_ session: any LiveSession, wait: Duration) {
     session.index = sessions.count
     sessions.append(session)
     gateway.counters.sessions.up()
     gateway.counters.sessionsOpened.up()
-    if let wait { sweep(within: wait) }
+    sweep(within: wait)
   }
 
   func sessionEnded(_ session: any LiveSession) {
@@ -209,6 +243,11 @@ extension Worker {
   func countPingTimeout(_ session: Session) {
     gateway.counters.pingTimeouts.up()
     gateway.log.debug("a client stopped answering pings", metadata: ["route": "\(session.route.name)"])
+  }
+
+  func countVanished(_ session: any LiveSession) {
+    gateway.counters.vanishedClients.up()
+    gateway.log.debug("a client vanished", metadata: ["route": "\(session.routeName)"])
   }
 
   func countViolation(_ violation: ProtocolViolation, of session: Session) {

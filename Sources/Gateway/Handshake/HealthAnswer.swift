@@ -1,0 +1,35 @@
+import GatewayConfig
+import Routing
+import WebSocketCore
+
+extension GatewayState {
+  /// Whether a probe is answered with 200, and the words.
+  func health(_ probe: HealthProbe) -> (isGood: Bool, text: String) {
+    switch probe {
+    case .live: (true, "live")
+    case .ready: isReady ? (true, "ready") : (false, "not taking new sessions")
+    }
+  }
+
+  /// The answer to a health check that comes when no place is left to serve it by the HTTP side; the connection is closed behind it.
+  ///
+  /// - Returns: nil for any other request.
+  func healthAnswer(to request: RequestHead) -> [UInt8]? {
+    guard request.method == "GET" || request.method == "HEAD", !request.wantsWebSocket,
+      case .success(let path) = RequestPath.decode(target: request.target),
+      let match = application.httpRouter.match(path),
+      case .health(let probe) = application.httpRoutes[match.route].action
+    else { return nil }
+    let (isGood, text) = health(probe)
+    let head = """
+      HTTP/1.1 \(isGood ? "200 OK" : "503 Service Unavailable")\r
+      Content-Type: text/plain; charset=utf-8\r
+      Cache-Control: no-store\r
+      Content-Length: \(text.utf8.count + 1)\r
+      Connection: close\r
+      Date: \(HTTPDate.now)\r
+      \r\n
+      """
+    return Array((head + (request.method == "GET" ? text + "\n" : "")).utf8)
+  }
+}

@@ -1,0 +1,58 @@
+/// Foreign text on its way into a log line: what could end a line, forge one, hide one or move a terminal's cursor is written in the
+/// notation of JSON, and what is too long is cut.
+enum LogText {
+  /// Appends the text, at most `limit` bytes of it and a mark where it was cut.
+  ///
+  /// - Parameter isQuoted: whether it stands between quotation marks, so that these and backslashes are written as JSON writes them.
+  /// - Returns: whether it stands there as it was given.
+  @discardableResult
+  static func append(_ text: String, to line: inout String, limit: Int, isQuoted: Bool) -> Bool {
+    var left = limit
+    var isPlain = true
+    for scalar in text.unicodeScalars {
+      let escape = escape(scalar, isQuoted: isQuoted)
+      left -= escape?.utf8.count ?? UTF8.width(scalar)
+      guard left >= 0 else {
+        line += "…"
+        return false
+      }
+      if let escape {
+        isPlain = false
+        line += escape
+      } else {
+        line.unicodeScalars.append(scalar)
+      }
+    }
+    return isPlain
+  }
+
+  /// Nil for what stands for itself.
+  private static func escape(_ scalar: Unicode.Scalar, isQuoted: Bool) -> String? {
+    switch scalar {
+    case "\"": isQuoted ? "\\\"" : nil
+    case "\\": isQuoted ? "\\\\" : nil
+    case " "..."~": nil
+    case "\n": "\\n"
+    case "\r": "\\r"
+    case "\t": "\\t"
+    default: isInvisible(scalar) ? units(of: scalar) : nil
+    }
+  }
+
+  /// Controls (C0, DEL, C1), ends of lines and paragraphs, and format characters: marks that turn the direction of writing, join, or
+  /// have no width.
+  private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator: true
+    default: false
+    }
+  }
+
+  /// `\u001b`; beyond the first plane two of them.
+  private static func units(of scalar: Unicode.Scalar) -> String {
+    String(scalar).utf16.reduce(into: "") { text, unit in
+      let digits = String(unit, radix: 16)
+      text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    }
+  }
+}

@@ -1,0 +1,275 @@
+import Glibc
+import Synchronization
+
+/// Writes lines to a descriptor from a thread of its own, so that the threads that have something to say never wait for whoever reads it.
+///
+/// Lines go through a queue with a bound. When the queue is full, the newest lines are dropped and counted, and the count is the next line
+/// that gets through. The descriptor's flags are left alone: other processes may share its open file, and would find it changed.
+public final class LineWriter: Sendable {
+  /// Why lines were not written.
+  public enum Loss: Sendable, Equatable {
+    /// The queue was full.
+    case tooSlow
+    /// Writing failed; `errno`.
+    case failed(Int32)
+  }
+
+  /// What may wait at most: bytes with the ends of lines, and lines.
+  public struct Limits: Sendable {
+    public var bytes: Int
+    public var lines: Int
+
+    public init(bytes: Int = 1 << 20, lines: Int = 10_000) {
+      self.bytes = bytes
+      self.lines = lines
+    }
+  }
+
+  /// A pipe takes as much in one piece (POSIX, `PIPE_BUF` on Linux): lines of several processes do not mix, and behind a `poll` that
+  /// found room the write does not block.
+  public static let piece = 4096
+
+  /// How often a write that waits for its reader looks whether it is to end.
+  private static let look = Duration.milliseconds(100)
+  /// How long writing rests after a failure, such as a full disk.
+  private static let rest = Duration.seconds(1)
+
+  private struct Queue {
+    var bytes: [UInt8] = []
+    var lines = 0
+    /// What the thread has taken and not written yet.
+    var takenBytes = 0
+    var takenLines = 0
+    /// Lines are dropped until half of the room is free, so that the log does not consist of counts.
+    var isFull = false
+    var lost = 0
+    var loss = Loss.tooSlow
+    /// Set once: nothing is taken in any more, and what waits is written until then.
+    var deadline: MonotonicTime?
+  }
+
+  private let descriptor: Int32
+  private let limits: Limits
+  private let lossLine: @Sendable (Int, Loss) -> String
+  private let queue = Mutex(Queue())
+  private let signal: WakeSignal
+  /// Raised at the end of the thread.
+  private let ended: WakeSignal
+
+  /// Starts the thread.
+  ///
+  /// - Parameters:
+  ///   - descriptor: stays the caller's, and open.
+  ///   - lossLine: the line that tells how many were lost, and why.
+  public init(
+    to descriptor: Int32, limits: Limits = Limits(), lossLine: @escaping @Sendable (Int, Loss) -> String
+  ) throws {
+    self.descriptor = descriptor
+    self.limits = limits
+    self.lossLine = lossLine
+    signal = try WakeSignal()
+    ended = try WakeSignal()
+    _ = try ReactorThread.start(name: "log", signal: signal) { announce in
+      announce(.success(()))
+      self.run()
+      self.ended.raise()
+    }
+  }
+
+  /// Queues a line, which is given without its end. Callable from any thread; never waits. Does nothing after `finish`.
+  public func write(_ line: String) {
+    queue.withLock { queue in
+      guard queue.deadline == nil else { return }
+      let size = line.utf8.count + 1
+      let bytes = queue.bytes.count + queue.takenBytes
+      let lines = queue.lines + queue.takenLines
+      if queue.isFull, bytes <= limits.bytes / 2, lines <= limits.lines / 2 { queue.isFull = false }
+      if bytes + size > limits.bytes || lines >= limits.lines { queue.isFull = true }
+      guard !queue.isFull else {
+        queue.lost += 1
+        queue.loss = .tooSlow
+        return
+      }
+      tellLoss(&queue)
+      Self.append(line, to: &queue)
+    }
+    signal.raise()
+  }
+
+  /// Takes no more lines, and waits until those that are there are written, but no longer than this.
+  ///
+  /// - Returns: whether the thread has ended; one that is stuck in a write is left behind.
+  @discardableResult
+  public func finish(within time: Duration) -> Bool {
+    let deadline = MonotonicTime.now + time
+    queue.withLock { queue in
+      if queue.deadline == nil { queue.deadline = deadline }
+    }
+    signal.requestStop()
+    return Self.poll(ended.rawDescriptor, POLLIN, until: deadline + Self.look) != 0
+  }
+
+  private static func append(_ line: String, to queue: inout Queue) {
+    queue.bytes += line.utf8
+    queue.bytes.append(UInt8(ascii: "\n"))
+    queue.lines += 1
+  }
+
+  private func tellLoss(_ queue: inout Queue) {
+    guard queue.lost > 0 else { return }
+    Self.append(lossLine(queue.lost, queue.loss), to: &queue)
+    queue.lost = 0
+  }
+}
+
+// MARK: - On the thread
+
+extension LineWriter {
+  private enum Outcome {
+    case written
+    case failed(Int32)
+    /// The time for it is over.
+    case expired
+  }
+
+  private func run() {
+    // Whether what was written last ended its line, and whether a failure broke a line off: that is ended before the next one.
+    var endsLine = true
+    var isBroken = false
+    while true {
+      signal.lower()
+      guard let batch = take() else {
+        guard !signal.isStopRequested else { return }
+        _ = Self.poll(signal.rawDescriptor, POLLIN, until: nil)
+        continue
+      }
+      var rest = batch[...]
+      while !rest.isEmpty {
+        let piece = Self.piece(of: rest)
+        rest.removeFirst(piece.count)
+        let bytes = isBroken ? [UInt8(ascii: "\n")] + piece : Array(piece)
+        var sent = 0
+        let outcome = write(bytes, &sent)
+        if sent > 0 {
+          endsLine = bytes[sent - 1] == UInt8(ascii: "\n")
+          isBroken = false
+        }
+        switch outcome {
+        case .written:
+          written(piece)
+        case .failed(let code):
+          isBroken = !endsLine
+          lose(piece, unsent: bytes.count - sent, code)
+          guard pause() else { return }
+        case .expired:
+          return
+        }
+      }
+    }
+  }
+
+  /// All that is queued; nil where that is nothing.
+  private func take() -> [UInt8]? {
+    queue.withLock { queue in
+      // Otherwise it is told before the next line that there is room for.
+      if queue.bytes.isEmpty {
+        tellLoss(&queue)
+        queue.isFull = false
+      }
+      guard !queue.bytes.isEmpty else { return nil }
+      let batch = queue.bytes
+      queue.takenBytes = batch.count
+      queue.takenLines = queue.lines
+      queue.bytes = []
+      queue.lines = 0
+      return batch
+    }
+  }
+
+  /// Whole lines, as many as go into one piece; a part of a line that is longer.
+  private static func piece(of bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    let most = bytes.prefix(piece)
+    guard most.count < bytes.count, let end = most.lastIndex(of: UInt8(ascii: "\n")) else { return most }
+    return most[...end]
+  }
+
+  private func written(_ piece: ArraySlice<UInt8>) {
+    let lines = Self.lines(in: piece)
+    queue.withLock { queue in
+      queue.takenBytes -= piece.count
+      queue.takenLines -= lines
+    }
+  }
+
+  private func lose(_ piece: ArraySlice<UInt8>, unsent: Int, _ code: Int32) {
+    written(piece)
+    let lost = Self.lines(in: piece.suffix(unsent))
+    queue.withLock { queue in
+      queue.lost += lost
+      queue.loss = .failed(code)
+    }
+  }
+
+  private static func lines(in bytes: ArraySlice<UInt8>) -> Int {
+    bytes.count { $0 == UInt8(ascii: "\n") }
+  }
+
+  private func write(_ bytes: [UInt8], _ sent: inout Int) -> Outcome {
+    while sent < bytes.count {
+      guard waitForRoom() else { return .expired }
+      let count = unsafe bytes.withUnsafeBytes {
+        unsafe Glibc.write(descriptor, $0.baseAddress.unsafelyUnwrapped + sent, $0.count - sent)
+      }
+      if count >= 0 {
+        sent += count
+      } else if errno == EAGAIN {
+        // Another process has made the shared file non-blocking, and was quicker to use the room.
+        guard !isOver else { return .expired }
+        sleep(.milliseconds(10))
+      } else if errno != EINTR {
+        return .failed(errno)
+      }
+    }
+    return .written
+  }
+
+  /// - Returns: whether the reader has room, or the writing fails; false where the time is over.
+  private func waitForRoom() -> Bool {
+    while Self.poll(descriptor, POLLOUT, until: MonotonicTime.now + Self.look) == 0 {
+      guard !isOver else { return false }
+    }
+    return true
+  }
+
+  /// Rests after a failure.
+  ///
+  /// - Returns: false where the writer ends: the failure is not waited for then.
+  private func pause() -> Bool {
+    let end = MonotonicTime.now + Self.rest
+    while MonotonicTime.now < end {
+      guard !signal.isStopRequested else { return false }
+      sleep(Self.look)
+    }
+    return true
+  }
+
+  private var isOver: Bool {
+    guard signal.isStopRequested, let deadline = queue.withLock(\.deadline) else { return false }
+    return MonotonicTime.now >= deadline
+  }
+
+  private func sleep(_ time: Duration) {
+    _ = Glibc.usleep(UInt32(time / .microseconds(1)))
+  }
+
+  /// - Returns: what the descriptor is ready for; 0 where it is not. A descriptor that is none is ready: the write says so.
+  private static func poll(_ descriptor: Int32, _ events: Int32, until time: MonotonicTime?) -> Int16 {
+    var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+    while true {
+      let left = time.map { $0.nanoseconds &- min($0.nanoseconds, MonotonicTime.now.nanoseconds) }
+      let milliseconds = left.map { Int32(clamping: ($0 + 999_999) / 1_000_000) } ?? -1
+      let count = unsafe Glibc.poll(&entry, 1, milliseconds)
+      if count >= 0 || errno != EINTR { return count > 0 ? entry.revents : 0 }
+    }
+  }
+}

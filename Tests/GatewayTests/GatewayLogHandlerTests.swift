@@ -1,0 +1,97 @@
+import Foundation
+import GatewayConfig
+import Logging
+import Synchronization
+import Testing
+
+@testable import Gateway
+
+/// What is written for one event.
+private func line(
+  _ format: LoggingConfiguration.Format, _ message: String, _ fields: [String: String] = [:]
+) -> String {
+  let lines = Mutex<[String]>([])
+  let handler = GatewayLogHandler(format, level: .debug) { line in lines.withLock { $0.append(line) } }
+  Logger(label: "test") { _ in handler }.info(
+    "\(message)", metadata: fields.mapValues { .string($0) })
+  return lines.withLock(\.self).first ?? ""
+}
+
+private func object(_ line: String) throws -> [String: String] {
+  try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String])
+}
+
+struct GatewayLogHandlerTests {
+  @Test func `a text line has its time, level, message and fields`() {
+    let line = line(.text, "refused", ["peer": "10.0.0.7:1", "path": "/a b", "status": "404", "empty": ""])
+    #expect(line.hasSuffix(#"Z INFO refused empty="" path="/a b" peer=10.0.0.7:1 status=404"#))
+  }
+
+  static let hostile = [
+    "\u{0}", "\u{1b}[2J", "\r\n", "\u{7f}", "\u{85}", "\u{9b}31m", "\u{2028}", "\u{2029}", "\u{202e}",
+    "\u{feff}", "\t",
+    "\u{e0041}", "a\"b\\c",
+  ]
+
+  @Test(arguments: hostile)
+  func `foreign text cannot end a line, forge one or hide in one`(_ text: String) throws {
+    for format in LoggingConfiguration.Format.allCases {
+      let line = line(format, "before \(text) behind", ["field": "before \(text) behind"])
+      #expect(line.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control })
+      #expect(line.unicodeScalars.allSatisfy { $0.properties.generalCategory != .format })
+      #expect(!line.contains("\u{2028}") && !line.contains("\u{2029}"))
+      guard format == .json else { continue }
+      // What is read from it is what was given.
+      let object = try object(line)
+      #expect(object["field"] == "before \(text) behind")
+      #expect(object["message"] == "before \(text) behind")
+    }
+  }
+
+  @Test func `a text value with a quotation mark, a backslash or a space can be read back`() throws {
+    let line = line(.text, "said", ["value": #"a" forged="yes\"#])
+    #expect(line.hasSuffix(#" value="a\" forged=\"yes\\""#))
+  }
+
+  @Test(arguments: LoggingConfiguration.Format.allCases)
+  func `a line has a bound, however much is told`(_ format: LoggingConfiguration.Format) throws {
+    let long = String(repeating: "a\u{1b}é", count: 2000)
+    for count in [1, 5, 12, 200] {
+      let fields = Dictionary(uniqueKeysWithValues: (0..<count).map { ("key\($0)", long) })
+      let line = line(format, long, fields)
+      #expect(line.utf8.count < GatewayLogHandler.mostBytes)
+      if format == .json { #expect(try object(line)["level"] == "info") }
+      if count <= 12 { #expect(line.contains("key0") && line.contains("…")) }
+    }
+  }
+
+  @Test func `no name stands twice in an object`() throws {
+    #expect(try object(line(.json, "here", ["message": "other", "x": "1"]))["message"] == "here")
+  }
+
+  @Test func `the log says how many lines it lost`() throws {
+    var ends: [Int32] = [0, 0]
+    try #require(unsafe pipe(&ends) == 0)
+    let writer = try LogWriter(.json, to: ends[1])
+    let text = String(repeating: "x", count: 1000)
+    // The pipe holds 64 KiB, the queue a MiB.
+    for _ in 0..<2000 { writer.write(text) }
+    let reading = ends[0]
+    let last = Mutex("")
+    let reader = Thread {
+      let data = FileHandle(fileDescriptor: reading).readDataToEndOfFile()
+      last.withLock {
+        $0 = String(decoding: data, as: UTF8.self).split(separator: "\n").last.map(String.init) ?? ""
+      }
+    }
+    reader.start()
+    writer.finish(within: .seconds(20))
+    close(ends[1])
+    while !reader.isFinished { usleep(1000) }
+    let object = try object(last.withLock(\.self))
+    let dropped = try #require(object["dropped"])
+    #expect(object["message"] == "\(dropped) log lines were dropped: the reader of the log is too slow")
+    #expect(object["level"] == "warning")
+    close(reading)
+  }
+}
