@@ -113,7 +113,8 @@ let package = Package(
     .testTarget(name: "WebSocketCoreTests", dependencies: ["TestSupport", "WebSocketCore"]),
     .testTarget(name: "TransportTests", dependencies: ["Transport"]),
     .testTarget(
-      name: "GatewayConfigTests", dependencies: ["GatewayConfig", "Routing"], exclude: ["Fixtures"]),
+      name: "GatewayConfigTests", dependencies: ["GatewayConfig", "JSON", "Routing", "TestSupport"],
+      exclude: ["Fixtures"]),
     .testTarget(
       name: "ChannelLayersTests",
       dependencies: ["ChannelLayers", "GatewayConfig", "JSON", "Routing", "TestSupport", "Transport"]),

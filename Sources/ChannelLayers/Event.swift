@@ -35,6 +35,8 @@ public struct Event: Sendable, Hashable {
 package struct EventPosition: Sendable, Hashable, CustomStringConvertible {
   package var epoch: UInt32
   package var offset: UInt64
+  /// Offsets are counted by scripts in Redis, whose numbers are exact up to there; what is larger is made up.
+  package static let largestOffset: UInt64 = 1 << 53
 
   package init(epoch: UInt32, offset: UInt64) {
     self.epoch = epoch
@@ -46,7 +48,8 @@ package struct EventPosition: Sendable, Hashable, CustomStringConvertible {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 2, (1...8).contains(parts[0].utf8.count), (1...20).contains(parts[1].utf8.count),
       parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-      let epoch = UInt32(parts[0], radix: 16), let offset = UInt64(parts[1])
+      let epoch = UInt32(parts[0], radix: 16), let offset = UInt64(parts[1]),
+      offset <= Self.largestOffset
     else { return nil }
     self.init(epoch: epoch, offset: offset)
   }

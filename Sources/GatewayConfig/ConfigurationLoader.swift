@@ -18,7 +18,7 @@ package enum ConfigurationLoader {
     let configuration = reading.document(path, namedAt: nil).flatMap { readFile($0, reading) }
     return LoadedConfiguration(
       configuration: reading.findings.hasErrors ? nil : configuration,
-      report: FindingReport(path: path, findings: reading.findings.all),
+      report: FindingReport(path: path, findings: reading.findings),
       routeGroups: configuration?.served.routeGroups ?? [])
   }
 

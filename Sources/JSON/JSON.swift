@@ -34,11 +34,14 @@ package indirect enum JSON: Sendable, Hashable {
   ///
   /// Where a key stands twice in an object the last one counts, as in Python.
   ///
-  /// - Parameter depth: how many arrays and objects may stand inside each other.
+  /// - Parameters:
+  ///   - depth: how many arrays and objects may stand inside each other.
+  ///   - values: how many values there may be, those in arrays and objects included. A value takes two bytes of text and some
+  ///     fifty in memory.
   /// - Throws: `JSONFault` for anything RFC 8259 does not allow, and for numbers that neither 64 bits nor a finite `Double`
   ///   can hold.
-  package static func parse(_ text: RawSpan, depth: Int = 64) throws(JSONFault) -> JSON {
-    var reader = JSONReader(depth: depth)
+  package static func parse(_ text: RawSpan, depth: Int = 64, values: Int = .max) throws(JSONFault) -> JSON {
+    var reader = JSONReader(depth: depth, values: values)
     let value = try reader.readValue(text)
     try reader.end(text)
     return value

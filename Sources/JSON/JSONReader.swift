@@ -6,14 +6,18 @@ struct JSONReader {
   /// In bytes from the start.
   var position = 0
   private var depthLeft: Int
+  private var valuesLeft: Int
 
-  init(depth: Int) {
+  init(depth: Int, values: Int = .max) {
     depthLeft = depth
+    valuesLeft = values
   }
 
   // MARK: - Values
 
   mutating func readValue(_ text: RawSpan) throws(JSONFault) -> JSON {
+    guard valuesLeft > 0 else { throw fault("too many values") }
+    valuesLeft -= 1
     switch try firstByte(text) {
     case UInt8(ascii: "{"): return try readObject(text)
     case UInt8(ascii: "["): return try readArray(text)

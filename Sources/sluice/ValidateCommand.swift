@@ -86,7 +86,7 @@ struct ValidateCommand: AsyncParsableCommand {
     guard connect, let configuration = loaded.configuration else { return loaded.report }
     let found = try await LayerTrial.run(
       configuration, django: django.map { DjangoProject(settings: $0, python: python ?? "python3") })
-    return FindingReport(path: loaded.report.path, findings: loaded.report.findings + found)
+    return loaded.report.adding(found)
   }
 
   private func count(_ configuration: Configuration) -> String {

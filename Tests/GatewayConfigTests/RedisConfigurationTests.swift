@@ -6,7 +6,7 @@ import Testing
 private struct NoFiles: FileAccess {
   var files: [String: String]
 
-  func contents(of path: String) -> Result<[UInt8], FileFault> {
+  func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault> {
     files[path].map { .success(Array($0.utf8)) } ?? .failure(FileFault("it is not there"))
   }
   func isDirectory(_ path: String) -> Bool { false }

@@ -8,7 +8,7 @@ private struct OneFile: FileAccess {
   var text: String
   var path = "routes.yaml"
 
-  func contents(of path: String) -> Result<[UInt8], FileFault> {
+  func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault> {
     path == self.path ? .success(Array(text.utf8)) : .failure(FileFault("there is no such file"))
   }
 

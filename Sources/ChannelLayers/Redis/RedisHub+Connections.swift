@@ -51,7 +51,8 @@ extension RedisHub {
       } catch {
         report(error, shard)
       }
-      if shards[shard].isReceiving { backoff.reset() }
+      // A connection that is accepted and then refused what it is for is no success.
+      if shards[shard].isReceiving, shards[shard].refusal == nil { backoff.reset() }
       shards[shard].receiver?.close()
       shards[shard].receiver = nil
       shards[shard].isReceiving = false

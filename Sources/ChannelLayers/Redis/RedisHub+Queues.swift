@@ -182,7 +182,8 @@ extension RedisHub {
     at now: ContinuousClock.Instant
   ) {
     switch outcome {
-    case .taken(let count):
+    case .taken(let number):
+      let count = min(number, offer.messages.count)
       for message in offer.messages.prefix(count) {
         shards[shard].recent.add(message.receipt, at: now)
         if message.receipt.taken() { confirm(message.receipt) }

@@ -97,15 +97,23 @@ package actor RedisHub {
     self.history = history
   }
 
-  /// Tries each shard once.
+  /// Tries each shard once, and whether its user has every right that this layer needs.
   ///
-  /// - Returns: what went wrong, or nil when all are there.
-  package func firstConnection() async -> String? {
+  /// - Returns: what went wrong, or nil where all is well.
+  package func firstConnection(for uses: RedisLayerUses) async -> RedisTrial.Failure? {
+    let rights = RedisRights(configuration, uses)
     for shard in shards {
-      do {
-        try await shard.connector.connect().close()
+      let host = shard.connector.host
+      do throws(RedisFailure) {
+        let missing = try await shard.connector.missing(rights)
+        guard !missing.isEmpty else { continue }
+        let user = host.credentials.username ?? "default"
+        return RedisTrial.Failure(
+          text: "\(host): \(missing.sentence(user))",
+          hint: "give the user these rights, and try again: \(missing.remedy(user))")
       } catch {
-        return "\(shard.connector.host): \(error)"
+        return RedisTrial.Failure(
+          text: "\(host): \(error)", hint: "check hosts, and that Redis runs there")
       }
     }
     return nil

@@ -26,6 +26,7 @@ package final class RedisTrial: Sendable {
   /// The group it hears.
   package let group = RedisTrial.freshName()
   private let hub: RedisHub
+  private let uses: RedisLayerUses
   private let thread: ReactorThread
   private let deliveries: AsyncStream<RedisDelivery>
   private let running: Task<Void, Never>
@@ -35,9 +36,11 @@ package final class RedisTrial: Sendable {
     "sluice.probe.\(String(UInt64.random(in: 0...(.max)), radix: 16))"
   }
 
-  package init(_ layer: RedisLayerConfiguration, alias: String, on loop: MultiThreadedEventLoopGroup)
-    async throws
-  {
+  package init(
+    _ layer: RedisLayerConfiguration, alias: String, for uses: RedisLayerUses,
+    on loop: MultiThreadedEventLoopGroup
+  ) async throws {
+    self.uses = uses
     let log = Logger(label: "trial") { _ in SwiftLogNoOpLogHandler() }
     hub = RedisHub(alias: alias, layer, on: loop, log: log)
     let (deliveries, arrive) = AsyncStream<RedisDelivery>.makeStream()
@@ -58,11 +61,9 @@ package final class RedisTrial: Sendable {
     thread.join()
   }
 
-  /// Connects to every host, and joins the group.
+  /// Connects to every host, tries every right that is needed there, and joins the group.
   package func open() async throws(Failure) {
-    if let reason = await hub.firstConnection() {
-      throw Failure(text: "\(reason)", hint: "check hosts, and that Redis runs there")
-    }
+    if let failure = await hub.firstConnection(for: uses) { throw failure }
     guard await hub.waitUntilAvailable(within: Self.patience) else {
       throw Failure(
         text: "Redis answers, but the layer does not work: \(await hub.outage ?? "no answer in time")",

@@ -120,7 +120,7 @@ actor KeyRing {
   private func contents() async throws -> [UInt8] {
     switch source {
     case .key: return []
-    case .set(.file(let path), _): return try Disk().contents(of: path).get()
+    case .set(.file(let path), _): return try Disk().contents(of: path, as: .keys).get()
     case .set(.url, _):
       guard let server else { return [] }
       let answer = try await server.fetch([], within: Self.timeout, longest: Self.longestSet)

@@ -21,12 +21,14 @@ final class GatewayLayers: Sendable {
   /// Where the histories of Redis layers are; nil for others, and where there is none.
   let recorders: [RedisHistory?]
   private let aliases: [String]
+  private let uses: [RedisLayerUses]
   private let group: MultiThreadedEventLoopGroup?
 
   init(_ configuration: Configuration, log: Logger) {
     let used = configuration.served.channelLayers
     let layers = configuration.channelLayers.filter { used.contains($0.alias) }
     aliases = layers.map(\.alias)
+    uses = layers.map { configuration.served.uses(ofLayer: $0.alias) }
     let memory = HistoryMemory(limit: configuration.server.historyMemory.bytes)
     histories = layers.map { layer in
       let rules = Self.historyRules(of: layer.alias, configuration.served)
@@ -85,14 +87,17 @@ final class GatewayLayers: Sendable {
     }
   }
 
-  /// Tries to reach every layer, all at the same time.
+  /// Tries to reach every layer, and whether this process has every right there that it needs, all at the same time.
   ///
-  /// - Returns: for each that cannot be reached, a sentence.
+  /// - Returns: for each with which something is wrong, a sentence.
   func firstConnection() async -> [String] {
     await withTaskGroup { tasks in
-      for (alias, layer) in zip(aliases, all) {
+      for (index, layer) in all.enumerated() {
         guard case .redis(let hub) = layer else { continue }
-        tasks.addTask { await hub.firstConnection().map { "channel layer \"\(alias)\": \($0)" } }
+        let (alias, uses) = (aliases[index], uses[index])
+        tasks.addTask {
+          await hub.firstConnection(for: uses).map { "channel layer \"\(alias)\": \($0.text); \($0.hint)" }
+        }
       }
       return await tasks.reduce(into: []) { if let failure = $1 { $0.append(failure) } }.sorted()
     }

@@ -13,10 +13,7 @@ enum LayerPresence: Sendable {
     _ layer: ChannelLayerConfiguration, for application: ApplicationConfiguration,
     on group: MultiThreadedEventLoopGroup?, log: Logger
   ) {
-    let isWanted = application.webSocketRoutes.contains { route in
-      route.consumer.group.map { $0.presence && $0.layer == layer.alias } ?? false
-    }
-    guard isWanted else { return nil }
+    guard application.usesPresence(ofLayer: layer.alias) else { return nil }
     if case .redis(let redis) = layer.backend, let group {
       self = .redis(RedisPresence(alias: layer.alias, redis, on: group, log: log))
     } else {

@@ -17,7 +17,8 @@ package enum LayerTrial {
         if django != nil { findings.append(unreachable(layer)) }
         continue
       }
-      findings += try await run(layer, redis, django, on: loop)
+      let uses = configuration.served.uses(ofLayer: layer.alias)
+      findings += try await run(layer, redis, uses, django, on: loop)
     }
     try await loop.shutdownGracefully()
     return findings
@@ -31,11 +32,11 @@ package enum LayerTrial {
   }
 
   private static func run(
-    _ layer: ChannelLayerConfiguration, _ redis: RedisLayerConfiguration, _ django: DjangoProject?,
-    on loop: MultiThreadedEventLoopGroup
+    _ layer: ChannelLayerConfiguration, _ redis: RedisLayerConfiguration, _ uses: RedisLayerUses,
+    _ django: DjangoProject?, on loop: MultiThreadedEventLoopGroup
   ) async throws -> [Finding] {
-    let one = try await RedisTrial(redis, alias: layer.alias, on: loop)
-    let other = try await RedisTrial(redis, alias: layer.alias, on: loop)
+    let one = try await RedisTrial(redis, alias: layer.alias, for: uses, on: loop)
+    let other = try await RedisTrial(redis, alias: layer.alias, for: uses, on: loop)
     var findings: [Finding] = []
     do throws(RedisTrial.Failure) {
       try await one.open()

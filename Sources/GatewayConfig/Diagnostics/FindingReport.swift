@@ -9,19 +9,41 @@ package enum FindingFormat: String, Sendable, CaseIterable {
   case github
 }
 
-/// Findings in the order in which they are read: by file, by place, each once.
+/// Findings in the order in which they are read: by file, by place, each once, and not more than `Findings.most`.
 package struct FindingReport: Sendable {
   /// The file named on the command line.
   package let path: String
   package let findings: [Finding]
+  /// Those that there is no room for; errors come before warnings.
+  package let omitted: Findings.Omitted
   /// What stands beside the findings in JSON, where it is asked for.
   package var groups: GroupTable?
 
-  package init(path: String, findings: [Finding]) {
+  package init(path: String, findings: Findings) {
+    self.init(path: path, findings: findings.all, omitted: findings.omitted)
+  }
+
+  package init(path: String, findings: [Finding], omitted: Findings.Omitted = .init()) {
     self.path = path
     var seen: Set<Finding> = []
-    self.findings = findings.filter { seen.insert($0).inserted }.sorted { Self.key($0) < Self.key($1) }
+    let unique = findings.filter { seen.insert($0).inserted }
+    let errors = unique.filter { $0.severity == .error }.sorted(by: Self.precedes)
+    let warnings = unique.filter { $0.severity == .warning }.sorted(by: Self.precedes)
+    let shown = errors.prefix(Findings.most) + warnings.prefix(max(0, Findings.most - errors.count))
+    self.findings = shown.sorted(by: Self.precedes)
+    var omitted = omitted
+    omitted.errors += errors.count - min(errors.count, Findings.most)
+    omitted.warnings += unique.count - errors.count - shown.count { $0.severity == .warning }
+    omitted.secrets += unique.filter { $0.code == .plainSecret }.compactMap(\.range)
+    self.omitted = omitted
   }
+
+  /// The report with findings that came later.
+  package func adding(_ more: [Finding]) -> FindingReport {
+    FindingReport(path: path, findings: findings + more, omitted: omitted)
+  }
+
+  private static func precedes(_ one: Finding, _ other: Finding) -> Bool { key(one) < key(other) }
 
   private static func key(_ finding: Finding) -> (String, Int, Int, String) {
     (
@@ -30,8 +52,16 @@ package struct FindingReport: Sendable {
     )
   }
 
-  package var errorCount: Int { findings.count { $0.severity == .error } }
-  package var warningCount: Int { findings.count { $0.severity == .warning } }
+  /// How many there are, those that are not shown included.
+  package var errorCount: Int { findings.count { $0.severity == .error } + omitted.errors }
+  package var warningCount: Int { findings.count { $0.severity == .warning } + omitted.warnings }
+
+  /// Says that there are findings which are not shown; nil where all are.
+  var omission: String? {
+    guard omitted.count > 0 else { return nil }
+    return
+      "... and \(Self.count(omitted.count, "more finding")) \(omitted.count == 1 ? "is" : "are") not shown"
+  }
 
   /// `1 error, 0 warnings in routes.yaml`
   package var summary: String {

@@ -1,7 +1,8 @@
 /// Annotations that GitHub's workflow log turns into marks at the lines.
 struct GitHubRenderer {
   func render(_ report: FindingReport) -> String {
-    report.findings.map { line($0) + "\n" }.joined()
+    let omission = report.omission.map { "::notice title=sluice::\(escaped($0, inProperty: false))\n" }
+    return report.findings.map { line($0) + "\n" }.joined() + (omission ?? "")
   }
 
   private func line(_ finding: Finding) -> String {

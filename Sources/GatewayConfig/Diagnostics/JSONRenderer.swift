@@ -1,7 +1,8 @@
 import JSON
 
 /// One object with all findings, for scripts: `{file, errors, warnings, findings}`; of several files
-/// `{errors, warnings, files: [...]}` with such an object for each.
+/// `{errors, warnings, files: [...]}` with such an object for each. Where there are too many findings `notShown` says how many
+/// are missing; `errors` and `warnings` count all.
 struct JSONRenderer {
   func render(_ reports: [FindingReport]) -> String {
     if reports.count == 1 { return json(reports[0]).text + "\n" }
@@ -19,6 +20,9 @@ struct JSONRenderer {
       .init(key: "warnings", value: .integer(Int64(report.warningCount))),
       .init(key: "findings", value: .array(report.findings.map(finding))),
     ]
+    if report.omitted.count > 0 {
+      members.append(.init(key: "notShown", value: .integer(Int64(report.omitted.count))))
+    }
     if let groups = report.groups { members.append(.init(key: "groups", value: groups.json)) }
     return .object(members)
   }

@@ -4,8 +4,10 @@ package enum NearestName {
   static func of(_ name: String, in known: some Sequence<String>) -> String? {
     var best: (name: String, distance: Int)?
     for candidate in known {
-      let distance = distance(Array(name.lowercased().utf8), Array(candidate.lowercased().utf8))
       let allowed = min(3, max(1, (candidate.utf8.count - 1) / 2))
+      // The distance is at least that of the lengths, and takes as long as both multiplied.
+      guard abs(candidate.utf8.count - name.utf8.count) <= allowed else { continue }
+      let distance = distance(Array(name.lowercased().utf8), Array(candidate.lowercased().utf8))
       if distance <= allowed, distance < best?.distance ?? .max { best = (candidate, distance) }
     }
     return best?.name

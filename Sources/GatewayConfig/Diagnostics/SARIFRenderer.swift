@@ -16,10 +16,27 @@ struct SARIFRenderer {
       .init(key: "name", value: .string("sluice")),
       .init(key: "rules", value: .array(codes.map(rule))),
     ])
-    return .object([
+    var members: [JSON.Member] = [
       .init(key: "tool", value: .object([.init(key: "driver", value: driver)])),
       .init(key: "columnKind", value: .string("unicodeCodePoints")),
       .init(key: "results", value: .array(report.findings.map(result))),
+    ]
+    if let omission = report.omission {
+      members.append(.init(key: "invocations", value: invocation(omission)))
+    }
+    return .object(members)
+  }
+
+  /// What the run says beside its results (SARIF 2.1.0 section 3.20.21).
+  private func invocation(_ text: String) -> JSON {
+    let notification = JSON.object([
+      .init(key: "level", value: .string("note")), .init(key: "message", value: message(text)),
+    ])
+    return .array([
+      .object([
+        .init(key: "executionSuccessful", value: .bool(true)),
+        .init(key: "toolExecutionNotifications", value: .array([notification])),
+      ])
     ])
   }
 

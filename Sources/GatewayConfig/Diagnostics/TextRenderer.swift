@@ -10,19 +10,25 @@
 ///
 /// A line with a secret in it is not shown, whatever the finding about it. Of a long line only a part is.
 struct TextRenderer {
-  /// Where secrets are written.
-  private var secrets: [SourceRange] = []
+  /// The lines with secrets in them, by file.
+  private var secretLines: [ObjectIdentifier: Set<Int>] = [:]
 
   func render(_ report: FindingReport) -> String {
     var renderer = self
-    renderer.secrets = report.findings.filter(\.isAboutSecret).compactMap(\.range)
-    return report.findings.map { renderer.text($0) + "\n\n" }.joined() + Self.printable(report.summary) + "\n"
+    for range in report.omitted.secrets { renderer.hide(range) }
+    let omission = report.omission.map { "\($0)\n\n" } ?? ""
+    return report.findings.map { renderer.text($0) + "\n\n" }.joined() + omission
+      + Self.printable(report.summary) + "\n"
   }
 
   func render(_ finding: Finding) -> String {
     var renderer = self
-    if finding.isAboutSecret, let range = finding.range { renderer.secrets.append(range) }
+    if finding.isAboutSecret, let range = finding.range { renderer.hide(range) }
     return renderer.text(finding)
+  }
+
+  private mutating func hide(_ range: SourceRange) {
+    secretLines[ObjectIdentifier(range.file), default: []].formUnion(range.start.line...range.end.line)
   }
 
   private func text(_ finding: Finding) -> String {
@@ -44,13 +50,13 @@ struct TextRenderer {
     let margin = String(repeating: " ", count: number.count)
     let path = Self.printable(range.file.path)
     let arrow = "\(margin)--> \(path):\(range.start.line):\(range.start.column)"
-    let isSecret = secrets.contains { secret in
-      secret.file === range.file && (secret.start.line...secret.end.line).contains(range.start.line)
-    }
-    guard !isSecret, let line = range.file.line(range.start.line) else {
+    let isSecret = secretLines[ObjectIdentifier(range.file)]?.contains(range.start.line) ?? false
+    guard !isSecret, (1...range.file.lineStarts.count).contains(range.start.line) else {
       return [arrow] + (label.map { ["\(margin) = \($0)"] } ?? [])
     }
-    let excerpt = LineExcerpt(line, from: range.start.column, to: range.isInOneLine ? range.end.column : nil)
+    let excerpt = LineExcerpt(
+      range.start.line, of: range.file, from: range.start.column,
+      to: range.isInOneLine ? range.end.column : nil)
     let pointer = excerpt.carets + (label.map { " \($0)" } ?? "")
     return [arrow, "\(margin) |", "\(number) | \(excerpt.text)", "\(margin) | \(pointer)"]
   }
@@ -74,30 +80,33 @@ private struct LineExcerpt {
   let carets: String
 
   /// - Parameter end: the column behind the last caret; nil where it is in another line.
-  init(_ line: String, from start: Int, to end: Int?) {
-    // Each stays one column wide, so that the carets stand where the characters do.
-    let shown = line.unicodeScalars.map { scalar -> Unicode.Scalar in
-      scalar == "\t" ? " " : scalar.isControl ? "\u{FFFD}" : scalar
-    }
-    let first = min(start, shown.count + 1) - 1
-    let last = max(first + 1, min(end ?? .max, shown.count + 1) - 1)
-    guard shown.count > Self.widest else {
-      text = Self.string(shown[...])
+  ///
+  /// Only the part that is shown is looked at, however long the line is.
+  init(_ number: Int, of file: SourceFile, from start: Int, to end: Int?) {
+    let width = file.characterCount(ofLine: number)
+    let first = min(start, width + 1) - 1
+    let last = max(first + 1, min(end ?? .max, width + 1) - 1)
+    guard width > Self.widest else {
+      text = Self.shown(file.text(ofLine: number, 0..<width))
       carets = Self.repeated(" ", first) + Self.repeated("^", last - first)
       return
     }
-    let from = max(0, min(first - Self.before, shown.count - Self.widest))
-    let to = min(shown.count, from + Self.widest)
+    let from = max(0, min(first - Self.before, width - Self.widest))
+    let to = min(width, from + Self.widest)
     let mark = "\u{2026}"
-    text = (from > 0 ? mark : "") + Self.string(shown[from..<to]) + (to < shown.count ? mark : "")
+    text =
+      (from > 0 ? mark : "") + Self.shown(file.text(ofLine: number, from..<to)) + (to < width ? mark : "")
     carets =
       Self.repeated(" ", first - from + (from > 0 ? 1 : 0))
       + Self.repeated("^", max(1, min(last, to) - first))
   }
 
-  private static func string(_ scalars: ArraySlice<Unicode.Scalar>) -> String {
+  /// Each character stays one column wide, so that the carets stand where the characters do.
+  private static func shown(_ line: String) -> String {
     var text = String.UnicodeScalarView()
-    text.append(contentsOf: scalars)
+    for scalar in line.unicodeScalars {
+      text.append(scalar == "\t" ? " " : scalar.isControl ? "\u{FFFD}" : scalar)
+    }
     return String(text)
   }
 
@@ -119,14 +128,5 @@ extension Unicode.Scalar {
   /// The ends of lines that are none for an editor included.
   fileprivate var isControl: Bool {
     properties.generalCategory == .control || value == 0x2028 || value == 0x2029
-  }
-}
-
-extension SourceFile {
-  /// The text of a line, without its end.
-  package func line(_ number: Int) -> String? {
-    guard number >= 1, number <= lineStarts.count else { return nil }
-    let line = text[lineStarts[number - 1]...].prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
-    return String(decoding: line, as: UTF8.self)
   }
 }

@@ -268,7 +268,7 @@ struct AuthenticatorReader {
 
   private func contents(of name: String, at place: SourceRange) -> (path: String, bytes: String)? {
     let path = Paths.join(Paths.directory(of: place.file.path), name)
-    switch reading.files.contents(of: path) {
+    switch reading.files.contents(of: path, as: .keys) {
     case .success(let bytes): return (path, String(decoding: bytes, as: UTF8.self))
     case .failure(let fault):
       reading.findings.error(

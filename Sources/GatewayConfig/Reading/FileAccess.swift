@@ -2,14 +2,38 @@ import Glibc
 
 /// The file system as the loader needs it; tests give one of their own.
 package protocol FileAccess {
-  func contents(of path: String) -> Result<[UInt8], FileFault>
+  /// Reads a whole file. It never waits for a writer, and never reads more than the use allows.
+  func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault>
   func isDirectory(_ path: String) -> Bool
-  /// The names in a directory; none where it cannot be read.
+  /// The names in a directory, of a very large one only some; none where it cannot be read.
   func names(in directory: String) -> [String]
   /// The path from the root, without links resolved.
   func absolute(_ path: String) -> String
   /// Whether the file's mode lets every user of the machine read it.
   func isReadableByAll(_ path: String) -> Bool
+}
+
+/// What a file is read for, which says how large it may be and whether it may be a pipe.
+package enum FileUse: Sendable, CaseIterable {
+  /// The configuration that is named on the command line: a file or, so that a program can write it, a pipe or `-`.
+  case configuration
+  /// A file that the configuration includes, or the `app.yaml` of a local app.
+  case include
+  /// Certificates or a key in PEM form.
+  case certificate
+  /// Public keys, or a set of them.
+  case keys
+  /// A secret, `{file: PATH}`.
+  case secret
+
+  /// The largest file that is read. Bytes.
+  package var most: Int {
+    switch self {
+    case .configuration, .include: 8 << 20
+    case .certificate, .keys: 1 << 20
+    case .secret: 64 << 10
+    }
+  }
 }
 
 /// Why a file cannot be read, in the operator's words.
@@ -22,27 +46,114 @@ package struct FileFault: Error, Equatable {
 }
 
 /// The disk.
+///
+/// Every file that a configuration names is read here. Only regular files are: a FIFO without a writer would hold its reader for
+/// ever, and a device such as `/dev/zero` never ends.
 package struct Disk: FileAccess {
-  /// More is never read: `YAMLReader` refuses it anyway.
-  private static let longest = (8 << 20) + 1
+  /// The name that stands for the standard input on the command line.
+  package static let standardInput = "-"
+  /// How long all of a configuration that comes through a pipe may take.
+  private static let patience = Duration.seconds(10)
+  private static let mostNames = 10_000
 
-  package init() {}
+  private let patience: Duration
 
-  package func contents(of path: String) -> Result<[UInt8], FileFault> {
-    guard !isDirectory(path) else { return .failure(FileFault("it is a folder")) }
-    guard let file = unsafe fopen(path, "re") else {
-      return .failure(FileFault(errno == ENOENT ? "there is no such file" : Self.text(errno)))
+  package init() {
+    patience = Self.patience
+  }
+
+  /// - Parameter patience: how long all of a configuration that comes through a pipe may take.
+  init(patience: Duration) {
+    self.patience = patience
+  }
+
+  package func contents(of path: String, as use: FileUse = .configuration) -> Result<[UInt8], FileFault> {
+    do throws(FileFault) {
+      if use == .configuration, [Self.standardInput, "/dev/stdin"].contains(path) {
+        return .success(try read(STDIN_FILENO, as: use))
+      }
+      // Without O_NONBLOCK the call itself would wait for the other end of a FIFO.
+      let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+      guard descriptor >= 0 else { throw FileFault(Self.words(forOpening: path, errno)) }
+      defer { _ = close(descriptor) }
+      return .success(try read(descriptor, as: use))
+    } catch {
+      return .failure(error)
     }
-    defer { unsafe fclose(file) }
+  }
+
+  private static func words(forOpening path: String, _ code: Int32) -> String {
+    switch code {
+    case ENOENT: "there is no such file"
+    case ENXIO: "it is a socket or a device, and a file is needed"
+    default: text(code)
+    }
+  }
+
+  private func read(_ descriptor: Int32, as use: FileUse) throws(FileFault) -> [UInt8] {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { throw FileFault(Self.text(errno)) }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG:
+      guard status.st_size <= use.most else { throw Self.tooLarge(use) }
+      return try read(descriptor, as: use, until: nil)
+    case S_IFDIR: throw FileFault("it is a folder")
+    case S_IFIFO where use == .configuration, S_IFSOCK where use == .configuration:
+      return try read(descriptor, as: use, until: ContinuousClock.now + patience)
+    case S_IFIFO: throw FileFault("it is a pipe (FIFO), and a file is needed")
+    case S_IFSOCK: throw FileFault("it is a socket, and a file is needed")
+    default: throw FileFault("it is a device, and a file is needed")
+    }
+  }
+
+  /// - Parameter deadline: of what comes through a pipe; nil for a file, whose reading does not wait for anybody.
+  private func read(
+    _ descriptor: Int32, as use: FileUse, until deadline: ContinuousClock.Instant?
+  ) throws(FileFault) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 64 * 1024)
-    while bytes.count < Self.longest {
-      let count = unsafe fread(&chunk, 1, chunk.count, file)
-      guard count > 0 else { break }
-      bytes += chunk[..<count]
+    while true {
+      // The standard input is not ours to make non-blocking, so it is read when there is something. A FIFO that nobody has opened for
+      // writing yet looks ended until the first byte.
+      if let deadline, bytes.isEmpty || !Self.isNonBlocking(descriptor) {
+        try Self.wait(for: descriptor, until: deadline)
+      }
+      let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
+      switch (count, errno) {
+      case (1..., _):
+        bytes += chunk[..<count]
+        // The size that was told may be out of date, and some files in /proc tell none.
+        guard bytes.count <= use.most else { throw Self.tooLarge(use) }
+      case (0, _): return bytes
+      case (_, EINTR): continue
+      case (_, EAGAIN):
+        guard let deadline else { throw FileFault("it cannot be read") }
+        try Self.wait(for: descriptor, until: deadline)
+      case (_, let code): throw FileFault(Self.text(code))
+      }
     }
-    guard unsafe ferror(file) == 0 else { return .failure(FileFault("it cannot be read")) }
-    return .success(bytes)
+  }
+
+  private static func isNonBlocking(_ descriptor: Int32) -> Bool {
+    fcntl(descriptor, F_GETFL) & O_NONBLOCK != 0
+  }
+
+  /// Waits until there is something to read, or the other end is closed.
+  private static func wait(for descriptor: Int32, until deadline: ContinuousClock.Instant) throws(FileFault) {
+    while true {
+      let left = deadline - ContinuousClock.now
+      guard left > .zero else {
+        throw FileFault("it is a pipe, and its writer has not written all of it and closed it in time")
+      }
+      var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      let milliseconds = Int32(left / .milliseconds(1)) + 1
+      if unsafe poll(&wanted, 1, milliseconds) > 0 { return }
+    }
+  }
+
+  private static func tooLarge(_ use: FileUse) -> FileFault {
+    let size = use.most >= 1 << 20 ? "\(use.most >> 20) MiB" : "\(use.most >> 10) KiB"
+    return FileFault("it is larger than \(size)")
   }
 
   package func isDirectory(_ path: String) -> Bool {
@@ -54,7 +165,7 @@ package struct Disk: FileAccess {
     guard let stream = unsafe opendir(directory) else { return [] }
     defer { unsafe closedir(stream) }
     var names: [String] = []
-    while let entry = unsafe readdir(stream) {
+    while names.count < Self.mostNames, let entry = unsafe readdir(stream) {
       let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
         unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
       }

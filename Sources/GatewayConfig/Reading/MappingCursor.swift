@@ -93,8 +93,13 @@ final class MappingCursor {
 
   /// Reports every key that was not asked for.
   func finish() {
+    let known = Set(known)
     for entry in entries where !known.contains(entry.key.value) {
       let name = entry.key.value
+      guard reading.findings.hasRoomForErrors else {
+        reading.findings.error(.unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range)
+        continue
+      }
       var hint = NearestName.of(name, in: known).map { "did you mean \"\($0)\"?" }
       if name.unicodeScalars.contains("\u{A0}") {
         hint = "there is a no-break space in it, which looks like a space and is none: write it anew"
@@ -104,7 +109,7 @@ final class MappingCursor {
       }
       reading.findings.error(
         .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
-        hint: hint ?? NearestName.hint(for: name, in: Array(Set(known))))
+        hint: hint ?? NearestName.hint(for: name, in: Array(known)))
     }
   }
 }

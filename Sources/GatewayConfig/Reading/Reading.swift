@@ -24,7 +24,7 @@ final class Reading {
   }
 
   private func readDocument(_ path: String, namedAt place: SourceRange?) -> Node? {
-    switch files.contents(of: path) {
+    switch files.contents(of: path, as: place == nil ? .configuration : .include) {
     case .success(let text):
       // Some editors put a byte order mark in front, which is no part of the text.
       let mark: [UInt8] = [0xEF, 0xBB, 0xBF]

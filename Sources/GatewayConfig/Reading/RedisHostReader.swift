@@ -203,7 +203,7 @@ struct RedisHostReader {
 
   private func readFile(_ name: String, at range: SourceRange) -> String? {
     let path = Paths.join(Paths.directory(of: range.file.path), name)
-    if case .failure(let fault) = reading.files.contents(of: path) {
+    if case .failure(let fault) = reading.files.contents(of: path, as: .certificate) {
       reading.findings.error(
         .unreadableFile, "\"\(name)\" cannot be read: \(fault.message)", at: range,
         hint: reading.nearestFile(path))

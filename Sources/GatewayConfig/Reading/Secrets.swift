@@ -40,7 +40,7 @@ extension Reading {
   private func secret(inFile node: Node) -> String? {
     guard let path = word(node, "\"file\"") else { return nil }
     let place = Paths.join(Paths.directory(of: node.range.file.path), path)
-    switch files.contents(of: place) {
+    switch files.contents(of: place, as: .secret) {
     case .success(let bytes):
       let lines = bytes.reversed().drop { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
       return String(decoding: lines.reversed(), as: UTF8.self)

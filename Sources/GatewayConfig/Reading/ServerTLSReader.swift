@@ -209,7 +209,7 @@ struct ServerTLSReader {
 
   private func contents(of name: String, at place: SourceRange) -> [UInt8]? {
     let path = path(name, at: place)
-    switch reading.files.contents(of: path) {
+    switch reading.files.contents(of: path, as: .certificate) {
     case .success(let text): return text
     case .failure(let fault):
       reading.findings.error(
@@ -310,7 +310,7 @@ extension ConfigurationLoader {
     let reading = Reading(mainPath: path, files: files, environment: environment)
     let renewed = ServerTLSReader(reading: reading).read(tls.source)
     return (
-      reading.findings.hasErrors ? nil : renewed, FindingReport(path: path, findings: reading.findings.all)
+      reading.findings.hasErrors ? nil : renewed, FindingReport(path: path, findings: reading.findings)
     )
   }
 }

@@ -10,6 +10,11 @@ package final class SourceFile: Sendable {
   package let lineStarts: [Int]
   /// The same in characters.
   private let lineStartCharacters: [Int]
+  private let characterCount: Int
+  /// The byte offset of every character whose number is a multiple of `Self.stride`.
+  private let checkpoints: [Int]
+
+  private static let stride = 256
 
   package init(path: String, text: [UInt8]) {
     self.path = path
@@ -17,9 +22,13 @@ package final class SourceFile: Sendable {
     var starts = [0]
     var characterStarts = [0]
     var characters = 0
+    var checkpoints: [Int] = []
     for (offset, byte) in text.enumerated() {
       // All but the later bytes of a character.
-      if byte & 0xC0 != 0x80 { characters += 1 }
+      if byte & 0xC0 != 0x80 {
+        if characters.isMultiple(of: Self.stride) { checkpoints.append(offset) }
+        characters += 1
+      }
       let isReturn =
         byte == UInt8(ascii: "\r") && (offset + 1 == text.count || text[offset + 1] != UInt8(ascii: "\n"))
       guard byte == UInt8(ascii: "\n") || isReturn else { continue }
@@ -28,6 +37,47 @@ package final class SourceFile: Sendable {
     }
     lineStarts = starts
     lineStartCharacters = characterStarts
+    characterCount = characters
+    self.checkpoints = checkpoints
+  }
+
+  /// How many characters a line of the file has, without its end.
+  func characterCount(ofLine number: Int) -> Int {
+    let end = number < lineStarts.count ? lineStartCharacters[number] : characterCount
+    let content = bytes(ofLine: number)
+    let next = number < lineStarts.count ? lineStarts[number] : text.count
+    // The ends of lines are single bytes.
+    return end - lineStartCharacters[number - 1] - (next - content.upperBound)
+  }
+
+  /// A part of a line of the file, in characters from its start; found without going through the line.
+  func text(ofLine number: Int, _ part: Range<Int>) -> String {
+    let line = bytes(ofLine: number)
+    let first = lineStartCharacters[number - 1]
+    let start = offset(ofCharacter: first + part.lowerBound)
+    let end = offset(ofCharacter: first + part.upperBound)
+    return String(
+      decoding: text[max(start, line.lowerBound)..<min(max(end, start), line.upperBound)], as: UTF8.self)
+  }
+
+  /// Where a line is, without its end.
+  private func bytes(ofLine number: Int) -> Range<Int> {
+    let start = lineStarts[number - 1]
+    var end = number < lineStarts.count ? lineStarts[number] : text.count
+    while end > start, text[end - 1] == UInt8(ascii: "\n") || text[end - 1] == UInt8(ascii: "\r") { end -= 1 }
+    return start..<end
+  }
+
+  /// The byte offset of a character, counted from the start of the file.
+  private func offset(ofCharacter index: Int) -> Int {
+    guard index < characterCount else { return text.count }
+    var offset = checkpoints[index / Self.stride]
+    var missing = index % Self.stride
+    while missing > 0 {
+      offset += 1
+      if text[offset] & 0xC0 != 0x80 { missing -= 1 }
+    }
+    return offset
   }
 
   /// The place of a character, counted from the start of the file.

@@ -5,9 +5,21 @@ struct NodeBuilder {
   private(set) var root: Node?
   var findings = Findings()
   private var open: [Container] = []
-  private var anchors: [String: (node: Node, size: Int)] = [:]
-  private var nodeCount = 0
+  private var anchors: [String: (node: Node, size: Size)] = [:]
+  private var total = Size(nodes: 0, bytes: 0)
   private var documents = 0
+
+  /// What a part of the document takes, with all that aliases repeat in it.
+  private struct Size {
+    var nodes: Int
+    /// Of its texts.
+    var bytes: Int
+
+    static func += (size: inout Size, more: Size) {
+      size.nodes += more.nodes
+      size.bytes += more.bytes
+    }
+  }
 
   /// A sequence or mapping whose end has not come.
   private struct Container {
@@ -21,7 +33,7 @@ struct NodeBuilder {
     var key: Located<String>?
     /// The key was unusable; its value is read and dropped.
     var dropsValue = false
-    var size = 1
+    var size = Size(nodes: 1, bytes: 0)
   }
 
   init(file: SourceFile, variables: Variables) {
@@ -55,7 +67,7 @@ struct NodeBuilder {
         findings.error(.yamlLimit, "nested deeper than \(YAMLReader.Bounds.depth) levels", at: event.range)
         return false
       }
-      return count(1, at: event.range)
+      return count(Size(nodes: 1, bytes: 0), at: event.range)
     case .sequenceEnd, .mappingEnd:
       return close(at: event.range)
     case .alias(let name):
@@ -68,9 +80,16 @@ struct NodeBuilder {
     findings.error(.yamlSyntax, "the tag \"\(tag)\" has no meaning here", at: range, hint: "remove it")
   }
 
-  private mutating func count(_ more: Int, at range: SourceRange) -> Bool {
-    nodeCount += more
-    guard nodeCount <= YAMLReader.Bounds.nodes else {
+  private mutating func count(_ more: Size, at range: SourceRange) -> Bool {
+    total += more
+    guard total.bytes <= YAMLReader.Bounds.text else {
+      findings.error(
+        .yamlLimit,
+        "the values take more than \(YAMLReader.Bounds.text >> 20) MiB, with all that aliases and variables repeat",
+        at: range)
+      return false
+    }
+    guard total.nodes <= YAMLReader.Bounds.nodes else {
       findings.error(
         .yamlLimit,
         "the file has more than \(YAMLReader.Bounds.nodes) values, those that aliases repeat included",
@@ -85,12 +104,15 @@ struct NodeBuilder {
   ) -> Bool {
     if expectsKey {
       takeKey(text, at: range)
-      return true
+      let size = Size(nodes: 0, bytes: text.utf8.count)
+      open[open.count - 1].size += size
+      return count(size, at: range)
     }
     var scalar = Node.Scalar(text: text, style: style)
     if !isLiteral { variables.replace(in: &scalar, at: range, &findings) }
-    guard count(1, at: range) else { return false }
-    add(Node(.scalar(scalar), at: range), size: 1, anchor: anchor)
+    let size = Size(nodes: 1, bytes: scalar.text.utf8.count)
+    guard count(size, at: range) else { return false }
+    add(Node(.scalar(scalar), at: range), size: size, anchor: anchor)
     return true
   }
 
@@ -123,8 +145,9 @@ struct NodeBuilder {
       findings.error(.yamlSyntax, "there is no anchor \"&\(name)\" before this", at: range)
       var scalar = Node.Scalar(text: "", style: .plain)
       scalar.isUnusable = true
-      add(Node(.scalar(scalar), at: range), size: 1, anchor: nil)
-      return count(1, at: range)
+      let size = Size(nodes: 1, bytes: 0)
+      add(Node(.scalar(scalar), at: range), size: size, anchor: nil)
+      return count(size, at: range)
     }
     guard count(size, at: range) else { return false }
     add(Node(node.content, at: range), size: size, anchor: nil)
@@ -163,7 +186,7 @@ struct NodeBuilder {
 
   private static let mergeKey = "<<"
 
-  private mutating func add(_ node: Node, size: Int, anchor: String?) {
+  private mutating func add(_ node: Node, size: Size, anchor: String?) {
     if let anchor { anchors[anchor] = (node, size) }
     guard !open.isEmpty else {
       root = node

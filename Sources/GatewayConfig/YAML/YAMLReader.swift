@@ -10,6 +10,8 @@ struct YAMLReader {
     static let depth = 64
     /// Nodes of the document, those that aliases repeat included.
     static let nodes = 300_000
+    /// Bytes of all values, those that aliases and variables repeat included.
+    static let text = 32 << 20
   }
 
   /// - Returns: the document's node; nil where there is none that could be used.
@@ -201,12 +203,5 @@ private struct EventParser {
     guard place.line <= file.lineStarts.count else { return "" }
     let line = file.text[file.lineStarts[place.line - 1]...].prefix { $0 != UInt8(ascii: "\n") }
     return String(decoding: line, as: UTF8.self)
-  }
-}
-
-extension Findings {
-  /// Takes another run's findings in.
-  mutating func merge(_ other: Findings) {
-    for finding in other.all { add(finding) }
   }
 }

@@ -144,11 +144,15 @@ struct Program: Sendable {
   /// Whether the path may end here.
   private func acceptsAtEnd(_ place: Int32) -> Bool {
     guard !isTooLarge else { return false }
-    switch instructions[Int(place)] {
-    case .accept: return true
-    case .leave(_, let next), .save(_, let next), .assertEnd(let next), .assertEndOrLastLineFeed(let next):
-      return acceptsAtEnd(next)
-    case .byte, .split, .enter, .assertStart, .fail: return false
+    var place = place
+    // Every instruction leads to one that was added before it, so this ends.
+    while true {
+      switch instructions[Int(place)] {
+      case .accept: return true
+      case .leave(_, let next), .save(_, let next), .assertEnd(let next), .assertEndOrLastLineFeed(let next):
+        place = next
+      case .byte, .split, .enter, .assertStart, .fail: return false
+      }
     }
   }
 

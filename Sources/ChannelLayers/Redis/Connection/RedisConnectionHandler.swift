@@ -97,19 +97,32 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     let buffer = unwrapInboundIn(data)
     decoder.append(buffer.readableBytesView)
     do throws(RESPFault) {
-      while let value = try decoder.next() {
-        if let received { received(value) } else { take(value) }
+      while !isClosing, let value = try decoder.next() {
+        if let received {
+          received(value)
+          decoder.release()
+        } else {
+          try take(value, context)
+        }
       }
     } catch {
       end(.malformed(error.description), context)
     }
   }
 
-  private func take(_ value: RESPValue) {
-    guard !waiting.isEmpty else { return }
+  /// After an answer that belongs to no command every later one would be taken for the answer to another.
+  private func take(_ value: RESPValue, _ context: ChannelHandlerContext) throws(RESPFault) {
+    switch value {
+    case .push: throw RESPFault("a message came that nobody has subscribed to")
+    // As Redis says that it has too many clients.
+    case .error(let message) where waiting.isEmpty: return end(.refused(RedisRefusal(message)), context)
+    case _ where waiting.isEmpty: throw RESPFault("an answer came that nobody asked for")
+    default: break
+    }
     waiting[waiting.startIndex].replies.append(value)
     if waiting[waiting.startIndex].replies.count == waiting[waiting.startIndex].request.replyCount {
       let done = waiting.removeFirst()
+      decoder.release()
       done.request.promise.succeed(done.replies)
     }
   }

@@ -71,7 +71,8 @@ struct RedisConnector: Sendable {
     defer { connection.close() }
     let reply = try await connection.send(RESPCommand("SENTINEL", "get-master-addr-by-name", .init(name)))
     guard case .array(let parts) = reply, parts.count == 2, case .bulkString(let host) = parts[0],
-      case .bulkString(let port) = parts[1], let number = Int(String(decoding: port, as: UTF8.self))
+      case .bulkString(let port) = parts[1], let number = Int(String(decoding: port, as: UTF8.self)),
+      (1...65535).contains(number)
     else { throw .cannotConnect("the sentinel \(sentinel.host):\(sentinel.port) does not know \"\(name)\"") }
     return RedisHost.Address(host: String(decoding: host, as: UTF8.self), port: number)
   }
@@ -123,14 +124,27 @@ struct RedisConnector: Sendable {
     } else if !tls.verifiesHostname {
       configuration.certificateVerification = .noHostnameVerification
     }
-    if let file = tls.trustedCertificates { configuration.trustRoots = .file(file) }
+    if let file = tls.trustedCertificates {
+      configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(contents(of: file)))
+    }
     if let file = tls.certificate {
-      configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(file).map { .certificate($0) }
+      configuration.certificateChain = try NIOSSLCertificate.fromPEMBytes(contents(of: file)).map {
+        .certificate($0)
+      }
     }
     if let file = tls.privateKey ?? tls.certificate {
-      configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: file, format: .pem))
+      configuration.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: contents(of: file), format: .pem))
     }
     return try NIOSSLContext(configuration: configuration)
+  }
+
+  /// As the configuration's reader does: a FIFO that has taken the file's place keeps nobody waiting.
+  private static func contents(of file: String) throws(RedisFailure) -> [UInt8] {
+    do throws(FileFault) {
+      return try Disk().contents(of: file, as: .certificate).get()
+    } catch {
+      throw .cannotConnect("\"\(file)\" cannot be read: \(error.message)")
+    }
   }
 
   /// Waits until the channel is open, or the task is cancelled.

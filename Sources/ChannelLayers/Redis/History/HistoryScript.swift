@@ -3,6 +3,16 @@
 ///
 /// One script for each step, so that an event gets its offset, its place and its announcement at once.
 enum HistoryScript {
+  /// What the names of all keys and channels of histories begin with.
+  static func namePrefix(_ prefix: String) -> String { "\(prefix):sluice:history:" }
+
+  /// Runs a script that changes nothing.
+  ///
+  /// - Throws: where Redis runs no scripts for this user.
+  static func tryRights(on connection: RedisConnection) async throws(RedisFailure) {
+    _ = try await resign.run(keys: [], [.init("")], on: connection)
+  }
+
   /// Records events, and announces each on the channel that has the name of its stream: `EPOCH OFFSET STAMP PAYLOAD`.
   ///
   /// KEYS: for each event the hash and the stream. ARGV: an epoch to begin with, and for each event the most that are kept, the

@@ -198,7 +198,8 @@ extension RedisHistory {
     guard case .array(let parts) = reply, parts.count == 6, let epoch = parts[0].text,
       case .integer(let last) = parts[1], case .integer(let first) = parts[2],
       let now = parts[3].text.flatMap(UInt64.init), case .integer(let isRecorder) = parts[4],
-      case .array(let entries) = parts[5], let lastPosition = EventPosition("\(epoch).\(last)")
+      case .array(let entries) = parts[5], let lastPosition = EventPosition("\(epoch).\(last)"),
+      (0...Int64(EventPosition.largestOffset)).contains(first)
     else { throw .unexpectedReply(to: "EVALSHA") }
     noteLease(group, isRecorder == 1, sent)
     if lastPosition.epoch != known.epoch || first > Int64(known.offset) + 1 {
@@ -207,13 +208,17 @@ extension RedisHistory {
     let local = MonotonicTime.now.nanoseconds
     for index in stride(from: 0, to: entries.count - 2, by: 3) {
       guard let id = entries[index].text?.split(separator: "-"), id.count == 2, let offset = UInt64(id[0]),
-        let time = UInt64(id[1]), let stamp = entries[index + 1].text.flatMap(UInt64.init)
+        (1...EventPosition.largestOffset).contains(offset), let time = UInt64(id[1]),
+        let stamp = entries[index + 1].text.flatMap(UInt64.init)
       else { throw .unexpectedReply(to: "EVALSHA") }
       let payload = entries[index + 2]
-      let age = (now > time ? now - time : 0) * 1_000_000
+      // Nanoseconds; of what is older than this machine has been running it does not matter by how much.
+      let age = (now > time ? now - time : 0).multipliedReportingOverflow(by: 1_000_000)
       let position = EventPosition(epoch: lastPosition.epoch, offset: offset)
       let insertion = group.copy.insert(
-        decode(payload), at: position, time: MonotonicTime(nanoseconds: local > age ? local - age : 0),
+        decode(payload), at: position,
+        time: MonotonicTime(
+          nanoseconds: !age.overflow && local > age.partialValue ? local - age.partialValue : 0),
         stamp: stamp)
       // The stream has a hole, where it lost something: what is behind it is all that is left.
       if insertion == .ahead {
@@ -223,6 +228,8 @@ extension RedisHistory {
     }
     let end = group.copy.last
     guard end.epoch == lastPosition.epoch, end.offset < lastPosition.offset else { return true }
+    // The same part again and again would be read for ever.
+    guard entries.isEmpty || end != known else { throw .unexpectedReply(to: "EVALSHA") }
     // What is missing at the end is missing in the stream, too.
     guard !entries.isEmpty else {
       group.copy.restart(behind: lastPosition)

@@ -32,6 +32,8 @@ package actor RedisHistory: HistoryRecorder {
     var subscriber: RedisConnection?
     var lastHeard = MonotonicTime.now
     var isOutageLogged = false
+    /// Whether Redis has answered on both connections, and taken every subscription.
+    var isUp = false
     /// Why Redis would not take a subscription.
     var refusal: RedisFailure?
   }
@@ -170,7 +172,9 @@ package actor RedisHistory: HistoryRecorder {
 
   // MARK: - Names
 
-  nonisolated func streamKey(_ group: String) -> String { "\(configuration.prefix):sluice:history:\(group)" }
+  nonisolated func streamKey(_ group: String) -> String {
+    HistoryScript.namePrefix(configuration.prefix) + group
+  }
   nonisolated func metaKey(_ group: String) -> String { streamKey(group) + ":meta" }
 
   /// Longer than an event lives by what a process may be slow to look after the keys. Seconds.
@@ -203,11 +207,10 @@ extension RedisHistory {
         try await subscriber.subscribe { [self] message in
           assumeIsolated { $0.take(message, shard) }
         }
+        try await HistoryScript.tryRights(on: commands)
         let names = groups.values.filter { $0.shard == shard }.map(\.name)
-        subscribe(names, shard)
-        _ = availability.set(shard, isUp: !isStopping)
-        shards[shard].isOutageLogged = false
-        backoff.reset()
+        // The one without a group comes last: when it is confirmed, so is everything before it.
+        subscribe(names + [""], shard)
         await withDiscardingTaskGroup { tasks in
           tasks.addTask {
             await commands.waitUntilClosed()
@@ -216,17 +219,32 @@ extension RedisHistory {
           await subscriber.waitUntilClosed()
           commands.close()
         }
-        if let refusal = shards[shard].refusal { throw refusal }
+        throw shards[shard].refusal ?? .disconnected
       } catch {
         report(error, shard)
       }
+      // A connection that is accepted and then refused what it is for is no success.
+      if shards[shard].isUp, shards[shard].refusal == nil { backoff.reset() }
       lost(shard)
       guard !isStopping else { return }
       _ = try? await Task.sleep(for: backoff.wait())
     }
   }
 
+  /// Redis has confirmed what was subscribed to.
+  private func arrived(_ shard: Int) {
+    guard !isStopping, !shards[shard].isUp else { return }
+    shards[shard].isUp = true
+    _ = availability.set(shard, isUp: true)
+    guard shards[shard].isOutageLogged else { return }
+    shards[shard].isOutageLogged = false
+    hub.log.notice(
+      "history available",
+      metadata: ["layer": "\(hub.alias)", "host": "\(shards[shard].connector.host)"])
+  }
+
   private func lost(_ shard: Int) {
+    shards[shard].isUp = false
     _ = availability.set(shard, isUp: false)
     shards[shard].commands?.close()
     shards[shard].subscriber?.close()
@@ -264,8 +282,10 @@ extension RedisHistory {
       shards[shard].subscriber?.close()
     }
     guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
-      let channel = parts[1].text, channel.hasPrefix(streamKey("")),
-      let group = groups[String(channel.dropFirst(streamKey("").utf8.count))]
+      let channel = parts[1].text, channel.hasPrefix(streamKey(""))
+    else { return }
+    if kind == "subscribe", channel == streamKey("") { return arrived(shard) }
+    guard let group = groups[String(channel.dropFirst(streamKey("").utf8.count))]
     else { return }
     switch kind {
     case "subscribe": startLoading(group)

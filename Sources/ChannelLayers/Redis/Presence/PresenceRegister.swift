@@ -18,14 +18,21 @@ struct PresenceRegister: Sendable {
   static let mostAtOnce = 1000
 
   private let prefix: String
-  private let channelPrefix: String
+  let channelPrefix: String
   let id: String
 
   init(prefix: String, database: Int, id: String) {
-    self.prefix = "\(prefix):sluice:presence"
+    self.prefix = Self.namePrefix(prefix)
     channelPrefix = "\(self.prefix):\(database):"
     self.id = id
   }
+
+  /// What the names of all keys and channels of presence begin with.
+  static func namePrefix(_ prefix: String) -> String { "\(prefix):sluice:presence" }
+
+  /// More sessions, changes or processes than there can be: what says so was written by nobody of ours.
+  static let believable = 0...(1 << 53)
+  static let believableSessions = 0...(1 << 32)
 
   private var processesKey: String { "\(prefix):processes" }
   private func aliveKey(_ id: String) -> String { "\(prefix):alive:\(id)" }
@@ -166,6 +173,7 @@ struct PresenceRegister: Sendable {
     return processes.compactMap { process in
       guard case .array(let parts) = process, parts.count == 3, let id = parts[0].text,
         let numbers = parts[1].text?.split(separator: " ").compactMap({ Int($0) }), numbers.count == 2,
+        Self.believable.contains(numbers[0]), Self.believableSessions.contains(numbers[1]),
         case .array(let users) = parts[2]
       else { return nil }
       return PeerState(
@@ -198,7 +206,10 @@ enum PresenceMessage: Sendable, Hashable {
       return
     }
     guard case .integer(let sequence)? = json["sequence"], case .integer(let previous)? = json["previous"],
-      case .integer(let anonymous)? = json["anonymous"], anonymous >= 0,
+      case .integer(let anonymous)? = json["anonymous"],
+      PresenceRegister.believable.contains(Int(sequence)),
+      PresenceRegister.believable.contains(Int(previous)),
+      PresenceRegister.believableSessions.contains(Int(anonymous)),
       case .array(let joined)? = json["joined"], case .array(let left)? = json["left"],
       case .string(let kind)? = json["kind"]
     else { return nil }

@@ -64,6 +64,10 @@ actor RedisPresenceLink {
   private var lastSequence = 0
   private var isStopping = false
   private var isOutageLogged = false
+  /// Whether Redis has confirmed what was subscribed to.
+  private var isHeard = false
+  /// Why Redis would not take a subscription.
+  private var refusal: RedisFailure?
   private var hasSignOfLife = false
   private var connecting: Task<Void, Never>?
   private var ticking: Task<Void, Never>?
@@ -136,12 +140,14 @@ actor RedisPresenceLink {
     while !isStopping {
       do {
         try await connect()
-        backoff.reset()
         await receiver?.waitUntilClosed()
-        report(RedisFailure.disconnected)
+        report(refusal ?? .disconnected)
       } catch {
         report(error)
       }
+      // A connection that is accepted and then refused what it is for is no success.
+      if isHeard, refusal == nil { backoff.reset() }
+      isHeard = false
       // A stop still says goodbye.
       guard !isStopping else { return }
       close()
@@ -152,6 +158,7 @@ actor RedisPresenceLink {
 
   /// Opens both connections, and lets everything be written and read again.
   private func connect() async throws {
+    refusal = nil
     let commands = try await connector.connect()
     do {
       let receiver = try await connector.connect()
@@ -181,8 +188,14 @@ actor RedisPresenceLink {
     }
     connectedAt = .now
     forgetWritten()
-    subscribe(Array(groups.keys))
+    // The one without a group comes last: when it is confirmed, so is everything before it.
+    subscribe(groups.keys + [""])
     requests.wake()
+  }
+
+  /// Redis has confirmed what was subscribed to.
+  private func arrived() {
+    isHeard = true
     if isOutageLogged { log.notice("presence is shared again", metadata: ["layer": "\(alias)"]) }
     isOutageLogged = false
   }
@@ -386,12 +399,14 @@ actor RedisPresenceLink {
   private func take(_ message: RESPValue) {
     lastHeard = .now
     if case .error(let fault) = message {
-      note("what other processes change in presence cannot be heard", fault)
-      for group in groups.keys { table.show(group) }
+      refusal = .refused(RedisRefusal(fault))
+      receiver?.close()
     }
     guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
-      let group = parts[1].text.flatMap(register.group(ofChannel:)), groups[group] != nil
+      let group = parts[1].text.flatMap(register.group(ofChannel:))
     else { return }
+    if kind == "subscribe", group.isEmpty { return arrived() }
+    guard groups[group] != nil else { return }
     switch (kind, parts[2]) {
     case ("subscribe", _): readAgain(group)
     case ("message", .bulkString(let bytes)):

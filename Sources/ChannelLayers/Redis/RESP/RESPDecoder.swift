@@ -11,6 +11,9 @@ package struct RESPDecoder {
     package var string = 64 << 20
     /// Bytes that a string may announce at all.
     package var announcement = 4 << 30
+    /// Bytes of memory for what was read and is still held: strings, and `valueSize` for each value. A long string for which there
+    /// is no room is skipped like one that is too long; where short ones fill it, that is a fault.
+    package var held = 128 << 20
 
     package init() {}
   }
@@ -41,6 +44,12 @@ package struct RESPDecoder {
   }
 
   private static let longestLine = 64 * 1024
+  /// Longer strings are passed over where memory is short. Bytes.
+  private static let longString = 64 * 1024
+  /// Roughly what a value takes beside its bytes.
+  private static let valueSize = 64
+  /// A larger buffer is given back once it is empty. Bytes.
+  private static let largestIdleBuffer = 256 * 1024
 
   private let limits: Limits
   private var bytes: [UInt8] = []
@@ -50,6 +59,7 @@ package struct RESPDecoder {
   private var open: [Open] = []
   private var openString: OpenString?
   private var elements = 0
+  private var held = 0
   private var fault: RESPFault?
 
   package init(limits: Limits = Limits()) {
@@ -59,11 +69,20 @@ package struct RESPDecoder {
   package mutating func append(_ more: some Sequence<UInt8>) {
     guard fault == nil else { return }
     if position > 0, position == bytes.count || position > 64 * 1024 {
-      bytes.removeFirst(position)
+      if position == bytes.count, bytes.capacity > Self.largestIdleBuffer {
+        bytes = []
+      } else {
+        bytes.removeFirst(position)
+      }
       searched = max(0, searched - position)
       position = 0
     }
     bytes.append(contentsOf: more)
+  }
+
+  /// What was returned so far is held by nobody any more, and there is room for more.
+  package mutating func release() {
+    held = 0
   }
 
   /// - Returns: nil until the next value is complete.
@@ -131,6 +150,7 @@ package struct RESPDecoder {
     guard elements <= limits.elements else {
       throw RESPFault("a reply has more than \(limits.elements) values")
     }
+    try hold(Self.valueSize + line.count)
     guard let mark = line.first else { throw RESPFault("an empty line") }
     let rest = line.dropFirst()
     switch mark {
@@ -150,6 +170,13 @@ package struct RESPDecoder {
     case UInt8(ascii: "%"): return try begin(.map, rest, each: 2)
     case UInt8(ascii: "|"): return try begin(.attribute, rest, each: 2)
     default: throw RESPFault("no value begins with the byte \(mark)")
+    }
+  }
+
+  private mutating func hold(_ size: Int) throws(RESPFault) {
+    held += size
+    guard held <= limits.held else {
+      throw RESPFault("what was asked for takes more than \(limits.held) bytes")
     }
   }
 
@@ -186,7 +213,9 @@ package struct RESPDecoder {
     guard (0...Int64(limits.announcement)).contains(length) else {
       throw RESPFault("a string of \(length) bytes")
     }
-    let isKept = length <= Int64(limits.string)
+    let isLong = length > Int64(Self.longString) && Int64(held) + length > Int64(limits.held)
+    let isKept = length <= Int64(limits.string) && !isLong
+    if isKept { try hold(Int(length)) }
     let string = OpenString(length: Int(length), kind: kind, unskipped: isKept ? nil : Int(length))
     openString = string
     return try readString(string).map(Part.value)

@@ -181,11 +181,12 @@ struct MessageCodec: Sendable {
     case .json:
       let value: JSON
       do throws(JSONFault) {
-        value = try unsafe JSON.parse(plain.span.bytes)
+        value = try unsafe JSON.parse(plain.span.bytes, values: MessagePackReader.mostValues)
       } catch {
         throw .malformed(error.description)
       }
       guard case .object(let members) = value else { throw .malformed("it is no object") }
+      guard members.count <= MessagePackReader.mostKeys else { throw .malformed("it has too many keys") }
       return members.map { ($0.key, .json($0.value)) }
     }
   }

@@ -2,7 +2,7 @@ import JSON
 
 /// Reads MessagePack as strictly as Python's `msgpack.unpackb`: text is UTF-8, keys are text, nothing stands behind the value.
 ///
-/// Bounded in depth and, as every value takes at least a byte, by the size of the input. Extension types are refused: Django
+/// Bounded in depth and in the number of values, and takes time in proportion to the input. Extension types are refused: Django
 /// cannot send one.
 struct MessagePackReader {
   /// A value, before what JSON cannot say is decided on.
@@ -11,10 +11,14 @@ struct MessagePackReader {
     case binary([UInt8])
   }
 
-  private static let deepest = 64
+  static let deepest = 64
+  /// A value takes a byte in the message and some fifty here; a message of more is no event.
+  static let mostValues = 2_000_000
+  static let mostKeys = 1024
 
   private let bytes: [UInt8]
   private var position = 0
+  private var valuesLeft = mostValues
 
   init(_ bytes: [UInt8]) {
     self.bytes = bytes
@@ -25,14 +29,16 @@ struct MessagePackReader {
     let mark = try readByte()
     guard let count = try mapCount(mark) else { throw .malformed("it is no map") }
     var entries: [(key: String, value: Value)] = []
+    var places: [ExactText: Int] = [:]
     for _ in 0..<count {
       let key = try readKey()
       let value = try readValue(depth: 1)
-      if let place = entries.firstIndex(where: { ExactText(text: $0.key) == ExactText(text: key) }) {
+      if let place = places[ExactText(text: key)] {
         entries[place].value = value
       } else {
-        // A map of thousands of keys would make the look-up slow, and is no event.
-        guard entries.count < 1024 else { throw .malformed("it has too many keys") }
+        // Fields of an event are looked for one after the other.
+        guard entries.count < Self.mostKeys else { throw .malformed("it has too many keys") }
+        places[ExactText(text: key)] = entries.count
         entries.append((key, value))
       }
     }
@@ -44,6 +50,8 @@ struct MessagePackReader {
 
   private mutating func readValue(depth: Int) throws(CodecFault) -> Value {
     guard depth <= Self.deepest else { throw .malformed("it is nested too deep") }
+    valuesLeft -= 1
+    guard valuesLeft >= 0 else { throw .malformed("it has more than \(Self.mostValues) values") }
     let mark = try readByte()
     if let count = try mapCount(mark) { return .json(try readObject(count, depth)) }
     if let count = try arrayCount(mark) {

@@ -1,0 +1,151 @@
+import Foundation
+import Testing
+
+@testable import GatewayConfig
+
+/// Every file that a configuration names may be something that never ends, or never begins.
+final class FileAccessTests {
+  private let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")
+
+  init() throws {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    #expect(unsafe mkfifo(path("fifo"), 0o600) == 0)
+    #expect(unsafe symlink("/dev/zero", path("zero")) == 0)
+    try FileManager.default.createDirectory(
+      at: folder.appending(path: "folder"), withIntermediateDirectories: true)
+    try Data(count: (8 << 20) + 1).write(to: folder.appending(path: "huge"))
+    for (name, _) in Self.odd { #expect(unsafe symlink(path(name), path(name + ".yaml")) == 0) }
+    // A socket that nobody accepts on.
+    let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(listener) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in
+      unsafe place.copyBytes(from: Array(path("socket").utf8).prefix(place.count - 1))
+    }
+    let bound = unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+        unsafe bind(listener, pointer, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    #expect(bound == 0)
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(at: folder)
+  }
+
+  private func path(_ name: String) -> String { folder.appending(path: name).path }
+
+  private func findings(_ text: String) throws -> [String] {
+    try Data(text.utf8).write(to: folder.appending(path: "routes.yaml"))
+    let report = ConfigurationLoader.load(path: path("routes.yaml"), environment: [:]).report
+    return report.findings.map { finding in
+      "\(finding.range?.start.line ?? 0):\(finding.range?.start.column ?? 0) \(finding.code.rawValue) \(finding.message)"
+    }
+  }
+
+  private static let odd = [
+    ("fifo", "it is a pipe (FIFO), and a file is needed"), ("zero", "it is a device, and a file is needed"),
+    ("socket", "it is a socket or a device, and a file is needed"), ("folder", "it is a folder"),
+    ("huge", "it is larger than "),
+  ]
+
+  private static let places = [
+    """
+    installed_apps: [echo]
+    applications: {main: {websocket: [{path: a, include: FILE.yaml}]}}
+    """,
+    """
+    installed_apps: [echo]
+    server: {tls: {certificate: FILE, key: FILE}}
+    applications: {main: {websocket: [{path: a, consumer: echo}]}}
+    """,
+    """
+    installed_apps: [echo]
+    auth: {users: {jwt: {secret: {file: FILE}, algorithms: [HS256]}}}
+    applications: {main: {websocket: [{path: a, consumer: echo}]}}
+    """,
+    """
+    installed_apps: [echo]
+    auth: {users: {jwt: {public_key: FILE, algorithms: [RS256]}}}
+    applications: {main: {websocket: [{path: a, consumer: echo}]}}
+    """,
+    """
+    installed_apps: [echo]
+    auth: {users: {jwt: {jwks: FILE, algorithms: [RS256]}}}
+    applications: {main: {websocket: [{path: a, consumer: echo}]}}
+    """,
+    """
+    installed_apps: [echo]
+    channel_layers: {default: {backend: redis, config: {hosts: ["rediss://localhost:1/0?ssl_ca_certs=FILE"]}}}
+    applications: {main: {websocket: [{path: a, consumer: echo}]}}
+    """,
+  ]
+
+  @Test(arguments: places)
+  func `what is no file, or too large a one, is a finding at its place and keeps nobody waiting`(
+    _ place: String
+  ) throws {
+    for (name, words) in Self.odd {
+      let found = try findings(place.replacingOccurrences(of: "FILE", with: name))
+      let wanted = "unreadable-file \""
+      #expect(
+        found.contains {
+          $0.contains(wanted) && $0.contains("cannot be read: \(words)") && !$0.hasPrefix("0:")
+        },
+        "\(name): \(found)")
+    }
+  }
+
+  @Test func `each use of a file has a largest size, and a file of that size is read`() throws {
+    for use in FileUse.allCases {
+      try Data(count: use.most).write(to: folder.appending(path: "most"))
+      #expect(try Disk().contents(of: path("most"), as: use).get().count == use.most)
+      try Data(count: use.most + 1).write(to: folder.appending(path: "more"))
+      guard case .failure(let fault) = Disk().contents(of: path("more"), as: use) else {
+        Issue.record("\(use) is read")
+        continue
+      }
+      #expect(fault.message.hasPrefix("it is larger than"))
+    }
+  }
+
+  @Test func `a configuration may come through a pipe, and what includes may not`() throws {
+    let writer = Thread { [path = path("fifo")] in
+      let file = FileHandle(forWritingAtPath: path)
+      // More than a pipe holds at a time.
+      try? file?.write(contentsOf: Data(repeating: UInt8(ascii: "#"), count: 300_000))
+      try? file?.close()
+    }
+    writer.start()
+    #expect(try Disk().contents(of: path("fifo"), as: .configuration).get().count == 300_000)
+    for use in FileUse.allCases where use != .configuration {
+      #expect(
+        Disk().contents(of: path("fifo"), as: use)
+          == .failure(FileFault("it is a pipe (FIFO), and a file is needed")))
+    }
+  }
+
+  @Test func `a pipe that nobody writes to, or that stays open, is given up`() throws {
+    let impatient = Disk(patience: .milliseconds(100))
+    let late = FileFault("it is a pipe, and its writer has not written all of it and closed it in time")
+    #expect(impatient.contents(of: path("fifo")) == .failure(late))
+    // Opened for both, so that there is a writer for as long as this lasts.
+    let both = unsafe open(path("fifo"), O_RDWR)
+    defer { close(both) }
+    #expect(impatient.contents(of: path("fifo")) == .failure(late))
+    _ = unsafe write(both, "a: b", 4)
+    #expect(impatient.contents(of: path("fifo")) == .failure(late))
+  }
+
+  @Test func `a pipe that never ends is given up at the largest size`() throws {
+    let writer = Thread { [path = path("fifo")] in
+      guard let file = FileHandle(forWritingAtPath: path) else { return }
+      signal(SIGPIPE, SIG_IGN)
+      while (try? file.write(contentsOf: Data(count: 65_536))) != nil {}
+    }
+    writer.start()
+    #expect(Disk().contents(of: path("fifo")) == .failure(FileFault("it is larger than 8 MiB")))
+  }
+}
