@@ -6,6 +6,7 @@
 func fuzz(_ input: [UInt8]) {
   let value = parsed(input)
   if let value {
+    expect(String(validating: input, as: UTF8.self) != nil, "a text that is not UTF-8 is read as \(value)")
     let written = text(value)
     guard let again = parsed(written) else { fatalError("\(value) is written as what cannot be read") }
     expect(text(again) == written && again == value, "\(value) was written, and read as \(again)")

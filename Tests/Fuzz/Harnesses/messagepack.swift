@@ -4,6 +4,8 @@ import JSON
 //
 // Input: a message as it comes from Redis. The sources of the reader and the writer are compiled with this file.
 func fuzz(_ input: [UInt8]) {
+  var choices = Choices(input)
+  checkNumber(&choices)
   guard let event = read(input) else { return }
   let bytes = written(event)
   guard let again = read(bytes) else { fatalError("\(event) is written as what cannot be read") }
@@ -43,4 +45,14 @@ private func check(_ value: MessagePackReader.Value) {
   value.append(to: &text)
   let again = unsafe try? JSON.parse(text.span.bytes, depth: 64)
   expect(again == value, "\(value) is \(again.map { "\($0)" } ?? "nothing") in JSON")
+}
+
+/// The lengths that numbers are written in meet at powers of two.
+private func checkNumber(_ choices: inout Choices) {
+  let power = Int64(1) << Int64(choices.byte() % 63)
+  let number = (choices.byte() < 128 ? power : -power) + Int64(choices.byte() % 4) - 2
+  let bytes = written([("n", .json(.integer(number)))])
+  guard case .json(.integer(number))? = read(bytes)?.first?.value else {
+    fatalError("\(number) is written as \(bytes)")
+  }
 }

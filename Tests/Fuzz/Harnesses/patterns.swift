@@ -10,19 +10,23 @@ func fuzz(_ input: [UInt8]) {
   for piece in pieces { checkNotations(Array(piece)) }
   let routes = routes(pieces.dropLast())
   guard !routes.isEmpty else { return }
-  let whole = Router(routes)
-  let parts = Router(routes, bounds: .init(states: 12, work: 4000))
+  // With the usual bounds some tables take seconds under the sanitizer. That such a table takes no longer is worth some inputs,
+  // and other questions are worth the rest.
+  let whole =
+    input.count.isMultiple(of: 16)
+    ? Router(routes) : Router(routes, bounds: .init(states: 4000, work: 200_000))
   check(whole.findings, of: routes)
   guard last.count <= 32, let text = String(validating: last, as: UTF8.self) else { return }
   check(whole, text, routes)
-  check(parts, text, routes)
+  guard !input.count.isMultiple(of: 4) else { return }
+  check(Router(routes, bounds: .init(states: 12, work: 4000)), text, routes)
 }
 
 private func routes(_ pieces: some Sequence<ArraySlice<UInt8>>) -> [RoutePath] {
   var routes: [RoutePath] = []
   var prefixes: [RoutePattern] = []
   for piece in pieces where routes.count < 6 {
-    let text = String(decoding: piece.dropFirst().prefix(128), as: UTF8.self)
+    let text = String(decoding: piece.dropFirst().prefix(64), as: UTF8.self)
     let kind: (PatternSyntax, RoutePattern.Role)
     switch piece.first {
     case UInt8(ascii: "p"): kind = (.path, .endpoint)

@@ -36,9 +36,27 @@ private func check(_ node: Node, depth: Int, _ count: inout Int) {
     expect(Set(entries.map(\.key.value)).count == entries.count, "a key stands twice")
     for entry in entries {
       check(entry.key.range)
+      checkPlace(of: entry.key)
       check(entry.value, depth: depth + 1, &count)
     }
   }
+}
+
+/// What stands at the place of a key that is written as it is, is the key.
+private func checkPlace(of key: Located<String>) {
+  let (start, end) = (key.range.start, key.range.end)
+  guard start.line == end.line, let line = key.range.file.line(start.line)?.unicodeScalars.map(\.self) else {
+    return
+  }
+  // Places beyond the text are another check's finding.
+  guard start.column <= end.column, end.column <= line.count + 1 else { return }
+  let written = line[(start.column - 1)..<(end.column - 1)]
+  // Quotes, blocks, anchors and tags are part of the place, and libyaml folds a key at line ends of its own.
+  let isPlain = written.first.map { !"\"'|>&!".unicodeScalars.contains($0) } ?? true
+  guard isPlain, !written.contains(where: { "\u{85}\u{2028}\u{2029}".unicodeScalars.contains($0) }) else {
+    return
+  }
+  expect(written.elementsEqual(key.value.unicodeScalars), "the key \(key.value) stands at \(written)")
 }
 
 private func check(_ range: SourceRange) {
@@ -64,8 +82,13 @@ private func checkPrinting(_ report: FindingReport) {
     case .json, .sarif:
       let document = unsafe try? JSON.parse(text.span.bytes)
       expect(document != nil, "a report that is no JSON")
-    case .text, .github:
+    case .text:
       expect(text.allSatisfy { $0 >= 0x20 || $0 == 0x0A }, "a report with control characters")
+    case .github:
+      let lines = text.count { $0 == 0x0A }
+      expect(
+        lines == report.findings.count && !text.contains(0x0D),
+        "\(lines) lines for \(report.findings.count) findings")
     }
   }
 }
