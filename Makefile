@@ -7,12 +7,13 @@ RUNS ?= 5
 SECONDS ?= 3
 ONLY ?=
 
-.PHONY: run build test lint format unit validate interop bench clean help need-build need-test need-bench
+.PHONY: run build test lint format unit fuzz validate interop bench clean help need-build need-test need-bench
 
 help:
 	@echo "make run     install what is missing, build, serve $(FILE)"
 	@echo "make test    everything: lint, unit tests, examples, interop, conformance"
 	@echo "make build   the release binary, $(SLUICE)"
+	@echo "make fuzz    the readers of foreign bytes under libFuzzer, a minute each (SECONDS=600 ONLY=\"json resp\")"
 	@echo "make bench   a comparison with other servers, some 20 minutes (RUNS=5 SECONDS=3 ONLY=echo)"
 	@echo "make format  lay out the sources as .swift-format says"
 	@echo "make clean   remove what was built"
@@ -34,6 +35,11 @@ format:
 
 unit: need-build
 	swift test --disable-xctest
+
+# SECONDS has another default for make bench.
+fuzz: SECONDS = 60
+fuzz: need-build
+	Tests/Fuzz/run.sh $(SECONDS) $(ONLY)
 
 validate: build
 	for file in routes.yaml examples/*/routes.yaml; do $(SLUICE) validate --strict $$file || exit 1; done

@@ -23,6 +23,7 @@ validate_all() {
 part "format lint" make --no-print-directory lint
 part "build, warnings are errors" swift build --build-tests
 part "unit tests" swift test --disable-xctest --skip-build
+part "fuzzing, a few seconds each" env SEED=1 Tests/Fuzz/run.sh 3
 part "release build" make --no-print-directory build
 part "examples" validate_all
 part "interop and conformance" Tests/Interop/run.sh

@@ -3,62 +3,6 @@ import Testing
 
 @testable import Routing
 
-/// What a table of routes means, read straight from the expressions: sets of places where a match can end, over characters
-/// instead of bytes, without an automaton.
-private struct Reference {
-  private let text: [Unicode.Scalar]
-
-  init(_ text: String) {
-    self.text = Array(text.unicodeScalars.drop { $0 == "/" })
-  }
-
-  func winner(of routes: [RoutePath]) -> Int? {
-    routes.firstIndex(where: matches)
-  }
-
-  func matches(_ route: RoutePath) -> Bool {
-    var places: Set<Int> = [0]
-    for (number, pattern) in route.patterns.enumerated() {
-      if number > 0 { places = Set(places.map(skipSlashes)) }
-      places = Set(places.flatMap { ends(pattern.expression, at: $0, start: $0) })
-    }
-    return places.contains(text.count)
-  }
-
-  private func skipSlashes(_ place: Int) -> Int {
-    text[place...].firstIndex { $0 != "/" } ?? text.count
-  }
-
-  private func ends(_ expression: Expression, at place: Int, start: Int) -> Set<Int> {
-    switch expression {
-    case .characters(let set):
-      guard place < text.count, set.ranges.contains(where: { $0.contains(text[place].value) }) else {
-        return []
-      }
-      return [place + 1]
-    case .sequence(let parts):
-      return parts.reduce([place]) { places, part in
-        Set(places.flatMap { ends(part, at: $0, start: start) })
-      }
-    case .alternatives(let alternatives):
-      return Set(alternatives.flatMap { ends($0, at: place, start: start) })
-    case .repetition(let inner, let least, let most, _):
-      var result: Set<Int> = least == 0 ? [place] : []
-      var places: Set<Int> = [place]
-      for count in 1...max(1, min(most ?? Int.max, least + text.count + 1)) where most != 0 {
-        places = Set(places.flatMap { ends(inner, at: $0, start: start) })
-        if count >= least { result.formUnion(places) }
-      }
-      return result
-    case .capture(_, let inner): return ends(inner, at: place, start: start)
-    case .start: return place == start ? [place] : []
-    case .end: return place == text.count ? [place] : []
-    case .endOrLastLineFeed:
-      return place == text.count || place == text.count - 1 && text[place] == "\n" ? [place] : []
-    }
-  }
-}
-
 private struct Tables {
   var generator: SplitMix
 
