@@ -15,7 +15,7 @@ import Transport
 final class HTTPSide: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
-  private let publisher = Publisher()
+  private let publisher: Publisher
   /// For the WebSocket side, whose upstreams are connected to on the loop here.
   let upstreams: UpstreamConnector
   private let group: MultiThreadedEventLoopGroup
@@ -41,11 +41,20 @@ final class HTTPSide: Sendable {
     var next = 0
   }
 
+  /// What may be kept of requests that are sent ahead, on each connection, before it is counted. Bytes.
+  private static let freeAhead = 4096
+  /// What a request head may have, as on the connections' first one. Bytes.
+  private static let longestHead = 16 * 1024
+
+  /// One read, several of which may wait on their way to whoever takes a body.
+  private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16384)
+
   /// A kept-alive connection that asks for nothing is closed after this.
   private static let idleTimeout = TimeAmount.seconds(60)
 
   init(gateway: GatewayState) {
     self.gateway = gateway
+    publisher = Publisher(memory: gateway.httpMemory)
     // Files, small answers, and what passes through: one loop does, and the reactors keep the processors.
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     self.group = group
@@ -140,7 +149,10 @@ extension HTTPSide {
         let response = try await respond(to: request, upload, of: visit, on: channel)
         try await writer.write(response: response.head, body: response.body)
       },
-      configuration: .init(idleTimeout: Self.idleTimeout))
+      configuration: .init(
+        idleTimeout: Self.idleTimeout,
+        httpDecoderConfiguration: .init(
+          maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
       let value = try await takeOver(connection, http)
       await serve(on: value.channel) { [log = gateway.log] in await http.handle(value: value, logger: log) }
@@ -153,18 +165,24 @@ extension HTTPSide {
   private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
     -> HTTP1Channel.Value
   {
-    try await ClientBootstrap(group: group)
+    // Small requests that are sent ahead are everybody's.
+    let share = MemoryShare(of: gateway.httpMemory.ahead, free: Self.freeAhead)
+    return try await ClientBootstrap(group: group)
       .channelOption(.allowRemoteHalfClosure, value: true)
+      .channelOption(.maxMessagesPerRead, value: 1)
+      .channelOption(.recvAllocator, value: Self.reads)
       .withConnectedSocket(connection.descriptor) { [log = gateway.log] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
-          try pipeline.addHandlers(UnsentBytes(), FirstBytes(connection.bytes))
+          try pipeline.addHandlers(
+            UnsentBytes(), FirstBytes(connection.bytes), RequestGate(share: share))
         }.flatMap {
           http.setup(channel: channel, logger: log)
         }.flatMapThrowing { value in
           let pipeline = channel.pipeline.syncOperations
+          let gate = try pipeline.handler(type: RequestGate.self)
           let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-          try pipeline.addHandler(MessageRules(), position: .after(decoder))
+          try pipeline.addHandler(MessageRules(gate: gate), position: .after(decoder))
           return value
         }
       }
