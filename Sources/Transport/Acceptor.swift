@@ -24,6 +24,7 @@ final class Acceptor {
     // Inherited by what is accepted. A Unix socket has no such option, and needs none.
     _ = unsafe setsockopt(
       listener, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    KeepAliveProbes.enable(on: listener)
   }
 
   func acceptAll(on reactor: Reactor) {

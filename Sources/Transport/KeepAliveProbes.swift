@@ -1,0 +1,32 @@
+import Glibc
+
+/// The system's own search for peers that are gone without a word (`SO_KEEPALIVE`, tcp(7)): it costs nothing while something comes, and
+/// ends a connection on which nothing was heard for a minute although the peer was asked three times.
+///
+/// It asks only while nothing is on its way to the peer: what finds a peer that takes nothing is `PeerReport`. A living peer always
+/// answers, also one that does not read.
+public enum KeepAliveProbes {
+  /// Seconds of silence before the first question.
+  static let idle: Int32 = 30
+  /// Seconds between questions.
+  static let interval: Int32 = 10
+  /// Questions without an answer that end the connection.
+  static let count: Int32 = 3
+
+  /// How long the silence of a peer lasts that is taken to be gone.
+  public static let bound = Duration.seconds(Int(idle + interval * count))
+
+  /// Sets the options of a socket. A listening one passes them on to what it accepts. Sockets that are not TCP ignore them.
+  public static func enable(on descriptor: Int32) {
+    set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+    set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, idle)
+    set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, interval)
+    set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, count)
+  }
+
+  private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
+    var value = value
+    // A failure means that it is no TCP socket.
+    _ = unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+}
