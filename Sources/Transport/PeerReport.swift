@@ -1,0 +1,95 @@
+import Glibc
+
+/// What the system knows of the other end of a TCP connection (`TCP_INFO`, tcp(7)), as far as it tells a peer that is gone from one that
+/// does not read.
+public struct PeerReport: Sendable, Equatable {
+  /// Segments that were sent and are not acknowledged. A peer that does not read acknowledges all the same, until its window is closed;
+  /// then nothing is sent any more.
+  public var unacknowledged: Int
+  /// Questions whether a closed window is open again, and that the peer has not answered.
+  public var unansweredProbes: Int
+  /// Milliseconds since a segment with data was sent, for the first time or again.
+  public var sinceSent: Int
+  /// Milliseconds since anything came.
+  public var sinceHeard: Int
+
+  public init(unacknowledged: Int, unansweredProbes: Int, sinceSent: Int, sinceHeard: Int) {
+    self.unacknowledged = unacknowledged
+    self.unansweredProbes = unansweredProbes
+    self.sinceSent = sinceSent
+    self.sinceHeard = sinceHeard
+  }
+
+  /// Asks the system; nil for a socket that is not TCP.
+  package init?(ofSocket raw: Int32) {
+    var info = tcp_info()
+    var size = socklen_t(MemoryLayout<tcp_info>.size)
+    guard unsafe getsockopt(raw, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
+    self.init(
+      unacknowledged: Int(info.tcpi_unacked), unansweredProbes: Int(info.tcpi_probes),
+      sinceSent: Int(info.tcpi_last_data_sent),
+      sinceHeard: Int(min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv)))
+  }
+
+  /// Whether the peer was asked something after it was heard last. A peer whose window is closed is asked ever more seldom, up to two
+  /// minutes apart, and until the next question its silence says nothing.
+  public var isAwaited: Bool {
+    unansweredProbes > 0 || unacknowledged > 0 && sinceSent < sinceHeard
+  }
+}
+
+extension Connection {
+  /// What the system knows of the peer, asked at each call; nil where the connection is not TCP, or closed.
+  public var peerReport: PeerReport? { PeerReport(ofSocket: rawDescriptor) }
+}
+
+/// Finds out from reports that a peer is gone: it was asked something, and nothing came for as long as the bound says.
+public struct PeerSilence: Sendable, Equatable {
+  /// Reports in each bound.
+  private static let looks: UInt64 = 8
+
+  /// Nanoseconds of the reactor's clock; 0 before the first look.
+  private var nextLook: UInt64 = 0
+  /// Since when the peer owes an answer, at the earliest look that showed it; 0 while it owes none.
+  private var awaitedSince: UInt64 = 0
+
+  public init() {}
+
+  /// Looks at the peer, where it is time to.
+  ///
+  /// - Parameters:
+  ///   - now: nanoseconds of the reactor's clock.
+  ///   - bound: how long the peer may owe an answer, in nanoseconds.
+  ///   - report: asked for only a few times in each bound.
+  /// - Returns: whether the peer is gone.
+  public mutating func isOver(
+    at now: UInt64, bound: UInt64, _ report: @autoclosure () -> PeerReport?
+  ) -> Bool {
+    guard now >= nextLook else { return false }
+    nextLook = now + bound / Self.looks
+    guard let report = report(), report.isAwaited else {
+      awaitedSince = 0
+      return false
+    }
+    let silence = min(now, UInt64(report.sinceHeard) * 1_000_000)
+    // What it owed before it was heard last is settled.
+    awaitedSince = awaitedSince == 0 ? now : max(awaitedSince, now - silence)
+    return min(now - awaitedSince, silence) >= bound
+  }
+}
+
+extension Connection {
+  /// Closes now, with a reset: the system forgets at once what it still holds for a peer that is gone.
+  public func reset() {
+    PeerReport.dropUnsent(ofSocket: rawDescriptor)
+    abort()
+  }
+}
+
+extension PeerReport {
+  /// Lets the system forget what it holds for the peer when the socket is closed, instead of sending it again and again.
+  package static func dropUnsent(ofSocket raw: Int32) {
+    var linger = linger(l_onoff: 1, l_linger: 0)
+    _ = unsafe setsockopt(raw, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+  }
+}
