@@ -132,7 +132,8 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "JSON", "Transport", "WebSocketCore",
+        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "JSON", "TestSupport", "Transport",
+        "WebSocketCore",
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "Logging", package: "swift-log"),

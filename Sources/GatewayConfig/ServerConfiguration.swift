@@ -18,6 +18,10 @@ package struct ServerConfiguration: Sendable {
   /// that were published to longest ago lose theirs.
   package var historyMemory = ByteCount.mebibytes(64)
 
+  /// `limits.body_memory` of the server: what HTTP clients together may make the process hold of requests that are not carried
+  /// out yet, bodies for `publish` above all; beyond it they are refused with 503. Nil is an eighth of what the process may have.
+  package var bodyMemory: ByteCount?
+
   package init() {}
 }
 

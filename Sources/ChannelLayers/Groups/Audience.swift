@@ -8,6 +8,8 @@ final class Audience {
   let group: String
   let key: ObjectIdentifier
   let renderer: any EventRenderer
+  /// In the list of all.
+  var place = 0
   private(set) var members: [Membership] = []
   /// What this turn's events became; nil while there is nothing to send.
   private(set) var frames: SharedBytes?

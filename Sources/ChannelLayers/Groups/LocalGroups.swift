@@ -25,6 +25,7 @@ package final class LocalGroups {
   private var directory = MemberDirectory()
   private let buffers = BufferReserve()
   private var groups: [String: [Audience]] = [:]
+  private var all = AudienceList()
   private var dirty: [Audience] = []
   private var isScheduled = false
   package private(set) var counters = Counters()
@@ -49,6 +50,25 @@ package final class LocalGroups {
     groups.keys.filter(isWanted).map { ($0, memberCount(of: $0)) }
   }
 
+  /// Some of the groups that have members here, in no order; a group that is there more than once is told in parts.
+  ///
+  /// Whatever comes and goes between the calls, a group whose members stay is told by exactly one call for each part.
+  ///
+  /// - Parameters:
+  ///   - start: 0, or what the call before returned.
+  ///   - count: how many are looked at.
+  /// - Returns: also where to go on; nil at the end.
+  package func memberCounts(from start: Int, most count: Int, where isWanted: (String) -> Bool) -> (
+    counts: [(group: String, members: Int)], next: Int?
+  ) {
+    var counts: [(group: String, members: Int)] = []
+    let next = all.visit(from: start, most: count) { audience in
+      guard isWanted(audience.group) else { return }
+      counts.append((audience.group, audience.members.count))
+    }
+    return (counts, next)
+  }
+
   /// Adds the session to the group. It gets every event that is delivered from now on, and none from before.
   ///
   /// - Parameter route: tells which members see events in the same form, and may share one rendering: those of a route, as far
@@ -67,6 +87,7 @@ package final class LocalGroups {
     if let audience = groups[group]?.first(where: { $0.key == route }) { return audience }
     let audience = Audience(group: group, key: route, renderer: renderer)
     groups[group, default: []].append(audience)
+    all.insert(audience)
     return audience
   }
 
@@ -90,6 +111,7 @@ package final class LocalGroups {
 
   private func forgetIfEmpty(_ audience: Audience) {
     guard audience.members.isEmpty else { return }
+    all.remove(audience)
     groups[audience.group]?.removeAll { $0 === audience }
     if groups[audience.group]?.isEmpty == true {
       groups[audience.group] = nil

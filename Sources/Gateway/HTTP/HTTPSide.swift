@@ -15,7 +15,7 @@ import Transport
 final class HTTPSide: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
-  private let publisher = Publisher()
+  private let publisher: Publisher
   /// For the WebSocket side, whose upstreams are connected to on the loop here.
   let upstreams: UpstreamConnector
   private let group: MultiThreadedEventLoopGroup
@@ -31,8 +31,18 @@ final class HTTPSide: Sendable {
       case abandoned
     }
 
-    var channels: [ObjectIdentifier: any Channel] = [:]
+    struct Entry {
+      let channel: any Channel
+      /// Nobody has to write for it to be found out that a client is gone.
+      var silence = PeerSilence()
+    }
+
+    var entries: [ObjectIdentifier: Entry] = [:]
+    /// Those whose clients are still to be looked for in this round.
+    var unchecked: [ObjectIdentifier] = []
     var phase = Phase.serving
+
+    var channels: [any Channel] { entries.values.map(\.channel) }
   }
 
   /// The workers that sockets go back to, in turn.
@@ -41,11 +51,24 @@ final class HTTPSide: Sendable {
     var next = 0
   }
 
+  /// What may be kept of requests that are sent ahead, on each connection, before it is counted. Bytes.
+  private static let freeAhead = 4096
+  /// What a request head may have, as on the connections' first one. Bytes.
+  private static let longestHead = 16 * 1024
+
+  /// One read, several of which may wait on their way to whoever takes a body.
+  private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16384)
+
   /// A kept-alive connection that asks for nothing is closed after this.
   private static let idleTimeout = TimeAmount.seconds(60)
 
+  /// How often it is looked at whether some of the clients are there, and in how many parts all of them.
+  private static let look = TimeAmount.seconds(1)
+  private static let looksPerRound = 8
+
   init(gateway: GatewayState) {
     self.gateway = gateway
+    publisher = Publisher(memory: gateway.httpMemory)
     // Files, small answers, and what passes through: one loop does, and the reactors keep the processors.
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     self.group = group
@@ -53,6 +76,10 @@ final class HTTPSide: Sendable {
     upstreams = UpstreamConnector(on: group)
     gateway.authenticators.connect(on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
+    let loop = group.next()
+    loop.scheduleRepeatedTask(initialDelay: Self.look, delay: Self.look) { [weak self] _ in
+      self?.checkPeers()
+    }
   }
 
   /// Makes the workers known, before the first connection is handed over.
@@ -96,7 +123,7 @@ final class HTTPSide: Sendable {
   private func enter(_ phase: OpenChannels.Phase) -> [any Channel] {
     open.withLock { open in
       open.phase = phase
-      return Array(open.channels.values)
+      return open.channels
     }
   }
 
@@ -113,6 +140,41 @@ final class HTTPSide: Sendable {
     try await responder.shutDown()
     try await gateway.authenticators.shutDown()
     try await group.shutdownGracefully()
+  }
+}
+
+// MARK: - Clients that are gone
+
+extension HTTPSide {
+  /// Ends connections whose clients owe the system an answer for too long (as those of event streams), while a request is answered,
+  /// or its answer is on the way. One that has nothing on its way is found by `KeepAliveProbes`; one that merely does not read
+  /// answers the system all the same. On the event loop.
+  private func checkPeers() {
+    let now = MonotonicTime.now.nanoseconds
+    let bound = KeepAliveProbes.bound.wholeNanoseconds
+    let gone = open.withLock { open in
+      if open.unchecked.isEmpty { open.unchecked = Array(open.entries.keys) }
+      let count = (open.entries.count + Self.looksPerRound - 1) / Self.looksPerRound
+      let part = open.unchecked.suffix(count)
+      open.unchecked.removeLast(part.count)
+      return part.compactMap { id -> (any Channel)? in
+        guard let channel = open.entries[id]?.channel, let socket = Self.socket(of: channel) else {
+          return nil
+        }
+        let isGone = open.entries[id]?.silence.isOver(
+          at: now, bound: bound, PeerReport(ofSocket: socket))
+        guard isGone == true else { return nil }
+        PeerReport.dropUnsent(ofSocket: socket)
+        return channel
+      }
+    }
+    for channel in gone { Self.tell(channel, .abandoned) }
+  }
+
+  /// To be used at once, on the event loop; the channel closes it.
+  private static func socket(of channel: any Channel) -> NIOBSDSocket.Handle? {
+    let pipeline = channel.pipeline.syncOperations
+    return (try? pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }) ?? nil
   }
 }
 
@@ -140,7 +202,10 @@ extension HTTPSide {
         let response = try await respond(to: request, upload, of: visit, on: channel)
         try await writer.write(response: response.head, body: response.body)
       },
-      configuration: .init(idleTimeout: Self.idleTimeout))
+      configuration: .init(
+        idleTimeout: Self.idleTimeout,
+        httpDecoderConfiguration: .init(
+          maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
       let value = try await takeOver(connection, http)
       await serve(on: value.channel) { [log = gateway.log] in await http.handle(value: value, logger: log) }
@@ -153,18 +218,24 @@ extension HTTPSide {
   private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
     -> HTTP1Channel.Value
   {
-    try await ClientBootstrap(group: group)
+    // Small requests that are sent ahead are everybody's.
+    let share = MemoryShare(of: gateway.httpMemory.ahead, free: Self.freeAhead)
+    return try await ClientBootstrap(group: group)
       .channelOption(.allowRemoteHalfClosure, value: true)
+      .channelOption(.maxMessagesPerRead, value: 1)
+      .channelOption(.recvAllocator, value: Self.reads)
       .withConnectedSocket(connection.descriptor) { [log = gateway.log] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
-          try pipeline.addHandlers(UnsentBytes(), FirstBytes(connection.bytes))
+          try pipeline.addHandlers(
+            UnsentBytes(), FirstBytes(connection.bytes), RequestGate(share: share))
         }.flatMap {
           http.setup(channel: channel, logger: log)
         }.flatMapThrowing { value in
           let pipeline = channel.pipeline.syncOperations
+          let gate = try pipeline.handler(type: RequestGate.self)
           let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-          try pipeline.addHandler(MessageRules(), position: .after(decoder))
+          try pipeline.addHandler(MessageRules(gate: gate), position: .after(decoder))
           return value
         }
       }
@@ -173,7 +244,7 @@ extension HTTPSide {
   /// Answers requests until the channel is closed, by whomever; what is being done for it then is cancelled.
   private func serve(on channel: any Channel, _ handle: @escaping @Sendable () async -> Void) async {
     let phase = open.withLock { open in
-      open.channels[ObjectIdentifier(channel)] = channel
+      open.entries[ObjectIdentifier(channel)] = .init(channel: channel)
       return open.phase
     }
     Self.tell(channel, phase)
@@ -183,7 +254,7 @@ extension HTTPSide {
       try? await channel.closeFuture.get()
       tasks.cancelAll()
     }
-    _ = open.withLock { $0.channels.removeValue(forKey: ObjectIdentifier(channel)) }
+    _ = open.withLock { $0.entries.removeValue(forKey: ObjectIdentifier(channel)) }
   }
 
   private func discard(_ connection: HandedOverConnection) {

@@ -30,7 +30,11 @@ final class MessageRules: ChannelDuplexHandler {
     var endsConnection: Bool
   }
 
-  private var taking = Taking.requests
+  /// Nil where the parser is given whatever comes.
+  private let gate: RequestGate?
+  private var taking = Taking.requests {
+    didSet { if taking == .nothing, oldValue != .nothing { gate?.discard() } }
+  }
   /// Those that are not answered yet, in their order.
   private var exchanges = CircularBuffer<MessageExchange>()
   private var answer: Answer?
@@ -45,6 +49,10 @@ final class MessageRules: ChannelDuplexHandler {
   private static let lingering = TimeAmount.seconds(2)
   /// How long a client that has closed its side waits for an answer to begin: nearly always it has gone.
   private static let halfClosedPatience = TimeAmount.seconds(5)
+
+  init(gate: RequestGate? = nil) {
+    self.gate = gate
+  }
 
   func handlerRemoved(context: ChannelHandlerContext) {
     deadline?.cancel()
@@ -66,14 +74,28 @@ extension MessageRules {
       }
       let exchange = MessageExchange(head)
       exchanges.append(exchange)
+      gate?.headEnded(Self.body(behind: head))
       if !exchange.keepsConnection { taking = .rest }
       context.fireChannelRead(data)
     case (.body, _): context.fireChannelRead(data)
     case (.end, _):
       if !exchanges.isEmpty { exchanges[exchanges.index(before: exchanges.endIndex)].isRead = true }
+      gate?.requestEnded()
       if taking == .rest { taking = .nothing }
       context.fireChannelRead(data)
     }
+  }
+
+  /// What is no HTTP is answered, where it still can be, and nothing behind it can be understood.
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    taking = .nothing
+    context.fireErrorCaught(error)
+  }
+
+  private static func body(behind head: HTTPRequestHead) -> RequestPortions.Body {
+    guard head.headers["transfer-encoding"].isEmpty else { return .chunked }
+    // The parser has seen that it is a number; one too large for us is larger than any limit.
+    return .length(head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0)
   }
 
   /// What the parser leaves to us: one host, and no coding of the body that would be lost on the way.
@@ -93,6 +115,7 @@ extension MessageRules {
     switch event {
     case is ChannelShouldQuiesceEvent: isStopping = true
     case ChannelEvent.inputClosed: inputClosed(context)
+    case is RequestGate.InputHasEnded: return inputClosed(context)
     default: break
     }
     context.fireUserInboundEventTriggered(event)
@@ -161,7 +184,11 @@ extension MessageRules {
     // The encoder would close a chunked body, not knowing that there is none behind the answer to HEAD.
     let nothing = ByteBuffer()
     let part = answer.isToHEAD ? wrapOutboundOut(.body(.byteBuffer(nothing))) : data
-    guard answer.endsConnection else { return context.write(part, promise: promise) }
+    guard answer.endsConnection else {
+      context.write(part, promise: promise)
+      gate?.answered()
+      return
+    }
     taking = .nothing
     isAtItsEnd = true
     let promise = promise ?? context.eventLoop.makePromise()

@@ -19,20 +19,20 @@ struct PublishAccess: Sendable {
   }
 
   /// - Parameter query: of the target.
-  /// - Returns: who asks; nil where it is known only that they may.
+  /// - Returns: who asks, nil where it is known only that they may; and with whom they share places and memory.
   /// - Throws: 401, or 403 (RFC 6750 section 3).
   func check(_ request: Request, query: String?, from client: Client) async throws(PublishRefusal)
-    -> Identity?
+    -> (identity: Identity?, lane: PublishLane)
   {
-    guard !isAnonymous else { return nil }
+    guard !isAnonymous else { return (nil, .anonymous) }
     let token = Self.token(of: request)
     // Every token is compared to its end, so that the time tells nothing.
     var isKnown = false
     for known in tokens where Self.isEqual(token ?? [], known) { isKnown = true }
-    if isKnown { return nil }
+    if isKnown { return (nil, .token) }
     if let auth {
       let credentials = Credentials(of: request, query: query, from: client)
-      return try identity(await authenticators.authenticate(credentials, by: auth))
+      return (try identity(await authenticators.authenticate(credentials, by: auth)), .user)
     }
     guard token != nil else { throw Self.noToken }
     throw PublishRefusal(

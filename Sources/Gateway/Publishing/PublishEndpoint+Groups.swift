@@ -17,15 +17,19 @@ extension PublishEndpoint {
     let after = query.value("after") ?? ""
     let limit = try query.integer("limit", in: 1...Self.mostGroups) ?? Self.mostGroups
     try query.finish()
-    let counts = await publisher.groups(on: layer) { $0.hasPrefix(prefix) && (after.isEmpty || $0 > after) }
-    let names = counts.keys.filter { mayName($0, caller) }.sorted()
-    let groups = names.prefix(limit).map { name in
+    // One more than is told shows whether there are more.
+    let found = await publisher.groups(on: layer, first: limit + 1) {
+      $0.hasPrefix(prefix) && (after.isEmpty || $0 > after)
+    } allowed: {
+      mayName($0, caller)
+    }
+    let groups = found.prefix(limit).map { group in
       JSON.object([
-        .init(key: "group", value: .string(name)),
-        .init(key: "sessions", value: .integer(Int64(counts[name] ?? 0))),
+        .init(key: "group", value: .string(group.name)),
+        .init(key: "sessions", value: .integer(Int64(group.sessions))),
       ])
     }
-    let next = names.count > limit ? JSON.string(names[limit - 1]) : .null
+    let next = found.count > limit ? JSON.string(found[limit - 1].name) : .null
     return .json(
       .ok, .object([.init(key: "groups", value: .array(groups)), .init(key: "next", value: next)]))
   }
@@ -49,7 +53,9 @@ extension PublishEndpoint {
   }
 
   /// `?group=`, `?since=` an id, `?limit=`: what is kept behind the id, the oldest first.
-  func listHistory(_ request: Request, _ caller: Caller) async throws -> Response {
+  ///
+  /// - Parameter share: grows with what is told, which is counted until the client has taken it.
+  func listHistory(_ request: Request, _ caller: Caller, _ share: MemoryShare) async throws -> Response {
     var query = try RequestQuery(request.uri.query)
     let group = try group(in: &query, caller)
     let since = query.value("since")
@@ -59,11 +65,14 @@ extension PublishEndpoint {
     guard since == nil || since == "" || position != nil else {
       throw PublishRefusal(.badRequest, "\"since\" is an id: EPOCH.OFFSET")
     }
+    guard share.resize(to: 2 * Publisher.largestHistory) else {
+      throw Self.busy("too many histories are asked for")
+    }
     switch await publisher.history(of: group, on: layer, behind: position) {
     case .kept(let slice):
       let events = slice.events.prefix(limit)
       let isLast = slice.isLast && events.count == slice.events.count
-      return .json(
+      let response = Response.json(
         .ok,
         .object([
           .init(key: "group", value: .string(group)), .init(key: "gap", value: .bool(slice.isGap)),
@@ -71,6 +80,8 @@ extension PublishEndpoint {
           .init(key: "id", value: .string((events.last?.position ?? slice.start).description)),
           .init(key: "more", value: .bool(!isLast)),
         ]))
+      share.resize(to: response.body.contentLength ?? 0)
+      return response.holding(share)
     case .notKept: throw PublishRefusal(.notFound, "the group \"\(group)\" keeps no history")
     case .unavailable:
       throw PublishRefusal(

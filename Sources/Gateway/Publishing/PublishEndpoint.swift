@@ -40,6 +40,7 @@ final class PublishEndpoint: Sendable {
   struct Caller {
     var identity: Identity?
     var captures: Captures
+    var lane: PublishLane
   }
 
   /// - Parameter upload: the body of the request; nil where it has none.
@@ -48,20 +49,26 @@ final class PublishEndpoint: Sendable {
     to request: Request, _ upload: Upload?, match: RouteMatch, path: RequestPath, from client: Client
   ) async throws -> Response {
     do {
-      let identity = try await access.check(request, query: path.query, from: client)
-      let caller = Caller(identity: identity, captures: match.captures)
+      // Before anything of its body is read.
+      let (identity, lane) = try await access.check(request, query: path.query, from: client)
+      let caller = Caller(identity: identity, captures: match.captures, lane: lane)
       let operation = try operation(match, path, request.method)
-      guard let place = publisher.enter() else {
-        throw PublishRefusal(
-          .serviceUnavailable, "too many requests are under way", fields: [.retryAfter: "1"])
+      let share = publisher.share(of: lane)
+      let body =
+        switch operation {
+        case .publish, .disconnect: try await body(upload, share)
+        case .groups, .presence, .history: [UInt8]()
+        }
+      guard let place = publisher.enter(lane, holding: share) else {
+        throw Self.busy("too many requests are under way")
       }
       defer { withExtendedLifetime(place) {} }
       switch operation {
-      case .publish: return try await publish(try await body(upload), request, caller, place)
+      case .publish: return try await publish(body, request, caller, place)
       case .groups: return try await listGroups(request, caller)
-      case .disconnect: return try await disconnect(try await body(upload), request)
+      case .disconnect: return try await disconnect(body, request)
       case .presence: return try await listPresent(request, caller)
-      case .history: return try await listHistory(request, caller)
+      case .history: return try await listHistory(request, caller, share)
       }
     } catch let refusal as PublishRefusal {
       return refusal.response
@@ -104,9 +111,16 @@ final class PublishEndpoint: Sendable {
     }
   }
 
+  static func busy(_ message: String) -> PublishRefusal {
+    PublishRefusal(.serviceUnavailable, message, fields: [.retryAfter: "1"])
+  }
+
   // MARK: - Bodies
 
-  private func body(_ upload: Upload?) async throws -> [UInt8] {
+  /// Reads the body, for as long as a request head may take.
+  ///
+  /// - Parameter share: grows with what has come, not with what is announced, which costs a client nothing.
+  private func body(_ upload: Upload?, _ share: MemoryShare) async throws -> [UInt8] {
     guard let upload else { throw PublishRefusal(.badRequest, "the request has no body") }
     let limit = configuration.body
     let tooLarge = PublishRefusal(.contentTooLarge, "the body is larger than \(limit)")
@@ -117,7 +131,13 @@ final class PublishEndpoint: Sendable {
         var bytes: [UInt8] = []
         do {
           for try await part in upload {
-            guard bytes.count + part.readableBytes <= limit.bytes else { throw tooLarge }
+            let count = bytes.count + part.readableBytes
+            guard count <= limit.bytes else { throw tooLarge }
+            if count > bytes.capacity {
+              let capacity = min(max(count, 2 * bytes.capacity, Self.smallestBody), limit.bytes)
+              guard share.resize(to: capacity) else { throw Self.busy("there is no room for more bodies") }
+              bytes.reserveCapacity(capacity)
+            }
             bytes.append(contentsOf: part.readableBytesView)
           }
         } catch {
@@ -135,6 +155,9 @@ final class PublishEndpoint: Sendable {
       return body
     }
   }
+
+  /// What is reserved for the first part of a body. Bytes.
+  private static let smallestBody = 1024
 
   private func checkType(of request: Request) throws(PublishRefusal) {
     let type = request.headers[.contentType]?.prefix { $0 != ";" }.lowercased()

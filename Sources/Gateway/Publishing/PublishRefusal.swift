@@ -24,6 +24,17 @@ struct PublishRefusal: Error {
 }
 
 extension Response {
+  /// The same answer, which keeps a share of memory until the client has taken it.
+  func holding(_ share: MemoryShare) -> Response {
+    let whole = body
+    var response = self
+    response.body = ResponseBody(contentLength: whole.contentLength) { writer in
+      try await whole.write(writer)
+      withExtendedLifetime(share) {}
+    }
+    return response
+  }
+
   static func json(_ status: HTTPResponse.Status, _ value: JSON, fields: HTTPFields = [:]) -> Response {
     var text: [UInt8] = []
     value.append(to: &text)

@@ -19,17 +19,24 @@ final class Publisher: Sendable {
     case abandon
   }
 
+  /// Requests of one lane that are being carried out.
+  fileprivate final class Lane: Sendable {
+    let underWay = Atomic<Int>(0)
+  }
+
   private let workers = Mutex<[Mailbox<WorkerMessage>]>([])
-  private let underWay = Atomic<Int>(0)
+  private let lanes = PublishLane.allCases.map { _ in Lane() }
+  private let memory: HTTPMemory
   private let jobs: AsyncStream<Job>
   private let job: AsyncStream<Job>.Continuation
 
-  /// Requests that are being carried out; each may hold a body.
+  /// Requests of one lane that are being carried out; their bodies are there.
   private static let mostUnderWay = 256
   /// How long workers may take. A channel layer gives up earlier.
   private static let patience = Duration.seconds(15)
 
-  init() {
+  init(memory: HTTPMemory) {
+    self.memory = memory
     (jobs, job) = AsyncStream.makeStream()
   }
 
@@ -73,24 +80,38 @@ final class Publisher: Sendable {
       })
   }
 
-  /// One of the places for requests under way, free again when nothing refers to it.
+  /// One of a lane's places for requests under way, free again when nothing refers to it.
   final class Place: Sendable {
-    private let publisher: Publisher
+    private let lane: Lane
+    /// What the request's body, or what is made for its answer, takes up meanwhile.
+    private let share: MemoryShare?
 
-    fileprivate init(_ publisher: Publisher) {
-      self.publisher = publisher
+    fileprivate init(_ lane: Lane, _ share: MemoryShare?) {
+      self.lane = lane
+      self.share = share
     }
 
     deinit {
-      publisher.underWay.subtract(1, ordering: .relaxed)
+      lane.underWay.subtract(1, ordering: .relaxed)
     }
   }
 
-  /// - Returns: nil where all places are taken.
-  func enter() -> Place? {
-    guard underWay.add(1, ordering: .relaxed).newValue > Self.mostUnderWay else { return Place(self) }
-    underWay.subtract(1, ordering: .relaxed)
+  /// Takes a place, once all of the request is there: a client that is slow with its body keeps nobody else out.
+  ///
+  /// - Parameter share: kept for as long as the place.
+  /// - Returns: nil where all places of the lane are taken.
+  func enter(_ lane: PublishLane, holding share: MemoryShare? = nil) -> Place? {
+    let lane = lanes[lane.rawValue]
+    guard lane.underWay.add(1, ordering: .relaxed).newValue > Self.mostUnderWay else {
+      return Place(lane, share)
+    }
+    lane.underWay.subtract(1, ordering: .relaxed)
     return nil
+  }
+
+  /// A share, still empty, of the memory for bodies of a lane.
+  func share(of lane: PublishLane) -> MemoryShare {
+    MemoryShare(of: memory.bodies(of: lane))
   }
 
   // MARK: - Asking
@@ -194,16 +215,79 @@ extension Publisher {
     Int(UInt(bitPattern: group.hashValue) % UInt(max(count, 1)))
   }
 
-  /// The groups with members in this process and how many they are, in no order.
+  /// Groups that one reactor looks at in one turn.
+  private static let groupsPerTurn = 1024
+
+  /// What one turn of a worker found.
+  private struct FoundGroups: Sendable {
+    var counts: [(group: String, members: Int)]
+    var next: Int?
+  }
+
+  /// The first groups, in the order of their names, that have members in this process, with how many those are.
   ///
-  /// - Parameter isWanted: asked on reactors, so it has to be quick.
-  func groups(on layer: Int, where isWanted: @escaping @Sendable (String) -> Bool) async -> [String: Int] {
-    let answers = await ask { (worker, _, reply: @escaping @Sendable ([(String, Int)]) -> Void) in
-      reply(worker.layers[layer].layer.groups.memberCounts(where: isWanted).map { ($0.group, $0.members) })
+  /// However many groups there are, a reactor looks at a few of them at a time, and little more than a page is kept.
+  ///
+  /// - Parameters:
+  ///   - count: how many groups at most.
+  ///   - isWanted: asked on reactors, so it has to be quick.
+  ///   - isAllowed: asked here.
+  func groups(
+    on layer: Int, first count: Int, where isWanted: @escaping @Sendable (String) -> Bool,
+    allowed isAllowed: (String) -> Bool
+  ) async -> [(name: String, sessions: Int)] {
+    var page = GroupPage(first: count)
+    var starts: [Int?] = workers.withLock { $0.map { _ in 0 } }
+    while starts.contains(where: { $0 != nil }) {
+      let answers = await ask {
+        [starts, last = page.last] (worker, index, reply: @escaping @Sendable (FoundGroups) -> Void) in
+        guard let start = starts[index] else { return reply(FoundGroups(counts: [])) }
+        let found = worker.layers[layer].layer.groups.memberCounts(from: start, most: Self.groupsPerTurn) {
+          group in
+          if let last, group > last { return false }
+          return isWanted(group)
+        }
+        reply(FoundGroups(counts: found.counts, next: found.next))
+      }
+      guard !Task.isCancelled else { break }
+      for answer in answers {
+        for (group, members) in answer?.counts ?? [] where page.mayHold(group) && isAllowed(group) {
+          page.add(members, of: group)
+        }
+      }
+      starts = answers.map { $0?.next }
     }
-    return answers.reduce(into: [:]) { sum, counts in
-      for (group, members) in counts ?? [] { sum[group, default: 0] += members }
-    }
+    return page.groups
+  }
+}
+
+/// The first groups by name of many that come in no order, each perhaps in several parts.
+struct GroupPage {
+  private let count: Int
+  private var sessions: [String: Int] = [:]
+  /// Nothing behind this name is needed any more; nil while there are few.
+  private(set) var last: String?
+
+  init(first count: Int) {
+    self.count = count
+  }
+
+  func mayHold(_ group: String) -> Bool {
+    guard let last else { return true }
+    return group <= last
+  }
+
+  mutating func add(_ members: Int, of group: String) {
+    sessions[group, default: 0] += members
+    // Now and then, so that it costs each group little.
+    guard sessions.count >= 2 * count + 256 else { return }
+    let names = sessions.keys.sorted()
+    last = names[count - 1]
+    for name in names[count...] { sessions[name] = nil }
+  }
+
+  var groups: [(name: String, sessions: Int)] {
+    sessions.sorted { $0.key < $1.key }.prefix(count).map { ($0.key, $0.value) }
   }
 }
 
@@ -244,7 +328,7 @@ extension Publisher {
   }
 
   /// What one answer brings at most, before its text is made. Bytes.
-  private static let largestHistory = 1 << 20
+  static let largestHistory = 1 << 20
 
   /// What is kept of the group behind the position.
   func history(of group: String, on layer: Int, behind position: EventPosition?) async -> History {

@@ -63,19 +63,16 @@ final class EventStream: LiveSession {
 
   /// Sends what the first group keeps, as far as the client has room for it, and then lets it go on with the others.
   func goOnReplaying() {
-    guard let replay, let membership = memberships.first, let layer = worker.layer(of: route), !isEnded else {
-      return
-    }
+    guard let replay, let membership = memberships.first, let layer = worker.layer(of: route), !isEnded,
+      worker.replays.mayFeed(replay, else: { [weak self] in self?.goOnReplaying() })
+    else { return }
     lastWrite = worker.reactor.now.nanoseconds
     let progress = replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit)
     if progress == .caughtUp {
       self.replay = nil
-      replay.later?.cancel()
       layer.groups.move(membership, route: ObjectIdentifier(route.renderer), renderer: route.renderer)
     } else if connection.queuedBytes == 0 {
-      let later = replay.later ?? worker.reactor.timer { [unowned self] in goOnReplaying() }
-      replay.later = later
-      later.schedule(after: .zero)
+      worker.replays.goOn(replay) { [weak self] in self?.goOnReplaying() }
     }
   }
 
@@ -98,7 +95,6 @@ final class EventStream: LiveSession {
 
   private func leave() {
     expiry?.cancel()
-    replay?.later?.cancel()
     replay = nil
     if identity != nil { worker.identities.remove(self) }
     guard let layer = worker.layer(of: route) else { return }

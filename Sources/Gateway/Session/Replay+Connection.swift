@@ -2,10 +2,8 @@ import ChannelLayers
 import Transport
 
 extension Replay {
-  /// What is put together for one write. Bytes of events.
-  private static let portion = 64 * 1024
-  /// What is replayed before others have a turn. Bytes.
-  private static let mostPerTurn = 1 << 20
+  /// What is replayed before others have a turn: the client may have gone meanwhile. Bytes.
+  private static let mostPerTurn = 64 * 1024
 
   /// Sends what the client has room for. However much is kept, no more than half of what may wait for it does.
   ///
@@ -15,12 +13,12 @@ extension Replay {
     -> Progress
   {
     var sent = 0
-    while sent < Self.mostPerTurn {
+    while sent < Self.mostPerTurn, !connection.isClosed {
       // A part that is as long as the limit would have the member let go by the next event, though it reads.
       let room = limit / 2 - connection.queuedBytes
       guard room > 0 else { break }
       let frames = SharedBytes(capacity: 4096)
-      let progress = next(for: membership, bytes: min(Self.portion, room), into: frames)
+      let progress = next(for: membership, bytes: min(Self.mostPerTurn - sent, room), into: frames)
       _ = layer.groups.catchUp(membership)
       connection.write(frames, from: 0)
       sent += frames.count

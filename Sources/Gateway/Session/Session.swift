@@ -100,7 +100,6 @@ final class Session {
 
   private func leave() {
     if standing?.token != nil { endToken() }
-    replay?.later?.cancel()
     replay = nil
     guard let membership, let layer else { return }
     self.membership = nil
@@ -321,16 +320,15 @@ extension Session {
 
   /// Sends what the client has room for; when it has taken that, it is asked for more.
   func goOnReplaying() {
-    guard let replay, let membership, let layer, state == .open else { return }
+    guard let replay, let membership, let layer, state == .open,
+      worker.replays.mayFeed(replay, else: { [weak self] in self?.goOnReplaying() })
+    else { return }
     if replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit) == .caughtUp {
       let (key, renderer) = audience(isNumbered: replay.isNumbered)
       self.replay = nil
-      replay.later?.cancel()
       layer.groups.move(membership, route: key, renderer: renderer)
     } else if connection.queuedBytes == 0 {
-      let later = replay.later ?? worker.reactor.timer { [unowned self] in goOnReplaying() }
-      replay.later = later
-      later.schedule(after: .zero)
+      worker.replays.goOn(replay) { [weak self] in self?.goOnReplaying() }
     }
   }
 }

@@ -19,6 +19,7 @@ final class GatewayState: Sendable {
   let upstreamFailures: UpstreamFailures
   let authenticators: Authenticators
   let compressionContexts: ContextBudget
+  let httpMemory: HTTPMemory
 
   /// `limits.connections`: sessions and HTTP connections together.
   let connectionLimit: Int
@@ -51,6 +52,7 @@ final class GatewayState: Sendable {
     routes = configuration.served.webSocketRoutes.map { [authenticators] route in
       SessionRoute(route, layers, takesTokens: authenticators.takeMessages(on: route))
     }
+    httpMemory = HTTPMemory(configuration)
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
   }
 

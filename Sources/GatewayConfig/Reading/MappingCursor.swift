@@ -14,7 +14,7 @@ final class MappingCursor {
     "grace": "shutdown", "code": "shutdown", "level": "logging",
     "format": "logging", "message": "limits", "handshake": "limits", "ping": "limits", "send_queue": "limits",
     "connections": "limits", "compression_memory": "limits",
-    "history_memory": "limits", "messages": "history", "seconds": "history",
+    "history_memory": "limits", "body_memory": "limits", "messages": "history", "seconds": "history",
     "history": "a websocket route, or in events of an http route",
     "threshold": "compression",
     "window": "compression",

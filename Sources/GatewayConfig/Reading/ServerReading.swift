@@ -70,6 +70,7 @@ enum LimitsReader {
   private static let messageRange = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 30)
   private static let queueRange = ByteCount(bytes: 1024)...ByteCount(bytes: 1 << 30)
   private static let compressionRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
+  private static let bodyRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
   private static let historyRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
   private static let pingRange = Duration.seconds(1)...Duration.seconds(86400)
 
@@ -93,6 +94,9 @@ enum LimitsReader {
     if let value = mapping.value("history_memory") {
       server.historyMemory =
         reading.byteCount(value, "\"history_memory\"", in: historyRange) ?? server.historyMemory
+    }
+    if let value = mapping.value("body_memory") {
+      server.bodyMemory = reading.byteCount(value, "\"body_memory\"", in: bodyRange) ?? server.bodyMemory
     }
     readSession(mapping, into: &limits, reading)
     mapping.finish()
@@ -128,7 +132,9 @@ enum LimitsReader {
     return limits
   }
 
-  private static let globalKeys = ["connections", "handshake", "compression_memory", "history_memory"]
+  private static let globalKeys = [
+    "connections", "handshake", "compression_memory", "history_memory", "body_memory",
+  ]
 
   private static func reportGlobal(_ entry: Node.Entry?, _ reading: Reading) {
     guard let entry else { return }
