@@ -490,7 +490,7 @@ applications: {{main: {{websocket: [{{path: ws/keys/, consumer: chat, group: "us
     token = jwt.encode(claims(), rsa_key, "RS256", headers={"kid": "one"})
     while len(asked) < 2:
         assert user(gateway, "keys", token) == "1"
-    # Whoever came when the set was due has waited; the others go on with what is known.
+    # Nobody waits for it: all go on with what is known.
     for _ in range(3):
         assert user(gateway, "keys", token) == "1"
     assert len(asked) == 2

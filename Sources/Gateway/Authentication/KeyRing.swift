@@ -56,9 +56,16 @@ actor KeyRing {
       if keys == nil { keys = await Self.prepare(key, allowed) }
       // The name is the signer's own affair where there is only one key.
       return find(nil, algorithm)
-    case .set(_, let refresh):
-      if isOlder(lastRead, than: refresh) { await readAnew() }
-      if case .unknownKey = find(name, algorithm) { await readAnew() }
+    case .set(let place, let refresh):
+      if isOlder(lastRead, than: refresh), let reading = readAnew() {
+        switch place {
+        case .file: await reading.value
+        // A server may hang: a client whose key is in the last good set does not wait for the next one.
+        case .url: if keys == nil { await reading.value }
+        }
+      }
+      // A key that came after the set was read: those who bring one wait, for the same reading.
+      if case .unknownKey = find(name, algorithm), let reading = readAnew() { await reading.value }
       return find(name, algorithm)
     }
   }
@@ -75,18 +82,21 @@ actor KeyRing {
 
   // MARK: - Sets
 
-  /// Reads the set; all who ask meanwhile wait for the same. What was there stays where it fails.
-  private func readAnew() async {
-    if let reading { return await reading.value }
-    guard isOlder(lastTry, than: leastPause) else { return }
-    lastTry = .now
+  /// Begins to read the set, unless it is being read or was just now. What was there stays where it fails.
+  ///
+  /// - Returns: the reading under way, which all who ask meanwhile share; nil where it is too early for another one.
+  private func readAnew() -> Task<Void, Never>? {
+    if let reading { return reading }
+    guard isOlder(lastTry, than: leastPause) else { return nil }
     // On its own, so that the end of one client's patience is not that of all.
-    let task = Task { await readSet() }
+    let task = Task {
+      await readSet()
+      // Counted from its end, or whoever comes waits all the time for a server that hangs.
+      lastTry = .now
+      reading = nil
+    }
     reading = task
-    await task.value
-    // Counted from its end, or whoever comes waits all the time for a server that hangs.
-    lastTry = .now
-    reading = nil
+    return task
   }
 
   private func readSet() async {

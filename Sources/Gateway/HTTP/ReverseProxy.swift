@@ -19,25 +19,16 @@ final class ReverseProxy: Sendable {
   private let client: HTTPClient
   private let failures: UpstreamFailures
 
-  /// Connections that are kept for one upstream; more are opened when they are needed, and closed again.
   private static let keptConnections = 256
   private static let idleTimeout = TimeAmount.seconds(30)
 
   init(_ upstream: UpstreamConfiguration, on group: any EventLoopGroup, failures: UpstreamFailures) {
     self.upstream = upstream
     self.failures = failures
-    var configuration = HTTPClient.Configuration()
-    configuration.redirectConfiguration = .disallow
-    configuration.decompression = .disabled
-    configuration.httpVersion = .http1Only
-    configuration.timeout = .init(
-      connect: .nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds)),
-      read: .nanoseconds(Int64(upstream.readTimeout.wholeNanoseconds)))
-    if upstream.scheme.isSecure { configuration.tlsConfiguration = upstream.trust.clientConfiguration }
-    configuration.connectionPool = .init(
-      idleTimeout: Self.idleTimeout, concurrentHTTP1ConnectionsPerHostSoftLimit: Self.keptConnections)
-    configuration.connectionPool.retryConnectionEstablishment = false
-    client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
+    client = HTTPClient.guarded(for: upstream, on: group, kept: Self.keptConnections) { configuration in
+      configuration.timeout.read = TimeAmount(upstream.readTimeout)
+      configuration.connectionPool.idleTimeout = Self.idleTimeout
+    }
   }
 
   func shutDown() async throws {
@@ -62,10 +53,7 @@ final class ReverseProxy: Sendable {
       forwarded.body = .stream(body, length: upload.length.map { .known(Int64($0)) } ?? .unknown)
     }
     do {
-      let response = try await client.execute(forwarded, deadline: .distantFuture, logger: Self.quiet)
-      // Nobody asked for another protocol.
-      guard response.status != .switchingProtocols else { throw HTTPParserError.invalidStatus }
-      return answer(response)
+      return answer(try await client.execute(forwarded, deadline: .distantFuture, logger: Self.quiet))
     } catch {
       try Task.checkCancellation()
       if let fault = upload?.fault { throw fault }
@@ -104,21 +92,31 @@ final class ReverseProxy: Sendable {
     let status = HTTPResponse.Status(
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)
     return Response(
-      status: status, headers: fields(of: response.headers), body: Self.body(response.body))
+      status: status, headers: fields(of: response.headers),
+      body: body(response.body, status: Int(response.status.code)))
   }
 
   /// The upstream's answer broke off; so does ours, as the client would take anything else for its end.
   private struct BrokenOff: Error {}
 
-  private static func body(_ parts: HTTPClientResponse.Body) -> ResponseBody {
-    ResponseBody { writer in
-      do {
-        for try await part in parts { try await writer.write(part) }
-      } catch is HTTPParserError {
-        // Of the upstream, which the server side would take for one of the client, and answer.
-        throw BrokenOff()
+  /// - Parameter status: what the client has been told by then.
+  private func body(_ parts: HTTPClientResponse.Body, status: Int) -> ResponseBody {
+    ResponseBody { [upstream, failures] writer in
+      var parts = parts.makeAsyncIterator()
+      while true {
+        let part: ByteBuffer?
+        do {
+          part = try await parts.next()
+        } catch {
+          // A client that has gone gave the answer up itself.
+          try Task.checkCancellation()
+          failures.record(upstream, status: status, PeerFault(error, of: .server).description)
+          // Not the error itself: the server side would take one of HTTP for the client's, and answer it.
+          throw BrokenOff()
+        }
+        guard let part else { return try await writer.finish(nil) }
+        try await writer.write(part)
       }
-      try await writer.finish(nil)
     }
   }
 
@@ -126,15 +124,19 @@ final class ReverseProxy: Sendable {
 
   private static let tooLarge = Response.plain(.contentTooLarge, "The body of the request is too large.")
 
+  private static let timeout = Response.plain(.gatewayTimeout, "The server behind this one does not answer.")
+
   private func failure(_ error: any Error) -> Response {
     let response: Response
     switch error {
     case is BodyLimit.TooLong: return Self.tooLarge
     case let error as HTTPClientError where error == .invalidURL:
       return .plain(.badRequest, "The target of the request is no path.")
+    case UpstreamFault.takesNothing:
+      response = Self.timeout
     case let error as HTTPClientError
     where error == .connectTimeout || error == .readTimeout || error == .deadlineExceeded:
-      response = .plain(.gatewayTimeout, "The server behind this one does not answer.")
+      response = Self.timeout
     default:
       response = .plain(.badGateway, "The server behind this one cannot be reached.")
     }

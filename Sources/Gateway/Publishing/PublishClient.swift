@@ -22,12 +22,7 @@ package enum PublishClient {
   package static func post(
     _ body: [UInt8], to target: PublishTarget, idempotencyKey: String?
   ) async throws(Failure) -> Answer {
-    var configuration = HTTPClient.Configuration()
-    configuration.redirectConfiguration = .disallow
-    configuration.httpVersion = .http1Only
-    configuration.timeout = .init(connect: .seconds(10))
-    configuration.connectionPool.retryConnectionEstablishment = false
-    let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    let client = HTTPClient.guarded(on: .singleton) { $0.timeout.connect = .seconds(10) }
     var request = HTTPClientRequest(url: target.url)
     request.method = .POST
     request.headers.add(name: "Content-Type", value: "application/json")

@@ -117,7 +117,7 @@ final class TLSSide: Sendable {
       deadline.cancel()
       outcome.completeWith(result.mapError { PeerFault($0, of: .server) })
     }
-    let connecting = bootstrap(on: loop).connectTimeout(timeout)
+    let connecting = bootstrap(on: loop).probingWhenSilent().connectTimeout(timeout)
       .connect(host: upstream.host, port: upstream.port)
     join(connecting, to: near, by: relay, on: loop) {
       try NIOSSLClientHandler(context: context, serverHostname: upstream.serverName)

@@ -16,7 +16,7 @@ final class UpstreamConnector: Sendable {
   func connect(
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
   ) {
-    ClientBootstrap(group: group)
+    ClientBootstrap(group: group).probingWhenSilent()
       .connectTimeout(.nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds)))
       // The first bytes are for whoever gets the socket.
       .channelOption(.autoRead, value: false)

@@ -39,15 +39,7 @@ final class UpstreamFetcher: Sendable {
 
   /// - Parameter group: whose loops talk to the server.
   func connect(on group: any EventLoopGroup) {
-    var configuration = HTTPClient.Configuration()
-    configuration.redirectConfiguration = .disallow
-    configuration.decompression = .disabled
-    configuration.httpVersion = .http1Only
-    configuration.timeout.connect = .nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds))
-    if upstream.scheme.isSecure { configuration.tlsConfiguration = upstream.trust.clientConfiguration }
-    configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = Self.keptConnections
-    configuration.connectionPool.retryConnectionEstablishment = false
-    let made = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
+    let made = HTTPClient.guarded(for: upstream, on: group, kept: Self.keptConnections)
     client.withLock { $0 = made }
   }
 

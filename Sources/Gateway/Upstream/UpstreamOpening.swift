@@ -29,8 +29,9 @@ final class UpstreamOpening {
   private let handshake: ClientHandshake
   private let completed: (Result<Opened, HandshakeRefusal>) -> Void
   private var state = State.connecting
-  /// What was read and not dealt with.
-  private var bytes: [UInt8] = []
+  private var reader = ResponseReader()
+  /// What has come of the body of a refusal.
+  private var body: [UInt8] = []
 
   /// A longer refusal is passed on without its body.
   private static let longestBody = 64 * 1024
@@ -69,6 +70,8 @@ final class UpstreamOpening {
   }
 
   private func fail(_ reason: HandshakeRefusal.Reason, _ detail: String) {
+    // A connection that was given up is told of as closed, too.
+    if case .over = state { return }
     let refusal = HandshakeRefusal(reason)
     worker.gateway.upstreamFailures.record(upstream, status: refusal.status, detail)
     complete(.failure(refusal))
@@ -81,11 +84,12 @@ final class UpstreamOpening {
   }
 
   private func end() {
-    switch state {
+    let last = state
+    state = .over
+    switch last {
     case .asking(let connection), .refusing(let connection, _, _): connection.abort()
     case .connecting, .over: break
     }
-    state = .over
   }
 }
 
@@ -93,35 +97,29 @@ final class UpstreamOpening {
 
 extension UpstreamOpening: ConnectionHandler {
   func received(_ new: inout MutableRawSpan) {
-    bytes.append(copying: new.bytes)
     switch state {
-    case .asking(let connection): readHead(connection)
-    case .refusing(_, let head, let length): readBody(of: head, length)
+    case .asking(let connection):
+      switch reader.read(new.bytes) {
+      case .incomplete: break
+      case .malformed(let fault): fail(.upstreamFailed, fault)
+      case .complete(let head): answered(head, on: connection)
+      }
+    case .refusing(_, let head, let length):
+      body.append(copying: new.bytes)
+      readBody(of: head, length)
     case .connecting, .over: break
     }
   }
 
-  private func readHead(_ connection: Connection) {
-    let known = bytes
-    switch unsafe ResponseHead.parse(known.span.bytes) {
-    case .incomplete: break
-    case .malformed(let fault): fail(.upstreamFailed, fault)
-    case .complete(let head, let length):
-      // An answer that only announces another one (RFC 9110 section 15.2).
-      if (100...199).contains(head.status), head.status != 101 {
-        bytes.removeFirst(length)
-        return readHead(connection)
-      }
-      bytes.removeFirst(length)
-      switch handshake.check(head) {
-      case .success(let subprotocol):
-        complete(
-          .success(
-            Opened(
-              connection: connection, subprotocol: subprotocol, fields: passedOn(head), rest: bytes)))
-      case .failure(.malformed(let fault)): fail(.upstreamFailed, fault)
-      case .failure(.refused): readRefusal(head, connection)
-      }
+  private func answered(_ head: ResponseHead, on connection: Connection) {
+    switch handshake.check(head) {
+    case .success(let subprotocol):
+      complete(
+        .success(
+          Opened(
+            connection: connection, subprotocol: subprotocol, fields: passedOn(head), rest: reader.rest)))
+    case .failure(.malformed(let fault)): fail(.upstreamFailed, fault)
+    case .failure(.refused): readRefusal(head, connection)
     }
   }
 
@@ -132,11 +130,12 @@ extension UpstreamOpening: ConnectionHandler {
       length <= Self.longestBody, head.fields.values(of: "transfer-encoding").isEmpty
     else { return refuse(head, body: []) }
     state = .refusing(connection, head, length: length)
+    body = reader.rest
     readBody(of: head, length)
   }
 
   private func readBody(of head: ResponseHead, _ length: Int) {
-    if bytes.count >= length { refuse(head, body: Array(bytes.prefix(length))) }
+    if body.count >= length { refuse(head, body: Array(body.prefix(length))) }
   }
 
   private func refuse(_ head: ResponseHead, body: [UInt8]) {

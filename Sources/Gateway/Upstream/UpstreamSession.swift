@@ -151,7 +151,8 @@ extension UpstreamSession: FrameSink {
   }
 
   func ping(_ payload: RawSpan) -> Flow {
-    if state == .open { write(.pong, payload) }
+    // An upstream that pings and does not read would fill the queue; what it does not read answers nothing.
+    if state == .open, !isCongested { write(.pong, payload) }
     return .proceed
   }
 

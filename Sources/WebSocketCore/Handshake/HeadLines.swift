@@ -1,19 +1,22 @@
-/// Cuts a head into its lines.
+/// Cuts a head into its lines. Goes on where it stopped when it is asked again with more bytes, so that a head that arrives byte
+/// by byte costs no more than one that arrives at once.
 struct HeadLines {
   let maximumLength: Int
   /// Without their line ends.
   var ranges: [Range<Int>] = []
   /// Up to and with the empty line.
   var length = 0
+  /// Where the line begins that is being read, and how far it is known to be good.
+  private var start = 0
+  private var index = 0
 
   init(maximumLength: Int) {
     self.maximumLength = maximumLength
   }
 
+  /// - Parameter bytes: all of the head that has arrived, also what an earlier call has seen.
   /// - Returns: false where the empty line has not come yet.
   mutating func find(in bytes: RawSpan) throws(HandshakeRefusal) -> Bool {
-    var start = 0
-    var index = 0
     let end = min(bytes.byteCount, maximumLength)
     while index < end {
       switch bytes[index] {

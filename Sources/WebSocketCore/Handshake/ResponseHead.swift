@@ -22,9 +22,19 @@ public struct ResponseHead: Sendable, Equatable {
   /// Reads a response head from the front of the bytes.
   public static func parse(_ bytes: RawSpan, maximumLength: Int = 64 * 1024) -> Parsed {
     var lines = HeadLines(maximumLength: maximumLength)
+    return parse(bytes, &lines)
+  }
+
+  /// - Parameters:
+  ///   - bytes: all of the head that has arrived.
+  ///   - lines: what of it was found before.
+  static func parse(_ bytes: RawSpan, _ lines: inout HeadLines) -> Parsed {
     do throws(HandshakeRefusal) {
       guard try lines.find(in: bytes), let first = lines.ranges.first else { return .incomplete }
       guard var head = statusLine(bytes.string(first)) else { return .malformed("it is no HTTP/1 response") }
+      guard lines.ranges.count - 1 <= mostFields else {
+        return .malformed("its head has more than \(mostFields) fields")
+      }
       for range in lines.ranges.dropFirst() {
         head.fields.append(try HeaderField(bytes, range))
       }
@@ -33,6 +43,9 @@ public struct ResponseHead: Sendable, Equatable {
       return .malformed(error.text)
     }
   }
+
+  /// As many as NIO takes of an HTTP answer.
+  private static let mostFields = 256
 
   /// RFC 9112 section 4: HTTP-version SP status-code SP [ reason-phrase ].
   private static func statusLine(_ line: String) -> ResponseHead? {

@@ -1,0 +1,186 @@
+import NIOCore
+import NIOHTTP1
+
+/// Holds a server to `AnswerRules`. Stands between the decoder and the HTTP client on every connection that Sluice makes as one; what
+/// breaks the rules fails the request and closes the connection, before the client sees it.
+///
+/// It also bounds what the client leaves open: a server that does not read a request's body loses the connection, and what one
+/// read brings of a body goes on as one part, however many chunks it came in.
+final class AnswerGuard: ChannelDuplexHandler {
+  typealias InboundIn = HTTPClientResponsePart
+  typealias InboundOut = HTTPClientResponsePart
+  typealias OutboundIn = HTTPClientRequestPart
+  typealias OutboundOut = HTTPClientRequestPart
+
+  private let patience: TimeAmount
+  private var rules = AnswerRules()
+  /// Whether the server broke a rule; nothing of it goes on any more.
+  private var hasFailed = false
+  /// What this read has brought of a body.
+  private var body: ByteBuffer?
+  /// Parts of the request's body that the kernel has not taken.
+  private var unsentParts = 0
+  private var lastProgress = NIODeadline.uptimeNanoseconds(0)
+  private var watch: Scheduled<Void>?
+
+  /// - Parameter patience: how long the server may take nothing of a request's body that is there for it.
+  init(patience: TimeAmount) {
+    self.patience = patience
+  }
+
+  /// Adds the guard to a connection on which HTTP is about to be spoken. Where that fails, the connection is closed and not used.
+  ///
+  /// - Parameter channel: with the client's codec in its pipeline; we are on its event loop.
+  static func protect(_ channel: any Channel, patience: TimeAmount) -> EventLoopFuture<Void> {
+    channel.eventLoop.makeCompletedFuture {
+      do {
+        let pipeline = channel.pipeline.syncOperations
+        let encoder = try pipeline.handler(type: HTTPRequestEncoder.self)
+        let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPResponseDecoder>.self)
+        let answers = AnswerGuard(patience: patience)
+        try pipeline.addHandler(answers, position: .after(decoder))
+        try pipeline.addHandler(Reads(answers), position: .before(encoder))
+        channel.probeWhenSilent()
+      } catch {
+        channel.close(promise: nil)
+        throw error
+      }
+    }
+  }
+
+  /// Tells the guard of what is read before the decoder has it. Behind TLS, where that is spoken.
+  private final class Reads: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let answers: AnswerGuard
+
+    init(_ answers: AnswerGuard) {
+      self.answers = answers
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+      let count = unwrapInboundIn(data).readableBytes
+      guard answers.follow({ (rules) throws(UpstreamFault) in try rules.reads(count) }) else { return }
+      context.fireChannelRead(data)
+      answers.follow { (rules) throws(UpstreamFault) in try rules.hasDecoded() }
+    }
+  }
+
+  // MARK: - A broken rule
+
+  private var context: ChannelHandlerContext?
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    watch?.cancel()
+    watch = nil
+    self.context = nil
+  }
+
+  /// - Returns: false where the server breaks a rule, or has broken one.
+  @discardableResult
+  private func follow(_ step: (inout AnswerRules) throws(UpstreamFault) -> Void) -> Bool {
+    guard !hasFailed else { return false }
+    do throws(UpstreamFault) {
+      try step(&rules)
+      return true
+    } catch {
+      fail(error)
+      return false
+    }
+  }
+
+  /// The request learns the reason first; a client that does not close the connection then must not use it again.
+  private func fail(_ fault: UpstreamFault) {
+    guard !hasFailed, let context else { return }
+    hasFailed = true
+    body = nil
+    context.fireErrorCaught(fault)
+    context.close(promise: nil)
+  }
+}
+
+// MARK: - Answers
+
+extension AnswerGuard {
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    switch unwrapInboundIn(data) {
+    case .head(let head):
+      var verdict = AnswerRules.Verdict.interim
+      guard follow({ (rules) throws(UpstreamFault) in verdict = try rules.receives(head) }) else { return }
+      if verdict == .final { context.fireChannelRead(data) }
+    case .body(var part):
+      guard follow({ (rules) throws(UpstreamFault) in try rules.receivesBody() }) else { return }
+      if body?.writeBuffer(&part) == nil { body = part }
+    case .end(let trailers):
+      guard follow({ (rules) throws(UpstreamFault) in try rules.receivesEnd(trailers) }) else { return }
+      passBody(context)
+      context.fireChannelRead(data)
+    }
+  }
+
+  private func passBody(_ context: ChannelHandlerContext) {
+    guard let body else { return }
+    self.body = nil
+    context.fireChannelRead(wrapInboundOut(.body(body)))
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    passBody(context)
+    context.fireChannelReadComplete()
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    passBody(context)
+    context.fireChannelInactive()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    guard let fault = UpstreamFault(decoding: error) else { return context.fireErrorCaught(error) }
+    fail(fault)
+  }
+}
+
+// MARK: - Requests
+
+extension AnswerGuard {
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    switch unwrapOutboundIn(data) {
+    case .head:
+      guard follow({ (rules) throws(UpstreamFault) in try rules.requestBegins() }) else {
+        promise?.fail(UpstreamFault.disorder)
+        return
+      }
+      context.write(data, promise: promise)
+    case .body:
+      let promise = promise ?? context.eventLoop.makePromise()
+      unsentParts += 1
+      if unsentParts == 1 { lastProgress = context.eventLoop.now }
+      promise.futureResult.assumeIsolated().whenComplete { [self] _ in
+        unsentParts -= 1
+        lastProgress = context.eventLoop.now
+      }
+      context.write(data, promise: promise)
+      if watch == nil { watchProgress(context) }
+    case .end:
+      follow { (rules) throws(UpstreamFault) in rules.requestEnds() }
+      context.write(data, promise: promise)
+    }
+  }
+
+  /// One timer for as long as a part is unsent, however many there are.
+  private func watchProgress(_ context: ChannelHandlerContext) {
+    watch = context.eventLoop.assumeIsolated().scheduleTask(deadline: lastProgress + patience) { [self] in
+      watch = nil
+      guard unsentParts > 0 else { return }
+      guard context.eventLoop.now < lastProgress + patience else { return fail(.takesNothing) }
+      watchProgress(context)
+    }
+  }
+}
+
+@available(*, unavailable)
+extension AnswerGuard: Sendable {}

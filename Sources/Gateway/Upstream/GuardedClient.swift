@@ -1,0 +1,47 @@
+import AsyncHTTPClient
+import GatewayConfig
+import NIOCore
+
+extension HTTPClient {
+  /// Makes an HTTP client whose servers are held to `AnswerRules`. Every client that Sluice has is made here: without the guard a
+  /// server can end the process.
+  ///
+  /// It speaks HTTP/1.1 only, follows no redirects and unpacks nothing.
+  ///
+  /// - Parameters:
+  ///   - patience: how long a server may take nothing of a request's body that is there for it.
+  ///   - configure: sets what else differs from AsyncHTTPClient's own.
+  static func guarded(
+    on loops: EventLoopGroupProvider, patience: TimeAmount = .seconds(60),
+    _ configure: (inout Configuration) -> Void
+  ) -> HTTPClient {
+    var configuration = Configuration()
+    configuration.redirectConfiguration = .disallow
+    configuration.decompression = .disabled
+    configuration.httpVersion = .http1Only
+    configuration.connectionPool.retryConnectionEstablishment = false
+    configure(&configuration)
+    // Called for each HTTP/1.1 connection, plain or TLS, when the client's handlers are in its pipeline and nothing was read.
+    configuration.http1_1ConnectionDebugInitializer = { channel in
+      AnswerGuard.protect(channel, patience: patience)
+    }
+    return HTTPClient(eventLoopGroupProvider: loops, configuration: configuration)
+  }
+
+  /// Makes the client for one upstream.
+  ///
+  /// - Parameters:
+  ///   - group: whose loops talk to it.
+  ///   - kept: connections that are kept; more are opened when they are needed, and closed again.
+  static func guarded(
+    for upstream: UpstreamConfiguration, on group: any EventLoopGroup, kept: Int,
+    _ configure: (inout Configuration) -> Void = { _ in }
+  ) -> HTTPClient {
+    guarded(on: .shared(group), patience: TimeAmount(upstream.readTimeout)) { configuration in
+      configuration.timeout.connect = TimeAmount(upstream.connectTimeout)
+      if upstream.scheme.isSecure { configuration.tlsConfiguration = upstream.trust.clientConfiguration }
+      configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = kept
+      configure(&configuration)
+    }
+  }
+}

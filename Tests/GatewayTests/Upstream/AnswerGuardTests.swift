@@ -1,0 +1,140 @@
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
+import Testing
+
+@testable import Gateway
+
+/// Stands where the HTTP client is, and keeps what reaches it.
+private final class Recorder: ChannelInboundHandler {
+  typealias InboundIn = HTTPClientResponsePart
+
+  var parts: [HTTPClientResponsePart] = []
+  var faults: [UpstreamFault] = []
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    parts.append(unwrapInboundIn(data))
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if let fault = error as? UpstreamFault { faults.append(fault) }
+  }
+}
+
+/// Stands for a server that reads nothing, whatever is flushed.
+private final class ReadsNothing: ChannelOutboundHandler {
+  typealias OutboundIn = IOData
+
+  func flush(context: ChannelHandlerContext) {}
+}
+
+struct AnswerGuardTests {
+  private let channel = EmbeddedChannel()
+  private let recorder = Recorder()
+
+  private func begin() throws {
+    let pipeline = channel.pipeline.syncOperations
+    try pipeline.addHandler(HTTPRequestEncoder())
+    try pipeline.addHandler(
+      ByteToMessageHandler(HTTPResponseDecoder(informationalResponseStrategy: .forward)))
+    try pipeline.addHandler(recorder)
+    try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    try AnswerGuard.protect(channel, patience: .seconds(60)).wait()
+  }
+
+  private func ask(_ method: HTTPMethod = .GET, isSent: Bool = true) throws {
+    let head = HTTPRequestHead(version: .http1_1, method: method, uri: "/")
+    try channel.writeOutbound(HTTPClientRequestPart.head(head))
+    if isSent { try channel.writeOutbound(HTTPClientRequestPart.end(nil)) }
+  }
+
+  private func hear(_ text: String) throws {
+    try channel.writeInbound(ByteBuffer(string: text))
+  }
+
+  private var bodies: [Int] {
+    recorder.parts.compactMap { if case .body(let part) = $0 { part.readableBytes } else { nil } }
+  }
+
+  @Test func `interim answers stay here, and the answer goes on`() throws {
+    try begin()
+    try ask()
+    try hear("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    #expect(recorder.parts.count == 3)
+    #expect(recorder.faults == [])
+    #expect(channel.isActive)
+  }
+
+  @Test func `what one read brings of a body is one part`() throws {
+    try begin()
+    try ask()
+    let chunks = String(repeating: "1\r\nx\r\n", count: 1000)
+    try hear("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+    try hear(chunks + "0\r\n\r\n")
+    #expect(bodies == [1000, 1000])
+    #expect(recorder.faults == [])
+  }
+
+  @Test(arguments: [
+    ("HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nno", UpstreamFault.status(99)),
+    ("HTTP/1.1 000 Odd\r\n\r\n", .status(0)),
+    ("HTTP/1.1 101 OK\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nmore", .switchedProtocols),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", .unasked),
+    ("HTTP/1.1 200 OK\r\na: " + String(repeating: "x", count: 70_000), .tooLong),
+    ("SSH-2.0-OpenSSH\r\n", .noHTTP("invalid constant string")),
+  ])
+  func `a broken rule fails the request once, and ends the connection`(
+    _ answer: String, _ fault: UpstreamFault
+  ) throws {
+    try begin()
+    try ask()
+    try hear(answer)
+    #expect(recorder.faults == [fault])
+    #expect(!channel.isActive)
+    let count = recorder.parts.count
+    try? hear("HTTP/1.1 200 OK\r\n\r\n")
+    #expect(recorder.parts.count == count)
+  }
+
+  @Test func `bytes that nothing asked for end a connection that waits in the pool`() throws {
+    try begin()
+    try ask()
+    try hear("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    #expect(channel.isActive)
+    try hear("H")
+    #expect(recorder.faults == [.unasked])
+    #expect(!channel.isActive)
+  }
+
+  @Test func `a connection that ends too early says so`() throws {
+    try begin()
+    try ask()
+    try hear("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhal")
+    channel.pipeline.fireChannelInactive()
+    #expect(recorder.faults == [.endedEarly])
+  }
+
+  @Test func `a server that takes nothing of a body loses the connection`() throws {
+    try channel.pipeline.syncOperations.addHandler(ReadsNothing())
+    try begin()
+    try ask(.POST, isSent: false)
+    let part = HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(string: "abc")))
+    channel.write(part, promise: nil)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(59))
+    #expect(channel.isActive)
+    channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+    #expect(recorder.faults == [.takesNothing])
+    #expect(!channel.isActive)
+  }
+
+  @Test func `a client that sends its body slowly does not`() throws {
+    try begin()
+    try ask(.POST, isSent: false)
+    for _ in 0..<3 {
+      try channel.writeOutbound(HTTPClientRequestPart.body(.byteBuffer(ByteBuffer(string: "abc"))))
+      channel.embeddedEventLoop.advanceTime(by: .hours(1))
+    }
+    #expect(recorder.faults == [])
+    #expect(channel.isActive)
+  }
+}
