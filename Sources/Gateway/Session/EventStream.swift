@@ -69,12 +69,9 @@ final class EventStream: LiveSession {
     let progress = replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit)
     if progress == .caughtUp {
       self.replay = nil
-      replay.later?.cancel()
       layer.groups.move(membership, route: ObjectIdentifier(route.renderer), renderer: route.renderer)
     } else if connection.queuedBytes == 0 {
-      let later = replay.later ?? worker.reactor.timer { [unowned self] in goOnReplaying() }
-      replay.later = later
-      later.schedule(after: .zero)
+      connection.askForTurn()
     }
   }
 
@@ -97,7 +94,6 @@ final class EventStream: LiveSession {
 
   private func leave() {
     expiry?.cancel()
-    replay?.later?.cancel()
     replay = nil
     if identity != nil { worker.identities.remove(self) }
     guard let layer = worker.layer(of: route) else { return }
@@ -107,12 +103,6 @@ final class EventStream: LiveSession {
       layer.groups.leave(membership)
       layer.unsubscribe(from: membership.group)
     }
-  }
-
-  /// Passes over what the client says once it has asked.
-  func ignore(_ count: Int) {
-    ignored += count
-    if ignored > Self.mostIgnored { abandon() }
   }
 
   /// A comment, which clients pass over: it shows them and all that is between that the connection lives, and shows the
@@ -125,8 +115,10 @@ final class EventStream: LiveSession {
 }
 
 extension EventStream: ConnectionHandler {
+  /// Passes over what the client says once it has asked.
   func received(_ bytes: inout MutableRawSpan) {
-    ignore(bytes.byteCount)
+    ignored += bytes.byteCount
+    if ignored > Self.mostIgnored { abandon() }
   }
 
   /// The client has gone: whoever reads a stream leaves both directions open.
@@ -135,6 +127,10 @@ extension EventStream: ConnectionHandler {
   }
 
   func drained() {
+    goOnReplaying()
+  }
+
+  func goOn() {
     goOnReplaying()
   }
 

@@ -4,8 +4,6 @@ import Transport
 extension Replay {
   /// What is put together for one write. Bytes of events.
   private static let portion = 64 * 1024
-  /// What is replayed before others have a turn. Bytes.
-  private static let mostPerTurn = 1 << 20
 
   /// Sends what the client has room for. However much is kept, no more than half of what may wait for it does.
   ///
@@ -15,7 +13,7 @@ extension Replay {
     -> Progress
   {
     var sent = 0
-    while sent < Self.mostPerTurn {
+    while true {
       // A part that is as long as the limit would have the member let go by the next event, though it reads.
       let room = limit / 2 - connection.queuedBytes
       guard room > 0 else { break }
@@ -23,8 +21,11 @@ extension Replay {
       let progress = next(for: membership, bytes: min(Self.portion, room), into: frames)
       _ = layer.groups.catchUp(membership)
       connection.write(frames, from: 0)
-      sent += frames.count
       if progress == .caughtUp { return .caughtUp }
+      sent += frames.count
+      guard sent >= Self.portion else { continue }
+      sent = 0
+      guard connection.reactor.hasTimeLeft() else { break }
     }
     return .more
   }
