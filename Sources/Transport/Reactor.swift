@@ -202,13 +202,15 @@ extension Reactor {
       if hasMail { receiveMail() }
       if !ready.isEmpty { serveReady() }
       timers?.advance(to: now, within: .timers)
-      finishTurn(within: .endOfTurn)
+      if hasWorkAtEnd { finishTurn(within: .endOfTurn) }
     }
   }
 
+  private var hasWorkAtEnd: Bool { !endOfTurnWork.isEmpty || !dirty.isEmpty || !ended.isEmpty }
+
   /// 0 while work is left, -1 for as long as it takes.
   private var waitingTime: Int32 {
-    guard endOfTurnWork.isEmpty, dirty.isEmpty, ended.isEmpty, ready.isEmpty, !hasMail else { return 0 }
+    guard !hasWorkAtEnd, ready.isEmpty, !hasMail else { return 0 }
     guard let next = timers?.nextWakeUp else { return -1 }
     let current = MonotonicTime.now
     guard next > current else { return 0 }
@@ -261,7 +263,7 @@ extension Reactor {
   private func finishTurn(within time: TimeLimit?) {
     var limit = time
     for _ in 0..<Self.roundsPerTurn {
-      guard !endOfTurnWork.isEmpty || !dirty.isEmpty || !ended.isEmpty else { return }
+      guard hasWorkAtEnd else { return }
       let work = endOfTurnWork
       endOfTurnWork.removeAll(keepingCapacity: true)
       for item in work { item.endOfTurn() }
@@ -335,6 +337,7 @@ extension Reactor {
   }
 
   /// - Returns: how many of the bytes the handler left.
+  @inline(__always)
   func pass(
     _ buffer: UnsafeMutableRawBufferPointer, to handler: any ConnectionHandler, of connection: Connection
   ) -> Int {

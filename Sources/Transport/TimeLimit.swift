@@ -1,15 +1,15 @@
 /// A stretch of time that begins when it is first looked at, so that what ends sooner never reads the clock.
 struct TimeLimit {
   /// What a connection may take at a time before the others have their turn.
-  static let slice = TimeLimit(nanoseconds: 100_000)
+  static var slice: TimeLimit { TimeLimit(nanoseconds: 100_000) }
   /// For the connections with work left, in one turn.
-  static let ready = TimeLimit(nanoseconds: 500_000)
+  static var ready: TimeLimit { TimeLimit(nanoseconds: 500_000) }
   /// For the events that the system has reported, in one turn. Those that are left come first in the next one.
-  static let events = TimeLimit(nanoseconds: 2_000_000)
+  static var events: TimeLimit { TimeLimit(nanoseconds: 2_000_000) }
   /// For timers that are due, in one turn.
-  static let timers = TimeLimit(nanoseconds: 1_000_000)
+  static var timers: TimeLimit { TimeLimit(nanoseconds: 1_000_000) }
   /// For sending what was put off to the end of a turn, and for telling handlers that their connection is closed.
-  static let endOfTurn = TimeLimit(nanoseconds: 2_000_000)
+  static var endOfTurn: TimeLimit { TimeLimit(nanoseconds: 2_000_000) }
 
   private let nanoseconds: UInt64
   /// On the clock of `MonotonicTime`; 0 until it begins.

@@ -94,9 +94,19 @@ final class TimerWheel {
   ///
   /// - Parameter time: after which the rest waits for the next call; nil for as long as it takes.
   func advance(to time: MonotonicTime, within limit: TimeLimit? = nil) {
+    let target = time.nanoseconds / Self.tickNanoseconds
+    // Most turns end here.
+    guard target >= earliestTick || !overdue.isEmpty else {
+      currentTick = max(currentTick, target)
+      return
+    }
+    callDue(upTo: target, within: limit)
+  }
+
+  @inline(never)
+  private func callDue(upTo target: UInt64, within limit: TimeLimit?) {
     var limit = limit
     guard callOverdue(&limit) else { return }
-    let target = time.nanoseconds / Self.tickNanoseconds
     guard target >= earliestTick else {
       currentTick = max(currentTick, target)
       return
