@@ -33,6 +33,14 @@ public enum Consumer: Sendable {
     }
   }
 
+  /// Whether what comes is only sent back.
+  package var isEcho: Bool {
+    switch self {
+    case .echo: true
+    case .chat, .broadcast, .proxy: false
+    }
+  }
+
   /// Handles one message from the client. Text has been checked to be UTF-8.
   public func received(
     _ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession

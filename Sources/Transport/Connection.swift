@@ -9,6 +9,8 @@ public final class Connection {
     case finishing
     /// The queue is sent and this half is shut down; the peer's end is waited for.
     case finished
+    /// Nothing can be sent any more: what was read before is still handled, then it is closed.
+    case broken
     case closed
   }
 
@@ -24,6 +26,18 @@ public final class Connection {
   private var isWaitingToSend = false
   /// On the reactor's list of connections with writes of this turn.
   private var isDirty = false
+  /// On the reactor's list of connections with work left.
+  private var isReady = false
+  /// The last bytes took their handler so long that the next ones are not read among those of others, but in a turn of their own.
+  private var takesLong = false
+  /// The handler is to be called when its turn comes.
+  private var wantsTurn = false
+  /// What is read at once: as much as the handler gets done in a turn. Bytes.
+  private var readSize = UInt32(Reactor.readSize)
+  /// What the handler left of the last read; nothing more is read until it is dealt with.
+  private var unread: UnreadBytes?
+  /// Why it is broken; `errno`.
+  private var failure: Int32 = 0
   private var queue: SendQueue?
   private var lingering: Timer?
   /// The events that epoll was last told to report.
@@ -102,7 +116,7 @@ extension Connection {
     guard phase == .open || phase == .finishing else { return }
     unsafe gathered.withBytes(from: 0) { bytes in
       let sent = unsafe queue == nil ? send(bytes) : 0
-      guard sent < bytes.count, phase != .closed else { return }
+      guard sent < bytes.count, phase == .open || phase == .finishing else { return }
       unsafe queue(bytes: UnsafeRawBufferPointer(rebasing: bytes[sent...]))
       watch()
     }
@@ -161,7 +175,7 @@ extension Connection {
 extension Connection {
   /// Leaves what the peer sends in the kernel's buffer, so that TCP makes it wait.
   public func pauseReading() {
-    guard phase == .open, !isReadingPaused else { return }
+    guard phase == .open || phase == .broken, !isReadingPaused else { return }
     isReadingPaused = true
     watch()
   }
@@ -169,6 +183,35 @@ extension Connection {
   public func resumeReading() {
     guard phase == .open, isReadingPaused else { return }
     isReadingPaused = false
+    if unread != nil { markReady() } else { watch() }
+  }
+
+  /// Called by the handler during `received`: the last bytes of what it was given are for later. It is given them again, with
+  /// nothing behind them, when the others have had their turn and reading is not paused; if there is another handler by then,
+  /// that one is.
+  public func leave(last count: Int) {
+    precondition(reactor.isReading(self), "only the handler that is reading leaves something")
+    reactor.leave(last: count)
+  }
+
+  /// Gives the handler bytes that somebody else has read, before anything else and as if they came now.
+  public func putBack(_ bytes: [UInt8]) {
+    guard phase == .open, !bytes.isEmpty else { return }
+    keep(unsafe bytes.withUnsafeBytes { unsafe UnreadBytes($0) })
+    if !isReadingPaused { markReady() }
+  }
+
+  /// Calls the handler's `goOn` when the others have had their turn.
+  public func askForTurn() {
+    guard phase == .open else { return }
+    wantsTurn = true
+    markReady()
+  }
+
+  private func markReady() {
+    guard !isReady else { return }
+    isReady = true
+    reactor.markReady(self)
     watch()
   }
 
@@ -181,36 +224,104 @@ extension Connection {
     let hasBroken = events & (Epoll.error | Epoll.hangUp) != 0
     if events & Epoll.output != 0 { sendQueued() }
     guard phase != .closed, events & Epoll.input != 0 || hasBroken else { return }
-    // A break is learned from the read; with reading paused it must not wait for that.
-    if hasBroken, events & Epoll.input == 0 { return close(.failed(ECONNRESET)) }
-    if wantsInput { read() }
+    if hasBroken, events & Epoll.input == 0 {
+      // A break is learned from the read. That comes behind what was read before, but must not wait for a pause to end.
+      if !isReady { close(.failed(ECONNRESET)) }
+      return
+    }
+    guard wantsInput else { return }
+    if takesLong { markReady() } else { _ = read() }
+  }
+
+  /// The connection's turn on the list of those with work left.
+  func goOn() {
+    // It stays marked meanwhile, so that the system is not asked to report what is about to be read.
+    var hasMore = false
+    if phase == .open, wantsTurn {
+      wantsTurn = false
+      handler?.goOn()
+    }
+    if phase == .open || phase == .broken, !isReadingPaused {
+      if let unread {
+        pass(unread)
+        hasMore = true
+      } else if !peerHasFinished {
+        hasMore = read()
+      }
+    }
+    isReady = false
+    switch phase {
+    case .open where (hasMore || unread != nil) && !isReadingPaused || wantsTurn: markReady()
+    case .broken where unread != nil && !isReadingPaused: markReady()
+    case .broken: close(.failed(failure))
+    case .open, .finishing, .finished, .closed: watch()
+    }
   }
 
   private var wantsInput: Bool {
     switch phase {
-    case .open: !isReadingPaused && !peerHasFinished
+    case .open: !isReadingPaused && !isReady && unread == nil && !peerHasFinished
     case .finishing, .finished: !peerHasFinished
-    case .closed: false
+    case .broken, .closed: false
     }
   }
 
-  private func read() {
-    let count = reactor.read(from: rawDescriptor)
+  /// - Returns: whether there may be more right now.
+  private func read() -> Bool {
+    let size = min(Int(readSize), reactor.readLimit)
+    let count = reactor.read(from: rawDescriptor, atMost: size)
     if count > 0 {
-      guard phase == .open, let handler else { return }
-      reactor.pass(count, to: handler, of: self)
+      guard phase == .open, let handler else { return false }
+      let rest = reactor.pass(count, to: handler, of: self)
+      takesLong = reactor.hasTakenLong
+      if let rest {
+        keep(rest)
+        readSize = UInt32(max(Reactor.smallReadSize, count - rest.size))
+      } else if count == readSize {
+        readSize = UInt32(min(2 * count, Reactor.readSize))
+      }
+      sendGathered()
+      if unread != nil, !isReadingPaused { markReady() }
       if phase == .finishing, queue == nil { shutDown() }
+      return count == size
     } else if count == 0 {
       peerHasFinished = true
       watch()
       switch phase {
       case .open: handler?.peerFinished()
-      case .finishing, .closed: break
+      case .finishing, .broken, .closed: break
       case .finished: close(.finished)
       }
     } else if errno != EAGAIN, errno != EINTR {
       close(.failed(errno))
     }
+    return false
+  }
+
+  /// Hands the handler what it has left.
+  private func pass(_ rest: UnreadBytes) {
+    guard let handler else { return dropUnread() }
+    let left = unsafe reactor.pass(rest.bytes, to: handler, of: self)
+    takesLong = reactor.hasTakenLong
+    // It may have closed or finished the connection.
+    if unread === rest {
+      if left > 0 { rest.keep(last: left) } else { dropUnread() }
+    }
+    sendGathered()
+    if phase == .finishing, queue == nil { shutDown() }
+  }
+
+  private func keep(_ rest: UnreadBytes) {
+    guard phase == .open else { return }
+    dropUnread()
+    unread = rest
+    reactor.countUnread(rest.size)
+  }
+
+  private func dropUnread() {
+    guard let rest = unread else { return }
+    unread = nil
+    reactor.countUnread(-rest.size)
   }
 }
 
@@ -220,9 +331,11 @@ extension Connection {
   /// Sends what is queued, says that nothing more will come, and closes when the peer has finished too or the time is
   /// over: closing at once could reset the connection, and the last bytes would be lost with it.
   public func finish(timeout: Duration) {
+    if phase == .broken { return close(.failed(failure)) }
     guard phase == .open else { return }
     phase = .finishing
     isReadingPaused = false
+    dropUnread()
     let timer = reactor.timer { [unowned self] in close(.local) }
     timer.schedule(after: timeout)
     lingering = timer
@@ -243,6 +356,7 @@ extension Connection {
     guard phase == .open, queue == nil, !reactor.hasGathered(for: self) else { return nil }
     phase = .closed
     handler = nil
+    dropUnread()
     reactor.forget(self)
     return giveUpDescriptor()
   }
@@ -255,14 +369,27 @@ extension Connection {
   }
 
   func close(_ reason: ConnectionEnd) {
+    if case .failed(let code) = reason, phase == .open, unread != nil, !isReadingPaused {
+      return breakOff(code)
+    }
     guard phase != .closed else { return }
     phase = .closed
     queue?.removeAll()
     queue = nil
     lingering?.cancel()
     lingering = nil
+    dropUnread()
     reactor.closed(self, reason)
     _ = giveUpDescriptor()
+  }
+
+  /// A client that says something and leaves at once, without listening, is still heard to the end of what was read.
+  private func breakOff(_ code: Int32) {
+    phase = .broken
+    failure = code
+    queue?.removeAll()
+    queue = nil
+    watch()
   }
 
   /// The number may soon mean another connection, so it is not kept.

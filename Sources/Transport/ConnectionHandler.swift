@@ -1,6 +1,7 @@
 /// What is done with the bytes of one connection. Every call comes on the connection's reactor.
 public protocol ConnectionHandler: AnyObject {
-  /// All that one read gave, in the reactor's shared buffer: valid only during the call, and free to be changed in place.
+  /// All that one read gave, in the reactor's shared buffer: valid only during the call, and free to be changed in place; or
+  /// what the handler left of it (`Connection.leave`), which is as it left it.
   func received(_ bytes: inout MutableRawSpan)
 
   /// The peer sends no more; it may still read.
@@ -9,8 +10,15 @@ public protocol ConnectionHandler: AnyObject {
   /// Everything queued has been taken by the kernel, after some of it had to wait.
   func drained()
 
-  /// The last call, exactly once, at the end of the turn in which the connection was closed.
+  /// It asked for another turn (`Connection.askForTurn`), and the others have had theirs.
+  func goOn()
+
+  /// The last call, exactly once, at the end of the turn in which the connection was closed, or, where many were, of one soon after.
   func closed(_ reason: ConnectionEnd)
+}
+
+extension ConnectionHandler {
+  public func goOn() {}
 }
 
 /// How a connection came to its end.

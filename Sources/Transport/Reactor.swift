@@ -4,7 +4,9 @@ import Glibc
 /// One thread, one event queue, and the connections on it.
 ///
 /// Everything here happens on that thread; other threads use a `Mailbox` or the `ReactorThread`. A turn is: wait, read what
-/// came, call timers, do what was put off to the end, send.
+/// came, receive what was posted, go on with connections that have work left, call timers, do what was put off to the end, send.
+/// Each of these ends when its time is over (`TimeLimit`) and is continued in the next turn, so that nobody's work, however
+/// much it is, keeps the others waiting.
 @safe public final class Reactor {
   /// What the reactor did, for tests and measurements.
   public struct Counters: Sendable, Equatable {
@@ -17,12 +19,19 @@ import Glibc
     public var acceptFailures: UInt64 = 0
   }
 
-  private static let readSize = 256 * 1024
+  /// What is read from a connection at once, at most.
+  static let readSize = 256 * 1024
+  /// What is read at once from a connection that does not get further in its turn, and from all while much is unread.
+  static let smallReadSize = 4 * 1024
+  /// What connections may have left of their reads, over all of them, before less is read at once. Bytes.
+  static let mostUnread = 8 << 20
   /// What a handler writes beyond this during one read is sent before it returns.
   static let outputLimit = 256 * 1024
   private static let eventsPerTurn = 256
   /// End-of-turn work may cause more of it; what is still left after this many rounds waits for the next turn.
   private static let roundsPerTurn = 16
+  /// The clock is looked at once for so many small pieces of work.
+  private static let piecesPerLook = 16
 
   public private(set) var now: MonotonicTime
   public var counters = Counters()
@@ -35,7 +44,23 @@ import Glibc
   let output = SharedBytes(capacity: outputLimit)
   /// The connection whose handler is reading; only compared, so that keeping it costs nothing.
   private var reading: ObjectIdentifier?
+  /// How much of what it was given that handler leaves for later.
+  private var left = 0
+  /// How long it may go on.
+  private var slice = TimeLimit.slice
+  /// Whether the handler that was last given bytes took longer than that.
+  private(set) var hasTakenLong = false
+  /// What the connections have left of their reads, over all of them. Bytes.
+  private(set) var unreadBytes = 0
+  /// What is read at once at the moment. Bytes.
+  private(set) var readLimit = readSize
 
+  /// Of the events that were reported last: the first that is not handled, and how many there are.
+  private var nextEvent = 0
+  private var eventCount = 0
+  private var ready = ReadyList()
+  /// Whether something that was posted may not have been received.
+  private var hasMail = false
   private var slots: [Slot] = []
   private var freeSlots: [Int32] = []
   private var acceptors: [Acceptor?] = []
@@ -159,6 +184,13 @@ extension Reactor {
   }
 
   public var connectionCount: Int { slots.count - freeSlots.count }
+
+  /// Whether the handler whose turn it is may go on, by the clock. The time begins when it first asks. It asks now and then, after
+  /// at least some work; when the time is over it leaves the rest with `Connection.leave`, or comes back with
+  /// `Connection.askForTurn`.
+  public func hasTimeLeft() -> Bool {
+    !slice.isOver()
+  }
 }
 
 // MARK: - The turn
@@ -166,29 +198,47 @@ extension Reactor {
 extension Reactor {
   private func run() {
     while !signal.isStopRequested {
-      let count = unsafe epoll.wait(events, milliseconds: waitingTime)
+      if nextEvent == eventCount {
+        nextEvent = 0
+        eventCount = unsafe epoll.wait(events, milliseconds: waitingTime)
+      }
       now = .now
       counters.turns += 1
-      for index in 0..<count { unsafe handle(events[index]) }
-      timers?.advance(to: now)
-      finishTurn()
+      handleEvents()
+      if hasMail { receiveMail() }
+      if !ready.isEmpty { serveReady() }
+      timers?.advance(to: now, within: .timers)
+      if hasWorkAtEnd { finishTurn(within: .endOfTurn) }
     }
   }
 
+  private var hasWorkAtEnd: Bool { !endOfTurnWork.isEmpty || !dirty.isEmpty || !ended.isEmpty }
+
   /// 0 while work is left, -1 for as long as it takes.
   private var waitingTime: Int32 {
-    guard endOfTurnWork.isEmpty, dirty.isEmpty, ended.isEmpty else { return 0 }
+    guard !hasWorkAtEnd, ready.isEmpty, !hasMail else { return 0 }
     guard let next = timers?.nextWakeUp else { return -1 }
     let current = MonotonicTime.now
     guard next > current else { return 0 }
     return Int32(clamping: (next.nanoseconds - current.nanoseconds) / 1_000_000 + 1)
   }
 
+  private func handleEvents() {
+    var limit = TimeLimit.events
+    slice.reset()
+    while nextEvent < eventCount {
+      let event = unsafe events[nextEvent]
+      nextEvent += 1
+      unsafe handle(event)
+      if nextEvent % Self.piecesPerLook == 0 || slice.hasBegun, limit.isOver() { return }
+    }
+  }
+
   private func handle(_ event: epoll_event) {
     let token = unsafe event.data.u64
     if token == Token.wakeUp {
       signal.lower()
-      for receiver in receivers { receiver.receiveAll() }
+      hasMail = true
     } else if let index = Token.acceptorIndex(token) {
       acceptors[index]?.acceptAll(on: self)
     } else {
@@ -198,30 +248,69 @@ extension Reactor {
     }
   }
 
-  private func finishTurn() {
+  private func receiveMail() {
+    hasMail = false
+    for receiver in receivers where receiver.receiveSome() == .more { hasMail = true }
+  }
+
+  /// Lets those go on that have work left: each once, in the order in which they came, as far as the time goes.
+  private func serveReady() {
+    var limit = TimeLimit.ready
+    _ = limit.isOver()
+    for _ in 0..<ready.count {
+      guard let connection = ready.popFirst() else { return }
+      slice.reset()
+      connection.goOn()
+      if limit.isOver() { return }
+    }
+  }
+
+  /// - Parameter time: nil for as long as it takes.
+  private func finishTurn(within time: TimeLimit?) {
+    var limit = time
     for _ in 0..<Self.roundsPerTurn {
-      guard !endOfTurnWork.isEmpty || !dirty.isEmpty || !ended.isEmpty else { return }
+      guard hasWorkAtEnd else { return }
       let work = endOfTurnWork
       endOfTurnWork.removeAll(keepingCapacity: true)
       for item in work { item.endOfTurn() }
-      let written = dirty
-      dirty.removeAll(keepingCapacity: true)
-      for connection in written { connection.sendQueued() }
-      let gone = ended
-      ended.removeAll(keepingCapacity: true)
-      for (connection, reason) in gone {
-        let handler = connection.handler
-        connection.handler = nil
-        handler?.closed(reason)
-      }
+      guard sendQueued(&limit), tellEnded(&limit) else { return }
     }
+  }
+
+  /// - Returns: whether there was time for all that had been written.
+  private func sendQueued(_ limit: inout TimeLimit?) -> Bool {
+    let written = dirty
+    dirty.removeAll(keepingCapacity: true)
+    for (index, connection) in written.enumerated() {
+      connection.sendQueued()
+      guard index % Self.piecesPerLook == Self.piecesPerLook - 1, limit?.isOver() == true else { continue }
+      dirty = Array(written[(index + 1)...]) + dirty
+      return false
+    }
+    return true
+  }
+
+  /// - Returns: whether there was time for all that had ended.
+  private func tellEnded(_ limit: inout TimeLimit?) -> Bool {
+    let gone = ended
+    ended.removeAll(keepingCapacity: true)
+    for (index, (connection, reason)) in gone.enumerated() {
+      let handler = connection.handler
+      connection.handler = nil
+      handler?.closed(reason)
+      guard index % Self.piecesPerLook == Self.piecesPerLook - 1, limit?.isOver() == true else { continue }
+      ended = Array(gone[(index + 1)...]) + ended
+      return false
+    }
+    return true
   }
 
   /// Closes everything, tells the handlers, and lets go of them.
   private func end() {
     stopListening()
     for slot in slots { slot.connection?.close(.local) }
-    finishTurn()
+    finishTurn(within: nil)
+    ready.removeAll()
     for receiver in receivers { receiver.close() }
     receivers = []
     endOfTurnWork = []
@@ -238,19 +327,49 @@ extension Reactor {
   }
 
   /// - Returns: the count of bytes now in the read buffer, 0 at the peer's end, or -1 with `errno` set.
-  func read(from descriptor: Int32) -> Int {
+  func read(from descriptor: Int32, atMost size: Int) -> Int {
     counters.reads += 1
-    return unsafe socket_receive(descriptor, readBuffer.baseAddress, readBuffer.count, 0)
+    return unsafe socket_receive(descriptor, readBuffer.baseAddress, size, 0)
   }
 
-  /// Hands what was read to the handler, and sends what it wrote.
-  func pass(_ count: Int, to handler: any ConnectionHandler, of connection: Connection) {
+  /// Hands what was read to the handler; what that writes is gathered.
+  ///
+  /// - Returns: what the handler left of it; nil where that is nothing.
+  func pass(_ count: Int, to handler: any ConnectionHandler, of connection: Connection) -> UnreadBytes? {
+    let left = unsafe pass(
+      UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]), to: handler, of: connection)
+    guard left > 0 else { return nil }
+    return unsafe UnreadBytes(UnsafeRawBufferPointer(rebasing: readBuffer[(count - left)..<count]))
+  }
+
+  /// - Returns: how many of the bytes the handler left.
+  @inline(__always)
+  func pass(
+    _ buffer: UnsafeMutableRawBufferPointer, to handler: any ConnectionHandler, of connection: Connection
+  ) -> Int {
     reading = ObjectIdentifier(connection)
-    var bytes = unsafe MutableRawSpan(
-      _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]))
+    left = 0
+    slice.reset()
+    var bytes = unsafe MutableRawSpan(_unsafeBytes: buffer)
     handler.received(&bytes)
     reading = nil
-    connection.sendGathered()
+    hasTakenLong = slice.hasBegun && slice.isOver()
+    return left
+  }
+
+  /// The handler that is reading leaves the last bytes of what it was given.
+  func leave(last count: Int) {
+    left = count
+  }
+
+  /// Counts memory for what is left of reads; above the limit less is read at once, so that it stays bounded.
+  func countUnread(_ change: Int) {
+    unreadBytes += change
+    readLimit = unreadBytes > Self.mostUnread ? Self.smallReadSize : Self.readSize
+  }
+
+  func markReady(_ connection: Connection) {
+    ready.append(connection)
   }
 
   func markDirty(_ connection: Connection) {

@@ -45,6 +45,11 @@ final class TimerWheel {
   private var count = 0
   /// No timer is due before this tick; it may be early after a timer was cancelled.
   private var earliestTick = UInt64.max
+  /// Timers that were due at `overdueTick`, of which those from `nextOverdue` on have not been called for want of time.
+  private var overdue: [Timer] = []
+  private var nextOverdue = 0
+  private var overdueTick: UInt64 = 0
+  private static let timersPerLook = 16
 
   init(now: @escaping () -> MonotonicTime) {
     self.now = now
@@ -57,7 +62,8 @@ final class TimerWheel {
 
   /// When the next timer may be due; nil where none is set.
   var nextWakeUp: MonotonicTime? {
-    count == 0 ? nil : MonotonicTime(nanoseconds: earliestTick * Self.tickNanoseconds)
+    if nextOverdue < overdue.count { return MonotonicTime(nanoseconds: 0) }
+    return count == 0 ? nil : MonotonicTime(nanoseconds: earliestTick * Self.tickNanoseconds)
   }
 
   fileprivate func schedule(_ timer: Timer, at time: MonotonicTime) {
@@ -85,29 +91,57 @@ final class TimerWheel {
   }
 
   /// Calls what is due, in the order of its ticks.
-  func advance(to time: MonotonicTime) {
+  ///
+  /// - Parameter time: after which the rest waits for the next call; nil for as long as it takes.
+  func advance(to time: MonotonicTime, within limit: TimeLimit? = nil) {
     let target = time.nanoseconds / Self.tickNanoseconds
+    // Most turns end here.
+    guard target >= earliestTick || !overdue.isEmpty else {
+      currentTick = max(currentTick, target)
+      return
+    }
+    callDue(upTo: target, within: limit)
+  }
+
+  @inline(never)
+  private func callDue(upTo target: UInt64, within limit: TimeLimit?) {
+    var limit = limit
+    guard callOverdue(&limit) else { return }
     guard target >= earliestTick else {
       currentTick = max(currentTick, target)
       return
     }
     // After a long sleep one turn of the wheel sees every slot.
     var tick = max(min(earliestTick, target), target >= Self.slotCount ? target - Self.slotCount + 1 : 0)
-    var due: [Timer] = []
     while tick <= target, count > 0 {
       let slot = Int(tick % Self.slotCount)
-      due += slots[slot].filter { ($0.dueTick ?? .max) <= target }
+      overdue += slots[slot].filter { ($0.dueTick ?? .max) <= target }
       tick += 1
     }
     currentTick = max(currentTick, target)
-    due.sort { ($0.dueTick ?? 0) < ($1.dueTick ?? 0) }
-    for timer in due {
-      // One that is called earlier may have cancelled or set this one again.
-      guard let tick = timer.dueTick, tick <= target else { continue }
-      remove(timer)
-      timer.fire()
-    }
+    overdue.sort { ($0.dueTick ?? 0) < ($1.dueTick ?? 0) }
+    overdueTick = target
+    _ = callOverdue(&limit)
     findEarliest()
+  }
+
+  /// - Returns: whether there was time for all of them.
+  private func callOverdue(_ limit: inout TimeLimit?) -> Bool {
+    while nextOverdue < overdue.count {
+      let timer = overdue[nextOverdue]
+      nextOverdue += 1
+      // One that was called earlier may have cancelled or set this one again.
+      if let tick = timer.dueTick, tick <= overdueTick {
+        remove(timer)
+        timer.fire()
+      }
+      if nextOverdue % Self.timersPerLook == 0, limit?.isOver() == true, nextOverdue < overdue.count {
+        return false
+      }
+    }
+    overdue = []
+    nextOverdue = 0
+    return true
   }
 
   private func findEarliest() {
@@ -128,6 +162,8 @@ final class TimerWheel {
       for timer in slot { timer.dueTick = nil }
     }
     slots = []
+    overdue = []
+    nextOverdue = 0
     count = 0
   }
 }

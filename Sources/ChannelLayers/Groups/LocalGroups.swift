@@ -41,6 +41,9 @@ package final class LocalGroups {
 
   package var groupCount: Int { groups.count }
 
+  /// Another number whenever members may have something to catch up on.
+  package var deliveries: UInt64 { counters.events }
+
   package func memberCount(of group: String) -> Int {
     groups[group]?.reduce(0) { $0 + $1.members.count } ?? 0
   }

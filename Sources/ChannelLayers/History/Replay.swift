@@ -26,8 +26,6 @@ package final class Replay: EventRenderer {
   package let isNumbered: Bool
   private var position: EventPosition?
   private var hasBegun = false
-  /// Whether it goes on when others have had their turn; kept here for whoever feeds the member.
-  package var isToGoOn = false
 
   /// - Parameters:
   ///   - layer: it has begun to bring the group's events, and stays for as long as this.

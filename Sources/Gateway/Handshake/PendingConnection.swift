@@ -21,7 +21,7 @@ final class PendingConnection {
   private var isCounted: Bool
   private var waiting: Waiting?
 
-  /// What it becomes once what it waits for is there, and the bytes behind its head.
+  /// What it becomes once what it waits for is there. The connection keeps the bytes behind its head.
   private struct Waiting {
     enum Cause {
       /// The channel layer is to bring the groups' events.
@@ -33,7 +33,6 @@ final class PendingConnection {
 
     var cause: Cause
     var opening: Opening
-    var rest: [UInt8]
   }
 
   /// What a request asks for that is served here.
@@ -102,10 +101,7 @@ final class PendingConnection {
 
   /// The head that the HTTP side had read already.
   func received(head bytes: [UInt8]) {
-    var bytes = bytes
-    var span = bytes.mutableSpan
-    var raw = unsafe span.mutableBytes
-    received(&raw)
+    connection?.putBack(bytes)
   }
 
   func abandon() {
@@ -128,27 +124,28 @@ extension PendingConnection: ConnectionHandler {
     guard !isAnswered else { return }
     guard head.isEmpty else {
       head.append(copying: bytes.bytes)
-      var whole = head
-      var span = whole.mutableSpan
-      var raw = unsafe span.mutableBytes
-      return read(&raw)
+      let whole = head
+      return unsafe read(whole.span.bytes)
     }
-    read(&bytes)
+    read(bytes.bytes)
   }
 
-  private func read(_ bytes: inout MutableRawSpan) {
-    switch RequestHead.parse(bytes.bytes) {
+  private func read(_ bytes: RawSpan) {
+    switch RequestHead.parse(bytes) {
     case .incomplete:
-      if head.isEmpty { head = [UInt8](copying: bytes.bytes) }
+      if head.isEmpty { head = [UInt8](copying: bytes) }
     case .malformed(let refusal):
       refuse(refusal, target: nil)
     case .complete(let request, let length):
       guard let client else { return }
       guard admission != .onlyHealth else { return answerHealth(request) }
       switch decide(request, from: client) {
-      case .success(let opening): open(opening, rest: &bytes, from: length)
+      case .success(let opening):
+        // For whoever handles the connection next.
+        connection?.leave(last: bytes.byteCount - length)
+        open(opening)
       case .failure(let refusal): refuse(refusal, target: request.target)
-      case nil: handToHTTP([UInt8](copying: bytes.bytes))
+      case nil: handToHTTP([UInt8](copying: bytes))
       }
     }
   }
@@ -180,12 +177,12 @@ extension PendingConnection: ConnectionHandler {
 extension PendingConnection {
   /// Makes sure that there is something to talk to before the client is told that it is accepted: the group's events (as
   /// Channels' consumers do, which join in `connect`), or the upstream.
-  private func open(_ opening: Opening, rest bytes: inout MutableRawSpan, from length: Int) {
+  private func open(_ opening: Opening) {
     if let (credentials, auth) = opening.question {
       let ticket = worker.authenticate(credentials, by: auth) { [weak self] outcome in
         self?.identified(outcome)
       }
-      return wait(for: .identity(ticket), opening, bytes.bytes, from: length)
+      return wait(for: .identity(ticket), opening)
     }
     let groups: [String]
     let layer: (any ChannelLayer)?
@@ -197,11 +194,11 @@ extension PendingConnection {
       let upstream = UpstreamOpening(request.handshake, to: request.configuration, worker: worker) {
         [weak self] outcome in self?.upstreamAnswered(outcome)
       }
-      wait(for: .upstream(upstream), opening, bytes.bytes, from: length)
+      wait(for: .upstream(upstream), opening)
       return upstream.start()
     }
     guard !groups.isEmpty, let layer else {
-      return accept(opening, rest: &bytes, from: length)
+      return accept(opening)
     }
     let opened = GroupsOpening(groups, of: layer)
     var answer: Subscription?
@@ -210,20 +207,17 @@ extension PendingConnection {
       if isWaiting { self?.subscribed(outcome) } else { answer = outcome }
     }
     switch answer {
-    case .active: accept(opening, in: opened, rest: &bytes, from: length)
+    case .active: accept(opening, in: opened)
     case .unavailable: refuse(HandshakeRefusal(.layerUnavailable), target: nil)
     case nil:
       isWaiting = true
-      wait(for: .groups(opened), opening, bytes.bytes, from: length)
+      wait(for: .groups(opened), opening)
     }
   }
 
-  /// Keeps what came behind the head, and reads no more until it is known what becomes of it.
-  private func wait(
-    for cause: Waiting.Cause, _ opening: Opening, _ bytes: RawSpan, from length: Int
-  ) {
-    let rest = [UInt8](copying: bytes.extracting(length..<bytes.byteCount))
-    waiting = Waiting(cause: cause, opening: opening, rest: rest)
+  /// Reads no more until it is known what becomes of it.
+  private func wait(for cause: Waiting.Cause, _ opening: Opening) {
+    waiting = Waiting(cause: cause, opening: opening)
     isAnswered = true
     connection?.pauseReading()
   }
@@ -240,29 +234,22 @@ extension PendingConnection {
   private func identified(_ outcome: Authentication) {
     guard let waiting = resume() else { return }
     switch waiting.opening.identified(outcome) {
-    case .success(let opening):
-      var rest = waiting.rest
-      var span = rest.mutableSpan
-      var raw = unsafe span.mutableBytes
-      open(opening, rest: &raw, from: 0)
-    case .failure(let refusal):
-      refuse(refusal, target: nil)
+    case .success(let opening): open(opening)
+    case .failure(let refusal): refuse(refusal, target: nil)
     }
   }
 
   private func subscribed(_ outcome: Subscription) {
     guard let waiting = resume(), case .groups(let groups) = waiting.cause else { return }
     guard outcome == .active else { return refuse(HandshakeRefusal(.layerUnavailable), target: nil) }
-    accept(waiting.opening, in: groups, rest: waiting.rest)
+    accept(waiting.opening, in: groups)
   }
 
   private func upstreamAnswered(_ outcome: Result<UpstreamOpening.Opened, HandshakeRefusal>) {
     guard let waiting = resume() else { return }
     switch outcome {
-    case .success(let upstream):
-      accept(waiting.opening, through: upstream, rest: waiting.rest)
-    case .failure(let refusal):
-      refuse(refusal, target: nil)
+    case .success(let upstream): accept(waiting.opening, through: upstream)
+    case .failure(let refusal): refuse(refusal, target: nil)
     }
   }
 
@@ -310,35 +297,23 @@ extension PendingConnection {
   }
 
   private func accept(
-    _ opening: Opening, in groups: GroupsOpening? = nil,
-    through upstream: UpstreamOpening.Opened? = nil, rest: [UInt8]
-  ) {
-    var rest = rest
-    var span = rest.mutableSpan
-    var raw = unsafe span.mutableBytes
-    accept(opening, in: groups, through: upstream, rest: &raw, from: 0)
-  }
-
-  private func accept(
-    _ opening: Opening, in groups: GroupsOpening? = nil,
-    through upstream: UpstreamOpening.Opened? = nil, rest bytes: inout MutableRawSpan, from length: Int
+    _ opening: Opening, in groups: GroupsOpening? = nil, through upstream: UpstreamOpening.Opened? = nil
   ) {
     guard let connection else { return }
     isAnswered = true
     deadline?.cancel()
     switch opening {
     case .session(let opening):
-      goOn(as: opening, on: connection, in: groups, through: upstream, rest: &bytes, from: length)
+      goOn(as: opening, on: connection, in: groups, through: upstream)
     case .stream(let opening):
-      goOn(as: opening, on: connection, in: groups, ignoring: bytes.byteCount - length)
+      goOn(as: opening, on: connection, in: groups)
     }
     worker.pendingEnded(self)
   }
 
   /// Answers 200 and goes on as an event stream.
   private func goOn(
-    as opening: EventStreamOpening, on connection: Connection, in groups: GroupsOpening?,
-    ignoring count: Int
+    as opening: EventStreamOpening, on connection: Connection, in groups: GroupsOpening?
   ) {
     let stream = EventStream(connection: connection, opening: opening, worker: worker)
     connection.handler = stream
@@ -347,13 +322,12 @@ extension PendingConnection {
     unsafe connection.write(opening.response.span.bytes)
     stream.goOnReplaying()
     stream.begin()
-    stream.ignore(count)
   }
 
   /// Answers 101 and goes on as a session; what came behind the head is its first frames.
   private func goOn(
     as opening: SessionOpening, on connection: Connection, in groups: GroupsOpening?,
-    through upstream: UpstreamOpening.Opened?, rest bytes: inout MutableRawSpan, from length: Int
+    through upstream: UpstreamOpening.Opened?
   ) {
     let compression = worker.compression.agree(on: opening.handshake.extensions, for: opening.route)
     let session = Session(
@@ -367,10 +341,6 @@ extension PendingConnection {
     if opening.route.configuration.auth != nil { session.beginToken(opening) }
     session.goOnReplaying()
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
-    if bytes.byteCount > length {
-      var rest = unsafe bytes._mutatingExtracting(unchecked: length..<bytes.byteCount)
-      session.received(&rest)
-    }
   }
 
   private func handToHTTP(_ bytes: [UInt8]) {

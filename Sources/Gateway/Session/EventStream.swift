@@ -63,8 +63,7 @@ final class EventStream: LiveSession {
 
   /// Sends what the first group keeps, as far as the client has room for it, and then lets it go on with the others.
   func goOnReplaying() {
-    guard let replay, let membership = memberships.first, let layer = worker.layer(of: route), !isEnded,
-      worker.replays.mayFeed(replay, else: { [weak self] in self?.goOnReplaying() })
+    guard let replay, let membership = memberships.first, let layer = worker.layer(of: route), !isEnded
     else { return }
     lastWrite = worker.reactor.now.nanoseconds
     let progress = replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit)
@@ -72,7 +71,7 @@ final class EventStream: LiveSession {
       self.replay = nil
       layer.groups.move(membership, route: ObjectIdentifier(route.renderer), renderer: route.renderer)
     } else if connection.queuedBytes == 0 {
-      worker.replays.goOn(replay) { [weak self] in self?.goOnReplaying() }
+      connection.askForTurn()
     }
   }
 
@@ -106,12 +105,6 @@ final class EventStream: LiveSession {
     }
   }
 
-  /// Passes over what the client says once it has asked.
-  func ignore(_ count: Int) {
-    ignored += count
-    if ignored > Self.mostIgnored { abandon() }
-  }
-
   /// A comment, which clients pass over: it shows them and all that is between that the connection lives, and shows the
   /// system whether they do. Not behind a queue, which shows the same.
   ///
@@ -126,8 +119,10 @@ final class EventStream: LiveSession {
 }
 
 extension EventStream: ConnectionHandler {
+  /// Passes over what the client says once it has asked.
   func received(_ bytes: inout MutableRawSpan) {
-    ignore(bytes.byteCount)
+    ignored += bytes.byteCount
+    if ignored > Self.mostIgnored { abandon() }
   }
 
   /// The client has gone: whoever reads a stream leaves both directions open.
@@ -136,6 +131,10 @@ extension EventStream: ConnectionHandler {
   }
 
   func drained() {
+    goOnReplaying()
+  }
+
+  func goOn() {
     goOnReplaying()
   }
 

@@ -2,7 +2,7 @@ import ChannelLayers
 import Transport
 
 extension Replay {
-  /// What is replayed before others have a turn: the client may have gone meanwhile. Bytes.
+  /// What is replayed before the others have a turn: the client may have gone meanwhile. Bytes of events.
   private static let mostPerTurn = 64 * 1024
 
   /// Sends what the client has room for. However much is kept, no more than half of what may wait for it does.

@@ -14,6 +14,8 @@ extension Session {
     var captures = Captures()
     /// Its places in the groups that it only listens to: those of the route first.
     var further: [Membership] = []
+    /// What `LocalGroups.deliveries` was when it was last sent what these groups had for it.
+    var caughtUpWith: UInt64 = 0
     /// How many of these are of the route, and stay.
     var ofRoute = 0
     /// Groups that it has asked for and that are not there yet, and whether it still wants them.

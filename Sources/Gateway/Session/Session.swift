@@ -35,12 +35,8 @@ final class Session {
   private var closeDeadline: Timer?
   /// The other half of a session on a `proxy` route, while both live.
   private var upstream: UpstreamSession?
-  /// What the decoder left when it paused; until it is dealt with the connection is not read.
-  private var held: [UInt8] = []
-  /// Unpacked since the decoder was last called, in bytes.
-  private var unpacked = 0
-  /// Goes on with what is held once the others have had their turn.
-  private var later: Timer?
+  /// Whether one message may cost much more than its bytes: all that are not just sent back.
+  private let isMetered: Bool
   private(set) var state = State.open
   /// Where the worker keeps this session.
   var index = 0
@@ -52,6 +48,7 @@ final class Session {
     self.route = route
     self.compression = compression
     self.worker = worker
+    isMetered = compression != nil || route.hasControls || !route.consumer.isEcho
     decoder = MessageDecoder(
       maximumMessage: route.configuration.limits.message.bytes, inflater: compression?.inflater)
     keepAlive = route.keepAlive.map {
@@ -133,49 +130,40 @@ extension Session: ConnectionHandler {
   func received(_ bytes: inout MutableRawSpan) {
     guard state != .ended else { return }
     keepAlive?.received(at: worker.reactor.now.nanoseconds)
+    // The first message counts too.
+    if isMetered { _ = mayGoOn() }
     decode(&bytes)
   }
 
   private func decode(_ bytes: inout MutableRawSpan) {
-    unpacked = 0
     do throws(ProtocolViolation) {
       let done = try decoder.decode(&bytes, into: self)
-      if done < bytes.byteCount { held = [UInt8](copying: bytes.bytes.extracting(done..<bytes.byteCount)) }
+      if done < bytes.byteCount { connection.leave(last: bytes.byteCount - done) }
     } catch {
       fail(error)
     }
     // What the client does not read is not answered for ever: TCP makes it wait until the queue is empty.
-    if connection.queuedBytes > 0 || upstream?.isCongested == true || !held.isEmpty || isCheckingToken {
+    if connection.queuedBytes > 0 || upstream?.isCongested == true || isCheckingToken {
       connection.pauseReading()
     }
-    if unpacked > Self.unpackedPerTurn, !held.isEmpty { readOnLater() }
-  }
-
-  private func readOnLater() {
-    let timer = later ?? worker.reactor.timer { [unowned self] in readOn() }
-    timer.schedule(after: .zero)
-    later = timer
   }
 
   func drained() {
     goOnReplaying()
     upstream?.resumeReading()
-    if upstream?.isCongested != true { readOn() }
+    readOn()
   }
 
-  /// Goes on where the decoder paused, and then with what the client has sent since.
+  func goOn() {
+    goOnReplaying()
+  }
+
+  /// Goes on where the decoder paused, and then with what the client has sent since, when there is nothing to wait for any more.
   func readOn() {
-    guard state != .ended, !isCheckingToken else { return }
-    if !held.isEmpty {
-      var bytes = held
-      held = []
-      var span = bytes.mutableSpan
-      var raw = unsafe span.mutableBytes
-      decode(&raw)
+    guard state != .ended, !isCheckingToken, connection.queuedBytes == 0, upstream?.isCongested != true else {
+      return
     }
-    if held.isEmpty, connection.queuedBytes == 0, upstream?.isCongested != true, !isCheckingToken {
-      connection.resumeReading()
-    }
+    connection.resumeReading()
   }
 
   /// The client closed its half without a close frame (RFC 6455 section 7.1.5: 1006 for it); nothing can be answered.
@@ -188,8 +176,6 @@ extension Session: ConnectionHandler {
     state = .ended
     closeDeadline?.cancel()
     closeDeadline = nil
-    later?.cancel()
-    later = nil
     leave()
     abandonUpstream()
     worker.sessionEnded(self)
@@ -207,16 +193,19 @@ extension Session: FrameSink {
       route.consumer.received(kind, payload, from: self)
     }
     guard state != .ended else { return .stop }
-    return compression == nil ? .proceed : flow(behindUnpacked: payload.byteCount)
+    return isMetered ? flow() : .proceed
   }
 
-  /// A read may bring hundreds of messages that are each a thousand times as long unpacked: they wait, packed, for room and until
-  /// the others had their turn.
+  /// A read may bring thousands of messages that each take a hundred times as long as its bytes, or are a thousand times as long
+  /// unpacked: they wait, packed, for room and until the others had their turn.
   @inline(never)
-  private func flow(behindUnpacked count: Int) -> Flow {
-    unpacked += count
-    let mustWait = isCongested || upstream?.isCongested == true || unpacked > Self.unpackedPerTurn
-    return mustWait ? .pause : .proceed
+  private func flow() -> Flow {
+    let mayGoOn = !isCongested && upstream?.isCongested != true && mayGoOn()
+    return mayGoOn ? .proceed : .pause
+  }
+
+  func mayGoOn() -> Bool {
+    worker.reactor.hasTimeLeft()
   }
 
   func ping(_ payload: RawSpan) -> Flow {
@@ -278,10 +267,14 @@ extension Session: ConsumerSession {
 
 extension Session {
   /// Sends what the groups have for the client before something is written to it directly.
+  ///
+  /// A client can be in hundreds of groups, which are only looked at when some group got something since they were.
   private func catchUp(_ membership: Membership) {
     guard let groups = layer?.groups else { return }
     _ = groups.catchUp(membership)
-    for membership in standing?.further ?? [] { _ = groups.catchUp(membership) }
+    guard let standing, standing.caughtUpWith != groups.deliveries else { return }
+    standing.caughtUpWith = groups.deliveries
+    for membership in standing.further { _ = groups.catchUp(membership) }
   }
 }
 
@@ -320,15 +313,13 @@ extension Session {
 
   /// Sends what the client has room for; when it has taken that, it is asked for more.
   func goOnReplaying() {
-    guard let replay, let membership, let layer, state == .open,
-      worker.replays.mayFeed(replay, else: { [weak self] in self?.goOnReplaying() })
-    else { return }
+    guard let replay, let membership, let layer, state == .open else { return }
     if replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit) == .caughtUp {
       let (key, renderer) = audience(isNumbered: replay.isNumbered)
       self.replay = nil
       layer.groups.move(membership, route: key, renderer: renderer)
     } else if connection.queuedBytes == 0 {
-      worker.replays.goOn(replay) { [weak self] in self?.goOnReplaying() }
+      connection.askForTurn()
     }
   }
 }
@@ -341,7 +332,7 @@ extension Session {
 
   /// The upstream has taken what it was sent.
   func upstreamDrained() {
-    if connection.queuedBytes == 0 { readOn() }
+    readOn()
   }
 
   /// The upstream ended the session; the client gets its code and reason.
@@ -376,8 +367,6 @@ extension Session {
 extension Session {
   /// How long a client may take to answer a close frame.
   private static let closeTimeout = Duration.seconds(5)
-  /// How many bytes of compressed messages are unpacked before others have a turn: some milliseconds' work.
-  private static let unpackedPerTurn = 1 << 20
   /// How long the last bytes may take to arrive once both sides have said that it is over.
   private static let lingering = Duration.seconds(2)
   private static let silenceBound = KeepAliveProbes.bound.wholeNanoseconds
@@ -420,7 +409,6 @@ extension Session {
     leave()
     abandonUpstream()
     closeDeadline?.cancel()
-    later?.cancel()
     if time > .zero { connection.finish(timeout: time) } else { connection.abort() }
   }
 

@@ -38,11 +38,7 @@ final class UpstreamSession {
 
   /// What came right behind the upstream's answer.
   func received(rest bytes: [UInt8]) {
-    guard !bytes.isEmpty else { return }
-    var bytes = bytes
-    var span = bytes.mutableSpan
-    var raw = unsafe span.mutableBytes
-    received(&raw)
+    connection.putBack(bytes)
   }
 
   // MARK: - From the client
@@ -104,8 +100,10 @@ extension UpstreamSession: ConnectionHandler {
   func received(_ bytes: inout MutableRawSpan) {
     guard state != .ended else { return }
     keepAlive?.received(at: connection.reactor.now.nanoseconds)
+    _ = connection.reactor.hasTimeLeft()
     do throws(ProtocolViolation) {
-      try decoder.decode(&bytes, into: self)
+      let done = try decoder.decode(&bytes, into: self)
+      if done < bytes.byteCount { connection.leave(last: bytes.byteCount - done) }
     } catch {
       if state == .open {
         write(.close, ClosePayload.encode(error.closeCode, reason: error.description))
@@ -147,11 +145,16 @@ extension UpstreamSession: ConnectionHandler {
 extension UpstreamSession: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     session?.send(kind, payload)
-    return .proceed
+    return mayGoOn() ? .proceed : .pause
+  }
+
+  /// What the client has no room for is not decoded.
+  func mayGoOn() -> Bool {
+    session?.isCongested != true && connection.reactor.hasTimeLeft()
   }
 
   func ping(_ payload: RawSpan) -> Flow {
-    // An upstream that pings and does not read would fill the queue; what it does not read answers nothing.
+    // One that asks and does not read is not answered for ever. It has to be read all the same: it may be waiting for that itself.
     if state == .open, !isCongested { write(.pong, payload) }
     return .proceed
   }

@@ -29,9 +29,6 @@ final class Worker {
   private(set) var pending: [ObjectIdentifier: PendingConnection] = [:]
   private var keepAlive: KeepAliveSweep?
   private var extras: ExtraConnections
-  private(set) lazy var replays: ReplayTurns = ReplayTurns { [unowned self] in
-    mailbox?.post(.perform { worker in worker.replays.next() })
-  }
   /// Who waits for a connection to an upstream, by ticket.
   private var connecting: [Int: (Result<Int32, any Error>) -> Void] = [:]
   private var lastTicket = 0

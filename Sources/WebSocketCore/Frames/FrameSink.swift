@@ -17,4 +17,11 @@ public protocol FrameSink: AnyObject {
   func pong(_ payload: RawSpan) -> Flow
   /// - Parameter code: nil where the frame carried none (1005 in the API of browsers); otherwise one that may be sent.
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow
+  /// Asked between frames, once for so many bytes of them (`MessageDecoder.stride`): whether the decoder may go on, or others are to
+  /// have their turn. What it answers when the last byte has been dealt with changes nothing.
+  func mayGoOn() -> Bool
+}
+
+extension FrameSink {
+  public func mayGoOn() -> Bool { true }
 }

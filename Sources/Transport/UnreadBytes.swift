@@ -1,0 +1,29 @@
+/// What a handler left of the bytes that it was given, until its connection's next turn.
+///
+/// What is dealt with is passed over, not moved, and the memory goes when all is: a rest is copied once however many turns it takes.
+@safe final class UnreadBytes {
+  private let storage: UnsafeMutableRawBufferPointer
+  private var start = 0
+
+  /// Copies the bytes.
+  init(_ bytes: UnsafeRawBufferPointer) {
+    unsafe storage = .allocate(byteCount: bytes.count, alignment: 16)
+    unsafe storage.copyMemory(from: bytes)
+  }
+
+  deinit {
+    unsafe storage.deallocate()
+  }
+
+  /// What its memory takes up, in bytes.
+  var size: Int { unsafe storage.count }
+
+  var bytes: UnsafeMutableRawBufferPointer {
+    unsafe UnsafeMutableRawBufferPointer(rebasing: storage[start...])
+  }
+
+  /// Passes over all but so many.
+  func keep(last count: Int) {
+    start = size - count
+  }
+}
