@@ -9,8 +9,16 @@ public protocol ConnectionHandler: AnyObject {
   /// Everything queued has been taken by the kernel, after some of it had to wait.
   func drained()
 
+  /// The process has no memory left for what waits to be sent, and what waits here has waited longest: it was given up, and the
+  /// connection is to be finished. One that is still open afterwards is closed.
+  func mustGiveWay()
+
   /// The last call, exactly once, at the end of the turn in which the connection was closed.
   func closed(_ reason: ConnectionEnd)
+}
+
+extension ConnectionHandler {
+  public func mustGiveWay() {}
 }
 
 /// How a connection came to its end.

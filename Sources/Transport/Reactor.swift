@@ -36,10 +36,14 @@ import Glibc
   /// The connection whose handler is reading; only compared, so that keeping it costs nothing.
   private var reading: ObjectIdentifier?
 
+  /// What waits for kernels to take it.
+  let backlog = Backlog(boundedBy: MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1))
+
   private var slots: [Slot] = []
   private var freeSlots: [Int32] = []
   private var acceptors: [Acceptor?] = []
   private var timers: TimerWheel?
+  private var hoarding: Timer?
   private var receivers: [MailboxReceiver] = []
   private var dirty: [Connection] = []
   private var ended: [(connection: Connection, reason: ConnectionEnd)] = []
@@ -152,6 +156,20 @@ extension Reactor {
     endOfTurnWork.append(work)
   }
 
+  /// Bounds what waits to be sent on this reactor; before its first connection.
+  public func boundSending(by allowance: MemoryAllowance) {
+    backlog.bound(by: allowance)
+  }
+
+  /// Bytes that wait to be sent, as they are counted: what many wait for once, and for each who waits what the kernel may have.
+  public var waitingBytes: Int { backlog.allowance.used }
+
+  /// Closes those whose bytes have waited longest where the process has no memory for what waits. Not to be called during a
+  /// delivery, as handlers are told.
+  public func relieve() {
+    if backlog.allowance.isOver { backlog.relieve() }
+  }
+
   public var connectionCount: Int { slots.count - freeSlots.count }
 }
 
@@ -163,7 +181,10 @@ extension Reactor {
       let count = unsafe epoll.wait(events, milliseconds: waitingTime)
       now = .now
       counters.turns += 1
-      for index in 0..<count { unsafe handle(events[index]) }
+      for index in 0..<count {
+        unsafe handle(events[index])
+        relieve()
+      }
       timers?.advance(to: now)
       finishTurn()
     }
@@ -176,6 +197,21 @@ extension Reactor {
     let current = MonotonicTime.now
     guard next > current else { return 0 }
     return Int32(clamping: (next.nanoseconds - current.nanoseconds) / 1_000_000 + 1)
+  }
+
+  /// How often a reactor that has more than its fair share looks whether another is short.
+  private static let hoardingInterval = Duration.milliseconds(100)
+
+  /// While connections wait, gives back what is above the fair share where another reactor asks for it.
+  func watchHoarding() {
+    guard hoarding == nil else { return }
+    let timer = timer { [unowned self] in
+      hoarding = nil
+      backlog.relieve()
+      if backlog.waitingCount > 0 { watchHoarding() }
+    }
+    hoarding = timer
+    timer.schedule(after: Self.hoardingInterval)
   }
 
   private func handle(_ event: epoll_event) {
@@ -201,6 +237,7 @@ extension Reactor {
       let written = dirty
       dirty.removeAll(keepingCapacity: true)
       for connection in written { connection.sendQueued() }
+      relieve()
       let gone = ended
       ended.removeAll(keepingCapacity: true)
       for (connection, reason) in gone {
