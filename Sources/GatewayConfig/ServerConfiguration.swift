@@ -18,6 +18,13 @@ package struct ServerConfiguration: Sendable {
   /// that were published to longest ago lose theirs.
   package var historyMemory = ByteCount.mebibytes(64)
 
+  /// `limits.send_memory` of the server: what may wait to be sent to all clients together; nil is a quarter of what the process
+  /// may have.
+  package var sendMemory: ByteCount?
+  /// `limits.receive_memory` of the server: what all clients together may have begun to send and not finished; nil is an eighth
+  /// of what the process may have.
+  package var receiveMemory: ByteCount?
+
   package init() {}
 }
 
