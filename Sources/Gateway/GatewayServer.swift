@@ -1,7 +1,6 @@
 import ChannelLayers
 package import GatewayConfig
 package import Logging
-import NIOCore
 import Transport
 import WebSocketCore
 
@@ -40,6 +39,11 @@ package final class GatewayServer: Sendable {
       log: log
     )
     (wishes, wish) = AsyncStream.makeStream()
+  }
+
+  /// Sets how the process takes memory and gives it back; at its start.
+  package static func settleMemory() {
+    ProcessMemory.settle()
   }
 
   /// Asks the gateway to stop as `shutdown:` says. Callable from any thread, more than once.
@@ -86,7 +90,7 @@ package final class GatewayServer: Sendable {
   /// - Parameter listening: told the addresses, with the real ports, once connections are accepted.
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
-    let count = configuration.server.threads ?? System.coreCount
+    let count = gateway.threads
     let sockets = try ListeningSockets.open(configuration.server.listeners, for: count)
     let http = HTTPSide(gateway: gateway)
     let tls = configuration.needsTLS ? TLSSide(gateway: gateway, threads: count) : nil
@@ -99,6 +103,7 @@ package final class GatewayServer: Sendable {
     for (index, worker) in workers.enumerated() {
       _ = worker.mailbox.post(.start(listeners: sockets.listeners[index]))
     }
+    let memory = try gateway.memoryReturn.start()
     gateway.setReady(true)
     listening(sockets.addresses)
     log.notice(
@@ -122,8 +127,10 @@ package final class GatewayServer: Sendable {
     for worker in workers { worker.thread.join() }
     try await http.shutDown()
     try await tls?.shutDown()
+    memory.stop()
+    memory.join()
     try await gateway.layers.shutDown()
-    log.notice("stopped", metadata: gateway.counters.summary)
+    log.notice("stopped", metadata: gateway.summary)
   }
 
   private struct RunningWorker: Sendable {
@@ -141,6 +148,7 @@ package final class GatewayServer: Sendable {
   private func startWorker(_ index: Int, http: HTTPSide, tls: TLSSide?) throws -> RunningWorker {
     let gateway = gateway
     let (thread, ends) = try Reactor.start(name: "reactor-\(index)") { reactor in
+      reactor.boundSending(by: MemoryAllowance(of: gateway.sendMemory.budget, among: gateway.threads))
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
       // The mailbox keeps the worker for as long as its reactor turns.
       let mailbox = reactor.mailbox { worker.handle($0) }

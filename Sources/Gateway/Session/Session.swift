@@ -36,6 +36,8 @@ final class Session {
   private var upstream: UpstreamSession?
   /// What the decoder left when it paused; until it is dealt with the connection is not read.
   private var held: [UInt8] = []
+  /// While the client has begun something and not finished it, what that takes.
+  private var unfinished: UnfinishedInput.Part?
   /// Unpacked since the decoder was last called, in bytes.
   private var unpacked = 0
   /// Goes on with what is held once the others have had their turn.
@@ -149,6 +151,19 @@ extension Session: ConnectionHandler {
       connection.pauseReading()
     }
     if unpacked > Self.unpackedPerTurn, !held.isEmpty { readOnLater() }
+    countUnfinished()
+  }
+
+  /// Once for each read: what a client has begun is bounded over the process.
+  private func countUnfinished() {
+    let bytes = decoder.unfinishedBytes + held.capacity
+    if bytes > 0 || unfinished != nil { countUnfinished(bytes) }
+  }
+
+  @inline(never)
+  private func countUnfinished(_ bytes: Int) {
+    unfinished = worker.unfinishedInput.count(bytes, of: self, unfinished)
+    worker.unfinishedInput.relieve()
   }
 
   private func readOnLater() {
@@ -192,6 +207,7 @@ extension Session: ConnectionHandler {
     later = nil
     leave()
     abandonUpstream()
+    dropInput()
     worker.sessionEnded(self)
   }
 }
@@ -288,12 +304,20 @@ extension Session {
 extension Session: GroupMember {
   func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
     connection.write(frames, from: offset)
-    return connection.queuedBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
+    return connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
   }
 
   func fellBehind() {
     guard state == .open else { return }
     worker.countSlowReader(self)
+    connection.dropQueued()
+    close(.slowReader)
+    end(within: Self.closeTimeout)
+  }
+
+  func mustGiveWay() {
+    guard state == .open else { return }
+    worker.countGivenWay(self)
     close(.slowReader)
     end(within: Self.closeTimeout)
   }
@@ -304,6 +328,21 @@ extension Session: GroupMember {
 
   func close(code: UInt16, reason: String) {
     close(CloseCode(rawValue: code), text: reason)
+  }
+}
+
+extension Session: InputHolder {
+  func giveUpInput() {
+    dropInput()
+    close(.inputOverLimit)
+    end(within: Self.lingering)
+  }
+
+  /// Lets go of what the client has begun; it is not listened to any more.
+  private func dropInput() {
+    decoder.abandon()
+    held = []
+    unfinished = worker.unfinishedInput.count(0, of: self, unfinished)
   }
 }
 

@@ -1,7 +1,9 @@
 import GatewayConfig
 import Logging
+import NIOCore
 import Routing
 import Synchronization
+import Transport
 
 /// What all workers and the HTTP side share: the compiled configuration, and the counts that limits are held against.
 ///
@@ -19,6 +21,14 @@ final class GatewayState: Sendable {
   let upstreamFailures: UpstreamFailures
   let authenticators: Authenticators
   let compressionContexts: ContextBudget
+  /// What the process may have, as found at the start.
+  let memory: MemoryLimit
+  /// `limits.send_memory`: what waits to be sent.
+  let sendMemory: MemoryBound
+  /// `limits.receive_memory`: messages that have begun to come.
+  let receiveMemory: MemoryBound
+  let threads: Int
+  let memoryReturn: MemoryReturnThread
 
   /// `limits.connections`: sessions and HTTP connections together.
   let connectionLimit: Int
@@ -47,6 +57,14 @@ final class GatewayState: Sendable {
       SessionRoute(route, layers, takesTokens: authenticators.takeMessages(on: route))
     }
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
+    memoryReturn = MemoryReturnThread(log: log)
+    threads = configuration.server.threads ?? System.coreCount
+    let memory = MemoryLimit.ofProcess()
+    self.memory = memory
+    sendMemory = MemoryBound(
+      configuration.server.sendMemory, otherwise: memory.bytes / 4, .sending, log: log)
+    receiveMemory = MemoryBound(
+      configuration.server.receiveMemory, otherwise: memory.bytes / 8, .receiving, log: log)
   }
 
   /// Whether new sessions are taken: between the first accept and the stop, while all channel layers are there.
@@ -91,6 +109,17 @@ extension GatewayCounters {
       "slow-readers": "\(slowReaders.count)", "ping-timeouts": "\(pingTimeouts.count)",
       "protocol-violations": "\(protocolViolations.count)", "tls-failures": "\(tlsFailures.count)",
     ]
+  }
+}
+
+extension GatewayState {
+  /// For the last line of the log.
+  var summary: Logger.Metadata {
+    var facts = counters.summary
+    facts["given-way"] = "\(sendMemory.evictions.count)"
+    facts["given-up-messages"] = "\(receiveMemory.evictions.count)"
+    facts["longest-trim"] = "\(memoryReturn.longestPause.count)us"
+    return facts
   }
 }
 
