@@ -61,28 +61,52 @@ public struct MemoryReturn {
   /// Less than this above what was needed is not worth a pause. Bytes.
   static let leastGrowth = 4 << 20
 
-  /// The least that was resident since the last return.
+  /// Samples after a return that gave little back, before it is tried again: what was needed then may be free now, which is not to be
+  /// seen from outside. Doubled each time, for as long as all stays quiet.
+  static let firstWait = 10
+  static let longestWait = 640
+
+  /// The least that was ever resident.
+  private var least: Int?
+  /// What was resident after the last return, or the least since.
   private var settled: Int?
   /// The greatest load since then.
   private var peak = 0.0
   private var quiet = 0
+  private var wait = firstWait
+  private var samplesSinceReturn = 0
 
   public init() {}
 
   /// - Returns: whether to give memory back now.
   public mutating func isDue(_ sample: Sample) -> Bool {
-    let least = min(settled ?? sample.resident, sample.resident)
-    settled = least
+    let least = min(least ?? sample.resident, sample.resident)
+    self.least = least
+    let settled = min(settled ?? sample.resident, sample.resident)
+    self.settled = settled
     peak = max(peak, sample.load)
-    let isQuiet = sample.load <= max(Self.quietLoad, peak / 2)
-    quiet = isQuiet ? quiet + 1 : 0
-    return quiet >= Self.quietSamples && sample.resident > least + max(Self.leastGrowth, least / 4)
+    samplesSinceReturn += 1
+    guard sample.load <= max(Self.quietLoad, peak / 2) else {
+      quiet = 0
+      wait = Self.firstWait
+      return false
+    }
+    quiet += 1
+    guard quiet >= Self.quietSamples else { return false }
+    if Self.isMuch(sample.resident, beside: settled) { return true }
+    return samplesSinceReturn > wait && Self.isMuch(sample.resident, beside: least)
   }
 
   /// Memory was given back, and so much is left.
   public mutating func returned(_ resident: Int) {
+    if samplesSinceReturn > wait { wait = min(wait * 2, Self.longestWait) }
     settled = resident
     peak = 0
     quiet = 0
+    samplesSinceReturn = 0
+  }
+
+  private static func isMuch(_ resident: Int, beside needed: Int) -> Bool {
+    resident > needed + max(leastGrowth, needed / 4)
   }
 }

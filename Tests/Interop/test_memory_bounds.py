@@ -102,6 +102,24 @@ def test_two_thousand_that_do_not_read_cost_what_was_said_once(start):
     assert after < 1.5 * before
 
 
+def test_memory_comes_back_after_a_flood_of_small_pieces(start):
+    """Each client has messages of its own that wait, of a size that the allocator keeps. It is told to let go once all is quiet."""
+    gateway = start(text=CONFIG, limits="limits: {send_queue: 16MiB, send_memory: 512MiB}")
+    with open_session(gateway.port, "/ws/room/warm/") as sock:
+        publish(sock, 1000, 100_000)
+    before = gateway.resident_kib
+    with contextlib.ExitStack() as stack:
+        for number in range(300):
+            sock = stack.enter_context(deaf(gateway.port, f"/ws/room/r{number}/"))
+            sock.sendall(frame(2, bytes(800)) * 300)
+        full = gateway.resident_kib
+    wait_until(lambda: gateway.resident_kib < 1.25 * before, 55)
+    after = gateway.resident_kib
+    lines = [line for line in gateway.log if "given back" in line]
+    print(f"\n{before} KiB before, {full} full, {after} afterwards; {lines}")
+    assert after < 1.5 * before
+
+
 def test_those_who_wait_longest_go_when_all_hold_too_much(start):
     """Rooms of one, so that nothing is shared: 100 MiB in all, of which 16 may wait. A bystander notices nothing."""
     gateway = start(text=CONFIG, limits="limits: {send_queue: 2MiB, send_memory: 16MiB}")

@@ -26,15 +26,15 @@ struct MemoryReturnTests {
     #expect(decisions([(400, 0), (480, 0), (480, 0)]) == [false, false, false])
   }
 
-  @Test func `what stays after a return is what is needed`() {
+  @Test func `what stays after a return is needed, and is asked for again after a while, ever more rarely`() {
     var memory = MemoryReturn()
-    let first = memory.isDue(.init(resident: 20 * Self.mebibyte, load: 0))
-    let second = memory.isDue(.init(resident: 200 * Self.mebibyte, load: 0))
-    #expect([first, second] == [false, true])
-    memory.returned(190 * Self.mebibyte)
-    for _ in 0..<5 {
-      let isDue = memory.isDue(.init(resident: 190 * Self.mebibyte, load: 0))
-      #expect(!isDue)
+    let resident = MemoryReturn.Sample(resident: 190 * Self.mebibyte, load: 0)
+    _ = memory.isDue(.init(resident: 20 * Self.mebibyte, load: 0))
+    var due: [Int] = []
+    for number in 0..<80 where memory.isDue(resident) {
+      due.append(number)
+      memory.returned(resident.resident)
     }
+    #expect(due == [0, 11, 32, 73])
   }
 }
