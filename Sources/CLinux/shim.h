@@ -1,5 +1,7 @@
 // What the reactor needs of Linux and Swift's Glibc module leaves out.
 #pragma once
+#include <malloc.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>

@@ -1,7 +1,6 @@
 import ChannelLayers
 package import GatewayConfig
 package import Logging
-import NIOCore
 import Transport
 import WebSocketCore
 
@@ -27,7 +26,6 @@ package final class GatewayServer: Sendable {
   private let gateway: GatewayState
   private let log: Logger
   private let descriptors: DescriptorLimit
-  private let threads: Int
   private let wishes: AsyncStream<Wish>
   private let wish: AsyncStream<Wish>.Continuation
 
@@ -35,13 +33,18 @@ package final class GatewayServer: Sendable {
     self.configuration = configuration
     self.log = log
     descriptors = DescriptorLimit.raise()
-    threads = configuration.server.threads ?? System.coreCount
+    let threads = configuration.server.threads ?? System.coreCount
     let shares = descriptors.shares(for: configuration, threads: threads)
     gateway = GatewayState(
-      configuration,
+      configuration, threads: threads,
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
       extraConnections: shares.extras, log: log)
     (wishes, wish) = AsyncStream.makeStream()
+  }
+
+  /// Sets how the process takes memory and gives it back; at its start.
+  package static func settleMemory() {
+    ProcessMemory.settle()
   }
 
   /// Asks the gateway to stop as `shutdown:` says. Callable from any thread, more than once.
@@ -88,7 +91,7 @@ package final class GatewayServer: Sendable {
   /// - Parameter listening: told the addresses, with the real ports, once connections are accepted.
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
-    let count = threads
+    let count = gateway.threads
     warnOfDescriptors()
     let sockets = try ListeningSockets.open(configuration.server.listeners, for: count)
     let http = HTTPSide(gateway: gateway)
@@ -102,6 +105,7 @@ package final class GatewayServer: Sendable {
     for (index, worker) in workers.enumerated() {
       _ = worker.mailbox.post(.start(listeners: sockets.listeners[index]))
     }
+    let memory = try gateway.memoryReturn.start()
     gateway.setReady(true)
     listening(sockets.addresses)
     log.notice(
@@ -125,8 +129,10 @@ package final class GatewayServer: Sendable {
     for worker in workers { worker.thread.join() }
     try await http.shutDown()
     try await tls?.shutDown()
+    memory.stop()
+    memory.join()
     try await gateway.layers.shutDown()
-    var summary = gateway.counters.summary
+    var summary = gateway.summary
     summary["accept-failures"] = "\(gateway.acceptFailures.count)"
     log.notice("stopped", metadata: summary)
   }
@@ -134,7 +140,7 @@ package final class GatewayServer: Sendable {
   /// More connections than there are descriptors for would not be refused, but reset.
   private func warnOfDescriptors() {
     guard let wanted = configuration.server.connections, wanted > gateway.connectionLimit else { return }
-    let needed = descriptors.needed(for: wanted, of: configuration, threads: threads)
+    let needed = descriptors.needed(for: wanted, of: configuration, threads: gateway.threads)
     log.warning(
       "limits.connections was lowered to what the limit on open files has room for",
       metadata: [
@@ -160,6 +166,7 @@ package final class GatewayServer: Sendable {
   private func startWorker(_ index: Int, http: HTTPSide, tls: TLSSide?) throws -> RunningWorker {
     let gateway = gateway
     let (thread, ends) = try Reactor.start(name: "reactor-\(index)") { reactor in
+      reactor.boundSending(by: MemoryAllowance(of: gateway.sendMemory.budget, among: gateway.threads))
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
       // The mailbox keeps the worker for as long as its reactor turns.
       let mailbox = reactor.mailbox { worker.handle($0) }

@@ -105,6 +105,8 @@ package struct SessionLimits: Sendable, Hashable {
   package var message = ByteCount.mebibytes(1)
   /// Most bytes waiting for a slow reader; more is closed with 1013.
   package var sendQueue = ByteCount.mebibytes(1)
+  /// `limits.send_memory` of the server, which `sendQueue` has to fit into; nil where it is not written.
+  package var sendMemory: ByteCount?
   /// Nil for no keep-alive.
   package var ping: KeepAlive? = KeepAlive(interval: .seconds(30), timeout: .seconds(30))
 

@@ -21,6 +21,12 @@ package struct ServerConfiguration: Sendable {
   /// `limits.body_memory` of the server: what HTTP clients together may make the process hold of requests that are not carried
   /// out yet, bodies for `publish` above all; beyond it they are refused with 503. Nil is an eighth of what the process may have.
   package var bodyMemory: ByteCount?
+  /// `limits.send_memory` of the server: what may wait to be sent to all clients together; nil is a quarter of what the process
+  /// may have.
+  package var sendMemory: ByteCount?
+  /// `limits.receive_memory` of the server: what all clients together may have begun to send and not finished; nil is an eighth
+  /// of what the process may have.
+  package var receiveMemory: ByteCount?
 
   package init() {}
 }

@@ -39,6 +39,8 @@ public final class Connection {
   /// Why it is broken; `errno`.
   private var failure: Int32 = 0
   private var queue: SendQueue?
+  /// Where the reactor's backlog keeps it; nil while it does not wait for the kernel.
+  var placeInBacklog: Int?
   private var lingering: Timer?
   /// The events that epoll was last told to report.
   private var interest = Epoll.input
@@ -54,6 +56,9 @@ public final class Connection {
 
   /// Bytes that wait for the kernel to take them.
   public var queuedBytes: Int { queue?.byteCount ?? 0 }
+
+  /// The same without what is left of the write that an empty queue took: what a reader is late with, however large one message is.
+  public var lateBytes: Int { queue.map { $0.byteCount - $0.exempt } ?? 0 }
 
   /// Where the client is; asked of the system at each call.
   public var peer: PeerAddress { PeerAddress(ofSocket: rawDescriptor) }
@@ -71,7 +76,7 @@ extension Connection {
       if reactor.output.count >= Reactor.outputLimit { sendGathered() }
       return
     }
-    unsafe bytes.withUnsafeBytes { unsafe queue(bytes: $0) }
+    unsafe bytes.withUnsafeBytes { unsafe makeQueue().append($0) }
     markDirty()
   }
 
@@ -85,27 +90,25 @@ extension Connection {
       if reactor.output.count >= Reactor.outputLimit { sendGathered() }
       return
     }
-    unsafe withUnsafeBytes(of: head.littleEndian) {
-      unsafe queue(bytes: UnsafeRawBufferPointer(rebasing: $0[..<length]))
+    let queue = makeQueue()
+    unsafe withUnsafeBytes(of: head.littleEndian) { head in
+      unsafe bytes.withUnsafeBytes {
+        unsafe queue.append(UnsafeRawBufferPointer(rebasing: head[..<length]), $0)
+      }
     }
-    unsafe bytes.withUnsafeBytes { unsafe queue(bytes: $0) }
     markDirty()
   }
 
-  /// Sends shared bytes, at once where nothing is before them; what the kernel does not take is queued by reference.
+  /// Sends shared bytes, at once where nothing is before them; what the kernel does not take is queued
+  /// in chunks that are shared with all who are sent the same.
   public func write(_ shared: SharedBytes, from offset: Int) {
     guard phase == .open, offset < shared.count else { return }
     if reactor.isReading(self) { sendGathered() }
-    guard queue == nil else {
-      queue?.append(shared, from: offset)
-      return
-    }
+    if let queue { return queue.append(shared, from: offset) }
     let sent = unsafe shared.withBytes(from: offset) { unsafe send($0) }
     guard phase == .open, offset + sent < shared.count else { return }
-    var queue = SendQueue()
-    queue.append(shared, from: offset + sent)
-    self.queue = queue
-    watch()
+    makeQueue().append(shared, from: offset + sent)
+    wait()
   }
 
   /// Sends what the handler wrote while it was reading.
@@ -117,8 +120,8 @@ extension Connection {
     unsafe gathered.withBytes(from: 0) { bytes in
       let sent = unsafe queue == nil ? send(bytes) : 0
       guard sent < bytes.count, phase == .open || phase == .finishing else { return }
-      unsafe queue(bytes: UnsafeRawBufferPointer(rebasing: bytes[sent...]))
-      watch()
+      unsafe makeQueue().append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+      wait()
     }
   }
 
@@ -126,19 +129,71 @@ extension Connection {
   func sendQueued() {
     isDirty = false
     guard phase == .open || phase == .finishing else { return }
-    if queue != nil {
-      let failure = queue?.send(to: rawDescriptor, sends: &reactor.counters.sends) ?? 0
+    if let queue {
+      let failure = queue.send(to: rawDescriptor, sends: &reactor.counters.sends)
       if failure != 0 { return close(.failed(failure)) }
-      guard queue?.isEmpty == true else { return watch() }
-      queue = nil
+      guard queue.isEmpty else { return wait() }
+      dropQueue()
     }
     watch()
     if phase == .finishing { shutDown() } else { handler?.drained() }
   }
 
-  private func queue(bytes: UnsafeRawBufferPointer) {
-    if queue == nil { queue = SendQueue() }
-    unsafe queue?.append(bytes)
+  private func makeQueue() -> SendQueue {
+    if let queue { return queue }
+    let made = SendQueue(reactor.backlog)
+    queue = made
+    return made
+  }
+
+  private func dropQueue() {
+    queue = nil
+    guard placeInBacklog != nil else { return }
+    reactor.backlog.remove(self)
+    placeInBacklog = nil
+  }
+
+  /// What is queued waits for the kernel.
+  private func wait() {
+    if let queue, placeInBacklog == nil {
+      queue.exemptAll()
+      reactor.backlog.add(self)
+      reactor.watchHoarding()
+    }
+    watch()
+  }
+
+  /// The age of what waits longest, by the backlog's position.
+  var queuedSince: UInt64 { queue?.since ?? .max }
+
+  /// What a connection that has to go for want of memory may keep, so that it can still be told why. Bytes.
+  private static let keptForClosing = 4096
+  /// The same for one that fell behind while there is memory. Bytes.
+  private static let keptForFinishing = 64 * 1024
+
+  /// Gives up what waits, but for the rest of what the peer has got the beginning of, and lets the kernel take that and a word of
+  /// farewell. Where the peer is in the middle of something long, everything goes on waiting.
+  public func dropQueued() {
+    if phase == .open { _ = trim(toPieceOf: Self.keptForFinishing) }
+  }
+
+  /// - Returns: false where too much is left of the piece that has begun.
+  private func trim(toPieceOf most: Int) -> Bool {
+    guard let queue, queue.trim(toPieceOf: most) else { return false }
+    // The socket then reports that it can be written to.
+    Listener.setUnsentBound(.max, on: rawDescriptor)
+    return true
+  }
+
+  /// The process has no memory for what waits here: the queue is given up, but for the rest of what the peer has got the beginning
+  /// of, and the handler is told, so that it says why and ends. Who is in the middle of something long is cut off.
+  func giveWay() {
+    guard phase == .open, trim(toPieceOf: Self.keptForClosing) else {
+      if phase == .open { handler?.mustGiveWay() }
+      return close(.local)
+    }
+    handler?.mustGiveWay()
+    if phase == .open { close(.local) }
   }
 
   private func markDirty() {
@@ -217,7 +272,7 @@ extension Connection {
 
   /// Hands on what has come already, instead of with the next turn.
   public func readNow() {
-    if wantsInput { read() }
+    if wantsInput { _ = read() }
   }
 
   func handle(_ events: UInt32) {
@@ -374,8 +429,7 @@ extension Connection {
     }
     guard phase != .closed else { return }
     phase = .closed
-    queue?.removeAll()
-    queue = nil
+    dropQueue()
     lingering?.cancel()
     lingering = nil
     dropUnread()

@@ -13,12 +13,17 @@ public protocol ConnectionHandler: AnyObject {
   /// It asked for another turn (`Connection.askForTurn`), and the others have had theirs.
   func goOn()
 
+  /// The process has no memory left for what waits to be sent, and what waits here has waited longest: it was given up, and the
+  /// connection is to be finished. One that is still open afterwards is closed.
+  func mustGiveWay()
+
   /// The last call, exactly once, at the end of the turn in which the connection was closed, or, where many were, of one soon after.
   func closed(_ reason: ConnectionEnd)
 }
 
 extension ConnectionHandler {
   public func goOn() {}
+  public func mustGiveWay() {}
 }
 
 /// How a connection came to its end.

@@ -9,6 +9,12 @@ public final class MemoryBudget: Sendable {
   public let total: Int
   private let sum = Atomic<Int>(0)
   private let isShort = Atomic<Bool>(false)
+  private let gauges = Mutex<[Gauge]>([])
+
+  /// What one allowance counts, for others to read.
+  fileprivate final class Gauge: Sendable {
+    let used = Atomic<Int>(0)
+  }
 
   public init(total: Int) {
     self.total = total
@@ -16,6 +22,21 @@ public final class MemoryBudget: Sendable {
 
   /// Bytes that are taken now, whole blocks of allowances included.
   public var taken: Int { sum.load(ordering: .relaxed) }
+
+  /// Bytes that all allowances together count as held just now.
+  public var used: Int {
+    gauges.withLock { $0.reduce(0) { $0 + $1.used.load(ordering: .relaxed) } }
+  }
+
+  fileprivate func addGauge() -> Gauge {
+    let gauge = Gauge()
+    gauges.withLock { $0.append(gauge) }
+    return gauge
+  }
+
+  fileprivate func remove(_ gauge: Gauge) {
+    gauges.withLock { $0.removeAll { $0 === gauge } }
+  }
 
   /// - Returns: false where so much is not left; then nothing is taken.
   public func take(_ bytes: Int) -> Bool {
@@ -27,6 +48,20 @@ public final class MemoryBudget: Sendable {
       current = original
     }
     return false
+  }
+
+  /// Takes as much of it as is left.
+  ///
+  /// - Returns: how much that was.
+  func takeMost(of bytes: Int) -> Int {
+    var current = sum.load(ordering: .relaxed)
+    while true {
+      let taken = max(0, min(bytes, total - current))
+      let (isDone, original) = sum.weakCompareExchange(
+        expected: current, desired: current + taken, ordering: .relaxed)
+      if isDone { return taken }
+      current = original
+    }
   }
 
   public func give(_ bytes: Int) {
@@ -60,7 +95,10 @@ public final class MemoryAllowance {
   /// Taken from the budget.
   private var held: Int
   /// Counted by the reactor, in bytes.
-  public private(set) var used = 0
+  public private(set) var used = 0 {
+    didSet { gauge.used.store(used, ordering: .relaxed) }
+  }
+  private let gauge: MemoryBudget.Gauge
 
   /// - Parameter count: how many allowances the budget has.
   public init(of budget: MemoryBudget, among count: Int) {
@@ -70,9 +108,11 @@ public final class MemoryAllowance {
     self.floor = budget.take(floor) ? floor : 0
     block = max(4096, min(Self.largestBlock, fairShare / 8))
     held = self.floor
+    gauge = budget.addGauge()
   }
 
   deinit {
+    budget.remove(gauge)
     budget.give(held)
   }
 
@@ -97,13 +137,8 @@ public final class MemoryAllowance {
   private func grow() {
     let missing = used - held
     let blocks = (missing + block - 1) / block * block
-    if budget.take(blocks) {
-      held += blocks
-    } else if budget.take(missing) {
-      held += missing
-    } else if held < fairShare {
-      budget.reportShortage()
-    }
+    held += budget.takeMost(of: blocks)
+    if isOver, held < fairShare { budget.reportShortage() }
   }
 
   /// How much may be counted once the holders of the oldest have gone; nil where nobody has to.

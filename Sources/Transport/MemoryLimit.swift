@@ -37,7 +37,7 @@ public struct MemoryLimit: Sendable, Equatable {
 
   /// - Parameter root: where `/proc` and `/sys` are; for tests.
   static func ofControlGroups(root: String = "") -> Int? {
-    guard let memberships = contents(of: root + "/proc/self/cgroup") else { return nil }
+    guard let memberships = SmallFile.contents(of: root + "/proc/self/cgroup") else { return nil }
     var smallest: Int?
     for line in memberships.split(separator: "\n") {
       // number:controllers:path; version 2 has no controllers.
@@ -53,7 +53,7 @@ public struct MemoryLimit: Sendable, Equatable {
       }
       for place in places {
         for path in chain(String(parts[2])) {
-          guard let text = contents(of: root + place.folder + path + "/" + place.file),
+          guard let text = SmallFile.contents(of: root + place.folder + path + "/" + place.file),
             // `max` is no number; version 1 writes the largest that fits into its pages.
             let bytes = Int(text.split(separator: "\n").first ?? ""), bytes < 1 << 60
           else { continue }
@@ -73,22 +73,5 @@ public struct MemoryLimit: Sendable, Equatable {
       names.removeLast()
     }
     return paths + [""]
-  }
-
-  /// At most 64 KiB of a file; nil where it cannot be read.
-  private static func contents(of path: String) -> String? {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 64 * 1024)
-    var count = 0
-    while count < bytes.count {
-      let got = unsafe bytes.withUnsafeMutableBytes {
-        unsafe read(descriptor, $0.baseAddress.unsafelyUnwrapped + count, $0.count - count)
-      }
-      guard got > 0 else { break }
-      count += got
-    }
-    return String(decoding: bytes[..<count], as: UTF8.self)
   }
 }

@@ -61,10 +61,15 @@ import Glibc
   private var ready = ReadyList()
   /// Whether something that was posted may not have been received.
   private var hasMail = false
+
+  /// What waits for kernels to take it.
+  let backlog = Backlog(boundedBy: MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1))
+
   private var slots: [Slot] = []
   private var freeSlots: [Int32] = []
   private var acceptors: [Acceptor?] = []
   private var timers: TimerWheel?
+  private var hoarding: Timer?
   private var receivers: [MailboxReceiver] = []
   private var dirty: [Connection] = []
   private var ended: [(connection: Connection, reason: ConnectionEnd)] = []
@@ -183,6 +188,20 @@ extension Reactor {
     endOfTurnWork.append(work)
   }
 
+  /// Bounds what waits to be sent on this reactor; before its first connection.
+  public func boundSending(by allowance: MemoryAllowance) {
+    backlog.bound(by: allowance)
+  }
+
+  /// Bytes that wait to be sent, as they are counted: what many wait for once, and for each who waits what the kernel may have.
+  public var waitingBytes: Int { backlog.allowance.used }
+
+  /// Closes those whose bytes have waited longest where the process has no memory for what waits. Not to be called during a
+  /// delivery, as handlers are told.
+  public func relieve() {
+    if backlog.allowance.isOver { backlog.relieve() }
+  }
+
   public var connectionCount: Int { slots.count - freeSlots.count }
 
   /// Whether the handler whose turn it is may go on, by the clock. The time begins when it first asks. It asks now and then, after
@@ -230,8 +249,24 @@ extension Reactor {
       let event = unsafe events[nextEvent]
       nextEvent += 1
       unsafe handle(event)
+      relieve()
       if nextEvent % Self.piecesPerLook == 0 || slice.hasBegun, limit.isOver() { return }
     }
+  }
+
+  /// How often a reactor that has more than its fair share looks whether another is short.
+  private static let hoardingInterval = Duration.milliseconds(100)
+
+  /// While connections wait, gives back what is above the fair share where another reactor asks for it.
+  func watchHoarding() {
+    guard hoarding == nil else { return }
+    let timer = timer { [unowned self] in
+      hoarding = nil
+      backlog.relieve()
+      if backlog.waitingCount > 0 { watchHoarding() }
+    }
+    hoarding = timer
+    timer.schedule(after: Self.hoardingInterval)
   }
 
   private func handle(_ event: epoll_event) {
@@ -273,7 +308,9 @@ extension Reactor {
       let work = endOfTurnWork
       endOfTurnWork.removeAll(keepingCapacity: true)
       for item in work { item.endOfTurn() }
-      guard sendQueued(&limit), tellEnded(&limit) else { return }
+      let isSent = sendQueued(&limit)
+      relieve()
+      guard isSent, tellEnded(&limit) else { return }
     }
   }
 

@@ -2,56 +2,112 @@ import CLinux
 import Glibc
 
 /// What the kernel did not take at once; exists only while there is something.
-struct SendQueue {
-  private enum Chunk {
-    case owned([UInt8])
-    case shared(SharedBytes)
+///
+/// Ranges of chunks: of the connection's own, and of those that it shares with all who were sent the same.
+final class SendQueue {
+  private struct Entry {
+    /// Nil once all of it is sent.
+    var chunk: BacklogChunk?
+    var start: Int
+    var end: Int
   }
 
-  private var chunks: [(chunk: Chunk, start: Int, end: Int)] = []
-  /// Chunks before this one are sent; they are dropped together, so that sending stays linear.
+  private let backlog: Backlog
+  private var entries: [Entry] = []
+  /// Entries before this one are sent; they are dropped together, so that sending stays linear.
   private var first = 0
+  /// The chunk at the end of the queue that is the connection's own, and may be appended to.
+  private var own: BacklogChunk?
+  /// What the list of entries is counted with.
+  private var countedEntries = 0
   private(set) var byteCount = 0
+  /// What is left of the first write that had to wait: an empty queue takes anything.
+  private(set) var exempt = 0
+
+  init(_ backlog: Backlog) {
+    self.backlog = backlog
+  }
+
+  deinit {
+    backlog.allowance.subtract(countedEntries)
+  }
 
   var isEmpty: Bool { byteCount == 0 }
 
-  /// Small writes are put together, so that a queue of many frames is sent in few system calls.
-  private static let mergedBelow = 16 * 1024
+  /// The age of the oldest bytes, by the backlog's position.
+  var since: UInt64 { first < entries.count ? entries[first].chunk?.since ?? 0 : backlog.position }
+
+  /// Own bytes are put together in chunks that grow up to this. Bytes.
+  private static let largestOwn = 16 * 1024
+  private static let smallestOwn = 256
   private static let vectors = 16
 
-  mutating func append(_ bytes: UnsafeRawBufferPointer) {
-    guard unsafe !bytes.isEmpty else { return }
-    byteCount += bytes.count
-    if let last = chunks.indices.last, last >= first, case .owned(var merged) = chunks[last].chunk,
-      merged.count + bytes.count <= Self.mergedBelow
-    {
-      // Taken out first, so that appending does not copy.
-      chunks[last].chunk = .owned([])
-      unsafe merged.append(contentsOf: bytes)
-      chunks[last].end = merged.count
-      chunks[last].chunk = .owned(merged)
+  /// Appends bytes of the connection's own, and those behind them as one piece.
+  func append(_ head: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer) {
+    let size = head.count + bytes.count
+    guard size > 0 else { return }
+    let chunk: BacklogChunk
+    if let own, own.room >= size {
+      chunk = own
     } else {
-      chunks.append((.owned(unsafe Array(bytes)), 0, bytes.count))
+      let grown = min(Self.largestOwn, (own?.capacity ?? Self.smallestOwn / 2) * 2)
+      chunk = backlog.ownChunk(capacity: max(size, grown))
+    }
+    let start = chunk.count
+    unsafe chunk.append(head)
+    unsafe chunk.append(bytes)
+    chunk.markEnd()
+    backlog.passed(size)
+    append(Entry(chunk: chunk, start: start, end: chunk.count))
+    own = chunk
+  }
+
+  func append(_ bytes: UnsafeRawBufferPointer) {
+    unsafe append(UnsafeRawBufferPointer(start: nil, count: 0), bytes)
+  }
+
+  /// Appends what the connections that are sent these bytes share.
+  func append(_ shared: SharedBytes, from offset: Int) {
+    guard offset < shared.count else { return }
+    own = nil
+    shared.keep(in: backlog)
+    for piece in shared.kept where piece.end > offset {
+      let skipped = max(0, offset - piece.start)
+      append(
+        Entry(
+          chunk: piece.chunk, start: piece.position + skipped,
+          end: piece.position + piece.end - piece.start))
     }
   }
 
-  /// Shared bytes are kept by reference where most of their memory is waited for. A small part is copied: it would keep all of
-  /// a buffer alive, another one each turn, and the queue would weigh many times what it counts.
-  mutating func append(_ shared: SharedBytes, from start: Int) {
-    let size = shared.count - start
-    guard size > 0 else { return }
-    guard size > Self.mergedBelow, size * 2 >= shared.capacity else {
-      return unsafe shared.withBytes(from: start) { unsafe append($0) }
+  /// What lies behind the last entry in the same chunk is one with it, so that a queue of many small frames stays small.
+  private func append(_ entry: Entry) {
+    byteCount += entry.end - entry.start
+    let last = entries.count - 1
+    if last >= first, entries[last].chunk === entry.chunk, entries[last].end == entry.start {
+      entries[last].end = entry.end
+      return
     }
-    shared.holders += 1
-    byteCount += size
-    chunks.append((.shared(shared), start, shared.count))
+    entries.append(entry)
+    count()
+  }
+
+  private func count() {
+    let size = entries.capacity * MemoryLayout<Entry>.stride
+    guard size != countedEntries else { return }
+    backlog.allowance.add(size - countedEntries)
+    countedEntries = size
+  }
+
+  /// What is in it came before the kernel had to be waited for.
+  func exemptAll() {
+    exempt = byteCount
   }
 
   /// Sends as much as the kernel takes.
   ///
   /// - Returns: `errno` where sending failed for good, otherwise 0; what is left is in `byteCount`.
-  mutating func send(to descriptor: Int32, sends: inout UInt64) -> Int32 {
+  func send(to descriptor: Int32, sends: inout UInt64) -> Int32 {
     while !isEmpty {
       sends += 1
       let sent = sendSome(to: descriptor)
@@ -65,66 +121,62 @@ struct SendQueue {
     return 0
   }
 
-  /// Lets go of everything.
-  mutating func removeAll() {
-    consume(byteCount)
-  }
-
   private func sendSome(to descriptor: Int32) -> Int {
-    let upTo = min(first + Self.vectors, chunks.count)
+    let upTo = min(first + Self.vectors, entries.count)
     return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: Self.vectors) { vectors in
-      unsafe fill(vectors, from: first, upTo: upTo) { count in
-        var message = unsafe msghdr()
-        unsafe message.msg_iov = vectors.baseAddress
-        unsafe message.msg_iovlen = count
-        return unsafe sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+      for index in first..<upTo {
+        let entry = entries[index]
+        unsafe vectors[index - first] = iovec(
+          iov_base: entry.chunk?.address(of: entry.start), iov_len: entry.end - entry.start)
       }
+      var message = unsafe msghdr()
+      unsafe message.msg_iov = vectors.baseAddress
+      unsafe message.msg_iovlen = upTo - first
+      return unsafe sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
     }
   }
 
-  /// Pins one chunk after the other, then runs the body with all of them in place.
-  private func fill(
-    _ vectors: UnsafeMutableBufferPointer<iovec>, from index: Int, upTo end: Int, count: Int = 0,
-    _ body: (Int) -> Int
-  ) -> Int {
-    guard index < end else { return body(count) }
-    let (chunk, start, stop) = chunks[index]
-    func add(_ bytes: UnsafeRawBufferPointer) -> Int {
-      unsafe vectors[count] = iovec(
-        iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
-      return unsafe fill(vectors, from: index + 1, upTo: end, count: count + 1, body)
-    }
-    switch chunk {
-    case .owned(let bytes):
-      return unsafe bytes.withUnsafeBytes { unsafe add(UnsafeRawBufferPointer(rebasing: $0[start..<stop])) }
-    case .shared(let bytes):
-      return unsafe bytes.withBytes(from: start) {
-        unsafe add(UnsafeRawBufferPointer(rebasing: $0[..<(stop - start)]))
-      }
-    }
-  }
-
-  private mutating func consume(_ sent: Int) {
+  /// Forgets what was sent.
+  func consume(_ sent: Int) {
     byteCount -= sent
+    exempt = max(0, exempt - sent)
     var left = sent
     while left > 0 {
-      let available = chunks[first].end - chunks[first].start
+      let available = entries[first].end - entries[first].start
       guard available <= left else {
-        chunks[first].start += left
+        entries[first].start += left
         break
       }
       left -= available
-      if case .shared(let bytes) = chunks[first].chunk { bytes.holders -= 1 }
-      chunks[first].chunk = .owned([])
-      chunks[first].start = chunks[first].end
+      entries[first].chunk = nil
       first += 1
     }
     if isEmpty {
-      chunks.removeAll()
+      entries.removeAll()
+      own = nil
       first = 0
-    } else if first >= 64, first * 2 > chunks.count {
-      chunks.removeFirst(first)
+      count()
+    } else if first >= 64, first * 2 > entries.count {
+      entries.removeFirst(first)
       first = 0
     }
+  }
+
+  /// Lets go of everything but the rest of the piece that the kernel has begun to take.
+  ///
+  /// - Returns: false where that is longer than `most` bytes; then nothing has changed.
+  func trim(toPieceOf most: Int) -> Bool {
+    guard first < entries.count, let chunk = entries[first].chunk else { return true }
+    let entry = entries[first]
+    let end = entry.start > 0 ? chunk.pieceEnd(from: entry.start, to: entry.end) : entry.start
+    guard end - entry.start <= most else { return false }
+    entries = []
+    own = nil
+    first = 0
+    byteCount = 0
+    exempt = 0
+    count()
+    unsafe chunk.withBytes(entry.start..<end) { unsafe append($0) }
+    return true
   }
 }

@@ -1,12 +1,21 @@
-/// A growable stretch of bytes that many connections can have in their queues at once.
+/// A growable stretch of bytes that many connections are sent.
 ///
-/// Made, filled and queued on one reactor. While a connection holds it (`isShared`), its owner may append to it, but must
-/// not clear it.
+/// Made, filled and written on one reactor. What a connection could not send at once is copied into the reactor's backlog, once for
+/// all of them, so that its owner may clear it as soon as it is written.
 @safe public final class SharedBytes {
   private var storage: UnsafeMutableRawBufferPointer
   public private(set) var count = 0
-  /// How many connections have it in their queue.
-  var holders = 0
+  /// Where in the backlog that lies which somebody had to wait for.
+  private(set) var kept: [Piece] = []
+
+  /// A range of the bytes, and its copy.
+  struct Piece {
+    var start: Int
+    var end: Int
+    var chunk: BacklogChunk
+    /// Of the first byte in the chunk.
+    var position: Int
+  }
 
   public init(capacity: Int) {
     unsafe storage = .allocate(byteCount: max(capacity, 64), alignment: 16)
@@ -17,9 +26,6 @@
   }
 
   public var capacity: Int { unsafe storage.count }
-
-  /// Whether a connection still has to send from it.
-  public var isShared: Bool { holders > 0 }
 
   public func append(_ bytes: RawSpan) {
     let size = bytes.byteCount
@@ -49,6 +55,15 @@
   /// Forgets the contents; the memory stays for the next ones.
   public func clear() {
     count = 0
+    if !kept.isEmpty { kept = [] }
+  }
+
+  /// Copies what is not in the backlog yet.
+  func keep(in backlog: Backlog) {
+    let start = kept.last?.end ?? 0
+    guard start < count else { return }
+    let (chunk, position) = unsafe withBytes(from: start) { unsafe backlog.keep($0) }
+    kept.append(Piece(start: start, end: count, chunk: chunk, position: position))
   }
 
   /// Calls the body with all of the bytes.

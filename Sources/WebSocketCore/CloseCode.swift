@@ -36,6 +36,8 @@ public enum CloseReason: Sendable, Equatable {
   case restart(code: CloseCode)
   /// The client reads more slowly than it is sent to, and its queue is full.
   case slowReader
+  /// The clients have begun more messages than there is memory for, and this one's is unfinished longest.
+  case inputOverLimit
   /// The client did not answer a ping.
   case pingTimeout
   /// The upstream of a `proxy` route went away without a close frame, or broke the protocol.
@@ -52,7 +54,7 @@ public enum CloseReason: Sendable, Equatable {
   public var code: CloseCode {
     switch self {
     case .restart(let code): code
-    case .slowReader: .tryAgainLater
+    case .slowReader, .inputOverLimit: .tryAgainLater
     case .pingTimeout: .goingAway
     case .upstreamLost: .badGateway
     case .notAuthenticated: .unauthorized
@@ -66,6 +68,7 @@ public enum CloseReason: Sendable, Equatable {
     switch self {
     case .restart: "restarting, please reconnect"
     case .slowReader: "too slow, messages were lost"
+    case .inputOverLimit: "no memory for unfinished messages"
     case .pingTimeout: "no answer to a ping"
     case .upstreamLost: "the server behind this one is gone"
     case .notAuthenticated(let text), .disconnected(let text): text
@@ -77,7 +80,7 @@ public enum CloseReason: Sendable, Equatable {
   /// Whether trying again makes sense.
   public var isWorthReconnecting: Bool {
     switch self {
-    case .restart, .slowReader, .pingTimeout, .upstreamLost, .identityUnavailable: true
+    case .restart, .slowReader, .inputOverLimit, .pingTimeout, .upstreamLost, .identityUnavailable: true
     // With another token.
     case .notAuthenticated: true
     case .notAllowed, .disconnected: false

@@ -41,6 +41,7 @@ struct ServeCommand: AsyncParsableCommand {
 
   func run() async throws {
     Signals.ignoreForServing()
+    GatewayServer.settleMemory()
     let loaded = ConfigurationLoader.load(path: file.path, environment: Environment.variables)
     if !loaded.report.findings.isEmpty { Output.error(loaded.report.rendered(.text)) }
     guard var configuration = loaded.configuration else { throw ExitCode(1) }

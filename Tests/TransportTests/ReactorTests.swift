@@ -16,7 +16,8 @@ struct ReactorTests {
         let before = reactor.counters.sends
         for connection in connections { connection.write(shared, from: 0) }
         counted.add(reactor.counters.sends - before)
-        #expect(!shared.isShared)
+        #expect(shared.kept.isEmpty)
+        #expect(reactor.waitingBytes == 0)
       }
     }) { mailbox in
       mailbox.post(1)

@@ -18,19 +18,6 @@ struct SharedBytesTests {
     #expect(bytes.count == 0)
     #expect(bytes.capacity == capacity)
   }
-
-  @Test func `it is shared for as long as a queue holds it`() {
-    let bytes = SharedBytes(capacity: 20_000)
-    bytes.append([UInt8](repeating: 1, count: 20_000))
-    var one = SendQueue()
-    var other = SendQueue()
-    one.append(bytes, from: 0)
-    other.append(bytes, from: 1)
-    one.removeAll()
-    #expect(bytes.isShared)
-    other.removeAll()
-    #expect(!bytes.isShared)
-  }
 }
 
 extension SharedBytes {

@@ -231,3 +231,13 @@ final class Handler: ConnectionHandler {
     onClosed = { _ in }
   }
 }
+
+extension Backlog {
+  static func unbounded() -> Backlog {
+    bounded(by: MemoryBudget(total: .max / 2))
+  }
+
+  static func bounded(by budget: MemoryBudget) -> Backlog {
+    Backlog(boundedBy: MemoryAllowance(of: budget, among: 1))
+  }
+}

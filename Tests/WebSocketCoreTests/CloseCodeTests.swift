@@ -11,7 +11,7 @@ struct CloseCodeTests {
 
 struct CloseReasonTests {
   static let all: [CloseReason] = [
-    .restart(code: .serviceRestart), .restart(code: .goingAway), .slowReader, .pingTimeout,
+    .restart(code: .serviceRestart), .restart(code: .goingAway), .slowReader, .inputOverLimit, .pingTimeout,
   ]
 
   @Test(arguments: all)

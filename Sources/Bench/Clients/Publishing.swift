@@ -11,7 +11,7 @@ final class Publishing: EndOfTurn {
   private var stalls: [Stall] = []
   /// How many messages of each publisher the subscribers of each reactor have; empty for a reactor without any.
   private var completed: [[Int]]
-  private var frames = SharedBytes(capacity: 64 * 1024)
+  private let frames = SharedBytes(capacity: 64 * 1024)
   private var isWorking = false
   private var isPublishing = false
   /// With a rate: when the next message is due, and who sends it.
@@ -136,7 +136,7 @@ final class Publishing: EndOfTurn {
   private func flush(_ index: Int) {
     guard frames.count > 0 else { return }
     publishers[index].send(frames: frames)
-    if frames.isShared { frames = SharedBytes(capacity: 64 * 1024) } else { frames.clear() }
+    frames.clear()
   }
 }
 

@@ -125,7 +125,7 @@ final class BufferReserve {
   }
 
   func giveBack(_ buffer: SharedBytes) {
-    guard spare == nil, !buffer.isShared, buffer.capacity <= Self.largestKept else { return }
+    guard spare == nil, buffer.capacity <= Self.largestKept else { return }
     buffer.clear()
     spare = buffer
   }

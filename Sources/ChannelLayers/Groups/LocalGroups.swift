@@ -219,10 +219,12 @@ package final class LocalGroups {
     for membership in audience.flush(buffers: buffers, writes: &counters.writes) {
       membership.member.fellBehind()
     }
-    guard let closing = audience.takeClosing() else { return }
-    for membership in closing.members {
-      membership.member.close(code: closing.code, reason: closing.reason)
+    if let closing = audience.takeClosing() {
+      for membership in closing.members {
+        membership.member.close(code: closing.code, reason: closing.reason)
+      }
     }
+    reactor.relieve()
   }
 }
 

@@ -17,11 +17,12 @@ struct HTTPMemory: Sendable {
     bodies = PublishLane.allCases.map { _ in MemoryBudget(total: max(part, largestBody * 2)) }
   }
 
-  init(_ configuration: Configuration) {
+  /// - Parameter memory: what the process may have.
+  init(_ configuration: Configuration, of memory: MemoryLimit) {
     let bodies = configuration.served.httpRoutes.map { route in
       if case .publish(let publish) = route.action { publish.body.bytes } else { 0 }
     }
-    let total = configuration.server.bodyMemory?.bytes ?? MemoryLimit.ofProcess().bytes / Self.partOfProcess
+    let total = configuration.server.bodyMemory?.bytes ?? memory.bytes / Self.partOfProcess
     self.init(total: total, largestBody: bodies.max() ?? 0)
   }
 

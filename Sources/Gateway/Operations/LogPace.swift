@@ -3,10 +3,14 @@ import Transport
 
 /// Lets a number of lines a second into the log, and counts the rest.
 struct LogPace {
-  private static let linesPerSecond = 20
+  private let linesPerSecond: Int
   private var second: Int64 = 0
   private var lines = 0
   private var suppressed = 0
+
+  init(linesPerSecond: Int = 20) {
+    self.linesPerSecond = linesPerSecond
+  }
 
   /// - Returns: how many lines were left out before this one; nil where this one is to be left out too.
   mutating func next() -> Int? {
@@ -16,7 +20,7 @@ struct LogPace {
       lines = 0
     }
     lines += 1
-    guard lines <= Self.linesPerSecond else {
+    guard lines <= linesPerSecond else {
       suppressed += 1
       return nil
     }
@@ -27,7 +31,11 @@ struct LogPace {
 
 /// The same for lines that several threads write.
 final class SharedLogPace: Sendable {
-  private let pace = Mutex(LogPace())
+  private let pace: Mutex<LogPace>
+
+  init(linesPerSecond: Int = 20) {
+    pace = Mutex(LogPace(linesPerSecond: linesPerSecond))
+  }
 
   func next() -> Int? {
     pace.withLock { $0.next() }

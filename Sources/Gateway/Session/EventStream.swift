@@ -151,12 +151,18 @@ extension EventStream: GroupMember {
   func deliver(_ stream: SharedBytes, from offset: Int) -> Delivery {
     lastWrite = worker.reactor.now.nanoseconds
     connection.write(stream, from: offset)
-    return connection.queuedBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
+    return connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
   }
 
   func fellBehind() {
     guard !isEnded else { return }
     worker.countSlowReader(self)
+    abandon()
+  }
+
+  func mustGiveWay() {
+    guard !isEnded else { return }
+    worker.countGivenWay(self)
     abandon()
   }
 
@@ -185,7 +191,7 @@ extension EventStream {
     guard !isEnded else { return }
     switch reason {
     // To come again as it is, after `retry`, is what a client does without being told.
-    case .restart, .slowReader, .pingTimeout, .upstreamLost, .identityUnavailable: end()
+    case .restart, .slowReader, .inputOverLimit, .pingTimeout, .upstreamLost, .identityUnavailable: end()
     case .notAuthenticated, .notAllowed, .disconnected:
       close(code: reason.code.rawValue, reason: reason.text)
     }

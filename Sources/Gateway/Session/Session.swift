@@ -37,6 +37,8 @@ final class Session {
   private var upstream: UpstreamSession?
   /// Whether one message may cost much more than its bytes: all that are not just sent back.
   private let isMetered: Bool
+  /// While the client has begun something and not finished it, what that takes.
+  private var unfinished: UnfinishedInput.Part?
   private(set) var state = State.open
   /// Where the worker keeps this session.
   var index = 0
@@ -146,6 +148,19 @@ extension Session: ConnectionHandler {
     if connection.queuedBytes > 0 || upstream?.isCongested == true || isCheckingToken {
       connection.pauseReading()
     }
+    countUnfinished()
+  }
+
+  /// Once for each read: what a client has begun is bounded over the process.
+  private func countUnfinished() {
+    let bytes = decoder.unfinishedBytes
+    if bytes > 0 || unfinished != nil { countUnfinished(bytes) }
+  }
+
+  @inline(never)
+  private func countUnfinished(_ bytes: Int) {
+    unfinished = worker.unfinishedInput.count(bytes, of: self, unfinished)
+    worker.unfinishedInput.relieve()
   }
 
   func drained() {
@@ -178,6 +193,7 @@ extension Session: ConnectionHandler {
     closeDeadline = nil
     leave()
     abandonUpstream()
+    dropInput()
     worker.sessionEnded(self)
   }
 }
@@ -281,12 +297,20 @@ extension Session {
 extension Session: GroupMember {
   func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
     connection.write(frames, from: offset)
-    return connection.queuedBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
+    return connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
   }
 
   func fellBehind() {
     guard state == .open else { return }
     worker.countSlowReader(self)
+    connection.dropQueued()
+    close(.slowReader)
+    end(within: Self.closeTimeout)
+  }
+
+  func mustGiveWay() {
+    guard state == .open else { return }
+    worker.countGivenWay(self)
     close(.slowReader)
     end(within: Self.closeTimeout)
   }
@@ -297,6 +321,20 @@ extension Session: GroupMember {
 
   func close(code: UInt16, reason: String) {
     close(CloseCode(rawValue: code), text: reason)
+  }
+}
+
+extension Session: InputHolder {
+  func giveUpInput() {
+    dropInput()
+    close(.inputOverLimit)
+    end(within: Self.lingering)
+  }
+
+  /// Lets go of what the client has begun; it is not listened to any more.
+  private func dropInput() {
+    decoder.abandon()
+    unfinished = worker.unfinishedInput.count(0, of: self, unfinished)
   }
 }
 

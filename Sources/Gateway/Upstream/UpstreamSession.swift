@@ -21,6 +21,10 @@ final class UpstreamSession {
   private var session: Session?
   private var state = State.open
   private var deadline: Timer?
+  private let worker: Worker
+  /// Of the route of its session.
+  let routeName: String
+  private var unfinished: UnfinishedInput.Part?
 
   private static let closeTimeout = Duration.seconds(5)
   private static let lingering = Duration.seconds(2)
@@ -31,6 +35,8 @@ final class UpstreamSession {
     self.connection = connection
     self.session = session
     self.keepAlive = keepAlive
+    worker = session.worker
+    routeName = session.routeName
     decoder = MessageDecoder(
       maximumMessage: session.route.configuration.limits.message.bytes, from: .server)
     connection.handler = self
@@ -111,6 +117,11 @@ extension UpstreamSession: ConnectionHandler {
       lose("\(error)")
     }
     if session?.isCongested == true { connection.pauseReading() }
+    let unfinishedBytes = decoder.unfinishedBytes
+    if unfinishedBytes > 0 || unfinished != nil {
+      unfinished = worker.unfinishedInput.count(unfinishedBytes, of: self, unfinished)
+      worker.unfinishedInput.relieve()
+    }
   }
 
   func drained() {
@@ -124,6 +135,11 @@ extension UpstreamSession: ConnectionHandler {
   func closed(_ reason: ConnectionEnd) {
     lose("the connection broke")
     deadline?.cancel()
+    dropInput()
+  }
+
+  func mustGiveWay() {
+    lose("it reads too slowly, and limits.send_memory is used up")
   }
 
   /// The upstream is gone without a word, or is not to be understood.
@@ -139,6 +155,21 @@ extension UpstreamSession: ConnectionHandler {
     state = .ended
     deadline?.cancel()
     if time > .zero { connection.finish(timeout: time) } else { connection.abort() }
+  }
+}
+
+extension UpstreamSession: InputHolder {
+  func giveUpInput() {
+    dropInput()
+    if state == .open {
+      write(.close, ClosePayload.encode(.messageTooBig, reason: "no memory for unfinished messages"))
+    }
+    lose("it left a message unfinished, and limits.receive_memory is used up")
+  }
+
+  private func dropInput() {
+    decoder.abandon()
+    unfinished = worker.unfinishedInput.count(0, of: self, unfinished)
   }
 }
 

@@ -1,7 +1,9 @@
 import GatewayConfig
 import Logging
+import NIOCore
 import Routing
 import Synchronization
+import Transport
 
 /// What all workers and the HTTP side share: the compiled configuration, and the counts that limits are held against.
 ///
@@ -20,6 +22,14 @@ final class GatewayState: Sendable {
   let authenticators: Authenticators
   let compressionContexts: ContextBudget
   let httpMemory: HTTPMemory
+  /// What the process may have, as found at the start.
+  let memory: MemoryLimit
+  /// `limits.send_memory`: what waits to be sent.
+  let sendMemory: MemoryBound
+  /// `limits.receive_memory`: messages that have begun to come.
+  let receiveMemory: MemoryBound
+  let threads: Int
+  let memoryReturn: MemoryReturnThread
 
   /// `limits.connections`: sessions and HTTP connections together.
   let connectionLimit: Int
@@ -35,7 +45,9 @@ final class GatewayState: Sendable {
 
   private let readiness = Atomic<Bool>(false)
 
-  init(_ configuration: Configuration, connectionLimit: Int, extraConnections: Int, log: Logger) {
+  init(
+    _ configuration: Configuration, threads: Int, connectionLimit: Int, extraConnections: Int, log: Logger
+  ) {
     application = configuration.served
     let layers = GatewayLayers(configuration, log: log)
     self.layers = layers
@@ -52,8 +64,16 @@ final class GatewayState: Sendable {
     routes = configuration.served.webSocketRoutes.map { [authenticators] route in
       SessionRoute(route, layers, takesTokens: authenticators.takeMessages(on: route))
     }
-    httpMemory = HTTPMemory(configuration)
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
+    memoryReturn = MemoryReturnThread(log: log)
+    self.threads = threads
+    let memory = MemoryLimit.ofProcess()
+    self.memory = memory
+    httpMemory = HTTPMemory(configuration, of: memory)
+    sendMemory = MemoryBound(
+      configuration.server.sendMemory, otherwise: memory.bytes / 4, .sending, log: log)
+    receiveMemory = MemoryBound(
+      configuration.server.receiveMemory, otherwise: memory.bytes / 8, .receiving, log: log)
   }
 
   /// Whether new sessions are taken: between the first accept and the stop, while all channel layers are there.
@@ -102,6 +122,17 @@ extension GatewayCounters {
       "vanished-clients": "\(vanishedClients.count)",
       "protocol-violations": "\(protocolViolations.count)", "tls-failures": "\(tlsFailures.count)",
     ]
+  }
+}
+
+extension GatewayState {
+  /// For the last line of the log.
+  var summary: Logger.Metadata {
+    var facts = counters.summary
+    facts["given-way"] = "\(sendMemory.evictions.count)"
+    facts["given-up-messages"] = "\(receiveMemory.evictions.count)"
+    facts["longest-trim"] = "\(memoryReturn.longestPause.count)us"
+    return facts
   }
 }
 

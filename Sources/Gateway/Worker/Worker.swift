@@ -20,6 +20,7 @@ final class Worker {
   let refusals: RefusalLog
   let compression: WorkerCompression
   let identities = WorkerIdentities()
+  let unfinishedInput: UnfinishedInput
 
   /// Places in the groups where processes tell each other what to do.
   var control: [ControlMember] = []
@@ -66,6 +67,7 @@ final class Worker {
     }
     extras = ExtraConnections(most: gateway.extraConnections)
     self.refusals = RefusalLog(gateway: gateway)
+    unfinishedInput = UnfinishedInput(gateway: gateway, reactor: reactor)
     self.compression = WorkerCompression(budget: gateway.compressionContexts)
   }
 
@@ -238,6 +240,12 @@ extension Worker {
   func countSlowReader(_ session: any LiveSession) {
     gateway.counters.slowReaders.up()
     gateway.log.debug("a reader fell behind", metadata: ["route": "\(session.routeName)"])
+  }
+
+  /// It waited longest when the memory for sending was used up.
+  func countGivenWay(_ session: any LiveSession) {
+    gateway.counters.slowReaders.up()
+    gateway.sendMemory.countEviction(route: session.routeName)
   }
 
   func countPingTimeout(_ session: Session) {

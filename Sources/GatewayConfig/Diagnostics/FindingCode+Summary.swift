@@ -18,6 +18,7 @@ extension FindingCode {
     case .undefinedVariable: "An environment variable without a default is not set."
     case .plainSecret: "A secret is written into the file."
     case .duplicateName: "Two things have the same name."
+    case .limitsDisagree: "Two limits do not fit each other."
     case .invalidCertificate: "A certificate or its key cannot be used, or not for this name."
     case .certificateDates: "A certificate is not valid today."
     case .exposedKey: "A key can be read by everybody."

@@ -20,6 +20,7 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case undefinedVariable = "undefined-variable"
   case plainSecret = "plain-secret"
   case duplicateName = "duplicate-name"
+  case limitsDisagree = "limits-disagree"
   // Certificates of `server.tls`.
   case invalidCertificate = "invalid-certificate"
   case certificateDates = "certificate-dates"

@@ -69,9 +69,7 @@ extension BindAddress {
 enum LimitsReader {
   private static let messageRange = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 30)
   private static let queueRange = ByteCount(bytes: 1024)...ByteCount(bytes: 1 << 30)
-  private static let compressionRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
-  private static let bodyRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
-  private static let historyRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
+  private static let memoryRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
   private static let pingRange = Duration.seconds(1)...Duration.seconds(86400)
 
   /// The server's limits: those of sessions, and those that only the process has.
@@ -89,18 +87,49 @@ enum LimitsReader {
     }
     if let value = mapping.value("compression_memory") {
       server.compressionMemory =
-        reading.byteCount(value, "\"compression_memory\"", in: compressionRange) ?? server.compressionMemory
+        reading.byteCount(value, "\"compression_memory\"", in: memoryRange) ?? server.compressionMemory
     }
     if let value = mapping.value("history_memory") {
       server.historyMemory =
-        reading.byteCount(value, "\"history_memory\"", in: historyRange) ?? server.historyMemory
+        reading.byteCount(value, "\"history_memory\"", in: memoryRange) ?? server.historyMemory
     }
     if let value = mapping.value("body_memory") {
-      server.bodyMemory = reading.byteCount(value, "\"body_memory\"", in: bodyRange) ?? server.bodyMemory
+      server.bodyMemory = reading.byteCount(value, "\"body_memory\"", in: memoryRange) ?? server.bodyMemory
     }
     readSession(mapping, into: &limits, reading)
+    if let value = mapping.value("send_memory") {
+      server.sendMemory = reading.byteCount(value, "\"send_memory\"", in: memoryRange)
+      limits.sendMemory = server.sendMemory
+      checkQueue(limits, at: value, reading)
+    }
+    if let value = mapping.value("receive_memory") {
+      server.receiveMemory = reading.byteCount(value, "\"receive_memory\"", in: memoryRange)
+    }
     mapping.finish()
     return limits
+  }
+
+  /// What one reader may have has to fit into what all of them may.
+  private static func checkQueue(_ limits: SessionLimits, at node: Node, _ reading: Reading) {
+    guard let most = limits.sendMemory, limits.sendQueue > most else { return }
+    reading.findings.warning(
+      .limitsDisagree,
+      "\"send_queue\" is \(limits.sendQueue) for one reader, and \"send_memory\" has \(most) for all of them together",
+      at: node.range, hint: "give \"send_memory\" more, or \"send_queue\" less")
+  }
+
+  /// One message that is longer than a queue may be is taken where nothing waits; a second one closes the reader.
+  private static func checkMessage(
+    _ limits: SessionLimits, _ mapping: MappingCursor, _ reading: Reading
+  ) {
+    guard limits.message > limits.sendQueue,
+      let node = mapping.value("message") ?? mapping.value("send_queue")
+    else { return }
+    reading.findings.warning(
+      .limitsDisagree,
+      "\"message\" is \(limits.message), and \"send_queue\" only \(limits.sendQueue): of two such messages in a row the second "
+        + "closes a client that has not read the first", at: node.range,
+      hint: "write send_queue: \(limits.message) or more, or a smaller \"message\"")
   }
 
   /// The limits of an application or a route, on top of those around it.
@@ -119,6 +148,7 @@ enum LimitsReader {
     guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
     if let value = mapping.value("send_queue") {
       limits.sendQueue = reading.byteCount(value, "\"send_queue\"", in: queueRange) ?? limits.sendQueue
+      checkQueue(limits, at: value, reading)
     }
     for (key, hint) in [
       ("message", "remove it: clients send nothing"), ("ping", "write heartbeat under \"events\""),
@@ -133,7 +163,8 @@ enum LimitsReader {
   }
 
   private static let globalKeys = [
-    "connections", "handshake", "compression_memory", "history_memory", "body_memory",
+    "connections", "handshake", "compression_memory", "history_memory", "body_memory", "send_memory",
+    "receive_memory",
   ]
 
   private static func reportGlobal(_ entry: Node.Entry?, _ reading: Reading) {
@@ -151,8 +182,10 @@ enum LimitsReader {
     }
     if let value = mapping.value("send_queue") {
       limits.sendQueue = reading.byteCount(value, "\"send_queue\"", in: queueRange) ?? limits.sendQueue
+      checkQueue(limits, at: value, reading)
     }
     if let value = mapping.value("ping") { readPing(value, into: &limits, reading) }
+    checkMessage(limits, mapping, reading)
   }
 
   /// `none`, one time for both, or `{interval:, timeout:}`.

@@ -56,6 +56,16 @@ public struct MessageDecoder {
     self.inflater = inflater
   }
 
+  /// The memory that is held for what has begun and not ended, in bytes.
+  public var unfinishedBytes: Int { message.capacity + control.capacity }
+
+  /// Lets go of what has begun; nothing more is looked at.
+  public mutating func abandon() {
+    message = []
+    control = []
+    hasEnded = true
+  }
+
   /// Deals with everything in `bytes`, whose contents are unmasked in place.
   ///
   /// Behind the end, which is a close frame, a violation or the sink's stop, nothing is looked at any more.

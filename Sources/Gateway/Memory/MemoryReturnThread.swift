@@ -1,0 +1,67 @@
+import Logging
+import Synchronization
+import Transport
+
+/// Gives free memory back to the system after floods, from a thread of its own: while that goes on, allocations wait.
+final class MemoryReturnThread: Sendable {
+  private static let interval = Duration.seconds(2)
+
+  /// In microseconds, since the start.
+  let longestPause = Atomic<Int>(0)
+  let returns = Atomic<Int>(0)
+  private let log: Logger
+
+  init(log: Logger) {
+    self.log = log
+  }
+
+  /// - Returns: the thread, to be stopped and joined.
+  func start() throws -> ReactorThread {
+    try Reactor.start(name: "memory") { [self] reactor in
+      _ = Watch(reactor, self)
+    }.thread
+  }
+
+  /// Measures every few seconds. The reactor's timer keeps it.
+  private final class Watch {
+    private let owner: MemoryReturnThread
+    private var decision = MemoryReturn()
+    private var used = ProcessMemory.processorTime
+    private var time = MonotonicTime.now
+    private var timer: Timer?
+
+    init(_ reactor: Reactor, _ owner: MemoryReturnThread) {
+      self.owner = owner
+      // What the process needs before anybody has come.
+      if let resident = ProcessMemory.resident { _ = decision.isDue(.init(resident: resident, load: 1)) }
+      let timer = reactor.timer { [self] in
+        look()
+        self.timer?.schedule(after: MemoryReturnThread.interval)
+      }
+      self.timer = timer
+      timer.schedule(after: MemoryReturnThread.interval)
+    }
+
+    private func look() {
+      let (now, usedNow) = (MonotonicTime.now, ProcessMemory.processorTime)
+      defer { (time, used) = (now, usedNow) }
+      guard let resident = ProcessMemory.resident, now > time else { return }
+      let passed = Double(now.nanoseconds - time.nanoseconds)
+      let load = Double((usedNow - used).wholeNanoseconds) / passed
+      guard decision.isDue(.init(resident: resident, load: load)) else { return }
+      ProcessMemory.trim()
+      let pause = Int(clamping: (MonotonicTime.now.nanoseconds - now.nanoseconds) / 1000)
+      let left = ProcessMemory.resident ?? resident
+      decision.returned(left)
+      owner.report(before: resident, after: left, pause: pause)
+    }
+  }
+
+  private func report(before: Int, after: Int, pause: Int) {
+    returns.up()
+    longestPause.max(pause, ordering: .relaxed)
+    log.info(
+      "free memory was given back to the system",
+      metadata: ["resident": "\(after)", "before": "\(before)", "pause-us": "\(pause)"])
+  }
+}

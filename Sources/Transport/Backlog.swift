@@ -1,0 +1,94 @@
+/// What waits on one reactor for the kernel to take it, over all connections, and its bound.
+///
+/// What is written for many is copied once into chunks that all who wait for it share. When more waits than the process has for
+/// it, the connections go whose bytes have waited longest. Confined to its reactor.
+final class Backlog {
+  /// What one connection may have in the kernel that was not put on the way yet (`TCP_NOTSENT_LOWAT`); counted for each
+  /// connection that waits. Bytes.
+  static let kernelShare = 16 * 1024
+  /// More than this in one piece gets a chunk of its own.
+  private static let largestShared = BacklogChunk.sharedCapacity / 4
+
+  fileprivate(set) var allowance: MemoryAllowance
+  /// How many bytes were queued so far: the clock by which chunks are old.
+  private(set) var position: UInt64 = 0
+  /// The chunk that is being filled.
+  private var open: BacklogChunk?
+  /// The connections that wait for the kernel, in no order.
+  private var waiting: [Connection] = []
+
+  init(boundedBy allowance: MemoryAllowance) {
+    self.allowance = allowance
+  }
+
+  /// Takes what is counted over to another bound; before the first connection.
+  func bound(by allowance: MemoryAllowance) {
+    precondition(self.allowance.used == 0, "something is counted already")
+    self.allowance = allowance
+  }
+
+  /// Copies bytes that several connections are to be sent.
+  ///
+  /// - Returns: the chunk, and where they begin in it.
+  func keep(_ bytes: UnsafeRawBufferPointer) -> (chunk: BacklogChunk, start: Int) {
+    let chunk = chunk(for: bytes.count)
+    let start = chunk.count
+    position += UInt64(bytes.count)
+    unsafe chunk.append(bytes)
+    chunk.markEnd()
+    return (chunk, start)
+  }
+
+  private func chunk(for size: Int) -> BacklogChunk {
+    guard size <= Self.largestShared else {
+      return BacklogChunk(capacity: size, mapped: false, since: position, countedBy: allowance)
+    }
+    if isKnownUniquelyReferenced(&open) { open?.clear(since: position) }
+    if let open, open.room >= size { return open }
+    let chunk = BacklogChunk(
+      capacity: BacklogChunk.sharedCapacity, mapped: true, since: position, countedBy: allowance)
+    open = chunk
+    return chunk
+  }
+
+  /// A chunk for the bytes of one connection.
+  func ownChunk(capacity: Int) -> BacklogChunk {
+    BacklogChunk(capacity: capacity, mapped: false, since: position, countedBy: allowance)
+  }
+
+  /// Counts bytes that were put into a chunk of one connection.
+  func passed(_ count: Int) {
+    position += UInt64(count)
+  }
+
+  // MARK: - Who waits
+
+  func add(_ connection: Connection) {
+    connection.placeInBacklog = waiting.count
+    waiting.append(connection)
+    allowance.add(Self.kernelShare)
+  }
+
+  func remove(_ connection: Connection) {
+    let last = waiting.removeLast()
+    if last !== connection, let place = connection.placeInBacklog {
+      last.placeInBacklog = place
+      waiting[place] = last
+    }
+    allowance.subtract(Self.kernelShare)
+    // A flood leaves no memory behind.
+    if waiting.isEmpty, waiting.capacity > 1024 { waiting = [] }
+  }
+
+  var waitingCount: Int { waiting.count }
+
+  /// Lets those go whose bytes have waited longest, until there is room.
+  func relieve() {
+    guard let target = allowance.target(), !waiting.isEmpty else { return }
+    // Also those are let go of that hold nothing but what is young, if that is not enough.
+    let oldest = waiting.map { (since: $0.queuedSince, connection: $0) }.sorted { $0.since < $1.since }
+    for (_, connection) in oldest where allowance.used > target {
+      connection.giveWay()
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import CLinux
+import Glibc
+
+/// How this process takes memory from the system and gives it back.
+public enum ProcessMemory {
+  /// Blocks from this size on come from the system as pages of their own and go back when they are freed. Bytes.
+  private static let mappedFrom: Int32 = 256 * 1024
+  /// More heaps than this only keep more free memory apart; there are few threads.
+  private static let mostArenas: Int32 = 4
+  /// Of what is free at the end of a heap more than this goes back. Bytes.
+  private static let keptAtEnd: Int32 = 1 << 20
+
+  /// Keeps free memory from staying with the process: by default the allocator takes the largest block that was ever freed, up to
+  /// 32 MiB, for one that will be wanted again, and has eight heaps for each processor. To be called before other threads are
+  /// started.
+  public static func settle() {
+    mallopt(M_MMAP_THRESHOLD, mappedFrom)
+    mallopt(M_ARENA_MAX, mostArenas)
+    mallopt(M_TRIM_THRESHOLD, keptAtEnd)
+  }
+
+  /// Gives back all pages that are free within the heaps; allocations in a heap wait while that is done.
+  public static func trim() {
+    malloc_trim(0)
+  }
+
+  /// Resident bytes that are no part of a file; nil where the system does not say.
+  public static var resident: Int? {
+    guard let text = SmallFile.contents(of: "/proc/self/statm") else { return nil }
+    let fields = text.split(separator: " ")
+    guard fields.count > 2, let pages = Int(fields[1]), let ofFiles = Int(fields[2]) else { return nil }
+    return (pages - ofFiles) * sysconf(Int32(_SC_PAGESIZE))
+  }
+
+  /// What all threads of the process have used of processors so far.
+  public static var processorTime: Duration {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
+}
+
+/// Decides when free memory is given back to the system: once a flood has ended. Pure; it is told what is measured.
+public struct MemoryReturn {
+  /// What is measured at once.
+  public struct Sample {
+    public var resident: Int
+    /// Used since the sample before: 1 is one processor all the time.
+    public var load: Double
+
+    public init(resident: Int, load: Double) {
+      self.resident = resident
+      self.load = load
+    }
+  }
+
+  /// Samples in a row that have to be quiet.
+  static let quietSamples = 2
+  /// A load that is always quiet.
+  static let quietLoad = 0.25
+  /// Less than this above what was needed is not worth a pause. Bytes.
+  static let leastGrowth = 4 << 20
+
+  /// Samples after a return that gave little back, before it is tried again: what was needed then may be free now, which is not to be
+  /// seen from outside. Doubled each time, for as long as all stays quiet.
+  static let firstWait = 10
+  static let longestWait = 640
+
+  /// The least that was ever resident.
+  private var least: Int?
+  /// What was resident after the last return, or the least since.
+  private var settled: Int?
+  /// The greatest load since then.
+  private var peak = 0.0
+  private var quiet = 0
+  private var wait = firstWait
+  private var samplesSinceReturn = 0
+
+  public init() {}
+
+  /// - Returns: whether to give memory back now.
+  public mutating func isDue(_ sample: Sample) -> Bool {
+    let least = min(least ?? sample.resident, sample.resident)
+    self.least = least
+    let settled = min(settled ?? sample.resident, sample.resident)
+    self.settled = settled
+    peak = max(peak, sample.load)
+    samplesSinceReturn += 1
+    guard sample.load <= max(Self.quietLoad, peak / 2) else {
+      quiet = 0
+      wait = Self.firstWait
+      return false
+    }
+    quiet += 1
+    guard quiet >= Self.quietSamples else { return false }
+    if Self.isMuch(sample.resident, beside: settled) { return true }
+    return samplesSinceReturn > wait && Self.isMuch(sample.resident, beside: least)
+  }
+
+  /// Memory was given back, and so much is left.
+  public mutating func returned(_ resident: Int) {
+    if samplesSinceReturn > wait { wait = min(wait * 2, Self.longestWait) }
+    settled = resident
+    peak = 0
+    quiet = 0
+    samplesSinceReturn = 0
+  }
+
+  private static func isMuch(_ resident: Int, beside needed: Int) -> Bool {
+    resident > needed + max(leastGrowth, needed / 4)
+  }
+}

@@ -1,0 +1,40 @@
+import Testing
+
+@testable import Transport
+
+struct MemoryReturnTests {
+  private static let mebibyte = 1 << 20
+
+  private func decisions(_ samples: [(mebibytes: Int, load: Double)]) -> [Bool] {
+    var memory = MemoryReturn()
+    return samples.map { memory.isDue(.init(resident: $0.mebibytes * Self.mebibyte, load: $0.load)) }
+  }
+
+  @Test func `memory is given back once a flood is over, and not while it goes on`() {
+    #expect(
+      decisions([(20, 0), (200, 1.8), (200, 1.9), (200, 0.1), (200, 0.1)])
+        == [false, false, false, false, true])
+  }
+
+  @Test func `a process that goes on working is quiet beside its flood`() {
+    #expect(decisions([(20, 0.8), (200, 1.9), (200, 0.8), (200, 0.8)]) == [false, false, false, true])
+    #expect(decisions([(20, 0.8), (200, 1.0), (200, 0.8), (200, 0.8)]) == [false, false, false, false])
+  }
+
+  @Test func `little is not worth a pause`() {
+    #expect(decisions([(20, 0), (23, 0), (23, 0), (23, 0)]) == [false, false, false, false])
+    #expect(decisions([(400, 0), (480, 0), (480, 0)]) == [false, false, false])
+  }
+
+  @Test func `what stays after a return is needed, and is asked for again after a while, ever more rarely`() {
+    var memory = MemoryReturn()
+    let resident = MemoryReturn.Sample(resident: 190 * Self.mebibyte, load: 0)
+    _ = memory.isDue(.init(resident: 20 * Self.mebibyte, load: 0))
+    var due: [Int] = []
+    for number in 0..<80 where memory.isDue(resident) {
+      due.append(number)
+      memory.returned(resident.resident)
+    }
+    #expect(due == [0, 11, 32, 73])
+  }
+}
