@@ -111,7 +111,7 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "TestSupport"]),
     .testTarget(name: "WebSocketCoreTests", dependencies: ["TestSupport", "WebSocketCore"]),
-    .testTarget(name: "TransportTests", dependencies: ["Transport"]),
+    .testTarget(name: "TransportTests", dependencies: ["CLinux", "Transport"]),
     .testTarget(
       name: "GatewayConfigTests", dependencies: ["GatewayConfig", "JSON", "Routing", "TestSupport"],
       exclude: ["Fixtures"]),

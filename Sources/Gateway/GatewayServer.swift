@@ -1,6 +1,7 @@
 import ChannelLayers
 package import GatewayConfig
 package import Logging
+import NIOCore
 import Transport
 import WebSocketCore
 

@@ -441,8 +441,7 @@ extension Connection {
   private func breakOff(_ code: Int32) {
     phase = .broken
     failure = code
-    queue?.removeAll()
-    queue = nil
+    dropQueue()
     watch()
   }
 

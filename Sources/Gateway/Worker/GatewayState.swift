@@ -1,6 +1,5 @@
 import GatewayConfig
 import Logging
-import NIOCore
 import Routing
 import Synchronization
 import Transport
