@@ -15,12 +15,13 @@ package struct Router: Sendable {
     self.init(routes, bounds: .init(routeCount: routes.count))
   }
 
-  init(_ routes: [RoutePath], bounds: TableCompiler.Bounds) {
+  /// - Parameter analyses: what finding out about the table may take; unless given, what its size calls for.
+  init(_ routes: [RoutePath], bounds: TableCompiler.Bounds, analyses: WorkBudget? = nil) {
     self.routes = routes
     let programs = routes.map(Program.init(_:))
     self.programs = programs
     var automata: [(firstRoute: Int, automaton: Automaton)] = []
-    var analysis = TableAnalysis(routes, programs)
+    var analysis = TableAnalysis(routes, programs, budget: analyses ?? .forAnalyses(of: routes.count))
     var compiler = TableCompiler(bounds)
     compiler.compile(programs) { firstRoute, builder in
       guard let builder else { return analysis.tooComplex(firstRoute) }

@@ -29,6 +29,8 @@ module() {
   newer_than $out/$name.o "$@" || return 0
   swiftc "${flags[@]}" -emit-module -emit-module-path $out/$name.swiftmodule -emit-object -module-name "$name" -I $out \
     -o $out/$name.o $(find "$@" -name '*.swift' | sort)
+  # An object that came out the same is not written again.
+  touch $out/$name.o
 }
 
 # target NAME "MODULES" "LIBRARIES" FILES...: an executable of a harness, the files, and the modules' objects.

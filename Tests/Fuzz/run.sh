@@ -16,7 +16,7 @@ all=(patterns yaml frames inflater requesthead json messagepack resp)
 # A slow or a large input is a finding too: seconds for one input, MiB for the process. The sanitizer keeps 16 MiB of what was
 # freed; it looks for leaks by stopping the process, which a container may forbid. Swift's own report of a trap waits for
 # libFuzzer's, for ever.
-bounds=(-timeout=10 -rss_limit_mb=1024 -max_len=4096 -detect_leaks=0 -print_final_stats=1)
+bounds=(-timeout=30 -rss_limit_mb=1024 -max_len=4096 -detect_leaks=0 -print_final_stats=1)
 export ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16:malloc_context_size=4:handle_sigtrap=1
 export SWIFT_BACKTRACE=enable=no SWIFT_DETERMINISTIC_HASHING=1
 

@@ -8,10 +8,10 @@ struct TableAnalysis {
   private var collected: [RouteFinding] = []
   private var pieces = 0
 
-  init(_ routes: [RoutePath], _ programs: [Program]) {
+  init(_ routes: [RoutePath], _ programs: [Program], budget: WorkBudget) {
     self.routes = routes
     self.programs = programs
-    budget = .forAnalyses(of: routes.count)
+    self.budget = budget
   }
 
   mutating func tooComplex(_ route: Int) {
