@@ -120,6 +120,11 @@ struct RendererTests {
     #expect(text.rendered(.github).split(whereSeparator: \.isNewline).allSatisfy { $0.hasPrefix("::") })
   }
 
+  @Test func `what a terminal would obey stands in no annotation`() {
+    let text = report("installed_apps: [\"a\\e[31m\\tb\"]\napplications: {main: {websocket: []}}\n")
+    #expect(text.rendered(.github).contains(#"a\u{1b}[31m\u{9}b"#))
+  }
+
   @Test func `several files are one document`() throws {
     let reports = [report(broken), report(broken)]
     for format in [FindingFormat.json, .sarif] {

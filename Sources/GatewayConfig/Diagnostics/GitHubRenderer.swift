@@ -33,6 +33,8 @@ struct GitHubRenderer {
       case "\n": result += "%0A"
       case ":" where inProperty: result += "%3A"
       case "," where inProperty: result += "%2C"
+      // A log is read in a terminal, too, which would obey it.
+      case let scalar where scalar.isControl: result += "\\u{\(String(scalar.value, radix: 16))}"
       default: result.unicodeScalars.append(scalar)
       }
     }

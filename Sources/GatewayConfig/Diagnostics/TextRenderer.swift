@@ -126,7 +126,7 @@ extension SourceRange {
 
 extension Unicode.Scalar {
   /// The ends of lines that are none for an editor included.
-  fileprivate var isControl: Bool {
+  var isControl: Bool {
     properties.generalCategory == .control || value == 0x2028 || value == 0x2029
   }
 }
