@@ -7,11 +7,11 @@ import Glibc
 /// answers, also one that does not read.
 public enum KeepAliveProbes {
   /// Seconds of silence before the first question.
-  static let idle: Int32 = 30
+  public static let idle: Int32 = 30
   /// Seconds between questions.
-  static let interval: Int32 = 10
+  public static let interval: Int32 = 10
   /// Questions without an answer that end the connection.
-  static let count: Int32 = 3
+  public static let count: Int32 = 3
 
   /// How long the silence of a peer lasts that is taken to be gone.
   public static let bound = Duration.seconds(Int(idle + interval * count))

@@ -1,21 +1,16 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import Transport
 
-/// How the kernel finds out that a server behind Sluice has vanished without a word, a minute after it was last heard of: by probes
-/// (`SO_KEEPALIVE`), which a server that lives answers also while its program is silent or reads nothing.
+/// `KeepAliveProbes` as options of a channel to a server behind Sluice, which answers probes also while its program is silent or
+/// reads nothing.
 private enum SilentPeer {
-  /// In seconds: the silence before the first probe, and the time between two.
-  static let silence: Int = 30
-  static let interval: Int = 10
-  /// As many without an answer end the connection.
-  static let probes: Int = 3
-
   static let options: [(ChannelOptions.Types.SocketOption, Int)] = [
     (.socketOption(.so_keepalive), 1),
-    (.tcpOption(.init(rawValue: TCP_KEEPIDLE)), silence),
-    (.tcpOption(.init(rawValue: TCP_KEEPINTVL)), interval),
-    (.tcpOption(.init(rawValue: TCP_KEEPCNT)), probes),
+    (.tcpOption(.init(rawValue: TCP_KEEPIDLE)), Int(KeepAliveProbes.idle)),
+    (.tcpOption(.init(rawValue: TCP_KEEPINTVL)), Int(KeepAliveProbes.interval)),
+    (.tcpOption(.init(rawValue: TCP_KEEPCNT)), Int(KeepAliveProbes.count)),
   ]
 }
 
