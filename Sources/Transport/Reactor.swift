@@ -296,6 +296,7 @@ extension Reactor {
       guard let connection = ready.popFirst() else { return }
       slice.reset()
       connection.goOn()
+      relieve()
       if limit.isOver() { return }
     }
   }
