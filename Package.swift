@@ -9,7 +9,7 @@ import PackageDescription
 //     2  ChannelLayers                                   how an event travels
 //     1  GatewayConfig                                   what the operator wrote
 //     1  Bench                                           what a load is, and what it measures
-//     0  CLinux   CYAML   CZlib   JSON   Routing   WebSocketCore   Transport
+//     0  CLinux   CYAML   CZlib   Bytes   JSON   Routing   WebSocketCore   Transport
 let package = Package(
   name: "sluice",
   platforms: [.macOS(.v15)],
@@ -36,25 +36,26 @@ let package = Package(
       name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
     .systemLibrary(
       name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
-    .target(name: "JSON"),
-    .target(name: "Routing"),
+    .target(name: "Bytes"),
+    .target(name: "JSON", dependencies: ["Bytes"]),
+    .target(name: "Routing", dependencies: ["Bytes"]),
     .target(
       name: "WebSocketCore",
-      dependencies: ["CZlib", .product(name: "Crypto", package: "swift-crypto")]),
+      dependencies: ["Bytes", "CZlib", .product(name: "Crypto", package: "swift-crypto")]),
     .systemLibrary(name: "CLinux"),
     .target(name: "Transport", dependencies: ["CLinux"]),
 
     .target(
       name: "GatewayConfig",
       dependencies: [
-        "CYAML", "JSON", "Routing",
+        "Bytes", "CYAML", "JSON", "Routing",
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
     .target(
       name: "ChannelLayers",
       dependencies: [
-        "GatewayConfig", "JSON", "Routing", "Transport",
+        "Bytes", "GatewayConfig", "JSON", "Routing", "Transport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "DequeModule", package: "swift-collections"),
@@ -78,7 +79,7 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport",
+        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport",
         "WebSocketCore",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),
@@ -108,6 +109,7 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-Xlinker", "--export-dynamic-symbol=open"])]),
 
     .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .testTarget(name: "BytesTests", dependencies: ["Bytes"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "TestSupport"]),
     .testTarget(name: "WebSocketCoreTests", dependencies: ["TestSupport", "WebSocketCore"]),

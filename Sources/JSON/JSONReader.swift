@@ -1,3 +1,5 @@
+import Bytes
+
 /// Goes through a JSON text once: `skip…` only checks what it meets, `read…` also builds it.
 ///
 /// Both walk by the same steps, so that what is only checked is checked as strictly as what is read. The text is
@@ -64,11 +66,18 @@ struct JSONReader {
   private mutating func readObject(_ text: RawSpan) throws(JSONFault) -> JSON {
     var members: [JSON.Member] = []
     try eachMember(text) { (reader, text) throws(JSONFault) in
-      let key = try reader.readString(text)
+      let key = try reader.readKey(text)
       try reader.skipColon(text)
       members.append(JSON.Member(key: key, value: try reader.readValue(text)))
     }
     return .object(Self.lastOfEachKey(members))
+  }
+
+  /// The name of a member. RFC 8259 section 9 lets a reader bound the contents of strings; names are compared and hashed.
+  mutating func readKey(_ text: RawSpan) throws(JSONFault) -> String {
+    let key = try readString(text)
+    guard !key.hasTooManyMarks else { throw fault("a name has too many combining marks in a row") }
+    return key
   }
 
   private mutating func readArray(_ text: RawSpan) throws(JSONFault) -> JSON {

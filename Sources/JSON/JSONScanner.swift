@@ -40,7 +40,7 @@ package enum JSONScanner {
     reader.position += 1
     reader.skipSpace(text)
     guard reader.position < text.byteCount, text[reader.position] == UInt8(ascii: "\"") else { return nil }
-    return try? reader.readString(text)
+    return try? reader.readKey(text)
   }
 
   /// The names of an object's members, and where their values stand in the text, in their order; a name may stand twice.
@@ -57,7 +57,7 @@ package enum JSONScanner {
     }
     var members: [(key: String, value: Range<Int>)] = []
     try reader.eachMember(text) { (reader, text) throws(JSONFault) in
-      let key = try reader.readString(text)
+      let key = try reader.readKey(text)
       try reader.skipColon(text)
       members.append((key, try reader.rangeOfValue(text)))
     }

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The path of a request as routes see it: percent-decoded UTF-8, without leading slashes.
 ///
 /// Django: `URLRouter` works on the decoded `scope["path"]` and strips all leading slashes.
@@ -6,6 +8,8 @@ package struct RequestPath: Sendable, Hashable {
     /// A `%` without two hexadecimal digits.
     case badPercentEncoding
     case notUTF8
+    /// More combining marks in a row than any writing system has, in the path or, decoded, in the query.
+    case tooManyMarks
     /// Neither a path nor an absolute URL (RFC 9112 section 3.2).
     case notAPath
   }
@@ -59,9 +63,30 @@ package struct RequestPath: Sendable, Hashable {
       if bytes.isEmpty, byte == UInt8(ascii: "/") { continue }
       bytes.append(byte)
     }
-    guard String(validating: bytes, as: UTF8.self) != nil else { return .failure(.notUTF8) }
+    guard let path = String(validating: bytes, as: UTF8.self) else { return .failure(.notUTF8) }
     let query = end < target.endIndex ? String(decoding: target[(end + 1)...], as: UTF8.self) : nil
+    guard !path.hasTooManyMarks, query.map(hasTooManyMarks) != true else { return .failure(.tooManyMarks) }
     return .success(RequestPath(bytes: bytes, query: query))
+  }
+
+  /// Percent-encoded, or as it is: whoever reads the query compares what is decoded.
+  private static func hasTooManyMarks(query: String) -> Bool {
+    let text = Array(query.utf8)
+    var decoded: [UInt8] = []
+    decoded.reserveCapacity(text.count)
+    var index = 0
+    while index < text.count {
+      var byte = text[index]
+      if byte == UInt8(ascii: "%"), index + 2 < text.count, let high = hexValue(text[index + 1]),
+        let low = hexValue(text[index + 2])
+      {
+        byte = high << 4 | low
+        index += 2
+      }
+      index += 1
+      decoded.append(byte)
+    }
+    return String(decoding: decoded, as: UTF8.self).hasTooManyMarks
   }
 
   private static func pathStart(_ target: [UInt8]) -> Int? {

@@ -49,18 +49,18 @@ target() {
 build() {
   local redis=Sources/ChannelLayers/Redis configuration=Sources/GatewayConfig
   case $1 in
-    frames | inflater | requesthead) target "$1" "Crypto WebSocketCore" z ;;
-    json) target json JSON "" ;;
+    frames | inflater | requesthead) target "$1" "Bytes Crypto WebSocketCore" z ;;
+    json) target json "Bytes JSON" "" ;;
     messagepack)
-      target messagepack JSON "" $redis/Serialization/MessagePack{Reader,Writer}.swift \
+      target messagepack "Bytes JSON" "" $redis/Serialization/MessagePack{Reader,Writer}.swift \
         $redis/Serialization/CodecFault.swift Sources/ChannelLayers/Base64.swift
       ;;
     resp) target resp "" "" $redis/RESP ;;
     yaml)
-      target yaml JSON yaml $configuration/YAML $configuration/Source $here/StandIns/GroupTable.swift \
+      target yaml "Bytes JSON" yaml $configuration/YAML $configuration/Source $here/StandIns/GroupTable.swift \
         $(find $configuration/Diagnostics -name '*.swift' -not -name GroupTable.swift)
       ;;
-    patterns) target patterns Routing "" Tests/RoutingTests/Reference.swift ;;
+    patterns) target patterns "Bytes Routing" "" Tests/RoutingTests/Reference.swift ;;
     *)
       echo "build.sh: there is no target \"$1\"" >&2
       return 2
@@ -79,6 +79,7 @@ both() {
 
 mkdir -p $out
 if [ $# -eq 0 ]; then set -- frames inflater requesthead json messagepack resp yaml patterns; fi
+module Bytes Sources/Bytes
 modules() {
   module JSON Sources/JSON
   module Crypto $here/StandIns/Crypto.swift

@@ -13,6 +13,16 @@ struct RequestPathTests {
     #expect(try RequestPath.decode(target: Array(target.utf8)).get().hasDotSegment)
   }
 
+  @Test(arguments: ["/a%CC%81", "/a\u{301}", "/?a%CC%81", "/?a=\u{301}"])
+  func `a run of combining marks is no path`(_ start: String) {
+    let mark = start.contains("%CC%81") ? "%CC%81" : "\u{301}"
+    for count in [29, 30] {
+      let target = start + String(repeating: mark, count: count)
+      let decoded = RequestPath.decode(target: Array(target.utf8))
+      #expect((decoded == .failure(.tooManyMarks)) == (count == 30))
+    }
+  }
+
   @Test(arguments: [
     "/", "", "/a..b", "/...", "/..a", "/.well-known/x", "/a;..", "/;..", "/a?../..", "/%252e%252e/", "/a//b",
     "/é..",

@@ -1,3 +1,4 @@
+import Bytes
 import NIOCore
 import NIOHTTP1
 import WebSocketCore
@@ -101,6 +102,8 @@ extension MessageRules {
   /// What the parser leaves to us: one host, and no coding of the body that would be lost on the way.
   private static func isUnderstood(_ head: HTTPRequestHead) -> Bool {
     let codings = head.headers["transfer-encoding"]
+    // Values are compared, as a request's head on the reactor is.
+    guard !head.headers.contains(where: { $0.value.hasTooManyMarks }) else { return false }
     return RequestHead.fault(inHosts: head.headers["host"], minorVersion: head.version.minor) == nil
       && (codings.isEmpty || head.version.minor == 1 && codings.map { $0.lowercased() } == ["chunked"])
   }

@@ -1,3 +1,4 @@
+import Bytes
 import NIOHTTP1
 import WebSocketCore
 
@@ -90,7 +91,7 @@ struct AnswerRules {
   /// What the decoder leaves to us: nothing in a field that would end its line, and no coding that is lost on the way.
   private static func check(_ fields: HTTPHeaders) throws(UpstreamFault) {
     for (name, value) in fields {
-      guard name.utf8.allSatisfy(isInField), value.utf8.allSatisfy(isInField) else {
+      guard name.utf8.allSatisfy(isInField), value.utf8.allSatisfy(isInField), !value.hasTooManyMarks else {
         throw .field(String(name.unicodeScalars.map { $0.value < 0x20 ? "?" : Character($0) }))
       }
     }

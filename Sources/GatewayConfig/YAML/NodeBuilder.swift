@@ -1,3 +1,5 @@
+import Bytes
+
 /// Builds the node tree from events: resolves aliases, replaces variables, and keeps the bounds.
 struct NodeBuilder {
   private let file: SourceFile
@@ -102,6 +104,10 @@ struct NodeBuilder {
   private mutating func takeScalar(
     _ text: String, _ style: Node.Scalar.Style, isLiteral: Bool, anchor: String?, at range: SourceRange
   ) -> Bool {
+    guard !text.hasTooManyMarks else {
+      findings.error(.yamlLimit, "there are too many combining marks in a row", at: range)
+      return false
+    }
     if expectsKey {
       takeKey(text, at: range)
       let size = Size(nodes: 0, bytes: text.utf8.count)

@@ -1,3 +1,5 @@
+import Bytes
+
 /// One field of a message head (RFC 9110 section 5).
 public struct HeaderField: Sendable, Equatable {
   /// In lower case where it was read.
@@ -22,7 +24,11 @@ public struct HeaderField: Sendable, Equatable {
     var value = (colon + 1)..<line.upperBound
     while let first = value.first, Self.isWhiteSpace(bytes[first]) { value = (first + 1)..<value.upperBound }
     while let last = value.last, Self.isWhiteSpace(bytes[last]) { value = value.lowerBound..<last }
-    self.init(name: bytes.string(name).lowercased(), value: bytes.string(value))
+    let text = bytes.string(value)
+    guard !text.hasTooManyMarks else {
+      throw HandshakeRefusal(.badRequest("a header value has too many combining marks in a row"))
+    }
+    self.init(name: bytes.string(name).lowercased(), value: text)
   }
 
   fileprivate static func isWhiteSpace(_ byte: UInt8) -> Bool {

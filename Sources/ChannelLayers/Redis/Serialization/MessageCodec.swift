@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import JSON
 
@@ -139,7 +140,7 @@ struct MessageCodec: Sendable {
     var fields: [Event.Field] = []
     for (key, value) in try entries(plain) {
       switch (key, value) {
-      case ("type", .json(.string(let text))) where !text.isEmpty: type = text
+      case ("type", .json(.string(let text))) where !text.isEmpty && !text.hasTooManyMarks: type = text
       case ("type", _): throw .missingType
       case (Self.targetsKey, .json(let value)): targets = try Self.targets(value)
       case (Self.targetsKey, .binary): throw .malformed("its channel is no text")

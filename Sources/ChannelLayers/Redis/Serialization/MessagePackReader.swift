@@ -1,3 +1,4 @@
+import Bytes
 import JSON
 
 /// Reads MessagePack as strictly as Python's `msgpack.unpackb`: text is UTF-8, keys are text, nothing stands behind the value.
@@ -119,7 +120,9 @@ struct MessagePackReader {
     guard let length = try textLength(try readByte()) else {
       throw .malformed("it has a key that is no text")
     }
-    return try readText(length)
+    let key = try readText(length)
+    guard !key.hasTooManyMarks else { throw .malformed("it has a key with too many combining marks in a row") }
+    return key
   }
 
   // MARK: - Lengths
