@@ -18,6 +18,8 @@ package final class Acceptor {
   var retry: Timer?
   /// Given up one by one to accept connections when no other descriptor is left, so that these learn at once how it stands.
   private var spares: [Int32] = []
+  /// Whether what is accepted has the options that are set on the listener.
+  private var isTCP = false
 
   init(
     listener: Int32, accepted: @escaping (consuming Descriptor) -> Void,
@@ -29,8 +31,9 @@ package final class Acceptor {
     refill()
     var on: Int32 = 1
     // Inherited by what is accepted. A Unix socket has no such option, and needs none.
-    _ = unsafe setsockopt(
+    let outcome = unsafe setsockopt(
       listener, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    isTCP = outcome == 0
     KeepAliveProbes.enable(on: listener)
   }
 
@@ -40,6 +43,7 @@ package final class Acceptor {
       let raw = accept4(listener, nil, nil, flags)
       if raw >= 0 {
         reactor.counters.accepts += 1
+        if !isTCP { Backlog.boundBuffer(of: raw) }
         accepted(Descriptor(adopting: raw))
         // The call may have ended the listening, and the number may mean something else now.
         guard listener >= 0 else { return }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// What waits on one reactor for the kernel to take it, over all connections, and its bound.
 ///
 /// What is written for many is copied once into chunks that all who wait for it share. When more waits than the process has for
@@ -6,6 +8,13 @@ final class Backlog {
   /// What one connection may have in the kernel that was not put on the way yet (`TCP_NOTSENT_LOWAT`); counted for each
   /// connection that waits. Bytes.
   static let kernelShare = 16 * 1024
+  /// Bounds what the kernel takes for a socket that has no `TCP_NOTSENT_LOWAT`: some 200 KiB otherwise, whatever is counted.
+  static func boundBuffer(of descriptor: Int32) {
+    var size = Int32(kernelShare)
+    // A failure leaves the system's own bound.
+    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+  }
+
   /// More than this in one piece gets a chunk of its own.
   private static let largestShared = BacklogChunk.sharedCapacity / 4
 

@@ -58,7 +58,11 @@ public final class Connection {
   public var queuedBytes: Int { queue?.byteCount ?? 0 }
 
   /// The same without what is left of the write that an empty queue took: what a reader is late with, however large one message is.
-  public var lateBytes: Int { queue.map { $0.byteCount - $0.exempt } ?? 0 }
+  /// Nothing is late before the kernel was asked for the first time.
+  public var lateBytes: Int {
+    guard let queue, placeInBacklog != nil else { return 0 }
+    return queue.byteCount - queue.exempt
+  }
 
   /// Where the client is; asked of the system at each call.
   public var peer: PeerAddress { PeerAddress(ofSocket: rawDescriptor) }
@@ -252,6 +256,7 @@ extension Connection {
   /// Gives the handler bytes that somebody else has read, before anything else and as if they came now.
   public func putBack(_ bytes: [UInt8]) {
     guard phase == .open, !bytes.isEmpty else { return }
+    precondition(unread == nil, "what was read before comes first")
     keep(unsafe bytes.withUnsafeBytes { unsafe UnreadBytes($0) })
     if !isReadingPaused { markReady() }
   }
@@ -285,7 +290,8 @@ extension Connection {
       return
     }
     guard wantsInput else { return }
-    if takesLong { markReady() } else { _ = read() }
+    // Of one that is on its way down only the end is waited for, which takes nobody long.
+    if takesLong, phase == .open { markReady() } else { _ = read() }
   }
 
   /// The connection's turn on the list of those with work left.

@@ -145,7 +145,7 @@ extension LineWriter {
       }
       var rest = batch[...]
       while !rest.isEmpty {
-        let piece = Self.piece(of: rest)
+        let piece = Self.piece(of: rest, most: isBroken ? Self.piece - 1 : Self.piece)
         rest.removeFirst(piece.count)
         let bytes = isBroken ? [UInt8(ascii: "\n")] + piece : Array(piece)
         var sent = 0
@@ -187,8 +187,8 @@ extension LineWriter {
   }
 
   /// Whole lines, as many as go into one piece; a part of a line that is longer.
-  private static func piece(of bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    let most = bytes.prefix(piece)
+  private static func piece(of bytes: ArraySlice<UInt8>, most count: Int) -> ArraySlice<UInt8> {
+    let most = bytes.prefix(count)
     guard most.count < bytes.count, let end = most.lastIndex(of: UInt8(ascii: "\n")) else { return most }
     return most[...end]
   }

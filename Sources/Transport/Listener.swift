@@ -104,7 +104,7 @@ public struct Listener: ~Copyable {
   }
 
   /// Connections have this from their listener: the kernel takes no more than it can put on the way soon. Without it, it takes
-  /// megabytes for a peer that reads nothing. A socket of another kind has no such option, and a buffer of fixed size.
+  /// megabytes for a peer that reads nothing. A socket of another kind has no such option: its buffer is bounded instead.
   public static func boundUnsent(on descriptor: Int32) {
     setUnsentBound(Int32(Backlog.kernelShare), on: descriptor)
   }

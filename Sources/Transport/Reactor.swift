@@ -74,6 +74,8 @@ import Glibc
   private var dirty: [Connection] = []
   private var ended: [(connection: Connection, reason: ConnectionEnd)] = []
   private var endOfTurnWork: [any EndOfTurn] = []
+  /// The time for it in this turn; nil where it may take as long as it takes.
+  private var lateWork: TimeLimit?
 
   private struct Slot {
     var connection: Connection?
@@ -202,6 +204,12 @@ extension Reactor {
     if backlog.allowance.isOver { backlog.relieve() }
   }
 
+  /// Whether the time for the work at the end of this turn is over: what is left is to be put off to the end of the next one.
+  /// The time begins at the first look.
+  public func isEndOfTurnOver() -> Bool {
+    lateWork?.isOver() == true
+  }
+
   public var connectionCount: Int { slots.count - freeSlots.count }
 
   /// Whether the handler whose turn it is may go on, by the clock. The time begins when it first asks. It asks now and then, after
@@ -304,6 +312,7 @@ extension Reactor {
   /// - Parameter time: nil for as long as it takes.
   private func finishTurn(within time: TimeLimit?) {
     var limit = time
+    lateWork = time
     for _ in 0..<Self.roundsPerTurn {
       guard hasWorkAtEnd else { return }
       let work = endOfTurnWork
@@ -311,7 +320,10 @@ extension Reactor {
       for item in work { item.endOfTurn() }
       let isSent = sendQueued(&limit)
       relieve()
-      guard isSent, tellEnded(&limit) else { return }
+      // Of its own: who has gone must not wait for those who are sent to.
+      var farewells = time
+      let isTold = tellEnded(&farewells)
+      guard isSent, isTold, endOfTurnWork.isEmpty || !isEndOfTurnOver() else { return }
     }
   }
 

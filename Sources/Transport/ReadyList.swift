@@ -1,4 +1,4 @@
-/// The connections of a reactor that have work left which no event will report, in the order in which they are served.
+/// The connections of a reactor that have work left, which no event reports or which waits for its turn, in the order in which they are served.
 ///
 /// A connection is in it at most once, as it knows itself. What was closed meanwhile is found out when its turn comes.
 struct ReadyList {

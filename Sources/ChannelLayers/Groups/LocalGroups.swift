@@ -20,6 +20,9 @@ package final class LocalGroups {
   /// Frames waiting beyond this are sent before the turn ends, so that a burst stays bounded.
   private static let flushThreshold = 256 * 1024
 
+  /// The clock is looked at once for so many writes at the end of a turn.
+  private static let writesPerLook = 128
+
   private let reactor: Reactor
   private let addresses: SessionAddresses
   private var directory = MemberDirectory()
@@ -233,8 +236,18 @@ extension LocalGroups: EndOfTurn {
     isScheduled = false
     let audiences = dirty
     dirty.removeAll(keepingCapacity: true)
-    for audience in audiences {
+    var writes = 0
+    for (index, audience) in audiences.enumerated() {
+      writes += audience.members.count
       flush(audience)
+      guard writes >= Self.writesPerLook, index + 1 < audiences.count else { continue }
+      writes = 0
+      guard reactor.isEndOfTurnOver() else { continue }
+      // They keep their frames, and get what is still to come of the next turn with them.
+      dirty = Array(audiences[(index + 1)...]) + dirty
+      guard !isScheduled else { return }
+      isScheduled = true
+      return reactor.atEndOfTurn(self)
     }
   }
 }

@@ -14,7 +14,9 @@ final class UnfinishedInput {
   /// What one of them holds; exists only while it holds something.
   final class Part {
     fileprivate unowned let holder: any InputHolder
-    fileprivate let since: UInt64
+    fileprivate var since: UInt64
+    /// The message was finished meanwhile: what is counted the next time belongs to another one.
+    var isDone = false
     fileprivate var bytes = 0
     fileprivate var place: Int
 
@@ -48,6 +50,10 @@ final class UnfinishedInput {
       return nil
     }
     let part = part ?? add(holder)
+    if part.isDone {
+      part.isDone = false
+      part.since = reactor.now.nanoseconds
+    }
     allowance.add(bytes - part.bytes)
     part.bytes = bytes
     return part

@@ -12,16 +12,18 @@ extension Replay {
   func feed(_ connection: Connection, _ membership: Membership, in layer: any ChannelLayer, limit: Int)
     -> Progress
   {
-    var sent = 0
-    while sent < Self.mostPerTurn, !connection.isClosed {
+    var done = 0
+    while done < Self.mostPerTurn, !connection.isClosed {
       // A part that is as long as the limit would have the member let go by the next event, though it reads.
       let room = limit / 2 - connection.queuedBytes
       guard room > 0 else { break }
       let frames = SharedBytes(capacity: 4096)
-      let progress = next(for: membership, bytes: min(Self.mostPerTurn - sent, room), into: frames)
+      let part = min(Self.mostPerTurn - done, room)
+      let progress = next(for: membership, bytes: part, into: frames)
       _ = layer.groups.catchUp(membership)
       connection.write(frames, from: 0)
-      sent += frames.count
+      // What was gone through counts, however little became of it: much is packed, or no event of the route.
+      done += max(frames.count, part)
       if progress == .caughtUp { return .caughtUp }
     }
     return .more

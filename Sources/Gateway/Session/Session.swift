@@ -202,6 +202,7 @@ extension Session: ConnectionHandler {
 
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
+    if let unfinished { unfinished.isDone = true }
     guard state == .open else { return .proceed }
     if route.hasControls, let flow = control(kind, payload) {
       if flow == .pause { return .pause }
@@ -458,7 +459,8 @@ extension Session {
       connection.reset()
       return end(within: .zero)
     }
-    guard keepAlive != nil else { return }
+    if route.hasSlowPings { upstream?.checkSilence(at: now, bound: Self.silenceBound) }
+    guard state == .open, keepAlive != nil else { return }
     upstream?.checkKeepAlive(at: now)
     guard state == .open else { return }
     switch keepAlive?.check(at: now) {

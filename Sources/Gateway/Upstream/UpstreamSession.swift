@@ -25,6 +25,7 @@ final class UpstreamSession {
   /// Of the route of its session.
   let routeName: String
   private var unfinished: UnfinishedInput.Part?
+  private var silence = PeerSilence()
 
   private static let closeTimeout = Duration.seconds(5)
   private static let lingering = Duration.seconds(2)
@@ -86,6 +87,13 @@ final class UpstreamSession {
     case .timedOut: lose("it does not answer pings")
     case .nothing, nil: break
     }
+  }
+
+  /// Where pings do not find out, or not soon, that the upstream has vanished with something on the way to it.
+  func checkSilence(at now: UInt64, bound: UInt64) {
+    guard state == .open, silence.isOver(at: now, bound: bound, connection.peerReport) else { return }
+    connection.reset()
+    lose("it has vanished")
   }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
@@ -175,6 +183,7 @@ extension UpstreamSession: InputHolder {
 
 extension UpstreamSession: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
+    unfinished?.isDone = true
     session?.send(kind, payload)
     return mayGoOn() ? .proceed : .pause
   }
