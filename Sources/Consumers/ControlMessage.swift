@@ -21,7 +21,7 @@ package enum ControlMessage: Sendable, Hashable {
     guard text.byteCount <= longest, let key = JSONScanner.firstName(of: text), keys.contains(key) else {
       return nil
     }
-    guard case .object(let members)? = try? JSON.parse(text), members.count == 1,
+    guard case .object(let members)? = try? JSON.parse(text, strings: .compared), members.count == 1,
       case .string(let value) = members[0].value
     else { return nil }
     switch key {

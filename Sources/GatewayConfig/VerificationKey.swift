@@ -124,7 +124,7 @@ package struct VerificationKeySet: Sendable {
   package init(_ text: [UInt8], allowed: [SignatureAlgorithm]?) throws(KeyFault) {
     let set: JSON
     do {
-      set = try unsafe JSON.parse(text.span.bytes)
+      set = try unsafe JSON.parse(text.span.bytes, strings: .compared)
     } catch {
       throw KeyFault("it is \(error)")
     }

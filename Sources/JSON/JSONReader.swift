@@ -9,10 +9,12 @@ struct JSONReader {
   var position = 0
   private var depthLeft: Int
   private var valuesLeft: Int
+  private let strings: JSONStrings
 
-  init(depth: Int, values: Int = .max) {
+  init(depth: Int, values: Int = .max, strings: JSONStrings = .carried) {
     depthLeft = depth
     valuesLeft = values
+    self.strings = strings
   }
 
   // MARK: - Values
@@ -23,7 +25,7 @@ struct JSONReader {
     switch try firstByte(text) {
     case UInt8(ascii: "{"): return try readObject(text)
     case UInt8(ascii: "["): return try readArray(text)
-    case UInt8(ascii: "\""): return .string(try readString(text))
+    case UInt8(ascii: "\""): return .string(try strings == .compared ? readKey(text) : readString(text))
     case UInt8(ascii: "t"):
       try skipWord("true", text)
       return .bool(true)
@@ -73,10 +75,10 @@ struct JSONReader {
     return .object(Self.lastOfEachKey(members))
   }
 
-  /// The name of a member. RFC 8259 section 9 lets a reader bound the contents of strings; names are compared and hashed.
+  /// The name of a member, or another text that is compared. RFC 8259 section 9 lets a reader bound the contents of strings; names are compared and hashed.
   mutating func readKey(_ text: RawSpan) throws(JSONFault) -> String {
     let key = try readString(text)
-    guard !key.hasTooManyMarks else { throw fault("a name has too many combining marks in a row") }
+    guard !key.hasTooManyMarks else { throw fault("a text has too many combining marks in a row") }
     return key
   }
 

@@ -28,9 +28,14 @@ struct DisconnectOrder: Sendable, Equatable {
     guard event.type == Self.type, let user = Self.name(event["user"]) else { return nil }
     self.user = user
     guard let reason = event["reason"]?.plainText, !reason.isEmpty else { return }
-    // A code point is not cut in two.
-    var kept = reason[...]
-    while kept.utf8.count > Self.longestReason { kept = kept.dropLast() }
+    // A code point is not cut in two. Forwards, as going back over the characters of a foreign text takes quadratic time.
+    var kept = String.UnicodeScalarView()
+    var left = Self.longestReason
+    for scalar in reason.unicodeScalars {
+      left -= UTF8.width(scalar)
+      guard left >= 0 else { break }
+      kept.append(scalar)
+    }
     self.reason = String(kept)
   }
 

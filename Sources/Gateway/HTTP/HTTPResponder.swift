@@ -29,7 +29,7 @@ struct HTTPResponder: Sendable {
     }
     files = gateway.application.httpRoutes.map { route in
       guard case .staticFiles(let directory) = route.action else { return nil }
-      return StaticFiles(directory: directory, log: gateway.log)
+      return StaticFiles(directory: directory, memory: gateway.sendMemory.budget, log: gateway.log)
     }
   }
 

@@ -1,14 +1,32 @@
+import Glibc
 import Hummingbird
+import NIOCore
+import NIOPosix
+import Transport
 
 /// The files below one directory, for Hummingbird's file middleware.
 ///
 /// The middleware refuses every path with two dots in it, `a..b.txt` too. What leads out of the directory has been found out
 /// before, so two dots reach it in disguise and are told to the file system as they are.
+///
+/// A file is read a part at a time, the next one once the client has room for it, and counts in `limits.send_memory` until it is sent.
+/// (What comes with Hummingbird reads a megabyte ahead for every client, however slow.)
 struct ServedFiles: FileProvider {
+  /// No more can be sent to slow clients at the moment.
+  struct NoMemory: Error {}
+
+  /// The file has become shorter; the client must not take what it has for the whole.
+  private struct CutShort: Error {}
+
   /// In no name of a file.
   private static let disguise = ".\u{0}."
+  /// What is read at once. Bytes.
+  private static let part = 32 * 1024
+  /// What one answer holds at most: a part, and what NIO keeps before it asks for patience. Bytes.
+  private static let share = part + 64 * 1024
 
   let files: LocalFileSystem
+  let memory: MemoryBudget
 
   static func disguised(_ path: String) -> String { path.replacing("..", with: disguise) }
 
@@ -21,12 +39,71 @@ struct ServedFiles: FileProvider {
   }
 
   func loadFile(id: String, context: some RequestContext) async throws -> ResponseBody {
-    try await files.loadFile(id: id, context: context)
+    let file = try await Self.open(id)
+    return try body(of: file, 0..<file.size)
   }
 
   func loadFile(id: String, range: ClosedRange<Int>, context: some RequestContext) async throws
     -> ResponseBody
   {
-    try await files.loadFile(id: id, range: range, context: context)
+    let file = try await Self.open(id)
+    return try body(of: file, Range(range).clamped(to: 0..<file.size))
+  }
+
+  private static func open(_ path: String) async throws -> OpenFile {
+    try await NIOThreadPool.singleton.runIfActive { try OpenFile(path) }
+  }
+
+  private func body(of file: OpenFile, _ range: Range<Int>) throws -> ResponseBody {
+    let share = MemoryShare(of: memory)
+    guard share.resize(to: min(range.count, Self.share)) else { throw NoMemory() }
+    return ResponseBody(contentLength: range.count) { writer in
+      var offset = range.lowerBound
+      while offset < range.upperBound {
+        let length = min(Self.part, range.upperBound - offset)
+        let part = try await NIOThreadPool.singleton.runIfActive { [offset] in
+          try file.read(length, from: offset)
+        }
+        guard part.readableBytes > 0 else { throw CutShort() }
+        offset += part.readableBytes
+        try await writer.write(part)
+      }
+      withExtendedLifetime(share) {}
+      try await writer.finish(nil)
+    }
+  }
+}
+
+/// A file that is open for reading; closed with the last reference to it.
+private final class OpenFile: Sendable {
+  let size: Int
+  private let descriptor: Int32
+
+  init(_ path: String) throws {
+    descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw HTTPError(.notFound) }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      Glibc.close(descriptor)
+      throw HTTPError(.notFound)
+    }
+    size = Int(status.st_size)
+  }
+
+  deinit {
+    Glibc.close(descriptor)
+  }
+
+  /// As much of it as there is; nothing at its end.
+  func read(_ length: Int, from offset: Int) throws -> ByteBuffer {
+    var buffer = ByteBufferAllocator().buffer(capacity: length)
+    try unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { space in
+      while true {
+        let count = unsafe pread(descriptor, space.baseAddress, length, off_t(offset))
+        if count >= 0 { return count }
+        guard errno == EINTR else { throw IOError(errnoCode: errno, reason: "read a file") }
+      }
+    }
+    return buffer
   }
 }

@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOPosix
+import Transport
 
 /// Serves the files below one directory, through Hummingbird's file middleware (types, ETag, parts, conditions).
 ///
@@ -15,14 +16,16 @@ struct StaticFiles: Sendable {
   private let log: Logger
   private let middleware: FileMiddleware<BasicRequestContext, ServedFiles>
 
-  init(directory: String, log: Logger) {
+  /// - Parameter memory: for the parts of files that wait for their clients.
+  init(directory: String, memory: MemoryBudget, log: Logger) {
     self.directory = directory
     self.log = log
     var quiet = log
     // It would say at every start, at the level of our own lines, which folder it serves.
     quiet.logLevel = .warning
     let files = LocalFileSystem(rootFolder: directory, threadPool: .singleton, logger: quiet)
-    middleware = FileMiddleware(fileProvider: ServedFiles(files: files), searchForIndexHtml: true)
+    middleware = FileMiddleware(
+      fileProvider: ServedFiles(files: files, memory: memory), searchForIndexHtml: true)
   }
 
   func respond(to request: Request, file: String, on channel: any Channel) async -> HTTPResponder.Answer {
@@ -42,6 +45,11 @@ struct StaticFiles: Sendable {
       if response.status == .movedPermanently {
         response.headers[.location] = (request.uri.path + "/").withOneLeadingSlash
       }
+      return .response(response)
+    } catch is ServedFiles.NoMemory {
+      var response = Response.plain(
+        .serviceUnavailable, "Too many clients that do not read are being sent something; try again later.")
+      response.headers[.retryAfter] = "5"
       return .response(response)
     } catch let error as any HTTPResponseError {
       return error.status == .notFound ? .nothingThere : .response(.plain(error.status, "Not served."))

@@ -197,7 +197,8 @@ enum PresenceMessage: Sendable, Hashable {
 
   /// - Returns: nil for what no process of ours writes.
   init?(_ bytes: [UInt8]) {
-    guard let json = try? unsafe JSON.parse(bytes.span.bytes), case .string(let process)? = json["process"]
+    guard let json = try? unsafe JSON.parse(bytes.span.bytes, strings: .compared),
+      case .string(let process)? = json["process"]
     else {
       return nil
     }
