@@ -9,7 +9,7 @@ public enum ProcessMemory {
   /// More heaps than this only keep more free memory apart; there are few threads.
   private static let mostArenas: Int32 = 4
   /// Of what is free at the end of a heap more than this goes back. Bytes.
-  private static let keptAtEnd: Int32 = 8 << 20
+  private static let keptAtEnd: Int32 = 2 << 20
 
   /// Keeps free memory from staying with the process: by default the allocator takes the largest block that was ever freed, up to
   /// 32 MiB, for one that will be wanted again, and has eight heaps for each processor. To be called before other threads are

@@ -21,9 +21,9 @@ extension RedisHub {
         shards[shard].commands = connection
         try await joinAgain(shard)
         shards[shard].joinedAt = .now
-        backoff.reset()
         updateAvailability(of: shard)
         await connection.waitUntilClosed()
+        backoff.reset()
         lost(shard)
       } catch {
         shards[shard].commands?.close()

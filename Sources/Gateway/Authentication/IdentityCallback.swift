@@ -52,7 +52,8 @@ struct IdentityCallback: Sendable {
     switch answer.status {
     case 200...299:
       guard let body = answer.body else { return fail("the identity is longer than 16 KiB") }
-      guard let claims = try? unsafe JSON.parse(body.span.bytes, strings: .compared), case .object = claims else {
+      guard let claims = try? unsafe JSON.parse(body.span.bytes, strings: .compared), case .object = claims
+      else {
         return fail("it answered \(answer.status) without a JSON object")
       }
       guard let user = claims.userName(among: configuration.user.map { [$0] } ?? ["user", "id"]) else {

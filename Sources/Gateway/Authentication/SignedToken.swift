@@ -47,7 +47,8 @@ struct SignedToken: Sendable {
   }
 
   private static func object(_ part: ArraySlice<UInt8>) -> JSON? {
-    guard let bytes = Base64.decodeToken(part), let value = try? unsafe JSON.parse(bytes.span.bytes, strings: .compared),
+    guard let bytes = Base64.decodeToken(part),
+      let value = try? unsafe JSON.parse(bytes.span.bytes, strings: .compared),
       case .object = value
     else { return nil }
     return value

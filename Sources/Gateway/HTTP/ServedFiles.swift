@@ -21,7 +21,7 @@ struct ServedFiles: FileProvider {
   /// In no name of a file.
   private static let disguise = ".\u{0}."
   /// What is read at once. Bytes.
-  private static let part = 32 * 1024
+  private static let part = 64 * 1024
   /// What one answer holds at most: a part, and what NIO keeps before it asks for patience. Bytes.
   private static let share = part + 64 * 1024
 

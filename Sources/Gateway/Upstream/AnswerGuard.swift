@@ -28,6 +28,10 @@ final class AnswerGuard: ChannelDuplexHandler {
     self.patience = patience
   }
 
+  /// What is read of an answer at once: 16 KiB at most.
+  private static let readBuffers = AdaptiveRecvByteBufferAllocator(
+    minimum: 1024, initial: 4096, maximum: 16 * 1024)
+
   /// Adds the guard to a connection on which HTTP is about to be spoken. Where that fails, the connection is closed and not used.
   ///
   /// - Parameter channel: with the client's codec in its pipeline; we are on its event loop.
@@ -41,6 +45,8 @@ final class AnswerGuard: ChannelDuplexHandler {
         try pipeline.addHandler(answers, position: .after(decoder))
         try pipeline.addHandler(Reads(answers), position: .before(encoder))
         channel.probeWhenSilent()
+        // The client keeps up to ten reads for an answer whose reader is slow. Refused only for a connection that is broken already.
+        try? channel.syncOptions?.setOption(.recvAllocator, value: Self.readBuffers)
       } catch {
         channel.close(promise: nil)
         throw error

@@ -121,7 +121,9 @@ struct MessagePackReader {
       throw .malformed("it has a key that is no text")
     }
     let key = try readText(length)
-    guard !key.hasTooManyMarks else { throw .malformed("it has a key with too many combining marks in a row") }
+    guard !key.hasTooManyMarks else {
+      throw .malformed("it has a key with too many combining marks in a row")
+    }
     return key
   }
 
