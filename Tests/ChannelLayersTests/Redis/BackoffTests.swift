@@ -1,4 +1,5 @@
 import Testing
+import Transport
 
 @testable import ChannelLayers
 
@@ -11,8 +12,17 @@ struct BackoffTests {
       let wait = backoff.wait()
       #expect((limit / 2...limit).contains(wait))
     }
-    backoff.reset()
+    backoff.reset(at: MonotonicTime.now + .seconds(7))
     #expect(backoff.wait() <= .milliseconds(100))
+  }
+
+  @Test func `a success that does not last changes nothing`() {
+    var backoff = Backoff()
+    for _ in 0..<3 {
+      _ = backoff.wait()
+      backoff.reset()
+    }
+    #expect(backoff.wait() >= .milliseconds(400))
   }
 
   @Test func `two processes do not wait equally long`() {

@@ -21,7 +21,7 @@ struct Backoff {
   }
 
   /// The last try was good, and has come to its end.
-  mutating func reset() {
-    if MonotonicTime.now >= lastTry + Self.settled { next = Self.first }
+  mutating func reset(at now: MonotonicTime = .now) {
+    if now >= lastTry + Self.settled { next = Self.first }
   }
 }
