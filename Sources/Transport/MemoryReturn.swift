@@ -3,21 +3,17 @@ import Glibc
 
 /// How this process takes memory from the system and gives it back.
 public enum ProcessMemory {
-  /// Blocks from this size on come from the system as pages of their own and go back when they are freed. Bytes; with 256 KiB an
-  /// echo of 1 MiB took a quarter more of the processor, for the pages that were new each time.
-  private static let mappedFrom: Int32 = 4 << 20
   /// More heaps than this only keep more free memory apart; there are few threads.
   private static let mostArenas: Int32 = 4
-  /// Of what is free at the end of a heap more than this goes back. Bytes.
-  private static let keptAtEnd: Int32 = 2 << 20
 
-  /// Keeps free memory from staying with the process: by default the allocator takes the largest block that was ever freed, up to
-  /// 32 MiB, for one that will be wanted again, and has eight heaps for each processor. To be called before other threads are
-  /// started.
+  /// Keeps free memory from staying with the process, as the allocator has eight heaps for each processor by default. To be called
+  /// before other threads are started.
+  ///
+  /// From which size on blocks are pages of their own is left to the allocator, which learns it: with a fixed 256 KiB an echo of 1 MiB
+  /// took a quarter more of the processor, and with a fixed 4 MiB the contexts of sessions that had ended kept some 15 MB more in the
+  /// heaps. What stays after a flood goes back by `trim`.
   public static func settle() {
-    mallopt(M_MMAP_THRESHOLD, mappedFrom)
     mallopt(M_ARENA_MAX, mostArenas)
-    mallopt(M_TRIM_THRESHOLD, keptAtEnd)
   }
 
   /// Gives back all pages that are free within the heaps; allocations in a heap wait while that is done.

@@ -93,6 +93,7 @@ internal import CZlib
     if let stream = unsafe stream { return unsafe stream }
     let new = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     unsafe new.initialize(to: z_stream())
+    unsafe ContextMemory.use(for: new)
     let status = unsafe deflateInit2_(
       new, Int32(level), Z_DEFLATED, Int32(-windowBits), Int32(Self.memoryLevel(windowBits, context)),
       Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))

@@ -127,6 +127,7 @@ internal import CZlib
     if let stream = unsafe stream { return unsafe stream }
     let new = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     unsafe new.initialize(to: z_stream())
+    unsafe ContextMemory.use(for: new)
     let status = unsafe inflateInit2_(
       new, Int32(-windowBits), ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
     // As everywhere, there is no going on without memory.
