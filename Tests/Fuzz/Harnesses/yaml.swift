@@ -45,9 +45,10 @@ private func check(_ node: Node, depth: Int, _ count: inout Int) {
 /// What stands at the place of a key that is written as it is, is the key.
 private func checkPlace(of key: Located<String>) {
   let (start, end) = (key.range.start, key.range.end)
-  guard start.line == end.line, let line = key.range.file.line(start.line)?.unicodeScalars.map(\.self) else {
-    return
-  }
+  let file = key.range.file
+  guard start.line == end.line, (1...file.lineStarts.count).contains(start.line) else { return }
+  let line = file.text(ofLine: start.line, 0..<file.characterCount(ofLine: start.line)).unicodeScalars.map(
+    \.self)
   // Places beyond the text are another check's finding.
   guard start.column <= end.column, end.column <= line.count + 1 else { return }
   let written = line[(start.column - 1)..<(end.column - 1)]
