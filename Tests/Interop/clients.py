@@ -63,12 +63,13 @@ def frame(opcode: int, payload: bytes, final: bool = True) -> bytes:
 
 
 def read_exactly(sock: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        part = sock.recv(count - len(data))
+    # In place: to put megabytes together from segments would take longer than they take to come.
+    data, done = bytearray(count), 0
+    while done < count:
+        part = sock.recv_into(memoryview(data)[done:])
         assert part, "the connection ended"
-        data += part
-    return data
+        done += part
+    return bytes(data)
 
 
 def read_raw(sock: socket.socket) -> tuple[int, bytes]:
