@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -85,6 +86,15 @@ class Gateway:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(rf"{name}:\s+(\d+)", status)[1])
 
+    def says(self, *texts: str) -> bool:
+        """Waits for a line with all these texts: lines are written after what they tell of."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if any(all(text in line for text in texts) for line in list(self.log)):
+                return True
+            time.sleep(0.01)
+        return False
+
     def stop(self, number: int = signal.SIGTERM, timeout: float = 20) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -96,6 +106,10 @@ class Gateway:
             raise
         self._reader.join(5)
         return code
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures, so that no other test may run beside it")
 
 
 @pytest.fixture
