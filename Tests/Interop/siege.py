@@ -46,6 +46,7 @@ applications:
   main:
     http:
       - {path: health/live, health: live}
+      - {path: hello/, respond: hello}
       - {path: api/publish/, publish: {groups: ["chat_*", "news"], token: {env: PUBLISH_TOKEN}, allow: [publish, groups, history]}}
       - {path: open/publish/, publish: {groups: ["chat_*"], anonymous: true}}
       - {path: "events/<slug:room>/", events: {group: "chat_{room}", history: {messages: 100}}}
@@ -212,7 +213,7 @@ class Attacks:
                     sock.recv(1 << 20)
 
     def pipelines(self):
-        many = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n" * 2000
+        many = b"GET /hello/ HTTP/1.1\r\nHost: a\r\n\r\n" * 2000
         socks = [deaf(self.port) for _ in range(300)]
         for _ in until(self.seconds):
             for sock in socks:

@@ -107,6 +107,29 @@ def test_fixed_answers_redirects_and_health(site):
     assert requests.get(site.http("/nothing/")).status_code == 404
 
 
+@pytest.mark.parametrize("method, body", [("GET", b"live\n"), ("HEAD", b"")])
+@pytest.mark.parametrize("last", ["HTTP/1.1\r\nConnection: close", "HTTP/1.1\r\nConnection: TE, Close", "HTTP/1.0"])
+def test_a_probe_that_asks_for_nothing_else_gets_the_same_answer(site, method, body, last):
+    """It is answered where its head was read, whatever else HTTP has to do."""
+    version, *field = last.split("\r\n")
+    with connect(site.port) as sock:
+        sock.sendall("\r\n".join([f"{method} /health/live {version}", "Host: a", *field, "", ""]).encode())
+        answer = b"".join(iter(lambda: sock.recv(4096), b""))
+    head, rest = answer.split(b"\r\n\r\n", 1)
+    kept = requests.get(site.http("/health/live"))
+    assert kept.headers.get("Connection") != "close"
+    assert (head.split(b"\r\n")[0], rest) == (b"HTTP/1.1 200 OK", body)
+    lines = {line.split(": ")[0].lower(): line.split(": ")[1] for line in head.decode().split("\r\n")[1:]}
+    assert lines["connection"] == "close" and "date" in lines
+    assert all(lines[name] == kept.headers[name] for name in ["content-type", "cache-control", "content-length"])
+
+
+def test_a_probe_with_a_body_is_a_request_like_others(site):
+    probe = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n"
+    assert status_of(site.port, probe + b"\r\n01234") == 200
+    assert status_of(site.port, probe + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n") == 400
+
+
 def test_a_socket_path_asks_for_an_upgrade(site):
     answer = requests.get(site.http("/ws/echo/"))
     assert (answer.status_code, answer.headers["Upgrade"]) == (426, "websocket")
@@ -254,6 +277,7 @@ def settle(site) -> None:
         requests.get(site.http("/hello/"))
 
 
+@pytest.mark.alone
 def test_a_stop_does_not_cut_a_download_short(site, downloads):
     for size, sock in downloads:
         sock.sendall(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % size)

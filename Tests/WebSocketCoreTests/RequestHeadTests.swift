@@ -95,3 +95,21 @@ struct WantsWebSocketTests {
     #expect(head.wantsWebSocket == row.1)
   }
 }
+
+struct LastRequestTests {
+  @Test(arguments: [
+    ("1.1", "", false), ("1.1", "Connection: keep-alive\r\n", false), ("1.1", "Connection: close\r\n", true),
+    ("1.1", "Connection: TE\r\nConnection: x, Close\r\n", true), ("1.1", "Connection: closed\r\n", false),
+    ("1.0", "", true), ("1.0", "Connection: Keep-Alive\r\n", false),
+    ("1.0", "Connection: keep-alive, close\r\n", true),
+  ])
+  func `the last request of a connection is the one that says so, or an old one that does not`(
+    version: String, fields: String, isLast: Bool
+  ) throws {
+    guard case .complete(let head, _) = parse("GET / HTTP/\(version)\r\nHost: a\r\n\(fields)\r\n") else {
+      Issue.record("the head is refused")
+      return
+    }
+    #expect(head.isLast == isLast)
+  }
+}

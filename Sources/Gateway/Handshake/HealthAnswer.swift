@@ -11,11 +11,11 @@ extension GatewayState {
     }
   }
 
-  /// The answer to a health check that comes when no place is left to serve it by the HTTP side; the connection is closed behind it.
+  /// The answer of a worker to a health check without a body and that is no hand-shake; the connection is closed behind it.
   ///
   /// - Returns: nil for any other request.
   func healthAnswer(to request: RequestHead) -> [UInt8]? {
-    guard request.method == "GET" || request.method == "HEAD", !request.wantsWebSocket,
+    guard request.method == "GET" || request.method == "HEAD", !request.hasBody,
       case .success(let path) = RequestPath.decode(target: request.target),
       let match = application.httpRouter.match(path),
       case .health(let probe) = application.httpRoutes[match.route].action

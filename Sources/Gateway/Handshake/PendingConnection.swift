@@ -138,7 +138,10 @@ extension PendingConnection: ConnectionHandler {
       refuse(refusal, target: nil)
     case .complete(let request, let length):
       guard let client else { return }
-      guard admission != .onlyHealth else { return answerHealth(request) }
+      if let answer = healthAnswer(to: request) { return answerHealth(with: answer) }
+      if admission == .onlyHealth {
+        return refuse(HandshakeRefusal(.tooManyConnections), target: request.target)
+      }
       switch decide(request, from: client) {
       case .success(let opening):
         // For whoever handles the connection next.
@@ -351,12 +354,17 @@ extension PendingConnection {
     worker.pendingEnded(self)
   }
 
-  private func answerHealth(_ request: RequestHead) {
-    guard let answer = worker.gateway.healthAnswer(to: request) else {
-      return refuse(HandshakeRefusal(.tooManyConnections), target: request.target)
-    }
+  /// The answer where this is a health check that nothing is to follow: a probe does not wait for the HTTP side, which may have much
+  /// to do. Of a connection beyond the limit nothing may follow in any case.
+  private func healthAnswer(to request: RequestHead) -> [UInt8]? {
+    guard !request.wantsWebSocket, admission == .onlyHealth || request.isLast else { return nil }
+    return worker.gateway.healthAnswer(to: request)
+  }
+
+  private func answerHealth(with answer: [UInt8]) {
     isAnswered = true
     deadline?.cancel()
+    stopCounting()
     finish(with: answer)
   }
 

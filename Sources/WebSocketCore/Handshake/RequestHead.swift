@@ -12,6 +12,17 @@ public struct RequestHead: Sendable, Equatable {
 
   /// Whether this is meant to be a WebSocket hand-shake, well made or not.
   public var wantsWebSocket: Bool { fields.wantWebSocket }
+
+  /// Whether the client sends no other request on this connection (RFC 9112 section 9.3).
+  package var isLast: Bool {
+    let options = members(of: "connection").map { $0.lowercased() }
+    return options.contains("close") || minorVersion == 0 && !options.contains("keep-alive")
+  }
+
+  /// Whether a body follows, or what was meant to be one (RFC 9112 section 6.3).
+  package var hasBody: Bool {
+    fields.contains { $0.name == "content-length" || $0.name == "transfer-encoding" }
+  }
 }
 
 extension Sequence<HeaderField> {
