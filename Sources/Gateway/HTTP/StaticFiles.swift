@@ -112,6 +112,8 @@ extension StaticFiles {
   /// The file, or the folder with a page that stands for it, once every link on the way is followed; nil where that is not
   /// inside the directory, or not there.
   private func find(_ file: String) -> Found? {
+    // The system knows no longer names, and to take one apart would take long.
+    guard file.utf8.count < PATH_MAX else { return nil }
     let components = file.split(separator: "/")
     for component in components where component.hasPrefix(".") && component != ".well-known" {
       return nil
