@@ -20,4 +20,15 @@ fi
 export SLUICE=$PWD/.build/release/sluice
 export WSTEST=$PWD/$home/autobahn/bin/wstest
 export ARTEFACTS=$PWD/$home
-"$home/venv/bin/pytest" -q -p no:cacheprovider "$@" $here
+
+# Most tests wait rather than work, and run three at a time, the tests of a file in one process. Those that measure run alone.
+failed=0
+tests() {
+  local status=0
+  "$home/venv/bin/pytest" -q -p no:cacheprovider --durations=10 "$@" || status=$?
+  # 5: there is no such test among those that were asked for.
+  [ $status -eq 0 ] || [ $status -eq 5 ] || failed=$status
+}
+tests -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder "$@" $here
+tests -m alone "$@" $here
+exit $failed

@@ -9,6 +9,9 @@ import pytest
 
 from conftest import SLUICE
 
+# It measures.
+pytestmark = pytest.mark.alone
+
 SHORT = ["--connections", "10", "--seconds", "0.3", "--warm-up", "0.1"]
 
 

@@ -212,6 +212,7 @@ def test_others_have_their_turn_while_a_read_is_unpacked(start):
         (packed(0xC9, b""), 1002),
         (packed(0xA1, b""), 1002),
     ],
+    ids=["no deflate", "cut short", "no UTF-8", "a marked continuation", "a marked ping", "a reserved bit"],
 )
 def test_what_cannot_be_is_closed_with_its_code(gateway, sent, code):
     with open_session(gateway.port, "/ws/echo/", "Sec-WebSocket-Extensions: permessage-deflate") as sock:

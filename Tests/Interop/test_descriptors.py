@@ -103,6 +103,7 @@ def test_a_full_gateway_refuses_in_words_and_is_healthy(few, limits):
     assert not any("could not be accepted" in line for line in gateway.log)
 
 
+@pytest.mark.alone
 def test_without_any_descriptor_health_is_answered_and_a_line_says_why(start):
     """The limit is lowered below what is open, so that none is left whatever was kept free."""
     gateway = start(text=DEFAULT.replace("LIMITS", "server: {threads: 1}"))

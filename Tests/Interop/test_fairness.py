@@ -16,6 +16,9 @@ import pytest
 from clients import frame, open_session, read_exactly, read_frame, read_head, read_raw
 from floods import END, Flood, Waits, p99
 
+# It measures.
+pytestmark = pytest.mark.alone
+
 ROUTES = """
 installed_apps: [echo, chat, proxy]
 channel_layers: {default: {backend: memory}}

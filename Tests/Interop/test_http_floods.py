@@ -15,6 +15,9 @@ import requests
 from clients import connect, open_session, read_frame, read_head, status_of
 from redis_stack import wait_until
 
+# It measures.
+pytestmark = pytest.mark.alone
+
 TOKEN = "interop-token-0123456789"
 ENV = {"PUBLISH_TOKEN": TOKEN}
 

@@ -15,6 +15,9 @@ import pytest
 from clients import connect, frame, open_session, read_frame, status_of
 from conftest import ROOT, SLUICE
 
+# It measures.
+pytestmark = pytest.mark.alone
+
 FILE = """
 installed_apps: [echo]
 server: {threads: 1}

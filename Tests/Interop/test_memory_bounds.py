@@ -17,6 +17,9 @@ import pytest
 import conftest
 from clients import frame, handshake, open_session, read_close, read_exactly, read_frame, read_head
 
+# It measures.
+pytestmark = pytest.mark.alone
+
 CONFIG = """
 installed_apps: [echo, chat, broadcast]
 channel_layers: {default: {backend: memory}}

@@ -295,6 +295,7 @@ def test_trimmed_and_aged(layer, history_gateway):
             assert late.silent()
 
 
+@pytest.mark.alone
 def test_what_django_sends_is_recorded_once_whoever_dies(layer, history_gateway):
     """The recorder is killed, again and again, while a view goes on sending."""
     import asyncio

@@ -5,6 +5,9 @@ import pytest
 from siege import ATTACKS, Siege, table
 from conftest import SLUICE
 
+# It measures.
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def siege(tmp_path):
