@@ -55,3 +55,56 @@ struct Reference {
     }
   }
 }
+
+// MARK: - Captures
+
+extension Reference {
+  /// What each capture of a pattern is, found as a backtracking matcher does: one way after the other, the preferred one first.
+  ///
+  /// - Returns: nil where the pattern does not match.
+  func captures(_ pattern: RoutePattern) -> [String: String]? {
+    guard
+      let found = way(pattern.expression, at: 0, [:], { place, found in place == text.count ? found : nil })
+    else { return nil }
+    var named: [String: String] = [:]
+    for (number, range) in found {
+      var value = String.UnicodeScalarView()
+      value.append(contentsOf: text[range])
+      named[pattern.captures[number].name] = String(value)
+    }
+    return named
+  }
+
+  private typealias Found = [Int: Range<Int>]
+
+  private func way(_ expression: Expression, at place: Int, _ found: Found, _ goOn: (Int, Found) -> Found?)
+    -> Found?
+  {
+    switch expression {
+    case .sequence(let parts):
+      guard let first = parts.first else { return goOn(place, found) }
+      return way(first, at: place, found) { way(.sequence(Array(parts.dropFirst())), at: $0, $1, goOn) }
+    case .alternatives(let alternatives):
+      for alternative in alternatives {
+        if let found = way(alternative, at: place, found, goOn) { return found }
+      }
+      return nil
+    case .capture(let number, let inner):
+      return way(inner, at: place, found) { end, found in
+        goOn(end, found.merging([number: place..<end]) { $1 })
+      }
+    case .repetition(let inner, let least, let most, let preference):
+      guard most != 0 else { return goOn(place, found) }
+      func again() -> Found? {
+        let rest = Expression.repetition(
+          inner, least: max(0, least - 1), most: most.map { $0 - 1 }, preference: preference)
+        // What matches nothing is not tried again at the same place.
+        return way(inner, at: place, found) { $0 == place && least == 0 ? nil : way(rest, at: $0, $1, goOn) }
+      }
+      guard least == 0 else { return again() }
+      return preference == .greedy ? again() ?? goOn(place, found) : goOn(place, found) ?? again()
+    case .characters, .start, .end, .endOrLastLineFeed:
+      return ends(expression, at: place, start: 0).first.flatMap { goOn($0, found) }
+    }
+  }
+}

@@ -74,6 +74,35 @@ struct RouterPropertyTests {
     #expect(matched > 1000)
   }
 
+  @Test func `captures are those that a backtracking matcher finds`() {
+    var tables = Tables(generator: SplitMix(seed: 77))
+    let inner = [
+      ".", "[^/]", "a", "(?:a|ab)", "(?:b|)", #"(?:.|\n)"#, #"[\s\S]"#, "a?", #"\w"#, "[^a]",
+      #"(?:a|[\s\S])"#,
+    ]
+    var matched = 0
+    for _ in 0..<1500 {
+      var body = ""
+      for name in ["x", "y", "z"].prefix(Int.random(in: 1...3, using: &tables.generator)) {
+        let what = tables.pick(inner) + tables.pick(["", "*", "+", "*?", "+?", "{1,2}"])
+        body += tables.pick(["", "a", "/", "b?"]) + "(?P<\(name)>\(what))"
+      }
+      body = "^" + body + tables.pick(["", "/", "b*"]) + tables.pick(["$", #"\Z"#])
+      guard let pattern = try? RoutePattern.parse(body, as: .regex, role: .endpoint).get() else { continue }
+      let router = Router([RoutePath([pattern])])
+      for _ in 0..<20 {
+        let path = tables.path()
+        guard !path.hasPrefix("/"), !path.hasSuffix("\n") || body.hasSuffix("Z") else { continue }
+        let found = router.match(RequestPath(text: path)).map { match in
+          Dictionary(match.captures.all.map { ($0.name, $0.value) }) { $1 }
+        }
+        matched += found == nil ? 0 : 1
+        #expect(found == Reference(path).captures(pattern), "\(body) at \(path.debugDescription)")
+      }
+    }
+    #expect(matched > 2000)
+  }
+
   @Test func `what is said to be unreachable never answers, and everything else does`() {
     var tables = Tables(generator: SplitMix(seed: 5))
     let paths = Self.allPaths(of: ["a", "b", "/"], upTo: 6)

@@ -1,20 +1,53 @@
 /// Takes the captures of a path that a route is known to match, with the preferences of a backtracking matcher (greedy
 /// first, earlier alternative first), but in time proportional to the path: all ways are followed side by side.
 struct CaptureReader {
-  private typealias Position = JointProgram.Position
+  private let program: Program
 
-  private struct Thread {
-    var position: Position
-    var slots: [Int32]
+  init(_ program: Program) {
+    self.program = program
   }
 
-  private let program: Program
+  /// - Returns: by capture, the range of its bytes; nil for one that took no part.
+  func read(_ path: [UInt8]) -> [Range<Int>?] {
+    var walk = CaptureWalk(program, length: path.count)
+    let slots = walk.slots(of: path)
+    return (0..<program.captures.count).map { capture in
+      guard let slots else { return nil }
+      let (start, end) = (slots[2 * capture], slots[2 * capture + 1])
+      return start < 0 || end < start ? nil : Int(start)..<Int(end)
+    }
+  }
+}
+
+/// One reading of a path. Its memory is kept from byte to byte.
+private struct CaptureWalk {
+  private typealias Position = JointProgram.Position
+
+  /// Ways through the program that are followed side by side, the preferred one first.
+  private struct Threads {
+    var positions: [Position] = []
+    /// Where the captures of each begin and end, one thread behind the other.
+    var slots: [Int32] = []
+
+    mutating func removeAll() {
+      positions.removeAll(keepingCapacity: true)
+      slots.removeAll(keepingCapacity: true)
+    }
+  }
+
+  /// What is left to do until everything is found that can be reached without reading.
+  private enum Step {
+    /// - Parameter isEntered: whether a pattern begins right here.
+    case visit(Position, isEntered: Bool)
+    /// Everything behind a place that a capture begins or ends at has been visited: its slot is again what it was.
+    case restore(slot: Int, value: Int32)
+  }
 
   /// Which positions were come by at the current place; right behind the beginning of a pattern counts apart, as its
   /// `start` passes only there.
   private struct Seen {
-    private var plain: [Int]
-    private var entered: [Int]
+    private var plain: [Int32]
+    private var entered: [Int32]
 
     init(count: Int) {
       plain = Array(repeating: -1, count: count)
@@ -22,7 +55,7 @@ struct CaptureReader {
     }
 
     mutating func isNew(_ position: Position, _ isEntered: Bool, at place: Int) -> Bool {
-      let key = Int(position.value)
+      let (key, place) = (Int(position.value), Int32(place))
       if isEntered {
         guard entered[key] != place else { return false }
         entered[key] = place
@@ -34,38 +67,49 @@ struct CaptureReader {
     }
   }
 
-  init(_ program: Program) {
+  private let program: Program
+  private let length: Int
+  private let width: Int
+  /// Of the thread that is followed.
+  private var slots: [Int32]
+  private var seen: Seen
+  private var steps: [Step] = []
+  /// Those that wait for the byte at the current place.
+  private var threads = Threads()
+  /// Where the preferred thread goes on behind a loop that takes all that is left.
+  private var end: Int32?
+
+  init(_ program: Program, length: Int) {
     self.program = program
+    self.length = length
+    width = program.captures.count * 2
+    slots = Array(repeating: -1, count: width)
+    seen = Seen(count: program.instructions.count << 2)
   }
 
-  /// - Returns: by capture, the range of its bytes; nil for one that took no part.
-  func read(_ path: [UInt8]) -> [Range<Int>?] {
-    let empty = [Int32](repeating: -1, count: program.captures.count * 2)
-    var seen = Seen(count: program.instructions.count << 2)
-    var threads: [Thread] = []
-    follow(
-      Thread(position: Position(program.start, .anything), slots: empty), at: 0, isEnd: path.isEmpty,
-      into: &threads,
-      &seen)
+  /// - Returns: where each capture begins (even) and ends (odd), below 0 for one that took no part; nil where nothing matches.
+  mutating func slots(of path: [UInt8]) -> [Int32]? {
+    follow(Position(program.start, .anything), at: 0)
+    var reading = Threads()
     for (index, byte) in path.enumerated() {
-      var next: [Thread] = []
-      for thread in threads {
-        guard let position = step(thread.position, byte) else { continue }
-        follow(
-          Thread(position: position, slots: thread.slots), at: index + 1, isEnd: index + 1 == path.count,
-          into: &next, &seen)
+      guard end == nil else { break }
+      swap(&threads, &reading)
+      threads.removeAll()
+      for (number, position) in reading.positions.enumerated() where end == nil {
+        guard let position = step(position, byte) else { continue }
+        for slot in 0..<width { slots[slot] = reading.slots[number * width + slot] }
+        follow(position, at: index + 1)
       }
-      threads = next
+    }
+    if let end {
+      threads.removeAll()
+      follow(Position(end, .anything), at: length)
     }
     // Threads are in order of preference, and the first that accepts is the match.
-    let accepting = threads.first { thread in
-      if case .accept = program.instructions[thread.position.instruction] { true } else { false }
+    let accepting = threads.positions.firstIndex { position in
+      if case .accept = program.instructions[position.instruction] { true } else { false }
     }
-    guard let slots = accepting?.slots else { return Array(repeating: nil, count: program.captures.count) }
-    return (0..<program.captures.count).map { capture in
-      let (start, end) = (slots[2 * capture], slots[2 * capture + 1])
-      return start < 0 || end < start ? nil : Int(start)..<Int(end)
-    }
+    return accepting.map { Array(threads.slots[($0 * width)..<(($0 + 1) * width)]) }
   }
 
   private func step(_ position: Position, _ byte: UInt8) -> Position? {
@@ -75,43 +119,59 @@ struct CaptureReader {
     return position.mode.after(byte).map { Position(next, $0) }
   }
 
-  /// Adds every place reachable without reading, the preferred ones first.
-  private func follow(
-    _ first: Thread, at place: Int, isEnd: Bool, into threads: inout [Thread], _ seen: inout Seen
-  ) {
-    var work: [(thread: Thread, isEntered: Bool)] = [(first, false)]
-    while let (current, isEntered) = work.popLast() {
-      var thread = current
-      guard seen.isNew(thread.position, isEntered, at: place) else { continue }
-      func go(_ next: Int32, _ mode: JointProgram.Mode? = nil, entering: Bool = false) {
-        var following = thread
-        following.position = Position(next, mode ?? thread.position.mode)
-        work.append((following, isEntered || entering))
+  /// Adds every place reachable without reading to the threads, the preferred ones first. Afterwards the slots are what they were,
+  /// unless `end` is set.
+  private mutating func follow(_ first: Position, at place: Int) {
+    let isEnd = place == length
+    visit(Int32(first.instruction), first.mode, false)
+    while let step = steps.popLast() {
+      guard case .visit(let position, let isEntered) = step else {
+        if case .restore(let slot, let value) = step { slots[slot] = value }
+        continue
       }
-      switch program.instructions[thread.position.instruction] {
+      guard seen.isNew(position, isEntered, at: place) else { continue }
+      let mode = position.mode
+      switch program.instructions[position.instruction] {
       case .byte:
-        if thread.position.mode != .nothing { threads.append(thread) }
+        if mode != .nothing { wait(at: position) }
       case .accept:
-        if isEnd, thread.position.mode != .onlyLastLineFeed { threads.append(thread) }
+        if isEnd, mode != .onlyLastLineFeed { wait(at: position) }
       case .fail: break
       case .split(let preferred, let other):
-        go(other)
-        go(preferred)
+        // Nobody is before the thread that is here, which stays in the loop up to the end.
+        if !isEnd, mode == .anything, threads.positions.isEmpty,
+          program.loopsThatTakeTheRest.contains(Int32(position.instruction))
+        {
+          end = other
+          return steps.removeAll()
+        }
+        visit(other, mode, isEntered)
+        visit(preferred, mode, isEntered)
       case .save(let slot, let next):
-        thread.slots[Int(slot)] = Int32(place)
-        go(next)
-      case .leave(_, let next): go(next)
-      case .enter(let next): go(next, thread.position.mode.entering, entering: true)
+        steps.append(.restore(slot: Int(slot), value: slots[Int(slot)]))
+        slots[Int(slot)] = Int32(place)
+        visit(next, mode, isEntered)
+      case .leave(_, let next): visit(next, mode, isEntered)
+      case .enter(let next): visit(next, mode.entering, true)
       case .assertStart(let next):
-        if isEntered { go(next) }
+        if isEntered { visit(next, mode, true) }
       case .assertEnd(let next):
-        if isEnd, thread.position.mode != .onlyLastLineFeed { go(next) }
+        if isEnd, mode != .onlyLastLineFeed { visit(next, mode, isEntered) }
       case .assertEndOrLastLineFeed(let next):
-        switch thread.position.mode {
-        case .onlyLastLineFeed, .nothing: go(next)
-        case .anything, .anythingButSlash: if isEnd { go(next) } else { go(next, .onlyLastLineFeed) }
+        switch mode {
+        case .onlyLastLineFeed, .nothing: visit(next, mode, isEntered)
+        case .anything, .anythingButSlash: visit(next, isEnd ? mode : .onlyLastLineFeed, isEntered)
         }
       }
     }
+  }
+
+  private mutating func visit(_ instruction: Int32, _ mode: JointProgram.Mode, _ isEntered: Bool) {
+    steps.append(.visit(Position(instruction, mode), isEntered: isEntered))
+  }
+
+  private mutating func wait(at position: Position) {
+    threads.positions.append(position)
+    threads.slots += slots
   }
 }

@@ -30,6 +30,8 @@ struct Program: Sendable {
   private(set) var captures: [RoutePattern.Capture] = []
   /// Places from which the rest of any path is accepted.
   private(set) var loopsThatAcceptAnything: [Int32] = []
+  /// Those of them that would rather take the next character than end.
+  private(set) var loopsThatTakeTheRest: [Int32] = []
   /// Whether the route is larger than is compiled; then it matches nothing.
   private(set) var isTooLarge = false
 
@@ -61,6 +63,7 @@ struct Program: Sendable {
     instructions = [.fail]
     start = 0
     loopsThatAcceptAnything = []
+    loopsThatTakeTheRest = []
   }
 
   /// Django's `URLRouter` takes all slashes away before its patterns, also in front of nested ones.
@@ -128,7 +131,10 @@ struct Program: Sendable {
       let loop = add(.fail)
       let body = compile(inner, firstCapture: firstCapture, then: loop)
       if !isTooLarge { instructions[Int(loop)] = way(body, next) }
-      if inner == .characters(.everything), acceptsAtEnd(next) { loopsThatAcceptAnything.append(loop) }
+      if inner == .characters(.everything), acceptsAtEnd(next) {
+        loopsThatAcceptAnything.append(loop)
+        if preference == .greedy { loopsThatTakeTheRest.append(loop) }
+      }
       start = loop
     }
     for _ in 0..<least {
