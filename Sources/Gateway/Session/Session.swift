@@ -305,14 +305,20 @@ extension Session: GroupMember {
     guard state == .open else { return }
     worker.countSlowReader(self)
     connection.dropQueued()
-    close(.slowReader)
-    end(within: Self.closeTimeout)
+    closeBehindNothing(.slowReader)
   }
 
   func mustGiveWay() {
     guard state == .open else { return }
     worker.countGivenWay(self)
-    close(.slowReader)
+    closeBehindNothing(.slowReader)
+  }
+
+  /// Says why the session ends to a client whose queue was given up: what its groups have ready for it in this turn would come before
+  /// the close frame, and fill the queue again.
+  private func closeBehindNothing(_ reason: CloseReason) {
+    leave()
+    close(reason)
     end(within: Self.closeTimeout)
   }
 
