@@ -22,7 +22,8 @@ public final class Connection {
   private(set) var slot: Int32
   private var phase = Phase.open
   private var peerHasFinished = false
-  private var isReadingPaused = false
+  /// Whether what the peer sends is left in the kernel's buffer, so that its silence says nothing.
+  public private(set) var isReadingPaused = false
   private var isWaitingToSend = false
   /// On the reactor's list of connections with writes of this turn.
   private var isDirty = false

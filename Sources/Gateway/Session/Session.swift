@@ -460,12 +460,17 @@ extension Session {
   /// Called by the worker's sweep a few times in each interval.
   func checkKeepAlive(at now: UInt64) {
     guard state == .open else { return }
-    if route.hasSlowPings, silence.isOver(at: now, bound: Self.silenceBound, connection.peerReport) {
+    // While the client is not read, its pongs are not either: only the system can tell whether it is still there.
+    let isPaused = connection.isReadingPaused
+    if isPaused { keepAlive?.received(at: now) }
+    if route.hasSlowPings || isPaused,
+      silence.isOver(at: now, bound: Self.silenceBound, connection.peerReport)
+    {
       worker.countVanished(self)
       connection.reset()
       return end(within: .zero)
     }
-    if route.hasSlowPings { upstream?.checkSilence(at: now, bound: Self.silenceBound) }
+    upstream?.checkSilence(at: now, bound: Self.silenceBound)
     guard state == .open, keepAlive != nil else { return }
     upstream?.checkKeepAlive(at: now)
     guard state == .open else { return }
