@@ -63,6 +63,8 @@ import Glibc
   private var ready = ReadyList()
   /// Whether something that was posted may not have been received.
   private var hasMail = false
+  /// What waits in the mailboxes.
+  private let mail = MailboxLoad()
 
   /// What waits for kernels to take it.
   let backlog = Backlog(boundedBy: MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1))
@@ -177,9 +179,16 @@ extension Reactor {
 
   /// Makes the end that other threads post to.
   public func mailbox<Message: Sendable>(_ receive: @escaping (Message) -> Void) -> Mailbox<Message> {
-    let (mailbox, receiver) = MailboxReceiver.make(signal: signal, receive)
+    let (mailbox, receiver) = MailboxReceiver.make(signal: signal, load: mail, receive)
     receivers.append(receiver)
     return mailbox
+  }
+
+  /// Bounds what waits in the mailboxes of this reactor.
+  ///
+  /// - Parameter bytes: above this producers hold back; one message is taken however large it is.
+  public func boundMail(to bytes: Int) {
+    mail.bound(to: bytes)
   }
 
   public func timer(_ fire: @escaping () -> Void) -> Timer {
