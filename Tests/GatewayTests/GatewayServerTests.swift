@@ -5,13 +5,17 @@ import Testing
 
 @testable import Gateway
 
-/// Serves a file on a free port for as long as the body runs.
-private func serving(_ yaml: String, _ body: @escaping @Sendable (Int) throws -> Void) async throws {
+private func load(_ yaml: String) throws -> Configuration {
   let path = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml").path
   try yaml.write(toFile: path, atomically: true, encoding: .utf8)
   defer { try? FileManager.default.removeItem(atPath: path) }
   let loaded = ConfigurationLoader.load(path: path, environment: [:])
-  var configuration = try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
+  return try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
+}
+
+/// Serves a file on a free port for as long as the body runs.
+private func serving(_ yaml: String, _ body: @escaping @Sendable (Int) throws -> Void) async throws {
+  var configuration = try load(yaml)
   configuration.server.bind = [.tcp(host: "127.0.0.1", port: 0)]
   let gateway = GatewayServer(configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   let (ports, found) = AsyncStream<Int>.makeStream()
@@ -100,5 +104,36 @@ struct GatewayServerTests {
       #expect(text == #"{"message": 1}"#)
       client.close()
     }
+  }
+
+  @Test func `a stop that nobody carries out ends the process when its grace and the bound are over`() throws
+  {
+    let loaded = try load(chat.replacing("THREADS", with: "1") + "\nshutdown: {grace: 0s}\n")
+    let overdue = DispatchSemaphore(value: 0)
+    // It does not run, as if all threads that would run it were blocked.
+    let gateway = GatewayServer(
+      loaded, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, stopBound: .milliseconds(10)
+    ) { overdue.signal() }
+    #expect(overdue.wait(timeout: .now()) == .timedOut)
+    gateway.stop()
+    #expect(overdue.wait(timeout: .now() + 20) == .success)
+  }
+
+  @Test func `a second wish to stop makes the time shorter, and the end of the stop ends it`() throws {
+    let (abandoned, overdue) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let deadline = StopDeadline(bound: .seconds(3600)) {
+      abandoned.signal()
+    } overdue: {
+      overdue.signal()
+    }
+    try deadline.begin(.seconds(3600))
+    try deadline.begin(.zero)
+    try deadline.begin(.seconds(7200))
+    #expect(abandoned.wait(timeout: .now() + 20) == .success)
+    deadline.end()
+    #expect(overdue.wait(timeout: .now()) == .timedOut)
+    // Nothing is stopped any more.
+    try deadline.begin(.zero)
+    #expect(abandoned.wait(timeout: .now()) == .timedOut)
   }
 }
