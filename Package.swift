@@ -119,7 +119,11 @@ let package = Package(
       exclude: ["Fixtures"]),
     .testTarget(
       name: "ChannelLayersTests",
-      dependencies: ["ChannelLayers", "GatewayConfig", "JSON", "Routing", "TestSupport", "Transport"]),
+      dependencies: [
+        "ChannelLayers", "GatewayConfig", "JSON", "Routing", "TestSupport", "Transport",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+      ]),
     .testTarget(
       name: "BenchTests",
       dependencies: [

@@ -29,6 +29,30 @@ public struct Event: Sendable, Hashable {
   }
 }
 
+extension Event {
+  /// About what it takes up while it waits, in bytes.
+  package var weight: Int {
+    fields.reduce(256) { sum, field in
+      switch field.value {
+      case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): sum + bytes.count
+      case .json(let value): sum + value.weight
+      }
+    }
+  }
+}
+
+extension JSON {
+  /// About what it takes up, in bytes. What is parsed has a bounded depth.
+  fileprivate var weight: Int {
+    switch self {
+    case .null, .bool, .integer, .unsigned, .double: 64
+    case .string(let text): 64 + text.utf8.count
+    case .array(let items): items.reduce(64) { $0 + $1.weight }
+    case .object(let members): members.reduce(64) { $0 + 32 + $1.key.utf8.count + $1.value.weight }
+    }
+  }
+}
+
 /// The place of an event in the history of its group, written `EPOCH.OFFSET`: `5f3a9c01.42`.
 ///
 /// Offsets of one epoch count up by one; another epoch says that the history before it is gone.

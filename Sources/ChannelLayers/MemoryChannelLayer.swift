@@ -19,12 +19,8 @@ package final class MemoryChannelLayer: ChannelLayer {
       reactor: reactor, addresses: SessionAddresses("specific.inmemory!", reactor: number))
     self.groups = groups
     self.hub = hub
-    let backlog = MemoryHub.Backlog(most: hub.mostWaiting)
-    let mailbox = reactor.mailbox { (event: GroupEvent) in
-      backlog.delivered(event.weight)
-      groups.deliver(event.event, to: event.group)
-    }
-    end = MemoryHub.End(number: number, mailbox: mailbox, backlog: backlog)
+    let mailbox = reactor.mailbox { (event: GroupEvent) in groups.deliver(event.event, to: event.group) }
+    end = MemoryHub.End(number: number, mailbox: mailbox)
   }
 
   package func publish(_ event: Event, to group: String, from sender: Membership) {
@@ -42,6 +38,7 @@ package final class MemoryChannelLayer: ChannelLayer {
     for peer in hub.ends(of: group) where peer.number != end.number {
       if !peer.post(GroupEvent(event, to: group)) { reachesAll = false }
     }
+    if !reachesAll { hub.refused() }
     return reachesAll ? nil : .full
   }
 

@@ -10,46 +10,23 @@ package final class MemoryHub: Sendable {
   struct End: Sendable {
     var number: Int
     var mailbox: Mailbox<GroupEvent>
-    var backlog: Backlog
 
     /// - Returns: false where too much waits for the reactor already.
     func post(_ event: GroupEvent) -> Bool {
-      guard backlog.takes(event.weight) else { return false }
+      guard !mailbox.isOver else { return false }
       // A reactor that takes no messages any more is stopping, and its sessions are being closed.
-      _ = mailbox.post(event)
+      _ = mailbox.post(event, weight: event.weight)
       return true
-    }
-  }
-
-  /// What was posted to a reactor and is not delivered yet, in bytes. One reactor may publish faster than another one, which
-  /// has more members, sends; that must not fill the memory.
-  final class Backlog: Sendable {
-    private let most: Int
-    private let waiting = Atomic<Int>(0)
-
-    init(most: Int) {
-      self.most = most
-    }
-
-    /// Beyond the most there is only what each of the others posts at the same moment.
-    fileprivate func takes(_ weight: Int) -> Bool {
-      guard waiting.load(ordering: .relaxed) < most else { return false }
-      waiting.add(weight, ordering: .relaxed)
-      return true
-    }
-
-    func delivered(_ weight: Int) {
-      waiting.subtract(weight, ordering: .relaxed)
     }
   }
 
   private let stripes = Striped<[String: [End]]>([:])
 
-  /// Bytes that may wait for each reactor.
-  let mostWaiting: Int
+  /// Told of each event that did not reach a reactor for which too much waits already.
+  let refused: @Sendable () -> Void
 
-  package init(mostWaiting: Int = 64 << 20) {
-    self.mostWaiting = mostWaiting
+  package init(refused: @escaping @Sendable () -> Void = {}) {
+    self.refused = refused
   }
 
   func add(_ end: End, to group: String) {
@@ -70,14 +47,5 @@ package final class MemoryHub: Sendable {
 }
 
 extension GroupEvent {
-  /// About what it takes up while it waits, in bytes. What sessions publish is bytes; JSON that is taken apart comes from other
-  /// processes only, which this layer does not know.
-  package var weight: Int {
-    event.fields.reduce(256) { sum, field in
-      switch field.value {
-      case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): sum + bytes.count
-      case .json: sum
-      }
-    }
-  }
+  package var weight: Int { event.weight }
 }

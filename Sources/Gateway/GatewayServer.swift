@@ -2,6 +2,7 @@ import ChannelLayers
 package import GatewayConfig
 package import Logging
 import NIOCore
+import Synchronization
 import Transport
 import WebSocketCore
 
@@ -29,8 +30,38 @@ package final class GatewayServer: Sendable {
   private let descriptors: DescriptorLimit
   private let wishes: AsyncStream<Wish>
   private let wish: AsyncStream<Wish>.Continuation
+  private let deadline: StopDeadline
+  /// What a stop ends; nil while nothing is served.
+  private let served = ServedBox()
 
-  package init(_ configuration: Configuration, log: Logger) {
+  private final class ServedBox: Sendable {
+    let parts = Mutex<Served?>(nil)
+  }
+
+  private struct Served: Sendable {
+    var workers: [Mailbox<WorkerMessage>]
+    var http: HTTPSide
+    var tls: TLSSide?
+
+    func abandon() {
+      for worker in workers { worker.post(.abandon) }
+      http.abandon()
+      tls?.abandon()
+    }
+  }
+
+  /// - Parameters:
+  ///   - stopBound: how long a stop may go on after `shutdown.grace`.
+  ///   - overdue: called on a thread of its own when a stop has gone on for longer; it should end the process.
+  package convenience init(
+    _ configuration: Configuration, log: Logger, overdue: @escaping @Sendable () -> Void = {}
+  ) {
+    self.init(configuration, log: log, stopBound: StopDeadline.bound, overdue: overdue)
+  }
+
+  init(
+    _ configuration: Configuration, log: Logger, stopBound: Duration, overdue: @escaping @Sendable () -> Void
+  ) {
     self.configuration = configuration
     self.log = log
     descriptors = DescriptorLimit.raise()
@@ -40,7 +71,18 @@ package final class GatewayServer: Sendable {
       configuration, threads: threads,
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
       extraConnections: shares.extras, log: log)
-    (wishes, wish) = AsyncStream.makeStream()
+    let (wishes, wish) = AsyncStream.makeStream(of: Wish.self)
+    (self.wishes, self.wish) = (wishes, wish)
+    deadline = StopDeadline(bound: stopBound) { [served] in
+      wish.yield(.stopNow)
+      // Whoever is to fulfil the wish may have no thread.
+      served.parts.withLock { $0 }?.abandon()
+    } overdue: {
+      log.error(
+        "the stop did not come to its end",
+        metadata: ["bound": "\(configuration.shutdown.grace + stopBound)", "hint": "the process ends now"])
+      overdue()
+    }
   }
 
   /// Sets how the process takes memory and gives it back; at its start.
@@ -50,12 +92,22 @@ package final class GatewayServer: Sendable {
 
   /// Asks the gateway to stop as `shutdown:` says. Callable from any thread, more than once.
   package func stop() {
+    limitStop(to: configuration.shutdown.grace)
     wish.yield(.stop)
   }
 
   /// Asks the gateway to close everything at once.
   package func stopNow() {
+    limitStop(to: .zero)
     wish.yield(.stopNow)
+  }
+
+  private func limitStop(to grace: Duration) {
+    do {
+      try deadline.begin(grace)
+    } catch {
+      log.error("the time for the stop is not watched", metadata: ["error": "\(error)"])
+    }
   }
 
   /// Reads the files of `server.tls` again: new connections get what is in them now, and the others go on. Where something is wrong
@@ -100,6 +152,8 @@ package final class GatewayServer: Sendable {
     if let certificates = configuration.server.tls { try tls?.use(certificates) }
     let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
     http.connect(to: workers.map(\.mailbox))
+    served.parts.withLock { $0 = Served(workers: workers.map(\.mailbox), http: http, tls: tls) }
+    defer { served.parts.withLock { $0 = nil } }
     await connectLayers(to: workers)
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
@@ -135,6 +189,7 @@ package final class GatewayServer: Sendable {
     try await gateway.layers.shutDown()
     var summary = gateway.summary
     summary["accept-failures"] = "\(gateway.acceptFailures.count)"
+    deadline.end()
     log.notice("stopped", metadata: summary)
   }
 
@@ -168,6 +223,7 @@ package final class GatewayServer: Sendable {
     let gateway = gateway
     let (thread, ends) = try Reactor.start(name: "reactor-\(index)") { reactor in
       reactor.boundSending(by: MemoryAllowance(of: gateway.sendMemory.budget, among: gateway.threads))
+      reactor.boundMail(to: gateway.mail.bytes)
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
       // The mailbox keeps the worker for as long as its reactor turns.
       let mailbox = reactor.mailbox { worker.handle($0) }
@@ -198,24 +254,21 @@ extension GatewayServer {
     var isHTTPFinished = false
     var isTLSFinished = tls == nil
     var isStopping = false
-    var deadline: Task<Void, Never>?
     for await wished in wishes {
       switch wished {
       case .stop where !isStopping:
         isStopping = true
         sockets.remove()
-        deadline = beginStop(workers, http: http)
+        beginStop(workers, http: http)
       case .stop:
         break
       case .stopNow:
         if !isStopping {
           sockets.remove()
-          deadline = beginStop(workers, http: http)
+          beginStop(workers, http: http)
         }
         isStopping = true
-        for worker in workers { _ = worker.mailbox.post(.abandon) }
-        http.abandon()
-        tls?.abandon()
+        Served(workers: workers.map(\.mailbox), http: http, tls: tls).abandon()
       case .workerFinished:
         unfinished -= 1
         // Nobody is left who would begin with another one.
@@ -229,7 +282,6 @@ extension GatewayServer {
       }
       if unfinished == 0, isHTTPFinished, isTLSFinished { break }
     }
-    deadline?.cancel()
   }
 
   private func renew(_ certificates: ServerTLS, of tls: TLSSide?) {
@@ -243,8 +295,8 @@ extension GatewayServer {
     }
   }
 
-  /// - Returns: the task that ends what is left when the grace is over.
-  private func beginStop(_ workers: [RunningWorker], http: HTTPSide) -> Task<Void, Never> {
+  /// When the grace is over, `deadline` ends what is left.
+  private func beginStop(_ workers: [RunningWorker], http: HTTPSide) {
     let shutdown = configuration.shutdown
     gateway.setReady(false)
     log.notice(
@@ -256,13 +308,5 @@ extension GatewayServer {
       _ = worker.mailbox.post(.stop(order))
     }
     http.stop()
-    return Task { [wish] in
-      do {
-        try await Task.sleep(for: shutdown.grace)
-        wish.yield(.stopNow)
-      } catch {
-        // Everybody was gone before the time was over.
-      }
-    }
   }
 }

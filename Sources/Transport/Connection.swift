@@ -22,7 +22,8 @@ public final class Connection {
   private(set) var slot: Int32
   private var phase = Phase.open
   private var peerHasFinished = false
-  private var isReadingPaused = false
+  /// Whether what the peer sends is left in the kernel's buffer, so that its silence says nothing.
+  public private(set) var isReadingPaused = false
   private var isWaitingToSend = false
   /// On the reactor's list of connections with writes of this turn.
   private var isDirty = false
@@ -33,7 +34,7 @@ public final class Connection {
   /// The handler is to be called when its turn comes.
   private var wantsTurn = false
   /// What is read at once: as much as the handler gets done in a turn. Bytes.
-  private var readSize = UInt32(Reactor.readSize)
+  private var readSize = UInt32(Reactor.firstReadSize)
   /// What the handler left of the last read; nothing more is read until it is dealt with.
   private var unread: UnreadBytes?
   /// Why it is broken; `errno`.
@@ -53,6 +54,9 @@ public final class Connection {
   }
 
   public var isClosed: Bool { phase == .closed }
+
+  /// Whether the handler has left some of what was read for later.
+  public var hasUnread: Bool { unread != nil }
 
   /// Bytes that wait for the kernel to take them.
   public var queuedBytes: Int { queue?.byteCount ?? 0 }
@@ -257,7 +261,7 @@ extension Connection {
   public func putBack(_ bytes: [UInt8]) {
     guard phase == .open, !bytes.isEmpty else { return }
     precondition(unread == nil, "what was read before comes first")
-    keep(unsafe bytes.withUnsafeBytes { unsafe UnreadBytes($0) })
+    keep(unsafe bytes.withUnsafeBytes { unsafe UnreadBytes($0, of: self) })
     if !isReadingPaused { markReady() }
   }
 
@@ -278,6 +282,11 @@ extension Connection {
   /// Hands on what has come already, instead of with the next turn.
   public func readNow() {
     if wantsInput { _ = read() }
+  }
+
+  /// Reads so much at once the next time.
+  func expect(_ bytes: Int) {
+    readSize = UInt32(bytes)
   }
 
   func handle(_ events: UInt32) {
@@ -329,7 +338,7 @@ extension Connection {
 
   /// - Returns: whether there may be more right now.
   private func read() -> Bool {
-    let size = min(Int(readSize), reactor.readLimit)
+    let size = Int(readSize)
     let count = reactor.read(from: rawDescriptor, atMost: size)
     if count > 0 {
       guard phase == .open, let handler else { return false }
@@ -376,13 +385,13 @@ extension Connection {
     guard phase == .open else { return }
     dropUnread()
     unread = rest
-    reactor.countUnread(rest.size)
+    reactor.count(rest)
   }
 
   private func dropUnread() {
     guard let rest = unread else { return }
     unread = nil
-    reactor.countUnread(-rest.size)
+    reactor.discount(rest)
   }
 }
 

@@ -2,32 +2,42 @@ import Synchronization
 
 /// The end of a reactor that other threads may use: what is posted here is received on the reactor.
 ///
-/// Messages of one thread are received in the order in which they were posted.
+/// Messages of one thread are received in the order in which they were posted. What waits in all mailboxes of a reactor is counted
+/// and has a bound (`Reactor.boundMail`), above which producers have to hold back.
 public struct Mailbox<Message: Sendable>: Sendable {
+  fileprivate struct Posted: Sendable {
+    let message: Message
+    /// What it is counted with. Bytes.
+    let weight: Int
+  }
+
   fileprivate final class Contents: Sendable {
     private struct State {
-      var messages: [Message] = []
+      var messages: [Posted] = []
       var isOpen = true
     }
 
     private let state = Mutex(State())
     private let signal: WakeSignal
+    let load: MailboxLoad
 
-    init(signal: WakeSignal) {
+    init(signal: WakeSignal, load: MailboxLoad) {
       self.signal = signal
+      self.load = load
     }
 
-    func post(_ message: Message) -> Bool {
+    func post(_ posted: Posted) -> Bool {
+      load.add(posted.weight)
       let isOpen = state.withLock { state in
         guard state.isOpen else { return false }
-        state.messages.append(message)
+        state.messages.append(posted)
         return true
       }
-      if isOpen { signal.raise() }
+      if isOpen { signal.raise() } else { load.subtract(posted.weight) }
       return isOpen
     }
 
-    func takeAll() -> [Message] {
+    func takeAll() -> [Posted] {
       state.withLock { state in
         guard !state.messages.isEmpty else { return [] }
         defer { state.messages = [] }
@@ -38,7 +48,11 @@ public struct Mailbox<Message: Sendable>: Sendable {
     /// What was posted and not received is let go of, after the lock.
     func close() {
       state.withLock { $0.isOpen = false }
-      _ = takeAll()
+      discount(takeAll())
+    }
+
+    func discount(_ messages: [Posted]) {
+      load.subtract(messages.reduce(0) { $0 + $1.weight })
     }
   }
 
@@ -48,10 +62,29 @@ public struct Mailbox<Message: Sendable>: Sendable {
     self.contents = contents
   }
 
+  /// - Parameter weight: what it refers to takes, roughly, in bytes.
   /// - Returns: false where the reactor has stopped and will never receive it.
   @discardableResult
-  public func post(_ message: Message) -> Bool {
-    contents.post(message)
+  public func post(_ message: Message, weight: Int = 0) -> Bool {
+    contents.post(Posted(message: message, weight: weight + MailboxLoad.messageSize))
+  }
+
+  /// Whether so much waits in all mailboxes of the reactor that nothing more should be produced for it.
+  public var isOver: Bool { contents.load.isOver }
+
+  /// Bytes that wait in all mailboxes of the reactor, as they are counted.
+  public var waitingBytes: Int { contents.load.used }
+
+  /// Calls the body once enough of what waits for the reactor was received, or it has ended: now, or later on its thread.
+  public func whenRoom(_ goOn: @escaping @Sendable () -> Void) {
+    contents.load.whenRoom(goOn)
+  }
+
+  /// Waits for the same, or until the task is cancelled.
+  public func room() async {
+    let (rooms, room) = AsyncStream.makeStream(of: Void.self)
+    whenRoom { room.finish() }
+    for await _ in rooms {}
   }
 }
 
@@ -67,9 +100,9 @@ struct MailboxReceiver {
   let close: () -> Void
 
   static func make<Message: Sendable>(
-    signal: WakeSignal, _ receive: @escaping (Message) -> Void
+    signal: WakeSignal, load: MailboxLoad, _ receive: @escaping (Message) -> Void
   ) -> (Mailbox<Message>, MailboxReceiver) {
-    let contents = Mailbox<Message>.Contents(signal: signal)
+    let contents = Mailbox<Message>.Contents(signal: signal, load: load)
     let taken = TakenMessages(from: contents)
     let receiver = MailboxReceiver(
       receiveSome: { taken.receiveSome(receive) },
@@ -88,10 +121,12 @@ private final class TakenMessages<Message: Sendable> {
   private static var longest: Duration { .milliseconds(5) }
   /// The clock is looked at once for so many.
   private static var messagesPerLook: Int { 64 }
+  /// What was received is taken off the count at each look, and when it is more than this. Bytes.
+  private static var countedAtOnce: Int { 64 * 1024 }
 
   private let contents: Mailbox<Message>.Contents
   /// The last one comes first, so that each is let go of as it is received.
-  private var messages: [Message] = []
+  private var messages: [Mailbox<Message>.Posted] = []
 
   init(from contents: Mailbox<Message>.Contents) {
     self.contents = contents
@@ -102,9 +137,16 @@ private final class TakenMessages<Message: Sendable> {
     if !wereLeft { messages = contents.takeAll().reversed() }
     let start = messages.count > Self.messagesPerLook ? MonotonicTime.usedByThread : .zero
     var count = 0
-    while let message = messages.popLast() {
-      receive(message)
+    var received = 0
+    defer { if received > 0 { contents.load.subtract(received) } }
+    while let posted = messages.popLast() {
+      receive(posted.message)
+      received += posted.weight
       count += 1
+      if received > Self.countedAtOnce {
+        contents.load.subtract(received)
+        received = 0
+      }
       if count % Self.messagesPerLook == 0, !messages.isEmpty,
         MonotonicTime.usedByThread - start > Self.longest
       {
@@ -116,6 +158,7 @@ private final class TakenMessages<Message: Sendable> {
   }
 
   func removeAll() {
+    contents.discount(messages)
     messages = []
   }
 }

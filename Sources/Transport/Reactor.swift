@@ -21,10 +21,10 @@ import Glibc
 
   /// What is read from a connection at once, at most.
   static let readSize = 256 * 1024
-  /// What is read at once from a connection that does not get further in its turn, and from all while much is unread.
+  /// What is read at once from a connection before it has shown how much it gets done; twice as much each time that it does all.
+  static let firstReadSize = 32 * 1024
+  /// What is read at once, at least, from a connection that does not get further in its turn.
   static let smallReadSize = 4 * 1024
-  /// What connections may have left of their reads, over all of them, before less is read at once. Bytes.
-  static let mostUnread = 8 << 20
   /// What a handler writes beyond this during one read is sent before it returns.
   static let outputLimit = 256 * 1024
   private static let eventsPerTurn = 256
@@ -50,10 +50,12 @@ import Glibc
   private var slice = TimeLimit.slice
   /// Whether the handler that was last given bytes took longer than that.
   private(set) var hasTakenLong = false
-  /// What the connections have left of their reads, over all of them. Bytes.
-  private(set) var unreadBytes = 0
-  /// What is read at once at the moment. Bytes.
-  private(set) var readLimit = readSize
+  /// What the connections have left of their reads.
+  let unread = UnreadInput()
+  /// Whether that may be more than there is memory for.
+  var isUnreadOver = false
+  /// Called when something is left.
+  var unreadKept: () -> Void = {}
 
   /// Of the events that were reported last: the first that is not handled, and how many there are.
   private var nextEvent = 0
@@ -61,6 +63,8 @@ import Glibc
   private var ready = ReadyList()
   /// Whether something that was posted may not have been received.
   private var hasMail = false
+  /// What waits in the mailboxes.
+  private let mail = MailboxLoad()
 
   /// What waits for kernels to take it.
   let backlog = Backlog(boundedBy: MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1))
@@ -69,7 +73,7 @@ import Glibc
   private var freeSlots: [Int32] = []
   private var acceptors: [Acceptor?] = []
   private var timers: TimerWheel?
-  private var hoarding: Timer?
+  private var hoarding: HoardingWatch?
   private var receivers: [MailboxReceiver] = []
   private var dirty: [Connection] = []
   private var ended: [(connection: Connection, reason: ConnectionEnd)] = []
@@ -175,9 +179,16 @@ extension Reactor {
 
   /// Makes the end that other threads post to.
   public func mailbox<Message: Sendable>(_ receive: @escaping (Message) -> Void) -> Mailbox<Message> {
-    let (mailbox, receiver) = MailboxReceiver.make(signal: signal, receive)
+    let (mailbox, receiver) = MailboxReceiver.make(signal: signal, load: mail, receive)
     receivers.append(receiver)
     return mailbox
+  }
+
+  /// Bounds what waits in the mailboxes of this reactor.
+  ///
+  /// - Parameter bytes: above this producers hold back; one message is taken however large it is.
+  public func boundMail(to bytes: Int) {
+    mail.bound(to: bytes)
   }
 
   public func timer(_ fire: @escaping () -> Void) -> Timer {
@@ -258,23 +269,26 @@ extension Reactor {
       nextEvent += 1
       unsafe handle(event)
       relieve()
+      if isUnreadOver { relieveUnread() }
       if nextEvent % Self.piecesPerLook == 0 || slice.hasBegun, limit.isOver() { return }
     }
   }
 
-  /// How often a reactor that has more than its fair share looks whether another is short.
-  private static let hoardingInterval = Duration.milliseconds(100)
-
   /// While connections wait, gives back what is above the fair share where another reactor asks for it.
   func watchHoarding() {
-    guard hoarding == nil else { return }
-    let timer = timer { [unowned self] in
-      hoarding = nil
-      backlog.relieve()
-      if backlog.waitingCount > 0 { watchHoarding() }
-    }
-    hoarding = timer
-    timer.schedule(after: Self.hoardingInterval)
+    let watch =
+      hoarding
+      ?? HoardingWatch(self) { [unowned self] in
+        backlog.relieve()
+        return backlog.waitingCount > 0
+      }
+    hoarding = watch
+    watch.begin()
+  }
+
+  private func relieveUnread() {
+    isUnreadOver = false
+    unread.relieve()
   }
 
   private func handle(_ event: epoll_event) {
@@ -305,6 +319,7 @@ extension Reactor {
       slice.reset()
       connection.goOn()
       relieve()
+      if isUnreadOver { relieveUnread() }
       if limit.isOver() { return }
     }
   }
@@ -389,7 +404,8 @@ extension Reactor {
     let left = unsafe pass(
       UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]), to: handler, of: connection)
     guard left > 0 else { return nil }
-    return unsafe UnreadBytes(UnsafeRawBufferPointer(rebasing: readBuffer[(count - left)..<count]))
+    return unsafe UnreadBytes(
+      UnsafeRawBufferPointer(rebasing: readBuffer[(count - left)..<count]), of: connection)
   }
 
   /// - Returns: how many of the bytes the handler left.
@@ -410,12 +426,6 @@ extension Reactor {
   /// The handler that is reading leaves the last bytes of what it was given.
   func leave(last count: Int) {
     left = count
-  }
-
-  /// Counts memory for what is left of reads; above the limit less is read at once, so that it stays bounded.
-  func countUnread(_ change: Int) {
-    unreadBytes += change
-    readLimit = unreadBytes > Self.mostUnread ? Self.smallReadSize : Self.readSize
   }
 
   func markReady(_ connection: Connection) {

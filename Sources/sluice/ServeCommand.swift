@@ -1,8 +1,8 @@
 import ArgumentParser
 import Gateway
 import GatewayConfig
+import Glibc
 import Logging
-import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -57,7 +57,11 @@ struct ServeCommand: AsyncParsableCommand {
     // From here on nothing is written past the log, whose reader may have stopped reading.
     defer { output.finish(within: Self.flushTime) }
     let log = Self.logger(configuration.logging, output)
-    let gateway = GatewayServer(configuration, log: log)
+    let gateway = GatewayServer(configuration, log: log) {
+      output.finish(within: Self.flushTime)
+      // Nothing is cleaned up: whatever did not come to its end would be waited for again.
+      _exit(1)
+    }
     do {
       if requireLayers { try await Self.require(gateway, output) }
       try await Self.serve(gateway, log)
@@ -80,27 +84,10 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   private static func serve(_ gateway: GatewayServer, _ log: Logger) async throws {
-    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
-    try await withThrowingTaskGroup(of: Void.self) { tasks in
-      tasks.addTask {
-        try await gateway.run { addresses in
-          for address in addresses { log.notice("listening on \(address.url)") }
-        }
-      }
-      tasks.addTask {
-        var isStopping = false
-        for await signal in signals {
-          if signal == .sighup {
-            gateway.reloadCertificates(environment: Environment.variables)
-            continue
-          }
-          if isStopping { gateway.stopNow() } else { gateway.stop() }
-          isStopping = true
-        }
-      }
-      // The gateway ends first; waiting for signals would never.
-      try await tasks.next()
-      tasks.cancelAll()
+    let signals = await ServingSignals(for: gateway)
+    defer { signals.end() }
+    try await gateway.run { addresses in
+      for address in addresses { log.notice("listening on \(address.url)") }
     }
   }
 

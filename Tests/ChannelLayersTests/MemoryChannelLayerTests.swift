@@ -1,4 +1,5 @@
 import Dispatch
+import Synchronization
 import Testing
 
 @testable import ChannelLayers
@@ -35,8 +36,9 @@ private struct End: Sendable {
   let thread: ReactorThread
   let work: Mailbox<@Sendable (MemoryChannelLayer) -> Void>
 
-  init(number: Int, hub: MemoryHub) throws {
+  init(number: Int, hub: MemoryHub, mostWaiting: Int = .max) throws {
     (thread, work) = try Reactor.start(name: "test-\(number)") { reactor in
+      reactor.boundMail(to: mostWaiting)
       let layer = MemoryChannelLayer(reactor: reactor, number: number, hub: hub)
       return reactor.mailbox { (work: @Sendable (MemoryChannelLayer) -> Void) in work(layer) }
     }
@@ -92,8 +94,9 @@ struct MemoryChannelLayerTests {
   }
 
   @Test func `what waits for a reactor is bounded, and the sender is told of what is beyond`() async throws {
-    let hub = MemoryHub(mostWaiting: 2_000)
-    let ends = try (0..<2).map { try End(number: $0, hub: hub) }
+    let dropped = Atomic<Int>(0)
+    let hub = MemoryHub { dropped.add(1, ordering: .relaxed) }
+    let ends = try (0..<2).map { try End(number: $0, hub: hub, mostWaiting: 2_000) }
     defer { for end in ends { end.stop() } }
     await ends[1].run { layer in
       layer.subscribe(to: "room") { _ in }
@@ -117,6 +120,7 @@ struct MemoryChannelLayerTests {
     gate.signal()
     // Two of them are more than what may wait.
     #expect(refused == [.full, .full, .full])
+    #expect(dropped.load(ordering: .relaxed) == 3)
     #expect(await ends[1].run { $0.groups.counters.events } == 2)
     #expect(await publish(1) == [])
     #expect(await ends[1].run { $0.groups.counters.events } == 3)

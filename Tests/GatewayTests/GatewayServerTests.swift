@@ -5,13 +5,17 @@ import Testing
 
 @testable import Gateway
 
-/// Serves a file on a free port for as long as the body runs.
-private func serving(_ yaml: String, _ body: @escaping @Sendable (Int) throws -> Void) async throws {
+private func load(_ yaml: String) throws -> Configuration {
   let path = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml").path
   try yaml.write(toFile: path, atomically: true, encoding: .utf8)
   defer { try? FileManager.default.removeItem(atPath: path) }
   let loaded = ConfigurationLoader.load(path: path, environment: [:])
-  var configuration = try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
+  return try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
+}
+
+/// Serves a file on a free port for as long as the body runs.
+private func serving(_ yaml: String, _ body: @escaping @Sendable (Int) throws -> Void) async throws {
+  var configuration = try load(yaml)
   configuration.server.bind = [.tcp(host: "127.0.0.1", port: 0)]
   let gateway = GatewayServer(configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   let (ports, found) = AsyncStream<Int>.makeStream()
@@ -100,5 +104,79 @@ struct GatewayServerTests {
       #expect(text == #"{"message": 1}"#)
       client.close()
     }
+  }
+
+  @Test func `a reader that fell behind gets its close frame, and nothing that its other groups had ready`()
+    async throws
+  {
+    let yaml = """
+      installed_apps: [broadcast]
+      channel_layers: {default: {backend: memory}}
+      server: {threads: 1}
+      limits: {send_queue: 192KiB}
+      applications:
+        main:
+          http: [{path: publish/, publish: {groups: [a, b], anonymous: true, body: 1MiB}}]
+          websocket: [{path: ws/, consumer: broadcast, group: [a, b]}]
+      """
+    try await serving(yaml) { port in
+      let slow = try RawClient(port: port, window: 4096)
+      try slow.upgrade(path: "/ws/")
+      func publish(_ items: [(group: String, text: String)]) throws {
+        let batch = items.map { #"{"group": "\#($0.group)", "text": "\#($0.text)"}"# }
+        let body = #"{"batch": [\#(batch.joined(separator: ", "))]}"#
+        let client = try RawClient(port: port)
+        try client.send(
+          "POST /publish/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+            + body)
+        let head = try client.receiveHead()
+        #expect(head.hasPrefix("HTTP/1.1 200"))
+      }
+      let part = String(repeating: "b", count: 60_000)
+      for _ in 0..<3 { try publish([("b", part)]) }
+      // What is for one group is sent when it is much; that is when the client has too much, while the other one's still waits.
+      try publish([("a", String(repeating: "a", count: 50_000))] + Array(repeating: ("b", part), count: 6))
+      var texts: [UInt8] = []
+      while true {
+        let (first, payload) = try slow.receiveFrame()
+        if first == 0x88 {
+          #expect(payload.prefix(2).elementsEqual([0x03, 0xF5]))
+          break
+        }
+        texts += payload.prefix(1)
+      }
+      #expect(!texts.isEmpty && texts.allSatisfy { $0 == UInt8(ascii: "b") })
+    }
+  }
+
+  @Test func `a stop that nobody carries out ends the process when its grace and the bound are over`() throws
+  {
+    let loaded = try load(chat.replacing("THREADS", with: "1") + "\nshutdown: {grace: 0s}\n")
+    let overdue = DispatchSemaphore(value: 0)
+    // It does not run, as if all threads that would run it were blocked.
+    let gateway = GatewayServer(
+      loaded, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, stopBound: .milliseconds(10)
+    ) { overdue.signal() }
+    #expect(overdue.wait(timeout: .now()) == .timedOut)
+    gateway.stop()
+    #expect(overdue.wait(timeout: .now() + 20) == .success)
+  }
+
+  @Test func `a second wish to stop makes the time shorter, and the end of the stop ends it`() throws {
+    let (abandoned, overdue) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let deadline = StopDeadline(bound: .seconds(3600)) {
+      abandoned.signal()
+    } overdue: {
+      overdue.signal()
+    }
+    try deadline.begin(.seconds(3600))
+    try deadline.begin(.zero)
+    try deadline.begin(.seconds(7200))
+    #expect(abandoned.wait(timeout: .now() + 20) == .success)
+    deadline.end()
+    #expect(overdue.wait(timeout: .now()) == .timedOut)
+    // Nothing is stopped any more.
+    try deadline.begin(.zero)
+    #expect(abandoned.wait(timeout: .now()) == .timedOut)
   }
 }

@@ -8,8 +8,13 @@ final class RawClient {
 
   private let descriptor: Int32
 
-  init(port: Int) throws {
+  /// - Parameter window: what the system takes for the client before it reads; nil for the system's own measure. Bytes.
+  init(port: Int, window: Int32? = nil) throws {
     descriptor = socket(AF_INET, 1, 0)
+    if var window {
+      _ = unsafe setsockopt(
+        descriptor, SOL_SOCKET, SO_RCVBUF, &window, socklen_t(MemoryLayout<Int32>.size))
+    }
     var time = timeval(tv_sec: 20, tv_usec: 0)
     _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
     // A `sockaddr_in`, byte by byte: with NIO in the same tests its fields belong to a module of NIO's.
@@ -73,6 +78,15 @@ final class RawClient {
   func receiveText() throws -> String {
     let head = try receive(2)
     return String(decoding: try receive(Int(head[1])), as: UTF8.self)
+  }
+
+  /// The first byte of a frame, and its payload.
+  func receiveFrame() throws -> (first: UInt8, payload: [UInt8]) {
+    let head = try receive(2)
+    var length = Int(head[1])
+    if length == 126 { length = try receive(2).reduce(0) { $0 << 8 | Int($1) } }
+    if length == 127 { length = try receive(8).reduce(0) { $0 << 8 | Int($1) } }
+    return (head[0], try receive(length))
   }
 
   func receiveHead() throws -> String {

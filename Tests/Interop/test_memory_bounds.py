@@ -179,6 +179,20 @@ def test_messages_that_are_not_finished_have_a_bound_together(start):
     assert [line for line in gateway.log if "limits.receive_memory" in line]
 
 
+def test_what_clients_leave_unread_is_in_the_same_sum(start):
+    """Who says much, and takes no answers, has the rest kept until there is room: at last those go that got on the longest time ago."""
+    routes = CONFIG.replace("- {path: ws/news/", "- {path: ws/talk/, consumer: chat, group: talk}\n      - {path: ws/news/")
+    gateway = start(text=routes.replace("threads: 2", "threads: 1"), limits="limits: {receive_memory: 1MiB, ping: none}")
+    with contextlib.ExitStack() as stack, open_session(gateway.port, "/ws/echo/") as honest:
+        for sock in crowd(stack, gateway.port, "/ws/talk/", 120):
+            # Each is answered with an error.
+            sock.sendall(frame(2, b"") * 6000)
+        assert wait_until(lambda: [line for line in gateway.log if "limits.receive_memory" in line])
+        honest.sendall(masked(bytes(70_000)))
+        assert len(read_frame(honest)[1]) == 70_000
+    assert gateway.stop() == 0
+
+
 def control_group(bytes: int) -> pathlib.Path | None:
     """A control group of this size, of either version, where one can be made."""
     for root, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max"), ("unified", "memory.max")):

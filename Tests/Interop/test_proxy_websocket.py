@@ -277,6 +277,28 @@ def test_neither_side_can_make_the_gateway_grow(gateway, upstream):
         assert client.recv(timeout=20) == "still here"
 
 
+def test_nobody_misses_pongs_that_are_not_read(upstream, start):
+    """While the client does not read, neither side is read: what either says meanwhile, pongs too, waits in the kernel."""
+    gateway = start(text=CONFIG.format(port=upstream.port, closed=free_port()), limits="{ping: 1s}")
+    with connect(gateway.port) as sock:
+        sock.sendall(handshake("/floods"))
+        read_head(sock)
+        # Far longer than a ping and its time-out. Once the flood waits for the client, what this says is the last that is read.
+        deadline = time.monotonic() + 3.5
+        while time.monotonic() < deadline:
+            sock.sendall(frame(1, b"hello"))
+            time.sleep(0.1)
+        sizes = []
+        while len(sizes) < 200:
+            opcode, payload = read_frame(sock)
+            assert opcode in (2, 9), payload
+            if opcode == 9:
+                sock.sendall(frame(10, payload))
+            else:
+                sizes.append(len(payload))
+        assert set(sizes) == {500_000}
+
+
 def test_a_stop_tells_both_sides(gateway, upstream):
     with dial(gateway, "/stays") as client:
         gateway.process.terminate()

@@ -52,4 +52,58 @@ struct MailboxTests {
       #expect(received.wait(for: 2).sorted() == ["1", "one"])
     }
   }
+
+  @Test
+  func
+    `what waits for a blocked reactor is counted over all its mailboxes, and producers go on when there is room`()
+    throws
+  {
+    let gate = Semaphore()
+    let entered = Reports<Bool>()
+    let goneOn = Reports<Bool>()
+    try withReactor({ reactor in
+      reactor.boundMail(to: 10_000)
+      let blocking = reactor.mailbox { (_: Int) in
+        entered.add(true)
+        entered.add(gate.wait())
+      }
+      return (blocking, reactor.mailbox { (_: Int) in })
+    }) { (blocking: Mailbox<Int>, other: Mailbox<Int>) in
+      blocking.post(0)
+      _ = entered.wait(for: 1)
+      var count = 0
+      while !other.isOver, count < 100 {
+        other.post(count, weight: 1000)
+        count += 1
+      }
+      #expect(count == 9)
+      #expect(blocking.isOver && blocking.waitingBytes > 9000)
+      // It is never refused: an answer may be waited for.
+      #expect(other.post(count, weight: 1000))
+      for _ in 0..<2 { other.whenRoom { goneOn.add(other.isOver) } }
+      #expect(goneOn.values == [])
+      gate.signal()
+      #expect(goneOn.wait(for: 2) == [false, false])
+      other.whenRoom { goneOn.add(true) }
+      #expect(goneOn.wait(for: 1).count == 3)
+    }
+    #expect(entered.values == [true, true])
+  }
+
+  @Test func `who waits for room goes on when the reactor ends with much unread`() throws {
+    let gate = Semaphore()
+    let goneOn = Reports<Int>()
+    let (thread, mailbox) = try Reactor.start(name: "test") { reactor in
+      reactor.boundMail(to: 1000)
+      return reactor.mailbox { (_: Int) in _ = gate.wait() }
+    }
+    for number in 0..<10 { mailbox.post(number, weight: 1000) }
+    mailbox.whenRoom { goneOn.add(mailbox.waitingBytes) }
+    thread.stop()
+    for _ in 0..<10 { gate.signal() }
+    thread.join()
+    #expect(goneOn.wait(for: 1).count == 1)
+    #expect(mailbox.waitingBytes == 0)
+    #expect(!mailbox.post(1, weight: 5000) && !mailbox.isOver)
+  }
 }

@@ -84,6 +84,10 @@ package final class PresenceTable: Sendable {
   /// Tells the members of groups what changes in them, until `stop`.
   package func run() async {
     for await _ in arrivals {
+      // What changes meanwhile is told together.
+      while let full = ends.withLock({ $0.values.first(where: \.isOver) }), !Task.isCancelled {
+        await full.room()
+      }
       announce(at: .now)
       _ = try? await Task.sleep(for: Self.interval)
     }
@@ -97,7 +101,7 @@ package final class PresenceTable: Sendable {
     let news = announcements(at: now)
     let ends = ends.withLock { $0 }
     // A reactor that takes no messages any more is stopping, and its sessions are being closed.
-    for (reactor, news) in news { ends[reactor]?.post(news) }
+    for (reactor, news) in news { ends[reactor]?.post(news, weight: news.reduce(0) { $0 + $1.weight }) }
   }
 
   /// What has changed since the last time, for each reactor.
@@ -195,4 +199,9 @@ package struct PresenceNews: Sendable {
   /// For those that wait for it since this pass or an earlier one.
   var list: Event?
   var pass: Int
+
+  /// About what it takes up, in bytes.
+  fileprivate var weight: Int {
+    events.reduce(128 + (list?.weight ?? 0)) { $0 + $1.weight }
+  }
 }

@@ -29,6 +29,7 @@ extension RedisHub {
       }
       receiving(shard)
       for message in messages { receive(message) }
+      await waitForRoom()
       keys.append(keys.removeFirst())
     }
   }

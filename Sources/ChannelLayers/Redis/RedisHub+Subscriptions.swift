@@ -1,6 +1,8 @@
 import GatewayConfig
 import Logging
+import NIOCore
 import Synchronization
+import Transport
 
 /// The layout of `channels_redis.pubsub`: a group is a channel of Redis's own publish and subscribe.
 ///
@@ -27,7 +29,10 @@ extension RedisHub {
     shards[shard].refusal = nil
     shards[shard].lastHeard = .now
     try await connection.subscribe { [self] message in
-      assumeIsolated { $0.take(message, shard) }
+      assumeIsolated {
+        $0.take(message, shard)
+        $0.holdBack(shard, connection)
+      }
     }
     let wanted = interest.wanted(shard)
     for start in stride(from: 0, to: wanted.count, by: 250) {
@@ -66,6 +71,22 @@ extension RedisHub {
     case ("psubscribe", 3):
       receiving(shard)
     default: break
+    }
+  }
+
+  /// Where too much waits for a reactor, the connection is not read on until there is room. What Redis keeps for it meanwhile has a
+  /// bound of Redis's own (`client-output-buffer-limit`); beyond that it ends the connection, which is logged.
+  private func holdBack(_ shard: Int, _ connection: RedisConnection) {
+    guard !isStopping, let full = overfull else { return }
+    noteHoldingBack(for: full)
+    connection.pauseReading()
+    let loop = shards[shard].connector.eventLoop
+    full.whenRoom {
+      loop.execute {
+        // It was not silent: it was not listened to.
+        self.assumeIsolated { $0.shards[shard].lastHeard = .now }
+        connection.resumeReading()
+      }
     }
   }
 
@@ -110,7 +131,7 @@ extension RedisHub {
       for group in leaving {
         receiver.post([RESPCommand("UNSUBSCRIBE", .init(subscriptionName(of: group.name)))])
       }
-      if ContinuousClock.now - shards[shard].lastHeard > Self.silence { receiver.close() }
+      if ContinuousClock.now - shards[shard].lastHeard > Self.silence, !receiver.isPaused { receiver.close() }
       guard beat % 5 == 0 else { continue }
       receiver.post([RESPCommand("PING")])
       shards[shard].commands?.checkLife()

@@ -204,6 +204,8 @@ package actor RedisHub {
     for await _ in events.arrivals {
       var isEmpty: Bool
       repeat {
+        // Some of it may be for sessions here. Meanwhile what is published waits up to its bound, and senders are told of it.
+        await waitForRoom()
         // What found no room goes first, so also without a new event.
         let batch = events.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes)
         isEmpty = batch.isEmpty
@@ -230,7 +232,8 @@ package actor RedisHub {
   func deliver(_ event: Event, to group: RedisGroup) {
     counters.received.add(1, ordering: .relaxed)
     if let history, history.takes(event, of: group.name) { return }
-    for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name)) }
+    let weight = event.weight
+    for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name), weight: weight) }
   }
 
   func deliver(_ event: Event, toAddress local: some StringProtocol) {
@@ -238,7 +241,24 @@ package actor RedisHub {
       return stranger()
     }
     counters.received.add(1, ordering: .relaxed)
-    _ = reactors[reactor].post(.toMember(event, member))
+    _ = reactors[reactor].post(.toMember(event, member), weight: event.weight)
+  }
+
+  /// A reactor for which too much waits: until it has caught up, nothing more that could be for it is fetched.
+  var overfull: Mailbox<RedisDelivery>? {
+    reactors.first(where: \.isOver)
+  }
+
+  func noteHoldingBack(for reactor: Mailbox<RedisDelivery>) {
+    note("Redis is not read until a reactor has caught up", "\(reactor.waitingBytes) bytes wait for it")
+  }
+
+  /// Waits until every reactor has room. A stop does not wait.
+  func waitForRoom() async {
+    while let full = overfull, !isStopping, !Task.isCancelled {
+      noteHoldingBack(for: full)
+      await full.room()
+    }
   }
 
   /// Tells the reactors what came of their wish for a group's events.

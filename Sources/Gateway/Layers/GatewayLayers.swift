@@ -24,7 +24,8 @@ final class GatewayLayers: Sendable {
   private let uses: [RedisLayerUses]
   private let group: MultiThreadedEventLoopGroup?
 
-  init(_ configuration: Configuration, log: Logger) {
+  /// - Parameter refused: told of each event that did not reach a reactor for which too much waits.
+  init(_ configuration: Configuration, log: Logger, refused: @escaping @Sendable () -> Void = {}) {
     let used = configuration.served.channelLayers
     let layers = configuration.channelLayers.filter { used.contains($0.alias) }
     aliases = layers.map(\.alias)
@@ -39,7 +40,9 @@ final class GatewayLayers: Sendable {
     let group = needsRedis ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
     self.group = group
     let all: [Layer] = layers.map { layer in
-      guard case .redis(let redis) = layer.backend, let group else { return .memory(MemoryHub()) }
+      guard case .redis(let redis) = layer.backend, let group else {
+        return .memory(MemoryHub(refused: refused))
+      }
       return .redis(RedisHub(alias: layer.alias, redis, on: group, log: log))
     }
     self.all = all

@@ -7,9 +7,11 @@ protocol InputHolder: AnyObject {
   func giveUpInput()
 }
 
-/// What the peers of one worker have begun to send and not finished, and its bound (`limits.receive_memory`).
+/// What one worker has read and not dealt with, and its bound (`limits.receive_memory`): messages that peers have begun and not
+/// finished, and what connections have left of their reads until it is their turn or there is room for the answers.
 ///
-/// When all together hold too much, those go whose message is unfinished longest: a client that sends as it should is done soon.
+/// When all together hold too much, those go whose message is unfinished longest, or that have got on with what they left the
+/// longest time ago: a client that sends and reads as it should is done soon.
 final class UnfinishedInput {
   /// What one of them holds; exists only while it holds something.
   final class Part {
@@ -27,18 +29,25 @@ final class UnfinishedInput {
     }
   }
 
-  private static let hoardingInterval = Duration.milliseconds(100)
-
   private let gateway: GatewayState
   private let reactor: Reactor
   private let allowance: MemoryAllowance
   private var parts: [Part] = []
-  private var hoarding: Timer?
+  private var hoarding: HoardingWatch?
 
   init(gateway: GatewayState, reactor: Reactor) {
     self.gateway = gateway
     self.reactor = reactor
     allowance = MemoryAllowance(of: gateway.receiveMemory.budget, among: gateway.threads)
+    hoarding = HoardingWatch(reactor) { [unowned self] in
+      relieve()
+      return allowance.used > 0
+    }
+    reactor.boundReading(by: allowance) { [unowned self] in
+      hoarding?.begin()
+    } relieve: { [unowned self] in
+      relieve()
+    }
   }
 
   /// Counts what the holder has now. `relieve` is to follow where that may be more than before.
@@ -62,7 +71,7 @@ final class UnfinishedInput {
   private func add(_ holder: any InputHolder) -> Part {
     let part = Part(holder, since: reactor.now.nanoseconds, place: parts.count)
     parts.append(part)
-    watchHoarding()
+    hoarding?.begin()
     return part
   }
 
@@ -80,21 +89,42 @@ final class UnfinishedInput {
   /// Lets those go that are unfinished longest, where too much is held.
   func relieve() {
     guard let target = allowance.target() else { return }
-    for part in parts.sorted(by: { $0.since < $1.since }) where allowance.used > target {
-      gateway.receiveMemory.countEviction(route: part.holder.routeName)
-      part.holder.giveUpInput()
+    let holders =
+      parts.map { Holder(since: $0.since, kind: .unfinished($0)) }
+      + reactor.unreadConnections.map { Holder(since: $0.since, kind: .unread($0.connection)) }
+    for holder in holders.sorted(by: { $0.since < $1.since }) where allowance.used > target {
+      letGo(holder.kind)
     }
   }
 
-  /// While something is held, gives back what is above the fair share where another reactor asks for it.
-  private func watchHoarding() {
-    guard hoarding == nil else { return }
-    let timer = reactor.timer { [unowned self] in
-      hoarding = nil
-      relieve()
-      if !parts.isEmpty { watchHoarding() }
+  private struct Holder {
+    enum Kind {
+      case unfinished(Part)
+      case unread(Connection)
     }
-    hoarding = timer
-    timer.schedule(after: Self.hoardingInterval)
+
+    var since: UInt64
+    var kind: Kind
+  }
+
+  private func letGo(_ kind: Holder.Kind) {
+    switch kind {
+    case .unfinished(let part):
+      // One that has gone meanwhile holds nothing.
+      guard part.place < parts.count, parts[part.place] === part else { return }
+      letGo(part.holder)
+    case .unread(let connection):
+      guard connection.hasUnread else { return }
+      guard let holder = connection.handler as? any InputHolder else {
+        gateway.receiveMemory.countEviction(route: "-")
+        return connection.abort()
+      }
+      letGo(holder)
+    }
+  }
+
+  private func letGo(_ holder: any InputHolder) {
+    gateway.receiveMemory.countEviction(route: holder.routeName)
+    holder.giveUpInput()
   }
 }

@@ -27,6 +27,7 @@ final class Publisher: Sendable {
   private let workers = Mutex<[Mailbox<WorkerMessage>]>([])
   private let lanes = PublishLane.allCases.map { _ in Lane() }
   private let memory: HTTPMemory
+  private let refused: @Sendable () -> Void
   private let jobs: AsyncStream<Job>
   private let job: AsyncStream<Job>.Continuation
 
@@ -35,8 +36,10 @@ final class Publisher: Sendable {
   /// How long workers may take. A channel layer gives up earlier.
   private static let patience = Duration.seconds(15)
 
-  init(memory: HTTPMemory) {
+  /// - Parameter refused: told of each request, or part of one, for which workers had no room.
+  init(memory: HTTPMemory, refused: @escaping @Sendable () -> Void = {}) {
     self.memory = memory
+    self.refused = refused
     (jobs, job) = AsyncStream.makeStream()
   }
 
@@ -116,12 +119,37 @@ final class Publisher: Sendable {
 
   // MARK: - Asking
 
+  /// How long a request waits for workers that have too much to do. Whoever made it is then told to come again.
+  private static let patienceForRoom = Duration.seconds(1)
+
+  /// Waits until every worker has room for more.
+  ///
+  /// - Returns: false where one has none for too long; then nothing should be asked of any.
+  func waitForRoom(within time: Duration = Publisher.patienceForRoom) async -> Bool {
+    let workers = workers.withLock { $0 }
+    guard workers.contains(where: \.isOver) else { return true }
+    return await withTaskGroup(of: Bool.self) { tasks in
+      tasks.addTask {
+        for worker in workers where worker.isOver { await worker.room() }
+        return !Task.isCancelled
+      }
+      tasks.addTask {
+        try? await Task.sleep(for: time)
+        return false
+      }
+      defer { tasks.cancelAll() }
+      return await tasks.next() ?? false
+    }
+  }
+
   /// Asks every worker at the same time.
   ///
   /// - Parameters:
+  ///   - weight: what the question brings with it, in bytes.
   ///   - question: on the worker's reactor; it gives its answer then or later.
   /// - Returns: the answers, by worker; nil where one stops, or took too long.
   func ask<Answer: Sendable>(
+    weight: Int = 0,
     _ question: @escaping @Sendable (Worker, Int, @escaping @Sendable (Answer) -> Void) -> Void
   ) async -> [Answer?] {
     let workers = workers.withLock { $0 }
@@ -135,7 +163,7 @@ final class Publisher: Sendable {
                 answer.yield($0)
                 answer.finish()
               }
-            })
+            }, weight: weight)
           guard isPosted else { return (index, nil) }
           for await given in answers { return (index, given) }
           return (index, nil)
@@ -187,8 +215,13 @@ extension Publisher {
   }
 
   private func publish(portion events: [GroupEvent], on layer: Int) async -> [Outcome] {
+    guard await waitForRoom() else {
+      refused()
+      return events.map { Outcome(group: $0.group, sessions: 0, published: Published(undelivered: .backlog)) }
+    }
     let count = workers.withLock { $0.count }
-    let answers = await ask { (worker, index, reply: @escaping @Sendable (Answer) -> Void) in
+    let weight = events.reduce(0) { $0 + $1.weight }
+    let answers = await ask(weight: weight) { (worker, index, reply: @escaping @Sendable (Answer) -> Void) in
       let layer = worker.layers[layer].layer
       var answer = Answer(members: events.map { layer.groups.memberCount(of: $0.group) })
       // All events of a group go out through one worker, so that one request cannot overtake the one before it.

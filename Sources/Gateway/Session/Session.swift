@@ -305,14 +305,20 @@ extension Session: GroupMember {
     guard state == .open else { return }
     worker.countSlowReader(self)
     connection.dropQueued()
-    close(.slowReader)
-    end(within: Self.closeTimeout)
+    closeBehindNothing(.slowReader)
   }
 
   func mustGiveWay() {
     guard state == .open else { return }
     worker.countGivenWay(self)
-    close(.slowReader)
+    closeBehindNothing(.slowReader)
+  }
+
+  /// Says why the session ends to a client whose queue was given up: what its groups have ready for it in this turn would come before
+  /// the close frame, and fill the queue again.
+  private func closeBehindNothing(_ reason: CloseReason) {
+    leave()
+    close(reason)
     end(within: Self.closeTimeout)
   }
 
@@ -454,12 +460,17 @@ extension Session {
   /// Called by the worker's sweep a few times in each interval.
   func checkKeepAlive(at now: UInt64) {
     guard state == .open else { return }
-    if route.hasSlowPings, silence.isOver(at: now, bound: Self.silenceBound, connection.peerReport) {
+    // While the client is not read, its pongs are not either: only the system can tell whether it is still there.
+    let isPaused = connection.isReadingPaused
+    if isPaused { keepAlive?.received(at: now) }
+    if route.hasSlowPings || isPaused,
+      silence.isOver(at: now, bound: Self.silenceBound, connection.peerReport)
+    {
       worker.countVanished(self)
       connection.reset()
       return end(within: .zero)
     }
-    if route.hasSlowPings { upstream?.checkSilence(at: now, bound: Self.silenceBound) }
+    upstream?.checkSilence(at: now, bound: Self.silenceBound)
     guard state == .open, keepAlive != nil else { return }
     upstream?.checkKeepAlive(at: now)
     guard state == .open else { return }

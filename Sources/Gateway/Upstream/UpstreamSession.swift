@@ -26,6 +26,7 @@ final class UpstreamSession {
   let routeName: String
   private var unfinished: UnfinishedInput.Part?
   private var silence = PeerSilence()
+  private let hasSlowPings: Bool
 
   private static let closeTimeout = Duration.seconds(5)
   private static let lingering = Duration.seconds(2)
@@ -38,6 +39,7 @@ final class UpstreamSession {
     self.keepAlive = keepAlive
     worker = session.worker
     routeName = session.routeName
+    hasSlowPings = session.route.hasSlowPings
     decoder = MessageDecoder(
       maximumMessage: session.route.configuration.limits.message.bytes, from: .server)
     connection.handler = self
@@ -82,6 +84,7 @@ final class UpstreamSession {
 
   func checkKeepAlive(at now: UInt64) {
     guard state == .open else { return }
+    if connection.isReadingPaused { keepAlive?.received(at: now) }
     switch keepAlive?.check(at: now) {
     case .sendPing: write(.ping, [])
     case .timedOut: lose("it does not answer pings")
@@ -89,9 +92,12 @@ final class UpstreamSession {
     }
   }
 
-  /// Where pings do not find out, or not soon, that the upstream has vanished with something on the way to it.
+  /// Where pings do not find out, or not soon, that the upstream has vanished with something on the way to it: they are rare, or it is not
+  /// read and neither are its pongs.
   func checkSilence(at now: UInt64, bound: UInt64) {
-    guard state == .open, silence.isOver(at: now, bound: bound, connection.peerReport) else { return }
+    guard state == .open, hasSlowPings || connection.isReadingPaused,
+      silence.isOver(at: now, bound: bound, connection.peerReport)
+    else { return }
     connection.reset()
     lose("it has vanished")
   }

@@ -25,6 +25,8 @@ final class GatewayState: Sendable {
   let memory: MemoryLimit
   /// `limits.send_memory`: what waits to be sent.
   let sendMemory: MemoryBound
+  /// The part of it that may wait for reactors.
+  let mail: MailBound
   /// `limits.receive_memory`: messages that have begun to come.
   let receiveMemory: MemoryBound
   let threads: Int
@@ -48,7 +50,14 @@ final class GatewayState: Sendable {
     _ configuration: Configuration, threads: Int, connectionLimit: Int, extraConnections: Int, log: Logger
   ) {
     application = configuration.served
-    let layers = GatewayLayers(configuration, log: log)
+    let memory = MemoryLimit.ofProcess()
+    self.memory = memory
+    let sendMemory = MemoryBound(
+      configuration.server.sendMemory, otherwise: memory.bytes / 4, .sending, log: log)
+    self.sendMemory = sendMemory
+    let mail = MailBound(of: sendMemory.budget, among: threads, log: log)
+    self.mail = mail
+    let layers = GatewayLayers(configuration, log: log) { mail.refused() }
     self.layers = layers
     eventRoutes = configuration.served.httpRoutes.map { EventRoute($0, layers) }
     hasEventRoutes = eventRoutes.contains { $0 != nil }
@@ -66,11 +75,7 @@ final class GatewayState: Sendable {
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
     memoryReturn = MemoryReturnThread(log: log)
     self.threads = threads
-    let memory = MemoryLimit.ofProcess()
-    self.memory = memory
     httpMemory = HTTPMemory(configuration, of: memory)
-    sendMemory = MemoryBound(
-      configuration.server.sendMemory, otherwise: memory.bytes / 4, .sending, log: log)
     receiveMemory = MemoryBound(
       configuration.server.receiveMemory, otherwise: memory.bytes / 8, .receiving, log: log)
   }
@@ -129,6 +134,7 @@ extension GatewayState {
   var summary: Logger.Metadata {
     var facts = counters.summary
     facts["given-way"] = "\(sendMemory.evictions.count)"
+    facts["refused-events"] = "\(mail.refusals.count)"
     facts["given-up-messages"] = "\(receiveMemory.evictions.count)"
     facts["longest-trim"] = "\(memoryReturn.longestPause.count)us"
     return facts

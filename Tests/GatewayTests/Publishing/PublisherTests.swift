@@ -1,4 +1,8 @@
+import ChannelLayers
+import Dispatch
+import Synchronization
 import Testing
+import Transport
 
 @testable import Gateway
 
@@ -19,5 +23,31 @@ struct PublisherTests {
     publisher.finish()
     await running
     #expect(publisher.enter(.anonymous) != nil)
+  }
+
+  @Test
+  func
+    `what is published waits while a worker has too much to do, and is then refused as nothing that was sent`()
+    async throws
+  {
+    let gate = DispatchSemaphore(value: 0)
+    let (thread, mailbox) = try Reactor.start(name: "test") { reactor in
+      reactor.boundMail(to: 1000)
+      return reactor.mailbox { (_: WorkerMessage) in gate.wait() }
+    }
+    let refusals = Atomic<Int>(0)
+    let publisher = Publisher(memory: HTTPMemory(total: 1 << 20)) { refusals.add(1, ordering: .relaxed) }
+    publisher.connect(to: [mailbox])
+    #expect(await publisher.waitForRoom(within: .zero))
+    for _ in 0..<2 { mailbox.post(.abandon, weight: 1000) }
+    #expect(await !publisher.waitForRoom(within: .milliseconds(1)))
+    let outcomes = await publisher.publish([GroupEvent(Event(type: "a"), to: "room")], on: 0)
+    #expect(outcomes.map(\.published.undelivered) == [.backlog])
+    #expect(refusals.load(ordering: .relaxed) == 1)
+    async let room = publisher.waitForRoom(within: .seconds(20))
+    for _ in 0..<2 { gate.signal() }
+    #expect(await room)
+    thread.stop()
+    thread.join()
   }
 }

@@ -78,6 +78,24 @@ struct RedisConnection: Sendable {
     }
   }
 
+  // MARK: - Holding back
+
+  /// Leaves what Redis sends to a subscription in the system's buffer, so that TCP makes it wait; on the event loop.
+  func pauseReading() {
+    handler?.pause(channel)
+  }
+
+  func resumeReading() {
+    handler?.resume(channel)
+  }
+
+  var isPaused: Bool { handler?.isPaused ?? false }
+
+  /// Nil once the channel is closed.
+  private var handler: RedisConnectionHandler? {
+    try? channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self)
+  }
+
   private static func bytes(of commands: [RESPCommand]) -> [UInt8] {
     var bytes: [UInt8] = []
     for command in commands { command.append(to: &bytes) }

@@ -30,6 +30,8 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   /// What those who wait are told when the connection ends.
   private var failure: RedisFailure
   private var isClosing = false
+  /// Whether nothing is handed on of what has come, and nothing more is read.
+  private(set) var isPaused = false
   private var check: RepeatedTask?
 
   init(usesTLS: Bool) {
@@ -96,8 +98,12 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     hasReceived = true
     let buffer = unwrapInboundIn(data)
     decoder.append(buffer.readableBytesView)
+    handOn(context)
+  }
+
+  private func handOn(_ context: ChannelHandlerContext) {
     do throws(RESPFault) {
-      while !isClosing, let value = try decoder.next() {
+      while !isClosing, !isPaused, let value = try decoder.next() {
         if let received {
           received(value)
           decoder.release()
@@ -125,6 +131,26 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
       decoder.release()
       done.request.promise.succeed(done.replies)
     }
+  }
+
+  /// Hands on and reads no more until `resume`; on the channel's event loop, also while a message is being handed on.
+  func pause(_ channel: any Channel) {
+    guard !isPaused else { return }
+    isPaused = true
+    setReading(false, channel)
+  }
+
+  func resume(_ channel: any Channel) {
+    guard isPaused, let context = try? channel.pipeline.syncOperations.context(handler: self) else { return }
+    isPaused = false
+    handOn(context)
+    // It may have been paused again.
+    if !isPaused { setReading(true, channel) }
+  }
+
+  /// A channel that cannot be told is closed.
+  private func setReading(_ isOn: Bool, _ channel: any Channel) {
+    try? channel.syncOptions?.setOption(.autoRead, value: isOn)
   }
 
   func channelInactive(context: ChannelHandlerContext) {

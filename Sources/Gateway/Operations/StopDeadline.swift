@@ -1,0 +1,89 @@
+import Synchronization
+import Transport
+
+/// Ends a stop that does not come to its end: a thread of its own, so that it does whatever Swift's concurrency, the reactors or
+/// the HTTP side are doing.
+final class StopDeadline: Sendable {
+  /// How long after the grace a stop may go on: closing what is left, taking leave of the channel layers, the last lines of the log.
+  static let bound = Duration.seconds(10)
+
+  private enum State {
+    case idle
+    case running(ReactorThread, Mailbox<Duration>)
+    /// Nothing is stopped any more.
+    case over
+  }
+
+  private let bound: Duration
+  private let abandon: @Sendable () -> Void
+  private let overdue: @Sendable () -> Void
+  private let state = Mutex(State.idle)
+
+  /// - Parameters:
+  ///   - abandon: called on a thread of its own when the grace is over.
+  ///   - overdue: called there when the bound is over, too.
+  init(
+    bound: Duration = StopDeadline.bound, abandon: @escaping @Sendable () -> Void,
+    overdue: @escaping @Sendable () -> Void
+  ) {
+    self.bound = bound
+    self.abandon = abandon
+    self.overdue = overdue
+  }
+
+  /// Lets the time run; a second call makes it shorter, never longer.
+  ///
+  /// - Throws: where the system has no thread for it.
+  func begin(_ grace: Duration) throws {
+    try state.withLock { state in
+      switch state {
+      case .over: return
+      case .running(_, let order): order.post(grace)
+      case .idle:
+        let (thread, order) = try Reactor.start(name: "stop") { [bound, abandon, overdue] reactor in
+          let clock = Clock(reactor, bound, abandon, overdue)
+          return reactor.mailbox { clock.run(for: $0) }
+        }
+        state = .running(thread, order)
+        order.post(grace)
+      }
+    }
+  }
+
+  /// The stop has come to its end.
+  func end() {
+    let old = state.withLock { state in
+      defer { state = .over }
+      return state
+    }
+    guard case .running(let thread, _) = old else { return }
+    thread.stop()
+    thread.join()
+  }
+
+  /// Its reactor's mailbox keeps it.
+  private final class Clock {
+    private let reactor: Reactor
+    private let bound: Duration
+    private let abandoning: Timer
+    private let ending: Timer
+    private var end: MonotonicTime?
+
+    init(
+      _ reactor: Reactor, _ bound: Duration, _ abandon: @escaping () -> Void, _ overdue: @escaping () -> Void
+    ) {
+      self.reactor = reactor
+      self.bound = bound
+      abandoning = reactor.timer(abandon)
+      ending = reactor.timer(overdue)
+    }
+
+    func run(for grace: Duration) {
+      let time = reactor.now + grace
+      if let end, time >= end { return }
+      end = time
+      abandoning.schedule(at: time)
+      ending.schedule(at: time + bound)
+    }
+  }
+}
