@@ -44,9 +44,9 @@ final class ReverseProxy: Sendable {
       return .plain(.badRequest, HandshakeRefusal.ambiguousPath)
     }
     if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
-    var forwarded = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(target)")
+    var forwarded = HTTPClientRequest(to: upstream, target: target)
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
-    forwarded.headers = headers(of: request, from: sender)
+    forwarded.headers.add(contentsOf: headers(of: request, from: sender))
     if let upload {
       let limit = BodyLimit(upstream.body.bytes)
       let body = upload.map { try limit.pass($0) }

@@ -35,6 +35,9 @@ struct AnswerRules {
   private var interimAnswers = 0
   private var overhead = 0
 
+  /// Whether the next bytes are of a head.
+  var waitsForHead: Bool { phase == .asked }
+
   mutating func requestBegins() throws(UpstreamFault) {
     guard phase == .idle else { throw .disorder }
     phase = .asked

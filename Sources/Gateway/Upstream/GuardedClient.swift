@@ -1,6 +1,18 @@
 import AsyncHTTPClient
 import GatewayConfig
 import NIOCore
+import NIOHTTP1
+
+extension HTTPClientRequest {
+  /// Makes a request to an upstream, by a client that `HTTPClient.guarded` has made.
+  ///
+  /// - Parameter target: goes to the server byte for byte. (The client's own URLs are read by Foundation, which encodes again what
+  ///   it does not expect in one.)
+  init(to upstream: UpstreamConfiguration, target: String) {
+    self.init(url: "\(upstream.scheme.rawValue)://\(upstream.authority)/")
+    headers.add(name: AnswerGuard.targetField, value: target)
+  }
+}
 
 extension HTTPClient {
   /// Makes an HTTP client whose servers are held to `AnswerRules`. Every client that Sluice has is made here: without the guard a

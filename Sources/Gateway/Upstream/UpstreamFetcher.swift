@@ -58,7 +58,7 @@ final class UpstreamFetcher: Sendable {
   func fetch(_ fields: [HeaderField], within time: Duration, longest: Int) async throws -> Answer {
     guard let client = client.withLock({ $0 }) else { throw NotRunning() }
     let path = upstream.path?.filled { _ in nil } ?? "/"
-    var request = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(path)")
+    var request = HTTPClientRequest(to: upstream, target: path)
     for field in fields { request.headers.add(name: field.name, value: field.value) }
     return try await withThrowingTaskGroup { [request] tasks in
       tasks.addTask {
