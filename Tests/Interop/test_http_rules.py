@@ -258,3 +258,32 @@ def test_slashes_that_nginx_merges_do_not_go_round_auth(start, upstream):
     assert exchange(gateway, get(b"/in//publish/")).startswith(b"HTTP/1.1 400 ")
     assert upstream.heads == []
     assert head_of(gateway, handshake("/ws//other/x")).startswith(b"HTTP/1.1 101 ")
+
+
+# RFC 9112 section 9.3.1, RFC 9110 section 9.2.2: a server may close a connection that it has kept, at any time.
+
+def test_a_request_that_meets_a_closed_connection_is_sent_once_more(front, upstream):
+    upstream.answers[b"/lasts"] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    # Does not answer the next request on a connection, but closes it: as one that had been closed just before it came.
+    upstream.closes_kept = True
+    try:
+        statuses, before = [], upstream.connections
+        for _ in range(20):
+            for method in [b"GET", b"HEAD", b"DELETE"]:
+                statuses.append(exchange(front, get(b"/lasts", method=method)).split(b" ")[1])
+        assert set(statuses) == {b"200"}
+        assert upstream.connections > before + 30
+        posted = [exchange(front, get(b"/lasts", b"Content-Length: 1", method=b"POST") + b"x").split(b" ")[1] for _ in range(2)]
+        assert b"502" in posted
+    finally:
+        upstream.closes_kept = False
+    assert any("was sent again on a new one" in line for line in front.log)
+    wait_until(lambda: any("it closed an idle connection" in line and "status=502" in line for line in front.log), 5)
+
+
+def test_a_connection_that_is_always_closed_is_not_tried_for_ever(front, upstream):
+    upstream.answers[b"/never"] = b"close "
+    before = upstream.connections
+    assert exchange(front, get(b"/never")).split(b" ")[1] == b"502"
+    assert upstream.connections <= before + 2
+    wait_until(lambda: any("it closed the connection before it answered" in line for line in front.log), 5)

@@ -2,7 +2,6 @@ import AsyncHTTPClient
 import GatewayConfig
 import HTTPTypes
 import Hummingbird
-import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -16,23 +15,21 @@ import WebSocketCore
 /// two servers cannot disagree about where it ends (request smuggling).
 final class ReverseProxy: Sendable {
   private let upstream: UpstreamConfiguration
-  private let client: HTTPClient
+  private let client: UpstreamClient
   private let failures: UpstreamFailures
 
   private static let keptConnections = 256
-  private static let idleTimeout = TimeAmount.seconds(30)
 
   init(_ upstream: UpstreamConfiguration, on group: any EventLoopGroup, failures: UpstreamFailures) {
     self.upstream = upstream
     self.failures = failures
-    client = HTTPClient.guarded(for: upstream, on: group, kept: Self.keptConnections) { configuration in
-      configuration.timeout.read = TimeAmount(upstream.readTimeout)
-      configuration.connectionPool.idleTimeout = Self.idleTimeout
+    client = UpstreamClient(upstream, on: group, connections: Self.keptConnections, failures: failures) {
+      $0.timeout.read = TimeAmount(upstream.readTimeout)
     }
   }
 
   func shutDown() async throws {
-    try await client.shutdown()
+    try await client.shutDown()
   }
 
   /// - Parameter upload: the body of the request; nil where it has none.
@@ -53,15 +50,13 @@ final class ReverseProxy: Sendable {
       forwarded.body = .stream(body, length: upload.length.map { .known(Int64($0)) } ?? .unknown)
     }
     do {
-      return answer(try await client.execute(forwarded, deadline: .distantFuture, logger: Self.quiet))
+      return answer(try await client.execute(forwarded))
     } catch {
       try Task.checkCancellation()
       if let fault = upload?.fault { throw fault }
       return failure(error)
     }
   }
-
-  private static let quiet = Logger(label: "proxy") { _ in SwiftLogNoOpLogHandler() }
 
   private func headers(of request: Request, from sender: Client) -> HTTPHeaders {
     let rules = ForwardedHeaders(connection: request.headers[values: .connection])

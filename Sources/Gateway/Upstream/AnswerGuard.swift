@@ -191,12 +191,22 @@ extension AnswerGuard {
 
   func channelInactive(context: ChannelHandlerContext) {
     passBody(context)
+    if !hasFailed, let fault = rules.faultAtEnd {
+      hasFailed = true
+      context.fireErrorCaught(fault)
+    }
     context.fireChannelInactive()
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    guard let fault = UpstreamFault(decoding: error) else { return context.fireErrorCaught(error) }
-    fail(fault)
+    if let fault = UpstreamFault(decoding: error) {
+      fail(fault)
+    } else if rules.faultAtEnd == .closedIdle {
+      // As a reset, for one.
+      fail(.closedIdle)
+    } else {
+      context.fireErrorCaught(error)
+    }
   }
 }
 
@@ -210,7 +220,13 @@ extension AnswerGuard {
         promise?.fail(UpstreamFault.disorder)
         return
       }
-      context.write(data, promise: promise)
+      if let target = head.headers.first(name: Self.targetField) {
+        head.uri = target
+        head.headers.remove(name: Self.targetField)
+      }
+      isWritingHead = true
+      context.write(wrapOutboundOut(.head(head)), promise: promise)
+      isWritingHead = false
     case .body:
       let promise = promise ?? context.eventLoop.makePromise()
       unsentParts += 1
@@ -219,13 +235,7 @@ extension AnswerGuard {
         unsentParts -= 1
         lastProgress = context.eventLoop.now
       }
-      if let target = head.headers.first(name: Self.targetField) {
-        head.uri = target
-        head.headers.remove(name: Self.targetField)
-      }
-      isWritingHead = true
-      context.write(wrapOutboundOut(.head(head)), promise: promise)
-      isWritingHead = false
+      context.write(data, promise: promise)
       if watch == nil { watchProgress(context) }
     case .end:
       follow { (rules) throws(UpstreamFault) in rules.requestEnds() }

@@ -44,7 +44,7 @@ extension HTTPClient {
   ///
   /// - Parameters:
   ///   - group: whose loops talk to it.
-  ///   - kept: connections that are kept; more are opened when they are needed, and closed again.
+  ///   - kept: connections at most.
   static func guarded(
     for upstream: UpstreamConfiguration, on group: any EventLoopGroup, kept: Int,
     _ configure: (inout Configuration) -> Void = { _ in }
@@ -52,6 +52,7 @@ extension HTTPClient {
     guarded(on: .shared(group), patience: TimeAmount(upstream.readTimeout)) { configuration in
       configuration.timeout.connect = TimeAmount(upstream.connectTimeout)
       if upstream.scheme.isSecure { configuration.tlsConfiguration = upstream.trust.clientConfiguration }
+      configuration.connectionPool.idleTimeout = TimeAmount(upstream.idleTimeout)
       configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = kept
       configure(&configuration)
     }

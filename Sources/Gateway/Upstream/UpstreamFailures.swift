@@ -7,9 +7,21 @@ final class UpstreamFailures: Sendable {
   let count = Atomic<Int>(0)
   private let log: Logger
   private let pace = SharedLogPace()
+  private let repeatPace = SharedLogPace(linesPerSecond: 1)
 
   init(log: Logger) {
     self.log = log
+  }
+
+  /// A request was sent a second time: no failure, as far as its client can see.
+  func recordRepeat(_ upstream: UpstreamConfiguration) {
+    guard let suppressed = repeatPace.next() else { return }
+    log.info(
+      "an upstream closed an idle connection; the request was sent again on a new one",
+      metadata: [
+        "upstream": "\(upstream.authority)",
+        "idle_timeout": "\(upstream.idleTimeout / .milliseconds(1))ms", "suppressed": "\(suppressed)",
+      ])
   }
 
   /// - Parameters:

@@ -116,6 +116,40 @@ struct AnswerGuardTests {
     #expect(recorder.faults == [.endedEarly])
   }
 
+  @Test
+  func `a kept connection that is closed says that it was idle, as RFC 9112 section 9.3.1 lets a server do`()
+    throws
+  {
+    try begin()
+    try ask()
+    try hear("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    try ask()
+    channel.pipeline.fireChannelInactive()
+    #expect(recorder.faults == [.closedIdle])
+  }
+
+  @Test func `a kept connection that is reset says so too`() throws {
+    try begin()
+    try ask()
+    try hear("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    try ask()
+    channel.pipeline.fireErrorCaught(IOError(errnoCode: ECONNRESET, reason: "read"))
+    #expect(recorder.faults == [.closedIdle])
+  }
+
+  @Test(arguments: [false, true])
+  func `a new connection that is closed, or one with half an answer, was not idle`(_ isKept: Bool) throws {
+    try begin()
+    try ask()
+    if isKept {
+      try hear("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+      try ask()
+      try hear("HTTP/1.1 100 Continue\r\n\r\n")
+    }
+    channel.pipeline.fireChannelInactive()
+    #expect(recorder.faults == [.closedUnanswered])
+  }
+
   @Test func `a target goes out as it is, and a field's bytes as they were (RFC 9110 section 5.5)`() throws {
     try begin()
     let headers: HTTPHeaders = [
