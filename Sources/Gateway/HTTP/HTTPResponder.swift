@@ -26,7 +26,9 @@ struct HTTPResponder: Sendable {
     }
     proxies = gateway.application.httpRoutes.map { route in
       guard case .proxy(let upstream) = route.action else { return nil }
-      return ReverseProxy(upstream, on: group, failures: gateway.upstreamFailures)
+      return ReverseProxy(
+        upstream, on: group, failures: gateway.upstreamFailures, memory: gateway.sendMemory, route: route.name
+      )
     }
     files = gateway.application.httpRoutes.map { route in
       guard case .staticFiles(let directory) = route.action else { return nil }
@@ -82,7 +84,7 @@ struct HTTPResponder: Sendable {
         return .response(.plain(.badRequest, HandshakeRefusal.mergedSlashes))
       }
       return .response(
-        try await proxy.respond(to: request, upload, path: path, match, from: client))
+        try await proxy.respond(to: request, upload, path: path, match, from: client, on: channel))
     case .publish:
       guard let endpoint = publishing[match.route] else { return .nothingThere }
       return .response(
