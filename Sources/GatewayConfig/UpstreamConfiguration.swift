@@ -35,6 +35,9 @@ package struct UpstreamConfiguration: Sendable, Hashable {
   package var connectTimeout: Duration = .seconds(5)
   /// How long the upstream may be silent.
   package var readTimeout: Duration = .seconds(60)
+  /// How long a connection is kept without a request; shorter than gunicorn (2 s), uvicorn and Node (5 s) keep theirs, so that they
+  /// are not the first to close it.
+  package var idleTimeout: Duration = .seconds(1)
   /// Largest body of a request; larger is refused with 413.
   package var body = ByteCount.mebibytes(10)
 

@@ -69,6 +69,30 @@ package struct RequestPath: Sendable, Hashable {
     return .success(RequestPath(bytes: bytes, query: query))
   }
 
+  /// The end of a target's path as it was sent.
+  ///
+  /// - Parameters:
+  ///   - target: that `decode` has taken.
+  ///   - count: how many bytes the end has once it is decoded; no more than the whole path has.
+  package static func encodedEnd(of target: String, decodedBytes count: Int) -> String {
+    var bytes = Array(target.utf8.prefix { $0 != UInt8(ascii: "?") })[...]
+    var left = bytes.count - bytes.count { $0 == UInt8(ascii: "%") } * 2
+    while left > count, let first = bytes.first {
+      bytes = bytes.dropFirst(first == UInt8(ascii: "%") ? 3 : 1)
+      left -= 1
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// The path as a server sees it that takes several slashes in a row for one, as nginx does; nil where it has none.
+  package var withMergedSlashes: RequestPath? {
+    let slash = UInt8(ascii: "/")
+    let merged = bytes.indices.filter { index in
+      bytes[index] != slash || index == 0 || bytes[index - 1] != slash
+    }
+    return merged.count == bytes.count ? nil : RequestPath(bytes: merged.map { bytes[$0] }, query: query)
+  }
+
   /// Percent-encoded, or as it is: whoever reads the query compares what is decoded.
   private static func hasTooManyMarks(query: String) -> Bool {
     let text = Array(query.utf8)

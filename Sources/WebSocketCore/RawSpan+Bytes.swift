@@ -1,3 +1,5 @@
+import Bytes
+
 extension RawSpan {
   /// The byte at the offset, which is checked against the bounds.
   subscript(offset: Int) -> UInt8 {
@@ -9,6 +11,12 @@ extension RawSpan {
   func string(_ range: Range<Int>) -> String {
     // The pointer does not leave the closure, and the string copies.
     unsafe extracting(range).withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The bytes as text from which they can be got back; see `OpaqueText`.
+  func opaqueText(_ range: Range<Int>) -> String {
+    guard range.contains(where: { self[$0] >= 0x80 }) else { return string(range) }
+    return OpaqueText.text([UInt8](copying: extracting(range)))
   }
 }
 

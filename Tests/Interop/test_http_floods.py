@@ -247,7 +247,11 @@ class Upstream:
                 return
             self.connections.append(sock)
             sock.settimeout(20)
-            if sock.recv(17, socket.MSG_PEEK).startswith(b"GET /bodies/down/"):
+            first = sock.recv(18, socket.MSG_PEEK)
+            if first.startswith(b"GET /bodies/small/"):
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nsmall")
+                sock.shutdown(socket.SHUT_WR)
+            elif first.startswith(b"GET /bodies/down/"):
                 sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
                 sock.setblocking(False)
                 self._flooding.append(sock)
@@ -291,6 +295,39 @@ def test_proxied_bodies_that_nobody_takes_hold_little(start, kind):
             time.sleep(0.05)
         waits = health_waits(gateway, 0.5)
         during = gateway.resident_kib
+        if kind == "downloads":
+            # The rest of the connections that the gateway may have to this upstream, and one client that takes what it asks for.
+            more = [connect(gateway.port) for _ in range(256 - count)]
+            for sock in more:
+                sock.sendall(b"GET /bodies/down/ HTTP/1.1\r\nHost: a\r\n\r\n")
+            flood.sockets += more
+            wait_until(lambda: len(upstream.connections) == 256)
+            answers = [requests.get(gateway.http("/bodies/small/"), timeout=10) for _ in range(3)]
+            assert [(answer.status_code, answer.text) for answer in answers] == [(200, "small")] * 3
+            wait_until(lambda: any("all connections to an upstream were in use" in line for line in gateway.log))
+            line = next(line for line in gateway.log if "all connections to an upstream were in use" in line)
+            assert "connections=256" in line and "clients_not_reading=2" in line and "let_go=1" in line
     upstream.close()
     print(f"\n{count} {kind}, {last >> 20} MiB under way; memory {before >> 10} -> {during >> 10} MiB; health check {shown(waits)}")
     assert during - before < count * 512
+
+
+def test_what_waits_for_clients_of_a_proxy_is_counted(start):
+    """With memory for one answer that nobody reads, the next one is refused, or has the place of one that has waited too long."""
+    upstream = Upstream()
+    proxy = f"      - {{path: bodies/, proxy: \"http://127.0.0.1:{upstream.port}\"}}"
+    gateway = start(text="limits: {send_memory: 1MiB}\n" + routes(proxy), env=ENV)
+
+    def ask(path: str) -> tuple[socket.socket, str]:
+        sock = connect(gateway.port)
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        return sock, read_head(sock)
+
+    silent, head = ask("/bodies/down/")
+    assert head.startswith("HTTP/1.1 200 ")
+    head = ask("/bodies/down/")[1].lower()
+    assert head.startswith("http/1.1 503 ") and "\r\nretry-after: 5\r\n" in head
+    assert ask("/bodies/small/")[1].startswith("HTTP/1.1 200 ")
+    wait_until(lambda: ask("/bodies/down/")[1].startswith("HTTP/1.1 200 "), 10)
+    wait_until(lambda: any("a client that did not read was let go" in line for line in gateway.log), 5)
+    upstream.close()

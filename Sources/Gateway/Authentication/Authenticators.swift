@@ -18,7 +18,7 @@ final class Authenticators: Sendable {
   init(_ configurations: [AuthenticatorConfiguration], failures: UpstreamFailures, log: Logger) {
     var servers: [UpstreamFetcher] = []
     func server(_ upstream: UpstreamConfiguration) -> UpstreamFetcher {
-      let server = UpstreamFetcher(upstream)
+      let server = UpstreamFetcher(upstream, failures: failures)
       servers.append(server)
       return server
     }

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Routing
+import WebSocketCore
 
 /// Answers one HTTP request by the served application's HTTP routes.
 struct HTTPResponder: Sendable {
@@ -25,7 +26,9 @@ struct HTTPResponder: Sendable {
     }
     proxies = gateway.application.httpRoutes.map { route in
       guard case .proxy(let upstream) = route.action else { return nil }
-      return ReverseProxy(upstream, on: group, failures: gateway.upstreamFailures)
+      return ReverseProxy(
+        upstream, on: group, failures: gateway.upstreamFailures, memory: gateway.sendMemory, route: route.name
+      )
     }
     files = gateway.application.httpRoutes.map { route in
       guard case .staticFiles(let directory) = route.action else { return nil }
@@ -77,8 +80,11 @@ struct HTTPResponder: Sendable {
       return .response(.redirect(to: target, captures: match.captures, query: path.query, status: status))
     case .proxy:
       guard let proxy = proxies[match.route] else { return .nothingThere }
+      guard !isProtectedElsewhere(path, match) else {
+        return .response(.plain(.badRequest, HandshakeRefusal.mergedSlashes))
+      }
       return .response(
-        try await proxy.respond(to: request, upload, path: path, match, from: client))
+        try await proxy.respond(to: request, upload, path: path, match, from: client, on: channel))
     case .publish:
       guard let endpoint = publishing[match.route] else { return .nothingThere }
       return .response(
@@ -89,6 +95,13 @@ struct HTTPResponder: Sendable {
       guard let route = gateway.eventRoutes[match.route] else { return .nothingThere }
       return .response(route.respond(to: request, from: client))
     }
+  }
+
+  /// Whether a server that takes several slashes for one would see a path there that another route asks a token for.
+  private func isProtectedElsewhere(_ path: RequestPath, _ match: RouteMatch) -> Bool {
+    let other = path.withMergedSlashes.flatMap(gateway.application.httpRouter.match)
+    guard let other, other.route != match.route else { return false }
+    return gateway.application.httpRoutes[other.route].auth != nil
   }
 
   private func health(_ probe: HealthProbe) -> Response {

@@ -173,7 +173,8 @@ extension MessageRules {
       head.headers.replaceOrAdd(name: "Connection", value: "keep-alive")
     }
     if !head.headers.contains(name: "date") { head.headers.add(name: "Date", value: HTTPDate.now) }
-    context.write(wrapOutboundOut(.head(head)), promise: promise)
+    guard let gate else { return context.write(wrapOutboundOut(.head(head)), promise: promise) }
+    gate.writeHead { context.write(wrapOutboundOut(.head(head)), promise: promise) }
   }
 
   private func writeEnd(_ data: NIOAny, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?)

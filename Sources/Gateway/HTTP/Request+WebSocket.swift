@@ -1,3 +1,4 @@
+import Bytes
 import HTTPTypes
 import Hummingbird
 import WebSocketCore
@@ -18,6 +19,6 @@ extension Request {
       text += "\(field.name.rawName): \(field.value)\r\n"
     }
     text += "\r\n"
-    return Array(text.utf8)
+    return OpaqueText.bytes(of: text)
   }
 }

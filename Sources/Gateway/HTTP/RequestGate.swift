@@ -1,3 +1,4 @@
+import Bytes
 import NIOCore
 import Transport
 
@@ -6,6 +7,8 @@ import Transport
 ///
 /// NIO's parser decodes whatever a read brought: hundreds of pipelined requests in 64 KiB, each many times its size. Here the
 /// rest is kept as it came, and the socket is not read from while something is kept, so that the client has to wait.
+/// Field values are opaque bytes (RFC 9110 section 5.5), and the parser reads them as UTF-8; so what is not UTF-8 in a head goes
+/// through the parser as `OpaqueText`, and leaves through the encoder as the bytes that it was.
 /// Stands between the socket and the parser; `MessageRules`, behind the parser, tells it what the parser found.
 final class RequestGate: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
@@ -37,6 +40,9 @@ final class RequestGate: ChannelDuplexHandler {
   /// Whether the end of the client's side waits behind what is kept.
   private var endsBehindKept = false
   private var context: ChannelHandlerContext?
+  private var escaper = OpaqueText.Escaper()
+  /// Whether what is written at the moment is the head of an answer.
+  private var isWritingHead = false
 
   /// Portions before others on the event loop have their turn.
   private static let mostPerTurn = 16
@@ -183,13 +189,38 @@ extension RequestGate {
   }
 
   private func handOnPortion(_ context: ChannelHandlerContext) {
+    let isHead = portions.isInsideHead
     let count = portions.next(of: kept.readableBytesView)
     guard count < kept.readableBytes, let portion = kept.readSlice(length: count) else {
       let portion = kept
       kept = ByteBuffer()
       share.resize(to: 0)
+      return handOn(portion, isHead: isHead, context)
+    }
+    handOn(portion, isHead: isHead, context)
+  }
+
+  private func handOn(_ portion: ByteBuffer, isHead: Bool, _ context: ChannelHandlerContext) {
+    guard isHead, !escaper.isEmpty || portion.readableBytesView.contains(where: { $0 >= 0x80 }) else {
       return context.fireChannelRead(wrapInboundOut(portion))
     }
-    context.fireChannelRead(wrapInboundOut(portion))
+    let escaped = escaper.escape(portion.readableBytesView)
+    context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: escaped)))
+  }
+
+  // MARK: - Heads of answers
+
+  /// Runs what writes the head of an answer through the encoder.
+  func writeHead(_ write: () -> Void) {
+    isWritingHead = true
+    write()
+    isWritingHead = false
+  }
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    guard isWritingHead, case .byteBuffer(let head) = unwrapOutboundIn(data),
+      let bytes = OpaqueText.unescaped(head.readableBytesView)
+    else { return context.write(data, promise: promise) }
+    context.write(wrapOutboundOut(.byteBuffer(ByteBuffer(bytes: bytes))), promise: promise)
   }
 }

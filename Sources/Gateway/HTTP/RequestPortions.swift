@@ -34,6 +34,14 @@ struct RequestPortions {
     if case .betweenRequests = place { false } else { true }
   }
 
+  /// Whether the next portion is of a head, or of the trailers, and not of a body.
+  var isInsideHead: Bool {
+    switch place {
+    case .betweenRequests, .lines: true
+    case .body, .chunkLine, .chunk: false
+    }
+  }
+
   /// The parser has read a head, at the end of the last portion.
   mutating func headEnded(_ body: Body) {
     switch body {

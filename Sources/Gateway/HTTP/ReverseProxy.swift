@@ -2,7 +2,6 @@ import AsyncHTTPClient
 import GatewayConfig
 import HTTPTypes
 import Hummingbird
-import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -14,54 +13,86 @@ import WebSocketCore
 ///
 /// Connections to the upstream are kept and used again. A request is written anew from what was understood of it, so that the
 /// two servers cannot disagree about where it ends (request smuggling).
+///
+/// A client that takes nothing of its answer is let go where another one waits for its connection to the upstream
+/// (`UpstreamPlaces`). What waits for a client counts in `limits.send_memory`.
 final class ReverseProxy: Sendable {
   private let upstream: UpstreamConfiguration
-  private let client: HTTPClient
+  private let client: UpstreamClient
   private let failures: UpstreamFailures
+  private let places: UpstreamPlaces
+  /// Nil where nothing is counted.
+  private let memory: MemoryBound?
+  private let routeName: String
 
-  private static let keptConnections = 256
-  private static let idleTimeout = TimeAmount.seconds(30)
+  private static let connections = 256
+  /// What an answer may hold without being counted, so that a small one is never refused. Bytes.
+  private static let freeMemory = 16 * 1024
+  /// What one answer holds at most while its client takes nothing: ten reads of 16 KiB here, what NIO keeps for the client before it
+  /// asks for patience, and what the kernel has for either side. Bytes.
+  private static let mostMemory = 352 * 1024
+  /// How often, and how long each time, an answer waits for memory that clients give back who are let go. Milliseconds.
+  private static let memoryWaits = (count: 20, time: 50)
 
-  init(_ upstream: UpstreamConfiguration, on group: any EventLoopGroup, failures: UpstreamFailures) {
+  /// - Parameters:
+  ///   - group: whose loops talk to the upstream.
+  ///   - memory: for what waits for clients.
+  ///   - route: its name, for the log.
+  init(
+    _ upstream: UpstreamConfiguration, on group: any EventLoopGroup, failures: UpstreamFailures,
+    memory: MemoryBound? = nil, route: String = ""
+  ) {
+    self.memory = memory
+    routeName = route
+    places = UpstreamPlaces(Self.connections, on: group.next()) { shortage in
+      failures.recordShortage(upstream, shortage)
+    }
     self.upstream = upstream
     self.failures = failures
-    client = HTTPClient.guarded(for: upstream, on: group, kept: Self.keptConnections) { configuration in
-      configuration.timeout.read = TimeAmount(upstream.readTimeout)
-      configuration.connectionPool.idleTimeout = Self.idleTimeout
+    client = UpstreamClient(upstream, on: group, connections: Self.connections, failures: failures) {
+      $0.timeout.read = TimeAmount(upstream.readTimeout)
     }
   }
 
   func shutDown() async throws {
-    try await client.shutdown()
+    try await client.shutDown()
   }
 
-  /// - Parameter upload: the body of the request; nil where it has none.
+  /// - Parameters:
+  ///   - upload: the body of the request; nil where it has none.
+  ///   - channel: the client's, which is closed where another client needs its connection to the upstream.
   /// - Throws: where the client has gone, or sends what is no HTTP.
   func respond(
-    to request: Request, _ upload: Upload?, path: RequestPath, _ match: RouteMatch, from sender: Client
+    to request: Request, _ upload: Upload?, path: RequestPath, _ match: RouteMatch, from sender: Client,
+    on channel: (any Channel)? = nil
   ) async throws -> Response {
     guard let target = upstream.target(of: request.head.path ?? "", path, match) else {
       return .plain(.badRequest, HandshakeRefusal.ambiguousPath)
     }
     if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
-    var forwarded = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(target)")
+    var forwarded = HTTPClientRequest(to: upstream, target: target)
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
-    forwarded.headers = headers(of: request, from: sender)
+    forwarded.headers.add(contentsOf: headers(of: request, from: sender))
+    let place: UpstreamPlaces.Place
+    do {
+      place = try await places.take(within: upstream.connectTimeout) {
+        channel?.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
+      }
+    } catch is UpstreamPlaces.AllInUse {
+      return Self.allInUse
+    }
     if let upload {
-      let limit = BodyLimit(upstream.body.bytes)
-      let body = upload.map { try limit.pass($0) }
+      let body = UploadParts(upload: upload, limit: BodyLimit(upstream.body.bytes), place: place)
       forwarded.body = .stream(body, length: upload.length.map { .known(Int64($0)) } ?? .unknown)
     }
     do {
-      return answer(try await client.execute(forwarded, deadline: .distantFuture, logger: Self.quiet))
+      return try await answer(try await client.execute(forwarded), place)
     } catch {
       try Task.checkCancellation()
       if let fault = upload?.fault { throw fault }
       return failure(error)
     }
   }
-
-  private static let quiet = Logger(label: "proxy") { _ in SwiftLogNoOpLogHandler() }
 
   private func headers(of request: Request, from sender: Client) -> HTTPHeaders {
     let rules = ForwardedHeaders(connection: request.headers[values: .connection])
@@ -88,20 +119,44 @@ final class ReverseProxy: Sendable {
     return fields
   }
 
-  private func answer(_ response: HTTPClientResponse) -> Response {
+  private func answer(_ response: HTTPClientResponse, _ place: UpstreamPlaces.Place) async throws -> Response
+  {
+    let length = response.headers.first(name: "content-length").flatMap { Int($0) }
+    guard let share = try await share(for: length) else { return Self.noMemory }
     let status = HTTPResponse.Status(
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)
     return Response(
       status: status, headers: fields(of: response.headers),
-      body: body(response.body, status: Int(response.status.code)))
+      body: body(response.body, status: Int(response.status.code), place, share))
+  }
+
+  /// Counts what the answer may hold while its client takes nothing of it.
+  ///
+  /// - Parameter length: of the answer's body; nil where it is not known.
+  /// - Returns: nil where there is no memory for it, also after others have been let go.
+  private func share(for length: Int?) async throws -> MemoryShare? {
+    guard let memory else { return MemoryShare(of: MemoryBudget(total: 0)) }
+    let share = MemoryShare(of: memory.budget, free: Self.freeMemory)
+    let size = min(max(length ?? Self.mostMemory, 0), Self.mostMemory)
+    for _ in 0..<Self.memoryWaits.count {
+      if share.resize(to: size) { return share }
+      guard places.letGoOfSlowest() else { return nil }
+      memory.countEviction(route: routeName)
+      try await Task.sleep(for: .milliseconds(Self.memoryWaits.time))
+    }
+    return share.resize(to: size) ? share : nil
   }
 
   /// The upstream's answer broke off; so does ours, as the client would take anything else for its end.
   private struct BrokenOff: Error {}
 
   /// - Parameter status: what the client has been told by then.
-  private func body(_ parts: HTTPClientResponse.Body, status: Int) -> ResponseBody {
+  private func body(
+    _ parts: HTTPClientResponse.Body, status: Int, _ place: UpstreamPlaces.Place, _ share: MemoryShare
+  ) -> ResponseBody {
     ResponseBody { [upstream, failures] writer in
+      // However it ends.
+      defer { place.leave() }
       var parts = parts.makeAsyncIterator()
       while true {
         let part: ByteBuffer?
@@ -114,8 +169,14 @@ final class ReverseProxy: Sendable {
           // Not the error itself: the server side would take one of HTTP for the client's, and answer it.
           throw BrokenOff()
         }
-        guard let part else { return try await writer.finish(nil) }
+        guard let part else {
+          place.leave()
+          try await writer.finish(nil)
+          return withExtendedLifetime(share) {}
+        }
+        place.waitsToSend()
         try await writer.write(part)
+        place.hasSent()
       }
     }
   }
@@ -123,6 +184,18 @@ final class ReverseProxy: Sendable {
   // MARK: - When it fails
 
   private static let tooLarge = Response.plain(.contentTooLarge, "The body of the request is too large.")
+
+  private static let allInUse = again(
+    "All connections to the server behind this one are in use; try again later.")
+
+  private static let noMemory = again(
+    "Too many clients that do not read are being sent something; try again later.")
+
+  private static func again(_ text: String) -> Response {
+    var response = Response.plain(.serviceUnavailable, text)
+    response.headers[.retryAfter] = "5"
+    return response
+  }
 
   private static let timeout = Response.plain(.gatewayTimeout, "The server behind this one does not answer.")
 
@@ -143,5 +216,29 @@ final class ReverseProxy: Sendable {
     let fault = PeerFault(error, of: .server)
     failures.record(upstream, status: Int(response.status.code), fault.description)
     return response
+  }
+}
+
+/// The body of a request on its way to an upstream. While a part is waited for, it is the client that is waited for.
+private struct UploadParts: AsyncSequence, Sendable {
+  let upload: Upload
+  let limit: BodyLimit
+  let place: UpstreamPlaces.Place
+
+  struct AsyncIterator: AsyncIteratorProtocol {
+    var parts: Upload.AsyncIterator
+    let limit: BodyLimit
+    let place: UpstreamPlaces.Place
+
+    mutating func next() async throws -> ByteBuffer? {
+      place.waitsToReceive()
+      defer { place.hasReceived() }
+      let part = try await parts.next(isolation: nil)
+      return try part.map(limit.pass)
+    }
+  }
+
+  func makeAsyncIterator() -> AsyncIterator {
+    AsyncIterator(parts: upload.makeAsyncIterator(), limit: limit, place: place)
   }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import Consumers
 import GatewayConfig
@@ -26,7 +27,7 @@ struct EventStreamOpening {
     for field in EventRoute.fields + crossOrigin { text += "\(field.name): \(field.value)\r\n" }
     text += "Date: \(HTTPDate.now)\r\nConnection: close\r\n\r\n"
     text += "retry: \(Int(route.configuration.retry / .milliseconds(1)))\n\n"
-    return Array(text.utf8)
+    return OpaqueText.bytes(of: text)
   }
 }
 

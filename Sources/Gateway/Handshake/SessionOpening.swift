@@ -110,6 +110,12 @@ extension Worker {
         let target = proxy.upstream.target(
           of: String(decoding: request.target, as: UTF8.self), path, match)
         guard let target else { return .failure(HandshakeRefusal(.ambiguousPath)) }
+        let merged = path.withMergedSlashes.flatMap(gateway.application.webSocketRouter.match)
+        if let merged, merged.route != match.route,
+          gateway.routes[merged.route].configuration.auth != nil
+        {
+          return .failure(HandshakeRefusal(.mergedSlashes))
+        }
         opening.upstream = .init(
           configuration: proxy.upstream,
           handshake: Self.handshake(

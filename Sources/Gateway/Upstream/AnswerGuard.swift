@@ -1,10 +1,12 @@
+import Bytes
 import NIOCore
 import NIOHTTP1
 
 /// Holds a server to `AnswerRules`. Stands between the decoder and the HTTP client on every connection that Sluice makes as one; what
 /// breaks the rules fails the request and closes the connection, before the client sees it.
 ///
-/// It also bounds what the client leaves open: a server that does not read a request's body loses the connection, and what one
+/// It also carries what the client cannot: a target that is no URL, and field values that are not UTF-8 (RFC 9110 section 5.5),
+/// which go through the codec as `OpaqueText`. And it bounds what the client leaves open: a server that does not read a request's body loses the connection, and what one
 /// read brings of a body goes on as one part, however many chunks it came in.
 final class AnswerGuard: ChannelDuplexHandler {
   typealias InboundIn = HTTPClientResponsePart
@@ -14,6 +16,8 @@ final class AnswerGuard: ChannelDuplexHandler {
 
   private let patience: TimeAmount
   private var rules = AnswerRules()
+  /// Whether what is written at the moment is the head of a request.
+  private var isWritingHead = false
   /// Whether the server broke a rule; nothing of it goes on any more.
   private var hasFailed = false
   /// What this read has brought of a body.
@@ -54,11 +58,20 @@ final class AnswerGuard: ChannelDuplexHandler {
     }
   }
 
-  /// Tells the guard of what is read before the decoder has it. Behind TLS, where that is spoken.
-  private final class Reads: ChannelInboundHandler {
+  /// The name of the field in which a request brings its target, which goes to the server as it is. No client can send it, as a
+  /// name with an underscore is not passed on.
+  static let targetField = "sluice_target"
+
+  /// Between the codec and the socket: tells the guard of what is read before the decoder has it, and sees that heads are bytes
+  /// outside and text inside. Behind TLS, where that is spoken.
+  private final class Reads: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = IOData
+    typealias OutboundOut = IOData
 
     private let answers: AnswerGuard
+    private var escaper = OpaqueText.Escaper()
 
     init(_ answers: AnswerGuard) {
       self.answers = answers
@@ -67,8 +80,45 @@ final class AnswerGuard: ChannelDuplexHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
       let count = unwrapInboundIn(data).readableBytes
       guard answers.follow({ (rules) throws(UpstreamFault) in try rules.reads(count) }) else { return }
-      context.fireChannelRead(data)
+      decode(unwrapInboundIn(data), context)
       answers.follow { (rules) throws(UpstreamFault) in try rules.hasDecoded() }
+    }
+
+    /// What is not UTF-8 in a head becomes `OpaqueText`. Where a head may end, the decoder is asked whether it has.
+    private func decode(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+      var bytes = bytes
+      while answers.rules.waitsForHead, !escaper.isEmpty || Self.hasMore(bytes.readableBytesView) {
+        guard let part = bytes.readSlice(length: Self.headLength(bytes.readableBytesView)) else { break }
+        let isPlain = escaper.isEmpty && !Self.hasMore(part.readableBytesView)
+        let text = isPlain ? part : ByteBuffer(bytes: escaper.escape(part.readableBytesView))
+        context.fireChannelRead(wrapInboundOut(text))
+        if bytes.readableBytes == 0 { return }
+      }
+      context.fireChannelRead(wrapInboundOut(bytes))
+    }
+
+    /// Whether there is more in it than ASCII.
+    private static func hasMore(_ bytes: ByteBufferView) -> Bool { bytes.contains { $0 >= 0x80 } }
+
+    /// Up to the first line that is empty, with which a head can end.
+    private static func headLength(_ bytes: ByteBufferView) -> Int {
+      var isEmpty = true
+      for (index, byte) in bytes.enumerated() {
+        switch byte {
+        case UInt8(ascii: "\n") where isEmpty: return index + 1
+        case UInt8(ascii: "\n"): isEmpty = true
+        case UInt8(ascii: "\r"): break
+        default: isEmpty = false
+        }
+      }
+      return bytes.count
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+      guard answers.isWritingHead, case .byteBuffer(let head) = unwrapOutboundIn(data),
+        let bytes = OpaqueText.unescaped(head.readableBytesView)
+      else { return context.write(data, promise: promise) }
+      context.write(wrapOutboundOut(.byteBuffer(ByteBuffer(bytes: bytes))), promise: promise)
     }
   }
 
@@ -141,12 +191,22 @@ extension AnswerGuard {
 
   func channelInactive(context: ChannelHandlerContext) {
     passBody(context)
+    if !hasFailed, let fault = rules.faultAtEnd {
+      hasFailed = true
+      context.fireErrorCaught(fault)
+    }
     context.fireChannelInactive()
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    guard let fault = UpstreamFault(decoding: error) else { return context.fireErrorCaught(error) }
-    fail(fault)
+    if let fault = UpstreamFault(decoding: error) {
+      fail(fault)
+    } else if rules.faultAtEnd == .closedIdle {
+      // As a reset, for one.
+      fail(.closedIdle)
+    } else {
+      context.fireErrorCaught(error)
+    }
   }
 }
 
@@ -155,12 +215,18 @@ extension AnswerGuard {
 extension AnswerGuard {
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     switch unwrapOutboundIn(data) {
-    case .head:
+    case .head(var head):
       guard follow({ (rules) throws(UpstreamFault) in try rules.requestBegins() }) else {
         promise?.fail(UpstreamFault.disorder)
         return
       }
-      context.write(data, promise: promise)
+      if let target = head.headers.first(name: Self.targetField) {
+        head.uri = target
+        head.headers.remove(name: Self.targetField)
+      }
+      isWritingHead = true
+      context.write(wrapOutboundOut(.head(head)), promise: promise)
+      isWritingHead = false
     case .body:
       let promise = promise ?? context.eventLoop.makePromise()
       unsentParts += 1

@@ -34,11 +34,27 @@ struct AnswerRules {
   private var isRequestSent = false
   private var interimAnswers = 0
   private var overhead = 0
+  private var requests = 0
+  private var hasHeard = false
+
+  /// Whether the next bytes are of a head.
+  var waitsForHead: Bool { phase == .asked }
+
+  /// What it means where the connection ends now; nil where no answer is waited for.
+  ///
+  /// Where the connection had been kept since an earlier request, the server most likely closed it for being idle, and has not seen
+  /// this one.
+  var faultAtEnd: UpstreamFault? {
+    guard phase == .asked else { return nil }
+    return requests > 1 && !hasHeard ? .closedIdle : .closedUnanswered
+  }
 
   mutating func requestBegins() throws(UpstreamFault) {
     guard phase == .idle else { throw .disorder }
     phase = .asked
     isRequestSent = false
+    requests += 1
+    hasHeard = false
     interimAnswers = 0
     overhead = 0
   }
@@ -52,6 +68,7 @@ struct AnswerRules {
   mutating func reads(_ count: Int) throws(UpstreamFault) {
     guard phase == .asked || phase == .body else { throw .unasked }
     overhead += count
+    hasHeard = true
   }
 
   /// The bytes are decoded, and what was in them has been told.

@@ -1,6 +1,18 @@
 import AsyncHTTPClient
 import GatewayConfig
 import NIOCore
+import NIOHTTP1
+
+extension HTTPClientRequest {
+  /// Makes a request to an upstream, by a client that `HTTPClient.guarded` has made.
+  ///
+  /// - Parameter target: goes to the server byte for byte. (The client's own URLs are read by Foundation, which encodes again what
+  ///   it does not expect in one.)
+  init(to upstream: UpstreamConfiguration, target: String) {
+    self.init(url: "\(upstream.scheme.rawValue)://\(upstream.authority)/")
+    headers.add(name: AnswerGuard.targetField, value: target)
+  }
+}
 
 extension HTTPClient {
   /// Makes an HTTP client whose servers are held to `AnswerRules`. Every client that Sluice has is made here: without the guard a
@@ -32,7 +44,7 @@ extension HTTPClient {
   ///
   /// - Parameters:
   ///   - group: whose loops talk to it.
-  ///   - kept: connections that are kept; more are opened when they are needed, and closed again.
+  ///   - kept: connections at most.
   static func guarded(
     for upstream: UpstreamConfiguration, on group: any EventLoopGroup, kept: Int,
     _ configure: (inout Configuration) -> Void = { _ in }
@@ -40,6 +52,7 @@ extension HTTPClient {
     guarded(on: .shared(group), patience: TimeAmount(upstream.readTimeout)) { configuration in
       configuration.timeout.connect = TimeAmount(upstream.connectTimeout)
       if upstream.scheme.isSecure { configuration.tlsConfiguration = upstream.trust.clientConfiguration }
+      configuration.connectionPool.idleTimeout = TimeAmount(upstream.idleTimeout)
       configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = kept
       configure(&configuration)
     }

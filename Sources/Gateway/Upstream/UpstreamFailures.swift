@@ -7,9 +7,34 @@ final class UpstreamFailures: Sendable {
   let count = Atomic<Int>(0)
   private let log: Logger
   private let pace = SharedLogPace()
+  private let shortagePace = SharedLogPace(linesPerSecond: 1)
+  private let repeatPace = SharedLogPace(linesPerSecond: 1)
 
   init(log: Logger) {
     self.log = log
+  }
+
+  /// All connections to an upstream were in use, so that clients were refused or had to be let go.
+  func recordShortage(_ upstream: UpstreamConfiguration, _ shortage: UpstreamPlaces.Shortage) {
+    guard let suppressed = shortagePace.next() else { return }
+    log.warning(
+      "all connections to an upstream were in use",
+      metadata: [
+        "upstream": "\(upstream.authority)", "connections": "\(shortage.connections)",
+        "clients_not_reading": "\(shortage.notReading)", "let_go": "\(shortage.letGo)",
+        "refused": "\(shortage.refused)", "suppressed": "\(suppressed)",
+      ])
+  }
+
+  /// A request was sent a second time: no failure, as far as its client can see.
+  func recordRepeat(_ upstream: UpstreamConfiguration) {
+    guard let suppressed = repeatPace.next() else { return }
+    log.info(
+      "an upstream closed an idle connection; the request was sent again on a new one",
+      metadata: [
+        "upstream": "\(upstream.authority)",
+        "idle_timeout": "\(upstream.idleTimeout / .milliseconds(1))ms", "suppressed": "\(suppressed)",
+      ])
   }
 
   /// - Parameters:

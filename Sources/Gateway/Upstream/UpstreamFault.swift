@@ -15,6 +15,10 @@ enum UpstreamFault: Error, Equatable, CustomStringConvertible {
   case disorder
   case takesNothing
   case endedEarly
+  /// It closed a connection that had been kept since an earlier request, and answered nothing.
+  case closedIdle
+  /// It closed a new connection, and answered nothing.
+  case closedUnanswered
   /// The decoder's name for what it found.
   case noHTTP(String)
 
@@ -30,6 +34,10 @@ enum UpstreamFault: Error, Equatable, CustomStringConvertible {
     case .disorder: "the parts of its answer are out of order"
     case .takesNothing: "it does not read the request"
     case .endedEarly: "it closed the connection before the end of its answer"
+    case .closedIdle:
+      "it closed an idle connection while the request was on its way, and such a request is not sent twice; keep idle_timeout "
+        + "shorter than the server's own keep-alive time"
+    case .closedUnanswered: "it closed the connection before it answered"
     case .noHTTP(let found): "its answer is no HTTP/1.1: \(found)"
     }
   }

@@ -1,6 +1,5 @@
 import AsyncHTTPClient
 import GatewayConfig
-import Logging
 import NIOCore
 import NIOHTTP1
 import Synchronization
@@ -28,27 +27,29 @@ final class UpstreamFetcher: Sendable {
   }
 
   let upstream: UpstreamConfiguration
-  private let client = Mutex<HTTPClient?>(nil)
+  private let client = Mutex<UpstreamClient?>(nil)
+  private let failures: UpstreamFailures?
 
   private static let keptConnections = 32
-  private static let quiet = Logger(label: "fetch") { _ in SwiftLogNoOpLogHandler() }
 
-  init(_ upstream: UpstreamConfiguration) {
+  init(_ upstream: UpstreamConfiguration, failures: UpstreamFailures? = nil) {
     self.upstream = upstream
+    self.failures = failures
   }
 
   /// - Parameter group: whose loops talk to the server.
   func connect(on group: any EventLoopGroup) {
-    let made = HTTPClient.guarded(for: upstream, on: group, kept: Self.keptConnections)
+    let made = UpstreamClient(
+      upstream, on: group, connections: Self.keptConnections, failures: failures)
     client.withLock { $0 = made }
   }
 
   func shutDown() async throws {
-    let made = client.withLock { client -> HTTPClient? in
+    let made = client.withLock { client -> UpstreamClient? in
       defer { client = nil }
       return client
     }
-    try await made?.shutdown()
+    try await made?.shutDown()
   }
 
   /// - Parameters:
@@ -58,11 +59,11 @@ final class UpstreamFetcher: Sendable {
   func fetch(_ fields: [HeaderField], within time: Duration, longest: Int) async throws -> Answer {
     guard let client = client.withLock({ $0 }) else { throw NotRunning() }
     let path = upstream.path?.filled { _ in nil } ?? "/"
-    var request = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(path)")
+    var request = HTTPClientRequest(to: upstream, target: path)
     for field in fields { request.headers.add(name: field.name, value: field.value) }
     return try await withThrowingTaskGroup { [request] tasks in
       tasks.addTask {
-        let response = try await client.execute(request, deadline: .distantFuture, logger: Self.quiet)
+        let response = try await client.execute(request)
         return try await Self.read(response, longest: longest)
       }
       tasks.addTask {

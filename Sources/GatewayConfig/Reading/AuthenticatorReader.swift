@@ -318,8 +318,10 @@ struct AuthenticatorReader {
       return nil
     }
     let url = mapping.required("url", hint: "url: http://127.0.0.1:8001/api/me/")
-    var callback = url.flatMap { readURL($0, tls: mapping.value("tls")) }
-      .map { CallbackConfiguration(url: $0) }
+    var upstream = url.flatMap { readURL($0, tls: mapping.value("tls")) }
+    UpstreamReader(reading: reading, captures: [])
+      .readIdleTimeout(mapping.value("idle_timeout"), of: &upstream)
+    var callback = upstream.map { CallbackConfiguration(url: $0) }
     if let value = mapping.value("host"),
       let host = reading.choice(value, "\"host\"", of: UpstreamConfiguration.HostHeader.self)
     {

@@ -15,6 +15,7 @@ struct UpstreamReader {
       upstream?.connectTimeout = time
     }
     if let time = readTime(mapping.value("read_timeout"), "read_timeout") { upstream?.readTimeout = time }
+    readIdleTimeout(mapping.value("idle_timeout"), of: &upstream)
     if let node = mapping.value("body") {
       let range = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 40)
       if let size = reading.byteCount(node, "\"body\"", in: range) { upstream?.body = size }
@@ -68,6 +69,11 @@ struct UpstreamReader {
 
   private func readHost(_ node: Node?) -> UpstreamConfiguration.HostHeader? {
     node.flatMap { reading.choice($0, "\"host\"", of: UpstreamConfiguration.HostHeader.self) }
+  }
+
+  /// `idle_timeout:`, where connections are kept.
+  func readIdleTimeout(_ node: Node?, of upstream: inout UpstreamConfiguration?) {
+    if let time = readTime(node, "idle_timeout") { upstream?.idleTimeout = time }
   }
 
   private func readTime(_ node: Node?, _ key: String) -> Duration? {

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The client's side of an opening hand-shake (RFC 6455 section 4.1): what it asks, and what it makes of the answer.
 public struct ClientHandshake: Sendable {
   /// Path and query, percent-encoded.
@@ -32,7 +34,7 @@ public struct ClientHandshake: Sendable {
     }
     if offersCompression { head += "Sec-WebSocket-Extensions: \(Self.compressionOffer)\r\n" }
     for field in fields { head += "\(field.name): \(field.value)\r\n" }
-    return Array((head + "\r\n").utf8)
+    return OpaqueText.bytes(of: head + "\r\n")
   }
 
   private static let compressionOffer =

@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 
 /// A valid opening hand-shake (RFC 6455 section 4.2.1): what the client asked for.
@@ -72,7 +73,7 @@ public struct Handshake: Sendable, Equatable {
     head.append(
       contentsOf: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".utf8)
     func append(_ name: String, _ value: String) {
-      for part in [name, ": ", value, "\r\n"] { head.append(contentsOf: part.utf8) }
+      for part in [name, ": ", value, "\r\n"] { head += OpaqueText.bytes(of: part) }
     }
     append("Sec-WebSocket-Accept", Self.accept(for: key))
     if let subprotocol { append("Sec-WebSocket-Protocol", subprotocol) }

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Why a connection does not become a session: the HTTP answer it gets, and whether to try again.
 public struct HandshakeRefusal: Error, Sendable, Equatable {
   public enum Reason: Sendable, Equatable {
@@ -6,6 +8,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case badPath
     /// A server behind this one could read the path as another one than the routes did.
     case ambiguousPath
+    /// A server behind this one that takes several slashes for one would serve what another route protects.
+    case mergedSlashes
     case httpVersion
     case headTooLong
     case timeout
@@ -47,7 +51,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
 
   public var status: Int {
     switch reason {
-    case .badRequest, .badPath, .ambiguousPath, .httpVersion, .methodNotGET, .badConnectionHeader, .badKey,
+    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .methodNotGET,
+      .badConnectionHeader, .badKey,
       .badSubprotocol, .badExtensions, .badSince, .severalOrigins:
       400
     case .originNotAllowed: 403
@@ -66,12 +71,17 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   public static let ambiguousPath =
     ##"The path has a segment "." or "..", or a "#": a server could read it as another path."##
 
+  /// Of a path that would be another, protected one to a server that takes several slashes for one.
+  public static let mergedSlashes =
+    "The path has several slashes in a row, and with one slash it is a path that needs authentication."
+
   /// One sentence for whoever reads the answer or the log.
   public var text: String {
     switch reason {
     case .badRequest(let fault): "The request is malformed: \(fault)."
     case .badPath: "The path is not percent-encoded UTF-8."
     case .ambiguousPath: Self.ambiguousPath
+    case .mergedSlashes: Self.mergedSlashes
     case .httpVersion: "WebSocket needs HTTP/1.1."
     case .headTooLong: "The request head is too long."
     case .timeout: "The request head did not arrive in time."
@@ -107,7 +117,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .stopping: [("Retry-After", "1")]
     case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _):
       fields.map { ($0.name, $0.value) }
-    case .badRequest, .badPath, .ambiguousPath, .httpVersion, .headTooLong, .timeout, .methodNotGET,
+    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .headTooLong, .timeout,
+      .methodNotGET,
       .badConnectionHeader,
       .badKey, .badSubprotocol, .badExtensions, .noRoute, .badSince, .severalOrigins, .originNotAllowed,
       .upstreamUnreachable,
@@ -132,7 +143,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     for (name, value) in fields { head += "\(name): \(value)\r\n" }
     head += "Connection: \(hasUpgrade ? "close, Upgrade" : "close")\r\n"
     head += "\(type)Content-Length: \(body.count)\r\n\r\n"
-    return Array(head.utf8) + body
+    return OpaqueText.bytes(of: head) + body
   }
 
   private static func phrase(_ status: Int) -> String {

@@ -4,7 +4,7 @@ import Bytes
 public struct HeaderField: Sendable, Equatable {
   /// In lower case where it was read.
   public var name: String
-  /// Without white space around it.
+  /// Without white space around it. Bytes that are not UTF-8 are kept as `OpaqueText`.
   public var value: String
 
   public init(name: String, value: String) {
@@ -24,7 +24,7 @@ public struct HeaderField: Sendable, Equatable {
     var value = (colon + 1)..<line.upperBound
     while let first = value.first, Self.isWhiteSpace(bytes[first]) { value = (first + 1)..<value.upperBound }
     while let last = value.last, Self.isWhiteSpace(bytes[last]) { value = value.lowerBound..<last }
-    let text = bytes.string(value)
+    let text = bytes.opaqueText(value)
     guard !text.hasTooManyMarks else {
       throw HandshakeRefusal(.badRequest("a header value has too many combining marks in a row"))
     }

@@ -1,3 +1,5 @@
+import Bytes
+import Glibc
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
@@ -112,6 +114,74 @@ struct AnswerGuardTests {
     try hear("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhal")
     channel.pipeline.fireChannelInactive()
     #expect(recorder.faults == [.endedEarly])
+  }
+
+  @Test
+  func `a kept connection that is closed says that it was idle, as RFC 9112 section 9.3.1 lets a server do`()
+    throws
+  {
+    try begin()
+    try ask()
+    try hear("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    try ask()
+    channel.pipeline.fireChannelInactive()
+    #expect(recorder.faults == [.closedIdle])
+  }
+
+  @Test func `a kept connection that is reset says so too`() throws {
+    try begin()
+    try ask()
+    try hear("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    try ask()
+    channel.pipeline.fireErrorCaught(IOError(errnoCode: ECONNRESET, reason: "read"))
+    #expect(recorder.faults == [.closedIdle])
+  }
+
+  @Test(arguments: [false, true])
+  func `a new connection that is closed, or one with half an answer, was not idle`(_ isKept: Bool) throws {
+    try begin()
+    try ask()
+    if isKept {
+      try hear("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+      try ask()
+      try hear("HTTP/1.1 100 Continue\r\n\r\n")
+    }
+    channel.pipeline.fireChannelInactive()
+    #expect(recorder.faults == [.closedUnanswered])
+  }
+
+  @Test func `a target goes out as it is, and a field's bytes as they were (RFC 9110 section 5.5)`() throws {
+    try begin()
+    let headers: HTTPHeaders = [
+      AnswerGuard.targetField: "/a[1]|%2F?{", "X-A": OpaqueText.text([0x63, 0xE9]), "X-B": "\u{E9}",
+    ]
+    let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/", headers: headers)
+    try channel.writeOutbound(HTTPClientRequestPart.head(head))
+    let sent = try #require(try channel.readOutbound(as: IOData.self))
+    guard case .byteBuffer(let bytes) = sent else { return #expect(Bool(false)) }
+    let line = Array("GET /a[1]|%2F?{ HTTP/1.1\r\nX-A: c".utf8)
+    #expect(Array(bytes.readableBytesView) == line + [0xE9] + Array("\r\nX-B: \u{E9}\r\n\r\n".utf8))
+  }
+
+  @Test func `a field's bytes come in as text, those of a body as they are (RFC 9110 section 5.5)`() throws {
+    try begin()
+    try ask()
+    let head =
+      Array("HTTP/1.1 103 x\r\nX: ".utf8) + [0xE9] + Array("\r\n\r\nHTTP/1.1 200 OK\r\nX-A: c".utf8) + [0xE9]
+    let bytes = head + Array("\r\nContent-Length: 2\r\n\r\n".utf8) + [0xE9, 0xFF]
+    for cut in bytes.indices where cut % 7 == 0 || cut > bytes.count - 30 {
+      recorder.parts = []
+      try channel.writeInbound(ByteBuffer(bytes: bytes[..<cut]))
+      try channel.writeInbound(ByteBuffer(bytes: bytes[cut...]))
+      guard case .head(let got)? = recorder.parts.first else { return #expect(Bool(false)) }
+      #expect(got.headers["X-A"] == [OpaqueText.text([0x63, 0xE9])])
+      let body = recorder.parts.flatMap {
+        if case .body(let part) = $0 { Array(part.readableBytesView) } else { [UInt8]() }
+      }
+      #expect(body == [0xE9, 0xFF])
+      try ask()
+    }
+    #expect(recorder.faults == [])
   }
 
   @Test func `a server that takes nothing of a body loses the connection`() throws {

@@ -1,0 +1,63 @@
+import AsyncHTTPClient
+import GatewayConfig
+import Logging
+import NIOCore
+import NIOHTTP1
+
+/// An HTTP client for one upstream, which keeps its connections for `idle_timeout` and uses them again.
+///
+/// A server may close a kept connection at the moment at which the next request is on its way. What may be repeated is then sent
+/// once more, on a new connection (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
+final class UpstreamClient: Sendable {
+  private let upstream: UpstreamConfiguration
+  private let kept: HTTPClient
+  /// For what is sent once more: never uses a connection again.
+  private let fresh: HTTPClient
+  private let failures: UpstreamFailures?
+
+  private static let quiet = Logger(label: "upstream") { _ in SwiftLogNoOpLogHandler() }
+  /// RFC 9110 section 9.2.2.
+  private static let idempotent: Set<String> = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]
+
+  /// - Parameters:
+  ///   - group: whose loops talk to the server.
+  ///   - connections: at most at the same time.
+  ///   - failures: is told of what was sent twice.
+  init(
+    _ upstream: UpstreamConfiguration, on group: any EventLoopGroup, connections: Int,
+    failures: UpstreamFailures?, _ configure: (inout HTTPClient.Configuration) -> Void = { _ in }
+  ) {
+    self.upstream = upstream
+    self.failures = failures
+    kept = HTTPClient.guarded(for: upstream, on: group, kept: connections, configure)
+    fresh = HTTPClient.guarded(for: upstream, on: group, kept: connections, configure)
+  }
+
+  func shutDown() async throws {
+    try await kept.shutdown()
+    try await fresh.shutdown()
+  }
+
+  func execute(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
+    do {
+      return try await kept.execute(request, deadline: .distantFuture, logger: Self.quiet)
+    } catch  where Self.mayRepeat(request, after: error) {
+      failures?.recordRepeat(upstream)
+      var request = request
+      request.headers.add(name: "Connection", value: "close")
+      return try await fresh.execute(request, deadline: .distantFuture, logger: Self.quiet)
+    }
+  }
+
+  private static func mayRepeat(_ request: HTTPClientRequest, after error: any Error) -> Bool {
+    guard request.body == nil, idempotent.contains(request.method.rawValue), !Task.isCancelled else {
+      return false
+    }
+    return switch error {
+    case UpstreamFault.closedIdle: true
+    // The connection had been closed before the request was written to it; the guard tells of all other ends.
+    case let error as HTTPClientError: error == .remoteConnectionClosed
+    default: false
+    }
+  }
+}

@@ -1,0 +1,258 @@
+import NIOCore
+import Synchronization
+import Transport
+
+/// The connections that requests of one `proxy` may have to its upstream at the same time, each a place.
+///
+/// A request keeps its place until its answer has gone on to the client, so that clients which take nothing could keep all of them.
+/// A request that finds no place waits for one; meanwhile those that have waited longest for their own client, and for longer than
+/// `patience`, are let go.
+final class UpstreamPlaces: Sendable {
+  /// No place became free in time.
+  struct AllInUse: Error {}
+
+  /// What there is to tell about places that were all in use.
+  struct Shortage: Equatable {
+    /// All places.
+    var connections: Int
+    /// Requests that have waited for their client for longer than `patience`.
+    var notReading: Int
+    /// Requests that were let go since the last report.
+    var letGo: Int
+    /// Requests that found no place in time since the last report.
+    var refused: Int
+  }
+
+  /// How long a client may take nothing of its answer, or send nothing of its body, while others wait for a place.
+  static let patience = Duration.seconds(2)
+  /// How often it is looked at who waits. Milliseconds.
+  private static let look = 100
+
+  private let limit: Int
+  private let loop: (any EventLoop)?
+  private let now: @Sendable () -> MonotonicTime
+  private let report: @Sendable (Shortage) -> Void
+  private let state = Mutex(State())
+
+  private struct Waiter {
+    let deadline: MonotonicTime
+    let letGo: @Sendable () -> Void
+    let resume: CheckedContinuation<Place, any Error>
+  }
+
+  private struct State {
+    var holders: [ObjectIdentifier: Holder] = [:]
+    /// In the order in which they came.
+    var waiters: CircularBuffer<(ticket: Int, waiter: Waiter)> = []
+    var nextTicket = 0
+    var isLooking = false
+    /// Told to go, and still here.
+    var leaving = 0
+    var letGo = 0
+    var refused = 0
+  }
+
+  private struct Holder {
+    let waits: ClientWaits
+    let letGo: @Sendable () -> Void
+    var isLeaving = false
+  }
+
+  /// Since when a request's client is waited for, on the way to it and on the way from it; 0 where it is not. Nanoseconds.
+  fileprivate final class ClientWaits: Sendable {
+    let sending = Atomic<UInt64>(0)
+    let receiving = Atomic<UInt64>(0)
+
+    /// Nil where the client is not waited for.
+    var since: UInt64? {
+      [sending.load(ordering: .relaxed), receiving.load(ordering: .relaxed)].filter { $0 > 0 }.min()
+    }
+  }
+
+  /// One request's right to a connection; given back by `leave`, or with the last reference to it.
+  final class Place: Sendable {
+    private let places: UpstreamPlaces
+    private let hasLeft = Atomic(false)
+    fileprivate let waits = ClientWaits()
+
+    fileprivate init(of places: UpstreamPlaces) {
+      self.places = places
+    }
+
+    deinit {
+      leave()
+    }
+
+    func leave() {
+      guard !hasLeft.exchange(true, ordering: .relaxed) else { return }
+      places.leave(ObjectIdentifier(waits))
+    }
+
+    /// The client is to take what there is for it, from now until `hasSent`.
+    func waitsToSend() {
+      waits.sending.store(places.now().nanoseconds, ordering: .relaxed)
+    }
+
+    func hasSent() {
+      waits.sending.store(0, ordering: .relaxed)
+    }
+
+    /// The client is to send more of its body, from now until `hasReceived`.
+    func waitsToReceive() {
+      waits.receiving.store(places.now().nanoseconds, ordering: .relaxed)
+    }
+
+    func hasReceived() {
+      waits.receiving.store(0, ordering: .relaxed)
+    }
+  }
+
+  /// - Parameters:
+  ///   - loop: on which it is looked at who waits; nil where `look` is called by somebody else.
+  ///   - report: is told when all places are in use, for the log.
+  init(
+    _ limit: Int, on loop: (any EventLoop)?, now: @escaping @Sendable () -> MonotonicTime = { .now },
+    report: @escaping @Sendable (Shortage) -> Void
+  ) {
+    self.limit = limit
+    self.loop = loop
+    self.now = now
+    self.report = report
+  }
+
+  /// Takes a place, at once or when one becomes free.
+  ///
+  /// - Parameters:
+  ///   - time: how long to wait for it.
+  ///   - letGo: ends the request that has the place; called at most once, on any thread.
+  /// - Throws: `AllInUse`, or `CancellationError`.
+  func take(within time: Duration, letGo: @escaping @Sendable () -> Void) async throws -> Place {
+    let (place, ticket) = state.withLock { state -> (Place?, Int) in
+      state.nextTicket += 1
+      guard state.holders.count < limit, state.waiters.isEmpty else { return (nil, state.nextTicket) }
+      return (enter(&state, letGo), state.nextTicket)
+    }
+    if let place { return place }
+    let deadline = now() + time
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let waiter = Waiter(deadline: deadline, letGo: letGo, resume: continuation)
+        state.withLock { $0.waiters.append((ticket, waiter)) }
+        if Task.isCancelled { giveUp(ticket) }
+        // A place may have become free in between.
+        admit()
+        lookAgain()
+      }
+    } onCancel: {
+      giveUp(ticket)
+    }
+  }
+
+  /// Lets go of the request that has waited longest for its client, where that is longer than `patience`.
+  ///
+  /// - Returns: whether there was one.
+  func letGoOfSlowest() -> Bool {
+    let holder = state.withLock { state in slowest(1, &state).first }
+    holder?()
+    return holder != nil
+  }
+
+  private func enter(_ state: inout State, _ letGo: @escaping @Sendable () -> Void) -> Place {
+    let place = Place(of: self)
+    state.holders[ObjectIdentifier(place.waits)] = Holder(waits: place.waits, letGo: letGo)
+    return place
+  }
+
+  private func leave(_ id: ObjectIdentifier) {
+    state.withLock { state in
+      if state.holders.removeValue(forKey: id)?.isLeaving == true { state.leaving -= 1 }
+    }
+    admit()
+  }
+
+  /// Gives free places to those who have waited longest.
+  private func admit() {
+    while true {
+      let next = state.withLock { state -> (Waiter, Place)? in
+        guard state.holders.count < limit, let (_, waiter) = state.waiters.popFirst() else { return nil }
+        return (waiter, enter(&state, waiter.letGo))
+      }
+      guard let (waiter, place) = next else { return }
+      waiter.resume.resume(returning: place)
+    }
+  }
+
+  private func giveUp(_ ticket: Int) {
+    let waiter = state.withLock { state -> Waiter? in
+      guard let index = state.waiters.firstIndex(where: { $0.ticket == ticket }) else { return nil }
+      return state.waiters.remove(at: index).waiter
+    }
+    waiter?.resume.resume(throwing: CancellationError())
+  }
+
+  /// Requests that wait for a place.
+  var waiting: Int { state.withLock { $0.waiters.count } }
+
+  // MARK: - When all are in use
+
+  private func lookAgain() {
+    guard let loop else { return }
+    let isDue = state.withLock { state in
+      guard !state.isLooking, !state.waiters.isEmpty else { return false }
+      state.isLooking = true
+      return true
+    }
+    guard isDue else { return }
+    loop.scheduleTask(in: .milliseconds(Int64(Self.look))) { [weak self] in
+      guard let self else { return }
+      state.withLock { $0.isLooking = false }
+      look()
+      lookAgain()
+    }
+  }
+
+  /// Refuses those who have waited too long for a place, and lets as many go as still wait.
+  func look() {
+    let time = now()
+    let (late, slow, shortage) = state.withLock { state in
+      var late: [Waiter] = []
+      // Not in order, as a route's time is the same for all of them.
+      while let first = state.waiters.first, first.waiter.deadline <= time {
+        late.append(first.waiter)
+        state.waiters.removeFirst()
+      }
+      state.refused += late.count
+      let notReading = state.holders.values.count { isSlow($0.waits, at: time) }
+      let slow = slowest(state.waiters.count - state.leaving, &state)
+      var shortage: Shortage?
+      if !late.isEmpty || !slow.isEmpty {
+        shortage = Shortage(
+          connections: limit, notReading: notReading, letGo: state.letGo, refused: state.refused)
+        state.letGo = 0
+        state.refused = 0
+      }
+      return (late, slow, shortage)
+    }
+    for waiter in late { waiter.resume.resume(throwing: AllInUse()) }
+    for letGo in slow { letGo() }
+    if let shortage { report(shortage) }
+  }
+
+  /// Marks those who have waited longest for their client as leaving.
+  private func slowest(_ count: Int, _ state: inout State) -> [@Sendable () -> Void] {
+    guard count > 0 else { return [] }
+    let time = now()
+    let found = state.holders.filter { !$0.value.isLeaving && isSlow($0.value.waits, at: time) }
+      .map { (id: $0.key, since: $0.value.waits.since ?? .max) }
+      .sorted { $0.since < $1.since }.prefix(count)
+    for (id, _) in found { state.holders[id]?.isLeaving = true }
+    state.leaving += found.count
+    state.letGo += found.count
+    return found.compactMap { state.holders[$0.id]?.letGo }
+  }
+
+  private func isSlow(_ waits: ClientWaits, at time: MonotonicTime) -> Bool {
+    guard let since = waits.since else { return false }
+    return time.nanoseconds >= since + Self.patience.wholeNanoseconds
+  }
+}

@@ -1,0 +1,289 @@
+"""What passes through is not changed, and what HTTP asks of a server holds: one gateway for all cases, each by its section."""
+
+import base64
+import hashlib
+import http.client
+import re
+import socket
+import socketserver
+import threading
+
+import pytest
+
+from clients import connect, handshake
+from conftest import Gateway
+from redis_stack import wait_until
+
+FILE = """
+installed_apps: [echo, proxy]
+auth:
+  asked: {{callback: {{url: "http://127.0.0.1:{port}/me[1]|%2F", headers: [Cookie]}}}}
+applications:
+  main:
+    http:
+      - {{path: base/, proxy: "http://127.0.0.1:{port}/api/"}}
+      - {{path: "app/<int:number>/", proxy: "http://127.0.0.1:{port}/of/{{number}}/"}}
+      - {{path: hello/, respond: hello}}
+      - {{path: "", proxy: "http://127.0.0.1:{port}"}}
+    websocket:
+      - {{path: ws/echo/, consumer: echo}}
+      - {{path: ws/asked/, consumer: echo, auth: asked}}
+      - {{path: "<path:rest>", consumer: proxy, to: "ws://127.0.0.1:{port}"}}
+"""
+
+
+class Recorder:
+    """Keeps the bytes of every head that comes, and answers with the bytes that the path asks for."""
+
+    def __init__(self):
+        self.heads: list[bytes] = []
+        self.connections = 0
+        self.closes_kept = False
+        self.answers: dict[bytes, bytes] = {}
+        recorder = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                recorder.connections += 1
+                while self.one() and not (recorder.closes_kept and self.connection.recv(1, socket.MSG_PEEK)):
+                    pass
+
+            def one(self) -> bool:
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    line = self.rfile.readline()
+                    if not line:
+                        return False
+                    head += line
+                recorder.heads.append(head)
+                path = head.split(b" ", 2)[1].split(b"?")[0]
+                answer = recorder.answers.get(path)
+                if answer is None and b"\r\nsec-websocket-key: " in head.lower():
+                    key = re.search(rb"(?i)sec-websocket-key: (\S+)", head)[1]
+                    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+                    answer = (
+                        b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-B: caf\xe9 \xc3\xa9\r\n"
+                        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+                if answer is None:
+                    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+                closes = answer.startswith(b"close ")
+                self.wfile.write(answer.removeprefix(b"close "))
+                return not closes
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+            def handle_error(self, request, client_address):
+                pass  # a test cut the connection
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def field(self, name: bytes, head: bytes | None = None) -> list[bytes]:
+        lines = (self.heads[-1] if head is None else head).split(b"\r\n")[1:]
+        return [line.split(b":", 1)[1].strip() for line in lines if line.lower().startswith(name.lower() + b":")]
+
+    @property
+    def target(self) -> bytes:
+        return self.heads[-1].split(b"\r\n")[0].split(b" ", 1)[1].removesuffix(b" HTTP/1.1")
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    recorder = Recorder()
+    yield recorder
+    recorder.server.shutdown()
+    recorder.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def front(upstream, tmp_path_factory):
+    file = tmp_path_factory.mktemp("rules") / "routes.yaml"
+    file.write_text(FILE.format(port=upstream.port))
+    gateway = Gateway(file)
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(autouse=True)
+def cleared(upstream):
+    upstream.heads.clear()
+    upstream.answers.clear()
+
+
+def exchange(front, *requests: bytes) -> bytes:
+    """Everything that is answered until the gateway closes."""
+    with connect(front.port) as sock:
+        sock.sendall(b"".join(requests))
+        answer = b""
+        while part := sock.recv(65536):
+            answer += part
+        return answer
+
+
+def head_of(front, request: bytes) -> bytes:
+    """The head of the answer to a hand-shake."""
+    with connect(front.port) as sock:
+        sock.sendall(request)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = sock.recv(4096)
+            if not part:
+                break
+            data += part
+        return data
+
+
+def get(target: bytes, *fields: bytes, method: bytes = b"GET", close: bool = True) -> bytes:
+    lines = [method + b" " + target + b" HTTP/1.1", b"Host: a", *fields]
+    return b"\r\n".join(lines + ([b"Connection: close"] if close else [])) + b"\r\n\r\n"
+
+
+WARM = get(b"/hello/", close=False)
+
+# RFC 9112 section 3.2, RFC 9110 section 7.6: a target is passed on as it came.
+
+TARGETS = [
+    (rb"/a?a[1]=2|3", rb"/a?a[1]=2|3"),
+    (rb"/a?f[n]=J%C3%BCrgen", rb"/a?f[n]=J%C3%BCrgen"),
+    (rb"/x{y}|^\`[]?{}|^\`%25", rb"/x{y}|^\`[]?{}|^\`%25"),
+    (rb"/%41%e2%82%ac;v=1/%2F//?", rb"/%41%e2%82%ac;v=1/%2F//?"),
+    (rb"/base/q/%2F/x;v=1", rb"/api/q/%2F/x;v=1"),
+    (rb"/base/J%C3%BCrgen/{}|%7c?%5B[", rb"/api/J%C3%BCrgen/{}|%7c?%5B["),
+    (rb"//%62ase/a%3Fb//c?d", rb"/api/a%3Fb//c?d"),
+    (rb"/app/007/%41?x", rb"/of/7/%41?x"),
+    (rb"/base/", rb"/api/"),
+]
+
+
+@pytest.mark.parametrize("sent, seen", TARGETS)
+def test_a_target_is_passed_on_byte_for_byte(front, upstream, sent, seen):
+    exchange(front, get(sent))
+    assert upstream.target == seen
+    exchange(front, WARM, get(sent))
+    assert upstream.target == seen
+
+
+@pytest.mark.parametrize("target", [rb"/ws/x?a[1]=2|3&J%C3%BCrgen", rb"/ws/{x}|^\`/%2F;v=1?%25"])
+def test_so_is_that_of_a_hand_shake(front, upstream, target):
+    request = handshake("/x").replace(b"/x", target, 1)
+    assert head_of(front, request).startswith(b"HTTP/1.1 101 ")
+    assert upstream.target == target
+
+
+# RFC 9110 section 5.5: field values are opaque bytes.
+
+OPAQUE = [
+    b"caf\xe9", b"a=caf\xe9; b=\xc3\xa9", b"\x80\xff", b"\xf4\x8f\xbf\xa9 \xef\xbf\xbd", b"\xe2\x82", "Jürgen 日本".encode(),
+]
+
+
+@pytest.mark.parametrize("value", OPAQUE)
+def test_values_of_fields_are_passed_on_byte_for_byte(front, upstream, value):
+    upstream.answers[b"/a"] = (
+        b"HTTP/1.1 103 Early\r\nX-A: \xe9\r\n\r\nHTTP/1.1 200 OK\r\nX-B: " + value + b"\r\nContent-Length: 6\r\n\r\n\xe9\xff\xf4\x8f\xbf\xa9")
+    for before in [b"", WARM]:
+        answer = exchange(front, before, get(b"/a", b"Cookie: " + value, b"X-A: " + value))
+        assert upstream.field(b"cookie") == [value] and upstream.field(b"x-a") == [value]
+        head, body = answer.rsplit(b"\r\n\r\n", 1)
+        assert upstream.field(b"x-b", head) == [value] and body == b"\xe9\xff\xf4\x8f\xbf\xa9"
+
+
+@pytest.mark.parametrize("value", OPAQUE)
+def test_so_are_those_of_a_hand_shake_and_its_answer(front, upstream, value):
+    head = head_of(front, handshake("/ws/x").replace(b"\r\n\r\n", b"\r\nCookie: " + value + b"\r\n\r\n"))
+    assert upstream.field(b"cookie") == [value]
+    assert upstream.field(b"x-b", head) == [b"caf\xe9 \xc3\xa9"]
+    # On a connection that has been used for HTTP before.
+    upstream.answers[b"/no"] = b"HTTP/1.1 403 No\r\nX-B: " + value + b"\r\nContent-Length: 0\r\n\r\n"
+    answer = exchange(front, WARM, handshake("/no").replace(b"\r\n\r\n", b"\r\nCookie: " + value + b"\r\n\r\n"))
+    assert upstream.field(b"cookie") == [value]
+    assert upstream.field(b"x-b", answer) == [value]
+
+
+def test_so_are_those_that_a_callback_is_shown(front, upstream):
+    upstream.answers[b"/me[1]|%2F"] = b"HTTP/1.1 401 No\r\nWWW-Authenticate: caf\xe9\r\nContent-Length: 0\r\n\r\n"
+    answer = head_of(front, handshake("/ws/asked/").replace(b"\r\n\r\n", b"\r\nCookie: a=caf\xe9\r\n\r\n"))
+    assert answer.startswith(b"HTTP/1.1 401 ") and upstream.field(b"www-authenticate", answer) == [b"caf\xe9"]
+    assert upstream.field(b"cookie") == [b"a=caf\xe9"]
+    assert upstream.target == b"/me[1]|%2F"
+
+
+def test_a_head_that_comes_in_pieces_loses_nothing(front, upstream):
+    upstream.answers[b"/a"] = b"HTTP/1.1 200 OK\r\nX-B: \xe2\x82\xac\xe2\x82\r\nContent-Length: 2\r\n\r\nok"
+    request = WARM + get(b"/a", b"X-A: \xe2\x82\xac\xe2\x82")
+    with connect(front.port) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(request), 1):
+            sock.send(request[start:start + 1])
+        answer = b""
+        while part := sock.recv(65536):
+            answer += part
+    assert upstream.field(b"x-a") == [b"\xe2\x82\xac\xe2\x82"]
+    assert upstream.field(b"x-b", answer) == [b"\xe2\x82\xac\xe2\x82"]
+
+
+# RFC 3986 section 6.2.2.3 and section 3.3: empty segments are passed on, but not round a route that asks for a token.
+
+@pytest.mark.parametrize("path", ["/x//y", "/x///", "/x%2F%2Fy"])
+def test_empty_segments_are_passed_on(front, upstream, path):
+    exchange(front, get(path.encode()))
+    assert upstream.target == path.encode()
+
+
+MERGED = """
+installed_apps: [proxy]
+auth:
+  users: {{jwt: {{secret: {{env: SIGNING_KEY}}}}}}
+channel_layers: {{default: {{backend: memory}}}}
+applications:
+  main:
+    http:
+      - {{path: in/publish/, publish: {{groups: ["*"]}}, auth: users}}
+      - {{path: "", proxy: "http://127.0.0.1:{port}"}}
+    websocket:
+      - {{path: "ws/staff/<path:rest>", consumer: proxy, to: "ws://127.0.0.1:{port}", auth: users}}
+      - {{path: "<path:rest>", consumer: proxy, to: "ws://127.0.0.1:{port}"}}
+"""
+
+
+def test_slashes_that_nginx_merges_do_not_go_round_auth(start, upstream):
+    gateway = start(text=MERGED.format(port=upstream.port), env={"SIGNING_KEY": "0123456789abcdef" * 2})
+    for path in ["/ws//staff/x", "/ws/staff//x", "//ws//staff/x", "/ws%2F/staff/x", "/ws/%2fstaff/x"]:
+        status = head_of(gateway, handshake(path)).split(b" ")[1]
+        assert status in (b"400", b"401"), path
+    assert head_of(gateway, handshake("/ws//staff/x")).startswith(b"HTTP/1.1 400 ")
+    assert exchange(gateway, get(b"/in//publish/")).startswith(b"HTTP/1.1 400 ")
+    assert upstream.heads == []
+    assert head_of(gateway, handshake("/ws//other/x")).startswith(b"HTTP/1.1 101 ")
+
+
+# RFC 9112 section 9.3.1, RFC 9110 section 9.2.2: a server may close a connection that it has kept, at any time.
+
+def test_a_request_that_meets_a_closed_connection_is_sent_once_more(front, upstream):
+    upstream.answers[b"/lasts"] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    # Does not answer the next request on a connection, but closes it: as one that had been closed just before it came.
+    upstream.closes_kept = True
+    try:
+        statuses, before = [], upstream.connections
+        for _ in range(20):
+            for method in [b"GET", b"HEAD", b"DELETE"]:
+                statuses.append(exchange(front, get(b"/lasts", method=method)).split(b" ")[1])
+        assert set(statuses) == {b"200"}
+        assert upstream.connections > before + 30
+        posted = [exchange(front, get(b"/lasts", b"Content-Length: 1", method=b"POST") + b"x").split(b" ")[1] for _ in range(2)]
+        assert b"502" in posted
+    finally:
+        upstream.closes_kept = False
+    assert any("was sent again on a new one" in line for line in front.log)
+    wait_until(lambda: any("it closed an idle connection" in line and "status=502" in line for line in front.log), 5)
+
+
+def test_a_connection_that_is_always_closed_is_not_tried_for_ever(front, upstream):
+    upstream.answers[b"/never"] = b"close "
+    before = upstream.connections
+    assert exchange(front, get(b"/never")).split(b" ")[1] == b"502"
+    assert upstream.connections <= before + 2
+    wait_until(lambda: any("it closed the connection before it answered" in line for line in front.log), 5)
