@@ -1,41 +1,62 @@
 import JSON
 
-/// SARIF 2.1.0, for code scanning: a run for each file, a rule for each code, a result for each finding.
+/// SARIF 2.1.0, for code scanning: one run for all files, a rule for each code, a result for each finding.
+///
+/// GitHub refuses an upload with several runs of one tool in one category, so all files are one run; each result has the location
+/// of its own file.
 struct SARIFRenderer {
   func render(_ reports: [FindingReport]) -> String {
     JSON.object([
       .init(key: "$schema", value: .string("https://json.schemastore.org/sarif-2.1.0.json")),
       .init(key: "version", value: .string("2.1.0")),
-      .init(key: "runs", value: .array(reports.map(run))),
+      .init(key: "runs", value: .array([run(reports)])),
     ]).text + "\n"
   }
 
-  private func run(_ report: FindingReport) -> JSON {
-    let codes = Set(report.findings.map(\.code)).sorted { $0.rawValue < $1.rawValue }
+  private func run(_ reports: [FindingReport]) -> JSON {
+    let findings = reports.flatMap(\.findings)
+    let codes = Set(findings.map(\.code)).sorted { $0.rawValue < $1.rawValue }
     let driver = JSON.object([
       .init(key: "name", value: .string("sluice")),
       .init(key: "rules", value: .array(codes.map(rule))),
     ])
     var members: [JSON.Member] = [
       .init(key: "tool", value: .object([.init(key: "driver", value: driver)])),
+      .init(key: "automationDetails", value: .object([.init(key: "id", value: .string(category(reports)))])),
       .init(key: "columnKind", value: .string("unicodeCodePoints")),
-      .init(key: "results", value: .array(report.findings.map(result))),
+      .init(key: "results", value: .array(unique(findings.map(result)))),
     ]
-    if let omission = report.omission {
-      members.append(.init(key: "invocations", value: invocation(omission)))
+    let omissions = reports.compactMap { report in
+      report.omission.map { reports.count == 1 ? $0 : "\(report.path): \($0)" }
     }
+    if !omissions.isEmpty { members.append(.init(key: "invocations", value: invocation(omissions))) }
     return .object(members)
   }
 
+  /// Each result once: a file that several others include is read for each of them.
+  private func unique(_ results: [JSON]) -> [JSON] {
+    var seen: Set<String> = []
+    return results.filter { seen.insert($0.text).inserted }
+  }
+
+  private static let longestCategory = 200
+
+  /// GitHub's category of the run, which is what stands before the last "/" (SARIF 2.1.0 section 3.17.3): a run over other files is
+  /// another one.
+  private func category(_ reports: [FindingReport]) -> String {
+    let files = reports.map(\.path).joined(separator: ",")
+    return "sluice/\(String(decoding: files.utf8.prefix(Self.longestCategory), as: UTF8.self))/"
+  }
+
   /// What the run says beside its results (SARIF 2.1.0 section 3.20.21).
-  private func invocation(_ text: String) -> JSON {
-    let notification = JSON.object([
-      .init(key: "level", value: .string("note")), .init(key: "message", value: message(text)),
-    ])
+  private func invocation(_ texts: [String]) -> JSON {
+    let notifications = texts.map { text in
+      JSON.object([.init(key: "level", value: .string("note")), .init(key: "message", value: message(text))])
+    }
     return .array([
       .object([
         .init(key: "executionSuccessful", value: .bool(true)),
-        .init(key: "toolExecutionNotifications", value: .array([notification])),
+        .init(key: "toolExecutionNotifications", value: .array(notifications)),
       ])
     ])
   }
