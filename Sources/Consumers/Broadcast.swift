@@ -41,7 +41,7 @@ public final class Broadcast: Sendable {
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
     // In one of its groups others may chat.
-    guard event.type == Self.eventType else { return Chat.render(event, into: frames) }
+    guard event.handler == Self.eventType else { return Chat.render(event, into: frames) }
     return frames.appendMessage(of: event)
   }
 }

@@ -54,13 +54,13 @@ public final class Chat: Sendable {
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
     // In one of its groups others may broadcast.
-    if event.type == Broadcast.eventType { return frames.appendMessage(of: event) }
+    if event.handler == Broadcast.eventType { return frames.appendMessage(of: event) }
     if event.type == Event.presenceType { return frames.appendPresence(event) }
     return Self.render(event, showsUser: showsUser, into: frames)
   }
 
   static func render(_ event: Event, showsUser: Bool = false, into frames: SharedBytes) -> Rendering {
-    guard event.type == eventType, let value = event[member] else { return .ignored }
+    guard event.handler == eventType, let value = event[member] else { return .ignored }
     if showsUser, let user = event[user]?.jsonText {
       guard let text = value.jsonText else { return .ignored }
       let frame =

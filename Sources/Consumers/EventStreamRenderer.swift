@@ -26,7 +26,7 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
     case .rendering(let rendering): return rendering
     case nil: break
     }
-    switch event.type {
+    switch event.handler {
     case Chat.eventType:
       guard let text = Chat.text(of: event) else { return .ignored }
       return append(text, of: event, to: stream)

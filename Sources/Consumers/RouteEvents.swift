@@ -7,21 +7,26 @@ import WebSocketCore
 /// What every route with a group understands besides its consumer's own events: the route's `events:`, and
 /// `websocket.send` and `websocket.close` from the layer (the ASGI events of those names).
 struct RouteEvents: Sendable {
+  /// By type, as it is looked up.
   private let templates: [String: (template: EventTemplate, isPersonal: Bool)]
 
   init(_ templates: [String: EventTemplate]) {
-    self.templates = templates.mapValues { ($0, $0.isPersonal) }
+    // The loader has seen that no two types are one.
+    self.templates = Dictionary(
+      templates.map { (HandlerName.of($0.key), ($0.value, $0.value.isPersonal)) },
+      uniquingKeysWith: { first, _ in first })
   }
 
   /// How the frame of an event is numbered.
   func numbering(of event: Event) -> Numbering {
-    if let (template, _) = templates[event.type] {
+    let handler = event.handler
+    if let (template, _) = templates[handler] {
       guard case .object(let members) = template, !members.contains(where: { $0.key == "id" }) else {
         return .wrapped
       }
       return .member
     }
-    switch event.type {
+    switch handler {
     case "websocket.send", Broadcast.eventType: return .message
     case Chat.eventType: return .member
     default: return .wrapped
@@ -52,11 +57,12 @@ struct RouteEvents: Sendable {
 
   /// Nil where the event is left to the consumer.
   func meaning(of event: Event, for address: String?) -> Meaning? {
-    if !templates.isEmpty, let (template, isPersonal) = templates[event.type] {
+    let handler = event.handler
+    if !templates.isEmpty, let (template, isPersonal) = templates[handler] {
       guard !isPersonal || address != nil else { return .rendering(.personal) }
       return .text(template.rendered(event, address: isPersonal ? address : nil))
     }
-    switch event.type {
+    switch handler {
     case "websocket.send": return .message
     case "websocket.close": return .rendering(closing(event))
     default: return nil

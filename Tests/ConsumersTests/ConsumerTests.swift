@@ -155,6 +155,38 @@ struct RouteEventsTests {
     #expect(render(chat, event) == (.frames, #"{"type":"tick","n":1}"#))
   }
 
+  // Channels calls the method `chat_message` for both types.
+  @Test func `a type with underscores is the one with points, and is passed on as it was written`() {
+    let chat = Consumer(.chat(group(["order.paid": .wholeEvent, "user_joined": .field("type")])))
+    let message = [Event.Field("message", .json(.integer(1)))]
+    let text = [Event.Field("text", .json(.string("hi")))]
+    #expect(render(chat, Event(type: "chat_message", fields: message)) == (.frames, #"{"message": 1}"#))
+    #expect(render(chat, Event(type: "broadcast_message", fields: text)) == (.frames, "hi"))
+    #expect(render(chat, Event(type: "websocket_send", fields: text)) == (.frames, "hi"))
+    #expect(
+      chat.render(Event(type: "websocket_close"), for: nil, into: SharedBytes(capacity: 8))
+        == .close(code: 1000, reason: ""))
+    #expect(render(chat, Event(type: "order_paid")) == (.frames, #"{"type":"order_paid"}"#))
+    #expect(render(chat, Event(type: "user.joined")) == (.frames, #""user.joined""#))
+    let broadcast = Consumer(.broadcast(group(), publish: .everyone))
+    #expect(render(broadcast, Event(type: "broadcast_message", fields: text)) == (.frames, "hi"))
+    #expect(render(broadcast, Event(type: "chat_message", fields: message)) == (.frames, #"{"message": 1}"#))
+  }
+
+  @Test func `a template stands before the consumer's own meaning, however either is written`() {
+    let chat = Consumer(.chat(group(["chat_message": .wholeEvent])))
+    #expect(render(chat, Event(type: "chat.message")) == (.frames, #"{"type":"chat.message"}"#))
+  }
+
+  @Test func `the gateway's own events are none of anybody else's under another spelling`() {
+    let told = EventValue.encodedJSON(Array(#"{"joined": "ann"}"#.utf8))
+    let chat = Consumer(.chat(group()))
+    #expect(render(chat, Event(type: "sluice_presence", fields: [.init("presence", told)])).0 == .ignored)
+    #expect(!Event(type: "sluice_history").isRecordable)
+    #expect(!Event(type: "websocket_close").isRecordable)
+    #expect(Event(type: "chat_message").isRecordable)
+  }
+
   @Test func `websocket send and close work on every group`() {
     let chat = Consumer(.chat(group()))
     let send = Event(type: "websocket.send", fields: [.init("text", .json(.string("hi")))])
@@ -196,6 +228,9 @@ struct NumberedRendererTests {
     }
     let message = Event(type: "chat.message", fields: [.init("message", .encodedJSON(Array(#""hi""#.utf8)))])
     #expect(numbered(chat, message) == (.frames, #"{"id": "ab.7", "message": "hi"}"#))
+    #expect(
+      numbered(chat, Event(type: "chat_message", fields: message.fields))
+        == (.frames, #"{"id": "ab.7", "message": "hi"}"#))
     #expect(numbered(chat, Event(type: "unknown")).0 == .ignored)
     #expect(
       numbered(chat, Event(type: "websocket.close")).0 == .close(code: 1000, reason: ""))

@@ -1,3 +1,4 @@
+import GatewayConfig
 import JSON
 
 /// A stretch of a group's history.
@@ -35,7 +36,8 @@ extension Event {
 
   /// Whether it is kept: not what concerns only those who are there.
   package var isRecordable: Bool {
-    type != "websocket.close" && !type.hasPrefix("sluice.")
+    let handler = handler
+    return handler != "websocket.close" && !handler.hasPrefix(HandlerName.reservedPrefix)
   }
 
   /// About what it takes up while it is kept. Bytes.

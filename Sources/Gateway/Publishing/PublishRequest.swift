@@ -1,4 +1,5 @@
 import ChannelLayers
+import GatewayConfig
 import HTTPTypes
 import JSON
 import Routing
@@ -146,8 +147,11 @@ struct PublishRequest: Sendable {
         "\"\(RequestObject.shown(type))\" is no event type: letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\""
       )
     }
-    guard !type.hasPrefix(GroupTemplate.reservedPrefix) else {
-      throw PublishRefusal(.badRequest, "events of the kind \"sluice.\" are the gateway's own")
+    guard !HandlerName.isReserved(type) else {
+      throw PublishRefusal(
+        .badRequest,
+        "\"\(RequestObject.shown(type))\" is reserved: event types that begin with \"sluice.\" are Sluice's own"
+      )
     }
   }
 
