@@ -19,10 +19,10 @@ public final class Chat: Sendable {
   /// Of the event and of the frame: who has sent the message.
   private static let user = "user"
 
-  init(_ configuration: GroupConfiguration) {
+  init(_ configuration: GroupConfiguration, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil) {
     groups = configuration
     showsUser = configuration.showsUser
-    events = RouteEvents(configuration.events)
+    events = RouteEvents(configuration.events, report: report)
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
@@ -53,14 +53,19 @@ public final class Chat: Sendable {
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
+    switch event.handler {
+    case Self.eventType:
+      return events.chatMessage(event, Self.render(event, showsUser: showsUser, into: frames))
     // In one of its groups others may broadcast.
-    if event.handler == Broadcast.eventType { return frames.appendMessage(of: event) }
-    if event.type == Event.presenceType { return frames.appendPresence(event) }
-    return Self.render(event, showsUser: showsUser, into: frames)
+    case Broadcast.eventType: return events.message(event, frames.appendMessage(of: event))
+    default:
+      return event.type == Event.presenceType ? frames.appendPresence(event) : events.unknown(event)
+    }
   }
 
+  /// Renders an event of the type `chat.message`.
   static func render(_ event: Event, showsUser: Bool = false, into frames: SharedBytes) -> Rendering {
-    guard event.handler == eventType, let value = event[member] else { return .ignored }
+    guard let value = event[member] else { return .ignored }
     if showsUser, let user = event[user]?.jsonText {
       guard let text = value.jsonText else { return .ignored }
       let frame =

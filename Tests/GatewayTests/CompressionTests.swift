@@ -64,7 +64,8 @@ private func route(_ lines: String, top: String = "") throws -> (SessionRoute, C
   let configuration = try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
   let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
   let route = SessionRoute(
-    configuration.served.webSocketRoutes[0], GatewayLayers(configuration, log: log), takesTokens: false)
+    configuration.served.webSocketRoutes[0], GatewayLayers(configuration, log: log), takesTokens: false,
+    log: log)
   return (route, ContextBudget(total: configuration.server.compressionMemory.bytes))
 }
 

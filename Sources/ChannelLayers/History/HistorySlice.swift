@@ -28,6 +28,9 @@ extension Event {
   /// before it. Its `position` is the one that what follows begins behind.
   package static let historyType = "sluice.history"
 
+  /// What stands for a kept event that cannot be read any more. No route delivers it.
+  package static let unreadableType = "sluice.unreadable"
+
   static func history(behind position: EventPosition, isGap: Bool) -> Event {
     var event = Event(type: historyType, fields: [.init("gap", .json(.bool(isGap)))])
     event.position = position
