@@ -1,8 +1,9 @@
+import GatewayConfig
 package import JSON
 
 /// What travels through a channel layer: Django's message dict with its `type`.
 public struct Event: Sendable, Hashable {
-  /// `chat.message`, `broadcast.message`, `websocket.close`, or what a route's `events:` names.
+  /// `chat.message`, `broadcast.message`, `websocket.close`, or what a route's `events:` names; as its publisher wrote it.
   package var type: String
   /// The other keys of the dict, in their order.
   package var fields: [Field]
@@ -23,6 +24,9 @@ public struct Event: Sendable, Hashable {
     self.type = type
     self.fields = fields
   }
+
+  /// The type as it is looked up: `chat.message` for `chat_message` too.
+  package var handler: String { HandlerName.of(type) }
 
   package subscript(name: String) -> EventValue? {
     fields.first { $0.name == name }?.value

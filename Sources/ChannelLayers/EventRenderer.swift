@@ -18,6 +18,7 @@ package enum Rendering: Sendable, Equatable {
   case close(code: UInt16, reason: String)
   /// Every session sees it differently: it has to be rendered for each.
   case personal
-  /// The route does not know the event's type, or a field it needs is absent. Counted; it never closes a socket.
+  /// The route does not know the event's type, or a field that it needs is absent or of the wrong kind. The renderer has reported
+  /// it; no socket is ever closed for it.
   case ignored
 }

@@ -15,9 +15,12 @@ public final class Broadcast: Sendable {
   private let publish: ConsumerConfiguration.PublishPolicy
   let events: RouteEvents
 
-  init(_ configuration: GroupConfiguration, publish: ConsumerConfiguration.PublishPolicy) {
+  init(
+    _ configuration: GroupConfiguration, publish: ConsumerConfiguration.PublishPolicy,
+    report: (@Sendable (UnfitEvents.Report) -> Void)? = nil
+  ) {
     groups = configuration
-    events = RouteEvents(configuration.events)
+    events = RouteEvents(configuration.events, report: report)
     self.publish = publish
   }
 
@@ -40,8 +43,11 @@ public final class Broadcast: Sendable {
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
+    switch event.handler {
+    case Self.eventType: return events.message(event, frames.appendMessage(of: event))
     // In one of its groups others may chat.
-    guard event.type == Self.eventType else { return Chat.render(event, into: frames) }
-    return frames.appendMessage(of: event)
+    case Chat.eventType: return events.chatMessage(event, Chat.render(event, into: frames))
+    default: return events.unknown(event)
+    }
   }
 }

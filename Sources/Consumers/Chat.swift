@@ -19,10 +19,10 @@ public final class Chat: Sendable {
   /// Of the event and of the frame: who has sent the message.
   private static let user = "user"
 
-  init(_ configuration: GroupConfiguration) {
+  init(_ configuration: GroupConfiguration, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil) {
     groups = configuration
     showsUser = configuration.showsUser
-    events = RouteEvents(configuration.events)
+    events = RouteEvents(configuration.events, report: report)
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
@@ -40,7 +40,7 @@ public final class Chat: Sendable {
       }
       session.publish(Event(type: Self.eventType, fields: fields))
     } catch {
-      session.refuse(error.description)
+      session.refuse("the message is \(error)")
     }
   }
 
@@ -53,14 +53,39 @@ public final class Chat: Sendable {
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
+    switch event.handler {
+    case Self.eventType:
+      return events.chatMessage(event, Self.render(event, showsUser: showsUser, into: frames))
     // In one of its groups others may broadcast.
-    if event.type == Broadcast.eventType { return frames.appendMessage(of: event) }
-    if event.type == Event.presenceType { return frames.appendPresence(event) }
-    return Self.render(event, showsUser: showsUser, into: frames)
+    case Broadcast.eventType: return renderBroadcast(event, into: frames)
+    default:
+      return event.type == Event.presenceType ? frames.appendPresence(event) : events.unknown(event)
+    }
   }
 
+  /// A text that a user has published is shown as that user's message where clients are told who sent what: as it is, it could
+  /// pass for the message of another user.
+  private func renderBroadcast(_ event: Event, into frames: SharedBytes) -> Rendering {
+    guard isSigned(event), let user = event[Self.user]?.jsonText else {
+      return events.message(event, frames.appendMessage(of: event))
+    }
+    guard let text = event["text"], text.isText, let message = text.jsonText else {
+      return events.dropped(event, "only the text of a user can be shown with its sender")
+    }
+    let frame =
+      Array(#"{"message": "#.utf8) + message + Array(#", "user": "#.utf8) + user + [UInt8(ascii: "}")]
+    unsafe frames.appendFrame(.text, frame.span.bytes)
+    return .frames
+  }
+
+  /// Whether clients are to be told which user has published the event of a broadcast.
+  func isSigned(_ event: Event) -> Bool {
+    showsUser && event[Self.user] != nil && event.handler == Broadcast.eventType
+  }
+
+  /// Renders an event of the type `chat.message`.
   static func render(_ event: Event, showsUser: Bool = false, into frames: SharedBytes) -> Rendering {
-    guard event.type == eventType, let value = event[member] else { return .ignored }
+    guard let value = event[member] else { return .ignored }
     if showsUser, let user = event[user]?.jsonText {
       guard let text = value.jsonText else { return .ignored }
       let frame =

@@ -15,11 +15,15 @@ public enum Consumer: Sendable {
   case broadcast(Broadcast)
   case proxy(Proxy)
 
-  package init(_ configuration: ConsumerConfiguration) {
+  /// - Parameter report: hears of events that clients of the route do not get, or not whole.
+  package init(
+    _ configuration: ConsumerConfiguration, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil
+  ) {
     switch configuration {
     case .echo: self = .echo(Echo())
-    case .chat(let group): self = .chat(Chat(group))
-    case .broadcast(let group, let policy): self = .broadcast(Broadcast(group, publish: policy))
+    case .chat(let group): self = .chat(Chat(group, report: report))
+    case .broadcast(let group, let policy):
+      self = .broadcast(Broadcast(group, publish: policy, report: report))
     case .proxy(let upstream): self = .proxy(Proxy(upstream: upstream))
     }
   }

@@ -23,6 +23,11 @@ extension Event {
     bytes.append(contentsOf: self[name]?.jsonText ?? Array("null".utf8))
   }
 
+  /// Whether the event has the field, with a value that JSON can carry.
+  func hasJSON(of name: String) -> Bool {
+    name == "type" || self[name]?.isJSON == true
+  }
+
   /// One field as it reads inside a text: strings without quotes, everything else as JSON.
   func plainText(field name: String) -> String? {
     name == "type" ? type : self[name]?.plainText
@@ -30,6 +35,17 @@ extension Event {
 }
 
 extension EventValue {
+  /// Whether it is anything but bytes.
+  var isJSON: Bool { if case .bytes = self { false } else { true } }
+
+  /// Whether it is a string, in either form.
+  var isText: Bool {
+    switch self {
+    case .text, .json(.string): true
+    case .json, .encodedJSON, .bytes: false
+    }
+  }
+
   /// The value as JSON text; nil for bytes, which JSON cannot say.
   var jsonText: [UInt8]? {
     var text: [UInt8] = []

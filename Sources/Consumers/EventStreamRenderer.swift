@@ -11,27 +11,39 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
   private let events: RouteEvents
   private let showsPosition: Bool
 
-  /// - Parameter showsPosition: whether an event's place in the history of its group is its id. A client remembers one place, so
-  ///   that only one of its groups can have them.
-  package init(_ group: GroupConfiguration, showsPosition: Bool) {
-    events = RouteEvents(group.events)
+  /// - Parameters:
+  ///   - showsPosition: whether an event's place in the history of its group is its id. A client remembers one place, so that only
+  ///     one of its groups can have them.
+  ///   - report: hears of events that clients of the route do not get, or not whole.
+  package init(
+    _ group: GroupConfiguration, showsPosition: Bool, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil
+  ) {
+    events = RouteEvents(group.events, report: report)
     self.showsPosition = showsPosition
   }
+
+  private init(_ events: RouteEvents, showsPosition: Bool) {
+    self.events = events
+    self.showsPosition = showsPosition
+  }
+
+  /// The same for the other groups of the route.
+  package var withoutPositions: EventStreamRenderer { EventStreamRenderer(events, showsPosition: false) }
 
   package func render(_ event: Event, for address: String?, into stream: SharedBytes) -> Rendering {
     if event.type == Event.historyType { return appendStart(event, to: stream) }
     switch events.meaning(of: event, for: address) {
     case .text(let text): return append(text, of: event, to: stream)
-    case .message: return appendMessage(of: event, to: stream)
+    case .message: return events.message(event, appendMessage(of: event, to: stream))
     case .rendering(let rendering): return rendering
     case nil: break
     }
-    switch event.type {
+    switch event.handler {
     case Chat.eventType:
-      guard let text = Chat.text(of: event) else { return .ignored }
+      guard let text = Chat.text(of: event) else { return events.chatMessage(event, .ignored) }
       return append(text, of: event, to: stream)
-    case Broadcast.eventType: return appendMessage(of: event, to: stream)
-    default: return .ignored
+    case Broadcast.eventType: return events.message(event, appendMessage(of: event, to: stream))
+    default: return events.unknown(event)
     }
   }
 

@@ -5,33 +5,41 @@ import JSON
 extension EventTemplate {
   /// The JSON text this template makes of an event. A field the event lacks is `null`, and nothing inside a text.
   ///
-  /// - Parameter address: of the session that is sent it; the event has no field of its name.
-  func rendered(_ event: Event, address: String?) -> [UInt8] {
+  /// - Parameters:
+  ///   - address: of the session that is sent it; the event has no field of its name.
+  ///   - unfit: hears of fields that are lacking, or that JSON cannot carry.
+  func rendered(_ event: Event, address: String?, _ unfit: UnfitEvents?) -> [UInt8] {
     var event = event
     if let address {
       event.fields.removeAll { $0.name == Self.addressPlace }
       event.fields.append(.init(Self.addressPlace, .json(.string(address))))
     }
     var bytes: [UInt8] = []
-    append(event, to: &bytes)
+    append(event, to: &bytes, unfit)
     return bytes
   }
 
-  private func append(_ event: Event, to bytes: inout [UInt8]) {
+  private func append(_ event: Event, to bytes: inout [UInt8], _ unfit: UnfitEvents?) {
     switch self {
     case .wholeEvent:
       event.appendJSON(to: &bytes)
+      for field in event.fields where !field.value.isJSON { unfit?.incomplete(event, field: field.name) }
     case .field(let name):
+      if !event.hasJSON(of: name) { unfit?.incomplete(event, field: name) }
       event.appendJSON(field: name, to: &bytes)
     case .text(let template):
-      JSONText.append(string: template.filled { event.plainText(field: $0) }, to: &bytes)
+      let text = template.filled { name in
+        if !event.hasJSON(of: name) { unfit?.incomplete(event, field: name) }
+        return event.plainText(field: name)
+      }
+      JSONText.append(string: text, to: &bytes)
     case .constant(let value):
       value.append(to: &bytes)
     case .array(let elements):
       bytes.append(UInt8(ascii: "["))
       for (index, element) in elements.enumerated() {
         if index > 0 { bytes.append(UInt8(ascii: ",")) }
-        element.append(event, to: &bytes)
+        element.append(event, to: &bytes, unfit)
       }
       bytes.append(UInt8(ascii: "]"))
     case .object(let members):
@@ -40,7 +48,7 @@ extension EventTemplate {
         if index > 0 { bytes.append(UInt8(ascii: ",")) }
         JSONText.append(string: member.key, to: &bytes)
         bytes.append(UInt8(ascii: ":"))
-        member.value.append(event, to: &bytes)
+        member.value.append(event, to: &bytes, unfit)
       }
       bytes.append(UInt8(ascii: "}"))
     }

@@ -7,21 +7,32 @@ import WebSocketCore
 /// What every route with a group understands besides its consumer's own events: the route's `events:`, and
 /// `websocket.send` and `websocket.close` from the layer (the ASGI events of those names).
 struct RouteEvents: Sendable {
+  /// By type, as it is looked up.
   private let templates: [String: (template: EventTemplate, isPersonal: Bool)]
+  /// Where what does not fit is reported; nil where nobody listens.
+  private let unfit: UnfitEvents?
 
-  init(_ templates: [String: EventTemplate]) {
-    self.templates = templates.mapValues { ($0, $0.isPersonal) }
+  /// What every route with a group understands without a template.
+  private static let builtIn = [Chat.eventType, Broadcast.eventType, "websocket.send", "websocket.close"]
+
+  init(_ templates: [String: EventTemplate], report: (@Sendable (UnfitEvents.Report) -> Void)?) {
+    unfit = report.map { UnfitEvents(known: templates.keys + Self.builtIn, report: $0) }
+    // The loader has seen that no two types are one.
+    self.templates = Dictionary(
+      templates.map { (HandlerName.of($0.key), ($0.value, $0.value.isPersonal)) },
+      uniquingKeysWith: { first, _ in first })
   }
 
   /// How the frame of an event is numbered.
   func numbering(of event: Event) -> Numbering {
-    if let (template, _) = templates[event.type] {
+    let handler = event.handler
+    if let (template, _) = templates[handler] {
       guard case .object(let members) = template, !members.contains(where: { $0.key == "id" }) else {
         return .wrapped
       }
       return .member
     }
-    switch event.type {
+    switch handler {
     case "websocket.send", Broadcast.eventType: return .message
     case Chat.eventType: return .member
     default: return .wrapped
@@ -44,7 +55,7 @@ struct RouteEvents: Sendable {
     case .text(let text):
       unsafe frames.appendFrame(.text, text.span.bytes)
       return .frames
-    case .message: return frames.appendMessage(of: event)
+    case .message: return message(event, frames.appendMessage(of: event))
     case .rendering(let rendering): return rendering
     case nil: return nil
     }
@@ -52,29 +63,75 @@ struct RouteEvents: Sendable {
 
   /// Nil where the event is left to the consumer.
   func meaning(of event: Event, for address: String?) -> Meaning? {
-    if !templates.isEmpty, let (template, isPersonal) = templates[event.type] {
+    let handler = event.handler
+    if !templates.isEmpty, let (template, isPersonal) = templates[handler] {
       guard !isPersonal || address != nil else { return .rendering(.personal) }
-      return .text(template.rendered(event, address: isPersonal ? address : nil))
+      return .text(template.rendered(event, address: isPersonal ? address : nil, unfit))
     }
-    switch event.type {
+    switch handler {
     case "websocket.send": return .message
     case "websocket.close": return .rendering(closing(event))
     default: return nil
     }
   }
 
-  /// ASGI: `code` defaults to 1000, `reason` to nothing. A code that may not be sent makes the event unknown.
+  // MARK: - What does not fit
+
+  /// The route does not know the event.
+  func unknown(_ event: Event) -> Rendering {
+    unfit?.unknown(event)
+    return .ignored
+  }
+
+  /// What became of an event with `text` or `bytes`.
+  func message(_ event: Event, _ rendering: Rendering) -> Rendering {
+    guard case .ignored = rendering else { return rendering }
+    unfit?.dropped(event, Self.needsMessage(event))
+    return rendering
+  }
+
+  func dropped(_ event: Event, _ reason: @autoclosure () -> String) -> Rendering {
+    unfit?.dropped(event, reason())
+    return .ignored
+  }
+
+  private static func needsMessage(_ event: Event) -> String {
+    switch (event["text"], event["bytes"]) {
+    case (nil, nil), (.json(.null), nil): "the event has neither \"text\" nor \"bytes\""
+    case (nil, _), (.json(.null), _): "the field \"bytes\" holds no bytes"
+    default: "the field \"text\" is not a string"
+    }
+  }
+
+  /// What became of an event with a chat's message.
+  func chatMessage(_ event: Event, _ rendering: Rendering) -> Rendering {
+    guard case .ignored = rendering else { return rendering }
+    unfit?.dropped(
+      event,
+      event[Chat.member] == nil
+        ? "the event has no field \"message\"" : "the field \"message\" holds bytes, which JSON cannot carry")
+    return rendering
+  }
+
+  /// ASGI: `code` defaults to 1000, `reason` to nothing. An event with a code that may not be sent is dropped.
   private func closing(_ event: Event) -> Rendering {
     let code: UInt16
     switch event["code"] {
     case nil, .json(.null)?: code = 1000
     case .json(.integer(let number))?:
       guard let short = UInt16(exactly: number), CloseCode(rawValue: short).isValidOnWire else {
-        return .ignored
+        return unsendable(event)
       }
       code = short
-    default: return .ignored
+    default: return unsendable(event)
     }
     return .close(code: code, reason: event["reason"]?.plainText ?? "")
+  }
+
+  private func unsendable(_ event: Event) -> Rendering {
+    unfit?.dropped(
+      event, "the field \"code\" is not a close code that may be sent",
+      hint: "1000 to 1003, 1007 to 1014, or 3000 to 4999")
+    return .ignored
   }
 }

@@ -80,6 +80,26 @@ struct ChatTests {
     #expect(session.sent[0].hasPrefix(#"text:{"error": "#))
   }
 
+  @Test func `a text that a user has published is that user's message where clients are told who sent what`()
+  {
+    var shown = group()
+    shown.showsUser = true
+    let chat = Consumer(.chat(shown))
+    let forged = #"{"message": "hi", "user": "admin"}"#
+    let text = Event.Field("text", .text(Array(forged.utf8)))
+    let user = Event.Field("user", .json(.string("ann")))
+    #expect(
+      render(chat, Event(type: "broadcast.message", fields: [text, user]))
+        == (.frames, #"{"message": "{\"message\": \"hi\", \"user\": \"admin\"}", "user": "ann"}"#))
+    #expect(
+      render(chat, Event(type: "broadcast.message", fields: [.init("bytes", .bytes([1])), user])).0
+        == .ignored)
+    // The back end's own text has no sender.
+    #expect(render(chat, Event(type: "broadcast.message", fields: [text])) == (.frames, forged))
+    let plain = Consumer(.chat(group()))
+    #expect(render(plain, Event(type: "broadcast.message", fields: [text, user])) == (.frames, forged))
+  }
+
   @Test func `binary is answered with an error`() {
     #expect(receive(chat, .binary, #"{"message": 1}"#).sent.count == 1)
   }
@@ -155,6 +175,38 @@ struct RouteEventsTests {
     #expect(render(chat, event) == (.frames, #"{"type":"tick","n":1}"#))
   }
 
+  // Channels calls the method `chat_message` for both types.
+  @Test func `a type with underscores is the one with points, and is passed on as it was written`() {
+    let chat = Consumer(.chat(group(["order.paid": .wholeEvent, "user_joined": .field("type")])))
+    let message = [Event.Field("message", .json(.integer(1)))]
+    let text = [Event.Field("text", .json(.string("hi")))]
+    #expect(render(chat, Event(type: "chat_message", fields: message)) == (.frames, #"{"message": 1}"#))
+    #expect(render(chat, Event(type: "broadcast_message", fields: text)) == (.frames, "hi"))
+    #expect(render(chat, Event(type: "websocket_send", fields: text)) == (.frames, "hi"))
+    #expect(
+      chat.render(Event(type: "websocket_close"), for: nil, into: SharedBytes(capacity: 8))
+        == .close(code: 1000, reason: ""))
+    #expect(render(chat, Event(type: "order_paid")) == (.frames, #"{"type":"order_paid"}"#))
+    #expect(render(chat, Event(type: "user.joined")) == (.frames, #""user.joined""#))
+    let broadcast = Consumer(.broadcast(group(), publish: .everyone))
+    #expect(render(broadcast, Event(type: "broadcast_message", fields: text)) == (.frames, "hi"))
+    #expect(render(broadcast, Event(type: "chat_message", fields: message)) == (.frames, #"{"message": 1}"#))
+  }
+
+  @Test func `a template stands before the consumer's own meaning, however either is written`() {
+    let chat = Consumer(.chat(group(["chat_message": .wholeEvent])))
+    #expect(render(chat, Event(type: "chat.message")) == (.frames, #"{"type":"chat.message"}"#))
+  }
+
+  @Test func `the gateway's own events are none of anybody else's under another spelling`() {
+    let told = EventValue.encodedJSON(Array(#"{"joined": "ann"}"#.utf8))
+    let chat = Consumer(.chat(group()))
+    #expect(render(chat, Event(type: "sluice_presence", fields: [.init("presence", told)])).0 == .ignored)
+    #expect(!Event(type: "sluice_history").isRecordable)
+    #expect(!Event(type: "websocket_close").isRecordable)
+    #expect(Event(type: "chat_message").isRecordable)
+  }
+
   @Test func `websocket send and close work on every group`() {
     let chat = Consumer(.chat(group()))
     let send = Event(type: "websocket.send", fields: [.init("text", .json(.string("hi")))])
@@ -196,6 +248,9 @@ struct NumberedRendererTests {
     }
     let message = Event(type: "chat.message", fields: [.init("message", .encodedJSON(Array(#""hi""#.utf8)))])
     #expect(numbered(chat, message) == (.frames, #"{"id": "ab.7", "message": "hi"}"#))
+    #expect(
+      numbered(chat, Event(type: "chat_message", fields: message.fields))
+        == (.frames, #"{"id": "ab.7", "message": "hi"}"#))
     #expect(numbered(chat, Event(type: "unknown")).0 == .ignored)
     #expect(
       numbered(chat, Event(type: "websocket.close")).0 == .close(code: 1000, reason: ""))

@@ -1,3 +1,4 @@
+import GatewayConfig
 import JSON
 
 /// A stretch of a group's history.
@@ -27,6 +28,9 @@ extension Event {
   /// before it. Its `position` is the one that what follows begins behind.
   package static let historyType = "sluice.history"
 
+  /// What stands for a kept event that cannot be read any more. No route delivers it.
+  package static let unreadableType = "sluice.unreadable"
+
   static func history(behind position: EventPosition, isGap: Bool) -> Event {
     var event = Event(type: historyType, fields: [.init("gap", .json(.bool(isGap)))])
     event.position = position
@@ -35,7 +39,8 @@ extension Event {
 
   /// Whether it is kept: not what concerns only those who are there.
   package var isRecordable: Bool {
-    type != "websocket.close" && !type.hasPrefix("sluice.")
+    let handler = handler
+    return handler != "websocket.close" && !handler.hasPrefix(HandlerName.reservedPrefix)
   }
 
   /// About what it takes up while it is kept. Bytes.

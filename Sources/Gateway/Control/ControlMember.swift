@@ -1,4 +1,5 @@
 import ChannelLayers
+import Consumers
 import GatewayConfig
 import Transport
 import WebSocketCore
@@ -36,7 +37,8 @@ final class ControlMember {
     switch outcome {
     case .active:
       membership = layer.groups.join(
-        self, group: Self.group, route: ObjectIdentifier(self), renderer: ControlRenderer())
+        self, group: Self.group, route: ObjectIdentifier(self),
+        renderer: ControlRenderer(unfit: worker.gateway.unfitOrders))
     case .unavailable:
       let timer = retry ?? worker.reactor.timer { [weak self] in self?.start() }
       timer.schedule(after: Self.retryAfter)
@@ -74,8 +76,17 @@ extension ControlMember: GroupMember {
 
 /// Writes the orders of events, one in a line. Other events are none.
 struct ControlRenderer: EventRenderer {
+  let unfit: UnfitEvents
+
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    guard let order = DisconnectOrder(event) else { return .ignored }
+    guard let order = DisconnectOrder(event) else {
+      if event.handler == DisconnectOrder.type {
+        unfit.dropped(event, "the field \"user\" is absent, or neither text nor a whole number")
+      } else {
+        unfit.unknown(event)
+      }
+      return .ignored
+    }
     unsafe frames.append(order.line.span.bytes)
     return .frames
   }

@@ -25,7 +25,7 @@ struct DisconnectOrder: Sendable, Equatable {
 
   /// - Returns: nil for an event that is no such order.
   init?(_ event: Event) {
-    guard event.type == Self.type, let user = Self.name(event["user"]) else { return nil }
+    guard event.handler == Self.type, let user = Self.name(event["user"]) else { return nil }
     self.user = user
     guard let reason = event["reason"]?.plainText, !reason.isEmpty else { return }
     // A code point is not cut in two. Forwards, as going back over the characters of a foreign text takes quadratic time.

@@ -1,5 +1,6 @@
 import Consumers
 import GatewayConfig
+import Logging
 import Transport
 import WebSocketCore
 
@@ -24,13 +25,14 @@ final class EventRoute: Sendable {
   let sendQueueLimit: Int
 
   /// - Returns: nil where the route sends no events.
-  init?(_ route: HTTPRoute, _ layers: GatewayLayers) {
+  init?(_ route: HTTPRoute, _ layers: GatewayLayers, log: Logger) {
     guard let events = route.events else { return nil }
     name = route.name
     configuration = events
     auth = route.auth
-    renderer = EventStreamRenderer(events.group, showsPosition: true)
-    rendererOfOthers = EventStreamRenderer(events.group, showsPosition: false)
+    renderer = EventStreamRenderer(
+      events.group, showsPosition: true, report: UnfitEvents.logging(to: log, route: route.name))
+    rendererOfOthers = renderer.withoutPositions
     layer = layers.index(of: events.group.layer)
     heartbeat = events.heartbeat.wholeNanoseconds
     silence = min(heartbeat * 3, KeepAliveProbes.bound.wholeNanoseconds)

@@ -1,6 +1,7 @@
 import ChannelLayers
 import Consumers
 import GatewayConfig
+import Logging
 import Transport
 import WebSocketCore
 
@@ -26,9 +27,10 @@ final class SessionRoute: Sendable {
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
 
-  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool = false) {
+  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool = false, log: Logger) {
     self.configuration = configuration
-    self.consumer = Consumer(configuration.consumer)
+    self.consumer = Consumer(
+      configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))
     self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
     self.takesTokens = takesTokens
     hasPresence = configuration.consumer.group?.presence ?? false

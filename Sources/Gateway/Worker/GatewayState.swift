@@ -1,3 +1,4 @@
+import Consumers
 import GatewayConfig
 import Logging
 import Routing
@@ -19,6 +20,8 @@ final class GatewayState: Sendable {
   let counters = GatewayCounters()
   let upstreamFailures: UpstreamFailures
   let authenticators: Authenticators
+  /// Events in the group of orders that are none.
+  let unfitOrders: UnfitEvents
   let compressionContexts: ContextBudget
   let httpMemory: HTTPMemory
   /// What the process may have, as found at the start.
@@ -59,7 +62,7 @@ final class GatewayState: Sendable {
     self.mail = mail
     let layers = GatewayLayers(configuration, log: log) { mail.refused() }
     self.layers = layers
-    eventRoutes = configuration.served.httpRoutes.map { EventRoute($0, layers) }
+    eventRoutes = configuration.served.httpRoutes.map { EventRoute($0, layers, log: log) }
     hasEventRoutes = eventRoutes.contains { $0 != nil }
     server = configuration.server
     self.connectionLimit = connectionLimit
@@ -68,9 +71,11 @@ final class GatewayState: Sendable {
     acceptFailures = AcceptFailures(log: log)
     self.log = log
     upstreamFailures = UpstreamFailures(log: log)
+    unfitOrders = UnfitEvents(
+      known: [DisconnectOrder.type], report: UnfitEvents.logging(to: log, route: ControlMember.group))
     authenticators = Authenticators(configuration.authenticators, failures: upstreamFailures, log: log)
     routes = configuration.served.webSocketRoutes.map { [authenticators] route in
-      SessionRoute(route, layers, takesTokens: authenticators.takeMessages(on: route))
+      SessionRoute(route, layers, takesTokens: authenticators.takeMessages(on: route), log: log)
     }
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
     memoryReturn = MemoryReturnThread(log: log)

@@ -225,9 +225,19 @@ struct EventsReader {
         node, "\"\(key)\"", reading, shape: "\(key): {TYPE: JSON}, or {TYPE: event}")
     else { return [:] }
     var templates: [String: EventTemplate] = [:]
+    var types: [String: Located<String>] = [:]
     for entry in mapping.all {
       checkType(entry.key)
       templates[entry.key.value] = top(entry.value)
+      // A key that stands there twice is told already.
+      if let first = types.updateValue(entry.key, forKey: HandlerName.of(entry.key.value)),
+        first.value != entry.key.value
+      {
+        reading.findings.error(
+          .duplicateName,
+          "\"\(entry.key.value)\" and \"\(first.value)\" are the same event type: \".\" and \"_\" are equal",
+          at: entry.key.range, hint: "remove one of them", related: [.init("the other one", at: first.range)])
+      }
     }
     return templates
   }
@@ -238,9 +248,13 @@ struct EventsReader {
       reading.findings.error(
         .invalidValue, "\"\(type.value)\" is no event type", at: type.range,
         hint: "letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\": chat.message")
-    } else if type.value.hasPrefix("websocket.") {
+    } else if HandlerName.of(type.value).hasPrefix(HandlerName.asgiPrefix) {
       reading.findings.error(
-        .invalidValue, "events of the kind \"websocket.\" have a fixed meaning", at: type.range,
+        .invalidValue, "events whose type begins with \"websocket.\" have a fixed meaning", at: type.range,
+        hint: "choose another name")
+    } else if HandlerName.isReserved(type.value) {
+      reading.findings.error(
+        .invalidValue, "event types that begin with \"sluice.\" are Sluice's own", at: type.range,
         hint: "choose another name")
     }
   }

@@ -13,6 +13,9 @@ struct DisconnectOrderTests {
     let named = DisconnectOrder(event(("user", .json(.string("ann"))), ("reason", .json(.string("bye")))))
     #expect(named == DisconnectOrder(user: "ann", reason: "bye"))
     #expect(DisconnectOrder(event(("user", .json(.integer(5))))) == DisconnectOrder(user: "5"))
+    #expect(
+      DisconnectOrder(event(("user", .json(.integer(5))), type: "sluice_disconnect"))
+        == DisconnectOrder(user: "5"))
     let order = DisconnectOrder(user: "5", reason: "x")
     #expect(DisconnectOrder(order.event) == order)
   }

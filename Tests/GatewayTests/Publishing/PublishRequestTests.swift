@@ -5,14 +5,14 @@ import Testing
 @testable import Gateway
 
 private func read(
-  _ text: String, mayName: (String) -> Bool = { !$0.hasPrefix("no_") }
+  _ text: String, from sender: PublishSender = .backEnd, mayName: (String) -> Bool = { !$0.hasPrefix("no_") }
 ) throws(PublishRefusal) -> PublishRequest {
-  try PublishRequest(Array(text.utf8), mayName: mayName)
+  try PublishRequest(Array(text.utf8), from: sender, mayName: mayName)
 }
 
-private func refused(_ text: String) -> PublishRefusal? {
+private func refused(_ text: String, from sender: PublishSender = .backEnd) -> PublishRefusal? {
   do throws(PublishRefusal) {
-    _ = try read(text)
+    _ = try read(text, from: sender)
     return nil
   } catch {
     return error
@@ -61,7 +61,8 @@ struct PublishRequestTests {
 
   static let faulty: [(body: String, status: Int, words: String)] = [
     ("", 400, "the request is not JSON: a value is missing at byte 0"),
-    ("[]", 400, "this is not an object"),
+    ("[]", 400, "the request is a list, not an object, at byte 0"),
+    ("5", 400, "the request is a number, not an object"),
     ("{}", 400, #"the request needs a "group", or "groups""#),
     (#"{"group": "g"}"#, 400, #"the request needs an "event", or a "message", "text" or "bytes""#),
     (#"{"group": "g", "groups": ["h"], "message": 1}"#, 400, "not both"),
@@ -90,18 +91,31 @@ struct PublishRequestTests {
     (#"{"groups": ["a", 1], "message": 1}"#, 400, "a list of names"),
     (#"{"groups": "a", "message": 1}"#, 400, "is a list"),
     (#"{"batch": []}"#, 400, "is empty"),
-    (#"{"batch": [1]}"#, 400, #"item 1 of "batch" is not JSON: this is not an object"#),
+    (#"{"batch": [1]}"#, 400, #"item 1 of "batch" is a number, not an object"#),
     (#"{"batch": [{"group": "a", "message": 1}, {"group": "a"}]}"#, 400, #"item 2 of "batch" needs an"#),
     (#"{"group": "g", "event": {}}"#, 400, #"the event of the request needs a "type""#),
     (#"{"group": "g", "event": {"type": "a b"}}"#, 400, "is no event type"),
     (#"{"group": "g", "event": {"type": "_a"}}"#, 400, "is no event type"),
-    (#"{"group": "g", "event": {"type": "sluice.disconnect", "user": "5"}}"#, 400, "the gateway's own"),
+    (#"{"group": "g", "event": {"type": "sluice.disconnect", "user": "5"}}"#, 400, "Sluice's own"),
+    (#"{"group": "g", "event": {"type": "sluice_presence", "presence": {}}}"#, 400, "Sluice's own"),
+    (#"{"group": "g", "event": {"type": "sluice_disconnect", "user": "5"}}"#, 400, "Sluice's own"),
     (#"{"group": "g", "event": {"type": "a", "__asgi_channel__": ["x"]}}"#, 400, "cannot be called"),
     (#"{"group": "g", "bytes": "A"}"#, 400, "base64"),
     (#"{"group": "g", "bytes": "AA=A"}"#, 400, "base64"),
     (#"{"group": "g", "bytes": "AB=="}"#, 400, "base64"),
     (#"{"group": "g", "bytes": "AA=="} x"#, 400, "more after the value"),
-    (#"{"group": "g", "message": 1e999}"#, 400, "a number out of range"),
+    (
+      #"{"group": "g", "message": 1e999}"#, 400,
+      "a number that is too large at byte 26: send the number as a string"
+    ),
+    (
+      #"{"group": "g", "message": 18446744073709551616}"#, 400,
+      "the request is JSON with an integer that does not fit into 64 bits at byte 26: send the number as a string"
+    ),
+    (
+      "\u{FEFF}{}", 400,
+      "the request is not JSON: a byte order mark stands before the text at byte 0: send UTF-8 without one"
+    ),
     (#"{"group": "g", "message": 1, "idempotency_key": ""}"#, 400, "1 to 255 bytes"),
     ("{\"group\": \"g\", \"message\": " + String(repeating: "[", count: 70), 400, "nested too deep"),
   ]
@@ -113,6 +127,32 @@ struct PublishRequestTests {
     let refusal = try #require(refused(row.body))
     #expect(refusal.statusCode == row.status)
     #expect(refusal.message.contains(row.words), "\(refusal.message)")
+  }
+
+  @Test(arguments: [
+    #"{"type": "chat.message", "message": 1, "user": "bob"}"#, #"{"type": "websocket.close"}"#,
+    #"{"type": "websocket_send", "text": "x"}"#,
+  ])
+  func `users publish no whole events, unless their route allows it`(_ event: String) throws {
+    let ann = PublishSender(user: "ann", maySendEvents: false)
+    let body = #"{"group": "g", "event": \#(event)}"#
+    let refusal = try #require(refused(body, from: ann))
+    #expect(refusal.statusCode == 403)
+    #expect(refusal.message.contains(#""events" is not in its "allow""#))
+    #expect(refused(#"{"batch": [\#(body)]}"#, from: ann)?.statusCode == 403)
+    let staff = PublishSender(user: nil, maySendEvents: true)
+    #expect(try read(body, from: staff).events[0].event == (try read(body).events[0].event))
+  }
+
+  @Test func `what a user publishes says who it was`() throws {
+    let ann = PublishSender(user: "ann", maySendEvents: false)
+    for (body, name) in [
+      (#""message": 1"#, "message"), (#""text": "x""#, "text"), (#""bytes": "AA==""#, "bytes"),
+    ] {
+      let event = try read("{\"group\": \"g\", \(body)}", from: ann).events[0].event
+      #expect(event.fields.map(\.name) == [name, "user"])
+      #expect(event["user"] == .json(.string("ann")))
+    }
   }
 
   @Test func `a request is bounded in its events`() throws {

@@ -138,7 +138,7 @@ extension RedisHistory {
 
   private func unreadable(_ reason: String) -> Event {
     Task { await hub.unreadable(reason) }
-    return Event(type: "sluice.unreadable")
+    return Event(type: Event.unreadableType)
   }
 
   // MARK: - Loading

@@ -1,0 +1,121 @@
+package import ChannelLayers
+import GatewayConfig
+import Synchronization
+
+/// Reports the events that a route does not deliver, or not whole, each kind once: an operator would search for them in vain.
+///
+/// One for each route, shared by its reactors. What was reported is remembered in a table of fixed size, without a lock: an event
+/// that is dropped again costs one hash and one or two loads. Publishers may invent types without end, so after `most` kinds the
+/// rest is silent, which a last report says.
+package final class UnfitEvents: Sendable {
+  /// What an operator is told of one kind of event.
+  package struct Report: Sendable, Equatable {
+    package enum Fate: Sendable {
+      /// Clients of the route get nothing of the event.
+      case dropped
+      /// Clients of the route get the event with `null`, or with nothing inside a text, in this place.
+      case incomplete
+      /// No further kinds are reported.
+      case last
+    }
+
+    package var fate: Fate
+    /// The type of the event, as it was written.
+    package var type: String
+    /// What was found, and what was expected.
+    package var reason: String
+    /// What to do; nil where nothing comes to mind.
+    package var hint: String?
+  }
+
+  /// How many kinds of events are reported for one route.
+  package static let most = 32
+  /// Twice as many, so that a free place is near.
+  private static let places = 64
+
+  /// What the gateway tells its own sessions, which is not for every route.
+  private static let internalTypes = [Event.presenceType, Event.historyType, Event.unreadableType]
+
+  private let known: [String]
+  private let report: @Sendable (Report) -> Void
+  /// Hashes of what was reported; zero for a free place. Swift's hashes have a seed of the process, so nobody can choose them.
+  private let reported = InlineArray<64, Atomic<UInt64>> { (_: Int) in Atomic(0) }
+  private let count = Atomic<Int>(0)
+
+  /// - Parameters:
+  ///   - known: the types that the route understands.
+  ///   - report: is called on a reactor, and must not wait.
+  package init(known: [String], report: @escaping @Sendable (Report) -> Void) {
+    self.known = known
+    self.report = report
+  }
+
+  /// The route has no meaning for events of this type.
+  package func unknown(_ event: Event) {
+    guard !Self.internalTypes.contains(event.type), isNew(event.type, "") else { return }
+    let isForUs = HandlerName.isReserved(event.type) && !known.contains { HandlerName.isReserved($0) }
+    report(
+      Report(
+        fate: .dropped, type: event.type, reason: "the route knows no event of this type",
+        hint: isForUs
+          ? "orders to Sluice go to the group \"sluice.control\""
+          : NearestName.hint(for: event.type, in: known)))
+  }
+
+  /// The type is known, and what the event needs is absent or of the wrong kind.
+  package func dropped(_ event: Event, _ reason: @autoclosure () -> String, hint: String? = nil) {
+    guard isNew(event.type, "\0dropped") else { return }
+    report(Report(fate: .dropped, type: event.type, reason: reason(), hint: hint))
+  }
+
+  /// The template asks for a field that the event lacks, or that JSON cannot carry.
+  func incomplete(_ event: Event, field name: String) {
+    guard isNew(event.type, name) else { return }
+    guard event[name] == nil else {
+      return report(
+        Report(
+          fate: .incomplete, type: event.type,
+          reason: "the field \"\(name)\" holds bytes, which JSON cannot carry",
+          hint: "send them as base64 text"))
+    }
+    let fields = event.fields.map(\.name)
+    let outer = name.prefix { $0 != "." }
+    let hint =
+      outer.utf8.count < name.utf8.count && fields.contains(String(outer))
+      ? "a template takes whole fields: write {\(outer)}, or send \"\(name.dropFirst(outer.count + 1))\" as a field of its own"
+      : NearestName.hint(for: name, in: fields)
+    report(
+      Report(fate: .incomplete, type: event.type, reason: "the event has no field \"\(name)\"", hint: hint))
+  }
+
+  /// Whether this was not reported before, and still can be.
+  private func isNew(_ type: String, _ what: String) -> Bool {
+    var hasher = Hasher()
+    hasher.combine(type)
+    hasher.combine(what)
+    let hash = UInt64(truncatingIfNeeded: Int64(hasher.finalize())) | 1
+    for step in 0..<Self.places {
+      let place = Int((hash >> 1) &+ UInt64(step)) & (Self.places - 1)
+      var found = reported[place].load(ordering: .relaxed)
+      if found == 0 {
+        guard count.load(ordering: .relaxed) < Self.most else { return false }
+        found = reported[place].compareExchange(expected: 0, desired: hash, ordering: .relaxed).original
+        if found == 0 { return isWithinBound(type) }
+      }
+      if found == hash { return false }
+    }
+    return false
+  }
+
+  private func isWithinBound(_ type: String) -> Bool {
+    let number = count.add(1, ordering: .relaxed).newValue
+    guard number >= Self.most else { return true }
+    if number == Self.most {
+      report(
+        Report(
+          fate: .last, type: type,
+          reason: "\(Self.most) kinds of events did not fit this route; no more are reported"))
+    }
+    return false
+  }
+}
