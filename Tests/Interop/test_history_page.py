@@ -46,7 +46,7 @@ def open_page(browser, gateway, path: str, token: str = ""):
     page = browser.open(gateway.http("/"))
     page.run(
         "window.sockets = []; const Real = WebSocket; WebSocket = function (...all) { const s = new Real(...all); sockets.push(s); return s };"
-        "window.pauses = []; const later = setTimeout; setTimeout = (what, pause, ...rest) => { pauses.push(pause); return later(what, pause, ...rest) }"
+        "window.pauses = []; const later = setTimeout; setTimeout = (what, pause, ...rest) => { if (what === connect) pauses.push(pause); return later(what, pause, ...rest) }"
     )
     page.run(
         client.replace("let id", "var id") + "; window.heard = []; window.gaps = 0; window.ends = [];"

@@ -200,6 +200,11 @@ def test_the_first_chat(reader, tmp_path):
             page.wait_for("socket.readyState === 1")
         first.say("hello <b>you</b>")
         second.wait_for("document.querySelector('#log').innerText === 'hello <b>you</b>'")
+        # The list of users that the cookbook keeps.
+        (list_of_users,) = [block.text for block in blocks_of(DOCS["chat.md"]) if block.language == "js"]
+        first.run(list_of_users.replace("let users", "var users"))
+        first.run("presence({users: ['ann', 'bob'], count: 2}); presence({joined: 'eve', count: 3}); presence({left: 'bob', count: 2})")
+        assert first.run("[...users].join()") == "ann,eve"
     finally:
         browser.close()
 
