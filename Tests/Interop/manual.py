@@ -82,8 +82,7 @@ def commands_of(page: pathlib.Path) -> list[str]:
     """Every `sluice ...` in code: at the beginning of a line of it, behind `$`, `|` or `&&`, or in a span."""
     text = page.read_text().replace("\\\n", " ")
     fenced = "\n".join(re.findall(r"^```(?:sh|console|text)\n(.*?)^```$", text, re.M | re.S))
-    indented = "\n".join(re.findall(r"^    (.*)$", text, re.M)) if page in OTHERS else ""
-    lines = re.findall(r"(?:^\s*(?:\$ )?|\| |&& )(sluice [a-z][^|&#\n]*)", fenced + "\n" + indented, re.M)
+    lines = re.findall(r"(?:^\s*(?:\$ )?|\| |&& )(sluice [a-z][^|&#\n]*)", fenced, re.M)
     return lines + re.findall(r"`(sluice [a-z][^`]*)`", text)
 
 
@@ -103,7 +102,8 @@ class Reader:
         self.state.write_text(f'export PATH="{tools}:{pathlib.Path(sys.executable).parent}:$PATH"\n')
         self.folder.mkdir()
         shutil.copytree(ROOT / "examples", self.folder / "examples")
-        self.save("routes.yaml", (ROOT / "routes.yaml").read_text())
+        for file in (ROOT / "routes.yaml", *(ROOT / "examples").glob("*/routes.yaml")):
+            self.save(str(file.relative_to(ROOT)), file.read_text())
 
     def ported(self, text: str) -> str:
         return re.sub(r"\b(8000|8001|8002|6379)\b", lambda found: str(self.ports[found[1]]), text)
@@ -145,14 +145,14 @@ class Reader:
         """Runs a block whose last command goes on, until it listens. What was on its port is stopped first, as with Ctrl-C."""
         *before, last = (text or block.text).strip().replace("\\\n", " ").split("\n")
         port = next(iter(re.findall(r"\b800[0-2]\b", last)), "8000" if last.startswith("sluice serve") else "")
-        listens = re.match(r"sluice serve|gunicorn|python manage.py runserver", last)
+        listens = re.match(r"sluice serve|gunicorn|python manage.py runserver|python3 -m http.server", last)
         if listens and port in self.running:
             self.end(self.running.pop(port))
         output = self.state.parent / f"output-{len(self.outputs)}"
         self.place.unlink(missing_ok=True)
         with output.open("w") as file:
             script = self.begin(block) + self.ported("\n".join(before)) + self.keep() + "exec " + self.ported(last)
-            process = subprocess.Popen(["bash", "-c", script], stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True)
+            process = subprocess.Popen(["bash", "-c", script], stdout=file, stderr=file, stdin=subprocess.PIPE, start_new_session=True)
         self.outputs[process] = output
         self.running[port if listens else f"client {len(self.outputs)}"] = process
 
@@ -172,6 +172,7 @@ class Reader:
         # The whole group, since runserver and gunicorn have children. Both sides of a session may be of this reader.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
+        process.stdin.close()
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:

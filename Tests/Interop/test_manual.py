@@ -1,5 +1,6 @@
 """The manual says what is: every YAML block is validated, every command is run, every link is followed."""
 
+import contextlib
 import functools
 import json
 import os
@@ -16,7 +17,7 @@ from browser import Browser
 from certificates import Authority
 from conftest import ROOT, SLUICE
 from manual import OTHERS, PAGES, Reader, anchors_of, blocks_of, commands_of, links_of, prose_of
-from redis_stack import RedisServer, wait_until
+from redis_stack import RedisServer, free_port, wait_until
 
 README = PAGES[0]
 DOCS = {page.name: page for page in PAGES[1:]}
@@ -183,7 +184,7 @@ def reader(tmp_path, redis_port):
 
 
 FOLLOWED_ALONE = {"start.md", "django.md", "chat.md"}
-SHELL = [page for page in PAGES if any(block.language == "sh" for block in blocks_of(page)) and page.name not in FOLLOWED_ALONE]
+SHELL = [page for page in PAGES + OTHERS if any(block.language == "sh" for block in blocks_of(page)) and page.name not in FOLLOWED_ALONE]
 
 
 @pytest.mark.parametrize("page", SHELL, ids=lambda page: str(page.relative_to(ROOT)))
@@ -243,18 +244,39 @@ def test_django_from_a_fresh_startproject(reader):
 
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="needs nginx")
-@pytest.mark.parametrize("page", ["docs/operate.md", "examples/behind-nginx/nginx.conf"])
-def test_nginx_takes_its_file(page, tmp_path):
-    if page.endswith(".md"):
+@pytest.mark.parametrize("name", ["docs/operate.md", "examples/behind-nginx/nginx.conf"])
+def test_a_session_through_nginx_with_its_file(name, start, tmp_path):
+    """The file as it stands in the manual, with ports and certificates of the test: nginx takes it, and a session goes through."""
+    gateway, ports = start(), {number: free_port() for number in ("443", "80", "8000")}
+    text = (ROOT / name).read_text()
+    authority = Authority(tmp_path)
+    authority.issue("site", "127.0.0.1")
+    if name.endswith(".md"):
         (text,) = [block.text for block in BLOCKS if block.language == "nginx"]
-        Authority(tmp_path).issue("site", "example.com")
-        text = re.sub(r"/etc/letsencrypt/\S*?fullchain.pem", str(tmp_path / "site.pem"), text)
-        text = re.sub(r"/etc/letsencrypt/\S*?privkey.pem", str(tmp_path / "site.key"), text)
-    else:
-        text = (ROOT / page).read_text()
-    text = re.sub(r"listen \d+", "listen unix:" + str(tmp_path / "listening"), text)
-    text = re.sub(r"(listen unix:\S+?)( ssl)?;", lambda found, numbers=iter("abcdef"): f"{found[1]}-{next(numbers)}{found[2] or ''};", text)
+        text = text.replace("/etc/letsencrypt/live/example.com/fullchain.pem", str(tmp_path / "site.pem"))
+        text = text.replace("/etc/letsencrypt/live/example.com/privkey.pem", str(tmp_path / "site.key"))
+    is_secure = "ssl_certificate" in text
+    text = re.sub(r"server 127.0.0.1:800[02];", f"server 127.0.0.1:{gateway.port};", text)
+    text = re.sub(r"listen (\d+)", lambda found: f"listen 127.0.0.1:{ports[found[1]]}", text)
+    folders = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     file = tmp_path / "nginx.conf"
-    file.write_text(f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{text}\n}}\n")
-    done = subprocess.run(["nginx", "-t", "-p", str(tmp_path), "-c", str(file)], capture_output=True, text=True, timeout=20)
+    file.write_text(f"pid {tmp_path}/pid;\ndaemon off;\nevents {{}}\nhttp {{\n{folders}access_log off;\n{text}\n}}\n")
+    command = ["nginx", "-p", str(tmp_path), "-c", str(file), "-e", "stderr"]
+    done = subprocess.run([*command, "-t"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
+    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        host = f"127.0.0.1:{ports['443' if is_secure else '8000']}"
+
+        def opened():
+            with contextlib.suppress(ConnectionError):
+                secrecy = {"ssl": authority.client()} if is_secure else {}
+                origin = f"http{'s' if is_secure else ''}://{host}"
+                return connect(f"ws{'s' if is_secure else ''}://{host}/ws/echo/", origin=origin, proxy=None, **secrecy)
+
+        with wait_until(opened) as socket:
+            socket.send("hello")
+            assert socket.recv(20) == "hello"
+    finally:
+        server.terminate()
+        server.wait(20)
