@@ -131,6 +131,18 @@ def test_every_script_exists():
             assert (ROOT / name).exists(), f"{page}: {name}"
 
 
+def test_every_key_is_in_the_reference():
+    """Each key that a reader of the configuration asks for stands in code in the reference, or beside CONFIG."""
+    keys = {
+        key
+        for file in (ROOT / "Sources/GatewayConfig/Reading").glob("*.swift")
+        for key in re.findall(r'\b(?:value|entry|required)\(\s*"([a-z_]+)"', file.read_text())
+    }
+    assert len(keys) > 100
+    code = " ".join(re.findall(r"`([^`\n]+)`", DOCS["reference.md"].read_text() + DOCS["django.md"].read_text()))
+    assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b", code)] == []
+
+
 def test_every_example_is_named():
     for folder in (ROOT / "examples").iterdir():
         assert f"](examples/{folder.name})" in README.read_text(), folder.name
