@@ -168,6 +168,14 @@ def test_every_link_leads_somewhere(page):
             assert anchor in anchors_of(target), link
 
 
+@pytest.mark.parametrize("page", PAGES + OTHERS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_rows_of_a_table_have_as_many_cells_as_its_head(page):
+    """A renderer drops further cells, and a "|" in code begins one."""
+    for table in re.findall(r"(?:^\|.*\n)+", prose_of(page), re.M):
+        rows = [len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()]
+        assert len(set(rows)) == 1, table[:200]
+
+
 def test_the_readme_fits_on_two_screens():
     assert README.read_text().count("\n") <= 120
 
