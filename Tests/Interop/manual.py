@@ -99,9 +99,9 @@ class Reader:
         (tools / "sluice").symlink_to(SLUICE)
         # The variables that blocks have exported, and, written after them, the folder they have gone to.
         self.state, self.place = folder / "state", folder / "place"
-        self.state.write_text(f'export PATH="{tools}:{pathlib.Path(sys.executable).parent}:$PATH"\n')
+        self.state.write_text(f'export PATH="{tools}:{pathlib.Path(sys.executable).parent}:$PATH" HOME="{folder}"\n')
         self.folder.mkdir()
-        shutil.copytree(ROOT / "examples", self.folder / "examples")
+        shutil.copytree(ROOT / "examples", self.folder / "examples", ignore=shutil.ignore_patterns(".venv", "__pycache__", "*.sqlite3*"))
         for file in (ROOT / "routes.yaml", *(ROOT / "examples").glob("*/routes.yaml")):
             self.save(str(file.relative_to(ROOT)), file.read_text())
 
