@@ -80,6 +80,12 @@ def test_a_yaml_block_is_good(block, validated):
     assert findings == [], "\n".join(f"{finding['code']}: {finding['message']}" for finding in findings)
 
 
+def test_python_compiles():
+    for block in BLOCKS:
+        if block.language == "python":
+            compile(block.text, block.place, "exec")
+
+
 def test_the_example_is_routes_yaml():
     (example,) = [block.text for block in blocks_of(DOCS["start.md"]) if block.text.startswith("# What Sluice serves")]
     assert example == (ROOT / "routes.yaml").read_text()
@@ -224,6 +230,9 @@ def test_the_first_chat(reader, tmp_path):
             page.wait_for("socket.readyState === 1")
         first.say("hello <b>you</b>")
         second.wait_for("document.querySelector('#log').innerText === 'hello <b>you</b>'")
+        for block in BLOCKS:
+            if block.language == "js":
+                assert first.run(f"typeof new Function({json.dumps(block.text)})") == "function", block.place
         # The list of users that the cookbook keeps.
         (list_of_users,) = [block.text for block in blocks_of(DOCS["chat.md"]) if block.language == "js"]
         first.run(list_of_users.replace("let users", "var users"))
