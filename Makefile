@@ -58,7 +58,7 @@ need-build:
 	@Tests/need.sh libyaml-dev pkg-config zlib1g-dev
 
 need-test:
-	@Tests/need.sh chromium openssl python3-venv redis-server
+	@Tests/need.sh chromium curl openssl python3-venv redis-server
 
 need-bench:
 	@Tests/need.sh libnginx-mod-nchan libuv1 nginx python3-venv redis-server util-linux

@@ -1,10 +1,10 @@
-"""From runs to a table: what README.md shows."""
+"""From runs to a table: what docs/benchmarks.md shows."""
 
 import pathlib
 import re
 import statistics
 
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/benchmarks.md"
 BEGIN, END = "<!-- bench: make bench writes what follows -->", "<!-- bench ends -->"
 # Per cent of a processor. Connecting and ending, which no run counts, take some.
 CROWDED = 50
@@ -158,7 +158,7 @@ def markdown(found: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def put_into_readme(text: str, file: pathlib.Path = README) -> None:
+def put_into_manual(text: str, file: pathlib.Path = PAGE) -> None:
     old = file.read_text()
     new, count = re.subn(f"(?s)({re.escape(BEGIN)}\n).*?({re.escape(END)})", lambda found: f"{found[1]}\n{text}\n{found[2]}", old)
     if count != 1:

@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="turns of each workload, 1 to 50 (5)")
     parser.add_argument("--seconds", type=float, default=3, help="the measured time of a run, 0.2 to 60 (3)")
     parser.add_argument("--only", default="", help="only workloads whose name has this in it")
-    parser.add_argument("--readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--manual", action="store_true", help="put the table into docs/benchmarks.md")
     parser.add_argument("--render", action="store_true", help="measure nothing, write the last results anew")
     options = parser.parse_args()
     if not (1 <= options.runs <= 50 and 0.2 <= options.seconds <= 60):
@@ -143,8 +143,8 @@ def main() -> None:
     text = report.markdown(found)
     (HOME / "table.md").write_text(text)
     plot.draw(found, HOME / "ratios.svg")
-    if options.readme:
-        report.put_into_readme(text)
+    if options.manual:
+        report.put_into_manual(text)
     print(text)
     say(f"written: {HOME / 'table.md'}, {HOME / 'ratios.svg'}, {results}")
 

@@ -8,7 +8,7 @@ from websockets.sync.client import connect as ws_connect
 
 
 class Numbered:
-    """What the README's ten lines of JavaScript do: remembers the last id, and comes back with it."""
+    """What the JavaScript client of docs/history.md does: remembers the last id, and comes back with it."""
 
     def __init__(self, url, since: str = ""):
         self.url, self.last = url, since

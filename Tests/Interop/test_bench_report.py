@@ -77,11 +77,11 @@ def test_losses_are_told():
     assert "echo, other: 7 lost of 1,000 deliveries in 1 of 1 runs" in table(report.row(WORKLOAD, "other", None, runs(5), lossy))
 
 
-def test_the_readme_takes_the_table(tmp_path):
-    file = tmp_path / "README.md"
+def test_the_manual_takes_the_table(tmp_path):
+    file = tmp_path / "benchmarks.md"
     file.write_text(f"a\n{report.BEGIN}\nold\n{report.END}\nb\n")
-    report.put_into_readme("new\\1\n", file)
+    report.put_into_manual("new\\1\n", file)
     assert file.read_text() == f"a\n{report.BEGIN}\n\nnew\\1\n\n{report.END}\nb\n"
     file.write_text("nothing")
     with pytest.raises(SystemExit):
-        report.put_into_readme("new", file)
+        report.put_into_manual("new", file)

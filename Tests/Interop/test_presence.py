@@ -19,7 +19,7 @@ from redis_stack import Host, Layer, RedisGateway, RedisServer, chat, wait_until
 from test_redis_outages import outage_of
 
 KEY = "a-key-of-this-test-that-is-long-enough"
-# What the README states for a process that is killed.
+# What docs/presence.md states for a process that is killed.
 HEALED = 12
 
 ROUTES = """
