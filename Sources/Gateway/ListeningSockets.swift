@@ -66,7 +66,9 @@ struct ListeningSockets {
   }
 
   private mutating func add(_ descriptor: Int32, _ wanted: ServerConfiguration.Listener, to worker: Int) {
-    listeners[worker].append(ListeningSocket(descriptor: descriptor, isSecure: wanted.isSecure))
+    listeners[worker].append(
+      ListeningSocket(
+        descriptor: descriptor, isSecure: wanted.isSecure, hasProxyHeader: wanted.options.proxyProtocol))
   }
 
   /// Takes the socket files away, so that nobody connects who would not be answered.
@@ -75,8 +77,10 @@ struct ListeningSockets {
   }
 }
 
-/// A descriptor that listens, and whether TLS is spoken there.
+/// A descriptor that listens, and what is spoken there.
 struct ListeningSocket: Sendable {
   var descriptor: Int32
   var isSecure: Bool
+  /// Whether connections begin with a header of the PROXY protocol.
+  var hasProxyHeader: Bool
 }

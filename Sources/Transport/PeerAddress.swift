@@ -2,6 +2,7 @@ import Glibc
 
 /// Where the other end of a connection is.
 public enum PeerAddress: Sendable, Hashable {
+  /// Port 0 is one that is not known, of an address that somebody else has told.
   case tcp(host: String, port: Int)
   /// A Unix socket's client has no name.
   case unix
@@ -33,6 +34,7 @@ extension PeerAddress {
 extension PeerAddress: CustomStringConvertible {
   public var description: String {
     switch self {
+    case .tcp(let host, 0): host
     case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     case .unix: "unix"
     }

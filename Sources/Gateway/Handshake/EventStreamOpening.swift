@@ -86,7 +86,7 @@ extension EventRoute {
   /// - Returns: nil where the origin may not.
   func crossOriginFields(origins: [String], host: String, client: Client) -> [HeaderField]? {
     let access = configuration.origins.access(
-      origin: origins.first, host: host, isSecure: client.isSecure)
+      origin: origins.first, host: client.host(host), isSecure: client.isSecure)
     switch access {
     case .refused: return nil
     case .allowed: return []
@@ -150,7 +150,7 @@ extension Worker {
       opening.credentials = Credentials(
         fields: request.fields, query: path.query, host: host, client: client)
     }
-    guard admission == .session else { return refuse(.tooManyConnections) }
+    guard admission.mayBeSession else { return refuse(.tooManyConnections) }
     return .success(opening)
   }
 }
