@@ -29,7 +29,7 @@ struct ListeningSockets {
     var sockets = ListeningSockets(listeners: Array(repeating: [], count: workers))
     for listener in wanted {
       do {
-        try sockets.open(listener)
+        try sockets.open(listener, onlyV6: listener.address.leavesV4(to: wanted.map(\.address)))
       } catch {
         sockets.remove()
         throw GatewayServer.StartFailure(description: "cannot listen on \(listener.address): \(error)")
@@ -38,18 +38,21 @@ struct ListeningSockets {
     return sockets
   }
 
-  private mutating func open(_ wanted: ServerConfiguration.Listener) throws(TransportFailure) {
+  private mutating func open(
+    _ wanted: ServerConfiguration.Listener, onlyV6: Bool
+  ) throws(TransportFailure) {
     switch wanted.address {
     case .tcp(let host, let port):
       // Several listeners share a port, and with them any other process of this user could.
-      if port != 0 { try Listener.checkIsFree(host: host, port: port) }
+      if port != 0 { try Listener.checkIsFree(host: host, port: port, onlyV6: onlyV6) }
       let first = try Listener.tcp(
-        host: host, port: port, reusePort: listeners.count > 1, backlog: Self.backlog)
+        host: host, port: port, reusePort: listeners.count > 1, onlyV6: onlyV6, backlog: Self.backlog)
       let bound = first.address
       add(first.take(), wanted, to: 0)
       guard case .tcp(_, let realPort) = bound else { return }
       for index in listeners.indices.dropFirst() {
-        let next = try Listener.tcp(host: host, port: realPort, reusePort: true, backlog: Self.backlog)
+        let next = try Listener.tcp(
+          host: host, port: realPort, reusePort: true, onlyV6: onlyV6, backlog: Self.backlog)
         add(next.take(), wanted, to: index)
       }
       addresses.append(

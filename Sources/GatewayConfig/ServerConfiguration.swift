@@ -119,6 +119,37 @@ package enum BindAddress: Sendable, Hashable {
   }
 }
 
+extension BindAddress {
+  /// Whether it is all addresses of this machine, `0.0.0.0` or `[::]`; of the second kind also those of IPv4.
+  private var wildcard: IPAddress? {
+    guard case .tcp(let host, _) = self, let address = IPAddress(host),
+      address == IPAddress("0.0.0.0") || address == IPAddress("::")
+    else { return nil }
+    return address
+  }
+
+  private var hasV4Address: Bool {
+    if case .tcp(let host, _) = self { IPAddress(host)?.isV4 == true } else { false }
+  }
+
+  private func hasPort(of other: BindAddress) -> Bool {
+    guard case .tcp(_, let port) = self, case .tcp(_, let otherPort) = other else { return false }
+    return port != 0 && port == otherPort
+  }
+
+  /// Whether it is `[::]` and `0.0.0.0` has the same port, so that each takes the clients of its own family.
+  package func leavesV4(to others: [BindAddress]) -> Bool {
+    wildcard?.isV4 == false && others.contains { $0.wildcard?.isV4 == true && $0.hasPort(of: self) }
+  }
+
+  /// The one of the others that takes the clients of this address, too: `[::]` takes those of one IPv4 address. Nil where each has
+  /// its own.
+  func rival(among others: [BindAddress]) -> BindAddress? {
+    guard hasV4Address, wildcard == nil else { return nil }
+    return others.first { $0.wildcard?.isV4 == false && $0.hasPort(of: self) && !$0.leavesV4(to: others) }
+  }
+}
+
 extension UInt16 {
   /// A port as it is written: digits alone, no sign.
   package init?(digits text: Substring) {

@@ -13,6 +13,17 @@ struct ListenerTests {
     #expect(TransportFailure.addressInUse.description == "another process listens there already")
   }
 
+  @Test func `both families have the same port, where each keeps to its own`() throws {
+    let v4 = try Listener.tcp(host: "0.0.0.0", port: 0, reusePort: false, backlog: 1)
+    guard case .tcp(_, let port) = v4.address else { return }
+    #expect(throws: TransportFailure.addressInUse) {
+      _ = try Listener.tcp(host: "::", port: port, reusePort: false, backlog: 1)
+    }
+    let v6 = try Listener.tcp(host: "::", port: port, reusePort: false, onlyV6: true, backlog: 1)
+    #expect(v6.address == .tcp(host: "::", port: port))
+    _ = v4.rawValue
+  }
+
   @Test func `a socket file that nobody answers on is replaced, one in use is not`() throws {
     let path = temporaryPath()
     defer { SocketFile(path: path)?.remove() }

@@ -17,6 +17,15 @@ extension ServerConfiguration {
     if let value = mapping.value("trusted_proxies") {
       trustedProxies = TrustedProxies(reading: value, reading)
     }
+    let addresses = bind + (tls?.bind ?? [])
+    for address in addresses {
+      guard let rival = address.rival(among: addresses), let node = bindNode ?? mapping.value("tls") else {
+        continue
+      }
+      reading.findings.error(
+        .duplicateName, "\(rival) takes IPv4 clients too, those of \(address) among them", at: node.range,
+        hint: "remove \(address), or write 0.0.0.0 in its place")
+    }
     if let value = mapping.value("threads") {
       threads = reading.integer(value, "\"threads\"", in: 1...256)
     }
@@ -51,14 +60,17 @@ extension BindAddress {
     var addresses: [BindAddress] = []
     for item in items {
       let mapping: MappingCursor? =
-        if case .mapping = item.content { MappingCursor(item, "an address of \"bind\"", reading) } else { nil }
+        if case .mapping = item.content { MappingCursor(item, "an address of \"bind\"", reading) } else {
+          nil
+        }
       let found = mapping?.required("address", hint: "{address: \"0.0.0.0:8000\", proxy_protocol: true}")
       var special = BindOptions()
       if let mapping {
         special.read(mapping, reading)
         mapping.finish()
       }
-      guard let item = mapping == nil ? item : found, let scalar = reading.textScalar(item, "an address") else {
+      guard let item = mapping == nil ? item : found, let scalar = reading.textScalar(item, "an address")
+      else {
         continue
       }
       guard let address = BindAddress(scalar.text) else {
@@ -126,7 +138,9 @@ extension TrustedProxies {
             "\"\(scalar.text)\" is no IP address and no network",
             "write 10.0.0.5, 10.0.0.0/8, 2001:db8::/32 or unix")
         case .badLength:
-          fail("the number behind \"/\" in \"\(scalar.text)\" does not fit the address", "0 to 32, or 0 to 128 for IPv6")
+          fail(
+            "the number behind \"/\" in \"\(scalar.text)\" does not fit the address",
+            "0 to 32, or 0 to 128 for IPv6")
         case .bitsBehind(let network):
           fail("\"\(scalar.text)\" has bits set behind those of the network", "write \(network)")
         }
@@ -304,7 +318,8 @@ enum LimitsReader {
   }
 
   private static let globalKeys = [
-    "connections", "per_ip", "handshake", "compression_memory", "history_memory", "body_memory", "send_memory",
+    "connections", "per_ip", "handshake", "compression_memory", "history_memory", "body_memory",
+    "send_memory",
     "receive_memory",
   ]
 
