@@ -21,6 +21,8 @@ struct ListeningSockets {
   /// By worker; whoever is handed them owns them.
   private(set) var listeners: [[ListeningSocket]]
   private var files: [SocketFile] = []
+  /// The modes that the file of the configuration gives to socket files, by their paths.
+  private var asked: [String: UInt32] = [:]
 
   /// Connections that may wait to be accepted; the kernel cuts it at `net.core.somaxconn`.
   private static let backlog = 4096
@@ -58,12 +60,14 @@ struct ListeningSockets {
       addresses.append(
         BoundAddress(address: .tcp(host: host, port: realPort), isSecure: wanted.isSecure))
     case .unix(let path):
-      let first = try Listener.unix(path: path)
+      let access = SocketAccess(mode: wanted.options.mode, group: wanted.options.group)
+      let first = try Listener.unix(path: path, access: access)
       for index in listeners.indices.dropFirst() {
         add(try first.duplicate().take(), wanted, to: index)
       }
       add(first.take(), wanted, to: 0)
       if let file = SocketFile(path: path) { files.append(file) }
+      asked[path] = wanted.options.mode
       addresses.append(BoundAddress(address: wanted.address, isSecure: wanted.isSecure))
     }
   }
@@ -72,6 +76,13 @@ struct ListeningSockets {
     listeners[worker].append(
       ListeningSocket(
         descriptor: descriptor, isSecure: wanted.isSecure, hasProxyHeader: wanted.options.proxyProtocol))
+  }
+
+  /// The socket files that only processes of this user can connect to, though nobody has asked for that.
+  var privateFiles: [SocketFile] {
+    files.filter { file in
+      asked[file.path] == nil && file.mode.map { $0 & 0o022 == 0 } ?? false
+    }
   }
 
   /// Takes the socket files away, so that nobody connects who would not be answered.

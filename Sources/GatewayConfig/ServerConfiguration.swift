@@ -43,6 +43,10 @@ package struct ServerConfiguration: Sendable {
 package struct BindOptions: Sendable, Hashable {
   /// Whether every connection begins with a header of the PROXY protocol, which says where the client is.
   package var proxyProtocol = false
+  /// The permissions of the file of a Unix socket; nil is what the umask of the process leaves.
+  package var mode: UInt32?
+  /// The group of the file of a Unix socket, by name or number; nil is that of the process.
+  package var group: String?
 
   package init() {}
 }

@@ -41,7 +41,11 @@ public struct Listener: ~Copyable {
   }
 
   /// Binds a Unix socket. A socket file that nobody answers on any more is replaced.
-  public static func unix(path: String, backlog: Int = 4096) throws(TransportFailure) -> Listener {
+  ///
+  /// - Parameter access: who may connect.
+  public static func unix(
+    path: String, access: SocketAccess = SocketAccess(), backlog: Int = 4096
+  ) throws(TransportFailure) -> Listener {
     guard SocketAddress.unixPathLengths.contains(path.utf8.count), !path.utf8.contains(0) else {
       throw .unusablePath
     }
@@ -50,6 +54,12 @@ public struct Listener: ~Copyable {
     let descriptor = try open(AF_UNIX)
     guard unsafe address.pass(to: { unsafe bind(descriptor.rawValue, $0, $1) }) == 0 else {
       throw TransportFailure("bind", errno)
+    }
+    do throws(TransportFailure) {
+      try access.apply(to: path)
+    } catch {
+      SocketFile(path: path)?.remove()
+      throw error
     }
     return try listen(on: descriptor, backlog: backlog)
   }

@@ -41,19 +41,20 @@ FORWARDED = ("X-Forwarded-For: 198.51.100.9, 203.0.113.7, 127.0.0.5", "X-Forward
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
-class Mirror(socketserver.ThreadingTCPServer):
+class Answers(socketserver.StreamRequestHandler):
     """Answers each request with its own head: 200, but 403 to a handshake and 401 below /auth/."""
 
+    def handle(self):
+        while (head := b"".join(iter(self.rfile.readline, b"\r\n"))).startswith(b"GET"):
+            status = b"401 No" if head.startswith(b"GET /auth/") else b"403 No" if b"pgrade:" in head else b"200 OK"
+            self.wfile.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(head), head))
+
+
+class Mirror(socketserver.ThreadingTCPServer):
     daemon_threads = allow_reuse_address = True
 
     def __init__(self):
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self):
-                while (head := b"".join(iter(self.rfile.readline, b"\r\n"))).startswith(b"GET"):
-                    status = b"401 No" if head.startswith(b"GET /auth/") else b"403 No" if b"pgrade:" in head else b"200 OK"
-                    self.wfile.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(head), head))
-
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), Answers)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 

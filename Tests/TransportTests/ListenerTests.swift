@@ -36,6 +36,21 @@ struct ListenerTests {
     #expect(second.address == .unix(path: path))
   }
 
+  @Test func `the file of a socket has the mode and the group that are asked for`() throws {
+    let path = temporaryPath()
+    defer { SocketFile(path: path)?.remove() }
+    let own = getgid()
+    let listener = try Listener.unix(path: path, access: SocketAccess(mode: 0o660, group: "\(own)"))
+    #expect(SocketFile(path: path)?.mode == 0o660)
+    _ = listener.rawValue
+    let other = temporaryPath()
+    #expect(throws: TransportFailure.unknownGroup("no such group")) {
+      _ = try Listener.unix(path: other, access: SocketAccess(group: "no such group"))
+    }
+    // It is not left behind.
+    #expect(SocketFile(path: other) == nil)
+  }
+
   @Test func `the file of a later listener is not taken for the one that was bound`() throws {
     let path = temporaryPath()
     let first = try Listener.unix(path: path)

@@ -44,7 +44,7 @@ final class ReverseProxy: Sendable {
       return .plain(.badRequest, HandshakeRefusal.ambiguousPath)
     }
     if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
-    var forwarded = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(target)")
+    var forwarded = HTTPClientRequest(url: upstream.base + target)
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
     forwarded.headers = headers(of: request, from: sender)
     if let upload {

@@ -58,8 +58,12 @@ final class UpstreamFetcher: Sendable {
   func fetch(_ fields: [HeaderField], within time: Duration, longest: Int) async throws -> Answer {
     guard let client = client.withLock({ $0 }) else { throw NotRunning() }
     let path = upstream.path?.filled { _ in nil } ?? "/"
-    var request = HTTPClientRequest(url: "\(upstream.scheme.rawValue)://\(upstream.authority)\(path)")
+    var request = HTTPClientRequest(url: upstream.base + path)
     for field in fields { request.headers.add(name: field.name, value: field.value) }
+    // AsyncHTTPClient knows none for a Unix socket, and HTTP/1.1 asks for one.
+    if !request.headers.contains(name: "host") {
+      request.headers.add(name: "Host", value: upstream.authority)
+    }
     return try await withThrowingTaskGroup { [request] tasks in
       tasks.addTask {
         let response = try await client.execute(request, deadline: .distantFuture, logger: Self.quiet)

@@ -69,11 +69,12 @@ extension BindAddress {
         special.read(mapping, reading)
         mapping.finish()
       }
+      let fileKeys = ["mode", "group"].compactMap { mapping?.entry($0)?.key }
       guard let item = mapping == nil ? item : found, let scalar = reading.textScalar(item, "an address")
       else {
         continue
       }
-      guard let address = BindAddress(scalar.text) else {
+      guard let address = BindAddress(scalar.text), !scalar.text.utf8.contains(UInt8(ascii: "|")) else {
         reading.findings.error(
           .invalidValue, "\"\(scalar.text)\" is no address to listen on\(reading.origin(scalar))",
           at: item.range,
@@ -85,6 +86,14 @@ extension BindAddress {
       }
       addresses.append(address)
       if mapping != nil { options[address] = special }
+      if case .tcp = address {
+        for key in fileKeys {
+          reading.findings.error(
+            .conflictingKeys, "\"\(key.value)\" is for the file of a Unix socket, and \(address) has none",
+            at: key.range,
+            hint: "remove it")
+        }
+      }
     }
     return addresses
   }
@@ -92,6 +101,13 @@ extension BindAddress {
   private static func bindHint(_ text: String) -> String {
     if UInt16(text) != nil {
       return "write 127.0.0.1:\(text) for this machine only, or 0.0.0.0:\(text) for all"
+    }
+    if text.hasPrefix("unix:"), let bar = text.firstIndex(of: "|") ?? text.firstIndex(of: ",") {
+      return "write {address: \"\(text[..<bar])\", mode: \"0660\", group: www-data}"
+    }
+    if text.hasPrefix("/") || text.hasPrefix("./") { return "write unix:\(text)" }
+    for scheme in ["http://", "http+", "ws://"] where text.hasPrefix(scheme + "unix:") {
+      return "write \(text.dropFirst(scheme.count))"
     }
     if !text.contains(":"), !text.isEmpty { return "write \(text):8000" }
     return "write host:port, [v6]:port or unix:PATH"
@@ -103,8 +119,36 @@ extension BindOptions {
     if let value = mapping.value("proxy_protocol") {
       proxyProtocol = reading.truth(value, "\"proxy_protocol\"") ?? false
     }
+    if let value = mapping.value("mode"), let scalar = reading.scalar(value, "\"mode\"") {
+      // Without its quotes YAML readers may take it for another number.
+      if scalar.style == .plain || !(3...4).contains(scalar.text.utf8.count)
+        || !scalar.text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) })
+      {
+        reading.findings.error(
+          .invalidValue,
+          "\"mode\" is three or four octal digits in quotes, not \(scalar.text)\(reading.origin(scalar))",
+          at: value.range,
+          hint: "write \"0660\" for the user and the group, \"0666\" for everybody on this machine")
+      } else if let bits = UInt32(scalar.text, radix: 8), bits <= 0o777, bits & 0o600 == 0o600 {
+        mode = bits
+      } else {
+        reading.findings.error(
+          .outOfRange, "\"mode\" is \"\(scalar.text)\"", at: value.range,
+          hint: "it can be \"0600\" to \"0777\", and lets the user of this process read and write")
+      }
+    }
+    if let value = mapping.value("group") {
+      if case .scalar(let scalar) = value.content, !scalar.isUnusable, gid(scalar.text) {
+        group = scalar.text
+      } else {
+        group = reading.word(value, "\"group\"")
+      }
+    }
   }
 }
+
+/// Whether it is the number of a group.
+private func gid(_ text: String) -> Bool { UInt32(text) != nil && !text.hasPrefix("+") }
 
 extension TrustedProxies {
   /// One address, one network, `unix`, or a list of them.
