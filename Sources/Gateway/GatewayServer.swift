@@ -171,6 +171,7 @@ package final class GatewayServer: Sendable {
         "http-routes": "\(gateway.application.httpRoutes.count)",
         "connections": "\(gateway.connectionLimit)",
       ])
+    for file in sockets.privateFiles { tellPrivate(file) }
     await withTaskGroup { tasks in
       tasks.addTask { [wish] in
         await http.run()
@@ -191,6 +192,17 @@ package final class GatewayServer: Sendable {
     summary["accept-failures"] = "\(gateway.acceptFailures.count)"
     deadline.end()
     log.notice("stopped", metadata: summary)
+  }
+
+  /// A proxy that is another user finds the file and is not let in.
+  private func tellPrivate(_ file: SocketFile) {
+    log.notice(
+      "only processes of this user can connect to the Unix socket",
+      metadata: [
+        "socket": "\(file.path)", "mode": "0\(String(file.mode ?? 0, radix: 8))",
+        "hint":
+          "to let a proxy of another user in, write bind: {address: \"unix:\(file.path)\", mode: \"0660\", group: GROUP}",
+      ])
   }
 
   /// More connections than there are descriptors for would not be refused, but reset.

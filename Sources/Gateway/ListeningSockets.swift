@@ -21,6 +21,8 @@ struct ListeningSockets {
   /// By worker; whoever is handed them owns them.
   private(set) var listeners: [[ListeningSocket]]
   private var files: [SocketFile] = []
+  /// The modes that the file of the configuration gives to socket files, by their paths.
+  private var asked: [String: UInt32] = [:]
 
   /// Connections that may wait to be accepted; the kernel cuts it at `net.core.somaxconn`.
   private static let backlog = 4096
@@ -29,7 +31,7 @@ struct ListeningSockets {
     var sockets = ListeningSockets(listeners: Array(repeating: [], count: workers))
     for listener in wanted {
       do {
-        try sockets.open(listener)
+        try sockets.open(listener, onlyV6: listener.address.leavesV4(to: wanted.map(\.address)))
       } catch {
         sockets.remove()
         throw GatewayServer.StartFailure(description: "cannot listen on \(listener.address): \(error)")
@@ -38,35 +40,49 @@ struct ListeningSockets {
     return sockets
   }
 
-  private mutating func open(_ wanted: ServerConfiguration.Listener) throws(TransportFailure) {
+  private mutating func open(
+    _ wanted: ServerConfiguration.Listener, onlyV6: Bool
+  ) throws(TransportFailure) {
     switch wanted.address {
     case .tcp(let host, let port):
       // Several listeners share a port, and with them any other process of this user could.
-      if port != 0 { try Listener.checkIsFree(host: host, port: port) }
+      if port != 0 { try Listener.checkIsFree(host: host, port: port, onlyV6: onlyV6) }
       let first = try Listener.tcp(
-        host: host, port: port, reusePort: listeners.count > 1, backlog: Self.backlog)
+        host: host, port: port, reusePort: listeners.count > 1, onlyV6: onlyV6, backlog: Self.backlog)
       let bound = first.address
       add(first.take(), wanted, to: 0)
       guard case .tcp(_, let realPort) = bound else { return }
       for index in listeners.indices.dropFirst() {
-        let next = try Listener.tcp(host: host, port: realPort, reusePort: true, backlog: Self.backlog)
+        let next = try Listener.tcp(
+          host: host, port: realPort, reusePort: true, onlyV6: onlyV6, backlog: Self.backlog)
         add(next.take(), wanted, to: index)
       }
       addresses.append(
         BoundAddress(address: .tcp(host: host, port: realPort), isSecure: wanted.isSecure))
     case .unix(let path):
-      let first = try Listener.unix(path: path)
+      let access = SocketAccess(mode: wanted.options.mode, group: wanted.options.group)
+      let first = try Listener.unix(path: path, access: access)
       for index in listeners.indices.dropFirst() {
         add(try first.duplicate().take(), wanted, to: index)
       }
       add(first.take(), wanted, to: 0)
       if let file = SocketFile(path: path) { files.append(file) }
+      asked[path] = wanted.options.mode
       addresses.append(BoundAddress(address: wanted.address, isSecure: wanted.isSecure))
     }
   }
 
   private mutating func add(_ descriptor: Int32, _ wanted: ServerConfiguration.Listener, to worker: Int) {
-    listeners[worker].append(ListeningSocket(descriptor: descriptor, isSecure: wanted.isSecure))
+    listeners[worker].append(
+      ListeningSocket(
+        descriptor: descriptor, isSecure: wanted.isSecure, hasProxyHeader: wanted.options.proxyProtocol))
+  }
+
+  /// The socket files that only processes of this user can connect to, though nobody has asked for that.
+  var privateFiles: [SocketFile] {
+    files.filter { file in
+      asked[file.path] == nil && file.mode.map { $0 & 0o022 == 0 } ?? false
+    }
   }
 
   /// Takes the socket files away, so that nobody connects who would not be answered.
@@ -75,8 +91,10 @@ struct ListeningSockets {
   }
 }
 
-/// A descriptor that listens, and whether TLS is spoken there.
+/// A descriptor that listens, and what is spoken there.
 struct ListeningSocket: Sendable {
   var descriptor: Int32
   var isSecure: Bool
+  /// Whether connections begin with a header of the PROXY protocol.
+  var hasProxyHeader: Bool
 }

@@ -1,7 +1,13 @@
+package import Bytes
+
 /// `server:`, and the limits that hold for the process as a whole.
 package struct ServerConfiguration: Sendable {
   /// Where to listen; `127.0.0.1:8000` unless given, or nowhere where `tls.bind` is.
   package var bind: [BindAddress] = [.tcp(host: "127.0.0.1", port: 8000)]
+  /// What else `bind` says of an address, by the address; also of one that `serve --bind` names.
+  package var bindOptions: [BindAddress: BindOptions] = [:]
+  /// `trusted_proxies`: whose word about a client is believed.
+  package var trustedProxies = TrustedProxies()
   /// Nil: TLS is spoken nowhere.
   package var tls: ServerTLS?
   /// Reactor threads; nil is one for each processor this process may use.
@@ -9,6 +15,8 @@ package struct ServerConfiguration: Sendable {
   /// `limits.connections` of the server: sessions and HTTP connections together;
   /// nil is what the descriptor limit of the process allows.
   package var connections: Int?
+  /// `limits.per_ip` of the server: what one address may have.
+  package var perAddress = AddressLimits()
   /// `limits.handshake` of the server: how long a client may take to send a complete request head.
   package var handshake: Duration = .seconds(10)
   /// `limits.compression_memory` of the server: what all sessions together may keep of the messages before, for
@@ -29,6 +37,61 @@ package struct ServerConfiguration: Sendable {
   package var receiveMemory: ByteCount?
 
   package init() {}
+}
+
+/// What is special about an address of `server.bind`.
+package struct BindOptions: Sendable, Hashable {
+  /// Whether every connection begins with a header of the PROXY protocol, which says where the client is.
+  package var proxyProtocol = false
+  /// The permissions of the file of a Unix socket; nil is what the umask of the process leaves.
+  package var mode: UInt32?
+  /// The group of the file of a Unix socket, by name or number; nil is that of the process.
+  package var group: String?
+
+  package init() {}
+}
+
+/// `server.trusted_proxies`: the machines in front of Sluice that say truly where their clients are.
+package struct TrustedProxies: Sendable, Hashable {
+  package var networks: [IPNetwork] = []
+  /// Whoever connects to a Unix socket.
+  package var unix = false
+
+  package init() {}
+
+  package var isEmpty: Bool { networks.isEmpty && !unix }
+
+  package func contains(_ address: IPAddress) -> Bool { networks.contains { $0.contains(address) } }
+}
+
+/// `limits.per_ip`: what one IPv4 address, or one /64 of IPv6 addresses, may have.
+package struct AddressLimits: Sendable, Hashable {
+  package enum Connections: Sendable, Hashable {
+    /// Nothing is said: half of all places for an address that is not of this machine, so that nobody alone can take all.
+    case half
+    case unlimited
+    case most(Int)
+  }
+
+  /// At the same time: sessions, event streams and HTTP connections together.
+  package var connections = Connections.half
+  /// Nil: as often as it likes.
+  package var handshakes: Rate?
+
+  package init() {}
+}
+
+/// So many things in a time, and so many of them at once.
+package struct Rate: Sendable, Hashable {
+  package var count: Int
+  package var period: Duration
+  package var burst: Int
+
+  package init(count: Int, per period: Duration, burst: Int) {
+    self.count = count
+    self.period = period
+    self.burst = burst
+  }
 }
 
 /// An address to listen on: `host:port`, `[v6]:port` or `unix:PATH`.
@@ -60,9 +123,40 @@ package enum BindAddress: Sendable, Hashable {
   }
 }
 
+extension BindAddress {
+  /// Whether it is all addresses of this machine, `0.0.0.0` or `[::]`; of the second kind also those of IPv4.
+  private var wildcard: IPAddress? {
+    guard case .tcp(let host, _) = self, let address = IPAddress(host),
+      address == IPAddress("0.0.0.0") || address == IPAddress("::")
+    else { return nil }
+    return address
+  }
+
+  private var hasV4Address: Bool {
+    if case .tcp(let host, _) = self { IPAddress(host)?.isV4 == true } else { false }
+  }
+
+  private func hasPort(of other: BindAddress) -> Bool {
+    guard case .tcp(_, let port) = self, case .tcp(_, let otherPort) = other else { return false }
+    return port != 0 && port == otherPort
+  }
+
+  /// Whether it is `[::]` and `0.0.0.0` has the same port, so that each takes the clients of its own family.
+  package func leavesV4(to others: [BindAddress]) -> Bool {
+    wildcard?.isV4 == false && others.contains { $0.wildcard?.isV4 == true && $0.hasPort(of: self) }
+  }
+
+  /// The one of the others that takes the clients of this address, too: `[::]` takes those of one IPv4 address. Nil where each has
+  /// its own.
+  func rival(among others: [BindAddress]) -> BindAddress? {
+    guard hasV4Address, wildcard == nil else { return nil }
+    return others.first { $0.wildcard?.isV4 == false && $0.hasPort(of: self) && !$0.leavesV4(to: others) }
+  }
+}
+
 extension UInt16 {
   /// A port as it is written: digits alone, no sign.
-  init?(digits text: Substring) {
+  package init?(digits text: Substring) {
     guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
     self.init(text)
   }

@@ -9,6 +9,8 @@ package struct ServerTLS: Sendable {
 
   /// Where TLS is spoken; nil is everywhere that `server.bind` says.
   package var bind: [BindAddress]?
+  /// What else is said of them.
+  package var bindOptions: [BindAddress: BindOptions]
   package var minimumVersion: MinimumVersion
   /// At least one. The first is shown to a client that names no server, or one that is not here.
   package let certificates: [ServerCertificate]
@@ -17,9 +19,11 @@ package struct ServerTLS: Sendable {
   let source: Node
 
   init(
-    bind: [BindAddress]?, minimumVersion: MinimumVersion, certificates: [ServerCertificate], source: Node
+    bind: [BindAddress]?, bindOptions: [BindAddress: BindOptions] = [:], minimumVersion: MinimumVersion,
+    certificates: [ServerCertificate], source: Node
   ) {
     self.bind = bind
+    self.bindOptions = bindOptions
     self.minimumVersion = minimumVersion
     self.certificates = certificates
     self.source = source
@@ -69,12 +73,16 @@ extension ServerConfiguration {
   package struct Listener: Sendable, Hashable {
     package var address: BindAddress
     package var isSecure: Bool
+    package var options = BindOptions()
   }
 
   /// `server.bind` and `server.tls.bind`.
   package var listeners: [Listener] {
-    guard let secure = tls?.bind else { return bind.map { Listener(address: $0, isSecure: tls != nil) } }
-    return bind.map { Listener(address: $0, isSecure: false) }
-      + secure.map { Listener(address: $0, isSecure: true) }
+    guard let secure = tls?.bind else { return bind.map { listener($0, isSecure: tls != nil) } }
+    return bind.map { listener($0, isSecure: false) } + secure.map { listener($0, isSecure: true) }
+  }
+
+  private func listener(_ address: BindAddress, isSecure: Bool) -> Listener {
+    Listener(address: address, isSecure: isSecure, options: bindOptions[address] ?? BindOptions())
   }
 }

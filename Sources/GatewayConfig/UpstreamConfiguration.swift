@@ -28,6 +28,8 @@ package struct UpstreamConfiguration: Sendable, Hashable {
   package var scheme: Scheme
   package var host: String
   package var port: Int
+  /// The path of the Unix socket that it is reached at; nil where it is by host and port.
+  package var socket: String?
   /// What the path becomes; nil leaves path and query as they came.
   package var path: TextTemplate?
   package var trust = Trust()
@@ -41,6 +43,12 @@ package struct UpstreamConfiguration: Sendable, Hashable {
   /// Largest body of a request; larger is refused with 413.
   package var body = ByteCount.mebibytes(10)
 
+  /// The upstream behind a Unix socket, which speaks without TLS.
+  package init(scheme: Scheme, socket: String) {
+    self.init(scheme: scheme, host: "localhost", port: scheme.standardPort)
+    self.socket = socket
+  }
+
   package init(scheme: Scheme, host: String, port: Int, path: TextTemplate? = nil) {
     self.scheme = scheme
     self.host = host
@@ -48,7 +56,10 @@ package struct UpstreamConfiguration: Sendable, Hashable {
     self.path = path
   }
 
-  /// `host:port`, without the port that the scheme has anyway.
+  /// Where it is, for the log: `host:port` or `unix:PATH`.
+  package var place: String { socket.map { "unix:\($0)" } ?? authority }
+
+  /// `host:port`, without the port that the scheme has anyway; `localhost` behind a Unix socket.
   package var authority: String {
     let name = host.contains(":") ? "[\(host)]" : host
     return port == scheme.standardPort ? name : "\(name):\(port)"

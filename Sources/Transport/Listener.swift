@@ -9,8 +9,9 @@ public struct Listener: ~Copyable {
   ///
   /// - Parameter reusePort: lets several listeners of this process share the port (`SO_REUSEPORT`); the kernel then
   ///   spreads the connections over them.
+  /// - Parameter onlyV6: leaves IPv4 to another listener on the same port, where the address is an IPv6 one.
   public static func tcp(
-    host: String, port: Int, reusePort: Bool, backlog: Int
+    host: String, port: Int, reusePort: Bool, onlyV6: Bool = false, backlog: Int
   ) throws(TransportFailure) -> Listener {
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -25,6 +26,9 @@ public struct Listener: ~Copyable {
     let descriptor = try open(unsafe info.ai_family)
     try set(SO_REUSEADDR, on: descriptor)
     if reusePort { try set(SO_REUSEPORT, on: descriptor) }
+    if onlyV6, unsafe info.ai_family == AF_INET6 {
+      try set(IPV6_V6ONLY, at: Int32(IPPROTO_IPV6), on: descriptor)
+    }
     guard unsafe bind(descriptor.rawValue, info.ai_addr, info.ai_addrlen) == 0 else {
       throw TransportFailure("bind", errno)
     }
@@ -32,12 +36,16 @@ public struct Listener: ~Copyable {
   }
 
   /// Fails where somebody listens on the port already, also somebody who would share it.
-  public static func checkIsFree(host: String, port: Int) throws(TransportFailure) {
-    _ = try tcp(host: host, port: port, reusePort: false, backlog: 1)
+  public static func checkIsFree(host: String, port: Int, onlyV6: Bool = false) throws(TransportFailure) {
+    _ = try tcp(host: host, port: port, reusePort: false, onlyV6: onlyV6, backlog: 1)
   }
 
   /// Binds a Unix socket. A socket file that nobody answers on any more is replaced.
-  public static func unix(path: String, backlog: Int = 4096) throws(TransportFailure) -> Listener {
+  ///
+  /// - Parameter access: who may connect.
+  public static func unix(
+    path: String, access: SocketAccess = SocketAccess(), backlog: Int = 4096
+  ) throws(TransportFailure) -> Listener {
     guard SocketAddress.unixPathLengths.contains(path.utf8.count), !path.utf8.contains(0) else {
       throw .unusablePath
     }
@@ -46,6 +54,12 @@ public struct Listener: ~Copyable {
     let descriptor = try open(AF_UNIX)
     guard unsafe address.pass(to: { unsafe bind(descriptor.rawValue, $0, $1) }) == 0 else {
       throw TransportFailure("bind", errno)
+    }
+    do throws(TransportFailure) {
+      try access.apply(to: path)
+    } catch {
+      SocketFile(path: path)?.remove()
+      throw error
     }
     return try listen(on: descriptor, backlog: backlog)
   }
@@ -85,10 +99,12 @@ public struct Listener: ~Copyable {
     return Descriptor(adopting: descriptor)
   }
 
-  private static func set(_ option: Int32, on descriptor: borrowing Descriptor) throws(TransportFailure) {
+  private static func set(
+    _ option: Int32, at level: Int32 = SOL_SOCKET, on descriptor: borrowing Descriptor
+  ) throws(TransportFailure) {
     var on: Int32 = 1
     let size = socklen_t(MemoryLayout<Int32>.size)
-    guard unsafe setsockopt(descriptor.rawValue, SOL_SOCKET, option, &on, size) == 0 else {
+    guard unsafe setsockopt(descriptor.rawValue, level, option, &on, size) == 0 else {
       throw TransportFailure("set a socket option", errno)
     }
   }

@@ -2,6 +2,7 @@ import Glibc
 
 /// Where the other end of a connection is.
 public enum PeerAddress: Sendable, Hashable {
+  /// Port 0 is one that is not known, of an address that somebody else has told.
   case tcp(host: String, port: Int)
   /// A Unix socket's client has no name.
   case unix
@@ -33,6 +34,7 @@ extension PeerAddress {
 extension PeerAddress: CustomStringConvertible {
   public var description: String {
     switch self {
+    case .tcp(let host, 0): host
     case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     case .unix: "unix"
     }
@@ -85,7 +87,17 @@ struct SocketAddress {
     }
   }
 
+  /// On a socket for both families the system writes an IPv4 address as `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2): people and
+  /// other programs know it without that.
   private var numericHost: String {
+    let written = writtenHost
+    guard Int32(storage.ss_family) == AF_INET6, written.hasPrefix("::ffff:"),
+      written.utf8.contains(UInt8(ascii: "."))
+    else { return written }
+    return String(written.dropFirst("::ffff:".count))
+  }
+
+  private var writtenHost: String {
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { host in
       let status = unsafe pass { address, length in
         unsafe getnameinfo(

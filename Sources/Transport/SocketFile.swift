@@ -15,6 +15,12 @@ public struct SocketFile: Sendable, Hashable {
     inode = UInt(status.st_ino)
   }
 
+  /// The permissions of the file, if it is there.
+  public var mode: UInt32? {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0 ? status.st_mode & 0o7777 : nil
+  }
+
   /// Takes the file away, unless it is another one by now.
   public func remove() {
     guard SocketFile(path: path) == self else { return }

@@ -10,6 +10,10 @@ public enum TransportFailure: Error, Equatable {
   case notASocket
   /// The path of a Unix socket is empty, too long for the system, or has a zero byte.
   case unusablePath
+  /// A name that no group of this machine has.
+  case unknownGroup(String)
+  /// The process may not give the file of a Unix socket to the group; `errno`.
+  case cannotGiveSocket(group: String, Int32)
   /// `errno` of a connection that did not come to be.
   case cannotConnect(Int32)
   /// What was tried, and `errno`.
@@ -35,6 +39,9 @@ extension TransportFailure: CustomStringConvertible {
     case .cannotResolve(let why): "the host name cannot be resolved: \(why)"
     case .notASocket: "a file that is not a socket is in the way"
     case .unusablePath: "the path of a Unix socket must have 1 to 107 bytes, none of them zero"
+    case .unknownGroup(let group): "this machine has no group \"\(group)\""
+    case .cannotGiveSocket(let group, let code):
+      "the socket file cannot be given to the group \"\(group)\" (\(Self.text(code))): the user of this process must be a member of it"
     case .cannotConnect(let code): Self.text(code)
     case .system(let attempt, let code): "could not \(attempt): \(Self.text(code))"
     }

@@ -39,11 +39,12 @@ applications:
 class Gateway:
     """A running `sluice serve`; its log is collected line by line."""
 
-    def __init__(self, file: pathlib.Path, bind: str = "127.0.0.1:0", env: dict | None = None):
+    def __init__(self, file: pathlib.Path, bind: str | None = "127.0.0.1:0", env: dict | None = None):
+        """`bind=None` leaves the addresses to the file."""
         self.log: list[str] = []
         self._listening = threading.Event()
         self.process = subprocess.Popen(
-            [SLUICE, "serve", str(file), "--bind", bind],
+            [SLUICE, "serve", str(file), *(["--bind", bind] if bind else [])],
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
@@ -54,7 +55,7 @@ class Gateway:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         assert self._listening.wait(20), "\n".join(self.log)
-        assert self.port or bind.startswith("unix:"), "\n".join(self.log)
+        assert self.port or (bind or "unix:").startswith("unix:"), "\n".join(self.log)
 
     def _read(self) -> None:
         for line in self.process.stderr:

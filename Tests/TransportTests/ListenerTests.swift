@@ -13,6 +13,17 @@ struct ListenerTests {
     #expect(TransportFailure.addressInUse.description == "another process listens there already")
   }
 
+  @Test func `both families have the same port, where each keeps to its own`() throws {
+    let v4 = try Listener.tcp(host: "0.0.0.0", port: 0, reusePort: false, backlog: 1)
+    guard case .tcp(_, let port) = v4.address else { return }
+    #expect(throws: TransportFailure.addressInUse) {
+      _ = try Listener.tcp(host: "::", port: port, reusePort: false, backlog: 1)
+    }
+    let v6 = try Listener.tcp(host: "::", port: port, reusePort: false, onlyV6: true, backlog: 1)
+    #expect(v6.address == .tcp(host: "::", port: port))
+    _ = v4.rawValue
+  }
+
   @Test func `a socket file that nobody answers on is replaced, one in use is not`() throws {
     let path = temporaryPath()
     defer { SocketFile(path: path)?.remove() }
@@ -23,6 +34,21 @@ struct ListenerTests {
     }
     let second = try Listener.unix(path: path)
     #expect(second.address == .unix(path: path))
+  }
+
+  @Test func `the file of a socket has the mode and the group that are asked for`() throws {
+    let path = temporaryPath()
+    defer { SocketFile(path: path)?.remove() }
+    let own = getgid()
+    let listener = try Listener.unix(path: path, access: SocketAccess(mode: 0o660, group: "\(own)"))
+    #expect(SocketFile(path: path)?.mode == 0o660)
+    _ = listener.rawValue
+    let other = temporaryPath()
+    #expect(throws: TransportFailure.unknownGroup("no such group")) {
+      _ = try Listener.unix(path: other, access: SocketAccess(group: "no such group"))
+    }
+    // It is not left behind.
+    #expect(SocketFile(path: other) == nil)
   }
 
   @Test func `the file of a later listener is not taken for the one that was bound`() throws {

@@ -7,9 +7,20 @@ struct PeerAddressTests {
   @Test(arguments: [
     (PeerAddress.tcp(host: "127.0.0.1", port: 80), "127.0.0.1:80"),
     (.tcp(host: "::1", port: 8000), "[::1]:8000"), (.unix, "unix"),
+    (.tcp(host: "192.0.2.1", port: 0), "192.0.2.1"), (.tcp(host: "::1", port: 0), "::1"),
   ])
   func `it is written as in a URL`(address: PeerAddress, text: String) {
     #expect(address.description == text)
+  }
+
+  @Test func `an IPv4 client of a socket for both families has an IPv4 address`() throws {
+    let listener = try Listener.tcp(host: "::", port: 0, reusePort: false, backlog: 1)
+    guard case .tcp(_, let port) = listener.address else { return }
+    let client = connect(to: port)
+    defer { close(client) }
+    setNonBlocking(listener.rawValue, false)
+    let accepted = Descriptor(adopting: accept(listener.rawValue, nil, nil))
+    #expect(PeerAddress(of: accepted).host == "127.0.0.1")
   }
 
   @Test func `a connection knows where its client is, until it is closed`() throws {

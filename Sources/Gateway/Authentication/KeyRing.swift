@@ -157,7 +157,7 @@ actor KeyRing {
     switch source {
     case .key: ""
     case .set(.file(let path), _): path
-    case .set(.url(let url), _): url.authority
+    case .set(.url(let url), _): url.place
     }
   }
 

@@ -199,8 +199,14 @@ extension HTTPSide {
         let upload = Upload(request, on: channel)
         // Cancelled and waited for at the end of this scope, however it is left.
         async let _ = upload?.pump()
-        let response = try await respond(to: request, upload, of: visit, on: channel)
+        let (client, refusal) = gateway.client(of: request, behind: visit.client)
+        let response =
+          if let refusal { refusal } else {
+            try await respond(to: request, upload, of: visit, as: client, on: channel)
+          }
         try await writer.write(response: response.head, body: response.body)
+        // Until here it takes up a place of its address.
+        withExtendedLifetime(client.place) {}
       },
       configuration: .init(
         idleTimeout: Self.idleTimeout,
@@ -263,14 +269,14 @@ extension HTTPSide {
   }
 
   private func respond(
-    to request: Request, _ upload: Upload?, of visit: Visit, on channel: any Channel
+    to request: Request, _ upload: Upload?, of visit: Visit, as client: Client, on channel: any Channel
   ) async throws -> Response {
     let target = Array((request.head.path ?? "/").utf8)
     if request.wantsWebSocket || gateway.isForEventStream(method: request.method.rawValue, target: target) {
       try await sendBack(request, of: visit, channel: channel)
       throw LeftForWorker()
     }
-    return try await responder.respond(to: request, upload, from: visit.client, on: channel)
+    return try await responder.respond(to: request, upload, from: client, on: channel)
   }
 
   /// Gives a duplicate of the socket to a worker; closing the channel then closes only this side's descriptor.

@@ -93,7 +93,7 @@ extension OriginPolicy {
   /// - Returns: nil where the origin may not, or the request names more than one.
   func crossOriginFields(origins: [String], host: String, client: Client) -> [HeaderField]? {
     guard origins.count <= 1 else { return nil }
-    switch access(origin: origins.first, host: host, isSecure: client.isSecure) {
+    switch access(origin: origins.first, host: client.host(host), isSecure: client.isSecure) {
     case .refused: return nil
     case .allowed: return []
     case .allowedToAll: return [HeaderField(name: "Access-Control-Allow-Origin", value: "*")]
@@ -155,7 +155,7 @@ extension Worker {
       opening.credentials = Credentials(
         fields: request.fields, query: path.query, host: host, client: client)
     }
-    guard admission == .session else { return refuse(.tooManyConnections) }
+    guard admission.mayBeSession else { return refuse(.tooManyConnections) }
     return .success(opening)
   }
 }

@@ -11,9 +11,13 @@ final class PendingConnection {
   private unowned let worker: Worker
   private let admission: Admission
   /// Nil where the connection itself tells.
-  private let knownClient: Client?
+  private var knownClient: Client?
+  /// Whether a header of the PROXY protocol is to come before anything else, and what follows it.
+  private var preface: Preface
   private var connection: Connection?
   private var deadline: Timer?
+  /// When it has to be known what the connection becomes.
+  private var due = MonotonicTime(nanoseconds: 0)
   /// The part of the head that has arrived.
   private var head: [UInt8] = []
   private(set) var isAnswered = false
@@ -35,6 +39,15 @@ final class PendingConnection {
 
     var cause: Cause
     var opening: Opening
+  }
+
+  /// What a connection begins with.
+  enum Preface {
+    case none
+    /// A header of the PROXY protocol.
+    case proxyHeader
+    /// The same, and then TLS.
+    case proxyHeaderThenTLS
   }
 
   /// What a request asks for that is served here.
@@ -72,11 +85,12 @@ final class PendingConnection {
   /// How long the last bytes of a refusal may take to arrive.
   private static let lingering = Duration.seconds(2)
 
-  init(worker: Worker, admission: Admission, client: Client? = nil) {
+  init(worker: Worker, admission: Admission, client: Client? = nil, preface: Preface = .none) {
     self.worker = worker
     self.admission = admission
+    self.preface = preface
     knownClient = client
-    isCounted = admission != .onlyHealth
+    isCounted = admission.isServed
   }
 
   /// Whether no limit counts it: see `ExtraConnections`.
@@ -86,19 +100,22 @@ final class PendingConnection {
   private var client: Client? { knownClient ?? connection.map { Client(peer: $0.peer, isSecure: false) } }
 
   /// Starts to read.
-  func start(on descriptor: consuming Descriptor) {
+  ///
+  /// - Parameter due: until when it has to be known what it becomes; nil for the time of `limits.handshake`.
+  func start(on descriptor: consuming Descriptor, due: MonotonicTime? = nil) {
     connection = worker.reactor.adopt(descriptor, handler: self)
     let deadline = worker.reactor.timer { [unowned self] in timeOut() }
     let patience = worker.gateway.server.handshake
-    deadline.schedule(after: admission == .onlyHealth ? min(patience, Self.lingering) : patience)
+    self.due = due ?? worker.reactor.now + (admission.isServed ? patience : min(patience, Self.lingering))
+    deadline.schedule(at: self.due)
     self.deadline = deadline
     // Others that come in the same turn may take its place before it is read from.
-    if admission == .onlyHealth { connection?.readNow() }
+    if !admission.isServed { connection?.readNow() }
   }
 
   /// Another one is listened to instead.
   func giveWay() {
-    refuse(HandshakeRefusal(.tooManyConnections), target: nil)
+    refuse(admission.refusal, target: nil)
   }
 
   /// The head that the HTTP side had read already.
@@ -116,7 +133,7 @@ final class PendingConnection {
     case .identity: stopWaiting(.identityUnavailable)
     case .upstream: stopWaiting(.upstreamTimeout)
     case nil:
-      refuse(HandshakeRefusal(admission == .onlyHealth ? .tooManyConnections : .timeout), target: nil)
+      refuse(admission.isServed ? HandshakeRefusal(.timeout) : admission.refusal, target: nil)
     }
   }
 }
@@ -133,6 +150,10 @@ extension PendingConnection: ConnectionHandler {
   }
 
   private func read(_ bytes: RawSpan) {
+    if case .none = preface { readHead(bytes) } else { readProxyHeader(bytes) }
+  }
+
+  private func readHead(_ bytes: RawSpan) {
     switch RequestHead.parse(bytes) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: bytes) }
@@ -141,9 +162,7 @@ extension PendingConnection: ConnectionHandler {
     case .complete(let request, let length):
       guard let client else { return }
       if let answer = healthAnswer(to: request) { return answerHealth(with: answer) }
-      if admission == .onlyHealth {
-        return refuse(HandshakeRefusal(.tooManyConnections), target: request.target)
-      }
+      guard admission.isServed else { return refuse(admission.refusal, target: request.target) }
       switch decide(request, from: client) {
       case .success(let opening):
         // For whoever handles the connection next.
@@ -156,7 +175,15 @@ extension PendingConnection: ConnectionHandler {
   }
 
   /// Nil for a request that is for the HTTP side.
-  private func decide(_ request: RequestHead, from client: Client) -> Result<Opening, HandshakeRefusal>? {
+  private func decide(_ request: RequestHead, from direct: Client) -> Result<Opening, HandshakeRefusal>? {
+    // The HTTP side asks for each request of a connection who its client is.
+    guard
+      request.wantsWebSocket
+        || worker.gateway.isForEventStream(method: request.method, target: request.target)
+    else { return nil }
+    let (client, refusal) = worker.gateway.client(of: request.fields, behind: direct, isHandshake: true)
+    knownClient = client
+    if let refusal { return .failure(refusal) }
     if request.wantsWebSocket {
       return worker.decide(request, admission, from: client).map(Opening.session)
     }
@@ -323,6 +350,7 @@ extension PendingConnection {
   ) {
     let stream = EventStream(connection: connection, opening: opening, worker: worker)
     connection.handler = stream
+    stream.place = knownClient?.place
     if let groups { stream.join(groups, from: opening.start) }
     worker.sessionOpened(stream, wait: opening.route.wait)
     unsafe connection.write(opening.response.span.bytes)
@@ -339,6 +367,7 @@ extension PendingConnection {
     let session = Session(
       connection: connection, route: opening.route, compression: compression?.compression, worker: worker)
     connection.handler = session
+    session.place = knownClient?.place
     session.know(opening)
     if let groups { session.join(groups, opening.history) }
     worker.sessionOpened(session, wait: opening.route.wait)
@@ -360,7 +389,7 @@ extension PendingConnection {
   /// The answer where this is a health check that nothing is to follow: a probe does not wait for the HTTP side, which may have much
   /// to do. Of a connection beyond the limit nothing may follow in any case.
   private func healthAnswer(to request: RequestHead) -> [UInt8]? {
-    guard !request.wantsWebSocket, admission == .onlyHealth || request.isLast else { return nil }
+    guard !request.wantsWebSocket, !admission.isServed || request.isLast else { return nil }
     return worker.gateway.healthAnswer(to: request)
   }
 
@@ -383,6 +412,7 @@ extension PendingConnection {
   }
 
   private func stopCounting() {
+    knownClient?.place = nil
     guard isCounted else { return }
     isCounted = false
     worker.gateway.counters.connections.down()
@@ -396,6 +426,76 @@ extension PendingConnection {
     deadline?.cancel()
     stopCounting()
     worker.refusals.record(refusal, target: target, peer: client.peer)
+    if case .proxyHeaderThenTLS = preface {
+      // No words would be understood.
+      connection?.abort()
+      return
+    }
     finish(with: refusal.response())
+  }
+}
+
+// MARK: - The PROXY protocol
+
+extension PendingConnection {
+  /// Learns from whoever passes the connection on where the client is; what comes behind that is the client's.
+  private func readProxyHeader(_ bytes: RawSpan) {
+    guard let connection else { return }
+    let proxy = connection.peer
+    let trusted = worker.gateway.server.trustedProxies
+    guard trusted.isEmpty || trusted.contains(proxy) else {
+      return refuseHeader("the connection is not from one of server.trusted_proxies")
+    }
+    let most = min(bytes.byteCount, ProxyHeader.longestBlock)
+    switch ProxyHeader.read([UInt8](copying: bytes.extracting(first: most))) {
+    case .incomplete:
+      if head.isEmpty { head = [UInt8](copying: bytes) }
+    case .malformed(let fault):
+      refuseHeader(fault)
+    case .complete(let header):
+      head = []
+      goOn(
+        behind: header, from: proxy, rest: [UInt8](copying: bytes.extracting(droppingFirst: header.length)))
+    }
+  }
+
+  private func refuseHeader(_ fault: String) {
+    refuse(HandshakeRefusal(.badRequest(fault)), target: nil)
+  }
+
+  private func goOn(behind header: ProxyHeader, from proxy: PeerAddress, rest: [UInt8]) {
+    let peer: PeerAddress =
+      switch header.client {
+      case .address(let address, let port): PeerAddress(address, port: port)
+      case .unix: .unix
+      case nil: proxy
+      }
+    var client = Client(peer: peer, isSecure: header.isSecure ?? false)
+    if admission.isServed {
+      switch worker.gateway.place(for: peer) {
+      case .success(let place): client.place = place
+      case .failure(let refusal):
+        knownClient = client
+        worker.gateway.addressRefusals.record(refusal, peer: peer)
+        return refuse(Admission.crowded(refusal).refusal, target: nil)
+      }
+    }
+    guard case .proxyHeaderThenTLS = preface else {
+      preface = .none
+      knownClient = client
+      return unsafe readHead(rest.span.bytes)
+    }
+    goOnInTLS(client, rest)
+  }
+
+  /// Gives the connection to whoever speaks TLS on it; what that says in plain is read by another one of us.
+  private func goOnInTLS(_ client: Client, _ rest: [UInt8]) {
+    isAnswered = true
+    deadline?.cancel()
+    guard let descriptor = connection?.detach() else { return }
+    var client = client
+    client.isSecure = true
+    worker.goOnInTLS(descriptor, client, admission, rest, due: due)
+    worker.pendingEnded(self)
   }
 }

@@ -86,7 +86,7 @@ extension Worker {
     return Handshake.read(request).flatMap { handshake in
       guard
         route.configuration.origins.allows(
-          origin: handshake.origin, host: handshake.host, isSecure: client.isSecure)
+          origin: handshake.origin, host: client.host(handshake.host), isSecure: client.isSecure)
       else {
         return .failure(HandshakeRefusal(.originNotAllowed))
       }
@@ -103,7 +103,7 @@ extension Worker {
           fields: request.fields, query: path.query, subprotocols: handshake.subprotocols,
           host: handshake.host, client: client, takesMessage: route.takesTokens)
       }
-      guard admission == .session else {
+      guard admission.mayBeSession else {
         return .failure(HandshakeRefusal(.tooManyConnections))
       }
       if case .proxy(let proxy) = route.consumer {

@@ -14,6 +14,8 @@ final class RefusalLog {
 
   func record(_ refusal: HandshakeRefusal, target: [UInt8]?, peer: PeerAddress) {
     gateway.counters.refusals.up()
+    // That has a line of its own.
+    if case .addressOverLimit = refusal.reason { return }
     guard let suppressed = pace.next() else { return }
     var metadata: [String: String] = [
       "status": "\(refusal.status)", "reason": refusal.text, "peer": "\(peer)",

@@ -71,7 +71,7 @@ package struct PublishTarget: Sendable {
 
 extension String {
   /// Everything but letters and digits is encoded: what may stand for a host in a URL.
-  fileprivate var percentEncodedComponent: String {
+  var percentEncodedComponent: String {
     utf8.map { byte in
       let character = Character(Unicode.Scalar(byte))
       if character.isASCII, character.isLetter || character.isNumber { return String(character) }

@@ -29,6 +29,8 @@ final class EventStream: LiveSession {
   private var silence = PeerSilence()
   private var ignored = 0
   private var isEnded = false
+  /// What it takes up of the connections that its address may have.
+  var place: AddressPlace?
   var index = 0
 
   init(connection: Connection, opening: EventStreamOpening, worker: Worker) {
@@ -141,6 +143,7 @@ extension EventStream: ConnectionHandler {
   func closed(_ reason: ConnectionEnd) {
     isEnded = true
     leave()
+    place = nil
     worker.sessionEnded(self)
   }
 }

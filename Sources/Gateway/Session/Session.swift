@@ -40,6 +40,9 @@ final class Session {
   /// While the client has begun something and not finished it, what that takes.
   private var unfinished: UnfinishedInput.Part?
   private(set) var state = State.open
+  /// What it takes up of the connections that its address may have.
+  var place: AddressPlace?
+  /// Where the worker keeps this session.
   /// Where the worker keeps this session.
   var index = 0
 
@@ -194,6 +197,7 @@ extension Session: ConnectionHandler {
     leave()
     abandonUpstream()
     dropInput()
+    place = nil
     worker.sessionEnded(self)
   }
 }

@@ -63,8 +63,9 @@ final class TLSSide: Sendable {
 
   /// Speaks TLS with a client.
   ///
+  /// - Parameter bytes: the first of it, which have been read.
   /// - Returns: what it says and is told in plain; whoever takes the descriptor owns it. Nil where there is none left.
-  func serve(_ descriptor: consuming Descriptor, _ client: Client) -> Int32? {
+  func serve(_ descriptor: consuming Descriptor, _ client: Client, first bytes: [UInt8] = []) -> Int32? {
     guard let context = context.withLock(\.self), let (near, far) = try? Descriptor.socketPair() else {
       return nil
     }
@@ -77,7 +78,7 @@ final class TLSSide: Sendable {
       }
       let relay = makeRelay(on: loop, completed) { [self] in change { $0.clients -= 1 } }
       let connected = bootstrap(on: loop).withConnectedSocket(secure)
-      join(connected, to: near, by: relay, on: loop) { NIOSSLServerHandler(context: context) }
+      join(connected, to: near, by: relay, on: loop, first: bytes) { NIOSSLServerHandler(context: context) }
     }
     return far
   }
@@ -157,7 +158,8 @@ final class TLSSide: Sendable {
   ///   - plain: one end of a socket pair.
   private func join(
     _ secure: EventLoopFuture<any Channel>, to plain: Int32, by relay: NIOLoopBound<TLSRelay>,
-    on loop: any EventLoop, _ makeHandler: @escaping @Sendable () throws -> NIOSSLHandler
+    on loop: any EventLoop, first bytes: [UInt8] = [],
+    _ makeHandler: @escaping @Sendable () throws -> NIOSSLHandler
   ) {
     let joined = bootstrap(on: loop).withConnectedSocket(plain).flatMapThrowing { channel in
       try channel.pipeline.syncOperations.addHandler(RelayEnd(.plain, of: relay.value))
@@ -168,6 +170,9 @@ final class TLSSide: Sendable {
       try channel.pipeline.syncOperations.addHandlers(
         UnsentBytes(patience: .fromClose(Self.patience)), try makeHandler(),
         RelayEnd(.secure, of: relay.value))
+      guard !bytes.isEmpty else { return }
+      channel.pipeline.syncOperations.fireChannelRead(NIOAny(ByteBuffer(bytes: bytes)))
+      channel.pipeline.syncOperations.fireChannelReadComplete()
     }.whenFailure { error in
       relay.value.fail(error)
       secure.whenSuccess { $0.close(promise: nil) }

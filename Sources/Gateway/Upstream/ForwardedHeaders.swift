@@ -42,11 +42,12 @@ struct ForwardedHeaders {
 
   /// What we say about the client.
   ///
-  /// - Parameter host: as the client sent it; empty where it sent none.
+  /// - Parameter host: the `Host` field of the request; empty where it has none.
   static func added(host: String, client: Client) -> [(name: String, value: String)] {
     var fields: [(name: String, value: String)] = []
     if let address = client.peer.host { fields.append(("X-Forwarded-For", address)) }
     fields.append(("X-Forwarded-Proto", client.isSecure ? "https" : "http"))
+    let host = client.host(host)
     if !host.isEmpty { fields.append(("X-Forwarded-Host", host)) }
     return fields
   }

@@ -9,7 +9,7 @@ extension HTTPClientRequest {
   /// - Parameter target: goes to the server byte for byte. (The client's own URLs are read by Foundation, which encodes again what
   ///   it does not expect in one.)
   init(to upstream: UpstreamConfiguration, target: String) {
-    self.init(url: "\(upstream.scheme.rawValue)://\(upstream.authority)/")
+    self.init(url: upstream.base + "/")
     headers.add(name: AnswerGuard.targetField, value: target)
   }
 }

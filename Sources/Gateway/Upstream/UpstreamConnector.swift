@@ -8,6 +8,9 @@ import Transport
 final class UpstreamConnector: Sendable {
   private let group: any EventLoopGroup
 
+  /// What the kernel may take for a Unix socket and not have put on the way: some 200 KiB otherwise. Bytes.
+  private static let socketBuffer = ChannelOptions.Types.SocketOption.Value(16 * 1024)
+
   init(on group: any EventLoopGroup) {
     self.group = group
   }
@@ -16,11 +19,17 @@ final class UpstreamConnector: Sendable {
   func connect(
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
   ) {
-    ClientBootstrap(group: group).probingWhenSilent()
+    // The first bytes are for whoever gets the socket.
+    let bootstrap = ClientBootstrap(group: group).channelOption(.autoRead, value: false)
       .connectTimeout(.nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds)))
-      // The first bytes are for whoever gets the socket.
-      .channelOption(.autoRead, value: false)
-      .connect(host: upstream.host, port: upstream.port)
+    let connecting =
+      if let socket = upstream.socket {
+        bootstrap.channelOption(.socketOption(.so_sndbuf), value: Self.socketBuffer)
+          .connect(unixDomainSocketPath: socket)
+      } else {
+        bootstrap.probingWhenSilent().connect(host: upstream.host, port: upstream.port)
+      }
+    connecting
       .flatMapThrowing { channel in
         let copy = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
           of: NIOBSDSocket.Handle.self

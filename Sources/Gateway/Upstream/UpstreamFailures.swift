@@ -46,7 +46,7 @@ final class UpstreamFailures: Sendable {
     log.warning(
       "an upstream failed",
       metadata: [
-        "upstream": "\(upstream.authority)", "status": "\(status)", "reason": "\(reason)",
+        "upstream": "\(upstream.place)", "status": "\(status)", "reason": "\(reason)",
         "suppressed": "\(suppressed)",
       ])
   }

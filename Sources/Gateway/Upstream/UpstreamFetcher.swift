@@ -61,6 +61,10 @@ final class UpstreamFetcher: Sendable {
     let path = upstream.path?.filled { _ in nil } ?? "/"
     var request = HTTPClientRequest(to: upstream, target: path)
     for field in fields { request.headers.add(name: field.name, value: field.value) }
+    // AsyncHTTPClient knows none for a Unix socket, and HTTP/1.1 asks for one.
+    if !request.headers.contains(name: "host") {
+      request.headers.add(name: "Host", value: upstream.authority)
+    }
     return try await withThrowingTaskGroup { [request] tasks in
       tasks.addTask {
         let response = try await client.execute(request)

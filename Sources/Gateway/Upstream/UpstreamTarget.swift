@@ -2,6 +2,11 @@ import GatewayConfig
 import Routing
 
 extension UpstreamConfiguration {
+  /// What stands before the target in AsyncHTTPClient's notation.
+  var base: String {
+    socket.map { "http+unix://\($0.percentEncodedComponent)" } ?? "\(scheme.rawValue)://\(authority)"
+  }
+
   /// The target of the request to the upstream: path and query as they came, or the template with what is left of the path
   /// behind it, byte for byte.
   ///

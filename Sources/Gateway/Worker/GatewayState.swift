@@ -4,6 +4,7 @@ import Logging
 import Routing
 import Synchronization
 import Transport
+import WebSocketCore
 
 /// What all workers and the HTTP side share: the compiled configuration, and the counts that limits are held against.
 ///
@@ -43,6 +44,10 @@ final class GatewayState: Sendable {
   /// How many extra connections a worker has at most, of each kind.
   let extraConnections: Int
   let acceptFailures: AcceptFailures
+  /// `limits.per_ip`; nil where nothing is limited.
+  let addresses: AddressTable?
+  let addressRefusals: AddressRefusals
+  let unbelieved: UnbelievedProxies
 
   /// How many connections beyond a limit are listened to.
   static func beyond(_ limit: Int) -> Int { max(16, min(limit / 8, 256)) }
@@ -68,6 +73,9 @@ final class GatewayState: Sendable {
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)
     self.extraConnections = extraConnections
+    addresses = AddressTable(configuration.server.perAddress, of: connectionLimit)
+    addressRefusals = AddressRefusals(log: log)
+    unbelieved = UnbelievedProxies(log: log)
     acceptFailures = AcceptFailures(log: log)
     self.log = log
     upstreamFailures = UpstreamFailures(log: log)
@@ -103,6 +111,28 @@ enum Admission {
   case session
   case onlyHTTP
   case onlyHealth
+  /// Its address has more connections than it may: it is told so, and a health check is answered.
+  case crowded(AddressTable.Refusal)
+
+  /// Whether it takes up one of the places of `limits.connections`.
+  var isServed: Bool {
+    switch self {
+    case .session, .onlyHTTP: true
+    case .onlyHealth, .crowded: false
+    }
+  }
+
+  var mayBeSession: Bool {
+    if case .session = self { true } else { false }
+  }
+
+  /// What a connection is told that is not served.
+  var refusal: HandshakeRefusal {
+    switch self {
+    case .session, .onlyHTTP, .onlyHealth: HandshakeRefusal(.tooManyConnections)
+    case .crowded(let refusal): HandshakeRefusal(.addressOverLimit(retryAfter: refusal.retryAfter))
+    }
+  }
 }
 
 /// What happened so far, over all workers.

@@ -96,9 +96,13 @@ final class Worker {
       startControl()
       for listener in listeners {
         reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
-          if listener.isSecure { acceptSecure(descriptor) } else { accept(descriptor) }
+          if listener.isSecure {
+            acceptSecure(descriptor, on: listener)
+          } else {
+            accept(descriptor, on: listener)
+          }
         } short: { [unowned self] code, descriptor in
-          ranShort(code, descriptor, isSecure: listener.isSecure)
+          ranShort(code, descriptor, listener)
         }
       }
     case .takeOver(let connection):
@@ -120,20 +124,35 @@ final class Worker {
 // MARK: - Connections
 
 extension Worker {
-  private func accept(_ descriptor: consuming Descriptor) {
+  private func accept(_ descriptor: consuming Descriptor, on listener: ListeningSocket) {
+    var client: Client?
+    if gateway.addresses != nil, !listener.hasProxyHeader {
+      let peer = PeerAddress(of: descriptor)
+      switch gateway.place(for: peer) {
+      case .success(let place): client = Client(peer: peer, isSecure: false, place: place)
+      case .failure(let refusal):
+        gateway.addressRefusals.record(refusal, peer: peer)
+        return hear(descriptor, as: .crowded(refusal), on: listener)
+      }
+    }
     let open = gateway.counters.connections.up()
     guard open <= gateway.acceptLimit else {
       gateway.counters.connections.down()
-      return hear(descriptor)
+      return hear(descriptor, as: .onlyHealth, on: listener)
     }
-    let connection = PendingConnection(worker: self, admission: gateway.admission(of: open))
+    let connection = PendingConnection(
+      worker: self, admission: gateway.admission(of: open), client: client,
+      preface: listener.hasProxyHeader ? .proxyHeader : .none)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor)
   }
 
   /// Listens to one connection more than there are places for, in case it is a health check.
-  private func hear(_ descriptor: consuming Descriptor) {
-    let connection = PendingConnection(worker: self, admission: .onlyHealth)
+  private func hear(
+    _ descriptor: consuming Descriptor, as admission: Admission, on listener: ListeningSocket
+  ) {
+    let connection = PendingConnection(
+      worker: self, admission: admission, preface: listener.hasProxyHeader ? .proxyHeader : .none)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor)
     guard !connection.isAnswered else { return }
@@ -141,14 +160,14 @@ extension Worker {
   }
 
   /// The system has no descriptor or no memory for another connection.
-  private func ranShort(_ code: Int32, _ descriptor: consuming Descriptor?, isSecure: Bool) {
+  private func ranShort(_ code: Int32, _ descriptor: consuming Descriptor?, _ listener: ListeningSocket) {
     guard let descriptor = consume descriptor else {
       extras.giveUpOne()?.abandon()
       return gateway.acceptFailures.record(code)
     }
     gateway.acceptFailures.record(code)
     // TLS would need two more.
-    if !isSecure { hear(descriptor) }
+    if !listener.isSecure { hear(descriptor, as: .onlyHealth, on: listener) }
   }
 
   /// The connection has its answer, which it may still be reading: it is waited for a little.
@@ -157,21 +176,49 @@ extension Worker {
   }
 
   /// Lets TLS be spoken on the connection, and takes what it says as one of our own: the time for the hand-shake runs already.
-  private func acceptSecure(_ descriptor: consuming Descriptor) {
-    guard let tls else { return }
-    let client = Client(peer: PeerAddress(of: descriptor), isSecure: true)
-    // Also those that are served no more, and whose last bytes are still on the way.
-    guard tls.clientCount < gateway.acceptLimit else {
-      return refusals.record(HandshakeRefusal(.tooManyConnections), target: nil, peer: client.peer)
+  private func acceptSecure(_ descriptor: consuming Descriptor, on listener: ListeningSocket) {
+    var client = Client(peer: PeerAddress(of: descriptor), isSecure: true)
+    if !listener.hasProxyHeader {
+      switch gateway.place(for: client.peer) {
+      case .success(let place): client.place = place
+      case .failure(let refusal):
+        // To say so in TLS would be the dearest of all answers.
+        gateway.counters.refusals.up()
+        return gateway.addressRefusals.record(refusal, peer: client.peer)
+      }
     }
     let open = gateway.counters.connections.up()
-    guard open <= gateway.acceptLimit, let decrypted = tls.serve(descriptor, client) else {
-      gateway.counters.connections.down()
-      return refusals.record(HandshakeRefusal(.tooManyConnections), target: nil, peer: client.peer)
+    guard open <= gateway.acceptLimit else { return refuseSecure(client) }
+    let admission = gateway.admission(of: open)
+    guard listener.hasProxyHeader else {
+      return goOnInTLS(descriptor, client, admission, [], due: reactor.now + gateway.server.handshake)
     }
-    let connection = PendingConnection(worker: self, admission: gateway.admission(of: open), client: client)
+    let connection = PendingConnection(worker: self, admission: admission, preface: .proxyHeaderThenTLS)
     pending[ObjectIdentifier(connection)] = connection
-    connection.start(on: Descriptor(adopting: decrypted))
+    connection.start(on: descriptor)
+  }
+
+  /// Begins TLS with a client that is counted already.
+  ///
+  /// - Parameters:
+  ///   - bytes: the first that it sent, which have been read.
+  ///   - due: until when it has to be known what it becomes.
+  func goOnInTLS(
+    _ descriptor: consuming Descriptor, _ client: Client, _ admission: Admission, _ bytes: [UInt8],
+    due: MonotonicTime
+  ) {
+    // Also those that are served no more, and whose last bytes are still on the way.
+    guard let tls, tls.clientCount < gateway.acceptLimit,
+      let decrypted = tls.serve(descriptor, Client(peer: client.peer, isSecure: true), first: bytes)
+    else { return refuseSecure(client) }
+    let connection = PendingConnection(worker: self, admission: admission, client: client)
+    pending[ObjectIdentifier(connection)] = connection
+    connection.start(on: Descriptor(adopting: decrypted), due: due)
+  }
+
+  private func refuseSecure(_ client: Client) {
+    gateway.counters.connections.down()
+    refusals.record(HandshakeRefusal(.tooManyConnections), target: nil, peer: client.peer)
   }
 
   /// A connection that was kept alive on the HTTP side asks for a WebSocket after all.

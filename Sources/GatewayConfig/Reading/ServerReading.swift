@@ -1,15 +1,30 @@
+import Bytes
+
 extension ServerConfiguration {
   /// `server:`
   mutating func read(_ node: Node?, _ reading: Reading) {
     guard let node, let mapping = MappingCursor(node, "\"server\"", reading) else { return }
     let bindNode = mapping.value("bind")
     if let bindNode {
-      let addresses = BindAddress.read(bindNode, reading)
+      let addresses = BindAddress.read(bindNode, into: &bindOptions, reading)
       if !addresses.isEmpty { bind = addresses }
     }
     if let value = mapping.value("tls") {
       tls = ServerTLSReader(reading: reading).read(value)
       checkSecureAddresses(of: value, bind: bindNode, reading)
+      bindOptions.merge(tls?.bindOptions ?? [:]) { $1 }
+    }
+    if let value = mapping.value("trusted_proxies") {
+      trustedProxies = TrustedProxies(reading: value, reading)
+    }
+    let addresses = bind + (tls?.bind ?? [])
+    for address in addresses {
+      guard let rival = address.rival(among: addresses), let node = bindNode ?? mapping.value("tls") else {
+        continue
+      }
+      reading.findings.error(
+        .duplicateName, "\(rival) takes IPv4 clients too, those of \(address) among them", at: node.range,
+        hint: "remove \(address), or write 0.0.0.0 in its place")
     }
     if let value = mapping.value("threads") {
       threads = reading.integer(value, "\"threads\"", in: 1...256)
@@ -30,8 +45,12 @@ extension ServerConfiguration {
 }
 
 extension BindAddress {
-  /// One address or a list of them.
-  static func read(_ node: Node, _ reading: Reading) -> [BindAddress] {
+  /// One address or a list of them; each is a text, or a mapping with `address` and what is special about it.
+  ///
+  /// - Parameter options: gets what is said of an address.
+  static func read(
+    _ node: Node, into options: inout [BindAddress: BindOptions], _ reading: Reading
+  ) -> [BindAddress] {
     let items: [Node]
     if case .sequence(let list) = node.content { items = list } else { items = [node] }
     if items.isEmpty {
@@ -40,8 +59,22 @@ extension BindAddress {
     }
     var addresses: [BindAddress] = []
     for item in items {
-      guard let scalar = reading.textScalar(item, "an address") else { continue }
-      guard let address = BindAddress(scalar.text) else {
+      let mapping: MappingCursor? =
+        if case .mapping = item.content { MappingCursor(item, "an address of \"bind\"", reading) } else {
+          nil
+        }
+      let found = mapping?.required("address", hint: "{address: \"0.0.0.0:8000\", proxy_protocol: true}")
+      var special = BindOptions()
+      if let mapping {
+        special.read(mapping, reading)
+        mapping.finish()
+      }
+      let fileKeys = ["mode", "group"].compactMap { mapping?.entry($0)?.key }
+      guard let item = mapping == nil ? item : found, let scalar = reading.textScalar(item, "an address")
+      else {
+        continue
+      }
+      guard let address = BindAddress(scalar.text), !scalar.text.utf8.contains(UInt8(ascii: "|")) else {
         reading.findings.error(
           .invalidValue, "\"\(scalar.text)\" is no address to listen on\(reading.origin(scalar))",
           at: item.range,
@@ -52,6 +85,15 @@ extension BindAddress {
         reading.findings.error(.duplicateName, "the address \(address) stands here twice", at: item.range)
       }
       addresses.append(address)
+      if mapping != nil { options[address] = special }
+      if case .tcp = address {
+        for key in fileKeys {
+          reading.findings.error(
+            .conflictingKeys, "\"\(key.value)\" is for the file of a Unix socket, and \(address) has none",
+            at: key.range,
+            hint: "remove it")
+        }
+      }
     }
     return addresses
   }
@@ -60,8 +102,162 @@ extension BindAddress {
     if UInt16(text) != nil {
       return "write 127.0.0.1:\(text) for this machine only, or 0.0.0.0:\(text) for all"
     }
+    if text.hasPrefix("unix:"), let bar = text.firstIndex(of: "|") ?? text.firstIndex(of: ",") {
+      return "write {address: \"\(text[..<bar])\", mode: \"0660\", group: www-data}"
+    }
+    if text.hasPrefix("/") || text.hasPrefix("./") { return "write unix:\(text)" }
+    for scheme in ["http://", "http+", "ws://"] where text.hasPrefix(scheme + "unix:") {
+      return "write \(text.dropFirst(scheme.count))"
+    }
     if !text.contains(":"), !text.isEmpty { return "write \(text):8000" }
     return "write host:port, [v6]:port or unix:PATH"
+  }
+}
+
+extension BindOptions {
+  fileprivate mutating func read(_ mapping: MappingCursor, _ reading: Reading) {
+    if let value = mapping.value("proxy_protocol") {
+      proxyProtocol = reading.truth(value, "\"proxy_protocol\"") ?? false
+    }
+    if let value = mapping.value("mode"), let scalar = reading.scalar(value, "\"mode\"") {
+      // Without its quotes YAML readers may take it for another number.
+      if scalar.style == .plain || !(3...4).contains(scalar.text.utf8.count)
+        || !scalar.text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) })
+      {
+        reading.findings.error(
+          .invalidValue,
+          "\"mode\" is three or four octal digits in quotes, not \(scalar.text)\(reading.origin(scalar))",
+          at: value.range,
+          hint: "write \"0660\" for the user and the group, \"0666\" for everybody on this machine")
+      } else if let bits = UInt32(scalar.text, radix: 8), bits <= 0o777, bits & 0o600 == 0o600 {
+        mode = bits
+      } else {
+        reading.findings.error(
+          .outOfRange, "\"mode\" is \"\(scalar.text)\"", at: value.range,
+          hint: "it can be \"0600\" to \"0777\", and lets the user of this process read and write")
+      }
+    }
+    if let value = mapping.value("group") {
+      if case .scalar(let scalar) = value.content, !scalar.isUnusable, gid(scalar.text) {
+        group = scalar.text
+      } else {
+        group = reading.word(value, "\"group\"")
+      }
+    }
+  }
+}
+
+/// Whether it is the number of a group.
+private func gid(_ text: String) -> Bool { UInt32(text) != nil && !text.hasPrefix("+") }
+
+extension TrustedProxies {
+  /// One address, one network, `unix`, or a list of them.
+  init(reading node: Node, _ reading: Reading) {
+    self.init()
+    let items: [Node]
+    if case .sequence(let list) = node.content { items = list } else { items = [node] }
+    for item in items {
+      guard let scalar = reading.scalar(item, "an entry of \"trusted_proxies\"") else { continue }
+      guard scalar.text != "unix" else {
+        unix = true
+        continue
+      }
+      func fail(_ message: String, _ hint: String) {
+        reading.findings.error(
+          .invalidValue, message + reading.origin(scalar), at: item.range, hint: hint)
+      }
+      do throws(IPNetwork.Fault) {
+        let network = try IPNetwork(scalar.text)
+        if network.isEverything {
+          fail(
+            "\"\(scalar.text)\" is every address: any client could claim to be any other",
+            "name the addresses or the network of the proxies only")
+        } else {
+          networks.append(network)
+        }
+      } catch {
+        switch error {
+        case .notAnAddress:
+          fail(
+            "\"\(scalar.text)\" is no IP address and no network",
+            "write 10.0.0.5, 10.0.0.0/8, 2001:db8::/32 or unix")
+        case .badLength:
+          fail(
+            "the number behind \"/\" in \"\(scalar.text)\" does not fit the address",
+            "0 to 32, or 0 to 128 for IPv6")
+        case .bitsBehind(let network):
+          fail("\"\(scalar.text)\" has bits set behind those of the network", "write \(network)")
+        }
+      }
+    }
+  }
+}
+
+extension AddressLimits {
+  /// `limits.per_ip`: `{connections:, handshakes:}`, or `none`.
+  init(reading node: Node, _ reading: Reading) {
+    self.init()
+    if case .scalar(let scalar) = node.content, scalar.text == "none" {
+      connections = .unlimited
+      return
+    }
+    let shape = "{connections: 100, handshakes: 20/s burst 100}"
+    guard let mapping = MappingCursor(node, "\"per_ip\"", reading, shape: "\(shape) or none") else { return }
+    if let value = mapping.value("connections") {
+      if case .scalar(let scalar) = value.content, scalar.text == "none" {
+        connections = .unlimited
+      } else if let most = reading.integer(value, "\"connections\"", in: 1...1_000_000) {
+        connections = .most(most)
+      }
+    }
+    if let value = mapping.value("handshakes") {
+      if case .scalar(let scalar) = value.content, scalar.text == "none" {
+        handshakes = nil
+      } else {
+        handshakes = reading.rate(value, "\"handshakes\"")
+      }
+    }
+    mapping.finish()
+  }
+}
+
+extension Reading {
+  private static let periods: [(unit: String, period: Duration)] = [
+    ("s", .seconds(1)), ("m", .seconds(60)), ("h", .seconds(3600)),
+  ]
+
+  /// `20/s`, or `20/s burst 100`; without a burst as many at once as in one period.
+  fileprivate func rate(_ node: Node, _ what: String) -> Rate? {
+    guard let scalar = scalar(node, what) else { return nil }
+    let hint = "write a number for a second, a minute or an hour and a burst: 20/s burst 100"
+    func fail(_ message: String) -> Rate? {
+      findings.error(.invalidValue, message + origin(scalar), at: node.range, hint: hint)
+      return nil
+    }
+    let words = scalar.text.split(separator: " ")
+    let parts = (words.first ?? "").split(separator: "/", omittingEmptySubsequences: false)
+    guard words.count == 1 || words.count == 3 && words[1] == "burst" else {
+      return fail("\(what) is a rate, not \"\(scalar.text)\"")
+    }
+    guard parts.count == 2, let period = Self.periods.first(where: { $0.unit == parts[1] })?.period,
+      let count = Self.count(parts[0])
+    else { return fail("\(what) is a rate, not \"\(scalar.text)\"") }
+    guard let burst = words.count == 3 ? Self.count(words[2]) : count else {
+      return fail("the burst of \(what) is a number, not \"\(words[2])\"")
+    }
+    guard (1...1_000_000).contains(count), (1...1_000_000).contains(burst) else {
+      findings.error(
+        .outOfRange, "\(what) is \(scalar.text)", at: node.range, hint: "both numbers can be 1 to 1000000")
+      return nil
+    }
+    return Rate(count: count, per: period, burst: burst)
+  }
+
+  private static func count(_ text: Substring) -> Int? {
+    guard (1...18).contains(text.utf8.count),
+      text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
+    else { return nil }
+    return Int(text)
   }
 }
 
@@ -80,6 +276,9 @@ enum LimitsReader {
     guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
     if let value = mapping.value("connections") {
       server.connections = reading.integer(value, "\"connections\"", in: 1...1_000_000)
+    }
+    if let value = mapping.value("per_ip") {
+      server.perAddress = AddressLimits(reading: value, reading)
     }
     if let value = mapping.value("handshake") {
       let range = Duration.milliseconds(100)...Duration.seconds(300)
@@ -163,7 +362,8 @@ enum LimitsReader {
   }
 
   private static let globalKeys = [
-    "connections", "handshake", "compression_memory", "history_memory", "body_memory", "send_memory",
+    "connections", "per_ip", "handshake", "compression_memory", "history_memory", "body_memory",
+    "send_memory",
     "receive_memory",
   ]
 

@@ -10,7 +10,8 @@ struct ServerTLSReader {
   func read(_ node: Node) -> ServerTLS? {
     guard let mapping = MappingCursor(node, "\"tls\"", reading, shape: "{certificate: FILE, key: FILE}")
     else { return nil }
-    let bind = mapping.value("bind").map { BindAddress.read($0, reading) }
+    var bindOptions: [BindAddress: BindOptions] = [:]
+    let bind = mapping.value("bind").map { BindAddress.read($0, into: &bindOptions, reading) }
     let version = mapping.value("minimum_version").map {
       reading.choice($0, "\"minimum_version\"", of: ServerTLS.MinimumVersion.self)
     }
@@ -20,7 +21,8 @@ struct ServerTLSReader {
     let certificates = entries.compactMap { $0?.certificate }
     guard !certificates.isEmpty, certificates.count == entries.count else { return nil }
     return ServerTLS(
-      bind: bind, minimumVersion: (version ?? .tls12) ?? .tls12, certificates: certificates, source: node)
+      bind: bind, bindOptions: bindOptions, minimumVersion: (version ?? .tls12) ?? .tls12,
+      certificates: certificates, source: node)
   }
 
   /// A certificate, and where it and its names stand in the file.

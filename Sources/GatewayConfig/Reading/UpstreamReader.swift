@@ -82,13 +82,28 @@ struct UpstreamReader {
     }
   }
 
-  /// `scheme://host[:port][/path]`; the path is a template over the captures.
+  /// `scheme://host[:port][/path]`, or `unix:SOCKET[:/path]`; the path is a template over the captures.
   func readAddress(_ node: Node, _ schemes: [UpstreamConfiguration.Scheme]) -> UpstreamConfiguration? {
     guard let text = reading.word(node, "the address of an upstream") else { return nil }
     let example = "\(schemes[0].rawValue)://127.0.0.1:8001"
     func fail(_ message: String, hint: String? = nil) -> UpstreamConfiguration? {
       reading.findings.error(.invalidValue, message, at: node.range, hint: hint ?? "write \(example)")
       return nil
+    }
+    if text.hasPrefix("unix:") {
+      guard let (socket, path) = splitSocket(text) else {
+        return fail(
+          "\"\(text)\" is no Unix socket, or no Unix socket and a path",
+          hint: "write unix:/run/app.sock or unix:/run/app.sock:/path/")
+      }
+      if text.contains("?") || text.contains("#") {
+        return fail("the address of an upstream has no query", hint: "the client's query is passed on")
+      }
+      let upstream = UpstreamConfiguration(scheme: schemes[0], socket: socket)
+      return path.isEmpty ? upstream : add(path, to: upstream, at: node)
+    }
+    if let socket = Self.socketWrittenOtherwise(text) {
+      return fail("\"\(text)\" is no URL", hint: "write unix:\(socket)")
     }
     let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 2 else { return fail("\"\(text)\" is no URL") }
@@ -109,19 +124,51 @@ struct UpstreamReader {
     guard let (host, port) = split(authority, scheme) else {
       return fail("\"\(authority)\" is no host, or no host and port")
     }
-    var upstream = UpstreamConfiguration(scheme: scheme, host: host, port: port)
-    if !path.isEmpty {
-      guard let template = reading.textTemplate(path, at: node.range) else { return nil }
-      for case .place(let name) in template.parts {
-        guard let captures, !captures.contains(name) else { continue }
-        reading.reportCapture(name, known: captures, .unknownName, at: node.range)
-      }
-      if path.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
-        return fail("a URL has no spaces or special characters", hint: "percent-encode them")
-      }
-      upstream.path = template
+    let upstream = UpstreamConfiguration(scheme: scheme, host: host, port: port)
+    return path.isEmpty ? upstream : add(path, to: upstream, at: node)
+  }
+
+  private func add(_ path: String, to upstream: UpstreamConfiguration, at node: Node)
+    -> UpstreamConfiguration?
+  {
+    guard let template = reading.textTemplate(path, at: node.range) else { return nil }
+    for case .place(let name) in template.parts {
+      guard let captures, !captures.contains(name) else { continue }
+      reading.reportCapture(name, known: captures, .unknownName, at: node.range)
     }
+    if path.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
+      reading.findings.error(
+        .invalidValue, "a URL has no spaces or special characters", at: node.range,
+        hint: "percent-encode them")
+      return nil
+    }
+    var upstream = upstream
+    upstream.path = template
     return upstream
+  }
+
+  /// The path of the socket, and that of the request behind a second colon, as nginx writes it.
+  private func splitSocket(_ text: String) -> (socket: String, path: String)? {
+    let parts = text.dropFirst("unix:".count).split(
+      separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    let socket = String(parts.first ?? "")
+    guard socket.hasPrefix("/"), case .unix? = BindAddress("unix:\(socket)"), !socket.utf8.contains(0) else {
+      return nil
+    }
+    guard parts.count == 2 else { return (socket, "") }
+    return parts[1].hasPrefix("/") ? (socket, String(parts[1])) : nil
+  }
+
+  /// What other programs write for a Unix socket: the path itself, `http://unix:/path`, `http+unix://%2Fpath`, `unix:///path`.
+  private static func socketWrittenOtherwise(_ text: String) -> String? {
+    if text.hasPrefix("/"), text.contains(".sock") { return text }
+    for start in ["http://unix:", "https://unix:", "ws://unix:", "wss://unix:"] where text.hasPrefix(start) {
+      return String(text.dropFirst(start.count))
+    }
+    for start in ["http+unix://", "https+unix://"] where text.hasPrefix(start) {
+      return String(text.dropFirst(start.count)).replacing("%2F", with: "/").replacing("%2f", with: "/")
+    }
+    return nil
   }
 
   private func split(_ authority: String, _ scheme: UpstreamConfiguration.Scheme) -> (String, Int)? {

@@ -28,6 +28,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case severalOrigins
     case originNotAllowed
     case tooManyConnections
+    /// The client's address has as many connections as it may, or comes too often; when to try again, in seconds.
+    case addressOverLimit(retryAfter: Int)
     case layerUnavailable
     /// The server behind a `proxy` route does not take the connection.
     case upstreamUnreachable
@@ -62,6 +64,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .noRoute: 404
     case .timeout: 408
     case .notAWebSocket, .unsupportedVersion: 426
+    case .addressOverLimit: 429
     case .headTooLong: 431
     case .tooManyConnections, .layerUnavailable, .identityUnavailable, .stopping: 503
     case .upstreamUnreachable, .upstreamFailed: 502
@@ -99,6 +102,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .badSince: "\"since\" is the id of a frame, EPOCH.OFFSET, or empty."
     case .severalOrigins: "There is more than one Origin header."
     case .originNotAllowed: "This origin, or a client without one, may not connect."
+    case .addressOverLimit: "There are too many connections from this address; try again later."
     case .tooManyConnections: "All connections are in use; try again later."
     case .layerUnavailable: "The channel layer is not available; try again later."
     case .upstreamUnreachable: "The server behind this one cannot be reached."
@@ -117,6 +121,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .notAWebSocket: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     case .unsupportedVersion: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     case .tooManyConnections, .layerUnavailable, .identityUnavailable: [("Retry-After", "5")]
+    case .addressOverLimit(let seconds): [("Retry-After", "\(seconds)")]
     case .stopping: [("Retry-After", "1")]
     case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _):
       fields.map { ($0.name, $0.value) }
@@ -159,6 +164,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case 404: "Not Found"
     case 408: "Request Timeout"
     case 426: "Upgrade Required"
+    case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
     case 502: "Bad Gateway"
     case 503: "Service Unavailable"

@@ -57,8 +57,8 @@ extension Sequence<HeaderField> {
 }
 
 /// RFC 9110 section 5.6.2: what names of fields, methods and subprotocols are made of.
-enum Token {
-  static func has(_ byte: UInt8) -> Bool {
+package enum Token {
+  package static func has(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
       UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"),

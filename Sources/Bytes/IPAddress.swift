@@ -1,0 +1,219 @@
+/// An IP address. An IPv4 address is equal to its IPv4-mapped form, `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2).
+public struct IPAddress: Sendable, Hashable {
+  /// The first half of the IPv6 form, in the order of the machine.
+  let high: UInt64
+  let low: UInt64
+
+  private static let mapped: UInt64 = 0xFFFF << 32
+
+  /// The longest text that can be one: eight groups, or six and an IPv4 address.
+  private static let longestText = 45
+
+  init(high: UInt64, low: UInt64) {
+    self.high = high
+    self.low = low
+  }
+
+  /// An IPv4 address, the first of its four bytes highest.
+  public init(v4 bits: UInt32) {
+    self.init(high: 0, low: Self.mapped | UInt64(bits))
+  }
+
+  /// The bytes of an address as they are sent: 4 or 16 of them.
+  public init?(networkOrder bytes: some Collection<UInt8>) {
+    func number(_ part: some Collection<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
+    switch bytes.count {
+    case 4: self.init(v4: UInt32(number(bytes)))
+    case 16: self.init(high: number(bytes.prefix(8)), low: number(bytes.dropFirst(8)))
+    default: return nil
+    }
+  }
+
+  public var isV4: Bool { high == 0 && low >> 32 == 0xFFFF }
+
+  /// 127.0.0.0/8 or `::1`.
+  public var isLoopback: Bool { isV4 ? low >> 24 & 0xFF == 127 : high == 0 && low == 1 }
+
+  /// Whether no packet with it comes from the Internet: this machine, or a private network (RFC 1918, RFC 4193, RFC 3927).
+  public var isPrivate: Bool {
+    guard isV4 else { return isLoopback || high >> 57 == 0x7E || high >> 54 == 0x3FA }
+    switch (low >> 24 & 0xFF, low >> 16 & 0xFF) {
+    case (10, _), (127, _), (192, 168), (169, 254), (172, 16...31): return true
+    default: return false
+    }
+  }
+
+  /// What one customer of a network provider has at least: an IPv4 address, or the /64 of an IPv6 address.
+  public var site: IPAddress { isV4 ? self : IPAddress(high: high, low: 0) }
+}
+
+// MARK: - As text
+
+extension IPAddress {
+  /// Reads `192.0.2.1` or `2001:db8::1`. Numbers with leading zeros in IPv4, zones (`%eth0`), ports and brackets are refused.
+  public init?(_ text: some StringProtocol) {
+    guard text.utf8.count <= Self.longestText else { return nil }
+    let bytes = Array(text.utf8)
+    if bytes.contains(UInt8(ascii: ":")) {
+      self.init(groups: bytes[...])
+    } else if let bits = Self.v4(bytes[...]) {
+      self.init(v4: bits)
+    } else {
+      return nil
+    }
+  }
+
+  /// Four numbers from 0 to 255.
+  private static func v4(_ text: ArraySlice<UInt8>) -> UInt32? {
+    let parts = text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    guard parts.count == 4 else { return nil }
+    var bits: UInt32 = 0
+    for part in parts {
+      guard (1...3).contains(part.count), part.count == 1 || part.first != UInt8(ascii: "0") else {
+        return nil
+      }
+      var number: UInt32 = 0
+      for byte in part {
+        guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+        number = number * 10 + UInt32(byte - UInt8(ascii: "0"))
+      }
+      guard number <= 255 else { return nil }
+      bits = bits << 8 | number
+    }
+    return bits
+  }
+
+  /// RFC 4291 section 2.2.
+  private init?(groups text: ArraySlice<UInt8>) {
+    var halves: [[UInt16]] = [[]]
+    var rest = text
+    if rest.starts(with: [UInt8(ascii: ":"), UInt8(ascii: ":")]) {
+      halves.append([])
+      rest = rest.dropFirst(2)
+    }
+    while !rest.isEmpty {
+      let part = rest.prefix { $0 != UInt8(ascii: ":") }
+      rest = rest[part.endIndex...]
+      if rest.isEmpty, part.contains(UInt8(ascii: ".")) {
+        guard let bits = Self.v4(part) else { return nil }
+        halves[halves.count - 1] += [UInt16(bits >> 16), UInt16(bits & 0xFFFF)]
+        break
+      }
+      guard let group = Self.group(part) else { return nil }
+      halves[halves.count - 1].append(group)
+      guard !rest.isEmpty else { break }
+      rest = rest.dropFirst()
+      if rest.first == UInt8(ascii: ":") {
+        guard halves.count == 1 else { return nil }
+        halves.append([])
+        rest = rest.dropFirst()
+      } else if rest.isEmpty {
+        return nil
+      }
+    }
+    let count = halves.reduce(0) { $0 + $1.count }
+    guard halves.count == 1 ? count == 8 : count < 8 else { return nil }
+    let zeros = [UInt16](repeating: 0, count: 8 - count)
+    let groups = halves.count == 1 ? halves[0] : halves[0] + zeros + halves[1]
+    func number(_ part: ArraySlice<UInt16>) -> UInt64 { part.reduce(0) { $0 << 16 | UInt64($1) } }
+    self.init(high: number(groups[..<4]), low: number(groups[4...]))
+  }
+
+  /// One to four hexadecimal digits.
+  private static func group(_ text: ArraySlice<UInt8>) -> UInt16? {
+    guard (1...4).contains(text.count) else { return nil }
+    var number: UInt16 = 0
+    for byte in text {
+      let digit: UInt8
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+      case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+      default: return nil
+      }
+      number = number << 4 | UInt16(digit)
+    }
+    return number
+  }
+}
+
+extension IPAddress: CustomStringConvertible {
+  /// `192.0.2.1`, or the form of RFC 5952: lower case, and the longest run of zero groups left out.
+  public var description: String {
+    guard !isV4 else {
+      return [24, 16, 8, 0].map { "\(low >> $0 & 0xFF)" }.joined(separator: ".")
+    }
+    let groups = (0..<8).map { UInt16(truncatingIfNeeded: ($0 < 4 ? high : low) >> (48 - 16 * ($0 % 4))) }
+    var run = 0..<0
+    var start = 0
+    for (index, group) in groups.enumerated() {
+      if group != 0 { start = index + 1 }
+      if index + 1 - start > max(run.count, 1) { run = start..<(index + 1) }
+    }
+    func text(_ part: ArraySlice<UInt16>) -> String {
+      part.map { String($0, radix: 16) }.joined(separator: ":")
+    }
+    return run.isEmpty
+      ? text(groups[...]) : text(groups[..<run.lowerBound]) + "::" + text(groups[run.upperBound...])
+  }
+}
+
+/// A range of addresses that begin with the same bits: `10.0.0.0/8`, or one address.
+public struct IPNetwork: Sendable, Hashable {
+  public let address: IPAddress
+  /// How many bits of the IPv6 form are the network's: 0 to 128, and 96 more than is written for IPv4.
+  let length: Int
+
+  /// What keeps a text from being a network.
+  public enum Fault: Error, Equatable {
+    case notAnAddress
+    /// The part behind the slash is no number that fits the address.
+    case badLength
+    /// Bits behind the network's part are set; the network that is probably meant.
+    case bitsBehind(IPNetwork)
+  }
+
+  private init(_ address: IPAddress, length: Int) {
+    self.address = address
+    self.length = length
+  }
+
+  /// Reads `ADDRESS` or `ADDRESS/LENGTH`.
+  public init(_ text: String) throws(Fault) {
+    let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let first = parts.first, let address = IPAddress(first) else { throw .notAnAddress }
+    // An IPv4 network in IPv6's notation is an IPv6 network, and one with fewer than 96 bits more than IPv4.
+    let isV4 = address.isV4 && !first.utf8.contains(UInt8(ascii: ":"))
+    var length = 128
+    if parts.count == 2 {
+      let digits = parts[1]
+      guard (1...3).contains(digits.utf8.count),
+        digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+        let number = Int(digits), number <= (isV4 ? 32 : 128)
+      else { throw .badLength }
+      length = number + (isV4 ? 96 : 0)
+    }
+    let network = IPNetwork(address.masked(to: length), length: length)
+    guard network.address == address else { throw .bitsBehind(network) }
+    self = network
+  }
+
+  public func contains(_ other: IPAddress) -> Bool { other.masked(to: length) == address }
+
+  /// Whether every address of a family is in it.
+  public var isEverything: Bool { length == 0 || length == 96 && address == IPAddress(v4: 0) }
+}
+
+extension IPNetwork: CustomStringConvertible {
+  public var description: String {
+    let written = address.isV4 && length >= 96 ? length - 96 : length
+    return written == (address.isV4 ? 32 : 128) ? "\(address)" : "\(address)/\(written)"
+  }
+}
+
+extension IPAddress {
+  fileprivate func masked(to length: Int) -> IPAddress {
+    func mask(_ bits: Int) -> UInt64 { bits <= 0 ? 0 : bits >= 64 ? .max : ~(.max >> UInt64(bits)) }
+    return IPAddress(high: high & mask(length), low: low & mask(length - 64))
+  }
+}

@@ -1,0 +1,53 @@
+import GatewayConfig
+import HTTPTypes
+import Hummingbird
+import Transport
+import WebSocketCore
+
+extension GatewayState {
+  /// A place of `limits.per_ip` for one more connection; nil where it is not counted. A trusted proxy may have as many as it likes.
+  ///
+  /// - Parameter isHandshake: whether it counts as one of the handshakes, too.
+  func place(
+    for peer: PeerAddress, isHandshake: Bool = true
+  ) -> Result<AddressPlace?, AddressTable.Refusal> {
+    guard let addresses, !server.trustedProxies.contains(peer) else { return .success(nil) }
+    return addresses.take(peer, isHandshake: isHandshake)
+  }
+
+  /// Who has sent a request, and whether the address of a client behind a trusted proxy has too many connections.
+  ///
+  /// - Parameters:
+  ///   - fields: of the request, their names in lower case.
+  ///   - direct: whose connection it is.
+  func client(
+    of fields: some Sequence<HeaderField>, behind direct: Client, isHandshake: Bool
+  ) -> (client: Client, refusal: HandshakeRefusal?) {
+    guard !server.trustedProxies.isEmpty, server.trustedProxies.contains(direct.peer) else {
+      unbelieved.note(fields, from: direct.peer)
+      return (direct, nil)
+    }
+    var client = direct.believed(fields, trusting: server.trustedProxies)
+    switch place(for: client.peer, isHandshake: isHandshake) {
+    case .success(let place):
+      client.place = place
+      return (client, nil)
+    case .failure(let refusal):
+      addressRefusals.record(refusal, peer: client.peer)
+      return (client, HandshakeRefusal(.addressOverLimit(retryAfter: refusal.retryAfter)))
+    }
+  }
+
+  /// The same for a request on the HTTP side. A proxy sends those of many clients on one connection, so each has its place for as
+  /// long as it is answered, and none counts as a handshake.
+  func client(of request: Request, behind direct: Client) -> (client: Client, refusal: Response?) {
+    let fields = request.headers.lazy.filter { Client.isForwarding($0.name.canonicalName) }
+      .map { HeaderField(name: $0.name.canonicalName, value: $0.value) }
+    let (client, refusal) = client(of: fields, behind: direct, isHandshake: false)
+    guard let refusal else { return (client, nil) }
+    counters.refusals.up()
+    var response = Response.plain(.tooManyRequests, refusal.text)
+    if case .addressOverLimit(let seconds) = refusal.reason { response.headers[.retryAfter] = "\(seconds)" }
+    return (client, response)
+  }
+}
