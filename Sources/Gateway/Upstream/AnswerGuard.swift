@@ -1,3 +1,4 @@
+import ChannelLayers
 import NIOCore
 import NIOHTTP1
 
