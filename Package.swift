@@ -133,7 +133,8 @@ let package = Package(
     .testTarget(
       name: "ConsumersTests",
       dependencies: [
-        "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport", "WebSocketCore",
+        "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "TestSupport", "Transport",
+        "WebSocketCore",
       ]),
     .testTarget(
       name: "GatewayTests",

@@ -43,7 +43,7 @@ package final class Acceptor {
       let raw = accept4(listener, nil, nil, flags)
       if raw >= 0 {
         reactor.counters.accepts += 1
-        if !isTCP { Backlog.boundBuffer(of: raw) }
+        if !isTCP { UnsentBound.set(on: raw) }
         accepted(Descriptor(adopting: raw))
         // The call may have ended the listening, and the number may mean something else now.
         guard listener >= 0 else { return }

@@ -5,16 +5,6 @@ import Glibc
 /// What is written for many is copied once into chunks that all who wait for it share. When more waits than the process has for
 /// it, the connections go whose bytes have waited longest. Confined to its reactor.
 final class Backlog {
-  /// What one connection may have in the kernel that was not put on the way yet (`TCP_NOTSENT_LOWAT`); counted for each
-  /// connection that waits. Bytes.
-  static let kernelShare = 16 * 1024
-  /// Bounds what the kernel takes for a socket that has no `TCP_NOTSENT_LOWAT`: some 200 KiB otherwise, whatever is counted.
-  static func boundBuffer(of descriptor: Int32) {
-    var size = Int32(kernelShare)
-    // A failure leaves the system's own bound.
-    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
-  }
-
   /// More than this in one piece gets a chunk of its own.
   private static let largestShared = BacklogChunk.sharedCapacity / 4
 
@@ -75,7 +65,7 @@ final class Backlog {
   func add(_ connection: Connection) {
     connection.placeInBacklog = waiting.count
     waiting.append(connection)
-    allowance.add(Self.kernelShare)
+    allowance.add(UnsentBound.kernelShare)
   }
 
   func remove(_ connection: Connection) {
@@ -84,7 +74,7 @@ final class Backlog {
       last.placeInBacklog = place
       waiting[place] = last
     }
-    allowance.subtract(Self.kernelShare)
+    allowance.subtract(UnsentBound.kernelShare)
     // A flood leaves no memory behind.
     if waiting.isEmpty, waiting.capacity > 1024 { waiting = [] }
   }

@@ -188,8 +188,7 @@ extension Connection {
   /// - Returns: false where too much is left of the piece that has begun.
   private func trim(toPieceOf most: Int) -> Bool {
     guard let queue, queue.trim(toPieceOf: most) else { return false }
-    // The socket then reports that it can be written to.
-    Listener.setUnsentBound(.max, on: rawDescriptor)
+    UnsentBound.lift(on: rawDescriptor)
     return true
   }
 

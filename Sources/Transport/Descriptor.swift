@@ -24,7 +24,7 @@ public struct Descriptor: ~Copyable {
     guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
       throw TransportFailure("open a pair of sockets", errno)
     }
-    for end in ends { Backlog.boundBuffer(of: end) }
+    for end in ends { UnsentBound.set(on: end) }
     return (ends[0], ends[1])
   }
 

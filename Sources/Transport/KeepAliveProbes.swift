@@ -18,11 +18,16 @@ public enum KeepAliveProbes {
 
   /// Sets the options of a socket. A listening one passes them on to what it accepts. Sockets that are not TCP ignore them.
   public static func enable(on descriptor: Int32) {
-    set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
-    set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, idle)
-    set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, interval)
-    set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, count)
+    for option in options { set(descriptor, option.level, option.name, option.value) }
   }
+
+  /// The same for sockets that somebody else sets options of.
+  public static let options: [(level: Int32, name: Int32, value: Int32)] = [
+    (SOL_SOCKET, SO_KEEPALIVE, 1),
+    (Int32(IPPROTO_TCP), TCP_KEEPIDLE, idle),
+    (Int32(IPPROTO_TCP), TCP_KEEPINTVL, interval),
+    (Int32(IPPROTO_TCP), TCP_KEEPCNT, count),
+  ]
 
   private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
     var value = value

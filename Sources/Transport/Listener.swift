@@ -112,24 +112,11 @@ public struct Listener: ~Copyable {
   private static func listen(
     on descriptor: consuming Descriptor, backlog: Int
   ) throws(TransportFailure) -> Listener {
-    boundUnsent(on: descriptor.rawValue)
+    UnsentBound.set(on: descriptor.rawValue)
     guard Glibc.listen(descriptor.rawValue, Int32(clamping: backlog)) == 0 else {
       throw TransportFailure("listen", errno)
     }
     return Listener(descriptor: descriptor)
-  }
-
-  /// Connections have this from their listener: the kernel takes no more than it can put on the way soon. Without it, it takes
-  /// megabytes for a peer that reads nothing. A socket of another kind has no such option: its buffer is bounded instead.
-  public static func boundUnsent(on descriptor: Int32) {
-    setUnsentBound(Int32(Backlog.kernelShare), on: descriptor)
-  }
-
-  /// - Parameter most: in bytes, of what is not on its way yet.
-  static func setUnsentBound(_ most: Int32, on descriptor: Int32) {
-    var most = most
-    _ = unsafe setsockopt(
-      descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, &most, socklen_t(MemoryLayout<Int32>.size))
   }
 
   private static func removeStaleSocket(at path: String, _ address: SocketAddress) throws(TransportFailure) {

@@ -1,11 +1,16 @@
 """Two gateways on one Redis, a thousand sessions each in one room: what several senders say is heard by all, in order."""
 
 import asyncio
+import json
+import random
 import resource
+import threading
 import time
+import zlib
 
 import pytest
 
+from clients import open_session, read_raw
 from crowd import Room
 from redis_stack import Host, Layer, chat, wait_until
 
@@ -125,3 +130,50 @@ def test_redis_killed_in_the_middle(gateways, redis, capsys):
         total, errors = sum(sent.values()), sum(map(len, refused.values()))
         print(f"\n{layer.layout}: {total} sent, {errors} refused, {sum(map(len, lost.values()))} lost with Redis, "
               f"{sum(map(len, unanswered.values()))} unanswered; joined again {resumed:.1f} s after Redis answered")
+
+
+def send_at_once(layer, room: str, name: str, count: int) -> None:
+    """Events as channels_redis writes them, all made before the first is sent."""
+    import msgpack
+
+    group, pipe = f"chat_{room}", layer.hosts[0].client().pipeline(transaction=False)
+    # Of the core layout: the one member that a process is of a group, whose queue is named like what stands before its "!".
+    members = [name.encode() for name in layer.members(group)] if layer.layout == "core" else []
+    for number in range(count):
+        event = msgpack.packb(({"__asgi_channel__": [m.decode() for m in members]} if members else {}) | chat(f"{name}:{number}"))
+        if members:
+            queue = layer.prefix + members[0].decode().split("!")[0] + "!"
+            pipe.zadd(queue, {number.to_bytes(12, "big") + event: time.time() + number / 1_000_000})
+        else:
+            pipe.publish(f"{layer.prefix}__group__{group}", event)
+    pipe.execute()
+
+
+HELD = """
+installed_apps: [chat]
+channel_layers: {default: LAYER}
+server: {threads: 1}
+limits: {ping: none, send_queue: 64MiB, send_memory: 64MiB}
+applications:
+  main:
+    websocket: [{path: "ws/<slug:room>/", consumer: chat, group: "chat_{room}", compression: true}]
+"""
+
+
+@pytest.mark.parametrize("layout", ["core", "pubsub"])
+def test_redis_is_read_no_faster_than_sessions_are_sent_to(layout, redis, start):
+    """16 MB at once, which take long to compress, where 8 may wait for a reactor: all arrives, and in order."""
+    layer, count, name = Layer((Host(redis),), layout, prefix=f"held{layout}", capacity=100_000), 250, random.randbytes(32_500).hex()
+    gateway = start(text=HELD.replace("LAYER", layer.yaml))
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"
+    with open_session(gateway.port, "/ws/held/", offer) as client:
+        wait_until(lambda: layer.joined("chat_held"))
+        sending = threading.Thread(target=send_at_once, args=(layer, "held", name, count))
+        sending.start()
+        for number in range(count):
+            first, payload = read_raw(client)
+            assert first == 0xC1, (number, first, payload[:100])
+            text = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff")
+            assert json.loads(text) == {"message": f"{name}:{number}"}
+        sending.join()
+    assert any("Redis is not read until a reactor has caught up" in line for line in gateway.log), gateway.log

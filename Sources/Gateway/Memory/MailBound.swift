@@ -15,7 +15,7 @@ final class MailBound: Sendable {
   /// Events since the start that a reactor had no room for.
   let refusals = Atomic<Int>(0)
   private let log: Logger
-  private let pace = SharedLogPace(linesPerSecond: 1)
+  private let pace = SharedLogPace(most: 1)
 
   init(of sending: MemoryBudget, among threads: Int, log: Logger) {
     bytes = min(Self.most, sending.total / Self.part / threads)

@@ -35,7 +35,7 @@ final class MemoryBound: Sendable {
   let evictions = Atomic<Int>(0)
   private let use: Use
   private let log: Logger
-  private let pace = SharedLogPace(linesPerSecond: 1)
+  private let pace = SharedLogPace(most: 1)
 
   /// - Parameter written: what the file says.
   init(_ written: ByteCount?, otherwise bytes: Int, _ use: Use, log: Logger) {

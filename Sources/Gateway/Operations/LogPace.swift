@@ -1,26 +1,29 @@
 import Synchronization
 import Transport
 
-/// Lets a number of lines a second into the log, and counts the rest.
+/// Lets a number of lines in each stretch of time into the log, and counts the rest.
 struct LogPace {
-  private let linesPerSecond: Int
-  private var second: Int64 = 0
+  private let most: Int
+  private let interval: Duration
+  private var end = MonotonicTime(nanoseconds: 0)
   private var lines = 0
   private var suppressed = 0
 
-  init(linesPerSecond: Int = 20) {
-    self.linesPerSecond = linesPerSecond
+  /// - Parameters:
+  ///   - most: lines in each interval; the first of them begins it.
+  init(most: Int = 20, every interval: Duration = .seconds(1)) {
+    self.most = most
+    self.interval = interval
   }
 
   /// - Returns: how many lines were left out before this one; nil where this one is to be left out too.
-  mutating func next() -> Int? {
-    let current = MonotonicTime.now.seconds
-    if current != second {
-      second = current
+  mutating func next(at now: MonotonicTime = .now) -> Int? {
+    if now >= end {
+      end = now + interval
       lines = 0
     }
     lines += 1
-    guard lines <= linesPerSecond else {
+    guard lines <= most else {
       suppressed += 1
       return nil
     }
@@ -33,11 +36,11 @@ struct LogPace {
 final class SharedLogPace: Sendable {
   private let pace: Mutex<LogPace>
 
-  init(linesPerSecond: Int = 20) {
-    pace = Mutex(LogPace(linesPerSecond: linesPerSecond))
+  init(most: Int = 20, every interval: Duration = .seconds(1)) {
+    pace = Mutex(LogPace(most: most, every: interval))
   }
 
-  func next() -> Int? {
-    pace.withLock { $0.next() }
+  func next(at now: MonotonicTime = .now) -> Int? {
+    pace.withLock { $0.next(at: now) }
   }
 }

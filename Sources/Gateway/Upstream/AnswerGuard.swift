@@ -1,4 +1,5 @@
 import Bytes
+import ChannelLayers
 import NIOCore
 import NIOHTTP1
 

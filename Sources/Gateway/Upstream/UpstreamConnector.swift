@@ -1,3 +1,4 @@
+import ChannelLayers
 import GatewayConfig
 import NIOCore
 import NIOPosix

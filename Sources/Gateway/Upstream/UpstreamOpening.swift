@@ -55,7 +55,7 @@ final class UpstreamOpening {
     switch outcome {
     case .success(let raw):
       let descriptor = Descriptor(adopting: raw)
-      Listener.boundUnsent(on: descriptor.rawValue)
+      UnsentBound.set(on: descriptor.rawValue)
       guard case .connecting = state else { return }
       let connection = worker.reactor.adopt(descriptor, handler: self)
       state = .asking(connection)

@@ -127,7 +127,6 @@ struct RedisConnector: Sendable {
         if case .tcp(let name, _) = target, !name.isNetworkAddress { name } else { nil }
       let bootstrap = ClientBootstrap(group: eventLoop)
         .connectTimeout((time ?? host.connectTimeout).asTimeAmount)
-        .channelOption(.socketOption(.so_keepalive), value: 1)
         .channelOption(.tcpOption(.tcp_nodelay), value: 1)
         .channelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {
@@ -140,7 +139,7 @@ struct RedisConnector: Sendable {
         }
       let opening =
         switch target {
-        case .tcp(let name, let port): bootstrap.connect(host: name, port: port)
+        case .tcp(let name, let port): bootstrap.probingWhenSilent().connect(host: name, port: port)
         case .unix(let path):
           bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 0).connect(unixDomainSocketPath: path)
         }
