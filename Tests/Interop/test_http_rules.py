@@ -287,3 +287,24 @@ def test_a_connection_that_is_always_closed_is_not_tried_for_ever(front, upstrea
     assert exchange(front, get(b"/never")).split(b" ")[1] == b"502"
     assert upstream.connections <= before + 2
     wait_until(lambda: any("it closed the connection before it answered" in line for line in front.log), 5)
+
+
+# What a hand-shake's upstream answers that refuses it.
+
+def test_a_refusal_without_a_length_is_no_failure(front, upstream):
+    """RFC 9112 section 6.3: an answer without a length ends with its connection. Daphne refuses so."""
+    before = len(front.log)
+    upstream.answers[b"/denied"] = b"close HTTP/1.1 403 Access denied\r\n\r\n"
+    assert head_of(front, handshake("/denied")).startswith(b"HTTP/1.1 403 ")
+    upstream.answers[b"/denied"] = b"close HTTP/1.1 403 Access denied\r\nContent-Type: text/x\r\n\r\nmembers only"
+    answer = head_of(front, handshake("/denied"))
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert answer.endswith(b"\r\n\r\nmembers only") and upstream.field(b"content-type", answer) == [b"text/x"]
+    assert not any("an upstream failed" in line for line in front.log[before:])
+
+
+def test_a_trace_with_a_body_is_the_clients_fault(front, upstream):
+    """RFC 9110 section 9.3.8."""
+    before = len(front.log)
+    assert exchange(front, get(b"/x", b"Content-Length: 1", method=b"TRACE") + b"x").startswith(b"HTTP/1.1 400 ")
+    assert upstream.heads == [] and not any("an upstream failed" in line for line in front.log[before:])

@@ -69,6 +69,10 @@ final class ReverseProxy: Sendable {
     guard let target = upstream.target(of: request.head.path ?? "", path, match) else {
       return .plain(.badRequest, HandshakeRefusal.ambiguousPath)
     }
+    // RFC 9110 section 9.3.8.
+    if request.method == .trace, upload != nil {
+      return .plain(.badRequest, "A TRACE request has no body.")
+    }
     if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
     var forwarded = HTTPClientRequest(to: upstream, target: target)
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
