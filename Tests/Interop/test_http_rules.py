@@ -308,3 +308,83 @@ def test_a_trace_with_a_body_is_the_clients_fault(front, upstream):
     before = len(front.log)
     assert exchange(front, get(b"/x", b"Content-Length: 1", method=b"TRACE") + b"x").startswith(b"HTTP/1.1 400 ")
     assert upstream.heads == [] and not any("an upstream failed" in line for line in front.log[before:])
+
+
+# RFC 9112 section 3.2: the forms of a target, and the host.
+
+@pytest.mark.parametrize("target, host, status, seen", [
+    (b"http://a/x?y", b"a", b"200", b"/x?y"),
+    (b"HTTP://A:80", b"a", b"200", b"/"),
+    (b"http://a?y=/z", b"a:80", b"200", b"/?y=/z"),
+    (b"http://other/x", b"a", b"400", None),
+    (b"http://a:81/x", b"a", b"400", None),
+    (b"http://me@a/x", b"a", b"400", None),
+    (b"ftp://a/x", b"a", b"400", None),
+    (b"/x", b"", b"400", None),
+    (b"/x", b":80", b"400", None),
+    (b"*", b"a", b"400", None),
+    (b"x", b"a", b"400", None),
+])
+@pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
+def test_the_target_names_the_host_that_was_asked(front, upstream, before, target, host, status, seen):
+    answer = exchange(front, before, b"GET " + target + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"200"] * bool(before) + [status]
+    assert [head.split(b" ")[1] for head in upstream.heads] == [seen] * (seen is not None)
+
+
+@pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
+def test_versions_of_http(front, upstream, before):
+    """RFC 9110 section 2.5 and section 15.6.6."""
+    answer = exchange(front, before, get(b"/x").replace(b"HTTP/1.1", b"HTTP/1.2"))
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer)[-1] == b"200" and upstream.target == b"/x"
+    for version in [b"HTTP/2.0", b"HTTP/3.1"]:
+        answer = exchange(front, before, get(b"/x").replace(b"HTTP/1.1", version))
+        assert re.findall(rb"HTTP/1\.1 (\d+) ", answer)[-1] in (b"505", b"400")
+
+
+@pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
+def test_methods_that_are_for_no_resource(front, upstream, before):
+    """RFC 9110 sections 9.1, 9.3.6 and 9.3.7."""
+    def status(request: bytes) -> bytes:
+        return re.findall(rb"HTTP/1\.1 (\d+) ", exchange(front, before, request))[-1]
+
+    assert status(get(b"*", method=b"OPTIONS")) == b"204"
+    assert status(get(b"/", method=b"CONNECT")) == b"501"
+    assert status(get(b"a:443", method=b"CONNECT")) == b"501"
+    assert status(get(b"/", method=b"BREW")) == b"501"
+    assert upstream.heads == []
+
+
+# RFC 9110 section 6.6.1 and section 9.3.2: refusals have a date, and to HEAD no body.
+
+@pytest.mark.parametrize("request_, status", [
+    (get(b"/ws/echo/", b"Upgrade: websocket"), 400), (get(b"/ws/echo/", b"Sec-WebSocket-Version: 13"), 426),
+    (handshake("/ws/echo/", "Origin: http://evil.example"), 403), (b"\x16\x03\x01\r\n\r\n", 400),
+    (b"HEAD /x HTTP/1.1\r\n\r\n", 400), (get(b"/ws/echo/", b"Sec-WebSocket-Version: 13", method=b"HEAD"), 400),
+])
+def test_early_refusals_are_dated_and_head_has_no_body(front, request_, status):
+    head, body = exchange(front, request_).split(b"\r\n\r\n")
+    assert int(head.split(b" ")[1]) == status
+    assert re.search(rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", head)
+    assert (body == b"") == request_.startswith(b"HEAD ")
+
+
+# RFC 9112 sections 6.1, 6.3 and 7.1: what is wrong with a request stands in the answer and in the log.
+
+@pytest.mark.parametrize("request_, reason", [
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "beside a Content-Length"),
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "another transfer coding than chunked"),
+    (b"POST /hold HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "does not begin with its size"),
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", "Content-Length header is not one number"),
+    (b"BREW /x HTTP/1.1\r\nHost: a\r\n\r\n", "method of the request is not known"),
+    (b"GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n", "for another host"),
+])
+@pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
+def test_what_is_wrong_with_a_request_is_said(front, upstream, before, request_, reason):
+    answer = exchange(front, before, request_)
+    head, body = answer.rsplit(b"\r\n\r\n", 1)
+    assert reason in body.decode() and b"connection: close" in head.lower()
+    assert int(upstream.field(b"content-length", head.rsplit(b"HTTP/1.1 ", 1)[1])[-1]) == len(body)
+    # The log takes only so many of these lines in a second.
+    known = len(front.log)
+    wait_until(lambda: exchange(front, request_) and any("refused" in line and reason in line for line in front.log[known:]), 5)

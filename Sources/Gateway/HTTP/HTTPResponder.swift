@@ -52,6 +52,14 @@ struct HTTPResponder: Sendable {
   func respond(
     to request: Request, _ upload: Upload?, from client: Client, on channel: any Channel
   ) async throws -> Response {
+    // RFC 9110 section 9.3.6, and RFC 9112 section 3.2.4 for a request to the server as a whole.
+    if request.method == .connect {
+      return .plain(.notImplemented, HandshakeRefusal(.connect).text)
+    }
+    if request.head.path == "*" {
+      return request.method == .options
+        ? Response(status: .noContent) : .plain(.badRequest, "The target * is for OPTIONS only.")
+    }
     let path: RequestPath
     switch RequestPath.decode(target: Array((request.head.path ?? "/").utf8)) {
     case .success(let decoded): path = decoded

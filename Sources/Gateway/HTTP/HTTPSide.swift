@@ -15,6 +15,7 @@ import Transport
 final class HTTPSide: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
+  private let refusals: RefusalLog
   private let publisher: Publisher
   /// For the WebSocket side, whose upstreams are connected to on the loop here.
   let upstreams: UpstreamConnector
@@ -68,6 +69,7 @@ final class HTTPSide: Sendable {
 
   init(gateway: GatewayState) {
     self.gateway = gateway
+    refusals = RefusalLog(gateway: gateway)
     publisher = Publisher(memory: gateway.httpMemory)
     // Files, small answers, and what passes through: one loop does, and the reactors keep the processors.
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -224,7 +226,7 @@ extension HTTPSide {
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: Self.reads)
-      .withConnectedSocket(connection.descriptor) { [log = gateway.log] channel in
+      .withConnectedSocket(connection.descriptor) { [log = gateway.log, refusals] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandlers(
@@ -235,7 +237,10 @@ extension HTTPSide {
           let pipeline = channel.pipeline.syncOperations
           let gate = try pipeline.handler(type: RequestGate.self)
           let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-          try pipeline.addHandler(MessageRules(gate: gate), position: .after(decoder))
+          let rules = MessageRules(gate: gate) { refusal in
+            refusals.record(refusal, target: nil, peer: connection.client.peer)
+          }
+          try pipeline.addHandler(rules, position: .after(decoder))
           return value
         }
       }

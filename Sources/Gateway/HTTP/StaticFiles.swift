@@ -43,7 +43,9 @@ struct StaticFiles: Sendable {
       response.headers[.cacheControl] = "no-cache"
       // The middleware only knows the path below the route; a folder without its slash is sent to where it was asked for.
       if response.status == .movedPermanently {
-        response.headers[.location] = (request.uri.path + "/").withOneLeadingSlash
+        let target = request.head.path ?? "/"
+        let path = target.prefix { $0 != "?" }
+        response.headers[.location] = (path + "/").withOneLeadingSlash + target[path.endIndex...]
       }
       return .response(response)
     } catch is ServedFiles.NoMemory {
@@ -69,6 +71,23 @@ extension StaticFiles {
   {
     var head = request.head
     head.path = "/" + ServedFiles.disguised(file).percentEncodedPath
+    if let conditions = Preconditions(takingFrom: &head.headerFields) {
+      // Asked for its head alone, so that nothing is opened for an answer without a body.
+      var probe = head
+      probe.method = .head
+      probe.headerFields[.range] = nil
+      let now = try await ask(Request(head: probe, body: request.body), context)
+      switch conditions.outcome(eTag: now.headers[.eTag], lastModified: now.headers[.lastModified]) {
+      case .met: break
+      case .failed:
+        return .plain(.preconditionFailed, "The file is not the one that the request is meant for.")
+      case .notModified:
+        guard now.status == .ok else { break }
+        var headers = now.headers
+        headers[.contentLength] = nil
+        return Response(status: .notModified, headers: headers)
+      }
+    }
     let field = head.headerFields[.range]
     head.headerFields[.range] = nil
     var isUnsatisfiable = false
@@ -81,9 +100,7 @@ extension StaticFiles {
       }
     }
     let whole = Request(head: head, body: request.body)
-    let response = try await middleware.handle(whole, context: context) { _, _ in
-      throw HTTPError(.notFound)
-    }
+    let response = try await ask(whole, context)
     // Conditions come before ranges (section 13.2.2).
     guard isUnsatisfiable, response.status == .ok, Self.isOfThisFile(head.headerFields[.ifRange], response)
     else {
@@ -92,6 +109,10 @@ extension StaticFiles {
     var refusal = Response.plain(.rangeNotSatisfiable, "The file has no such part.")
     refusal.headers[.contentRange] = "bytes */\(response.headers[.contentLength] ?? "0")"
     return refusal
+  }
+
+  private func ask(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    try await middleware.handle(request, context: context) { _, _ in throw HTTPError(.notFound) }
   }
 
   /// Whether `If-Range`, where there is one, names the file as it is now.
