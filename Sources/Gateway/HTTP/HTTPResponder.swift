@@ -31,8 +31,9 @@ struct HTTPResponder: Sendable {
       )
     }
     files = gateway.application.httpRoutes.map { route in
-      guard case .staticFiles(let directory) = route.action else { return nil }
-      return StaticFiles(directory: directory, memory: gateway.sendMemory.budget, log: gateway.log)
+      guard case .staticFiles(let directory, let fallback) = route.action else { return nil }
+      return StaticFiles(
+        directory: directory, fallback: fallback, memory: gateway.sendMemory.budget, log: gateway.log)
     }
   }
 
@@ -81,7 +82,11 @@ struct HTTPResponder: Sendable {
     switch gateway.application.httpRoutes[match.route].action {
     case .staticFiles:
       guard let files = files[match.route] else { return .nothingThere }
-      return await files.respond(to: request, file: match.remainder ?? "", on: channel)
+      let file = match.remainder ?? ""
+      let answer = await files.respond(to: request, file: file, on: channel)
+      guard case .nothingThere = answer else { return answer }
+      let isWebSocket = gateway.application.webSocketRouter.match(path) != nil
+      return await files.fallBack(on: request, file: file, besideWebSocket: isWebSocket, on: channel)
     case .respond(let fixed):
       return .response(Response(fixed))
     case .redirect(let target, let status):

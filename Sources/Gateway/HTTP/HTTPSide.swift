@@ -1,3 +1,4 @@
+import GatewayConfig
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -59,9 +60,6 @@ final class HTTPSide: Sendable {
 
   /// One read, several of which may wait on their way to whoever takes a body.
   private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16384)
-
-  /// A kept-alive connection that asks for nothing is closed after this.
-  private static let idleTimeout = TimeAmount.seconds(60)
 
   /// How often it is looked at whether some of the clients are there, and in how many parts all of them.
   private static let look = TimeAmount.seconds(1)
@@ -205,7 +203,7 @@ extension HTTPSide {
         try await writer.write(response: response.head, body: response.body)
       },
       configuration: .init(
-        idleTimeout: Self.idleTimeout,
+        idleTimeout: TimeAmount(gateway.server.keepAlive),
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
