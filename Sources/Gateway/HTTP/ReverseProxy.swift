@@ -90,7 +90,7 @@ final class ReverseProxy: Sendable {
       forwarded.body = .stream(body, length: upload.length.map { .known(Int64($0)) } ?? .unknown)
     }
     do {
-      return try await answer(try await client.execute(forwarded), place)
+      return try await answer(try await client.execute(forwarded), to: request.method, place)
     } catch {
       try Task.checkCancellation()
       if let fault = upload?.fault { throw fault }
@@ -123,9 +123,12 @@ final class ReverseProxy: Sendable {
     return fields
   }
 
-  private func answer(_ response: HTTPClientResponse, _ place: UpstreamPlaces.Place) async throws -> Response
-  {
-    let length = response.headers.first(name: "content-length").flatMap { Int($0) }
+  private func answer(
+    _ response: HTTPClientResponse, to method: HTTPRequest.Method, _ place: UpstreamPlaces.Place
+  ) async throws -> Response {
+    let announced = response.headers.first(name: "content-length").flatMap { Int($0) }
+    // The length of an answer to HEAD is that of another one.
+    let length = method == .head ? 0 : announced
     guard let share = try await share(for: length) else { return Self.noMemory }
     let status = HTTPResponse.Status(
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)

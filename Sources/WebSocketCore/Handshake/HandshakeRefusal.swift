@@ -11,7 +11,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     /// A server behind this one that takes several slashes for one would serve what another route protects.
     case mergedSlashes
     case httpVersion
-    /// Another major version of HTTP (RFC 9110 section 15.6.6).
+    /// Another major version of HTTP (RFC 9110 section 2.5).
     case unsupportedHTTP
     /// RFC 9110 section 9.1.
     case unknownMethod
@@ -57,7 +57,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
 
   public var status: Int {
     switch reason {
-    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .methodNotGET,
+    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .unsupportedHTTP, .httpVersion, .methodNotGET,
       .badConnectionHeader, .badKey,
       .badSubprotocol, .badExtensions, .badSince, .severalOrigins:
       400
@@ -67,7 +67,6 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .notAWebSocket, .unsupportedVersion: 426
     case .headTooLong: 431
     case .unknownMethod, .connect: 501
-    case .unsupportedHTTP: 505
     case .tooManyConnections, .layerUnavailable, .identityUnavailable, .stopping: 503
     case .upstreamUnreachable, .upstreamFailed: 502
     case .upstreamTimeout: 504
@@ -173,7 +172,6 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case 426: "Upgrade Required"
     case 431: "Request Header Fields Too Large"
     case 501: "Not Implemented"
-    case 505: "HTTP Version Not Supported"
     case 502: "Bad Gateway"
     case 503: "Service Unavailable"
     case 504: "Gateway Timeout"
