@@ -148,7 +148,9 @@ package struct HTTPRoute: Sendable {
 
 package enum HTTPAction: Sendable {
   /// Files below an absolute, existing directory. The route matches as a prefix; the rest of the path names the file.
-  case staticFiles(directory: String)
+  ///
+  /// `fallback` is a file below it that is served where there is none, for pages that find their way by their own path.
+  case staticFiles(directory: String, fallback: String?)
   case respond(FixedResponse)
   case redirect(to: TextTemplate, status: Int)
   case health(HealthProbe)

@@ -19,6 +19,8 @@ package struct ServerConfiguration: Sendable {
   package var perAddress = AddressLimits()
   /// `limits.handshake` of the server: how long a client may take to send a complete request head.
   package var handshake: Duration = .seconds(10)
+  /// `limits.keep_alive` of the server: how long an HTTP connection is kept on which nothing is asked.
+  package var keepAlive: Duration = .seconds(60)
   /// `limits.compression_memory` of the server: what all sessions together may keep of the messages before, for
   /// `context_takeover`; beyond it they are told to keep nothing.
   package var compressionMemory = ByteCount.mebibytes(64)

@@ -61,7 +61,8 @@ extension SourceRange {
 extension HTTPAction {
   var summary: String {
     switch self {
-    case .staticFiles(let directory): "static \(directory)"
+    case .staticFiles(let directory, let fallback):
+      "static \(directory)\(fallback.map { ", or \($0)" } ?? "")"
     case .respond(let response): "respond \(response.status)"
     case .redirect(let target, let status): "redirect \(status) \(target.text)"
     case .proxy(let upstream): upstream.summary

@@ -114,6 +114,7 @@ struct FixtureTests {
     #expect(configuration.served.webSocketRoutes[0].compression == compression)
     #expect(configuration.served.webSocketRoutes.last?.compression == nil)
     #expect(configuration.server.compressionMemory == .mebibytes(16))
+    #expect(configuration.server.keepAlive == .seconds(75))
     #expect(configuration.server.bodyMemory == .mebibytes(32))
     #expect(configuration.server.sendMemory == .mebibytes(256))
     #expect(configuration.server.receiveMemory == .mebibytes(128))

@@ -306,7 +306,10 @@ def test_proxied_bodies_that_nobody_takes_hold_little(start, kind):
             assert [(answer.status_code, answer.text) for answer in answers] == [(200, "small")] * 3
             wait_until(lambda: any("all connections to an upstream were in use" in line for line in gateway.log))
             line = next(line for line in gateway.log if "all connections to an upstream were in use" in line)
-            assert "connections=256" in line and "clients_not_reading=2" in line and "let_go=1" in line
+            # How many had waited for two seconds by then depends on the machine.
+            facts = dict(fact.split("=") for fact in line.split() if "=" in fact)
+            assert facts["connections"] == "256" and facts["refused"] == "0"
+            assert int(facts["clients_not_reading"]) > 0 and int(facts["let_go"]) > 0
     upstream.close()
     print(f"\n{count} {kind}, {last >> 20} MiB under way; memory {before >> 10} -> {during >> 10} MiB; health check {shown(waits)}")
     assert during - before < count * 512

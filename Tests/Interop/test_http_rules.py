@@ -2,13 +2,13 @@
 
 import base64
 import hashlib
-import http.client
 import re
 import socket
 import socketserver
 import threading
 
 import pytest
+import requests
 
 from clients import connect, handshake
 from conftest import Gateway
@@ -16,6 +16,7 @@ from redis_stack import wait_until
 
 FILE = """
 installed_apps: [echo, proxy]
+limits: {{keep_alive: 500ms}}
 auth:
   asked: {{callback: {{url: "http://127.0.0.1:{port}/me[1]|%2F", headers: [Cookie]}}}}
 applications:
@@ -24,12 +25,26 @@ applications:
       - {{path: base/, proxy: "http://127.0.0.1:{port}/api/"}}
       - {{path: "app/<int:number>/", proxy: "http://127.0.0.1:{port}/of/{{number}}/"}}
       - {{path: hello/, respond: hello}}
+      - {{path: files/, static: site}}
+      - {{path: app/, static: {{folder: site, fallback: sub/index.html}}}}
       - {{path: "", proxy: "http://127.0.0.1:{port}"}}
     websocket:
       - {{path: ws/echo/, consumer: echo}}
+      - {{path: app/live/, consumer: echo}}
       - {{path: ws/asked/, consumer: echo, auth: asked}}
-      - {{path: "<path:rest>", consumer: proxy, to: "ws://127.0.0.1:{port}"}}
+      - {{re_path: "^(?P<rest>(ws/|x|no|denied).*)$", consumer: proxy, to: "ws://127.0.0.1:{port}"}}
 """
+
+
+TYPES = {
+    "a.html": "text/html; charset=utf-8", "a.css": "text/css; charset=utf-8", "a.js": "text/javascript; charset=utf-8",
+    "a.mjs": "text/javascript; charset=utf-8", "a.cjs": "text/javascript; charset=utf-8", "a.txt": "text/plain; charset=utf-8",
+    "a.csv": "text/csv; charset=utf-8", "a.MD": "text/markdown; charset=utf-8", "a.json": "application/json",
+    "a.js.map": "application/json", "a.rss": "application/rss+xml", "a.m3u8": "application/vnd.apple.mpegurl",
+    "a.mov": "video/quicktime", "a.ogg": "audio/ogg", "a.yaml": "application/yaml", "a.wasm": "application/wasm",
+    "a.webmanifest": "application/manifest+json", "a.svg": "image/svg+xml", "a.woff2": "font/woff2", "a.avif": "image/avif",
+    "none": None,
+}
 
 
 class Recorder:
@@ -57,6 +72,9 @@ class Recorder:
                     head += line
                 recorder.heads.append(head)
                 path = head.split(b" ", 2)[1].split(b"?")[0]
+                if path == b"/hold":
+                    self.rfile.read()
+                    return False
                 answer = recorder.answers.get(path)
                 if answer is None and b"\r\nsec-websocket-key: " in head.lower():
                     key = re.search(rb"(?i)sec-websocket-key: (\S+)", head)[1]
@@ -101,6 +119,12 @@ def upstream():
 @pytest.fixture(scope="module")
 def front(upstream, tmp_path_factory):
     file = tmp_path_factory.mktemp("rules") / "routes.yaml"
+    folder = file.parent / "site/sub"
+    folder.mkdir(parents=True)
+    (folder / "index.html").write_text("<h1>app</h1>")
+    (file.parent / "site/index.html").write_text("<h1>front</h1>")
+    for name in TYPES:
+        (file.parent / "site" / name).write_text("0123456789")
     file.write_text(FILE.format(port=upstream.port))
     gateway = Gateway(file)
     yield gateway
@@ -113,10 +137,10 @@ def cleared(upstream):
     upstream.answers.clear()
 
 
-def exchange(front, *requests: bytes) -> bytes:
+def exchange(front, *parts: bytes) -> bytes:
     """Everything that is answered until the gateway closes."""
     with connect(front.port) as sock:
-        sock.sendall(b"".join(requests))
+        sock.sendall(b"".join(parts))
         answer = b""
         while part := sock.recv(65536):
             answer += part
@@ -287,3 +311,166 @@ def test_a_connection_that_is_always_closed_is_not_tried_for_ever(front, upstrea
     assert exchange(front, get(b"/never")).split(b" ")[1] == b"502"
     assert upstream.connections <= before + 2
     wait_until(lambda: any("it closed the connection before it answered" in line for line in front.log), 5)
+
+
+# What a hand-shake's upstream answers that refuses it.
+
+def test_a_refusal_without_a_length_is_no_failure(front, upstream):
+    """RFC 9112 section 6.3: an answer without a length ends with its connection. Daphne refuses so."""
+    before = len(front.log)
+    upstream.answers[b"/denied"] = b"close HTTP/1.1 403 Access denied\r\n\r\n"
+    assert head_of(front, handshake("/denied")).startswith(b"HTTP/1.1 403 ")
+    upstream.answers[b"/denied"] = b"close HTTP/1.1 403 Access denied\r\nContent-Type: text/x\r\n\r\nmembers only"
+    answer = head_of(front, handshake("/denied"))
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert answer.endswith(b"\r\n\r\nmembers only") and upstream.field(b"content-type", answer) == [b"text/x"]
+    assert not any("an upstream failed" in line for line in front.log[before:])
+
+
+def test_a_trace_with_a_body_is_the_clients_fault(front, upstream):
+    """RFC 9110 section 9.3.8."""
+    before = len(front.log)
+    assert exchange(front, get(b"/x", b"Content-Length: 1", method=b"TRACE") + b"x").startswith(b"HTTP/1.1 400 ")
+    assert upstream.heads == [] and not any("an upstream failed" in line for line in front.log[before:])
+
+
+# RFC 9112 section 3.2: the forms of a target, and the host.
+
+@pytest.mark.parametrize("target, host, status, seen", [
+    (b"http://a/x?y", b"a", b"200", b"/x?y"),
+    (b"HTTP://A:80", b"a", b"200", b"/"),
+    (b"http://a?y=/z", b"a:80", b"200", b"/?y=/z"),
+    (b"http://other/x", b"a", b"400", None),
+    (b"http://a:81/x", b"a", b"400", None),
+    (b"http://me@a/x", b"a", b"400", None),
+    (b"ftp://a/x", b"a", b"400", None),
+    (b"/x", b"", b"400", None),
+    (b"/x", b":80", b"400", None),
+    (b"*", b"a", b"400", None),
+    (b"x", b"a", b"400", None),
+])
+@pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
+def test_the_target_names_the_host_that_was_asked(front, upstream, before, target, host, status, seen):
+    answer = exchange(front, before, b"GET " + target + b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"200"] * bool(before) + [status]
+    assert [head.split(b" ")[1] for head in upstream.heads] == [seen] * (seen is not None)
+
+
+@pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
+def test_versions_of_http(front, upstream, before):
+    """RFC 9110 section 2.5."""
+    answer = exchange(front, before, get(b"/x").replace(b"HTTP/1.1", b"HTTP/1.2"))
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer)[-1] == b"200" and upstream.target == b"/x"
+    for version in [b"HTTP/2.0", b"HTTP/3.1"]:
+        answer = exchange(front, before, get(b"/x").replace(b"HTTP/1.1", version))
+        assert re.findall(rb"HTTP/1\.1 (\d+) ", answer)[-1] == b"400"
+
+
+@pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
+def test_methods_that_are_for_no_resource(front, upstream, before):
+    """RFC 9110 sections 9.1, 9.3.6 and 9.3.7."""
+    def status(request: bytes) -> bytes:
+        return re.findall(rb"HTTP/1\.1 (\d+) ", exchange(front, before, request))[-1]
+
+    assert status(get(b"*", method=b"OPTIONS")) == b"204"
+    assert status(get(b"/", method=b"CONNECT")) == b"501"
+    assert status(get(b"a:443", method=b"CONNECT")) == b"501"
+    assert status(get(b"/", method=b"BREW")) == b"501"
+    assert upstream.heads == []
+
+
+# RFC 9110 section 6.6.1 and section 9.3.2: refusals have a date, and to HEAD no body.
+
+@pytest.mark.parametrize("request_, status", [
+    (get(b"/ws/echo/", b"Upgrade: websocket"), 400), (get(b"/ws/echo/", b"Sec-WebSocket-Version: 13"), 426),
+    (handshake("/ws/echo/", "Origin: http://evil.example"), 403), (b"\x16\x03\x01\r\n\r\n", 400),
+    (b"HEAD /x HTTP/1.1\r\n\r\n", 400), (get(b"/ws/echo/", b"Sec-WebSocket-Version: 13", method=b"HEAD"), 400),
+])
+def test_early_refusals_are_dated_and_head_has_no_body(front, request_, status):
+    head, body = exchange(front, request_).split(b"\r\n\r\n")
+    assert int(head.split(b" ")[1]) == status
+    assert re.search(rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", head)
+    assert (body == b"") == request_.startswith(b"HEAD ")
+
+
+# RFC 9112 sections 6.1, 6.3 and 7.1: what is wrong with a request stands in the answer and in the log.
+
+@pytest.mark.parametrize("request_, reason", [
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "beside a Content-Length"),
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "another transfer coding than chunked"),
+    (b"POST /hold HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "does not begin with its size"),
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", "Content-Length header is not one number"),
+    (b"BREW /x HTTP/1.1\r\nHost: a\r\n\r\n", "method of the request is not known"),
+    (b"GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n", "for another host"),
+])
+@pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
+def test_what_is_wrong_with_a_request_is_said(front, upstream, before, request_, reason):
+    answer = exchange(front, before, request_)
+    head, body = answer.rsplit(b"\r\n\r\n", 1)
+    assert reason in body.decode() and b"connection: close" in head.lower()
+    assert int(upstream.field(b"content-length", head.rsplit(b"HTTP/1.1 ", 1)[1])[-1]) == len(body)
+    # The log takes only so many of these lines in a second.
+    known = len(front.log)
+    wait_until(lambda: exchange(front, request_) and any("refused" in line and reason in line for line in front.log[known:]), 5)
+
+
+# RFC 9110 section 8.3 and section 13: files.
+
+def test_files_have_their_types(front):
+    for name, kind in TYPES.items():
+        assert requests.get(front.http("/files/" + name)).headers.get("Content-Type") == kind, name
+
+
+def test_conditions_of_a_file(front):
+    """RFC 9110 sections 13.1.1 to 13.1.4 and 13.2.2."""
+    url = front.http("/files/a.txt")
+    now = requests.get(url).headers
+    tag, date = now["ETag"], now["Last-Modified"]
+    old, new = "Sun, 06 Nov 1994 08:49:37 GMT", "Fri, 31 Dec 2100 23:59:59 GMT"
+    bare = tag.removeprefix("W/")
+    for fields, status in [
+        ({"If-None-Match": "*"}, 304), ({"If-None-Match": f'"x", {tag}'}, 304), ({"If-None-Match": f'"a,b",{bare}'}, 304),
+        ({"If-None-Match": '"x"'}, 200), ({"If-None-Match": '"x"', "If-Modified-Since": new}, 200),
+        ({"If-Match": "*"}, 200), ({"If-Match": '"x"'}, 412), ({"If-Match": tag}, 412), ({"If-Match": '"x", *'}, 200),
+        ({"If-Unmodified-Since": old}, 412), ({"If-Unmodified-Since": new}, 200), ({"If-Unmodified-Since": date}, 200),
+        ({"If-Unmodified-Since": "yesterday"}, 200), ({"If-Match": "*", "If-Unmodified-Since": old}, 200),
+        ({"If-Modified-Since": date}, 304), ({"If-Modified-Since": old}, 200), ({"If-Modified-Since": "x"}, 200),
+        ({"If-Modified-Since": "Friday, 31-Dec-69 23:59:59 GMT"}, 304), ({"If-Modified-Since": "Sun Nov  6 08:49:37 1994"}, 200),
+        ({"If-None-Match": '"x"', "Range": "bytes=0-1"}, 206), ({"If-None-Match": "*", "Range": "bytes=0-1"}, 304),
+        ({"If-Match": '"x"', "Range": "bytes=99-"}, 412),
+    ]:
+        for method in ["GET", "HEAD"]:
+            answer = requests.request(method, url, headers=fields)
+            assert answer.status_code == (200 if (status, method) == (206, "HEAD") else status), (method, fields)
+            if status == 304:
+                assert answer.headers["ETag"] == tag and answer.content == b""
+
+
+def test_a_folders_redirect_keeps_the_query(front):
+    answer = requests.get(front.http("/files/sub?x=1&y=%2F"), allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (301, "/files/sub/?x=1&y=%2F")
+
+
+def test_a_page_that_finds_its_way_by_its_path(front):
+    page = {"Accept": "text/html,*/*;q=0.8"}
+    for path, fields in [("/app/users/7", {}), ("/app/john.doe", page), ("/app/users/", {}), ("/app/live/", page)]:
+        answer = requests.get(front.http(path), headers=fields)
+        assert (answer.status_code, answer.text) == (200, "<h1>app</h1>"), path
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert requests.get(front.http("/app/"), headers=page).text == "<h1>front</h1>"
+    assert requests.get(front.http("/app/a.txt"), headers=page).text == "0123456789"
+    assert requests.get(front.http("/app/missing.js")).status_code == 404
+    # Where a WebSocket route matches, too, what is no page is told to upgrade.
+    assert requests.get(front.http("/app/live/")).status_code == 426
+    assert requests.post(front.http("/app/users/7")).status_code == 404
+    assert requests.get(front.http("/files/users/7"), headers=page).status_code == 404
+
+
+def test_a_silent_connection_is_closed_after_the_keep_alive_time(front):
+    """RFC 9112 section 9.5."""
+    with connect(front.port) as sock:
+        sock.sendall(WARM)
+        answer = b""
+        while part := sock.recv(65536):
+            answer += part
+    assert answer.endswith(b"hello")

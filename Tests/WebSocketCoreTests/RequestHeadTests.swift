@@ -28,6 +28,41 @@ struct RequestHeadLimitsTests {
     #expect(isMalformed(parse("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")))
   }
 
+  @Test(arguments: ["", ":80"])
+  func `an empty host is none (RFC 9110 section 4.2.1)`(_ host: String) {
+    #expect(isMalformed(parse("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n")))
+  }
+
+  @Test(
+    arguments: [
+      ("http://a/x?y", "/x?y"), ("HTTP://A:80", "/"), ("ws://a?y", "/?y"), ("wss://a:443/", "/"), ("*", "*"),
+      ("//other/x", "//other/x"), ("http://other/", nil), ("http://a:8000/", nil), ("http://user@a/", nil),
+      ("http:///x", nil), ("ftp://a/", nil), ("x", nil), ("a:443", nil),
+    ] as [(String, String?)])
+  func `a target names the host that is asked (RFC 9112 section 3.2)`(_ target: String, _ read: String?) {
+    switch parse("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n") {
+    case .complete(let head, _): #expect(String(decoding: head.target, as: UTF8.self) == read)
+    case .malformed: #expect(read == nil)
+    case .incomplete: Issue.record("\(target) is incomplete")
+    }
+  }
+
+  @Test(
+    arguments: [
+      ("HTTP/1.2", 1), ("HTTP/1.9", 1), ("HTTP/2.0", nil), ("HTTP/0.9", nil), ("HTTP/1.", nil),
+      ("HTTP/1.10", nil),
+      ("http/1.1", nil),
+    ] as [(String, Int?)])
+  func `a later minor version is read as HTTP 1_1 (RFC 9110 section 2.5)`(_ version: String, _ minor: Int?) {
+    switch parse("GET / \(version)\r\nHost: a\r\n\r\n") {
+    case .complete(let head, _): #expect(head.minorVersion == minor)
+    case .malformed(let refusal):
+      #expect(minor == nil)
+      #expect(refusal == HandshakeRefusal(.unsupportedHTTP))
+    case .incomplete: Issue.record("\(version) is incomplete")
+    }
+  }
+
   @Test func `HTTP 1_0 needs no Host`() {
     #expect(
       parse("GET / HTTP/1.0\r\n\r\n")

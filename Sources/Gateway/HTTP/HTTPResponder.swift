@@ -31,8 +31,9 @@ struct HTTPResponder: Sendable {
       )
     }
     files = gateway.application.httpRoutes.map { route in
-      guard case .staticFiles(let directory) = route.action else { return nil }
-      return StaticFiles(directory: directory, memory: gateway.sendMemory.budget, log: gateway.log)
+      guard case .staticFiles(let directory, let fallback) = route.action else { return nil }
+      return StaticFiles(
+        directory: directory, fallback: fallback, memory: gateway.sendMemory.budget, log: gateway.log)
     }
   }
 
@@ -52,6 +53,14 @@ struct HTTPResponder: Sendable {
   func respond(
     to request: Request, _ upload: Upload?, from client: Client, on channel: any Channel
   ) async throws -> Response {
+    // RFC 9110 section 9.3.6, and RFC 9112 section 3.2.4 for a request to the server as a whole.
+    if request.method == .connect {
+      return .plain(.notImplemented, HandshakeRefusal(.connect).text)
+    }
+    if request.head.path == "*" {
+      return request.method == .options
+        ? Response(status: .noContent) : .plain(.badRequest, "The target * is for OPTIONS only.")
+    }
     let path: RequestPath
     switch RequestPath.decode(target: Array((request.head.path ?? "/").utf8)) {
     case .success(let decoded): path = decoded
@@ -73,7 +82,11 @@ struct HTTPResponder: Sendable {
     switch gateway.application.httpRoutes[match.route].action {
     case .staticFiles:
       guard let files = files[match.route] else { return .nothingThere }
-      return await files.respond(to: request, file: match.remainder ?? "", on: channel)
+      let file = match.remainder ?? ""
+      let answer = await files.respond(to: request, file: file, on: channel)
+      guard case .nothingThere = answer else { return answer }
+      let isWebSocket = gateway.application.webSocketRouter.match(path) != nil
+      return await files.fallBack(on: request, file: file, besideWebSocket: isWebSocket, on: channel)
     case .respond(let fixed):
       return .response(Response(fixed))
     case .redirect(let target, let status):

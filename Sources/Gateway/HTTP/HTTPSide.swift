@@ -1,3 +1,4 @@
+import GatewayConfig
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -15,6 +16,7 @@ import Transport
 final class HTTPSide: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
+  private let refusals: RefusalLog
   private let publisher: Publisher
   /// For the WebSocket side, whose upstreams are connected to on the loop here.
   let upstreams: UpstreamConnector
@@ -59,15 +61,13 @@ final class HTTPSide: Sendable {
   /// One read, several of which may wait on their way to whoever takes a body.
   private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16384)
 
-  /// A kept-alive connection that asks for nothing is closed after this.
-  private static let idleTimeout = TimeAmount.seconds(60)
-
   /// How often it is looked at whether some of the clients are there, and in how many parts all of them.
   private static let look = TimeAmount.seconds(1)
   private static let looksPerRound = 8
 
   init(gateway: GatewayState) {
     self.gateway = gateway
+    refusals = RefusalLog(gateway: gateway)
     publisher = Publisher(memory: gateway.httpMemory) { [mail = gateway.mail] in mail.refused() }
     // Files, small answers, and what passes through: one loop does, and the reactors keep the processors.
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -209,7 +209,7 @@ extension HTTPSide {
         withExtendedLifetime(client.place) {}
       },
       configuration: .init(
-        idleTimeout: Self.idleTimeout,
+        idleTimeout: TimeAmount(gateway.server.keepAlive),
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
@@ -230,7 +230,7 @@ extension HTTPSide {
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: Self.reads)
-      .withConnectedSocket(connection.descriptor) { [log = gateway.log] channel in
+      .withConnectedSocket(connection.descriptor) { [log = gateway.log, refusals] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandlers(
@@ -241,7 +241,10 @@ extension HTTPSide {
           let pipeline = channel.pipeline.syncOperations
           let gate = try pipeline.handler(type: RequestGate.self)
           let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-          try pipeline.addHandler(MessageRules(gate: gate), position: .after(decoder))
+          let rules = MessageRules(gate: gate) { refusal in
+            refusals.record(refusal, target: nil, peer: connection.client.peer)
+          }
+          try pipeline.addHandler(rules, position: .after(decoder))
           return value
         }
       }

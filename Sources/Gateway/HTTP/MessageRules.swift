@@ -45,14 +45,19 @@ final class MessageRules: ChannelDuplexHandler {
   private var isAtItsEnd = false
   private var isFinishing = false
   private var deadline: Scheduled<Void>?
+  /// Why nothing more of the client is understood; the answer to that says so.
+  private var fault: HandshakeRefusal?
+  /// Is told of it, for the log.
+  private let refused: ((HandshakeRefusal) -> Void)?
 
   /// How long the client has to close its side, so that no reset overtakes the end of the answer (RFC 9112 section 9.6).
   private static let lingering = TimeAmount.seconds(2)
   /// How long a client that has closed its side waits for an answer to begin: nearly always it has gone.
   private static let halfClosedPatience = TimeAmount.seconds(5)
 
-  init(gate: RequestGate? = nil) {
+  init(gate: RequestGate? = nil, refused: ((HandshakeRefusal) -> Void)? = nil) {
     self.gate = gate
+    self.refused = refused
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
@@ -67,17 +72,18 @@ extension MessageRules {
     switch (unwrapInboundIn(data), taking) {
     case (_, .nothing): return
     case (.head, .rest): taking = .nothing
-    case (.head(let head), .requests):
-      guard Self.isUnderstood(head) else {
+    case (.head(var head), .requests):
+      if let fault = Self.fault(in: &head) {
         // As what does not parse: answered in its turn, and then the connection ends.
         taking = .nothing
+        refuse(.badRequest(fault))
         return context.fireErrorCaught(HTTPParserError.invalidHeaderToken)
       }
       let exchange = MessageExchange(head)
       exchanges.append(exchange)
       gate?.headEnded(Self.body(behind: head))
       if !exchange.keepsConnection { taking = .rest }
-      context.fireChannelRead(data)
+      context.fireChannelRead(wrapInboundOut(.head(head)))
     case (.body, _): context.fireChannelRead(data)
     case (.end, _):
       if !exchanges.isEmpty { exchanges[exchanges.index(before: exchanges.endIndex)].isRead = true }
@@ -90,7 +96,15 @@ extension MessageRules {
   /// What is no HTTP is answered, where it still can be, and nothing behind it can be understood.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     taking = .nothing
+    if let error = error as? HTTPParserError { refuse(HandshakeRefusal(parsing: error).reason) }
     context.fireErrorCaught(error)
+  }
+
+  private func refuse(_ reason: HandshakeRefusal.Reason) {
+    guard fault == nil else { return }
+    let fault = HandshakeRefusal(reason)
+    self.fault = fault
+    refused?(fault)
   }
 
   private static func body(behind head: HTTPRequestHead) -> RequestPortions.Body {
@@ -99,13 +113,31 @@ extension MessageRules {
     return .length(head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0)
   }
 
-  /// What the parser leaves to us: one host, and no coding of the body that would be lost on the way.
-  private static func isUnderstood(_ head: HTTPRequestHead) -> Bool {
-    let codings = head.headers["transfer-encoding"]
+  /// What the parser leaves to us: one host, a target for it, and no coding of the body that would be lost on the way.
+  ///
+  /// - Returns: what is wrong; nil where it is understood, with its target in origin form.
+  private static func fault(in head: inout HTTPRequestHead) -> String? {
     // Values are compared, as a request's head on the reactor is.
-    guard !head.headers.contains(where: { $0.value.hasTooManyMarks }) else { return false }
-    return RequestHead.fault(inHosts: head.headers["host"], minorVersion: head.version.minor) == nil
-      && (codings.isEmpty || head.version.minor == 1 && codings.map { $0.lowercased() } == ["chunked"])
+    guard !head.headers.contains(where: { $0.value.hasTooManyMarks }) else {
+      return "a header value has too many combining marks in a row"
+    }
+    let hosts = head.headers["host"]
+    if let fault = RequestHead.fault(inHosts: hosts, minorVersion: head.version.minor) { return fault }
+    guard head.uri.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+      return "the request target has characters that must be percent-encoded"
+    }
+    if !head.uri.hasPrefix("/"), head.method != .CONNECT {
+      switch RequestTarget.originForm(of: Array(head.uri.utf8), host: hosts.first) {
+      case .success(let target): head.uri = String(decoding: target, as: UTF8.self)
+      case .failure(let fault): return fault.text
+      }
+    }
+    let codings = head.headers["transfer-encoding"]
+    guard codings.isEmpty || codings.map({ $0.lowercased() }) == ["chunked"] else {
+      return "the body has another transfer coding than chunked"
+    }
+    guard codings.isEmpty || head.version.minor == 1 else { return "HTTP/1.0 knows no Transfer-Encoding" }
+    return nil
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -158,6 +190,17 @@ extension MessageRules {
     }
     let exchange = exchanges.first ?? .unreadable
     var head = original
+    var reason: ByteBuffer?
+    if let fault, head.status == .badRequest, head.headers.first(name: "content-length") == "0",
+      !exchange.isRead
+    {
+      // The server side answers what does not parse, and does not know why it does not.
+      head.status = HTTPResponseStatus(statusCode: fault.status)
+      let text = ByteBuffer(string: fault.text + "\n")
+      head.headers.replaceOrAdd(name: "Content-Type", value: "text/plain; charset=utf-8")
+      head.headers.replaceOrAdd(name: "Content-Length", value: "\(text.readableBytes)")
+      reason = text
+    }
     let isToHEAD = exchange.method == .HEAD
     let hasBody = !isToHEAD && ![204, 205, 304].contains(head.status.code)
     if head.status == .resetContent { head.headers.replaceOrAdd(name: "Content-Length", value: "0") }
@@ -173,8 +216,12 @@ extension MessageRules {
       head.headers.replaceOrAdd(name: "Connection", value: "keep-alive")
     }
     if !head.headers.contains(name: "date") { head.headers.add(name: "Date", value: HTTPDate.now) }
-    guard let gate else { return context.write(wrapOutboundOut(.head(head)), promise: promise) }
-    gate.writeHead { context.write(wrapOutboundOut(.head(head)), promise: promise) }
+    if let gate {
+      gate.writeHead { context.write(wrapOutboundOut(.head(head)), promise: promise) }
+    } else {
+      context.write(wrapOutboundOut(.head(head)), promise: promise)
+    }
+    if hasBody, let reason { context.write(wrapOutboundOut(.body(.byteBuffer(reason))), promise: nil) }
   }
 
   private func writeEnd(_ data: NIOAny, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?)
@@ -283,5 +330,31 @@ extension MessageExchange {
     // The parser takes nothing behind a request for another protocol.
     if head.headers.contains(name: "upgrade") || head.method == .CONNECT { keepsConnection = false }
     waitsForContinue = !isOld && head.headers["expect"].contains { $0.lowercased() == "100-continue" }
+  }
+}
+
+extension HandshakeRefusal {
+  /// - Parameter error: what the parser found in a request.
+  fileprivate init(parsing error: HTTPParserError) {
+    let reason: Reason =
+      switch error {
+      case .headerOverflow: .headTooLong
+      case .invalidMethod: .unknownMethod
+      case .invalidVersion: .unsupportedHTTP
+      case .unexpectedContentLength, .unknown:
+        .badRequest("it has a Transfer-Encoding that is not understood, or one beside a Content-Length")
+      case .invalidContentLength: .badRequest("the Content-Length header is not one number")
+      case .invalidChunkSize: .badRequest("a chunk of the body does not begin with its size")
+      case .invalidEOFState: .badRequest("it ends too early")
+      case .invalidHeaderToken:
+        .badRequest("a header name is not a word, or a header value has control characters")
+      case .invalidURL, .invalidPath, .invalidHost, .invalidPort, .invalidQueryString, .invalidFragment:
+        .badRequest("the request target is no path")
+      case .strictModeAssertion, .lfExpected:
+        .badRequest("a line does not end with CR and LF where it should")
+      case .invalidConstant: .badRequest("it is no HTTP/1 request")
+      default: .badRequest("\(error)")
+      }
+    self.init(reason)
   }
 }

@@ -190,14 +190,30 @@ extension RequestGate {
 
   private func handOnPortion(_ context: ChannelHandlerContext) {
     let isHead = portions.isInsideHead
+    let isFirst = !portions.isInsideRequest
     let count = portions.next(of: kept.readableBytesView)
     guard count < kept.readableBytes, let portion = kept.readSlice(length: count) else {
       let portion = kept
       kept = ByteBuffer()
       share.resize(to: 0)
-      return handOn(portion, isHead: isHead, context)
+      return handOn(isFirst ? Self.withKnownVersion(portion) : portion, isHead: isHead, context)
     }
-    handOn(portion, isHead: isHead, context)
+    handOn(isFirst ? Self.withKnownVersion(portion) : portion, isHead: isHead, context)
+  }
+
+  /// A later version of HTTP/1 is taken for HTTP/1.1 (RFC 9110 section 2.5), which the parser does not do.
+  ///
+  /// - Parameter head: from its first byte; where its first line is not whole, the parser has the last word.
+  private static func withKnownVersion(_ head: ByteBuffer) -> ByteBuffer {
+    let bytes = head.readableBytesView
+    let line = bytes.drop { $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") }
+    guard let end = line.firstIndex(of: UInt8(ascii: "\r")), end - line.startIndex > 9,
+      line[(end - 9)..<(end - 1)].elementsEqual(" HTTP/1.".utf8),
+      (UInt8(ascii: "2")...UInt8(ascii: "9")).contains(line[end - 1])
+    else { return head }
+    var head = head
+    head.setInteger(UInt8(ascii: "1"), at: end - 1)
+    return head
   }
 
   private func handOn(_ portion: ByteBuffer, isHead: Bool, _ context: ChannelHandlerContext) {

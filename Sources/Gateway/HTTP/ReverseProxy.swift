@@ -69,6 +69,10 @@ final class ReverseProxy: Sendable {
     guard let target = upstream.target(of: request.head.path ?? "", path, match) else {
       return .plain(.badRequest, HandshakeRefusal.ambiguousPath)
     }
+    // RFC 9110 section 9.3.8.
+    if request.method == .trace, upload != nil {
+      return .plain(.badRequest, "A TRACE request has no body.")
+    }
     if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
     var forwarded = HTTPClientRequest(to: upstream, target: target)
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
@@ -86,7 +90,7 @@ final class ReverseProxy: Sendable {
       forwarded.body = .stream(body, length: upload.length.map { .known(Int64($0)) } ?? .unknown)
     }
     do {
-      return try await answer(try await client.execute(forwarded), place)
+      return try await answer(try await client.execute(forwarded), to: request.method, place)
     } catch {
       try Task.checkCancellation()
       if let fault = upload?.fault { throw fault }
@@ -119,9 +123,12 @@ final class ReverseProxy: Sendable {
     return fields
   }
 
-  private func answer(_ response: HTTPClientResponse, _ place: UpstreamPlaces.Place) async throws -> Response
-  {
-    let length = response.headers.first(name: "content-length").flatMap { Int($0) }
+  private func answer(
+    _ response: HTTPClientResponse, to method: HTTPRequest.Method, _ place: UpstreamPlaces.Place
+  ) async throws -> Response {
+    let announced = response.headers.first(name: "content-length").flatMap { Int($0) }
+    // The length of an answer to HEAD is that of another one.
+    let length = method == .head ? 0 : announced
     guard let share = try await share(for: length) else { return Self.noMemory }
     let status = HTTPResponse.Status(
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)

@@ -13,12 +13,15 @@ import Transport
 struct StaticFiles: Sendable {
   /// Absolute.
   private let directory: String
+  /// What is served where there is no file, for pages that find their way by their own path; a path below the directory.
+  private let fallback: String?
   private let log: Logger
   private let middleware: FileMiddleware<BasicRequestContext, ServedFiles>
 
   /// - Parameter memory: for the parts of files that wait for their clients.
-  init(directory: String, memory: MemoryBudget, log: Logger) {
+  init(directory: String, fallback: String? = nil, memory: MemoryBudget, log: Logger) {
     self.directory = directory
+    self.fallback = fallback
     self.log = log
     var quiet = log
     // It would say at every start, at the level of our own lines, which folder it serves.
@@ -30,6 +33,27 @@ struct StaticFiles: Sendable {
 
   func respond(to request: Request, file: String, on channel: any Channel) async -> HTTPResponder.Answer {
     guard let found = find(file) else { return .nothingThere }
+    return await respond(to: request, file, found, on: channel)
+  }
+
+  /// The answer to a request for which there is no file: the fallback, where the request is for a page.
+  ///
+  /// A browser that goes to a page accepts `text/html`. Without that, what looks like a file by its name is missing, and a path that
+  /// speaks WebSocket says so.
+  func fallBack(
+    on request: Request, file: String, besideWebSocket: Bool, on channel: any Channel
+  ) async -> HTTPResponder.Answer {
+    let name = file.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+    let isForPage = request.headers[.accept]?.lowercased().contains("text/html") == true
+    guard let fallback, request.method == .get || request.method == .head,
+      isForPage || !name.contains(".") && !besideWebSocket, let found = find(fallback)
+    else { return .nothingThere }
+    return await respond(to: request, fallback, found, on: channel)
+  }
+
+  private func respond(
+    to request: Request, _ file: String, _ found: Found, on channel: any Channel
+  ) async -> HTTPResponder.Answer {
     guard request.method == .get || request.method == .head else {
       var response = Response.plain(.methodNotAllowed, "A file can only be read: GET or HEAD.")
       response.headers[.allow] = "GET, HEAD"
@@ -43,7 +67,9 @@ struct StaticFiles: Sendable {
       response.headers[.cacheControl] = "no-cache"
       // The middleware only knows the path below the route; a folder without its slash is sent to where it was asked for.
       if response.status == .movedPermanently {
-        response.headers[.location] = (request.uri.path + "/").withOneLeadingSlash
+        let target = request.head.path ?? "/"
+        let path = target.prefix { $0 != "?" }
+        response.headers[.location] = (path + "/").withOneLeadingSlash + target[path.endIndex...]
       }
       return .response(response)
     } catch is ServedFiles.NoMemory {
@@ -69,6 +95,23 @@ extension StaticFiles {
   {
     var head = request.head
     head.path = "/" + ServedFiles.disguised(file).percentEncodedPath
+    if let conditions = Preconditions(takingFrom: &head.headerFields) {
+      // Asked for its head alone, so that nothing is opened for an answer without a body.
+      var probe = head
+      probe.method = .head
+      probe.headerFields[.range] = nil
+      let now = try await ask(Request(head: probe, body: request.body), context)
+      switch conditions.outcome(eTag: now.headers[.eTag], lastModified: now.headers[.lastModified]) {
+      case .met: break
+      case .failed:
+        return .plain(.preconditionFailed, "The file is not the one that the request is meant for.")
+      case .notModified:
+        guard now.status == .ok else { break }
+        var headers = now.headers
+        headers[.contentLength] = nil
+        return typed(Response(status: .notModified, headers: headers), file)
+      }
+    }
     let field = head.headerFields[.range]
     head.headerFields[.range] = nil
     var isUnsatisfiable = false
@@ -81,9 +124,7 @@ extension StaticFiles {
       }
     }
     let whole = Request(head: head, body: request.body)
-    let response = try await middleware.handle(whole, context: context) { _, _ in
-      throw HTTPError(.notFound)
-    }
+    let response = typed(try await ask(whole, context), file)
     // Conditions come before ranges (section 13.2.2).
     guard isUnsatisfiable, response.status == .ok, Self.isOfThisFile(head.headerFields[.ifRange], response)
     else {
@@ -92,6 +133,19 @@ extension StaticFiles {
     var refusal = Response.plain(.rangeNotSatisfiable, "The file has no such part.")
     refusal.headers[.contentRange] = "bytes */\(response.headers[.contentLength] ?? "0")"
     return refusal
+  }
+
+  private func ask(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    try await middleware.handle(request, context: context) { _, _ in throw HTTPError(.notFound) }
+  }
+
+  /// The response with the type of the file, by our own table.
+  private func typed(_ response: Response, _ file: String) -> Response {
+    guard response.status != .movedPermanently else { return response }
+    var response = response
+    let name = file.isEmpty || file.hasSuffix("/") ? "index.html" : file
+    response.headers[.contentType] = MediaTypes.type(of: name, otherwise: response.headers[.contentType])
+    return response
   }
 
   /// Whether `If-Range`, where there is one, names the file as it is now.

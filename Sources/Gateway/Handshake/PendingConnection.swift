@@ -21,6 +21,8 @@ final class PendingConnection {
   /// The part of the head that has arrived.
   private var head: [UInt8] = []
   private(set) var isAnswered = false
+  /// Whether the request is one for a head alone.
+  private var isHEAD = false
   /// Whether it still takes up one of `limits.connections`: a refused one that is only waited for does not.
   private var isCounted: Bool
   private var waiting: Waiting?
@@ -154,6 +156,7 @@ extension PendingConnection: ConnectionHandler {
   }
 
   private func readHead(_ bytes: RawSpan) {
+    isHEAD = [UInt8](copying: bytes.extracting(first: 5)).elementsEqual("HEAD ".utf8)
     switch RequestHead.parse(bytes) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: bytes) }
@@ -431,7 +434,7 @@ extension PendingConnection {
       connection?.abort()
       return
     }
-    finish(with: refusal.response())
+    finish(with: refusal.response(date: HTTPDate.now, isToHEAD: isHEAD))
   }
 }
 

@@ -4,9 +4,9 @@ import WebSocketCore
 
 /// Counts refused hand-shakes and writes a line for each, but never more than a bounded number in a second: a scan or a
 /// storm of connections must not fill the disk.
-final class RefusalLog {
+final class RefusalLog: Sendable {
   private let gateway: GatewayState
-  private var pace = LogPace()
+  private let pace = SharedLogPace()
 
   init(gateway: GatewayState) {
     self.gateway = gateway

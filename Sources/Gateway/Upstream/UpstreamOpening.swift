@@ -19,8 +19,8 @@ final class UpstreamOpening {
   private enum State {
     case connecting
     case asking(Connection)
-    /// It refused, and the rest of its answer is on the way: this many bytes.
-    case refusing(Connection, ResponseHead, length: Int)
+    /// It refused, and the rest of its answer is on the way: this many bytes, or nil for all until it closes the connection.
+    case refusing(Connection, ResponseHead, length: Int?)
     case over
   }
 
@@ -33,8 +33,12 @@ final class UpstreamOpening {
   /// What has come of the body of a refusal.
   private var body: [UInt8] = []
 
+  private var deadline: Timer?
+
   /// A longer refusal is passed on without its body.
   private static let longestBody = 64 * 1024
+  /// How long the end of a refusal is waited for that does not say how long it is.
+  private static let patience = Duration.seconds(1)
 
   /// - Parameter completed: called once, unless `abandon` comes first.
   init(
@@ -87,6 +91,7 @@ final class UpstreamOpening {
   private func end() {
     let last = state
     state = .over
+    deadline?.cancel()
     switch last {
     case .asking(let connection), .refusing(let connection, _, _): connection.abort()
     case .connecting, .over: break
@@ -127,15 +132,29 @@ extension UpstreamOpening: ConnectionHandler {
   /// The client gets the upstream's own answer: a login page, a reason, a time to wait.
   private func readRefusal(_ head: ResponseHead, _ connection: Connection) {
     let lengths = Set(head.fields.values(of: "content-length"))
+    let isCoded = !head.fields.values(of: "transfer-encoding").isEmpty
+    // RFC 9112 section 6.3: without a length it ends with the connection. Daphne refuses so.
+    if lengths.isEmpty, !isCoded, ![204, 304].contains(head.status) {
+      let deadline = worker.reactor.timer { [weak self] in self?.refuse(head, body: []) }
+      deadline.schedule(after: Self.patience)
+      self.deadline = deadline
+      state = .refusing(connection, head, length: nil)
+      body = reader.rest
+      return readBody(of: head, nil)
+    }
     guard lengths.count == 1, let length = lengths.first.flatMap({ Int($0) }), length >= 0,
-      length <= Self.longestBody, head.fields.values(of: "transfer-encoding").isEmpty
+      length <= Self.longestBody, !isCoded
     else { return refuse(head, body: []) }
     state = .refusing(connection, head, length: length)
     body = reader.rest
     readBody(of: head, length)
   }
 
-  private func readBody(of head: ResponseHead, _ length: Int) {
+  private func readBody(of head: ResponseHead, _ length: Int?) {
+    guard let length else {
+      if body.count > Self.longestBody { refuse(head, body: []) }
+      return
+    }
     if body.count >= length { refuse(head, body: Array(body.prefix(length))) }
   }
 
@@ -158,7 +177,9 @@ extension UpstreamOpening: ConnectionHandler {
   func drained() {}
 
   func closed(_ reason: ConnectionEnd) {
-    if case .refusing(_, let head, _) = state { return refuse(head, body: []) }
+    if case .refusing(_, let head, let length) = state {
+      return refuse(head, body: length == nil && reason == .finished ? body : [])
+    }
     fail(.upstreamFailed, "it closed the connection before it answered")
   }
 }

@@ -5,12 +5,20 @@ package protocol FileAccess {
   /// Reads a whole file. It never waits for a writer, and never reads more than the use allows.
   func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault>
   func isDirectory(_ path: String) -> Bool
+  func isFile(_ path: String) -> Bool
   /// The names in a directory, of a very large one only some; none where it cannot be read.
   func names(in directory: String) -> [String]
   /// The path from the root, without links resolved.
   func absolute(_ path: String) -> String
   /// Whether the file's mode lets every user of the machine read it.
   func isReadableByAll(_ path: String) -> Bool
+}
+
+extension FileAccess {
+  /// By its name, where whoever stands in for the disk does not say.
+  package func isFile(_ path: String) -> Bool {
+    names(in: Paths.directory(of: path)).contains(Paths.name(of: path)) && !isDirectory(path)
+  }
 }
 
 /// What a file is read for, which says how large it may be and whether it may be a pipe.
@@ -159,6 +167,11 @@ package struct Disk: FileAccess {
   package func isDirectory(_ path: String) -> Bool {
     var status = stat()
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  package func isFile(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
   package func names(in directory: String) -> [String] {

@@ -23,7 +23,38 @@ struct HTTPActionReader {
     }
   }
 
+  /// `static:`, a folder, or `{folder:, fallback:}`.
   private func readStatic(_ node: Node) -> HTTPAction? {
+    guard case .mapping = node.content else {
+      return readFolder(node).map { .staticFiles(directory: reading.files.absolute($0), fallback: nil) }
+    }
+    guard let mapping = MappingCursor(node, "\"static\"", reading) else { return nil }
+    let folder = mapping.required("folder", hint: "folder: dist").flatMap(readFolder)
+    var fallback: String?
+    if let value = mapping.value("fallback"), let name = reading.word(value, "\"fallback\"") {
+      fallback = name
+      if let folder { checkFallback(name, in: folder, at: value.range) }
+    }
+    mapping.finish()
+    return folder.map { .staticFiles(directory: reading.files.absolute($0), fallback: fallback) }
+  }
+
+  /// It has to be one of the files that are served.
+  private func checkFallback(_ name: String, in folder: String, at range: SourceRange) {
+    let segments = name.split(separator: "/", omittingEmptySubsequences: false)
+    guard segments.allSatisfy({ !$0.isEmpty && !$0.hasPrefix(".") }), !name.contains("\\") else {
+      return reading.findings.error(
+        .invalidValue, "\"fallback\" is a file inside the folder, by its path from there", at: range,
+        hint: "write index.html")
+    }
+    let path = Paths.join(folder, name)
+    guard !reading.files.isFile(path) else { return }
+    reading.findings.error(
+      .unreadableFile, "there is no file \"\(path)\"", at: range, hint: reading.nearestFile(path))
+  }
+
+  /// - Returns: the path of the folder, from where the process runs.
+  private func readFolder(_ node: Node) -> String? {
     guard let name = reading.word(node, "\"static\"") else { return nil }
     let path = Paths.join(Paths.directory(of: node.range.file.path), name)
     guard reading.files.isDirectory(path.isEmpty ? "." : path) else {
@@ -32,7 +63,7 @@ struct HTTPActionReader {
         hint: reading.nearestFile(path) ?? "it is looked for beside the file that names it")
       return nil
     }
-    return .staticFiles(directory: reading.files.absolute(path))
+    return path
   }
 
   // MARK: - Fixed answers

@@ -15,7 +15,7 @@ final class MappingCursor {
     "certificate": "server.tls", "certificates": "server.tls", "minimum_version": "server.tls",
     "grace": "shutdown", "code": "shutdown", "level": "logging",
     "format": "logging", "message": "limits", "handshake": "limits", "ping": "limits", "send_queue": "limits",
-    "connections": "limits", "compression_memory": "limits",
+    "connections": "limits", "keep_alive": "limits", "compression_memory": "limits",
     "history_memory": "limits", "body_memory": "limits", "send_memory": "limits", "receive_memory": "limits",
     "messages": "history", "seconds": "history",
     "history": "a websocket route, or in events of an http route",

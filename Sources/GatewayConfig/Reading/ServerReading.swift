@@ -284,6 +284,10 @@ enum LimitsReader {
       let range = Duration.milliseconds(100)...Duration.seconds(300)
       server.handshake = reading.duration(value, "\"handshake\"", in: range) ?? server.handshake
     }
+    if let value = mapping.value("keep_alive") {
+      let range = Duration.milliseconds(100)...Duration.seconds(3600)
+      server.keepAlive = reading.duration(value, "\"keep_alive\"", in: range) ?? server.keepAlive
+    }
     if let value = mapping.value("compression_memory") {
       server.compressionMemory =
         reading.byteCount(value, "\"compression_memory\"", in: memoryRange) ?? server.compressionMemory
@@ -362,7 +366,7 @@ enum LimitsReader {
   }
 
   private static let globalKeys = [
-    "connections", "per_ip", "handshake", "compression_memory", "history_memory", "body_memory",
+    "connections", "per_ip", "handshake", "keep_alive", "compression_memory", "history_memory", "body_memory",
     "send_memory",
     "receive_memory",
   ]

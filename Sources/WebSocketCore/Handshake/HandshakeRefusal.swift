@@ -11,6 +11,12 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     /// A server behind this one that takes several slashes for one would serve what another route protects.
     case mergedSlashes
     case httpVersion
+    /// Another major version of HTTP (RFC 9110 section 2.5).
+    case unsupportedHTTP
+    /// RFC 9110 section 9.1.
+    case unknownMethod
+    /// RFC 9110 section 9.3.6: only a forward proxy has a use for it.
+    case connect
     case headTooLong
     case timeout
     // The opening hand-shake, RFC 6455 section 4.2.1.
@@ -56,7 +62,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
 
   public var status: Int {
     switch reason {
-    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .methodNotGET,
+    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .unsupportedHTTP, .httpVersion, .methodNotGET,
       .badConnectionHeader, .badKey,
       .badSubprotocol, .badExtensions, .badSince, .severalOrigins:
       400
@@ -66,6 +72,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .notAWebSocket, .unsupportedVersion: 426
     case .addressOverLimit: 429
     case .headTooLong: 431
+    case .unknownMethod, .connect: 501
     case .tooManyConnections, .layerUnavailable, .identityUnavailable, .stopping: 503
     case .upstreamUnreachable, .upstreamFailed: 502
     case .upstreamTimeout: 504
@@ -89,6 +96,9 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .ambiguousPath: Self.ambiguousPath
     case .mergedSlashes: Self.mergedSlashes
     case .httpVersion: "WebSocket needs HTTP/1.1."
+    case .unsupportedHTTP: "Only HTTP/1.0 and HTTP/1.1 are spoken here."
+    case .unknownMethod: "The method of the request is not known here."
+    case .connect: "CONNECT is for forward proxies, and this server is none."
     case .headTooLong: "The request head is too long."
     case .timeout: "The request head did not arrive in time."
     case .notAWebSocket: "This path speaks WebSocket: the request needs \"Upgrade: websocket\"."
@@ -125,7 +135,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .stopping: [("Retry-After", "1")]
     case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _):
       fields.map { ($0.name, $0.value) }
-    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .headTooLong, .timeout,
+    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .unsupportedHTTP,
+      .unknownMethod, .connect, .headTooLong, .timeout,
       .methodNotGET,
       .badConnectionHeader,
       .badKey, .badSubprotocol, .badExtensions, .noRoute, .badSince, .severalOrigins, .originNotAllowed,
@@ -136,7 +147,11 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   }
 
   /// The whole answer; the connection is closed behind it.
-  public func response() -> [UInt8] {
+  ///
+  /// - Parameters:
+  ///   - date: for the field `Date` (RFC 9110 section 6.6.1).
+  ///   - isToHEAD: whether the request asks for the head alone (RFC 9110 section 9.3.2).
+  public func response(date: String? = nil, isToHEAD: Bool = false) -> [UInt8] {
     var body = Array((text + "\n").utf8)
     var type = "Content-Type: text/plain; charset=utf-8\r\n"
     switch reason {
@@ -152,8 +167,9 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
       head += "\(name): \(value)\r\n"
     }
     head += "Connection: \(hasUpgrade ? "close, Upgrade" : "close")\r\n"
+    if let date, !fields.contains(where: { $0.name.lowercased() == "date" }) { head += "Date: \(date)\r\n" }
     head += "\(type)Content-Length: \(body.count)\r\n\r\n"
-    return OpaqueText.bytes(of: head) + body
+    return OpaqueText.bytes(of: head) + (isToHEAD ? [] : body)
   }
 
   private static func phrase(_ status: Int) -> String {
@@ -166,6 +182,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case 426: "Upgrade Required"
     case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
+    case 501: "Not Implemented"
     case 502: "Bad Gateway"
     case 503: "Service Unavailable"
     case 504: "Gateway Timeout"

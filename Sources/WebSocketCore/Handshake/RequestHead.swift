@@ -57,6 +57,7 @@ extension RequestHead {
         head.fields.append(try HeaderField(bytes, range))
       }
       try head.checkHost()
+      try head.takeOriginForm()
       return .complete(head, length: lines.length)
     } catch {
       return .malformed(error)
@@ -80,10 +81,26 @@ extension RequestHead {
     guard !target.isEmpty, target.allSatisfy({ bytes[$0] > 0x20 && bytes[$0] < 0x7F }) else {
       throw HandshakeRefusal(.badRequest("the request target has characters that must be percent-encoded"))
     }
-    guard version == "HTTP/1.1" || version == "HTTP/1.0" else { throw HandshakeRefusal(.httpVersion) }
+    guard let minorVersion = Self.minorVersion(version) else { throw HandshakeRefusal(.unsupportedHTTP) }
     return RequestHead(
-      method: bytes.string(method), target: target.map { bytes[$0] },
-      minorVersion: version == "HTTP/1.1" ? 1 : 0, fields: [])
+      method: bytes.string(method), target: target.map { bytes[$0] }, minorVersion: minorVersion, fields: [])
+  }
+
+  /// RFC 9110 section 2.5: a later minor version is read as the highest one that is known here.
+  private static func minorVersion(_ version: String) -> Int? {
+    let digits = version.utf8.dropFirst("HTTP/1.".utf8.count)
+    guard version.hasPrefix("HTTP/1."), digits.count == 1, let digit = digits.first,
+      (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit)
+    else { return nil }
+    return digit == UInt8(ascii: "0") ? 0 : 1
+  }
+
+  private mutating func takeOriginForm() throws(HandshakeRefusal) {
+    guard method != "CONNECT" else { return }
+    switch RequestTarget.originForm(of: target, host: values(of: "host").first) {
+    case .success(let target): self.target = target
+    case .failure(let fault): throw HandshakeRefusal(.badRequest(fault.text))
+    }
   }
 
   private func checkHost() throws(HandshakeRefusal) {
@@ -99,6 +116,8 @@ extension RequestHead {
     guard hosts.allSatisfy({ $0.utf8.allSatisfy(isInHost) }) else {
       return "the Host header is not a host and a port"
     }
+    // RFC 9110 section 4.2.1.
+    guard hosts.allSatisfy({ !$0.isEmpty && !$0.hasPrefix(":") }) else { return "the Host header is empty" }
     return nil
   }
 
