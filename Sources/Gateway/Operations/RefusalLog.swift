@@ -19,6 +19,7 @@ final class RefusalLog {
       "status": "\(refusal.status)", "reason": refusal.text, "peer": "\(peer)",
     ]
     if let target { metadata["path"] = Self.printable(target) }
+    if let detail = refusal.detail { metadata["detail"] = detail }
     if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
     gateway.log.info("refused", metadata: metadata.mapValues { .string($0) })
   }

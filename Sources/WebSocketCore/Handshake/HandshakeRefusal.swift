@@ -40,9 +40,12 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   }
 
   public let reason: Reason
+  /// What the operator is told in the log beside the reason, and the client is not.
+  public let detail: String?
 
-  public init(_ reason: Reason) {
+  public init(_ reason: Reason, detail: String? = nil) {
     self.reason = reason
+    self.detail = detail
   }
 
   public var status: Int {
