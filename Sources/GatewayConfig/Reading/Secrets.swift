@@ -5,6 +5,8 @@ extension Reading {
   func secret(_ node: Node, _ what: String) -> String? {
     switch node.content {
     case .scalar(let scalar):
+      // A slip in how it is written was reported, with its line.
+      if scalar.isUnusable { findings.hide(node.range) }
       if scalar.origin == nil, !scalar.isUnusable {
         findings.warning(
           .plainSecret, "\(what) is written into the file", at: node.range,
@@ -32,6 +34,7 @@ extension Reading {
   private func secret(inVariable node: Node) -> String? {
     guard let name = word(node, "\"env\"") else { return nil }
     if let value = environment[name] { return value }
+    guard !isWithoutSecrets else { return nil }
     findings.error(.undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range)
     return nil
   }
@@ -45,6 +48,7 @@ extension Reading {
       let lines = bytes.reversed().drop { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
       return String(decoding: lines.reversed(), as: UTF8.self)
     case .failure(let fault):
+      guard !isWithoutSecrets else { return nil }
       findings.error(
         .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: node.range,
         hint: nearestFile(place))
