@@ -10,12 +10,20 @@ package struct LoadedConfiguration: Sendable {
 ///
 /// Never throws, and never stops at the first fault: every finding of a file is reported in one run.
 package enum ConfigurationLoader {
-  /// - Parameter environment: what `${NAME}` and `{env: NAME}` are looked up in.
+  /// - Parameters:
+  ///   - environment: what `${NAME}` and `{env: NAME}` are looked up in.
+  ///   - isWithoutSecrets: whether variables that are not set, and secrets whose files are not there, are no findings. Such a
+  ///     configuration may lack authenticators and tokens: it is for being checked, not for being served.
   package static func load(
-    path: String, environment: [String: String], files: any FileAccess = Disk()
+    path: String, environment: [String: String], files: any FileAccess = Disk(),
+    isWithoutSecrets: Bool = false
   ) -> LoadedConfiguration {
-    let reading = Reading(mainPath: path, files: files, environment: environment)
-    let configuration = reading.document(path, namedAt: nil).flatMap { readFile($0, reading) }
+    let reading = Reading(
+      mainPath: path, files: files, environment: environment, isWithoutSecrets: isWithoutSecrets)
+    var configuration: Configuration?
+    repeat {
+      configuration = reading.document(path, namedAt: nil).flatMap { readFile($0, reading) }
+    } while reading.beginsAnew()
     return LoadedConfiguration(
       configuration: reading.findings.hasErrors ? nil : configuration,
       report: FindingReport(path: path, findings: reading.findings),

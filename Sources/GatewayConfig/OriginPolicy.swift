@@ -49,7 +49,14 @@ package enum OriginPolicy: Sendable, Hashable {
     if let schemeEnd = pattern.firstRange(of: "://") {
       let rest = pattern[schemeEnd.upperBound...]
       if rest.contains("*") {
-        return ("\"*\" stands alone or not at all", "write a leading dot: \(pattern.filter { $0 != "*" })")
+        let domain = rest.drop { $0 == "*" || $0 == "." }
+        let scheme = pattern[..<schemeEnd.upperBound]
+        return (
+          "\"*\" stands alone or not at all",
+          domain.isEmpty || domain.contains("*")
+            ? "write \"*\" alone for every origin, or \"\(scheme).example.com\" for a domain and all below it"
+            : "write a leading dot: \(scheme).\(domain)"
+        )
       }
       if rest.contains("/") { return ("an origin has no path", "remove what stands behind the host") }
       guard let origin = Origin(pattern), !origin.host.isEmpty, origin.hasGoodPort else {
@@ -60,7 +67,9 @@ package enum OriginPolicy: Sendable, Hashable {
     if pattern.hasPrefix("*.") {
       return ("\"*\" does not match a part of a name", "write \"\(pattern.dropFirst())\"")
     }
-    if pattern.contains("*") { return ("\"*\" stands alone or not at all", nil) }
+    if pattern.contains("*") {
+      return ("\"*\" stands alone or not at all", "write \"*\" alone for every origin, or name each host")
+    }
     if pattern.contains("/") {
       return ("an entry is a host name, or a whole origin", "write https://example.com or example.com")
     }

@@ -44,6 +44,12 @@ package struct RequestPath: Sendable, Hashable {
     self.query = query
   }
 
+  /// The same path with a slash at its end, or without the one that it has.
+  var withOtherSlash: RequestPath {
+    let slash = UInt8(ascii: "/")
+    return RequestPath(bytes: bytes.last == slash ? Array(bytes.dropLast()) : bytes + [slash], query: query)
+  }
+
   /// Reads a request target: `/path?query`, or the absolute form `http://host/path?query`.
   package static func decode(target: [UInt8]) -> Result<RequestPath, Fault> {
     guard let start = pathStart(target) else { return .failure(.notAPath) }

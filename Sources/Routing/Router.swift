@@ -49,6 +49,17 @@ package struct Router: Sendable {
     return nil
   }
 
+  /// The route that matches a path with one "/" more at its end, or with one less: what is forgotten most often.
+  ///
+  /// Takes as long as a match, and is for a path that no route matches.
+  ///
+  /// - Returns: nil also where a route matches the path as it is.
+  package func routeWithOtherSlash(_ path: RequestPath) -> (route: Int, path: RequestPath)? {
+    guard route(of: path.bytes) == nil else { return nil }
+    let other = path.withOtherSlash
+    return route(of: other.bytes).map { ($0, other) }
+  }
+
   private func match(_ path: [UInt8], by route: Int) -> RouteMatch {
     let program = programs[route]
     guard !program.captures.isEmpty else {

@@ -43,12 +43,15 @@ struct ExplainCommand: ParsableCommand {
     Output.print("tls        \(tls(configuration.server))\n")
     let webSocket = application.webSocketRouter.match(path)
     let http = application.httpRouter.match(path)
-    Output.print("\nwebsocket  " + (webSocket.map { explain($0, application) } ?? "404: no route\n"))
+    let webSocketHint = application.webSocketRouteHint(path).map { "; \($0)" } ?? ""
+    Output.print(
+      "\nwebsocket  " + (webSocket.map { explain($0, application) } ?? "404: no route\(webSocketHint)\n"))
     Output.print("\nhttp       ")
+    let httpHint = application.httpRouteHint(path).map { "; \($0)" } ?? ""
     if let http {
       Output.print(explain(http, http: application))
     } else {
-      Output.print(webSocket == nil ? "404: no route\n" : "426: the path speaks WebSocket\n")
+      Output.print(webSocket == nil ? "404: no route\(httpHint)\n" : "426: the path speaks WebSocket\n")
     }
     if webSocket == nil, http == nil { throw ExitCode(1) }
   }

@@ -8,7 +8,10 @@ struct ValidateCommand: AsyncParsableCommand {
     abstract: "Find every mistake in one or more configurations.",
     discussion: """
       Prints every finding of every file in one run; nothing is served. Exit code 0: no errors (with --strict: no \
-      warnings either), 1: findings. Of several files --format json prints one object with "files", and sarif a run for each.
+      warnings either), 1: findings. Of several files --format json prints one object with "files", and sarif one run with the results of all.
+
+      With --without-secrets, for a CI job that has no secrets, variables that are not set and secrets that are not there \
+      are no findings. Everything else is checked.
 
       With --connect the Redis layers are tried for real: every host, and an event from one process to another. With \
       --django a Django project sends an event to this side and receives one from it, through each layer.
@@ -19,7 +22,7 @@ struct ValidateCommand: AsyncParsableCommand {
       EXAMPLES
         sluice validate
         sluice validate --strict routes.yaml examples/chat/routes.yaml
-        sluice validate --format sarif routes.yaml > sluice.sarif
+        sluice validate --without-secrets --format sarif routes.yaml > sluice.sarif
         sluice validate --groups
         sluice validate --connect --django mysite.settings --python .venv/bin/python
       """)
@@ -34,6 +37,10 @@ struct ValidateCommand: AsyncParsableCommand {
 
   @Flag(help: "Count warnings as errors.")
   var strict = false
+
+  @Flag(
+    help: "Do not report variables that are not set and secrets that are not there; check everything else.")
+  var withoutSecrets = false
 
   @Flag(help: "Print who can come by which groups, too.")
   var groups = false
@@ -52,6 +59,9 @@ struct ValidateCommand: AsyncParsableCommand {
   var python: String?
 
   func validate() throws {
+    if withoutSecrets, connect {
+      throw ValidationError("--connect needs the secrets, so it cannot be used with --without-secrets.")
+    }
     if django != nil, !connect { throw ValidationError("--django needs --connect.") }
     if groups, format != .text, format != .json {
       throw ValidationError("--groups is printed as text, or with --format json.")
@@ -63,7 +73,8 @@ struct ValidateCommand: AsyncParsableCommand {
     var isGood = true
     var reports: [FindingReport] = []
     for path in paths {
-      let loaded = ConfigurationLoader.load(path: path, environment: Environment.variables)
+      let loaded = ConfigurationLoader.load(
+        path: path, environment: Environment.variables, isWithoutSecrets: withoutSecrets)
       var report = try await tried(loaded)
       let table = groups ? GroupTable(loaded.routeGroups) : nil
       report.groups = table

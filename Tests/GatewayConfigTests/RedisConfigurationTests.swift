@@ -45,6 +45,22 @@ struct RedisConfigurationTests {
     #expect(load("{hosts: []}").layer?.hosts.count == 1)
   }
 
+  /// As channels_redis documents it for Heroku, and the ways of YAML to write nothing.
+  @Test(arguments: ["None", "none", "null", "~"])
+  func `a certificate that is not looked at is written as in Python`(_ value: String) throws {
+    let loaded = load("{hosts: [{address: \"rediss://h:1\", ssl_cert_reqs: \(value)}]}")
+    #expect(loaded.findings == [])
+    #expect(loaded.layer?.hosts.first?.tls?.verifiesCertificate == false)
+  }
+
+  @Test(arguments: ["redis://:a/s3cret@h:1/0", "rediss://u:a?s3cret@h", "redis://u:b/s3@cret@h/1"])
+  func `what ends the name of a server is not to stand in a password`(_ url: String) throws {
+    let findings = load("{hosts: [\"\(url)\"]}").findings
+    #expect(findings.map(\.code) == [.invalidValue])
+    #expect(findings.first?.hint == "write %2F or %3F for it")
+    #expect(!findings.contains { ($0.message + ($0.hint ?? "")).contains("s3cret") })
+  }
+
   @Test(arguments: [
     ("redis://localhost", "redis://localhost:6379/0"),
     ("redis://10.0.0.1:7000/3", "redis://10.0.0.1:7000/3"),

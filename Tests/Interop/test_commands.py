@@ -38,7 +38,8 @@ def test_several_files_are_one_document_for_programs():
     as_json = json.loads(sluice("validate", "--format", "json", "routes.yaml", TEN).stdout)
     assert (as_json["errors"], [len(file["findings"]) for file in as_json["files"]]) == (10, [0, 10])
     runs = json.loads(sluice("validate", "--format", "sarif", "routes.yaml", TEN).stdout)["runs"]
-    assert [len(run["results"]) for run in runs] == [0, 10]
+    assert [len(run["results"]) for run in runs] == [10]
+    assert {result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in runs[0]["results"]} == {str(TEN)}
 
 
 def test_a_secret_is_not_printed(tmp_path):
@@ -103,6 +104,28 @@ def test_routes_and_explain():
     assert "ping 30s + 30s" in done.stdout
     assert "tls        no: ws:// and http://" in done.stdout
     assert sluice("explain", "examples/echo/routes.yaml", "/nothing").returncode == 1
+
+
+def test_explain_names_the_route_that_matches_with_the_slash():
+    done = sluice("explain", "routes.yaml", "/ws/chat/lobby")
+    assert done.returncode == 1
+    assert 'websocket  404: no route; with a "/" at its end the path is one of the route "' in done.stdout
+    assert "with a" not in sluice("explain", "routes.yaml", "/nothing/at/all").stdout
+
+
+def test_validate_without_secrets(tmp_path):
+    (tmp_path / "routes.yaml").write_text("""
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+server: {tls: {certificate: missing.pem, key: missing.key}}
+auth: {users: {jwt: {secret: {env: NO_SUCH_KEY}}}}
+applications: {main: {websocket: [{path: a/, consumer: chat, group: a, auth: users}]}}
+""")
+    assert "NO_SUCH_KEY" in sluice("validate", cwd=tmp_path).stdout
+    done = sluice("validate", "--without-secrets", cwd=tmp_path)
+    assert done.returncode == 1 and "missing.pem" in done.stdout
+    assert "NO_SUCH_KEY" not in done.stdout and "missing.key\" cannot" not in done.stdout
+    assert sluice("validate", "--without-secrets", "--connect", cwd=tmp_path).returncode == 2
 
 
 def test_explain_tells_what_a_group_keeps_and_who_publishes(tmp_path):

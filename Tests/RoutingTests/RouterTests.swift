@@ -142,3 +142,29 @@ struct RouterTests {
     #expect(small.findings.contains(.notProved(routes: 0..<40)))
   }
 }
+
+struct SlashTests {
+  private func router(_ paths: String...) throws -> Router {
+    try Router(paths.map { try route($0) })
+  }
+
+  @Test(arguments: [
+    ("/ws/echo", 0, "ws/echo/"), ("/bare/", 1, "bare"), ("/ws/room/a%20b", 2, "ws/room/a b/"),
+  ])
+  func `a path without its slash, or with one too many, is told from one that nobody knows`(
+    _ target: String, _ route: Int, _ path: String
+  ) throws {
+    let router = try router("ws/echo/", "bare", "ws/room/<str:name>/")
+    let decoded = try RequestPath.decode(target: Array(target.utf8)).get()
+    let found = router.routeWithOtherSlash(decoded)
+    #expect(found?.route == route)
+    #expect(found?.path.text == path)
+  }
+
+  @Test(arguments: ["/ws/echo/", "/nothing", "/", "/nothing//"])
+  func `a path that a route matches has no other, nor has one that none is near`(_ target: String) throws {
+    let router = try router("ws/echo/", "bare")
+    let decoded = try RequestPath.decode(target: Array(target.utf8)).get()
+    #expect(router.routeWithOtherSlash(decoded) == nil)
+  }
+}

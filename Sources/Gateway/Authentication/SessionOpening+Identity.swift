@@ -1,5 +1,6 @@
 import Consumers
 import GatewayConfig
+import JSON
 import Routing
 import WebSocketCore
 
@@ -47,13 +48,35 @@ extension GroupConfiguration {
     guard templates.allSatisfy({ $0.name(for: captures) { _ in "x" } != nil }) else {
       return HandshakeRefusal(.noRoute)
     }
-    return HandshakeRefusal(identity == nil ? .noToken : .noGroup)
+    guard let identity else { return HandshakeRefusal(.noToken) }
+    return HandshakeRefusal(.noGroup, detail: detail(for: identity))
+  }
+
+  /// For the log: what about the client leads to no name. Nothing that a token says is repeated.
+  private func detail(for identity: Identity) -> String {
+    let places = templates.flatMap(\.parts).compactMap { part in
+      if case .identity(let place) = part { place } else { nil }
+    }
+    guard let place = places.first(where: { identity.value(of: $0) == nil }) else {
+      return "a value of {\(places.joined(separator: "}, {"))} is no part of a group name"
+    }
+    let claim = String(place.dropFirst(GroupTemplate.claimPrefix.count))
+    let found =
+      switch identity.claims[claim] {
+      case .array: "is a list"
+      case .object: "is an object"
+      case .null: "is null"
+      case nil: "is missing"
+      case .string, .integer, .unsigned, .double, .bool: "is no text and no whole number"
+      }
+    return "the claim \"\(claim)\" \(found), and {\(place)} in \"group\" needs one text or number"
   }
 }
 
 extension HandshakeRefusal {
-  init(_ refusal: AuthRefusal) {
+  init(_ refusal: AuthRefusal, detail: String? = nil) {
     self.init(
-      .notAuthenticated(refusal.status, refusal.fields, body: refusal.body, reason: refusal.reason))
+      .notAuthenticated(refusal.status, refusal.fields, body: refusal.body, reason: refusal.reason),
+      detail: detail)
   }
 }

@@ -1,3 +1,4 @@
+import GatewayConfig
 import Logging
 import Transport
 import WebSocketCore
@@ -21,6 +22,10 @@ final class RefusalLog: Sendable {
       "status": "\(refusal.status)", "reason": refusal.text, "peer": "\(peer)",
     ]
     if let target { metadata["path"] = Self.printable(target) }
+    if let detail = refusal.detail { metadata["detail"] = detail }
+    if refusal.reason == .noRoute, let target, let hint = gateway.application.webSocketRouteHint(target) {
+      metadata["hint"] = hint
+    }
     if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
     gateway.log.info("refused", metadata: metadata.mapValues { .string($0) })
   }

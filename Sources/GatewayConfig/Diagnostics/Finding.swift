@@ -73,8 +73,9 @@ package struct Findings: Sendable {
   package init() {}
 
   package mutating func add(_ finding: Finding) {
-    let finding = finding.shortened(to: Self.longestText)
     let isError = finding.severity == .error
+    let shown = isError && hasRoomForErrors ? finding.namingLookalike() : finding
+    let finding = shown.shortened(to: Self.longestText)
     guard (isError ? errorCount : warningCount) >= Self.most else {
       guard kept.insert(finding).inserted else { return }
       all.append(finding)
@@ -87,6 +88,11 @@ package struct Findings: Sendable {
     }
     if isError { omitted.errors += 1 } else { omitted.warnings += 1 }
     if finding.code == .plainSecret, let range = finding.range { omitted.secrets.append(range) }
+  }
+
+  /// Never shows the lines of a place, whatever the findings about them.
+  mutating func hide(_ range: SourceRange) {
+    if omitted.secrets.count < Self.mostRemembered { omitted.secrets.append(range) }
   }
 
   /// Takes another run's findings in.
@@ -118,6 +124,36 @@ package struct Findings: Sendable {
 }
 
 extension Finding {
+  private static let mostLookedAt = 200
+
+  /// Pointing at the character that is not what it seems to be, where there is one in the place.
+  fileprivate func namingLookalike() -> Finding {
+    guard let range, range.start.line == range.end.line, isAboutWords,
+      range.end.column - range.start.column <= Self.mostLookedAt
+    else { return self }
+    let first = range.start.column - 1
+    let text = range.file.text(ofLine: range.start.line, first..<max(first, range.end.column - 1))
+    // It may have been said already: by the finding itself, or when it was taken in by another run.
+    guard let (offset, found) = Lookalike.first(in: text), !message.contains(found.name),
+      hint?.contains(found.name) != true
+    else { return self }
+    var finding = self
+    finding.range?.start.column += offset
+    finding.range?.end.column = range.start.column + offset + 1
+    finding.hint = "this is \(found.name)" + (hint.map { "; \($0)" } ?? "")
+    return finding
+  }
+
+  /// Whether it may have to do with how a key or a value is spelt.
+  private var isAboutWords: Bool {
+    switch code {
+    case .unknownKey, .unknownName, .invalidValue, .wrongType, .missingUnit, .appNotInstalled, .invalidGroup,
+      .invalidPattern, .unsupportedPattern, .yamlSyntax:
+      true
+    default: false
+    }
+  }
+
   /// With texts of at most so many bytes.
   fileprivate func shortened(to most: Int) -> Finding {
     guard message.utf8.count > most || (hint?.utf8.count ?? 0) > most else { return self }

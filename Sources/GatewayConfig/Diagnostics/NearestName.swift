@@ -3,6 +3,8 @@ package enum NearestName {
   /// - Returns: the nearest of the known names, if it is near: fewer changes than half its letters, and at most three.
   static func of(_ name: String, in known: some Sequence<String>) -> String? {
     var best: (name: String, distance: Int)?
+    // A letter of another alphabet is no change: it looks like the right one.
+    let name = Lookalike.plainText(of: name)
     for candidate in known {
       let allowed = min(3, max(1, (candidate.utf8.count - 1) / 2))
       // The distance is at least that of the lengths, and takes as long as both multiplied.
@@ -16,7 +18,7 @@ package enum NearestName {
   /// `did you mean "consumer"?`, or the list of what is known where nothing is near and the list is short.
   package static func hint(for name: String, in known: [String]) -> String? {
     if let nearest = of(name, in: known) { return "did you mean \"\(nearest)\"?" }
-    guard !known.isEmpty, known.count <= 24 else { return nil }
+    guard !known.isEmpty, known.count <= 40 else { return nil }
     return "known here: \(known.sorted().joined(separator: ", "))"
   }
 

@@ -91,7 +91,9 @@ struct AuthSettings {
     }
     return mapping.all.compactMap { entry in
       var values: [JSON] = []
+      reportCaptures(entry.value, reading)
       switch entry.value.content {
+      case .mapping where entry.value.bracedName != nil: return nil
       case .mapping:
         reading.findings.error(
           .wrongType, "a claim is required to be a value, or one of a list", at: entry.value.range,
@@ -109,21 +111,42 @@ struct AuthSettings {
     }
   }
 
+  /// A claim is compared with what is written: no capture is filled in.
+  private func reportCaptures(_ node: Node, _ reading: Reading) {
+    var text: String?
+    switch node.content {
+    case .sequence(let items):
+      for item in items { reportCaptures(item, reading) }
+    case .mapping: text = node.bracedName.map { "{\($0)}" }
+    case .scalar(let scalar):
+      if let open = scalar.text.firstIndex(of: "{"), let close = scalar.text[open...].firstIndex(of: "}"),
+        scalar.text.index(after: open) < close
+      {
+        text = String(scalar.text[open...close])
+      }
+    }
+    guard let text else { return }
+    reading.findings.error(
+      .invalidValue, "\"require\" does not fill in captures: the claim would have to be the text \"\(text)\"",
+      at: node.range,
+      hint: "write the value itself; to keep a group to a claim, use group: NAME_{claims.CLAIM}")
+  }
+
   /// What a WebSocket route makes of it.
   ///
   /// - Parameter range: of `consumer`.
-  func ofWebSocket(
-    _ consumer: ConsumerConfiguration, at range: SourceRange, _ reading: Reading
-  ) -> RouteAuth? {
-    if case .proxy = consumer {
+  func ofWebSocket(_ read: ReadConsumer, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
+    if case .proxy = read.consumer {
       check(at: range, reading, "the server behind is asked before the client can send a message") {
         $0 != .message
       }
     }
-    if auth == nil, !isUnknown, consumer.needsIdentity {
+    if auth == nil, !isUnknown, read.consumer.needsIdentity, let option = read.needsIdentity {
       reading.findings.error(
-        .conflictingKeys, "this needs \"auth\": without it nobody is known here", at: range,
-        hint: names.first.map { "add auth: \($0)" } ?? "define auth at the top level")
+        .conflictingKeys, "\(option.value) needs \"auth\": without it every client is anonymous",
+        at: option.range,
+        hint: names.first.map { "add auth: \($0)" }
+          ?? "define an authenticator under \"auth\" at the top level, and name it here")
     }
     return auth
   }

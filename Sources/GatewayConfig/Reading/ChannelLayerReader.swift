@@ -42,11 +42,12 @@ struct ChannelLayerReader {
       return known
     }
     let known = ChannelLayerConfiguration.BackendName.allCases.map(\.rawValue)
+    let meant = NearestName.of(name, in: known + Self.djangoNames.keys.sorted())
     reading.findings.error(
       .unknownName, "there is no channel layer backend \"\(name)\"", at: node.range,
-      hint: NearestName.of(name, in: known + Self.djangoNames.keys.sorted()).map { "did you mean \"\($0)\"?" }
-        ?? "known here: \(known.joined(separator: ", "))")
-    return nil
+      hint: meant.map { "did you mean \"\($0)\"?" } ?? "known here: \(known.joined(separator: ", "))")
+    // Its config is read as if the name were right.
+    return meant.flatMap { ChannelLayerConfiguration.BackendName(rawValue: $0) ?? Self.djangoNames[$0] }
   }
 
   /// Events that are nowhere kept need none of these; they are checked so that a layer can be changed by one word.

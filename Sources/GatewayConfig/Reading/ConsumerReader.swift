@@ -5,6 +5,8 @@ import Routing
 struct ReadConsumer {
   var consumer: ConsumerConfiguration
   var groups: [Located<GroupTemplate>]
+  /// The option that needs to know who the clients are.
+  var needsIdentity: Located<String>?
 
   init(_ consumer: ConsumerConfiguration, groups: [Located<GroupTemplate>] = []) {
     self.consumer = consumer
@@ -34,10 +36,31 @@ struct ConsumerReader {
     }
     if let (preset, app) = preset(name) { return read(preset, of: app, at: answer.value.range, own) }
     let known = context.apps.consumerNames
+    let (likely, isClass) = Self.withoutPython(name)
+    let meant = known.contains(likely) ? likely : NearestName.of(likely, in: known)
     reading.findings.error(
       .unknownName, "there is no consumer \"\(name)\"", at: answer.value.range,
-      hint: NearestName.hint(for: name, in: known))
-    return nil
+      hint: isClass
+        ? "consumers are names here, not classes: \(meant ?? known.sorted().joined(separator: ", "))"
+        : NearestName.hint(for: name, in: known))
+    // Its options are read as if the name were right.
+    guard let meant else { return nil }
+    if let type = InstalledApps.BuiltIn(rawValue: meant) {
+      return read(type, named: answer.value.range, own, isInstalled: true)
+    }
+    return preset(meant).flatMap { read($0.0, of: $0.1, at: answer.value.range, own) }
+  }
+
+  /// What a consumer is probably called here: `chat` for `consumers.ChatConsumer.as_asgi()`.
+  private static func withoutPython(_ written: String) -> (likely: String, isClass: Bool) {
+    let isCall = written.contains(".as_asgi") || written.hasSuffix("()")
+    let isClass = isCall || written.hasSuffix("Consumer")
+    guard isClass else { return (written, false) }
+    let path = (written.firstRange(of: ".as_asgi").map { written[..<$0.lowerBound] } ?? written[...])
+    var name = path.split(separator: ".").last ?? path
+    if name.hasSuffix("()") { name.removeLast(2) }
+    if name.hasSuffix("Consumer"), name.count > 8 { name.removeLast(8) }
+    return (name.lowercased(), true)
   }
 
   /// Reads a preset for its findings.
@@ -128,9 +151,9 @@ struct ConsumerReader {
   }
 
   private func read(
-    _ type: InstalledApps.BuiltIn, named range: SourceRange, _ options: Options
+    _ type: InstalledApps.BuiltIn, named range: SourceRange, _ options: Options, isInstalled: Bool = false
   ) -> ReadConsumer? {
-    if !isPreset { checkInstalled(type, at: range) }
+    if !isPreset, !isInstalled { checkInstalled(type, at: range) }
     switch type {
     case .echo:
       for entry in options.ofGroups + options.ofUpstreams { refuse(entry, for: type) }
@@ -147,7 +170,9 @@ struct ConsumerReader {
       var group = groups
       group.showsUser = showsUser ?? false
       group.presence = presence ?? false
-      return ReadConsumer(.chat(group), groups: templates)
+      var consumer = ReadConsumer(.chat(group), groups: templates)
+      consumer.needsIdentity = options.identity.map { Located("\"identity\"", at: $0.key.range) }
+      return consumer
     case .broadcast:
       for entry in options.ofUpstreams { refuse(entry, for: type) }
       if let identity = options.identity { refuse(identity, for: type) }
@@ -156,7 +181,9 @@ struct ConsumerReader {
         reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }
       guard let (group, templates) = readGroups(type, range, options) else { return nil }
-      return ReadConsumer(.broadcast(group, publish: policy ?? .everyone), groups: templates)
+      var consumer = ReadConsumer(.broadcast(group, publish: policy ?? .everyone), groups: templates)
+      consumer.needsIdentity = options.publish.map { Located("\"publish: authenticated\"", at: $0.key.range) }
+      return consumer
     }
   }
 
@@ -275,12 +302,18 @@ struct EventsReader {
       return text(scalar.text, at: node.range)
     case .sequence(let items): return .array(items.map(template))
     case .mapping(let entries):
+      if reading.reportBraces(node) { return .constant(.null) }
       return .object(entries.map { .init(key: $0.key.value, value: template($0.value)) })
     }
   }
 
   private func text(_ text: String, at range: SourceRange) -> EventTemplate {
     guard let template = reading.textTemplate(text, at: range) else { return .constant(.null) }
+    if template.parts.contains(.place("group")) {
+      reading.findings.warning(
+        .invalidValue, "an event does not carry the name of its group: \"{group}\" is null here", at: range,
+        hint: "write the name out, or let the sender of the event add a field \"group\"")
+    }
     if template.parts.count == 1, case .place(let name) = template.parts[0] { return .field(name) }
     return .text(template)
   }
@@ -317,11 +350,23 @@ extension Reading {
     return TextTemplate(parts: parts)
   }
 
+  /// Reports `{name}` without quotes where any value may stand.
+  ///
+  /// - Returns: whether it is that.
+  func reportBraces(_ node: Node) -> Bool {
+    guard let name = node.bracedName else { return false }
+    findings.error(
+      .yamlSurprise, "this is a mapping with the key \"\(name)\" and no value", at: node.range,
+      hint: Self.braceHint(name))
+    return true
+  }
+
   /// A value written in YAML as the JSON it stands for. What YAML readers disagree about is called out.
   func json(_ node: Node) -> JSON {
     switch node.content {
     case .sequence(let items): return .array(items.map(json))
     case .mapping(let entries):
+      if reportBraces(node) { return .null }
       return .object(entries.map { .init(key: $0.key.value, value: json($0.value)) })
     case .scalar(let scalar):
       guard !scalar.isUnusable else { return .null }

@@ -51,23 +51,26 @@ final class MappingCursor {
       reading.findings.error(
         .wrongType, "\(what) is a mapping of keys to values, and this is \(node.content.kind)",
         at: node.range,
-        hint: Self.lacksSpace(node) ? "put a space after the \":\"" : shape.map { "write \($0)" })
+        hint: Self.lacksColon(node) ?? shape.map { "write \($0)" })
       return nil
     }
-    self.entries = entries
+    self.entries = reading.corrections.applied(to: entries, of: node)
     self.node = node
     self.what = what
     self.reading = reading
   }
 
-  /// Whether it looks like `key:value`, which YAML takes for one word.
-  private static func lacksSpace(_ node: Node) -> Bool {
-    guard case .scalar(let scalar) = node.content, scalar.style == .plain else { return false }
-    let key = scalar.text.prefix { $0 != ":" }
-    return key.count < scalar.text.count && !key.isEmpty
-      && key.utf8.allSatisfy {
-        $0 == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
-      }
+  /// What to do where it looks like `key:value` or `key = value`, which YAML takes for one word.
+  private static func lacksColon(_ node: Node) -> String? {
+    guard case .scalar(let scalar) = node.content, scalar.style == .plain else { return nil }
+    let key = scalar.text.prefix { $0 != ":" && $0 != "=" }
+    let isKey = key.utf8.allSatisfy {
+      $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: " ")
+        || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
+    }
+    guard !key.isEmpty, isKey, key.count < scalar.text.count else { return nil }
+    return scalar.text.dropFirst(key.count).first == "="
+      ? "a key is followed by \":\", not by \"=\"" : "put a space after the \":\""
   }
 
   /// The entry of a key, if it is there; the key counts as known from now on.
@@ -98,22 +101,47 @@ final class MappingCursor {
   /// Reports every key that was not asked for.
   func finish() {
     let known = Set(known)
+    reading.remember(node, what, known)
+    var missing = known.subtracting(entries.map(\.key.value))
     for entry in entries where !known.contains(entry.key.value) {
       let name = entry.key.value
       guard reading.findings.hasRoomForErrors else {
         reading.findings.error(.unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range)
         continue
       }
-      var hint = NearestName.of(name, in: known).map { "did you mean \"\($0)\"?" }
-      if name.unicodeScalars.contains("\u{A0}") {
-        hint = "there is a no-break space in it, which looks like a space and is none: write it anew"
+      let finding = finding(for: entry, known)
+      reading.findings.add(finding)
+      if let owner = reading.corrections.owner(of: entry) {
+        reading.move(entry, into: owner.node, finding)
+      } else if let meant = meant(by: name, known), missing.remove(meant) != nil {
+        reading.correct(entry, to: meant, finding)
       }
-      if hint == nil, let home = Self.homes[name], !what.hasPrefix("the config of") {
-        hint = "\"\(name)\" belongs under \(home)"
-      }
-      reading.findings.error(
-        .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
-        hint: hint ?? NearestName.hint(for: name, in: Array(known)))
     }
+  }
+
+  /// The key that an unknown one was meant to be.
+  private func meant(by name: String, _ known: Set<String>) -> String? {
+    Habits.key(for: name, in: known) ?? NearestName.of(name, in: known.sorted())
+  }
+
+  private func finding(for entry: Node.Entry, _ known: Set<String>) -> Finding {
+    let name = entry.key.value
+    if let owner = reading.corrections.owner(of: entry) {
+      return Finding(
+        .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
+        hint: "indent it to column \(owner.node.range.start.column): it is a key of \(owner.what)")
+    }
+    if name.contains("=") {
+      return Finding(
+        .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
+        hint: "a key is followed by \":\", not by \"=\"")
+    }
+    var hint = meant(by: name, known).map { "did you mean \"\($0)\"?" } ?? Habits.hint(for: name)
+    if hint == nil, let home = Self.homes[name], !what.hasPrefix("the config of") {
+      hint = "\"\(name)\" belongs under \(home)"
+    }
+    return Finding(
+      .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
+      hint: hint ?? NearestName.hint(for: name, in: known.sorted()))
   }
 }

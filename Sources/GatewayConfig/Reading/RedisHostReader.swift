@@ -197,7 +197,9 @@ struct RedisHostReader {
   private static let truth = ["true": true, "True": true, "false": false, "False": false]
 
   private static let certificateRequirements = [
-    "none": false, "null": false, "CERT_NONE": false, "required": true, "CERT_REQUIRED": true,
+    // Python's None, as the documentation of channels_redis has it, and YAML's.
+    "none": false, "None": false, "null": false, "~": false, "": false, "CERT_NONE": false, "required": true,
+    "CERT_REQUIRED": true,
     "optional": true, "CERT_OPTIONAL": true,
   ]
 
@@ -231,6 +233,14 @@ extension RedisHostReader {
         hint: "write redis://host:6379/0, rediss:// for TLS, or unix:///path")
       return nil
     }
+    if scheme != "unix://", hasUnencodedPassword(text.dropFirst(scheme.count)) {
+      reading.findings.hide(node.range)
+      reading.findings.error(
+        .invalidValue,
+        "the password of the address contains a \"/\" or a \"?\", which ends the name of the server",
+        at: node.range, hint: "write %2F or %3F for it")
+      return nil
+    }
     let (address, query) = text.dropFirst(scheme.count).cut(at: "?")
     let (authority, path) = address.cut(at: "/")
     var place = authority[...]
@@ -250,6 +260,15 @@ extension RedisHostReader {
         hint: "take the address from the environment: ${REDIS_URL}")
     }
     return host
+  }
+
+  /// Whether a character that separates parts of a URL stands in the password (RFC 3986 section 3.2.1): before an "@", and behind
+  /// what is no server and port.
+  private func hasUnencodedPassword(_ rest: Substring) -> Bool {
+    guard let at = rest.lastIndex(of: "@"), let separator = rest.firstIndex(where: { "/?".contains($0) }),
+      separator < at, let colon = rest[..<separator].firstIndex(of: ":")
+    else { return false }
+    return !rest[..<separator].contains("@") && Int(rest[rest.index(after: colon)..<separator]) == nil
   }
 
   private func host(_ scheme: String, _ place: Substring, _ path: String?, at range: SourceRange)

@@ -81,6 +81,7 @@ final class RouteListReader {
     defer { (isChecking, hasUnknownCaptures) = outer }
     isChecking = isChecking || hasFaultyPattern || all.count != 1
     hasUnknownCaptures = hasUnknownCaptures || hasFaultyPattern
+    if let pattern { checkJoint(prefixes, pattern) }
     let inner = prefixes + (pattern.map { [$0] } ?? [])
     if let include { readInclude(include.value, settings, inner) }
     if let nested { read(nested.value, settings, inner) }
@@ -150,7 +151,7 @@ final class RouteListReader {
     guard let scalar = reading.textScalar(entry.value, "\"\(what)\"") else { return nil }
     switch RoutePattern.parse(scalar.text, as: path != nil ? .path : .regex, role: role) {
     case .success(let pattern):
-      if path != nil { checkNotation(scalar.text, at: entry.value.range) }
+      if path != nil { checkNotation(scalar, at: entry.value.range) }
       return Prefix(pattern: pattern, range: entry.value.range)
     case .failure(let fault):
       let code: FindingCode = fault.kind == .invalid ? .invalidPattern : .unsupportedPattern
@@ -161,19 +162,33 @@ final class RouteListReader {
   }
 
   /// Signs of another notation in a `path` (Django: `urls.W001`, "2_0.W001"); they would be taken for ordinary text.
-  private func checkNotation(_ text: String, at range: SourceRange) {
-    if text.hasPrefix("^") || text.hasSuffix("$") || text.contains("(?P<") {
-      reading.findings.warning(
-        .invalidPattern, "this looks like a regular expression", at: range,
-        hint: "write re_path instead of path")
-    } else if text.contains("?") {
-      reading.findings.warning(
-        .invalidPattern, "a path never contains a \"?\": what stands behind it is the query", at: range,
-        hint: "end the path before it")
-    } else if text.contains("{") || text.contains("/:") || text.hasPrefix(":") {
-      reading.findings.warning(
-        .invalidPattern, "a capture is written <name> or <converter:name>", at: range, hint: "<slug:name>")
+  private func checkNotation(_ scalar: Node.Scalar, at range: SourceRange) {
+    let text = scalar.text
+    for sign in PathSign.all where sign.isIn(text) {
+      reading.findings.add(
+        Finding(sign.severity, .invalidPattern, sign.message, at: range, hint: sign.hint(text)))
+      return
     }
+    guard let (offset, found) = Lookalike.first(in: text) else { return }
+    let start = String(text.unicodeScalars.prefix(offset).map(Character.init)).utf8.count
+    reading.findings.warning(
+      .invalidPattern, "the path contains \(found.name), which no client is likely to send",
+      at: place(of: start..<(start + 1), in: scalar, range),
+      hint: found.plain.isEmpty ? "remove it" : "write \"\(found.plain)\"")
+  }
+
+  /// Nested paths are joined as they are written: `ws/chat` and `<slug:room>/` match `/ws/chatlobby/`.
+  private func checkJoint(_ prefixes: [Prefix], _ inner: Prefix) {
+    guard let outer = prefixes.last, outer.pattern.syntax == .path, inner.pattern.syntax == .path,
+      let last = outer.pattern.text.last, let first = inner.pattern.text.first,
+      last == ">" || last.isLetter || last.isNumber, first == "<" || first.isLetter || first.isNumber
+    else { return }
+    let patterns = prefixes.map(\.pattern).filter { $0.syntax == .path } + [inner.pattern]
+    let example = patterns.map(\.text).joined().replacing(/<(?:[^<>:]*:)?([^<>:]*)>/) { $0.output.1 }
+    reading.findings.warning(
+      .invalidPattern, "no \"/\" stands between this path and the one around it: it matches \"/\(example)\"",
+      at: inner.range, hint: "end the outer path in \"/\": \(outer.pattern.text)/",
+      related: [.init("the outer path", at: outer.range)])
   }
 
   /// The part of a value that a fault is about; the whole value where it does not stand in the file as it is.
@@ -301,7 +316,7 @@ final class RouteListReader {
       route.webSocket = WebSocketRoute(
         name: routeName, range: pattern.range, consumer: webSocket.consumer, origins: settings.origins,
         subprotocols: subprotocols, limits: settings.limits, compression: settings.compression,
-        auth: settings.auth.ofWebSocket(webSocket.consumer, at: answer.key.range, reading))
+        auth: settings.auth.ofWebSocket(webSocket, at: answer.key.range, reading))
     }
     routes.append(route)
   }
@@ -354,5 +369,51 @@ final class RouteListReader {
       known.append(name.value)
     }
     return known
+  }
+}
+
+/// A sign that a `path` is written in another notation.
+private struct PathSign: Sendable {
+  var severity = Finding.Severity.warning
+  var message: String
+  var hint: @Sendable (String) -> String
+  var isIn: @Sendable (String) -> Bool
+
+  /// The likeliest first.
+  static let all = [
+    PathSign(
+      severity: .error, message: "a path is expected here, and this is a whole URL",
+      hint: { "write only what follows the host: \(path(ofURL: $0))" },
+      isIn: { text in
+        ["ws://", "wss://", "http://", "https://"].contains { text.lowercased().hasPrefix($0) }
+      }),
+    PathSign(
+      message: "this looks like a regular expression", hint: { _ in "write re_path instead of path" },
+      isIn: { $0.hasPrefix("^") || $0.hasSuffix("$") || $0.contains("(?P<") }),
+    PathSign(
+      message: "a path never contains a \"?\": what stands behind it is the query",
+      hint: { _ in "end the path before it" }, isIn: { $0.contains("?") }),
+    PathSign(
+      message: "a path never contains a \"#\": a browser does not send what stands behind it",
+      hint: { _ in "end the path before it" }, isIn: { $0.contains("#") }),
+    PathSign(
+      message: "a capture is written <name> or <converter:name>", hint: { _ in "<slug:name>" },
+      isIn: { $0.contains("{") || $0.contains("/:") || $0.hasPrefix(":") }),
+    PathSign(
+      message: "\"*\" is no wildcard in a path: only a \"*\" in the request matches it",
+      hint: { _ in "capture the rest of the path with <path:rest>, or one part of it with <str:name>" },
+      isIn: { $0.contains("*") }),
+    PathSign(
+      message: "the path ends in a character that is most likely not part of it",
+      hint: { "remove the \"\($0.last.map(String.init) ?? "")\"" },
+      isIn: { text in [",", ";", "\"", "'", "\\"].contains { text.hasSuffix($0) } }),
+    PathSign(
+      message: "the path contains a space, which a client has to send as \"%20\"",
+      hint: { _ in "remove it, or write \"-\" or \"_\"" }, isIn: { $0.contains(" ") }),
+  ]
+
+  private static func path(ofURL text: String) -> String {
+    let rest = text.firstRange(of: "://").map { text[$0.upperBound...] } ?? text[...]
+    return rest.firstIndex(of: "/").map { String(rest[rest.index(after: $0)...]) } ?? "\"\""
   }
 }

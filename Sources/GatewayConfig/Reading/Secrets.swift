@@ -18,6 +18,8 @@ extension Reading {
   func secretBytes(_ node: Node, _ what: String) -> Secret? {
     switch node.content {
     case .scalar(let scalar):
+      // A slip in how it is written was reported, with its line.
+      if scalar.isUnusable { findings.hide(node.range) }
       if scalar.origin == nil, !scalar.isUnusable {
         findings.warning(
           .plainSecret, "\(what) is written into the file", at: node.range,
@@ -64,6 +66,7 @@ extension Reading {
   private func secret(inVariable node: Node) -> Secret? {
     guard let name = word(node, "\"env\"") else { return nil }
     guard let value = environment[name] else {
+      guard !isWithoutSecrets else { return nil }
       findings.error(.undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range)
       return nil
     }
@@ -83,6 +86,7 @@ extension Reading {
     switch files.contents(of: place, as: .secret) {
     case .success(let bytes): return Secret(file: bytes)
     case .failure(let fault):
+      guard !isWithoutSecrets else { return nil }
       findings.error(
         .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: node.range,
         hint: nearestFile(place))

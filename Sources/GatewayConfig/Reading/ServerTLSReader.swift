@@ -188,6 +188,11 @@ struct ServerTLSReader {
         hint: "write the name of its file, or {env: NAME}")
       return nil
     }
+    if reading.isWithoutSecrets,
+      case .failure = reading.files.contents(of: self.path(path, at: node.range), as: .certificate)
+    {
+      return nil
+    }
     return contents(of: path, at: node.range)
   }
 

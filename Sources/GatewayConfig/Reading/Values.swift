@@ -40,7 +40,8 @@ extension Reading {
     findings.error(
       .invalidValue, "\(what) cannot be \"\(scalar.text)\"\(origin(scalar))", at: node.range,
       hint: NearestName.hint(for: scalar.text, in: Array(known)))
-    return nil
+    // What depends on it is read as if it were right.
+    return NearestName.of(scalar.text, in: known).flatMap(Choice.init)
   }
 
   /// `true` or `false`, and none of the words that only some YAML readers take for them.
@@ -62,10 +63,15 @@ extension Reading {
   func scalar(_ node: Node, _ what: String) -> Node.Scalar? {
     guard case .scalar(let scalar) = node.content else {
       findings.error(
-        .wrongType, "\(what) is a single value, and this is \(node.content.kind)", at: node.range)
+        .wrongType, "expected text for \(what), found \(node.content.kind)", at: node.range,
+        hint: node.bracedName.map(Self.braceHint))
       return nil
     }
     return scalar.isUnusable ? nil : scalar
+  }
+
+  static func braceHint(_ name: String) -> String {
+    "write \"{\(name)}\" in quotes; without them YAML reads a mapping"
   }
 
   /// Where the text came from, for sentences about it.

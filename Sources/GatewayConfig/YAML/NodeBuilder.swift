@@ -115,11 +115,32 @@ struct NodeBuilder {
       return count(size, at: range)
     }
     var scalar = Node.Scalar(text: text, style: style)
-    if !isLiteral { variables.replace(in: &scalar, at: range, &findings) }
+    if !isLiteral {
+      mend(&scalar, at: range)
+      variables.replace(in: &scalar, at: range, &findings)
+    }
     let size = Size(nodes: 1, bytes: scalar.text.utf8.count)
     guard count(size, at: range) else { return false }
     add(Node(.scalar(scalar), at: range), size: size, anchor: anchor)
     return true
+  }
+
+  /// Reports a slip in how the value is written, and goes on with the value that was meant: nothing follows from it.
+  private mutating func mend(_ scalar: inout Node.Scalar, at range: SourceRange) {
+    let isPlain = scalar.style == .plain
+    guard let slip = isPlain ? Slip.first(in: scalar.text) : Slip.variable(scalar.text) else { return }
+    var place = range
+    if range.start.line == range.end.line {
+      let start = range.start.column + (isPlain ? 0 : 1)
+      place.start.column = start + slip.place.lowerBound
+      place.end.column = start + slip.place.upperBound
+    }
+    findings.add(Finding(slip.severity, .invalidValue, slip.message, at: place, hint: slip.hint))
+    if let meant = slip.meant, !meant.isEmpty {
+      scalar.text = meant
+    } else if slip.severity == .error {
+      scalar.isUnusable = true
+    }
   }
 
   /// Whether what comes is the key of a mapping.
@@ -162,12 +183,63 @@ struct NodeBuilder {
 
   private mutating func close(at end: SourceRange) -> Bool {
     guard let container = open.popLast() else { return true }
-    let content: Node.Content =
-      container.isMapping ? .mapping(merged(container.entries)) : .sequence(container.items)
     let range = SourceRange(file: file, start: container.start.start, end: end.end)
+    let content: Node.Content =
+      container.isMapping ? .mapping(merged(container.entries)) : .sequence(withoutTuples(container.items))
     add(Node(content, at: range), size: container.size, anchor: container.anchor)
     return true
   }
+
+  // MARK: - Python's tuples
+
+  /// A list whose entries are lists where Python's tuples were written: `[("a", 1)]` has the entries `("a"` and `1)` in YAML.
+  private mutating func withoutTuples(_ items: [Node]) -> [Node] {
+    guard items.contains(where: { Self.plainText($0)?.hasPrefix("(") == true }) else { return items }
+    var result: [Node] = []
+    var index = 0
+    while index < items.count {
+      guard let (node, next) = tuple(items, from: index) else {
+        result.append(items[index])
+        index += 1
+        continue
+      }
+      result.append(node)
+      index = next
+    }
+    return result
+  }
+
+  private mutating func tuple(_ items: [Node], from index: Int) -> (Node, next: Int)? {
+    guard Self.plainText(items[index])?.hasPrefix("(") == true,
+      let last = items[index...].prefix(16).firstIndex(where: { Self.plainText($0)?.hasSuffix(")") == true })
+    else { return nil }
+    let text = items[index...last].compactMap(Self.plainText).joined(separator: ",")
+    guard text.contains(",") else { return nil }
+    let range = SourceRange(
+      file: file, start: items[index].range.start, end: items[last].range.end)
+    let parts = text.dropFirst().dropLast().split(separator: ",").map { part -> Node.Scalar in
+      let part = part.drop { $0 == " " }
+      let isQuoted =
+        part.count > 1 && (part.hasPrefix("\"") || part.hasPrefix("'")) && part.last == part.first
+      return Node.Scalar(
+        text: String(isQuoted ? part.dropFirst().dropLast() : part), style: isQuoted ? .quoted : .plain)
+    }
+    // Only what is an address is shown: there may be secrets in others.
+    let isAddress = parts.count == 2 && Int(parts[1].text) != nil
+    findings.error(
+      .wrongType, "a list is written in brackets; parentheses are Python's", at: range,
+      hint: isAddress ? "write [\"\(parts[0].text)\", \(parts[1].text)]" : "write [...]")
+    return (Node(.sequence(parts.map { Node(.scalar($0), at: range) }), at: range), last + 1)
+  }
+
+  private static func plainText(_ node: Node) -> String? {
+    guard case .scalar(let scalar) = node.content, scalar.style == .plain, !scalar.isUnusable,
+      scalar.text.utf8.count < 1000
+    else { return nil }
+    return scalar.text
+  }
+
+  // MARK: - Merge keys
 
   /// The entries with those that `<<` brings along: a mapping or a list of them, of which the earlier and the key that is
   /// written out win (YAML 1.1, merge key type).

@@ -3,9 +3,12 @@
 /// As in a shell, the default also stands in for a variable that is set to nothing.
 struct Variables: Sendable {
   private let environment: [String: String]
+  /// Whether the value of a variable that is not set is only not known.
+  private let isWithoutSecrets: Bool
 
-  init(_ environment: [String: String]) {
+  init(_ environment: [String: String], isWithoutSecrets: Bool = false) {
     self.environment = environment
+    self.isWithoutSecrets = isWithoutSecrets
   }
 
   func replace(in scalar: inout Node.Scalar, at range: SourceRange, _ findings: inout Findings) {
@@ -57,10 +60,13 @@ struct Variables: Sendable {
       scalar.origin = Node.Origin(variable: name, isDefault: true)
       return fallback
     }
+    scalar.isUnusable = true
+    guard !isWithoutSecrets else { return "" }
     findings.error(
       .undefinedVariable, "the environment variable \"\(name)\" is not set", at: range,
-      hint: "set it, or give a default: ${\(name):-value}")
-    scalar.isUnusable = true
+      hint: name.utf8.contains { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
+        ? "a capture of the path is written {\(name)}; a variable can have a default: ${\(name):-value}"
+        : "set it, or give a default: ${\(name):-value}")
     return ""
   }
 }

@@ -12,6 +12,10 @@ struct YAMLReader {
     static let nodes = 300_000
     /// Bytes of all values, those that aliases and variables repeat included.
     static let text = 32 << 20
+    /// Slips in the syntax that are mended, one after another; each time the text is read from its beginning.
+    static let repairs = 16
+    /// Bytes that may be read again for that.
+    static let repairedText = 32 << 20
   }
 
   /// - Returns: the document's node; nil where there is none that could be used.
@@ -26,15 +30,43 @@ struct YAMLReader {
       findings.error(.yamlSyntax, "the file is not UTF-8 text", at: top)
       return nil
     }
-    var builder = NodeBuilder(file: file, variables: variables)
-    var events = EventParser(file)
-    events.run { builder.take($0) }
-    if let failure = events.failure {
-      builder.findings.error(.yamlSyntax, failure.message, at: failure.range, hint: failure.hint)
+    var text = RepairedText(file)
+    if let blanks = SyntaxRepair.blanks(in: text) { mend(&text, blanks, &findings) }
+    var repairs = 0
+    while true {
+      var builder = NodeBuilder(file: file, variables: variables)
+      var events = EventParser(text)
+      events.run { builder.take($0) }
+      if let failure = events.failure {
+        repairs += 1
+        if repairs <= Bounds.repairs, repairs * file.text.count <= Bounds.repairedText,
+          let complaint = failure.complaint, let repair = SyntaxRepair.find(for: complaint, in: text)
+        {
+          mend(&text, repair, &findings)
+          continue
+        }
+        builder.findings.error(.yamlSyntax, failure.message, at: failure.range, hint: failure.hint)
+      }
+      return root(of: builder, hasFailed: events.failure != nil, top, &findings)
     }
+  }
+
+  /// Reports a slip, and goes on without it: what stands behind it is to be found in the same run.
+  private static func mend(_ text: inout RepairedText, _ repair: SyntaxRepair, _ findings: inout Findings) {
+    let range = SourceRange(
+      file: text.file, start: text.position(ofByte: repair.place.lowerBound),
+      end: text.position(ofByte: repair.place.upperBound))
+    findings.error(.yamlSyntax, repair.message, at: range, hint: repair.hint)
+    text.apply(repair.edits)
+  }
+
+  private static func root(
+    of builder: NodeBuilder, hasFailed: Bool, _ top: SourceRange, _ findings: inout Findings
+  ) -> Node? {
+    let hadFindings = !findings.all.isEmpty
     findings.merge(builder.findings)
-    guard events.failure == nil else { return nil }
-    if builder.root == nil, builder.findings.all.isEmpty {
+    guard !hasFailed else { return nil }
+    if builder.root == nil, builder.findings.all.isEmpty, !hadFindings {
       findings.error(
         .yamlSyntax, "the file is empty", at: top, hint: "begin with installed_apps and applications")
     }
@@ -59,13 +91,17 @@ private struct EventParser {
     var message: String
     var hint: String?
     var range: SourceRange
+    /// Nil where it is not about the text.
+    var complaint: SyntaxRepair.Complaint?
   }
 
-  private let file: SourceFile
+  private let text: RepairedText
   private(set) var failure: Failure?
 
-  init(_ file: SourceFile) {
-    self.file = file
+  private var file: SourceFile { text.file }
+
+  init(_ text: RepairedText) {
+    self.text = text
   }
 
   mutating func run(_ take: (Located<YAMLEvent>) -> Bool) {
@@ -77,7 +113,7 @@ private struct EventParser {
       return
     }
     defer { unsafe yaml_parser_delete(&parser) }
-    unsafe file.text.withUnsafeBufferPointer { input in
+    unsafe text.bytes.withUnsafeBufferPointer { input in
       unsafe yaml_parser_set_input_string(&parser, input.baseAddress, input.count)
       unsafe yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
       var isOver = false
@@ -128,7 +164,7 @@ private struct EventParser {
 
   /// By the character: libyaml also ends lines where no editor does (U+0085, U+2028, U+2029).
   private func position(_ mark: yaml_mark_t) -> SourcePosition {
-    file.position(ofCharacter: Int(mark.index))
+    text.position(ofCharacter: Int(mark.index))
   }
 
   /// libyaml's own words, where needed with plainer ones.
@@ -140,14 +176,12 @@ private struct EventParser {
       context.contains("quoted scalar") && !problem.contains("escape") || context.contains("flow ")
     let place = unsafe position(isUnclosed ? parser.context_mark : parser.problem_mark)
     let range = SourceRange(file: file, start: place, end: place)
-    if context.contains("flow mapping"), line(place).contains("${") {
-      return Failure(
-        message: "a \"${...}\" inside \"{ }\" is not told from a mapping",
-        hint: "put it in quotes: \"${NAME}\"",
-        range: range)
-    }
     let (message, hint) = Self.plain(problem, context, startsWithTab: startsWithTab(place))
-    return Failure(message: message, hint: hint, range: range)
+    let complaint = unsafe SyntaxRepair.Complaint(
+      problem: problem, context: context,
+      place: text.offset(ofCharacter: Int(parser.problem_mark.index)),
+      contextPlace: text.offset(ofCharacter: Int(parser.context_mark.index)))
+    return Failure(message: message, hint: hint, range: range, complaint: complaint)
   }
 
   private static func plain(_ problem: String, _ context: String, startsWithTab: Bool) -> (String, String?) {

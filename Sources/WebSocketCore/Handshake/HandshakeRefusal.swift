@@ -54,10 +54,13 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   public let reason: Reason
   /// What lets a page of another origin read the answer (the Fetch standard, section 3.2); empty where it may not.
   public var crossOrigin: [HeaderField]
+  /// What the operator is told in the log beside the reason, and the client is not.
+  public let detail: String?
 
-  public init(_ reason: Reason, crossOrigin: [HeaderField] = []) {
+  public init(_ reason: Reason, crossOrigin: [HeaderField] = [], detail: String? = nil) {
     self.reason = reason
     self.crossOrigin = crossOrigin
+    self.detail = detail
   }
 
   public var status: Int {

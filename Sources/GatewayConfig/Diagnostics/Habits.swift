@@ -1,0 +1,46 @@
+/// What people write who know the settings of another program.
+enum Habits {
+  /// Names that stand for a key here, the likeliest first; one of them is meant where the mapping has such a key.
+  private static let keys: [String: [String]] = [
+    // Django, Channels, and other routers.
+    "websocket_urlpatterns": ["websocket"], "http_urlpatterns": ["http"],
+    "urlpatterns": ["routes", "websocket"],
+    "websockets": ["websocket"], "ws": ["websocket"], "urls": ["routes"], "children": ["routes"],
+    "url": ["path", "to"], "pattern": ["path"], "location": ["path"], "uri": ["path"], "regex": ["re_path"],
+    "handler": ["consumer"], "view": ["consumer"], "app": ["consumer", "include"], "type": ["consumer"],
+    "room": ["group"], "rooms": ["group"], "groups": ["group"], "channel": ["group"], "topic": ["group"],
+    "origins": ["allowed_hosts"], "allowed_origins": ["allowed_hosts"], "cors": ["allowed_hosts"],
+    "authentication": ["auth"], "authenticator": ["auth"], "permissions": ["require"],
+    "layer": ["channel_layer"], "layers": ["channel_layers"], "engine": ["backend"], "options": ["config"],
+    "apps": ["installed_apps"], "application": ["asgi_application"], "protocols": ["subprotocols"],
+    // nginx, HAProxy and the servers in front of Django.
+    "listen": ["bind"], "proxy_pass": ["proxy", "to"], "upstream": ["to", "proxy"], "target": ["to"],
+    "root": ["static"], "alias": ["static"], "return": ["respond"], "rewrite": ["redirect"],
+    "worker_processes": ["threads"], "worker_connections": ["connections"],
+    "max_connections": ["connections"], "gzip": ["compression"], "ssl": ["tls"],
+    "ssl_certificate": ["certificate"],
+    "ssl_certificate_key": ["key"], "cert": ["certificate"], "log_level": ["level"], "loglevel": ["level"],
+    "max_message_size": ["message"], "max_size": ["message"], "heartbeat": ["ping"],
+    "ping_interval": ["ping"],
+    "keepalive": ["ping"], "backlog": ["send_queue"],
+  ]
+
+  /// What to do instead, for names that stand for no single key.
+  private static let hints: [String: String] = [
+    "permission_classes": "use \"auth\" for who may come in, and \"require\" for the claims they need",
+    "authentication_classes":
+      "define an authenticator under \"auth\" at the top level, and name it in \"auth\" here",
+    "middleware": "there is no middleware; see \"auth\", \"allowed_hosts\" and \"limits\"",
+    "login_required": "write auth: NAME, the name of an authenticator under \"auth\" at the top level",
+    "debug": "there is no debug mode; for more lines write logging: {level: debug}",
+    "allowed_ips": "addresses are not filtered here; do it in front of Sluice",
+  ]
+
+  /// The key of a mapping that a name from elsewhere stands for.
+  static func key(for name: String, in known: Set<String>) -> String? {
+    keys[name.lowercased()]?.first(where: known.contains)
+  }
+
+  /// A hint for a name that no key stands for.
+  static func hint(for name: String) -> String? { hints[name.lowercased()] }
+}

@@ -1,0 +1,80 @@
+/// What is known of slips in the keys of a file, so that it can be read as if they had not been made.
+struct Corrections {
+  /// Where something begins in a file.
+  private struct Place: Hashable {
+    var file: ObjectIdentifier
+    var position: SourcePosition
+
+    init(_ file: SourceFile, _ position: SourcePosition) {
+      self.file = ObjectIdentifier(file)
+      self.position = position
+    }
+  }
+
+  /// A mapping that was read, and what it may hold.
+  struct Known {
+    var node: Node
+    var what: String
+    var keys: Set<String>
+  }
+
+  private var names: [Place: String] = [:]
+  /// Entries that belong to another mapping, by where that one begins.
+  private var moved: [Place: [Node.Entry]] = [:]
+  private var movedKeys: Set<Place> = []
+  /// The slips themselves.
+  private(set) var findings: [Finding] = []
+  private var rounds = 0
+  private var isChanged = false
+  private var known: [Place: [Known]] = [:]
+
+  /// Whether there is something new since the last round, and a further one is allowed.
+  mutating func beginRound(atMost most: Int) -> Bool {
+    guard isChanged, rounds < most else { return false }
+    isChanged = false
+    rounds += 1
+    known = [:]
+    return true
+  }
+
+  mutating func rename(_ entry: Node.Entry, to name: String, _ finding: Finding) {
+    let place = Place(entry.key.range.file, entry.key.range.start)
+    guard names.updateValue(name, forKey: place) == nil else { return }
+    findings.append(finding)
+    isChanged = true
+  }
+
+  mutating func move(_ entry: Node.Entry, into mapping: Node, _ finding: Finding) {
+    guard movedKeys.insert(Place(entry.key.range.file, entry.key.range.start)).inserted else { return }
+    moved[Place(mapping.range.file, mapping.range.start), default: []].append(entry)
+    findings.append(finding)
+    isChanged = true
+  }
+
+  mutating func remember(_ mapping: Node, _ what: String, _ keys: Set<String>) {
+    known[Place(mapping.range.file, mapping.range.end), default: []].append(
+      Known(node: mapping, what: what, keys: keys))
+  }
+
+  /// The nearest mapping that ends where the entry begins and may hold it: the entry stands too far to the left.
+  func owner(of entry: Node.Entry) -> Known? {
+    let place = entry.key.range.start
+    return known[Place(entry.key.range.file, place)]?.filter { mapping in
+      mapping.keys.contains(entry.key.value) && mapping.node.range.start.column > place.column
+        && mapping.node.range.start.line < place.line
+    }.min { $0.node.range.start.column < $1.node.range.start.column }
+  }
+
+  /// The entries of a mapping as they were meant.
+  func applied(to entries: [Node.Entry], of mapping: Node) -> [Node.Entry] {
+    guard !names.isEmpty || !moved.isEmpty else { return entries }
+    var entries = entries.compactMap { entry -> Node.Entry? in
+      let place = Place(entry.key.range.file, entry.key.range.start)
+      guard !movedKeys.contains(place) else { return nil }
+      guard let name = names[place] else { return entry }
+      return Node.Entry(key: Located(name, at: entry.key.range), value: entry.value)
+    }
+    entries += moved[Place(mapping.range.file, mapping.range.start)] ?? []
+    return entries
+  }
+}

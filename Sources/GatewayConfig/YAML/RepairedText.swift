@@ -1,0 +1,113 @@
+/// The text of a file without the slips that were found in it so far, and where its characters stand in the file.
+struct RepairedText {
+  /// One place of the text to change.
+  struct Edit {
+    /// In bytes of the text as it is now.
+    var offset: Int
+    var removed = 0
+    var inserted = ""
+  }
+
+  /// From a character of a text on: which one of the text before the repair it was.
+  private struct Anchor {
+    var character: Int
+    var earlier: Int
+  }
+
+  let file: SourceFile
+  private(set) var bytes: [UInt8]
+  /// For each repair, in their order: where its characters stood before it.
+  private var repairs: [[Anchor]] = []
+
+  init(_ file: SourceFile) {
+    self.file = file
+    bytes = file.text
+  }
+
+  /// Takes time in proportion to the text, however many edits there are.
+  ///
+  /// - Parameter edits: in their order; none overlaps another.
+  mutating func apply(_ edits: [Edit]) {
+    var result: [UInt8] = []
+    result.reserveCapacity(bytes.count)
+    var anchors: [Anchor] = []
+    var copied = 0
+    var (character, earlier) = (0, 0)
+    for edit in edits {
+      let kept = bytes[copied..<edit.offset]
+      let removed = bytes[edit.offset..<(edit.offset + edit.removed)]
+      result += kept
+      result += Array(edit.inserted.utf8)
+      let count = Self.characters(kept)
+      character += count + edit.inserted.unicodeScalars.count
+      earlier += count + Self.characters(removed)
+      copied = edit.offset + edit.removed
+      anchors.append(Anchor(character: character, earlier: earlier))
+    }
+    result += bytes[copied...]
+    bytes = result
+    repairs.append(anchors)
+  }
+
+  /// Where a character of the text stands in the file.
+  func position(ofCharacter index: Int) -> SourcePosition {
+    var index = index
+    for anchors in repairs.reversed() { index = Self.earlier(index, anchors) }
+    return file.position(ofCharacter: index)
+  }
+
+  private static func earlier(_ index: Int, _ anchors: [Anchor]) -> Int {
+    var low = 0
+    var high = anchors.count
+    while low < high {
+      let middle = (low + high) / 2
+      if anchors[middle].character <= index { low = middle + 1 } else { high = middle }
+    }
+    let before = low > 0 ? anchors[low - 1] : Anchor(character: 0, earlier: 0)
+    // What was inserted stands where the next character stood.
+    let limit = low < anchors.count ? anchors[low].earlier : Int.max
+    return min(before.earlier + index - before.character, limit)
+  }
+
+  func position(ofByte offset: Int) -> SourcePosition {
+    position(ofCharacter: Self.characters(bytes[..<offset]))
+  }
+
+  /// All but the later bytes of a character.
+  private static func characters(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 & 0xC0 != 0x80 } }
+
+  /// The byte at which a character begins.
+  func offset(ofCharacter index: Int) -> Int {
+    var left = index
+    for (offset, byte) in bytes.enumerated() where byte & 0xC0 != 0x80 {
+      if left == 0 { return offset }
+      left -= 1
+    }
+    return bytes.count
+  }
+
+  /// The line around a byte, without its end.
+  func line(at offset: Int) -> Range<Int> {
+    var start = min(offset, bytes.count)
+    while start > 0, !Self.isLineEnd(bytes[start - 1]) { start -= 1 }
+    var end = min(offset, bytes.count)
+    while end < bytes.count, !Self.isLineEnd(bytes[end]) { end += 1 }
+    return start..<end
+  }
+
+  /// The nearest line before one that holds more than spaces and a comment.
+  func contentLine(before line: Range<Int>) -> Range<Int>? {
+    var start = line.lowerBound
+    while start > 0 {
+      let earlier = self.line(at: start - 1)
+      let content = bytes[earlier].first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+      if let content, content != UInt8(ascii: "#") { return earlier }
+      start = earlier.lowerBound
+    }
+    return nil
+  }
+
+  private static func isLineEnd(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")
+  }
+}

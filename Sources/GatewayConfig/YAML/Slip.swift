@@ -1,0 +1,136 @@
+/// A mistake in how a single value is written, which YAML takes for a part of the value.
+struct Slip: Sendable {
+  var severity = Finding.Severity.error
+  /// What is wrong, without a full stop.
+  var message: String
+  var hint: String
+  /// Where in the value, in characters (Unicode scalars).
+  var place: Range<Int>
+  /// The value as it was meant; nil where that is not known.
+  var meant: String?
+
+  /// The first slip in a value without quotes.
+  static func first(in text: String) -> Slip? {
+    guard let first = text.utf8.first, let last = text.utf8.last else { return nil }
+    // Almost all values have none of these.
+    let isSuspect =
+      first >= 0x80 || last >= 0x80 || last == UInt8(ascii: ",") || last == UInt8(ascii: ";")
+      || text.utf8.contains(UInt8(ascii: "$")) || text.utf8.contains(UInt8(ascii: "/"))
+    guard isSuspect else { return nil }
+    return comment(text) ?? blankEnd(text) ?? quote(text) ?? separator(text) ?? variable(text)
+  }
+
+  /// `ws/chat/ // the chat`
+  private static func comment(_ text: String) -> Slip? {
+    let bytes = Array(text.utf8)
+    var isBehindSpace = true
+    for (offset, byte) in bytes.enumerated() {
+      if isBehindSpace, byte == UInt8(ascii: "/"), offset + 1 < bytes.count,
+        bytes[offset + 1] == UInt8(ascii: "/"),
+        offset > 0 || bytes.count > 2 && bytes[2] == UInt8(ascii: " ")
+      {
+        let start = characters(bytes[..<offset])
+        let value = String(decoding: bytes[..<offset], as: UTF8.self)
+        return Slip(
+          message: "\"//\" begins no comment in YAML: what follows is part of the value",
+          hint: "begin the comment with \"#\", or put the whole value in quotes", place: start..<(start + 2),
+          meant: value.trimmed)
+      }
+      isBehindSpace = byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
+    }
+    return nil
+  }
+
+  /// A no-break space or something that is not seen, at the beginning or at the end.
+  private static func blankEnd(_ text: String) -> Slip? {
+    let scalars = Array(text.unicodeScalars)
+    guard let first = scalars.first, let last = scalars.last else { return nil }
+    let offset = Lookalike.isBlank(last) ? scalars.count - 1 : 0
+    guard Lookalike.isBlank(first) || offset > 0, let found = Lookalike(scalars[offset]) else { return nil }
+    var meant = scalars[...]
+    func isBlank(_ scalar: Unicode.Scalar?) -> Bool {
+      scalar.map { $0 == " " || Lookalike.isBlank($0) } ?? false
+    }
+    while isBlank(meant.first) { meant.removeFirst() }
+    while isBlank(meant.last) { meant.removeLast() }
+    return Slip(
+      message: "\(offset > 0 ? "the value ends" : "the value begins") with \(found.name)",
+      hint: "remove it, or put the value in quotes", place: offset..<(offset + 1),
+      meant: String(meant.map(Character.init)))
+  }
+
+  /// `“ws/chat/”`
+  private static func quote(_ text: String) -> Slip? {
+    guard let first = text.unicodeScalars.first, isQuote(first) else { return nil }
+    var meant = text.unicodeScalars.dropFirst()
+    if let last = meant.last, isQuote(last) { meant.removeLast() }
+    return Slip(
+      message:
+        "the value begins with \(Lookalike(first)?.name ?? "a typographic quote"), which is part of it",
+      hint: "use the ordinary quote \"", place: 0..<1, meant: String(meant))
+  }
+
+  private static func isQuote(_ scalar: Unicode.Scalar) -> Bool { (0x2018...0x201F).contains(scalar.value) }
+
+  /// `chat,` and `chat;`
+  private static func separator(_ text: String) -> Slip? {
+    guard let last = text.last, last == "," || last == ";" else { return nil }
+    let count = text.unicodeScalars.count
+    return Slip(
+      message: "the value ends in \"\(last)\", which is part of it",
+      hint: last == ","
+        ? "remove the comma, or put the value in quotes" : "remove it, or put the value in quotes",
+      place: (count - 1)..<count, meant: String(text.dropLast()).trimmed)
+  }
+
+  /// `$REDIS_URL`, which only `${REDIS_URL}` stands for.
+  static func variable(_ text: String) -> Slip? {
+    let bytes = Array(text.utf8)
+    for (offset, byte) in bytes.enumerated() where byte == UInt8(ascii: "$") {
+      guard offset == 0 || bytes[offset - 1] != UInt8(ascii: "$") else { continue }
+      let name = bytes[(offset + 1)...].prefix(while: isOfVariable)
+      guard name.count > 2, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(name[offset + 1]) else {
+        continue
+      }
+      let shown = String(decoding: name, as: UTF8.self)
+      let start = characters(bytes[..<offset])
+      let isWhole = name.count + 1 == bytes.count
+      return Slip(
+        severity: isWhole ? .error : .warning,
+        message: "\"$\(shown)\" is text here, and not the environment variable",
+        hint: "write \"${\(shown)}\" for the variable, or single quotes around the text",
+        place: start..<(start + name.count + 1))
+    }
+    return nil
+  }
+
+  private static func isOfVariable(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
+    default: false
+    }
+  }
+
+  private static func characters(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 & 0xC0 != 0x80 } }
+}
+
+extension String {
+  fileprivate var trimmed: String {
+    var text = self[...]
+    while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
+    while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+    return String(text)
+  }
+}
+
+extension Node {
+  /// The name in `{name}` without quotes, which YAML reads as a mapping.
+  var bracedName: String? {
+    guard case .mapping(let entries) = content, entries.count == 1,
+      case .scalar(let value) = entries[0].value.content, value.style == .plain, value.text.isEmpty,
+      // A mapping of indented lines begins with its key.
+      range.start != entries[0].key.range.start
+    else { return nil }
+    return entries[0].key.value
+  }
+}

@@ -1,0 +1,325 @@
+/// A slip that makes a text no YAML, and how to go on as if it had not been made.
+struct SyntaxRepair {
+  var message: String
+  var hint: String?
+  /// In bytes of the text before the repair.
+  var place: Range<Int>
+  var edits: [RepairedText.Edit]
+
+  /// What the parser of YAML said.
+  struct Complaint {
+    var problem: String
+    var context: String
+    /// Where it gave up, and where what it was in began. Bytes.
+    var place: Int
+    var contextPlace: Int
+  }
+
+  /// What is most likely behind a complaint; nil where nothing is.
+  static func find(for complaint: Complaint, in text: RepairedText) -> SyntaxRepair? {
+    SyntaxDoctor(text: text, complaint: complaint).repair()
+  }
+
+  /// Spaces that are none for YAML where it needs some: before the first character of a line, and behind its last one.
+  ///
+  /// All of a file are one slip: an editor or a web page has put them there.
+  static func blanks(in text: RepairedText) -> SyntaxRepair? {
+    guard text.bytes.contains(where: { $0 >= 0x80 }) else { return nil }
+    var edits: [RepairedText.Edit] = []
+    var first: (place: Range<Int>, Lookalike)?
+    var lines = 0
+    var start = 0
+    while start < text.bytes.count {
+      let line = text.line(at: start)
+      let before = edits.count
+      var offset = line.lowerBound
+      while offset < line.upperBound {
+        if text.bytes[offset] == UInt8(ascii: " ") {
+          offset += 1
+          continue
+        }
+        guard let scalar = scalar(at: offset, text.bytes), Lookalike.isBlank(scalar),
+          let found = Lookalike(scalar)
+        else { break }
+        let length = String(scalar).utf8.count
+        edits.append(.init(offset: offset, removed: length, inserted: found.plain))
+        if first == nil { first = (offset..<(offset + length), found) }
+        offset += length
+      }
+      if edits.count > before { lines += 1 }
+      start = line.upperBound + 1
+    }
+    guard let first else { return nil }
+    let more = lines > 1 ? "; \(lines) lines begin like this" : ""
+    return SyntaxRepair(
+      message: "the line is indented with \(first.1.name)\(more)",
+      hint: "indent with ordinary spaces", place: first.place, edits: edits)
+  }
+
+  private static func scalar(at offset: Int, _ bytes: [UInt8]) -> Unicode.Scalar? {
+    String(decoding: bytes[offset..<min(offset + 4, bytes.count)], as: UTF8.self).unicodeScalars.first
+  }
+}
+
+/// Looks for the slip around the place at which the parser gave up.
+private struct SyntaxDoctor {
+  let text: RepairedText
+  let complaint: SyntaxRepair.Complaint
+
+  private var bytes: [UInt8] { text.bytes }
+  private var line: Range<Int> { text.line(at: complaint.place) }
+
+  func repair() -> SyntaxRepair? {
+    if let comma = strayComma() { return comma }
+    let earlier = text.contentLine(before: line)
+    let context = text.line(at: complaint.contextPlace)
+    let lines = [context, earlier, line].compactMap(\.self)
+    for line in lines {
+      if let found = comment(line) { return found }
+    }
+    if complaint.context.contains("flow") {
+      for line in [line, context] {
+        if let found = braces(line) { return found }
+      }
+      return nil
+    }
+    for line in lines {
+      if let found = missingSpace(line) ?? dash(line) ?? equalsSign(line) { return found }
+    }
+    return earlier.flatMap(indentation)
+  }
+
+  // MARK: - Single lines
+
+  /// `installed_apps: [chat],`
+  private func strayComma() -> SyntaxRepair? {
+    guard complaint.place < bytes.count, !complaint.context.contains("flow"),
+      bytes[complaint.place] == UInt8(ascii: ",") || bytes[complaint.place] == UInt8(ascii: ";")
+    else { return nil }
+    let character = bytes[complaint.place] == UInt8(ascii: ",") ? "," : ";"
+    return SyntaxRepair(
+      message: "there is a \"\(character)\" behind the value",
+      hint: "remove it: in YAML the end of the line ends the value",
+      place: complaint.place..<(complaint.place + 1),
+      edits: [.init(offset: complaint.place, removed: 1, inserted: " ")])
+  }
+
+  /// `// as in JavaScript`
+  private func comment(_ line: Range<Int>) -> SyntaxRepair? {
+    var isBehindSpace = true
+    var quote: UInt8?
+    for offset in line where offset + 1 < line.upperBound {
+      let byte = bytes[offset]
+      if let open = quote {
+        if byte == open { quote = nil }
+      } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
+        quote = byte
+      } else if byte == UInt8(ascii: "#"), isBehindSpace {
+        return nil
+      } else if byte == UInt8(ascii: "/"), bytes[offset + 1] == byte, isBehindSpace {
+        return SyntaxRepair(
+          message: "\"//\" begins no comment in YAML", hint: "begin the comment with \"#\"",
+          place: offset..<(offset + 2), edits: [.init(offset: offset, removed: 1, inserted: "#")])
+      }
+      isBehindSpace = byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
+    }
+    return nil
+  }
+
+  /// A key at the beginning of a line, behind the marks of list entries.
+  private struct Key {
+    var range: Range<Int>
+    /// Behind the key and spaces.
+    var rest: Int
+    var name: String
+    /// From the start of the line.
+    var column: Int
+    /// Whether it is the first of a list entry.
+    var isBehindDash: Bool
+  }
+
+  private func key(_ line: Range<Int>) -> Key? {
+    var start = line.lowerBound
+    var isBehindDash = false
+    while start < line.upperBound {
+      if bytes[start] == UInt8(ascii: " ") {
+        start += 1
+      } else if bytes[start] == UInt8(ascii: "-"), start + 1 < line.upperBound,
+        bytes[start + 1] == UInt8(ascii: " ")
+      {
+        isBehindDash = true
+        start += 1
+      } else {
+        break
+      }
+    }
+    var end = start
+    while end < line.upperBound, isOfKey(bytes[end]) { end += 1 }
+    guard end > start else { return nil }
+    var rest = end
+    while rest < line.upperBound, bytes[rest] == UInt8(ascii: " ") { rest += 1 }
+    return Key(
+      range: start..<end, rest: rest, name: String(decoding: bytes[start..<end], as: UTF8.self),
+      column: start - line.lowerBound, isBehindDash: isBehindDash)
+  }
+
+  private func isOfKey(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
+      true
+    default: false
+    }
+  }
+
+  /// `path:ws/chat/`
+  private func missingSpace(_ line: Range<Int>) -> SyntaxRepair? {
+    guard let key = key(line), key.rest == key.range.upperBound, key.rest + 1 < line.upperBound,
+      bytes[key.rest] == UInt8(ascii: ":")
+    else { return nil }
+    let next = bytes[key.rest + 1]
+    // `http://host` is no key.
+    let isURL = next == UInt8(ascii: "/") && key.rest + 2 < line.upperBound && bytes[key.rest + 2] == next
+    guard next != UInt8(ascii: " "), !isURL else { return nil }
+    return SyntaxRepair(
+      message: "there is no space behind \"\(key.name):\"", hint: "put a space after the \":\"",
+      place: key.range.lowerBound..<(key.rest + 1), edits: [.init(offset: key.rest + 1, inserted: " ")])
+  }
+
+  /// `-path: ws/chat/`
+  private func dash(_ line: Range<Int>) -> SyntaxRepair? {
+    guard let key = key(line), key.name.hasPrefix("-"), key.rest < line.upperBound,
+      bytes[key.rest] == UInt8(ascii: ":"), key.range.lowerBound > line.lowerBound
+    else { return nil }
+    let start = key.range.lowerBound
+    // The key stays in its column, below which the other keys of the entry are written.
+    return SyntaxRepair(
+      message: "there is no space behind \"-\"", hint: "put a space after the \"-\"",
+      place: start..<(start + 1),
+      edits: [.init(offset: start - 1, removed: 1), .init(offset: start + 1, inserted: " ")])
+  }
+
+  /// `path = ws/chat/`
+  private func equalsSign(_ line: Range<Int>) -> SyntaxRepair? {
+    guard let key = key(line), key.rest < line.upperBound, bytes[key.rest] == UInt8(ascii: "=") else {
+      return nil
+    }
+    return SyntaxRepair(
+      message: "a key is followed by \":\", not by \"=\"", hint: "write \(key.name): VALUE",
+      place: key.rest..<(key.rest + 1), edits: [.init(offset: key.rest, removed: 1, inserted: ": ")])
+  }
+
+  // MARK: - Braces
+
+  /// `{group: chat_{room}}` and `[${REDIS_URL}]`: the value would need quotes.
+  private func braces(_ line: Range<Int>) -> SyntaxRepair? {
+    var edits: [RepairedText.Edit] = []
+    var first: (place: Range<Int>, value: String)?
+    var offset = line.lowerBound
+    var quote: UInt8?
+    while offset < line.upperBound {
+      let byte = bytes[offset]
+      if let open = quote {
+        if byte == open { quote = nil }
+      } else if byte == UInt8(ascii: "#"), offset == line.lowerBound || bytes[offset - 1] == UInt8(ascii: " ")
+      {
+        break
+      } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'"), !isOfWord(offset - 1, line) {
+        quote = byte
+      } else if byte == UInt8(ascii: "{"), isOfWord(offset - 1, line), let value = value(around: offset, line)
+      {
+        edits.append(.init(offset: value.lowerBound, inserted: "\""))
+        edits.append(.init(offset: value.upperBound, inserted: "\""))
+        let brace = bytes[offset - 1] == UInt8(ascii: "$") ? offset - 1 : offset
+        let close = bytes[offset..<value.upperBound].firstIndex(of: UInt8(ascii: "}")) ?? offset
+        if first == nil {
+          first = (brace..<(close + 1), String(decoding: bytes[value], as: UTF8.self))
+        }
+        offset = value.upperBound
+        continue
+      }
+      offset += 1
+    }
+    guard let first else { return nil }
+    return SyntaxRepair(
+      message: "inside \"{ }\" or \"[ ]\" a value with braces needs quotes",
+      hint: "put it in quotes: \"\(first.value)\"", place: first.place, edits: edits)
+  }
+
+  /// Whether a byte is one of a value without quotes.
+  private func isOfWord(_ offset: Int, _ line: Range<Int>) -> Bool {
+    guard line.contains(offset) else { return false }
+    return ![" ", "\t", ",", "[", "{", "]", "}", ":", "\"", "'"].contains {
+      UInt8(ascii: $0) == bytes[offset]
+    }
+  }
+
+  /// The value that a brace is a part of, with its braces.
+  private func value(around brace: Int, _ line: Range<Int>) -> Range<Int>? {
+    var start = brace
+    while line.contains(start - 1),
+      ![" ", ",", "[", "{"].contains(where: { UInt8(ascii: $0) == bytes[start - 1] })
+    {
+      start -= 1
+    }
+    var end = brace
+    var depth = 0
+    while end < line.upperBound {
+      let byte = bytes[end]
+      if byte == UInt8(ascii: "{") { depth += 1 }
+      if byte == UInt8(ascii: "}") {
+        if depth == 0 { break }
+        depth -= 1
+      }
+      if depth == 0, [",", "]", " "].contains(where: { UInt8(ascii: $0) == byte }) { break }
+      if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return nil }
+      end += 1
+    }
+    return depth == 0 ? start..<end : nil
+  }
+
+  // MARK: - Indentation
+
+  /// A key that stands in no column in which it could: one step too far to the left or to the right.
+  private func indentation(_ earlier: Range<Int>) -> SyntaxRepair? {
+    guard let own = key(line), own.rest < line.upperBound, bytes[own.rest] == UInt8(ascii: ":"),
+      !own.isBehindDash,
+      let previous = key(earlier), previous.rest < earlier.upperBound,
+      bytes[previous.rest] == UInt8(ascii: ":")
+    else { return nil }
+    let isComplete = previous.rest + 1 < earlier.upperBound
+    if own.column > previous.column, isComplete, complaint.problem.contains("mapping values are not allowed")
+    {
+      return moved(own, to: previous.column, "further to the right than the keys before it")
+    }
+    guard own.column < previous.column, complaint.problem.contains("did not find expected"),
+      let column = columns(before: line).filter({ $0 > own.column }).min()
+    else { return nil }
+    return moved(own, to: column, "too far to the left")
+  }
+
+  private func moved(_ key: Key, to column: Int, _ where: String) -> SyntaxRepair {
+    let edit =
+      column > key.column
+      ? RepairedText.Edit(
+        offset: key.range.lowerBound, inserted: String(repeating: " ", count: column - key.column))
+      : RepairedText.Edit(offset: key.range.lowerBound - (key.column - column), removed: key.column - column)
+    return SyntaxRepair(
+      message: "the key \"\(key.name)\" stands \(`where`)",
+      hint: "keys of one mapping begin in the same column: indent it to column \(column + 1)",
+      place: key.range,
+      edits: [edit])
+  }
+
+  /// The columns of the keys that a line could stand below: each further to the left than the one after it.
+  private func columns(before line: Range<Int>) -> [Int] {
+    var columns: [Int] = []
+    var current = line
+    for _ in 0..<1000 {
+      guard let earlier = text.contentLine(before: current) else { break }
+      if let key = key(earlier), key.column < columns.last ?? .max { columns.append(key.column) }
+      current = earlier
+    }
+    return columns
+  }
+}
