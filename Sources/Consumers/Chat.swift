@@ -57,10 +57,30 @@ public final class Chat: Sendable {
     case Self.eventType:
       return events.chatMessage(event, Self.render(event, showsUser: showsUser, into: frames))
     // In one of its groups others may broadcast.
-    case Broadcast.eventType: return events.message(event, frames.appendMessage(of: event))
+    case Broadcast.eventType: return renderBroadcast(event, into: frames)
     default:
       return event.type == Event.presenceType ? frames.appendPresence(event) : events.unknown(event)
     }
+  }
+
+  /// A text that a user has published is shown as that user's message where clients are told who sent what: as it is, it could
+  /// pass for the message of another user.
+  private func renderBroadcast(_ event: Event, into frames: SharedBytes) -> Rendering {
+    guard isSigned(event), let user = event[Self.user]?.jsonText else {
+      return events.message(event, frames.appendMessage(of: event))
+    }
+    guard let text = event["text"], text.isText, let message = text.jsonText else {
+      return events.dropped(event, "only the text of a user can be shown with its sender")
+    }
+    let frame =
+      Array(#"{"message": "#.utf8) + message + Array(#", "user": "#.utf8) + user + [UInt8(ascii: "}")]
+    unsafe frames.appendFrame(.text, frame.span.bytes)
+    return .frames
+  }
+
+  /// Whether clients are to be told which user has published the event of a broadcast.
+  func isSigned(_ event: Event) -> Bool {
+    showsUser && event[Self.user] != nil && event.handler == Broadcast.eventType
   }
 
   /// Renders an event of the type `chat.message`.

@@ -38,6 +38,14 @@ extension EventValue {
   /// Whether it is anything but bytes.
   var isJSON: Bool { if case .bytes = self { false } else { true } }
 
+  /// Whether it is a string, in either form.
+  var isText: Bool {
+    switch self {
+    case .text, .json(.string): true
+    case .json, .encodedJSON, .bytes: false
+    }
+  }
+
   /// The value as JSON text; nil for bytes, which JSON cannot say.
   var jsonText: [UInt8]? {
     var text: [UInt8] = []

@@ -74,7 +74,7 @@ extension Consumer {
   fileprivate func numbering(of event: Event) -> Numbering {
     switch self {
     case .echo, .proxy: .wrapped
-    case .chat(let chat): chat.events.numbering(of: event)
+    case .chat(let chat): chat.isSigned(event) ? .member : chat.events.numbering(of: event)
     case .broadcast(let broadcast): broadcast.events.numbering(of: event)
     }
   }

@@ -90,6 +90,11 @@ struct RouteEvents: Sendable {
     return rendering
   }
 
+  func dropped(_ event: Event, _ reason: @autoclosure () -> String) -> Rendering {
+    unfit?.dropped(event, reason())
+    return .ignored
+  }
+
   private static func needsMessage(_ event: Event) -> String {
     switch (event["text"], event["bytes"]) {
     case (nil, nil), (.json(.null), nil): "the event has neither \"text\" nor \"bytes\""

@@ -6,6 +6,9 @@ package struct PublishConfiguration: Sendable {
   package enum Operation: String, Sendable, Hashable, CaseIterable {
     /// `POST PATH`
     case publish
+    /// `POST PATH` with an `event`, for users of `auth`. Without it these may send `message`, `text` and `bytes` only: a whole event
+    /// can close a room, or pass for another user's. Tokens and anonymous routes need no such right.
+    case events
     /// `POST PATH/disconnect`
     case disconnect
     /// `GET PATH/groups`
@@ -14,6 +17,15 @@ package struct PublishConfiguration: Sendable {
     case presence
     /// `GET PATH/history`
     case history
+
+    /// What stands behind the path of the route; nil for what has no path of its own.
+    package var pathBelow: String? {
+      switch self {
+      case .publish: ""
+      case .events: nil
+      case .disconnect, .groups, .presence, .history: rawValue
+      }
+    }
   }
 
   /// The groups that may be named. Never empty.

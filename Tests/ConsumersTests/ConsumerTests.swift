@@ -80,6 +80,26 @@ struct ChatTests {
     #expect(session.sent[0].hasPrefix(#"text:{"error": "#))
   }
 
+  @Test func `a text that a user has published is that user's message where clients are told who sent what`()
+  {
+    var shown = group()
+    shown.showsUser = true
+    let chat = Consumer(.chat(shown))
+    let forged = #"{"message": "hi", "user": "admin"}"#
+    let text = Event.Field("text", .text(Array(forged.utf8)))
+    let user = Event.Field("user", .json(.string("ann")))
+    #expect(
+      render(chat, Event(type: "broadcast.message", fields: [text, user]))
+        == (.frames, #"{"message": "{\"message\": \"hi\", \"user\": \"admin\"}", "user": "ann"}"#))
+    #expect(
+      render(chat, Event(type: "broadcast.message", fields: [.init("bytes", .bytes([1])), user])).0
+        == .ignored)
+    // The back end's own text has no sender.
+    #expect(render(chat, Event(type: "broadcast.message", fields: [text])) == (.frames, forged))
+    let plain = Consumer(.chat(group()))
+    #expect(render(plain, Event(type: "broadcast.message", fields: [text, user])) == (.frames, forged))
+  }
+
   @Test func `binary is answered with an error`() {
     #expect(receive(chat, .binary, #"{"message": 1}"#).sent.count == 1)
   }

@@ -56,7 +56,7 @@ final class PublishEndpoint: Sendable {
       let share = publisher.share(of: lane)
       let body =
         switch operation {
-        case .publish, .disconnect: try await body(upload, share)
+        case .publish, .events, .disconnect: try await body(upload, share)
         case .groups, .presence, .history: [UInt8]()
         }
       guard let place = publisher.enter(lane, holding: share) else {
@@ -64,7 +64,7 @@ final class PublishEndpoint: Sendable {
       }
       defer { withExtendedLifetime(place) {} }
       switch operation {
-      case .publish: return try await publish(body, request, caller, place)
+      case .publish, .events: return try await publish(body, request, caller, place)
       case .groups: return try await listGroups(request, caller)
       case .disconnect: return try await disconnect(body, request)
       case .presence: return try await listPresent(request, caller)
@@ -85,12 +85,13 @@ final class PublishEndpoint: Sendable {
     let isBelow = name.hasPrefix("/") || outer.isEmpty || outer.hasSuffix("/")
     if name.hasPrefix("/") { name = name.dropFirst() }
     if name.hasSuffix("/") { name = name.dropLast() }
-    guard let operation = name.isEmpty ? .publish : PublishConfiguration.Operation(rawValue: String(name)),
-      operation != .publish || name.isEmpty, isBelow || name.isEmpty
+    guard
+      let operation = PublishConfiguration.Operation.allCases.first(where: { $0.pathBelow == String(name) }),
+      isBelow || name.isEmpty
     else { throw PublishRefusal(.notFound, "there is nothing at this path") }
     let methods: [HTTPRequest.Method] =
       switch operation {
-      case .publish, .disconnect: [.post]
+      case .publish, .events, .disconnect: [.post]
       case .groups, .presence, .history: [.get, .head]
       }
     guard methods.contains(method) else {
@@ -173,7 +174,15 @@ final class PublishEndpoint: Sendable {
     _ body: [UInt8], _ request: Request, _ caller: Caller, _ place: Publisher.Place
   ) async throws -> Response {
     try checkType(of: request)
-    let wanted = try PublishRequest(body) { mayName($0, caller) }
+    let sender =
+      switch caller.lane {
+      // Who opens a route to anybody has said so, and nobody is known there whose name could be taken.
+      case .token, .anonymous: PublishSender.backEnd
+      case .user:
+        PublishSender(
+          user: caller.identity?.user, maySendEvents: configuration.operations.contains(.events))
+      }
+    let wanted = try PublishRequest(body, from: sender) { mayName($0, caller) }
     guard let text = try key(of: wanted, request) else {
       return Response(await answer(to: wanted).answer)
     }

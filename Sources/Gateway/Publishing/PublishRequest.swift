@@ -14,8 +14,11 @@ struct PublishRequest: Sendable {
   /// Bytes of an idempotency key.
   static let longestKey = 255
 
+  private let sender: PublishSender
+
   /// - Parameter mayName: whether the route allows the group.
-  init(_ body: [UInt8], mayName: (String) -> Bool) throws(PublishRefusal) {
+  init(_ body: [UInt8], from sender: PublishSender, mayName: (String) -> Bool) throws(PublishRefusal) {
+    self.sender = sender
     var request = try RequestObject(body, nil, "the request")
     idempotencyKey = try request.string("idempotency_key")
     if let key = idempotencyKey { try Self.check(key: key) }
@@ -44,7 +47,8 @@ struct PublishRequest: Sendable {
     // A misspelt member is told as such, not as the one that is missing for it.
     try item.finish()
     let groups = try Self.groups(&item)
-    let event = try Self.event(&item, body)
+    var event = try event(&item, body)
+    event.fields += sender.stamp(on: event)
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
         .contentTooLarge, "a request publishes at most \(Self.mostEvents) events, each group counted")
@@ -92,9 +96,9 @@ struct PublishRequest: Sendable {
 
   private static let contents = ["event", "message", "text", "bytes"]
 
-  private static func event(_ item: inout RequestObject, _ body: [UInt8]) throws(PublishRefusal) -> Event {
+  private func event(_ item: inout RequestObject, _ body: [UInt8]) throws(PublishRefusal) -> Event {
     var found: (key: String, value: Range<Int>)?
-    for key in contents {
+    for key in Self.contents {
       guard let value = item.value(key) else { continue }
       if let found {
         throw PublishRefusal(.badRequest, "\(item.what) has \"\(found.key)\" or \"\(key)\", not both")
@@ -102,7 +106,14 @@ struct PublishRequest: Sendable {
       found = (key, value)
     }
     switch found?.key {
-    case "event": return try event(try RequestObject(body, found?.value, "the event of \(item.what)"))
+    case "event":
+      guard sender.maySendEvents else {
+        throw PublishRefusal(
+          .forbidden,
+          "this route takes \"message\", \"text\" or \"bytes\" from you, not an \"event\": \"events\" is not in its \"allow\""
+        )
+      }
+      return try Self.event(try RequestObject(body, found?.value, "the event of \(item.what)"))
     case "message":
       let value = found.map { item.bytes($0.value) } ?? []
       return Event(type: "chat.message", fields: [.init("message", .encodedJSON(value))])

@@ -57,6 +57,7 @@ struct PublishReader {
         .conflictingKeys, "every user could end the sessions of every other one here", at: allow.key.range,
         hint: "say whose claims allow it, such as require: {is_staff: true}, or take \"disconnect\" out")
     }
+    if let allow, publish.operations.contains(.events) { checkEvents(allow, publish) }
     if settings.auth.auth?.isOptional == true {
       reading.findings.error(
         .conflictingKeys, "whoever publishes shows who they are: \"auth_optional\" lets in those who do not",
@@ -66,6 +67,32 @@ struct PublishReader {
       reading.findings.error(
         .missingKey, "anybody could publish here: \"publish\" needs a \"token\"", at: range,
         hint: "token: {env: PUBLISH_TOKEN}, or auth: NAME beside \"publish\", or anonymous: true")
+    }
+  }
+
+  /// Whole events are for a back end that can be trusted with them.
+  private func checkEvents(_ allow: Node.Entry, _ publish: PublishConfiguration) {
+    if !publish.operations.contains(.publish) {
+      reading.findings.error(
+        .conflictingKeys, "\"events\" allows events in what is published, and \"publish\" is not allowed",
+        at: allow.key.range, hint: "allow: [publish, events]")
+    }
+    if !settings.asksWho {
+      reading.findings.error(
+        .conflictingKeys, "\"events\" is a right of users, and this route has no \"auth\"",
+        at: allow.key.range,
+        hint:
+          "remove it: \(publish.isAnonymous ? "anybody may publish events here" : "a token may always publish events")"
+      )
+    }
+    if let auth = settings.auth.auth, auth.requirements.isEmpty {
+      reading.findings.warning(
+        .conflictingKeys,
+        "every user could publish events in another user's name, and close the sessions of a group",
+        at: allow.key.range,
+        hint:
+          "take \"events\" out, so that users publish \"message\" and \"text\" only; or say whose claims allow it, such as require: {is_staff: true}"
+      )
     }
   }
 

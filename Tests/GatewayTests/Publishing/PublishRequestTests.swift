@@ -5,14 +5,14 @@ import Testing
 @testable import Gateway
 
 private func read(
-  _ text: String, mayName: (String) -> Bool = { !$0.hasPrefix("no_") }
+  _ text: String, from sender: PublishSender = .backEnd, mayName: (String) -> Bool = { !$0.hasPrefix("no_") }
 ) throws(PublishRefusal) -> PublishRequest {
-  try PublishRequest(Array(text.utf8), mayName: mayName)
+  try PublishRequest(Array(text.utf8), from: sender, mayName: mayName)
 }
 
-private func refused(_ text: String) -> PublishRefusal? {
+private func refused(_ text: String, from sender: PublishSender = .backEnd) -> PublishRefusal? {
   do throws(PublishRefusal) {
-    _ = try read(text)
+    _ = try read(text, from: sender)
     return nil
   } catch {
     return error
@@ -115,6 +115,32 @@ struct PublishRequestTests {
     let refusal = try #require(refused(row.body))
     #expect(refusal.statusCode == row.status)
     #expect(refusal.message.contains(row.words), "\(refusal.message)")
+  }
+
+  @Test(arguments: [
+    #"{"type": "chat.message", "message": 1, "user": "bob"}"#, #"{"type": "websocket.close"}"#,
+    #"{"type": "websocket_send", "text": "x"}"#,
+  ])
+  func `users publish no whole events, unless their route allows it`(_ event: String) throws {
+    let ann = PublishSender(user: "ann", maySendEvents: false)
+    let body = #"{"group": "g", "event": \#(event)}"#
+    let refusal = try #require(refused(body, from: ann))
+    #expect(refusal.statusCode == 403)
+    #expect(refusal.message.contains(#""events" is not in its "allow""#))
+    #expect(refused(#"{"batch": [\#(body)]}"#, from: ann)?.statusCode == 403)
+    let staff = PublishSender(user: nil, maySendEvents: true)
+    #expect(try read(body, from: staff).events[0].event == (try read(body).events[0].event))
+  }
+
+  @Test func `what a user publishes says who it was`() throws {
+    let ann = PublishSender(user: "ann", maySendEvents: false)
+    for (body, name) in [
+      (#""message": 1"#, "message"), (#""text": "x""#, "text"), (#""bytes": "AA==""#, "bytes"),
+    ] {
+      let event = try read("{\"group\": \"g\", \(body)}", from: ann).events[0].event
+      #expect(event.fields.map(\.name) == [name, "user"])
+      #expect(event["user"] == .json(.string("ann")))
+    }
   }
 
   @Test func `a request is bounded in its events`() throws {
