@@ -57,7 +57,7 @@ package struct RedisLayerConfiguration: Sendable {
   /// The first that fits the name of a channel goes before `capacity`.
   package var channelCapacities: [ChannelCapacity] = []
   /// The first encrypts, all decrypt; empty for none.
-  package var encryptionKeys: [String] = []
+  package var encryptionKeys: [Secret] = []
   /// How many bytes stand before a message in a queue. Bytes.
   package var randomPrefixLength = 12
   package var format = SerializerFormat.msgpack
@@ -112,7 +112,7 @@ package struct RedisHost: Sendable, Hashable {
   /// What `AUTH` is sent; never printed.
   package struct Credentials: Sendable, Hashable {
     package var username: String?
-    package var password: String?
+    package var password: Secret?
   }
 
   /// `rediss://` or `ssl: true`, and the `ssl_` options, as redis-py names them.

@@ -220,26 +220,27 @@ struct AuthenticatorReader {
     _ entry: Node.Entry, _ algorithms: [Located<SignatureAlgorithm>]?
   ) -> JWTConfiguration.Keys? {
     checkKinds(algorithms, [.secret], "the key is a shared secret")
-    guard let text = reading.secret(entry.value, "\"secret\"") else { return nil }
-    if text.isEmpty {
+    guard let secret = reading.secretBytes(entry.value, "\"secret\"")?.bytes else { return nil }
+    if secret.isEmpty {
       reading.findings.error(.invalidKey, "the secret is empty", at: entry.value.range)
       return nil
     }
-    if text.contains("-----BEGIN ") {
+    if String(decoding: secret, as: UTF8.self).contains("-----BEGIN ") {
       reading.findings.error(
-        .invalidKey, "this is a key in PEM form, and no secret that two sides share", at: entry.value.range,
+        .invalidKey, "this is a key in PEM form, and not a secret that both sides share",
+        at: entry.value.range,
         hint: "write public_key")
       return nil
     }
     let used = algorithms?.map(\.value) ?? [KeyKind.secret.standardAlgorithm]
-    if let least = used.compactMap(\.leastSecret).max(), text.utf8.count < least {
+    if let least = used.compactMap(\.leastSecret).max(), secret.count < least {
       reading.findings.warning(
-        .weakSecret, "the secret has \(text.utf8.count) bytes, and could be guessed", at: entry.value.range,
+        .weakSecret, "the secret has \(secret.count) bytes, and could be guessed", at: entry.value.range,
         hint:
           "\(used.map(\.rawValue).joined(separator: ", ")): \(least) bytes at least (RFC 7518 section 3.2)"
       )
     }
-    return .key(.secret(Array(text.utf8)))
+    return .key(.secret(secret))
   }
 
   private func readPublicKey(
@@ -263,13 +264,13 @@ struct AuthenticatorReader {
       return scalar.isUnusable ? nil : scalar.text
     }
     guard let path = reading.word(node, "\"public_key\"") else { return nil }
-    return contents(of: path, at: node.range)?.bytes
+    return (contents(of: path, at: node.range)?.bytes).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  private func contents(of name: String, at place: SourceRange) -> (path: String, bytes: String)? {
+  private func contents(of name: String, at place: SourceRange) -> (path: String, bytes: [UInt8])? {
     let path = Paths.join(Paths.directory(of: place.file.path), name)
     switch reading.files.contents(of: path, as: .keys) {
-    case .success(let bytes): return (path, String(decoding: bytes, as: UTF8.self))
+    case .success(let bytes): return (path, bytes)
     case .failure(let fault):
       reading.findings.error(
         .unreadableFile, "\"\(name)\" cannot be read: \(fault.message)", at: place,
@@ -289,7 +290,7 @@ struct AuthenticatorReader {
     }
     guard let (path, set) = contents(of: text, at: node.range) else { return nil }
     do {
-      _ = try VerificationKeySet(Array(set.utf8), allowed: algorithms?.map(\.value))
+      _ = try VerificationKeySet(set, allowed: algorithms?.map(\.value))
       return .file(reading.files.absolute(path))
     } catch {
       reading.findings.error(

@@ -75,7 +75,7 @@ struct ChannelLayerReader {
     }
     if let value = config.value("symmetric_encryption_keys") {
       layer.encryptionKeys = (reading.list(value, "\"symmetric_encryption_keys\"") ?? []).compactMap {
-        reading.secret($0, "an encryption key")
+        reading.secretBytes($0, "an encryption key")
       }
     }
     if let value = config.value("hosts") { readHosts(value, into: &layer) }

@@ -133,7 +133,7 @@ struct RedisHostReader {
       credentials.username = reading.word(user, "\"username\"")
     }
     if let password = value("password", of: mapping) {
-      credentials.password = reading.secret(password, "\"password\"")
+      credentials.password = reading.secretBytes(password, "\"password\"")
     }
   }
 
@@ -239,7 +239,7 @@ extension RedisHostReader {
       place = authority[authority.index(after: at)...]
       let (user, password) = authority[..<at].cut(at: ":")
       credentials.username = user.isEmpty ? nil : user.percentDecoded
-      credentials.password = password?.percentDecoded
+      credentials.password = (password?.percentDecoded).map { Secret($0) }
     }
     guard var host = host(scheme, place, path, at: node.range) else { return nil }
     host.credentials = credentials
@@ -298,7 +298,7 @@ extension RedisHostReader {
         }
         host.database = database
       case "username": host.credentials.username = text
-      case "password": host.credentials.password = text
+      case "password": host.credentials.password = Secret(text)
       case "socket_connect_timeout":
         guard let seconds = Double(text), (0.001...86400).contains(seconds) else {
           reading.findings.error(

@@ -1,8 +1,21 @@
 extension Reading {
-  /// `{env: NAME}` or `{file: PATH}`. One that is written into the file is used, with a warning.
+  /// A secret that has to be text, as `secretBytes` reads it.
   ///
   /// - Returns: nil where there is none; never to be printed.
   func secret(_ node: Node, _ what: String) -> String? {
+    guard let secret = secretBytes(node, what) else { return nil }
+    if let text = secret.text { return text }
+    findings.error(
+      .invalidValue, "\(what) holds bytes that are not UTF-8, and has to be text", at: node.range,
+      hint: "make one with: openssl rand -hex 32")
+    return nil
+  }
+
+  /// `{env: NAME}` or `{file: PATH}`, with `encoding:` where its bytes are written as text. One that is written into the file is
+  /// used, with a warning.
+  ///
+  /// - Returns: nil where there is none; never to be printed.
+  func secretBytes(_ node: Node, _ what: String) -> Secret? {
     switch node.content {
     case .scalar(let scalar):
       if scalar.origin == nil, !scalar.isUnusable {
@@ -10,7 +23,7 @@ extension Reading {
           .plainSecret, "\(what) is written into the file", at: node.range,
           hint: "write {env: NAME} or {file: PATH}")
       }
-      return scalar.isUnusable ? nil : scalar.text
+      return scalar.isUnusable ? nil : Secret(scalar.text)
     case .sequence:
       findings.error(.wrongType, "\(what) is a single value, and this is a list", at: node.range)
       return nil
@@ -18,32 +31,57 @@ extension Reading {
       guard let reference = MappingCursor(node, "a secret", self) else { return nil }
       let variable = reference.value("env")
       let file = reference.value("file")
+      let encoding = reference.value("encoding")
       reference.finish()
       if (variable == nil) == (file == nil) {
         findings.error(
           .conflictingKeys, "a secret comes from \"env\" or from \"file\"", at: reference.place,
           hint: "write {env: NAME} or {file: PATH}")
       }
-      if let variable { return secret(inVariable: variable) }
-      return file.flatMap(secret(inFile:))
+      let secret: Secret? =
+        if let variable { secret(inVariable: variable) } else { file.flatMap(secret(inFile:)) }
+      guard let encoding else { return secret }
+      guard let kind = choice(encoding, "\"encoding\"", of: SecretEncoding.self), let secret else {
+        return nil
+      }
+      return decoded(secret, kind, what, at: encoding.range)
     }
   }
 
-  private func secret(inVariable node: Node) -> String? {
-    guard let name = word(node, "\"env\"") else { return nil }
-    if let value = environment[name] { return value }
-    findings.error(.undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range)
+  /// Nothing of the secret is shown.
+  private func decoded(
+    _ secret: Secret, _ encoding: SecretEncoding, _ what: String, at range: SourceRange
+  ) -> Secret? {
+    if let bytes = encoding.decode(secret.bytes) { return Secret(bytes: bytes) }
+    let other = SecretEncoding.allCases.first { $0.decode(secret.bytes) != nil }
+    findings.error(
+      .invalidValue, "\(what) is not written in \(encoding.rawValue)", at: range,
+      hint: other.map { "write encoding: \($0.rawValue)" }
+        ?? "leave \"encoding\" out where the bytes are the secret itself")
     return nil
   }
 
-  /// The text of the file without the line feed that editors put at its end.
-  private func secret(inFile node: Node) -> String? {
+  private func secret(inVariable node: Node) -> Secret? {
+    guard let name = word(node, "\"env\"") else { return nil }
+    guard let value = environment[name] else {
+      findings.error(.undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range)
+      return nil
+    }
+    // What stands for bytes that were none of a text.
+    if value.unicodeScalars.contains("\u{FFFD}") {
+      findings.error(
+        .invalidValue, "the environment variable \"\(name)\" holds bytes that are not UTF-8", at: node.range,
+        hint: "write {file: PATH}, or put them there in base64 and add encoding: base64")
+      return nil
+    }
+    return Secret(value)
+  }
+
+  private func secret(inFile node: Node) -> Secret? {
     guard let path = word(node, "\"file\"") else { return nil }
     let place = Paths.join(Paths.directory(of: node.range.file.path), path)
     switch files.contents(of: place, as: .secret) {
-    case .success(let bytes):
-      let lines = bytes.reversed().drop { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
-      return String(decoding: lines.reversed(), as: UTF8.self)
+    case .success(let bytes): return Secret(file: bytes)
     case .failure(let fault):
       findings.error(
         .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: node.range,

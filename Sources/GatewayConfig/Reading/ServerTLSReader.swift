@@ -146,7 +146,7 @@ struct ServerTLSReader {
 
   /// A file, or a reference to a secret that holds what would stand in it.
   private func readKey(_ node: Node, passphrase: Node?) -> NIOSSLPrivateKey? {
-    let phrase = passphrase.map { reading.secret($0, "\"passphrase\"") }
+    let phrase = passphrase.map { reading.secretBytes($0, "\"passphrase\"") }
     guard let text = keyText(node) else { return nil }
     guard Self.isKey(text) else {
       reading.findings.error(
@@ -163,7 +163,7 @@ struct ServerTLSReader {
     }
     // Reported already where there is none.
     if case .some(nil) = phrase { return nil }
-    let bytes = Array((phrase.flatMap(\.self) ?? "").utf8)
+    let bytes = phrase.flatMap(\.self)?.bytes ?? []
     // Without a call-back the library would ask on the terminal.
     if let key = try? NIOSSLPrivateKey(bytes: text, format: .pem, passphraseCallback: { $0(bytes) }) {
       return key

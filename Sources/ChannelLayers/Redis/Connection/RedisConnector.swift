@@ -165,7 +165,8 @@ struct RedisConnector: Sendable {
   ) async throws(RedisFailure) -> RedisConnection {
     try await connection.orClosed { connection throws(RedisFailure) in
       if let password = credentials.password {
-        let arguments = [credentials.username, password].compactMap(\.self).map { RESPArgument($0) }
+        let arguments = [credentials.username.map { RESPArgument($0) }, RESPArgument(password.bytes)]
+          .compactMap(\.self)
         _ = try await connection.send(RESPCommand("AUTH", arguments))
       }
       if database != 0 { _ = try await connection.send(RESPCommand("SELECT", .init(database))) }

@@ -1,6 +1,7 @@
 import Crypto
 import CryptoExtras
 import Foundation
+package import GatewayConfig
 
 /// Symmetric encryption of messages as `symmetric_encryption_keys` of channels_redis does it (the Fernet specification).
 ///
@@ -11,17 +12,17 @@ package struct Fernet: Sendable {
     var signing: SymmetricKey
     var encryption: SymmetricKey
 
-    /// channels_redis takes the SHA-256 of the text that is configured.
-    init(_ text: String) {
-      let digest = Array(SHA256.hash(data: Array(text.utf8)))
+    /// channels_redis takes the SHA-256 of the text or the bytes that are configured.
+    init(_ secret: Secret) {
+      let digest = Array(SHA256.hash(data: secret.bytes))
       signing = SymmetricKey(data: digest[..<16])
       encryption = SymmetricKey(data: digest[16...])
     }
   }
 
   /// The SHA-256 of a configured key in hexadecimal, by which two sides can compare theirs without saying them.
-  package static func digest(of key: String) -> String {
-    SHA256.hash(data: Array(key.utf8)).hexadecimal
+  package static func digest(of key: Secret) -> String {
+    SHA256.hash(data: key.bytes).hexadecimal
   }
 
   private static let version: UInt8 = 0x80
@@ -33,9 +34,9 @@ package struct Fernet: Sendable {
   private let keys: [Key]
 
   /// - Returns: nil without keys.
-  init?(keys: [String]) {
+  init?(keys: [Secret]) {
     guard !keys.isEmpty else { return nil }
-    self.keys = keys.map(Key.init)
+    self.keys = keys.map { Key($0) }
   }
 
   /// - Parameter now: seconds since 1970.

@@ -30,7 +30,7 @@ struct MessageCodec: Sendable {
   private let format: SerializerFormat
   private let encryption: Fernet?
 
-  init(format: SerializerFormat, keys: [String]) {
+  init(format: SerializerFormat, keys: [Secret]) {
     self.format = format
     encryption = Fernet(keys: keys)
   }

@@ -1,0 +1,58 @@
+import Foundation
+import Testing
+
+@testable import GatewayConfig
+
+struct SecretTests {
+  @Test func `bytes that are no text are kept as they are, the last one too`() {
+    let bytes: [UInt8] = [0xFF, 0x00, 0x80, 0x0A]
+    #expect(Secret(file: bytes).bytes == bytes)
+    #expect(Secret(file: [0x00, 0x0A]).bytes == [0x00, 0x0A])
+    #expect(Secret(file: bytes).text == nil)
+  }
+
+  @Test func `the line end behind a text is no part of it`() {
+    for end in ["", "\n", "\r\n", "\n\n"] {
+      #expect(Secret(file: Array(("s3cré t" + end).utf8)) == "s3cré t")
+    }
+    #expect(Secret(file: Array("\na".utf8)) == "\na")
+    #expect(Secret(file: []).bytes == [])
+  }
+
+  @Test(
+    arguments: [
+      (SecretEncoding.base64, "/+8=", [0xFF, 0xEF]), (.base64, "/+8", [0xFF, 0xEF]),
+      (.base64, " /+\n8=\n", [0xFF, 0xEF]),
+      (.base64url, "_-8", [0xFF, 0xEF]), (.base64url, "_-8=", [0xFF, 0xEF]), (.hex, "fFeF\n", [0xFF, 0xEF]),
+      (.base64, "_-8", nil), (.base64url, "/+8", nil), (.base64, "A", nil), (.base64, "AA===", nil),
+      (.base64, "A=A=", nil),
+      (.hex, "f", nil), (.hex, "fg", nil), (.hex, "", []),
+    ] as [(SecretEncoding, String, [UInt8]?)])
+  func `an encoding is read as it is defined, with or without padding`(
+    _ encoding: SecretEncoding, _ text: String, _ bytes: [UInt8]?
+  ) {
+    #expect(encoding.decode(Array(text.utf8)) == bytes)
+  }
+
+  @Test func `a secret is never printed`() {
+    var text = ""
+    dump(Secret("hunter2"), to: &text)
+    #expect(!"\(Secret("hunter2")) \(String(reflecting: Secret("hunter2"))) \(text)".contains("hunter2"))
+  }
+
+  @Test func `a variable whose bytes were no text is no secret`() throws {
+    let file = FileManager.default.temporaryDirectory.appending(path: "secret-\(UUID().uuidString).yaml")
+    defer { try? FileManager.default.removeItem(at: file) }
+    try """
+    installed_apps: [echo]
+    auth: {users: {jwt: {secret: {env: KEY}}}}
+    applications: {main: {websocket: [{path: ws/, consumer: echo}]}}
+    """.write(to: file, atomically: true, encoding: .utf8)
+    let loaded = ConfigurationLoader.load(
+      path: file.path, environment: ["KEY": String(repeating: "\u{FFFD}", count: 32)])
+    #expect(
+      loaded.report.findings.map(\.message) == [
+        #"the environment variable "KEY" holds bytes that are not UTF-8"#
+      ])
+  }
+}
