@@ -1,4 +1,4 @@
-/// How a token is signed (RFC 7518 section 3.1, RFC 8037 section 3.1). `none` is not among them.
+/// How a token is signed (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2). `none` is not among them.
 package enum SignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
   case hs256 = "HS256"
   case hs384 = "HS384"
@@ -13,6 +13,12 @@ package enum SignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
   case es384 = "ES384"
   case es512 = "ES512"
   case edDSA = "EdDSA"
+
+  /// - Parameter name: as a token, a key of a set or the configuration writes it. `Ed25519` and `EdDSA` are one: RFC 9864 gives the
+  ///   first name to what the second one means with the only curve that is used here.
+  package init?(named name: String) {
+    if name == "Ed25519" { self = .edDSA } else { self.init(rawValue: name) }
+  }
 
   /// The one kind of key that it works with: what is public can therefore never be taken for a shared secret.
   package var keyKind: KeyKind {

@@ -143,7 +143,7 @@ package struct VerificationKeySet: Sendable {
     guard let key = VerificationKey(jwk: jwk) else { return nil }
     var algorithms = allowed?.filter { $0.keyKind == key.kind } ?? [key.kind.standardAlgorithm]
     if case .string(let own)? = jwk["alg"] {
-      guard let own = SignatureAlgorithm(rawValue: own), own.keyKind == key.kind else { return nil }
+      guard let own = SignatureAlgorithm(named: own), own.keyKind == key.kind else { return nil }
       algorithms = allowed == nil || algorithms.contains(own) ? [own] : []
     }
     guard !algorithms.isEmpty else { return nil }

@@ -14,8 +14,8 @@ actor KeyRing {
   }
 
   enum Lookup {
-    /// To be tried in turn.
-    case keys([any JWTAlgorithm])
+    /// To be tried in turn. The reading tells one set from the next.
+    case keys([any JWTAlgorithm], reading: Int)
     case unknownKey
     /// There has never been a set.
     case unavailable
@@ -25,12 +25,14 @@ actor KeyRing {
   private let allowed: [SignatureAlgorithm]?
   private let server: UpstreamFetcher?
   private let log: Logger
-  private var keys: [Key]?
+  private var keys: [Key]? { didSet { readings += 1 } }
+  /// How often the keys have been read.
+  private var readings = 0
   private var lastRead: ContinuousClock.Instant?
   private var lastTry: ContinuousClock.Instant?
   private var reading: Task<Void, Never>?
 
-  /// A key that is not known makes the set be read, but not more often than this.
+  /// A key that is not known, or that has not made a signature, makes the set be read, but not more often than this.
   private let leastPause: Duration
   private static let timeout = Duration.seconds(5)
   private static let longestSet = 1 << 20
@@ -70,10 +72,21 @@ actor KeyRing {
     }
   }
 
+  /// The keys that a token may be signed with, after those of one reading have not made its signature: a set may have another key
+  /// under the same `kid`, or keys without one.
+  ///
+  /// - Returns: nil where no set has been read since, and it is too early to read it again.
+  func keys(named name: String?, for algorithm: SignatureAlgorithm, after reading: Int) async -> Lookup? {
+    guard case .set = source else { return nil }
+    // Somebody else's token may have been first.
+    if readings == reading { await readAnew()?.value }
+    return readings == reading ? nil : find(name, algorithm)
+  }
+
   private func find(_ name: String?, _ algorithm: SignatureAlgorithm) -> Lookup {
     guard let keys else { return .unavailable }
     let fitting = keys.filter { $0.algorithm == algorithm && (name == nil || $0.name == name) }
-    return fitting.isEmpty ? .unknownKey : .keys(fitting.map(\.verifier))
+    return fitting.isEmpty ? .unknownKey : .keys(fitting.map(\.verifier), reading: readings)
   }
 
   private func isOlder(_ time: ContinuousClock.Instant?, than age: Duration) -> Bool {

@@ -21,7 +21,7 @@ struct SignedToken: Sendable {
     let parts = Array(text.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     guard parts.count == 3 else { throw TokenFault("the token has not three parts") }
     guard let header = Self.object(parts[0]) else { throw TokenFault("the header of the token is malformed") }
-    guard case .string(let name)? = header["alg"], let algorithm = SignatureAlgorithm(rawValue: name) else {
+    guard case .string(let name)? = header["alg"], let algorithm = SignatureAlgorithm(named: name) else {
       throw TokenFault("the algorithm of the token is not accepted")
     }
     // RFC 7515 section 4.1.11: what it names must be understood, and no extension is.

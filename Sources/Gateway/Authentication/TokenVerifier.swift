@@ -23,13 +23,18 @@ struct TokenVerifier: Sendable {
       guard isAllowed(token.algorithm) else {
         throw TokenFault("the algorithm of the token is not accepted")
       }
-      switch await ring.keys(named: token.keyName, for: token.algorithm) {
+      var lookup = await ring.keys(named: token.keyName, for: token.algorithm)
+      var isSigned = token.isSigned(by: lookup)
+      if !isSigned, case .keys(_, let reading) = lookup,
+        let newer = await ring.keys(named: token.keyName, for: token.algorithm, after: reading)
+      {
+        lookup = newer
+        isSigned = token.isSigned(by: newer)
+      }
+      switch lookup {
       case .unavailable: return .unavailable
       case .unknownKey: throw TokenFault("the key of the token is not known")
-      case .keys(let keys):
-        // A signature of another length is an error to some, and a wrong one all the same.
-        let isSigned = keys.contains { (try? $0.verify(token.signature, signs: token.signed)) == true }
-        guard isSigned else { throw TokenFault("the signature of the token is wrong") }
+      case .keys: guard isSigned else { throw TokenFault("the signature of the token is wrong") }
       }
       return .identity(try rules.identity(try token.claims(), at: now))
     } catch {
@@ -44,5 +49,13 @@ struct TokenVerifier: Sendable {
     // Each key of a set says what it is for.
     case .set: algorithm.keyKind != .secret
     }
+  }
+}
+
+extension SignedToken {
+  /// Whether one of the keys has made the signature. One of another length is an error to some, and a wrong one all the same.
+  fileprivate func isSigned(by lookup: KeyRing.Lookup) -> Bool {
+    guard case .keys(let keys, _) = lookup else { return false }
+    return keys.contains { (try? $0.verify(signature, signs: signed)) == true }
   }
 }

@@ -83,9 +83,7 @@ struct AuthenticatorReader {
           hint: "remove it")
         continue
       }
-      guard let algorithm = reading.choice(item, "an algorithm", of: SignatureAlgorithm.self) else {
-        continue
-      }
+      guard let algorithm = readAlgorithm(item) else { continue }
       if let first = known.first, (first.value.keyKind == .secret) != (algorithm.keyKind == .secret) {
         reading.findings.error(
           .conflictingKeys,
@@ -95,6 +93,13 @@ struct AuthenticatorReader {
       known.append(Located(algorithm, at: item.range))
     }
     return known
+  }
+
+  private func readAlgorithm(_ node: Node) -> SignatureAlgorithm? {
+    if case .scalar(let scalar) = node.content, let algorithm = SignatureAlgorithm(named: scalar.text) {
+      return algorithm
+    }
+    return reading.choice(node, "an algorithm", of: SignatureAlgorithm.self)
   }
 
   private func readNames(_ node: Node, _ what: String) -> [String] {

@@ -77,6 +77,31 @@ private let claims = #"{"user_id":"5","exp":4000000000}"#
     #expect(await verdict(verifier, try token(new, named: "new")) == "the key of the token is not known")
   }
 
+  @Test(arguments: ["a", nil])
+  func `a set with another key under the same name, or without one, is read when a signature is wrong`(
+    _ name: String?
+  ) async throws {
+    defer { try? FileManager.default.removeItem(at: file) }
+    let (old, new) = (try await TokenMaker(.es256), try await TokenMaker(.es256))
+    try write([old.jwk(named: "a")])
+    let verifier = verifier()
+    #expect(await verdict(verifier, try token(old, named: name)) == "5")
+    try write([new.jwk(named: "a")])
+    #expect(await verdict(verifier, try token(new, named: name)) == "5")
+    #expect(await verdict(verifier, try token(old, named: name)) == "the signature of the token is wrong")
+  }
+
+  @Test func `wrong signatures do not make the set be read all the time`() async throws {
+    defer { try? FileManager.default.removeItem(at: file) }
+    let (old, new) = (try await TokenMaker(.es256), try await TokenMaker(.es256))
+    try write([old.jwk(named: "a")])
+    let verifier = verifier(leastPause: .seconds(3600))
+    #expect(await verdict(verifier, try token(old, named: "a")) == "5")
+    try write([new.jwk(named: "a")])
+    #expect(await verdict(verifier, try token(new, named: "a")) == "the signature of the token is wrong")
+    #expect(await verdict(verifier, try token(old, named: "a")) == "5")
+  }
+
   @Test func whatIsDueIsReadAnew() async throws {
     defer { try? FileManager.default.removeItem(at: file) }
     let (old, new) = (try await TokenMaker(.es256), try await TokenMaker(.es256))

@@ -47,6 +47,16 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     #expect(await verdict(verifier, "\(parts[0]).\(parts[1]).") == "the signature of the token is wrong")
   }
 
+  // RFC 9864 section 2.2.
+  @Test func `Ed25519 is another name of EdDSA, in a token and in what is allowed`() async throws {
+    let maker = try await TokenMaker(.edDSA)
+    let token = try maker.token(good, header: #"{"alg":"Ed25519"}"#)
+    #expect(await verdict(verifier(maker.key, nil), token) == "5")
+    #expect(await verdict(verifier(maker.key, [.edDSA]), token) == "5")
+    #expect(SignatureAlgorithm(named: "Ed25519") == .edDSA)
+    #expect(SignatureAlgorithm(named: "Ed448") == nil)
+  }
+
   @Test func aShortSecretIsUsedAsItIs() async throws {
     let maker = try await TokenMaker(.hs512, secret: Array("short".utf8))
     #expect(await verdict(verifier(maker.key, [.hs512]), try maker.token(good)) == "5")
