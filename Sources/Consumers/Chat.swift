@@ -40,7 +40,7 @@ public final class Chat: Sendable {
       }
       session.publish(Event(type: Self.eventType, fields: fields))
     } catch {
-      session.refuse(error.description)
+      session.refuse("the message is \(error)")
     }
   }
 

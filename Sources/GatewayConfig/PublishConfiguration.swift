@@ -37,6 +37,8 @@ package struct PublishConfiguration: Sendable {
   /// `anonymous: true`: anybody who reaches the route may use it.
   package var isAnonymous = false
   package var operations: Set<Operation> = [.publish]
+  /// `allowed_hosts:`, the pages whose browsers may use the route.
+  package var origins = OriginPolicy.sameHost
   /// Largest body of a request; larger is refused with 413.
   package var body = ByteCount.mebibytes(1)
 

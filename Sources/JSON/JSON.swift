@@ -90,12 +90,19 @@ extension JSON {
   }
 }
 
-/// Why a text is not JSON, and where.
+/// Why a text is not JSON, or not the JSON that is expected, and where.
 package struct JSONFault: Error, Sendable, Hashable, CustomStringConvertible {
   /// What is wrong, in a few words.
   package var message: String
   /// In bytes from the start.
   package var offset: Int
+  /// Whether the text may well be JSON, of a kind or with a number that is not taken here.
+  package var isOfJSON = false
+  /// What to do about it; nil where the message says enough.
+  package var remedy: String?
 
-  package var description: String { "not JSON: \(message) at byte \(offset)" }
+  /// Behind "is": `not JSON: a colon is missing at byte 4`.
+  package var description: String {
+    (isOfJSON ? "" : "not JSON: ") + "\(message) at byte \(offset)" + (remedy.map { ": \($0)" } ?? "")
+  }
 }

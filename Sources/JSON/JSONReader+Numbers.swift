@@ -34,7 +34,7 @@ extension JSONReader {
     case let digit? where (UInt8(ascii: "1")...UInt8(ascii: "9")).contains(digit): try skipDigits(text)
     default:
       position = start
-      throw fault("a value is missing")
+      throw missingValue(text)
     }
     var numeral = Numeral(range: start..<start)
     if byte(text) == UInt8(ascii: ".") {
@@ -66,7 +66,10 @@ extension JSONReader {
     } else if let double = Double(digits), double.isFinite {
       return .double(double)
     }
-    throw JSONFault(message: "a number out of range", offset: numeral.range.lowerBound)
+    throw JSONFault(
+      message: numeral.isInteger
+        ? "JSON with an integer that does not fit into 64 bits" : "JSON with a number that is too large",
+      offset: numeral.range.lowerBound, isOfJSON: true, remedy: "send the number as a string")
   }
 }
 

@@ -190,7 +190,33 @@ struct JSONReader {
     }
   }
 
-  func fault(_ message: String) -> JSONFault {
-    JSONFault(message: message, offset: position)
+  func fault(_ message: String, remedy: String? = nil) -> JSONFault {
+    JSONFault(message: message, offset: position, remedy: remedy)
+  }
+
+  /// There is no value here. What a text begins with that is no JSON at all has words of its own.
+  func missingValue(_ text: RawSpan) -> JSONFault {
+    guard position == 0, text.byteCount >= 2 else { return fault("a value is missing") }
+    switch (text[0], text[1]) {
+    // RFC 8259 section 8.1: none is written, and a reader may refuse one.
+    case (0xEF, 0xBB):
+      return fault("a byte order mark stands before the text", remedy: "send UTF-8 without one")
+    case (0xFE, 0xFF), (0xFF, 0xFE): return fault("the text is UTF-16", remedy: "send UTF-8")
+    // RFC 1952 section 2.3.1.
+    case (0x1F, 0x8B): return fault("the text is compressed with gzip", remedy: "send it as it is")
+    default: return fault("a value is missing")
+    }
+  }
+
+  /// What begins here, in words.
+  func kind(_ text: RawSpan) -> String {
+    switch byte(text) {
+    case UInt8(ascii: "{")?: "an object"
+    case UInt8(ascii: "[")?: "a list"
+    case UInt8(ascii: "\"")?: "a string"
+    case UInt8(ascii: "t")?, UInt8(ascii: "f")?: "a truth value"
+    case UInt8(ascii: "n")?: "null"
+    default: "a number"
+    }
   }
 }

@@ -12,9 +12,7 @@ package enum JSONScanner {
     var reader = JSONReader(depth: depth)
     reader.skipSpace(text)
     guard reader.position < text.byteCount, text[reader.position] == UInt8(ascii: "{") else {
-      // Not JSON at all is worth saying first.
-      try reader.skipValue(text)
-      throw JSONFault(message: "this is not an object", offset: 0)
+      throw try reader.another(than: "an object", text)
     }
     var found: Range<Int>?
     try reader.eachMember(text) { (reader, text) throws(JSONFault) in
@@ -52,8 +50,7 @@ package enum JSONScanner {
     var reader = JSONReader(depth: depth)
     reader.skipSpace(text)
     guard reader.byte(text) == UInt8(ascii: "{") else {
-      try reader.skipValue(text)
-      throw JSONFault(message: "this is not an object", offset: 0)
+      throw try reader.another(than: "an object", text)
     }
     var members: [(key: String, value: Range<Int>)] = []
     try reader.eachMember(text) { (reader, text) throws(JSONFault) in
@@ -70,8 +67,7 @@ package enum JSONScanner {
     var reader = JSONReader(depth: depth)
     reader.skipSpace(text)
     guard reader.byte(text) == UInt8(ascii: "[") else {
-      try reader.skipValue(text)
-      throw JSONFault(message: "this is not an array", offset: 0)
+      throw try reader.another(than: "a list", text)
     }
     var elements: [Range<Int>] = []
     try reader.eachElement(text) { (reader, text) throws(JSONFault) in
@@ -102,6 +98,13 @@ package enum JSONScanner {
 }
 
 extension JSONReader {
+  /// Why the value that comes next is not the one that is expected. That it is not JSON at all is worth saying first.
+  fileprivate mutating func another(than kind: String, _ text: RawSpan) throws(JSONFault) -> JSONFault {
+    let (found, start) = (self.kind(text), position)
+    try skipValue(text)
+    return JSONFault(message: "\(found), not \(kind),", offset: start, isOfJSON: true)
+  }
+
   /// Checks the value that comes next.
   fileprivate mutating func rangeOfValue(_ text: RawSpan) throws(JSONFault) -> Range<Int> {
     skipSpace(text)

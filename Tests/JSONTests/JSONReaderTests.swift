@@ -28,8 +28,23 @@ struct JSONReaderTests {
     ("\"open", JSONFault(message: "a string's closing quote is missing", offset: 5)),
     ("[-]", JSONFault(message: "a value is missing", offset: 1)),
     ("1.", JSONFault(message: "a digit is missing", offset: 2)),
-    (" 1e999", JSONFault(message: "a number out of range", offset: 1)),
-    ("18446744073709551616", JSONFault(message: "a number out of range", offset: 0)),
+    (
+      " 1e999",
+      JSONFault(
+        message: "JSON with a number that is too large", offset: 1, isOfJSON: true,
+        remedy: "send the number as a string")
+    ),
+    (
+      "18446744073709551616",
+      JSONFault(
+        message: "JSON with an integer that does not fit into 64 bits", offset: 0, isOfJSON: true,
+        remedy: "send the number as a string")
+    ),
+    (
+      "\u{FEFF}{}",
+      JSONFault(
+        message: "a byte order mark stands before the text", offset: 0, remedy: "send UTF-8 without one")
+    ),
     ("1 2", JSONFault(message: "more after the value", offset: 2)),
   ]
 

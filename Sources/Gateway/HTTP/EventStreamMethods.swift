@@ -24,6 +24,7 @@ extension EventRoute {
     default:
       var response = Response.plain(.methodNotAllowed, "A stream of events is read with GET.")
       response.headers[.allow] = Self.methods
+      response.headers.append(contentsOf: HTTPFields(crossOrigin))
       return response
     }
   }
@@ -32,7 +33,7 @@ extension EventRoute {
 }
 
 extension HTTPFields {
-  fileprivate init(_ fields: [HeaderField]) {
+  init(_ fields: [HeaderField]) {
     self.init()
     for field in fields {
       // They are ours, or were read as valid ones.

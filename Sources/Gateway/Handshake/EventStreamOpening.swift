@@ -81,13 +81,18 @@ extension EventRoute {
     HeaderField(name: "X-Accel-Buffering", value: "no"),
   ]
 
-  /// The fields that let pages of other origins read the answer (the Fetch standard, section 3.2).
-  ///
-  /// - Returns: nil where the origin may not.
   func crossOriginFields(origins: [String], host: String, client: Client) -> [HeaderField]? {
-    let access = configuration.origins.access(
-      origin: origins.first, host: host, isSecure: client.isSecure)
-    switch access {
+    configuration.origins.crossOriginFields(origins: origins, host: host, client: client)
+  }
+}
+
+extension OriginPolicy {
+  /// The fields that let pages of other origins read an answer (the Fetch standard, section 3.2).
+  ///
+  /// - Returns: nil where the origin may not, or the request names more than one.
+  func crossOriginFields(origins: [String], host: String, client: Client) -> [HeaderField]? {
+    guard origins.count <= 1 else { return nil }
+    switch access(origin: origins.first, host: host, isSecure: client.isSecure) {
     case .refused: return nil
     case .allowed: return []
     case .allowedToAll: return [HeaderField(name: "Access-Control-Allow-Origin", value: "*")]
@@ -129,17 +134,16 @@ extension Worker {
       case .success(let path) = RequestPath.decode(target: request.target),
       let (route, match) = gateway.eventRoute(at: path)
     else { return nil }
-    func refuse(_ reason: HandshakeRefusal.Reason) -> Result<EventStreamOpening, HandshakeRefusal> {
-      .failure(HandshakeRefusal(reason))
-    }
-    guard isServing else { return refuse(.stopping) }
     let origins = request.values(of: "origin")
-    guard origins.count <= 1 else { return refuse(.severalOrigins) }
     // Only HTTP/1.0 lets it be absent.
     let host = request.values(of: "host").first ?? ""
-    guard let fields = route.crossOriginFields(origins: origins, host: host, client: client) else {
-      return refuse(.originNotAllowed)
+    let crossOrigin = route.crossOriginFields(origins: origins, host: host, client: client)
+    func refuse(_ reason: HandshakeRefusal.Reason) -> Result<EventStreamOpening, HandshakeRefusal> {
+      .failure(HandshakeRefusal(reason, crossOrigin: crossOrigin ?? []))
     }
+    guard isServing else { return refuse(.stopping) }
+    guard origins.count <= 1 else { return refuse(.severalOrigins) }
+    guard let fields = crossOrigin else { return refuse(.originNotAllowed) }
     guard let start = ReplayStart(request, query: path.query) else { return refuse(.badSince) }
     var opening = EventStreamOpening(
       route: route, captures: match.captures, start: start, crossOrigin: fields)

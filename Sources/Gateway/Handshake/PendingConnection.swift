@@ -20,6 +20,8 @@ final class PendingConnection {
   /// Whether it still takes up one of `limits.connections`: a refused one that is only waited for does not.
   private var isCounted: Bool
   private var waiting: Waiting?
+  /// What lets a page of another origin read the answer; empty for hand-shakes, whose refusals no page can read.
+  private var crossOrigin: [HeaderField] = []
 
   /// What it becomes once what it waits for is there. The connection keeps the bytes behind its head.
   private struct Waiting {
@@ -178,6 +180,7 @@ extension PendingConnection {
   /// Makes sure that there is something to talk to before the client is told that it is accepted: the group's events (as
   /// Channels' consumers do, which join in `connect`), or the upstream.
   private func open(_ opening: Opening) {
+    if case .stream(let stream) = opening { crossOrigin = stream.crossOrigin }
     if let (credentials, auth) = opening.question {
       let ticket = worker.authenticate(credentials, by: auth) { [weak self] outcome in
         self?.identified(outcome)
@@ -379,6 +382,8 @@ extension PendingConnection {
 
   private func refuse(_ refusal: HandshakeRefusal, target: [UInt8]?) {
     guard !isAnswered, let client else { return }
+    var refusal = refusal
+    if refusal.crossOrigin.isEmpty { refusal.crossOrigin = crossOrigin }
     isAnswered = true
     deadline?.cancel()
     stopCounting()

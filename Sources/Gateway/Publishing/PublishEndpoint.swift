@@ -7,6 +7,7 @@ import Hummingbird
 import JSON
 import NIOCore
 import Routing
+import WebSocketCore
 
 /// Answers on a `publish` route, and on the paths below it.
 final class PublishEndpoint: Sendable {
@@ -48,37 +49,82 @@ final class PublishEndpoint: Sendable {
   func respond(
     to request: Request, _ upload: Upload?, match: RouteMatch, path: RequestPath, from client: Client
   ) async throws -> Response {
+    // A page that may not use the route gets no fields of CORS, and its browser keeps the answer from it.
+    let crossOrigin = crossOriginFields(of: request, from: client)
+    var response: Response
     do {
-      // Before anything of its body is read.
-      let (identity, lane) = try await access.check(request, query: path.query, from: client)
-      let caller = Caller(identity: identity, captures: match.captures, lane: lane)
-      let operation = try operation(match, path, request.method)
-      let share = publisher.share(of: lane)
-      let body =
-        switch operation {
-        case .publish, .events, .disconnect: try await body(upload, share)
-        case .groups, .presence, .history: [UInt8]()
-        }
-      guard let place = publisher.enter(lane, holding: share) else {
-        throw Self.busy("too many requests are under way")
-      }
-      defer { withExtendedLifetime(place) {} }
-      switch operation {
-      case .publish, .events: return try await publish(body, request, caller, place)
-      case .groups: return try await listGroups(request, caller)
-      case .disconnect: return try await disconnect(body, request)
-      case .presence: return try await listPresent(request, caller)
-      case .history: return try await listHistory(request, caller, share)
-      }
+      response =
+        request.method == .options
+        ? try answerPreflight(match, path, isAllowed: crossOrigin != nil)
+        : try await carryOut(request, upload, match: match, path: path, from: client)
     } catch let refusal as PublishRefusal {
-      return refusal.response
+      response = refusal.response
     }
+    response.headers.append(contentsOf: HTTPFields(crossOrigin ?? []))
+    return response
+  }
+
+  private func carryOut(
+    _ request: Request, _ upload: Upload?, match: RouteMatch, path: RequestPath, from client: Client
+  ) async throws -> Response {
+    // Before anything of its body is read.
+    let (identity, lane) = try await access.check(request, query: path.query, from: client)
+    let caller = Caller(identity: identity, captures: match.captures, lane: lane)
+    let operation = try operation(match, path, request.method)
+    let share = publisher.share(of: lane)
+    let body =
+      switch operation {
+      case .publish, .events, .disconnect: try await body(upload, share)
+      case .groups, .presence, .history: [UInt8]()
+      }
+    guard let place = publisher.enter(lane, holding: share) else {
+      throw Self.busy("too many requests are under way")
+    }
+    defer { withExtendedLifetime(place) {} }
+    switch operation {
+    case .publish, .events: return try await publish(body, request, caller, place)
+    case .groups: return try await listGroups(request, caller)
+    case .disconnect: return try await disconnect(body, request)
+    case .presence: return try await listPresent(request, caller)
+    case .history: return try await listHistory(request, caller, share)
+    }
+  }
+
+  // MARK: - Pages of other origins
+
+  /// The Fetch standard, section 3.2.
+  ///
+  /// - Returns: nil where the page's origin may not use the route.
+  private func crossOriginFields(of request: Request, from client: Client) -> [HeaderField]? {
+    let fields = configuration.origins.crossOriginFields(
+      origins: request.headers[values: .origin], host: request.head.authority ?? "", client: client)
+    guard let fields, !fields.isEmpty else { return fields }
+    let exposed = "Retry-After, Idempotent-Replayed"
+    return fields + [HeaderField(name: "Access-Control-Expose-Headers", value: exposed)]
+  }
+
+  /// What a browser asks before it lets a page of another origin send a token, or JSON.
+  private func answerPreflight(
+    _ match: RouteMatch, _ path: RequestPath, isAllowed: Bool
+  ) throws(PublishRefusal) -> Response {
+    let methods = Self.methods(of: try operation(at: path, match)).map(\.rawValue).joined(separator: ", ")
+    guard isAllowed else {
+      throw PublishRefusal(
+        .forbidden, "pages of this origin may not use the route: it is not in \"allowed_hosts\"")
+    }
+    return Response(
+      status: .noContent,
+      headers: [
+        .allow: methods + ", OPTIONS", .accessControlAllowMethods: methods,
+        .accessControlAllowHeaders: "Authorization, Content-Type, Idempotency-Key",
+        .accessControlMaxAge: "600",
+      ])
   }
 
   // MARK: - What is asked for
 
   private func operation(
-    _ match: RouteMatch, _ path: RequestPath, _ method: HTTPRequest.Method
+    at path: RequestPath, _ match: RouteMatch
   ) throws(PublishRefusal) -> PublishConfiguration.Operation {
     var name = (match.remainder ?? "")[...]
     let outer = path.text.dropLast(name.count)
@@ -89,15 +135,25 @@ final class PublishEndpoint: Sendable {
       let operation = PublishConfiguration.Operation.allCases.first(where: { $0.pathBelow == String(name) }),
       isBelow || name.isEmpty
     else { throw PublishRefusal(.notFound, "there is nothing at this path") }
-    let methods: [HTTPRequest.Method] =
-      switch operation {
-      case .publish, .events, .disconnect: [.post]
-      case .groups, .presence, .history: [.get, .head]
-      }
+    return operation
+  }
+
+  private static func methods(of operation: PublishConfiguration.Operation) -> [HTTPRequest.Method] {
+    switch operation {
+    case .publish, .events, .disconnect: [.post]
+    case .groups, .presence, .history: [.get, .head]
+    }
+  }
+
+  private func operation(
+    _ match: RouteMatch, _ path: RequestPath, _ method: HTTPRequest.Method
+  ) throws(PublishRefusal) -> PublishConfiguration.Operation {
+    let operation = try operation(at: path, match)
+    let methods = Self.methods(of: operation)
     guard methods.contains(method) else {
       let names = methods.map(\.rawValue).joined(separator: ", ")
       throw PublishRefusal(
-        .methodNotAllowed, "this is asked for by \(methods[0].rawValue)", fields: [.allow: names])
+        .methodNotAllowed, "use \(methods[0].rawValue)", fields: [.allow: names])
     }
     guard configuration.operations.contains(operation) else {
       throw PublishRefusal(
@@ -165,6 +221,14 @@ final class PublishEndpoint: Sendable {
     // Nothing that a page of another site can send without being asked first whether it may.
     guard type.map({ $0.filter { $0 != " " } }) == "application/json" else {
       throw PublishRefusal(.unsupportedMediaType, "send Content-Type: application/json")
+    }
+    // RFC 9110 section 15.5.16: the answer says which ones are taken.
+    let encodings = request.headers[values: .contentEncoding].filter { $0.lowercased() != "identity" }
+    guard encodings.isEmpty else {
+      throw PublishRefusal(
+        .unsupportedMediaType,
+        "Content-Encoding \"\(RequestObject.shown(encodings[0]))\" is not supported: send the body as it is",
+        fields: [.acceptEncoding: "identity"])
     }
   }
 

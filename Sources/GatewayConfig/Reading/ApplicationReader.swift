@@ -89,10 +89,13 @@ struct RouteSettings {
     compression = CompressionReader.read(mapping.value("compression"), over: compression, mapping.reading)
   }
 
-  /// Of HTTP routes only those with `events` have any; they may also stand around such routes.
+  /// Of HTTP routes those with `events` have them, and those with `publish` have `allowed_hosts`; they may also stand around such
+  /// routes.
   private mutating func readForStreams(_ mapping: MappingCursor) {
-    guard ["events", "routes", "include"].contains(where: { mapping.entry($0) != nil }) else { return }
+    let isAround = ["routes", "include"].contains { mapping.entry($0) != nil }
+    guard isAround || ["events", "publish"].contains(where: { mapping.entry($0) != nil }) else { return }
     if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
+    guard isAround || mapping.entry("events") != nil else { return }
     limits = LimitsReader.readForStreams(mapping.value("limits"), over: limits, mapping.reading)
   }
 

@@ -17,6 +17,7 @@ struct PublishReader {
         $0, "\"groups\"")
     }
     var publish = PublishConfiguration(groups: groups ?? [])
+    publish.origins = settings.origins
     publish.layer = context.layer(
       named: mapping.entry("channel_layer"), for: "publish", at: entry.key.range)
     let token = mapping.entry("token")

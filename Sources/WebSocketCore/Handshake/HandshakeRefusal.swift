@@ -40,9 +40,12 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   }
 
   public let reason: Reason
+  /// What lets a page of another origin read the answer (the Fetch standard, section 3.2); empty where it may not.
+  public var crossOrigin: [HeaderField]
 
-  public init(_ reason: Reason) {
+  public init(_ reason: Reason, crossOrigin: [HeaderField] = []) {
     self.reason = reason
+    self.crossOrigin = crossOrigin
   }
 
   public var status: Int {
@@ -129,7 +132,9 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     }
     var head = "HTTP/1.1 \(status) \(Self.phrase(status))\r\n"
     let hasUpgrade = fields.contains { $0.name == "Upgrade" }
-    for (name, value) in fields { head += "\(name): \(value)\r\n" }
+    for (name, value) in fields + crossOrigin.map({ ($0.name, $0.value) }) {
+      head += "\(name): \(value)\r\n"
+    }
     head += "Connection: \(hasUpgrade ? "close, Upgrade" : "close")\r\n"
     head += "\(type)Content-Length: \(body.count)\r\n\r\n"
     return Array(head.utf8) + body

@@ -61,7 +61,8 @@ struct PublishRequestTests {
 
   static let faulty: [(body: String, status: Int, words: String)] = [
     ("", 400, "the request is not JSON: a value is missing at byte 0"),
-    ("[]", 400, "this is not an object"),
+    ("[]", 400, "the request is a list, not an object, at byte 0"),
+    ("5", 400, "the request is a number, not an object"),
     ("{}", 400, #"the request needs a "group", or "groups""#),
     (#"{"group": "g"}"#, 400, #"the request needs an "event", or a "message", "text" or "bytes""#),
     (#"{"group": "g", "groups": ["h"], "message": 1}"#, 400, "not both"),
@@ -90,7 +91,7 @@ struct PublishRequestTests {
     (#"{"groups": ["a", 1], "message": 1}"#, 400, "a list of names"),
     (#"{"groups": "a", "message": 1}"#, 400, "is a list"),
     (#"{"batch": []}"#, 400, "is empty"),
-    (#"{"batch": [1]}"#, 400, #"item 1 of "batch" is not JSON: this is not an object"#),
+    (#"{"batch": [1]}"#, 400, #"item 1 of "batch" is a number, not an object"#),
     (#"{"batch": [{"group": "a", "message": 1}, {"group": "a"}]}"#, 400, #"item 2 of "batch" needs an"#),
     (#"{"group": "g", "event": {}}"#, 400, #"the event of the request needs a "type""#),
     (#"{"group": "g", "event": {"type": "a b"}}"#, 400, "is no event type"),
@@ -103,7 +104,18 @@ struct PublishRequestTests {
     (#"{"group": "g", "bytes": "AA=A"}"#, 400, "base64"),
     (#"{"group": "g", "bytes": "AB=="}"#, 400, "base64"),
     (#"{"group": "g", "bytes": "AA=="} x"#, 400, "more after the value"),
-    (#"{"group": "g", "message": 1e999}"#, 400, "a number out of range"),
+    (
+      #"{"group": "g", "message": 1e999}"#, 400,
+      "a number that is too large at byte 26: send the number as a string"
+    ),
+    (
+      #"{"group": "g", "message": 18446744073709551616}"#, 400,
+      "the request is JSON with an integer that does not fit into 64 bits at byte 26: send the number as a string"
+    ),
+    (
+      "\u{FEFF}{}", 400,
+      "the request is not JSON: a byte order mark stands before the text at byte 0: send UTF-8 without one"
+    ),
     (#"{"group": "g", "message": 1, "idempotency_key": ""}"#, 400, "1 to 255 bytes"),
     ("{\"group\": \"g\", \"message\": " + String(repeating: "[", count: 70), 400, "nested too deep"),
   ]
