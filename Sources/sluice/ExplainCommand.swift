@@ -95,6 +95,7 @@ struct ExplainCommand: ParsableCommand {
 
   private func explain(_ compression: CompressionConfiguration) -> String {
     "level \(compression.level), threshold \(compression.threshold), window \(compression.windowBits), context_takeover \(compression.keepsContext)"
+      + (compression.keepsClientContext ? ", client_context_takeover true" : "")
   }
 
   private func explain(_ match: RouteMatch, http application: ApplicationConfiguration) -> String {

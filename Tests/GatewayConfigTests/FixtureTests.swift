@@ -110,6 +110,7 @@ struct FixtureTests {
     compression.windowBits = 12
     #expect(configuration.served.webSocketRoutes[1].compression == compression)
     compression.keepsContext = true
+    compression.keepsClientContext = true
     #expect(configuration.served.webSocketRoutes[0].compression == compression)
     #expect(configuration.served.webSocketRoutes.last?.compression == nil)
     #expect(configuration.server.compressionMemory == .mebibytes(16))

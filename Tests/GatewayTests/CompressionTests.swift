@@ -195,6 +195,44 @@ struct WorkerCompressionTests {
     #expect(budget.isUnused)
   }
 
+  @Test func `where the client's context is kept, no client is asked to keep none`() throws {
+    let (route, budget) = try route(
+      "consumer: echo, compression: {client_context_takeover: true}",
+      top: "limits: {compression_memory: 1MiB}")
+    let worker = WorkerCompression(budget: budget)
+    var sessions: [(agreement: CompressionAgreement, compression: SessionCompression)] = []
+    while let session = worker.agree(on: offers(""), for: route) {
+      sessions.append(session)
+      guard sessions.count < 1000 else { break }
+    }
+    // An inflater's window is what each costs; without memory for it a session is not compressed.
+    #expect((16..<64).contains(sessions.count))
+    #expect(
+      sessions.allSatisfy { $0.agreement.response == "permessage-deflate; server_no_context_takeover" })
+    #expect(sessions[0].compression.inflater !== sessions[1].compression.inflater)
+    #expect(sessions[0].compression.deflater === sessions[1].compression.deflater)
+    // A client that says itself that it keeps nothing needs no memory.
+    #expect(worker.agree(on: offers("; client_no_context_takeover"), for: route) != nil)
+    sessions.removeAll()
+    #expect(budget.isUnused)
+  }
+
+  @Test func `with both contexts kept, the server's is given up first`() throws {
+    let (route, budget) = try route(
+      "consumer: echo, compression: {context_takeover: true, client_context_takeover: true}",
+      top: "limits: {compression_memory: 1MiB}")
+    let worker = WorkerCompression(budget: budget)
+    var answers: [String] = []
+    var sessions: [SessionCompression] = []
+    while let session = worker.agree(on: offers(""), for: route), sessions.count < 1000 {
+      answers.append(session.agreement.response)
+      sessions.append(session.compression)
+    }
+    #expect(answers.first == "permessage-deflate")
+    #expect(answers.last == "permessage-deflate; server_no_context_takeover")
+    #expect(Set(answers).count == 2)
+  }
+
   @Test func `a client that wants nothing kept costs nothing`() throws {
     let (route, budget) = try route("consumer: echo, compression: {context_takeover: true}")
     let worker = WorkerCompression(budget: budget)

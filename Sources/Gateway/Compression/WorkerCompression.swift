@@ -29,7 +29,7 @@ final class WorkerCompression {
 
   /// Chooses from what a client offers.
   ///
-  /// - Returns: nil where the route or the client wants no compression.
+  /// - Returns: nil where the route or the client wants no compression, or there is no memory for the only kind that the route takes.
   func agree(
     on offers: [ExtensionOffer], for route: SessionRoute
   ) -> (agreement: CompressionAgreement, compression: SessionCompression)? {
@@ -37,7 +37,8 @@ final class WorkerCompression {
     let kept = configuration.keepsContext ? ContextTakeover.kept : .none
     // Group events are the same for all members, and cannot go on from what one of them has got.
     let policy = CompressionPolicy(
-      serverContext: route.consumer.groups == nil ? kept : .none, clientContext: kept,
+      serverContext: route.consumer.groups == nil ? kept : .none,
+      clientContext: configuration.keepsClientContext ? .kept : kept,
       windowBits: configuration.windowBits)
     guard var agreement = policy.choose(from: offers) else { return nil }
     if agreement.contextSize > 0 {
@@ -46,6 +47,11 @@ final class WorkerCompression {
       }
       // Sections 7.1.1.1 and 7.1.1.2: a server may always ask for this.
       agreement.serverContext = .none
+      if configuration.keepsClientContext, agreement.clientContext == .kept {
+        // The client may be one that would not do what it is asked for.
+        guard let reservation = budget.reserve(agreement.contextSize) else { return nil }
+        return (agreement, compression(agreement, configuration, route, reservation))
+      }
       agreement.clientContext = .none
     }
     return (agreement, sharedCompression(agreement.serverWindowBits, configuration, route))

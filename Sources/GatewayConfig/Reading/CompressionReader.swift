@@ -9,7 +9,7 @@ enum CompressionReader {
     guard let node else { return outer }
     var compression = outer ?? CompressionConfiguration()
     if case .scalar = node.content {
-      let mapping = "{level, threshold, context_takeover, window}"
+      let mapping = "{level, threshold, context_takeover, client_context_takeover, window}"
       guard let isOn = reading.truth(node, "\"compression\"", or: mapping) else { return outer }
       return isOn ? compression : nil
     }
@@ -23,6 +23,10 @@ enum CompressionReader {
     }
     if let value = mapping.value("context_takeover") {
       compression.keepsContext = reading.truth(value, "\"context_takeover\"") ?? compression.keepsContext
+    }
+    if let value = mapping.value("client_context_takeover") {
+      compression.keepsClientContext =
+        reading.truth(value, "\"client_context_takeover\"") ?? compression.keepsClientContext
     }
     if let value = mapping.value("window") {
       compression.windowBits = readWindow(value, reading) ?? compression.windowBits
