@@ -105,6 +105,7 @@ package actor RedisHub {
     for shard in shards {
       let host = shard.connector.host
       do throws(RedisFailure) {
+        if let failure = try await refusal(ofClusterAt: shard.connector, uses) { return failure }
         let missing = try await shard.connector.missing(rights)
         guard !missing.isEmpty else { continue }
         let user = host.credentials.username ?? "default"
@@ -117,6 +118,24 @@ package actor RedisHub {
       }
     }
     return nil
+  }
+
+  /// A cluster keeps each key on one of its nodes, and takes no command or script with keys of several: only what is published
+  /// reaches all of it.
+  private func refusal(
+    ofClusterAt connector: RedisConnector, _ uses: RedisLayerUses
+  ) async throws(RedisFailure) -> RedisTrial.Failure? {
+    guard configuration.layout == .core || uses.history || uses.presence, try await connector.isCluster()
+    else {
+      return nil
+    }
+    let isCore = configuration.layout == .core
+    return RedisTrial.Failure(
+      text: "\(connector.host): this server is a Redis Cluster, which "
+        + (isCore ? "the backend redis does not support" : "history and presence do not support"),
+      hint: isCore
+        ? "use a server that is not a cluster, or backend: redis_pubsub here and RedisPubSubChannelLayer in Django"
+        : "use a server that is not a cluster, or remove history and presence")
   }
 
   /// Waits while `run` gets the layer going; not longer than until a try has failed.

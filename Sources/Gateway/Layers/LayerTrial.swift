@@ -10,7 +10,8 @@ package enum LayerTrial {
   /// - Parameter django: whose `CHANNEL_LAYERS` are to agree; nil tries only the layers themselves.
   /// - Returns: nothing where every layer carries events both ways.
   package static func run(_ configuration: Configuration, django: DjangoProject?) async throws -> [Finding] {
-    let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    // Never shut down: a name that is still being resolved, or an attempt to connect, may end after the trial.
+    let loop = MultiThreadedEventLoopGroup.singleton
     var findings: [Finding] = []
     for layer in configuration.channelLayers {
       guard case .redis(let redis) = layer.backend else {
@@ -20,7 +21,6 @@ package enum LayerTrial {
       let uses = configuration.served.uses(ofLayer: layer.alias)
       findings += try await run(layer, redis, uses, django, on: loop)
     }
-    try await loop.shutdownGracefully()
     return findings
   }
 

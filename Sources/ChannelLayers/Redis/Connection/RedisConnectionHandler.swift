@@ -34,12 +34,18 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   init(usesTLS: Bool) {
     self.usesTLS = usesTLS
-    failure = usesTLS ? Self.endOfTLS : .disconnected
+    failure = usesTLS ? Self.endOfTLS : Self.endWithoutTLS
   }
 
   /// While nothing has arrived.
   private static let endOfTLS = RedisFailure.cannotConnect(
     "the server ended the TLS connection: perhaps it asks for a certificate")
+  /// The same without TLS: the first request is a PING, or logs in, so that nothing was done.
+  private static let endWithoutTLS = RedisFailure.cannotConnect(
+    "the server ended the connection without an answer: perhaps it expects TLS on this port (write rediss://, or ssl: true)"
+  )
+  private static let tlsAlert = RedisFailure.cannotConnect(
+    "the server speaks TLS on this port: write rediss://, or ssl: true")
 
   /// From now on there are no replies, only messages; on the channel's event loop.
   func subscribe(_ received: @escaping (RESPValue) -> Void) {
@@ -67,7 +73,10 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     let neverSpoke = usesTLS && !hasReceived
     end(
       neverSpoke
-        ? .cannotConnect("no answer in time: perhaps the server does not speak TLS there") : .timeout,
+        ? .cannotConnect(
+          "no answer in time: perhaps the server does not speak TLS on this port (write redis://, or leave ssl out)"
+        )
+        : .timeout,
       context)
   }
 
@@ -92,9 +101,13 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     // Over TLS, what was read already arrives after a close.
     guard !isClosing else { return }
+    let buffer = unwrapInboundIn(data)
+    // RFC 8446 section 5.1: the type of an alert, and the version of every record. RESP begins with a printable character.
+    if !hasReceived, !usesTLS, buffer.readableBytesView.starts(with: [0x15, 0x03]) {
+      return end(Self.tlsAlert, context)
+    }
     if !hasReceived { failure = .disconnected }
     hasReceived = true
-    let buffer = unwrapInboundIn(data)
     decoder.append(buffer.readableBytesView)
     do throws(RESPFault) {
       while !isClosing, let value = try decoder.next() {

@@ -1,4 +1,4 @@
-import GatewayConfig
+package import GatewayConfig
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -30,12 +30,15 @@ struct RedisConnector: Sendable {
     for sentinel in sentinels.addresses {
       do throws(RedisFailure) {
         let master = try await ask(sentinel, of: sentinels, forMaster: name)
-        let connection = try await signIn(
-          open(.tcp(master.host, master.port), tls: host.tls), host.credentials, database: host.database)
+        let connection = try await Self.naming("the master \"\(name)\" at \(master)") {
+          () async throws(RedisFailure) in
+          try await signIn(
+            open(.tcp(master.host, master.port), tls: host.tls), host.credentials, database: host.database)
+        }
         return try await connection.orClosed { connection throws(RedisFailure) in
           // Right after a fail-over a sentinel may still name the old one.
           guard try await isMaster(connection) else {
-            throw .cannotConnect("\(master.host):\(master.port) is not the master of \"\(name)\" any more")
+            throw .cannotConnect("\(master) is not the master \"\(name)\" any more")
           }
         }
       } catch {
@@ -63,18 +66,48 @@ struct RedisConnector: Sendable {
   private func ask(
     _ sentinel: RedisHost.Address, of sentinels: RedisHost.Sentinels, forMaster name: String
   ) async throws(RedisFailure) -> RedisHost.Address {
-    let connection = try await signIn(
-      open(
-        .tcp(sentinel.host, sentinel.port), tls: sentinels.tls,
-        within: sentinels.connectTimeout ?? host.connectTimeout),
-      sentinels.credentials, database: 0)
+    let connection = try await Self.naming("the sentinel at \(sentinel)") { () async throws(RedisFailure) in
+      try await signIn(
+        open(
+          .tcp(sentinel.host, sentinel.port), tls: sentinels.tls,
+          within: sentinels.connectTimeout ?? host.connectTimeout),
+        sentinels.credentials, database: 0)
+    }
     defer { connection.close() }
     let reply = try await connection.send(RESPCommand("SENTINEL", "get-master-addr-by-name", .init(name)))
     guard case .array(let parts) = reply, parts.count == 2, case .bulkString(let host) = parts[0],
       case .bulkString(let port) = parts[1], let number = Int(String(decoding: port, as: UTF8.self)),
       (1...65535).contains(number)
-    else { throw .cannotConnect("the sentinel \(sentinel.host):\(sentinel.port) does not know \"\(name)\"") }
+    else { throw .cannotConnect("the sentinel at \(sentinel) does not know \"\(name)\"") }
     return RedisHost.Address(host: String(decoding: host, as: UTF8.self), port: number)
+  }
+
+  /// The operator has not written the address of a master, and of several sentinels: a failure says which one it was.
+  private static func naming<Result>(
+    _ server: String, _ body: () async throws(RedisFailure) -> Result
+  ) async throws(RedisFailure) -> Result {
+    do throws(RedisFailure) {
+      return try await body()
+    } catch {
+      switch error {
+      case .refused(let refusal): throw .refused(refusal.of(server))
+      case .cannotConnect(let reason): throw .cannotConnect("\(server): \(reason)")
+      case .notConnected, .disconnected, .timeout, .malformed, .unexpectedReply:
+        throw .cannotConnect("\(server): \(error)")
+      }
+    }
+  }
+
+  /// Whether the server is a node of a cluster, as far as the user may ask.
+  func isCluster() async throws(RedisFailure) -> Bool {
+    let connection = try await connect()
+    defer { connection.close() }
+    do {
+      return try await connection.send(RESPCommand("INFO", "cluster")).text?.contains("cluster_enabled:1")
+        == true
+    } catch .refused(let refusal) where !refusal.endsConnection {
+      return false
+    }
   }
 
   // MARK: - One server
@@ -173,6 +206,10 @@ struct RedisConnector: Sendable {
       _ = try await connection.send(RESPCommand("PING"))
     }
   }
+}
+
+extension RedisHost.Address: CustomStringConvertible {
+  package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
 extension RedisConnection {

@@ -31,7 +31,8 @@ extension RedisFailure {
     case "CERTIFICATE_VERIFY_FAILED": return "the server's certificate is not trusted"
     case let reason? where reason.hasSuffix("CERTIFICATE_REQUIRED"):
       return "the server asks for a certificate"
-    case "WRONG_VERSION_NUMBER", "HTTP_REQUEST": return "the server does not speak TLS there"
+    case "WRONG_VERSION_NUMBER", "HTTP_REQUEST":
+      return "the server does not speak TLS on this port: write redis://, or leave ssl out"
     case let reason?: return "the TLS handshake failed: \(reason)"
     }
   }

@@ -2,9 +2,22 @@
 package struct RedisRefusal: Sendable, Hashable, CustomStringConvertible {
   package let description: String
 
+  /// - Parameter message: as Redis wrote it. Where only a cluster answers so, that is said behind it.
   package init(_ message: String) {
-    description = message
+    let isOfCluster = Self.ofClusters.contains(message.prefix { $0 != " " })
+    description = isOfCluster ? "\(message) (\(Self.clusterAdvice))" : message
   }
+
+  /// The same, with where it comes from.
+  func of(_ server: String) -> RedisRefusal { RedisRefusal(description: "\(description) (\(server))") }
+
+  private init(description: String) {
+    self.description = description
+  }
+
+  private static let ofClusters: Set<Substring> = ["MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"]
+  private static let clusterAdvice =
+    "this server is a Redis Cluster: use one that is not, or the backend redis_pubsub without history and presence"
 
   /// The word it begins with.
   package var code: Substring { description.prefix { $0 != " " } }
