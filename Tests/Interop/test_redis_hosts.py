@@ -168,7 +168,7 @@ def test_tls_that_fails_says_why(tls_redis, certificates, tmp_path):
     stranger, authority = (str(certificates / f"{name}.pem") for name in ("stranger", "authority"))
     assert "the server's certificate is not trusted" in refusal(tmp_path, with_tls(tls_redis, ssl_ca_certs=stranger))
     for port, host, words in [
-        (tls_redis.port, "localhost", "the server does not speak TLS there"),
+        (tls_redis.port, "localhost", "the server does not speak TLS on this port"),
         (tls_redis.tls_port, "127.0.0.1", "the server's certificate is for another name"),
     ]:
         hosts = [{"address": f"rediss://{host}:{port}", "ssl_ca_certs": authority}]

@@ -1,14 +1,17 @@
 """`validate --connect` tries the layers of a file for real, and a Django project with them."""
 
+import contextlib
 import dataclasses
 import json
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from conftest import SLUICE
-from redis_stack import KEY, PROJECT, Host, Layer, routes
+from redis_stack import KEY, PROJECT, Host, Layer, RedisServer, free_port, routes
 
 
 @pytest.fixture
@@ -26,6 +29,8 @@ def try_it(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment)
         report = json.loads(done.stdout)
         assert done.returncode == (1 if report["findings"] else 0), done.stderr
+        # Nothing that a library says at the end of its own accord.
+        assert done.stderr == ""
         run.hints = [finding.get("hint") for finding in report["findings"]]
         return [(finding["code"], finding["line"], finding["message"]) for finding in report["findings"]]
 
@@ -49,6 +54,66 @@ def test_a_redis_that_is_not_there(try_it, redis):
     ((code, line, message),) = try_it(layer)
     assert (code, line) == ("layer-unreachable", 3)
     assert f"127.0.0.1:{redis.port}" in message and "refused" in message.lower()
+
+
+def test_a_name_with_two_addresses_that_refuse(try_it, redis):
+    redis.stop()
+    host = f"redis://localhost:{redis.port}"
+    for _ in range(3):
+        ((code, _, message),) = try_it(Layer((Host(redis),), yaml_hosts=[host]))
+        assert code == "layer-unreachable" and "refused" in message.lower()
+
+
+def test_a_cluster_is_named(try_it, tmp_path):
+    server = RedisServer(tmp_path / "cluster", "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
+    try:
+        layer = Layer((Host(server),))
+        ((code, _, message),) = try_it(layer)
+        assert code == "layer-unreachable" and "this server is a Redis Cluster" in message
+        assert "redis_pubsub" in try_it.hints[0]
+        layer = dataclasses.replace(layer, layout="pubsub")
+        assert try_it(layer) == []
+        with_history = routes(layer).replace('group: "chat_{room_name}"', 'group: "chat_{room_name}"\n        history: {messages: 1}')
+        ((_, _, message),) = try_it(layer, text=with_history)
+        assert "history and presence do not support" in message
+    finally:
+        server.stop()
+
+
+def answer_once(listener: socket.socket, *answers: bytes) -> None:
+    """Takes connections, and answers what comes on each with one thing after the other."""
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    for answer in answers:
+                        if not connection.recv(4096):
+                            break
+                        connection.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def test_the_master_behind_a_sentinel_is_named(try_it, redis_servers):
+    refusing = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        master = b"*2\r\n$9\r\n127.0.0.1\r\n$%d\r\n%d\r\n" % (len(str(refusing)), refusing)
+        answer_once(listener, b"+PONG\r\n", master)
+        sentinels = [["127.0.0.1", listener.getsockname()[1]]]
+        layer = Layer((Host(redis_servers[0]),), yaml_hosts=[{"master_name": "main", "sentinels": sentinels}])
+        ((_, _, message),) = try_it(layer)
+    assert f'the master "main" at 127.0.0.1:{refusing}: ' in message and "refused" in message.lower()
+
+
+@pytest.mark.parametrize("answer", [b"", bytes([0x15, 3, 1, 0, 2, 2, 40])])
+def test_a_port_that_expects_tls_is_named(try_it, redis_servers, answer):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answer_once(listener, answer)
+        layer = Layer((Host(redis_servers[0]),), yaml_hosts=[f"redis://127.0.0.1:{listener.getsockname()[1]}"])
+        ((_, _, message),) = try_it(layer)
+    assert ("the server speaks TLS" if answer else "perhaps it expects TLS") in message and "rediss://" in message
 
 
 def test_a_django_project_that_agrees(layer, try_it, redis_servers):
