@@ -219,9 +219,11 @@ package final class LocalGroups {
   }
 
   private func flush(_ audience: Audience) {
-    for membership in audience.flush(buffers: buffers, writes: &counters.writes) {
-      membership.member.fellBehind()
-    }
+    // Counted apart: a member that is sent an order may end sessions, which look at the counters.
+    var writes: UInt64 = 0
+    let behind = audience.flush(buffers: buffers, writes: &writes)
+    counters.writes += writes
+    for membership in behind { membership.member.fellBehind() }
     if let closing = audience.takeClosing() {
       for membership in closing.members {
         membership.member.close(code: closing.code, reason: closing.reason)
