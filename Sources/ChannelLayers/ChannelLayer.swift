@@ -68,12 +68,13 @@ package enum Subscription: Sendable, Equatable {
 
 /// Why an event did not reach everybody.
 package enum Undelivered: String, Sendable, Hashable {
-  case unavailable = "the channel layer is not available: the message was not sent"
-  case partly = "a part of the channel layer is not available: the message did not reach everybody"
-  case backlog = "too many messages are waiting for the channel layer: the message was not sent"
-  case full = "the queue of a receiver is full: the message did not reach everybody"
+  case unavailable = "the message was not sent: the channel layer is not available"
+  case partly = "the message did not reach everybody: a part of the channel layer is not available"
+  case backlog = "the message was not sent: too many messages are waiting for the channel layer"
+  case full = "the message did not reach everybody: the queue of a receiver is full"
   case notSerializable = "the message cannot be sent through the channel layer"
-  case unconfirmed = "the channel layer went away: the message may not have reached everybody"
+  case unconfirmed =
+    "the message may not have reached everybody: the connection to the channel layer was lost"
 }
 
 /// An event on its way from one reactor to another.

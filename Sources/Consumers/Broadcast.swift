@@ -27,7 +27,7 @@ public final class Broadcast: Sendable {
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     switch publish {
     case .authenticated where session.identity == nil:
-      session.refuse("only clients that have shown who they are can publish on this route")
+      session.refuse("only authenticated clients can publish on this route")
     case .everyone, .authenticated:
       let bytes = [UInt8](copying: payload)
       let field: Event.Field =

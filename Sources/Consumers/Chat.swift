@@ -27,11 +27,11 @@ public final class Chat: Sendable {
 
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     guard kind == .text else {
-      return session.refuse(#"send text: {"message": ...}; this was binary"#)
+      return session.refuse(#"expected a text message such as {"message": ...}, found a binary one"#)
     }
     do {
       guard let range = try JSONScanner.member(Self.member, of: payload) else {
-        return session.refuse(#"the message has no member "message""#)
+        return session.refuse(#"the message has no member "message": send {"message": ...}"#)
       }
       let value = [UInt8](copying: payload.extracting(range))
       var fields = [Event.Field(Self.member, .encodedJSON(value))]

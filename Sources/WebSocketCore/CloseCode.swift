@@ -67,13 +67,13 @@ public enum CloseReason: Sendable, Equatable {
   public var text: String {
     switch self {
     case .restart: "restarting, please reconnect"
-    case .slowReader: "too slow, messages were lost"
-    case .inputOverLimit: "no memory for unfinished messages"
+    case .slowReader: "the client reads too slowly: messages were dropped"
+    case .inputOverLimit: "the memory for unfinished messages is used up"
     case .pingTimeout: "no answer to a ping"
-    case .upstreamLost: "the server behind this one is gone"
+    case .upstreamLost: "the connection to the upstream was lost"
     case .notAuthenticated(let text), .disconnected(let text): text
-    case .notAllowed: "the claims do not allow this"
-    case .identityUnavailable: "who you are cannot be found out now"
+    case .notAllowed: "the claims of the token do not allow this"
+    case .identityUnavailable: "authentication is temporarily unavailable"
     }
   }
 

@@ -149,7 +149,7 @@ struct UndeliveredTests {
     consumer.undelivered(.full, to: session)
     #expect(
       session.sent == [
-        #"text:{"error": "the queue of a receiver is full: the message did not reach everybody"}"#
+        #"text:{"error": "the message did not reach everybody: the queue of a receiver is full"}"#
       ])
   }
 }

@@ -331,7 +331,7 @@ def test_tokens_as_drf_issues_them(served, django, django_rsa):
     assert user(gateway, "simple", django.access("boss")) == "2"
     assert user(gateway, "rsa", django_rsa.access("boss")) == "2"
     # Issued with the same key for nothing but to be exchanged.
-    assert invalid(gateway, "simple", django.tokens()["refresh"]) == "the token is of another type"
+    assert invalid(gateway, "simple", django.tokens()["refresh"]) == "the token is not an access token (token_type)"
     # Each is good where its key is known only.
     assert invalid(gateway, "rsa", django.access()) == "the algorithm of the token is not accepted"
     assert invalid(gateway, "simple", django_rsa.access()) == "the algorithm of the token is not accepted"
@@ -360,7 +360,7 @@ def test_tampered(served, django):
     assert invalid(gateway, "simple", f"{head}.{part(read | {'user_id': '2'})}.{signature}") == "the signature of the token is wrong"
     assert invalid(gateway, "simple", f"{head}.{body}.{signature[::-1]}").startswith("the signature of the token is")
     assert invalid(gateway, "simple", f"{head}.{body}.") == "the signature of the token is wrong"
-    assert invalid(gateway, "simple", f"{head}.{body}") == "the token has not three parts"
+    assert invalid(gateway, "simple", f"{head}.{body}") == "the token is not a JWT: it does not have three parts"
     assert invalid(gateway, "simple", jwt.encode(claims(), "x" * 40, "HS256")) == "the signature of the token is wrong"
 
 
@@ -449,7 +449,7 @@ def test_keys_change_and_their_server_fails(served, rsa_key, key_server):
     gateway = served()
     status, _, body = refusal(gateway, "keys", old_token)
     assert status == 503 and "try again later" in body
-    assert gateway.says("the keys of tokens were not read")
+    assert gateway.says("the key set was not read")
     key_server.status, key_server.keys = 200, [jwk(rsa_key, "old")]
 
     def until(token, accepted):
@@ -585,7 +585,7 @@ def test_a_bad_first_message_or_none(served, django):
         session.send(json.dumps({"auth": django.short(-1)}))
         assert closed(session) == (4401, "the token has expired")
     with open_as(gateway, "late") as session:
-        assert closed(session) == (4401, "no token came in time")
+        assert closed(session) == (4401, "no token arrived in time")
 
 
 def test_a_first_message_that_cannot_be_checked_in_time(start):
@@ -599,7 +599,7 @@ applications: {{main: {{websocket: [{{path: ws/late/, consumer: echo, auth: late
 """)
         with open_as(gateway, "late") as session:
             session.send(json.dumps({"auth": f"{part({'alg': 'RS256'})}.{part(claims())}.AAAA"}))
-            assert closed(session) == (1013, "who you are cannot be found out now")
+            assert closed(session) == (1013, "authentication is temporarily unavailable")
 
 
 # The end of a token.
@@ -619,7 +619,7 @@ def test_a_token_is_renewed(served, django):
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
         # A bad one changes nothing.
         session.send(json.dumps({"auth": "nonsense"}))
-        assert json.loads(session.recv(timeout=20)) == {"error": "the token has not three parts"}
+        assert json.loads(session.recv(timeout=20)) == {"error": "the token is not a JWT: it does not have three parts"}
         session.send(json.dumps({"auth": django.access()}))
         assert json.loads(session.recv(timeout=20)) == {"auth": "ok"}
         time.sleep(4.5)
@@ -627,12 +627,12 @@ def test_a_token_is_renewed(served, django):
     with open_as(gateway, "renewed", django.short(4)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
         session.send(json.dumps({"auth": django.access("boss")}))
-        assert closed(session) == (4401, "the token is of another user")
+        assert closed(session) == (4401, "the token belongs to another user")
     # Names that only look alike.
     with open_as(gateway, "renewed-room", signed(user_id="\u00e9", exp=int(time.time()) + 4)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
         session.send(json.dumps({"auth": signed(user_id="e\u0301")}))
-        assert closed(session) == (4401, "the token is of another user")
+        assert closed(session) == (4401, "the token belongs to another user")
     with open_as(gateway, "renewed", django.short(2)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
         assert closed(session) == (4401, "the token has expired")
@@ -676,7 +676,7 @@ def test_claims_are_required(served, django):
         session.send("staff")
         assert session.recv(timeout=20) == "staff"
     status, challenge, body = refusal(gateway, "staff", headers=cookie(django.login("anna")))
-    assert (status, body) == (403, "the claims do not allow this\n")
+    assert (status, body) == (403, "the claims of the token do not allow this\n")
     assert 'error="insufficient_scope"' in challenge
 
 
@@ -725,14 +725,14 @@ def test_what_a_call_back_says_of_the_end(start, answering):
     # To hold for ever is not what it says.
     assert answer() == "503"
     gateway.stop()
-    assert gateway.says("an exp that is no number")
+    assert gateway.says("the exp of the answer is not a number")
 
 
 @pytest.mark.parametrize(
     "route, reason",
     [
         ("slow", "does not answer in time"), ("redirect", "it answered 302"), ("list", "without a JSON object"),
-        ("page", "without a JSON object"), ("nameless", "its answer names no user"), ("failing", "it answered 500"),
+        ("page", "without a JSON object"), ("nameless", "the answer does not name a user"), ("failing", "it answered 500"),
         ("long", "longer than 16 KiB"), ("nobody", "refused"),
     ],
 )
@@ -748,7 +748,7 @@ def test_a_call_back_is_waited_for_no_longer_than_a_hand_shake(served):
     gateway = served(limit="100ms")
     assert refusal(gateway, "slow", headers={"Cookie": "a=b"})[0] == 503
     gateway.stop()
-    assert gateway.says("an upstream failed", "nobody waited for its answer"), gateway.log
+    assert gateway.says("an upstream failed", "the client left before the answer arrived"), gateway.log
 
 
 # Nobody in particular.
@@ -785,7 +785,7 @@ def test_a_user_that_is_no_name_of_a_group(served):
     gateway = served()
     for name in ["a b", "a/b", "\u00e9", "a\r\nb", "x" * 95]:
         status, _, body = refusal(gateway, "simple", signed(user_id=name))
-        assert (status, body) == (403, "there is no group for this user\n")
+        assert (status, body) == (403, "no valid group name can be made for this user\n")
 
 
 # Whoever leaves, and storms.

@@ -109,7 +109,7 @@ def test_a_since_that_cannot_be_read_is_400(gateway, since):
     with connect(gateway.port) as sock:
         sock.sendall(handshake(f"/ws/chat/a/?since={since}"))
         assert read_head(sock).startswith("HTTP/1.1 400")
-        assert b'"since" is the id of a frame' in sock.recv(1000)
+        assert b'"since" must be the id of a frame' in sock.recv(1000)
     # Where nothing is kept it means nothing.
     assert status_of(gateway.port, handshake(f"/ws/plain/a/?since={since}")) == 101
 

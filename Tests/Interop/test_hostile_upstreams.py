@@ -147,7 +147,7 @@ def test_an_answer_that_is_none(gateway, upstream, name):
         assert status_of(gateway.port, handshake("/there")) == (200 if "coding" in name else 502)
         # A line for each, with the reason.
         wait_until(lambda: sum("an upstream failed" in line for line in gateway.log) == (2 if "coding" in name else 3), 5)
-        wait_until(lambda: sum("the keys of tokens were not read" in line for line in gateway.log) == 1, 5)
+        wait_until(lambda: sum("the key set was not read" in line for line in gateway.log) == 1, 5)
         grown = gateway.resident_kib - before
         print(f"{name}: {grown} KiB more, {gateway.log[-1]}")
         assert grown < 24 * 1024

@@ -154,7 +154,7 @@ def test_who_has_to_go_is_told_why(start):
         publish(sender, 1000, 8 * MEBIBYTE)
         code, reason = read_close(slow)
     print(f"\n{code} {reason}")
-    assert (code, reason) == (1013, "too slow, messages were lost")
+    assert (code, reason) == (1013, "the client reads too slowly: messages were dropped")
 
 
 def test_messages_that_are_not_finished_have_a_bound_together(start):
@@ -174,7 +174,7 @@ def test_messages_that_are_not_finished_have_a_bound_together(start):
         code, reason = read_close(first)
         peak = max(peak, gateway.resident_kib)
     print(f"\n{before} KiB before, {peak} at most, for 300 MiB; the first got {code} {reason}")
-    assert (code, reason) == (1013, "no memory for unfinished messages")
+    assert (code, reason) == (1013, "the memory for unfinished messages is used up")
     assert peak - before < 64 * 1024
     assert [line for line in gateway.log if "limits.receive_memory" in line]
 

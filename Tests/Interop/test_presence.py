@@ -213,7 +213,7 @@ def test_what_is_no_request_is_refused_or_said(gateway, kind):
     with Client(gateway, "a", "alice", kind) as alice:
         assert alice.presence() == there("alice")
         alice.say({"presence": "nonsense"})
-        assert alice.hear() == {"error": 'of presence you can ask for the "list"'}
+        assert alice.hear() == {"error": 'the value of "presence" must be "list"'}
         for value in ({"presence": 5}, {"presence": None}, {"presence": ["list"]}, {"presence": "list", "more": 1}):
             alice.say(value)
             assert set(alice.hear()) == {"error"}
@@ -232,7 +232,7 @@ def test_whoever_is_on_a_route_without_presence_is_not_seen_and_hears_nothing(ga
             carol.say({"message": "hello"})
             assert bob.hear() == alice.hear() == {"message": "hello"}
             bob.say({"presence": "list"})
-            assert bob.hear() == {"error": 'the message has no member "message"'}
+            assert bob.hear() == {"error": 'the message has no member "message": send {"message": ...}'}
 
 
 def test_presence_is_that_of_the_first_group(gateway):

@@ -375,7 +375,7 @@ def test_too_large_a_body_is_refused(front, upstream):
 
 def test_failures_of_the_upstream(front, upstream):
     response, content = ask(front, "GET", "/nobody/")
-    assert (response.status, content) == (502, b"The server behind this one cannot be reached.\n")
+    assert (response.status, content) == (502, b"The upstream server cannot be reached.\n")
     assert ask(front, "GET", "/slow/")[0].status == 504
     assert ask(front, "GET", "/nonsense")[0].status == 502
     assert front.says("an upstream failed", "status=504")

@@ -185,7 +185,7 @@ def test_a_client_that_vanishes_or_breaks_the_protocol(gateway, upstream):
 def test_an_upstream_that_dies_or_breaks_the_protocol(gateway, path):
     with dial(gateway, path) as client, pytest.raises(ConnectionClosed):
         client.recv(timeout=20)
-    assert (client.close_code, client.close_reason) == (1014, "the server behind this one is gone")
+    assert (client.close_code, client.close_reason) == (1014, "the connection to the upstream was lost")
     wait_until(lambda: any("an upstream failed" in line and "1014" in line for line in gateway.log), 5)
 
 

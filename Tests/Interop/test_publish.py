@@ -404,7 +404,7 @@ def test_without_redis_it_is_503_and_tried_again_with_the_same_key(redis, layer,
     wait_until(lambda: not pair[0].is_ready(), what="Redis is gone")
     answer = post(pair[0], body)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert answer.json()["published"][0]["error"] == "the channel layer is not available: the message was not sent"
+    assert answer.json()["published"][0]["error"] == "the message was not sent: the channel layer is not available"
     redis.start()
     wait_until(lambda: all(one.is_ready() for one in pair), what="Redis is back")
     with session(pair[1], "a") as far:
@@ -453,7 +453,7 @@ def test_send_to_an_address_of_its_own(gateway, file, tmp_path):
     url = gateway.http("/api/publish/")
     assert send("chat_a", "1", "--url", url, "--token-env", "MINE", MINE=TOKEN).returncode == 0
     done = send("chat_a", "1", "--url", url, "--token-env", "MINE", MINE="wrong-token-0123456789")
-    assert (done.returncode, done.stderr) == (1, "sluice: 401: the token is not one of this route\n")
+    assert (done.returncode, done.stderr) == (1, "sluice: 401: the token is not valid for this route\n")
     done = send("chat_a", "1", "--url", gateway.http("/nowhere"), "--token-env", "MINE", MINE=TOKEN)
     assert (done.returncode, done.stderr) == (1, "sluice: 404: this is no publish route; --url names it with its path, such as http://127.0.0.1:8000/publish/\n")
     assert TOKEN not in send(file, "chat_a", "1", "--url", "no url").stderr
@@ -477,7 +477,7 @@ def test_send_over_a_unix_socket(start, tmp_path):
 
 def test_send_says_in_a_sentence_what_is_wrong(gateway, file, tmp_path):
     done = send(file, "secret", "1")
-    assert (done.returncode, done.stderr) == (1, 'sluice: no "publish" route takes events for "secret"\n')
+    assert (done.returncode, done.stderr) == (1, 'sluice: no "publish" route of the configuration allows the group "secret"\n')
     gateway.stop()
     done = send(file, "chat_a", "1")
     assert done.returncode == 1

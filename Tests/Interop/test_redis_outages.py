@@ -107,7 +107,7 @@ def test_a_key_of_another_kind_takes_only_its_group_away(redis, layer_gateway):
         wait_until(gateway.is_ready)
         assert gateway.refuses("bad")
         turned.say("lost")
-        assert turned.hear() == {"error": "the channel layer is not available: the message was not sent"}
+        assert turned.hear() == {"error": "the message was not sent: the channel layer is not available"}
         client.delete("asgi:group:chat_turned")
         wait_until(lambda: layer.joined("chat_turned") == 1, 10, "it is joined when it can be")
         send(layer, "turned", "found")
@@ -121,7 +121,7 @@ def test_a_queue_of_another_kind_keeps_nothing_from_the_others(redis, layer_gate
         redis.client().zadd("asgi:group:chat_room", {"specific.broken!x": time.time(), "specific.other!x": time.time()})
         session.say("hi")
         assert session.message() == "hi"
-        assert session.hear() == {"error": "a part of the channel layer is not available: the message did not reach everybody"}
+        assert session.hear() == {"error": "the message did not reach everybody: a part of the channel layer is not available"}
         ((message, _),) = redis.client().zrange("asgispecific.other!", 0, -1, withscores=True)
         assert msgpack.unpackb(message[12:])["message"] == "hi"
 
@@ -207,7 +207,7 @@ def test_a_sender_is_told_once_of_queues_that_stay_full(redis, layer_gateway):
             redis.client().zadd(f"asgi{reader}", {b"full": time.time(), b"too": time.time()})
         session.say("hi")
         assert session.message() == "hi"
-        assert session.hear() == {"error": "the queue of a receiver is full: the message did not reach everybody"}
+        assert session.hear() == {"error": "the message did not reach everybody: the queue of a receiver is full"}
         assert errors(session) == []
 
 
@@ -222,7 +222,7 @@ def test_a_full_memory_is_written_no_further(redis, layer_gateway):
         client.config_set("maxmemory", "1mb")
         session.say("hi")
         assert session.message() == "hi"
-        assert session.hear() == {"error": "a part of the channel layer is not available: the message did not reach everybody"}
+        assert session.hear() == {"error": "the message did not reach everybody: a part of the channel layer is not available"}
         assert client.zrange("asgispecific.other!", 0, -1) == [b"old"]
         # Longer than a tick: a sign of life that cannot be written is no sign that Redis was emptied.
         time.sleep(2.5)

@@ -64,7 +64,7 @@ def test_patterns_say_which(gateway):
     with connect(gateway.ws("/ws/room/a/")) as client:
         assert say(client, subscribe="a_only") == {"subscribed": "a_only"}
         for group in ["b_only", "chat_b", "sluice.control", "ticker_ ", "", "x" * 200]:
-            assert "none of the groups" in say(client, subscribe=group)["error"], group
+            assert "not one of the groups" in say(client, subscribe=group)["error"], group
         assert "cannot be left" in say(client, unsubscribe="announcements")["error"]
         assert say(client, unsubscribe="never_asked_for") == {"unsubscribed": "never_asked_for"}
 

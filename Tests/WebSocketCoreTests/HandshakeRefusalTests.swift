@@ -34,7 +34,7 @@ struct HandshakeRefusalTests {
     #expect(
       String(decoding: HandshakeRefusal(.unsupportedVersion).response(), as: UTF8.self)
         == "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        + "Connection: close, Upgrade\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 58\r\n\r\n"
-        + "Only version 13 of the WebSocket protocol is spoken here.\n")
+        + "Connection: close, Upgrade\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 56\r\n\r\n"
+        + "Only version 13 of the WebSocket protocol is supported.\n")
   }
 }

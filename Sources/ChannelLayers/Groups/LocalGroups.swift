@@ -219,7 +219,7 @@ package final class LocalGroups {
   }
 
   private func flush(_ audience: Audience) {
-    // Members may look at the counters meanwhile.
+    // Counted apart: a member that is sent an order may end sessions, which look at the counters.
     var writes: UInt64 = 0
     let behind = audience.flush(buffers: buffers, writes: &writes)
     counters.writes += writes

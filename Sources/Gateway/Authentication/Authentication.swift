@@ -45,11 +45,13 @@ struct AuthRefusal: Error, Sendable, Equatable {
   }
 
   /// The name of a group would not be legal with this identity in it.
-  static let noGroup = bearer(403, error: "insufficient_scope", "there is no group for this user")
+  static let noGroup = bearer(
+    403, error: "insufficient_scope", "no valid group name can be made for this user")
 
   /// An operator has ended the user's sessions while this one was about to open.
   static let disconnected = bearer(403, error: nil, "disconnected by an operator")
 
   /// `require:` does not hold.
-  static let notAllowed = bearer(403, error: "insufficient_scope", "the claims do not allow this")
+  static let notAllowed = bearer(
+    403, error: "insufficient_scope", "the claims of the token do not allow this")
 }

@@ -23,7 +23,7 @@ struct ClaimRules: Sendable {
 
   /// - Parameter now: seconds since 1970.
   func identity(_ claims: JSON, at now: Double) throws(TokenFault) -> Identity {
-    guard let expires = try claims.time("exp") else { throw TokenFault("the token never expires") }
+    guard let expires = try claims.time("exp") else { throw TokenFault("the token has no expiry (exp)") }
     guard now < expires + leeway else { throw TokenFault("the token has expired") }
     if let start = try claims.time("nbf"), start > now + leeway {
       throw TokenFault("the token is not valid yet")
@@ -35,10 +35,12 @@ struct ClaimRules: Sendable {
     try checkIssuer(claims["iss"])
     if let type = claims["token_type"] {
       guard case .string(let type) = type, Self.tokenTypes.contains(type.lowercased()) else {
-        throw TokenFault("the token is of another type")
+        throw TokenFault("the token is not an access token (token_type)")
       }
     }
-    guard let user = claims.userName(among: users) else { throw TokenFault("the token names no user") }
+    guard let user = claims.userName(among: users) else {
+      throw TokenFault("the token has no claim that names its user")
+    }
     return Identity(user: user, claims: claims, expires: expires + leeway)
   }
 
@@ -74,7 +76,7 @@ extension JSON {
     case .integer(let value)?: Double(value)
     case .unsigned(let value)?: Double(value)
     case .double(let value)?: value
-    default: throw TokenFault("the claim \(claim) is no time")
+    default: throw TokenFault("the claim \(claim) is not a time")
     }
   }
 

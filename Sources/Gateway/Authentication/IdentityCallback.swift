@@ -32,7 +32,7 @@ struct IdentityCallback: Sendable {
       if case .identity(let identity) = outcome { cache?.keep(identity, for: shown) }
       return outcome
     } catch is CancellationError {
-      return fail("nobody waited for its answer any longer")
+      return fail("the client left before the answer arrived")
     } catch {
       return fail(PeerFault(error, of: .server).description)
     }
@@ -51,13 +51,13 @@ struct IdentityCallback: Sendable {
   private func read(_ answer: UpstreamFetcher.Answer) -> Authentication {
     switch answer.status {
     case 200...299:
-      guard let body = answer.body else { return fail("the identity is longer than 16 KiB") }
+      guard let body = answer.body else { return fail("the answer is longer than 16 KiB") }
       guard let claims = try? unsafe JSON.parse(body.span.bytes, strings: .compared), case .object = claims
       else {
         return fail("it answered \(answer.status) without a JSON object")
       }
       guard let user = claims.userName(among: configuration.user.map { [$0] } ?? ["user", "id"]) else {
-        return fail("its answer names no user")
+        return fail("the answer does not name a user")
       }
       do throws(TokenFault) {
         let expires = claims["exp"] == .null ? nil : try claims.time("exp")
@@ -67,7 +67,7 @@ struct IdentityCallback: Sendable {
         }
         return .identity(Identity(user: user, claims: claims, expires: expires))
       } catch {
-        return fail("its answer has an exp that is no number")
+        return fail("the exp of the answer is not a number")
       }
     case 401, 403:
       return .refused(refusal(answer))
@@ -84,7 +84,7 @@ struct IdentityCallback: Sendable {
     }
     return AuthRefusal(
       status: answer.status, fields: passed, body: answer.body ?? [],
-      reason: "the server that knows the users answered \(answer.status)")
+      reason: "the authentication server answered \(answer.status)")
   }
 
   private func fail(_ reason: String) -> Authentication {

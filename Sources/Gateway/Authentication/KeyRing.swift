@@ -133,7 +133,7 @@ actor KeyRing {
         default: PeerFault(error, of: .server).description
         }
       log.warning(
-        "the keys of tokens were not read",
+        "the key set was not read",
         metadata: [
           "keys": "\(place)", "reason": "\(reason)", "kept": "\(keys == nil ? "none" : "the last ones")",
         ])

@@ -75,7 +75,7 @@ extension Session {
   func takeToken(_ text: String) {
     guard let auth, let token = standing?.token,
       token.awaited != nil || worker.gateway.authenticators.renews(auth)
-    else { return tell("error", "no token is needed here") }
+    else { return tell("error", "this session expects no token") }
     guard token.ticket == nil else { return }
     token.ticket = worker.authenticate(token: text, by: auth) { [weak self] outcome in
       self?.checked(outcome)
@@ -130,7 +130,7 @@ extension Session {
   /// Goes on with another token. Its groups stay those that the first one led to.
   private func renew(as identity: Identity) {
     guard let known = self.identity, ExactText(text: identity.user) == ExactText(text: known.user) else {
-      return close(.notAuthenticated("the token is of another user"))
+      return close(.notAuthenticated("the token belongs to another user"))
     }
     standing?.identity = identity
     standing?.token?.isExpiring = false
@@ -176,7 +176,7 @@ extension Session {
   private func timeOut() {
     guard state == .open else { return }
     if isAwaitingToken {
-      return close(isCheckingToken ? .identityUnavailable : .notAuthenticated("no token came in time"))
+      return close(isCheckingToken ? .identityUnavailable : .notAuthenticated("no token arrived in time"))
     }
     scheduleExpiry()
   }

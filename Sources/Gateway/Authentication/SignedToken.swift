@@ -19,13 +19,15 @@ struct SignedToken: Sendable {
   init(_ text: String) throws(TokenFault) {
     guard text.utf8.count <= Self.longest else { throw TokenFault("the token is too long") }
     let parts = Array(text.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard parts.count == 3 else { throw TokenFault("the token has not three parts") }
+    guard parts.count == 3 else { throw TokenFault("the token is not a JWT: it does not have three parts") }
     guard let header = Self.object(parts[0]) else { throw TokenFault("the header of the token is malformed") }
     guard case .string(let name)? = header["alg"], let algorithm = SignatureAlgorithm(named: name) else {
       throw TokenFault("the algorithm of the token is not accepted")
     }
     // RFC 7515 section 4.1.11: what it names must be understood, and no extension is.
-    guard header["crit"] == nil else { throw TokenFault("the token needs an extension that is not known") }
+    guard header["crit"] == nil else {
+      throw TokenFault("the token needs an extension (crit) that is not supported")
+    }
     guard let signature = Base64.decodeToken(parts[2]) else {
       throw TokenFault("the signature of the token is malformed")
     }

@@ -22,7 +22,7 @@ extension EventRoute {
       response.headers[.accessControlMaxAge] = "600"
       return response
     default:
-      var response = Response.plain(.methodNotAllowed, "A stream of events is read with GET.")
+      var response = Response.plain(.methodNotAllowed, "Use GET to read an event stream.")
       response.headers[.allow] = Self.methods
       response.headers.append(contentsOf: HTTPFields(crossOrigin))
       return response

@@ -193,7 +193,7 @@ final class ReverseProxy: Sendable {
   private static let tooLarge = Response.plain(.contentTooLarge, "The body of the request is too large.")
 
   private static let allInUse = again(
-    "All connections to the server behind this one are in use; try again later.")
+    "All connections to the upstream server are in use; try again later.")
 
   private static let noMemory = again(
     "Too many clients that do not read are being sent something; try again later.")
@@ -204,21 +204,21 @@ final class ReverseProxy: Sendable {
     return response
   }
 
-  private static let timeout = Response.plain(.gatewayTimeout, "The server behind this one does not answer.")
+  private static let timeout = Response.plain(.gatewayTimeout, "The upstream server did not answer in time.")
 
   private func failure(_ error: any Error) -> Response {
     let response: Response
     switch error {
     case is BodyLimit.TooLong: return Self.tooLarge
     case let error as HTTPClientError where error == .invalidURL:
-      return .plain(.badRequest, "The target of the request is no path.")
+      return .plain(.badRequest, "The request target is not a path.")
     case UpstreamFault.takesNothing:
       response = Self.timeout
     case let error as HTTPClientError
     where error == .connectTimeout || error == .readTimeout || error == .deadlineExceeded:
       response = Self.timeout
     default:
-      response = .plain(.badGateway, "The server behind this one cannot be reached.")
+      response = .plain(.badGateway, "The upstream server cannot be reached.")
     }
     let fault = PeerFault(error, of: .server)
     failures.record(upstream, status: Int(response.status.code), fault.description)

@@ -55,7 +55,7 @@ struct StaticFiles: Sendable {
     to request: Request, _ file: String, _ found: Found, on channel: any Channel
   ) async -> HTTPResponder.Answer {
     guard request.method == .get || request.method == .head else {
-      var response = Response.plain(.methodNotAllowed, "A file can only be read: GET or HEAD.")
+      var response = Response.plain(.methodNotAllowed, "Use GET or HEAD to read a file.")
       response.headers[.allow] = "GET, HEAD"
       return .response(response)
     }
@@ -74,7 +74,7 @@ struct StaticFiles: Sendable {
       return .response(response)
     } catch is ServedFiles.NoMemory {
       var response = Response.plain(
-        .serviceUnavailable, "Too many clients that do not read are being sent something; try again later.")
+        .serviceUnavailable, "Too many answers are waiting for slow clients; try again later.")
       response.headers[.retryAfter] = "5"
       return .response(response)
     } catch let error as any HTTPResponseError {
@@ -130,7 +130,7 @@ extension StaticFiles {
     else {
       return response
     }
-    var refusal = Response.plain(.rangeNotSatisfiable, "The file has no such part.")
+    var refusal = Response.plain(.rangeNotSatisfiable, "The file does not have this range.")
     refusal.headers[.contentRange] = "bytes */\(response.headers[.contentLength] ?? "0")"
     return refusal
   }

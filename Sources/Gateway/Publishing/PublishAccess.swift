@@ -36,12 +36,12 @@ struct PublishAccess: Sendable {
     }
     guard token != nil else { throw Self.noToken }
     throw PublishRefusal(
-      .unauthorized, "the token is not one of this route",
+      .unauthorized, "the token is not valid for this route",
       fields: [.wwwAuthenticate: #"Bearer realm="sluice", error="invalid_token""#])
   }
 
   private static let noToken = PublishRefusal(
-    .unauthorized, "this needs a token: Authorization: Bearer TOKEN",
+    .unauthorized, "a token is needed: send Authorization: Bearer TOKEN",
     fields: [.wwwAuthenticate: #"Bearer realm="sluice""#])
 
   private func identity(_ outcome: Authentication) throws(PublishRefusal) -> Identity {
@@ -56,7 +56,7 @@ struct PublishAccess: Sendable {
       throw PublishRefusal(.init(code: refusal.status), refusal.reason, fields: fields)
     case .unavailable:
       throw PublishRefusal(
-        .serviceUnavailable, "who you are cannot be found out now", fields: [.retryAfter: "5"])
+        .serviceUnavailable, "authentication is temporarily unavailable", fields: [.retryAfter: "5"])
     }
   }
 

@@ -44,7 +44,7 @@ extension PublishEndpoint {
     }
     guard let list = await gateway.layers.presence(of: group, in: configuration.layer) else {
       throw PublishRefusal(
-        .serviceUnavailable, "who is there cannot be told now", fields: [.retryAfter: "1"])
+        .serviceUnavailable, "presence is temporarily unavailable", fields: [.retryAfter: "1"])
     }
     var text: [UInt8] = []
     list.appendJSON(to: &text)
@@ -63,10 +63,10 @@ extension PublishEndpoint {
     try query.finish()
     let position = since.flatMap { EventPosition($0) }
     guard since == nil || since == "" || position != nil else {
-      throw PublishRefusal(.badRequest, "\"since\" is an id: EPOCH.OFFSET")
+      throw PublishRefusal(.badRequest, "\"since\" must be an id: EPOCH.OFFSET")
     }
     guard share.resize(to: 2 * Publisher.largestHistory) else {
-      throw Self.busy("too many histories are asked for")
+      throw Self.busy("there is no memory for more answers with histories")
     }
     switch await publisher.history(of: group, on: layer, behind: position) {
     case .kept(let slice):
@@ -93,11 +93,11 @@ extension PublishEndpoint {
 
   private func group(in query: inout RequestQuery, _ caller: Caller) throws(PublishRefusal) -> String {
     guard let group = query.value("group"), GroupTemplate.isOpen(group) else {
-      throw PublishRefusal(.badRequest, "the query names a group: ?group=chat_lobby")
+      throw PublishRefusal(.badRequest, "the query must name a valid group: ?group=chat_lobby")
     }
     guard mayName(group, caller) else {
       throw PublishRefusal(
-        .forbidden, "the group \"\(group)\" is not one that this route may ask about")
+        .forbidden, "this route may not ask about the group \"\(group)\"")
     }
     return group
   }

@@ -192,7 +192,9 @@ final class PublishEndpoint: Sendable {
             guard count <= limit.bytes else { throw tooLarge }
             if count > bytes.capacity {
               let capacity = min(max(count, 2 * bytes.capacity, Self.smallestBody), limit.bytes)
-              guard share.resize(to: capacity) else { throw Self.busy("there is no room for more bodies") }
+              guard share.resize(to: capacity) else {
+                throw Self.busy("there is no memory for more request bodies")
+              }
               bytes.reserveCapacity(capacity)
             }
             bytes.append(contentsOf: part.readableBytesView)
@@ -205,7 +207,7 @@ final class PublishEndpoint: Sendable {
       }
       tasks.addTask {
         try await Task.sleep(for: patience)
-        throw PublishRefusal(.requestTimeout, "the body did not come in time")
+        throw PublishRefusal(.requestTimeout, "the body did not arrive in time")
       }
       defer { tasks.cancelAll() }
       guard let body = try await tasks.next() else { throw CancellationError() }
@@ -277,12 +279,14 @@ final class PublishEndpoint: Sendable {
   private func key(of wanted: PublishRequest, _ request: Request) throws(PublishRefusal) -> String? {
     let fields = request.headers.filter { $0.name.canonicalName == "idempotency-key" }.map(\.value)
     guard let field = fields.first else { return wanted.idempotencyKey }
-    guard fields.count == 1 else { throw PublishRefusal(.badRequest, "Idempotency-Key is there twice") }
+    guard fields.count == 1 else {
+      throw PublishRefusal(.badRequest, "the request has more than one Idempotency-Key header")
+    }
     let isQuoted = field.count >= 2 && field.hasPrefix("\"") && field.hasSuffix("\"")
     let key = isQuoted ? String(field.dropFirst().dropLast()) : field
     try PublishRequest.check(key: key)
     guard wanted.idempotencyKey == nil || wanted.idempotencyKey == key else {
-      throw PublishRefusal(.badRequest, "\"idempotency_key\" and Idempotency-Key are not the same")
+      throw PublishRefusal(.badRequest, "\"idempotency_key\" and the header Idempotency-Key differ")
     }
     return key
   }
@@ -359,11 +363,11 @@ extension DisconnectOrder {
     switch request.json(range) {
     case .string(let text) where !text.isEmpty: user = text
     case .integer(let number): user = String(number)
-    default: throw PublishRefusal(.badRequest, "\"user\" in the request is text, or a whole number")
+    default: throw PublishRefusal(.badRequest, "\"user\" in the request must be a string or a whole number")
     }
     if let reason = try request.string("reason") {
       guard reason.utf8.count <= Self.longestReason else {
-        throw PublishRefusal(.badRequest, "a reason has at most \(Self.longestReason) bytes")
+        throw PublishRefusal(.badRequest, "a reason can have at most \(Self.longestReason) bytes")
       }
       self.reason = reason
     }

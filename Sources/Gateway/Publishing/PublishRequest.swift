@@ -36,7 +36,7 @@ struct PublishRequest: Sendable {
 
   static func check(key: String) throws(PublishRefusal) {
     guard (1...longestKey).contains(key.utf8.count) else {
-      throw PublishRefusal(.badRequest, "an idempotency key has 1 to \(longestKey) bytes")
+      throw PublishRefusal(.badRequest, "an idempotency key must have 1 to \(longestKey) bytes")
     }
   }
 
@@ -51,17 +51,19 @@ struct PublishRequest: Sendable {
     event.fields += sender.stamp(on: event)
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
-        .contentTooLarge, "a request publishes at most \(Self.mostEvents) events, each group counted")
+        .contentTooLarge,
+        "a request can publish at most \(Self.mostEvents) events; an event to several groups counts once for each"
+      )
     }
     for group in groups {
       guard GroupTemplate.isOpen(group) else {
         throw PublishRefusal(
           .badRequest,
-          "\"\(RequestObject.shown(group))\" is no name of a group: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\""
+          "\"\(RequestObject.shown(group))\" is not a valid group name: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\""
         )
       }
       guard mayName(group) else {
-        throw PublishRefusal(.forbidden, "the group \"\(group)\" is not one that this route may publish to")
+        throw PublishRefusal(.forbidden, "this route may not publish to the group \"\(group)\"")
       }
       events.append(GroupEvent(event, to: group))
     }
@@ -78,17 +80,18 @@ struct PublishRequest: Sendable {
       var seen: Set<String> = []
       for range in ranges {
         guard case .string(let name) = item.json(range) else {
-          throw PublishRefusal(.badRequest, "\"groups\" in \(item.what) is a list of names")
+          throw PublishRefusal(.badRequest, "\"groups\" in \(item.what) must be a list of group names")
         }
         guard seen.insert(name).inserted else {
           throw PublishRefusal(
-            .badRequest, "the group \"\(RequestObject.shown(name))\" stands twice in \(item.what)")
+            .badRequest, "the group \"\(RequestObject.shown(name))\" appears twice in \(item.what)")
         }
         names.append(name)
       }
       return names
     case (nil, nil): throw PublishRefusal(.badRequest, "\(item.what) needs a \"group\", or \"groups\"")
-    case (_?, _?): throw PublishRefusal(.badRequest, "\(item.what) has \"group\" or \"groups\", not both")
+    case (_?, _?):
+      throw PublishRefusal(.badRequest, "\(item.what) can have \"group\" or \"groups\", not both")
     }
   }
 
@@ -101,7 +104,7 @@ struct PublishRequest: Sendable {
     for key in Self.contents {
       guard let value = item.value(key) else { continue }
       if let found {
-        throw PublishRefusal(.badRequest, "\(item.what) has \"\(found.key)\" or \"\(key)\", not both")
+        throw PublishRefusal(.badRequest, "\(item.what) can have \"\(found.key)\" or \"\(key)\", not both")
       }
       found = (key, value)
     }
@@ -122,7 +125,7 @@ struct PublishRequest: Sendable {
       return Event(type: "broadcast.message", fields: [.init("text", .text(Array(text.utf8)))])
     case "bytes":
       guard let text = try item.string("bytes"), let bytes = Base64.decode(Array(text.utf8)) else {
-        throw PublishRefusal(.badRequest, "\"bytes\" in \(item.what) is base64 (RFC 4648 section 4)")
+        throw PublishRefusal(.badRequest, "\"bytes\" in \(item.what) must be base64 (RFC 4648 section 4)")
       }
       return Event(type: "broadcast.message", fields: [.init("bytes", .bytes(bytes))])
     default:
@@ -142,7 +145,7 @@ struct PublishRequest: Sendable {
       // channels_redis writes the receiving channels of a message beside its fields.
       guard !name.isEmpty, !name.hasPrefix("__"), name.utf8.count <= 255 else {
         throw PublishRefusal(
-          .badRequest, "a field of an event cannot be called \"\(RequestObject.shown(name))\"")
+          .badRequest, "an event cannot have a field called \"\(RequestObject.shown(name))\"")
       }
       event.fields.append(.init(name, value(object, range)))
     }
@@ -155,7 +158,7 @@ struct PublishRequest: Sendable {
     else {
       throw PublishRefusal(
         .badRequest,
-        "\"\(RequestObject.shown(type))\" is no event type: letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\""
+        "\"\(RequestObject.shown(type))\" is not a valid event type: letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\""
       )
     }
     guard !HandlerName.isReserved(type) else {

@@ -35,7 +35,7 @@ package struct PublishTarget: Sendable {
     }
     let fitting = publishing.filter { $0.publish.groups.contains { $0.matches(group) } }
     guard let first = fitting.first else {
-      throw Unknown(description: "no \"publish\" route takes events for \"\(group)\"")
+      throw Unknown(description: "no \"publish\" route of the configuration allows the group \"\(group)\"")
     }
     if let url {
       self.init(url: url, token: first.publish.tokens.first)

@@ -29,7 +29,7 @@ struct RequestObject {
     }
     var seen: Set<String> = []
     for member in members where !seen.insert(member.key).inserted {
-      throw PublishRefusal(.badRequest, "\"\(Self.shown(member.key))\" stands twice in \(what)")
+      throw PublishRefusal(.badRequest, "\"\(Self.shown(member.key))\" appears twice in \(what)")
     }
   }
 
@@ -47,7 +47,7 @@ struct RequestObject {
   mutating func string(_ key: String) throws(PublishRefusal) -> String? {
     guard let range = value(key) else { return nil }
     guard case .string(let string) = json(range) else {
-      throw PublishRefusal(.badRequest, "\"\(key)\" in \(what) is text")
+      throw PublishRefusal(.badRequest, "\"\(key)\" in \(what) must be a string")
     }
     return string
   }
@@ -56,7 +56,7 @@ struct RequestObject {
   mutating func list(_ key: String) throws(PublishRefusal) -> [Range<Int>]? {
     guard let range = value(key) else { return nil }
     guard text[range.lowerBound] == UInt8(ascii: "[") else {
-      throw PublishRefusal(.badRequest, "\"\(key)\" in \(what) is a list")
+      throw PublishRefusal(.badRequest, "\"\(key)\" in \(what) must be a list")
     }
     do throws(JSONFault) {
       return try unsafe JSONScanner.elements(of: text.span.bytes.extracting(range), depth: Self.depth)

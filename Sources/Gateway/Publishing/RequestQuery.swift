@@ -16,7 +16,7 @@ struct RequestQuery {
         throw PublishRefusal(.badRequest, "the query is not percent-encoded UTF-8")
       }
       guard !values.contains(where: { $0.name == name }) else {
-        throw PublishRefusal(.badRequest, "\"\(RequestObject.shown(name))\" stands twice in the query")
+        throw PublishRefusal(.badRequest, "\"\(RequestObject.shown(name))\" appears twice in the query")
       }
       values.append((name, value))
     }
@@ -49,7 +49,7 @@ struct RequestQuery {
     guard let text = value(name) else { return nil }
     guard let number = Int(text), range.contains(number) else {
       throw PublishRefusal(
-        .badRequest, "\"\(name)\" is a number from \(range.lowerBound) to \(range.upperBound)")
+        .badRequest, "\"\(name)\" must be a number from \(range.lowerBound) to \(range.upperBound)")
     }
     return number
   }
@@ -57,7 +57,7 @@ struct RequestQuery {
   func finish() throws(PublishRefusal) {
     guard let stranger = values.first(where: { !known.contains($0.name) }) else { return }
     let name = RequestObject.shown(stranger.name)
-    var message = "unknown \"\(name)\" in the query"
+    var message = "unknown parameter \"\(name)\" in the query"
     if let hint = NearestName.hint(for: name, in: known) { message += ": \(hint)" }
     throw PublishRefusal(.badRequest, message)
   }

@@ -11,7 +11,7 @@ extension Session {
   }
 
   func askForPresence(_ wish: String) {
-    guard wish == "list" else { return tell("error", #"of presence you can ask for the "list""#) }
+    guard wish == "list" else { return tell("error", #"the value of "presence" must be "list""#) }
     standing?.presence?.askForList()
   }
 }

@@ -77,7 +77,8 @@ extension Session {
   /// Answered with `{"subscribed": GROUP}` once its events come, or with `{"error": ...}`.
   private func subscribe(to group: String) {
     guard maySubscribe(to: group) else {
-      return tell("error", "\"\(group)\" is none of the groups that can be subscribed to here")
+      return tell(
+        "error", "\"\(group)\" is not one of the groups that clients of this route may subscribe to")
     }
     guard let layer else { return }
     let standing = makeStanding()
@@ -88,7 +89,7 @@ extension Session {
     }
     let count = standing.further.count - standing.ofRoute + standing.expected.count
     guard count < Self.mostSubscriptions else {
-      return tell("error", "a session has at most \(Self.mostSubscriptions) groups")
+      return tell("error", "a session can subscribe to at most \(Self.mostSubscriptions) groups")
     }
     standing.expected[group] = true
     layer.subscribe(to: group) { [weak self] outcome in
@@ -104,7 +105,7 @@ extension Session {
     let isExpected = standing?.expected.removeValue(forKey: group) == true
     guard outcome == .active else {
       if isExpected {
-        tell("error", "the channel layer is not available: \"\(group)\" was not subscribed to")
+        tell("error", "\"\(group)\" was not subscribed to: the channel layer is not available")
       }
       return
     }
@@ -121,7 +122,7 @@ extension Session {
     }
     // Those of the route stay.
     if isMember(of: group) {
-      tell("error", "\"\(group)\" is a group of this path: it cannot be left")
+      tell("error", "\"\(group)\" is the group of this path, which cannot be left")
     } else {
       tell("unsubscribed", group)
     }

@@ -17,6 +17,6 @@ final class TLSFailures: Sendable {
     guard let suppressed = pace.next() else { return }
     var metadata: Logger.Metadata = ["peer": "\(client.peer)", "reason": "\(PeerFault(error, of: .client))"]
     if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
-    gateway.log.info("a TLS hand-shake failed", metadata: metadata)
+    gateway.log.info("a TLS handshake failed", metadata: metadata)
   }
 }

@@ -176,7 +176,8 @@ extension UpstreamSession: InputHolder {
   func giveUpInput() {
     dropInput()
     if state == .open {
-      write(.close, ClosePayload.encode(.messageTooBig, reason: "no memory for unfinished messages"))
+      write(
+        .close, ClosePayload.encode(.messageTooBig, reason: "the memory for unfinished messages is used up"))
     }
     lose("it left a message unfinished, and limits.receive_memory is used up")
   }

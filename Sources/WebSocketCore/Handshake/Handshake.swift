@@ -32,7 +32,7 @@ public struct Handshake: Sendable, Equatable {
     // A GET with a body would make the first frames part of it.
     guard head.values(of: "content-length").allSatisfy({ $0 == "0" }),
       head.values(of: "transfer-encoding").isEmpty
-    else { return refuse(.badRequest("a hand-shake has no body")) }
+    else { return refuse(.badRequest("a WebSocket handshake must not have a body")) }
     let versions = head.values(of: "sec-websocket-version")
     guard versions == ["13"] else { return refuse(.unsupportedVersion) }
     let keys = head.values(of: "sec-websocket-key")

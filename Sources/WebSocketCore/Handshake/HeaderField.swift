@@ -19,7 +19,7 @@ public struct HeaderField: Sendable, Equatable {
     }
     let name = line.lowerBound..<colon
     guard !name.isEmpty, name.allSatisfy({ Token.has(bytes[$0]) }) else {
-      throw HandshakeRefusal(.badRequest("a header name is not a word"))
+      throw HandshakeRefusal(.badRequest("a header name is not a valid token"))
     }
     var value = (colon + 1)..<line.upperBound
     while let first = value.first, Self.isWhiteSpace(bytes[first]) { value = (first + 1)..<value.upperBound }

@@ -70,13 +70,13 @@ extension RequestHead {
   {
     let spaces = line.filter { bytes[$0] == UInt8(ascii: " ") }
     guard spaces.count == 2 else {
-      throw HandshakeRefusal(.badRequest("the request line is not three words"))
+      throw HandshakeRefusal(.badRequest("the request line does not have three parts"))
     }
     let method = line.lowerBound..<spaces[0]
     let target = (spaces[0] + 1)..<spaces[1]
     let version = bytes.string((spaces[1] + 1)..<line.upperBound)
     guard !method.isEmpty, method.allSatisfy({ Token.has(bytes[$0]) }) else {
-      throw HandshakeRefusal(.badRequest("the method is not a word"))
+      throw HandshakeRefusal(.badRequest("the method is not a valid token"))
     }
     guard !target.isEmpty, target.allSatisfy({ bytes[$0] > 0x20 && bytes[$0] < 0x7F }) else {
       throw HandshakeRefusal(.badRequest("the request target has characters that must be percent-encoded"))

@@ -105,13 +105,13 @@ private let good = #"{"user_id":"5","exp":1000060}"#
   @Test(arguments: [
     (#""exp":1000001"#, "5"), (#""exp":1000000"#, "the token has expired"),
     (#""exp":999999.5"#, "the token has expired"), (#""exp":1000000.5"#, "5"),
-    (#""exp":-1"#, "the token has expired"), (#""exp":"2000000""#, "the claim exp is no time"),
-    (#""exp":null"#, "the claim exp is no time"), (#""exp":[2000000]"#, "the claim exp is no time"),
-    (#""exp":1e300"#, "5"), (#""x":1"#, "the token never expires"),
+    (#""exp":-1"#, "the token has expired"), (#""exp":"2000000""#, "the claim exp is not a time"),
+    (#""exp":null"#, "the claim exp is not a time"), (#""exp":[2000000]"#, "the claim exp is not a time"),
+    (#""exp":1e300"#, "5"), (#""x":1"#, "the token has no expiry (exp)"),
     (#""exp":1000060,"nbf":1000000"#, "5"), (#""exp":1000060,"nbf":1000001"#, "the token is not valid yet"),
     (#""exp":1000060,"iat":1000000"#, "5"),
     (#""exp":1000060,"iat":1000001"#, "the token was issued in the future"),
-    (#""exp":1000060,"nbf":"0""#, "the claim nbf is no time"),
+    (#""exp":1000060,"nbf":"0""#, "the claim nbf is not a time"),
     // A claim that stands twice: the last counts.
     (#""exp":1,"exp":1000060"#, "5"), (#""exp":1000060,"exp":1"#, "the token has expired"),
     (#""exp":1000060,"user_id":"6""#, "6"),
@@ -164,9 +164,11 @@ private let good = #"{"user_id":"5","exp":1000060}"#
 
   @Test(arguments: [
     (nil, #""user_id":5"#, "5"), (nil, #""user_id":"5","sub":"6""#, "5"), (nil, #""sub":"6""#, "6"),
-    (nil, #""name":"7""#, "the token names no user"), ("name", #""name":"7""#, "7"),
-    ("name", #""sub":"6""#, "the token names no user"), (nil, #""sub":"""#, "the token names no user"),
-    (nil, #""sub":true"#, "the token names no user"), (nil, #""sub":1.5"#, "the token names no user"),
+    (nil, #""name":"7""#, "the token has no claim that names its user"), ("name", #""name":"7""#, "7"),
+    ("name", #""sub":"6""#, "the token has no claim that names its user"),
+    (nil, #""sub":"""#, "the token has no claim that names its user"),
+    (nil, #""sub":true"#, "the token has no claim that names its user"),
+    (nil, #""sub":1.5"#, "the token has no claim that names its user"),
     ("a.b", #""a":{"b":"8"}"#, "8"),
   ])
   func theUserIsNamed(_ claim: String?, _ claims: String, _ answer: String) async throws {
@@ -176,8 +178,9 @@ private let good = #"{"user_id":"5","exp":1000060}"#
   }
 
   @Test(arguments: [
-    ("access", "5"), ("sliding", "5"), ("Bearer", "5"), ("refresh", "the token is of another type"),
-    ("", "the token is of another type"),
+    ("access", "5"), ("sliding", "5"), ("Bearer", "5"),
+    ("refresh", "the token is not an access token (token_type)"),
+    ("", "the token is not an access token (token_type)"),
   ])
   func aRefreshTokenIsNoAccessToken(_ type: String, _ answer: String) async throws {
     let maker = try await TokenMaker(.hs256)
@@ -190,7 +193,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     let verifier = verifier(maker.key, nil)
     for crit in [#"["exp"]"#, "[]", "null", #"["b64"],"b64":false"#] {
       let token = try maker.token(good, header: #"{"alg":"HS256","crit":\#(crit)}"#)
-      #expect(await verdict(verifier, token) == "the token needs an extension that is not known")
+      #expect(await verdict(verifier, token) == "the token needs an extension (crit) that is not supported")
     }
   }
 
