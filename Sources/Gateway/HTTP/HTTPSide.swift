@@ -230,7 +230,7 @@ extension HTTPSide {
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: Self.reads)
-      .withConnectedSocket(connection.descriptor) { [log = gateway.log] channel in
+      .withConnectedSocket(connection.descriptor) { [gateway, log = gateway.log] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandlers(
@@ -241,7 +241,13 @@ extension HTTPSide {
           let pipeline = channel.pipeline.syncOperations
           let gate = try pipeline.handler(type: RequestGate.self)
           let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-          try pipeline.addHandler(MessageRules(gate: gate), position: .after(decoder))
+          let rules = MessageRules(gate: gate) { [gateway, peer = connection.client.peer] reason in
+            gateway.counters.refusals.up()
+            gateway.httpRefusals.record(
+              status: 400, reason: "the request is no HTTP/1.1: \(reason)", target: nil,
+              peer: peer)
+          }
+          try pipeline.addHandler(rules, position: .after(decoder))
           return value
         }
       }

@@ -51,8 +51,12 @@ final class MessageRules: ChannelDuplexHandler {
   /// How long a client that has closed its side waits for an answer to begin: nearly always it has gone.
   private static let halfClosedPatience = TimeAmount.seconds(5)
 
-  init(gate: RequestGate? = nil) {
+  /// Told why the connection's last request cannot be understood, once.
+  private var refused: ((String) -> Void)?
+
+  init(gate: RequestGate? = nil, refused: ((String) -> Void)? = nil) {
     self.gate = gate
+    self.refused = refused
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
@@ -71,6 +75,7 @@ extension MessageRules {
       guard Self.isUnderstood(head) else {
         // As what does not parse: answered in its turn, and then the connection ends.
         taking = .nothing
+        refuse("its framing, its Host or a value in its head is not allowed")
         return context.fireErrorCaught(HTTPParserError.invalidHeaderToken)
       }
       let exchange = MessageExchange(head)
@@ -89,8 +94,14 @@ extension MessageRules {
 
   /// What is no HTTP is answered, where it still can be, and nothing behind it can be understood.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    if taking != .nothing, let error = error as? HTTPParserError { refuse("\(error)") }
     taking = .nothing
     context.fireErrorCaught(error)
+  }
+
+  private func refuse(_ reason: String) {
+    refused?(reason)
+    refused = nil
   }
 
   private static func body(behind head: HTTPRequestHead) -> RequestPortions.Body {
