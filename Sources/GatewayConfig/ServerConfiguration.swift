@@ -195,6 +195,8 @@ package struct LoggingConfiguration: Sendable, Hashable {
 
   package var level: Level = .info
   package var format: Format = .text
+  /// Whether each session has a line at its start and one at its end, of the level `info`.
+  package var sessions = false
 
   package init() {}
 }

@@ -18,7 +18,8 @@ private func line(
 }
 
 private func object(_ line: String) throws -> [String: String] {
-  try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String])
+  let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+  return object.mapValues { "\($0)" }
 }
 
 struct GatewayLogHandlerTests {
@@ -63,6 +64,15 @@ struct GatewayLogHandlerTests {
       if format == .json { #expect(try object(line)["level"] == "info") }
       if count <= 12 { #expect(line.contains("key0") && line.contains("…")) }
     }
+  }
+
+  @Test func `a number is a number, and a name that looks like one is none`() {
+    let fields = [
+      "status": "404", "seconds": "0.250", "count": "0", "user": "42", "suppressed": "007", "code": "1e3",
+    ]
+    let expected =
+      #""message":"here","code":"1e3","count":0,"seconds":0.250,"status":404,"suppressed":"007","user":"42"}"#
+    #expect(line(.json, "here", fields).hasSuffix(expected))
   }
 
   @Test func `no name stands twice in an object`() throws {

@@ -28,6 +28,8 @@ final class PendingConnection {
   private var waiting: Waiting?
   /// What lets a page of another origin read the answer; empty for hand-shakes, whose refusals no page can read.
   private var crossOrigin: [HeaderField] = []
+  /// Of the request, once it is known what it asks for.
+  private var target: [UInt8]?
 
   /// What it becomes once what it waits for is there. The connection keeps the bytes behind its head.
   private struct Waiting {
@@ -168,13 +170,23 @@ extension PendingConnection: ConnectionHandler {
       guard admission.isServed else { return refuse(admission.refusal, target: request.target) }
       switch decide(request, from: client) {
       case .success(let opening):
+        target = request.target
         // For whoever handles the connection next.
         connection?.leave(last: bytes.byteCount - length)
         open(opening)
-      case .failure(let refusal): refuse(refusal, target: request.target)
+      case .failure(let refusal): refuse(refusal, target: request.target, facts(of: request, refusal))
       case nil: handToHTTP([UInt8](copying: bytes))
       }
     }
+  }
+
+  /// What the log says of a refused request besides the reason: of an origin what it was compared with.
+  private func facts(of request: RequestHead, _ refusal: HandshakeRefusal) -> [String: String] {
+    guard refusal.reason == .originNotAllowed else { return [:] }
+    let host = request.fields.values(of: "host").first ?? ""
+    return [
+      "origin": request.fields.values(of: "origin").first ?? "none", "host": client?.host(host) ?? host,
+    ]
   }
 
   /// Nil for a request that is for the HTTP side.
@@ -353,7 +365,9 @@ extension PendingConnection {
   ) {
     let stream = EventStream(connection: connection, opening: opening, worker: worker)
     connection.handler = stream
-    stream.place = knownClient?.place
+    stream.place = client?.place
+    stream.record = worker.record(
+      of: client, route: opening.route.name, target: target, user: opening.identity?.user)
     if let groups { stream.join(groups, from: opening.start) }
     worker.sessionOpened(stream, wait: opening.route.wait)
     unsafe connection.write(opening.response.span.bytes)
@@ -370,7 +384,10 @@ extension PendingConnection {
     let session = Session(
       connection: connection, route: opening.route, compression: compression?.compression, worker: worker)
     connection.handler = session
-    session.place = knownClient?.place
+    session.place = client?.place
+    session.record = worker.record(
+      of: client, route: opening.route.name, target: target, user: opening.identity?.user)
+    if upstream == nil { noteSubprotocols(opening) }
     session.know(opening)
     if let groups { session.join(groups, opening.history) }
     worker.sessionOpened(session, wait: opening.route.wait)
@@ -379,6 +396,16 @@ extension PendingConnection {
     if opening.route.configuration.auth != nil { session.beginToken(opening) }
     session.goOnReplaying()
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
+  }
+
+  private func noteSubprotocols(_ opening: SessionOpening) {
+    let offered = opening.handshake.subprotocols.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
+    let known = opening.route.configuration.subprotocols
+    guard !offered.isEmpty, opening.handshake.chooseSubprotocol(from: known) == nil, let client else {
+      return
+    }
+    worker.refusals.noSubprotocol(
+      offered: offered, known: known, route: opening.route.name, peer: client.peer)
   }
 
   private func handToHTTP(_ bytes: [UInt8]) {
@@ -421,14 +448,16 @@ extension PendingConnection {
     worker.gateway.counters.connections.down()
   }
 
-  private func refuse(_ refusal: HandshakeRefusal, target: [UInt8]?) {
+  private func refuse(
+    _ refusal: HandshakeRefusal, target: [UInt8]?, _ facts: [String: String] = [:]
+  ) {
     guard !isAnswered, let client else { return }
     var refusal = refusal
     if refusal.crossOrigin.isEmpty { refusal.crossOrigin = crossOrigin }
     isAnswered = true
     deadline?.cancel()
     stopCounting()
-    worker.refusals.record(refusal, target: target, peer: client.peer)
+    worker.refusals.record(refusal, target: target ?? self.target, peer: client.peer, facts)
     if case .proxyHeaderThenTLS = preface {
       // No words would be understood.
       connection?.abort()

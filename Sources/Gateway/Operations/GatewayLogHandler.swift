@@ -71,6 +71,28 @@ package struct GatewayLogHandler: LogHandler {
     return line
   }
 
+  /// The fields that are numbers wherever they stand. Another one may look like a number and be none: the name of a user.
+  private static let numbers: Set<String> = [
+    "accept-failures", "before", "bytes", "bytes-in", "bytes-out", "code", "connections", "count", "dropped",
+    "given-up-messages", "given-way", "held", "http-routes", "messages-in", "messages-out", "open-files",
+    "others",
+    "pause-us", "ping-timeouts", "protocol-violations", "refused", "resident", "seconds", "sessions",
+    "slow-readers",
+    "status", "suppressed", "threads", "tls-failures", "vanished-clients", "wanted", "websocket-routes",
+  ]
+
+  /// Whether it stands in JSON as it is (RFC 8259 section 6), and no reader loses a digit of it.
+  private static func isNumber(_ text: String) -> Bool {
+    guard (1...15).contains(text.utf8.count),
+      text.utf8.count == 1 || !text.hasPrefix("0") || text.hasPrefix("0.")
+    else { return false }
+    let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    return parts.count <= 2
+      && parts.allSatisfy { part in
+        !part.isEmpty && part.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+      }
+  }
+
   private static func json(
     _ time: String, _ level: Logger.Level, _ message: String, _ fields: [(key: String, value: String)],
     _ limit: Int
@@ -82,6 +104,10 @@ package struct GatewayLogHandler: LogHandler {
     for (key, value) in own + others {
       line += line.isEmpty ? "{\"" : ",\""
       LogText.append(key, to: &line, limit: limit, isQuoted: true)
+      if numbers.contains(key), isNumber(value) {
+        line += "\":\(value)"
+        continue
+      }
       line += "\":\""
       LogText.append(value, to: &line, limit: limit, isQuoted: true)
       line += "\""

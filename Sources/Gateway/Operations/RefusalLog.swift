@@ -13,7 +13,12 @@ final class RefusalLog: Sendable {
     self.gateway = gateway
   }
 
-  func record(_ refusal: HandshakeRefusal, target: [UInt8]?, peer: PeerAddress) {
+  /// - Parameters:
+  ///   - target: of the request, where it could be read.
+  ///   - facts: what else there is to say.
+  func record(
+    _ refusal: HandshakeRefusal, target: [UInt8]?, peer: PeerAddress, _ facts: [String: String] = [:]
+  ) {
     gateway.counters.refusals.up()
     // That has a line of its own.
     if case .addressOverLimit = refusal.reason { return }
@@ -27,11 +32,27 @@ final class RefusalLog: Sendable {
       metadata["hint"] = hint
     }
     if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    metadata.merge(facts) { $1 }
     gateway.log.info("refused", metadata: metadata.mapValues { .string($0) })
   }
 
+  /// The client speaks none of the route's subprotocols. It is accepted without one, and its library most likely ends the connection
+  /// (RFC 6455 section 4.1).
+  ///
+  /// - Parameter offered: by the client, without those that are tokens.
+  func noSubprotocol(offered: [String], known: [String], route: String, peer: PeerAddress) {
+    guard let suppressed = pace.next() else { return }
+    var metadata: Logger.Metadata = [
+      "offered": "\(offered.joined(separator: ", "))", "route": "\(route)", "peer": "\(peer)",
+      "hint": known.isEmpty
+        ? "the route has no \"subprotocols\"" : "the route speaks \(known.joined(separator: ", "))",
+    ]
+    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    gateway.log.info("none of the subprotocols that a client offered is spoken here", metadata: metadata)
+  }
+
   /// The path without its query, which may hold a token, and without anything that could forge a line.
-  private static func printable(_ target: [UInt8]) -> String {
+  static func printable(_ target: [UInt8]) -> String {
     let path = target.prefix { $0 != UInt8(ascii: "?") }.prefix(200)
     return String(decoding: path.map { (0x21...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
   }

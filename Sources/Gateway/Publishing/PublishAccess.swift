@@ -10,8 +10,13 @@ struct PublishAccess: Sendable {
   private let isAnonymous: Bool
   private let auth: RouteAuth?
   private let authenticators: Authenticators
+  private let refusals: HTTPRefusals
 
-  init(_ configuration: PublishConfiguration, _ auth: RouteAuth?, _ authenticators: Authenticators) {
+  init(
+    _ configuration: PublishConfiguration, _ auth: RouteAuth?, _ authenticators: Authenticators,
+    _ refusals: HTTPRefusals
+  ) {
+    self.refusals = refusals
     self.auth = auth
     self.authenticators = authenticators
     tokens = configuration.tokens.map { Array($0.utf8) }
@@ -22,6 +27,18 @@ struct PublishAccess: Sendable {
   /// - Returns: who asks, nil where it is known only that they may; and with whom they share places and memory.
   /// - Throws: 401, or 403 (RFC 6750 section 3).
   func check(_ request: Request, query: String?, from client: Client) async throws(PublishRefusal)
+    -> (identity: Identity?, lane: PublishLane)
+  {
+    do throws(PublishRefusal) {
+      return try await caller(request, query: query, from: client)
+    } catch {
+      refusals.record(
+        status: error.statusCode, reason: error.message, target: request.head.path, peer: client.peer)
+      throw error
+    }
+  }
+
+  private func caller(_ request: Request, query: String?, from client: Client) async throws(PublishRefusal)
     -> (identity: Identity?, lane: PublishLane)
   {
     guard !isAnonymous else { return (nil, .anonymous) }

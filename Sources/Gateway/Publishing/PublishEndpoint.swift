@@ -32,7 +32,7 @@ final class PublishEndpoint: Sendable {
     self.gateway = gateway
     self.publisher = publisher
     self.answers = answers
-    access = PublishAccess(configuration, auth, gateway.authenticators)
+    access = PublishAccess(configuration, auth, gateway.authenticators, gateway.httpRefusals)
     // The loader has seen that the layer is there.
     layer = gateway.layers.index(of: configuration.layer) ?? 0
   }

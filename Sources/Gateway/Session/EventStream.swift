@@ -31,6 +31,8 @@ final class EventStream: LiveSession {
   private var isEnded = false
   /// What it takes up of the connections that its address may have.
   var place: AddressPlace?
+  /// Where `logging.sessions` wants one.
+  var record: SessionRecord?
   var index = 0
 
   init(connection: Connection, opening: EventStreamOpening, worker: Worker) {
@@ -68,7 +70,9 @@ final class EventStream: LiveSession {
     guard let replay, let membership = memberships.first, let layer = worker.layer(of: route), !isEnded
     else { return }
     lastWrite = worker.reactor.now.nanoseconds
-    let progress = replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit)
+    let progress = replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit) {
+      if let record { record.streamed($0.count) }
+    }
     if progress == .caughtUp {
       self.replay = nil
       layer.groups.move(membership, route: ObjectIdentifier(route.renderer), renderer: route.renderer)
@@ -144,6 +148,8 @@ extension EventStream: ConnectionHandler {
     isEnded = true
     leave()
     place = nil
+    record?.ended(user: identity?.user, at: worker.reactor.now)
+    record = nil
     worker.sessionEnded(self)
   }
 }
@@ -154,17 +160,20 @@ extension EventStream: GroupMember {
   func deliver(_ stream: SharedBytes, from offset: Int) -> Delivery {
     lastWrite = worker.reactor.now.nanoseconds
     connection.write(stream, from: offset)
+    if let record { record.streamed(stream.count - offset) }
     return connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
   }
 
   func fellBehind() {
     guard !isEnded else { return }
+    record?.ends(CloseReason.slowReader.code, CloseReason.slowReader.text)
     worker.countSlowReader(self)
     abandon()
   }
 
   func mustGiveWay() {
     guard !isEnded else { return }
+    record?.ends(CloseReason.slowReader.code, CloseReason.slowReader.text)
     worker.countGivenWay(self)
     abandon()
   }
@@ -175,6 +184,7 @@ extension EventStream: GroupMember {
   /// An event asks for it. A client that is only cut off would come again, so it is told first.
   func close(code: UInt16, reason: String) {
     guard !isEnded else { return }
+    record?.ends(CloseCode(rawValue: code), reason)
     let stream = SharedBytes(capacity: 128)
     var text: [UInt8] = []
     JSON.object([
@@ -192,6 +202,7 @@ extension EventStream: GroupMember {
 extension EventStream {
   func close(_ reason: CloseReason) {
     guard !isEnded else { return }
+    record?.ends(reason.code, reason.text)
     switch reason {
     // To come again as it is, after `retry`, is what a client does without being told.
     case .restart, .slowReader, .inputOverLimit, .pingTimeout, .upstreamLost, .identityUnavailable: end()

@@ -9,9 +9,12 @@ extension Replay {
   ///
   /// - Returns: `more` where this is to be called again: when the connection has been drained, or, where nothing waits in it, once
   ///   others have had their turn.
-  func feed(_ connection: Connection, _ membership: Membership, in layer: any ChannelLayer, limit: Int)
-    -> Progress
-  {
+  ///
+  /// - Parameter written: told of what was written.
+  func feed(
+    _ connection: Connection, _ membership: Membership, in layer: any ChannelLayer, limit: Int,
+    written: (SharedBytes) -> Void = { _ in }
+  ) -> Progress {
     var done = 0
     while done < Self.mostPerTurn, !connection.isClosed {
       // A part that is as long as the limit would have the member let go by the next event, though it reads.
@@ -22,6 +25,7 @@ extension Replay {
       let progress = next(for: membership, bytes: part, into: frames)
       _ = layer.groups.catchUp(membership)
       connection.write(frames, from: 0)
+      written(frames)
       // What was gone through counts, however little became of it: much is packed, or no event of the route.
       done += max(frames.count, part)
       if progress == .caughtUp { return .caughtUp }

@@ -40,6 +40,8 @@ final class Session {
   /// While the client has begun something and not finished it, what that takes.
   private var unfinished: UnfinishedInput.Part?
   private(set) var state = State.open
+  /// Where `logging.sessions` wants one.
+  var record: SessionRecord?
   /// What it takes up of the connections that its address may have.
   var place: AddressPlace?
   /// Where the worker keeps this session.
@@ -198,6 +200,8 @@ extension Session: ConnectionHandler {
     abandonUpstream()
     dropInput()
     place = nil
+    record?.ended(user: identity?.user, at: worker.reactor.now)
+    record = nil
     worker.sessionEnded(self)
   }
 }
@@ -207,6 +211,7 @@ extension Session: ConnectionHandler {
 extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     if let unfinished { unfinished.isDone = true }
+    if let record { record.received(payload.byteCount) }
     guard state == .open else { return .proceed }
     if route.hasControls, let flow = control(kind, payload) {
       if flow == .pause { return .pause }
@@ -241,6 +246,7 @@ extension Session: FrameSink {
 
   /// RFC 6455 section 5.5.1: the answer carries the code that came, and the server closes first (7.1.1).
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
+    record?.clientEnds(code, reason)
     if state == .open {
       let payload = code.map { ClosePayload.encode($0, reason: reason) } ?? []
       write(.close, payload)
@@ -283,6 +289,7 @@ extension Session: ConsumerSession {
     let header = FrameHeader(
       opcode: opcode, payloadLength: payload.byteCount, isCompressed: isCompressed)
     connection.write(head: header.bytes, length: header.count, payload)
+    if let record, opcode == .text || opcode == .binary { record.sent(header.count + payload.byteCount) }
   }
 }
 
@@ -302,6 +309,7 @@ extension Session {
 extension Session: GroupMember {
   func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
     connection.write(frames, from: offset)
+    if let record { record.sent(frames, from: offset) }
     return connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
   }
 
@@ -363,7 +371,10 @@ extension Session {
   /// Sends what the client has room for; when it has taken that, it is asked for more.
   func goOnReplaying() {
     guard let replay, let membership, let layer, state == .open else { return }
-    if replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit) == .caughtUp {
+    let progress = replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit) {
+      if let record { record.sent($0, from: 0) }
+    }
+    if progress == .caughtUp {
       let (key, renderer) = audience(isNumbered: replay.isNumbered)
       self.replay = nil
       layer.groups.move(membership, route: key, renderer: renderer)
@@ -431,6 +442,7 @@ extension Session {
 
   private func close(_ payload: [UInt8]) {
     guard state == .open else { return }
+    record?.ends(payload)
     write(.close, payload)
     closeUpstream(payload)
     state = .closing
@@ -444,6 +456,7 @@ extension Session {
   private func fail(_ violation: ProtocolViolation) {
     if state == .open {
       let payload = ClosePayload.encode(violation.closeCode, reason: violation.description)
+      record?.ends(payload)
       write(.close, payload)
       closeUpstream(payload)
     }

@@ -27,6 +27,11 @@ final class TLSRelay {
   private var plain: RelayEnd?
   private var farewell: Scheduled<Void>?
   private var hasEnded = false
+  /// Whether it is known that the peer has not sent a byte.
+  var isUnheard = false
+
+  /// The peer has closed the connection without a byte, as a health check does.
+  struct NothingSaid: Error {}
 
   /// - Parameters:
   ///   - completed: told once what became of the hand-shake.
@@ -121,7 +126,7 @@ final class TLSRelay {
 
   private func failHandshake(_ error: any Error) {
     phase = .over
-    completed(.failure(error))
+    completed(.failure(isUnheard ? NothingSaid() : error))
   }
 
   private func finish() {

@@ -79,7 +79,9 @@ final class TLSSide: Sendable {
       }
       let relay = makeRelay(on: loop, completed) { [self] in change { $0.clients -= 1 } }
       let connected = bootstrap(on: loop).withConnectedSocket(secure)
-      join(connected, to: near, by: relay, on: loop, first: bytes) { NIOSSLServerHandler(context: context) }
+      join(connected, to: near, by: relay, on: loop, isClient: true, first: bytes) {
+        NIOSSLServerHandler(context: context)
+      }
     }
     return far
   }
@@ -157,9 +159,10 @@ final class TLSSide: Sendable {
   /// - Parameters:
   ///   - secure: the connection that TLS is spoken on.
   ///   - plain: one end of a socket pair.
+  ///   - isClient: whether the other end of the first is a client, which may only look whether somebody is there.
   private func join(
     _ secure: EventLoopFuture<any Channel>, to plain: Int32, by relay: NIOLoopBound<TLSRelay>,
-    on loop: any EventLoop, first bytes: [UInt8] = [],
+    on loop: any EventLoop, isClient: Bool = false, first bytes: [UInt8] = [],
     _ makeHandler: @escaping @Sendable () throws -> NIOSSLHandler
   ) {
     let joined = bootstrap(on: loop).withConnectedSocket(plain).flatMapThrowing { channel in
@@ -168,9 +171,10 @@ final class TLSSide: Sendable {
     joined.and(secure).flatMapThrowing { [self] _, channel in
       keep(channel)
       // From here on the relay hears of its end.
+      try channel.pipeline.syncOperations.addHandler(UnsentBytes(patience: .fromClose(Self.patience)))
+      if isClient { try channel.pipeline.syncOperations.addHandler(FirstByte(of: relay.value)) }
       try channel.pipeline.syncOperations.addHandlers(
-        UnsentBytes(patience: .fromClose(Self.patience)), try makeHandler(),
-        RelayEnd(.secure, of: relay.value))
+        try makeHandler(), RelayEnd(.secure, of: relay.value))
       guard !bytes.isEmpty else { return }
       channel.pipeline.syncOperations.fireChannelRead(NIOAny(ByteBuffer(bytes: bytes)))
       channel.pipeline.syncOperations.fireChannelReadComplete()

@@ -18,6 +18,8 @@ final class GatewayState: Sendable {
   let layers: GatewayLayers
   let server: ServerConfiguration
   let log: Logger
+  /// `logging.sessions`
+  let logsSessions: Bool
   let counters = GatewayCounters()
   let upstreamFailures: UpstreamFailures
   let authenticators: Authenticators
@@ -47,6 +49,7 @@ final class GatewayState: Sendable {
   /// `limits.per_ip`; nil where nothing is limited.
   let addresses: AddressTable?
   let addressRefusals: AddressRefusals
+  let httpRefusals: HTTPRefusals
   let unbelieved: UnbelievedProxies
 
   /// How many connections beyond a limit are listened to.
@@ -78,6 +81,8 @@ final class GatewayState: Sendable {
     unbelieved = UnbelievedProxies(log: log)
     acceptFailures = AcceptFailures(log: log)
     self.log = log
+    logsSessions = configuration.logging.sessions
+    httpRefusals = HTTPRefusals(log: log)
     upstreamFailures = UpstreamFailures(log: log)
     unfitOrders = UnfitEvents(
       known: [DisconnectOrder.type], report: UnfitEvents.logging(to: log, route: ControlMember.group))

@@ -13,7 +13,7 @@ final class MappingCursor {
     "proxy_protocol": "an address of server.bind", "mode": "an address of server.bind", "per_ip": "limits",
     "handshakes": "limits.per_ip",
     "certificate": "server.tls", "certificates": "server.tls", "minimum_version": "server.tls",
-    "grace": "shutdown", "code": "shutdown", "level": "logging",
+    "grace": "shutdown", "code": "shutdown", "level": "logging", "sessions": "logging",
     "format": "logging", "message": "limits", "handshake": "limits", "ping": "limits", "send_queue": "limits",
     "connections": "limits", "keep_alive": "limits", "compression_memory": "limits",
     "history_memory": "limits", "body_memory": "limits", "send_memory": "limits", "receive_memory": "limits",

@@ -453,6 +453,15 @@ extension LoggingConfiguration {
     if let value = mapping.value("format") {
       format = reading.choice(value, "\"format\"", of: Format.self) ?? format
     }
+    if let value = mapping.value("sessions") {
+      sessions = reading.truth(value, "\"sessions\"") ?? sessions
+      if sessions, level != .debug, level != .info {
+        reading.findings.warning(
+          .conflictingKeys,
+          "the lines of \"sessions\" are of the level info, and \"level\" is \(level.rawValue)",
+          at: value.range, hint: "write level: info")
+      }
+    }
     mapping.finish()
   }
 }

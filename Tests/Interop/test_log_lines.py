@@ -1,0 +1,177 @@
+"""What the log tells of sessions and of refusals, in JSON."""
+
+import json
+import socket
+import struct
+import time
+
+import jwt
+import pytest
+
+from certificates import Authority
+from clients import frame, handshake, read_close, read_frame, read_head
+from conftest import Gateway
+from redis_stack import wait_until
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+CONFIG = """
+installed_apps: [echo, chat, broadcast]
+channel_layers: {default: {backend: memory}}
+server:
+  bind: "127.0.0.1:0"
+  tls: {certificate: site.pem, key: site.key, bind: "127.0.0.3:0"}
+logging: {format: json, sessions: true}
+auth:
+  simple: {jwt: {secret: {env: SIGNING_KEY}, from: [header, {query: token}]}}
+applications:
+  main:
+    http:
+      - {path: hello/, respond: hello}
+      - {path: api/, publish: {groups: "*", token: {env: SIGNING_KEY}}}
+      - {path: events/, events: news}
+    websocket:
+      - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", name: chat}
+      - {path: ws/echo/, consumer: echo, subprotocols: [v1]}
+      - {path: ws/me/, consumer: echo, auth: simple, require: {role: admin}}
+"""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    authority = Authority(tmp_path_factory.mktemp("lines"))
+    authority.issue("site", "localhost")
+    file = authority.folder / "routes.yaml"
+    file.write_text(CONFIG)
+    running = Gateway(file, bind=None, env={"SIGNING_KEY": SECRET})
+    wait_until(lambda: running.port and running.secure_port)
+    yield running
+    running.stop()
+    # A line is an object, whatever it tells of.
+    assert all(isinstance(json.loads(line), dict) for line in running.log)
+
+
+def dial(gateway, request: bytes) -> tuple[socket.socket, str]:
+    sock = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+    sock.sendall(request)
+    return sock, "127.0.0.1:%d" % sock.getsockname()[1]
+
+
+def line_of(gateway, message: str, peer: str) -> dict:
+    def find():
+        lines = (json.loads(line) for line in gateway.log)
+        return next((line for line in lines if line["message"] == message and line.get("peer") == peer), None)
+
+    return wait_until(find, what=f"{message} {peer}")
+
+
+def token(**claims) -> str:
+    return jwt.encode({"sub": "42", "exp": int(time.time()) + 60, **claims}, SECRET, "HS256")
+
+
+def test_a_session_has_a_line_at_its_start_and_one_at_its_end(gateway):
+    sock, peer = dial(gateway, handshake("/ws/chat/lobby/?token=secret"))
+    assert "101" in read_head(sock)
+    began = line_of(gateway, "a session began", peer)
+    assert (began["route"], began["path"]) == ("chat", "/ws/chat/lobby/") and "user" not in began
+    sizes = 0
+    for text in (b"x", b"y" * 200):
+        message = b'{"message": "%s"}' % text
+        sock.sendall(frame(1, message))
+        sizes += len(message)
+        assert text in read_frame(sock)[1]
+    sock.sendall(frame(8, struct.pack("!H", 4001) + b"bye"))
+    assert read_close(sock)[0] == 4001
+    sock.close()
+    ended = line_of(gateway, "a session ended", peer)
+    told = {key: ended[key] for key in ("code", "reason", "ended-by", "route", "path", "messages-in", "bytes-in", "messages-out")}
+    assert told == {
+        "code": 4001, "reason": "bye", "ended-by": "client", "route": "chat", "path": "/ws/chat/lobby/",
+        "messages-in": 2, "bytes-in": sizes, "messages-out": 2,
+    }
+    assert 0 <= ended["seconds"] < 60 and ended["bytes-out"] > sizes - 20
+    assert not any("secret" in line for line in gateway.log)
+
+
+def test_several_messages_that_are_sent_as_one_are_counted_each(gateway):
+    sock, peer = dial(gateway, handshake("/ws/chat/crowd/"))
+    read_head(sock)
+    sock.sendall(b"".join(frame(1, b'{"message": "%s"}' % (b"z" * size)) for size in (0, 5, 200, 70000)))
+    for size in (0, 5, 200, 70000):
+        assert json.loads(read_frame(sock)[1])["message"] == "z" * size
+    sock.sendall(b"\x83\x80\0\0\0\0")
+    assert read_close(sock)[0] == 1002
+    sock.close()
+    ended = line_of(gateway, "a session ended", peer)
+    assert (ended["code"], ended["ended-by"], ended["messages-out"]) == (1002, "gateway", 4)
+
+
+def test_an_end_without_a_word_is_1006_and_a_user_is_named(gateway):
+    sock, peer = dial(gateway, handshake(f"/ws/me/?token={token(role='admin')}"))
+    read_head(sock)
+    assert line_of(gateway, "a session began", peer)["user"] == "42"
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    ended = line_of(gateway, "a session ended", peer)
+    assert (ended["code"], ended["user"], ended["messages-in"]) == (1006, "42", 0)
+
+
+def test_an_event_stream_has_both_lines_too(gateway):
+    sock, peer = dial(gateway, b"GET /events/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert "200" in read_head(sock)
+    assert line_of(gateway, "a session began", peer)["path"] == "/events/"
+    sock.close()
+    assert line_of(gateway, "a session ended", peer)["route"] == "events/"
+
+
+def test_a_refusal_after_authentication_has_its_path(gateway):
+    sock, peer = dial(gateway, handshake(f"/ws/me/?token={token(role='user')}"))
+    assert "403" in read_head(sock)
+    line = line_of(gateway, "refused", peer)
+    assert (line["status"], line["path"]) == (403, "/ws/me/")
+    sock.close()
+
+
+def test_an_origin_is_named_with_what_it_was_compared_with(gateway):
+    sock, peer = dial(gateway, handshake("/ws/echo/", "Origin: https://www.example.com", host="api.example.com"))
+    assert "403" in read_head(sock)
+    line = line_of(gateway, "refused", peer)
+    assert (line["origin"], line["host"], line["path"]) == ("https://www.example.com", "api.example.com", "/ws/echo/")
+    sock.close()
+
+
+def test_the_refusals_of_the_http_side_are_lines(gateway):
+    for request, status, path, reason in (
+        (b"POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "needs a token"),
+        (b"POST /api/?x=secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "not one of this route"),
+        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, None, "is no HTTP/1.1"),
+        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, None, "is no HTTP/1.1"),
+    ):
+        sock, peer = dial(gateway, request)
+        assert int(read_head(sock).split(" ")[1]) == status
+        line = line_of(gateway, "refused", peer)
+        assert (line["status"], line.get("path")) == (status, path) and reason in line["reason"]
+        sock.close()
+
+
+def test_a_subprotocol_that_nobody_speaks_is_a_line_without_tokens(gateway):
+    sock, peer = dial(gateway, handshake("/ws/echo/", "Sec-WebSocket-Protocol: graphql-ws, bearer.secret"))
+    assert "101" in read_head(sock)
+    line = line_of(gateway, "none of the subprotocols that a client offered is spoken here", peer)
+    assert (line["offered"], line["hint"]) == ("graphql-ws", "the route speaks v1")
+    sock.close()
+
+
+def test_who_only_looks_whether_the_tls_port_answers_is_no_line(gateway):
+    peers = []
+    for linger in (None, struct.pack("ii", 1, 0)):
+        sock = socket.create_connection(("127.0.0.3", gateway.secure_port), timeout=20)
+        if linger:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        peers.append("127.0.0.1:%d" % sock.getsockname()[1])
+        sock.close()
+    sock = socket.create_connection(("127.0.0.3", gateway.secure_port), timeout=20)
+    sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    assert line_of(gateway, "a TLS hand-shake failed", "127.0.0.1:%d" % sock.getsockname()[1])
+    sock.close()
+    assert not any(peer in line for peer in peers for line in gateway.log)
