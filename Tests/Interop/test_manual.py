@@ -49,8 +49,9 @@ def run(*arguments, **options) -> subprocess.CompletedProcess:
 def validated(tmp_path_factory) -> dict:
     """The findings of every block, from one run of `validate`."""
     folder = tmp_path_factory.mktemp("blocks")
-    for name in ("page", "static", "staticfiles", "examples/web", "tls"):
+    for name in ("page", "static", "staticfiles", "examples/web", "tls", "dist"):
         (folder / name).mkdir(parents=True)
+    (folder / "dist/index.html").touch()
     Authority(folder / "tls").issue("site", "127.0.0.1")
     (folder / "tls/site.pem").rename(folder / "tls/fullchain.pem")
     (folder / "tls/site.key").rename(folder / "tls/key.pem")
