@@ -35,9 +35,10 @@ package final class MemoryChannelLayer: ChannelLayer {
   private func publish(_ event: Event, to group: String) -> Undelivered? {
     groups.deliver(event, to: group)
     var reachesAll = true
-    for peer in hub.ends(of: group) where peer.number != end.number {
-      if !peer.post(GroupEvent(event, to: group)) { reachesAll = false }
-    }
+    let others = hub.ends(of: group).filter { $0.number != end.number }
+    guard !others.isEmpty else { return nil }
+    let (posted, weight) = (GroupEvent(event, to: group), event.weight)
+    for peer in others where !peer.post(posted, weight: weight) { reachesAll = false }
     if !reachesAll { hub.refused() }
     return reachesAll ? nil : .full
   }

@@ -11,11 +11,12 @@ package final class MemoryHub: Sendable {
     var number: Int
     var mailbox: Mailbox<GroupEvent>
 
+    /// - Parameter weight: the event's.
     /// - Returns: false where too much waits for the reactor already.
-    func post(_ event: GroupEvent) -> Bool {
+    func post(_ event: GroupEvent, weight: Int) -> Bool {
       guard !mailbox.isOver else { return false }
       // A reactor that takes no messages any more is stopping, and its sessions are being closed.
-      _ = mailbox.post(event, weight: event.weight)
+      _ = mailbox.post(event, weight: weight)
       return true
     }
   }

@@ -83,9 +83,31 @@ public struct Mailbox<Message: Sendable>: Sendable {
   /// Waits for the same, or until the task is cancelled.
   public func room() async {
     let (rooms, room) = AsyncStream.makeStream(of: Void.self)
-    whenRoom { room.finish() }
+    let number = contents.load.whenRoom { room.finish() }
     for await _ in rooms {}
+    if let number { contents.load.forget(number) }
   }
+
+  /// Waits for it no longer than that.
+  ///
+  /// - Returns: whether there is room.
+  public func room(within time: Duration) async -> Bool {
+    await withTaskGroup(of: Bool.self) { tasks in
+      tasks.addTask {
+        await room()
+        return !Task.isCancelled
+      }
+      tasks.addTask {
+        try? await Task.sleep(for: time)
+        return false
+      }
+      defer { tasks.cancelAll() }
+      return await tasks.next() ?? false
+    }
+  }
+
+  /// How many wait for room.
+  var waiterCount: Int { contents.load.waiterCount }
 }
 
 /// The receiving end of a mailbox, kept by its reactor.

@@ -3,15 +3,21 @@ import Synchronization
 /// What waits in the mailboxes of one reactor, roughly, and its bound. Callable from any thread.
 ///
 /// Posting never fails, as what is posted may be an answer that somebody waits for. Whoever produces without being asked looks
-/// before it posts the next thing: beyond the bound there is only what each producer had in its hands.
+/// before it posts the next thing: beyond the bound there is only what each producer had in its hands. Once the bound is reached
+/// it is over for all of them until half of that was received, so that those who merely look do not keep those waiting who wait.
 final class MailboxLoad: Sendable {
   /// What a message takes beside what it refers to. Bytes.
   static let messageSize = 128
 
+  private struct Waiters {
+    var next = 0
+    var bodies: [Int: @Sendable () -> Void] = [:]
+  }
+
   private let most = Atomic<Int>(.max)
   private let waiting = Atomic<Int>(0)
-  private let waiters = Mutex<[@Sendable () -> Void]>([])
-  private let hasWaiters = Atomic<Bool>(false)
+  private let isFull = Atomic<Bool>(false)
+  private let waiters = Mutex(Waiters())
 
   /// - Parameter bytes: one message is taken however large it is.
   func bound(to bytes: Int) {
@@ -21,40 +27,58 @@ final class MailboxLoad: Sendable {
   /// In bytes.
   var used: Int { waiting.load(ordering: .relaxed) }
 
-  var isOver: Bool { used >= most.load(ordering: .relaxed) }
-
-  /// Somewhat less than is allowed, so that producers do not go on for each message that is received.
-  private var hasRoom: Bool {
-    waiting.load(ordering: .sequentiallyConsistent) <= most.load(ordering: .relaxed) / 2
-  }
+  var isOver: Bool { isFull.load(ordering: .relaxed) }
 
   func add(_ bytes: Int) {
-    waiting.add(bytes, ordering: .relaxed)
+    let used = waiting.add(bytes, ordering: .sequentiallyConsistent).newValue
+    guard used >= most.load(ordering: .relaxed), !isOver else { return }
+    isFull.store(true, ordering: .sequentiallyConsistent)
+    // It may have been received meanwhile.
+    endIfReceived()
   }
 
   func subtract(_ bytes: Int) {
     waiting.subtract(bytes, ordering: .sequentiallyConsistent)
-    // One of the two sees what the other has done: this one who waits, or that one the room.
-    guard hasWaiters.load(ordering: .sequentiallyConsistent), hasRoom else { return }
+    endIfReceived()
+  }
+
+  /// One of the two sees what the other has done: this one that it is full, or that one that enough was received.
+  private func endIfReceived() {
+    guard isFull.load(ordering: .sequentiallyConsistent), hasRoom else { return }
     let ready = waiters.withLock { waiters in
-      hasWaiters.store(false, ordering: .sequentiallyConsistent)
-      defer { waiters = [] }
-      return waiters
+      isFull.store(false, ordering: .sequentiallyConsistent)
+      defer { waiters.bodies = [:] }
+      return waiters.bodies.sorted { $0.key < $1.key }
     }
-    for goOn in ready { goOn() }
+    for (_, goOn) in ready { goOn() }
+  }
+
+  private var hasRoom: Bool {
+    waiting.load(ordering: .sequentiallyConsistent) <= most.load(ordering: .relaxed) / 2
   }
 
   /// Calls the body once there is room: now, or later on the reactor's thread.
-  func whenRoom(_ goOn: @escaping @Sendable () -> Void) {
-    let mustWait = waiters.withLock { waiters in
-      hasWaiters.store(true, ordering: .sequentiallyConsistent)
-      guard !hasRoom else {
-        hasWaiters.store(!waiters.isEmpty, ordering: .sequentiallyConsistent)
-        return false
-      }
-      waiters.append(goOn)
-      return true
+  ///
+  /// - Returns: for `forget`; nil where the body was called.
+  @discardableResult
+  func whenRoom(_ goOn: @escaping @Sendable () -> Void) -> Int? {
+    let number: Int? = waiters.withLock { waiters in
+      guard isFull.load(ordering: .sequentiallyConsistent) else { return nil }
+      defer { waiters.next += 1 }
+      waiters.bodies[waiters.next] = goOn
+      return waiters.next
     }
-    if !mustWait { goOn() }
+    if number == nil { goOn() }
+    // All that it waits for may have been received before the body was there.
+    endIfReceived()
+    return number
   }
+
+  /// Whoever waited for room has given up.
+  func forget(_ number: Int) {
+    waiters.withLock { _ = $0.bodies.removeValue(forKey: number) }
+  }
+
+  /// How many wait for room.
+  var waiterCount: Int { waiters.withLock { $0.bodies.count } }
 }

@@ -90,6 +90,31 @@ struct MailboxTests {
     #expect(entered.values == [true, true])
   }
 
+  @Test func `those who only look before they post do not keep those waiting who wait`() async throws {
+    let gate = Semaphore()
+    let goneOn = Reports<Int>()
+    let (thread, mailbox) = try Reactor.start(name: "test") { reactor in
+      reactor.boundMail(to: 1_000_000)
+      return reactor.mailbox { (_: Int) in _ = gate.wait() }
+    }
+    while !mailbox.isOver { mailbox.post(0, weight: 100_000) }
+    #expect(await !mailbox.room(within: .milliseconds(1)))
+    // Who has given up is forgotten.
+    #expect(mailbox.waiterCount == 0)
+    mailbox.whenRoom { goneOn.add(mailbox.waitingBytes) }
+    // Received are some, and as many could be posted again; but nobody does before half is received.
+    for _ in 0..<3 {
+      gate.signal()
+      #expect(mailbox.isOver)
+      if !mailbox.isOver { mailbox.post(0, weight: 100_000) }
+    }
+    for _ in 0..<7 { gate.signal() }
+    #expect(try #require(goneOn.wait(for: 1).first) <= 500_000)
+    #expect(!mailbox.isOver)
+    thread.stop()
+    thread.join()
+  }
+
   @Test func `who waits for room goes on when the reactor ends with much unread`() throws {
     let gate = Semaphore()
     let goneOn = Reports<Int>()

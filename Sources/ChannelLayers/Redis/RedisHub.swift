@@ -223,8 +223,9 @@ package actor RedisHub {
     for await _ in events.arrivals {
       var isEmpty: Bool
       repeat {
-        // Some of it may be for sessions here. Meanwhile what is published waits up to its bound, and senders are told of it.
-        await waitForRoom()
+        // Some of it may be for sessions here; but it must not wait for ever for a reactor that it may not be for. Meanwhile what is
+        // published waits up to its bound, and senders are told of it.
+        if let full = overfull, !isStopping { _ = await full.room(within: Self.patienceForRoom) }
         // What found no room goes first, so also without a new event.
         let batch = events.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes)
         isEmpty = batch.isEmpty
@@ -271,6 +272,9 @@ package actor RedisHub {
   func noteHoldingBack(for reactor: Mailbox<RedisDelivery>) {
     note("Redis is not read until a reactor has caught up", "\(reactor.waitingBytes) bytes wait for it")
   }
+
+  /// How long a batch of events waits for a reactor that has too much to do.
+  private static let patienceForRoom = Duration.seconds(1)
 
   /// Waits until every reactor has room. A stop does not wait.
   func waitForRoom() async {

@@ -68,7 +68,7 @@ final class HTTPSide: Sendable {
   init(gateway: GatewayState) {
     self.gateway = gateway
     refusals = RefusalLog(gateway: gateway)
-    publisher = Publisher(memory: gateway.httpMemory) { [mail = gateway.mail] in mail.refused() }
+    publisher = Publisher(memory: gateway.httpMemory) { [mail = gateway.mail] in mail.refused($0) }
     // Files, small answers, and what passes through: one loop does, and the reactors keep the processors.
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     self.group = group

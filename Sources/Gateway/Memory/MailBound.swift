@@ -24,9 +24,9 @@ final class MailBound: Sendable {
     _ = sending.take(bytes * threads)
   }
 
-  /// An event did not reach a reactor; whoever sent it has been told.
-  func refused() {
-    refusals.up()
+  /// Events did not reach a reactor; whoever sent them has been told.
+  func refused(_ count: Int = 1) {
+    refusals.add(count, ordering: .relaxed)
     guard let suppressed = pace.next() else { return }
     var facts: Logger.Metadata = ["key": "limits.send_memory", "bytes": "\(bytes)"]
     if suppressed > 0 { facts["suppressed"] = "\(suppressed)" }

@@ -5,7 +5,7 @@ import Transport
 /// is refused may come thousands of times.
 final class AddressRefusals: Sendable {
   private let log: Logger
-  private let pace = SharedLogPace(linesPerSecond: 4)
+  private let pace = SharedLogPace(most: 4)
 
   init(log: Logger) {
     self.log = log

@@ -4,7 +4,7 @@ import Transport
 /// Ends a stop that does not come to its end: a thread of its own, so that it does whatever Swift's concurrency, the reactors or
 /// the HTTP side are doing.
 final class StopDeadline: Sendable {
-  /// How long after the grace a stop may go on: closing what is left, taking leave of the channel layers, the last lines of the log.
+  /// How long after the grace a stop may go on: closing what is left, and taking leave of the channel layers.
   static let bound = Duration.seconds(10)
 
   private enum State {

@@ -27,7 +27,7 @@ final class Publisher: Sendable {
   private let workers = Mutex<[Mailbox<WorkerMessage>]>([])
   private let lanes = PublishLane.allCases.map { _ in Lane() }
   private let memory: HTTPMemory
-  private let refused: @Sendable () -> Void
+  private let refused: @Sendable (Int) -> Void
   private let jobs: AsyncStream<Job>
   private let job: AsyncStream<Job>.Continuation
 
@@ -36,8 +36,8 @@ final class Publisher: Sendable {
   /// How long workers may take. A channel layer gives up earlier.
   private static let patience = Duration.seconds(15)
 
-  /// - Parameter refused: told of each request, or part of one, for which workers had no room.
-  init(memory: HTTPMemory, refused: @escaping @Sendable () -> Void = {}) {
+  /// - Parameter refused: told how many events of a request workers had no room for.
+  init(memory: HTTPMemory, refused: @escaping @Sendable (Int) -> Void = { _ in }) {
     self.memory = memory
     self.refused = refused
     (jobs, job) = AsyncStream.makeStream()
@@ -124,22 +124,15 @@ final class Publisher: Sendable {
 
   /// Waits until every worker has room for more.
   ///
+  /// - Parameter time: how long; what of it was spent is taken from it.
   /// - Returns: false where one has none for too long; then nothing should be asked of any.
-  func waitForRoom(within time: Duration = Publisher.patienceForRoom) async -> Bool {
-    let workers = workers.withLock { $0 }
-    guard workers.contains(where: \.isOver) else { return true }
-    return await withTaskGroup(of: Bool.self) { tasks in
-      tasks.addTask {
-        for worker in workers where worker.isOver { await worker.room() }
-        return !Task.isCancelled
-      }
-      tasks.addTask {
-        try? await Task.sleep(for: time)
-        return false
-      }
-      defer { tasks.cancelAll() }
-      return await tasks.next() ?? false
+  func waitForRoom(within time: inout Duration) async -> Bool {
+    let start = ContinuousClock.now
+    defer { time = max(.zero, time - (ContinuousClock.now - start)) }
+    for worker in workers.withLock({ $0 }) where worker.isOver {
+      guard await worker.room(within: time - (ContinuousClock.now - start)) else { return false }
     }
+    return true
   }
 
   /// Asks every worker at the same time.
@@ -195,7 +188,14 @@ extension Publisher {
   func publish(_ events: [GroupEvent], on layer: Int) async -> [Outcome] {
     var outcomes: [Outcome] = []
     var rest = events[...]
+    // Of the whole request. A part that is not sent has nothing sent behind it, so that no hole is in the middle.
+    var patience = Self.patienceForRoom
     while !rest.isEmpty {
+      guard await waitForRoom(within: &patience) else {
+        refused(rest.count)
+        return outcomes
+          + rest.map { Outcome(group: $0.group, sessions: 0, published: Published(undelivered: .backlog)) }
+      }
       var bytes = 0
       var portion = rest.prefix(Self.largestPortion.count).prefix { event in
         bytes += event.weight
@@ -215,10 +215,6 @@ extension Publisher {
   }
 
   private func publish(portion events: [GroupEvent], on layer: Int) async -> [Outcome] {
-    guard await waitForRoom() else {
-      refused()
-      return events.map { Outcome(group: $0.group, sessions: 0, published: Published(undelivered: .backlog)) }
-    }
     let count = workers.withLock { $0.count }
     let weight = events.reduce(0) { $0 + $1.weight }
     let answers = await ask(weight: weight) { (worker, index, reply: @escaping @Sendable (Answer) -> Void) in

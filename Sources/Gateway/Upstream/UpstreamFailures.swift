@@ -7,8 +7,8 @@ final class UpstreamFailures: Sendable {
   let count = Atomic<Int>(0)
   private let log: Logger
   private let pace = SharedLogPace()
-  private let shortagePace = SharedLogPace(linesPerSecond: 1)
-  private let repeatPace = SharedLogPace(linesPerSecond: 1)
+  private let shortagePace = SharedLogPace(most: 1)
+  private let repeatPace = SharedLogPace(most: 1)
 
   init(log: Logger) {
     self.log = log

@@ -177,9 +177,9 @@ extension UpstreamSession: InputHolder {
     dropInput()
     if state == .open {
       write(
-        .close, ClosePayload.encode(.messageTooBig, reason: "the memory for unfinished messages is used up"))
+        .close, ClosePayload.encode(.messageTooBig, reason: "the memory for received messages is used up"))
     }
-    lose("it left a message unfinished, and limits.receive_memory is used up")
+    lose("what it sent was not dealt with in time, and limits.receive_memory is used up")
   }
 
   private func dropInput() {

@@ -36,17 +36,20 @@ struct PublisherTests {
       return reactor.mailbox { (_: WorkerMessage) in gate.wait() }
     }
     let refusals = Atomic<Int>(0)
-    let publisher = Publisher(memory: HTTPMemory(total: 1 << 20)) { refusals.add(1, ordering: .relaxed) }
+    let publisher = Publisher(memory: HTTPMemory(total: 1 << 20)) { refusals.add($0, ordering: .relaxed) }
     publisher.connect(to: [mailbox])
-    #expect(await publisher.waitForRoom(within: .zero))
+    var (none, little, much) = (Duration.zero, Duration.milliseconds(1), Duration.seconds(20))
+    #expect(await publisher.waitForRoom(within: &none))
     for _ in 0..<2 { mailbox.post(.abandon, weight: 1000) }
-    #expect(await !publisher.waitForRoom(within: .milliseconds(1)))
-    let outcomes = await publisher.publish([GroupEvent(Event(type: "a"), to: "room")], on: 0)
-    #expect(outcomes.map(\.published.undelivered) == [.backlog])
-    #expect(refusals.load(ordering: .relaxed) == 1)
-    async let room = publisher.waitForRoom(within: .seconds(20))
+    #expect(await !publisher.waitForRoom(within: &little))
+    #expect(little == .zero)
+    // Several portions, which wait together no longer than one, and of which none is sent behind one that is not.
+    let events = (0..<250).map { _ in GroupEvent(Event(type: "a"), to: "room") }
+    let outcomes = await publisher.publish(events, on: 0)
+    #expect(outcomes.map(\.published.undelivered) == Array(repeating: .backlog, count: 250))
+    #expect(refusals.load(ordering: .relaxed) == 250)
     for _ in 0..<2 { gate.signal() }
-    #expect(await room)
+    #expect(await publisher.waitForRoom(within: &much))
     thread.stop()
     thread.join()
   }
