@@ -26,7 +26,7 @@ package struct ChannelNamePattern: Sendable {
     let router = Router([RoutePath([pattern, .remainder])])
     for case .tooComplex in router.findings {
       throw PatternFault(
-        .unsupported, "the pattern is too large to be compiled", hint: "make its repetitions smaller",
+        .unsupported, "the pattern is too large to compile", hint: "make its repetitions smaller",
         at: 0..<written.utf8.count)
     }
     kind = .regex(router)

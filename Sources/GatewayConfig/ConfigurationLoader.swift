@@ -78,7 +78,8 @@ package enum ConfigurationLoader {
     guard let mapping = MappingCursor(node, "\"applications\"", context.reading) else { return [] }
     if mapping.all.isEmpty {
       context.reading.findings.error(
-        .missingKey, "there is no application", at: node.range, hint: "name one: main")
+        .missingKey, "\"applications\" is empty", at: node.range,
+        hint: "write applications: {main: {websocket: [...]}}")
     }
     return mapping.all.map { entry in
       let application = ApplicationReader(context: context, settings: settings).read(entry)
@@ -92,7 +93,8 @@ package enum ConfigurationLoader {
     guard let node = top.value("asgi_application") else {
       guard applications.count > 1 else { return applications.first?.application }
       reading.findings.error(
-        .missingKey, "there are \(applications.count) applications, and none is named to be served",
+        .missingKey,
+        "there are \(applications.count) applications, and \"asgi_application\" does not name the one to serve",
         at: top.place,
         hint: "add asgi_application: \(applications[0].name.value)")
       return nil

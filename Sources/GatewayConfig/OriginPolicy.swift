@@ -52,26 +52,26 @@ package enum OriginPolicy: Sendable, Hashable {
         let domain = rest.drop { $0 == "*" || $0 == "." }
         let scheme = pattern[..<schemeEnd.upperBound]
         return (
-          "\"*\" stands alone or not at all",
+          "\"*\" can only stand alone",
           domain.isEmpty || domain.contains("*")
             ? "write \"*\" alone for every origin, or \"\(scheme).example.com\" for a domain and all below it"
             : "write a leading dot: \(scheme).\(domain)"
         )
       }
-      if rest.contains("/") { return ("an origin has no path", "remove what stands behind the host") }
+      if rest.contains("/") { return ("an origin cannot have a path", "remove what follows the host") }
       guard let origin = Origin(pattern), !origin.host.isEmpty, origin.hasGoodPort else {
-        return ("this is no origin", "write https://example.com")
+        return ("this is not an origin", "write https://example.com")
       }
       return nil
     }
     if pattern.hasPrefix("*.") {
-      return ("\"*\" does not match a part of a name", "write \"\(pattern.dropFirst())\"")
+      return ("\"*\" cannot stand for a part of a name", "write \"\(pattern.dropFirst())\"")
     }
     if pattern.contains("*") {
-      return ("\"*\" stands alone or not at all", "write \"*\" alone for every origin, or name each host")
+      return ("\"*\" can only stand alone", "write \"*\" alone for every origin, or name each host")
     }
     if pattern.contains("/") {
-      return ("an entry is a host name, or a whole origin", "write https://example.com or example.com")
+      return ("expected a host name or a whole origin", "write https://example.com or example.com")
     }
     let isAddress = pattern.hasPrefix("[") && pattern.hasSuffix("]")
     if !isAddress, pattern.contains(":") {

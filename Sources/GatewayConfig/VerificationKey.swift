@@ -38,14 +38,16 @@ extension VerificationKey {
   package init(pem: String) throws(KeyFault) {
     if pem.contains("PRIVATE KEY-----") {
       throw KeyFault(
-        "this is a private key, which only the one who signs should have",
-        hint: "give the public one: openssl pkey -in KEY -pubout")
+        "the value is a private key, which only the issuer of the tokens should have",
+        hint: "use the public key: openssl pkey -in KEY -pubout")
     }
     if pem.contains("CERTIFICATE-----") {
-      throw KeyFault("this is a certificate", hint: "give its key: openssl x509 -in FILE -noout -pubkey")
+      throw KeyFault(
+        "the value is a certificate, not a key", hint: "use its key: openssl x509 -in FILE -noout -pubkey")
     }
     guard pem.contains("PUBLIC KEY-----") else {
-      throw KeyFault("this is no key in PEM form", hint: "it begins with -----BEGIN PUBLIC KEY-----")
+      throw KeyFault(
+        "the value is not a key in PEM format", hint: "a public key begins with -----BEGIN PUBLIC KEY-----")
     }
     if let key = try? EdDSA.PublicKey(pem: pem) {
       self = .ed25519(key)
@@ -60,8 +62,8 @@ extension VerificationKey {
         self = .rsa(try JWTKit.Insecure.RSA.PublicKey(pem: pem))
       } catch {
         throw KeyFault(
-          "the key is damaged, or of a kind that is not used here",
-          hint: "RSA from 2048 bits, P-256, P-384, P-521 and Ed25519 are")
+          "the key is damaged, or of a kind that is not supported",
+          hint: "use RSA from 2048 bits, P-256, P-384, P-521 or Ed25519")
       }
     }
   }
@@ -129,11 +131,11 @@ package struct VerificationKeySet: Sendable {
       throw KeyFault("it is \(error)")
     }
     guard case .array(let keys)? = set["keys"] else {
-      throw KeyFault("it is no set of keys", hint: #"it begins with {"keys": ["#)
+      throw KeyFault("the file is not a key set", hint: #"it begins with {"keys": ["#)
     }
     entries = keys.prefix(Self.mostKeys).compactMap { Self.entry($0, allowed) }
     if entries.isEmpty {
-      throw KeyFault("it has no key that tokens may be signed with")
+      throw KeyFault("the key set has no key for the allowed algorithms")
     }
   }
 

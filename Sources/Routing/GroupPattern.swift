@@ -29,7 +29,9 @@ package struct GroupPattern: Sendable, Hashable {
         return .failure(fault)
       }
     }
-    guard !parts.isEmpty else { return .failure(PatternFault(.invalid, "a group has a name", at: 0..<0)) }
+    guard !parts.isEmpty else {
+      return .failure(PatternFault(.invalid, "the group name is empty", at: 0..<0))
+    }
     return .success(GroupPattern(parts: parts))
   }
 

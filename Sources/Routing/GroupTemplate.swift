@@ -40,7 +40,7 @@ package struct GroupTemplate: Sendable, Hashable {
     > {
       .failure(PatternFault(.invalid, message, hint: hint, at: range))
     }
-    guard !bytes.isEmpty else { return fail("a group has a name", 0..<0) }
+    guard !bytes.isEmpty else { return fail("the group name is empty", 0..<0) }
     while index < bytes.count {
       let start = index
       if bytes[index] == UInt8(ascii: "{") {
@@ -56,7 +56,7 @@ package struct GroupTemplate: Sendable, Hashable {
         guard isIdentifier(name) else {
           return fail(
             "\"\(name)\" is not the name of a capture", start..<index,
-            hint: "who the client is: {user} and {claims.NAME}")
+            hint: "write {user} for the user, and {claims.NAME} for a claim of the token")
         }
         parts.append(.capture(name))
         continue
@@ -64,8 +64,9 @@ package struct GroupTemplate: Sendable, Hashable {
       while index < bytes.count, bytes[index] != UInt8(ascii: "{") {
         guard isLegal(bytes[index]) else {
           return fail(
-            "a group name cannot contain this character", index..<(index + 1),
-            hint: "letters, digits, \".\", \"_\" and \"-\" are allowed, and {name} for a capture")
+            "a group name cannot contain the character \"\(Self.character(at: index, bytes))\"",
+            index..<(index + 1),
+            hint: "use letters, digits, \".\", \"_\", \"-\" and {NAME} for a capture")
         }
         index += 1
       }
@@ -76,6 +77,10 @@ package struct GroupTemplate: Sendable, Hashable {
       return fail("a group name has at most \(longestName) characters", 0..<bytes.count)
     }
     return .success(GroupTemplate(parts: parts))
+  }
+
+  private static func character(at index: Int, _ bytes: [UInt8]) -> String {
+    String(decoding: bytes[index...].prefix(8), as: UTF8.self).first.map(String.init) ?? ""
   }
 
   package var captureNames: [String] {

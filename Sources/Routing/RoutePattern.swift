@@ -56,7 +56,8 @@ package struct RoutePattern: Sendable, Hashable {
   ) -> Result<RoutePattern, PatternFault> {
     guard text.utf8.count <= longestText else {
       return .failure(
-        PatternFault(.unsupported, "a pattern may have \(longestText) bytes", at: 0..<text.utf8.count))
+        PatternFault(.unsupported, "the pattern is longer than \(longestText) bytes", at: 0..<text.utf8.count)
+      )
     }
     do throws(PatternFault) {
       switch syntax {

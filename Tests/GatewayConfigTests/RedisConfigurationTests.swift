@@ -201,10 +201,10 @@ struct RedisConfigurationTests {
   }
 
   @Test(arguments: [
-    (#"{hosts: ["redis://h:x"]}"#, "no port"),
-    (#"{hosts: ["redis://h/x"]}"#, "no database"),
+    (#"{hosts: ["redis://h:x"]}"#, "needs a port"),
+    (#"{hosts: ["redis://h/x"]}"#, "number of a database"),
     (#"{hosts: ["redis://h?colour=red"]}"#, "unknown option"),
-    (#"{hosts: ["unix://"]}"#, "no path"),
+    (#"{hosts: ["unix://"]}"#, "no socket path"),
     (#"{hosts: [{host: h, ssl_cert_reqs: none}]}"#, "rediss://"),
     (#"{hosts: [{address: "rediss://h", ssl_cert_reqs: maybe}]}"#, "cannot be"),
     (#"{hosts: [{master_name: m}]}"#, "sentinels"),

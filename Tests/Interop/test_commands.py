@@ -108,7 +108,6 @@ def test_routes_and_explain():
 
 def test_explain_names_the_route_that_matches_with_the_slash():
     done = sluice("explain", "routes.yaml", "/ws/chat/lobby")
-    assert done.returncode == 1
     assert 'websocket  404: no route; with a "/" at its end the path is one of the route "' in done.stdout
     assert "with a" not in sluice("explain", "routes.yaml", "/nothing/at/all").stdout
 

@@ -361,29 +361,29 @@ applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
             found.add((int(lines[index + 1].split(":")[1]), line))
     assert found == {
         (6, 'error[invalid-certificate]: the certificate is not for "x.y.a.example"'),
-        (6, 'error[invalid-value]: "127.0.0.1" is no name of a server'),
-        (6, 'error[invalid-value]: "a.*" is no name of a server'),
-        (7, 'error[duplicate-name]: two certificates are for "a.example"'),
+        (6, 'error[invalid-value]: "127.0.0.1" is not a valid server name'),
+        (6, 'error[invalid-value]: "a.*" is not a valid server name'),
+        (7, 'error[duplicate-name]: two certificates are for the server name "a.example"'),
         (8, "error[invalid-certificate]: the key does not belong to the certificate"),
         (9, 'error[unreadable-file]: "missing.pem" cannot be read: there is no such file'),
-        (10, 'error[invalid-certificate]: "text.pem" holds no certificate in PEM form, or a damaged one'),
-        (10, "error[invalid-certificate]: this is no key in PEM form"),
-        (11, 'error[invalid-certificate]: "a.key" holds no certificate in PEM form, or a damaged one'),
-        (11, "error[invalid-certificate]: this is no key in PEM form"),
+        (10, 'error[invalid-certificate]: "text.pem" contains no valid certificate in PEM format'),
+        (10, "error[invalid-certificate]: the value is not a key in PEM format"),
+        (11, 'error[invalid-certificate]: "a.key" contains no valid certificate in PEM format'),
+        (11, "error[invalid-certificate]: the value is not a key in PEM format"),
         (12, f"warning[certificate-dates]: the certificate expired on {utc(datetime.timedelta(hours=-1))}"),
         (13, f"warning[certificate-dates]: the certificate is not valid before {utc(datetime.timedelta(days=29))}"),
         (14, "error[invalid-certificate]: the key is encrypted"),
         (15, "error[invalid-certificate]: the passphrase does not open the key, or the key is damaged"),
-        (16, "warning[exposed-key]: everybody on this machine can read the key"),
+        (16, "warning[exposed-key]: every user of this machine can read the key"),
         (17, 'error[missing-key]: a certificate needs "key"'),
-        (18, 'error[invalid-certificate]: "empty.pem" holds no certificate in PEM form, or a damaged one'),
-        (18, "error[invalid-certificate]: this is no key in PEM form"),
-        (19, 'error[invalid-value]: "minimum_version" cannot be "1.1"'),
+        (18, 'error[invalid-certificate]: "empty.pem" contains no valid certificate in PEM format'),
+        (18, "error[invalid-certificate]: the value is not a key in PEM format"),
+        (19, 'error[invalid-value]: "1.1" is not a value for "minimum_version"'),
     }
     hints = [line.partition("^ ")[2] for line in lines if "^ " in line]
-    assert hints.count("this is a certificate") == hints.count("this is a key") == 1
-    assert hints.count("it is empty") == 2
-    assert {f"chmod o-r {tmp_path / 'open.key'}", "clients refuse it", "clients refuse it until then"} <= set(hints)
+    assert hints.count("the file contains a certificate") == hints.count("the file contains a key") == 1
+    assert hints.count("the file is empty") == 2
+    assert {f"chmod o-r {tmp_path / 'open.key'}", "renew it: clients refuse an expired certificate", "clients refuse it until then"} <= set(hints)
 
 
 def utc(later: datetime.timedelta) -> str:

@@ -44,7 +44,7 @@ final class RouteContext {
       if routeCount == Self.mostRoutes {
         routeCount += 1
         reading.findings.error(
-          .yamlLimit, "there are more than \(Self.mostRoutes) routes, those that includes repeat included",
+          .yamlLimit, "there are more than \(Self.mostRoutes) routes, counting each include anew",
           at: range)
       }
       return false
@@ -103,8 +103,8 @@ struct RouteSettings {
     guard let hosts = reading.words(node, "\"allowed_hosts\"") else { return }
     if hosts.isEmpty {
       reading.findings.error(
-        .invalidValue, "\"allowed_hosts\" allows nobody", at: node.range,
-        hint: "name the hosts, or leave it out: then the page must come from this server")
+        .invalidValue, "\"allowed_hosts\" is empty, so no client could connect", at: node.range,
+        hint: "name the hosts, or remove the key: then a page must come from the same host")
     }
     for host in hosts {
       guard let fault = OriginPolicy.fault(of: host.value) else { continue }
@@ -212,7 +212,7 @@ struct RouteTable {
     for (route, found) in overlaps {
       let who = found.count == 1 ? "an earlier route answers" : "\(found.count) earlier routes answer"
       reading.findings.warning(
-        .partlyCoveredRoute, "\(who) some of the paths of this one", at: routes[route].range,
+        .partlyCoveredRoute, "\(who) some of the paths of this route", at: routes[route].range,
         hint: "for example \"/\(found[0].example)\"",
         related: found.prefix(5).map { .init("answers \"/\($0.example)\"", at: routes[$0.by].range) })
     }
@@ -237,8 +237,10 @@ struct RouteTable {
       let startsWithSlash = route.path.patterns.contains { $0.text.drop { $0 == "^" }.hasPrefix("/") }
       let isPython = route.path.patterns.contains { $0.text.hasPrefix("r\"") || $0.text.hasPrefix("r'") }
       var hint: String?
-      if startsWithSlash { hint = "leading slashes are removed before routes are tried: begin without one" }
-      if isPython { hint = "leave out Python's r: only the quotes belong around it" }
+      if startsWithSlash {
+        hint = "begin the path without \"/\": Sluice removes leading slashes before it tries the routes"
+      }
+      if isPython { hint = "remove Python's r before the quotes" }
       reading.findings.error(
         .impossiblePattern, "no path can match this pattern", at: route.range, hint: hint)
     case .unanchored(_, let example):
@@ -247,34 +249,36 @@ struct RouteTable {
         hint: "begin it with \"^\"")
     case .ambiguousPrefix(_, let pattern, let example):
       reading.findings.error(
-        .ambiguousPrefix, "\(route.name(ofPattern: pattern)) can end in two places in \"/\(example)\"",
+        .ambiguousPrefix, "\(route.name(ofPattern: pattern)) can end in two places of \"/\(example)\"",
         at: route.patternRanges[pattern], hint: Self.prefixHint)
     case .tooComplex:
       reading.findings.error(
-        .unsupportedPattern, "the pattern is too large to be compiled", at: route.range,
+        .unsupportedPattern, "the pattern is too large to compile", at: route.range,
         hint: "make its repetitions smaller")
     case .open(_, .anchoring):
       reading.findings.warning(
-        .notProved, "whether the pattern also matches in the middle of a path was not decided",
+        .notProved, "Sluice could not decide whether the pattern also matches in the middle of a path",
         at: route.range,
         hint: "begin it with \"^\"")
     case .open(_, .prefix(let pattern)):
       reading.findings.warning(
-        .notProved, "whether \(route.name(ofPattern: pattern)) can end in two places was not decided",
+        .notProved, "Sluice could not decide whether \(route.name(ofPattern: pattern)) can end in two places",
         at: route.patternRanges[pattern], hint: Self.prefixHint)
     case .open(_, .overlap(let other)):
       reading.findings.warning(
-        .notProved, "whether an earlier route answers some of the paths of this one was not decided",
+        .notProved,
+        "Sluice could not decide whether an earlier route answers some of the paths of this route",
         at: route.range, related: [.init("the earlier route", at: routes[other].range)])
     case .notProved(let indices):
       reading.findings.warning(
         .notProved,
-        "\(indices.count) routes are too many for one automaton: whether they hide each other was not decided",
+        "\(indices.count) routes are too many to analyse together: Sluice could not decide whether they hide each other",
         at: route.range)
     }
   }
 
-  private static let prefixHint = "let it end in something that it does not contain, such as \"/\""
+  private static let prefixHint =
+    "end the outer pattern in a character that it does not contain, such as \"/\""
 
   private func report(_ finding: GroupFinding, of route: ReadRoute, at range: SourceRange, _ reading: Reading)
   {
@@ -284,32 +288,35 @@ struct RouteTable {
     case .illegalName(let capture, let example):
       reading.findings.error(
         .illegalGroupName,
-        "at \"/\(example)\" this is no group name: letters, digits, \".\", \"_\" and \"-\" are allowed",
-        at: range, hint: "let \"\(capture)\" be a slug: <slug:\(capture)>")
+        "at \"/\(example)\" the group name is not valid: only letters, digits, \".\", \"_\" and \"-\" are allowed",
+        at: range, hint: "make \"\(capture)\" a slug: <slug:\(capture)>")
     case .absent(let capture, let example):
       reading.findings.error(
-        .illegalGroupName, "at \"/\(example)\" there is no \"\(capture)\", and so no group", at: range,
-        hint: "let the pattern always capture \"\(capture)\"")
+        .illegalGroupName, "at \"/\(example)\" nothing is captured as \"\(capture)\", so there is no group",
+        at: range,
+        hint: "change the pattern so that it always captures \"\(capture)\"")
     case .emptyName(let example):
       reading.findings.error(
-        .illegalGroupName, "at \"/\(example)\" the name of the group is empty", at: range,
-        hint: "put text before the capture, or let it capture one character at least")
+        .illegalGroupName, "at \"/\(example)\" the group name is empty", at: range,
+        hint: "put text before the capture, or make it capture at least one character")
     case .colliding(let first, let second, let name):
       reading.findings.warning(
         .collidingGroups, "\"/\(first)\" and \"/\(second)\" share the group \"\(name)\"", at: range,
-        hint: "put \".\" between captures that cannot contain it")
+        hint: "put a \".\" between captures that cannot contain one")
     case .legalNotProved(let capture):
       reading.findings.warning(
-        .notProved, "whether \"\(capture)\" is always legal in a group name was not decided", at: range,
-        hint: "let \"\(capture)\" be a slug: <slug:\(capture)>")
+        .notProved, "Sluice could not decide whether \"\(capture)\" is always valid in a group name",
+        at: range,
+        hint: "make \"\(capture)\" a slug: <slug:\(capture)>")
     case .emptyNotProved:
       reading.findings.warning(
-        .notProved, "whether the name of the group can be empty was not decided", at: range,
-        hint: "put text before the capture, or let it capture one character at least")
+        .notProved, "Sluice could not decide whether the group name can be empty", at: range,
+        hint: "put text before the capture, or make it capture at least one character")
     case .collisionsNotProved:
       reading.findings.warning(
-        .notProved, "whether two paths with different captures share a group was not decided", at: range,
-        hint: "put \".\" between captures that cannot contain it")
+        .notProved, "Sluice could not decide whether two paths with different captures share a group",
+        at: range,
+        hint: "put a \".\" between captures that cannot contain one")
     }
   }
 
@@ -319,7 +326,7 @@ struct RouteTable {
       guard let name = route.givenName else { continue }
       if let first = seen[name.value] {
         reading.findings.error(
-          .duplicateName, "two routes are called \"\(name.value)\"", at: name.range,
+          .duplicateName, "two routes have the name \"\(name.value)\"", at: name.range,
           related: [.init("the first one", at: first)])
       } else {
         seen[name.value] = name.range
@@ -358,7 +365,8 @@ extension Reading {
     // What comes to mind for it first, such as Simple JWT's own claim.
     let isIdentity =
       code == .invalidGroup && ["user_id", "userid", "username", "claims", "sub"].contains(name)
-    let identityHint = isIdentity ? "who the client is: {user} and {claims.NAME}" : nil
+    let identityHint =
+      isIdentity ? "write {user} for the user, and {claims.NAME} for a claim of the token" : nil
     findings.error(
       code, "the route has no capture \"\(name)\"", at: range,
       hint: identityHint ?? NearestName.hint(for: name, in: known)

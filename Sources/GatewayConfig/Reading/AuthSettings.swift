@@ -31,8 +31,10 @@ struct AuthSettings {
     }
     for entry in [optional, required].compactMap(\.self) where auth == nil && !isUnknown {
       reading.findings.error(
-        .conflictingKeys, "\"\(entry.key.value)\" needs \"auth\": nobody is known here",
-        at: entry.key.range, hint: names.first.map { "add auth: \($0)" } ?? "define auth at the top level")
+        .conflictingKeys, "\"\(entry.key.value)\" needs \"auth\": without it every client is anonymous",
+        at: entry.key.range,
+        hint: names.first.map { "add auth: \($0)" }
+          ?? "define an authenticator under \"auth\" at the top level, and name it here")
     }
     if let optional {
       auth?.isOptional = reading.truth(optional.value, "\"auth_optional\"") ?? false
@@ -48,7 +50,7 @@ struct AuthSettings {
       return
     }
     reading.findings.error(
-      .conflictingKeys, "clients that show nothing have no claims that could be required",
+      .conflictingKeys, "\"require\" needs a token, and \"auth_optional\" lets in clients without one",
       at: entry.key.range, hint: "remove \"auth_optional\" or \"require\"")
   }
 
@@ -57,13 +59,13 @@ struct AuthSettings {
     switch node.content {
     case .mapping:
       reading.findings.error(
-        .wrongType, "\"auth\" here is the name of an authenticator", at: node.range,
-        hint: "define it under auth at the top level")
+        .wrongType, "expected the name of an authenticator for \"auth\", found a mapping", at: node.range,
+        hint: "define it under \"auth\" at the top level, and write its name here")
       return false
     case .sequence:
       reading.findings.error(
-        .wrongType, "\"auth\" here is the name of an authenticator, and this is \(node.content.kind)",
-        at: node.range, hint: "name one; clients of another one come by a route of their own")
+        .wrongType, "expected the name of one authenticator for \"auth\", found \(node.content.kind)",
+        at: node.range, hint: "name one; clients of another authenticator need a route of their own")
       return false
     case .scalar: break
     }
@@ -87,7 +89,7 @@ struct AuthSettings {
     }
     if mapping.all.isEmpty {
       reading.findings.error(
-        .invalidValue, "\"require\" requires nothing", at: node.range, hint: "write {role: admin}")
+        .invalidValue, "\"require\" names no claim", at: node.range, hint: "write {role: admin}")
     }
     return mapping.all.compactMap { entry in
       var values: [JSON] = []
@@ -96,13 +98,14 @@ struct AuthSettings {
       case .mapping where entry.value.bracedName != nil: return nil
       case .mapping:
         reading.findings.error(
-          .wrongType, "a claim is required to be a value, or one of a list", at: entry.value.range,
+          .wrongType, "expected a value or a list of values for the claim, found a mapping",
+          at: entry.value.range,
           hint: "write {role: [admin, staff]}")
         return nil
       case .sequence(let items):
         if items.isEmpty {
           reading.findings.error(
-            .invalidValue, "\"\(entry.key.value)\" can be nothing", at: entry.value.range)
+            .invalidValue, "the list of values for \"\(entry.key.value)\" is empty", at: entry.value.range)
         }
         values = items.map(reading.json)
       case .scalar: values = [reading.json(entry.value)]
@@ -137,7 +140,7 @@ struct AuthSettings {
   /// - Parameter range: of `consumer`.
   func ofWebSocket(_ read: ReadConsumer, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
     if case .proxy = read.consumer {
-      check(at: range, reading, "the server behind is asked before the client can send a message") {
+      check(at: range, reading, "Sluice connects to the upstream before the client can send a message") {
         $0 != .message
       }
     }
@@ -158,12 +161,12 @@ struct AuthSettings {
     guard auth != nil else { return nil }
     guard isKnown else {
       reading.findings.error(
-        .conflictingKeys, "\"\(what)\" answers everybody, and would not ask for \"auth\"", at: range,
+        .conflictingKeys, "\"\(what)\" answers every client, so \"auth\" has no effect on it", at: range,
         hint: isOwn ? "remove \"auth\"" : "add auth: none",
-        related: place.map { [.init("said here", at: $0)] } ?? [])
+        related: place.map { [.init("\"auth\" is set here", at: $0)] } ?? [])
       return nil
     }
-    check(at: range, reading, "an HTTP request has no subprotocol and no message", \.isOfEveryRequest)
+    check(at: range, reading, "an HTTP request carries no subprotocol and no message", \.isOfEveryRequest)
     return auth
   }
 
@@ -175,8 +178,8 @@ struct AuthSettings {
       case .jwt(let jwt) = used.kind, !jwt.sources.contains(where: canBeUsed)
     else { return }
     reading.findings.error(
-      .conflictingKeys, "no token of \"\(auth.name)\" can come here: \(sentence)", at: range,
+      .conflictingKeys, "no token for \"\(auth.name)\" can arrive on this route: \(sentence)", at: range,
       hint: "add header, or {cookie: NAME}, to its \"from\"",
-      related: place.map { [.init("said here", at: $0)] } ?? [])
+      related: place.map { [.init("\"auth\" is set here", at: $0)] } ?? [])
   }
 }

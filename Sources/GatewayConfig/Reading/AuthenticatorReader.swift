@@ -16,8 +16,8 @@ struct AuthenticatorReader {
     let name = entry.key.value
     if name == Self.noAuthenticator || name.isEmpty {
       reading.findings.error(
-        .invalidValue, "an authenticator cannot be called \"\(name)\"", at: entry.key.range,
-        hint: name.isEmpty ? nil : "at a route \"none\" says that there is none")
+        .invalidValue, "\"\(name)\" is not a valid name for an authenticator", at: entry.key.range,
+        hint: name.isEmpty ? nil : "\"auth: none\" at a route means that it has no authenticator")
     }
     guard let mapping = MappingCursor(entry.value, "the authenticator \"\(name)\"", reading) else {
       return nil
@@ -36,8 +36,8 @@ struct AuthenticatorReader {
     let isMisspelt = ["jwt", "callback"].contains { NearestName.of($0, in: mapping.keys.map(\.value)) != nil }
     if jwt == nil, callback == nil, !isMisspelt {
       reading.findings.error(
-        .missingKey, "the authenticator \"\(name)\" does not say how clients are known", at: mapping.place,
-        hint: "add jwt or callback")
+        .missingKey, "the authenticator \"\(name)\" needs \"jwt\" or \"callback\"", at: mapping.place,
+        hint: "add jwt: {secret: {env: NAME}}, or callback: {url: URL}")
     }
     return kind.map { AuthenticatorConfiguration(name: name, kind: $0, range: entry.key.range) }
   }
@@ -73,13 +73,13 @@ struct AuthenticatorReader {
     guard let items = reading.list(node, "\"algorithms\"") else { return [] }
     if items.isEmpty {
       reading.findings.error(
-        .invalidValue, "\"algorithms\" allows none", at: node.range, hint: "name one, or leave it out")
+        .invalidValue, "\"algorithms\" is empty", at: node.range, hint: "name one, or leave it out")
     }
     var known: [Located<SignatureAlgorithm>] = []
     for item in items {
       if case .scalar(let scalar) = item.content, scalar.text.lowercased() == "none" {
         reading.findings.error(
-          .invalidValue, "a token that nobody has signed can be made by everybody", at: item.range,
+          .invalidValue, "\"none\" is not a signature: anyone can make an unsigned token", at: item.range,
           hint: "remove it")
         continue
       }
@@ -87,8 +87,8 @@ struct AuthenticatorReader {
       if let first = known.first, (first.value.keyKind == .secret) != (algorithm.keyKind == .secret) {
         reading.findings.error(
           .conflictingKeys,
-          "\(algorithm.rawValue) and \(first.value.rawValue) have no key in common", at: item.range,
-          hint: "make two authenticators of it")
+          "\(algorithm.rawValue) and \(first.value.rawValue) cannot use the same key", at: item.range,
+          hint: "define two authenticators")
       }
       known.append(Located(algorithm, at: item.range))
     }
@@ -104,7 +104,7 @@ struct AuthenticatorReader {
 
   private func readNames(_ node: Node, _ what: String) -> [String] {
     if case .sequence(let items) = node.content {
-      if items.isEmpty { reading.findings.error(.invalidValue, "\(what) names nobody", at: node.range) }
+      if items.isEmpty { reading.findings.error(.invalidValue, "\(what) is empty", at: node.range) }
       return reading.words(node, what)?.map(\.value) ?? []
     }
     return reading.word(node, what).map { [$0] } ?? []
@@ -114,14 +114,15 @@ struct AuthenticatorReader {
     guard let items = reading.list(node, "\"from\"") else { return nil }
     if items.isEmpty {
       reading.findings.error(
-        .invalidValue, "\"from\" says nowhere where a token could be", at: node.range,
-        hint: "leave it out for [header, subprotocol]")
+        .invalidValue, "\"from\" is empty, so a client has no place for its token", at: node.range,
+        hint: "remove it for [header, subprotocol]")
     }
     var sources: [TokenSource] = []
     for item in items {
       guard let source = readSource(item) else { continue }
       if sources.contains(source) {
-        reading.findings.error(.duplicateName, "this stands here twice", at: item.range, hint: "remove one")
+        reading.findings.error(
+          .duplicateName, "this entry is listed twice", at: item.range, hint: "remove one")
       }
       sources.append(source)
     }
@@ -154,7 +155,8 @@ struct AuthenticatorReader {
     if (cookie == nil) == (query == nil), mapping.keys.allSatisfy({ ["cookie", "query"].contains($0.value) })
     {
       reading.findings.error(
-        .conflictingKeys, "an entry of \"from\" is a cookie or a query parameter", at: mapping.place,
+        .conflictingKeys, "expected a cookie or a query parameter for an entry of \"from\"",
+        at: mapping.place,
         hint: "write {cookie: NAME} or {query: NAME}")
       return nil
     }
@@ -163,7 +165,7 @@ struct AuthenticatorReader {
     }
     guard name.isHTTPToken, !name.contains("&"), !name.contains("%"), !name.contains("+") else {
       reading.findings.error(
-        .invalidValue, "\"\(name)\" is no name of a cookie or parameter", at: value.range,
+        .invalidValue, "\"\(name)\" is not a valid name for a cookie or a query parameter", at: value.range,
         hint: "letters, digits, \"-\" and \"_\"")
       return nil
     }
@@ -183,7 +185,7 @@ struct AuthenticatorReader {
     let given = [secret, publicKey, set].compactMap(\.self)
     if given.count > 1 {
       reading.findings.error(
-        .conflictingKeys, "the key is \"secret\", \"public_key\" or \"jwks\", one of them",
+        .conflictingKeys, "\"jwt\" takes only one of \"secret\", \"public_key\" and \"jwks\"",
         at: given[1].key.range, related: [.init("the other one", at: given[0].key.range)])
     } else if given.isEmpty,
       !["secret", "public_key", "jwks"].contains(where: {
@@ -191,12 +193,13 @@ struct AuthenticatorReader {
       })
     {
       reading.findings.error(
-        .missingKey, "\"jwt\" needs a key", at: mapping.place,
+        .missingKey, "\"jwt\" needs a key to verify tokens with", at: mapping.place,
         hint: "secret: {env: NAME}, public_key: {file: PATH} or jwks: URL")
     }
     for entry in [refresh, tls].compactMap(\.self) where set == nil {
       reading.findings.error(
-        .conflictingKeys, "\"\(entry.key.value)\" is for \"jwks\"", at: entry.key.range, hint: "remove it")
+        .conflictingKeys, "\"\(entry.key.value)\" can only be used with \"jwks\"", at: entry.key.range,
+        hint: "remove it")
     }
     if let secret { return readSecret(secret, algorithms) }
     if let publicKey { return readPublicKey(publicKey, algorithms) }
@@ -232,17 +235,17 @@ struct AuthenticatorReader {
     }
     if String(decoding: secret, as: UTF8.self).contains("-----BEGIN ") {
       reading.findings.error(
-        .invalidKey, "this is a key in PEM form, and not a secret that both sides share",
-        at: entry.value.range,
-        hint: "write public_key")
+        .invalidKey, "\"secret\" contains a key in PEM format, not a shared secret", at: entry.value.range,
+        hint: "write public_key: {file: PATH}")
       return nil
     }
     let used = algorithms?.map(\.value) ?? [KeyKind.secret.standardAlgorithm]
     if let least = used.compactMap(\.leastSecret).max(), secret.count < least {
       reading.findings.warning(
-        .weakSecret, "the secret has \(secret.count) bytes, and could be guessed", at: entry.value.range,
+        .weakSecret, "the secret has \(secret.count) bytes, which is short enough to be guessed",
+        at: entry.value.range,
         hint:
-          "\(used.map(\.rawValue).joined(separator: ", ")): \(least) bytes at least (RFC 7518 section 3.2)"
+          "\(used.map(\.rawValue).joined(separator: ", ")): use at least \(least) bytes (RFC 7518 section 3.2)"
       )
     }
     return .key(.secret(secret))
@@ -291,7 +294,8 @@ struct AuthenticatorReader {
     if text.contains("://") { return readURL(node, tls: tls?.value).map { .url($0) } }
     if let tls {
       reading.findings.error(
-        .conflictingKeys, "\"tls\" is for a set that is fetched", at: tls.key.range, hint: "remove it")
+        .conflictingKeys, "\"tls\" can only be used with a key set that is fetched by URL", at: tls.key.range,
+        hint: "remove it")
     }
     guard let (path, set) = contents(of: text, at: node.range) else { return nil }
     do {
@@ -309,7 +313,7 @@ struct AuthenticatorReader {
     let reader = UpstreamReader(reading: reading, captures: [])
     if let text = reading.word(node, "a URL"), text.contains("?") {
       reading.findings.error(
-        .invalidValue, "this address cannot have a query", at: node.range, hint: "write it without")
+        .invalidValue, "this URL cannot have a query", at: node.range, hint: "remove what follows the \"?\"")
       return nil
     }
     var url = reader.readAddress(node, [.http, .https])
@@ -340,8 +344,8 @@ struct AuthenticatorReader {
       callback?.timeout = time
       if time > handshake {
         reading.findings.warning(
-          .outOfRange, "a hand-shake waits no longer than \"limits.handshake\", which is less",
-          at: value.range, hint: "make that longer, or this shorter")
+          .outOfRange, "\"timeout\" is longer than \"limits.handshake\", which ends the handshake first",
+          at: value.range, hint: "raise \"limits.handshake\", or lower \"timeout\"")
       }
     }
     if let value = mapping.value("cache"),
@@ -359,22 +363,22 @@ struct AuthenticatorReader {
     guard let names = reading.words(node, "\"headers\"") else { return [] }
     if names.isEmpty {
       reading.findings.error(
-        .invalidValue, "without the client's fields every client is the same", at: node.range,
-        hint: "leave it out for [Cookie, Authorization]")
+        .invalidValue, "\"headers\" is empty, so the callback could not tell clients apart", at: node.range,
+        hint: "remove it for [Cookie, Authorization]")
     }
     var seen: Set<String> = []
     for name in names {
       let lower = name.value.lowercased()
       if !name.value.isHTTPToken {
-        reading.findings.error(.invalidValue, "\"\(name.value)\" is no name of a header", at: name.range)
+        reading.findings.error(.invalidValue, "\"\(name.value)\" is not a valid header name", at: name.range)
       } else if lower.hasPrefix("x-forwarded-") || lower.hasPrefix("sec-websocket-")
         || ["host", "connection", "upgrade", "content-length", "transfer-encoding", "accept"].contains(lower)
       {
         reading.findings.error(
-          .invalidValue, "\"\(name.value)\" is set by the server", at: name.range, hint: "remove it")
+          .invalidValue, "Sluice sets \"\(name.value)\" itself", at: name.range, hint: "remove it")
       } else if !seen.insert(lower).inserted {
         reading.findings.error(
-          .duplicateName, "the header \"\(name.value)\" stands here twice", at: name.range)
+          .duplicateName, "the header \"\(name.value)\" is listed twice", at: name.range)
       }
     }
     return Array(seen).sorted()

@@ -41,7 +41,7 @@ struct ConsumerReader {
     reading.findings.error(
       .unknownName, "there is no consumer \"\(name)\"", at: answer.value.range,
       hint: isClass
-        ? "consumers are names here, not classes: \(meant ?? known.sorted().joined(separator: ", "))"
+        ? "consumers are names here, not Python classes: \(meant ?? known.sorted().joined(separator: ", "))"
         : NearestName.hint(for: name, in: known))
     // Its options are read as if the name were right.
     guard let meant else { return nil }
@@ -192,13 +192,14 @@ struct ConsumerReader {
       let list = context.apps.range
     else { return }
     reading.findings.error(
-      .appNotInstalled, "the app \"\(type.rawValue)\" is not installed", at: range,
+      .appNotInstalled, "the app \"\(type.rawValue)\" is not in installed_apps", at: range,
       hint: "add \"\(type.rawValue)\" to installed_apps in line \(list.start.line)")
   }
 
   private func refuse(_ entry: Node.Entry, for type: InstalledApps.BuiltIn) {
     reading.findings.error(
-      .conflictingKeys, "\"\(type.rawValue)\" has no \"\(entry.key.value)\"", at: entry.key.range,
+      .conflictingKeys, "the consumer \"\(type.rawValue)\" has no option \"\(entry.key.value)\"",
+      at: entry.key.range,
       hint: "remove it")
   }
 
@@ -207,7 +208,7 @@ struct ConsumerReader {
     guard let to = options.to else {
       guard !isPreset else { return nil }
       reading.findings.error(
-        .missingKey, "\"proxy\" needs the server that answers, \"to\"", at: range,
+        .missingKey, "the consumer \"proxy\" needs \"to\", the address of the upstream", at: range,
         hint: "to: ws://127.0.0.1:8001")
       return nil
     }
@@ -273,11 +274,11 @@ struct EventsReader {
     let isWord = !type.value.isEmpty && type.value.utf8.allSatisfy(GroupTemplate.isLegal)
     if !isWord || type.value.hasPrefix("_") || type.value.hasPrefix(".") {
       reading.findings.error(
-        .invalidValue, "\"\(type.value)\" is no event type", at: type.range,
-        hint: "letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\": chat.message")
+        .invalidValue, "\"\(type.value)\" is not a valid event type", at: type.range,
+        hint: "use letters, digits, \".\", \"_\" and \"-\", and begin with a letter or a digit: chat.message")
     } else if HandlerName.of(type.value).hasPrefix(HandlerName.asgiPrefix) {
       reading.findings.error(
-        .invalidValue, "events whose type begins with \"websocket.\" have a fixed meaning", at: type.range,
+        .invalidValue, "event types that begin with \"websocket.\" have a fixed meaning", at: type.range,
         hint: "choose another name")
     } else if HandlerName.isReserved(type.value) {
       reading.findings.error(
@@ -332,7 +333,9 @@ extension Reading {
         rest = rest.dropFirst()
       } else if character == "{" {
         guard let end = rest.firstIndex(of: "}"), end > rest.startIndex else {
-          findings.error(.invalidValue, "\"{\" begins no {name}", at: range, hint: "write \"{{\" for a brace")
+          findings.error(
+            .invalidValue, "the \"{\" is not followed by NAME}", at: range,
+            hint: "write \"{{\" for the brace itself")
           return nil
         }
         if !literal.isEmpty { parts.append(.literal(literal)) }
@@ -340,7 +343,9 @@ extension Reading {
         parts.append(.place(String(rest[..<end])))
         rest = rest[rest.index(after: end)...]
       } else if character == "}" {
-        findings.error(.invalidValue, "\"}\" closes nothing", at: range, hint: "write \"}}\" for a brace")
+        findings.error(
+          .invalidValue, "the \"}\" has no \"{\" before it", at: range,
+          hint: "write \"}}\" for the brace itself")
         return nil
       } else {
         literal.append(character)
@@ -356,7 +361,8 @@ extension Reading {
   func reportBraces(_ node: Node) -> Bool {
     guard let name = node.bracedName else { return false }
     findings.error(
-      .yamlSurprise, "this is a mapping with the key \"\(name)\" and no value", at: node.range,
+      .yamlSurprise, "expected a value, found a mapping with the key \"\(name)\" and no value",
+      at: node.range,
       hint: Self.braceHint(name))
     return true
   }
@@ -379,7 +385,7 @@ extension Reading {
       }
       if let surprise = Surprise(scalar.text), surprise.isTrouble(where: .json) {
         findings.error(
-          .yamlSurprise, "this is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
+          .yamlSurprise, "the value is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
           at: node.range,
           hint: surprise.isNumber
             ? "write the number as in JSON, or put it in quotes"
@@ -391,7 +397,7 @@ extension Reading {
       case .number(let number): return number
       case .outOfRange:
         findings.error(
-          .outOfRange, "the number \(scalar.text)\(origin(scalar)) is too large to be kept", at: node.range,
+          .outOfRange, "the number \(scalar.text)\(origin(scalar)) is too large", at: node.range,
           hint: "put it in quotes")
         return .null
       }

@@ -29,7 +29,7 @@ struct EventStreamReader {
     let history = mapping.value("history").flatMap { HistoryReader.read($0, reading) }
     if let entry = mapping.entry("events") {
       reading.findings.error(
-        .unknownKey, "what events become is called \"templates\" here", at: entry.key.range,
+        .unknownKey, "in an event stream the key is \"templates\", not \"events\"", at: entry.key.range,
         hint: "write templates: {TYPE: ...}")
     }
     let groups = mapping.required("group", hint: "group: chat_{room}")
@@ -76,7 +76,7 @@ extension RouteContext {
       reading.findings.error(
         .missingKey, "\"\(what)\" needs a channel layer \"\(alias)\"", at: range,
         hint: NearestName.of(standard, in: layers).map {
-          "did you mean \"default\" by \"\($0)\"?"
+          "the layer \"\($0)\" may have been meant to be called \"default\""
         } ?? "add channel_layers: {default: {backend: memory}}")
     }
     return alias

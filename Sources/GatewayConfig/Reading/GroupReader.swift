@@ -19,7 +19,8 @@ struct GroupReader {
     guard let items = items(of: node, "\"group\"", atMost: Self.mostTemplates) else { return nil }
     guard !items.isEmpty else {
       reading.findings.error(
-        .invalidValue, "the list of groups is empty", at: node.range, hint: "name one: [news, user_{user}]")
+        .invalidValue, "the list of groups is empty", at: node.range,
+        hint: "name a group: [news, user_{user}]")
       return nil
     }
     let templates = items.compactMap { item -> Located<GroupTemplate>? in
@@ -36,7 +37,7 @@ struct GroupReader {
     let items = items(of: node, what, atMost: Self.mostPatterns) ?? []
     if items.isEmpty, case .sequence = node.content {
       reading.findings.error(
-        .invalidValue, "\(what) names no group", at: node.range, hint: "leave it out, or name one: [ticker_*]"
+        .invalidValue, "\(what) is empty", at: node.range, hint: "remove it, or name a group: [ticker_*]"
       )
     }
     let patterns = items.compactMap { item -> Located<GroupPattern>? in
@@ -81,12 +82,12 @@ struct GroupReader {
     let capturesUser = captures?.contains(GroupTemplate.user) ?? (hasIdentity != true)
     if hasIdentity == true, namesUser, capturesUser {
       reading.findings.error(
-        .conflictingKeys, "{user} is what the path captures, or who the client is", at: range,
+        .conflictingKeys, "{user} is both a capture of the path and the user of the token", at: range,
         hint: "give the capture another name: <slug:name>")
     }
     if hasIdentity == false, value[keyPath: isPersonal] || namesUser && !capturesUser {
       reading.findings.error(
-        .missingKey, "this depends on who the client is, and the route does not ask", at: range,
+        .missingKey, "the group depends on the user, and the route has no \"auth\"", at: range,
         hint: "add auth: NAME, the name of one of the authenticators under \"auth\"")
     }
     return namesUser && !capturesUser ? value[keyPath: withUser] : value
@@ -103,7 +104,7 @@ struct GroupReader {
     var seen: Set<String> = []
     for text in texts where !seen.insert(text.value).inserted {
       reading.findings.error(
-        .duplicateName, "the group \"\(text.value)\" stands here twice", at: text.range, hint: "remove one")
+        .duplicateName, "the group \"\(text.value)\" is listed twice", at: text.range, hint: "remove one")
     }
   }
 }

@@ -82,12 +82,12 @@ struct HTTPActionReader {
     mapping.finish()
     if let text, let json {
       reading.findings.error(
-        .conflictingKeys, "an answer has \"body\" or \"json\", not both", at: json.key.range,
+        .conflictingKeys, "\"respond\" takes \"body\" or \"json\", not both", at: json.key.range,
         related: [.init("the other one", at: text.key.range)])
     }
     if let body = text ?? json, [204, 205, 304].contains(status) {
       reading.findings.error(
-        .conflictingKeys, "an answer with status \(status) has no body", at: body.key.range,
+        .conflictingKeys, "a response with status \(status) cannot have a body", at: body.key.range,
         hint: "remove \"\(body.key.value)\", or choose another status")
     }
     var body: [UInt8] = []
@@ -110,19 +110,19 @@ struct HTTPActionReader {
     return mapping.all.compactMap { entry in
       let name = entry.key.value
       guard name.isHTTPToken else {
-        reading.findings.error(.invalidValue, "\"\(name)\" is no name of a header", at: entry.key.range)
+        reading.findings.error(.invalidValue, "\"\(name)\" is not a valid header name", at: entry.key.range)
         return nil
       }
       guard !["content-length", "transfer-encoding", "connection", "upgrade"].contains(name.lowercased())
       else {
         reading.findings.error(
-          .invalidValue, "\"\(name)\" is set by the server", at: entry.key.range, hint: "remove it")
+          .invalidValue, "Sluice sets \"\(name)\" itself", at: entry.key.range, hint: "remove it")
         return nil
       }
       guard let value = reading.text(entry.value, "a header") else { return nil }
       guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
         reading.findings.error(
-          .invalidValue, "a header is one line without control characters", at: entry.value.range)
+          .invalidValue, "a header value must be one line without control characters", at: entry.value.range)
         return nil
       }
       return (name, value)
@@ -142,7 +142,8 @@ struct HTTPActionReader {
         status = number
         if ![301, 302, 303, 307, 308].contains(number) {
           reading.findings.error(
-            .outOfRange, "\(number) is no redirect", at: value.range, hint: "301, 302, 303, 307 or 308")
+            .outOfRange, "\(number) is not a redirect status", at: value.range,
+            hint: "301, 302, 303, 307 or 308")
         }
       }
       mapping.finish()
@@ -157,12 +158,13 @@ struct HTTPActionReader {
   private func checkTarget(_ text: String, _ template: TextTemplate, at range: SourceRange) {
     if !text.hasPrefix("/"), !text.hasPrefix("http://"), !text.hasPrefix("https://") {
       reading.findings.error(
-        .invalidValue, "a redirect leads to a path or a URL", at: range,
+        .invalidValue, "the target of a redirect must be a path or a URL", at: range,
         hint: "begin with \"/\" or \"https://\"")
     }
     if text.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
       reading.findings.error(
-        .invalidValue, "a URL has no spaces or special characters", at: range, hint: "percent-encode them")
+        .invalidValue, "a URL cannot contain spaces or special characters", at: range,
+        hint: "percent-encode them")
     }
     guard let captures else { return }
     for case .place(let name) in template.parts where !captures.contains(name) {

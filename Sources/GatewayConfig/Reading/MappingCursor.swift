@@ -49,7 +49,7 @@ final class MappingCursor {
     guard case .mapping(let entries) = node.content else {
       if node.isUnusable { return nil }
       reading.findings.error(
-        .wrongType, "\(what) is a mapping of keys to values, and this is \(node.content.kind)",
+        .wrongType, "expected a mapping of keys to values for \(what), found \(node.content.kind)",
         at: node.range,
         hint: Self.lacksColon(node) ?? shape.map { "write \($0)" })
       return nil

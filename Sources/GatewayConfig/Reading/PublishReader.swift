@@ -42,31 +42,32 @@ struct PublishReader {
   ) {
     if publish.isAnonymous, let anonymous, token != nil || settings.asksWho {
       reading.findings.error(
-        .conflictingKeys, "anybody may use this route, or only who has shown a token",
+        .conflictingKeys,
+        "\"anonymous\" lets everyone publish, so it cannot stand beside \"token\" or \"auth\"",
         at: anonymous.key.range,
         hint: "remove \"anonymous\", or \"\(token != nil ? "token" : "auth")\"")
     }
     if publish.isAnonymous, let allow, publish.operations.contains(.disconnect) {
       reading.findings.error(
-        .conflictingKeys, "anybody could end the sessions of every user here", at: allow.key.range,
+        .conflictingKeys, "without a token, anyone could end the sessions of every user", at: allow.key.range,
         hint: "remove \"disconnect\" from it, or write token: {env: PUBLISH_TOKEN} instead of \"anonymous\"")
     }
     if let allow, publish.operations.contains(.disconnect), let auth = settings.auth.auth,
       auth.requirements.isEmpty
     {
       reading.findings.warning(
-        .conflictingKeys, "every user could end the sessions of every other one here", at: allow.key.range,
-        hint: "say whose claims allow it, such as require: {is_staff: true}, or take \"disconnect\" out")
+        .conflictingKeys, "every user could end the sessions of every other user", at: allow.key.range,
+        hint: "add the claims that allow it, such as require: {is_staff: true}, or remove \"disconnect\"")
     }
     if let allow, publish.operations.contains(.events) { checkEvents(allow, publish) }
     if settings.auth.auth?.isOptional == true {
       reading.findings.error(
-        .conflictingKeys, "whoever publishes shows who they are: \"auth_optional\" lets in those who do not",
+        .conflictingKeys, "\"publish\" needs a token, and \"auth_optional\" lets in clients without one",
         at: range, hint: "auth_optional: false")
     }
     if token == nil, !settings.asksWho, !publish.isAnonymous {
       reading.findings.error(
-        .missingKey, "anybody could publish here: \"publish\" needs a \"token\"", at: range,
+        .missingKey, "\"publish\" needs a \"token\": without it anyone could publish", at: range,
         hint: "token: {env: PUBLISH_TOKEN}, or auth: NAME beside \"publish\", or anonymous: true")
     }
   }
@@ -103,21 +104,22 @@ struct PublishReader {
     if case .sequence(let nodes) = node.content { items = nodes }
     if items.isEmpty {
       reading.findings.error(
-        .invalidValue, "\"token\" holds no token", at: node.range, hint: "token: {env: PUBLISH_TOKEN}")
+        .invalidValue, "the list of tokens is empty", at: node.range, hint: "token: {env: PUBLISH_TOKEN}")
     }
     return items.compactMap { item in
       guard let token = reading.secret(item, "\"token\"") else { return nil }
       guard PublishConfiguration.isToken(token) else {
         reading.findings.error(
           .invalidValue,
-          token.isEmpty ? "the token is empty" : "the token has a character that none can have",
-          at: item.range, hint: "make one with: openssl rand -hex 32")
+          token.isEmpty
+            ? "the token is empty" : "the token contains a character that no HTTP header can carry",
+          at: item.range, hint: "generate one with: openssl rand -hex 32")
         return nil
       }
       guard token.utf8.count >= PublishConfiguration.shortestToken else {
         reading.findings.error(
-          .outOfRange, "the token is too short to be a secret", at: item.range,
-          hint: "\(PublishConfiguration.shortestToken) characters at least: openssl rand -hex 32")
+          .outOfRange, "the token is short enough to be guessed", at: item.range,
+          hint: "\(PublishConfiguration.shortestToken) characters or more are needed: openssl rand -hex 32")
         return nil
       }
       return token
@@ -128,7 +130,7 @@ struct PublishReader {
     guard let items = reading.list(node, "\"allow\"") else { return [] }
     if items.isEmpty {
       reading.findings.error(
-        .invalidValue, "\"allow\" allows nothing", at: node.range,
+        .invalidValue, "\"allow\" is empty", at: node.range,
         hint: "known here: \(PublishConfiguration.Operation.allCases.map(\.rawValue).joined(separator: ", "))"
       )
     }
@@ -139,7 +141,7 @@ struct PublishReader {
       }
       if !operations.insert(operation).inserted {
         reading.findings.error(
-          .duplicateName, "\"\(operation.rawValue)\" stands here twice", at: item.range, hint: "remove one")
+          .duplicateName, "\"\(operation.rawValue)\" is listed twice", at: item.range, hint: "remove one")
       }
     }
     return operations

@@ -16,7 +16,7 @@ struct RedisHostReader {
   private func readAddress(_ node: Node) -> RedisHost.Address? {
     guard case .sequence(let pair) = node.content, pair.count == 2 else {
       reading.findings.error(
-        .invalidValue, "a host is a pair of name and port", at: node.range, hint: "[localhost, 6379]")
+        .invalidValue, "expected a pair of host name and port", at: node.range, hint: "[localhost, 6379]")
       return nil
     }
     let host = reading.word(pair[0], "a host")
@@ -43,7 +43,7 @@ struct RedisHostReader {
     host.connectTimeout = readTimes(mapping) ?? host.connectTimeout
     readTLS(mapping, into: &host.tls)
     if case .unix = host.place, host.tls != nil {
-      reading.findings.error(.conflictingKeys, "a socket in the file system has no TLS", at: mapping.place)
+      reading.findings.error(.conflictingKeys, "a Unix socket cannot use TLS", at: mapping.place)
     }
     ignoreClientKeys(of: mapping)
     mapping.finish()
@@ -87,14 +87,15 @@ struct RedisHostReader {
     let options = value("sentinel_kwargs", of: mapping)
     guard [address, name, sentinels].contains(where: { $0 != nil }) || master != nil else {
       reading.findings.error(
-        .missingKey, "a host needs \"address\", \"host\" or \"sentinels\"", at: mapping.place)
+        .missingKey, "a Redis host needs \"address\", \"host\" or \"sentinels\"", at: mapping.place)
       return nil
     }
     guard [address, name, sentinels ?? master].count(where: { $0 != nil }) == 1,
       port == nil || name != nil
     else {
       reading.findings.error(
-        .conflictingKeys, "a host is named by \"address\", by \"host\" and \"port\", or by \"sentinels\"",
+        .conflictingKeys,
+        "a Redis host is given by \"address\", by \"host\" and \"port\", or by \"sentinels\"",
         at: mapping.place, hint: "keep one of them")
       return nil
     }
@@ -105,7 +106,7 @@ struct RedisHostReader {
     }
     guard let master, let sentinels else {
       reading.findings.error(
-        .missingKey, "\"master_name\" and \"sentinels\" belong together", at: mapping.place)
+        .missingKey, "\"master_name\" and \"sentinels\" must be given together", at: mapping.place)
       return nil
     }
     let addresses = (reading.list(sentinels, "\"sentinels\"") ?? []).compactMap(readAddress)
@@ -164,7 +165,8 @@ struct RedisHostReader {
       guard let value = mapping.value(key), let scalar = reading.scalar(value, "\"\(key)\"") else { continue }
       guard tls != nil else {
         reading.findings.error(
-          .conflictingKeys, "\"\(key)\" is for TLS: an address that begins with \"rediss://\", or ssl: true",
+          .conflictingKeys,
+          "\"\(key)\" needs TLS: use an address that begins with \"rediss://\", or ssl: true",
           at: value.range)
         continue
       }
@@ -229,7 +231,7 @@ extension RedisHostReader {
     guard let scheme = schemes.first(where: text.hasPrefix) else {
       reading.findings.error(
         // Nothing of it is shown: a password may be in any part.
-        .invalidValue, "this is no address of a Redis server", at: node.range,
+        .invalidValue, "the value is not the address of a Redis server", at: node.range,
         hint: "write redis://host:6379/0, rediss:// for TLS, or unix:///path")
       return nil
     }
@@ -256,7 +258,7 @@ extension RedisHostReader {
     readQuery(query, into: &host, at: node.range)
     if host.credentials.password != nil, case .scalar(let scalar) = node.content, scalar.origin == nil {
       reading.findings.warning(
-        .plainSecret, "a password is written into the file", at: node.range,
+        .plainSecret, "a password is written into the configuration", at: node.range,
         hint: "take the address from the environment: ${REDIS_URL}")
     }
     return host
@@ -280,14 +282,14 @@ extension RedisHostReader {
       return nil
     }
     if scheme == "unix://" {
-      guard place.isEmpty, let path, !path.isEmpty else { return fail("the address has no path of a socket") }
+      guard place.isEmpty, let path, !path.isEmpty else { return fail("the address has no socket path") }
       return RedisHost(.unix(path: "/" + path.percentDecoded))
     }
     var name = String(place)
     var port = 6379
     if let colon = place.lastIndex(of: ":"), !place[colon...].contains("]") {
       guard let number = Int(place[place.index(after: colon)...]), (1...65535).contains(number) else {
-        return fail("the address has no port from 1 to 65535 behind its \":\"")
+        return fail("the address needs a port from 1 to 65535 after the \":\"")
       }
       port = number
       name = String(place[..<colon])
@@ -297,7 +299,7 @@ extension RedisHostReader {
     host.tls = scheme == "rediss://" ? RedisHost.TLS() : nil
     if let path, !path.isEmpty {
       guard let database = Int(path), (0...65535).contains(database) else {
-        return fail("the path of the address is no database")
+        return fail("the path of the address must be the number of a database")
       }
       host.database = database
     }
@@ -312,7 +314,8 @@ extension RedisHostReader {
       case "db":
         guard let database = Int(text), (0...65535).contains(database) else {
           reading.findings.error(
-            .invalidValue, "the address has \"db\" that is no database", at: range, hint: "db=0")
+            .invalidValue, "the option \"db\" of the address must be the number of a database", at: range,
+            hint: "db=0")
           continue
         }
         host.database = database
@@ -321,7 +324,7 @@ extension RedisHostReader {
       case "socket_connect_timeout":
         guard let seconds = Double(text), (0.001...86400).contains(seconds) else {
           reading.findings.error(
-            .invalidValue, "the address has \"\(key)\" that is no time in seconds", at: range)
+            .invalidValue, "the option \"\(key)\" of the address must be a time in seconds", at: range)
           continue
         }
         host.connectTimeout = .seconds(seconds)

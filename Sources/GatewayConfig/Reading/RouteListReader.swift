@@ -39,8 +39,8 @@ final class RouteListReader {
     guard let mapping = MappingCursor(node, "\"\(kind.key)\"", reading) else { return }
     if mapping.keys.contains(where: { ["path", "re_path", "consumer"].contains($0.value) }) {
       reading.findings.error(
-        .wrongType, "the routes are a list, and this is one route", at: mapping.place,
-        hint: "put \"- \" before it")
+        .wrongType, "expected a list of routes, found one route", at: mapping.place,
+        hint: "put \"- \" before the route")
       return
     }
     var settings = settings
@@ -116,8 +116,8 @@ final class RouteListReader {
     let needed = (own + ["include or routes"]).joined(separator: ", ")
     guard found.isEmpty else {
       reading.findings.error(
-        .conflictingKeys, "a route has one of \(needed)", at: found[1].key.range,
-        hint: "make two routes of it",
+        .conflictingKeys, "a route takes only one of \(needed)", at: found[1].key.range,
+        hint: "write two routes",
         related: [.init("the other one", at: found[0].key.range)])
       return
     }
@@ -130,7 +130,9 @@ final class RouteListReader {
     let isOfOtherKind = strangers.contains { others.contains($0) && $0 != "publish" }
     if !isMisspelt, !isOfOtherKind {
       reading.findings.error(
-        .missingKey, "\(kind.routeName) needs something that answers", at: mapping.place,
+        .missingKey,
+        "\(kind.routeName) needs \(kind == .webSocket ? "a consumer, an include or routes" : "one of \(needed)")",
+        at: mapping.place,
         hint: "one of \(needed)")
     }
   }
@@ -140,7 +142,7 @@ final class RouteListReader {
     let regex = mapping.entry("re_path")
     if let path, let regex {
       reading.findings.error(
-        .conflictingKeys, "a route has \"path\" or \"re_path\", not both", at: regex.key.range,
+        .conflictingKeys, "a route takes \"path\" or \"re_path\", not both", at: regex.key.range,
         related: [.init("the other one", at: path.key.range)])
     }
     guard let entry = path ?? regex else {
@@ -237,12 +239,12 @@ final class RouteListReader {
   private func reportApp(_ name: String, _ node: Node) {
     guard !context.apps.names.contains(name) else {
       reading.findings.error(
-        .unknownName, "the app \"\(name)\" has no routes to include", at: node.range,
-        hint: "use it as \"consumer: \(name)\"")
+        .unknownName, "the app \"\(name)\" is built in, and has no routes to include", at: node.range,
+        hint: "write consumer: \(name)")
       return
     }
     reading.findings.error(
-      .appNotInstalled, "there is no installed app \"\(name)\" to include", at: node.range,
+      .appNotInstalled, "there is no app \"\(name)\" in installed_apps to include", at: node.range,
       hint: NearestName.of(name, in: context.apps.local.map(\.name)).map { "did you mean \"\($0)\"?" }
         ?? "add its folder to installed_apps, or name a file that ends in .yaml")
   }
@@ -250,7 +252,7 @@ final class RouteListReader {
   private func follow(_ path: String, at range: SourceRange, _ body: () -> Void) {
     guard !including.contains(path), path != context.reading.mainPath else {
       reading.findings.error(
-        .includeCycle, "this include leads back to \"\(path)\"", at: range,
+        .includeCycle, "this include leads back to the file \"\(path)\"", at: range,
         hint: (including + [path]).joined(separator: " → "))
       return
     }
@@ -326,7 +328,7 @@ final class RouteListReader {
     for key in ["group", "channel_layer", "history"] {
       guard let entry = mapping.entry(key) else { continue }
       reading.findings.error(
-        .unknownKey, "\"\(key)\" stands inside of \"events\"", at: entry.key.range,
+        .unknownKey, "\"\(key)\" belongs inside \"events\"", at: entry.key.range,
         hint: key == "group" ? "write events: {group: NAME}" : "write events: {group: NAME, \(key): ...}")
     }
   }
@@ -352,19 +354,19 @@ final class RouteListReader {
     guard let entry = mapping.entry("subprotocols") else { return [] }
     if case .proxy? = consumer {
       reading.findings.error(
-        .conflictingKeys, "\"proxy\" has no \"subprotocols\"", at: entry.key.range,
-        hint: "remove it: the server behind it chooses")
+        .conflictingKeys, "the consumer \"proxy\" has no option \"subprotocols\"", at: entry.key.range,
+        hint: "remove it: the upstream chooses the subprotocol")
     }
     var known: [String] = []
     var seen: Set<String> = []
     for name in reading.words(entry.value, "\"subprotocols\"") ?? [] {
       if !name.value.isHTTPToken {
         reading.findings.error(
-          .invalidValue, "\"\(name.value)\" is no name of a subprotocol", at: name.range,
-          hint: "no spaces, commas, quotes, slashes or brackets")
+          .invalidValue, "\"\(name.value)\" is not a valid name for a subprotocol", at: name.range,
+          hint: "use no spaces, commas, quotes, slashes or brackets")
       } else if !seen.insert(name.value).inserted {
         reading.findings.error(
-          .duplicateName, "the subprotocol \"\(name.value)\" stands here twice", at: name.range)
+          .duplicateName, "the subprotocol \"\(name.value)\" is listed twice", at: name.range)
       }
       known.append(name.value)
     }
@@ -391,13 +393,13 @@ private struct PathSign: Sendable {
       message: "this looks like a regular expression", hint: { _ in "write re_path instead of path" },
       isIn: { $0.hasPrefix("^") || $0.hasSuffix("$") || $0.contains("(?P<") }),
     PathSign(
-      message: "a path never contains a \"?\": what stands behind it is the query",
-      hint: { _ in "end the path before it" }, isIn: { $0.contains("?") }),
+      message: "the path of a request never contains a \"?\": it begins the query",
+      hint: { _ in "remove the \"?\" and what follows it" }, isIn: { $0.contains("?") }),
     PathSign(
-      message: "a path never contains a \"#\": a browser does not send what stands behind it",
-      hint: { _ in "end the path before it" }, isIn: { $0.contains("#") }),
+      message: "the path of a request never contains a \"#\": a browser does not send what follows it",
+      hint: { _ in "remove the \"#\" and what follows it" }, isIn: { $0.contains("#") }),
     PathSign(
-      message: "a capture is written <name> or <converter:name>", hint: { _ in "<slug:name>" },
+      message: "a capture is written <name> or <converter:name>", hint: { _ in "write <slug:name>" },
       isIn: { $0.contains("{") || $0.contains("/:") || $0.hasPrefix(":") }),
     PathSign(
       message: "\"*\" is no wildcard in a path: only a \"*\" in the request matches it",

@@ -22,12 +22,12 @@ extension Reading {
       if scalar.isUnusable { findings.hide(node.range) }
       if scalar.origin == nil, !scalar.isUnusable {
         findings.warning(
-          .plainSecret, "\(what) is written into the file", at: node.range,
+          .plainSecret, "\(what) is written into the configuration", at: node.range,
           hint: "write {env: NAME} or {file: PATH}")
       }
       return scalar.isUnusable ? nil : Secret(scalar.text)
     case .sequence:
-      findings.error(.wrongType, "\(what) is a single value, and this is a list", at: node.range)
+      findings.error(.wrongType, "expected text for \(what), found a list", at: node.range)
       return nil
     case .mapping:
       guard let reference = MappingCursor(node, "a secret", self) else { return nil }
@@ -37,7 +37,7 @@ extension Reading {
       reference.finish()
       if (variable == nil) == (file == nil) {
         findings.error(
-          .conflictingKeys, "a secret comes from \"env\" or from \"file\"", at: reference.place,
+          .conflictingKeys, "a secret needs either \"env\" or \"file\"", at: reference.place,
           hint: "write {env: NAME} or {file: PATH}")
       }
       let secret: Secret? =

@@ -317,8 +317,8 @@ enum LimitsReader {
     guard let most = limits.sendMemory, limits.sendQueue > most else { return }
     reading.findings.warning(
       .limitsDisagree,
-      "\"send_queue\" is \(limits.sendQueue) for one reader, and \"send_memory\" has \(most) for all of them together",
-      at: node.range, hint: "give \"send_memory\" more, or \"send_queue\" less")
+      "\"send_queue\" (\(limits.sendQueue) for one client) is larger than \"send_memory\" (\(most) for all clients together)",
+      at: node.range, hint: "raise \"send_memory\", or lower \"send_queue\"")
   }
 
   /// One message that is longer than a queue may be is taken where nothing waits; a second one closes the reader.
@@ -354,11 +354,12 @@ enum LimitsReader {
       checkQueue(limits, at: value, reading)
     }
     for (key, hint) in [
-      ("message", "remove it: clients send nothing"), ("ping", "write heartbeat under \"events\""),
+      ("message", "remove it: clients of an event stream send nothing"),
+      ("ping", "write heartbeat under \"events\""),
     ] {
       guard let entry = mapping.entry(key) else { continue }
       reading.findings.error(
-        .unknownKey, "\"\(key)\" is for WebSocket routes", at: entry.key.range, hint: hint)
+        .unknownKey, "\"\(key)\" can only be used with websocket routes", at: entry.key.range, hint: hint)
     }
     for key in globalKeys { reportGlobal(mapping.entry(key), reading) }
     mapping.finish()
@@ -374,7 +375,7 @@ enum LimitsReader {
   private static func reportGlobal(_ entry: Node.Entry?, _ reading: Reading) {
     guard let entry else { return }
     reading.findings.error(
-      .unknownKey, "\"\(entry.key.value)\" holds for the whole server", at: entry.key.range,
+      .unknownKey, "\"\(entry.key.value)\" is a limit of the whole server", at: entry.key.range,
       hint: "move it to limits at the top level")
   }
 
@@ -400,8 +401,8 @@ enum LimitsReader {
         limits.ping = nil
       } else if ["no", "off", "null", "~", "", "false", "0", "never"].contains(scalar.text.lowercased()) {
         reading.findings.error(
-          .invalidValue, "\"ping\" is a time, not \"\(scalar.text)\"", at: node.range,
-          hint: "write none for no keep-alive")
+          .invalidValue, "expected a time for \"ping\", not \"\(scalar.text)\"", at: node.range,
+          hint: "write \"ping: none\" to send no pings")
       } else if let time = reading.duration(node, "\"ping\"", in: pingRange) {
         limits.ping = .init(interval: time, timeout: time)
       }
@@ -434,8 +435,8 @@ extension ShutdownConfiguration {
         code = UInt16(number)
       } else {
         reading.findings.error(
-          .outOfRange, "a stop is not closed with \(number)", at: value.range,
-          hint: "1001 (going away), 1012 (restart) or your own from 3000 to 4999")
+          .outOfRange, "\(number) is not a close code for a shutdown", at: value.range,
+          hint: "use 1001 (going away), 1012 (restart), or a code of your own from 3000 to 4999")
       }
     }
     mapping.finish()

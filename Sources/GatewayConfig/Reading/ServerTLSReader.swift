@@ -39,7 +39,7 @@ struct ServerTLSReader {
     let strays = Self.certificateKeys.compactMap { mapping.entry($0)?.key }
     for key in strays {
       reading.findings.error(
-        .conflictingKeys, "\"\(key.value)\" stands beside \"certificates\"", at: key.range,
+        .conflictingKeys, "\"\(key.value)\" cannot be used beside \"certificates\"", at: key.range,
         hint: "move it into the list")
     }
     guard let items = reading.list(several.value, "\"certificates\"") else { return [nil] }
@@ -70,7 +70,7 @@ struct ServerTLSReader {
     guard isPair(chain, key) else {
       reading.findings.error(
         .invalidCertificate, "the key does not belong to the certificate", at: keyNode.range,
-        hint: "the first certificate of its file is the server's own")
+        hint: "the server's own certificate must be the first one in its file")
       return nil
     }
     let own = chain[0].dnsNames
@@ -78,7 +78,8 @@ struct ServerTLSReader {
     for name in names where !Self.covers(name.value, by: own) {
       reading.findings.error(
         .invalidCertificate, "the certificate is not for \"\(name.value)\"", at: name.range,
-        hint: own.isEmpty ? "it has no names" : "it is for \(own.joined(separator: ", "))")
+        hint: own.isEmpty
+          ? "the certificate has no DNS names" : "the certificate is for \(own.joined(separator: ", "))")
     }
     return Entry(
       certificate: ServerCertificate(chain: chain, key: key, names: names.map(\.value)), place: file.range,
@@ -90,7 +91,7 @@ struct ServerTLSReader {
     return names.filter { name in
       guard let fault = Self.fault(of: name.value) else { return true }
       reading.findings.error(
-        .invalidValue, "\"\(name.value)\" is no name of a server", at: name.range, hint: fault)
+        .invalidValue, "\"\(name.value)\" is not a valid server name", at: name.range, hint: fault)
       return false
     }
   }
@@ -102,7 +103,8 @@ struct ServerTLSReader {
       labels.allSatisfy { UInt8($0) != nil }
       || name.contains(":") && name.allSatisfy { $0 == ":" || $0.isHexDigit }
     guard !isAddress else {
-      return "for an address clients send no name, so the first certificate answers"
+      return
+        "clients that connect to an IP address send no server name; the first certificate is used for them"
     }
     let rest = labels.first == "*" ? labels.dropFirst() : labels[...]
     let isHost = rest.allSatisfy { label in
@@ -125,14 +127,15 @@ struct ServerTLSReader {
       // Perhaps with its key, so nothing of it is shown.
       reading.findings.error(
         path.contains("PRIVATE KEY-----") ? .plainSecret : .invalidCertificate,
-        "the certificate is written into the file", at: node.range, hint: "write the name of its file")
+        "the certificate is written into the configuration", at: node.range,
+        hint: "write the path of its file")
       return nil
     }
     guard let text = contents(of: path, at: node.range) else { return nil }
     guard let chain = try? NIOSSLCertificate.fromPEMBytes(text), !chain.isEmpty else {
       reading.findings.error(
-        .invalidCertificate, "\"\(path)\" holds no certificate in PEM form, or a damaged one", at: node.range,
-        hint: Self.isKey(text) ? "this is a key" : Self.missingPEM(text, "CERTIFICATE"))
+        .invalidCertificate, "\"\(path)\" contains no valid certificate in PEM format", at: node.range,
+        hint: Self.isKey(text) ? "the file contains a key" : Self.missingPEM(text, "CERTIFICATE"))
       return nil
     }
     return chain
@@ -152,8 +155,9 @@ struct ServerTLSReader {
     guard let text = keyText(node) else { return nil }
     guard Self.isKey(text) else {
       reading.findings.error(
-        .invalidCertificate, "this is no key in PEM form", at: node.range,
-        hint: Self.isCertificate(text) ? "this is a certificate" : Self.missingPEM(text, "PRIVATE KEY"))
+        .invalidCertificate, "the value is not a key in PEM format", at: node.range,
+        hint: Self.isCertificate(text)
+          ? "the file contains a certificate" : Self.missingPEM(text, "PRIVATE KEY"))
       return nil
     }
     warnIfExposed(node)
@@ -184,8 +188,8 @@ struct ServerTLSReader {
     guard let path = reading.word(node, "\"key\"") else { return nil }
     guard !path.contains("-----BEGIN") else {
       reading.findings.error(
-        .plainSecret, "the key is written into the file", at: node.range,
-        hint: "write the name of its file, or {env: NAME}")
+        .plainSecret, "the key is written into the configuration", at: node.range,
+        hint: "write the path of its file, or {env: NAME}")
       return nil
     }
     if reading.isWithoutSecrets,
@@ -206,7 +210,7 @@ struct ServerTLSReader {
     let path = path(scalar.text, at: node.range)
     guard reading.files.isReadableByAll(path) else { return }
     reading.findings.warning(
-      .exposedKey, "everybody on this machine can read the key", at: node.range,
+      .exposedKey, "every user of this machine can read the key", at: node.range,
       hint: "chmod o-r \(path)")
   }
 
@@ -235,7 +239,7 @@ struct ServerTLSReader {
   }
 
   private static func missingPEM(_ text: [UInt8], _ label: String) -> String {
-    text.isEmpty ? "it is empty" : "it begins with -----BEGIN \(label)-----"
+    text.isEmpty ? "the file is empty" : "a PEM file begins with -----BEGIN \(label)-----"
   }
 
   private func isPair(_ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey) -> Bool {
@@ -249,7 +253,7 @@ struct ServerTLSReader {
     if certificate.notValidAfter < now {
       reading.findings.warning(
         .certificateDates, "the certificate expired on \(Self.date(certificate.notValidAfter))", at: place,
-        hint: "clients refuse it")
+        hint: "renew it: clients refuse an expired certificate")
     } else if certificate.notValidBefore > now {
       reading.findings.warning(
         .certificateDates, "the certificate is not valid before \(Self.date(certificate.notValidBefore))",
@@ -274,7 +278,8 @@ struct ServerTLSReader {
     for (index, entry) in entries.enumerated() {
       if index > 0, entry.names.isEmpty {
         reading.findings.error(
-          .invalidCertificate, "no client would ever be shown this certificate: it has no names",
+          .invalidCertificate,
+          "no client would ever be shown this certificate: the certificate has no DNS names",
           at: entry.place)
       }
       for name in entry.names {
@@ -284,8 +289,8 @@ struct ServerTLSReader {
         }
         guard first != index else { continue }
         reading.findings.error(
-          .duplicateName, "two certificates are for \"\(name.value)\"", at: name.range,
-          hint: entry.areNamesListed ? nil : "say with \"names\" what each is for",
+          .duplicateName, "two certificates are for the server name \"\(name.value)\"", at: name.range,
+          hint: entry.areNamesListed ? nil : "give each certificate the \"names\" that it is for",
           related: [Finding.Related("the other one", at: entries[first].place)])
       }
     }

@@ -49,14 +49,14 @@ struct UpstreamReader {
         reading.choice(value, "\"verify\"", of: Verification.self) != .never
       if !trust.verifiesCertificate, authorities != nil {
         reading.findings.error(
-          .conflictingKeys, "\"ca\" says whom to trust, and \"verify\" to trust everybody", at: value.range,
+          .conflictingKeys, "\"ca\" has no effect with \"verify: false\"", at: value.range,
           hint: "remove one of them")
       }
     }
     mapping.finish()
     if let scheme = upstream?.scheme, !scheme.isSecure {
       reading.findings.error(
-        .conflictingKeys, "\"tls\" is for an address that begins with \"\(scheme.rawValue)s://\"",
+        .conflictingKeys, "\"tls\" needs an address that begins with \"\(scheme.rawValue)s://\"",
         at: node.range)
     }
     upstream?.trust = trust
@@ -93,36 +93,39 @@ struct UpstreamReader {
     if text.hasPrefix("unix:") {
       guard let (socket, path) = splitSocket(text) else {
         return fail(
-          "\"\(text)\" is no Unix socket, or no Unix socket and a path",
+          "\"\(text)\" is not a Unix socket, or a Unix socket and a path",
           hint: "write unix:/run/app.sock or unix:/run/app.sock:/path/")
       }
       if text.contains("?") || text.contains("#") {
-        return fail("the address of an upstream has no query", hint: "the client's query is passed on")
+        return fail("the URL of an upstream cannot contain a query or a \"#\"", hint: "the client's query is passed on")
       }
       let upstream = UpstreamConfiguration(scheme: schemes[0], socket: socket)
       return path.isEmpty ? upstream : add(path, to: upstream, at: node)
     }
     if let socket = Self.socketWrittenOtherwise(text) {
-      return fail("\"\(text)\" is no URL", hint: "write unix:\(socket)")
+      return fail("\"\(text)\" is not a URL", hint: "write unix:\(socket)")
     }
     let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 2 else { return fail("\"\(text)\" is no URL") }
+    guard parts.count == 2 else { return fail("\"\(text)\" is not a URL") }
     guard let scheme = schemes.first(where: { $0.rawValue == parts[0] }) else {
       return fail(
-        "an upstream here is reached by \(schemes.map(\.rawValue).joined(separator: " or ")), not \"\(parts[0])\""
+        "an upstream of this kind needs a URL with \(schemes.map(\.rawValue).joined(separator: " or ")), not \"\(parts[0])\""
       )
     }
     let slash = parts[1].firstIndex(of: "/") ?? parts[1].endIndex
     let authority = String(parts[1][..<slash])
     let path = String(parts[1][slash...])
     if authority.contains("@") {
-      return fail("the address of an upstream has no user and password", hint: "let the client send its own")
+      return fail(
+        "the URL of an upstream cannot contain a user or a password",
+        hint: "the client's own Authorization header is passed on")
     }
     if text.contains("?") || text.contains("#") {
-      return fail("the address of an upstream has no query", hint: "the client's query is passed on")
+      return fail(
+        "the URL of an upstream cannot contain a query or a \"#\"", hint: "the client's query is passed on")
     }
     guard let (host, port) = split(authority, scheme) else {
-      return fail("\"\(authority)\" is no host, or no host and port")
+      return fail("\"\(authority)\" is not a host, or a host and a port")
     }
     let upstream = UpstreamConfiguration(scheme: scheme, host: host, port: port)
     return path.isEmpty ? upstream : add(path, to: upstream, at: node)
@@ -138,7 +141,7 @@ struct UpstreamReader {
     }
     if path.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
       reading.findings.error(
-        .invalidValue, "a URL has no spaces or special characters", at: node.range,
+        .invalidValue, "a URL cannot contain spaces or special characters", at: node.range,
         hint: "percent-encode them")
       return nil
     }

@@ -38,7 +38,7 @@ extension Reading {
     if let choice = Choice(rawValue: scalar.text) { return choice }
     let known = type.allCases.map(\.rawValue)
     findings.error(
-      .invalidValue, "\(what) cannot be \"\(scalar.text)\"\(origin(scalar))", at: node.range,
+      .invalidValue, "\"\(scalar.text)\" is not a value for \(what)\(origin(scalar))", at: node.range,
       hint: NearestName.hint(for: scalar.text, in: Array(known)))
     // What depends on it is read as if it were right.
     return NearestName.of(scalar.text, in: known).flatMap(Choice.init)
@@ -54,7 +54,7 @@ extension Reading {
     case "false": return false
     default:
       findings.error(
-        .invalidValue, "\(what) cannot be \"\(scalar.text)\"\(origin(scalar))", at: node.range,
+        .invalidValue, "\"\(scalar.text)\" is not a value for \(what)\(origin(scalar))", at: node.range,
         hint: shapes.map { "true, false or \($0)" } ?? "true or false")
       return nil
     }
@@ -94,7 +94,8 @@ extension Reading {
     }
     guard let number = Int(scalar.text), !scalar.text.hasPrefix("+") else {
       findings.error(
-        .wrongType, "\(what) is a whole number, not \"\(scalar.text)\"\(origin(scalar))", at: node.range)
+        .wrongType, "expected a whole number for \(what), not \"\(scalar.text)\"\(origin(scalar))",
+        at: node.range)
       return nil
     }
     return check(
@@ -118,7 +119,7 @@ extension Reading {
     }
     findings.error(
       .outOfRange, "\(what) is \(quantity.text)", at: node.range,
-      hint: "it can be \(range.lowerBound.written) to \(range.upperBound.written)")
+      hint: "use a value from \(range.lowerBound.written) to \(range.upperBound.written)")
     return nil
   }
 
@@ -137,7 +138,7 @@ extension Reading {
     }
     findings.error(
       .outOfRange, "\(what) is \(quantity.text)", at: node.range,
-      hint: "it can be \(range.lowerBound) to \(range.upperBound)")
+      hint: "use a value from \(range.lowerBound) to \(range.upperBound)")
     return nil
   }
 
@@ -172,13 +173,15 @@ extension Reading {
         hint = "write \(digits)\(meant)"
       }
       findings.error(
-        .invalidValue, "\(what) is a \(kind), not \"\(scalar.text)\"\(origin(scalar))", at: node.range,
+        .invalidValue,
+        "expected a \(kind) with its unit for \(what), not \"\(scalar.text)\"\(origin(scalar))",
+        at: node.range,
         hint: hint)
       return nil
     }
     guard !unit.isEmpty else {
       findings.error(
-        .missingUnit, "\(what) is \(digits) of what?\(origin(scalar))", at: node.range,
+        .missingUnit, "\(what) is \(digits) without a unit\(origin(scalar))", at: node.range,
         hint: "write \(digits)\(examples.0) or \(digits)\(examples.1)")
       return nil
     }
@@ -195,7 +198,8 @@ extension Reading {
     _ least: String, _ most: String
   ) -> Value? {
     guard range.contains(value) else {
-      findings.error(.outOfRange, "\(what) is \(shown)", at: place, hint: "it can be \(least) to \(most)")
+      findings.error(
+        .outOfRange, "\(what) is \(shown)", at: place, hint: "use a value from \(least) to \(most)")
       return nil
     }
     return value
@@ -208,8 +212,8 @@ extension Reading {
     guard case .sequence(let items) = node.content else {
       if node.isUnusable { return nil }
       findings.error(
-        .wrongType, "\(what) is a list, and this is \(node.content.kind)", at: node.range,
-        hint: "write [..] or one \"- \" line for each")
+        .wrongType, "expected a list for \(what), found \(node.content.kind)", at: node.range,
+        hint: "write [A, B], or a line \"- A\" for each entry")
       return nil
     }
     return items

@@ -50,7 +50,8 @@ struct NodeBuilder {
       documents += 1
       guard documents == 1 else {
         findings.error(
-          .yamlSyntax, "a second document begins here", at: event.range, hint: "one file is one document")
+          .yamlSyntax, "a second document begins here", at: event.range,
+          hint: "write one document for each file")
         return false
       }
       return true
@@ -79,7 +80,7 @@ struct NodeBuilder {
 
   private mutating func refuse(_ tag: String?, at range: SourceRange) {
     guard let tag, tag != "!" else { return }
-    findings.error(.yamlSyntax, "the tag \"\(tag)\" has no meaning here", at: range, hint: "remove it")
+    findings.error(.yamlSyntax, "the tag \"\(tag)\" is not supported", at: range, hint: "remove it")
   }
 
   private mutating func count(_ more: Size, at range: SourceRange) -> Bool {
@@ -87,14 +88,14 @@ struct NodeBuilder {
     guard total.bytes <= YAMLReader.Bounds.text else {
       findings.error(
         .yamlLimit,
-        "the values take more than \(YAMLReader.Bounds.text >> 20) MiB, with all that aliases and variables repeat",
+        "the values are larger than \(YAMLReader.Bounds.text >> 20) MiB, counting what aliases and variables repeat",
         at: range)
       return false
     }
     guard total.nodes <= YAMLReader.Bounds.nodes else {
       findings.error(
         .yamlLimit,
-        "the file has more than \(YAMLReader.Bounds.nodes) values, those that aliases repeat included",
+        "the file has more than \(YAMLReader.Bounds.nodes) values, counting those that aliases repeat",
         at: range)
       return false
     }
@@ -153,8 +154,8 @@ struct NodeBuilder {
     let last = open.count - 1
     if let first = open[last].places[text] {
       findings.error(
-        .duplicateKey, "the key \"\(text)\" stands here twice", at: range,
-        hint: "only one of them can be meant",
+        .duplicateKey, "the key \"\(text)\" is given twice", at: range,
+        hint: "remove one of them",
         related: [.init("the first one", at: first)])
       open[last].dropsValue = true
     } else {
@@ -169,7 +170,7 @@ struct NodeBuilder {
       return false
     }
     guard let (node, size) = anchors[name] else {
-      findings.error(.yamlSyntax, "there is no anchor \"&\(name)\" before this", at: range)
+      findings.error(.yamlSyntax, "there is no anchor \"&\(name)\" before this alias", at: range)
       var scalar = Node.Scalar(text: "", style: .plain)
       scalar.isUnusable = true
       let size = Size(nodes: 1, bytes: 0)
@@ -253,7 +254,7 @@ struct NodeBuilder {
       guard case .mapping(let more) = source.content else {
         if source.isUnusable { continue }
         findings.error(
-          .yamlSyntax, "\"<<\" takes a mapping, or a list of mappings", at: source.range,
+          .yamlSyntax, "expected a mapping or a list of mappings for \"<<\"", at: source.range,
           hint: "write <<: *name, where &name stands before a mapping")
         continue
       }

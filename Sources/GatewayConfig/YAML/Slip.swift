@@ -32,7 +32,7 @@ struct Slip: Sendable {
         let start = characters(bytes[..<offset])
         let value = String(decoding: bytes[..<offset], as: UTF8.self)
         return Slip(
-          message: "\"//\" begins no comment in YAML: what follows is part of the value",
+          message: "\"//\" does not begin a comment in YAML: it is part of the value",
           hint: "begin the comment with \"#\", or put the whole value in quotes", place: start..<(start + 2),
           meant: value.trimmed)
       }

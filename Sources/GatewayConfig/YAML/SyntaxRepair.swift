@@ -98,7 +98,7 @@ private struct SyntaxDoctor {
     else { return nil }
     let character = bytes[complaint.place] == UInt8(ascii: ",") ? "," : ";"
     return SyntaxRepair(
-      message: "there is a \"\(character)\" behind the value",
+      message: "there is a \"\(character)\" after the value",
       hint: "remove it: in YAML the end of the line ends the value",
       place: complaint.place..<(complaint.place + 1),
       edits: [.init(offset: complaint.place, removed: 1, inserted: " ")])
@@ -118,7 +118,7 @@ private struct SyntaxDoctor {
         return nil
       } else if byte == UInt8(ascii: "/"), bytes[offset + 1] == byte, isBehindSpace {
         return SyntaxRepair(
-          message: "\"//\" begins no comment in YAML", hint: "begin the comment with \"#\"",
+          message: "\"//\" does not begin a comment in YAML", hint: "begin the comment with \"#\"",
           place: offset..<(offset + 2), edits: [.init(offset: offset, removed: 1, inserted: "#")])
       }
       isBehindSpace = byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
@@ -182,7 +182,7 @@ private struct SyntaxDoctor {
     let isURL = next == UInt8(ascii: "/") && key.rest + 2 < line.upperBound && bytes[key.rest + 2] == next
     guard next != UInt8(ascii: " "), !isURL else { return nil }
     return SyntaxRepair(
-      message: "there is no space behind \"\(key.name):\"", hint: "put a space after the \":\"",
+      message: "there is no space after \"\(key.name):\"", hint: "put a space after the \":\"",
       place: key.range.lowerBound..<(key.rest + 1), edits: [.init(offset: key.rest + 1, inserted: " ")])
   }
 
@@ -194,7 +194,7 @@ private struct SyntaxDoctor {
     let start = key.range.lowerBound
     // The key stays in its column, below which the other keys of the entry are written.
     return SyntaxRepair(
-      message: "there is no space behind \"-\"", hint: "put a space after the \"-\"",
+      message: "there is no space after \"-\"", hint: "put a space after the \"-\"",
       place: start..<(start + 1),
       edits: [.init(offset: start - 1, removed: 1), .init(offset: start + 1, inserted: " ")])
   }

@@ -34,7 +34,7 @@ struct Variables: Sendable {
       let inner = rest[start.upperBound..<end]
       guard !inner.contains("${") else {
         findings.error(
-          .invalidValue, "a default cannot hold another variable", at: range,
+          .invalidValue, "a default cannot contain another variable", at: range,
           hint: "write the default out")
         scalar.isUnusable = true
         return

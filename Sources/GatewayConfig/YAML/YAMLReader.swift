@@ -192,11 +192,11 @@ private struct EventParser {
     }
     if problem.contains("unknown escape character") {
       return (
-        "this is no escape that YAML knows", "use single quotes, in which \"\\\" is an ordinary character"
+        "YAML has no such escape", "use single quotes, in which \"\\\" is an ordinary character"
       )
     }
     if problem.contains("did not find expected node content") {
-      return ("this is no value", "put a value that begins with \"[\", \"{\" or \",\" in quotes")
+      return ("expected a value", "put a value that begins with \"[\", \"{\" or \",\" in quotes")
     }
     if context.contains("quoted scalar") { return ("a quote is not closed", nil) }
     if context.contains("flow sequence") {
@@ -207,20 +207,21 @@ private struct EventParser {
     }
     if problem.contains("mapping values are not allowed") {
       return (
-        "a second \":\" in one line", "put a value that contains \": \" in quotes, or check the indentation"
+        "there is a second \":\" in the line",
+        "put a value that contains \": \" in quotes, or check the indentation"
       )
     }
     if problem.contains("could not find expected ':'") {
-      return ("a key without \":\"", "a key is followed by a colon and a space")
+      return ("this key has no \":\"", "a key is followed by a colon and a space")
     }
     if problem.contains("did not find expected key") {
       return (
-        "the indentation does not fit what is around it", "keys of one mapping begin in the same column"
+        "the indentation does not fit the lines around it", "keys of one mapping begin in the same column"
       )
     }
     if problem.contains("did not find expected '-' indicator") {
       return (
-        "the indentation does not fit what is around it", "entries of one list begin in the same column"
+        "the indentation does not fit the lines around it", "entries of one list begin in the same column"
       )
     }
     if problem.contains("block sequence entries are not allowed") {

@@ -25,7 +25,7 @@ struct PathPatternParser {
       let capture = try capture(index..<(close + 1))
       if captures.contains(where: { $0.name == capture.name }) {
         throw PatternFault(
-          .invalid, "the capture \"\(capture.name)\" stands in the pattern twice", at: index..<(close + 1))
+          .invalid, "the pattern has two captures with the name \"\(capture.name)\"", at: index..<(close + 1))
       }
       parts.append(.capture(captures.count, capture.expression))
       captures.append(capture)
@@ -47,13 +47,13 @@ struct PathPatternParser {
     guard isIdentifier(name) else {
       throw PatternFault(
         .invalid, "\"\(name)\" cannot be the name of a capture",
-        hint: "a name is letters, digits and underscores, and does not begin with a digit", at: range)
+        hint: "use letters, digits and underscores, and do not begin with a digit", at: range)
     }
     let kind = words.count == 2 ? words[0] : "str"
     guard let converter = PathConverter(rawValue: kind) else {
       let known = PathConverter.allCases.map(\.rawValue).joined(separator: ", ")
       throw PatternFault(
-        .invalid, "there is no converter \"\(kind)\"", hint: "converters are \(known)", at: range)
+        .invalid, "there is no converter \"\(kind)\"", hint: "known here: \(known)", at: range)
     }
     return RoutePattern.Capture(name: name, converter: converter, expression: converter.expression)
   }

@@ -59,7 +59,7 @@ struct RegexParser {
     try parseFlags()
     let expression = try parseAlternatives()
     guard index == characters.count else {
-      throw PatternFault(.invalid, "a \")\" has no \"(\"", at: range(index))
+      throw PatternFault(.invalid, "the \")\" has no \"(\" before it", at: range(index))
     }
     return expression
   }
@@ -252,12 +252,12 @@ struct RegexParser {
     guard isIdentifier(name) else {
       throw PatternFault(
         .invalid, "\"\(name)\" cannot be the name of a capture",
-        hint: "a name is letters, digits and underscores, and does not begin with a digit",
+        hint: "use letters, digits and underscores, and do not begin with a digit",
         at: range(start, to: close + 1))
     }
     guard !names.contains(name) else {
       throw PatternFault(
-        .invalid, "the capture \"\(name)\" stands in the pattern twice", at: range(start, to: close + 1))
+        .invalid, "the pattern has two captures with the name \"\(name)\"", at: range(start, to: close + 1))
     }
     index = close + 1
     return name
@@ -283,7 +283,7 @@ struct RegexParser {
 
   private mutating func parseEscape(from start: Int) throws(PatternFault) -> Expression {
     guard let scalar = peek() else {
-      throw PatternFault(.invalid, "a backslash at the end escapes nothing", at: range(start))
+      throw PatternFault(.invalid, "the backslash at the end escapes nothing", at: range(start))
     }
     switch scalar {
     case "A":
@@ -301,7 +301,7 @@ struct RegexParser {
   /// An escape that stands for characters; the backslash was read.
   private mutating func parseEscapedSet(from start: Int) throws(PatternFault) -> CharacterRanges {
     guard let scalar = peek() else {
-      throw PatternFault(.invalid, "a backslash at the end escapes nothing", at: range(start))
+      throw PatternFault(.invalid, "the backslash at the end escapes nothing", at: range(start))
     }
     index += 1
     switch scalar {
