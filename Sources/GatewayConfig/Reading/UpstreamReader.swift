@@ -97,7 +97,8 @@ struct UpstreamReader {
           hint: "write unix:/run/app.sock or unix:/run/app.sock:/path/")
       }
       if text.contains("?") || text.contains("#") {
-        return fail("the URL of an upstream cannot contain a query or a \"#\"", hint: "the client's query is passed on")
+        return fail(
+          "the URL of an upstream cannot contain a query or a \"#\"", hint: "the client's query is passed on")
       }
       let upstream = UpstreamConfiguration(scheme: schemes[0], socket: socket)
       return path.isEmpty ? upstream : add(path, to: upstream, at: node)
