@@ -16,9 +16,9 @@ package enum NearestName {
   }
 
   /// `did you mean "consumer"?`, or the list of what is known where nothing is near and the list is short.
-  package static func hint(for name: String, in known: [String]) -> String? {
+  package static func hint(for name: String, in known: [String], atMost most: Int = 24) -> String? {
     if let nearest = of(name, in: known) { return "did you mean \"\(nearest)\"?" }
-    guard !known.isEmpty, known.count <= 40 else { return nil }
+    guard !known.isEmpty, known.count <= most else { return nil }
     return "known here: \(known.sorted().joined(separator: ", "))"
   }
 

@@ -124,6 +124,11 @@ final class MappingCursor {
     Habits.key(for: name, in: known) ?? NearestName.of(name, in: known.sorted())
   }
 
+  /// A long list of keys is shown once for a mapping.
+  private func isFirstStranger(_ entry: Node.Entry, _ known: Set<String>) -> Bool {
+    entries.first { !known.contains($0.key.value) }?.key.range == entry.key.range
+  }
+
   private func finding(for entry: Node.Entry, _ known: Set<String>) -> Finding {
     let name = entry.key.value
     if let owner = reading.corrections.owner(of: entry) {
@@ -142,6 +147,7 @@ final class MappingCursor {
     }
     return Finding(
       .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
-      hint: hint ?? NearestName.hint(for: name, in: known.sorted()))
+      hint: hint
+        ?? NearestName.hint(for: name, in: known.sorted(), atMost: isFirstStranger(entry, known) ? 40 : 24))
   }
 }
