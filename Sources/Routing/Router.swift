@@ -36,8 +36,12 @@ package struct Router: Sendable {
   /// The automaton of the whole table; nil where it had to be cut in pieces.
   var wholeTable: Automaton? { automata.count == 1 ? automata[0].automaton : nil }
 
+  /// A longer path matches nothing: what it captures would take a reactor too long. (No file of the system has a longer name either.)
+  /// Bytes, decoded.
+  package static let longestPath = 4096
+
   package func match(_ path: RequestPath) -> RouteMatch? {
-    guard let route = route(of: path.bytes) else { return nil }
+    guard path.bytes.count <= Self.longestPath, let route = route(of: path.bytes) else { return nil }
     return match(path.bytes, by: route)
   }
 

@@ -278,6 +278,12 @@ extension Connection {
     watch()
   }
 
+  /// What comes next is not read among what others have sent, but in a turn of the connection's own: it may take long, and many
+  /// may come with such at once.
+  public func readInOwnTurn() {
+    takesLong = true
+  }
+
   /// Hands on what has come already, instead of with the next turn.
   public func readNow() {
     if wantsInput { _ = read() }
@@ -299,7 +305,13 @@ extension Connection {
     }
     guard wantsInput else { return }
     // Of one that is on its way down only the end is waited for, which takes nobody long.
-    if takesLong, phase == .open { markReady() } else { _ = read() }
+    guard takesLong, phase == .open else {
+      _ = read()
+      return
+    }
+    // The system reports it again until then, which costs less than asking it not to.
+    isReady = true
+    reactor.markReady(self)
   }
 
   /// The connection's turn on the list of those with work left.

@@ -19,9 +19,9 @@ public struct Mailbox<Message: Sendable>: Sendable {
 
     private let state = Mutex(State())
     private let signal: WakeSignal
-    let load: MailboxLoad
+    let load: WaitingLoad
 
-    init(signal: WakeSignal, load: MailboxLoad) {
+    init(signal: WakeSignal, load: WaitingLoad) {
       self.signal = signal
       self.load = load
     }
@@ -66,7 +66,7 @@ public struct Mailbox<Message: Sendable>: Sendable {
   /// - Returns: false where the reactor has stopped and will never receive it.
   @discardableResult
   public func post(_ message: Message, weight: Int = 0) -> Bool {
-    contents.post(Posted(message: message, weight: weight + MailboxLoad.messageSize))
+    contents.post(Posted(message: message, weight: weight + WaitingLoad.messageSize))
   }
 
   /// Whether so much waits in all mailboxes of the reactor that nothing more should be produced for it.
@@ -81,33 +81,10 @@ public struct Mailbox<Message: Sendable>: Sendable {
   }
 
   /// Waits for the same, or until the task is cancelled.
-  public func room() async {
-    let (rooms, room) = AsyncStream.makeStream(of: Void.self)
-    let number = contents.load.whenRoom { room.finish() }
-    for await _ in rooms {}
-    if let number { contents.load.forget(number) }
-  }
+  public func room() async { await load.room() }
 
-  /// Waits for it no longer than that.
-  ///
-  /// - Returns: whether there is room.
-  public func room(within time: Duration) async -> Bool {
-    await withTaskGroup(of: Bool.self) { tasks in
-      tasks.addTask {
-        await room()
-        return !Task.isCancelled
-      }
-      tasks.addTask {
-        try? await Task.sleep(for: time)
-        return false
-      }
-      defer { tasks.cancelAll() }
-      return await tasks.next() ?? false
-    }
-  }
-
-  /// How many wait for room.
-  var waiterCount: Int { contents.load.waiterCount }
+  /// What waits in all mailboxes of the reactor.
+  package var load: WaitingLoad { contents.load }
 }
 
 /// The receiving end of a mailbox, kept by its reactor.
@@ -122,7 +99,7 @@ struct MailboxReceiver {
   let close: () -> Void
 
   static func make<Message: Sendable>(
-    signal: WakeSignal, load: MailboxLoad, _ receive: @escaping (Message) -> Void
+    signal: WakeSignal, load: WaitingLoad, _ receive: @escaping (Message) -> Void
   ) -> (Mailbox<Message>, MailboxReceiver) {
     let contents = Mailbox<Message>.Contents(signal: signal, load: load)
     let taken = TakenMessages(from: contents)

@@ -64,7 +64,7 @@ import Glibc
   /// Whether something that was posted may not have been received.
   private var hasMail = false
   /// What waits in the mailboxes.
-  private let mail = MailboxLoad()
+  private let mail = WaitingLoad()
 
   /// What waits for kernels to take it.
   let backlog = Backlog(boundedBy: MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1))

@@ -18,9 +18,9 @@ private struct IncludedFiles: FileAccess {
         applications: {main: {websocket: [{path: "", include: 1.yaml}]}}
         """
     } else if let number = Int(path.prefix { $0 != "." }) {
-      let inner = number < count ? "{path: b, include: \(number + 1).yaml}" : "{path: c, consumer: echo}"
+      let inner = number < count ? "{path: b/, include: \(number + 1).yaml}" : "{path: c/, consumer: echo}"
       text =
-        String(repeating: "[{path: a, routes: ", count: Self.levels) + "[\(inner)]"
+        String(repeating: "[{path: a/, routes: ", count: Self.levels) + "[\(inner)]"
         + String(repeating: "}]", count: Self.levels) + "\n"
     } else {
       return .failure(FileFault("there is no such file"))

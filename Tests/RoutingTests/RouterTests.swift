@@ -89,6 +89,13 @@ struct RouterTests {
     #expect(router.match(RequestPath(text: "/b/"))?.route == 1)
   }
 
+  @Test func `a path that is longer than any file's name matches nothing`() throws {
+    let router = Router([try route("<path:a>/b/")])
+    let longest = String(repeating: "a", count: Router.longestPath - 3)
+    #expect(router.match(RequestPath(text: longest + "/b/"))?.captures["a"] == longest)
+    #expect(router.match(RequestPath(text: longest + "a/b/")) == nil)
+  }
+
   @Test func `captures are texts, and numbers lose their leading zeros`() throws {
     let router = Router([try route("o/<int:a>/<str:b>/<path:c>")])
     let match = try #require(router.match(RequestPath(text: "/o/007/x y/p/q")))

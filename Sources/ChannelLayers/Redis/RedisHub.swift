@@ -251,7 +251,7 @@ package actor RedisHub {
 
   func deliver(_ event: Event, to group: RedisGroup) {
     counters.received.add(1, ordering: .relaxed)
-    if let history, history.takes(event, of: group.name) { return }
+    if let history, history.takes(event, of: group.name, by: self) { return }
     let weight = event.weight
     for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name), weight: weight) }
   }
@@ -264,13 +264,18 @@ package actor RedisHub {
     _ = reactors[reactor].post(.toMember(event, member), weight: event.weight)
   }
 
-  /// A reactor for which too much waits: until it has caught up, nothing more that could be for it is fetched.
-  var overfull: Mailbox<RedisDelivery>? {
-    reactors.first(where: \.isOver)
+  /// Where too much waits, for a reactor or to be recorded: until there is room, nothing more that could be for it is fetched.
+  var overfull: WaitingLoad? {
+    if let reactor = reactors.first(where: \.isOver) { return reactor.load }
+    return history.flatMap { $0.requests.load.isOver ? $0.requests.load : nil }
   }
 
-  func noteHoldingBack(for reactor: Mailbox<RedisDelivery>) {
-    note("Redis is not read until a reactor has caught up", "\(reactor.waitingBytes) bytes wait for it")
+  func noteHoldingBack(for load: WaitingLoad) {
+    if load === history?.requests.load {
+      note("Redis is not read until the history has caught up", "\(load.used) bytes wait to be recorded")
+    } else {
+      note("Redis is not read until a reactor has caught up", "\(load.used) bytes wait for it")
+    }
   }
 
   /// How long a batch of events waits for a reactor that has too much to do.

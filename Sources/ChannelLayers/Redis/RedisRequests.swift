@@ -1,4 +1,5 @@
 import Synchronization
+import Transport
 
 /// An event that this process sends.
 struct OutgoingEvent: Sendable {
@@ -38,6 +39,8 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
   private let waiting = Mutex(Waiting())
   private let limit: Int
   private let byteLimit: Int
+  /// What waits, for those who can hold back what they bring: it is over at half of either limit.
+  let load = WaitingLoad()
   /// Says that something is waiting; however much, once is enough.
   let arrivals: AsyncStream<Void>
   private let arrival: AsyncStream<Void>.Continuation
@@ -48,6 +51,7 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
   init(limit: Int, byteLimit: Int) {
     self.limit = limit
     self.byteLimit = byteLimit
+    load.bound(to: byteLimit / 2)
     (arrivals, arrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
@@ -61,13 +65,19 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
       waiting.bytes += size
       return waiting.requests.count
     }
+    if count > 0 { load.add(weight(of: request)) }
     if count == 1 { arrival.yield() }
     return count > 0
   }
 
+  /// So that many small ones count as much as few large ones. Bytes.
+  private func weight(of request: Request) -> Int {
+    max(request.size, byteLimit / max(limit, 1))
+  }
+
   /// The first ones: at most so many, and not more together than so many bytes; one is given however large it is.
   func take(atMost most: Int, bytes mostBytes: Int = .max) -> [Request] {
-    waiting.withLock { waiting in
+    let taken = waiting.withLock { waiting in
       var bytes = 0
       let taken = Array(
         waiting.requests.prefix(most).prefix { request in
@@ -78,6 +88,8 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
       waiting.bytes -= taken.reduce(0) { $0 + $1.size }
       return taken
     }
+    if !taken.isEmpty { load.subtract(taken.reduce(0) { $0 + weight(of: $1) }) }
+    return taken
   }
 
   /// Lets whoever takes look again.

@@ -108,6 +108,7 @@ final class PendingConnection {
   /// - Parameter due: until when it has to be known what it becomes; nil for the time of `limits.handshake`.
   func start(on descriptor: consuming Descriptor, due: MonotonicTime? = nil) {
     connection = worker.reactor.adopt(descriptor, handler: self)
+    connection?.readInOwnTurn()
     let deadline = worker.reactor.timer { [unowned self] in timeOut() }
     let patience = worker.gateway.server.handshake
     self.due = due ?? worker.reactor.now + (admission.isServed ? patience : min(patience, Self.lingering))
@@ -145,6 +146,8 @@ final class PendingConnection {
 extension PendingConnection: ConnectionHandler {
   func received(_ bytes: inout MutableRawSpan) {
     guard !isAnswered else { return }
+    // A head may take long, by what its route captures: the time runs from here.
+    _ = worker.reactor.hasTimeLeft()
     guard head.isEmpty else {
       head.append(copying: bytes.bytes)
       let whole = head

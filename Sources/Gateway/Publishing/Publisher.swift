@@ -130,7 +130,7 @@ final class Publisher: Sendable {
     let start = ContinuousClock.now
     defer { time = max(.zero, time - (ContinuousClock.now - start)) }
     for worker in workers.withLock({ $0 }) where worker.isOver {
-      guard await worker.room(within: time - (ContinuousClock.now - start)) else { return false }
+      guard await worker.load.room(within: time - (ContinuousClock.now - start)) else { return false }
     }
     return true
   }

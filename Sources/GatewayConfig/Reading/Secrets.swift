@@ -46,6 +46,8 @@ extension Reading {
       guard let kind = choice(encoding, "\"encoding\"", of: SecretEncoding.self), let secret else {
         return nil
       }
+      // A misspelt one is reported; what it would have been is a guess.
+      guard case .scalar(let word) = encoding.content, word.text == kind.rawValue else { return secret }
       return decoded(secret, kind, what, at: encoding.range)
     }
   }

@@ -272,11 +272,15 @@ extension RedisHistory {
     guard group.mustTakeOver else { return }
     group.mustTakeOver = false
     guard group.isRecorder(at: .now) else { return }
+    var lost = 0
     for event in group.takeUnrecorded(at: .now) {
       let request = RecordRequest(
         event: event, group: group.name, limits: group.copy.limits, source: .foreign)
-      if !requests.add(request) { hub.counters.undelivered.add(1, ordering: .relaxed) }
+      if !requests.add(request) { lost += 1 }
     }
+    guard lost > 0 else { return }
+    hub.counters.undelivered.add(lost, ordering: .relaxed)
+    Task { [hub, name = group.name, lost] in await hub.note(Self.lost, "\(lost) events of \(name)") }
   }
 
   func tendGroups(_ shard: Int) async {

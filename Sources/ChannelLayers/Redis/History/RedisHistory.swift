@@ -87,14 +87,20 @@ package actor RedisHistory: HistoryRecorder {
     _ = changes.add(change)
   }
 
+  /// What an event of another program is that found no room: it is in no history, and sessions do not get it.
+  static let lost = "an event was lost: too many wait to be recorded"
+
   /// An event that the layer brought.
   ///
   /// - Returns: whether it is for the history, so that sessions get it from there.
-  nonisolated func takes(_ event: Event, of group: String) -> Bool {
+  func takes(_ event: Event, of group: String, by hub: isolated RedisHub) -> Bool {
     guard event.isRecordable, let limits = history.rules.limits(of: group) else { return false }
     if event[Self.mark] == nil {
       let request = RecordRequest(event: event, group: group, limits: limits, source: .foreign)
-      if !requests.add(request) { hub.counters.undelivered.add(1, ordering: .relaxed) }
+      if !requests.add(request) {
+        hub.counters.undelivered.add(1, ordering: .relaxed)
+        hub.note(Self.lost, group)
+      }
     }
     return true
   }

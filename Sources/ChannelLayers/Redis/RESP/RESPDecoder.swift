@@ -1,3 +1,5 @@
+import Transport
+
 /// Reads values from bytes as they arrive: nothing is read twice, however the bytes are cut.
 ///
 /// What an announced length says is believed only as the bytes for it arrive.
@@ -7,13 +9,17 @@ package struct RESPDecoder {
     package var depth = 16
     /// Values in one reply, all levels together.
     package var elements = 4_000_000
-    /// Bytes of one string that is kept; of a longer one only the length.
-    package var string = 64 << 20
+    /// Bytes of one string that is kept; of a longer one only the length. It exists several times while it is read, decoded and
+    /// rendered, so it is a small part of what the process may have.
+    package var string = min(64 << 20, Self.memory / 32)
     /// Bytes that a string may announce at all.
     package var announcement = 4 << 30
     /// Bytes of memory for what was read and is still held: strings, and `valueSize` for each value. A long string for which there
     /// is no room is skipped like one that is too long; where short ones fill it, that is a fault.
-    package var held = 128 << 20
+    package var held = min(128 << 20, Self.memory / 16)
+
+    /// What the process may have. Bytes.
+    private static let memory = MemoryLimit.ofProcess().bytes
 
     package init() {}
   }

@@ -1,5 +1,6 @@
 import Bytes
 import JSON
+import Transport
 
 /// Reads MessagePack as strictly as Python's `msgpack.unpackb`: text is UTF-8, keys are text, nothing stands behind the value.
 ///
@@ -13,8 +14,8 @@ struct MessagePackReader {
   }
 
   static let deepest = 64
-  /// A value takes a byte in the message and some fifty here; a message of more is no event.
-  static let mostValues = 2_000_000
+  /// A value takes a byte in the message and some fifty here; a message of more is no event. In a small container they are fewer.
+  static let mostValues = min(2_000_000, MemoryLimit.ofProcess().bytes / 1024)
   static let mostKeys = 1024
 
   private let bytes: [UInt8]

@@ -1,11 +1,11 @@
 import Synchronization
 
-/// What waits in the mailboxes of one reactor, roughly, and its bound. Callable from any thread.
+/// What waits for somebody, roughly, and its bound: in the mailboxes of one reactor, or in a queue. Callable from any thread.
 ///
 /// Posting never fails, as what is posted may be an answer that somebody waits for. Whoever produces without being asked looks
 /// before it posts the next thing: beyond the bound there is only what each producer had in its hands. Once the bound is reached
 /// it is over for all of them until half of that was received, so that those who merely look do not keep those waiting who wait.
-final class MailboxLoad: Sendable {
+package final class WaitingLoad: Sendable {
   /// What a message takes beside what it refers to. Bytes.
   static let messageSize = 128
 
@@ -19,17 +19,19 @@ final class MailboxLoad: Sendable {
   private let isFull = Atomic<Bool>(false)
   private let waiters = Mutex(Waiters())
 
+  package init() {}
+
   /// - Parameter bytes: one message is taken however large it is.
-  func bound(to bytes: Int) {
+  package func bound(to bytes: Int) {
     most.store(bytes, ordering: .relaxed)
   }
 
   /// In bytes.
-  var used: Int { waiting.load(ordering: .relaxed) }
+  package var used: Int { waiting.load(ordering: .relaxed) }
 
-  var isOver: Bool { isFull.load(ordering: .relaxed) }
+  package var isOver: Bool { isFull.load(ordering: .relaxed) }
 
-  func add(_ bytes: Int) {
+  package func add(_ bytes: Int) {
     let used = waiting.add(bytes, ordering: .sequentiallyConsistent).newValue
     guard used >= most.load(ordering: .relaxed), !isOver else { return }
     isFull.store(true, ordering: .sequentiallyConsistent)
@@ -37,7 +39,7 @@ final class MailboxLoad: Sendable {
     endIfReceived()
   }
 
-  func subtract(_ bytes: Int) {
+  package func subtract(_ bytes: Int) {
     waiting.subtract(bytes, ordering: .sequentiallyConsistent)
     endIfReceived()
   }
@@ -57,11 +59,11 @@ final class MailboxLoad: Sendable {
     waiting.load(ordering: .sequentiallyConsistent) <= most.load(ordering: .relaxed) / 2
   }
 
-  /// Calls the body once there is room: now, or later on the reactor's thread.
+  /// Calls the body once there is room: now, or later on the thread that receives.
   ///
   /// - Returns: for `forget`; nil where the body was called.
   @discardableResult
-  func whenRoom(_ goOn: @escaping @Sendable () -> Void) -> Int? {
+  package func whenRoom(_ goOn: @escaping @Sendable () -> Void) -> Int? {
     let number: Int? = waiters.withLock { waiters in
       guard isFull.load(ordering: .sequentiallyConsistent) else { return nil }
       defer { waiters.next += 1 }
@@ -77,6 +79,32 @@ final class MailboxLoad: Sendable {
   /// Whoever waited for room has given up.
   func forget(_ number: Int) {
     waiters.withLock { _ = $0.bodies.removeValue(forKey: number) }
+  }
+
+  /// Waits until there is room, or the task is cancelled.
+  package func room() async {
+    let (rooms, room) = AsyncStream.makeStream(of: Void.self)
+    let number = whenRoom { room.finish() }
+    for await _ in rooms {}
+    if let number { forget(number) }
+  }
+
+  /// Waits for it no longer than that.
+  ///
+  /// - Returns: whether there is room.
+  package func room(within time: Duration) async -> Bool {
+    await withTaskGroup(of: Bool.self) { tasks in
+      tasks.addTask {
+        await self.room()
+        return !Task.isCancelled
+      }
+      tasks.addTask {
+        try? await Task.sleep(for: time)
+        return false
+      }
+      defer { tasks.cancelAll() }
+      return await tasks.next() ?? false
+    }
   }
 
   /// How many wait for room.
