@@ -286,7 +286,7 @@ extension Connection {
 
   /// Hands on what has come already, instead of with the next turn.
   public func readNow() {
-    if wantsInput { _ = read() }
+    if phase == .open, !isReadingPaused, unread == nil, !peerHasFinished { _ = read() }
   }
 
   /// Reads so much at once the next time.

@@ -142,10 +142,10 @@ def test_an_origin_is_named_with_what_it_was_compared_with(gateway):
 
 def test_the_refusals_of_the_http_side_are_lines(gateway):
     for request, status, path, reason in (
-        (b"POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "needs a token"),
-        (b"POST /api/?x=secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "not one of this route"),
-        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, None, "is no HTTP/1.1"),
-        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, None, "is no HTTP/1.1"),
+        (b"POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "a token is needed"),
+        (b"POST /api/?x=secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "not valid for this route"),
+        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, None, "another transfer coding"),
+        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, None, "a Transfer-Encoding that is not understood"),
     ):
         sock, peer = dial(gateway, request)
         assert int(read_head(sock).split(" ")[1]) == status
@@ -172,6 +172,6 @@ def test_who_only_looks_whether_the_tls_port_answers_is_no_line(gateway):
         sock.close()
     sock = socket.create_connection(("127.0.0.3", gateway.secure_port), timeout=20)
     sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
-    assert line_of(gateway, "a TLS hand-shake failed", "127.0.0.1:%d" % sock.getsockname()[1])
+    assert line_of(gateway, "a TLS handshake failed", "127.0.0.1:%d" % sock.getsockname()[1])
     sock.close()
     assert not any(peer in line for peer in peers for line in gateway.log)

@@ -306,6 +306,8 @@ extension PendingConnection {
 
   /// Takes leave of a client that is no session yet: with an answer where it has begun to ask.
   func stop() {
+    // What it has sent may wait for its turn.
+    if waiting == nil, !isAnswered, head.isEmpty { connection?.readNow() }
     if waiting != nil {
       stopWaiting(.stopping)
     } else if isAnswered {
