@@ -104,7 +104,9 @@ struct RedisConnector: Sendable {
     defer { connection.close() }
     do {
       // Every user may ask this, whatever the ACL says. Servers before Redis 6 do not know it.
-      guard case .array(let facts) = try await connection.send(RESPCommand("HELLO", "2")) else { return false }
+      guard case .array(let facts) = try await connection.send(RESPCommand("HELLO", "2")) else {
+        return false
+      }
       let words = facts.map(\.text)
       return zip(words, words.dropFirst()).contains { $0 == "mode" && $1 == "cluster" }
     } catch .refused(let refusal) where !refusal.endsConnection {
