@@ -113,6 +113,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "alone: measures, so that no other test may run beside it")
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Bytes may be different each time: masked, or with the time in them. Processes that share the tests have to agree on names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts gateways: `start()` with the default file, `start(limits="limits: {...}")`, or `start(text=...)`."""
