@@ -9,8 +9,13 @@ import random
 import re
 import signal
 
+import pytest
+
 from clients import handshake
 from redis_stack import Host, Layer, RedisGateway, wait_until
+
+# A hundred clients in one process, which has to keep up with them.
+pytestmark = pytest.mark.alone
 
 MESSAGES = int(os.environ.get("HISTORY_MESSAGES", "10000"))
 CLIENTS = 100
