@@ -52,10 +52,10 @@ build() {
     frames | inflater | requesthead) target "$1" "Bytes Crypto WebSocketCore" z ;;
     json) target json "Bytes JSON" "" ;;
     messagepack)
-      target messagepack "Bytes JSON" "" $redis/Serialization/MessagePack{Reader,Writer}.swift \
+      target messagepack "Bytes JSON Transport" "" $redis/Serialization/MessagePack{Reader,Writer}.swift \
         $redis/Serialization/CodecFault.swift Sources/ChannelLayers/Base64.swift
       ;;
-    resp) target resp "" "" $redis/RESP ;;
+    resp) target resp "Transport" "" $redis/RESP ;;
     yaml)
       target yaml "Bytes JSON" yaml $configuration/YAML $configuration/Source $here/StandIns/GroupTable.swift \
         $(find $configuration/Diagnostics -name '*.swift' -not -name GroupTable.swift)
@@ -83,6 +83,7 @@ module Bytes Sources/Bytes
 modules() {
   module JSON Sources/JSON
   module Crypto $here/StandIns/Crypto.swift
+  module Transport $here/StandIns/Transport.swift
   module WebSocketCore Sources/WebSocketCore
 }
 modules & job=$!

@@ -1,3 +1,5 @@
+import Bytes
+
 @testable import WebSocketCore
 
 // The readers of request and response heads agree with themselves on every part of their input, accept nothing that a second
@@ -136,5 +138,5 @@ private func check(lines head: [UInt8], of fields: [HeaderField]) {
 }
 
 private func written(_ fields: [HeaderField]) -> [UInt8] {
-  Array((fields.map { "\($0.name): \($0.value)\r\n" }.joined() + "\r\n").utf8)
+  OpaqueText.bytes(of: fields.map { "\($0.name): \($0.value)\r\n" }.joined() + "\r\n")
 }
