@@ -3,7 +3,9 @@
 import base64
 import os
 import socket
+import socketserver
 import struct
+import threading
 
 KEY = base64.b64encode(b"0123456789abcdef").decode()
 
@@ -95,3 +97,18 @@ def read_close(sock: socket.socket) -> tuple[int, str]:
         opcode, payload = read_frame(sock)
         if opcode == 8:
             return struct.unpack("!H", payload[:2])[0], payload[2:].decode()
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """A server of a test's own that serves each connection on a thread, from its making until `shutdown`."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, handler: type[socketserver.BaseRequestHandler]):
+        super().__init__(("127.0.0.1", 0), handler)
+        self.port = self.server_address[1]
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        pass  # a test cut the connection

@@ -5,12 +5,11 @@ import hashlib
 import re
 import socket
 import socketserver
-import threading
 
 import pytest
 import requests
 
-from clients import connect, handshake
+from clients import Server, connect, handshake
 from conftest import Gateway
 from redis_stack import wait_until
 
@@ -88,16 +87,8 @@ class Recorder:
                 self.wfile.write(answer.removeprefix(b"close "))
                 return not closes
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-            def handle_error(self, request, client_address):
-                pass  # a test cut the connection
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.server = Server(Handler)
+        self.port = self.server.port
 
     def field(self, name: bytes, head: bytes | None = None) -> list[bytes]:
         lines = (self.heads[-1] if head is None else head).split(b"\r\n")[1:]

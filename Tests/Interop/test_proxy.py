@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from clients import handshake, open_session, read_head
+from clients import Server, handshake, open_session, read_head
 
 CONFIG = """
 installed_apps: [echo]
@@ -102,16 +102,8 @@ class Upstream:
                 self.wfile.write(answer)
                 return b"connection: close" not in lowered
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-
-            def handle_error(self, request, client_address):
-                pass  # a test cut the connection
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.server = Server(Handler)
+        self.port = self.server.port
 
     def header(self, name: str) -> list[str]:
         lines = self.heads[-1].decode("latin-1").split("\r\n")[1:]

@@ -5,12 +5,11 @@ import socket
 import socketserver
 import ssl
 import struct
-import threading
 
 import pytest
 
 from certificates import Authority
-from clients import handshake, read_head
+from clients import Server, handshake, read_head
 from conftest import Gateway
 from redis_stack import wait_until
 
@@ -50,14 +49,6 @@ class Answers(socketserver.StreamRequestHandler):
             self.wfile.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(head), head))
 
 
-class Mirror(socketserver.ThreadingTCPServer):
-    daemon_threads = allow_reuse_address = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answers)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     authority = Authority(tmp_path_factory.mktemp("proxies"))
@@ -67,9 +58,9 @@ def authority(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gateway(authority):
-    with Mirror() as mirror:
+    with Server(Answers) as mirror:
         file = authority.folder / "routes.yaml"
-        file.write_text(CONFIG.replace("PORT", str(mirror.server_address[1])))
+        file.write_text(CONFIG.replace("PORT", str(mirror.port)))
         running = Gateway(file, bind=None)
         wait_until(lambda: len(addresses(running)) == 3)
         yield running
