@@ -9,7 +9,7 @@ public final class Connection {
     case finishing
     /// The queue is sent and this half is shut down; the peer's end is waited for.
     case finished
-    /// Nothing can be sent any more: what was read before is still handled, then it is closed.
+    /// Nothing can be sent any more: what the peer sent before is still read and handled, then it is closed.
     case broken
     case closed
   }
@@ -333,7 +333,7 @@ extension Connection {
     isReady = false
     switch phase {
     case .open where (hasMore || unread != nil) && !isReadingPaused || wantsTurn: markReady()
-    case .broken where unread != nil && !isReadingPaused: markReady()
+    case .broken where (hasMore || unread != nil) && !isReadingPaused: markReady()
     case .broken: close(.failed(failure))
     case .open, .finishing, .finished, .closed: watch()
     }
@@ -352,7 +352,7 @@ extension Connection {
     let size = Int(readSize)
     let count = reactor.read(from: rawDescriptor, atMost: size)
     if count > 0 {
-      guard phase == .open, let handler else { return false }
+      guard phase == .open || phase == .broken, let handler else { return false }
       let rest = reactor.pass(count, to: handler, of: self)
       takesLong = reactor.hasTakenLong
       if let rest {
@@ -374,7 +374,9 @@ extension Connection {
       case .finished: close(.finished)
       }
     } else if errno != EAGAIN, errno != EINTR {
-      close(.failed(errno))
+      let code = phase == .broken ? failure : errno
+      peerHasFinished = true
+      close(.failed(code))
     }
     return false
   }
@@ -393,7 +395,7 @@ extension Connection {
   }
 
   private func keep(_ rest: UnreadBytes) {
-    guard phase == .open else { return }
+    guard phase == .open || phase == .broken else { return }
     dropUnread()
     unread = rest
     reactor.count(rest)
@@ -450,7 +452,7 @@ extension Connection {
   }
 
   func close(_ reason: ConnectionEnd) {
-    if case .failed(let code) = reason, phase == .open, unread != nil, !isReadingPaused {
+    if case .failed(let code) = reason, phase == .open, !isReadingPaused, unread != nil || !peerHasFinished {
       return breakOff(code)
     }
     guard phase != .closed else { return }
@@ -463,12 +465,13 @@ extension Connection {
     _ = giveUpDescriptor()
   }
 
-  /// A client that says something and leaves at once, without listening, is still heard to the end of what was read.
+  /// A client that says something and leaves at once, without listening, is still heard to the end: a reset ends what it is sent,
+  /// while what it sent before waits in the kernel's buffer, which is what bounds this.
   private func breakOff(_ code: Int32) {
     phase = .broken
     failure = code
     dropQueue()
-    watch()
+    markReady()
   }
 
   /// The number may soon mean another connection, so it is not kept.

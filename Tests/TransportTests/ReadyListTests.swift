@@ -277,6 +277,30 @@ struct ReadyListTests {
     }
   }
 
+  @Test func `a client that leaves without listening is heard beyond what is read at once`() throws {
+    let (end, test) = socketPair()
+    let count = 3 * Reactor.firstReadSize
+    let seen = Reports<Int>()
+    let ends = Reports<ConnectionEnd>()
+    try withReactor({ reactor in
+      let handler = Handler()
+      handler.onReceived = { connection, bytes in
+        seen.add(bytes.byteCount)
+        connection.write([1])
+      }
+      handler.onClosed = { ends.add($0) }
+      handler.connection = reactor.adopt(Descriptor(adopting: end), handler: handler)
+      return reactor.mailbox { (_: Int) in
+        send(Array(repeating: 7, count: count), to: test)
+        close(test)
+      }
+    }) { mailbox in
+      mailbox.post(1)
+      #expect(ends.wait(for: 1) == [.failed(EPIPE)])
+      #expect(seen.values.reduce(0, +) == count)
+    }
+  }
+
   @Test
   func `what is left unread is counted, those go that left it first, and nobody else is read less at once`()
     throws
