@@ -359,8 +359,18 @@ extension Publisher {
   /// What one answer brings at most, before its text is made. Bytes.
   static let largestHistory = 1 << 20
 
-  /// What is kept of the group behind the position.
+  /// What is kept of the group behind the position; that may be known from another process, which is ahead of this one.
   func history(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
+    var copy = LaggingCopy()
+    while true {
+      let history = await historyNow(of: group, on: layer, behind: position)
+      guard case .kept(let slice) = history, let pause = copy.pause(before: slice) else { return history }
+      // Where the request is given up nobody waits for the answer, and it may as well be this one.
+      do { try await Task.sleep(for: pause) } catch { return history }
+    }
+  }
+
+  private func historyNow(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
     let count = workers.withLock { $0.count }
     let answers = await ask { (worker, index, reply: @escaping @Sendable (History?) -> Void) in
       guard index == Self.worker(for: group, of: count) else { return reply(nil) }
