@@ -61,6 +61,9 @@ import Glibc
   private var nextEvent = 0
   private var eventCount = 0
   private var ready = ReadyList()
+  /// Those of them from which nothing has been read yet, which wait for each other only: one of these, then one of the others.
+  private var new = ReadyList()
+  private var isNewNext = true
   /// Whether something that was posted may not have been received.
   private var hasMail = false
   /// What waits in the mailboxes.
@@ -244,17 +247,19 @@ extension Reactor {
       counters.turns += 1
       handleEvents()
       if hasMail { receiveMail() }
-      if !ready.isEmpty { serveReady() }
+      if hasReady { serveReady() }
       timers?.advance(to: now, within: .timers)
       if hasWorkAtEnd { finishTurn(within: .endOfTurn) }
     }
   }
 
+  private var hasReady: Bool { !ready.isEmpty || !new.isEmpty }
+
   private var hasWorkAtEnd: Bool { !endOfTurnWork.isEmpty || !dirty.isEmpty || !ended.isEmpty }
 
   /// 0 while work is left, -1 for as long as it takes.
   private var waitingTime: Int32 {
-    guard !hasWorkAtEnd, ready.isEmpty, !hasMail else { return 0 }
+    guard !hasWorkAtEnd, !hasReady, !hasMail else { return 0 }
     guard let next = timers?.nextWakeUp else { return -1 }
     let current = MonotonicTime.now
     guard next > current else { return 0 }
@@ -310,12 +315,15 @@ extension Reactor {
     for receiver in receivers where receiver.receiveSome() == .more { hasMail = true }
   }
 
-  /// Lets those go on that have work left: each once, in the order in which they came, as far as the time goes.
+  /// Lets those go on that have work left: each once, in the order in which they came, as far as the time goes. A new client has
+  /// to wait for one of those that have much to do, not for all of them.
   private func serveReady() {
     var limit = TimeLimit.ready
     _ = limit.isOver()
-    for _ in 0..<ready.count {
-      guard let connection = ready.popFirst() else { return }
+    for _ in 0..<(ready.count + new.count) {
+      let isNew = new.isEmpty ? false : isNewNext || ready.isEmpty
+      isNewNext = !isNew
+      guard let connection = isNew ? new.popFirst() : ready.popFirst() else { return }
       slice.reset()
       connection.goOn()
       relieve()
@@ -376,6 +384,7 @@ extension Reactor {
     for slot in slots { slot.connection?.close(.local) }
     finishTurn(within: nil)
     ready.removeAll()
+    new.removeAll()
     for receiver in receivers { receiver.close() }
     receivers = []
     endOfTurnWork = []
@@ -428,8 +437,8 @@ extension Reactor {
     left = count
   }
 
-  func markReady(_ connection: Connection) {
-    ready.append(connection)
+  func markReady(_ connection: Connection, isNew: Bool) {
+    if isNew { new.append(connection) } else { ready.append(connection) }
   }
 
   func markDirty(_ connection: Connection) {
