@@ -5,9 +5,15 @@
 package enum HandlerName {
   /// - Returns: the type with `.` for every `_`; types with the same result are one.
   package static func of(_ type: String) -> String {
-    guard type.utf8.contains(UInt8(ascii: "_")) else { return type }
+    guard hasUnderscore(type.utf8.span) else { return type }
     return String(
       decoding: type.utf8.map { $0 == UInt8(ascii: "_") ? UInt8(ascii: ".") : $0 }, as: UTF8.self)
+  }
+
+  // Asked for each event that is published: over the view it takes sixty instructions for each byte.
+  private static func hasUnderscore(_ type: Span<UInt8>) -> Bool {
+    for index in type.indices where type[index] == UInt8(ascii: "_") { return true }
+    return false
   }
 
   /// What the types of the gateway's own events begin with, as they are looked up.
