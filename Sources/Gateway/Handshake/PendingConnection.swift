@@ -398,7 +398,9 @@ extension PendingConnection {
     worker.sessionOpened(session, wait: opening.route.wait)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)
-    if opening.route.configuration.auth != nil { session.beginToken(opening) }
+    if opening.route.configuration.auth != nil {
+      session.beginToken(opening, target: target, peer: client?.peer ?? connection.peer)
+    }
     session.goOnReplaying()
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
   }
