@@ -6,7 +6,7 @@ import Synchronization
 /// before it posts the next thing: beyond the bound there is only what each producer had in its hands. Once the bound is reached
 /// it is over for all of them until half of that was received, so that those who merely look do not keep those waiting who wait.
 package final class WaitingLoad: Sendable {
-  /// What a message takes beside what it refers to. Bytes.
+  /// The memory of a message itself, without what it refers to. Bytes.
   static let messageSize = 128
 
   private struct Waiters {
@@ -21,7 +21,7 @@ package final class WaitingLoad: Sendable {
 
   package init() {}
 
-  /// - Parameter bytes: one message is taken however large it is.
+  /// - Parameter bytes: a single message is accepted however large it is.
   package func bound(to bytes: Int) {
     most.store(bytes, ordering: .relaxed)
   }
@@ -35,7 +35,7 @@ package final class WaitingLoad: Sendable {
     let used = waiting.add(bytes, ordering: .sequentiallyConsistent).newValue
     guard used >= most.load(ordering: .relaxed), !isOver else { return }
     isFull.store(true, ordering: .sequentiallyConsistent)
-    // It may have been received meanwhile.
+    // The messages may have been received meanwhile.
     endIfReceived()
   }
 
@@ -76,7 +76,7 @@ package final class WaitingLoad: Sendable {
     return number
   }
 
-  /// Whoever waited for room has given up.
+  /// A caller that waited for room has given up.
   func forget(_ number: Int) {
     waiters.withLock { _ = $0.bodies.removeValue(forKey: number) }
   }
@@ -89,7 +89,7 @@ package final class WaitingLoad: Sendable {
     if let number { forget(number) }
   }
 
-  /// Waits for it no longer than that.
+  /// Waits until there is room, but no longer than the given time.
   ///
   /// - Returns: whether there is room.
   package func room(within time: Duration) async -> Bool {
@@ -107,6 +107,6 @@ package final class WaitingLoad: Sendable {
     }
   }
 
-  /// How many wait for room.
+  /// How many callers wait for room.
   var waiterCount: Int { waiters.withLock { $0.bodies.count } }
 }
