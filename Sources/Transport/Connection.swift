@@ -29,8 +29,11 @@ public final class Connection {
   private var isDirty = false
   /// On the reactor's list of connections with work left.
   private var isReady = false
-  /// The last bytes took their handler so long that the next ones are not read among those of others, but in a turn of their own.
-  private var takesLong = false
+  /// How many of the next reads are not done among those of others, but in a turn of the connection's own, since its handler took
+  /// long for what it was given, or is not known yet.
+  private var ownTurns: UInt8 = 0
+  /// Nothing has been read from it yet.
+  private var isNew = true
   /// The handler is to be called when its turn comes.
   private var wantsTurn = false
   /// What is read at once: as much as the handler gets done in a turn. Bytes.
@@ -274,14 +277,28 @@ extension Connection {
   private func markReady() {
     guard !isReady else { return }
     isReady = true
-    reactor.markReady(self)
+    reactor.markReady(self, isNew: isNew)
     watch()
   }
 
-  /// What comes next is not read among what others have sent, but in a turn of the connection's own: it may take long, and many
-  /// may come with such at once.
+  /// Until it has shown that it is quick, the connection is not read from among those of others, but in turns of its own: what it
+  /// sends first may take long, and many may come with such at once.
   public func readInOwnTurn() {
-    takesLong = true
+    ownTurns = Self.turnsOfNew
+  }
+
+  /// A hand-shake's head, and the first messages.
+  private static let turnsOfNew: UInt8 = 4
+  /// So many quick reads make up for one that took long: who alternates would be read among the others half of the time.
+  private static let turnsOfSlow: UInt8 = 16
+
+  private func noteTime() {
+    isNew = false
+    if reactor.hasTakenLong {
+      ownTurns = Self.turnsOfSlow
+    } else if ownTurns > 0 {
+      ownTurns -= 1
+    }
   }
 
   /// Hands on what has come already, instead of with the next turn.
@@ -305,13 +322,13 @@ extension Connection {
     }
     guard wantsInput else { return }
     // Of one that is on its way down only the end is waited for, which takes nobody long.
-    guard takesLong, phase == .open else {
+    guard ownTurns > 0, phase == .open else {
       _ = read()
       return
     }
     // The system reports it again until then, which costs less than asking it not to.
     isReady = true
-    reactor.markReady(self)
+    reactor.markReady(self, isNew: isNew)
   }
 
   /// The connection's turn on the list of those with work left.
@@ -354,7 +371,7 @@ extension Connection {
     if count > 0 {
       guard phase == .open || phase == .broken, let handler else { return false }
       let rest = reactor.pass(count, to: handler, of: self)
-      takesLong = reactor.hasTakenLong
+      noteTime()
       if let rest {
         keep(rest)
         readSize = UInt32(max(Reactor.smallReadSize, count - rest.size))
@@ -385,7 +402,7 @@ extension Connection {
   private func pass(_ rest: UnreadBytes) {
     guard let handler else { return dropUnread() }
     let left = unsafe reactor.pass(rest.bytes, to: handler, of: self)
-    takesLong = reactor.hasTakenLong
+    noteTime()
     // It may have closed or finished the connection.
     if unread === rest {
       if left > 0 { rest.keep(last: left) } else { dropUnread() }

@@ -21,6 +21,11 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
 
+  /// Nothing where the other one is later.
+  public func since(_ earlier: MonotonicTime) -> Duration {
+    .nanoseconds(nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0)
+  }
+
   public var seconds: Int64 { Int64(nanoseconds / 1_000_000_000) }
 
   public static func < (one: MonotonicTime, other: MonotonicTime) -> Bool {

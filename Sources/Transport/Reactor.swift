@@ -61,6 +61,9 @@ import Glibc
   private var nextEvent = 0
   private var eventCount = 0
   private var ready = ReadyList()
+  /// Connections with work left that have not been read yet. They wait only for each other: new and other connections take turns.
+  private var new = ReadyList()
+  private var isNewNext = true
   /// Whether a posted message may be waiting.
   private var hasMail = false
   /// What waits in the mailboxes.
@@ -245,17 +248,19 @@ extension Reactor {
       counters.turns += 1
       handleEvents()
       if hasMail { receiveMail() }
-      if !ready.isEmpty { serveReady() }
+      if hasReady { serveReady() }
       timers?.advance(to: now, within: .timers)
       if hasWorkAtEnd { finishTurn(within: .endOfTurn) }
     }
   }
 
+  private var hasReady: Bool { !ready.isEmpty || !new.isEmpty }
+
   private var hasWorkAtEnd: Bool { !endOfTurnWork.isEmpty || !dirty.isEmpty || !ended.isEmpty }
 
   /// How long to wait for events: 0 while work is left, -1 without a limit.
   private var waitingTime: Int32 {
-    guard !hasWorkAtEnd, ready.isEmpty, !hasMail else { return 0 }
+    guard !hasWorkAtEnd, !hasReady, !hasMail else { return 0 }
     guard let next = timers?.nextWakeUp else { return -1 }
     let current = MonotonicTime.now
     guard next > current else { return 0 }
@@ -311,12 +316,15 @@ extension Reactor {
     for receiver in receivers where receiver.receiveSome() == .more { hasMail = true }
   }
 
-  /// Continues the connections that have work left: each once, in their order, as far as the time allows.
+  /// Continues the connections that have work left: each once, in their order, as far as the time allows. A new connection waits
+  /// for one of the others, not for all of them.
   private func serveReady() {
     var limit = TimeLimit.ready
     _ = limit.isOver()
-    for _ in 0..<ready.count {
-      guard let connection = ready.popFirst() else { return }
+    for _ in 0..<(ready.count + new.count) {
+      let isNew = new.isEmpty ? false : isNewNext || ready.isEmpty
+      isNewNext = !isNew
+      guard let connection = isNew ? new.popFirst() : ready.popFirst() else { return }
       slice.reset()
       connection.goOn()
       relieve()
@@ -377,6 +385,7 @@ extension Reactor {
     for slot in slots { slot.connection?.close(.local) }
     finishTurn(within: nil)
     ready.removeAll()
+    new.removeAll()
     for receiver in receivers { receiver.close() }
     receivers = []
     endOfTurnWork = []
@@ -429,8 +438,8 @@ extension Reactor {
     left = count
   }
 
-  func markReady(_ connection: Connection) {
-    ready.append(connection)
+  func markReady(_ connection: Connection, isNew: Bool) {
+    if isNew { new.append(connection) } else { ready.append(connection) }
   }
 
   func markDirty(_ connection: Connection) {

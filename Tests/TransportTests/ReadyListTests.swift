@@ -81,6 +81,41 @@ struct ReadyListTests {
     close(quiet)
   }
 
+  @Test func `a new client waits for a few of those that have much to do, not for all`() throws {
+    let busy = (0..<40).map { _ in socketPair() }
+    let busyEnds = busy.map(\.reactor)
+    let (end, test) = socketPair()
+    let turns = Reports<String>()
+    try withReactor({ reactor in
+      for end in busyEnds {
+        let handler = Handler()
+        handler.onReceived = { connection, bytes in
+          turns.add("busy")
+          Self.useUpTime(of: reactor)
+          connection.leave(last: bytes.byteCount - 1)
+        }
+        handler.connection = reactor.adopt(Descriptor(adopting: end), handler: handler)
+      }
+      let new = Handler()
+      new.onReceived = { _, _ in turns.add("new") }
+      return reactor.mailbox { (_: Int) in
+        turns.add("came")
+        new.connection = reactor.adopt(Descriptor(adopting: end), handler: new)
+        new.connection?.readInOwnTurn()
+      }
+    }) { (mailbox: Mailbox<Int>) in
+      for (_, test) in busy { send(Array(Self.pattern.prefix(10_000)), to: test) }
+      while turns.values.count < 80 { _ = turns.wait(for: 1) }
+      send([1], to: test)
+      mailbox.post(1)
+      while !turns.values.contains("new") { _ = turns.wait(for: 1) }
+      let between = turns.values.drop { $0 != "came" }.prefix { $0 != "new" }
+      #expect(between.count < busy.count / 2)
+    }
+    for (_, test) in busy { close(test) }
+    close(test)
+  }
+
   @Test func `a turn that is asked for comes once, and not to a connection that was closed meanwhile`() throws
   {
     final class Asking: ConnectionHandler {

@@ -7,6 +7,9 @@ package struct HistorySlice: Sendable, Equatable {
   package var start: EventPosition
   /// Whether events were asked for that are not kept any more, or of another epoch: what is here is all that is left.
   package var isGap: Bool
+  /// Whether the position that was asked for is beyond what this process has: its copy of the history lags behind the one that is
+  /// kept elsewhere, or the position was never given to anybody.
+  package var isAhead = false
   /// In order, without a hole, each with its position.
   package var events: [Event]
   /// Whether nothing is behind it, for now.

@@ -17,6 +17,8 @@ package enum ReplayStart: Sendable, Hashable {
 package final class Replay: EventRenderer {
   package enum Progress: Sendable, Equatable {
     case more
+    /// The member is ahead of this process's copy of the history: it is to be asked again after this time.
+    case wait(Duration)
     /// The member is where its group is on this reactor: now it has to be moved to the others.
     case caughtUp
   }
@@ -26,14 +28,20 @@ package final class Replay: EventRenderer {
   package let isNumbered: Bool
   private var position: EventPosition?
   private var hasBegun = false
+  private var copy: LaggingCopy
+  /// Calls for the next part after a wait; kept here as long as the replay.
+  package var timer: Timer?
 
   /// - Parameters:
   ///   - layer: it has begun to bring the group's events, and stays for as long as this.
   ///   - isNumbered: whether the member is told where it is, and of gaps.
   ///   - renderer: that of the audience to which the member is moved in the end.
+  ///   - copy: how long a copy of the history that is behind the member is waited for.
   package init(
-    from start: ReplayStart, isNumbered: Bool, in layer: any ChannelLayer, renderer: any EventRenderer
+    from start: ReplayStart, isNumbered: Bool, in layer: any ChannelLayer, renderer: any EventRenderer,
+    waitingFor copy: LaggingCopy = LaggingCopy()
   ) {
+    self.copy = copy
     self.layer = layer
     self.isNumbered = isNumbered
     self.renderer = renderer
@@ -44,11 +52,16 @@ package final class Replay: EventRenderer {
     event.position == nil ? renderer.render(event, for: address, into: frames) : .ignored
   }
 
+  deinit {
+    timer?.cancel()
+  }
+
   /// Appends the next part to `frames`: about so many bytes of events.
   package func next(for membership: Membership, bytes: Int, into frames: SharedBytes) -> Progress {
     let slice = layer.history(
       of: membership.group, behind: position, bytes: bytes, isContinued: hasBegun)
     guard let slice else { return .caughtUp }
+    if let pause = copy.pause(before: slice) { return .wait(pause) }
     if isNumbered, !hasBegun || slice.isGap {
       render(.history(behind: slice.start, isGap: slice.isGap), for: membership, into: frames)
     }

@@ -359,8 +359,18 @@ extension Publisher {
   /// The most events in one answer, before they become text. Bytes.
   static let largestHistory = 1 << 20
 
-  /// The kept events of the group after the position.
+  /// The kept events of the group after the position. Another process may have issued the position, and be ahead of this one.
   func history(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
+    var copy = LaggingCopy()
+    while true {
+      let history = await historyNow(of: group, on: layer, behind: position)
+      guard case .kept(let slice) = history, let pause = copy.pause(before: slice) else { return history }
+      // Where the request is given up nobody waits for the answer, and it may as well be this one.
+      do { try await Task.sleep(for: pause) } catch { return history }
+    }
+  }
+
+  private func historyNow(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
     let count = workers.withLock { $0.count }
     let answers = await ask { (worker, index, reply: @escaping @Sendable (History?) -> Void) in
       guard index == Self.worker(for: group, of: count) else { return reply(nil) }

@@ -76,7 +76,7 @@ final class EventStream: LiveSession {
     if progress == .caughtUp {
       self.replay = nil
       layer.groups.move(membership, route: ObjectIdentifier(route.renderer), renderer: route.renderer)
-    } else if connection.queuedBytes == 0 {
+    } else if progress == .more, connection.queuedBytes == 0 {
       connection.askForTurn()
     }
   }

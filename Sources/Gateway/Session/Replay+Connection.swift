@@ -7,10 +7,9 @@ extension Replay {
 
   /// Sends what the client has room for. However much is kept, no more than half of what may wait for it does.
   ///
-  /// - Returns: `more` where this is to be called again: when the connection has been drained, or, where nothing waits in it, once
-  ///   others have had their turn.
-  ///
   /// - Parameter written: told of what was written.
+  /// - Returns: `more` where this is to be called again: when the connection has been drained, or, where nothing waits in it, once
+  ///   others have had their turn. After `wait` the connection asks for its turn by itself.
   func feed(
     _ connection: Connection, _ membership: Membership, in layer: any ChannelLayer, limit: Int,
     written: (SharedBytes) -> Void = { _ in }
@@ -28,7 +27,15 @@ extension Replay {
       written(frames)
       // What was gone through counts, however little became of it: much is packed, or no event of the route.
       done += max(frames.count, part)
-      if progress == .caughtUp { return .caughtUp }
+      switch progress {
+      case .more: break
+      case .caughtUp: return .caughtUp
+      case .wait(let pause):
+        let timer = self.timer ?? connection.reactor.timer { [weak connection] in connection?.askForTurn() }
+        self.timer = timer
+        timer.schedule(after: pause)
+        return progress
+      }
     }
     return .more
   }

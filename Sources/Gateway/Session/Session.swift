@@ -378,7 +378,7 @@ extension Session {
       let (key, renderer) = audience(isNumbered: replay.isNumbered)
       self.replay = nil
       layer.groups.move(membership, route: key, renderer: renderer)
-    } else if connection.queuedBytes == 0 {
+    } else if progress == .more, connection.queuedBytes == 0 {
       connection.askForTurn()
     }
   }

@@ -158,6 +158,17 @@ private final class Kept: @unchecked Sendable {
   var side: Side?
 }
 
+/// Where the truth about a group is kept, as far as a test needs it.
+private final class Elsewhere: HistoryRecorder {
+  let wanted = Mutex<[String]>([])
+
+  func publish(_ request: RecordRequest) -> Undelivered? { nil }
+
+  func change(_ change: InterestChange) {
+    if case .wanted(let group, _) = change { wanted.withLock { $0.append(group) } }
+  }
+}
+
 struct RecordingChannelLayerTests {
   private func history(_ messages: Int, memory: Int = 1 << 20) throws -> GroupHistory {
     var rules = HistoryRules()
@@ -223,6 +234,74 @@ struct RecordingChannelLayerTests {
       #expect(client.member.check.faults == [])
       client.leave()
     }
+  }
+
+  @Test func `a member ahead of a copy waits until the copy is there, and for long only where it is never`()
+    async throws
+  {
+    let history = try history(10)
+    let limits = try #require(history.rules.limits(of: "room"))
+    let copy = history.acquire("room", limits)
+    copy.restart(behind: EventPosition(epoch: 7, offset: 0))
+    func insert(_ offset: UInt64) {
+      let position = EventPosition(epoch: 7, offset: offset)
+      #expect(copy.insert(Event(type: "e"), at: position, time: .now, stamp: offset) == .inserted)
+    }
+    insert(1)
+    let kept = Kept()
+    let elsewhere = Elsewhere()
+    let (thread, work) = try Reactor.start(name: "test") { reactor in
+      let plain = MemoryChannelLayer(reactor: reactor, number: 0, hub: MemoryHub())
+      let layer = RecordingChannelLayer(
+        plain, recording: history, reactor: reactor, number: 0, recorder: elsewhere)
+      let side = Side(layer, seed: 0)
+      kept.side = side
+      return (
+        reactor.mailbox { (work: @Sendable (Side) -> Void) in work(side) }, layer.end
+      )
+    }
+    func run<Result: Sendable>(_ body: @escaping @Sendable (Side) -> Result) async -> Result {
+      await withCheckedContinuation { continuation in
+        work.0.post { continuation.resume(returning: body($0)) }
+      }
+    }
+    // Its place in the history: two events further than the copy.
+    _ = await run { side in
+      side.clients.append(Client(side.layer, since: EventPosition("7.3"), renderer: side.renderer))
+    }
+    #expect(elsewhere.wanted.withLock { $0 } == ["room"])
+    work.1?.post(.subscribed("room", .active))
+    func progress() async -> Replay.Progress? {
+      await run { side in
+        let client = side.clients[0]
+        let frames = SharedBytes(capacity: 64)
+        let progress = client.replay?.next(for: client.membership, bytes: 500, into: frames)
+        _ = client.member.deliver(frames, from: 0)
+        return progress
+      }
+    }
+    guard case .wait(let pause)? = await progress() else {
+      Issue.record("it does not wait")
+      return
+    }
+    #expect(pause == .milliseconds(10))
+    for offset in [2, 3, 4] as [UInt64] { insert(offset) }
+    #expect(await progress() == .caughtUp)
+    #expect(await run { $0.clients[0].member.lines } == ["7.3 gap false", "7.4 e"])
+    // A position that nobody was given.
+    let frames = await run { side in
+      let client = Client(side.layer, since: nil, renderer: side.renderer)
+      let replay = Replay(
+        from: .behind(EventPosition(epoch: 7, offset: 9)), isNumbered: true, in: side.layer,
+        renderer: side.renderer, waitingFor: LaggingCopy(longest: .zero))
+      let frames = SharedBytes(capacity: 64)
+      #expect(replay.next(for: client.membership, bytes: .max, into: frames) == .caughtUp)
+      return unsafe frames.withBytes(from: 0) { unsafe String(decoding: $0, as: UTF8.self) }
+    }
+    #expect(frames.hasPrefix("7.0 gap true\n7.1 e"))
+    thread.stop()
+    thread.join()
+    history.release(copy)
   }
 
   @Test func `what concerns only those who are there is not kept, and reaches also who is being replayed to`()
