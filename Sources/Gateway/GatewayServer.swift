@@ -51,8 +51,8 @@ package final class GatewayServer: Sendable {
   }
 
   /// - Parameters:
-  ///   - stopBound: how long a stop may take after `shutdown.grace`.
-  ///   - overdue: called on a separate thread when a stop has taken longer; it should end the process.
+  ///   - stopBound: how long a stop may go on after `shutdown.grace`.
+  ///   - overdue: called on a thread of its own when a stop has gone on for longer; it should end the process.
   package convenience init(
     _ configuration: Configuration, log: Logger, overdue: @escaping @Sendable () -> Void = {}
   ) {

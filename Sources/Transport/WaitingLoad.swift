@@ -6,7 +6,7 @@ import Synchronization
 /// before it posts the next thing: beyond the bound there is only what each producer had in its hands. Once the bound is reached
 /// it is over for all of them until half of that was received, so that those who merely look do not keep those waiting who wait.
 package final class WaitingLoad: Sendable {
-  /// The memory of a message itself, without what it refers to. Bytes.
+  /// What a message takes beside what it refers to. Bytes.
   static let messageSize = 128
 
   private struct Waiters {

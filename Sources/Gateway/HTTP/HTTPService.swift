@@ -60,7 +60,7 @@ final class HTTPService: Sendable {
   /// The size of one read. Several may wait for the reader of a body.
   private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16384)
 
-  /// How often some of the clients are checked, and in how many parts all clients.
+  /// How often it is looked at whether some of the clients are there, and in how many parts all of them.
   private static let look = TimeAmount.seconds(1)
   private static let looksPerRound = 8
 

@@ -108,14 +108,14 @@ extension OriginPolicy {
 }
 
 extension GatewayState {
-  /// The `events` route that answers at a path; nil if another route answers, or none.
+  /// The `events` route that answers at a path; nil where something else does, or nothing.
   func eventRoute(at path: RequestPath) -> (route: EventRoute, match: RouteMatch)? {
     guard hasEventRoutes, let match = application.httpRouter.match(path), let route = eventRoutes[match.route]
     else { return nil }
     return (route, match)
   }
 
-  /// Whether a request asks for an event stream, which the workers serve.
+  /// Whether a request is one for an event stream, which the workers serve.
   func isForEventStream(method: String, target: [UInt8]) -> Bool {
     guard hasEventRoutes, method == "GET", case .success(let path) = RequestPath.decode(target: target) else {
       return false
@@ -125,9 +125,9 @@ extension GatewayState {
 }
 
 extension Worker {
-  /// Checks a request for an event stream, in the same order as a handshake.
+  /// Checks a request for an event stream, in the order of hand-shakes.
   ///
-  /// - Returns: nil if it is another request.
+  /// - Returns: nil where it is none.
   func decide(
     stream request: RequestHead, _ admission: Admission, from client: Client
   ) -> Result<EventStreamOpening, HandshakeRefusal>? {

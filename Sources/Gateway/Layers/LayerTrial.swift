@@ -10,7 +10,7 @@ package enum LayerTrial {
   /// - Parameter django: the project whose `CHANNEL_LAYERS` must match; nil to try only the layers.
   /// - Returns: empty if every layer delivers events in both directions.
   package static func run(_ configuration: Configuration, django: DjangoProject?) async throws -> [Finding] {
-    // Never shut down, because a name lookup or a connection attempt may end after the trial.
+    // Never shut down: a name that is still being resolved, or an attempt to connect, may end after the trial.
     let loop = MultiThreadedEventLoopGroup.singleton
     var findings: [Finding] = []
     for layer in configuration.channelLayers {

@@ -31,9 +31,9 @@ final class StopDeadline: Sendable {
     self.overdue = overdue
   }
 
-  /// Starts the time. A second call can only make it shorter.
+  /// Lets the time run; a second call makes it shorter, never longer.
   ///
-  /// - Throws: if the system has no thread for it.
+  /// - Throws: where the system has no thread for it.
   func begin(_ grace: Duration) throws {
     try state.withLock { state in
       switch state {

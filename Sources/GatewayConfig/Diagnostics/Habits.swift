@@ -25,7 +25,7 @@ enum Habits {
     "keepalive": ["ping"], "backlog": ["send_queue"],
   ]
 
-  /// What to do instead, for names without a corresponding key.
+  /// What to do instead, for names that stand for no single key.
   private static let hints: [String: String] = [
     "permission_classes":
       "use \"auth\" to require a token, and \"require\" for the claims that the token needs",
@@ -42,6 +42,6 @@ enum Habits {
     keys[name.lowercased()]?.first(where: known.contains)
   }
 
-  /// A hint for a name without a corresponding key.
+  /// A hint for a name that no key stands for.
   static func hint(for name: String) -> String? { hints[name.lowercased()] }
 }

@@ -1,13 +1,13 @@
 /// Finds the known name that was probably meant by a misspelt one.
 package enum NearestName {
-  /// - Returns: the nearest known name if it is near enough: fewer changes than half its letters, and at most three.
+  /// - Returns: the nearest of the known names, if it is near: fewer changes than half its letters, and at most three.
   static func of(_ name: String, in known: some Sequence<String>) -> String? {
     var best: (name: String, distance: Int)?
-    // A letter of another alphabet does not count as a change, because it looks like the right one.
+    // A letter of another alphabet is no change: it looks like the right one.
     let name = Lookalike.plainText(of: name)
     for candidate in known {
       let allowed = min(3, max(1, (candidate.utf8.count - 1) / 2))
-      // The distance is at least the difference of the lengths, and computing it takes time proportional to their product.
+      // The distance is at least that of the lengths, and takes as long as both multiplied.
       guard abs(candidate.utf8.count - name.utf8.count) <= allowed else { continue }
       let distance = distance(Array(name.lowercased().utf8), Array(candidate.lowercased().utf8))
       if distance <= allowed, distance < best?.distance ?? .max { best = (candidate, distance) }
@@ -15,7 +15,7 @@ package enum NearestName {
     return best?.name
   }
 
-  /// `did you mean "consumer"?`, or the list of known names if no name is near and the list is short.
+  /// `did you mean "consumer"?`, or the list of what is known where nothing is near and the list is short.
   package static func hint(for name: String, in known: [String], atMost most: Int = 24) -> String? {
     if let nearest = of(name, in: known) { return "did you mean \"\(nearest)\"?" }
     guard !known.isEmpty, known.count <= most else { return nil }

@@ -15,7 +15,7 @@ package protocol FileAccess {
 }
 
 extension FileAccess {
-  /// Decided by the name, for stand-ins of the disk that do not say.
+  /// By its name, where whoever stands in for the disk does not say.
   package func isFile(_ path: String) -> Bool {
     names(in: Paths.directory(of: path)).contains(Paths.name(of: path)) && !isDirectory(path)
   }

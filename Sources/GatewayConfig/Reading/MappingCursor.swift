@@ -7,7 +7,7 @@ final class MappingCursor {
   private let entries: [Node.Entry]
   private var known: [String] = []
 
-  /// Where the known keys belong, for a known key at a wrong place.
+  /// Where the keys of the file live, for a known key at a wrong place.
   private static let homes: [String: String] = [
     "bind": "server", "threads": "server", "tls": "server", "trusted_proxies": "server",
     "proxy_protocol": "an address of server.bind", "mode": "an address of server.bind", "per_ip": "limits",

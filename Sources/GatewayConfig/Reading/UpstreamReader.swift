@@ -25,7 +25,7 @@ struct UpstreamReader {
     return upstream
   }
 
-  /// `consumer: proxy` of a WebSocket route, whose options are beside it.
+  /// `consumer: proxy` of a WebSocket route, whose options stand beside it.
   func readWebSocket(
     _ to: Node, host: Node?, connectTimeout: Node?, tls: Node?
   ) -> UpstreamConfiguration? {

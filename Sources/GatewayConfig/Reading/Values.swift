@@ -115,7 +115,7 @@ extension Reading {
       let quantity = quantity(node, what, units: units.map(\.0), examples: ("s", "m"), kind: "time"),
       let size = units.first(where: { $0.0 == quantity.unit })?.1
     else { return nil }
-    // Multiplied only if the product cannot exceed the bound, because a larger one may overflow.
+    // Multiplied only where the product is no larger than the bound: a larger one may be none at all.
     if let number = quantity.number, Double(number) <= range.upperBound / size, range.contains(size * number)
     {
       return size * number
@@ -147,7 +147,7 @@ extension Reading {
 
   /// A number with its unit.
   private struct Quantity {
-    /// Nil if it is too large for an integer.
+    /// Nil where it is too large for any number here.
     var number: Int?
     var unit: String
     /// As it was written.
@@ -191,7 +191,7 @@ extension Reading {
     return Quantity(number: Int(digits), unit: String(unit), text: scalar.text)
   }
 
-  /// The unit of 1024 for a unit of 1000.
+  /// The unit of 1024 that somebody who writes one of 1000 most likely means.
   private static func binary(_ unit: String) -> String? {
     ["k": "KiB", "kb": "KiB", "m": "MiB", "mb": "MiB", "g": "GiB", "gb": "GiB"][unit.lowercased()]
   }

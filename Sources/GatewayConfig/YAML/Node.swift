@@ -57,7 +57,7 @@ package struct Node: Sendable {
   package var content: Content
   package var range: SourceRange
 
-  /// Whether it has been reported as unusable, so that it is not checked any further.
+  /// Whether nothing more is to be said about it.
   var isUnusable: Bool {
     if case .scalar(let scalar) = content { scalar.isUnusable } else { false }
   }

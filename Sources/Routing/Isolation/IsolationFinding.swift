@@ -9,7 +9,7 @@ package struct IsolationFinding: Sendable, Hashable {
     case personal
     /// A client with other or fewer rights can reach a group.
     case audience
-    /// The use can make a name that is reserved for the gateway.
+    /// The use can make a name that is the gateway's own.
     case reserved
     /// `shared: true` has no effect.
     case needlessShared
