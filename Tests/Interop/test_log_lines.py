@@ -1,4 +1,4 @@
-"""What the log tells of sessions and of refusals, in JSON."""
+"""The log lines about sessions and refusals, in JSON."""
 
 import json
 import socket
@@ -49,7 +49,7 @@ def gateway(tmp_path_factory):
     wait_until(lambda: running.port and running.secure_port)
     yield running
     running.stop()
-    # A line is an object, whatever it tells of.
+    # Each line is an object, whatever its contents.
     assert all(isinstance(json.loads(line), dict) for line in running.log)
 
 
@@ -174,8 +174,8 @@ def test_the_refusals_of_the_http_side_are_lines(gateway):
     for request, status, path, reason in (
         (b"POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "a token is needed"),
         (b"POST /api/?x=secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "not valid for this route"),
-        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, None, "another transfer coding"),
-        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, None, "a Transfer-Encoding that is not understood"),
+        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, None, "transfer coding other than chunked"),
+        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, None, "the Transfer-Encoding header is not supported"),
     ):
         sock, peer = dial(gateway, request)
         assert int(read_head(sock).split(" ")[1]) == status
@@ -228,7 +228,7 @@ def test_pages_that_may_not_use_a_route_are_lines(gateway, method, path):
 def test_a_subprotocol_that_nobody_speaks_is_a_line_without_tokens(gateway):
     sock, peer = dial(gateway, handshake("/ws/echo/", "Sec-WebSocket-Protocol: graphql-ws, bearer.secret"))
     assert "101" in read_head(sock)
-    line = line_of(gateway, "none of the subprotocols that a client offered is spoken here", peer)
+    line = line_of(gateway, "a client offered only subprotocols that its route does not support", peer)
     assert (line["offered"], line["hint"]) == ("graphql-ws", "the route speaks v1")
     sock.close()
 
