@@ -52,7 +52,8 @@ package struct GroupUse: Sendable {
 
   package init(
     layer: String, parts: [Part], router: Router, tableName: String = "", route: Int, access: Access,
-    audience: AdmittedClients, isShared: Bool = false, isPublishing: Bool = false, signature: Signature = .none
+    audience: AdmittedClients, isShared: Bool = false, isPublishing: Bool = false,
+    signature: Signature = .none
   ) {
     self.layer = layer
     self.parts = parts
