@@ -356,3 +356,34 @@ def test_a_session_through_nginx_with_its_file(name, start, tmp_path):
     finally:
         server.terminate()
         server.wait(20)
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="needs haproxy")
+def test_a_session_through_haproxy_with_its_file(start, tmp_path):
+    """What a client writes into X-Forwarded-* does not get through the file in the manual."""
+    websocket = "websocket: [{path: ws/echo/, consumer: echo}]"
+    gateway = start(text=f"installed_apps: [echo]\nserver: {{trusted_proxies: [127.0.0.1]}}\napplications: {{main: {{{websocket}}}}}\n")
+    authority, port = Authority(tmp_path), free_port()
+    authority.issue("site", "127.0.0.1")
+    (tmp_path / "both.pem").write_text((tmp_path / "site.pem").read_text() + (tmp_path / "site.key").read_text())
+    (text,) = [block.text for block in BLOCKS if block.language == "haproxy"]
+    text = text.replace("/etc/haproxy/site.pem", str(tmp_path / "both.pem"))
+    text = text.replace("bind :443", f"bind 127.0.0.1:{port}").replace("127.0.0.1:8000", f"127.0.0.1:{gateway.port}")
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(text)
+    server = subprocess.Popen(["haproxy", "-db", "-f", str(file)], stderr=subprocess.DEVNULL)
+
+    def opened(origin: str):
+        with contextlib.suppress(ConnectionError):
+            fields = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"}
+            return connect(f"wss://127.0.0.1:{port}/ws/echo/", origin=origin, additional_headers=fields, proxy=None, ssl=authority.client())
+
+    try:
+        with wait_until(lambda: opened(f"https://127.0.0.1:{port}")) as socket:
+            socket.send("hello")
+            assert socket.recv(20) == "hello"
+        with pytest.raises(Exception, match="403"):
+            opened("http://evil.example")
+    finally:
+        server.terminate()
+        server.wait(20)
