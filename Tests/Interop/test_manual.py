@@ -317,6 +317,14 @@ def test_django_from_a_fresh_startproject(reader):
         browser.post(reader.url("/admin/logout/"), headers={"X-CSRFToken": browser.cookies["csrftoken"]}, timeout=20)
         with pytest.raises(ConnectionClosed, match="4403"):
             socket.recv(20)
+    # A token with the name, under the key that the page exports.
+    code = (
+        "import os, jwt; from django.contrib.auth.models import User; from rooms.tokens import NamedTokens;"
+        "token = NamedTokens.get_token(User.objects.get()).access_token; key = os.environ['DJANGO_SECRET_KEY'];"
+        "print('named', jwt.decode(str(token), key, ['HS256'])['username'])"
+    )
+    made = subprocess.run(["bash", "-c", f'{reader.begin(BLOCKS[0])}python manage.py shell -c "{code}"'], capture_output=True, text=True, timeout=30)
+    assert made.stdout.endswith("named ann\n"), made.stdout + made.stderr
 
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="needs nginx")
