@@ -181,8 +181,8 @@ WORKLOADS = (
     chat(16),
     Workload(
         "handshakes",
-        "hand-shakes into a group, 100 at a time",
-        "hand-shakes/s",
+        "handshakes into a group, 100 at a time",
+        "handshakes/s",
         ("connect", "--connections", 100),
         per_second,
         Contestant(Sluice, "/news"),

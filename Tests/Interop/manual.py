@@ -101,6 +101,8 @@ class Reader:
         self.state, self.place = folder / "state", folder / "place"
         self.state.write_text(f'export PATH="{tools}:{pathlib.Path(sys.executable).parent}:$PATH" HOME="{folder}"\n')
         self.folder.mkdir()
+        # The environment that pages create beside the files, with the packages that they install.
+        (self.folder / ".venv").symlink_to(sys.prefix)
         shutil.copytree(ROOT / "examples", self.folder / "examples", ignore=shutil.ignore_patterns(".venv", "__pycache__", "*.sqlite3*"))
         for file in (ROOT / "routes.yaml", *(ROOT / "examples").glob("*/routes.yaml")):
             self.save(str(file.relative_to(ROOT)), file.read_text())

@@ -49,8 +49,8 @@ def open_page(browser, gateway, path: str, token: str = ""):
         "window.pauses = []; const later = setTimeout; setTimeout = (what, pause, ...rest) => { if (what === connect) pauses.push(pause); return later(what, pause, ...rest) }"
     )
     page.run(
-        client.replace("let id", "var id") + "; window.heard = []; window.gaps = 0; window.ends = [];"
-        f"var chat = {{url: '{gateway.ws(path)}', token: '{token}', received: (frame) => heard.push(frame.message), missed: () => gaps++, ended: (code) => ends.push(code)}};"
+        client.replace("let id", "var id") + "; window.heard = []; window.gaps = 0; window.ends = []; window.states = [];"
+        f"var chat = {{url: '{gateway.ws(path)}', token: '{token}', received: (frame) => heard.push(frame.message), missed: () => gaps++, ended: (code) => ends.push(code), connected: (yes) => states.push(yes)}};"
         "connect(chat)"
     )
     return page
@@ -82,6 +82,8 @@ def test_the_client_of_the_manual_resumes(browser, gateway):
         # Three events are kept: the page was back before the fourth, or was told of the gap.
         missed = page.run("7 - heard.length")
         assert (missed, page.run("gaps")) in [(0, 0), (1, 1), (2, 1), (3, 1)]
+        page.wait_for("states.join() === 'true,false,true,false,true'")
+        assert page.run("chat.socket === sockets.at(-1)")
         # The pauses differ, and stay within what the page says.
         pauses = page.run("pauses")
         assert len(set(pauses)) == 2 and all(500 <= pause <= 1000 for pause in pauses)

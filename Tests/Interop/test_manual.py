@@ -11,6 +11,7 @@ import xml.etree.ElementTree as trees
 
 import pytest
 import requests
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from browser import Browser
@@ -52,6 +53,8 @@ def validated(tmp_path_factory) -> dict:
     for name in ("page", "static", "staticfiles", "examples/web", "tls", "dist"):
         (folder / name).mkdir(parents=True)
     (folder / "dist/index.html").touch()
+    (folder / "publish-token").write_text("only-to-validate-0123456789abcdef")
+    (folder / "publish-token").chmod(0o600)
     Authority(folder / "tls").issue("site", "127.0.0.1")
     (folder / "tls/site.pem").rename(folder / "tls/fullchain.pem")
     (folder / "tls/site.key").rename(folder / "tls/key.pem")
@@ -228,14 +231,34 @@ def test_the_first_chat(reader, tmp_path):
     try:
         first, second = (browser.open(reader.url("/")) for _ in range(2))
         for page in (first, second):
-            page.wait_for("socket.readyState === 1")
+            page.wait_for("socket?.readyState === 1")
         first.say("hello <b>you</b>")
         second.wait_for("document.querySelector('#log').innerText === 'hello <b>you</b>'")
+        # The gateway stops and starts: the pages say so, keep what was typed, and connect again without being loaded again.
+        serve, send = [block for block in blocks_of(DOCS["start.md"]) if block.text.startswith(("sluice serve", "sluice send"))][-2:]
+        reader.end(reader.running.pop("8000"))
+        for page in (first, second):
+            page.wait_for("document.querySelector('#state').innerText.startsWith('not connected')")
+        first.say("not lost")
+        assert first.run("document.querySelector('#text').value") == "not lost"
+        reader.start(serve)
+        for page in (first, second):
+            page.wait_for("socket.readyState === 1")
+        reader.run(send)
+        for page in (first, second):
+            page.wait_for("document.querySelector('#log').innerText.endsWith('doors open at 8')")
+        # Another room, and what is none.
+        for name, text in {"kitchen": "room: kitchen", "my room": "not connected", "küche": "not connected", "": "room: lobby"}.items():
+            first.run(f"location.hash = {json.dumps(name)}")
+            first.wait_for(f"document.querySelector('#state').innerText.startsWith('{text}')")
+        file = browser.open((reader.cwd / "page/index.html").as_uri())
+        file.wait_for("document.querySelector('#state').innerText.includes('instead of the file')")
         for block in BLOCKS:
             if block.language == "js":
                 assert first.run(f"typeof new Function({json.dumps(block.text)})") == "function", block.place
         # The list of users that the cookbook keeps.
         (list_of_users,) = [block.text for block in blocks_of(DOCS["chat.md"]) if block.language == "js"]
+        first.go("about:blank")
         first.run(list_of_users.replace("let users", "var users"))
         first.run("presence({users: ['ann', 'bob'], count: 2}); presence({joined: 'eve', count: 3}); presence({left: 'bob', count: 2})")
         assert first.run("[...users].join()") == "ann,eve"
@@ -243,12 +266,29 @@ def test_the_first_chat(reader, tmp_path):
         browser.close()
 
 
-def test_the_chat_cookbook(reader):
+def test_the_chat_cookbook(reader, tmp_path):
     reader.follow(DOCS["chat.md"])
     texts = lambda: [output.read_text() for output in reader.outputs.values()]
     # The results of the back end's requests: bob has his message; alice has seen the topic change, and was disconnected.
     wait_until(lambda: any('{"from":"alice","text":"hi bob"}' in text for text in texts()), 10, "bob hears")
     wait_until(lambda: any('{"topic":"cakes"}' in text and "4403" in text and "be nice" in text for text in texts()), 10, "alice is told")
+    # The page has the client of the page about histories, word for word, and shows what there is.
+    (client,) = [block.text for block in BLOCKS if block.page == DOCS["history.md"] and block.text.startswith("let id")]
+    (source,) = [block.text for block in BLOCKS if block.page == DOCS["chat.md"] and block.file == "page/index.html"]
+    assert client in source
+    made = subprocess.run(
+        ["bash", "-c", f"{reader.begin(BLOCKS[0])}.venv/bin/python client.py carol"], capture_output=True, text=True, timeout=20, check=True
+    )
+    browser = Browser(tmp_path / "profile")
+    try:
+        page = browser.open(reader.url(f"/#{made.stdout.strip()}"))
+        page.wait_for("document.querySelector('#online').innerText === 'here: carol'")
+        page.say("hello")
+        page.wait_for("document.querySelector('#log').innerText === 'alice: hi\\nthe topic is cakes\\ncarol: hello'")
+        page.go(reader.url("/"))
+        page.wait_for("document.querySelector('#state').innerText.startsWith('not connected')")
+    finally:
+        browser.close()
 
 
 def test_django_from_a_fresh_startproject(reader):
@@ -274,6 +314,17 @@ def test_django_from_a_fresh_startproject(reader):
         )
         assert sent.status_code == 204, sent.text
         assert json.loads(socket.recv(20)) == {"message": "doors open", "user": "the house"}
+        browser.post(reader.url("/admin/logout/"), headers={"X-CSRFToken": browser.cookies["csrftoken"]}, timeout=20)
+        with pytest.raises(ConnectionClosed, match="4403"):
+            socket.recv(20)
+    # A token with the name, under the key that the page exports.
+    code = (
+        "import os, jwt; from django.contrib.auth.models import User; from rooms.tokens import NamedTokens;"
+        "token = NamedTokens.get_token(User.objects.get()).access_token; key = os.environ['DJANGO_SECRET_KEY'];"
+        "print('named', jwt.decode(str(token), key, ['HS256'])['username'])"
+    )
+    made = subprocess.run(["bash", "-c", f'{reader.begin(BLOCKS[0])}python manage.py shell -c "{code}"'], capture_output=True, text=True, timeout=30)
+    assert made.stdout.endswith("named ann\n"), made.stdout + made.stderr
 
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="needs nginx")
@@ -310,6 +361,37 @@ def test_a_session_through_nginx_with_its_file(name, start, tmp_path):
         with wait_until(opened) as socket:
             socket.send("hello")
             assert socket.recv(20) == "hello"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.mark.skipif(not shutil.which("haproxy"), reason="needs haproxy")
+def test_a_session_through_haproxy_with_its_file(start, tmp_path):
+    """What a client writes into X-Forwarded-* does not get through the file in the manual."""
+    websocket = "websocket: [{path: ws/echo/, consumer: echo}]"
+    gateway = start(text=f"installed_apps: [echo]\nserver: {{trusted_proxies: [127.0.0.1]}}\napplications: {{main: {{{websocket}}}}}\n")
+    authority, port = Authority(tmp_path), free_port()
+    authority.issue("site", "127.0.0.1")
+    (tmp_path / "both.pem").write_text((tmp_path / "site.pem").read_text() + (tmp_path / "site.key").read_text())
+    (text,) = [block.text for block in BLOCKS if block.language == "haproxy"]
+    text = text.replace("/etc/haproxy/site.pem", str(tmp_path / "both.pem"))
+    text = text.replace("bind :443", f"bind 127.0.0.1:{port}").replace("127.0.0.1:8000", f"127.0.0.1:{gateway.port}")
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(text)
+    server = subprocess.Popen(["haproxy", "-db", "-f", str(file)], stderr=subprocess.DEVNULL)
+
+    def opened(origin: str):
+        with contextlib.suppress(ConnectionError):
+            fields = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"}
+            return connect(f"wss://127.0.0.1:{port}/ws/echo/", origin=origin, additional_headers=fields, proxy=None, ssl=authority.client())
+
+    try:
+        with wait_until(lambda: opened(f"https://127.0.0.1:{port}")) as socket:
+            socket.send("hello")
+            assert socket.recv(20) == "hello"
+        with pytest.raises(Exception, match="403"):
+            opened("http://evil.example")
     finally:
         server.terminate()
         server.wait(20)
