@@ -169,7 +169,7 @@ def test_made_up_positions_keep_nobody_from_publishing(redis, history_gateway):
         asking = [connect(gateway.port, 20) for _ in range(300)]
         for sock in asking:
             sock.sendall(head.encode())
-        publish(gateway, "chat_m", "in between")
+        publish(gateway, "m", "in between")
         assert client.hear()["message"] == "in between"
         for sock in asking:
             with sock:
