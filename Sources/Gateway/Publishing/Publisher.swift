@@ -26,7 +26,7 @@ final class Publisher: Sendable {
 
   private let workers = Mutex<[Mailbox<WorkerMessage>]>([])
   private let lanes = PublishLane.allCases.map { _ in Lane() }
-  private let waitingForCopies = Atomic<Int>(0)
+  private let laggingReads = LaggingReads()
   private let memory: HTTPMemory
   private let refused: @Sendable (Int) -> Void
   private let jobs: AsyncStream<Job>
@@ -361,27 +361,9 @@ extension Publisher {
   static let largestHistory = 1 << 20
 
   /// The kept events of the group after the position. Another process may have issued the position, and be ahead of this one.
-  ///
-  /// The request keeps its place in its lane while it waits for this process to catch up, and anybody can make up a position that
-  /// never comes. So only a few requests wait at a time; the others are answered at once, and told of a gap.
   func history(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
-    var copy = LaggingCopy()
-    let history = await historyNow(of: group, on: layer, behind: position)
-    guard case .kept(let slice) = history, var pause = copy.pause(before: slice) else { return history }
-    defer { waitingForCopies.subtract(1, ordering: .relaxed) }
-    guard waitingForCopies.add(1, ordering: .relaxed).newValue <= Self.mostWaitingForCopies else {
-      return history
-    }
-    while true {
-      // After a cancellation the client is gone, and any answer will do.
-      do { try await Task.sleep(for: pause) } catch { return history }
-      let history = await historyNow(of: group, on: layer, behind: position)
-      guard case .kept(let slice) = history, let next = copy.pause(before: slice) else { return history }
-      pause = next
-    }
+    await laggingReads.read { await historyNow(of: group, on: layer, behind: position) }
   }
-
-  static let mostWaitingForCopies = 16
 
   private func historyNow(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
     let count = workers.withLock { $0.count }
