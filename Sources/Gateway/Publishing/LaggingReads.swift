@@ -10,10 +10,15 @@ final class LaggingReads: Sendable {
   static let most = 16
 
   private let waiting = Atomic<Int>(0)
+  private let longest: Duration
+
+  init(longest: Duration = LaggingCopy.longest) {
+    self.longest = longest
+  }
 
   /// Reads a history, and again while its copy is behind the position that was asked for.
   func read(_ history: () async -> Publisher.History) async -> Publisher.History {
-    var copy = LaggingCopy()
+    var copy = LaggingCopy(longest: longest)
     var read = await history()
     guard case .kept(let slice) = read, var pause = copy.pause(before: slice) else { return read }
     defer { waiting.subtract(1, ordering: .relaxed) }

@@ -26,7 +26,7 @@ struct LaggingReadsTests {
 
   @Test func `who waits gets what is there as soon as the copy has caught up`() async {
     var count = 0
-    let history = await LaggingReads().read {
+    let history = await LaggingReads(longest: .seconds(3600)).read {
       count += 1
       var slice = HistorySlice(start: EventPosition(epoch: 1, offset: 7))
       slice.isAhead = count < 3
