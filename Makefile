@@ -7,7 +7,7 @@ RUNS ?= 5
 SECONDS ?= 3
 ONLY ?=
 
-.PHONY: run build test lint format unit fuzz validate interop bench clean help need-build need-test need-bench
+.PHONY: run build test lint format unit fuzz validate reference interop bench clean help need-build need-test need-bench
 
 help:
 	@echo "make run     install what is missing, build, serve $(FILE)"
@@ -16,6 +16,7 @@ help:
 	@echo "make fuzz    the readers of foreign bytes under libFuzzer, a minute each (SECONDS=600 ONLY=\"json resp\")"
 	@echo "make bench   a comparison with other servers, some 20 minutes (RUNS=5 SECONDS=3 ONLY=echo)"
 	@echo "make format  lay out the sources as .swift-format says"
+	@echo "make reference  write the tables of keys in docs/reference.md, from Sources/GatewayConfig/Keys"
 	@echo "make clean   remove what was built"
 
 run: build
@@ -43,6 +44,9 @@ fuzz: need-build
 
 validate: build
 	for file in routes.yaml examples/*/routes.yaml; do $(SLUICE) validate --strict $$file || exit 1; done
+
+reference: build
+	python3 Tests/Interop/reference.py
 
 interop: build need-test
 	Tests/Interop/run.sh

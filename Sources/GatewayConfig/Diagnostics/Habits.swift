@@ -1,7 +1,7 @@
 /// Knows names from the settings of other programs that users may write.
 enum Habits {
   /// Possible keys for a name, the likeliest first. A suggestion is made if the mapping has such a key.
-  private static let keys: [String: [String]] = [
+  static let keys: [String: [String]] = [
     // Django, Channels, and other routers.
     "websocket_urlpatterns": ["websocket"], "http_urlpatterns": ["http"],
     "urlpatterns": ["routes", "websocket"],

@@ -96,10 +96,10 @@ struct RouteSettings {
   /// Among HTTP routes only those with `events` have them, and those with `publish` have `allowed_hosts`. They may also be set
   /// for several such routes together.
   private mutating func readForStreams(_ mapping: MappingCursor) {
-    let isAround = ["routes", "include"].contains { mapping.entry($0) != nil }
-    guard isAround || ["events", "publish"].contains(where: { mapping.entry($0) != nil }) else { return }
+    let isAround = ["routes", "include"].contains(where: mapping.has)
+    guard isAround || ["events", "publish"].contains(where: mapping.has) else { return }
     if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
-    guard isAround || mapping.entry("events") != nil else { return }
+    guard isAround || mapping.has("events") else { return }
     limits = LimitsReader.readForStreams(mapping.value("limits"), over: limits, mapping.reading)
   }
 
@@ -130,13 +130,24 @@ package enum RouteKind: Sendable {
     }
   }
 
-  /// "a websocket route"
-  var routeName: String {
+  /// The kind of mapping that a route is.
+  var place: KeyPlace {
     switch self {
-    case .http: "an http route"
-    case .webSocket: "a websocket route"
+    case .http: .httpRoute
+    case .webSocket: .webSocketRoute
     }
   }
+
+  /// The kind of mapping that has `routes`, and settings for all of them.
+  var blockPlace: KeyPlace {
+    switch self {
+    case .http: .httpRoutes
+    case .webSocket: .webSocketRoutes
+    }
+  }
+
+  /// "a websocket route"
+  var routeName: String { place.what }
 }
 
 /// One entry of `applications`.
@@ -149,7 +160,7 @@ struct ApplicationReader {
     var http = RouteTable(routes: [])
     var webSocket = RouteTable(routes: [])
     let errors = context.reading.findings.errorCount
-    if let mapping = MappingCursor(entry.value, "an application", context.reading) {
+    if let mapping = MappingCursor(entry.value, .application, context.reading) {
       http = read(mapping.value("http"), .http)
       webSocket = read(mapping.value("websocket"), .webSocket)
       mapping.finish()

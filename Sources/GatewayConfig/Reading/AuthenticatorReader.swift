@@ -19,7 +19,9 @@ struct AuthenticatorReader {
         .invalidValue, "\"\(name)\" is not a valid name for an authenticator", at: entry.key.range,
         hint: name.isEmpty ? nil : "\"auth: none\" at a route means that it has no authenticator")
     }
-    guard let mapping = MappingCursor(entry.value, "the authenticator \"\(name)\"", reading) else {
+    guard
+      let mapping = MappingCursor(entry.value, .authenticator, reading, what: "the authenticator \"\(name)\"")
+    else {
       return nil
     }
     let jwt = mapping.entry("jwt")
@@ -33,7 +35,9 @@ struct AuthenticatorReader {
     var kind: AuthenticatorConfiguration.Kind?
     if let jwt { kind = readJWT(jwt.value).map { .jwt($0) } }
     if let callback { kind = readCallback(callback.value).map { .callback($0) } }
-    let isMisspelt = ["jwt", "callback"].contains { NearestName.of($0, in: mapping.keys.map(\.value)) != nil }
+    let isMisspelt = KeyPlace.authenticator.alternatives.joined().contains {
+      NearestName.of($0, in: mapping.keys.map(\.value)) != nil
+    }
     if jwt == nil, callback == nil, !isMisspelt {
       reading.findings.error(
         .missingKey, "the authenticator \"\(name)\" needs \"jwt\" or \"callback\"", at: mapping.place,
@@ -45,7 +49,7 @@ struct AuthenticatorReader {
   // MARK: - Tokens
 
   private func readJWT(_ node: Node) -> JWTConfiguration? {
-    guard let mapping = MappingCursor(node, "\"jwt\"", reading, shape: "jwt: {secret: {env: NAME}}") else {
+    guard let mapping = MappingCursor(node, .jwt, reading, shape: "jwt: {secret: {env: NAME}}") else {
       return nil
     }
     let algorithms = mapping.value("algorithms").map(readAlgorithms)
@@ -53,11 +57,7 @@ struct AuthenticatorReader {
     var jwt = keys.map { JWTConfiguration(keys: $0, algorithms: algorithms?.map(\.value)) }
     if let value = mapping.value("audience") { jwt?.audiences = readNames(value, "\"audience\"") }
     if let value = mapping.value("issuer") { jwt?.issuers = readNames(value, "\"issuer\"") }
-    if let value = mapping.value("leeway"),
-      let time = reading.duration(value, "\"leeway\"", in: .zero ... .seconds(3600))
-    {
-      jwt?.leeway = time
-    }
+    if let time = mapping.duration("leeway") { jwt?.leeway = time }
     if let value = mapping.value("user") { jwt?.user = reading.word(value, "\"user\"") }
     if let value = mapping.value("from") { readSources(value).map { jwt?.sources = $0 } }
     if let value = mapping.value("expiry"),
@@ -129,7 +129,8 @@ struct AuthenticatorReader {
     return sources
   }
 
-  private enum PlainSource: String, CaseIterable {
+  /// The places of a token that need no name.
+  enum PlainSource: String, CaseIterable {
     case header, subprotocol, message
   }
 
@@ -148,7 +149,7 @@ struct AuthenticatorReader {
       case nil: return nil
       }
     }
-    guard let mapping = MappingCursor(node, "an entry of \"from\"", reading) else { return nil }
+    guard let mapping = MappingCursor(node, .tokenSource, reading) else { return nil }
     let cookie = mapping.value("cookie")
     let query = mapping.value("query")
     mapping.finish()
@@ -188,7 +189,7 @@ struct AuthenticatorReader {
         .conflictingKeys, "\"jwt\" takes only one of \"secret\", \"public_key\" and \"jwks\"",
         at: given[1].key.range, related: [.init("the other one", at: given[0].key.range)])
     } else if given.isEmpty,
-      !["secret", "public_key", "jwks"].contains(where: {
+      !KeyPlace.jwt.alternatives.joined().contains(where: {
         NearestName.of($0, in: mapping.keys.map(\.value)) != nil
       })
     {
@@ -206,8 +207,8 @@ struct AuthenticatorReader {
     guard let set else { return nil }
     checkKinds(algorithms, [.rsa, .p256, .p384, .p521, .ed25519], "the keys of a set are public")
     var time: Duration = .seconds(600)
-    if let refresh {
-      time = reading.duration(refresh.value, "\"refresh\"", in: .seconds(1) ... .seconds(86400)) ?? time
+    if refresh != nil {
+      time = mapping.duration("refresh") ?? time
     }
     return readSet(set.value, tls: tls, algorithms).map { .set($0, refresh: time) }
   }
@@ -325,7 +326,7 @@ struct AuthenticatorReader {
   // MARK: - Call-backs
 
   private func readCallback(_ node: Node) -> CallbackConfiguration? {
-    guard let mapping = MappingCursor(node, "\"callback\"", reading, shape: "callback: {url: URL}") else {
+    guard let mapping = MappingCursor(node, .callback, reading, shape: "callback: {url: URL}") else {
       return nil
     }
     let url = mapping.required("url", hint: "url: http://127.0.0.1:8001/api/me/")
@@ -340,7 +341,7 @@ struct AuthenticatorReader {
     }
     if let value = mapping.value("headers") { callback?.headers = readHeaders(value) }
     if let value = mapping.value("timeout"),
-      let time = reading.duration(value, "\"timeout\"", in: .milliseconds(10) ... .seconds(300))
+      let time = mapping.duration("timeout")
     {
       callback?.timeout = time
       if time > handshake {
@@ -349,13 +350,8 @@ struct AuthenticatorReader {
           at: value.range, hint: "raise \"limits.handshake\", or lower \"timeout\"")
       }
     }
-    if let value = mapping.value("cache"),
-      let time = reading.duration(value, "\"cache\"", in: .zero ... .seconds(3600))
-    {
-      callback?.cache = time
-    }
+    if let time = mapping.duration("cache") { callback?.cache = time }
     if let value = mapping.value("user") { callback?.user = reading.word(value, "\"user\"") }
-    if url == nil { _ = mapping.value("tls") }
     mapping.finish()
     return callback
   }

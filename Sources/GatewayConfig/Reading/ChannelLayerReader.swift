@@ -11,6 +11,27 @@ struct ChannelLayerReader {
     "channels_redis.pubsub.RedisPubSubChannelLayer": .redisPubSub,
   ]
 
+  /// Every name that a backend has.
+  static let backendNames =
+    ChannelLayerConfiguration.BackendName.allCases.map(\.rawValue) + djangoNames.keys.sorted()
+
+  /// The keys of the `config` of each backend, by its names.
+  static let configPlaces: [(place: KeyPlace, backends: [String])] = [
+    KeyPlace.memoryConfig, .redisConfig, .pubSubConfig,
+  ].map { place in (place, backendNames.filter { backend(named: $0).map(configPlace) == place }) }
+
+  private static func backend(named name: String) -> ChannelLayerConfiguration.BackendName? {
+    ChannelLayerConfiguration.BackendName(rawValue: name) ?? djangoNames[name]
+  }
+
+  private static func configPlace(of backend: ChannelLayerConfiguration.BackendName) -> KeyPlace {
+    switch backend {
+    case .memory: .memoryConfig
+    case .redis: .redisConfig
+    case .redisPubSub: .pubSubConfig
+    }
+  }
+
   /// - Returns: nil if the file has no such key.
   static func read(_ node: Node?, _ reading: Reading) -> [ChannelLayerConfiguration]? {
     guard let node else { return nil }
@@ -19,7 +40,7 @@ struct ChannelLayerReader {
   }
 
   private func read(_ entry: Node.Entry) -> ChannelLayerConfiguration? {
-    guard let layer = MappingCursor(entry.value, "a channel layer", reading) else { return nil }
+    guard let layer = MappingCursor(entry.value, .channelLayer, reading) else { return nil }
     let node = layer.required("backend", hint: "backend: memory")
     let name = node.flatMap(readName)
     let config = layer.value("config")
@@ -52,7 +73,7 @@ struct ChannelLayerReader {
 
   /// The memory layer uses none of these keys. They are checked so that a layer can be changed by changing one word.
   private func readMemory(_ node: Node?) {
-    guard let node, let config = MappingCursor(node, "the config of a memory layer", reading) else { return }
+    guard let node, let config = MappingCursor(node, .memoryConfig, reading) else { return }
     var unused = RedisLayerConfiguration(layout: .core)
     readQueues(config, into: &unused)
     config.finish()
@@ -60,15 +81,11 @@ struct ChannelLayerReader {
 
   private func readRedis(_ node: Node?, _ layout: RedisLayerConfiguration.Layout) -> RedisLayerConfiguration {
     var layer = RedisLayerConfiguration(layout: layout)
-    let name = layout == .core ? "redis" : "redis_pubsub"
-    guard let node, let config = MappingCursor(node, "the config of a \(name) layer", reading) else {
-      return layer
-    }
+    let place: KeyPlace = layout == .core ? .redisConfig : .pubSubConfig
+    guard let node, let config = MappingCursor(node, place, reading) else { return layer }
     if layout == .core {
       readQueues(config, into: &layer)
-      if let value = config.value("random_prefix_length") {
-        layer.randomPrefixLength = reading.integer(value, "\"random_prefix_length\"", in: 0...255) ?? 12
-      }
+      layer.randomPrefixLength = config.integer("random_prefix_length") ?? layer.randomPrefixLength
     }
     if let value = config.value("prefix") { layer.prefix = reading.text(value, "\"prefix\"") ?? "asgi" }
     if let value = config.value("serializer_format") {
@@ -92,23 +109,15 @@ struct ChannelLayerReader {
   }
 
   private func readQueues(_ config: MappingCursor, into layer: inout RedisLayerConfiguration) {
-    let year = Duration.seconds(86400 * 365)
-    if let value = config.value("expiry") {
-      layer.expiry = reading.duration(value, "\"expiry\"", in: .seconds(1)...year) ?? layer.expiry
-    }
-    if let value = config.value("group_expiry") {
-      layer.groupExpiry =
-        reading.duration(value, "\"group_expiry\"", in: .seconds(1)...year) ?? layer.groupExpiry
-    }
-    if let value = config.value("capacity") {
-      layer.capacity = reading.integer(value, "\"capacity\"", in: 1...10_000_000) ?? layer.capacity
-    }
+    layer.expiry = config.duration("expiry") ?? layer.expiry
+    layer.groupExpiry = config.duration("group_expiry") ?? layer.groupExpiry
+    layer.capacity = config.integer("capacity") ?? layer.capacity
     guard let value = config.value("channel_capacity"),
       let capacities = MappingCursor(value, "\"channel_capacity\"", reading)
     else { return }
     for entry in capacities.all {
       let capacity = reading.integer(
-        entry.value, "the capacity of \"\(entry.key.value)\"", in: 1...10_000_000)
+        entry.value, "the capacity of \"\(entry.key.value)\"", in: config.range(of: "capacity", \.integers))
       do throws(PatternFault) {
         let pattern = try ChannelNamePattern(entry.key.value)
         layer.channelCapacities.append(

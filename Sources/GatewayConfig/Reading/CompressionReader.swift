@@ -1,7 +1,5 @@
 /// `compression:`, at any of its places.
 enum CompressionReader {
-  private static let thresholdRange = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 30)
-
   /// `true`, `false`, or a mapping, on top of the outer settings.
   static func read(
     _ node: Node?, over outer: CompressionConfiguration?, _ reading: Reading
@@ -13,31 +11,24 @@ enum CompressionReader {
       guard let isOn = reading.truth(node, "\"compression\"", or: mapping) else { return outer }
       return isOn ? compression : nil
     }
-    guard let mapping = MappingCursor(node, "\"compression\"", reading) else { return outer }
-    if let value = mapping.value("level") {
-      compression.level = reading.integer(value, "\"level\"", in: 1...9) ?? compression.level
-    }
-    if let value = mapping.value("threshold") {
-      compression.threshold =
-        reading.byteCount(value, "\"threshold\"", in: thresholdRange) ?? compression.threshold
-    }
-    if let value = mapping.value("context_takeover") {
-      compression.keepsContext = reading.truth(value, "\"context_takeover\"") ?? compression.keepsContext
-    }
-    if let value = mapping.value("client_context_takeover") {
-      compression.keepsClientContext =
-        reading.truth(value, "\"client_context_takeover\"") ?? compression.keepsClientContext
-    }
+    guard let mapping = MappingCursor(node, .compression, reading) else { return outer }
+    compression.level = mapping.integer("level") ?? compression.level
+    compression.threshold = mapping.byteCount("threshold") ?? compression.threshold
+    compression.keepsContext = mapping.truth("context_takeover") ?? compression.keepsContext
+    compression.keepsClientContext =
+      mapping.truth("client_context_takeover") ?? compression.keepsClientContext
     if let value = mapping.value("window") {
-      compression.windowBits = readWindow(value, reading) ?? compression.windowBits
+      compression.windowBits =
+        readWindow(value, in: mapping.range(of: "window", \.integers), reading) ?? compression.windowBits
     }
     mapping.finish()
     return compression
   }
 
   /// A number of bits. If the value is a size, the finding names the number.
-  private static func readWindow(_ node: Node, _ reading: Reading) -> Int? {
-    let range = 9...15
+  private static func readWindow(
+    _ node: Node, in range: ClosedRange<Int>, _ reading: Reading
+  ) -> Int? {
     if case .scalar(let scalar) = node.content,
       let bits = range.first(where: { ByteCount(bytes: 1 << $0).description == scalar.text })
     {

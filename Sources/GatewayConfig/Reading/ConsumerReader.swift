@@ -65,63 +65,32 @@ struct ConsumerReader {
 
   /// Reads a preset only to find its mistakes.
   func check(_ preset: Node.Entry) {
-    guard let mapping = MappingCursor(preset.value, "a consumer preset", reading) else { return }
+    guard let mapping = MappingCursor(preset.value, .preset, reading) else { return }
     let (type, options) = readPreset(mapping)
     if let type { _ = read(type, named: mapping.place, options) }
   }
 
-  /// The options of a consumer. Those of a route override those of a preset.
+  /// The options of a consumer, by their keys. Those of a route override those of a preset.
   private struct Options {
-    var group: Node.Entry?
-    var events: Node.Entry?
-    var publish: Node.Entry?
-    var subscribe: Node.Entry?
-    var presence: Node.Entry?
-    var layer: Node.Entry?
-    var history: Node.Entry?
-    var to: Node.Entry?
-    var host: Node.Entry?
-    var connectTimeout: Node.Entry?
-    var tls: Node.Entry?
-    var identity: Node.Entry?
+    private var entries: [String: Node.Entry] = [:]
 
     init(_ mapping: MappingCursor) {
-      layer = mapping.entry("channel_layer")
-      group = mapping.entry("group")
-      events = mapping.entry("events")
-      publish = mapping.entry("publish")
-      subscribe = mapping.entry("subscribe")
-      presence = mapping.entry("presence")
-      history = mapping.entry("history")
-      to = mapping.entry("to")
-      host = mapping.entry("host")
-      connectTimeout = mapping.entry("connect_timeout")
-      tls = mapping.entry("tls")
-      identity = mapping.entry("identity")
+      for key in Key.options(at: .preset) { entries[key.name] = mapping.entry(key.name) }
     }
 
-    /// Options that only consumers with a group have.
-    var ofGroups: [Node.Entry] {
-      [group, events, publish, subscribe, layer, identity, presence, history].compactMap(\.self)
-    }
-    /// Options that only `proxy` has.
-    var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
+    subscript(key: String) -> Node.Entry? { entries[key] }
 
     func over(_ preset: Options) -> Options {
       var merged = self
-      merged.group = group ?? preset.group
-      merged.events = events ?? preset.events
-      merged.publish = publish ?? preset.publish
-      merged.subscribe = subscribe ?? preset.subscribe
-      merged.presence = presence ?? preset.presence
-      merged.layer = layer ?? preset.layer
-      merged.history = history ?? preset.history
-      merged.to = to ?? preset.to
-      merged.host = host ?? preset.host
-      merged.connectTimeout = connectTimeout ?? preset.connectTimeout
-      merged.tls = tls ?? preset.tls
-      merged.identity = identity ?? preset.identity
+      merged.entries.merge(preset.entries) { own, _ in own }
       return merged
+    }
+
+    /// The options that a consumer does not have.
+    func unfit(for type: InstalledApps.BuiltIn) -> [Node.Entry] {
+      Key.options(at: .preset).filter { $0.consumers?.contains(type) == false }.compactMap {
+        entries[$0.name]
+      }
     }
   }
 
@@ -136,7 +105,7 @@ struct ConsumerReader {
   private func read(
     _ preset: Node.Entry, of app: InstalledApps.LocalApp, at range: SourceRange, _ own: Options
   ) -> ReadConsumer? {
-    guard let mapping = MappingCursor(preset.value, "a consumer preset", reading) else { return nil }
+    guard let mapping = MappingCursor(preset.value, .preset, reading) else { return nil }
     let (type, options) = readPreset(mapping)
     return type.flatMap { read($0, named: range, own.over(options)) }
   }
@@ -154,35 +123,31 @@ struct ConsumerReader {
     _ type: InstalledApps.BuiltIn, named range: SourceRange, _ options: Options, isInstalled: Bool = false
   ) -> ReadConsumer? {
     if !isPreset, !isInstalled { checkInstalled(type, at: range) }
+    for entry in options.unfit(for: type) { refuse(entry, for: type) }
     switch type {
     case .echo:
-      for entry in options.ofGroups + options.ofUpstreams { refuse(entry, for: type) }
       return ReadConsumer(.echo)
     case .proxy:
-      for entry in options.ofGroups { refuse(entry, for: type) }
       return readUpstream(range, options).map { ReadConsumer(.proxy($0)) }
     case .chat:
-      for entry in options.ofUpstreams { refuse(entry, for: type) }
-      if let publish = options.publish { refuse(publish, for: type) }
-      let showsUser = options.identity.flatMap { reading.truth($0.value, "\"identity\"") }
-      let presence = options.presence.flatMap { reading.truth($0.value, "\"presence\"") }
+      let showsUser = options["identity"].flatMap { reading.truth($0.value, "\"identity\"") }
+      let presence = options["presence"].flatMap { reading.truth($0.value, "\"presence\"") }
       guard let (groups, templates) = readGroups(type, range, options) else { return nil }
       var group = groups
       group.showsUser = showsUser ?? false
       group.presence = presence ?? false
       var consumer = ReadConsumer(.chat(group), groups: templates)
-      consumer.needsIdentity = options.identity.map { Located("\"identity\"", at: $0.key.range) }
+      consumer.needsIdentity = options["identity"].map { Located("\"identity\"", at: $0.key.range) }
       return consumer
     case .broadcast:
-      for entry in options.ofUpstreams { refuse(entry, for: type) }
-      if let identity = options.identity { refuse(identity, for: type) }
-      if let presence = options.presence { refuse(presence, for: type) }
-      let policy = options.publish.flatMap {
+      let policy = options["publish"].flatMap {
         reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }
       guard let (group, templates) = readGroups(type, range, options) else { return nil }
       var consumer = ReadConsumer(.broadcast(group, publish: policy ?? .everyone), groups: templates)
-      consumer.needsIdentity = options.publish.map { Located("\"publish: authenticated\"", at: $0.key.range) }
+      consumer.needsIdentity = options["publish"].map {
+        Located("\"publish: authenticated\"", at: $0.key.range)
+      }
       return consumer
     }
   }
@@ -205,7 +170,7 @@ struct ConsumerReader {
 
   private func readUpstream(_ range: SourceRange, _ options: Options) -> UpstreamConfiguration? {
     let reader = UpstreamReader(reading: reading, captures: captures)
-    guard let to = options.to else {
+    guard let to = options["to"] else {
       guard !isPreset else { return nil }
       reading.findings.error(
         .missingKey, "the consumer \"proxy\" needs \"to\", the address of the upstream", at: range,
@@ -213,20 +178,20 @@ struct ConsumerReader {
       return nil
     }
     return reader.readWebSocket(
-      to.value, host: options.host?.value, connectTimeout: options.connectTimeout?.value,
-      tls: options.tls?.value, handshake: context.handshake)
+      to.value, host: options["host"]?.value, connectTimeout: options["connect_timeout"]?.value,
+      tls: options["tls"]?.value, handshake: context.handshake)
   }
 
   private func readGroups(
     _ type: InstalledApps.BuiltIn, _ range: SourceRange, _ options: Options
   ) -> (GroupConfiguration, [Located<GroupTemplate>])? {
     let layer = context.layer(
-      named: options.layer, for: type.rawValue, at: range, isPreset: isPreset)
-    let events = options.events.map { EventsReader(reading: reading).read($0.value) } ?? [:]
+      named: options["channel_layer"], for: type.rawValue, at: range, isPreset: isPreset)
+    let events = options["events"].map { EventsReader(reading: reading).read($0.value) } ?? [:]
     let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
-    let subscribe = options.subscribe.map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
-    let history = options.history.flatMap { HistoryReader.read($0.value, reading) }
-    guard let entry = options.group else {
+    let subscribe = options["subscribe"].map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
+    let history = options["history"].flatMap { HistoryReader.read($0.value, reading) }
+    guard let entry = options["group"] else {
       guard !isPreset else { return nil }
       reading.findings.error(
         .missingKey, "\"\(type.rawValue)\" needs a \"group\"", at: range,

@@ -2,9 +2,6 @@ import Routing
 
 /// Reads `events:` of an HTTP route: a group or a list of them, or a mapping with `group:` and more.
 struct EventStreamReader {
-  private static let heartbeatRange = Duration.seconds(1)...Duration.seconds(3600)
-  private static let retryRange = Duration.milliseconds(100)...Duration.seconds(3600)
-
   let context: RouteContext
   /// The names that the route captures; nil if they are not known.
   let captures: [String]?
@@ -17,17 +14,15 @@ struct EventStreamReader {
     guard case .mapping = answer.value.content else {
       return read(groups: answer.value, layer: context.layer(named: nil, for: "events", at: range))
     }
-    guard let mapping = MappingCursor(answer.value, "\"events\"", reading) else { return nil }
+    guard let mapping = MappingCursor(answer.value, .eventStream, reading) else { return nil }
     let layer = context.layer(named: mapping.entry("channel_layer"), for: "events", at: range)
     let templates = mapping.value("templates").map {
       EventsReader(reading: reading, key: "templates").read($0)
     }
-    let heartbeat = mapping.value("heartbeat").flatMap {
-      reading.duration($0, "\"heartbeat\"", in: Self.heartbeatRange)
-    }
-    let retry = mapping.value("retry").flatMap { reading.duration($0, "\"retry\"", in: Self.retryRange) }
+    let heartbeat = mapping.duration("heartbeat")
+    let retry = mapping.duration("retry")
     let history = mapping.value("history").flatMap { HistoryReader.read($0, reading) }
-    if let entry = mapping.entry("events") {
+    if let entry = mapping.stranger("events") {
       reading.findings.error(
         .unknownKey, "in an event stream the key is \"templates\", not \"events\"", at: entry.key.range,
         hint: "write templates: {TYPE: ...}")

@@ -28,7 +28,7 @@ struct HTTPActionReader {
     guard case .mapping = node.content else {
       return readFolder(node).map { .staticFiles(directory: reading.files.absolute($0), fallback: nil) }
     }
-    guard let mapping = MappingCursor(node, "\"static\"", reading) else { return nil }
+    guard let mapping = MappingCursor(node, .files, reading) else { return nil }
     let folder = mapping.required("folder", hint: "folder: dist").flatMap(readFolder)
     var fallback: String?
     if let value = mapping.value("fallback"), let name = reading.word(value, "\"fallback\"") {
@@ -74,8 +74,8 @@ struct HTTPActionReader {
         .respond(FixedResponse(status: 200, headers: [Self.plainText], body: Array(text.utf8)))
       }
     }
-    guard let mapping = MappingCursor(node, "\"respond\"", reading) else { return nil }
-    let status = mapping.value("status").flatMap { reading.integer($0, "\"status\"", in: 200...599) } ?? 200
+    guard let mapping = MappingCursor(node, .response, reading) else { return nil }
+    let status = mapping.integer("status") ?? 200
     var headers = readHeaders(mapping.value("headers"))
     let text = mapping.entry("body")
     let json = mapping.entry("json")
@@ -135,10 +135,9 @@ struct HTTPActionReader {
     var target: Node? = node
     var status = 302
     if case .mapping = node.content {
-      guard let mapping = MappingCursor(node, "\"redirect\"", reading) else { return nil }
+      guard let mapping = MappingCursor(node, .redirect, reading) else { return nil }
       target = mapping.required("to", hint: "to: /new/")
-      if let value = mapping.value("status"), let number = reading.integer(value, "\"status\"", in: 300...308)
-      {
+      if let value = mapping.value("status"), let number = mapping.integer("status") {
         status = number
         if ![301, 302, 303, 307, 308].contains(number) {
           reading.findings.error(

@@ -71,7 +71,7 @@ struct InstalledApps {
 
   private mutating func readLocal(_ name: String, _ path: String, _ range: SourceRange, _ reading: Reading) {
     guard let node = reading.document(path, namedAt: range),
-      let mapping = MappingCursor(node, "an app", reading)
+      let mapping = MappingCursor(node, .app, reading)
     else { return }
     var presets: [Node.Entry] = []
     if let consumers = mapping.value("consumers"),

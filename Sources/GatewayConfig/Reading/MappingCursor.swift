@@ -5,69 +5,25 @@ final class MappingCursor {
   /// A name for the mapping, for sentences: "a websocket route".
   let what: String
   private let entries: [Node.Entry]
-  private var known: [String] = []
+  private var asked: [String] = []
 
-  /// Where the keys of the file live, for a known key at a wrong place: what follows "belongs".
-  private static let homes: [String: String] = {
-    var homes: [String: String] = [:]
-    for (home, keys) in keysOfHomes { for key in keys { homes[key] = home } }
-    return homes
-  }()
+  /// Which keys it may have; nil if its keys are names that the operator chooses.
+  private let kind: KeyPlace?
 
   private static let keysByFoldedName = Dictionary(
-    homes.keys.map { (NearestName.folded($0), $0) }, uniquingKeysWith: { first, _ in first })
+    Key.homes.keys.map { (NearestName.folded($0), $0) }, uniquingKeysWith: { first, _ in first })
 
-  private static let keysOfHomes: [String: [String]] = [
-    "at the top level": [
-      "installed_apps", "asgi_application", "channel_layers", "applications", "server", "shutdown", "logging",
-    ],
-    "at the top level, under applications.NAME.websocket, or at a route": ["limits"],
-    "at the top level, and its names at routes": ["auth"],
-    "under a websocket route, or at the top level": ["compression"],
-    "under server": ["bind", "threads", "tls", "trusted_proxies"],
-    "under an address of server.bind": ["proxy_protocol", "mode"],
-    "under server.tls": ["certificate", "certificates", "minimum_version", "passphrase"],
-    "under shutdown": ["grace", "code"],
-    "under logging": ["format", "sessions"],
-    "under logging or compression": ["level"],
-    "under limits": [
-      "connections", "per_ip", "handshake", "keep_alive", "message", "ping", "send_queue", "send_memory",
-      "receive_memory", "body_memory", "history_memory", "compression_memory",
-    ],
-    "under limits.per_ip": ["handshakes"],
-    "under compression": ["threshold", "window", "context_takeover", "client_context_takeover"],
-    "under channel_layers.ALIAS": ["backend", "config"],
-    "under channel_layers.ALIAS.config": [
-      "hosts", "prefix", "capacity", "channel_capacity", "group_expiry", "symmetric_encryption_keys",
-      "serializer_format", "random_prefix_length",
-    ],
-    "under applications.NAME": ["http", "websocket"],
-    "under a route": ["path", "re_path", "include", "routes", "shared"],
-    "under a websocket route": [
-      "consumer", "group", "auth_optional", "require", "identity", "channel_layer", "subprotocols",
-      "subscribe",
-    ],
-    "under a websocket route with consumer: chat": ["presence"],
-    "under a websocket route, or in events of an http route": ["history"],
-    "under a route, or around routes": ["allowed_hosts"],
-    "under a route with consumer: proxy": ["to"],
-    "under proxy of an http route": ["read_timeout"],
-    "under proxy or auth.NAME.callback": ["idle_timeout"],
-    "under history": ["messages", "seconds"],
-    "under an http route": ["static", "respond", "redirect", "health", "proxy"],
-    "under events of an http route": ["heartbeat", "retry", "templates"],
-    "under publish of an http route": ["token", "anonymous", "allow"],
-    "under static of an http route": ["fallback", "folder"],
-    "under auth.NAME": ["jwt", "callback"],
-    "under auth.NAME.jwt": [
-      "secret", "public_key", "jwks", "algorithms", "audience", "issuer", "leeway", "refresh",
-    ],
-  ]
+  /// A mapping whose keys are declared.
+  convenience init?(
+    _ node: Node, _ place: KeyPlace, _ reading: Reading, what: String? = nil, shape: String? = nil
+  ) {
+    self.init(node, what ?? place.what, reading, shape: shape, place: place)
+  }
 
   /// Nil, with a finding, if the node is not a mapping.
   ///
   /// - Parameter shape: an example of such a mapping, for the hint.
-  init?(_ node: Node, _ what: String, _ reading: Reading, shape: String? = nil) {
+  init?(_ node: Node, _ what: String, _ reading: Reading, shape: String? = nil, place: KeyPlace? = nil) {
     guard case .mapping(let entries) = node.content else {
       if node.isUnusable { return nil }
       reading.findings.error(
@@ -79,6 +35,7 @@ final class MappingCursor {
     self.entries = reading.corrections.applied(to: entries, of: node)
     self.node = node
     self.what = what
+    self.kind = place
     self.reading = reading
   }
 
@@ -95,19 +52,28 @@ final class MappingCursor {
       ? "a key is followed by \":\", not by \"=\"" : "put a space after the \":\""
   }
 
-  /// The entry of a key, if it is there; the key counts as known from now on.
+  /// The entry of a key, if it is there. The key is declared for this place.
   func entry(_ key: String) -> Node.Entry? {
-    known.append(key)
+    assert(kind.map { Key.named(key, at: $0) != nil } ?? true, "\(key) is no key of \(what)")
+    return stranger(key)
+  }
+
+  /// The entry of a key that does not belong here, and gets a finding of its own where it is: it is not reported as unknown.
+  func stranger(_ key: String) -> Node.Entry? {
+    asked.append(key)
     return entries.first { $0.key.value == key }
   }
 
   func value(_ key: String) -> Node? { entry(key)?.value }
 
+  /// Whether a key stands here, known or not.
+  func has(_ key: String) -> Bool { entries.contains { $0.key.value == key } }
+
   /// The value of a key that must be there.
   func required(_ key: String, hint: String? = nil) -> Node? {
     if let value = value(key) { return value }
     // A misspelt key is reported as unknown. That the right one is missing would be a second finding for one mistake.
-    let strangers = entries.map(\.key.value).filter { !known.contains($0) }
+    let strangers = entries.map(\.key.value).filter { !asked.contains($0) }
     if NearestName.of(key, in: strangers) == nil {
       reading.findings.error(.missingKey, "\(what) needs \"\(key)\"", at: place, hint: hint)
     }
@@ -120,9 +86,18 @@ final class MappingCursor {
   var keys: [Located<String>] { entries.map(\.key) }
   var all: [Node.Entry] { entries }
 
-  /// Reports every key that was not asked for.
+  /// The keys that may stand here, beside those that do, and those that were asked for.
+  private var known: Set<String> {
+    guard let place = kind else { return Set(asked) }
+    var known = Key.names(at: place).union(asked)
+    for key in Key.dependent(at: place)
+    where entries.contains(where: { key.needs.contains($0.key.value) }) { known.insert(key.name) }
+    return known
+  }
+
+  /// Reports every key that is not known here.
   func finish() {
-    let known = Set(known)
+    let known = known
     reading.remember(node, what, known)
     var missing = known.subtracting(entries.map(\.key.value))
     for entry in entries where !known.contains(entry.key.value) {
@@ -150,11 +125,11 @@ final class MappingCursor {
 
   /// Where a key of another mapping belongs.
   private func homeHint(for name: String) -> String? {
-    guard let meant = Self.keysByFoldedName[NearestName.folded(name)], let home = Self.homes[meant] else {
+    guard let meant = Self.keysByFoldedName[NearestName.folded(name)], let home = Key.homes[meant] else {
       return nil
     }
     // They have the keys of other programs, which are as likely.
-    let isForeign = what.hasPrefix("the config of") || what == "a host"
+    let isForeign = [.memoryConfig, .redisConfig, .pubSubConfig, .redisHost].contains(kind)
     guard !isForeign || home.contains("at the top level") else { return nil }
     return meant == name
       ? "\"\(name)\" belongs \(home)" : "did you mean \"\(meant)\"? It belongs \(home)"
@@ -183,5 +158,35 @@ final class MappingCursor {
       .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
       hint: hint
         ?? NearestName.hint(for: name, in: known.sorted(), atMost: isFirstStranger(entry, known) ? 40 : 24))
+  }
+}
+
+// MARK: - Values with a declared range
+
+extension MappingCursor {
+  /// The number of a key, in its declared range.
+  func integer(_ key: String) -> Int? {
+    value(key).flatMap { reading.integer($0, "\"\(key)\"", in: range(of: key, \.integers)) }
+  }
+
+  /// The time of a key, in its declared range.
+  func duration(_ key: String) -> Duration? {
+    value(key).flatMap { reading.duration($0, "\"\(key)\"", in: range(of: key, \.times)) }
+  }
+
+  /// The size of a key, in its declared range.
+  func byteCount(_ key: String) -> ByteCount? {
+    value(key).flatMap { reading.byteCount($0, "\"\(key)\"", in: range(of: key, \.sizes)) }
+  }
+
+  /// `true` or `false`.
+  func truth(_ key: String) -> Bool? {
+    value(key).flatMap { reading.truth($0, "\"\(key)\"") }
+  }
+
+  /// The range that is declared for a key of this mapping.
+  func range<Bound>(of key: String, _ kind: KeyPath<KeyValue, ClosedRange<Bound>?>) -> ClosedRange<Bound> {
+    guard let place = self.kind else { preconditionFailure("the keys of \(what) are not declared") }
+    return Key.range(of: key, at: place, kind)
   }
 }

@@ -11,7 +11,7 @@ struct PublishReader {
   private var reading: Reading { context.reading }
 
   func read(_ entry: Node.Entry) -> PublishConfiguration? {
-    guard let mapping = MappingCursor(entry.value, "\"publish\"", reading) else { return nil }
+    guard let mapping = MappingCursor(entry.value, .publish, reading) else { return nil }
     let groups = mapping.required("groups", hint: "groups: [\"chat_*\"]").map {
       GroupReader(reading: reading, captures: captures, hasIdentity: settings.requiresAuthentication)
         .readPatterns(
@@ -27,10 +27,7 @@ struct PublishReader {
     if let anonymous { publish.isAnonymous = reading.truth(anonymous.value, "\"anonymous\"") ?? false }
     let allow = mapping.entry("allow")
     if let allow { publish.operations = readOperations(allow.value) }
-    if let node = mapping.value("body") {
-      let range = ByteCount(bytes: 1024)...ByteCount.mebibytes(64)
-      if let size = reading.byteCount(node, "\"body\"", in: range) { publish.body = size }
-    }
+    if let size = mapping.byteCount("body") { publish.body = size }
     mapping.finish()
     check(token, anonymous, allow, publish, at: entry.key.range)
     return publish

@@ -28,24 +28,19 @@ struct RedisHostReader {
   // MARK: - Mappings
 
   private func readMapping(_ node: Node) -> RedisHost? {
-    guard let mapping = MappingCursor(node, "a host", reading) else { return nil }
+    guard let mapping = MappingCursor(node, .redisHost, reading) else { return nil }
     let place = readPlace(mapping)
     guard var host = place else {
-      // The other keys are known all the same.
-      for key in Self.connectionKeys + Self.tlsKeys + Self.clientKeys + ["ssl"] { _ = mapping.value(key) }
       mapping.finish()
       return nil
     }
-    if let database = mapping.value("db") {
-      host.database = reading.integer(database, "\"db\"", in: 0...65535) ?? 0
-    }
+    host.database = mapping.integer("db") ?? host.database
     readCredentials(mapping, into: &host.credentials)
     host.connectTimeout = readTimes(mapping) ?? host.connectTimeout
     readTLS(mapping, into: &host.tls)
     if case .unix = host.place, host.tls != nil {
       reading.findings.error(.conflictingKeys, "a Unix socket cannot use TLS", at: mapping.place)
     }
-    ignoreClientKeys(of: mapping)
     mapping.finish()
     return host
   }
@@ -57,14 +52,7 @@ struct RedisHostReader {
     "ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile",
   ]
   /// Settings of redis-py's own connections, which have no effect here.
-  private static let clientKeys = [
-    "max_connections", "health_check_interval", "socket_keepalive", "socket_keepalive_options", "protocol",
-    "decode_responses", "retry_on_timeout", "client_name", "encoding", "encoding_errors",
-  ]
-
-  private func ignoreClientKeys(of mapping: MappingCursor) {
-    for key in Self.clientKeys { _ = mapping.value(key) }
-  }
+  private static let clientKeys = Key.clientSettings.map(\.name)
 
   /// The value of a key; also nil if it is null, Python's `None`.
   private func value(_ key: String, of mapping: MappingCursor) -> Node? {
@@ -81,7 +69,7 @@ struct RedisHostReader {
     let address = mapping.value("address")
     let name = mapping.value("host")
     let port = mapping.entry("port")
-    let number = port.map { reading.integer($0.value, "\"port\"", in: 1...65535) } ?? 6379
+    let number = port == nil ? 6379 : mapping.integer("port")
     let master = mapping.value("master_name")
     let sentinels = mapping.value("sentinels")
     let options = value("sentinel_kwargs", of: mapping)
@@ -116,15 +104,12 @@ struct RedisHostReader {
 
   private func readSentinels(_ addresses: [RedisHost.Address], _ options: Node?) -> RedisHost.Sentinels {
     var sentinels = RedisHost.Sentinels(addresses: addresses)
-    guard let options, let mapping = MappingCursor(options, "\"sentinel_kwargs\"", reading) else {
+    guard let options, let mapping = MappingCursor(options, .sentinelOptions, reading) else {
       return sentinels
     }
     readCredentials(mapping, into: &sentinels.credentials)
     sentinels.connectTimeout = readTimes(mapping)
     readTLS(mapping, into: &sentinels.tls)
-    // redis-py passes it on, but a sentinel has no databases.
-    _ = mapping.value("db")
-    ignoreClientKeys(of: mapping)
     mapping.finish()
     return sentinels
   }
@@ -144,7 +129,7 @@ struct RedisHostReader {
   private func readTimes(_ mapping: MappingCursor) -> Duration? {
     func time(_ key: String) -> Duration? {
       value(key, of: mapping).flatMap {
-        reading.duration($0, "\"\(key)\"", in: .milliseconds(1)...(.seconds(86400)))
+        reading.duration($0, "\"\(key)\"", in: mapping.range(of: key, \.times))
       }
     }
     _ = time("socket_timeout")
@@ -198,7 +183,7 @@ struct RedisHostReader {
 
   private static let truth = ["true": true, "True": true, "false": false, "False": false]
 
-  private static let certificateRequirements = [
+  static let certificateRequirements = [
     // Python's None, as in the documentation of channels_redis, and YAML's null.
     "none": false, "None": false, "null": false, "~": false, "": false, "CERT_NONE": false, "required": true,
     "CERT_REQUIRED": true,

@@ -14,11 +14,13 @@ final class RouteListReader {
   /// Whether an outer pattern could not be read, so that the captures are not known.
   private var hasUnknownCaptures = false
 
-  /// The keys of the possible actions of a route.
-  private static let httpAnswers = [
-    "static", "proxy", "publish", "events", "respond", "redirect", "health",
-  ]
-  private static let webSocketAnswers = ["consumer"]
+  /// The keys of the possible actions of a route, without those for routes below it.
+  private static let httpAnswers = actions(of: .http)
+  private static let webSocketAnswers = actions(of: .webSocket)
+
+  private static func actions(of kind: RouteKind) -> [String] {
+    Key.actions(at: kind.place).filter { $0 != "include" && $0 != "routes" }
+  }
 
   private var reading: Reading { context.reading }
 
@@ -36,7 +38,7 @@ final class RouteListReader {
   /// A list of routes, or a mapping with `routes:` and the settings for all of them.
   func readBlock(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
     guard case .mapping = node.content else { return read(node, settings, prefixes) }
-    guard let mapping = MappingCursor(node, "\"\(kind.key)\"", reading) else { return }
+    guard let mapping = MappingCursor(node, kind.blockPlace, reading) else { return }
     if mapping.keys.contains(where: { ["path", "re_path", "consumer"].contains($0.value) }) {
       reading.findings.error(
         .wrongType, "expected a list of routes, found one route", at: mapping.place,
@@ -53,7 +55,7 @@ final class RouteListReader {
   func read(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
     for item in reading.list(node, "the table of routes") ?? [] {
       guard context.countRoute(at: item.range) else { return }
-      guard let mapping = MappingCursor(item, kind.routeName, reading) else { continue }
+      guard let mapping = MappingCursor(item, kind.place, reading) else { continue }
       readRoute(mapping, settings, prefixes)
       mapping.finish()
     }
@@ -101,12 +103,7 @@ final class RouteListReader {
 
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
     // A route without an action may still have options, which must not be reported as unknown.
-    for key in [
-      "group", "events", "publish", "subscribe", "shared", "channel_layer", "subprotocols", "to", "host",
-      "connect_timeout", "identity",
-    ] where kind == .webSocket {
-      _ = mapping.entry(key)
-    }
+    for key in Key.dependent(at: kind.place) where kind == .webSocket { _ = mapping.entry(key.name) }
     let (own, others) =
       switch kind {
       case .http: (Self.httpAnswers, Self.webSocketAnswers)
@@ -329,7 +326,7 @@ final class RouteListReader {
   /// Reports keys beside `events` that belong inside it.
   private func reportKeysOfEvents(_ mapping: MappingCursor) {
     for key in ["group", "channel_layer", "history"] {
-      guard let entry = mapping.entry(key) else { continue }
+      guard let entry = mapping.stranger(key) else { continue }
       reading.findings.error(
         .unknownKey, "\"\(key)\" belongs inside \"events\"", at: entry.key.range,
         hint: key == "group" ? "write events: {group: NAME}" : "write events: {group: NAME, \(key): ...}")

@@ -30,7 +30,7 @@ extension Reading {
       findings.error(.wrongType, "expected text for \(what), found a list", at: node.range)
       return nil
     case .mapping:
-      guard let reference = MappingCursor(node, "a secret", self) else { return nil }
+      guard let reference = MappingCursor(node, .secret, self) else { return nil }
       let variable = reference.value("env")
       let file = reference.value("file")
       let encoding = reference.value("encoding")

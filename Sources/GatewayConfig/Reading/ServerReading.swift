@@ -3,7 +3,7 @@ import Bytes
 extension ServerConfiguration {
   /// `server:`
   mutating func read(_ node: Node?, _ reading: Reading) {
-    guard let node, let mapping = MappingCursor(node, "\"server\"", reading) else { return }
+    guard let node, let mapping = MappingCursor(node, .server, reading) else { return }
     let bindNode = mapping.value("bind")
     if let bindNode {
       let addresses = BindAddress.read(bindNode, into: &bindOptions, reading)
@@ -29,9 +29,7 @@ extension ServerConfiguration {
         .duplicateName, "\(rival) takes IPv4 clients too, those of \(address) among them", at: node.range,
         hint: "remove \(address), or write 0.0.0.0 in its place")
     }
-    if let value = mapping.value("threads") {
-      threads = reading.integer(value, "\"threads\"", in: 1...256)
-    }
+    threads = mapping.integer("threads")
     mapping.finish()
   }
 
@@ -93,7 +91,7 @@ extension BindAddress {
     var addresses: [BindAddress] = []
     for item in items {
       let mapping: MappingCursor? =
-        if case .mapping = item.content { MappingCursor(item, "an address of \"bind\"", reading) } else {
+        if case .mapping = item.content { MappingCursor(item, .address, reading) } else {
           nil
         }
       let found = mapping?.required("address", hint: "{address: \"0.0.0.0:8000\", proxy_protocol: true}")
@@ -172,9 +170,7 @@ extension BindAddress {
 
 extension BindOptions {
   fileprivate mutating func read(_ mapping: MappingCursor, _ reading: Reading) {
-    if let value = mapping.value("proxy_protocol") {
-      proxyProtocol = reading.truth(value, "\"proxy_protocol\"") ?? false
-    }
+    proxyProtocol = mapping.truth("proxy_protocol") ?? false
     if let value = mapping.value("mode"), let scalar = reading.scalar(value, "\"mode\"") {
       // Without its quotes YAML readers may take it for another number.
       if scalar.style == .plain || !(3...4).contains(scalar.text.utf8.count)
@@ -264,11 +260,11 @@ extension AddressLimits {
       return
     }
     let shape = "{connections: 100, handshakes: 20/s burst 100}"
-    guard let mapping = MappingCursor(node, "\"per_ip\"", reading, shape: "\(shape) or none") else { return }
+    guard let mapping = MappingCursor(node, .perAddress, reading, shape: "\(shape) or none") else { return }
     if let value = mapping.value("connections") {
       if case .scalar(let scalar) = value.content, scalar.text == "none" {
         connections = .unlimited
-      } else if let most = reading.integer(value, "\"connections\"", in: 1...1_000_000) {
+      } else if let most = mapping.integer("connections") {
         connections = .most(most)
         if let all, most > all {
           reading.findings.warning(
@@ -334,50 +330,29 @@ extension Reading {
 
 /// `limits:`, at any of its places.
 enum LimitsReader {
-  private static let messageRange = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 30)
-  private static let queueRange = ByteCount(bytes: 1024)...ByteCount(bytes: 1 << 30)
-  private static let memoryRange = ByteCount(bytes: 1 << 20)...ByteCount(bytes: 1 << 40)
-  private static let pingRange = Duration.seconds(1)...Duration.seconds(86400)
-
   /// The server's limits: those of sessions, and those that only the process has.
   static func readTopLevel(
     _ node: Node?, into server: inout ServerConfiguration, _ reading: Reading
   ) -> SessionLimits {
     var limits = SessionLimits()
-    guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
-    if let value = mapping.value("connections") {
-      server.connections = reading.integer(value, "\"connections\"", in: 1...1_000_000)
-    }
+    guard let node, let mapping = MappingCursor(node, .limits, reading) else { return limits }
+    server.connections = mapping.integer("connections")
     if let value = mapping.value("per_ip") {
       server.perAddress = AddressLimits(reading: value, of: server.connections, reading)
     }
-    if let value = mapping.value("handshake") {
-      let range = Duration.milliseconds(100)...Duration.seconds(300)
-      server.handshake = reading.duration(value, "\"handshake\"", in: range) ?? server.handshake
-    }
-    if let value = mapping.value("keep_alive") {
-      let range = Duration.milliseconds(100)...Duration.seconds(3600)
-      server.keepAlive = reading.duration(value, "\"keep_alive\"", in: range) ?? server.keepAlive
-    }
-    if let value = mapping.value("compression_memory") {
-      server.compressionMemory =
-        reading.byteCount(value, "\"compression_memory\"", in: memoryRange) ?? server.compressionMemory
-    }
-    if let value = mapping.value("history_memory") {
-      server.historyMemory =
-        reading.byteCount(value, "\"history_memory\"", in: memoryRange) ?? server.historyMemory
-    }
-    if let value = mapping.value("body_memory") {
-      server.bodyMemory = reading.byteCount(value, "\"body_memory\"", in: memoryRange) ?? server.bodyMemory
-    }
+    server.handshake = mapping.duration("handshake") ?? server.handshake
+    server.keepAlive = mapping.duration("keep_alive") ?? server.keepAlive
+    server.compressionMemory = mapping.byteCount("compression_memory") ?? server.compressionMemory
+    server.historyMemory = mapping.byteCount("history_memory") ?? server.historyMemory
+    server.bodyMemory = mapping.byteCount("body_memory") ?? server.bodyMemory
     readSession(mapping, into: &limits, reading)
     if let value = mapping.value("send_memory") {
-      server.sendMemory = reading.byteCount(value, "\"send_memory\"", in: memoryRange)
+      server.sendMemory = mapping.byteCount("send_memory")
       limits.sendMemory = server.sendMemory
       checkQueue(limits, at: value, reading)
     }
     if let value = mapping.value("receive_memory") {
-      server.receiveMemory = reading.byteCount(value, "\"receive_memory\"", in: memoryRange)
+      server.receiveMemory = mapping.byteCount("receive_memory")
       limits.receiveMemory = server.receiveMemory
       checkReceiving(limits, at: value, reading)
     }
@@ -440,8 +415,8 @@ enum LimitsReader {
   /// The limits of an application or a route, on top of those around it.
   static func read(_ node: Node?, over outer: SessionLimits, _ reading: Reading) -> SessionLimits {
     var limits = outer
-    guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
-    for key in globalKeys { reportGlobal(mapping.entry(key), reading) }
+    guard let node, let mapping = MappingCursor(node, .sessionLimits, reading) else { return limits }
+    reportGlobals(mapping)
     readSession(mapping, into: &limits, reading)
     mapping.finish()
     return limits
@@ -450,54 +425,59 @@ enum LimitsReader {
   /// The limits of event streams, which have less to be limited.
   static func readForStreams(_ node: Node?, over outer: SessionLimits, _ reading: Reading) -> SessionLimits {
     var limits = outer
-    guard let node, let mapping = MappingCursor(node, "\"limits\"", reading) else { return limits }
+    guard let node, let mapping = MappingCursor(node, .streamLimits, reading) else { return limits }
     if let value = mapping.value("send_queue") {
-      limits.sendQueue = reading.byteCount(value, "\"send_queue\"", in: queueRange) ?? limits.sendQueue
+      limits.sendQueue = mapping.byteCount("send_queue") ?? limits.sendQueue
       checkQueue(limits, at: value, reading)
     }
     for (key, hint) in [
       ("message", "remove it: clients of an event stream send nothing"),
       ("ping", "write heartbeat under \"events\""),
     ] {
-      guard let entry = mapping.entry(key) else { continue }
+      guard let entry = mapping.stranger(key) else { continue }
       reading.findings.error(
         .unknownKey, "\"\(key)\" can only be used with websocket routes", at: entry.key.range, hint: hint)
     }
-    for key in globalKeys { reportGlobal(mapping.entry(key), reading) }
+    reportGlobals(mapping)
     mapping.finish()
     return limits
   }
 
-  private static let globalKeys = [
-    "connections", "per_ip", "handshake", "keep_alive", "compression_memory", "history_memory", "body_memory",
-    "send_memory",
-    "receive_memory",
-  ]
+  /// The limits that stand at the top level only.
+  private static let globals: [String] = {
+    let sessions = Set(Key.at(.sessionLimits).map(\.name))
+    return Key.at(.limits).map(\.name).filter { !sessions.contains($0) }
+  }()
 
-  private static func reportGlobal(_ entry: Node.Entry?, _ reading: Reading) {
-    guard let entry else { return }
-    reading.findings.error(
-      .unknownKey, "\"\(entry.key.value)\" is a limit of the whole server", at: entry.key.range,
-      hint: "move it to limits at the top level")
+  private static func reportGlobals(_ mapping: MappingCursor) {
+    for entry in globals.compactMap(mapping.stranger) {
+      mapping.reading.findings.error(
+        .unknownKey, "\"\(entry.key.value)\" is a limit of the whole server", at: entry.key.range,
+        hint: "move it to limits at the top level")
+    }
   }
 
   private static func readSession(
     _ mapping: MappingCursor, into limits: inout SessionLimits, _ reading: Reading
   ) {
     if let value = mapping.value("message") {
-      limits.message = reading.byteCount(value, "\"message\"", in: messageRange) ?? limits.message
+      limits.message = mapping.byteCount("message") ?? limits.message
       checkReceiving(limits, at: value, reading)
     }
     if let value = mapping.value("send_queue") {
-      limits.sendQueue = reading.byteCount(value, "\"send_queue\"", in: queueRange) ?? limits.sendQueue
+      limits.sendQueue = mapping.byteCount("send_queue") ?? limits.sendQueue
       checkQueue(limits, at: value, reading)
     }
-    if let value = mapping.value("ping") { readPing(value, into: &limits, reading) }
+    if let value = mapping.value("ping") {
+      readPing(value, in: mapping.range(of: "ping", \.times), into: &limits, reading)
+    }
     checkMessage(limits, mapping, reading)
   }
 
   /// `none`, one time for both, or `{interval:, timeout:}`.
-  private static func readPing(_ node: Node, into limits: inout SessionLimits, _ reading: Reading) {
+  private static func readPing(
+    _ node: Node, in range: ClosedRange<Duration>, into limits: inout SessionLimits, _ reading: Reading
+  ) {
     if case .scalar(let scalar) = node.content {
       if scalar.isUnusable { return }
       if scalar.text == "none" {
@@ -506,19 +486,15 @@ enum LimitsReader {
         reading.findings.error(
           .invalidValue, "expected a time for \"ping\", not \"\(scalar.text)\"", at: node.range,
           hint: "write \"ping: none\" to send no pings")
-      } else if let time = reading.duration(node, "\"ping\"", in: pingRange) {
+      } else if let time = reading.duration(node, "\"ping\"", in: range) {
         limits.ping = .init(interval: time, timeout: time)
       }
       return
     }
-    guard let mapping = MappingCursor(node, "\"ping\"", reading) else { return }
+    guard let mapping = MappingCursor(node, .ping, reading) else { return }
     var ping = limits.ping ?? SessionLimits().ping ?? .init(interval: .seconds(30), timeout: .seconds(30))
-    if let value = mapping.value("interval") {
-      ping.interval = reading.duration(value, "\"interval\"", in: pingRange) ?? ping.interval
-    }
-    if let value = mapping.value("timeout") {
-      ping.timeout = reading.duration(value, "\"timeout\"", in: pingRange) ?? ping.timeout
-    }
+    ping.interval = mapping.duration("interval") ?? ping.interval
+    ping.timeout = mapping.duration("timeout") ?? ping.timeout
     mapping.finish()
     limits.ping = ping
   }
@@ -528,12 +504,9 @@ extension ShutdownConfiguration {
   /// `shutdown:`
   init(reading node: Node?, _ reading: Reading) {
     self.init()
-    guard let node, let mapping = MappingCursor(node, "\"shutdown\"", reading) else { return }
-    if let value = mapping.value("grace") {
-      let range = Duration.zero...Duration.seconds(3600)
-      grace = reading.duration(value, "\"grace\"", in: range) ?? grace
-    }
-    if let value = mapping.value("code"), let number = reading.integer(value, "\"code\"", in: 1000...4999) {
+    guard let node, let mapping = MappingCursor(node, .shutdown, reading) else { return }
+    grace = mapping.duration("grace") ?? grace
+    if let value = mapping.value("code"), let number = mapping.integer("code") {
       if number == 1001 || number == 1012 || number >= 3000 {
         code = UInt16(number)
       } else {
@@ -550,7 +523,7 @@ extension LoggingConfiguration {
   /// `logging:`
   init(reading node: Node?, _ reading: Reading) {
     self.init()
-    guard let node, let mapping = MappingCursor(node, "\"logging\"", reading) else { return }
+    guard let node, let mapping = MappingCursor(node, .logging, reading) else { return }
     if let value = mapping.value("level") {
       level = reading.choice(value, "\"level\"", of: Level.self) ?? level
     }

@@ -5,10 +5,10 @@ import NIOSSL
 struct ServerTLSReader {
   let reading: Reading
 
-  private static let certificateKeys = ["certificate", "key", "passphrase", "names"]
+  private static let certificateKeys = Key.at(.certificate).map(\.name)
 
   func read(_ node: Node) -> ServerTLS? {
-    guard let mapping = MappingCursor(node, "\"tls\"", reading, shape: "{certificate: FILE, key: FILE}")
+    guard let mapping = MappingCursor(node, .serverTLS, reading, shape: "{certificate: FILE, key: FILE}")
     else { return nil }
     var bindOptions: [BindAddress: BindOptions] = [:]
     let bind = mapping.value("bind").map { BindAddress.read($0, into: &bindOptions, reading) }
@@ -49,7 +49,7 @@ struct ServerTLSReader {
         hint: "write {certificate: FILE, key: FILE}")
     }
     return items.map { item in
-      guard let mapping = MappingCursor(item, "a certificate", reading) else { return nil }
+      guard let mapping = MappingCursor(item, .certificate, reading) else { return nil }
       let entry = readCertificate(mapping)
       mapping.finish()
       return entry

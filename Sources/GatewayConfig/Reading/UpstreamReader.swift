@@ -7,7 +7,7 @@ struct UpstreamReader {
   /// `proxy:` of an HTTP route: an address, or a mapping with `to`.
   func readHTTP(_ node: Node) -> UpstreamConfiguration? {
     guard case .mapping = node.content else { return readAddress(node, [.http, .https]) }
-    guard let mapping = MappingCursor(node, "\"proxy\"", reading) else { return nil }
+    guard let mapping = MappingCursor(node, .proxy, reading) else { return nil }
     let to = mapping.required("to", hint: "to: http://127.0.0.1:8001")
     var upstream = to.flatMap { readAddress($0, [.http, .https]) }
     if let choice = readHost(mapping.value("host")) { upstream?.hostHeader = choice }
@@ -16,10 +16,7 @@ struct UpstreamReader {
     }
     if let time = readTime(mapping.value("read_timeout"), "read_timeout") { upstream?.readTimeout = time }
     readIdleTimeout(mapping.value("idle_timeout"), of: &upstream)
-    if let node = mapping.value("body") {
-      let range = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 40)
-      if let size = reading.byteCount(node, "\"body\"", in: range) { upstream?.body = size }
-    }
+    if let size = mapping.byteCount("body") { upstream?.body = size }
     readTrust(mapping.value("tls"), of: &upstream)
     mapping.finish()
     return upstream
@@ -48,7 +45,9 @@ struct UpstreamReader {
 
   /// `tls:`, for an upstream whose URL uses TLS.
   func readTrust(_ node: Node?, of upstream: inout UpstreamConfiguration?) {
-    guard let node, let mapping = MappingCursor(node, "\"tls\"", reading, shape: "{ca: FILE}") else { return }
+    guard let node, let mapping = MappingCursor(node, .upstreamTLS, reading, shape: "{ca: FILE}") else {
+      return
+    }
     var trust = UpstreamConfiguration.Trust()
     let authorities = mapping.value("ca")
     if let authorities {
@@ -88,7 +87,7 @@ struct UpstreamReader {
 
   private func readTime(_ node: Node?, _ key: String) -> Duration? {
     node.flatMap {
-      reading.duration($0, "\"\(key)\"", in: .milliseconds(10)...(.seconds(86400)))
+      reading.duration($0, "\"\(key)\"", in: Key.range(of: key, at: .proxy, \.times))
     }
   }
 

@@ -1,0 +1,104 @@
+extension Key {
+  private static let process = ServerConfiguration()
+  private static let session = SessionLimits()
+  private static let memory = KeyValue.size(from: .mebibytes(1), to: .mebibytes(1_048_576))
+  private static let pingTime = KeyValue.time(from: .seconds(1), to: .seconds(86400))
+
+  static let limits = [
+    Key(
+      "connections", [.limits], .integer(from: 1, to: 1_000_000),
+      standard: "what the limit on open files allows", home: "under limits",
+      """
+      The most connections of all kinds. Further ones are refused with 503, except health checks. If very many more come at once over \
+      TLS, some of them are closed without an answer. If the limit on open files does not have room for this many, the number is \
+      lowered at the start, with a warning. See [the limit on open files](operate.md#as-a-service).
+      """),
+    Key(
+      "per_ip", [.limits], .either([.only("none"), .mapping(.perAddress)]),
+      standard: "see `limits.per_ip.connections`",
+      """
+      What one address may have: `{connections: 100, handshakes: 20/s burst 100}`, or `none`. An address is an IPv4 address, or the /64 \
+      network of an IPv6 address. It stands at the top level only. See \
+      [a limit for one address](operate.md#a-limit-for-one-address).
+      """),
+    Key(
+      "connections", [.perAddress], .either([.integer(from: 1, to: 1_000_000), .only("none")]),
+      standard: "half of `limits.connections` for an address that is not of this machine",
+      "The most sessions, event streams and HTTP connections of one address at the same time; a number, or `none`."
+    ),
+    Key(
+      "handshakes", [.perAddress],
+      .either([
+        .form("[0-9]+/[smh]( +burst +[0-9]+)?", name: "a rate such as 20/s burst 100"), .only("none"),
+      ]),
+      standard: "`none`",
+      """
+      How often one address may connect: a number for each second, minute or hour (`20/s`, `600/m`, `1000/h`), and how many may come at \
+      once (`burst 100`; without it, as many as in one period); or `none`.
+      """),
+    Key(
+      "handshake", [.limits], .time(from: .milliseconds(100), to: .seconds(300)),
+      standard: shown(process.handshake),
+      """
+      The time for a complete request head, and for the TLS handshake before it. A later head is refused with 408.
+      """),
+    Key(
+      "keep_alive", [.limits], .time(from: .milliseconds(100), to: .seconds(3600)),
+      standard: shown(process.keepAlive),
+      """
+      How long an HTTP connection waits for its next request. Behind a load balancer it must be longer than the balancer's own idle \
+      time. It stands at the top level only.
+      """),
+    Key(
+      "message", [.limits, .sessionLimits], .size(from: ByteCount(bytes: 1), to: .mebibytes(1024)),
+      standard: shown(session.message),
+      "The largest message, all its fragments together. A larger one closes the session with 1009."),
+    Key(
+      "send_queue", [.limits, .sessionLimits, .streamLimits],
+      .size(from: .kibibytes(1), to: .mebibytes(1024)),
+      standard: shown(session.sendQueue),
+      """
+      The most bytes that may wait for one slow client. Beyond it a session is closed with 1013, and an event stream ends. A message \
+      that goes into an empty queue is always accepted, however large it is.
+      """),
+    Key(
+      "send_memory", [.limits], memory, standard: "a quarter of the process's memory",
+      """
+      The most bytes that may wait for all clients together. It includes files, and what a `proxy` has read from an upstream for clients \
+      that have not taken it (up to 352 KiB for an answer; answers of up to 16 KiB are free). One eighth of it is kept for events that \
+      wait for a reactor. See [Bounds](bounds.md).
+      """),
+    Key(
+      "receive_memory", [.limits], memory, standard: "an eighth of the process's memory",
+      """
+      The most bytes of messages that clients have begun and not finished, all clients together, and of what was read from clients and \
+      not handled yet. It should be at least twice the largest `message`. Up to half of it may be reserved by other threads, and a message that is larger \
+      than the rest is never received.
+      """),
+    Key(
+      "body_memory", [.limits], memory, standard: "an eighth of the process's memory",
+      """
+      The most bytes of bodies of publish requests, and of requests that HTTP clients sent ahead, all together.
+      """),
+    Key(
+      "ping", [.limits, .sessionLimits], .either([pingTime, .only("none"), .mapping(.ping)]),
+      standard: "`30s`",
+      """
+      A ping is sent after this much silence, and the session ends after as much again. `{interval, timeout}` sets the two apart; `none` \
+      switches pings off. While Sluice itself does not read from a client or an upstream (because the other side of a proxied \
+      connection is congested, because the client does not take its answers, or because a token is being checked), no ping times out; \
+      the connection ends after 60 seconds without a sign of life at the level of TCP.
+      """),
+    Key("interval", [.ping], pingTime, standard: "`30s`", "The silence after which a ping is sent."),
+    Key("timeout", [.ping], pingTime, standard: "`30s`", "The time for the answer to a ping."),
+    Key(
+      "history_memory", [.limits], memory, standard: shown(process.historyMemory),
+      """
+      The most that the histories of all groups may take in this process. Beyond it, the groups that were published to longest ago lose \
+      theirs.
+      """),
+    Key(
+      "compression_memory", [.limits], memory, standard: shown(process.compressionMemory),
+      "The most that all sessions together may keep for `context_takeover`."),
+  ]
+}

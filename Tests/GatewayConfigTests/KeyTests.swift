@@ -1,0 +1,117 @@
+import Foundation
+import Testing
+
+@testable import GatewayConfig
+
+/// A file with a mapping of each kind, at `HERE`.
+private let files: [KeyPlace: String] = [
+  .file: "HERE",
+  .server: "server: {HERE}",
+  .address: "server: {bind: {HERE}}",
+  .serverTLS: "server: {tls: {HERE}}",
+  .certificate: "server: {tls: {certificates: [{HERE}]}}",
+  .limits: "limits: {HERE}",
+  .perAddress: "limits: {per_ip: {HERE}}",
+  .ping: "limits: {ping: {HERE}}",
+  .sessionLimits: "applications: {main: {websocket: [{path: a, consumer: echo, limits: {HERE}}]}}",
+  .streamLimits: "applications: {main: {http: [{path: a, events: news, limits: {HERE}}]}}",
+  .compression: "compression: {HERE}",
+  .shutdown: "shutdown: {HERE}",
+  .logging: "logging: {HERE}",
+  .channelLayer: "channel_layers: {default: {HERE}}",
+  .memoryConfig: "channel_layers: {default: {backend: memory, config: {HERE}}}",
+  .redisConfig: "channel_layers: {default: {backend: redis, config: {HERE}}}",
+  .pubSubConfig: "channel_layers: {default: {backend: redis_pubsub, config: {HERE}}}",
+  .redisHost: "channel_layers: {default: {backend: redis, config: {hosts: [{HERE}]}}}",
+  .sentinelOptions: """
+  channel_layers: {default: {backend: redis, config: {hosts: [{master_name: a, sentinels: [[b, 1]], sentinel_kwargs: {HERE}}]}}}
+  """,
+  .authenticator: "auth: {users: {HERE}}",
+  .jwt: "auth: {users: {jwt: {HERE}}}",
+  .tokenSource: "auth: {users: {jwt: {secret: {env: X}, from: [{HERE}]}}}",
+  .callback: "auth: {users: {callback: {HERE}}}",
+  .upstreamTLS: "applications: {main: {http: [{path: a, proxy: {to: 'https://a', tls: {HERE}}}]}}",
+  .application: "applications: {main: {HERE}}",
+  .webSocketRoutes: "applications: {main: {websocket: {HERE}}}",
+  .httpRoutes: "applications: {main: {http: {HERE}}}",
+  .webSocketRoute: "applications: {main: {websocket: [{HERE}]}}",
+  .httpRoute: "applications: {main: {http: [{HERE}]}}",
+  .proxy: "applications: {main: {http: [{path: a, proxy: {HERE}}]}}",
+  .publish: "applications: {main: {http: [{path: a, publish: {HERE}}]}}",
+  .eventStream: "applications: {main: {http: [{path: a, events: {HERE}}]}}",
+  .history: "applications: {main: {websocket: [{path: a, consumer: chat, group: g, history: {HERE}}]}}",
+  .files: "applications: {main: {http: [{path: a, static: {HERE}}]}}",
+  .response: "applications: {main: {http: [{path: a, respond: {HERE}}]}}",
+  .redirect: "applications: {main: {http: [{path: a, redirect: {HERE}}]}}",
+  .secret: "auth: {users: {jwt: {secret: {HERE}}}}",
+  .app: "HERE",
+  .preset: "consumers: {one: {HERE}}",
+]
+
+/// A folder with a configuration, and an app beside it.
+private final class Folder {
+  private let url = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  /// The keys that are unknown where `keys` stands in a mapping of this kind.
+  func unknownKeys(at place: KeyPlace, _ keys: String) throws -> [String] {
+    let isApp = place == .app || place == .preset
+    try FileManager.default.createDirectory(at: url.appending(path: "app"), withIntermediateDirectories: true)
+    let text = try #require(files[place], "\(place)").replacing("HERE", with: keys)
+    try (isApp ? text : "{}").write(
+      to: url.appending(path: "app/app.yaml"), atomically: true, encoding: .utf8)
+    let file = isApp ? "installed_apps: [echo, chat, ./app]" : text
+    try file.write(to: url.appending(path: "routes.yaml"), atomically: true, encoding: .utf8)
+    let loaded = ConfigurationLoader.load(path: url.appending(path: "routes.yaml").path, environment: [:])
+    return loaded.report.findings.filter { $0.code == .unknownKey }.map(\.message)
+  }
+}
+
+struct KeyTests {
+  @Test(arguments: KeyPlace.allCases)
+  func `each declared key is known where it stands, and no other one is`(_ place: KeyPlace) throws {
+    let folder = Folder()
+    let isBlock = place == .file || place == .app
+    for key in Key.at(place) {
+      var keys = ["\(key.name): x"]
+      if let beside = key.needs.first, beside != key.name { keys.append("\(beside): x") }
+      if key.needs.isEmpty, place.isRoute, !key.isAction { keys.append("respond: x") }
+      let found = try folder.unknownKeys(at: place, keys.joined(separator: isBlock ? "\n" : ", "))
+      #expect(
+        !found.contains { $0.contains("\"\(key.name)\"") }, "\(place) \(key.name): \(found)")
+    }
+    // Otherwise the mapping is not read at all, and this test shows nothing.
+    let found = try folder.unknownKeys(at: place, "zqzqzqzq: x")
+    #expect(found.contains { $0.contains("zqzqzqzq") }, "\(place)")
+  }
+
+  @Test func `a mapping has each key once, and a key says what it means in a sentence`() {
+    for place in KeyPlace.allCases {
+      let names = Key.at(place).map(\.name)
+      #expect(!names.isEmpty && Set(names).count == names.count, "\(place): \(names)")
+      for alternative in place.alternatives {
+        #expect(alternative.allSatisfy(names.contains), "\(place): \(alternative)")
+      }
+    }
+    for key in Key.all {
+      #expect(key.meaning.hasSuffix(".") && !key.meaning.contains("\n"), "\(key.path)")
+      #expect(!key.meaning.replacing(/`[^`]*`/, with: "").contains("|"), "\(key.path)")
+      #expect(key.required.allSatisfy(key.places.contains), "\(key.path)")
+      for place in key.places {
+        #expect(key.needs.allSatisfy { Key.named($0, at: place) != nil || place == .preset }, "\(key.path)")
+      }
+    }
+  }
+
+  @Test func `what stands for a name of another program is a key`() {
+    let known = Set(Key.all.map(\.name))
+    #expect(Habits.keys.values.joined().filter { !known.contains($0) } == [])
+  }
+
+  @Test func `every key stands in one section of the reference`() {
+    let shown = KeyReference.sections.flatMap(\.keys).map(\.path)
+    #expect(shown.count == Key.all.count)
+    #expect(Set(Key.all.map(\.path)).subtracting(shown).isEmpty)
+  }
+}
