@@ -14,7 +14,7 @@ package final class MemoryHub: Sendable {
     /// - Parameter weight: the event's.
     /// - Returns: false where too much waits for the reactor already.
     func post(_ event: GroupEvent, weight: Int) -> Bool {
-      guard !mailbox.isOver else { return false }
+      guard !mailbox.load.isOver else { return false }
       // A reactor that takes no messages any more is stopping, and its sessions are being closed.
       _ = mailbox.post(event, weight: weight)
       return true

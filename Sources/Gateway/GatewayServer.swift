@@ -50,17 +50,21 @@ package final class GatewayServer: Sendable {
     }
   }
 
-  /// - Parameters:
-  ///   - stopBound: how long a stop may go on after `shutdown.grace`.
-  ///   - overdue: called on a thread of its own when a stop has gone on for longer; it should end the process.
+  /// - Parameter overdue: called on a thread of its own when a stop has gone on for longer than it may; it should end the process.
   package convenience init(
     _ configuration: Configuration, log: Logger, overdue: @escaping @Sendable () -> Void = {}
   ) {
-    self.init(configuration, log: log, stopBound: StopDeadline.bound, overdue: overdue)
+    self.init(
+      configuration, log: log, stopBound: StopDeadline.bound, clientSilence: KeepAliveProbes.bound,
+      overdue: overdue)
   }
 
+  /// - Parameters:
+  ///   - stopBound: how long a stop may go on after `shutdown.grace`.
+  ///   - clientSilence: how long an HTTP client may owe the system an answer.
   init(
-    _ configuration: Configuration, log: Logger, stopBound: Duration, overdue: @escaping @Sendable () -> Void
+    _ configuration: Configuration, log: Logger, stopBound: Duration = StopDeadline.bound,
+    clientSilence: Duration = KeepAliveProbes.bound, overdue: @escaping @Sendable () -> Void
   ) {
     self.configuration = configuration
     self.log = log
@@ -70,7 +74,7 @@ package final class GatewayServer: Sendable {
     gateway = GatewayState(
       configuration, threads: threads,
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
-      extraConnections: shares.extras, log: log)
+      extraConnections: shares.extras, clientSilence: clientSilence, log: log)
     let (wishes, wish) = AsyncStream.makeStream(of: Wish.self)
     (self.wishes, self.wish) = (wishes, wish)
     deadline = StopDeadline(bound: stopBound) { [served] in

@@ -41,7 +41,8 @@ extension RouteGroups {
     guard let webSocket = route.webSocket, let group = webSocket.consumer.group else { return [] }
     let maker = Maker(
       route: route, number: number, router: router, kind: .webSocket, layer: group.layer,
-      audience: Audience(webSocket.auth), isOptional: webSocket.auth?.isOptional ?? false)
+      audience: Audience(webSocket.auth), isOptional: webSocket.auth?.isOptional ?? false,
+      signature: webSocket.consumer.signature)
     var uses: [RouteGroups] = []
     for (place, template) in route.groups.enumerated() {
       // What clients send goes to the first.
@@ -57,10 +58,10 @@ extension RouteGroups {
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
     guard let http = route.http else { return [] }
-    func maker(_ layer: String, _ audience: Audience) -> Maker {
+    func maker(_ layer: String, _ audience: Audience, _ signature: GroupUse.Signature = .none) -> Maker {
       Maker(
         route: route, number: number, router: router, kind: .http, layer: layer, audience: audience,
-        isOptional: http.auth?.isOptional ?? false)
+        isOptional: http.auth?.isOptional ?? false, signature: signature)
     }
     switch http.action {
     case .staticFiles, .respond, .redirect, .health, .proxy: return []
@@ -75,7 +76,10 @@ extension RouteGroups {
         writes: publish.operations.contains(.publish))
       guard access.reads || access.writes else { return [] }
       let isOfToken = http.auth == nil && !publish.isAnonymous
-      let maker = maker(publish.layer, isOfToken ? .tokenHolder : Audience(http.auth))
+      // What users send is signed, unless they have the right to send whole events, which is a finding of its own.
+      let maker = maker(
+        publish.layer, isOfToken ? .tokenHolder : Audience(http.auth),
+        publish.isAnonymous ? .forgeable : .none)
       return publish.groups.enumerated().map { place, pattern in
         maker.make(
           pattern.parts.map(GroupUse.Part.init), .publish, at: route.place(ofPattern: place), access: access)
@@ -95,6 +99,8 @@ private struct Maker {
   let audience: Audience
   /// Whether those without are let in too.
   let isOptional: Bool
+  /// Of those uses that it can concern: one that does not write forges nothing, and one that does not read is shown nothing.
+  let signature: GroupUse.Signature
 
   func make(
     _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange,
@@ -124,9 +130,16 @@ private struct Maker {
     _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, _ audience: Audience,
     _ access: GroupUse.Access
   ) -> RouteGroups {
+    let isConcerned =
+      switch signature {
+      case .none: false
+      case .shown: access.reads
+      case .forgeable: access.writes
+      }
     let use = GroupUse(
       layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
-      audience: audience, isShared: route.shared?.value ?? false, isPublishing: key == .publish)
+      audience: audience, isShared: route.shared?.value ?? false, isPublishing: key == .publish,
+      signature: isConcerned ? signature : .none)
     return RouteGroups(
       use: use, layer: layer, kind: kind, key: key, path: "/" + route.path.text, range: range,
       sharedRange: route.shared?.range)
@@ -150,6 +163,14 @@ extension ConsumerConfiguration {
     case .chat: .everyone
     case .broadcast(_, let policy): policy
     case .echo, .proxy: .nobody
+    }
+  }
+
+  fileprivate var signature: GroupUse.Signature {
+    switch self {
+    case .chat(let group): group.showsUser ? .shown : .none
+    case .broadcast: .forgeable
+    case .echo, .proxy: .none
     }
   }
 }

@@ -69,22 +69,8 @@ public struct Mailbox<Message: Sendable>: Sendable {
     contents.post(Posted(message: message, weight: weight + WaitingLoad.messageSize))
   }
 
-  /// Whether so much waits in all mailboxes of the reactor that nothing more should be produced for it.
-  public var isOver: Bool { contents.load.isOver }
-
-  /// Bytes that wait in all mailboxes of the reactor, as they are counted.
-  public var waitingBytes: Int { contents.load.used }
-
-  /// Calls the body once enough of what waits for the reactor was received, or it has ended: now, or later on its thread.
-  public func whenRoom(_ goOn: @escaping @Sendable () -> Void) {
-    contents.load.whenRoom(goOn)
-  }
-
-  /// Waits for the same, or until the task is cancelled.
-  public func room() async { await load.room() }
-
   /// What waits in all mailboxes of the reactor.
-  package var load: WaitingLoad { contents.load }
+  public var load: WaitingLoad { contents.load }
 }
 
 /// The receiving end of a mailbox, kept by its reactor.

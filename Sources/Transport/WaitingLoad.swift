@@ -5,7 +5,7 @@ import Synchronization
 /// Posting never fails, as what is posted may be an answer that somebody waits for. Whoever produces without being asked looks
 /// before it posts the next thing: beyond the bound there is only what each producer had in its hands. Once the bound is reached
 /// it is over for all of them until half of that was received, so that those who merely look do not keep those waiting who wait.
-package final class WaitingLoad: Sendable {
+public final class WaitingLoad: Sendable {
   /// What a message takes beside what it refers to. Bytes.
   static let messageSize = 128
 
@@ -29,7 +29,8 @@ package final class WaitingLoad: Sendable {
   /// In bytes.
   package var used: Int { waiting.load(ordering: .relaxed) }
 
-  package var isOver: Bool { isFull.load(ordering: .relaxed) }
+  /// Whether so much waits that nothing more should be produced.
+  public var isOver: Bool { isFull.load(ordering: .relaxed) }
 
   package func add(_ bytes: Int) {
     let used = waiting.add(bytes, ordering: .sequentiallyConsistent).newValue

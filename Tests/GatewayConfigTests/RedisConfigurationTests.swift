@@ -46,14 +46,16 @@ struct RedisConfigurationTests {
   }
 
   /// As channels_redis documents it for Heroku, and the ways of YAML to write nothing.
-  @Test(arguments: ["None", "none", "null", "~"])
+  @Test(.bug(id: "redis-cert-reqs"), arguments: ["None", "none", "null", "~"])
   func `a certificate that is not looked at is written as in Python`(_ value: String) throws {
     let loaded = load("{hosts: [{address: \"rediss://h:1\", ssl_cert_reqs: \(value)}]}")
     #expect(loaded.findings == [])
     #expect(loaded.layer?.hosts.first?.tls?.verifiesCertificate == false)
   }
 
-  @Test(arguments: ["redis://:a/s3cret@h:1/0", "rediss://u:a?s3cret@h", "redis://u:b/s3@cret@h/1"])
+  @Test(
+    .bug(id: "redis-slash-in-password"),
+    arguments: ["redis://:a/s3cret@h:1/0", "rediss://u:a?s3cret@h", "redis://u:b/s3@cret@h/1"])
   func `what ends the name of a server is not to stand in a password`(_ url: String) throws {
     let findings = load("{hosts: [\"\(url)\"]}").findings
     #expect(findings.map(\.code) == [.invalidValue])

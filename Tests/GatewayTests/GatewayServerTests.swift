@@ -2,6 +2,7 @@ import Foundation
 import GatewayConfig
 import Logging
 import Testing
+import Transport
 
 @testable import Gateway
 
@@ -14,10 +15,15 @@ private func load(_ yaml: String) throws -> Configuration {
 }
 
 /// Serves a file on a free port for as long as the body runs.
-private func serving(_ yaml: String, _ body: @escaping @Sendable (Int) throws -> Void) async throws {
+private func serving(
+  _ yaml: String, clientSilence: Duration = KeepAliveProbes.bound,
+  _ body: @escaping @Sendable (Int) throws -> Void
+) async throws {
   var configuration = try load(yaml)
   configuration.server.bind = [.tcp(host: "127.0.0.1", port: 0)]
-  let gateway = GatewayServer(configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+  let gateway = GatewayServer(
+    configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clientSilence: clientSilence
+  ) {}
   let (ports, found) = AsyncStream<Int>.makeStream()
   try await withThrowingTaskGroup(of: Void.self) { tasks in
     tasks.addTask {
@@ -146,6 +152,41 @@ struct GatewayServerTests {
         texts += payload.prefix(1)
       }
       #expect(!texts.isEmpty && texts.allSatisfy { $0 == UInt8(ascii: "b") })
+    }
+  }
+
+  /// Where nothing is on the way the bound is `limits.keep_alive`, and the time that a client has to close its side.
+  @Test(.bug(id: "vanished-http-client"))
+  func
+    `HTTP clients that vanished go, idle or in the middle of a download, and one that merely does not read stays`()
+    async throws
+  {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try Data(count: 16 << 20).write(to: folder.appending(path: "large"))
+    try Data(count: 1).write(to: folder.appending(path: "small"))
+    let yaml = """
+      installed_apps: []
+      server: {threads: 1}
+      limits: {keep_alive: 500ms}
+      applications: {main: {http: [{path: "", static: "\(folder.path)"}]}}
+      """
+    try await serving(yaml, clientSilence: .seconds(1)) { port in
+      let clients = try ["large", "large", "small"].map { name in
+        let client = try RawClient(port: port, window: 8192)
+        try client.send("GET /\(name) HTTP/1.1\r\nHost: a\r\n\r\n")
+        let head = try client.receiveHead()
+        #expect(head.hasPrefix("HTTP/1.1 200"))
+        return client
+      }
+      let (lost, paused, idle) = (clients[0], clients[1], clients[2])
+      for client in [lost, idle] { client.vanish() }
+      let deadline = Date.now + 30
+      while try lost.isServed(by: port) || idle.isServed(by: port), Date.now < deadline { usleep(20_000) }
+      let served = try [lost, idle, paused].map { try $0.isServed(by: port) }
+      #expect(served == [false, false, true])
+      for client in clients { client.close() }
     }
   }
 

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 
 /// A blocking client that says exactly what it is told to.
@@ -93,6 +94,39 @@ final class RawClient {
     var bytes: [UInt8] = []
     while !bytes.suffix(4).elementsEqual("\r\n\r\n".utf8) { bytes += try receive(1) }
     return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Cuts the cable: whatever comes is dropped before the system acknowledges it (`SO_ATTACH_FILTER`, socket(7)).
+  func vanish() {
+    // BPF_RET | BPF_K with 0, and a `sock_fprog` of it.
+    var instruction: UInt64 = 0x06
+    unsafe withUnsafeMutablePointer(to: &instruction) { instruction in
+      var program: (count: UInt64, filter: UInt64) = (1, UInt64(UInt(bitPattern: instruction)))
+      _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, 16)
+    }
+  }
+
+  /// Whether the server's end of the connection is established still, as only this machine's own system knows.
+  func isServed(by port: Int) throws -> Bool {
+    var name = [UInt8](repeating: 0, count: 16)
+    var size = socklen_t(name.count)
+    let own = unsafe name.withUnsafeMutableBytes { bytes -> UInt16 in
+      _ = unsafe getsockname(
+        descriptor, bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: sockaddr.self), &size)
+      return unsafe UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+    }
+    let file = FileHandle(forReadingAtPath: "/proc/net/tcp")
+    let table = String(decoding: try file?.readToEnd() ?? Data(), as: UTF8.self)
+    return table.split(separator: "\n").contains { line in
+      let parts = line.split(separator: " ")
+      return parts.count > 3 && parts[1].hasSuffix(Self.hexadecimal(UInt16(port)))
+        && parts[2].hasSuffix(Self.hexadecimal(own)) && parts[3] == "01"
+    }
+  }
+
+  private static func hexadecimal(_ port: UInt16) -> String {
+    let digits = String(port, radix: 16, uppercase: true)
+    return ":" + String(repeating: "0", count: 4 - digits.count) + digits
   }
 
   func close() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }

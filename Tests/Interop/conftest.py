@@ -110,6 +110,7 @@ class Gateway:
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "report(name): shows that what reports.py tells of other servers does not happen here")
     config.addinivalue_line("markers", "alone: measures, so that no other test may run beside it")
 
 

@@ -34,6 +34,7 @@ def test_ten_faults_are_ten_findings_in_every_format():
     assert sluice("validate", "--format", "github", TEN).stdout.count("::error file=") == 10
 
 
+@pytest.mark.report("sarif-runs")
 def test_several_files_are_one_document_for_programs():
     as_json = json.loads(sluice("validate", "--format", "json", "routes.yaml", TEN).stdout)
     assert (as_json["errors"], [len(file["findings"]) for file in as_json["files"]]) == (10, [0, 10])
@@ -106,12 +107,14 @@ def test_routes_and_explain():
     assert sluice("explain", "examples/echo/routes.yaml", "/nothing").returncode == 1
 
 
+@pytest.mark.report("trailing-slash")
 def test_explain_names_the_route_that_matches_with_the_slash():
     done = sluice("explain", "routes.yaml", "/ws/chat/lobby")
     assert 'websocket  404: no route; with a "/" at its end the path is one of the route "' in done.stdout
     assert "with a" not in sluice("explain", "routes.yaml", "/nothing/at/all").stdout
 
 
+@pytest.mark.report("validate-in-ci")
 def test_validate_without_secrets(tmp_path):
     (tmp_path / "routes.yaml").write_text("""
 installed_apps: [chat]

@@ -134,6 +134,7 @@ HEADS = {
 }
 
 
+@pytest.mark.report("status-below-100")
 @pytest.mark.parametrize("name", HEADS)
 def test_an_answer_that_is_none(gateway, upstream, name):
     upstream.script = HEADS[name]

@@ -173,6 +173,8 @@ TARGETS = [
 ]
 
 
+@pytest.mark.report("encoded-slash")
+@pytest.mark.report("raw-brackets")
 @pytest.mark.parametrize("sent, seen", TARGETS)
 def test_a_target_is_passed_on_byte_for_byte(front, upstream, sent, seen):
     exchange(front, get(sent))
@@ -195,6 +197,7 @@ OPAQUE = [
 ]
 
 
+@pytest.mark.report("bytes-in-fields")
 @pytest.mark.parametrize("value", OPAQUE)
 def test_values_of_fields_are_passed_on_byte_for_byte(front, upstream, value):
     upstream.answers[b"/a"] = (
@@ -277,6 +280,7 @@ def test_slashes_that_nginx_merges_do_not_go_round_auth(start, upstream):
 
 # RFC 9112 section 9.3.1, RFC 9110 section 9.2.2: a server may close a connection that it has kept, at any time.
 
+@pytest.mark.report("stale-connection")
 def test_a_request_that_meets_a_closed_connection_is_sent_once_more(front, upstream):
     upstream.answers[b"/lasts"] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     # Does not answer the next request on a connection, but closes it: as one that had been closed just before it came.
@@ -306,6 +310,7 @@ def test_a_connection_that_is_always_closed_is_not_tried_for_ever(front, upstrea
 
 # What a hand-shake's upstream answers that refuses it.
 
+@pytest.mark.report("refusal-without-length")
 def test_a_refusal_without_a_length_is_no_failure(front, upstream):
     """RFC 9112 section 6.3: an answer without a length ends with its connection. Daphne refuses so."""
     before = len(front.log)
@@ -318,6 +323,7 @@ def test_a_refusal_without_a_length_is_no_failure(front, upstream):
     assert not any("an upstream failed" in line for line in front.log[before:])
 
 
+@pytest.mark.report("trace-with-a-body")
 def test_a_trace_with_a_body_is_the_clients_fault(front, upstream):
     """RFC 9110 section 9.3.8."""
     before = len(front.log)
@@ -327,6 +333,7 @@ def test_a_trace_with_a_body_is_the_clients_fault(front, upstream):
 
 # RFC 9112 section 3.2: the forms of a target, and the host.
 
+@pytest.mark.report("absolute-target")
 @pytest.mark.parametrize("target, host, status, seen", [
     (b"http://a/x?y", b"a", b"200", b"/x?y"),
     (b"HTTP://A:80", b"a", b"200", b"/"),
@@ -347,6 +354,7 @@ def test_the_target_names_the_host_that_was_asked(front, upstream, before, targe
     assert [head.split(b" ")[1] for head in upstream.heads] == [seen] * (seen is not None)
 
 
+@pytest.mark.report("http-1-2")
 @pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
 def test_versions_of_http(front, upstream, before):
     """RFC 9110 section 2.5."""
@@ -357,6 +365,8 @@ def test_versions_of_http(front, upstream, before):
         assert re.findall(rb"HTTP/1\.1 (\d+) ", answer)[-1] == b"400"
 
 
+@pytest.mark.report("connect")
+@pytest.mark.report("options-of-the-server")
 @pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])
 def test_methods_that_are_for_no_resource(front, upstream, before):
     """RFC 9110 sections 9.1, 9.3.6 and 9.3.7."""
@@ -372,6 +382,7 @@ def test_methods_that_are_for_no_resource(front, upstream, before):
 
 # RFC 9110 section 6.6.1 and section 9.3.2: refusals have a date, and to HEAD no body.
 
+@pytest.mark.report("early-refusals")
 @pytest.mark.parametrize("request_, status", [
     (get(b"/ws/echo/", b"Upgrade: websocket"), 400), (get(b"/ws/echo/", b"Sec-WebSocket-Version: 13"), 426),
     (handshake("/ws/echo/", "Origin: http://evil.example"), 403), (b"\x16\x03\x01\r\n\r\n", 400),
@@ -386,6 +397,7 @@ def test_early_refusals_are_dated_and_head_has_no_body(front, request_, status):
 
 # RFC 9112 sections 6.1, 6.3 and 7.1: what is wrong with a request stands in the answer and in the log.
 
+@pytest.mark.report("no-reason")
 @pytest.mark.parametrize("request_, reason", [
     (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "beside a Content-Length"),
     (b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "another transfer coding than chunked"),
@@ -407,11 +419,13 @@ def test_what_is_wrong_with_a_request_is_said(front, upstream, before, request_,
 
 # RFC 9110 section 8.3 and section 13: files.
 
+@pytest.mark.report("types-of-files")
 def test_files_have_their_types(front):
     for name, kind in TYPES.items():
         assert requests.get(front.http("/files/" + name)).headers.get("Content-Type") == kind, name
 
 
+@pytest.mark.report("conditions-of-files")
 def test_conditions_of_a_file(front):
     """RFC 9110 sections 13.1.1 to 13.1.4 and 13.2.2."""
     url = front.http("/files/a.txt")
@@ -437,11 +451,13 @@ def test_conditions_of_a_file(front):
                 assert answer.headers["ETag"] == tag and answer.content == b""
 
 
+@pytest.mark.report("redirect-without-query")
 def test_a_folders_redirect_keeps_the_query(front):
     answer = requests.get(front.http("/files/sub?x=1&y=%2F"), allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (301, "/files/sub/?x=1&y=%2F")
 
 
+@pytest.mark.report("single-page-apps")
 def test_a_page_that_finds_its_way_by_its_path(front):
     page = {"Accept": "text/html,*/*;q=0.8"}
     for path, fields in [("/app/users/7", {}), ("/app/john.doe", page), ("/app/users/", {}), ("/app/live/", page)]:
@@ -457,6 +473,7 @@ def test_a_page_that_finds_its_way_by_its_path(front):
     assert requests.get(front.http("/files/users/7"), headers=page).status_code == 404
 
 
+@pytest.mark.report("keep-alive-time")
 def test_a_silent_connection_is_closed_after_the_keep_alive_time(front):
     """RFC 9112 section 9.5."""
     with connect(front.port) as sock:

@@ -24,6 +24,7 @@ server:
 logging: {format: json, sessions: true}
 auth:
   simple: {jwt: {secret: {env: SIGNING_KEY}, from: [header, {query: token}]}}
+  first: {jwt: {secret: {env: SIGNING_KEY}, from: [message]}}
 applications:
   main:
     http:
@@ -34,6 +35,7 @@ applications:
       - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", name: chat}
       - {path: ws/echo/, consumer: echo, subprotocols: [v1]}
       - {path: ws/me/, consumer: echo, auth: simple, require: {role: admin}}
+      - {path: ws/team/, consumer: chat, group: "team_{claims.team}", auth: first, require: {role: user}}
 """
 
 
@@ -69,6 +71,8 @@ def token(**claims) -> str:
     return jwt.encode({"sub": "42", "exp": int(time.time()) + 60, **claims}, SECRET, "HS256")
 
 
+@pytest.mark.report("numbers-as-text")
+@pytest.mark.report("session-lines")
 def test_a_session_has_a_line_at_its_start_and_one_at_its_end(gateway):
     sock, peer = dial(gateway, handshake("/ws/chat/lobby/?token=secret"))
     assert "101" in read_head(sock)
@@ -124,6 +128,7 @@ def test_an_event_stream_has_both_lines_too(gateway):
     assert line_of(gateway, "a session ended", peer)["route"] == "events/"
 
 
+@pytest.mark.report("refusal-without-path")
 def test_a_refusal_after_authentication_has_its_path(gateway):
     sock, peer = dial(gateway, handshake(f"/ws/me/?token={token(role='user')}"))
     assert "403" in read_head(sock)
@@ -132,6 +137,30 @@ def test_a_refusal_after_authentication_has_its_path(gateway):
     sock.close()
 
 
+@pytest.mark.report("first-message-without-line")
+@pytest.mark.parametrize("claims, code, reason, detail", [
+    ({"role": "user"}, 4403, "do not allow", 'the claim "team" is missing'),
+    ({"role": "user", "team": ["a"]}, 4403, "do not allow", 'the claim "team" is a list'),
+    ({"role": "guest", "team": "a"}, 4403, "do not allow", "claims"),
+    (None, 4401, "token", None),
+])
+def test_a_first_message_that_leads_to_nothing_is_a_line_with_its_path(gateway, claims, code, reason, detail):
+    sock, peer = dial(gateway, handshake("/ws/team/?x=secret"))
+    assert "101" in read_head(sock)
+    sock.sendall(frame(1, json.dumps({"auth": "x.y.z" if claims is None else token(**claims)}).encode()))
+    assert read_close(sock)[0] == code
+    line = line_of(gateway, "refused", peer)
+    assert (line["path"], line["code"]) == ("/ws/team/", code) and "status" not in line
+    assert reason in line["reason"] and (detail or "") in line.get("detail", "")
+    assert (detail is None) == ("detail" not in line)
+    sock.close()
+    # It was said once.
+    ended = line_of(gateway, "a session ended", peer)
+    assert ended["code"] == code
+    assert sum('"refused"' in line and peer in line for line in gateway.log) == 1
+
+
+@pytest.mark.report("origin-without-host")
 def test_an_origin_is_named_with_what_it_was_compared_with(gateway):
     sock, peer = dial(gateway, handshake("/ws/echo/", "Origin: https://www.example.com", host="api.example.com"))
     assert "403" in read_head(sock)
@@ -140,6 +169,7 @@ def test_an_origin_is_named_with_what_it_was_compared_with(gateway):
     sock.close()
 
 
+@pytest.mark.report("http-refusals-without-line")
 def test_the_refusals_of_the_http_side_are_lines(gateway):
     for request, status, path, reason in (
         (b"POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "a token is needed"),
@@ -151,9 +181,50 @@ def test_the_refusals_of_the_http_side_are_lines(gateway):
         assert int(read_head(sock).split(" ")[1]) == status
         line = line_of(gateway, "refused", peer)
         assert (line["status"], line.get("path")) == (status, path) and reason in line["reason"]
+        assert line["level"] == "info"
         sock.close()
 
 
+def test_what_is_not_there_is_a_line_with_a_hint(gateway):
+    for target, status, path, hint in (
+        ("/favicon.ico?x=secret", 404, "/favicon.ico", None),
+        ("/hello", 404, "/hello", 'with a "/" at its end the path is one of the route "hello/"'),
+        ("/ws/echo/", 426, "/ws/echo/", None),
+        ("/%ff", 400, "/%ff", None),
+    ):
+        sock, peer = dial(gateway, f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert int(read_head(sock).split(" ")[1]) == status
+        line = line_of(gateway, "refused", peer)
+        assert (line["status"], line["path"], line.get("hint")) == (status, path, hint)
+        sock.close()
+
+
+def test_a_scan_does_not_hide_other_refusals(gateway):
+    sock, scanner = dial(gateway, b"")
+    for number in range(100):
+        sock.sendall(f"GET /scan/{number} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        head = read_head(sock)
+        assert " 404 " in head
+        length = int(next(line.split(":")[1] for line in head.splitlines() if line.lower().startswith("content-length")))
+        assert len(sock.recv(length, socket.MSG_WAITALL)) == length
+    other, peer = dial(gateway, b"POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+    assert " 401 " in read_head(other)
+    assert line_of(gateway, "refused", peer)["status"] == 401
+    assert sum(scanner in line for line in gateway.log) < 100
+    sock.close()
+    other.close()
+
+
+@pytest.mark.parametrize("method, path", [("HEAD", "/events/"), ("OPTIONS", "/events/"), ("GET", "/events/"), ("OPTIONS", "/api/")])
+def test_pages_that_may_not_use_a_route_are_lines(gateway, method, path):
+    sock, peer = dial(gateway, f"{method} {path} HTTP/1.1\r\nHost: api.example.com\r\nOrigin: https://evil.example\r\n\r\n".encode())
+    assert " 403 " in read_head(sock)
+    line = line_of(gateway, "refused", peer)
+    assert (line["status"], line["path"], line["origin"], line["host"]) == (403, path, "https://evil.example", "api.example.com")
+    sock.close()
+
+
+@pytest.mark.report("subprotocol-without-line")
 def test_a_subprotocol_that_nobody_speaks_is_a_line_without_tokens(gateway):
     sock, peer = dial(gateway, handshake("/ws/echo/", "Sec-WebSocket-Protocol: graphql-ws, bearer.secret"))
     assert "101" in read_head(sock)
@@ -162,6 +233,7 @@ def test_a_subprotocol_that_nobody_speaks_is_a_line_without_tokens(gateway):
     sock.close()
 
 
+@pytest.mark.report("tls-health-checks")
 def test_who_only_looks_whether_the_tls_port_answers_is_no_line(gateway):
     peers = []
     for linger in (None, struct.pack("ii", 1, 0)):

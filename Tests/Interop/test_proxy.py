@@ -676,6 +676,7 @@ def test_continue_is_said_only_to_who_waits_and_may_go_on(front, upstream):
     assert raw(front, mine).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.report("no-host")
 @pytest.mark.parametrize("hosts", [b"Host: one\r\nHost: two\r\n", b"Host: a b/c@d\r\n", b""])
 @pytest.mark.parametrize("before", [b"", b"GET /mine/ HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["first", "second"])
 def test_every_request_names_one_host(front, upstream, before, hosts):

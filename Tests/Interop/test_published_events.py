@@ -76,6 +76,7 @@ def room(gateway, name: str, user: str = "ann") -> Session:
 # Types (Channels: the name of a method)
 
 
+@pytest.mark.report("types-with-underscores")
 def test_a_type_with_underscores_is_the_one_with_points(gateway):
     with room(gateway, "types") as one:
         for event, heard in [
@@ -91,6 +92,7 @@ def test_a_type_with_underscores_is_the_one_with_points(gateway):
         assert answer.status_code == 400 and "reserved" in answer.json()["error"]
 
 
+@pytest.mark.report("unknown-types")
 def test_what_a_route_drops_is_one_line_with_the_nearest_type(gateway):
     def lines(type: str) -> list[str]:
         return [line for line in gateway.log if f"type={type} " in line + " "]
@@ -112,6 +114,7 @@ def test_what_a_route_drops_is_one_line_with_the_nearest_type(gateway):
 # Users (who they are is said by Sluice, not by them)
 
 
+@pytest.mark.report("impersonation-over-http")
 def test_users_publish_messages_in_their_own_name_and_no_events(gateway):
     with room(gateway, "own", "bob") as bob:
         forged = {"type": "chat.message", "message": "hi", "user": "admin"}
@@ -133,6 +136,7 @@ def test_users_publish_messages_in_their_own_name_and_no_events(gateway):
     assert post(gateway, {"group": "news", "event": {"type": "x.y"}}, "/anybody/", None).status_code == 200
 
 
+@pytest.mark.report("binary-secret")
 def test_a_secret_of_bytes_verifies_tokens(gateway):
     for path in ["/ws/binary/", "/ws/encoded/"]:
         headers = {"Authorization": f"Bearer {token_of('ann', BINARY_KEY)}"}
@@ -144,6 +148,7 @@ def test_a_secret_of_bytes_verifies_tokens(gateway):
 # What is no JSON that can be taken
 
 
+@pytest.mark.report("bodies-without-words")
 @pytest.mark.parametrize(
     ("body", "fields", "status", "words"),
     [
@@ -169,6 +174,7 @@ def test_what_cannot_be_taken_has_its_own_words(gateway, body, fields, status, w
 FRIEND, STRANGER = {"Origin": "https://friend.example"}, {"Origin": "https://stranger.example"}
 
 
+@pytest.mark.report("preflight")
 def test_a_page_of_an_allowed_origin_publishes(gateway):
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
     answer = requests.options(gateway.http("/own/"), headers=FRIEND | asked, timeout=20)
@@ -187,6 +193,7 @@ def test_a_page_of_an_allowed_origin_publishes(gateway):
         assert "Access-Control-Allow-Origin" not in post(gateway, body, path, TOKEN, **origin).headers
 
 
+@pytest.mark.report("stream-refusal-unseen")
 def test_a_page_sees_why_its_stream_is_refused(gateway):
     def answer(path: str, origin: dict) -> tuple[int, str | None]:
         with connect(gateway.port) as sock:

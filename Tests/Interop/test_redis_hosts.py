@@ -164,7 +164,7 @@ def test_tls_that_is_not_checked(tls_redis, layer_gateway):
     talk(layer_gateway(layer), layer)
 
 
-@pytest.mark.alone
+@pytest.mark.report("redis-tls-reason")
 def test_tls_that_fails_says_why(tls_redis, certificates, tmp_path):
     stranger, authority = (str(certificates / f"{name}.pem") for name in ("stranger", "authority"))
     assert "the server's certificate is not trusted" in refusal(tmp_path, with_tls(tls_redis, ssl_ca_certs=stranger))

@@ -99,6 +99,7 @@ BELIEVED = {"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https", "x-f
 OWN = {"x-forwarded-for": STRANGER, "x-forwarded-proto": "http"}
 
 
+@pytest.mark.report("redirects-for-ever")
 @pytest.mark.parametrize("kind", ["http", "websocket", "callback"])
 def test_what_a_trusted_proxy_says_of_its_client_is_what_the_server_behind_is_told(gateway, kind):
     request = {
@@ -138,6 +139,7 @@ def test_an_origin_is_compared_with_the_host_and_the_scheme_that_the_browser_use
     assert ask(STRANGER, "https://example.com", *FORWARDED) == 403
 
 
+@pytest.mark.report("peer-is-the-proxy")
 def test_the_log_names_the_client_and_says_once_who_is_not_believed(gateway):
     with dial(gateway, STRANGER) as sock:
         sock.sendall(handshake("/nothing/", "X-Forwarded-For: 203.0.113.78"))
@@ -160,6 +162,7 @@ def block(command: int, family: int, body: bytes) -> bytes:
 V4 = socket.inet_aton("203.0.113.7") + socket.inet_aton("192.0.2.1") + struct.pack("!HH", 4711, 443)
 
 
+@pytest.mark.report("proxy-protocol")
 @pytest.mark.parametrize(
     "header, address",
     [
@@ -277,6 +280,7 @@ def test_an_address_behind_a_proxy_has_its_connections_and_the_proxy_has_no_limi
 LIMITS = "limits: {connections: 64, handshake: 60s, per_ip: {connections: 20, handshakes: 1000/s burst 1000}}"
 
 
+@pytest.mark.report("one-machine-takes-all")
 def test_one_machine_cannot_take_all_places(start):
     gateway = start(limits=LIMITS)
 

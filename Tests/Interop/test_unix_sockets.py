@@ -51,6 +51,7 @@ def sockets(start, tmp_path):
         mirror.shutdown()
 
 
+@pytest.mark.report("unix-upstream")
 def test_a_server_behind_is_reached_by_its_socket(sockets):
     gateway = sockets()
     for request, status, line in (
@@ -76,6 +77,7 @@ def test_a_socket_that_is_not_there_is_named(sockets):
     wait_until(lambda: sum("upstream=unix:/nowhere/app.sock" in line for line in gateway.log) == 2)
 
 
+@pytest.mark.report("unix-socket-mode")
 def test_the_socket_of_the_gateway_lets_in_whom_the_file_says(sockets, tmp_path):
     place = str(tmp_path / "gateway.sock")
     gateway = sockets(f'{{address: "unix:{place}", mode: "0660", group: "{os.getgid()}"}}')

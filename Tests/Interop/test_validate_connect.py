@@ -56,6 +56,7 @@ def test_a_redis_that_is_not_there(try_it, redis):
     assert f"127.0.0.1:{redis.port}" in message and "refused" in message.lower()
 
 
+@pytest.mark.report("redis-two-addresses")
 def test_a_name_with_two_addresses_that_refuse(try_it, redis):
     redis.stop()
     host = f"redis://localhost:{redis.port}"
@@ -64,6 +65,7 @@ def test_a_name_with_two_addresses_that_refuse(try_it, redis):
         assert code == "layer-unreachable" and "refused" in message.lower()
 
 
+@pytest.mark.report("redis-cluster")
 def test_a_cluster_is_named(try_it, tmp_path):
     # The port of its bus: unless given 10,000 above the other, which not every free port leaves room for.
     bus = ["--cluster-port", str(free_port())]
@@ -98,6 +100,7 @@ def answer_once(listener: socket.socket, *answers: bytes) -> None:
     threading.Thread(target=serve, daemon=True).start()
 
 
+@pytest.mark.report("redis-sentinel-master")
 def test_the_master_behind_a_sentinel_is_named(try_it, redis_servers):
     refusing = free_port()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -109,6 +112,7 @@ def test_the_master_behind_a_sentinel_is_named(try_it, redis_servers):
     assert f'the master "main" at 127.0.0.1:{refusing}: ' in message and "refused" in message.lower()
 
 
+@pytest.mark.report("redis-tls-port")
 @pytest.mark.parametrize("answer", [b"", bytes([0x15, 3, 1, 0, 2, 2, 40])])
 def test_a_port_that_expects_tls_is_named(try_it, redis_servers, answer):
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -81,7 +81,7 @@ struct RouterPropertyTests {
       #"(?:a|[\s\S])"#,
     ]
     var matched = 0
-    for _ in 0..<1500 {
+    for _ in 0..<1700 {
       var body = ""
       for name in ["x", "y", "z"].prefix(Int.random(in: 1...3, using: &tables.generator)) {
         let what = tables.pick(inner) + tables.pick(["", "*", "+", "*?", "+?", "{1,2}"])

@@ -73,19 +73,19 @@ struct MailboxTests {
       blocking.post(0)
       _ = entered.wait(for: 1)
       var count = 0
-      while !other.isOver, count < 100 {
+      while !other.load.isOver, count < 100 {
         other.post(count, weight: 1000)
         count += 1
       }
       #expect(count == 9)
-      #expect(blocking.isOver && blocking.waitingBytes > 9000)
+      #expect(blocking.load.isOver && blocking.load.used > 9000)
       // It is never refused: an answer may be waited for.
       #expect(other.post(count, weight: 1000))
-      for _ in 0..<2 { other.whenRoom { goneOn.add(other.isOver) } }
+      for _ in 0..<2 { other.load.whenRoom { goneOn.add(other.load.isOver) } }
       #expect(goneOn.values == [])
       gate.signal()
       #expect(goneOn.wait(for: 2) == [false, false])
-      other.whenRoom { goneOn.add(true) }
+      other.load.whenRoom { goneOn.add(true) }
       #expect(goneOn.wait(for: 1).count == 3)
     }
     #expect(entered.values == [true, true])
@@ -98,20 +98,20 @@ struct MailboxTests {
       reactor.boundMail(to: 1_000_000)
       return reactor.mailbox { (_: Int) in gate.wait() }
     }
-    while !mailbox.isOver { mailbox.post(0, weight: 100_000) }
+    while !mailbox.load.isOver { mailbox.post(0, weight: 100_000) }
     #expect(await !mailbox.load.room(within: .milliseconds(1)))
     // Who has given up is forgotten.
     #expect(mailbox.load.waiterCount == 0)
-    mailbox.whenRoom { goneOn.add(mailbox.waitingBytes) }
+    mailbox.load.whenRoom { goneOn.add(mailbox.load.used) }
     // Received are some, and as many could be posted again; but nobody does before half is received.
     for _ in 0..<3 {
       gate.signal()
-      #expect(mailbox.isOver)
-      if !mailbox.isOver { mailbox.post(0, weight: 100_000) }
+      #expect(mailbox.load.isOver)
+      if !mailbox.load.isOver { mailbox.post(0, weight: 100_000) }
     }
     for _ in 0..<7 { gate.signal() }
     #expect(try #require(goneOn.wait(for: 1).first) <= 500_000)
-    #expect(!mailbox.isOver)
+    #expect(!mailbox.load.isOver)
     thread.stop()
     thread.join()
   }
@@ -124,12 +124,12 @@ struct MailboxTests {
       return reactor.mailbox { (_: Int) in _ = gate.wait() }
     }
     for number in 0..<10 { mailbox.post(number, weight: 1000) }
-    mailbox.whenRoom { goneOn.add(mailbox.waitingBytes) }
+    mailbox.load.whenRoom { goneOn.add(mailbox.load.used) }
     thread.stop()
     for _ in 0..<10 { gate.signal() }
     thread.join()
     #expect(goneOn.wait(for: 1).count == 1)
-    #expect(mailbox.waitingBytes == 0)
-    #expect(!mailbox.post(1, weight: 5000) && !mailbox.isOver)
+    #expect(mailbox.load.used == 0)
+    #expect(!mailbox.post(1, weight: 5000) && !mailbox.load.isOver)
   }
 }

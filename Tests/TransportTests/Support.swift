@@ -86,6 +86,17 @@ func limitDescriptors(to count: Int) -> Int {
   return before
 }
 
+/// Leaves no descriptor to the process: the limit is right above those that are open, and no number below it is free.
+///
+/// - Returns: what the limit was.
+func takeAllDescriptors() -> Int {
+  // The last that was opened need not have the highest number: others may have been closed meanwhile.
+  let highest = (0..<Int32(65536)).last { fcntl($0, F_GETFD) >= 0 } ?? 0
+  let limit = limitDescriptors(to: Int(highest) + 1)
+  while unsafe open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0 {}
+  return limit
+}
+
 /// Starts a reactor, runs the body with what the set-up returned, and stops the reactor.
 func withReactor<Result: Sendable>(
   _ setUp: @escaping @Sendable (Reactor) throws -> Result, _ body: (Result) throws -> Void

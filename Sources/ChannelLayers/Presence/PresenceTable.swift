@@ -85,7 +85,7 @@ package final class PresenceTable: Sendable {
   package func run() async {
     for await _ in arrivals {
       // What changes meanwhile is told together.
-      while let full = ends.withLock({ $0.values.first(where: \.isOver) }), !Task.isCancelled {
+      while let full = ends.withLock({ $0.values.first(where: \.load.isOver)?.load }), !Task.isCancelled {
         await full.room()
       }
       announce(at: .now)

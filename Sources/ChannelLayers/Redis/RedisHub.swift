@@ -266,7 +266,7 @@ package actor RedisHub {
 
   /// Where too much waits, for a reactor or to be recorded: until there is room, nothing more that could be for it is fetched.
   var overfull: WaitingLoad? {
-    if let reactor = reactors.first(where: \.isOver) { return reactor.load }
+    if let reactor = reactors.first(where: \.load.isOver) { return reactor.load }
     return history.flatMap { $0.requests.load.isOver ? $0.requests.load : nil }
   }
 

@@ -10,6 +10,8 @@ extension Session {
   final class TokenState {
     /// Where the first message has to show it: what the session becomes then. Until then it is in no group.
     var awaited: SessionOpening?
+    /// What the log says of it until then, where it is refused.
+    var request: (target: [UInt8]?, peer: PeerAddress)?
     /// The time for that, and later the end of the token.
     var deadline: Timer?
     /// Whether the client was told that its token is about to expire.
@@ -36,10 +38,13 @@ extension Session {
   private var auth: RouteAuth? { route.configuration.auth }
 
   /// The session is accepted, with or without an identity.
-  func beginToken(_ opening: SessionOpening) {
+  ///
+  /// - Parameter target: of the request.
+  func beginToken(_ opening: SessionOpening, target: [UInt8]?, peer: PeerAddress) {
     if opening.awaitsToken {
       let token = TokenState()
       token.awaited = opening
+      token.request = (target, peer)
       makeStanding().token = token
       schedule(after: worker.gateway.server.handshake)
     } else if opening.identity != nil {
@@ -92,13 +97,23 @@ extension Session {
       // The one before still holds.
       tell("error", refusal.reason)
     case .refused(let refusal):
-      close(refusal.status == 403 ? .notAllowed : .notAuthenticated(refusal.reason))
+      refuse(
+        refusal.status == 403 ? .notAllowed : .notAuthenticated(refusal.reason),
+        detail: refusal.status == 403 ? refusal.reason : nil)
     case .unavailable where token.awaited == nil:
       tell("error", CloseReason.identityUnavailable.text)
     case .unavailable, .anonymous, .awaited:
-      close(.identityUnavailable)
+      refuse(.identityUnavailable)
     }
     readOn()
+  }
+
+  /// Ends a session whose client has not shown that it may have it. Where it is not in its groups yet, the log tells of it.
+  private func refuse(_ reason: CloseReason, detail: String? = nil) {
+    if state == .open, let request = standing?.token?.request {
+      worker.refusals.record(reason, detail: detail, target: request.target, peer: request.peer)
+    }
+    close(reason)
   }
 
   /// What others do before they are accepted.
@@ -106,20 +121,27 @@ extension Session {
     var opening = opening
     opening.identity = identity
     opening.awaitsToken = false
-    if opening.nameGroupsOfClient() != nil { return close(.notAllowed) }
+    if let refusal = opening.nameGroupsOfClient() {
+      return refuse(.notAllowed, detail: refusal.detail ?? refusal.text)
+    }
     guard !opening.groups.isEmpty, let layer else { return entered(opening) }
     let groups = GroupsOpening(opening.groups, of: layer)
     standing?.token?.groups = groups
     groups.start { [weak self] outcome in
       guard let self, state == .open, let token = standing?.token else { return }
       token.groups = nil
-      if outcome == .active { entered(opening, groups) } else { close(.identityUnavailable) }
+      if outcome == .active {
+        entered(opening, groups)
+      } else {
+        refuse(.identityUnavailable, detail: HandshakeRefusal(.layerUnavailable).text)
+      }
       readOn()
     }
   }
 
   private func entered(_ opening: SessionOpening, _ groups: GroupsOpening? = nil) {
     standing?.token?.awaited = nil
+    standing?.token?.request = nil
     know(opening)
     if let groups { join(groups, opening.history) }
     tell("auth", "ok")
@@ -176,7 +198,7 @@ extension Session {
   private func timeOut() {
     guard state == .open else { return }
     if isAwaitingToken {
-      return close(isCheckingToken ? .identityUnavailable : .notAuthenticated("no token arrived in time"))
+      return refuse(isCheckingToken ? .identityUnavailable : .notAuthenticated("no token arrived in time"))
     }
     scheduleExpiry()
   }

@@ -4,12 +4,9 @@ import WebSocketCore
 
 extension EventRoute {
   /// Answers what is no GET: only such a request opens a stream, and never comes to the HTTP side.
-  func respond(to request: Request, from client: Client) -> Response {
-    let origins = request.headers[values: .origin]
-    let crossOrigin = crossOriginFields(origins: origins, host: request.head.authority ?? "", client: client)
-    guard origins.count <= 1, let crossOrigin else {
-      return .plain(.forbidden, HandshakeRefusal(.originNotAllowed).text)
-    }
+  ///
+  /// - Parameter crossOrigin: what the answer says about the page's origin, which may have the stream.
+  func respond(to request: Request, _ crossOrigin: [HeaderField]) -> Response {
     switch request.method {
     case .head:
       return Response(status: .ok, headers: HTTPFields(Self.fields + crossOrigin))

@@ -37,6 +37,12 @@ struct HTTPResponder: Sendable {
     }
   }
 
+  /// A request, and who has sent it, as far as a refusal has to tell of them.
+  private struct Asked {
+    var request: Request
+    var client: Client
+  }
+
   /// What a route made of the request; a static route may leave it to what else matches the path.
   enum Answer {
     case response(Response)
@@ -53,32 +59,33 @@ struct HTTPResponder: Sendable {
   func respond(
     to request: Request, _ upload: Upload?, from client: Client, on channel: any Channel
   ) async throws -> Response {
+    let asked = Asked(request: request, client: client)
     // RFC 9110 section 9.3.6, and RFC 9112 section 3.2.4 for a request to the server as a whole.
     if request.method == .connect {
-      return .plain(.notImplemented, HandshakeRefusal(.connect).text)
+      return refuse(asked, .notImplemented, HandshakeRefusal(.connect).text)
     }
     if request.head.path == "*" {
       return request.method == .options
-        ? Response(status: .noContent) : .plain(.badRequest, "The target * is for OPTIONS only.")
+        ? Response(status: .noContent) : refuse(asked, .badRequest, "The target * is for OPTIONS only.")
     }
     let path: RequestPath
     switch RequestPath.decode(target: Array((request.head.path ?? "/").utf8)) {
     case .success(let decoded): path = decoded
-    case .failure: return .plain(.badRequest, "The path is not percent-encoded UTF-8.")
+    case .failure: return refuse(asked, .badRequest, HandshakeRefusal(.badPath).text)
     }
     guard let match = gateway.application.httpRouter.match(path) else {
-      return nothing(at: path)
+      return nothing(at: path, asked)
     }
-    switch try await answer(match, path: path, request: request, upload, from: client, channel: channel) {
+    switch try await answer(match, path: path, asked, upload, channel: channel) {
     case .response(let response): return response
-    case .nothingThere: return nothing(at: path)
+    case .nothingThere: return nothing(at: path, asked)
     }
   }
 
   private func answer(
-    _ match: RouteMatch, path: RequestPath, request: Request, _ upload: Upload?, from client: Client,
-    channel: any Channel
+    _ match: RouteMatch, path: RequestPath, _ asked: Asked, _ upload: Upload?, channel: any Channel
   ) async throws -> Answer {
+    let (request, client) = (asked.request, asked.client)
     switch gateway.application.httpRoutes[match.route].action {
     case .staticFiles:
       guard let files = files[match.route] else { return .nothingThere }
@@ -94,7 +101,7 @@ struct HTTPResponder: Sendable {
     case .proxy:
       guard let proxy = proxies[match.route] else { return .nothingThere }
       guard !isProtectedElsewhere(path, match) else {
-        return .response(.plain(.badRequest, HandshakeRefusal.mergedSlashes))
+        return .response(refuse(asked, .badRequest, HandshakeRefusal.mergedSlashes))
       }
       return .response(
         try await proxy.respond(to: request, upload, path: path, match, from: client, on: channel))
@@ -106,8 +113,29 @@ struct HTTPResponder: Sendable {
       return .response(health(probe))
     case .events:
       guard let route = gateway.eventRoutes[match.route] else { return .nothingThere }
-      return .response(route.respond(to: request, from: client))
+      return .response(answer(asked, by: route))
     }
+  }
+
+  private func answer(_ asked: Asked, by route: EventRoute) -> Response {
+    let origins = asked.request.headers[values: .origin]
+    let host = asked.request.head.authority ?? ""
+    let crossOrigin = route.crossOriginFields(origins: origins, host: host, client: asked.client)
+    guard origins.count <= 1, let crossOrigin else {
+      let facts = ["origin": origins.first ?? "none", "host": asked.client.host(host)]
+      return refuse(asked, .forbidden, HandshakeRefusal(.originNotAllowed).text, facts)
+    }
+    return route.respond(to: asked.request, crossOrigin)
+  }
+
+  /// The answer in words, and a line in the log.
+  private func refuse(
+    _ asked: Asked, _ status: HTTPResponse.Status, _ reason: String,
+    _ facts: @autoclosure () -> [String: String] = [:]
+  ) -> Response {
+    gateway.httpRefusals.record(
+      status: status.code, reason: reason, target: asked.request.head.path, peer: asked.client.peer, facts())
+    return .plain(status, reason)
   }
 
   /// Whether a server that takes several slashes for one would see a path there that another route asks a token for.
@@ -123,11 +151,13 @@ struct HTTPResponder: Sendable {
   }
 
   /// RFC 9110 section 15.5.22: a WebSocket route that is asked for without an upgrade says what it wants.
-  private func nothing(at path: RequestPath) -> Response {
+  private func nothing(at path: RequestPath, _ asked: Asked) -> Response {
     guard gateway.application.webSocketRouter.match(path) != nil else {
-      return .plain(.notFound, "There is nothing at this path.")
+      let hint = gateway.application.httpRouteHint
+      return refuse(
+        asked, .notFound, HandshakeRefusal(.noRoute).text, hint(path).map { ["hint": $0] } ?? [:])
     }
-    var response = Response.plain(.upgradeRequired, "This path speaks WebSocket.")
+    var response = refuse(asked, .upgradeRequired, "This path speaks WebSocket.")
     response.headers[.upgrade] = "websocket"
     response.headers[.connection] = "Upgrade"
     return response

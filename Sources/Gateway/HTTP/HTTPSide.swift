@@ -61,8 +61,8 @@ final class HTTPSide: Sendable {
   /// One read, several of which may wait on their way to whoever takes a body.
   private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16384)
 
-  /// How often it is looked at whether some of the clients are there, and in how many parts all of them.
-  private static let look = TimeAmount.seconds(1)
+  /// How often it is looked at within the bound whether some of the clients are there, and in how many parts all of them.
+  private static let looksPerBound: Int64 = 60
   private static let looksPerRound = 8
 
   init(gateway: GatewayState) {
@@ -77,7 +77,9 @@ final class HTTPSide: Sendable {
     gateway.authenticators.connect(on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
     let loop = group.next()
-    loop.scheduleRepeatedTask(initialDelay: Self.look, delay: Self.look) { [weak self] _ in
+    let look = TimeAmount.nanoseconds(
+      Int64(clamping: gateway.clientSilence.wholeNanoseconds) / Self.looksPerBound)
+    loop.scheduleRepeatedTask(initialDelay: look, delay: look) { [weak self] _ in
       self?.checkPeers()
     }
   }
@@ -151,7 +153,7 @@ extension HTTPSide {
   /// answers the system all the same. On the event loop.
   private func checkPeers() {
     let now = MonotonicTime.now.nanoseconds
-    let bound = KeepAliveProbes.bound.wholeNanoseconds
+    let bound = gateway.clientSilence.wholeNanoseconds
     let gone = open.withLock { open in
       if open.unchecked.isEmpty { open.unchecked = Array(open.entries.keys) }
       let count = (open.entries.count + Self.looksPerRound - 1) / Self.looksPerRound

@@ -107,34 +107,39 @@ extension OriginPolicy {
   }
 }
 
+/// Where a request leads among the HTTP routes.
+struct HTTPPlace {
+  var path: RequestPath
+  var match: RouteMatch
+}
+
 extension GatewayState {
-  /// The `events` route that answers at a path; nil where something else does, or nothing.
-  func eventRoute(at path: RequestPath) -> (route: EventRoute, match: RouteMatch)? {
-    guard hasEventRoutes, let match = application.httpRouter.match(path), let route = eventRoutes[match.route]
+  /// - Returns: nil where no route matches.
+  func httpPlace(of target: [UInt8]) -> HTTPPlace? {
+    guard case .success(let path) = RequestPath.decode(target: target),
+      let match = application.httpRouter.match(path)
     else { return nil }
-    return (route, match)
+    return HTTPPlace(path: path, match: match)
   }
 
-  /// Whether a request is one for an event stream, which the workers serve.
+  /// The route of an event stream, which the workers serve; nil for a request for anything else.
+  func eventRoute(method: String, at place: HTTPPlace) -> EventRoute? {
+    method == "GET" ? eventRoutes[place.match.route] : nil
+  }
+
+  /// Whether a request is one for an event stream.
   func isForEventStream(method: String, target: [UInt8]) -> Bool {
-    guard hasEventRoutes, method == "GET", case .success(let path) = RequestPath.decode(target: target) else {
-      return false
-    }
-    return eventRoute(at: path) != nil
+    guard hasEventRoutes, let place = httpPlace(of: target) else { return false }
+    return eventRoute(method: method, at: place) != nil
   }
 }
 
 extension Worker {
   /// Checks a request for an event stream, in the order of hand-shakes.
-  ///
-  /// - Returns: nil where it is none.
   func decide(
-    stream request: RequestHead, _ admission: Admission, from client: Client
-  ) -> Result<EventStreamOpening, HandshakeRefusal>? {
-    guard gateway.hasEventRoutes, request.method == "GET",
-      case .success(let path) = RequestPath.decode(target: request.target),
-      let (route, match) = gateway.eventRoute(at: path)
-    else { return nil }
+    stream request: RequestHead, of route: EventRoute, at place: HTTPPlace, _ admission: Admission,
+    from client: Client
+  ) -> Result<EventStreamOpening, HandshakeRefusal> {
     let origins = request.values(of: "origin")
     // Only HTTP/1.0 lets it be absent.
     let host = request.values(of: "host").first ?? ""
@@ -145,15 +150,15 @@ extension Worker {
     guard isServing else { return refuse(.stopping) }
     guard origins.count <= 1 else { return refuse(.severalOrigins) }
     guard let fields = crossOrigin else { return refuse(.originNotAllowed) }
-    guard let start = ReplayStart(request, query: path.query) else { return refuse(.badSince) }
+    guard let start = ReplayStart(request, query: place.path.query) else { return refuse(.badSince) }
     var opening = EventStreamOpening(
-      route: route, captures: match.captures, start: start, crossOrigin: fields)
+      route: route, captures: place.match.captures, start: start, crossOrigin: fields)
     if route.auth == nil {
       // Without its groups there is nothing there.
       guard opening.nameGroups() else { return refuse(.noRoute) }
     } else {
       opening.credentials = Credentials(
-        fields: request.fields, query: path.query, host: host, client: client)
+        fields: request.fields, query: place.path.query, host: host, client: client)
     }
     guard admission.mayBeSession else { return refuse(.tooManyConnections) }
     return .success(opening)

@@ -14,11 +14,9 @@ extension GatewayState {
   /// The answer of a worker to a health check without a body and that is no hand-shake; the connection is closed behind it.
   ///
   /// - Returns: nil for any other request.
-  func healthAnswer(to request: RequestHead) -> [UInt8]? {
+  func healthAnswer(to request: RequestHead, at place: HTTPPlace) -> [UInt8]? {
     guard request.method == "GET" || request.method == "HEAD", !request.hasBody,
-      case .success(let path) = RequestPath.decode(target: request.target),
-      let match = application.httpRouter.match(path),
-      case .health(let probe) = application.httpRoutes[match.route].action
+      case .health(let probe) = application.httpRoutes[place.match.route].action
     else { return nil }
     let (isGood, text) = health(probe)
     let head = """

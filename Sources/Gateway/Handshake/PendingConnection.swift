@@ -161,7 +161,7 @@ extension PendingConnection: ConnectionHandler {
   }
 
   private func readHead(_ bytes: RawSpan) {
-    isHEAD = [UInt8](copying: bytes.extracting(first: 5)).elementsEqual("HEAD ".utf8)
+    isHEAD = unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: "HEAD ".utf8) }
     switch RequestHead.parse(bytes) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: bytes) }
@@ -169,9 +169,10 @@ extension PendingConnection: ConnectionHandler {
       refuse(refusal, target: nil)
     case .complete(let request, let length):
       guard let client else { return }
-      if let answer = healthAnswer(to: request) { return answerHealth(with: answer) }
+      let place = httpPlace(of: request)
+      if let answer = healthAnswer(to: request, at: place) { return answerHealth(with: answer) }
       guard admission.isServed else { return refuse(admission.refusal, target: request.target) }
-      switch decide(request, from: client) {
+      switch decide(request, at: place, from: client) {
       case .success(let opening):
         target = request.target
         // For whoever handles the connection next.
@@ -193,19 +194,22 @@ extension PendingConnection: ConnectionHandler {
   }
 
   /// Nil for a request that is for the HTTP side.
-  private func decide(_ request: RequestHead, from direct: Client) -> Result<Opening, HandshakeRefusal>? {
+  private func decide(
+    _ request: RequestHead, at place: HTTPPlace?, from direct: Client
+  ) -> Result<Opening, HandshakeRefusal>? {
+    let stream = place.flatMap { place in
+      worker.gateway.eventRoute(method: request.method, at: place).map { (route: $0, place: place) }
+    }
     // The HTTP side asks for each request of a connection who its client is.
-    guard
-      request.wantsWebSocket
-        || worker.gateway.isForEventStream(method: request.method, target: request.target)
-    else { return nil }
+    guard request.wantsWebSocket || stream != nil else { return nil }
     let (client, refusal) = worker.gateway.client(of: request.fields, behind: direct, isHandshake: true)
     knownClient = client
     if let refusal { return .failure(refusal) }
-    if request.wantsWebSocket {
+    guard let stream else {
       return worker.decide(request, admission, from: client).map(Opening.session)
     }
-    return worker.decide(stream: request, admission, from: client)?.map(Opening.stream)
+    return worker.decide(stream: request, of: stream.route, at: stream.place, admission, from: client)
+      .map(Opening.stream)
   }
 
   func peerFinished() {
@@ -398,7 +402,9 @@ extension PendingConnection {
     worker.sessionOpened(session, wait: opening.route.wait)
     let answer = opening.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(answer.span.bytes)
-    if opening.route.configuration.auth != nil { session.beginToken(opening) }
+    if opening.route.configuration.auth != nil {
+      session.beginToken(opening, target: target, peer: client?.peer ?? connection.peer)
+    }
     session.goOnReplaying()
     if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
   }
@@ -423,9 +429,17 @@ extension PendingConnection {
 
   /// The answer where this is a health check that nothing is to follow: a probe does not wait for the HTTP side, which may have much
   /// to do. Of a connection beyond the limit nothing may follow in any case.
-  private func healthAnswer(to request: RequestHead) -> [UInt8]? {
-    guard !request.wantsWebSocket, !admission.isServed || request.isLast else { return nil }
-    return worker.gateway.healthAnswer(to: request)
+  private func healthAnswer(to request: RequestHead, at place: HTTPPlace?) -> [UInt8]? {
+    guard let place, mayEndHere(request) else { return nil }
+    return worker.gateway.healthAnswer(to: request, at: place)
+  }
+
+  private func mayEndHere(_ request: RequestHead) -> Bool { !admission.isServed || request.isLast }
+
+  /// Where a request without an upgrade leads, found once for all who ask; nil where nobody does.
+  private func httpPlace(of request: RequestHead) -> HTTPPlace? {
+    guard !request.wantsWebSocket, mayEndHere(request) || worker.gateway.hasEventRoutes else { return nil }
+    return worker.gateway.httpPlace(of: request.target)
   }
 
   private func answerHealth(with answer: [UInt8]) {

@@ -36,6 +36,22 @@ final class RefusalLog: Sendable {
     gateway.log.info("refused", metadata: metadata.mapValues { .string($0) })
   }
 
+  /// A session is closed whose client has not shown who it is as its route wants it: what others are refused for before they are
+  /// accepted.
+  ///
+  /// - Parameter detail: what the operator is told beside the reason, and the client is not.
+  func record(_ reason: CloseReason, detail: String?, target: [UInt8]?, peer: PeerAddress) {
+    gateway.counters.refusals.up()
+    guard let suppressed = pace.next() else { return }
+    var metadata: Logger.Metadata = [
+      "code": "\(reason.code.rawValue)", "reason": "\(reason.text)", "peer": "\(peer)",
+    ]
+    if let target { metadata["path"] = "\(Self.printable(target))" }
+    if let detail { metadata["detail"] = "\(detail)" }
+    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    gateway.log.info("refused", metadata: metadata)
+  }
+
   /// The client speaks none of the route's subprotocols. It is accepted without one, and its library most likely ends the connection
   /// (RFC 6455 section 4.1).
   ///

@@ -55,7 +55,7 @@ final class PublishEndpoint: Sendable {
     do {
       response =
         request.method == .options
-        ? try answerPreflight(match, path, isAllowed: crossOrigin != nil)
+        ? try answerPreflight(request, match, path, from: client, isAllowed: crossOrigin != nil)
         : try await carryOut(request, upload, match: match, path: path, from: client)
     } catch let refusal as PublishRefusal {
       response = refusal.response
@@ -105,12 +105,18 @@ final class PublishEndpoint: Sendable {
 
   /// What a browser asks before it lets a page of another origin send a token, or JSON.
   private func answerPreflight(
-    _ match: RouteMatch, _ path: RequestPath, isAllowed: Bool
+    _ request: Request, _ match: RouteMatch, _ path: RequestPath, from client: Client, isAllowed: Bool
   ) throws(PublishRefusal) -> Response {
     let methods = Self.methods(of: try operation(at: path, match)).map(\.rawValue).joined(separator: ", ")
     guard isAllowed else {
-      throw PublishRefusal(
+      let refusal = PublishRefusal(
         .forbidden, "pages of this origin may not use the route: it is not in \"allowed_hosts\"")
+      gateway.httpRefusals.record(
+        status: refusal.statusCode, reason: refusal.message, target: request.head.path, peer: client.peer,
+        [
+          "origin": request.headers[.origin] ?? "none", "host": client.host(request.head.authority ?? ""),
+        ])
+      throw refusal
     }
     return Response(
       status: .noContent,

@@ -129,7 +129,7 @@ final class Publisher: Sendable {
   func waitForRoom(within time: inout Duration) async -> Bool {
     let start = ContinuousClock.now
     defer { time = max(.zero, time - (ContinuousClock.now - start)) }
-    for worker in workers.withLock({ $0 }) where worker.isOver {
+    for worker in workers.withLock({ $0 }) where worker.load.isOver {
       guard await worker.load.room(within: time - (ContinuousClock.now - start)) else { return false }
     }
     return true

@@ -36,6 +36,8 @@ final class GatewayState: Sendable {
   /// `limits.receive_memory`: messages that have begun to come.
   let receiveMemory: MemoryBound
   let threads: Int
+  /// How long an HTTP client may owe the system an answer before it is taken to be gone.
+  let clientSilence: Duration
   let memoryReturn: MemoryReturnThread
 
   /// `limits.connections`: sessions and HTTP connections together.
@@ -58,8 +60,10 @@ final class GatewayState: Sendable {
   private let readiness = Atomic<Bool>(false)
 
   init(
-    _ configuration: Configuration, threads: Int, connectionLimit: Int, extraConnections: Int, log: Logger
+    _ configuration: Configuration, threads: Int, connectionLimit: Int, extraConnections: Int,
+    clientSilence: Duration = KeepAliveProbes.bound, log: Logger
   ) {
+    self.clientSilence = clientSilence
     application = configuration.served
     let memory = MemoryLimit.ofProcess()
     self.memory = memory

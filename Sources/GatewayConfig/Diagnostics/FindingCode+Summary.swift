@@ -40,6 +40,7 @@ extension FindingCode {
     case .groupLeak: "Clients without credentials come by a group that is kept to those with credentials."
     case .personalGroup: "A client comes by a group that is somebody else's."
     case .groupAudience: "Clients with other rights come by the same group."
+    case .impersonation: "Clients can send what is shown as another user's message."
     case .reservedGroup: "A group can have a name that is the gateway's own."
     case .needlessShared: "What is allowed does not happen."
     case .layerUnreachable: "A channel layer was tried, and does not carry events."

@@ -47,6 +47,7 @@ package enum FindingCode: String, Sendable, Hashable, CaseIterable {
   case groupLeak = "group-leak"
   case personalGroup = "personal-group"
   case groupAudience = "group-audience"
+  case impersonation
   case reservedGroup = "reserved-group"
   case needlessShared = "needless-shared"
   // Found by trying, `validate --connect`.

@@ -24,6 +24,7 @@ struct IsolationReport {
       let isRead = groups[finding.use].use.access.reads
       tell(finding, isRead ? .error : .warning, .personalGroup, hint(finding))
     case .audience: tell(finding, .warning, .groupAudience, hint(finding))
+    case .impersonation: tellImpersonation(finding)
     case .reserved: tellReserved(finding)
     case .needlessShared: break
     }
@@ -93,6 +94,31 @@ struct IsolationReport {
         separator: " and ")
     }
     return audience.words
+  }
+
+  private func tellImpersonation(_ finding: IsolationFinding) {
+    guard
+      let encounter = finding.encounters.first(where: { $0.example?.isShown == true })
+        ?? finding.encounters.first
+    else { return }
+    let own = groups[finding.use]
+    let hint =
+      own.key == .publish
+      ? "write \"auth\" instead of \"anonymous\", so that Sluice adds the user, or choose other groups"
+      : "write \"consumer: chat\" or \"publish: nobody\", or choose other names"
+    let others = finding.encounters.map {
+      Finding.Related("shows who has sent a message (identity: true)", at: groups[$0.other].range)
+    }
+    guard let example = encounter.example, let path = example.path, let otherPath = example.otherPath else {
+      reading.findings.warning(
+        .notProved, "whether what clients send here can pass for another user's message was not decided",
+        at: own.range, hint: hint, related: others)
+      return
+    }
+    reading.findings.warning(
+      .impersonation,
+      "what \(own.use.audience.words) can send to \"\(example.name)\" at \"/\(path)\" can pass for another user's message at \"/\(otherPath)\"",
+      at: own.range, hint: hint, related: others)
   }
 
   private func tellReserved(_ finding: IsolationFinding) {

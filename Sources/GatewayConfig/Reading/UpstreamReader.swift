@@ -90,15 +90,15 @@ struct UpstreamReader {
       reading.findings.error(.invalidValue, message, at: node.range, hint: hint ?? "write \(example)")
       return nil
     }
+    if text.contains("?") || text.contains("#") {
+      return fail(
+        "the URL of an upstream cannot contain a query or a \"#\"", hint: "the client's query is passed on")
+    }
     if text.hasPrefix("unix:") {
       guard let (socket, path) = splitSocket(text) else {
         return fail(
           "\"\(text)\" is not a Unix socket, or a Unix socket and a path",
           hint: "write unix:/run/app.sock or unix:/run/app.sock:/path/")
-      }
-      if text.contains("?") || text.contains("#") {
-        return fail(
-          "the URL of an upstream cannot contain a query or a \"#\"", hint: "the client's query is passed on")
       }
       let upstream = UpstreamConfiguration(scheme: schemes[0], socket: socket)
       return path.isEmpty ? upstream : add(path, to: upstream, at: node)
@@ -120,10 +120,6 @@ struct UpstreamReader {
       return fail(
         "the URL of an upstream cannot contain a user or a password",
         hint: "the client's own Authorization header is passed on")
-    }
-    if text.contains("?") || text.contains("#") {
-      return fail(
-        "the URL of an upstream cannot contain a query or a \"#\"", hint: "the client's query is passed on")
     }
     guard let (host, port) = split(authority, scheme) else {
       return fail("\"\(authority)\" is not a host, or a host and a port")

@@ -26,6 +26,15 @@ package struct GroupUse: Sendable {
     package static let readAndWrite = Access(reads: true, writes: true)
   }
 
+  /// What the use has to do with the names of users under messages.
+  package enum Signature: Sendable, Hashable {
+    case none
+    /// Messages are shown to the clients with the user who has sent them.
+    case shown
+    /// The clients send frames or events as they like, and these can name any user.
+    case forgeable
+  }
+
   /// Groups of different layers never meet.
   package var layer: String
   package var parts: [Part]
@@ -39,10 +48,11 @@ package struct GroupUse: Sendable {
   package var isShared: Bool
   /// Whether the client sends events over HTTP, and is in no group itself.
   package var isPublishing: Bool
+  package var signature: Signature
 
   package init(
     layer: String, parts: [Part], router: Router, tableName: String = "", route: Int, access: Access,
-    audience: Audience, isShared: Bool = false, isPublishing: Bool = false
+    audience: Audience, isShared: Bool = false, isPublishing: Bool = false, signature: Signature = .none
   ) {
     self.layer = layer
     self.parts = parts
@@ -53,6 +63,7 @@ package struct GroupUse: Sendable {
     self.audience = audience
     self.isShared = isShared
     self.isPublishing = isPublishing
+    self.signature = signature
   }
 
   /// The fields of the identity that tell the groups of one client from those of another.

@@ -21,7 +21,7 @@ package struct IsolationAnalysis {
       guard let names = table.namesOfUse[number] else { continue }
       let own = UseClass(
         names: names, audience: use.audience, access: use.access, isPublishing: use.isPublishing,
-        isPersonal: !use.identityFields.isEmpty)
+        isPersonal: !use.identityFields.isEmpty, signature: use.signature)
       if members[own] == nil { classes[names, default: []].append(own) }
       members[own, default: []].append(number)
     }
@@ -45,7 +45,10 @@ package struct IsolationAnalysis {
     var collected: [Place: IsolationFinding] = [:]
     if IsolationRules.canMatter(uses) {
       table.forEachCandidate { one, other in
-        forEachPair(one, other) { judge($0, $1, &collected, &allowed) }
+        forEachPair(one, other) {
+          judge($0, $1, &collected, &allowed)
+          judgeSignatures($0, $1, &collected)
+        }
       }
     }
     findings += collected.values.map { finding in
@@ -98,6 +101,18 @@ package struct IsolationAnalysis {
     }
   }
 
+  /// That a group is shared on purpose does not mean that its messages may be forged.
+  private func judgeSignatures(
+    _ one: UseClass, _ other: UseClass, _ collected: inout [Place: IsolationFinding]
+  ) {
+    for (writer, reader) in [(one, other), (other, one)] where IsolationRules.canForge(writer, for: reader) {
+      if case .never = table.verdict(reader.names, writer.names, .anyName) { continue }
+      collect(
+        .init(kind: .impersonation, question: .anyName), members[writer] ?? [], members[reader] ?? [],
+        &collected)
+    }
+  }
+
   private func laterFirst(_ one: UseClass, _ other: UseClass) -> [(UseClass, UseClass)] {
     func first(_ kind: UseClass) -> Int { members[kind]?.first ?? 0 }
     return first(one) > first(other) ? [(one, other), (other, one)] : [(other, one), (one, other)]
@@ -112,8 +127,14 @@ package struct IsolationAnalysis {
     let isAllowed = { (use: Int) in uses[use].isShared }
     allowed.formUnion(lows.filter(isAllowed))
     allowed.formUnion(highs.filter(isAllowed))
-    let others = highs.filter { !isAllowed($0) }
-    for use in lows where !isAllowed(use) {
+    collect(concern, lows.filter { !isAllowed($0) }, highs.filter { !isAllowed($0) }, &collected)
+  }
+
+  private func collect(
+    _ concern: IsolationRules.Concern, _ lows: [Int], _ others: [Int],
+    _ collected: inout [Place: IsolationFinding]
+  ) {
+    for use in lows {
       let place = Place(kind: concern.kind, use: use)
       let already = collected[place]?.encounters.count ?? 0
       let (encounters, count, isShown) = encounters(
@@ -204,7 +225,8 @@ extension IsolationFinding.Kind {
     case .personal: 2
     case .audience: 3
     case .publicReading: 4
-    case .needlessShared: 5
+    case .impersonation: 5
+    case .needlessShared: 6
     }
   }
 }

@@ -9,6 +9,8 @@ package struct IsolationFinding: Sendable, Hashable {
     case personal
     /// A client with other or fewer rights comes by a group.
     case audience
+    /// A client can send what is shown as the message of another user.
+    case impersonation
     /// The use can make a name that is the gateway's own.
     case reserved
     /// What the operator allows does not happen.

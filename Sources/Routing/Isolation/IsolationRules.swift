@@ -7,6 +7,7 @@ struct UseClass: Hashable {
   var isPublishing: Bool
   /// Whether an identity tells whose groups they are.
   var isPersonal: Bool
+  var signature: GroupUse.Signature
 }
 
 /// What of two uses that come by the same group is to be told.
@@ -42,8 +43,18 @@ struct IsolationRules {
     }
   }
 
+  /// Whether clients of the one can send what is shown to those of the other as the message of another user, and nobody has said that
+  /// they are trusted with it: those who have to fulfil more than the others are.
+  static func canForge(_ writer: UseClass, for reader: UseClass) -> Bool {
+    guard writer.signature == .forgeable, reader.signature == .shown else { return false }
+    guard case .authenticated(_, let require) = writer.audience, !require.isEmpty else { return true }
+    return writer.audience == reader.audience || !writer.audience.isWithin(reader.audience)
+  }
+
   /// Whether there is anything to tell of any two of them.
   static func canMatter(_ uses: [GroupUse]) -> Bool {
-    uses.contains { if case .authenticated = $0.audience { true } else { false } }
+    uses.contains {
+      if case .authenticated = $0.audience { true } else { $0.signature == .shown }
+    }
   }
 }

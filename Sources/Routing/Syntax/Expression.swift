@@ -40,6 +40,18 @@ extension Expression {
     }
   }
 
+  /// Whether it can match without a character.
+  var mayBeEmpty: Bool {
+    switch self {
+    case .characters: false
+    case .start, .end, .endOrLastLineFeed: true
+    case .sequence(let parts): parts.allSatisfy(\.mayBeEmpty)
+    case .alternatives(let alternatives): alternatives.contains(where: \.mayBeEmpty)
+    case .repetition(let inner, let least, _, _): least == 0 || inner.mayBeEmpty
+    case .capture(_, let inner): inner.mayBeEmpty
+    }
+  }
+
   /// Whether every match goes through the capture.
   func alwaysTakes(capture number: Int) -> Bool {
     switch self {

@@ -19,6 +19,8 @@ struct RegexParser {
   private var dotMatchesLineFeed = false
   private var named: [(name: String, expression: Expression)] = []
   private var names: [String] = []
+  /// The first repetition without an upper bound of something that may be empty.
+  private var emptyLoop: Range<Int>?
 
   init(_ text: String) {
     self.text = text
@@ -34,6 +36,7 @@ struct RegexParser {
   func parse(_ role: RoutePattern.Role) throws(PatternFault) -> RoutePattern {
     var parser = self
     let body = try parser.parseAll()
+    if let loop = parser.emptyLoop, !parser.names.isEmpty { throw Self.fault(ofLoop: loop) }
     let isWhole = role == .endpoint && text.hasSuffix("$")
     let anything = Expression.characters(.everything)
     let isSearched = !isWhole && !body.beginsWithStart
@@ -53,6 +56,14 @@ struct RegexParser {
     return RoutePattern(
       text: text, syntax: .regex, role: role, captures: captures, expression: expression,
       isSearched: isSearched)
+  }
+
+  /// Python ends such a repetition with an empty turn where it can, and captures what that turn captures.
+  private static func fault(ofLoop range: Range<Int>) -> PatternFault {
+    PatternFault(
+      .unsupported,
+      "a repetition of something that may be empty: Python could capture other text than Sluice",
+      hint: "let every turn match at least one character, as (?:a+)* does and (?:a*)* does not", at: range)
   }
 
   private mutating func parseAll() throws(PatternFault) -> Expression {
@@ -133,6 +144,7 @@ struct RegexParser {
     if try parseBounds() != nil {
       throw PatternFault(.invalid, "a repetition is repeated", at: range(quantifierStart, to: index))
     }
+    if most == nil, emptyLoop == nil, atom.mayBeEmpty { emptyLoop = range(start, to: index) }
     return .repetition(atom, least: least, most: most, preference: preference)
   }
 

@@ -48,7 +48,8 @@ private let good = #"{"user_id":"5","exp":1000060}"#
   }
 
   // RFC 9864 section 2.2.
-  @Test func `Ed25519 is another name of EdDSA, in a token and in what is allowed`() async throws {
+  @Test(.bug(id: "ed25519-name"))
+  func `Ed25519 is another name of EdDSA, in a token and in what is allowed`() async throws {
     let maker = try await TokenMaker(.edDSA)
     let token = try maker.token(good, header: #"{"alg":"Ed25519"}"#)
     #expect(await verdict(verifier(maker.key, nil), token) == "5")

@@ -3,12 +3,14 @@ import NIOCore
 /// One open connection to a Redis server, signed in and with its database chosen.
 struct RedisConnection: Sendable {
   private let channel: any Channel
+  private let end: RedisConnectionEnd
 
   /// How long a command may take that does not wait on purpose.
   static let patience = TimeAmount.seconds(5)
 
-  init(channel: any Channel) {
+  init(channel: any Channel, end: RedisConnectionEnd) {
     self.channel = channel
+    self.end = end
   }
 
   /// Sends the commands together, and returns their replies in order; errors that Redis answers are among them. One of those
@@ -37,8 +39,8 @@ struct RedisConnection: Sendable {
       promise: promise)
     // A write fails only where the connection ends. Its handler then says why to whoever waits, if the request came as far
     // as that; if it did not, nobody else answers.
-    channel.writeAndFlush(request).whenFailure { [channel] _ in
-      channel.closeFuture.whenComplete { _ in promise.fail(RedisFailure.notConnected) }
+    channel.writeAndFlush(request).whenFailure { [channel, end] _ in
+      channel.closeFuture.whenComplete { _ in promise.fail(end.failure ?? .notConnected) }
     }
     return promise.futureResult
   }

@@ -1,4 +1,6 @@
 import NIOCore
+import NIOTLS
+import Synchronization
 
 /// Commands on their way to Redis, and who waits for their replies.
 struct RedisRequest: Sendable {
@@ -6,6 +8,15 @@ struct RedisRequest: Sendable {
   var replyCount: Int
   var deadline: NIODeadline
   var promise: EventLoopPromise<[RESPValue]>
+}
+
+/// Why a connection ended on which nothing was ever received: for those who ask for something when its channel is closed already.
+final class RedisConnectionEnd: Sendable {
+  private let reason = Mutex<RedisFailure?>(nil)
+
+  var failure: RedisFailure? { reason.withLock { $0 } }
+
+  fileprivate func set(_ failure: RedisFailure) { reason.withLock { $0 = $0 ?? failure } }
 }
 
 /// Speaks RESP on one channel: replies come in the order of the commands, so a queue of who waits is all there is to keep.
@@ -21,7 +32,15 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   private static let checkInterval = TimeAmount.milliseconds(500)
 
+  /// The TLS handshake, while it lasts; nil without TLS.
+  private struct Handshake {
+    var deadline: NIODeadline
+    var done: EventLoopPromise<Void>
+  }
+
   private let usesTLS: Bool
+  private var handshake: Handshake?
+  let ending = RedisConnectionEnd()
   private var hasReceived = false
   private var decoder = RESPDecoder()
   private var waiting: CircularBuffer<Waiting> = []
@@ -48,6 +67,25 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   )
   private static let tlsAlert = RedisFailure.cannotConnect(
     "the server speaks TLS on this port: write rediss://, or ssl: true")
+  private static let noTLS = RedisFailure.cannotConnect(
+    "no answer in time: perhaps the server does not speak TLS on this port (write redis://, or leave ssl out)"
+  )
+
+  /// Succeeds when there is something to speak through: at once, or behind the TLS handshake. On the channel's event loop.
+  func whenReady(_ channel: any Channel, within time: TimeAmount) -> EventLoopFuture<Void> {
+    guard usesTLS else { return channel.eventLoop.makeSucceededVoidFuture() }
+    let done = channel.eventLoop.makePromise(of: Void.self)
+    handshake = Handshake(deadline: .now() + time, done: done)
+    return done.futureResult
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case TLSUserEvent.handshakeCompleted = event {
+      handshake?.done.succeed()
+      handshake = nil
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
 
   /// From now on there are no replies, only messages; on the channel's event loop.
   func subscribe(_ received: @escaping (RESPValue) -> Void) {
@@ -71,15 +109,9 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   }
 
   private func checkDeadline(_ context: ChannelHandlerContext) {
+    if let handshake, handshake.deadline < .now() { return end(Self.noTLS, context) }
     guard let first = waiting.first, first.request.deadline < .now() else { return }
-    let neverSpoke = usesTLS && !hasReceived
-    end(
-      neverSpoke
-        ? .cannotConnect(
-          "no answer in time: perhaps the server does not speak TLS on this port (write redis://, or leave ssl out)"
-        )
-        : .timeout,
-      context)
+    end(.timeout, context)
   }
 
   /// The first reason is the one that those who wait are told.
@@ -177,6 +209,9 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   }
 
   private func failAll() {
+    if !hasReceived { ending.set(failure) }
+    handshake?.done.fail(failure)
+    handshake = nil
     let failed = waiting
     waiting.removeAll()
     for request in failed { request.request.promise.fail(failure) }

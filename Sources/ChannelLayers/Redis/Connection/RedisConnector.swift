@@ -147,7 +147,7 @@ struct RedisConnector: Sendable {
         case .unix(let path):
           bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 0).connect(unixDomainSocketPath: path)
         }
-      return RedisConnection(channel: try await Self.wait(for: opening))
+      return try await Self.wait(for: opening)
     } catch {
       throw RedisFailure(connecting: error)
     }
@@ -183,10 +183,19 @@ struct RedisConnector: Sendable {
     }
   }
 
-  /// Waits until the channel is open, or the task is cancelled.
-  private static func wait(for opening: EventLoopFuture<any Channel>) async throws -> any Channel {
-    let promise = opening.eventLoop.makePromise(of: (any Channel).self)
-    opening.cascade(to: promise)
+  /// Waits until the channel is open and its TLS handshake is done, or the task is cancelled: what is wrong with TLS is told here,
+  /// before anybody writes something.
+  private static func wait(for opening: EventLoopFuture<any Channel>) async throws -> RedisConnection {
+    let promise = opening.eventLoop.makePromise(of: RedisConnection.self)
+    opening.flatMap { channel in
+      // Still in the turn in which it was connected: nothing has come that could have closed it.
+      channel.eventLoop.makeCompletedFuture {
+        let handler = try channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self)
+        return handler.whenReady(channel, within: RedisConnection.patience).map { [end = handler.ending] in
+          RedisConnection(channel: channel, end: end)
+        }
+      }.flatMap { $0 }
+    }.cascade(to: promise)
     // One that opens when nobody waits for it any more.
     promise.futureResult.whenFailure { _ in opening.whenSuccess { $0.close(promise: nil) } }
     return try await withTaskCancellationHandler {
