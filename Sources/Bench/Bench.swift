@@ -1,10 +1,10 @@
 import Transport
 
-/// Puts a server under a load and measures what it does.
+/// Puts a load on a server and measures it.
 ///
-/// The connections are on reactors of their own, a crew on each; this only says what comes next.
+/// The connections are on separate reactors, with a crew of clients on each. This type controls the stages of the run.
 package struct Bench: Sendable {
-  /// Where a run is, told once a second.
+  /// The current stage of a run, reported once a second.
   package enum Stage: Sendable, Equatable {
     case opening(Int, of: Int)
     case warmingUp(perSecond: Int)
@@ -23,19 +23,19 @@ package struct Bench: Sendable {
   private let serverBefore: ServerProcess?
   private let told: @Sendable (Stage) -> Void
 
-  /// For a joining that a server does after the hand-shake, before the first message.
+  /// Time for a server that joins a group after the handshake, before the first message.
   private static let settling = Duration.milliseconds(200)
   private static let glance = Duration.milliseconds(5)
   private static let second = Duration.seconds(1)
-  /// For messages that are on the way when the measured time is over.
+  /// Time for messages that are still under way when the measured time is over.
   private static let lateness = Duration.seconds(3)
   private static let closing = Duration.seconds(2)
-  /// Descriptors that are no connections.
+  /// Descriptors that are not for connections.
   private static let reserve = 64
 
-  /// Runs the load. Cancelled, it ends early, with what was measured until then.
+  /// Runs the load. If it is cancelled, it ends early, and returns the measurement until then.
   ///
-  /// - Parameter told: gets the stages while it runs.
+  /// - Parameter told: called with the stages of the run.
   package static func run(
     _ load: Load, against target: Target, _ told: @escaping @Sendable (Stage) -> Void = { _ in }
   ) async throws -> Measurement {
@@ -43,7 +43,9 @@ package struct Bench: Sendable {
     let needed = load.connections + load.publishers + reserve
     let limit = DescriptorLimit.raise().descriptors
     guard needed <= limit else {
-      throw BenchFailure("it needs \(needed) descriptors, and may have \(limit): see ulimit -n")
+      throw BenchFailure(
+        "the load needs \(needed) file descriptors, and this process may open \(limit): raise the limit (ulimit -n)"
+      )
     }
     let bench = try Bench(load, target, told)
     defer { bench.stop() }
@@ -64,7 +66,7 @@ package struct Bench: Sendable {
     }
   }
 
-  /// The publishers' crew first: the others have to know where it is.
+  /// The crew of the publishers comes first, because the others need its mailbox.
   private static func hire(_ plan: inout Plan) throws -> [Hand] {
     var hands: [Hand] = []
     for index in (0..<plan.crews).reversed() {
@@ -102,7 +104,7 @@ extension Bench {
     do {
       try await pass(plan.load.warmUp) { told(.warmingUp(perSecond: $1)) }
     } catch is CancellationError {
-      throw BenchFailure("stopped before anything was measured")
+      throw BenchFailure("the run was stopped before anything was measured")
     }
     server.before = readServer()
     order(.measure)
@@ -113,11 +115,11 @@ extension Bench {
     }
     order(.halt)
     server.after = readServer()
-    // An answer shows that the halt was heard: a publisher may have sent one more message before it.
+    // The answer shows that the crew has handled the halt. A publisher may have sent one more message before it.
     _ = await reports()
     if !isInterrupted { try? await waitForLateOnes() }
     let reports = await reports()
-    // They are read before the end, which may break connections.
+    // The counts are read before the end, which may break connections.
     let measurement = Measurement(
       plan: plan, reports: reports, opened: opened, opening: opening, problem: problem,
       isInterrupted: isInterrupted, server: (serverBefore, server.before, server.after))
@@ -130,7 +132,7 @@ extension Bench {
     order(.openConnections)
     try await waitUntilOpen(plan.load.work == .connect ? 1 : plan.load.connections)
     guard plan.load.publishers > 0 else { return }
-    // Everybody listens before anybody speaks.
+    // All subscribers are open before the publishers.
     plan.publishers?.post(.openPublishers)
     try await waitUntilOpen(plan.load.connections + plan.load.publishers)
     try await sleep(Self.settling)
@@ -158,9 +160,9 @@ extension Bench {
     }
   }
 
-  /// - Returns: what makes publishers send at a rate.
+  /// - Returns: the thread that makes publishers send at a rate; nil without one.
   private func begin() async throws -> ReactorThread? {
-    // The publishers last: all subscribers have to be ready.
+    // The publishers begin last, when all subscribers are ready.
     for hand in hands.reversed() {
       await withCheckedContinuation { done in
         if !hand.orders.post(.begin { done.resume() }) { done.resume() }
@@ -170,7 +172,7 @@ extension Bench {
     return try Ticker.start(every: Publishing.interval(pace), to: publishers, .publish)
   }
 
-  /// Lets time pass, and tells each second how it goes; ends early where nobody is left.
+  /// Waits, and reports once a second. Ends early if no connection is left.
   private func pass(_ duration: Duration, _ tell: (_ second: Int, _ perSecond: Int) -> Void) async throws {
     let end = MonotonicTime.now + duration
     var before = operations
@@ -194,7 +196,7 @@ extension Bench {
 
   private func waitForTheEnd() async {
     let deadline = MonotonicTime.now + Self.closing
-    // Cancelled, it is not waited for.
+    // A cancelled run does not wait.
     while active > 0, MonotonicTime.now < deadline {
       guard (try? await sleep(Self.glance)) != nil else { return }
     }
@@ -216,7 +218,7 @@ extension Bench {
     var reports: [CrewReport] = []
     for hand in hands {
       let report = await withCheckedContinuation { done in
-        // A reactor ends only after the run.
+        // The reactors are still running, because they end only after the run.
         _ = hand.orders.post(.report { done.resume(returning: $0) })
       }
       reports.append(report)
@@ -234,7 +236,7 @@ extension Bench {
   private var operations: Int { sum { $0.operations.value } }
   private var problem: String? { hands.lazy.compactMap { $0.progress.firstProblem }.first }
 
-  /// Deliveries that are still to come.
+  /// Deliveries that have not arrived yet.
   private var missing: Int { sum { $0.published.value } * plan.load.connections - operations }
 
   private var isAnybodyLeft: Bool {
@@ -242,7 +244,7 @@ extension Bench {
   }
 
   private func readServer() -> ServerProcess? {
-    // It may have died under the load, which the connections tell.
+    // The server may have died under the load, which the connections report.
     plan.load.server.flatMap { try? ServerProcess.read($0) }
   }
 }

@@ -1,4 +1,4 @@
-/// Why nothing could be measured; one sentence for whoever asked.
+/// Why nothing could be measured; one sentence for the user.
 package struct BenchFailure: Error, Equatable, CustomStringConvertible {
   package let description: String
 

@@ -1,11 +1,11 @@
 package import WebSocketCore
 
-/// What is done to a server, how much of it, and for how long.
+/// The work of a server in a run: its kind, amount and duration.
 package struct Load: Sendable {
   package enum Work: Sendable, Equatable {
-    /// Each connection keeps so many messages in flight, and waits for them to come back.
+    /// Each connection keeps this many messages in flight, and waits for their answers.
     case echo(inFlight: Int)
-    /// Publishers send to a group, whose subscribers are the connections.
+    /// Publishers send to a group; the connections are its subscribers.
     case fanOut(publishers: Int, Pace)
     /// Each connection is opened, closed and opened again.
     case connect
@@ -22,11 +22,11 @@ package struct Load: Sendable {
     }
   }
 
-  /// When a publisher sends.
+  /// When publishers send.
   package enum Pace: Sendable, Equatable {
-    /// As long as fewer than so many of its messages are not with every subscriber.
+    /// While fewer than this many of a publisher's messages are missing at a subscriber.
     case window(Int)
-    /// So many messages a second, of all publishers together.
+    /// This many messages a second, of all publishers together.
     case rate(Double)
   }
 
@@ -35,23 +35,23 @@ package struct Load: Sendable {
   package var message = MessageShape()
   package var warmUp = Duration.seconds(1)
   package var duration = Duration.seconds(5)
-  /// For opening all connections.
+  /// The time for opening all connections.
   package var openTimeout = Duration.seconds(30)
-  /// Reactors of the generator.
+  /// Reactors of the load generator.
   package var threads = 1
-  /// Beyond those of the hand-shake.
+  /// Header fields besides those of the handshake.
   package var fields: [HeaderField] = []
   package var subprotocols: [String] = []
-  /// Whether the server is to compress what it sends; the generator's own messages are never compressed.
+  /// Whether the server has to compress its messages. The load generator's own messages are never compressed.
   package var offersCompression = false
-  /// The server's process, where its memory and its time are to be read.
+  /// The id of the server's process, to measure its memory and its processor time.
   package var server: Int32?
 
   package init(_ work: Work) {
     self.work = work
   }
 
-  /// Why it cannot be; nil where it can.
+  /// Why the load is not possible; nil if it is.
   package var fault: String? {
     switch work {
     case .echo: message.fault(isStamped: false)

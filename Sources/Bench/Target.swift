@@ -1,6 +1,6 @@
-/// The server that is put under load, and what of it.
+/// The server under load, and the path of its route.
 package struct Target: Sendable, Equatable {
-  /// As it was written.
+  /// The URL as it was written.
   package let url: String
   let host: String
   let port: Int
@@ -15,22 +15,24 @@ package struct Target: Sendable, Equatable {
       BenchFailure("\"\(url)\" \(what); write ws://127.0.0.1:8000/ws/echo/")
     }
     guard url.hasPrefix(Self.scheme) else {
-      throw fail(url.hasPrefix("wss://") ? "needs TLS, which bench does not speak" : "is no ws:// URL")
+      throw fail(url.hasPrefix("wss://") ? "needs TLS, which bench does not support" : "is not a ws:// URL")
     }
     let rest = url.dropFirst(Self.scheme.count)
     guard rest.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-      throw fail("has characters that a URL has to percent-encode")
+      throw fail("has characters that must be percent-encoded in a URL")
     }
-    guard !rest.contains("#") else { throw fail("has a fragment, which no server sees") }
+    guard !rest.contains("#") else { throw fail("has a fragment (#...), which is never sent to a server") }
     let end = rest.firstIndex { "/?".contains($0) } ?? rest.endIndex
-    guard let (host, port) = Self.split(rest[..<end]) else { throw fail("has no host, or no host and port") }
+    guard let (host, port) = Self.split(rest[..<end]) else {
+      throw fail("does not begin with a valid host, or host and port")
+    }
     self.host = host
     self.port = port
     let target = rest[end...]
     requestTarget = target.hasPrefix("/") ? String(target) : "/" + target
   }
 
-  /// What goes into the `Host` field.
+  /// The value of the `Host` field.
   var authority: String {
     let name = host.contains(":") ? "[\(host)]" : host
     return port == 80 ? name : "\(name):\(port)"

@@ -1,12 +1,12 @@
 /// An IP address. An IPv4 address is equal to its IPv4-mapped form, `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2).
 public struct IPAddress: Sendable, Hashable {
-  /// The first half of the IPv6 form, in the order of the machine.
+  /// The first half of the IPv6 form, in the machine's byte order.
   let high: UInt64
   let low: UInt64
 
   private static let mapped: UInt64 = 0xFFFF << 32
 
-  /// The longest text that can be one: eight groups, or six and an IPv4 address.
+  /// The longest possible text: eight groups, or six groups and an IPv4 address.
   private static let longestText = 45
 
   init(high: UInt64, low: UInt64) {
@@ -14,12 +14,12 @@ public struct IPAddress: Sendable, Hashable {
     self.low = low
   }
 
-  /// An IPv4 address, the first of its four bytes highest.
+  /// An IPv4 address; its first byte is the highest one.
   public init(v4 bits: UInt32) {
     self.init(high: 0, low: Self.mapped | UInt64(bits))
   }
 
-  /// The bytes of an address as they are sent: 4 or 16 of them.
+  /// The bytes of an address in network order: 4 or 16 of them.
   public init?(networkOrder bytes: some Collection<UInt8>) {
     func number(_ part: some Collection<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
     switch bytes.count {
@@ -34,7 +34,8 @@ public struct IPAddress: Sendable, Hashable {
   /// 127.0.0.0/8 or `::1`.
   public var isLoopback: Bool { isV4 ? low >> 24 & 0xFF == 127 : high == 0 && low == 1 }
 
-  /// Whether no packet with it comes from the Internet: this machine, or a private network (RFC 1918, RFC 4193, RFC 3927).
+  /// Whether no packet with it comes from the Internet: an address of this machine, or of a private network (RFC 1918, RFC
+  /// 4193, RFC 3927).
   public var isPrivate: Bool {
     guard isV4 else { return isLoopback || high >> 57 == 0x7E || high >> 54 == 0x3FA }
     switch (low >> 24 & 0xFF, low >> 16 & 0xFF) {
@@ -43,7 +44,7 @@ public struct IPAddress: Sendable, Hashable {
     }
   }
 
-  /// What one customer of a network provider has at least: an IPv4 address, or the /64 of an IPv6 address.
+  /// The smallest unit that a network provider gives to one customer: an IPv4 address, or the /64 of an IPv6 address.
   public var site: IPAddress { isV4 ? self : IPAddress(high: high, low: 0) }
 }
 
@@ -161,15 +162,15 @@ extension IPAddress: CustomStringConvertible {
 /// A range of addresses that begin with the same bits: `10.0.0.0/8`, or one address.
 public struct IPNetwork: Sendable, Hashable {
   public let address: IPAddress
-  /// How many bits of the IPv6 form are the network's: 0 to 128, and 96 more than is written for IPv4.
+  /// How many bits of the IPv6 form belong to the network: 0 to 128. For IPv4 it is 96 more than written.
   let length: Int
 
-  /// What keeps a text from being a network.
+  /// Why a text is not a network.
   public enum Fault: Error, Equatable {
     case notAnAddress
-    /// The part behind the slash is no number that fits the address.
+    /// The part after the slash is not a number that fits the address.
     case badLength
-    /// Bits behind the network's part are set; the network that is probably meant.
+    /// Bits after the network's part are set; the network that was probably meant.
     case bitsBehind(IPNetwork)
   }
 
@@ -182,7 +183,7 @@ public struct IPNetwork: Sendable, Hashable {
   public init(_ text: String) throws(Fault) {
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     guard let first = parts.first, let address = IPAddress(first) else { throw .notAnAddress }
-    // An IPv4 network in IPv6's notation is an IPv6 network, and one with fewer than 96 bits more than IPv4.
+    // A network in IPv6 notation counts as IPv6 even if its address is IPv4. With fewer than 96 bits it contains more than IPv4.
     let isV4 = address.isV4 && !first.utf8.contains(UInt8(ascii: ":"))
     var length = 128
     if parts.count == 2 {
@@ -200,7 +201,7 @@ public struct IPNetwork: Sendable, Hashable {
 
   public func contains(_ other: IPAddress) -> Bool { other.masked(to: length) == address }
 
-  /// Whether every address of a family is in it.
+  /// Whether the network contains every address of its family.
   public var isEverything: Bool { length == 0 || length == 96 && address == IPAddress(v4: 0) }
 }
 

@@ -1,9 +1,10 @@
-/// Text that may hold bytes that are not UTF-8, kept in a `String` so that every byte can be got back.
+/// Text that may contain bytes that are not UTF-8, in a `String` from which every byte can be restored.
 ///
 /// The values of HTTP fields are bytes of no known encoding (RFC 9110 section 5.5): most are ASCII or UTF-8, some are Latin-1.
-/// Sluice reads them as `String`. A byte that is no part of valid UTF-8 becomes one code point of the last private plane,
-/// U+10FF80 for 0x80 to U+10FFFF for 0xFF, and the byte again where the text is written to a socket. Bytes that are the UTF-8 of
-/// those code points are treated as invalid, so that no two texts look the same. Other text stays as it is.
+/// Sluice reads them as `String`. A byte that is not part of valid UTF-8 becomes one code point of the last private plane,
+/// U+10FF80 for 0x80 to U+10FFFF for 0xFF, and becomes the byte again when the text is written to a socket. Bytes that are the
+/// UTF-8 of those code points are treated as invalid, so that different bytes never make the same text. Other text is
+/// unchanged.
 public enum OpaqueText {
   /// Reads bytes as text.
   public static func text(_ bytes: [UInt8]) -> String {
@@ -17,8 +18,8 @@ public enum OpaqueText {
     return unescaped(bytes) ?? bytes
   }
 
-  /// - Parameter bytes: whole, so that a sequence which is cut off at their end is invalid.
-  /// - Returns: UTF-8 in which invalid bytes are code points; nil where it would be the same as the bytes.
+  /// - Parameter bytes: complete, so that a sequence which is cut off at the end is invalid.
+  /// - Returns: UTF-8 in which invalid bytes are code points; nil if it would be equal to the bytes.
   public static func escaped(_ bytes: some Collection<UInt8>) -> [UInt8]? {
     guard bytes.contains(where: { $0 >= 0x80 }) else { return nil }
     var escaper = Escaper()
@@ -27,8 +28,8 @@ public enum OpaqueText {
     return result.count == bytes.count ? nil : result
   }
 
-  /// - Parameter bytes: UTF-8, as `escaped` makes it, or any text around it.
-  /// - Returns: nil where it would be the same as the bytes.
+  /// - Parameter bytes: UTF-8 from `escaped`, or any text around it.
+  /// - Returns: nil if it would be equal to the bytes.
   public static func unescaped(_ bytes: some RandomAccessCollection<UInt8>) -> [UInt8]? {
     guard bytes.contains(firstOfEscape) else { return nil }
     var result: [UInt8] = []
@@ -48,7 +49,7 @@ public enum OpaqueText {
 
   private static let firstOfEscape: UInt8 = 0xF4
 
-  /// The byte that the UTF-8 at the front of the bytes stands for; nil where it is no code point of ours.
+  /// The byte for the UTF-8 at the beginning of the bytes; nil if it is not one of these code points.
   private static func escapedByte(_ bytes: some Collection<UInt8>) -> UInt8? {
     var bytes = bytes.makeIterator()
     guard bytes.next() == firstOfEscape, bytes.next() == 0x8F, let third = bytes.next(), third | 1 == 0xBF,
@@ -61,14 +62,14 @@ public enum OpaqueText {
     result += [firstOfEscape, 0x8F, 0xBE | (byte >> 6) & 1, 0x80 | byte & 0x3F]
   }
 
-  /// Escapes bytes that come in pieces. A sequence that is cut off at the end of a piece is kept until the next one: three bytes
-  /// at most.
+  /// Escapes bytes that arrive in pieces. A sequence that is cut off at the end of a piece is kept until the next one: three
+  /// bytes at most.
   public struct Escaper: Sendable {
     private var sequence: [UInt8] = []
 
     public init() {}
 
-    /// - Returns: what can be told of the bytes so far and has not been returned before.
+    /// - Returns: the text of the bytes so far that has not been returned before.
     public mutating func escape(_ bytes: some Collection<UInt8>) -> [UInt8] {
       var result: [UInt8] = []
       result.reserveCapacity(bytes.count + sequence.count)
@@ -90,7 +91,7 @@ public enum OpaqueText {
     /// Whether nothing is kept for the next piece.
     public var isEmpty: Bool { sequence.isEmpty }
 
-    /// Nothing comes any more.
+    /// Ends the text. No more bytes follow.
     public mutating func end() -> [UInt8] {
       var result: [UInt8] = []
       for byte in sequence { OpaqueText.append(escapeOf: byte, to: &result) }
@@ -98,7 +99,7 @@ public enum OpaqueText {
       return result
     }
 
-    /// Bytes of the sequence that begins so; 1 for a byte that begins none (Unicode 16.0, table 3-7).
+    /// The length of the sequence that begins with this byte; 1 for a byte that begins none (Unicode 16.0, table 3-7).
     private static func length(_ first: UInt8) -> Int {
       switch first {
       case 0xC2...0xDF: 2

@@ -1,4 +1,4 @@
-/// RFC 4648, in both alphabets.
+/// Base64 in both alphabets (RFC 4648).
 package enum Base64 {
   private static let plain = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
   private static let urlSafe = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
@@ -33,7 +33,8 @@ package enum Base64 {
     return text
   }
 
-  /// - Returns: nil for anything that `encode` would not write, bits behind the end included: one text for each value.
+  /// - Returns: nil for any text that `encode` would not write, including set bits after the end, so that each value has one
+  ///   text.
   package static func decode(_ text: [UInt8]) -> [UInt8]? {
     guard let letters = unpadded(text), let read = read(letters, plainValues), read.rest == 0 else {
       return nil
@@ -41,15 +42,15 @@ package enum Base64 {
     return read.bytes
   }
 
-  /// Section 5, without padding, as tokens have it (RFC 7515 section 2).
+  /// Section 5, without padding, as in tokens (RFC 7515 section 2).
   ///
-  /// - Returns: nil for anything that an encoder would not write, bits behind the end included.
+  /// - Returns: nil for any text that an encoder would not write, including set bits after the end.
   package static func decodeToken(_ text: ArraySlice<UInt8>) -> [UInt8]? {
     guard let read = read(text, urlSafeValues), read.rest == 0 else { return nil }
     return read.bytes
   }
 
-  /// - Returns: nil for what is not the URL-safe alphabet with its padding.
+  /// - Returns: nil if the text is not in the URL-safe alphabet with its padding.
   static func decodeURLSafe(_ text: [UInt8]) -> [UInt8]? {
     guard !text.isEmpty, let letters = unpadded(text) else { return nil }
     return read(letters, urlSafeValues)?.bytes
@@ -60,7 +61,7 @@ package enum Base64 {
     return text.dropLast(text.suffix(2).reversed().prefix { $0 == padding }.count)
   }
 
-  /// - Returns: the bytes, and the bits behind the last of them; nil for what no bytes are written as.
+  /// - Returns: the bytes, and the bits after the last of them; nil if no bytes have this text.
   private static func read(_ letters: ArraySlice<UInt8>, _ values: [UInt8]) -> (bytes: [UInt8], rest: UInt32)?
   {
     var bytes: [UInt8] = []
@@ -77,7 +78,7 @@ package enum Base64 {
       bytes.append(UInt8(truncatingIfNeeded: bits >> count))
       bits &= (1 << count) - 1
     }
-    // A letter alone is no byte.
+    // A single letter does not make a byte.
     return count < 6 ? (bytes, bits) : nil
   }
 }

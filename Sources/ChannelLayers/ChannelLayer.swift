@@ -1,38 +1,38 @@
-/// How an event reaches the sessions of a group, on this reactor, on the others, and in other processes.
+/// Carries events to the sessions of a group: on this reactor, on the others, and in other processes.
 ///
-/// This is a reactor's end of a layer: confined to the reactor it was made for, and made once for each.
-/// Whatever way an event takes, it ends in `groups`.
+/// This is a reactor's end of a layer: confined to the reactor it was made for, and made once for each. Every event ends in
+/// `groups`, however it arrives.
 package protocol ChannelLayer: AnyObject {
   /// The members that live on this reactor.
   var groups: LocalGroups { get }
 
-  /// Sends the event to every session in the group, the sender's included. Events of one sender keep their order.
+  /// Sends the event to every session in the group, including the sender. Events of one sender keep their order.
   ///
-  /// What turns out later not to have been sent is told to the sender by `GroupMember.undelivered`.
+  /// If it turns out later that the event was not sent, the sender is notified by `GroupMember.undelivered`.
   func publish(_ event: Event, to group: String, from sender: Membership)
 
-  /// Sends an event that no session sends to every session in the group, and calls back: at once, or later on the reactor.
+  /// Sends an event without a sending session to every session in the group, and calls back: at once, or later on the reactor.
   ///
   /// Events that are published one after the other on one reactor keep their order.
   func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void)
 
-  /// Makes the group's events come to this reactor, and calls back: at once, or later on the reactor.
+  /// Begins to deliver the group's events to this reactor, and calls back: at once, or later on the reactor.
   ///
-  /// Every call is followed by one of `unsubscribe`, also while it has not called back, unless it gives `.unavailable`.
+  /// Every call must be matched by one of `unsubscribe`, even before it has called back, unless it gives `.unavailable`.
   func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void)
 
-  /// Ends what one `subscribe` began.
+  /// Ends one `subscribe`.
   func unsubscribe(from group: String)
 
-  /// What is kept of the group's history behind a position, as far as it was delivered on this reactor: what comes later comes
-  /// to its members. Only for a group that is subscribed to.
+  /// The kept events of the group after a position, as far as they were delivered on this reactor. Later events reach its
+  /// members as usual. Only for a subscribed group.
   ///
   /// - Parameters:
-  ///   - position: nil for all that is kept.
+  ///   - position: nil for all kept events.
   ///   - bytes: where the slice may end, after at least one event.
-  ///   - isContinued: whether the position is the end of a slice that was just read: then what is to be kept no longer, and is still
-  ///     there, is no gap.
-  /// - Returns: nil where the group keeps no history.
+  ///   - isContinued: whether the position is the end of a slice that was just read. Events that are too old, but still
+  ///     there, are then no gap.
+  /// - Returns: nil if the group keeps no history.
   func history(of group: String, behind position: EventPosition?, bytes: Int, isContinued: Bool)
     -> HistorySlice?
 }
@@ -47,9 +47,9 @@ extension ChannelLayer {
   }
 }
 
-/// What became of an event that was published.
+/// The result of publishing an event.
 package struct Published: Sendable, Equatable {
-  /// Its place in the history of its group; nil where the group has none, or where it has not been sent.
+  /// The event's position in the history of its group; nil if the group has none, or if the event was not sent.
   package var position: EventPosition?
   package var undelivered: Undelivered?
 
@@ -59,7 +59,7 @@ package struct Published: Sendable, Equatable {
   }
 }
 
-/// What came of a wish to get a group's events.
+/// The result of subscribing to a group.
 package enum Subscription: Sendable, Equatable {
   case active
   /// The layer cannot be reached.

@@ -1,13 +1,14 @@
 import GatewayConfig
 package import JSON
 
-/// What travels through a channel layer: Django's message dict with its `type`.
+/// A message of a channel layer: Django's message dict with its `type`.
 public struct Event: Sendable, Hashable {
-  /// `chat.message`, `broadcast.message`, `websocket.close`, or what a route's `events:` names; as its publisher wrote it.
+  /// `chat.message`, `broadcast.message`, `websocket.close`, or a type that a route's `events:` names; as its publisher wrote
+  /// it.
   package var type: String
   /// The other keys of the dict, in their order.
   package var fields: [Field]
-  /// Its place in the history of its group; nil where the group has none. Never part of what is sent through a layer.
+  /// The position in the history of its group; nil if the group has none. Never sent through a layer.
   package var position: EventPosition?
 
   package struct Field: Sendable, Hashable {
@@ -25,7 +26,7 @@ public struct Event: Sendable, Hashable {
     self.fields = fields
   }
 
-  /// The type as it is looked up: `chat.message` for `chat_message` too.
+  /// The type in the form in which it is looked up: `chat.message` for `chat_message` too.
   package var handler: String { HandlerName.of(type) }
 
   package subscript(name: String) -> EventValue? {
@@ -34,7 +35,7 @@ public struct Event: Sendable, Hashable {
 }
 
 extension Event {
-  /// About what it takes up while it waits, in bytes.
+  /// Roughly the memory that the event takes while it waits, in bytes.
   package var weight: Int {
     fields.reduce(256) { sum, field in
       switch field.value {
@@ -46,7 +47,7 @@ extension Event {
 }
 
 extension JSON {
-  /// About what it takes up, in bytes. What is parsed has a bounded depth.
+  /// Roughly the memory of the value, in bytes. Parsed values have a bounded depth.
   fileprivate var weight: Int {
     switch self {
     case .null, .bool, .integer, .unsigned, .double: 64
@@ -57,13 +58,13 @@ extension JSON {
   }
 }
 
-/// The place of an event in the history of its group, written `EPOCH.OFFSET`: `5f3a9c01.42`.
+/// The position of an event in the history of its group, written `EPOCH.OFFSET`: `5f3a9c01.42`.
 ///
-/// Offsets of one epoch count up by one; another epoch says that the history before it is gone.
+/// Offsets of one epoch count up by one. Another epoch means that the earlier history is gone.
 package struct EventPosition: Sendable, Hashable, CustomStringConvertible {
   package var epoch: UInt32
   package var offset: UInt64
-  /// Offsets are counted by scripts in Redis, whose numbers are exact up to there; what is larger is made up.
+  /// Scripts in Redis count the offsets, and their numbers are exact up to this one. A larger offset cannot be real.
   package static let largestOffset: UInt64 = 1 << 53
 
   package init(epoch: UInt32, offset: UInt64) {
@@ -85,12 +86,12 @@ package struct EventPosition: Sendable, Hashable, CustomStringConvertible {
   package var description: String { "\(String(epoch, radix: 16)).\(offset)" }
 }
 
-/// A value in an event: what JSON and MessagePack have in common, and bytes.
+/// A value in an event: the common types of JSON and MessagePack, and bytes.
 ///
-/// Text that a session hands on is kept as the bytes it came as, so that nothing is parsed only to be written again.
+/// Text that a session passes on is kept in its encoded bytes, so that it is not parsed only to be written again.
 package enum EventValue: Sendable, Hashable {
   case json(JSON)
-  /// JSON text that was checked, to be handed on as it is.
+  /// JSON text that was checked, to be passed on unchanged.
   case encodedJSON([UInt8])
   /// Valid UTF-8.
   case text([UInt8])

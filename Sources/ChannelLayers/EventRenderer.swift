@@ -1,24 +1,24 @@
 package import Transport
 
-/// Turns an event into the bytes that every member of an audience is sent; a route's consumer is one.
+/// Renders an event for all members of an audience. A route's consumer is a renderer.
 ///
 /// Used on the reactor of the audience.
 package protocol EventRenderer {
-  /// Appends to `frames` what the event is to the clients of the route.
+  /// Appends the frames for the clients of the route to `frames`.
   ///
-  /// - Parameter address: of the session it is rendered for; nil where it is for all of an audience.
+  /// - Parameter address: the address of the session to render for; nil for the whole audience.
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering
 }
 
-/// What an event was to an audience.
+/// The result of rendering an event for an audience.
 package enum Rendering: Sendable, Equatable {
   /// Frames were appended.
   case frames
-  /// Every session of the audience is to be closed, after what is already rendered.
+  /// Every session of the audience has to be closed, after the frames that are already rendered.
   case close(code: UInt16, reason: String)
-  /// Every session sees it differently: it has to be rendered for each.
+  /// The frames differ from session to session, so the event has to be rendered for each.
   case personal
-  /// The route does not know the event's type, or a field that it needs is absent or of the wrong kind. The renderer has reported
-  /// it; no socket is ever closed for it.
+  /// The route does not know the event's type, or a required field is missing or has the wrong type. The renderer has reported
+  /// it. No connection is ever closed because of it.
   case ignored
 }

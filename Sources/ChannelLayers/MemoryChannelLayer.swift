@@ -1,9 +1,9 @@
 package import Transport
 
-/// The layer of one process: an event goes to this reactor's groups at once, and with one hop to each other reactor that has
-/// subscribers of the group.
+/// The layer of one process: an event goes to this reactor's groups at once, and to each other reactor that has subscribers of
+/// the group with one message.
 ///
-/// Django: `channels.layers.InMemoryChannelLayer`, but nothing is kept for receivers that are not there.
+/// Django: `channels.layers.InMemoryChannelLayer`, but no events are kept for absent receivers.
 package final class MemoryChannelLayer: ChannelLayer {
   package let groups: LocalGroups
   private let hub: MemoryHub
@@ -12,7 +12,7 @@ package final class MemoryChannelLayer: ChannelLayer {
   private var subscriptions: [String: Int] = [:]
 
   /// - Parameters:
-  ///   - number: of the reactor, for the addresses of its sessions; the hub's other reactors have others.
+  ///   - number: the number of the reactor, for the addresses of its sessions; different for each reactor of the hub.
   ///   - hub: shared by all reactors of the process.
   package init(reactor: Reactor, number: Int, hub: MemoryHub) {
     let groups = LocalGroups(
@@ -31,7 +31,7 @@ package final class MemoryChannelLayer: ChannelLayer {
     completed(Published(undelivered: publish(event, to: group)))
   }
 
-  /// - Returns: why it did not reach everybody; nil where it did.
+  /// - Returns: why the event did not reach everybody; nil if it did.
   private func publish(_ event: Event, to group: String) -> Undelivered? {
     groups.deliver(event, to: group)
     var reachesAll = true

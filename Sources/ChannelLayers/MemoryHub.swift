@@ -1,12 +1,12 @@
 import Synchronization
 import Transport
 
-/// What the reactors' ends of one memory layer share: on which of them a group has subscribers.
+/// The state that the reactors of one memory layer share: which of them have subscribers of a group.
 ///
-/// A reactor is listed before the first of its sessions in the group is told that it is accepted, so whatever is published
-/// after that finds it. Without the list every event would wake every reactor.
+/// A reactor is listed before the first of its sessions in the group is accepted, so that the session misses no event after
+/// that. Without the list every event would wake every reactor.
 package final class MemoryHub: Sendable {
-  /// Where a reactor gets its events.
+  /// The way to send events to a reactor.
   struct End: Sendable {
     var number: Int
     var mailbox: Mailbox<GroupEvent>
@@ -23,7 +23,7 @@ package final class MemoryHub: Sendable {
 
   private let stripes = Striped<[String: [End]]>([:])
 
-  /// Told of each event that did not reach a reactor for which too much waits already.
+  /// Called for each event that a reactor did not get because too many messages wait for it.
   let refused: @Sendable () -> Void
 
   package init(refused: @escaping @Sendable () -> Void = {}) {

@@ -2,9 +2,9 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// Why a connection cannot be had, or broke, in a few words for the operator.
+/// Describes in a few words, for the operator, why a connection failed or broke.
 package enum NetworkFault {
-  /// - Returns: nil where the error is not one of the network.
+  /// - Returns: nil if the error is not a network error.
   package static func words(for error: any Error) -> String? {
     switch error {
     case let failure as NIOConnectionError:

@@ -1,8 +1,8 @@
-/// The names under which other processes reach single sessions: what Django calls a specific channel.
+/// The names with which other processes reach single sessions; Django calls them specific channels.
 ///
-/// `specific.1f…-0!r0.12.7` is member 12, the 7th to sit there, of reactor 0 in the process `1f…`.
+/// `specific.1f…-0!r0.12.7` is member 12, the 7th holder of that place, of reactor 0 in the process `1f…`.
 package struct SessionAddresses: Sendable {
-  /// What all addresses of the process begin with.
+  /// The prefix of all addresses of the process.
   private let prefix: String
   private let reactor: Int
 
@@ -15,7 +15,7 @@ package struct SessionAddresses: Sendable {
     "\(prefix)r\(reactor).\(member.slot).\(member.serial)"
   }
 
-  /// Reads the part of an address behind the prefix.
+  /// Reads the part of an address after the prefix.
   package static func parse(_ local: some StringProtocol) -> (reactor: Int, member: MemberNumber)? {
     guard local.first == "r" else { return nil }
     let parts = local.dropFirst().split(separator: ".", omittingEmptySubsequences: false)
@@ -26,7 +26,7 @@ package struct SessionAddresses: Sendable {
   }
 }
 
-/// Names a member of a reactor's groups for as long as it is one; a later one never has the same number.
+/// Identifies a member of a reactor's groups. A number is never used for a later member.
 package struct MemberNumber: Sendable, Hashable {
   package var slot: UInt32
   package var serial: UInt32

@@ -2,8 +2,8 @@ package import NIOCore
 package import NIOPosix
 import Transport
 
-/// `KeepAliveProbes` as options of a channel to another server, which answers probes also while its program is silent or reads
-/// nothing.
+/// `KeepAliveProbes` as options of a channel to another server. A server's system answers probes even while the server's
+/// program is silent or reads nothing.
 private enum SilentPeer {
   static let options: [(ChannelOptions.Types.SocketOption, Int)] = KeepAliveProbes.options.map {
     (.init(level: .init(rawValue: $0.level), name: .init(rawValue: $0.name)), Int($0.value))
@@ -20,11 +20,11 @@ extension ClientBootstrap {
 }
 
 extension Channel {
-  /// Lets the kernel probe a server that is silent. Does nothing where the server is another process of this machine.
+  /// Lets the kernel probe a server that is silent. Has no effect if the server is another process on this machine.
   package func probeWhenSilent() {
     switch remoteAddress {
     case .v4, .v6:
-      // Refused only for a connection that is broken already, which is about to be told.
+      // Refused only for a broken connection, whose end will be reported soon.
       for (option, value) in SilentPeer.options { try? syncOptions?.setOption(option, value: value) }
     case .unixDomainSocket, nil: break
     }

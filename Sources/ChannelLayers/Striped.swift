@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What is kept by names of groups, in several parts with a lock each, so that reactors seldom wait for each other.
+/// Values by group name in several parts with a lock each, so that reactors seldom wait for each other.
 final class Striped<Part: Sendable>: Sendable {
   final class Stripe: Sendable {
     let part: Mutex<Part>
@@ -12,12 +12,12 @@ final class Striped<Part: Sendable>: Sendable {
 
   let all: [Stripe]
 
-  /// - Parameter empty: what each part begins with.
+  /// - Parameter empty: the initial value of each part.
   init(_ empty: Part) {
     all = (0..<64).map { _ in Stripe(empty) }
   }
 
-  /// The part that the group is in.
+  /// The part for the group.
   subscript(group: String) -> Stripe {
     all[Int(UInt(bitPattern: group.hashValue) % UInt(all.count))]
   }

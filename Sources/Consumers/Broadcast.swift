@@ -5,9 +5,9 @@ import Routing
 import Transport
 import WebSocketCore
 
-/// Sends a frame from one session, as it was, to everyone in the group.
+/// Sends a session's frame unchanged to everyone in the group.
 ///
-/// Travels as the event `{"type": "broadcast.message", "text": ...}` or `"bytes": ...`.
+/// It travels as the event `{"type": "broadcast.message", "text": ...}` or `"bytes": ...`.
 public final class Broadcast: Sendable {
   package static let eventType = "broadcast.message"
 
@@ -45,7 +45,7 @@ public final class Broadcast: Sendable {
     if let rendering = events.render(event, for: address, into: frames) { return rendering }
     switch event.handler {
     case Self.eventType: return events.message(event, frames.appendMessage(of: event))
-    // In one of its groups others may chat.
+    // One of the route's groups may be shared with a chat route.
     case Chat.eventType: return events.chatMessage(event, Chat.render(event, into: frames))
     default: return events.unknown(event)
     }

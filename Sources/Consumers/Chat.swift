@@ -5,10 +5,10 @@ import Routing
 import Transport
 import WebSocketCore
 
-/// The chat of the Channels tutorial: `{"message": X}` in, `{"message": X}` out to everyone in the group.
+/// The chat of the Channels tutorial: a client sends `{"message": X}`, and everyone in the group receives `{"message": X}`.
 ///
-/// X is any JSON value. It travels as the event `{"type": "chat.message", "message": X}`, the one that the tutorial's
-/// Python consumer sends and understands. Anything else is answered with `{"error": ...}`; the session stays open.
+/// X is any JSON value. It travels as the event `{"type": "chat.message", "message": X}`, which the tutorial's Python consumer
+/// sends and handles, too. Anything else is answered with `{"error": ...}`; the session stays open.
 public final class Chat: Sendable {
   package static let eventType = "chat.message"
   package static let member = "message"
@@ -16,7 +16,7 @@ public final class Chat: Sendable {
   let groups: GroupConfiguration
   let events: RouteEvents
   private let showsUser: Bool
-  /// Of the event and of the frame: who has sent the message.
+  /// The member of the event and of the frame that names the sender.
   private static let user = "user"
 
   init(_ configuration: GroupConfiguration, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil) {
@@ -44,7 +44,7 @@ public final class Chat: Sendable {
     }
   }
 
-  /// What clients get of an event, where frames do not matter; nil where it lacks the message.
+  /// The JSON that clients receive for an event, without a frame; nil if the event has no message.
   static func text(of event: Event) -> [UInt8]? {
     guard let value = event[member]?.jsonText else { return nil }
     let sender = event[user]?.jsonText.map { Array(#", "user": "#.utf8) + $0 } ?? []
@@ -56,21 +56,22 @@ public final class Chat: Sendable {
     switch event.handler {
     case Self.eventType:
       return events.chatMessage(event, Self.render(event, showsUser: showsUser, into: frames))
-    // In one of its groups others may broadcast.
+    // One of the route's groups may be shared with a broadcast route.
     case Broadcast.eventType: return renderBroadcast(event, into: frames)
     default:
       return event.type == Event.presenceType ? frames.appendPresence(event) : events.unknown(event)
     }
   }
 
-  /// A text that a user has published is shown as that user's message where clients are told who sent what: as it is, it could
-  /// pass for the message of another user.
+  /// On a route with `identity`, a text that a user has published is rendered as that user's message. Unchanged it could pass
+  /// for the message of another user.
   private func renderBroadcast(_ event: Event, into frames: SharedBytes) -> Rendering {
     guard isSigned(event), let user = event[Self.user]?.jsonText else {
       return events.message(event, frames.appendMessage(of: event))
     }
     guard let text = event["text"], text.isText, let message = text.jsonText else {
-      return events.dropped(event, "only the text of a user can be shown with its sender")
+      return events.dropped(
+        event, "the field \"text\" must be text: this route shows a user's message with its sender")
     }
     let frame =
       Array(#"{"message": "#.utf8) + message + Array(#", "user": "#.utf8) + user + [UInt8(ascii: "}")]
@@ -78,7 +79,7 @@ public final class Chat: Sendable {
     return .frames
   }
 
-  /// Whether clients are to be told which user has published the event of a broadcast.
+  /// Whether the frame has to name the user who published the broadcast.
   func isSigned(_ event: Event) -> Bool {
     showsUser && event[Self.user] != nil && event.handler == Broadcast.eventType
   }

@@ -4,18 +4,18 @@ import Routing
 package import Transport
 public import WebSocketCore
 
-/// What the sessions of one route do: a built-in consumer with the route's options.
+/// The behaviour of the sessions of one route: a built-in consumer with the route's options.
 ///
-/// One value for each route, shared by all its sessions and reactors; a session's own state is in the session.
-/// Those with options are classes: a copy of the options for each message was a tenth of an echo's instructions.
-/// A new consumer type is one file beside this one, and the places the compiler then points at.
+/// One value for each route, shared by all its sessions and reactors; the state of a session is in the session. Consumers with
+/// options are classes, because copying the options for each message took a tenth of an echo's instructions. A new consumer
+/// type is one file beside this one, and the places that the compiler then reports.
 public enum Consumer: Sendable {
   case echo(Echo)
   case chat(Chat)
   case broadcast(Broadcast)
   case proxy(Proxy)
 
-  /// - Parameter report: hears of events that clients of the route do not get, or not whole.
+  /// - Parameter report: called for events that clients of the route do not get, or get incompletely.
   package init(
     _ configuration: ConsumerConfiguration, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil
   ) {
@@ -28,7 +28,7 @@ public enum Consumer: Sendable {
     }
   }
 
-  /// The groups that sessions join before they are accepted, and may join later; nil where there are none.
+  /// The groups that sessions join before they are accepted, or may join later; nil for a consumer without groups.
   package var groups: GroupConfiguration? {
     switch self {
     case .echo, .proxy: nil
@@ -37,7 +37,7 @@ public enum Consumer: Sendable {
     }
   }
 
-  /// Whether what comes is only sent back.
+  /// Whether messages are only sent back.
   package var isEcho: Bool {
     switch self {
     case .echo: true
@@ -59,7 +59,7 @@ public enum Consumer: Sendable {
 }
 
 extension Consumer {
-  /// Tells the client that what it sent did not, or may not have, reached everybody.
+  /// Notifies the client that its message did not, or may not, have reached everybody.
   package func undelivered(_ reason: Undelivered, to session: some ConsumerSession) {
     switch self {
     case .echo, .proxy: break

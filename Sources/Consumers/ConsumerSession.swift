@@ -2,18 +2,18 @@ public import ChannelLayers
 import JSON
 public import WebSocketCore
 
-/// What a consumer can do to the session it works for. Confined to the session's reactor.
+/// The operations of a session for its consumer. Confined to the session's reactor.
 public protocol ConsumerSession: AnyObject {
-  /// Who the client has shown itself to be; nil for nobody in particular.
+  /// The client's identity; nil for an anonymous client.
   var identity: Identity? { get }
 
-  /// Sends one message. Behind everything the session was already sent.
+  /// Sends one message, after everything that the session was already sent.
   func send(_ kind: MessageKind, _ payload: RawSpan)
 
   /// Sends one message to the upstream of the session's route.
   func forward(_ kind: MessageKind, _ payload: RawSpan)
 
-  /// Sends the event to the session's group, itself included, through the route's channel layer.
+  /// Sends the event to the session's group, including the session itself, through the route's channel layer.
   func publish(_ event: Event)
 }
 

@@ -1,8 +1,8 @@
 import JSON
 
-/// A text message that is not for the group but for the gateway: an object with one member, whose name says what is wanted.
+/// A text message for the gateway instead of the group: an object with one member, whose name is the request.
 ///
-/// Read only on routes that have something to control; everywhere else such a text is a message like any other.
+/// Recognised only on routes with something to control. On other routes such a text is an ordinary message.
 package enum ControlMessage: Sendable, Hashable {
   /// `{"subscribe": "GROUP"}`
   case subscribe(String)
@@ -13,10 +13,10 @@ package enum ControlMessage: Sendable, Hashable {
   /// `{"presence": "list"}`
   case presence(String)
 
-  /// Longer texts are never one.
+  /// A longer text is never a control message.
   private static let longest = 16 * 1024
 
-  /// - Returns: nil where the text is an ordinary message.
+  /// - Returns: nil if the text is an ordinary message.
   package static func read(_ text: RawSpan) -> ControlMessage? {
     guard text.byteCount <= longest, let key = JSONScanner.firstName(of: text), keys.contains(key) else {
       return nil
@@ -33,6 +33,6 @@ package enum ControlMessage: Sendable, Hashable {
     }
   }
 
-  /// So that ordinary messages are not parsed twice.
+  /// Checked first, so that ordinary messages are not parsed twice.
   private static let keys: Set<String> = ["subscribe", "unsubscribe", "auth", "presence"]
 }

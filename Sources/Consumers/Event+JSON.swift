@@ -15,7 +15,7 @@ extension Event {
     bytes.append(UInt8(ascii: "}"))
   }
 
-  /// One field's value as JSON; `type` is a field like the others, and what is absent is `null`.
+  /// The value of one field as JSON. `type` is a field like the others, and a missing field is `null`.
   func appendJSON(field name: String, to bytes: inout [UInt8]) {
     if name == "type" {
       return JSONText.append(string: type, to: &bytes)
@@ -28,17 +28,17 @@ extension Event {
     name == "type" || self[name]?.isJSON == true
   }
 
-  /// One field as it reads inside a text: strings without quotes, everything else as JSON.
+  /// The value of one field inside a text: strings without quotes, everything else as JSON.
   func plainText(field name: String) -> String? {
     name == "type" ? type : self[name]?.plainText
   }
 }
 
 extension EventValue {
-  /// Whether it is anything but bytes.
+  /// Whether the value is not bytes.
   var isJSON: Bool { if case .bytes = self { false } else { true } }
 
-  /// Whether it is a string, in either form.
+  /// Whether the value is a string, in either form.
   var isText: Bool {
     switch self {
     case .text, .json(.string): true
@@ -46,7 +46,7 @@ extension EventValue {
     }
   }
 
-  /// The value as JSON text; nil for bytes, which JSON cannot say.
+  /// The value as JSON text; nil for bytes, which JSON cannot carry.
   var jsonText: [UInt8]? {
     var text: [UInt8] = []
     switch self {
@@ -65,7 +65,7 @@ extension EventValue {
     case .json(.null): return nil
     case .text(let utf8): return String(decoding: utf8, as: UTF8.self)
     case .encodedJSON(let encoded):
-      // Only text that was checked gets here, so the error says nothing new.
+      // The text was checked before, so parsing it cannot fail.
       guard let value = try? unsafe JSON.parse(encoded.span.bytes) else { return nil }
       return EventValue.json(value).plainText
     case .json, .bytes:

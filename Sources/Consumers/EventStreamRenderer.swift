@@ -3,18 +3,19 @@ package import GatewayConfig
 import JSON
 package import Transport
 
-/// What the events of a group are to the clients of an `events` route: every kind that some consumer understands, and the
+/// Renders the events of a group for the clients of an `events` route: the events that consumers understand, and those of the
 /// route's own templates.
 ///
-/// Text is sent as it is, `chat.message` as the JSON that chat clients get, bytes in base64 as an event called `bytes`.
+/// Text is sent unchanged, `chat.message` as the JSON that chat clients receive, and bytes in base64 as an event called
+/// `bytes`.
 package final class EventStreamRenderer: EventRenderer, Sendable {
   private let events: RouteEvents
   private let showsPosition: Bool
 
   /// - Parameters:
-  ///   - showsPosition: whether an event's place in the history of its group is its id. A client remembers one place, so that only
+  ///   - showsPosition: whether an event's position in the history of its group is its id. A client remembers one id, so only
   ///     one of its groups can have them.
-  ///   - report: hears of events that clients of the route do not get, or not whole.
+  ///   - report: called for events that clients of the route do not get, or get incompletely.
   package init(
     _ group: GroupConfiguration, showsPosition: Bool, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil
   ) {
@@ -27,7 +28,7 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
     self.showsPosition = showsPosition
   }
 
-  /// The same for the other groups of the route.
+  /// The renderer for the other groups of the route.
   package var withoutPositions: EventStreamRenderer { EventStreamRenderer(events, showsPosition: false) }
 
   package func render(_ event: Event, for address: String?, into stream: SharedBytes) -> Rendering {
@@ -47,7 +48,7 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
     }
   }
 
-  /// Where the client is, before the first event that is kept; and whether something is missing there.
+  /// Appends the position before the first kept event, and whether events are missing there.
   private func appendStart(_ event: Event, to stream: SharedBytes) -> Rendering {
     guard let position = id(of: event) else { return .ignored }
     if event["gap"] == .json(.bool(true)) {
@@ -61,7 +62,7 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
 
   private func id(of event: Event) -> EventPosition? { showsPosition ? event.position : nil }
 
-  /// As for WebSocket clients: exactly one of `text` and `bytes` is given.
+  /// As for WebSocket clients, exactly one of `text` and `bytes` must be given.
   private func appendMessage(of event: Event, to stream: SharedBytes) -> Rendering {
     switch event["text"] {
     case .text(let utf8)?: return append(utf8, of: event, to: stream)

@@ -3,11 +3,12 @@ import GatewayConfig
 import JSON
 
 extension EventTemplate {
-  /// The JSON text this template makes of an event. A field the event lacks is `null`, and nothing inside a text.
+  /// Renders the event with this template, as JSON text. A field that the event does not have becomes `null`, or nothing inside
+  /// a text.
   ///
   /// - Parameters:
-  ///   - address: of the session that is sent it; the event has no field of its name.
-  ///   - unfit: hears of fields that are lacking, or that JSON cannot carry.
+  ///   - address: the address of the receiving session; the event has no field of that name.
+  ///   - unfit: called for fields that are missing, or that JSON cannot carry.
   func rendered(_ event: Event, address: String?, _ unfit: UnfitEvents?) -> [UInt8] {
     var event = event
     if let address {

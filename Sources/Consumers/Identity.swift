@@ -1,15 +1,15 @@
 package import JSON
 import Routing
 
-/// Who a client has shown itself to be: what an authenticator made of its token or its cookies.
+/// The identity of an authenticated client, from its token or its cookies.
 ///
-/// Kept by a session for as long as it lives; a session without one is anonymous.
+/// A session keeps it for its whole life. A session without an identity is anonymous.
 public final class Identity: Sendable {
-  /// The user's name or number as text: what `{user}` stands for. Never empty.
+  /// The user's name or number as text, the value of `{user}`. Never empty.
   package let user: String
-  /// The claims of the token, or the object that the call-back answered: what `{claims.NAME}` is looked up in.
+  /// The claims of the token, or the object that the callback answered. `{claims.NAME}` is looked up in it.
   package let claims: JSON
-  /// When it ceases to hold, in seconds since 1970 (RFC 7519 section 4.1.4: `exp`); nil where it does not say.
+  /// When the identity expires, in seconds since 1970 (RFC 7519 section 4.1.4: `exp`); nil if it does not expire.
   package let expires: Double?
 
   package init(user: String, claims: JSON, expires: Double? = nil) {
@@ -20,7 +20,7 @@ public final class Identity: Sendable {
 }
 
 extension Identity {
-  /// What a place in a template stands for: `user`, or `claims.NAME` where the claim is text, a number or a truth value.
+  /// The value of a place in a template: `user`, or `claims.NAME` if the claim is text, a number or a truth value.
   package func value(of place: String) -> String? {
     if place == GroupTemplate.user { return user }
     guard place.hasPrefix(GroupTemplate.claimPrefix) else { return nil }

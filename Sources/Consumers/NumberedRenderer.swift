@@ -3,19 +3,19 @@ import JSON
 package import Transport
 import WebSocketCore
 
-/// How a frame is made into one that says where its event stands in the history of its group.
+/// How the position of an event is added to its frame.
 enum Numbering {
-  /// `{"id": ..., and the members as they are}`: an object without an `id` of its own.
+  /// `{"id": ..., and the members of the frame}`: for an object without an `id` of its own.
   case member
   /// `{"id": ..., "event": the frame}`
   case wrapped
-  /// `{"id": ..., "text": the frame}` or `"bytes"` in base64: what need not be JSON.
+  /// `{"id": ..., "text": the frame}` or `"bytes"` in base64: for frames that need not be JSON.
   case message
 }
 
-/// Renders a route's events for the sessions that asked to know where they are: each frame with the position of its event.
+/// Renders a route's events for sessions that asked for positions: each frame contains the position of its event.
 ///
-/// An event without a position, which no history keeps, is the frame that all others get.
+/// An event without a position, which no history keeps, has the same frame as for other sessions.
 package final class NumberedRenderer: EventRenderer, Sendable {
   private let consumer: Consumer
 
@@ -52,7 +52,7 @@ package final class NumberedRenderer: EventRenderer, Sendable {
     text.reserveCapacity(head.utf8.count + payload.byteCount + 16)
     switch numbering {
     case .member:
-      // Of an object without members only the end is left.
+      // An object without members leaves only the closing brace.
       if payload.byteCount == 2 { text.removeLast(2) }
       text += [UInt8](copying: payload.extracting(1..<payload.byteCount))
     case .wrapped:

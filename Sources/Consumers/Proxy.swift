@@ -1,7 +1,7 @@
 package import GatewayConfig
 import WebSocketCore
 
-/// Lets another WebSocket server answer: every message goes on to it as it was, and what it says goes to the client.
+/// Passes every message on to an upstream WebSocket server unchanged, and its messages back to the client.
 public final class Proxy: Sendable {
   package let upstream: UpstreamConfiguration
 

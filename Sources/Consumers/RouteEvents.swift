@@ -4,26 +4,26 @@ import JSON
 import Transport
 import WebSocketCore
 
-/// What every route with a group understands besides its consumer's own events: the route's `events:`, and
-/// `websocket.send` and `websocket.close` from the layer (the ASGI events of those names).
+/// The events that every route with a group handles besides its consumer's own: those of the route's `events:`, and the ASGI
+/// events `websocket.send` and `websocket.close` from the layer.
 struct RouteEvents: Sendable {
-  /// By type, as it is looked up.
+  /// By type, in the form in which it is looked up.
   private let templates: [String: (template: EventTemplate, isPersonal: Bool)]
-  /// Where what does not fit is reported; nil where nobody listens.
+  /// Gets the events that do not fit; nil if nothing is reported.
   private let unfit: UnfitEvents?
 
-  /// What every route with a group understands without a template.
+  /// The types that every route with a group handles without a template.
   private static let builtIn = [Chat.eventType, Broadcast.eventType, "websocket.send", "websocket.close"]
 
   init(_ templates: [String: EventTemplate], report: (@Sendable (UnfitEvents.Report) -> Void)?) {
     unfit = report.map { UnfitEvents(known: templates.keys + Self.builtIn, report: $0) }
-    // The loader has seen that no two types are one.
+    // The loader has made sure that no two types are equal.
     self.templates = Dictionary(
       templates.map { (HandlerName.of($0.key), ($0.value, $0.value.isPersonal)) },
       uniquingKeysWith: { first, _ in first })
   }
 
-  /// How the frame of an event is numbered.
+  /// How the position is added to the frame of an event.
   func numbering(of event: Event) -> Numbering {
     let handler = event.handler
     if let (template, _) = templates[handler] {
@@ -39,17 +39,17 @@ struct RouteEvents: Sendable {
     }
   }
 
-  /// What such an event is to a client, whatever form it is sent in.
+  /// The meaning of such an event for a client, independent of its transport.
   enum Meaning {
-    /// JSON that a template made.
+    /// JSON from a template.
     case text([UInt8])
     /// The event's `text` or `bytes`.
     case message
-    /// Nothing to be sent.
+    /// The result if there is nothing to send.
     case rendering(Rendering)
   }
 
-  /// Nil where the event is left to the consumer.
+  /// Nil if the consumer has to handle the event.
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering? {
     switch meaning(of: event, for: address) {
     case .text(let text):
@@ -61,7 +61,7 @@ struct RouteEvents: Sendable {
     }
   }
 
-  /// Nil where the event is left to the consumer.
+  /// Nil if the consumer has to handle the event.
   func meaning(of event: Event, for address: String?) -> Meaning? {
     let handler = event.handler
     if !templates.isEmpty, let (template, isPersonal) = templates[handler] {
@@ -77,13 +77,13 @@ struct RouteEvents: Sendable {
 
   // MARK: - What does not fit
 
-  /// The route does not know the event.
+  /// Handles an event that the route does not know.
   func unknown(_ event: Event) -> Rendering {
     unfit?.unknown(event)
     return .ignored
   }
 
-  /// What became of an event with `text` or `bytes`.
+  /// Reports an event with `text` or `bytes` that could not be rendered.
   func message(_ event: Event, _ rendering: Rendering) -> Rendering {
     guard case .ignored = rendering else { return rendering }
     unfit?.dropped(event, Self.needsMessage(event))
@@ -98,12 +98,12 @@ struct RouteEvents: Sendable {
   private static func needsMessage(_ event: Event) -> String {
     switch (event["text"], event["bytes"]) {
     case (nil, nil), (.json(.null), nil): "the event has neither \"text\" nor \"bytes\""
-    case (nil, _), (.json(.null), _): "the field \"bytes\" holds no bytes"
+    case (nil, _), (.json(.null), _): "the field \"bytes\" does not hold bytes"
     default: "the field \"text\" is not a string"
     }
   }
 
-  /// What became of an event with a chat's message.
+  /// Reports an event with a chat's message that could not be rendered.
   func chatMessage(_ event: Event, _ rendering: Rendering) -> Rendering {
     guard case .ignored = rendering else { return rendering }
     unfit?.dropped(
@@ -113,7 +113,7 @@ struct RouteEvents: Sendable {
     return rendering
   }
 
-  /// ASGI: `code` defaults to 1000, `reason` to nothing. An event with a code that may not be sent is dropped.
+  /// ASGI: `code` defaults to 1000, `reason` to an empty text. An event with a code that is not valid on the wire is dropped.
   private func closing(_ event: Event) -> Rendering {
     let code: UInt16
     switch event["code"] {

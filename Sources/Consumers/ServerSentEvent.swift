@@ -1,11 +1,11 @@
 package import ChannelLayers
 package import Transport
 
-/// Writes one event of a stream as `EventSource` reads it (the HTML standard, section 9.2: server-sent events).
+/// Writes one event of a stream in the format of `EventSource` (the HTML standard, section 9.2: server-sent events).
 package struct ServerSentEvent {
-  /// What the client says it has seen last when it connects again.
+  /// The id that the client sends when it connects again.
   package var id: EventPosition?
-  /// What a page listens for; nil is `message`.
+  /// The name that a page listens for; nil is `message`.
   package var name: StaticString?
 
   package init(id: EventPosition? = nil, name: StaticString? = nil) {
@@ -13,7 +13,7 @@ package struct ServerSentEvent {
     self.name = name
   }
 
-  /// Appends the event with its data. Each line of the data is a field of its own, and all line ends arrive as LF.
+  /// Appends the event with its data. Each line of the data becomes a field of its own, and all line ends arrive as LF.
   package func append(_ data: [UInt8], to stream: SharedBytes) {
     if let id { append("id: \(id)\n", to: stream) }
     if let name {
@@ -38,7 +38,7 @@ package struct ServerSentEvent {
     append("\n", to: stream)
   }
 
-  /// Appends no event, only the id, which the client keeps as its own.
+  /// Appends only the id, without an event. The client remembers it.
   package func appendID(to stream: SharedBytes) {
     if let id { append("id: \(id)\n\n", to: stream) }
   }

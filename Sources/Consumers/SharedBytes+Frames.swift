@@ -10,7 +10,7 @@ extension SharedBytes {
     append(head: header.bytes, length: header.count, payload)
   }
 
-  /// Appends one frame whose payload stands between two constant texts.
+  /// Appends one frame whose payload is enclosed by two constant texts.
   func appendFrame(_ opcode: Opcode, prefix: StaticString, payload: RawSpan, suffix: StaticString) {
     let length = prefix.utf8CodeUnitCount + payload.byteCount + suffix.utf8CodeUnitCount
     let header = FrameHeader(opcode: opcode, payloadLength: length)
@@ -26,7 +26,7 @@ extension SharedBytes {
     text.withUTF8Buffer { unsafe append(RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0))) }
   }
 
-  /// Appends the event's `text` as a text frame or its `bytes` as a binary one; ASGI: exactly one of them is given.
+  /// Appends the event's `text` as a text frame or its `bytes` as a binary one. ASGI: exactly one of them must be given.
   func appendMessage(of event: Event) -> Rendering {
     switch event["text"] {
     case .text(let utf8)?:

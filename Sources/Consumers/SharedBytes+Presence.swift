@@ -3,7 +3,7 @@ import Transport
 import WebSocketCore
 
 extension SharedBytes {
-  /// Appends what presence tells as `{"presence": ...}`. Never something that came from outside of the process.
+  /// Appends a presence event as `{"presence": ...}`. Its content never comes from outside of the process.
   func appendPresence(_ event: Event) -> Rendering {
     guard case .encodedJSON(let text)? = event[Event.presenceField] else { return .ignored }
     unsafe appendFrame(.text, prefix: #"{"presence": "#, payload: text.span.bytes, suffix: "}")

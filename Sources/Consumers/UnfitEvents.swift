@@ -2,18 +2,18 @@ package import ChannelLayers
 import GatewayConfig
 import Synchronization
 
-/// Reports the events that a route does not deliver, or not whole, each kind once: an operator would search for them in vain.
+/// Reports events that a route does not deliver, or delivers incompletely, each kind once.
 ///
-/// One for each route, shared by its reactors. What was reported is remembered in a table of fixed size, without a lock: an event
-/// that is dropped again costs one hash and one or two loads. Publishers may invent types without end, so after `most` kinds the
-/// rest is silent, which a last report says.
+/// One for each route, shared by its reactors. Reported kinds are remembered in a table of fixed size, without a lock: an event
+/// that is dropped again costs one hash and one or two loads. Publishers may invent any number of types, so after `most` kinds
+/// nothing more is reported, which a last report says.
 package final class UnfitEvents: Sendable {
-  /// What an operator is told of one kind of event.
+  /// The report about one kind of event, for the operator.
   package struct Report: Sendable, Equatable {
     package enum Fate: Sendable {
       /// Clients of the route get nothing of the event.
       case dropped
-      /// Clients of the route get the event with `null`, or with nothing inside a text, in this place.
+      /// Clients of the route get the event with `null`, or with nothing inside a text, in place of a field.
       case incomplete
       /// No further kinds are reported.
       case last
@@ -24,51 +24,52 @@ package final class UnfitEvents: Sendable {
     package var type: String
     /// What was found, and what was expected.
     package var reason: String
-    /// What to do; nil where nothing comes to mind.
+    /// What to do; nil if there is no suggestion.
     package var hint: String?
   }
 
   /// How many kinds of events are reported for one route.
   package static let most = 32
-  /// Twice as many, so that a free place is near.
+  /// Twice as many places as kinds, so that a free place is near.
   private static let places = 64
 
-  /// What the gateway tells its own sessions, which is not for every route.
+  /// Events of the gateway to its own sessions, which not every route handles.
   private static let internalTypes = [Event.presenceType, Event.historyType, Event.unreadableType]
 
   private let known: [String]
   private let report: @Sendable (Report) -> Void
-  /// Hashes of what was reported; zero for a free place. Swift's hashes have a seed of the process, so nobody can choose them.
+  /// Hashes of the reported kinds; zero for a free place. Swift seeds its hashes for each process, so publishers cannot choose
+  /// them.
   private let reported = InlineArray<64, Atomic<UInt64>> { (_: Int) in Atomic(0) }
   private let count = Atomic<Int>(0)
 
   /// - Parameters:
-  ///   - known: the types that the route understands.
-  ///   - report: is called on a reactor, and must not wait.
+  ///   - known: the types that the route handles.
+  ///   - report: called on a reactor, and must not wait.
   package init(known: [String], report: @escaping @Sendable (Report) -> Void) {
     self.known = known
     self.report = report
   }
 
-  /// The route has no meaning for events of this type.
+  /// Reports an event of a type that the route does not handle.
   package func unknown(_ event: Event) {
     guard !Self.internalTypes.contains(event.type), isNew(event.type, "") else { return }
     let isForUs = HandlerName.isReserved(event.type) && !known.contains { HandlerName.isReserved($0) }
     report(
       Report(
-        fate: .dropped, type: event.type, reason: "the route knows no event of this type",
+        fate: .dropped, type: event.type, reason: "the route has no event of this type",
         hint: isForUs
-          ? "orders to Sluice go to the group \"sluice.control\""
+          ? "send control events to the group \"sluice.control\""
           : NearestName.hint(for: event.type, in: known)))
   }
 
-  /// The type is known, and what the event needs is absent or of the wrong kind.
+  /// Reports an event of a known type with a missing field, or one of the wrong type.
   package func dropped(_ event: Event, _ reason: @autoclosure () -> String, hint: String? = nil) {
     guard isNew(event.type, "\0dropped") else { return }
     report(Report(fate: .dropped, type: event.type, reason: reason(), hint: hint))
   }
 
-  /// The template asks for a field that the event lacks, or that JSON cannot carry.
+  /// Reports a field of a template that the event does not have, or that JSON cannot carry.
   func incomplete(_ event: Event, field name: String) {
     guard isNew(event.type, name) else { return }
     guard event[name] == nil else {
@@ -82,13 +83,13 @@ package final class UnfitEvents: Sendable {
     let outer = name.prefix { $0 != "." }
     let hint =
       outer.utf8.count < name.utf8.count && fields.contains(String(outer))
-      ? "a template takes whole fields: write {\(outer)}, or send \"\(name.dropFirst(outer.count + 1))\" as a field of its own"
+      ? "a template can only use whole fields: write {\(outer)}, or send \"\(name.dropFirst(outer.count + 1))\" as a field of its own"
       : NearestName.hint(for: name, in: fields)
     report(
       Report(fate: .incomplete, type: event.type, reason: "the event has no field \"\(name)\"", hint: hint))
   }
 
-  /// Whether this was not reported before, and still can be.
+  /// Whether this kind was not reported before, and can still be reported.
   private func isNew(_ type: String, _ what: String) -> Bool {
     var hasher = Hasher()
     hasher.combine(type)

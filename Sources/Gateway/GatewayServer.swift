@@ -6,7 +6,7 @@ import Synchronization
 import Transport
 import WebSocketCore
 
-/// The running gateway: its reactors, its HTTP side, and how they start and stop together.
+/// The running gateway: its reactors, its HTTP service, and how they start and stop together.
 ///
 /// `run` listens, serves until `stop`, and returns when the last connection is closed.
 package final class GatewayServer: Sendable {
@@ -15,7 +15,7 @@ package final class GatewayServer: Sendable {
     package var description: String
   }
 
-  private enum Wish: Sendable {
+  private enum LifecycleEvent: Sendable {
     case stop
     case stopNow
     case workerFinished
@@ -28,10 +28,10 @@ package final class GatewayServer: Sendable {
   private let gateway: GatewayState
   private let log: Logger
   private let descriptors: DescriptorLimit
-  private let wishes: AsyncStream<Wish>
-  private let wish: AsyncStream<Wish>.Continuation
+  private let lifecycleEvents: AsyncStream<LifecycleEvent>
+  private let lifecycle: AsyncStream<LifecycleEvent>.Continuation
   private let deadline: StopDeadline
-  /// What a stop ends; nil while nothing is served.
+  /// The parts that a stop ends; nil while nothing is served.
   private let served = ServedBox()
 
   private final class ServedBox: Sendable {
@@ -40,8 +40,8 @@ package final class GatewayServer: Sendable {
 
   private struct Served: Sendable {
     var workers: [Mailbox<WorkerMessage>]
-    var http: HTTPSide
-    var tls: TLSSide?
+    var http: HTTPService
+    var tls: TLSService?
 
     func abandon() {
       for worker in workers { worker.post(.abandon) }
@@ -75,52 +75,53 @@ package final class GatewayServer: Sendable {
       configuration, threads: threads,
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
       extraConnections: shares.extras, clientSilence: clientSilence, log: log)
-    let (wishes, wish) = AsyncStream.makeStream(of: Wish.self)
-    (self.wishes, self.wish) = (wishes, wish)
+    let (lifecycleEvents, lifecycle) = AsyncStream.makeStream(of: LifecycleEvent.self)
+    (self.lifecycleEvents, self.lifecycle) = (lifecycleEvents, lifecycle)
     deadline = StopDeadline(bound: stopBound) { [served] in
-      wish.yield(.stopNow)
-      // Whoever is to fulfil the wish may have no thread.
+      lifecycle.yield(.stopNow)
+      // The task that handles these events may get no thread.
       served.parts.withLock { $0 }?.abandon()
     } overdue: {
       log.error(
-        "the stop did not come to its end",
+        "the shutdown did not finish in time",
         metadata: ["bound": "\(configuration.shutdown.grace + stopBound)", "hint": "the process ends now"])
       overdue()
     }
   }
 
-  /// Sets how the process takes memory and gives it back; at its start.
+  /// Sets how the process allocates memory and returns it. Must be called at its start.
   package static func settleMemory() {
     ProcessMemory.settle()
   }
 
-  /// Asks the gateway to stop as `shutdown:` says. Callable from any thread, more than once.
+  /// Asks the gateway to stop as `shutdown:` says. Can be called from any thread, more than once.
   package func stop() {
     limitStop(to: configuration.shutdown.grace)
-    wish.yield(.stop)
+    lifecycle.yield(.stop)
   }
 
   /// Asks the gateway to close everything at once.
   package func stopNow() {
     limitStop(to: .zero)
-    wish.yield(.stopNow)
+    lifecycle.yield(.stopNow)
   }
 
   private func limitStop(to grace: Duration) {
     do {
       try deadline.begin(grace)
     } catch {
-      log.error("the time for the stop is not watched", metadata: ["error": "\(error)"])
+      log.error(
+        "the shutdown has no deadline: its timer could not be started", metadata: ["error": "\(error)"])
     }
   }
 
-  /// Reads the files of `server.tls` again: new connections get what is in them now, and the others go on. Where something is wrong
-  /// with them, the log says so, and nothing changes. Callable from any thread.
+  /// Reads the files of `server.tls` again. New connections use the new certificates; existing ones continue. If there is a
+  /// mistake in the files, it is logged, and nothing changes. Can be called from any thread.
   ///
-  /// - Parameter environment: what `{env: NAME}` is looked up in.
+  /// - Parameter environment: the variables for `{env: NAME}`.
   package func reloadCertificates(environment: [String: String]) {
     guard let tls = configuration.server.tls else {
-      return log.notice("there is nothing to reload: the file has no server.tls")
+      return log.notice("nothing was reloaded: the configuration has no server.tls")
     }
     let (renewed, report) = ConfigurationLoader.reload(tls, environment: environment)
     for finding in report.findings {
@@ -130,29 +131,29 @@ package final class GatewayServer: Sendable {
         metadata: ["place": "\(place)"])
     }
     if let renewed {
-      wish.yield(.renew(renewed))
+      lifecycle.yield(.renew(renewed))
     } else {
-      log.error("the certificates were not reloaded, and stay as they were")
+      log.error("the certificates were not reloaded; the previous ones stay in use")
     }
   }
 
-  /// Tries to reach the channel layers that routes use, before `run`.
+  /// Connects to the channel layers that routes use, before `run`.
   ///
-  /// - Returns: for each that cannot be reached, a sentence. The gateway can be run all the same; it goes on trying.
+  /// - Returns: a sentence for each layer that cannot be reached. The gateway can run all the same, and keeps trying.
   package func unreachableLayers() async -> [String] {
     await gateway.layers.firstConnection()
   }
 
   /// Serves until stopped.
   ///
-  /// - Parameter listening: told the addresses, with the real ports, once connections are accepted.
+  /// - Parameter listening: called with the addresses, including the real ports, once connections are accepted.
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
     let count = gateway.threads
     warnOfDescriptors()
     let sockets = try ListeningSockets.open(configuration.server.listeners, for: count)
-    let http = HTTPSide(gateway: gateway)
-    let tls = configuration.needsTLS ? TLSSide(gateway: gateway, threads: count) : nil
+    let http = HTTPService(gateway: gateway)
+    let tls = configuration.needsTLS ? TLSService(gateway: gateway, threads: count) : nil
     if let certificates = configuration.server.tls { try tls?.use(certificates) }
     let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
     http.connect(to: workers.map(\.mailbox))
@@ -177,9 +178,9 @@ package final class GatewayServer: Sendable {
       ])
     for file in sockets.privateFiles { tellPrivate(file) }
     await withTaskGroup { tasks in
-      tasks.addTask { [wish] in
+      tasks.addTask { [lifecycle] in
         await http.run()
-        wish.yield(.httpFinished)
+        lifecycle.yield(.httpFinished)
       }
       await serve(workers, http: http, tls: tls, on: sockets)
     }
@@ -198,7 +199,7 @@ package final class GatewayServer: Sendable {
     log.notice("stopped", metadata: summary)
   }
 
-  /// A proxy that is another user finds the file and is not let in.
+  /// Logs that only this user can connect to a socket file, in case a proxy runs as another user.
   private func tellPrivate(_ file: SocketFile) {
     log.notice(
       "only processes of this user can connect to the Unix socket",
@@ -209,7 +210,7 @@ package final class GatewayServer: Sendable {
       ])
   }
 
-  /// More connections than there are descriptors for would not be refused, but reset.
+  /// Without enough descriptors, connections over the limit would be reset instead of refused.
   private func warnOfDescriptors() {
     guard let wanted = configuration.server.connections, wanted > gateway.connectionLimit else { return }
     let needed = descriptors.needed(for: wanted, of: configuration, threads: gateway.threads)
@@ -226,22 +227,22 @@ package final class GatewayServer: Sendable {
   private struct RunningWorker: Sendable {
     var thread: ReactorThread
     var mailbox: Mailbox<WorkerMessage>
-    /// By layer; nil for one in memory.
+    /// For each layer; nil for a memory layer.
     var layers: [Mailbox<RedisDelivery>?]
-    /// By layer; nil for one that keeps no history.
+    /// For each layer; nil for one without histories.
     var news: [Mailbox<HistoryNews>?]
   }
 
-  /// How long a stop waits for channel layers to take note of it.
+  /// How long a stop waits for channel layers.
   private static let layerPatience = Duration.seconds(2)
 
-  private func startWorker(_ index: Int, http: HTTPSide, tls: TLSSide?) throws -> RunningWorker {
+  private func startWorker(_ index: Int, http: HTTPService, tls: TLSService?) throws -> RunningWorker {
     let gateway = gateway
     let (thread, ends) = try Reactor.start(name: "reactor-\(index)") { reactor in
       reactor.boundSending(by: MemoryAllowance(of: gateway.sendMemory.budget, among: gateway.threads))
       reactor.boundMail(to: gateway.mail.bytes)
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
-      // The mailbox keeps the worker for as long as its reactor turns.
+      // The mailbox keeps the worker alive while its reactor runs.
       let mailbox = reactor.mailbox { worker.handle($0) }
       worker.mailbox = mailbox
       return (mailbox: mailbox, layers: worker.layers.map(\.mailbox), news: worker.layers.map(\.news))
@@ -262,16 +263,16 @@ package final class GatewayServer: Sendable {
 // MARK: - Stopping
 
 extension GatewayServer {
-  /// Waits for the wish to stop, and for its fulfilment.
+  /// Serves until a stop is asked for and complete.
   private func serve(
-    _ workers: [RunningWorker], http: HTTPSide, tls: TLSSide?, on sockets: ListeningSockets
+    _ workers: [RunningWorker], http: HTTPService, tls: TLSService?, on sockets: ListeningSockets
   ) async {
     var unfinished = workers.count
     var isHTTPFinished = false
     var isTLSFinished = tls == nil
     var isStopping = false
-    for await wished in wishes {
-      switch wished {
+    for await event in lifecycleEvents {
+      switch event {
       case .stop where !isStopping:
         isStopping = true
         sockets.remove()
@@ -287,8 +288,8 @@ extension GatewayServer {
         Served(workers: workers.map(\.mailbox), http: http, tls: tls).abandon()
       case .workerFinished:
         unfinished -= 1
-        // Nobody is left who would begin with another one.
-        if unfinished == 0 { tls?.stop { [wish] in wish.yield(.tlsFinished) } }
+        // No worker is left to begin another TLS connection.
+        if unfinished == 0 { tls?.stop { [lifecycle] in lifecycle.yield(.tlsFinished) } }
       case .httpFinished:
         isHTTPFinished = true
       case .tlsFinished:
@@ -300,19 +301,20 @@ extension GatewayServer {
     }
   }
 
-  private func renew(_ certificates: ServerTLS, of tls: TLSSide?) {
+  private func renew(_ certificates: ServerTLS, of tls: TLSService?) {
     do {
       try tls?.use(certificates)
       log.notice(
         "the certificates were reloaded",
         metadata: ["names": "\(certificates.certificates.flatMap(\.names).joined(separator: ", "))"])
     } catch {
-      log.error("the certificates were not reloaded, and stay as they were", metadata: ["error": "\(error)"])
+      log.error(
+        "the certificates were not reloaded; the previous ones stay in use", metadata: ["error": "\(error)"])
     }
   }
 
   /// When the grace is over, `deadline` ends what is left.
-  private func beginStop(_ workers: [RunningWorker], http: HTTPSide) {
+  private func beginStop(_ workers: [RunningWorker], http: HTTPService) {
     let shutdown = configuration.shutdown
     gateway.setReady(false)
     log.notice(
@@ -320,7 +322,9 @@ extension GatewayServer {
       metadata: ["sessions": "\(gateway.counters.sessions.count)", "grace": "\(shutdown.grace)"])
     let reason = CloseReason.restart(code: CloseCode(rawValue: shutdown.code))
     for worker in workers {
-      let order = StopOrder(grace: shutdown.grace, reason: reason) { [wish] in wish.yield(.workerFinished) }
+      let order = StopOrder(grace: shutdown.grace, reason: reason) { [lifecycle] in
+        lifecycle.yield(.workerFinished)
+      }
       _ = worker.mailbox.post(.stop(order))
     }
     http.stop()

@@ -1,12 +1,12 @@
 package import GatewayConfig
 import Transport
 
-/// An address as it was bound: with the port that the system chose where 0 was asked for.
+/// An address as it was bound, with the port that the system chose for port 0.
 package struct BoundAddress: Sendable, Hashable {
   package var address: BindAddress
   package var isSecure = false
 
-  /// What an operator opens in a browser: `https://127.0.0.1:8443`, or `unix:PATH`.
+  /// The URL that an operator opens in a browser: `https://127.0.0.1:8443`, or `unix:PATH`.
   package var url: String {
     switch address {
     case .tcp: "\(isSecure ? "https" : "http")://\(address)"
@@ -15,16 +15,16 @@ package struct BoundAddress: Sendable, Hashable {
   }
 }
 
-/// The sockets the gateway listens on: each TCP address once for each worker, so that the kernel spreads the connections.
+/// The sockets that the gateway listens on: each TCP address once for each worker, so that the kernel spreads the connections.
 struct ListeningSockets {
   private(set) var addresses: [BoundAddress] = []
-  /// By worker; whoever is handed them owns them.
+  /// By worker. The receiver owns them.
   private(set) var listeners: [[ListeningSocket]]
   private var files: [SocketFile] = []
-  /// The modes that the file of the configuration gives to socket files, by their paths.
+  /// The modes of socket files that the configuration gives, by path.
   private var asked: [String: UInt32] = [:]
 
-  /// Connections that may wait to be accepted; the kernel cuts it at `net.core.somaxconn`.
+  /// The most connections that wait to be accepted; the kernel limits it to `net.core.somaxconn`.
   private static let backlog = 4096
 
   static func open(_ wanted: [ServerConfiguration.Listener], for workers: Int) throws -> ListeningSockets {
@@ -45,7 +45,7 @@ struct ListeningSockets {
   ) throws(TransportFailure) {
     switch wanted.address {
     case .tcp(let host, let port):
-      // Several listeners share a port, and with them any other process of this user could.
+      // Several listeners share a port, which any other process of this user could share as well.
       if port != 0 { try Listener.checkIsFree(host: host, port: port, onlyV6: onlyV6) }
       let first = try Listener.tcp(
         host: host, port: port, reusePort: listeners.count > 1, onlyV6: onlyV6, backlog: Self.backlog)
@@ -78,20 +78,20 @@ struct ListeningSockets {
         descriptor: descriptor, isSecure: wanted.isSecure, hasProxyHeader: wanted.options.proxyProtocol))
   }
 
-  /// The socket files that only processes of this user can connect to, though nobody has asked for that.
+  /// Socket files that only processes of this user can connect to, although the configuration does not ask for that.
   var privateFiles: [SocketFile] {
     files.filter { file in
       asked[file.path] == nil && file.mode.map { $0 & 0o022 == 0 } ?? false
     }
   }
 
-  /// Takes the socket files away, so that nobody connects who would not be answered.
+  /// Removes the socket files, so that no client connects without being answered.
   func remove() {
     for file in files { file.remove() }
   }
 }
 
-/// A descriptor that listens, and what is spoken there.
+/// A listening descriptor, and the protocol there.
 struct ListeningSocket: Sendable {
   var descriptor: Int32
   var isSecure: Bool

@@ -1,20 +1,21 @@
 package import Routing
 
 extension ApplicationConfiguration {
-  /// Says of a path that no WebSocket route matches which one matches it with a "/" more or less at its end.
+  /// For a path that no WebSocket route matches: the route that matches it with a "/" added at its end, or removed.
   package func webSocketRouteHint(_ path: RequestPath) -> String? {
     webSocketRouter.routeWithOtherSlash(path).map { found in
       Self.hint(for: path, webSocketRoutes[found.route].name)
     }
   }
 
-  /// The same for the target of a request. For the log, which is paced: it takes as long as another match.
+  /// The same for the target of a request. Meant for the log, whose lines are limited in number, because it takes as long as
+  /// another match.
   package func webSocketRouteHint(_ target: [UInt8]) -> String? {
     guard case .success(let path) = RequestPath.decode(target: target) else { return nil }
     return webSocketRouteHint(path)
   }
 
-  /// The same of HTTP routes.
+  /// The same for HTTP routes.
   package func httpRouteHint(_ path: RequestPath) -> String? {
     httpRouter.routeWithOtherSlash(path).map { found in Self.hint(for: path, httpRoutes[found.route].name) }
   }

@@ -1,14 +1,14 @@
-/// One entry of `auth:`: a way for clients to show who they are.
+/// One entry of `auth:`: a way to authenticate clients.
 package struct AuthenticatorConfiguration: Sendable {
   package enum Kind: Sendable {
     case jwt(JWTConfiguration)
     case callback(CallbackConfiguration)
   }
 
-  /// What routes call it.
+  /// The name that routes use.
   package var name: String
   package var kind: Kind
-  /// Where it is named.
+  /// The place of the name in the file.
   package var range: SourceRange
 
   package init(name: String, kind: Kind, range: SourceRange) {
@@ -18,34 +18,34 @@ package struct AuthenticatorConfiguration: Sendable {
   }
 }
 
-/// `jwt:`, tokens that are verified here (RFC 7519).
+/// `jwt:`, tokens that Sluice verifies itself (RFC 7519).
 package struct JWTConfiguration: Sendable {
-  /// What signatures are verified with.
+  /// The keys for verifying signatures.
   package enum Keys: Sendable {
     case key(VerificationKey)
     case set(KeySetPlace, refresh: Duration)
   }
 
-  /// Where a JWK Set is (RFC 7517 section 5).
+  /// The place of a JWK Set (RFC 7517 section 5).
   package enum KeySetPlace: Sendable, Hashable {
-    /// Absolute.
+    /// An absolute path.
     case file(String)
-    /// `http` or `https`; its path has no places.
+    /// An `http` or `https` URL; its path has no placeholders.
     case url(UpstreamConfiguration)
   }
 
   package var keys: Keys
-  /// Those that a token may be signed with; nil for what each key is for.
+  /// The algorithms that a token may be signed with; nil for the algorithms of each key.
   package var algorithms: [SignatureAlgorithm]?
-  /// `aud` names one of them; where there are none a token must not be meant for anybody.
+  /// `aud` must name one of them. If empty, a token must not have an audience.
   package var audiences: [String] = []
-  /// `iss` is one of them; empty for any.
+  /// `iss` must be one of them; empty for any issuer.
   package var issuers: [String] = []
-  /// How far the clock of whoever signs may be off.
+  /// How far the clock of the issuer may be off.
   package var leeway: Duration = .zero
-  /// The claim that names the user; nil for `user_id`, or else `sub`.
+  /// The claim that names the user; nil for `user_id` or, if that is missing, `sub`.
   package var user: String?
-  /// Tried in this order; the first that has a token decides.
+  /// Tried in this order. The first source that has a token decides.
   package var sources: [TokenSource] = [.header, .subprotocol]
   package var expiry = TokenExpiry.close
 
@@ -62,12 +62,12 @@ package enum TokenSource: Sendable, Hashable {
   case cookie(String)
   /// A parameter of the URL.
   case query(String)
-  /// `bearer.TOKEN` among the subprotocols that are offered.
+  /// `bearer.TOKEN` among the offered subprotocols.
   case subprotocol
   /// The first message, `{"auth": "TOKEN"}`.
   case message
 
-  /// Whether a request that asks for no WebSocket can have it.
+  /// Whether a request that does not ask for a WebSocket can carry it.
   package var isOfEveryRequest: Bool {
     switch self {
     case .header, .cookie, .query: true
@@ -76,23 +76,23 @@ package enum TokenSource: Sendable, Hashable {
   }
 }
 
-/// `expiry:`, what becomes of a session whose token expires.
+/// `expiry:`, what happens to a session when its token expires.
 package enum TokenExpiry: String, Sendable, Hashable, CaseIterable {
   case close
-  /// The client is told some time before, and may send another token of the same user.
+  /// Sluice notifies the client some time before, and the client may send another token of the same user.
   case renew
 }
 
-/// `callback:`, a server that is asked who the client is.
+/// `callback:`, a server that Sluice asks for the client's identity.
 package struct CallbackConfiguration: Sendable {
-  /// `http` or `https`; its path has no places.
+  /// An `http` or `https` URL; its path has no placeholders.
   package var url: UpstreamConfiguration
-  /// The fields of the client's request that it is shown, in lower case.
+  /// The fields of the client's request that Sluice passes on, in lower case.
   package var headers = ["cookie", "authorization"]
   package var timeout: Duration = .seconds(5)
-  /// How long an identity is used again for the same fields; zero for never.
+  /// How long an identity is reused for the same fields; zero for never.
   package var cache: Duration = .zero
-  /// The member of the answer that names the user; nil for `user`, or else `id`.
+  /// The member of the answer that names the user; nil for `user` or, if that is missing, `id`.
   package var user: String?
 
   package init(url: UpstreamConfiguration) {

@@ -17,7 +17,7 @@ package struct ChannelLayerConfiguration: Sendable {
 
   package var alias: String
   package var backend: Backend
-  /// Where the backend is named.
+  /// The place of the backend's name in the file.
   package var range: SourceRange
 
   package init(alias: String, backend: Backend, range: SourceRange) {
@@ -45,20 +45,20 @@ package struct RedisLayerConfiguration: Sendable {
   }
 
   package var layout: Layout
-  /// The shards; their order is part of the layout.
+  /// The shards. Their order determines which group is on which server.
   package var hosts: [RedisHost] = [RedisHost(.tcp(host: "localhost", port: 6379))]
   package var prefix = "asgi"
   /// How long a message may wait in a queue. Whole seconds.
   package var expiry: Duration = .seconds(60)
-  /// How long a membership lasts that is not renewed. Whole seconds.
+  /// How long a membership lasts without being renewed. Whole seconds.
   package var groupExpiry: Duration = .seconds(86400)
-  /// How many messages a queue may hold before a sender of ours adds no more.
+  /// How many messages a queue may hold before Sluice adds no more.
   package var capacity = 100
-  /// The first that fits the name of a channel goes before `capacity`.
+  /// The first pattern that matches a channel's name replaces `capacity`.
   package var channelCapacities: [ChannelCapacity] = []
-  /// The first encrypts, all decrypt; empty for none.
+  /// The first key encrypts, all keys decrypt; empty for no encryption.
   package var encryptionKeys: [Secret] = []
-  /// How many bytes stand before a message in a queue. Bytes.
+  /// How many random bytes precede a message in a queue.
   package var randomPrefixLength = 12
   package var format = SerializerFormat.msgpack
 
@@ -82,12 +82,12 @@ package struct ChannelCapacity: Sendable {
   package var capacity: Int
 }
 
-/// One Redis server, or the name under which sentinels know it.
+/// One Redis server, or the name of a master that sentinels know.
 package struct RedisHost: Sendable, Hashable {
   package enum Place: Sendable, Hashable {
     case tcp(host: String, port: Int)
     case unix(path: String)
-    /// Whatever server the sentinels call the master of that name.
+    /// The server that the sentinels report as the master of that name.
     case sentinel(master: String, Sentinels)
   }
 
@@ -95,7 +95,7 @@ package struct RedisHost: Sendable, Hashable {
     package var addresses: [Address]
     package var credentials = Credentials()
     package var tls: TLS?
-    /// Nil for that of the host itself.
+    /// Nil for the timeout of the host itself.
     package var connectTimeout: Duration?
   }
 
@@ -109,7 +109,7 @@ package struct RedisHost: Sendable, Hashable {
     }
   }
 
-  /// What `AUTH` is sent; never printed.
+  /// The arguments of `AUTH`; never printed.
   package struct Credentials: Sendable, Hashable {
     package var username: String?
     package var password: Secret?
@@ -117,13 +117,13 @@ package struct RedisHost: Sendable, Hashable {
 
   /// `rediss://` or `ssl: true`, and the `ssl_` options, as redis-py names them.
   package struct TLS: Sendable, Hashable {
-    /// `ssl_cert_reqs`: whether the server has to show a certificate that is trusted.
+    /// `ssl_cert_reqs`: whether the server needs a trusted certificate.
     package var verifiesCertificate = true
-    /// `ssl_check_hostname`: whether the certificate has to name the host.
+    /// `ssl_check_hostname`: whether the certificate must be for the host's name.
     package var verifiesHostname = true
-    /// `ssl_ca_certs`: a PEM file, absolute; the system's store where it is absent.
+    /// `ssl_ca_certs`: the absolute path of a PEM file; nil for the system's certificates.
     package var trustedCertificates: String?
-    /// `ssl_certfile` and `ssl_keyfile`, absolute.
+    /// `ssl_certfile` and `ssl_keyfile`, absolute paths.
     package var certificate: String?
     package var privateKey: String?
   }
@@ -156,15 +156,15 @@ extension RedisHost: CustomStringConvertible {
 // MARK: - Layers that lead to the same groups
 
 extension ChannelLayerConfiguration {
-  /// For each alias the first one that leads to the same groups, itself where no other does: two names of one Redis do not keep
-  /// anything apart.
+  /// For each alias, the first alias that leads to the same groups, or the alias itself. Two names of one Redis do not separate
+  /// groups.
   static func groupSpaces(of layers: [ChannelLayerConfiguration]) -> [String: String] {
     var spaces: [String: String] = [:]
     for (number, layer) in layers.enumerated() {
       let same = layers[..<number].filter { $0.sharesGroups(with: layer) }.compactMap { spaces[$0.alias] }
       let space = same.first ?? layer.alias
       spaces[layer.alias] = space
-      // It may be on the servers of two that were apart until here.
+      // This layer may join two groups of layers that were separate until here.
       for (alias, other) in spaces where same.contains(other) { spaces[alias] = space }
     }
     return spaces
@@ -174,7 +174,7 @@ extension ChannelLayerConfiguration {
     guard case .redis(let own) = backend, case .redis(let others) = other.backend else { return false }
     return own.layout == others.layout && own.prefix == others.prefix
       && own.hosts.contains { host in
-        // Publish/subscribe knows no databases.
+        // Publish/subscribe does not separate databases.
         others.hosts.contains {
           host.place.mayBe($0.place) && (own.layout == .pubSub || host.database == $0.database)
         }
@@ -185,7 +185,7 @@ extension ChannelLayerConfiguration {
 extension RedisHost.Place {
   private static let loopback: Set = ["localhost", "127.0.0.1", "::1"]
 
-  /// Whether both are one server, as far as their names tell.
+  /// Whether both may be the same server, judging by their names.
   fileprivate func mayBe(_ other: RedisHost.Place) -> Bool {
     switch (self, other) {
     case (.tcp(let host, let port), .tcp(let otherHost, let otherPort)):

@@ -1,8 +1,8 @@
 import Glibc
 import Routing
 
-/// A key of `channel_capacity`: a shell glob over the whole name, as channels_redis has it, or `re:` and a regular expression
-/// over its beginning, for what a settings file would write as a compiled one.
+/// A key of `channel_capacity`: a shell glob for the whole name, as in channels_redis, or `re:` and a regular expression for
+/// its beginning (a settings file would have a compiled expression there).
 package struct ChannelNamePattern: Sendable {
   private enum Kind: Sendable {
     case glob(String)
@@ -13,14 +13,14 @@ package struct ChannelNamePattern: Sendable {
 
   static let regexMark = "re:"
 
-  /// - Throws: `PatternFault` where a regular expression cannot be read.
+  /// - Throws: `PatternFault` if the regular expression is not valid.
   init(_ text: String) throws(PatternFault) {
     guard text.hasPrefix(Self.regexMark) else {
       kind = .glob(text)
       return
     }
     let written = String(text.dropFirst(Self.regexMark.count))
-    // By itself first: what is wrong with it must not be made good by what is put around it.
+    // Parsed by itself first, because the text that is added around it could hide a mistake.
     _ = try RoutePattern.parse(written, as: .regex, role: .prefix).get()
     let pattern = try RoutePattern.parse("^(?:\(written))", as: .regex, role: .prefix).get()
     let router = Router([RoutePath([pattern, .remainder])])

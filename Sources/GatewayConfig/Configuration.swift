@@ -1,14 +1,14 @@
 package import Routing
 
-/// What the operator wrote, checked and compiled: the immutable value a gateway is started from.
+/// The configuration that the operator wrote, checked and compiled: the immutable value from which a gateway is started.
 ///
-/// Produced by `ConfigurationLoader` only, so every value in it is in range and every reference resolved.
+/// Only `ConfigurationLoader` makes it, so every value is in range and every reference is resolved.
 package struct Configuration: Sendable {
   /// The file named on the command line.
   package var file: SourceFile
   package var installedApps: [String]
   package var channelLayers: [ChannelLayerConfiguration]
-  /// `auth:`; routes refer to them by their place.
+  /// `auth:`. Routes refer to the entries by their index.
   package var authenticators: [AuthenticatorConfiguration]
   /// All applications of the file, in its order.
   package var applications: [ApplicationConfiguration]
@@ -36,7 +36,7 @@ package struct Configuration: Sendable {
   }
 }
 
-/// One entry of `applications`: what Django's `ProtocolTypeRouter` would hold.
+/// One entry of `applications`: the equivalent of Django's `ProtocolTypeRouter`.
 package struct ApplicationConfiguration: Sendable {
   package var name: String
   /// Includes and nested `routes` are flattened, in order; a route's index is its index in the router.
@@ -44,7 +44,7 @@ package struct ApplicationConfiguration: Sendable {
   package var httpRouter: Router
   package var webSocketRoutes: [WebSocketRoute]
   package var webSocketRouter: Router
-  /// All ways in which its routes come by groups.
+  /// All ways in which clients of its routes reach groups.
   package var routeGroups: [RouteGroups]
 
   package init(
@@ -61,7 +61,7 @@ package struct ApplicationConfiguration: Sendable {
 }
 
 extension ApplicationConfiguration {
-  /// Whether sessions may be those of a user.
+  /// Whether sessions can belong to a user.
   package var knowsUsers: Bool {
     webSocketRoutes.contains { $0.auth != nil } || httpRoutes.contains { $0.auth != nil }
   }
@@ -71,7 +71,7 @@ extension ApplicationConfiguration {
     webSocketRoutes.compactMap(\.consumer.group) + httpRoutes.compactMap(\.events?.group)
   }
 
-  /// The aliases of the channel layers that its routes speak through.
+  /// The aliases of the channel layers that its routes use.
   package var channelLayers: Set<String> {
     let published = httpRoutes.compactMap {
       if case .publish(let publish) = $0.action { publish.layer } else { nil }
@@ -79,7 +79,7 @@ extension ApplicationConfiguration {
     return Set(groups.map(\.layer) + published)
   }
 
-  /// Whether a connection may need a second one, to an upstream.
+  /// Whether a client's connection may need a second one, to an upstream.
   package var hasUpstreams: Bool {
     let isHTTP = httpRoutes.contains { if case .proxy = $0.action { true } else { false } }
     return isHTTP || webSocketRoutes.contains { if case .proxy = $0.consumer { true } else { false } }
@@ -93,6 +93,6 @@ extension ApplicationConfiguration {
 }
 
 extension Configuration {
-  /// Whether TLS is spoken with clients, or with the upstream of a session.
+  /// Whether TLS is used with clients, or with the upstream of a session.
   package var needsTLS: Bool { server.tls != nil || served.hasSecureUpstreams }
 }

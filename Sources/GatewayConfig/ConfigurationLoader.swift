@@ -1,8 +1,8 @@
-/// What loading a file gave: findings, and the configuration exactly when none of them is an error.
+/// The result of loading a file: findings, and the configuration if none of them is an error.
 package struct LoadedConfiguration: Sendable {
   package var configuration: Configuration?
   package var report: FindingReport
-  /// How the routes of the served application come by groups, as far as they could be read.
+  /// How clients of the served application's routes reach groups, as far as the routes could be read.
   package var routeGroups: [RouteGroups]
 }
 
@@ -11,9 +11,9 @@ package struct LoadedConfiguration: Sendable {
 /// Never throws, and never stops at the first fault: every finding of a file is reported in one run.
 package enum ConfigurationLoader {
   /// - Parameters:
-  ///   - environment: what `${NAME}` and `{env: NAME}` are looked up in.
-  ///   - isWithoutSecrets: whether variables that are not set, and secrets whose files are not there, are no findings. Such a
-  ///     configuration may lack authenticators and tokens: it is for being checked, not for being served.
+  ///   - environment: the variables for `${NAME}` and `{env: NAME}`.
+  ///   - isWithoutSecrets: whether to accept unset variables and missing files of secrets. Such a configuration may lack
+  ///     authenticators and tokens. It can be checked, but must not be served.
   package static func load(
     path: String, environment: [String: String], files: any FileAccess = Disk(),
     isWithoutSecrets: Bool = false
@@ -61,7 +61,7 @@ package enum ConfigurationLoader {
       logging: logging)
   }
 
-  /// Also of entries that could not be read: that has been reported, and to call them missing would be wrong.
+  /// Includes entries that could not be read. They have been reported already, and it would be wrong to call them missing.
   private static func aliases(_ node: Node) -> [String]? {
     guard case .mapping(let entries) = node.content else { return nil }
     return entries.map(\.key.value)

@@ -1,11 +1,11 @@
 /// `events:` of an HTTP route: the events of its groups as a stream of server-sent events (the `EventSource` of the HTML standard).
 package struct EventStreamConfiguration: Sendable {
-  /// Its `events` are what the mapping calls `templates`.
+  /// The groups. Their `events` are the `templates` of the mapping.
   package var group: GroupConfiguration
   package var origins: OriginPolicy
   /// `heartbeat:`, a comment is sent after this long without anything else.
   package var heartbeat: Duration = .seconds(15)
-  /// `retry:`, how long a client is to wait before it connects again.
+  /// `retry:`, how long a client should wait before it connects again.
   package var retry: Duration = .seconds(2)
   /// `limits.send_queue`: most bytes waiting for a slow reader; with more the stream ends.
   package var sendQueue: ByteCount
@@ -18,10 +18,10 @@ package struct EventStreamConfiguration: Sendable {
 }
 
 extension OriginPolicy {
-  /// Which pages may read an event stream: browsers send no `Origin` where a page asks the server it came from.
+  /// Which pages may read an event stream. Browsers send no `Origin` if a page asks its own server.
   package enum StreamAccess: Sendable, Hashable {
     case refused
-    /// The page's own server, or no browser: there is no origin to be named.
+    /// The page is from this server, or the client is not a browser: the answer names no origin.
     case allowed
     /// Pages of this origin, with their cookies.
     case allowedWithCredentials
@@ -29,7 +29,7 @@ extension OriginPolicy {
     case allowedToAll
   }
 
-  /// Decides over a request for an event stream. Parameters as for `allows`.
+  /// Decides about a request for an event stream. The parameters are those of `allows`.
   package func access(origin: String?, host: String, isSecure: Bool) -> StreamAccess {
     guard let origin else { return .allowed }
     switch self {

@@ -1,9 +1,9 @@
-/// An event type as it is looked up.
+/// An event type in the form in which it is looked up.
 ///
-/// Channels makes the name of a method of the type, and so calls one handler for `chat.message` and `chat_message`. Types are
-/// therefore equal where they differ in `.` and `_` only. What is passed on is always the type as it was written.
+/// Channels derives a method name from the type, and so calls one handler for `chat.message` and `chat_message`. Types that
+/// differ only in `.` and `_` are therefore equal. The type is always passed on as it was written.
 package enum HandlerName {
-  /// - Returns: the type with `.` for every `_`; types with the same result are one.
+  /// - Returns: the type with `.` for every `_`. Types with the same result are equal.
   package static func of(_ type: String) -> String {
     guard hasUnderscore(type.utf8.span) else { return type }
     return String(
@@ -16,12 +16,12 @@ package enum HandlerName {
     return false
   }
 
-  /// What the types of the gateway's own events begin with, as they are looked up.
+  /// The prefix of the gateway's own event types, in the form in which they are looked up.
   package static let reservedPrefix = "sluice."
 
-  /// Whether events of the type are the gateway's own, which no publisher and no template may make.
+  /// Whether the type is one of the gateway's own, which publishers and templates must not use.
   package static func isReserved(_ type: String) -> Bool { of(type).hasPrefix(reservedPrefix) }
 
-  /// What the types of the ASGI events begin with that every route with a group understands.
+  /// The prefix of the ASGI event types that every route with a group handles.
   static let asgiPrefix = "websocket."
 }

@@ -1,4 +1,4 @@
-/// `history:`, what is kept of a group's events for those who come later or come back.
+/// `history:`, how much of a group's events is kept for clients that join later or reconnect.
 package struct HistoryConfiguration: Sendable, Hashable {
   /// The most events that are kept.
   package var messages: Int
@@ -10,7 +10,7 @@ package struct HistoryConfiguration: Sendable, Hashable {
     self.age = age
   }
 
-  /// What holds for a group that two routes keep differently: the larger of each.
+  /// The history of a group that two routes keep differently: the larger of each value.
   package func union(_ other: HistoryConfiguration) -> HistoryConfiguration {
     HistoryConfiguration(messages: max(messages, other.messages), age: max(age, other.age))
   }

@@ -1,8 +1,8 @@
-/// `allowed_hosts`: which `Origin` a WebSocket hand-shake may carry.
+/// `allowed_hosts`: the `Origin` that a WebSocket handshake may carry.
 package enum OriginPolicy: Sendable, Hashable {
-  /// Not given: an `Origin` must name the request's own host; a client that sends none passes.
+  /// The key is not given: an `Origin` must name the request's own host, and a client without one is allowed.
   case sameHost
-  /// Given: the rules of Django's `channels.security.websocket.OriginValidator` over the patterns.
+  /// The key is given: the patterns, with the rules of Django's `channels.security.websocket.OriginValidator`.
   case patterns([String])
 
   /// - Parameters:
@@ -13,7 +13,7 @@ package enum OriginPolicy: Sendable, Hashable {
     case .sameHost:
       guard let origin else { return true }
       guard let parsed = Origin(origin), let requested = Origin("//" + host) else { return false }
-      // Otherwise TLS may end in front of us, so the scheme only tells which port is meant by none.
+      // Otherwise TLS may end in front of Sluice, so the scheme only determines the default port.
       guard !isSecure || parsed.scheme == "https" else { return false }
       guard parsed.hasGoodPort, requested.hasGoodPort else { return false }
       let port = requested.port ?? parsed.defaultPort
@@ -25,7 +25,7 @@ package enum OriginPolicy: Sendable, Hashable {
     }
   }
 
-  /// Without a scheme only host names are compared; with one also scheme and port.
+  /// A pattern without a scheme is compared with the host name only, one with a scheme also with scheme and port.
   private func matches(_ origin: Origin, _ pattern: String) -> Bool {
     guard let schemeEnd = pattern.firstRange(of: "://") else {
       guard let wanted = Origin("//" + pattern), wanted.port == nil, wanted.hasGoodPort else { return false }
@@ -43,7 +43,7 @@ package enum OriginPolicy: Sendable, Hashable {
     return host == pattern.dropFirst() || host.hasSuffix(pattern)
   }
 
-  /// Why Django's rules never let a pattern match; nil for a good one.
+  /// Why Django's rules never match a pattern; nil if the pattern is good.
   static func fault(of pattern: String) -> (message: String, hint: String?)? {
     if pattern == "*" { return nil }
     if let schemeEnd = pattern.firstRange(of: "://") {
@@ -89,10 +89,10 @@ private struct Origin {
   var scheme: String
   var host: String
   var port: Int?
-  /// False where something that is no port stands in its place: Django looks at it only where it compares ports.
+  /// False if the text in place of the port is not a port. Django looks at it only if it compares ports.
   var hasGoodPort = true
 
-  /// `scheme://host:port`, or `//host:port`. User, path and what follows are ignored. Nil where there is no host, as in
+  /// `scheme://host:port`, or `//host:port`. User, path and everything after them are ignored. Nil without a host, as in
   /// `x//host`, which is a path.
   init?(_ text: String) {
     let lower = text.lowercased()
@@ -116,7 +116,7 @@ private struct Origin {
     }
   }
 
-  /// Nothing, or a scheme with its colon (RFC 3986 section 3.1).
+  /// Whether the text is empty, or a scheme with its colon (RFC 3986 section 3.1).
   private static func isBeforeHost(_ text: Substring) -> Bool {
     guard let first = text.utf8.first else { return true }
     return text.hasSuffix(":") && (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
@@ -130,7 +130,7 @@ private struct Origin {
       }
   }
 
-  /// Of the schemes that have one.
+  /// The default port of the scheme, if it has one.
   var defaultPort: Int? {
     switch scheme {
     case "http", "ws": 80

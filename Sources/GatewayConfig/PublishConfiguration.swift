@@ -1,13 +1,13 @@
 package import Routing
 
-/// `publish:` of an HTTP route: who may send events into which groups from outside, and what else it may be asked for.
+/// `publish:` of an HTTP route: who may publish to which groups over HTTP, and the other operations of the route.
 package struct PublishConfiguration: Sendable {
-  /// What a route can be asked for, by `allow:`.
+  /// The operations of a route that `allow:` can name.
   package enum Operation: String, Sendable, Hashable, CaseIterable {
     /// `POST PATH`
     case publish
-    /// `POST PATH` with an `event`, for users of `auth`. Without it these may send `message`, `text` and `bytes` only: a whole event
-    /// can close a room, or pass for another user's. Tokens and anonymous routes need no such right.
+    /// `POST PATH` with an `event`, for users of `auth`. Without this right users may send only `message`, `text` and `bytes`,
+    /// because a whole event can close a room, or pass for another user's. Tokens and anonymous routes need no such right.
     case events
     /// `POST PATH/disconnect`
     case disconnect
@@ -18,7 +18,7 @@ package struct PublishConfiguration: Sendable {
     /// `GET PATH/history`
     case history
 
-    /// What stands behind the path of the route; nil for what has no path of its own.
+    /// The path after the path of the route; nil for an operation without a path of its own.
     package var pathBelow: String? {
       switch self {
       case .publish: ""
@@ -28,16 +28,16 @@ package struct PublishConfiguration: Sendable {
     }
   }
 
-  /// The groups that may be named. Never empty.
+  /// The groups that requests may name. Never empty.
   package var groups: [GroupPattern]
   /// `channel_layer:`, the alias of the layer that the groups are in.
   package var layer = "default"
-  /// `token:`, each of which opens the route; never to be printed. Empty where only `auth` does, or anybody may.
+  /// `token:`, each of which gives access to the route; never printed. Empty if the route uses only `auth`, or is anonymous.
   package var tokens: [String] = []
-  /// `anonymous: true`: anybody who reaches the route may use it.
+  /// `anonymous: true`: every client that reaches the route may use it.
   package var isAnonymous = false
   package var operations: Set<Operation> = [.publish]
-  /// `allowed_hosts:`, the pages whose browsers may use the route.
+  /// `allowed_hosts:`, the origins whose pages may use the route.
   package var origins = OriginPolicy.sameHost
   /// Largest body of a request; larger is refused with 413.
   package var body = ByteCount.mebibytes(1)
@@ -46,10 +46,10 @@ package struct PublishConfiguration: Sendable {
     self.groups = groups
   }
 
-  /// What a token has at least, so that it cannot be guessed. Bytes.
+  /// The minimum length of a token, so that it cannot be guessed. Bytes.
   package static let shortestToken = 16
 
-  /// RFC 6750 section 2.1: whether it can stand in an `Authorization` field.
+  /// RFC 6750 section 2.1: whether the text is valid in an `Authorization` field.
   package static func isToken(_ text: String) -> Bool {
     let body = text.reversed().drop { $0 == "=" }
     return !body.isEmpty

@@ -1,13 +1,13 @@
 package import JSON
 
-/// `auth:`, `auth_optional:` and `require:` as they hold for one route.
+/// The `auth:`, `auth_optional:` and `require:` that hold for one route.
 package struct RouteAuth: Sendable, Hashable {
-  /// Its place in `Configuration.authenticators`.
+  /// The index in `Configuration.authenticators`.
   package var authenticator: Int
   package var name: String
-  /// Whether clients that show nothing are let in, as nobody.
+  /// Whether clients without a token are admitted, as anonymous clients.
   package var isOptional = false
-  /// All of them must hold.
+  /// All of these must be fulfilled.
   package var requirements: [ClaimRequirement] = []
 
   package init(
@@ -20,7 +20,7 @@ package struct RouteAuth: Sendable, Hashable {
   }
 }
 
-/// One entry of `require:`: a claim is one of some values, or a list that has one of them.
+/// One entry of `require:`: a claim must be one of some values, or a list that contains one of them.
 package struct ClaimRequirement: Sendable, Hashable {
   package var claim: String
   package var values: [JSON]
@@ -40,7 +40,7 @@ package struct ClaimRequirement: Sendable, Hashable {
 }
 
 extension JSON {
-  /// A member by its name, or by the names on the way to it: `realm.roles`.
+  /// A claim by its name, or by the names of the objects around it: `realm.roles`.
   package func claim(_ name: String) -> JSON? {
     if let value = self[name] { return value }
     guard let dot = name.firstIndex(of: ".") else { return nil }

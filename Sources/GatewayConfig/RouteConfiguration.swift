@@ -1,20 +1,20 @@
 package import JSON
 package import Routing
 
-/// A WebSocket route with everything a session on it needs; nothing is looked up by name after loading.
+/// A WebSocket route with everything that its sessions need. Nothing is looked up by name after loading.
 package struct WebSocketRoute: Sendable {
-  /// `name:`, or the pattern as written, all outer patterns before it.
+  /// `name:`, or the pattern as written, preceded by all outer patterns.
   package var name: String
-  /// Where the route is written.
+  /// The place of the route in the file.
   package var range: SourceRange
   package var consumer: ConsumerConfiguration
   package var origins: OriginPolicy
-  /// In the route's order of preference; empty chooses none.
+  /// In the route's order of preference; if empty, none is chosen.
   package var subprotocols: [String]
   package var limits: SessionLimits
-  /// Nil where messages are not compressed.
+  /// Nil if messages are not compressed.
   package var compression: CompressionConfiguration?
-  /// Nil where clients are not asked who they are.
+  /// Nil if clients do not authenticate.
   package var auth: RouteAuth?
 
   package init(
@@ -33,14 +33,14 @@ package struct WebSocketRoute: Sendable {
   }
 }
 
-/// `consumer:` and the options that stand beside it.
+/// `consumer:` and its options.
 package enum ConsumerConfiguration: Sendable {
   case echo
   case chat(GroupConfiguration)
   case broadcast(GroupConfiguration, publish: PublishPolicy)
   case proxy(UpstreamConfiguration)
 
-  /// Nil for a consumer that has none.
+  /// Nil for a consumer without groups.
   package var group: GroupConfiguration? {
     switch self {
     case .echo, .proxy: nil
@@ -48,7 +48,7 @@ package enum ConsumerConfiguration: Sendable {
     }
   }
 
-  /// Whether it makes a difference who the client is.
+  /// Whether the consumer depends on the client's identity.
   package var needsIdentity: Bool {
     switch self {
     case .echo, .proxy: false
@@ -57,31 +57,31 @@ package enum ConsumerConfiguration: Sendable {
     }
   }
 
-  /// Who may send frames into a broadcast group.
+  /// Which clients may send frames to a broadcast group.
   package enum PublishPolicy: String, Sendable, Hashable, CaseIterable {
     case everyone
-    /// Only those who have shown who they are.
+    /// Only authenticated clients.
     case authenticated
-    /// Only the channel layer.
+    /// No client; events come from the channel layer only.
     case nobody
   }
 }
 
-/// The groups that sessions of a route join, and what they make of their events.
+/// The groups that sessions of a route join, and how the sessions render their events.
 package struct GroupConfiguration: Sendable {
   /// `channel_layer:`, the alias of the layer that the groups are in.
   package var layer: String
-  /// `group:`, at least one. What clients send goes to the first; the others are only listened to.
+  /// `group:`, at least one. Messages of clients go to the first group; sessions only receive events of the others.
   package var templates: [GroupTemplate]
-  /// `subscribe:`, the groups that a client may ask to listen to as well.
+  /// `subscribe:`, the groups that a client may subscribe to.
   package var subscribe: [GroupPattern]
-  /// `events:`, event type to frame; on top of what the consumer itself understands.
+  /// `events:`, event type to frame, in addition to the consumer's own event types.
   package var events: [String: EventTemplate]
-  /// `identity:`, whether what a client sends says who it is.
+  /// `identity:`, whether a client's messages name its user.
   package var showsUser = false
-  /// `presence:`, whether the sessions are told who else is there; `chat` only.
+  /// `presence:`, whether sessions receive the group's presence; `chat` only.
   package var presence = false
-  /// `history:`; nil where nothing is kept.
+  /// `history:`; nil if no events are kept.
   package var history: HistoryConfiguration?
 
   package init(
@@ -95,7 +95,7 @@ package struct GroupConfiguration: Sendable {
     self.history = history
   }
 
-  /// As it is written: templates in their order.
+  /// The templates as written, in their order.
   package var text: String { templates.map(\.text).joined(separator: ", ") }
 }
 
@@ -125,12 +125,12 @@ package struct SessionLimits: Sendable, Hashable {
   package init() {}
 }
 
-/// An HTTP route and what answers on it.
+/// An HTTP route and its action.
 package struct HTTPRoute: Sendable {
   package var name: String
   package var range: SourceRange
   package var action: HTTPAction
-  /// Nil where clients are not asked who they are.
+  /// Nil if clients do not authenticate.
   package var auth: RouteAuth?
 
   package init(name: String, range: SourceRange, action: HTTPAction, auth: RouteAuth? = nil) {
@@ -140,7 +140,7 @@ package struct HTTPRoute: Sendable {
     self.auth = auth
   }
 
-  /// Nil where it sends no events.
+  /// Nil if the route is not an event stream.
   package var events: EventStreamConfiguration? {
     if case .events(let events) = action { events } else { nil }
   }
@@ -149,19 +149,19 @@ package struct HTTPRoute: Sendable {
 package enum HTTPAction: Sendable {
   /// Files below an absolute, existing directory. The route matches as a prefix; the rest of the path names the file.
   ///
-  /// `fallback` is a file below it that is served where there is none, for pages that find their way by their own path.
+  /// `fallback` is a file below it that is served if the file does not exist, for pages that route by path themselves.
   case staticFiles(directory: String, fallback: String?)
   case respond(FixedResponse)
   case redirect(to: TextTemplate, status: Int)
   case health(HealthProbe)
-  /// The route matches as a prefix, like that of files.
+  /// The route matches as a prefix, like a route with files.
   case proxy(UpstreamConfiguration)
-  /// Events from outside; the paths below it are what else it can be asked for.
+  /// The publish API. Its other operations are paths below the route's path.
   case publish(PublishConfiguration)
-  /// Served by the workers, not by the HTTP side.
+  /// Served by the workers, not by the HTTP service.
   case events(EventStreamConfiguration)
 
-  /// Whether the route stands for everything below its path.
+  /// Whether the route also answers all paths below its own.
   package var answersBelow: Bool {
     switch self {
     case .staticFiles, .proxy, .publish: true
@@ -169,8 +169,8 @@ package enum HTTPAction: Sendable {
     }
   }
 
-  /// Whether it makes a difference who the client is; elsewhere `auth` would protect nothing.
-  package var asksWhoItIs: Bool {
+  /// Whether the action depends on the client's identity. For the others `auth` would protect nothing.
+  package var dependsOnIdentity: Bool {
     switch self {
     case .staticFiles, .proxy, .respond, .redirect, .health: false
     case .events, .publish: true
@@ -180,7 +180,7 @@ package enum HTTPAction: Sendable {
 
 package struct FixedResponse: Sendable, Hashable {
   package var status: Int
-  /// In the order written; names as written. `Content-Type` is always among them when there is a body.
+  /// In the order written, with names as written. With a body, `Content-Type` is always among them.
   package var headers: [(name: String, value: String)]
   package var body: [UInt8]
 
@@ -202,13 +202,13 @@ package struct FixedResponse: Sendable, Hashable {
 }
 
 package enum HealthProbe: String, Sendable, Hashable, CaseIterable {
-  /// The process runs: 200 until it ends.
+  /// The process is alive: 200 until it ends.
   case live
-  /// It takes new sessions: 200, or 503 while it starts or stops.
+  /// The process accepts new sessions: 200, or 503 while it starts or stops.
   case ready
 }
 
-/// What an event becomes for the clients of a route: one text frame of JSON.
+/// Turns an event into one text frame of JSON for the clients of a route.
 package indirect enum EventTemplate: Sendable, Hashable {
   /// `event`: the whole event as it came.
   case wholeEvent
@@ -234,10 +234,10 @@ package indirect enum EventTemplate: Sendable, Hashable {
 }
 
 extension EventTemplate {
-  /// `{channel}`: not a field of the event, but the address of the session that is sent the frame.
+  /// `{channel}`: not a field of the event, but the address of the session that receives the frame.
   package static let addressPlace = "channel"
 
-  /// Whether every session is sent a frame of its own.
+  /// Whether every session needs a frame of its own.
   package var isPersonal: Bool {
     switch self {
     case .wholeEvent, .constant: false
@@ -249,7 +249,7 @@ extension EventTemplate {
   }
 }
 
-/// Text with `{name}` places in it; `{{` and `}}` stand for braces.
+/// Text with `{name}` placeholders; `{{` and `}}` stand for braces.
 package struct TextTemplate: Sendable, Hashable {
   package enum Part: Sendable, Hashable {
     case literal(String)
@@ -262,7 +262,7 @@ package struct TextTemplate: Sendable, Hashable {
     self.parts = parts
   }
 
-  /// Fills the places; what `value` does not know becomes nothing.
+  /// Fills the placeholders. A name without a value becomes empty.
   package func filled(_ value: (String) -> String?) -> String {
     var text = ""
     for part in parts {

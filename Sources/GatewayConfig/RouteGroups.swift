@@ -1,8 +1,8 @@
 package import Routing
 
-/// One way in which a route comes by groups, and where it is written.
+/// One way in which clients of a route reach groups, and its place in the file.
 package struct RouteGroups: Sendable {
-  /// Which key of a route names them.
+  /// The key of a route that names the groups.
   package enum Key: String, Sendable, Hashable {
     case group
     case subscribe
@@ -10,24 +10,24 @@ package struct RouteGroups: Sendable {
     case events
   }
 
-  /// Its layer stands for all that lead to the same groups.
+  /// The use of the groups. Its layer represents all layers with the same groups.
   package var use: GroupUse
   /// The alias that the route names.
   package var layer: String
   package var kind: RouteKind
   package var key: Key
-  /// The route's path as it is written, all outer patterns before it.
+  /// The route's path as written, preceded by all outer patterns.
   package var path: String
-  /// Of the template or pattern.
+  /// The place of the template or pattern.
   package var range: SourceRange
-  /// Of the route's `shared: true`.
+  /// The place of the route's `shared: true`.
   package var sharedRange: SourceRange?
 }
 
 extension RouteGroups {
-  /// Those of a table, in the order of its routes.
+  /// The uses of all routes of a table, in their order.
   static func all(of table: RouteTable, _ kind: RouteKind) -> [RouteGroups] {
-    // Who comes by the groups of the others cannot be said.
+    // The clients of the other routes are not known.
     let routes = table.routes.enumerated().filter { !$0.element.hasUnknownAuth }
     return routes.flatMap { number, route in
       switch kind {
@@ -41,11 +41,11 @@ extension RouteGroups {
     guard let webSocket = route.webSocket, let group = webSocket.consumer.group else { return [] }
     let maker = Maker(
       route: route, number: number, router: router, kind: .webSocket, layer: group.layer,
-      audience: Audience(webSocket.auth), isOptional: webSocket.auth?.isOptional ?? false,
+      audience: AdmittedClients(webSocket.auth), isOptional: webSocket.auth?.isOptional ?? false,
       signature: webSocket.consumer.signature)
     var uses: [RouteGroups] = []
     for (place, template) in route.groups.enumerated() {
-      // What clients send goes to the first.
+      // Messages of clients go to the first group.
       let writers = place == 0 ? webSocket.consumer.writers : .nobody
       uses += maker.make(template.value.parts.map(GroupUse.Part.init), .group, at: template.range, writers)
     }
@@ -58,7 +58,7 @@ extension RouteGroups {
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
     guard let http = route.http else { return [] }
-    func maker(_ layer: String, _ audience: Audience, _ signature: GroupUse.Signature = .none) -> Maker {
+    func maker(_ layer: String, _ audience: AdmittedClients, _ signature: GroupUse.Signature = .none) -> Maker {
       Maker(
         route: route, number: number, router: router, kind: .http, layer: layer, audience: audience,
         isOptional: http.auth?.isOptional ?? false, signature: signature)
@@ -66,7 +66,7 @@ extension RouteGroups {
     switch http.action {
     case .staticFiles, .respond, .redirect, .health, .proxy: return []
     case .events(let stream):
-      let maker = maker(stream.group.layer, Audience(http.auth))
+      let maker = maker(stream.group.layer, AdmittedClients(http.auth))
       return route.groups.map { template in
         maker.make(template.value.parts.map(GroupUse.Part.init), .events, at: template.range, access: .read)
       }
@@ -78,7 +78,7 @@ extension RouteGroups {
       let isOfToken = http.auth == nil && !publish.isAnonymous
       // What users send is signed, unless they have the right to send whole events, which is a finding of its own.
       let maker = maker(
-        publish.layer, isOfToken ? .tokenHolder : Audience(http.auth),
+        publish.layer, isOfToken ? .tokenHolder : AdmittedClients(http.auth),
         publish.isAnonymous ? .forgeable : .none)
       return publish.groups.enumerated().map { place, pattern in
         maker.make(
@@ -88,16 +88,16 @@ extension RouteGroups {
   }
 }
 
-/// What the uses of one route have in common.
+/// The common properties of a route's uses.
 private struct Maker {
   let route: ReadRoute
   let number: Int
   let router: Router
   let kind: RouteKind
   let layer: String
-  /// Of those with credentials.
-  let audience: Audience
-  /// Whether those without are let in too.
+  /// The clients with credentials.
+  let audience: AdmittedClients
+  /// Whether clients without credentials are admitted too.
   let isOptional: Bool
   /// Of those uses that it can concern: one that does not write forges nothing, and one that does not read is shown nothing.
   let signature: GroupUse.Signature
@@ -106,10 +106,10 @@ private struct Maker {
     _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange,
     _ writers: ConsumerConfiguration.PublishPolicy
   ) -> [RouteGroups] {
-    func made(_ audience: Audience, _ access: GroupUse.Access) -> RouteGroups {
+    func made(_ audience: AdmittedClients, _ access: GroupUse.Access) -> RouteGroups {
       self.made(parts, key, at: range, audience, access)
     }
-    // Nobody has no groups of his own.
+    // Anonymous clients have no personal groups.
     guard isOptional, !Self.isPersonal(parts) else {
       return [made(audience, GroupUse.Access(reads: true, writes: writers != .nobody))]
     }
@@ -127,7 +127,7 @@ private struct Maker {
   }
 
   private func made(
-    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, _ audience: Audience,
+    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, _ audience: AdmittedClients,
     _ access: GroupUse.Access
   ) -> RouteGroups {
     let isConcerned =
@@ -157,7 +157,7 @@ extension ReadRoute {
 }
 
 extension ConsumerConfiguration {
-  /// Whose messages go to the group.
+  /// The clients whose messages go to the group.
   fileprivate var writers: PublishPolicy {
     switch self {
     case .chat: .everyone
@@ -175,8 +175,8 @@ extension ConsumerConfiguration {
   }
 }
 
-extension Audience {
-  /// Those whom a route asks who they are; everybody where it does not.
+extension AdmittedClients {
+  /// The clients that a route admits: every client if it has no `auth`.
   init(_ auth: RouteAuth?) {
     guard let auth else {
       self = .everyone

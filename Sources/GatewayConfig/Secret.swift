@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// A secret of the configuration: bytes, which need not be text. Never to be printed.
+/// A secret of the configuration: bytes, which need not be text. Must never be printed.
 package struct Secret: Sendable, Hashable, ExpressibleByStringLiteral {
   package let bytes: [UInt8]
 
@@ -16,13 +16,13 @@ package struct Secret: Sendable, Hashable, ExpressibleByStringLiteral {
     self.init(text)
   }
 
-  /// Nil where the bytes are not UTF-8.
+  /// Nil if the bytes are not UTF-8.
   package var text: String? { String(validating: bytes, as: UTF8.self) }
 
-  /// What a secret file holds.
+  /// Reads the contents of a secret file.
   ///
-  /// Editors and `echo` end a text with a line feed, which is no part of a secret. In other bytes the same value is as likely as
-  /// any other one, so nothing of them is dropped.
+  /// Editors and `echo` end a text with a line feed, which is not part of the secret. In binary secrets the same byte may be
+  /// part of the secret, so nothing is dropped from them.
   init(file bytes: [UInt8]) {
     let isText =
       String(validating: bytes, as: UTF8.self) != nil
@@ -41,18 +41,18 @@ extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomR
   package var customMirror: Mirror { Mirror(self, children: EmptyCollection<Mirror.Child>()) }
 }
 
-/// `encoding:` of a secret: how its bytes are written as text.
+/// `encoding:` of a secret: how its bytes are encoded as text.
 enum SecretEncoding: String, CaseIterable {
   /// RFC 4648 section 4, with or without padding.
   case base64
   /// RFC 4648 section 5, with or without padding: `k` of a JSON Web Key (RFC 7518 section 6.4.1).
   case base64url
-  /// RFC 4648 section 8, in capitals or not.
+  /// RFC 4648 section 8, in upper or lower case.
   case hex
 
-  /// White space around the text and in it counts for nothing, as `base64` and `xxd` break lines.
+  /// White space around the text and in it is ignored, because `base64` and `xxd` break lines.
   ///
-  /// - Returns: nil for a text that is not so encoded.
+  /// - Returns: nil if the text is not valid in this encoding.
   func decode(_ text: [UInt8]) -> [UInt8]? {
     let text = text.filter { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
     switch self {

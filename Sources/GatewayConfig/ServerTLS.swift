@@ -1,21 +1,21 @@
 package import NIOSSL
 
-/// `server.tls`: the certificates, loaded and checked, and which of them a client is shown.
+/// `server.tls`: the certificates, loaded and checked, and how to choose one for a client.
 package struct ServerTLS: Sendable {
   package enum MinimumVersion: String, Sendable, Hashable, CaseIterable {
     case tls12 = "1.2"
     case tls13 = "1.3"
   }
 
-  /// Where TLS is spoken; nil is everywhere that `server.bind` says.
+  /// The addresses with TLS; nil for all addresses of `server.bind`.
   package var bind: [BindAddress]?
-  /// What else is said of them.
+  /// The options of these addresses.
   package var bindOptions: [BindAddress: BindOptions]
   package var minimumVersion: MinimumVersion
-  /// At least one. The first is shown to a client that names no server, or one that is not here.
+  /// At least one. The first is for clients that send no server name, or an unknown one.
   package let certificates: [ServerCertificate]
   private let names: ServerNames
-  /// What it was read from, to read the files again.
+  /// The YAML value that it was read from, to read the files again.
   let source: Node
 
   init(
@@ -36,20 +36,20 @@ package struct ServerTLS: Sendable {
   }
 }
 
-/// A certificate that this server shows, and its key.
+/// A certificate of this server, and its key.
 package struct ServerCertificate: Sendable {
-  /// The server's own certificate first, then those that lead to one that clients know.
+  /// The server's own certificate first, then the intermediate certificates.
   package var chain: [NIOSSLCertificate]
   package var key: NIOSSLPrivateKey
-  /// In lower case; `*.example.com` stands for one label in front.
+  /// In lower case; `*` in `*.example.com` stands for one label.
   package var names: [String]
 }
 
-/// Which certificate answers to which name: one with the name itself before one with a wildcard.
+/// Finds the certificate for a name: one with the name itself is preferred to one with a wildcard.
 struct ServerNames: Sendable {
   private var indexes: [String: Int] = [:]
 
-  /// - Parameter names: of each certificate.
+  /// - Parameter names: the names of each certificate.
   init(_ names: [[String]]) {
     for (index, names) in names.enumerated() {
       for name in names where indexes[name] == nil { indexes[name] = index }
@@ -69,7 +69,7 @@ struct ServerNames: Sendable {
 }
 
 extension ServerConfiguration {
-  /// An address to listen on, and what is spoken there.
+  /// An address to listen on, and the protocol there.
   package struct Listener: Sendable, Hashable {
     package var address: BindAddress
     package var isSecure: Bool

@@ -1,4 +1,5 @@
-/// How a token is signed (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2). `none` is not among them.
+/// The algorithm of a token's signature (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2). `none` is not
+/// supported.
 package enum SignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
   case hs256 = "HS256"
   case hs384 = "HS384"
@@ -14,13 +15,13 @@ package enum SignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
   case es512 = "ES512"
   case edDSA = "EdDSA"
 
-  /// - Parameter name: as a token, a key of a set or the configuration writes it. `Ed25519` and `EdDSA` are one: RFC 9864 gives the
-  ///   first name to what the second one means with the only curve that is used here.
+  /// - Parameter name: the name in a token, a key set or the configuration. `Ed25519` and `EdDSA` are the same: RFC 9864
+  ///   defines the first name for the second one with the only supported curve.
   package init?(named name: String) {
     if name == "Ed25519" { self = .edDSA } else { self.init(rawValue: name) }
   }
 
-  /// The one kind of key that it works with: what is public can therefore never be taken for a shared secret.
+  /// The only kind of key for this algorithm, so that a public key can never be used as a shared secret.
   package var keyKind: KeyKind {
     switch self {
     case .hs256, .hs384, .hs512: .secret
@@ -32,7 +33,7 @@ package enum SignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// The least length of a shared secret, in bytes (RFC 7518 section 3.2); nil for the others.
+  /// The minimum length of a shared secret, in bytes (RFC 7518 section 3.2); nil for other kinds of keys.
   package var leastSecret: Int? {
     switch self {
     case .hs256: 32
@@ -43,13 +44,13 @@ package enum SignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
   }
 }
 
-/// What a key is.
+/// A kind of key.
 package enum KeyKind: Sendable, Hashable {
-  /// Shared by those who sign and those who verify.
+  /// Shared by the issuer and the verifiers.
   case secret
   case rsa, p256, p384, p521, ed25519
 
-  /// What it is used with where nothing else is said.
+  /// The algorithm for a key that does not name one.
   package var standardAlgorithm: SignatureAlgorithm {
     switch self {
     case .secret: .hs256
@@ -61,7 +62,7 @@ package enum KeyKind: Sendable, Hashable {
     }
   }
 
-  /// In a sentence: "the key is ...".
+  /// For a sentence: "the key is ...".
   package var name: String {
     switch self {
     case .secret: "a shared secret"

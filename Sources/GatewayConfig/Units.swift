@@ -1,5 +1,5 @@
 extension Duration {
-  /// As a file would write it: `500ms`, `30s`, `5m`.
+  /// The value in the notation of a configuration file: `500ms`, `30s`, `5m`.
   package var written: String {
     let milliseconds = self / .milliseconds(1)
     for (unit, size) in [("d", 86_400_000.0), ("h", 3_600_000), ("m", 60_000), ("s", 1000)]

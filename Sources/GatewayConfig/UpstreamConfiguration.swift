@@ -1,8 +1,8 @@
-/// `proxy:` and `consumer: proxy`: the server that answers in our place.
+/// `proxy:` and `consumer: proxy`: the server that answers instead of Sluice.
 package struct UpstreamConfiguration: Sendable, Hashable {
-  /// What the upstream sees as `Host`.
+  /// The `Host` that the upstream receives.
   package enum HostHeader: String, Sendable, Hashable, CaseIterable {
-    /// What the client sent: Django checks it against `ALLOWED_HOSTS` and builds links from it.
+    /// The client's own `Host`. Django checks it against `ALLOWED_HOSTS` and builds links from it.
     case keep
     /// The upstream's own address.
     case upstream
@@ -15,11 +15,11 @@ package struct UpstreamConfiguration: Sendable, Hashable {
     var standardPort: Int { isSecure ? 443 : 80 }
   }
 
-  /// How the upstream proves who it is, where TLS is spoken.
+  /// How the upstream is authenticated if it uses TLS.
   package struct Trust: Sendable, Hashable {
-    /// A file of certificates to trust instead of the system's, by its path from the root.
+    /// The absolute path of a file of certificates to trust instead of the system's.
     package var authorities: String?
-    /// Without it anybody may stand in the upstream's place.
+    /// If false, another server can pretend to be the upstream.
     package var verifiesCertificate = true
 
     package init() {}
@@ -28,22 +28,22 @@ package struct UpstreamConfiguration: Sendable, Hashable {
   package var scheme: Scheme
   package var host: String
   package var port: Int
-  /// The path of the Unix socket that it is reached at; nil where it is by host and port.
+  /// The path of the upstream's Unix socket; nil if it has a host and port.
   package var socket: String?
-  /// What the path becomes; nil leaves path and query as they came.
+  /// The path of the request to the upstream; nil to pass on path and query unchanged.
   package var path: TextTemplate?
   package var trust = Trust()
   package var hostHeader = HostHeader.keep
   package var connectTimeout: Duration = .seconds(5)
-  /// How long the upstream may be silent.
+  /// How long the upstream may send nothing.
   package var readTimeout: Duration = .seconds(60)
-  /// How long a connection is kept without a request; shorter than gunicorn (2 s), uvicorn and Node (5 s) keep theirs, so that they
-  /// are not the first to close it.
+  /// How long a connection is kept without a request. Shorter than the keep-alive of gunicorn (2 s), uvicorn and Node (5 s), so
+  /// that they are not the first to close it.
   package var idleTimeout: Duration = .seconds(1)
   /// Largest body of a request; larger is refused with 413.
   package var body = ByteCount.mebibytes(10)
 
-  /// The upstream behind a Unix socket, which speaks without TLS.
+  /// An upstream behind a Unix socket, without TLS.
   package init(scheme: Scheme, socket: String) {
     self.init(scheme: scheme, host: "localhost", port: scheme.standardPort)
     self.socket = socket
@@ -56,10 +56,10 @@ package struct UpstreamConfiguration: Sendable, Hashable {
     self.path = path
   }
 
-  /// Where it is, for the log: `host:port` or `unix:PATH`.
+  /// The address for the log: `host:port` or `unix:PATH`.
   package var place: String { socket.map { "unix:\($0)" } ?? authority }
 
-  /// `host:port`, without the port that the scheme has anyway; `localhost` behind a Unix socket.
+  /// `host:port`, without the scheme's default port; `localhost` for a Unix socket.
   package var authority: String {
     let name = host.contains(":") ? "[\(host)]" : host
     return port == scheme.standardPort ? name : "\(name):\(port)"

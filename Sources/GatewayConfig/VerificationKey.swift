@@ -1,7 +1,7 @@
 import JSON
 package import JWTKit
 
-/// What signatures are verified with.
+/// A key for verifying signatures.
 package enum VerificationKey: Sendable {
   case secret([UInt8])
   case rsa(JWTKit.Insecure.RSA.PublicKey)
@@ -22,7 +22,7 @@ package enum VerificationKey: Sendable {
   }
 }
 
-/// Why a text is no key that can be used.
+/// Why a text is not a usable key.
 package struct KeyFault: Error, Sendable {
   package var message: String
   package var hint: String?
@@ -70,7 +70,7 @@ extension VerificationKey {
 
   /// Reads the public part of one key of a set (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
   ///
-  /// - Returns: nil for a kind that is not used here, a shared secret among them.
+  /// - Returns: nil for a kind of key that is not supported, including shared secrets.
   fileprivate init?(jwk: JSON) {
     func text(_ name: String) -> String? { if case .string(let text)? = jwk[name] { text } else { nil } }
     let key: VerificationKey?
@@ -105,24 +105,24 @@ extension VerificationKey {
   }
 }
 
-/// The keys of a JWK Set that tokens may be signed with.
+/// The keys of a JWK Set for verifying tokens.
 package struct VerificationKeySet: Sendable {
   package struct Entry: Sendable {
-    /// `kid`; nil where it has none.
+    /// `kid`; nil if the key has none.
     package var name: String?
     package var key: VerificationKey
-    /// What it may be used with; never empty.
+    /// The algorithms for which the key may be used; never empty.
     package var algorithms: [SignatureAlgorithm]
   }
 
   package var entries: [Entry]
 
-  /// More are not looked at.
+  /// Further keys are ignored.
   private static let mostKeys = 100
 
-  /// Reads a set (RFC 7517 section 5). Keys of other kinds, for other uses and for other algorithms are passed over.
+  /// Reads a set (RFC 7517 section 5). Keys of other kinds, for other uses and for other algorithms are skipped.
   ///
-  /// - Parameter allowed: the algorithms that tokens may be signed with; nil for what each key is for.
+  /// - Parameter allowed: the algorithms that tokens may be signed with; nil for the algorithms of each key.
   package init(_ text: [UInt8], allowed: [SignatureAlgorithm]?) throws(KeyFault) {
     let set: JSON
     do {

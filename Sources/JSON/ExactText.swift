@@ -1,6 +1,6 @@
-/// Text that is equal to the same code points only.
+/// Text that is equal only if its code points are the same.
 ///
-/// `String` takes "é" and "e" with a combining accent for equal; the keys of a JSON object are different then.
+/// `String` considers "é" and "e" with a combining accent equal, but as keys of a JSON object they are different.
 package struct ExactText: Hashable {
   package let text: String
 

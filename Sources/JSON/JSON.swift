@@ -5,9 +5,9 @@ package indirect enum JSON: Sendable, Hashable {
   case null
   case bool(Bool)
   case integer(Int64)
-  /// An integer that only `UInt64` can hold.
+  /// An integer that only fits into `UInt64`.
   case unsigned(UInt64)
-  /// A parsed one is always finite.
+  /// Always finite if it was parsed.
   case double(Double)
   case string(String)
   case array([JSON])
@@ -24,7 +24,7 @@ package indirect enum JSON: Sendable, Hashable {
     }
   }
 
-  /// The value of an object's member; nil where there is none, or this is not an object.
+  /// The value of an object's member; nil if there is none, or this is not an object.
   package subscript(key: String) -> JSON? {
     guard case .object(let members) = self else { return nil }
     return members.first { ExactText(text: $0.key) == ExactText(text: key) }?.value
@@ -32,15 +32,15 @@ package indirect enum JSON: Sendable, Hashable {
 
   /// Reads one JSON text.
   ///
-  /// Where a key stands twice in an object the last one counts, as in Python.
+  /// If a key appears twice in an object, the last one counts, as in Python.
   ///
   /// - Parameters:
-  ///   - depth: how many arrays and objects may stand inside each other.
-  ///   - values: how many values there may be, those in arrays and objects included. A value takes two bytes of text and some
-  ///     fifty in memory.
-  ///   - strings: what is going to be done with them.
-  /// - Throws: `JSONFault` for anything RFC 8259 does not allow, and for numbers that neither 64 bits nor a finite `Double`
-  ///   can hold.
+  ///   - depth: the most levels of nested arrays and objects.
+  ///   - values: the most values, including those in arrays and objects. A value takes two bytes of text and some fifty in
+  ///     memory.
+  ///   - strings: the use of the strings.
+  /// - Throws: `JSONFault` for any text that RFC 8259 does not allow, and for numbers that neither 64 bits nor a finite
+  ///   `Double` can hold.
   package static func parse(
     _ text: RawSpan, depth: Int = 64, values: Int = .max, strings: JSONStrings = .carried
   ) throws(JSONFault) -> JSON {
@@ -51,16 +51,16 @@ package indirect enum JSON: Sendable, Hashable {
   }
 }
 
-/// What the strings of a foreign JSON text are for.
+/// The use of the strings of a foreign JSON text.
 package enum JSONStrings: Sendable {
-  /// They are handed on.
+  /// They are passed on.
   case carried
-  /// They are compared with others: more combining marks in a row than any writing system has are a fault.
+  /// They are compared with others. More combining marks in a row than any writing system has are a fault then.
   case compared
 }
 
-// Strings are equal to the same code points only, as names are (`ExactText`). The normal forms that `String` goes by would take
-// quadratic time for what somebody else has made up.
+// Strings are equal only if their code points are the same, like names (`ExactText`). Comparing by `String`'s normal forms
+// would take quadratic time for hostile text.
 extension JSON {
   package static func == (left: JSON, right: JSON) -> Bool {
     switch (left, right) {
@@ -90,18 +90,18 @@ extension JSON {
   }
 }
 
-/// Why a text is not JSON, or not the JSON that is expected, and where.
+/// Why a text is not JSON, or not the expected JSON, and where.
 package struct JSONFault: Error, Sendable, Hashable, CustomStringConvertible {
   /// What is wrong, in a few words.
   package var message: String
   /// In bytes from the start.
   package var offset: Int
-  /// Whether the text may well be JSON, of a kind or with a number that is not taken here.
+  /// Whether the text may be valid JSON, but has an unexpected type or a number that does not fit.
   package var isOfJSON = false
-  /// What to do about it; nil where the message says enough.
+  /// What to do about it; nil if the message is enough.
   package var remedy: String?
 
-  /// Behind "is": `not JSON: a colon is missing at byte 4`.
+  /// The text after "is": `not JSON: a colon is missing at byte 4`.
   package var description: String {
     (isOfJSON ? "" : "not JSON: ") + "\(message) at byte \(offset)" + (remedy.map { ": \($0)" } ?? "")
   }

@@ -1,5 +1,5 @@
 extension JSONReader {
-  /// - Throws: a fault also for a number that neither 64 bits nor a finite `Double` can hold.
+  /// - Throws: also for a number that neither 64 bits nor a finite `Double` can hold.
   mutating func readNumber(_ text: RawSpan) throws(JSONFault) -> JSON {
     let numeral = try skipNumeral(text)
     return try value(of: numeral, text)
@@ -19,8 +19,8 @@ extension JSONReader {
 
     var isInteger: Bool { !hasFraction && !hasExponent }
 
-    /// Too short to be out of range, which saves working out the value: `Int64` holds any 18 digits, and `Double` reaches
-    /// beyond 10³⁰⁰.
+    /// Too short to be out of range, which saves computing the value: `Int64` holds any 18 digits, and `Double` reaches beyond
+    /// 10³⁰⁰.
     var isSurelyInRange: Bool {
       isInteger ? range.count <= 18 : !hasExponent && range.count <= 300
     }
@@ -74,9 +74,9 @@ extension JSONReader {
 }
 
 extension JSON {
-  /// What a text is as a number.
+  /// The result of reading a text as a number.
   package enum NumberReading: Sendable, Hashable {
-    /// It is not written as JSON writes numbers.
+    /// It is not a number in JSON's notation.
     case notANumber
     /// Neither 64 bits nor a finite `Double` can hold it.
     case outOfRange

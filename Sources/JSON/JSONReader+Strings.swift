@@ -29,14 +29,14 @@ extension JSONReader {
     throw fault("a string's closing quote is missing")
   }
 
-  /// Most of a string is ASCII that stands for itself, and eight bytes of it are recognised at once.
+  /// Skips plain ASCII eight bytes at a time, because most strings consist of it.
   private mutating func skipPlainWords(_ text: RawSpan) {
     let ones: UInt64 = 0x0101_0101_0101_0101
     while position + 8 <= text.byteCount {
       let word = unsafe text.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self)
       let quotes = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
       let backslashes = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
-      // The top bit of a byte shows that it is not ASCII, a control character, a quote or a backslash.
+      // The top bit of a byte is set if it is not ASCII, or is a control character, a quote or a backslash.
       let special = word | (word &- ones &* 0x20) | (quotes &- ones) | (backslashes &- ones)
       guard special & (ones &* 0x80) == 0 else { return }
       position += 8
@@ -67,7 +67,7 @@ extension JSONReader {
     }
   }
 
-  /// Unicode table 3-7: which bytes may follow which in well-formed UTF-8.
+  /// Unicode table 3-7: the valid sequences of bytes in UTF-8.
   private mutating func skipMultibyte(_ text: RawSpan) throws(JSONFault) {
     let lead = text[position]
     let length: Int

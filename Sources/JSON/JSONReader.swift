@@ -1,9 +1,9 @@
 import Bytes
 
-/// Goes through a JSON text once: `skip…` only checks what it meets, `read…` also builds it.
+/// Goes through a JSON text once: `skip…` only checks, `read…` also builds the values.
 ///
-/// Both walk by the same steps, so that what is only checked is checked as strictly as what is read. The text is
-/// handed to each step, as a span cannot be kept.
+/// Both use the same steps, so that text is checked equally strictly in both ways. The text is passed to each step, because a
+/// span cannot be stored.
 struct JSONReader {
   /// In bytes from the start.
   var position = 0
@@ -75,7 +75,8 @@ struct JSONReader {
     return .object(Self.lastOfEachKey(members))
   }
 
-  /// The name of a member, or another text that is compared. RFC 8259 section 9 lets a reader bound the contents of strings; names are compared and hashed.
+  /// The name of a member, or another text for comparison. RFC 8259 section 9 lets a reader limit the contents of strings;
+  /// names are compared and hashed.
   mutating func readKey(_ text: RawSpan) throws(JSONFault) -> String {
     let key = try readString(text)
     guard !key.hasTooManyMarks else { throw fault("a text has too many combining marks in a row") }
@@ -194,11 +195,11 @@ struct JSONReader {
     JSONFault(message: message, offset: position, remedy: remedy)
   }
 
-  /// There is no value here. What a text begins with that is no JSON at all has words of its own.
+  /// The fault if there is no value here. Some beginnings of texts that are not JSON have messages of their own.
   func missingValue(_ text: RawSpan) -> JSONFault {
     guard position == 0, text.byteCount >= 2 else { return fault("a value is missing") }
     switch (text[0], text[1]) {
-    // RFC 8259 section 8.1: none is written, and a reader may refuse one.
+    // RFC 8259 section 8.1: writers must not add a byte order mark, and a reader may refuse one.
     case (0xEF, 0xBB):
       return fault("a byte order mark stands before the text", remedy: "send UTF-8 without one")
     case (0xFE, 0xFF), (0xFF, 0xFE): return fault("the text is UTF-16", remedy: "send UTF-8")
@@ -208,7 +209,7 @@ struct JSONReader {
     }
   }
 
-  /// What begins here, in words.
+  /// The type of the value that begins here, in words.
   func kind(_ text: RawSpan) -> String {
     switch byte(text) {
     case UInt8(ascii: "{")?: "an object"

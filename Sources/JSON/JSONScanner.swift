@@ -1,9 +1,8 @@
-/// Finds one member of a JSON object without building anything, for text that is handed on as it came.
+/// Finds one member of a JSON object without building values, for text that is passed on unchanged.
 package enum JSONScanner {
-  /// Where the value of the member `name` stands in the text; nil where the object has no such member.
+  /// The range of the value of the member `name`; nil if the object has no such member.
   ///
-  /// The whole text is checked, exactly as strictly as by `JSON.parse`. Where the member stands twice the last one
-  /// counts.
+  /// The whole text is checked, exactly as strictly as by `JSON.parse`. If the member appears twice, the last one counts.
   ///
   /// - Throws: `JSONFault` for a text that is not JSON, or not an object.
   package static func member(
@@ -29,8 +28,8 @@ package enum JSONScanner {
     return found
   }
 
-  /// The name of an object's first member, at a glance: what follows it is not checked. Nil where the text does not begin as an
-  /// object with a member.
+  /// The name of an object's first member, without checking the text after it. Nil if the text does not begin as an object with
+  /// a member.
   package static func firstName(of text: RawSpan) -> String? {
     var reader = JSONReader(depth: 1)
     reader.skipSpace(text)
@@ -41,7 +40,7 @@ package enum JSONScanner {
     return try? reader.readKey(text)
   }
 
-  /// The names of an object's members, and where their values stand in the text, in their order; a name may stand twice.
+  /// The names of an object's members and the ranges of their values, in their order. A name may appear twice.
   ///
   /// The whole text is checked as by `member`.
   package static func members(
@@ -62,7 +61,7 @@ package enum JSONScanner {
     return members
   }
 
-  /// Where the elements of an array stand in the text.
+  /// The ranges of the elements of an array.
   package static func elements(of text: RawSpan, depth: Int = 64) throws(JSONFault) -> [Range<Int>] {
     var reader = JSONReader(depth: depth)
     reader.skipSpace(text)
@@ -82,7 +81,7 @@ package enum JSONScanner {
   {
     guard !hasEscapes else {
       var reader = JSONReader(depth: 1)
-      // The string was checked already, so it can be read.
+      // The string has been checked, so reading it cannot fail.
       guard let written = try? reader.readString(text.extracting(quoted)) else { return false }
       return ExactText(text: written) == ExactText(text: name)
     }
@@ -98,14 +97,14 @@ package enum JSONScanner {
 }
 
 extension JSONReader {
-  /// Why the value that comes next is not the one that is expected. That it is not JSON at all is worth saying first.
+  /// Why the next value does not have the expected type. If it is not JSON at all, that is the fault.
   fileprivate mutating func another(than kind: String, _ text: RawSpan) throws(JSONFault) -> JSONFault {
     let (found, start) = (self.kind(text), position)
     try skipValue(text)
     return JSONFault(message: "\(found), not \(kind),", offset: start, isOfJSON: true)
   }
 
-  /// Checks the value that comes next.
+  /// Checks the next value.
   fileprivate mutating func rangeOfValue(_ text: RawSpan) throws(JSONFault) -> Range<Int> {
     skipSpace(text)
     let start = position

@@ -1,4 +1,4 @@
-/// Writes JSON text: compact, UTF-8, only what must be escaped escaped.
+/// Writes JSON text: compact, UTF-8, and with only the required escapes.
 package enum JSONText {
   /// Appends a string with its quotes.
   package static func append(string: some StringProtocol, to text: inout [UInt8]) {
@@ -29,7 +29,7 @@ package enum JSONText {
 extension JSON {
   /// Appends the value as compact JSON text.
   ///
-  /// JSON has no word for NaN and infinity: they become `null`.
+  /// JSON cannot express NaN and infinity: they become `null`.
   package func append(to text: inout [UInt8]) {
     switch self {
     case .null: text.append(contentsOf: "null".utf8)

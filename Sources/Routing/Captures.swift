@@ -10,7 +10,7 @@ package struct Captures: Sendable, Hashable {
     }
   }
 
-  /// No two have the same name: of patterns inside each other the inner one wins, as in Django.
+  /// No two have the same name. If nested patterns share a name, the inner one wins, as in Django.
   package private(set) var all: [Capture] = []
 
   package init(_ all: [Capture] = []) {
@@ -30,11 +30,11 @@ package struct Captures: Sendable, Hashable {
   }
 }
 
-/// Which route answers, and what it captured.
+/// The route that answers, and its captures.
 package struct RouteMatch: Sendable, Hashable {
   /// The index of the route in the table.
   package var route: Int
   package var captures: Captures
-  /// What the catch-all at the end of the route matched; nil where it has none.
+  /// The text that the catch-all at the end of the route matched; nil if the route has none.
   package var remainder: String?
 }

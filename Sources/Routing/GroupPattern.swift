@@ -1,4 +1,4 @@
-/// Which groups are meant: a template in which `*` stands for any run of characters, also for none: `ticker_*`.
+/// A pattern for group names: a template in which `*` stands for any characters, or none: `ticker_*`.
 package struct GroupPattern: Sendable, Hashable {
   package enum Part: Sendable, Hashable {
     case literal(String)
@@ -35,7 +35,7 @@ package struct GroupPattern: Sendable, Hashable {
     return .success(GroupPattern(parts: parts))
   }
 
-  /// The groups that a template can name, whatever its places are filled with.
+  /// A pattern for all groups that a template can name, whatever its places are filled with.
   package init(anyOf template: GroupTemplate) {
     parts = template.parts.map { part in
       if case .literal(let text) = part { .literal(text) } else { .any }
@@ -58,14 +58,14 @@ package struct GroupPattern: Sendable, Hashable {
 
   package var isPersonal: Bool { parts.contains { if case .identity = $0 { true } else { false } } }
 
-  /// The same with `{user}` for who the client is, which is written like a capture of that name.
+  /// The same pattern with `{user}` as the client's user instead of a capture of that name.
   package var withUser: GroupPattern {
     GroupPattern(
       parts: parts.map { $0 == .capture(GroupTemplate.user) ? .identity(GroupTemplate.user) : $0 })
   }
 
-  /// Whether the group is meant, for a client with these captures and this identity. A place that cannot be filled, or is
-  /// filled with nothing, means no group.
+  /// Whether the pattern matches the group, for a client with these captures and this identity. If a place cannot be filled, or
+  /// is filled with an empty text, no group matches.
   ///
   /// Takes time in proportion to the name, whatever the number of `*`.
   package func matches(
@@ -87,7 +87,7 @@ package struct GroupPattern: Sendable, Hashable {
     return GroupTemplate.isOpen(name) && Self.matches(Array(name.utf8), pieces)
   }
 
-  /// - Parameter pieces: what stands between the `*`; one where there is none.
+  /// - Parameter pieces: the texts between the `*`; one piece if there is no `*`.
   private static func matches(_ name: [UInt8], _ pieces: [[UInt8]]) -> Bool {
     let first = pieces[0]
     guard pieces.count > 1 else { return name == first }
@@ -95,7 +95,7 @@ package struct GroupPattern: Sendable, Hashable {
     guard name.count >= first.count + last.count, name.starts(with: first),
       name.suffix(last.count).elementsEqual(last)
     else { return false }
-    // What stands first is best for all that follows.
+    // The first possible place of each piece is the best for the pieces after it.
     var rest = name[first.count..<(name.count - last.count)]
     for piece in pieces[1..<(pieces.count - 1)] where !piece.isEmpty {
       guard let found = rest.firstRange(of: piece) else { return false }

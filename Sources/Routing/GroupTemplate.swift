@@ -1,4 +1,4 @@
-/// A group name with places for a route's captures and for who the client is: `chat_{room}`, `user_{user}`.
+/// A group name with places for a route's captures and for the client's identity: `chat_{room}`, `user_{user}`.
 ///
 /// A group name is 1 to 99 characters of `A-Z a-z 0-9 . _ -` (Django: `BaseChannelLayer.valid_group_name`).
 package struct GroupTemplate: Sendable, Hashable {
@@ -15,7 +15,7 @@ package struct GroupTemplate: Sendable, Hashable {
     self.parts = parts
   }
 
-  /// What `{user}` and `{claims.NAME}` begin with.
+  /// The beginnings of `{user}` and `{claims.NAME}`.
   package static let user = "user"
   package static let claimPrefix = "claims."
 
@@ -30,7 +30,7 @@ package struct GroupTemplate: Sendable, Hashable {
     }
   }
 
-  /// Reads the notation; literal text must be legal in a group name.
+  /// Reads the notation. Literal text must be valid in a group name.
   package static func parse(_ text: String) -> Result<GroupTemplate, PatternFault> {
     var parts: [Part] = []
     let bytes = Array(text.utf8)
@@ -96,18 +96,18 @@ package struct GroupTemplate: Sendable, Hashable {
     }.joined()
   }
 
-  /// Whether the name depends on who the client is.
+  /// Whether the name depends on the client's identity.
   package var isPersonal: Bool { parts.contains { if case .identity = $0 { true } else { false } } }
 
-  /// The same with `{user}` for who the client is, which is written like a capture of that name.
+  /// The same template with `{user}` as the client's user instead of a capture of that name.
   package var withUser: GroupTemplate {
     GroupTemplate(parts: parts.map { $0 == .capture(Self.user) ? .identity(Self.user) : $0 })
   }
 
-  /// The group of one session; nil where a channel layer would not take the name: a character that is not legal, too long,
-  /// a capture that took no part in the match, one of the gateway's own names, or something about the client that is not known.
+  /// The group of one session; nil if a channel layer would refuse the name: it has an invalid character, is too long, is
+  /// reserved, has a capture that took no part in the match, or needs a fact about the client that is not known.
   ///
-  /// - Parameter identity: who the client is, by `user` or `claims.NAME`.
+  /// - Parameter identity: the client's identity, by `user` or `claims.NAME`.
   package func name(for captures: Captures, identity: (String) -> String? = { _ in nil }) -> String? {
     var name = ""
     for part in parts {
@@ -124,10 +124,10 @@ package struct GroupTemplate: Sendable, Hashable {
     return Self.isOpen(name) ? name : nil
   }
 
-  /// What the names of the gateway's own groups begin with.
+  /// The prefix of the group names that are reserved for the gateway.
   package static let reservedPrefix = "sluice."
 
-  /// Whether clients may be in a group of this name: it is legal, and none of the gateway's own.
+  /// Whether clients may join a group of this name: it is valid and not reserved.
   package static func isOpen(_ name: String) -> Bool {
     (1...longestName).contains(name.utf8.count) && name.utf8.allSatisfy(isLegal)
       && !name.hasPrefix(reservedPrefix)

@@ -1,9 +1,9 @@
 /// Why a pattern cannot be used.
 package struct PatternFault: Error, Sendable, Hashable {
   package enum Kind: Sendable, Hashable {
-    /// Django would refuse it too.
+    /// Django would refuse the pattern too.
     case invalid
-    /// Django takes it, but no automaton can decide it, or it is too large for one.
+    /// Django accepts the pattern, but an automaton cannot express it or would be too large.
     case unsupported
   }
 

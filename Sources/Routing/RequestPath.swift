@@ -1,6 +1,6 @@
 import Bytes
 
-/// The path of a request as routes see it: percent-decoded UTF-8, without leading slashes.
+/// The path of a request as routes match it: percent-decoded UTF-8, without leading slashes.
 ///
 /// Django: `URLRouter` works on the decoded `scope["path"]` and strips all leading slashes.
 package struct RequestPath: Sendable, Hashable {
@@ -15,16 +15,16 @@ package struct RequestPath: Sendable, Hashable {
   }
 
   package let bytes: [UInt8]
-  /// What stands behind the first `?`, as it came; nil without one.
+  /// The text after the first `?`, as the client sent it; nil without a `?`.
   package let query: String?
 
   package var text: String { String(decoding: bytes, as: UTF8.self) }
 
-  /// Whether a segment of the path is `.` or `..`, which a server that normalises its paths takes out (RFC 3986 section 5.2.4):
-  /// the path that it then serves is not the one that the routes were asked for.
+  /// Whether a segment of the path is `.` or `..`. A server that normalises its paths removes such segments (RFC 3986 section
+  /// 5.2.4), and so serves another path than the one that the routes matched.
   ///
-  /// Some servers also take `\` for `/`, and drop what stands behind a `;` in a segment (RFC 3986 section 3.3) before they
-  /// normalise, so both count here.
+  /// Some servers also read `\` as `/`, and drop the text after a `;` in a segment (RFC 3986 section 3.3) before they
+  /// normalise. Both count here.
   package var hasDotSegment: Bool {
     bytes.split(omittingEmptySubsequences: true) { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }
       .contains { segment in
@@ -44,7 +44,7 @@ package struct RequestPath: Sendable, Hashable {
     self.query = query
   }
 
-  /// The same path with a slash at its end, or without the one that it has.
+  /// The same path with a slash at its end, or without its last slash.
   var withOtherSlash: RequestPath {
     let slash = UInt8(ascii: "/")
     return RequestPath(bytes: bytes.last == slash ? Array(bytes.dropLast()) : bytes + [slash], query: query)
@@ -75,11 +75,11 @@ package struct RequestPath: Sendable, Hashable {
     return .success(RequestPath(bytes: bytes, query: query))
   }
 
-  /// The end of a target's path as it was sent.
+  /// The end of a target's path in its encoded form.
   ///
   /// - Parameters:
-  ///   - target: that `decode` has taken.
-  ///   - count: how many bytes the end has once it is decoded; no more than the whole path has.
+  ///   - target: one that `decode` has accepted.
+  ///   - count: the length of the end in decoded bytes; at most that of the whole path.
   package static func encodedEnd(of target: String, decodedBytes count: Int) -> String {
     var bytes = Array(target.utf8.prefix { $0 != UInt8(ascii: "?") })[...]
     var left = bytes.count - bytes.count { $0 == UInt8(ascii: "%") } * 2
@@ -90,7 +90,7 @@ package struct RequestPath: Sendable, Hashable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The path as a server sees it that takes several slashes in a row for one, as nginx does; nil where it has none.
+  /// The path as read by a server that merges several slashes in a row, as nginx does; nil if the path has none.
   package var withMergedSlashes: RequestPath? {
     let slash = UInt8(ascii: "/")
     let merged = bytes.indices.filter { index in
@@ -99,7 +99,7 @@ package struct RequestPath: Sendable, Hashable {
     return merged.count == bytes.count ? nil : RequestPath(bytes: merged.map { bytes[$0] }, query: query)
   }
 
-  /// Percent-encoded, or as it is: whoever reads the query compares what is decoded.
+  /// Checks the query both as it is and percent-decoded, because readers of the query compare decoded values.
   private static func hasTooManyMarks(query: String) -> Bool {
     let text = Array(query.utf8)
     var decoded: [UInt8] = []

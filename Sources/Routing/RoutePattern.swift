@@ -8,11 +8,11 @@ package enum PatternSyntax: Sendable, Hashable {
 
 /// One parsed pattern of a route.
 package struct RoutePattern: Sendable, Hashable {
-  /// Where the pattern stands in its route.
+  /// The role of a pattern in its route.
   package enum Role: Sendable, Hashable {
-    /// The last one: it decides where the path ends.
+    /// The last pattern. It decides where the path ends.
     case endpoint
-    /// Before the patterns of nested routes.
+    /// A pattern before nested routes.
     case prefix
   }
 
@@ -20,10 +20,10 @@ package struct RoutePattern: Sendable, Hashable {
     package var name: String
     /// Nil in a regular expression.
     package var converter: PathConverter?
-    /// What it can be.
+    /// The expression of the capture.
     let expression: Expression
 
-    /// What its value can be.
+    /// The possible values of the capture.
     var values: Expression { converter == .int ? PathConverter.normalisedInteger : expression }
   }
 
@@ -33,7 +33,7 @@ package struct RoutePattern: Sendable, Hashable {
   /// In the order of their appearance.
   package let captures: [Capture]
   let expression: Expression
-  /// Whether it is searched for: it may begin anywhere, not only at the front.
+  /// Whether the pattern is searched for: it may begin anywhere in the path.
   let isSearched: Bool
 
   init(
@@ -48,7 +48,7 @@ package struct RoutePattern: Sendable, Hashable {
     self.isSearched = isSearched
   }
 
-  /// The longest pattern that is read, in bytes.
+  /// The longest pattern that is accepted, in bytes.
   package static let longestText = 4096
 
   package static func parse(
@@ -70,7 +70,7 @@ package struct RoutePattern: Sendable, Hashable {
   }
 }
 
-/// One complete route: the patterns around it, then its own.
+/// One complete route: the outer patterns, then its own.
 package struct RoutePath: Sendable, Hashable {
   package var patterns: [RoutePattern]
 
@@ -78,15 +78,15 @@ package struct RoutePath: Sendable, Hashable {
     self.patterns = patterns
   }
 
-  /// As a person would write it in one line.
+  /// The patterns in one line, as a person would write them.
   package var text: String { patterns.map(\.text).joined() }
 
   package var captureNames: [String] {
     patterns.flatMap { $0.captures.map(\.name) }.filter { $0 != RoutePattern.remainderName }
   }
 
-  /// Where the value of a capture can come from: the innermost pattern that has it, and, where it need not take part there,
-  /// those around it.
+  /// The captures that the value can come from: that of the innermost pattern and, if it need not take part in a match, those
+  /// of the patterns around it.
   func sources(of name: String) -> CaptureSources {
     var sources = CaptureSources()
     for pattern in patterns.reversed() {
@@ -99,12 +99,12 @@ package struct RoutePath: Sendable, Hashable {
   }
 }
 
-/// What the value of a capture can be taken from, the innermost first.
+/// The captures that a value can come from, the innermost first.
 struct CaptureSources {
   var captures: [RoutePattern.Capture] = []
   /// Whether every path has a value.
   var isCertain = false
 
-  /// What the value can be.
+  /// The possible values.
   var values: Expression { .alternatives(captures.map(\.values)) }
 }

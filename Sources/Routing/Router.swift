@@ -1,13 +1,13 @@
-/// The compiled routes of one protocol: which of them answers a path.
+/// The compiled routes of one protocol. Finds the route that answers a path.
 ///
 /// Immutable and shared by all threads. Matching is one pass over the bytes of the path, whatever the number of routes; the
 /// first declared route that matches wins, as in Django.
 package struct Router: Sendable {
   package let routes: [RoutePath]
-  /// What is worth saying about the table; found while it was compiled.
+  /// Facts about the table that were found while it was compiled.
   package let findings: [RouteFinding]
 
-  /// Usually one; more where a joint one would be too large. Their routes follow each other.
+  /// Usually one automaton; several if one for all routes would be too large. Each holds consecutive routes.
   private let automata: [(firstRoute: Int, automaton: Automaton)]
   private let programs: [Program]
 
@@ -15,7 +15,7 @@ package struct Router: Sendable {
     self.init(routes, bounds: .init(routeCount: routes.count))
   }
 
-  /// - Parameter analyses: what finding out about the table may take; unless given, what its size calls for.
+  /// - Parameter analyses: the work that the analyses may take; by default in proportion to the table.
   init(_ routes: [RoutePath], bounds: TableCompiler.Bounds, analyses: WorkBudget? = nil) {
     self.routes = routes
     let programs = routes.map(Program.init(_:))
@@ -33,11 +33,11 @@ package struct Router: Sendable {
   }
 
   var automatonCount: Int { automata.count }
-  /// The automaton of the whole table; nil where it had to be cut in pieces.
+  /// The automaton of the whole table; nil if it had to be split.
   var wholeTable: Automaton? { automata.count == 1 ? automata[0].automaton : nil }
 
-  /// A longer path matches nothing: what it captures would take a reactor too long. (No file of the system has a longer name either.)
-  /// Bytes, decoded.
+  /// A longer path matches no route, because reading its captures would take a reactor too long. (No file of the system has a
+  /// longer name either.) Bytes, decoded.
   package static let longestPath = 4096
 
   package func match(_ path: RequestPath) -> RouteMatch? {
@@ -53,11 +53,11 @@ package struct Router: Sendable {
     return nil
   }
 
-  /// The route that matches a path with one "/" more at its end, or with one less: what is forgotten most often.
+  /// The route that matches the path with a "/" added at its end, or removed: the most frequent mistake.
   ///
-  /// Takes as long as a match, and is for a path that no route matches.
+  /// Takes as long as a match. Meant for a path that no route matches.
   ///
-  /// - Returns: nil also where a route matches the path as it is.
+  /// - Returns: also nil if a route matches the path as it is.
   package func routeWithOtherSlash(_ path: RequestPath) -> (route: Int, path: RequestPath)? {
     guard route(of: path.bytes) == nil else { return nil }
     let other = path.withOtherSlash
@@ -85,11 +85,11 @@ package struct Router: Sendable {
 }
 
 extension RoutePattern {
-  /// No capture of a pattern can be called so.
+  /// No capture of a pattern can have this name.
   static let remainderName = "*"
 
-  /// Matches whatever is left of the path, which is then the match's `remainder`: the end of a route that stands for
-  /// everything below its prefix.
+  /// Matches the rest of the path, which becomes the match's `remainder`. It ends a route that stands for everything below its
+  /// prefix.
   package static let remainder: RoutePattern = {
     let anything = Expression.repetition(.characters(.everything), least: 0, most: nil, preference: .greedy)
     return RoutePattern(

@@ -3,11 +3,11 @@ import Glibc
 
 /// Accepts the connections of one listening socket.
 package final class Acceptor {
-  /// How many descriptors each listening socket keeps back for when no other one is left.
+  /// How many descriptors each listening socket keeps in reserve for when the process has no other one left.
   package static let spareCount = 4
-  /// More than this in one turn would make the connections that exist already wait.
+  /// With more than this in one turn, the existing connections would have to wait.
   private static let acceptsPerTurn = 64
-  /// How long accepting rests where the process has no descriptor left.
+  /// How long accepting pauses when the process has no descriptor left.
   static let pause = Duration.milliseconds(100)
 
   /// -1 once it is closed.
@@ -16,9 +16,10 @@ package final class Acceptor {
   private let short: (Int32, consuming Descriptor?) -> Void
   /// Listens again after a pause.
   var retry: Timer?
-  /// Given up one by one to accept connections when no other descriptor is left, so that these learn at once how it stands.
+  /// Spare descriptors. When no other descriptor is left, one is closed to accept a connection, so that its client gets an
+  /// answer at once.
   private var spares: [Int32] = []
-  /// Whether what is accepted has the options that are set on the listener.
+  /// Whether accepted connections inherit the options that are set on the listener.
   private var isTCP = false
 
   init(
@@ -30,7 +31,7 @@ package final class Acceptor {
     self.short = short
     refill()
     var on: Int32 = 1
-    // Inherited by what is accepted. A Unix socket has no such option, and needs none.
+    // Accepted sockets inherit this option. A Unix socket has no such option, and needs none.
     let outcome = unsafe setsockopt(
       listener, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     isTCP = outcome == 0
@@ -45,7 +46,7 @@ package final class Acceptor {
         reactor.counters.accepts += 1
         if !isTCP { UnsentBound.set(on: raw) }
         accepted(Descriptor(adopting: raw))
-        // The call may have ended the listening, and the number may mean something else now.
+        // The call may have closed the listener, and its number may belong to another descriptor by now.
         guard listener >= 0 else { return }
         continue
       }
@@ -62,13 +63,13 @@ package final class Acceptor {
     }
   }
 
-  /// Accepts the connection that waits longest in place of a descriptor that was kept back.
+  /// Accepts the connection that has waited longest, with a spare descriptor.
   ///
-  /// - Returns: whether there may be another one.
+  /// - Returns: whether more connections may be waiting.
   private func acceptInstead(_ code: Int32, on reactor: Reactor) -> Bool {
     refill()
     if spares.isEmpty {
-      // Perhaps a connection can be given up.
+      // The callee may be able to close a connection.
       short(code, nil)
       refill()
     }
@@ -80,7 +81,7 @@ package final class Acceptor {
     _ = Glibc.close(spare)
     let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let raw = accept4(listener, nil, nil, flags)
-    // Without a free descriptor the system does not even say that nobody waits.
+    // Without a free descriptor, the system does not even say that no connection is waiting.
     let failure = raw < 0 ? errno : 0
     if raw >= 0 {
       reactor.counters.acceptFailures += 1
@@ -101,7 +102,7 @@ package final class Acceptor {
     spares = []
   }
 
-  /// Keeps back as many as there are to be, where they can be had.
+  /// Opens spare descriptors until there are `spareCount`, as far as the system allows.
   private func refill() {
     while spares.count < Self.spareCount {
       let spare = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
@@ -112,7 +113,7 @@ package final class Acceptor {
 }
 
 extension Reactor {
-  /// Does not look at the listener for a while: it stays readable, and would be reported at every turn.
+  /// Stops watching the listener for a while. A watched listener stays readable, and epoll would report it in every turn.
   func pause(_ acceptor: Acceptor) {
     stopWatching(acceptor.listener)
     acceptor.retry?.schedule(after: Acceptor.pause)

@@ -1,15 +1,15 @@
 import Glibc
 
-/// What waits on one reactor for the kernel to take it, over all connections, and its bound.
+/// The bytes of one reactor's connections that the kernel has not accepted yet, and the bound on them.
 ///
-/// What is written for many is copied once into chunks that all who wait for it share. When more waits than the process has for
-/// it, the connections go whose bytes have waited longest. Confined to its reactor.
+/// Bytes for many connections are copied once into chunks that all of these connections share. When the process has no memory
+/// left for waiting bytes, the connections whose bytes have waited longest are closed. Confined to its reactor.
 final class Backlog {
-  /// More than this in one piece gets a chunk of its own.
+  /// A longer piece gets a chunk of its own.
   private static let largestShared = BacklogChunk.sharedCapacity / 4
 
   fileprivate(set) var allowance: MemoryAllowance
-  /// How many bytes were queued so far: the clock by which chunks are old.
+  /// How many bytes were queued so far. The age of a chunk is measured with it.
   private(set) var position: UInt64 = 0
   /// The chunk that is being filled.
   private var open: BacklogChunk?
@@ -20,15 +20,15 @@ final class Backlog {
     self.allowance = allowance
   }
 
-  /// Takes what is counted over to another bound; before the first connection.
+  /// Moves the count to another allowance. Must be called before the first connection.
   func bound(by allowance: MemoryAllowance) {
     precondition(self.allowance.used == 0, "something is counted already")
     self.allowance = allowance
   }
 
-  /// Copies bytes that several connections are to be sent.
+  /// Copies bytes that several connections have to send.
   ///
-  /// - Returns: the chunk, and where they begin in it.
+  /// - Returns: the chunk, and the offset of the bytes in it.
   func keep(_ bytes: UnsafeRawBufferPointer) -> (chunk: BacklogChunk, start: Int) {
     let chunk = chunk(for: bytes.count)
     let start = chunk.count
@@ -75,16 +75,16 @@ final class Backlog {
       waiting[place] = last
     }
     allowance.subtract(UnsentBound.kernelShare)
-    // A flood leaves no memory behind.
+    // After a flood, the list does not keep its memory.
     if waiting.isEmpty, waiting.capacity > 1024 { waiting = [] }
   }
 
   var waitingCount: Int { waiting.count }
 
-  /// Lets those go whose bytes have waited longest, until there is room.
+  /// Closes the connections whose bytes have waited longest, until there is room.
   func relieve() {
     guard let target = allowance.target(), !waiting.isEmpty else { return }
-    // Also those are let go of that hold nothing but what is young, if that is not enough.
+    // If that is not enough, connections with only young bytes are closed as well.
     let oldest = waiting.map { (since: $0.queuedSince, connection: $0) }.sorted { $0.since < $1.since }
     for (_, connection) in oldest where allowance.used > target {
       connection.giveWay()

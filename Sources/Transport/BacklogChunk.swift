@@ -1,26 +1,25 @@
 import Glibc
 
-/// A stretch of bytes that waits in the queues of connections: of one, or of many that are sent the same.
+/// A block of bytes in the queues of connections: of one connection, or of many that send the same bytes.
 ///
-/// Counted once, for as long as anybody holds it. It remembers where what was written in one piece ends.
+/// It is counted once, for as long as a queue holds it. It remembers where each piece, the bytes of one write, ends.
 @safe final class BacklogChunk {
-  /// What is written for many is put together in chunks of this size, which come from the system as whole pages and go back to
-  /// it at once. Bytes.
+  /// The size of chunks for many connections, in bytes. The system gives them as whole pages, and gets them back at once.
   static let sharedCapacity = 64 * 1024
 
-  /// The bytes, and behind them in a small chunk a bit for each, set at the last one of what was written in one piece.
+  /// The bytes. In a small chunk they are followed by one bit for each byte, which is set at the last byte of a piece.
   private let storage: UnsafeMutableRawBufferPointer
   private let isMapped: Bool
   let capacity: Int
   private(set) var count = 0
-  /// The backlog's position when the first byte came: how old it is.
+  /// The backlog's position when the first byte was added. It says how old the chunk is.
   private(set) var since: UInt64
   private let allowance: MemoryAllowance
 
-  /// About what the object itself takes.
+  /// Roughly the size of the object itself.
   private static let overhead = 128
 
-  /// - Parameter mapped: as whole pages from the system.
+  /// - Parameter mapped: whether the memory is mapped as whole pages.
   init(capacity: Int, mapped: Bool, since: UInt64, countedBy allowance: MemoryAllowance) {
     self.capacity = capacity
     self.since = since
@@ -62,14 +61,14 @@ import Glibc
     count += bytes.count
   }
 
-  /// Remembers that what was written in one piece ends here.
+  /// Marks the end of a piece.
   func markEnd() {
     guard count > 0, unsafe storage.count > capacity else { return }
     let last = count - 1
     unsafe storage[capacity + last / 8] |= 1 << (last % 8)
   }
 
-  /// Where the piece ends that the byte before `position` belongs to, or `end`, whatever comes first. What has no marks is one piece.
+  /// The end of the piece that the byte before `position` belongs to, but at most `end`. A chunk without marks is one piece.
   func pieceEnd(from position: Int, to end: Int) -> Int {
     guard unsafe storage.count > capacity else { return end }
     var last = max(0, position - 1)
@@ -81,7 +80,7 @@ import Glibc
     return end
   }
 
-  /// Begins anew; nobody holds what was in it.
+  /// Empties the chunk for reuse. No queue may hold it.
   func clear(since: UInt64) {
     let used = (count + 7) / 8
     if unsafe storage.count > capacity {

@@ -1,23 +1,24 @@
-/// What is done with the bytes of one connection. Every call comes on the connection's reactor.
+/// Handles the bytes of one connection. Every call comes on the connection's reactor.
 public protocol ConnectionHandler: AnyObject {
-  /// All that one read gave, in the reactor's shared buffer: valid only during the call, and free to be changed in place; or
-  /// what the handler left of it (`Connection.leave`), which is as it left it.
+  /// Called with all bytes of one read. They are in the reactor's shared buffer: valid only during the call, and the handler
+  /// may change them in place. Bytes that the handler left earlier (`Connection.leave`) come again as it left them.
   func received(_ bytes: inout MutableRawSpan)
 
-  /// The peer sends no more; it may still read.
+  /// The peer sends no more bytes. It may still read.
   func peerFinished()
 
-  /// Everything queued has been taken by the kernel, after some of it had to wait.
+  /// The kernel has accepted everything that was queued, after some of it had to wait.
   func drained()
 
-  /// It asked for another turn (`Connection.askForTurn`), and the others have had theirs.
+  /// Called after `Connection.askForTurn`, when the other connections have had their turn.
   func goOn()
 
-  /// The process has no memory left for what waits to be sent, and what waits here has waited longest: it was given up, and the
-  /// connection is to be finished. One that is still open afterwards is closed.
+  /// The process has no memory left for unsent bytes, and those of this connection waited longest. They were discarded, and the
+  /// handler has to finish the connection. If it is still open afterwards, it is closed.
   func mustGiveWay()
 
-  /// The last call, exactly once, at the end of the turn in which the connection was closed, or, where many were, of one soon after.
+  /// The last call, exactly once: at the end of the turn in which the connection was closed, or a few turns later if many
+  /// connections were closed at once.
   func closed(_ reason: ConnectionEnd)
 }
 

@@ -17,7 +17,7 @@ public struct Descriptor: ~Copyable {
     return Descriptor(adopting: copy)
   }
 
-  /// Two sockets that are connected to each other, non-blocking; the caller must see to it that both are closed.
+  /// Two connected non-blocking sockets. The caller must close both.
   public static func socketPair() throws(TransportFailure) -> (Int32, Int32) {
     var ends: [Int32] = [-1, -1]
     let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
@@ -28,7 +28,7 @@ public struct Descriptor: ~Copyable {
     return (ends[0], ends[1])
   }
 
-  /// Gives the descriptor away; the caller must see to it that it is closed.
+  /// Returns the descriptor and gives up its ownership. The caller must close it.
   public consuming func take() -> Int32 {
     let value = rawValue
     discard self

@@ -4,7 +4,7 @@ import Glibc
 public struct DescriptorLimit: Sendable {
   public var descriptors: Int
 
-  /// What is taken for the limit where there is none, so that a connection limit always exists.
+  /// The limit if the system sets none, so that a limit on connections always exists.
   private static let ceiling = 1 << 20
 
   /// Raises the soft limit to the hard one, as a process that holds a connection for each client must.

@@ -7,7 +7,7 @@ struct Epoll: ~Copyable {
   static var output: UInt32 { 0x004 }
   static var error: UInt32 { 0x008 }
   static var hangUp: UInt32 { 0x010 }
-  /// Of several epolls that watch one listening socket, one is woken.
+  /// Wakes only one of several epolls that watch the same listening socket (`EPOLLEXCLUSIVE`).
   static var exclusive: UInt32 { 1 << 28 }
 
   private let descriptor: Descriptor

@@ -1,5 +1,5 @@
-/// Asks one holder of a `MemoryAllowance` a few times a second to give back what is above its fair share, for as long as it holds
-/// something: another reactor may be short, and nothing need happen on this one by itself.
+/// Asks one holder of a `MemoryAllowance` a few times a second to give back what exceeds its fair share, for as long as the
+/// holder holds anything. Another reactor may need the memory while nothing happens on this one.
 ///
 /// Confined to its reactor.
 public final class HoardingWatch {
@@ -10,13 +10,14 @@ public final class HoardingWatch {
   private var timer: Timer?
   private var isWatching = false
 
-  /// - Parameter relieve: lets go of what is above the share, where that is asked for; tells whether something is still held.
+  /// - Parameter relieve: gives back what exceeds the fair share, if another reactor needs it. Returns whether the holder
+  ///   still holds anything.
   public init(_ reactor: Reactor, _ relieve: @escaping () -> Bool) {
     self.reactor = reactor
     self.relieve = relieve
   }
 
-  /// Begins to watch, where it does not yet; to be called when something is held.
+  /// Begins to watch, unless it does so already. Must be called when the holder begins to hold something.
   public func begin() {
     guard !isWatching else { return }
     isWatching = true

@@ -1,19 +1,19 @@
 import Glibc
 
-/// The system's own search for peers that are gone without a word (`SO_KEEPALIVE`, tcp(7)): it costs nothing while something comes, and
-/// ends a connection on which nothing was heard for a minute although the peer was asked three times.
+/// The system's own search for peers that vanished (`SO_KEEPALIVE`, tcp(7)). It costs nothing while data arrives, and ends a
+/// connection on which nothing arrived for a minute although the peer was probed three times.
 ///
-/// It asks only while nothing is on its way to the peer: what finds a peer that takes nothing is `PeerReport`. A living peer always
-/// answers, also one that does not read.
+/// The system sends probes only while no data is on its way to the peer. A vanished peer that still has data to receive is
+/// found by `PeerReport`. A living peer always answers, even one that does not read.
 public enum KeepAliveProbes {
-  /// Seconds of silence before the first question.
+  /// Seconds of silence before the first probe.
   public static let idle: Int32 = 30
-  /// Seconds between questions.
+  /// Seconds between probes.
   public static let interval: Int32 = 10
-  /// Questions without an answer that end the connection.
+  /// Number of unanswered probes that end the connection.
   public static let count: Int32 = 3
 
-  /// How long the silence of a peer lasts that is taken to be gone.
+  /// How long a peer has to be silent to be considered gone.
   public static let bound = Duration.seconds(Int(idle + interval * count))
 
   /// Sets the options of a socket. A listening one passes them on to what it accepts. Sockets that are not TCP ignore them.
@@ -21,7 +21,7 @@ public enum KeepAliveProbes {
     for option in options { set(descriptor, option.level, option.name, option.value) }
   }
 
-  /// The same for sockets that somebody else sets options of.
+  /// The same options for sockets that are configured by another library.
   public static let options: [(level: Int32, name: Int32, value: Int32)] = [
     (SOL_SOCKET, SO_KEEPALIVE, 1),
     (Int32(IPPROTO_TCP), TCP_KEEPIDLE, idle),

@@ -1,10 +1,10 @@
 import Glibc
 import Synchronization
 
-/// Writes lines to a descriptor from a thread of its own, so that the threads that have something to say never wait for whoever reads it.
+/// Writes lines to a descriptor from its own thread, so that the threads that log never wait for the reader of the log.
 ///
-/// Lines go through a queue with a bound. When the queue is full, the newest lines are dropped and counted, and the count is the next line
-/// that gets through. The descriptor's flags are left alone: other processes may share its open file, and would find it changed.
+/// The lines go through a bounded queue. When it is full, the newest lines are dropped and counted, and the next line that is
+/// written tells the count. The flags of the descriptor are left alone, because other processes may share its open file.
 public final class LineWriter: Sendable {
   /// Why lines were not written.
   public enum Loss: Sendable, Equatable {
@@ -14,7 +14,7 @@ public final class LineWriter: Sendable {
     case failed(Int32)
   }
 
-  /// What may wait at most: bytes with the ends of lines, and lines.
+  /// The most that may wait in the queue: bytes including line ends, and lines.
   public struct Limits: Sendable {
     public var bytes: Int
     public var lines: Int
@@ -25,13 +25,13 @@ public final class LineWriter: Sendable {
     }
   }
 
-  /// A pipe takes as much in one piece (POSIX, `PIPE_BUF` on Linux): lines of several processes do not mix, and behind a `poll` that
-  /// found room the write does not block.
+  /// A pipe takes this many bytes in one piece (POSIX, `PIPE_BUF` on Linux): lines of several processes do not mix, and a write
+  /// after a `poll` that found room does not block.
   public static let piece = 4096
 
-  /// How often a write that waits for its reader looks whether it is to end.
+  /// How often a write that waits for its reader checks whether it has to end.
   private static let look = Duration.milliseconds(100)
-  /// How long writing rests after a failure, such as a full disk.
+  /// How long writing pauses after a failure, such as a full disk.
   private static let rest = Duration.seconds(1)
 
   private struct Queue {
@@ -40,11 +40,11 @@ public final class LineWriter: Sendable {
     /// What the thread has taken and not written yet.
     var takenBytes = 0
     var takenLines = 0
-    /// Lines are dropped until half of the room is free, so that the log does not consist of counts.
+    /// Once the queue is full, lines are dropped until half of it is free. Otherwise the log would consist of counts.
     var isFull = false
     var lost = 0
     var loss = Loss.tooSlow
-    /// Set once: nothing is taken in any more, and what waits is written until then.
+    /// Set once: no more lines are queued, and the waiting ones are written until then.
     var deadline: MonotonicTime?
   }
 
@@ -53,7 +53,7 @@ public final class LineWriter: Sendable {
   private let lossLine: @Sendable (Int, Loss) -> String
   private let queue = Mutex(Queue())
   private let signal: WakeSignal
-  /// Raised at the end of the thread.
+  /// Raised when the thread ends.
   private let ended: WakeSignal
 
   /// Starts the thread.
@@ -76,7 +76,7 @@ public final class LineWriter: Sendable {
     }
   }
 
-  /// Queues a line, which is given without its end. Callable from any thread; never waits. Does nothing after `finish`.
+  /// Queues a line, given without its line end. Can be called from any thread and never waits. Does nothing after `finish`.
   public func write(_ line: String) {
     queue.withLock { queue in
       guard queue.deadline == nil else { return }
@@ -96,9 +96,9 @@ public final class LineWriter: Sendable {
     signal.raise()
   }
 
-  /// Takes no more lines, and waits until those that are there are written, but no longer than this.
+  /// Takes no more lines, and waits until the queued lines are written, but no longer than the given time.
   ///
-  /// - Returns: whether the thread has ended; one that is stuck in a write is left behind.
+  /// - Returns: whether the thread has ended. A thread that is stuck in a write is left behind.
   @discardableResult
   public func finish(within time: Duration) -> Bool {
     let deadline = MonotonicTime.now + time
@@ -133,7 +133,7 @@ extension LineWriter {
   }
 
   private func run() {
-    // Whether what was written last ended its line, and whether a failure broke a line off: that is ended before the next one.
+    // Whether the last write ended its line. If a failure cut a line off, the next write begins with a line end.
     var endsLine = true
     var isBroken = false
     while true {
@@ -168,10 +168,10 @@ extension LineWriter {
     }
   }
 
-  /// All that is queued; nil where that is nothing.
+  /// Everything that is queued; nil if nothing is.
   private func take() -> [UInt8]? {
     queue.withLock { queue in
-      // Otherwise it is told before the next line that there is room for.
+      // Otherwise the count is written before the next line for which there is room.
       if queue.bytes.isEmpty {
         tellLoss(&queue)
         queue.isFull = false
@@ -186,7 +186,7 @@ extension LineWriter {
     }
   }
 
-  /// Whole lines, as many as go into one piece; a part of a line that is longer.
+  /// As many whole lines as fit into one piece, or a part of a line that is longer than a piece.
   private static func piece(of bytes: ArraySlice<UInt8>, most count: Int) -> ArraySlice<UInt8> {
     let most = bytes.prefix(count)
     guard most.count < bytes.count, let end = most.lastIndex(of: UInt8(ascii: "\n")) else { return most }
@@ -223,7 +223,7 @@ extension LineWriter {
       if count >= 0 {
         sent += count
       } else if errno == EAGAIN {
-        // Another process has made the shared file non-blocking, and was quicker to use the room.
+        // Another process has made the shared file non-blocking and used the room first.
         guard !isOver else { return .expired }
         sleep(.milliseconds(10))
       } else if errno != EINTR {
@@ -233,7 +233,7 @@ extension LineWriter {
     return .written
   }
 
-  /// - Returns: whether the reader has room, or the writing fails; false where the time is over.
+  /// - Returns: true if the reader has room or the write would fail; false if the time is over.
   private func waitForRoom() -> Bool {
     while Self.poll(descriptor, POLLOUT, until: MonotonicTime.now + Self.look) == 0 {
       guard !isOver else { return false }
@@ -241,9 +241,9 @@ extension LineWriter {
     return true
   }
 
-  /// Rests after a failure.
+  /// Pauses after a failure.
   ///
-  /// - Returns: false where the writer ends: the failure is not waited for then.
+  /// - Returns: false if the writer has to end, which does not wait for the failure to pass.
   private func pause() -> Bool {
     let end = MonotonicTime.now + Self.rest
     while MonotonicTime.now < end {
@@ -262,7 +262,8 @@ extension LineWriter {
     _ = Glibc.usleep(UInt32(time / .microseconds(1)))
   }
 
-  /// - Returns: what the descriptor is ready for; 0 where it is not. A descriptor that is none is ready: the write says so.
+  /// - Returns: the events that the descriptor is ready for, or 0. An invalid descriptor is ready: the write then reports the
+  ///   error.
   private static func poll(_ descriptor: Int32, _ events: Int32, until time: MonotonicTime?) -> Int16 {
     var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
     while true {

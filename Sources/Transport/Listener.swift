@@ -35,14 +35,14 @@ public struct Listener: ~Copyable {
     return try listen(on: descriptor, backlog: backlog)
   }
 
-  /// Fails where somebody listens on the port already, also somebody who would share it.
+  /// Fails if a process listens on the port already, even if it would share the port.
   public static func checkIsFree(host: String, port: Int, onlyV6: Bool = false) throws(TransportFailure) {
     _ = try tcp(host: host, port: port, reusePort: false, onlyV6: onlyV6, backlog: 1)
   }
 
-  /// Binds a Unix socket. A socket file that nobody answers on any more is replaced.
+  /// Binds a Unix socket. A socket file on which no process listens any more is replaced.
   ///
-  /// - Parameter access: who may connect.
+  /// - Parameter access: the users that may connect.
   public static func unix(
     path: String, access: SocketAccess = SocketAccess(), backlog: Int = 4096
   ) throws(TransportFailure) -> Listener {
@@ -64,7 +64,7 @@ public struct Listener: ~Copyable {
     return try listen(on: descriptor, backlog: backlog)
   }
 
-  /// Takes over a descriptor that listens already.
+  /// Takes over a descriptor that is listening already.
   public static func adopting(_ descriptor: Int32) -> Listener {
     Listener(descriptor: Descriptor(adopting: descriptor))
   }
@@ -75,7 +75,7 @@ public struct Listener: ~Copyable {
 
   public var rawValue: Int32 { descriptor.rawValue }
 
-  /// Where it listens, with the port that the system chose for port 0.
+  /// The address of the listener, with the port that the system chose for port 0.
   public var address: Endpoint {
     let raw = rawValue
     return unsafe SocketAddress { unsafe getsockname(raw, $0, $1) }?.endpoint ?? .unix(path: "")
@@ -127,12 +127,12 @@ public struct Listener: ~Copyable {
     let connected = unsafe address.pass(to: { unsafe connect(probe.rawValue, $0, $1) })
     switch connected == 0 ? 0 : errno {
     case 0, EAGAIN: throw .addressInUse
-    // It may be gone in the meantime; then there is nothing to do.
+    // Another process may have removed the file in the meantime; then there is nothing to do.
     case ECONNREFUSED: _ = unsafe unlink(path)
     // Its owner has just removed it.
     case ENOENT: return
-    // Nobody knows whether it is used, so it stays.
-    case let code: throw TransportFailure("ask who listens on the socket file", code)
+    // It is not certain that the socket is unused, so the file stays.
+    case let code: throw TransportFailure("find out whether another process listens on the socket file", code)
     }
   }
 }

@@ -62,8 +62,8 @@ public struct Mailbox<Message: Sendable>: Sendable {
     self.contents = contents
   }
 
-  /// - Parameter weight: what it refers to takes, roughly, in bytes.
-  /// - Returns: false where the reactor has stopped and will never receive it.
+  /// - Parameter weight: roughly the bytes of memory that the message refers to.
+  /// - Returns: false if the reactor has stopped and will never receive the message.
   @discardableResult
   public func post(_ message: Message, weight: Int = 0) -> Bool {
     contents.post(Posted(message: message, weight: weight + WaitingLoad.messageSize))
@@ -77,7 +77,7 @@ public struct Mailbox<Message: Sendable>: Sendable {
 struct MailboxReceiver {
   enum Progress {
     case done
-    /// The time was over: what is left comes first the next time.
+    /// The time for the turn is over. The remaining messages come first in the next turn.
     case more
   }
 
@@ -99,18 +99,18 @@ struct MailboxReceiver {
   }
 }
 
-/// What a reactor has taken out of a mailbox and not received.
+/// The messages that a reactor has taken out of a mailbox and not handled yet.
 private final class TakenMessages<Message: Sendable> {
-  /// For one mailbox in one turn, of the reactor's processor time: that of a burst which the reactor has to get through anyway is
-  /// not cut short because another thread got the processor.
+  /// The time for one mailbox in one turn. It is processor time of the reactor, so that a burst is not cut short because
+  /// another thread had the processor.
   private static var longest: Duration { .milliseconds(5) }
-  /// The clock is looked at once for so many.
+  /// The clock is read once for this many messages.
   private static var messagesPerLook: Int { 64 }
-  /// What was received is taken off the count at each look, and when it is more than this. Bytes.
+  /// Handled messages are subtracted from the count at each look at the clock, and whenever they exceed this. Bytes.
   private static var countedAtOnce: Int { 64 * 1024 }
 
   private let contents: Mailbox<Message>.Contents
-  /// The last one comes first, so that each is let go of as it is received.
+  /// In reverse order, so that each message is freed as it is handled.
   private var messages: [Mailbox<Message>.Posted] = []
 
   init(from contents: Mailbox<Message>.Contents) {
@@ -138,7 +138,7 @@ private final class TakenMessages<Message: Sendable> {
         return .more
       }
     }
-    // The signal of what was posted behind those that had to wait may have been taken for theirs.
+    // The signal for messages posted later may have been consumed together with the signal for these.
     return wereLeft ? .more : .done
   }
 

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// A bound on memory over the whole process: who wants to hold some takes it from here, and gives it back.
+/// A bound on memory over the whole process. Code that holds memory takes it from here, and gives it back.
 ///
-/// Callable from any thread; each call is an atomic operation on one shared counter. What is counted for each message goes
-/// through a `MemoryAllowance`, which calls here once for a block.
+/// Can be called from any thread; each call is an atomic operation on one shared counter. Counting for each message goes
+/// through a `MemoryAllowance`, which takes whole blocks from here.
 public final class MemoryBudget: Sendable {
   /// In bytes.
   public let total: Int
@@ -11,7 +11,7 @@ public final class MemoryBudget: Sendable {
   private let isShort = Atomic<Bool>(false)
   private let gauges = Mutex<[Gauge]>([])
 
-  /// What one allowance counts, for others to read.
+  /// The count of one allowance, for others to read.
   fileprivate final class Gauge: Sendable {
     let used = Atomic<Int>(0)
   }
@@ -23,7 +23,7 @@ public final class MemoryBudget: Sendable {
   /// Bytes that are taken now, whole blocks of allowances included.
   public var taken: Int { sum.load(ordering: .relaxed) }
 
-  /// Bytes that all allowances together count as held just now.
+  /// Bytes that all allowances together currently count.
   public var used: Int {
     gauges.withLock { $0.reduce(0) { $0 + $1.used.load(ordering: .relaxed) } }
   }
@@ -38,7 +38,7 @@ public final class MemoryBudget: Sendable {
     gauges.withLock { $0.removeAll { $0 === gauge } }
   }
 
-  /// - Returns: false where so much is not left; then nothing is taken.
+  /// - Returns: false if so much is not left; then nothing is taken.
   public func take(_ bytes: Int) -> Bool {
     var current = sum.load(ordering: .relaxed)
     while bytes <= total - current {
@@ -50,9 +50,9 @@ public final class MemoryBudget: Sendable {
     return false
   }
 
-  /// Takes as much of it as is left.
+  /// Takes as much of the bytes as is left.
   ///
-  /// - Returns: how much that was.
+  /// - Returns: the number of bytes taken.
   func takeMost(of bytes: Int) -> Int {
     var current = sum.load(ordering: .relaxed)
     while true {
@@ -68,7 +68,7 @@ public final class MemoryBudget: Sendable {
     sum.subtract(bytes, ordering: .relaxed)
   }
 
-  /// Somebody with less than its fair share was refused: those with more are asked to let go of some.
+  /// An allowance with less than its fair share got nothing. The others are asked to give back what exceeds their share.
   func reportShortage() {
     isShort.store(true, ordering: .relaxed)
   }
@@ -79,20 +79,21 @@ public final class MemoryBudget: Sendable {
   }
 }
 
-/// One reactor's part of a `MemoryBudget`, taken in blocks so that no counter is shared for each message.
+/// One reactor's part of a `MemoryBudget`. It takes memory in blocks, so that no counter is shared for each message.
 ///
-/// Confined to its reactor. Counting never fails: what is counted is held already, and `isOver` says that some of it has
-/// to go. Half of the budget is dealt out to all allowances for good, so that one that hoards leaves the others something.
+/// Confined to its reactor. Counting never fails: the counted memory is already in use, and `isOver` says that some of it has
+/// to be freed. Half of the budget is divided among all allowances for good, so that one hoarding allowance leaves the others
+/// something.
 public final class MemoryAllowance {
   private static let largestBlock = 256 * 1024
 
   private let budget: MemoryBudget
-  /// What it keeps whether it is used or not.
+  /// The part of the budget that this allowance keeps whether it uses it or not.
   private let floor: Int
-  /// What it may keep when others are short.
+  /// The most that this allowance may keep when others need memory.
   private let fairShare: Int
   private let block: Int
-  /// Taken from the budget.
+  /// Bytes taken from the budget.
   private var held: Int
   /// Counted by the reactor, in bytes.
   public private(set) var used = 0 {
@@ -119,13 +120,13 @@ public final class MemoryAllowance {
   /// Whether more is counted than the budget gave.
   public var isOver: Bool { used > held }
 
-  /// Counts what is now held.
+  /// Counts memory that is in use from now on.
   public func add(_ bytes: Int) {
     used += bytes
     if used > held { grow() }
   }
 
-  /// No longer counts what was let go of.
+  /// Subtracts memory that was freed.
   public func subtract(_ bytes: Int) {
     used -= bytes
     let kept = max(floor, used + block)
@@ -141,9 +142,9 @@ public final class MemoryAllowance {
     if isOver, held < fairShare { budget.reportShortage() }
   }
 
-  /// How much may be counted once the holders of the oldest have gone; nil where nobody has to.
+  /// The count to reach by closing the holders of the oldest bytes; nil if none has to be closed.
   ///
-  /// Somewhat less than is allowed, so that choosing them is not repeated for each message.
+  /// The target is somewhat below the limit, so that the holders are not chosen again for each message.
   public func target() -> Int? {
     if isOver { return held / 8 * 7 }
     guard held > fairShare, budget.takeShortage() else { return nil }

@@ -13,8 +13,8 @@ public struct MemoryLimit: Sendable, Equatable {
     case machine = "the machine's memory"
   }
 
-  /// The smallest of: the limits of the process's control group and of all around it, of both versions; `RLIMIT_AS`; and the
-  /// memory of the machine.
+  /// The smallest of three limits: the memory limit of the process's control group and its ancestors (versions 1 and 2),
+  /// `RLIMIT_AS`, and the memory of the machine.
   public static func ofProcess() -> MemoryLimit {
     var limits = [machine]
     if let space = addressSpace { limits.append(MemoryLimit(bytes: space, source: .addressSpace)) }
@@ -24,7 +24,7 @@ public struct MemoryLimit: Sendable, Equatable {
 
   private static var machine: MemoryLimit {
     let bytes = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
-    // Nothing is known where the system does not say; then it is taken for a small one.
+    // If the system does not tell, a small machine is assumed.
     return MemoryLimit(bytes: bytes > 0 ? bytes : 1 << 30, source: .machine)
   }
 
@@ -54,7 +54,7 @@ public struct MemoryLimit: Sendable, Equatable {
       for place in places {
         for path in chain(String(parts[2])) {
           guard let text = SmallFile.contents(of: root + place.folder + path + "/" + place.file),
-            // `max` is no number; version 1 writes the largest that fits into its pages.
+            // `max` is not a number. Version 1 writes the largest number of whole pages.
             let bytes = Int(text.split(separator: "\n").first ?? ""), bytes < 1 << 60
           else { continue }
           smallest = min(smallest ?? bytes, bytes)
@@ -64,7 +64,8 @@ public struct MemoryLimit: Sendable, Equatable {
     return smallest
   }
 
-  /// The path and all that it is in. In a container the outer part of the path may not be there, but the root then is its own.
+  /// The path and all its ancestors. In a container the outer part of the path may not exist; the root is the container's own
+  /// group then.
   private static func chain(_ path: String) -> [String] {
     var names = path.split(separator: "/")
     var paths: [String] = []

@@ -3,7 +3,7 @@ import Glibc
 
 /// How this process takes memory from the system and gives it back.
 public enum ProcessMemory {
-  /// More heaps than this only keep more free memory apart; there are few threads.
+  /// More heaps would only keep more free memory apart, as there are few threads.
   private static let mostArenas: Int32 = 4
 
   /// Keeps free memory from staying with the process, as the allocator has eight heaps for each processor by default. To be called
@@ -16,12 +16,12 @@ public enum ProcessMemory {
     mallopt(M_ARENA_MAX, mostArenas)
   }
 
-  /// Gives back all pages that are free within the heaps; allocations in a heap wait while that is done.
+  /// Returns all free pages of the heaps to the system. Allocations wait while a heap is trimmed.
   public static func trim() {
     malloc_trim(0)
   }
 
-  /// Resident bytes that are no part of a file; nil where the system does not say.
+  /// Resident bytes that do not belong to a file; nil if the system does not tell.
   public static var resident: Int? {
     guard let text = SmallFile.contents(of: "/proc/self/statm") else { return nil }
     let fields = text.split(separator: " ")
@@ -29,7 +29,7 @@ public enum ProcessMemory {
     return (pages - ofFiles) * sysconf(Int32(_SC_PAGESIZE))
   }
 
-  /// What all threads of the process have used of processors so far.
+  /// Processor time that all threads of the process have used so far.
   public static var processorTime: Duration {
     var time = timespec()
     unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
@@ -37,12 +37,13 @@ public enum ProcessMemory {
   }
 }
 
-/// Decides when free memory is given back to the system: once a flood has ended. Pure; it is told what is measured.
+/// Decides when free memory is returned to the system: once a flood has ended. It has no clock or system calls of its own and
+/// gets the measurements as samples.
 public struct MemoryReturn {
-  /// What is measured at once.
+  /// One measurement.
   public struct Sample {
     public var resident: Int
-    /// Used since the sample before: 1 is one processor all the time.
+    /// Processor time used since the last sample; 1 is one busy processor.
     public var load: Double
 
     public init(resident: Int, load: Double) {
@@ -51,23 +52,23 @@ public struct MemoryReturn {
     }
   }
 
-  /// Samples in a row that have to be quiet.
+  /// How many samples in a row have to be quiet.
   static let quietSamples = 2
-  /// A load that is always quiet.
+  /// A load below this always counts as quiet.
   static let quietLoad = 0.25
-  /// Less than this above what was needed is not worth a pause. Bytes.
+  /// Growth below this is not worth the pause. Bytes.
   static let leastGrowth = 4 << 20
 
-  /// Samples after a return that gave little back, before it is tried again: what was needed then may be free now, which is not to be
-  /// seen from outside. Doubled each time, for as long as all stays quiet.
+  /// After a return that freed little, the number of samples before the next try. Memory that was in use then may be free now,
+  /// which cannot be seen from outside. Doubled each time while the process stays quiet.
   static let firstWait = 10
   static let longestWait = 640
 
-  /// The least that was ever resident.
+  /// The lowest resident memory so far.
   private var least: Int?
-  /// What was resident after the last return, or the least since.
+  /// The resident memory after the last return, or the lowest since.
   private var settled: Int?
-  /// The greatest load since then.
+  /// The highest load since the last return.
   private var peak = 0.0
   private var quiet = 0
   private var wait = firstWait
@@ -94,7 +95,7 @@ public struct MemoryReturn {
     return samplesSinceReturn > wait && Self.isMuch(sample.resident, beside: least)
   }
 
-  /// Memory was given back, and so much is left.
+  /// Notes that memory was returned, and the resident memory that is left.
   public mutating func returned(_ resident: Int) {
     if samplesSinceReturn > wait { wait = min(wait * 2, Self.longestWait) }
     settled = resident

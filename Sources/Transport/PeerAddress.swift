@@ -1,10 +1,10 @@
 import Glibc
 
-/// Where the other end of a connection is.
+/// The address of the other end of a connection.
 public enum PeerAddress: Sendable, Hashable {
-  /// Port 0 is one that is not known, of an address that somebody else has told.
+  /// Port 0 means that the port is not known, because a proxy named only the address.
   case tcp(host: String, port: Int)
-  /// A Unix socket's client has no name.
+  /// A client of a Unix socket has no address.
   case unix
 
   /// The other end of a connected socket, as the system knows it; `unix` also where it is no longer connected.
@@ -87,8 +87,8 @@ struct SocketAddress {
     }
   }
 
-  /// On a socket for both families the system writes an IPv4 address as `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2): people and
-  /// other programs know it without that.
+  /// On a dual-stack socket the system writes an IPv4 address as `::ffff:192.0.2.1` (RFC 4291 section 2.5.5.2). People and
+  /// other programs expect the plain form.
   private var numericHost: String {
     let written = writtenHost
     guard Int32(storage.ss_family) == AF_INET6, written.hasPrefix("::ffff:"),

@@ -1,16 +1,16 @@
 import Glibc
 
-/// What the system knows of the other end of a TCP connection (`TCP_INFO`, tcp(7)), as far as it tells a peer that is gone from one that
-/// does not read.
+/// What the system knows about the other end of a TCP connection (`TCP_INFO`, tcp(7)): enough to tell a peer that vanished from
+/// one that does not read.
 public struct PeerReport: Sendable, Equatable {
-  /// Segments that were sent and are not acknowledged. A peer that does not read acknowledges all the same, until its window is closed;
-  /// then nothing is sent any more.
+  /// Segments that were sent and not acknowledged. A peer that does not read still acknowledges, until its window is closed;
+  /// then nothing more is sent.
   public var unacknowledged: Int
-  /// Questions whether a closed window is open again, and that the peer has not answered.
+  /// Window probes that the peer has not answered.
   public var unansweredProbes: Int
   /// Milliseconds since a segment with data was sent, for the first time or again.
   public var sinceSent: Int
-  /// Milliseconds since anything came.
+  /// Milliseconds since anything arrived.
   public var sinceHeard: Int
 
   public init(unacknowledged: Int, unansweredProbes: Int, sinceSent: Int, sinceHeard: Int) {
@@ -31,21 +31,21 @@ public struct PeerReport: Sendable, Equatable {
       sinceHeard: Int(min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv)))
   }
 
-  /// Whether the peer was asked something after it was heard last. A peer whose window is closed is asked ever more seldom, up to two
-  /// minutes apart, and until the next question its silence says nothing.
+  /// Whether the peer owes an answer: data or a probe was sent after the peer was last heard. A peer with a closed window is
+  /// probed ever more rarely, up to two minutes apart, and until the next probe its silence means nothing.
   public var isAwaited: Bool {
     unansweredProbes > 0 || unacknowledged > 0 && sinceSent < sinceHeard
   }
 }
 
 extension Connection {
-  /// What the system knows of the peer, asked at each call; nil where the connection is not TCP, or closed.
+  /// What the system knows about the peer, asked at each call; nil if the connection is not TCP or is closed.
   public var peerReport: PeerReport? { PeerReport(ofSocket: rawDescriptor) }
 }
 
-/// Finds out from reports that a peer is gone: it was asked something, and nothing came for as long as the bound says.
+/// Finds out from reports that a peer vanished: it owed an answer, and nothing arrived within the bound.
 public struct PeerSilence: Sendable, Equatable {
-  /// Reports in each bound.
+  /// Number of reports within each bound.
   private static let looks: UInt64 = 8
 
   /// Nanoseconds of the reactor's clock; 0 before the first look.
@@ -55,13 +55,13 @@ public struct PeerSilence: Sendable, Equatable {
 
   public init() {}
 
-  /// Looks at the peer, where it is time to.
+  /// Looks at the peer, if a look is due.
   ///
   /// - Parameters:
   ///   - now: nanoseconds of the reactor's clock.
   ///   - bound: how long the peer may owe an answer, in nanoseconds.
-  ///   - report: asked for only a few times in each bound.
-  /// - Returns: whether the peer is gone.
+  ///   - report: called only a few times within each bound.
+  /// - Returns: whether the peer vanished.
   public mutating func isOver(
     at now: UInt64, bound: UInt64, _ report: @autoclosure () -> PeerReport?
   ) -> Bool {
@@ -72,14 +72,14 @@ public struct PeerSilence: Sendable, Equatable {
       return false
     }
     let silence = min(now, UInt64(report.sinceHeard) * 1_000_000)
-    // What it owed before it was heard last is settled.
+    // Answers that were owed before the peer was last heard are settled.
     awaitedSince = awaitedSince == 0 ? now : max(awaitedSince, now - silence)
     return min(now - awaitedSince, silence) >= bound
   }
 }
 
 extension Connection {
-  /// Closes now, with a reset: the system forgets at once what it still holds for a peer that is gone.
+  /// Closes the connection now with a reset, so that the system at once drops what it still holds for the vanished peer.
   public func reset() {
     PeerReport.dropUnsent(ofSocket: rawDescriptor)
     abort()

@@ -3,34 +3,34 @@ import Glibc
 
 /// One thread, one event queue, and the connections on it.
 ///
-/// Everything here happens on that thread; other threads use a `Mailbox` or the `ReactorThread`. A turn is: wait, read what
-/// came, receive what was posted, go on with connections that have work left, call timers, do what was put off to the end, send.
-/// Each of these ends when its time is over (`TimeLimit`) and is continued in the next turn, so that nobody's work, however
-/// much it is, keeps the others waiting.
+/// Everything here happens on that thread; other threads use a `Mailbox` or the `ReactorThread`. The steps of a turn are: wait,
+/// read from connections, receive posted messages, continue connections that have work left, call timers, run the work that was
+/// put off to the end, send. Each step ends when its time is over (`TimeLimit`) and continues in the next turn, so that no
+/// connection keeps the others waiting.
 @safe public final class Reactor {
-  /// What the reactor did, for tests and measurements.
+  /// Counts of what the reactor did, for tests and measurements.
   public struct Counters: Sendable, Equatable {
     public var turns: UInt64 = 0
     public var reads: UInt64 = 0
-    /// System calls that send.
+    /// Number of system calls that sent something.
     public var sends: UInt64 = 0
     public var accepts: UInt64 = 0
     /// Connections that could not be accepted, for want of descriptors or memory.
     public var acceptFailures: UInt64 = 0
   }
 
-  /// What is read from a connection at once, at most.
+  /// The most that one read takes from a connection. Bytes.
   static let readSize = 256 * 1024
-  /// What is read at once from a connection before it has shown how much it gets done; twice as much each time that it does all.
+  /// The size of a connection's first read. It doubles each time the handler finishes all bytes in its turn.
   static let firstReadSize = 32 * 1024
-  /// What is read at once, at least, from a connection that does not get further in its turn.
+  /// The least that one read takes from a connection whose handler does not finish in its turn.
   static let smallReadSize = 4 * 1024
-  /// What a handler writes beyond this during one read is sent before it returns.
+  /// If a handler writes more than this during one read, the bytes are sent before it returns.
   static let outputLimit = 256 * 1024
   private static let eventsPerTurn = 256
-  /// End-of-turn work may cause more of it; what is still left after this many rounds waits for the next turn.
+  /// Work at the end of a turn may cause more of it. Work that is left after this many rounds waits for the next turn.
   private static let roundsPerTurn = 16
-  /// The clock is looked at once for so many small pieces of work.
+  /// The clock is read once for this many small pieces of work.
   private static let piecesPerLook = 16
 
   public private(set) var now: MonotonicTime
@@ -44,32 +44,32 @@ import Glibc
   let output = SharedBytes(capacity: outputLimit)
   /// The connection whose handler is reading; only compared, so that keeping it costs nothing.
   private var reading: ObjectIdentifier?
-  /// How much of what it was given that handler leaves for later.
+  /// How many of its bytes that handler leaves for later.
   private var left = 0
-  /// How long it may go on.
+  /// The time of that handler's turn.
   private var slice = TimeLimit.slice
-  /// Whether the handler that was last given bytes took longer than that.
+  /// Whether the last handler took longer than its turn.
   private(set) var hasTakenLong = false
   /// What the connections have left of their reads.
   let unread = UnreadInput()
-  /// Whether that may be more than there is memory for.
+  /// Whether that may exceed the memory for it.
   var isUnreadOver = false
-  /// Called when something is left.
+  /// Called when a handler leaves bytes.
   var unreadKept: () -> Void = {}
 
-  /// Of the events that were reported last: the first that is not handled, and how many there are.
+  /// The index of the first reported event that is not handled, and the number of reported events.
   private var nextEvent = 0
   private var eventCount = 0
   private var ready = ReadyList()
-  /// Those of them from which nothing has been read yet, which wait for each other only: one of these, then one of the others.
+  /// Connections with work left that have not been read yet. They wait only for each other: new and other connections take turns.
   private var new = ReadyList()
   private var isNewNext = true
-  /// Whether something that was posted may not have been received.
+  /// Whether a posted message may be waiting.
   private var hasMail = false
   /// What waits in the mailboxes.
   private let mail = WaitingLoad()
 
-  /// What waits for kernels to take it.
+  /// The bytes that the kernel has not accepted yet.
   let backlog = Backlog(boundedBy: MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1))
 
   private var slots: [Slot] = []
@@ -81,12 +81,12 @@ import Glibc
   private var dirty: [Connection] = []
   private var ended: [(connection: Connection, reason: ConnectionEnd)] = []
   private var endOfTurnWork: [any EndOfTurn] = []
-  /// The time for it in this turn; nil where it may take as long as it takes.
+  /// The time for work at the end of this turn; nil if it is not limited.
   private var lateWork: TimeLimit?
 
   private struct Slot {
     var connection: Connection?
-    /// Grows each time the slot is given to another connection, so that an old event finds nobody.
+    /// Grows each time the slot is given to another connection, so that an old event is not taken for a new one.
     var generation: UInt32 = 0
   }
 
@@ -105,7 +105,7 @@ import Glibc
     unsafe readBuffer.deallocate()
   }
 
-  /// Starts a thread with a reactor, runs `setUp` on it, and returns what that returned; the reactor then turns until stopped.
+  /// Starts a thread with a reactor, runs `setUp` on it, and returns its result. The reactor then runs until it is stopped.
   public static func start<Result: Sendable>(
     name: String, _ setUp: @escaping @Sendable (Reactor) throws -> Result
   ) throws -> (thread: ReactorThread, result: Result) {
@@ -113,7 +113,7 @@ import Glibc
     return try ReactorThread.start(name: name, signal: signal) { announce in
       do {
         let reactor = try Reactor(signal: signal)
-        // Also after a set-up that failed half-way.
+        // Also when `setUp` failed half-way.
         defer { reactor.end() }
         announce(.success(try setUp(reactor)))
         reactor.run()
@@ -127,7 +127,7 @@ import Glibc
 // MARK: - What handlers use
 
 extension Reactor {
-  /// Takes a connected, non-blocking socket over.
+  /// Takes over a connected, non-blocking socket.
   public func adopt(_ descriptor: consuming Descriptor, handler: any ConnectionHandler) -> Connection {
     let raw = descriptor.take()
     let slot: Int32
@@ -147,10 +147,10 @@ extension Reactor {
     return connection
   }
 
-  /// Accepts connections until `stopListening`; `accepted` gets each, non-blocking and without Nagle's delay.
+  /// Accepts connections until `stopListening`. `accepted` gets each connection, non-blocking and without Nagle's delay.
   ///
-  /// - Parameter short: told where the system is out of descriptors or memory: `errno`, and the connection that was accepted in place of
-  ///   a descriptor that was kept back; nil where there is none left, and one is wanted.
+  /// - Parameter short: called when the system has no descriptor or memory left, with `errno` and the connection that was
+  ///   accepted with a spare descriptor; nil if no spare descriptor is left and one is needed.
   public func listen(
     on listener: consuming Listener, accepted: @escaping (consuming Descriptor) -> Void,
     short: @escaping (Int32, consuming Descriptor?) -> Void = { _, _ in }
@@ -166,12 +166,12 @@ extension Reactor {
     do throws(TransportFailure) {
       try epoll.add(acceptor.listener, for: Epoll.input | Epoll.exclusive, token: token)
     } catch {
-      // The system wants for memory or watches; that may pass.
+      // The system has too little memory or too few watches, which may pass.
       acceptor.retry?.schedule(after: Acceptor.pause)
     }
   }
 
-  /// Closes the listening sockets. Connections that are not accepted yet are left to other listeners, or reset.
+  /// Closes the listening sockets. Connections that are not accepted yet go to other listeners, or are reset.
   public func stopListening() {
     for case let acceptor? in acceptors {
       stopWatching(acceptor.listener)
@@ -180,16 +180,16 @@ extension Reactor {
     acceptors = acceptors.map { _ in nil }
   }
 
-  /// Makes the end that other threads post to.
+  /// Makes a mailbox, to which other threads post messages.
   public func mailbox<Message: Sendable>(_ receive: @escaping (Message) -> Void) -> Mailbox<Message> {
     let (mailbox, receiver) = MailboxReceiver.make(signal: signal, load: mail, receive)
     receivers.append(receiver)
     return mailbox
   }
 
-  /// Bounds what waits in the mailboxes of this reactor.
+  /// Bounds the messages that wait in the mailboxes of this reactor.
   ///
-  /// - Parameter bytes: above this producers hold back; one message is taken however large it is.
+  /// - Parameter bytes: above this, producers hold back. A single message is accepted however large it is.
   public func boundMail(to bytes: Int) {
     mail.bound(to: bytes)
   }
@@ -199,7 +199,7 @@ extension Reactor {
     return timers.makeTimer(fire)
   }
 
-  /// Runs the work once all events of this turn are handled, in the order in which it was put off.
+  /// Runs the work at the end of this turn, after all events are handled, in the order of the calls.
   public func atEndOfTurn(_ work: any EndOfTurn) {
     endOfTurnWork.append(work)
   }
@@ -209,26 +209,27 @@ extension Reactor {
     backlog.bound(by: allowance)
   }
 
-  /// Bytes that wait to be sent, as they are counted: what many wait for once, and for each who waits what the kernel may have.
+  /// Bytes that wait to be sent. Bytes for many connections count once, and each waiting connection adds what the kernel may
+  /// hold for it.
   public var waitingBytes: Int { backlog.allowance.used }
 
-  /// Closes those whose bytes have waited longest where the process has no memory for what waits. Not to be called during a
-  /// delivery, as handlers are told.
+  /// If the process has no memory for waiting bytes, closes the connections whose bytes have waited longest. This calls their
+  /// handlers, so it must not be called during a delivery.
   public func relieve() {
     if backlog.allowance.isOver { backlog.relieve() }
   }
 
-  /// Whether the time for the work at the end of this turn is over: what is left is to be put off to the end of the next one.
-  /// The time begins at the first look.
+  /// Whether the time for work at the end of this turn is over. The caller puts the rest off to the end of the next turn. The
+  /// time begins with the first call.
   public func isEndOfTurnOver() -> Bool {
     lateWork?.isOver() == true
   }
 
   public var connectionCount: Int { slots.count - freeSlots.count }
 
-  /// Whether the handler whose turn it is may go on, by the clock. The time begins when it first asks. It asks now and then, after
-  /// at least some work; when the time is over it leaves the rest with `Connection.leave`, or comes back with
-  /// `Connection.askForTurn`.
+  /// Whether the handler that is being called has time left. The time begins with the first call. A handler calls this now and
+  /// then, after at least some work; when the time is over it leaves the rest with `Connection.leave`, or asks for another turn
+  /// with `Connection.askForTurn`.
   public func hasTimeLeft() -> Bool {
     !slice.isOver()
   }
@@ -257,7 +258,7 @@ extension Reactor {
 
   private var hasWorkAtEnd: Bool { !endOfTurnWork.isEmpty || !dirty.isEmpty || !ended.isEmpty }
 
-  /// 0 while work is left, -1 for as long as it takes.
+  /// How long to wait for events: 0 while work is left, -1 without a limit.
   private var waitingTime: Int32 {
     guard !hasWorkAtEnd, !hasReady, !hasMail else { return 0 }
     guard let next = timers?.nextWakeUp else { return -1 }
@@ -279,7 +280,7 @@ extension Reactor {
     }
   }
 
-  /// While connections wait, gives back what is above the fair share where another reactor asks for it.
+  /// While connections wait, gives back what exceeds the fair share if another reactor needs it.
   func watchHoarding() {
     let watch =
       hoarding
@@ -315,8 +316,8 @@ extension Reactor {
     for receiver in receivers where receiver.receiveSome() == .more { hasMail = true }
   }
 
-  /// Lets those go on that have work left: each once, in the order in which they came, as far as the time goes. A new client has
-  /// to wait for one of those that have much to do, not for all of them.
+  /// Continues the connections that have work left: each once, in their order, as far as the time allows. A new connection waits
+  /// for one of the others, not for all of them.
   private func serveReady() {
     var limit = TimeLimit.ready
     _ = limit.isOver()
@@ -332,7 +333,7 @@ extension Reactor {
     }
   }
 
-  /// - Parameter time: nil for as long as it takes.
+  /// - Parameter time: nil without a limit.
   private func finishTurn(within time: TimeLimit?) {
     var limit = time
     lateWork = time
@@ -343,14 +344,14 @@ extension Reactor {
       for item in work { item.endOfTurn() }
       let isSent = sendQueued(&limit)
       relieve()
-      // Of its own: who has gone must not wait for those who are sent to.
+      // A limit of its own: closed connections must not wait until the others were sent to.
       var farewells = time
       let isTold = tellEnded(&farewells)
       guard isSent, isTold, endOfTurnWork.isEmpty || !isEndOfTurnOver() else { return }
     }
   }
 
-  /// - Returns: whether there was time for all that had been written.
+  /// - Returns: whether all written bytes could be sent in time.
   private func sendQueued(_ limit: inout TimeLimit?) -> Bool {
     let written = dirty
     dirty.removeAll(keepingCapacity: true)
@@ -363,7 +364,7 @@ extension Reactor {
     return true
   }
 
-  /// - Returns: whether there was time for all that had ended.
+  /// - Returns: whether all closed connections could be handled in time.
   private func tellEnded(_ limit: inout TimeLimit?) -> Bool {
     let gone = ended
     ended.removeAll(keepingCapacity: true)
@@ -378,7 +379,7 @@ extension Reactor {
     return true
   }
 
-  /// Closes everything, tells the handlers, and lets go of them.
+  /// Closes all connections, calls their handlers, and releases them.
   private func end() {
     stopListening()
     for slot in slots { slot.connection?.close(.local) }
@@ -400,15 +401,15 @@ extension Reactor {
     reading == ObjectIdentifier(connection)
   }
 
-  /// - Returns: the count of bytes now in the read buffer, 0 at the peer's end, or -1 with `errno` set.
+  /// - Returns: the number of bytes in the read buffer, 0 at the peer's end, or -1 with `errno` set.
   func read(from descriptor: Int32, atMost size: Int) -> Int {
     counters.reads += 1
     return unsafe socket_receive(descriptor, readBuffer.baseAddress, size, 0)
   }
 
-  /// Hands what was read to the handler; what that writes is gathered.
+  /// Gives the handler the bytes of a read, and gathers what the handler writes.
   ///
-  /// - Returns: what the handler left of it; nil where that is nothing.
+  /// - Returns: the bytes that the handler left; nil if there are none.
   func pass(_ count: Int, to handler: any ConnectionHandler, of connection: Connection) -> UnreadBytes? {
     let left = unsafe pass(
       UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]), to: handler, of: connection)
@@ -432,7 +433,7 @@ extension Reactor {
     return left
   }
 
-  /// The handler that is reading leaves the last bytes of what it was given.
+  /// The current handler leaves the last bytes that it was given.
   func leave(last count: Int) {
     left = count
   }
@@ -449,7 +450,7 @@ extension Reactor {
     epoll.change(connection.rawDescriptor, to: events, token: token(of: connection))
   }
 
-  /// Whether the connection's handler, which is reading, has written what is not sent yet.
+  /// Whether the connection's current handler has written bytes that are not sent yet.
   func hasGathered(for connection: Connection) -> Bool {
     isReading(connection) && output.count > 0
   }
@@ -460,7 +461,7 @@ extension Reactor {
     ended.append((connection, reason))
   }
 
-  /// The connection's descriptor is about to be closed, or to belong to somebody else.
+  /// The connection's descriptor is about to be closed, or to be handed over.
   func forget(_ connection: Connection) {
     // Closing alone is not enough: events keep coming while a duplicate of the descriptor is open.
     epoll.remove(connection.rawDescriptor)
@@ -484,7 +485,7 @@ extension Reactor {
   }
 }
 
-/// What epoll gives back with an event: a connection's slot and generation, or one of the reactor's own descriptors.
+/// The data that epoll returns with an event: a connection's slot and generation, or one of the reactor's own descriptors.
 private enum Token {
   static let wakeUp = UInt64.max
   static let lastGeneration: UInt32 = 0x7FFF_FFFF

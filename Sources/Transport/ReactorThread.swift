@@ -2,11 +2,11 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// The thread a reactor turns on; the handle by which others stop it and wait for it.
+/// The thread of a reactor: a handle to stop it and to wait for its end.
 public struct ReactorThread: Sendable {
   fileprivate final class State: Sendable {
     let signal: WakeSignal
-    /// Nil once somebody waits, or has waited, for the thread.
+    /// Nil once a caller waits, or has waited, for the thread.
     let thread: Mutex<pthread_t?>
 
     init(signal: WakeSignal, thread: pthread_t) {
@@ -17,7 +17,7 @@ public struct ReactorThread: Sendable {
 
   private let state: State
 
-  /// Ends the reactor at its next turn; its connections are closed. Callable from any thread.
+  /// Ends the reactor at its next turn, which closes its connections. Can be called from any thread.
   public func stop() {
     state.signal.requestStop()
   }
@@ -63,7 +63,7 @@ private class AnyThreadStart {
   func run() {}
 }
 
-/// What the new thread is given. The result is written once before the semaphore is posted, and read after it.
+/// The arguments of a new thread, and its result. The result is written once before the semaphore is posted, and read after it.
 @safe private final class ThreadStart<Result: Sendable>: AnyThreadStart, @unchecked Sendable {
   private let name: String
   private let body: @Sendable ((Swift.Result<Result, any Error>) -> Void) -> Void
@@ -92,14 +92,14 @@ private class AnyThreadStart {
 
   func result() throws -> Result {
     while unsafe sem_wait(semaphore) != 0 {
-      // Interrupted by a signal; nothing else can go wrong with a semaphore of our own.
+      // A signal interrupted the wait. No other failure is possible with our own semaphore.
     }
     return try announced.withLock { $0 }.unsafelyUnwrappedResult.get()
   }
 }
 
 extension Optional {
-  /// The announcement, which the semaphore says is there.
+  /// The result, which exists because the semaphore was posted.
   fileprivate var unsafelyUnwrappedResult: Wrapped {
     guard let self else { preconditionFailure("the thread announced nothing") }
     return self

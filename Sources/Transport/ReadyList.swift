@@ -1,9 +1,11 @@
-/// The connections of a reactor that have work left, which no event reports or which waits for its turn, in the order in which they are served.
+/// The connections of a reactor that have work left, in the order in which they are served. No event reports this work, or the
+/// work waits for its turn.
 ///
-/// A connection is in it at most once, as it knows itself. What was closed meanwhile is found out when its turn comes.
+/// A connection is in the list at most once; the connection itself makes sure of that. If it was closed meanwhile, this is
+/// found out when its turn comes.
 struct ReadyList {
   private var connections: [Connection?] = []
-  /// Places before this one have been served; they are dropped together, so that serving stays linear.
+  /// Places before this one have been served. They are removed together, so that serving takes linear time.
   private var first = 0
 
   var count: Int { connections.count - first }

@@ -1,12 +1,13 @@
 import CLinux
 import Glibc
 
-/// What the kernel did not take at once; exists only while there is something.
+/// The bytes that the kernel did not accept at once. Exists only while there are any.
 ///
-/// Ranges of chunks: of the connection's own, and of those that it shares with all who were sent the same.
+/// They are ranges of chunks: of the connection's own chunks, and of chunks that it shares with the other receivers of the same
+/// bytes.
 final class SendQueue {
   private struct Entry {
-    /// Nil once all of it is sent.
+    /// Nil once the whole entry is sent.
     var chunk: BacklogChunk?
     var start: Int
     var end: Int
@@ -14,14 +15,15 @@ final class SendQueue {
 
   private let backlog: Backlog
   private var entries: [Entry] = []
-  /// Entries before this one are sent; they are dropped together, so that sending stays linear.
+  /// Entries before this one are sent. They are removed together, so that sending takes linear time.
   private var first = 0
-  /// The chunk at the end of the queue that is the connection's own, and may be appended to.
+  /// The last chunk of the queue, if it belongs to this connection alone and can be appended to.
   private var own: BacklogChunk?
-  /// What the list of entries is counted with.
+  /// The bytes that are counted for the list of entries.
   private var countedEntries = 0
   private(set) var byteCount = 0
-  /// What is left of the first write that had to wait: an empty queue takes anything.
+  /// The unsent bytes of the first write that had to wait. They do not count as late, because an empty queue accepts a write of
+  /// any size.
   private(set) var exempt = 0
 
   init(_ backlog: Backlog) {
@@ -37,12 +39,12 @@ final class SendQueue {
   /// The age of the oldest bytes, by the backlog's position.
   var since: UInt64 { first < entries.count ? entries[first].chunk?.since ?? 0 : backlog.position }
 
-  /// Own bytes are put together in chunks that grow up to this. Bytes.
+  /// Own bytes are collected in chunks of up to this size. Bytes.
   private static let largestOwn = 16 * 1024
   private static let smallestOwn = 256
   private static let vectors = 16
 
-  /// Appends bytes of the connection's own, and those behind them as one piece.
+  /// Appends the head and the bytes as one piece of the connection's own.
   func append(_ head: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer) {
     let size = head.count + bytes.count
     guard size > 0 else { return }
@@ -66,7 +68,7 @@ final class SendQueue {
     unsafe append(UnsafeRawBufferPointer(start: nil, count: 0), bytes)
   }
 
-  /// Appends what the connections that are sent these bytes share.
+  /// Appends bytes that several connections share.
   func append(_ shared: SharedBytes, from offset: Int) {
     guard offset < shared.count else { return }
     own = nil
@@ -80,7 +82,8 @@ final class SendQueue {
     }
   }
 
-  /// What lies behind the last entry in the same chunk is one with it, so that a queue of many small frames stays small.
+  /// Joins a range that follows the last entry in the same chunk with that entry, so that a queue of many small frames stays
+  /// small.
   private func append(_ entry: Entry) {
     byteCount += entry.end - entry.start
     let last = entries.count - 1
@@ -99,14 +102,14 @@ final class SendQueue {
     countedEntries = size
   }
 
-  /// What is in it came before the kernel had to be waited for.
+  /// Exempts all queued bytes, because they were queued before the kernel had to be waited for.
   func exemptAll() {
     exempt = byteCount
   }
 
-  /// Sends as much as the kernel takes.
+  /// Sends as much as the kernel accepts.
   ///
-  /// - Returns: `errno` where sending failed for good, otherwise 0; what is left is in `byteCount`.
+  /// - Returns: `errno` if sending failed for good, otherwise 0. `byteCount` is the rest.
   func send(to descriptor: Int32, sends: inout UInt64) -> Int32 {
     while !isEmpty {
       sends += 1
@@ -136,7 +139,7 @@ final class SendQueue {
     }
   }
 
-  /// Forgets what was sent.
+  /// Removes the sent bytes.
   func consume(_ sent: Int) {
     byteCount -= sent
     exempt = max(0, exempt - sent)
@@ -162,9 +165,9 @@ final class SendQueue {
     }
   }
 
-  /// Lets go of everything but the rest of the piece that the kernel has begun to take.
+  /// Removes everything except the rest of the piece that the kernel has begun to accept.
   ///
-  /// - Returns: false where that is longer than `most` bytes; then nothing has changed.
+  /// - Returns: false if that rest is longer than `most` bytes; then nothing has changed.
   func trim(toPieceOf most: Int) -> Bool {
     guard first < entries.count, let chunk = entries[first].chunk else { return true }
     let entry = entries[first]

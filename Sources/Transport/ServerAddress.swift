@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// Where a server listens, for whoever connects to it; a name is resolved once.
+/// The address of a server for clients that connect to it. The name is resolved once.
 public struct ServerAddress: Sendable {
   private let address: SocketAddress
   private let family: Int32
@@ -62,11 +62,11 @@ public struct ServerAddress: Sendable {
       }
   }
 
-  /// Starts a connection and does not wait for it. A reactor adopts it at once: what is written is sent when the connection
-  /// stands, and a failure is its end.
+  /// Starts a connection without waiting for it. A reactor can adopt the descriptor at once: written bytes are sent when the
+  /// connection is established, and a failure ends it.
   ///
-  /// - Parameter source: so many addresses behind 127.0.0.1, where the server is on the IPv4 loopback; elsewhere it is
-  ///   the system's choice.
+  /// - Parameter source: offset of the source address from 127.0.0.1, if the server is on the IPv4 loopback. For other
+  ///   servers the system chooses the source address.
   public func dial(from source: Int = 0) throws(TransportFailure) -> Descriptor {
     let flags = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
     let raw = socket(family, flags, 0)
@@ -77,14 +77,14 @@ public struct ServerAddress: Sendable {
       raw, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     if source > 0, isOnLoopback { try bind(raw, toLoopback: source) }
     let status = unsafe address.pass(to: { unsafe connect(raw, $0, $1) })
-    // Interrupted, it goes on by itself.
+    // After an interruption the connection attempt continues by itself.
     guard status == 0 || errno == EINPROGRESS || errno == EINTR else { throw .cannotConnect(errno) }
     return descriptor
   }
 
   private func bind(_ raw: Int32, toLoopback source: Int) throws(TransportFailure) {
     var on: Int32 = 1
-    // The port is chosen at the connect, so that it may be in use towards other servers.
+    // The port is chosen during the connect, so that it may be in use for connections to other servers.
     _ = unsafe setsockopt(
       raw, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on, socklen_t(MemoryLayout<Int32>.size))
     var local = sockaddr_in()

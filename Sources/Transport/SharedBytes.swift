@@ -1,11 +1,11 @@
-/// A growable stretch of bytes that many connections are sent.
+/// A growable block of bytes that is sent to many connections.
 ///
-/// Made, filled and written on one reactor. What a connection could not send at once is copied into the reactor's backlog, once for
-/// all of them, so that its owner may clear it as soon as it is written.
+/// It is created, filled and written on one reactor. Bytes that a connection could not send at once are copied into the
+/// reactor's backlog, once for all connections, so that the owner may clear the block right after writing it.
 @safe public final class SharedBytes {
   private var storage: UnsafeMutableRawBufferPointer
   public private(set) var count = 0
-  /// Where in the backlog that lies which somebody had to wait for.
+  /// The pieces that were copied into the backlog because a connection had to wait for them.
   private(set) var kept: [Piece] = []
 
   /// A range of the bytes, and its copy.
@@ -13,7 +13,7 @@
     var start: Int
     var end: Int
     var chunk: BacklogChunk
-    /// Of the first byte in the chunk.
+    /// Position of the first byte in the chunk.
     var position: Int
   }
 
@@ -42,7 +42,7 @@
   /// - Parameter head: the first byte lowest; `length` of them, at most 16.
   public func append(head: UInt128, length: Int, _ bytes: RawSpan) {
     let size = bytes.byteCount
-    // The head is stored whole, and what is too much of it is written over.
+    // The head is stored with its full size, and the payload overwrites the bytes after `length`.
     reserve(MemoryLayout<UInt128>.size + size)
     unsafe bytes.withUnsafeBytes { source in
       let end = unsafe storage.baseAddress.unsafelyUnwrapped + count
@@ -52,13 +52,13 @@
     count += length + size
   }
 
-  /// Forgets the contents; the memory stays for the next ones.
+  /// Removes the contents. The memory is kept for the next ones.
   public func clear() {
     count = 0
     if !kept.isEmpty { kept = [] }
   }
 
-  /// Copies what is not in the backlog yet.
+  /// Copies the bytes that are not in the backlog yet.
   func keep(in backlog: Backlog) {
     let start = kept.last?.end ?? 0
     guard start < count else { return }

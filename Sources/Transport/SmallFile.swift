@@ -1,6 +1,6 @@
 import Glibc
 
-/// Reads what the system says in files.
+/// Reads files in which the system reports values.
 enum SmallFile {
   /// At most 64 KiB; nil where it cannot be read.
   static func contents(of path: String) -> String? {

@@ -1,10 +1,11 @@
 import Glibc
 
-/// Who may connect to a Unix socket besides the user who has bound it.
+/// Which users may connect to a Unix socket, besides the user who bound it.
 public struct SocketAccess: Sendable, Hashable {
-  /// The permissions of its file; nil is what the process's umask leaves of 0777. Whoever may write may connect.
+  /// The permissions of the socket file; nil for 0777 without the bits of the process's umask. A user who may write to the file
+  /// may connect.
   public var mode: UInt32?
-  /// The file's group, by its name or its number; nil is that of the process.
+  /// The group of the file, by name or number; nil for the group of the process.
   public var group: String?
 
   public init(mode: UInt32? = nil, group: String? = nil) {
@@ -12,7 +13,7 @@ public struct SocketAccess: Sendable, Hashable {
     self.group = group
   }
 
-  /// Sets both on the file; before anybody listens, so that nobody who should not has connected by then.
+  /// Sets both on the file. Must be called before the socket listens, so that no other user can connect before.
   func apply(to path: String) throws(TransportFailure) {
     if let group {
       let number = try Self.number(of: group)

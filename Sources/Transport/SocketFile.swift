@@ -1,12 +1,13 @@
 import Glibc
 
-/// The file of a Unix socket as it was bound, so that it is told from one of the same name that another process bound later.
+/// Identifies the file of a bound Unix socket, so that a file of the same name that another process bound later is not taken
+/// for it.
 public struct SocketFile: Sendable, Hashable {
   public let path: String
   private let device: UInt
   private let inode: UInt
 
-  /// Nil where there is no such file.
+  /// Nil if there is no such file.
   public init?(path: String) {
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else { return nil }
@@ -21,10 +22,10 @@ public struct SocketFile: Sendable, Hashable {
     return unsafe lstat(path, &status) == 0 ? status.st_mode & 0o7777 : nil
   }
 
-  /// Takes the file away, unless it is another one by now.
+  /// Removes the file, unless another file has taken its place.
   public func remove() {
     guard SocketFile(path: path) == self else { return }
-    // Gone in this moment is as good.
+    // It does not matter if the file has just been removed.
     _ = unsafe unlink(path)
   }
 }

@@ -21,7 +21,7 @@ public enum Ticker {
     let (seconds, nanoseconds) = time.nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
     var moment = timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))
     while unsafe clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &moment, nil) == EINTR {
-      // The moment stays the same.
+      // The wait was interrupted. The time to wait for stays the same.
     }
   }
 }

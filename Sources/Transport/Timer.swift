@@ -1,6 +1,6 @@
-/// Calls back once after a time on its reactor; can be set again and cancelled any number of times, in constant time.
+/// Calls back once after a time on its reactor. It can be set again and cancelled any number of times, in constant time.
 ///
-/// Coarse, and never early. Whoever made it keeps it: a timer that is let go of is not called.
+/// Coarse, and never early. The creator has to keep it: a timer that is released is not called.
 public final class Timer {
   private let wheel: TimerWheel
   fileprivate let fire: () -> Void
@@ -18,7 +18,7 @@ public final class Timer {
     precondition(dueTick == nil, "the wheel keeps a timer that is set")
   }
 
-  /// Sets it, or sets it anew.
+  /// Sets the timer, or sets it anew.
   public func schedule(after duration: Duration) {
     wheel.schedule(self, at: wheel.now() + duration)
   }
@@ -32,20 +32,20 @@ public final class Timer {
   }
 }
 
-/// All timers of a reactor, in slots of one tick each; a timer further away than a turn of the wheel waits in its slot
-/// for as many turns.
+/// All timers of a reactor, in slots of one tick each. A timer that is further away than one turn of the wheel stays in its
+/// slot for several turns.
 final class TimerWheel {
   static let tickNanoseconds: UInt64 = 16_000_000
   private static let slotCount: UInt64 = 512
 
   let now: () -> MonotonicTime
   private var slots: [[Timer]] = Array(repeating: [], count: Int(slotCount))
-  /// Every tick up to and with this one has been dealt with.
+  /// All ticks up to and including this one are done.
   private var currentTick: UInt64
   private var count = 0
-  /// No timer is due before this tick; it may be early after a timer was cancelled.
+  /// No timer is due before this tick. The tick may be too early after a timer was cancelled.
   private var earliestTick = UInt64.max
-  /// Timers that were due at `overdueTick`, of which those from `nextOverdue` on have not been called for want of time.
+  /// Timers that were due at `overdueTick`. Those from index `nextOverdue` on have not been called yet for lack of time.
   private var overdue: [Timer] = []
   private var nextOverdue = 0
   private var overdueTick: UInt64 = 0
@@ -60,7 +60,7 @@ final class TimerWheel {
     Timer(wheel: self, fire: fire)
   }
 
-  /// When the next timer may be due; nil where none is set.
+  /// When the next timer may be due; nil if no timer is set.
   var nextWakeUp: MonotonicTime? {
     if nextOverdue < overdue.count { return MonotonicTime(nanoseconds: 0) }
     return count == 0 ? nil : MonotonicTime(nanoseconds: earliestTick * Self.tickNanoseconds)
@@ -68,7 +68,7 @@ final class TimerWheel {
 
   fileprivate func schedule(_ timer: Timer, at time: MonotonicTime) {
     remove(timer)
-    // Rounded up, so that it is never early; and at least one tick ahead, as the current one is dealt with.
+    // Rounded up, so that the timer is never early, and at least one tick ahead, because the current tick is done.
     let tick = max(currentTick + 1, time.nanoseconds / Self.tickNanoseconds + 1)
     timer.dueTick = tick
     let slot = Int(tick % Self.slotCount)
@@ -90,9 +90,9 @@ final class TimerWheel {
     count -= 1
   }
 
-  /// Calls what is due, in the order of its ticks.
+  /// Calls the timers that are due, in the order of their ticks.
   ///
-  /// - Parameter time: after which the rest waits for the next call; nil for as long as it takes.
+  /// - Parameter limit: when this time is over, the rest waits for the next call; nil without a limit.
   func advance(to time: MonotonicTime, within limit: TimeLimit? = nil) {
     let target = time.nanoseconds / Self.tickNanoseconds
     // Most turns end here.
@@ -111,7 +111,7 @@ final class TimerWheel {
       currentTick = max(currentTick, target)
       return
     }
-    // After a long sleep one turn of the wheel sees every slot.
+    // After a long sleep, one turn of the wheel covers every slot.
     var tick = max(min(earliestTick, target), target >= Self.slotCount ? target - Self.slotCount + 1 : 0)
     while tick <= target, count > 0 {
       let slot = Int(tick % Self.slotCount)
@@ -125,7 +125,7 @@ final class TimerWheel {
     findEarliest()
   }
 
-  /// - Returns: whether there was time for all of them.
+  /// - Returns: whether all of them could be called in time.
   private func callOverdue(_ limit: inout TimeLimit?) -> Bool {
     while nextOverdue < overdue.count {
       let timer = overdue[nextOverdue]
@@ -150,13 +150,13 @@ final class TimerWheel {
     for offset in 1...Self.slotCount {
       let tick = currentTick + offset
       guard !slots[Int(tick % Self.slotCount)].isEmpty else { continue }
-      // It may wait for a later turn of the wheel; waking for it once a turn is harmless.
+      // The timer may be due in a later turn of the wheel. Waking up for it once a turn does no harm.
       earliestTick = tick
       return
     }
   }
 
-  /// Forgets every timer, when the reactor ends; they may still be cancelled.
+  /// Removes all timers when the reactor ends. They may still be cancelled.
   func removeAll() {
     for slot in slots {
       for timer in slot { timer.dueTick = nil }

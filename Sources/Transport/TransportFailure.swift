@@ -1,22 +1,22 @@
 import Glibc
 
-/// Why the system did not do what the transport asked of it; its description is fit for an operator.
+/// Why a system call of the transport failed. Its description can be shown to an operator.
 public enum TransportFailure: Error, Equatable {
   case addressInUse
   case addressNotAvailable
   case permissionDenied
   case cannotResolve(String)
-  /// Something that is not a socket lies at the path.
+  /// The path leads to a file that is not a socket.
   case notASocket
   /// The path of a Unix socket is empty, too long for the system, or has a zero byte.
   case unusablePath
-  /// A name that no group of this machine has.
+  /// This machine has no group with this name.
   case unknownGroup(String)
-  /// The process may not give the file of a Unix socket to the group; `errno`.
+  /// The process may not assign the group to the file of a Unix socket; `errno`.
   case cannotGiveSocket(group: String, Int32)
-  /// `errno` of a connection that did not come to be.
+  /// `errno` of a connection that could not be established.
   case cannotConnect(Int32)
-  /// What was tried, and `errno`.
+  /// What was attempted, and `errno`.
   case system(String, Int32)
 
   init(_ attempt: String, _ code: Int32) {
@@ -37,7 +37,7 @@ extension TransportFailure: CustomStringConvertible {
     case .addressNotAvailable: "this machine does not have that address"
     case .permissionDenied: "permission denied (ports below 1024 need a privilege)"
     case .cannotResolve(let why): "the host name cannot be resolved: \(why)"
-    case .notASocket: "a file that is not a socket is in the way"
+    case .notASocket: "the path leads to a file that is not a socket"
     case .unusablePath: "the path of a Unix socket must have 1 to 107 bytes, none of them zero"
     case .unknownGroup(let group): "this machine has no group \"\(group)\""
     case .cannotGiveSocket(let group, let code):

@@ -1,11 +1,12 @@
-/// What a handler left of the bytes that it was given, until its connection's next turn.
+/// The bytes that a handler left, until its connection's next turn.
 ///
-/// What is dealt with is passed over, not moved, and the memory goes when all is: a rest is copied once however many turns it takes.
+/// Handled bytes are skipped, not moved, and the memory is freed when all are handled. The bytes are copied once, however many
+/// turns the handler needs.
 @safe final class UnreadBytes {
   unowned let connection: Connection
-  /// When some of it was dealt with last, or when it was left: nanoseconds of the reactor's clock.
+  /// When some of the bytes were last handled, or when they were left: nanoseconds of the reactor's clock.
   private(set) var since: UInt64
-  /// Where the reactor keeps it.
+  /// The index in the reactor's list.
   var place = 0
   private let storage: UnsafeMutableRawBufferPointer
   private var start = 0
@@ -22,14 +23,14 @@
     unsafe storage.deallocate()
   }
 
-  /// What its memory takes up, in bytes.
+  /// The size of its memory, in bytes.
   var size: Int { unsafe storage.count }
 
   var bytes: UnsafeMutableRawBufferPointer {
     unsafe UnsafeMutableRawBufferPointer(rebasing: storage[start...])
   }
 
-  /// Passes over all but so many.
+  /// Skips all bytes but the last `count`.
   func keep(last count: Int) {
     if size - count > start { since = connection.reactor.now.nanoseconds }
     start = size - count

@@ -1,12 +1,12 @@
-/// What the connections of one reactor have left of their reads, and its bound. Confined to its reactor.
+/// The bytes that the handlers of one reactor's connections left, and the bound on them. Confined to its reactor.
 final class UnreadInput {
   private(set) var allowance = MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1)
   private(set) var rests: [UnreadBytes] = []
   private(set) var relieve: () -> Void = {}
-  /// Whether somebody has to go.
+  /// Whether a connection has to be closed to free memory.
   var isOver: Bool { allowance.isOver }
 
-  /// Takes what is counted over to another bound; before the first connection.
+  /// Moves the count to another allowance. Must be called before the first connection.
   func bound(by allowance: MemoryAllowance, _ relieve: @escaping () -> Void) {
     precondition(rests.isEmpty, "something is counted already")
     self.allowance = allowance
@@ -26,25 +26,25 @@ final class UnreadInput {
       rests[rest.place] = last
     }
     allowance.subtract(rest.size)
-    // A flood leaves no memory behind.
+    // After a flood, the list does not keep its memory.
     if rests.isEmpty, rests.capacity > 1024 { rests = [] }
   }
 }
 
-/// A connection whose handler has left some of what was read for later.
+/// A connection whose handler left bytes for later.
 public struct UnreadConnection {
   public let connection: Connection
-  /// When some of it was dealt with last, or when it was left: nanoseconds of the reactor's clock.
+  /// When some of the bytes were last handled, or when they were left: nanoseconds of the reactor's clock.
   public let since: UInt64
 }
 
 extension Reactor {
-  /// Bounds what connections leave of their reads on this reactor; before its first connection. The allowance may count other
-  /// things, too.
+  /// Bounds the bytes that handlers leave on this reactor. Must be called before the first connection. The allowance may count
+  /// other memory, too.
   ///
   /// - Parameters:
-  ///   - kept: called when something is left.
-  ///   - relieve: called, soon, where more is counted than there is memory for. It has to let some go.
+  ///   - kept: called when a handler leaves bytes.
+  ///   - relieve: called soon after more is counted than there is memory for. It has to close connections.
   public func boundReading(
     by allowance: MemoryAllowance, kept: @escaping () -> Void, relieve: @escaping () -> Void
   ) {
@@ -52,12 +52,12 @@ extension Reactor {
     unread.bound(by: allowance, relieve)
   }
 
-  /// Those that have left something, in no order.
+  /// The connections with left bytes, in no order.
   public var unreadConnections: [UnreadConnection] {
     unread.rests.map { UnreadConnection(connection: $0.connection, since: $0.since) }
   }
 
-  /// What they have left, over all of them. Bytes.
+  /// The left bytes of all connections.
   var unreadBytes: Int { unread.rests.reduce(0) { $0 + $1.size } }
 
   func count(_ rest: UnreadBytes) {

@@ -1,14 +1,14 @@
 import CLinux
 import Glibc
 
-/// How much the kernel takes for a socket before it is on its way. Without a bound it takes megabytes for a peer that reads nothing, which
-/// no count of ours sees.
+/// Bounds how much the kernel accepts for a socket before it sends it. Without a bound the kernel holds megabytes for a peer
+/// that reads nothing, and no count of Sluice includes them.
 public enum UnsentBound {
-  /// What one connection may have in the kernel that was not put on the way yet; counted for each connection that waits. Bytes.
+  /// The bytes that the kernel may hold unsent for one connection. Counted for each connection that waits.
   static let kernelShare = 16 * 1024
 
-  /// Bounds it: of a TCP socket what is not on its way (`TCP_NOTSENT_LOWAT`, tcp(7)), which a listening one passes on to what it accepts;
-  /// of another one, which has no such option, the whole buffer.
+  /// Sets the bound: for a TCP socket on unsent bytes (`TCP_NOTSENT_LOWAT`, tcp(7)), which accepted sockets inherit from a
+  /// listening one; for another socket, which has no such option, on the whole buffer.
   public static func set(on descriptor: Int32) {
     if !setUnsent(Int32(kernelShare), on: descriptor) {
       // A failure leaves the system's own bound.
@@ -16,7 +16,7 @@ public enum UnsentBound {
     }
   }
 
-  /// Lets the kernel take what it likes to. The socket then reports that it can be written to.
+  /// Removes the bound. The socket then reports that it is writable.
   static func lift(on descriptor: Int32) {
     _ = setUnsent(.max, on: descriptor)
   }

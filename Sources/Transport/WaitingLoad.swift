@@ -21,7 +21,7 @@ public final class WaitingLoad: Sendable {
 
   package init() {}
 
-  /// - Parameter bytes: one message is taken however large it is.
+  /// - Parameter bytes: a single message is accepted however large it is.
   package func bound(to bytes: Int) {
     most.store(bytes, ordering: .relaxed)
   }
@@ -36,7 +36,7 @@ public final class WaitingLoad: Sendable {
     let used = waiting.add(bytes, ordering: .sequentiallyConsistent).newValue
     guard used >= most.load(ordering: .relaxed), !isOver else { return }
     isFull.store(true, ordering: .sequentiallyConsistent)
-    // It may have been received meanwhile.
+    // The messages may have been received meanwhile.
     endIfReceived()
   }
 
@@ -77,7 +77,7 @@ public final class WaitingLoad: Sendable {
     return number
   }
 
-  /// Whoever waited for room has given up.
+  /// A caller that waited for room has given up.
   func forget(_ number: Int) {
     waiters.withLock { _ = $0.bodies.removeValue(forKey: number) }
   }
@@ -90,7 +90,7 @@ public final class WaitingLoad: Sendable {
     if let number { forget(number) }
   }
 
-  /// Waits for it no longer than that.
+  /// Waits until there is room, but no longer than the given time.
   ///
   /// - Returns: whether there is room.
   package func room(within time: Duration) async -> Bool {
@@ -108,6 +108,6 @@ public final class WaitingLoad: Sendable {
     }
   }
 
-  /// How many wait for room.
+  /// How many callers wait for room.
   var waiterCount: Int { waiters.withLock { $0.bodies.count } }
 }

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// Wakes a reactor from any thread; raised many times before it wakes, it costs one system call.
+/// Wakes a reactor from any thread. Raising it many times before the reactor wakes costs one system call.
 final class WakeSignal: Sendable {
   private let descriptor: Int32
   private let isRaised = Atomic<Bool>(false)
@@ -25,7 +25,7 @@ final class WakeSignal: Sendable {
     _ = eventfd_write(descriptor, 1)
   }
 
-  /// Called by the reactor before it looks at what was posted, so that nothing posted after that is overlooked.
+  /// Called by the reactor before it looks at its mailboxes, so that it misses no message that is posted later.
   func lower() {
     var value: UInt64 = 0
     _ = unsafe eventfd_read(descriptor, &value)

@@ -17,11 +17,11 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable {
   public static let serviceRestart = CloseCode(rawValue: 1012)
   public static let tryAgainLater = CloseCode(rawValue: 1013)
   public static let badGateway = CloseCode(rawValue: 1014)
-  /// As HTTP's 401 and 403, after the upgrade.
+  /// Correspond to HTTP's 401 and 403, for refusals after the upgrade.
   public static let unauthorized = CloseCode(rawValue: 4401)
   public static let forbidden = CloseCode(rawValue: 4403)
 
-  /// Whether a close frame may carry it: 1004, 1005, 1006 and 1015 only stand for what happened without one.
+  /// Whether a close frame may carry the code. 1004, 1005, 1006 and 1015 only describe connections that ended without one.
   public var isValidOnWire: Bool {
     switch rawValue {
     case 1000...1003, 1007...1014, 3000...4999: true
@@ -30,25 +30,26 @@ public struct CloseCode: RawRepresentable, Sendable, Hashable {
   }
 }
 
-/// A close that the gateway itself starts: its code, its text, and what a client should do.
+/// Why the gateway closes a session: the code, the text, and what the client should do.
 public enum CloseReason: Sendable, Equatable {
   /// The process is being stopped; the code is `shutdown.code`.
   case restart(code: CloseCode)
-  /// The client reads more slowly than it is sent to, and its queue is full.
+  /// The client reads more slowly than messages arrive for it, and its queue is full.
   case slowReader
-  /// The clients have begun more messages than there is memory for, and this one's is unfinished longest.
+  /// The clients have begun more messages than there is memory for, and the message of this client has been unfinished for the
+  /// longest time.
   case inputOverLimit
   /// The client did not answer a ping.
   case pingTimeout
-  /// The upstream of a `proxy` route went away without a close frame, or broke the protocol.
+  /// The upstream of a `proxy` route ended the connection without a close frame, or violated the WebSocket protocol.
   case upstreamLost
-  /// The client has not shown who it is in time, or what it showed does not hold, or holds no longer; the text says which.
+  /// The client did not send a token in time, or its token is not valid, or has expired; the text says which.
   case notAuthenticated(String)
-  /// It is known who the client is, and that is not enough.
+  /// The token is valid, but its claims do not allow this.
   case notAllowed
-  /// Who the client is cannot be found out now.
+  /// Authentication is temporarily unavailable.
   case identityUnavailable
-  /// An operator has ended the sessions of the user; the text is the operator's.
+  /// An operator has ended the user's sessions, and has given the text.
   case disconnected(String)
 
   public var code: CloseCode {
@@ -63,7 +64,7 @@ public enum CloseReason: Sendable, Equatable {
     }
   }
 
-  /// At most 123 bytes, as a control frame holds 125.
+  /// The reason in the close frame: at most 123 bytes, as a control frame holds 125.
   public var text: String {
     switch self {
     case .restart: "restarting, please reconnect"
@@ -77,7 +78,7 @@ public enum CloseReason: Sendable, Equatable {
     }
   }
 
-  /// Whether trying again makes sense.
+  /// Whether the client should connect again.
   public var isWorthReconnecting: Bool {
     switch self {
     case .restart, .slowReader, .inputOverLimit, .pingTimeout, .upstreamLost, .identityUnavailable: true

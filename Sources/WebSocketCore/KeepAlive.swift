@@ -1,4 +1,5 @@
-/// Finds clients that are gone without a word: a ping after a silence, the end when nothing comes after that.
+/// Finds clients that vanished: it asks for a ping after a silence, and for the end of the session if nothing arrives after
+/// that.
 ///
 /// Times are nanoseconds on any clock that does not go back.
 public struct KeepAlive: Sendable, Equatable {
@@ -19,7 +20,7 @@ public struct KeepAlive: Sendable, Equatable {
     lastReceived = now
   }
 
-  /// Anything from the client shows that it lives, not only a pong.
+  /// Anything from the client shows that it is alive, not only a pong.
   public mutating func received(at now: UInt64) {
     lastReceived = now
     pingedAt = nil

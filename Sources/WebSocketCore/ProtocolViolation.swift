@@ -1,11 +1,11 @@
-/// What a peer did against RFC 6455; it ends the connection (section 7.1.7).
+/// A peer's violation of RFC 6455. It ends the connection (section 7.1.7).
 public enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
   /// Section 5.1.
   case unmaskedFrame
-  /// Section 5.1, of a server.
+  /// Section 5.1, for a server's frame.
   case maskedFrame
-  /// Section 5.2: no extension was negotiated that gives the bits a meaning. With RFC 7692 the first one has a meaning, at the
-  /// first frame of a message only (section 6.1).
+  /// Section 5.2: no negotiated extension uses the bit. With RFC 7692 the first bit is used, but only in the first frame of a
+  /// message (section 6.1).
   case reservedBits
   /// Section 5.2.
   case reservedOpcode
@@ -23,7 +23,7 @@ public enum ProtocolViolation: Error, Sendable, Hashable, CaseIterable {
   case badClosePayload
   /// Section 8.1.
   case invalidUTF8
-  /// RFC 7692 section 7.2.2: a payload that is no DEFLATE.
+  /// RFC 7692 section 7.2.2: the payload is not valid DEFLATE.
   case badCompression
   /// Section 10.4, `limits.message`.
   case messageTooBig

@@ -7,10 +7,10 @@ import WebSocketCore
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Put a WebSocket server under load, and measure it.",
+    abstract: "Measure a WebSocket server under load.",
     discussion: """
-      Every run ends by itself; a signal ends it early, with what was measured until then. Exit code 1: the server cannot \
-      be reached or refuses, or something was lost, doubled or wrong.
+      Every run ends by itself. A signal ends it early, and the figures until then are printed. Exit code 1: the server cannot \
+      be reached or refuses connections, or messages were lost, duplicated or wrong.
 
       EXAMPLES
         sluice bench echo ws://127.0.0.1:8000/ws/echo/
@@ -23,11 +23,11 @@ struct BenchCommand: AsyncParsableCommand {
     ])
 }
 
-/// One workload: its options say what the load is.
+/// A command for one kind of load. Its options describe the load.
 private protocol BenchWorkload: AsyncParsableCommand {
   var common: BenchOptions { get }
   var work: Load.Work { get }
-  /// nil where nothing is sent.
+  /// Nil if nothing is sent.
   var shape: MessageShape? { get }
 }
 
@@ -50,7 +50,7 @@ extension BenchWorkload {
 
 struct BenchEchoCommand: BenchWorkload {
   static let configuration = CommandConfiguration(
-    commandName: "echo", abstract: "Messages go there and come back.",
+    commandName: "echo", abstract: "Send messages to an echo route, and measure the answers.",
     discussion: """
       EXAMPLES
         sluice bench echo ws://127.0.0.1:8000/ws/echo/
@@ -60,7 +60,7 @@ struct BenchEchoCommand: BenchWorkload {
   @OptionGroup var common: BenchOptions
   @OptionGroup var message: BenchMessageOptions
 
-  @Option(help: "Messages that each connection has on the way, 1 to 65536.")
+  @Option(help: "Messages under way on each connection, 1 to 65536.")
   var inFlight = 1
 
   func validate() throws {
@@ -74,10 +74,10 @@ struct BenchEchoCommand: BenchWorkload {
 
 struct BenchFanOutCommand: BenchWorkload {
   static let configuration = CommandConfiguration(
-    commandName: "fanout", abstract: "Publishers send to a group, and all of it has to get it.",
+    commandName: "fanout", abstract: "Publish to a group, and measure the deliveries to all its subscribers.",
     discussion: """
-      Every message carries its number and its time: losses, duplicates and what comes out of order are counted. The \
-      connections are the subscribers.
+      Every message carries its number and its time, so that lost, duplicated and reordered messages are counted. The \
+      connections of --connections are the subscribers.
 
       EXAMPLES
         sluice bench fanout ws://127.0.0.1:8000/ws/news/
@@ -90,18 +90,18 @@ struct BenchFanOutCommand: BenchWorkload {
   @Option(help: "Connections that publish, 1 to 1000.")
   var publishers = 1
 
-  @Option(help: "Messages of a publisher that are on the way, 1 to 65536; 1 unless there is a rate.")
+  @Option(help: "Messages of each publisher under way, 1 to 65536; 1 without --rate.")
   var window: Int?
 
-  @Option(help: "Messages a second instead, of all publishers together.")
+  @Option(help: "Messages per second of all publishers together, 0.1 to 1000000; instead of --window.")
   var rate: Double?
 
   func validate() throws {
     try check(publishers, in: 1...1000, "--publishers")
     if let window { try check(window, in: 1...65536, "--window") }
     if let rate {
-      guard window == nil else { throw ValidationError("--window and --rate exclude each other.") }
-      guard rate >= 0.1, rate <= 1_000_000 else { throw ValidationError("--rate is 0.1 to 1000000.") }
+      guard window == nil else { throw ValidationError("--window and --rate cannot be used together.") }
+      guard rate >= 0.1, rate <= 1_000_000 else { throw ValidationError("--rate must be 0.1 to 1000000.") }
     }
     try requireSense()
   }
@@ -112,9 +112,10 @@ struct BenchFanOutCommand: BenchWorkload {
 
 struct BenchConnectCommand: BenchWorkload {
   static let configuration = CommandConfiguration(
-    commandName: "connect", abstract: "Connections are opened, closed and opened again.",
+    commandName: "connect",
+    abstract: "Open and close connections again and again, and measure the handshakes.",
     discussion: """
-      The times are those from the first packet to the end of the hand-shake.
+      The times run from the first packet to the end of the handshake.
 
       EXAMPLES
         sluice bench connect --connections 50 ws://127.0.0.1:8000/ws/echo/
@@ -127,9 +128,9 @@ struct BenchConnectCommand: BenchWorkload {
 
 struct BenchIdleCommand: BenchWorkload {
   static let configuration = CommandConfiguration(
-    commandName: "idle", abstract: "Connections are opened and held.",
+    commandName: "idle", abstract: "Open connections and hold them without sending anything.",
     discussion: """
-      With --pid it tells what each costs the server in memory.
+      With --pid the result says how much memory each connection costs the server.
 
       EXAMPLES
         sluice bench idle --connections 10000 --pid 4711 ws://127.0.0.1:8000/ws/echo/
@@ -140,45 +141,47 @@ struct BenchIdleCommand: BenchWorkload {
   var work: Load.Work { .idle }
 }
 
-/// What every load has.
+/// The options of every load.
 struct BenchOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("The server, ws://host:port/path.", valueName: "url"))
+  @Argument(help: ArgumentHelp("The URL of a WebSocket route: ws://host:port/path.", valueName: "url"))
   var url: String
 
-  @Option(help: "Connections, 1 to 200000.")
+  @Option(help: "Number of connections, 1 to 200000.")
   var connections = 100
 
-  @Option(help: "The measured time, 0.1 to 3600.")
+  @Option(help: "Measured time in seconds, 0.1 to 3600.")
   var seconds = 5.0
 
-  @Option(help: "Seconds of the same load before it, 0 to 600.")
+  @Option(help: "Seconds of the same load before the measured time, 0 to 600.")
   var warmUp = 1.0
 
-  @Option(help: "Seconds for opening all connections, 0.1 to 600.")
+  @Option(help: "Seconds within which all connections must be open, 0.1 to 600.")
   var timeout = 30.0
 
-  @Option(help: "Threads of the generator, 1 to 64; from 2 on, publishers have another one.")
+  @Option(help: "Threads of the load generator, 1 to 64; from 2 on, publishers have a thread of their own.")
   var threads = 1
 
-  @Option(help: ArgumentHelp("A field of the request, may be given several times.", valueName: "name: value"))
+  @Option(
+    help: ArgumentHelp(
+      "A header of the handshake request; may be given several times.", valueName: "name: value"))
   var header: [String] = []
 
-  @Option(help: "Offer a subprotocol; may be given several times.")
+  @Option(help: "A subprotocol to offer; may be given several times.")
   var subprotocol: [String] = []
 
   @Flag(
     help:
-      "Offer permessage-deflate, and require it: the server's messages are compressed, the generator's are not."
+      "Offer permessage-deflate and require it: the server compresses its messages, the load generator does not."
   )
   var compress = false
 
-  @Option(help: "The server's process on this machine: tells its time and its memory.")
+  @Option(help: "Process id of the server on this machine, to measure its processor time and memory.")
   var pid: Int32?
 
-  @Option(help: "How to print the result: text or json.")
+  @Option(help: "Format of the result: text or json.")
   var format = Format.text
 
-  @Flag(help: "No progress on standard error.")
+  @Flag(help: "Do not print progress on standard error.")
   var quiet = false
 
   enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -194,16 +197,16 @@ struct BenchOptions: ParsableArguments {
     if let scheme = url.firstRange(of: "://").map({ url[..<$0.lowerBound].lowercased() }),
       !["ws", "wss"].contains(scheme)
     {
-      throw ValidationError("the address begins with ws:// or wss://, not with \(scheme)://.")
+      throw ValidationError("The URL must begin with ws://, not with \(scheme)://.")
     }
     if let pid { try check(pid, in: 1...(.max), "--pid") }
     for field in header {
       guard HeaderField(argument: field) != nil else {
-        throw ValidationError("--header is \"Name: value\", not \"\(field)\".")
+        throw ValidationError("--header must be \"Name: value\", not \"\(field)\".")
       }
     }
     for name in subprotocol where HeaderField(argument: "\(name): a") == nil {
-      throw ValidationError("\"\(name)\" is no subprotocol.")
+      throw ValidationError("\"\(name)\" is not a valid name for a subprotocol.")
     }
   }
 
@@ -219,7 +222,7 @@ struct BenchOptions: ParsableArguments {
     load.server = pid
   }
 
-  /// Runs the load, prints what it found, and ends with 1 where something was wrong.
+  /// Runs the load, prints the result, and ends with exit code 1 if something was wrong.
   func run(_ load: Load) async throws {
     let measurement: Measurement
     do {
@@ -239,7 +242,7 @@ struct BenchOptions: ParsableArguments {
     if !measurement.isGood { throw ExitCode(1) }
   }
 
-  /// A signal cancels the run, which then ends with what it has.
+  /// A signal cancels the run, which then returns the measurement until then.
   private func measured(_ load: Load) async throws -> Measurement {
     let target = try Target(url)
     let isQuiet = quiet
@@ -261,23 +264,25 @@ struct BenchOptions: ParsableArguments {
   }
 }
 
-/// The options of loads that send.
+/// The options of loads that send messages.
 struct BenchMessageOptions: ParsableArguments {
-  @Option(help: "Bytes of each message, 1 to 16777216, the template included.")
+  @Option(help: "Bytes of each message, 1 to 16777216, including the template.")
   var size = 64
 
-  @Flag(help: "Binary messages instead of text.")
+  @Flag(help: "Send binary messages instead of text.")
   var binary = false
 
-  @Flag(help: ArgumentHelp("Wrap messages as chat routes take them: \(MessageShape.json)"))
+  @Flag(help: ArgumentHelp("Wrap each message for a chat route: \(MessageShape.json)"))
   var json = false
 
-  @Option(help: ArgumentHelp("Text of each message, with \(MessageShape.place) in it.", valueName: "text"))
+  @Option(
+    help: ArgumentHelp("Text of each message; it must contain \(MessageShape.place) once.", valueName: "text")
+  )
   var template: String?
 
   func validate() throws {
     try check(size, in: 1...(16 << 20), "--size")
-    if json, template != nil { throw ValidationError("--json and --template exclude each other.") }
+    if json, template != nil { throw ValidationError("--json and --template cannot be used together.") }
   }
 
   var shape: MessageShape {
@@ -287,12 +292,12 @@ struct BenchMessageOptions: ParsableArguments {
 
 private func check<Value: Comparable>(_ value: Value, in range: ClosedRange<Value>, _ option: String) throws {
   guard range.contains(value) else {
-    throw ValidationError("\(option) is \(range.lowerBound) to \(range.upperBound).")
+    throw ValidationError("\(option) must be \(range.lowerBound) to \(range.upperBound).")
   }
 }
 
 extension HeaderField {
-  /// `Name: value`, with nothing in it that would end the line.
+  /// `Name: value`, without characters that would end the line.
   fileprivate init?(argument: String) {
     guard let colon = argument.firstIndex(of: ":") else { return nil }
     let name = argument[..<colon]
@@ -310,7 +315,7 @@ extension Bench.Stage {
     case .opening(let count, let all): "opening: \(count) of \(all)"
     case .warmingUp(let perSecond): "warming up: \(perSecond)/s"
     case .measuring(let second, let perSecond): "\(second) s: \(perSecond)/s"
-    case .waitingForLateOnes(let count): "\(count) deliveries did not come"
+    case .waitingForLateOnes(let count): "waiting for \(count) deliveries"
     }
   }
 }

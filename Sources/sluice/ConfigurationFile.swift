@@ -4,7 +4,7 @@ import GatewayConfig
 /// The FILE argument that commands share.
 struct ConfigurationFile: ParsableArguments {
   @Argument(
-    help: ArgumentHelp("The configuration.", valueName: "file"),
+    help: ArgumentHelp("The configuration file.", valueName: "file"),
     completion: .file(extensions: ["yaml", "yml"]))
   var path = Self.standard
 
@@ -12,7 +12,7 @@ struct ConfigurationFile: ParsableArguments {
 
   func load() throws -> Configuration { try Self.load(path) }
 
-  /// The configuration; with errors it prints the findings and ends with 1.
+  /// Loads the configuration. If it has errors, prints the findings and ends with exit code 1.
   static func load(_ path: String) throws -> Configuration {
     let loaded = ConfigurationLoader.load(path: path, environment: Environment.variables)
     guard let configuration = loaded.configuration else {

@@ -5,10 +5,10 @@ import Routing
 struct ExplainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "explain",
-    abstract: "Tell which route answers a URL, and why.",
+    abstract: "Show which route answers a URL, and why.",
     discussion: """
-      Prints, for WebSocket and for HTTP, the route with its line, what it captures, the group, and the checks a client \
-      has to pass. Exit code 1: nothing answers.
+      Prints the route that answers a WebSocket handshake and the one that answers an HTTP request, each with its line in \
+      the file, its captures, its groups, and the checks that a client has to pass. Exit code 1: no route answers.
 
       EXAMPLES
         sluice explain /ws/chat/lobby/
@@ -18,15 +18,16 @@ struct ExplainCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "The configuration, unless it is routes.yaml; then a path, or a whole URL.", valueName: "[file] url"))
+      "The configuration file (routes.yaml if left out), and the path or the whole URL.",
+      valueName: "[file] url"))
   var arguments: [String]
 
   func validate() throws {
     guard (1...2).contains(arguments.count) else {
-      throw ValidationError("explain takes a URL, or a file and a URL.")
+      throw ValidationError("explain needs a URL, or a file and a URL.")
     }
     if arguments.count == 1, [".yaml", ".yml"].contains(where: arguments[0].hasSuffix) {
-      throw ValidationError("explain takes a URL behind the file: explain \(arguments[0]) /ws/chat/lobby/")
+      throw ValidationError("explain needs a URL after the file: explain \(arguments[0]) /ws/chat/lobby/")
     }
   }
 
@@ -35,7 +36,8 @@ struct ExplainCommand: ParsableCommand {
     let file = arguments.count == 2 ? arguments[0] : ConfigurationFile.standard
     let configuration = try ConfigurationFile.load(file)
     guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
-      Output.error("sluice: \"\(url)\" is no path or URL (a path begins with \"/\"); a client would get 400")
+      Output.error(
+        "sluice: \"\(url)\" is neither a path nor a URL (a path begins with \"/\"); Sluice would answer 400")
       throw ExitCode(1)
     }
     let application = configuration.served
@@ -51,7 +53,8 @@ struct ExplainCommand: ParsableCommand {
     if let http {
       Output.print(explain(http, http: application))
     } else {
-      Output.print(webSocket == nil ? "404: no route\(httpHint)\n" : "426: the path speaks WebSocket\n")
+      Output.print(
+        webSocket == nil ? "404: no route\(httpHint)\n" : "426: the path is for WebSocket clients only\n")
     }
     if webSocket == nil, http == nil { throw ExitCode(1) }
   }
@@ -83,17 +86,18 @@ struct ExplainCommand: ParsableCommand {
     if let history = groups.history {
       let first = groups.templates.count > 1 ? " of the first group" : ""
       text +=
-        "history    the last \(history.messages) events\(first), none older than \(history.age.written)\n"
+        "history    the last \(history.messages) events\(first), for at most \(history.age.written)\n"
     }
-    if groups.presence { text += "presence   clients are told who is there\n" }
-    if groups.showsUser { text += "identity   messages say who sent them\n" }
+    if groups.presence { text += "presence   clients see which users are present\n" }
+    if groups.showsUser { text += "identity   messages name the user who sent them\n" }
     return text
   }
 
-  /// What stands for a group's name where it depends on who the client is, or cannot be made.
+  /// The text instead of a group's name if the name depends on the client's identity, or is not valid.
   private func missing(_ template: GroupTemplate, _ captures: Captures) -> String {
     template.name(for: captures) { _ in "x" } == nil
-      ? "none: \(template.text) is no legal name here, a client would get 404" : template.text
+      ? "none: \(template.text) is not a valid group name for this path; Sluice would answer 404"
+      : template.text
   }
 
   private func explain(_ compression: CompressionConfiguration) -> String {
@@ -106,7 +110,7 @@ struct ExplainCommand: ParsableCommand {
     var text =
       "\(route.name.isEmpty ? "\"\"" : route.name)  (\(route.range.place))\nanswers    \(route.action.summary)\n"
     if case .staticFiles = route.action, let remainder = match.remainder {
-      text += "file       \(remainder.isEmpty ? "index.html" : remainder), where there is one\n"
+      text += "file       \(remainder.isEmpty ? "index.html" : remainder), if it exists\n"
     }
     if let auth = route.auth { text += "auth       \(auth)\n" }
     text += captures(match)
@@ -121,7 +125,7 @@ struct ExplainCommand: ParsableCommand {
   private func tls(_ server: ServerConfiguration) -> String {
     guard let tls = server.tls else { return "no: ws:// and http://" }
     return tls.bind == nil
-      ? "yes: wss:// and https://" : "on addresses of its own, wss:// and https://; not on the others"
+      ? "yes: wss:// and https://" : "on the addresses of tls.bind: wss:// and https://; not on the others"
   }
 
   private func captures(_ match: RouteMatch) -> String {
@@ -131,7 +135,7 @@ struct ExplainCommand: ParsableCommand {
   private func origin(_ policy: OriginPolicy) -> String {
     switch policy {
     case .sameHost: "the page must come from this host; clients without Origin pass"
-    case .patterns(["*"]): "any, and clients without one"
+    case .patterns(["*"]): "any origin; clients without Origin pass"
     case .patterns(let patterns): "one of \(patterns.joined(separator: ", "))"
     }
   }
@@ -139,7 +143,7 @@ struct ExplainCommand: ParsableCommand {
   private func streamOrigin(_ policy: OriginPolicy) -> String {
     switch policy {
     case .sameHost: "the page must come from this host; clients without Origin pass"
-    case .patterns(["*"]): "any, without cookies; clients without Origin pass"
+    case .patterns(["*"]): "any origin, without cookies; clients without Origin pass"
     case .patterns(let patterns): "one of \(patterns.joined(separator: ", ")); clients without Origin pass"
     }
   }

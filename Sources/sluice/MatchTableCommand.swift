@@ -2,11 +2,11 @@ import ArgumentParser
 import JSON
 import Routing
 
-/// Compiles tables of routes and matches paths against them, one JSON object a line: how the tests compare the router with
-/// Django's.
+/// Compiles tables of routes and matches paths against them, one JSON object per line. The tests compare the router with
+/// Django's by it.
 struct MatchTableCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "match-table", abstract: "Match paths against tables of routes, for tests.",
+    commandName: "match-table", abstract: "Match paths against tables of routes (for Sluice's own tests).",
     shouldDisplay: false)
 
   func run() throws {

@@ -1,13 +1,14 @@
 import Glibc
 
-/// Takes the place of the C library's `open` in this program, for the sake of one caller.
+/// Replaces the C library's `open` in this program, because of one caller.
 ///
-/// Dispatch looks once a second into `/proc/THREAD/stat` of its threads, to see whether they run or wait, and ends the process where it
-/// cannot open that file. It cannot where there is no `/proc`, or no descriptor is left: neither is a reason to end. It goes on where only
-/// the reading fails (`_dispatch_workq_count_runnable_workers` in libdispatch), so it is given a number that is no descriptor.
+/// Once a second, Dispatch reads `/proc/THREAD/stat` of its threads, to see whether they run or wait, and ends the process if
+/// it cannot open that file. The call fails without `/proc`, or without a free descriptor, and neither is a reason to end the
+/// process. Dispatch continues if only the reading fails (`_dispatch_workq_count_runnable_workers` in libdispatch), so this
+/// function returns a number that is not a descriptor.
 ///
-/// The function of C takes its third argument only with some flags. The calling conventions of Linux pass it in the same way as here, and
-/// the system does not look at it without these flags.
+/// The C function takes its third argument only with some flags. The calling conventions of Linux pass it in the same way as
+/// here, and the system ignores it without these flags.
 @c(open)
 func openForDispatch(_ path: UnsafePointer<CChar>?, _ flags: Int32, _ mode: mode_t) -> Int32 {
   guard let path = unsafe path else {

@@ -21,20 +21,20 @@ enum Output {
       switch errno {
       case EINTR: continue
       case EAGAIN: waitForRoom(in: descriptor)
-      // Nobody reads any more, as behind `| head`: what the command found out still decides how it ends.
+      // The reader is gone, as with `| head`. The result of the command still decides its exit code.
       case EPIPE: return
       case let code: return fail(descriptor, code)
       }
     }
   }
 
-  /// Another process has made the open file non-blocking, which they share.
+  /// Waits for room. Another process has made the shared open file non-blocking.
   private static func waitForRoom(in descriptor: Int32) {
     var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     _ = unsafe poll(&entry, 1, -1)
   }
 
-  /// Ends the process where its output is lost, such as on a full disk: exit code 1. A lost complaint ends nothing.
+  /// Ends the process with exit code 1 if its output is lost, for example on a full disk. A lost error message does not end it.
   private static func fail(_ descriptor: Int32, _ code: Int32) {
     guard descriptor == STDOUT_FILENO else { return }
     let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"

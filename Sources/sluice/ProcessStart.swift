@@ -1,14 +1,14 @@
 import Glibc
 
-/// What the process was started with.
+/// The arguments of this process.
 ///
-/// The Swift runtime reads the arguments from `/proc`, which some containers and chroots do not have, and finds none there.
+/// The Swift runtime reads the arguments from `/proc`, and finds none in containers and chroots without it.
 enum ProcessArguments {
   /// Set before `main`, by the same thread; never changed.
   nonisolated(unsafe) fileprivate static var count: Int32 = 0
   nonisolated(unsafe) fileprivate static var values: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 
-  /// The arguments behind the name of the program; nil where the system gave none, not even that.
+  /// The arguments after the name of the program; nil if the system passed none, not even the name.
   static var behindName: [String]? {
     guard let values = unsafe values, case let count = unsafe Int(count), count > 0 else { return nil }
     return (1..<count).map { index in
@@ -17,8 +17,8 @@ enum ProcessArguments {
   }
 }
 
-/// The system calls what stands in this section of the program before `main`, with the arguments (System V ABI, section 5.2.2; that they
-/// are passed is glibc's).
+/// The system calls the functions in this section of the program before `main` (System V ABI, section 5.2.2). glibc passes them
+/// the arguments.
 @section(".init_array")
 @used
 private let takeArguments:
@@ -31,12 +31,13 @@ private let takeArguments:
   }
 
 enum StandardDescriptors {
-  /// Opens `/dev/null` for those of 0, 1 and 2 that are closed: otherwise a socket gets the number, and the log goes to its peer.
+  /// Opens `/dev/null` for those of the descriptors 0, 1 and 2 that are closed. Otherwise a socket could get the number, and
+  /// its peer the log.
   ///
-  /// - Returns: false where a closed one cannot be opened.
+  /// - Returns: false if a closed descriptor cannot be opened.
   static func open() -> Bool {
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
-      // The lowest number that is free, which is this one.
+      // The system chooses the lowest free number, which is this one.
       guard unsafe Glibc.open("/dev/null", O_RDWR) == descriptor else { return false }
     }
     return true
@@ -44,13 +45,14 @@ enum StandardDescriptors {
 }
 
 enum Signals {
-  /// A reader of the output that has gone is learnt from the write, whatever the command.
+  /// Ignores SIGPIPE: a command learns from the failed write that the reader of its output is gone.
   static func ignorePipe() {
     ignore([SIGPIPE])
   }
 
-  /// Those that would end `serve` and that nobody sends to end it: left-over timers, tools that ask other servers to open their log
-  /// again, a terminal that is somebody else's, a log file that may not grow. SIGHUP counts from when certificates can be read again.
+  /// Ignores the signals that would end `serve` but are never meant to end it: those of timers, of tools that ask servers to
+  /// open their log again, of a terminal, and of a log file over its size limit. SIGHUP is handled once certificates can be
+  /// loaded again.
   static func ignoreForServing() {
     ignore([
       SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR, SIGSTKFLT, SIGTTIN,

@@ -5,7 +5,7 @@ import Routing
 struct RoutesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "routes",
-    abstract: "Print the compiled table of routes, includes flattened.",
+    abstract: "Print all routes as one table, including those of included files.",
     discussion: """
       EXAMPLES
         sluice routes
@@ -37,7 +37,7 @@ struct RoutesCommand: ParsableCommand {
   }
 }
 
-/// Columns as wide as their widest cell.
+/// Aligns columns to their widest cell.
 enum Table {
   static func aligned(_ rows: [[String]]) -> String {
     guard let first = rows.first else { return "" }
@@ -102,7 +102,7 @@ extension ConsumerConfiguration {
 }
 
 extension TextTemplate {
-  /// As it was written.
+  /// The template as it was written.
   var text: String {
     parts.map { part in
       switch part {

@@ -7,11 +7,11 @@ import JSON
 struct SendCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "send",
-    abstract: "Publish something to a group of a running gateway.",
+    abstract: "Publish a message or an event to a group of a running gateway.",
     discussion: """
-      The `publish` route, its token and the address come from the configuration, what is given here instead of it. JSON is \
-      the message of a chat; with --event it is a whole event, with --text it is no JSON but the text of a broadcast. "-" \
-      reads it from standard input. Exit code 1: it was not published, or did not reach everybody.
+      The URL of the `publish` route and its token come from the configuration, unless options name them. The JSON is the \
+      message of a chat. With --event it is a whole event; with --text the argument is plain text, the text of a broadcast. \
+      "-" reads it from standard input. Exit code 1: Sluice did not publish it, or it did not reach every process.
 
       EXAMPLES
         sluice send chat_lobby '"doors open at 8"'
@@ -22,43 +22,48 @@ struct SendCommand: AsyncParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "The configuration, unless it is routes.yaml; then the group, and what to send.",
+      "The configuration file (routes.yaml if left out), the group, and the JSON or text to publish.",
       valueName: "[file] group json"))
   var arguments: [String]
 
-  @Flag(help: "Send a text, not JSON: broadcast.message.")
+  @Flag(help: "Publish a text instead of JSON, as a broadcast.message.")
   var text = false
 
-  @Flag(help: "Send an event: JSON with a \"type\".")
+  @Flag(help: "Publish a whole event: JSON with a \"type\".")
   var event = false
 
-  @Option(help: ArgumentHelp("The publish route, instead of the one in the configuration.", valueName: "url"))
+  @Option(
+    help: ArgumentHelp("URL of the publish route, instead of the one in the configuration.", valueName: "url")
+  )
   var url: String?
 
   @Option(
     help: ArgumentHelp(
-      "The environment variable with the token, instead of the one in the configuration.", valueName: "name"))
+      "Environment variable with the token, instead of the one in the configuration.", valueName: "name"))
   var tokenEnv: String?
 
-  @Option(help: ArgumentHelp("Published once, however often it is sent with this key.", valueName: "key"))
+  @Option(
+    help: ArgumentHelp(
+      "Key that identifies this request: Sluice publishes only the first one with the same key.",
+      valueName: "key"))
   var idempotencyKey: String?
 
   func validate() throws {
     guard (2...3).contains(arguments.count) else {
-      throw ValidationError("send takes a group and what to send, or a file before them.")
+      throw ValidationError("send needs a group and a message, or a file, a group and a message.")
     }
-    if text, event { throw ValidationError("--text and --event exclude each other.") }
+    if text, event { throw ValidationError("--text and --event cannot be used together.") }
     if let tokenEnv {
       guard let token = Environment.variables[tokenEnv] else {
         throw ValidationError("The environment variable \(tokenEnv) is not set.")
       }
       guard PublishConfiguration.isToken(token) else {
-        throw ValidationError("The environment variable \(tokenEnv) holds something that is no token.")
+        throw ValidationError("The environment variable \(tokenEnv) does not hold a valid token.")
       }
     }
     if let key = idempotencyKey {
       guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-        throw ValidationError("--idempotency-key has 1 to 255 characters, without spaces.")
+        throw ValidationError("--idempotency-key must have 1 to 255 characters, without spaces.")
       }
     }
   }
@@ -79,7 +84,7 @@ struct SendCommand: AsyncParsableCommand {
     }
   }
 
-  /// What is not given comes from the file.
+  /// Values that are not given as options come from the configuration.
   private func target(for group: String) throws -> PublishTarget {
     let token = tokenEnv.flatMap { Environment.variables[$0] }
     if let url, token != nil { return PublishTarget(url: url, token: token) }
@@ -89,7 +94,7 @@ struct SendCommand: AsyncParsableCommand {
     return target
   }
 
-  /// What was written goes on as it is: only its place in the request is ours.
+  /// The body of the request. The message is passed on exactly as it was written.
   private func body(for group: String) throws -> [UInt8] {
     var given = Array(arguments[arguments.count - 1].utf8)
     if given == [UInt8(ascii: "-")] { given = try StandardInput.readAll() }
@@ -106,7 +111,7 @@ struct SendCommand: AsyncParsableCommand {
         _ = try unsafe JSON.parse(given.span.bytes)
       } catch {
         throw ValidationError(
-          "What is to be sent is \(error). A text in JSON has quotes of its own: '\"doors open\"'.")
+          "The message is \(error). A JSON string needs its own quotes: '\"doors open\"'.")
       }
       body += given
     }
@@ -117,7 +122,7 @@ struct SendCommand: AsyncParsableCommand {
     let json = try? unsafe JSON.parse(answer.body.span.bytes)
     guard case .array(let published)? = json?["published"] else {
       var reason =
-        "this is no publish route; --url names it with its path, such as http://127.0.0.1:8000/publish/"
+        "the URL is not a publish route: give its URL with --url, such as http://127.0.0.1:8000/publish/"
       if case .string(let error)? = json?["error"] { reason = error }
       Output.error("sluice: \(answer.status): \(reason)")
       throw ExitCode(1)
@@ -141,7 +146,7 @@ struct SendCommand: AsyncParsableCommand {
 }
 
 private enum StandardInput {
-  /// More than any route takes.
+  /// More than any route accepts.
   private static let most = 64 << 20
 
   static func readAll() throws -> [UInt8] {

@@ -7,11 +7,11 @@ import Logging
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve",
-    abstract: "Serve a configuration until a signal ends it.",
+    abstract: "Run the gateway until a signal stops it.",
     discussion: """
-      A file with errors is never served: the same findings are printed as by `validate`, and the exit code is 1. \
-      SIGTERM and SIGINT stop as `shutdown:` says; a second one ends everything at once. SIGHUP \
-      reads the certificates of `server.tls` again.
+      A file with errors is never served: `serve` prints the same findings as `validate` and ends with exit code 1. \
+      SIGTERM and SIGINT stop the gateway as `shutdown:` says; a second one stops it at once. SIGHUP \
+      loads the certificates of `server.tls` again.
 
       EXAMPLES
         sluice serve
@@ -23,14 +23,14 @@ struct ServeCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Listen at HOST:PORT or unix:PATH instead of at `server.bind`; may be given several times.",
+      "Address to listen on, HOST:PORT or unix:PATH, instead of `server.bind`; may be given several times.",
       valueName: "address"))
   var bind: [BindAddress] = []
 
-  @Flag(help: "Fail at once where a channel layer cannot be reached, instead of going on trying.")
+  @Flag(help: "End at once with exit code 1 if a channel layer cannot be reached, instead of retrying.")
   var requireLayers = false
 
-  @Option(help: "Write the log as text or json, whatever `logging.format` says.")
+  @Option(help: "Format of the log, text or json, instead of `logging.format`.")
   var logFormat: LoggingConfiguration.Format?
 
   func validate() throws {
@@ -51,15 +51,15 @@ struct ServeCommand: AsyncParsableCommand {
     do {
       output = try LogWriter(configuration.logging.format)
     } catch {
-      Output.error("sluice: the log cannot be started: \(error)")
+      Output.error("sluice: the log could not be started: \(error)")
       throw ExitCode(1)
     }
-    // From here on nothing is written past the log, whose reader may have stopped reading.
+    // From here on all output goes through the log, because its reader may have stopped reading.
     defer { output.finish(within: Self.flushTime) }
     let log = Self.logger(configuration.logging, output)
     let gateway = GatewayServer(configuration, log: log) {
       output.finish(within: Self.flushTime)
-      // Nothing is cleaned up: whatever did not come to its end would be waited for again.
+      // Without clean-up, which would wait for whatever kept the stop from finishing.
       _exit(1)
     }
     do {
@@ -73,7 +73,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
   }
 
-  /// How long the last lines may take to be written.
+  /// How long writing the last lines may take.
   private static let flushTime = Duration.seconds(1)
 
   private static func require(_ gateway: GatewayServer, _ output: LogWriter) async throws {

@@ -2,17 +2,18 @@ import Dispatch
 import Gateway
 import Glibc
 
-/// What signals ask of a gateway that serves: SIGTERM and SIGINT stop it, at once the second time; SIGHUP reads the certificates again.
+/// Handles the signals of `serve`: SIGTERM and SIGINT stop the gateway, and stop it at once the second time; SIGHUP loads the
+/// certificates again.
 ///
-/// They are taken on threads of their own, not on those of Swift's concurrency: however these are occupied, a stop begins and has
-/// its deadline.
+/// The signals are handled on separate threads and not on those of Swift's concurrency, so that a stop begins, and has its
+/// deadline, even if those are busy.
 struct ServingSignals {
   private let sources: [any DispatchSourceSignal]
 
-  /// Takes the signals from when this returns, until `end`.
+  /// Handles the signals from now until `end`.
   init(for gateway: GatewayServer) async {
     let stops = DispatchQueue(label: "sluice.stop")
-    // Reading files may take long.
+    // A queue of its own, because reading files may take long.
     let reloads = DispatchQueue(label: "sluice.reload")
     var stopping = [SIGTERM, SIGINT].map { DispatchSource.makeSignalSource(signal: $0, queue: stops) }
     let reload = DispatchSource.makeSignalSource(signal: SIGHUP, queue: reloads)

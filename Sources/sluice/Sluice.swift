@@ -1,19 +1,19 @@
 import ArgumentParser
 import Glibc
 
-/// The command line. Exit codes: 0 good, 1 findings or failure, 2 wrong usage.
+/// The command line. Exit codes: 0 success, 1 findings or failure, 2 wrong usage.
 @main
 struct Sluice: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sluice",
-    abstract: "A WebSocket gateway that is configured, not programmed.",
+    abstract: "A WebSocket gateway that is configured in YAML.",
     discussion: """
-      One YAML file declares what a Django project puts into INSTALLED_APPS, ASGI_APPLICATION, CHANNEL_LAYERS and \
-      URL patterns. FILE is routes.yaml unless given.
+      One YAML file declares the routes, groups and channel layers that a Django Channels project would program. FILE is \
+      routes.yaml if left out.
 
       EXAMPLES
         sluice serve                        serve routes.yaml
-        sluice validate routes.yaml         find every mistake in it
+        sluice validate routes.yaml         report every mistake in it
         sluice explain routes.yaml /ws/chat/lobby/
         sluice send chat_lobby '"doors open"'   publish through a running gateway
         sluice bench echo ws://127.0.0.1:8000/ws/echo/
@@ -25,7 +25,7 @@ struct Sluice: AsyncParsableCommand {
       BenchCommand.self, MatchTableCommand.self,
     ])
 
-  /// `help` of what is no command would print the help of everything, and end well.
+  /// Without this check, `help` with an unknown command would print the general help and succeed.
   private static func checkHelp(_ arguments: [String]) throws {
     guard arguments.first == "help", let name = arguments.dropFirst().first, !name.hasPrefix("-"),
       name != "help", !configuration.subcommands.contains(where: { $0._commandName == name })
@@ -37,7 +37,7 @@ struct Sluice: AsyncParsableCommand {
     guard StandardDescriptors.open() else { Glibc.exit(1) }
     Signals.ignorePipe()
     guard let arguments = ProcessArguments.behindName else {
-      Output.error("sluice: the system did not pass the arguments of this process, not even its name")
+      Output.error("sluice: the system did not pass any arguments to this process")
       Self.exit(withError: ExitCode(1))
     }
     do {
@@ -51,7 +51,7 @@ struct Sluice: AsyncParsableCommand {
     } catch let code as ExitCode {
       Self.exit(withError: code)
     } catch {
-      // Help and version end well; what ArgumentParser refuses is wrong usage.
+      // Help and version end with success. Everything that ArgumentParser refuses is wrong usage.
       guard exitCode(for: error) != .success else { exit(withError: error) }
       Output.error(fullMessage(for: error))
       Self.exit(withError: ExitCode(2))

@@ -5,19 +5,20 @@ import GatewayConfig
 struct ValidateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "validate",
-    abstract: "Find every mistake in one or more configurations.",
+    abstract: "Report every mistake in one or more configuration files.",
     discussion: """
-      Prints every finding of every file in one run; nothing is served. Exit code 0: no errors (with --strict: no \
-      warnings either), 1: findings. Of several files --format json prints one object with "files", and sarif one run with the results of all.
+      Prints all findings of all files in one run, and serves nothing. Exit code 0: no errors (with --strict: no \
+      warnings either), 1: findings. For several files, --format json prints one object with "files", and --format sarif \
+      one run with the results of all files.
 
-      With --without-secrets, for a CI job that has no secrets, variables that are not set and secrets that are not there \
-      are no findings. Everything else is checked.
+      --without-secrets is for a CI job without secrets: unset variables and missing secrets are not reported. Everything \
+      else is checked.
 
-      With --connect the Redis layers are tried for real: every host, and an event from one process to another. With \
-      --django a Django project sends an event to this side and receives one from it, through each layer.
+      --connect connects to every Redis host of the layers, and sends an event from one process to another. With --django, \
+      a Django project also exchanges an event with Sluice in both directions, through each layer.
 
-      With --groups it also prints which groups each route can reach, who comes by them there, and which other routes can \
-      reach the same, with an example; with --format json as "groups".
+      --groups also prints the groups that each route can reach, the clients that can reach them, and the other routes \
+      that can reach the same groups, with an example; --format json has them as "groups".
 
       EXAMPLES
         sluice validate
@@ -28,34 +29,35 @@ struct ValidateCommand: AsyncParsableCommand {
       """)
 
   @Argument(
-    help: ArgumentHelp("The configurations.", valueName: "file"),
+    help: ArgumentHelp("The configuration files.", valueName: "file"),
     completion: .file(extensions: ["yaml", "yml"]))
   var paths = [ConfigurationFile.standard]
 
-  @Option(help: "How to print the findings: text, json, sarif or github.")
+  @Option(help: "Format of the findings: text, json, sarif or github.")
   var format = FindingFormat.text
 
-  @Flag(help: "Count warnings as errors.")
+  @Flag(help: "Treat warnings as errors: exit code 1 if there are any.")
   var strict = false
 
   @Flag(
-    help: "Do not report variables that are not set and secrets that are not there; check everything else.")
+    help: "Do not report unset variables and missing secrets; check everything else.")
   var withoutSecrets = false
 
-  @Flag(help: "Print who can come by which groups, too.")
+  @Flag(help: "Also print which clients can reach which groups.")
   var groups = false
 
-  @Flag(help: "Try the channel layers for real.")
+  @Flag(help: "Connect to the channel layers, and send events through them.")
   var connect = false
 
   @Option(
     help: ArgumentHelp(
-      "With --connect: a settings module whose CHANNEL_LAYERS are to agree; run in the project's folder.",
+      "With --connect: the settings module of a Django project that uses the same layers; run in the project's folder.",
       valueName: "settings-module"))
   var django: String?
 
   @Option(
-    help: ArgumentHelp("With --django: the interpreter that has the project's packages.", valueName: "path"))
+    help: ArgumentHelp(
+      "With --django: the Python interpreter with the project's packages.", valueName: "path"))
   var python: String?
 
   func validate() throws {
@@ -64,7 +66,7 @@ struct ValidateCommand: AsyncParsableCommand {
     }
     if django != nil, !connect { throw ValidationError("--django needs --connect.") }
     if groups, format != .text, format != .json {
-      throw ValidationError("--groups is printed as text, or with --format json.")
+      throw ValidationError("--groups needs --format text or --format json.")
     }
     if python != nil, django == nil { throw ValidationError("--python needs --django.") }
   }
@@ -87,12 +89,12 @@ struct ValidateCommand: AsyncParsableCommand {
       }
       if format == .text, let table { Output.print("\n" + table.text + "\n") }
     }
-    // For programs all files are one document.
+    // For programs, the reports of all files are one document.
     if format != .text { Output.print(FindingReport.rendered(reports, format)) }
     if !isGood { throw ExitCode(1) }
   }
 
-  /// The report, with what trying the layers of a good file found.
+  /// The report, with the findings of trying the layers if the file has no errors.
   private func tried(_ loaded: LoadedConfiguration) async throws -> FindingReport {
     guard connect, let configuration = loaded.configuration else { return loaded.report }
     let found = try await LayerTrial.run(
@@ -106,7 +108,7 @@ struct ValidateCommand: AsyncParsableCommand {
     var text = "application \(configuration.served.name), \(webSocket) websocket and \(http) http routes"
     let redis = configuration.channelLayers.filter { $0.name != .memory }
     if connect {
-      text += redis.isEmpty ? "; no channel layer to try" : "; tried \(django == nil ? "" : "with Django: ")"
+      text += redis.isEmpty ? "; no Redis layer to try" : "; tried \(django == nil ? "" : "with Django: ")"
       text += redis.map(\.alias).joined(separator: ", ")
     }
     return text

@@ -104,7 +104,7 @@ struct BenchRunTests {
     #expect(!measurement.isGood)
     #expect(measurement.tally.wrong > 0)
     #expect(measurement.fanOut?.lost == measurement.fanOut?.expected)
-    #expect(measurement.problem?.contains("a publisher got it") == true)
+    #expect(measurement.problem?.contains("a publisher received it") == true)
   }
 
   @Test func `a window goes on behind what is lost`() async throws {

@@ -36,7 +36,8 @@ struct MeasurementTextTests {
     let busy = measurement(.echo(inFlight: 1), generator: (used, waited))
     #expect(busy.remarks.count == 1)
     #expect(
-      busy.remarks.first?.hasPrefix("warning: the generator had work for \(Int(used + waited)) %") == true)
+      busy.remarks.first?.hasPrefix("warning: the load generator was busy for \(Int(used + waited)) %")
+        == true)
     #expect(busy.remarks.first?.contains("waited for one for") == (waited > 0))
     #expect(busy.remarks.first?.contains("Try --threads 2") == true)
   }
@@ -51,7 +52,9 @@ struct MeasurementTextTests {
     stopped.failed = 1
     stopped.problem = "why"
     #expect(
-      stopped.remarks == ["stopped early: these are the figures until then", "first problem: why"])
+      stopped.remarks == [
+        "the run was stopped early: the figures cover the time until then", "first problem: why",
+      ])
   }
 
   @Test(arguments: [

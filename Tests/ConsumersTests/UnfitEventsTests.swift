@@ -44,7 +44,7 @@ struct UnfitEventsTests {
     render(chat, Event(type: "order.paid"))
     #expect(
       reports.lines == [
-        #"dropped order.payd: the route knows no event of this type; did you mean "order.paid"?"#
+        #"dropped order.payd: the route has no event of this type; did you mean "order.paid"?"#
       ])
   }
 
@@ -61,7 +61,7 @@ struct UnfitEventsTests {
     ),
     (
       Event(type: "websocket_send", fields: [.init("bytes", .json(.string("AA==")))]),
-      #"the field "bytes" holds no bytes"#
+      #"the field "bytes" does not hold bytes"#
     ),
     (
       Event(type: "websocket.close", fields: [.init("code", .json(.integer(1006)))]),
@@ -100,7 +100,7 @@ struct UnfitEventsTests {
     render(chat, event)
     #expect(
       reports.lines == [
-        #"incomplete tick: the event has no field "data.id"; a template takes whole fields: write {data}, or send "id" as a field of its own"#,
+        #"incomplete tick: the event has no field "data.id"; a template can only use whole fields: write {data}, or send "id" as a field of its own"#,
         #"incomplete tick: the event has no field "usr"; did you mean "user"?"#,
         #"incomplete tick: the field "blob" holds bytes, which JSON cannot carry; send them as base64 text"#,
       ])

@@ -169,7 +169,7 @@ struct RendererTests {
     #expect(sarif.contains(#""version":"2.1.0""#))
     #expect(
       sarif.contains(
-        #"{"id":"unknown-key","shortDescription":{"text":"There is no such key at this place."}}"#))
+        #"{"id":"unknown-key","shortDescription":{"text":"The key is not known at this place."}}"#))
     #expect(sarif.contains(#""region":{"startLine":6,"startColumn":9,"endLine":6,"endColumn":16}"#))
   }
 }

@@ -66,7 +66,7 @@ private struct Gated {
     let gate = RequestGate(share: MemoryShare(of: self.memory))
     channel = EmbeddedChannel(handlers: [
       socket, gate, HTTPResponseEncoder(), ByteToMessageHandler(HTTPRequestDecoder()),
-      MessageRules(gate: gate), requests,
+      HTTPMessageHandler(gate: gate), requests,
     ])
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     channel.read()

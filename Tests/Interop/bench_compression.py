@@ -36,7 +36,7 @@ applications:
       - {path: idle/kept-15/, consumer: echo, compression: {context_takeover: true}}
 """
 SUBSCRIBERS, RATE, SECONDS = 1000, 40, 3
-# Sessions that are measured, and those before them, at whose time the process takes what all share.
+# Sessions that are measured, and earlier sessions, with which the process takes the memory that all share.
 IDLE, WARM_UP = 500, 100
 
 

@@ -18,7 +18,7 @@ from crowd import Member, Streams
 from redis_stack import DjangoServer, Host, Layer, RedisGateway, RedisServer, chat, routes
 
 def cpu_seconds(pid: int) -> float:
-    """Of all threads, in nanoseconds as the scheduler counts them."""
+    """Processor time of all threads, in nanoseconds as the scheduler counts it."""
     return sum(int(file.read_text().split()[0]) for file in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
@@ -118,7 +118,7 @@ def main() -> None:
             running.append(redis)
             layer = Layer((Host(redis),), capacity=10_000)
             file = home / "routes.yaml"
-            # These clients answer no pings.
+            # These clients do not answer pings.
             file.write_text(routes(layer, "limits: {ping: none}"))
             gateway = RedisGateway(file)
             running.append(gateway)

@@ -34,7 +34,7 @@ def pinned(processor: int) -> list[str]:
 
 
 def fan_out(gateway: Gateway, path: str) -> float:
-    """Microseconds of the server for each delivery."""
+    """Microseconds of the server's processor time for each delivery."""
     command = [*pinned(1), SLUICE, "bench", "fanout", "--connections", SUBSCRIBERS, "--rate", RATE, "--seconds", SECONDS]
     command += ["--size", SIZE, "--pid", gateway.process.pid, "--format", "json", "--quiet", gateway.ws(path)]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60)
@@ -54,7 +54,7 @@ def main(rounds: int) -> None:
             if pinned(0):
                 subprocess.run(["taskset", "-a", "-p", "-c", "0", str(gateway.process.pid)], check=True, stdout=subprocess.DEVNULL)
             for number in range(rounds):
-                # A group of its own for each round: who joins is not sent what the last round left.
+                # A separate group for each round, because a joining session must not get the events of the last round.
                 for name in sorted(found, reverse=number % 2 == 0):
                     found[name].append(fan_out(gateway, f"/{name}/{number}/"))
         finally:

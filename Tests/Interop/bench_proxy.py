@@ -94,7 +94,7 @@ def load(port: int, connections: int) -> tuple[float, float]:
 
 
 def bodies(port: int, pid: int) -> tuple[float, float, float]:
-    """Peaks of memory in MiB: before, after 200 MiB went up, after 200 MiB came down."""
+    """Peak memory in MiB: before the uploads, after 200 MiB of uploads, after 200 MiB of downloads."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/x")
     connection.getresponse().read()
@@ -125,7 +125,7 @@ def main() -> None:
     running = []
     with tempfile.TemporaryDirectory() as folder:
         home = pathlib.Path(folder)
-        # nginx's workers may be another user.
+        # nginx's workers may run as another user.
         home.chmod(0o755)
         try:
             behind = Nginx(home / "behind", ANSWERS, os.cpu_count() - 1)

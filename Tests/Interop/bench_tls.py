@@ -47,7 +47,7 @@ class Client:
         self.owed = 0
 
     def receive(self, size: int) -> int:
-        """How many answers of a size have come whole."""
+        """How many whole answers of a size have arrived."""
         count = 0
         while True:
             try:
@@ -75,7 +75,7 @@ def seconds_used(pid: int) -> float:
 
 
 def echo(gateway: Gateway, context, size: int, in_flight: int) -> tuple[float, float]:
-    """Messages in a second, and the server's microseconds for each."""
+    """Messages per second, and the server's microseconds for each."""
     message = frame(2, os.urandom(size))
     answer = len(message) - 4
     clients = [Client(gateway, context) for _ in range(CONNECTIONS)]
@@ -100,7 +100,7 @@ def echo(gateway: Gateway, context, size: int, in_flight: int) -> tuple[float, f
 
 
 def idle(routes: pathlib.Path, context) -> float:
-    """KiB of the server's memory for each session that does nothing, beside those that were there before."""
+    """KiB of the server's memory for each idle session, without those that existed before."""
     gateway = started(routes)
     some = [Client(gateway, context) for _ in range(100)]
     before = gateway.resident_kib

@@ -1,4 +1,4 @@
-"""An authority of the tests' own, and what it certifies."""
+"""A certificate authority for the tests, and its certificates."""
 
 import datetime
 import ipaddress
@@ -49,7 +49,7 @@ class Authority:
     def issue(
         self, file: str, *names: str, begins=datetime.timedelta(0), ends=datetime.timedelta(days=1), passphrase: str | None = None
     ) -> int:
-        """Writes FILE.pem and FILE.key; whoever reads them must not see halves. Returns the serial number."""
+        """Writes FILE.pem and FILE.key atomically, so that readers never see half a file. Returns the serial number."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(_name(names[0]), key, names, begins, ends, False)
         secret = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()

@@ -1,4 +1,4 @@
-"""Small clients that say exactly what they are told to."""
+"""Small clients that send exactly the bytes they are given."""
 
 import base64
 import os
@@ -65,7 +65,7 @@ def frame(opcode: int, payload: bytes, final: bool = True) -> bytes:
 
 
 def read_exactly(sock: socket.socket, count: int) -> bytes:
-    # In place: to put megabytes together from segments would take longer than they take to come.
+    # In place, because joining the segments of megabytes would take longer than receiving them.
     data, done = bytearray(count), 0
     while done < count:
         part = sock.recv_into(memoryview(data)[done:])
@@ -100,7 +100,7 @@ def read_close(sock: socket.socket) -> tuple[int, str]:
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """A server of a test's own that serves each connection on a thread, from its making until `shutdown`."""
+    """A server for one test that serves each connection on a thread, from its creation until `shutdown`."""
 
     daemon_threads = True
     allow_reuse_address = True

@@ -40,7 +40,7 @@ class Gateway:
     """A running `sluice serve`; its log is collected line by line."""
 
     def __init__(self, file: pathlib.Path, bind: str | None = "127.0.0.1:0", env: dict | None = None):
-        """`bind=None` leaves the addresses to the file."""
+        """With `bind=None` the addresses come from the file."""
         self.log: list[str] = []
         self._listening = threading.Event()
         self.process = subprocess.Popen(
@@ -88,7 +88,7 @@ class Gateway:
         return int(re.search(rf"{name}:\s+(\d+)", status)[1])
 
     def says(self, *texts: str) -> bool:
-        """Waits for a line with all these texts: lines are written after what they tell of."""
+        """Waits for a line with all these texts, because lines are written after the events that they report."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             if any(all(text in line for text in texts) for line in list(self.log)):
@@ -115,7 +115,7 @@ def pytest_configure(config):
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Bytes may be different each time: masked, or with the time in them. Processes that share the tests have to agree on names."""
+    """Bytes may differ between processes, because they are masked or contain the time. Processes that share the tests must agree on test names."""
     return argname if isinstance(val, bytes) else None
 
 

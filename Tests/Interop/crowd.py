@@ -1,4 +1,4 @@
-"""A crowd in one room: many sessions in one process, each of which hears everything, checked byte by byte.
+"""A crowd in one room: many sessions in one process, each of which receives every message, checked byte by byte.
 
 Two sessions of one gateway nearly always hear the same bytes, so each stream is compared with a known one (one `memcmp` for each
 read), and only what is different is parsed. Thus one asyncio process can follow tens of millions of frames.
@@ -12,7 +12,7 @@ from clients import frame, handshake
 
 
 def frames(stream: bytes):
-    """The text frames of a server, of which the last may be cut off."""
+    """The text frames in a server's bytes. The last frame may be cut off."""
     at = 0
     while at + 2 <= len(stream):
         opcode, length, start = stream[at] & 0x0F, stream[at + 1], at + 2
@@ -27,7 +27,7 @@ def frames(stream: bytes):
 
 
 class Streams:
-    """What the sessions of one gateway have heard: usually one stream, more where reactors differ in order."""
+    """The bytes that the sessions of one gateway have received: usually one stream, more if reactors differ in order."""
 
     def __init__(self):
         self.known: list[bytearray] = [bytearray()]
@@ -130,7 +130,7 @@ class Room:
         return sender
 
     async def settle(self, last: dict[str, int], seconds: float) -> None:
-        """Until every session heard the last message of every sender, or time is up."""
+        """Waits until every session has received the last message of every sender, or the time is up."""
         wanted = {f'"{name}:{number}"'.encode() for name, number in last.items()}
         deadline = asyncio.get_running_loop().time() + seconds
 
@@ -145,7 +145,7 @@ class Room:
             await asyncio.sleep(0.1)
 
     def heard(self) -> list[dict[str, list[int]]]:
-        """For every different stream that some session heard: the numbers of each sender in the order they came."""
+        """For every different stream that a session received: the numbers of each sender in the order of their arrival."""
         result = []
         for streams, members in zip(self.streams, self.members):
             for number, at in {(member.stream, member.at) for member in members}:

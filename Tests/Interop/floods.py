@@ -1,4 +1,4 @@
-"""Floods from a process of their own: many clients that send what was made ready before as fast as it is taken, and read the answers."""
+"""Floods from a separate process: many clients that send prepared bytes as fast as the server accepts them, and read the answers."""
 
 import multiprocessing
 import selectors
@@ -7,7 +7,7 @@ import time
 
 from clients import frame, open_session
 
-# Whoever has got the pong to this has got every answer before it.
+# A client that has received the pong to this has received every earlier answer.
 END = frame(0x9, b"end")
 LAST = b"\x03end"
 CHUNK = 256 * 1024
@@ -23,7 +23,7 @@ class Client:
         self.left, self.tail = memoryview(data), b""
 
     def write(self) -> bool:
-        """Whether all has been sent."""
+        """Whether everything has been sent."""
         try:
             self.left = self.left[self.sock.send(self.left[:CHUNK]) :]
         except BlockingIOError:
@@ -31,7 +31,7 @@ class Client:
         return not self.left
 
     def read(self) -> bool:
-        """Whether the last answer has come."""
+        """Whether the last answer has arrived."""
         try:
             data = self.sock.recv(CHUNK)
         except BlockingIOError:
@@ -42,7 +42,7 @@ class Client:
 
 
 def say_all(clients: list[Client], data: list[bytes]) -> None:
-    """Sends each client's part, and returns when each has got a frame that says `end`."""
+    """Sends each client's part, and returns when each client has received a frame with `end`."""
     selector = selectors.DefaultSelector()
     for client, part in zip(clients, data):
         client.begin(part)
@@ -95,7 +95,7 @@ class Flood:
         return not self.pipe.poll(0)
 
     def end(self) -> float:
-        """How long it took until everything was answered, in seconds."""
+        """How long it took until every message was answered, in seconds."""
         seconds = self._next()
         self.pipe.send("end")
         self.process.join(20)
@@ -103,7 +103,7 @@ class Flood:
 
 
 class Waits:
-    """How long a session that does no harm waits for its echo, one message after the other."""
+    """How long a well-behaved session waits for its echo, one message after the other."""
 
     def __init__(self, port: int, path: str = "/ws/echo/"):
         self.sock = open_session(port, path)

@@ -1,4 +1,4 @@
-"""Clients that know where they are: they come back with `since`, and keep account of what they have."""
+"""Clients that remember their position: they reconnect with `since`, and record what they have received."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from websockets.sync.client import connect as ws_connect
 
 
 class Numbered:
-    """What the JavaScript client of docs/history.md does: remembers the last id, and comes back with it."""
+    """Behaves like the JavaScript client of docs/history.md: remembers the last id, and reconnects with it."""
 
     def __init__(self, url, since: str = ""):
         self.url, self.last = url, since
@@ -31,7 +31,7 @@ class Numbered:
         return frame
 
     def rest(self, seconds: float = 0.3) -> list:
-        """Frames up to the first silence."""
+        """Frames until nothing arrives for a moment."""
         heard = []
         try:
             while True:
@@ -47,7 +47,7 @@ class Numbered:
         self.socket.send(json.dumps({"message": message}))
 
     def drop(self) -> None:
-        """Without a word, as a phone in a tunnel."""
+        """Closes the socket without a close frame, like a phone in a tunnel."""
         self.socket.socket.close()
 
     def __enter__(self):

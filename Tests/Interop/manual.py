@@ -1,4 +1,4 @@
-"""The manual as data: its pages, their blocks and links, and a reader who follows a page to the letter."""
+"""The manual as data: its pages, their blocks and links, and a reader who follows a page literally."""
 
 import contextlib
 import dataclasses
@@ -29,7 +29,7 @@ class Block:
     language: str
     text: str
     note: str
-    # Whether nothing stands between it and the block before it.
+    # Whether it directly follows the block before it.
     follows: bool
 
     @property
@@ -37,19 +37,19 @@ class Block:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     def noted(self, word: str) -> str | None:
-        """What stands behind `word:` in the note; nothing where it is not there."""
+        """The text after `word:` in the note; empty if the word is not there."""
         found = re.fullmatch(rf"{word}(?:: *(.*))?", self.note)
         return found and (found[1] or "")
 
     @property
     def part(self) -> str | None:
-        """The key that a part of a file stands under."""
+        """The key above a part of a file."""
         found = re.match(r"# part of routes\.yaml: (.*)\n", self.text)
         return found and found[1]
 
     @property
     def file(self) -> str | None:
-        """The file that a reader saves it as."""
+        """The name of the file in which a reader saves the block."""
         if self.language == "yaml" and (found := re.match(r"# ([\w./-]+\.ya?ml)\n", self.text)):
             return found[1]
         return self.noted("file")
@@ -79,7 +79,7 @@ def links_of(page: pathlib.Path) -> list[str]:
 
 
 def commands_of(page: pathlib.Path) -> list[str]:
-    """Every `sluice ...` in code: at the beginning of a line of it, behind `$`, `|` or `&&`, or in a span."""
+    """Every `sluice ...` in code: at the beginning of a line, after `$`, `|` or `&&`, or in a span."""
     text = page.read_text().replace("\\\n", " ")
     fenced = "\n".join(re.findall(r"^```(?:sh|console|text)\n(.*?)^```$", text, re.M | re.S))
     lines = re.findall(r"(?:^\s*(?:\$ )?|\| |&& )(sluice [a-z][^|&#\n]*)", fenced, re.M)
@@ -87,7 +87,7 @@ def commands_of(page: pathlib.Path) -> list[str]:
 
 
 class Reader:
-    """Follows a page in a folder of its own. Ports that a page names become free ones, so that tests run side by side."""
+    """Follows a page in a separate folder. The ports that a page names are replaced by free ones, so that tests can run side by side."""
 
     def __init__(self, folder: pathlib.Path, redis_port: int = 6379):
         self.folder = self.cwd = folder / "reader"
@@ -115,7 +115,7 @@ class Reader:
         file = self.cwd / name
         file.parent.mkdir(parents=True, exist_ok=True)
         text = self.ported(text)
-        # Where a page leaves the address to its default.
+        # The default address of pages that do not name one.
         if re.search(r"^applications:", text, re.M) and not re.search(r"^server:", text, re.M):
             text += f'server: {{bind: "127.0.0.1:{self.ports["8000"]}"}}\n'
         with file.open(how) as open_file:
@@ -125,7 +125,7 @@ class Reader:
         return f'set -euo pipefail\nsource "{self.state}"\ncd "{self.cwd}"\n'
 
     def keep(self) -> str:
-        """What the next block finds as this one has left it."""
+        """The state that this block leaves for the next one."""
         return f'\nexport -p > "{self.state}"; pwd > "{self.place}"\n'
 
     def arrive(self) -> None:
@@ -142,7 +142,7 @@ class Reader:
         return done.stdout
 
     def start(self, block: Block, text: str | None = None) -> pathlib.Path:
-        """Runs a block whose last command goes on, until it listens. What was on its port is stopped first, as with Ctrl-C."""
+        """Runs a block whose last command keeps running, until it listens. The previous process on its port is stopped first, as with Ctrl-C."""
         *before, last = (text or block.text).strip().replace("\\\n", " ").split("\n")
         port = next(iter(re.findall(r"\b800[0-2]\b", last)), "8000" if last.startswith("sluice serve") else "")
         listens = re.match(r"sluice serve|gunicorn|python manage.py runserver|python3 -m http.server", last)
@@ -169,7 +169,7 @@ class Reader:
         return output
 
     def end(self, process: subprocess.Popen) -> None:
-        # The whole group, since runserver and gunicorn have children. Both sides of a session may be of this reader.
+        # The whole process group, since runserver and gunicorn have children. Both sides of a session may be this reader's.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         process.stdin.close()
@@ -209,6 +209,6 @@ class Reader:
             assert re.fullmatch(pattern, text(), re.S), f"{block.place}\n{text()}"
 
     def close(self) -> None:
-        # Clients last in, first out, so that no server waits for them.
+        # The last client first, so that no server waits for one.
         for process in reversed(list(self.running.values())):
             self.end(process)

@@ -28,7 +28,7 @@ KEY = "interop-key-not-a-secret"
 
 
 def wait_until(true, seconds: float = 20, what: str = ""):
-    """For what nothing tells of: looks again after a short while, until a deadline."""
+    """Polls with short pauses until a deadline, for conditions that no event reports."""
     deadline = time.monotonic() + seconds
     while not (value := true()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or true}"
@@ -43,7 +43,7 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A redis-server of its own that keeps nothing, on one port for its whole life, restarts included."""
+    """A redis-server that stores nothing, on one port for its whole life, including restarts."""
 
     def __init__(self, home: pathlib.Path, *options: str):
         self.home, self.port, self.process, self.options = home, free_port(), None, options
@@ -75,7 +75,7 @@ class RedisServer:
 
     @contextlib.contextmanager
     def hung(self):
-        """Connections can be opened, and nothing is ever answered."""
+        """Makes the server accept connections and answer nothing."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -83,11 +83,11 @@ class RedisServer:
             self.process.send_signal(signal.SIGCONT)
 
     def admit(self, user: str) -> None:
-        """Lets a user in, with its name as password, to whatever there is."""
+        """Creates a user with all rights, whose password is the name."""
         self.client().acl_setuser(user, enabled=True, reset=True, passwords=[f"+{user}"], keys="*", channels="*", commands=["+@all"])
 
     def shut_out(self, user: str) -> None:
-        """An outage for one user: nothing is lost, and others see nothing of it."""
+        """Simulates an outage for one user: no data is lost, and other users are not affected."""
         self.client().acl_setuser(user, enabled=False)
         self.client().execute_command("CLIENT", "KILL", "USER", user)
 
@@ -106,7 +106,7 @@ class Host:
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One channel layer, said in both languages."""
+    """One channel layer, written for both sides."""
 
     hosts: tuple[Host, ...]
     layout: str = "core"
@@ -117,7 +117,7 @@ class Layer:
     group_expiry: int = 86400
     expiry: int = 60
     keys: tuple[str, ...] = (KEY,)
-    # As they are written in the files, where URLs and mappings of `hosts` will not do.
+    # As written in the files, if the URLs and mappings of `hosts` are not enough.
     django_hosts: list | None = None
     yaml_hosts: list | None = None
 
@@ -145,7 +145,7 @@ class Layer:
 
     @property
     def key_names(self) -> list[str]:
-        """The environment variables that the gateway's file names."""
+        """The environment variables that the gateway's file uses."""
         return ["LAYER_KEY", *(f"LAYER_KEY_{number}" for number in range(1, len(self.keys)))]
 
     @property
@@ -166,7 +166,7 @@ class Layer:
         return json.dumps({"backend": self.backend, "config": config})
 
     def make(self):
-        """A layer object in this process: channels_redis itself."""
+        """A layer object of channels_redis in this process."""
         from channels_redis.core import RedisChannelLayer
         from channels_redis.pubsub import RedisPubSubChannelLayer
 
@@ -175,7 +175,7 @@ class Layer:
     # What Redis knows.
 
     def members(self, group: str) -> list[str]:
-        """Core: who is in the group, on whichever shard it is."""
+        """Core: the members of the group, on whichever shard it is."""
         return [m.decode() for host in self.hosts for m in host.client().zrange(f"{self.prefix}:group:{group}", 0, -1)]
 
     def subscribers(self, group: str) -> int:
@@ -236,7 +236,7 @@ class Session:
         return [self.message(timeout) for _ in range(count)]
 
     def rest(self, seconds: float = 0.5) -> list:
-        """Messages up to the first silence."""
+        """Messages until nothing arrives for a moment."""
         heard = []
         try:
             while True:
@@ -304,7 +304,7 @@ class DjangoServer:
         return Session(f"ws://127.0.0.1:{self.port}{path}")
 
     def call(self, *calls: list, alias: str = "default") -> None:
-        """What a view does: calls of the channel layer, through async_to_sync."""
+        """Calls the channel layer like a view, through async_to_sync."""
         request = urllib.request.Request(
             self.http(f"/push/{alias}/"), json.dumps(calls).encode(), {"Content-Type": "application/json"}
         )
@@ -346,7 +346,7 @@ class RedisGateway(Gateway):
         return Session(self.ws(f"/ws/chat/{room}/"))
 
     def refuses(self, room: str) -> bool:
-        """With 503; or else there is a session for a moment."""
+        """Refused with 503; a session would be open for a moment otherwise."""
         try:
             self.session(room).socket.close()
         except InvalidStatus as refused:
@@ -355,13 +355,13 @@ class RedisGateway(Gateway):
         return False
 
     def count(self, text: str) -> int:
-        """How many lines of the log have the text."""
+        """How many lines of the log contain the text."""
         return sum(text in line for line in self.log)
 
 
 @pytest.fixture(scope="session")
 def redis_servers(tmp_path_factory):
-    """Three, so that a channel layer of pub/sub can have three shards; dbs of one server are one bus there."""
+    """Three servers, so that a channel layer of pub/sub can have three shards: the databases of one server share one bus there."""
     home = tmp_path_factory.mktemp("redis")
     servers = [RedisServer(home / str(number)) for number in range(3)]
     yield servers
@@ -417,7 +417,7 @@ def daphne(matrix, redis_servers, tmp_path_factory):
 
 
 def plain(redis_servers) -> Layer:
-    """As in the tutorial: one host, and everything else left as it is."""
+    """The layer of the tutorial: one host, and defaults for everything else."""
     return Layer((Host(redis_servers[1]),))
 
 
@@ -434,5 +434,5 @@ def layer_gateway(start):
 
 @pytest.fixture(params=["core", "pubsub"])
 def layer(request, redis) -> Layer:
-    """A layer of each layout, on a server of the test's own."""
+    """A layer of each layout, on a server for this test only."""
     return Layer((Host(redis),), request.param, capacity=20000)

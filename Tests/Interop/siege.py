@@ -64,11 +64,11 @@ applications:
 """
 
 
-# What stands behind the gateway.
+# Servers behind the gateway.
 
 
 class Upstream:
-    """A server that answers what the path says, and never what it should."""
+    """A server that does what the path says, and never answers correctly."""
 
     def __init__(self):
         self.server = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -100,7 +100,7 @@ class Upstream:
                 sock.sendall(b"HTTP/1.1 099 Odd\r\nContent-Length: 5\r\n\r\nhello")
 
 
-# Attacks: each runs in a process of its own until its time is over.
+# Attacks: each runs in a separate process until its time is over.
 
 
 def until(seconds: float):
@@ -110,7 +110,7 @@ def until(seconds: float):
 
 
 def deaf(port: int, size: int = 4096) -> socket.socket:
-    """A connection that has room for little."""
+    """A connection with small buffers."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
     sock.settimeout(10)
@@ -126,7 +126,7 @@ def deaf_session(port: int, path: str, *extra: str) -> socket.socket:
 
 
 def fill(sock: socket.socket, data: bytes) -> int:
-    """Sends what the other side takes at once."""
+    """Sends as much as the other side accepts at once."""
     sock.setblocking(False)
     try:
         return sock.send(data)
@@ -135,13 +135,13 @@ def fill(sock: socket.socket, data: bytes) -> int:
 
 
 class Publisher:
-    """The back end, which publishes one after the other on a connection that it keeps."""
+    """The back end, which publishes one event after the other on a kept connection."""
 
     def __init__(self, port: int):
         self.port, self.sock = port, None
 
     def publish(self, group: str, event: dict, path: str = "/api/publish/") -> int:
-        """The status of the answer; 0 where there was none."""
+        """The status of the answer; 0 without an answer."""
         body = json.dumps({"group": group, **event}).encode()
         head = f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
         try:
@@ -174,14 +174,14 @@ class Attacks:
                 self._ask(path, websocket=True)
 
     def bad_requests(self):
-        """While nobody reads the log."""
+        """Attacks while the log is not read."""
         for _ in until(self.seconds):
             with contextlib.suppress(OSError), connect(self.port, 5) as sock:
                 sock.sendall(b"GET /" + b"x" * 8000 + b" HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
                 sock.recv(4096)
 
     def bombs(self):
-        """Frames that unpack to a thousand times their length."""
+        """Frames that decompress to a thousand times their length."""
         packer = zlib.compressobj(9, wbits=-15)
         packed = packer.compress(b"\0" * 1_000_000) + packer.flush(zlib.Z_SYNC_FLUSH)
         bomb = frame(0x42, packed[:-4]) * 60
@@ -221,7 +221,7 @@ class Attacks:
             time.sleep(0.01)
 
     def bodies(self):
-        """Bodies that do not come; the back end publishes all the same."""
+        """Bodies that never arrive. The back end can still publish."""
         head = "POST /open/publish/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
         socks = [connect(self.port) for _ in range(400)]
         for sock in socks:
@@ -253,7 +253,7 @@ class Attacks:
         del socks
 
     def unfinished(self):
-        """Messages of which the last fragment does not come."""
+        """Messages whose last fragment never arrives."""
         socks = [open_session(self.port, "/ws/echo/") for _ in range(300)]
         part = frame(2, b"x" * 1_000_000, final=False)
         left = {sock: memoryview(part) for sock in socks}
@@ -264,7 +264,7 @@ class Attacks:
             time.sleep(0.01)
 
     def replays(self):
-        """Asks for a history and is gone."""
+        """Asks for a history and closes the connection."""
         back_end = Publisher(self.port)
         for _ in range(100):
             back_end.publish("chat_replayed", {"message": "h" * 5000})
@@ -275,7 +275,7 @@ class Attacks:
                 sock.recv(1)
 
     def connections(self):
-        """As many as there are places, and more."""
+        """As many connections as there are places, and more."""
         socks = []
         for _ in until(self.seconds):
             if len(socks) < 3500:
@@ -292,7 +292,7 @@ class Attacks:
             back_end.publish("chat_flood", {"message": "p" * 5000})
 
     def broken_tls(self):
-        """Hand-shakes that stop, nonsense, and sessions that end without a word."""
+        """Handshakes that stop half-way, bytes that are not HTTP, and sessions that end without a close frame."""
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         halves = []
@@ -308,7 +308,7 @@ class Attacks:
                     sock.recv(10)
 
     def redis_messages(self):
-        """What another client of Redis can put into the groups."""
+        """Entries in the groups that another client of Redis could write."""
         import redis
 
         client = redis.Redis(port=int(os.environ["SIEGE_REDIS"]))
@@ -324,11 +324,11 @@ class Attacks:
 ATTACKS = [name for name in vars(Attacks) if not name.startswith("_")]
 
 
-# Who stands beside it.
+# Well-behaved clients beside the attacks.
 
 
 class Watcher:
-    """Measures, in a process of its own, what somebody with good manners sees."""
+    """Measures, in a separate process, the latency of well-behaved clients."""
 
     def __init__(self, port: int, secure: int, authority: str):
         self.port, self.phase, self.over = port, "start", False
@@ -380,7 +380,7 @@ class Watcher:
 
 
 class Cage:
-    """A control group for memory, of either version; without one the memory is only looked at."""
+    """A control group for memory, of either version. Without one the memory is only measured."""
 
     def __init__(self, limit: int):
         self.folder = None
@@ -400,7 +400,7 @@ class Cage:
             (self.folder / "cgroup.procs").write_text(str(os.getpid()))
 
     def bytes(self) -> int:
-        """What the processes hold themselves: pages that the kernel keeps of files are left out."""
+        """The memory of the processes themselves, without the kernel's page cache."""
         if not self.folder:
             return 0
         stat = dict(line.split() for line in (self.folder / "memory.stat").read_text().splitlines())
@@ -456,11 +456,11 @@ class Siege:
         if self.process.poll() is not None:
             return 0
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        # A process that has ended has none.
+        # A process that has ended has no memory.
         return int(found[1]) * 1024 if (found := re.search(r"VmRSS:\s+(\d+)", status)) else 0
 
     def attack(self, name: str, seconds: float) -> tuple[str, int]:
-        """Runs one attack. Returns what it complained of, and the most memory that was seen."""
+        """Runs one attack. Returns its complaints, and the highest memory."""
         if name == "bad_requests":
             self.reads.clear()
         attacker = subprocess.Popen(

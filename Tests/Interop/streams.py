@@ -1,4 +1,4 @@
-"""A client of server-sent events that is not forgiving: reads the answer's head, then events by the letter of the standard."""
+"""A strict client of server-sent events: reads the head of the answer, and then events exactly as the standard says."""
 
 import socket
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Tokens as a real DRF issues them, and sessions of a real Django: what the gateway makes of them."""
+"""Tokens from a real DRF, and sessions of a real Django, in front of the gateway."""
 
 import base64
 import contextlib
@@ -75,7 +75,7 @@ NAMES = [
     "simple", "patient", "rsa", "another", "keys", "late", "renewed", "django", "cached", "slow", "redirect", "list", "page",
     "nameless", "failing", "long", "nobody",
 ]
-# A client hears whom the gateway takes it for: only in the group of this user.
+# A client finds out its user by the messages of a group that only this user can join.
 ROUTES = "\n".join(
     f'      - {{path: ws/{name}/, consumer: chat, group: "{name}_{{user}}", identity: true, auth: {name}}}' for name in NAMES
 )
@@ -114,7 +114,7 @@ class Django:
         else:
             raise AssertionError("gunicorn did not start")
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
-        # It listens before the worker is there; a request waits for it.
+        # It listens before the worker has started; a request waits for the worker.
         assert requests.get(self.url("/asked/"), timeout=60).ok
 
     def url(self, path: str) -> str:
@@ -158,7 +158,7 @@ applications:
 
 @pytest.fixture
 def answering():
-    """Starts servers that answer with a JSON object that a function makes of the fields of the request."""
+    """Starts servers that answer with a JSON object made by a function from the fields of the request."""
     running = []
 
     def begin(answer) -> str:
@@ -185,7 +185,7 @@ def answering():
 
 
 class KeyServer:
-    """Answers with a set of keys, or with what else a test wants."""
+    """Answers with a key set, or with another answer for a test."""
 
     def __init__(self):
         self.status, self.keys, self.count = 200, [], 0
@@ -296,7 +296,7 @@ def refusal(gateway, name: str, token: str | None = None, **options):
 
 
 def invalid(gateway, name: str, token: str) -> str:
-    """Why a token is refused; the same words stand in the challenge and in the body."""
+    """Why a token is refused. The same words are in the challenge and in the body."""
     status, challenge, body = refusal(gateway, name, token)
     assert status == 401
     assert challenge == f'Bearer realm="sluice", error="invalid_token", error_description="{body.strip()}"'
@@ -330,9 +330,9 @@ def test_tokens_as_drf_issues_them(served, django, django_rsa):
     assert user(gateway, "simple", django.access()) == "1"
     assert user(gateway, "simple", django.access("boss")) == "2"
     assert user(gateway, "rsa", django_rsa.access("boss")) == "2"
-    # Issued with the same key for nothing but to be exchanged.
+    # A refresh token, signed with the same key, must not be accepted.
     assert invalid(gateway, "simple", django.tokens()["refresh"]) == "the token is not an access token (token_type)"
-    # Each is good where its key is known only.
+    # Each is accepted only by the authenticator that has its key.
     assert invalid(gateway, "rsa", django.access()) == "the algorithm of the token is not accepted"
     assert invalid(gateway, "simple", django_rsa.access()) == "the algorithm of the token is not accepted"
 
@@ -372,7 +372,7 @@ def test_wrong_audience_and_issuer(served, django_rsa, rsa_key):
         "the token is from another issuer"
     )
     assert invalid(gateway, "rsa", jwt.encode(claims(iss="https://drf.test/"), pem, "RS256")) == "the token is for another audience"
-    # Meant for somebody, where nobody is named.
+    # The token has an audience, and the authenticator names none.
     assert invalid(gateway, "simple", signed(aud="sluice")) == "the token is for another audience"
 
 
@@ -386,7 +386,7 @@ def test_alg_none(served):
 
 
 def test_hs_rs_confusion(served, rsa_key, key_server):
-    """The public key is no secret: what is signed with it as one is signed by anybody."""
+    """A public key is not secret: everyone can sign with it as if it were a shared secret."""
     key_server.keys = [jwk(rsa_key, "one")]
     gateway = served()
     import hashlib
@@ -434,7 +434,7 @@ def test_keys_by_their_names(served, django_rsa, rsa_key, key_server):
     assert invalid(gateway, "keys", token(other, "one")) == "the signature of the token is wrong"
     assert invalid(gateway, "keys", token(rsa_key, "two")) == "the key of the token is not known"
     assert invalid(gateway, "keys", token(other, "three")) == "the key of the token is not known"
-    # Names that nobody knows do not make it ask each time.
+    # Unknown key names do not cause a reading each time.
     count = key_server.count
     for number in range(20):
         assert invalid(gateway, "keys", token(other, f"no-{number}")) == "the key of the token is not known"
@@ -490,7 +490,7 @@ applications: {{main: {{websocket: [{{path: ws/keys/, consumer: chat, group: "us
     token = jwt.encode(claims(), rsa_key, "RS256", headers={"kid": "one"})
     while len(asked) < 2:
         assert user(gateway, "keys", token) == "1"
-    # Nobody waits for it: all go on with what is known.
+    # No client waits for the reading: all continue with the known keys.
     for _ in range(3):
         assert user(gateway, "keys", token) == "1"
     assert len(asked) == 2
@@ -505,7 +505,7 @@ def test_a_token_may_not_be_long_or_twice(served):
     assert refusal(gateway, "simple", headers=twice)[::2] == (401, "there is more than one token\n")
 
 
-# Where tokens come from.
+# Places for tokens.
 
 
 def test_each_source(served, django):
@@ -520,7 +520,7 @@ def test_each_source(served, django):
         assert whoami(session) == "1"
     with open_as(gateway, "v1", subprotocols=[f"bearer.{token}", "v1"]) as session:
         assert session.subprotocol == "v1"
-    # Where the authenticator does not look, there is nothing.
+    # A token in a place that is not in `from` is ignored.
     assert refusal(gateway, "patient", headers={"Cookie": f"access={token}"})[0] == 401
     # The first place decides.
     assert refusal(gateway, "simple", "nonsense", headers={"Cookie": f"access={token}"})[0] == 401
@@ -566,7 +566,7 @@ def test_the_first_message(served, django):
         other.send('{"message": "not for those who have shown nothing"}')
         other.recv(timeout=20)
         session.send(json.dumps({"auth": django.access()}))
-        # What comes right behind waits for the answer.
+        # Messages directly after the token wait for the result.
         session.send('{"message": "hello"}')
         assert json.loads(session.recv(timeout=20)) == {"auth": "ok"}
         assert json.loads(session.recv(timeout=20)) == {"message": "hello", "user": "1"}
@@ -575,7 +575,7 @@ def test_the_first_message(served, django):
         session.send(json.dumps({"auth": django.access()}))
         assert json.loads(session.recv(timeout=20)) == {"auth": "ok"}
         assert whoami(session) == "1"
-    # A header is as good.
+    # A header works as well.
     assert user(gateway, "late", django.access()) == "1"
 
 
@@ -589,7 +589,7 @@ def test_a_bad_first_message_or_none(served, django):
 
 
 def test_a_first_message_that_cannot_be_checked_in_time(start):
-    """The keys' server hangs: that is not the client's fault, and it is told so and can take its leave."""
+    """The server of the keys hangs. The client is not at fault: it is told so, and can leave."""
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         gateway = start(text=f"""
 installed_apps: [echo]
@@ -602,7 +602,7 @@ applications: {{main: {{websocket: [{{path: ws/late/, consumer: echo, auth: late
             assert closed(session) == (1013, "authentication is temporarily unavailable")
 
 
-# The end of a token.
+# The expiry of a token.
 
 
 def test_an_expired_token_closes_the_session(served, django):
@@ -617,7 +617,7 @@ def test_a_token_is_renewed(served, django):
     gateway = served()
     with open_as(gateway, "renewed", django.short(4)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
-        # A bad one changes nothing.
+        # An invalid token changes nothing.
         session.send(json.dumps({"auth": "nonsense"}))
         assert json.loads(session.recv(timeout=20)) == {"error": "the token is not a JWT: it does not have three parts"}
         session.send(json.dumps({"auth": django.access()}))
@@ -628,7 +628,7 @@ def test_a_token_is_renewed(served, django):
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
         session.send(json.dumps({"auth": django.access("boss")}))
         assert closed(session) == (4401, "the token belongs to another user")
-    # Names that only look alike.
+    # User names that only look alike.
     with open_as(gateway, "renewed-room", signed(user_id="\u00e9", exp=int(time.time()) + 4)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
         session.send(json.dumps({"auth": signed(user_id="e\u0301")}))
@@ -638,7 +638,7 @@ def test_a_token_is_renewed(served, django):
         assert closed(session) == (4401, "the token has expired")
 
 
-# Sessions of a real Django, through the call-back.
+# Sessions of a real Django, through the callback.
 
 
 def cookie(session: requests.Session) -> dict:
@@ -695,7 +695,7 @@ def test_an_identity_is_remembered_for_a_short_time(served, django):
 
 
 def test_what_is_remembered_holds_for_one_host(start, answering):
-    """A server of several sites knows the users of each, and the cookie of one is nothing in another."""
+    """A server of several sites has different users for each, and the cookie of one site means nothing to another."""
     server = answering(lambda headers: {"user": headers["Host"]})
     gateway = start(text=ONE_CALL_BACK.replace("URL", server).replace("MORE", "cache: 1h"))
 
@@ -720,9 +720,9 @@ def test_what_a_call_back_says_of_the_end(start, answering):
             return read_head(sock).split(" ", 2)[1]
 
     assert answer() == "101"
-    # Over already.
+    # The identity has expired already.
     assert answer() == "401"
-    # To hold for ever is not what it says.
+    # An `exp` that is not a number is an error.
     assert answer() == "503"
     gateway.stop()
     assert gateway.says("the exp of the answer is not a number")
@@ -731,8 +731,8 @@ def test_what_a_call_back_says_of_the_end(start, answering):
 @pytest.mark.parametrize(
     "route, reason",
     [
-        ("slow", "does not answer in time"), ("redirect", "it answered 302"), ("list", "without a JSON object"),
-        ("page", "without a JSON object"), ("nameless", "the answer does not name a user"), ("failing", "it answered 500"),
+        ("slow", "did not answer in time"), ("redirect", "the server answered 302"), ("list", "without a JSON object"),
+        ("page", "without a JSON object"), ("nameless", "the answer does not name a user"), ("failing", "the server answered 500"),
         ("long", "longer than 16 KiB"), ("nobody", "refused"),
     ],
 )
@@ -741,17 +741,17 @@ def test_a_call_back_that_does_not_answer(served, route, reason):
     status, _, body = refusal(gateway, route, headers={"Cookie": "a=b"})
     assert status == 503 and "try again later" in body
     gateway.stop()
-    assert gateway.says("an upstream failed", reason), gateway.log
+    assert gateway.says("an upstream did not answer as expected", reason), gateway.log
 
 
 def test_a_call_back_is_waited_for_no_longer_than_a_hand_shake(served):
     gateway = served(limit="100ms")
     assert refusal(gateway, "slow", headers={"Cookie": "a=b"})[0] == 503
     gateway.stop()
-    assert gateway.says("an upstream failed", "the client left before the answer arrived"), gateway.log
+    assert gateway.says("an upstream did not answer as expected", "the client left before the answer arrived"), gateway.log
 
 
-# Nobody in particular.
+# Anonymous clients.
 
 
 def test_clients_without_an_identity(served, django):
@@ -763,9 +763,9 @@ def test_clients_without_an_identity(served, django):
         somebody.send('{"message": 2, "user": "2"}')
         for session in [nobody, somebody]:
             assert json.loads(session.recv(timeout=20)) == {"message": 2, "user": "1"}
-    # A token that is there has to be good.
+    # If there is a token, it must be valid.
     assert invalid(gateway, "optional", django.short(-1)) == "the token has expired"
-    # Of cookies only Django knows.
+    # Only Django can judge cookies.
     with open_as(gateway, "optional-django", headers={"Cookie": "csrftoken=x"}) as session:
         session.send("x")
         assert session.recv(timeout=20) == "x"
@@ -788,7 +788,7 @@ def test_a_user_that_is_no_name_of_a_group(served):
         assert (status, body) == (403, "no valid group name can be made for this user\n")
 
 
-# Whoever leaves, and storms.
+# Clients that leave, and storms of clients.
 
 
 def test_clients_that_go_while_they_are_asked_for(served):
@@ -823,7 +823,7 @@ def test_a_stop_while_clients_are_asked_for(served):
 
 
 def test_frames_behind_the_hand_shake_wait(served, django):
-    """What a client sends before it is known is read once it is."""
+    """Messages that a client sends before it is authenticated are read afterwards."""
     gateway = served()
     sock = connect_raw(gateway.port)
     bearer = f"Authorization: Bearer {django.access()}"
@@ -842,12 +842,12 @@ def test_django_goes_away_and_comes_back_under_the_gateway(served, start, tmp_pa
         assert whoami(kept) == "1"
         server.stop()
         assert refusal(gateway, "django", headers=cookie(session))[0] == 503
-        # Who is in stays in.
+        # Accepted sessions stay open.
         assert whoami(kept) == "1"
 
 
 def test_a_server_behind_is_told_who_it_is(start):
-    """And hears nothing of that kind from clients, nor sees the token among the subprotocols."""
+    """The upstream also gets no such fields from clients, and does not see the token among the subprotocols."""
     heads = []
 
     def told(session):
@@ -882,7 +882,7 @@ applications:
 
 
 def test_a_user_is_disconnected(start, django):
-    """All sessions of the user and none of another one's, by somebody who may."""
+    """All sessions of the user and no session of another user, on the request of an authorised client."""
     text = """
 installed_apps: [chat]
 channel_layers: {default: {backend: memory}}
@@ -940,7 +940,7 @@ def test_commands_show_who_may_come_in(tmp_path):
 
 
 def test_a_user_is_disconnected_whose_session_is_about_to_open(start):
-    """It is known who the client is, and the server behind has not answered yet."""
+    """The client is authenticated, and the upstream has not answered yet."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         text = f"""
 installed_apps: [proxy]
@@ -969,7 +969,7 @@ applications:
                 assert disconnect("1") == 1
                 head = read_head(client)
                 assert head.startswith("HTTP/1.1 403 "), head
-                # The server behind is let go, too.
+                # The connection to the upstream is closed, too.
                 asked.settimeout(20)
                 while asked.recv(4096):
                     pass

@@ -14,7 +14,7 @@ GOOD = {"OK", "INFORMATIONAL"}
 # 1 to 7, 9 and 10 have 301 cases; 11 has none in the suite's fuzzing client, 12 and 13 are compression.
 LEAST_CASES = 301
 COMPRESSION_CASES = {"12.*": 90, "13.*": 126}
-# Of each case of compression. AUTOBAHN_MESSAGES=1000 is what the suite itself does.
+# Messages in each case of compression. The suite itself uses AUTOBAHN_MESSAGES=1000.
 MESSAGES = os.environ.get("AUTOBAHN_MESSAGES", "100")
 
 COMPRESSED = """
@@ -39,7 +39,7 @@ def suite():
 
 
 class Run:
-    """The suite's client, at work on some of its cases."""
+    """The suite's client with some of its cases."""
 
     def __init__(self, url: str, cases: str, name: str, folder: pathlib.Path, command: list, excluded: tuple = ()):
         self.name = name
@@ -61,7 +61,7 @@ class Run:
         )
 
     def results(self) -> dict:
-        """Waits for the end. Every case passed strictly."""
+        """Waits for the end. Every case must pass strictly."""
         try:
             _, errors = self.process.communicate(timeout=1800)
         finally:

@@ -1,4 +1,4 @@
-"""Nothing a client sends crashes the server, blocks it, or makes it grow; others notice nothing."""
+"""Nothing that a client sends crashes the server, blocks it, or makes it grow, and other clients are not affected."""
 
 import json
 import resource
@@ -15,7 +15,7 @@ from clients import connect, frame, handshake, open_session, read_close, read_fr
 
 @pytest.fixture
 def bystander(gateway):
-    """Two sessions that talk in a room of their own all the while; what they say must arrive whole and in order."""
+    """Two sessions that exchange messages in a separate room all the time. Their messages must arrive complete and in order."""
     sender, receiver = open_session(gateway.port, "/ws/chat/quiet/"), open_session(gateway.port, "/ws/chat/quiet/")
     stop = threading.Event()
     sent, heard = [], []
@@ -188,7 +188,7 @@ def test_five_thousand_connections_over_a_limit_of_one_thousand(start):
     assert not by_number
     assert opened == 1000
     assert refused == 4000
-    # A full gateway still says how it is.
+    # A full gateway still answers health checks.
     assert status_of(gateway.port, b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") == 200
     for sock in socks:
         sock.close()
@@ -201,10 +201,10 @@ def test_five_thousand_connections_over_a_limit_of_one_thousand(start):
 
 
 def test_a_reader_that_reads_nothing_of_many_small_messages(start):
-    """What waits for it is bounded by `send_queue`, also where every message came alone."""
+    """The bytes that wait for it are bounded by `send_queue`, even if each message came alone."""
     gateway = start(limits="limits: {send_queue: 16MiB}")
     with socket.socket() as deaf, open_session(gateway.port, "/ws/chat/slow/") as other:
-        # The kernel shall keep little of it.
+        # Small kernel buffers, so that the kernel holds little of it.
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         deaf.connect(("127.0.0.1", gateway.port))
         deaf.sendall(handshake("/ws/chat/slow/"))

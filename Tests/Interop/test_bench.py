@@ -1,4 +1,4 @@
-"""`sluice bench`: each workload once, and what it says when it cannot."""
+"""`sluice bench`: each workload once, and its messages when it cannot run."""
 
 import json
 import signal

@@ -146,11 +146,11 @@ applications:
 """)
     env = {"KEY": "k" * 32, "TOKEN": "t" * 32}
     said = sluice("explain", "/a/", cwd=tmp_path, env=env).stdout
-    assert "\nhistory    the last 20 events, none older than 1h\n" in said
-    assert "\nidentity   messages say who sent them\n" in said
+    assert "\nhistory    the last 20 events, for at most 1h\n" in said
+    assert "\nidentity   messages name the user who sent them\n" in said
     said = sluice("explain", "/b/", cwd=tmp_path, env=env).stdout
     assert "history" not in said and "identity" not in said
-    assert "\nhistory    the last 5 events, none older than 90s\n" in sluice("explain", "/e/", cwd=tmp_path, env=env).stdout
+    assert "\nhistory    the last 5 events, for at most 90s\n" in sluice("explain", "/e/", cwd=tmp_path, env=env).stdout
     assert "publish room (token)" in sluice("explain", "/p/", cwd=tmp_path, env=env).stdout
 
 
@@ -170,9 +170,9 @@ applications:
     at = table[0].index("HISTORY")
     assert [line[at:].split("  ")[0].strip() for line in table[1:]] == ["5 in 1h", "100 in 90s", ""]
     done = sluice("explain", "/news/", cwd=tmp_path)
-    assert "history    the last 5 events of the first group, none older than 1h\n" in done.stdout
+    assert "history    the last 5 events of the first group, for at most 1h\n" in done.stdout
     done = sluice("explain", "/ws/lobby/", cwd=tmp_path)
-    assert "history    the last 100 events, none older than 90s\n" in done.stdout
+    assert "history    the last 100 events, for at most 90s\n" in done.stdout
     assert "history" not in sluice("explain", "/plain/", cwd=tmp_path).stdout
 
 

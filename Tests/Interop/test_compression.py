@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692) with Python's `websockets`, whose clients offer it, and with clients that say exactly what they do."""
+"""permessage-deflate (RFC 7692) with Python's `websockets`, whose clients offer it, and with clients that send exact bytes."""
 
 import json
 import os
@@ -248,7 +248,7 @@ def test_contexts_are_kept_within_their_memory_and_given_back(start):
         sock.sendall(frame(8, struct.pack("!H", 1000)))
         assert read_close(sock)[0] == 1000
         sock.close()
-    # A session's memory is given back once its connection is gone, which its client does not see.
+    # A session's memory is returned once its connection is gone, which its client cannot see.
     for _ in range(2_000):
         sock, answer = open_one()
         sock.close()
@@ -258,7 +258,7 @@ def test_contexts_are_kept_within_their_memory_and_given_back(start):
 
 
 def test_contexts_of_ended_sessions_leave_no_memory(start):
-    # One thread: of several, each keeps memory for the most sessions that ever were its.
+    # One thread, because each thread keeps memory for the most sessions that it ever had.
     gateway = start(text=CONFIG + "server: {threads: 1}\n", limits="{message: 1MiB}")
     sizes = []
     for _ in range(8):
@@ -269,8 +269,8 @@ def test_contexts_of_ended_sessions_leave_no_memory(start):
         for client in clients:
             client.close()
         sizes.append(gateway.resident_kib)
-    # A hundred sessions keep some ten megabytes. A single value may be of a moment at which some had not ended yet, or nothing was
-    # given back; what is never given back is in all of them.
+    # A hundred sessions keep some ten megabytes. A single measurement may come before some sessions have ended, or before memory was returned. Memory
+    # that is never returned is in all measurements.
     print(sizes)
     assert min(sizes[-3:]) - min(sizes[:3]) < 5 * 1024, sizes
 

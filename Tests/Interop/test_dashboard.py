@@ -28,7 +28,7 @@ def feed():
     def begin(gateway, interval: str = "0.1") -> None:
         command = [EXAMPLE / "feed.sh", "--url", gateway.http("/publish/")]
         environment = {**os.environ, "SLUICE": SLUICE, "INTERVAL": interval}
-        # A session of its own, so that the whole pipe of the script ends with it.
+        # A separate process session, so that the whole pipeline of the script ends with it.
         running.append(subprocess.Popen(command, env=environment, start_new_session=True))
 
     yield begin

@@ -78,7 +78,7 @@ def test_a_browser_that_does_not_trust_the_certificate_is_told_of_in_the_log(bro
 
 
 def test_the_page_over_https(served_by_tls, tmp_path):
-    """It speaks wss:// then, and the browser's Origin is that of this server."""
+    """The page uses wss:// then, and the browser's Origin is this server's."""
     served = served_by_tls
     browser = Browser(tmp_path / "profile", "--ignore-certificate-errors")
     try:

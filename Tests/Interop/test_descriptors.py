@@ -31,7 +31,7 @@ def few(start, tmp_path, monkeypatch):
 
 
 def places(gateway) -> int:
-    """What its line of the start says; that comes behind the address."""
+    """The text of its line at the start, which comes after the address."""
     while True:
         for line in gateway.log:
             if found := re.search(r" started .* connections=(\d+)", line):
@@ -41,7 +41,7 @@ def places(gateway) -> int:
 
 
 def flood(gateway, count: int) -> list[socket.socket]:
-    """Connections that say nothing."""
+    """Connections that send nothing."""
     socks = []
     for _ in range(count):
         sock = socket.socket()
@@ -76,7 +76,7 @@ def test_a_full_gateway_refuses_in_words_and_is_healthy(few, limits):
     for _ in range(20):
         assert status_of(gateway.port, HEALTH) == 200
         assert status_of(gateway.port, READY) == 200
-    # What came too late is told so.
+    # Late connections are refused with an answer.
     told = 0
     deadline = time.monotonic() + 20
     waiting = {sock.fileno(): sock for sock in crowd}
@@ -105,7 +105,7 @@ def test_a_full_gateway_refuses_in_words_and_is_healthy(few, limits):
 
 @pytest.mark.alone
 def test_without_any_descriptor_health_is_answered_and_a_line_says_why(start):
-    """The limit is lowered below what is open, so that none is left whatever was kept free."""
+    """The limit is lowered below the number of open descriptors, so that none is left, not even spare ones."""
     gateway = start(text=DEFAULT.replace("LIMITS", "server: {threads: 1}"))
     sessions = [open_session(gateway.port, "/ws/echo/") for _ in range(20)]
     pid = gateway.process.pid
@@ -117,7 +117,7 @@ def test_without_any_descriptor_health_is_answered_and_a_line_says_why(start):
     assert status_of(gateway.port, handshake("/ws/echo/")) == 503
     begun = time.monotonic()
     checks = 0
-    # Longer than the second after which Dispatch looks at its threads again, which needs a descriptor.
+    # Longer than the second after which Dispatch checks its threads again, which needs a descriptor.
     while time.monotonic() < begun + 2.5 or checks < 10:
         assert status_of(gateway.port, HEALTH) == 200
         checks += 1
@@ -137,7 +137,7 @@ def test_without_any_descriptor_health_is_answered_and_a_line_says_why(start):
 
 
 def test_refused_clients_that_stay_hold_no_descriptors(few):
-    """A refusal may be read for 2 s; a storm of clients that do not hang up must not take what others need."""
+    """A refusal may be read for 2 s. A storm of clients that do not hang up must not use up what others need."""
     gateway = few(limits="limits: {connections: 20}")
     refused = []
     for _ in range(1000):

@@ -170,7 +170,7 @@ def test_who_closes_is_forgotten(served):
     for stream in streams[25:]:
         stream.sock.shutdown(socket.SHUT_WR)
         stream.read_end()
-    # The client hears of its end before the gateway is done with it.
+    # The client sees the end before the gateway has finished with it.
     wait_until(lambda: not requests.get(f"http://127.0.0.1:{served.port}/api/groups", timeout=10).json()["groups"])
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(20) == 0
@@ -195,11 +195,11 @@ def test_origins(served):
     assert answer("/news/", stranger) == (403, None, None)
     assert answer("/news/", "Origin: null") == (403, None, None)
     assert answer("/friends/", friend) == (200, "https://friend.example", "true")
-    # Browsers name no origin where a page asks its own server.
+    # Browsers send no Origin if a page asks its own server.
     assert answer("/friends/") == (200, None, None)
     assert answer("/friends/", stranger) == (403, None, None)
     assert answer("/friends/", friend, friend) == (400, None, None)
-    # Whom nobody has named gets no cookies' worth of events.
+    # Pages of other origins get no events with cookies.
     assert answer("/open/", stranger) == (200, "*", None)
     assert answer("/open/", friend) == (200, "https://friend.example", "true")
     status, found = fields("/friends/", friend, "Access-Control-Request-Method: GET", method="OPTIONS")
@@ -213,14 +213,14 @@ def test_a_slow_reader_is_let_go_and_the_others_get_everything(served):
         slow = connect(served.port)
         slow.sendall(request("/small/"))
         slow_stream = accepted(slow)
-        # More than the buffers of both kernels hold.
+        # More than the kernel buffers of both sides hold.
         text = "x" * 65536
         count = 400
         for number in range(count):
             say(publisher, f"{number} {text}")
             assert fast.read().data == f"{number} {text}"
             read_frame(publisher)
-        # Whole events only, from the first on without a gap, and then the end.
+        # Only whole events, from the first on without a gap, and then the end.
         try:
             while slow_stream.read_block():
                 pass

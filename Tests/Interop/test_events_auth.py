@@ -1,4 +1,4 @@
-"""Event streams that ask who the client is."""
+"""Event streams on routes with authentication."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ def encoded(data: bytes) -> str:
 
 
 def token(user: str, seconds: float = 300, **claims) -> str:
-    """As Simple JWT makes them."""
+    """A token in Simple JWT's form."""
     claims = {"user_id": user, "token_type": "access", "exp": int(time.time() + seconds), **claims}
     text = encoded(b'{"alg":"HS256","typ":"JWT"}') + "." + encoded(json.dumps(claims).encode())
     return text + "." + encoded(hmac.digest(SECRET.encode(), text.encode(), hashlib.sha256))

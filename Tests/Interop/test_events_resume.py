@@ -1,4 +1,4 @@
-"""Event streams that go on where they were."""
+"""Event streams that continue at their last position."""
 
 import random
 import socket
@@ -65,7 +65,7 @@ def test_it_goes_on_behind_what_the_client_has_seen(gateway):
         assert read(stream, 2) == ["2", "3"]
     with open_stream(gateway.port, f"/events/?since={second}") as stream:
         assert read(stream, 1) == ["3"]
-    # The address stays what it was when a browser comes back.
+    # A browser reconnects with the same URL.
     with open_stream(gateway.port, f"/events/?since={first}", f"Last-Event-ID: {third}") as stream:
         say(gateway, "news", "4")
         assert read(stream, 1) == ["4"]
@@ -136,7 +136,7 @@ def test_dropped_again_and_again_a_client_has_everything_once(gateway):
 
 
 class Cable:
-    """Passes connections on to a port, until they are cut."""
+    """Forwards connections to a port, until they are cut."""
 
     def __init__(self, port: int):
         self.target = port

@@ -37,7 +37,7 @@ PING = frame(0x9, b"")
 
 @pytest.fixture
 def upstream():
-    """Accepts connections; each is a WebSocket for the test that takes it."""
+    """Accepts connections; each is a WebSocket for one test."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield server
 
@@ -120,7 +120,7 @@ def test_an_upstream_that_sends_the_smallest_messages(gateway, upstream):
             sock.recv(100)
 
     def serve() -> None:
-        # As many as three floods have.
+        # As much as three floods send.
         for _ in range(30):
             try:
                 sock = upstream.accept()[0]
@@ -133,7 +133,7 @@ def test_an_upstream_that_sends_the_smallest_messages(gateway, upstream):
     attack(gateway, "upstreams", "/ws/up/", frame(0x1, b"go"), [b""] * 10)
 
 
-# What waits for its turn is not lost, and stays in its order.
+# Bytes that wait for their turn are not lost, and keep their order.
 
 
 @pytest.mark.parametrize("path", ["/ws/echo/", "/ws/packed/"])
@@ -157,7 +157,7 @@ def test_what_a_client_said_before_it_vanished_is_published(gateway):
     with open_session(gateway.port, "/ws/chat/b/") as listener:
         speaker = open_session(gateway.port, "/ws/chat/b/")
         speaker.sendall(b"".join(frame(0x1, message) for message in messages))
-        # It hears nothing of it: answers to it make its system reset the connection.
+        # The client closes without reading; its system answers later bytes with a reset.
         speaker.close()
         for message in messages:
             assert read_frame(listener) == (0x1, message)

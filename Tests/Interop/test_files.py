@@ -1,4 +1,4 @@
-"""What is no file where one is named: pipes, devices, folders and what is too large; on the command line a pipe may be."""
+"""Paths that do not lead to an ordinary file: pipes, devices, folders and files that are too large. On the command line a pipe is allowed."""
 
 import os
 import subprocess

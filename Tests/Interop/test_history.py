@@ -1,4 +1,4 @@
-"""What a group keeps for those who come later or come back: in memory."""
+"""Histories in memory, for clients that join later or reconnect."""
 
 import json
 import time
@@ -83,7 +83,7 @@ def test_a_client_resumes_exactly_where_it_was(gateway):
         assert first.start() == {"id": f"{epoch}.1", "gap": False}
         first.rest()
         assert first.messages == [1, 2, 3, 4] and first.gaps == 0
-        # Nothing was missed: nothing comes.
+        # No event was missed, so none arrives.
         first.drop()
         first.open()
         assert first.start() == {"id": f"{epoch}.4", "gap": False} and first.rest() == []
@@ -110,7 +110,7 @@ def test_a_since_that_cannot_be_read_is_400(gateway, since):
         sock.sendall(handshake(f"/ws/chat/a/?since={since}"))
         assert read_head(sock).startswith("HTTP/1.1 400")
         assert b'"since" must be the id of a frame' in sock.recv(1000)
-    # Where nothing is kept it means nothing.
+    # Without a history `since` has no effect.
     assert status_of(gateway.port, handshake(f"/ws/plain/a/?since={since}")) == 101
 
 
@@ -145,7 +145,7 @@ def test_memory_is_bounded_and_a_loss_is_told(start):
 
 
 def test_a_replay_waits_for_a_reader_that_takes_its_time(gateway):
-    """20 MB for a client whose queue may hold 64 KiB: it is fed as it reads, nothing is lost, and it is not closed."""
+    """20 MB for a client whose queue may hold 64 KiB: it gets events as it reads, nothing is lost, and it is not closed."""
     url = gateway.ws("/ws/large/slow/")
     with Session(url) as sender:
         for number in range(1000):
@@ -170,7 +170,7 @@ def test_a_replay_waits_for_a_reader_that_takes_its_time(gateway):
             offset += 1
             assert position(frame["id"])[1] == offset
             heard.append(int(frame["text"].split()[0]))
-        # Ten came meanwhile, for which the oldest ten went: these it had, or it was told.
+        # Ten events came meanwhile, and the ten oldest were removed. The client had these, or was told of the gap.
         assert len(set(heard)) == len(heard) and heard == sorted(heard)
         assert len(heard) == 1010 or gaps == 1
         slow.close()

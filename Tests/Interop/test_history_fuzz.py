@@ -36,7 +36,7 @@ HISTORY = re.compile(rb'\{"history": \{"id": "([0-9a-f]+)\.(\d+)", "gap": (true|
 
 
 class Follower(asyncio.Protocol):
-    """A client that keeps account: of what it has, and of what it was told is missing."""
+    """A client that records the events that it received, and the gaps that were reported to it."""
 
     def __init__(self, ports: list[int], index: int):
         self.ports, self.index = ports, index
@@ -58,7 +58,7 @@ class Follower(asyncio.Protocol):
                 await asyncio.sleep(0.05)
                 continue
             await self.changed.wait()
-            # Nobody comes back at once; sometimes it takes a while.
+            # No client reconnects at once; sometimes it takes a while.
             await asyncio.sleep(self.random.random() * (0.3 if self.random.random() < 0.2 else 0.01))
 
     def connection_made(self, transport) -> None:
@@ -76,7 +76,7 @@ class Follower(asyncio.Protocol):
             if end < 0:
                 return
             if not self.buffer.startswith(b"HTTP/1.1 101"):
-                # The gateway has lost Redis, or stops.
+                # The gateway has lost Redis, or is stopping.
                 assert self.buffer.startswith(b"HTTP/1.1 503"), self.buffer
                 return self.transport.abort()
             self.buffer, self.has_begun = self.buffer[end + 4 :], True
@@ -116,7 +116,7 @@ class Follower(asyncio.Protocol):
 
 
 class Sender(asyncio.Protocol):
-    """Sends numbered messages, and hears each before there are too many on the way."""
+    """Sends numbered messages, and receives each before too many are under way."""
 
     def __init__(self):
         self.heard, self.waiting = 0, asyncio.Event()
@@ -158,7 +158,7 @@ async def fuzz(gateways: list, restart, kept: int) -> list[Follower]:
     while any(follower.offset != MESSAGES for follower in followers):
         assert asyncio.get_running_loop().time() < deadline, [(f.offset, f.gaps) for f in followers if f.offset != MESSAGES]
         await asyncio.sleep(0.05)
-    # Nothing comes twice, also later.
+    # No event arrives twice, not even later.
     await asyncio.sleep(0.3)
     for follower in followers:
         follower.is_stopped = True
@@ -182,7 +182,7 @@ def run(redis, start, layout: str, kept: int) -> list[Follower]:
     for follower in followers:
         assert follower.faults == []
         assert follower.gaps or follower.numbers == list(range(MESSAGES))
-        # Also with gaps: nothing twice, and in order.
+        # Even with gaps, no event arrives twice, and they are in order.
         assert all(one < other for one, other in zip(follower.numbers, follower.numbers[1:]))
     return followers
 
@@ -196,6 +196,6 @@ def test_kill_and_reconnect_pubsub(redis, start):
 
 
 def test_kill_and_reconnect_with_little_kept(redis, start):
-    """Who comes too late is told, and the others have everything."""
+    """A client that reconnects too late is told so, and the others have all events."""
     followers = run(redis, start, "core", 300)
     assert any(follower.gaps for follower in followers)

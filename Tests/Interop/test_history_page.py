@@ -40,7 +40,7 @@ def gateway(start):
 
 
 def open_page(browser, gateway, path: str, token: str = ""):
-    """A page with the client, connected. Every socket is kept, so that it can be dropped, and so are the pauses."""
+    """A page with the connected client. Its sockets and its pauses are recorded, so that the test can drop the sockets."""
     (client,) = re.findall(r"```js\n(let id = .*?)```", (ROOT / "docs/history.md").read_text(), re.S)
     assert client.count("\n") <= 12
     page = browser.open(gateway.http("/"))
@@ -79,7 +79,7 @@ def test_the_client_of_the_manual_resumes(browser, gateway):
         sender.messages(7)
         page.wait_for("sockets.length === 3 && sockets.at(-1).readyState === 1")
         page.wait_for("heard.at(-1) === 7")
-        # Three are kept: either it was back before the fourth, or it was told.
+        # Three events are kept: the page was back before the fourth, or was told of the gap.
         missed = page.run("7 - heard.length")
         assert (missed, page.run("gaps")) in [(0, 0), (1, 1), (2, 1), (3, 1)]
         # The pauses differ, and stay within what the page says.
@@ -96,7 +96,7 @@ def test_the_client_of_the_manual_shows_its_token_and_stops_at_a_final_code(brow
     assert answer.json()["sessions"] == 1
     page.wait_for("ends.length === 1")
     assert page.run("[ends, sockets.length, pauses.length].join()") == "4403,1,0"
-    # With a new token it connects again; without one the handshake is refused, and it goes on trying, ever more rarely.
+    # With a new token it connects again. Without one the handshake is refused, and it keeps trying, ever more rarely.
     page.run("connect(chat)")
     page.wait_for("sockets.at(-1).readyState === 1")
     page.run("chat.token = ''")

@@ -1,4 +1,4 @@
-"""Servers behind the gateway that answer as no server should: the process goes on, the request is told, nobody else notices."""
+"""Servers behind the gateway that violate HTTP: the process keeps running, the client gets an error, and other clients are not affected."""
 
 import base64
 import hashlib
@@ -40,7 +40,7 @@ applications:
 
 
 class Scripted:
-    """A TCP server that reads the head of a request, and then does what the test says with the socket."""
+    """A TCP server that reads the head of a request, and then does with the socket what the test says."""
 
     def __init__(self, server: socket.socket | None = None, tls: ssl.SSLContext | None = None):
         self.script = lambda sock: None
@@ -115,7 +115,7 @@ def bytes_and_end(*parts: bytes):
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-# Each must be refused as a whole: its head is wrong, or never comes.
+# Each must be refused completely: its head is wrong, or never arrives.
 HEADS = {
     "status 099": bytes_and_end(b"HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nno"),
     "status 000": bytes_and_end(b"HTTP/1.1 000 Odd\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n"),
@@ -144,10 +144,10 @@ def test_an_answer_that_is_none(gateway, upstream, name):
         token = jwt.encode({"user_id": "7", "exp": 4_000_000_000}, rsa.generate_private_key(65537, 2048), "RS256")
         assert status_of(gateway.port, handshake("/ws/site/", "Cookie: a=b")) == 503
         assert status_of(gateway.port, handshake("/ws/keys/", f"Authorization: Bearer {token}")) == 503
-        # A WebSocket upstream's refusal goes on to the client, whatever coding its body has: that is left out.
+        # A WebSocket upstream's refusal is passed on to the client whatever its transfer coding, so that case is left out.
         assert status_of(gateway.port, handshake("/there")) == (200 if "coding" in name else 502)
-        # A line for each, with the reason.
-        wait_until(lambda: sum("an upstream failed" in line for line in gateway.log) == (2 if "coding" in name else 3), 5)
+        # One line for each, with the reason.
+        wait_until(lambda: sum("an upstream did not answer as expected" in line for line in gateway.log) == (2 if "coding" in name else 3), 5)
         wait_until(lambda: sum("the key set was not read" in line for line in gateway.log) == 1, 5)
         grown = gateway.resident_kib - before
         print(f"{name}: {grown} KiB more, {gateway.log[-1]}")
@@ -166,11 +166,11 @@ def test_an_answer_that_is_none_by_tls(start, tmp_path):
 installed_apps: [echo]
 applications: {{main: {{http: [{{path: "", proxy: {{to: "https://localhost:{upstream.port}", tls: {{ca: ca.pem}}}}}}]}}}}
 """)
-    # On a connection of its own each time.
+    # On a new connection each time.
     for _ in range(3):
         assert status_of(gateway.port, b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n") == 502
     assert len(upstream.heads) == 3
-    wait_until(lambda: sum("it answered with the status 99" in line for line in gateway.log) == 3, 5)
+    wait_until(lambda: sum("the server answered with the status 99" in line for line in gateway.log) == 3, 5)
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
@@ -196,7 +196,7 @@ applications: {main: {http: [{path: publish/, publish: {groups: news, anonymous:
     )
     print(done)
     assert done.returncode == 1
-    assert "it answered with the status 99" in done.stderr + done.stdout
+    assert "the server answered with the status 99" in done.stderr + done.stdout
 
 
 BODIES = {
@@ -218,17 +218,17 @@ def test_an_answer_that_breaks_off(gateway, upstream, name):
         answer = b""
         while part := sock.recv(65536):
             answer += part
-    # Whatever of it arrived, the client can tell that it is not the whole.
+    # Whatever part arrived, the client can see that it is not complete.
     assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 502"))
     assert not answer.endswith(b"0\r\n\r\n") or b" 502 " in answer
-    wait_until(lambda: any("an upstream failed" in line for line in gateway.log), 5)
+    wait_until(lambda: any("an upstream did not answer as expected" in line for line in gateway.log), 5)
     assert status_of(gateway.port, handshake("/ws/site/", "Cookie: a=b")) == 503
     print(f"{name}: {gateway.resident_kib - before} KiB more, {gateway.log[-1]}")
     assert gateway.resident_kib - before < 24 * 1024
 
 
 def test_a_body_that_does_not_end_or_comes_byte_by_byte(gateway, upstream):
-    """What is asked for an identity or for keys is bounded in length and in time."""
+    """The answers of servers for identities and keys are bounded in length and in time."""
     closed = threading.Event()
 
     def drip(sock):
@@ -247,7 +247,7 @@ def test_a_body_that_does_not_end_or_comes_byte_by_byte(gateway, upstream):
 
 
 def test_a_server_that_speaks_unasked_loses_its_connection(gateway, upstream):
-    """What comes after an answer must not be taken for the answer to the next request."""
+    """Bytes after an answer must not be taken for the answer to the next request."""
     answered, closed = threading.Event(), threading.Event()
 
     def script(sock):
@@ -272,7 +272,7 @@ def test_a_server_that_speaks_unasked_loses_its_connection(gateway, upstream):
 
 
 def test_a_server_that_reads_nothing_of_an_upload(gateway, upstream):
-    """It neither reads nor answers: the client is told after `read_timeout`, however long it would go on sending."""
+    """The server neither reads nor answers. The client gets an error after `read_timeout`, even while it is still sending."""
     over = threading.Event()
     upstream.script = lambda sock: over.wait(60)
     with connect(gateway.port, timeout=30) as sock:
@@ -289,7 +289,7 @@ def test_a_server_that_reads_nothing_of_an_upload(gateway, upstream):
     over.set()
     print(f"{sent >> 20} MiB were taken, then {answer[:40]}")
     assert answer.startswith(b"HTTP/1.1 504 ")
-    wait_until(lambda: any("it does not read the request" in line for line in gateway.log), 5)
+    wait_until(lambda: any("the server did not read the request" in line for line in gateway.log), 5)
 
 
 def test_a_server_that_stops_in_the_middle(gateway, upstream):
@@ -307,11 +307,11 @@ def test_a_server_that_stops_in_the_middle(gateway, upstream):
         assert sock.recv(100) == b"half"
         assert sock.recv(100) == b""
     over.set()
-    wait_until(lambda: any("an upstream failed" in line for line in gateway.log), 5)
+    wait_until(lambda: any("an upstream did not answer as expected" in line for line in gateway.log), 5)
 
 
 def test_pings_of_an_upstream_that_does_not_read(gateway, upstream):
-    """Each ping would be answered; what the upstream does not read must not pile up."""
+    """The gateway would answer each ping. Pongs that the upstream does not read must not pile up."""
     sent = threading.Event()
 
     def script(sock):
@@ -337,7 +337,7 @@ def test_pings_of_an_upstream_that_does_not_read(gateway, upstream):
 
 
 def probed(port: int) -> list[tuple[str, float]]:
-    """The timers of the established connections to a local port, as the kernel tells: their kind and their seconds."""
+    """The timers of the established connections to a local port, from the kernel: their kind and their seconds."""
     found = []
     for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
@@ -365,7 +365,7 @@ def test_a_server_that_vanishes_is_found_out(gateway, upstream, request_bytes):
 
 
 def test_a_login_does_not_wait_for_a_key_server_that_hangs(gateway, upstream):
-    """With a set that is there, the next one is fetched in the background; only a key that is not in it is waited for."""
+    """If there is a key set, the next one is fetched in the background. Only a key that is not in it has to wait."""
     key = rsa.generate_private_key(65537, 2048)
     numbers = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
     body = json.dumps({"keys": [{**numbers, "kid": "one"}]}).encode()
@@ -385,11 +385,11 @@ def test_a_login_does_not_wait_for_a_key_server_that_hangs(gateway, upstream):
 
     assert login("one") == 101
     hangs.set()
-    # The set is due after a second; then its server is asked again, and hangs.
+    # The set has to be read again after a second; its server hangs then.
     asked = len(upstream.heads)
     wait_until(lambda: login("one") == 101 and len(upstream.heads) > asked, 20)
     assert not given_up.is_set()
-    # Tokens that name a key nobody knows wait for that answer; good logins do not wait with them.
+    # Tokens with an unknown key name wait for that answer; valid logins do not wait with them.
     strangers = [threading.Thread(target=login, args=(f"no-{number}",)) for number in range(20)]
     for stranger in strangers:
         stranger.start()

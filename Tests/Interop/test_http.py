@@ -1,4 +1,4 @@
-"""The HTTP side of the port."""
+"""HTTP requests on the gateway's port."""
 
 import http.client
 import os
@@ -110,7 +110,7 @@ def test_fixed_answers_redirects_and_health(site):
 @pytest.mark.parametrize("method, body", [("GET", b"live\n"), ("HEAD", b"")])
 @pytest.mark.parametrize("last", ["HTTP/1.1\r\nConnection: close", "HTTP/1.1\r\nConnection: TE, Close", "HTTP/1.0"])
 def test_a_probe_that_asks_for_nothing_else_gets_the_same_answer(site, method, body, last):
-    """It is answered where its head was read, whatever else HTTP has to do."""
+    """A worker answers it, however busy the HTTP service is."""
     version, *field = last.split("\r\n")
     with connect(site.port) as sock:
         sock.sendall("\r\n".join([f"{method} /health/live {version}", "Host: a", *field, "", ""]).encode())
@@ -200,7 +200,7 @@ def test_a_redirect_does_not_lead_to_another_host(site, path, place):
 
 
 def exchange(port: int, *requests_: bytes) -> bytes:
-    """Everything that is answered until the gateway closes."""
+    """All answers until the gateway closes the connection."""
     with connect(port) as sock:
         sock.sendall(b"".join(requests_))
         answer = b""
@@ -259,7 +259,7 @@ def slow_reader(port: int) -> socket.socket:
 
 @pytest.fixture
 def downloads(site, tmp_path):
-    """Clients that read nothing yet, of files whose ends are stuck in every place: here, with the kernel, with the client."""
+    """Clients that read nothing yet. The ends of their files wait in every place: in the gateway, in the kernel, in the client."""
     sizes = [number * 128 * 1024 for number in range(1, 49)]
     socks = []
     for size in sizes:
@@ -272,7 +272,7 @@ def downloads(site, tmp_path):
 
 
 def settle(site) -> None:
-    """What the gateway can do for the others it has done when it has answered these."""
+    """When these requests are answered, the gateway has also done what it can for the others."""
     for _ in range(100):
         requests.get(site.http("/hello/"))
 

@@ -1,4 +1,4 @@
-"""HTTP clients that send much and take little: neither memory nor the wait of other clients grows with them."""
+"""HTTP clients that send much and receive little: neither memory nor the waiting time of other clients grows with them."""
 
 import contextlib
 import json
@@ -59,7 +59,7 @@ def gateway(start):
 
 
 class Flood:
-    """Connections on which the same bytes are sent over and over, as far as the system takes them; nothing is read."""
+    """Connections that send the same bytes over and over, as far as the system accepts them, and read nothing."""
 
     def __init__(self, port: int, count: int, data: bytes, first: bytes = b""):
         self.sent, self._ends = 0, threading.Event()
@@ -100,7 +100,7 @@ class Flood:
 
 
 def health_waits(gateway, seconds: float) -> list[float]:
-    """How long health checks take, one after the other, each on a connection of its own. Seconds."""
+    """How long health checks take, one after the other, each on a new connection. Seconds."""
     waits, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         start = time.monotonic()
@@ -127,12 +127,12 @@ def test_pipeliners_that_do_not_read_cost_little(gateway):
     after = gateway.resident_kib
     print(f"\n{count} pipeliners sent {sent >> 20} MiB; memory {before >> 10} -> {peak >> 10} -> {after >> 10} MiB")
     print(f"health check in quiet: {shown(quiet)}; beside them: {shown(under)}")
-    # What may be held for each: what the reactor had read with the first request, a read after that, one request, its answer.
+    # The bytes that each may hold: what the reactor had read with the first request, one more read, one request, its answer.
     assert peak - before < count * 512
 
 
 def publish_waits(gateway, seconds: float, path: str = "/api/publish/") -> list[float]:
-    """How long the back end's own requests take, one after the other, each on a connection of its own. Seconds."""
+    """How long the back end's own requests take, one after the other, each on a new connection. Seconds."""
     waits, end = [], time.monotonic() + seconds
     body = {"group": "news", "event": {"type": "broadcast.message", "text": "x"}}
     while time.monotonic() < end:
@@ -159,7 +159,7 @@ def test_bodies_that_do_not_come_keep_nobody_out(gateway):
             sock = stack.enter_context(connect(gateway.port))
             sock.sendall(head_of_post("/open/", (1 << 20) if number % 2 else "chunked"))
         under = publish_waits(gateway, 1)
-        # Not even other strangers.
+        # Not even other anonymous clients.
         open_waits = publish_waits(gateway, 0.5, "/open/")
         during = gateway.resident_kib
     print(f"\nthe back end publishes in quiet: {shown(quiet)}; beside 600 bodies that do not come: {shown(under)}")
@@ -189,10 +189,10 @@ def test_bodies_that_trickle_take_their_own_memory_only(start):
                 refused += head.startswith("HTTP/1.1 503 ") and "retry-after: 1" in head.lower()
     print(f"\nof 64 MiB of bodies without an end, {refused} were refused; memory {before >> 10} -> {during >> 10} MiB")
     print(f"the back end publishes beside them: {shown(under)}")
-    # The part of strangers is a quarter of the whole.
+    # The part for anonymous clients is a quarter of the whole.
     assert refused >= 64 - 8
     assert during - before < 64 << 10
-    # Once they have gone, there is room again.
+    # Once these clients are gone, there is room again.
     wait_until(lambda: requests.post(gateway.http("/open/"), json={
         "group": "news", "event": {"type": "broadcast.message", "text": "x" * 500_000}}, timeout=20).status_code == 200)
 
@@ -227,7 +227,7 @@ def test_a_publish_flood_lets_health_checks_through(gateway):
 
 
 class Upstream:
-    """Takes connections; answers those that ask for `/bodies/down/` without an end, and reads nothing of the others."""
+    """Accepts connections, answers requests for `/bodies/down/` without end, and reads nothing of the others."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -287,7 +287,7 @@ def test_proxied_bodies_that_nobody_takes_hold_little(start, kind):
             sock.sendall(b"GET /bodies/down/ HTTP/1.1\r\nHost: a\r\n\r\n")
     with flood:
         wait_until(lambda: len(upstream.connections) == count)
-        # Until nothing moves any more, for a while.
+        # Until nothing has moved for a while.
         last, still, end = -1, 0, time.monotonic() + 8
         while still < 10 and time.monotonic() < end:
             moved = flood.sent + upstream.sent
@@ -296,7 +296,7 @@ def test_proxied_bodies_that_nobody_takes_hold_little(start, kind):
         waits = health_waits(gateway, 0.5)
         during = gateway.resident_kib
         if kind == "downloads":
-            # The rest of the connections that the gateway may have to this upstream, and one client that takes what it asks for.
+            # The rest of the connections that the gateway may have to this upstream, and one client that reads its answer.
             more = [connect(gateway.port) for _ in range(256 - count)]
             for sock in more:
                 sock.sendall(b"GET /bodies/down/ HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -316,7 +316,7 @@ def test_proxied_bodies_that_nobody_takes_hold_little(start, kind):
 
 
 def test_what_waits_for_clients_of_a_proxy_is_counted(start):
-    """With memory for one answer that nobody reads, the next one is refused, or has the place of one that has waited too long."""
+    """With memory for one unread answer, the next one is refused, or takes the place of one that has waited too long."""
     upstream = Upstream()
     proxy = f"      - {{path: bodies/, proxy: \"http://127.0.0.1:{upstream.port}\"}}"
     gateway = start(text="limits: {send_memory: 1MiB}\n" + routes(proxy), env=ENV)
@@ -332,5 +332,5 @@ def test_what_waits_for_clients_of_a_proxy_is_counted(start):
     assert head.startswith("http/1.1 503 ") and "\r\nretry-after: 5\r\n" in head
     assert ask("/bodies/small/")[1].startswith("HTTP/1.1 200 ")
     wait_until(lambda: ask("/bodies/down/")[1].startswith("HTTP/1.1 200 "), 10)
-    wait_until(lambda: any("a client that did not read was let go" in line for line in gateway.log), 5)
+    wait_until(lambda: any("a client that did not read was disconnected" in line for line in gateway.log), 5)
     upstream.close()

@@ -47,7 +47,7 @@ TYPES = {
 
 
 class Recorder:
-    """Keeps the bytes of every head that comes, and answers with the bytes that the path asks for."""
+    """Records the bytes of every request head, and answers with the bytes that the path asks for."""
 
     def __init__(self):
         self.heads: list[bytes] = []
@@ -129,7 +129,7 @@ def cleared(upstream):
 
 
 def exchange(front, *parts: bytes) -> bytes:
-    """Everything that is answered until the gateway closes."""
+    """All answers until the gateway closes the connection."""
     with connect(front.port) as sock:
         sock.sendall(b"".join(parts))
         answer = b""
@@ -139,7 +139,7 @@ def exchange(front, *parts: bytes) -> bytes:
 
 
 def head_of(front, request: bytes) -> bytes:
-    """The head of the answer to a hand-shake."""
+    """The head of the answer to a handshake."""
     with connect(front.port) as sock:
         sock.sendall(request)
         data = b""
@@ -243,7 +243,7 @@ def test_a_head_that_comes_in_pieces_loses_nothing(front, upstream):
     assert upstream.field(b"x-b", answer) == [b"\xe2\x82\xac\xe2\x82"]
 
 
-# RFC 3986 section 6.2.2.3 and section 3.3: empty segments are passed on, but not round a route that asks for a token.
+# RFC 3986 section 6.2.2.3 and section 3.3: empty segments are passed on, but cannot bypass a route that requires a token.
 
 @pytest.mark.parametrize("path", ["/x//y", "/x///", "/x%2F%2Fy"])
 def test_empty_segments_are_passed_on(front, upstream, path):
@@ -283,7 +283,7 @@ def test_slashes_that_nginx_merges_do_not_go_round_auth(start, upstream):
 @pytest.mark.report("stale-connection")
 def test_a_request_that_meets_a_closed_connection_is_sent_once_more(front, upstream):
     upstream.answers[b"/lasts"] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-    # Does not answer the next request on a connection, but closes it: as one that had been closed just before it came.
+    # Closes the connection instead of answering its next request, as if it had been closed just before the request arrived.
     upstream.closes_kept = True
     try:
         statuses, before = [], upstream.connections
@@ -297,7 +297,7 @@ def test_a_request_that_meets_a_closed_connection_is_sent_once_more(front, upstr
     finally:
         upstream.closes_kept = False
     assert any("was sent again on a new one" in line for line in front.log)
-    wait_until(lambda: any("it closed an idle connection" in line and "status=502" in line for line in front.log), 5)
+    wait_until(lambda: any("the server closed an idle connection" in line and "status=502" in line for line in front.log), 5)
 
 
 def test_a_connection_that_is_always_closed_is_not_tried_for_ever(front, upstream):
@@ -305,14 +305,14 @@ def test_a_connection_that_is_always_closed_is_not_tried_for_ever(front, upstrea
     before = upstream.connections
     assert exchange(front, get(b"/never")).split(b" ")[1] == b"502"
     assert upstream.connections <= before + 2
-    wait_until(lambda: any("it closed the connection before it answered" in line for line in front.log), 5)
+    wait_until(lambda: any("the server closed the connection before it answered" in line for line in front.log), 5)
 
 
-# What a hand-shake's upstream answers that refuses it.
+# The answer of an upstream that refuses a handshake.
 
 @pytest.mark.report("refusal-without-length")
 def test_a_refusal_without_a_length_is_no_failure(front, upstream):
-    """RFC 9112 section 6.3: an answer without a length ends with its connection. Daphne refuses so."""
+    """RFC 9112 section 6.3: an answer without a length ends with its connection. Daphne refuses like this."""
     before = len(front.log)
     upstream.answers[b"/denied"] = b"close HTTP/1.1 403 Access denied\r\n\r\n"
     assert head_of(front, handshake("/denied")).startswith(b"HTTP/1.1 403 ")
@@ -320,7 +320,7 @@ def test_a_refusal_without_a_length_is_no_failure(front, upstream):
     answer = head_of(front, handshake("/denied"))
     assert answer.startswith(b"HTTP/1.1 403 ")
     assert answer.endswith(b"\r\n\r\nmembers only") and upstream.field(b"content-type", answer) == [b"text/x"]
-    assert not any("an upstream failed" in line for line in front.log[before:])
+    assert not any("an upstream did not answer as expected" in line for line in front.log[before:])
 
 
 @pytest.mark.report("trace-with-a-body")
@@ -328,7 +328,7 @@ def test_a_trace_with_a_body_is_the_clients_fault(front, upstream):
     """RFC 9110 section 9.3.8."""
     before = len(front.log)
     assert exchange(front, get(b"/x", b"Content-Length: 1", method=b"TRACE") + b"x").startswith(b"HTTP/1.1 400 ")
-    assert upstream.heads == [] and not any("an upstream failed" in line for line in front.log[before:])
+    assert upstream.heads == [] and not any("an upstream did not answer as expected" in line for line in front.log[before:])
 
 
 # RFC 9112 section 3.2: the forms of a target, and the host.
@@ -395,7 +395,7 @@ def test_early_refusals_are_dated_and_head_has_no_body(front, request_, status):
     assert (body == b"") == request_.startswith(b"HEAD ")
 
 
-# RFC 9112 sections 6.1, 6.3 and 7.1: what is wrong with a request stands in the answer and in the log.
+# RFC 9112 sections 6.1, 6.3 and 7.1: the answer and the log say what is wrong with a request.
 
 @pytest.mark.report("no-reason")
 @pytest.mark.parametrize("request_, reason", [
@@ -412,7 +412,7 @@ def test_what_is_wrong_with_a_request_is_said(front, upstream, before, request_,
     head, body = answer.rsplit(b"\r\n\r\n", 1)
     assert reason in body.decode() and b"connection: close" in head.lower()
     assert int(upstream.field(b"content-length", head.rsplit(b"HTTP/1.1 ", 1)[1])[-1]) == len(body)
-    # The log takes only so many of these lines in a second.
+    # The log accepts only a limited number of these lines per second.
     known = len(front.log)
     wait_until(lambda: exchange(front, request_) and any("refused" in line and reason in line for line in front.log[known:]), 5)
 
@@ -467,7 +467,7 @@ def test_a_page_that_finds_its_way_by_its_path(front):
     assert requests.get(front.http("/app/"), headers=page).text == "<h1>front</h1>"
     assert requests.get(front.http("/app/a.txt"), headers=page).text == "0123456789"
     assert requests.get(front.http("/app/missing.js")).status_code == 404
-    # Where a WebSocket route matches, too, what is no page is told to upgrade.
+    # If a WebSocket route matches, too, a request that is not for a page is told to upgrade.
     assert requests.get(front.http("/app/live/")).status_code == 426
     assert requests.post(front.http("/app/users/7")).status_code == 404
     assert requests.get(front.http("/files/users/7"), headers=page).status_code == 404

@@ -1,4 +1,4 @@
-"""What the log tells of sessions and of refusals, in JSON."""
+"""The log lines about sessions and refusals, in JSON."""
 
 import json
 import socket
@@ -49,7 +49,7 @@ def gateway(tmp_path_factory):
     wait_until(lambda: running.port and running.secure_port)
     yield running
     running.stop()
-    # A line is an object, whatever it tells of.
+    # Each line is an object, whatever its contents.
     assert all(isinstance(json.loads(line), dict) for line in running.log)
 
 
@@ -228,7 +228,7 @@ def test_pages_that_may_not_use_a_route_are_lines(gateway, method, path):
 def test_a_subprotocol_that_nobody_speaks_is_a_line_without_tokens(gateway):
     sock, peer = dial(gateway, handshake("/ws/echo/", "Sec-WebSocket-Protocol: graphql-ws, bearer.secret"))
     assert "101" in read_head(sock)
-    line = line_of(gateway, "none of the subprotocols that a client offered is spoken here", peer)
+    line = line_of(gateway, "a client offered only subprotocols that its route does not support", peer)
     assert (line["offered"], line["hint"]) == ("graphql-ws", "the route speaks v1")
     sock.close()
 

@@ -1,4 +1,4 @@
-"""The log: whoever reads it, or does not, neither stops the gateway nor ends it."""
+"""The reader of the log, or its absence, neither blocks the gateway nor ends it."""
 
 import json
 import os
@@ -27,12 +27,12 @@ applications:
     websocket: [{path: ws/echo/, consumer: echo}]
 """
 HEALTH = b"GET /live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-# Its line is as long as lines get: 200 bytes of the path.
+# Its line has the maximum length: 200 bytes of the path.
 BAD = b"GET /ws/" + b"x" * 300 + b"/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n"
 
 
 class Logged:
-    """A gateway whose log goes where the test says, and which has an address known before."""
+    """A gateway whose log goes where the test says, with an address that is known in advance."""
 
     def __init__(self, tmp_path, log, *options: str, text: str = FILE):
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -74,7 +74,7 @@ def logged(tmp_path):
 
 
 def fill(pipe: int) -> None:
-    """Puts into a pipe what it can hold, as another process that shares it could."""
+    """Fills a pipe, as another process that shares it could."""
     os.set_blocking(pipe, False)
     with pytest.raises(BlockingIOError):
         while True:
@@ -83,7 +83,7 @@ def fill(pipe: int) -> None:
 
 
 def round_trips(sock: socket.socket, count: int) -> float:
-    """The longest of so many echoes, in seconds."""
+    """The longest time of this many echoes, in seconds."""
     longest = 0.0
     for _ in range(count):
         begun = time.monotonic()
@@ -99,7 +99,7 @@ def bad_requests(port: int, count: int) -> None:
 
 
 def test_a_log_that_nobody_reads_stops_nobody(logged):
-    """Also a stop is not held up for longer than it takes to give up on the reader."""
+    """A stop waits no longer than it takes to give up on the reader."""
     reading, writing = os.pipe()
     gateway = logged(writing)
     with open_session(gateway.port, "/ws/echo/") as sock:
@@ -119,8 +119,8 @@ def test_a_log_that_nobody_reads_stops_nobody(logged):
 
 
 def test_what_does_not_fit_is_counted(logged):
-    """Every line came, or is in the count that stands where it is missing."""
-    # A session that breaks the protocol makes a line of level debug; with this name it is as long as lines get.
+    """Every line arrived, or is counted in the line that reports lost ones."""
+    # A session that violates the protocol causes a line of level debug; with this name it has the maximum length.
     text = FILE.replace("consumer: echo", f"consumer: echo, name: {'n' * 900}") + "logging: {level: debug}\n"
     reading, writing = os.pipe()
     gateway = logged(writing, "--log-format", "json", text=text)
@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_counted(logged):
     while part := os.read(reading, 65536):
         read(part)
     assert gateway.process.wait(20) == 0
-    broken = [line for line in lines if line["message"] == "a client broke the protocol"]
+    broken = [line for line in lines if line["message"] == "a client violated the WebSocket protocol"]
     dropped = [line for line in lines if "dropped" in line]
     print(f"{count} lines: {len(broken)} came; {[line['message'] for line in dropped]}")
     # A few lines of another kind may be among them.
@@ -175,7 +175,7 @@ def test_a_named_pipe_is_written_to_again_when_a_reader_comes_back(logged, tmp_p
     os.close(writing)
     os.close(first)
     bad_requests(gateway.port, 3)
-    # Something is written while nobody reads; then a reader is there again.
+    # Lines are written while nobody reads; then a reader is there again.
     deadline = time.monotonic() + 20
     second = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     text = ""
@@ -248,7 +248,7 @@ def test_a_closed_standard_error_is_no_socket(tmp_path, closed):
 
 @pytest.mark.parametrize("disposition", [signal.SIG_DFL, signal.SIG_IGN])
 def test_commands_end_quietly_when_nobody_reads_their_output(tmp_path, disposition):
-    """What a command found out decides how it ends, as if all of it had been read."""
+    """The result of a command decides its exit code, as if all of its output had been read."""
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text(FILE)
     bad.write_text(FILE.replace("consumer: echo", "consumr: echo"))
@@ -282,7 +282,7 @@ def test_a_start_that_fails_says_why(tmp_path):
 
 
 def hidden(tmp_path, *arguments: str) -> subprocess.CompletedProcess:
-    """Runs the program where there is no /proc."""
+    """Runs the program without /proc."""
     script = 'mount -t tmpfs none /proc && exec "$0" "$@"'
     own_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return subprocess.run(
@@ -293,7 +293,7 @@ def test_arguments_are_seen_without_proc(tmp_path):
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text(FILE)
     bad.write_text(FILE.replace("consumer: echo", "consumr: echo"))
-    # Several times: what else looks for /proc does so from other threads.
+    # Several times, because other code reads /proc from other threads.
     for _ in range(10):
         done = hidden(tmp_path, "validate", str(good))
         assert done.returncode == 0, done.stderr
@@ -314,7 +314,7 @@ def test_it_serves_without_proc(tmp_path):
     try:
         port = int(re.search(r":(\d+)$", process.stderr.readline().strip())[1])
         begun = time.monotonic()
-        # Longer than the second after which Dispatch looks at its threads again.
+        # Longer than the second after which Dispatch checks its threads again.
         with open_session(port, "/ws/echo/") as sock:
             while time.monotonic() < begun + 2.5:
                 assert status_of(port, HEALTH) == 200

@@ -1,4 +1,4 @@
-"""The manual says what is: every YAML block is validated, every command is run, every link is followed."""
+"""The manual is correct: every YAML block is validated, every command is run, every link is followed."""
 
 import contextlib
 import functools
@@ -24,7 +24,7 @@ DOCS = {page.name: page for page in PAGES[1:]}
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 YAML = [block for block in BLOCKS if block.language == "yaml"]
 
-# What a part of a file stands in, where it does not say so itself.
+# The mapping around a part of a file, if the part does not name one itself.
 FRAME = {
     "installed_apps": "installed_apps: [echo, chat, broadcast, proxy]\n",
     "channel_layers": "channel_layers: {default: {backend: memory}}\n",
@@ -34,7 +34,7 @@ FRAME = {
 
 
 def framed(block) -> str:
-    """A whole file: the part under its key, and around it what it needs."""
+    """A complete file: the part below its key, with everything around it that is required."""
     text, *keys = block.text, *([] if block.part == "top level" else block.part.split("."))
     for depth, key in reversed(list(enumerate(keys))):
         text = f"{key}:\n" + re.sub(r"^(?=.)", "  ", text, flags=re.M)
@@ -142,7 +142,7 @@ def test_every_script_exists():
 
 
 def test_every_key_is_in_the_reference():
-    """Each key that a reader of the configuration asks for stands in code in the reference, or beside CONFIG."""
+    """Each key that the configuration reader asks for appears in code in the reference, or beside CONFIG."""
     keys = {
         key
         for file in (ROOT / "Sources/GatewayConfig/Reading").glob("*.swift")
@@ -180,7 +180,7 @@ def test_every_link_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES + OTHERS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_rows_of_a_table_have_as_many_cells_as_its_head(page):
-    """A renderer drops further cells, and a "|" in code begins one."""
+    """Markdown drops surplus cells of a table row, and a "|" in code begins a cell."""
     for table in re.findall(r"(?:^\|.*\n)+", prose_of(page), re.M):
         rows = [len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()]
         assert len(set(rows)) == 1, table[:200]
@@ -246,7 +246,7 @@ def test_the_first_chat(reader, tmp_path):
 def test_the_chat_cookbook(reader):
     reader.follow(DOCS["chat.md"])
     texts = lambda: [output.read_text() for output in reader.outputs.values()]
-    # What the back end's requests have done: bob has his message; alice has seen the topic change, and was disconnected.
+    # The results of the back end's requests: bob has his message; alice has seen the topic change, and was disconnected.
     wait_until(lambda: any('{"from":"alice","text":"hi bob"}' in text for text in texts()), 10, "bob hears")
     wait_until(lambda: any('{"topic":"cakes"}' in text and "4403" in text and "be nice" in text for text in texts()), 10, "alice is told")
 
@@ -279,7 +279,7 @@ def test_django_from_a_fresh_startproject(reader):
 @pytest.mark.skipif(not shutil.which("nginx"), reason="needs nginx")
 @pytest.mark.parametrize("name", ["docs/operate.md", "examples/behind-nginx/nginx.conf"])
 def test_a_session_through_nginx_with_its_file(name, start, tmp_path):
-    """The file as it stands in the manual, with ports and certificates of the test: nginx takes it, and a session goes through."""
+    """nginx accepts the file in the manual, with the test's ports and certificates, and a session works through it."""
     gateway, ports = start(), {number: free_port() for number in ("443", "80", "8000")}
     text = (ROOT / name).read_text()
     authority = Authority(tmp_path)

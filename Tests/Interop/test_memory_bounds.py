@@ -1,4 +1,4 @@
-"""What is held for clients that do not read, or do not finish what they began, has a bound over the whole process, and comes back."""
+"""Memory for clients that do not read, or do not finish messages, is bounded over the whole process, and is returned afterwards."""
 
 import contextlib
 import os
@@ -47,7 +47,7 @@ def descriptors():
 
 
 def deaf(port: int, path: str) -> socket.socket:
-    """A session whose client reads nothing more, and whose kernel keeps little."""
+    """A session whose client reads nothing more, with small kernel buffers."""
     sock = socket.socket()
     sock.settimeout(20)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
@@ -62,12 +62,12 @@ def crowd(stack: contextlib.ExitStack, port: int, path: str, count: int) -> list
 
 
 def masked(payload: bytes) -> bytes:
-    """A binary frame whose mask changes nothing: quick to make."""
+    """A binary frame whose mask changes nothing, so that it is quick to make."""
     return b"\x82" + b"\xff" + struct.pack("!Q", len(payload)) + bytes(4) + payload
 
 
 def publish(sender: socket.socket, size: int, total: int) -> None:
-    """Sends messages, and reads each before the next, so that each comes alone."""
+    """Sends messages, and reads each before the next, so that each arrives alone."""
     for _ in range(total // size):
         sender.sendall(frame(2, bytes(size)))
         assert len(read_frame(sender)[1]) == size
@@ -106,7 +106,7 @@ def test_two_thousand_that_do_not_read_cost_what_was_said_once(start):
 
 
 def test_memory_comes_back_after_a_flood_of_small_pieces(start):
-    """Each client has messages of its own that wait, of a size that the allocator keeps. It is told to let go once all is quiet."""
+    """Each client has different waiting messages, of a size that the allocator keeps. They are released once all is quiet."""
     gateway = start(text=CONFIG, limits="limits: {send_queue: 16MiB, send_memory: 512MiB}")
     with open_session(gateway.port, "/ws/room/warm/") as sock:
         publish(sock, 1000, 100_000)
@@ -124,7 +124,7 @@ def test_memory_comes_back_after_a_flood_of_small_pieces(start):
 
 
 def test_those_who_wait_longest_go_when_all_hold_too_much(start):
-    """Rooms of one, so that nothing is shared: 100 MiB in all, of which 16 may wait. A bystander notices nothing."""
+    """Rooms with one session each, so that nothing is shared: 100 MiB in all, of which 16 may wait. Another client is not affected."""
     gateway = start(text=CONFIG, limits="limits: {send_queue: 2MiB, send_memory: 16MiB}")
     before = gateway.resident_kib
     message = masked(bytes(1000 * 1000))
@@ -137,7 +137,7 @@ def test_those_who_wait_longest_go_when_all_hold_too_much(start):
             assert read_frame(bystander) == (1, b"still here")
             peak = max(peak, gateway.resident_kib)
         assert wait_until(lambda: given_way(gateway))
-        # Who came last still gets all of its message; who came first was cut off within its own.
+        # The last client still gets its whole message; the first one was cut off within its own.
         assert len(read_frame(held[-1])[1]) == 1000 * 1000
         with pytest.raises((AssertionError, ConnectionError)):
             read_frame(held[0])
@@ -148,7 +148,7 @@ def test_those_who_wait_longest_go_when_all_hold_too_much(start):
 
 
 def test_who_has_to_go_is_told_why(start):
-    """A reader that has waited longest, and then reads on, gets the rest of what it had begun, and 1013."""
+    """A reader whose bytes waited longest, and which then reads on, gets the rest of the message that it had begun, and 1013."""
     gateway = start(text=CONFIG, limits="limits: {send_queue: 64MiB, message: 1MiB, send_memory: 4MiB}")
     with deaf(gateway.port, "/ws/news/") as slow, open_session(gateway.port, "/ws/news/") as sender:
         publish(sender, 1000, 8 * MEBIBYTE)
@@ -158,7 +158,7 @@ def test_who_has_to_go_is_told_why(start):
 
 
 def test_messages_that_are_not_finished_have_a_bound_together(start):
-    """300 messages of 1 MiB whose last bytes do not come. Who sends as it should is not touched."""
+    """300 messages of 1 MiB whose last bytes do not arrive. Well-behaved clients are not affected."""
     gateway = start(text=CONFIG, limits="limits: {receive_memory: 16MiB}")
     before, peak = gateway.resident_kib, 0
     begun = masked(bytes(MEBIBYTE))[:-100]
@@ -180,7 +180,7 @@ def test_messages_that_are_not_finished_have_a_bound_together(start):
 
 
 def test_what_clients_leave_unread_is_in_the_same_sum(start):
-    """Who says much, and takes no answers, has the rest kept until there is room: at last those go that got on the longest time ago."""
+    """The messages of a client that sends much and reads no answers wait for room. In the end, clients without progress for the longest time are closed."""
     routes = CONFIG.replace("- {path: ws/news/", "- {path: ws/talk/, consumer: chat, group: talk}\n      - {path: ws/news/")
     gateway = start(text=routes.replace("threads: 2", "threads: 1"), limits="limits: {receive_memory: 1MiB, ping: none}")
     with contextlib.ExitStack() as stack, open_session(gateway.port, "/ws/echo/") as honest:
@@ -194,7 +194,7 @@ def test_what_clients_leave_unread_is_in_the_same_sum(start):
 
 
 def control_group(bytes: int) -> pathlib.Path | None:
-    """A control group of this size, of either version, where one can be made."""
+    """A control group of this size, of either version, if one can be made."""
     for root, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max"), ("unified", "memory.max")):
         group = pathlib.Path("/sys/fs/cgroup", root, f"sluice-test-{os.getpid()}")
         try:
@@ -210,7 +210,7 @@ def control_group(bytes: int) -> pathlib.Path | None:
 
 
 def test_256_mebibytes_are_enough_for_all_of_it(start, tmp_path, monkeypatch):
-    """With the bounds that it finds for itself."""
+    """With the default bounds."""
     group = control_group(256 * MEBIBYTE)
     if group is None:
         pytest.skip("no control group can be made here")
@@ -239,11 +239,11 @@ def test_256_mebibytes_are_enough_for_all_of_it(start, tmp_path, monkeypatch):
         group.rmdir()
 
 
-# ---- One large event, over a network whose segments are those of the internet.
+# ---- One large event, over a network with segments like the Internet's.
 
 
 def receive_one_large_event(gateway, size: int) -> None:
-    """Clients with small buffers that read all the while get an event of any size, and then the next ones."""
+    """Clients with small buffers that read all the time get an event of any size, and then the next ones."""
     readers = [deaf(gateway.port, "/ws/news/") for _ in range(5)]
     with open_session(gateway.port, "/ws/news/") as sender:
         wanted = bytes([130, 127]) + struct.pack("!Q", size) + bytes(size) + bytes([129, 4]) + b"next"
@@ -269,14 +269,14 @@ LARGE_LIMITS = "limits: {message: 8MiB, send_queue: 1MiB}"
 
 
 def test_one_event_into_an_empty_queue_is_no_slow_reader(start):
-    """Over `send_queue` it closed every receiver with 1013, however fast it read."""
+    """Over `send_queue` every receiver was closed with 1013, however fast it read."""
     gateway = start(text=CONFIG, limits=LARGE_LIMITS)
     receive_one_large_event(gateway, 4 * MEBIBYTE)
     assert gateway.process.poll() is None
 
 
 def test_one_large_event_over_small_segments():
-    """The same where the loopback device is like the internet: segments of 1,500 bytes, in a network of its own."""
+    """The same with a loopback device like the Internet: segments of 1,500 bytes, in a separate network namespace."""
     run = subprocess.run(
         ["unshare", "--net", sys.executable, __file__], capture_output=True, text=True, timeout=120, cwd=conftest.ROOT
     )

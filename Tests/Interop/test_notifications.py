@@ -1,4 +1,4 @@
-"""examples/notifications for real: Django issues tokens, the gateway checks them, and nobody misses anything."""
+"""examples/notifications end to end: Django issues tokens, the gateway verifies them, and no user misses a notification."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def site(start, tmp_path):
 
 
 def notifications(socket, count: int) -> list[dict]:
-    """Frames with a notification; others only say where the client stands."""
+    """Frames with a notification. Other frames only contain the client's position."""
     frames = []
     while len(frames) < count:
         frame = json.loads(socket.recv(timeout=20))
@@ -170,7 +170,7 @@ def test_the_page_in_a_browser(site, tmp_path):
         log_in(page)
         send("one")
         page.wait_for(f"{LISTED} === '[\"one\"]'")
-        # Away, and back: only what is new.
+        # After a reconnect, only new notifications.
         page.go("about:blank")
         send("two")
         page.go(site.gateway.http("/page/"))

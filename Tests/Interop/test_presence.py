@@ -1,4 +1,4 @@
-"""Who is in the room: lists, who comes and goes, several processes, and what becomes of it when one of them or Redis dies."""
+"""Presence in a room: lists, notices about joining and leaving, several processes, and the failure of a process or of Redis."""
 
 import asyncio
 import base64
@@ -74,7 +74,7 @@ class Client:
         self.socket.send(json.dumps(value))
 
     def list(self) -> dict:
-        """What the gateway answers; what came before it is passed over."""
+        """The gateway's answer. Earlier messages are skipped."""
         while not self.knows:
             self.presence()
         self.say({"presence": "list"})
@@ -160,7 +160,7 @@ def test_a_page_that_is_loaded_anew_makes_no_noise(gateway):
             bob = Client(gateway, "a", "bob")
             assert bob.presence() == there("alice", "bob", "carol")
         carol.leave()
-        # What bob did would be told before it.
+        # A notice about bob would arrive before it.
         assert alice.presence() == {"left": "carol", "count": 2}
         bob.leave()
         assert alice.presence() == {"left": "bob", "count": 1}
@@ -197,7 +197,7 @@ def test_the_list_on_request(gateway):
         for _ in range(3):
             alice.say({"presence": "list"})
             assert alice.presence() == there("alice")
-        # Those that come at once are answered at once.
+        # Requests that arrive at once are answered at once.
         for _ in range(1000):
             alice.say({"presence": "list"})
         alice.say({"message": "and this"})
@@ -269,7 +269,7 @@ def test_whoever_shows_a_token_in_a_message_is_there_from_then_on(gateway):
 
 
 def test_a_thousand_sessions_at_once(gateway):
-    """Of 250 users: each hears the list, and at most one notice for each of them."""
+    """Of 250 users, each receives the list, and at most one notice for each of them."""
 
     async def follow(user: str, gate: asyncio.Semaphore, everybody: asyncio.Barrier) -> int:
         async with gate:
@@ -350,7 +350,7 @@ def test_a_process_that_is_killed_is_forgotten_in_time(pair):
                 lost.enter_context(Client(two, "a", user))
             assert alice.lists(there("alice", "bob", "carol", anonymous=2))
             assert dora.lists(there("dora"))
-            # Others are only taken for dead by one that has been there for a while.
+            # Only a process that has been there for a while considers others dead.
             time.sleep(10)
             assert alice.list() == there("alice", "bob", "carol", anonymous=2)
             two.process.send_signal(signal.SIGKILL)
@@ -386,7 +386,7 @@ def test_redis_is_emptied(pair, redis):
         wait_until(lambda: len(redis.client().hgetall(group)) == 2, 10, "both are written down again")
         with Client(two, "a", "carol") as carol:
             assert carol.presence() == there("alice", "bob", "carol")
-            # Nothing was told of it meanwhile.
+            # No notice was sent meanwhile.
             assert alice.presence() == {"joined": "carol", "count": 3}
             assert bob.presence() == {"joined": "carol", "count": 3}
 
@@ -397,7 +397,7 @@ def test_redis_is_restarted(pair, redis: RedisServer):
         assert alice.lists(there("alice", "bob"))
         assert bob.lists(there("alice", "bob"))
         redis.stop()
-        # During the outage it is still known who was there.
+        # During the outage the earlier presence is still known.
         assert alice.list() == there("alice", "bob")
         redis.start()
         group = "asgi:sluice:presence:group:chat_a"
@@ -411,7 +411,7 @@ def test_redis_is_restarted(pair, redis: RedisServer):
 
 
 def test_somebody_leaves_while_redis_is_away(redis, begin, layer):
-    """What is in Redis is kept, and put right afterwards."""
+    """The entries in Redis are kept, and corrected afterwards."""
     redis.admit("second")
     one, two = begin(layer), begin(dataclasses.replace(layer, yaml_hosts=[redis.url(user="second")]))
     with Client(one, "a", "alice") as alice, Client(two, "b", "bob") as witness:
@@ -420,7 +420,7 @@ def test_somebody_leaves_while_redis_is_away(redis, begin, layer):
         with outage_of(redis, "second"):
             wait_until(lambda: not two.is_ready(), 20)
             bob.leave()
-            # The session next to it is told what it asks, later than that.
+            # The other session gets the answer to its request later than that.
             assert witness.list() == there("bob")
         assert alice.presence() == {"left": "bob", "count": 1}
         wait_until(two.is_ready, 20)

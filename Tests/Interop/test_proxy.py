@@ -1,4 +1,4 @@
-"""A gateway in front of an HTTP server: what arrives there, what comes back, and what must not get through."""
+"""A gateway in front of an HTTP server: what the server receives, what comes back, and what must not pass."""
 
 import http.client
 import queue
@@ -31,7 +31,7 @@ applications:
 
 
 class Upstream:
-    """An HTTP/1.1 server of few lines, so that nothing in it can hide what it was sent."""
+    """A small HTTP/1.1 server that hides nothing of what it receives."""
 
     def __init__(self):
         self.heads: list[bytes] = []
@@ -119,7 +119,7 @@ class Upstream:
 
 
 class Scripted:
-    """A server that hands each connection, its head read, to a function, and waits for nothing."""
+    """A server that reads the head of each connection, passes the connection on to a function, and does not wait."""
 
     def __init__(self, play):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -150,7 +150,7 @@ class Scripted:
             self.play(self, connection)
 
     def wait_for_the_end(self, connection):
-        """Tells when the other side closes."""
+        """Reports when the other side closes."""
         rest = b""
         try:
             while part := connection.recv(65536):
@@ -370,8 +370,8 @@ def test_failures_of_the_upstream(front, upstream):
     assert (response.status, content) == (502, b"The upstream server cannot be reached.\n")
     assert ask(front, "GET", "/slow/")[0].status == 504
     assert ask(front, "GET", "/nonsense")[0].status == 502
-    assert front.says("an upstream failed", "status=504")
-    # In words, not in those of a library.
+    assert front.says("an upstream did not answer as expected", "status=504")
+    # In words for an operator, not a library's.
     assert front.says("status=502", 'reason="Connection refused"')
 
 
@@ -416,7 +416,7 @@ def test_no_request_is_smuggled(front, upstream, fields, first):
     attack = b"POST /attack HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n" + b"0\r\n\r\n" + SMUGGLE
     answer = raw(front, before + attack, timeout=2)
     paths = [head.split(b" ")[1] for head in upstream.heads]
-    # Refused, or understood in one way by both: what follows the request is then a request of its own to the gateway too.
+    # Refused, or understood in the same way by both servers: the bytes after the request are then a separate request for the gateway, too.
     answers = len(re.findall(rb"HTTP/1\.1 \d\d\d ", answer))
     assert len(paths) <= answers, (paths, answer)
     if b"/smuggled" in paths:
@@ -442,7 +442,7 @@ def test_a_websocket_route_is_not_passed_on(front, upstream):
     assert answer.startswith(b"HTTP/1.1 404 ") and upstream.heads == []
 
 
-# An upstream that answers before it has read the body, or goes away.
+# An upstream that answers before it has read the body, or closes the connection.
 
 def one_route(port: int, options: str = "") -> str:
     return f"""
@@ -494,7 +494,7 @@ def test_an_upstream_that_does_not_wait_for_the_body(start, scripted, play, stat
 
 
 def test_the_second_half_of_a_body_after_the_answer(start, scripted):
-    """The client goes on sending; the answer still arrives, and no reset overtakes it."""
+    """The client keeps sending. The answer still arrives, and is not destroyed by a reset."""
     front = start(text=one_route(scripted(refuses).port))
     with socket.create_connection(("127.0.0.1", front.port), timeout=10) as client:
         client.sendall(b"POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 1000)
@@ -533,7 +533,7 @@ def test_a_broken_upload_is_the_clients_fault(start, scripted, bad):
     answer = raw(front, b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" + bad)
     assert answer.startswith(b"HTTP/1.1 400 ") or answer == b""
     assert not server.ended.get(timeout=10).endswith(b"0\r\n\r\n")
-    assert not any("an upstream failed" in line for line in front.log)
+    assert not any("an upstream did not answer as expected" in line for line in front.log)
 
 
 def test_half_an_upload_does_not_look_complete(start, scripted):
@@ -543,10 +543,10 @@ def test_half_an_upload_does_not_look_complete(start, scripted):
         client.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
         server.heads.get(timeout=10)
     assert not server.ended.get(timeout=10).endswith(b"0\r\n\r\n")
-    assert not any("an upstream failed" in line for line in front.log)
+    assert not any("an upstream did not answer as expected" in line for line in front.log)
 
 
-# Whoever hangs up, and whoever stops.
+# Clients that hang up, and gateways that stop.
 
 def test_a_client_that_hangs_up_ends_the_request_upstream(start, scripted):
     server = scripted(is_silent)
@@ -556,7 +556,7 @@ def test_a_client_that_hangs_up_ends_the_request_upstream(start, scripted):
         server.heads.get(timeout=10)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     server.ended.get(timeout=10)
-    # Its place is free: the one session that is allowed opens, once the gateway has seen it too.
+    # Its place is free: the one allowed session opens, once the gateway has seen the end, too.
     deadline = time.monotonic() + 10
     while True:
         with socket.create_connection(("127.0.0.1", front.port), timeout=10) as client:
@@ -615,7 +615,7 @@ def test_a_stop_lets_a_proxied_answer_finish(start, scripted):
     assert front.process.wait(10) == 0
 
 
-# What goes on, and what does not.
+# Fields that are passed on, and fields that are not.
 
 @pytest.mark.parametrize("path", [
     "/app/blue/../admin", "/app/blue/%2e%2e/admin", "/app/blue/%2e%2e%2fadmin", "/app/blue/x/%2E./y", "/app/blue/./x",
@@ -632,7 +632,7 @@ def test_a_path_does_not_lead_out_of_its_template(front, upstream, path):
     "/pub/..\\admin", "/pub/..%5cadmin", "/pub\\..\\admin", "http://a/pub/../admin", "/pub/../admin?x=/y",
 ])
 def test_no_dot_segment_reaches_a_server_that_could_normalise_it(front, upstream, path):
-    """RFC 3986 section 5.2.4: behind a bare address `/pub/../admin` may be `/admin`."""
+    """RFC 3986 section 5.2.4: for an upstream without a path, `/pub/../admin` may be `/admin`."""
     answer = raw(front, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 400 ") and upstream.heads == []
 

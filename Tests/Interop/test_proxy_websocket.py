@@ -31,7 +31,7 @@ applications:
 
 
 class Upstream:
-    """A WebSocket server of another make, which does what a path says."""
+    """Another WebSocket server, which does what a path says."""
 
     def __init__(self):
         self.requests, self.closed, self.heard = [], [], []
@@ -186,7 +186,7 @@ def test_an_upstream_that_dies_or_breaks_the_protocol(gateway, path):
     with dial(gateway, path) as client, pytest.raises(ConnectionClosed):
         client.recv(timeout=20)
     assert (client.close_code, client.close_reason) == (1014, "the connection to the upstream was lost")
-    wait_until(lambda: any("an upstream failed" in line and "1014" in line for line in gateway.log), 5)
+    wait_until(lambda: any("an upstream did not answer as expected" in line and "1014" in line for line in gateway.log), 5)
 
 
 def test_refusals(gateway, upstream):
@@ -199,7 +199,7 @@ def test_refusals(gateway, upstream):
     begun = time.monotonic()
     assert status_of(gateway.port, handshake("/slow")) == 504
     assert time.monotonic() - begun < 3
-    # A gateway that waits for one upstream answers everybody else.
+    # A gateway that waits for one upstream answers all other clients.
     assert requests.get(gateway.http("/health/live"), timeout=5).status_code == 200
 
 
@@ -220,7 +220,7 @@ applications:
     "/ws/pub/..;a/staff/x", "/ws/pub/..%5Cstaff/x", "/ws/pub/..\\staff/x", "/ws/pub/./../staff/x", "/ws/pub/x/../../staff/x",
 ])
 def test_dot_segments_do_not_go_round_auth(start, upstream, path):
-    """Two routes to one server, one of them protected: a server that normalises would serve the other one."""
+    """Two routes to one server, one of them protected. A server that normalises paths would serve the other one."""
     gateway = start(text=GUARDED.format(port=upstream.port), env={"SIGNING_KEY": "0123456789abcdef" * 2})
     assert status_of(gateway.port, handshake("/ws/staff/x")) == 401
     assert status_of(gateway.port, handshake(path)) == 400
@@ -278,12 +278,12 @@ def test_neither_side_can_make_the_gateway_grow(gateway, upstream):
 
 
 def test_nobody_misses_pongs_that_are_not_read(upstream, start):
-    """While the client does not read, neither side is read: what either says meanwhile, pongs too, waits in the kernel."""
+    """While the client does not read, neither side is read. Everything that they send meanwhile, including pongs, waits in the kernel."""
     gateway = start(text=CONFIG.format(port=upstream.port, closed=free_port()), limits="{ping: 1s}")
     with connect(gateway.port) as sock:
         sock.sendall(handshake("/floods"))
         read_head(sock)
-        # Far longer than a ping and its time-out. Once the flood waits for the client, what this says is the last that is read.
+        # Far longer than a ping and its timeout. While the flood waits for the client, nothing after this message is read.
         deadline = time.monotonic() + 3.5
         while time.monotonic() < deadline:
             sock.sendall(frame(1, b"hello"))

@@ -1,4 +1,4 @@
-"""The publish API: events from outside, for whoever may, and what is told of them."""
+"""The publish API: events from outside, access to it, and queries about groups."""
 
 import asyncio
 import base64
@@ -74,7 +74,7 @@ def session(gateway, room: str) -> Session:
     return Session(gateway.ws(f"/ws/chat/{room}/"))
 
 
-# What is published
+# Publishing
 
 
 def test_a_message_reaches_a_group_on_all_reactors(gateway):
@@ -131,7 +131,7 @@ def test_an_event_that_a_route_does_not_know_is_ignored(gateway):
         assert a.is_open() and a.silent()
 
 
-# Who may
+# Access
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong-token-0123456789", TOKEN[:-1], TOKEN + "0", TOKEN.upper()])
@@ -148,7 +148,7 @@ def test_without_the_token_nothing_is_published(gateway, token):
 
 def test_each_of_the_tokens_opens_the_route(gateway):
     assert post(gateway, {"group": "chat_a", "message": 1}, token=OLD_TOKEN).status_code == 200
-    # Schemes have no case (RFC 9110 section 11.1).
+    # Schemes are case-insensitive (RFC 9110 section 11.1).
     answer = post(gateway, {"group": "chat_a", "message": 1}, token=None, Authorization=f"bearer  {TOKEN}")
     assert answer.status_code == 200
     for field in [f"Basic {TOKEN}", TOKEN, f"Bearer{TOKEN}"]:
@@ -183,13 +183,13 @@ def test_an_anonymous_route_takes_no_token(gateway):
     assert post(gateway, {"group": "news", "text": "x"}, "/open", token=None).status_code == 200
     assert post(gateway, {"group": "news", "text": "x"}, "/open/", token=None).status_code == 200
     assert post(gateway, {"group": "chat_a", "text": "x"}, "/open", token=None).status_code == 403
-    # Publishing is all that is allowed unless more is.
+    # By default only publishing is allowed.
     assert get(gateway, "/open/groups", token=None).status_code == 403
-    # A page of another site can send this without asking; JSON it cannot.
+    # A page of another site can send this type without a preflight request, but not JSON.
     assert post(gateway, '{"group": "news", "text": "x"}', "/open", token=None, **{"Content-Type": "text/plain"}).status_code == 415
 
 
-# What is refused
+# Refusals
 
 
 def test_methods_and_paths(gateway):
@@ -291,7 +291,7 @@ def test_many_at_once_are_all_answered(gateway):
         assert sorted(a.messages(400)) == list(range(400))
 
 
-# Once only
+# Idempotency
 
 
 def test_the_same_key_publishes_once(gateway):
@@ -301,7 +301,7 @@ def test_the_same_key_publishes_once(gateway):
         assert first.text == second.text and second.status_code == 200
         assert "Idempotent-Replayed" not in first.headers and second.headers["Idempotent-Replayed"] == "true"
         assert post(gateway, {**body, "message": 2}).status_code == 422
-        # In a field of the request it is another body, but for the same key.
+        # With the key as a member of the request the body differs, but the key is the same.
         plain = {"group": "chat_a", "message": 3}
         assert [post(gateway, plain, **{"Idempotency-Key": '"k2"'}).status_code for _ in range(3)] == [200] * 3
         assert post(gateway, plain, **{"Idempotency-Key": "k2"}).headers["Idempotent-Replayed"] == "true"
@@ -332,14 +332,14 @@ def test_who_hangs_up_finds_the_answer_with_the_key(gateway):
         assert a.silent()
 
 
-# Who is there
+# Presence
 
 
 def test_groups_are_told_with_their_sessions(gateway):
     sessions = [session(gateway, room) for room in ["a", "a", "b", "c"]]
     with Session(gateway.ws("/ws/team/red/a/")):
         told = get(gateway, "/api/publish/groups").json()
-        # Of those that the route may name.
+        # Only groups that the route may name.
         assert told == {"groups": [{"group": "chat_a", "sessions": 2}, {"group": "chat_b", "sessions": 1}, {"group": "chat_c", "sessions": 1}], "next": None}
         page = get(gateway, "/api/publish/groups/?limit=2").json()
         assert [one["group"] for one in page["groups"]] == ["chat_a", "chat_b"]
@@ -367,7 +367,7 @@ def test_two_processes_hear_it_once_and_so_does_a_django_consumer(layer, pair):
     with session(one, "a") as near, session(other, "a") as far, session(other, "a") as second:
         answer = post(one, {"group": "chat_a", "message": {"n": [1, None]}})
         assert (answer.status_code, answer.json()) == (200, {"published": [line("chat_a", 1)]})
-        # From a process where nobody is in the group.
+        # From a process without members of the group.
         assert post(one, {"group": "chat_b", "message": 0}).json() == {"published": [line("chat_b", 0)]}
         items = [{"group": "chat_a", "message": n} for n in range(300)]
         assert post(other, {"batch": items}).json() == {"published": [line("chat_a", 2)] * 300}
@@ -425,7 +425,7 @@ def send(*arguments: str, input: str | None = None, **env: str) -> subprocess.Co
 
 @pytest.fixture
 def file(gateway, tmp_path):
-    """The same configuration, with the port that the gateway has."""
+    """The same configuration, with the gateway's real port."""
     path = tmp_path / "send.yaml"
     path.write_text(routes(extra=f"server: {{bind: '127.0.0.1:{gateway.port}'}}"))
     return path
@@ -457,7 +457,7 @@ def test_send_to_an_address_of_its_own(gateway, file, tmp_path):
     done = send("chat_a", "1", "--url", gateway.http("/nowhere"), "--token-env", "MINE", MINE=TOKEN)
     assert (done.returncode, done.stderr) == (1, "sluice: 404: this is no publish route; --url names it with its path, such as http://127.0.0.1:8000/publish/\n")
     assert TOKEN not in send(file, "chat_a", "1", "--url", "no url").stderr
-    # What the file does not tell need not be there then.
+    # Options replace values that the file does not have.
     open_port = tmp_path / "open_port.yaml"
     open_port.write_text(routes(extra="server: {bind: '127.0.0.1:0'}").replace("api/publish/", "<slug:api>/publish/"))
     assert send(open_port, "chat_a", "1").stderr == 'sluice: the path of the "publish" route is not known: give --url\n'
@@ -527,7 +527,7 @@ applications:
 
 
 def token_of(user: str, **claims) -> str:
-    """As Simple JWT would issue it."""
+    """A token as Simple JWT would issue it."""
     return jwt.encode({"user_id": user, "token_type": "access", "iat": time.time(), "exp": time.time() + 600, **claims}, KEY, "HS256")
 
 
@@ -561,7 +561,7 @@ def test_users_publish_with_their_own_tokens_to_their_own_groups(with_users):
             assert post(gateway, {"group": group, "text": "x"}, "/own/publish/", ann).status_code == 403, group
         assert get(gateway, "/own/publish/groups", ann).json()["groups"] == [{"group": "user_ann", "sessions": 1}]
         assert get(gateway, "/own/publish/groups", token_of("bob")).json()["groups"] == []
-    # Keys of different users have nothing to do with each other.
+    # Keys of different users are independent.
     for user in ["ann", "bob"]:
         answer = post(gateway, {"group": f"user_{user}", "text": "x", "idempotency_key": "k"}, "/own/publish/", token_of(user))
         assert answer.status_code == 200 and "Idempotent-Replayed" not in answer.headers
@@ -611,11 +611,11 @@ def test_a_user_is_disconnected_in_every_process_and_by_django(layer, with_users
     near, far = user_session(one, "5"), user_session(other, "5")
     async_to_sync(layer.make().group_send)("sluice.control", {"type": "sluice.disconnect", "user": 5})
     assert close_of(near) == close_of(far) == (4403, "disconnected by an operator")
-    # What is no order does nothing.
+    # An event that is not a control event does nothing.
     for event in [{"type": "sluice.disconnect"}, {"type": "sluice.disconnect", "user": None}, {"type": "chat.message", "message": 1}]:
         async_to_sync(layer.make().group_send)("sluice.control", event)
     assert unconcerned.is_open()
-    # Nobody can speak there from outside.
+    # The control group cannot be published to from outside.
     assert post(one, {"group": "sluice.control", "event": {"type": "a"}}).status_code == 400
     unconcerned.socket.close()
 

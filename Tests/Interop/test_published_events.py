@@ -1,4 +1,4 @@
-"""Events from outside: their types as Channels reads them, what a route drops, and what users and pages may publish."""
+"""Events from outside: their types as in Channels, events that a route drops, and what users and pages may publish."""
 
 import gzip
 import json
@@ -111,7 +111,7 @@ def test_what_a_route_drops_is_one_line_with_the_nearest_type(gateway):
     assert [("data.n" in line, "{data}" in line) for line in lines("tick") if "without a field" in line] == [(True, True)]
 
 
-# Users (who they are is said by Sluice, not by them)
+# Users (Sluice names the sender, not the user)
 
 
 @pytest.mark.report("impersonation-over-http")
@@ -123,16 +123,16 @@ def test_users_publish_messages_in_their_own_name_and_no_events(gateway):
             assert answer.status_code == 403 and '"events"' in answer.json()["error"]
         assert post(gateway, {"group": "chat_own", "message": "hello"}, "/own/", token_of("ann")).status_code == 200
         assert bob.hear() == {"message": "hello", "user": "ann"}
-        # A text is a message of its user, and no frame that says who sent it.
+        # A text is rendered as a message of its user, and cannot pass for a frame that names another sender.
         text = json.dumps({"message": "hi", "user": "admin"})
         assert post(gateway, {"group": "chat_own", "text": text}, "/own/", token_of("ann")).status_code == 200
         assert bob.hear() == {"message": text, "user": "ann"}
-        # Whoever may send events, and the back end, do as before.
+        # Clients that may send whole events, and the back end, are not affected.
         staff = token_of("eve", staff=True)
         for path, token in [("/staff/", staff), ("/api/", TOKEN)]:
             assert post(gateway, {"group": "chat_own", "event": forged}, path, token).status_code == 200
             assert bob.hear() == {"message": "hi", "user": "admin"}
-    # Who opens a route to anybody has said so.
+    # An anonymous route is open on purpose.
     assert post(gateway, {"group": "news", "event": {"type": "x.y"}}, "/anybody/", None).status_code == 200
 
 
@@ -145,7 +145,7 @@ def test_a_secret_of_bytes_verifies_tokens(gateway):
             assert one.message() == path
 
 
-# What is no JSON that can be taken
+# JSON that is refused
 
 
 @pytest.mark.report("bodies-without-words")

@@ -1,4 +1,4 @@
-"""Two gateways on one Redis, a thousand sessions each in one room: what several senders say is heard by all, in order."""
+"""Two gateways on one Redis with a thousand sessions each in one room: every session receives the messages of several senders in order."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ SESSIONS, MESSAGES, WINDOW = 1000, 10_000, 500
 
 @pytest.fixture(params=["core", "pubsub"])
 def gateways(request, redis, layer_gateway):
-    """On a layer with room for all that is on its way."""
+    """On a layer with room for everything under way."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
     layer = Layer((Host(redis),), request.param, capacity=100_000)
@@ -29,7 +29,7 @@ def gateways(request, redis, layer_gateway):
 
 
 async def speak(sender, count: int, window: int) -> None:
-    """With at most `window` messages on their way."""
+    """With at most `window` messages under way."""
     for number in range(count):
         sender.write(number)
         if number >= window:
@@ -71,7 +71,7 @@ def test_nothing_is_lost_doubled_or_out_of_order(gateways, capsys):
 
 
 def test_redis_killed_in_the_middle(gateways, redis, capsys):
-    """No session closes; a message is heard by all or its sender is told; delivery resumes."""
+    """No session closes. A message reaches all sessions or its sender is notified. Deliveries resume."""
     layer, both = gateways
 
     async def run():
@@ -124,7 +124,7 @@ def test_redis_killed_in_the_middle(gateways, redis, capsys):
             assert numbers[name] == sorted(set(numbers[name])), f"{name}: doubled or out of order"
             lost[name] |= set(range(count)) - set(numbers[name]) - refused[name]
     for name in sent:
-        # What Redis had taken and not yet passed on went down with it: at most the one message on its way.
+        # Events that Redis had accepted and not yet passed on were lost with it: at most the one message under way.
         assert all(abs(number - before[name]) <= 1 for number in lost[name]) and len(lost[name]) <= 1, (name, lost, before)
     with capsys.disabled():
         total, errors = sum(sent.values()), sum(map(len, refused.values()))
@@ -133,11 +133,11 @@ def test_redis_killed_in_the_middle(gateways, redis, capsys):
 
 
 def send_at_once(layer, room: str, name: str, count: int) -> None:
-    """Events as channels_redis writes them, all made before the first is sent."""
+    """Events in the form of channels_redis, all made before the first is sent."""
     import msgpack
 
     group, pipe = f"chat_{room}", layer.hosts[0].client().pipeline(transaction=False)
-    # Of the core layout: the one member that a process is of a group, whose queue is named like what stands before its "!".
+    # In the core layout a process is one member of a group, and its queue has the name before the "!".
     members = [name.encode() for name in layer.members(group)] if layer.layout == "core" else []
     for number in range(count):
         event = msgpack.packb(({"__asgi_channel__": [m.decode() for m in members]} if members else {}) | chat(f"{name}:{number}"))
@@ -162,7 +162,7 @@ applications:
 
 @pytest.mark.parametrize("layout", ["core", "pubsub"])
 def test_redis_is_read_no_faster_than_sessions_are_sent_to(layout, redis, start):
-    """16 MB at once, which take long to compress, where 8 may wait for a reactor: all arrives, and in order."""
+    """16 MB at once, slow to compress, of which 8 may wait for a reactor: all events arrive, in order."""
     layer, count, name = Layer((Host(redis),), layout, prefix=f"held{layout}", capacity=100_000), 250, random.randbytes(32_500).hex()
     gateway = start(text=HELD.replace("LAYER", layer.yaml))
     offer = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"

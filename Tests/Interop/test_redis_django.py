@@ -1,4 +1,4 @@
-"""Django to Django: that the two servers beside the gateway work, so that a fault elsewhere is the gateway's."""
+"""Django to Django: shows that the two servers beside the gateway work, so that a failure elsewhere is the gateway's."""
 
 import json
 import subprocess

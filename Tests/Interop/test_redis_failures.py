@@ -1,4 +1,4 @@
-"""What goes wrong around a channel layer: full queues, lost connections, restarts, dead gateways, and rubbish."""
+"""Failures around a channel layer: full queues, lost connections, restarts, dead gateways, and invalid data."""
 
 import base64
 import dataclasses
@@ -22,12 +22,12 @@ from redis_stack import KEY, Host, Layer, chat, routes, wait_until
 
 
 def send(layer: Layer, room: str, message) -> None:
-    """As a view does it, with a connection of its own."""
+    """Sends like a view, with a new connection."""
     async_to_sync(layer.make().group_send)(f"chat_{room}", chat(message))
 
 
 def queues(layer: Layer) -> dict[bytes, int]:
-    """The gateways' queues, and how much waits in each."""
+    """The gateways' queues, and the number of messages in each."""
     client = layer.hosts[0].client()
     return {key: client.zcard(key) for key in client.keys(f"{layer.prefix}specific.*!")}
 
@@ -37,7 +37,7 @@ def is_back(layer: Layer, room: str) -> bool:
 
 
 def send_until_heard(layer: Layer, session, room: str, seconds: float = 30) -> None:
-    """The gateway is back when it hears; messages of the time before may be lost, and are never doubled."""
+    """The gateway is back when it receives events. Earlier messages may be lost, and are never duplicated."""
     deadline = time.monotonic() + seconds
     number = 0
     while time.monotonic() < deadline:
@@ -76,7 +76,7 @@ def test_a_paused_gateway_has_a_queue_of_the_capacity(redis, layer_gateway, capl
             assert "1 of 1 channels over capacity in group chat_full" in caplog.text
         finally:
             gateway.process.send_signal(signal.SIGCONT)
-        # What a pop that waited already has taken, then the queue; the rest was refused by the sender.
+        # First the messages of a pop that was waiting already, then those in the queue; the sender refused the rest.
         heard = session.messages(100) + session.rest()
         assert heard == list(range(len(heard))) and len(heard) < 110
         send(layer, "full", "after")
@@ -143,7 +143,7 @@ def test_a_handshake_without_redis_is_refused_and_later_taken(layer, redis, laye
         assert time.monotonic() - begun < 15
         redis.start()
         wait_until(lambda: is_back(layer, "lobby"), 30)
-        # In pub/sub there is a second connection that comes back by itself.
+        # In pub/sub there is a second connection that reconnects by itself.
         wait_until(gateway.is_ready)
         with gateway.session("another") as session:
             session.say("in")
@@ -208,13 +208,13 @@ def test_a_stopped_gateway_leaves_nothing(layer, redis, layer_gateway):
 
 
 def test_a_killed_gateway_is_cleared_away_by_the_next(layer, redis, layer_gateway):
-    """A sign of life lasts a little longer than a message, so with short-lived messages this is quick."""
+    """A sign of life lasts a little longer than a message, so this is quick with short-lived messages."""
     layer = dataclasses.replace(layer, expiry=1)
     dead = layer_gateway(layer)
     with dead.session("lobby"), dead.session("kitchen"):
         dead.stop(signal.SIGKILL)
     if layer.layout == "core":
-        # One of its groups has become something else in the meantime, which keeps nobody from the others.
+        # One of its groups has a value of another type meanwhile, which does not affect the others.
         (members,) = redis.client().keys("asgi:sluice:members:*")
         redis.client().hset(members, "specific.x!g9", "chat_broken")
         redis.client().set("asgi:group:chat_broken", "no group")
@@ -228,7 +228,7 @@ def test_a_killed_gateway_is_cleared_away_by_the_next(layer, redis, layer_gatewa
         assert session.message() == "alive"
 
 
-# Rubbish
+# Invalid data
 
 DEEP = b"\x91" * 100_000 + b"\xc0"
 MAPS = {
@@ -254,7 +254,7 @@ def fernet(key: str) -> Fernet:
 
 
 def bodies(layer: Layer, name: str) -> list[bytes]:
-    """Bodies that are wrong, each in its own way, with the address of a living member where there is one."""
+    """Invalid bodies of all kinds, with the address of a living member if the body can have one."""
     base = {"__asgi_channel__": [name]} if layer.layout == "core" else {}
     maps = [base | value for value in MAPS.values() if value is not None]
     if layer.format == "msgpack":
@@ -331,7 +331,7 @@ def test_a_message_of_a_megabyte(layer, layer_gateway, encrypted):
 
 
 def test_a_redis_that_is_not_there_yet(layer, redis, layer_gateway, tmp_path):
-    """With `--require-layers` one sentence and exit code 1; else the gateway serves, is not ready, and goes on trying."""
+    """With `--require-layers`, one sentence and exit code 1. Without it the gateway serves, is not ready, and keeps trying."""
     redis.stop()
     file = tmp_path / "needs-redis.yaml"
     file.write_text(routes(layer))

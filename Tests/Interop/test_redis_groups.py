@@ -42,7 +42,7 @@ def test_the_gateway_reaches_a_consumer_whose_socket_stays(daphne, matrix, layer
 
 
 def address_of(session, layer: Layer, room: str) -> str:
-    """What the gateway calls this session, asked for by an event of the route."""
+    """The address of this session, from an event of the route."""
     async_to_sync(layer.make().group_send)(f"chat_{room}", {"type": "who.is.there"})
     return session.hear()["me"]
 
@@ -63,7 +63,7 @@ def test_direct_sends_reach_one_session(django, daphne, matrix, layer_gateway, a
 
 @pytest.mark.parametrize("layout", ["core", "pubsub"])
 def test_direct_sends_reach_sessions_on_every_shard(redis_servers, layer_gateway, layout):
-    """channels_redis puts a direct message where the full name leads, which with several hosts is not where it listens itself."""
+    """channels_redis puts a direct message on the shard of the full name, which with several hosts is not where it reads itself."""
     hosts = [Host(redis_servers[0], db) for db in range(3)] if layout == "core" else [Host(s) for s in redis_servers]
     layer = Layer(tuple(hosts), layout, prefix=f"shards-{layout}:")
     gateway = layer_gateway(layer)
@@ -110,7 +110,7 @@ def test_one_process_is_heard_in_order(matrix, layer_gateway, alias):
 
 @pytest.mark.parametrize("alias", ["core-msgpack-plain-1", "core-json-encrypted-3", "pubsub-msgpack-plain-3"])
 def test_the_gateway_is_heard_in_order(matrix, daphne, layer_gateway, alias):
-    """Also messages of one instant: their scores may be equal, and then their first bytes decide."""
+    """Includes messages of one instant: their scores may be equal, and then their first bytes decide."""
     gateway = layer_gateway(matrix[alias])
     with gateway.session("burst") as ours, daphne.session("burst", alias) as theirs:
         for number in range(1000):
@@ -184,7 +184,7 @@ applications:
 
 
 def test_events_of_a_route(redis_servers, start):
-    """`events` makes frames of any event of Django; what the route does not know is counted and ignored."""
+    """`events` makes frames from any event of Django. Events that the route does not know are counted and ignored."""
     layer = Layer((Host(redis_servers[0], 6),), prefix="events:")
     gateway = start(
         kind=RedisGateway,
@@ -220,7 +220,7 @@ applications:
 
 
 def test_the_example_in_front_of_django(django, redis_servers, start):
-    """examples/django as its README says: the page and the API through the gateway, the push to its sockets."""
+    """examples/django works as its README says: the page and the API through the gateway, and the push to its sessions."""
     gateway = start(
         file=EXAMPLE / "routes.yaml", kind=RedisGateway,
         env={"REDIS_URL": redis_servers[1].url(), "WEB": django.http("")},

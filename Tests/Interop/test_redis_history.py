@@ -1,4 +1,4 @@
-"""Histories in Redis: every process and every restart sees the same, and what cannot be had is told."""
+"""Histories in Redis: they are the same for every process and after every restart, and gaps are reported."""
 
 import signal
 import time
@@ -64,14 +64,14 @@ def test_two_processes_share_a_history(layer, history_gateway):
             client.hear()
         assert client.messages == list(range(10)) and [position(f["id"])[1] for f in client.frames[1:]] == list(range(1, 11))
         assert len(stream(layer, "a")) == 10
-        # To the other process, and it goes on.
+        # To the other process, where it continues.
         client.drop()
         sender.say("meanwhile")
         sender.message()
         with numbered(one, "a", client.last) as moved:
             assert moved.start() == {"id": client.last, "gap": False}
             assert moved.hear()["message"] == "meanwhile"
-        # One that joins a process where nobody was.
+        # A client that joins in a process without members.
         with Session(two.ws("/ws/chat/a/")) as plain:
             assert plain.messages(11) == [*range(10), "meanwhile"]
             assert plain.silent()
@@ -94,7 +94,7 @@ def test_a_restart_loses_nothing(layer, history_gateway):
 
 
 def test_django_is_recorded_once(layer, history_gateway):
-    """By one of two processes, whichever, and both see it under the same number."""
+    """Either of two processes records the event, and both see it with the same id."""
     one, two = history_gateway(layer), history_gateway(layer)
     with numbered(one, "c") as first, numbered(two, "c") as second:
         first.start(), second.start()
@@ -107,7 +107,7 @@ def test_django_is_recorded_once(layer, history_gateway):
             assert client.rest() == []
         assert first.frames[1:] == second.frames[1:]
         assert len(stream(layer, "c")) == 20
-        # Both ways at once, each event once.
+        # Both directions at once, each event once.
         first.say("ours")
         send(layer, "c", "theirs")
         for client in (first, second):
@@ -136,7 +136,7 @@ def test_django_hears_what_is_recorded(layer, history_gateway):
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_another_process_goes_on_recording(layer, history_gateway, end):
-    """What was sent while nobody recorded is recorded by the one that takes over, once."""
+    """Events that were sent while no process recorded are recorded once, by the process that takes over."""
     one = history_gateway(layer)
     with numbered(one, "e") as first:
         first.start()
@@ -187,7 +187,7 @@ def test_several_hosts_and_json(redis_servers, history_gateway):
 
 
 def test_redis_flushed(layer, history_gateway):
-    """The session stays, and is told that something may be missing."""
+    """The session stays, and is notified that events may be missing."""
     gateway = history_gateway(layer)
     with numbered(gateway, "h") as client, numbered(gateway, "h") as away:
         epoch = position(client.start()["id"])[0]
@@ -228,7 +228,7 @@ def test_redis_restarted(layer, redis, history_gateway):
 
 
 def test_an_outage_heals(redis, history_gateway):
-    """Cut off for a while, and nothing lost in Redis: nothing is missing, and nothing is said."""
+    """After an interruption without lost data in Redis, nothing is missing, and no gap is reported."""
     redis.admit("gateway")
     here = Layer((Host(redis),), capacity=20000)
     cut = Layer((Host(redis),), capacity=20000, yaml_hosts=[redis.url(user="gateway")])
@@ -247,7 +247,7 @@ def test_an_outage_heals(redis, history_gateway):
 
 
 def test_gone_back_in_time(layer, history_gateway):
-    """As after a fail-over to a replica that was behind: the numbers are used again, under another epoch."""
+    """As after a fail-over to a replica that was behind: offsets are used again, in another epoch."""
     gateway = history_gateway(layer)
     redis = layer.hosts[0].client()
     stream_key = f"{layer.prefix}:sluice:history:chat_k"
@@ -297,7 +297,7 @@ def test_trimmed_and_aged(layer, history_gateway):
 
 @pytest.mark.alone
 def test_what_django_sends_is_recorded_once_whoever_dies(layer, history_gateway):
-    """The recorder is killed, again and again, while a view goes on sending."""
+    """The recorder is killed again and again, while a view keeps sending."""
     import asyncio
     import threading
 
@@ -368,7 +368,7 @@ def test_what_is_wrong_with_the_keys_of_one_group_is_no_matter_of_the_others(lay
             answer = requests.post(
                 gateway.http("/publish/"), json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20)
             assert first.hear()["message"] == number and last.hear()["message"] == number
-            # Whoever publishes is told what is kept, and where.
+            # Publishers get the position of each kept event.
             found = answer.json()["published"]
             assert [one["id"] for one in found] == [first.last, None, last.last], found
             assert [("error" in one) for one in found] == [False, True, False], found

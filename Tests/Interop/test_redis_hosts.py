@@ -1,4 +1,4 @@
-"""Every way to a Redis server: sockets, TLS, sentinels, users and databases, in every form that `hosts` takes."""
+"""Every way to a Redis server: sockets, TLS, sentinels, users and databases, in every form that `hosts` accepts."""
 
 import contextlib
 import pathlib
@@ -15,7 +15,7 @@ from test_redis_failures import send, send_until_heard
 
 
 def talk(gateway, layer: Layer) -> None:
-    """Both ways, and between two sessions."""
+    """In both directions, and between two sessions."""
     with gateway.session("lobby") as session, gateway.session("lobby") as other:
         send(layer, "lobby", "from Django")
         assert session.message() == other.message() == "from Django"
@@ -24,7 +24,7 @@ def talk(gateway, layer: Layer) -> None:
 
 
 def refusal(tmp_path, layer: Layer) -> str:
-    """What is said where the layer has to be there, and is not."""
+    """The error message if a required layer is not available."""
     file = tmp_path / "refused.yaml"
     file.write_text(routes(layer))
     command = [SLUICE, "serve", str(file), "--bind", "127.0.0.1:0", "--require-layers"]
@@ -73,7 +73,7 @@ def test_a_unix_socket_with_a_user_and_a_database(tmp_path, layer_gateway, layou
 
 
 def test_a_server_of_an_older_version(tmp_path, layer_gateway):
-    """Without `BZMPOP` messages are taken with `BZPOPMIN`, also where the rest cannot be had at once."""
+    """Without `BZMPOP` messages are taken with `BZPOPMIN`, even if the rest cannot be read at once."""
     for number, missing in enumerate([["BZMPOP"], ["BZMPOP", "ZPOPMIN"]]):
         options = [part for name in missing for part in ("--rename-command", name, "")]
         redis = RedisServer(tmp_path / str(number), *options)
@@ -94,7 +94,7 @@ def test_a_server_of_an_older_version(tmp_path, layer_gateway):
 
 
 def test_keys_are_changed_without_a_break(redis, layer_gateway):
-    """New keys in front everywhere, one process after the other: those with both read what the others write."""
+    """New keys are added in front, one process after the other. Processes with both keys read the messages of all."""
     old, both = (Layer((Host(redis),), encrypted=True, keys=keys) for keys in (("old",), ("new", "old")))
     gateway = layer_gateway(both)
     with gateway.session("lobby") as session, layer_gateway(old).session("lobby") as late:
@@ -104,7 +104,7 @@ def test_keys_are_changed_without_a_break(redis, layer_gateway):
         assert session.message() == "with the new one"
         late.say("from one that is late")
         assert session.message() == late.message() == "from one that is late"
-        # What is written with a key that one does not have is no message to it.
+        # A message that is encrypted with an unknown key is ignored.
         session.say("from one that is not")
         assert session.message() == "from one that is not"
         assert late.silent()
@@ -115,7 +115,7 @@ def test_keys_are_changed_without_a_break(redis, layer_gateway):
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory) -> pathlib.Path:
-    """An authority, and a certificate of it for localhost."""
+    """A certificate authority, and a certificate of it for localhost."""
     folder = tmp_path_factory.mktemp("certificates")
 
     def openssl(*arguments: str) -> None:
@@ -135,7 +135,7 @@ def certificates(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture
 def tls_redis(certificates, tmp_path):
-    """A server that speaks TLS on a second port, `tls_port`."""
+    """A server with TLS on a second port, `tls_port`."""
     port = free_port()
     server = RedisServer(
         tmp_path / "tls", "--tls-port", str(port), "--tls-cert-file", str(certificates / "server.pem"),
@@ -177,7 +177,7 @@ def test_tls_that_fails_says_why(tls_redis, certificates, tmp_path):
         assert words in said and said.count("\n") == 1, said
     tls_redis.client().config_set("tls-auth-clients", "yes")
     said = refusal(tmp_path, with_tls(tls_redis, ssl_ca_certs=authority))
-    # It may also reset the connection before what it says has been read.
+    # The server may also reset the connection before its answer has been read.
     assert "asks for a certificate" in said, said
     (tmp_path / "empty.pem").write_text("")
     said = refusal(tmp_path, with_tls(tls_redis, ssl_ca_certs=authority, ssl_certfile=str(tmp_path / "empty.pem")))
@@ -189,7 +189,7 @@ def test_tls_that_fails_says_why(tls_redis, certificates, tmp_path):
 
 @pytest.fixture
 def sentinel(tmp_path):
-    """A master with a replica, and a sentinel that knows them: `(servers, port)`. Users may not ask for a role."""
+    """A master with a replica, and a sentinel that knows them: `(servers, port)`. Users may not ask for the role."""
     user = ["gateway", "on", ">gateway", "~*", "&*", "+@all", "-role", "-info"]
     servers = [
         RedisServer(tmp_path / name, "--user", *user, "--repl-diskless-sync-delay", "0") for name in ("master", "replica")
@@ -241,6 +241,6 @@ def test_a_fail_over_is_followed(sentinel, layer_gateway):
         send_until_heard(layers[1], session, "lobby")
         session.say("from here")
         assert session.message() == "from here"
-    # No try has left a connection behind.
+    # No attempt has left a connection behind.
     clients = [client for server in servers for client in server.client().client_list() if client["user"] == "gateway"]
     assert len(clients) == 2, clients

@@ -1,4 +1,4 @@
-"""Outages that keep what is in Redis, servers that answer but do not help, and what senders are told."""
+"""Outages that keep the data of Redis, servers that answer without being usable, and the notices to senders."""
 
 import contextlib
 import itertools
@@ -14,7 +14,7 @@ from test_redis_failures import send, send_until_heard
 
 
 def errors(session, seconds: float = 0.5) -> list[str]:
-    """What the session is told of, and not what it is sent, up to the first silence."""
+    """The notices to the session, without its messages, until nothing arrives for a moment."""
     told = []
     with contextlib.suppress(TimeoutError):
         while True:
@@ -65,7 +65,7 @@ def test_a_group_that_lingers_across_a_reconnect_is_joined_again(layer, redis, l
 
 
 def test_a_gateway_that_was_away_is_not_taken_for_dead_by_one_that_is_back_first(redis, layer_gateway):
-    """However long it was away: what is in its queue was kept for it."""
+    """However long the gateway was away, the messages in its queue were kept for it."""
     layers = [with_user(redis, user) for user in ("first", "second")]
     first, second = [layer_gateway(layer) for layer in layers]
     with first.session("lobby"), second.session("kitchen") as session:
@@ -77,7 +77,7 @@ def test_a_gateway_that_was_away_is_not_taken_for_dead_by_one_that_is_back_first
                 # As if no sign of life had come for more than a minute.
                 assert client.delete(*client.keys("asgi:sluice:alive:*")) == 2
             wait_until(first.is_ready)
-            # What it would do when it is back, it has done once it gives a sign of life again.
+            # The gateway has done its work after the outage once it writes a sign of life again.
             wait_until(lambda: len(client.keys("asgi:sluice:alive:*")) == 1, 5)
             assert layers[1].members("chat_kitchen") == [name]
         assert session.message() == "kept"
@@ -140,7 +140,7 @@ def test_a_message_that_is_too_long_is_skipped(redis, layer_gateway):
         assert session.message() == "small"
 
 
-# Servers that answer, but do not help
+# Servers that answer, but cannot be used
 
 
 def test_a_replica_that_takes_no_writes_is_tried_more_and_more_rarely(redis, layer_gateway):
@@ -182,7 +182,7 @@ def test_a_hung_redis_costs_a_bounded_amount_of_memory(redis, layer_gateway):
                 session.say("x" * 60_000)
             wait_until(lambda: not gateway.is_ready(), 15)
             assert gateway.resident_kib - before < 200 * 1024
-            # All that was not sent is told; what Redis may have got, too.
+            # The senders of all unsent events are notified, and those of events that Redis may have received, too.
             told = [session.hear(15)["error"] for _ in range(count)]
         assert any("too many messages" in text for text in told)
         wait_until(gateway.is_ready, 15)
@@ -196,7 +196,7 @@ def test_a_hung_redis_is_noticed_without_traffic(redis, layer_gateway):
     wait_until(gateway.is_ready, 15)
 
 
-# What senders are told
+# Notices to senders
 
 
 def test_a_sender_is_told_once_of_queues_that_stay_full(redis, layer_gateway):
@@ -216,7 +216,7 @@ def test_a_full_memory_is_written_no_further(redis, layer_gateway):
     gateway = layer_gateway(layer)
     client = redis.client()
     with gateway.session("room") as session:
-        # One message of it is too old, so that there is something to throw away.
+        # One message of it is too old, so that there is something to remove.
         client.zadd("asgispecific.other!", {b"old": 1})
         client.zadd("asgi:group:chat_room", {"specific.other!x": time.time()})
         client.config_set("maxmemory", "1mb")
@@ -224,7 +224,7 @@ def test_a_full_memory_is_written_no_further(redis, layer_gateway):
         assert session.message() == "hi"
         assert session.hear() == {"error": "the message did not reach everybody: a part of the channel layer is not available"}
         assert client.zrange("asgispecific.other!", 0, -1) == [b"old"]
-        # Longer than a tick: a sign of life that cannot be written is no sign that Redis was emptied.
+        # Longer than a tick: a sign of life that cannot be written does not mean that Redis was emptied.
         time.sleep(2.5)
         client.config_set("maxmemory", "0")
         session.say("again")
@@ -265,7 +265,7 @@ def test_rooms_of_the_other_hosts_go_on(redis, tmp_path, layer_gateway, layout):
 
 
 def hosts_of(layer: Layer, room: str, dead: Host | None = None) -> set[Host]:
-    """Where the group is, and in core the queue of its member."""
+    """The shard of the group and, in core, of its member's queue."""
     if layer.layout == "pubsub":
         return {layer.host_of(f"{layer.prefix}__group__chat_{room}")}
     host = layer.host_of(f"chat_{room}")
@@ -280,7 +280,7 @@ def hosts_of(layer: Layer, room: str, dead: Host | None = None) -> set[Host]:
 
 @contextlib.contextmanager
 def hanging_port():
-    """A port on which connections are neither made nor refused: its queue of them is full."""
+    """A port that neither accepts nor refuses connections, because its backlog is full."""
     with socket.socket() as listener, contextlib.ExitStack() as stack:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -1,4 +1,4 @@
-"""A Redis user who may do what the manual says and nothing else, one who may do less, and servers that are no good."""
+"""A Redis user with exactly the rights of the manual, users with fewer rights, and servers that cannot be used."""
 
 import contextlib
 import dataclasses
@@ -46,15 +46,15 @@ applications:
 
 
 def allow(redis: RedisServer, rules: str, user: str = "gateway") -> None:
-    """Sets the user of a gateway anew; whatever is open goes on with the new rights."""
+    """Changes the rights of a gateway's user. Open connections continue with the new rights."""
     rules = rules.split()
-    # Redis takes no pattern beside all channels.
+    # Redis accepts no pattern beside the right to all channels.
     rules = [rule for rule in rules if rule == "&*" or not (rule.startswith("&") and "&*" in rules)]
     redis.client().execute_command("ACL", "SETUSER", user, "reset", "on", f">{user}", *rules)
 
 
 def denials(redis: RedisServer) -> list[str]:
-    """What Redis has refused, other than names and passwords."""
+    """The requests that Redis has refused, other than for names and passwords."""
     entries = redis.client().execute_command("ACL", "LOG", "100")
     texts = []
     for entry in entries:
@@ -108,7 +108,7 @@ def test_the_rights_in_the_manual_are_all_that_is_needed(layout, redis, start, t
         while "message" not in (frame := listener.hear()):
             pass
         assert frame["message"] == "kept"
-    # One that is killed is cleared away by the other, with scripts and commands of their own: after the grace of ten seconds.
+    # After the grace of ten seconds, the other process removes the entries of a killed one, with separate scripts and commands.
     lost = start(text=text_of(layer), kind=RedisGateway, env=variables(redis))
     session = session_of(lost, "who")
     lost.process.kill()
@@ -178,7 +178,7 @@ def test_rights_that_no_route_needs_are_not_asked_for(redis, tmp_path):
     layer = layer_of(redis, "core")
     plain = "\n".join(line for line in text_of(layer).split("\n") if "kept" not in line and "who" not in line)
     assert validate(tmp_path, redis, plain) == []
-    # Redis looks at commands first: which names a user may use is only known once it may use the commands.
+    # Redis checks commands first: which names a user may use is known only once it may use the commands.
     for said in ("XADD, XDEL, XRANGE", "asgi:sluice:history:*, and may not PUBLISH or SUBSCRIBE to the channels asgi:sluice:presence:*"):
         (finding,) = validate(tmp_path, redis, text_of(layer))
         assert said in finding["message"], finding
@@ -201,7 +201,7 @@ def test_a_subscription_that_is_refused_is_one_line_and_tried_ever_less_often(pa
     connections = redis.client().info("stats")["total_connections_received"] - before
     lines = [line for line in gateway.log if " ERROR " in line or " WARNING " in line]
     print(f"{part}: {connections} connections in 6 s, {gateway.count(down)} line of the outage, {len(lines)} lines in all")
-    # The reader of these figures opens one itself; one try is two connections.
+    # The reader of these figures opens one itself; one attempt is two connections.
     assert connections <= 14
     assert gateway.count(down) == 1 and len(lines) <= 3, "\n".join(gateway.log)
     allow(redis, everything)
@@ -212,7 +212,7 @@ def test_a_subscription_that_is_refused_is_one_line_and_tried_ever_less_often(pa
 
 
 class FakeRedis:
-    """Answers what it is told to, to everybody."""
+    """Sends every client the answer that it is given."""
 
     def __init__(self, answer):
         self.socket = socket.create_server(("127.0.0.1", 0))
@@ -242,7 +242,7 @@ class FakeRedis:
 
 
 def endless(head: bytes, chunk: bytes, most: int = 400 << 20):
-    """At most 400 MiB, so that the test has an end of its own."""
+    """At most 400 MiB, so that the test ends by itself."""
 
     def answer():
         yield head
@@ -275,7 +275,7 @@ def test_a_server_that_answers_without_end_costs_bounded_memory_and_is_left_alon
         most = max(most, gateway.most_resident_kib)
         time.sleep(0.1)
     print(f"{name}: {before >> 10} -> {most >> 10} MiB at most, {server.connections} connections, slowest answer {slowest:.3f} s")
-    # Three parts of a layer read from it at the same time, 128 MiB of replies each at the very most.
+    # Three parts of a layer read from it at the same time, with replies of at most 128 MiB each.
     assert most - before < 700 << 10
     assert gateway.count("not available") <= 4, "\n".join(gateway.log)
     server.close()

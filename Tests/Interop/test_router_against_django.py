@@ -96,7 +96,7 @@ def random_request(rng: random.Random, table: list[list[tuple[str, str]]]) -> st
 
 
 def django_router(table):
-    """None where Django refuses the table."""
+    """None if Django refuses the table."""
 
     def endpoint(index):
         async def application(scope, receive, send):

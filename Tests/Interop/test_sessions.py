@@ -1,4 +1,4 @@
-"""What sessions do besides echoing: subprotocols, keep-alive, close codes, groups over the wire."""
+"""Sessions besides echoing: subprotocols, keep-alive, close codes, groups between clients."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""One short attack of each kind in a row: `siege.py` does the same for as long as is wanted."""
+"""One short attack of each kind in a row. `siege.py` does the same for any length of time."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a close frame and a closing handshake, never a bare drop."""
+"""SIGTERM and SIGINT: sessions end with a close frame and a closing handshake, never with a bare drop."""
 
 import signal
 import socket
@@ -58,7 +58,7 @@ def test_many_sessions_are_closed_over_a_part_of_the_grace(start):
         times.append(time.monotonic() - begun)
         sock.close()
     assert gateway.process.wait(20) == 0
-    # Not all in one burst: the last hears of it noticeably after the first.
+    # Not all in one burst: the last client is notified noticeably later than the first.
     assert max(times) - min(times) > 0.5
 
 
@@ -85,7 +85,7 @@ def status_after(gateway, half: socket.socket) -> int:
 
 
 def test_sessions_may_all_go_before_the_pace_is_over(start):
-    """While something else, here a request on its way to an upstream, keeps the process."""
+    """While the process cannot end, here because of a request to an upstream."""
     release = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as upstream:
 

@@ -1,4 +1,4 @@
-"""Sessions with several groups: those of the route, and those that the client asks for."""
+"""Sessions with several groups: those of the route, and those that the client subscribes to."""
 
 import json
 import signal
@@ -40,7 +40,7 @@ def test_a_session_hears_all_groups_of_its_route(gateway):
     with connect(gateway.ws("/ws/room/a/")) as client, connect(gateway.ws("/ws/announce/")) as announcer:
         announcer.send('{"from": "above"}')
         assert client.recv(timeout=20) == '{"from": "above"}'
-        # What it says goes to the first group only.
+        # Its messages go to the first group only.
         assert say(client, message="hello") == {"message": "hello"}
         announcer.send("second")
         assert [announcer.recv(timeout=20) for _ in range(2)] == ['{"from": "above"}', "second"]
@@ -56,7 +56,7 @@ def test_a_client_asks_for_further_groups(gateway):
         ticker.send("1.09")
         assert ticker.recv(timeout=20) == "1.08"
         assert ticker.recv(timeout=20) == "1.09"
-        # Had it come, it would stand before the answer.
+        # If the event had arrived, it would come before the answer.
         assert say(client, message="still here") == {"message": "still here"}
 
 
@@ -94,7 +94,7 @@ def test_a_route_without_patterns_has_no_control_messages(gateway):
 
 
 def test_leaving_ends_every_membership(gateway):
-    """Sessions that come and go with many groups leave nothing that the next one would hear."""
+    """Sessions that come and go with many groups leave nothing that a later session would receive."""
     for _ in range(20):
         with connect(gateway.ws("/ws/room/a/")) as client:
             for name in ["x", "y", "z"]:
@@ -106,7 +106,7 @@ def test_leaving_ends_every_membership(gateway):
 
 @pytest.mark.parametrize("backend", ["redis", "redis_pubsub"])
 def test_who_cannot_decide_waits_once(start, redis, backend):
-    """However often a client changes its mind while Redis says nothing, it is in the group once, or not at all."""
+    """However often a client subscribes and unsubscribes while Redis does not answer, it is in the group once, or not at all."""
     layer = f"{{backend: {backend}, config: {{hosts: ['redis://127.0.0.1:{redis.port}']}}}}"
     gateway = start(text=ROUTES.replace("LAYER", layer))
     with connect(gateway.ws("/ws/room/a/")) as client:

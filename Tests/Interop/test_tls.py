@@ -1,4 +1,4 @@
-"""TLS: the same gateway behind it, its certificates, and clients that do not behave."""
+"""TLS: the gateway with TLS, its certificates, and misbehaving clients."""
 
 import datetime
 import hashlib
@@ -95,7 +95,7 @@ def descriptors(gateway) -> int:
 
 
 def quiet(gateway, authority) -> int:
-    """The descriptors of a gateway that has served somebody, and has nobody to serve."""
+    """The descriptors of a gateway that has served a client, and serves none now."""
     if gateway.secure_port:
         session(gateway, authority).close()
     wait_until(lambda: logged(gateway, "started"))
@@ -315,7 +315,7 @@ def test_without_tls_there_is_nothing_to_reload(gateway):
         assert read_frame(sock) == (1, b"still here")
 
 
-# What `validate` says.
+# The messages of `validate`.
 
 
 def test_what_is_wrong_with_certificates_is_found_at_its_place(authority, tmp_path):
@@ -390,7 +390,7 @@ def utc(later: datetime.timedelta) -> str:
     return (datetime.datetime.now(datetime.timezone.utc) + later).strftime("%Y-%m-%d")
 
 
-# Clients that do not behave.
+# Misbehaving clients.
 
 
 @pytest.mark.parametrize("said, reason", [
@@ -437,7 +437,7 @@ def test_connections_are_limited_also_before_their_handshake(secure, authority):
     gateway = secure(limits="limits: {connections: 10, handshake: 60s}")
     before = quiet(gateway, authority)
     idle = [connect(gateway.secure_port) for _ in range(40)]
-    # Ten, and some that would be refused in words.
+    # Ten connections, and some that would be refused with an answer.
     wait_until(lambda: len(select.select(idle, [], [], 0)[0]) >= 40 - 26)
     ended = select.select(idle, [], [], 0)[0]
     assert len(ended) == 40 - 26 and all(sock.recv(1) == b"" for sock in ended)
@@ -485,7 +485,7 @@ def test_a_client_that_ends_without_a_farewell_is_gone(secure, authority):
         assert read_frame(other) == (1, b'{"message": 1}')
 
 
-# Much, and slowly.
+# Large transfers, and slow ones.
 
 
 def digest(sock, count: int) -> str:
@@ -499,12 +499,12 @@ def digest(sock, count: int) -> str:
 
 
 MUCH = 64 << 20
-# Buffers of the kernel are not the process's; what is its own is a few hundred KiB for each connection.
+# Kernel buffers do not belong to the process; its own memory is a few hundred KiB for each connection.
 ALLOWED = 16 << 10
 
 
 def wait_until_stuck(sent: list[int]) -> None:
-    """Until a sender has got no further for a while."""
+    """Waits until a sender has made no progress for a while."""
     last = -1
     while sent[0] != last:
         last = sent[0]
@@ -519,7 +519,7 @@ def test_much_is_echoed_to_a_client_that_reads_late(secure, authority):
         before = gateway.resident_kib
         body = bytes(range(256)) * 1024
         one, count, sent = frame(2, body), MUCH // len(body), [0]
-        # Two ways at a time: the client's TLS is not made for two threads.
+        # Two directions at a time, because the client's TLS is not made for two threads.
         sock.setblocking(False)
         pending = memoryview(one * count)
 
@@ -591,7 +591,7 @@ def test_much_is_sent_up_to_an_upstream(secure, authority, upstream):
     assert gateway.resident_kib < before + 2 * ALLOWED
 
 
-# The end.
+# The end of connections.
 
 
 def test_a_stop_says_farewell_also_in_tls(secure, authority):
@@ -599,7 +599,7 @@ def test_a_stop_says_farewell_also_in_tls(secure, authority):
     socks = [session(gateway, authority) for _ in range(20)]
     gateway.process.send_signal(signal.SIGTERM)
     for sock in socks:
-        # Without TLS's own farewell the end would be an error.
+        # Without TLS's close_notify the end would be an error.
         sock.suppress_ragged_eofs = False
         assert read_close(sock) == (1012, "restarting, please reconnect")
         sock.sendall(frame(8, struct.pack("!H", 1012)))
@@ -638,7 +638,7 @@ def test_the_last_answer_arrives_whole_before_the_end(secure, authority, tmp_pat
 
 
 def test_a_client_that_has_said_farewell_still_gets_its_answer(secure, authority, tmp_path):
-    """RFC 8446 section 6.1: one that sends no more may still read."""
+    """RFC 8446 section 6.1: a client that sends no more may still read."""
     (tmp_path / "files/answer").write_bytes(b"z" * 1_000_000)
     gateway = secure()
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -674,7 +674,7 @@ def test_a_client_that_has_said_farewell_still_gets_its_answer(secure, authority
         assert answer.startswith(b"HTTP/1.1 200")
 
 
-# Upstreams that speak TLS.
+# Upstreams with TLS.
 
 
 @pytest.fixture
@@ -803,7 +803,7 @@ applications: {main: {websocket: [{path: up/, consumer: proxy, to: "wss://localh
 
 
 def dialing(port: int) -> int:
-    """Connections to a port that are not answered yet (SYN_SENT)."""
+    """Connections to a port that are not established yet (SYN_SENT)."""
     lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
     return sum(fields[2].endswith(f":{port:04X}") and fields[3] == "02" for fields in map(str.split, lines))
 

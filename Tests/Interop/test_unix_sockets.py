@@ -1,4 +1,4 @@
-"""Unix sockets: who may connect to those of the gateway, and servers behind it that are reached by one."""
+"""Unix sockets: who may connect to those of the gateway, and upstreams on Unix sockets."""
 
 import os
 import socket
@@ -39,7 +39,7 @@ class Mirror(socketserver.ThreadingUnixStreamServer):
 
 @pytest.fixture
 def sockets(start, tmp_path):
-    """Starts gateways before a server on a Unix socket, as gunicorn has it."""
+    """Starts gateways in front of a server on a Unix socket, like gunicorn's."""
     place = str(tmp_path / "app.sock")
     with Mirror(place, Answers) as mirror:
         threading.Thread(target=mirror.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""`validate --connect` tries the layers of a file for real, and a Django project with them."""
+"""`validate --connect` tries the layers of a file, and a Django project with them."""
 
 import contextlib
 import dataclasses
@@ -16,7 +16,7 @@ from redis_stack import KEY, PROJECT, Host, Layer, RedisServer, free_port, route
 
 @pytest.fixture
 def try_it(tmp_path):
-    """Runs `validate --connect` over a gateway's layer, and with Django's where there is one."""
+    """Runs `validate --connect` with a gateway's layer, and with Django's if there is one."""
 
     def run(layer: Layer, django: dict[str, Layer] | None = None, *more: str, text: str | None = None):
         file = tmp_path / "routes.yaml"
@@ -29,7 +29,7 @@ def try_it(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment)
         report = json.loads(done.stdout)
         assert done.returncode == (1 if report["findings"] else 0), done.stderr
-        # Nothing that a library says at the end of its own accord.
+        # No output of a library at the end.
         assert done.stderr == ""
         run.hints = [finding.get("hint") for finding in report["findings"]]
         return [(finding["code"], finding["line"], finding["message"]) for finding in report["findings"]]
@@ -67,7 +67,7 @@ def test_a_name_with_two_addresses_that_refuse(try_it, redis):
 
 @pytest.mark.report("redis-cluster")
 def test_a_cluster_is_named(try_it, tmp_path):
-    # The port of its bus: unless given 10,000 above the other, which not every free port leaves room for.
+    # The port of its bus; by default 10,000 above the other one, for which not every free port leaves room.
     bus = ["--cluster-port", str(free_port())]
     server = RedisServer(tmp_path / "cluster", "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", *bus)
     try:
@@ -85,7 +85,7 @@ def test_a_cluster_is_named(try_it, tmp_path):
 
 
 def answer_once(listener: socket.socket, *answers: bytes) -> None:
-    """Takes connections, and answers what comes on each with one thing after the other."""
+    """Accepts connections, and answers each request with the next of the given answers."""
 
     def serve():
         with contextlib.suppress(OSError):
@@ -134,7 +134,7 @@ def test_what_a_django_project_does_otherwise(layer, try_it, redis_servers):
     for change, said in [
         ({"prefix": "another"}, 'prefix is "another" in Django and "trial:" here'),
         ({"format": "json"}, 'serializer_format is "json" in Django and "msgpack" here'),
-        ({"encrypted": True}, "symmetric_encryption_keys are not those of Django"),
+        ({"encrypted": True}, "symmetric_encryption_keys differ from those of Django"),
         ({"layout": other_layout}, "backend is "),
         ({"hosts": (*layer.hosts, Host(redis_servers[2], 10))}, "number of hosts is 2 in Django and 1 here"),
     ]:
@@ -145,7 +145,7 @@ def test_what_a_django_project_does_otherwise(layer, try_it, redis_servers):
         f"Django reaches redis://127.0.0.1:{redis_servers[1].port}/3, this file redis://127.0.0.1:{redis_servers[2].port}/9"
     )
     assert [message.split(": ", 1)[1] for _, _, message in found] == [
-        "an event from Django does not arrive here", "an event from here does not arrive in Django",
+        "an event from Django did not reach Sluice", "an event from Sluice did not reach Django",
     ]
     ((_, _, message),) = try_it(layer, {"main": layer})
     assert 'has no "default"' in message

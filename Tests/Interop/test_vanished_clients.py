@@ -1,4 +1,4 @@
-"""Clients that are gone without a FIN, beside clients that live and only do not read."""
+"""Clients that vanished without a FIN, beside clients that live and merely do not read."""
 
 import ctypes
 import select
@@ -30,13 +30,13 @@ SO_ATTACH_FILTER = 26
 
 
 def vanish(sock: socket.socket) -> None:
-    """Cuts the cable: a filter that drops whatever comes, before the kernel acknowledges it (socket(7))."""
+    """Cuts the cable: a filter drops all packets before the kernel acknowledges them (socket(7))."""
     program = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
 
 
 def small(port: int) -> socket.socket:
-    """A connection whose window is closed soon."""
+    """A connection whose window closes soon."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
     sock.settimeout(20)
@@ -45,11 +45,11 @@ def small(port: int) -> socket.socket:
 
 
 def is_open(gateway, sock: socket.socket) -> bool:
-    """Whether the gateway still has its end of the connection; the client's end would not hear of the end."""
+    """Whether the gateway still has its end of the connection. The client's end would not show it."""
     own = sock.getsockname()[1]
     lines = open("/proc/net/tcp").read().splitlines()[1:]
     ends = [line.split()[1:4] for line in lines]
-    # ESTABLISHED; what is shut down waits for the kernel to give it up.
+    # ESTABLISHED; a connection that is shut down waits for the kernel to give it up.
     return any(local.endswith(f":{gateway.port:04X}") and remote.endswith(f":{own:04X}") and state == "01"
                for local, remote, state in ends)
 
@@ -62,7 +62,7 @@ def publish(gateway, count: int) -> None:
 
 def test_a_stream_whose_client_vanished_goes_and_a_paused_reader_stays(start):
     gateway = start(text=FILE)
-    # One that is idle, one on whose way there is much, one that reads nothing and lives, and one that reads nothing and vanishes.
+    # An idle client, one with many bytes on the way, one that reads nothing and lives, and one that reads nothing and vanishes.
     idle, busy, healthy = (open_stream(gateway.port, "/news/") for _ in range(3))
     paused, lost = small(gateway.port), small(gateway.port)
     for sock in (paused, lost):
@@ -86,7 +86,7 @@ def test_a_stream_whose_client_vanished_goes_and_a_paused_reader_stays(start):
     print("gone after " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in gone.items()))
     assert not waiting
     assert is_open(gateway, paused) and is_open(gateway, healthy.sock)
-    # For as long again as the last of them was waited for, and more than the bound.
+    # For as long as the last of them was waited for, and more than the bound.
     while time.monotonic() - begun < 2 * BOUND:
         assert is_open(gateway, paused)
         time.sleep(0.1)

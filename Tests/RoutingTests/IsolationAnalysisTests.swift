@@ -6,15 +6,15 @@ import Testing
 struct Planted {
   var path: String
   var group: String
-  var audience = Audience.everyone
+  var audience = AdmittedClients.everyone
   var access = GroupUse.Access.readAndWrite
   var isShared = false
   var isPublishing = false
   var layer = "default"
 
-  static let staff = Audience.authenticated(by: "jwt", require: ["role": ["staff"]])
-  static let users = Audience.authenticated(by: "jwt")
-  static let partners = Audience.authenticated(by: "partners")
+  static let staff = AdmittedClients.authenticated(by: "jwt", require: ["role": ["staff"]])
+  static let users = AdmittedClients.authenticated(by: "jwt")
+  static let partners = AdmittedClients.authenticated(by: "partners")
 }
 
 /// `{user}` and `{claims.x}` are of the identity, `*` is any run, other places are captures.
@@ -164,7 +164,7 @@ struct IsolationAnalysisTests {
 
   @Test func `who only reads what is published reads what is published`() throws {
     let reader = Planted(path: "a/", group: "news", access: .read)
-    func publisher(_ audience: Audience) -> Planted {
+    func publisher(_ audience: AdmittedClients) -> Planted {
       Planted(path: "p/", group: "*", audience: audience, access: .write, isPublishing: true)
     }
     #expect(try told(reader, publisher(.tokenHolder)) == [])

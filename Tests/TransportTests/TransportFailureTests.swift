@@ -17,7 +17,7 @@ struct TransportFailureTests {
     (.addressNotAvailable, "this machine does not have that address"),
     (.permissionDenied, "permission denied (ports below 1024 need a privilege)"),
     (.cannotResolve("unknown host"), "the host name cannot be resolved: unknown host"),
-    (.notASocket, "a file that is not a socket is in the way"),
+    (.notASocket, "the path leads to a file that is not a socket"),
     (.unusablePath, "the path of a Unix socket must have 1 to 107 bytes, none of them zero"),
     (.system("bind", EIO), "could not bind: Input/output error"),
   ])

@@ -54,16 +54,16 @@ struct ResponseReaderTests {
     var reader = ResponseReader()
     let most = ResponseReader.mostInterimAnswers
     #expect(reader.read(String(repeating: short, count: most)) == .incomplete)
-    #expect(reader.read(short) == .malformed("it sent more than 32 interim answers"))
+    #expect(reader.read(short) == .malformed("the server sent more than 32 interim answers"))
     reader = ResponseReader()
     #expect(
       reader.read(String(repeating: short, count: 6000) + final)
-        == .malformed("it sent more than 32 interim answers"))
+        == .malformed("the server sent more than 32 interim answers"))
   }
 
   @Test func `heads that together are longer than 64 KiB are refused, whatever they are made of`() {
     let tooLong = ResponseReader.Outcome.malformed(
-      "the head of its answer does not end within 64 KiB, interim answers included")
+      "the head of the answer does not end within 64 KiB, interim answers included")
     let lines = "HTTP/1.1 100 C\r\n" + String(repeating: "a: bbbbbbbbbbbbbbbb\r\n", count: 200) + "\r\n"
     for (first, again) in [
       ("", lines), ("HTTP/1.1 200 ", "x"), ("HTTP/1.1 200 OK\r\na: ", "x"), ("", "\r\n"),
@@ -85,7 +85,8 @@ struct ResponseReaderTests {
     var reader = ResponseReader()
     let fields = String(repeating: "a: b\r\n", count: 257)
     #expect(
-      reader.read("HTTP/1.1 200 OK\r\n" + fields + "\r\n") == .malformed("its head has more than 256 fields"))
+      reader.read("HTTP/1.1 200 OK\r\n" + fields + "\r\n")
+        == .malformed("the head of the answer has more than 256 fields"))
   }
 
   @Test func `a head that comes byte by byte is looked at once`() {

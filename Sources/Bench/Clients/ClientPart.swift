@@ -1,8 +1,8 @@
 import WebSocketCore
 
-/// What a connection does in a load. Every call comes on the reactor of the connection.
+/// The behaviour of a connection in a load. Every call comes on the reactor of the connection.
 protocol ClientPart: AnyObject {
-  /// The hand-shake is done.
+  /// The handshake is done.
   func opened(_ client: LoadClient, _ crew: Crew)
 
   /// All connections are open, and the load begins.
@@ -11,7 +11,7 @@ protocol ClientPart: AnyObject {
   /// - Parameter payload: valid during the call only.
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew)
 
-  /// The connection has come to its end, as it was asked to or not.
+  /// The connection has ended, whether that was intended or not.
   func ended(_ client: LoadClient, _ crew: Crew)
 }
 

@@ -1,18 +1,18 @@
 import Transport
 import WebSocketCore
 
-/// The clients of one reactor, and what they have counted.
+/// The clients of one reactor, and their counts.
 final class Crew {
   enum Order: Sendable {
     /// Open this crew's share of the connections.
     case openConnections
     case openPublishers
-    /// Who is not open yet has failed.
+    /// Connections that are not open yet have failed.
     case giveUpOpening
     /// Answered when this crew is ready for messages.
     case begin(@Sendable () -> Void)
     case publish
-    /// So many messages of each publisher are with every subscriber of a crew.
+    /// For each publisher, how many of its messages all subscribers of a crew have received.
     case completed([Int], by: Int)
     case measure
     /// The measured time is over, and nothing more is sent.
@@ -26,18 +26,18 @@ final class Crew {
   private let plan: Plan
   private let index: Int
   private let progress: Progress
-  /// Nanoseconds; taken anew with each read.
+  /// Nanoseconds; updated with each read.
   var now: UInt64
   let frame: PreparedFrame
   var stampPlace = 0
   var tally = Tally()
   private(set) var window: DeliveryWindow?
   private(set) var isHalted = false
-  /// Whether what is completed counts.
+  /// Whether completed operations count.
   private var isCounting = false
   private var hasBegun = false
 
-  /// Unpacks what the server compresses, for all clients.
+  /// Decompresses the server's messages, for all clients.
   let inflater = Inflater(windowBits: 15, context: .none, scratch: Scratch())
   private var clients: [ObjectIdentifier: LoadClient] = [:]
   private var waiting: [any ClientPart] = []
@@ -46,7 +46,7 @@ final class Crew {
   private var began: (time: MonotonicTime, thread: ThreadTime)?
   private var measured = (time: Duration.zero, thread: ThreadTime())
 
-  /// Hand-shakes at a time; more would overflow a server's backlog.
+  /// Handshakes at a time. More would overflow a server's backlog.
   private static let openingAtOnce = 64
 
   init(_ plan: Plan, index: Int, progress: Progress, on reactor: Reactor) {
@@ -57,7 +57,7 @@ final class Crew {
     run = plan.run
     now = reactor.now.nanoseconds
     frame = PreparedFrame(plan.load.message)
-    // What an open connection of `idle` counts is its hand-shake.
+    // A connection of `idle` counts its handshake.
     isCounting = plan.load.work == .idle
     if index == plan.publishingCrew, case .fanOut(_, let pace) = plan.load.work {
       publishing = Publishing(pace, crews: plan.crews, crew: self)
@@ -224,7 +224,7 @@ extension Crew {
     progress.published.increase()
   }
 
-  /// One more message has come back, was delivered, or one more connection was opened.
+  /// One more message has come back or was delivered, or one more connection was opened.
   func completed(bytes: Int, since start: UInt64) {
     progress.operations.increase()
     guard isCounting else { return }
@@ -240,10 +240,10 @@ extension Crew {
   }
 }
 
-/// What a crew says in the end.
+/// The final report of a crew.
 struct CrewReport: Sendable {
   var tally: Tally
   var measured: Duration
-  /// Of it.
+  /// The time of its thread.
   var thread: ThreadTime
 }

@@ -1,11 +1,11 @@
 import Transport
 
-/// Counts, for the subscribers of one reactor, which messages all of them have, and tells the publishers at the end of the
-/// turn.
+/// Counts, for the subscribers of one reactor, the messages that all of them have received, and reports to the publishers at
+/// the end of the turn.
 final class DeliveryWindow: EndOfTurn {
   private struct Message {
     var sequence: UInt32
-    /// Subscribers that do not have it yet.
+    /// Subscribers that have not received it yet.
     var missing: Int
   }
 
@@ -13,7 +13,7 @@ final class DeliveryWindow: EndOfTurn {
   private var members: Int
   /// For each publisher its latest messages, by sequence number.
   private var messages: [[Message]]
-  /// For each publisher, how many messages all subscribers here have.
+  /// For each publisher, how many messages all subscribers here have received.
   private var completed: [Int]
   private let report: ([Int]) -> Void
   private var isReporting = false
@@ -21,7 +21,7 @@ final class DeliveryWindow: EndOfTurn {
   /// No message has this number.
   private static let none = UInt32.max
 
-  /// - Parameter report: gets what is completed, by publisher; called once before anything is published.
+  /// - Parameter report: called with the completed messages by publisher; called once before anything is published.
   init(
     members: Int, publishers: Int, size: Int, on reactor: Reactor, _ report: @escaping ([Int]) -> Void
   ) {
@@ -37,13 +37,13 @@ final class DeliveryWindow: EndOfTurn {
     if members > 0 { report(completed) }
   }
 
-  /// A subscriber has got a message, and so waits no more for those before it that it has not got: what is lost would
-  /// otherwise keep its place for ever.
+  /// A subscriber has received a message. Earlier messages that it has not received are not waited for any more, because a lost
+  /// message would otherwise keep its place forever.
   ///
-  /// - Parameter next: the number that would have been the next one.
+  /// - Parameter next: the number that was expected.
   func delivered(_ sequence: UInt32, of publisher: Int, next: UInt32) {
     let places = UInt32(messages[publisher].count)
-    // Those that are further back have no place any more.
+    // Messages further back have no place any more.
     for number in max(next, sequence - min(sequence, places - 1))...sequence { settle(number, of: publisher) }
   }
 
@@ -51,7 +51,7 @@ final class DeliveryWindow: EndOfTurn {
     let place = Int(sequence) & (messages[publisher].count - 1)
     let known = messages[publisher][place]
     if known.sequence != sequence {
-      // It has lost its place to a later one.
+      // A later message has taken its place.
       guard known.sequence == Self.none || known.sequence < sequence else { return }
       if known.missing > 0 { complete(publisher) }
       messages[publisher][place] = Message(sequence: sequence, missing: members)
@@ -60,9 +60,9 @@ final class DeliveryWindow: EndOfTurn {
     if messages[publisher][place].missing == 0 { complete(publisher) }
   }
 
-  /// A subscriber is gone, and nobody waits for it any more.
+  /// A subscriber has left, and its missing messages are not waited for any more.
   ///
-  /// - Parameter orders: what it has got.
+  /// - Parameter orders: what it has received.
   func left(_ orders: [OrderCheck]) {
     members -= 1
     for publisher in messages.indices {

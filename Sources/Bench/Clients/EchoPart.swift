@@ -1,6 +1,6 @@
 import WebSocketCore
 
-/// Keeps messages in flight: for each that comes back it sends the next one.
+/// Keeps a number of messages in flight: for each answer it sends the next message.
 final class EchoPart: ClientPart {
   private let inFlight: Int
   /// When the messages in flight were sent, by sequence number.
@@ -10,12 +10,12 @@ final class EchoPart: ClientPart {
   /// The stamp of this connection; only the sequence changes from message to message.
   private var words: Stamp.Words
 
-  /// One message in so many is compared to the last byte; of the others the length and the stamp.
+  /// One message in this many is compared completely; for the others only the length and the stamp.
   private static let sampled: UInt32 = 64
 
   init(inFlight: Int, run: UInt32, index: Int) {
     self.inFlight = inFlight
-    // A power of two, so that sequence numbers may run over.
+    // A power of two, so that sequence numbers may wrap around.
     var capacity = 1
     while capacity < inFlight { capacity *= 2 }
     sentAt = Array(repeating: 0, count: capacity)
@@ -28,8 +28,8 @@ final class EchoPart: ClientPart {
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {
-    guard nextReceived != nextSent else { return crew.gotWrong(payload, "nothing was in flight") }
-    if !isExpected(payload, crew) { crew.gotWrong(payload, "it is not what was sent") }
+    guard nextReceived != nextSent else { return crew.gotWrong(payload, "no answer was expected") }
+    if !isExpected(payload, crew) { crew.gotWrong(payload, "it differs from the message that was sent") }
     let sent = sentAt[Int(nextReceived) & (sentAt.count - 1)]
     nextReceived &+= 1
     crew.completed(bytes: payload.byteCount, since: sent)

@@ -1,13 +1,13 @@
 import Transport
 import WebSocketCore
 
-/// One connection of a load, from its first byte to its last; what it does in between is its part. Confined to its crew's
+/// One connection of a load, from its first byte to its last. Its part decides what it does in between. Confined to its crew's
 /// reactor.
 final class LoadClient {
   private enum State {
     case opening
     case open
-    /// A close frame was sent; the server's is waited for.
+    /// A close frame was sent, and the server has not answered it yet.
     case closing
     case ended
   }
@@ -19,10 +19,10 @@ final class LoadClient {
   /// Until it is open.
   private var handshake: ClientHandshake?
   private var decoder = MessageDecoder(maximumMessage: largestMessage, from: .server)
-  /// What has come of the server's answer.
+  /// The bytes of the server's answer so far.
   private var head: [UInt8] = []
   private var deadline: Timer?
-  /// When it was dialled, in nanoseconds.
+  /// When the connection was started, in nanoseconds.
   let started: UInt64
 
   private static let largestMessage = 64 << 20
@@ -47,29 +47,31 @@ final class LoadClient {
 
   var queuedBytes: Int { connection?.queuedBytes ?? 0 }
 
-  /// Sends a whole frame. What is sent during `ClientPart.received` leaves together.
+  /// Sends a whole frame. Frames sent during `ClientPart.received` leave together.
   func send(frame: RawSpan) {
     if isOpen { connection?.write(frame) }
   }
 
-  /// Sends whole frames at once.
+  /// Sends several whole frames at once.
   func send(frames: SharedBytes) {
     if isOpen { connection?.write(frames, from: 0) }
   }
 
-  /// Begins the closing hand-shake.
+  /// Begins the closing handshake.
   func close() {
     guard isOpen else { return }
     write(.close, ClosePayload.encode(.normal, reason: ""))
     state = .closing
-    let deadline = crew.reactor.timer { [weak self] in self?.fail("the server does not close") }
+    let deadline = crew.reactor.timer { [weak self] in
+      self?.fail("the server did not answer the close frame in time")
+    }
     deadline.schedule(after: Self.closeTimeout)
     self.deadline = deadline
   }
 
-  /// It has waited long enough for the server's answer.
+  /// Ends a connection whose server has not answered in time.
   func giveUpOpening() {
-    if case .opening = state { fail("the server did not answer in time") }
+    if case .opening = state { fail("the server did not answer the handshake in time") }
   }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
@@ -78,7 +80,7 @@ final class LoadClient {
     unsafe connection?.write(frame.span.bytes)
   }
 
-  /// It is over, and should not be.
+  /// Ends the connection with a problem.
   private func fail(_ problem: @autoclosure () -> String) {
     let before = state
     state = .ended
@@ -109,7 +111,7 @@ extension LoadClient: ConnectionHandler {
     do throws(ProtocolViolation) {
       try decoder.decode(&bytes, into: self)
     } catch {
-      fail("the server broke the protocol: \(error)")
+      fail("the server violated the WebSocket protocol: \(error)")
     }
   }
 
@@ -123,9 +125,10 @@ extension LoadClient: ConnectionHandler {
     case .complete(let response, let length):
       switch handshake.check(response) {
       case .failure(.refused): fail("the server answered \(response.status) \(response.phrase)")
-      case .failure(.malformed(let fault)): fail("the server's answer opens no WebSocket: \(fault)")
+      case .failure(.malformed(let fault)):
+        fail("the server did not accept the WebSocket handshake:  \(fault)")
       case .success where handshake.offersCompression && !handshake.agreesOnCompression(response):
-        fail("the server does not compress")
+        fail("the server did not accept permessage-deflate")
       case .success:
         if handshake.offersCompression {
           decoder = MessageDecoder(
@@ -140,7 +143,7 @@ extension LoadClient: ConnectionHandler {
     }
   }
 
-  /// What came right behind the server's answer.
+  /// Handles the bytes directly after the server's answer.
   private func receiveRest(_ bytes: [UInt8]) {
     guard !bytes.isEmpty else { return }
     var bytes = bytes
@@ -175,7 +178,8 @@ extension LoadClient: FrameSink {
   func pong(_ payload: RawSpan) -> Flow { .proceed }
 
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
-    // In answer to ours, the server ends the connection too: if it does so first, the port is free for the next one.
+    // In answer to our close frame the server ends the connection too. If it does so first, the port is free for the next
+    // connection.
     if isOpen {
       let text = String(decoding: [UInt8](copying: reason), as: UTF8.self)
       fail(
@@ -187,7 +191,7 @@ extension LoadClient: FrameSink {
 }
 
 extension ConnectionEnd {
-  /// For the one who asks why a connection is gone.
+  /// The reason in words.
   fileprivate var text: String {
     switch self {
     case .local, .finished: "the connection was closed"

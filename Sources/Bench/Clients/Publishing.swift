@@ -1,37 +1,37 @@
 import Transport
 import WebSocketCore
 
-/// The publishers of a run, all on one reactor: decides when which of them sends.
+/// The publishers of a run, all on one reactor. Decides when each of them sends.
 final class Publishing: EndOfTurn {
   private let pace: Load.Pace
   private let crew: Crew
   private var publishers: [LoadClient] = []
   private var sequences: [UInt32] = []
-  /// With a window, what each publisher waits for.
+  /// With a window: the state of each publisher's window.
   private var stalls: [Stall] = []
-  /// How many messages of each publisher the subscribers of each reactor have; empty for a reactor without any.
+  /// For each reactor and publisher, how many messages the subscribers have received; empty for a reactor without subscribers.
   private var completed: [[Int]]
   private let frames = SharedBytes(capacity: 64 * 1024)
   private var isWorking = false
   private var isPublishing = false
-  /// With a rate: when the next message is due, and who sends it.
+  /// With a rate: when the next message is due, and which publisher sends it.
   private var nextDue: UInt64 = 0
   private var turn = 0
 
   private struct Stall {
-    /// So many messages were with every subscriber, since when.
+    /// How many messages all subscribers had received, and since when.
     var done = 0
     var since: UInt64
-    /// Messages beyond the window.
+    /// Messages that were sent beyond the window.
     var extra = 0
   }
 
-  /// When nothing was completed for so long, something is lost: one more message is sent, behind which nobody waits for
-  /// those before it.
+  /// If nothing was completed for this long, a message is lost. One more message is then sent, after which the earlier ones are
+  /// not waited for any more.
   private static let patience: UInt64 = 1_000_000_000
-  /// A publisher for whom more is waiting waits with its next message.
+  /// A publisher with more unsent bytes waits with its next message.
   private static let highWater = 1 << 20
-  /// What a late tick makes up for at once.
+  /// The most messages that a late tick makes up for.
   private static let mostAtOnce = 4096
 
   init(_ pace: Load.Pace, crews: Int, crew: Crew) {
@@ -65,7 +65,7 @@ final class Publishing: EndOfTurn {
     isPublishing = false
   }
 
-  /// The subscribers of a reactor have got so many messages of each publisher.
+  /// The number of messages of each publisher that the subscribers of a reactor have received.
   func completed(_ counts: [Int], by index: Int) {
     completed[index] = counts
     if case .window = pace { work() }
@@ -107,7 +107,8 @@ final class Publishing: EndOfTurn {
     }
   }
 
-  /// Publishes what is due. Messages are stamped with the time at which they were, so that a stall shows as latency.
+  /// Publishes the messages that are due. They are stamped with the time at which they were due, so that a stall shows as
+  /// latency.
   private func publishDue(_ rate: Double, _ now: UInt64) {
     let interval = UInt64(1e9 / rate)
     var due: [[UInt64]] = Array(repeating: [], count: publishers.count)
@@ -140,7 +141,7 @@ final class Publishing: EndOfTurn {
   }
 }
 
-/// Sends; what it gets of its own messages is not counted.
+/// Publishes. Messages that it receives are not counted.
 final class PublisherPart: ClientPart {
   private let publishing: Publishing
 
@@ -154,7 +155,7 @@ final class PublisherPart: ClientPart {
 
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {
     if Stamp.find(in: payload, place: &crew.stampPlace) == nil {
-      crew.gotWrong(payload, "a publisher got it")
+      crew.gotWrong(payload, "a publisher received it")
     }
   }
 }

@@ -1,6 +1,6 @@
 import WebSocketCore
 
-/// Checks what a member of the group gets.
+/// Checks the messages that a member of the group receives.
 final class SubscriberPart: ClientPart {
   /// One for each publisher.
   private(set) var orders: [OrderCheck]
@@ -12,12 +12,12 @@ final class SubscriberPart: ClientPart {
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {
     guard let stamp = Stamp.find(in: payload, place: &crew.stampPlace), stamp.run == crew.run,
       Int(stamp.sender) < orders.count
-    else { return crew.gotWrong(payload, "no publisher of this run sent it") }
+    else { return crew.gotWrong(payload, "it was not sent by a publisher of this run") }
     let sender = Int(stamp.sender)
     let next = orders[sender].next
     switch orders[sender].take(stamp.sequence) {
     case .inOrder: crew.window?.delivered(stamp.sequence, of: sender, next: next)
-    // Nobody waits for it since a later one came.
+    // It has not been waited for since a later one arrived.
     case .late: crew.tally.late += 1
     case .duplicate:
       crew.tally.duplicated += 1

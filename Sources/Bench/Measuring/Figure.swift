@@ -1,6 +1,6 @@
-/// How figures are written.
+/// Formats figures.
 enum Figure {
-  /// `1234`, `0.12`: as many digits as mean something.
+  /// `1234`, `0.12`: only significant digits.
   static func number(_ value: Double) -> String {
     switch value.magnitude {
     case 100...: fixed(value, 0)

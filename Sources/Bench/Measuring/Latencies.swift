@@ -2,7 +2,7 @@ import Histogram
 
 /// Times in nanoseconds, in a histogram that keeps three significant digits of each (HdrHistogram).
 package struct Latencies: Sendable {
-  /// Longer ones count as this.
+  /// Longer times count as this.
   private static let longest: UInt64 = 3_600_000_000_000
 
   private var histogram = Histogram<UInt64>(
@@ -21,7 +21,7 @@ package struct Latencies: Sendable {
     histogram.add(other.histogram)
   }
 
-  /// The time that this share of all stayed within; 0 where there are none.
+  /// The time within which this share of all operations ended; 0 without any.
   ///
   /// - Parameter percent: 0 to 100.
   package func percentile(_ percent: Double) -> UInt64 {

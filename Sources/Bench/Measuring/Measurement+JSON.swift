@@ -1,7 +1,7 @@
 package import JSON
 
 extension Measurement {
-  /// For programs; the unit is in each name.
+  /// The result for programs. Each name contains the unit.
   package var json: JSON {
     var members: [JSON.Member] = [
       .init(key: "workload", value: .string(load.work.name)),
@@ -86,7 +86,7 @@ extension Measurement.Server {
 }
 
 extension JSON {
-  /// To a thousandth.
+  /// Rounded to a thousandth.
   fileprivate static func rounded(_ value: Double) -> JSON {
     .double(value.isFinite ? (value * 1000).rounded() / 1000 : 0)
   }

@@ -5,7 +5,7 @@ extension Measurement {
     ("p50", 50), ("p90", 90), ("p99", 99), ("p99.9", 99.9),
   ]
 
-  /// For people.
+  /// The result for people.
   package var text: String {
     var text = "\(load.work.name)  \(url)\n\(summary)\n\n\(table)\n"
     text += row(
@@ -24,22 +24,22 @@ extension Measurement {
     return text
   }
 
-  /// What has to be said before anybody believes the figures.
+  /// Warnings about the figures.
   package var remarks: [String] {
     var remarks: [String] = []
-    if isInterrupted { remarks.append("stopped early: these are the figures until then") }
+    if isInterrupted { remarks.append("the run was stopped early: the figures cover the time until then") }
     if let problem, !isGood { remarks.append("first problem: \(problem)") }
     if isGeneratorBusy {
       remarks.append(
-        "warning: the generator had work for \(Figure.fixed(generator.used + generator.waited, 0)) % of the time\(waiting), "
-          + "so the server may do more than this: the figures are a lower bound. Try --threads \(load.threads + 1), or fewer "
+        "warning: the load generator was busy for \(Figure.fixed(generator.used + generator.waited, 0)) % of the time\(waiting), "
+          + "so the server may be faster than this: the figures are a lower bound. Try --threads \(load.threads + 1), or fewer "
           + "connections")
     }
     return remarks
   }
 
   private var waiting: String {
-    generator.waited < 0.5 ? "" : ", and waited for one for \(Figure.fixed(generator.waited, 0)) %"
+    generator.waited < 0.5 ? "" : ", and waited for a processor for \(Figure.fixed(generator.waited, 0)) %"
   }
 
   private var summary: String {
@@ -99,7 +99,7 @@ extension Measurement {
     switch load.work {
     case .echo: "messages"
     case .fanOut: "deliveries"
-    case .connect, .idle: "hand-shakes"
+    case .connect, .idle: "handshakes"
     }
   }
 

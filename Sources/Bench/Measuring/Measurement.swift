@@ -1,4 +1,4 @@
-/// What a run has found out.
+/// The result of a run.
 package struct Measurement: Sendable {
   package struct FanOut: Sendable, Equatable {
     package var publishedPerSecond: Double
@@ -22,7 +22,7 @@ package struct Measurement: Sendable {
   package var url: String
   package var load: Load
   package var opened: Int
-  /// Until all were open; nil where they are opened again and again.
+  /// The time until all connections were open; nil if connections are opened again and again.
   package var opening: Duration?
   package var failed: UInt64
   package var lostConnections: UInt64
@@ -31,13 +31,14 @@ package struct Measurement: Sendable {
   package var tally: Tally
   package var fanOut: FanOut?
   package var server: Server?
-  /// Per cent of a processor that the busiest reactor of the generator used, and that it waited for one.
+  /// Per cent of a processor that the busiest reactor of the load generator used, and per cent of the time that it waited for a
+  /// processor.
   package var generator: (used: Double, waited: Double)
   /// The first thing that went wrong.
   package var problem: String?
   package var isInterrupted: Bool
 
-  /// From here on the generator may be what limits the figures.
+  /// From this load on, the load generator may be what limits the figures.
   private static let busyFrom = 90.0
 
   package var perSecond: Double {
@@ -47,7 +48,7 @@ package struct Measurement: Sendable {
 
   package var bytesPerSecond: Double { seconds > 0 ? Double(tally.bytes) / seconds : 0 }
 
-  /// Whether everything came that had to.
+  /// Whether all expected messages arrived.
   package var isGood: Bool {
     failed == 0 && lostConnections == 0 && tally.wrong == 0
       && (fanOut.map { $0.lost + $0.duplicated + $0.late == 0 } ?? true)

@@ -1,19 +1,19 @@
-/// What one subscriber has got of one publisher: finds duplicates, and what came after a later message.
+/// The messages that one subscriber received from one publisher: finds duplicates, and messages after a later one.
 struct OrderCheck {
   enum Arrival: Equatable {
     case inOrder
-    /// A later one was here before it.
+    /// A later message arrived before it.
     case late
-    /// It came before, or so long ago that nobody remembers whether it did.
+    /// It arrived before, or is too old to be known.
     case duplicate
   }
 
-  /// How far back it remembers.
+  /// How many messages back it remembers.
   static let memory = 64
 
-  /// One more than the highest that came.
+  /// One more than the highest number that arrived.
   private(set) var next: UInt32 = 0
-  /// Which of those below `next` came, the nearest lowest.
+  /// The numbers below `next` that arrived, the nearest in the lowest bit.
   private var seen: UInt64 = 0
 
   mutating func take(_ sequence: UInt32) -> Arrival {

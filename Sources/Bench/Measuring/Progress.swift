@@ -1,17 +1,17 @@
 import Synchronization
 
-/// What one reactor has done so far, for whoever watches it. Only that reactor writes.
+/// The counts of one reactor so far, for other threads to read. Only that reactor writes.
 final class Progress: Sendable {
   let opened = Atomic<Int>(0)
   let failed = Atomic<Int>(0)
-  /// Connections, or workers, that are there now.
+  /// Connections, or workers, that exist now.
   let active = Atomic<Int>(0)
-  /// Messages that came back, deliveries, or hand-shakes.
+  /// Messages that came back, deliveries, or handshakes.
   let operations = Atomic<Int>(0)
   let published = Atomic<Int>(0)
   private let problem = Mutex<String?>(nil)
 
-  /// The first thing that went wrong.
+  /// The first problem.
   var firstProblem: String? { problem.withLock { $0 } }
 
   func note(_ text: @autoclosure () -> String) {
@@ -22,7 +22,7 @@ final class Progress: Sendable {
 }
 
 extension Atomic<Int> {
-  /// Cheaper than adding, and as good while nobody else writes.
+  /// Cheaper than an atomic addition, and correct because only one thread writes.
   func increase(by count: Int = 1) {
     store(load(ordering: .relaxed) + count, ordering: .relaxed)
   }

@@ -1,10 +1,10 @@
 import Glibc
 
-/// What the system says about the server's process, on this machine.
+/// The system's figures about the server's process on this machine.
 package struct ServerProcess: Sendable, Equatable {
-  /// Bytes of its memory that are resident.
+  /// Resident memory in bytes.
   package var residentBytes: Int
-  /// Time of a processor that all its threads have used.
+  /// Processor time of all its threads.
   package var processorTime: Duration
 
   package static func read(_ process: Int32) throws(BenchFailure) -> ServerProcess {
@@ -16,8 +16,8 @@ package struct ServerProcess: Sendable, Equatable {
     return found
   }
 
-  /// - Parameter statistics: utime and stime are the 14th and 15th field (proc_pid_stat(5)); the second one is the name of
-  ///   the program in parentheses, which may have spaces.
+  /// - Parameter statistics: utime and stime are the 14th and 15th field (proc_pid_stat(5)); the second field is the name of
+  ///   the program in parentheses, which may contain spaces.
   init?(status: String, statistics: String, ticksPerSecond: Int) {
     guard
       let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmRSS:") }),

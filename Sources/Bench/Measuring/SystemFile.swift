@@ -1,8 +1,8 @@
 import Glibc
 
-/// The short files in which Linux tells about processes.
+/// Reads the short files in which Linux reports about processes.
 enum SystemFile {
-  /// - Returns: its first 16 KiB; nil where it cannot be read.
+  /// - Returns: the first 16 KiB; nil if the file cannot be read.
   static func text(_ path: String) -> String? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }

@@ -1,24 +1,24 @@
-/// What one reactor has counted.
+/// The counts of one reactor.
 package struct Tally: Sendable {
-  // In the measured time only.
+  // Counted in the measured time only.
 
-  /// Messages that came back, deliveries, or hand-shakes.
+  /// Messages that came back, deliveries, or handshakes.
   package var operations: UInt64 = 0
   package var bytes: UInt64 = 0
   package var published: UInt64 = 0
   package var latencies = Latencies()
 
-  // From the first message to the last.
+  // Counted from the first message to the last.
 
   package var publishedInAll: UInt64 = 0
-  /// Messages that subscribers got, each once.
+  /// Messages that subscribers received, each counted once.
   package var delivered: UInt64 = 0
   package var duplicated: UInt64 = 0
   package var late: UInt64 = 0
-  /// Not the message that had to come.
+  /// Messages that were not expected.
   package var wrong: UInt64 = 0
   package var failed: UInt64 = 0
-  /// Connections that ended without being asked to.
+  /// Connections that ended unexpectedly.
   package var lost: UInt64 = 0
 
   /// Begins the measured time.

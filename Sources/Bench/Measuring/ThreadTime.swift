@@ -1,6 +1,6 @@
 import Transport
 
-/// What the calling thread has had of a processor, and how long it could have used one that others had.
+/// The processor time of the calling thread, and how long it waited for a processor.
 struct ThreadTime: Sendable, Equatable {
   var used = Duration.zero
   var waited = Duration.zero

@@ -1,16 +1,16 @@
 package import WebSocketCore
 
-/// What a load's messages look like.
+/// The form of a load's messages.
 package struct MessageShape: Sendable, Equatable {
-  /// What stands for the body in a template.
+  /// The placeholder for the body in a template.
   package static let place = "{body}"
-  /// What chat routes take.
+  /// The template for chat routes.
   package static let json = #"{"message": "{body}"}"#
 
   package var kind: MessageKind
-  /// Bytes of the payload, the template's own included.
+  /// Bytes of the payload, including the template.
   package var size: Int
-  /// Text with `{body}` in it; nil is the body alone.
+  /// Text that contains `{body}`; nil for the body alone.
   package var template: String?
 
   package init(kind: MessageKind = .text, size: Int = 64, template: String? = nil) {
@@ -19,23 +19,24 @@ package struct MessageShape: Sendable, Equatable {
     self.template = template
   }
 
-  /// Why no messages can be made of it; nil where they can.
+  /// Why such messages cannot be made; nil if they can.
   ///
   /// - Parameter isStamped: whether each message needs a stamp in its body.
   package func fault(isStamped: Bool) -> String? {
     guard let template else {
-      return isStamped && size < Stamp.length ? "the size is at least \(Stamp.length), for a stamp" : nil
+      return isStamped && size < Stamp.length
+        ? "the size must be at least \(Stamp.length) bytes, for the stamp in each message" : nil
     }
     guard template.split(separator: Self.place, omittingEmptySubsequences: false).count == 2 else {
-      return "the template needs \(Self.place) exactly once"
+      return "the template must contain \(Self.place) exactly once"
     }
     let fixed = template.utf8.count - Self.place.utf8.count
     let least = fixed + (isStamped ? Stamp.length : 0)
     return size < least
-      ? "the size is at least \(least), for the template\(isStamped ? " and a stamp" : "")" : nil
+      ? "the size must be at least \(least) bytes, for the template\(isStamped ? " and the stamp" : "")" : nil
   }
 
-  /// The payload, and where in it a stamp may stand; nil where the body is too short for one.
+  /// The payload, and the offset in it for a stamp; nil if the body is too short for one.
   ///
   /// - Precondition: there is no `fault`.
   var payload: (bytes: [UInt8], stampPlace: Int?) {

@@ -1,17 +1,17 @@
 import WebSocketCore
 
-/// A message as it is sent, masked once; of the next one only the stamp is written anew.
+/// An encoded message, masked once. For each next message only the stamp is written anew.
 ///
-/// All frames of a reactor share a mask. It is chosen at random for each run, and what is masked is no secret of anybody.
-/// A class with memory of its own, so that looking into it counts no references.
+/// All frames of a reactor share a mask. It is chosen at random for each run, and the payloads are not secret. A class with its
+/// own memory, so that access takes no reference counting.
 @safe final class PreparedFrame {
   let payload: [UInt8]
   private let frame: UnsafeMutableRawBufferPointer
-  /// Where the stamp is in the payload; nil where the message has none.
+  /// The offset of the stamp in the payload; nil if the message has none.
   private let stampPlace: Int?
-  /// Where the payload is in the frame.
+  /// The offset of the payload in the frame.
   private let start: Int
-  /// The mask as it falls on the stamp.
+  /// The mask, rotated to the place of the stamp.
   private let mask: UInt64
 
   init(_ shape: MessageShape, mask: UInt32 = .random(in: 0...(.max))) {
@@ -34,7 +34,7 @@ import WebSocketCore
 
   var isStamped: Bool { stampPlace != nil }
 
-  /// All of the frame, without a copy.
+  /// The bytes of the whole frame, without a copy.
   func withBytes(_ body: (RawSpan) -> Void) {
     body(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(frame)))
   }
@@ -50,12 +50,12 @@ import WebSocketCore
     }
   }
 
-  /// Whether a payload is as long as this one, and has a stamp of these words where this one has its own.
+  /// Whether a payload has the length of this one, and a stamp with these words at the same place.
   func isAlike(_ payload: RawSpan, _ words: Stamp.Words) -> Bool {
     guard payload.byteCount == self.payload.count, let stampPlace else { return false }
     var difference: UInt64 = 0
     for index in 0..<4 {
-      // Every bit pattern is a number, and the stamp is within the payload.
+      // Every bit pattern is a valid number, and the stamp is within the payload.
       let word = unsafe payload.unsafeLoadUnaligned(
         fromUncheckedByteOffset: stampPlace &+ 8 &* index, as: UInt64.self)
       difference |= UInt64(littleEndian: word) ^ words[index]
@@ -63,7 +63,7 @@ import WebSocketCore
     return difference == 0
   }
 
-  /// Whether a payload is the same from the first byte to the last, with a stamp of these words in it.
+  /// Whether a payload is completely equal, with a stamp of these words in it.
   func isWhole(_ payload: RawSpan, _ words: Stamp.Words?) -> Bool {
     var expected = self.payload
     if let words, let stampPlace {

@@ -1,10 +1,10 @@
-/// What travels in a message so that its receiver knows which one it is, and when it was sent: 32 characters that are the
-/// same in text, in JSON and in binary.
+/// Identifies a message for its receiver, and says when it was sent: 32 characters that are the same in text, in JSON and in
+/// binary.
 ///
 /// A mark of two characters, then in hexadecimal: run and sender (6 digits), sequence (8), nanoseconds (16).
 struct Stamp: Equatable {
   static let length = 32
-  /// How far into a message it is looked for.
+  /// How far into a message the stamp is searched.
   private static let searched = 512
   /// "~s", the first character lowest.
   private static let mark: UInt64 = 0x737E
@@ -13,7 +13,7 @@ struct Stamp: Equatable {
   static let runs: Range<UInt32> = 0..<4096
   static let senders: Range<UInt32> = 0..<4096
 
-  /// Tells messages of this run from those of another one on the same group.
+  /// Separates messages of this run from those of another run in the same group.
   var run: UInt32
   var sender: UInt32
   var sequence: UInt32
@@ -22,7 +22,7 @@ struct Stamp: Equatable {
   /// The characters, eight a word, the first one lowest.
   typealias Words = InlineArray<4, UInt64>
 
-  /// Which of them is the sequence.
+  /// The index of the word with the sequence.
   static let sequenceWord = 1
 
   var words: Words {
@@ -36,7 +36,8 @@ struct Stamp: Equatable {
 
   /// Finds the stamp of a message.
   ///
-  /// - Parameter place: where the last one was, which is tried first; a server may have put the text into JSON of its own.
+  /// - Parameter place: the offset of the last stamp, which is tried first. A server may have put the text into JSON of its
+  ///   own.
   static func find(in payload: RawSpan, place: inout Int) -> Stamp? {
     if let stamp = read(payload, at: place) { return stamp }
     var candidate = 0
@@ -54,7 +55,7 @@ struct Stamp: Equatable {
   private static func read(_ payload: RawSpan, at place: Int) -> Stamp? {
     guard place + length <= payload.byteCount else { return nil }
     func word(_ index: Int) -> UInt64 {
-      // Every bit pattern is a number, and the place is within the bounds.
+      // Every bit pattern is a valid number, and the place is within the bounds.
       UInt64(
         littleEndian: unsafe payload.unsafeLoadUnaligned(fromByteOffset: place + 8 * index, as: UInt64.self))
     }
@@ -71,7 +72,7 @@ struct Stamp: Equatable {
 
 /// Eight hexadecimal digits as one word, the first one lowest.
 enum Hexadecimal {
-  /// All digits at once, in some ten instructions.
+  /// Converts all digits at once, in some ten instructions.
   static func encode(_ number: UInt32) -> UInt64 {
     var digits = UInt64(number)
     digits = (digits | digits << 16) & 0x0000_FFFF_0000_FFFF
@@ -81,7 +82,7 @@ enum Hexadecimal {
     return (digits &+ 0x3030_3030_3030_3030 &+ letters &* 0x27).byteSwapped
   }
 
-  /// - Returns: nil where the word is not what `encode` makes.
+  /// - Returns: nil if the word is not a result of `encode`.
   static func decode(_ word: UInt64) -> UInt32? {
     let letters = word >> 6 & 0x0101_0101_0101_0101
     var digits = ((word & 0x0F0F_0F0F_0F0F_0F0F) &+ letters &* 9).byteSwapped & 0x0F0F_0F0F_0F0F_0F0F

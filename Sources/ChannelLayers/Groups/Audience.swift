@@ -1,26 +1,26 @@
 import Transport
 
-/// The members of one group that see its events in the same form: the sessions of one route on one reactor.
+/// The members of one group that receive its events in the same form: the sessions of one route on one reactor.
 ///
-/// An event is rendered once into `frames`; at the end of the turn each member is sent, in one write, all that
-/// was rendered since it last got something.
+/// An event is rendered once into `frames`. At the end of the turn each member is sent, in one write, everything that was
+/// rendered since its last write.
 final class Audience {
   let group: String
   let key: ObjectIdentifier
   let renderer: any EventRenderer
-  /// In the list of all.
+  /// The index in the list of all audiences.
   var place = 0
   private(set) var members: [Membership] = []
-  /// What this turn's events became; nil while there is nothing to send.
+  /// The rendered events of this turn; nil while there is nothing to send.
   private(set) var frames: SharedBytes?
   private(set) var closing: Closing?
 
   struct Closing {
     var code: UInt16
     var reason: String
-    /// Those who were there when the event came; who joins later in the turn stays.
+    /// The members at the time of the event. Sessions that join later in the turn are not closed.
     var members: [Membership]
-    /// Whether somebody has joined later.
+    /// Whether a session has joined later.
     var hasNewcomers = false
   }
 
@@ -39,8 +39,9 @@ final class Audience {
     return membership
   }
 
-  /// Takes a member over from another audience of the group; what was rendered so far in this turn is not for it.
-  func take(over membership: Membership) {
+  /// Moves a member here from another audience of the group. It does not receive the frames that were rendered earlier in this
+  /// turn.
+  func adopt(_ membership: Membership) {
     membership.audience = self
     membership.index = members.count
     membership.cursor = frames?.count ?? 0
@@ -52,7 +53,7 @@ final class Audience {
     closing?.hasNewcomers = true
   }
 
-  /// Removes in constant time: the last member takes the free place.
+  /// Removes a member in constant time: the last member takes its place.
   func remove(_ membership: Membership) {
     let last = members.removeLast()
     guard last !== membership else { return }
@@ -60,8 +61,8 @@ final class Audience {
     members[membership.index] = last
   }
 
-  /// Renders the event behind what is already waiting.
-  func take(_ event: Event, buffers: BufferReserve) -> Rendering {
+  /// Renders the event after the frames that are already waiting.
+  func render(_ event: Event, buffers: BufferReserve) -> Rendering {
     guard closing == nil else { return .ignored }
     let buffer = frames ?? buffers.take()
     let before = buffer.count
@@ -75,7 +76,7 @@ final class Audience {
     return rendering
   }
 
-  /// Sends one member what it has not got yet of this turn's frames, so that a direct answer comes behind them.
+  /// Sends one member the rest of this turn's frames, so that a direct answer comes after them.
   func catchUp(_ membership: Membership) -> Delivery {
     guard let frames, membership.cursor < frames.count else { return .delivered }
     let offset = membership.cursor
@@ -83,12 +84,12 @@ final class Audience {
     return membership.member.deliver(frames, from: offset)
   }
 
-  /// Lets the member have what is rendered without being sent it.
+  /// Marks the rendered frames as received by the member without sending them.
   func passOver(_ membership: Membership) {
     membership.cursor = frames?.count ?? 0
   }
 
-  /// Sends every member the rest, and returns the members that cannot keep up.
+  /// Sends every member the rest of the frames, and returns the members that cannot keep up.
   func flush(buffers: BufferReserve, writes: inout UInt64) -> [Membership] {
     guard let frames else { return [] }
     var behind: [Membership] = []
@@ -107,7 +108,7 @@ final class Audience {
     return behind
   }
 
-  /// The members to close, and with what, once the frames before the close have been sent.
+  /// The members to close, with code and reason, once the frames before the close have been sent.
   func takeClosing() -> Closing? {
     defer { closing = nil }
     return closing

@@ -1,12 +1,12 @@
-/// All audiences of one reactor, each at a place that it keeps for as long as it has members: what can be gone through a part at
-/// a time, while audiences come and go.
+/// All audiences of one reactor. Each keeps its index for as long as it has members, so that the list can be visited in parts
+/// while audiences come and go.
 struct AudienceList {
   private var places: [Audience?] = []
   private var free: [Int] = []
 
   mutating func insert(_ audience: Audience) {
     while let place = free.popLast() {
-      // Those behind the end have gone with it.
+      // Places beyond the end were removed together with it.
       guard place < places.count else { continue }
       places[place] = audience
       audience.place = place
@@ -26,9 +26,9 @@ struct AudienceList {
     }
   }
 
-  /// Looks at some places, from the one with the number on.
+  /// Visits some places, beginning with the given index.
   ///
-  /// - Returns: where to go on; nil at the end.
+  /// - Returns: the index to continue with; nil at the end.
   func visit(from start: Int, most count: Int, _ visitor: (Audience) -> Void) -> Int? {
     let end = min(start + count, places.count)
     guard start < end else { return nil }

@@ -1,10 +1,10 @@
 package import Transport
 
-/// A session as a group sees it; lives on the group's reactor.
+/// A session in the role of a group's member. Lives on the group's reactor.
 package protocol GroupMember: AnyObject {
   /// Sends the bytes of `frames` from `offset` on.
   func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery
-  /// The member's queue is over its limit: it closes itself and leaves. Called outside of any delivery.
+  /// The member's send queue is over its limit. The member closes itself and leaves. Called outside of any delivery.
   func fellBehind()
   /// An event asks for the session to be closed. Called outside of any delivery.
   func close(code: UInt16, reason: String)
@@ -14,19 +14,19 @@ package protocol GroupMember: AnyObject {
 
 package enum Delivery: Sendable, Equatable {
   case delivered
-  /// The member's send queue is longer than it may be.
+  /// The member's send queue is over its limit.
   case queueOverLimit
 }
 
-/// One member's place in one audience; made by `LocalGroups.join` and kept by the member until it leaves.
+/// The place of one member in one audience. Made by `LocalGroups.join`, and kept by the member until it leaves.
 package final class Membership {
-  /// Strong, as an unowned one costs two atomic operations more at each delivery; `leave` undoes the circle.
+  /// Strong, because an unowned reference costs two more atomic operations at each delivery. `leave` breaks the cycle.
   let member: any GroupMember
   package let number: MemberNumber
   var audience: Audience
-  /// Where the audience keeps this membership.
+  /// The index in the audience.
   var index: Int
-  /// How much of the audience's frames of this turn the member has, or was not there to get.
+  /// How many bytes of this turn's frames the member has received, or missed because it joined later.
   var cursor: Int
 
   package var group: String { audience.group }

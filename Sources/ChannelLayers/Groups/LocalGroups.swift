@@ -1,26 +1,26 @@
 package import Transport
 
-/// The groups of one reactor, and the one way an event reaches sessions, whichever layer it came through.
+/// The groups of one reactor. Events of all layers reach the sessions through it.
 ///
-/// Confined to its reactor. Per event: a dictionary look-up and one rendering for each audience. Per turn: one
-/// write for each member. Nothing per member and event.
+/// Confined to its reactor. Per event it takes a dictionary look-up and one rendering for each audience; per turn, one write
+/// for each member. No step is taken for each pair of member and event.
 package final class LocalGroups {
-  /// What was done, for tests and metrics.
+  /// Counts for tests and metrics.
   package struct Counters: Sendable, Equatable {
-    /// Events handed to a group that has members here.
+    /// Events for a group that has members here.
     package var events: UInt64 = 0
     /// Renderings: one for each event and route.
     package var renderings: UInt64 = 0
     /// Writes to members: one for each member and turn.
     package var writes: UInt64 = 0
-    /// Events that a route did not understand.
+    /// Events that a route ignored.
     package var ignored: UInt64 = 0
   }
 
-  /// Frames waiting beyond this are sent before the turn ends, so that a burst stays bounded.
+  /// If more frames than this wait, they are sent before the turn ends, so that a burst stays bounded.
   private static let flushThreshold = 256 * 1024
 
-  /// The clock is looked at once for so many writes at the end of a turn.
+  /// At the end of a turn, the clock is read once for this many writes.
   private static let writesPerLook = 128
 
   private let reactor: Reactor
@@ -44,7 +44,7 @@ package final class LocalGroups {
 
   package var groupCount: Int { groups.count }
 
-  /// Another number whenever members may have something to catch up on.
+  /// A number that changes whenever members may have something to catch up on.
   package var deliveries: UInt64 { counters.events }
 
   package func memberCount(of group: String) -> Int {
@@ -56,14 +56,14 @@ package final class LocalGroups {
     groups.keys.filter(isWanted).map { ($0, memberCount(of: $0)) }
   }
 
-  /// Some of the groups that have members here, in no order; a group that is there more than once is told in parts.
+  /// Some of the groups that have members here, in no order. A group with several audiences is reported in parts.
   ///
-  /// Whatever comes and goes between the calls, a group whose members stay is told by exactly one call for each part.
+  /// If a group's members stay, each of its parts is reported exactly once, even if audiences come and go between the calls.
   ///
   /// - Parameters:
-  ///   - start: 0, or what the call before returned.
-  ///   - count: how many are looked at.
-  /// - Returns: also where to go on; nil at the end.
+  ///   - start: 0, or the result of the last call.
+  ///   - count: how many places to visit.
+  /// - Returns: also where to continue; nil at the end.
   package func memberCounts(from start: Int, most count: Int, where isWanted: (String) -> Bool) -> (
     counts: [(group: String, members: Int)], next: Int?
   ) {
@@ -75,10 +75,10 @@ package final class LocalGroups {
     return (counts, next)
   }
 
-  /// Adds the session to the group. It gets every event that is delivered from now on, and none from before.
+  /// Adds the session to the group. It gets every event that is delivered from now on, and no earlier one.
   ///
-  /// - Parameter route: tells which members see events in the same form, and may share one rendering: those of a route, as far
-  ///   as they have agreed on the same compression.
+  /// - Parameter route: identifies the members that share one rendering: those of a route with the same agreement on
+  ///   compression.
   package func join(
     _ member: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer
   ) -> Membership {
@@ -97,14 +97,14 @@ package final class LocalGroups {
     return audience
   }
 
-  /// Lets the member see the group's events in another form from now on, that of another route or renderer.
+  /// Moves the member to the audience of another route or renderer.
   package func move(_ membership: Membership, route: ObjectIdentifier, renderer: any EventRenderer) {
     let old = membership.audience
     _ = old.catchUp(membership)
     let new = audience(of: old.group, route, renderer)
     guard new !== old else { return }
     old.remove(membership)
-    new.take(over: membership)
+    new.adopt(membership)
     forgetIfEmpty(old)
   }
 
@@ -124,15 +124,15 @@ package final class LocalGroups {
     }
   }
 
-  /// Renders the event for every audience of the group; the bytes leave at the end of the turn.
+  /// Renders the event for every audience of the group. The frames are sent at the end of the turn.
   package func deliver(_ event: Event, to group: String) {
     guard let audiences = groups[group] else { return }
     counters.events += 1
     for audience in audiences {
-      // What comes behind a close is for those who have joined since.
+      // Events after a close are for the sessions that have joined since.
       if audience.closing?.hasNewcomers == true { flush(audience) }
       let hadWork = audience.hasWork
-      let rendering = audience.take(event, buffers: buffers)
+      let rendering = audience.render(event, buffers: buffers)
       switch rendering {
       case .ignored: counters.ignored += 1
       case .personal:
@@ -145,7 +145,7 @@ package final class LocalGroups {
     }
   }
 
-  /// Delivers events that some members are not to see.
+  /// Delivers events to all members except some.
   package func deliver(_ events: [Event], to group: String, except members: [Membership]) {
     for membership in members { _ = catchUp(membership) }
     for event in events { deliver(event, to: group) }
@@ -178,17 +178,17 @@ package final class LocalGroups {
     send(event, to: membership)
   }
 
-  /// Tells a member, if it is still there, that an event of its did not reach everybody.
+  /// Notifies a member, if it is still there, that its event did not reach everybody.
   package func undelivered(_ reason: Undelivered, from number: MemberNumber) {
     directory[number]?.member.undelivered(reason)
   }
 
-  /// The name under which other processes reach the member.
+  /// The address with which other processes reach the member.
   package func address(of membership: Membership) -> String {
     addresses.address(of: membership.number)
   }
 
-  /// Renders for one member, behind what its group has got.
+  /// Renders an event for one member, after the frames of its group.
   private func send(_ event: Event, to membership: Membership) {
     let frames = buffers.take()
     let audience = membership.audience
@@ -206,7 +206,7 @@ package final class LocalGroups {
     buffers.giveBack(frames)
   }
 
-  /// Sends the member what its group got in this turn, before something is written to it directly.
+  /// Sends the member the frames of its group in this turn, before it is written to directly.
   package func catchUp(_ membership: Membership) -> Delivery {
     membership.audience.catchUp(membership)
   }
@@ -219,7 +219,7 @@ package final class LocalGroups {
   }
 
   private func flush(_ audience: Audience) {
-    // Counted apart: a member that is sent an order may end sessions, which look at the counters.
+    // Counted separately, because a member that receives an order may end sessions, which read the counters.
     var writes: UInt64 = 0
     let behind = audience.flush(buffers: buffers, writes: &writes)
     counters.writes += writes
@@ -245,7 +245,7 @@ extension LocalGroups: EndOfTurn {
       guard writes >= Self.writesPerLook, index + 1 < audiences.count else { continue }
       writes = 0
       guard reactor.isEndOfTurnOver() else { continue }
-      // They keep their frames, and get what is still to come of the next turn with them.
+      // These audiences keep their frames, and send them together with those of the next turn.
       dirty = Array(audiences[(index + 1)...]) + dirty
       guard !isScheduled else { return }
       isScheduled = true

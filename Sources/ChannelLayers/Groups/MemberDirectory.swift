@@ -1,4 +1,5 @@
-/// Finds members by their numbers: a place in a table, and which of its holders is meant.
+/// Finds members by their numbers. A number is an index into a table, and says which of the successive holders of that place is
+/// meant.
 struct MemberDirectory {
   private var places: [Membership?] = []
   private var free: [UInt32] = []

@@ -1,13 +1,14 @@
 import JSON
 
-/// The first names of a set that may be large, in the order of their bytes: kept as names come and go, because to sort them all
-/// for each list would cost more than everything else.
+/// The first names of a set that may be large, in the order of their bytes. They are kept sorted as names come and go, because
+/// sorting all names for each list would cost more than everything else.
 struct FirstNames {
-  /// How many are given.
+  /// How many names are given.
   private let most: Int
-  /// Always the very first ones of the set; at most twice as many as are given, so that some can go before others are looked for.
+  /// Always the very first names of the set. At most twice as many as are given, so that some can be removed before others have
+  /// to be found.
   private var names: [ExactText] = []
-  /// Whether the set has others behind them.
+  /// Whether the set has more names after them.
   private var hasMore = false
 
   init(most: Int = PresenceList.mostUsers) {
@@ -29,7 +30,7 @@ struct FirstNames {
     names.remove(at: place)
   }
 
-  /// - Parameter all: the whole set, for when too many of the first ones have gone.
+  /// - Parameter all: the whole set, in case too many of the first names were removed.
   mutating func prefix(of all: some Collection<ExactText>) -> ArraySlice<ExactText> {
     if hasMore, names.count < most {
       let sorted = all.sorted(by: Self.precedes)
@@ -39,7 +40,7 @@ struct FirstNames {
     return names.prefix(most)
   }
 
-  /// Where the name is, or would be.
+  /// The index of the name, or the index where it would be inserted.
   private func place(of name: ExactText) -> Int {
     var (low, high) = (0, names.count)
     while low < high {

@@ -1,25 +1,25 @@
 import DequeModule
 import JSON
 
-/// Who is in one group: sessions of this process, and users and sessions of others where the layer has several.
+/// The presence in one group: sessions of this process, and users and sessions of other processes if the layer has several.
 ///
-/// It changes at once; its members are told by `announce`, of many changes together.
+/// It changes at once. `announce` collects many changes for the members.
 struct GroupPresence {
   typealias Instant = ContinuousClock.Instant
 
-  /// How long somebody who is gone from everywhere is still shown: a page that is loaded anew makes no noise.
+  /// How long a user without sessions is still shown, so that reloading a page causes no notices.
   static let linger = Duration.seconds(2)
-  /// How often a group is told news in which more are than a list has names.
+  /// How often members are notified of more changes than a list has names.
   static let largeInterval = Duration.seconds(1)
 
   private struct User {
-    /// Of this process.
+    /// Sessions of this process.
     var sessions = 0
-    /// Other processes that have sessions of it.
+    /// Other processes with sessions of the user.
     var processes = 0
-    /// Set while it has neither and is shown all the same.
+    /// Set while the user has neither and is still shown.
     var lingersUntil: Instant?
-    /// Whether the members have been told of it.
+    /// Whether the members have been notified of the user.
     var isAnnounced = false
     /// Whether it is among `changed`, and `changedHere`.
     var isChanged = false
@@ -28,13 +28,13 @@ struct GroupPresence {
     var isGone: Bool { sessions == 0 && processes == 0 }
   }
 
-  /// What another process has in the group.
+  /// The sessions of another process in the group.
   private struct Peer {
-    /// Of the last change that is known of.
+    /// The sequence number of the last known change.
     var sequence: Int
     var users: Set<ExactText>
     var anonymous: Int
-    /// Since when it is not where it was read before.
+    /// Since when the process is missing from what is read from Redis.
     var missingSince: Instant?
   }
 
@@ -48,25 +48,26 @@ struct GroupPresence {
   private var peers: [String: Peer] = [:]
   /// Sessions of each reactor.
   private var reactors: [Int: Int] = [:]
-  /// Users that have come, gone, or may have, since the last `announce`.
+  /// Users that may have come or gone since the last `announce`.
   private var changed: [ExactText] = []
   private var lingering: Deque<(user: ExactText, end: Instant)> = []
   /// Reactors with sessions that wait for the list.
   private var wanting: Set<Int> = []
-  /// Of the last news.
+  /// The number of the last notice.
   private var pass: Int
-  /// When the next news may be told.
+  /// When the next notice may be sent.
   private var notBefore: Instant?
-  /// Users whose first session here has come, or whose last one has gone, since the last `takeChanges`; nil where nobody takes them.
+  /// Users whose first session here has come, or whose last one has gone, since the last `takeChanges`; nil if there are no
+  /// other processes.
   private var changedHere: [ExactText]?
-  /// Whether it is known who is there in other processes; until then nothing is told.
+  /// Whether the presence in other processes is known. Until then the members are not notified.
   var isSynced: Bool
-  /// Whether the table looks at it soon.
+  /// Whether the table will look at this group soon.
   var isQueued = false
 
   /// - Parameters:
-  ///   - isShared: whether other processes have sessions in the group, too.
-  ///   - pass: what its passes are counted from: never the same for two groups of one name.
+  ///   - isShared: whether other processes may have sessions in the group, too.
+  ///   - pass: the first number of its notices; different for two groups of the same name.
   init(isShared: Bool, pass: Int = 0, mostNamed: Int = PresenceList.mostUsers) {
     self.pass = pass
     changedHere = isShared ? [] : nil
@@ -78,14 +79,14 @@ struct GroupPresence {
   /// Whether this process has sessions in it.
   var isUsed: Bool { !reactors.isEmpty }
 
-  /// Whether `announce` has to be called again, without another change.
+  /// Whether `announce` has to be called again even without another change.
   var isUnfinished: Bool {
     isSynced && isUsed && !(changed.isEmpty && lingering.isEmpty && wanting.isEmpty)
   }
 
   // MARK: - Sessions of this process
 
-  /// - Returns: the pass with whose list the session is told who is there.
+  /// - Returns: the number of the notice with the list for the session.
   mutating func join(_ user: ExactText?, on reactor: Int) -> Int {
     reactors[reactor, default: 0] += 1
     if let user {
@@ -97,7 +98,7 @@ struct GroupPresence {
     return want(on: reactor)
   }
 
-  /// - Returns: whether the reactor has other sessions there.
+  /// - Returns: whether the reactor has other sessions in the group.
   mutating func leave(_ user: ExactText?, on reactor: Int, at now: Instant) -> Bool {
     let left = (reactors[reactor] ?? 1) - 1
     reactors[reactor] = left > 0 ? left : nil
@@ -111,7 +112,7 @@ struct GroupPresence {
     return left > 0
   }
 
-  /// - Returns: the pass whose list it is.
+  /// - Returns: the number of the notice with the list.
   mutating func want(on reactor: Int) -> Int {
     wanting.insert(reactor)
     return pass + 1
@@ -125,7 +126,7 @@ struct GroupPresence {
 
   /// Notes that a user has come or gone.
   ///
-  /// - Parameter now: nil where it cannot be gone by this.
+  /// - Parameter now: nil if the user cannot have gone by this change.
   private mutating func update(_ name: ExactText, at now: Instant? = nil, _ change: (inout User) -> Void) {
     var user = users[name] ?? User()
     change(&user)
@@ -142,20 +143,20 @@ struct GroupPresence {
 
   // MARK: - What is told
 
-  /// What the members of the group are to be told now.
+  /// A notice for the members of the group.
   struct News {
     var notices: [PresenceNotice]
-    /// Of the group, after all of them.
+    /// The count of the group after all changes.
     var count: Int
     /// The reactors with members.
     var reactors: [Int]
     var list: PresenceList?
-    /// Those of them that wait for the list.
+    /// The reactors whose members wait for the list.
     var wanting: Set<Int>
     var pass: Int
   }
 
-  /// - Returns: nil where there is nothing to tell, or it is not time yet.
+  /// - Returns: nil if there is nothing to announce, or it is too early.
   mutating func announce(at now: Instant) -> News? {
     guard isSynced, notBefore.map({ now >= $0 }) ?? true else { return nil }
     endLingering(at: now)
@@ -183,12 +184,12 @@ struct GroupPresence {
   private mutating func endLingering(at now: Instant) {
     while let (name, end) = lingering.first, end <= now {
       lingering.removeFirst()
-      // Somebody who came back and went again stands there twice.
+      // A user who came back and left again is in the list twice.
       if let end = users[name]?.lingersUntil, end <= now { update(name) { $0.lingersUntil = nil } }
     }
   }
 
-  /// Looks at a user that may have come or gone.
+  /// Compares a user that may have come or gone with what was announced.
   private mutating func settle(_ name: ExactText) -> [PresenceNotice] {
     guard var user = users[name] else { return [] }
     user.isChanged = false
@@ -201,7 +202,7 @@ struct GroupPresence {
     return [isThere ? .joined(name) : .left(name)]
   }
 
-  /// As it was announced.
+  /// The list as it was announced.
   mutating func list() -> PresenceList {
     PresenceList(
       first: first.prefix(of: users.keys), users: users.count, anonymous: anonymousHere + anonymousElsewhere)
@@ -209,7 +210,7 @@ struct GroupPresence {
 
   // MARK: - Towards other processes
 
-  /// What has changed here since the last time, or all there is.
+  /// The changes here since the last call, or the whole state.
   mutating func takeChanges(all: Bool) -> LocalChanges {
     defer { changedHere = [] }
     for name in changedHere ?? [] { users[name]?.isChangedHere = false }
@@ -228,12 +229,12 @@ struct GroupPresence {
     return changes
   }
 
-  /// What one process has changed.
+  /// The changes of this process in a group.
   struct LocalChanges {
     var joined: [ExactText] = []
     var left: [ExactText] = []
     var anonymous: Int
-    /// Whether it still has sessions there.
+    /// Whether the process still has sessions in the group.
     var isUsed: Bool
   }
 
@@ -241,9 +242,9 @@ struct GroupPresence {
 
   enum Application: Equatable {
     case applied
-    /// It is known already.
+    /// The change is known already.
     case stale
-    /// Something before it was missed: the whole state has to be read.
+    /// An earlier change was missed, so the whole state has to be read.
     case gap
   }
 
@@ -276,8 +277,8 @@ struct GroupPresence {
     return .applied
   }
 
-  /// Takes what was read of all processes. One that is not there any more is kept for a while: Redis may have lost it, and then
-  /// it writes itself down again.
+  /// Applies the state of all processes. A process that is missing is kept for a while, because Redis may have lost it; it then
+  /// writes itself again.
   mutating func load(_ states: [PeerState], at now: Instant) {
     for state in states { set(state.process, state.sequence, Set(state.users), state.anonymous, at: now) }
     let present = Set(states.map(\.process))
@@ -299,38 +300,38 @@ struct GroupPresence {
     peers[process] = Peer(sequence: sequence, users: names, anonymous: anonymous)
   }
 
-  /// The process has gone, or has nobody in the group any more.
+  /// The process has ended, or has no more sessions in the group.
   mutating func remove(_ process: String, at now: Instant) {
     guard let peer = peers.removeValue(forKey: process) else { return }
     anonymousElsewhere -= peer.anonymous
     for user in peer.users { update(user, at: now) { $0.processes -= 1 } }
   }
 
-  /// Lets go of processes that have been missing since then.
+  /// Removes processes that have been missing since then.
   mutating func removeMissing(since time: Instant, at now: Instant) {
     let gone = peers.filter { $0.value.missingSince.map { $0 <= time } ?? false }.keys
     for process in gone { remove(process, at: now) }
   }
 }
 
-/// What another process has changed in a group.
+/// A change of another process in a group.
 struct PeerChange: Sendable, Hashable {
   var process: String
   /// Counts up with each change of the process.
   var sequence: Int
-  /// Of its change of this group before this one.
+  /// The sequence number of the process's previous change of this group.
   var previous = 0
   var joined: [ExactText] = []
   var left: [ExactText] = []
-  /// How many sessions without identity it has now.
+  /// How many anonymous sessions the process has now.
   var anonymous = 0
-  /// Whether `joined` is everybody.
+  /// Whether `joined` is the whole state.
   var isAll = false
-  /// Whether it has nobody there any more.
+  /// Whether the process has no more sessions in the group.
   var isGone = false
 }
 
-/// What one process has in a group.
+/// The state of one process in a group.
 struct PeerState: Sendable, Hashable {
   var process: String
   var sequence: Int
@@ -340,8 +341,8 @@ struct PeerState: Sendable, Hashable {
 
 extension PresenceList {
   /// - Parameters:
-  ///   - first: sorted, and not more than a list has.
-  ///   - users: how many there are.
+  ///   - first: sorted, and no more than a list has.
+  ///   - users: how many users there are.
   init(first: ArraySlice<ExactText>, users: Int, anonymous: Int) {
     var bytes = 0
     let named = first.prefix { name in
@@ -351,7 +352,7 @@ extension PresenceList {
     self.init(users: named.map(\.text), anonymous: anonymous, count: users + anonymous)
   }
 
-  /// Of all processes together.
+  /// The list of all processes together.
   init(_ states: [PeerState]) {
     let users = Set(states.flatMap(\.users))
     let first = users.sorted(by: FirstNames.precedes).prefix(Self.mostUsers)

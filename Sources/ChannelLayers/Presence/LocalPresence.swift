@@ -1,18 +1,19 @@
 import JSON
 package import Transport
 
-/// A reactor's end of presence: it tells the table who comes and goes, and its members what the table says.
+/// A reactor's end of presence: it reports sessions that come and go to the table, and passes the table's notices on to its
+/// members.
 ///
 /// Confined to its reactor.
 package final class LocalPresence {
   private let table: PresenceTable
   private let reactor: Int
   private let groups: LocalGroups
-  /// Who waits for the list of a group, those that have gone since included.
+  /// Members that wait for the list of a group, including those that have left since.
   private var waiting: [String: [PresentMember]] = [:]
 
   /// - Parameters:
-  ///   - number: of the reactor.
+  ///   - number: the number of the reactor.
   ///   - groups: those of the layer on this reactor.
   package init(reactor: Reactor, number: Int, table: PresenceTable, groups: LocalGroups) {
     self.table = table
@@ -21,11 +22,11 @@ package final class LocalPresence {
     table.add(reactor.mailbox { [self] (news: [PresenceNews]) in news.forEach(take) }, of: number)
   }
 
-  /// The session is in the group from now on, and is told who else is.
+  /// Adds the session to the group's presence. It receives the list.
   ///
   /// - Parameters:
   ///   - route: as in `LocalGroups.join`, like the renderer.
-  ///   - user: nil for one that is anonymous.
+  ///   - user: nil for an anonymous session.
   package func join(
     _ session: any GroupMember, group: String, route: ObjectIdentifier, renderer: any EventRenderer,
     user: String?
@@ -37,8 +38,8 @@ package final class LocalPresence {
     return member
   }
 
-  /// Those who are told who is in a group are a group of their own, with a name that no other one can have: not everybody who
-  /// hears a group is to hear that.
+  /// The receivers of a group's presence form a group of their own, with a name that no other group can have, because not all
+  /// members of the group receive presence.
   private static func hearers(of group: String) -> String { "\(group):presence" }
 
   fileprivate func leave(_ member: PresentMember) {
@@ -57,7 +58,7 @@ package final class LocalPresence {
     waiting[member.group, default: []].append(member)
   }
 
-  /// Whoever waits for the list is not told of changes before it: they are in it.
+  /// A member that waits for the list does not get earlier changes, because the list contains them.
   func take(_ news: PresenceNews) {
     let members = waiting.removeValue(forKey: news.group) ?? []
     let present = members.filter { $0.pass != nil }
@@ -70,13 +71,13 @@ package final class LocalPresence {
   }
 }
 
-/// One session's presence in one group; made by `LocalPresence.join` and kept by the session until it leaves.
+/// The presence of one session in one group. Made by `LocalPresence.join`, and kept by the session until it leaves.
 package final class PresentMember {
   fileprivate let membership: Membership
   fileprivate let group: String
   fileprivate let user: ExactText?
   private let presence: LocalPresence
-  /// Whose list it waits for.
+  /// The number of the list that it waits for.
   fileprivate var pass: Int?
 
   fileprivate init(_ membership: Membership, group: String, user: ExactText?, presence: LocalPresence) {
@@ -86,7 +87,7 @@ package final class PresentMember {
     self.presence = presence
   }
 
-  /// Asks for the list; however often before it comes, once is enough.
+  /// Asks for the list. Several calls before the list arrives count as one.
   package func askForList() {
     if pass == nil { presence.want(self) }
   }

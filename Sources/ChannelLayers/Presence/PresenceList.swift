@@ -1,17 +1,17 @@
 import JSON
 
-/// Who is in a group.
+/// The users and sessions in a group.
 package struct PresenceList: Sendable, Hashable {
-  /// How many names a list has at most.
+  /// The most names in a list.
   package static let mostUsers = 1000
-  /// How long the names of a list are together at most, in bytes.
+  /// The most bytes of all names in a list.
   static let mostBytes = 64 * 1024
 
-  /// Each once, however many sessions it has; the first ones in the order of their bytes.
+  /// Each user once, however many sessions it has; the first ones in the order of their bytes.
   package var users: [String]
   /// Sessions without an identity.
   package var anonymous: Int
-  /// All users, also those that are not in the list, and anonymous sessions.
+  /// All users, including those that are not in the list, and anonymous sessions.
   package var count: Int
 
   package init(users: [String], anonymous: Int, count: Int) {
@@ -31,14 +31,14 @@ package struct PresenceList: Sendable, Hashable {
   }
 }
 
-/// What the members of a group are told when somebody came or went.
+/// A notice for the members of a group that users or sessions came or left.
 enum PresenceNotice: Sendable, Hashable {
   case joined(ExactText)
   case left(ExactText)
   /// Without names: of anonymous sessions, or in a large group.
   case counted(anonymous: Int)
 
-  /// - Parameter count: of the group, when all that changed with it is told.
+  /// - Parameter count: the count of the group after all its announced changes.
   func text(count: Int) -> [UInt8] {
     var text: [UInt8] = []
     switch self {
@@ -56,7 +56,7 @@ enum PresenceNotice: Sendable, Hashable {
 }
 
 extension Event {
-  /// Of the events that presence makes: they stay in the process, and clients of a route with `presence` are shown them.
+  /// The type of presence events. They stay in the process, and go to clients of routes with `presence`.
   package static let presenceType = "sluice.presence"
   /// The one field of such an event: encoded JSON, which no event from another process has.
   package static let presenceField = "presence"

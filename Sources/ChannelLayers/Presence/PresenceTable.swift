@@ -2,12 +2,12 @@ import JSON
 import Synchronization
 import Transport
 
-/// Who is in the groups of one layer, for the whole process.
+/// The presence in the groups of one layer, for the whole process.
 ///
-/// Sessions come and go on their reactors, and each change takes one short lock; what is told of it is put together by one task,
-/// ten times a second at most, once for all members.
+/// Sessions come and go on their reactors, and each change takes one short lock. One task collects the notices, at most ten
+/// times a second and once for all members.
 package final class PresenceTable: Sendable {
-  /// The time between two looks at what has changed.
+  /// The time between two checks for changes.
   static let interval = Duration.milliseconds(100)
 
   private let stripes = Striped<[String: GroupPresence]>([:])
@@ -17,7 +17,7 @@ package final class PresenceTable: Sendable {
   private let groupCount = Atomic<Int>(0)
   private let arrivals: AsyncStream<Void>
   private let arrival: AsyncStream<Void>.Continuation
-  /// Told of each group in which the sessions of this process have changed; nil where there are no others.
+  /// Called for each group in which the sessions of this process have changed; nil if there are no other processes.
   private let changedHere: (@Sendable (String) -> Void)?
 
   package convenience init() {
@@ -35,21 +35,21 @@ package final class PresenceTable: Sendable {
     ends.withLock { $0[reactor] = mailbox }
   }
 
-  /// A session has come.
+  /// Adds a session.
   ///
-  /// - Returns: the pass with whose list it is told who is there.
+  /// - Returns: the number of the notice with the list for it.
   func join(_ group: String, _ user: ExactText?, on reactor: Int) -> Int {
     defer { changedHere?(group) }
     return update(group) { $0.join(user, on: reactor) }
   }
 
-  /// - Returns: whether the reactor has other sessions there.
+  /// - Returns: whether the reactor has other sessions in the group.
   func leave(_ group: String, _ user: ExactText?, on reactor: Int) -> Bool {
     defer { changedHere?(group) }
     return update(group) { $0.leave(user, on: reactor, at: .now) }
   }
 
-  /// - Returns: the pass whose list it is.
+  /// - Returns: the number of the notice with the list.
   func want(_ group: String, on reactor: Int) -> Int {
     update(group) { $0.want(on: reactor) }
   }
@@ -59,7 +59,7 @@ package final class PresenceTable: Sendable {
     let (result, isNew) = stripes[group].part.withLock { groups in
       var presence = groups.removeValue(forKey: group) ?? newGroup(isShared: isShared)
       let result = change(&presence)
-      // A group that others have too is kept until they are told that nobody is left.
+      // If other processes may have sessions in the group, it is kept until they are notified that none is left here.
       let isNew = !presence.isQueued && presence.isSynced && presence.isUsed
       if isNew { presence.isQueued = true }
       if isShared || presence.isUsed { groups[group] = presence }
@@ -81,7 +81,7 @@ package final class PresenceTable: Sendable {
 
   // MARK: - To reactors
 
-  /// Tells the members of groups what changes in them, until `stop`.
+  /// Sends the members of groups their notices, until `stop`.
   package func run() async {
     for await _ in arrivals {
       // What changes meanwhile is told together.
@@ -104,7 +104,7 @@ package final class PresenceTable: Sendable {
     for (reactor, news) in news { ends[reactor]?.post(news, weight: news.reduce(0) { $0 + $1.weight }) }
   }
 
-  /// What has changed since the last time, for each reactor.
+  /// The notices for each reactor since the last call.
   func announcements(at now: ContinuousClock.Instant) -> [Int: [PresenceNews]] {
     let groups = queue.withLock { queue in
       defer { queue = [] }
@@ -139,7 +139,7 @@ package final class PresenceTable: Sendable {
     return news
   }
 
-  /// - Returns: nil where this process has no sessions in the group and others may have.
+  /// - Returns: nil if this process has no sessions in the group and other processes may have some.
   package func list(of group: String) -> PresenceList? {
     stripes[group].part.withLock { groups in
       guard groups[group] != nil else {
@@ -151,9 +151,10 @@ package final class PresenceTable: Sendable {
 
   // MARK: - Other processes
 
-  /// What the sessions here have changed since the last time, or all there is. A group without any is forgotten with this.
+  /// The changes of the sessions here since the last call, or the whole state. A group without sessions is forgotten by this
+  /// call.
   ///
-  /// - Returns: nil where the group is not known.
+  /// - Returns: nil if the group is not known.
   func takeChanges(of group: String, all: Bool) -> GroupPresence.LocalChanges? {
     stripes[group].part.withLock { groups in
       let changes = groups[group]?.takeChanges(all: all)
@@ -174,12 +175,12 @@ package final class PresenceTable: Sendable {
     updateKnown(group) { $0.remove(process, at: .now) }
   }
 
-  /// Lets go of processes that have been missing since then.
+  /// Removes processes that have been missing since then.
   func removeMissing(from group: String, since time: ContinuousClock.Instant) {
     updateKnown(group) { $0.removeMissing(since: time, at: .now) }
   }
 
-  /// Shows what is known, although the others cannot be asked.
+  /// Shows the known presence although the other processes cannot be asked.
   func show(_ group: String) {
     updateKnown(group) { $0.isSynced = true }
   }
@@ -191,16 +192,16 @@ package final class PresenceTable: Sendable {
   }
 }
 
-/// What a reactor is to tell the members of a group.
+/// A reactor's notices for the members of a group.
 package struct PresenceNews: Sendable {
   var group: String
-  /// For all of them; none needs another one.
+  /// For all members. No event depends on another one.
   var events: [Event]
-  /// For those that wait for it since this pass or an earlier one.
+  /// The list, for members that wait since this notice or an earlier one.
   var list: Event?
   var pass: Int
 
-  /// About what it takes up, in bytes.
+  /// Roughly its memory, in bytes.
   fileprivate var weight: Int {
     events.reduce(128 + (list?.weight ?? 0)) { $0 + $1.weight }
   }

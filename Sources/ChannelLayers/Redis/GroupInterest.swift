@@ -1,14 +1,14 @@
-/// A group that members of this process want, or wanted a moment ago.
+/// A group that has members in this process, or had some a moment ago.
 struct RedisGroup: Equatable {
   let name: String
-  /// What our member of the group is called behind the `!`; a group that is wanted anew has a new one.
+  /// The name of this process's member in the group, after the `!`. A group that is wanted anew has a new one.
   let member: String
   let shard: Int
   /// The reactors that have members of it.
   fileprivate(set) var reactors: Set<Int> = []
-  /// Those of them that wait for the group to be joined.
+  /// The reactors that wait for the group to be joined.
   fileprivate(set) var waiting: Set<Int> = []
-  /// Its events come in.
+  /// Whether its events arrive.
   fileprivate(set) var isJoined = false
   fileprivate var idleSince: ContinuousClock.Instant?
 
@@ -19,28 +19,28 @@ struct RedisGroup: Equatable {
   }
 }
 
-/// Which groups this process is to hear, and which of them it does: a group is joined for its first member, and left a while
-/// after its last one has gone.
+/// The groups that this process needs, and those that it has joined. A group is joined for its first member, and left some time
+/// after its last member has left.
 struct GroupInterest {
-  /// How long a group without members is kept, for those that come right back.
+  /// How long a group without members is kept, for members that come back soon.
   static let linger = Duration.seconds(5)
 
   private var groups: [String: RedisGroup] = [:]
   private var namesByMember: [String: String] = [:]
-  /// Groups that nobody wants, and that have not been left yet.
+  /// Groups without members that have not been left yet.
   private var leaving: [RedisGroup] = []
   private var lastMember = 0
 
   enum Answer: Equatable {
-    /// Its events come in already.
+    /// Its events arrive already.
     case joined
-    /// It has to be joined; `joined` or `refused` says what came of it.
+    /// It has to be joined; `joined` or `refused` must be called with the result.
     case join
   }
 
   subscript(name: String) -> RedisGroup? { groups[name] }
 
-  /// The group that a member of ours stands for.
+  /// The group of this process's member with this name.
   func group(ofMember member: String) -> RedisGroup? {
     namesByMember[member].flatMap { groups[$0] }
   }
@@ -88,7 +88,7 @@ struct GroupInterest {
     return groups[name]?.waiting ?? []
   }
 
-  /// The shard is gone, and with it whatever we were a member of there: also of groups that linger.
+  /// The shard is lost, and with it all memberships there, including those of groups without members.
   mutating func lost(_ shard: Int) {
     for (name, group) in groups where group.shard == shard { groups[name]?.isJoined = false }
   }

@@ -1,16 +1,16 @@
 import GatewayConfig
 
-/// Which processes use a layer, what each is a member of, and a sign of life of each: so that what one leaves behind that
-/// was killed can be cleared away by another.
+/// The processes that use a layer, the memberships of each, and a sign of life of each, so that other processes can remove the
+/// entries of one that was killed.
 ///
-/// In a name space of our own: no channel or group can have a ":" in its name.
+/// It has its own name space: no channel or group can have a ":" in its name.
 struct ProcessRegister: Sendable {
   /// How much longer a sign of life lasts than a message. Seconds.
   static let margin = 15
 
   let groupExpiry: Int
-  /// A process that was cut off for less than this is not taken for dead. Longer than messages are kept, so that none is
-  /// thrown away that could still have been read. Seconds.
+  /// A process that was cut off for less than this is not considered dead. Longer than messages are kept, so that no message is
+  /// discarded that could still have been read. Seconds.
   let lifeSign: Int
   private let prefix: String
   private let id: String
@@ -29,8 +29,8 @@ struct ProcessRegister: Sendable {
 
   // MARK: - This process
 
-  /// - Returns: whether the last sign of life was still there; where not, Redis has lost what it knew, or others have
-  ///   cleared it away.
+  /// - Returns: whether the last sign of life was still there. If not, Redis has lost its data, or another process has
+  ///   removed the entries.
   func beat(on connection: RedisConnection) async throws(RedisFailure) -> Bool {
     let replies = try await connection.send([
       RESPCommand("EXISTS", .init(aliveKey(id))),
@@ -51,7 +51,7 @@ struct ProcessRegister: Sendable {
     RESPCommand("HDEL", .init(membersKey(id)), .init(channel))
   }
 
-  /// Takes everything of this process out of Redis.
+  /// Removes all entries of this process from Redis.
   func withdraw(on connection: RedisConnection) async throws(RedisFailure) {
     _ = try await connection.send(RESPCommand("DEL", .init(aliveKey(id))))
     _ = try await forget(id, on: connection)
@@ -59,7 +59,7 @@ struct ProcessRegister: Sendable {
 
   // MARK: - Others
 
-  /// The others that seem to have ended without taking leave.
+  /// Other processes that seem to have ended without removing their entries.
   func silent(on connection: RedisConnection) async throws(RedisFailure) -> [String] {
     guard case .array(let known) = try await connection.send(RESPCommand("SMEMBERS", .init(processesKey)))
     else { return [] }
@@ -68,10 +68,11 @@ struct ProcessRegister: Sendable {
     return zip(ids, alive).filter { $1 == .integer(0) }.map(\.0)
   }
 
-  /// KEYS: the sign of life, the memberships, the processes, and the queues. ARGV: the process, and what stands before the
-  /// name of a group. A group's key that holds something else is left alone.
+  /// KEYS: the sign of life, the memberships, the processes, and the queues. ARGV: the process, and the prefix of groups' keys.
+  /// A group's key with a value of another type is left alone.
   ///
-  /// One script, so that a process that is back in between is either seen to live, or finds out that it has to join again.
+  /// It is one script, so that a process that comes back in between is either seen to be alive, or finds out that it has to
+  /// join again.
   private static let forgetting = RedisScript(
     """
     if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -88,9 +89,9 @@ struct ProcessRegister: Sendable {
     return 1
     """)
 
-  /// Takes the memberships and queues of a process that is not there any more out of Redis.
+  /// Removes the memberships and queues of a dead process from Redis.
   ///
-  /// - Returns: whether it was not there.
+  /// - Returns: whether the process was dead.
   func forget(_ id: String, on connection: RedisConnection) async throws(RedisFailure) -> Bool {
     let queues = RedisIdentity.clients(id).map { prefix + $0 }
     let reply = try await Self.forgetting.run(

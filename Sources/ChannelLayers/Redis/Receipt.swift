@@ -1,33 +1,33 @@
-/// What becomes of one event, however many messages it is made into: its sender is told of a failure once.
+/// Follows one event through all of its messages. Its sender is notified of a failure once.
 ///
 /// Confined to the hub.
 final class Receipt {
   private let sender: Sender?
   private var isTold = false
-  /// Messages that Redis has not taken yet.
+  /// Messages that Redis has not stored yet.
   private var waiting = 0
 
   init(_ sender: Sender?) {
     self.sender = sender
   }
 
-  /// Whether somebody waits to be told also that everything went well.
+  /// Whether the sender also waits to hear of success.
   var isAwaited: Bool {
     if case .outside = sender { true } else { false }
   }
 
-  /// - Returns: whom to tell of a failure; nil where it was done already.
+  /// - Returns: the sender to notify of a failure; nil if it was notified already.
   func takeSender() -> Sender? {
     defer { isTold = true }
     return isTold ? nil : sender
   }
 
-  /// One more message is made of the event.
+  /// Counts one more message of the event.
   func expect() {
     waiting += 1
   }
 
-  /// Redis has taken one of the messages.
+  /// Redis has stored one of the messages.
   ///
   /// - Returns: whether it was the last one.
   func taken() -> Bool {

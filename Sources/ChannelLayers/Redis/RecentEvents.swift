@@ -1,4 +1,4 @@
-/// The events that Redis took a moment ago: if it goes away now, they may be gone with it.
+/// Events that Redis accepted a moment ago. If Redis is lost now, these events may be lost, too.
 struct RecentEvents {
   private static let window = Duration.seconds(1)
   private static let most = 65_536

@@ -1,23 +1,23 @@
 package import Transport
 
-/// A reactor's end of a Redis layer: it counts who wants which group here, and hands what the hub received to the members.
+/// A reactor's end of a Redis layer: it counts the members of each group here, and delivers the events that the hub receives.
 package final class RedisChannelLayer: ChannelLayer {
   package let groups: LocalGroups
   private let hub: RedisHub
   private let reactor: Int
   private var wanted: [String: Wanted] = [:]
-  /// Who waits for what becomes of an event that no session sent, by ticket; as many as wait in the hub.
+  /// The callbacks for events without a sending session, by ticket; as many as wait in the hub.
   private var publishing: [Int: (Published) -> Void] = [:]
   private var lastTicket = 0
 
-  /// A group that members of this reactor want, or wait for.
+  /// A group with members on this reactor, or with subscribers that wait for it.
   private struct Wanted {
     var count = 0
     var isActive = false
     var waiting: [(Subscription) -> Void] = []
   }
 
-  /// - Parameter number: of the reactor.
+  /// - Parameter number: the number of the reactor.
   package init(reactor: Reactor, number: Int, hub: RedisHub) {
     self.hub = hub
     self.reactor = number
@@ -25,9 +25,9 @@ package final class RedisChannelLayer: ChannelLayer {
       reactor: reactor, addresses: SessionAddresses(hub.identity.addressPrefix, reactor: number))
   }
 
-  /// Makes the end that the hub posts to; before the first session is accepted.
+  /// Makes the mailbox that the hub posts to. Must be called before the first session is accepted.
   package func mailbox(on reactor: Reactor) -> Mailbox<RedisDelivery> {
-    reactor.mailbox { [self] in take($0) }
+    reactor.mailbox { [self] in handle($0) }
   }
 
   package func publish(_ event: Event, to group: String, from sender: Membership) {
@@ -68,7 +68,7 @@ package final class RedisChannelLayer: ChannelLayer {
     hub.change(.unwanted(group: group, reactor: reactor))
   }
 
-  private func take(_ delivery: RedisDelivery) {
+  private func handle(_ delivery: RedisDelivery) {
     switch delivery {
     case .toGroup(let event, let group): groups.deliver(event, to: group)
     case .toMember(let event, let member): groups.deliver(event, to: member)
@@ -87,7 +87,7 @@ package final class RedisChannelLayer: ChannelLayer {
       entry.waiting = []
       wanted[group] = entry
     case .unavailable:
-      // Those that wait are told, and want nothing any more.
+      // The waiting subscribers are notified, and their subscriptions are over.
       wanted[group] = nil
       hub.change(.unwanted(group: group, reactor: reactor))
     }
@@ -95,12 +95,12 @@ package final class RedisChannelLayer: ChannelLayer {
   }
 }
 
-/// What a hub has for a reactor.
+/// A message from the hub to a reactor.
 package enum RedisDelivery: Sendable {
   case toGroup(Event, String)
   case toMember(Event, MemberNumber)
   case undelivered(Undelivered, MemberNumber)
   case subscribed(String, Subscription)
-  /// What became of an event that no session sent.
+  /// The result of publishing an event without a sending session.
   case published(Published, ticket: Int)
 }

@@ -1,19 +1,19 @@
 package import Synchronization
 
-/// What happened so far in one layer.
+/// Counts for one layer.
 package final class RedisCounters: Sendable {
-  /// Events from Redis that were for a group or a session of ours.
+  /// Events from Redis for a group or a session of this process.
   package let received = Atomic<Int>(0)
-  /// Events that sessions sent and that went on their way.
+  /// Events of sessions that were sent.
   package let sent = Atomic<Int>(0)
-  /// Events that were not sent; their senders were told.
+  /// Events that were not sent; their senders were notified.
   package let undelivered = Atomic<Int>(0)
-  /// Events that may have got lost with a connection; their senders were told.
+  /// Events that may have been lost with a connection; their senders were notified.
   package let unconfirmed = Atomic<Int>(0)
-  /// Messages not put into a queue because it stayed full; their senders were told.
+  /// Messages that were not put into a queue because it stayed full; their senders were notified.
   package let overCapacity = Atomic<Int>(0)
   /// Messages from Redis that could not be read.
   package let unreadable = Atomic<Int>(0)
-  /// Messages for channels that are not ours any more.
+  /// Messages for channels that do not belong to this process any more.
   package let strangers = Atomic<Int>(0)
 }

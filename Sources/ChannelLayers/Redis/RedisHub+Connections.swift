@@ -1,7 +1,7 @@
 import GatewayConfig
 import Logging
 
-/// Two connections to each shard, opened again when they end: one for commands, one for what comes in.
+/// Keeps two connections to each shard, and opens them again when they end: one for commands, one for incoming messages.
 extension RedisHub {
   func keepConnections() async {
     await withDiscardingTaskGroup { tasks in
@@ -51,24 +51,24 @@ extension RedisHub {
       } catch {
         report(error, shard)
       }
-      // A connection that is accepted and then refused what it is for is no success.
+      // A connection whose subscriptions are refused is not a success.
       if shards[shard].isReceiving, shards[shard].refusal == nil { backoff.reset() }
       shards[shard].receiver?.close()
       shards[shard].receiver = nil
       shards[shard].isReceiving = false
-      // Subscriptions end with their connection, those to groups that linger too.
+      // Subscriptions end with their connection, including those to groups without members.
       if configuration.layout == .pubSub { interest.lost(shard) }
       updateAvailability(of: shard)
       await pause(backoff.wait())
     }
   }
 
-  /// A stop does not wait for the pause to be over: it cancels the task.
+  /// A stop does not wait for the end of the pause: it cancels the task.
   private func pause(_ time: Duration) async {
     _ = try? await Task.sleep(for: time)
   }
 
-  /// What is for us comes in from now on.
+  /// Events for this process arrive from now on.
   func receiving(_ shard: Int) {
     guard !shards[shard].isReceiving else { return }
     shards[shard].isReceiving = true
@@ -84,7 +84,7 @@ extension RedisHub {
     log.notice("channel layer available", metadata: ["layer": "\(alias)"])
   }
 
-  /// One line for each outage of a shard, not for each try.
+  /// Writes one line for each outage of a shard, not for each attempt.
   private func report(_ failure: any Error, _ shard: Int) {
     guard !isStopping else { return }
     outage = "\(shards[shard].connector.host): \(failure)"
@@ -95,7 +95,7 @@ extension RedisHub {
       metadata: ["layer": "\(alias)", "host": "\(shards[shard].connector.host)", "reason": "\(failure)"])
   }
 
-  /// The connection for commands has ended: what was sent last may have got lost with it.
+  /// The connection for commands has ended. The events sent last may have been lost with it.
   private func lost(_ shard: Int) {
     guard !isStopping else { return }
     report(RedisFailure.disconnected, shard)

@@ -1,8 +1,8 @@
 import GatewayConfig
 
-/// Joins groups as their first members come, and remembers when their last ones go.
+/// Joins groups for their first members, and leaves them after their last ones.
 extension RedisHub {
-  /// Where the group is kept.
+  /// The shard that stores the group.
   nonisolated func shard(of group: String) -> Int {
     let name =
       switch configuration.layout {

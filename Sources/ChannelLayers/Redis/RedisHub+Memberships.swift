@@ -1,11 +1,11 @@
 import GatewayConfig
 import Logging
 
-/// What this process is a member of, in the layout of `channels_redis.core`: a group is a sorted set of channels.
+/// The memberships of this process in the layout of `channels_redis.core`: a group is a sorted set of channels.
 ///
 /// This process is one member of a group, however many sessions it has there.
 extension RedisHub {
-  /// The full name of our member of the group.
+  /// The full name of this process's member of the group.
   private func channel(of group: RedisGroup) -> String { identity.client(for: group.name) + group.member }
 
   // MARK: - Joining
@@ -21,9 +21,9 @@ extension RedisHub {
     }
   }
 
-  /// After a connection was lost, or Redis was: says again what we are members of.
+  /// Writes all memberships again, after a connection or the data of Redis was lost.
   ///
-  /// The sign of life comes first: from then on nobody clears away what follows.
+  /// The sign of life comes first: after it, no other process removes what follows.
   func joinAgain(_ shard: Int) async throws(RedisFailure) {
     guard configuration.layout == .core, let connection = shards[shard].commands else { return }
     shards[shard].hasSignOfLife = false
@@ -32,7 +32,7 @@ extension RedisHub {
     try await enter(interest.wanted(shard), on: connection)
   }
 
-  /// Makes us a member of the groups; one whose key holds something else is refused, and no other with it.
+  /// Adds this process to the groups. A group whose key has a value of another type is refused, without affecting the others.
   private func enter(_ groups: [RedisGroup], on connection: RedisConnection) async throws(RedisFailure) {
     for start in stride(from: 0, to: groups.count, by: 250) {
       let now = MessageClock.now()
@@ -54,7 +54,7 @@ extension RedisHub {
           joined(group.name)
         }
         if case .error(let message) = replies[place + 2] {
-          note("a membership could not be noted for the case that this process is killed", message)
+          note("a membership could not be registered for removal if this process is killed", message)
         }
       }
     }
@@ -70,12 +70,12 @@ extension RedisHub {
           register.leave(channel(of: group)),
         ]
       })
-    // Where the key holds something else, there is nothing to leave.
+    // If the key has a value of another type, there is nothing to leave.
     for case .error(let message) in replies { note("a group could not be left", message) }
     interest.left(groups)
   }
 
-  /// Takes everything of this process out of Redis.
+  /// Removes all entries of this process from Redis.
   func withdraw() async {
     for shard in shards.indices {
       guard let connection = shards[shard].commands else { continue }
@@ -83,8 +83,9 @@ extension RedisHub {
         try await leave(interest.all(shard), on: connection)
         try await register.withdraw(on: connection)
       } catch {
-        // Another process clears it away.
-        log.debug("could not withdraw", metadata: ["layer": "\(alias)", "reason": "\(error)"])
+        // Another process removes the entries.
+        log.debug(
+          "memberships could not be withdrawn", metadata: ["layer": "\(alias)", "reason": "\(error)"])
       }
     }
   }
@@ -105,7 +106,7 @@ extension RedisHub {
       try await leave(interest.takeLeaving(shard, at: .now), on: connection)
       let renewal = max(1, min(30, register.groupExpiry / 3))
       if !isKnown || count % renewal == 0 { try await enter(interest.known(shard), on: connection) }
-      // After an outage the others get time to be back.
+      // After an outage the other processes have time to come back.
       if count % 5 == 0, ContinuousClock.now - since > Self.grace {
         try await clearAway(shard, on: connection)
       }
@@ -117,7 +118,7 @@ extension RedisHub {
     }
   }
 
-  /// - Returns: whether Redis still knows what we are members of.
+  /// - Returns: whether Redis still has the memberships of this process.
   private func beat(_ shard: Int, on connection: RedisConnection) async throws(RedisFailure) -> Bool {
     let expected = shards[shard].hasSignOfLife
     shards[shard].hasSignOfLife = false
@@ -127,12 +128,14 @@ extension RedisHub {
     return isKnown
   }
 
-  /// How long after our own return no other process is taken for dead: longer than `Backoff` lets it wait.
+  /// How long after this process's own return no other process is considered dead. Longer than the longest wait of `Backoff`.
   private static let grace = Duration.seconds(10)
 
   private func clearAway(_ shard: Int, on connection: RedisConnection) async throws(RedisFailure) {
     for id in try await register.silent(on: connection) where try await register.forget(id, on: connection) {
-      log.info("cleared away a process that ended", metadata: ["layer": "\(alias)", "process": "\(id)"])
+      log.info(
+        "the memberships of an ended process were removed",
+        metadata: ["layer": "\(alias)", "process": "\(id)"])
     }
   }
 }

@@ -1,26 +1,26 @@
 import GatewayConfig
 import Synchronization
 
-/// How events travel in the layout of `channels_redis.core`: every process has queues, which are sorted sets.
+/// Events in the layout of `channels_redis.core`: every process has queues, which are sorted sets.
 extension RedisHub {
-  /// The shard of the queue that the group's events come to.
+  /// The shard of the queue for the group's events.
   nonisolated func shard(ofQueue group: String) -> Int {
     Shard.index(of: identity.client(for: group), count: configuration.hosts.count)
   }
 
   // MARK: - Events in
 
-  /// Takes messages out of our queues until the connection ends.
+  /// Takes messages out of this process's queues until the connection ends.
   ///
-  /// All of our queues are read on every shard: with several hosts `send` of channels_redis puts a message for a single
-  /// channel on another shard than the one its reader would look at.
+  /// All queues are read on every shard, because with several hosts `send` of channels_redis puts a message for a single
+  /// channel on another shard than the one where its reader would look.
   func receiveQueues(_ shard: Int, on connection: RedisConnection) async throws(RedisFailure) {
     var keys = identity.clients.map { configuration.prefix + $0 }
     var pop = QueuePop.many
     while !isStopping {
       let messages: [QueuePop.Message]
       do {
-        // Only once Redis has let us pop does it bring us anything.
+        // Events arrive only once Redis has allowed the command.
         let wait = shards[shard].isReceiving ? QueuePop.Wait.long : .hardly
         messages = try await pop.next(of: keys, wait, on: connection)
       } catch .refused(let refusal) where refusal.isUnknownCommand && pop == .many {
@@ -37,7 +37,7 @@ extension RedisHub {
   private func receive(_ message: QueuePop.Message) {
     switch message {
     case .bytes(let bytes): receive(bytes)
-    case .oversized(let length): unreadable("it has \(length) bytes")
+    case .oversized(let length): unreadable("it is too long: \(length) bytes")
     }
   }
 
@@ -59,7 +59,7 @@ extension RedisHub {
   }
 
   private func receive(_ event: Event, for channel: String) {
-    guard let local = identity.local(channel) else { return stranger() }
+    guard let local = identity.local(channel) else { return countUnknownReceiver() }
     if let group = interest.group(ofMember: String(local)) {
       deliver(event, to: group)
     } else {
@@ -69,7 +69,7 @@ extension RedisHub {
 
   // MARK: - Events out
 
-  /// Two round trips for a whole batch: who is in the groups, and the messages.
+  /// Two round trips for a whole batch: one for the members of the groups, one for the messages.
   func publishToQueues(_ batch: [OutgoingEvent]) async {
     let recipients = await recipients(of: Set(batch.map(\.group)))
     for event in batch {
@@ -116,7 +116,7 @@ extension RedisHub {
     return found
   }
 
-  /// Sessions of this process get the event now, those of others through their queues.
+  /// Delivers the event to sessions of this process now, and queues it for other processes.
   private func enqueue(
     _ event: OutgoingEvent, for recipients: GroupRecipients, _ receipt: Receipt
   ) throws(CodecFault) {
@@ -143,7 +143,7 @@ extension RedisHub {
 
   private static let mostQueues = 64
 
-  /// Puts waiting messages into their queues, as far as these have room.
+  /// Puts waiting messages into their queues, as far as there is room.
   private func flushQueues() async {
     for shard in shards.indices {
       while case let keys = outgoing.ready(shard, at: .now).prefix(Self.mostQueues), !keys.isEmpty {
@@ -191,7 +191,7 @@ extension RedisHub {
       }
       for late in outgoing.took(count, of: offer, at: now) { overCapacity(late) }
     case .noQueue:
-      note("the key of a queue holds something else", offer.key)
+      note("the key of a queue holds a value of another type", offer.key)
       fail(outgoing.drop(of: offer.key), .partly)
     }
   }

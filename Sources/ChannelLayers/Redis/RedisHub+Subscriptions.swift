@@ -6,7 +6,7 @@ import Transport
 
 /// The layout of `channels_redis.pubsub`: a group is a channel of Redis's own publish and subscribe.
 ///
-/// Our own events come back through the subscription like everybody's, so all processes see them in one order.
+/// The events of this process also come back through the subscription, so that all processes see them in one order.
 extension RedisHub {
   nonisolated private var groupPrefix: String { "\(configuration.prefix)__group__" }
   private var sessionPrefix: String { identity.addressPrefix }
@@ -15,7 +15,7 @@ extension RedisHub {
 
   // MARK: - Subscriptions
 
-  /// Confirmed by a message, which tells those that wait.
+  /// Subscribes to channels. Redis confirms with a message, after which waiting reactors are notified.
   func subscribe(_ names: [String], _ shard: Int) {
     guard let receiver = shards[shard].receiver, shards[shard].isReceiving else {
       for name in names { refused(name) }
@@ -24,13 +24,13 @@ extension RedisHub {
     receiver.post([RESPCommand("SUBSCRIBE", names.map { RESPArgument(subscriptionName(of: $0)) })])
   }
 
-  /// Takes what the subscriptions bring until the connection ends.
+  /// Receives the messages of the subscriptions until the connection ends.
   func receiveSubscriptions(_ shard: Int, on connection: RedisConnection) async throws {
     shards[shard].refusal = nil
     shards[shard].lastHeard = .now
     try await connection.subscribe { [self] message in
       assumeIsolated {
-        $0.take(message, shard)
+        $0.handle(message, shard)
         $0.holdBack(shard, connection)
       }
     }
@@ -48,9 +48,9 @@ extension RedisHub {
     missed(shard)
   }
 
-  private func take(_ message: RESPValue, _ shard: Int) {
+  private func handle(_ message: RESPValue, _ shard: Int) {
     shards[shard].lastHeard = .now
-    // Without its subscriptions a connection is of no use, and no answer says which one it was.
+    // A connection without its subscriptions is of no use, and the error does not say which one failed.
     if case .error(let fault) = message {
       shards[shard].refusal = .refused(RedisRefusal(fault))
       shards[shard].receiver?.close()
@@ -60,7 +60,7 @@ extension RedisHub {
     case ("message", 3):
       guard let channel = parts[1].text, channel.hasPrefix(groupPrefix),
         let group = interest[String(channel.dropFirst(groupPrefix.count))]
-      else { return stranger() }
+      else { return countUnknownReceiver() }
       receive(parts[2]) { deliver($0, to: group) }
     case ("pmessage", 4):
       guard let channel = parts[2].text else { return }
@@ -74,8 +74,8 @@ extension RedisHub {
     }
   }
 
-  /// Where too much waits for a reactor, the connection is not read on until there is room. What Redis keeps for it meanwhile has a
-  /// bound of Redis's own (`client-output-buffer-limit`); beyond that it ends the connection, which is logged.
+  /// If too much waits for a reactor, the connection is not read until there is room. Redis has its own limit for what it keeps
+  /// meanwhile (`client-output-buffer-limit`). Beyond that Redis ends the connection, which is logged.
   private func holdBack(_ shard: Int, _ connection: RedisConnection) {
     guard !isStopping, let full = overfull else { return }
     noteHoldingBack(for: full)
@@ -83,7 +83,7 @@ extension RedisHub {
     let loop = shards[shard].connector.eventLoop
     full.whenRoom {
       loop.execute {
-        // It was not silent: it was not listened to.
+        // The server was not silent; the connection was not read.
         self.assumeIsolated { $0.shards[shard].lastHeard = .now }
         connection.resumeReading()
       }
@@ -98,12 +98,12 @@ extension RedisHub {
       } catch {
         unreadable("\(error)")
       }
-    case .oversized(let length): unreadable("it has \(length) bytes")
-    default: unreadable("it is no string")
+    case .oversized(let length): unreadable("it is too long: \(length) bytes")
+    default: unreadable("it is not a string")
     }
   }
 
-  /// What was published while nobody listened is gone.
+  /// Events that were published while no connection listened are lost.
   private func missed(_ shard: Int) {
     guard !isStopping, shards[shard].isReceiving else { return }
     log.warning(
@@ -111,7 +111,7 @@ extension RedisHub {
       metadata: ["layer": "\(alias)", "host": "\(shards[shard].connector.host)"])
   }
 
-  /// Names that Redis would take for a pattern.
+  /// Escapes names that Redis would read as a pattern.
   private static func globEscaped(_ text: String) -> String {
     text.reduce(into: "") { escaped, character in
       if #"*?[]\^"#.contains(character) { escaped.append("\\") }
@@ -124,7 +124,7 @@ extension RedisHub {
   /// Called every second.
   func tendSubscriptions(beat: Int) {
     for shard in shards.indices {
-      // Where there is no connection there is nothing to leave.
+      // Without a connection there is nothing to leave.
       let leaving = interest.takeLeaving(shard, at: .now)
       interest.left(leaving)
       guard let receiver = shards[shard].receiver else { continue }
@@ -168,14 +168,14 @@ extension RedisHub {
       let now = ContinuousClock.now
       for (publication, reply) in zip(publications, replies) {
         switch reply {
-        // Not even we ourselves were listening, who have the sender in the group.
+        // No process listened, not even this one, which has the sender in the group.
         case .integer(0) where !publication.receipt.isAwaited: tell(publication.receipt, .unavailable)
         case .integer:
           confirm(publication.receipt)
           counters.sent.add(1, ordering: .relaxed)
           shards[shard].recent.add(publication.receipt, at: now)
         default:
-          note("Redis did not take a message", reply.text ?? "an unexpected reply")
+          note("Redis did not accept a message", reply.text ?? "an unexpected reply")
           tell(publication.receipt, .unavailable)
         }
       }

@@ -5,9 +5,10 @@ package import NIOPosix
 import Synchronization
 package import Transport
 
-/// A process's end of a Redis layer: it keeps the connections, remembers who wants which group, and carries events both ways.
+/// A process's end of a Redis layer: it keeps the connections, knows which reactors need which groups, and carries events in
+/// both directions.
 ///
-/// Runs on one event loop. Reactors reach it by `publish` and `change`, and are answered in their mailboxes.
+/// Runs on one event loop. Reactors call `publish` and `change`, and get the answers in their mailboxes.
 package actor RedisHub {
   package nonisolated let configuration: RedisLayerConfiguration
   nonisolated let alias: String
@@ -27,14 +28,14 @@ package actor RedisHub {
   var clock = MessageClock()
   private(set) var isStopping = false
   private var reactors: [Mailbox<RedisDelivery>] = []
-  /// Takes the events of the groups that keep a history.
+  /// The history, which handles the events of groups that keep one.
   private var history: RedisHistory?
   private var connecting: Task<Void, Never>?
   private var working: Task<Void, Never>?
   private var ticking: Task<Void, Never>?
   private var waking: Task<Void, Never>?
   private var notes = SampledNotes()
-  /// Why a shard is not there; nil while none is known to be away.
+  /// Why a shard is not available; nil if no outage is known.
   package internal(set) var outage: String?
 
   @safe package nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -59,10 +60,10 @@ package actor RedisHub {
 
   // MARK: - From reactors
 
-  /// Whether every shard is there.
+  /// Whether every shard is available.
   package nonisolated var isAvailable: Bool { availability.isComplete }
 
-  /// Whether the group's events go out and come in: those of its shards are there.
+  /// Whether the group's events can be sent and received, because its shards are available.
   nonisolated func isAvailable(for group: String) -> Bool {
     guard !availability.isComplete else { return true }
     let isThere = availability[shard(of: group)]
@@ -72,7 +73,7 @@ package actor RedisHub {
     }
   }
 
-  /// - Returns: why the event cannot be taken; nil where it was.
+  /// - Returns: why the event cannot be accepted; nil if it was.
   nonisolated func publish(_ event: OutgoingEvent) -> Undelivered? {
     guard isAvailable(for: event.group) else {
       counters.undelivered.add(1, ordering: .relaxed)
@@ -91,15 +92,15 @@ package actor RedisHub {
 
   // MARK: - Life
 
-  /// Makes the reactors known; before `run`.
+  /// Registers the reactors. Must be called before `run`.
   package func connect(to reactors: [Mailbox<RedisDelivery>], recording history: RedisHistory? = nil) {
     self.reactors = reactors
     self.history = history
   }
 
-  /// Tries each shard once, and whether its user has every right that this layer needs.
+  /// Connects to each shard once, and checks that its user has every right that this layer needs.
   ///
-  /// - Returns: what went wrong, or nil where all is well.
+  /// - Returns: what went wrong, or nil.
   package func firstConnection(for uses: RedisLayerUses) async -> RedisTrial.Failure? {
     let rights = RedisRights(configuration, uses)
     for shard in shards {
@@ -120,8 +121,8 @@ package actor RedisHub {
     return nil
   }
 
-  /// A cluster keeps each key on one of its nodes, and takes no command or script with keys of several: only what is published
-  /// reaches all of it.
+  /// A cluster keeps each key on one of its nodes, and refuses commands and scripts with keys of several nodes. Only published
+  /// messages reach all nodes.
   private func refusal(
     ofClusterAt connector: RedisConnector, _ uses: RedisLayerUses
   ) async throws(RedisFailure) -> RedisTrial.Failure? {
@@ -138,16 +139,16 @@ package actor RedisHub {
         : "use a server that is not a cluster, or remove history and presence")
   }
 
-  /// Waits while `run` gets the layer going; not longer than until a try has failed.
+  /// Waits until `run` has made the layer available, or an attempt has failed.
   ///
-  /// - Returns: whether it is there.
+  /// - Returns: whether the layer is available.
   package func waitUntilAvailable(within time: Duration) async -> Bool {
     let deadline = ContinuousClock.now + time
     while !isAvailable {
       guard outage == nil, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled else {
         return false
       }
-      // A few milliseconds, once at the start; nobody needs to be told more often.
+      // A few milliseconds, only at the start, so polling is good enough.
       _ = try? await Task.sleep(for: .milliseconds(5))
     }
     return true
@@ -172,9 +173,9 @@ package actor RedisHub {
     }
   }
 
-  /// Takes this process's memberships and queues out of Redis, and ends `run`.
+  /// Removes this process's memberships and queues from Redis, and ends `run`.
   ///
-  /// - Parameter time: how long Redis may take; what it has not done by then another process does.
+  /// - Parameter time: how long Redis may take. Another process removes the rest later.
   package func stop(within time: Duration) async {
     guard !isStopping else { return }
     isStopping = true
@@ -183,13 +184,13 @@ package actor RedisHub {
       guard (try? await Task.sleep(for: time)) != nil else { return }
       for shard in shards { shard.commands?.close() }
     }
-    // Ends waits and tries to connect; what is being said to Redis goes on.
+    // Ends waits and connection attempts. Requests that are under way continue.
     connecting?.cancel()
     ticking?.cancel()
     waking?.cancel()
     changes.finish()
     events.finish()
-    // What sessions have sent goes out, and nothing is joined any more while everything is left.
+    // Events of sessions are still sent, and no group is joined any more while all groups are left.
     await working?.value
     await ticking?.value
     if configuration.layout == .core { await withdraw() }
@@ -200,7 +201,7 @@ package actor RedisHub {
     }
   }
 
-  /// Renews memberships, leaves groups, and looks after connections, every second.
+  /// Renews memberships, leaves groups, and checks connections, every second.
   private func tick() async {
     var beat = 0
     while !isStopping {
@@ -218,15 +219,15 @@ package actor RedisHub {
 
   private static let largestBatch = (count: 256, bytes: 8 << 20)
 
-  /// Sends what sessions publish, many at a time: the next events gather while Redis answers for the last ones.
+  /// Sends the events of sessions in batches: the next events gather while Redis answers for the last ones.
   private func carryEvents() async {
     for await _ in events.arrivals {
       var isEmpty: Bool
       repeat {
-        // Some of it may be for sessions here; but it must not wait for ever for a reactor that it may not be for. Meanwhile what is
-        // published waits up to its bound, and senders are told of it.
+        // Some of the events may be for sessions here, but they must not wait forever for a reactor that may not need them.
+        // Meanwhile events wait up to their bound, and the senders of further ones are notified.
         if let full = overfull, !isStopping { _ = await full.room(within: Self.patienceForRoom) }
-        // What found no room goes first, so also without a new event.
+        // Events without room go first, so this runs without a new event, too.
         let batch = events.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes)
         isEmpty = batch.isEmpty
         switch configuration.layout {
@@ -237,7 +238,7 @@ package actor RedisHub {
     }
   }
 
-  /// Lets `carryEvents` look again at that time.
+  /// Lets `carryEvents` run again at that time.
   func wakeCarrier(at time: ContinuousClock.Instant) {
     guard !isStopping else { return }
     waking?.cancel()
@@ -258,13 +259,14 @@ package actor RedisHub {
 
   func deliver(_ event: Event, toAddress local: some StringProtocol) {
     guard let (reactor, member) = SessionAddresses.parse(local), reactor < reactors.count else {
-      return stranger()
+      return countUnknownReceiver()
     }
     counters.received.add(1, ordering: .relaxed)
     _ = reactors[reactor].post(.toMember(event, member), weight: event.weight)
   }
 
-  /// Where too much waits, for a reactor or to be recorded: until there is room, nothing more that could be for it is fetched.
+  /// The load that is over its bound, of a reactor or of the history. Until there is room, nothing more is fetched that could
+  /// be for it.
   var overfull: WaitingLoad? {
     if let reactor = reactors.first(where: \.load.isOver) { return reactor.load }
     return history.flatMap { $0.requests.load.isOver ? $0.requests.load : nil }
@@ -278,7 +280,7 @@ package actor RedisHub {
     }
   }
 
-  /// How long a batch of events waits for a reactor that has too much to do.
+  /// How long a batch of events waits for an overloaded reactor.
   private static let patienceForRoom = Duration.seconds(1)
 
   /// Waits until every reactor has room. A stop does not wait.
@@ -289,17 +291,17 @@ package actor RedisHub {
     }
   }
 
-  /// Tells the reactors what came of their wish for a group's events.
+  /// Notifies the reactors of the result of their subscription.
   func answer(_ reactors: Set<Int>, _ group: String, _ outcome: Subscription) {
     for reactor in reactors { _ = self.reactors[reactor].post(.subscribed(group, outcome)) }
   }
 
-  /// Tells the sender of an event, once, that it did not, or may not have, reached everybody.
+  /// Notifies the sender of an event, once, that the event did not, or may not, have reached everybody.
   func tell(_ receipt: Receipt, _ reason: Undelivered) {
     guard let sender = receipt.takeSender() else { return }
     switch reason {
     case .unconfirmed: counters.unconfirmed.add(1, ordering: .relaxed)
-    // Counted for each message.
+    // Counted separately for each message.
     case .full: break
     case .unavailable, .partly, .backlog, .notSerializable: counters.undelivered.add(1, ordering: .relaxed)
     }
@@ -310,13 +312,13 @@ package actor RedisHub {
     }
   }
 
-  /// Redis has taken all that the event was made into, which whoever waits for it is told; sessions are not.
+  /// Redis has stored all messages of the event. A sender that waits for this is notified; sessions are not.
   func confirm(_ receipt: Receipt) {
     guard receipt.isAwaited, case .outside(let reactor, let ticket)? = receipt.takeSender() else { return }
     _ = reactors[reactor].post(.published(Published(), ticket: ticket))
   }
 
-  func stranger() {
+  func countUnknownReceiver() {
     counters.strangers.add(1, ordering: .relaxed)
   }
 
@@ -325,7 +327,7 @@ package actor RedisHub {
     note("a message from Redis could not be read", fault)
   }
 
-  /// A warning that can come for every message: once a second for each kind, with a count of the others.
+  /// Writes a warning that could come for every message: once a second for each kind, with a count of the others.
   func note(_ message: String, _ detail: String) {
     guard let others = notes.count(message, at: .now) else { return }
     log.warning(

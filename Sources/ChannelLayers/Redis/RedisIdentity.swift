@@ -1,11 +1,11 @@
 import GatewayConfig
 
-/// The names that this process has in a Redis layer: those of its queues, and those of its members and sessions.
+/// The names of this process in a Redis layer: those of its queues, its members and its sessions.
 struct RedisIdentity: Sendable {
-  /// Several queues instead of one: each has a capacity of its own.
+  /// Several queues instead of one, because each has a capacity of its own.
   static let stripeCount = 4
 
-  /// Never the same for two processes.
+  /// Different for each process.
   let id: String
   private let layout: RedisLayerConfiguration.Layout
   private let prefix: String
@@ -25,7 +25,7 @@ struct RedisIdentity: Sendable {
     (0..<stripeCount).map { "specific.\(id)-\($0)!" }
   }
 
-  /// What the addresses of sessions begin with.
+  /// The prefix of the addresses of sessions.
   var addressPrefix: String {
     switch layout {
     case .core: clients[0]
@@ -33,12 +33,12 @@ struct RedisIdentity: Sendable {
     }
   }
 
-  /// The queue that the group's events come to.
+  /// The queue for the group's events.
   func client(for group: String) -> String {
     clients[Shard.index(of: group, count: Self.stripeCount)]
   }
 
-  /// The part of a channel's name behind one of our clients; nil for the channel of somebody else.
+  /// The part of a channel's name after the name of one of this process's queues; nil for a channel of another process.
   func local(_ channel: String) -> Substring? {
     guard let mark = channel.firstIndex(of: "!") else { return nil }
     let end = channel.index(after: mark)

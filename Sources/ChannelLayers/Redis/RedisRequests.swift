@@ -5,31 +5,31 @@ import Transport
 struct OutgoingEvent: Sendable {
   var event: Event
   var group: String
-  /// Nil where nobody is to be told what became of it.
+  /// Nil if the sender does not need the result.
   var sender: Sender?
 }
 
-/// Who sent an event.
+/// The sender of an event.
 enum Sender: Sendable, Hashable {
-  /// A session, which is told where something went wrong.
+  /// A session, which is notified of failures.
   case session(reactor: Int, member: MemberNumber)
-  /// Nobody in the group: whoever waits on the reactor with this ticket is told once what became of it, good or bad.
+  /// A publisher outside of the group. The reactor gets the result for this ticket once, success or failure.
   case outside(reactor: Int, ticket: Int)
 }
 
-/// A reactor's first member of a group has come, or its last one has gone.
+/// A reactor's first member has joined a group, or its last member has left.
 package enum InterestChange: Sendable {
   case wanted(group: String, reactor: Int)
   case unwanted(group: String, reactor: Int)
 }
 
-/// Something that takes room while it waits.
+/// A request with a size while it waits.
 protocol SizedRequest: Sendable {
   /// Roughly. Bytes.
   var size: Int { get }
 }
 
-/// What reactors ask of a layer's hub: a queue that takes from any thread and is emptied by one task.
+/// The reactors' requests to a layer's hub: a queue that accepts them from any thread and that one task empties.
 final class RedisRequests<Request: SizedRequest>: Sendable {
   private struct Waiting {
     var requests: [Request] = []
@@ -39,15 +39,15 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
   private let waiting = Mutex(Waiting())
   private let limit: Int
   private let byteLimit: Int
-  /// What waits, for those who can hold back what they bring: it is over at half of either limit.
+  /// The load of the queue, for producers that can hold back. It is over its bound at half of either limit.
   let load = WaitingLoad()
-  /// Says that something is waiting; however much, once is enough.
+  /// Signals that requests are waiting. Several signals count as one.
   let arrivals: AsyncStream<Void>
   private let arrival: AsyncStream<Void>.Continuation
 
   /// - Parameters:
-  ///   - limit: how many may wait.
-  ///   - byteLimit: how much they may be together; one is taken however large it is.
+  ///   - limit: the most requests that may wait.
+  ///   - byteLimit: the most bytes that may wait; a single request is accepted however large it is.
   init(limit: Int, byteLimit: Int) {
     self.limit = limit
     self.byteLimit = byteLimit
@@ -55,7 +55,7 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
     (arrivals, arrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
-  /// - Returns: false where too many are waiting.
+  /// - Returns: false if too many requests wait.
   func add(_ request: Request) -> Bool {
     let size = request.size
     let count = waiting.withLock { waiting in
@@ -70,12 +70,12 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
     return count > 0
   }
 
-  /// So that many small ones count as much as few large ones. Bytes.
+  /// Many small requests count as much as few large ones. Bytes.
   private func weight(of request: Request) -> Int {
     max(request.size, byteLimit / max(limit, 1))
   }
 
-  /// The first ones: at most so many, and not more together than so many bytes; one is given however large it is.
+  /// The first requests, up to both limits; a single one is returned however large it is.
   func take(atMost most: Int, bytes mostBytes: Int = .max) -> [Request] {
     let taken = waiting.withLock { waiting in
       var bytes = 0
@@ -92,7 +92,7 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
     return taken
   }
 
-  /// Lets whoever takes look again.
+  /// Wakes the task that empties the queue.
   func wake() {
     arrival.yield()
   }
@@ -103,7 +103,7 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
 }
 
 extension InterestChange: SizedRequest {
-  // Never refused, whatever waits.
+  // Never refused, however much waits.
   var size: Int { 0 }
 }
 
@@ -111,7 +111,7 @@ extension OutgoingEvent: SizedRequest {
   var size: Int {
     event.fields.reduce(64 + group.utf8.count) { sum, field in
       switch field.value {
-      // Only what a trial sends; what sessions send is kept as it came.
+      // Only in events of a trial. Events of sessions keep their encoded form.
       case .json: sum + 64
       case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): sum + bytes.count
       }

@@ -1,10 +1,10 @@
 import GatewayConfig
 
-/// What the routes of a configuration use a Redis layer for beside carrying events.
+/// The features of a Redis layer that the routes of a configuration use, besides events.
 package struct RedisLayerUses: Sendable, Hashable {
   /// A route keeps a history of its groups.
   package var history: Bool
-  /// A route says who is in its groups.
+  /// A route reports the presence in its groups.
   package var presence: Bool
 
   package init(history: Bool, presence: Bool) {
@@ -17,18 +17,18 @@ package struct RedisLayerUses: Sendable, Hashable {
 ///
 /// A test compares the commands with those in the sources of this folder.
 struct RedisRights: Sendable, Hashable {
-  /// What needs rights of its own: each of its commands is used with each of its names.
+  /// A part with its own rights: each of its commands is used with each of its names.
   struct Part: Sendable, Hashable {
-    /// For keys, and for scripts.
+    /// Commands for keys and scripts.
     var commands: [String]
     /// Patterns of keys, as in an ACL.
     var keys: [String]
-    /// For channels.
+    /// Commands for channels.
     var channelCommands: [String] = []
     /// Patterns of channels, as in an ACL.
     var channels: [String] = []
-    /// Patterns of channels that are subscribed to. Redis compares them with those of an ACL letter by letter, and ours have the
-    /// random name of a process in them: only all channels will do.
+    /// Patterns of channels for pattern subscriptions. Redis compares them literally with those of an ACL, and Sluice's
+    /// patterns contain the random name of a process, so only the right to all channels is enough.
     var subscribedPatterns: [String] = []
   }
 
@@ -77,11 +77,11 @@ struct RedisRights: Sendable, Hashable {
       keys: names, channelCommands: ["PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"], channels: names)
   }
 
-  /// What is asked of every server, whatever it is used for; AUTH needs no right.
+  /// Commands for every server. AUTH needs no right.
   static let ofConnections = ["PING", "SELECT"]
-  /// What is asked of a server that sentinels name, if the user may.
+  /// Commands for a server that sentinels name, if the user may use them.
   static let optional = ["ROLE", "INFO"]
-  /// How messages are taken out of queues by a server that does not know BZMPOP, which came with Redis 7.
+  /// The commands for taking messages out of queues on a server without BZMPOP, which came with Redis 7.
   private static let beforeRedis7 = ["BZPOPMIN", "ZPOPMIN"]
 
   var commands: Set<String> {
@@ -93,7 +93,7 @@ struct RedisRights: Sendable, Hashable {
     return commands
   }
 
-  /// The rules of the smallest user that will do, for `ACL SETUSER`; of Redis 7.
+  /// The rules for a user with the fewest sufficient rights, for `ACL SETUSER` of Redis 7.
   var rules: [String] {
     let keys = parts.flatMap(\.keys)
     let covered = keys.filter { key in
@@ -109,11 +109,11 @@ struct RedisRights: Sendable, Hashable {
 // MARK: - Trying them
 
 extension RedisRights {
-  /// What a user may not do.
+  /// The rights that a user lacks.
   struct Missing: Sendable, Hashable {
     var commands: Set<String> = []
     var keys: Set<String> = []
-    /// By pattern: the commands that were refused.
+    /// For each pattern: the commands that were refused.
     var channels: [String: Set<String>] = [:]
     var patterns: Set<String> = []
 
@@ -139,12 +139,12 @@ extension RedisRights {
     var command: RESPCommand
   }
 
-  /// Tries every command with every pattern of names, on names that nobody else uses. Most are given a value that Redis looks at
-  /// only after the rights, and refuses; nothing is left behind.
+  /// Tries every command with every pattern of names, on names that nobody else uses. Most commands get an argument that Redis
+  /// checks only after the rights, and then refuses, so nothing is left behind.
   ///
   /// - Parameters:
-  ///   - commands: a connection that nothing else is asked on.
-  ///   - subscriber: another one, of no further use.
+  ///   - commands: a connection without other requests.
+  ///   - subscriber: another connection, which cannot be used any more afterwards.
   func missing(on commands: RedisConnection, _ subscriber: RedisConnection) async throws(RedisFailure)
     -> Missing
   {
@@ -185,7 +185,7 @@ extension RedisRights {
     return missing
   }
 
-  /// The ways to take messages out of queues that are not used with this server.
+  /// The commands for taking messages out of queues that are not used with this server.
   private func unusedPops(
     on connection: RedisConnection, _ scratch: String
   ) async throws(RedisFailure) -> [String] {
@@ -199,7 +199,7 @@ extension RedisRights {
 
   private static func name(_ pattern: String, _ scratch: String) -> String { pattern.dropLast() + scratch }
 
-  /// The command as it is refused by its rights, or else does nothing that lasts.
+  /// The command with arguments that make it either fail for lack of rights, or have no lasting effect.
   private static func harmless(_ command: String, _ name: String) -> RESPCommand {
     let key = RESPArgument(name)
     let none = RESPArgument(String(repeating: "0", count: 40))
@@ -210,7 +210,7 @@ extension RedisRights {
     case "SET": return RESPCommand(command, key, "1", "EX", "never")
     case "EXPIRE": return RESPCommand(command, key, "1")
     case "HSET": return RESPCommand(command, key, "field", "1", "without a value")
-    case "ZADD": return RESPCommand(command, key, "no number", "member")
+    case "ZADD": return RESPCommand(command, key, "a number is malformed", "member")
     case "ZRANGE": return RESPCommand(command, key, "0", "0")
     case "ZCOUNT", "ZREMRANGEBYSCORE": return RESPCommand(command, key, "0", "0")
     case "BZMPOP": return RESPCommand(command, "0.01", "1", key, "MIN")
@@ -219,7 +219,7 @@ extension RedisRights {
     case "XADD": return RESPCommand(command, key, "no id", "field", "1")
     case "XRANGE": return RESPCommand(command, key, "-", "+", "COUNT", "1")
     case "XDEL": return RESPCommand(command, key, "0-1")
-    // What SADD adds, SREM takes away right behind it.
+    // SREM removes what SADD adds directly before it.
     case "SADD", "SREM", "ZREM", "HDEL", "HGET", "HMGET": return RESPCommand(command, key, "member")
     default: return RESPCommand(command, key)
     }
@@ -227,7 +227,7 @@ extension RedisRights {
 }
 
 extension RedisRights.Missing {
-  /// What Redis says of a command, of a key or of a channel that a user may not use.
+  /// Notes the command, key or channel that Redis says a user may not use.
   fileprivate mutating func add(_ command: String, _ subject: RedisRights.Subject, _ message: String) {
     switch subject {
     case .key(let pattern) where message.contains("key"): keys.insert(pattern)
@@ -252,7 +252,7 @@ extension RedisRights.Missing {
     return "the Redis user \"\(user)\" may not " + wants.joined(separator: ", and may not ")
   }
 
-  /// The command that gives the user what is missing.
+  /// The command that gives the user the missing rights.
   func remedy(_ user: String) -> String {
     let channelRules = patterns.isEmpty ? channels.keys.sorted() : ["*"]
     let rules =

@@ -1,18 +1,18 @@
-/// One of a layer's servers, and what is open to it.
+/// One of a layer's servers, and the connections to it.
 struct RedisShard {
   let connector: RedisConnector
-  /// Answers commands; there, but not yet of use, while our memberships are being written.
+  /// The connection for commands. While the memberships are being written it exists but cannot be used yet.
   var commands: RedisConnection?
-  /// When our memberships were written; nil while commands cannot be sent.
+  /// When the memberships were written; nil while commands cannot be sent.
   var joinedAt: ContinuousClock.Instant?
-  /// Brings what is for us.
+  /// The connection for incoming messages.
   var receiver: RedisConnection?
   var isReceiving = false
-  /// Why Redis would not take a subscription.
+  /// Why Redis refused a subscription.
   var refusal: RedisFailure?
-  /// When a subscription brought something.
+  /// When the subscriptions last received something.
   var lastHeard = ContinuousClock.now
-  /// That our sign of life is there; it being absent then means that Redis lost it.
+  /// Whether this process's sign of life was written. If it is missing later, Redis has lost it.
   var hasSignOfLife = false
   var recent = RecentEvents()
   var isOutageLogged = false

@@ -4,7 +4,7 @@ import Logging
 package import NIOPosix
 import Transport
 
-/// A process of its own on a Redis layer, without sessions: it hears what comes to one group, and says what it is told to.
+/// A separate participant of a Redis layer, without sessions: it receives the events of one group, and publishes events.
 ///
 /// For trying a layer before it is served.
 package final class RedisTrial: Sendable {
@@ -19,11 +19,11 @@ package final class RedisTrial: Sendable {
     }
   }
 
-  /// How long a layer may take to be there, and an event to arrive.
+  /// How long a layer may take to become available, and an event to arrive.
   package static let patience = Duration.seconds(5)
   package static let eventType = "sluice.probe"
 
-  /// The group it hears.
+  /// The group whose events it receives.
   package let group = RedisTrial.freshName()
   private let hub: RedisHub
   private let uses: RedisLayerUses
@@ -53,7 +53,7 @@ package final class RedisTrial: Sendable {
     running = Task { [hub] in await hub.run() }
   }
 
-  /// Takes its traces out of Redis.
+  /// Removes its entries from Redis.
   package func close() async {
     await hub.stop(within: .seconds(1))
     await running.value
@@ -61,17 +61,17 @@ package final class RedisTrial: Sendable {
     thread.join()
   }
 
-  /// Connects to every host, tries every right that is needed there, and joins the group.
+  /// Connects to every host, tries every required right, and joins the group.
   package func open() async throws(Failure) {
     if let failure = await hub.firstConnection(for: uses) { throw failure }
     guard await hub.waitUntilAvailable(within: Self.patience) else {
       throw Failure(
         text: "Redis answers, but the layer does not work: \(await hub.outage ?? "no answer in time")",
-        hint: "look at what the user may do in Redis")
+        hint: "check the rights (ACL) of the Redis user")
     }
     hub.change(.wanted(group: group, reactor: 0))
     guard await waits(for: { if case .subscribed(self.group, .active) = $0 { true } else { false } }) else {
-      throw Failure(text: "a group could not be joined", hint: "look at what the user may do in Redis")
+      throw Failure(text: "a group could not be joined", hint: "check the rights (ACL) of the Redis user")
     }
   }
 
@@ -84,7 +84,7 @@ package final class RedisTrial: Sendable {
     return hub.publish(OutgoingEvent(event: event, group: group, sender: sender))?.rawValue
   }
 
-  /// Whether an event with the token comes. After one that did not, nothing is heard any more.
+  /// Whether an event with the token arrives. After one that did not arrive, no later one is received.
   package func hears(_ token: String) async -> Bool {
     await waits { delivery in
       guard case .toGroup(let event, self.group) = delivery else { return false }

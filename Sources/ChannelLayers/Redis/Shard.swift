@@ -1,6 +1,6 @@
-/// Which of several hosts a name belongs to (channels_redis, `_consistent_hash`).
+/// Selects the host for a name among several hosts (channels_redis, `_consistent_hash`).
 package enum Shard {
-  /// The CRC-32 of the name, of which 12 bits are spread evenly over the hosts.
+  /// The index from the CRC-32 of the name, of which 12 bits are spread evenly over the hosts.
   package static func index(of name: String, count: Int) -> Int {
     guard count > 1 else { return 0 }
     let hash = Double(crc32(name.utf8) & 0xFFF)

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Which shards carry events, both ways; read by reactors, written by the hub.
+/// Which shards can send and receive events. Read by reactors, written by the hub.
 final class ShardAvailability: Sendable {
   private final class Flag: Sendable {
     let isUp = Atomic<Bool>(false)
@@ -18,7 +18,7 @@ final class ShardAvailability: Sendable {
 
   var isComplete: Bool { flags.indices.allSatisfy { self[$0] } }
 
-  /// - Returns: whether that is new.
+  /// - Returns: whether this is a change.
   func set(_ shard: Int, isUp: Bool) -> Bool {
     flags[shard].isUp.exchange(isUp, ordering: .relaxed) != isUp
   }

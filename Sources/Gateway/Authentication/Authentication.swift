@@ -1,29 +1,29 @@
 import Consumers
 import WebSocketCore
 
-/// What became of the question who a client is.
+/// The result of authenticating a client.
 enum Authentication: Sendable {
   case identity(Identity)
-  /// It showed nothing, and need not.
+  /// The client sent no token, and needs none.
   case anonymous
-  /// It showed nothing yet: its first message has to.
+  /// The client has sent no token yet. Its first message has to contain one.
   case awaited
   case refused(AuthRefusal)
-  /// It could not be found out; the client is to try again later.
+  /// Authentication is temporarily unavailable. The client should try again later.
   case unavailable
 }
 
-/// Why a client is not let in, and the answer it gets.
+/// Why a client is refused, and the answer that it gets.
 struct AuthRefusal: Error, Sendable, Equatable {
-  /// 401: show who you are, or show it anew. 403: that is known, and not enough.
+  /// 401: the client has to send a token, or another one. 403: the token is valid, but does not allow this.
   var status: Int
-  /// Beyond those of every answer; with the type of the body.
+  /// Header fields besides those of every answer, including the type of the body.
   var fields: [HeaderField]
   var body: [UInt8]
-  /// For the log, and for a client that can be told by a close frame only; nothing of the token is in it.
+  /// The reason for the log, and for a client that can only get a close frame. It contains nothing of the token.
   var reason: String
 
-  /// RFC 6750 section 3: what a client has to show, and what was wrong with what it showed.
+  /// RFC 6750 section 3: the challenge, and what was wrong with the token.
   private static func bearer(_ status: Int, error: String?, _ reason: String) -> AuthRefusal {
     var challenge = #"Bearer realm="sluice""#
     if let error { challenge += #", error="\#(error)", error_description="\#(reason)""# }
@@ -36,7 +36,7 @@ struct AuthRefusal: Error, Sendable, Equatable {
       body: Array((reason + "\n").utf8), reason: reason)
   }
 
-  /// RFC 6750 section 3.1: where nothing was shown, nothing is said to be wrong.
+  /// RFC 6750 section 3.1: without a token, the challenge has no error.
   static let noToken = bearer(401, error: nil, "a token is needed")
 
   /// - Parameter reason: without quotes and control characters.
@@ -44,14 +44,14 @@ struct AuthRefusal: Error, Sendable, Equatable {
     bearer(401, error: "invalid_token", reason)
   }
 
-  /// The name of a group would not be legal with this identity in it.
+  /// The name of a group would not be valid with this identity.
   static let noGroup = bearer(
     403, error: "insufficient_scope", "no valid group name can be made for this user")
 
-  /// An operator has ended the user's sessions while this one was about to open.
+  /// An operator has ended the user's sessions while this one was opening.
   static let disconnected = bearer(403, error: nil, "disconnected by an operator")
 
-  /// `require:` does not hold.
+  /// A claim does not fulfil `require:`.
   static let notAllowed = bearer(
     403, error: "insufficient_scope", "the claims of the token do not allow this")
 }

@@ -4,14 +4,14 @@ import Logging
 import NIOCore
 import Transport
 
-/// Finds out who clients are, by the entries of `auth:`. Shared by all workers and the HTTP side; never on a reactor.
+/// Authenticates clients by the entries of `auth:`. Shared by all workers and the HTTP service; never used on a reactor.
 final class Authenticators: Sendable {
   private enum Authenticator: Sendable {
     case tokens(TokenVerifier)
     case callback(IdentityCallback)
   }
 
-  /// In the order of the configuration, which routes refer to.
+  /// In the order of the configuration. Routes refer to them by index.
   private let all: [Authenticator]
   private let servers: [UpstreamFetcher]
 
@@ -35,7 +35,7 @@ final class Authenticators: Sendable {
     self.servers = servers
   }
 
-  /// - Parameter group: whose loops talk to the servers that are asked.
+  /// - Parameter group: the event loops for connections to authentication servers.
   func connect(on group: any EventLoopGroup) {
     for server in servers { server.connect(on: group) }
   }
@@ -44,7 +44,7 @@ final class Authenticators: Sendable {
     for server in servers { try await server.shutDown() }
   }
 
-  /// Finds out whose request it is, and whether that is enough for the route.
+  /// Authenticates the client of a request, and checks the requirements of the route.
   func authenticate(_ credentials: Credentials, by auth: RouteAuth) async -> Authentication {
     switch all[auth.authenticator] {
     case .tokens(let verifier):
@@ -58,27 +58,27 @@ final class Authenticators: Sendable {
       }
     case .callback(let callback):
       let outcome = await callback.ask(credentials)
-      // Only the server behind can tell whether cookies say who somebody is.
+      // Only the server behind the callback knows whether the cookies contain credentials.
       if auth.isOptional, case .refused = outcome { return .anonymous }
       return check(outcome, auth)
     }
   }
 
-  /// The same for a token that came in a message.
+  /// The same for a token in a message.
   func authenticate(token: String, by auth: RouteAuth) async -> Authentication {
     guard case .tokens(let verifier) = all[auth.authenticator] else { return .refused(.noToken) }
     return check(await verifier.verify(token), auth)
   }
 
-  /// Whether a client of the route may bring its first token, or another one, by a message. Behind a `proxy` route messages are for the
-  /// upstream.
+  /// Whether a client of the route may send its first token, or another one, in a message. Behind a `proxy` route messages are
+  /// for the upstream.
   func takeMessages(on route: WebSocketRoute) -> Bool {
     guard let auth = route.auth, case .tokens(let verifier) = all[auth.authenticator] else { return false }
     if case .proxy = route.consumer { return false }
     return verifier.configuration.sources.contains(.message) || verifier.configuration.expiry == .renew
   }
 
-  /// Whether a client of the route may bring another token before its own expires.
+  /// Whether a client of the route may send another token before its own expires.
   func renews(_ auth: RouteAuth) -> Bool {
     guard case .tokens(let verifier) = all[auth.authenticator] else { return false }
     return verifier.configuration.expiry == .renew

@@ -2,7 +2,7 @@ import Consumers
 import GatewayConfig
 import JSON
 
-/// What the claims of a token have to say (RFC 7519 section 4.1), and who its user is.
+/// Checks the claims of a token (RFC 7519 section 4.1), and finds its user.
 struct ClaimRules: Sendable {
   private let audiences: [String]
   private let issuers: [String]
@@ -10,8 +10,8 @@ struct ClaimRules: Sendable {
   private let leeway: Double
   private let users: [String]
 
-  /// Simple JWT's access and sliding tokens, and the word that OAuth servers use. Its refresh tokens are signed with the same
-  /// key, and are for nothing but to be exchanged.
+  /// Simple JWT's access and sliding tokens, and the word that OAuth servers use. Simple JWT's refresh tokens are signed with
+  /// the same key, but are only for getting other tokens.
   private static let tokenTypes = ["access", "sliding", "bearer"]
 
   init(_ configuration: JWTConfiguration) {
@@ -44,7 +44,7 @@ struct ClaimRules: Sendable {
     return Identity(user: user, claims: claims, expires: expires + leeway)
   }
 
-  /// RFC 7519 section 4.1.3: one that is meant for somebody is refused by all others.
+  /// RFC 7519 section 4.1.3: a token with an audience is refused by everyone else.
   private func checkAudience(_ claim: JSON?) throws(TokenFault) {
     let named: [JSON] =
       switch claim {
@@ -69,7 +69,7 @@ struct ClaimRules: Sendable {
 extension JSON {
   /// A claim that is a NumericDate (RFC 7519 section 2): seconds since 1970.
   ///
-  /// - Returns: nil where there is none.
+  /// - Returns: nil if the claim is missing.
   func time(_ claim: String) throws(TokenFault) -> Double? {
     switch self[claim] {
     case nil: nil
@@ -80,9 +80,9 @@ extension JSON {
     }
   }
 
-  /// The text of the first of the members that is there: a name, or a number.
+  /// The text of the first of the members that is present: a name, or a number.
   ///
-  /// - Returns: nil where it is neither, is empty, or is too long for a name.
+  /// - Returns: nil if it is neither, is empty, or is too long for a name.
   func userName(among names: [String]) -> String? {
     let text: String? =
       switch names.lazy.compactMap({ claim($0) }).first(where: { $0 != .null }) {

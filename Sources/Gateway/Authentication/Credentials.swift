@@ -1,27 +1,27 @@
 import GatewayConfig
 import WebSocketCore
 
-/// What of a request shows who its client is.
+/// The parts of a request that can contain a client's credentials.
 struct Credentials: Sendable {
-  /// All fields of the request, their names in lower case.
+  /// All fields of the request, with names in lower case.
   var fields: [HeaderField]
-  /// Behind the `?`, as it was sent.
+  /// The text after the `?`, as it was sent.
   var query: String?
-  /// Those that a hand-shake offers.
+  /// The subprotocols that a handshake offers.
   var subprotocols: [String] = []
   /// The `Host` field.
   var host: String
   var client: Client
-  /// Whether a message may bring the token where the request has none.
+  /// Whether a message may contain the token if the request has none.
   var takesMessage = false
 
-  /// What stands before the token in a subprotocol.
+  /// The prefix of a token in a subprotocol.
   static let subprotocolMark = "bearer."
 
   enum Found: Equatable {
     case nothing
     case token(String)
-    /// One place has more than one, so that two readers could take different ones.
+    /// One place has several tokens, so that two servers could use different ones.
     case several
   }
 
@@ -48,7 +48,7 @@ struct Credentials: Sendable {
     }
   }
 
-  /// RFC 9110 section 11.4: the name of the scheme is read in any case.
+  /// RFC 9110 section 11.4: the name of the scheme is case-insensitive.
   private static func bearer(_ value: String) -> String? {
     let parts = value.split(separator: " ", maxSplits: 1)
     guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
@@ -65,7 +65,7 @@ struct Credentials: Sendable {
     }
   }
 
-  /// What a token is made of needs no percent-encoding; one that has it is refused later.
+  /// A valid token needs no percent-encoding. One that has it is refused later.
   private func parameters(_ name: String) -> [String] {
     (query ?? "").split(separator: "&").compactMap { pair in
       guard pair.hasPrefix(name + "=") else { return nil }

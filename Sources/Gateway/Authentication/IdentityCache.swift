@@ -3,7 +3,8 @@ import Synchronization
 import Transport
 import WebSocketCore
 
-/// Remembers for a short time who it is whose request had some fields. Bounded: when it is full, what is over goes first, then everything.
+/// Remembers identities for a short time by the fields of the request. Bounded: when it is full, expired entries are removed
+/// first, then all.
 final class IdentityCache: Sendable {
   private struct Entry {
     var identity: Identity

@@ -4,15 +4,15 @@ import JSON
 import Transport
 import WebSocketCore
 
-/// Asks a server who the client is: it is shown some fields of the client's request, and answers with a JSON object, or with a
-/// refusal that the client gets.
+/// Asks a server for the identity of a client. The server gets some fields of the client's request, and answers with a JSON
+/// object, or with a refusal that is passed on to the client.
 struct IdentityCallback: Sendable {
   private let configuration: CallbackConfiguration
   private let server: UpstreamFetcher
   private let failures: UpstreamFailures
   private let cache: IdentityCache?
 
-  /// Of an identity, which every session keeps, and of a refusal.
+  /// The longest answer with an identity, which every session keeps, or with a refusal.
   private static let longestAnswer = 16 * 1024
 
   init(_ configuration: CallbackConfiguration, server: UpstreamFetcher, failures: UpstreamFailures) {
@@ -38,7 +38,7 @@ struct IdentityCallback: Sendable {
     }
   }
 
-  /// All that the server is told, and so all that its answer may depend on.
+  /// All fields that the server gets. Its answer must depend on nothing else.
   private func fields(showing credentials: Credentials) -> [HeaderField] {
     let shown = credentials.fields.filter { configuration.headers.contains($0.name) }
     let added = ForwardedHeaders.added(host: credentials.host, client: credentials.client)
@@ -54,14 +54,14 @@ struct IdentityCallback: Sendable {
       guard let body = answer.body else { return fail("the answer is longer than 16 KiB") }
       guard let claims = try? unsafe JSON.parse(body.span.bytes, strings: .compared), case .object = claims
       else {
-        return fail("it answered \(answer.status) without a JSON object")
+        return fail("the server answered \(answer.status) without a JSON object")
       }
       guard let user = claims.userName(among: configuration.user.map { [$0] } ?? ["user", "id"]) else {
         return fail("the answer does not name a user")
       }
       do throws(TokenFault) {
         let expires = claims["exp"] == .null ? nil : try claims.time("exp")
-        // It says itself that this is nobody any more.
+        // By its own expiry the identity is not valid any more.
         if let expires, expires <= WallClock.secondsSinceEpoch {
           return .refused(.badToken("the identity has expired"))
         }
@@ -72,11 +72,11 @@ struct IdentityCallback: Sendable {
     case 401, 403:
       return .refused(refusal(answer))
     default:
-      return fail("it answered \(answer.status)")
+      return fail("the server answered \(answer.status)")
     }
   }
 
-  /// The client gets the server's own words.
+  /// Passes the server's own words on to the client.
   private func refusal(_ answer: UpstreamFetcher.Answer) -> AuthRefusal {
     var passed = answer.fields.filter { $0.name == "www-authenticate" }
     if let body = answer.body, !body.isEmpty {

@@ -4,7 +4,7 @@ import JWTKit
 import Logging
 import Transport
 
-/// The keys that the tokens of one authenticator are verified with; those of a set are read anew from time to time.
+/// The keys for verifying the tokens of one authenticator. Key sets are read again from time to time.
 actor KeyRing {
   /// A key ready for use with one algorithm.
   private struct Key {
@@ -14,10 +14,10 @@ actor KeyRing {
   }
 
   enum Lookup {
-    /// To be tried in turn. The reading tells one set from the next.
+    /// Keys to try in turn. The number of the reading tells one set from the next.
     case keys([any JWTAlgorithm], reading: Int)
     case unknownKey
-    /// There has never been a set.
+    /// No set has been read yet.
     case unavailable
   }
 
@@ -32,12 +32,12 @@ actor KeyRing {
   private var lastTry: ContinuousClock.Instant?
   private var reading: Task<Void, Never>?
 
-  /// A key that is not known, or that has not made a signature, makes the set be read, but not more often than this.
+  /// The shortest time between two readings. An unknown key, or a signature by none of the keys, causes a new one.
   private let leastPause: Duration
   private static let timeout = Duration.seconds(5)
   private static let longestSet = 1 << 20
 
-  /// - Parameter server: of a set that is fetched.
+  /// - Parameter server: the server of a set that is fetched.
   init(
     _ configuration: JWTConfiguration, server: UpstreamFetcher?, log: Logger,
     leastPause: Duration = .seconds(5)
@@ -51,34 +51,34 @@ actor KeyRing {
 
   /// The keys that a token may be signed with.
   ///
-  /// - Parameter name: `kid`; nil where the token does not say.
+  /// - Parameter name: `kid`; nil if the token has none.
   func keys(named name: String?, for algorithm: SignatureAlgorithm) async -> Lookup {
     switch source {
     case .key(let key):
       if keys == nil { keys = await Self.prepare(key, allowed) }
-      // The name is the signer's own affair where there is only one key.
+      // If there is only one key, its name does not matter.
       return find(nil, algorithm)
     case .set(let place, let refresh):
       if isOlder(lastRead, than: refresh), let reading = readAnew() {
         switch place {
         case .file: await reading.value
-        // A server may hang: a client whose key is in the last good set does not wait for the next one.
+        // A server may hang. A client whose key is in the last good set does not wait for the next one.
         case .url: if keys == nil { await reading.value }
         }
       }
-      // A key that came after the set was read: those who bring one wait, for the same reading.
+      // A key may be newer than the set. Clients with such keys wait for the same reading.
       if case .unknownKey = find(name, algorithm), let reading = readAnew() { await reading.value }
       return find(name, algorithm)
     }
   }
 
-  /// The keys that a token may be signed with, after those of one reading have not made its signature: a set may have another key
-  /// under the same `kid`, or keys without one.
+  /// The keys that a token may be signed with, after those of one reading did not match its signature: a newer set may have
+  /// another key with the same `kid`, or keys without one.
   ///
-  /// - Returns: nil where no set has been read since, and it is too early to read it again.
+  /// - Returns: nil if no set has been read since, and it is too early to read it again.
   func keys(named name: String?, for algorithm: SignatureAlgorithm, after reading: Int) async -> Lookup? {
     guard case .set = source else { return nil }
-    // Somebody else's token may have been first.
+    // Another client's token may have caused a reading already.
     if readings == reading { await readAnew()?.value }
     return readings == reading ? nil : find(name, algorithm)
   }
@@ -95,16 +95,16 @@ actor KeyRing {
 
   // MARK: - Sets
 
-  /// Begins to read the set, unless it is being read or was just now. What was there stays where it fails.
+  /// Begins to read the set, unless it is being read or was read just now. If that fails, the last set is kept.
   ///
-  /// - Returns: the reading under way, which all who ask meanwhile share; nil where it is too early for another one.
+  /// - Returns: the reading under way, which all callers share; nil if it is too early for another one.
   private func readAnew() -> Task<Void, Never>? {
     if let reading { return reading }
     guard isOlder(lastTry, than: leastPause) else { return nil }
-    // On its own, so that the end of one client's patience is not that of all.
+    // A task of its own, so that a client that stops waiting does not cancel it for all.
     let task = Task {
       await readSet()
-      // Counted from its end, or whoever comes waits all the time for a server that hangs.
+      // Counted from the end of the reading. Otherwise all clients would wait all the time for a server that hangs.
       lastTry = .now
       reading = nil
     }
@@ -148,7 +148,7 @@ actor KeyRing {
       guard let server else { return [] }
       let answer = try await server.fetch([], within: Self.timeout, longest: Self.longestSet)
       guard answer.status == 200 else { throw KeyFault("the server answered \(answer.status)") }
-      guard let body = answer.body else { throw KeyFault("it is too long") }
+      guard let body = answer.body else { throw KeyFault("the answer is too long") }
       return body
     }
   }
@@ -172,13 +172,13 @@ actor KeyRing {
 }
 
 extension VerificationKey {
-  /// - Returns: nil where the key is not one for the algorithm.
+  /// - Returns: nil if the key is not for the algorithm.
   fileprivate func verifier(_ algorithm: SignatureAlgorithm) async -> (any JWTAlgorithm)? {
     guard algorithm.keyKind == kind else { return nil }
     let keys = JWTKeyCollection()
     switch self {
     case .secret(let bytes):
-      // HMAC fills a short key up with zeros itself (RFC 2104 section 2); JWTKit wants it as long as the digest.
+      // HMAC pads a short key with zeros itself (RFC 2104 section 2), but JWTKit requires it to be as long as the digest.
       let missing = max(0, (algorithm.leastSecret ?? 0) - bytes.count)
       let filled = bytes + [UInt8](repeating: 0, count: missing)
       await keys.add(hmac: HMACKey(from: filled), digestAlgorithm: algorithm.digest)

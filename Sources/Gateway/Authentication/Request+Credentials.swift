@@ -4,9 +4,9 @@ import Hummingbird
 import WebSocketCore
 
 extension Credentials {
-  /// What an HTTP request shows.
+  /// The credentials in an HTTP request.
   ///
-  /// - Parameter query: of its target.
+  /// - Parameter query: the query of its target.
   init(of request: Request, query: String?, from client: Client) {
     self.init(
       fields: request.headers.map { HeaderField(name: $0.name.canonicalName, value: $0.value) },

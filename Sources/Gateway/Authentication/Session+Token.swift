@@ -29,7 +29,7 @@ extension Session {
 
   var isAwaitingToken: Bool { standing?.token?.awaited != nil }
 
-  /// Whether nothing more is to be read before it is known what becomes of a token.
+  /// Whether reading has to pause until a token is checked.
   var isCheckingToken: Bool {
     guard route.takesTokens, let token = standing?.token else { return false }
     return token.ticket != nil || token.groups != nil
@@ -71,12 +71,12 @@ extension Session {
 
   // MARK: - Tokens in messages
 
-  /// Answers a message that came before the client has shown who it is.
+  /// Answers a message that arrived before the client was authenticated.
   func askForToken() {
     tell("error", #"send {"auth": "TOKEN"} first"#)
   }
 
-  /// The client shows who it is, or shows it anew.
+  /// Handles a token in a message, the first one or another one.
   func takeToken(_ text: String) {
     guard let auth, let token = standing?.token,
       token.awaited != nil || worker.gateway.authenticators.renews(auth)

@@ -5,7 +5,7 @@ import Routing
 import WebSocketCore
 
 extension SessionOpening {
-  /// Goes on with what is known of the client now.
+  /// Continues with the client's identity.
   func identified(_ outcome: Authentication) -> Result<SessionOpening, HandshakeRefusal> {
     var opening = self
     opening.credentials = nil
@@ -26,15 +26,15 @@ extension SessionOpening {
     return .success(opening)
   }
 
-  /// Makes the names of the groups, some of which may depend on who the client is.
+  /// Makes the names of the groups, some of which may depend on the client's identity.
   ///
-  /// - Returns: why there are none.
+  /// - Returns: the refusal if a name is not valid.
   mutating func nameGroupsOfClient() -> HandshakeRefusal? {
     if nameGroups() { return nil }
     return route.consumer.groups?.refusal(for: captures, identity) ?? HandshakeRefusal(.noRoute)
   }
 
-  /// The subprotocol that a client put its token into: a browser wants one of those it offers to be chosen.
+  /// The subprotocol that contains the client's token: a browser expects the server to choose one of the offered subprotocols.
   var tokenSubprotocol: String? {
     guard route.configuration.auth != nil else { return nil }
     return handshake.subprotocols.first { $0.hasPrefix(Credentials.subprotocolMark) }
@@ -42,9 +42,9 @@ extension SessionOpening {
 }
 
 extension GroupConfiguration {
-  /// Why there are no names of groups for a client.
+  /// The refusal if the client's groups have no valid names.
   func refusal(for captures: Captures, _ identity: Identity?) -> HandshakeRefusal {
-    // Whoever it were, the path leads to no group.
+    // The path leads to no valid name for any client.
     guard templates.allSatisfy({ $0.name(for: captures) { _ in "x" } != nil }) else {
       return HandshakeRefusal(.noRoute)
     }
@@ -52,13 +52,13 @@ extension GroupConfiguration {
     return HandshakeRefusal(.noGroup, detail: detail(for: identity))
   }
 
-  /// For the log: what about the client leads to no name. Nothing that a token says is repeated.
+  /// The fact about the client that prevents a valid name, for the log. It repeats nothing of the token.
   private func detail(for identity: Identity) -> String {
     let places = templates.flatMap(\.parts).compactMap { part in
       if case .identity(let place) = part { place } else { nil }
     }
     guard let place = places.first(where: { identity.value(of: $0) == nil }) else {
-      return "a value of {\(places.joined(separator: "}, {"))} is no part of a group name"
+      return "a value of {\(places.joined(separator: "}, {"))} is not valid in a group name"
     }
     let claim = String(place.dropFirst(GroupTemplate.claimPrefix.count))
     let found =
@@ -67,7 +67,7 @@ extension GroupConfiguration {
       case .object: "is an object"
       case .null: "is null"
       case nil: "is missing"
-      case .string, .integer, .unsigned, .double, .bool: "is no text and no whole number"
+      case .string, .integer, .unsigned, .double, .bool: "is neither text nor a whole number"
       }
     return "the claim \"\(claim)\" \(found), and {\(place)} in \"group\" needs one text or number"
   }

@@ -5,17 +5,17 @@ import JSON
 /// A token in its compact form (RFC 7515 section 7.1), read but not verified.
 struct SignedToken: Sendable {
   var algorithm: SignatureAlgorithm
-  /// `kid`, which key it says it was signed with.
+  /// `kid`, the name of the key that it claims to be signed with.
   var keyName: String?
-  /// What the signature is of.
+  /// The signed bytes.
   var signed: [UInt8]
   var signature: [UInt8]
   private var payload: ArraySlice<UInt8>
 
-  /// In bytes. A longer one is not looked at.
+  /// A longer token is refused without reading it. Bytes.
   static let longest = 8 * 1024
 
-  /// - Throws: why it is no token that could be accepted; the text has nothing of the token in it.
+  /// - Throws: why the token cannot be accepted; the text contains nothing of the token.
   init(_ text: String) throws(TokenFault) {
     guard text.utf8.count <= Self.longest else { throw TokenFault("the token is too long") }
     let parts = Array(text.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
@@ -24,7 +24,7 @@ struct SignedToken: Sendable {
     guard case .string(let name)? = header["alg"], let algorithm = SignatureAlgorithm(named: name) else {
       throw TokenFault("the algorithm of the token is not accepted")
     }
-    // RFC 7515 section 4.1.11: what it names must be understood, and no extension is.
+    // RFC 7515 section 4.1.11: the named extensions must be understood, and Sluice supports none.
     guard header["crit"] == nil else {
       throw TokenFault("the token needs an extension (crit) that is not supported")
     }
@@ -42,7 +42,8 @@ struct SignedToken: Sendable {
     payload = parts[1]
   }
 
-  /// The claims (RFC 7519 section 4); to be read once the signature is verified. Of one that stands twice the last counts.
+  /// The claims (RFC 7519 section 4). They must be read only after the signature is verified. If a claim appears twice, the
+  /// last one counts.
   func claims() throws(TokenFault) -> JSON {
     guard let claims = Self.object(payload) else { throw TokenFault("the claims of the token are malformed") }
     return claims
@@ -57,7 +58,7 @@ struct SignedToken: Sendable {
   }
 }
 
-/// Why a token is not accepted: a few words without quotes, for its client and the log.
+/// Why a token is not accepted: a few words without quotes, for the client and the log.
 struct TokenFault: Error, Sendable, Equatable {
   var reason: String
 

@@ -4,7 +4,7 @@ import GatewayConfig
 import JWTKit
 import Transport
 
-/// Says whose token it is, if it is a good one.
+/// Verifies tokens, and finds the identity in them.
 struct TokenVerifier: Sendable {
   let configuration: JWTConfiguration
   private let ring: KeyRing
@@ -46,14 +46,15 @@ struct TokenVerifier: Sendable {
     if let algorithms = configuration.algorithms { return algorithms.contains(algorithm) }
     return switch configuration.keys {
     case .key(let key): algorithm == key.kind.standardAlgorithm
-    // Each key of a set says what it is for.
+    // Each key of a set names its own use.
     case .set: algorithm.keyKind != .secret
     }
   }
 }
 
 extension SignedToken {
-  /// Whether one of the keys has made the signature. One of another length is an error to some, and a wrong one all the same.
+  /// Whether one of the keys has made the signature. Some verifiers throw for a signature of the wrong length, which simply
+  /// does not match.
   fileprivate func isSigned(by lookup: KeyRing.Lookup) -> Bool {
     guard case .keys(let keys, _) = lookup else { return false }
     return keys.contains { (try? $0.verify(signature, signs: signed)) == true }

@@ -4,13 +4,13 @@ import JSON
 import Transport
 import WebSocketCore
 
-/// A session of a user, which can be ended from outside.
+/// A session of a user, which another process or request can end.
 protocol UserSession: AnyObject {
   var identity: Identity? { get }
   func close(_ reason: CloseReason)
 }
 
-/// Who the clients of one worker are: the questions that are being answered, and the sessions of each user.
+/// The authentication of one worker's clients: the requests under way, and the sessions of each user.
 final class WorkerIdentities {
   private struct Question {
     var task: Task<Void, Never>
@@ -22,7 +22,7 @@ final class WorkerIdentities {
   private var sessions: [ExactText: [ObjectIdentifier: any UserSession]] = [:]
 
   /// - Parameters:
-  ///   - ask: gets the ticket of the question.
+  ///   - ask: called with the ticket of the request.
   ///   - completed: called once, on the reactor, unless the ticket is forgotten before.
   fileprivate func ask(
     _ ask: (Int) -> Task<Void, Never>, _ completed: @escaping (Authentication) -> Void
@@ -36,12 +36,12 @@ final class WorkerIdentities {
     questions.removeValue(forKey: ticket)?.completed(outcome)
   }
 
-  /// Nobody waits for the answer any more.
+  /// The result of the request is not needed any more.
   func forget(_ ticket: Int) {
     questions.removeValue(forKey: ticket)?.task.cancel()
   }
 
-  /// The session is one of its user from now on; nothing where it has none.
+  /// Adds a session to those of its user. Does nothing for an anonymous session.
   func add(_ session: any UserSession) {
     guard let user = Self.user(of: session) else { return }
     sessions[user, default: [:]][ObjectIdentifier(session)] = session
@@ -63,16 +63,16 @@ final class WorkerIdentities {
 }
 
 extension Worker {
-  /// Finds out who a client is, elsewhere than on the reactor.
+  /// Authenticates a client outside of the reactor.
   ///
-  /// - Returns: the ticket of the question, to be forgotten where nobody waits any more.
+  /// - Returns: the ticket of the request, which must be forgotten if the result is not needed any more.
   func authenticate(
     _ credentials: Credentials, by auth: RouteAuth, _ completed: @escaping (Authentication) -> Void
   ) -> Int {
     ask(completed) { await $0.authenticate(credentials, by: auth) }
   }
 
-  /// The same for a token that came in a message.
+  /// The same for a token in a message.
   func authenticate(
     token: String, by auth: RouteAuth, _ completed: @escaping (Authentication) -> Void
   ) -> Int {
@@ -89,16 +89,16 @@ extension Worker {
       { ticket in
         Task {
           let outcome = await question(authenticators)
-          // Where the reactor has ended nobody waits.
+          // If the reactor has ended, no session waits for the result.
           _ = mailbox?.post(.authenticated(ticket: ticket, outcome))
         }
       }, completed)
   }
 
-  /// Ends the sessions of a user, those that are about to open too.
+  /// Ends the sessions of a user, including those that are opening.
   ///
   /// - Parameter reason: for the client; at most 123 bytes.
-  /// - Returns: how many there were.
+  /// - Returns: how many sessions there were.
   @discardableResult
   func disconnect(user: String, reason: String = "disconnected by an operator") -> Int {
     let sessions = identities.sessions(of: user)

@@ -3,46 +3,46 @@ import GatewayConfig
 import Synchronization
 import Transport
 
-/// Holds clients to `limits.per_ip`, over all reactors: how many connections an address has, and how often it comes.
+/// Enforces `limits.per_ip` over all reactors: the number of connections of an address, and the rate of its handshakes.
 ///
-/// Asked once for each connection, never for a message. Its memory is bounded: an address that has connections is counted for as
-/// long as it has some, so that there are no more of them than connections; how often others came is kept for the last
-/// `recentAddresses` of them, and who comes from more addresses than that is held by `limits.connections`.
+/// Asked once for each connection, never for a message. Its memory is bounded: an address with connections is counted for as
+/// long as it has some, so there are no more such entries than connections. The handshakes of other addresses are remembered
+/// for the last `recentAddresses` of them; `limits.connections` bounds clients with more addresses than that.
 final class AddressTable: Sendable {
-  /// Why an address is not served.
+  /// Why an address is refused.
   struct Refusal: Error, Equatable {
     enum Cause: Equatable {
-      /// So many connections, which is the limit.
+      /// The address has as many connections as the limit allows; the limit.
       case connections(Int)
       case handshakes
     }
 
     var cause: Cause
-    /// When it may be worth to try again. Seconds.
+    /// When a retry may succeed. Seconds.
     var retryAfter: Int
   }
 
   fileprivate struct Counts {
     /// Connections that are open, by site.
     var open: [IPAddress: Int] = [:]
-    /// When the handshakes of a site will be paid for, in nanoseconds of the monotonic clock (GCRA, ITU-T I.371): of those that came
-    /// last, and of those that came before them.
+    /// When the handshakes of a site will be paid for, in nanoseconds of the monotonic clock (GCRA, ITU-T I.371): for the sites
+    /// that came last, and for those that came before them.
     var recent: [IPAddress: UInt64] = [:]
     var older: [IPAddress: UInt64] = [:]
   }
 
-  /// How many sites are kept at most of those that came last; at least half as many are.
+  /// The most recent sites that are kept at most; at least half as many are kept.
   static let recentAddresses = 65_536
   private static let retryAfterConnections = 5
 
   private let most: Int
   private let rate: Rate?
-  /// Whether addresses of this machine are let through, as they are unless limits are given.
+  /// Whether addresses of this machine are exempt, which they are unless limits are given.
   private let sparesLoopback: Bool
   private let counts = Mutex(Counts())
 
   /// - Parameter limit: `limits.connections`.
-  /// - Returns: nil where nothing is limited.
+  /// - Returns: nil if nothing is limited.
   init?(_ limits: AddressLimits, of limit: Int) {
     switch limits.connections {
     case .half: most = max(1, limit / 2)
@@ -57,8 +57,8 @@ final class AddressTable: Sendable {
   /// Takes a place for a connection.
   ///
   /// - Parameters:
-  ///   - isHandshake: whether it counts as one of the handshakes, too.
-  /// - Returns: what gives the place back when it is let go of; nil where the connection is not counted.
+  ///   - isHandshake: whether the connection also counts as a handshake.
+  /// - Returns: an object that gives the place back when it is released; nil if the connection is not counted.
   func take(
     _ peer: PeerAddress, isHandshake: Bool = true, at now: MonotonicTime = .now
   ) -> Result<AddressPlace?, Refusal> {
@@ -85,14 +85,14 @@ final class AddressTable: Sendable {
     }
   }
 
-  /// How many sites it knows, for tests: with connections, and of those that came.
+  /// The number of known sites, for tests: with connections, and recent ones.
   var sizes: (open: Int, recent: Int) {
     counts.withLock { ($0.open.count, $0.recent.count + $0.older.count) }
   }
 }
 
 extension AddressTable.Counts {
-  /// - Returns: how long to wait, in nanoseconds, where there were too many; nil where this one is one of those that may be.
+  /// - Returns: how long to wait, in nanoseconds, if there were too many handshakes; nil if this one is allowed.
   mutating func pay(_ rate: Rate, for site: IPAddress, at now: UInt64) -> UInt64? {
     let cost = rate.period.wholeNanoseconds / UInt64(rate.count)
     let credit = cost * UInt64(rate.burst - 1)
@@ -102,13 +102,13 @@ extension AddressTable.Counts {
       recent = [:]
     }
     let isOver = paidAt - now > credit
-    // Who is refused stays among those that came last.
+    // A refused site stays among the recent ones.
     recent[site] = isOver ? paidAt : paidAt + cost
     return isOver ? paidAt - now - credit : nil
   }
 }
 
-/// One connection of an address, which counts for as long as somebody holds this.
+/// One connection of an address. It counts until this object is released.
 final class AddressPlace: Sendable {
   private let site: IPAddress
   private let table: AddressTable

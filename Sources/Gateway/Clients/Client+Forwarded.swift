@@ -4,19 +4,19 @@ import Transport
 import WebSocketCore
 
 extension Client {
-  /// Whether a field says something about the client of a proxy.
+  /// Whether a field describes the client of a proxy.
   static func isForwarding(_ name: String) -> Bool {
     name == "forwarded" || name == "x-forwarded-for" || name == "x-forwarded-proto"
       || name == "x-forwarded-host"
   }
 
-  /// The client that a trusted proxy speaks for, as far as what it says can be read: what cannot is as if it were not there.
+  /// The client of a trusted proxy, as described by the forwarding fields. Fields that cannot be read are ignored.
   ///
-  /// The addresses are read from the right, where the nearest proxy has written, and trusted ones are passed over; so nothing that
-  /// the client itself wrote is believed. `Forwarded` (RFC 7239) counts only where there is no `X-Forwarded-` field: most proxies
-  /// that write these let a client's `Forwarded` through.
+  /// The addresses are read from the right, where the nearest proxy has added its own, and trusted proxies are skipped, so
+  /// nothing that the client itself wrote is believed. `Forwarded` (RFC 7239) counts only without an `X-Forwarded-` field,
+  /// because most proxies that write these pass on a client's `Forwarded`.
   ///
-  /// - Parameter fields: of the request, their names in lower case.
+  /// - Parameter fields: the fields of the request, with names in lower case.
   func believed(_ fields: some Sequence<HeaderField>, trusting proxies: TrustedProxies) -> Client {
     guard !proxies.isEmpty, proxies.contains(peer) else { return self }
     let told = fields.filter { Self.isForwarding($0.name) }
@@ -26,7 +26,7 @@ extension Client {
       ? ForwardedHops(xForwarded: told) : ForwardedHops(forwarded: told)
     guard let hops else { return self }
     var client = self
-    // The client's address is not the proxy's any more, so it has no place yet.
+    // The client has its own address now, which has no place yet.
     client.place = nil
     var passed = 0
     for node in hops.nodes.reversed() {
@@ -35,7 +35,7 @@ extension Client {
       guard proxies.contains(node.address) else { break }
       passed += 1
     }
-    // Each proxy has written at most one value, or has left the one that was there.
+    // Each proxy has added at most one value, or has left the existing one.
     func value(_ list: [String?]) -> String? {
       list.isEmpty ? nil : list[max(list.count - 1 - passed, 0)]
     }
@@ -45,9 +45,9 @@ extension Client {
   }
 }
 
-/// What proxies have written about a request, the nearest one's last.
+/// The entries of proxies about a request, the nearest proxy's last.
 private struct ForwardedHops {
-  /// Where each proxy has the request from; nil where it does not say.
+  /// For each proxy, where it received the request from; nil if it does not say.
   var nodes: [String?]
   var schemes: [String?]
   var hosts: [String?]
@@ -58,7 +58,7 @@ private struct ForwardedHops {
     hosts = fields.members(of: "x-forwarded-host")
   }
 
-  /// RFC 7239 section 4. Nil where the field does not follow its grammar, or names something twice in one element.
+  /// RFC 7239 section 4. Nil if the field does not follow its grammar, or has a parameter twice in one element.
   init?(forwarded fields: [HeaderField]) {
     nodes = []
     schemes = []
@@ -76,7 +76,7 @@ private struct ForwardedHops {
     }
   }
 
-  /// `wss` is what some proxies write for a WebSocket handshake.
+  /// Some proxies write `wss` for a WebSocket handshake.
   static func isSecure(_ scheme: String) -> Bool? {
     guard scheme.utf8.count <= 5 else { return nil }
     switch scheme.lowercased() {
@@ -93,7 +93,7 @@ private struct ForwardedHops {
   /// `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]`, the first and the last also with a port.
   struct Node {
     var address: IPAddress
-    /// 0 where it is not known.
+    /// 0 if it is not known.
     var port = 0
 
     init?(_ text: String) {
@@ -141,7 +141,7 @@ private struct ForwardedReader {
 
   var isAtEnd: Bool { index == bytes.count }
 
-  /// Passes over the byte, where it is next, and white space around it.
+  /// Skips the byte if it is next, and white space around it.
   mutating func takes(_ byte: UInt8) -> Bool {
     skipSpace()
     guard index < bytes.count, bytes[index] == byte else { return false }

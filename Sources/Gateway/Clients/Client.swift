@@ -2,14 +2,15 @@ import Bytes
 import GatewayConfig
 import Transport
 
-/// The other end of a connection: where it is, and how it came. Behind a relay or a proxy the connection itself does not tell.
+/// The other end of a connection: its address, and how it connected. Behind a relay or a proxy the connection itself does not
+/// tell.
 struct Client: Sendable {
   var peer: PeerAddress
-  /// Whether it spoke TLS, which ended here or at a trusted proxy.
+  /// Whether the client used TLS, which ended here or at a trusted proxy.
   var isSecure: Bool
-  /// The host that a trusted proxy was asked for, where it says so.
+  /// The host that the client asked a trusted proxy for, if the proxy says so.
   var forwardedHost: String?
-  /// What it takes up of the connections that its address may have; nil where these are not counted.
+  /// The connection's place among those that its address may have; nil if these are not counted.
   var place: AddressPlace?
 
   init(peer: PeerAddress, isSecure: Bool, place: AddressPlace? = nil) {
@@ -28,9 +29,9 @@ extension PeerAddress {
   /// Nil for a Unix socket. The zone of a link-local address is left out.
   var address: IPAddress? { host.flatMap { IPAddress($0.prefix { $0 != "%" }) } }
 
-  /// An address that was told by somebody in front of Sluice.
+  /// An address that a proxy in front of Sluice reported.
   ///
-  /// - Parameter port: 0 where it is not known.
+  /// - Parameter port: 0 if it is not known.
   init(_ address: IPAddress, port: Int = 0) {
     self = .tcp(host: "\(address)", port: port)
   }

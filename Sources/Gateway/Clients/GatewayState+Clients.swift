@@ -5,9 +5,9 @@ import Transport
 import WebSocketCore
 
 extension GatewayState {
-  /// A place of `limits.per_ip` for one more connection; nil where it is not counted. A trusted proxy may have as many as it likes.
+  /// A place of `limits.per_ip` for one more connection; nil if it is not counted. A trusted proxy may have any number.
   ///
-  /// - Parameter isHandshake: whether it counts as one of the handshakes, too.
+  /// - Parameter isHandshake: whether the connection also counts as a handshake.
   func place(
     for peer: PeerAddress, isHandshake: Bool = true
   ) -> Result<AddressPlace?, AddressTable.Refusal> {
@@ -15,11 +15,11 @@ extension GatewayState {
     return addresses.take(peer, isHandshake: isHandshake)
   }
 
-  /// Who has sent a request, and whether the address of a client behind a trusted proxy has too many connections.
+  /// The client of a request, and whether the address of a client behind a trusted proxy has too many connections.
   ///
   /// - Parameters:
-  ///   - fields: of the request, their names in lower case.
-  ///   - direct: whose connection it is.
+  ///   - fields: the fields of the request, with names in lower case.
+  ///   - direct: the client of the connection.
   func client(
     of fields: some Sequence<HeaderField>, behind direct: Client, isHandshake: Bool
   ) -> (client: Client, refusal: HandshakeRefusal?) {
@@ -38,8 +38,8 @@ extension GatewayState {
     }
   }
 
-  /// The same for a request on the HTTP side. A proxy sends those of many clients on one connection, so each has its place for as
-  /// long as it is answered, and none counts as a handshake.
+  /// The same for a request on the HTTP service. A proxy sends requests of many clients on one connection, so each has its own
+  /// place while it is answered, and none counts as a handshake.
   func client(of request: Request, behind direct: Client) -> (client: Client, refusal: Response?) {
     let fields = request.headers.lazy.filter { Client.isForwarding($0.name.canonicalName) }
       .map { HeaderField(name: $0.name.canonicalName, value: $0.value) }

@@ -1,14 +1,14 @@
 import Bytes
 import GatewayConfig
 
-/// The header of the PROXY protocol, versions 1 and 2, with which a proxy that only passes bytes on says where its client is
+/// The header of the PROXY protocol, versions 1 and 2, with which a proxy for byte streams reports the address of its client
 /// (haproxy.org/download/3.2/doc/proxy-protocol.txt).
 struct ProxyHeader: Equatable {
-  /// Where the client is; nil where the proxy does not say, because it does not know or because it speaks for itself.
+  /// The client's address; nil if the proxy does not know it, or connects for itself.
   var client: Source?
-  /// Whether the proxy says that its client spoke TLS with it; nil where it does not say.
+  /// Whether the client used TLS with the proxy; nil if the proxy does not say.
   var isSecure: Bool?
-  /// Of the header, in bytes.
+  /// The length of the header, in bytes.
   var length: Int
 
   enum Source: Equatable {
@@ -17,16 +17,16 @@ struct ProxyHeader: Equatable {
   }
 
   enum Reading: Equatable {
-    /// It may be one once more has come.
+    /// More bytes are needed.
     case incomplete
-    /// Why it is none.
+    /// Why the bytes are not a header.
     case malformed(String)
     case complete(ProxyHeader)
   }
 
-  /// Of version 1, with the end of its line (section 2.1).
+  /// Of version 1, including the line end (section 2.1).
   static let longestLine = 107
-  /// Of version 2, with everything that it carries. The format allows 65,551; what proxies send is below 1,024.
+  /// Of version 2, including everything in it. The format allows 65,551 bytes; proxies send fewer than 1,024.
   static let longestBlock = 4096
 
   private static let word = Array("PROXY ".utf8)
@@ -34,18 +34,18 @@ struct ProxyHeader: Equatable {
     0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A,
   ]
 
-  /// - Parameter bytes: the first that have come on the connection, at least `longestBlock` of them where there are more.
+  /// - Parameter bytes: the first bytes of the connection, at least `longestBlock` of them if there are more.
   static func read(_ bytes: [UInt8]) -> Reading {
     if begins(bytes, with: signature) {
       return bytes.count < signature.count ? .incomplete : readBlock(bytes)
     }
     guard begins(bytes, with: word) else {
-      return .malformed("the connection does not begin with a header of the PROXY protocol")
+      return .malformed("the connection does not begin with a PROXY protocol header")
     }
     return bytes.count < word.count ? .incomplete : readLine(bytes)
   }
 
-  /// Whether they are equal as far as both go.
+  /// Whether the two are equal up to the end of the shorter one.
   private static func begins(_ bytes: [UInt8], with expected: [UInt8]) -> Bool {
     (0..<min(bytes.count, expected.count)).allSatisfy { bytes[$0] == expected[$0] }
   }
@@ -63,27 +63,29 @@ extension ProxyHeader {
           return index + 1 < longestLine ? .incomplete : .malformed(tooLong)
         }
         guard index + 1 < longestLine else { return .malformed(tooLong) }
-        guard bytes[index + 1] == 0x0A else { return .malformed("its line does not end with CR and LF") }
+        guard bytes[index + 1] == 0x0A else {
+          return .malformed("the PROXY protocol line does not end in CR LF")
+        }
         return readWords(line, length: index + 2)
       }
       guard (0x20...0x7E).contains(byte) else {
-        return .malformed("its line has bytes that are no printable ASCII")
+        return .malformed("the PROXY protocol line has bytes that are not printable ASCII")
       }
       line.append(byte)
     }
     return bytes.count < longestLine ? .incomplete : .malformed(tooLong)
   }
 
-  private static let tooLong = "its line is longer than 107 bytes"
+  private static let tooLong = "the PROXY protocol line is longer than 107 bytes"
 
   private static func readWords(_ line: [UInt8], length: Int) -> Reading {
     let words = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).map {
       String(decoding: $0, as: UTF8.self)
     }
-    // What stands behind it is to be ignored.
+    // The rest of the line must be ignored.
     if words[0] == "UNKNOWN" { return .complete(ProxyHeader(length: length)) }
     guard words[0] == "TCP4" || words[0] == "TCP6" else {
-      return .malformed("its protocol is none of TCP4, TCP6 and UNKNOWN")
+      return .malformed("the PROXY protocol line names a protocol that is not TCP4, TCP6 or UNKNOWN")
     }
     let isV4 = words[0] == "TCP4"
     func address(_ text: String) -> IPAddress? {
@@ -92,7 +94,7 @@ extension ProxyHeader {
     guard words.count == 5, let client = address(words[1]), address(words[2]) != nil,
       let from = port(words[3]),
       port(words[4]) != nil
-    else { return .malformed("its line is not two addresses and two ports") }
+    else { return .malformed("the PROXY protocol line does not hold two addresses and two ports") }
     return .complete(ProxyHeader(client: .address(client, port: from), length: length))
   }
 
@@ -114,14 +116,18 @@ extension ProxyHeader {
     guard bytes.count > signature.count else { return .incomplete }
     let command = bytes[12]
     guard command >> 4 == 2 else {
-      return .malformed("its version is \(command >> 4), and only 1 and 2 are known")
+      return .malformed("the PROXY header has the version \(command >> 4), and only 1 and 2 are supported")
     }
-    guard command & 0xF <= 1 else { return .malformed("its command is neither LOCAL nor PROXY") }
+    guard command & 0xF <= 1 else {
+      return .malformed("the command of the PROXY header is neither LOCAL nor PROXY")
+    }
     guard bytes.count >= headLength else { return .incomplete }
     let length = headLength + Int(bytes[14]) << 8 + Int(bytes[15])
-    guard length <= longestBlock else { return .malformed("it is longer than \(longestBlock) bytes") }
+    guard length <= longestBlock else {
+      return .malformed("the PROXY header is longer than \(longestBlock) bytes")
+    }
     guard bytes.count >= length else { return .incomplete }
-    // LOCAL: the proxy itself has connected, to see whether somebody answers.
+    // LOCAL: the proxy itself has connected, to see whether the server answers.
     guard command & 0xF == 1 else { return .complete(ProxyHeader(length: length)) }
     return readAddresses(of: bytes[13], bytes[headLength..<length], length: length)
   }
@@ -134,10 +140,14 @@ extension ProxyHeader {
     case 0x11: size = 4
     case 0x21: size = 16
     case 0x31: size = 108
-    default: return .malformed("its address family or protocol is unknown, or is not that of a stream")
+    default:
+      return .malformed(
+        "the PROXY header names an address family or protocol that is unknown, or is not one of a stream")
     }
     let addresses = 2 * size + (family == 0x31 ? 0 : 4)
-    guard block.count >= addresses else { return .malformed("it is too short for its addresses") }
+    guard block.count >= addresses else {
+      return .malformed("the PROXY header is too short for its addresses")
+    }
     if family == 0x31 {
       header.client = .unix
     } else if let address = IPAddress(networkOrder: block.prefix(size)) {
@@ -145,12 +155,12 @@ extension ProxyHeader {
       header.client = .address(address, port: port)
     }
     guard readExtensions(block.dropFirst(addresses), into: &header) else {
-      return .malformed("what follows its addresses is no list of TLVs")
+      return .malformed("the data after the addresses of the PROXY header is not a list of TLVs")
     }
     return .complete(header)
   }
 
-  /// Section 2.2.6: the type `PP2_TYPE_SSL`, and its bit for a client that has spoken TLS.
+  /// Section 2.2.6: the type `PP2_TYPE_SSL`, and its bit for a client that used TLS.
   private static let typeTLS: UInt8 = 0x20
   private static let clientTLS: UInt8 = 0x01
 

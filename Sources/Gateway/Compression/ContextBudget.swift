@@ -1,7 +1,7 @@
 import Synchronization
 import WebSocketCore
 
-/// The memory that all sessions of the process together may keep for context take-over (`limits.compression_memory`).
+/// The memory for context takeover of all sessions of the process together (`limits.compression_memory`).
 final class ContextBudget: Sendable {
   private let total: Int
   private let reserved = Atomic<Int>(0)
@@ -10,7 +10,7 @@ final class ContextBudget: Sendable {
     self.total = total
   }
 
-  /// - Returns: nil where there is not so much left.
+  /// - Returns: nil if so much is not left.
   func reserve(_ size: Int) -> ContextReservation? {
     guard reserved.add(size, ordering: .relaxed).newValue <= total else {
       reserved.subtract(size, ordering: .relaxed)
@@ -26,7 +26,7 @@ final class ContextBudget: Sendable {
   var isUnused: Bool { reserved.load(ordering: .relaxed) == 0 }
 }
 
-/// A part of the budget; given back with the object.
+/// A part of the budget. Releasing the object gives it back.
 final class ContextReservation: Sendable {
   private let size: Int
   private let budget: ContextBudget
@@ -42,7 +42,7 @@ final class ContextReservation: Sendable {
 }
 
 extension CompressionAgreement {
-  /// What a session with this agreement keeps between messages, in bytes.
+  /// The memory that a session with this agreement keeps between messages, in bytes.
   var contextSize: Int {
     (serverContext == .kept ? Deflater.contextSize(windowBits: serverWindowBits) : 0)
       + (clientContext == .kept ? Inflater.contextSize(windowBits: clientWindowBits) : 0)

@@ -2,15 +2,16 @@ import ChannelLayers
 import Transport
 import WebSocketCore
 
-/// Renders a route's events for those members of a group that agreed on the same compression: deflated once for all of them.
+/// Renders a route's events for the members of a group with the same agreement on compression: compressed once for all of them.
 ///
-/// What is shared cannot refer to what one of them got before, so they have all been told `server_no_context_takeover`.
+/// Shared bytes cannot refer to earlier messages of one member, so all these members have agreed on
+/// `server_no_context_takeover`.
 final class DeflatingRenderer: EventRenderer {
   private static let largestKept = 256 * 1024
 
   private let renderer: any EventRenderer
   private let deflater: Deflater
-  /// The frames as they are without compression.
+  /// The frames without compression.
   private var plain = SharedBytes(capacity: 4096)
 
   init(_ renderer: any EventRenderer, _ deflater: Deflater) {

@@ -1,16 +1,16 @@
 import WebSocketCore
 
-/// How one session's messages are unpacked and packed. Confined to its reactor.
+/// Compresses and decompresses the messages of one session. Confined to its reactor.
 ///
-/// Shared by all sessions of a route that keep no context and have the same window: these cost nothing of their own.
+/// Sessions of a route without context and with the same window share one object, so these cost no memory of their own.
 final class SessionCompression {
   let inflater: Inflater
   let deflater: Deflater
   /// For the events of the route's group.
   let renderer: DeflatingRenderer?
-  /// The same for the sessions whose frames are numbered.
+  /// The same for sessions with numbered frames.
   let numberedRenderer: DeflatingRenderer?
-  /// Given back when the session is gone.
+  /// Given back when the session ends.
   private let reservation: ContextReservation?
 
   init(

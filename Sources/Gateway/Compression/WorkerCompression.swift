@@ -2,11 +2,11 @@ import Consumers
 import GatewayConfig
 import WebSocketCore
 
-/// One reactor's end of permessage-deflate: agrees with clients, and keeps what their sessions share.
+/// One reactor's end of permessage-deflate: it chooses the parameters, and keeps what sessions share.
 final class WorkerCompression {
   private let budget: ContextBudget
   private let scratch = Scratch()
-  /// Takes the messages of all clients that keep no context, whatever window they have.
+  /// For the messages of all clients without context, whatever their window.
   private let inflater: Inflater
   private var deflaters: [DeflaterKey: Deflater] = [:]
   private var shared: [SharedKey: SessionCompression] = [:]
@@ -27,15 +27,16 @@ final class WorkerCompression {
     inflater = Inflater(windowBits: 15, context: .none, scratch: scratch)
   }
 
-  /// Chooses from what a client offers.
+  /// Chooses from a client's offers.
   ///
-  /// - Returns: nil where the route or the client wants no compression, or there is no memory for the only kind that the route takes.
+  /// - Returns: nil if the route or the client does not want compression, or there is no memory for the only kind that the
+  ///   route accepts.
   func agree(
     on offers: [ExtensionOffer], for route: SessionRoute
   ) -> (agreement: CompressionAgreement, compression: SessionCompression)? {
     guard let configuration = route.configuration.compression, !offers.isEmpty else { return nil }
     let kept = configuration.keepsContext ? ContextTakeover.kept : .none
-    // Group events are the same for all members, and cannot go on from what one of them has got.
+    // Events of a group are the same bytes for all members, so they cannot refer to earlier messages of one member.
     let policy = CompressionPolicy(
       serverContext: route.consumer.groups == nil ? kept : .none,
       clientContext: configuration.keepsClientContext ? .kept : kept,
@@ -48,7 +49,7 @@ final class WorkerCompression {
       // Sections 7.1.1.1 and 7.1.1.2: a server may always ask for this.
       agreement.serverContext = .none
       if configuration.keepsClientContext, agreement.clientContext == .kept {
-        // The client may be one that would not do what it is asked for.
+        // The client may be one that ignores such a request.
         guard let reservation = budget.reserve(agreement.contextSize) else { return nil }
         return (agreement, compression(agreement, configuration, route, reservation))
       }

@@ -4,9 +4,9 @@ import GatewayConfig
 import Transport
 import WebSocketCore
 
-/// A worker's place in the group in which processes on one Redis layer tell each other what to do: `sluice.control`.
+/// A worker's membership in `sluice.control`, the group in which processes on one Redis layer send control events.
 ///
-/// Django is one of those that may speak there: `group_send("sluice.control", {"type": "sluice.disconnect", "user": "5"})`.
+/// Django may send them, too: `group_send("sluice.control", {"type": "sluice.disconnect", "user": "5"})`.
 final class ControlMember {
   static let group = "sluice.control"
   private static let retryAfter = Duration.seconds(1)
@@ -22,7 +22,7 @@ final class ControlMember {
     self.worker = worker
   }
 
-  /// Joins; as often as it takes, where the layer is away.
+  /// Joins the group, and tries again while the layer is not available.
   func start() {
     layer.subscribe(to: Self.group) { [weak self, layer] outcome in
       guard let self, !isStopped else {
@@ -58,7 +58,8 @@ final class ControlMember {
 }
 
 extension ControlMember: GroupMember {
-  /// Orders are carried out here, at the end of the turn, and not where they are rendered: sessions leave groups then.
+  /// Control events are carried out here, at the end of the turn, and not while they are rendered, because sessions leave
+  /// groups then.
   func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
     var text: [UInt8] = []
     frames.read { text = [UInt8](copying: $0.extracting(offset..<$0.byteCount)) }
@@ -74,7 +75,7 @@ extension ControlMember: GroupMember {
   func undelivered(_ reason: Undelivered) {}
 }
 
-/// Writes the orders of events, one in a line. Other events are none.
+/// Writes control events as lines, one for each. Other events are ignored.
 struct ControlRenderer: EventRenderer {
   let unfit: UnfitEvents
 
@@ -93,7 +94,7 @@ struct ControlRenderer: EventRenderer {
 }
 
 extension Worker {
-  /// Listens to other processes, where there is something that they could ask for.
+  /// Joins the control group, if other processes can send something.
   func startControl() {
     guard gateway.application.knowsUsers else { return }
     control = layers.compactMap { end in

@@ -6,7 +6,7 @@ import JSON
 struct DisconnectOrder: Sendable, Equatable {
   static let type = "sluice.disconnect"
   static let reason = "disconnected by an operator"
-  /// What a close frame has room for. Bytes.
+  /// The space in a close frame. Bytes.
   static let longestReason = 123
 
   var user: String
@@ -23,12 +23,12 @@ struct DisconnectOrder: Sendable, Equatable {
       fields: [.init("user", .text(Array(user.utf8))), .init("reason", .text(Array(reason.utf8)))])
   }
 
-  /// - Returns: nil for an event that is no such order.
+  /// - Returns: nil for any other event.
   init?(_ event: Event) {
     guard event.handler == Self.type, let user = Self.name(event["user"]) else { return nil }
     self.user = user
     guard let reason = event["reason"]?.plainText, !reason.isEmpty else { return }
-    // A code point is not cut in two. Forwards, as going back over the characters of a foreign text takes quadratic time.
+    // Cuts between code points. Forwards, because going back over the characters of foreign text takes quadratic time.
     var kept = String.UnicodeScalarView()
     var left = Self.longestReason
     for scalar in reason.unicodeScalars {
@@ -39,7 +39,7 @@ struct DisconnectOrder: Sendable, Equatable {
     self.reason = String(kept)
   }
 
-  /// A user as text, or as the number that Django has for it.
+  /// A user as text, or as the number that Django uses.
   private static func name(_ value: EventValue?) -> String? {
     switch value {
     case .text(let bytes)?: String(decoding: bytes, as: UTF8.self)

@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// Counts the bytes of one body on its way; more than it may have is an error.
+/// Counts the bytes of one body as they pass. More than the limit is an error.
 final class BodyLimit: Sendable {
   struct TooLong: Error {}
 

@@ -1,13 +1,13 @@
-/// What the `Range` field of a request for a file asks for (RFC 9110 section 14).
+/// The meaning of the `Range` field of a request for a file (RFC 9110 section 14).
 enum ByteRange: Equatable {
   /// These bytes.
   case part(ClosedRange<Int>)
-  /// Nothing that the file has.
+  /// The file has none of the bytes.
   case unsatisfiable
-  /// Something else than one range of bytes, which a server passes over.
+  /// Anything but one range of bytes, which a server ignores.
   case notUnderstood
 
-  /// - Parameter size: of the file.
+  /// - Parameter size: the size of the file.
   init(_ field: String, size: Int) {
     let unit = "bytes="
     let words = field.dropFirst(unit.count).split(separator: "-", omittingEmptySubsequences: false)
@@ -39,7 +39,7 @@ enum ByteRange: Equatable {
       guard digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
         return nil
       }
-      // A number too large for us is beyond the end of any file.
+      // A number that does not fit is beyond the end of any file.
       self = digits.isEmpty ? .none : .at(Int(digits) ?? .max)
     }
   }

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Gives the pipeline what the worker had read, before anything that is read from the socket.
+/// Passes the bytes that the worker had read on to the pipeline, before any other bytes of the socket.
 final class FirstBytes: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer

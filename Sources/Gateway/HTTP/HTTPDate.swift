@@ -1,6 +1,6 @@
 import Glibc
 
-/// The time as HTTP writes it (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// The time in HTTP's format (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 enum HTTPDate {
   private static let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
   private static let months = [
@@ -37,7 +37,7 @@ enum HTTPDate {
       var year = Int32(year), times.count == 3, (0...23).contains(times[0]), (0...59).contains(times[1]),
       (0...60).contains(times[2])
     else { return nil }
-    // Two digits are of the last hundred years, more or less (RFC 9110 section 5.6.7).
+    // A two-digit year is interpreted as one of the last hundred years, more or less (RFC 9110 section 5.6.7).
     if year < 100 { year += year < 70 ? 2000 : 1900 }
     guard (1970...9999).contains(year) else { return nil }
     var parts = unsafe tm()

@@ -5,17 +5,17 @@ import NIOCore
 import Routing
 import WebSocketCore
 
-/// Answers one HTTP request by the served application's HTTP routes.
+/// Answers one HTTP request with the served application's HTTP routes.
 struct HTTPResponder: Sendable {
   private let gateway: GatewayState
-  /// By route; nil where the route serves no files.
+  /// By route; nil if the route does not serve files.
   private let files: [StaticFiles?]
-  /// By route; nil where the route is answered here.
+  /// By route; nil if the route has no upstream.
   private let proxies: [ReverseProxy?]
-  /// By route; nil where the route takes no events.
+  /// By route; nil if the route is not a publish route.
   private let publishing: [PublishEndpoint?]
 
-  /// - Parameter group: whose loops talk to upstreams.
+  /// - Parameter group: the event loops for connections to upstreams.
   init(gateway: GatewayState, publisher: Publisher, on group: any EventLoopGroup) {
     self.gateway = gateway
     let answers = IdempotencyTable()

@@ -1,9 +1,9 @@
-/// What a file is, by the end of its name.
+/// The media types of files, by the extension of their names.
 enum MediaTypes {
   /// - Parameters:
-  ///   - file: the name, with or without the path before it.
-  ///   - type: what others take it for, where this table does not know.
-  /// - Returns: text with its charset, which is UTF-8.
+  ///   - file: the name, with or without the path.
+  ///   - type: the type to use if this table does not have the extension.
+  /// - Returns: the type; for text with its charset, UTF-8.
   static func type(of file: String, otherwise type: String?) -> String? {
     let name = file.split(separator: "/").last ?? ""
     var found = type

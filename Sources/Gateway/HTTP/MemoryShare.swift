@@ -1,12 +1,12 @@
 import Synchronization
 import Transport
 
-/// What one holder has taken of a memory budget; given back when nothing refers to it any more.
+/// The part of a memory budget that one holder has taken. Releasing the object gives it back.
 ///
 /// Confined to one holder at a time: a channel's event loop, or the task of a request.
 final class MemoryShare: Sendable {
   private let budget: MemoryBudget
-  /// Bytes that every holder has without asking.
+  /// Bytes that every holder may have without counting.
   private let free: Int
   private let taken = Atomic<Int>(0)
 
@@ -19,9 +19,9 @@ final class MemoryShare: Sendable {
     resize(to: 0)
   }
 
-  /// Makes the share as large as what is held now.
+  /// Sets the share to the number of bytes that are held now.
   ///
-  /// - Returns: false where the budget has no room for more; then the share stays as it was. Making it smaller succeeds always.
+  /// - Returns: false if the budget has no room for more; the share then stays unchanged. Reducing it always succeeds.
   @discardableResult
   func resize(to bytes: Int) -> Bool {
     let old = taken.load(ordering: .relaxed)

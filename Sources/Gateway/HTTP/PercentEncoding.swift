@@ -17,7 +17,7 @@ extension String {
     }
     return String(encoded)
   }
-  /// The path of a URL without more slashes in front than one: a browser takes the first word behind two for another host
+  /// The path of a URL with at most one slash at its start, because browsers read the text after two slashes as another host
   /// (RFC 3986 section 4.2).
   var withOneLeadingSlash: String {
     hasPrefix("//") ? "/" + drop { $0 == "/" } : self

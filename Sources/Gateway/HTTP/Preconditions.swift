@@ -1,12 +1,12 @@
 import HTTPTypes
 
-/// The conditions of a request for a file (RFC 9110 section 13), but for `If-Range`.
+/// The conditions of a request for a file (RFC 9110 section 13), except `If-Range`.
 struct Preconditions {
   enum Outcome {
     case met
-    /// 304: the client has it already.
+    /// 304: the client has the current file already.
     case notModified
-    /// 412: it is another one than the client knows.
+    /// 412: the file is not the one that the client expects.
     case failed
   }
 
@@ -19,7 +19,7 @@ struct Preconditions {
 
   /// Takes the conditions out of the fields.
   ///
-  /// - Returns: nil where there is none.
+  /// - Returns: nil if there are none.
   init?(takingFrom fields: inout HTTPFields) {
     guard Self.names.contains(where: { fields[$0] != nil }) else { return nil }
     match = fields[values: .ifMatch].flatMap(Self.members)
@@ -29,15 +29,15 @@ struct Preconditions {
     for name in Self.names { fields[name] = nil }
   }
 
-  /// In the order of section 13.2.2, for GET and HEAD.
+  /// The outcome for GET and HEAD, in the order of section 13.2.2.
   ///
   /// - Parameters:
-  ///   - eTag: of the file as it is now.
-  ///   - lastModified: as `Last-Modified` says it.
+  ///   - eTag: the entity tag of the file.
+  ///   - lastModified: the value of `Last-Modified`.
   func outcome(eTag: String?, lastModified: String?) -> Outcome {
     let modified = lastModified.flatMap(HTTPDate.seconds(of:))
     if !match.isEmpty {
-      // Strong comparison: a weak one names no exact bytes.
+      // Strong comparison: a weak tag does not identify exact bytes.
       guard match.contains(where: { $0 == "*" || $0 == eTag && !$0.hasPrefix("W/") }) else { return .failed }
     } else if let since = unmodifiedSince.flatMap(HTTPDate.seconds(of:)), let modified, modified > since {
       return .failed
@@ -52,10 +52,10 @@ struct Preconditions {
     return .met
   }
 
-  /// Without the mark of a weak one, which weak comparison passes over (section 8.8.3.2).
+  /// The tag without the mark for weak tags, which weak comparison ignores (section 8.8.3.2).
   private static func opaque(_ tag: String) -> String { tag.hasPrefix("W/") ? String(tag.dropFirst(2)) : tag }
 
-  /// Entity tags, or `*`; a comma may stand inside the quotation marks of one.
+  /// Entity tags, or `*`. A tag may contain commas inside its quotation marks.
   private static func members(_ value: String) -> [String] {
     var members: [String] = []
     var member = ""

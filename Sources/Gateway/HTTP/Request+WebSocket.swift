@@ -4,7 +4,7 @@ import Hummingbird
 import WebSocketCore
 
 extension Request {
-  /// Whether the request asks for a WebSocket, by the rule of the workers.
+  /// Whether the request asks for a WebSocket, by the same rule as in the workers.
   var wantsWebSocket: Bool {
     headers.lazy.map { HeaderField(name: $0.name.canonicalName, value: $0.value) }.wantWebSocket
   }

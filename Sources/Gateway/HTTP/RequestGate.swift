@@ -2,52 +2,52 @@ import Bytes
 import NIOCore
 import Transport
 
-/// Hands the bytes of a connection to the HTTP parser no further than the end of one request, and goes on when that request has
-/// been answered and the client has taken its answers.
+/// Passes the bytes of a connection on to the HTTP parser only up to the end of one request, and continues when that request
+/// has been answered and the client has received its answers.
 ///
-/// NIO's parser decodes whatever a read brought: hundreds of pipelined requests in 64 KiB, each many times its size. Here the
-/// rest is kept as it came, and the socket is not read from while something is kept, so that the client has to wait.
-/// Field values are opaque bytes (RFC 9110 section 5.5), and the parser reads them as UTF-8; so what is not UTF-8 in a head goes
-/// through the parser as `OpaqueText`, and leaves through the encoder as the bytes that it was.
-/// Stands between the socket and the parser; `MessageRules`, behind the parser, tells it what the parser found.
+/// NIO's parser decodes all bytes of a read: hundreds of pipelined requests in 64 KiB, each many times its size in memory. The
+/// gate keeps the rest undecoded, and does not read from the socket while it keeps bytes, so that the client has to wait. Field
+/// values are opaque bytes (RFC 9110 section 5.5), but the parser reads them as UTF-8. Bytes of a head that are not UTF-8
+/// therefore pass the parser as `OpaqueText`, and the encoder's output is turned back into the same bytes. The gate stands
+/// between the socket and the parser; `HTTPMessageHandler`, after the parser, reports what the parser found.
 final class RequestGate: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
   typealias OutboundIn = IOData
   typealias OutboundOut = IOData
 
-  /// Fired as an inbound event: the client has closed its side, and requests that came before that are still kept here. NIO's own
-  /// event, behind which the parser takes nothing more, follows the last of them.
+  /// Fired as an inbound event: the client has closed its side, and earlier requests are still kept here. NIO's own event,
+  /// after which the parser accepts nothing, follows the last of them.
   struct InputHasEnded: Sendable {}
 
   private enum Phase {
-    /// A request is read, or the next one is waited for.
+    /// A request is being read, or the next one is expected.
     case reading
     /// A request has been read and is not answered yet.
     case answering
-    /// Nothing of what comes is handed on any more.
+    /// Further bytes are dropped.
     case discarding
   }
 
   private var phase = Phase.reading
   private var portions = RequestPortions()
-  /// What was read and not handed on.
+  /// Bytes that were read and not passed on.
   private var kept = ByteBuffer()
   private let share: MemoryShare
-  /// Whether more was asked for from behind; the worker's first bytes come without having been asked for.
+  /// Whether a later handler has asked for more. The worker's first bytes arrive without being asked for.
   private var isWanted = true
   private var isHandingOn = false
-  /// Whether the end of the client's side waits behind what is kept.
+  /// Whether the end of the client's side follows the kept bytes.
   private var endsBehindKept = false
   private var context: ChannelHandlerContext?
   private var escaper = OpaqueText.Escaper()
-  /// Whether what is written at the moment is the head of an answer.
+  /// Whether the head of an answer is being written.
   private var isWritingHead = false
 
-  /// Portions before others on the event loop have their turn.
+  /// Portions in one turn, before other connections on the event loop have theirs.
   private static let mostPerTurn = 16
 
-  /// - Parameter share: what the kept bytes are counted in.
+  /// - Parameter share: counts the kept bytes.
   init(share: MemoryShare) {
     self.share = share
   }
@@ -89,11 +89,11 @@ extension RequestGate {
     handOn()
   }
 
-  /// No further request is taken on this connection.
+  /// Accepts no further request on this connection.
   func discard() {
     phase = .discarding
     forget()
-    // Whoever hands on at the moment goes on by itself.
+    // If bytes are being passed on now, that loop continues by itself.
     guard !isHandingOn, let context else { return }
     handOn()
     endIfDue(context)
@@ -115,13 +115,13 @@ extension RequestGate {
     keep(context)
   }
 
-  /// Counts what is kept, and lets go of a buffer that is mostly empty.
+  /// Counts the kept bytes, and frees a buffer that is mostly empty.
   private func keep(_ context: ChannelHandlerContext) {
     if kept.readableBytes < kept.storageCapacity / 2 {
       kept = kept.readableBytes == 0 ? ByteBuffer() : ByteBuffer(bytes: kept.readableBytesView)
     }
     guard !share.resize(to: kept.storageCapacity) else { return }
-    // Somebody has to go, and this client sends ahead of its answers.
+    // Memory is needed, and this client sends ahead of its answers.
     discard()
     context.close(promise: nil)
   }
@@ -159,7 +159,7 @@ extension RequestGate {
 
   // MARK: - What goes on
 
-  /// Hands on as much as is wanted and may be handed on; reads from the socket where nothing is kept.
+  /// Passes on as much as is wanted and allowed. Reads from the socket if nothing is kept.
   private func handOn() {
     guard !isHandingOn, let context else { return }
     isHandingOn = true
@@ -176,7 +176,7 @@ extension RequestGate {
       handOnPortion(context)
       context.fireChannelReadComplete()
       endIfDue(context)
-      // As the channel does when it has read: whoever wants more lets this pass down to `read`.
+      // As after a read of the channel: a handler that wants more passes this on to `read`.
       context.channel.read()
     }
   }
@@ -201,9 +201,9 @@ extension RequestGate {
     handOn(isFirst ? Self.withKnownVersion(portion) : portion, isHead: isHead, context)
   }
 
-  /// A later version of HTTP/1 is taken for HTTP/1.1 (RFC 9110 section 2.5), which the parser does not do.
+  /// Reads a later version of HTTP/1 as HTTP/1.1 (RFC 9110 section 2.5), which the parser does not do.
   ///
-  /// - Parameter head: from its first byte; where its first line is not whole, the parser has the last word.
+  /// - Parameter head: from its first byte. If its first line is not complete, the parser decides.
   private static func withKnownVersion(_ head: ByteBuffer) -> ByteBuffer {
     let bytes = head.readableBytesView
     let line = bytes.drop { $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\n") }
@@ -226,7 +226,7 @@ extension RequestGate {
 
   // MARK: - Heads of answers
 
-  /// Runs what writes the head of an answer through the encoder.
+  /// Runs a write of an answer's head through the encoder.
   func writeHead(_ write: () -> Void) {
     isWritingHead = true
     write()

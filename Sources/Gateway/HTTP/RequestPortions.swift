@@ -1,10 +1,10 @@
 import NIOCore
 
-/// Cuts the bytes of one HTTP/1 connection into portions, none of which goes beyond the end of a request.
+/// Cuts the bytes of one HTTP/1 connection into portions that never go beyond the end of a request.
 ///
-/// It finds only the places where a request can end: an empty line, the last byte of a body, the empty line behind the last
+/// It finds only the places where a request can end: an empty line, the last byte of a body, the empty line after the last
 /// chunk. The parser decides whether a request ends there, and says what follows a head. A portion that is too short does no
-/// harm, so that nothing has to be understood here that the parser may understand differently.
+/// harm, so nothing has to be interpreted here in a way that could differ from the parser.
 struct RequestPortions {
   /// What follows a request head.
   enum Body: Equatable {
@@ -14,27 +14,27 @@ struct RequestPortions {
   }
 
   private enum Place {
-    /// Before a request line; empty lines there belong to no request.
+    /// Before a request line. Empty lines there do not belong to a request.
     case betweenRequests
-    /// In a head or in the trailers; whether the line has had nothing but a CR so far.
+    /// In a head or in the trailers, and whether the line is empty or only a CR so far.
     case lines(isEmpty: Bool)
     case body(left: Int)
-    /// In the line that begins a chunk. `size` is nil before its first digit.
+    /// In the line at the start of a chunk. `size` is nil before its first digit.
     case chunkLine(size: Int?, isBehindDigits: Bool)
     case chunk(left: Int)
   }
 
-  /// Chunks in one portion, so that many tiny ones become few parts at a time.
+  /// The most chunks in one portion, so that many tiny chunks become few parts at a time.
   private static let mostChunks = 16
 
   private var place = Place.betweenRequests
 
-  /// Whether the next byte belongs to a request whose beginning has been handed on.
+  /// Whether the next byte belongs to a request whose start has been passed on.
   var isInsideRequest: Bool {
     if case .betweenRequests = place { false } else { true }
   }
 
-  /// Whether the next portion is of a head, or of the trailers, and not of a body.
+  /// Whether the next portion belongs to a head or to the trailers, and not to a body.
   var isInsideHead: Bool {
     switch place {
     case .betweenRequests, .lines: true
@@ -56,7 +56,7 @@ struct RequestPortions {
     place = .betweenRequests
   }
 
-  /// - Returns: how many of the bytes are the next portion, which is taken now; at least one, where there are any.
+  /// - Returns: the length of the next portion, which is consumed; at least one byte if there are any.
   mutating func next(of bytes: ByteBufferView) -> Int {
     var position = bytes.startIndex
     var chunks = 0
@@ -85,9 +85,9 @@ struct RequestPortions {
     return position - bytes.startIndex
   }
 
-  /// Takes a byte of a line.
+  /// Consumes a byte of a line.
   ///
-  /// - Returns: whether a request can end with it, or its head.
+  /// - Returns: whether a request, or its head, can end with it.
   private mutating func take(_ byte: UInt8) -> Bool {
     let isLineFeed = byte == UInt8(ascii: "\n")
     let isReturn = byte == UInt8(ascii: "\r")
@@ -103,7 +103,7 @@ struct RequestPortions {
     case .chunkLine(let size, let isBehindDigits):
       guard !isLineFeed else {
         switch size {
-        // The line feed behind the chunk before.
+        // The line feed after the previous chunk.
         case nil: place = .chunkLine(size: nil, isBehindDigits: false)
         case 0?: place = .lines(isEmpty: true)
         case let size?: place = .chunk(left: size)
@@ -124,7 +124,7 @@ struct RequestPortions {
     Character(Unicode.Scalar(byte)).hexDigitValue
   }
 
-  /// More than the parser takes is as good as endless.
+  /// A size beyond the parser's limit is treated as endless.
   private static func appended(_ digit: Int, to size: Int) -> Int {
     let (high, isOver) = size.multipliedReportingOverflow(by: 16)
     return isOver ? .max : max(high, high | digit)

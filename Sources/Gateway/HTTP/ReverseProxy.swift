@@ -9,34 +9,34 @@ import Routing
 import Transport
 import WebSocketCore
 
-/// Lets another server answer: the request goes on to the upstream, and its answer comes back, both as streams.
+/// Passes requests on to the upstream and its answers back, both as streams.
 ///
-/// Connections to the upstream are kept and used again. A request is written anew from what was understood of it, so that the
-/// two servers cannot disagree about where it ends (request smuggling).
+/// Connections to the upstream are kept and reused. A request is encoded anew from its parsed form, so that the two servers
+/// cannot disagree about where it ends (request smuggling).
 ///
-/// A client that takes nothing of its answer is let go where another one waits for its connection to the upstream
-/// (`UpstreamPlaces`). What waits for a client counts in `limits.send_memory`.
+/// A client that takes nothing of its answer is disconnected if another client waits for its connection to the upstream
+/// (`UpstreamPlaces`). Bytes that wait for a client count in `limits.send_memory`.
 final class ReverseProxy: Sendable {
   private let upstream: UpstreamConfiguration
   private let client: UpstreamClient
   private let failures: UpstreamFailures
   private let places: UpstreamPlaces
-  /// Nil where nothing is counted.
+  /// Nil if nothing is counted.
   private let memory: MemoryBound?
   private let routeName: String
 
   private static let connections = 256
-  /// What an answer may hold without being counted, so that a small one is never refused. Bytes.
+  /// Bytes of an answer that are not counted, so that a small answer is never refused.
   private static let freeMemory = 16 * 1024
-  /// What one answer holds at most while its client takes nothing: ten reads of 16 KiB here, what NIO keeps for the client before it
-  /// asks for patience, and what the kernel has for either side. Bytes.
+  /// The most bytes that one answer holds while its client takes nothing: ten reads of 16 KiB here, NIO's buffer for the client
+  /// up to its high-water mark, and the kernel's buffers on both sides.
   private static let mostMemory = 352 * 1024
-  /// How often, and how long each time, an answer waits for memory that clients give back who are let go. Milliseconds.
+  /// How often, and how long each time, an answer waits for the memory of clients that are being disconnected. Milliseconds.
   private static let memoryWaits = (count: 20, time: 50)
 
   /// - Parameters:
-  ///   - group: whose loops talk to the upstream.
-  ///   - memory: for what waits for clients.
+  ///   - group: the event loops for connections to the upstream.
+  ///   - memory: for bytes that wait for clients.
   ///   - route: its name, for the log.
   init(
     _ upstream: UpstreamConfiguration, on group: any EventLoopGroup, failures: UpstreamFailures,
@@ -59,9 +59,9 @@ final class ReverseProxy: Sendable {
   }
 
   /// - Parameters:
-  ///   - upload: the body of the request; nil where it has none.
-  ///   - channel: the client's, which is closed where another client needs its connection to the upstream.
-  /// - Throws: where the client has gone, or sends what is no HTTP.
+  ///   - upload: the body of the request; nil without a body.
+  ///   - channel: the client's channel, which is closed if another client needs its connection to the upstream.
+  /// - Throws: if the client is gone, or sends bytes that are not HTTP.
   func respond(
     to request: Request, _ upload: Upload?, path: RequestPath, _ match: RouteMatch, from sender: Client,
     on channel: (any Channel)? = nil
@@ -71,7 +71,7 @@ final class ReverseProxy: Sendable {
     }
     // RFC 9110 section 9.3.8.
     if request.method == .trace, upload != nil {
-      return .plain(.badRequest, "A TRACE request has no body.")
+      return .plain(.badRequest, "A TRACE request must not have a body.")
     }
     if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
     var forwarded = HTTPClientRequest(to: upstream, target: target)
@@ -80,7 +80,7 @@ final class ReverseProxy: Sendable {
     let place: UpstreamPlaces.Place
     do {
       place = try await places.take(within: upstream.connectTimeout) {
-        channel?.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
+        channel?.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
       }
     } catch is UpstreamPlaces.AllInUse {
       return Self.allInUse
@@ -116,7 +116,7 @@ final class ReverseProxy: Sendable {
     let rules = ForwardedHeaders(connection: response["connection"])
     var fields = HTTPFields()
     for (name, value) in response where rules.passesResponse(name.lowercased()) {
-      // What is no name of a field is nothing that a client could use.
+      // A client could do nothing with a field whose name is not valid.
       guard let name = HTTPField.Name(name) else { continue }
       fields.append(HTTPField(name: name, value: value))
     }
@@ -127,7 +127,7 @@ final class ReverseProxy: Sendable {
     _ response: HTTPClientResponse, to method: HTTPRequest.Method, _ place: UpstreamPlaces.Place
   ) async throws -> Response {
     let announced = response.headers.first(name: "content-length").flatMap { Int($0) }
-    // The length of an answer to HEAD is that of another one.
+    // The length in an answer to HEAD is that of the answer to GET.
     let length = method == .head ? 0 : announced
     guard let share = try await share(for: length) else { return Self.noMemory }
     let status = HTTPResponse.Status(
@@ -137,10 +137,10 @@ final class ReverseProxy: Sendable {
       body: body(response.body, status: Int(response.status.code), place, share))
   }
 
-  /// Counts what the answer may hold while its client takes nothing of it.
+  /// Counts the bytes that the answer may hold while its client takes nothing.
   ///
-  /// - Parameter length: of the answer's body; nil where it is not known.
-  /// - Returns: nil where there is no memory for it, also after others have been let go.
+  /// - Parameter length: the length of the answer's body; nil if it is not known.
+  /// - Returns: nil if there is no memory for it, even after other clients were disconnected.
   private func share(for length: Int?) async throws -> MemoryShare? {
     guard let memory else { return MemoryShare(of: MemoryBudget(total: 0)) }
     let share = MemoryShare(of: memory.budget, free: Self.freeMemory)
@@ -154,15 +154,15 @@ final class ReverseProxy: Sendable {
     return share.resize(to: size) ? share : nil
   }
 
-  /// The upstream's answer broke off; so does ours, as the client would take anything else for its end.
+  /// The upstream's answer broke off. Ours breaks off as well, because the client would take anything else for its end.
   private struct BrokenOff: Error {}
 
-  /// - Parameter status: what the client has been told by then.
+  /// - Parameter status: the status that the client has received by then.
   private func body(
     _ parts: HTTPClientResponse.Body, status: Int, _ place: UpstreamPlaces.Place, _ share: MemoryShare
   ) -> ResponseBody {
     ResponseBody { [upstream, failures] writer in
-      // However it ends.
+      // On every path.
       defer { place.leave() }
       var parts = parts.makeAsyncIterator()
       while true {
@@ -170,10 +170,10 @@ final class ReverseProxy: Sendable {
         do {
           part = try await parts.next()
         } catch {
-          // A client that has gone gave the answer up itself.
+          // A client that is gone has given the answer up itself.
           try Task.checkCancellation()
           failures.record(upstream, status: status, PeerFault(error, of: .server).description)
-          // Not the error itself: the server side would take one of HTTP for the client's, and answer it.
+          // Not the original error, because the server would take an HTTP error for the client's, and answer it.
           throw BrokenOff()
         }
         guard let part else {
@@ -196,7 +196,7 @@ final class ReverseProxy: Sendable {
     "All connections to the upstream server are in use; try again later.")
 
   private static let noMemory = again(
-    "Too many clients that do not read are being sent something; try again later.")
+    "Too many answers are waiting for slow clients; try again later.")
 
   private static func again(_ text: String) -> Response {
     var response = Response.plain(.serviceUnavailable, text)
@@ -226,7 +226,7 @@ final class ReverseProxy: Sendable {
   }
 }
 
-/// The body of a request on its way to an upstream. While a part is waited for, it is the client that is waited for.
+/// The body of a request for an upstream. While it waits for a part, it waits for the client.
 private struct UploadParts: AsyncSequence, Sendable {
   let upload: Upload
   let limit: BodyLimit

@@ -6,23 +6,23 @@ import Transport
 
 /// The files below one directory, for Hummingbird's file middleware.
 ///
-/// The middleware refuses every path with two dots in it, `a..b.txt` too. What leads out of the directory has been found out
-/// before, so two dots reach it in disguise and are told to the file system as they are.
+/// The middleware refuses every path with two dots in it, even `a..b.txt`. Paths that lead out of the directory have been
+/// refused before, so two dots are disguised for the middleware and restored for the file system.
 ///
-/// A file is read a part at a time, the next one once the client has room for it, and counts in `limits.send_memory` until it is sent.
-/// (What comes with Hummingbird reads a megabyte ahead for every client, however slow.)
+/// A file is read in parts, the next one when the client has room for it, and counts in `limits.send_memory` until it is sent.
+/// (Hummingbird's own provider reads a megabyte ahead for every client, however slow.)
 struct ServedFiles: FileProvider {
-  /// No more can be sent to slow clients at the moment.
+  /// There is no memory for more answers to slow clients at the moment.
   struct NoMemory: Error {}
 
-  /// The file has become shorter; the client must not take what it has for the whole.
+  /// The file has become shorter. The client must not take the received part for the whole.
   private struct CutShort: Error {}
 
-  /// In no name of a file.
+  /// No file name contains this.
   private static let disguise = ".\u{0}."
-  /// What is read at once. Bytes.
+  /// The size of one read. Bytes.
   private static let part = 64 * 1024
-  /// What one answer holds at most: a part, and what NIO keeps before it asks for patience. Bytes.
+  /// The most bytes that one answer holds: a part, and NIO's buffer up to its high-water mark.
   private static let share = part + 64 * 1024
 
   let files: LocalFileSystem
@@ -94,7 +94,7 @@ private final class OpenFile: Sendable {
     Glibc.close(descriptor)
   }
 
-  /// As much of it as there is; nothing at its end.
+  /// The bytes of the file at this offset, as many as there are; empty at its end.
   func read(_ length: Int, from offset: Int) throws -> ByteBuffer {
     var buffer = ByteBufferAllocator().buffer(capacity: length)
     try unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: length) { space in

@@ -6,25 +6,25 @@ import NIOCore
 import NIOPosix
 import Transport
 
-/// Serves the files below one directory, through Hummingbird's file middleware (types, ETag, parts, conditions).
+/// Serves the files below one directory, through Hummingbird's file middleware (types, ETag, ranges, conditions).
 ///
-/// Nothing outside the directory is ever served: no `..`, no hidden file but those below `.well-known`, and no symbolic
-/// link that leads out.
+/// Nothing outside the directory is ever served: no `..`, no hidden file except below `.well-known`, and no symbolic link that
+/// leads out.
 struct StaticFiles: Sendable {
-  /// Absolute.
+  /// An absolute path.
   private let directory: String
-  /// What is served where there is no file, for pages that find their way by their own path; a path below the directory.
+  /// The file that is served in place of a missing one, for pages that route by path themselves; a path below the directory.
   private let fallback: String?
   private let log: Logger
   private let middleware: FileMiddleware<BasicRequestContext, ServedFiles>
 
-  /// - Parameter memory: for the parts of files that wait for their clients.
+  /// - Parameter memory: for parts of files that wait for their clients.
   init(directory: String, fallback: String? = nil, memory: MemoryBudget, log: Logger) {
     self.directory = directory
     self.fallback = fallback
     self.log = log
     var quiet = log
-    // It would say at every start, at the level of our own lines, which folder it serves.
+    // The middleware would log at every start, at our own level, which folder it serves.
     quiet.logLevel = .warning
     let files = LocalFileSystem(rootFolder: directory, threadPool: .singleton, logger: quiet)
     middleware = FileMiddleware(
@@ -36,10 +36,10 @@ struct StaticFiles: Sendable {
     return await respond(to: request, file, found, on: channel)
   }
 
-  /// The answer to a request for which there is no file: the fallback, where the request is for a page.
+  /// The answer if there is no file: the fallback, if the request is for a page.
   ///
-  /// A browser that goes to a page accepts `text/html`. Without that, what looks like a file by its name is missing, and a path that
-  /// speaks WebSocket says so.
+  /// A browser that opens a page accepts `text/html`. Otherwise, a path that looks like a file is missing, and a WebSocket path
+  /// is answered as such.
   func fallBack(
     on request: Request, file: String, besideWebSocket: Bool, on channel: any Channel
   ) async -> HTTPResponder.Answer {
@@ -63,9 +63,9 @@ struct StaticFiles: Sendable {
     do {
       var response = try await read(request, file, found, context)
       response.headers[.xContentTypeOptions] = "nosniff"
-      // A page that was changed is seen at the next load; the ETag keeps that cheap.
+      // A changed page is seen at the next load; the ETag keeps that cheap.
       response.headers[.cacheControl] = "no-cache"
-      // The middleware only knows the path below the route; a folder without its slash is sent to where it was asked for.
+      // The middleware only knows the path below the route. The redirect of a folder without its slash must have the full path.
       if response.status == .movedPermanently {
         let target = request.head.path ?? "/"
         let path = target.prefix { $0 != "?" }
@@ -89,14 +89,14 @@ struct StaticFiles: Sendable {
 // MARK: - Parts of files
 
 extension StaticFiles {
-  /// The middleware takes ranges by their first and last byte only, so it is asked for nothing else.
+  /// The middleware supports only ranges with a first and a last byte, so every range is converted to that form.
   private func read(_ request: Request, _ file: String, _ found: Found, _ context: BasicRequestContext)
     async throws -> Response
   {
     var head = request.head
     head.path = "/" + ServedFiles.disguised(file).percentEncodedPath
     if let conditions = Preconditions(takingFrom: &head.headerFields) {
-      // Asked for its head alone, so that nothing is opened for an answer without a body.
+      // Asks for the head only, so that no file is opened for an answer without a body.
       var probe = head
       probe.method = .head
       probe.headerFields[.range] = nil
@@ -115,7 +115,7 @@ extension StaticFiles {
     let field = head.headerFields[.range]
     head.headerFields[.range] = nil
     var isUnsatisfiable = false
-    // A range has a meaning for GET only (section 14.2).
+    // A range is defined for GET only (section 14.2).
     if let field, request.method == .get, case .file(let size) = found {
       switch ByteRange(field, size: size) {
       case .part(let part): head.headerFields[.range] = "bytes=\(part.lowerBound)-\(part.upperBound)"
@@ -125,7 +125,7 @@ extension StaticFiles {
     }
     let whole = Request(head: head, body: request.body)
     let response = typed(try await ask(whole, context), file)
-    // Conditions come before ranges (section 13.2.2).
+    // Conditions take precedence over ranges (section 13.2.2).
     guard isUnsatisfiable, response.status == .ok, Self.isOfThisFile(head.headerFields[.ifRange], response)
     else {
       return response
@@ -139,7 +139,7 @@ extension StaticFiles {
     try await middleware.handle(request, context: context) { _, _ in throw HTTPError(.notFound) }
   }
 
-  /// The response with the type of the file, by our own table.
+  /// The response with the file's type from our own table.
   private func typed(_ response: Response, _ file: String) -> Response {
     guard response.status != .movedPermanently else { return response }
     var response = response
@@ -148,7 +148,7 @@ extension StaticFiles {
     return response
   }
 
-  /// Whether `If-Range`, where there is one, names the file as it is now.
+  /// Whether there is no `If-Range`, or it names the current file.
   private static func isOfThisFile(_ condition: String?, _ response: Response) -> Bool {
     guard let condition else { return true }
     return condition == response.headers[.eTag] || condition == response.headers[.lastModified]
@@ -163,10 +163,10 @@ extension StaticFiles {
     case file(size: Int)
   }
 
-  /// The file, or the folder with a page that stands for it, once every link on the way is followed; nil where that is not
-  /// inside the directory, or not there.
+  /// The file, or the folder with an index page, after following all links; nil if it is outside of the directory, or does not
+  /// exist.
   private func find(_ file: String) -> Found? {
-    // The system knows no longer names, and to take one apart would take long.
+    // The system has no longer paths, and splitting one would take long.
     guard file.utf8.count < PATH_MAX else { return nil }
     let components = file.split(separator: "/")
     for component in components where component.hasPrefix(".") && component != ".well-known" {
@@ -187,7 +187,7 @@ extension StaticFiles {
     guard unsafe stat(target, &status) == 0 else { return nil }
     switch status.st_mode & S_IFMT {
     case S_IFDIR: return .folder
-    // Anything else, a pipe for one, could keep its reader waiting for ever.
+    // Anything else, such as a pipe, could block its reader forever.
     case S_IFREG: return .file(size: Int(status.st_size))
     default: return nil
     }

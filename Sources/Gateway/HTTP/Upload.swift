@@ -3,19 +3,19 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// The body of one request on its way to whoever asks for it, part by part as it is asked for.
+/// The body of one request for its consumer, part by part on demand.
 ///
-/// The connection's own stream allows one reader at a time, and an HTTP client reads when and for as long as it likes. So the
-/// one reader is `pump`, which ends before the request is done with; what is handed out is only its output.
+/// The connection's own stream allows one reader at a time, but an HTTP client reads when and for as long as it likes. So
+/// `pump` is the only reader, and ends before the request does; the consumer gets only its output.
 final class Upload: AsyncSequence, Sendable {
-  /// The client did not send all that it announced.
+  /// The client did not send the whole announced body.
   struct BrokenOff: Error {}
 
   private let body: RequestBody
-  /// Whether the client may wait to be told that its body is wanted.
+  /// Whether the client may wait for `100 Continue`.
   private let isExpectant: Bool
   private let channel: any Channel
-  /// `Content-Length`; nil where the body is chunked.
+  /// `Content-Length`; nil if the body is chunked.
   let length: Int?
   private let demands: AsyncStream<Void>
   private let demand: AsyncStream<Void>.Continuation
@@ -23,9 +23,9 @@ final class Upload: AsyncSequence, Sendable {
   private let part: AsyncThrowingStream<ByteBuffer, any Error>.Continuation
   private let clientFault = Mutex<(any Error)?>(nil)
 
-  /// - Returns: nil where the request has no body.
+  /// - Returns: nil if the request has no body.
   init?(_ request: Request, on channel: any Channel) {
-    // The parser has seen that it is a number; one too large for us is larger than any limit.
+    // The parser has checked that it is a number. One that does not fit is larger than any limit.
     length = request.headers[.contentLength].map { Int($0) ?? .max }
     guard length != nil || request.headers[.transferEncoding] != nil else { return nil }
     body = request.body
@@ -35,19 +35,19 @@ final class Upload: AsyncSequence, Sendable {
     (parts, part) = AsyncThrowingStream.makeStream()
   }
 
-  /// Why the body could not be read to its end, where that is the client's fault.
+  /// Why the body could not be read to its end, if that is the client's fault.
   var fault: (any Error)? { clientFault.withLock { $0 } }
 
-  /// Reads the body from the connection: nothing before it is asked for, and nothing once it is cancelled.
+  /// Reads the body from the connection: nothing before it is asked for, and nothing after it is cancelled.
   ///
-  /// What the client sends after that is lost, and with it the connection.
+  /// Later bytes of the client are lost, and with them the connection.
   func pump() async {
     var demands = demands.makeAsyncIterator()
     guard await demands.next() != nil else { return part.finish(throwing: CancellationError()) }
     do {
-      if isExpectant { try await channel.triggerUserOutboundEvent(MessageRules.BodyIsWanted()) }
+      if isExpectant { try await channel.triggerUserOutboundEvent(HTTPMessageHandler.BodyIsWanted()) }
       var count = 0
-      // One part ahead of the demand, so that the end is known as soon as it is there.
+      // One part ahead of the demand, so that the end is known as soon as it arrives.
       for try await read in body {
         count += read.readableBytes
         guard await demands.next() != nil else { throw CancellationError() }
@@ -72,7 +72,7 @@ final class Upload: AsyncSequence, Sendable {
   }
 
   func makeAsyncIterator() -> AsyncIterator {
-    // The first demand is for the pump to begin.
+    // The first demand starts the pump.
     demand.yield()
     return AsyncIterator(demand: demand, parts: parts.makeAsyncIterator())
   }

@@ -8,17 +8,17 @@ import WebSocketCore
 /// A request for an event stream that passed every check.
 struct EventStreamOpening {
   var route: EventRoute
-  /// What the path captured.
+  /// The captures of the path.
   var captures: Captures
-  /// Who the client has shown itself to be.
+  /// The client's identity.
   var identity: Identity?
-  /// What shows who the client is, where the route asks for it and it is not known yet.
+  /// The client's credentials, while it has to be authenticated.
   var credentials: Credentials?
-  /// Those that the stream joins before it is answered.
+  /// The groups that the stream joins before it is answered.
   var groups: [String] = []
-  /// What of the history of the first it begins with, where that keeps one.
+  /// Where in the history of the first group the stream begins, if that group keeps one.
   var start: ReplayStart
-  /// What the answer says about other pages than those of this server.
+  /// Header fields about pages of other origins.
   var crossOrigin: [HeaderField]
 
   /// The head of the answer, which has no end, and the first line of the stream.
@@ -32,23 +32,23 @@ struct EventStreamOpening {
 }
 
 extension EventStreamOpening {
-  /// Makes the names of the groups, now that it is known who the client is.
+  /// Makes the names of the groups, once the client's identity is known.
   ///
-  /// - Returns: false where one of them is a name that the channel layer would not take, for one because it is too long.
+  /// - Returns: false if a name is not valid for the channel layer, for example because it is too long.
   mutating func nameGroups() -> Bool {
     guard let names = route.configuration.group.names(for: captures, identity) else { return false }
     groups = names
     return true
   }
 
-  /// Goes on with what is known of the client now.
+  /// Continues with the client's identity.
   func identified(_ outcome: Authentication) -> Result<EventStreamOpening, HandshakeRefusal> {
     var opening = self
     opening.credentials = nil
     switch outcome {
     case .identity(let identity): opening.identity = identity
     case .anonymous: break
-    // Nobody can send a message here.
+    // A client of an event stream cannot send a message with a token.
     case .awaited: return .failure(HandshakeRefusal(.noToken))
     case .refused(let refusal): return .failure(HandshakeRefusal(refusal))
     case .unavailable: return .failure(HandshakeRefusal(.identityUnavailable))
@@ -59,12 +59,12 @@ extension EventStreamOpening {
 }
 
 extension ReplayStart {
-  /// Where the client of a stream was: what its browser says when it comes back, or else its page in the address.
+  /// The last position of a client: from its browser when it reconnects, or else from its page in the query.
   ///
-  /// - Returns: nil for a `since` in the address that is no id.
+  /// - Returns: nil for a `since` in the query that is not an id.
   init?(_ request: RequestHead, query: String?) {
     if let last = request.values(of: "last-event-id").first, !last.isEmpty {
-      // One that is none of ours is of a history that is gone; to refuse it would keep a browser from coming back.
+      // An id that Sluice did not issue belongs to a history that is gone. Refusing it would keep a browser from reconnecting.
       self = .behind(EventPosition(last) ?? EventPosition(epoch: 0, offset: 0))
     } else if let wish = HistoryWish(query: query) {
       self = wish.start
@@ -75,7 +75,7 @@ extension ReplayStart {
 }
 
 extension EventRoute {
-  /// What every answer of an `events` route says: nothing between here and the client is to keep it or wait for more of it.
+  /// Fields of every answer of an `events` route: nothing between here and the client may cache or buffer it.
   static let fields = [
     HeaderField(name: "Content-Type", value: "text/event-stream"),
     HeaderField(name: "Cache-Control", value: "no-store"),
@@ -90,7 +90,7 @@ extension EventRoute {
 extension OriginPolicy {
   /// The fields that let pages of other origins read an answer (the Fetch standard, section 3.2).
   ///
-  /// - Returns: nil where the origin may not, or the request names more than one.
+  /// - Returns: nil if the origin may not, or the request names several.
   func crossOriginFields(origins: [String], host: String, client: Client) -> [HeaderField]? {
     guard origins.count <= 1 else { return nil }
     switch access(origin: origins.first, host: client.host(host), isSecure: client.isSecure) {
@@ -141,7 +141,7 @@ extension Worker {
     from client: Client
   ) -> Result<EventStreamOpening, HandshakeRefusal> {
     let origins = request.values(of: "origin")
-    // Only HTTP/1.0 lets it be absent.
+    // It can only be missing with HTTP/1.0.
     let host = request.values(of: "host").first ?? ""
     let crossOrigin = route.crossOriginFields(origins: origins, host: host, client: client)
     func refuse(_ reason: HandshakeRefusal.Reason) -> Result<EventStreamOpening, HandshakeRefusal> {
@@ -154,7 +154,7 @@ extension Worker {
     var opening = EventStreamOpening(
       route: route, captures: place.match.captures, start: start, crossOrigin: fields)
     if route.auth == nil {
-      // Without its groups there is nothing there.
+      // A path with an invalid group name is answered like an unknown path.
       guard opening.nameGroups() else { return refuse(.noRoute) }
     } else {
       opening.credentials = Credentials(

@@ -1,12 +1,12 @@
 import ChannelLayers
 
-/// Makes the events of a session's groups come to its reactor: of all of them, or of none.
+/// Subscribes a session's reactor to its groups: to all of them, or to none.
 final class GroupsOpening {
   let layer: any ChannelLayer
   let groups: [String]
   private var unanswered = 0
   private var refused: Set<String> = []
-  /// Whether what was begun is to be ended here: nobody has taken it over.
+  /// Whether this object has to end the subscriptions, because no session has taken them over.
   private var isOwner = true
   private var completed: ((Subscription) -> Void)?
 
@@ -24,17 +24,17 @@ final class GroupsOpening {
     }
   }
 
-  /// What was begun is now ended by whoever joins the groups.
+  /// The session that joins the groups ends the subscriptions from now on.
   func handOver() {
     isOwner = false
   }
 
-  /// Wants none of it any more.
+  /// Ends all subscriptions.
   func abandon() {
     completed = nil
     guard isOwner else { return }
     isOwner = false
-    // One that is not available has not begun.
+    // A refused subscription has not begun.
     for group in groups where !refused.contains(group) { layer.unsubscribe(from: group) }
   }
 

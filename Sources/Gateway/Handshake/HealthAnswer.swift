@@ -3,7 +3,7 @@ import Routing
 import WebSocketCore
 
 extension GatewayState {
-  /// Whether a probe is answered with 200, and the words.
+  /// Whether the answer to a probe is 200, and its text.
   func health(_ probe: HealthProbe) -> (isGood: Bool, text: String) {
     switch probe {
     case .live: (true, "live")
@@ -11,7 +11,7 @@ extension GatewayState {
     }
   }
 
-  /// The answer of a worker to a health check without a body and that is no hand-shake; the connection is closed behind it.
+  /// A worker's answer to a health check that has no body and is not a handshake. The connection is closed after it.
   ///
   /// - Returns: nil for any other request.
   func healthAnswer(to request: RequestHead, at place: HTTPPlace) -> [UInt8]? {

@@ -1,12 +1,13 @@
 import ChannelLayers
 
-/// What a client asks of its group's history: `?since=EPOCH.OFFSET`, `?since=`, or nothing.
+/// The client's request for its group's history: `?since=EPOCH.OFFSET`, `?since=`, or nothing.
 struct HistoryWish: Equatable {
   var start: ReplayStart
-  /// Whether its frames say where they are: of a client that knows of positions.
+  /// Whether its frames contain positions, because the client handles them.
   var isNumbered: Bool
 
-  /// - Parameter query: of the request's target, as it came. Nil for a `since` that cannot be read, or more than one.
+  /// - Parameter query: the query of the request's target, as it was sent. The result is nil for an invalid `since`, or
+  ///   several.
   init?(query: String?) {
     let values = (query ?? "").split(separator: "&").compactMap { part -> Substring? in
       if part == "since" { return "" }
@@ -16,7 +17,7 @@ struct HistoryWish: Equatable {
     self.init(since: values.first)
   }
 
-  /// - Parameter since: nil for a client that knows nothing of positions; empty for one that has none yet.
+  /// - Parameter since: nil for a client that does not use positions; empty for one that has none yet.
   init?(since: (some StringProtocol)?) {
     isNumbered = since != nil
     guard let since, !since.isEmpty else {

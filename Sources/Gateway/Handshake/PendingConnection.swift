@@ -6,37 +6,38 @@ import Routing
 import Transport
 import WebSocketCore
 
-/// A connection whose request head is still being read: the time before it is a session, an HTTP connection, or refused.
+/// A connection whose request head is still being read, before it becomes a session or an HTTP connection, or is refused.
 final class PendingConnection {
   private unowned let worker: Worker
   private let admission: Admission
-  /// Nil where the connection itself tells.
+  /// The client; nil if the connection itself tells its address.
   private var knownClient: Client?
-  /// Whether a header of the PROXY protocol is to come before anything else, and what follows it.
+  /// Whether a PROXY protocol header comes first, and what follows it.
   private var preface: Preface
   private var connection: Connection?
   private var deadline: Timer?
-  /// When it has to be known what the connection becomes.
+  /// When the decision about the connection is due.
   private var due = MonotonicTime(nanoseconds: 0)
   /// The part of the head that has arrived.
   private var head: [UInt8] = []
   private(set) var isAnswered = false
-  /// Whether the request is one for a head alone.
+  /// Whether the request is a HEAD request.
   private var isHEAD = false
-  /// Whether it still takes up one of `limits.connections`: a refused one that is only waited for does not.
+  /// Whether it takes one of `limits.connections`. A refused connection that only waits for its end does not.
   private var isCounted: Bool
   private var waiting: Waiting?
-  /// What lets a page of another origin read the answer; empty for hand-shakes, whose refusals no page can read.
+  /// The header fields that let a page of another origin read the answer; empty for handshakes, whose refusals no page can
+  /// read.
   private var crossOrigin: [HeaderField] = []
-  /// Of the request, once it is known what it asks for.
+  /// The target of the request, once it was read.
   private var target: [UInt8]?
 
-  /// What it becomes once what it waits for is there. The connection keeps the bytes behind its head.
+  /// The opening that waits for something. The connection keeps the bytes after its head.
   private struct Waiting {
     enum Cause {
-      /// The channel layer is to bring the groups' events.
+      /// The subscription to its groups.
       case groups(GroupsOpening)
-      /// It is being found out who the client is; the ticket of the question.
+      /// The authentication of the client; the ticket of the request.
       case identity(Int)
       case upstream(UpstreamOpening)
     }
@@ -45,21 +46,21 @@ final class PendingConnection {
     var opening: Opening
   }
 
-  /// What a connection begins with.
+  /// The bytes at the beginning of a connection.
   enum Preface {
     case none
-    /// A header of the PROXY protocol.
+    /// A PROXY protocol header.
     case proxyHeader
     /// The same, and then TLS.
     case proxyHeaderThenTLS
   }
 
-  /// What a request asks for that is served here.
+  /// The kind of connection that a request opens on a worker.
   private enum Opening {
     case session(SessionOpening)
     case stream(EventStreamOpening)
 
-    /// What is to be found out before it goes on: whose request it is.
+    /// The credentials to check before it continues, and the route's requirements.
     var question: (Credentials, RouteAuth)? {
       let (credentials, auth) =
         switch self {
@@ -70,7 +71,7 @@ final class PendingConnection {
       return (credentials, auth)
     }
 
-    /// Nil until it is known, and where nobody asks.
+    /// Nil until the client is authenticated, and for routes without `auth`.
     var identity: Identity? {
       switch self {
       case .session(let session): session.identity
@@ -105,7 +106,7 @@ final class PendingConnection {
 
   /// Starts to read.
   ///
-  /// - Parameter due: until when it has to be known what it becomes; nil for the time of `limits.handshake`.
+  /// - Parameter due: when the decision about the connection is due; nil for the time of `limits.handshake`.
   func start(on descriptor: consuming Descriptor, due: MonotonicTime? = nil) {
     connection = worker.reactor.adopt(descriptor, handler: self)
     connection?.readInOwnTurn()
@@ -114,16 +115,16 @@ final class PendingConnection {
     self.due = due ?? worker.reactor.now + (admission.isServed ? patience : min(patience, Self.lingering))
     deadline.schedule(at: self.due)
     self.deadline = deadline
-    // Others that come in the same turn may take its place before it is read from.
+    // Other extra connections of the same turn may take its place before it is read.
     if !admission.isServed { connection?.readNow() }
   }
 
-  /// Another one is listened to instead.
+  /// Another connection takes its place.
   func giveWay() {
     refuse(admission.refusal, target: nil)
   }
 
-  /// The head that the HTTP side had read already.
+  /// Handles the head that the HTTP service had read already.
   func received(head bytes: [UInt8]) {
     connection?.putBack(bytes)
   }
@@ -146,7 +147,7 @@ final class PendingConnection {
 extension PendingConnection: ConnectionHandler {
   func received(_ bytes: inout MutableRawSpan) {
     guard !isAnswered else { return }
-    // A head may take long, by what its route captures: the time runs from here.
+    // A head may take long, depending on the captures of its route. The time runs from here.
     _ = worker.reactor.hasTimeLeft()
     guard head.isEmpty else {
       head.append(copying: bytes.bytes)
@@ -175,7 +176,7 @@ extension PendingConnection: ConnectionHandler {
       switch decide(request, at: place, from: client) {
       case .success(let opening):
         target = request.target
-        // For whoever handles the connection next.
+        // For the next handler of the connection.
         connection?.leave(last: bytes.byteCount - length)
         open(opening)
       case .failure(let refusal): refuse(refusal, target: request.target, facts(of: request, refusal))
@@ -270,7 +271,7 @@ extension PendingConnection {
     }
   }
 
-  /// Reads no more until it is known what becomes of it.
+  /// Pauses reading until the wait is over.
   private func wait(for cause: Waiting.Cause, _ opening: Opening) {
     waiting = Waiting(cause: cause, opening: opening)
     isAnswered = true
@@ -308,23 +309,23 @@ extension PendingConnection {
     }
   }
 
-  /// Takes leave of a client that is no session yet: with an answer where it has begun to ask.
+  /// Ends a connection that is not a session yet, with an answer if its request has begun.
   func stop() {
-    // What it has sent may wait for its turn.
+    // Bytes of its request may wait for their turn.
     if waiting == nil, !isAnswered, head.isEmpty { connection?.readNow() }
     if waiting != nil {
       stopWaiting(.stopping)
     } else if isAnswered {
-      // It was refused, and the words are on their way.
+      // The connection was refused, and the answer is on its way.
     } else if head.isEmpty {
-      // A browser opens connections ahead of need; an answer to no question would be taken for that of the next one.
+      // Browsers open connections ahead of need. An answer without a request would be taken for that of the next one.
       connection?.abort()
     } else {
       refuse(HandshakeRefusal(.stopping), target: nil)
     }
   }
 
-  /// Refuses a client that still waits.
+  /// Refuses a client whose opening still waits.
   private func stopWaiting(_ reason: HandshakeRefusal.Reason) {
     guard waiting != nil else { return }
     forgetWaiting()
@@ -333,9 +334,9 @@ extension PendingConnection {
     refuse(HandshakeRefusal(reason), target: nil)
   }
 
-  /// Refuses a client that is this user and still waits for its group or its upstream.
+  /// Refuses a client of this user whose opening still waits for its group or its upstream.
   ///
-  /// - Returns: whether it was.
+  /// - Returns: whether it was such a client.
   func disconnect(user: String) -> Bool {
     guard let identity = waiting?.opening.identity, ExactText(text: identity.user) == ExactText(text: user)
     else { return false }
@@ -361,16 +362,16 @@ extension PendingConnection {
     deadline?.cancel()
     switch opening {
     case .session(let opening):
-      goOn(as: opening, on: connection, in: groups, through: upstream)
+      beginSession(opening, on: connection, in: groups, through: upstream)
     case .stream(let opening):
-      goOn(as: opening, on: connection, in: groups)
+      beginStream(opening, on: connection, in: groups)
     }
     worker.pendingEnded(self)
   }
 
-  /// Answers 200 and goes on as an event stream.
-  private func goOn(
-    as opening: EventStreamOpening, on connection: Connection, in groups: GroupsOpening?
+  /// Answers 200, and turns the connection into an event stream.
+  private func beginStream(
+    _ opening: EventStreamOpening, on connection: Connection, in groups: GroupsOpening?
   ) {
     let stream = EventStream(connection: connection, opening: opening, worker: worker)
     connection.handler = stream
@@ -384,9 +385,9 @@ extension PendingConnection {
     stream.begin()
   }
 
-  /// Answers 101 and goes on as a session; what came behind the head is its first frames.
-  private func goOn(
-    as opening: SessionOpening, on connection: Connection, in groups: GroupsOpening?,
+  /// Answers 101, and turns the connection into a session. The bytes after the request head are its first frames.
+  private func beginSession(
+    _ opening: SessionOpening, on connection: Connection, in groups: GroupsOpening?,
     through upstream: UpstreamOpening.Opened?
   ) {
     let compression = worker.compression.agree(on: opening.handshake.extensions, for: opening.route)
@@ -449,12 +450,12 @@ extension PendingConnection {
     finish(with: answer)
   }
 
-  /// Sends the answer and closes the connection, which nobody counts any more.
+  /// Sends the answer and closes the connection, which is not counted any more.
   private func finish(with answer: [UInt8]) {
     guard let connection else { return }
     let bytes = SharedBytes(capacity: answer.count)
     unsafe bytes.append(answer.span.bytes)
-    // At once: the connection may have to go before the turn is over.
+    // At once, because the connection may have to be closed before the turn is over.
     connection.write(bytes, from: 0)
     connection.finish(timeout: Self.lingering)
     worker.answered(self)
@@ -478,7 +479,7 @@ extension PendingConnection {
     stopCounting()
     worker.refusals.record(refusal, target: target ?? self.target, peer: client.peer, facts)
     if case .proxyHeaderThenTLS = preface {
-      // No words would be understood.
+      // The client could not understand an answer.
       connection?.abort()
       return
     }
@@ -489,7 +490,7 @@ extension PendingConnection {
 // MARK: - The PROXY protocol
 
 extension PendingConnection {
-  /// Learns from whoever passes the connection on where the client is; what comes behind that is the client's.
+  /// Reads the client's address from the PROXY protocol header. The bytes after it are the client's.
   private func readProxyHeader(_ bytes: RawSpan) {
     guard let connection else { return }
     let proxy = connection.peer
@@ -505,8 +506,8 @@ extension PendingConnection {
       refuseHeader(fault)
     case .complete(let header):
       head = []
-      goOn(
-        behind: header, from: proxy, rest: [UInt8](copying: bytes.extracting(droppingFirst: header.length)))
+      proceed(
+        after: header, from: proxy, rest: [UInt8](copying: bytes.extracting(droppingFirst: header.length)))
     }
   }
 
@@ -514,7 +515,7 @@ extension PendingConnection {
     refuse(HandshakeRefusal(.badRequest(fault)), target: nil)
   }
 
-  private func goOn(behind header: ProxyHeader, from proxy: PeerAddress, rest: [UInt8]) {
+  private func proceed(after header: ProxyHeader, from proxy: PeerAddress, rest: [UInt8]) {
     let peer: PeerAddress =
       switch header.client {
       case .address(let address, let port): PeerAddress(address, port: port)
@@ -539,7 +540,7 @@ extension PendingConnection {
     goOnInTLS(client, rest)
   }
 
-  /// Gives the connection to whoever speaks TLS on it; what that says in plain is read by another one of us.
+  /// Hands the connection over to the TLS service. Another `PendingConnection` reads the decrypted bytes.
   private func goOnInTLS(_ client: Client, _ rest: [UInt8]) {
     isAnswered = true
     deadline?.cancel()

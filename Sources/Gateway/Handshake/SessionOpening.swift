@@ -4,23 +4,23 @@ import Routing
 import Transport
 import WebSocketCore
 
-/// A WebSocket hand-shake that passed every check: the session it opens.
+/// A WebSocket handshake that passed every check, and the session it opens.
 struct SessionOpening {
   var route: SessionRoute
-  /// What the path captured.
+  /// The captures of the path.
   var captures: Captures
-  /// Who the client has shown itself to be.
+  /// The client's identity.
   var identity: Identity?
-  /// Those that the session joins before it is accepted; what it sends goes to the first.
+  /// The groups that the session joins before it is accepted. Its messages go to the first one.
   var groups: [String] = []
-  /// Where the first of them keeps a history: what of it the session begins with.
+  /// Where in the history of the first group the session begins, if that group keeps one.
   var history: HistoryWish?
   var handshake: Handshake
-  /// What shows who the client is, where the route asks for it and it is not known yet.
+  /// The client's credentials, while it has to be authenticated.
   var credentials: Credentials?
-  /// Whether the first message has to show who the client is.
+  /// Whether the first message has to contain a token.
   var awaitsToken = false
-  /// What the upstream of a `proxy` route is asked before the client is accepted.
+  /// The request to the upstream of a `proxy` route, before the client is accepted.
   var upstream: UpstreamRequest?
 
   struct UpstreamRequest {
@@ -44,9 +44,9 @@ struct SessionOpening {
 }
 
 extension SessionOpening {
-  /// Makes the names of the groups, now that it is known who the client is.
+  /// Makes the names of the groups, once the client's identity is known.
   ///
-  /// - Returns: false where one of them is a name that the channel layer would not take, for one because it is too long.
+  /// - Returns: false if a name is not valid for the channel layer, for example because it is too long.
   mutating func nameGroups() -> Bool {
     guard let configuration = route.consumer.groups else { return true }
     guard let names = configuration.names(for: captures, identity) else { return false }
@@ -56,9 +56,9 @@ extension SessionOpening {
 }
 
 extension GroupConfiguration {
-  /// The groups that a client is in, each once.
+  /// The client's groups, each once.
   ///
-  /// - Returns: nil where one of them is a name that the channel layer would not take.
+  /// - Returns: nil if a name is not valid for the channel layer.
   func names(for captures: Captures, _ identity: Identity?) -> [String]? {
     var names: [String] = []
     for template in templates {
@@ -71,7 +71,8 @@ extension GroupConfiguration {
 }
 
 extension Worker {
-  /// Checks a hand-shake in the order in which a client can mend it: its path, its form, its origin, then our own state.
+  /// Checks a handshake in the order in which a client can correct it: its path, its form, its origin, then the state of the
+  /// gateway.
   func decide(
     _ request: RequestHead, _ admission: Admission, from client: Client
   ) -> Result<SessionOpening, HandshakeRefusal> {
@@ -96,7 +97,7 @@ extension Worker {
         opening.history = wish
       }
       if route.configuration.auth == nil {
-        // Without its group there is nothing there.
+        // A path with an invalid group name is answered like an unknown path.
         guard opening.nameGroups() else { return .failure(HandshakeRefusal(.noRoute)) }
       } else {
         opening.credentials = Credentials(
@@ -126,9 +127,9 @@ extension Worker {
     }
   }
 
-  /// What the client asked for, asked again of the upstream.
+  /// The handshake with the upstream, made from the client's.
   ///
-  /// - Parameter hidesTokens: whether what looks like a token among the subprotocols is none of the upstream's.
+  /// - Parameter hidesTokens: whether to leave out subprotocols that look like tokens.
   private static func handshake(
     with upstream: UpstreamConfiguration, at target: String, for handshake: Handshake,
     _ fields: [HeaderField], from client: Client, hidesTokens: Bool

@@ -6,9 +6,9 @@ import SystemPackage
 
 /// A Django project to try a layer with.
 package struct DjangoProject: Sendable {
-  /// As in `DJANGO_SETTINGS_MODULE`; looked for from the working directory.
+  /// As in `DJANGO_SETTINGS_MODULE`; searched from the working directory.
   package var settings: String
-  /// The interpreter that has Django and channels_redis.
+  /// The interpreter with Django and channels_redis.
   package var python: String
 
   package init(settings: String, python: String) {
@@ -17,12 +17,12 @@ package struct DjangoProject: Sendable {
   }
 }
 
-/// Lets a Django project send an event to us and receive one from us, through the layer of the same alias.
+/// Has a Django project send an event to Sluice and receive one from it, through the layer with the same alias.
 struct DjangoTrial {
   private let project: DjangoProject
   private let layer: ChannelLayerConfiguration
   private let redis: RedisLayerConfiguration
-  /// The group that the project hears, and what is said in it.
+  /// The group that the project joins, and the token in the events.
   private let group = RedisTrial.freshName()
   private let token = RedisTrial.freshName()
 
@@ -32,21 +32,21 @@ struct DjangoTrial {
     self.redis = redis
   }
 
-  /// What one line of the script says.
+  /// The prefix of the script's lines.
   private static let mark = "sluice-trial:"
   private static let longestOutput = 1 << 20
 
-  /// What the project has said of itself.
+  /// The answers of the project's script.
   private struct Report {
     var failure: String?
     var known: [String]?
     var settings: JSON?
-    /// What it reaches, without secrets.
+    /// The addresses that it uses, without secrets.
     var hosts = ""
     var hasHeard = false
   }
 
-  /// - Parameter end: hears the project's event, and sends it ours.
+  /// - Parameter end: receives the project's event, and sends ours.
   func run(with end: RedisTrial) async -> [Finding] {
     do {
       let result = try await Subprocess.run(
@@ -60,14 +60,14 @@ struct DjangoTrial {
           guard line.hasPrefix(Self.mark) else { continue }
           let text = Array(line.dropFirst(Self.mark.count).utf8)
           guard let said = try? unsafe JSON.parse(text.span.bytes) else { continue }
-          take(said, into: &report, end)
+          read(said, into: &report, end)
         }
         return report
       }
       var report = result.closureResult
       if report.failure == nil, report.known == nil, report.settings == nil {
         let lastLine = result.standardError.split(separator: "\n").last.map(String.init)
-        report.failure = lastLine ?? "\(project.python) said nothing"
+        report.failure = lastLine ?? "\(project.python) printed nothing"
       }
       return await judge(report, end)
     } catch {
@@ -77,14 +77,14 @@ struct DjangoTrial {
     }
   }
 
-  private func take(_ said: JSON, into report: inout Report, _ end: RedisTrial) {
+  private func read(_ said: JSON, into report: inout Report, _ end: RedisTrial) {
     if case .string(let failure)? = said["failure"] { report.failure = failure }
     if case .array(let known)? = said["known"] {
       report.known = known.compactMap { if case .string(let alias) = $0 { alias } else { nil } }
     }
     if let settings = said["settings"] {
       report.settings = settings
-      // The project is in its group now.
+      // The project is a member of its group now.
       if let refused = end.send(token, to: group) { report.failure = refused }
     }
     if case .string(let hosts)? = said["hosts"] { report.hosts = hosts }
@@ -92,7 +92,7 @@ struct DjangoTrial {
   }
 
   private func judge(_ report: Report, _ end: RedisTrial) async -> [Finding] {
-    // What differs explains what went wrong behind it.
+    // Differences in the settings explain later failures.
     let differences = report.settings.map(differences) ?? []
     guard differences.isEmpty else { return differences }
     if let failure = report.failure {
@@ -116,19 +116,20 @@ struct DjangoTrial {
     let arrived = await end.hears(token)
     let hint =
       "Django reaches \(report.hosts), this file \(redis.hosts.map(\.description).joined(separator: ", "))"
-    if !arrived { findings.append(finding("an event from Django does not arrive here", hint: hint)) }
+    if !arrived { findings.append(finding("an event from Django did not reach Sluice", hint: hint)) }
     if !report.hasHeard {
-      findings.append(finding("an event from here does not arrive in Django", hint: hint))
+      findings.append(finding("an event from Sluice did not reach Django", hint: hint))
     }
     return findings
   }
 
-  /// What has to be equal on both sides (channels_redis keeps it in `CONFIG`).
+  /// The settings that must be equal on both sides (channels_redis keeps them in `CONFIG`).
   private func differences(_ settings: JSON) -> [Finding] {
     func compare(_ key: String, _ ours: JSON) -> Finding? {
       guard let theirs = settings[key], theirs != ours else { return nil }
       return finding(
-        "\(key) is \(Self.text(theirs)) in Django and \(Self.text(ours)) here", hint: "make them equal")
+        "\(key) is \(Self.text(theirs)) in Django and \(Self.text(ours)) in this configuration",
+        hint: "make the two equal")
     }
     let backend = redis.layout == .core ? "RedisChannelLayer" : "RedisPubSubChannelLayer"
     var findings = [
@@ -141,7 +142,9 @@ struct DjangoTrial {
     let digests = redis.encryptionKeys.map { JSON.string(Fernet.digest(of: $0)) }
     if let theirs = settings["keys"], theirs != .array(digests) {
       findings.append(
-        finding("symmetric_encryption_keys are not those of Django", hint: "the same keys in the same order"))
+        finding(
+          "symmetric_encryption_keys differ from those of Django",
+          hint: "list the same keys in the same order"))
     }
     return findings
   }
@@ -157,7 +160,7 @@ struct DjangoTrial {
       .error, .djangoDisagrees, "channel layer \"\(layer.alias)\": \(text)", at: layer.range, hint: hint)
   }
 
-  /// Arguments: alias, the group to send to, the group to hear, the token.
+  /// Arguments: alias, the group to send to, the group to join, the token.
   private static let script = """
     import asyncio, hashlib, json, sys, urllib.parse
 

@@ -5,26 +5,26 @@ import NIOCore
 import NIOPosix
 import Transport
 
-/// The channel layers that the served routes use, for the whole process. Each worker has an end of every one of them.
+/// The channel layers that the served routes use, for the whole process. Each worker has its own end of each layer.
 final class GatewayLayers: Sendable {
   enum Layer: Sendable {
     case memory(MemoryHub)
     case redis(RedisHub)
   }
 
-  /// In an order that routes know them by.
+  /// Routes refer to the layers by index.
   let all: [Layer]
-  /// Of each layer: who is in its groups; nil where no route asks for it.
+  /// For each layer, the presence in its groups; nil if no route uses it.
   let presences: [LayerPresence?]
-  /// What each of them keeps of its groups; nil where no route says `history`.
+  /// For each layer, the histories of its groups; nil if no route has `history`.
   let histories: [GroupHistory?]
-  /// Where the histories of Redis layers are; nil for others, and where there is none.
+  /// For each Redis layer with histories, its recorder; nil for others.
   let recorders: [RedisHistory?]
   private let aliases: [String]
   private let uses: [RedisLayerUses]
   private let group: MultiThreadedEventLoopGroup?
 
-  /// - Parameter refused: told of each event that did not reach a reactor for which too much waits.
+  /// - Parameter refused: called for each event that a reactor did not get because too much waits for it.
   init(_ configuration: Configuration, log: Logger, refused: @escaping @Sendable () -> Void = {}) {
     let used = configuration.served.channelLayers
     let layers = configuration.channelLayers.filter { used.contains($0.alias) }
@@ -36,7 +36,7 @@ final class GatewayLayers: Sendable {
       return rules.isEmpty ? nil : GroupHistory(rules, memory: memory)
     }
     let needsRedis = layers.contains { if case .redis = $0.backend { true } else { false } }
-    // One loop does: all that happens on it is to move bytes between Redis and the reactors.
+    // One event loop is enough: it only moves bytes between Redis and the reactors.
     let group = needsRedis ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
     self.group = group
     let all: [Layer] = layers.map { layer in
@@ -67,7 +67,7 @@ final class GatewayLayers: Sendable {
     aliases.firstIndex(of: alias)
   }
 
-  /// Those that other processes may be on.
+  /// The layers that other processes may use as well.
   var redisIndices: [Int] {
     all.indices.filter { if case .redis = all[$0] { true } else { false } }
   }
@@ -76,7 +76,7 @@ final class GatewayLayers: Sendable {
     all.compactMap { if case .redis(let hub) = $0 { hub } else { nil } }
   }
 
-  /// Whether events travel on all of them.
+  /// Whether all layers are available.
   var areAvailable: Bool {
     hubs.allSatisfy(\.isAvailable) && recorders.allSatisfy { $0?.isAvailable ?? true }
   }
@@ -90,9 +90,9 @@ final class GatewayLayers: Sendable {
     }
   }
 
-  /// Tries to reach every layer, and whether this process has every right there that it needs, all at the same time.
+  /// Connects to every layer at the same time, and checks the rights of the user.
   ///
-  /// - Returns: for each with which something is wrong, a sentence.
+  /// - Returns: a sentence for each layer with a problem.
   func firstConnection() async -> [String] {
     await withTaskGroup { tasks in
       for (index, layer) in all.enumerated() {
@@ -106,7 +106,7 @@ final class GatewayLayers: Sendable {
     }
   }
 
-  /// Waits while the layers that were reached get going, so that the first client finds them there.
+  /// Waits until the reached layers are available, so that the first client finds them ready.
   func settle(within time: Duration) async {
     await withDiscardingTaskGroup { tasks in
       for hub in hubs { tasks.addTask { _ = await hub.waitUntilAvailable(within: time) } }
@@ -116,9 +116,9 @@ final class GatewayLayers: Sendable {
     }
   }
 
-  /// Takes this process out of the layers, for as long as that may take.
+  /// Removes this process from the layers, within the given time.
   func stop(within time: Duration) async {
-    // What is recorded goes through the layer, too.
+    // The histories go first, because recording uses the layer, too.
     await withDiscardingTaskGroup { tasks in
       for case let recorder? in recorders { tasks.addTask { await recorder.stop(within: time / 2) } }
     }
@@ -136,9 +136,9 @@ final class GatewayLayers: Sendable {
 /// A worker's end of a layer.
 struct WorkerLayer {
   let layer: any ChannelLayer
-  /// Where the recorder of its groups posts for this worker; nil where none are recorded.
+  /// The mailbox for the recorder of its groups; nil without recorded groups.
   let news: Mailbox<HistoryNews>?
-  /// Where the hub of a Redis layer posts for this worker; the memory layer knows its ends itself.
+  /// The mailbox for the hub of a Redis layer. The memory layer knows its ends itself.
   let mailbox: Mailbox<RedisDelivery>?
 
   init(

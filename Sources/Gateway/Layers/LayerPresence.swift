@@ -3,12 +3,12 @@ import GatewayConfig
 import Logging
 import NIOPosix
 
-/// Who is in the groups of one channel layer, for the whole process.
+/// The presence in the groups of one channel layer, for the whole process.
 enum LayerPresence: Sendable {
   case memory(PresenceTable)
   case redis(RedisPresence)
 
-  /// Nil where no route asks for it.
+  /// Nil if no route uses it.
   init?(
     _ layer: ChannelLayerConfiguration, for application: ApplicationConfiguration,
     on group: MultiThreadedEventLoopGroup?, log: Logger
@@ -44,10 +44,10 @@ enum LayerPresence: Sendable {
 }
 
 extension GatewayLayers {
-  /// Who is in a group, in all processes that use the layer.
+  /// The presence in a group, in all processes that use the layer.
   ///
-  /// - Parameter alias: of the layer.
-  /// - Returns: nil where no route of the layer has `presence`, or Redis does not tell.
+  /// - Parameter alias: the alias of the layer.
+  /// - Returns: nil if no route of the layer has `presence`, or Redis does not answer.
   func presence(of group: String, in alias: String) async -> PresenceList? {
     switch index(of: alias).flatMap({ presences[$0] }) {
     case nil: nil

@@ -3,12 +3,12 @@ package import GatewayConfig
 import NIOCore
 import NIOPosix
 
-/// Tries the Redis layers of a configuration for real, and whether a Django project speaks through the same ones.
+/// Tries the Redis layers of a configuration, and whether a Django project uses the same ones.
 ///
-/// What goes wrong is a finding at the layer's place in the file, like every other mistake in it.
+/// A problem is a finding at the layer's place in the file, like any other mistake.
 package enum LayerTrial {
-  /// - Parameter django: whose `CHANNEL_LAYERS` are to agree; nil tries only the layers themselves.
-  /// - Returns: nothing where every layer carries events both ways.
+  /// - Parameter django: the project whose `CHANNEL_LAYERS` must match; nil to try only the layers.
+  /// - Returns: empty if every layer delivers events in both directions.
   package static func run(_ configuration: Configuration, django: DjangoProject?) async throws -> [Finding] {
     // Never shut down: a name that is still being resolved, or an attempt to connect, may end after the trial.
     let loop = MultiThreadedEventLoopGroup.singleton
@@ -27,8 +27,8 @@ package enum LayerTrial {
   private static func unreachable(_ layer: ChannelLayerConfiguration) -> Finding {
     Finding(
       .error, .djangoDisagrees,
-      "channel layer \"\(layer.alias)\": no other process reaches the memory of this one, Django neither",
-      at: layer.range, hint: "backend: redis, with the hosts of CHANNEL_LAYERS")
+      "channel layer \"\(layer.alias)\" keeps its messages in this process: neither Django nor another process can reach it",
+      at: layer.range, hint: "use backend: redis, with the hosts of CHANNEL_LAYERS")
   }
 
   private static func run(
@@ -56,13 +56,15 @@ package enum LayerTrial {
     return findings
   }
 
-  /// As two gateways would.
+  /// Sends an event from one process to the other, like two gateways.
   private static func talk(from one: RedisTrial, to other: RedisTrial) async throws(RedisTrial.Failure) {
     let token = RedisTrial.freshName()
     let refused = one.send(token, to: other.group)
-    if let refused { throw .init(text: refused, hint: "look at what the user may do in Redis") }
+    if let refused { throw .init(text: refused, hint: "check the rights (ACL) of the Redis user") }
     guard await other.hears(token) else {
-      throw .init(text: "an event did not arrive", hint: "look at what the user may do in Redis")
+      throw .init(
+        text: "an event from one process did not reach the other",
+        hint: "check the rights (ACL) of the Redis user")
     }
   }
 }

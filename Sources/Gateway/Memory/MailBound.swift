@@ -2,15 +2,15 @@ import Logging
 import Synchronization
 import Transport
 
-/// The bound on what waits for reactors in their mailboxes: events on their way from channel layers, other reactors and publishing
-/// requests to sessions. A part of `limits.send_memory`, of which it is taken once, for all reactors.
+/// The bound on the messages in the mailboxes of reactors: events from channel layers, other reactors and publish requests for
+/// sessions. It is a part of `limits.send_memory`, taken once for all reactors.
 final class MailBound: Sendable {
-  /// The part of `limits.send_memory`.
+  /// The divisor of `limits.send_memory`.
   private static let part = 8
-  /// For one reactor. Bytes.
+  /// The most for one reactor. Bytes.
   private static let most = 64 << 20
 
-  /// For each reactor. Bytes.
+  /// The bound for each reactor. Bytes.
   let bytes: Int
   /// Events since the start that a reactor had no room for.
   let refusals = Atomic<Int>(0)
@@ -20,18 +20,18 @@ final class MailBound: Sendable {
   init(of sending: MemoryBudget, among threads: Int, log: Logger) {
     bytes = min(Self.most, sending.total / Self.part / threads)
     self.log = log
-    // The whole of it was there a moment ago.
+    // The whole memory was available a moment ago.
     _ = sending.take(bytes * threads)
   }
 
-  /// Events did not reach a reactor; whoever sent them has been told.
+  /// Counts events that did not reach a reactor. Their senders have been notified.
   func refused(_ count: Int = 1) {
     refusals.add(count, ordering: .relaxed)
     guard let suppressed = pace.next() else { return }
     var facts: Logger.Metadata = ["key": "limits.send_memory", "bytes": "\(bytes)"]
     if suppressed > 0 { facts["suppressed"] = "\(suppressed)" }
     log.warning(
-      "an event was refused: too much waits for a reactor, which delivers more slowly than events come",
+      "an event was refused: a reactor delivers more slowly than events arrive, and its queue is full",
       metadata: facts)
   }
 }

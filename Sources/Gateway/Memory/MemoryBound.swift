@@ -3,12 +3,12 @@ import Logging
 import Synchronization
 import Transport
 
-/// One of the process's bounds on memory, and what is told when it is reached.
+/// One of the process's bounds on memory, and the log line when it is reached.
 final class MemoryBound: Sendable {
   enum Use {
-    /// `limits.send_memory`: what waits to be sent.
+    /// `limits.send_memory`: unsent bytes.
     case sending
-    /// `limits.receive_memory`: messages that have begun to come.
+    /// `limits.receive_memory`: unfinished messages.
     case receiving
 
     var key: String {
@@ -20,24 +20,24 @@ final class MemoryBound: Sendable {
 
     var event: Logger.Message {
       switch self {
-      case .sending: "a client that did not read was let go: the memory for what waits to be sent was used up"
+      case .sending: "a client that did not read was disconnected: the memory for unsent messages was used up"
       case .receiving:
-        "a client with an unfinished message was let go: the memory for unfinished messages was used up"
+        "a client with an unfinished message was disconnected: the memory for unfinished messages was used up"
       }
     }
   }
 
-  /// A process that may have next to nothing serves somebody all the same. Bytes.
+  /// Even a process with very little memory can serve some clients. Bytes.
   private static let least = 1 << 20
 
   let budget: MemoryBudget
-  /// Who was let go of since the start.
+  /// Clients that were disconnected since the start.
   let evictions = Atomic<Int>(0)
   private let use: Use
   private let log: Logger
   private let pace = SharedLogPace(most: 1)
 
-  /// - Parameter written: what the file says.
+  /// - Parameter written: the limit in the file.
   init(_ written: ByteCount?, otherwise bytes: Int, _ use: Use, log: Logger) {
     budget = MemoryBudget(total: written?.bytes ?? max(Self.least, bytes))
     self.use = use

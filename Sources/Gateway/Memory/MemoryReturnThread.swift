@@ -2,7 +2,7 @@ import Logging
 import Synchronization
 import Transport
 
-/// Gives free memory back to the system after floods, from a thread of its own: while that goes on, allocations wait.
+/// Returns free memory to the system after floods, on a separate thread. Allocations wait meanwhile.
 final class MemoryReturnThread: Sendable {
   private static let interval = Duration.seconds(2)
 
@@ -15,14 +15,14 @@ final class MemoryReturnThread: Sendable {
     self.log = log
   }
 
-  /// - Returns: the thread, to be stopped and joined.
+  /// - Returns: the thread, which must be stopped and joined.
   func start() throws -> ReactorThread {
     try Reactor.start(name: "memory") { [self] reactor in
       _ = Watch(reactor, self)
     }.thread
   }
 
-  /// Measures every few seconds. The reactor's timer keeps it.
+  /// Measures every few seconds. The reactor's timer keeps it alive.
   private final class Watch {
     private let owner: MemoryReturnThread
     private var decision = MemoryReturn()
@@ -32,7 +32,7 @@ final class MemoryReturnThread: Sendable {
 
     init(_ reactor: Reactor, _ owner: MemoryReturnThread) {
       self.owner = owner
-      // What the process needs before anybody has come.
+      // The memory of the process before the first client.
       if let resident = ProcessMemory.resident { _ = decision.isDue(.init(resident: resident, load: 1)) }
       let timer = reactor.timer { [self] in
         look()
@@ -61,7 +61,7 @@ final class MemoryReturnThread: Sendable {
     returns.up()
     longestPause.max(pause, ordering: .relaxed)
     log.info(
-      "free memory was given back to the system",
+      "free memory was returned to the system",
       metadata: ["resident": "\(after)", "before": "\(before)", "pause-us": "\(pause)"])
   }
 }

@@ -1,23 +1,23 @@
 import Transport
 
-/// Somebody whose peer has begun a message that it has not finished.
+/// A session whose peer has begun a message that is not finished.
 protocol InputHolder: AnyObject {
   var routeName: String { get }
-  /// There is no memory for it any more: it lets go of what has come, tells its peer, and ends.
+  /// There is no memory for the message any more: the session drops it, tells its peer, and ends.
   func giveUpInput()
 }
 
-/// What one worker has read and not dealt with, and its bound (`limits.receive_memory`): messages that peers have begun and not
-/// finished, and what connections have left of their reads until it is their turn or there is room for the answers.
+/// The bytes that one worker has read and not handled, and the bound on them (`limits.receive_memory`): unfinished messages,
+/// and bytes that connections have left until it is their turn or there is room for the answers.
 ///
-/// When all together hold too much, those go whose message is unfinished longest, or that have got on with what they left the
-/// longest time ago: a client that sends and reads as it should is done soon.
+/// If all together hold too much, the sessions are ended whose message has been unfinished for the longest time, or that made
+/// no progress for the longest time. A well-behaved client is done soon.
 final class UnfinishedInput {
-  /// What one of them holds; exists only while it holds something.
+  /// The bytes of one session. Exists only while it holds some.
   final class Part {
     fileprivate unowned let holder: any InputHolder
     fileprivate var since: UInt64
-    /// The message was finished meanwhile: what is counted the next time belongs to another one.
+    /// The message was finished meanwhile. The next count belongs to another message.
     var isDone = false
     fileprivate var bytes = 0
     fileprivate var place: Int
@@ -50,9 +50,9 @@ final class UnfinishedInput {
     }
   }
 
-  /// Counts what the holder has now. `relieve` is to follow where that may be more than before.
+  /// Counts the bytes that the holder has now. `relieve` must be called afterwards if that may be more than before.
   ///
-  /// - Returns: what to give here the next time; nil where it holds nothing.
+  /// - Returns: the part for the next call; nil if the holder holds nothing.
   func count(_ bytes: Int, of holder: any InputHolder, _ part: Part?) -> Part? {
     guard bytes > 0 else {
       if let part { remove(part) }
@@ -82,11 +82,11 @@ final class UnfinishedInput {
       last.place = part.place
       parts[part.place] = last
     }
-    // A flood leaves no memory behind.
+    // After a flood, the list does not keep its memory.
     if parts.isEmpty, parts.capacity > 1024 { parts = [] }
   }
 
-  /// Lets those go that are unfinished longest, where too much is held.
+  /// Ends the sessions with the oldest unfinished messages, if too much is held.
   func relieve() {
     guard let target = allowance.target() else { return }
     let holders =
@@ -110,7 +110,7 @@ final class UnfinishedInput {
   private func letGo(_ kind: Holder.Kind) {
     switch kind {
     case .unfinished(let part):
-      // One that has gone meanwhile holds nothing.
+      // A session that has ended meanwhile holds nothing.
       guard part.place < parts.count, parts[part.place] === part else { return }
       letGo(part.holder)
     case .unread(let connection):

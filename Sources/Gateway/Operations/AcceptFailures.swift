@@ -2,8 +2,8 @@ import Logging
 import Synchronization
 import Transport
 
-/// Counts connections that the system could not accept as it should, and writes a line for them: at once, and then at most one in ten
-/// seconds, with the count since the one before.
+/// Counts connections that the system could not accept, and writes a line: at once, and then at most one in ten seconds, with
+/// the count since the last one.
 final class AcceptFailures: Sendable {
   private let log: Logger
   private let total = Atomic<Int>(0)

@@ -1,8 +1,8 @@
 import Logging
 import Transport
 
-/// Writes a line for clients whose addresses have more than `limits.per_ip` gives them, but never more than a few in a second: who
-/// is refused may come thousands of times.
+/// Writes a line for addresses over `limits.per_ip`, but at most a few per second, because a refused client may come thousands
+/// of times.
 final class AddressRefusals: Sendable {
   private let log: Logger
   private let pace = SharedLogPace(most: 4)
@@ -21,9 +21,9 @@ final class AddressRefusals: Sendable {
     switch refusal.cause {
     case .connections(let count):
       metadata["connections"] = "\(count)"
-      log.warning("an address has as many connections as it may", metadata: metadata)
+      log.warning("an address reached its limit of connections", metadata: metadata)
     case .handshakes:
-      log.warning("an address connects more often than it may", metadata: metadata)
+      log.warning("an address exceeded its rate of handshakes", metadata: metadata)
     }
   }
 }

@@ -1,11 +1,11 @@
 import GatewayConfig
 import Transport
 
-/// How the descriptors of the process are shared out.
+/// How the descriptors of the process are divided.
 struct DescriptorShares: Sendable, Equatable {
-  /// Connections of clients that are served, each with what it may need behind it.
+  /// Served connections of clients, each with the descriptors that it may need.
   var connections: Int
-  /// Connections of each worker that no limit counts: see `ExtraConnections`.
+  /// Connections of each worker beyond all limits: see `ExtraConnections`.
   var extras: Int
 }
 

@@ -2,12 +2,12 @@ package import GatewayConfig
 package import Logging
 import Transport
 
-/// Log lines as `logging.format` wants them: `text` for people, `json` for machines, one line each.
+/// Writes log lines in the format of `logging.format`: `text` for people, `json` for machines.
 ///
-/// A line has at most `mostBytes` bytes with its end, whatever it tells of, and no foreign text can end it, forge another one or break its
-/// JSON.
+/// A line has at most `mostBytes` bytes including its end, and foreign text in it cannot end the line, forge another one or
+/// break its JSON.
 package struct GatewayLogHandler: LogHandler {
-  /// As much as a pipe takes in one piece.
+  /// The size that a pipe takes in one piece.
   static let mostBytes = LineWriter.piece
 
   package var metadata: Logger.Metadata = [:]
@@ -15,7 +15,7 @@ package struct GatewayLogHandler: LogHandler {
   private let format: LoggingConfiguration.Format
   private let write: @Sendable (String) -> Void
 
-  /// - Parameter write: takes each line, without its end.
+  /// - Parameter write: called with each line, without its end.
   package init(
     _ format: LoggingConfiguration.Format, level: Logger.Level, write: @escaping @Sendable (String) -> Void
   ) {
@@ -30,12 +30,12 @@ package struct GatewayLogHandler: LogHandler {
   }
 
   package func log(event: LogEvent) {
-    // The event's own metadata wins; sorted, so that lines can be compared.
+    // The event's own metadata takes precedence. Sorted, so that lines can be compared.
     let fields = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
     write(Self.line(format, event.level, "\(event.message)", fields.map { ($0.key, "\($0.value)") }))
   }
 
-  /// The longest line that fits: the longer texts are cut first.
+  /// The longest line that fits. The longer texts are cut first.
   static func line(
     _ format: LoggingConfiguration.Format, _ level: Logger.Level, _ message: String,
     _ fields: [(key: String, value: String)]
@@ -71,7 +71,8 @@ package struct GatewayLogHandler: LogHandler {
     return line
   }
 
-  /// The fields that are numbers wherever they stand. Another one may look like a number and be none: the name of a user.
+  /// Fields that are always numbers. The value of another field, such as a user's name, may look like a number without being
+  /// one.
   private static let numbers: Set<String> = [
     "accept-failures", "before", "bytes", "bytes-in", "bytes-out", "code", "connections", "count", "dropped",
     "given-up-messages", "given-way", "held", "http-routes", "messages-in", "messages-out", "open-files",
@@ -81,7 +82,7 @@ package struct GatewayLogHandler: LogHandler {
     "status", "suppressed", "threads", "tls-failures", "vanished-clients", "wanted", "websocket-routes",
   ]
 
-  /// Whether it stands in JSON as it is (RFC 8259 section 6), and no reader loses a digit of it.
+  /// Whether it is a valid number in JSON (RFC 8259 section 6) that no reader rounds.
   private static func isNumber(_ text: String) -> Bool {
     guard (1...15).contains(text.utf8.count),
       text.utf8.count == 1 || !text.hasPrefix("0") || text.hasPrefix("0.")
@@ -99,7 +100,7 @@ package struct GatewayLogHandler: LogHandler {
   ) -> String {
     var line = ""
     let own = [("time", time), ("level", level.rawValue), ("message", message)]
-    // A name must not stand twice in an object.
+    // A name must not appear twice in an object.
     let others = fields.filter { field in !own.contains { $0.0 == field.key } }
     for (key, value) in own + others {
       line += line.isEmpty ? "{\"" : ",\""

@@ -1,7 +1,7 @@
 import Synchronization
 import Transport
 
-/// Lets a number of lines in each stretch of time into the log, and counts the rest.
+/// Limits the lines in each interval, and counts the omitted ones.
 struct LogPace {
   private let most: Int
   private let interval: Duration
@@ -10,13 +10,13 @@ struct LogPace {
   private var suppressed = 0
 
   /// - Parameters:
-  ///   - most: lines in each interval; the first of them begins it.
+  ///   - most: the most lines in each interval, which begins with its first line.
   init(most: Int = 20, every interval: Duration = .seconds(1)) {
     self.most = most
     self.interval = interval
   }
 
-  /// - Returns: how many lines were left out before this one; nil where this one is to be left out too.
+  /// - Returns: how many lines were left out before this one; nil if this one has to be left out too.
   mutating func next(at now: MonotonicTime = .now) -> Int? {
     if now >= end {
       end = now + interval

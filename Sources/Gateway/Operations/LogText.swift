@@ -1,10 +1,10 @@
-/// Foreign text on its way into a log line: what could end a line, forge one, hide one or move a terminal's cursor is written in the
-/// notation of JSON, and what is too long is cut.
+/// Writes foreign text into a log line: characters that could end, forge or hide a line, or move a terminal's cursor, are
+/// written as JSON escapes, and long text is cut.
 enum LogText {
-  /// Appends the text, at most `limit` bytes of it and a mark where it was cut.
+  /// Appends the text, at most `limit` bytes of it and a mark if it was cut.
   ///
-  /// - Parameter isQuoted: whether it stands between quotation marks, so that these and backslashes are written as JSON writes them.
-  /// - Returns: whether it stands there as it was given.
+  /// - Parameter isQuoted: whether it is enclosed in quotation marks, so that these and backslashes must be escaped.
+  /// - Returns: whether it was written unchanged.
   @discardableResult
   static func append(_ text: String, to line: inout String, limit: Int, isQuoted: Bool) -> Bool {
     var left = limit
@@ -26,7 +26,7 @@ enum LogText {
     return isPlain
   }
 
-  /// Nil for what stands for itself.
+  /// Nil for a character that needs no escape.
   private static func escape(_ scalar: Unicode.Scalar, isQuoted: Bool) -> String? {
     switch scalar {
     case "\"": isQuoted ? "\\\"" : nil
@@ -39,8 +39,8 @@ enum LogText {
     }
   }
 
-  /// Controls (C0, DEL, C1), ends of lines and paragraphs, and format characters: marks that turn the direction of writing, join, or
-  /// have no width.
+  /// Controls (C0, DEL, C1), line and paragraph separators, and format characters: marks that change the direction of writing,
+  /// join, or have no width.
   private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator: true

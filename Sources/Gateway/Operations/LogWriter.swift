@@ -2,11 +2,11 @@ package import GatewayConfig
 import Logging
 import Transport
 
-/// The log of `serve`: standard error behind a bounded queue, so that no reactor waits for whoever reads the log.
+/// The log of `serve`: standard error behind a bounded queue, so that no reactor waits for the reader of the log.
 package final class LogWriter: Sendable {
   private let lines: LineWriter
 
-  /// - Parameter descriptor: standard error unless given.
+  /// - Parameter descriptor: standard error by default.
   package init(_ format: LoggingConfiguration.Format, to descriptor: Int32 = 2) throws {
     lines = try LineWriter(to: descriptor) { count, loss in
       let reason =
@@ -20,12 +20,12 @@ package final class LogWriter: Sendable {
     }
   }
 
-  /// Queues a line, which is given without its end. Callable from any thread; never waits.
+  /// Queues a line, given without its end. Can be called from any thread and never waits.
   @Sendable package func write(_ line: String) {
     lines.write(line)
   }
 
-  /// Waits until what was said is written, but no longer than this. Nothing is taken any more.
+  /// Waits until the queued lines are written, but no longer than the given time. No more lines are accepted.
   package func finish(within time: Duration) {
     lines.finish(within: time)
   }

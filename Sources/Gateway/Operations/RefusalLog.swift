@@ -3,8 +3,8 @@ import Logging
 import Transport
 import WebSocketCore
 
-/// Counts refused hand-shakes and writes a line for each, but never more than a bounded number in a second: a scan or a
-/// storm of connections must not fill the disk.
+/// Counts refused handshakes and writes a line for each, but at most a bounded number per second, because a scan or a storm of
+/// connections must not fill the disk.
 final class RefusalLog: Sendable {
   private let gateway: GatewayState
   private let pace = SharedLogPace()
@@ -14,13 +14,13 @@ final class RefusalLog: Sendable {
   }
 
   /// - Parameters:
-  ///   - target: of the request, where it could be read.
-  ///   - facts: what else there is to say.
+  ///   - target: the target of the request, if it could be read.
+  ///   - facts: further fields of the line.
   func record(
     _ refusal: HandshakeRefusal, target: [UInt8]?, peer: PeerAddress, _ facts: [String: String] = [:]
   ) {
     gateway.counters.refusals.up()
-    // That has a line of its own.
+    // This refusal has a line of its own.
     if case .addressOverLimit = refusal.reason { return }
     guard let suppressed = pace.next() else { return }
     var metadata: [String: String] = [
@@ -64,7 +64,7 @@ final class RefusalLog: Sendable {
         ? "the route has no \"subprotocols\"" : "the route speaks \(known.joined(separator: ", "))",
     ]
     if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
-    gateway.log.info("none of the subprotocols that a client offered is spoken here", metadata: metadata)
+    gateway.log.info("a client offered only subprotocols that its route does not support", metadata: metadata)
   }
 
   /// The path without its query, which may hold a token, and without anything that could forge a line.

@@ -1,16 +1,16 @@
 import Synchronization
 import Transport
 
-/// Ends a stop that does not come to its end: a thread of its own, so that it does whatever Swift's concurrency, the reactors or
-/// the HTTP side are doing.
+/// Ends a stop that takes too long. It has its own thread, so that it works whatever Swift's concurrency, the reactors or the
+/// HTTP service are doing.
 final class StopDeadline: Sendable {
-  /// How long after the grace a stop may go on: closing what is left, and taking leave of the channel layers.
+  /// How long a stop may take after the grace: closing the remaining connections, and leaving the channel layers.
   static let bound = Duration.seconds(10)
 
   private enum State {
     case idle
     case running(ReactorThread, Mailbox<Duration>)
-    /// Nothing is stopped any more.
+    /// The stop is complete.
     case over
   }
 
@@ -20,7 +20,7 @@ final class StopDeadline: Sendable {
   private let state = Mutex(State.idle)
 
   /// - Parameters:
-  ///   - abandon: called on a thread of its own when the grace is over.
+  ///   - abandon: called on the separate thread when the grace is over.
   ///   - overdue: called there when the bound is over, too.
   init(
     bound: Duration = StopDeadline.bound, abandon: @escaping @Sendable () -> Void,
@@ -50,7 +50,7 @@ final class StopDeadline: Sendable {
     }
   }
 
-  /// The stop has come to its end.
+  /// The stop is complete.
   func end() {
     let old = state.withLock { state in
       defer { state = .over }
@@ -61,7 +61,7 @@ final class StopDeadline: Sendable {
     thread.join()
   }
 
-  /// Its reactor's mailbox keeps it.
+  /// Its reactor's mailbox keeps it alive.
   private final class Clock {
     private let reactor: Reactor
     private let bound: Duration

@@ -4,7 +4,7 @@ import Logging
 extension UnfitEvents {
   /// Writes a line for each kind of event that did not fit.
   ///
-  /// - Parameter route: what the events were for: the name of a route, or of one of the gateway's own groups.
+  /// - Parameter route: the name of the route for the events, or of one of the gateway's own groups.
   static func logging(to log: Logger, route: String) -> @Sendable (Report) -> Void {
     { report in
       var facts: Logger.Metadata = [

@@ -1,13 +1,13 @@
 import JSON
 import Synchronization
 
-/// What requests with an idempotency key were answered, so that the same request, sent again, is answered alike and does nothing.
+/// The answers to requests with an idempotency key, so that a repeated request gets the same answer and does nothing.
 ///
-/// One for each process. Bounded in time, number and bytes: beyond that the oldest answers are forgotten first.
+/// One for each process. Bounded in time, number and bytes; beyond that the oldest answers are forgotten first.
 final class IdempotencyTable: Sendable {
   struct Key: Sendable, Hashable {
     let route: Int
-    /// Whose it is, where requests are made in the names of users.
+    /// The user of the key, if requests are made in the names of users.
     let user: ExactText?
     let text: ExactText
 
@@ -23,14 +23,14 @@ final class IdempotencyTable: Sendable {
     var body: [UInt8]
   }
 
-  /// What is known of a key.
-  enum Standing: Sendable {
-    /// Nothing; whoever asked has to `complete` it.
+  /// The state of a key.
+  enum KeyState: Sendable {
+    /// The key is new. The caller has to `complete` it.
     case new
     case answered(Answer)
-    /// The first request is under way; its answer comes here.
+    /// The first request is under way. Its answer arrives here.
     case underWay(AsyncStream<Answer>)
-    /// It was used for another request.
+    /// The key was used for another request.
     case taken
   }
 
@@ -42,7 +42,7 @@ final class IdempotencyTable: Sendable {
 
   private struct State {
     var entries: [Key: Entry] = [:]
-    /// Those that are answered, the oldest first.
+    /// The answered keys, the oldest first.
     var answered: [(key: Key, since: ContinuousClock.Instant, size: Int)] = []
     var bytes = 0
   }
@@ -53,8 +53,8 @@ final class IdempotencyTable: Sendable {
 
   private let state = Mutex(State())
 
-  /// - Parameter digest: of the request's body.
-  func stand(_ key: Key, _ digest: [UInt8], at now: ContinuousClock.Instant = .now) -> Standing {
+  /// - Parameter digest: the digest of the request's body.
+  func register(_ key: Key, _ digest: [UInt8], at now: ContinuousClock.Instant = .now) -> KeyState {
     state.withLock { state in
       Self.forget(&state, at: now)
       guard var entry = state.entries[key] else {
@@ -72,7 +72,7 @@ final class IdempotencyTable: Sendable {
 
   /// The first request has been answered.
   ///
-  /// - Parameter isFinal: false where nothing was done, and the next request with the key is to try again.
+  /// - Parameter isFinal: false if nothing was done, so that the next request with the key has to try again.
   func complete(
     _ key: Key, _ answer: Answer, isFinal: Bool, at now: ContinuousClock.Instant = .now
   ) {

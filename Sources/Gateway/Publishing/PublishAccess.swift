@@ -4,7 +4,7 @@ import HTTPTypes
 import Hummingbird
 import WebSocketCore
 
-/// Who may use a `publish` route: whoever shows one of its tokens, or has shown who they are.
+/// Decides which clients may use a `publish` route: those with one of its tokens, or authenticated ones.
 struct PublishAccess: Sendable {
   private let tokens: [[UInt8]]
   private let isAnonymous: Bool
@@ -23,8 +23,9 @@ struct PublishAccess: Sendable {
     isAnonymous = configuration.isAnonymous
   }
 
-  /// - Parameter query: of the target.
-  /// - Returns: who asks, nil where it is known only that they may; and with whom they share places and memory.
+  /// - Parameter query: the query of the target.
+  /// - Returns: the client's identity, nil if it used a token of the route or is anonymous; and the lane whose places and
+  ///   memory it shares.
   /// - Throws: 401, or 403 (RFC 6750 section 3).
   func check(_ request: Request, query: String?, from client: Client) async throws(PublishRefusal)
     -> (identity: Identity?, lane: PublishLane)
@@ -43,7 +44,7 @@ struct PublishAccess: Sendable {
   {
     guard !isAnonymous else { return (nil, .anonymous) }
     let token = Self.token(of: request)
-    // Every token is compared to its end, so that the time tells nothing.
+    // Every token is compared completely, so that the time reveals nothing.
     var isKnown = false
     for known in tokens where Self.isEqual(token ?? [], known) { isKnown = true }
     if isKnown { return (nil, .token) }
@@ -77,7 +78,7 @@ struct PublishAccess: Sendable {
     }
   }
 
-  /// RFC 6750 section 2.1. Two fields, or another scheme, are no token.
+  /// RFC 6750 section 2.1. Two fields, or another scheme, count as no token.
   private static func token(of request: Request) -> [UInt8]? {
     let fields = request.headers[values: .authorization]
     guard fields.count == 1 else { return nil }
@@ -86,7 +87,7 @@ struct PublishAccess: Sendable {
     return Array(parts[1].drop { $0 == " " }.utf8)
   }
 
-  /// Takes as long as what was sent is, whatever it is.
+  /// Takes time in proportion to the sent token only.
   static func isEqual(_ sent: [UInt8], _ known: [UInt8]) -> Bool {
     guard !known.isEmpty else { return false }
     var difference = sent.count ^ known.count

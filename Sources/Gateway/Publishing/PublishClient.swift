@@ -3,9 +3,9 @@ import ChannelLayers
 import NIOCore
 import NIOHTTP1
 
-/// Asks a running gateway, this one's or another one's, to publish.
+/// Sends publish requests to a running gateway.
 package enum PublishClient {
-  /// Why there is no answer; a sentence.
+  /// Why there is no answer, as a sentence.
   package struct Failure: Error, CustomStringConvertible {
     package var description: String
   }
@@ -26,7 +26,7 @@ package enum PublishClient {
     var request = HTTPClientRequest(url: target.url)
     request.method = .POST
     request.headers.add(name: "Content-Type", value: "application/json")
-    // The path of a socket is no host, though it stands in its place.
+    // The path of a socket takes the place of a host in the URL, but is not one.
     if target.url.contains("+unix://") { request.headers.add(name: "Host", value: "localhost") }
     if let token = target.token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
     if let key = idempotencyKey { request.headers.add(name: "Idempotency-Key", value: key) }
@@ -51,7 +51,7 @@ package enum PublishClient {
     switch error {
     case let error as HTTPClientError
     where error == .invalidURL || error == .emptyHost || error == .emptyScheme:
-      "it is no URL"
+      "it is not a URL"
     case let error as HTTPClientError where error == .connectTimeout || error == .deadlineExceeded:
       "no answer in time"
     default: NetworkFault.words(for: error) ?? PeerFault(error, of: .server).description

@@ -5,19 +5,19 @@ import Hummingbird
 import JSON
 import Routing
 
-// What is told of groups; none of it changes anything.
+// Queries about groups, which change nothing.
 
 extension PublishEndpoint {
   private static let mostGroups = 1000
 
-  /// `?prefix=`, `?after=` the last name of the page before, `?limit=`.
+  /// `?prefix=`, `?after=` the last name of the previous page, `?limit=`.
   func listGroups(_ request: Request, _ caller: Caller) async throws -> Response {
     var query = try RequestQuery(request.uri.query)
     let prefix = query.value("prefix") ?? ""
     let after = query.value("after") ?? ""
     let limit = try query.integer("limit", in: 1...Self.mostGroups) ?? Self.mostGroups
     try query.finish()
-    // One more than is told shows whether there are more.
+    // One group more than the page shows whether there are more.
     let found = await publisher.groups(on: layer, first: limit + 1) {
       $0.hasPrefix(prefix) && (after.isEmpty || $0 > after)
     } allowed: {
@@ -34,7 +34,7 @@ extension PublishEndpoint {
       .ok, .object([.init(key: "groups", value: .array(groups)), .init(key: "next", value: next)]))
   }
 
-  /// `?group=`: who is in the group, in all processes on the layer.
+  /// `?group=`: the presence in the group, in all processes on the layer.
   func listPresent(_ request: Request, _ caller: Caller) async throws -> Response {
     var query = try RequestQuery(request.uri.query)
     let group = try group(in: &query, caller)
@@ -52,9 +52,9 @@ extension PublishEndpoint {
     return .json(.ok, text: text)
   }
 
-  /// `?group=`, `?since=` an id, `?limit=`: what is kept behind the id, the oldest first.
+  /// `?group=`, `?since=` an id, `?limit=`: the kept events after the id, the oldest first.
   ///
-  /// - Parameter share: grows with what is told, which is counted until the client has taken it.
+  /// - Parameter share: grows with the answer, which counts until the client has received it.
   func listHistory(_ request: Request, _ caller: Caller, _ share: MemoryShare) async throws -> Response {
     var query = try RequestQuery(request.uri.query)
     let group = try group(in: &query, caller)
@@ -104,7 +104,7 @@ extension PublishEndpoint {
 }
 
 extension Event {
-  /// `{"id": ..., "event": {"type": ..., and its fields}}`; bytes are written as the publish API takes them.
+  /// `{"id": ..., "event": {"type": ..., and its fields}}`, with bytes in the form that the publish API accepts.
   fileprivate var publishedJSON: JSON {
     var members = [JSON.Member(key: "type", value: .string(type))]
     members += fields.map { .init(key: $0.name, value: $0.value.publishedJSON) }
@@ -119,7 +119,7 @@ extension EventValue {
   fileprivate var publishedJSON: JSON {
     switch self {
     case .json(let value): value
-    // It was checked when it came.
+    // The text was checked when it arrived.
     case .encodedJSON(let text): (try? unsafe JSON.parse(text.span.bytes)) ?? .null
     case .text(let text): .string(String(decoding: text, as: UTF8.self))
     case .bytes(let bytes): .string(Base64.encode(bytes))

@@ -9,7 +9,7 @@ import NIOCore
 import Routing
 import WebSocketCore
 
-/// Answers on a `publish` route, and on the paths below it.
+/// Answers requests on a `publish` route, and on the paths below it.
 final class PublishEndpoint: Sendable {
   let configuration: PublishConfiguration
   private let access: PublishAccess
@@ -20,7 +20,7 @@ final class PublishEndpoint: Sendable {
   private let answers: IdempotencyTable
 
   /// - Parameters:
-  ///   - route: its index.
+  ///   - route: the index of the route.
   ///   - answers: shared by all routes.
   init(
     _ configuration: PublishConfiguration, auth: RouteAuth?, route: Int, gateway: GatewayState,
@@ -33,11 +33,11 @@ final class PublishEndpoint: Sendable {
     self.publisher = publisher
     self.answers = answers
     access = PublishAccess(configuration, auth, gateway.authenticators, gateway.httpRefusals)
-    // The loader has seen that the layer is there.
+    // The loader has checked that the layer exists.
     layer = gateway.layers.index(of: configuration.layer) ?? 0
   }
 
-  /// Who asks for what.
+  /// The client of a request, and its operation.
   struct Caller {
     var identity: Identity?
     var captures: Captures
@@ -49,7 +49,7 @@ final class PublishEndpoint: Sendable {
   func respond(
     to request: Request, _ upload: Upload?, match: RouteMatch, path: RequestPath, from client: Client
   ) async throws -> Response {
-    // A page that may not use the route gets no fields of CORS, and its browser keeps the answer from it.
+    // A page that may not use the route gets no CORS fields, so that its browser hides the answer from it.
     let crossOrigin = crossOriginFields(of: request, from: client)
     var response: Response
     do {
@@ -94,7 +94,7 @@ final class PublishEndpoint: Sendable {
 
   /// The Fetch standard, section 3.2.
   ///
-  /// - Returns: nil where the page's origin may not use the route.
+  /// - Returns: nil if the page's origin may not use the route.
   private func crossOriginFields(of request: Request, from client: Client) -> [HeaderField]? {
     let fields = configuration.origins.crossOriginFields(
       origins: request.headers[values: .origin], host: request.head.authority ?? "", client: client)
@@ -103,7 +103,7 @@ final class PublishEndpoint: Sendable {
     return fields + [HeaderField(name: "Access-Control-Expose-Headers", value: exposed)]
   }
 
-  /// What a browser asks before it lets a page of another origin send a token, or JSON.
+  /// The request with which a browser asks whether a page of another origin may send a token, or JSON.
   private func answerPreflight(
     _ request: Request, _ match: RouteMatch, _ path: RequestPath, from client: Client, isAllowed: Bool
   ) throws(PublishRefusal) -> Response {
@@ -180,9 +180,9 @@ final class PublishEndpoint: Sendable {
 
   // MARK: - Bodies
 
-  /// Reads the body, for as long as a request head may take.
+  /// Reads the body, within the time for a request head.
   ///
-  /// - Parameter share: grows with what has come, not with what is announced, which costs a client nothing.
+  /// - Parameter share: grows with the received bytes, and not with the announced length, which costs a client nothing.
   private func body(_ upload: Upload?, _ share: MemoryShare) async throws -> [UInt8] {
     guard let upload else { throw PublishRefusal(.badRequest, "the request has no body") }
     let limit = configuration.body
@@ -221,16 +221,16 @@ final class PublishEndpoint: Sendable {
     }
   }
 
-  /// What is reserved for the first part of a body. Bytes.
+  /// The memory that is reserved for the first part of a body. Bytes.
   private static let smallestBody = 1024
 
   private func checkType(of request: Request) throws(PublishRefusal) {
     let type = request.headers[.contentType]?.prefix { $0 != ";" }.lowercased()
-    // Nothing that a page of another site can send without being asked first whether it may.
+    // Only a type that pages of other sites cannot send without a preflight request.
     guard type.map({ $0.filter { $0 != " " } }) == "application/json" else {
       throw PublishRefusal(.unsupportedMediaType, "send Content-Type: application/json")
     }
-    // RFC 9110 section 15.5.16: the answer says which ones are taken.
+    // RFC 9110 section 15.5.16: the answer names the supported codings.
     let encodings = request.headers[values: .contentEncoding].filter { $0.lowercased() != "identity" }
     guard encodings.isEmpty else {
       throw PublishRefusal(
@@ -248,7 +248,7 @@ final class PublishEndpoint: Sendable {
     try checkType(of: request)
     let sender =
       switch caller.lane {
-      // Who opens a route to anybody has said so, and nobody is known there whose name could be taken.
+      // An anonymous route is open on purpose, and has no users whose names could be misused.
       case .token, .anonymous: PublishSender.backEnd
       case .user:
         PublishSender(
@@ -259,7 +259,7 @@ final class PublishEndpoint: Sendable {
       return Response(await answer(to: wanted).answer)
     }
     let key = IdempotencyTable.Key(route: route, user: caller.identity?.user, text: text)
-    switch answers.stand(key, Array(SHA256.hash(data: body))) {
+    switch answers.register(key, Array(SHA256.hash(data: body))) {
     case .answered(let answer): return Response(answer, isRepeated: true)
     case .taken:
       throw PublishRefusal(
@@ -268,7 +268,7 @@ final class PublishEndpoint: Sendable {
       for await answer in answers { return Response(answer, isRepeated: true) }
       throw CancellationError()
     case .new:
-      // Also when the client hangs up: the same request may come again, and is to find what became of this one.
+      // Also if the client hangs up, because it may repeat the request, and has to find the result of this one.
       let (first, done) = AsyncStream.makeStream(of: IdempotencyTable.Answer.self)
       publisher.carryOut(in: place) { [self] in
         let (answer, isFinal) = await answer(to: wanted)
@@ -331,7 +331,7 @@ final class PublishEndpoint: Sendable {
       .init(key: "user", value: .string(order.user)),
       .init(key: "sessions", value: .integer(Int64(sessions))),
     ]
-    // Doing it again does no harm, so whoever asks can be told to.
+    // Repeating the request does no harm, so the client may be asked to.
     if let reason = await publisher.tell(order.event, redis: gateway.layers.redisIndices) {
       let what = "other processes may not have been told: \(reason.rawValue)"
       answer.append(.init(key: "error", value: .string(what)))
@@ -342,7 +342,7 @@ final class PublishEndpoint: Sendable {
 }
 
 extension Undelivered {
-  /// Whether somebody may have got it all the same, so that sending it again might send it twice.
+  /// Whether some receivers may have got the event all the same, so that a repetition might deliver it twice.
   var mayHaveBeenSent: Bool {
     switch self {
     case .partly, .full, .unconfirmed: true

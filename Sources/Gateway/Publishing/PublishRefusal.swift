@@ -3,7 +3,7 @@ import Hummingbird
 import JSON
 import NIOCore
 
-/// Why a request on a `publish` route is not carried out: its status, and a sentence for whoever made it.
+/// Why a request on a `publish` route is refused: its status, and a sentence for the client.
 struct PublishRefusal: Error {
   var status: HTTPResponse.Status
   var message: String
@@ -24,7 +24,7 @@ struct PublishRefusal: Error {
 }
 
 extension Response {
-  /// The same answer, which keeps a share of memory until the client has taken it.
+  /// The same answer, which keeps a share of memory until the client has received it.
   func holding(_ share: MemoryShare) -> Response {
     let whole = body
     var response = self

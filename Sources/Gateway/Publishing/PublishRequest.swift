@@ -4,14 +4,14 @@ import HTTPTypes
 import JSON
 import Routing
 
-/// What the body of one request asks to be published: in this order, all of it or, where something is wrong with it, nothing.
+/// The events that the body of one request asks to publish: in this order, and all of them or, if there is a mistake, none.
 struct PublishRequest: Sendable {
   private(set) var events: [GroupEvent] = []
   var idempotencyKey: String?
 
-  /// Events of one request, each group of each item counted.
+  /// The most events of one request, counting each group of each item.
   static let mostEvents = 1000
-  /// Bytes of an idempotency key.
+  /// The longest idempotency key. Bytes.
   static let longestKey = 255
 
   private let sender: PublishSender
@@ -44,7 +44,7 @@ struct PublishRequest: Sendable {
     _ item: inout RequestObject, _ body: [UInt8], _ mayName: (String) -> Bool
   ) throws(PublishRefusal) {
     item.allow(["group", "groups"] + Self.contents)
-    // A misspelt member is told as such, not as the one that is missing for it.
+    // A misspelt member is reported as unknown, and not as a missing one.
     try item.finish()
     let groups = try Self.groups(&item)
     var event = try event(&item, body)
@@ -169,7 +169,7 @@ struct PublishRequest: Sendable {
     }
   }
 
-  /// Lists and objects go on as they were written.
+  /// Lists and objects are passed on as they were written.
   private static func value(_ object: RequestObject, _ range: Range<Int>) -> EventValue {
     switch object.json(range) {
     case .string(let text): .text(Array(text.utf8))

@@ -1,19 +1,19 @@
 import ChannelLayers
 import JSON
 
-/// Who publishes, as far as it decides what a request may bring.
+/// The sender of a publish request, as far as it decides what the request may contain.
 struct PublishSender: Sendable {
-  /// The user whose token came with the request; nil for the back end, and on anonymous routes.
+  /// The user whose token the request has; nil for the back end, and on anonymous routes.
   var user: String?
-  /// Whether whole events are taken, with any type and any fields.
+  /// Whether whole events are allowed, with any type and any fields.
   var maySendEvents: Bool
 
-  /// A program with a token of the route, or anybody on an anonymous one.
+  /// A program with a token of the route, or any client of an anonymous one.
   static let backEnd = PublishSender(user: nil, maySendEvents: true)
 
-  /// What Sluice adds to an event so that its receivers know who has sent it, as it does to messages from WebSocket clients.
+  /// The fields that Sluice adds to an event to name its sender, as for messages of WebSocket clients.
   ///
-  /// Whoever may send events says it in them.
+  /// Senders of whole events name the sender themselves.
   func stamp(on event: Event) -> [Event.Field] {
     guard let user, event["user"] == nil else { return [] }
     return [Event.Field("user", .json(.string(user)))]

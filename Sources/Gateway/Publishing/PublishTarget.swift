@@ -1,11 +1,11 @@
 package import GatewayConfig
 import Routing
 
-/// Where a running gateway takes events, and the token it takes them with: what `sluice send` needs to know.
+/// The URL of a running gateway's publish route, and its token, for `sluice send`.
 package struct PublishTarget: Sendable {
   /// `http://127.0.0.1:8000/api/publish/`, or `http+unix://%2Frun%2Fsluice.sock/api/publish/`.
   package var url: String
-  /// Nil where none is needed, or the route takes only those of `auth`.
+  /// Nil if none is needed, or the route accepts only tokens of `auth`.
   package var token: String?
 
   package init(url: String, token: String?) {
@@ -13,14 +13,14 @@ package struct PublishTarget: Sendable {
     self.token = token
   }
 
-  /// Why a configuration does not tell; a sentence.
+  /// Why the configuration does not give the target; a sentence.
   package struct Unknown: Error, CustomStringConvertible {
     package var description: String
   }
 
-  /// The first `publish` route of the served application that takes events for the group.
+  /// The first `publish` route of the served application that allows the group.
   ///
-  /// - Parameter url: where it is, if that is known already.
+  /// - Parameter url: the URL, if it is known already.
   package init(for group: String, in configuration: Configuration, at url: String?) throws(Unknown) {
     let application = configuration.served
     let publishing = zip(application.httpRoutes, application.httpRouter.routes).compactMap {
@@ -54,7 +54,7 @@ package struct PublishTarget: Sendable {
       url: base + "/" + known.pattern.text.percentEncodedPath, token: known.publish.tokens.first)
   }
 
-  /// The first address that is listened on, one without TLS if there is one: its certificate is for another name.
+  /// The first address of the gateway, preferably one without TLS, whose certificate would be for another name.
   private static func base(_ server: ServerConfiguration) -> String? {
     let listeners = server.listeners
     guard let listener = listeners.first(where: { !$0.isSecure }) ?? listeners.first else { return nil }
@@ -70,7 +70,7 @@ package struct PublishTarget: Sendable {
 }
 
 extension String {
-  /// Everything but letters and digits is encoded: what may stand for a host in a URL.
+  /// Encodes everything but letters and digits, for text in place of a host in a URL.
   var percentEncodedComponent: String {
     utf8.map { byte in
       let character = Character(Unicode.Scalar(byte))

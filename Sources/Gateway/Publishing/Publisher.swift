@@ -2,14 +2,14 @@ import ChannelLayers
 import Synchronization
 import Transport
 
-/// Asks the workers for what requests on `publish` routes want of them.
+/// Passes the work of requests on `publish` routes on to the workers.
 ///
-/// A request waits; a reactor never does: it is asked in its mailbox, and answers when it can.
+/// A request waits, but a reactor never does: it gets the work in its mailbox, and answers when it can.
 final class Publisher: Sendable {
-  /// What became of one event.
+  /// The result of publishing one event.
   struct Outcome: Sendable {
     var group: String
-    /// Of this process, in the group at that moment.
+    /// Sessions of this process in the group at that moment.
     var sessions: Int
     var published: Published
   }
@@ -31,26 +31,26 @@ final class Publisher: Sendable {
   private let jobs: AsyncStream<Job>
   private let job: AsyncStream<Job>.Continuation
 
-  /// Requests of one lane that are being carried out; their bodies are there.
+  /// The most requests of one lane that are carried out at a time, after their bodies have arrived.
   private static let mostUnderWay = 256
   /// How long workers may take. A channel layer gives up earlier.
   private static let patience = Duration.seconds(15)
 
-  /// - Parameter refused: told how many events of a request workers had no room for.
+  /// - Parameter refused: called with the number of a request's events that workers had no room for.
   init(memory: HTTPMemory, refused: @escaping @Sendable (Int) -> Void = { _ in }) {
     self.memory = memory
     self.refused = refused
     (jobs, job) = AsyncStream.makeStream()
   }
 
-  /// Makes the workers known, before the first request.
+  /// Registers the workers, before the first request.
   func connect(to workers: [Mailbox<WorkerMessage>]) {
     self.workers.withLock { $0 = workers }
   }
 
   // MARK: - Life
 
-  /// Does the work of `carryOut` until `finish`, whether or not anybody still waits for it.
+  /// Runs the work of `carryOut` until `finish`, even if the client of a request is gone.
   func run() async {
     await withDiscardingTaskGroup { tasks in
       for await job in jobs {
@@ -67,12 +67,12 @@ final class Publisher: Sendable {
     job.finish()
   }
 
-  /// Waits for nobody any more.
+  /// Cancels all waiting.
   func abandon() {
     job.yield(.abandon)
   }
 
-  /// Does something that is to be done to its end even if whoever asked for it hangs up.
+  /// Runs work that has to be completed even if the client hangs up.
   ///
   /// - Parameter place: kept until then.
   func carryOut(in place: Place, _ work: @escaping @Sendable () async -> Void) {
@@ -83,10 +83,10 @@ final class Publisher: Sendable {
       })
   }
 
-  /// One of a lane's places for requests under way, free again when nothing refers to it.
+  /// One of a lane's places for requests under way. Released with the object.
   final class Place: Sendable {
     private let lane: Lane
-    /// What the request's body, or what is made for its answer, takes up meanwhile.
+    /// The memory for the request's body, or for its answer.
     private let share: MemoryShare?
 
     fileprivate init(_ lane: Lane, _ share: MemoryShare?) {
@@ -99,10 +99,10 @@ final class Publisher: Sendable {
     }
   }
 
-  /// Takes a place, once all of the request is there: a client that is slow with its body keeps nobody else out.
+  /// Takes a place, once the whole request has arrived, so that a client with a slow body blocks nobody.
   ///
-  /// - Parameter share: kept for as long as the place.
-  /// - Returns: nil where all places of the lane are taken.
+  /// - Parameter share: kept as long as the place.
+  /// - Returns: nil if all places of the lane are taken.
   func enter(_ lane: PublishLane, holding share: MemoryShare? = nil) -> Place? {
     let lane = lanes[lane.rawValue]
     guard lane.underWay.add(1, ordering: .relaxed).newValue > Self.mostUnderWay else {
@@ -112,20 +112,20 @@ final class Publisher: Sendable {
     return nil
   }
 
-  /// A share, still empty, of the memory for bodies of a lane.
+  /// An empty share of the memory for bodies of a lane.
   func share(of lane: PublishLane) -> MemoryShare {
     MemoryShare(of: memory.bodies(of: lane))
   }
 
   // MARK: - Asking
 
-  /// How long a request waits for workers that have too much to do. Whoever made it is then told to come again.
+  /// How long a request waits for overloaded workers. After that its client is asked to try again.
   private static let patienceForRoom = Duration.seconds(1)
 
   /// Waits until every worker has room for more.
   ///
-  /// - Parameter time: how long; what of it was spent is taken from it.
-  /// - Returns: false where one has none for too long; then nothing should be asked of any.
+  /// - Parameter time: the most time to wait; the spent time is subtracted.
+  /// - Returns: false if a worker has no room for too long; then no worker should be asked.
   func waitForRoom(within time: inout Duration) async -> Bool {
     let start = ContinuousClock.now
     defer { time = max(.zero, time - (ContinuousClock.now - start)) }
@@ -135,12 +135,12 @@ final class Publisher: Sendable {
     return true
   }
 
-  /// Asks every worker at the same time.
+  /// Asks all workers at the same time.
   ///
   /// - Parameters:
-  ///   - weight: what the question brings with it, in bytes.
-  ///   - question: on the worker's reactor; it gives its answer then or later.
-  /// - Returns: the answers, by worker; nil where one stops, or took too long.
+  ///   - weight: the size of the question, in bytes.
+  ///   - question: runs on the worker's reactor, and gives its answer then or later.
+  /// - Returns: the answers by worker; nil if one stops, or took too long.
   func ask<Answer: Sendable>(
     weight: Int = 0,
     _ question: @escaping @Sendable (Worker, Int, @escaping @Sendable (Answer) -> Void) -> Void
@@ -181,14 +181,14 @@ final class Publisher: Sendable {
 // MARK: - Events
 
 extension Publisher {
-  /// What one question to a worker brings with it at most, so that others have their turn.
+  /// The most that one question to a worker may contain, so that others have their turn.
   private static let largestPortion = (count: 100, bytes: 1 << 20)
 
   /// Publishes events in their order.
   func publish(_ events: [GroupEvent], on layer: Int) async -> [Outcome] {
     var outcomes: [Outcome] = []
     var rest = events[...]
-    // Of the whole request. A part that is not sent has nothing sent behind it, so that no hole is in the middle.
+    // The time is for the whole request. After a part that is not sent, no later part is sent, so that there are no gaps.
     var patience = Self.patienceForRoom
     while !rest.isEmpty {
       guard await waitForRoom(within: &patience) else {
@@ -208,7 +208,7 @@ extension Publisher {
     return outcomes
   }
 
-  /// What a worker says: the members of each event's group, and what became of the events that it published.
+  /// A worker's answer: the members of each event's group, and the results of the events that it published.
   private struct Answer: Sendable {
     var members: [Int]
     var published: [Int: Published] = [:]
@@ -220,7 +220,7 @@ extension Publisher {
     let answers = await ask(weight: weight) { (worker, index, reply: @escaping @Sendable (Answer) -> Void) in
       let layer = worker.layers[layer].layer
       var answer = Answer(members: events.map { layer.groups.memberCount(of: $0.group) })
-      // All events of a group go out through one worker, so that one request cannot overtake the one before it.
+      // One worker publishes all events of a group, so that a request cannot overtake an earlier one.
       let own = events.indices.filter { Self.worker(for: events[$0].group, of: count) == index }
       var missing = own.count
       guard missing > 0 else { return reply(answer) }
@@ -244,23 +244,23 @@ extension Publisher {
     Int(UInt(bitPattern: group.hashValue) % UInt(max(count, 1)))
   }
 
-  /// Groups that one reactor looks at in one turn.
+  /// Groups that one reactor visits in one turn.
   private static let groupsPerTurn = 1024
 
-  /// What one turn of a worker found.
+  /// The groups that one turn of a worker found.
   private struct FoundGroups: Sendable {
     var counts: [(group: String, members: Int)]
     var next: Int?
   }
 
-  /// The first groups, in the order of their names, that have members in this process, with how many those are.
+  /// The first groups by name with members in this process, and the numbers of their members.
   ///
-  /// However many groups there are, a reactor looks at a few of them at a time, and little more than a page is kept.
+  /// However many groups there are, a reactor visits a few at a time, and little more than a page is kept.
   ///
   /// - Parameters:
-  ///   - count: how many groups at most.
-  ///   - isWanted: asked on reactors, so it has to be quick.
-  ///   - isAllowed: asked here.
+  ///   - count: the most groups.
+  ///   - isWanted: called on reactors, so it must be quick.
+  ///   - isAllowed: called here.
   func groups(
     on layer: Int, first count: Int, where isWanted: @escaping @Sendable (String) -> Bool,
     allowed isAllowed: (String) -> Bool
@@ -290,11 +290,11 @@ extension Publisher {
   }
 }
 
-/// The first groups by name of many that come in no order, each perhaps in several parts.
+/// The first groups by name of many that arrive in no order, and perhaps in several parts each.
 struct GroupPage {
   private let count: Int
   private var sessions: [String: Int] = [:]
-  /// Nothing behind this name is needed any more; nil while there are few.
+  /// No name after this one is needed any more; nil while there are few.
   private(set) var last: String?
 
   init(first count: Int) {
@@ -308,7 +308,7 @@ struct GroupPage {
 
   mutating func add(_ members: Int, of group: String) {
     sessions[group, default: 0] += members
-    // Now and then, so that it costs each group little.
+    // Only now and then, so that it costs each group little.
     guard sessions.count >= 2 * count + 256 else { return }
     let names = sessions.keys.sorted()
     last = names[count - 1]
@@ -325,7 +325,7 @@ struct GroupPage {
 extension Publisher {
   /// Ends the sessions of a user in this process.
   ///
-  /// - Returns: how many there were.
+  /// - Returns: how many sessions there were.
   func disconnect(_ order: DisconnectOrder) async -> Int {
     let answers = await ask { (worker, _, reply: @escaping @Sendable (Int) -> Void) in
       reply(worker.disconnect(user: order.user, reason: order.reason))
@@ -333,9 +333,9 @@ extension Publisher {
     return answers.reduce(0) { $0 + ($1 ?? 0) }
   }
 
-  /// Tells the other processes of some layers what to do.
+  /// Sends a control event to the other processes of some layers.
   ///
-  /// - Returns: why one of them may not hear it; nil where all do.
+  /// - Returns: why one of them may not receive it; nil if all do.
   func tell(_ order: Event, redis layers: [Int]) async -> Undelivered? {
     var fault: Undelivered?
     for layer in layers {
@@ -351,15 +351,15 @@ extension Publisher {
 extension Publisher {
   enum History: Sendable {
     case kept(HistorySlice)
-    /// The group has none.
+    /// The group keeps no history.
     case notKept
     case unavailable
   }
 
-  /// What one answer brings at most, before its text is made. Bytes.
+  /// The most events in one answer, before they become text. Bytes.
   static let largestHistory = 1 << 20
 
-  /// What is kept of the group behind the position; that may be known from another process, which is ahead of this one.
+  /// The kept events of the group after the position. Another process may have issued the position, and be ahead of this one.
   func history(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
     var copy = LaggingCopy()
     while true {
@@ -375,7 +375,7 @@ extension Publisher {
     let answers = await ask { (worker, index, reply: @escaping @Sendable (History?) -> Void) in
       guard index == Self.worker(for: group, of: count) else { return reply(nil) }
       let layer = worker.layers[layer].layer
-      // Only what is listened to is known here.
+      // Only subscribed groups are known here.
       layer.subscribe(to: group) { outcome in
         guard outcome == .active else { return reply(.unavailable) }
         let slice = layer.history(of: group, behind: position, bytes: Self.largestHistory)

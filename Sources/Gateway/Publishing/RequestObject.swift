@@ -2,19 +2,19 @@ import GatewayConfig
 import HTTPTypes
 import JSON
 
-/// A JSON object in the body of a request: its members are asked for one by one, and what nobody asks for is an error.
+/// A JSON object in the body of a request. Its members are asked for one by one, and any other member is an error.
 struct RequestObject {
   /// The whole body.
   private let text: [UInt8]
-  /// What the object is, for sentences: `the request`.
+  /// A name for the object, for sentences: `the request`.
   let what: String
   private let members: [(key: String, value: Range<Int>)]
   private var known: [String] = []
 
-  /// How many arrays and objects may stand inside each other in a body.
+  /// The most levels of nested arrays and objects in a body.
   static let depth = 64
 
-  /// - Parameter range: where the object stands in the body; nil where it is all of it.
+  /// - Parameter range: the range of the object in the body; nil for the whole body.
   init(_ text: [UInt8], _ range: Range<Int>? = nil, _ what: String) throws(PublishRefusal) {
     let range = range ?? 0..<text.count
     self.text = text
@@ -35,13 +35,13 @@ struct RequestObject {
 
   var all: [(key: String, value: Range<Int>)] { members }
 
-  /// Where the value of a member stands in the body; the member counts as known from now on.
+  /// The range of a member's value in the body. The member counts as known from now on.
   mutating func value(_ key: String) -> Range<Int>? {
     known.append(key)
     return members.first { $0.key == key }?.value
   }
 
-  /// These members may be there.
+  /// Allows further members.
   mutating func allow(_ keys: [String]) { known += keys }
 
   mutating func string(_ key: String) throws(PublishRefusal) -> String? {
@@ -66,23 +66,23 @@ struct RequestObject {
     }
   }
 
-  /// A value that was found here. All of the body was checked when it was taken apart, and numbers too.
+  /// The value of a range that was found here. The whole body, including its numbers, was checked when it was scanned.
   func json(_ range: Range<Int>) -> JSON {
     (try? unsafe JSON.parse(text.span.bytes.extracting(range), depth: Self.depth)) ?? .null
   }
 
   func bytes(_ range: Range<Int>) -> [UInt8] { Array(text[range]) }
 
-  /// - Throws: where there is a member that nobody asked for.
+  /// - Throws: if there is a member that was not asked for.
   func finish() throws(PublishRefusal) {
-    guard let stranger = members.first(where: { !known.contains($0.key) }) else { return }
-    let name = Self.shown(stranger.key)
+    guard let unknown = members.first(where: { !known.contains($0.key) }) else { return }
+    let name = Self.shown(unknown.key)
     var message = "unknown member \"\(name)\" in \(what)"
     if let hint = NearestName.hint(for: name, in: known) { message += ": \(hint)" }
     throw PublishRefusal(.badRequest, message)
   }
 
-  /// Names as they are repeated to whoever sent them, who may have sent anything.
+  /// A name in the form in which it is repeated to the client, who may have sent anything.
   static func shown(_ name: String) -> String {
     name.count > 60 ? "\(name.prefix(60))…" : name
   }

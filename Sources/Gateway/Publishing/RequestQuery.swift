@@ -1,12 +1,12 @@
 import GatewayConfig
 import HTTPTypes
 
-/// The query of a request: its values are asked for one by one, and what nobody asks for is an error.
+/// The query of a request. Its values are asked for one by one, and any other parameter is an error.
 struct RequestQuery {
   private let values: [(name: String, value: String)]
   private var known: [String] = []
 
-  /// - Throws: where it is not percent-encoded UTF-8, or a name stands twice.
+  /// - Throws: if the query is not percent-encoded UTF-8, or has a name twice.
   init(_ text: String?) throws(PublishRefusal) {
     var values: [(name: String, value: String)] = []
     for pair in (text ?? "").split(separator: "&") {
@@ -55,8 +55,8 @@ struct RequestQuery {
   }
 
   func finish() throws(PublishRefusal) {
-    guard let stranger = values.first(where: { !known.contains($0.name) }) else { return }
-    let name = RequestObject.shown(stranger.name)
+    guard let unknown = values.first(where: { !known.contains($0.name) }) else { return }
+    let name = RequestObject.shown(unknown.name)
     var message = "unknown parameter \"\(name)\" in the query"
     if let hint = NearestName.hint(for: name, in: known) { message += ": \(hint)" }
     throw PublishRefusal(.badRequest, message)

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Learns that the peer of a TLS connection has sent something, and leaves.
+/// Notes that the peer of a TLS connection has sent something, and removes itself.
 final class FirstByte: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
 

@@ -3,8 +3,8 @@ import NIOSSL
 import NIOTLS
 import Transport
 
-/// One end of a relay, last in its channel's pipeline: what is read here is written at the other end, no faster than it is taken
-/// there. Its channel does not read by itself.
+/// One end of a relay, last in its channel's pipeline. Bytes read here are written at the other end, only as fast as that end
+/// accepts them. Its channel does not read by itself.
 final class RelayEnd: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
@@ -12,12 +12,12 @@ final class RelayEnd: ChannelInboundHandler {
   enum Side {
     /// The TLS connection.
     case secure
-    /// The socket pair, and behind it a reactor.
+    /// The socket pair, with a reactor behind it.
     case plain
   }
 
   private let side: Side
-  /// Until its channel is closed; each keeps the other for so long.
+  /// Nil once its channel is closed. The two keep each other alive until then.
   private var relay: TLSRelay?
   private var context: ChannelHandlerContext?
   private var isWaitingToRead = false
@@ -31,7 +31,7 @@ final class RelayEnd: ChannelInboundHandler {
 
   private var other: RelayEnd? { relay?.end(opposite: side) }
 
-  /// A channel that is gone takes everything: nobody waits for it.
+  /// A closed channel accepts everything, so that nothing waits for it.
   private var takesMore: Bool { context?.channel.isWritable ?? true }
 
   // MARK: - What the relay asks for
@@ -53,12 +53,12 @@ final class RelayEnd: ChannelInboundHandler {
     context?.close(promise: nil)
   }
 
-  /// Closes at once, without TLS's own farewell.
+  /// Closes at once, without TLS's close_notify.
   func abandon() {
-    context?.channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
+    context?.channel.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
   }
 
-  /// Ends the connection where its peer owes the system an answer for too long: it is gone. Called a few times a minute.
+  /// Ends the connection if its peer has owed an acknowledgement for too long, because it is gone. Called a few times a minute.
   func checkPeer(at now: MonotonicTime) {
     let socket = try? context?.channel.pipeline.syncOperations
       .withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
@@ -76,7 +76,7 @@ final class RelayEnd: ChannelInboundHandler {
     let isOver = relay?.isOver ?? true
     switch side {
     case .secure: if isOver { abandon() } else { context.read() }
-    // What is said there is wanted once the hand-shake is over.
+    // The bytes from that side are needed once the handshake is over.
     case .plain: if isOver { close() }
     }
   }

@@ -3,7 +3,7 @@ import NIOCore
 import NIOSSL
 
 extension ServerTLS {
-  /// What connections of clients are served with.
+  /// The TLS context for clients' connections.
   func makeContext() throws -> NIOSSLContext {
     var configuration = TLSConfiguration.makeServerConfiguration(
       certificateChain: certificates[0].chain.map { .certificate($0) },

@@ -1,7 +1,7 @@
 import Logging
 import NIOCore
 
-/// Counts hand-shakes of TLS that failed, and writes a line for each, but never more than a bounded number in a second.
+/// Counts failed TLS handshakes, and writes a line for each, but at most a bounded number per second.
 final class TLSFailures: Sendable {
   private let gateway: GatewayState
   private let pace = SharedLogPace()
@@ -11,10 +11,10 @@ final class TLSFailures: Sendable {
   }
 
   func record(_ client: Client, _ error: any Error) {
-    // A health check that only looks whether somebody listens.
+    // A health check that only connects.
     if error is TLSRelay.NothingSaid { return }
     gateway.counters.tlsFailures.up()
-    // The worker closed it, and has said why.
+    // The worker closed the connection, and has logged why.
     if case ChannelError.inputClosed = error { return }
     guard let suppressed = pace.next() else { return }
     var metadata: Logger.Metadata = ["peer": "\(client.peer)", "reason": "\(PeerFault(error, of: .client))"]

@@ -1,17 +1,17 @@
 import NIOCore
 import NIOSSL
 
-/// Joins a TLS connection to one end of a socket pair; the other end is a plain connection on a reactor, which does not know of
-/// TLS. Confined to the event loop that both channels are on.
+/// Joins a TLS connection to one end of a socket pair. The other end is a plain connection on a reactor, which does not know
+/// about TLS. Confined to the event loop of both channels.
 ///
-/// A half that one side closes is closed at the other side; a connection that is over here is over there. The reactor's side
-/// keeps the time of a hand-shake and decides when a connection ends.
+/// If one side closes its half, the half is closed at the other side; if a connection ends on one side, it ends on the other.
+/// The reactor's side has the deadline for the handshake, and decides when a connection ends.
 final class TLSRelay {
   private enum Phase {
     /// Nothing is passed on.
     case handshake
     case open
-    /// The reactor's side sends no more: what there is still goes to the client, then TLS's farewell.
+    /// The reactor's side sends no more. The rest still goes to the client, then TLS's close_notify.
     case finishing
     case over
   }
@@ -27,14 +27,14 @@ final class TLSRelay {
   private var plain: RelayEnd?
   private var farewell: Scheduled<Void>?
   private var hasEnded = false
-  /// Whether it is known that the peer has not sent a byte.
+  /// Whether the peer has not sent a byte yet.
   var isUnheard = false
 
-  /// The peer has closed the connection without a byte, as a health check does.
+  /// The peer has closed the connection without sending a byte, as a health check does.
   struct NothingSaid: Error {}
 
   /// - Parameters:
-  ///   - completed: told once what became of the hand-shake.
+  ///   - completed: called once with the result of the handshake.
   ///   - ended: called once, when the TLS connection is closed.
   init(
     on loop: any EventLoop, completed: @escaping (Result<Void, any Error>) -> Void,
@@ -59,7 +59,7 @@ final class TLSRelay {
     }
   }
 
-  /// Whether there is nothing to join any more.
+  /// Whether the relay has ended.
   var isOver: Bool {
     if case .over = phase { true } else { false }
   }
@@ -81,23 +81,23 @@ final class TLSRelay {
   func failed(at side: RelayEnd.Side, _ error: any Error) {
     guard case .secure = side else { return }
     if case .handshake = phase {
-      // Closed by the TLS handler, which has something to say to the client first.
+      // The TLS handler closes the connection after it has sent an alert to the client.
       failHandshake(error)
     } else if case NIOSSLError.uncleanShutdown = error {
-      // The client ended without TLS's farewell, and that it ended is told as well.
+      // The client ended without TLS's close_notify, and its end is reported separately.
     } else {
       phase = .over
       secure?.abandon()
     }
   }
 
-  /// The side's channel is closed.
+  /// The channel of this side is closed.
   func leave(_ side: RelayEnd.Side) {
     switch side {
     case .plain:
       plain = nil
       finish()
-      // It may have waited for the one that has gone.
+      // The remaining side may have waited for the closed one.
       secure?.read()
     case .secure:
       secure = nil
@@ -105,7 +105,7 @@ final class TLSRelay {
     }
   }
 
-  /// There is no TLS connection, or none any more.
+  /// There is no TLS connection, or it has ended.
   func fail(_ error: any Error) {
     guard !hasEnded else { return }
     hasEnded = true

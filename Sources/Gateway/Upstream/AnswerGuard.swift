@@ -3,12 +3,12 @@ import ChannelLayers
 import NIOCore
 import NIOHTTP1
 
-/// Holds a server to `AnswerRules`. Stands between the decoder and the HTTP client on every connection that Sluice makes as one; what
-/// breaks the rules fails the request and closes the connection, before the client sees it.
+/// Enforces `AnswerRules` for a server. It stands between the decoder and the HTTP client on every connection that Sluice makes
+/// as a client. A violation fails the request and closes the connection, before the client sees it.
 ///
-/// It also carries what the client cannot: a target that is no URL, and field values that are not UTF-8 (RFC 9110 section 5.5),
-/// which go through the codec as `OpaqueText`. And it bounds what the client leaves open: a server that does not read a request's body loses the connection, and what one
-/// read brings of a body goes on as one part, however many chunks it came in.
+/// It also carries data that the client cannot: a target that is not a URL, and field values that are not UTF-8 (RFC 9110
+/// section 5.5), which pass the codec as `OpaqueText`. And it adds bounds that the client lacks: a server that does not read a
+/// request's body is disconnected, and the body bytes of one read are passed on as one part, however many chunks they came in.
 final class AnswerGuard: ChannelDuplexHandler {
   typealias InboundIn = HTTPClientResponsePart
   typealias InboundOut = HTTPClientResponsePart
@@ -17,29 +17,29 @@ final class AnswerGuard: ChannelDuplexHandler {
 
   private let patience: TimeAmount
   private var rules = AnswerRules()
-  /// Whether what is written at the moment is the head of a request.
+  /// Whether the head of a request is being written.
   private var isWritingHead = false
-  /// Whether the server broke a rule; nothing of it goes on any more.
+  /// Whether the server has violated a rule. Nothing of it is passed on any more.
   private var hasFailed = false
-  /// What this read has brought of a body.
+  /// The body bytes of this read.
   private var body: ByteBuffer?
-  /// Parts of the request's body that the kernel has not taken.
+  /// Parts of the request's body that the kernel has not accepted yet.
   private var unsentParts = 0
   private var lastProgress = NIODeadline.uptimeNanoseconds(0)
   private var watch: Scheduled<Void>?
 
-  /// - Parameter patience: how long the server may take nothing of a request's body that is there for it.
+  /// - Parameter patience: how long the server may accept nothing of a request's body.
   init(patience: TimeAmount) {
     self.patience = patience
   }
 
-  /// What is read of an answer at once: 16 KiB at most.
+  /// The size of a read of an answer: 16 KiB at most.
   private static let readBuffers = AdaptiveRecvByteBufferAllocator(
     minimum: 1024, initial: 4096, maximum: 16 * 1024)
 
-  /// Adds the guard to a connection on which HTTP is about to be spoken. Where that fails, the connection is closed and not used.
+  /// Adds the guard to a new HTTP connection. If that fails, the connection is closed and not used.
   ///
-  /// - Parameter channel: with the client's codec in its pipeline; we are on its event loop.
+  /// - Parameter channel: has the client's codec in its pipeline. Called on its event loop.
   static func protect(_ channel: any Channel, patience: TimeAmount) -> EventLoopFuture<Void> {
     channel.eventLoop.makeCompletedFuture {
       do {
@@ -50,7 +50,7 @@ final class AnswerGuard: ChannelDuplexHandler {
         try pipeline.addHandler(answers, position: .after(decoder))
         try pipeline.addHandler(Reads(answers), position: .before(encoder))
         channel.probeWhenSilent()
-        // The client keeps up to ten reads for an answer whose reader is slow. Refused only for a connection that is broken already.
+        // The client keeps up to ten reads for a slow reader of an answer. Refused only for a broken connection.
         try? channel.syncOptions?.setOption(.recvAllocator, value: Self.readBuffers)
       } catch {
         channel.close(promise: nil)
@@ -59,12 +59,12 @@ final class AnswerGuard: ChannelDuplexHandler {
     }
   }
 
-  /// The name of the field in which a request brings its target, which goes to the server as it is. No client can send it, as a
-  /// name with an underscore is not passed on.
+  /// The name of the field with which a request carries its target, which the server gets unchanged. Clients cannot send it,
+  /// because names with an underscore are not passed on.
   static let targetField = "sluice_target"
 
-  /// Between the codec and the socket: tells the guard of what is read before the decoder has it, and sees that heads are bytes
-  /// outside and text inside. Behind TLS, where that is spoken.
+  /// Stands between the codec and the socket: counts bytes before the decoder gets them, and converts heads between bytes
+  /// outside and text inside. With TLS it stands after the TLS handler.
   private final class Reads: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -85,7 +85,7 @@ final class AnswerGuard: ChannelDuplexHandler {
       answers.follow { (rules) throws(UpstreamFault) in try rules.hasDecoded() }
     }
 
-    /// What is not UTF-8 in a head becomes `OpaqueText`. Where a head may end, the decoder is asked whether it has.
+    /// Bytes of a head that are not UTF-8 become `OpaqueText`. Where a head may end, the decoder is asked whether it did.
     private func decode(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
       var bytes = bytes
       while answers.rules.waitsForHead, !escaper.isEmpty || Self.hasMore(bytes.readableBytesView) {
@@ -98,10 +98,10 @@ final class AnswerGuard: ChannelDuplexHandler {
       context.fireChannelRead(wrapInboundOut(bytes))
     }
 
-    /// Whether there is more in it than ASCII.
+    /// Whether it contains bytes that are not ASCII.
     private static func hasMore(_ bytes: ByteBufferView) -> Bool { bytes.contains { $0 >= 0x80 } }
 
-    /// Up to the first line that is empty, with which a head can end.
+    /// The length up to the first empty line, where a head can end.
     private static func headLength(_ bytes: ByteBufferView) -> Int {
       var isEmpty = true
       for (index, byte) in bytes.enumerated() {
@@ -137,7 +137,7 @@ final class AnswerGuard: ChannelDuplexHandler {
     self.context = nil
   }
 
-  /// - Returns: false where the server breaks a rule, or has broken one.
+  /// - Returns: false if the server violates a rule, or has violated one.
   @discardableResult
   private func follow(_ step: (inout AnswerRules) throws(UpstreamFault) -> Void) -> Bool {
     guard !hasFailed else { return false }
@@ -150,7 +150,7 @@ final class AnswerGuard: ChannelDuplexHandler {
     }
   }
 
-  /// The request learns the reason first; a client that does not close the connection then must not use it again.
+  /// The request gets the reason first. If the client does not close the connection, it must not use it again.
   private func fail(_ fault: UpstreamFault) {
     guard !hasFailed, let context else { return }
     hasFailed = true
@@ -203,7 +203,7 @@ extension AnswerGuard {
     if let fault = UpstreamFault(decoding: error) {
       fail(fault)
     } else if rules.faultAtEnd == .closedIdle {
-      // As a reset, for one.
+      // For example after a reset.
       fail(.closedIdle)
     } else {
       context.fireErrorCaught(error)
@@ -244,7 +244,7 @@ extension AnswerGuard {
     }
   }
 
-  /// One timer for as long as a part is unsent, however many there are.
+  /// One timer while a part is unsent, however many parts there are.
   private func watchProgress(_ context: ChannelHandlerContext) {
     watch = context.eventLoop.assumeIsolated().scheduleTask(deadline: lastProgress + patience) { [self] in
       watch = nil

@@ -2,32 +2,32 @@ import Bytes
 import NIOHTTP1
 import WebSocketCore
 
-/// What a server may send on one connection of an HTTP client, and in which order. A pure value: it is told of every request, every
-/// read and every part of an answer, and throws at the first one that must not go on to the client.
+/// What a server may send on one connection of an HTTP client, and in which order. A pure value: it is called for every
+/// request, every read and every part of an answer, and throws at the first one that must not reach the client.
 ///
-/// The client itself ends the process on some of them (an answer with a status below 100, for one, which it takes for an interim
-/// answer), and has no bound for others.
+/// The client itself ends the process on some violations (for example an answer with a status below 100, which it takes for an
+/// interim answer), and has no bounds for others.
 struct AnswerRules {
   private enum Phase {
-    /// Nothing was asked.
+    /// There was no request.
     case idle
-    /// A request is under way, and the head of its answer has not come.
+    /// A request is under way, and the head of its answer has not arrived.
     case asked
     case body
     /// The answer is complete, and the end of the request has not been sent.
     case answered
   }
 
-  /// Whether an answer's head goes on to the client.
+  /// Whether an answer's head is passed on to the client.
   enum Verdict {
     case final
-    /// It only announces another one (RFC 9110 section 15.2), and is dropped: it must not prolong the wait for that.
+    /// An interim answer (RFC 9110 section 15.2). It is dropped, because it must not prolong the wait for the final one.
     case interim
   }
 
-  /// As a WebSocket upstream's.
+  /// The same as for a WebSocket upstream.
   static let mostInterimAnswers = ResponseReader.mostInterimAnswers
-  /// Bytes between two parts that go on to the client: heads, a chunk's extension, trailers.
+  /// The most bytes between two parts for the client: heads, a chunk's extension, trailers.
   static let longestOverhead = ResponseReader.longest
 
   private var phase = Phase.idle
@@ -37,13 +37,13 @@ struct AnswerRules {
   private var requests = 0
   private var hasHeard = false
 
-  /// Whether the next bytes are of a head.
+  /// Whether the next bytes belong to a head.
   var waitsForHead: Bool { phase == .asked }
 
-  /// What it means where the connection ends now; nil where no answer is waited for.
+  /// The fault if the connection ends now; nil if no answer is expected.
   ///
-  /// Where the connection had been kept since an earlier request, the server most likely closed it for being idle, and has not seen
-  /// this one.
+  /// If the connection was kept after an earlier request, the server most likely closed it because it was idle, and has not
+  /// seen this one.
   var faultAtEnd: UpstreamFault? {
     guard phase == .asked else { return nil }
     return requests > 1 && !hasHeard ? .closedIdle : .closedUnanswered
@@ -64,14 +64,14 @@ struct AnswerRules {
     if phase == .answered { phase = .idle }
   }
 
-  /// Bytes have come from the server, and are about to be decoded.
+  /// Bytes have arrived from the server, and are about to be decoded.
   mutating func reads(_ count: Int) throws(UpstreamFault) {
     guard phase == .asked || phase == .body else { throw .unasked }
     overhead += count
     hasHeard = true
   }
 
-  /// The bytes are decoded, and what was in them has been told.
+  /// The bytes are decoded, and their parts have been reported.
   func hasDecoded() throws(UpstreamFault) {
     guard overhead <= Self.longestOverhead else { throw .tooLong }
   }
@@ -105,7 +105,7 @@ struct AnswerRules {
     if let trailers { try Self.check(trailers) }
   }
 
-  /// What the decoder leaves to us: nothing in a field that would end its line, and no coding that is lost on the way.
+  /// Checks what the decoder does not: characters in a field that would end its line, and transfer codings that would be lost.
   private static func check(_ fields: HTTPHeaders) throws(UpstreamFault) {
     for (name, value) in fields {
       guard name.utf8.allSatisfy(isInField), value.utf8.allSatisfy(isInField), !value.hasTooManyMarks else {

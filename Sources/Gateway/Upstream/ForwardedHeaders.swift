@@ -1,15 +1,15 @@
 import GatewayConfig
 import Transport
 
-/// The fields of a message on their way through a proxy, HTTP or WebSocket.
+/// Decides which fields of an HTTP or WebSocket message a proxy passes on.
 struct ForwardedHeaders {
-  /// Meant for the next hop only (RFC 9110 section 7.6.1), or made anew for it.
+  /// Fields for the next hop only (RFC 9110 section 7.6.1), or fields that are made anew for it.
   private static let hopByHop: Set<String> = [
     "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
     "trailer", "transfer-encoding", "upgrade", "http2-settings",
   ]
 
-  /// What a client says about who it is and where it came in is ours to say.
+  /// Fields about the client's address, which only Sluice itself may set.
   private static let ours: Set<String> = [
     "forwarded", "x-real-ip", "x-sluice-user", "host", "expect", "content-length",
   ]
@@ -25,24 +25,24 @@ struct ForwardedHeaders {
       })
   }
 
-  /// Whether a field of a response goes on to the client.
+  /// Whether a field of a response is passed on to the client.
   ///
   /// - Parameter name: in lower case.
   func passesResponse(_ name: String) -> Bool {
     !Self.hopByHop.contains(name) && !named.contains(name)
   }
 
-  /// Whether a field of a request goes on to the upstream.
+  /// Whether a field of a request is passed on to the upstream.
   ///
-  /// A name with an underscore does not: to WSGI it looks the same as one with a dash.
+  /// A name with an underscore is not, because WSGI cannot tell it from one with a dash.
   func passesRequest(_ name: String) -> Bool {
     passesResponse(name) && !Self.ours.contains(name) && !name.hasPrefix("x-forwarded-")
       && !name.contains("_")
   }
 
-  /// What we say about the client.
+  /// The fields with which Sluice describes the client.
   ///
-  /// - Parameter host: the `Host` field of the request; empty where it has none.
+  /// - Parameter host: the `Host` field of the request; empty if it has none.
   static func added(host: String, client: Client) -> [(name: String, value: String)] {
     var fields: [(name: String, value: String)] = []
     if let address = client.peer.host { fields.append(("X-Forwarded-For", address)) }
@@ -54,7 +54,7 @@ struct ForwardedHeaders {
 }
 
 extension UpstreamConfiguration {
-  /// The `Host` that the upstream sees of a request.
+  /// The `Host` that the upstream gets.
   func hostField(of requested: String) -> String {
     hostHeader == .keep && !requested.isEmpty ? requested : authority
   }

@@ -4,10 +4,10 @@ import NIOCore
 import NIOHTTP1
 
 extension HTTPClientRequest {
-  /// Makes a request to an upstream, by a client that `HTTPClient.guarded` has made.
+  /// A request to an upstream, for a client that `HTTPClient.guarded` has made.
   ///
-  /// - Parameter target: goes to the server byte for byte. (The client's own URLs are read by Foundation, which encodes again what
-  ///   it does not expect in one.)
+  /// - Parameter target: sent to the server byte for byte. (The client's own URLs are parsed by Foundation, which encodes
+  ///   unexpected characters again.)
   init(to upstream: UpstreamConfiguration, target: String) {
     self.init(url: upstream.base + "/")
     headers.add(name: AnswerGuard.targetField, value: target)
@@ -15,14 +15,14 @@ extension HTTPClientRequest {
 }
 
 extension HTTPClient {
-  /// Makes an HTTP client whose servers are held to `AnswerRules`. Every client that Sluice has is made here: without the guard a
-  /// server can end the process.
+  /// Makes an HTTP client whose servers have to follow `AnswerRules`. All of Sluice's clients are made here, because without
+  /// the guard a server can end the process.
   ///
-  /// It speaks HTTP/1.1 only, follows no redirects and unpacks nothing.
+  /// It supports HTTP/1.1 only, follows no redirects and decompresses nothing.
   ///
   /// - Parameters:
-  ///   - patience: how long a server may take nothing of a request's body that is there for it.
-  ///   - configure: sets what else differs from AsyncHTTPClient's own.
+  ///   - patience: how long a server may accept nothing of a request's body.
+  ///   - configure: sets other differences from AsyncHTTPClient's defaults.
   static func guarded(
     on loops: EventLoopGroupProvider, patience: TimeAmount = .seconds(60),
     _ configure: (inout Configuration) -> Void
@@ -43,8 +43,8 @@ extension HTTPClient {
   /// Makes the client for one upstream.
   ///
   /// - Parameters:
-  ///   - group: whose loops talk to it.
-  ///   - kept: connections at most.
+  ///   - group: the event loops for its connections.
+  ///   - kept: the most connections.
   static func guarded(
     for upstream: UpstreamConfiguration, on group: any EventLoopGroup, kept: Int,
     _ configure: (inout Configuration) -> Void = { _ in }

@@ -4,14 +4,14 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// An HTTP client for one upstream, which keeps its connections for `idle_timeout` and uses them again.
+/// An HTTP client for one upstream, which keeps connections for `idle_timeout` and reuses them.
 ///
-/// A server may close a kept connection at the moment at which the next request is on its way. What may be repeated is then sent
+/// A server may close a kept connection at the moment when the next request is on its way. A repeatable request is then sent
 /// once more, on a new connection (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
 final class UpstreamClient: Sendable {
   private let upstream: UpstreamConfiguration
   private let kept: HTTPClient
-  /// For what is sent once more: never uses a connection again.
+  /// For requests that are sent once more. Never reuses a connection.
   private let fresh: HTTPClient
   private let failures: UpstreamFailures?
 
@@ -20,9 +20,9 @@ final class UpstreamClient: Sendable {
   private static let idempotent: Set<String> = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]
 
   /// - Parameters:
-  ///   - group: whose loops talk to the server.
-  ///   - connections: at most at the same time.
-  ///   - failures: is told of what was sent twice.
+  ///   - group: the event loops for the connections.
+  ///   - connections: the most connections at a time.
+  ///   - failures: notified of requests that were sent twice.
   init(
     _ upstream: UpstreamConfiguration, on group: any EventLoopGroup, connections: Int,
     failures: UpstreamFailures?, _ configure: (inout HTTPClient.Configuration) -> Void = { _ in }
@@ -55,7 +55,7 @@ final class UpstreamClient: Sendable {
     }
     return switch error {
     case UpstreamFault.closedIdle: true
-    // The connection had been closed before the request was written to it; the guard tells of all other ends.
+    // The connection was closed before the request was written to it. The guard reports all other ends.
     case let error as HTTPClientError: error == .remoteConnectionClosed
     default: false
     }

@@ -5,22 +5,22 @@ import NIOPosix
 import Transport
 
 /// Opens connections to upstreams for the workers. A name may have to be looked up and a server may not answer, so neither
-/// happens on a reactor; what the worker gets is a connected socket.
+/// happens on a reactor. The worker gets a connected socket.
 final class UpstreamConnector: Sendable {
   private let group: any EventLoopGroup
 
-  /// What the kernel may take for a Unix socket and not have put on the way: some 200 KiB otherwise. Bytes.
+  /// The most unsent bytes that the kernel accepts for a Unix socket; by default it accepts some 200 KiB.
   private static let socketBuffer = ChannelOptions.Types.SocketOption.Value(16 * 1024)
 
   init(on group: any EventLoopGroup) {
     self.group = group
   }
 
-  /// - Parameter done: called once, on any thread; whoever takes the descriptor owns it.
+  /// - Parameter done: called once, on any thread. The callee owns the descriptor.
   func connect(
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
   ) {
-    // The first bytes are for whoever gets the socket.
+    // The first bytes are for the owner of the socket, so the channel must not read them.
     let bootstrap = ClientBootstrap(group: group).channelOption(.autoRead, value: false)
       .connectTimeout(.nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds)))
     let connecting =
@@ -35,7 +35,7 @@ final class UpstreamConnector: Sendable {
         let copy = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
           of: NIOBSDSocket.Handle.self
         ) { try Descriptor.duplicate(of: $0).take() }
-        // Only this side's descriptor; the connection lives on in the other one.
+        // Closes only this descriptor; the connection lives on in the other one.
         channel.close(promise: nil)
         guard let copy else { throw ChannelError.operationUnsupported }
         return copy

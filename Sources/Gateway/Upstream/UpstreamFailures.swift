@@ -2,7 +2,8 @@ import GatewayConfig
 import Logging
 import Synchronization
 
-/// Counts what upstreams did not answer, and writes a line for each, but never more than a bounded number in a second.
+/// Counts requests that upstreams did not answer as expected, and writes a line for each, but at most a bounded number per
+/// second.
 final class UpstreamFailures: Sendable {
   let count = Atomic<Int>(0)
   private let log: Logger
@@ -14,7 +15,7 @@ final class UpstreamFailures: Sendable {
     self.log = log
   }
 
-  /// All connections to an upstream were in use, so that clients were refused or had to be let go.
+  /// All connections to an upstream were in use, so that clients were refused or disconnected.
   func recordShortage(_ upstream: UpstreamConfiguration, _ shortage: UpstreamPlaces.Shortage) {
     guard let suppressed = shortagePace.next() else { return }
     log.warning(
@@ -26,7 +27,7 @@ final class UpstreamFailures: Sendable {
       ])
   }
 
-  /// A request was sent a second time: no failure, as far as its client can see.
+  /// A request was sent a second time. Its client does not notice.
   func recordRepeat(_ upstream: UpstreamConfiguration) {
     guard let suppressed = repeatPace.next() else { return }
     log.info(
@@ -38,13 +39,13 @@ final class UpstreamFailures: Sendable {
   }
 
   /// - Parameters:
-  ///   - status: what the client is told, an HTTP status or a close code.
+  ///   - status: the HTTP status or close code that the client gets.
   ///   - reason: for the operator only.
   func record(_ upstream: UpstreamConfiguration, status: Int, _ reason: String) {
     count.up()
     guard let suppressed = pace.next() else { return }
     log.warning(
-      "an upstream failed",
+      "an upstream did not answer as expected",
       metadata: [
         "upstream": "\(upstream.place)", "status": "\(status)", "reason": "\(reason)",
         "suppressed": "\(suppressed)",

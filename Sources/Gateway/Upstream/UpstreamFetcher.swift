@@ -6,13 +6,13 @@ import Synchronization
 import Transport
 import WebSocketCore
 
-/// Asks a server one question over and over, and reads its whole answer.
+/// Makes requests to one server, and reads its whole answers.
 final class UpstreamFetcher: Sendable {
   struct Answer: Sendable {
     var status: Int
     /// Names in lower case.
     var fields: [HeaderField]
-    /// Nil where it was too long.
+    /// Nil if it was too long.
     var body: [UInt8]?
   }
 
@@ -21,9 +21,9 @@ final class UpstreamFetcher: Sendable {
     var description: String { "the gateway is not running" }
   }
 
-  /// The whole answer did not come in time.
+  /// The whole answer did not arrive in time.
   struct TimedOut: Error, CustomStringConvertible {
-    var description: String { "it does not answer in time" }
+    var description: String { "the server did not answer in time" }
   }
 
   let upstream: UpstreamConfiguration
@@ -37,7 +37,7 @@ final class UpstreamFetcher: Sendable {
     self.failures = failures
   }
 
-  /// - Parameter group: whose loops talk to the server.
+  /// - Parameter group: the event loops for connections to the server.
   func connect(on group: any EventLoopGroup) {
     let made = UpstreamClient(
       upstream, on: group, connections: Self.keptConnections, failures: failures)
@@ -53,15 +53,15 @@ final class UpstreamFetcher: Sendable {
   }
 
   /// - Parameters:
-  ///   - fields: beyond `Host` where it is not among them.
+  ///   - fields: the fields of the request; `Host` is added if it is missing.
   ///   - time: for the whole answer.
-  ///   - longest: of the body, in bytes.
+  ///   - longest: the longest body, in bytes.
   func fetch(_ fields: [HeaderField], within time: Duration, longest: Int) async throws -> Answer {
     guard let client = client.withLock({ $0 }) else { throw NotRunning() }
     let path = upstream.path?.filled { _ in nil } ?? "/"
     var request = HTTPClientRequest(to: upstream, target: path)
     for field in fields { request.headers.add(name: field.name, value: field.value) }
-    // AsyncHTTPClient knows none for a Unix socket, and HTTP/1.1 asks for one.
+    // AsyncHTTPClient sets no `Host` for a Unix socket, but HTTP/1.1 requires one.
     if !request.headers.contains(name: "host") {
       request.headers.add(name: "Host", value: upstream.authority)
     }

@@ -2,24 +2,25 @@ import GatewayConfig
 import Transport
 import WebSocketCore
 
-/// The time in which a client of a `proxy` route waits for its upstream, which is connected to and asked for a WebSocket.
+/// The opening of a client's session on a `proxy` route: connects to the upstream, and makes the handshake with it.
 ///
 /// Confined to the client's reactor.
 final class UpstreamOpening {
-  /// An upstream that speaks WebSocket now.
+  /// An upstream whose handshake succeeded.
   struct Opened {
     var connection: Connection
     var subprotocol: String?
-    /// Of its answer, for the client's.
+    /// Fields of its answer for the answer to the client.
     var fields: [HeaderField]
-    /// What came behind its head.
+    /// The bytes after the head of its answer.
     var rest: [UInt8]
   }
 
   private enum State {
     case connecting
     case asking(Connection)
-    /// It refused, and the rest of its answer is on the way: this many bytes, or nil for all until it closes the connection.
+    /// The upstream refused, and the rest of its answer is on the way: this many bytes, or nil for all until it closes the
+    /// connection.
     case refusing(Connection, ResponseHead, length: Int?)
     case over
   }
@@ -30,14 +31,14 @@ final class UpstreamOpening {
   private let completed: (Result<Opened, HandshakeRefusal>) -> Void
   private var state = State.connecting
   private var reader = ResponseReader()
-  /// What has come of the body of a refusal.
+  /// The body of a refusal so far.
   private var body: [UInt8] = []
 
   private var deadline: Timer?
 
   /// A longer refusal is passed on without its body.
   private static let longestBody = 64 * 1024
-  /// How long the end of a refusal is waited for that does not say how long it is.
+  /// How long to wait for the end of a refusal without a length.
   private static let patience = Duration.seconds(1)
 
   /// - Parameter completed: called once, unless `abandon` comes first.
@@ -69,13 +70,13 @@ final class UpstreamOpening {
     }
   }
 
-  /// The client has gone, or waits no more.
+  /// The client is gone, or does not wait any more.
   func abandon() {
     end()
   }
 
   private func fail(_ reason: HandshakeRefusal.Reason, _ detail: String) {
-    // A connection that was given up is told of as closed, too.
+    // An abandoned connection is reported as closed, too.
     if case .over = state { return }
     let refusal = HandshakeRefusal(reason)
     worker.gateway.upstreamFailures.record(upstream, status: refusal.status, detail)
@@ -133,7 +134,7 @@ extension UpstreamOpening: ConnectionHandler {
   private func readRefusal(_ head: ResponseHead, _ connection: Connection) {
     let lengths = Set(head.fields.values(of: "content-length"))
     let isCoded = !head.fields.values(of: "transfer-encoding").isEmpty
-    // RFC 9112 section 6.3: without a length it ends with the connection. Daphne refuses so.
+    // RFC 9112 section 6.3: without a length the body ends with the connection. Daphne refuses like this.
     if lengths.isEmpty, !isCoded, ![204, 304].contains(head.status) {
       let deadline = worker.reactor.timer { [weak self] in self?.refuse(head, body: []) }
       deadline.schedule(after: Self.patience)
@@ -164,7 +165,7 @@ extension UpstreamOpening: ConnectionHandler {
     complete(.failure(HandshakeRefusal(.refusedByUpstream(head.status, fields, body: body))))
   }
 
-  /// What of the head is for the client too.
+  /// The fields of the head that are passed on to the client.
   private func passedOn(_ head: ResponseHead) -> [HeaderField] {
     let rules = ForwardedHeaders(connection: head.fields.values(of: "connection"))
     return head.fields.filter { rules.passesResponse($0.name) && !$0.name.hasPrefix("sec-websocket-") }
@@ -180,6 +181,6 @@ extension UpstreamOpening: ConnectionHandler {
     if case .refusing(_, let head, let length) = state {
       return refuse(head, body: length == nil && reason == .finished ? body : [])
     }
-    fail(.upstreamFailed, "it closed the connection before it answered")
+    fail(.upstreamFailed, "the server closed the connection before it answered")
   }
 }

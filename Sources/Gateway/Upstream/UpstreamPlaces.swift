@@ -2,30 +2,30 @@ import NIOCore
 import Synchronization
 import Transport
 
-/// The connections that requests of one `proxy` may have to its upstream at the same time, each a place.
+/// The connections that requests of one `proxy` may have to its upstream at a time. Each is a place.
 ///
-/// A request keeps its place until its answer has gone on to the client, so that clients which take nothing could keep all of them.
-/// A request that finds no place waits for one; meanwhile those that have waited longest for their own client, and for longer than
-/// `patience`, are let go.
+/// A request keeps its place until its answer has gone to the client, so clients that take nothing could hold all places. A
+/// request that finds no place waits for one. Meanwhile the requests that have waited longest for their own client, and for
+/// longer than `patience`, are ended.
 final class UpstreamPlaces: Sendable {
   /// No place became free in time.
   struct AllInUse: Error {}
 
-  /// What there is to tell about places that were all in use.
+  /// A report about places that were all in use.
   struct Shortage: Equatable {
-    /// All places.
+    /// The number of places.
     var connections: Int
     /// Requests that have waited for their client for longer than `patience`.
     var notReading: Int
-    /// Requests that were let go since the last report.
+    /// Requests that were ended since the last report.
     var letGo: Int
     /// Requests that found no place in time since the last report.
     var refused: Int
   }
 
-  /// How long a client may take nothing of its answer, or send nothing of its body, while others wait for a place.
+  /// How long a client may take nothing of its answer, or send nothing of its body, while other requests wait for a place.
   static let patience = Duration.seconds(2)
-  /// How often it is looked at who waits. Milliseconds.
+  /// How often the waiting requests are checked. Milliseconds.
   private static let look = 100
 
   private let limit: Int
@@ -42,11 +42,11 @@ final class UpstreamPlaces: Sendable {
 
   private struct State {
     var holders: [ObjectIdentifier: Holder] = [:]
-    /// In the order in which they came.
+    /// In the order of their arrival.
     var waiters: CircularBuffer<(ticket: Int, waiter: Waiter)> = []
     var nextTicket = 0
     var isLooking = false
-    /// Told to go, and still here.
+    /// Requests that were asked to end, and still have their place.
     var leaving = 0
     var letGo = 0
     var refused = 0
@@ -58,18 +58,18 @@ final class UpstreamPlaces: Sendable {
     var isLeaving = false
   }
 
-  /// Since when a request's client is waited for, on the way to it and on the way from it; 0 where it is not. Nanoseconds.
+  /// Since when a request waits for its client, in either direction; 0 while it does not. Nanoseconds.
   fileprivate final class ClientWaits: Sendable {
     let sending = Atomic<UInt64>(0)
     let receiving = Atomic<UInt64>(0)
 
-    /// Nil where the client is not waited for.
+    /// Nil while the request does not wait for its client.
     var since: UInt64? {
       [sending.load(ordering: .relaxed), receiving.load(ordering: .relaxed)].filter { $0 > 0 }.min()
     }
   }
 
-  /// One request's right to a connection; given back by `leave`, or with the last reference to it.
+  /// One request's right to a connection. Given back by `leave`, or with the last reference.
   final class Place: Sendable {
     private let places: UpstreamPlaces
     private let hasLeft = Atomic(false)
@@ -88,7 +88,7 @@ final class UpstreamPlaces: Sendable {
       places.leave(ObjectIdentifier(waits))
     }
 
-    /// The client is to take what there is for it, from now until `hasSent`.
+    /// The request waits from now on until `hasSent` for the client to read.
     func waitsToSend() {
       waits.sending.store(places.now().nanoseconds, ordering: .relaxed)
     }
@@ -97,7 +97,7 @@ final class UpstreamPlaces: Sendable {
       waits.sending.store(0, ordering: .relaxed)
     }
 
-    /// The client is to send more of its body, from now until `hasReceived`.
+    /// The request waits from now on until `hasReceived` for the client to send more of its body.
     func waitsToReceive() {
       waits.receiving.store(places.now().nanoseconds, ordering: .relaxed)
     }
@@ -108,8 +108,8 @@ final class UpstreamPlaces: Sendable {
   }
 
   /// - Parameters:
-  ///   - loop: on which it is looked at who waits; nil where `look` is called by somebody else.
-  ///   - report: is told when all places are in use, for the log.
+  ///   - loop: the event loop for checking the waiting requests; nil if the owner calls `look`.
+  ///   - report: called when all places are in use, for the log.
   init(
     _ limit: Int, on loop: (any EventLoop)?, now: @escaping @Sendable () -> MonotonicTime = { .now },
     report: @escaping @Sendable (Shortage) -> Void
@@ -148,7 +148,7 @@ final class UpstreamPlaces: Sendable {
     }
   }
 
-  /// Lets go of the request that has waited longest for its client, where that is longer than `patience`.
+  /// Ends the request that has waited longest for its client, if that is longer than `patience`.
   ///
   /// - Returns: whether there was one.
   func letGoOfSlowest() -> Bool {
@@ -170,7 +170,7 @@ final class UpstreamPlaces: Sendable {
     admit()
   }
 
-  /// Gives free places to those who have waited longest.
+  /// Gives free places to the requests that have waited longest.
   private func admit() {
     while true {
       let next = state.withLock { state -> (Waiter, Place)? in
@@ -211,12 +211,12 @@ final class UpstreamPlaces: Sendable {
     }
   }
 
-  /// Refuses those who have waited too long for a place, and lets as many go as still wait.
+  /// Refuses requests that have waited too long for a place, and ends as many requests as still wait.
   func look() {
     let time = now()
     let (late, slow, shortage) = state.withLock { state in
       var late: [Waiter] = []
-      // Not in order, as a route's time is the same for all of them.
+      // The deadlines are in the order of arrival, because all requests of a route have the same time.
       while let first = state.waiters.first, first.waiter.deadline <= time {
         late.append(first.waiter)
         state.waiters.removeFirst()
@@ -238,7 +238,7 @@ final class UpstreamPlaces: Sendable {
     if let shortage { report(shortage) }
   }
 
-  /// Marks those who have waited longest for their client as leaving.
+  /// Marks the requests that have waited longest for their clients as leaving.
   private func slowest(_ count: Int, _ state: inout State) -> [@Sendable () -> Void] {
     guard count > 0 else { return [] }
     let time = now()

@@ -2,14 +2,15 @@ import GatewayConfig
 import Transport
 import WebSocketCore
 
-/// The other half of a session on a `proxy` route: its WebSocket connection to the upstream.
+/// The upstream's side of a session on a `proxy` route: the WebSocket connection to the upstream.
 ///
-/// Messages go from one to the other whole, and each side has closing hand-shakes and pings of its own; a code and a reason
-/// that ends one ends the other. A side that does not read makes the other one wait. Confined to the session's reactor.
+/// Messages pass from one side to the other as a whole, and each side has its own closing handshakes and pings. A code and a
+/// reason that end one side end the other. If one side does not read, the other one has to wait. Confined to the session's
+/// reactor.
 final class UpstreamSession {
   private enum State {
     case open
-    /// A close frame was sent; the upstream's is waited for.
+    /// A close frame was sent, and the upstream has not answered it yet.
     case closing
     case ended
   }
@@ -17,12 +18,12 @@ final class UpstreamSession {
   private let connection: Connection
   private var decoder: MessageDecoder
   private var keepAlive: KeepAlive?
-  /// Until one of the two ends.
+  /// Nil once one of the two has ended.
   private var session: Session?
   private var state = State.open
   private var deadline: Timer?
   private let worker: Worker
-  /// Of the route of its session.
+  /// The name of the session's route.
   let routeName: String
   private var unfinished: UnfinishedInput.Part?
   private var silence = PeerSilence()
@@ -30,7 +31,7 @@ final class UpstreamSession {
 
   private static let closeTimeout = Duration.seconds(5)
   private static let lingering = Duration.seconds(2)
-  /// What may wait for one side before the other one is not read any more.
+  /// When more bytes than this wait for one side, the other one is not read any more.
   static let highWater = 256 * 1024
 
   init(_ connection: Connection, for session: Session, keepAlive: KeepAlive?) {
@@ -45,7 +46,7 @@ final class UpstreamSession {
     connection.handler = self
   }
 
-  /// What came right behind the upstream's answer.
+  /// Handles the bytes directly after the upstream's answer.
   func received(rest bytes: [UInt8]) {
     connection.putBack(bytes)
   }
@@ -59,7 +60,7 @@ final class UpstreamSession {
     write(kind.opcode, payload)
   }
 
-  /// The client can take more.
+  /// The client can receive more.
   func resumeReading() {
     connection.resumeReading()
   }
@@ -76,7 +77,7 @@ final class UpstreamSession {
     self.deadline = deadline
   }
 
-  /// The client is gone without a close frame: so are we, which the upstream knows as 1006.
+  /// The client is gone without a close frame. The upstream's connection ends the same way, which it sees as 1006.
   func abandon() {
     session = nil
     end(within: .zero)
@@ -87,19 +88,19 @@ final class UpstreamSession {
     if connection.isReadingPaused { keepAlive?.received(at: now) }
     switch keepAlive?.check(at: now) {
     case .sendPing: write(.ping, [])
-    case .timedOut: lose("it does not answer pings")
+    case .timedOut: lose("the server did not answer pings")
     case .nothing, nil: break
     }
   }
 
-  /// Where pings do not find out, or not soon, that the upstream has vanished with something on the way to it: they are rare, or it is not
-  /// read and neither are its pongs.
+  /// Checks for an upstream that vanished with data on the way to it, where pings would not find that, or not soon: they are
+  /// rare, or the upstream is not read, so its pongs are not either.
   func checkSilence(at now: UInt64, bound: UInt64) {
     guard state == .open, hasSlowPings || connection.isReadingPaused,
       silence.isOver(at: now, bound: bound, connection.peerReport)
     else { return }
     connection.reset()
-    lose("it has vanished")
+    lose("the connection to the server was lost")
   }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
@@ -143,7 +144,7 @@ extension UpstreamSession: ConnectionHandler {
   }
 
   func peerFinished() {
-    lose("it closed the connection without a close frame")
+    lose("the server closed the connection without a close frame")
   }
 
   func closed(_ reason: ConnectionEnd) {
@@ -153,10 +154,10 @@ extension UpstreamSession: ConnectionHandler {
   }
 
   func mustGiveWay() {
-    lose("it reads too slowly, and limits.send_memory is used up")
+    lose("the server read too slowly, and limits.send_memory is used up")
   }
 
-  /// The upstream is gone without a word, or is not to be understood.
+  /// The upstream is gone without a close frame, or violates the protocol.
   private func lose(_ reason: String) {
     end(within: Self.lingering)
     guard let session else { return }
@@ -179,7 +180,7 @@ extension UpstreamSession: InputHolder {
       write(
         .close, ClosePayload.encode(.messageTooBig, reason: "the memory for received messages is used up"))
     }
-    lose("what it sent was not dealt with in time, and limits.receive_memory is used up")
+    lose("the server's messages were not delivered in time, and limits.receive_memory is used up")
   }
 
   private func dropInput() {
@@ -195,13 +196,14 @@ extension UpstreamSession: FrameSink {
     return mayGoOn() ? .proceed : .pause
   }
 
-  /// What the client has no room for is not decoded.
+  /// While the client has no room, nothing more is decoded.
   func mayGoOn() -> Bool {
     session?.isCongested != true && connection.reactor.hasTimeLeft()
   }
 
   func ping(_ payload: RawSpan) -> Flow {
-    // One that asks and does not read is not answered for ever. It has to be read all the same: it may be waiting for that itself.
+    // An upstream that sends pings and does not read must not be answered without end. Its messages have to be read all the
+    // same, because it may be waiting for that itself.
     if state == .open, !isCongested { write(.pong, payload) }
     return .proceed
   }

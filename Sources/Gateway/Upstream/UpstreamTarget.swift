@@ -2,19 +2,19 @@ import GatewayConfig
 import Routing
 
 extension UpstreamConfiguration {
-  /// What stands before the target in AsyncHTTPClient's notation.
+  /// The part before the target in AsyncHTTPClient's notation.
   var base: String {
     socket.map { "http+unix://\($0.percentEncodedComponent)" } ?? "\(scheme.rawValue)://\(authority)"
   }
 
-  /// The target of the request to the upstream: path and query as they came, or the template with what is left of the path
-  /// behind it, byte for byte.
+  /// The target of the request to the upstream: path and query unchanged, or the template followed by the rest of the path,
+  /// byte for byte.
   ///
   /// - Parameters:
-  ///   - requested: as the client sent it.
-  ///   - decoded: the path of it, which the route was found by.
-  /// - Returns: nil where that is no path, or has a segment `.` or `..` in any spelling. The upstream may go up there, out of the
-  ///   template, or from a route that anyone may use to one that asks for a token.
+  ///   - requested: the target as the client sent it.
+  ///   - decoded: its decoded path, with which the route was found.
+  /// - Returns: nil if the target is not a path, or has a segment `.` or `..` in any spelling. The upstream might resolve
+  ///   such a segment, and so leave the template, or reach a path that another route protects.
   func target(of requested: String, _ decoded: RequestPath, _ match: RouteMatch) -> String? {
     guard !decoded.hasDotSegment, requested.hasPrefix("/"), !requested.contains("#") else { return nil }
     guard let path else { return requested }

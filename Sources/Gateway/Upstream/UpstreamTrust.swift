@@ -3,7 +3,7 @@ import NIOCore
 import NIOSSL
 
 extension UpstreamConfiguration.Trust {
-  /// How TLS is spoken with an upstream.
+  /// The TLS configuration for an upstream.
   var clientConfiguration: TLSConfiguration {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.minimumTLSVersion = .tlsv12
@@ -15,8 +15,8 @@ extension UpstreamConfiguration.Trust {
 }
 
 extension UpstreamConfiguration {
-  /// The name that the upstream is told and has to prove; nil for an address, which is told to nobody (RFC 6066 section 3) and
-  /// proved as it is.
+  /// The name that is sent to the upstream and that its certificate must have; nil for an address, which is not sent (RFC 6066
+  /// section 3), but checked as an address.
   var serverName: String? {
     (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
   }

@@ -1,11 +1,11 @@
 import Transport
 import WebSocketCore
 
-/// Spreads the close frames of a stop over the first half of its grace, so that the clients do not all reconnect at once;
-/// a small number of sessions is closed at once.
+/// Spreads the close frames of a stop over the first half of its grace, so that the clients do not all reconnect at once. A
+/// small number of sessions is closed at once.
 final class ClosePace {
   private static let tick = Duration.milliseconds(50)
-  /// Closing fewer than this in a second would only make a stop slow.
+  /// Closing fewer sessions per second would only make a stop slow.
   private static let leastPerSecond = 500
 
   private let reactor: Reactor
@@ -34,7 +34,7 @@ final class ClosePace {
     timer.schedule(after: Self.tick)
   }
 
-  /// Everybody has gone on their own.
+  /// All sessions have ended by themselves.
   func end() {
     timer?.cancel()
     waiting = []

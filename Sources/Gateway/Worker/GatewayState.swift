@@ -6,13 +6,13 @@ import Synchronization
 import Transport
 import WebSocketCore
 
-/// What all workers and the HTTP side share: the compiled configuration, and the counts that limits are held against.
+/// The state that all workers and the HTTP service share: the compiled configuration, and the counts for the limits.
 ///
-/// Touched per connection, never per message.
+/// Used for each connection, never for each message.
 final class GatewayState: Sendable {
   let application: ApplicationConfiguration
   let routes: [SessionRoute]
-  /// By HTTP route; nil where the route sends no events.
+  /// By HTTP route; nil if the route is not an event stream.
   let eventRoutes: [EventRoute?]
   let hasEventRoutes: Bool
   let layers: GatewayLayers
@@ -23,17 +23,17 @@ final class GatewayState: Sendable {
   let counters = GatewayCounters()
   let upstreamFailures: UpstreamFailures
   let authenticators: Authenticators
-  /// Events in the group of orders that are none.
+  /// For events in the control group that are not control events.
   let unfitOrders: UnfitEvents
   let compressionContexts: ContextBudget
   let httpMemory: HTTPMemory
-  /// What the process may have, as found at the start.
+  /// The memory of the process, determined at the start.
   let memory: MemoryLimit
-  /// `limits.send_memory`: what waits to be sent.
+  /// `limits.send_memory`: unsent bytes.
   let sendMemory: MemoryBound
-  /// The part of it that may wait for reactors.
+  /// The part of it for reactors' mailboxes.
   let mail: MailBound
-  /// `limits.receive_memory`: messages that have begun to come.
+  /// `limits.receive_memory`: unfinished messages.
   let receiveMemory: MemoryBound
   let threads: Int
   /// How long an HTTP client may owe the system an answer before it is taken to be gone.
@@ -42,19 +42,19 @@ final class GatewayState: Sendable {
 
   /// `limits.connections`: sessions and HTTP connections together.
   let connectionLimit: Int
-  /// In between only HTTP requests are served. Beyond this a connection is one of the worker's extra ones, of which only a health check is
-  /// answered.
+  /// Between the two limits only HTTP requests are served. Beyond this, a connection is one of the worker's extra ones, of
+  /// which only health checks are answered.
   let acceptLimit: Int
-  /// How many extra connections a worker has at most, of each kind.
+  /// The most extra connections of a worker, of each kind.
   let extraConnections: Int
   let acceptFailures: AcceptFailures
-  /// `limits.per_ip`; nil where nothing is limited.
+  /// `limits.per_ip`; nil if nothing is limited.
   let addresses: AddressTable?
   let addressRefusals: AddressRefusals
   let httpRefusals: HTTPRefusals
   let unbelieved: UnbelievedProxies
 
-  /// How many connections beyond a limit are listened to.
+  /// How many connections beyond a limit are accepted.
   static func beyond(_ limit: Int) -> Int { max(16, min(limit / 8, 256)) }
 
   private let readiness = Atomic<Bool>(false)
@@ -102,10 +102,10 @@ final class GatewayState: Sendable {
       configuration.server.receiveMemory, otherwise: memory.bytes / 8, .receiving, log: log)
   }
 
-  /// Whether new sessions are taken: between the first accept and the stop, while all channel layers are there.
+  /// Whether new sessions are accepted: between the first accept and the stop, while all channel layers are available.
   var isReady: Bool { readiness.load(ordering: .relaxed) && layers.areAvailable }
 
-  /// What the connection with this number may become.
+  /// The admission of the connection with this number.
   func admission(of count: Int) -> Admission {
     count <= connectionLimit ? .session : .onlyHTTP
   }
@@ -115,15 +115,15 @@ final class GatewayState: Sendable {
   }
 }
 
-/// What a connection may become; told when it is accepted, so that in a storm those who came first are served.
+/// What a connection may become. Decided when it is accepted, so that in a storm the first ones are served.
 enum Admission {
   case session
   case onlyHTTP
   case onlyHealth
-  /// Its address has more connections than it may: it is told so, and a health check is answered.
+  /// Its address has too many connections. It is refused with that reason, except for health checks.
   case crowded(AddressTable.Refusal)
 
-  /// Whether it takes up one of the places of `limits.connections`.
+  /// Whether it takes one of the places of `limits.connections`.
   var isServed: Bool {
     switch self {
     case .session, .onlyHTTP: true
@@ -135,7 +135,7 @@ enum Admission {
     if case .session = self { true } else { false }
   }
 
-  /// What a connection is told that is not served.
+  /// The refusal for a connection that is not served.
   var refusal: HandshakeRefusal {
     switch self {
     case .session, .onlyHTTP, .onlyHealth: HandshakeRefusal(.tooManyConnections)
@@ -144,9 +144,9 @@ enum Admission {
   }
 }
 
-/// What happened so far, over all workers.
+/// Counts over all workers.
 final class GatewayCounters: Sendable {
-  /// Open now: sessions, hand-shakes under way and HTTP connections.
+  /// Open now: sessions, handshakes under way and HTTP connections.
   let connections = Atomic<Int>(0)
   /// Open now.
   let sessions = Atomic<Int>(0)
@@ -155,14 +155,14 @@ final class GatewayCounters: Sendable {
   let refusals = Atomic<Int>(0)
   let slowReaders = Atomic<Int>(0)
   let pingTimeouts = Atomic<Int>(0)
-  /// Clients that took nothing and answered nothing any more.
+  /// Clients that were found to be gone without closing the connection.
   let vanishedClients = Atomic<Int>(0)
   let protocolViolations = Atomic<Int>(0)
   let tlsFailures = Atomic<Int>(0)
 }
 
 extension GatewayCounters {
-  /// For the last line of the log: what a session count alone does not tell.
+  /// For the last line of the log.
   var summary: Logger.Metadata {
     [
       "sessions": "\(sessionsOpened.count)", "refused": "\(refusals.count)",

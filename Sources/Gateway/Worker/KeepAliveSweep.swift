@@ -1,11 +1,11 @@
 import GatewayConfig
 import Transport
 
-/// Looks at every session of a worker a few times in each ping interval, a slice of them at a time: one timer for
-/// all sessions instead of one for each.
+/// Checks every session of a worker a few times in each ping interval, a part of them at a time: one timer for all sessions
+/// instead of one for each.
 final class KeepAliveSweep {
   private static let tick = Duration.milliseconds(128)
-  /// How often a session is looked at within the shortest time that any route waits for.
+  /// How often a session is checked within the shortest interval of any route.
   private static let looksPerWait = 4
 
   private unowned let worker: Worker
@@ -17,7 +17,7 @@ final class KeepAliveSweep {
     self.worker = worker
   }
 
-  /// Makes the sweep quick enough for a session that waits for so long.
+  /// Makes the sweep fast enough for a session with this interval.
   func include(_ wait: Duration) {
     shortestWait = min(shortestWait, wait)
     guard timer == nil else { return }
@@ -26,7 +26,7 @@ final class KeepAliveSweep {
     timer.schedule(after: Self.tick)
   }
 
-  /// Checks the next slice. Stops while there are no sessions; the next session starts it again.
+  /// Checks the next part. Stops while there are no sessions; the next session starts it again.
   private func sweep() {
     let sessions = worker.sessions
     guard !sessions.isEmpty else {

@@ -7,22 +7,22 @@ import WebSocketCore
 
 /// One reactor's share of the gateway: it accepts connections, reads their request heads, and keeps the sessions.
 ///
-/// Confined to its reactor; other threads reach it through its mailbox only.
+/// Confined to its reactor; other threads reach it only through its mailbox.
 final class Worker {
   let reactor: Reactor
   let gateway: GatewayState
-  let http: HTTPSide
-  /// Nil where no TLS is spoken.
-  let tls: TLSSide?
+  let http: HTTPService
+  /// Nil without TLS.
+  let tls: TLSService?
   let layers: [WorkerLayer]
-  /// By layer; nil where no route asks who is there.
+  /// By layer; nil if no route uses presence.
   let presences: [LocalPresence?]
   let refusals: RefusalLog
   let compression: WorkerCompression
   let identities = WorkerIdentities()
   let unfinishedInput: UnfinishedInput
 
-  /// Places in the groups where processes tell each other what to do.
+  /// Memberships in the groups for control events.
   var control: [ControlMember] = []
 
   private(set) var phase = Phase.serving
@@ -30,26 +30,26 @@ final class Worker {
   private(set) var pending: [ObjectIdentifier: PendingConnection] = [:]
   private var keepAlive: KeepAliveSweep?
   private var extras: ExtraConnections
-  /// Who waits for a connection to an upstream, by ticket.
+  /// Callbacks for connections to upstreams, by ticket.
   private var connecting: [Int: (Result<Int32, any Error>) -> Void] = [:]
   private var lastTicket = 0
-  /// Where other threads post for this worker; set before the first connection.
+  /// The mailbox for other threads; set before the first connection.
   var mailbox: Mailbox<WorkerMessage>?
 
   enum Phase {
     case serving
     case stopping(Stopping)
-    /// No connection is left, which has been told; none is taken any more.
+    /// No connection is left, which has been reported; no new one is accepted.
     case stopped
 
-    /// What is left to do, and who is told when it is done.
+    /// The remaining work of a stop, and the callback for its end.
     struct Stopping {
       var pace: ClosePace
       var finished: @Sendable () -> Void
     }
   }
 
-  init(reactor: Reactor, number: Int, gateway: GatewayState, http: HTTPSide, tls: TLSSide?) {
+  init(reactor: Reactor, number: Int, gateway: GatewayState, http: HTTPService, tls: TLSService?) {
     self.reactor = reactor
     self.gateway = gateway
     self.http = http
@@ -71,12 +71,12 @@ final class Worker {
     self.compression = WorkerCompression(budget: gateway.compressionContexts)
   }
 
-  /// This worker's end of the layer that the route's group is in.
+  /// This worker's end of the layer with the route's groups.
   func layer(of route: SessionRoute) -> (any ChannelLayer)? {
     route.layer.map { layers[$0].layer }
   }
 
-  /// This worker's end of what tells the route's sessions who is there; nil where nothing does.
+  /// This worker's end of the route's presence; nil if the route has none.
   func presence(of route: SessionRoute) -> LocalPresence? {
     route.hasPresence ? route.layer.flatMap { presences[$0] } : nil
   }
@@ -89,7 +89,7 @@ final class Worker {
     if case .serving = phase { true } else { false }
   }
 
-  /// Does what another thread asked for.
+  /// Handles a message of another thread.
   func handle(_ message: WorkerMessage) {
     switch message {
     case .start(let listeners):
@@ -147,7 +147,7 @@ extension Worker {
     connection.start(on: descriptor)
   }
 
-  /// Listens to one connection more than there are places for, in case it is a health check.
+  /// Accepts one connection more than there are places for, in case it is a health check.
   private func hear(
     _ descriptor: consuming Descriptor, as admission: Admission, on listener: ListeningSocket
   ) {
@@ -166,23 +166,23 @@ extension Worker {
       return gateway.acceptFailures.record(code)
     }
     gateway.acceptFailures.record(code)
-    // TLS would need two more.
+    // TLS would need two more descriptors.
     if !listener.isSecure { hear(descriptor, as: .onlyHealth, on: listener) }
   }
 
-  /// The connection has its answer, which it may still be reading: it is waited for a little.
+  /// The connection was answered, and may still be reading. It is kept a little longer.
   func answered(_ connection: PendingConnection) {
     extras.answer(connection)?.abandon()
   }
 
-  /// Lets TLS be spoken on the connection, and takes what it says as one of our own: the time for the hand-shake runs already.
+  /// Begins TLS on the connection, and serves the decrypted one. The time for the handshake runs already.
   private func acceptSecure(_ descriptor: consuming Descriptor, on listener: ListeningSocket) {
     var client = Client(peer: PeerAddress(of: descriptor), isSecure: true)
     if !listener.hasProxyHeader {
       switch gateway.place(for: client.peer) {
       case .success(let place): client.place = place
       case .failure(let refusal):
-        // To say so in TLS would be the dearest of all answers.
+        // A refusal over TLS would be the most expensive of all answers.
         gateway.counters.refusals.up()
         return gateway.addressRefusals.record(refusal, peer: client.peer)
       }
@@ -201,13 +201,13 @@ extension Worker {
   /// Begins TLS with a client that is counted already.
   ///
   /// - Parameters:
-  ///   - bytes: the first that it sent, which have been read.
-  ///   - due: until when it has to be known what it becomes.
+  ///   - bytes: the first bytes of the client, which have been read.
+  ///   - due: when the handshake must be complete.
   func goOnInTLS(
     _ descriptor: consuming Descriptor, _ client: Client, _ admission: Admission, _ bytes: [UInt8],
     due: MonotonicTime
   ) {
-    // Also those that are served no more, and whose last bytes are still on the way.
+    // Includes connections that are not served any more, while their last bytes are on the way.
     guard let tls, tls.clientCount < gateway.acceptLimit,
       let decrypted = tls.serve(descriptor, Client(peer: client.peer, isSecure: true), first: bytes)
     else { return refuseSecure(client) }
@@ -221,7 +221,7 @@ extension Worker {
     refusals.record(HandshakeRefusal(.tooManyConnections), target: nil, peer: client.peer)
   }
 
-  /// A connection that was kept alive on the HTTP side asks for a WebSocket after all.
+  /// A kept-alive connection of the HTTP service asks for a WebSocket after all.
   private func takeOver(_ handedOver: HandedOverConnection) {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
     if case .stopped = phase { return gateway.counters.connections.down() }
@@ -232,14 +232,14 @@ extension Worker {
     connection.received(head: handedOver.bytes)
   }
 
-  /// The connection has become a session, was handed to the HTTP side, or is closed.
+  /// The connection has become a session, was handed to the HTTP service, or is closed.
   func pendingEnded(_ connection: PendingConnection) {
     pending[ObjectIdentifier(connection)] = nil
     if connection.isAnswered || connection.isExtra { extras.forget(connection) }
     reportWhenFinished()
   }
 
-  /// - Parameter wait: the shortest time after which the session has to be looked at.
+  /// - Parameter wait: the shortest time after which the session has to be checked.
   func sessionOpened(_ session: any LiveSession, wait: Duration) {
     session.index = sessions.count
     sessions.append(session)
@@ -259,7 +259,7 @@ extension Worker {
     reportWhenFinished()
   }
 
-  /// Connects to an upstream. The descriptor belongs to whoever is called back, on this reactor.
+  /// Connects to an upstream. The callee, on this reactor, owns the descriptor.
   func connect(
     to upstream: UpstreamConfiguration, _ completed: @escaping (Result<Int32, any Error>) -> Void
   ) {
@@ -286,10 +286,10 @@ extension Worker {
 
   func countSlowReader(_ session: any LiveSession) {
     gateway.counters.slowReaders.up()
-    gateway.log.debug("a reader fell behind", metadata: ["route": "\(session.routeName)"])
+    gateway.log.debug("a client read too slowly", metadata: ["route": "\(session.routeName)"])
   }
 
-  /// It waited longest when the memory for sending was used up.
+  /// Its bytes had waited longest when the memory for sending was used up.
   func countGivenWay(_ session: any LiveSession) {
     gateway.counters.slowReaders.up()
     gateway.sendMemory.countEviction(route: session.routeName)
@@ -308,7 +308,7 @@ extension Worker {
   func countViolation(_ violation: ProtocolViolation, of session: Session) {
     gateway.counters.protocolViolations.up()
     gateway.log.debug(
-      "a client broke the protocol",
+      "a client violated the WebSocket protocol",
       metadata: ["route": "\(session.route.name)", "reason": "\(violation)"])
   }
 }
@@ -316,7 +316,7 @@ extension Worker {
 // MARK: - Stopping
 
 extension Worker {
-  /// Takes no new connections, and closes the sessions at a pace that spares whatever they reconnect to.
+  /// Accepts no new connections, and closes the sessions at a pace that spares the servers that clients reconnect to.
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
     reactor.stopListening()
@@ -328,7 +328,7 @@ extension Worker {
     reportWhenFinished()
   }
 
-  /// Ends what is left at once.
+  /// Closes the remaining connections at once.
   private func abandon() {
     for session in sessions { session.abandon() }
     for connection in pending.values { connection.abandon() }

@@ -1,32 +1,32 @@
 import Transport
 import WebSocketCore
 
-/// What other threads ask of a worker.
+/// A message from another thread to a worker.
 enum WorkerMessage: Sendable {
-  /// Listening sockets, whose owner the worker becomes.
+  /// Listening sockets. The worker becomes their owner.
   case start(listeners: [ListeningSocket])
-  /// A connection that comes back from the HTTP side for a WebSocket upgrade.
+  /// A connection that comes back from the HTTP service for a WebSocket upgrade.
   case takeOver(HandedOverConnection)
-  /// What became of a connection to an upstream; the worker becomes the owner of the descriptor.
+  /// The result of connecting to an upstream. The worker becomes the owner of the descriptor.
   case upstreamConnected(ticket: Int, Result<Int32, any Error>)
-  /// Something that only the worker can tell or do.
+  /// Work that only the worker can do.
   case perform(@Sendable (Worker) -> Void)
-  /// Who a client is that it was asked for.
+  /// The result of authenticating a client.
   case authenticated(ticket: Int, Authentication)
   case stop(StopOrder)
-  /// Close what is left without waiting for anybody.
+  /// Close the remaining connections without waiting.
   case abandon
 }
 
-/// A connected socket on its way between a worker and the HTTP side; whoever receives it owns the descriptor.
+/// A connected socket on its way between a worker and the HTTP service. The receiver owns the descriptor.
 struct HandedOverConnection: Sendable {
   var descriptor: Int32
-  /// What was read from it and not yet handled.
+  /// Bytes that were read from it and not handled yet.
   var bytes: [UInt8]
   var client: Client
 }
 
-/// `shutdown:` as one worker is to carry it out.
+/// `shutdown:` for one worker.
 struct StopOrder: Sendable {
   var grace: Duration
   var reason: CloseReason

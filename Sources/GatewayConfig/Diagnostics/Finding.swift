@@ -1,4 +1,4 @@
-/// Something the operator should know about the file: what is wrong, where, and what to do.
+/// A fact about the file for the operator: what is wrong, where, and what to do.
 package struct Finding: Sendable, Hashable {
   package enum Severity: String, Sendable, Hashable, CaseIterable {
     /// The file is not served.
@@ -8,15 +8,15 @@ package struct Finding: Sendable, Hashable {
   }
 
   package var severity: Severity
-  /// Stable and documented; what scripts and SARIF rules refer to.
+  /// Stable and documented; scripts and SARIF rules refer to it.
   package var code: FindingCode
   /// What is wrong, one sentence without a full stop, in the operator's words.
   package var message: String
-  /// Where; the caret line is drawn under it. Absent only where there is no place (the file cannot be read).
+  /// The place of the problem, which the carets mark. Nil only if there is no place, because the file cannot be read.
   package var range: SourceRange?
-  /// What to do about it, printed behind the carets: `did you mean "consumer"?`.
+  /// What to do about it, printed after the carets: `did you mean "consumer"?`.
   package var hint: String?
-  /// Other places that belong to it: the first of two duplicate keys, the route that covers this one.
+  /// Related places: the first of two duplicate keys, the route that covers this one.
   package var related: [Related]
 
   package struct Related: Sendable, Hashable {
@@ -42,22 +42,22 @@ package struct Finding: Sendable, Hashable {
   }
 }
 
-/// Collects the findings of one run, each once; nothing that loads a configuration throws.
+/// Collects the findings of one run, each once. Loading a configuration never throws.
 ///
-/// Of each severity the first `most` are kept. Later ones are only counted, so that a file which is wrong in a hundred thousand
-/// places costs no more memory than one which is wrong in a thousand.
+/// Of each severity the first `most` are kept. Later ones are only counted, so that a file with a hundred thousand mistakes
+/// takes no more memory than one with a thousand.
 package struct Findings: Sendable {
   package static let most = 1000
-  /// A text that repeats what the file says is cut there. Bytes.
+  /// A longer text that repeats the file is cut. Bytes.
   private static let longestText = 4096
-  /// Of so many findings that are only counted it is remembered which they were.
+  /// How many of the counted findings are remembered, so that they are counted once.
   private static let mostRemembered = 1 << 18
 
   /// Findings that were counted and not kept.
   package struct Omitted: Sendable, Hashable {
     package var errors = 0
     package var warnings = 0
-    /// Where secrets are written: no line of these is ever shown.
+    /// The places of secrets. Their lines are never shown.
     var secrets: [SourceRange] = []
 
     package var count: Int { errors + warnings }
@@ -90,12 +90,12 @@ package struct Findings: Sendable {
     if finding.code == .plainSecret, let range = finding.range { omitted.secrets.append(range) }
   }
 
-  /// Never shows the lines of a place, whatever the findings about them.
+  /// Hides the lines of a place in all findings.
   mutating func hide(_ range: SourceRange) {
     if omitted.secrets.count < Self.mostRemembered { omitted.secrets.append(range) }
   }
 
-  /// Takes another run's findings in.
+  /// Adds the findings of another run.
   mutating func merge(_ other: Findings) {
     for finding in other.all { add(finding) }
     omitted.errors += other.omitted.errors
@@ -117,7 +117,7 @@ package struct Findings: Sendable {
     add(Finding(.warning, code, message, at: range, hint: hint, related: related))
   }
 
-  /// Whether one more error would be shown; a hint for one that is not is not worth working out.
+  /// Whether another error would be shown. Otherwise its hint need not be computed.
   var hasRoomForErrors: Bool { errorCount < Self.most }
 
   package var hasErrors: Bool { errorCount > 0 }
@@ -126,14 +126,14 @@ package struct Findings: Sendable {
 extension Finding {
   private static let mostLookedAt = 200
 
-  /// Pointing at the character that is not what it seems to be, where there is one in the place.
+  /// The finding with a mention of the first misleading character at its place, if there is one.
   fileprivate func namingLookalike() -> Finding {
     guard let range, range.start.line == range.end.line, isAboutWords,
       range.end.column - range.start.column <= Self.mostLookedAt
     else { return self }
     let first = range.start.column - 1
     let text = range.file.text(ofLine: range.start.line, first..<max(first, range.end.column - 1))
-    // It may have been said already: by the finding itself, or when it was taken in by another run.
+    // The finding itself may name the character already, or another run may have added it.
     guard let (offset, found) = Lookalike.first(in: text), !message.contains(found.name),
       hint?.contains(found.name) != true
     else { return self }
@@ -144,7 +144,7 @@ extension Finding {
     return finding
   }
 
-  /// Whether it may have to do with how a key or a value is spelt.
+  /// Whether the problem may be the spelling of a key or a value.
   private var isAboutWords: Bool {
     switch code {
     case .unknownKey, .unknownName, .invalidValue, .wrongType, .missingUnit, .appNotInstalled, .invalidGroup,
@@ -154,7 +154,7 @@ extension Finding {
     }
   }
 
-  /// With texts of at most so many bytes.
+  /// The finding with its texts cut to at most this many bytes.
   fileprivate func shortened(to most: Int) -> Finding {
     guard message.utf8.count > most || (hint?.utf8.count ?? 0) > most else { return self }
     var finding = self

@@ -1,8 +1,8 @@
 /// The stable name of a kind of finding, as printed in `error[unknown-key]`.
 ///
-/// One case for each; `summary` is what SARIF shows as the rule's description.
+/// SARIF shows `summary` as the description of its rule.
 package enum FindingCode: String, Sendable, Hashable, CaseIterable {
-  // The text itself.
+  // The text of the file.
   case unreadableFile = "unreadable-file"
   case yamlSyntax = "yaml-syntax"
   case yamlLimit = "yaml-limit"

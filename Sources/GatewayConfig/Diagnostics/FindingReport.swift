@@ -9,14 +9,14 @@ package enum FindingFormat: String, Sendable, CaseIterable {
   case github
 }
 
-/// Findings in the order in which they are read: by file, by place, each once, and not more than `Findings.most`.
+/// Findings in reading order (by file, then by place), each once, and not more than `Findings.most`.
 package struct FindingReport: Sendable {
   /// The file named on the command line.
   package let path: String
   package let findings: [Finding]
-  /// Those that there is no room for; errors come before warnings.
+  /// The findings beyond the limit. Errors take precedence over warnings.
   package let omitted: Findings.Omitted
-  /// What stands beside the findings in JSON, where it is asked for.
+  /// The table of groups for the JSON output, if it was asked for.
   package var groups: GroupTable?
 
   package init(path: String, findings: Findings) {
@@ -38,7 +38,7 @@ package struct FindingReport: Sendable {
     self.omitted = omitted
   }
 
-  /// The report with findings that came later.
+  /// The report with additional findings.
   package func adding(_ more: [Finding]) -> FindingReport {
     FindingReport(path: path, findings: findings + more, omitted: omitted)
   }
@@ -52,11 +52,11 @@ package struct FindingReport: Sendable {
     )
   }
 
-  /// How many there are, those that are not shown included.
+  /// The number of errors, including those that are not shown.
   package var errorCount: Int { findings.count { $0.severity == .error } + omitted.errors }
   package var warningCount: Int { findings.count { $0.severity == .warning } + omitted.warnings }
 
-  /// Says that there are findings which are not shown; nil where all are.
+  /// Says how many findings are not shown; nil if all are.
   var omission: String? {
     guard omitted.count > 0 else { return nil }
     return
@@ -74,7 +74,7 @@ package struct FindingReport: Sendable {
 
   package func rendered(_ format: FindingFormat) -> String { Self.rendered([self], format) }
 
-  /// The reports of several files: one document where the format is one of documents.
+  /// The reports of several files: one document if the format has documents.
   package static func rendered(_ reports: [FindingReport], _ format: FindingFormat) -> String {
     switch format {
     case .text: reports.map(TextRenderer().render).joined()

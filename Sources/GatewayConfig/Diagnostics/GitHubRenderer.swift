@@ -22,10 +22,10 @@ struct GitHubRenderer {
     return "::\(command) \(properties.joined(separator: ","))::\(escaped(text, inProperty: false))"
   }
 
-  /// What GitHub's runner takes back from `%25` and the like.
+  /// Escapes text in the way that GitHub's runner decodes (`%25` and others).
   private func escaped(_ text: String, inProperty: Bool) -> String {
     var result = ""
-    // Scalar by scalar: "\r\n" is one character and would be neither of the two.
+    // Scalar by scalar, because "\r\n" is a single character, and neither of the two.
     for scalar in text.unicodeScalars {
       switch scalar {
       case "%": result += "%25"
@@ -33,7 +33,7 @@ struct GitHubRenderer {
       case "\n": result += "%0A"
       case ":" where inProperty: result += "%3A"
       case "," where inProperty: result += "%2C"
-      // A log is read in a terminal, too, which would obey it.
+      // The log is also read in a terminal, which would obey control characters.
       case let scalar where scalar.isControl: result += "\\u{\(String(scalar.value, radix: 16))}"
       default: result.unicodeScalars.append(scalar)
       }

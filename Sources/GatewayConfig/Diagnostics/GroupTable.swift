@@ -1,11 +1,12 @@
 import JSON
 import Routing
 
-/// Which groups each route can reach, who comes by them there, and by which other routes: what `validate --groups` prints.
+/// The groups that each route can reach, the clients that can reach them, and the other routes with the same groups: the output
+/// of `validate --groups`.
 package struct GroupTable: Sendable {
   private struct Row: Sendable {
     var groups: RouteGroups
-    /// The first ones of other routes, and how many there are.
+    /// The first groups of other routes that have names in common, and how many there are.
     var neighbours: [Encounter]
     var count: Int
   }
@@ -23,7 +24,7 @@ package struct GroupTable: Sendable {
 
   private static let width = 100
 
-  /// A chapter for each channel layer, a paragraph for each route.
+  /// A section for each channel layer, with a paragraph for each route.
   package var text: String {
     guard !rows.isEmpty else { return "no route has a group\n" }
     var text = ""
@@ -80,12 +81,12 @@ package struct GroupTable: Sendable {
     text += " in \"\(example.name)\""
     switch (example.path, example.otherPath) {
     case (let path?, let otherPath?): text += ", by /\(path) and /\(otherPath)"
-    default: text += ", though no path was found that leads there"
+    default: text += ", though Sluice found no path that leads to it"
     }
     return Self.wrapped(text, indent: 6)
   }
 
-  /// Lines of at most `width` columns where the words allow it; the later ones stand further in.
+  /// Wraps the text to lines of at most `width` columns, if the words allow it. Later lines are indented further.
   private static func wrapped(_ text: String, indent: Int) -> String {
     var lines: [String] = []
     var line = String(repeating: " ", count: indent)
@@ -150,7 +151,7 @@ extension RouteGroups {
   }
 }
 
-extension Audience {
+extension AdmittedClients {
   /// For tables: `site with role = staff`.
   fileprivate var shortWords: String {
     switch self {

@@ -1,6 +1,6 @@
-/// What people write who know the settings of another program.
+/// Knows names from the settings of other programs that users may write.
 enum Habits {
-  /// Names that stand for a key here, the likeliest first; one of them is meant where the mapping has such a key.
+  /// Possible keys for a name, the likeliest first. A suggestion is made if the mapping has such a key.
   private static let keys: [String: [String]] = [
     // Django, Channels, and other routers.
     "websocket_urlpatterns": ["websocket"], "http_urlpatterns": ["http"],
@@ -27,16 +27,17 @@ enum Habits {
 
   /// What to do instead, for names that stand for no single key.
   private static let hints: [String: String] = [
-    "permission_classes": "use \"auth\" for who may come in, and \"require\" for the claims they need",
+    "permission_classes":
+      "use \"auth\" to require a token, and \"require\" for the claims that the token needs",
     "authentication_classes":
       "define an authenticator under \"auth\" at the top level, and name it in \"auth\" here",
     "middleware": "there is no middleware; see \"auth\", \"allowed_hosts\" and \"limits\"",
     "login_required": "write auth: NAME, the name of an authenticator under \"auth\" at the top level",
     "debug": "there is no debug mode; for more lines write logging: {level: debug}",
-    "allowed_ips": "addresses are not filtered here; do it in front of Sluice",
+    "allowed_ips": "Sluice does not filter addresses; do it in front of Sluice",
   ]
 
-  /// The key of a mapping that a name from elsewhere stands for.
+  /// The key of a mapping that corresponds to a name from another program.
   static func key(for name: String, in known: Set<String>) -> String? {
     keys[name.lowercased()]?.first(where: known.contains)
   }

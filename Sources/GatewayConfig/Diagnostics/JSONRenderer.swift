@@ -1,8 +1,8 @@
 import JSON
 
-/// One object with all findings, for scripts: `{file, errors, warnings, findings}`; of several files
-/// `{errors, warnings, files: [...]}` with such an object for each. Where there are too many findings `notShown` says how many
-/// are missing; `errors` and `warnings` count all.
+/// Renders one object with all findings, for scripts: `{file, errors, warnings, findings}`. For several files it is `{errors,
+/// warnings, files: [...]}` with such an object for each. If there are too many findings, `notShown` says how many are missing;
+/// `errors` and `warnings` count all.
 struct JSONRenderer {
   func render(_ reports: [FindingReport]) -> String {
     if reports.count == 1 { return json(reports[0]).text + "\n" }

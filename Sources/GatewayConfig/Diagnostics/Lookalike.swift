@@ -1,11 +1,11 @@
-/// A character that looks like another one, or like nothing, and so is hard to find in a file.
+/// A character that looks like another one, or is invisible, and therefore is hard to find in a file.
 struct Lookalike: Sendable, Equatable {
-  /// With its code point, for sentences: `a no-break space (U+00A0)`.
+  /// The name with its code point, for sentences: `a no-break space (U+00A0)`.
   let name: String
-  /// What it is taken for: ASCII, and empty for a character that is not seen.
+  /// The ASCII character that it looks like; empty for an invisible character.
   let plain: String
 
-  /// Nil for a character that is what it seems to be.
+  /// Nil for a character that does not mislead.
   init?(_ scalar: Unicode.Scalar) {
     guard !scalar.isASCII, let (kind, plain) = Self.kind(of: scalar) else { return nil }
     let digits = String(scalar.value, radix: 16, uppercase: true)
@@ -29,7 +29,7 @@ struct Lookalike: Sendable, Equatable {
     }
   }
 
-  /// Letters of other alphabets with the shape of a Latin one.
+  /// Letters of other alphabets that look like a Latin letter.
   private static let letters: [Unicode.Scalar: (script: String, plain: Character)] = {
     var letters: [Unicode.Scalar: (script: String, plain: Character)] = [:]
     let alphabets = [
@@ -55,15 +55,16 @@ struct Lookalike: Sendable, Equatable {
     return letters
   }()
 
-  /// The text as it seems to be written.
+  /// The text with each misleading character replaced by the one that it looks like.
   static func plainText(of text: String) -> String {
     guard text.utf8.contains(where: { $0 >= 0x80 }) else { return text }
     return text.unicodeScalars.map { Lookalike($0)?.plain ?? String($0) }.joined()
   }
 
-  /// The first character of a text that is not what it seems to be, and its number in the text.
+  /// The first misleading character of a text, and its offset in the text.
   ///
-  /// A letter of another alphabet counts only in a word with Latin letters: whole words of that alphabet are words.
+  /// A letter of another alphabet counts only in a word with Latin letters, because whole words of that alphabet are not
+  /// misleading.
   static func first(in text: String) -> (offset: Int, Lookalike)? {
     guard text.utf8.contains(where: { $0 >= 0x80 }) else { return nil }
     let scalars = Array(text.unicodeScalars)
@@ -87,12 +88,12 @@ struct Lookalike: Sendable, Equatable {
       }
       return false
     }
-    // A word, not a book: what a foreign text says must not take the square of its length.
+    // Only near the character: a long text must not take quadratic time.
     return reaches((offset + 1)..<min(scalars.count, offset + 64))
       || reaches((max(0, offset - 64)..<offset).reversed())
   }
 
-  /// Whether it looks like a space, or like nothing at all.
+  /// Whether it looks like a space, or is invisible.
   static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
     guard let found = Lookalike(scalar) else { return false }
     return found.plain == " " || found.plain.isEmpty

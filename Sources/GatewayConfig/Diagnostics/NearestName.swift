@@ -1,4 +1,4 @@
-/// The known name that a misspelt one was probably meant to be.
+/// Finds the known name that was probably meant by a misspelt one.
 package enum NearestName {
   /// - Returns: the nearest of the known names, if it is near: fewer changes than half its letters, and at most three.
   static func of(_ name: String, in known: some Sequence<String>) -> String? {
@@ -22,7 +22,7 @@ package enum NearestName {
     return "known here: \(known.sorted().joined(separator: ", "))"
   }
 
-  /// How many letters must be inserted, removed, exchanged or swapped with their neighbour.
+  /// The number of letters to insert, remove, exchange or swap with their neighbour.
   private static func distance(_ one: [UInt8], _ other: [UInt8]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...other.count)

@@ -33,7 +33,7 @@ struct SARIFRenderer {
     return .object(members)
   }
 
-  /// Each result once: a file that several others include is read for each of them.
+  /// Each result once, because a file that several others include is read for each of them.
   private func unique(_ results: [JSON]) -> [JSON] {
     var seen: Set<String> = []
     return results.filter { seen.insert($0.text).inserted }
@@ -41,14 +41,14 @@ struct SARIFRenderer {
 
   private static let longestCategory = 200
 
-  /// GitHub's category of the run, which is what stands before the last "/" (SARIF 2.1.0 section 3.17.3): a run over other files is
-  /// another one.
+  /// GitHub's category of the run: the text before the last "/" (SARIF 2.1.0 section 3.17.3). A run for other files has another
+  /// category.
   private func category(_ reports: [FindingReport]) -> String {
     let files = reports.map(\.path).joined(separator: ",")
     return "sluice/\(String(decoding: files.utf8.prefix(Self.longestCategory), as: UTF8.self))/"
   }
 
-  /// What the run says beside its results (SARIF 2.1.0 section 3.20.21).
+  /// Notes about the run besides its results (SARIF 2.1.0 section 3.20.21).
   private func invocation(_ texts: [String]) -> JSON {
     let notifications = texts.map { text in
       JSON.object([.init(key: "level", value: .string("note")), .init(key: "message", value: message(text))])
@@ -97,7 +97,7 @@ struct SARIFRenderer {
     return .object(members)
   }
 
-  /// A relative reference (RFC 3986): what has a meaning in one is percent-encoded.
+  /// A relative reference (RFC 3986). Characters with a meaning in a reference are percent-encoded.
   private static func uri(_ path: String) -> String {
     path.utf8.map { byte in
       switch byte {

@@ -10,7 +10,7 @@
 ///
 /// A line with a secret in it is not shown, whatever the finding about it. Of a long line only a part is.
 struct TextRenderer {
-  /// The lines with secrets in them, by file.
+  /// The lines that contain secrets, by file.
   private var secretLines: [ObjectIdentifier: Set<Int>] = [:]
 
   func render(_ report: FindingReport) -> String {
@@ -61,7 +61,7 @@ struct TextRenderer {
     return [arrow, "\(margin) |", "\(number) | \(excerpt.text)", "\(margin) | \(pointer)"]
   }
 
-  /// Control characters, which a terminal would obey, as escapes.
+  /// The text with control characters, which a terminal would obey, as escapes.
   private static func printable(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: \.isControl) else { return text }
     return text.unicodeScalars.map { scalar in
@@ -70,18 +70,18 @@ struct TextRenderer {
   }
 }
 
-/// A line and the carets under it; of a long one the part around the carets.
+/// A line and the carets below it; for a long line, the part around the carets.
 private struct LineExcerpt {
-  /// Wider than anything that is written by hand.
+  /// Wider than any line written by hand.
   private static let widest = 160
   private static let before = 40
 
   let text: String
   let carets: String
 
-  /// - Parameter end: the column behind the last caret; nil where it is in another line.
+  /// - Parameter end: the column after the last caret; nil if it is in another line.
   ///
-  /// Only the part that is shown is looked at, however long the line is.
+  /// Only the shown part is examined, however long the line is.
   init(_ number: Int, of file: SourceFile, from start: Int, to end: Int?) {
     let width = file.characterCount(ofLine: number)
     let first = min(start, width + 1) - 1
@@ -101,7 +101,7 @@ private struct LineExcerpt {
       + Self.repeated("^", max(1, min(last, to) - first))
   }
 
-  /// Each character stays one column wide, so that the carets stand where the characters do.
+  /// Each character stays one column wide, so that the carets are below the right characters.
   private static func shown(_ line: String) -> String {
     var text = String.UnicodeScalarView()
     for scalar in line.unicodeScalars {
@@ -116,7 +116,7 @@ private struct LineExcerpt {
 }
 
 extension Finding {
-  /// Whether a secret stands where it points.
+  /// Whether the finding points at a secret.
   fileprivate var isAboutSecret: Bool { code == .plainSecret }
 }
 
@@ -125,7 +125,7 @@ extension SourceRange {
 }
 
 extension Unicode.Scalar {
-  /// The ends of lines that are none for an editor included.
+  /// Includes line separators that editors do not treat as line ends.
   var isControl: Bool {
     properties.generalCategory == .control || value == 0x2028 || value == 0x2029
   }

@@ -1,25 +1,26 @@
 import Routing
 
-/// What all routes of a file are read with.
+/// The context for reading all routes of a file.
 final class RouteContext {
   let reading: Reading
   let apps: InstalledApps
-  /// The aliases of the channel layers, those that could not be read included; nil where they cannot be known.
+  /// The aliases of the channel layers, including those that could not be read; nil if they are not known.
   let layers: [String]?
-  /// For each alias the one that stands for all that lead to the same groups.
+  /// For each alias, the alias that represents all layers with the same groups.
   let groupSpaces: [String: String]
-  /// What a route may name that is in no application.
+  /// The names outside of applications that a route may refer to.
   let auth: AuthSettings
   private var included: Set<Include> = []
   private var routeCount = 0
 
-  /// The patterns of a local app that some route includes.
+  /// A local app with the outer patterns of an include.
   private struct Include: Hashable {
     var app: String
     var kind: RouteKind
   }
 
-  /// Routes of the whole configuration, each include counted anew: files that include each other can ask for any number.
+  /// Routes of the whole configuration, counting each include anew, because files that include each other can produce any
+  /// number of routes.
   private static let mostRoutes = 100_000
 
   init(
@@ -33,12 +34,12 @@ final class RouteContext {
     self.auth = auth
   }
 
-  /// Whether there are too many: what was read until then is no table to judge.
+  /// Whether there are too many routes. The routes read until then are not analysed.
   var hasTooManyRoutes: Bool { routeCount > Self.mostRoutes }
 
   /// Counts one more route.
   ///
-  /// - Returns: false where there are too many, which is reported once.
+  /// - Returns: false if there are too many, which is reported once.
   func countRoute(at range: SourceRange) -> Bool {
     guard routeCount < Self.mostRoutes else {
       if routeCount == Self.mostRoutes {
@@ -57,7 +58,7 @@ final class RouteContext {
     included.insert(Include(app: app, kind: kind))
   }
 
-  /// What is installed must be good, whether some route uses it or not.
+  /// Checks all installed apps, whether a route uses them or not.
   func checkApps() {
     let settings = RouteSettings(auth: auth)
     for app in apps.local {
@@ -70,17 +71,17 @@ final class RouteContext {
   }
 }
 
-/// What routes inherit from what is around them.
+/// The settings that routes inherit from the mappings around them.
 struct RouteSettings {
   var origins = OriginPolicy.sameHost
   var limits = SessionLimits()
   var compression: CompressionConfiguration?
   var auth = AuthSettings()
 
-  /// Whether clients have to show who they are.
-  var asksWho: Bool { auth.auth != nil || auth.isUnknown }
+  /// Whether clients have to authenticate.
+  var requiresAuthentication: Bool { auth.auth != nil || auth.isUnknown }
 
-  /// Reads `auth`, `allowed_hosts`, `limits` and `compression` beside the routes they hold for.
+  /// Reads the `auth`, `allowed_hosts`, `limits` and `compression` that hold for the routes of a mapping.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
     auth.read(mapping)
     guard kind == .webSocket else { return readForStreams(mapping) }
@@ -89,8 +90,8 @@ struct RouteSettings {
     compression = CompressionReader.read(mapping.value("compression"), over: compression, mapping.reading)
   }
 
-  /// Of HTTP routes those with `events` have them, and those with `publish` have `allowed_hosts`; they may also stand around such
-  /// routes.
+  /// Among HTTP routes only those with `events` have them, and those with `publish` have `allowed_hosts`. They may also be set
+  /// for several such routes together.
   private mutating func readForStreams(_ mapping: MappingCursor) {
     let isAround = ["routes", "include"].contains { mapping.entry($0) != nil }
     guard isAround || ["events", "publish"].contains(where: { mapping.entry($0) != nil }) else { return }
@@ -138,7 +139,7 @@ package enum RouteKind: Sendable {
 /// One entry of `applications`.
 struct ApplicationReader {
   let context: RouteContext
-  /// The server's.
+  /// The settings of the server.
   let settings: RouteSettings
 
   func read(_ entry: Node.Entry) -> ApplicationConfiguration {
@@ -189,7 +190,7 @@ struct RouteTable {
     router = Router(routes.map(\.path))
   }
 
-  /// Says what the analysis found, at the places where the routes are written.
+  /// Reports the findings of the analysis at the places of the routes.
   func report(into reading: Reading) {
     for finding in router.findings { report(finding, reading) }
     reportOverlaps(reading)
@@ -231,7 +232,7 @@ struct RouteTable {
           ? "move it before the route that answers" : "move it before the routes that answer"
       reading.findings.error(
         .unreachableRoute, "this route can never be reached", at: route.range, hint: hint, related: covering)
-    // One finding a route, however many routes are before it.
+    // One finding for each route, however many earlier routes cover parts of it.
     case .partlyCovered: break
     case .matchesNothing:
       let startsWithSlash = route.path.patterns.contains { $0.text.drop { $0 == "^" }.hasPrefix("/") }
@@ -338,21 +339,21 @@ struct RouteTable {
 /// A route as it was read, with the places that findings point at.
 struct ReadRoute {
   var path: RoutePath
-  /// Of its own pattern.
+  /// The place of the route's own pattern.
   var range: SourceRange
-  /// Of each pattern of the path.
+  /// The places of all patterns of the path.
   var patternRanges: [SourceRange]
   var givenName: Located<String>?
   var groups: [Located<GroupTemplate>] = []
-  /// Of the patterns of groups, in their order.
+  /// The places of the group patterns, in their order.
   var placesOfPatterns: [SourceRange] = []
   var shared: Located<Bool>?
-  /// Whether it asks who clients are by an authenticator that does not exist.
+  /// Whether it names an authenticator that does not exist.
   var hasUnknownAuth = false
   var http: HTTPRoute?
   var webSocket: WebSocketRoute?
 
-  /// What to call one of the patterns of the path, all of which but the last stand before others.
+  /// A name for one of the path's patterns. All but the last one are outer patterns.
   func name(ofPattern number: Int) -> String {
     http?.action.answersBelow == true && number == path.patterns.count - 2
       ? "the path of this route" : "the pattern before the nested routes"
@@ -360,9 +361,9 @@ struct ReadRoute {
 }
 
 extension Reading {
-  /// A template names a capture that its route does not have.
+  /// Reports that a template names a capture that its route does not have.
   func reportCapture(_ name: String, known: [String], _ code: FindingCode, at range: SourceRange) {
-    // What comes to mind for it first, such as Simple JWT's own claim.
+    // Names that users are likely to try first, such as Simple JWT's own claim.
     let isIdentity =
       code == .invalidGroup && ["user_id", "userid", "username", "claims", "sub"].contains(name)
     let identityHint =

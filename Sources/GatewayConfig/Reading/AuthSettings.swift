@@ -1,18 +1,18 @@
 import JSON
 
-/// What `auth:`, `auth_optional:` and `require:` around a route say, and what they may name.
+/// The `auth:`, `auth_optional:` and `require:` that hold for a route, and the names that they may use.
 struct AuthSettings {
-  /// The authenticators of the file, those that could not be read included.
+  /// The authenticators of the file, including those that could not be read.
   var names: [String] = []
-  /// Those that could be read; a route that names another one is only checked.
+  /// The authenticators that could be read. A route that names another one is only checked.
   var authenticators: [AuthenticatorConfiguration] = []
-  /// What holds here; nil for nobody in particular.
+  /// The authentication that holds here; nil if there is none.
   private(set) var auth: RouteAuth?
-  /// Whether it names one that does not exist: then nothing is known of who comes.
+  /// Whether `auth` names an authenticator that does not exist, so that the clients are not known.
   private(set) var isUnknown = false
-  /// Where it was said.
+  /// The place of `auth`.
   private(set) var place: SourceRange?
-  /// Whether it was said by what was read last, and not around it.
+  /// Whether `auth` is in the mapping that was read last, and not in one around it.
   private var isOwn = false
 
   mutating func read(_ mapping: MappingCursor) {
@@ -26,7 +26,7 @@ struct AuthSettings {
       auth = nil
       place = name.key.range
       isUnknown = !readName(name.value, reading)
-      // Claims of another authenticator are other claims; to name the same one again takes nothing off.
+      // Claims of another authenticator are different claims. Naming the same authenticator again keeps the requirements.
       if let outer, auth?.authenticator == outer.authenticator { auth?.requirements = outer.requirements }
     }
     for entry in [optional, required].compactMap(\.self) where auth == nil && !isUnknown {
@@ -40,7 +40,7 @@ struct AuthSettings {
       auth?.isOptional = reading.truth(optional.value, "\"auth_optional\"") ?? false
     }
     if let required {
-      // What is required around it is required here too, unless it is said anew.
+      // Requirements of the mappings around this one hold here too, unless they are given anew.
       for requirement in readRequirements(required.value, reading) {
         auth?.requirements.removeAll { $0.claim == requirement.claim }
         auth?.requirements.append(requirement)
@@ -54,7 +54,7 @@ struct AuthSettings {
       at: entry.key.range, hint: "remove \"auth_optional\" or \"require\"")
   }
 
-  /// - Returns: false where there is no such authenticator.
+  /// - Returns: false if there is no such authenticator.
   private mutating func readName(_ node: Node, _ reading: Reading) -> Bool {
     switch node.content {
     case .mapping:
@@ -114,7 +114,7 @@ struct AuthSettings {
     }
   }
 
-  /// A claim is compared with what is written: no capture is filled in.
+  /// Reports placeholders in values: a claim is compared with the text as it is.
   private func reportCaptures(_ node: Node, _ reading: Reading) {
     var text: String?
     switch node.content {
@@ -135,9 +135,9 @@ struct AuthSettings {
       hint: "write the value itself; to keep a group to a claim, use group: NAME_{claims.CLAIM}")
   }
 
-  /// What a WebSocket route makes of it.
+  /// Checks the settings for a WebSocket route.
   ///
-  /// - Parameter range: of `consumer`.
+  /// - Parameter range: the place of `consumer`.
   func ofWebSocket(_ read: ReadConsumer, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
     if case .proxy = read.consumer {
       check(at: range, reading, "Sluice connects to the upstream before the client can send a message") {
@@ -154,9 +154,9 @@ struct AuthSettings {
     return auth
   }
 
-  /// What an HTTP route makes of it.
+  /// Checks the settings for an HTTP route.
   ///
-  /// - Parameter what: the key that answers.
+  /// - Parameter what: the key of the route's action.
   func ofHTTP(_ what: String, isKnown: Bool, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
     guard auth != nil else { return nil }
     guard isKnown else {

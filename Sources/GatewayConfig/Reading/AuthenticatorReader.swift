@@ -1,10 +1,10 @@
 /// Reads the entries of `auth:` at the top level.
 struct AuthenticatorReader {
   let reading: Reading
-  /// How long a client may take to be known: `limits.handshake`.
+  /// How long authentication may take: `limits.handshake`.
   let handshake: Duration
 
-  /// What takes `auth` off again, and so is no name.
+  /// The word that turns `auth` off at a route, and so cannot be a name.
   static let noAuthenticator = "none"
 
   func read(_ node: Node?) -> [AuthenticatorConfiguration] {
@@ -212,7 +212,7 @@ struct AuthenticatorReader {
     return readSet(set.value, tls: tls, algorithms).map { .set($0, refresh: time) }
   }
 
-  /// - Parameter sentence: why one of another kind cannot be used.
+  /// - Parameter sentence: why an algorithm for another kind of key cannot be used.
   private func checkKinds(
     _ algorithms: [Located<SignatureAlgorithm>]?, _ kinds: [KeyKind], _ sentence: String
   ) {
@@ -265,7 +265,8 @@ struct AuthenticatorReader {
     }
   }
 
-  /// A public key is no secret, so it may stand in the file; `{file: PATH}` or a bare PATH reads it from one.
+  /// Reads a public key. It is not secret, so it may be in the configuration file; `{file: PATH}` or a bare PATH reads it from
+  /// another file.
   private func keyText(_ node: Node) -> String? {
     guard case .scalar(let scalar) = node.content else { return reading.secret(node, "\"public_key\"") }
     guard !scalar.isUnusable, !scalar.text.contains("-----BEGIN") else {
@@ -308,7 +309,7 @@ struct AuthenticatorReader {
     }
   }
 
-  /// An address that is asked as it is written.
+  /// Reads a URL without placeholders.
   private func readURL(_ node: Node, tls: Node?) -> UpstreamConfiguration? {
     let reader = UpstreamReader(reading: reading, captures: [])
     if let text = reading.word(node, "a URL"), text.contains("?") {

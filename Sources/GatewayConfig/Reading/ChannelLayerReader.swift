@@ -4,14 +4,14 @@ import Routing
 struct ChannelLayerReader {
   private let reading: Reading
 
-  /// The names Django settings have for the backends.
+  /// The names of the backends in Django settings.
   private static let djangoNames: [String: ChannelLayerConfiguration.BackendName] = [
     "channels.layers.InMemoryChannelLayer": .memory,
     "channels_redis.core.RedisChannelLayer": .redis,
     "channels_redis.pubsub.RedisPubSubChannelLayer": .redisPubSub,
   ]
 
-  /// - Returns: nil where the file has no such key.
+  /// - Returns: nil if the file has no such key.
   static func read(_ node: Node?, _ reading: Reading) -> [ChannelLayerConfiguration]? {
     guard let node else { return nil }
     guard let mapping = MappingCursor(node, "\"channel_layers\"", reading) else { return [] }
@@ -46,11 +46,11 @@ struct ChannelLayerReader {
     reading.findings.error(
       .unknownName, "there is no channel layer backend \"\(name)\"", at: node.range,
       hint: meant.map { "did you mean \"\($0)\"?" } ?? "known here: \(known.joined(separator: ", "))")
-    // Its config is read as if the name were right.
+    // The config is read as if the name were right.
     return meant.flatMap { ChannelLayerConfiguration.BackendName(rawValue: $0) ?? Self.djangoNames[$0] }
   }
 
-  /// Events that are nowhere kept need none of these; they are checked so that a layer can be changed by one word.
+  /// The memory layer uses none of these keys. They are checked so that a layer can be changed by changing one word.
   private func readMemory(_ node: Node?) {
     guard let node, let config = MappingCursor(node, "the config of a memory layer", reading) else { return }
     var unused = RedisLayerConfiguration(layout: .core)
@@ -87,7 +87,7 @@ struct ChannelLayerReader {
   private func readHosts(_ node: Node, into layer: inout RedisLayerConfiguration) {
     guard let list = reading.list(node, "\"hosts\"") else { return }
     let hosts = list.compactMap(RedisHostReader(reading: reading).read)
-    // As in channels_redis, an empty list means the server of this machine.
+    // As in channels_redis, an empty list means the server on this machine.
     if !hosts.isEmpty { layer.hosts = hosts }
   }
 

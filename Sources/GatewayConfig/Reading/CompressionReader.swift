@@ -2,7 +2,7 @@
 enum CompressionReader {
   private static let thresholdRange = ByteCount(bytes: 1)...ByteCount(bytes: 1 << 30)
 
-  /// `true`, `false`, or a mapping, on top of what holds around it.
+  /// `true`, `false`, or a mapping, on top of the outer settings.
   static func read(
     _ node: Node?, over outer: CompressionConfiguration?, _ reading: Reading
   ) -> CompressionConfiguration? {
@@ -35,7 +35,7 @@ enum CompressionReader {
     return compression
   }
 
-  /// A number of bits; who writes the size is told which.
+  /// A number of bits. If the value is a size, the finding names the number.
   private static func readWindow(_ node: Node, _ reading: Reading) -> Int? {
     let range = 9...15
     if case .scalar(let scalar) = node.content,

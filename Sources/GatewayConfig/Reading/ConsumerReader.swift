@@ -1,11 +1,11 @@
 import JSON
 import Routing
 
-/// What was read of `consumer:`, and where its groups are written.
+/// The consumer that was read, and the places of its groups.
 struct ReadConsumer {
   var consumer: ConsumerConfiguration
   var groups: [Located<GroupTemplate>]
-  /// The option that needs to know who the clients are.
+  /// The option that needs authenticated clients.
   var needsIdentity: Located<String>?
 
   init(_ consumer: ConsumerConfiguration, groups: [Located<GroupTemplate>] = []) {
@@ -17,11 +17,11 @@ struct ReadConsumer {
 /// Reads `consumer:` and the options beside it.
 struct ConsumerReader {
   let context: RouteContext
-  /// The names that the route captures; nil where they are not known.
+  /// The names that the route captures; nil if they are not known.
   let captures: [String]?
-  /// Whether the clients of the route show who they are; nil where it is not known.
+  /// Whether the clients of the route authenticate; nil if this is not known.
   var hasIdentity: Bool?
-  /// Whether a preset is read without a route, which may add what it lacks.
+  /// Whether a preset is read without a route, which may add missing options.
   var isPreset = false
 
   private var reading: Reading { context.reading }
@@ -43,7 +43,7 @@ struct ConsumerReader {
       hint: isClass
         ? "consumers are names here, not Python classes: \(meant ?? known.sorted().joined(separator: ", "))"
         : NearestName.hint(for: name, in: known))
-    // Its options are read as if the name were right.
+    // The options are read as if the name were right.
     guard let meant else { return nil }
     if let type = InstalledApps.BuiltIn(rawValue: meant) {
       return read(type, named: answer.value.range, own, isInstalled: true)
@@ -51,7 +51,7 @@ struct ConsumerReader {
     return preset(meant).flatMap { read($0.0, of: $0.1, at: answer.value.range, own) }
   }
 
-  /// What a consumer is probably called here: `chat` for `consumers.ChatConsumer.as_asgi()`.
+  /// The likely name of a consumer that is written as in Python: `chat` for `consumers.ChatConsumer.as_asgi()`.
   private static func withoutPython(_ written: String) -> (likely: String, isClass: Bool) {
     let isCall = written.contains(".as_asgi") || written.hasSuffix("()")
     let isClass = isCall || written.hasSuffix("Consumer")
@@ -63,14 +63,14 @@ struct ConsumerReader {
     return (name.lowercased(), true)
   }
 
-  /// Reads a preset for its findings.
+  /// Reads a preset only to find its mistakes.
   func check(_ preset: Node.Entry) {
     guard let mapping = MappingCursor(preset.value, "a consumer preset", reading) else { return }
     let (type, options) = readPreset(mapping)
     if let type { _ = read(type, named: mapping.place, options) }
   }
 
-  /// The options of a consumer; those of a route stand over those of a preset.
+  /// The options of a consumer. Those of a route override those of a preset.
   private struct Options {
     var group: Node.Entry?
     var events: Node.Entry?
@@ -100,11 +100,11 @@ struct ConsumerReader {
       identity = mapping.entry("identity")
     }
 
-    /// What only consumers with a group have.
+    /// Options that only consumers with a group have.
     var ofGroups: [Node.Entry] {
       [group, events, publish, subscribe, layer, identity, presence, history].compactMap(\.self)
     }
-    /// What only `proxy` has.
+    /// Options that only `proxy` has.
     var ofUpstreams: [Node.Entry] { [to, host, connectTimeout, tls].compactMap(\.self) }
 
     func over(_ preset: Options) -> Options {
@@ -241,10 +241,10 @@ struct ConsumerReader {
   }
 }
 
-/// Reads `events:`, event type to what clients are sent.
+/// Reads `events:`, a mapping from event types to the frames for clients.
 struct EventsReader {
   let reading: Reading
-  /// As what the mapping is written.
+  /// The key of the mapping.
   var key = "events"
 
   func read(_ node: Node) -> [String: EventTemplate] {
@@ -257,7 +257,7 @@ struct EventsReader {
     for entry in mapping.all {
       checkType(entry.key)
       templates[entry.key.value] = top(entry.value)
-      // A key that stands there twice is told already.
+      // A key that is there twice has been reported already.
       if let first = types.updateValue(entry.key, forKey: HandlerName.of(entry.key.value)),
         first.value != entry.key.value
       {
@@ -355,9 +355,9 @@ extension Reading {
     return TextTemplate(parts: parts)
   }
 
-  /// Reports `{name}` without quotes where any value may stand.
+  /// Reports `{name}` without quotes as a value.
   ///
-  /// - Returns: whether it is that.
+  /// - Returns: whether the value is one.
   func reportBraces(_ node: Node) -> Bool {
     guard let name = node.bracedName else { return false }
     findings.error(
@@ -367,7 +367,7 @@ extension Reading {
     return true
   }
 
-  /// A value written in YAML as the JSON it stands for. What YAML readers disagree about is called out.
+  /// A YAML value as JSON. Ambiguous values are reported.
   func json(_ node: Node) -> JSON {
     switch node.content {
     case .sequence(let items): return .array(items.map(json))
@@ -383,11 +383,11 @@ extension Reading {
       case "null": return .null
       default: break
       }
-      if let surprise = Surprise(scalar.text), surprise.isTrouble(where: .json) {
+      if let ambiguity = AmbiguousScalar(scalar.text), ambiguity.isTrouble(where: .json) {
         findings.error(
-          .yamlSurprise, "the value is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
+          .yamlSurprise, "the value is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
           at: node.range,
-          hint: surprise.isNumber
+          hint: ambiguity.isNumber
             ? "write the number as in JSON, or put it in quotes"
             : "write true, false or null, or put it in quotes")
         return .null

@@ -1,6 +1,6 @@
-/// What is known of slips in the keys of a file, so that it can be read as if they had not been made.
+/// Corrections of misspelt or misplaced keys, with which the file can be read again as if they were right.
 struct Corrections {
-  /// Where something begins in a file.
+  /// The place in a file where a value begins.
   private struct Place: Hashable {
     var file: ObjectIdentifier
     var position: SourcePosition
@@ -11,7 +11,7 @@ struct Corrections {
     }
   }
 
-  /// A mapping that was read, and what it may hold.
+  /// A mapping that was read, and its possible keys.
   struct Known {
     var node: Node
     var what: String
@@ -19,16 +19,16 @@ struct Corrections {
   }
 
   private var names: [Place: String] = [:]
-  /// Entries that belong to another mapping, by where that one begins.
+  /// Entries that belong to another mapping, by the place where that mapping begins.
   private var moved: [Place: [Node.Entry]] = [:]
   private var movedKeys: Set<Place> = []
-  /// The slips themselves.
+  /// The findings about the corrected mistakes.
   private(set) var findings: [Finding] = []
   private var rounds = 0
   private var isChanged = false
   private var known: [Place: [Known]] = [:]
 
-  /// Whether there is something new since the last round, and a further one is allowed.
+  /// Whether there are new corrections since the last round, and another round is allowed.
   mutating func beginRound(atMost most: Int) -> Bool {
     guard isChanged, rounds < most else { return false }
     isChanged = false
@@ -56,7 +56,7 @@ struct Corrections {
       Known(node: mapping, what: what, keys: keys))
   }
 
-  /// The nearest mapping that ends where the entry begins and may hold it: the entry stands too far to the left.
+  /// The nearest mapping that ends where the entry begins and may hold it, because the entry is indented too little.
   func owner(of entry: Node.Entry) -> Known? {
     let place = entry.key.range.start
     return known[Place(entry.key.range.file, place)]?.filter { mapping in
@@ -65,7 +65,7 @@ struct Corrections {
     }.min { $0.node.range.start.column < $1.node.range.start.column }
   }
 
-  /// The entries of a mapping as they were meant.
+  /// The entries of a mapping with the corrections applied.
   func applied(to entries: [Node.Entry], of mapping: Node) -> [Node.Entry] {
     guard !names.isEmpty || !moved.isEmpty else { return entries }
     var entries = entries.compactMap { entry -> Node.Entry? in

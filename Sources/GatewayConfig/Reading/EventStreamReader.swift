@@ -6,7 +6,7 @@ struct EventStreamReader {
   private static let retryRange = Duration.milliseconds(100)...Duration.seconds(3600)
 
   let context: RouteContext
-  /// The names that the route captures; nil where they are not known.
+  /// The names that the route captures; nil if they are not known.
   let captures: [String]?
   let settings: RouteSettings
 
@@ -45,7 +45,8 @@ struct EventStreamReader {
   private func read(
     groups node: Node, layer: String
   ) -> (stream: EventStreamConfiguration, groups: [Located<GroupTemplate>])? {
-    let reader = GroupReader(reading: reading, captures: captures, hasIdentity: settings.asksWho)
+    let reader = GroupReader(
+      reading: reading, captures: captures, hasIdentity: settings.requiresAuthentication)
     guard let templates = reader.readTemplates(node) else { return nil }
     let group = GroupConfiguration(layer: layer, templates: templates.map(\.value), events: [:])
     let stream = EventStreamConfiguration(
@@ -55,11 +56,11 @@ struct EventStreamReader {
 }
 
 extension RouteContext {
-  /// What has a group speaks through the layer it names, or `default`.
+  /// The alias of the channel layer for a consumer or route with a group: the given one, or `default`.
   ///
   /// - Parameters:
-  ///   - what: needs it, at `range`.
-  ///   - isPreset: whether a route may still name another one.
+  ///   - what: the key that needs the layer, at `range`.
+  ///   - isPreset: whether a route may still name another layer.
   func layer(named entry: Node.Entry?, for what: String, at range: SourceRange, isPreset: Bool = false)
     -> String
   {

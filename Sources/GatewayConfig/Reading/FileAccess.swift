@@ -1,12 +1,12 @@
 import Glibc
 
-/// The file system as the loader needs it; tests give one of their own.
+/// The file system for the loader. Tests have their own.
 package protocol FileAccess {
   /// Reads a whole file. It never waits for a writer, and never reads more than the use allows.
   func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault>
   func isDirectory(_ path: String) -> Bool
   func isFile(_ path: String) -> Bool
-  /// The names in a directory, of a very large one only some; none where it cannot be read.
+  /// The names in a directory. For a very large directory only some of them; none if it cannot be read.
   func names(in directory: String) -> [String]
   /// The path from the root, without links resolved.
   func absolute(_ path: String) -> String
@@ -21,9 +21,9 @@ extension FileAccess {
   }
 }
 
-/// What a file is read for, which says how large it may be and whether it may be a pipe.
+/// The use of a file. It determines how large the file may be, and whether it may be a pipe.
 package enum FileUse: Sendable, CaseIterable {
-  /// The configuration that is named on the command line: a file or, so that a program can write it, a pipe or `-`.
+  /// The configuration named on the command line: a file or, so that a program can write it, a pipe or `-`.
   case configuration
   /// A file that the configuration includes, or the `app.yaml` of a local app.
   case include
@@ -34,7 +34,7 @@ package enum FileUse: Sendable, CaseIterable {
   /// A secret, `{file: PATH}`.
   case secret
 
-  /// The largest file that is read. Bytes.
+  /// The largest file that is accepted. Bytes.
   package var most: Int {
     switch self {
     case .configuration, .include: 8 << 20
@@ -58,9 +58,9 @@ package struct FileFault: Error, Equatable {
 /// Every file that a configuration names is read here. Only regular files are: a FIFO without a writer would hold its reader for
 /// ever, and a device such as `/dev/zero` never ends.
 package struct Disk: FileAccess {
-  /// The name that stands for the standard input on the command line.
+  /// The name of the standard input on the command line.
   package static let standardInput = "-"
-  /// How long all of a configuration that comes through a pipe may take.
+  /// How long a whole configuration may take to arrive through a pipe.
   private static let patience = Duration.seconds(10)
   private static let mostNames = 10_000
 
@@ -70,7 +70,7 @@ package struct Disk: FileAccess {
     patience = Self.patience
   }
 
-  /// - Parameter patience: how long all of a configuration that comes through a pipe may take.
+  /// - Parameter patience: how long a whole configuration may take to arrive through a pipe.
   init(patience: Duration) {
     self.patience = patience
   }
@@ -114,15 +114,15 @@ package struct Disk: FileAccess {
     }
   }
 
-  /// - Parameter deadline: of what comes through a pipe; nil for a file, whose reading does not wait for anybody.
+  /// - Parameter deadline: for a pipe; nil for a file, because reading it does not wait.
   private func read(
     _ descriptor: Int32, as use: FileUse, until deadline: ContinuousClock.Instant?
   ) throws(FileFault) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 64 * 1024)
     while true {
-      // The standard input is not ours to make non-blocking, so it is read when there is something. A FIFO that nobody has opened for
-      // writing yet looks ended until the first byte.
+      // The standard input may be shared and must not be made non-blocking, so it is read only when it has data. A FIFO that no
+      // writer has opened yet looks ended until the first byte.
       if let deadline, bytes.isEmpty || !Self.isNonBlocking(descriptor) {
         try Self.wait(for: descriptor, until: deadline)
       }
@@ -130,7 +130,7 @@ package struct Disk: FileAccess {
       switch (count, errno) {
       case (1..., _):
         bytes += chunk[..<count]
-        // The size that was told may be out of date, and some files in /proc tell none.
+        // The reported size may be out of date, and some files in /proc report none.
         guard bytes.count <= use.most else { throw Self.tooLarge(use) }
       case (0, _): return bytes
       case (_, EINTR): continue
@@ -146,7 +146,7 @@ package struct Disk: FileAccess {
     fcntl(descriptor, F_GETFL) & O_NONBLOCK != 0
   }
 
-  /// Waits until there is something to read, or the other end is closed.
+  /// Waits until there is data, or the other end is closed.
   private static func wait(for descriptor: Int32, until deadline: ContinuousClock.Instant) throws(FileFault) {
     while true {
       let left = deadline - ContinuousClock.now
@@ -204,9 +204,9 @@ package struct Disk: FileAccess {
   }
 }
 
-/// Paths as text.
+/// Functions for paths as text.
 enum Paths {
-  /// The folder a file is in; empty for a bare name.
+  /// The folder of a file; empty for a bare name.
   static func directory(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "" }
     return slash == path.startIndex ? "/" : String(path[..<slash])
@@ -216,7 +216,7 @@ enum Paths {
     String(path.split(separator: "/").last ?? "")
   }
 
-  /// A path relative to a folder, without `.` and without `..` where that can be told from the text.
+  /// A path relative to a folder, without `.`, and without `..` if the text allows to resolve it.
   static func join(_ directory: String, _ path: String) -> String {
     let whole = path.hasPrefix("/") || directory.isEmpty ? path : directory + "/" + path
     var components: [Substring] = []

@@ -2,19 +2,19 @@ import Routing
 
 /// Reads the groups that a route names: templates, and patterns with `*`.
 struct GroupReader {
-  /// What a session may be in besides what it subscribes to.
+  /// The most groups of a session without those it subscribes to.
   private static let mostTemplates = 16
   private static let mostPatterns = 64
 
   let reading: Reading
-  /// The names that the route captures; nil where they are not known.
+  /// The names that the route captures; nil if they are not known.
   let captures: [String]?
-  /// Whether the clients of the route show who they are; nil where it is not known.
+  /// Whether the clients of the route authenticate; nil if this is not known.
   let hasIdentity: Bool?
 
-  /// One group, or a list of them.
+  /// Reads one group, or a list of groups.
   ///
-  /// - Returns: at least one; nil where one of them cannot be used.
+  /// - Returns: at least one group; nil if one of them cannot be used.
   func readTemplates(_ node: Node) -> [Located<GroupTemplate>]? {
     guard let items = items(of: node, "\"group\"", atMost: Self.mostTemplates) else { return nil }
     guard !items.isEmpty else {
@@ -73,7 +73,7 @@ struct GroupReader {
     }
   }
 
-  /// `{user}` is who the client is, unless the route captures something of that name.
+  /// `{user}` is the client's user, unless the route has a capture of that name.
   private func resolved<Value>(
     _ value: Value, _ names: KeyPath<Value, [String]>, _ isPersonal: KeyPath<Value, Bool>,
     _ withUser: KeyPath<Value, Value>, at range: SourceRange

@@ -1,9 +1,9 @@
 import JSON
 
-/// Reads what answers on an HTTP route.
+/// Reads the action of an HTTP route.
 struct HTTPActionReader {
   let context: RouteContext
-  /// The names that the route captures; nil where they are not known.
+  /// The names that the route captures; nil if they are not known.
   let captures: [String]?
   let settings: RouteSettings
 
@@ -39,7 +39,7 @@ struct HTTPActionReader {
     return folder.map { .staticFiles(directory: reading.files.absolute($0), fallback: fallback) }
   }
 
-  /// It has to be one of the files that are served.
+  /// The fallback has to be one of the served files.
   private func checkFallback(_ name: String, in folder: String, at range: SourceRange) {
     let segments = name.split(separator: "/", omittingEmptySubsequences: false)
     guard segments.allSatisfy({ !$0.isEmpty && !$0.hasPrefix(".") }), !name.contains("\\") else {
@@ -53,7 +53,7 @@ struct HTTPActionReader {
       .unreadableFile, "there is no file \"\(path)\"", at: range, hint: reading.nearestFile(path))
   }
 
-  /// - Returns: the path of the folder, from where the process runs.
+  /// - Returns: the path of the folder, relative to the working directory of the process.
   private func readFolder(_ node: Node) -> String? {
     guard let name = reading.word(node, "\"static\"") else { return nil }
     let path = Paths.join(Paths.directory(of: node.range.file.path), name)
@@ -174,7 +174,7 @@ struct HTTPActionReader {
 }
 
 extension String {
-  /// RFC 9110 section 5.6.2: what a header or a subprotocol may be called.
+  /// RFC 9110 section 5.6.2: whether it is a valid name for a header or a subprotocol.
   var isHTTPToken: Bool {
     !isEmpty
       && utf8.allSatisfy { (0x21...0x7E).contains($0) && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }

@@ -16,7 +16,7 @@ enum HistoryReader {
     return age.map { HistoryConfiguration(messages: count, age: $0) } ?? HistoryConfiguration(messages: count)
   }
 
-  /// The key names the unit, so a bare number will do; `1h` is as good.
+  /// The key names the unit, so a bare number is enough; `1h` works as well.
   private static func readAge(_ node: Node, _ reading: Reading) -> Duration? {
     if case .scalar(let scalar) = node.content, !scalar.text.isEmpty,
       scalar.text.allSatisfy({ $0.isASCII && $0.isNumber })

@@ -1,4 +1,4 @@
-/// `installed_apps`: the built-in consumer apps by name, and local apps by the folder they are in.
+/// `installed_apps`: the built-in consumer apps by name, and local apps by their folder.
 struct InstalledApps {
   /// The consumer types that come with the gateway; each is an app.
   enum BuiltIn: String, CaseIterable {
@@ -7,23 +7,24 @@ struct InstalledApps {
 
   /// A folder with an `app.yaml`.
   struct LocalApp {
-    /// The folder's name, by which routes refer to it.
+    /// The name of the folder, which routes use.
     var name: String
     var range: SourceRange
     /// Named sets of consumer options.
     var presets: [Node.Entry]
     var webSocketPatterns: Node?
     var httpPatterns: Node?
-    /// Where the app's file is, for paths in it.
+    /// The app's file, to which its paths are relative.
     var file: String
   }
 
   private(set) var builtIn: Set<BuiltIn> = []
   private(set) var local: [LocalApp] = []
   private(set) var names: [String] = []
-  /// The built-in apps that misspelt entries were probably meant to be: that they are not installed needs no second finding.
+  /// The built-in apps that were probably meant by misspelt entries. A second finding that they are not installed is not
+  /// needed.
   private(set) var misspelt: Set<BuiltIn> = []
-  /// Where the list is, for the hint what to add to it.
+  /// The place of the list, for the hint to add an app to it.
   private(set) var range: SourceRange?
 
   static func read(_ top: MappingCursor, _ reading: Reading) -> InstalledApps {
@@ -85,7 +86,7 @@ struct InstalledApps {
     mapping.finish()
   }
 
-  /// What a route may name as its consumer.
+  /// The names that a route may use as its consumer.
   var consumerNames: [String] {
     BuiltIn.allCases.map(\.rawValue)
       + local.flatMap { app in app.presets.map { "\(app.name).\($0.key.value)" } }

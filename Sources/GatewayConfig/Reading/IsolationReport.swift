@@ -1,11 +1,11 @@
 import Routing
 
-/// Says at the places where groups are written who shares them with whom without being meant to.
+/// Reports groups that clients of two routes share although the configuration does not allow it.
 struct IsolationReport {
   let groups: [RouteGroups]
   let reading: Reading
 
-  /// - Parameter routes: all of the application, those without groups included.
+  /// - Parameter routes: all routes of the application, including those without groups.
   func report(_ routes: [ReadRoute]) {
     reportNothingToShare(routes)
     guard !groups.isEmpty else { return }
@@ -18,8 +18,7 @@ struct IsolationReport {
   private func report(_ finding: IsolationFinding) {
     switch finding.kind {
     case .leak: tell(finding, .error, .groupLeak, hint(finding))
-    case .publicReading:
-      tell(finding, .warning, .groupLeak, "\(hint(finding)) there")
+    case .publicReading: tell(finding, .warning, .groupLeak, hint(finding))
     case .personal:
       let isRead = groups[finding.use].use.access.reads
       tell(finding, isRead ? .error : .warning, .personalGroup, hint(finding))
@@ -43,17 +42,18 @@ struct IsolationReport {
     let keeper = who(other.use.audience, encounter.example?.otherIdentity ?? [:], finding.kind)
     let verb = own.use.access.passive
     guard let example = encounter.example, let path = example.path, let otherPath = example.otherPath else {
-      let name = encounter.example.map { "\"\($0.name)\"" } ?? "a group"
+      let name = encounter.example.map { "the group \"\($0.name)\"" } ?? "a group"
       reading.findings.warning(
-        .notProved, "\(name) is kept to \(keeper): whether it \(verb) \(reader) here was not decided",
+        .notProved,
+        "\(name) is restricted to \(keeper), and Sluice could not decide whether it \(verb) \(reader) here",
         at: own.range, hint: hint, related: related(finding))
       return
     }
-    let kept = other.use.isPublishing ? "is what \(keeper) publish to" : "is kept to \(keeper)"
+    let kept = "\(other.use.isPublishing ? "is published to by" : "is restricted to") \(keeper)"
     reading.findings.add(
       Finding(
         severity, code,
-        "\"\(example.name)\" \(verb) \(reader) at \"/\(path)\", and \(kept) at \"/\(otherPath)\"",
+        "the group \"\(example.name)\" \(verb) \(reader) at \"/\(path)\", but \(kept) at \"/\(otherPath)\"",
         at: own.range, hint: hint, related: related(finding)))
   }
 
@@ -61,16 +61,16 @@ struct IsolationReport {
     let own = groups[finding.use]
     if finding.kind == .personal, finding.encounters.allSatisfy({ $0.other == finding.use }) {
       return
-        "put \".\" between the places, where one of them cannot contain it; where nobody is called like that, write \"shared: true\""
+        "put \".\" between the places if one of them cannot contain it; if no user has such a name, write \"shared: true\""
     }
     if finding.kind == .leak, let other = finding.encounters.first,
       case .authenticated(let name, let require) = groups[other.other].use.audience,
       own.use.audience == .everyone
     {
       let missing = require.isEmpty ? "\"auth: \(name)\"" : "\"auth: \(name)\" and the same \"require\""
-      return "add \(missing), choose other names, or write \"shared: true\" where it is meant"
+      return "add \(missing), use other group names, or write \"shared: true\" if this is intended"
     }
-    return "choose other names, or write \"shared: true\" where it is meant"
+    return "use other group names, or write \"shared: true\" if this is intended"
   }
 
   private func related(_ finding: IsolationFinding) -> [Finding.Related] {
@@ -79,14 +79,14 @@ struct IsolationReport {
       let other = groups[encounter.other]
       let keeper = who(other.use.audience, encounter.example?.otherIdentity ?? [:], finding.kind)
       var text =
-        "\"\(encounter.example?.name ?? other.use.text)\" \(other.use.access.passive) \(keeper)"
+        "the group \"\(encounter.example?.name ?? other.use.text)\" \(other.use.access.passive) \(keeper)"
       let more = finding.count - finding.encounters.count
       if number == others.count - 1, more > 0 { text += ", and there are \(more) more" }
       return .init(text, at: other.range)
     }
   }
 
-  private func who(_ audience: Audience, _ identity: [String: String], _ kind: IsolationFinding.Kind)
+  private func who(_ audience: AdmittedClients, _ identity: [String: String], _ kind: IsolationFinding.Kind)
     -> String
   {
     if kind == .personal, !identity.isEmpty {
@@ -124,17 +124,17 @@ struct IsolationReport {
   private func tellReserved(_ finding: IsolationFinding) {
     let own = groups[finding.use]
     let hint =
-      "put text before it: groups that begin with \"\(GroupTemplate.reservedPrefix)\" are the gateway's own"
+      "put text before the place: group names that begin with \"\(GroupTemplate.reservedPrefix)\" are reserved for Sluice"
     guard let example = finding.encounters.first?.example, finding.isShown, let path = example.path else {
       reading.findings.warning(
         .notProved,
-        "whether a name of these can begin with \"\(GroupTemplate.reservedPrefix)\" was not decided",
+        "Sluice could not decide whether the group name can begin with \"\(GroupTemplate.reservedPrefix)\"",
         at: own.range, hint: hint)
       return
     }
     let user = example.identity.isEmpty ? "" : " for \(who(own.use.audience, example.identity, .personal))"
     reading.findings.error(
-      .reservedGroup, "at \"/\(path)\" the name is \"\(example.name)\"\(user), which is reserved",
+      .reservedGroup, "at \"/\(path)\" the group name is \"\(example.name)\"\(user), which is reserved",
       at: own.range, hint: hint)
   }
 
@@ -145,11 +145,11 @@ struct IsolationReport {
         continue
       }
       reading.findings.error(
-        .conflictingKeys, "this route has no group that could be shared", at: shared.range, hint: "remove it")
+        .conflictingKeys, "this route has no group to share", at: shared.range, hint: "remove it")
     }
   }
 
-  /// One for a route, where none of its groups needs it.
+  /// Reports `shared` once for a route if none of its groups needs it.
   private func reportNeedless(_ findings: [IsolationFinding]) {
     var needless: [SourceRange: Bool] = [:]
     let uses = Set(findings.filter { $0.kind == .needlessShared }.map(\.use))
@@ -160,21 +160,22 @@ struct IsolationReport {
     for (range, isNeedless) in needless where isNeedless {
       reading.findings.warning(
         .needlessShared,
-        "\"shared\" allows nothing: no groups of this route meet those of clients with other rights",
+        "\"shared\" has no effect: no route for clients with other rights can reach the groups of this route",
         at: range, hint: "remove it")
     }
   }
 }
 
-extension Audience {
-  /// For sentences: `those whom "jwt" lets in with role = staff`.
+extension AdmittedClients {
+  /// For sentences: `clients authenticated by "jwt" with role = staff`.
   package var words: String {
     switch self {
-    case .everyone: "everybody"
-    case .tokenHolder: "those who have the token"
+    case .everyone: "every client"
+    case .tokenHolder: "holders of the token"
     case .authenticated(let name, let require):
       require.isEmpty
-        ? "those whom \"\(name)\" lets in" : "those whom \"\(name)\" lets in with \(Self.words(require))"
+        ? "clients authenticated by \"\(name)\""
+        : "clients authenticated by \"\(name)\" with \(Self.words(require))"
     }
   }
 

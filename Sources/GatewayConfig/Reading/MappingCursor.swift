@@ -1,8 +1,8 @@
-/// Reads the keys of one mapping, remembers which were asked for, and in the end reports the others.
+/// Reads the keys of one mapping, remembers which keys it was asked for, and reports the others at the end.
 final class MappingCursor {
   let reading: Reading
   let node: Node
-  /// What the mapping is, for sentences: "a websocket route".
+  /// A name for the mapping, for sentences: "a websocket route".
   let what: String
   private let entries: [Node.Entry]
   private var known: [String] = []
@@ -42,9 +42,9 @@ final class MappingCursor {
     "channel_layers": "the top level", "applications": "the top level",
   ]
 
-  /// Nil, with a finding, where the node is not a mapping.
+  /// Nil, with a finding, if the node is not a mapping.
   ///
-  /// - Parameter shape: how such a mapping is written, for the hint.
+  /// - Parameter shape: an example of such a mapping, for the hint.
   init?(_ node: Node, _ what: String, _ reading: Reading, shape: String? = nil) {
     guard case .mapping(let entries) = node.content else {
       if node.isUnusable { return nil }
@@ -60,7 +60,7 @@ final class MappingCursor {
     self.reading = reading
   }
 
-  /// What to do where it looks like `key:value` or `key = value`, which YAML takes for one word.
+  /// A hint for text like `key:value` or `key = value`, which YAML reads as one word.
   private static func lacksColon(_ node: Node) -> String? {
     guard case .scalar(let scalar) = node.content, scalar.style == .plain else { return nil }
     let key = scalar.text.prefix { $0 != ":" && $0 != "=" }
@@ -84,7 +84,7 @@ final class MappingCursor {
   /// The value of a key that must be there.
   func required(_ key: String, hint: String? = nil) -> Node? {
     if let value = value(key) { return value }
-    // A misspelt one is reported as unknown; saying that it is missing too would be a second finding for one slip.
+    // A misspelt key is reported as unknown. That the right one is missing would be a second finding for one mistake.
     let strangers = entries.map(\.key.value).filter { !known.contains($0) }
     if NearestName.of(key, in: strangers) == nil {
       reading.findings.error(.missingKey, "\(what) needs \"\(key)\"", at: place, hint: hint)
@@ -92,7 +92,7 @@ final class MappingCursor {
     return nil
   }
 
-  /// Where a finding about the mapping as a whole belongs: its first key.
+  /// The place for a finding about the whole mapping: its first key.
   var place: SourceRange { entries.first?.key.range ?? node.range }
 
   var keys: [Located<String>] { entries.map(\.key) }
@@ -119,7 +119,7 @@ final class MappingCursor {
     }
   }
 
-  /// The key that an unknown one was meant to be.
+  /// The key that was probably meant by an unknown one.
   private func meant(by name: String, _ known: Set<String>) -> String? {
     Habits.key(for: name, in: known) ?? NearestName.of(name, in: known.sorted())
   }

@@ -3,9 +3,9 @@ import Routing
 /// Reads `publish:` of an HTTP route.
 struct PublishReader {
   let context: RouteContext
-  /// The names that the route captures; nil where they are not known.
+  /// The names that the route captures; nil if they are not known.
   let captures: [String]?
-  /// They say how clients show who they are.
+  /// The settings that say how clients authenticate.
   let settings: RouteSettings
 
   private var reading: Reading { context.reading }
@@ -13,8 +13,9 @@ struct PublishReader {
   func read(_ entry: Node.Entry) -> PublishConfiguration? {
     guard let mapping = MappingCursor(entry.value, "\"publish\"", reading) else { return nil }
     let groups = mapping.required("groups", hint: "groups: [\"chat_*\"]").map {
-      GroupReader(reading: reading, captures: captures, hasIdentity: settings.asksWho).readPatterns(
-        $0, "\"groups\"")
+      GroupReader(reading: reading, captures: captures, hasIdentity: settings.requiresAuthentication)
+        .readPatterns(
+          $0, "\"groups\"")
     }
     var publish = PublishConfiguration(groups: groups ?? [])
     publish.origins = settings.origins
@@ -35,12 +36,12 @@ struct PublishReader {
     return publish
   }
 
-  /// A route that is open to anybody must not come about by accident.
+  /// Makes sure that a route is open to everyone only if that is intended.
   private func check(
     _ token: Node.Entry?, _ anonymous: Node.Entry?, _ allow: Node.Entry?, _ publish: PublishConfiguration,
     at range: SourceRange
   ) {
-    if publish.isAnonymous, let anonymous, token != nil || settings.asksWho {
+    if publish.isAnonymous, let anonymous, token != nil || settings.requiresAuthentication {
       reading.findings.error(
         .conflictingKeys,
         "\"anonymous\" lets everyone publish, so it cannot stand beside \"token\" or \"auth\"",
@@ -65,21 +66,21 @@ struct PublishReader {
         .conflictingKeys, "\"publish\" needs a token, and \"auth_optional\" lets in clients without one",
         at: range, hint: "auth_optional: false")
     }
-    if token == nil, !settings.asksWho, !publish.isAnonymous {
+    if token == nil, !settings.requiresAuthentication, !publish.isAnonymous {
       reading.findings.error(
         .missingKey, "\"publish\" needs a \"token\": without it anyone could publish", at: range,
         hint: "token: {env: PUBLISH_TOKEN}, or auth: NAME beside \"publish\", or anonymous: true")
     }
   }
 
-  /// Whole events are for a back end that can be trusted with them.
+  /// Only a trusted back end should publish whole events.
   private func checkEvents(_ allow: Node.Entry, _ publish: PublishConfiguration) {
     if !publish.operations.contains(.publish) {
       reading.findings.error(
         .conflictingKeys, "\"events\" allows events in what is published, and \"publish\" is not allowed",
         at: allow.key.range, hint: "allow: [publish, events]")
     }
-    if !settings.asksWho {
+    if !settings.requiresAuthentication {
       reading.findings.error(
         .conflictingKeys, "\"events\" is a right of users, and this route has no \"auth\"",
         at: allow.key.range,
@@ -98,7 +99,7 @@ struct PublishReader {
     }
   }
 
-  /// One secret, or a list of them, so that a new one can be given out before the old one is taken away.
+  /// One secret or a list of secrets, so that a new token can be introduced before the old one is removed.
   private func readTokens(_ node: Node) -> [String] {
     var items = [node]
     if case .sequence(let nodes) = node.content { items = nodes }

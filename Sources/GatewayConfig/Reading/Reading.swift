@@ -1,14 +1,14 @@
-/// One run of the loader: where findings are collected, and what files and variables are read from.
+/// One run of the loader: it collects the findings, and has the files and variables.
 final class Reading {
   var findings = Findings()
   let files: any FileAccess
   let environment: [String: String]
-  /// Whether a secret that is not there is no finding: the file is checked where its secrets are not known.
+  /// Whether missing secrets are accepted, because the file is checked in a place without its secrets.
   let isWithoutSecrets: Bool
   /// The file named on the command line.
   let mainPath: String
   private var sources: [String: Node?] = [:]
-  /// What was found in the text of the files, before any key was looked at.
+  /// Findings about the text of the files, before any key was read.
   private var documentFindings = Findings()
   private(set) var corrections = Corrections()
 
@@ -20,7 +20,7 @@ final class Reading {
     self.isWithoutSecrets = isWithoutSecrets
   }
 
-  /// Reads a YAML file; a second time it is taken from memory, so that its findings come once.
+  /// Reads a YAML file. A file that is read again comes from memory, so that its findings are reported once.
   ///
   /// - Parameter place: where the file is named; nil for the one on the command line.
   func document(_ path: String, namedAt place: SourceRange?) -> Node? {
@@ -38,13 +38,13 @@ final class Reading {
 
   // MARK: - Reading anew
 
-  /// How often the files are read at most: each time shows what stands under one more level of misspelt keys.
+  /// How often the files are read at most. Each round reaches the values under one more level of misspelt keys.
   private static let mostRounds = 6
 
-  /// Whether the files are to be read once more, with what was found out about misspelt keys since the last time.
+  /// Whether to read the files again with the corrections that the last round found.
   ///
-  /// The value under a misspelt key is then read as if the key were right. The findings begin anew: what only followed from the
-  /// slip is gone, the slip itself stays.
+  /// The value under a misspelt key is then read as if the key were right. The findings begin anew: those that only followed
+  /// from the mistake are gone, the mistake itself stays.
   func beginsAnew() -> Bool {
     guard findings.hasRoomForErrors, corrections.beginRound(atMost: Self.mostRounds) else { return false }
     findings = documentFindings
@@ -52,17 +52,17 @@ final class Reading {
     return true
   }
 
-  /// A key is taken for another one from the next round on.
+  /// From the next round on, reads a key as another one.
   func correct(_ entry: Node.Entry, to name: String, _ finding: Finding) {
     corrections.rename(entry, to: name, finding)
   }
 
-  /// An entry is taken for one of another mapping from the next round on.
+  /// From the next round on, reads an entry as part of another mapping.
   func move(_ entry: Node.Entry, into mapping: Node, _ finding: Finding) {
     corrections.move(entry, into: mapping, finding)
   }
 
-  /// The keys that a mapping has, for those that stand one level too high.
+  /// Remembers the keys of a mapping, to recognise keys that are one level too high.
   func remember(_ mapping: Node, _ what: String, _ keys: Set<String>) {
     corrections.remember(mapping, what, keys)
   }
@@ -70,7 +70,7 @@ final class Reading {
   private func readDocument(_ path: String, namedAt place: SourceRange?) -> Node? {
     switch files.contents(of: path, as: place == nil ? .configuration : .include) {
     case .success(let text):
-      // Some editors put a byte order mark in front, which is no part of the text.
+      // Some editors put a byte order mark at the beginning, which is not part of the text.
       let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
       let file = SourceFile(path: path, text: text.starts(with: mark) ? Array(text.dropFirst(3)) : text)
       return YAMLReader.read(
@@ -93,7 +93,7 @@ final class Reading {
 }
 
 extension Node.Content {
-  /// What the operator wrote, in words.
+  /// The kind of value, for sentences.
   var kind: String {
     switch self {
     case .scalar(let scalar): scalar.style == .plain && scalar.text.isEmpty ? "nothing" : "a single value"

@@ -31,7 +31,7 @@ struct RedisHostReader {
     guard let mapping = MappingCursor(node, "a host", reading) else { return nil }
     let place = readPlace(mapping)
     guard var host = place else {
-      // Its other keys are known all the same.
+      // The other keys are known all the same.
       for key in Self.connectionKeys + Self.tlsKeys + Self.clientKeys + ["ssl"] { _ = mapping.value(key) }
       mapping.finish()
       return nil
@@ -56,7 +56,7 @@ struct RedisHostReader {
   private static let tlsKeys = [
     "ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile",
   ]
-  /// Settings of redis-py's own connections, which say nothing here.
+  /// Settings of redis-py's own connections, which have no effect here.
   private static let clientKeys = [
     "max_connections", "health_check_interval", "socket_keepalive", "socket_keepalive_options", "protocol",
     "decode_responses", "retry_on_timeout", "client_name", "encoding", "encoding_errors",
@@ -66,7 +66,7 @@ struct RedisHostReader {
     for key in Self.clientKeys { _ = mapping.value(key) }
   }
 
-  /// The value of a key; nil also where it is null, Python's `None`.
+  /// The value of a key; also nil if it is null, Python's `None`.
   private func value(_ key: String, of mapping: MappingCursor) -> Node? {
     guard let value = mapping.value(key) else { return nil }
     if case .scalar(let scalar) = value.content, scalar.style == .plain, scalar.origin == nil,
@@ -122,7 +122,7 @@ struct RedisHostReader {
     readCredentials(mapping, into: &sentinels.credentials)
     sentinels.connectTimeout = readTimes(mapping)
     readTLS(mapping, into: &sentinels.tls)
-    // redis-py passes it on; a sentinel has no databases.
+    // redis-py passes it on, but a sentinel has no databases.
     _ = mapping.value("db")
     ignoreClientKeys(of: mapping)
     mapping.finish()
@@ -138,7 +138,7 @@ struct RedisHostReader {
     }
   }
 
-  /// Sluice waits for Redis in its own way, so `socket_timeout` is read and not needed.
+  /// Reads the timeouts. Sluice waits for Redis in its own way, so `socket_timeout` is accepted and ignored.
   ///
   /// - Returns: how long a connection may take to open.
   private func readTimes(_ mapping: MappingCursor) -> Duration? {
@@ -199,7 +199,7 @@ struct RedisHostReader {
   private static let truth = ["true": true, "True": true, "false": false, "False": false]
 
   private static let certificateRequirements = [
-    // Python's None, as the documentation of channels_redis has it, and YAML's.
+    // Python's None, as in the documentation of channels_redis, and YAML's null.
     "none": false, "None": false, "null": false, "~": false, "": false, "CERT_NONE": false, "required": true,
     "CERT_REQUIRED": true,
     "optional": true, "CERT_OPTIONAL": true,
@@ -230,7 +230,7 @@ extension RedisHostReader {
     let schemes = ["redis://", "rediss://", "unix://"]
     guard let scheme = schemes.first(where: text.hasPrefix) else {
       reading.findings.error(
-        // Nothing of it is shown: a password may be in any part.
+        // The finding shows nothing of the value, because any part may be a password.
         .invalidValue, "the value is not the address of a Redis server", at: node.range,
         hint: "write redis://host:6379/0, rediss:// for TLS, or unix:///path")
       return nil
@@ -264,8 +264,8 @@ extension RedisHostReader {
     return host
   }
 
-  /// Whether a character that separates parts of a URL stands in the password (RFC 3986 section 3.2.1): before an "@", and behind
-  /// what is no server and port.
+  /// Whether the password has a character that separates parts of a URL (RFC 3986 section 3.2.1): one before an "@", after
+  /// something that is not a host and port.
   private func hasUnencodedPassword(_ rest: Substring) -> Bool {
     guard let at = rest.lastIndex(of: "@"), let separator = rest.firstIndex(where: { "/?".contains($0) }),
       separator < at, let colon = rest[..<separator].firstIndex(of: ":")
@@ -332,7 +332,7 @@ extension RedisHostReader {
         set(key, to: text, of: &host.tls, at: range)
       case _ where key == "socket_timeout" || Self.clientKeys.contains(key): break
       default:
-        // Behind a "?" in a password stands the rest of it, up to the "@".
+        // The text after a "?" in a password, up to the "@", is the rest of the password.
         let name = query?.contains("@") == true ? "" : " \"\(key)\""
         reading.findings.error(
           .unknownKey, "the address has an unknown option\(name)", at: range,
@@ -343,13 +343,13 @@ extension RedisHostReader {
 }
 
 extension StringProtocol {
-  /// What stands before the first separator, and behind it; nil where there is none.
+  /// The text before the first separator, and the text after it; nil if there is no separator.
   fileprivate func cut(at separator: Character) -> (String, String?) {
     guard let place = firstIndex(of: separator) else { return (String(self), nil) }
     return (String(self[..<place]), String(self[index(after: place)...]))
   }
 
-  /// RFC 3986 section 2.1; a `%` that begins no pair of digits stays.
+  /// RFC 3986 section 2.1. A `%` without two digits is kept.
   fileprivate var percentDecoded: String {
     var bytes: [UInt8] = []
     var rest = Array(utf8)[...]

@@ -7,14 +7,14 @@ final class RouteListReader {
   let context: RouteContext
   let kind: RouteKind
   private(set) var routes: [ReadRoute] = []
-  /// The files and apps whose routes are being read, outermost first.
+  /// The files and apps that are being read, the outermost first.
   private var including: [String] = []
-  /// Whether routes are read for their findings only: what is around them cannot be used.
+  /// Whether routes are read only for their findings, because something around them cannot be used.
   private var isChecking = false
-  /// Whether a pattern around them could not be read, so that it is not known what they capture.
+  /// Whether an outer pattern could not be read, so that the captures are not known.
   private var hasUnknownCaptures = false
 
-  /// What may answer on a route; the key of each is its name.
+  /// The keys of the possible actions of a route.
   private static let httpAnswers = [
     "static", "proxy", "publish", "events", "respond", "redirect", "health",
   ]
@@ -33,7 +33,7 @@ final class RouteListReader {
     var range: SourceRange
   }
 
-  /// A list of routes, or a mapping with `routes:` and what holds for all of them.
+  /// A list of routes, or a mapping with `routes:` and the settings for all of them.
   func readBlock(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
     guard case .mapping = node.content else { return read(node, settings, prefixes) }
     guard let mapping = MappingCursor(node, "\"\(kind.key)\"", reading) else { return }
@@ -100,7 +100,7 @@ final class RouteListReader {
   }
 
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
-    // What cannot be answered may still have options, which are not to be called unknown.
+    // A route without an action may still have options, which must not be reported as unknown.
     for key in [
       "group", "events", "publish", "subscribe", "shared", "channel_layer", "subprotocols", "to", "host",
       "connect_timeout", "identity",
@@ -110,7 +110,7 @@ final class RouteListReader {
     let (own, others) =
       switch kind {
       case .http: (Self.httpAnswers, Self.webSocketAnswers)
-      // Both have "events", which answers nothing here.
+      // Both kinds have "events", which is not an action of a WebSocket route.
       case .webSocket: (Self.webSocketAnswers, Self.httpAnswers.filter { $0 != "events" })
       }
     let needed = (own + ["include or routes"]).joined(separator: ", ")
@@ -126,7 +126,7 @@ final class RouteListReader {
       !strangers.contains($0)
         && NearestName.of($0, in: strangers.filter { $0 != "name" && $0 != "path" }) != nil
     }
-    // The key of the other protocol is reported where it stands.
+    // A key of the other protocol is reported at its own place.
     let isOfOtherKind = strangers.contains { others.contains($0) && $0 != "publish" }
     if !isMisspelt, !isOfOtherKind {
       reading.findings.error(
@@ -163,7 +163,7 @@ final class RouteListReader {
     }
   }
 
-  /// Signs of another notation in a `path` (Django: `urls.W001`, "2_0.W001"); they would be taken for ordinary text.
+  /// Reports signs of another notation in a `path` (Django: `urls.W001`, "2_0.W001"), which would be read as ordinary text.
   private func checkNotation(_ scalar: Node.Scalar, at range: SourceRange) {
     let text = scalar.text
     for sign in PathSign.all where sign.isIn(text) {
@@ -179,7 +179,8 @@ final class RouteListReader {
       hint: found.plain.isEmpty ? "remove it" : "write \"\(found.plain)\"")
   }
 
-  /// Nested paths are joined as they are written: `ws/chat` and `<slug:room>/` match `/ws/chatlobby/`.
+  /// Reports nested paths without a "/" between them. Paths are joined as written: `ws/chat` and `<slug:room>/` match
+  /// `/ws/chatlobby/`.
   private func checkJoint(_ prefixes: [Prefix], _ inner: Prefix) {
     guard let outer = prefixes.last, outer.pattern.syntax == .path, inner.pattern.syntax == .path,
       let last = outer.pattern.text.last, let first = inner.pattern.text.first,
@@ -193,7 +194,7 @@ final class RouteListReader {
       related: [.init("the outer path", at: outer.range)])
   }
 
-  /// The part of a value that a fault is about; the whole value where it does not stand in the file as it is.
+  /// The part of a value that a fault is about, or the whole value if the file has it in another form.
   private func place(of part: Range<Int>, in scalar: Node.Scalar, _ range: SourceRange) -> SourceRange {
     let quote = scalar.style == .plain ? 0 : 1
     guard scalar.origin == nil, range.start.line == range.end.line,
@@ -289,8 +290,10 @@ final class RouteListReader {
         http = HTTPActionReader(context: context, captures: names, settings: settings).read(answer)
       }
     case .webSocket:
-      webSocket = ConsumerReader(context: context, captures: names, hasIdentity: settings.asksWho)
-        .read(answer, mapping)
+      webSocket = ConsumerReader(
+        context: context, captures: names, hasIdentity: settings.requiresAuthentication
+      )
+      .read(answer, mapping)
       groups = webSocket?.groups ?? []
       subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
     }
@@ -312,7 +315,7 @@ final class RouteListReader {
       route.http = HTTPRoute(
         name: routeName, range: pattern.range, action: http,
         auth: settings.auth.ofHTTP(
-          answer.key.value, isKnown: http.asksWhoItIs, at: answer.key.range, reading))
+          answer.key.value, isKnown: http.dependsOnIdentity, at: answer.key.range, reading))
     }
     if let webSocket {
       route.webSocket = WebSocketRoute(
@@ -323,7 +326,7 @@ final class RouteListReader {
     routes.append(route)
   }
 
-  /// Beside `events`, as they stand beside `consumer`.
+  /// Reports keys beside `events` that belong inside it.
   private func reportKeysOfEvents(_ mapping: MappingCursor) {
     for key in ["group", "channel_layer", "history"] {
       guard let entry = mapping.entry(key) else { continue }
@@ -333,13 +336,13 @@ final class RouteListReader {
     }
   }
 
-  /// `shared: true`, which stands beside what has a group.
+  /// `shared: true`, for a route with a group.
   private func readShared(_ mapping: MappingCursor) -> Located<Bool>? {
     guard let entry = mapping.entry("shared") else { return nil }
     return reading.truth(entry.value, "\"shared\"").map { Located($0, at: entry.key.range) }
   }
 
-  /// Where each pattern of `subscribe`, or of `publish`, is written; none where it comes with a preset.
+  /// The places of the patterns of `subscribe` or `publish`; empty if they come from a preset.
   private func placesOfPatterns(_ answer: Node.Entry, _ mapping: MappingCursor) -> [SourceRange] {
     var list = kind == .webSocket ? mapping.entry("subscribe")?.value : nil
     if answer.key.value == "publish", case .mapping(let entries) = answer.value.content {
@@ -381,7 +384,7 @@ private struct PathSign: Sendable {
   var hint: @Sendable (String) -> String
   var isIn: @Sendable (String) -> Bool
 
-  /// The likeliest first.
+  /// In order of likelihood.
   static let all = [
     PathSign(
       severity: .error, message: "a path is expected here, and this is a whole URL",
@@ -402,7 +405,7 @@ private struct PathSign: Sendable {
       message: "a capture is written <name> or <converter:name>", hint: { _ in "write <slug:name>" },
       isIn: { $0.contains("{") || $0.contains("/:") || $0.hasPrefix(":") }),
     PathSign(
-      message: "\"*\" is no wildcard in a path: only a \"*\" in the request matches it",
+      message: "\"*\" is not a wildcard in a path: only a \"*\" in the request matches it",
       hint: { _ in "capture the rest of the path with <path:rest>, or one part of it with <str:name>" },
       isIn: { $0.contains("*") }),
     PathSign(

@@ -1,7 +1,7 @@
 extension Reading {
-  /// A secret that has to be text, as `secretBytes` reads it.
+  /// A secret that must be text, read like `secretBytes`.
   ///
-  /// - Returns: nil where there is none; never to be printed.
+  /// - Returns: nil if there is none. Must never be printed.
   func secret(_ node: Node, _ what: String) -> String? {
     guard let secret = secretBytes(node, what) else { return nil }
     if let text = secret.text { return text }
@@ -11,14 +11,14 @@ extension Reading {
     return nil
   }
 
-  /// `{env: NAME}` or `{file: PATH}`, with `encoding:` where its bytes are written as text. One that is written into the file is
-  /// used, with a warning.
+  /// `{env: NAME}` or `{file: PATH}`, with `encoding:` if the bytes are encoded as text. A secret that is written into the
+  /// configuration is used, with a warning.
   ///
-  /// - Returns: nil where there is none; never to be printed.
+  /// - Returns: nil if there is none. Must never be printed.
   func secretBytes(_ node: Node, _ what: String) -> Secret? {
     switch node.content {
     case .scalar(let scalar):
-      // A slip in how it is written was reported, with its line.
+      // A mistake in its notation has been reported with its line.
       if scalar.isUnusable { findings.hide(node.range) }
       if scalar.origin == nil, !scalar.isUnusable {
         findings.warning(
@@ -46,13 +46,13 @@ extension Reading {
       guard let kind = choice(encoding, "\"encoding\"", of: SecretEncoding.self), let secret else {
         return nil
       }
-      // A misspelt one is reported; what it would have been is a guess.
+      // A misspelt encoding is reported, and not guessed.
       guard case .scalar(let word) = encoding.content, word.text == kind.rawValue else { return secret }
       return decoded(secret, kind, what, at: encoding.range)
     }
   }
 
-  /// Nothing of the secret is shown.
+  /// The finding shows nothing of the secret.
   private func decoded(
     _ secret: Secret, _ encoding: SecretEncoding, _ what: String, at range: SourceRange
   ) -> Secret? {
@@ -72,7 +72,7 @@ extension Reading {
       findings.error(.undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range)
       return nil
     }
-    // What stands for bytes that were none of a text.
+    // The replacement character stands for bytes that are not text.
     if value.unicodeScalars.contains("\u{FFFD}") {
       findings.error(
         .invalidValue, "the environment variable \"\(name)\" holds bytes that are not UTF-8", at: node.range,

@@ -76,7 +76,7 @@ extension BindAddress {
       }
       guard let address = BindAddress(scalar.text), !scalar.text.utf8.contains(UInt8(ascii: "|")) else {
         reading.findings.error(
-          .invalidValue, "\"\(scalar.text)\" is no address to listen on\(reading.origin(scalar))",
+          .invalidValue, "\"\(scalar.text)\" is not an address to listen on\(reading.origin(scalar))",
           at: item.range,
           hint: Self.bindHint(scalar.text))
         continue
@@ -179,7 +179,7 @@ extension TrustedProxies {
         switch error {
         case .notAnAddress:
           fail(
-            "\"\(scalar.text)\" is no IP address and no network",
+            "\"\(scalar.text)\" is neither an IP address nor a network",
             "write 10.0.0.5, 10.0.0.0/8, 2001:db8::/32 or unix")
         case .badLength:
           fail(

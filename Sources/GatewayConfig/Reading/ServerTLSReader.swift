@@ -25,7 +25,7 @@ struct ServerTLSReader {
       certificates: certificates, source: node)
   }
 
-  /// A certificate, and where it and its names stand in the file.
+  /// A certificate, and the places of the certificate and of its names in the file.
   private struct Entry {
     var certificate: ServerCertificate
     var place: SourceRange
@@ -33,7 +33,7 @@ struct ServerTLSReader {
     var areNamesListed: Bool
   }
 
-  /// Nil stands for one that could not be read, which was reported.
+  /// Nil stands for a certificate that could not be read, which has been reported.
   private func readCertificates(_ mapping: MappingCursor) -> [Entry?] {
     guard let several = mapping.entry("certificates") else { return [readCertificate(mapping)] }
     let strays = Self.certificateKeys.compactMap { mapping.entry($0)?.key }
@@ -96,7 +96,7 @@ struct ServerTLSReader {
     }
   }
 
-  /// What to write instead of what no client would name.
+  /// What to write instead of a name that no client would send.
   private static func fault(of name: String) -> String? {
     let labels = name.split(separator: ".", omittingEmptySubsequences: false)
     let isAddress =
@@ -124,7 +124,7 @@ struct ServerTLSReader {
   private func readChain(_ node: Node) -> [NIOSSLCertificate]? {
     guard let path = reading.word(node, "\"certificate\"") else { return nil }
     guard !path.contains("-----BEGIN") else {
-      // Perhaps with its key, so nothing of it is shown.
+      // The finding shows nothing of the text, because it may contain the key.
       reading.findings.error(
         path.contains("PRIVATE KEY-----") ? .plainSecret : .invalidCertificate,
         "the certificate is written into the configuration", at: node.range,
@@ -141,15 +141,15 @@ struct ServerTLSReader {
     return chain
   }
 
-  /// A file of certificates to trust.
+  /// A file of trusted certificates.
   ///
-  /// - Returns: its path from the root.
+  /// - Returns: its absolute path.
   func checkedAuthorities(_ node: Node) -> String? {
     guard let name = reading.word(node, "\"ca\""), readChain(node) != nil else { return nil }
     return reading.files.absolute(path(name, at: node.range))
   }
 
-  /// A file, or a reference to a secret that holds what would stand in it.
+  /// A file, or a reference to a secret with the contents of such a file.
   private func readKey(_ node: Node, passphrase: Node?) -> NIOSSLPrivateKey? {
     let phrase = passphrase.map { reading.secretBytes($0, "\"passphrase\"") }
     guard let text = keyText(node) else { return nil }
@@ -167,10 +167,10 @@ struct ServerTLSReader {
         .invalidCertificate, "the key is encrypted", at: node.range, hint: "add passphrase: {env: NAME}")
       return nil
     }
-    // Reported already where there is none.
+    // A missing passphrase has been reported.
     if case .some(nil) = phrase { return nil }
     let bytes = phrase.flatMap(\.self)?.bytes ?? []
-    // Without a call-back the library would ask on the terminal.
+    // Without a callback the library would ask on the terminal.
     if let key = try? NIOSSLPrivateKey(bytes: text, format: .pem, passphraseCallback: { $0(bytes) }) {
       return key
     }
@@ -200,7 +200,7 @@ struct ServerTLSReader {
     return contents(of: path, at: node.range)
   }
 
-  /// - Parameter node: the name of a key's file, or the reference that names it.
+  /// - Parameter node: the path of a key file, or the reference to it.
   private func warnIfExposed(_ node: Node) {
     if case .mapping(let entries) = node.content {
       if let file = entries.first(where: { $0.key.value == "file" }) { warnIfExposed(file.value) }
@@ -296,14 +296,14 @@ struct ServerTLSReader {
     }
   }
 
-  /// Whether a certificate with the names is one for the name, which may have a wildcard itself.
+  /// Whether a certificate for these names covers the name, which may have a wildcard itself.
   private static func covers(_ name: String, by own: [String]) -> Bool {
     own.contains(name) || ServerNames.wildcard(for: name).map(own.contains) == true
   }
 }
 
 extension NIOSSLCertificate {
-  /// The DNS names it is for, in lower case (RFC 6125: the subject's common name is not one of them).
+  /// The certificate's DNS names, in lower case (RFC 6125: the subject's common name is not one of them).
   fileprivate var dnsNames: [String] {
     _subjectAlternativeNames().filter { $0.nameType == .dnsName }.map {
       String(decoding: $0.contents, as: UTF8.self).lowercased()
@@ -312,9 +312,9 @@ extension NIOSSLCertificate {
 }
 
 extension ConfigurationLoader {
-  /// Reads the files that `server.tls` names again; nothing else is read.
+  /// Reads the files of `server.tls` again, and nothing else.
   ///
-  /// - Returns: nil where one of the findings is an error.
+  /// - Returns: nil if one of the findings is an error.
   package static func reload(
     _ tls: ServerTLS, environment: [String: String], files: any FileAccess = Disk()
   ) -> (tls: ServerTLS?, report: FindingReport) {

@@ -1,7 +1,7 @@
 /// Reads the address of an upstream, and the options of a proxy.
 struct UpstreamReader {
   let reading: Reading
-  /// The names that the route captures; nil where they are not known.
+  /// The names that the route captures; nil if they are not known.
   let captures: [String]?
 
   /// `proxy:` of an HTTP route: an address, or a mapping with `to`.
@@ -36,7 +36,7 @@ struct UpstreamReader {
     return upstream
   }
 
-  /// `tls:`, for an upstream whose address says that it speaks TLS.
+  /// `tls:`, for an upstream whose URL uses TLS.
   func readTrust(_ node: Node?, of upstream: inout UpstreamConfiguration?) {
     guard let node, let mapping = MappingCursor(node, "\"tls\"", reading, shape: "{ca: FILE}") else { return }
     var trust = UpstreamConfiguration.Trust()
@@ -71,7 +71,7 @@ struct UpstreamReader {
     node.flatMap { reading.choice($0, "\"host\"", of: UpstreamConfiguration.HostHeader.self) }
   }
 
-  /// `idle_timeout:`, where connections are kept.
+  /// `idle_timeout:`, for upstreams whose connections are kept.
   func readIdleTimeout(_ node: Node?, of upstream: inout UpstreamConfiguration?) {
     if let time = readTime(node, "idle_timeout") { upstream?.idleTimeout = time }
   }
@@ -82,7 +82,7 @@ struct UpstreamReader {
     }
   }
 
-  /// `scheme://host[:port][/path]`, or `unix:SOCKET[:/path]`; the path is a template over the captures.
+  /// `scheme://host[:port][/path]`, or `unix:SOCKET[:/path]`. The path is a template with captures.
   func readAddress(_ node: Node, _ schemes: [UpstreamConfiguration.Scheme]) -> UpstreamConfiguration? {
     guard let text = reading.word(node, "the address of an upstream") else { return nil }
     let example = "\(schemes[0].rawValue)://127.0.0.1:8001"
@@ -147,7 +147,7 @@ struct UpstreamReader {
     return upstream
   }
 
-  /// The path of the socket, and that of the request behind a second colon, as nginx writes it.
+  /// The path of the socket, and the path of the request after a second colon, in nginx's notation.
   private func splitSocket(_ text: String) -> (socket: String, path: String)? {
     let parts = text.dropFirst("unix:".count).split(
       separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -159,7 +159,7 @@ struct UpstreamReader {
     return parts[1].hasPrefix("/") ? (socket, String(parts[1])) : nil
   }
 
-  /// What other programs write for a Unix socket: the path itself, `http://unix:/path`, `http+unix://%2Fpath`, `unix:///path`.
+  /// Other programs' notations for a Unix socket: the path itself, `http://unix:/path`, `http+unix://%2Fpath`, `unix:///path`.
   private static func socketWrittenOtherwise(_ text: String) -> String? {
     if text.hasPrefix("/"), text.contains(".sock") { return text }
     for start in ["http://unix:", "https://unix:", "ws://unix:", "wss://unix:"] where text.hasPrefix(start) {

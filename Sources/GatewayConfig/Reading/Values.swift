@@ -1,18 +1,19 @@
-/// Single values: each is read, checked, or reported at its place with what to write instead.
+/// Reads single values. A wrong value is reported at its place, with what to write instead.
 extension Reading {
   // MARK: - Text
 
-  /// Text. A plain word that YAML readers may take for a truth value or a number is called out.
+  /// Text. A plain word that YAML readers may read as a truth value or a number is reported.
   func text(_ node: Node, _ what: String) -> String? {
     textScalar(node, what)?.text
   }
 
-  /// The same, for whoever needs to know how it was written.
+  /// The same, with its notation.
   func textScalar(_ node: Node, _ what: String) -> Node.Scalar? {
     guard let scalar = scalar(node, what) else { return nil }
-    if scalar.style == .plain, let surprise = Surprise(scalar.text), surprise.isTrouble(where: .text) {
+    if scalar.style == .plain, let ambiguity = AmbiguousScalar(scalar.text), ambiguity.isTrouble(where: .text)
+    {
       findings.error(
-        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
+        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
         at: node.range,
         hint: "write it in quotes: \"\(scalar.text)\"")
       return nil
@@ -40,13 +41,13 @@ extension Reading {
     findings.error(
       .invalidValue, "\"\(scalar.text)\" is not a value for \(what)\(origin(scalar))", at: node.range,
       hint: NearestName.hint(for: scalar.text, in: Array(known)))
-    // What depends on it is read as if it were right.
+    // Values that depend on it are read as if it were right.
     return NearestName.of(scalar.text, in: known).flatMap(Choice.init)
   }
 
-  /// `true` or `false`, and none of the words that only some YAML readers take for them.
+  /// `true` or `false`, and none of the words that only some YAML readers accept for them.
   ///
-  /// - Parameter shapes: what else could stand there, for the hint.
+  /// - Parameter shapes: other possible values, for the hint.
   func truth(_ node: Node, _ what: String, or shapes: String? = nil) -> Bool? {
     guard let scalar = scalar(node, what) else { return nil }
     switch scalar.text {
@@ -74,7 +75,7 @@ extension Reading {
     "write \"{\(name)}\" in quotes; without them YAML reads a mapping"
   }
 
-  /// Where the text came from, for sentences about it.
+  /// The variable that the text came from, for sentences about it.
   func origin(_ scalar: Node.Scalar) -> String {
     guard let origin = scalar.origin else { return "" }
     return origin.isDefault
@@ -85,11 +86,13 @@ extension Reading {
 
   func integer(_ node: Node, _ what: String, in range: ClosedRange<Int>) -> Int? {
     guard let scalar = scalar(node, what) else { return nil }
-    if scalar.style == .plain, let surprise = Surprise(scalar.text), surprise.isTrouble(where: .number) {
+    if scalar.style == .plain, let ambiguity = AmbiguousScalar(scalar.text),
+      ambiguity.isTrouble(where: .number)
+    {
       findings.error(
-        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
+        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
         at: node.range,
-        hint: surprise.plainNumber.map { "write \($0)" } ?? "write a whole number")
+        hint: ambiguity.plainNumber.map { "write \($0)" } ?? "write a whole number")
       return nil
     }
     guard let number = Int(scalar.text), !scalar.text.hasPrefix("+") else {
@@ -157,9 +160,9 @@ extension Reading {
     guard let scalar = scalar(node, what) else { return nil }
     let digits = scalar.text.prefix { $0.isASCII && $0.isNumber }
     let unit = scalar.text.dropFirst(digits.count)
-    if scalar.text.contains(":"), let surprise = Surprise(scalar.text) {
+    if scalar.text.contains(":"), let ambiguity = AmbiguousScalar(scalar.text) {
       findings.error(
-        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(surprise.meaning)\(origin(scalar))",
+        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
         at: node.range,
         hint: "write a number and a unit: \(units.joined(separator: ", "))")
       return nil

@@ -1,8 +1,8 @@
-/// One file the configuration was read from: its name as the operator wrote it, and its text.
+/// One file of the configuration: its name as the operator wrote it, and its text.
 ///
-/// Findings quote lines of it; nodes point into it.
+/// Findings quote its lines; nodes refer to places in it.
 package final class SourceFile: Sendable {
-  /// As given on the command line or in an `include`, relative to the working directory where it can be.
+  /// As given on the command line or in an `include`, relative to the working directory if possible.
   package let path: String
   package let text: [UInt8]
   /// The byte offset at which each line starts; line 1 starts at `lineStarts[0]`. Lines end as in editors: with a line feed,
@@ -24,7 +24,7 @@ package final class SourceFile: Sendable {
     var characters = 0
     var checkpoints: [Int] = []
     for (offset, byte) in text.enumerated() {
-      // All but the later bytes of a character.
+      // Counts all bytes except the continuation bytes of a character.
       if byte & 0xC0 != 0x80 {
         if characters.isMultiple(of: Self.stride) { checkpoints.append(offset) }
         characters += 1
@@ -41,16 +41,16 @@ package final class SourceFile: Sendable {
     self.checkpoints = checkpoints
   }
 
-  /// How many characters a line of the file has, without its end.
+  /// The number of characters in a line of the file, without its end.
   func characterCount(ofLine number: Int) -> Int {
     let end = number < lineStarts.count ? lineStartCharacters[number] : characterCount
     let content = bytes(ofLine: number)
     let next = number < lineStarts.count ? lineStarts[number] : text.count
-    // The ends of lines are single bytes.
+    // Line ends consist of single-byte characters.
     return end - lineStartCharacters[number - 1] - (next - content.upperBound)
   }
 
-  /// A part of a line of the file, in characters from its start; found without going through the line.
+  /// A part of a line of the file, in characters from its start. Found without reading the whole line.
   func text(ofLine number: Int, _ part: Range<Int>) -> String {
     let line = bytes(ofLine: number)
     let first = lineStartCharacters[number - 1]
@@ -60,7 +60,7 @@ package final class SourceFile: Sendable {
       decoding: text[max(start, line.lowerBound)..<min(max(end, start), line.upperBound)], as: UTF8.self)
   }
 
-  /// Where a line is, without its end.
+  /// The bytes of a line, without its end.
   private func bytes(ofLine number: Int) -> Range<Int> {
     let start = lineStarts[number - 1]
     var end = number < lineStarts.count ? lineStarts[number] : text.count
@@ -103,7 +103,7 @@ package struct SourcePosition: Sendable, Hashable {
   }
 }
 
-/// A stretch of one file, from its first character to just behind its last.
+/// A range of one file, from its first character to just after its last one.
 package struct SourceRange: Sendable, Hashable {
   package var file: SourceFile
   package var start: SourcePosition

@@ -1,7 +1,7 @@
-/// A YAML value with the place it was written at: what every later step reads instead of text.
+/// A YAML value with its place in the file: the input of every later step.
 ///
-/// Anchors and aliases are resolved (an alias's node carries the place of the alias), variables are replaced,
-/// and the document's depth, size and alias expansion were within their bounds.
+/// Anchors and aliases are resolved (an alias's node has the place of the alias), variables are replaced, and the document's
+/// depth, size and alias expansion were within their bounds.
 package struct Node: Sendable {
   package indirect enum Content: Sendable {
     case scalar(Scalar)
@@ -13,13 +13,14 @@ package struct Node: Sendable {
     /// The value after variables were replaced.
     package var text: String
     package var style: Style
-    /// Where the text came from, when it is not what stands in the file.
+    /// The variable that the text came from, if it is not in the file itself.
     package var origin: Origin?
-    /// A variable in it could not be replaced, or it stands for an alias without an anchor, which was reported: nothing more is to be said about the value.
+    /// Whether a variable in it could not be replaced, or it is an alias without an anchor. That has been reported, and the
+    /// value is not checked any further.
     package var isUnusable = false
 
     package enum Style: Sendable {
-      /// No quotes: YAML would also read numbers, truth values and null in it.
+      /// No quotes: YAML would also read numbers, truth values and null from it.
       case plain
       /// Quotes or a block: always text.
       case quoted
@@ -32,7 +33,7 @@ package struct Node: Sendable {
     }
   }
 
-  /// Which variable put its value into a scalar, said in findings about that value.
+  /// The variable that a scalar's value came from, for findings about that value.
   package struct Origin: Sendable, Hashable {
     package var variable: String
     package var isDefault: Bool

@@ -1,6 +1,6 @@
 import Bytes
 
-/// Builds the node tree from events: resolves aliases, replaces variables, and keeps the bounds.
+/// Builds the node tree from events: resolves aliases, replaces variables, and enforces the bounds.
 struct NodeBuilder {
   private let file: SourceFile
   private let variables: Variables
@@ -11,10 +11,10 @@ struct NodeBuilder {
   private var total = Size(nodes: 0, bytes: 0)
   private var documents = 0
 
-  /// What a part of the document takes, with all that aliases repeat in it.
+  /// The size of a part of the document, including everything that aliases repeat in it.
   private struct Size {
     var nodes: Int
-    /// Of its texts.
+    /// The bytes of its texts.
     var bytes: Int
 
     static func += (size: inout Size, more: Size) {
@@ -23,14 +23,14 @@ struct NodeBuilder {
     }
   }
 
-  /// A sequence or mapping whose end has not come.
+  /// A sequence or mapping that has not ended yet.
   private struct Container {
     var isMapping: Bool
     var start: SourceRange
     var anchor: String?
     var items: [Node] = []
     var entries: [Node.Entry] = []
-    /// Where each key stands first.
+    /// The first place of each key.
     var places: [String: SourceRange] = [:]
     var key: Located<String>?
     /// The key was unusable; its value is read and dropped.
@@ -43,7 +43,7 @@ struct NodeBuilder {
     self.variables = variables
   }
 
-  /// - Returns: false where reading on makes no sense.
+  /// - Returns: false if further events should not be read.
   mutating func take(_ event: Located<YAMLEvent>) -> Bool {
     switch event.value {
     case .documentStart:
@@ -126,7 +126,8 @@ struct NodeBuilder {
     return true
   }
 
-  /// Reports a slip in how the value is written, and goes on with the value that was meant: nothing follows from it.
+  /// Reports a mistake in the notation of a value, and continues with the value that was meant, so that it causes no further
+  /// findings.
   private mutating func mend(_ scalar: inout Node.Scalar, at range: SourceRange) {
     let isPlain = scalar.style == .plain
     guard let slip = isPlain ? Slip.first(in: scalar.text) : Slip.variable(scalar.text) else { return }
@@ -144,7 +145,7 @@ struct NodeBuilder {
     }
   }
 
-  /// Whether what comes is the key of a mapping.
+  /// Whether the next node is the key of a mapping.
   private var expectsKey: Bool {
     guard let container = open.last else { return false }
     return container.isMapping && container.key == nil && !container.dropsValue
@@ -193,7 +194,8 @@ struct NodeBuilder {
 
   // MARK: - Python's tuples
 
-  /// A list whose entries are lists where Python's tuples were written: `[("a", 1)]` has the entries `("a"` and `1)` in YAML.
+  /// A list with lists in place of entries that were written as Python tuples: in YAML, `[("a", 1)]` has the entries `("a"` and
+  /// `1)`.
   private mutating func withoutTuples(_ items: [Node]) -> [Node] {
     guard items.contains(where: { Self.plainText($0)?.hasPrefix("(") == true }) else { return items }
     var result: [Node] = []
@@ -225,7 +227,7 @@ struct NodeBuilder {
       return Node.Scalar(
         text: String(isQuoted ? part.dropFirst().dropLast() : part), style: isQuoted ? .quoted : .plain)
     }
-    // Only what is an address is shown: there may be secrets in others.
+    // The hint repeats only addresses, because other values may be secrets.
     let isAddress = parts.count == 2 && Int(parts[1].text) != nil
     findings.error(
       .wrongType, "a list is written in brackets; parentheses are Python's", at: range,
@@ -242,8 +244,8 @@ struct NodeBuilder {
 
   // MARK: - Merge keys
 
-  /// The entries with those that `<<` brings along: a mapping or a list of them, of which the earlier and the key that is
-  /// written out win (YAML 1.1, merge key type).
+  /// The entries with those that `<<` adds: a mapping or a list of mappings. Earlier ones take precedence, and keys written out
+  /// take precedence over all (YAML 1.1, merge key type).
   private mutating func merged(_ entries: [Node.Entry]) -> [Node.Entry] {
     guard let merge = entries.first(where: { $0.key.value == Self.mergeKey }) else { return entries }
     var result = entries.filter { $0.key.value != Self.mergeKey }

@@ -1,14 +1,14 @@
-/// The text of a file without the slips that were found in it so far, and where its characters stand in the file.
+/// The text of a file with the mistakes found so far removed, and the original places of its characters.
 struct RepairedText {
-  /// One place of the text to change.
+  /// One change of the text.
   struct Edit {
-    /// In bytes of the text as it is now.
+    /// In bytes of the current text.
     var offset: Int
     var removed = 0
     var inserted = ""
   }
 
-  /// From a character of a text on: which one of the text before the repair it was.
+  /// From a character of the text on: the corresponding character before the repair.
   private struct Anchor {
     var character: Int
     var earlier: Int
@@ -16,7 +16,7 @@ struct RepairedText {
 
   let file: SourceFile
   private(set) var bytes: [UInt8]
-  /// For each repair, in their order: where its characters stood before it.
+  /// For each repair in order: the earlier places of the characters.
   private var repairs: [[Anchor]] = []
 
   init(_ file: SourceFile) {
@@ -26,7 +26,7 @@ struct RepairedText {
 
   /// Takes time in proportion to the text, however many edits there are.
   ///
-  /// - Parameter edits: in their order; none overlaps another.
+  /// - Parameter edits: in order, without overlaps.
   mutating func apply(_ edits: [Edit]) {
     var result: [UInt8] = []
     result.reserveCapacity(bytes.count)
@@ -49,7 +49,7 @@ struct RepairedText {
     repairs.append(anchors)
   }
 
-  /// Where a character of the text stands in the file.
+  /// The place in the file of a character of the text.
   func position(ofCharacter index: Int) -> SourcePosition {
     var index = index
     for anchors in repairs.reversed() { index = Self.earlier(index, anchors) }
@@ -64,7 +64,7 @@ struct RepairedText {
       if anchors[middle].character <= index { low = middle + 1 } else { high = middle }
     }
     let before = low > 0 ? anchors[low - 1] : Anchor(character: 0, earlier: 0)
-    // What was inserted stands where the next character stood.
+    // Inserted text has the place of the next character.
     let limit = low < anchors.count ? anchors[low].earlier : Int.max
     return min(before.earlier + index - before.character, limit)
   }
@@ -73,7 +73,7 @@ struct RepairedText {
     position(ofCharacter: Self.characters(bytes[..<offset]))
   }
 
-  /// All but the later bytes of a character.
+  /// Counts all bytes except the continuation bytes of a character.
   private static func characters(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 & 0xC0 != 0x80 } }
 
   /// The byte at which a character begins.
@@ -95,7 +95,7 @@ struct RepairedText {
     return start..<end
   }
 
-  /// The nearest line before one that holds more than spaces and a comment.
+  /// The nearest earlier line with more than spaces and a comment.
   func contentLine(before line: Range<Int>) -> Range<Int>? {
     var start = line.lowerBound
     while start > 0 {

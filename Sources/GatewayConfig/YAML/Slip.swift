@@ -1,18 +1,18 @@
-/// A mistake in how a single value is written, which YAML takes for a part of the value.
+/// A mistake in the notation of a single value, which YAML reads as part of the value.
 struct Slip: Sendable {
   var severity = Finding.Severity.error
   /// What is wrong, without a full stop.
   var message: String
   var hint: String
-  /// Where in the value, in characters (Unicode scalars).
+  /// The place in the value, in characters (Unicode scalars).
   var place: Range<Int>
-  /// The value as it was meant; nil where that is not known.
+  /// The value that was meant; nil if it is not known.
   var meant: String?
 
   /// The first slip in a value without quotes.
   static func first(in text: String) -> Slip? {
     guard let first = text.utf8.first, let last = text.utf8.last else { return nil }
-    // Almost all values have none of these.
+    // Almost all values have none of these characters.
     let isSuspect =
       first >= 0x80 || last >= 0x80 || last == UInt8(ascii: ",") || last == UInt8(ascii: ";")
       || text.utf8.contains(UInt8(ascii: "$")) || text.utf8.contains(UInt8(ascii: "/"))
@@ -41,7 +41,7 @@ struct Slip: Sendable {
     return nil
   }
 
-  /// A no-break space or something that is not seen, at the beginning or at the end.
+  /// A no-break space or an invisible character at the beginning or at the end.
   private static func blankEnd(_ text: String) -> Slip? {
     let scalars = Array(text.unicodeScalars)
     guard let first = scalars.first, let last = scalars.last else { return nil }
@@ -83,7 +83,7 @@ struct Slip: Sendable {
       place: (count - 1)..<count, meant: String(text.dropLast()).trimmed)
   }
 
-  /// `$REDIS_URL`, which only `${REDIS_URL}` stands for.
+  /// `$REDIS_URL`; only `${REDIS_URL}` is replaced.
   static func variable(_ text: String) -> Slip? {
     let bytes = Array(text.utf8)
     for (offset, byte) in bytes.enumerated() where byte == UInt8(ascii: "$") {

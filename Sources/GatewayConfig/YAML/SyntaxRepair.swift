@@ -1,4 +1,4 @@
-/// A slip that makes a text no YAML, and how to go on as if it had not been made.
+/// A mistake that makes a text invalid YAML, and the edits that remove it.
 struct SyntaxRepair {
   var message: String
   var hint: String?
@@ -6,23 +6,23 @@ struct SyntaxRepair {
   var place: Range<Int>
   var edits: [RepairedText.Edit]
 
-  /// What the parser of YAML said.
+  /// The error of the YAML parser.
   struct Complaint {
     var problem: String
     var context: String
-    /// Where it gave up, and where what it was in began. Bytes.
+    /// Where the parser stopped, and where the enclosing construct began. Bytes.
     var place: Int
     var contextPlace: Int
   }
 
-  /// What is most likely behind a complaint; nil where nothing is.
+  /// The most likely mistake behind an error of the parser; nil if none is likely.
   static func find(for complaint: Complaint, in text: RepairedText) -> SyntaxRepair? {
     SyntaxDoctor(text: text, complaint: complaint).repair()
   }
 
-  /// Spaces that are none for YAML where it needs some: before the first character of a line, and behind its last one.
+  /// Finds spaces that YAML does not accept as spaces: before the first character of a line, and after its last one.
   ///
-  /// All of a file are one slip: an editor or a web page has put them there.
+  /// All of a file are reported as one mistake, because an editor or a web page has put them there.
   static func blanks(in text: RepairedText) -> SyntaxRepair? {
     guard text.bytes.contains(where: { $0 >= 0x80 }) else { return nil }
     var edits: [RepairedText.Edit] = []
@@ -61,7 +61,7 @@ struct SyntaxRepair {
   }
 }
 
-/// Looks for the slip around the place at which the parser gave up.
+/// Looks for the mistake around the place where the parser stopped.
 private struct SyntaxDoctor {
   let text: RepairedText
   let complaint: SyntaxRepair.Complaint
@@ -126,15 +126,15 @@ private struct SyntaxDoctor {
     return nil
   }
 
-  /// A key at the beginning of a line, behind the marks of list entries.
+  /// A key at the beginning of a line, after the dashes of list entries.
   private struct Key {
     var range: Range<Int>
-    /// Behind the key and spaces.
+    /// The offset after the key and spaces.
     var rest: Int
     var name: String
     /// From the start of the line.
     var column: Int
-    /// Whether it is the first of a list entry.
+    /// Whether it is the first key of a list entry.
     var isBehindDash: Bool
   }
 
@@ -178,7 +178,7 @@ private struct SyntaxDoctor {
       bytes[key.rest] == UInt8(ascii: ":")
     else { return nil }
     let next = bytes[key.rest + 1]
-    // `http://host` is no key.
+    // `http://host` is not a key.
     let isURL = next == UInt8(ascii: "/") && key.rest + 2 < line.upperBound && bytes[key.rest + 2] == next
     guard next != UInt8(ascii: " "), !isURL else { return nil }
     return SyntaxRepair(
@@ -192,7 +192,7 @@ private struct SyntaxDoctor {
       bytes[key.rest] == UInt8(ascii: ":"), key.range.lowerBound > line.lowerBound
     else { return nil }
     let start = key.range.lowerBound
-    // The key stays in its column, below which the other keys of the entry are written.
+    // The key stays in its column, where the other keys of the entry are.
     return SyntaxRepair(
       message: "there is no space after \"-\"", hint: "put a space after the \"-\"",
       place: start..<(start + 1),
@@ -246,7 +246,7 @@ private struct SyntaxDoctor {
       hint: "put it in quotes: \"\(first.value)\"", place: first.place, edits: edits)
   }
 
-  /// Whether a byte is one of a value without quotes.
+  /// Whether a byte belongs to a value without quotes.
   private func isOfWord(_ offset: Int, _ line: Range<Int>) -> Bool {
     guard line.contains(offset) else { return false }
     return ![" ", "\t", ",", "[", "{", "]", "}", ":", "\"", "'"].contains {
@@ -280,7 +280,7 @@ private struct SyntaxDoctor {
 
   // MARK: - Indentation
 
-  /// A key that stands in no column in which it could: one step too far to the left or to the right.
+  /// A key in a column where no key can be: indented too little or too much.
   private func indentation(_ earlier: Range<Int>) -> SyntaxRepair? {
     guard let own = key(line), own.rest < line.upperBound, bytes[own.rest] == UInt8(ascii: ":"),
       !own.isBehindDash,
@@ -311,7 +311,7 @@ private struct SyntaxDoctor {
       edits: [edit])
   }
 
-  /// The columns of the keys that a line could stand below: each further to the left than the one after it.
+  /// The columns of the keys that a line could be below, from left to right.
   private func columns(before line: Range<Int>) -> [Int] {
     var columns: [Int] = []
     var current = line

@@ -1,9 +1,9 @@
 /// Replaces `${NAME}` and `${NAME:-default}` in plain and double-quoted values; `$${` stands for a literal `${`.
 ///
-/// As in a shell, the default also stands in for a variable that is set to nothing.
+/// As in a shell, the default also replaces a variable that is set to an empty text.
 struct Variables: Sendable {
   private let environment: [String: String]
-  /// Whether the value of a variable that is not set is only not known.
+  /// Whether an unset variable is accepted as unknown.
   private let isWithoutSecrets: Bool
 
   init(_ environment: [String: String], isWithoutSecrets: Bool = false) {

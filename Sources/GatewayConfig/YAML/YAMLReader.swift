@@ -1,24 +1,24 @@
 import CYAML
 
-/// Reads a file's YAML into nodes: the one place that speaks to libyaml.
+/// Reads a file's YAML into nodes. It is the only code that uses libyaml.
 ///
-/// Findings do not stop it where it can go on; a syntax error ends the document there, as nothing behind it can be trusted.
+/// It continues after findings if possible. A syntax error ends the document, because nothing after it can be trusted.
 struct YAMLReader {
-  /// What a file may ask of the reader: beyond it somebody is playing with us.
+  /// Limits on a file. A file beyond them is an attack or a mistake.
   enum Bounds {
     static let bytes = 8 << 20
     static let depth = 64
-    /// Nodes of the document, those that aliases repeat included.
+    /// Nodes of the document, including those that aliases repeat.
     static let nodes = 300_000
-    /// Bytes of all values, those that aliases and variables repeat included.
+    /// Bytes of all values, including those that aliases and variables repeat.
     static let text = 32 << 20
-    /// Slips in the syntax that are mended, one after another; each time the text is read from its beginning.
+    /// Syntax mistakes that are repaired, one after another. Each time the text is read from its beginning.
     static let repairs = 16
-    /// Bytes that may be read again for that.
+    /// Bytes that may be read again for repairs.
     static let repairedText = 32 << 20
   }
 
-  /// - Returns: the document's node; nil where there is none that could be used.
+  /// - Returns: the document's node; nil if there is no usable one.
   static func read(_ file: SourceFile, variables: Variables, findings: inout Findings) -> Node? {
     let start = SourcePosition(line: 1, column: 1)
     let top = SourceRange(file: file, start: start, end: start)
@@ -51,7 +51,7 @@ struct YAMLReader {
     }
   }
 
-  /// Reports a slip, and goes on without it: what stands behind it is to be found in the same run.
+  /// Reports a mistake, and continues without it, so that later mistakes are found in the same run.
   private static func mend(_ text: inout RepairedText, _ repair: SyntaxRepair, _ findings: inout Findings) {
     let range = SourceRange(
       file: text.file, start: text.position(ofByte: repair.place.lowerBound),
@@ -74,7 +74,7 @@ struct YAMLReader {
   }
 }
 
-/// What libyaml reports, without its types.
+/// libyaml's events, without its types.
 enum YAMLEvent {
   case scalar(text: String, style: Node.Scalar.Style, isLiteral: Bool, anchor: String?, tag: String?)
   case sequenceStart(anchor: String?, tag: String?)
@@ -91,7 +91,7 @@ private struct EventParser {
     var message: String
     var hint: String?
     var range: SourceRange
-    /// Nil where it is not about the text.
+    /// Nil if the error is not about the text.
     var complaint: SyntaxRepair.Complaint?
   }
 
@@ -162,16 +162,16 @@ private struct EventParser {
     unsafe pointer.map { unsafe String(cString: $0) }
   }
 
-  /// By the character: libyaml also ends lines where no editor does (U+0085, U+2028, U+2029).
+  /// Computed from the character index, because libyaml also ends lines where editors do not (U+0085, U+2028, U+2029).
   private func position(_ mark: yaml_mark_t) -> SourcePosition {
     text.position(ofCharacter: Int(mark.index))
   }
 
-  /// libyaml's own words, where needed with plainer ones.
+  /// libyaml's own words, replaced by plainer ones if needed.
   private func describe(_ parser: yaml_parser_t) -> Failure {
     let problem = unsafe parser.problem.map { unsafe String(cString: $0) } ?? "it cannot be read"
     let context = unsafe parser.context.map { unsafe String(cString: $0) } ?? ""
-    // What is not closed is best looked for where it was opened.
+    // For something that is not closed, the best place is where it was opened.
     let isUnclosed =
       context.contains("quoted scalar") && !problem.contains("escape") || context.contains("flow ")
     let place = unsafe position(isUnclosed ? parser.context_mark : parser.problem_mark)

@@ -1,10 +1,9 @@
-/// Decides whether a template can be read in two ways: whether different captures can make the same group name.
+/// Decides whether different captures can make the same group name.
 ///
-/// Two readers go over the same name. Wherever one passes the beginning or the end of a capture and the other does not, their
-/// captures differ. All pairs of places they can be at together are finitely many, so the search ends, and where it finds
-/// nothing there is nothing.
+/// Two readers go over the same name. If one passes the beginning or the end of a capture and the other does not, their
+/// captures differ. The number of pairs of places is finite, so the search ends, and is complete.
 struct CollisionDecision {
-  /// What the captures of two readings are, by their names.
+  /// The captures of two readings, by name.
   struct Readings {
     var first: [String: String]
     var second: [String: String]
@@ -13,9 +12,9 @@ struct CollisionDecision {
   enum Verdict {
     /// Different captures always make different names.
     case never
-    /// Two readings that stood the test.
+    /// Two readings that passed the test.
     case found(Readings)
-    /// Readings exist but none that was tried stood the test, or there are too many pairs.
+    /// There are readings, but none that was tried passed the test; or there are too many pairs.
     case open
   }
 
@@ -25,7 +24,7 @@ struct CollisionDecision {
     var differ: Bool
   }
 
-  /// How a pair was come by: the byte read, and the captures' bounds passed by each before it.
+  /// How a pair was reached: the byte that was read, and the bounds of captures that each reader passed before it.
   private struct Step {
     var previous: Pair
     var byte: UInt8
@@ -33,7 +32,7 @@ struct CollisionDecision {
     var secondBounds: [Int32]
   }
 
-  /// A place reached without reading, and the bounds passed on the way.
+  /// A place that is reached without reading, and the bounds that were passed on the way.
   private struct Reached: Hashable {
     var instruction: Int32
     var bounds: [Int32]
@@ -46,7 +45,7 @@ struct CollisionDecision {
   private let budget: WorkBudget
   private var reached: [Int32: [Reached]] = [:]
 
-  /// - Parameter expression: what the capture of that name can be.
+  /// - Parameter expression: the possible values of the capture with that name.
   init?(_ template: GroupTemplate, budget: WorkBudget, _ expression: (String) -> Expression) {
     names = template.captureNames
     self.budget = budget
@@ -104,7 +103,7 @@ struct CollisionDecision {
     return tests == 0 && budget.left > 0 ? .never : .open
   }
 
-  /// Assertions are taken to hold: a reading too many is found at worst. Nothing where the budget is spent.
+  /// Assertions are assumed to hold, so that at worst a reading too many is found. Empty if the budget is used up.
   private mutating func reach(_ start: Int32) -> [Reached] {
     if let known = reached[start] { return known }
     var result: [Reached] = []
@@ -136,7 +135,7 @@ struct CollisionDecision {
     if case .accept = program.instructions[Int(place.instruction)] { true } else { false }
   }
 
-  /// A byte that both can read and a group name may have.
+  /// A byte that both readers can read and that is valid in a group name.
   private func read(_ first: Reached, _ second: Reached) -> (byte: UInt8, first: Int32, second: Int32)? {
     guard case .byte(let low, let high, let next) = program.instructions[Int(first.instruction)],
       case .byte(let otherLow, let otherHigh, let otherNext) = program.instructions[Int(second.instruction)],
@@ -169,7 +168,7 @@ struct CollisionDecision {
 }
 
 extension GroupTemplate {
-  /// The one that is easiest to read.
+  /// The byte in the range that is easiest to read.
   fileprivate static func legalByte(in range: ClosedRange<UInt8>) -> UInt8? {
     let preferred: [UInt8] = [UInt8(ascii: "a"), UInt8(ascii: "1"), UInt8(ascii: "A")]
     return preferred.first(where: range.contains) ?? range.first(where: isLegal)

@@ -1,8 +1,8 @@
-/// What can go wrong with the group of a route.
+/// A problem with the group of a route.
 package enum GroupFinding: Sendable, Hashable {
   /// The route has no such capture.
   case unknownCapture(String)
-  /// At `example` the capture holds a character that no group name may have.
+  /// At `example` the capture contains a character that is not valid in a group name.
   case illegalName(capture: String, example: String)
   /// At `example` the capture takes no part in the match, so there is no name.
   case absent(capture: String, example: String)
@@ -18,10 +18,10 @@ package enum GroupFinding: Sendable, Hashable {
   case collisionsNotProved
 }
 
-/// Proves that a route's group names are legal and different where the captures are; or shows paths for which they are not;
-/// or says that it could do neither.
+/// Proves that a route's group names are valid, and different for different captures; or shows paths for which they are not; or
+/// says that it could not decide.
 ///
-/// That a name can become too long is no finding: such a path answers 404.
+/// A name that may become too long is not a finding: such a path is answered with 404.
 package struct GroupAnalysis {
   private let template: GroupTemplate
   private let route: RoutePath
@@ -30,8 +30,8 @@ package struct GroupAnalysis {
   private let budget: WorkBudget
 
   /// - Parameters:
-  ///   - index: the route's place in the router.
-  ///   - budget: what the analyses of all groups of the table may take together.
+  ///   - index: the route's index in the router.
+  ///   - budget: for the analyses of all groups of the table together.
   package init(_ template: GroupTemplate, route index: Int, of router: Router, budget: WorkBudget) {
     self.template = template
     self.index = index
@@ -49,24 +49,24 @@ package struct GroupAnalysis {
       findings += [illegality(of: name), absence(of: name)].compactMap(\.self)
     }
     if let finding = emptiness() { findings.append(finding) }
-    // The length of the name tells the value of a capture that is the only one; what the client's identity can be is not known.
+    // A single capture is determined by the name. The possible values of the client's identity are not known.
     if Set(names).count > 1, !template.isPersonal, let collision = collision() { findings.append(collision) }
     return findings
   }
 
   // MARK: - Legal names
 
-  /// A path of this route at which the capture is not legal in a name.
+  /// A path of this route at which the capture is not valid in a name.
   private func illegality(of name: String) -> GroupFinding? {
     guard let language = language(of: name) else { return .legalNotProved(capture: name) }
     guard let illegal = language.shortest(containing: { !GroupTemplate.isLegal($0) }) else { return nil }
-    // Of all illegal values an accent is the one that users really have.
+    // Of all illegal values, an accented letter is the one that users really have.
     let samples = ["caf\u{E9}", illegal].filter(language.matches)
     let example = samples.lazy.compactMap { path(with: [name: $0]) }.first
     return example.map { .illegalName(capture: name, example: $0) } ?? .legalNotProved(capture: name)
   }
 
-  /// The values that the capture can have.
+  /// The possible values of the capture.
   private func language(of name: String) -> RouteLanguage? {
     RouteLanguage(Program(language: route.sources(of: name).values.withoutCaptures), budget: budget.share())
   }
@@ -84,7 +84,7 @@ package struct GroupAnalysis {
     return .absent(capture: name, example: path)
   }
 
-  /// A path of this route at which all that makes up the name is empty.
+  /// A path of this route at which all parts of the name are empty.
   private func emptiness() -> GroupFinding? {
     let names = Set(template.captureNames)
     guard template.captureNames.count == template.parts.count else { return nil }
@@ -100,7 +100,7 @@ package struct GroupAnalysis {
 
   // MARK: - Different names
 
-  /// Two ways to the same name, or that the question stays open.
+  /// Two paths to the same name, or the finding that this was not decided.
   private func collision() -> GroupFinding? {
     let decision = CollisionDecision(template, budget: budget.share()) {
       route.sources(of: $0).values.withoutCaptures

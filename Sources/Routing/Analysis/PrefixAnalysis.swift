@@ -1,10 +1,9 @@
 /// Finds patterns before nested routes that can end in more than one place.
 ///
-/// Django matches the outer pattern first, takes the one end it prefers, and never reconsiders it. Putting the patterns one
-/// behind the other means the same exactly where no path offers another end, or where the preferred end is always the
-/// longest and no longer one exists.
+/// Django matches the outer pattern first, takes the end that it prefers, and never reconsiders it. Concatenating the patterns
+/// means the same only if no path offers another end, or if the preferred end is always the longest and no longer one exists.
 struct PrefixAnalysis {
-  /// What is known of a pattern by itself: many routes share one.
+  /// Results for single patterns, because many routes share a pattern.
   private var hasOneEnd: [RoutePattern: Bool] = [:]
   private let budget: WorkBudget
 
@@ -26,7 +25,7 @@ struct PrefixAnalysis {
     }
   }
 
-  /// Whether nothing that the pattern matches begins with something else that it matches.
+  /// Whether no text that the pattern matches is the beginning of another one.
   private mutating func isPrefixFree(_ pattern: RoutePattern) -> Bool {
     if let known = hasOneEnd[pattern] { return known }
     let alone = RoutePattern(
@@ -60,7 +59,7 @@ extension AutomatonBuilder {
   }
 }
 
-/// Decides for one route whether a path exists that it accepts although its prefix could end elsewhere.
+/// Decides for one route whether it accepts a path although its prefix could end elsewhere.
 ///
 /// Two readers go over the same path: one follows the whole route and leaves the prefix at one place; the other only has to
 /// leave the prefix at another place.
@@ -69,16 +68,16 @@ private struct AmbiguityDecision {
 
   enum Verdict {
     case oneEnd
-    /// The path that shows it.
+    /// A path with two possible ends.
     case twoEnds(String)
     case open
   }
 
-  /// Where the readers are with the prefix.
+  /// The state of the two readers with regard to the prefix.
   private enum Stage: Hashable {
     case bothInside
-    /// The first has left, and the second may still leave later. Slashes alone between the ends make no difference, as they
-    /// are taken away before what is nested.
+    /// The first has left, and the second may still leave later. Slashes alone between the two ends make no difference, because
+    /// they are removed before the nested pattern.
     case firstLeft(readOnlySlashes: Bool)
     /// The second has left, and the first must leave later.
     case secondLeft(readOnlySlashes: Bool)
@@ -136,7 +135,7 @@ private struct AmbiguityDecision {
     return .oneEnd
   }
 
-  /// All that both can reach without reading, leaving the prefix on the way or not; nil where the budget is spent.
+  /// All pairs that can be reached without reading, whether or not the prefix is left on the way; nil if the budget is used up.
   private func settle(_ pair: Pair) -> [Pair]? {
     var result: [Pair] = []
     let firsts = reach(pair.first)
@@ -156,7 +155,7 @@ private struct AmbiguityDecision {
     return result
   }
 
-  /// Nil where both leave at the same place, or a longer end was wanted and the other is shorter.
+  /// Nil if both readers leave at the same place, or if a longer end is required and the other one is shorter.
   private func stage(_ stage: Stage, _ firstLeaves: Bool, _ secondLeaves: Bool) -> Stage? {
     switch (stage, firstLeaves, secondLeaves) {
     case (.bothInside, false, false): .bothInside
@@ -171,14 +170,14 @@ private struct AmbiguityDecision {
     }
   }
 
-  /// The places reachable without reading, with whether the prefix's end was passed. Assertions are taken to hold: a path
-  /// too many is found at worst.
+  /// The places that can be reached without reading, and whether the end of the prefix was passed. Assertions are assumed to
+  /// hold, so that at worst a path too many is found.
   private func reach(_ start: Position) -> [(Position?, Bool)] {
     var result: [(Position?, Bool)] = []
     var seen: Set<Int> = []
     var work: [(Int32, Bool)] = [(Int32(start.instruction), false)]
     while let (instruction, hasLeft) = work.popLast() {
-      // Nothing is decided once the budget is spent, so that it does not matter what is missing.
+      // Once the budget is used up, nothing is decided, so the missing places do not matter.
       guard budget.spend() else { return [] }
       guard seen.insert(Int(instruction) * 2 + (hasLeft ? 1 : 0)).inserted else { continue }
       switch program.instructions[Int(instruction)] {
@@ -197,7 +196,7 @@ private struct AmbiguityDecision {
     if case .accept = program.instructions[position.instruction] { true } else { false }
   }
 
-  /// Slashes are read apart from other bytes, as they count for less.
+  /// Slashes are read separately from other bytes, because slashes alone make no difference.
   private func step(_ pair: Pair) -> [(UInt8, Pair)] {
     guard case .byte(let low, let high, let next) = program.instructions[pair.first.instruction] else {
       return []
@@ -219,7 +218,7 @@ private struct AmbiguityDecision {
     }
   }
 
-  /// One that is no slash, of a range with another byte.
+  /// A byte of the range that is not a slash, if the range has one.
   private func readable(_ range: ClosedRange<UInt8>) -> UInt8 {
     if range.contains(UInt8(ascii: "a")) { return UInt8(ascii: "a") }
     return range.lowerBound == UInt8(ascii: "/") ? range.upperBound : range.lowerBound
@@ -237,8 +236,8 @@ private struct AmbiguityDecision {
 }
 
 extension Expression {
-  /// Whether a backtracking matcher surely ends where the longest match ends: nothing lazy, no alternatives, of which an
-  /// earlier shorter one would be preferred, and no two parts of which one could take what the other needs to get further.
+  /// Whether a backtracking matcher always ends where the longest match ends: it has nothing lazy, no alternatives (an earlier,
+  /// shorter one would be preferred), and no two parts of which one could consume what the other needs.
   fileprivate var prefersLongest: Bool {
     switch self {
     case .characters, .start, .end, .endOrLastLineFeed: true
@@ -246,7 +245,7 @@ extension Expression {
       parts.allSatisfy(\.prefersLongest) && parts.count { !$0.hasOneLength } <= 1
     case .alternatives: false
     case .repetition(let inner, _, _, let preference):
-      // Of "(?:a{2,3})*" the first takes three of four letters, and then no second one fits.
+      // With "(?:a{2,3})*" on four letters, the first repetition takes three, and no second one fits.
       preference == .greedy && inner.prefersLongest && inner.hasOneLength
     case .capture(_, let inner): inner.prefersLongest
     }

@@ -4,11 +4,11 @@ struct ProductSearch {
     case found(String)
     /// There is no such path.
     case none
-    /// The budget was spent before.
+    /// The budget was used up before.
     case open
   }
 
-  /// The states of all of them in one number; one that has stopped is all ones.
+  /// The states of all automata in one number. An automaton that has stopped is all ones.
   private typealias Place = UInt64
 
   private static let bits: UInt64 = 21
@@ -17,13 +17,13 @@ struct ProductSearch {
   private let automata: [Automaton]
   private let isReadable: Bool
 
-  /// - Parameter isReadable: whether paths with control characters are left out.
+  /// - Parameter isReadable: whether to leave out paths with control characters.
   init(_ automata: [Automaton], isReadable: Bool = false) {
     self.automata = automata
     self.isReadable = isReadable
   }
 
-  /// The shortest path at whose end the routes that answer, by automaton, are as wanted.
+  /// The shortest path at whose end the answering routes, one for each automaton, fulfil the condition.
   func first(_ budget: WorkBudget, where isWanted: ([Int?]) -> Bool) -> Result {
     var parents: [Place: (place: Place, byte: UInt8)] = [:]
     var seen: Set<Place> = [0]
@@ -67,9 +67,9 @@ struct ProductSearch {
     }
   }
 
-  /// Where what one of them does changes from one byte to the next.
+  /// The bytes at which the behaviour of any automaton changes.
   private func bounds(of place: Place) -> [Int] {
-    // Behind the control characters, and before the last of them.
+    // After the control characters, and before the last of them.
     var bounds: Set<Int> = isReadable ? [0x20, 0x7F, 0x80] : []
     for (number, automaton) in automata.enumerated() {
       guard let state = state(number, place) else { continue }

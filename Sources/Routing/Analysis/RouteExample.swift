@@ -1,5 +1,5 @@
 extension Router {
-  /// The shortest path of the route with these captures; nil where another route would answer it, or none.
+  /// The shortest path of the route with these captures; nil if another route would answer it, or if there is none.
   func path(ofRoute index: Int, with values: [String: String], budget: WorkBudget) -> String? {
     guard let language = language(ofRoute: index, with: values, budget: budget), let path = language.shortest,
       answers(path, by: index, with: values)
@@ -7,7 +7,7 @@ extension Router {
     return path
   }
 
-  /// A path of the route with these captures, whatever earlier routes leave of them.
+  /// A path of the route with these captures, even if an earlier route answers it.
   func search(ofRoute index: Int, with values: [String: String], budget: WorkBudget) -> ProductSearch.Result {
     guard let language = language(ofRoute: index, with: values, budget: budget) else { return .open }
     guard let shortest = language.shortest else { return .none }
@@ -33,7 +33,7 @@ extension Router {
 }
 
 extension RoutePattern {
-  /// The same pattern with other things in the place of captures, by their names.
+  /// The same pattern with captures replaced, by name.
   func replacing(_ replacement: (String) -> Expression?) -> RoutePattern {
     RoutePattern(
       text: text, syntax: syntax, role: role, captures: captures,

@@ -1,21 +1,21 @@
-/// What the compiled table shows about its routes. Routes are given by their index.
+/// A fact about the routes of the compiled table. Routes are given by their index.
 package enum RouteFinding: Sendable, Hashable {
-  /// Every path it matches is answered by the routes before it.
+  /// The routes before it answer every path that it matches.
   case unreachable(route: Int, coveredBy: [Int])
-  /// Both match `example`, and `by` answers. Neither contains the other: a special route before a general one is no finding.
+  /// Both match `example`, and `by` answers. Neither contains the other: a special route before a general one is not a finding.
   case partlyCovered(route: Int, by: Int, example: String)
   /// No request path can match it.
   case matchesNothing(route: Int)
   /// A regular expression without `^`: it matches `example` too.
   case unanchored(route: Int, example: String)
-  /// A pattern before nested routes can end in more than one place in `example`. Django would settle for one of them before
-  /// it looks at the nested routes.
+  /// A pattern before nested routes can end in more than one place in `example`. Django would choose one of them before it
+  /// tries the nested routes.
   case ambiguousPrefix(route: Int, pattern: Int, example: String)
   /// The route is too large to be compiled.
   case tooComplex(route: Int)
-  /// Something about the route was not decided, as it would have taken too much work.
+  /// A question about the route was not decided, because it would have taken too much work.
   case open(route: Int, OpenQuestion)
-  /// The table had to be cut in pieces: whether a route in one is covered by routes in another was not decided.
+  /// The table had to be split into several automata, and whether routes of one cover a route of another was not decided.
   case notProved(routes: Range<Int>)
 
   package enum OpenQuestion: Sendable, Hashable {

@@ -1,4 +1,4 @@
-/// The paths of one route by itself, or the values of one capture.
+/// The paths of a single route, or the values of a capture.
 struct RouteLanguage {
   private let builder: AutomatonBuilder
 
@@ -54,7 +54,7 @@ struct RouteLanguage {
 
   // MARK: - Two languages
 
-  /// The shortest readable path that it matches and the other does not.
+  /// The shortest readable path that it matches and the other one does not.
   func shortest(without other: RouteLanguage, budget: WorkBudget) -> ProductSearch.Result {
     ProductSearch([builder.automaton, other.builder.automaton], isReadable: true).first(budget) { routes in
       routes[0] != nil && routes[1] == nil
@@ -64,9 +64,9 @@ struct RouteLanguage {
   enum Overlap {
     /// No path is matched by both.
     case none
-    /// One of them matches whatever the other matches.
+    /// One of them matches everything that the other matches.
     case contained
-    /// The shortest path that both match; there are others that only one of them does.
+    /// The shortest path that both match. Each of them matches other paths as well.
     case partial(example: String)
     case open
   }

@@ -1,6 +1,6 @@
-/// Reads from a compiled automaton which routes can be reached, and which stand in each other's way.
+/// Finds out from a compiled automaton which routes can be reached, and which routes overlap.
 ///
-/// Every state that a path can end in is looked at once, the nearest first, so that examples are the shortest there are.
+/// It visits every state that a path can end in once, the nearest first, so that its examples are the shortest ones.
 struct TableAnalysis {
   private let routes: [RoutePath]
   private let programs: [Program]
@@ -19,7 +19,7 @@ struct TableAnalysis {
     pieces += 1
   }
 
-  /// Takes in an automaton over the routes from `firstRoute` on.
+  /// Adds an automaton for the routes from `firstRoute` on.
   mutating func add(_ builder: AutomatonBuilder, firstRoute: Int) {
     pieces += 1
     let stretch = firstRoute..<(firstRoute + builder.routeCount)
@@ -58,7 +58,7 @@ struct TableAnalysis {
   }
 }
 
-/// Which routes match the same paths, by their numbers in one automaton.
+/// The routes that match the same paths, by their numbers in one automaton.
 private struct Overlaps {
   struct Pair: Hashable {
     var winner: Int
@@ -77,10 +77,10 @@ private struct Overlaps {
   private let budget: WorkBudget
   private var states: [Int]
   private var together: [Pair: (count: Int, example: Int)] = [:]
-  /// By route, those that answer where it accepts too, and those for which it was dropped.
+  /// For each route: the routes that answer where it accepts too, and those for which it was dropped.
   private var winners: [Int: Set<Int>] = [:]
   private var hiders: [Int: Set<Int>] = [:]
-  /// Dropped somewhere: the states do not show all their paths.
+  /// Whether the route was dropped somewhere, so that the states do not show all its paths.
   private var isHidden: [Bool]
   private var languages: [Int: RouteLanguage?] = [:]
 
@@ -110,16 +110,16 @@ private struct Overlaps {
     }
   }
 
-  /// The routes that answer in place of one that never wins; none where it matches nothing.
+  /// The routes that answer instead of a route that never wins; empty if it matches nothing.
   mutating func coverers(of route: Int) -> [Int] {
     let winners = winners[route] ?? []
     if winners.isEmpty, let language = language(of: route), language.shortest == nil { return [] }
     return winners.union(hiders[route] ?? []).sorted()
   }
 
-  /// The overlaps in which neither route contains the other, with a path that shows them.
+  /// The overlaps in which neither route contains the other, each with an example path.
   ///
-  /// One that lies wholly where a third route hides the later one is told for that third route.
+  /// An overlap that lies completely where a third route hides the later one is reported for the third route.
   mutating func partial() -> [(Pair, Partial)] {
     let hiding = builder.hidden.map { Pair(winner: Int($0.by), route: Int($0.route)) }
     let pairs = Set(together.keys).union(hiding).filter { wins[$0.route] }
@@ -148,8 +148,8 @@ private struct Overlaps {
     }
   }
 
-  /// The earlier route is contained where it accepts nowhere without the later one. A state shows an earlier route only
-  /// while it wins there; one that loses elsewhere to a third route is not taken to be contained.
+  /// The earlier route is contained if it accepts only where the later one does. A state shows an earlier route only if it wins
+  /// there; a route that loses elsewhere to a third one is not considered contained.
   private func partialByStates(_ pair: Pair) -> Partial? {
     guard let overlap = together[pair] else { return nil }
     let isContained = overlap.count == states[pair.winner]

@@ -1,7 +1,7 @@
-/// Finds regular expressions that match in the middle of a path, where `^` was probably meant.
+/// Finds regular expressions that match in the middle of a path, although `^` was probably meant.
 ///
-/// They do where some path is matched that would not be if the pattern began with `^`: not where it matches everything anyway,
-/// which is hardly a slip.
+/// A pattern is found if it matches a path that it would not match with `^` at its beginning. A pattern that matches every path
+/// anyway is not found, because that is hardly a mistake.
 struct UnanchoredAnalysis {
   private static let junk = "evil/"
 
@@ -13,7 +13,7 @@ struct UnanchoredAnalysis {
     self.budget = budget
   }
 
-  /// At most one finding: what it tells holds for all patterns of the route.
+  /// At most one finding, because it is about all patterns of the route.
   func finding(route index: Int) -> RouteFinding? {
     let searched = route.patterns.indices.filter { route.patterns[$0].isSearched }
     guard !searched.isEmpty else { return nil }
@@ -29,12 +29,12 @@ struct UnanchoredAnalysis {
     return nil
   }
 
-  /// A path that only matches because the pattern is searched for; nil where the budget is spent.
+  /// A path that matches only because the pattern is searched for; nil if the budget is used up.
   private func difference(_ asWritten: RouteLanguage, pattern number: Int) -> String?? {
     var patterns = route.patterns
     patterns[number] = patterns[number].anchored
     guard let anchored = RouteLanguage(RoutePath(patterns), budget: budget.share()) else { return nil }
-    // Junk in front is what a person sees at once.
+    // A person notices an obviously wrong beginning at once.
     patterns.insert(.text(Self.junk), at: number)
     let withJunk = RouteLanguage(RoutePath(patterns), budget: budget.share())
     if let example = withJunk?.shortest, asWritten.matches(example), !anchored.matches(example) {
@@ -49,7 +49,7 @@ struct UnanchoredAnalysis {
 }
 
 extension RoutePattern {
-  /// The same without what may stand before it.
+  /// The same route without the text that may precede a searched pattern.
   fileprivate var anchored: RoutePattern {
     guard isSearched, case .sequence(let parts) = expression else { return self }
     return RoutePattern(

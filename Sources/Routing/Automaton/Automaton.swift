@@ -1,4 +1,4 @@
-/// The routes of a table, or a stretch of them, as one deterministic automaton over the bytes of a path.
+/// The routes of a table, or consecutive ones of them, as one deterministic automaton over the bytes of a path.
 struct Automaton: Sendable {
   struct Transition: Sendable {
     var low: UInt8
@@ -9,7 +9,7 @@ struct Automaton: Sendable {
   /// The transitions of state `s` are those from `firstTransition[s]` to before `firstTransition[s + 1]`, sorted.
   private(set) var transitions: [Transition] = []
   private(set) var firstTransition: [UInt32] = [0]
-  /// By state: the first declared route that accepts there, or -1.
+  /// For each state: the first declared route that accepts there, or -1.
   private(set) var winners: [Int32] = []
 
   var stateCount: Int { winners.count }
@@ -44,36 +44,37 @@ struct Automaton: Sendable {
   }
 }
 
-/// Builds an automaton state by state, nearest to the start first, and keeps what only the analysis needs.
+/// Builds an automaton state by state, nearest to the start first, and keeps the data for the analyses.
 struct AutomatonBuilder {
   private typealias Position = JointProgram.Position
 
-  /// One route that can no longer win where the other accepts whatever follows.
+  /// A route that can no longer win where another one accepts every continuation.
   struct Hiding: Hashable {
     var by: Int32
     var route: Int32
   }
 
   private(set) var automaton = Automaton()
-  /// By state: all routes that accept there, in their order; those that are hidden there are left out.
+  /// For each state: all routes that accept there, in their order, without those that are hidden there.
   private(set) var accepted: [[Int32]] = []
-  /// By state: the state and the byte that first led to it.
+  /// For each state: the state and the byte that first led to it.
   private(set) var parents: [(state: Int32, byte: UInt8)] = [(-1, 0)]
-  /// Which routes were dropped somewhere, and for which others.
+  /// The routes that were dropped somewhere, and the routes for which they were dropped.
   private(set) var hidden: Set<Hiding> = []
 
   let routeCount: Int
   private var program: JointProgram
   private var numbers: [[JointProgram.Position]: UInt32] = [:]
-  /// The states by what was reached before it was settled: many bytes lead to the same. Only of what takes long to settle.
+  /// The states by their positions before settling, because many bytes lead to the same positions. Only for those that take
+  /// long to settle.
   private var numbersOfTargets: [[JointProgram.Position]: UInt32?] = [:]
   private var waiting: [[JointProgram.Position]] = []
   private let budget: WorkBudget
 
   private static let manyTargets = 8
 
-  /// - Parameter states: how many the automaton may have.
-  /// - Returns: nil where the bounds do not suffice.
+  /// - Parameter states: the maximum of states.
+  /// - Returns: nil if the bounds do not suffice.
   static func build(_ programs: [Program], states: Int = 20_000, budget: WorkBudget) -> AutomatonBuilder? {
     var builder = AutomatonBuilder(
       program: JointProgram(programs), routeCount: programs.count, budget: budget)
@@ -110,14 +111,14 @@ struct AutomatonBuilder {
     return true
   }
 
-  /// The ways out of a state; nil where the budget is spent.
+  /// The transitions of a state; nil if the budget is used up.
   private mutating func expand(_ positions: [JointProgram.Position], from state: Int) -> [Automaton
     .Transition]?
   {
     var steps: [JointProgram.Step] = []
     for position in positions { program.addSteps(from: position, to: &steps) }
     guard steps.count > 1 else {
-      // Most states of a large table have one way out.
+      // Most states of a large table have a single transition.
       guard let step = steps.first, let target = number([step.next], from: state, by: step.low...step.high)
       else { return [] }
       return [.init(low: step.low, high: step.high, target: target)]
@@ -180,11 +181,11 @@ struct AutomatonBuilder {
   }
 }
 
-/// The bytes cut where steps begin and end, and what is reached by the bytes of each stretch.
+/// Cuts the bytes where steps begin and end, and collects the targets for each stretch.
 private struct Stretches {
   private var ranges: [ClosedRange<UInt8>] = []
   private var targets: [[JointProgram.Position]] = []
-  /// How many targets there are, those that several stretches share counted in each.
+  /// The number of targets; a target of several stretches counts for each of them.
   private(set) var work = 0
 
   init(_ steps: [JointProgram.Step]) {
@@ -193,7 +194,7 @@ private struct Stretches {
       isCut[Int(step.low)] = true
       isCut[Int(step.high) + 1] = true
     }
-    // By the first byte of a stretch; the end has a number too.
+    // Indexed by the first byte of a stretch. The end has an index too.
     var numbers = InlineArray<257, UInt16>(repeating: 0)
     var low = 0
     for cut in 1...256 where isCut[cut] || cut == 256 {
@@ -209,7 +210,7 @@ private struct Stretches {
     }
   }
 
-  /// Those by which anything is reached.
+  /// The stretches with targets.
   var all: some Sequence<(ClosedRange<UInt8>, [JointProgram.Position])> {
     zip(ranges, targets).lazy.filter { !$1.isEmpty }
   }

@@ -1,5 +1,5 @@
-/// Takes the captures of a path that a route is known to match, with the preferences of a backtracking matcher (greedy
-/// first, earlier alternative first), but in time proportional to the path: all ways are followed side by side.
+/// Reads the captures of a path from a route that matches it, with the preferences of a backtracking matcher (greedy first,
+/// earlier alternative first), but in time proportional to the path: all threads are followed side by side.
 struct CaptureReader {
   private let program: Program
 
@@ -7,7 +7,7 @@ struct CaptureReader {
     self.program = program
   }
 
-  /// - Returns: by capture, the range of its bytes; nil for one that took no part.
+  /// - Returns: for each capture, the range of its bytes; nil if it took no part.
   func read(_ path: [UInt8]) -> [Range<Int>?] {
     var walk = CaptureWalk(program, length: path.count)
     let slots = walk.slots(of: path)
@@ -19,14 +19,14 @@ struct CaptureReader {
   }
 }
 
-/// One reading of a path. Its memory is kept from byte to byte.
+/// One reading of a path. Its memory is reused from byte to byte.
 private struct CaptureWalk {
   private typealias Position = JointProgram.Position
 
-  /// Ways through the program that are followed side by side, the preferred one first.
+  /// The threads through the program that are followed side by side, the preferred one first.
   private struct Threads {
     var positions: [Position] = []
-    /// Where the captures of each begin and end, one thread behind the other.
+    /// The bounds of the captures of each thread, one thread after the other.
     var slots: [Int32] = []
 
     mutating func removeAll() {
@@ -35,16 +35,16 @@ private struct CaptureWalk {
     }
   }
 
-  /// What is left to do until everything is found that can be reached without reading.
+  /// Remaining work until all places that can be reached without reading are found.
   private enum Step {
-    /// - Parameter isEntered: whether a pattern begins right here.
+    /// - Parameter isEntered: whether a pattern begins exactly here.
     case visit(Position, isEntered: Bool)
-    /// Everything behind a place that a capture begins or ends at has been visited: its slot is again what it was.
+    /// All places after the bound of a capture have been visited. Its slot gets its old value back.
     case restore(slot: Int, value: Int32)
   }
 
-  /// Which positions were come by at the current place; right behind the beginning of a pattern counts apart, as its
-  /// `start` passes only there.
+  /// The positions that were reached at the current place. Those at the beginning of a pattern are kept separately, because
+  /// only there its `start` passes.
   private struct Seen {
     private var plain: [Int32]
     private var entered: [Int32]
@@ -70,13 +70,13 @@ private struct CaptureWalk {
   private let program: Program
   private let length: Int
   private let width: Int
-  /// Of the thread that is followed.
+  /// The captures of the current thread.
   private var slots: [Int32]
   private var seen: Seen
   private var steps: [Step] = []
-  /// Those that wait for the byte at the current place.
+  /// The threads that wait for the byte at the current place.
   private var threads = Threads()
-  /// Where the preferred thread goes on behind a loop that takes all that is left.
+  /// Where the preferred thread continues after a loop that takes the rest of the path.
   private var end: Int32?
 
   init(_ program: Program, length: Int) {
@@ -87,7 +87,7 @@ private struct CaptureWalk {
     seen = Seen(count: program.instructions.count << 2)
   }
 
-  /// - Returns: where each capture begins (even) and ends (odd), below 0 for one that took no part; nil where nothing matches.
+  /// - Returns: where each capture begins (even) and ends (odd), below 0 if it took no part; nil if nothing matches.
   mutating func slots(of path: [UInt8]) -> [Int32]? {
     follow(Position(program.start, .anything), at: 0)
     var reading = Threads()
@@ -119,8 +119,8 @@ private struct CaptureWalk {
     return position.mode.after(byte).map { Position(next, $0) }
   }
 
-  /// Adds every place reachable without reading to the threads, the preferred ones first. Afterwards the slots are what they were,
-  /// unless `end` is set.
+  /// Adds all places that can be reached without reading to the threads, the preferred ones first. Afterwards the slots have
+  /// their old values, unless `end` is set.
   private mutating func follow(_ first: Position, at place: Int) {
     let isEnd = place == length
     visit(Int32(first.instruction), first.mode, false)
@@ -138,7 +138,7 @@ private struct CaptureWalk {
         if isEnd, mode != .onlyLastLineFeed { wait(at: position) }
       case .fail: break
       case .split(let preferred, let other):
-        // Nobody is before the thread that is here, which stays in the loop up to the end.
+        // This thread is the most preferred one, and it stays in the loop up to the end.
         if !isEnd, mode == .anything, threads.positions.isEmpty,
           program.loopsThatTakeTheRest.contains(Int32(position.instruction))
         {

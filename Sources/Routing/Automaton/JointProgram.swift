@@ -1,11 +1,11 @@
-/// The programs of many routes side by side, and what can be reached in them without reading a byte.
+/// The programs of many routes side by side, and the positions that can be reached in them without reading a byte.
 struct JointProgram {
-  /// What may still come.
+  /// Which bytes may still follow.
   enum Mode: UInt32 {
     case anything = 0
-    /// A pattern was just entered, and every slash before it is taken away: the first byte it sees is none.
+    /// A pattern was just entered. All slashes before it are removed, so its first byte is not a slash.
     case anythingButSlash = 1
-    /// `$` was passed before a line feed that has to be the last byte.
+    /// `$` was passed before a line feed, which has to be the last byte.
     case onlyLastLineFeed = 2
     case nothing = 3
   }
@@ -19,32 +19,33 @@ struct JointProgram {
     }
 
     var instruction: Int { Int(value >> 2) }
-    // Two bits are always a mode.
+    // The two low bits always hold a mode.
     var mode: Mode { Mode(rawValue: value & 3) ?? .anything }
 
     static func < (one: Position, other: Position) -> Bool { one.value < other.value }
   }
 
-  /// What can be reached, after what can no longer win was dropped.
+  /// The positions that can be reached, without those that can no longer win.
   struct Settled {
     var positions: [Position]
-    /// The first route that accepts whatever follows, and those behind it that were dropped: they could not win any more.
+    /// The first route that accepts every continuation, and the later routes that were dropped because they could not win any
+    /// more.
     var hiding: (by: Int32, routes: [Int32])?
   }
 
   private(set) var instructions: [Program.Instruction] = []
   private var offsets: [Int] = []
   private(set) var starts: [Int32] = []
-  /// Marks what the current closure has seen.
+  /// Marks the positions that the current closure has visited.
   private var seen: [UInt32]
-  /// The same for visits right behind the beginning of a pattern, which pass its `start` and so must not be hidden by others.
+  /// The same for visits at the beginning of a pattern. These pass its `start`, so other visits must not hide them.
   private var seenEntered: [UInt32]
   private var generation: UInt32 = 0
-  /// How many places all closures have come by.
+  /// How many positions all closures have visited.
   private(set) var visits = 0
-  /// By instruction: whether the rest of any path is accepted from there.
+  /// For each instruction: whether every continuation is accepted from there.
   private var acceptsAnything: [Bool] = []
-  /// The first of those that the current closure came by.
+  /// The first such instruction in the current closure.
   private var firstThatAcceptsAnything: Int?
 
   init(_ programs: [Program]) {
@@ -78,7 +79,7 @@ struct JointProgram {
     case atEnd
   }
 
-  /// Everything reachable from the positions without reading: bytes to read, accepts, and ends to be seen at the end.
+  /// All positions that can be reached without reading: bytes to read, accepts, and assertions about the end.
   ///
   /// - Parameter moment: whether the path is over, so that assertions about its end hold.
   private mutating func closure(
@@ -87,7 +88,7 @@ struct JointProgram {
     generation += 1
     firstThatAcceptsAnything = nil
     var reached: [Position] = []
-    // That mode is only left by reading, so a pattern was entered at this very place.
+    // That mode is only left by reading a byte, so a pattern was entered at this place.
     var work: [(position: Position, isEntered: Bool)] = positions.map { ($0, $0.mode == .anythingButSlash) }
     while let (position, isEntered) = work.popLast() {
       visits += 1
@@ -133,15 +134,15 @@ struct JointProgram {
         }
       }
     }
-    // A place can have been come by in both ways.
+    // A position may have been reached in both ways.
     reached.sort()
     return reached.reduce(into: []) { if $0.last != $1 { $0.append($1) } }
   }
 
-  /// Everything reachable from the positions without reading, as far as it can still make a route win.
+  /// All positions that can be reached without reading, as far as a route can still win because of them.
   ///
-  /// Where a route accepts whatever follows, no route behind it can win any more, and of the route itself one place is enough:
-  /// keeping them would multiply the states by all the ways in which such routes can follow each other.
+  /// After a route that accepts every continuation no later route can win, and one position of that route is enough. Keeping
+  /// the others would multiply the number of states.
   mutating func settle(_ positions: some Sequence<Position>) -> Settled {
     let reached = closure(of: positions)
     guard let loop = firstThatAcceptsAnything else { return Settled(positions: reached) }
@@ -158,7 +159,7 @@ struct JointProgram {
       positions: Array(earlier) + anything, hiding: hidden.isEmpty ? nil : (Int32(winner), hidden))
   }
 
-  /// The routes that accept where the path ends at these positions, in their order.
+  /// The routes that accept if the path ends at these positions, in their order.
   mutating func accepted(at positions: [Position]) -> [Int32] {
     let ends = positions.filter { isEndRelevant(instructions[$0.instruction]) }
     guard !ends.isEmpty else { return [] }
@@ -178,7 +179,7 @@ struct JointProgram {
     }
   }
 
-  /// Where reading a byte leads from a position at a `byte` instruction: nowhere, or one or two stretches of bytes on.
+  /// The positions after a byte at a `byte` instruction: none, or those for one or two ranges of bytes.
   func addSteps(from position: Position, to steps: inout [Step]) {
     guard case .byte(let low, let high, let next) = instructions[position.instruction] else { return }
     func add(_ low: UInt8, _ high: UInt8, _ mode: Mode) {
@@ -206,10 +207,10 @@ struct JointProgram {
 }
 
 extension JointProgram.Mode {
-  /// What may come right behind the beginning of a pattern.
+  /// The mode at the beginning of a pattern.
   var entering: JointProgram.Mode { self == .anything ? .anythingButSlash : self }
 
-  /// What may come after the byte, or nil where it may not come itself.
+  /// The mode after the byte, or nil if the byte is not allowed.
   func after(_ byte: UInt8) -> JointProgram.Mode? {
     switch self {
     case .anything: .anything

@@ -1,41 +1,41 @@
 /// A route as a non-deterministic automaton over the bytes of the path.
 struct Program: Sendable {
   enum Instruction: Sendable {
-    /// One byte within the bounds.
+    /// One byte within the range.
     case byte(UInt8, UInt8, next: Int32)
-    /// Either way; the first is preferred.
+    /// Continues in both places; the first is preferred.
     case split(Int32, Int32)
     /// A capture begins (even) or ends (odd).
     case save(Int32, next: Int32)
-    /// A pattern of the route begins here: the place that its `start` means.
+    /// A pattern of the route begins here. Its `start` means this place.
     case enter(next: Int32)
-    /// Passes only where nothing was read since its pattern was entered. Outside of patterns nothing leads to it, and a pattern
-    /// is left before the next is entered, so that the one entered last is always its own.
+    /// Passes only if nothing was read since its pattern was entered. A pattern is left before the next one is entered, so the
+    /// last one entered is always its own.
     case assertStart(next: Int32)
     case assertEnd(next: Int32)
     case assertEndOrLastLineFeed(next: Int32)
     /// The pattern of that number ends here.
     case leave(Int32, next: Int32)
     case accept
-    /// Leads nowhere.
+    /// Never matches.
     case fail
   }
 
-  /// A pattern that expands to more is refused.
+  /// A pattern with more instructions is refused.
   static let mostInstructions = 20_000
 
   private(set) var instructions: [Instruction] = []
   private(set) var start: Int32 = 0
-  /// The names of the captures in the order of their numbers; two of a kind may stand in different patterns.
+  /// The captures in the order of their numbers. Two with the same name may be in different patterns.
   private(set) var captures: [RoutePattern.Capture] = []
-  /// Places from which the rest of any path is accepted.
+  /// Instructions from which every continuation is accepted.
   private(set) var loopsThatAcceptAnything: [Int32] = []
-  /// Those of them that would rather take the next character than end.
+  /// Those of them that prefer the next character to the end.
   private(set) var loopsThatTakeTheRest: [Int32] = []
-  /// Whether the route is larger than is compiled; then it matches nothing.
+  /// Whether the route is too large to be compiled; then it matches nothing.
   private(set) var isTooLarge = false
 
-  /// Compiles from the back, so that every instruction knows what follows.
+  /// Compiles from the end to the beginning, so that every instruction knows its successor.
   init(_ route: RoutePath) {
     captures = route.patterns.flatMap(\.captures)
     var firstCapture = captures.count
@@ -51,8 +51,8 @@ struct Program: Sendable {
     begin(at: next)
   }
 
-  /// What an expression can be by itself, wherever it stands: no slashes are taken away before it, and what it asserts about
-  /// its surroundings is taken to hold.
+  /// The texts of an expression by itself: no slashes are removed before it, and its assertions about the surroundings are
+  /// assumed to hold.
   init(language expression: Expression) {
     begin(at: compile(expression.withoutAssertions, firstCapture: 0, then: add(.accept)))
   }
@@ -66,7 +66,7 @@ struct Program: Sendable {
     loopsThatTakeTheRest = []
   }
 
-  /// Django's `URLRouter` takes all slashes away before its patterns, also in front of nested ones.
+  /// Django's `URLRouter` removes all slashes before its patterns, also before nested ones.
   private mutating func addSlashes(then next: Int32) -> Int32 {
     let loop = add(.fail)
     let slash = UInt8(ascii: "/")
@@ -140,7 +140,8 @@ struct Program: Sendable {
     for _ in 0..<least {
       guard !isTooLarge else { return 0 }
       let repeated = compile(inner, firstCapture: firstCapture, then: start)
-      // What compiles to nothing is nothing however often it is repeated; counting it could take for ever.
+      // An expression that compiles to nothing stays nothing when it is repeated. Counting its repetitions could take very
+      // long.
       guard repeated != start else { break }
       start = repeated
     }

@@ -1,9 +1,9 @@
-/// Compiles the programs of a table into one automaton, or, where that would be too large, into several.
+/// Compiles the programs of a table into one automaton, or into several if one would be too large.
 struct TableCompiler {
   struct Bounds {
-    /// How large one automaton may get.
+    /// The maximum of states of one automaton.
     var states = 500_000
-    /// How much all that is tried for the whole table may take, half of it for more than one route at a time.
+    /// The work for the whole table. Half of it is for attempts with more than one route.
     var work: Int
 
     init(states: Int = 500_000, work: Int) {
@@ -16,11 +16,11 @@ struct TableCompiler {
     }
   }
 
-  /// A route by itself may always take this much, however much was spent on others: an ordinary one needs far less.
+  /// A single route may always take this much work, however much others took. An ordinary one needs far less.
   private static let leastForOne = 20_000
 
   private let bounds: Bounds
-  /// What is left for routes that are compiled by themselves.
+  /// The rest of the work for routes that are compiled by themselves.
   private var workForSingles: Int
 
   init(_ bounds: Bounds) {
@@ -28,13 +28,13 @@ struct TableCompiler {
     workForSingles = bounds.work / 2
   }
 
-  /// Hands over each automaton with the number of its first route, in their order; nil stands for one route that is too large.
+  /// Passes on each automaton with the number of its first route, in their order; nil stands for one route that is too large.
   mutating func compile(_ programs: [Program], _ compiled: (Int, AutomatonBuilder?) -> Void) {
     compile(programs[...], work: bounds.work / 2, compiled)
   }
 
-  /// All together, or, where that is too large, each half for itself. All attempts of one depth together may take half of what
-  /// those before them could.
+  /// Compiles all routes together or, if that is too large, each half by itself. All attempts of one depth together may take
+  /// half of the work of the depth before.
   private mutating func compile(
     _ programs: ArraySlice<Program>, work: Int, _ compiled: (Int, AutomatonBuilder?) -> Void
   ) {
@@ -53,7 +53,7 @@ struct TableCompiler {
 
   private mutating func single(_ program: Program) -> AutomatonBuilder? {
     guard !program.isTooLarge else { return nil }
-    // An eighth, so that one bad route does not make those behind it look bad.
+    // An eighth, so that one expensive route does not use up the work of those after it.
     let allowance = max(workForSingles / 8, Self.leastForOne)
     let budget = WorkBudget(allowance)
     defer { workForSingles = max(0, workForSingles - (allowance - budget.left)) }

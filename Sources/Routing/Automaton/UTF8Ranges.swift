@@ -1,9 +1,9 @@
-/// Splits a range of Unicode scalars into sequences of byte ranges: a scalar is in the range exactly when its bytes are in
+/// Splits a range of Unicode scalars into sequences of byte ranges: a scalar is in the range if, and only if, its bytes are in
 /// the ranges of one of the sequences.
 enum UTF8Ranges {
   static func sequences(of range: ClosedRange<UInt32>) -> [[ClosedRange<UInt8>]] {
     var result: [[ClosedRange<UInt8>]] = []
-    // The lengths of the encoding, and the surrogates between them, which have none.
+    // The ranges of each encoded length, without the surrogates, which have no encoding.
     for limits: ClosedRange<UInt32> in [
       0...0x7F, 0x80...0x7FF, 0x800...0xD7FF, 0xE000...0xFFFF, 0x10000...0x10FFFF,
     ] {
@@ -17,7 +17,7 @@ enum UTF8Ranges {
   /// Both ends have encodings of the same length.
   private static func split(_ low: UInt32, _ high: UInt32, into result: inout [[ClosedRange<UInt8>]]) {
     let length = encode(low).count
-    // Cut where a trailing part of the range is not the whole of what its bytes can say.
+    // Cuts where the trailing bytes do not cover their whole range.
     for index in 1..<max(length, 1) {
       let mask = UInt32(1) << (6 * UInt32(index)) - 1
       guard low & ~mask != high & ~mask else { continue }

@@ -1,7 +1,7 @@
-/// How much may still be worked out about a table of routes.
+/// How much work the analyses of a table of routes may still take.
 ///
-/// What no budget bounds, a hostile or unlucky pattern can make take minutes. One is shared by all questions about a table;
-/// each question draws on it through a share of its own, so that one cannot use up what the others need.
+/// Without a budget, a hostile or unlucky pattern could take minutes. All questions about a table share one budget; each
+/// question draws on it through its own share, so that one question cannot use up the work of the others.
 package final class WorkBudget {
   private(set) var left: Int
   private let whole: WorkBudget?
@@ -16,12 +16,12 @@ package final class WorkBudget {
     self.whole = whole
   }
 
-  /// What all analyses of a table together may take.
+  /// The work for all analyses of a table together.
   package static func forAnalyses(of routeCount: Int) -> WorkBudget {
     WorkBudget(10_000_000 + 2_000 * routeCount)
   }
 
-  /// - Returns: false where that much is not left.
+  /// - Returns: false if that much is not left.
   func spend(_ steps: Int = 1) -> Bool {
     guard steps <= left else {
       left = 0
@@ -35,6 +35,6 @@ package final class WorkBudget {
     return true
   }
 
-  /// A part for one question; what it spends is spent of the whole too.
+  /// A part for one question. Its work is also subtracted from the whole.
   func share(_ steps: Int = 1_000_000) -> WorkBudget { WorkBudget(steps, of: self) }
 }

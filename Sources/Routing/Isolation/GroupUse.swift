@@ -1,4 +1,4 @@
-/// One way in which clients come by groups: a template or a pattern of a route, and what can be done with the groups it names.
+/// One way in which clients reach groups: a template or a pattern of a route, and what clients can do with these groups.
 ///
 /// A route has as many uses as it has templates and patterns.
 package struct GroupUse: Sendable {
@@ -6,7 +6,7 @@ package struct GroupUse: Sendable {
     case literal(String)
     /// What the route captures under that name.
     case capture(String)
-    /// A field of who the client is: `user`, `claims.team`. Any name that is not empty.
+    /// A field of the client's identity: `user`, `claims.team`. Any name that is not empty.
     case identity(String)
     /// `*` in a pattern: any run of characters, also none.
     case anything
@@ -38,21 +38,22 @@ package struct GroupUse: Sendable {
   /// Groups of different layers never meet.
   package var layer: String
   package var parts: [Part]
-  /// The table that the route is in, what tells it from other tables, and the route's place there.
+  /// The table of the route, an identification of that table, and the route's index there.
   package var router: Router
   package var tableName: String
   package var route: Int
   package var access: Access
-  package var audience: Audience
-  /// The operator says that others may share these groups.
+  package var audience: AdmittedClients
+  /// Whether the operator allows other clients to share these groups (`shared: true`).
   package var isShared: Bool
-  /// Whether the client sends events over HTTP, and is in no group itself.
+  /// Whether clients publish over HTTP, and are not members of the group.
   package var isPublishing: Bool
   package var signature: Signature
 
   package init(
     layer: String, parts: [Part], router: Router, tableName: String = "", route: Int, access: Access,
-    audience: Audience, isShared: Bool = false, isPublishing: Bool = false, signature: Signature = .none
+    audience: AdmittedClients, isShared: Bool = false, isPublishing: Bool = false,
+    signature: Signature = .none
   ) {
     self.layer = layer
     self.parts = parts
@@ -66,7 +67,7 @@ package struct GroupUse: Sendable {
     self.signature = signature
   }
 
-  /// The fields of the identity that tell the groups of one client from those of another.
+  /// The identity fields that separate the groups of different clients.
   package var identityFields: [String] {
     parts.compactMap { if case .identity(let field) = $0 { field } else { nil } }
   }
@@ -83,17 +84,17 @@ package struct GroupUse: Sendable {
   }
 }
 
-/// Who can use a route.
-package enum Audience: Sendable, Hashable {
+/// The clients that a route admits.
+package enum AdmittedClients: Sendable, Hashable {
   /// Also clients without credentials.
   case everyone
-  /// Those whom the authenticator of that name lets in, and whose claims have one of the values each.
+  /// Clients that the authenticator of that name accepts, with one of the values for each claim.
   case authenticated(by: String, require: [String: Set<String>] = [:])
-  /// Who has the token of a `publish` route: a program of the operator's own, like one that is behind the channel layer.
+  /// Holders of the token of a `publish` route: a program of the operator's own, like one behind the channel layer.
   case tokenHolder
 
-  /// Whether everybody in it is in the other one too.
-  package func isWithin(_ other: Audience) -> Bool {
+  /// Whether all these clients are among the other ones too.
+  package func isWithin(_ other: AdmittedClients) -> Bool {
     switch (self, other) {
     case (_, .everyone), (.tokenHolder, _): true
     case (.everyone, _), (_, .tokenHolder): false

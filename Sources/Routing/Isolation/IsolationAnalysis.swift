@@ -1,6 +1,6 @@
-/// Decides for all uses of groups together who can come by whose.
+/// Decides for all uses of groups together which clients can reach the groups of others.
 ///
-/// Uses that are alike are looked at once, and most of the others are told apart by what their names begin and end with.
+/// Equal uses are examined once, and most of the others are told apart by the beginnings and ends of their names.
 package struct IsolationAnalysis {
   /// How many others a finding names, and how many are tried for them.
   private static let mostEncounters = 5
@@ -95,7 +95,7 @@ package struct IsolationAnalysis {
         let verdict = table.verdict(high.names, low.names, concern.question)
         if case .never = verdict { continue }
         tell(concern, low, high, &collected, &allowed)
-        // Of two that come by each other's groups one is told.
+        // If two uses can reach each other's groups, one of them is reported.
         return
       }
     }

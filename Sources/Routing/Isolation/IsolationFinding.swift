@@ -1,45 +1,45 @@
-/// What can be wrong with who shares a group with whom. Uses are told by their numbers in the list that was analysed.
+/// A problem with clients that share a group. Uses are given by their numbers in the analysed list.
 package struct IsolationFinding: Sendable, Hashable {
   package enum Kind: Sendable, Hashable, CaseIterable {
-    /// A client without credentials comes by groups that are kept to those with credentials.
+    /// A client without credentials can reach groups that are restricted to clients with credentials.
     case leak
-    /// A client without credentials reads what is published by those with credentials.
+    /// A client without credentials can read what clients with credentials publish.
     case publicReading
-    /// A client comes by a group that is somebody else's.
+    /// A client can reach the group of another user.
     case personal
-    /// A client with other or fewer rights comes by a group.
+    /// A client with other or fewer rights can reach a group.
     case audience
     /// A client can send what is shown as the message of another user.
     case impersonation
     /// The use can make a name that is the gateway's own.
     case reserved
-    /// What the operator allows does not happen.
+    /// `shared: true` has no effect.
     case needlessShared
   }
 
   package var kind: Kind
-  /// Whose the fault is.
+  /// The use that is at fault.
   package var use: Int
-  /// With whom it shares, in the order of the list; only the first ones where there are many.
+  /// The uses that share its groups, in the order of the list. If there are many, only the first ones.
   package var encounters: [Encounter]
-  /// How many there are.
+  /// How many such uses there are.
   package var count: Int
-  /// Whether it was shown that it happens; else it was only not shown that it does not.
+  /// Whether an example proves the problem. If false, it was neither proved nor excluded.
   package var isShown: Bool
 }
 
-/// Another use, and how both come by one name.
+/// Another use, and how both reach the same name.
 package struct Encounter: Sendable, Hashable {
   package var other: Int
-  /// Nil where none is known.
+  /// Nil if no example is known.
   package var example: Example?
 
   package struct Example: Sendable, Hashable {
     package var name: String
-    /// Paths that lead there; nil where none was found.
+    /// Paths that lead to the name; nil if none was found.
     package var path: String?
     package var otherPath: String?
-    /// The fields of the identity that both must have, by their names.
+    /// The identity fields that both clients must have, by name.
     package var identity: [String: String]
     package var otherIdentity: [String: String]
   }

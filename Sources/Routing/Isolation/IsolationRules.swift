@@ -2,7 +2,7 @@
 struct UseClass: Hashable {
   /// The number of what they can be called.
   var names: Int
-  var audience: Audience
+  var audience: AdmittedClients
   var access: GroupUse.Access
   var isPublishing: Bool
   /// Whether an identity tells whose groups they are.

@@ -1,31 +1,31 @@
-/// Decides whether two uses of groups can come by the same name.
+/// Decides whether two uses of groups can make the same name.
 ///
-/// Both automata go over one name side by side, the shortest names first. The pairs of places they can be at are finitely many,
-/// so where the search finds nothing there is nothing.
+/// Both automata go over one name side by side, the shortest names first. The number of pairs of places is finite, so the
+/// search is complete.
 struct MeetingDecision {
-  /// Which common names are looked for.
+  /// Which common names to look for.
   enum Question {
-    /// Any.
+    /// Any common name.
     case anyName
-    /// One that the second reaches as somebody else than the one whom the first means: a field of the first one's identity
-    /// has another value, or none.
+    /// A name that the first use makes for one client, and the second for another: an identity field of the first has another
+    /// value, or none.
     case otherIdentity
   }
 
-  /// A name and how each comes by it.
+  /// A name, and how each use makes it.
   struct Meeting: Hashable {
     var name: String
-    /// By part of the template, the text that it stands for.
+    /// For each part of the template, the text that fills it.
     var first: [String]
     var second: [String]
   }
 
   enum Verdict {
-    /// They have no such name.
+    /// There is no common name.
     case never
-    /// Some of them, the shortest first; at least one.
+    /// Some common names, the shortest first; at least one.
     case meet([Meeting])
-    /// The budget was spent before, or what stands in a template twice was never the same.
+    /// The budget was used up before, or a place that appears twice in a template never had one value.
     case open
   }
 
@@ -33,7 +33,7 @@ struct MeetingDecision {
     var first: Int32
     var second: Int32
     var differs: Bool
-    /// How often it was come by before.
+    /// How often the pair was reached before.
     var visit = 0
   }
 
@@ -46,27 +46,27 @@ struct MeetingDecision {
     var choices: Int
   }
 
-  /// How far it goes where there are many common names.
+  /// How far to search if there are many common names.
   enum Depth {
-    /// The shortest ones, which are as good as any in most cases.
+    /// The shortest names, which suffice in most cases.
     case few
-    /// Ways by the same places too: for where nothing leads to the shortest ones.
+    /// Also names through the same places, for when no path leads to the shortest ones.
     case many
 
     fileprivate var mostMeetings: Int { self == .few ? 6 : 60 }
-    /// How many names are looked at that turn out to be none.
+    /// How many names that turn out to be impossible are looked at.
     fileprivate var mostTries: Int { self == .few ? 50 : 200 }
   }
 
   private let first: NameAutomaton
   private let second: NameAutomaton
   private let budget: WorkBudget
-  /// By part, which field of the first one's identity it is; negative for none.
+  /// For each part, the index of the first client's identity field; negative for other parts.
   private var firstFields: [Int] = []
   private var secondFields: [Int] = []
   private var asksForOther = false
   private let depth: Depth
-  /// A shortest name can be the same person's for both where a longer one by the same places is not.
+  /// The shortest name may belong to the same user for both uses, although a longer one through the same places does not.
   private var mostVisits: Int { depth == .many ? 6 : asksForOther ? 4 : 1 }
 
   init(
@@ -81,14 +81,14 @@ struct MeetingDecision {
     switch question {
     case .anyName: break
     case .otherIdentity:
-      // A field that the second does not ask for is one that anybody may have.
+      // Any client may have any value in a field that the second use does not ask for.
       asksForOther = Set(fields).isSubset(of: second.language.fields)
     }
     firstFields = Self.numbers(first.language, fields)
     secondFields = Self.numbers(second.language, fields)
   }
 
-  /// A field that stands in a template more than once has a number for each.
+  /// A field that appears in a template more than once has a number for each appearance.
   private static func numbers(_ language: NameLanguage, _ fields: [String]) -> [Int] {
     var used: Set<Int> = []
     return language.parts.map { part in
@@ -103,7 +103,7 @@ struct MeetingDecision {
   func verdict() -> Verdict {
     let start = Place(first: first.start, second: second.start, differs: !asksForOther)
     var steps: [Place: Step] = [:]
-    // The start is not among those seen, so that a name that leads back to it counts, and an empty one does not.
+    // The start is not marked as visited, so that a name that leads back to it counts, and the empty name does not.
     var level: [(place: Place, step: Step?)] = [(start, nil)]
     var meetings: [Meeting] = []
     var tries = 0
@@ -164,7 +164,7 @@ struct MeetingDecision {
     return Meeting(name: text(way.map(\.byte)), first: one.map(text), second: other.map(text))
   }
 
-  /// Whether what stands in a template twice has one value, and, where somebody else is looked for, it is somebody else.
+  /// Whether each place that appears twice has one value and, if another client is looked for, it is another client.
   private func isConsistent(_ meeting: Meeting) -> Bool {
     guard let one = Self.values(first.language, meeting.first),
       let other = Self.values(second.language, meeting.second)
@@ -172,7 +172,7 @@ struct MeetingDecision {
     return !asksForOther || first.language.fields.contains { one["{\($0)}"] != other["{\($0)}"] }
   }
 
-  /// The values by the names of captures and, in braces, of fields; nil where one would need two values.
+  /// The values of captures by name, and of identity fields by name in braces; nil if one would need two values.
   private static func values(_ language: NameLanguage, _ texts: [String]) -> [String: String]? {
     var values: [String: String] = [:]
     for (part, text) in zip(language.parts, texts) {

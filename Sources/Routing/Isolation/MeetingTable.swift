@@ -1,4 +1,4 @@
-/// Which uses have equal names, which of the others have common ones, and how they come by them.
+/// Finds the uses with equal names, the other uses with common names, and how they make these names.
 final class MeetingTable {
   /// Uses with equal names, in one layer.
   private struct Names: Hashable {
@@ -19,17 +19,17 @@ final class MeetingTable {
   }
 
   enum Shown {
-    /// Earlier routes answer all the paths that would lead there.
+    /// Earlier routes answer all paths that would lead to the name.
     case never
     case shown(Encounter.Example)
-    /// No path was found, at least not for both; nil where no name is known.
+    /// No path was found for at least one of the two; nil if no name is known.
     case open(Encounter.Example?)
   }
 
   private let uses: [GroupUse]
   private let budget: WorkBudget
   private var names: [Names] = []
-  /// By use; nil where it names a capture that does not exist.
+  /// For each use; nil if it names a capture that does not exist.
   private(set) var namesOfUse: [Int?] = []
   private var automata: [Int: NameAutomaton?] = [:]
   private var verdicts: [Pair: MeetingDecision.Verdict] = [:]
@@ -50,7 +50,7 @@ final class MeetingTable {
     }
   }
 
-  /// All pairs that their first and last characters do not tell apart, each once, those with equal names included.
+  /// All pairs that are not told apart by their first and last characters, each once, including those with equal names.
   func forEachCandidate(_ body: (Int, Int) -> Void) {
     let order = names.indices.sorted { one, other in
       let (first, second) = (names[one], names[other])
@@ -62,7 +62,7 @@ final class MeetingTable {
     for (place, one) in order.enumerated() {
       body(one, one)
       let (layer, prefix) = (names[one].layer, names[one].language.prefix)
-      // Those that can begin alike follow each other.
+      // Uses that can begin alike are next to each other.
       for otherPlace in (place + 1)..<max(place + 1, order.count) {
         let other = order[otherPlace]
         guard names[other].layer == layer, names[other].language.prefix.starts(with: prefix) else { break }
@@ -71,7 +71,7 @@ final class MeetingTable {
     }
   }
 
-  /// - Parameter first: whose identity the question is about.
+  /// - Parameter first: the use whose identity the question is about.
   func verdict(
     _ first: Int, _ second: Int, _ question: MeetingDecision.Question,
     _ depth: MeetingDecision.Depth = .few
@@ -93,9 +93,9 @@ final class MeetingTable {
     return automaton
   }
 
-  /// Whether a template can make a name that begins with `sluice.`, or a pattern means nothing but such names.
+  /// Whether a template can make a name that begins with `sluice.`, or a pattern matches only such names.
   ///
-  /// - Returns: such names, or that it was not decided; nil where a capture does not exist.
+  /// - Returns: such names, or that this was not decided; nil if a capture does not exist.
   func reservedNames(of use: Int) -> MeetingDecision.Verdict? {
     guard let number = namesOfUse[use] else { return nil }
     let language = names[number].language
@@ -109,7 +109,7 @@ final class MeetingTable {
 
   // MARK: - Examples
 
-  /// A meeting of the other use, the first, with the one, to which paths lead.
+  /// A common name of the two uses to which paths lead. The other use is the first one in it.
   func example(_ one: Int, _ other: Int, _ question: MeetingDecision.Question) -> Shown {
     guard let names = namesOfUse[one], let otherNames = namesOfUse[other] else { return .never }
     var result = Shown.open(nil)
@@ -124,7 +124,7 @@ final class MeetingTable {
     return result
   }
 
-  /// The first of the meetings to which paths lead.
+  /// The first of the common names to which paths lead.
   func example(_ one: Int, _ other: Int, _ meetings: [MeetingDecision.Meeting]) -> Shown {
     var open: Encounter.Example?
     for meeting in meetings {
@@ -146,7 +146,7 @@ final class MeetingTable {
         otherIdentity: identity(of: other, first.first)))
   }
 
-  /// Whether they have one name in common at most, and each can be read in one way only.
+  /// Whether the two have at most one name in common, and each can be read in one way only.
   private func hasOneReading(_ one: Int, _ other: Int) -> Bool {
     let places = [one, other].map { use in
       uses[use].parts.count { if case .literal = $0 { false } else { true } }
@@ -171,7 +171,7 @@ final class MeetingTable {
   }
 }
 
-/// The last characters of what every name ends with.
+/// The last characters of the text that every name ends with.
 private struct Ending {
   private var characters: UInt64 = 0
   private var length = 0

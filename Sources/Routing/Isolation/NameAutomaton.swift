@@ -1,7 +1,7 @@
 /// The names of a `NameLanguage` as a non-deterministic automaton that knows to which part of the template each character
 /// belongs.
 ///
-/// Its states are made as a search comes by them.
+/// Its states are made when a search reaches them.
 final class NameAutomaton {
   /// One character of the set, which belongs to the part.
   struct Step {
@@ -17,11 +17,11 @@ final class NameAutomaton {
 
   let language: NameLanguage
   private let programs: [Program]
-  /// The number of each program's first instruction; those of all parts follow each other.
+  /// The number of each program's first instruction. The programs of all parts are numbered consecutively.
   private let offsets: [Int32]
   private var states: [Int32: State] = [:]
 
-  /// - Returns: nil where it is too large.
+  /// - Returns: nil if the automaton is too large.
   init?(_ language: NameLanguage) {
     self.language = language
     programs = language.parts.map { Program(language: $0.expression) }
@@ -35,12 +35,12 @@ final class NameAutomaton {
 
   var start: Int32 { entry(of: 0) }
 
-  /// Where a part begins; behind the last one is the end.
+  /// The instruction where a part begins. The end comes after the last part.
   private func entry(of part: Int) -> Int32 {
     part < programs.count ? offsets[part] + programs[part].start : offsets[part]
   }
 
-  /// What can be done at a state; nil where the budget is spent.
+  /// The transitions of a state; nil if the budget is used up.
   func state(_ number: Int32, _ budget: WorkBudget) -> State? {
     if let known = states[number] { return known }
     var state = State()
@@ -49,7 +49,7 @@ final class NameAutomaton {
     while let place = work.popLast() {
       guard seen.insert(place).inserted else { continue }
       guard budget.spend(4) else { return nil }
-      // The part with the last entry at or before the place; the end of the template is behind all of them.
+      // The part whose entry is the last one at or before the place. The end of the template comes after all parts.
       guard place < offsets[programs.count], let part = offsets.lastIndex(where: { $0 <= place }) else {
         state.accepts = true
         continue
@@ -129,7 +129,7 @@ struct NameCharacters: Hashable {
   private static let readable = Array(
     "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_.".utf8)
 
-  /// One of them for an example, another for every turn, so that what may differ does. Letters are preferred to digits.
+  /// Picks a character for an example, a different one for each turn if possible. Letters are preferred to digits.
   func pick(_ turn: Int) -> UInt8 {
     let members = Self.readable.filter(contains)
     guard let first = members.first else { return UInt8(ascii: "a") }

@@ -1,19 +1,19 @@
-/// What a use of groups can be called, part by part: two uses with equal ones reach the same groups.
+/// The possible names of a use of groups, part by part. Two uses with equal languages reach the same groups.
 struct NameLanguage: Hashable {
   enum Part: Hashable {
     case literal(String)
-    /// Legal characters only. The name of the capture tells what else takes the same value.
+    /// Valid characters only. Parts with the same capture name have the same value.
     case capture(String, Expression)
     case identity(String)
     case anything
   }
 
   let parts: [Part]
-  /// What every name begins and ends with.
+  /// The texts that every name begins and ends with.
   let prefix: [UInt8]
   let suffix: [UInt8]
 
-  /// - Returns: nil where a capture does not exist, which is a fault of its own.
+  /// - Returns: nil if a capture does not exist, which is reported separately.
   init?(_ use: GroupUse) {
     let path = use.router.routes[use.route]
     var parts: [Part] = []
@@ -38,10 +38,10 @@ struct NameLanguage: Hashable {
     if case .literal(let text)? = parts.last { suffix = Array(text.utf8) } else { suffix = [] }
   }
 
-  /// Names that begin with `sluice.` are the gateway's own.
+  /// Names that begin with `sluice.` are reserved for the gateway.
   static let reserved = NameLanguage([.literal("sluice."), .anything])
 
-  /// Whether what they begin and end with leaves the question open; most pairs of a large file are told apart by that.
+  /// Whether the beginnings and ends of the names allow a common one. This tells most pairs of a large file apart.
   func mayMeet(_ other: NameLanguage) -> Bool {
     zip(prefix, other.prefix).allSatisfy(==)
       && zip(suffix.reversed(), other.suffix.reversed()).allSatisfy(==)
@@ -53,7 +53,7 @@ struct NameLanguage: Hashable {
 }
 
 extension CharacterRanges {
-  /// What a group name can be made of.
+  /// The characters that are valid in a group name.
   static let legalInNames = CharacterRanges(
     (0..<128).filter { GroupTemplate.isLegal(UInt8($0)) }.map { $0...$0 })
 }

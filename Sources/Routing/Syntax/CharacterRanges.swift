@@ -55,12 +55,12 @@ struct CharacterRanges: Sendable, Hashable {
   /// No character at all.
   static let nothing = CharacterRanges([])
 
-  /// The characters beyond ASCII that Python takes for the same as an ASCII letter where case is ignored.
+  /// The characters beyond ASCII that Python considers equal to an ASCII letter when case is ignored.
   private static let equals: [(letter: UInt32, others: [ClosedRange<UInt32>])] = [
     (0x69, [0x130...0x131]), (0x6B, [0x212A...0x212A]), (0x73, [0x17F...0x17F]),
   ]
 
-  /// With both cases of every ASCII letter in it, and what is equal to them.
+  /// The set with both cases of every ASCII letter in it, and the characters that are equal to them.
   var caseInsensitive: CharacterRanges {
     var more = ranges
     for (letter, others) in Self.equals

@@ -67,7 +67,7 @@ extension Expression {
     mapping { expression in if case .capture(_, let inner) = expression { inner } else { expression } }
   }
 
-  /// Its assertions taken to hold.
+  /// The expression with its assertions assumed to hold.
   var withoutAssertions: Expression {
     mapping { expression in
       switch expression {
@@ -84,7 +84,7 @@ extension Expression {
     }
   }
 
-  /// With every capture for which there is one replaced.
+  /// The expression with captures replaced.
   func replacingCaptures(_ replacement: (Int) -> Expression?) -> Expression {
     mapping { expression in
       guard case .capture(let number, _) = expression, let replaced = replacement(number) else {

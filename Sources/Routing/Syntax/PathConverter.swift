@@ -8,7 +8,7 @@ package enum PathConverter: String, Sendable, Hashable, CaseIterable {
   case slug
   /// Lower-case hexadecimal, 8-4-4-4-12.
   case uuid
-  /// `.+`: like `str`, but slashes too. Line feeds are not part of it.
+  /// `.+`: like `str`, but includes slashes. Line feeds are not part of it.
   case path
 
   var expression: Expression {
@@ -39,7 +39,7 @@ package enum PathConverter: String, Sendable, Hashable, CaseIterable {
     ]),
   ])
 
-  /// The value as Django would hand it on, as text.
+  /// The value as Django would pass it on, as text.
   func normalised(_ text: String) -> String {
     switch self {
     case .int:

@@ -36,7 +36,7 @@ struct PathPatternParser {
       text: text, syntax: .path, role: role, captures: captures, expression: .sequence(parts))
   }
 
-  /// - Parameter range: with the angle brackets.
+  /// - Parameter range: includes the angle brackets.
   private func capture(_ range: Range<Int>) throws(PatternFault) -> RoutePattern.Capture {
     let inner = string((range.lowerBound + 1)..<(range.upperBound - 1))
     if inner.contains(where: \.isWhitespace) {
@@ -53,7 +53,7 @@ struct PathPatternParser {
     guard let converter = PathConverter(rawValue: kind) else {
       let known = PathConverter.allCases.map(\.rawValue).joined(separator: ", ")
       throw PatternFault(
-        .invalid, "there is no converter \"\(kind)\"", hint: "known here: \(known)", at: range)
+        .invalid, "there is no converter \"\(kind)\"", hint: "use one of \(known)", at: range)
     }
     return RoutePattern.Capture(name: name, converter: converter, expression: converter.expression)
   }

@@ -1,6 +1,7 @@
-/// Reads Django's `re_path()` notation: the part of Python's regular expressions that an automaton can decide.
+/// Reads Django's `re_path()` notation: the part of Python's regular expressions that an automaton can express.
 ///
-/// `\w`, `\d` and `\s` are ASCII. What looks around, looks back or counts without end is refused with its place.
+/// `\w`, `\d` and `\s` are ASCII. Look-ahead, look-behind, back-references and unbounded counts are refused, with their place
+/// in the pattern.
 struct RegexParser {
   private struct Character {
     var scalar: Unicode.Scalar
@@ -142,7 +143,8 @@ struct RegexParser {
     }
     try skipComments()
     if try parseBounds() != nil {
-      throw PatternFault(.invalid, "a repetition is repeated", at: range(quantifierStart, to: index))
+      throw PatternFault(
+        .invalid, "a repetition stands behind another repetition", at: range(quantifierStart, to: index))
     }
     if most == nil, emptyLoop == nil, atom.mayBeEmpty { emptyLoop = range(start, to: index) }
     return .repetition(atom, least: least, most: most, preference: preference)
@@ -177,11 +179,12 @@ struct RegexParser {
     let most = bounds.count == 1 ? least : (bounds[1].isEmpty ? nil : Int(bounds[1]))
     guard let least, least <= Self.mostRepetitions, most ?? 0 <= Self.mostRepetitions else {
       throw PatternFault(
-        .unsupported, "more than \(Self.mostRepetitions) repetitions", at: range(start, to: index))
+        .unsupported, "a repetition can repeat at most \(Self.mostRepetitions) times",
+        at: range(start, to: index))
     }
     if let most, most < least {
       throw PatternFault(
-        .invalid, "the repetition's bounds are the wrong way round", at: range(start, to: index))
+        .invalid, "the repetition's lower bound is larger than its upper bound", at: range(start, to: index))
     }
     return (least, most)
   }
@@ -198,7 +201,7 @@ struct RegexParser {
     case "$": return .endOrLastLineFeed
     case "\\": return try parseEscape(from: start)
     case "*", "+", "?":
-      throw PatternFault(.invalid, "there is nothing to repeat", at: range(start))
+      throw PatternFault(.invalid, "there is nothing before the \"\(scalar)\" to repeat", at: range(start))
     default: return .characters(try literal(scalar, from: start))
     }
   }
@@ -209,7 +212,7 @@ struct RegexParser {
     return ignoresCase ? set.caseInsensitive : set
   }
 
-  /// Which letters beyond ASCII are the same but for their case is not known here.
+  /// Sluice does not know which letters beyond ASCII differ only in case.
   private func checkCase(of set: CharacterRanges, from start: Int) throws(PatternFault) {
     guard ignoresCase, let last = set.ranges.last?.upperBound, last >= 0x80 else { return }
     if set.ranges == [last...last], Unicode.Scalar(last)?.properties.isCased == false { return }
@@ -222,7 +225,8 @@ struct RegexParser {
 
   private mutating func parseGroup(from start: Int) throws(PatternFault) -> Expression {
     guard depth < Self.deepest else {
-      throw PatternFault(.unsupported, "groups are nested too deep", at: range(start))
+      throw PatternFault(
+        .unsupported, "groups are nested deeper than \(Self.deepest) levels", at: range(start))
     }
     depth += 1
     defer { depth -= 1 }
@@ -275,7 +279,7 @@ struct RegexParser {
     return name
   }
 
-  /// `(?#...)` is nothing at all: what stands behind it belongs to what stands before it.
+  /// Skips `(?#...)`. A quantifier after the comment belongs to the expression before it.
   private mutating func skipComments() throws(PatternFault) {
     while peek() == "(", peek(1) == "?", peek(2) == "#" {
       guard let close = characters[index...].firstIndex(where: { $0.scalar == ")" }) else {
@@ -287,7 +291,7 @@ struct RegexParser {
 
   private func unsupported(_ what: String, from start: Int) -> PatternFault {
     PatternFault(
-      .unsupported, "\(what) cannot be decided by an automaton, and is not supported",
+      .unsupported, "\(what) is not supported: Sluice compiles patterns to automata",
       at: range(start, to: index + 1))
   }
 
@@ -310,7 +314,7 @@ struct RegexParser {
     }
   }
 
-  /// An escape that stands for characters; the backslash was read.
+  /// An escape that stands for characters. The backslash has been read.
   private mutating func parseEscapedSet(from start: Int) throws(PatternFault) -> CharacterRanges {
     guard let scalar = peek() else {
       throw PatternFault(.invalid, "the backslash at the end escapes nothing", at: range(start))
@@ -334,7 +338,7 @@ struct RegexParser {
     case "u": return try literal(try parseHex(4, from: start), from: start)
     case "U": return try literal(try parseHex(8, from: start), from: start)
     case "a"..."z", "A"..."Z", "1"..."9":
-      throw PatternFault(.invalid, "there is no escape \"\\\(scalar)\"", at: range(start, to: index))
+      throw PatternFault(.invalid, "the escape \"\\\(scalar)\" is not known", at: range(start, to: index))
     default: return try literal(scalar, from: start)
     }
   }
@@ -381,14 +385,14 @@ struct RegexParser {
     index += 1
     let (_, high) = try parseClassCharacter()
     guard let low, let high, low.value <= high.value else {
-      throw PatternFault(.invalid, "a range's ends are the wrong way round", at: range(start, to: index))
+      throw PatternFault(.invalid, "the range ends before it begins", at: range(start, to: index))
     }
     let set = CharacterRanges([low.value...high.value])
     try checkCase(of: set, from: start)
     return set
   }
 
-  /// - Returns: the characters, and the only one where there is only one.
+  /// - Returns: the characters, and the scalar if there is only one.
   private mutating func parseClassCharacter() throws(PatternFault) -> (CharacterRanges, Unicode.Scalar?) {
     let start = index
     let scalar = characters[index].scalar

@@ -1,16 +1,16 @@
-/// What a client and this server have agreed on for permessage-deflate (RFC 7692 section 7.1).
+/// The parameters of permessage-deflate that a client and this server have agreed on (RFC 7692 section 7.1).
 public struct CompressionAgreement: Sendable, Hashable {
   public static let extensionName = "permessage-deflate"
 
-  /// Whether this server's messages may refer to those before them.
+  /// Whether this server's messages may refer to earlier ones.
   public var serverContext: ContextTakeover
-  /// Whether the client's may.
+  /// Whether the client's messages may refer to earlier ones.
   public var clientContext: ContextTakeover
-  /// How far back this server's messages refer: to the base-2 logarithm, 9 to 15.
+  /// The window of this server's compressor: its base-2 logarithm, 9 to 15.
   public var serverWindowBits: Int
-  /// How far back the client's may refer, 8 to 15.
+  /// The window of the client's compressor: its base-2 logarithm, 8 to 15.
   public var clientWindowBits: Int
-  /// Whether the client asked for the server's window, or we for the client's: then it stands in the answer.
+  /// Whether the answer has to name the window: the client asked for the server's, or the server asks for the client's.
   fileprivate var namesServerWindow: Bool
   fileprivate var namesClientWindow: Bool
 
@@ -28,13 +28,13 @@ public struct CompressionAgreement: Sendable, Hashable {
 /// Whether the compressor of one side keeps its window from one message to the next (RFC 7692 section 7.1.1).
 public enum ContextTakeover: Sendable, Hashable {
   case kept
-  /// Every message stands for itself.
+  /// Every message is compressed by itself.
   case none
 }
 
-/// What this server wants of permessage-deflate.
+/// What this server accepts and asks for in permessage-deflate.
 public struct CompressionPolicy: Sendable, Hashable {
-  /// What is kept where the client lets us; `none` always goes into the answer.
+  /// The context to keep if the client allows it. With `none` the answer always says so.
   public var serverContext: ContextTakeover
   public var clientContext: ContextTakeover
   /// The largest window of either side, 9 to 15.
@@ -46,8 +46,8 @@ public struct CompressionPolicy: Sendable, Hashable {
     self.windowBits = windowBits
   }
 
-  /// The first offer that can be accepted (RFC 7692 sections 5 and 7.1); the others, and other extensions, are declined by saying
-  /// nothing about them.
+  /// Chooses the first offer that can be accepted (RFC 7692 sections 5 and 7.1). Other offers and other extensions are declined
+  /// by not answering them.
   public func choose(from offers: [ExtensionOffer]) -> CompressionAgreement? {
     for offer in offers where offer.name == CompressionAgreement.extensionName {
       if let agreement = CompressionOffer(offer).flatMap(accept) { return agreement }
@@ -55,12 +55,12 @@ public struct CompressionPolicy: Sendable, Hashable {
     return nil
   }
 
-  /// zlib has no raw deflate with a window of 256 bytes, so an offer that insists on one is declined; with a client that sends
-  /// with one there is no difficulty.
+  /// zlib has no raw deflate with a window of 256 bytes, so an offer that insists on one for the server is declined. A client
+  /// may send with such a window.
   private func accept(_ offer: CompressionOffer) -> CompressionAgreement? {
     let serverWindow = min(offer.serverWindowBits ?? 15, windowBits)
     guard serverWindow >= 9 else { return nil }
-    // A client that did not say that it knows the parameter must not be asked for it (section 7.1.2.2).
+    // The parameter must not be sent to a client that did not say that it supports it (section 7.1.2.2).
     let clientWindow = offer.knowsClientWindow ? min(offer.clientWindowBits ?? 15, windowBits) : 15
     return CompressionAgreement(
       serverContext: offer.serverContext == .none ? .none : serverContext,
@@ -71,7 +71,7 @@ public struct CompressionPolicy: Sendable, Hashable {
   }
 }
 
-/// The parameters of one offer, each at most once and with a value that it may have.
+/// The parameters of one offer. Each may appear once, with a permitted value.
 private struct CompressionOffer {
   var serverContext = ContextTakeover.kept
   var clientContext = ContextTakeover.kept
@@ -79,7 +79,8 @@ private struct CompressionOffer {
   var clientWindowBits: Int?
   var knowsClientWindow = false
 
-  /// Nil for an offer that is to be declined (section 7.1): an unknown or doubled parameter, or a value it may not have.
+  /// Nil if the offer has to be declined (section 7.1): it has an unknown or repeated parameter, or a value that is not
+  /// permitted.
   init?(_ offer: ExtensionOffer) {
     var seen: Set<String> = []
     for parameter in offer.parameters {

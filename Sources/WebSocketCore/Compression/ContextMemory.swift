@@ -1,15 +1,15 @@
 internal import CZlib
 import Glibc
 
-/// The memory of zlib's contexts. Its large blocks are pages of their own, which go back to the system when a session ends: in the
-/// heap, one small block behind them keeps them all.
+/// The memory of zlib's contexts. Large blocks are mapped as their own pages, so that they go back to the system when a session
+/// ends. In the heap, one small block behind them would keep them all.
 enum ContextMemory {
-  /// From this size on a block is pages of its own. Bytes.
+  /// Blocks of this size and more are mapped as their own pages. Bytes.
   private static let pagesFrom = 16 * 1024
-  /// Stands before each block, and holds its size; as large as the alignment that the block has to have. Bytes.
+  /// Precedes each block and holds its size. As large as the required alignment of the block. Bytes.
   private static let head = 16
 
-  /// Makes zlib take the stream's memory from here; before the stream is initialized.
+  /// Makes zlib allocate the stream's memory here. Must be called before the stream is initialized.
   static func use(for stream: UnsafeMutablePointer<z_stream>) {
     unsafe stream.pointee.zalloc = { _, count, size in unsafe ContextMemory.allocate(Int(count) * Int(size)) }
     unsafe stream.pointee.zfree = { _, block in unsafe ContextMemory.free(block) }

@@ -2,9 +2,10 @@ internal import CZlib
 
 /// Compresses the payloads of messages (RFC 7692 section 7.2.1).
 ///
-/// Confined to one thread. With no context kept, one serves any number of sessions. Its memory is taken at the first message.
+/// Confined to one thread. Without a kept context, one deflater serves any number of sessions. It allocates its memory at the
+/// first message.
 @safe public final class Deflater {
-  /// How many messages it was given, for tests and metrics.
+  /// How many messages were compressed, for tests and metrics.
   public private(set) var messages: UInt64 = 0
 
   private let windowBits: Int
@@ -12,13 +13,13 @@ internal import CZlib
   private let threshold: Int
   private let context: ContextTakeover
   private let scratch: Scratch
-  /// Does not move: zlib points back to it.
+  /// Its address must not change, because zlib points back to it.
   private var stream: UnsafeMutablePointer<z_stream>?
 
   /// - Parameters:
   ///   - windowBits: 9 to 15.
   ///   - level: 1, the fastest, to 9.
-  ///   - threshold: shorter messages, in bytes, are not tried.
+  ///   - threshold: messages shorter than this, in bytes, are not compressed.
   public init(windowBits: Int, level: Int, threshold: Int, context: ContextTakeover, scratch: Scratch) {
     self.windowBits = windowBits
     self.level = level
@@ -33,12 +34,12 @@ internal import CZlib
     unsafe stream.deallocate()
   }
 
-  /// What a kept context of this window takes up, in bytes, as zconf.h states it.
+  /// The memory of a kept context with this window, in bytes, as zconf.h states it.
   public static func contextSize(windowBits: Int) -> Int {
     1 << (windowBits + 2) + 1 << (memoryLevel(windowBits, .kept) + 9) + 8 * 1024
   }
 
-  /// A kept context is to be small: as much memory for the hash table as for the window.
+  /// A kept context should be small, so its hash table gets as much memory as the window.
   private static func memoryLevel(_ windowBits: Int, _ context: ContextTakeover) -> Int {
     switch context {
     case .kept: max(1, windowBits - 7)
@@ -46,21 +47,21 @@ internal import CZlib
     }
   }
 
-  /// Calls the body with the compressed payload, where it is worth while.
+  /// Calls the body with the compressed payload, if compression makes it shorter.
   ///
-  /// - Returns: false where the message is to be sent as it is: it is short, or does not get any shorter.
+  /// - Returns: false if the message has to be sent uncompressed: it is too short, or does not get any shorter.
   public func deflate(_ payload: RawSpan, _ body: (RawSpan) -> Void) -> Bool {
     guard payload.byteCount >= threshold else { return false }
     return deflate(payload, atMost: payload.byteCount - 1, body)
   }
 
-  /// - Parameter limit: of the compressed payload. What is longer is given up, and the next message then stands for itself: the
-  ///   receiver does not know this one.
+  /// - Parameter limit: of the compressed payload. If the result is longer it is discarded, and the next message must not
+  ///   refer to this one, which the receiver does not know.
   func deflate(_ payload: RawSpan, atMost limit: Int, _ body: (RawSpan) -> Void) -> Bool {
     guard payload.byteCount > 0 else { return false }
     messages += 1
     let stream = unsafe ready()
-    // The flush ends in an empty block that is not sent. One more byte tells whether it was complete.
+    // The flush ends in an empty block that is not sent. One byte more shows whether the flush was complete.
     var output = scratch.take(limit + Self.tail + 1)
     defer { scratch.giveBack(output) }
     let length = unsafe write(payload, to: stream, &output, capacity: limit + Self.tail + 1) - Self.tail
@@ -82,7 +83,7 @@ internal import CZlib
         unsafe stream.pointee.avail_in = UInt32(input.count)
         unsafe stream.pointee.next_out = output.baseAddress
         unsafe stream.pointee.avail_out = UInt32(capacity)
-        // All it can lack is room, and that shows in what is left of it.
+        // The only possible failure is a lack of room, which shows in the room that is left.
         _ = unsafe CZlib.deflate(stream, Z_SYNC_FLUSH)
         return unsafe capacity - Int(stream.pointee.avail_out)
       }
@@ -97,7 +98,7 @@ internal import CZlib
     let status = unsafe deflateInit2_(
       new, Int32(level), Z_DEFLATED, Int32(-windowBits), Int32(Self.memoryLevel(windowBits, context)),
       Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-    // As everywhere, there is no going on without memory.
+    // Like every allocation in this process, zlib's cannot fail without ending it.
     precondition(status == Z_OK, "zlib: \(status)")
     unsafe stream = new
     return unsafe new

@@ -1,12 +1,12 @@
-/// One extension of `Sec-WebSocket-Extensions`, as it was offered or chosen (RFC 6455 section 9.1).
+/// One extension of `Sec-WebSocket-Extensions`, in an offer or an answer (RFC 6455 section 9.1).
 public struct ExtensionOffer: Sendable, Equatable {
   public var name: String
-  /// In their order; a name may stand twice, which is for the extension to judge.
+  /// In their order. A name may appear twice; the extension decides what that means.
   public var parameters: [Parameter]
 
   public struct Parameter: Sendable, Equatable {
     public var name: String
-    /// Without the quotes; nil where there is no "=".
+    /// Without quotes; nil if there is no "=".
     public var value: String?
 
     public init(_ name: String, _ value: String? = nil) {
@@ -22,8 +22,8 @@ public struct ExtensionOffer: Sendable, Equatable {
 
   /// Reads all values of the field as one list, in the sender's order of preference.
   ///
-  /// - Returns: nil where one of them does not follow the grammar, which fails the connection. As in every list of HTTP, empty
-  ///   elements are passed over.
+  /// - Returns: nil if a value does not follow the grammar; the connection fails then. Empty elements are skipped, as in
+  ///   every list of HTTP.
   public static func parse(_ values: [String]) -> [ExtensionOffer]? {
     var offers: [ExtensionOffer] = []
     for value in values {
@@ -77,7 +77,7 @@ private struct ExtensionReader {
     return String(decoding: bytes[start..<position], as: UTF8.self)
   }
 
-  /// What is in the quotes must be a token too.
+  /// The text in the quotes must be a token too.
   private mutating func readQuoted() -> String? {
     position += 1
     var value: [UInt8] = []
@@ -97,7 +97,7 @@ private struct ExtensionReader {
     !isAtEnd && bytes[position] == UInt8(ascii: sign)
   }
 
-  /// Passes over the sign and the white space behind it.
+  /// Skips the sign and the white space after it.
   private mutating func take(_ sign: Unicode.Scalar) -> Bool {
     guard isAt(sign) else { return false }
     position += 1

@@ -2,13 +2,13 @@ internal import CZlib
 
 /// Decompresses the payloads of messages (RFC 7692 section 7.2.2).
 ///
-/// Confined to one thread. With no context kept, one serves any number of sessions. Its memory is taken at the first message:
-/// the window and 7 KiB.
+/// Confined to one thread. Without a kept context, one inflater serves any number of sessions. It allocates its memory at the
+/// first message: the window and 7 KiB.
 @safe public final class Inflater {
   private let windowBits: Int
   private let context: ContextTakeover
   private let scratch: Scratch
-  /// Does not move: zlib points back to it.
+  /// Its address must not change, because zlib points back to it.
   private var stream: UnsafeMutablePointer<z_stream>?
 
   /// - Parameter windowBits: 8 to 15; at least the sender's.
@@ -24,19 +24,19 @@ internal import CZlib
     unsafe stream.deallocate()
   }
 
-  /// What a kept context of this window takes up, in bytes, as zconf.h states it.
+  /// The memory of a kept context with this window, in bytes, as zconf.h states it.
   public static func contextSize(windowBits: Int) -> Int {
     1 << windowBits + 8 * 1024
   }
 
-  /// What a sender may make of a message that does not get smaller: deflate's own worst case.
+  /// The longest compressed payload of a message that does not get smaller: deflate's own worst case.
   static func longestPayload(ofMessage maximum: Int) -> Int {
     maximum + maximum / 8 + maximum / 64 + 64
   }
 
-  /// Calls the body with the message that a compressed payload stands for.
+  /// Calls the body with the decompressed message.
   ///
-  /// - Parameter maximum: of the message, in bytes; no more than one byte beyond it is ever unpacked.
+  /// - Parameter maximum: of the message, in bytes. At most one byte more is decompressed.
   func inflate<Result>(
     _ payload: RawSpan, atMost maximum: Int, _ body: (RawSpan) throws(ProtocolViolation) -> Result
   ) throws(ProtocolViolation) -> Result {
@@ -46,7 +46,7 @@ internal import CZlib
     return try body(unsafe output.span.bytes.extracting(0..<length))
   }
 
-  /// - Returns: the length of the message. The next one can be unpacked.
+  /// - Returns: the length of the message. The next message can be decompressed afterwards.
   private func unpack(
     _ payload: RawSpan, into output: inout [UInt8], _ maximum: Int
   ) throws(ProtocolViolation) -> Int {
@@ -55,27 +55,27 @@ internal import CZlib
     var length = 0
     var state = State.inside
     try unsafe read(payload, from: stream, into: &output, &length, &state, maximum)
-    // Behind a final block the sender may have left out nothing (section 7.2.3.4).
+    // After a final block the sender has left out nothing (section 7.2.3.4).
     if state == .final { return length }
-    // Section 7.2.2: what it left out, which says nothing.
+    // Section 7.2.2: the bytes that the sender left out. They hold no data.
     let end = length
     try unsafe read(Self.tail.span.bytes, from: stream, into: &output, &length, &state, maximum)
     guard state != .inside, length == end else { throw .badCompression }
     return length
   }
 
-  /// Where in the stream of blocks the input ended.
+  /// Where in the sequence of blocks the input ended.
   private enum State {
     case inside
     case betweenBlocks
-    /// A block that said it was the last.
+    /// After a block that is marked as the last one.
     case final
   }
 
   private static let piece = 16 * 1024
   private static let tail: [UInt8] = [0x00, 0x00, 0xFF, 0xFF]
 
-  /// Unpacks all of the input, into memory that grows with what comes out.
+  /// Decompresses the whole input, into memory that grows with the output.
   private func read(
     _ input: RawSpan, from stream: UnsafeMutablePointer<z_stream>, into output: inout [UInt8],
     _ length: inout Int, _ state: inout State, _ maximum: Int
@@ -90,12 +90,12 @@ internal import CZlib
         if length == output.count {
           output.append(contentsOf: repeatElement(0, count: min(output.count, maximum + 1 - length)))
         } else if done == input.byteCount {
-          // zlib.h: 128 is added right behind the end of a block; the low bits count what is left of a byte.
+          // zlib.h: 128 is added directly after the end of a block; the low bits count the unused bits of the last byte.
           state = unsafe stream.pointee.data_type & 0x87 == 128 ? .betweenBlocks : .inside
           return
         }
       case Z_STREAM_END:
-        // The next block goes on with the window of this one.
+        // The next block uses the window of this one.
         _ = unsafe inflateResetKeep(stream)
         state = .final
         if done == input.byteCount { return }
@@ -130,7 +130,7 @@ internal import CZlib
     unsafe ContextMemory.use(for: new)
     let status = unsafe inflateInit2_(
       new, Int32(-windowBits), ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-    // As everywhere, there is no going on without memory.
+    // Like every allocation in this process, zlib's cannot fail without ending it.
     precondition(status == Z_OK, "zlib: \(status)")
     unsafe stream = new
     return unsafe new

@@ -1,13 +1,13 @@
-/// Memory for what zlib writes, kept from one message to the next; everything on a reactor shares one.
+/// Memory for zlib's output, reused from message to message by everything on a reactor.
 ///
-/// It is taken out while it is used, so that whoever needs one in between gets another.
+/// It is taken out while it is in use, so that a second user at the same time gets other memory.
 public final class Scratch {
   private static let largestKept = 256 * 1024
   private var spare: [UInt8] = []
 
   public init() {}
 
-  /// At least so many bytes, whatever they are.
+  /// At least this many bytes, with arbitrary contents.
   func take(_ least: Int) -> [UInt8] {
     var bytes: [UInt8] = []
     swap(&bytes, &spare)

@@ -2,7 +2,7 @@
 public enum ClientFrame {
   /// Appends one unfragmented frame.
   ///
-  /// - Parameter mask: must not be predictable by whoever chose the payload.
+  /// - Parameter mask: must not be predictable for the author of the payload.
   public static func append(
     _ opcode: Opcode, _ payload: RawSpan, mask: UInt32 = .random(in: 0...(.max)), to bytes: inout [UInt8]
   ) {

@@ -1,8 +1,8 @@
-/// What a close frame carries (RFC 6455 section 5.5.1).
+/// The payload of a close frame (RFC 6455 section 5.5.1).
 public enum ClosePayload {
   private static let longestReason = 123
 
-  /// The code and the reason, cut to what a control frame holds, between two characters.
+  /// The code and the reason. A long reason is cut between two characters to fit into a control frame.
   public static func encode(_ code: CloseCode, reason: String) -> [UInt8] {
     var end = reason.utf8.count
     if end > longestReason {

@@ -1,13 +1,13 @@
 /// The header of a frame from the server: unmasked, 2 to 10 bytes (RFC 6455 section 5.2).
 ///
-/// One number, the first byte lowest, so that a frame is built without an array or a call for its header.
+/// It is one number with the first byte lowest, so that building a frame needs no array and no call for its header.
 public struct FrameHeader: Sendable, Equatable {
   public let bytes: UInt128
-  /// How many bytes it has.
+  /// The length of the header in bytes.
   public let count: Int
 
   /// - Parameters:
-  ///   - payloadLength: in bytes; the fewest bytes that can say it are used.
+  ///   - payloadLength: in bytes; it is encoded in the fewest bytes that can hold it.
   ///   - isCompressed: by permessage-deflate (RFC 7692 section 6).
   @inlinable
   public init(opcode: Opcode, payloadLength: Int, isFinal: Bool = true, isCompressed: Bool = false) {

@@ -1,13 +1,13 @@
-/// Whether a decoder goes on with what it was given.
+/// Whether a decoder continues with its bytes.
 public enum Flow: Sendable {
   case proceed
-  /// Nothing more for now: the rest is for a later call.
+  /// Stop for now. The rest is for a later call.
   case pause
-  /// The session is over; the rest is not looked at.
+  /// The session is over. The rest is ignored.
   case stop
 }
 
-/// Gets what the frames of a client say, in their order.
+/// Receives the messages and control frames of a peer, in their order.
 ///
 /// The payloads are valid during the call only.
 public protocol FrameSink: AnyObject {
@@ -15,10 +15,10 @@ public protocol FrameSink: AnyObject {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow
   func ping(_ payload: RawSpan) -> Flow
   func pong(_ payload: RawSpan) -> Flow
-  /// - Parameter code: nil where the frame carried none (1005 in the API of browsers); otherwise one that may be sent.
+  /// - Parameter code: nil if the frame carried none (1005 in the API of browsers); otherwise one that is valid on the wire.
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow
-  /// Asked between frames, once for so many bytes of them (`MessageDecoder.stride`): whether the decoder may go on, or others are to
-  /// have their turn. What it answers when the last byte has been dealt with changes nothing.
+  /// Asked between frames, once for every `MessageDecoder.stride` bytes: whether the decoder may continue, or has to let other
+  /// connections have their turn. The answer is ignored if the last byte has been decoded.
   func mayGoOn() -> Bool
 }
 

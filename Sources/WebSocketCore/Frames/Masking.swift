@@ -1,10 +1,10 @@
-/// What clients do to their payloads (RFC 6455 section 5.3); done twice, it undoes itself.
+/// The masking of payloads by clients (RFC 6455 section 5.3). Masking twice restores the payload.
 enum Masking {
-  /// Sixty-four bytes at a time, then sixteen. Counting down instead of comparing places keeps the compiler from guarding against
-  /// overflows: 30 instead of 90 instructions for 64 bytes, and 10 % of an echo's of 64 KiB (callgrind).
+  /// Masks sixty-four bytes at a time, then sixteen. Counting down instead of comparing offsets keeps the compiler from adding
+  /// overflow checks: 30 instead of 90 instructions for 64 bytes, and 10 % of an echo of 64 KiB (callgrind).
   ///
-  /// - Parameter done: how many bytes of the payload came before, which says where in the mask this part begins.
-  /// - Returns: whether all of what came out is ASCII, which is UTF-8 without a second look.
+  /// - Parameter done: how many bytes of the payload came before, which selects the place in the mask.
+  /// - Returns: whether the result is all ASCII, which is UTF-8 without another check.
   @discardableResult
   static func apply(
     _ mask: UInt32, to bytes: inout MutableRawSpan, _ part: Range<Int>, from done: Int

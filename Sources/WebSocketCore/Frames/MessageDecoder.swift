@@ -1,4 +1,4 @@
-/// Who sends the frames: RFC 6455 section 5.1 has clients mask theirs, and servers not.
+/// The sender of the frames: clients mask their frames, servers do not (RFC 6455 section 5.1).
 public enum FrameOrigin: Sendable {
   case client
   case server
@@ -8,33 +8,33 @@ public enum FrameOrigin: Sendable {
   fileprivate var maskLength: Int { self == .client ? 4 : 0 }
 }
 
-/// Turns the bytes of a peer into messages and control frames (RFC 6455 section 5): bytes in, calls to a sink out.
+/// Decodes the bytes of a peer into messages and control frames (RFC 6455 section 5): bytes in, calls to a sink out.
 ///
-/// Payloads are unmasked where they lie. A message that one read brings whole is handed on from there, without a copy;
-/// only what is cut off by the end of a read, or fragmented, is collected, as it arrives. A decoder that waits for the
-/// next message owns no memory beside itself. With an inflater it takes compressed messages too (RFC 7692); these are collected
-/// as they come and unpacked when they are whole.
+/// Payloads are unmasked in place. A message that is complete in one read is delivered from there, without a copy; only a
+/// message that is cut off by the end of a read, or fragmented, is collected as it arrives. A decoder between two messages owns
+/// no memory besides itself. With an inflater it accepts compressed messages too (RFC 7692); they are collected and
+/// decompressed when they are complete.
 public struct MessageDecoder {
-  /// After so many bytes of frames the sink is asked whether it may go on: some 300 of the smallest, or 30 of 64 bytes. What one
-  /// read brings of less is never asked about, so that asking costs an echo nothing.
+  /// After this many bytes of frames the sink is asked whether the decoder may continue: some 300 of the smallest frames, or 30
+  /// frames of 64 bytes. The sink is not asked about a shorter read, so that this costs an echo nothing.
   public static let stride = 2048
 
   private let maximumMessage: Int
   private let origin: FrameOrigin
-  /// Where permessage-deflate was negotiated.
+  /// Set if permessage-deflate was negotiated.
   private let inflater: Inflater?
   private var header = HeaderBytes()
   private var frame: Frame?
-  /// The kind of the message whose first fragment has come.
+  /// The kind of the message whose first fragment has arrived.
   private var fragmented: MessageKind?
-  /// Of the message whose last data frame has begun: the first reserved bit of its first frame.
+  /// Whether the current message is compressed: the first reserved bit of its first frame.
   private var isCompressed = false
   /// The payload of an unfinished message, over all its fragments.
   private var message: [UInt8] = []
   /// The payload of an unfinished control frame, which may stand between fragments.
   private var control: [UInt8] = []
   private var utf8 = UTF8Validator()
-  /// The peer closed, broke the protocol, or the sink said stop.
+  /// The peer sent a close frame or violated the protocol, or the sink answered `stop`.
   private var hasEnded = false
 
   /// A frame whose header was read.
@@ -42,43 +42,44 @@ public struct MessageDecoder {
     var opcode: Opcode
     var isFinal: Bool
     var mask: UInt32
-    /// Payload bytes dealt with, and still to come.
+    /// Payload bytes that are done, and bytes that are still to come.
     var done = 0
     var left: Int
   }
 
   /// - Parameters:
-  ///   - maximumMessage: in bytes, over all fragments and unpacked; more is `ProtocolViolation.messageTooBig`.
-  ///   - inflater: unpacks compressed messages; without one they are against the protocol.
+  ///   - maximumMessage: in bytes, over all fragments and after decompression; a longer message is
+  ///     `ProtocolViolation.messageTooBig`.
+  ///   - inflater: decompresses messages; without one, compressed messages are a violation.
   public init(maximumMessage: Int, from origin: FrameOrigin = .client, inflater: Inflater? = nil) {
     self.maximumMessage = maximumMessage
     self.origin = origin
     self.inflater = inflater
   }
 
-  /// The memory that is held for what has begun and not ended, in bytes.
+  /// The memory that is held for an unfinished message or frame, in bytes.
   public var unfinishedBytes: Int { message.capacity + control.capacity }
 
-  /// Lets go of what has begun; nothing more is looked at.
+  /// Frees the unfinished message. Later bytes are ignored.
   public mutating func abandon() {
     message = []
     control = []
     hasEnded = true
   }
 
-  /// Deals with everything in `bytes`, whose contents are unmasked in place.
+  /// Decodes all bytes, whose contents are unmasked in place.
   ///
-  /// Behind the end, which is a close frame, a violation or the sink's stop, nothing is looked at any more.
+  /// After the end (a close frame, a violation, or the sink's `stop`) further bytes are ignored.
   ///
-  /// - Returns: how many bytes it is done with: all of them, unless a message made the sink say pause. The next call has to
-  ///   begin with the rest, which is as it came.
-  /// - Throws: what ends the connection; the sink has got everything before it.
+  /// - Returns: how many bytes are done: all of them, unless the sink answered `pause` to a message. The next call has to
+  ///   begin with the rest, which is unchanged.
+  /// - Throws: the violation that ends the connection. The sink has received everything before it.
   @discardableResult
   public mutating func decode<Sink: FrameSink>(
     _ bytes: inout MutableRawSpan, into sink: Sink
   ) throws(ProtocolViolation) -> Int {
     guard !hasEnded else { return bytes.byteCount }
-    // Not undone by a throw.
+    // A throw leaves it set.
     hasEnded = true
     var position = 0
     let flow = try readFrames(&bytes, &position, into: sink)
@@ -106,12 +107,12 @@ public struct MessageDecoder {
     }
   }
 
-  /// The usual case on a short way: messages of up to 125 bytes, in one frame each, that are there as a whole.
+  /// A fast path for the usual case: complete messages of up to 125 bytes, in one frame each.
   ///
-  /// It stops in front of anything else and judges nothing but UTF-8, so it is only faster: 350 instead of 640
-  /// instructions for 64 bytes of text (callgrind). Out of line: within its caller it lacks registers, and takes 30 more.
+  /// It stops before anything else and checks only UTF-8, so it changes nothing but the speed: 350 instead of 640 instructions
+  /// for 64 bytes of text (callgrind). Not inlined: within its caller it lacks registers, and takes 30 more.
   ///
-  /// - Parameter next: where the sink is to be asked; a message that begins before it is handed on.
+  /// - Parameter next: the offset at which the sink is to be asked; a message that begins before it is still delivered.
   @inline(never)
   private func readSmallMessages<Sink: FrameSink>(
     _ bytes: inout MutableRawSpan, _ position: inout Int, before next: Int, into sink: Sink
@@ -127,13 +128,13 @@ public struct MessageDecoder {
       case 0x82: kind = .binary
       default: return .proceed
       }
-      // Negative where a mask is missing, and more than 125 where there should be none, or the frame is longer.
+      // Negative if a required mask is missing. More than 125 if the frame is masked and must not be, or is longer.
       let length =
         Int(unsafe bytes.unsafeLoad(fromUncheckedByteOffset: position &+ 1, as: UInt8.self)) &- maskBit
       let start = position &+ headerLength
       let end = start &+ length
       guard length >= 0, length <= min(125, maximumMessage), end <= bytes.byteCount else { return .proceed }
-      // A server's payload is only looked at.
+      // A server's payload is not changed.
       let mask =
         maskBit == 0
         ? 0 : unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: position &+ 2, as: UInt32.self)
@@ -149,7 +150,7 @@ public struct MessageDecoder {
 
   // MARK: - Headers
 
-  /// - Returns: false where the rest of the header has not come.
+  /// - Returns: false if the rest of the header has not arrived.
   private mutating func readHeader(
     _ bytes: RawSpan, _ position: inout Int
   ) throws(ProtocolViolation) -> Bool {
@@ -158,7 +159,7 @@ public struct MessageDecoder {
       position += length
       return true
     }
-    // Near the end of a read, or cut in two: byte by byte.
+    // Near the end of a read, or for a header that is cut in two: byte by byte.
     while position < bytes.byteCount {
       header.append(bytes[position])
       position += 1
@@ -168,17 +169,17 @@ public struct MessageDecoder {
         _ = try complete.withBytes { (bytes) throws(ProtocolViolation) in try beginFrame(bytes) }
         return true
       }
-      // A fault in the first two bytes must not wait for the rest.
+      // A violation in the first two bytes is reported without waiting for the rest.
       if header.count == 2 { _ = try checkStart(header[0], header[1]) }
     }
     return false
   }
 
-  /// Section 5.2: what the first two bytes say.
+  /// Section 5.2: checks the first two bytes.
   private func checkStart(_ first: UInt8, _ second: UInt8) throws(ProtocolViolation) -> Opcode {
     guard first & 0x30 == 0, first & 0x40 == 0 || inflater != nil else { throw .reservedBits }
     guard let opcode = Opcode(rawValue: first & 0x0F) else { throw .reservedOpcode }
-    // RFC 7692 section 6.1: the bit stands at the first frame of a message.
+    // RFC 7692 section 6.1: only the first frame of a message may have the bit.
     guard first & 0x40 == 0 || opcode == .text || opcode == .binary else { throw .reservedBits }
     guard second & 0x80 == origin.maskBit else {
       throw origin == .client ? .unmaskedFrame : .maskedFrame
@@ -190,9 +191,9 @@ public struct MessageDecoder {
     return opcode
   }
 
-  /// Takes in a header that is there as a whole.
+  /// Begins a frame whose header is complete.
   ///
-  /// - Returns: its length.
+  /// - Returns: the length of the header.
   private mutating func beginFrame(_ bytes: RawSpan) throws(ProtocolViolation) -> Int {
     let opcode = try checkStart(bytes[0], bytes[1])
     var length = UInt64(bytes[1] & 0x7F)
@@ -221,7 +222,7 @@ public struct MessageDecoder {
     return offset + origin.maskLength
   }
 
-  /// Section 5.4: where in a message a frame may stand.
+  /// Section 5.4: the order of the frames of a message.
   private func checkOrder(_ opcode: Opcode) throws(ProtocolViolation) {
     switch opcode {
     case .continuation: guard fragmented != nil else { throw .unexpectedContinuation }
@@ -230,7 +231,7 @@ public struct MessageDecoder {
     }
   }
 
-  /// What the whole message may weigh. A compressed one is judged by what comes out of it.
+  /// Checks the size of the whole message. A compressed message is checked when it is decompressed.
   private func checkSize(_ opcode: Opcode, length: UInt64) throws(ProtocolViolation) {
     guard !opcode.isControl else { return }
     let maximum = isCompressed ? Inflater.longestPayload(ofMessage: maximumMessage) : maximumMessage
@@ -248,7 +249,7 @@ public struct MessageDecoder {
     let isASCII =
       switch origin {
       case .client: Masking.apply(current.mask, to: &bytes, part, from: current.done)
-      // Only the pass that unmasks knows.
+      // Only the unmasking pass knows.
       case .server: false
       }
     position += size
@@ -317,9 +318,9 @@ public struct MessageDecoder {
     }
   }
 
-  /// Section 5.5.1: nothing, or a code and a reason in UTF-8.
+  /// Section 5.5.1: an empty payload, or a code and a reason in UTF-8.
   ///
-  /// No frame may follow it, so the sink's answer changes nothing.
+  /// No frame may follow, so the sink's answer is ignored.
   private func deliverClose<Sink: FrameSink>(
     _ payload: RawSpan, to sink: Sink
   ) throws(ProtocolViolation) {
@@ -337,7 +338,7 @@ public struct MessageDecoder {
 
 }
 
-/// The first bytes of a frame whose header did not come as a whole.
+/// The first bytes of a frame whose header is not complete.
 private struct HeaderBytes {
   /// Two bytes, eight of length, four of mask.
   static let longest = 14

@@ -1,9 +1,9 @@
-/// A frame that this server has made: where its payload lies, so that it can be made anew.
+/// A frame that this server has encoded: the place of its payload, so that the frame can be encoded anew.
 public struct ServerFrame: Sendable, Equatable {
   public var opcode: Opcode
   public var payload: Range<Int>
 
-  /// - Parameter start: of a whole, unmasked frame in `bytes`. Nil where there is none.
+  /// - Parameter start: of a complete, unmasked frame in `bytes`. The result is nil if there is none.
   public init?(_ bytes: RawSpan, at start: Int) {
     guard start + 2 <= bytes.byteCount, let opcode = Opcode(rawValue: bytes[start] & 0x0F) else { return nil }
     let lengthBytes =

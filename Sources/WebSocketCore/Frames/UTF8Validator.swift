@@ -1,27 +1,27 @@
-/// Checks UTF-8 as it arrives, over any cuts, and fails at the first byte that cannot belong to it (RFC 3629).
+/// Checks UTF-8 as it arrives in any pieces, and fails at the first invalid byte (RFC 3629).
 struct UTF8Validator: Sendable {
   /// How many continuation bytes are still to come.
   private var pending: UInt8 = 0
-  /// What the next one may be: tighter than 80...BF behind some first bytes, against overlong forms and surrogates.
+  /// The range of the next byte: narrower than 80...BF after some first bytes, against overlong forms and surrogates.
   private var lowest: UInt8 = 0x80
   private var highest: UInt8 = 0xBF
 
-  /// No character is cut off.
+  /// Whether the last character is complete.
   var isComplete: Bool { pending == 0 }
 
-  /// Whether the bytes are UTF-8 from end to end.
+  /// Whether the bytes are complete, valid UTF-8.
   static func isValid(_ bytes: RawSpan) -> Bool {
     var validator = UTF8Validator()
     return validator.check(bytes) && validator.isComplete
   }
 
-  /// - Returns: false where the bytes cannot go on to be UTF-8.
+  /// - Returns: false if the bytes cannot become valid UTF-8.
   mutating func check(_ bytes: RawSpan) -> Bool {
     var index = 0
     let count = bytes.byteCount
     while index < count {
       if pending == 0 {
-        // Most text is ASCII, and eight bytes of it are recognised at once.
+        // Most text is ASCII, which is checked eight bytes at a time.
         while index + 8 <= count {
           let word = unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self)
           guard word & 0x8080_8080_8080_8080 == 0 else { break }

@@ -1,15 +1,15 @@
 import Bytes
 
-/// The client's side of an opening hand-shake (RFC 6455 section 4.1): what it asks, and what it makes of the answer.
+/// The client's side of an opening handshake (RFC 6455 section 4.1): its request, and the check of the answer.
 public struct ClientHandshake: Sendable {
   /// Path and query, percent-encoded.
   public var target: String
   public var host: String
   /// In the order of preference; the server chooses one of them or none.
   public var subprotocols: [String]
-  /// Fields beyond those of the hand-shake.
+  /// Header fields besides those of the handshake.
   public var fields: [HeaderField]
-  /// Offers permessage-deflate with nothing kept between messages; no other extension is ever offered.
+  /// Offers permessage-deflate without context takeover. No other extension is ever offered.
   public var offersCompression = false
   private let key: String
 
@@ -40,42 +40,42 @@ public struct ClientHandshake: Sendable {
   private static let compressionOffer =
     CompressionAgreement.extensionName + "; server_no_context_takeover; client_no_context_takeover"
 
-  /// Why a server's answer opens no WebSocket.
+  /// Why a server's answer does not open a WebSocket.
   public enum Failure: Error, Sendable, Equatable {
-    /// It answered as an HTTP server, with another status than 101.
+    /// The server answered with another status than 101.
     case refused
-    /// It said 101, but not as section 4.1 asks; the text says how.
+    /// The server answered 101, but not as section 4.1 requires; the text says what is wrong.
     case malformed(String)
   }
 
-  /// Checks an answer by the points of section 4.1.
+  /// Checks an answer against section 4.1.
   ///
   /// - Returns: the subprotocol that the server chose.
   public func check(_ response: ResponseHead) -> Result<String?, Failure> {
     guard response.status == 101 else { return .failure(.refused) }
     guard response.fields.members(of: "upgrade").contains(where: { $0.lowercased() == "websocket" }),
       response.fields.members(of: "connection").contains(where: { $0.lowercased() == "upgrade" })
-    else { return .failure(.malformed("it does not upgrade to a WebSocket")) }
+    else { return .failure(.malformed("the answer does not upgrade the connection to a WebSocket")) }
     guard response.fields.values(of: "sec-websocket-accept") == [Handshake.accept(for: key)] else {
-      return .failure(.malformed("Sec-WebSocket-Accept does not fit the key"))
+      return .failure(.malformed("Sec-WebSocket-Accept does not match the key"))
     }
     let extensions = ExtensionOffer.parse(response.fields.values(of: "sec-websocket-extensions"))
     guard let extensions, extensions.isEmpty || answersOffer(extensions) else {
-      return .failure(.malformed("it uses an extension that was not offered"))
+      return .failure(.malformed("the server uses an extension that was not offered"))
     }
     let chosen = response.fields.values(of: "sec-websocket-protocol")
     guard chosen.count <= 1, chosen.allSatisfy(subprotocols.contains) else {
-      return .failure(.malformed("it chose a subprotocol that was not offered"))
+      return .failure(.malformed("the server chose a subprotocol that was not offered"))
     }
     return .success(chosen.first)
   }
 
-  /// Whether the server may compress its messages, by an answer that passed `check`.
+  /// Whether an answer that passed `check` allows the server to compress its messages.
   public func agreesOnCompression(_ response: ResponseHead) -> Bool {
     !response.fields.members(of: "sec-websocket-extensions").isEmpty
   }
 
-  /// RFC 7692 section 7.1: what was asked for is granted, and nothing is asked of us that was not offered.
+  /// RFC 7692 section 7.1: the answer grants what was offered, and asks for nothing that was not offered.
   private func answersOffer(_ extensions: [ExtensionOffer]) -> Bool {
     guard offersCompression, extensions.count == 1, extensions[0].name == CompressionAgreement.extensionName
     else {

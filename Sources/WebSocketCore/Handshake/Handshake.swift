@@ -1,7 +1,7 @@
 import Bytes
 import Crypto
 
-/// A valid opening hand-shake (RFC 6455 section 4.2.1): what the client asked for.
+/// A valid opening handshake (RFC 6455 section 4.2.1): the client's request.
 public struct Handshake: Sendable, Equatable {
   public var key: String
   public var host: String
@@ -13,7 +13,7 @@ public struct Handshake: Sendable, Equatable {
   /// Leaving an offer unanswered declines it (section 9.1).
   public var extensions: [ExtensionOffer]
 
-  /// Checks each point of section 4.2.1 in its order.
+  /// Checks the points of section 4.2.1 in their order.
   public static func read(_ head: RequestHead) -> Result<Handshake, HandshakeRefusal> {
     func refuse(_ reason: HandshakeRefusal.Reason) -> Result<Handshake, HandshakeRefusal> {
       .failure(HandshakeRefusal(reason))
@@ -29,7 +29,7 @@ public struct Handshake: Sendable, Equatable {
     guard head.members(of: "connection").contains(where: { $0.lowercased() == "upgrade" }) else {
       return refuse(.badConnectionHeader)
     }
-    // A GET with a body would make the first frames part of it.
+    // The first frames would be part of the body of a GET.
     guard head.values(of: "content-length").allSatisfy({ $0 == "0" }),
       head.values(of: "transfer-encoding").isEmpty
     else { return refuse(.badRequest("a WebSocket handshake must not have a body")) }
@@ -45,7 +45,7 @@ public struct Handshake: Sendable, Equatable {
     else {
       return refuse(.badSubprotocol)
     }
-    // Section 9.1: what does not follow the grammar fails the connection.
+    // Section 9.1: a field that does not follow the grammar fails the connection.
     guard let extensions = ExtensionOffer.parse(head.values(of: "sec-websocket-extensions")) else {
       return refuse(.badExtensions)
     }
@@ -55,7 +55,7 @@ public struct Handshake: Sendable, Equatable {
         extensions: extensions))
   }
 
-  /// The first of the server's subprotocols that the client offers (section 4.2.2, point 5); nil chooses none.
+  /// The first of the server's subprotocols that the client offers (section 4.2.2, point 5), or nil.
   public func chooseSubprotocol(from preferred: [String]) -> String? {
     preferred.first(where: subprotocols.contains)
   }
@@ -63,8 +63,8 @@ public struct Handshake: Sendable, Equatable {
   /// The 101 answer of section 4.2.2.
   ///
   /// - Parameters:
-  ///   - compression: what was chosen of `extensions`.
-  ///   - fields: beyond those of the hand-shake.
+  ///   - compression: the answer to one of the `extensions`, if one was accepted.
+  ///   - fields: header fields besides those of the handshake.
   public func response(
     subprotocol: String?, compression: CompressionAgreement? = nil, fields: [HeaderField] = []
   ) -> [UInt8] {
@@ -83,7 +83,7 @@ public struct Handshake: Sendable, Equatable {
     return head
   }
 
-  /// What shows that a server has understood the key (section 4.2.2, point 5.4).
+  /// The value that shows that the server understood the key (section 4.2.2, point 5.4).
   static func accept(for key: String) -> String {
     let digest = Insecure.SHA1.hash(data: Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))
     return Base64.encode(Array(digest))

@@ -1,25 +1,25 @@
 import Bytes
 
-/// Why a connection does not become a session: the HTTP answer it gets, and whether to try again.
+/// Why a connection does not become a session: its HTTP answer, and whether the client should try again.
 public struct HandshakeRefusal: Error, Sendable, Equatable {
   public enum Reason: Sendable, Equatable {
     // The request itself.
     case badRequest(String)
     case badPath
-    /// A server behind this one could read the path as another one than the routes did.
+    /// A server behind this one could read the path as another path than the routes did.
     case ambiguousPath
-    /// A server behind this one that takes several slashes for one would serve what another route protects.
+    /// A server behind this one that merges slashes would serve a path that another route protects.
     case mergedSlashes
     case httpVersion
     /// Another major version of HTTP (RFC 9110 section 2.5).
     case unsupportedHTTP
     /// RFC 9110 section 9.1.
     case unknownMethod
-    /// RFC 9110 section 9.3.6: only a forward proxy has a use for it.
+    /// RFC 9110 section 9.3.6: CONNECT is for forward proxies only.
     case connect
     case headTooLong
     case timeout
-    // The opening hand-shake, RFC 6455 section 4.2.1.
+    // The opening handshake, RFC 6455 section 4.2.1.
     case notAWebSocket
     case methodNotGET
     case badConnectionHeader
@@ -27,34 +27,35 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case unsupportedVersion
     case badSubprotocol
     case badExtensions
-    // What the gateway decides.
+    // Decisions of the gateway.
     case noRoute
-    /// `since` in the query is not what a frame's `id` was.
+    /// `since` in the query is not the `id` of a frame.
     case badSince
     case severalOrigins
     case originNotAllowed
     case tooManyConnections
-    /// The client's address has as many connections as it may, or comes too often; when to try again, in seconds.
+    /// The client's address reached its limit of connections or its rate of handshakes; when to try again, in seconds.
     case addressOverLimit(retryAfter: Int)
     case layerUnavailable
-    /// The server behind a `proxy` route does not take the connection.
+    /// The upstream of a `proxy` route does not accept the connection.
     case upstreamUnreachable
-    /// It took it, and did not answer as it should.
+    /// The upstream accepted the connection, but did not answer as it should.
     case upstreamFailed
     case upstreamTimeout
-    /// It answered with a status of its own, which is passed on.
+    /// The upstream answered with a status of its own, which is passed on.
     case refusedByUpstream(Int, [HeaderField], body: [UInt8])
-    /// The client is to show who it is, or is not let in: the status, what else the answer has, and why.
+    /// The client is not authenticated, or not allowed: the status, further header fields, the body, and the reason.
     case notAuthenticated(Int, [HeaderField], body: [UInt8], reason: String)
-    /// Who the client is cannot be found out now.
+    /// Authentication is temporarily unavailable.
     case identityUnavailable
     case stopping
   }
 
   public let reason: Reason
-  /// What lets a page of another origin read the answer (the Fetch standard, section 3.2); empty where it may not.
+  /// The header fields that let a page of another origin read the answer (the Fetch standard, section 3.2); empty if the page
+  /// may not.
   public var crossOrigin: [HeaderField]
-  /// What the operator is told in the log beside the reason, and the client is not.
+  /// A detail that is only for the log, and not for the client.
   public let detail: String?
 
   public init(_ reason: Reason, crossOrigin: [HeaderField] = [], detail: String? = nil) {
@@ -83,15 +84,15 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     }
   }
 
-  /// Of a path that is not passed on to a server behind this one.
+  /// The answer to a path that is not passed on to an upstream.
   public static let ambiguousPath =
     ##"The path has a segment "." or "..", or a "#": a server could read it as another path."##
 
-  /// Of a path that would be another, protected one to a server that takes several slashes for one.
+  /// The answer to a path that an upstream which merges slashes would read as a protected one.
   public static let mergedSlashes =
     "The path has several slashes in a row, and with one slash it is a path that needs authentication."
 
-  /// One sentence for whoever reads the answer or the log.
+  /// One sentence for the answer and for the log.
   public var text: String {
     switch reason {
     case .badRequest(let fault): "The request is malformed: \(fault)."
@@ -99,9 +100,9 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .ambiguousPath: Self.ambiguousPath
     case .mergedSlashes: Self.mergedSlashes
     case .httpVersion: "A WebSocket handshake needs HTTP/1.1."
-    case .unsupportedHTTP: "Only HTTP/1.0 and HTTP/1.1 are spoken here."
-    case .unknownMethod: "The method of the request is not known here."
-    case .connect: "CONNECT is for forward proxies, and this server is none."
+    case .unsupportedHTTP: "Only HTTP/1.0 and HTTP/1.1 are supported."
+    case .unknownMethod: "The method of the request is not supported."
+    case .connect: "CONNECT is for forward proxies, and this server is not one."
     case .headTooLong: "The request head is too long."
     case .timeout: "The request head did not arrive in time."
     case .notAWebSocket: "This path speaks WebSocket: the request needs \"Upgrade: websocket\"."
@@ -128,7 +129,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     }
   }
 
-  /// Header fields beyond those that every refusal has.
+  /// Header fields besides those of every refusal.
   private var fields: [(name: String, value: String)] {
     switch reason {
     case .notAWebSocket: [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
@@ -149,11 +150,11 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     }
   }
 
-  /// The whole answer; the connection is closed behind it.
+  /// The whole answer. The connection is closed after it.
   ///
   /// - Parameters:
   ///   - date: for the field `Date` (RFC 9110 section 6.6.1).
-  ///   - isToHEAD: whether the request asks for the head alone (RFC 9110 section 9.3.2).
+  ///   - isToHEAD: whether to leave out the body, as an answer to HEAD must (RFC 9110 section 9.3.2).
   public func response(date: String? = nil, isToHEAD: Bool = false) -> [UInt8] {
     var body = Array((text + "\n").utf8)
     var type = "Content-Type: text/plain; charset=utf-8\r\n"

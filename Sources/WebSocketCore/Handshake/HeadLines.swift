@@ -1,12 +1,12 @@
-/// Cuts a head into its lines. Goes on where it stopped when it is asked again with more bytes, so that a head that arrives byte
-/// by byte costs no more than one that arrives at once.
+/// Cuts a head into its lines. A later call with more bytes continues where the last one stopped, so that a head that arrives
+/// byte by byte costs no more than one that arrives at once.
 struct HeadLines {
   let maximumLength: Int
   /// Without their line ends.
   var ranges: [Range<Int>] = []
-  /// Up to and with the empty line.
+  /// The length of the head, including the empty line.
   var length = 0
-  /// Where the line begins that is being read, and how far it is known to be good.
+  /// The start of the current line, and the offset up to which it is checked.
   private var start = 0
   private var index = 0
 
@@ -14,8 +14,8 @@ struct HeadLines {
     self.maximumLength = maximumLength
   }
 
-  /// - Parameter bytes: all of the head that has arrived, also what an earlier call has seen.
-  /// - Returns: false where the empty line has not come yet.
+  /// - Parameter bytes: all bytes of the head so far, including those of earlier calls.
+  /// - Returns: false if the empty line has not arrived yet.
   mutating func find(in bytes: RawSpan) throws(HandshakeRefusal) -> Bool {
     let end = min(bytes.byteCount, maximumLength)
     while index < end {
@@ -45,7 +45,7 @@ struct HeadLines {
     return try endsEarly(bytes)
   }
 
-  /// More may come, but not more than is allowed.
+  /// The head may continue, but not beyond the maximum.
   private func endsEarly(_ bytes: RawSpan) throws(HandshakeRefusal) -> Bool {
     guard bytes.byteCount < maximumLength else { throw HandshakeRefusal(.headTooLong) }
     return false

@@ -2,7 +2,7 @@ import Bytes
 
 /// One field of a message head (RFC 9110 section 5).
 public struct HeaderField: Sendable, Equatable {
-  /// In lower case where it was read.
+  /// Lower-case if it was read from a message.
   public var name: String
   /// Without white space around it. Bytes that are not UTF-8 are kept as `OpaqueText`.
   public var value: String
@@ -45,7 +45,7 @@ extension Sequence<HeaderField> {
   /// The members of a field that is a comma-separated list, over all its lines (RFC 9110 section 5.6.1).
   public func members(of name: String) -> [String] {
     values(of: name).flatMap { value in
-      // As bytes: to look for the characters of a String is a quarter of a hand-shake.
+      // As bytes: searching the characters of a String takes a quarter of a handshake's time.
       value.utf8.split(separator: UInt8(ascii: ",")).compactMap { member in
         guard let first = member.firstIndex(where: { !HeaderField.isWhiteSpace($0) }),
           let last = member.lastIndex(where: { !HeaderField.isWhiteSpace($0) })
@@ -56,7 +56,7 @@ extension Sequence<HeaderField> {
   }
 }
 
-/// RFC 9110 section 5.6.2: what names of fields, methods and subprotocols are made of.
+/// RFC 9110 section 5.6.2: the characters of field names, methods and subprotocols.
 package enum Token {
   package static func has(_ byte: UInt8) -> Bool {
     switch byte {

@@ -1,7 +1,7 @@
 /// The head of an HTTP/1 request: the request line and the header fields, read strictly (RFC 9112).
 public struct RequestHead: Sendable, Equatable {
   public var method: String
-  /// As it was sent: percent-encoded, with its query.
+  /// As the client sent it: percent-encoded, with the query.
   public var target: [UInt8]
   /// HTTP/1.0 or HTTP/1.1.
   public var minorVersion: Int
@@ -10,7 +10,7 @@ public struct RequestHead: Sendable, Equatable {
   public func values(of name: String) -> [String] { fields.values(of: name) }
   public func members(of name: String) -> [String] { fields.members(of: name) }
 
-  /// Whether this is meant to be a WebSocket hand-shake, well made or not.
+  /// Whether this is meant to be a WebSocket handshake, valid or not.
   public var wantsWebSocket: Bool { fields.wantWebSocket }
 
   /// Whether the client sends no other request on this connection (RFC 9112 section 9.3).
@@ -19,14 +19,14 @@ public struct RequestHead: Sendable, Equatable {
     return options.contains("close") || minorVersion == 0 && !options.contains("keep-alive")
   }
 
-  /// Whether a body follows, or what was meant to be one (RFC 9112 section 6.3).
+  /// Whether a body follows, valid or not (RFC 9112 section 6.3).
   package var hasBody: Bool {
     fields.contains { $0.name == "content-length" || $0.name == "transfer-encoding" }
   }
 }
 
 extension Sequence<HeaderField> {
-  /// Whether a request with these fields is meant to be a WebSocket hand-shake, well made or not.
+  /// Whether a request with these fields is meant to be a WebSocket handshake, valid or not.
   public var wantWebSocket: Bool {
     contains { $0.name.hasPrefix("sec-websocket-") }
       || members(of: "upgrade").contains { $0.lowercased() == "websocket" }
@@ -35,18 +35,18 @@ extension Sequence<HeaderField> {
 
 extension RequestHead {
   public enum Parsed: Sendable, Equatable {
-    /// No fault so far, but not all of it.
+    /// The bytes are valid so far, but not complete.
     case incomplete
-    /// The head, and how many bytes it takes up, the empty line included.
+    /// The head, and its length in bytes, including the empty line.
     case complete(RequestHead, length: Int)
     case malformed(HandshakeRefusal)
   }
 
-  /// Reads a request head from the front of the bytes.
+  /// Reads a request head from the start of the bytes.
   ///
-  /// Refused, because two readers could take it for different requests: a bare CR or LF, a folded line, white space
-  /// before a colon, control characters, a missing, second or impossible `Host`. Empty lines before the request are
-  /// passed over (section 2.2).
+  /// Refuses input that two servers could read as different requests: a bare CR or LF, a folded line, white space before a
+  /// colon, control characters, and a missing, second or invalid `Host`. Empty lines before the request are skipped (section
+  /// 2.2).
   public static func parse(_ bytes: RawSpan, maximumLength: Int = 16 * 1024) -> Parsed {
     var lines = HeadLines(maximumLength: maximumLength)
     do throws(HandshakeRefusal) {
@@ -86,7 +86,7 @@ extension RequestHead {
       method: bytes.string(method), target: target.map { bytes[$0] }, minorVersion: minorVersion, fields: [])
   }
 
-  /// RFC 9110 section 2.5: a later minor version is read as the highest one that is known here.
+  /// RFC 9110 section 2.5: a later minor version is read as the highest supported one.
   private static func minorVersion(_ version: String) -> Int? {
     let digits = version.utf8.dropFirst("HTTP/1.".utf8.count)
     guard version.hasPrefix("HTTP/1."), digits.count == 1, let digit = digits.first,
@@ -109,7 +109,7 @@ extension RequestHead {
     }
   }
 
-  /// What is wrong with the `Host` fields of a request (RFC 9112 section 3.2); nil where they are as they should be.
+  /// What is wrong with the `Host` fields of a request (RFC 9112 section 3.2); nil if they are valid.
   package static func fault(inHosts hosts: [String], minorVersion: Int) -> String? {
     if hosts.count > 1 { return "there is more than one Host header" }
     if hosts.isEmpty, minorVersion == 1 { return "there is no Host header" }
@@ -121,7 +121,7 @@ extension RequestHead {
     return nil
   }
 
-  /// RFC 3986 section 3.2.2: what a name, an address in brackets and a port are made of.
+  /// RFC 3986 section 3.2.2: the characters of a host name, an address in brackets and a port.
   private static func isInHost(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "#"), UInt8(ascii: "^"), UInt8(ascii: "`"), UInt8(ascii: "|"): false

@@ -1,22 +1,23 @@
-/// The target of a request, in the forms that RFC 9112 section 3.2 knows.
+/// The target of a request, in the forms of RFC 9112 section 3.2.
 package enum RequestTarget {
   package struct Fault: Error, Equatable {
-    /// Behind "the request is malformed:".
+    /// The text after "the request is malformed:".
     package var text: String
   }
 
-  /// Makes a path with its query of an absolute form, whose authority has to be that of `Host` (section 3.2.2: what a target says
-  /// wins over `Host`, and a request for another host than the one that was checked is refused). Origin form and `*` stay as they are.
+  /// Reduces the absolute form to its path and query. Its authority has to match `Host`: by section 3.2.2 a target takes
+  /// precedence over `Host`, and a request for another host than the checked one is refused. Origin form and `*` are returned
+  /// unchanged.
   ///
   /// Not for CONNECT, whose target is an authority.
   ///
-  /// - Parameter host: nil where an HTTP/1.0 client sent none.
+  /// - Parameter host: nil if an HTTP/1.0 client sent none.
   package static func originForm(of target: [UInt8], host: String?) -> Result<[UInt8], Fault> {
     guard let first = target.first, first != UInt8(ascii: "/"), target != [UInt8(ascii: "*")] else {
       return .success(target)
     }
     guard let (scheme, start) = scheme(of: target) else {
-      return .failure(Fault(text: "the target is no path"))
+      return .failure(Fault(text: "the target is not a path"))
     }
     let end =
       target[start...].firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? target.endIndex
@@ -34,7 +35,7 @@ package enum RequestTarget {
 
   private static let schemes = [("http", "80"), ("https", "443"), ("ws", "80"), ("wss", "443")]
 
-  /// - Returns: the standard port of the scheme, and where the authority begins; nil where there is no scheme that is known here.
+  /// - Returns: the standard port of the scheme, and the offset of the authority; nil if the scheme is not supported.
   private static func scheme(of target: [UInt8]) -> (port: String, start: Int)? {
     for (name, port) in schemes where target.count > name.utf8.count + 3 {
       let length = name.utf8.count

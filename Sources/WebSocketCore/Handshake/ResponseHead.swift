@@ -12,28 +12,30 @@ public struct ResponseHead: Sendable, Equatable {
   }
 
   public enum Parsed: Sendable, Equatable {
-    /// No fault so far, but not all of it.
+    /// The bytes are valid so far, but not complete.
     case incomplete
-    /// The head, and how many bytes it takes up, the empty line included.
+    /// The head, and its length in bytes, including the empty line.
     case complete(ResponseHead, length: Int)
     case malformed(String)
   }
 
-  /// Reads a response head from the front of the bytes.
+  /// Reads a response head from the start of the bytes.
   public static func parse(_ bytes: RawSpan, maximumLength: Int = 64 * 1024) -> Parsed {
     var lines = HeadLines(maximumLength: maximumLength)
     return parse(bytes, &lines)
   }
 
   /// - Parameters:
-  ///   - bytes: all of the head that has arrived.
-  ///   - lines: what of it was found before.
+  ///   - bytes: all bytes of the head so far.
+  ///   - lines: the lines that earlier calls found.
   static func parse(_ bytes: RawSpan, _ lines: inout HeadLines) -> Parsed {
     do throws(HandshakeRefusal) {
       guard try lines.find(in: bytes), let first = lines.ranges.first else { return .incomplete }
-      guard var head = statusLine(bytes.string(first)) else { return .malformed("it is no HTTP/1 response") }
+      guard var head = statusLine(bytes.string(first)) else {
+        return .malformed("the answer is not an HTTP/1 response")
+      }
       guard lines.ranges.count - 1 <= mostFields else {
-        return .malformed("its head has more than \(mostFields) fields")
+        return .malformed("the head of the answer has more than \(mostFields) fields")
       }
       for range in lines.ranges.dropFirst() {
         head.fields.append(try HeaderField(bytes, range))
@@ -44,7 +46,7 @@ public struct ResponseHead: Sendable, Equatable {
     }
   }
 
-  /// As many as NIO takes of an HTTP answer.
+  /// The limit that NIO has for an HTTP answer.
   private static let mostFields = 256
 
   /// RFC 9112 section 4: HTTP-version SP status-code SP [ reason-phrase ].

@@ -1,7 +1,7 @@
-/// Reads the answer to one request from bytes as they arrive, and passes over the interim answers before it (RFC 9110 section 15.2).
+/// Reads the answer to one request from bytes as they arrive, and skips the interim answers before it (RFC 9110 section 15.2).
 ///
-/// A server decides what it sends and in how many pieces, so both are bounded: the number of interim answers, and the bytes up to
-/// the end of the head. Each byte is looked at once.
+/// The server decides what it sends and in how many pieces, so both are bounded: the number of interim answers, and the bytes
+/// up to the end of the head. Each byte is read once.
 public struct ResponseReader {
   public enum Outcome: Equatable {
     case incomplete
@@ -11,23 +11,23 @@ public struct ResponseReader {
     case malformed(String)
   }
 
-  /// Bytes up to the end of the head, those of the interim answers included.
+  /// The maximum of bytes up to the end of the head, including interim answers.
   public static let longest = 64 * 1024
   public static let mostInterimAnswers = 32
 
-  /// What has arrived: of the heads while one is read, and of what is behind the last head from then on.
+  /// The received bytes: of the heads at first, and of the data after the last head from then on.
   private var bytes: [UInt8] = []
-  /// Where the head begins that is being read.
+  /// The start of the current head.
   private var start = 0
   private var lines = HeadLines(maximumLength: longest)
   private var interimAnswers = 0
 
   public init() {}
 
-  /// What came behind the head; empty before that is complete.
+  /// The bytes after the head; empty until the head is complete.
   public private(set) var rest: [UInt8] = []
 
-  /// Takes the next bytes. Not to be called again after it was complete or malformed.
+  /// Reads the next bytes. Must not be called again after `complete` or `malformed`.
   public mutating func read(_ new: RawSpan) -> Outcome {
     bytes.append(copying: new)
     while true {
@@ -38,7 +38,7 @@ public struct ResponseReader {
       case .incomplete: return .incomplete
       case .malformed(let fault):
         guard fault != HandshakeRefusal(.headTooLong).text else {
-          return .malformed("the head of its answer does not end within 64 KiB, interim answers included")
+          return .malformed("the head of the answer does not end within 64 KiB, interim answers included")
         }
         return .malformed(fault)
       case .complete(let head, let length):
@@ -50,7 +50,7 @@ public struct ResponseReader {
         }
         interimAnswers += 1
         guard interimAnswers <= Self.mostInterimAnswers else {
-          return .malformed("it sent more than \(Self.mostInterimAnswers) interim answers")
+          return .malformed("the server sent more than \(Self.mostInterimAnswers) interim answers")
         }
         lines = HeadLines(maximumLength: Self.longest - start)
       }

@@ -66,7 +66,7 @@ struct MessageCodecTests {
           event: Event(type: "chat.message", fields: [.init("message", .json(.string("é😀")))]),
           targets: .one("x!1")))
     #expect(throws: CodecFault.self) { try decode(json, Array(#"{"type": "a", "n": NaN}"#.utf8)) }
-    #expect(throws: CodecFault.notSerializable("JSON has no bytes")) {
+    #expect(throws: CodecFault.notSerializable("JSON cannot carry bytes")) {
       try json.encode(Event(type: "a", fields: [.init("b", .bytes([1]))]))
     }
   }

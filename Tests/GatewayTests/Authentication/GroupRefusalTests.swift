@@ -28,6 +28,6 @@ struct GroupRefusalTests {
 
   @Test func `the log does not repeat what stands in a token`() throws {
     let detail = try detail("user_{user}", [])
-    #expect(detail == "a value of {user} is no part of a group name")
+    #expect(detail == "a value of {user} is not valid in a group name")
   }
 }

@@ -58,7 +58,7 @@ struct ProxyHeaderTests {
     let text = Array(("PROXY UNKNOWN" + String(repeating: " ", count: 107 - 15)).utf8)
     #expect(ProxyHeader.read(text + [0x0D, 0x0A]) == .complete(ProxyHeader(length: 107)))
     for end in [[0x20, 0x0D, 0x0A], [0x20, 0x20], [0x20, 0x0D]] as [[UInt8]] {
-      #expect(fault(text + end) == "its line is longer than 107 bytes")
+      #expect(fault(text + end) == "the PROXY protocol line is longer than 107 bytes")
     }
   }
 

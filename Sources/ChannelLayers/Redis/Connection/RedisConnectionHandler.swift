@@ -60,10 +60,10 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   /// While nothing has arrived.
   private static let endOfTLS = RedisFailure.cannotConnect(
-    "the server ended the TLS connection: perhaps it asks for a certificate")
+    "the server closed the TLS connection: it may require a client certificate")
   /// The same without TLS: the first request is a PING, or logs in, so that nothing was done.
   private static let endWithoutTLS = RedisFailure.cannotConnect(
-    "the server ended the connection without an answer: perhaps it expects TLS on this port (write rediss://, or ssl: true)"
+    "the server closed the connection without an answer: it may expect TLS on this port (write rediss://, or ssl: true)"
   )
   private static let tlsAlert = RedisFailure.cannotConnect(
     "the server speaks TLS on this port: write rediss://, or ssl: true")
@@ -153,7 +153,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
           received(value)
           decoder.release()
         } else {
-          try take(value, context)
+          try handle(value, context)
         }
       }
     } catch {
@@ -162,12 +162,12 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   }
 
   /// After an answer that belongs to no command every later one would be taken for the answer to another.
-  private func take(_ value: RESPValue, _ context: ChannelHandlerContext) throws(RESPFault) {
+  private func handle(_ value: RESPValue, _ context: ChannelHandlerContext) throws(RESPFault) {
     switch value {
-    case .push: throw RESPFault("a message came that nobody has subscribed to")
+    case .push: throw RESPFault("a message arrived without a subscription")
     // As Redis says that it has too many clients.
     case .error(let message) where waiting.isEmpty: return end(.refused(RedisRefusal(message)), context)
-    case _ where waiting.isEmpty: throw RESPFault("an answer came that nobody asked for")
+    case _ where waiting.isEmpty: throw RESPFault("a reply arrived without a request")
     default: break
     }
     waiting[waiting.startIndex].replies.append(value)

@@ -26,7 +26,7 @@ struct RedisConnector: Sendable {
   private func connect(
     toMaster name: String, _ sentinels: RedisHost.Sentinels
   ) async throws(RedisFailure) -> RedisConnection {
-    var last = RedisFailure.cannotConnect("no sentinel knows \"\(name)\"")
+    var last = RedisFailure.cannotConnect("no sentinel knows a master \"\(name)\"")
     for sentinel in sentinels.addresses {
       do throws(RedisFailure) {
         let master = try await ask(sentinel, of: sentinels, forMaster: name)
@@ -78,7 +78,7 @@ struct RedisConnector: Sendable {
     guard case .array(let parts) = reply, parts.count == 2, case .bulkString(let host) = parts[0],
       case .bulkString(let port) = parts[1], let number = Int(String(decoding: port, as: UTF8.self)),
       (1...65535).contains(number)
-    else { throw .cannotConnect("the sentinel at \(sentinel) does not know \"\(name)\"") }
+    else { throw .cannotConnect("the sentinel at \(sentinel) does not know a master \"\(name)\"") }
     return RedisHost.Address(host: String(decoding: host, as: UTF8.self), port: number)
   }
 

@@ -1,7 +1,7 @@
 import NIOSSL
 
 extension RedisFailure {
-  /// What NIO says of a connection that cannot be had, in a few words.
+  /// Describes in a few words why a connection failed.
   init(connecting error: any Error) {
     self = error as? RedisFailure ?? .cannotConnect(Self.sentence(error))
   }
@@ -9,15 +9,15 @@ extension RedisFailure {
   private static func sentence(_ error: any Error) -> String {
     switch error {
     case let failure as RedisFailure: return failure.description
-    case is CancellationError: return "it was given up"
+    case is CancellationError: return "the attempt was cancelled"
     case NIOSSLError.handshakeFailed(.sslError(let stack)), BoringSSLError.sslError(let stack):
       return sentence(stack)
     case NIOSSLError.handshakeFailed: return "the TLS handshake failed"
-    case NIOSSLError.uncleanShutdown: return "the TLS connection was cut off"
-    case NIOSSLError.failedToLoadCertificate: return "a certificate's file holds none"
-    case NIOSSLError.failedToLoadPrivateKey: return "a private key's file holds none"
+    case NIOSSLError.uncleanShutdown: return "the TLS connection ended unexpectedly"
+    case NIOSSLError.failedToLoadCertificate: return "the certificate file contains no certificate"
+    case NIOSSLError.failedToLoadPrivateKey: return "the key file contains no private key"
     case NIOSSLError.unableToValidateCertificate, NIOSSLError.noCertificateToValidate:
-      return "the server's certificate cannot be checked"
+      return "the server's certificate cannot be verified"
     case let failure as NIOSSLExtraError where failure == .failedToValidateHostname:
       return "the server's certificate is for another name"
     case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError: return "TLS failed: \(error)"
@@ -30,7 +30,7 @@ extension RedisFailure {
     case nil: return "the server ended the TLS handshake"
     case "CERTIFICATE_VERIFY_FAILED": return "the server's certificate is not trusted"
     case let reason? where reason.hasSuffix("CERTIFICATE_REQUIRED"):
-      return "the server asks for a certificate"
+      return "the server requires a client certificate"
     case "WRONG_VERSION_NUMBER", "HTTP_REQUEST":
       return "the server does not speak TLS on this port: write redis://, or leave ssl out"
     case let reason?: return "the TLS handshake failed: \(reason)"

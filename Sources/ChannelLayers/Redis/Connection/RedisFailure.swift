@@ -1,19 +1,19 @@
-/// Why Redis did not do what it was asked; one sentence for a log, without secrets.
+/// Why a request to Redis failed; one sentence for a log, without secrets.
 package enum RedisFailure: Error, Sendable, Hashable {
   case cannotConnect(String)
   /// There was no connection any more, so nothing was sent.
   case notConnected
-  /// The connection ended while an answer was waited for.
+  /// The connection ended before the reply arrived.
   case disconnected
-  /// No answer in time.
+  /// There was no reply in time.
   case timeout
-  /// What arrived is not Redis's protocol.
+  /// The bytes are not valid in the Redis protocol.
   case malformed(String)
   /// Redis answered with an error.
   case refused(RedisRefusal)
   case unexpectedReply(to: String)
 
-  /// Whether Redis may have done it all the same.
+  /// Whether Redis may have carried out the request all the same.
   var isUncertain: Bool {
     switch self {
     case .cannotConnect, .notConnected, .refused: false
@@ -28,7 +28,7 @@ extension RedisFailure: CustomStringConvertible {
     case .cannotConnect(let reason): "cannot connect: \(reason)"
     case .notConnected, .disconnected: "the connection ended"
     case .timeout: "no answer in time"
-    case .malformed(let fault): "this is not Redis's protocol: \(fault)"
+    case .malformed(let fault): "the server does not speak the Redis protocol: \(fault)"
     case .refused(let refusal): refusal.description
     case .unexpectedReply(let command): "an unexpected reply to \(command)"
     }

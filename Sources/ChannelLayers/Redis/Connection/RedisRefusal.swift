@@ -1,14 +1,14 @@
-/// An error that Redis answers with: a word that says what kind it is, and a sentence.
+/// An error reply of Redis: a word for its kind, and a sentence.
 package struct RedisRefusal: Sendable, Hashable, CustomStringConvertible {
   package let description: String
 
-  /// - Parameter message: as Redis wrote it. Where only a cluster answers so, that is said behind it.
+  /// - Parameter message: as Redis wrote it. If only a cluster answers so, an explanation is added.
   package init(_ message: String) {
     let isOfCluster = Self.ofClusters.contains(message.prefix { $0 != " " })
     description = isOfCluster ? "\(message) (\(Self.clusterAdvice))" : message
   }
 
-  /// The same, with where it comes from.
+  /// The same error with the name of the server.
   func of(_ server: String) -> RedisRefusal { RedisRefusal(description: "\(description) (\(server))") }
 
   private init(description: String) {
@@ -17,21 +17,21 @@ package struct RedisRefusal: Sendable, Hashable, CustomStringConvertible {
 
   private static let ofClusters: Set<Substring> = ["MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"]
   private static let clusterAdvice =
-    "this server is a Redis Cluster: use one that is not, or the backend redis_pubsub without history and presence"
+    "this server is a Redis Cluster: use a server that is not a cluster, or the backend redis_pubsub without history and presence"
 
-  /// The word it begins with.
+  /// The word that it begins with.
   package var code: Substring { description.prefix { $0 != " " } }
 
-  /// What is wrong with the server, or with our standing there, and not with one command or key: after a new connection it
-  /// may be another server, or the same one in a better state.
+  /// Errors of the server or of the login, and not of one command or key. A new connection may lead to another server, or to
+  /// the same one in a better state.
   private static let ofTheServer: Set<Substring> = [
     "READONLY", "LOADING", "NOAUTH", "WRONGPASS", "MOVED", "ASK", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED",
     "NOREPLICAS", "BUSY",
   ]
 
-  /// Whether the connection is of no use any more.
+  /// Whether the connection cannot be used any more.
   package var endsConnection: Bool { Self.ofTheServer.contains(code) }
 
-  /// Whether the server does not know the command, which one of an older version does not.
+  /// Whether the server does not know the command, because it has an older version.
   var isUnknownCommand: Bool { description.lowercased().contains("unknown command") }
 }

@@ -1,6 +1,6 @@
 import Crypto
 
-/// A script that Redis runs as one command; it is known there by its digest once it has been run.
+/// A script that Redis runs as one command. After the first run Redis knows it by its digest.
 struct RedisScript: Sendable {
   private let text: String
   private let digest: String
@@ -10,7 +10,7 @@ struct RedisScript: Sendable {
     digest = Insecure.SHA1.hash(data: Array(text.utf8)).hexadecimal
   }
 
-  /// - Throws: `.refused` where the script, or Redis in its place, answers with an error.
+  /// - Throws: `.refused` if the script, or Redis itself, answers with an error.
   func run(
     keys: [String], _ arguments: [RESPArgument], on connection: RedisConnection
   ) async throws(RedisFailure) -> RESPValue {

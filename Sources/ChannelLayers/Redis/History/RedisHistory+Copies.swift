@@ -89,7 +89,7 @@ extension RedisHistory {
         _ = try await HistoryScript.resign.run(
           keys: groups.map { metaKey($0.name) }, [.init(hub.identity.id)], on: connection)
       } catch {
-        hub.log.debug("leases could not be given back", metadata: ["reason": "\(error)"])
+        hub.log.debug("leases could not be released", metadata: ["reason": "\(error)"])
       }
     }
   }
@@ -317,7 +317,7 @@ extension RedisHistory {
           }
         }
       } catch {
-        await hub.note("histories could not be looked after", "\(error)")
+        await hub.note("histories could not be maintained", "\(error)")
         if error.isUncertain { connection.close() }
         return
       }

@@ -1,20 +1,20 @@
 import GatewayConfig
 import JSON
 
-/// Who is in which group, as the processes of a layer write it down in one Redis server, and what they tell each other of it.
+/// The presence that the processes of a layer write into one Redis server, and the notices about it between them.
 ///
-/// In a name space of our own: no channel or group can have a ":" in its name. Under PREFIX:sluice:presence there are
+/// It has its own name space: no channel or group can have a ":" in its name. Under PREFIX:sluice:presence there are
 /// `:processes`, a set; `:alive:PROCESS`, a sign of life; `:groups:PROCESS`, the set of its groups; `:group:GROUP`, a hash from
-/// process to "SEQUENCE ANONYMOUS"; and `:users:GROUP:PROCESS`, a set. Changes are published to `:DATABASE:GROUP`: for Redis's
-/// publish and subscribe the databases of a server are one.
+/// process to "SEQUENCE ANONYMOUS"; and `:users:GROUP:PROCESS`, a set. Changes are published to `:DATABASE:GROUP`, because
+/// Redis's publish and subscribe does not separate the databases of a server.
 struct PresenceRegister: Sendable {
-  /// A process is taken for dead when it gave no sign of life for so long.
+  /// A process without a sign of life for this long is considered dead.
   static let life = Duration.seconds(7)
   /// The time between two signs of life.
   static let interval = Duration.seconds(2)
-  /// What is not renewed for so long goes away; processes write everything anew much more often. Seconds.
+  /// Entries that are not renewed for this long expire. Processes renew them much more often. Seconds.
   private static let expiry = 86_400
-  /// How many users are written with one command.
+  /// The most users that one command writes.
   static let mostAtOnce = 1000
 
   private let prefix: String
@@ -27,10 +27,10 @@ struct PresenceRegister: Sendable {
     self.id = id
   }
 
-  /// What the names of all keys and channels of presence begin with.
+  /// The prefix of all keys and channels of presence.
   static func namePrefix(_ prefix: String) -> String { "\(prefix):sluice:presence" }
 
-  /// More sessions, changes or processes than there can be: what says so was written by nobody of ours.
+  /// More sessions, changes or processes than there can be. A larger number was not written by Sluice.
   static let believable = 0...(1 << 53)
   static let believableSessions = 0...(1 << 32)
 
@@ -48,8 +48,8 @@ struct PresenceRegister: Sendable {
 
   // MARK: - Signs of life
 
-  /// KEYS: the processes, our sign of life. ARGV: the process, its life in milliseconds, what stands before the name of a process
-  /// in the name of its sign of life.
+  /// KEYS: the processes, the sign of life of this process. ARGV: the process, its life in milliseconds, the prefix of the keys
+  /// of signs of life.
   private static let beating = RedisScript(
     """
     local known = redis.call('EXISTS', KEYS[2])
@@ -62,7 +62,8 @@ struct PresenceRegister: Sendable {
     return {known, silent}
     """)
 
-  /// - Returns: whether the last sign of life was still there; and who seems to have ended without taking leave.
+  /// - Returns: whether the last sign of life was still there, and the processes that seem to have ended without removing
+  ///   their entries.
   func beat(on connection: RedisConnection) async throws(RedisFailure) -> (isKnown: Bool, silent: [String]) {
     let milliseconds = Int(Self.life / .milliseconds(1))
     let reply = try await Self.beating.run(
@@ -74,11 +75,11 @@ struct PresenceRegister: Sendable {
     return (parts[0] == .integer(1), silent.compactMap(\.text))
   }
 
-  /// KEYS: the sign of life, the groups of the process, the processes. ARGV: the process, "forced" where it may be alive, and what
-  /// stands before the names of groups' keys, of users' keys, and of channels.
+  /// KEYS: the sign of life, the groups of the process, the processes. ARGV: the process, "forced" if it may be alive, and the
+  /// prefixes of the groups' keys, of the users' keys, and of channels.
   ///
-  /// One script, so that a process that is back in between is either seen to live, or finds out that it has to write itself down
-  /// again; and of several survivors exactly one clears away each group, and tells the others.
+  /// It is one script, so that a process that comes back in between is either seen to be alive, or finds out that it has to
+  /// write its entries again; and of several survivors exactly one removes each group, and notifies the others.
   private static let clearing = RedisScript(
     """
     if ARGV[2] == 'forced' then
@@ -98,13 +99,13 @@ struct PresenceRegister: Sendable {
     return 0
     """)
 
-  /// Takes all of a process that is not there any more out of Redis, and tells those who have sessions in its groups.
+  /// Removes all entries of a dead process from Redis, and notifies the processes with sessions in its groups.
   func clear(_ id: String, on connection: RedisConnection) async throws(RedisFailure) {
-    // In parts: nobody else is answered while a script runs.
+    // In parts, because Redis answers no other client while a script runs.
     while try await clearPart(of: id, on: connection) {}
   }
 
-  /// - Returns: whether there is more.
+  /// - Returns: whether there are more entries.
   private func clearPart(of id: String, on connection: RedisConnection) async throws(RedisFailure) -> Bool {
     let reply = try await Self.clearing.run(
       keys: [aliveKey(id), groupsKey(id), processesKey],
@@ -117,9 +118,9 @@ struct PresenceRegister: Sendable {
 
   // MARK: - Changes
 
-  /// KEYS: the group, the users of the process in it, the groups of the process. ARGV: the process, the group, "all", "change" or
-  /// "gone", sequence and anonymous sessions, seconds until it expires, the channel, the message, the number of users that have
-  /// come, they, and those that have gone.
+  /// KEYS: the group, the users of the process in it, the groups of the process. ARGV: the process, the group, "all", "change"
+  /// or "gone", sequence and anonymous sessions, seconds until it expires, the channel, the message, the number of users that
+  /// have come, these users, and the users that have gone.
   private static let changing = RedisScript(
     """
     local come = 8 + tonumber(ARGV[8])
@@ -138,7 +139,7 @@ struct PresenceRegister: Sendable {
     return 1
     """)
 
-  /// Writes a change of ours down, and tells the others. Not more than `mostAtOnce` users.
+  /// Writes a change of this process, and notifies the others. At most `mostAtOnce` users.
   func write(_ change: PeerChange, of group: String, on connection: RedisConnection)
     async throws(RedisFailure)
   {
@@ -154,7 +155,7 @@ struct PresenceRegister: Sendable {
 
   // MARK: - Reading
 
-  /// KEYS: the group. ARGV: what stands before the names of users' keys, with the group.
+  /// KEYS: the group. ARGV: the prefix of the users' keys, with the group.
   private static let reading = RedisScript(
     """
     local state = redis.call('HGETALL', KEYS[1])
@@ -165,7 +166,7 @@ struct PresenceRegister: Sendable {
     return processes
     """)
 
-  /// What all processes have in the group, ours included.
+  /// The states of all processes in the group, including this one.
   func read(_ group: String, on connection: RedisConnection) async throws(RedisFailure) -> [PeerState] {
     let reply = try await Self.reading.run(
       keys: [key(ofGroup: group)], [.init(usersKey(group, ""))], on: connection)
@@ -183,7 +184,7 @@ struct PresenceRegister: Sendable {
   }
 }
 
-/// What is heard of a group: a change, or that a process is dead.
+/// A notice about a group: a change, or that a process is dead.
 enum PresenceMessage: Sendable, Hashable {
   case change(PeerChange)
   case dead(process: String)
@@ -195,7 +196,7 @@ enum PresenceMessage: Sendable, Hashable {
     }
   }
 
-  /// - Returns: nil for what no process of ours writes.
+  /// - Returns: nil if the bytes were not written by Sluice.
   init?(_ bytes: [UInt8]) {
     guard let json = try? unsafe JSON.parse(bytes.span.bytes, strings: .compared),
       case .string(let process)? = json["process"]
@@ -225,7 +226,7 @@ enum PresenceMessage: Sendable, Hashable {
 }
 
 extension PeerChange {
-  /// As others hear it.
+  /// The notice as it is sent to the others.
   var encoded: [UInt8] {
     func list(_ names: [ExactText]) -> JSON { .array(names.map { .string($0.text) }) }
     let kind = isGone ? "gone" : isAll ? "all" : "change"

@@ -3,8 +3,8 @@ package import Logging
 import NIOCore
 package import NIOPosix
 
-/// Presence of a Redis layer: what this process has in its groups is written down in Redis, and what others have is read there
-/// and heard of.
+/// Presence of a Redis layer: this process writes the sessions in its groups into Redis, and reads those of the other processes
+/// there.
 package final class RedisPresence: Sendable {
   package let table: PresenceTable
   private let links: [RedisPresenceLink]
@@ -30,7 +30,7 @@ package final class RedisPresence: Sendable {
     }
   }
 
-  /// Keeps it going until `stop`.
+  /// Runs until `stop`.
   package func run() async {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.table.run() }
@@ -38,9 +38,9 @@ package final class RedisPresence: Sendable {
     }
   }
 
-  /// Takes what this process has out of Redis, and ends `run`.
+  /// Removes the entries of this process from Redis, and ends `run`.
   ///
-  /// - Parameter time: how long Redis may take; what it has not done by then another process does.
+  /// - Parameter time: how long Redis may take. Another process removes the rest later.
   package func stop(within time: Duration) async {
     table.stop()
     await withDiscardingTaskGroup { tasks in
@@ -48,7 +48,7 @@ package final class RedisPresence: Sendable {
     }
   }
 
-  /// Who is in the group, in all processes; nil where Redis does not tell.
+  /// The presence in the group, in all processes; nil if Redis does not answer.
   package func list(of group: String) async -> PresenceList? {
     if let list = table.list(of: group) { return list }
     return await links[Shard.index(of: group, count: links.count)].read(group)

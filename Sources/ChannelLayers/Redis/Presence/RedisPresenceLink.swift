@@ -2,42 +2,42 @@ import JSON
 import Logging
 import NIOCore
 
-/// What presence needs of one Redis server: a connection for commands, and one that hears what the others change.
+/// Presence on one Redis server: a connection for commands, and one for the notices of the other processes.
 ///
-/// Everything is written and read by one task, group by group, so that what is known of a group is always of one moment.
+/// One task writes and reads everything, group by group, so that the state of a group is always consistent.
 actor RedisPresenceLink {
   /// A group in which the sessions of this process have changed.
   struct Changed: SizedRequest {
     var group: String
-    // Never refused, whatever waits.
+    // Never refused, however much waits.
     var size: Int { 0 }
   }
 
   /// A group in which this process has sessions.
   private struct Group {
-    /// Of our last change.
+    /// The sequence number of this process's last change.
     var sequence = 0
-    /// Whether Redis has what we have.
+    /// Whether Redis has the current state of this process.
     var isWritten = false
-    /// Whether what others have was read, and every change since then was heard.
+    /// Whether the state of the other processes was read, and no notice since then was missed.
     var isLoaded = false
-    /// Heard before it was loaded.
+    /// Notices that arrived before it was loaded.
     var early: [PresenceMessage] = []
-    /// Whether more was heard than was kept.
+    /// Whether more notices arrived than were kept.
     var hasMissed = false
-    /// As it was written.
+    /// The number of anonymous sessions as it was written.
     var anonymous = 0
   }
 
-  /// How many messages wait for a group to be loaded; beyond that they are let go of, and it is loaded once more.
+  /// How many notices are kept for a group that is being loaded. With more, they are dropped and the group is loaded once more.
   private static let mostEarly = 1000
-  /// For how many groups something is asked of Redis at a time.
+  /// For how many groups Redis is asked at a time.
   private static let mostAtOnce = 100
-  /// How long a process that Redis does not know of any more may take to write itself down again.
+  /// How long a process that Redis has lost may take to write its entries again.
   private static let grace = Duration.seconds(10)
-  /// How long a connection for subscriptions may be silent that is asked for a sign of life.
+  /// How long a connection for subscriptions may be silent although it is asked for signs of life.
   private static let silence = Duration.seconds(10)
-  /// After so many signs of life everything is written anew, so that it does not expire.
+  /// After this many signs of life all entries are written again, so that they do not expire.
   private static let renewal = 1800
 
   private let alias: String
@@ -49,13 +49,13 @@ actor RedisPresenceLink {
   private let log: Logger
 
   private var groups: [String: Group] = [:]
-  /// What has to be written; what has to be read.
+  /// Groups that have to be written, and groups that have to be read.
   private var changed: Set<String> = []
   private var unread: Set<String> = []
-  /// What Redis would not have written or read, until the next sign of life.
+  /// Groups that Redis refused to write or read. They wait for the next sign of life.
   private var unwritable: Set<String> = []
   private var unreadable: Set<String> = []
-  /// Groups that nobody is in any more, as long as Redis has not taken note of it.
+  /// Groups without sessions that Redis still has to remove.
   private var leaving: Set<String> = []
   private var commands: RedisConnection?
   private var receiver: RedisConnection?
@@ -64,9 +64,9 @@ actor RedisPresenceLink {
   private var lastSequence = 0
   private var isStopping = false
   private var isOutageLogged = false
-  /// Whether Redis has confirmed what was subscribed to.
+  /// Whether Redis has confirmed the subscriptions.
   private var isHeard = false
-  /// Why Redis would not take a subscription.
+  /// Why Redis refused a subscription.
   private var refusal: RedisFailure?
   private var hasSignOfLife = false
   private var connecting: Task<Void, Never>?
@@ -120,8 +120,8 @@ actor RedisPresenceLink {
       do {
         try await register.clear(register.id, on: commands)
       } catch {
-        // Another process clears it away.
-        log.debug("could not withdraw presence", metadata: ["layer": "\(alias)", "reason": "\(error)"])
+        // Another process removes the entries.
+        log.debug("presence could not be withdrawn", metadata: ["layer": "\(alias)", "reason": "\(error)"])
       }
     }
     deadline.cancel()
@@ -145,10 +145,10 @@ actor RedisPresenceLink {
       } catch {
         report(error)
       }
-      // A connection that is accepted and then refused what it is for is no success.
+      // A connection whose subscriptions are refused is not a success.
       if isHeard, refusal == nil { backoff.reset() }
       isHeard = false
-      // A stop still says goodbye.
+      // While stopping, the connection is still needed to remove the entries.
       guard !isStopping else { return }
       close()
       (commands, receiver) = (nil, nil)
@@ -156,7 +156,7 @@ actor RedisPresenceLink {
     }
   }
 
-  /// Opens both connections, and lets everything be written and read again.
+  /// Opens both connections, and has everything written and read again.
   private func connect() async throws {
     refusal = nil
     let commands = try await connector.connect()
@@ -165,10 +165,10 @@ actor RedisPresenceLink {
       self.receiver = receiver
       lastHeard = .now
       try await receiver.subscribe { [self] message in
-        assumeIsolated { $0.take(message) }
+        assumeIsolated { $0.handle(message) }
       }
       hasSignOfLife = false
-      // From now on nobody clears away what follows.
+      // After this, no other process removes what follows.
       _ = try await register.beat(on: commands)
       hasSignOfLife = true
     } catch {
@@ -181,26 +181,26 @@ actor RedisPresenceLink {
       return
     }
     self.commands = commands
-    // One without the other is of no use.
+    // One connection is of no use without the other.
     Task { [receiver] in
       await commands.waitUntilClosed()
       receiver?.close()
     }
     connectedAt = .now
     forgetWritten()
-    // The one without a group comes last: when it is confirmed, so is everything before it.
+    // The empty name comes last: when it is confirmed, so are all names before it.
     subscribe(groups.keys + [""])
     requests.wake()
   }
 
-  /// Redis has confirmed what was subscribed to.
+  /// Redis has confirmed the subscriptions.
   private func arrived() {
     isHeard = true
     if isOutageLogged { log.notice("presence is shared again", metadata: ["layer": "\(alias)"]) }
     isOutageLogged = false
   }
 
-  /// Redis may know nothing of us, and we nothing of the others.
+  /// Redis may have lost the entries of this process, and notices of the others may have been missed.
   private func forgetWritten() {
     for group in groups.keys {
       groups[group]?.isWritten = false
@@ -238,7 +238,7 @@ actor RedisPresenceLink {
       if let commands {
         await tend(commands, isRenewal: count % Self.renewal == 0)
       } else {
-        // Whoever waits for a list is shown what is known here.
+        // Members that wait for a list get the presence that is known here.
         for group in changed.union(groups.keys) { table.show(group) }
         requests.wake()
       }
@@ -258,11 +258,11 @@ actor RedisPresenceLink {
         forgetWritten()
         unread = Set(groups.keys)
       }
-      // After an outage the others get time to be back.
+      // After an outage the other processes have time to come back.
       if ContinuousClock.now - connectedAt > Self.grace {
         for id in silent {
           try await register.clear(id, on: commands)
-          log.info("cleared away the presence of a process that ended", metadata: ["process": "\(id)"])
+          log.info("the presence of an ended process was removed", metadata: ["process": "\(id)"])
         }
       }
       let now = ContinuousClock.now
@@ -275,7 +275,7 @@ actor RedisPresenceLink {
       note("presence could not be renewed", "\(error)")
       commands.close()
     }
-    // What was refused is tried again.
+    // Refused groups are tried again.
     changed.formUnion(unwritable)
     unread.formUnion(unreadable)
     (unwritable, unreadable) = ([], [])
@@ -299,7 +299,7 @@ actor RedisPresenceLink {
           try await read(reading, on: commands)
         } catch {
           note("presence could not be written", "\(error)")
-          // All of it is written and read once there is a connection again.
+          // All groups are written and read again once there is a connection.
           changed.formUnion(writing)
           commands.close()
         }
@@ -307,7 +307,7 @@ actor RedisPresenceLink {
     }
   }
 
-  /// Without a connection: groups that nobody is in any more are only of interest where Redis may have us in them.
+  /// Without a connection, a group without sessions matters only if Redis may still have this process in it.
   private func keepForLater() {
     for group in changed {
       let isUsed = table.takeChanges(of: group, all: false)?.isUsed ?? false
@@ -333,7 +333,7 @@ actor RedisPresenceLink {
           continue
         }
         note("presence could not be written", "\(group): \(refusal)")
-        // With the next sign of life it is tried again.
+        // It is tried again with the next sign of life.
         groups[group]?.isWritten = false
         unwritable.insert(group)
         table.show(group)
@@ -341,7 +341,7 @@ actor RedisPresenceLink {
     }
   }
 
-  /// What has to be told of a group, in parts; begins or ends to hear of it.
+  /// The changes of a group to write, in parts. Begins or ends the subscription to its notices.
   private func takeChanges(of name: String) -> [PeerChange] {
     let isWritten = groups[name]?.isWritten ?? false
     guard let changes = table.takeChanges(of: name, all: !isWritten), changes.isUsed else {
@@ -396,7 +396,7 @@ actor RedisPresenceLink {
     }
   }
 
-  private func take(_ message: RESPValue) {
+  private func handle(_ message: RESPValue) {
     lastHeard = .now
     if case .error(let fault) = message {
       refusal = .refused(RedisRefusal(fault))
@@ -411,7 +411,7 @@ actor RedisPresenceLink {
     case ("subscribe", _): readAgain(group)
     case ("message", .bulkString(let bytes)):
       guard let message = PresenceMessage(bytes) else {
-        return note("a message of presence could not be read", group)
+        return note("a presence message could not be read", group)
       }
       hear(message, of: group)
     case ("message", _): readAgain(group)
@@ -474,7 +474,7 @@ actor RedisPresenceLink {
     if hasMissed { readAgain(group) }
   }
 
-  /// Of a group in which this process has no sessions; nil where Redis does not tell.
+  /// The presence in a group without sessions of this process; nil if Redis does not answer.
   func read(_ group: String) async -> PresenceList? {
     guard let commands else { return nil }
     do {
@@ -485,9 +485,9 @@ actor RedisPresenceLink {
     }
   }
 
-  /// Does something for several groups at a time, in one round trip where it is one command.
+  /// Runs one operation for several groups at a time, in one round trip if it is one command.
   ///
-  /// - Returns: what came of each, where Redis did not refuse everything with the connection.
+  /// - Returns: the result for each group, unless Redis refused everything with the connection.
   private static func together<Input: Sendable, Output: Sendable>(
     _ groups: [String], _ inputs: [Input],
     _ work: @escaping @Sendable (String, Input) async throws(RedisFailure) -> Output

@@ -1,12 +1,12 @@
 import GatewayConfig
 
-/// The members of a group as it was found in Redis, by the queues they read.
+/// The members of a group in Redis, by the queues that they read.
 struct GroupRecipients: Equatable {
   struct Queue: Equatable {
     var key: String
     var shard: Int
     var capacity: Int
-    /// The full names of those behind it that are in the group.
+    /// The full names of the channels behind this queue that are in the group.
     var channels: [String]
   }
 
@@ -20,7 +20,7 @@ struct GroupRecipients: Equatable {
     var places: [String: Int] = [:]
     for channel in channels {
       if let local = identity.local(channel) {
-        // What is no session is our own member, which gets its events without Redis.
+        // Anything but a session is this process's own member, whose sessions get the event without Redis.
         if SessionAddresses.parse(local) != nil { sessions.append(local) }
         continue
       }

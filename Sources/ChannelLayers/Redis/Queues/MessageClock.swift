@@ -1,6 +1,6 @@
 import Transport
 
-/// Times for scores: the wall clock, and never the same twice (channels_redis orders a queue by them).
+/// Times for scores: the wall clock, but never the same twice (channels_redis orders a queue by them).
 struct MessageClock {
   private var last = 0.0
 
@@ -15,7 +15,7 @@ struct MessageClock {
 
   private var count = UInt64.random(in: 0...(.max >> 1))
 
-  /// Bytes that make a message unlike every other: a counter, which keeps the order of equal scores, and then chance.
+  /// Bytes that make a message unique: a counter, which keeps the order of equal scores, and then random bytes.
   mutating func uniquePrefix(_ length: Int) -> [UInt8] {
     count += 1
     let counter = (0..<8).map { UInt8(truncatingIfNeeded: count >> (56 - 8 * UInt64($0))) }

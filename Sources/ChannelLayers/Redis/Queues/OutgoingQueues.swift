@@ -1,9 +1,9 @@
 import DequeModule
 
-/// Messages that wait to be put into the queues of other processes: in order for each queue, and none waits for another queue.
+/// Messages for the queues of other processes. Each queue keeps its order, and no queue waits for another one.
 struct OutgoingQueues {
   struct Message {
-    /// As it stands in Redis.
+    /// The message as it is stored in Redis.
     var bytes: [UInt8]
     var score: Double
     var group: String
@@ -15,17 +15,17 @@ struct OutgoingQueues {
     let shard: Int
     var capacity: Int
     var messages: Deque<Message> = []
-    /// Full, or just tried.
+    /// Set if the queue is full, or was just tried.
     var notBefore: ContinuousClock.Instant?
     var pause = Self.firstPause
-    /// Nobody has made room for a whole time of patience: its messages wait no more until somebody does.
+    /// The queue had no room for a whole `patience`. Its messages do not wait any more until there is room.
     var isStalled = false
 
     static let firstPause = Duration.milliseconds(2)
     static let longestPause = Duration.milliseconds(50)
   }
 
-  /// What may wait, and what may be offered to Redis with one command.
+  /// How much may wait, and how much one command may offer to Redis.
   struct Limits {
     /// Messages for one queue.
     var waiting = 5000
@@ -37,7 +37,7 @@ struct OutgoingQueues {
     var offeredBytes = 4 << 20
   }
 
-  /// How long a message waits for room in a queue that is emptied. Django's layers do not wait at all.
+  /// How long a message waits for room in a queue. Django's layers do not wait at all.
   static let patience = Duration.seconds(1)
 
   private let limits: Limits
@@ -48,7 +48,7 @@ struct OutgoingQueues {
     self.limits = limits
   }
 
-  /// - Returns: false where too many wait already.
+  /// - Returns: false if too many messages wait already.
   mutating func add(_ message: Message, to key: String, shard: Int, capacity: Int) -> Bool {
     guard waitingBytes + message.bytes.count <= limits.waitingBytes else { return false }
     var queue = queues.removeValue(forKey: key) ?? Queue(shard: shard, capacity: capacity)
@@ -60,7 +60,7 @@ struct OutgoingQueues {
     return true
   }
 
-  /// The queues of the shard that may be tried now.
+  /// The queues of the shard that can be tried now.
   func ready(_ shard: Int, at now: ContinuousClock.Instant) -> [String] {
     queues.compactMap { key, queue in
       guard queue.shard == shard, !queue.messages.isEmpty else { return nil }
@@ -74,7 +74,7 @@ struct OutgoingQueues {
     var messages: [Message]
   }
 
-  /// The first messages of the queues, to be offered to Redis together: as many as one command takes.
+  /// The first messages of the queues, to be offered to Redis with one command.
   func offers(_ keys: [String]) -> [Offer] {
     var room = limits.offeredBytes
     var offers: [Offer] = []
@@ -92,7 +92,7 @@ struct OutgoingQueues {
     return offers
   }
 
-  /// Redis has taken the first `taken` of the messages offered.
+  /// Redis has stored the first `taken` of the offered messages.
   ///
   /// - Returns: the messages that have waited too long.
   mutating func took(_ taken: Int, of offer: Offer, at now: ContinuousClock.Instant) -> [Message] {
@@ -116,14 +116,14 @@ struct OutgoingQueues {
       late.append(removeFirst(of: &queue))
     }
     if !late.isEmpty { queue.isStalled = true }
-    // A stalled queue is remembered, so that the next message to it does not wait in vain.
+    // A stalled queue is remembered, so that the next message for it does not wait in vain.
     if !queue.messages.isEmpty || queue.isStalled { queues[offer.key] = queue }
     return late
   }
 
-  /// Gives up the first `count` messages of a queue.
+  /// Removes the first `count` messages of a queue.
   ///
-  /// - Returns: the messages.
+  /// - Returns: the removed messages.
   mutating func drop(_ count: Int = .max, of key: String) -> [Message] {
     guard var queue = queues.removeValue(forKey: key) else { return [] }
     let dropped = (0..<min(count, queue.messages.count)).map { _ in removeFirst(of: &queue) }
@@ -138,12 +138,12 @@ struct OutgoingQueues {
     return message
   }
 
-  /// When a queue is to be tried again; nil where nothing waits.
+  /// When a queue has to be tried again; nil if nothing waits.
   var nextTry: ContinuousClock.Instant? {
     queues.values.filter { !$0.messages.isEmpty }.map { $0.notBefore ?? .now }.min()
   }
 
-  /// Forgets stalled queues that got no message; a process that is gone never makes room.
+  /// Forgets stalled queues without new messages, because an ended process never makes room.
   mutating func forgetEmpty() {
     queues = queues.filter { !$0.value.messages.isEmpty }
   }

@@ -1,15 +1,15 @@
 import NIOCore
 
-/// How messages are taken out of queues.
+/// The commands for taking messages out of queues.
 enum QueuePop {
   /// `BZMPOP`, since Redis 7: many with one command.
   case many
-  /// `BZPOPMIN`, since Redis 5: one, and then what else is there.
+  /// `BZPOPMIN`, since Redis 5: one message, and then the others that are there.
   case one
 
   enum Message: Equatable {
     case bytes([UInt8])
-    /// Too long to be read, and gone.
+    /// A message that was too long to be read, and is lost; its length.
     case oversized(Int)
 
     init?(_ value: RESPValue?) {
@@ -23,14 +23,14 @@ enum QueuePop {
 
   /// How long Redis waits for a message.
   enum Wait {
-    /// Only as long as it takes to see that the command is allowed.
+    /// Only long enough to see that the command is allowed.
     case hardly
     case long
 
     fileprivate func seconds(of pop: QueuePop) -> String {
       switch (self, pop) {
       case (.hardly, .many): "0.01"
-      // Redis 5 knows whole seconds only, and none would be for ever.
+      // Redis 5 accepts whole seconds only, and zero would mean forever.
       case (.hardly, .one): "1"
       case (.long, _): "5"
       }
@@ -40,7 +40,7 @@ enum QueuePop {
   private static let patience = RedisConnection.patience + .seconds(5)
   private static let most = 200
 
-  /// - Returns: the messages, oldest first; none where none came in time.
+  /// - Returns: the messages, oldest first; empty if none arrived in time.
   func next(
     of keys: [String], _ wait: Wait, on connection: RedisConnection
   ) async throws(RedisFailure) -> [Message] {
@@ -66,7 +66,7 @@ enum QueuePop {
     }
   }
 
-  /// Where this fails, the message in hand is not to be lost with it; the next pop tells what is wrong.
+  /// If this fails, the message that was taken must not be lost. The next call reports the failure.
   private func rest(of key: String, on connection: RedisConnection) async -> [Message] {
     guard
       let reply = try? await connection.send(RESPCommand("ZPOPMIN", .init(key), .init(Self.most - 1))),

@@ -1,16 +1,16 @@
 /// Puts messages into queues as far as there is room; one round trip for all queues of a shard.
 ///
 /// KEYS: the queues. ARGV: the score up to which messages are too old, the life of a queue in seconds, and for each queue its
-/// capacity, the number of its messages, and for each message its score and its bytes. Returns, for each queue, how many of
-/// its messages found room: always the first ones, so that their order is kept. -1 for a queue whose key is something else.
+/// capacity, the number of its messages, and for each message its score and its bytes. Returns, for each queue, how many of its
+/// messages were stored: always the first ones, so that their order is kept. -1 for a key with a value of another type.
 ///
-/// Messages come first and what is too old goes afterwards: a script that has written once is not stopped any more where
-/// memory is full, so the first command that writes has to be one that Redis then refuses.
+/// Messages are added before old ones are removed: Redis does not stop a script for lack of memory once it has written, so the
+/// first command that writes has to be one that Redis refuses then.
 enum QueueScript {
-  /// What stands in the place of a count.
+  /// The result for one queue.
   enum Outcome: Equatable {
     case taken(Int)
-    /// The key holds no queue.
+    /// The key holds a value of another type.
     case noQueue
   }
 

@@ -1,4 +1,4 @@
-/// A command as it goes to Redis: an array of strings.
+/// A command in the form that Redis receives: an array of strings.
 package struct RESPCommand: Sendable, Hashable {
   private var arguments: [RESPArgument]
 

@@ -1,24 +1,24 @@
 import Transport
 
-/// Reads values from bytes as they arrive: nothing is read twice, however the bytes are cut.
+/// Reads values from bytes as they arrive. Nothing is read twice, however the bytes are cut.
 ///
-/// What an announced length says is believed only as the bytes for it arrive.
+/// Memory for an announced length is only used as the bytes arrive.
 package struct RESPDecoder {
   package struct Limits: Sendable {
-    /// Aggregates inside each other.
+    /// The most levels of aggregates.
     package var depth = 16
     /// Values in one reply, all levels together.
     package var elements = 4_000_000
-    /// Bytes of one string that is kept; of a longer one only the length. It exists several times while it is read, decoded and
-    /// rendered, so it is a small part of what the process may have.
+    /// The longest string that is kept; of a longer one only the length is reported. A string exists several times while it is
+    /// read, decoded and rendered, so the limit is a small part of the process's memory. Bytes.
     package var string = min(64 << 20, Self.memory / 32)
-    /// Bytes that a string may announce at all.
+    /// The longest length that a string may announce. Bytes.
     package var announcement = 4 << 30
-    /// Bytes of memory for what was read and is still held: strings, and `valueSize` for each value. A long string for which there
-    /// is no room is skipped like one that is too long; where short ones fill it, that is a fault.
+    /// The most memory for values that are still held: the bytes of strings, and `valueSize` for each value. A long string
+    /// without room is skipped like one that is too long; too many short ones are a fault.
     package var held = min(128 << 20, Self.memory / 16)
 
-    /// What the process may have. Bytes.
+    /// The memory of the process. Bytes.
     private static let memory = MemoryLimit.ofProcess().bytes
 
     package init() {}
@@ -33,7 +33,7 @@ package struct RESPDecoder {
 
   private enum Kind {
     case array, map, set, push
-    /// Something said about the next value; read and dropped.
+    /// Information about the next value. Read and dropped.
     case attribute
   }
 
@@ -41,7 +41,7 @@ package struct RESPDecoder {
   private struct OpenString {
     var length: Int
     var kind: StringKind
-    /// Of a string that is not kept: how many of its bytes are still to come.
+    /// For a string that is not kept: how many of its bytes are still to come.
     var unskipped: Int?
   }
 
@@ -50,17 +50,17 @@ package struct RESPDecoder {
   }
 
   private static let longestLine = 64 * 1024
-  /// Longer strings are passed over where memory is short. Bytes.
+  /// Longer strings are skipped if memory is short. Bytes.
   private static let longString = 64 * 1024
-  /// Roughly what a value takes beside its bytes.
+  /// Roughly the memory of a value without its bytes.
   private static let valueSize = 64
-  /// A larger buffer is given back once it is empty. Bytes.
+  /// A larger buffer is freed once it is empty. Bytes.
   private static let largestIdleBuffer = 256 * 1024
 
   private let limits: Limits
   private var bytes: [UInt8] = []
   private var position = 0
-  /// Up to where no line end was found.
+  /// The offset up to which no line end was found.
   private var searched = 0
   private var open: [Open] = []
   private var openString: OpenString?
@@ -86,13 +86,13 @@ package struct RESPDecoder {
     bytes.append(contentsOf: more)
   }
 
-  /// What was returned so far is held by nobody any more, and there is room for more.
+  /// The returned values have been released by the caller, so there is room for more.
   package mutating func release() {
     held = 0
   }
 
   /// - Returns: nil until the next value is complete.
-  /// - Throws: once something is wrong, always.
+  /// - Throws: after the first fault, at every call.
   package mutating func next() throws(RESPFault) -> RESPValue? {
     if let fault { throw fault }
     do throws(RESPFault) {
@@ -114,9 +114,9 @@ package struct RESPDecoder {
     }
   }
 
-  /// Puts a value into the aggregates that wait for it.
+  /// Adds a value to the aggregates that wait for it.
   ///
-  /// - Returns: the value that nothing is around; nil where more is to come.
+  /// - Returns: the outermost value if it is complete; nil otherwise.
   private mutating func complete(_ value: Part) throws(RESPFault) -> RESPValue? {
     var finished: RESPValue
     switch value {
@@ -148,7 +148,7 @@ package struct RESPDecoder {
     case attributeOver
   }
 
-  /// One value without elements, or the beginning of one with them; nil while bytes are missing.
+  /// One value without elements, or the beginning of an aggregate; nil while bytes are missing.
   private mutating func readPart() throws(RESPFault) -> Part? {
     if let string = openString { return try readString(string).map(Part.value) }
     guard let line = try readLine() else { return nil }
@@ -157,7 +157,7 @@ package struct RESPDecoder {
       throw RESPFault("a reply has more than \(limits.elements) values")
     }
     try hold(Self.valueSize + line.count)
-    guard let mark = line.first else { throw RESPFault("an empty line") }
+    guard let mark = line.first else { throw RESPFault("a line is empty") }
     let rest = line.dropFirst()
     switch mark {
     case UInt8(ascii: "+"): return .value(.simpleString(Array(rest)))
@@ -175,14 +175,14 @@ package struct RESPDecoder {
     case UInt8(ascii: ">"): return try begin(.push, rest, each: 1)
     case UInt8(ascii: "%"): return try begin(.map, rest, each: 2)
     case UInt8(ascii: "|"): return try begin(.attribute, rest, each: 2)
-    default: throw RESPFault("no value begins with the byte \(mark)")
+    default: throw RESPFault("the byte \(mark) does not begin a value")
     }
   }
 
   private mutating func hold(_ size: Int) throws(RESPFault) {
     held += size
     guard held <= limits.held else {
-      throw RESPFault("what was asked for takes more than \(limits.held) bytes")
+      throw RESPFault("a reply takes more than \(limits.held) bytes")
     }
   }
 
@@ -202,12 +202,16 @@ package struct RESPDecoder {
   }
 
   private func integer(_ digits: ArraySlice<UInt8>) throws(RESPFault) -> Int64 {
-    guard let number = Int64(String(decoding: digits, as: UTF8.self)) else { throw RESPFault("no integer") }
+    guard let number = Int64(String(decoding: digits, as: UTF8.self)) else {
+      throw RESPFault("an integer is malformed")
+    }
     return number
   }
 
   private func double(_ digits: ArraySlice<UInt8>) throws(RESPFault) -> Double {
-    guard let number = Double(String(decoding: digits, as: UTF8.self)) else { throw RESPFault("no number") }
+    guard let number = Double(String(decoding: digits, as: UTF8.self)) else {
+      throw RESPFault("a number is malformed")
+    }
     return number
   }
 
@@ -217,7 +221,7 @@ package struct RESPDecoder {
     let length = try integer(digits)
     if length == -1, kind == .bulk { return .value(.null) }
     guard (0...Int64(limits.announcement)).contains(length) else {
-      throw RESPFault("a string of \(length) bytes")
+      throw RESPFault("a string announces a length of \(length) bytes")
     }
     let isLong = length > Int64(Self.longString) && Int64(held) + length > Int64(limits.held)
     let isKept = length <= Int64(limits.string) && !isLong
@@ -242,16 +246,16 @@ package struct RESPDecoder {
     }
   }
 
-  /// Whether the end of a string is at the place; false while bytes are missing.
+  /// Whether the string ends at this offset; false while bytes are missing.
   private func isEnd(_ end: Int) throws(RESPFault) -> Bool {
     guard bytes.count >= end + 2 else { return false }
     guard bytes[end] == UInt8(ascii: "\r"), bytes[end + 1] == UInt8(ascii: "\n") else {
-      throw RESPFault("a string does not end where it said")
+      throw RESPFault("a string is longer than it announced")
     }
     return true
   }
 
-  /// Passes over the bytes of a string that is too long, as they arrive.
+  /// Skips the bytes of a string that is too long, as they arrive.
   private mutating func skip(_ unskipped: Int, of string: OpenString) throws(RESPFault) -> RESPValue? {
     let here = min(unskipped, bytes.count - position)
     position += here
@@ -270,7 +274,7 @@ package struct RESPDecoder {
     let count = try integer(digits)
     if count == -1, kind == .array { return .value(.null) }
     guard count >= 0, count <= Int64(limits.elements / each) else {
-      throw RESPFault("an aggregate of \(count) elements")
+      throw RESPFault("an aggregate announces \(count) elements")
     }
     guard count > 0 else {
       switch kind {
@@ -281,7 +285,9 @@ package struct RESPDecoder {
       case .attribute: return .attributeOver
       }
     }
-    guard open.count < limits.depth else { throw RESPFault("nested deeper than \(limits.depth)") }
+    guard open.count < limits.depth else {
+      throw RESPFault("a reply is nested deeper than \(limits.depth) levels")
+    }
     open.append(Open(kind: kind, missing: Int(count) * each))
     return .opened
   }

@@ -5,21 +5,21 @@ package indirect enum RESPValue: Sendable, Hashable {
   case integer(Int64)
   case double(Double)
   case boolean(Bool)
-  /// Also a verbatim string without its format, and a big number in its digits.
+  /// Also a verbatim string without its format, and the digits of a big number.
   case bulkString([UInt8])
-  /// A string that is longer than what is kept; its length. Bytes.
+  /// The length of a string that was too long to be kept. Bytes.
   case oversized(Int)
   case null
   case array([RESPValue])
-  /// Keys and values in turn.
+  /// Keys and values alternately.
   case map([RESPValue])
   case set([RESPValue])
-  /// Not an answer to a command.
+  /// A message that is not the reply to a command.
   case push([RESPValue])
 }
 
 extension RESPValue {
-  /// Of a string or an error.
+  /// The text of a string or an error.
   package var text: String? {
     switch self {
     case .bulkString(let bytes), .simpleString(let bytes): String(decoding: bytes, as: UTF8.self)
@@ -29,7 +29,7 @@ extension RESPValue {
   }
 }
 
-/// Why bytes are not RESP. The connection is of no use after it.
+/// Why bytes are not valid RESP. The connection cannot be used after it.
 package struct RESPFault: Error, Sendable, Hashable, CustomStringConvertible {
   package var description: String
 

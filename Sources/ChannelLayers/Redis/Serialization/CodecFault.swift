@@ -13,8 +13,8 @@ extension CodecFault: CustomStringConvertible {
     case .notSerializable(let reason): "it cannot be serialized: \(reason)"
     case .malformed(let reason): reason
     case .missingType: "it has no type"
-    case .undecryptable: "no key opens it"
-    case .tooOld: "it is too old"
+    case .undecryptable: "it cannot be decrypted with any of the keys"
+    case .tooOld: "it is older than the expiry of the layer"
     }
   }
 }

@@ -3,16 +3,16 @@ import CryptoExtras
 import Foundation
 package import GatewayConfig
 
-/// Symmetric encryption of messages as `symmetric_encryption_keys` of channels_redis does it (the Fernet specification).
+/// Symmetric encryption of messages, compatible with `symmetric_encryption_keys` of channels_redis (the Fernet specification).
 ///
 /// A token is `80`, the time, an initialization vector, the text encrypted with AES-128-CBC, and an HMAC-SHA256 over all of it,
-/// in base64. The first key encrypts; each is tried for what comes in.
+/// in base64. The first key encrypts; all keys are tried for decryption.
 package struct Fernet: Sendable {
   private struct Key: Sendable {
     var signing: SymmetricKey
     var encryption: SymmetricKey
 
-    /// channels_redis takes the SHA-256 of the text or the bytes that are configured.
+    /// channels_redis uses the SHA-256 of the configured text or bytes.
     init(_ secret: Secret) {
       let digest = Array(SHA256.hash(data: secret.bytes))
       signing = SymmetricKey(data: digest[..<16])
@@ -20,7 +20,7 @@ package struct Fernet: Sendable {
     }
   }
 
-  /// The SHA-256 of a configured key in hexadecimal, by which two sides can compare theirs without saying them.
+  /// The SHA-256 of a configured key in hexadecimal, with which two sides can compare their keys without revealing them.
   package static func digest(of key: Secret) -> String {
     SHA256.hash(data: key.bytes).hexadecimal
   }
@@ -49,7 +49,7 @@ package struct Fernet: Sendable {
     do {
       token += try AES._CBC.encrypt(plain, using: keys[0].encryption, iv: AES._CBC.IV(ivBytes: vector))
     } catch {
-      // Key and vector have the one length that can be, and the padding makes every text fit.
+      // Key and vector always have the right length, and the padding makes every text fit.
       preconditionFailure("AES-CBC refused a text: \(error)")
     }
     token += HMAC<SHA256>.authenticationCode(for: token, using: keys[0].signing)

@@ -2,28 +2,28 @@ import Bytes
 import GatewayConfig
 import JSON
 
-/// `__asgi_channel__`: whom a message is for, of those that read the same queue (channels_redis).
+/// `__asgi_channel__`: the receivers of a message among those that read the same queue (channels_redis).
 enum TargetChannels: Sendable, Hashable {
   case none
-  /// What `send` says.
+  /// The channel of `send`.
   case one(String)
-  /// What `group_send` says.
+  /// The channels of `group_send`.
   case many([String])
 }
 
-/// A message as it came from Redis.
+/// A message as received from Redis.
 struct IncomingMessage: Sendable, Hashable {
   var event: Event
   var targets: TargetChannels
 }
 
-/// An event as the entries of a serialized map, to be completed for each queue it goes to.
+/// The entries of an event's serialized map, to be completed for each queue.
 struct EncodedEvent: Sendable, Hashable {
   var entryCount: Int
   var entries: [UInt8]
 }
 
-/// Messages as channels_redis writes and reads them: a map in MessagePack or JSON, encrypted where keys are configured.
+/// Writes and reads messages like channels_redis: a map in MessagePack or JSON, encrypted if keys are configured.
 struct MessageCodec: Sendable {
   private static let targetsKey = "__asgi_channel__"
 
@@ -73,7 +73,7 @@ struct MessageCodec: Sendable {
       case .json(let value): value.append(to: &text)
       case .encodedJSON(let encoded): text += encoded
       case .text(let utf8): JSONText.append(string: String(decoding: utf8, as: UTF8.self), to: &text)
-      case .bytes: throw .notSerializable("JSON has no bytes")
+      case .bytes: throw .notSerializable("JSON cannot carry bytes")
       }
     }
     return text
@@ -131,7 +131,7 @@ struct MessageCodec: Sendable {
   // MARK: - Reading
 
   /// - Parameters:
-  ///   - maximumAge: seconds; only encrypted messages know when they were written. Nil for any age.
+  ///   - maximumAge: seconds; nil for any age. Only encrypted messages have a time.
   ///   - now: seconds since 1970.
   func decode(_ body: [UInt8], maximumAge: UInt64?, now: UInt64) throws(CodecFault) -> IncomingMessage {
     let plain = try encryption?.decrypt(body, maximumAge: maximumAge, now: now) ?? body
@@ -143,7 +143,7 @@ struct MessageCodec: Sendable {
       case ("type", .json(.string(let text))) where !text.isEmpty && !text.hasTooManyMarks: type = text
       case ("type", _): throw .missingType
       case (Self.targetsKey, .json(let value)): targets = try Self.targets(value)
-      case (Self.targetsKey, .binary): throw .malformed("its channel is no text")
+      case (Self.targetsKey, .binary): throw .malformed("its channel is not text")
       case (_, .json(let value)): fields.append(.init(key, .json(value)))
       case (_, .binary(let bytes)): fields.append(.init(key, .bytes(bytes)))
       }
@@ -165,7 +165,7 @@ struct MessageCodec: Sendable {
       } catch {
         throw .malformed(error.description)
       }
-      guard case .object(let members) = value else { throw .malformed("it is no object") }
+      guard case .object(let members) = value else { throw .malformed("it is not an object") }
       guard members.count <= MessagePackReader.mostKeys else { throw .malformed("it has too many keys") }
       return members.map { ($0.key, .json($0.value)) }
     }
@@ -177,11 +177,11 @@ struct MessageCodec: Sendable {
     case .array(let channels):
       var names: [String] = []
       for channel in channels {
-        guard case .string(let name) = channel else { throw .malformed("its channel is no text") }
+        guard case .string(let name) = channel else { throw .malformed("its channel is not text") }
         names.append(name)
       }
       return .many(names)
-    default: throw .malformed("its channel is no text")
+    default: throw .malformed("its channel is not text")
     }
   }
 }

@@ -2,19 +2,20 @@ import Bytes
 import JSON
 import Transport
 
-/// Reads MessagePack as strictly as Python's `msgpack.unpackb`: text is UTF-8, keys are text, nothing stands behind the value.
+/// Reads MessagePack as strictly as Python's `msgpack.unpackb`: text is UTF-8, keys are text, and nothing follows the value.
 ///
-/// Bounded in depth and in the number of values, and takes time in proportion to the input. Extension types are refused: Django
-/// cannot send one.
+/// Bounded in depth and in the number of values, and takes time in proportion to the input. Extension types are refused,
+/// because Django cannot send one.
 struct MessagePackReader {
-  /// A value, before what JSON cannot say is decided on.
+  /// A value before its conversion to JSON, which cannot express all of them.
   enum Value {
     case json(JSON)
     case binary([UInt8])
   }
 
   static let deepest = 64
-  /// A value takes a byte in the message and some fifty here; a message of more is no event. In a small container they are fewer.
+  /// A value takes a byte in the message and some fifty bytes in memory. A message with more values is refused. In a small
+  /// container the limit is lower.
   static let mostValues = min(2_000_000, MemoryLimit.ofProcess().bytes / 1024)
   static let mostKeys = 1024
 
@@ -26,10 +27,10 @@ struct MessagePackReader {
     self.bytes = bytes
   }
 
-  /// The entries of the map that all of the input is. Of two with the same key the last counts.
+  /// The entries of the map that makes up the whole input. If a key appears twice, the last entry counts.
   mutating func readEvent() throws(CodecFault) -> [(key: String, value: Value)] {
     let mark = try readByte()
-    guard let count = try mapCount(mark) else { throw .malformed("it is no map") }
+    guard let count = try mapCount(mark) else { throw .malformed("it is not a map") }
     var entries: [(key: String, value: Value)] = []
     var places: [ExactText: Int] = [:]
     for _ in 0..<count {
@@ -38,13 +39,13 @@ struct MessagePackReader {
       if let place = places[ExactText(text: key)] {
         entries[place].value = value
       } else {
-        // Fields of an event are looked for one after the other.
+        // The fields of an event are searched linearly.
         guard entries.count < Self.mostKeys else { throw .malformed("it has too many keys") }
         places[ExactText(text: key)] = entries.count
         entries.append((key, value))
       }
     }
-    guard position == bytes.count else { throw .malformed("more follows the map") }
+    guard position == bytes.count else { throw .malformed("more data follows the map") }
     return entries
   }
 
@@ -87,7 +88,7 @@ struct MessagePackReader {
     }
   }
 
-  /// Bytes inside a value become text in base64, as JSON has no word for them.
+  /// Bytes inside a value become base64 text, because JSON cannot carry bytes.
   private mutating func readJSON(depth: Int) throws(CodecFault) -> JSON {
     switch try readValue(depth: depth) {
     case .json(let value): value
@@ -111,7 +112,7 @@ struct MessagePackReader {
     return .object(members)
   }
 
-  /// JSON has no word for what is not finite.
+  /// JSON cannot express numbers that are not finite.
   private func double(_ value: Double) throws(CodecFault) -> JSON {
     guard value.isFinite else { throw .malformed("it has a number that is not finite") }
     return .double(value)
@@ -119,7 +120,7 @@ struct MessagePackReader {
 
   private mutating func readKey() throws(CodecFault) -> String {
     guard let length = try textLength(try readByte()) else {
-      throw .malformed("it has a key that is no text")
+      throw .malformed("it has a key that is not text")
     }
     let key = try readText(length)
     guard !key.hasTooManyMarks else {

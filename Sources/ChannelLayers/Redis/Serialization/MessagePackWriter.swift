@@ -1,6 +1,6 @@
 import JSON
 
-/// Writes MessagePack as Python's `msgpack.packb` does: the smallest form of everything, doubles always in 64 bits.
+/// Writes MessagePack like Python's `msgpack.packb`: the smallest form of everything, doubles always in 64 bits.
 struct MessagePackWriter {
   private(set) var bytes: [UInt8] = []
 
@@ -83,7 +83,7 @@ struct MessagePackWriter {
     }
   }
 
-  /// Puts in what was written elsewhere.
+  /// Appends an encoded value.
   mutating func append(_ written: [UInt8]) {
     bytes.append(contentsOf: written)
   }

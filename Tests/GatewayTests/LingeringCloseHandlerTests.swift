@@ -6,7 +6,7 @@ import Testing
 
 /// An embedded channel sends what was written when it is flushed, so an unflushed write stands for a client that reads nothing.
 struct UnsentBytesTests {
-  private let channel = EmbeddedChannel(handler: UnsentBytes(patience: .fromWrite(.seconds(30))))
+  private let channel = EmbeddedChannel(handler: LingeringCloseHandler(patience: .fromWrite(.seconds(30))))
   private let bytes = IOData.byteBuffer(ByteBuffer(string: "abc"))
 
   init() throws {
@@ -53,7 +53,7 @@ struct UnsentBytesTests {
 
   @Test func `patience can begin with the close`() throws {
     let channel = EmbeddedChannel(
-      handlers: [TakesNothing(), UnsentBytes(patience: .fromClose(.seconds(30)))])
+      handlers: [TakesNothing(), LingeringCloseHandler(patience: .fromClose(.seconds(30)))])
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     channel.writeAndFlush(bytes, promise: nil)
     channel.embeddedEventLoop.advanceTime(by: .hours(1))
@@ -67,7 +67,7 @@ struct UnsentBytesTests {
 
   @Test func `abandoned, it closes at once`() {
     channel.write(bytes, promise: nil)
-    channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
+    channel.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
     channel.embeddedEventLoop.run()
     #expect(!channel.isActive)
   }

@@ -1,15 +1,15 @@
 import JSON
 
-/// A plain word that YAML 1.1 and 1.2, or different readers, take for different things.
-struct Surprise {
+/// A plain word that YAML 1.1 and YAML 1.2, or different readers, read as different values.
+struct AmbiguousScalar {
   enum Kind {
     case truth
     case octal
     case sexagesimal
     case separated
-    /// To the base of 16, 8 or 2.
+    /// In base 16, 8 or 2.
     case based
-    /// With a sign or a point where JSON has none.
+    /// With a sign or a point that JSON does not allow there.
     case loose
     case null
     case date
@@ -19,7 +19,7 @@ struct Surprise {
   enum Place {
     case text
     case number
-    /// A value that is written to JSON as what it is.
+    /// A value that becomes JSON with its own type.
     case json
   }
 
@@ -78,22 +78,22 @@ struct Surprise {
       && JSON.readNumber(text) == .notANumber
   }
 
-  /// Behind "which".
+  /// The text after "which".
   var meaning: String {
     switch kind {
-    case .truth: "many YAML readers take for true or false"
-    case .octal: "YAML 1.1 readers take for an octal number"
-    case .sexagesimal: "YAML 1.1 readers take for a number to the base of 60"
-    case .separated: "YAML 1.1 readers take for a number with separators"
-    case .based: "YAML readers take for a number to another base"
-    case .loose: "YAML readers take for a number, and JSON writes otherwise"
-    case .null: "YAML readers take for nothing"
-    case .date: "YAML readers take for a date"
-    case .notANumber: "YAML readers take for a number that is none"
+    case .truth: "many YAML readers read as true or false"
+    case .octal: "YAML 1.1 readers read as an octal number"
+    case .sexagesimal: "YAML 1.1 readers read as a number in base 60"
+    case .separated: "YAML 1.1 readers read as a number with separators"
+    case .based: "YAML readers read as a number in another base"
+    case .loose: "YAML readers read as a number, but JSON writes differently"
+    case .null: "YAML readers read as null"
+    case .date: "YAML readers read as a date"
+    case .notANumber: "YAML readers read as infinity or \"not a number\""
     }
   }
 
-  /// A date or an octal number is good text.
+  /// Whether to report it at this place. A date or an octal number, for example, is fine as text.
   func isTrouble(where place: Place) -> Bool {
     switch (kind, place) {
     case (.truth, _), (.octal, _), (.sexagesimal, _): true
@@ -112,11 +112,11 @@ struct Surprise {
     }
   }
 
-  /// How the number that was probably meant is written.
+  /// The number that was probably meant, in plain notation.
   var plainNumber: String? {
     switch kind {
     case .octal:
-      // One zero is left of those that are all there is.
+      // If all digits are zeros, one zero is left.
       String(text.dropLast().drop { $0 == "0" } + text.suffix(1))
     case .separated: text.filter { $0 != "_" }
     case .truth, .sexagesimal, .based, .loose, .null, .date, .notANumber: nil

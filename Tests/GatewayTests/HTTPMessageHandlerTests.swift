@@ -16,7 +16,7 @@ private final class HalfClosingSocket: ChannelOutboundHandler {
 }
 
 struct MessageRulesTests {
-  private let channel = EmbeddedChannel(handlers: [HalfClosingSocket(), MessageRules()])
+  private let channel = EmbeddedChannel(handlers: [HalfClosingSocket(), HTTPMessageHandler()])
 
   init() throws {
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
@@ -99,8 +99,8 @@ struct MessageRulesTests {
 
   @Test func `a client is told to go on when its body is wanted, once, and only if it asks`() async throws {
     try request(.POST, [("Expect", "100-Continue"), ("Content-Length", "3")], isWhole: false)
-    channel.triggerUserOutboundEvent(MessageRules.BodyIsWanted(), promise: nil)
-    channel.triggerUserOutboundEvent(MessageRules.BodyIsWanted(), promise: nil)
+    channel.triggerUserOutboundEvent(HTTPMessageHandler.BodyIsWanted(), promise: nil)
+    channel.triggerUserOutboundEvent(HTTPMessageHandler.BodyIsWanted(), promise: nil)
     guard case .head(let head)? = try channel.readOutbound(as: HTTPServerResponsePart.self) else {
       Issue.record("nothing was said")
       return

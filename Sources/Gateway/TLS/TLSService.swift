@@ -6,31 +6,31 @@ import NIOSSL
 import Synchronization
 import Transport
 
-/// Where TLS ends: joins each TLS connection to one end of a socket pair, whose other end a worker takes for a plain connection.
-final class TLSSide: Sendable {
+/// Terminates TLS: joins each TLS connection to one end of a socket pair, whose other end is a plain connection for a worker.
+final class TLSService: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let failures: TLSFailures
-  /// What new connections of clients are served with.
+  /// The TLS context for new connections of clients.
   private let context = Mutex<NIOSSLContext?>(nil)
   private let trusted = Mutex<[UpstreamConfiguration.Trust: NIOSSLContext]>([:])
   private let open = Mutex(OpenRelays())
 
   private struct OpenRelays {
-    /// With clients, from the time when they are accepted.
+    /// Connections with clients, counted from when they are accepted.
     var clients = 0
-    /// Of the TLS connections, with clients and upstreams; nobody has to wait for an upstream that is not reached yet.
+    /// All TLS connections, with clients and upstreams. A stop does not wait for an upstream that is not reached yet.
     var channels: [ObjectIdentifier: any Channel] = [:]
     var isAbandoned = false
-    /// Called once, when none is left; nil while more may come.
+    /// Called once, when no connection is left; nil while more may come.
     var stopped: (@Sendable () -> Void)?
 
     var isEmpty: Bool { clients == 0 && channels.isEmpty }
   }
 
   private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 32768)
-  /// What does not take anything for so long loses the connection, once that is to be closed.
+  /// A closing connection whose peer accepts nothing for this long is dropped.
   private static let patience = TimeAmount.seconds(30)
-  /// How often it is looked at whether peers are there.
+  /// How often peers are checked.
   private static let look = TimeAmount.seconds(8)
 
   init(gateway: GatewayState, threads: Int) {
@@ -43,7 +43,7 @@ final class TLSSide: Sendable {
     }
   }
 
-  /// The reactor's side sees a pair of sockets only, and cannot tell.
+  /// The reactor's side sees only a socket pair, and cannot check the peer.
   private func checkPeers(on loop: any EventLoop) {
     let now = MonotonicTime.now
     for channel in open.withLock({ Array($0.channels.values) }) where channel.eventLoop === loop {
@@ -51,21 +51,21 @@ final class TLSSide: Sendable {
     }
   }
 
-  /// Serves the clients that come from now on with these certificates.
+  /// Uses these certificates for new clients.
   func use(_ tls: ServerTLS) throws {
     let renewed = try tls.makeContext()
     context.withLock { $0 = renewed }
   }
 
-  /// Relays with clients that are open, also where the worker's end is closed and the last bytes are on the way.
+  /// Open relays with clients, including those whose worker's end is closed while the last bytes are on the way.
   var clientCount: Int { open.withLock { $0.clients } }
 
   // MARK: - Clients
 
-  /// Speaks TLS with a client.
+  /// Serves TLS to a client.
   ///
-  /// - Parameter bytes: the first of it, which have been read.
-  /// - Returns: what it says and is told in plain; whoever takes the descriptor owns it. Nil where there is none left.
+  /// - Parameter bytes: the first bytes of the client, which have been read already.
+  /// - Returns: the descriptor of the decrypted connection, which the caller owns; nil if no descriptor is left.
   func serve(_ descriptor: consuming Descriptor, _ client: Client, first bytes: [UInt8] = []) -> Int32? {
     guard let context = context.withLock(\.self), let (near, far) = try? Descriptor.socketPair() else {
       return nil
@@ -88,9 +88,9 @@ final class TLSSide: Sendable {
 
   // MARK: - Upstreams
 
-  /// Connects to an upstream that speaks TLS.
+  /// Connects to an upstream with TLS.
   ///
-  /// - Parameter done: called once, on any thread, when the hand-shake is over; whoever takes the descriptor owns it.
+  /// - Parameter done: called once, on any thread, when the handshake is over. The callee owns the descriptor.
   func connect(
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
   ) {
@@ -126,7 +126,7 @@ final class TLSSide: Sendable {
     join(connecting, to: near, by: relay, on: loop) {
       try NIOSSLClientHandler(context: context, serverHostname: upstream.serverName)
     }
-    // The time is over: nobody will take what would still come.
+    // The time is over, so the result would not be used.
     outcome.futureResult.whenFailure { _ in relay.value.abandon() }
   }
 
@@ -146,8 +146,8 @@ final class TLSSide: Sendable {
     NIOLoopBound(TLSRelay(on: loop, completed: completed, ended: ended), eventLoop: loop)
   }
 
-  /// Neither channel reads by itself: the relay says when, and each time only a little. What TLS is spoken with keeps the largest
-  /// buffer that it ever needed for one read.
+  /// Neither channel reads by itself: the relay decides when, and reads only a little at a time. NIO's TLS handler keeps the
+  /// largest buffer that it ever needed for one read.
   private func bootstrap(on loop: any EventLoop) -> ClientBootstrap {
     ClientBootstrap(group: loop)
       .channelOption(.autoRead, value: false)
@@ -157,9 +157,9 @@ final class TLSSide: Sendable {
   }
 
   /// - Parameters:
-  ///   - secure: the connection that TLS is spoken on.
+  ///   - secure: the TLS connection.
   ///   - plain: one end of a socket pair.
-  ///   - isClient: whether the other end of the first is a client, which may only look whether somebody is there.
+  ///   - isClient: whether the peer of the TLS connection is a client, which may only check that the port is open.
   private func join(
     _ secure: EventLoopFuture<any Channel>, to plain: Int32, by relay: NIOLoopBound<TLSRelay>,
     on loop: any EventLoop, isClient: Bool = false, first bytes: [UInt8] = [],
@@ -170,8 +170,9 @@ final class TLSSide: Sendable {
     }
     joined.and(secure).flatMapThrowing { [self] _, channel in
       keep(channel)
-      // From here on the relay hears of its end.
-      try channel.pipeline.syncOperations.addHandler(UnsentBytes(patience: .fromClose(Self.patience)))
+      // From here on the relay is notified of its end.
+      try channel.pipeline.syncOperations.addHandler(
+        LingeringCloseHandler(patience: .fromClose(Self.patience)))
       if isClient { try channel.pipeline.syncOperations.addHandler(FirstByte(of: relay.value)) }
       try channel.pipeline.syncOperations.addHandlers(
         try makeHandler(), RelayEnd(.secure, of: relay.value))
@@ -187,13 +188,13 @@ final class TLSSide: Sendable {
 
 // MARK: - What is open
 
-extension TLSSide {
-  /// Calls back when the last relay is over. None with a client is begun after this, and nobody wants an upstream.
+extension TLSService {
+  /// Calls back when the last relay has ended. After this, no client's connection begins, and no upstream is needed.
   func stop(_ stopped: @escaping @Sendable () -> Void) {
     change { $0.stopped = stopped }
   }
 
-  /// Closes what is left at once, and what still comes.
+  /// Closes all connections at once, including those that still begin.
   func abandon() {
     let channels = open.withLock { open in
       open.isAbandoned = true
@@ -208,7 +209,7 @@ extension TLSSide {
   }
 
   private static func abandon(_ channel: any Channel) {
-    channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
+    channel.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
   }
 
   private func keep(_ channel: any Channel) {

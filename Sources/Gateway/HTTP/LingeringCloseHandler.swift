@@ -1,19 +1,19 @@
 import NIOCore
 
-/// The end of a connection next to its socket: a close waits until what was written before it has been sent, and a client that
-/// takes nothing for a while loses its connection.
+/// The handler next to the socket: a close waits until everything written before it has been sent, and a client that accepts
+/// nothing for a while is disconnected.
 ///
-/// NIO itself drops what is not sent yet when a channel is closed.
-final class UnsentBytes: ChannelDuplexHandler {
+/// NIO itself drops unsent bytes when a channel is closed.
+final class LingeringCloseHandler: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = IOData
 
-  /// Fired as an inbound event: close now, whatever is not sent.
+  /// Fired as an inbound event: close now, and drop unsent bytes.
   struct Abandon: Sendable {}
 
-  /// When a client that takes nothing begins to lose its connection.
+  /// When the time of a client that accepts nothing begins to run.
   enum Patience {
-    /// With what is written to it.
+    /// With each write.
     case fromWrite(TimeAmount)
     /// Only once the connection is to be closed.
     case fromClose(TimeAmount)
@@ -31,7 +31,7 @@ final class UnsentBytes: ChannelDuplexHandler {
   private var watch: Scheduled<Void>?
   private var heldCloses: [(mode: CloseMode, promise: EventLoopPromise<Void>?)] = []
 
-  /// - Parameter patience: how long a client may take nothing of what is there for it.
+  /// - Parameter patience: how long a client may accept none of the unsent bytes.
   init(patience: Patience = .fromWrite(.seconds(30))) {
     self.patience = patience
   }
@@ -77,7 +77,7 @@ final class UnsentBytes: ChannelDuplexHandler {
     if watch == nil { watchProgress(context) }
   }
 
-  /// One timer for as long as something is unsent, however many writes there are.
+  /// One timer while there are unsent bytes, however many writes there are.
   private func watchProgress(_ context: ChannelHandlerContext) {
     watch = context.eventLoop.assumeIsolated().scheduleTask(deadline: lastProgress + patience.time) {
       [self] in
@@ -90,4 +90,4 @@ final class UnsentBytes: ChannelDuplexHandler {
 }
 
 @available(*, unavailable)
-extension UnsentBytes: Sendable {}
+extension LingeringCloseHandler: Sendable {}

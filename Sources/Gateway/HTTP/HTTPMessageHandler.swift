@@ -3,23 +3,23 @@ import NIOCore
 import NIOHTTP1
 import WebSocketCore
 
-/// Holds the messages of one connection to what HTTP/1 asks whoever answers: which requests are taken, which answers have a
-/// body, and when the connection ends.
+/// Enforces the rules of HTTP/1 for the messages of one connection: which requests are accepted, which answers have a body, and
+/// when the connection ends.
 ///
-/// Stands between NIO's codec and all that knows a request only by its meaning.
-final class MessageRules: ChannelDuplexHandler {
+/// Stands between NIO's codec and the handlers that know only the meaning of a request.
+final class HTTPMessageHandler: ChannelDuplexHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias InboundOut = HTTPServerRequestPart
   typealias OutboundIn = HTTPServerResponsePart
   typealias OutboundOut = HTTPServerResponsePart
 
-  /// Triggered as an outbound event: the body of the request that is being answered is read now, which a client may wait for.
+  /// Triggered as an outbound event when the body of the current request is about to be read. The client may wait for that.
   struct BodyIsWanted: Sendable {}
 
-  /// What of the client is still listened to.
+  /// Which bytes of the client are still handled.
   private enum Taking {
     case requests
-    /// The rest of a request that is the last one.
+    /// The rest of the last request.
     case rest
     case nothing
   }
@@ -31,28 +31,28 @@ final class MessageRules: ChannelDuplexHandler {
     var endsConnection: Bool
   }
 
-  /// Nil where the parser is given whatever comes.
+  /// Nil if the parser gets all bytes as they arrive.
   private let gate: RequestGate?
   private var taking = Taking.requests {
     didSet { if taking == .nothing, oldValue != .nothing { gate?.discard() } }
   }
-  /// Those that are not answered yet, in their order.
+  /// Requests that are not answered yet, in their order.
   private var exchanges = CircularBuffer<MessageExchange>()
   private var answer: Answer?
   private var isStopping = false
   private var isInputClosed = false
-  /// Whether an answer has been written that nothing comes behind.
+  /// Whether the last answer of the connection has been written.
   private var isAtItsEnd = false
   private var isFinishing = false
   private var deadline: Scheduled<Void>?
-  /// Why nothing more of the client is understood; the answer to that says so.
+  /// Why the rest of the client's bytes cannot be understood. The answer to them says so.
   private var fault: HandshakeRefusal?
-  /// Is told of it, for the log.
+  /// Called with the fault, for the log.
   private let refused: ((HandshakeRefusal) -> Void)?
 
-  /// How long the client has to close its side, so that no reset overtakes the end of the answer (RFC 9112 section 9.6).
+  /// How long the client has to close its side, so that a reset does not destroy the end of the answer (RFC 9112 section 9.6).
   private static let lingering = TimeAmount.seconds(2)
-  /// How long a client that has closed its side waits for an answer to begin: nearly always it has gone.
+  /// How long a client that has closed its side waits for an answer to begin. Nearly always such a client is gone.
   private static let halfClosedPatience = TimeAmount.seconds(5)
 
   init(gate: RequestGate? = nil, refused: ((HandshakeRefusal) -> Void)? = nil) {
@@ -67,14 +67,14 @@ final class MessageRules: ChannelDuplexHandler {
 
 // MARK: - Requests
 
-extension MessageRules {
+extension HTTPMessageHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch (unwrapInboundIn(data), taking) {
     case (_, .nothing): return
     case (.head, .rest): taking = .nothing
     case (.head(var head), .requests):
       if let fault = Self.fault(in: &head) {
-        // As what does not parse: answered in its turn, and then the connection ends.
+        // Handled like bytes that do not parse: answered in turn, and then the connection ends.
         taking = .nothing
         refuse(.badRequest(fault))
         return context.fireErrorCaught(HTTPParserError.invalidHeaderToken)
@@ -93,7 +93,7 @@ extension MessageRules {
     }
   }
 
-  /// What is no HTTP is answered, where it still can be, and nothing behind it can be understood.
+  /// Answers bytes that are not HTTP, if that is still possible. Nothing after them can be understood.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     taking = .nothing
     if let error = error as? HTTPParserError { refuse(HandshakeRefusal(parsing: error).reason) }
@@ -109,15 +109,15 @@ extension MessageRules {
 
   private static func body(behind head: HTTPRequestHead) -> RequestPortions.Body {
     guard head.headers["transfer-encoding"].isEmpty else { return .chunked }
-    // The parser has seen that it is a number; one too large for us is larger than any limit.
+    // The parser has checked that it is a number. One that does not fit is larger than any limit.
     return .length(head.headers.first(name: "content-length").map { Int($0) ?? .max } ?? 0)
   }
 
-  /// What the parser leaves to us: one host, a target for it, and no coding of the body that would be lost on the way.
+  /// Checks what the parser does not: one host, a target for it, and no transfer coding that would be lost.
   ///
-  /// - Returns: what is wrong; nil where it is understood, with its target in origin form.
+  /// - Returns: what is wrong; nil if the request is valid, whose target is then in origin form.
   private static func fault(in head: inout HTTPRequestHead) -> String? {
-    // Values are compared, as a request's head on the reactor is.
+    // Values are compared with others, as in the head of a request on the reactor.
     guard !head.headers.contains(where: { $0.value.hasTooManyMarks }) else {
       return "a header value has too many combining marks in a row"
     }
@@ -134,15 +134,17 @@ extension MessageRules {
     }
     let codings = head.headers["transfer-encoding"]
     guard codings.isEmpty || codings.map({ $0.lowercased() }) == ["chunked"] else {
-      return "the body has another transfer coding than chunked"
+      return "the body has a transfer coding other than chunked"
     }
-    guard codings.isEmpty || head.version.minor == 1 else { return "HTTP/1.0 knows no Transfer-Encoding" }
+    guard codings.isEmpty || head.version.minor == 1 else {
+      return "HTTP/1.0 does not support Transfer-Encoding"
+    }
     return nil
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
     context.fireChannelReadComplete()
-    // Nobody else asks for more now.
+    // No other handler asks for more now.
     if isFinishing { context.read() }
   }
 
@@ -166,7 +168,7 @@ extension MessageRules {
 
 // MARK: - Answers
 
-extension MessageRules {
+extension HTTPMessageHandler {
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     switch unwrapOutboundIn(data) {
     case .head(let head): writeHead(head, context, promise)
@@ -184,7 +186,7 @@ extension MessageRules {
     _ original: HTTPResponseHead, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?
   ) {
     guard answer == nil else {
-      // The first answer has broken off; a second one inside it would be taken for its body.
+      // The first answer broke off. A second one would be read as part of its body.
       promise?.fail(ChannelError.operationUnsupported)
       return context.close(promise: nil)
     }
@@ -194,7 +196,7 @@ extension MessageRules {
     if let fault, head.status == .badRequest, head.headers.first(name: "content-length") == "0",
       !exchange.isRead
     {
-      // The server side answers what does not parse, and does not know why it does not.
+      // The server answers requests that do not parse, without knowing what is wrong.
       head.status = HTTPResponseStatus(statusCode: fault.status)
       let text = ByteBuffer(string: fault.text + "\n")
       head.headers.replaceOrAdd(name: "Content-Type", value: "text/plain; charset=utf-8")
@@ -232,7 +234,7 @@ extension MessageRules {
     }
     self.answer = nil
     if !exchanges.isEmpty { exchanges.removeFirst() }
-    // The encoder would close a chunked body, not knowing that there is none behind the answer to HEAD.
+    // The encoder would add the end of a chunked body, although the answer to HEAD has none.
     let nothing = ByteBuffer()
     let part = answer.isToHEAD ? wrapOutboundOut(.body(.byteBuffer(nothing))) : data
     guard answer.endsConnection else {
@@ -261,11 +263,11 @@ extension MessageRules {
 
 // MARK: - The end
 
-extension MessageRules {
+extension HTTPMessageHandler {
   func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
     switch mode {
     case .output: finish(context, promise)
-    // Whoever closes behind the last answer, a stop for one, must not take it from a client that is still sending.
+    // A close after the last answer, as by a stop, must not cut off a client that is still sending.
     case .all where isAtItsEnd:
       context.channel.closeFuture.cascade(to: promise)
       finish(context, nil)
@@ -273,7 +275,7 @@ extension MessageRules {
     }
   }
 
-  /// Closes our side, and the whole when the client has closed its own or takes too long.
+  /// Closes our side, and then the connection when the client has closed its own or takes too long.
   private func finish(_ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?) {
     guard !isFinishing else {
       promise?.succeed()
@@ -302,21 +304,21 @@ extension MessageRules {
 }
 
 @available(*, unavailable)
-extension MessageRules: Sendable {}
+extension HTTPMessageHandler: Sendable {}
 
-/// A request on its way to its answer, as far as the connection is concerned.
+/// A request that is not answered yet, as far as it matters for the connection.
 private struct MessageExchange {
   var method: HTTPMethod
-  /// What the client understands.
+  /// The client's HTTP version.
   var version: HTTPVersion
-  /// Whether another request may come behind it.
+  /// Whether another request may follow it.
   var keepsConnection: Bool
-  /// Whether it holds its body back until it is asked for it (RFC 9110 section 10.1.1).
+  /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 section 10.1.1).
   var waitsForContinue = false
   /// Whether the end of its body has arrived.
   var isRead = false
 
-  /// What could not be read: whatever comes behind it is not to be understood either.
+  /// A request that could not be read. Nothing after it can be understood.
   static let unreadable = MessageExchange(method: .GET, version: .http1_1, keepsConnection: false)
 }
 
@@ -327,14 +329,14 @@ extension MessageExchange {
     method = head.method
     version = isOld ? .http1_0 : .http1_1
     keepsConnection = isOld ? options.contains("keep-alive") : !options.contains("close")
-    // The parser takes nothing behind a request for another protocol.
+    // The parser ignores everything after a request for another protocol.
     if head.headers.contains(name: "upgrade") || head.method == .CONNECT { keepsConnection = false }
     waitsForContinue = !isOld && head.headers["expect"].contains { $0.lowercased() == "100-continue" }
   }
 }
 
 extension HandshakeRefusal {
-  /// - Parameter error: what the parser found in a request.
+  /// - Parameter error: the parser's error about a request.
   fileprivate init(parsing error: HTTPParserError) {
     let reason: Reason =
       switch error {
@@ -342,17 +344,17 @@ extension HandshakeRefusal {
       case .invalidMethod: .unknownMethod
       case .invalidVersion: .unsupportedHTTP
       case .unexpectedContentLength, .unknown:
-        .badRequest("it has a Transfer-Encoding that is not understood, or one beside a Content-Length")
+        .badRequest("the Transfer-Encoding header is not supported, or stands beside a Content-Length")
       case .invalidContentLength: .badRequest("the Content-Length header is not one number")
       case .invalidChunkSize: .badRequest("a chunk of the body does not begin with its size")
-      case .invalidEOFState: .badRequest("it ends too early")
+      case .invalidEOFState: .badRequest("the request ends too early")
       case .invalidHeaderToken:
-        .badRequest("a header name is not a word, or a header value has control characters")
+        .badRequest("a header name is not a valid token, or a header value has control characters")
       case .invalidURL, .invalidPath, .invalidHost, .invalidPort, .invalidQueryString, .invalidFragment:
-        .badRequest("the request target is no path")
+        .badRequest("the request target is not a path")
       case .strictModeAssertion, .lfExpected:
         .badRequest("a line does not end with CR and LF where it should")
-      case .invalidConstant: .badRequest("it is no HTTP/1 request")
+      case .invalidConstant: .badRequest("the request is not HTTP/1")
       default: .badRequest("\(error)")
       }
     self.init(reason)

@@ -8,17 +8,16 @@ import NIOPosix
 import Synchronization
 import Transport
 
-/// Serves the connections that are not WebSockets: takes their sockets over from the workers and lets Hummingbird's
-/// HTTP/1 channel speak on them.
+/// Serves connections that are not WebSockets: takes over their sockets from the workers, and runs Hummingbird's HTTP/1 channel
+/// on them.
 ///
-/// A request on such a connection that asks for a WebSocket after all, or for a stream of events, sends the socket back to a
-/// worker.
-final class HTTPSide: Sendable {
+/// If a request on such a connection asks for a WebSocket or an event stream after all, the socket goes back to a worker.
+final class HTTPService: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
   private let refusals: RefusalLog
   private let publisher: Publisher
-  /// For the WebSocket side, whose upstreams are connected to on the loop here.
+  /// For the workers, which connect to upstreams on this service's event loop.
   let upstreams: UpstreamConnector
   private let group: MultiThreadedEventLoopGroup
   private let arrivals: AsyncStream<HandedOverConnection>
@@ -35,30 +34,30 @@ final class HTTPSide: Sendable {
 
     struct Entry {
       let channel: any Channel
-      /// Nobody has to write for it to be found out that a client is gone.
+      /// Finds a vanished client without writing to it.
       var silence = PeerSilence()
     }
 
     var entries: [ObjectIdentifier: Entry] = [:]
-    /// Those whose clients are still to be looked for in this round.
+    /// Connections whose clients are still to be checked in this round.
     var unchecked: [ObjectIdentifier] = []
     var phase = Phase.serving
 
     var channels: [any Channel] { entries.values.map(\.channel) }
   }
 
-  /// The workers that sockets go back to, in turn.
+  /// The workers that get sockets back, in turn.
   private struct Returns {
     var workers: [Mailbox<WorkerMessage>] = []
     var next = 0
   }
 
-  /// What may be kept of requests that are sent ahead, on each connection, before it is counted. Bytes.
+  /// How many bytes of early requests each connection may keep before they are counted.
   private static let freeAhead = 4096
-  /// What a request head may have, as on the connections' first one. Bytes.
+  /// The longest request head, as for the first one of a connection. Bytes.
   private static let longestHead = 16 * 1024
 
-  /// One read, several of which may wait on their way to whoever takes a body.
+  /// The size of one read. Several may wait for the reader of a body.
   private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 16384)
 
   /// How often it is looked at within the bound whether some of the clients are there, and in how many parts all of them.
@@ -69,7 +68,7 @@ final class HTTPSide: Sendable {
     self.gateway = gateway
     refusals = RefusalLog(gateway: gateway)
     publisher = Publisher(memory: gateway.httpMemory) { [mail = gateway.mail] in mail.refused($0) }
-    // Files, small answers, and what passes through: one loop does, and the reactors keep the processors.
+    // Files, small answers and proxied requests: one event loop is enough, and the reactors get the processors.
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     self.group = group
     responder = HTTPResponder(gateway: gateway, publisher: publisher, on: group)
@@ -84,13 +83,13 @@ final class HTTPSide: Sendable {
     }
   }
 
-  /// Makes the workers known, before the first connection is handed over.
+  /// Registers the workers, before the first connection is handed over.
   func connect(to workers: [Mailbox<WorkerMessage>]) {
     returns.withLock { $0.workers = workers }
     publisher.connect(to: workers)
   }
 
-  /// Takes a connection over. Callable from any thread; bounded by the limit on connections.
+  /// Takes over a connection. Can be called from any thread; bounded by the limit on connections.
   func serve(_ connection: HandedOverConnection) {
     if case .terminated = arrive.yield(connection) {
       discard(connection)
@@ -103,20 +102,20 @@ final class HTTPSide: Sendable {
       work.addTask { await self.publisher.run() }
       await withDiscardingTaskGroup { tasks in
         for await connection in arrivals {
-          tasks.addTask { await self.converse(on: connection) }
+          tasks.addTask { await self.serveHTTP(on: connection) }
         }
       }
       publisher.finish()
     }
   }
 
-  /// Lets requests that are being answered finish, and takes nothing new.
+  /// Lets the current requests finish, and accepts no new ones.
   func stop() {
     arrive.finish()
     for channel in enter(.stopping) { Self.tell(channel, .stopping) }
   }
 
-  /// Closes what is left, and what still arrives.
+  /// Closes the remaining connections, and those that still arrive.
   func abandon() {
     publisher.abandon()
     for channel in enter(.abandoned) { Self.tell(channel, .abandoned) }
@@ -133,11 +132,11 @@ final class HTTPSide: Sendable {
     switch phase {
     case .serving: break
     case .stopping: channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
-    case .abandoned: channel.pipeline.fireUserInboundEventTriggered(UnsentBytes.Abandon())
+    case .abandoned: channel.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
     }
   }
 
-  /// Ends the event loop; after `run` has returned.
+  /// Ends the event loop. Must be called after `run` has returned.
   func shutDown() async throws {
     try await responder.shutDown()
     try await gateway.authenticators.shutDown()
@@ -147,10 +146,10 @@ final class HTTPSide: Sendable {
 
 // MARK: - Clients that are gone
 
-extension HTTPSide {
-  /// Ends connections whose clients owe the system an answer for too long (as those of event streams), while a request is answered,
-  /// or its answer is on the way. One that has nothing on its way is found by `KeepAliveProbes`; one that merely does not read
-  /// answers the system all the same. On the event loop.
+extension HTTPService {
+  /// Ends connections whose clients have owed an acknowledgement for too long (like those of event streams), while a request is
+  /// being answered, or its answer is on the way. A connection without data on the way is checked by `KeepAliveProbes`; a
+  /// client that merely does not read still acknowledges. On the event loop.
   private func checkPeers() {
     let now = MonotonicTime.now.nanoseconds
     let bound = gateway.clientSilence.wholeNanoseconds
@@ -173,7 +172,7 @@ extension HTTPSide {
     for channel in gone { Self.tell(channel, .abandoned) }
   }
 
-  /// To be used at once, on the event loop; the channel closes it.
+  /// Must be used at once, on the event loop; the channel closes the descriptor.
   private static func socket(of channel: any Channel) -> NIOBSDSocket.Handle? {
     let pipeline = channel.pipeline.syncOperations
     return (try? pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }) ?? nil
@@ -182,11 +181,11 @@ extension HTTPSide {
 
 // MARK: - One connection
 
-extension HTTPSide {
-  /// A connection on its way through here.
-  private final class Visit: Sendable {
+extension HTTPService {
+  /// A connection while it is served here.
+  private final class ServedConnection: Sendable {
     let client: Client
-    /// Whether a worker has it now, and counts it.
+    /// Whether a worker has the connection now, and counts it.
     let hasLeft = Atomic(false)
 
     init(of client: Client) {
@@ -194,20 +193,20 @@ extension HTTPSide {
     }
   }
 
-  private func converse(on connection: HandedOverConnection) async {
-    let visit = Visit(of: connection.client)
+  private func serveHTTP(on connection: HandedOverConnection) async {
+    let served = ServedConnection(of: connection.client)
     let http = HTTP1Channel(
       responder: { [self] request, writer, channel in
         let upload = Upload(request, on: channel)
-        // Cancelled and waited for at the end of this scope, however it is left.
+        // It is cancelled and awaited at the end of this scope, on every path.
         async let _ = upload?.pump()
-        let (client, refusal) = gateway.client(of: request, behind: visit.client)
+        let (client, refusal) = gateway.client(of: request, behind: served.client)
         let response =
           if let refusal { refusal } else {
-            try await respond(to: request, upload, of: visit, as: client, on: channel)
+            try await respond(to: request, upload, of: served, as: client, on: channel)
           }
         try await writer.write(response: response.head, body: response.body)
-        // Until here it takes up a place of its address.
+        // The client's place is kept until here.
         withExtendedLifetime(client.place) {}
       },
       configuration: .init(
@@ -220,13 +219,13 @@ extension HTTPSide {
     } catch {
       gateway.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
     }
-    if !visit.hasLeft.load(ordering: .acquiring) { gateway.counters.connections.down() }
+    if !served.hasLeft.load(ordering: .acquiring) { gateway.counters.connections.down() }
   }
 
   private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
     -> HTTP1Channel.Value
   {
-    // Small requests that are sent ahead are everybody's.
+    // Every connection may keep small early requests.
     let share = MemoryShare(of: gateway.httpMemory.ahead, free: Self.freeAhead)
     return try await ClientBootstrap(group: group)
       .channelOption(.allowRemoteHalfClosure, value: true)
@@ -236,14 +235,14 @@ extension HTTPSide {
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandlers(
-            UnsentBytes(), FirstBytes(connection.bytes), RequestGate(share: share))
+            LingeringCloseHandler(), FirstBytes(connection.bytes), RequestGate(share: share))
         }.flatMap {
           http.setup(channel: channel, logger: log)
         }.flatMapThrowing { value in
           let pipeline = channel.pipeline.syncOperations
           let gate = try pipeline.handler(type: RequestGate.self)
           let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-          let rules = MessageRules(gate: gate) { refusal in
+          let rules = HTTPMessageHandler(gate: gate) { refusal in
             refusals.record(refusal, target: nil, peer: connection.client.peer)
           }
           try pipeline.addHandler(rules, position: .after(decoder))
@@ -252,7 +251,7 @@ extension HTTPSide {
       }
   }
 
-  /// Answers requests until the channel is closed, by whomever; what is being done for it then is cancelled.
+  /// Answers requests until the channel is closed by either side. Work for it is cancelled then.
   private func serve(on channel: any Channel, _ handle: @escaping @Sendable () async -> Void) async {
     let phase = open.withLock { open in
       open.entries[ObjectIdentifier(channel)] = .init(channel: channel)
@@ -261,7 +260,7 @@ extension HTTPSide {
     Self.tell(channel, phase)
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await handle() }
-      // It never fails.
+      // The future never fails.
       try? await channel.closeFuture.get()
       tasks.cancelAll()
     }
@@ -274,18 +273,19 @@ extension HTTPSide {
   }
 
   private func respond(
-    to request: Request, _ upload: Upload?, of visit: Visit, as client: Client, on channel: any Channel
+    to request: Request, _ upload: Upload?, of served: ServedConnection, as client: Client,
+    on channel: any Channel
   ) async throws -> Response {
     let target = Array((request.head.path ?? "/").utf8)
     if request.wantsWebSocket || gateway.isForEventStream(method: request.method.rawValue, target: target) {
-      try await sendBack(request, of: visit, channel: channel)
+      try await sendBack(request, of: served, channel: channel)
       throw LeftForWorker()
     }
     return try await responder.respond(to: request, upload, from: client, on: channel)
   }
 
-  /// Gives a duplicate of the socket to a worker; closing the channel then closes only this side's descriptor.
-  private func sendBack(_ request: Request, of visit: Visit, channel: any Channel) async throws {
+  /// Gives a duplicate of the socket to a worker. Closing the channel then closes only this service's descriptor.
+  private func sendBack(_ request: Request, of served: ServedConnection, channel: any Channel) async throws {
     let copy = try await channel.eventLoop.submit {
       try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
         try Descriptor.duplicate(of: $0).take()
@@ -293,19 +293,19 @@ extension HTTPSide {
     }.get()
     guard let copy else { throw LeftForWorker() }
     let descriptor = Descriptor(adopting: copy)
-    // Before the worker has it: what Hummingbird does at the end would shut the socket down, not only close this side of it.
-    // Earlier answers are sent by then; where that fails, the connection ends here.
+    // Before the worker gets the socket, because Hummingbird's end would shut the socket down, and not only close this
+    // descriptor. Earlier answers have been sent by then; if that fails, the connection ends here.
     try await channel.close()
-    visit.hasLeft.store(true, ordering: .releasing)
+    served.hasLeft.store(true, ordering: .releasing)
     let worker = returns.withLock { returns in
       defer { returns.next = (returns.next + 1) % returns.workers.count }
       return returns.workers[returns.next]
     }
     let handedOver = HandedOverConnection(
-      descriptor: descriptor.take(), bytes: request.headBytes, client: visit.client)
+      descriptor: descriptor.take(), bytes: request.headBytes, client: served.client)
     if !worker.post(.takeOver(handedOver)) { discard(handedOver) }
   }
 }
 
-/// Ends Hummingbird's handling of a connection that a worker has now.
+/// Ends Hummingbird's handling of a connection that a worker has taken over.
 private struct LeftForWorker: Error {}
