@@ -122,6 +122,7 @@ let package = Package(
       name: "ChannelLayersTests",
       dependencies: [
         "ChannelLayers", "GatewayConfig", "JSON", "Routing", "TestSupport", "Transport",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
       ]),

@@ -33,7 +33,7 @@ extension RedisHub {
 
   private func join(_ names: [String]) async {
     for (shard, names) in Dictionary(grouping: names, by: shard(of:)) {
-      guard shards[shard].isJoined else {
+      guard shards[shard].commands.isUp else {
         for name in names { refused(name) }
         continue
       }

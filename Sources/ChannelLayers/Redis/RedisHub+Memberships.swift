@@ -12,12 +12,12 @@ extension RedisHub {
 
   func joinQueues(_ names: [String], _ shard: Int) async {
     do {
-      guard let connection = shards[shard].commands else { throw RedisFailure.notConnected }
+      guard let connection = shards[shard].commands.connection else { throw RedisFailure.notConnected }
       try await enter(names.compactMap { interest[$0] }, on: connection)
     } catch {
       note("groups could not be joined", "\(error)")
       for name in names { refused(name) }
-      shards[shard].commands?.close()
+      shards[shard].commands.close()
     }
   }
 
@@ -25,7 +25,7 @@ extension RedisHub {
   ///
   /// The sign of life comes first: after it, no other process removes what follows.
   func joinAgain(_ shard: Int) async throws(RedisFailure) {
-    guard configuration.layout == .core, let connection = shards[shard].commands else { return }
+    guard configuration.layout == .core, let connection = shards[shard].commands.connection else { return }
     shards[shard].hasSignOfLife = false
     _ = try await register.beat(on: connection)
     shards[shard].hasSignOfLife = true
@@ -78,7 +78,7 @@ extension RedisHub {
   /// Removes all entries of this process from Redis.
   func withdraw() async {
     for shard in shards.indices {
-      guard let connection = shards[shard].commands else { continue }
+      guard let connection = shards[shard].commands.connection else { continue }
       do {
         try await leave(interest.all(shard), on: connection)
         try await register.withdraw(on: connection)
@@ -100,14 +100,15 @@ extension RedisHub {
   }
 
   private func tend(_ shard: Int, beat count: Int) async {
-    guard let connection = shards[shard].commands, let since = shards[shard].joinedAt else { return }
+    let link = shards[shard].commands
+    guard let connection = link.connection, link.isUp else { return }
     do {
       let isKnown = try await beat(shard, on: connection)
       try await leave(interest.takeLeaving(shard, at: .now), on: connection)
       let renewal = max(1, min(30, register.groupExpiry / 3))
       if !isKnown || count % renewal == 0 { try await enter(interest.known(shard), on: connection) }
       // After an outage the other processes have time to come back.
-      if count % 5 == 0, ContinuousClock.now - since > Self.grace {
+      if count % 5 == 0, link.hasBeenUp(for: Self.grace) {
         try await clearAway(shard, on: connection)
       }
     } catch .refused(let refusal) where !refusal.endsConnection {

@@ -21,7 +21,7 @@ extension RedisHub {
       let messages: [QueuePop.Message]
       do {
         // Events arrive only once Redis has allowed the command.
-        let wait = shards[shard].isReceiving ? QueuePop.Wait.long : .hardly
+        let wait = shards[shard].receiver.isUp ? QueuePop.Wait.long : .hardly
         messages = try await pop.next(of: keys, wait, on: connection)
       } catch .refused(let refusal) where refusal.isUnknownCommand && pop == .many {
         pop = .one
@@ -90,7 +90,7 @@ extension RedisHub {
   private func recipients(of names: Set<String>) async -> [String: GroupRecipients] {
     var found: [String: GroupRecipients] = [:]
     for (shard, names) in Dictionary(grouping: names, by: shard(of:)) {
-      guard let connection = shards[shard].commands else { continue }
+      guard let connection = shards[shard].commands.connection else { continue }
       let oldest = Int(MessageClock.now()) - register.groupExpiry
       let commands = names.flatMap { name in
         let key = register.key(ofGroup: name)
@@ -147,7 +147,7 @@ extension RedisHub {
   private func flushQueues() async {
     for shard in shards.indices {
       while case let keys = outgoing.ready(shard, at: .now).prefix(Self.mostQueues), !keys.isEmpty {
-        guard let connection = shards[shard].commands else {
+        guard let connection = shards[shard].commands.connection else {
           for key in keys { fail(outgoing.drop(of: key), .partly) }
           continue
         }

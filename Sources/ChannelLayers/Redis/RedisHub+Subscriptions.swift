@@ -17,7 +17,8 @@ extension RedisHub {
 
   /// Subscribes to channels. Redis confirms with a message, after which waiting reactors are notified.
   func subscribe(_ names: [String], _ shard: Int) {
-    guard let receiver = shards[shard].receiver, shards[shard].isReceiving else {
+    let link = shards[shard].receiver
+    guard let receiver = link.connection, link.isUp else {
       for name in names { refused(name) }
       return
     }
@@ -26,8 +27,6 @@ extension RedisHub {
 
   /// Receives the messages of the subscriptions until the connection ends.
   func receiveSubscriptions(_ shard: Int, on connection: RedisConnection) async throws {
-    shards[shard].refusal = nil
-    shards[shard].lastHeard = .now
     try await connection.subscribe { [self] message in
       assumeIsolated {
         $0.handle(message, shard)
@@ -44,16 +43,15 @@ extension RedisHub {
     // The pattern comes last: when it is confirmed, so is everything before it.
     connection.post([RESPCommand("PSUBSCRIBE", .init(Self.globEscaped(sessionPrefix) + "*"))])
     await connection.waitUntilClosed()
-    if let refusal = shards[shard].refusal { throw refusal }
+    if let refusal = shards[shard].receiver.refusal { throw refusal }
     missed(shard)
   }
 
   private func handle(_ message: RESPValue, _ shard: Int) {
-    shards[shard].lastHeard = .now
+    shards[shard].receiver.heard()
     // A connection without its subscriptions is of no use, and the error does not say which one failed.
     if case .error(let fault) = message {
-      shards[shard].refusal = .refused(RedisRefusal(fault))
-      shards[shard].receiver?.close()
+      shards[shard].receiver.refuse(.refused(RedisRefusal(fault)))
     }
     guard case .array(let parts) = message, let kind = parts.first?.text else { return }
     switch (kind, parts.count) {
@@ -84,7 +82,7 @@ extension RedisHub {
     full.whenRoom {
       loop.execute {
         // The server was not silent; the connection was not read.
-        self.assumeIsolated { $0.shards[shard].lastHeard = .now }
+        self.assumeIsolated { $0.shards[shard].receiver.heard() }
         connection.resumeReading()
       }
     }
@@ -105,7 +103,7 @@ extension RedisHub {
 
   /// Events that were published while no connection listened are lost.
   private func missed(_ shard: Int) {
-    guard !isStopping, shards[shard].isReceiving else { return }
+    guard !isStopping, shards[shard].receiver.isUp else { return }
     log.warning(
       "subscriptions were interrupted: events may have been missed",
       metadata: ["layer": "\(alias)", "host": "\(shards[shard].connector.host)"])
@@ -119,22 +117,20 @@ extension RedisHub {
     }
   }
 
-  private static let silence = Duration.seconds(15)
-
   /// Called every second.
   func tendSubscriptions(beat: Int) {
     for shard in shards.indices {
       // Without a connection there is nothing to leave.
       let leaving = interest.takeLeaving(shard, at: .now)
       interest.left(leaving)
-      guard let receiver = shards[shard].receiver else { continue }
+      guard let receiver = shards[shard].receiver.connection else { continue }
       for group in leaving {
         receiver.post([RESPCommand("UNSUBSCRIBE", .init(subscriptionName(of: group.name)))])
       }
-      if ContinuousClock.now - shards[shard].lastHeard > Self.silence, !receiver.isPaused { receiver.close() }
+      shards[shard].receiver.closeIfSilent()
       guard beat % 5 == 0 else { continue }
       receiver.post([RESPCommand("PING")])
-      shards[shard].commands?.checkLife()
+      shards[shard].commands.connection?.checkLife()
     }
   }
 
@@ -163,7 +159,7 @@ extension RedisHub {
 
   private func publish(_ publications: [Publication], _ shard: Int) async {
     do {
-      guard let connection = shards[shard].commands else { throw RedisFailure.notConnected }
+      guard let connection = shards[shard].commands.connection else { throw RedisFailure.notConnected }
       let replies = try await connection.send(publications.map(\.command))
       let now = ContinuousClock.now
       for (publication, reply) in zip(publications, replies) {

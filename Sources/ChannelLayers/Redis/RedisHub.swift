@@ -26,13 +26,10 @@ package actor RedisHub {
   var interest = GroupInterest()
   var outgoing = OutgoingQueues()
   var clock = MessageClock()
-  private(set) var isStopping = false
+  let life = RedisLife()
   private var reactors: [Mailbox<RedisDelivery>] = []
   /// The history, which handles the events of groups that keep one.
   private var history: RedisHistory?
-  private var connecting: Task<Void, Never>?
-  private var working: Task<Void, Never>?
-  private var ticking: Task<Void, Never>?
   private var waking: Task<Void, Never>?
   private var notes = SampledNotes()
   /// Why a shard is not available; nil if no outage is known.
@@ -55,7 +52,10 @@ package actor RedisHub {
     register = ProcessRegister(configuration, id: identity.id)
     codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
     availability = ShardAvailability(count: configuration.hosts.count)
-    shards = configuration.hosts.map { RedisShard(connector: RedisConnector(host: $0, eventLoop: loop)) }
+    shards = configuration.hosts.map { [life] in
+      RedisShard(
+        connector: RedisConnector(host: $0, eventLoop: loop), layer: alias, life: life, log: log)
+    }
   }
 
   // MARK: - From reactors
@@ -91,6 +91,8 @@ package actor RedisHub {
   }
 
   // MARK: - Life
+
+  var isStopping: Bool { life.isStopping }
 
   /// Registers the reactors. Must be called before `run`.
   package func connect(to reactors: [Mailbox<RedisDelivery>], recording history: RedisHistory? = nil) {
@@ -156,14 +158,8 @@ package actor RedisHub {
 
   /// Keeps the layer going until `stop`.
   package func run() async {
-    guard !isStopping else { return }
-    let connecting = Task { await keepConnections() }
-    let working = Task { await work() }
-    let ticking = Task { await tick() }
-    (self.connecting, self.working, self.ticking) = (connecting, working, ticking)
-    await connecting.value
-    await working.value
-    await ticking.value
+    await life.run(
+      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
   }
 
   private func work() async {
@@ -177,37 +173,29 @@ package actor RedisHub {
   ///
   /// - Parameter time: how long Redis may take. Another process removes the rest later.
   package func stop(within time: Duration) async {
-    guard !isStopping else { return }
-    isStopping = true
-    for shard in shards.indices { _ = availability.set(shard, isUp: false) }
-    let deadline = Task {
-      guard (try? await Task.sleep(for: time)) != nil else { return }
-      for shard in shards { shard.commands?.close() }
+    await life.stop(within: time) {
+      for shard in shards.indices { _ = availability.set(shard, isUp: false) }
+      waking?.cancel()
+      changes.finish()
+      // Events of sessions are still sent, and no group is joined any more while all groups are left.
+      events.finish()
+    } farewell: {
+      if configuration.layout == .core { await withdraw() }
+    } close: {
+      await self.closeConnections()
     }
-    // Ends waits and connection attempts. Requests that are under way continue.
-    connecting?.cancel()
-    ticking?.cancel()
-    waking?.cancel()
-    changes.finish()
-    events.finish()
-    // Events of sessions are still sent, and no group is joined any more while all groups are left.
-    await working?.value
-    await ticking?.value
-    if configuration.layout == .core { await withdraw() }
-    deadline.cancel()
+  }
+
+  private func closeConnections() async {
     for shard in shards {
-      shard.commands?.close()
-      shard.receiver?.close()
+      shard.commands.close()
+      shard.receiver.close()
     }
   }
 
   /// Renews memberships, leaves groups, and checks connections, every second.
   private func tick() async {
-    var beat = 0
-    while !isStopping {
-      _ = try? await Task.sleep(for: .seconds(1))
-      guard !isStopping else { return }
-      beat += 1
+    await life.beat(every: .seconds(1)) { beat in
       switch configuration.layout {
       case .core: await tendQueues(beat: beat)
       case .pubSub: tendSubscriptions(beat: beat)
