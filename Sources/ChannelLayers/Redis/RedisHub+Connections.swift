@@ -1,4 +1,3 @@
-import GatewayConfig
 import Logging
 
 /// Keeps two connections to each shard: one for commands, one for incoming messages.
@@ -15,28 +14,22 @@ extension RedisHub {
   private func keepCommands(_ shard: Int) async {
     let link = shards[shard].commands
     await link.keep { connection in
-      try await joinAgain(shard)
+      try await layout.joinAgain(shard, of: self)
       link.confirm()
       updateAvailability(of: shard)
       await connection.waitUntilClosed()
       lost(shard)
       throw RedisFailure.disconnected
     } ended: { failure in
-      if configuration.layout == .core { interest.lost(shard) }
-      ended(shard, failure)
+      ended(shard, .commands, failure)
     }
   }
 
   private func keepReceiving(_ shard: Int) async {
     await shards[shard].receiver.keep { connection in
-      switch configuration.layout {
-      case .core: try await receiveQueues(shard, on: connection)
-      case .pubSub: try await receiveSubscriptions(shard, on: connection)
-      }
+      try await layout.receive(shard, on: connection, for: self)
     } ended: { failure in
-      // Subscriptions end with their connection, including those to groups without members.
-      if configuration.layout == .pubSub { interest.lost(shard) }
-      ended(shard, failure)
+      ended(shard, .receiver, failure)
     }
   }
 
@@ -54,7 +47,9 @@ extension RedisHub {
     log.notice("channel layer available", metadata: ["layer": "\(alias)"])
   }
 
-  private func ended(_ shard: Int, _ failure: (any Error)?) {
+  private func ended(_ shard: Int, _ end: RedisShard.End, _ failure: (any Error)?) {
+    // All of them, including those in groups without members.
+    if end == layout.membershipEnd { interest.lost(shard) }
     if let failure, !isStopping { outage = "\(shards[shard].connector.host): \(failure)" }
     updateAvailability(of: shard)
   }

@@ -1,16 +1,7 @@
-import GatewayConfig
-
 /// Joins groups for their first members, and leaves them after their last ones.
 extension RedisHub {
   /// The shard that stores the group.
-  nonisolated func shard(of group: String) -> Int {
-    let name =
-      switch configuration.layout {
-      case .core: group
-      case .pubSub: subscriptionName(of: group)
-      }
-    return Shard.index(of: name, count: configuration.hosts.count)
-  }
+  nonisolated func shard(of group: String) -> Int { placement.shard(of: group) }
 
   func followChanges() async {
     for await _ in changes.arrivals {
@@ -37,10 +28,7 @@ extension RedisHub {
         for name in names { refused(name) }
         continue
       }
-      switch configuration.layout {
-      case .core: await joinQueues(names, shard)
-      case .pubSub: subscribe(names, shard)
-      }
+      await layout.join(names, shard, of: self)
     }
   }
 

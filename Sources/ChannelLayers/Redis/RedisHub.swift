@@ -13,7 +13,7 @@ package actor RedisHub {
   package nonisolated let configuration: RedisLayerConfiguration
   nonisolated let alias: String
   nonisolated let identity: RedisIdentity
-  nonisolated let register: ProcessRegister
+  nonisolated let placement: GroupPlacement
   nonisolated let codec: MessageCodec
   nonisolated let log: Logger
   nonisolated let counters = RedisCounters()
@@ -24,8 +24,7 @@ package actor RedisHub {
 
   var shards: [RedisShard]
   var interest = GroupInterest()
-  var outgoing = OutgoingQueues()
-  var clock = MessageClock()
+  let layout: any RedisLayout
   let life = RedisLife()
   private var reactors: [Mailbox<RedisDelivery>] = []
   /// The history, which handles the events of groups that keep one.
@@ -48,9 +47,18 @@ package actor RedisHub {
     self.log = log
     let loop = group.next()
     executor = loop.executor
-    identity = RedisIdentity(configuration)
-    register = ProcessRegister(configuration, id: identity.id)
-    codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
+    let identity = RedisIdentity(configuration)
+    let codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
+    (self.identity, self.codec) = (identity, codec)
+    switch configuration.layout {
+    case .core:
+      layout = CoreLayout(configuration, identity, codec)
+      placement = GroupPlacement(count: configuration.hosts.count, prefix: "", queues: identity)
+    case .pubSub:
+      let pubSub = PubSubLayout(configuration, identity, codec)
+      layout = pubSub
+      placement = GroupPlacement(count: configuration.hosts.count, prefix: pubSub.groupPrefix)
+    }
     availability = ShardAvailability(count: configuration.hosts.count)
     shards = configuration.hosts.map { [life] in
       RedisShard(
@@ -66,11 +74,7 @@ package actor RedisHub {
   /// Whether the group's events can be sent and received, because its shards are available.
   nonisolated func isAvailable(for group: String) -> Bool {
     guard !availability.isComplete else { return true }
-    let isThere = availability[shard(of: group)]
-    switch configuration.layout {
-    case .core: return isThere && availability[shard(ofQueue: group)]
-    case .pubSub: return isThere
-    }
+    return availability[placement.shard(of: group)] && availability[placement.shard(ofQueue: group)]
   }
 
   /// - Returns: why the event cannot be accepted; nil if it was.
@@ -128,17 +132,15 @@ package actor RedisHub {
   private func refusal(
     ofClusterAt connector: RedisConnector, _ uses: RedisLayerUses
   ) async throws(RedisFailure) -> RedisTrial.Failure? {
-    guard configuration.layout == .core || uses.history || uses.presence, try await connector.isCluster()
-    else {
-      return nil
-    }
-    let isCore = configuration.layout == .core
+    let others = RedisTrial.Failure(
+      text: "history and presence do not support",
+      hint: "use a server that is not a cluster, or remove history and presence")
+    guard let objection = layout.clusterObjection ?? (uses.history || uses.presence ? others : nil),
+      try await connector.isCluster()
+    else { return nil }
     return RedisTrial.Failure(
-      text: "\(connector.host): this server is a Redis Cluster, which "
-        + (isCore ? "the backend redis does not support" : "history and presence do not support"),
-      hint: isCore
-        ? "use a server that is not a cluster, or backend: redis_pubsub here and RedisPubSubChannelLayer in Django"
-        : "use a server that is not a cluster, or remove history and presence")
+      text: "\(connector.host): this server is a Redis Cluster, which \(objection.text)", hint: objection.hint
+    )
   }
 
   /// Waits until `run` has made the layer available, or an attempt has failed.
@@ -180,7 +182,7 @@ package actor RedisHub {
       // Events of sessions are still sent, and no group is joined any more while all groups are left.
       events.finish()
     } farewell: {
-      if configuration.layout == .core { await withdraw() }
+      await layout.withdraw(self)
     } close: {
       await self.closeConnections()
     }
@@ -196,11 +198,14 @@ package actor RedisHub {
   /// Renews memberships, leaves groups, and checks connections, every second.
   private func tick() async {
     await life.beat(every: .seconds(1)) { beat in
-      switch configuration.layout {
-      case .core: await tendQueues(beat: beat)
-      case .pubSub: tendSubscriptions(beat: beat)
+      await withDiscardingTaskGroup { tasks in
+        for shard in shards.indices { tasks.addTask { await self.tend(shard, beat: beat) } }
       }
     }
+  }
+
+  private func tend(_ shard: Int, beat: Int) async {
+    await layout.tend(shard, beat: beat, of: self)
   }
 
   // MARK: - Events out
@@ -218,10 +223,7 @@ package actor RedisHub {
         // Events without room go first, so this runs without a new event, too.
         let batch = events.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes)
         isEmpty = batch.isEmpty
-        switch configuration.layout {
-        case .core: await publishToQueues(batch)
-        case .pubSub: await publishToSubscribers(batch)
-        }
+        await layout.publish(batch, from: self)
       } while !isEmpty
     }
   }

@@ -3,6 +3,12 @@ import Logging
 
 /// One of a layer's servers, and the connections to it.
 struct RedisShard {
+  /// Which of the two connections.
+  enum End {
+    case commands
+    case receiver
+  }
+
   let connector: RedisConnector
   /// One line for an outage of either connection.
   let outage: OutageLog
@@ -10,8 +16,6 @@ struct RedisShard {
   let commands: RedisLink<RedisConnection>
   /// The connection for incoming messages. It is up when events for this process arrive.
   let receiver: RedisLink<RedisConnection>
-  /// Whether this process's sign of life was written. If it is missing later, Redis has lost it.
-  var hasSignOfLife = false
   var recent = RecentEvents()
 
   init(connector: RedisConnector, layer alias: String, life: RedisLife, log: Logger) {
