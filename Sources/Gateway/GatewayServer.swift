@@ -151,6 +151,9 @@ package final class GatewayServer: Sendable {
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
     let count = gateway.threads
     warnOfDescriptors()
+    warnOfMemory()
+    try deadline.prepare()
+    defer { deadline.end() }
     let sockets = try ListeningSockets.open(configuration.server.listeners, for: count)
     let http = HTTPService(gateway: gateway)
     let tls = configuration.needsTLS ? TLSService(gateway: gateway, threads: count) : nil
@@ -212,7 +215,8 @@ package final class GatewayServer: Sendable {
 
   /// Without enough descriptors, connections over the limit would be reset instead of refused.
   private func warnOfDescriptors() {
-    guard let wanted = configuration.server.connections, wanted > gateway.connectionLimit else { return }
+    guard let wanted = configuration.server.connections else { return warnOfFewConnections() }
+    guard wanted > gateway.connectionLimit else { return }
     let needed = descriptors.needed(for: wanted, of: configuration, threads: gateway.threads)
     log.warning(
       "limits.connections was lowered to what the limit on open files has room for",
@@ -222,6 +226,44 @@ package final class GatewayServer: Sendable {
         "hint":
           "raise the limit on open files (ulimit -n, LimitNOFILE) to \(needed), or lower limits.connections",
       ])
+  }
+
+  private func warnOfFewConnections() {
+    guard gateway.connectionLimit < DescriptorLimit.fewConnections else { return }
+    let usual = DescriptorLimit.usualConnections
+    let needed = descriptors.needed(for: usual, of: configuration, threads: gateway.threads)
+    log.warning(
+      "the limit on open files leaves room for few connections",
+      metadata: [
+        "connections": "\(gateway.connectionLimit)", "open-files": "\(descriptors.descriptors)",
+        "hint":
+          "raise the limit on open files (ulimit -n, LimitNOFILE) to \(needed) for \(usual) connections, or write limits: {connections: \(gateway.connectionLimit)} where so few are meant",
+      ])
+  }
+
+  /// Bounds that are not written follow from the memory of the process, which `validate` does not know.
+  private func warnOfMemory() {
+    let limits = configuration.served.webSocketRoutes.map(\.limits)
+    let receiving = gateway.receiveMemory.budget.total
+    if configuration.server.receiveMemory == nil, let message = limits.map(\.message).max(),
+      message.bytes > receiving / 2
+    {
+      warn(
+        "messages of limits.message may never arrive: the memory for unfinished messages is too small",
+        wanted: message, bytes: receiving, hint: "lower limits.message, or raise limits.receive_memory")
+    }
+    let sending = gateway.sendMemory.budget.total
+    if configuration.server.sendMemory == nil, let queue = limits.map(\.sendQueue).max(),
+      queue.bytes > sending
+    {
+      warn(
+        "one client may have more waiting than all clients together: the memory for what waits to be sent is too small",
+        wanted: queue, bytes: sending, hint: "lower limits.send_queue, or raise limits.send_memory")
+    }
+  }
+
+  private func warn(_ event: Logger.Message, wanted: ByteCount, bytes: Int, hint: String) {
+    log.warning(event, metadata: ["wanted": "\(wanted.bytes)", "bytes": "\(bytes)", "hint": "\(hint)"])
   }
 
   private struct RunningWorker: Sendable {

@@ -48,8 +48,11 @@ package enum ConfigurationLoader {
     let logging = LoggingConfiguration(reading: top.value("logging"), reading)
     let context = RouteContext(
       reading: reading, apps: apps, layers: layerNode.map(aliases) ?? [],
-      groupSpaces: ChannelLayerConfiguration.groupSpaces(of: layers ?? []), auth: settings.auth)
+      groupSpaces: ChannelLayerConfiguration.groupSpaces(of: layers ?? []), auth: settings.auth,
+      handshake: server.handshake)
     let applications = readApplications(top, settings, context)
+    LimitsReader.checkBodies(
+      top.value("limits"), server, applications.flatMap(\.application.httpRoutes), reading)
     let served = chooseServed(top, applications, reading)
     top.finish()
     context.checkApps()

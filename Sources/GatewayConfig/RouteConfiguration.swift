@@ -107,6 +107,8 @@ package struct SessionLimits: Sendable, Hashable {
   package var sendQueue = ByteCount.mebibytes(1)
   /// `limits.send_memory` of the server, which `sendQueue` has to fit into; nil where it is not written.
   package var sendMemory: ByteCount?
+  /// `limits.receive_memory` of the server, which `message` has to fit into; nil where it is not written.
+  package var receiveMemory: ByteCount?
   /// Nil for no keep-alive.
   package var ping: KeepAlive? = KeepAlive(interval: .seconds(30), timeout: .seconds(30))
 

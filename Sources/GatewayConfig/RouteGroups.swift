@@ -58,7 +58,8 @@ extension RouteGroups {
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
     guard let http = route.http else { return [] }
-    func maker(_ layer: String, _ audience: AdmittedClients, _ signature: GroupUse.Signature = .none) -> Maker {
+    func maker(_ layer: String, _ audience: AdmittedClients, _ signature: GroupUse.Signature = .none) -> Maker
+    {
       Maker(
         route: route, number: number, router: router, kind: .http, layer: layer, audience: audience,
         isOptional: http.auth?.isOptional ?? false, signature: signature)

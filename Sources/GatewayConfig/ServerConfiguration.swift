@@ -64,6 +64,12 @@ package struct TrustedProxies: Sendable, Hashable {
   package var isEmpty: Bool { networks.isEmpty && !unix }
 
   package func contains(_ address: IPAddress) -> Bool { networks.contains { $0.contains(address) } }
+
+  /// Whether some address of this machine is in it.
+  var hasLoopback: Bool {
+    networks.contains { $0.address.isLoopback } || IPAddress("127.0.0.1").map(contains) == true
+      || IPAddress("::1").map(contains) == true
+  }
 }
 
 /// `limits.per_ip`: what one IPv4 address, or one /64 of IPv6 addresses, may have.

@@ -7,6 +7,20 @@ public struct DescriptorLimit: Sendable {
   /// The limit if the system sets none, so that a limit on connections always exists.
   private static let ceiling = 1 << 20
 
+  /// Whether so many more descriptors can be opened now.
+  ///
+  /// - Parameter count: at least 1.
+  /// - Returns: nil where they can; otherwise the lowest limit with which they could.
+  public func least(for count: Int) -> Int? {
+    var free = 0
+    // The limit is on the number of a descriptor, so what lies above it takes up no place.
+    for descriptor in 0..<Int32(clamping: descriptors) where fcntl(descriptor, F_GETFD) < 0 {
+      free += 1
+      if free >= count { return nil }
+    }
+    return descriptors + count - free
+  }
+
   /// Raises the soft limit to the hard one, as a process that holds a connection for each client must.
   public static func raise() -> DescriptorLimit {
     var limit = rlimit()

@@ -47,6 +47,12 @@ struct ServeCommand: AsyncParsableCommand {
     guard var configuration = loaded.configuration else { throw ExitCode(1) }
     if !bind.isEmpty { configuration.server.bind = bind }
     if let logFormat { configuration.logging.format = logFormat }
+    do {
+      try GatewayServer.checkDescriptors(for: configuration)
+    } catch {
+      Output.error("sluice: \(error)")
+      throw ExitCode(1)
+    }
     let output: LogWriter
     do {
       output = try LogWriter(configuration.logging.format)

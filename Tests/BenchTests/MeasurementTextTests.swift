@@ -38,7 +38,7 @@ struct MeasurementTextTests {
     #expect(
       busy.remarks.first?.hasPrefix("warning: the load generator was busy for \(Int(used + waited)) %")
         == true)
-    #expect(busy.remarks.first?.contains("waited for one for") == (waited > 0))
+    #expect(busy.remarks.first?.contains("waited for a processor for") == (waited > 0))
     #expect(busy.remarks.first?.contains("Try --threads 2") == true)
   }
 

@@ -126,7 +126,7 @@ struct UnfitEventsTests {
     }
     #expect(reports.told == [])
     render(broadcast, Event(type: "sluice.disconnect"))
-    #expect(reports.told.map(\.hint) == [#"orders to Sluice go to the group "sluice.control""#])
+    #expect(reports.told.map(\.hint) == [#"send control events to the group "sluice.control""#])
   }
 
   @Test func `the groups of one event stream report together`() {

@@ -37,9 +37,11 @@ final class FileAccessTests {
 
   private func path(_ name: String) -> String { folder.appending(path: name).path }
 
-  private func findings(_ text: String) throws -> [String] {
+  private func findings(_ text: String, isWithoutSecrets: Bool = false) throws -> [String] {
     try Data(text.utf8).write(to: folder.appending(path: "routes.yaml"))
-    let report = ConfigurationLoader.load(path: path("routes.yaml"), environment: [:]).report
+    let report = ConfigurationLoader.load(
+      path: path("routes.yaml"), environment: [:], isWithoutSecrets: isWithoutSecrets
+    ).report
     return report.findings.map { finding in
       "\(finding.range?.start.line ?? 0):\(finding.range?.start.column ?? 0) \(finding.code.rawValue) \(finding.message)"
     }
@@ -96,6 +98,27 @@ final class FileAccessTests {
         },
         "\(name): \(found)")
     }
+  }
+
+  @Test(arguments: [
+    "server: {tls: {certificate: none.pem, key: FILE}}",
+    "server: {tls: {certificate: none.pem, key: {file: FILE}}}",
+    "auth: {users: {jwt: {secret: {file: FILE}}}}",
+    "channel_layers: {default: {backend: redis, config: {symmetric_encryption_keys: [{file: FILE}]}}}",
+  ])
+  func `without secrets what is there and can be none is found all the same, and what is not there is not`(
+    _ place: String
+  ) throws {
+    let text =
+      "installed_apps: [echo]\napplications: {main: {websocket: [{path: a, consumer: echo}]}}\n" + place
+    for (name, _) in Self.odd {
+      let found = try findings(text.replacingOccurrences(of: "FILE", with: name), isWithoutSecrets: true)
+      #expect(
+        found.contains { $0.contains("unreadable-file \"\(name)\" cannot be read: it is ") },
+        "\(name): \(found)")
+    }
+    let absent = try findings(text.replacingOccurrences(of: "FILE", with: "absent"), isWithoutSecrets: true)
+    #expect(!absent.contains { $0.contains("absent") }, "\(absent)")
   }
 
   @Test func `each use of a file has a largest size, and a file of that size is read`() throws {

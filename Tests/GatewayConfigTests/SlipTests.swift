@@ -68,6 +68,11 @@ struct SlipTests {
     #expect(report(keys).findings.count { $0.code == .yamlSyntax } == YAMLReader.Bounds.repairs + 1)
   }
 
+  @Test(arguments: ["a: [x{y}}x{y}", "a: {b: x{y}}x{y}, c: [x{y}}z{w}]", "a: [x{y}}z{w}\n"])
+  func `values with braces that touch each other are each one value`(_ text: String) {
+    #expect(report(text).findings.contains { $0.message.contains("a value with braces needs quotes") })
+  }
+
   @Test func `no bytes whatever stop the mending of slips`() {
     let pieces = [
       "a:", "b: ", "path:x", "- ", "-p: ", "[", "]", "{", "}", "x{y}", "${", ",", ";", "//", " // ", "\"",

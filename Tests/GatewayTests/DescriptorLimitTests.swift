@@ -36,6 +36,16 @@ struct DescriptorLimitTests {
     #expect(needed < 12_000)
   }
 
+  @Test func `a limit that has no room for what is needed says which one has`() {
+    var limit = DescriptorLimit.raise()
+    // Beyond everything that the tests have open at the same time, unless that is a lot.
+    limit.descriptors = 4096
+    #expect(limit.least(for: 16) == nil)
+    #expect(limit.least(for: 4096).map { $0 > 4096 && $0 < 8192 } == true)
+    limit.descriptors = 0
+    #expect(limit.least(for: 40) == 40)
+  }
+
   private static func configuration(connections: Int) throws -> Configuration {
     let path = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml").path
     try """

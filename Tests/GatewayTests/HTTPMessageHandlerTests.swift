@@ -15,7 +15,7 @@ private final class HalfClosingSocket: ChannelOutboundHandler {
   }
 }
 
-struct MessageRulesTests {
+struct HTTPMessageHandlerTests {
   private let channel = EmbeddedChannel(handlers: [HalfClosingSocket(), HTTPMessageHandler()])
 
   init() throws {

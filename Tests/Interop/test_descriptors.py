@@ -1,16 +1,20 @@
 """A gateway with few descriptors says so, refuses in words what does not fit, and is healthy all the while."""
 
+import contextlib
 import os
 import re
 import resource
 import select
 import socket
+import subprocess
 import time
 
 import pytest
 
+from certificates import Authority
 from clients import connect, frame, handshake, open_session, read_frame, read_head, status_of
 from conftest import DEFAULT, SLUICE
+from redis_stack import RedisServer
 
 HEALTH = b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 READY = HEALTH.replace(b"live", b"ready")
@@ -20,8 +24,8 @@ READY = HEALTH.replace(b"live", b"ready")
 def few(start, tmp_path, monkeypatch):
     """Starts a gateway under a limit of so many open files."""
 
-    def begin(limit: int = 256, **options):
-        program = tmp_path / f"sluice-{limit}"
+    def begin(limit: int | str = 256, **options):
+        program = tmp_path / "sluice-with-limits"
         program.write_text(f'#!/bin/sh\nulimit -n {limit} && exec {SLUICE} "$@"\n')
         program.chmod(0o755)
         monkeypatch.setattr("conftest.SLUICE", str(program))
@@ -151,3 +155,73 @@ def test_refused_clients_that_stay_hold_no_descriptors(few):
         sock.close()
     assert gateway.stop() == 0
     assert "accept-failures=0" in gateway.log[-1]
+
+
+# MARK: Too few to start
+
+
+PLAIN = """
+installed_apps: [echo]
+server: {threads: 2}
+applications: {main: {http: [{path: health/live, health: live}], websocket: [{path: ws/, consumer: echo}]}}
+"""
+WITH_ALL = """
+installed_apps: [chat]
+server: {threads: 2, bind: "127.0.0.1:0", tls: {certificate: site.pem, key: site.key, bind: ["127.0.0.3:0", "127.0.0.4:0"]}}
+channel_layers: {default: {backend: redis, config: {hosts: ["redis://127.0.0.1:REDIS/0"]}}}
+applications:
+  main:
+    http: [{path: health/live, health: live}]
+    websocket: [{path: ws/, consumer: chat, group: room, presence: true, history: {messages: 10}}]
+"""
+TOO_FEW = re.compile(
+    r"sluice: the limit on open files is (\d+), and this configuration needs at least (\d+), or (\d+) for 1000 connections: "
+    r"raise it with LimitNOFILE= in the systemd unit, or with ulimit -n in the shell that starts Sluice\n"
+)
+
+
+def limited(limit: int, *arguments) -> subprocess.CompletedProcess:
+    script = f'ulimit -n {limit} && exec "$0" "$@"'
+    return subprocess.run(["sh", "-c", script, SLUICE, *map(str, arguments)], capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize("text", [PLAIN, WITH_ALL], ids=["plain", "all"])
+def test_what_the_refusal_calls_enough_is_enough_to_serve_and_to_stop(few, tmp_path, text):
+    with contextlib.ExitStack() as stack:
+        if text is WITH_ALL:
+            redis = RedisServer(tmp_path / "redis")
+            stack.callback(redis.stop)
+            text = text.replace("REDIS", str(redis.port))
+            Authority(tmp_path).issue("site", "localhost")
+        file = tmp_path / "all.yaml"
+        file.write_text(text)
+        refused = {limit: limited(limit, "serve", file) for limit in (16, 24, 32)}
+        assert all(done.returncode == 1 and TOO_FEW.fullmatch(done.stderr) for done in refused.values()), refused
+        found = [tuple(map(int, TOO_FEW.fullmatch(done.stderr).groups())) for done in refused.values()]
+        assert [limit for limit, _, _ in found] == list(refused) and len(set(found[0][1:] + found[2][1:])) == 2
+        least = found[0][1]
+        assert TOO_FEW.fullmatch(limited(least - 1, "serve", file).stderr)
+        gateway = few(limit=least, text=text, bind=None)
+        assert gateway.says(" WARNING the limit on open files leaves room for few connections", f"open-files={least}", "connections=1 ")
+        assert status_of(gateway.port, HEALTH) == 200
+        with open_session(gateway.port, "/ws/"):
+            pass
+        assert gateway.stop() == 0
+        assert not [line for line in gateway.log if " ERROR " in line]
+
+
+def test_limits_that_the_memory_of_the_process_has_no_room_for_are_told_at_the_start(few):
+    gateway = few(limit="4096 && ulimit -v 8000000", limits="limits: {message: 1GiB, send_queue: 1GiB}")
+    places(gateway)
+    assert gateway.says(" WARNING messages of limits.message may never arrive", "wanted=1073741824")
+    assert not [line for line in gateway.log if "one client may have more waiting" in line]
+
+
+def test_commands_that_talk_to_a_server_say_so_too(tmp_path):
+    file = tmp_path / "routes.yaml"
+    file.write_text(WITH_ALL.replace("REDIS", "1").replace("server:", "# "))
+    sent = limited(9, "send", "--url", "http://127.0.0.1:9/", "--token-env", "HOME", "room", "1")
+    tried = limited(9, "validate", "--connect", file)
+    assert (sent.returncode, tried.returncode) == (1, 1)
+    for text in (sent.stderr, tried.stdout):
+        assert re.search(r"the limit on open files is 9, and this command needs at least \d+: raise it with LimitNOFILE=", text)

@@ -400,10 +400,10 @@ def test_early_refusals_are_dated_and_head_has_no_body(front, request_, status):
 @pytest.mark.report("no-reason")
 @pytest.mark.parametrize("request_, reason", [
     (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "beside a Content-Length"),
-    (b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "another transfer coding than chunked"),
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "a transfer coding other than chunked"),
     (b"POST /hold HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "does not begin with its size"),
     (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", "Content-Length header is not one number"),
-    (b"BREW /x HTTP/1.1\r\nHost: a\r\n\r\n", "method of the request is not known"),
+    (b"BREW /x HTTP/1.1\r\nHost: a\r\n\r\n", "method of the request is not supported"),
     (b"GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n", "for another host"),
 ])
 @pytest.mark.parametrize("before", [b"", WARM], ids=["first", "second"])

@@ -10,7 +10,7 @@ import pytest
 
 from certificates import Authority
 from clients import frame, handshake, read_close, read_frame, read_head
-from conftest import Gateway
+from conftest import DEFAULT, ROOT, Gateway
 from redis_stack import wait_until
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -174,8 +174,8 @@ def test_the_refusals_of_the_http_side_are_lines(gateway):
     for request, status, path, reason in (
         (b"POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "a token is needed"),
         (b"POST /api/?x=secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "not valid for this route"),
-        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, None, "another transfer coding"),
-        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, None, "a Transfer-Encoding that is not understood"),
+        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, None, "transfer coding other than chunked"),
+        (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, None, "the Transfer-Encoding header is not supported"),
     ):
         sock, peer = dial(gateway, request)
         assert int(read_head(sock).split(" ")[1]) == status
@@ -247,3 +247,14 @@ def test_who_only_looks_whether_the_tls_port_answers_is_no_line(gateway):
     assert line_of(gateway, "a TLS handshake failed", "127.0.0.1:%d" % sock.getsockname()[1])
     sock.close()
     assert not any(peer in line for peer in peers for line in gateway.log)
+
+
+def test_the_manual_explains_every_total_of_the_last_line(start):
+    gateway = start(DEFAULT, limits="logging: {format: json}")
+    assert gateway.stop() == 0
+    last = json.loads(gateway.log[-1])
+    assert last["message"] == "stopped"
+    totals = {key: value for key, value in last.items() if key not in ("time", "level", "message")}
+    assert [key for key, value in totals.items() if not isinstance(value, int)] == ["longest-trim"]
+    section = (ROOT / "docs/operate.md").read_text().partition("**The last line.**")[2].partition("In JSON,")[0]
+    assert sorted(line.split("`")[1] for line in section.splitlines() if line.startswith("| `")) == sorted(totals)

@@ -118,7 +118,7 @@ def test_memory_comes_back_after_a_flood_of_small_pieces(start):
         full = gateway.resident_kib
     wait_until(lambda: gateway.resident_kib < 1.25 * before, 55)
     after = gateway.resident_kib
-    lines = [line for line in gateway.log if "given back" in line]
+    lines = [line for line in gateway.log if "free memory was returned" in line]
     print(f"\n{before} KiB before, {full} full, {after} afterwards; {lines}")
     assert after < 1.5 * before
 

@@ -178,7 +178,7 @@ def test_tls_that_fails_says_why(tls_redis, certificates, tmp_path):
     tls_redis.client().config_set("tls-auth-clients", "yes")
     said = refusal(tmp_path, with_tls(tls_redis, ssl_ca_certs=authority))
     # The server may also reset the connection before its answer has been read.
-    assert "asks for a certificate" in said, said
+    assert "requires a client certificate" in said, said
     (tmp_path / "empty.pem").write_text("")
     said = refusal(tmp_path, with_tls(tls_redis, ssl_ca_certs=authority, ssl_certfile=str(tmp_path / "empty.pem")))
     assert "file" in said and said.count("\n") == 1, said

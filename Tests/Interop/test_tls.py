@@ -310,7 +310,7 @@ def test_without_tls_there_is_nothing_to_reload(gateway):
         sock.sendall(handshake("/ws/echo/"))
         read_head(sock)
         gateway.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: logged(gateway, "nothing to reload"))
+        wait_until(lambda: logged(gateway, "nothing was reloaded"))
         sock.sendall(frame(1, b"still here"))
         assert read_frame(sock) == (1, b"still here")
 

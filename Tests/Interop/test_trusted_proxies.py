@@ -192,8 +192,8 @@ def test_a_header_may_come_byte_by_byte_and_a_message_right_behind(gateway):
 
 def test_what_is_no_header_is_refused_and_so_is_one_of_a_stranger(gateway):
     for source, header, reason in (
-        ("127.0.0.5", b"", "does not begin with a header of the PROXY protocol"),
-        ("127.0.0.5", b"PROXY TCP4 nonsense\r\n", "not two addresses and two ports"),
+        ("127.0.0.5", b"", "does not begin with a PROXY protocol header"),
+        ("127.0.0.5", b"PROXY TCP4 nonsense\r\n", "does not hold two addresses and two ports"),
         (STRANGER, b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n", "not from one of server.trusted_proxies"),
     ):
         with dial(gateway, source, "127.0.0.2") as sock:
@@ -311,4 +311,4 @@ def test_an_address_that_comes_too_often_is_told_when_to_come_again(start):
             head = read_head(sock)
             statuses.append(int(head.split(" ")[1]))
     assert statuses == [200, 200, 200, 429, 429] and re.search(r"(?i)retry-after: (60|5\d)\r", head)
-    wait_until(lambda: any("connects more often than it may" in line for line in gateway.log))
+    wait_until(lambda: any("exceeded its rate of handshakes" in line for line in gateway.log))

@@ -2,6 +2,7 @@ import ChannelLayers
 package import GatewayConfig
 import NIOCore
 import NIOPosix
+import Transport
 
 /// Tries the Redis layers of a configuration, and whether a Django project uses the same ones.
 ///
@@ -10,16 +11,22 @@ package enum LayerTrial {
   /// - Parameter django: the project whose `CHANNEL_LAYERS` must match; nil to try only the layers.
   /// - Returns: empty if every layer delivers events in both directions.
   package static func run(_ configuration: Configuration, django: DjangoProject?) async throws -> [Finding] {
-    // Never shut down: a name that is still being resolved, or an attempt to connect, may end after the trial.
-    let loop = MultiThreadedEventLoopGroup.singleton
+    let shortage = DescriptorLimit.shortageOfClient()
     var findings: [Finding] = []
     for layer in configuration.channelLayers {
       guard case .redis(let redis) = layer.backend else {
         if django != nil { findings.append(unreachable(layer)) }
         continue
       }
+      if let shortage {
+        findings.append(
+          Finding(.error, .layerUnreachable, "channel layer \"\(layer.alias)\": \(shortage)", at: layer.range)
+        )
+        continue
+      }
       let uses = configuration.served.uses(ofLayer: layer.alias)
-      findings += try await run(layer, redis, uses, django, on: loop)
+      // Never shut down: a name that is still being resolved, or an attempt to connect, may end after the trial.
+      findings += try await run(layer, redis, uses, django, on: .singleton)
     }
     return findings
   }

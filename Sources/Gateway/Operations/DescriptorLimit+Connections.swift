@@ -1,4 +1,5 @@
-import GatewayConfig
+package import GatewayConfig
+import NIOCore
 import Transport
 
 /// How the descriptors of the process are divided.
@@ -9,7 +10,90 @@ struct DescriptorShares: Sendable, Equatable {
   var extras: Int
 }
 
+/// What opens descriptors that are no connections of clients, and how many.
+enum DescriptorNeeds {
+  /// A reactor: an event queue and its signal.
+  static let reactor = 2
+  /// An event loop of NIO: an event queue, a signal and a timer. Where it cannot have them, NIO ends the process.
+  static let eventLoop = 3
+  /// A host of Redis: its connections.
+  static let redisHost = 4
+  /// The log: the signals of its thread.
+  private static let log = 2
+  /// Dispatch: an event queue, a signal and a timer, and one for each signal of the system that is listened to.
+  private static let dispatch = 6
+  /// What is open for a moment: files, the resolving of names, a connection before its limits are known.
+  private static let moments = 8
+
+  /// For each of a worker's addresses: the socket, and what is kept for when no other descriptor is left.
+  static func listeners(of configuration: Configuration) -> Int {
+    configuration.server.listeners.count * (1 + Acceptor.spareCount)
+  }
+
+  static func redisHosts(of configuration: Configuration) -> Int {
+    configuration.channelLayers.reduce(0) { count, layer in
+      if case .redis(let redis) = layer.backend { count + redis.hosts.count } else { count }
+    }
+  }
+
+  /// What `serve` opens from the reading of its file to the end of its stop, with one client at a time.
+  ///
+  /// - Parameter threads: workers.
+  static func ofGateway(_ configuration: Configuration, threads: Int) -> Int {
+    let hosts = redisHosts(of: configuration)
+    let loops = 1 + (hosts > 0 ? 1 : 0) + (configuration.needsTLS ? threads : 0)
+    // Those of the memory and of the stop are no workers.
+    let reactors = (threads + 2) * reactor
+    let client = DescriptorLimit.own(configuration) + DescriptorLimit.upstream(configuration)
+    return log + dispatch + moments + loops * eventLoop + reactors
+      + threads * listeners(of: configuration) + hosts * redisHost + client
+  }
+
+  /// What a command opens that talks to a server by NIO.
+  static func ofClient() -> Int { System.coreCount * eventLoop + moments }
+}
+
+extension GatewayServer {
+  /// Makes sure that the process may have the descriptors that it needs. To be called before any of it is made: where NIO gets none, it
+  /// ends the process without a word.
+  package static func checkDescriptors(for configuration: Configuration) throws(StartFailure) {
+    let limit = DescriptorLimit.raise()
+    let threads = configuration.server.threads ?? System.coreCount
+    let needs = DescriptorNeeds.ofGateway(configuration, threads: threads)
+    guard let least = limit.least(for: needs) else { return }
+    let connections = configuration.server.connections ?? DescriptorLimit.usualConnections
+    let needed = limit.needed(for: connections, of: configuration, threads: threads)
+    throw StartFailure(
+      description:
+        "the limit on open files is \(limit.descriptors), and this configuration needs at least \(least), or \(needed) for \(connections) connections: \(DescriptorLimit.howToRaise)"
+    )
+  }
+}
+
 extension DescriptorLimit {
+  /// What keeps a command from talking to a server, in a sentence; nil where nothing does.
+  static func shortageOfClient() -> String? {
+    let limit = raise()
+    return limit.least(for: DescriptorNeeds.ofClient()).map {
+      "the limit on open files is \(limit.descriptors), and this command needs at least \($0): \(howToRaise)"
+    }
+  }
+
+  static let howToRaise =
+    "raise it with LimitNOFILE= in the systemd unit, or with ulimit -n in the shell that starts Sluice"
+  /// Fewer are not what anybody wants who does not say so.
+  static let fewConnections = 100
+  /// What a limit is proposed for where nobody has said how many there may be.
+  static let usualConnections = 1000
+
+  fileprivate static func own(_ configuration: Configuration) -> Int {
+    configuration.server.tls == nil ? 1 : forTLS
+  }
+
+  fileprivate static func upstream(_ configuration: Configuration) -> Int {
+    configuration.served.hasSecureUpstreams ? forTLS : configuration.served.hasUpstreams ? 1 : 0
+  }
+
   /// Left for files, the log, and what the runtime opens.
   static let reserve = 64
 
@@ -22,19 +106,15 @@ extension DescriptorLimit {
   ///   - configuration: says what a connection may need.
   ///   - threads: workers.
   func shares(for configuration: Configuration, threads: Int) -> DescriptorShares {
-    let own = configuration.server.tls == nil ? 1 : Self.forTLS
-    let upstream =
-      configuration.served.hasSecureUpstreams ? Self.forTLS : configuration.served.hasUpstreams ? 1 : 0
     let extras = min(
       max(descriptors / (16 * threads), Self.extraRange.lowerBound), Self.extraRange.upperBound)
-    // An event queue and its signal, and for each address a socket and what is kept for when no other descriptor is left; an event loop
-    // has three.
-    let listeners = configuration.server.listeners.count
-    let perThread = 2 + listeners * (1 + Acceptor.spareCount) + (configuration.needsTLS ? 3 : 0) + extras
-    let hosts = configuration.channelLayers.reduce(0) { count, layer in
-      if case .redis(let redis) = layer.backend { count + redis.hosts.count } else { count }
-    }
-    let others = Self.reserve + threads * perThread + 4 * hosts
+    let perThread =
+      DescriptorNeeds.reactor + DescriptorNeeds.listeners(of: configuration)
+      + (configuration.needsTLS ? DescriptorNeeds.eventLoop : 0) + extras
+    let hosts = DescriptorNeeds.redisHosts(of: configuration)
+    let others = Self.reserve + threads * perThread + DescriptorNeeds.redisHost * hosts
+    let own = Self.own(configuration)
+    let upstream = Self.upstream(configuration)
     return DescriptorShares(
       connections: connections(own: own, upstream: upstream, others: others), extras: extras)
   }
@@ -53,6 +133,7 @@ extension DescriptorLimit {
   func needed(for connections: Int, of configuration: Configuration, threads: Int) -> Int {
     // What is wanted grows with the limit, a little faster than by the factor that it is short of.
     var limit = self
+    limit.descriptors = (descriptors + 63) / 64 * 64
     while limit.shares(for: configuration, threads: threads).connections < connections {
       limit.descriptors += max(64, limit.descriptors / 64)
     }

@@ -77,7 +77,8 @@ package struct GatewayLogHandler: LogHandler {
     "accept-failures", "before", "bytes", "bytes-in", "bytes-out", "code", "connections", "count", "dropped",
     "given-up-messages", "given-way", "held", "http-routes", "messages-in", "messages-out", "open-files",
     "others",
-    "pause-us", "ping-timeouts", "protocol-violations", "refused", "resident", "seconds", "sessions",
+    "pause-us", "ping-timeouts", "protocol-violations", "refused", "refused-events", "resident", "seconds",
+    "sessions",
     "slow-readers",
     "status", "suppressed", "threads", "tls-failures", "vanished-clients", "wanted", "websocket-routes",
   ]

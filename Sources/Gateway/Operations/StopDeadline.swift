@@ -31,19 +31,34 @@ final class StopDeadline: Sendable {
     self.overdue = overdue
   }
 
+  /// Makes the thread, so that a stop has it whatever the process has used up by then.
+  ///
+  /// - Throws: where the system has no thread or no descriptor for it.
+  func prepare() throws {
+    try state.withLock { state in
+      guard case .idle = state else { return }
+      let (thread, order) = try makeThread()
+      state = .running(thread, order)
+    }
+  }
+
+  private func makeThread() throws -> (ReactorThread, Mailbox<Duration>) {
+    try Reactor.start(name: "stop") { [bound, abandon, overdue] reactor in
+      let clock = Clock(reactor, bound, abandon, overdue)
+      return reactor.mailbox { clock.run(for: $0) }
+    }
+  }
+
   /// Lets the time run; a second call makes it shorter, never longer.
   ///
-  /// - Throws: where the system has no thread for it.
+  /// - Throws: where it is not prepared, and the system has no thread for it.
   func begin(_ grace: Duration) throws {
     try state.withLock { state in
       switch state {
       case .over: return
       case .running(_, let order): order.post(grace)
       case .idle:
-        let (thread, order) = try Reactor.start(name: "stop") { [bound, abandon, overdue] reactor in
-          let clock = Clock(reactor, bound, abandon, overdue)
-          return reactor.mailbox { clock.run(for: $0) }
-        }
+        let (thread, order) = try makeThread()
         state = .running(thread, order)
         order.post(grace)
       }

@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import ChannelLayers
 import NIOCore
 import NIOHTTP1
+import Transport
 
 /// Sends publish requests to a running gateway.
 package enum PublishClient {
@@ -22,6 +23,7 @@ package enum PublishClient {
   package static func post(
     _ body: [UInt8], to target: PublishTarget, idempotencyKey: String?
   ) async throws(Failure) -> Answer {
+    if let shortage = DescriptorLimit.shortageOfClient() { throw Failure(description: shortage) }
     let client = HTTPClient.guarded(on: .singleton) { $0.timeout.connect = .seconds(10) }
     var request = HTTPClientRequest(url: target.url)
     request.method = .POST

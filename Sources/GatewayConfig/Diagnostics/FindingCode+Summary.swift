@@ -43,7 +43,7 @@ extension FindingCode {
       "Clients without credentials can reach a group that another route restricts to authenticated clients."
     case .personalGroup: "A client can reach the group of another user."
     case .groupAudience: "Clients with different rights can reach the same group."
-    case .impersonation: "Clients can send messages that are shown as messages of another user."
+    case .impersonation: "Clients can send what is shown as another user's message."
     case .reservedGroup: "A group can have a name that is reserved for Sluice."
     case .needlessShared: "The key \"shared\" has no effect."
     case .layerUnreachable: "A channel layer was tried and did not deliver events."

@@ -22,8 +22,12 @@ enum Habits {
     "ssl_certificate_key": ["key"], "cert": ["certificate"], "log_level": ["level"], "loglevel": ["level"],
     "max_message_size": ["message"], "max_size": ["message"], "heartbeat": ["ping"],
     "ping_interval": ["ping"],
-    "keepalive": ["ping"], "backlog": ["send_queue"],
+    "keepalive": ["keep_alive", "idle_timeout", "ping"], "backlog": ["send_queue"],
   ]
+
+  /// The same, by how the names are compared.
+  private static let foldedKeys = Dictionary(
+    keys.map { (NearestName.folded($0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
 
   /// What to do instead, for names that stand for no single key.
   private static let hints: [String: String] = [
@@ -37,11 +41,14 @@ enum Habits {
     "allowed_ips": "Sluice does not filter addresses; do it in front of Sluice",
   ]
 
+  private static let foldedHints = Dictionary(
+    hints.map { (NearestName.folded($0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
+
   /// The key of a mapping that corresponds to a name from another program.
   static func key(for name: String, in known: Set<String>) -> String? {
-    keys[name.lowercased()]?.first(where: known.contains)
+    foldedKeys[NearestName.folded(name)]?.first(where: known.contains)
   }
 
   /// A hint for a name that no key stands for.
-  static func hint(for name: String) -> String? { hints[name.lowercased()] }
+  static func hint(for name: String) -> String? { foldedHints[NearestName.folded(name)] }
 }

@@ -10,6 +10,8 @@ final class RouteContext {
   let groupSpaces: [String: String]
   /// The names outside of applications that a route may refer to.
   let auth: AuthSettings
+  /// `limits.handshake`
+  let handshake: Duration
   private var included: Set<Include> = []
   private var routeCount = 0
 
@@ -25,13 +27,14 @@ final class RouteContext {
 
   init(
     reading: Reading, apps: InstalledApps, layers: [String]?, groupSpaces: [String: String],
-    auth: AuthSettings
+    auth: AuthSettings, handshake: Duration
   ) {
     self.reading = reading
     self.apps = apps
     self.layers = layers
     self.groupSpaces = groupSpaces
     self.auth = auth
+    self.handshake = handshake
   }
 
   /// Whether there are too many routes. The routes read until then are not analysed.

@@ -214,7 +214,7 @@ struct ConsumerReader {
     }
     return reader.readWebSocket(
       to.value, host: options.host?.value, connectTimeout: options.connectTimeout?.value,
-      tls: options.tls?.value)
+      tls: options.tls?.value, handshake: context.handshake)
   }
 
   private func readGroups(

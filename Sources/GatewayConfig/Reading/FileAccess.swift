@@ -4,6 +4,10 @@ import Glibc
 package protocol FileAccess {
   /// Reads a whole file. It never waits for a writer, and never reads more than the use allows.
   func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault>
+  /// What keeps a file from being read whoever reads it: it is none, or too large. It is not opened.
+  ///
+  /// - Returns: nil where nothing does, and where there is no such file or it is not known.
+  func fault(of path: String, as use: FileUse) -> FileFault?
   func isDirectory(_ path: String) -> Bool
   func isFile(_ path: String) -> Bool
   /// The names in a directory. For a very large directory only some of them; none if it cannot be read.
@@ -15,6 +19,8 @@ package protocol FileAccess {
 }
 
 extension FileAccess {
+  package func fault(of path: String, as use: FileUse) -> FileFault? { nil }
+
   /// By its name, where whoever stands in for the disk does not say.
   package func isFile(_ path: String) -> Bool {
     names(in: Paths.directory(of: path)).contains(Paths.name(of: path)) && !isDirectory(path)
@@ -101,17 +107,28 @@ package struct Disk: FileAccess {
   private func read(_ descriptor: Int32, as use: FileUse) throws(FileFault) -> [UInt8] {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { throw FileFault(Self.text(errno)) }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG:
-      guard status.st_size <= use.most else { throw Self.tooLarge(use) }
-      return try read(descriptor, as: use, until: nil)
-    case S_IFDIR: throw FileFault("it is a folder")
-    case S_IFIFO where use == .configuration, S_IFSOCK where use == .configuration:
+    let kind = status.st_mode & S_IFMT
+    if use == .configuration, kind == S_IFIFO || kind == S_IFSOCK {
       return try read(descriptor, as: use, until: ContinuousClock.now + patience)
-    case S_IFIFO: throw FileFault("it is a pipe (FIFO), and a file is needed")
-    case S_IFSOCK: throw FileFault("it is a socket, and a file is needed")
-    default: throw FileFault("it is a device, and a file is needed")
     }
+    if let fault = Self.fault(of: status, as: use) { throw fault }
+    return try read(descriptor, as: use, until: nil)
+  }
+
+  private static func fault(of status: stat, as use: FileUse) -> FileFault? {
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: status.st_size > use.most ? tooLarge(use) : nil
+    case S_IFDIR: FileFault("it is a folder")
+    case S_IFIFO: FileFault("it is a pipe (FIFO), and a file is needed")
+    case S_IFSOCK: FileFault("it is a socket, and a file is needed")
+    default: FileFault("it is a device, and a file is needed")
+    }
+  }
+
+  package func fault(of path: String, as use: FileUse) -> FileFault? {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else { return nil }
+    return Self.fault(of: status, as: use)
   }
 
   /// - Parameter deadline: for a pipe; nil for a file, because reading it does not wait.

@@ -7,39 +7,61 @@ final class MappingCursor {
   private let entries: [Node.Entry]
   private var known: [String] = []
 
-  /// Where the keys of the file live, for a known key at a wrong place.
-  private static let homes: [String: String] = [
-    "bind": "server", "threads": "server", "tls": "server", "trusted_proxies": "server",
-    "proxy_protocol": "an address of server.bind", "mode": "an address of server.bind", "per_ip": "limits",
-    "handshakes": "limits.per_ip",
-    "certificate": "server.tls", "certificates": "server.tls", "minimum_version": "server.tls",
-    "grace": "shutdown", "code": "shutdown", "level": "logging", "sessions": "logging",
-    "format": "logging", "message": "limits", "handshake": "limits", "ping": "limits", "send_queue": "limits",
-    "connections": "limits", "keep_alive": "limits", "compression_memory": "limits",
-    "history_memory": "limits", "body_memory": "limits", "send_memory": "limits", "receive_memory": "limits",
-    "messages": "history", "seconds": "history",
-    "history": "a websocket route, or in events of an http route",
-    "threshold": "compression",
-    "window": "compression",
-    "context_takeover": "compression", "client_context_takeover": "compression",
-    "compression": "a websocket route, or at the top level",
-    "backend": "channel_layers.ALIAS",
-    "config": "channel_layers.ALIAS",
-    "hosts": "channel_layers.ALIAS.config", "prefix": "channel_layers.ALIAS.config",
-    "http": "applications.NAME", "websocket": "applications.NAME", "consumer": "a websocket route",
-    "group": "a websocket route", "presence": "a websocket route with consumer: chat",
-    "subprotocols": "a websocket route", "static": "an http route",
-    "respond": "an http route", "redirect": "an http route", "to": "a route with consumer: proxy",
-    "health": "an http route", "heartbeat": "events of an http route", "retry": "events of an http route",
-    "templates": "events of an http route",
-    "proxy": "an http route",
-    "auth": "the top level, and its names at routes",
-    "jwt": "auth.NAME", "callback": "auth.NAME", "secret": "auth.NAME.jwt", "public_key": "auth.NAME.jwt",
-    "jwks": "auth.NAME.jwt", "auth_optional": "a websocket route", "require": "a websocket route",
-    "identity": "a websocket route",
-    "channel_layer": "a websocket route", "installed_apps": "the top level",
-    "asgi_application": "the top level",
-    "channel_layers": "the top level", "applications": "the top level",
+  /// Where the keys of the file live, for a known key at a wrong place: what follows "belongs".
+  private static let homes: [String: String] = {
+    var homes: [String: String] = [:]
+    for (home, keys) in keysOfHomes { for key in keys { homes[key] = home } }
+    return homes
+  }()
+
+  private static let keysByFoldedName = Dictionary(
+    homes.keys.map { (NearestName.folded($0), $0) }, uniquingKeysWith: { first, _ in first })
+
+  private static let keysOfHomes: [String: [String]] = [
+    "at the top level": [
+      "installed_apps", "asgi_application", "channel_layers", "applications", "server", "shutdown", "logging",
+    ],
+    "at the top level, under applications.NAME.websocket, or at a route": ["limits"],
+    "at the top level, and its names at routes": ["auth"],
+    "under a websocket route, or at the top level": ["compression"],
+    "under server": ["bind", "threads", "tls", "trusted_proxies"],
+    "under an address of server.bind": ["proxy_protocol", "mode"],
+    "under server.tls": ["certificate", "certificates", "minimum_version", "passphrase"],
+    "under shutdown": ["grace", "code"],
+    "under logging": ["format", "sessions"],
+    "under logging or compression": ["level"],
+    "under limits": [
+      "connections", "per_ip", "handshake", "keep_alive", "message", "ping", "send_queue", "send_memory",
+      "receive_memory", "body_memory", "history_memory", "compression_memory",
+    ],
+    "under limits.per_ip": ["handshakes"],
+    "under compression": ["threshold", "window", "context_takeover", "client_context_takeover"],
+    "under channel_layers.ALIAS": ["backend", "config"],
+    "under channel_layers.ALIAS.config": [
+      "hosts", "prefix", "capacity", "channel_capacity", "group_expiry", "symmetric_encryption_keys",
+      "serializer_format", "random_prefix_length",
+    ],
+    "under applications.NAME": ["http", "websocket"],
+    "under a route": ["path", "re_path", "include", "routes", "shared"],
+    "under a websocket route": [
+      "consumer", "group", "auth_optional", "require", "identity", "channel_layer", "subprotocols",
+      "subscribe",
+    ],
+    "under a websocket route with consumer: chat": ["presence"],
+    "under a websocket route, or in events of an http route": ["history"],
+    "under a route, or around routes": ["allowed_hosts"],
+    "under a route with consumer: proxy": ["to"],
+    "under proxy of an http route": ["read_timeout"],
+    "under proxy or auth.NAME.callback": ["idle_timeout"],
+    "under history": ["messages", "seconds"],
+    "under an http route": ["static", "respond", "redirect", "health", "proxy"],
+    "under events of an http route": ["heartbeat", "retry", "templates"],
+    "under publish of an http route": ["token", "anonymous", "allow"],
+    "under static of an http route": ["fallback", "folder"],
+    "under auth.NAME": ["jwt", "callback"],
+    "under auth.NAME.jwt": [
+      "secret", "public_key", "jwks", "algorithms", "audience", "issuer", "leeway", "refresh",
+    ],
   ]
 
   /// Nil, with a finding, if the node is not a mapping.
@@ -121,7 +143,21 @@ final class MappingCursor {
 
   /// The key that was probably meant by an unknown one.
   private func meant(by name: String, _ known: Set<String>) -> String? {
-    Habits.key(for: name, in: known) ?? NearestName.of(name, in: known.sorted())
+    let sorted = known.sorted()
+    return NearestName.same(as: name, in: sorted) ?? Habits.key(for: name, in: known)
+      ?? NearestName.of(name, in: sorted)
+  }
+
+  /// Where a key of another mapping belongs.
+  private func homeHint(for name: String) -> String? {
+    guard let meant = Self.keysByFoldedName[NearestName.folded(name)], let home = Self.homes[meant] else {
+      return nil
+    }
+    // They have the keys of other programs, which are as likely.
+    let isForeign = what.hasPrefix("the config of") || what == "a host"
+    guard !isForeign || home.contains("at the top level") else { return nil }
+    return meant == name
+      ? "\"\(name)\" belongs \(home)" : "did you mean \"\(meant)\"? It belongs \(home)"
   }
 
   /// A long list of keys is shown once for a mapping.
@@ -142,9 +178,7 @@ final class MappingCursor {
         hint: "a key is followed by \":\", not by \"=\"")
     }
     var hint = meant(by: name, known).map { "did you mean \"\($0)\"?" } ?? Habits.hint(for: name)
-    if hint == nil, let home = Self.homes[name], !what.hasPrefix("the config of") {
-      hint = "\"\(name)\" belongs under \(home)"
-    }
+    if hint == nil { hint = homeHint(for: name) }
     return Finding(
       .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
       hint: hint

@@ -87,8 +87,9 @@ extension Reading {
     let place = Paths.join(Paths.directory(of: node.range.file.path), path)
     switch files.contents(of: place, as: .secret) {
     case .success(let bytes): return Secret(file: bytes)
-    case .failure(let fault):
-      guard !isWithoutSecrets else { return nil }
+    case .failure(let found):
+      // Without secrets a file may be missing, but what is there has to be a file.
+      guard let fault = isWithoutSecrets ? files.fault(of: place, as: .secret) : found else { return nil }
       findings.error(
         .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: node.range,
         hint: nearestFile(place))

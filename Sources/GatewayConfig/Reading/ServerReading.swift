@@ -17,6 +17,9 @@ extension ServerConfiguration {
     if let value = mapping.value("trusted_proxies") {
       trustedProxies = TrustedProxies(reading: value, reading)
     }
+    for place in [bindNode, mapping.value("tls")].compactMap(\.self) {
+      checkProxyProtocol(at: place, reading)
+    }
     let addresses = bind + (tls?.bind ?? [])
     for address in addresses {
       guard let rival = address.rival(among: addresses), let node = bindNode ?? mapping.value("tls") else {
@@ -30,6 +33,36 @@ extension ServerConfiguration {
       threads = reading.integer(value, "\"threads\"", in: 1...256)
     }
     mapping.finish()
+  }
+
+  /// Whoever sends the header is believed, unless `trusted_proxies` says who that may be.
+  ///
+  /// - Parameter node: `bind`, or a mapping that has one.
+  private func checkProxyProtocol(at node: Node, _ reading: Reading) {
+    for (address, place) in BindAddress.withProxyProtocol(in: node) {
+      switch address {
+      case .tcp(let host, _):
+        // Only processes of this machine reach it, and so do the proxies that are there.
+        let isLocal = host == "localhost" || IPAddress(host)?.isLoopback == true
+        if trustedProxies.isEmpty, !isLocal {
+          reading.findings.warning(
+            .conflictingKeys,
+            "everyone who can connect to \(address) can claim any client address, because there is no \"trusted_proxies\"",
+            at: place, hint: "name the proxies that connect to it: trusted_proxies: [10.0.0.5]")
+        } else if isLocal, !trustedProxies.isEmpty, !trustedProxies.hasLoopback {
+          reading.findings.warning(
+            .conflictingKeys,
+            "only this machine can connect to \(address), and \"trusted_proxies\" does not name it: connections are refused",
+            at: place, hint: "add 127.0.0.1 to \"trusted_proxies\"")
+        }
+      case .unix where !trustedProxies.isEmpty && !trustedProxies.unix:
+        reading.findings.error(
+          .conflictingKeys,
+          "\"trusted_proxies\" does not name Unix sockets, so every connection to \(address) is refused",
+          at: place, hint: "add \"unix\" to \"trusted_proxies\"")
+      case .unix: break
+      }
+    }
   }
 
   /// With addresses of its own for TLS a server is plain only where `bind` says so.
@@ -98,6 +131,27 @@ extension BindAddress {
     return addresses
   }
 
+  /// The addresses that expect a header of the PROXY protocol, with the places of that key.
+  ///
+  /// - Parameter node: a value of `bind`, or a mapping that has one.
+  static func withProxyProtocol(in node: Node) -> [(BindAddress, SourceRange)] {
+    switch node.content {
+    case .scalar: []
+    case .sequence(let items): items.flatMap(withProxyProtocol)
+    case .mapping:
+      if let bind = node.entry("bind") {
+        withProxyProtocol(in: bind.value)
+      } else if let key = node.entry("proxy_protocol"), case .scalar(let on) = key.value.content,
+        on.text == "true",
+        case .scalar(let text)? = node.entry("address")?.value.content, let address = BindAddress(text.text)
+      {
+        [(address, key.key.range)]
+      } else {
+        []
+      }
+    }
+  }
+
   private static func bindHint(_ text: String) -> String {
     if UInt16(text) != nil {
       return "write 127.0.0.1:\(text) for this machine only, or 0.0.0.0:\(text) for all"
@@ -105,11 +159,13 @@ extension BindAddress {
     if text.hasPrefix("unix:"), let bar = text.firstIndex(of: "|") ?? text.firstIndex(of: ",") {
       return "write {address: \"\(text[..<bar])\", mode: \"0660\", group: www-data}"
     }
-    if text.hasPrefix("/") || text.hasPrefix("./") { return "write unix:\(text)" }
+    var meant: [String] = []
+    if text.hasPrefix("/") || text.hasPrefix("./") { meant.append("unix:\(text)") }
     for scheme in ["http://", "http+", "ws://"] where text.hasPrefix(scheme + "unix:") {
-      return "write \(text.dropFirst(scheme.count))"
+      meant.append(String(text.dropFirst(scheme.count)))
     }
-    if !text.contains(":"), !text.isEmpty { return "write \(text):8000" }
+    if !text.contains(":") { meant.append("\(text):8000") }
+    if let meant = meant.first(where: { BindAddress($0) != nil }) { return "write \(meant)" }
     return "write host:port, [v6]:port or unix:PATH"
   }
 }
@@ -181,6 +237,10 @@ extension TrustedProxies {
           fail(
             "\"\(scalar.text)\" is neither an IP address nor a network",
             "write 10.0.0.5, 10.0.0.0/8, 2001:db8::/32 or unix")
+        case .bitsBehind(let network) where network.isEverything:
+          fail(
+            "\"\(scalar.text)\" has bits set behind those of the network",
+            "name the address or the network of the proxies only")
         case .badLength:
           fail(
             "the number behind \"/\" in \"\(scalar.text)\" does not fit the address",
@@ -195,7 +255,9 @@ extension TrustedProxies {
 
 extension AddressLimits {
   /// `limits.per_ip`: `{connections:, handshakes:}`, or `none`.
-  init(reading node: Node, _ reading: Reading) {
+  ///
+  /// - Parameter all: `limits.connections`, where it is written.
+  init(reading node: Node, of all: Int?, _ reading: Reading) {
     self.init()
     if case .scalar(let scalar) = node.content, scalar.text == "none" {
       connections = .unlimited
@@ -208,6 +270,15 @@ extension AddressLimits {
         connections = .unlimited
       } else if let most = reading.integer(value, "\"connections\"", in: 1...1_000_000) {
         connections = .most(most)
+        if let all, most > all {
+          reading.findings.warning(
+            .limitsDisagree,
+            "one address may have \(most) connections, and all clients together only \(all) (\"limits.connections\")",
+            at: value.range,
+            hint: all > 1
+              ? "write a number below \(all), so that one address cannot take every place"
+              : "raise \"limits.connections\"")
+        }
       }
     }
     if let value = mapping.value("handshakes") {
@@ -278,7 +349,7 @@ enum LimitsReader {
       server.connections = reading.integer(value, "\"connections\"", in: 1...1_000_000)
     }
     if let value = mapping.value("per_ip") {
-      server.perAddress = AddressLimits(reading: value, reading)
+      server.perAddress = AddressLimits(reading: value, of: server.connections, reading)
     }
     if let value = mapping.value("handshake") {
       let range = Duration.milliseconds(100)...Duration.seconds(300)
@@ -307,9 +378,40 @@ enum LimitsReader {
     }
     if let value = mapping.value("receive_memory") {
       server.receiveMemory = reading.byteCount(value, "\"receive_memory\"", in: memoryRange)
+      limits.receiveMemory = server.receiveMemory
+      checkReceiving(limits, at: value, reading)
     }
     mapping.finish()
     return limits
+  }
+
+  /// A thread keeps up to half of the memory from the others, so a larger message may never be complete.
+  private static func checkReceiving(_ limits: SessionLimits, at node: Node, _ reading: Reading) {
+    guard let most = limits.receiveMemory, limits.message.bytes > most.bytes / 2 else { return }
+    let outcome = limits.message > most ? "never arrives" : "may never arrive"
+    reading.findings.warning(
+      .limitsDisagree,
+      "\"message\" is \(limits.message), and \"receive_memory\" only \(most) for all clients together: such a message \(outcome)",
+      at: node.range,
+      hint:
+        "write receive_memory: \(ByteCount(bytes: limits.message.bytes * 2)) or more, or a smaller \"message\""
+    )
+  }
+
+  /// What all bodies together may take has to hold one.
+  ///
+  /// - Parameter limits: at the top level of the file.
+  static func checkBodies(
+    _ limits: Node?, _ server: ServerConfiguration, _ routes: [HTTPRoute], _ reading: Reading
+  ) {
+    let bodies = routes.compactMap { if case .publish(let publish) = $0.action { publish.body } else { nil } }
+    guard let node = limits?.entry("body_memory")?.value, let most = server.bodyMemory,
+      let largest = bodies.max(), largest > most
+    else { return }
+    reading.findings.warning(
+      .limitsDisagree,
+      "\"body_memory\" is \(most), and one body of \"publish\" may have \(largest): Sluice uses more memory than \"body_memory\" says",
+      at: node.range, hint: "raise \"body_memory\", or lower \"body\" of the publish route")
   }
 
   /// What one reader may have has to fit into what all of them may.
@@ -384,6 +486,7 @@ enum LimitsReader {
   ) {
     if let value = mapping.value("message") {
       limits.message = reading.byteCount(value, "\"message\"", in: messageRange) ?? limits.message
+      checkReceiving(limits, at: value, reading)
     }
     if let value = mapping.value("send_queue") {
       limits.sendQueue = reading.byteCount(value, "\"send_queue\"", in: queueRange) ?? limits.sendQueue

@@ -192,8 +192,9 @@ struct ServerTLSReader {
         hint: "write the path of its file, or {env: NAME}")
       return nil
     }
-    if reading.isWithoutSecrets,
-      case .failure = reading.files.contents(of: self.path(path, at: node.range), as: .certificate)
+    let place = self.path(path, at: node.range)
+    if reading.isWithoutSecrets, case .failure = reading.files.contents(of: place, as: .certificate),
+      reading.files.fault(of: place, as: .certificate) == nil
     {
       return nil
     }

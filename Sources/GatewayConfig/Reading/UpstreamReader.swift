@@ -26,12 +26,22 @@ struct UpstreamReader {
   }
 
   /// `consumer: proxy` of a WebSocket route, whose options stand beside it.
+  ///
+  /// - Parameter handshake: `limits.handshake`, within which the upstream has to answer.
   func readWebSocket(
-    _ to: Node, host: Node?, connectTimeout: Node?, tls: Node?
+    _ to: Node, host: Node?, connectTimeout: Node?, tls: Node?, handshake: Duration
   ) -> UpstreamConfiguration? {
     var upstream = readAddress(to, [.ws, .wss])
     if let choice = readHost(host) { upstream?.hostHeader = choice }
-    if let time = readTime(connectTimeout, "connect_timeout") { upstream?.connectTimeout = time }
+    if let connectTimeout, let time = readTime(connectTimeout, "connect_timeout") {
+      upstream?.connectTimeout = time
+      if time > handshake {
+        reading.findings.warning(
+          .limitsDisagree,
+          "\"connect_timeout\" is \(time.written), and \"limits.handshake\" ends the handshake after \(handshake.written)",
+          at: connectTimeout.range, hint: "raise \"limits.handshake\", or lower \"connect_timeout\"")
+      }
+    }
     readTrust(tls, of: &upstream)
     return upstream
   }

@@ -92,7 +92,10 @@ extension Reading {
       findings.error(
         .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
         at: node.range,
-        hint: ambiguity.plainNumber.map { "write \($0)" } ?? "write a whole number")
+        hint: ambiguity.plainNumber.flatMap { Int($0) }.map { number in
+          range.contains(number)
+            ? "write \(number)" : "use a value from \(range.lowerBound) to \(range.upperBound)"
+        } ?? "write a whole number")
       return nil
     }
     guard let number = Int(scalar.text), !scalar.text.hasPrefix("+") else {
@@ -108,93 +111,90 @@ extension Reading {
   /// A time with its unit: `500ms`, `20s`, `5m`, `1h`, `1d`.
   func duration(_ node: Node, _ what: String, in range: ClosedRange<Duration>) -> Duration? {
     let units: [(String, Duration)] = [
-      ("ms", .milliseconds(1)), ("s", .seconds(1)), ("m", .seconds(60)), ("h", .seconds(3600)),
+      ("s", .seconds(1)), ("m", .seconds(60)), ("ms", .milliseconds(1)), ("h", .seconds(3600)),
       ("d", .seconds(86400)),
     ]
-    guard
-      let quantity = quantity(node, what, units: units.map(\.0), examples: ("s", "m"), kind: "time"),
-      let size = units.first(where: { $0.0 == quantity.unit })?.1
-    else { return nil }
-    // Multiplied only where the product is no larger than the bound: a larger one may be none at all.
-    if let number = quantity.number, Double(number) <= range.upperBound / size, range.contains(size * number)
-    {
+    return quantity(
+      node, what, "time", units, least: range.lowerBound.written, most: range.upperBound.written
+    ) { number, size in
+      // Multiplied only where the product is no larger than the bound: a larger one may be none at all.
+      guard Double(number) <= range.upperBound / size, range.contains(size * number) else { return nil }
       return size * number
     }
-    findings.error(
-      .outOfRange, "\(what) is \(quantity.text)", at: node.range,
-      hint: "use a value from \(range.lowerBound.written) to \(range.upperBound.written)")
-    return nil
   }
 
   /// A size with its unit: `512B`, `64KiB`, `1MiB`, `1GiB`.
   func byteCount(_ node: Node, _ what: String, in range: ClosedRange<ByteCount>) -> ByteCount? {
     let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
-    guard
-      let quantity = quantity(
-        node, what, units: units.map(\.0), examples: ("B", "KiB"), kind: "size"),
-      let size = units.first(where: { $0.0 == quantity.unit })?.1
-    else { return nil }
-    if let (bytes, overflows) = quantity.number?.multipliedReportingOverflow(by: size), !overflows,
-      range.contains(ByteCount(bytes: bytes))
-    {
+    return quantity(
+      node, what, "size", units, least: "\(range.lowerBound)", most: "\(range.upperBound)"
+    ) { number, size in
+      let (bytes, overflows) = number.multipliedReportingOverflow(by: size)
+      guard !overflows, range.contains(ByteCount(bytes: bytes)) else { return nil }
       return ByteCount(bytes: bytes)
     }
-    findings.error(
-      .outOfRange, "\(what) is \(quantity.text)", at: node.range,
-      hint: "use a value from \(range.lowerBound) to \(range.upperBound)")
-    return nil
   }
 
-  /// A number with its unit.
-  private struct Quantity {
-    /// Nil where it is too large for any number here.
-    var number: Int?
-    var unit: String
-    /// As it was written.
-    var text: String
-  }
-
-  private func quantity(
-    _ node: Node, _ what: String, units: [String], examples: (String, String), kind: String
-  ) -> Quantity? {
+  /// A number with its unit. What a hint proposes is in the range.
+  ///
+  /// - Parameters:
+  ///   - units: the likeliest first.
+  ///   - value: nil where it is out of range.
+  private func quantity<Size, Value>(
+    _ node: Node, _ what: String, _ kind: String, _ units: [(name: String, size: Size)], least: String,
+    most: String, _ value: (Int, Size) -> Value?
+  ) -> Value? {
     guard let scalar = scalar(node, what) else { return nil }
+    let names = kind == "time" ? "ms, s, m, h, d" : units.map(\.name).joined(separator: ", ")
     let digits = scalar.text.prefix { $0.isASCII && $0.isNumber }
-    let unit = scalar.text.dropFirst(digits.count)
+    let unit = String(scalar.text.dropFirst(digits.count))
     if scalar.text.contains(":"), let ambiguity = AmbiguousScalar(scalar.text) {
       findings.error(
         .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
-        at: node.range,
-        hint: "write a number and a unit: \(units.joined(separator: ", "))")
+        at: node.range, hint: "write a number and a unit: \(names)")
       return nil
     }
-    guard !digits.isEmpty, units.contains(String(unit)) || unit.isEmpty else {
-      var hint = "write a number and a unit: \(units.joined(separator: ", "))"
-      if let meant = units.first(where: { $0.lowercased() == unit.lowercased() })
-        ?? Self.binary(String(unit)),
-        units.contains(meant), !digits.isEmpty
+    let range = "use a value from \(least) to \(most)"
+    // Nil where it is too large for any number here.
+    let number = Int(digits)
+    func isFit(_ size: Size) -> Bool { number.flatMap { value($0, size) } != nil }
+    guard !digits.isEmpty, unit.isEmpty || units.contains(where: { $0.name == unit }) else {
+      var hint = "write a number and a unit: \(names)"
+      if !digits.isEmpty,
+        let meant = units.first(where: { $0.name == Self.meantUnit(unit, of: units.map(\.name)) })
       {
-        hint = "write \(digits)\(meant)"
+        hint = isFit(meant.size) ? "write \(digits)\(meant.name)" : range
       }
       findings.error(
         .invalidValue,
         "expected a \(kind) with its unit for \(what), not \"\(scalar.text)\"\(origin(scalar))",
-        at: node.range,
-        hint: hint)
+        at: node.range, hint: hint)
       return nil
     }
-    guard !unit.isEmpty else {
+    guard let size = units.first(where: { $0.name == unit })?.size else {
+      let readings = units.filter { isFit($0.size) }.prefix(2).map { "\(digits)\($0.name)" }
       findings.error(
         .missingUnit, "\(what) is \(digits) without a unit\(origin(scalar))", at: node.range,
-        hint: "write \(digits)\(examples.0) or \(digits)\(examples.1)")
+        hint: readings.isEmpty ? range : "write \(readings.joined(separator: " or "))")
       return nil
     }
-    return Quantity(number: Int(digits), unit: String(unit), text: scalar.text)
+    if let found = number.flatMap({ value($0, size) }) { return found }
+    findings.error(.outOfRange, "\(what) is \(scalar.text)", at: node.range, hint: range)
+    return nil
   }
 
-  /// The unit of 1024 that somebody who writes one of 1000 most likely means.
-  private static func binary(_ unit: String) -> String? {
-    ["k": "KiB", "kb": "KiB", "m": "MiB", "mb": "MiB", "g": "GiB", "gb": "GiB"][unit.lowercased()]
+  /// The unit that another one was most likely meant to be: in other capitals, written out, or of 1000 in place of 1024.
+  private static func meantUnit(_ unit: String, of known: [String]) -> String? {
+    let unit = unit.filter { $0 != " " }.lowercased()
+    return known.first { $0.lowercased() == unit } ?? otherUnits[unit]
   }
+
+  private static let otherUnits = [
+    "k": "KiB", "kb": "KiB", "m": "MiB", "mb": "MiB", "g": "GiB", "gb": "GiB",
+    "byte": "B", "bytes": "B", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "min": "m",
+    "mins": "m", "minute": "m", "minutes": "m", "hr": "h", "hour": "h", "hours": "h", "day": "d", "days": "d",
+    "msec": "ms", "millisecond": "ms", "milliseconds": "ms",
+  ]
 
   private func check<Value: Comparable>(
     _ value: Value, _ shown: String, _ what: String, in range: ClosedRange<Value>, at place: SourceRange,

@@ -57,6 +57,11 @@ package struct Node: Sendable {
   package var content: Content
   package var range: SourceRange
 
+  /// The entry of a key as it is written; nil where there is none, and for what is no mapping.
+  func entry(_ key: String) -> Entry? {
+    if case .mapping(let entries) = content { entries.first { $0.key.value == key } } else { nil }
+  }
+
   /// Whether nothing more is to be said about it.
   var isUnusable: Bool {
     if case .scalar(let scalar) = content { scalar.isUnusable } else { false }

@@ -24,6 +24,9 @@ struct RepairedText {
     bytes = file.text
   }
 
+  /// Whether it is no longer the text of the file.
+  var isRepaired: Bool { !repairs.isEmpty }
+
   /// Takes time in proportion to the text, however many edits there are.
   ///
   /// - Parameter edits: in order, without overlaps.

@@ -70,7 +70,7 @@ private struct SyntaxDoctor {
   private var line: Range<Int> { text.line(at: complaint.place) }
 
   func repair() -> SyntaxRepair? {
-    if let comma = strayComma() { return comma }
+    if let stray = strayComma() ?? strayBracket() { return stray }
     let earlier = text.contentLine(before: line)
     let context = text.line(at: complaint.contextPlace)
     let lines = [context, earlier, line].compactMap(\.self)
@@ -100,6 +100,18 @@ private struct SyntaxDoctor {
     return SyntaxRepair(
       message: "there is a \"\(character)\" after the value",
       hint: "remove it: in YAML the end of the line ends the value",
+      place: complaint.place..<(complaint.place + 1),
+      edits: [.init(offset: complaint.place, removed: 1, inserted: " ")])
+  }
+
+  /// `- {path: ws/, consumer: echo}}`
+  private func strayBracket() -> SyntaxRepair? {
+    guard complaint.place < bytes.count, !complaint.context.contains("flow"),
+      bytes[complaint.place] == UInt8(ascii: "}") || bytes[complaint.place] == UInt8(ascii: "]")
+    else { return nil }
+    let character = bytes[complaint.place] == UInt8(ascii: "}") ? "}" : "]"
+    return SyntaxRepair(
+      message: "this \"\(character)\" closes nothing", hint: "remove it",
       place: complaint.place..<(complaint.place + 1),
       edits: [.init(offset: complaint.place, removed: 1, inserted: " ")])
   }
@@ -216,6 +228,7 @@ private struct SyntaxDoctor {
     var edits: [RepairedText.Edit] = []
     var first: (place: Range<Int>, value: String)?
     var offset = line.lowerBound
+    var rest = offset
     var quote: UInt8?
     while offset < line.upperBound {
       let byte = bytes[offset]
@@ -226,7 +239,8 @@ private struct SyntaxDoctor {
         break
       } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'"), !isOfWord(offset - 1, line) {
         quote = byte
-      } else if byte == UInt8(ascii: "{"), isOfWord(offset - 1, line), let value = value(around: offset, line)
+      } else if byte == UInt8(ascii: "{"), isOfWord(offset - 1, line),
+        let value = value(around: offset, line, from: rest)
       {
         edits.append(.init(offset: value.lowerBound, inserted: "\""))
         edits.append(.init(offset: value.upperBound, inserted: "\""))
@@ -236,6 +250,7 @@ private struct SyntaxDoctor {
           first = (brace..<(close + 1), String(decoding: bytes[value], as: UTF8.self))
         }
         offset = value.upperBound
+        rest = offset
         continue
       }
       offset += 1
@@ -255,9 +270,11 @@ private struct SyntaxDoctor {
   }
 
   /// The value that a brace is a part of, with its braces.
-  private func value(around brace: Int, _ line: Range<Int>) -> Range<Int>? {
+  ///
+  /// - Parameter rest: where it can begin at the earliest: behind the value before it.
+  private func value(around brace: Int, _ line: Range<Int>, from rest: Int) -> Range<Int>? {
     var start = brace
-    while line.contains(start - 1),
+    while start > rest, line.contains(start - 1),
       ![" ", ",", "[", "{"].contains(where: { UInt8(ascii: $0) == bytes[start - 1] })
     {
       start -= 1

@@ -176,12 +176,53 @@ private struct EventParser {
       context.contains("quoted scalar") && !problem.contains("escape") || context.contains("flow ")
     let place = unsafe position(isUnclosed ? parser.context_mark : parser.problem_mark)
     let range = SourceRange(file: file, start: place, end: place)
+    let end = unsafe Int(parser.problem_mark.index)
+    if let failure = openToken(problem, at: end) { return failure }
     let (message, hint) = Self.plain(problem, context, startsWithTab: startsWithTab(place))
     let complaint = unsafe SyntaxRepair.Complaint(
       problem: problem, context: context,
       place: text.offset(ofCharacter: Int(parser.problem_mark.index)),
       contextPlace: text.offset(ofCharacter: Int(parser.context_mark.index)))
     return Failure(message: message, hint: hint, range: range, complaint: complaint)
+  }
+
+  /// What was opened further up, where that is why the parser could not go on.
+  ///
+  /// - Parameter end: where it gave up, in characters.
+  private func openToken(_ problem: String, at end: Int) -> Failure? {
+    let open = OpenTokens(text.bytes, before: end)
+    let rest = text.bytes[text.offset(ofCharacter: end)...].prefix(3)
+    func failure(_ message: String, _ place: Int, length: Int = 1, hint: String?) -> Failure {
+      let range = SourceRange(
+        file: file, start: text.position(ofCharacter: place), end: text.position(ofCharacter: place + length))
+      return Failure(message: message, hint: hint, range: range)
+    }
+    // Behind the end of a text in quotes comes no letter: where it seems to end, another one was to begin.
+    if let quoted = open.quoted, quoted.range.upperBound == end, let next = rest.first,
+      !" \t\r\n,]}:#".utf8.contains(next),
+      // The quotes of one line may be those of a repair.
+      !(quoted.isOfOneLine && text.isRepaired)
+    {
+      guard quoted.isOfOneLine else {
+        let line = text.position(ofCharacter: quoted.range.upperBound - 1).line
+        return failure(
+          "a quote is not closed", quoted.range.lowerBound,
+          hint: "the next quote, in line \(line), ends the text")
+      }
+      return failure(
+        "the text in quotes ends before this", end,
+        hint: quoted.isSingle
+          ? "inside single quotes write '' for an apostrophe, or put the text in double quotes"
+          : "inside double quotes write \\\" for a quote, or a comma is missing")
+    }
+    // A list of lines, and the end of the document, come only behind the last bracket.
+    let isBehind =
+      rest.isEmpty || rest.elementsEqual("---".utf8) || rest.elementsEqual("...".utf8)
+      || rest.first == UInt8(ascii: "-") && rest.dropFirst().first.map { " \n\r".utf8.contains($0) } ?? true
+    guard problem.contains("did not find expected node content"), isBehind, let bracket = open.brackets.last
+    else { return nil }
+    return failure(
+      "\"\(bracket.character)\" is not closed by \"\(bracket.close)\"", bracket.place, hint: nil)
   }
 
   private static func plain(_ problem: String, _ context: String, startsWithTab: Bool) -> (String, String?) {
