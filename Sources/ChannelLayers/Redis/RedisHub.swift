@@ -107,7 +107,7 @@ package actor RedisHub {
   /// Connects to each shard once, and checks that its user has every right that this layer needs.
   ///
   /// - Returns: what went wrong, or nil.
-  package func firstConnection(for uses: RedisLayerUses) async -> RedisTrial.Failure? {
+  package func firstConnection(for uses: RedisLayerUses) async -> LayerFailure? {
     let rights = RedisRights(configuration, uses)
     for shard in shards {
       let host = shard.connector.host
@@ -116,11 +116,11 @@ package actor RedisHub {
         let missing = try await shard.connector.missing(rights)
         guard !missing.isEmpty else { continue }
         let user = host.credentials.username ?? "default"
-        return RedisTrial.Failure(
+        return LayerFailure(
           text: "\(host): \(missing.sentence(user))",
           hint: "give the user these rights, and try again: \(missing.remedy(user))")
       } catch {
-        return RedisTrial.Failure(
+        return LayerFailure(
           text: "\(host): \(error)", hint: "check hosts, and that Redis runs there")
       }
     }
@@ -131,14 +131,14 @@ package actor RedisHub {
   /// messages reach all nodes.
   private func refusal(
     ofClusterAt connector: RedisConnector, _ uses: RedisLayerUses
-  ) async throws(RedisFailure) -> RedisTrial.Failure? {
-    let others = RedisTrial.Failure(
+  ) async throws(RedisFailure) -> LayerFailure? {
+    let others = LayerFailure(
       text: "history and presence do not support",
       hint: "use a server that is not a cluster, or remove history and presence")
     guard let objection = layout.clusterObjection ?? (uses.history || uses.presence ? others : nil),
       try await connector.isCluster()
     else { return nil }
-    return RedisTrial.Failure(
+    return LayerFailure(
       text: "\(connector.host): this server is a Redis Cluster, which \(objection.text)", hint: objection.hint
     )
   }

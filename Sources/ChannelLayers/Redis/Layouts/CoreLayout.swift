@@ -21,8 +21,8 @@ final class CoreLayout: RedisLayout {
 
   var membershipEnd: RedisShard.End { .commands }
 
-  var clusterObjection: RedisTrial.Failure? {
-    RedisTrial.Failure(
+  var clusterObjection: LayerFailure? {
+    LayerFailure(
       text: "the backend redis does not support",
       hint:
         "use a server that is not a cluster, or backend: redis_pubsub here and RedisPubSubChannelLayer in Django"

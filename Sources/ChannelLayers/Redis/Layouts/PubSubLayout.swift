@@ -20,7 +20,7 @@ final class PubSubLayout: RedisLayout, Sendable {
   }
 
   var membershipEnd: RedisShard.End { .receiver }
-  var clusterObjection: RedisTrial.Failure? { nil }
+  var clusterObjection: LayerFailure? { nil }
 
   private func channel(of group: String) -> String { groupPrefix + group }
 

@@ -8,7 +8,7 @@ protocol RedisLayout: AnyObject {
   var membershipEnd: RedisShard.End { get }
 
   /// Why the layout cannot be used with a Redis Cluster; nil if it can be.
-  var clusterObjection: RedisTrial.Failure? { get }
+  var clusterObjection: LayerFailure? { get }
 
   /// Writes the memberships of this process again, after a connection for commands, or the data of Redis, was lost.
   func joinAgain(_ shard: Int, of hub: isolated RedisHub) async throws(RedisFailure)
