@@ -122,8 +122,10 @@ let package = Package(
       name: "ChannelLayersTests",
       dependencies: [
         "ChannelLayers", "GatewayConfig", "JSON", "Routing", "TestSupport", "Transport",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     .testTarget(
       name: "BenchTests",

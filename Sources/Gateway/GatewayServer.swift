@@ -162,7 +162,6 @@ package final class GatewayServer: Sendable {
     http.connect(to: workers.map(\.mailbox))
     served.parts.withLock { $0 = Served(workers: workers.map(\.mailbox), http: http, tls: tls) }
     defer { served.parts.withLock { $0 = nil } }
-    await connectLayers(to: workers)
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
     for (index, worker) in workers.enumerated() {
@@ -269,10 +268,6 @@ package final class GatewayServer: Sendable {
   private struct RunningWorker: Sendable {
     var thread: ReactorThread
     var mailbox: Mailbox<WorkerMessage>
-    /// For each layer; nil for a memory layer.
-    var layers: [Mailbox<RedisDelivery>?]
-    /// For each layer; nil for one without histories.
-    var news: [Mailbox<HistoryNews>?]
   }
 
   /// How long a stop waits for channel layers.
@@ -280,25 +275,16 @@ package final class GatewayServer: Sendable {
 
   private func startWorker(_ index: Int, http: HTTPService, tls: TLSService?) throws -> RunningWorker {
     let gateway = gateway
-    let (thread, ends) = try Reactor.start(name: "reactor-\(index)") { reactor in
+    let (thread, mailbox) = try Reactor.start(name: "reactor-\(index)") { reactor in
       reactor.boundSending(by: MemoryAllowance(of: gateway.sendMemory.budget, among: gateway.threads))
       reactor.boundMail(to: gateway.mail.bytes)
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
       // The mailbox keeps the worker alive while its reactor runs.
       let mailbox = reactor.mailbox { worker.handle($0) }
       worker.mailbox = mailbox
-      return (mailbox: mailbox, layers: worker.layers.map(\.mailbox), news: worker.layers.map(\.news))
+      return mailbox
     }
-    return RunningWorker(thread: thread, mailbox: ends.mailbox, layers: ends.layers, news: ends.news)
-  }
-
-  private func connectLayers(to workers: [RunningWorker]) async {
-    for (index, layer) in gateway.layers.all.enumerated() {
-      guard case .redis(let hub) = layer else { continue }
-      let recorder = gateway.layers.recorders[index]
-      await recorder?.connect(to: workers.compactMap { $0.news[index] })
-      await hub.connect(to: workers.compactMap { $0.layers[index] }, recording: recorder)
-    }
+    return RunningWorker(thread: thread, mailbox: mailbox)
   }
 }
 

@@ -1,16 +1,7 @@
-import GatewayConfig
-
 /// Joins groups for their first members, and leaves them after their last ones.
 extension RedisHub {
   /// The shard that stores the group.
-  nonisolated func shard(of group: String) -> Int {
-    let name =
-      switch configuration.layout {
-      case .core: group
-      case .pubSub: subscriptionName(of: group)
-      }
-    return Shard.index(of: name, count: configuration.hosts.count)
-  }
+  nonisolated func shard(of group: String) -> Int { placement.shard(of: group) }
 
   func followChanges() async {
     for await _ in changes.arrivals {
@@ -33,14 +24,11 @@ extension RedisHub {
 
   private func join(_ names: [String]) async {
     for (shard, names) in Dictionary(grouping: names, by: shard(of:)) {
-      guard shards[shard].isJoined else {
+      guard shards[shard].commands.isUp else {
         for name in names { refused(name) }
         continue
       }
-      switch configuration.layout {
-      case .core: await joinQueues(names, shard)
-      case .pubSub: subscribe(names, shard)
-      }
+      await layout.join(names, shard, of: self)
     }
   }
 

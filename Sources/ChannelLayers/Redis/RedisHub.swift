@@ -13,7 +13,7 @@ package actor RedisHub {
   package nonisolated let configuration: RedisLayerConfiguration
   nonisolated let alias: String
   nonisolated let identity: RedisIdentity
-  nonisolated let register: ProcessRegister
+  nonisolated let placement: GroupPlacement
   nonisolated let codec: MessageCodec
   nonisolated let log: Logger
   nonisolated let counters = RedisCounters()
@@ -24,15 +24,11 @@ package actor RedisHub {
 
   var shards: [RedisShard]
   var interest = GroupInterest()
-  var outgoing = OutgoingQueues()
-  var clock = MessageClock()
-  private(set) var isStopping = false
+  let layout: any RedisLayout
+  let life = RedisLife()
   private var reactors: [Mailbox<RedisDelivery>] = []
   /// The history, which handles the events of groups that keep one.
   private var history: RedisHistory?
-  private var connecting: Task<Void, Never>?
-  private var working: Task<Void, Never>?
-  private var ticking: Task<Void, Never>?
   private var waking: Task<Void, Never>?
   private var notes = SampledNotes()
   /// Why a shard is not available; nil if no outage is known.
@@ -51,11 +47,23 @@ package actor RedisHub {
     self.log = log
     let loop = group.next()
     executor = loop.executor
-    identity = RedisIdentity(configuration)
-    register = ProcessRegister(configuration, id: identity.id)
-    codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
+    let identity = RedisIdentity(configuration)
+    let codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
+    (self.identity, self.codec) = (identity, codec)
+    switch configuration.layout {
+    case .core:
+      layout = CoreLayout(configuration, identity, codec)
+      placement = GroupPlacement(count: configuration.hosts.count, prefix: "", queues: identity)
+    case .pubSub:
+      let pubSub = PubSubLayout(configuration, identity, codec)
+      layout = pubSub
+      placement = GroupPlacement(count: configuration.hosts.count, prefix: pubSub.groupPrefix)
+    }
     availability = ShardAvailability(count: configuration.hosts.count)
-    shards = configuration.hosts.map { RedisShard(connector: RedisConnector(host: $0, eventLoop: loop)) }
+    shards = configuration.hosts.map { [life] in
+      RedisShard(
+        connector: RedisConnector(host: $0, eventLoop: loop), layer: alias, life: life, log: log)
+    }
   }
 
   // MARK: - From reactors
@@ -66,11 +74,7 @@ package actor RedisHub {
   /// Whether the group's events can be sent and received, because its shards are available.
   nonisolated func isAvailable(for group: String) -> Bool {
     guard !availability.isComplete else { return true }
-    let isThere = availability[shard(of: group)]
-    switch configuration.layout {
-    case .core: return isThere && availability[shard(ofQueue: group)]
-    case .pubSub: return isThere
-    }
+    return availability[placement.shard(of: group)] && availability[placement.shard(ofQueue: group)]
   }
 
   /// - Returns: why the event cannot be accepted; nil if it was.
@@ -92,6 +96,8 @@ package actor RedisHub {
 
   // MARK: - Life
 
+  var isStopping: Bool { life.isStopping }
+
   /// Registers the reactors. Must be called before `run`.
   package func connect(to reactors: [Mailbox<RedisDelivery>], recording history: RedisHistory? = nil) {
     self.reactors = reactors
@@ -101,7 +107,7 @@ package actor RedisHub {
   /// Connects to each shard once, and checks that its user has every right that this layer needs.
   ///
   /// - Returns: what went wrong, or nil.
-  package func firstConnection(for uses: RedisLayerUses) async -> RedisTrial.Failure? {
+  package func firstConnection(for uses: RedisLayerUses) async -> LayerFailure? {
     let rights = RedisRights(configuration, uses)
     for shard in shards {
       let host = shard.connector.host
@@ -110,11 +116,11 @@ package actor RedisHub {
         let missing = try await shard.connector.missing(rights)
         guard !missing.isEmpty else { continue }
         let user = host.credentials.username ?? "default"
-        return RedisTrial.Failure(
+        return LayerFailure(
           text: "\(host): \(missing.sentence(user))",
           hint: "give the user these rights, and try again: \(missing.remedy(user))")
       } catch {
-        return RedisTrial.Failure(
+        return LayerFailure(
           text: "\(host): \(error)", hint: "check hosts, and that Redis runs there")
       }
     }
@@ -125,18 +131,16 @@ package actor RedisHub {
   /// messages reach all nodes.
   private func refusal(
     ofClusterAt connector: RedisConnector, _ uses: RedisLayerUses
-  ) async throws(RedisFailure) -> RedisTrial.Failure? {
-    guard configuration.layout == .core || uses.history || uses.presence, try await connector.isCluster()
-    else {
-      return nil
-    }
-    let isCore = configuration.layout == .core
-    return RedisTrial.Failure(
-      text: "\(connector.host): this server is a Redis Cluster, which "
-        + (isCore ? "the backend redis does not support" : "history and presence do not support"),
-      hint: isCore
-        ? "use a server that is not a cluster, or backend: redis_pubsub here and RedisPubSubChannelLayer in Django"
-        : "use a server that is not a cluster, or remove history and presence")
+  ) async throws(RedisFailure) -> LayerFailure? {
+    let others = LayerFailure(
+      text: "history and presence do not support",
+      hint: "use a server that is not a cluster, or remove history and presence")
+    guard let objection = layout.clusterObjection ?? (uses.history || uses.presence ? others : nil),
+      try await connector.isCluster()
+    else { return nil }
+    return LayerFailure(
+      text: "\(connector.host): this server is a Redis Cluster, which \(objection.text)", hint: objection.hint
+    )
   }
 
   /// Waits until `run` has made the layer available, or an attempt has failed.
@@ -156,14 +160,8 @@ package actor RedisHub {
 
   /// Keeps the layer going until `stop`.
   package func run() async {
-    guard !isStopping else { return }
-    let connecting = Task { await keepConnections() }
-    let working = Task { await work() }
-    let ticking = Task { await tick() }
-    (self.connecting, self.working, self.ticking) = (connecting, working, ticking)
-    await connecting.value
-    await working.value
-    await ticking.value
+    await life.run(
+      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
   }
 
   private func work() async {
@@ -177,42 +175,37 @@ package actor RedisHub {
   ///
   /// - Parameter time: how long Redis may take. Another process removes the rest later.
   package func stop(within time: Duration) async {
-    guard !isStopping else { return }
-    isStopping = true
-    for shard in shards.indices { _ = availability.set(shard, isUp: false) }
-    let deadline = Task {
-      guard (try? await Task.sleep(for: time)) != nil else { return }
-      for shard in shards { shard.commands?.close() }
+    await life.stop(within: time) {
+      for shard in shards.indices { _ = availability.set(shard, isUp: false) }
+      waking?.cancel()
+      changes.finish()
+      // Events of sessions are still sent, and no group is joined any more while all groups are left.
+      events.finish()
+    } farewell: {
+      await layout.withdraw(self)
+    } close: {
+      await self.closeConnections()
     }
-    // Ends waits and connection attempts. Requests that are under way continue.
-    connecting?.cancel()
-    ticking?.cancel()
-    waking?.cancel()
-    changes.finish()
-    events.finish()
-    // Events of sessions are still sent, and no group is joined any more while all groups are left.
-    await working?.value
-    await ticking?.value
-    if configuration.layout == .core { await withdraw() }
-    deadline.cancel()
+  }
+
+  private func closeConnections() async {
     for shard in shards {
-      shard.commands?.close()
-      shard.receiver?.close()
+      shard.commands.close()
+      shard.receiver.close()
     }
   }
 
   /// Renews memberships, leaves groups, and checks connections, every second.
   private func tick() async {
-    var beat = 0
-    while !isStopping {
-      _ = try? await Task.sleep(for: .seconds(1))
-      guard !isStopping else { return }
-      beat += 1
-      switch configuration.layout {
-      case .core: await tendQueues(beat: beat)
-      case .pubSub: tendSubscriptions(beat: beat)
+    await life.beat(every: .seconds(1)) { beat in
+      await withDiscardingTaskGroup { tasks in
+        for shard in shards.indices { tasks.addTask { await self.tend(shard, beat: beat) } }
       }
     }
+  }
+
+  private func tend(_ shard: Int, beat: Int) async {
+    await layout.tend(shard, beat: beat, of: self)
   }
 
   // MARK: - Events out
@@ -230,10 +223,7 @@ package actor RedisHub {
         // Events without room go first, so this runs without a new event, too.
         let batch = events.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes)
         isEmpty = batch.isEmpty
-        switch configuration.layout {
-        case .core: await publishToQueues(batch)
-        case .pubSub: await publishToSubscribers(batch)
-        }
+        await layout.publish(batch, from: self)
       } while !isEmpty
     }
   }

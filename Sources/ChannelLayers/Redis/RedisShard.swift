@@ -1,25 +1,33 @@
+import GatewayConfig
+import Logging
+
 /// One of a layer's servers, and the connections to it.
 struct RedisShard {
-  let connector: RedisConnector
-  /// The connection for commands. While the memberships are being written it exists but cannot be used yet.
-  var commands: RedisConnection?
-  /// When the memberships were written; nil while commands cannot be sent.
-  var joinedAt: ContinuousClock.Instant?
-  /// The connection for incoming messages.
-  var receiver: RedisConnection?
-  var isReceiving = false
-  /// Why Redis refused a subscription.
-  var refusal: RedisFailure?
-  /// When the subscriptions last received something.
-  var lastHeard = ContinuousClock.now
-  /// Whether this process's sign of life was written. If it is missing later, Redis has lost it.
-  var hasSignOfLife = false
-  var recent = RecentEvents()
-  var isOutageLogged = false
-
-  init(connector: RedisConnector) {
-    self.connector = connector
+  /// Which of the two connections.
+  enum End {
+    case commands
+    case receiver
   }
 
-  var isJoined: Bool { joinedAt != nil }
+  let connector: RedisConnector
+  /// One line for an outage of either connection.
+  let outage: OutageLog
+  /// The connection for commands. It is up when the memberships are written.
+  let commands: RedisLink<RedisConnection>
+  /// The connection for incoming messages. It is up when events for this process arrive.
+  let receiver: RedisLink<RedisConnection>
+  var recent = RecentEvents()
+
+  init(connector: RedisConnector, layer alias: String, life: RedisLife, log: Logger) {
+    self.connector = connector
+    outage = OutageLog(
+      log,
+      start: .init(
+        level: .error, message: "channel layer not available",
+        metadata: ["layer": "\(alias)", "host": "\(connector.host)"]),
+      // One line says that all of the layer's servers are available.
+      end: nil)
+    commands = RedisLink(life, reporting: outage) { try await connector.connect() }
+    receiver = RedisLink(life, reporting: outage) { try await connector.connect() }
+  }
 }

@@ -8,17 +8,6 @@ import Transport
 ///
 /// For trying a layer before it is served.
 package final class RedisTrial: Sendable {
-  package struct Failure: Error {
-    /// What went wrong, a sentence without a full stop.
-    package var text: String
-    package var hint: String
-
-    package init(text: String, hint: String) {
-      self.text = text
-      self.hint = hint
-    }
-  }
-
   /// How long a layer may take to become available, and an event to arrive.
   package static let patience = Duration.seconds(5)
   package static let eventType = "sluice.probe"
@@ -62,16 +51,17 @@ package final class RedisTrial: Sendable {
   }
 
   /// Connects to every host, tries every required right, and joins the group.
-  package func open() async throws(Failure) {
+  package func open() async throws(LayerFailure) {
     if let failure = await hub.firstConnection(for: uses) { throw failure }
     guard await hub.waitUntilAvailable(within: Self.patience) else {
-      throw Failure(
+      throw LayerFailure(
         text: "Redis answers, but the layer does not work: \(await hub.outage ?? "no answer in time")",
         hint: "check the rights (ACL) of the Redis user")
     }
     hub.change(.wanted(group: group, reactor: 0))
     guard await waits(for: { if case .subscribed(self.group, .active) = $0 { true } else { false } }) else {
-      throw Failure(text: "a group could not be joined", hint: "check the rights (ACL) of the Redis user")
+      throw LayerFailure(
+        text: "a group could not be joined", hint: "check the rights (ACL) of the Redis user")
     }
   }
 

@@ -97,9 +97,7 @@ extension Worker {
   /// Joins the control group, if other processes can send something.
   func startControl() {
     guard gateway.application.knowsUsers else { return }
-    control = layers.compactMap { end in
-      end.mailbox == nil ? nil : ControlMember(of: end.layer, worker: self)
-    }
+    control = gateway.layers.sharedIndices.map { ControlMember(of: layers[$0].layer, worker: self) }
     for member in control { member.start() }
   }
 }

@@ -45,7 +45,7 @@ package enum LayerTrial {
     let one = try await RedisTrial(redis, alias: layer.alias, for: uses, on: loop)
     let other = try await RedisTrial(redis, alias: layer.alias, for: uses, on: loop)
     var findings: [Finding] = []
-    do throws(RedisTrial.Failure) {
+    do throws(LayerFailure) {
       try await one.open()
       try await other.open()
       try await talk(from: one, to: other)
@@ -64,7 +64,7 @@ package enum LayerTrial {
   }
 
   /// Sends an event from one process to the other, like two gateways.
-  private static func talk(from one: RedisTrial, to other: RedisTrial) async throws(RedisTrial.Failure) {
+  private static func talk(from one: RedisTrial, to other: RedisTrial) async throws(LayerFailure) {
     let token = RedisTrial.freshName()
     let refused = one.send(token, to: other.group)
     if let refused { throw .init(text: refused, hint: "check the rights (ACL) of the Redis user") }

@@ -39,10 +39,10 @@ extension PublishEndpoint {
     var query = try RequestQuery(request.uri.query)
     let group = try group(in: &query, caller)
     try query.finish()
-    guard gateway.layers.presences[layer] != nil else {
+    guard gateway.layers.all[layer].hasPresence else {
       throw PublishRefusal(.notFound, "no route of this channel layer has \"presence\"")
     }
-    guard let list = await gateway.layers.presence(of: group, in: configuration.layer) else {
+    guard let list = await gateway.layers.all[layer].presence(in: group) else {
       throw PublishRefusal(
         .serviceUnavailable, "presence is temporarily unavailable", fields: [.retryAfter: "1"])
     }

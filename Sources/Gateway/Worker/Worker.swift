@@ -14,9 +14,7 @@ final class Worker {
   let http: HTTPService
   /// Nil without TLS.
   let tls: TLSService?
-  let layers: [WorkerLayer]
-  /// By layer; nil if no route uses presence.
-  let presences: [LocalPresence?]
+  let layers: [LayerEnd]
   let refusals: RefusalLog
   let compression: WorkerCompression
   let identities = WorkerIdentities()
@@ -54,17 +52,7 @@ final class Worker {
     self.gateway = gateway
     self.http = http
     self.tls = tls
-    let layers = gateway.layers.all.indices.map { index in
-      WorkerLayer(
-        gateway.layers.all[index], recording: gateway.layers.histories[index],
-        by: gateway.layers.recorders[index], reactor: reactor, number: number)
-    }
-    self.layers = layers
-    presences = zip(layers, gateway.layers.presences).map { layer, presence in
-      presence.map {
-        LocalPresence(reactor: reactor, number: number, table: $0.table, groups: layer.layer.groups)
-      }
-    }
+    layers = gateway.layers.all.map { $0.end(on: reactor, number: number) }
     extras = ExtraConnections(most: gateway.extraConnections)
     self.refusals = RefusalLog(gateway: gateway)
     unfinishedInput = UnfinishedInput(gateway: gateway, reactor: reactor)
@@ -78,7 +66,7 @@ final class Worker {
 
   /// This worker's end of the route's presence; nil if the route has none.
   func presence(of route: SessionRoute) -> LocalPresence? {
-    route.hasPresence ? route.layer.flatMap { presences[$0] } : nil
+    route.hasPresence ? route.layer.flatMap { layers[$0].presence } : nil
   }
 
   func layer(of route: EventRoute) -> (any ChannelLayer)? {

@@ -26,25 +26,19 @@ package actor RedisHistory: HistoryRecorder {
   nonisolated let changes = RedisRequests<InterestChange>(limit: .max, byteLimit: .max)
   nonisolated let availability: ShardAvailability
 
+  /// One of a layer's servers. It is up when Redis has answered on both connections, and taken every subscription.
   struct HistoryShard {
-    let connector: RedisConnector
-    var commands: RedisConnection?
-    var subscriber: RedisConnection?
-    var lastHeard = MonotonicTime.now
-    var isOutageLogged = false
-    /// Whether Redis has answered on both connections, and taken every subscription.
-    var isUp = false
-    /// Why Redis would not take a subscription.
-    var refusal: RedisFailure?
+    let outage: OutageLog
+    let link: RedisLink<RedisConnectionPair>
+
+    var commands: RedisConnection? { link.connection?.commands }
+    var subscriber: RedisConnection? { link.connection?.receiver }
   }
 
-  var shards: [HistoryShard]
+  let shards: [HistoryShard]
   var groups: [String: MirroredGroup] = [:]
-  private(set) var isStopping = false
+  private let life = RedisLife()
   var reactors: [Mailbox<HistoryNews>] = []
-  private var connecting: Task<Void, Never>?
-  private var working: Task<Void, Never>?
-  private var ticking: Task<Void, Never>?
 
   @safe package nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
@@ -57,8 +51,14 @@ package actor RedisHistory: HistoryRecorder {
     let loop = group.next()
     executor = loop.executor
     availability = ShardAvailability(count: configuration.hosts.count)
-    shards = configuration.hosts.map {
-      HistoryShard(connector: RedisConnector(host: $0, eventLoop: loop))
+    shards = configuration.hosts.map { [life] in
+      let facts: Logger.Metadata = ["layer": "\(hub.alias)", "host": "\($0)"]
+      let outage = OutageLog(
+        hub.log, start: .init(level: .error, message: "history not available", metadata: facts),
+        end: .init(level: .notice, message: "history available", metadata: facts))
+      let connector = RedisConnector(host: $0, eventLoop: loop)
+      let link = RedisLink(life, reporting: outage) { try await RedisConnectionPair.connect(connector) }
+      return HistoryShard(outage: outage, link: link)
     }
   }
 
@@ -107,6 +107,8 @@ package actor RedisHistory: HistoryRecorder {
 
   // MARK: - Life
 
+  var isStopping: Bool { life.isStopping }
+
   /// Makes the reactors known; before `run`.
   package func connect(to reactors: [Mailbox<HistoryNews>]) {
     self.reactors = reactors
@@ -114,14 +116,8 @@ package actor RedisHistory: HistoryRecorder {
 
   /// Keeps going until `stop`.
   package func run() async {
-    guard !isStopping else { return }
-    let connecting = Task { await keepConnections() }
-    let working = Task { await work() }
-    let ticking = Task { await tick() }
-    (self.connecting, self.working, self.ticking) = (connecting, working, ticking)
-    await connecting.value
-    await working.value
-    await ticking.value
+    await life.run(
+      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
   }
 
   private func work() async {
@@ -135,7 +131,7 @@ package actor RedisHistory: HistoryRecorder {
   package func waitUntilAvailable(within time: Duration) async {
     let deadline = ContinuousClock.now + time
     while !isAvailable, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled,
-      !shards.contains(where: \.isOutageLogged)
+      !shards.contains(where: \.outage.isOpen)
     {
       // A few milliseconds, once at the start; nobody needs to be told more often.
       _ = try? await Task.sleep(for: .milliseconds(5))
@@ -144,33 +140,23 @@ package actor RedisHistory: HistoryRecorder {
 
   /// Records what waits, lets others record from now on, and ends `run`. Before the layer is stopped, which carries the copies.
   package func stop(within time: Duration) async {
-    guard !isStopping else { return }
-    isStopping = true
-    for shard in shards.indices { _ = availability.set(shard, isUp: false) }
-    let deadline = Task {
-      guard (try? await Task.sleep(for: time)) != nil else { return }
-      for shard in shards { shard.commands?.close() }
-    }
-    connecting?.cancel()
-    ticking?.cancel()
-    changes.finish()
-    requests.finish()
-    await working?.value
-    await ticking?.value
-    await resign(Array(groups.values))
-    deadline.cancel()
-    for shard in shards {
-      shard.commands?.close()
-      shard.subscriber?.close()
+    await life.stop(within: time) {
+      for shard in shards.indices { _ = availability.set(shard, isUp: false) }
+      changes.finish()
+      requests.finish()
+    } farewell: {
+      await resign(Array(groups.values))
+    } close: {
+      await self.closeConnections()
     }
   }
 
+  private func closeConnections() async {
+    for shard in shards { shard.link.close() }
+  }
+
   private func tick() async {
-    var beat = 0
-    while !isStopping {
-      _ = try? await Task.sleep(for: .seconds(1))
-      guard !isStopping else { return }
-      beat += 1
+    await life.beat(every: .seconds(1)) { beat in
       await leaveIdleGroups()
       await tend(beat: beat)
     }
@@ -190,87 +176,44 @@ package actor RedisHistory: HistoryRecorder {
 // MARK: - Connections
 
 extension RedisHistory {
-  private static let silence = Duration.seconds(15)
-
   private func keepConnections() async {
     await withDiscardingTaskGroup { tasks in
       for shard in shards.indices { tasks.addTask { await self.keepConnections(shard) } }
     }
   }
 
-  /// Two connections that live and end together: after every outage the groups are subscribed to anew, and then loaded.
+  /// After every outage the groups are subscribed to anew, and then loaded.
   private func keepConnections(_ shard: Int) async {
-    var backoff = Backoff()
-    while !isStopping {
-      do {
-        let commands = try await shards[shard].connector.connect()
-        shards[shard].commands = commands
-        let subscriber = try await shards[shard].connector.connect()
-        shards[shard].subscriber = subscriber
-        guard !isStopping else { break }
-        shards[shard].refusal = nil
-        shards[shard].lastHeard = .now
-        try await subscriber.subscribe { [self] message in
-          assumeIsolated { $0.take(message, shard) }
-        }
-        try await HistoryScript.tryRights(on: commands)
-        let names = groups.values.filter { $0.shard == shard }.map(\.name)
-        // The one without a group comes last: when it is confirmed, so is everything before it.
-        subscribe(names + [""], shard)
-        await withDiscardingTaskGroup { tasks in
-          tasks.addTask {
-            await commands.waitUntilClosed()
-            subscriber.close()
-          }
-          await subscriber.waitUntilClosed()
-          commands.close()
-        }
-        throw shards[shard].refusal ?? .disconnected
-      } catch {
-        report(error, shard)
+    let link = shards[shard].link
+    await link.keep { connections in
+      try await connections.receiver.subscribe { [self] message in
+        assumeIsolated { $0.take(message, shard) }
       }
-      // A connection that is accepted and then refused what it is for is no success.
-      if shards[shard].isUp, shards[shard].refusal == nil { backoff.reset() }
+      try await HistoryScript.tryRights(on: connections.commands)
+      let names = groups.values.filter { $0.shard == shard }.map(\.name)
+      // The one without a group comes last: when it is confirmed, so is everything before it.
+      subscribe(names + [""], shard)
+      await connections.waitUntilClosed()
+      throw link.refusal ?? .disconnected
+    } ended: { _ in
       lost(shard)
-      guard !isStopping else { return }
-      _ = try? await Task.sleep(for: backoff.wait())
     }
   }
 
   /// Redis has confirmed what was subscribed to.
   private func arrived(_ shard: Int) {
-    guard !isStopping, !shards[shard].isUp else { return }
-    shards[shard].isUp = true
+    guard !isStopping, shards[shard].link.confirm() else { return }
     _ = availability.set(shard, isUp: true)
-    guard shards[shard].isOutageLogged else { return }
-    shards[shard].isOutageLogged = false
-    hub.log.notice(
-      "history available",
-      metadata: ["layer": "\(hub.alias)", "host": "\(shards[shard].connector.host)"])
+    shards[shard].outage.close()
   }
 
   private func lost(_ shard: Int) {
-    shards[shard].isUp = false
     _ = availability.set(shard, isUp: false)
-    shards[shard].commands?.close()
-    shards[shard].subscriber?.close()
-    shards[shard].commands = nil
-    shards[shard].subscriber = nil
     for group in groups.values where group.shard == shard {
       group.isActive = false
       group.recordsUntil = nil
       answer(group, .unavailable)
     }
-  }
-
-  private func report(_ failure: any Error, _ shard: Int) {
-    guard !isStopping, !shards[shard].isOutageLogged else { return }
-    shards[shard].isOutageLogged = true
-    hub.log.error(
-      "history not available",
-      metadata: [
-        "layer": "\(hub.alias)", "host": "\(shards[shard].connector.host)", "reason": "\(failure)",
-      ])
   }
 
   func subscribe(_ names: [String], _ shard: Int) {
@@ -282,10 +225,9 @@ extension RedisHistory {
   }
 
   private func take(_ message: RESPValue, _ shard: Int) {
-    shards[shard].lastHeard = .now
+    shards[shard].link.heard()
     if case .error(let fault) = message {
-      shards[shard].refusal = .refused(RedisRefusal(fault))
-      shards[shard].subscriber?.close()
+      shards[shard].link.refuse(.refused(RedisRefusal(fault)))
     }
     guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
       let channel = parts[1].text, channel.hasPrefix(streamKey(""))
@@ -305,7 +247,7 @@ extension RedisHistory {
     for shard in shards.indices {
       guard let subscriber = shards[shard].subscriber else { continue }
       if beat % 5 == 0 { subscriber.post([RESPCommand("PING")]) }
-      if shards[shard].lastHeard + Self.silence < .now { subscriber.close() }
+      shards[shard].link.closeIfSilent()
       await tendGroups(shard)
     }
   }

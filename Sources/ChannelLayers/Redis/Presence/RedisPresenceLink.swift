@@ -35,13 +35,10 @@ actor RedisPresenceLink {
   private static let mostAtOnce = 100
   /// How long a process that Redis has lost may take to write its entries again.
   private static let grace = Duration.seconds(10)
-  /// How long a connection for subscriptions may be silent although it is asked for signs of life.
-  private static let silence = Duration.seconds(10)
   /// After this many signs of life all entries are written again, so that they do not expire.
   private static let renewal = 1800
 
   private let alias: String
-  private let connector: RedisConnector
   private let register: PresenceRegister
   private let table: PresenceTable
   private let requests: RedisRequests<Changed>
@@ -57,21 +54,14 @@ actor RedisPresenceLink {
   private var unreadable: Set<String> = []
   /// Groups without sessions that Redis still has to remove.
   private var leaving: Set<String> = []
+  private let life = RedisLife()
+  private let outage: OutageLog
+  /// Up when Redis has confirmed the subscriptions.
+  private let link: RedisLink<RedisConnectionPair>
+  /// The connection for commands; nil before this process's sign of life is written.
   private var commands: RedisConnection?
-  private var receiver: RedisConnection?
-  private var connectedAt = ContinuousClock.now
-  private var lastHeard = ContinuousClock.now
   private var lastSequence = 0
-  private var isStopping = false
-  private var isOutageLogged = false
-  /// Whether Redis has confirmed the subscriptions.
-  private var isHeard = false
-  /// Why Redis refused a subscription.
-  private var refusal: RedisFailure?
   private var hasSignOfLife = false
-  private var connecting: Task<Void, Never>?
-  private var ticking: Task<Void, Never>?
-  private var working: Task<Void, Never>?
   private var notes = SampledNotes()
 
   @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -83,121 +73,81 @@ actor RedisPresenceLink {
     requests: RedisRequests<Changed>, executor: any SerialExecutor, log: Logger
   ) {
     self.alias = alias
-    self.connector = connector
     self.register = register
     self.table = table
     self.requests = requests
     self.executor = executor
     self.log = log
+    outage = OutageLog(
+      log,
+      start: .init(
+        level: .warning, message: "presence is not shared with other processes",
+        metadata: ["layer": "\(alias)", "host": "\(connector.host)"]),
+      end: .init(
+        level: .notice, message: "presence is shared again", metadata: ["layer": "\(alias)"]))
+    link = RedisLink(life, reporting: outage, silence: .seconds(10)) {
+      try await RedisConnectionPair.connect(connector)
+    }
   }
 
   // MARK: - Life
 
   func run() async {
-    guard !isStopping else { return }
-    let connecting = Task { await keepConnections() }
-    let ticking = Task { await tick() }
-    let working = Task { await work() }
-    (self.connecting, self.ticking, self.working) = (connecting, ticking, working)
-    await connecting.value
-    await ticking.value
-    await working.value
+    await life.run(
+      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
   }
 
   func stop(within time: Duration) async {
-    guard !isStopping else { return }
-    isStopping = true
-    let deadline = Task {
-      guard (try? await Task.sleep(for: time)) != nil else { return }
-      close()
+    await life.stop(within: time) {
+      requests.finish()
+    } farewell: {
+      await withdraw()
+    } close: {
+      await self.closeConnections()
     }
-    connecting?.cancel()
-    ticking?.cancel()
-    requests.finish()
-    await working?.value
-    await ticking?.value
-    if let commands {
-      do {
-        try await register.clear(register.id, on: commands)
-      } catch {
-        // Another process removes the entries.
-        log.debug("presence could not be withdrawn", metadata: ["layer": "\(alias)", "reason": "\(error)"])
-      }
-    }
-    deadline.cancel()
-    close()
   }
 
-  private func close() {
-    commands?.close()
-    receiver?.close()
+  private func withdraw() async {
+    guard let commands else { return }
+    do {
+      try await register.clear(register.id, on: commands)
+    } catch {
+      // Another process removes the entries.
+      log.debug("presence could not be withdrawn", metadata: ["layer": "\(alias)", "reason": "\(error)"])
+    }
+  }
+
+  private func closeConnections() async {
+    link.close()
   }
 
   // MARK: - Connections
 
+  /// After every outage everything is written and read again.
   private func keepConnections() async {
-    var backoff = Backoff()
-    while !isStopping {
-      do {
-        try await connect()
-        await receiver?.waitUntilClosed()
-        report(refusal ?? .disconnected)
-      } catch {
-        report(error)
-      }
-      // A connection whose subscriptions are refused is not a success.
-      if isHeard, refusal == nil { backoff.reset() }
-      isHeard = false
-      // While stopping, the connection is still needed to remove the entries.
-      guard !isStopping else { return }
-      close()
-      (commands, receiver) = (nil, nil)
-      _ = try? await Task.sleep(for: backoff.wait())
-    }
-  }
-
-  /// Opens both connections, and has everything written and read again.
-  private func connect() async throws {
-    refusal = nil
-    let commands = try await connector.connect()
-    do {
-      let receiver = try await connector.connect()
-      self.receiver = receiver
-      lastHeard = .now
-      try await receiver.subscribe { [self] message in
+    await link.keep { connections in
+      try await connections.receiver.subscribe { [self] message in
         assumeIsolated { $0.handle(message) }
       }
       hasSignOfLife = false
       // After this, no other process removes what follows.
-      _ = try await register.beat(on: commands)
+      _ = try await register.beat(on: connections.commands)
       hasSignOfLife = true
-    } catch {
-      commands.close()
-      throw error
+      commands = connections.commands
+      forgetWritten()
+      // The empty name comes last: when it is confirmed, so are all names before it.
+      subscribe(groups.keys + [""])
+      requests.wake()
+      await connections.waitUntilClosed()
+      throw link.refusal ?? .disconnected
+    } ended: { _ in
+      commands = nil
     }
-    guard !isStopping else {
-      commands.close()
-      receiver?.close()
-      return
-    }
-    self.commands = commands
-    // One connection is of no use without the other.
-    Task { [receiver] in
-      await commands.waitUntilClosed()
-      receiver?.close()
-    }
-    connectedAt = .now
-    forgetWritten()
-    // The empty name comes last: when it is confirmed, so are all names before it.
-    subscribe(groups.keys + [""])
-    requests.wake()
   }
 
   /// Redis has confirmed the subscriptions.
   private func arrived() {
-    isHeard = true
-    if isOutageLogged { log.notice("presence is shared again", metadata: ["layer": "\(alias)"]) }
-    isOutageLogged = false
+    if link.confirm() { outage.close() }
   }
 
   /// Redis may have lost the entries of this process, and notices of the others may have been missed.
@@ -212,15 +162,6 @@ actor RedisPresenceLink {
     changed.formUnion(leaving)
   }
 
-  /// One line for each outage.
-  private func report(_ failure: any Error) {
-    guard !isStopping, !isOutageLogged else { return }
-    isOutageLogged = true
-    log.warning(
-      "presence is not shared with other processes",
-      metadata: ["layer": "\(alias)", "host": "\(connector.host)", "reason": "\(failure)"])
-  }
-
   private func note(_ message: String, _ detail: String) {
     guard let others = notes.count(message, at: .now) else { return }
     log.warning(
@@ -230,11 +171,7 @@ actor RedisPresenceLink {
   // MARK: - Every sign of life
 
   private func tick() async {
-    var count = 0
-    while !isStopping {
-      _ = try? await Task.sleep(for: PresenceRegister.interval)
-      guard !isStopping else { return }
-      count += 1
+    await life.beat(every: PresenceRegister.interval) { count in
       if let commands {
         await tend(commands, isRenewal: count % Self.renewal == 0)
       } else {
@@ -259,7 +196,7 @@ actor RedisPresenceLink {
         unread = Set(groups.keys)
       }
       // After an outage the other processes have time to come back.
-      if ContinuousClock.now - connectedAt > Self.grace {
+      if link.hasBeenUp(for: Self.grace) {
         for id in silent {
           try await register.clear(id, on: commands)
           log.info("the presence of an ended process was removed", metadata: ["process": "\(id)"])
@@ -267,8 +204,8 @@ actor RedisPresenceLink {
       }
       let now = ContinuousClock.now
       for group in groups.keys { table.removeMissing(from: group, since: now - Self.grace) }
-      receiver?.post([RESPCommand("PING")])
-      if now - lastHeard > Self.silence { commands.close() }
+      link.connection?.receiver.post([RESPCommand("PING")])
+      link.closeIfSilent()
     } catch .refused(let refusal) where !refusal.endsConnection {
       note("presence could not be renewed", refusal.description)
     } catch {
@@ -349,7 +286,7 @@ actor RedisPresenceLink {
       guard known != nil || leaving.contains(name) else { return [] }
       leaving.insert(name)
       unread.remove(name)
-      receiver?.post([RESPCommand("UNSUBSCRIBE", .init(register.channel(of: name)))])
+      link.connection?.receiver.post([RESPCommand("UNSUBSCRIBE", .init(register.channel(of: name)))])
       return [
         PeerChange(
           process: register.id, sequence: nextSequence(), previous: known?.sequence ?? 0, isGone: true)
@@ -392,16 +329,13 @@ actor RedisPresenceLink {
       let channels = names[start..<min(start + Self.mostAtOnce, names.count)].map {
         RESPArgument(register.channel(of: $0))
       }
-      receiver?.post([RESPCommand("SUBSCRIBE", channels)])
+      link.connection?.receiver.post([RESPCommand("SUBSCRIBE", channels)])
     }
   }
 
   private func handle(_ message: RESPValue) {
-    lastHeard = .now
-    if case .error(let fault) = message {
-      refusal = .refused(RedisRefusal(fault))
-      receiver?.close()
-    }
+    link.heard()
+    if case .error(let fault) = message { link.refuse(.refused(RedisRefusal(fault))) }
     guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
       let group = parts[1].text.flatMap(register.group(ofChannel:))
     else { return }

@@ -9,19 +9,24 @@ struct Backoff {
   private static let settled = Duration.seconds(1)
 
   private var next = Self.first
-  /// When the last wait was supposed to end.
-  private var lastTry = MonotonicTime.now
+  /// When the last wait was supposed to end or, if that was later, when the server answered.
+  private var start = MonotonicTime.now
 
   /// Between half of the wait and all of it.
-  mutating func wait() -> Duration {
+  mutating func wait(at now: MonotonicTime = .now) -> Duration {
     let time = next * Double.random(in: 0.5...1)
     next = min(next * 2, Self.longest)
-    lastTry = MonotonicTime.now + time
+    start = now + time
     return time
   }
 
-  /// The last attempt succeeded, and its connection has ended.
+  /// The last attempt succeeded. How long its connection lasts counts from here, because an attempt may take long.
+  mutating func answered(at now: MonotonicTime) {
+    start = max(start, now)
+  }
+
+  /// The connection of the last attempt, which succeeded, has ended.
   mutating func reset(at now: MonotonicTime = .now) {
-    if now >= lastTry + Self.settled { next = Self.first }
+    if now >= start + Self.settled { next = Self.first }
   }
 }

@@ -1,0 +1,62 @@
+package import Transport
+
+/// What the reactors of a process share of one channel layer: how its events, its presence and its histories are kept.
+///
+/// There is one type for each back end. A back end is made once for each layer, and each reactor gets an end of it before `run`.
+package protocol LayerBackend: Sendable {
+  var alias: String { get }
+
+  /// Whether other processes may use the same layer.
+  var isShared: Bool { get }
+
+  /// Whether events, and histories if there are any, can be sent and received.
+  var isAvailable: Bool { get }
+
+  /// Whether sessions are counted in its groups.
+  var hasPresence: Bool { get }
+
+  /// Makes a reactor's end, on the reactor. Must be called once for each reactor, before `run`.
+  ///
+  /// - Parameter number: the number of the reactor, from 0 on.
+  func end(on reactor: Reactor, number: Int) -> LayerEnd
+
+  /// Connects once, and checks that everything that this layer needs is allowed.
+  ///
+  /// - Returns: what went wrong, or nil. `run` can be called all the same, and keeps trying.
+  func firstConnection() async -> LayerFailure?
+
+  /// Runs until `stop`.
+  func run() async
+
+  /// Waits until `run` has made the layer available, an attempt has failed, or the time is over.
+  func settle(within time: Duration) async
+
+  /// Removes what this process has in the layer, and ends `run`.
+  ///
+  /// - Parameter time: how long that may take.
+  func stop(within time: Duration) async
+
+  /// The presence in the group, in all processes that use the layer.
+  ///
+  /// - Returns: nil if the layer has no presence, or cannot be asked.
+  func presence(in group: String) async -> PresenceList?
+}
+
+/// A reactor's end of a channel layer. Confined to the reactor.
+package struct LayerEnd {
+  package let layer: any ChannelLayer
+  /// Nil if the layer has no presence.
+  package let presence: LocalPresence?
+}
+
+/// Why a layer cannot be used.
+package struct LayerFailure: Error {
+  /// What went wrong, a sentence without a full stop.
+  package var text: String
+  package var hint: String
+
+  package init(text: String, hint: String) {
+    self.text = text
+    self.hint = hint
+  }
+}
