@@ -8,7 +8,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case badPath
     /// A server behind this one could read the path as another path than the routes did.
     case ambiguousPath
-    /// A server behind this one that merges slashes would serve a path that another route protects.
+    /// A server behind this one that merges slashes, takes `\` for `/`, or drops the text after a `;` would serve a path that
+    /// another route protects.
     case mergedSlashes
     case httpVersion
     /// Another major version of HTTP (RFC 9110 section 2.5).
@@ -88,9 +89,9 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   public static let ambiguousPath =
     ##"The path has a segment "." or "..", or a "#": a server could read it as another path."##
 
-  /// The answer to a path that an upstream which merges slashes would read as a protected one.
+  /// The answer to a path that an upstream could read as a protected one.
   public static let mergedSlashes =
-    "The path has several slashes in a row, and with one slash it is a path that needs authentication."
+    #"The path has several slashes in a row, a "\" or a ";": a server could read it as a path that needs authentication."#
 
   /// One sentence for the answer and for the log.
   public var text: String {
