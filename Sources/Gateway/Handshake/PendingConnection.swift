@@ -524,7 +524,7 @@ extension PendingConnection {
       }
     var client = Client(peer: peer, isSecure: header.isSecure ?? false)
     if admission.isServed {
-      switch worker.gateway.place(for: peer) {
+      switch worker.gateway.place(for: peer, isClient: header.client != nil) {
       case .success(let place): client.place = place
       case .failure(let refusal):
         knownClient = client
@@ -551,3 +551,4 @@ extension PendingConnection {
     worker.pendingEnded(self)
   }
 }
+    client.isBehindProxyHeader = true
