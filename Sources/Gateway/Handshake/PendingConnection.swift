@@ -411,10 +411,15 @@ extension PendingConnection {
   }
 
   private func noteSubprotocols(_ opening: SessionOpening) {
-    let offered = opening.handshake.subprotocols.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
+    let all = opening.handshake.subprotocols
+    let offered = all.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
     let known = opening.route.configuration.subprotocols
-    guard !offered.isEmpty, opening.handshake.chooseSubprotocol(from: known) == nil, let client else {
-      return
+    guard !all.isEmpty, opening.handshake.chooseSubprotocol(from: known) == nil, let client else { return }
+    guard !offered.isEmpty else {
+      // A route with `auth` answers with the subprotocol that contains the token.
+      guard opening.route.configuration.auth == nil else { return }
+      return worker.refusals.tokenWithoutAuth(
+        target: target, route: opening.route.name, peer: client.peer)
     }
     worker.refusals.noSubprotocol(
       offered: offered, known: known, route: opening.route.name, peer: client.peer)
