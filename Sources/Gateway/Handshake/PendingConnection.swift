@@ -175,6 +175,7 @@ extension PendingConnection: ConnectionHandler {
       guard admission.isServed else { return refuse(admission.refusal, target: request.target) }
       switch decide(request, at: place, from: client) {
       case .success(let opening):
+    if Self.isTLS(bytes) { return refuseTLS() }
         target = request.target
         // For the next handler of the connection.
         connection?.leave(last: bytes.byteCount - length)
@@ -198,6 +199,21 @@ extension PendingConnection: ConnectionHandler {
   private func decide(
     _ request: RequestHead, at place: HTTPPlace?, from direct: Client
   ) -> Result<Opening, HandshakeRefusal>? {
+  /// The first bytes of a TLS record of the type handshake (RFC 8446 section 5.1).
+  private static let tlsHandshake: [UInt8] = [0x16, 0x03]
+
+  private static func isTLS(_ bytes: RawSpan) -> Bool {
+    unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: tlsHandshake) }
+  }
+
+  private func refuseTLS() {
+    refuse(
+      HandshakeRefusal(
+        .speaksTLS,
+        detail: "use http:// or ws:// for this address, or https:// or wss:// for one of server.tls"),
+      target: nil)
+  }
+
     let stream = place.flatMap { place in
       worker.gateway.eventRoute(method: request.method, at: place).map { (route: $0, place: place) }
     }

@@ -12,6 +12,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     /// another route protects.
     case mergedSlashes
     case httpVersion
+    /// The connection begins with a TLS handshake.
+    case speaksTLS
     /// Another major version of HTTP (RFC 9110 section 2.5).
     case unsupportedHTTP
     /// RFC 9110 section 9.1.
@@ -67,8 +69,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
 
   public var status: Int {
     switch reason {
-    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .unsupportedHTTP, .httpVersion, .methodNotGET,
-      .badConnectionHeader, .badKey,
+    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .speaksTLS, .unsupportedHTTP, .httpVersion,
+      .methodNotGET, .badConnectionHeader, .badKey,
       .badSubprotocol, .badExtensions, .badSince, .severalOrigins:
       400
     case .originNotAllowed: 403
@@ -101,6 +103,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .ambiguousPath: Self.ambiguousPath
     case .mergedSlashes: Self.mergedSlashes
     case .httpVersion: "A WebSocket handshake needs HTTP/1.1."
+    case .speaksTLS: "The client speaks TLS, and this port expects plain HTTP."
     case .unsupportedHTTP: "Only HTTP/1.0 and HTTP/1.1 are supported."
     case .unknownMethod: "The method of the request is not supported."
     case .connect: "CONNECT is for forward proxies, and this server is not one."
@@ -140,7 +143,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .stopping: [("Retry-After", "1")]
     case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _):
       fields.map { ($0.name, $0.value) }
-    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .unsupportedHTTP,
+    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .speaksTLS, .unsupportedHTTP,
       .unknownMethod, .connect, .headTooLong, .timeout,
       .methodNotGET,
       .badConnectionHeader,
