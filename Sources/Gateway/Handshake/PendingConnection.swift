@@ -71,6 +71,13 @@ final class PendingConnection {
       return (credentials, auth)
     }
 
+    var routeName: String {
+      switch self {
+      case .session(let session): session.route.name
+      case .stream(let stream): stream.route.name
+      }
+    }
+
     /// Nil until the client is authenticated, and for routes without `auth`.
     var identity: Identity? {
       switch self {
@@ -100,6 +107,12 @@ final class PendingConnection {
 
   /// Whether no limit counts it: see `ExtraConnections`.
   var isExtra: Bool { !isCounted }
+
+  /// The route whose opening waits for something, and the target of its request; nil before the head is read.
+  var request: (route: String, target: [UInt8])? {
+    guard let target, let route = waiting?.opening.routeName else { return nil }
+    return (route, target)
+  }
 
   /// Nil before the start.
   private var client: Client? { knownClient ?? connection.map { Client(peer: $0.peer, isSecure: false) } }
@@ -162,6 +175,7 @@ extension PendingConnection: ConnectionHandler {
   }
 
   private func readHead(_ bytes: RawSpan) {
+    if Self.isTLS(bytes) { return refuseTLS() }
     isHEAD = unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: "HEAD ".utf8) }
     switch RequestHead.parse(bytes) {
     case .incomplete:
@@ -175,7 +189,6 @@ extension PendingConnection: ConnectionHandler {
       guard admission.isServed else { return refuse(admission.refusal, target: request.target) }
       switch decide(request, at: place, from: client) {
       case .success(let opening):
-    if Self.isTLS(bytes) { return refuseTLS() }
         target = request.target
         // For the next handler of the connection.
         connection?.leave(last: bytes.byteCount - length)
@@ -186,19 +199,6 @@ extension PendingConnection: ConnectionHandler {
     }
   }
 
-  /// What the log says of a refused request besides the reason: of an origin what it was compared with.
-  private func facts(of request: RequestHead, _ refusal: HandshakeRefusal) -> [String: String] {
-    guard refusal.reason == .originNotAllowed else { return [:] }
-    let host = request.fields.values(of: "host").first ?? ""
-    return [
-      "origin": request.fields.values(of: "origin").first ?? "none", "host": client?.host(host) ?? host,
-    ]
-  }
-
-  /// Nil for a request that is for the HTTP side.
-  private func decide(
-    _ request: RequestHead, at place: HTTPPlace?, from direct: Client
-  ) -> Result<Opening, HandshakeRefusal>? {
   /// The first bytes of a TLS record of the type handshake (RFC 8446 section 5.1).
   private static let tlsHandshake: [UInt8] = [0x16, 0x03]
 
@@ -214,6 +214,19 @@ extension PendingConnection: ConnectionHandler {
       target: nil)
   }
 
+  /// What the log says of a refused request besides the reason: of an origin what it was compared with.
+  private func facts(of request: RequestHead, _ refusal: HandshakeRefusal) -> [String: String] {
+    guard refusal.reason == .originNotAllowed else { return [:] }
+    let host = request.fields.values(of: "host").first ?? ""
+    return [
+      "origin": request.fields.values(of: "origin").first ?? "none", "host": client?.host(host) ?? host,
+    ]
+  }
+
+  /// Nil for a request that is for the HTTP side.
+  private func decide(
+    _ request: RequestHead, at place: HTTPPlace?, from direct: Client
+  ) -> Result<Opening, HandshakeRefusal>? {
     let stream = place.flatMap { place in
       worker.gateway.eventRoute(method: request.method, at: place).map { (route: $0, place: place) }
     }
@@ -544,6 +557,7 @@ extension PendingConnection {
       case nil: proxy
       }
     var client = Client(peer: peer, isSecure: header.isSecure ?? false)
+    client.isBehindProxyHeader = true
     if admission.isServed {
       switch worker.gateway.place(for: peer, isClient: header.client != nil) {
       case .success(let place): client.place = place
@@ -572,4 +586,3 @@ extension PendingConnection {
     worker.pendingEnded(self)
   }
 }
-    client.isBehindProxyHeader = true
