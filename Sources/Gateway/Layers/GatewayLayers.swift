@@ -76,6 +76,14 @@ final class GatewayLayers: Sendable {
     all.compactMap { if case .redis(let hub) = $0 { hub } else { nil } }
   }
 
+  /// The aliases of the layers that are not available.
+  var unavailable: [String] {
+    all.indices.filter { index in
+      guard case .redis(let hub) = all[index] else { return false }
+      return !hub.isAvailable || !(recorders[index]?.isAvailable ?? true)
+    }.map { aliases[$0] }
+  }
+
   /// Whether all layers are available.
   var areAvailable: Bool {
     hubs.allSatisfy(\.isAvailable) && recorders.allSatisfy { $0?.isAvailable ?? true }
