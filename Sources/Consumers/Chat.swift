@@ -66,22 +66,42 @@ public final class Chat: Sendable {
   /// On a route with `identity`, a text that a user has published is rendered as that user's message. Unchanged it could pass
   /// for the message of another user.
   private func renderBroadcast(_ event: Event, into frames: SharedBytes) -> Rendering {
-    guard isSigned(event), let user = event[Self.user]?.jsonText else {
+    guard isSigned(event), let broadcast = SignedBroadcast(event) else {
       return events.message(event, frames.appendMessage(of: event))
     }
-    guard let text = event["text"], text.isText, let message = text.jsonText else {
-      return events.dropped(
-        event, "the field \"text\" must be text: this route shows a user's message with its sender")
+    switch broadcast {
+    case .text(let text):
+      unsafe frames.appendFrame(.text, text.span.bytes)
+      return .frames
+    case .unfit: return events.dropped(event, SignedBroadcast.unfitReason)
     }
-    let frame =
-      Array(#"{"message": "#.utf8) + message + Array(#", "user": "#.utf8) + user + [UInt8(ascii: "}")]
-    unsafe frames.appendFrame(.text, frame.span.bytes)
-    return .frames
   }
 
   /// Whether the frame has to name the user who published the broadcast.
   func isSigned(_ event: Event) -> Bool {
     showsUser && event[Self.user] != nil && event.handler == Broadcast.eventType
+  }
+
+  /// A broadcast that names the user who published it, as it is shown to clients that see the senders of messages.
+  enum SignedBroadcast {
+    /// JSON like that of a chat's message.
+    case text([UInt8])
+    /// Its contents cannot be shown with their sender, because they are bytes or no text at all.
+    case unfit
+
+    static let unfitReason =
+      "the field \"text\" must be text: this route shows a user's message with its sender"
+
+    /// Nil for an event that names no user.
+    init?(_ event: Event) {
+      guard let user = event[Chat.user]?.jsonText else { return nil }
+      guard let text = event["text"], text.isText, let message = text.jsonText else {
+        self = .unfit
+        return
+      }
+      self = .text(
+        Array(#"{"message": "#.utf8) + message + Array(#", "user": "#.utf8) + user + [UInt8(ascii: "}")])
+    }
   }
 
   /// Renders an event of the type `chat.message`.

@@ -7,7 +7,8 @@ package import Transport
 /// route's own templates.
 ///
 /// Text is sent unchanged, `chat.message` as the JSON that chat clients receive, and bytes in base64 as an event called
-/// `bytes`.
+/// `bytes`. A text that names the user who published it is sent as that user's message: unchanged it could pass for the message
+/// of another user. Bytes that name a user are dropped.
 package final class EventStreamRenderer: EventRenderer, Sendable {
   private let events: RouteEvents
   private let showsPosition: Bool
@@ -43,7 +44,7 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
     case Chat.eventType:
       guard let text = Chat.text(of: event) else { return events.chatMessage(event, .ignored) }
       return append(text, of: event, to: stream)
-    case Broadcast.eventType: return events.message(event, appendMessage(of: event, to: stream))
+    case Broadcast.eventType: return appendBroadcast(event, to: stream)
     default: return events.unknown(event)
     }
   }
@@ -61,6 +62,14 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
   }
 
   private func id(of event: Event) -> EventPosition? { showsPosition ? event.position : nil }
+
+  private func appendBroadcast(_ event: Event, to stream: SharedBytes) -> Rendering {
+    switch Chat.SignedBroadcast(event) {
+    case .text(let text)?: append(text, of: event, to: stream)
+    case .unfit?: events.dropped(event, Chat.SignedBroadcast.unfitReason)
+    case nil: events.message(event, appendMessage(of: event, to: stream))
+    }
+  }
 
   /// As for WebSocket clients, exactly one of `text` and `bytes` must be given.
   private func appendMessage(of event: Event, to stream: SharedBytes) -> Rendering {

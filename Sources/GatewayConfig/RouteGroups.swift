@@ -67,7 +67,7 @@ extension RouteGroups {
     switch http.action {
     case .staticFiles, .respond, .redirect, .health, .proxy: return []
     case .events(let stream):
-      let maker = maker(stream.group.layer, AdmittedClients(http.auth))
+      let maker = maker(stream.group.layer, AdmittedClients(http.auth), .shownIfAdded)
       return route.groups.map { template in
         maker.make(template.value.parts.map(GroupUse.Part.init), .events, at: template.range, access: .read)
       }
@@ -80,7 +80,7 @@ extension RouteGroups {
       // What users send is signed, unless they have the right to send whole events, which is a finding of its own.
       let maker = maker(
         publish.layer, isOfToken ? .tokenHolder : AdmittedClients(http.auth),
-        publish.isAnonymous ? .forgeable : .none)
+        publish.isAnonymous ? .forgeable : isOfToken ? .none : .added)
       return publish.groups.enumerated().map { place, pattern in
         maker.make(
           pattern.parts.map(GroupUse.Part.init), .publish, at: route.place(ofPattern: place), access: access)
@@ -134,8 +134,8 @@ private struct Maker {
     let isConcerned =
       switch signature {
       case .none: false
-      case .shown: access.reads
-      case .forgeable: access.writes
+      case .shown, .shownIfAdded: access.reads
+      case .added, .forgeable: access.writes
       }
     let use = GroupUse(
       layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,

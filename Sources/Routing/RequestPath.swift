@@ -90,13 +90,53 @@ package struct RequestPath: Sendable, Hashable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The path as read by a server that merges several slashes in a row, as nginx does; nil if the path has none.
-  package var withMergedSlashes: RequestPath? {
-    let slash = UInt8(ascii: "/")
-    let merged = bytes.indices.filter { index in
-      bytes[index] != slash || index == 0 || bytes[index - 1] != slash
+  /// The other paths that servers may read this one as, each once: some merge several slashes in a row (nginx), some take `\`
+  /// for `/` (IIS), and some drop the text after a `;` in each segment (RFC 3986 section 3.3; servlet containers). A server may
+  /// do any of these, so each combination counts.
+  ///
+  /// Empty for a path without such characters.
+  package var otherReadings: [RequestPath] {
+    guard mayBeReadOtherwise else { return [] }
+    var readings: [[UInt8]] = []
+    let parametersRemoved = [
+      Self.withoutParameters(bytes, isEnd: Self.isSlash),
+      Self.withoutParameters(bytes) { Self.isSlash($0) || Self.isBackslash($0) },
+    ]
+    for path in [bytes] + parametersRemoved {
+      let separated = path.map { Self.isBackslash($0) ? UInt8(ascii: "/") : $0 }
+      for path in [path, Self.withMergedSlashes(path), separated, Self.withMergedSlashes(separated)] {
+        let reading = Array(path.drop(while: Self.isSlash))
+        if reading != bytes, !readings.contains(reading) { readings.append(reading) }
+      }
     }
-    return merged.count == bytes.count ? nil : RequestPath(bytes: merged.map { bytes[$0] }, query: query)
+    return readings.map { RequestPath(bytes: $0, query: query) }
+  }
+
+  private var mayBeReadOtherwise: Bool {
+    var isBehindSlash = false
+    for byte in bytes {
+      if Self.isBackslash(byte) || byte == UInt8(ascii: ";") { return true }
+      let isSlash = Self.isSlash(byte)
+      if isSlash, isBehindSlash { return true }
+      isBehindSlash = isSlash
+    }
+    return false
+  }
+
+  private static func isSlash(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "/") }
+  private static func isBackslash(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\\") }
+
+  private static func withMergedSlashes(_ path: [UInt8]) -> [UInt8] {
+    path.indices.filter { !isSlash(path[$0]) || $0 == 0 || !isSlash(path[$0 - 1]) }.map { path[$0] }
+  }
+
+  /// - Parameter isEnd: whether a byte ends a segment.
+  private static func withoutParameters(_ path: [UInt8], isEnd: (UInt8) -> Bool) -> [UInt8] {
+    var isParameter = false
+    return path.filter { byte in
+      if isEnd(byte) { isParameter = false } else if byte == UInt8(ascii: ";") { isParameter = true }
+      return !isParameter
+    }
   }
 
   /// Checks the query both as it is and percent-decoded, because readers of the query compare decoded values.

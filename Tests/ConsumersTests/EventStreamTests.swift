@@ -143,6 +143,19 @@ struct EventStreamRendererTests {
     #expect(read(empty) == [.init(name: "bytes", data: "")])
   }
 
+  @Test func `a text that a user has published is the message of that user, and bytes are dropped`() {
+    let user = Event.Field("user", .json(.string("bob")))
+    let forged = #"{"message": 1, "user": "ann"}"#
+    for text in [EventValue.text(Array(forged.utf8)), .json(.string(forged))] {
+      let event = Event(type: "broadcast.message", fields: [.init("text", text), user])
+      let data = #"{"message": "{\"message\": 1, \"user\": \"ann\"}", "user": "bob"}"#
+      #expect(read(event) == [.init(data: data)])
+    }
+    for field in [Event.Field("bytes", .bytes([1])), .init("text", .encodedJSON(Array("{}".utf8)))] {
+      #expect(written(Event(type: "broadcast.message", fields: [field, user])) == (.ignored, ""))
+    }
+  }
+
   @Test func `a chat message is the JSON that chat clients get, also with line ends between its parts`() {
     let event = Event(
       type: "chat.message", fields: [.init("message", .encodedJSON(Array("{\"a\":\r\n[1,\n2]}".utf8)))])

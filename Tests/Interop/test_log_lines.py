@@ -39,6 +39,10 @@ applications:
 """
 
 
+# The address of clients whose connections get no line, which is certain only when the gateway has ended.
+SILENT = "127.0.0.77"
+
+
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
     authority = Authority(tmp_path_factory.mktemp("lines"))
@@ -49,6 +53,7 @@ def gateway(tmp_path_factory):
     wait_until(lambda: running.port and running.secure_port)
     yield running
     running.stop()
+    assert not [line for line in running.log if SILENT in line]
     # Each line is an object, whatever its contents.
     assert all(isinstance(json.loads(line), dict) for line in running.log)
 
@@ -233,20 +238,58 @@ def test_a_subprotocol_that_nobody_speaks_is_a_line_without_tokens(gateway):
     sock.close()
 
 
+@pytest.mark.parametrize("offered", ["bearer.secret", "bearer.secret, bearer.other"])
+def test_a_token_for_a_route_without_auth_is_a_line(gateway, offered):
+    sock, peer = dial(gateway, handshake("/ws/echo/", f"Sec-WebSocket-Protocol: {offered}"))
+    assert "101" in read_head(sock)
+    line = line_of(gateway, 'a client offered a token as a subprotocol, and its route has no "auth"', peer)
+    assert line["path"] == "/ws/echo/" and '"auth"' in line["hint"]
+    sock.close()
+    assert not any("secret" in line for line in gateway.log)
+
+
+def test_a_token_that_is_sent_in_the_wrong_way_is_named(gateway):
+    mine = token(role="admin")
+    for fields, detail in (
+        (["Authorization: JWT " + mine], 'Authorization does not begin with "Bearer "'),
+        (["Sec-WebSocket-Protocol: bearer, " + mine], 'a subprotocol has a token, and "from" does not name "subprotocol"'),
+        ([], None),
+    ):
+        sock, peer = dial(gateway, handshake("/ws/me/", *fields))
+        assert " 401 " in read_head(sock)
+        line = line_of(gateway, "refused", peer)
+        assert (line["reason"], line.get("detail")) == ("a token is needed", detail)
+        sock.close()
+    assert not any(mine in line for line in gateway.log)
+
+
+def test_tls_on_a_plain_port_is_called_by_its_name(gateway):
+    sock, peer = dial(gateway, b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
+    assert " 400 " in read_head(sock)
+    assert line_of(gateway, "refused", peer)["reason"] == "The client speaks TLS, and this port expects plain HTTP."
+    sock.close()
+
+
+def is_accepted(sock) -> bool:
+    """Whether the other end is a socket of a process: until then it has no inode."""
+    mine = "%08X:%04X" % (struct.unpack("=I", socket.inet_aton(sock.getsockname()[0]))[0], sock.getsockname()[1])
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return any(row[2] == mine and row[9] != "0" for row in rows)
+
+
 @pytest.mark.report("tls-health-checks")
 def test_who_only_looks_whether_the_tls_port_answers_is_no_line(gateway):
-    peers = []
     for linger in (None, struct.pack("ii", 1, 0)):
-        sock = socket.create_connection(("127.0.0.3", gateway.secure_port), timeout=20)
+        sock = socket.create_connection(("127.0.0.3", gateway.secure_port), timeout=20, source_address=(SILENT, 0))
         if linger:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        peers.append("127.0.0.1:%d" % sock.getsockname()[1])
+        wait_until(lambda: is_accepted(sock), what="an accepted connection")
         sock.close()
     sock = socket.create_connection(("127.0.0.3", gateway.secure_port), timeout=20)
     sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
     assert line_of(gateway, "a TLS handshake failed", "127.0.0.1:%d" % sock.getsockname()[1])
     sock.close()
-    assert not any(peer in line for peer in peers for line in gateway.log)
 
 
 def test_the_manual_explains_every_total_of_the_last_line(start):

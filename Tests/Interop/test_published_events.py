@@ -31,6 +31,7 @@ applications:
       - {path: staff/, auth: users, require: {staff: true}, publish: {groups: "chat_*", allow: [publish, events]}}
       - {path: anybody/, publish: {groups: news, anonymous: true}}
       - {path: stream/, auth: users, events: private, allowed_hosts: [friend.example]}
+      - {path: "rooms/<slug:room>/", auth: users, events: "chat_{room}"}
       - {path: public/, events: {group: news, templates: {tick: {n: "{data.n}"}}}}
     websocket:
       - path: "ws/chat/<slug:room>/"
@@ -134,6 +135,20 @@ def test_users_publish_messages_in_their_own_name_and_no_events(gateway):
             assert bob.hear() == {"message": "hi", "user": "admin"}
     # An anonymous route is open on purpose.
     assert post(gateway, {"group": "news", "event": {"type": "x.y"}}, "/anybody/", None).status_code == 200
+
+
+@pytest.mark.report("impersonation-over-http")
+def test_a_stream_shows_the_user_who_has_published_a_text(gateway):
+    with open_stream(gateway.port, "/rooms/streamed/", f"Authorization: Bearer {token_of('ann')}") as stream:
+        # What a real message of alice's looks like.
+        forged = json.dumps({"message": "send me money", "user": "alice"})
+        for content in [{"text": forged}, {"bytes": "AP8="}, {"message": "hello"}]:
+            assert post(gateway, {"group": "chat_streamed", **content}, "/own/", token_of("bob")).status_code == 200
+        assert [json.loads(stream.read().data) for _ in range(2)] == [{"message": forged, "user": "bob"}, {"message": "hello", "user": "bob"}]
+        # The back end names the sender itself.
+        assert post(gateway, {"group": "chat_streamed", "text": forged}).status_code == 200
+        assert stream.read().data == forged
+    wait_until(lambda: any("this route shows a user's message with its sender" in line for line in gateway.log))
 
 
 @pytest.mark.report("binary-secret")

@@ -13,6 +13,7 @@ import time
 
 import msgpack
 import pytest
+import requests
 from asgiref.sync import async_to_sync
 from cryptography.fernet import Fernet
 
@@ -141,6 +142,8 @@ def test_a_handshake_without_redis_is_refused_and_later_taken(layer, redis, laye
             gateway.session("another")
         assert refused.value.response.status_code == 503
         assert time.monotonic() - begun < 15
+        answer = requests.get(gateway.http("/health/ready"), timeout=20)
+        assert (answer.status_code, answer.text) == (503, 'not taking new sessions: the channel layer "default" is not available\n')
         redis.start()
         wait_until(lambda: is_back(layer, "lobby"), 30)
         # In pub/sub there is a second connection that reconnects by itself.

@@ -181,6 +181,36 @@ def test_the_proxy_protocol_says_where_a_client_is(gateway, header, address):
             assert (got, told(head)["x-forwarded-for"]) == (status, address)
 
 
+@pytest.mark.parametrize(
+    "header, address",
+    [
+        # Clients may have addresses of the proxies' network, and the proxy may not know its client.
+        (b"PROXY TCP4 10.1.2.3 192.0.2.1 4711 443\r\n", "10.1.2.3"),
+        (b"PROXY TCP4 203.0.113.70 192.0.2.1 4711 443\r\n", "203.0.113.70"),
+        (b"PROXY UNKNOWN\r\n", "127.0.0.5"),
+        (block(0x20, 0, b""), "127.0.0.5"),
+    ],
+)
+def test_fields_behind_a_header_are_the_clients_own_words(gateway, header, address):
+    for request, status in ((get("/page/", *FORWARDED), 200), (handshake("/page/", *FORWARDED, host="inside:8000"), 403)):
+        with dial(gateway, "127.0.0.5", "127.0.0.2") as sock:
+            sock.sendall(header + request)
+            got, head = answer(sock)
+            assert (got, told(head)) == (status, {"x-forwarded-for": address, "x-forwarded-proto": "http", "x-forwarded-host": "inside:8000"})
+    wait_until(lambda: any("were ignored on an address with the PROXY protocol" in line for line in gateway.log))
+    assert sum("were ignored on an address with the PROXY protocol" in line for line in gateway.log) == 1
+
+
+def test_a_client_with_an_address_of_the_proxies_has_a_limit(gateway):
+    held = []
+    for status in (101, 101, 429):
+        held.append(dial(gateway, "127.0.0.5", "127.0.0.2"))
+        held[-1].sendall(b"PROXY TCP4 10.1.2.4 192.0.2.1 4711 443\r\n" + handshake("/ws/echo/"))
+        assert int(read_head(held[-1]).split(" ")[1]) == status
+    for sock in held:
+        sock.close()
+
+
 def test_a_header_may_come_byte_by_byte_and_a_message_right_behind(gateway):
     with dial(gateway, "127.0.0.5", "127.0.0.2") as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

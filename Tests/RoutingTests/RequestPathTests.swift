@@ -31,4 +31,28 @@ struct RequestPathTests {
     guard !target.isEmpty else { return #expect(!RequestPath(text: "").hasDotSegment) }
     #expect(try !RequestPath.decode(target: Array(target.utf8)).get().hasDotSegment)
   }
+
+  @Test(arguments: [
+    "/ws//staff/x", "/ws%2F/staff/x", #"/ws\staff/x"#, "/ws/%5Cstaff/x", "/ws%5cstaff/x", #"\/\ws/staff/x"#,
+    "/ws/staff;a=1/x", "/ws;v=1/staff/x", "/ws/staff%3Ba/x", "/ws/%3bx/staff/x", #"/ws;a\staff/x"#,
+    #"/ws;a\b/staff/x"#, "/;a//ws/;b/staff;/x;c",
+  ])
+  func `other servers may read it as another path`(_ target: String) throws {
+    let path = try RequestPath.decode(target: Array(("/" + target.drop { $0 == "/" }).utf8)).get()
+    #expect(path.otherReadings.map(\.text).contains("ws/staff/x"))
+  }
+
+  @Test func `each reading may be alone, and is there once`() throws {
+    let path = try RequestPath.decode(target: Array(#"/a//b\c;d"#.utf8)).get()
+    let readings = path.otherReadings.map(\.text)
+    #expect(
+      readings.sorted() == [
+        "a//b/c", "a//b/c;d", "a//b\\c", "a/b/c", "a/b/c;d", "a/b\\c", "a/b\\c;d",
+      ])
+  }
+
+  @Test(arguments: ["/", "/a/b/", "/a%2Fb", "//a/b", "/a?b;c//d"])
+  func `other paths have one reading`(_ target: String) throws {
+    #expect(try RequestPath.decode(target: Array(target.utf8)).get().otherReadings.isEmpty)
+  }
 }

@@ -5,7 +5,7 @@ import Testing
 struct HandshakeRefusalTests {
   static let all: [(HandshakeRefusal.Reason, Int)] = [
     (.badRequest("why"), 400), (.badPath, 400), (.ambiguousPath, 400), (.mergedSlashes, 400),
-    (.httpVersion, 400), (.unsupportedHTTP, 400), (.unknownMethod, 501), (.connect, 501),
+    (.speaksTLS, 400), (.httpVersion, 400), (.unsupportedHTTP, 400), (.unknownMethod, 501), (.connect, 501),
     (.headTooLong, 431), (.timeout, 408),
     (.notAWebSocket, 426), (.methodNotGET, 400), (.badConnectionHeader, 400), (.badKey, 400),
     (.unsupportedVersion, 426), (.badSubprotocol, 400), (.noRoute, 404), (.severalOrigins, 400),

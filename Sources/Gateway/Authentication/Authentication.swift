@@ -22,6 +22,8 @@ struct AuthRefusal: Error, Sendable, Equatable {
   var body: [UInt8]
   /// The reason for the log, and for a client that can only get a close frame. It contains nothing of the token.
   var reason: String
+  /// What is wrong with the way in which the client seems to send its token; nil if that is not the matter.
+  var detail: String?
 
   /// RFC 6750 section 3: the challenge, and what was wrong with the token.
   private static func bearer(_ status: Int, error: String?, _ reason: String) -> AuthRefusal {
@@ -38,6 +40,16 @@ struct AuthRefusal: Error, Sendable, Equatable {
 
   /// RFC 6750 section 3.1: without a token, the challenge has no error.
   static let noToken = bearer(401, error: nil, "a token is needed")
+
+  /// - Parameter misplaced: what `Credentials.misplacedToken(for:)` has found.
+  static func noToken(_ misplaced: String?) -> AuthRefusal {
+    var refusal = noToken
+    if let misplaced {
+      refusal.detail = misplaced
+      refusal.body = Array("\(refusal.reason): \(misplaced)\n".utf8)
+    }
+    return refusal
+  }
 
   /// - Parameter reason: without quotes and control characters.
   static func badToken(_ reason: String) -> AuthRefusal {

@@ -54,7 +54,8 @@ final class Authenticators: Sendable {
       case .nothing:
         if auth.isOptional { return .anonymous }
         let awaits = credentials.takesMessage && verifier.configuration.sources.contains(.message)
-        return awaits ? .awaited : .refused(.noToken)
+        if awaits { return .awaited }
+        return .refused(.noToken(credentials.misplacedToken(for: verifier.configuration.sources)))
       }
     case .callback(let callback):
       let outcome = await callback.ask(credentials)

@@ -10,6 +10,9 @@ struct Client: Sendable {
   var isSecure: Bool
   /// The host that the client asked a trusted proxy for, if the proxy says so.
   var forwardedHost: String?
+  /// Whether a header of the PROXY protocol came first. The proxy passes bytes on, so forwarding fields are the client's own
+  /// words, whatever its address is.
+  var isBehindProxyHeader = false
   /// The connection's place among those that its address may have; nil if these are not counted.
   var place: AddressPlace?
 

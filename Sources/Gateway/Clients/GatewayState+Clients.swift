@@ -7,11 +7,14 @@ import WebSocketCore
 extension GatewayState {
   /// A place of `limits.per_ip` for one more connection; nil if it is not counted. A trusted proxy may have any number.
   ///
-  /// - Parameter isHandshake: whether the connection also counts as a handshake.
+  /// - Parameters:
+  ///   - isHandshake: whether the connection also counts as a handshake.
+  ///   - isClient: whether a PROXY protocol header has named the peer as the client of a proxy. It is counted even if its
+  ///     address is among the trusted proxies.
   func place(
-    for peer: PeerAddress, isHandshake: Bool = true
+    for peer: PeerAddress, isHandshake: Bool = true, isClient: Bool = false
   ) -> Result<AddressPlace?, AddressTable.Refusal> {
-    guard let addresses, !server.trustedProxies.contains(peer) else { return .success(nil) }
+    guard let addresses, isClient || !server.trustedProxies.contains(peer) else { return .success(nil) }
     return addresses.take(peer, isHandshake: isHandshake)
   }
 
@@ -23,6 +26,10 @@ extension GatewayState {
   func client(
     of fields: some Sequence<HeaderField>, behind direct: Client, isHandshake: Bool
   ) -> (client: Client, refusal: HandshakeRefusal?) {
+    guard !direct.isBehindProxyHeader else {
+      unbelieved.note(fieldsBehindProxyHeader: fields, from: direct.peer)
+      return (direct, nil)
+    }
     guard !server.trustedProxies.isEmpty, server.trustedProxies.contains(direct.peer) else {
       unbelieved.note(fields, from: direct.peer)
       return (direct, nil)

@@ -138,11 +138,14 @@ struct HTTPResponder: Sendable {
     return .plain(status, reason)
   }
 
-  /// Whether a server that takes several slashes for one would see a path there that another route asks a token for.
+  /// Whether a server could read the path as one for which another route needs authentication.
   private func isProtectedElsewhere(_ path: RequestPath, _ match: RouteMatch) -> Bool {
-    let other = path.withMergedSlashes.flatMap(gateway.application.httpRouter.match)
-    guard let other, other.route != match.route else { return false }
-    return gateway.application.httpRoutes[other.route].auth != nil
+    path.otherReadings.contains { reading in
+      guard let other = gateway.application.httpRouter.match(reading), other.route != match.route else {
+        return false
+      }
+      return gateway.application.httpRoutes[other.route].auth != nil
+    }
   }
 
   private func health(_ probe: HealthProbe) -> Response {

@@ -7,8 +7,18 @@ extension GatewayState {
   func health(_ probe: HealthProbe) -> (isGood: Bool, text: String) {
     switch probe {
     case .live: (true, "live")
-    case .ready: isReady ? (true, "ready") : (false, "not taking new sessions")
+    case .ready: isReady ? (true, "ready") : (false, "not taking new sessions\(reasonOfUnreadiness)")
     }
+  }
+
+  /// Begins with a colon; empty while the gateway starts or stops.
+  private var reasonOfUnreadiness: String {
+    let names = layers.unavailable.map { "\"\($0)\"" }
+    guard !names.isEmpty else { return "" }
+    let subject =
+      names.count == 1
+      ? "the channel layer \(names[0]) is" : "the channel layers \(names.joined(separator: ", ")) are"
+    return ": \(subject) not available"
   }
 
   /// A worker's answer to a health check that has no body and is not a handshake. The connection is closed after it.

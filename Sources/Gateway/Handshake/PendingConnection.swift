@@ -71,6 +71,13 @@ final class PendingConnection {
       return (credentials, auth)
     }
 
+    var routeName: String {
+      switch self {
+      case .session(let session): session.route.name
+      case .stream(let stream): stream.route.name
+      }
+    }
+
     /// Nil until the client is authenticated, and for routes without `auth`.
     var identity: Identity? {
       switch self {
@@ -100,6 +107,12 @@ final class PendingConnection {
 
   /// Whether no limit counts it: see `ExtraConnections`.
   var isExtra: Bool { !isCounted }
+
+  /// The route whose opening waits for something, and the target of its request; nil before the head is read.
+  var request: (route: String, target: [UInt8])? {
+    guard let target, let route = waiting?.opening.routeName else { return nil }
+    return (route, target)
+  }
 
   /// Nil before the start.
   private var client: Client? { knownClient ?? connection.map { Client(peer: $0.peer, isSecure: false) } }
@@ -162,6 +175,7 @@ extension PendingConnection: ConnectionHandler {
   }
 
   private func readHead(_ bytes: RawSpan) {
+    if Self.isTLS(bytes) { return refuseTLS() }
     isHEAD = unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: "HEAD ".utf8) }
     switch RequestHead.parse(bytes) {
     case .incomplete:
@@ -183,6 +197,21 @@ extension PendingConnection: ConnectionHandler {
       case nil: handToHTTP([UInt8](copying: bytes))
       }
     }
+  }
+
+  /// The first bytes of a TLS record of the type handshake (RFC 8446 section 5.1).
+  private static let tlsHandshake: [UInt8] = [0x16, 0x03]
+
+  private static func isTLS(_ bytes: RawSpan) -> Bool {
+    unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: tlsHandshake) }
+  }
+
+  private func refuseTLS() {
+    refuse(
+      HandshakeRefusal(
+        .speaksTLS,
+        detail: "use http:// or ws:// for this address, or https:// or wss:// for one of server.tls"),
+      target: nil)
   }
 
   /// What the log says of a refused request besides the reason: of an origin what it was compared with.
@@ -411,10 +440,15 @@ extension PendingConnection {
   }
 
   private func noteSubprotocols(_ opening: SessionOpening) {
-    let offered = opening.handshake.subprotocols.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
+    let all = opening.handshake.subprotocols
+    let offered = all.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
     let known = opening.route.configuration.subprotocols
-    guard !offered.isEmpty, opening.handshake.chooseSubprotocol(from: known) == nil, let client else {
-      return
+    guard !all.isEmpty, opening.handshake.chooseSubprotocol(from: known) == nil, let client else { return }
+    guard !offered.isEmpty else {
+      // A route with `auth` answers with the subprotocol that contains the token.
+      guard opening.route.configuration.auth == nil else { return }
+      return worker.refusals.tokenWithoutAuth(
+        target: target, route: opening.route.name, peer: client.peer)
     }
     worker.refusals.noSubprotocol(
       offered: offered, known: known, route: opening.route.name, peer: client.peer)
@@ -523,8 +557,9 @@ extension PendingConnection {
       case nil: proxy
       }
     var client = Client(peer: peer, isSecure: header.isSecure ?? false)
+    client.isBehindProxyHeader = true
     if admission.isServed {
-      switch worker.gateway.place(for: peer) {
+      switch worker.gateway.place(for: peer, isClient: header.client != nil) {
       case .success(let place): client.place = place
       case .failure(let refusal):
         knownClient = client

@@ -111,10 +111,7 @@ extension Worker {
         let target = proxy.upstream.target(
           of: String(decoding: request.target, as: UTF8.self), path, match)
         guard let target else { return .failure(HandshakeRefusal(.ambiguousPath)) }
-        let merged = path.withMergedSlashes.flatMap(gateway.application.webSocketRouter.match)
-        if let merged, merged.route != match.route,
-          gateway.routes[merged.route].configuration.auth != nil
-        {
+        guard !isProtectedElsewhere(path, match) else {
           return .failure(HandshakeRefusal(.mergedSlashes))
         }
         opening.upstream = .init(
@@ -124,6 +121,16 @@ extension Worker {
             hidesTokens: route.configuration.auth != nil))
       }
       return .success(opening)
+    }
+  }
+
+  /// Whether a server could read the path as one for which another route needs authentication.
+  private func isProtectedElsewhere(_ path: RequestPath, _ match: RouteMatch) -> Bool {
+    path.otherReadings.contains { reading in
+      guard let other = gateway.application.webSocketRouter.match(reading), other.route != match.route else {
+        return false
+      }
+      return gateway.routes[other.route].configuration.auth != nil
     }
   }
 

@@ -44,12 +44,17 @@ final class MemoryBound: Sendable {
     self.log = log
   }
 
-  func countEviction(route: String) {
+  /// - Parameters:
+  ///   - route: nil for a connection whose request has not been read.
+  ///   - path: of a handshake that is not complete.
+  func countEviction(route: String?, path: String? = nil) {
     evictions.up()
     guard let suppressed = pace.next() else { return }
     var facts: Logger.Metadata = [
-      "key": "\(use.key)", "bytes": "\(budget.total)", "held": "\(budget.used)", "route": "\(route)",
+      "key": "\(use.key)", "bytes": "\(budget.total)", "held": "\(budget.used)",
     ]
+    if let route { facts["route"] = "\(route)" }
+    if let path { facts["path"] = "\(path)" }
     if suppressed > 0 { facts["suppressed"] = "\(suppressed)" }
     log.warning(use.event, metadata: facts)
   }

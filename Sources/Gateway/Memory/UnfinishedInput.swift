@@ -116,7 +116,10 @@ final class UnfinishedInput {
     case .unread(let connection):
       guard connection.hasUnread else { return }
       guard let holder = connection.handler as? any InputHolder else {
-        gateway.receiveMemory.countEviction(route: "-")
+        let request = (connection.handler as? PendingConnection)?.request
+        let stream = connection.handler as? any LiveSession
+        gateway.receiveMemory.countEviction(
+          route: request?.route ?? stream?.routeName, path: request.map { RefusalLog.printable($0.target) })
         return connection.abort()
       }
       letGo(holder)

@@ -67,6 +67,20 @@ final class RefusalLog: Sendable {
     gateway.log.info("a client offered only subprotocols that its route does not support", metadata: metadata)
   }
 
+  /// The client offered only subprotocols that contain a token, and the route has no `auth`. It is accepted without a subprotocol,
+  /// and a browser ends the connection.
+  func tokenWithoutAuth(target: [UInt8]?, route: String, peer: PeerAddress) {
+    guard let suppressed = pace.next() else { return }
+    var metadata: Logger.Metadata = [
+      "route": "\(route)", "peer": "\(peer)",
+      "hint": "add \"auth\" to the route, or open the WebSocket without the subprotocol",
+    ]
+    if let target { metadata["path"] = "\(Self.printable(target))" }
+    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    gateway.log.info(
+      "a client offered a token as a subprotocol, and its route has no \"auth\"", metadata: metadata)
+  }
+
   /// The path without its query, which may hold a token, and without anything that could forge a line.
   static func printable(_ target: [UInt8]) -> String {
     let path = target.prefix { $0 != UInt8(ascii: "?") }.prefix(200)

@@ -5,10 +5,11 @@ import Transport
 import WebSocketCore
 
 /// Logs once that the forwarding fields of a nearby machine were ignored. Most likely it is a proxy that
-/// `server.trusted_proxies` lacks.
+/// `server.trusted_proxies` lacks. It also logs once that such fields were ignored behind a PROXY protocol header.
 final class UnbelievedProxies: Sendable {
   private let log: Logger
   private let isTold = Atomic(false)
+  private let isHeaderTold = Atomic(false)
 
   init(log: Logger) {
     self.log = log
@@ -26,6 +27,20 @@ final class UnbelievedProxies: Sendable {
       metadata: [
         "peer": "\(peer)",
         "hint": "if this is a proxy of yours, write server: {trusted_proxies: [\"\(entry)\"]}",
+      ])
+  }
+
+  /// - Parameter fields: the fields of a request on a connection that began with a PROXY protocol header.
+  func note(fieldsBehindProxyHeader fields: some Sequence<HeaderField>, from peer: PeerAddress) {
+    guard !isHeaderTold.load(ordering: .relaxed), fields.contains(where: { Client.isForwarding($0.name) }),
+      !isHeaderTold.exchange(true, ordering: .relaxed)
+    else { return }
+    log.notice(
+      "forwarding headers were ignored on an address with the PROXY protocol",
+      metadata: [
+        "peer": "\(peer)",
+        "hint":
+          "there the PROXY header alone describes the client; if your proxy writes X-Forwarded-*, let it connect to an address without proxy_protocol",
       ])
   }
 }

@@ -71,7 +71,8 @@ struct PublishAccess: Sendable {
       if let challenge = refusal.fields.first(where: { $0.name.lowercased() == "www-authenticate" }) {
         fields[.wwwAuthenticate] = challenge.value
       }
-      throw PublishRefusal(.init(code: refusal.status), refusal.reason, fields: fields)
+      let reason = refusal.detail.map { "\(refusal.reason): \($0)" } ?? refusal.reason
+      throw PublishRefusal(.init(code: refusal.status), reason, fields: fields)
     case .unavailable:
       throw PublishRefusal(
         .serviceUnavailable, "authentication is temporarily unavailable", fields: [.retryAfter: "5"])

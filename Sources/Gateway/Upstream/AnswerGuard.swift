@@ -87,9 +87,13 @@ final class AnswerGuard: ChannelDuplexHandler {
 
     /// Bytes of a head that are not UTF-8 become `OpaqueText`. Where a head may end, the decoder is asked whether it did.
     private func decode(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+      guard answers.rules.waitsForHead else { return context.fireChannelRead(wrapInboundOut(bytes)) }
       var bytes = bytes
-      while answers.rules.waitsForHead, !escaper.isEmpty || Self.hasMore(bytes.readableBytesView) {
-        guard let part = bytes.readSlice(length: Self.headLength(bytes.readableBytesView)) else { break }
+      // Looked for once: a server may send thousands of empty lines in one read.
+      let last = bytes.readableBytesView.lastIndex { $0 >= 0x80 }
+      while answers.rules.waitsForHead, !escaper.isEmpty || last.map({ $0 >= bytes.readerIndex }) == true {
+        let length = AnswerGuard.headLength(bytes.readableBytesView)
+        guard let part = bytes.readSlice(length: length) else { break }
         let isPlain = escaper.isEmpty && !Self.hasMore(part.readableBytesView)
         let text = isPlain ? part : ByteBuffer(bytes: escaper.escape(part.readableBytesView))
         context.fireChannelRead(wrapInboundOut(text))
@@ -100,20 +104,6 @@ final class AnswerGuard: ChannelDuplexHandler {
 
     /// Whether it contains bytes that are not ASCII.
     private static func hasMore(_ bytes: ByteBufferView) -> Bool { bytes.contains { $0 >= 0x80 } }
-
-    /// The length up to the first empty line, where a head can end.
-    private static func headLength(_ bytes: ByteBufferView) -> Int {
-      var isEmpty = true
-      for (index, byte) in bytes.enumerated() {
-        switch byte {
-        case UInt8(ascii: "\n") where isEmpty: return index + 1
-        case UInt8(ascii: "\n"): isEmpty = true
-        case UInt8(ascii: "\r"): break
-        default: isEmpty = false
-        }
-      }
-      return bytes.count
-    }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
       guard answers.isWritingHead, case .byteBuffer(let head) = unwrapOutboundIn(data),
@@ -157,6 +147,27 @@ final class AnswerGuard: ChannelDuplexHandler {
     body = nil
     context.fireErrorCaught(fault)
     context.close(promise: nil)
+  }
+}
+
+// MARK: - Heads
+
+extension AnswerGuard {
+  /// The length up to the first empty line, where a head can end, and the empty lines behind it, which end no other head.
+  static func headLength(_ bytes: ByteBufferView) -> Int {
+    var isEmpty = true
+    var hasEnded = false
+    for (index, byte) in bytes.enumerated() {
+      switch byte {
+      case UInt8(ascii: "\n"):
+        hasEnded = hasEnded || isEmpty
+        isEmpty = true
+      case UInt8(ascii: "\r"): break
+      case _ where hasEnded: return index
+      default: isEmpty = false
+      }
+    }
+    return bytes.count
   }
 }
 

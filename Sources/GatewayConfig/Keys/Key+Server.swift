@@ -62,7 +62,7 @@ extension Key {
       "proxy_protocol", [.address], .truth, standard: "`false`",
       """
       `true`: every connection to this address begins with a header of the PROXY protocol, version 1 or 2, before TLS and before HTTP. \
-      It may also stand under `server.tls.bind`. See [PROXY protocol](operate.md#proxy-protocol).
+      `X-Forwarded-*` and `Forwarded` are ignored on it. It may also stand under `server.tls.bind`. See [PROXY protocol](operate.md#proxy-protocol).
       """),
     Key(
       "mode", [.address], .form("[0-7]{3,4}", name: "octal digits in quotes"),

@@ -107,7 +107,11 @@ struct IsolationReport {
       ? "write \"auth\" instead of \"anonymous\", so that Sluice adds the user, or choose other groups"
       : "write \"consumer: chat\" or \"publish: nobody\", or choose other names"
     let others = finding.encounters.map {
-      Finding.Related("shows who has sent a message (identity: true)", at: groups[$0.other].range)
+      Finding.Related(
+        groups[$0.other].key == .events
+          ? "shows the user who has sent a message, where Sluice adds it"
+          : "shows who has sent a message (identity: true)",
+        at: groups[$0.other].range)
     }
     guard let example = encounter.example, let path = example.path, let otherPath = example.otherPath else {
       reading.findings.warning(

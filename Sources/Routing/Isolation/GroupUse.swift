@@ -29,8 +29,12 @@ package struct GroupUse: Sendable {
   /// What the use has to do with the names of users under messages.
   package enum Signature: Sendable, Hashable {
     case none
-    /// Messages are shown to the clients with the user who has sent them.
+    /// Sluice adds the user to each message that the clients send.
+    case added
+    /// Messages are shown to the clients with the user who has sent them. Sluice adds the user to those that they send themselves.
     case shown
+    /// The same where the messages name a user, as they do if another use of these groups adds it.
+    case shownIfAdded
     /// The clients send frames or events as they like, and these can name any user.
     case forgeable
   }

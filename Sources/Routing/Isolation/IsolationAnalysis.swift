@@ -44,10 +44,11 @@ package struct IsolationAnalysis {
     var allowed: Set<Int> = []
     var collected: [Place: IsolationFinding] = [:]
     if IsolationRules.canMatter(uses) {
+      let showing = classesThatShowUsers()
       table.forEachCandidate { one, other in
         forEachPair(one, other) {
           judge($0, $1, &collected, &allowed)
-          judgeSignatures($0, $1, &collected)
+          judgeSignatures($0, $1, showing, &collected)
         }
       }
     }
@@ -103,14 +104,33 @@ package struct IsolationAnalysis {
 
   /// That a group is shared on purpose does not mean that its messages may be forged.
   private func judgeSignatures(
-    _ one: UseClass, _ other: UseClass, _ collected: inout [Place: IsolationFinding]
+    _ one: UseClass, _ other: UseClass, _ showing: Set<UseClass>,
+    _ collected: inout [Place: IsolationFinding]
   ) {
     for (writer, reader) in [(one, other), (other, one)] where IsolationRules.canForge(writer, for: reader) {
+      guard reader.signature == .shown || showing.contains(reader) else { continue }
       if case .never = table.verdict(reader.names, writer.names, .anyName) { continue }
       collect(
         .init(kind: .impersonation, question: .anyName), members[writer] ?? [], members[reader] ?? [],
         &collected)
     }
+  }
+
+  /// Of the classes with `shownIfAdded`, those that can share a group with a class whose messages name a user.
+  private func classesThatShowUsers() -> Set<UseClass> {
+    var showing: Set<UseClass> = []
+    guard uses.contains(where: { $0.signature == .shownIfAdded }) else { return showing }
+    table.forEachCandidate { one, other in
+      forEachPair(one, other) { first, second in
+        for (writer, reader) in [(first, second), (second, first)]
+        where reader.signature == .shownIfAdded && IsolationRules.addsUsers(writer) {
+          if showing.contains(reader) { continue }
+          if case .never = table.verdict(reader.names, writer.names, .anyName) { continue }
+          showing.insert(reader)
+        }
+      }
+    }
+    return showing
   }
 
   private func laterFirst(_ one: UseClass, _ other: UseClass) -> [(UseClass, UseClass)] {

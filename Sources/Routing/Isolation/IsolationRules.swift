@@ -46,9 +46,22 @@ struct IsolationRules {
   /// Whether clients of the one can send what is shown to those of the other as the message of another user, and nobody has said that
   /// they are trusted with it: those who have to fulfil more than the others are.
   static func canForge(_ writer: UseClass, for reader: UseClass) -> Bool {
-    guard writer.signature == .forgeable, reader.signature == .shown else { return false }
+    guard writer.signature == .forgeable else { return false }
+    switch reader.signature {
+    case .shown, .shownIfAdded: break
+    case .none, .added, .forgeable: return false
+    }
     guard case .authenticated(_, let require) = writer.audience, !require.isEmpty else { return true }
     return writer.audience == reader.audience || !writer.audience.isWithin(reader.audience)
+  }
+
+  /// Whether messages of the one name the user who has sent them.
+  static func addsUsers(_ writer: UseClass) -> Bool {
+    switch writer.signature {
+    case .added: true
+    case .shown: writer.access.writes
+    case .none, .shownIfAdded, .forgeable: false
+    }
   }
 
   /// Whether there is anything to tell of any two of them.

@@ -8,9 +8,12 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case badPath
     /// A server behind this one could read the path as another path than the routes did.
     case ambiguousPath
-    /// A server behind this one that merges slashes would serve a path that another route protects.
+    /// A server behind this one that merges slashes, takes `\` for `/`, or drops the text after a `;` would serve a path that
+    /// another route protects.
     case mergedSlashes
     case httpVersion
+    /// The connection begins with a TLS handshake.
+    case speaksTLS
     /// Another major version of HTTP (RFC 9110 section 2.5).
     case unsupportedHTTP
     /// RFC 9110 section 9.1.
@@ -66,8 +69,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
 
   public var status: Int {
     switch reason {
-    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .unsupportedHTTP, .httpVersion, .methodNotGET,
-      .badConnectionHeader, .badKey,
+    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .speaksTLS, .unsupportedHTTP, .httpVersion,
+      .methodNotGET, .badConnectionHeader, .badKey,
       .badSubprotocol, .badExtensions, .badSince, .severalOrigins:
       400
     case .originNotAllowed: 403
@@ -88,9 +91,9 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
   public static let ambiguousPath =
     ##"The path has a segment "." or "..", or a "#": a server could read it as another path."##
 
-  /// The answer to a path that an upstream which merges slashes would read as a protected one.
+  /// The answer to a path that an upstream could read as a protected one.
   public static let mergedSlashes =
-    "The path has several slashes in a row, and with one slash it is a path that needs authentication."
+    #"The path has several slashes in a row, a "\" or a ";": a server could read it as a path that needs authentication."#
 
   /// One sentence for the answer and for the log.
   public var text: String {
@@ -100,6 +103,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .ambiguousPath: Self.ambiguousPath
     case .mergedSlashes: Self.mergedSlashes
     case .httpVersion: "A WebSocket handshake needs HTTP/1.1."
+    case .speaksTLS: "The client speaks TLS, and this port expects plain HTTP."
     case .unsupportedHTTP: "Only HTTP/1.0 and HTTP/1.1 are supported."
     case .unknownMethod: "The method of the request is not supported."
     case .connect: "CONNECT is for forward proxies, and this server is not one."
@@ -139,7 +143,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .stopping: [("Retry-After", "1")]
     case .refusedByUpstream(_, let fields, _), .notAuthenticated(_, let fields, _, _):
       fields.map { ($0.name, $0.value) }
-    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .unsupportedHTTP,
+    case .badRequest, .badPath, .ambiguousPath, .mergedSlashes, .httpVersion, .speaksTLS, .unsupportedHTTP,
       .unknownMethod, .connect, .headTooLong, .timeout,
       .methodNotGET,
       .badConnectionHeader,

@@ -54,6 +54,23 @@ struct AnswerGuardTests {
     try channel.writeInbound(ByteBuffer(string: text))
   }
 
+  @Test(arguments: [
+    ("HTTP/1.1 200 OK\r\n\r\nbody", 19), ("a\nb", 3), ("\n\r\n\r\na\n\n", 5), ("", 0), ("a\n\nb\n\n", 3),
+    (String(repeating: "\n", count: 15_000) + "HTTP/1.1 200 OK", 15_000),
+  ])
+  func `empty lines that follow each other are one part of a read`(_ text: String, _ length: Int) {
+    #expect(AnswerGuard.headLength(ByteBuffer(string: text).readableBytesView) == length)
+  }
+
+  @Test func `a head behind many empty lines has its bytes, also those that are not ASCII`() throws {
+    try begin()
+    try ask()
+    try hear(
+      String(repeating: "\n", count: 15_000) + "HTTP/1.1 200 OK\r\nX-A: \u{e9}\r\nContent-Length: 0\r\n\r\n")
+    guard case .head(let head)? = recorder.parts.first else { return #expect(recorder.faults == []) }
+    #expect(head.headers.first(name: "X-A").map { OpaqueText.bytes(of: $0) } == Array("\u{e9}".utf8))
+  }
+
   private var bodies: [Int] {
     recorder.parts.compactMap { if case .body(let part) = $0 { part.readableBytes } else { nil } }
   }
