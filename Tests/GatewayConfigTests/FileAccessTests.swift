@@ -121,6 +121,32 @@ final class FileAccessTests {
     #expect(!absent.contains { $0.contains("absent") }, "\(absent)")
   }
 
+  @Test func `a fallback that a link leads out of its folder is never served, which is a finding`() throws {
+    try FileManager.default.createDirectory(
+      at: folder.appending(path: "site"), withIntermediateDirectories: true)
+    try Data("<h1>".utf8).write(to: folder.appending(path: "site/index.html"))
+    try Data("no".utf8).write(to: folder.appending(path: "site-outside.html"))
+    for (name, target) in [
+      ("passwd", "/etc/passwd"), ("beside", path("site-outside.html")), ("inside", path("site/index.html")),
+    ] {
+      #expect(unsafe symlink(target, path("site/" + name)) == 0)
+    }
+    func findings(fallback name: String, in folder: String = "site") throws -> [String] {
+      try self.findings(
+        "applications: {main: {http: [{path: a/, static: {folder: \(folder), fallback: \(name)}}]}}"
+      )
+      .filter { $0.contains("unreadable-file") }
+    }
+    for name in ["passwd", "beside"] {
+      let found = try findings(fallback: name)
+      #expect(found.count == 1 && found[0].contains("outside of the folder"), "\(found)")
+    }
+    for name in ["inside", "index.html"] { #expect(try findings(fallback: name) == []) }
+    // The folder itself may be a link.
+    #expect(unsafe symlink(path("site"), path("link")) == 0)
+    #expect(try findings(fallback: "inside", in: "link") == [])
+  }
+
   @Test func `each use of a file has a largest size, and a file of that size is read`() throws {
     for use in FileUse.allCases {
       try Data(count: use.most).write(to: folder.appending(path: "most"))

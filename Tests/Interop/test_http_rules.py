@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import re
 import socket
 import socketserver
@@ -118,6 +119,7 @@ def front(upstream, tmp_path_factory):
         (file.parent / "site" / name).write_text("0123456789")
     file.write_text(FILE.format(port=upstream.port))
     gateway = Gateway(file)
+    gateway.site = file.parent / "site"
     yield gateway
     gateway.stop()
 
@@ -442,7 +444,8 @@ def test_conditions_of_a_file(front):
     for fields, status in [
         ({"If-None-Match": "*"}, 304), ({"If-None-Match": f'"x", {tag}'}, 304), ({"If-None-Match": f'"a,b",{bare}'}, 304),
         ({"If-None-Match": '"x"'}, 200), ({"If-None-Match": '"x"', "If-Modified-Since": new}, 200),
-        ({"If-Match": "*"}, 200), ({"If-Match": '"x"'}, 412), ({"If-Match": tag}, 412), ({"If-Match": '"x", *'}, 200),
+        ({"If-Match": "*"}, 200), ({"If-Match": '"x"'}, 412), ({"If-Match": tag}, 200), ({"If-Match": f"W/{tag}"}, 412),
+        ({"If-Match": '"x", *'}, 200), ({"If-None-Match": f"W/{tag}"}, 304),
         ({"If-Unmodified-Since": old}, 412), ({"If-Unmodified-Since": new}, 200), ({"If-Unmodified-Since": date}, 200),
         ({"If-Unmodified-Since": "yesterday"}, 200), ({"If-Match": "*", "If-Unmodified-Since": old}, 200),
         ({"If-Modified-Since": date}, 304), ({"If-Modified-Since": old}, 200), ({"If-Modified-Since": "x"}, 200),
@@ -455,6 +458,29 @@ def test_conditions_of_a_file(front):
             assert answer.status_code == (200 if (status, method) == (206, "HEAD") else status), (method, fields)
             if status == 304:
                 assert answer.headers["ETag"] == tag and answer.content == b""
+
+
+def test_a_part_is_of_the_version_that_the_client_has(front):
+    """RFC 9110 section 13.1.5: strong comparison. A file of the same size and second is another version."""
+    url, file = front.http("/files/a.txt"), front.site / "a.txt"
+    second = 1_700_000_000_000_000_000
+
+    def part(condition: str) -> tuple[int, str]:
+        answer = requests.get(url, headers={"Range": "bytes=5-", "If-Range": condition})
+        return answer.status_code, answer.text
+
+    try:
+        os.utime(file, ns=(second, second))
+        old = requests.get(url).headers
+        assert part(old["ETag"]) == part(old["Last-Modified"]) == (206, "56789")
+        assert part(f"W/{old['ETag']}") == part('"x"') == part("Tue, 14 Nov 2023 22:13:21 GMT") == (200, "0123456789")
+        for nanoseconds in (100_000_000, 0):
+            file.write_text("abcdefghij")
+            os.utime(file, ns=(second, second + nanoseconds))
+            assert part(old["ETag"]) == (200, "abcdefghij")
+            assert requests.get(url, headers={"If-None-Match": old["ETag"]}).status_code == 200
+    finally:
+        file.write_text("0123456789")
 
 
 @pytest.mark.report("redirect-without-query")

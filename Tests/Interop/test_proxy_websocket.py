@@ -1,6 +1,12 @@
 """A route that another WebSocket server answers: frames, codes, subprotocols and headers, both ways."""
 
+import base64
+import fcntl
+import hashlib
 import socket
+import socketserver
+import struct
+import termios
 import threading
 import time
 
@@ -10,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as ws_connect
 from websockets.sync.server import serve
 
-from clients import connect, frame, handshake, open_session, read_close, read_frame, read_head, status_of
+from clients import Server, connect, frame, handshake, open_session, read_close, read_frame, read_head, status_of
 from redis_stack import free_port, wait_until
 
 CONFIG = """
@@ -179,6 +185,47 @@ def test_a_client_that_vanishes_or_breaks_the_protocol(gateway, upstream):
     sock.sendall(b"\x81\x05hello")
     assert read_close(sock)[0] == 1002
     assert upstream.wait_closed("/unmasked")[0] == 1002
+
+
+def test_what_a_client_sent_before_it_left_reaches_the_upstream(start):
+    """A slow upstream has room for a few of the messages, and reads only after the clients have gone without a close frame."""
+    received, gone, done = {}, threading.Event(), threading.Semaphore(0)
+
+    class SlowUpstream(socketserver.BaseRequestHandler):
+        def handle(self):
+            head = read_head(self.request)
+            key = next(line.split(": ")[1] for line in head.splitlines() if line.lower().startswith("sec-websocket-key"))
+            accept = base64.b64encode(hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()).decode()
+            self.request.sendall(
+                f"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+            gone.wait(20)
+            data = b""
+            try:
+                while part := self.request.recv(65536):
+                    data += part
+            except ConnectionError:
+                pass
+            received[head.split(" ")[1]] = data
+            done.release()
+
+    with Server(SlowUpstream) as server:
+        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        gateway = start(text=CONFIG.format(port=server.port, closed=free_port()), limits="{}")
+        finishing, resetting = open_session(gateway.port, "/finishes"), open_session(gateway.port, "/resets")
+        resetting.sendall(frame(2, b"y" * 1000) * 60)
+        # The gateway's side has all of it, or the reset would discard some here.
+        wait_until(lambda: struct.unpack("i", fcntl.ioctl(resetting, termios.TIOCOUTQ, bytes(4)))[0] == 0)
+        resetting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        resetting.close()
+        finishing.sendall(frame(2, b"x" * 1000) * 200)
+        finishing.shutdown(socket.SHUT_WR)
+        assert finishing.recv(100) == b""
+        finishing.close()
+        gone.set()
+        for _ in range(2):
+            assert done.acquire(timeout=20)
+        # Each frame has a header of 4 bytes and a mask of 4 bytes.
+        assert {path: len(data) for path, data in received.items()} == {"/finishes": 200 * 1008, "/resets": 60 * 1008}
 
 
 @pytest.mark.parametrize("path", ["/dies", "/breaks"])

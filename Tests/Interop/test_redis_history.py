@@ -134,6 +134,28 @@ def test_django_hears_what_is_recorded(layer, history_gateway):
         assert event["message"] == "to Django" and event["sluice.id"] == client.last
 
 
+def test_an_event_with_the_mark_of_another_group_is_a_new_event(layer, history_gateway):
+    """A consumer forwards events with all their fields. The mark of a recorded event counts in its own group only."""
+    one, two = history_gateway(layer), history_gateway(layer)
+    with numbered(one, "f") as source, numbered(one, "g") as here, numbered(two, "g") as there:
+        source.start(), here.start(), there.start()
+        source.say("original")
+        source.hear()
+        marks = [source.last, "zz", 5, "ffffffff.99999"]
+        for number, mark in enumerate(marks):
+            async_to_sync(layer.make().group_send)("chat_g", {**chat(number), "sluice.id": mark})
+        # In the group itself the same mark says that the event is recorded.
+        async_to_sync(layer.make().group_send)("chat_f", {**chat("original"), "sluice.id": source.last})
+        there.say("the last one")
+        for client in (here, there):
+            while len(client.messages) < 5:
+                client.hear()
+            assert sorted(map(str, client.messages)) == ["0", "1", "2", "3", "the last one"]
+            assert client.rest() == []
+        assert source.rest() == [] and len(stream(layer, "f")) == 1
+        assert len(stream(layer, "g")) == 5 and not any(b"sluice.id" in value for _, fields in stream(layer, "g") for value in fields.values())
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_another_process_goes_on_recording(layer, history_gateway, end):
     """Events that were sent while no process recorded are recorded once, by the process that takes over."""

@@ -1,6 +1,7 @@
 """The client behind a proxy: forwarding fields and the PROXY protocol, and limits for one address."""
 
 import re
+import select
 import socket
 import socketserver
 import ssl
@@ -231,6 +232,54 @@ def test_what_is_no_header_is_refused_and_so_is_one_of_a_stranger(gateway):
             status, body = answer(sock)
             assert status == 400 and reason in body
         wait_until(lambda: any(reason in line for line in gateway.log))
+
+
+def test_a_stranger_is_refused_before_it_says_anything(gateway):
+    """Nothing counts a connection whose client is not known yet, so silent ones would fill the gateway."""
+    reason, known = "not from one of server.trusted_proxies", len(gateway.log)
+    with dial(gateway, STRANGER, "127.0.0.2") as plain, dial(gateway, STRANGER, "127.0.0.3") as secure:
+        status, body = answer(plain)
+        assert status == 400 and reason in body
+        assert secure.recv(100) == b""
+    wait_until(lambda: sum(reason in line for line in gateway.log[known:]) == 2)
+
+
+OPEN = """
+installed_apps: [echo]
+server:
+  bind: {address: "127.0.0.2:0", proxy_protocol: true}
+  tls: {certificate: site.pem, key: site.key, bind: {address: "127.0.0.3:0", proxy_protocol: true}}
+limits: {handshake: 60s, per_ip: {connections: 2}}
+applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
+"""
+
+
+def test_where_everybody_may_send_a_header_those_without_one_are_counted(authority):
+    file = authority.folder / "open.yaml"
+    file.write_text(OPEN)
+    gateway = Gateway(file, bind=None)
+    try:
+        wait_until(lambda: len(addresses(gateway)) == 2)
+
+        def session(client: str) -> socket.socket:
+            sock = dial(gateway, STRANGER, "127.0.0.2")
+            sock.sendall(f"PROXY TCP4 {client} 192.0.2.1 4711 443\r\n".encode() + handshake("/ws/echo/"))
+            assert "101" in read_head(sock)
+            return sock
+
+        silent = [dial(gateway, STRANGER, "127.0.0.2") for _ in range(3)]
+        (refused,), _, _ = select.select(silent, [], [], 20)
+        assert refused.recv(100).startswith(b"HTTP/1.1 429")
+        silent.remove(refused)
+        with dial(gateway, STRANGER, "127.0.0.3") as secure:
+            assert secure.recv(100) == b""
+        # With its header a connection is its client's, and no longer the proxy's. A proxy has any number of clients.
+        silent[0].sendall(b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n" + handshake("/ws/echo/"))
+        assert "101" in read_head(silent[0])
+        for sock in [*silent, refused, *[session(f"203.0.113.{number}") for number in range(20, 26)]]:
+            sock.close()
+    finally:
+        gateway.stop()
 
 
 def test_a_header_has_the_time_of_a_handshake(gateway):

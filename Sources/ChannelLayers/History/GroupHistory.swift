@@ -52,6 +52,11 @@ package final class GroupHistory: Sendable {
     return group
   }
 
+  /// The group of this name if it is there, without holding it.
+  package func copy(of name: String) -> RecordedGroup? {
+    stripes[name].part.withLock { $0.entries[name]?.group }
+  }
+
   package func release(_ group: RecordedGroup, at now: MonotonicTime = .now) {
     let (bytes, isLeft) = stripes[group.name].part.withLock { table in
       table.entries[group.name]?.users -= 1

@@ -37,6 +37,8 @@ package final class RecordedGroup: Sendable {
     var lastPublished: MonotonicTime
     /// The stamps of what was kept under the epoch before.
     var stampsBefore: Set<UInt64> = []
+    /// The epochs before this one, the latest last.
+    var epochsBefore: [UInt32] = []
     /// The last one that was kept under the epoch before, too: up to there reactors deliver nothing again.
     var repeatedUntil: UInt64 = 0
 
@@ -50,6 +52,9 @@ package final class RecordedGroup: Sendable {
 
   /// How many more are kept for reactors that have not delivered them yet: a burst is no gap.
   static let slack = 1000
+
+  /// The number of earlier epochs that a copy remembers.
+  private static let mostEpochsBefore = 8
 
   /// What it takes up without an event. Bytes.
   static let emptySize = 512
@@ -231,6 +236,8 @@ extension RecordedGroup {
       if state.epoch != position.epoch {
         if !state.items.isEmpty { state.stampsBefore = Set(state.items.map(\.stamp)) }
         state.repeatedUntil = 0
+        if state.epochsBefore.count == Self.mostEpochsBefore { state.epochsBefore.removeFirst() }
+        state.epochsBefore.append(state.epoch)
       }
       state.items.removeAll()
       state.epoch = position.epoch
@@ -238,6 +245,13 @@ extension RecordedGroup {
       return freed
     }
     memory.add(-freed)
+  }
+}
+
+extension RecordedGroup {
+  /// Whether the history has this epoch, or had it a short while ago.
+  package func hasHad(epoch: UInt32) -> Bool {
+    state.withLock { $0.epoch == epoch || $0.epochsBefore.contains(epoch) }
   }
 }
 

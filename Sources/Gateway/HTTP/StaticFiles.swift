@@ -16,6 +16,7 @@ struct StaticFiles: Sendable {
   /// The file that is served in place of a missing one, for pages that route by path themselves; a path below the directory.
   private let fallback: String?
   private let log: Logger
+  private let faults = SharedLogPace(most: 4)
   private let middleware: FileMiddleware<BasicRequestContext, ServedFiles>
 
   /// - Parameter memory: for parts of files that wait for their clients.
@@ -80,7 +81,12 @@ struct StaticFiles: Sendable {
     } catch let error as any HTTPResponseError {
       return error.status == .notFound ? .nothingThere : .response(.plain(error.status, "Not served."))
     } catch {
-      log.error("a file could not be read", metadata: ["file": "\(file)", "error": "\(error)"])
+      // A task is cancelled when its client has gone, which is no fault of the file, and nobody reads the answer.
+      if !(error is CancellationError), !Task.isCancelled, let suppressed = faults.next() {
+        var metadata: Logger.Metadata = ["file": "\(file)", "error": "\(error)"]
+        if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+        log.error("a file could not be read", metadata: metadata)
+      }
       return .response(.plain(.internalServerError, "The file could not be read."))
     }
   }
@@ -100,7 +106,7 @@ extension StaticFiles {
       var probe = head
       probe.method = .head
       probe.headerFields[.range] = nil
-      let now = try await ask(Request(head: probe, body: request.body), context)
+      let now = try await ask(Request(head: probe, body: request.body), found, context)
       switch conditions.outcome(eTag: now.headers[.eTag], lastModified: now.headers[.lastModified]) {
       case .met: break
       case .failed:
@@ -113,30 +119,45 @@ extension StaticFiles {
       }
     }
     let field = head.headerFields[.range]
+    let condition = head.headerFields[.ifRange]
     head.headerFields[.range] = nil
+    head.headerFields[.ifRange] = nil
     var isUnsatisfiable = false
     // A range is defined for GET only (section 14.2).
-    if let field, request.method == .get, case .file(let size) = found {
-      switch ByteRange(field, size: size) {
+    if let field, request.method == .get, case .file(let version) = found,
+      condition.map(version.isNamed(by:)) ?? true
+    {
+      switch ByteRange(field, size: version.size) {
       case .part(let part): head.headerFields[.range] = "bytes=\(part.lowerBound)-\(part.upperBound)"
       case .unsatisfiable: isUnsatisfiable = true
       case .notUnderstood: break
       }
     }
     let whole = Request(head: head, body: request.body)
-    let response = typed(try await ask(whole, context), file)
-    // Conditions take precedence over ranges (section 13.2.2).
-    guard isUnsatisfiable, response.status == .ok, Self.isOfThisFile(head.headerFields[.ifRange], response)
-    else {
-      return response
+    var response = typed(try await ask(whole, found, context), file)
+    // The tag was made before the file was opened. A part of a file that came in its place meanwhile must not be taken for a part
+    // of the other one; a whole file under an old tag does no harm.
+    if response.status == .partialContent, find(file) != found {
+      head.headerFields[.range] = nil
+      response = typed(try await ask(Request(head: head, body: request.body), found, context), file)
     }
+    // Conditions take precedence over ranges (section 13.2.2).
+    guard isUnsatisfiable, response.status == .ok else { return response }
     var refusal = Response.plain(.rangeNotSatisfiable, "The file does not have this range.")
     refusal.headers[.contentRange] = "bytes */\(response.headers[.contentLength] ?? "0")"
     return refusal
   }
 
-  private func ask(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
-    try await middleware.handle(request, context: context) { _, _ in throw HTTPError(.notFound) }
+  /// The middleware's response with our own entity tag: the middleware's has the seconds of the modification only.
+  private func ask(_ request: Request, _ found: Found, _ context: BasicRequestContext) async throws
+    -> Response
+  {
+    var response = try await middleware.handle(request, context: context) { _, _ in throw HTTPError(.notFound)
+    }
+    if case .file(let version) = found, response.headers[.eTag] != nil {
+      response.headers[.eTag] = version.eTag
+    }
+    return response
   }
 
   /// The response with the file's type from our own table.
@@ -147,20 +168,14 @@ extension StaticFiles {
     response.headers[.contentType] = MediaTypes.type(of: name, otherwise: response.headers[.contentType])
     return response
   }
-
-  /// Whether there is no `If-Range`, or it names the current file.
-  private static func isOfThisFile(_ condition: String?, _ response: Response) -> Bool {
-    guard let condition else { return true }
-    return condition == response.headers[.eTag] || condition == response.headers[.lastModified]
-  }
 }
 
 // MARK: - What is served
 
 extension StaticFiles {
-  private enum Found {
+  private enum Found: Equatable {
     case folder
-    case file(size: Int)
+    case file(FileVersion)
   }
 
   /// The file, or the folder with an index page, after following all links; nil if it is outside of the directory, or does not
@@ -175,8 +190,8 @@ extension StaticFiles {
     guard !file.utf8.contains(0), !file.contains("\\") else { return nil }
     guard let found = locate(file) else { return nil }
     guard case .folder = found else { return found }
-    guard case .file(let size)? = locate(file + "/index.html") else { return nil }
-    return file.isEmpty || file.hasSuffix("/") ? .file(size: size) : .folder
+    guard case .file(let version)? = locate(file + "/index.html") else { return nil }
+    return file.isEmpty || file.hasSuffix("/") ? .file(version) : .folder
   }
 
   private func locate(_ file: String) -> Found? {
@@ -188,7 +203,7 @@ extension StaticFiles {
     switch status.st_mode & S_IFMT {
     case S_IFDIR: return .folder
     // Anything else, such as a pipe, could block its reader forever.
-    case S_IFREG: return .file(size: Int(status.st_size))
+    case S_IFREG: return .file(FileVersion(status))
     default: return nil
     }
   }

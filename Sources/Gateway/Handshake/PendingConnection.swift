@@ -128,6 +128,7 @@ final class PendingConnection {
     self.due = due ?? worker.reactor.now + (admission.isServed ? patience : min(patience, Self.lingering))
     deadline.schedule(at: self.due)
     self.deadline = deadline
+    if isWithoutHeader { judgeProxy() }
     // Other extra connections of the same turn may take its place before it is read.
     if !admission.isServed { connection?.readNow() }
   }
@@ -171,7 +172,7 @@ extension PendingConnection: ConnectionHandler {
   }
 
   private func read(_ bytes: RawSpan) {
-    if case .none = preface { readHead(bytes) } else { readProxyHeader(bytes) }
+    if isWithoutHeader { readProxyHeader(bytes) } else { readHead(bytes) }
   }
 
   private func readHead(_ bytes: RawSpan) {
@@ -524,14 +525,45 @@ extension PendingConnection {
 // MARK: - The PROXY protocol
 
 extension PendingConnection {
+  /// Decides, before a byte is read, whether the connection's peer may send a PROXY protocol header. Whoever may not would take
+  /// places without being counted by saying nothing.
+  ///
+  /// With `trusted_proxies`, the connection of any other peer is refused here. Without the list every peer may send a header, and
+  /// the peer is counted in `limits.per_ip` until its header is complete. The header mostly arrives with the connection, so the
+  /// peer is counted only if it is still missing after the connection's first turn: a load balancer opens many connections at once.
+  private func judgeProxy() {
+    guard let connection else { return }
+    let trusted = worker.gateway.server.trustedProxies
+    if trusted.isEmpty {
+      connection.askForTurn()
+    } else if !trusted.contains(connection.peer) {
+      refuseHeader("the connection is not from one of server.trusted_proxies")
+    }
+  }
+
+  /// The connection's first turn, if every peer may send a PROXY protocol header.
+  func goOn() {
+    if !isAnswered { connection?.readNow() }
+    guard !isAnswered, isWithoutHeader, admission.isServed, let connection, !connection.isClosed else {
+      return
+    }
+    let peer = connection.peer
+    switch worker.gateway.place(for: peer, isHandshake: false) {
+    case .success(let place): knownClient = Client(peer: peer, isSecure: false, place: place)
+    case .failure(let refusal):
+      worker.gateway.addressRefusals.record(refusal, peer: peer)
+      refuse(Admission.crowded(refusal).refusal, target: nil)
+    }
+  }
+
+  /// Whether the PROXY protocol header is still expected.
+  private var isWithoutHeader: Bool {
+    if case .none = preface { false } else { true }
+  }
+
   /// Reads the client's address from the PROXY protocol header. The bytes after it are the client's.
   private func readProxyHeader(_ bytes: RawSpan) {
     guard let connection else { return }
-    let proxy = connection.peer
-    let trusted = worker.gateway.server.trustedProxies
-    guard trusted.isEmpty || trusted.contains(proxy) else {
-      return refuseHeader("the connection is not from one of server.trusted_proxies")
-    }
     let most = min(bytes.byteCount, ProxyHeader.longestBlock)
     switch ProxyHeader.read([UInt8](copying: bytes.extracting(first: most))) {
     case .incomplete:
@@ -540,8 +572,11 @@ extension PendingConnection {
       refuseHeader(fault)
     case .complete(let header):
       head = []
+      // From here on the client is counted that the header names, which may be the proxy itself.
+      knownClient?.place = nil
       proceed(
-        after: header, from: proxy, rest: [UInt8](copying: bytes.extracting(droppingFirst: header.length)))
+        after: header, from: connection.peer,
+        rest: [UInt8](copying: bytes.extracting(droppingFirst: header.length)))
     }
   }
 

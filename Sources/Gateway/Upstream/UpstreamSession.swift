@@ -77,10 +77,12 @@ final class UpstreamSession {
     self.deadline = deadline
   }
 
-  /// The client is gone without a close frame. The upstream's connection ends the same way, which it sees as 1006.
+  /// The client is gone without a close frame. The upstream's connection ends the same way, which it sees as 1006, but only after
+  /// it was sent what the client's messages left in the queue: they were accepted, and a client may leave right after its last
+  /// one. This takes as long as a closing handshake at most.
   func abandon() {
     session = nil
-    end(within: .zero)
+    end(within: Self.closeTimeout)
   }
 
   func checkKeepAlive(at now: UInt64) {

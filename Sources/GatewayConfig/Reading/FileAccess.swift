@@ -14,12 +14,15 @@ package protocol FileAccess {
   func names(in directory: String) -> [String]
   /// The path from the root, without links resolved.
   func absolute(_ path: String) -> String
+  /// The path from the root with all links resolved; nil if it leads nowhere or is not known.
+  func resolved(_ path: String) -> String?
   /// Whether the file's mode lets every user of the machine read it.
   func isReadableByAll(_ path: String) -> Bool
 }
 
 extension FileAccess {
   package func fault(of path: String, as use: FileUse) -> FileFault? { nil }
+  package func resolved(_ path: String) -> String? { nil }
 
   /// By its name, where whoever stands in for the disk does not say.
   package func isFile(_ path: String) -> Bool {
@@ -209,6 +212,12 @@ package struct Disk: FileAccess {
     guard let current = unsafe getcwd(nil, 0) else { return path }
     defer { unsafe free(current) }
     return Paths.join(unsafe String(cString: current), path)
+  }
+
+  package func resolved(_ path: String) -> String? {
+    guard let resolved = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
   }
 
   package func isReadableByAll(_ path: String) -> Bool {

@@ -48,9 +48,17 @@ struct HTTPActionReader {
         hint: "write index.html")
     }
     let path = Paths.join(folder, name)
-    guard !reading.files.isFile(path) else { return }
+    guard reading.files.isFile(path) else {
+      return reading.findings.error(
+        .unreadableFile, "there is no file \"\(path)\"", at: range, hint: reading.nearestFile(path))
+    }
+    guard let root = reading.files.resolved(folder.isEmpty ? "." : folder),
+      let target = reading.files.resolved(path), !target.hasPrefix(root == "/" ? root : root + "/")
+    else { return }
     reading.findings.error(
-      .unreadableFile, "there is no file \"\(path)\"", at: range, hint: reading.nearestFile(path))
+      .unreadableFile,
+      "\"\(path)\" is a link to \"\(target)\", which is outside of the folder and is never served",
+      at: range, hint: "copy the file into the folder")
   }
 
   /// - Returns: the path of the folder, relative to the working directory of the process.

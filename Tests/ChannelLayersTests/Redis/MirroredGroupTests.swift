@@ -34,6 +34,36 @@ struct MirroredGroupTests {
     #expect(group.takeUnrecorded(at: start + .seconds(3)) == [])
   }
 
+  private func event(_ text: String, mark: EventValue) -> Event {
+    Event(type: "chat.message", fields: [.init("message", .json(.string(text))), .init("sluice.id", mark)])
+  }
+
+  @Test
+  func `an event with a mark of this history, present or earlier, is recorded already, and any other is not`()
+  {
+    let group = group()
+    group.copy.restart(behind: EventPosition(epoch: 8, offset: 0))
+    let time = start + .seconds(1)
+    for (text, mark) in [("a", "8.1"), ("b", "7.5"), ("c", "9.1"), ("d", "zz"), ("d", "9.2")] {
+      group.hear(event(text, mark: .json(.string(mark))), at: time)
+    }
+    group.hear(event("e", mark: .json(.integer(8))), at: time)
+    group.hear(event("f", mark: .text(Array("8.2".utf8))), at: time)
+    #expect(
+      group.copy.insert(
+        event("d"), at: EventPosition(epoch: 8, offset: 1), time: time,
+        stamp: RecordedGroup.newStamp(isForeign: true)) == .inserted)
+    #expect(group.takeUnrecorded(at: time) == [event("c"), event("d"), event("e")])
+  }
+
+  @Test func `a copy remembers a few of the epochs that its history had`() {
+    let copy = group().copy
+    for epoch: UInt32 in 10..<30 { copy.restart(behind: EventPosition(epoch: epoch, offset: 0)) }
+    #expect((UInt32(10)..<40).filter { copy.hasHad(epoch: $0) } == Array(21..<30))
+    copy.restart(behind: EventPosition(epoch: 29, offset: 5))
+    #expect(copy.hasHad(epoch: 21))
+  }
+
   @Test func `what was heard long ago is somebody else's matter`() {
     let group = group()
     group.hear(event("old"), at: start)

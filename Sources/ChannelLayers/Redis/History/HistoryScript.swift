@@ -16,8 +16,9 @@ enum HistoryScript {
   /// Records events, and announces each on the channel that has the name of its stream: `EPOCH OFFSET STAMP PAYLOAD`.
   ///
   /// KEYS: for each event the hash and the stream. ARGV: an epoch to begin with, and for each event the most that are kept, the
-  /// seconds that the keys live, the recorder or nothing, the stamp and the payload. Returns for each its position, nothing where
-  /// somebody else is the recorder, or an error: what is wrong with the keys of one group is no matter of the others.
+  /// seconds that the keys live, the recorder or nothing, the stamp, the payload, and the epoch in its mark or nothing. Returns for
+  /// each its position, nothing where somebody else is the recorder, `known` where the mark is of this history, or an error: what
+  /// is wrong with the keys of one group is no matter of the others.
   static let record = RedisScript(
     """
     local time = redis.call('TIME')
@@ -27,6 +28,7 @@ enum HistoryScript {
       if known.err then return known end
       local recorder = ARGV[at + 2]
       if recorder ~= '' and (known[3] ~= recorder or tonumber(known[4]) < now) then return '' end
+      if known[1] and known[1] == ARGV[at + 5] then return 'known' end
       local epoch, offset = known[1], (tonumber(known[2]) or 0) + 1
       if not epoch then
         redis.call('DEL', stream)
@@ -51,7 +53,7 @@ enum HistoryScript {
       return string.format('%s.%d', epoch, offset)
     end
     local positions = {}
-    for i = 1, #KEYS / 2 do positions[i] = record(KEYS[2 * i - 1], KEYS[2 * i], 5 * i - 3) end
+    for i = 1, #KEYS / 2 do positions[i] = record(KEYS[2 * i - 1], KEYS[2 * i], 6 * i - 4) end
     return positions
     """)
 

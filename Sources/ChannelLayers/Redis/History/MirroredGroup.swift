@@ -84,7 +84,7 @@ final class MirroredGroup {
     heardBytes -= heard.removeFirst().event.size
   }
 
-  /// What was heard in the last seconds and is not among what was recorded: to be recorded by who takes over.
+  /// What was heard in the last seconds and is not among what was recorded: to be recorded by who takes over, without marks.
   func takeUnrecorded(at now: MonotonicTime) -> [Event] {
     forgetHeard(at: now)
     guard !heard.isEmpty else { return [] }
@@ -96,10 +96,13 @@ final class MirroredGroup {
       heard = []
       heardBytes = 0
     }
-    return heard.map(\.event).filter { event in
-      guard let count = recorded[event], count > 0 else { return true }
+    return heard.map(\.event).compactMap { heard in
+      // The copy is up to date now, so it knows the epoch of every event that a gateway has recorded.
+      if let mark = heard.recordMark, copy.hasHad(epoch: mark.epoch) { return nil }
+      let event = heard.withoutRecordMark
+      guard let count = recorded[event], count > 0 else { return event }
       recorded[event] = count - 1
-      return false
+      return nil
     }
   }
 }

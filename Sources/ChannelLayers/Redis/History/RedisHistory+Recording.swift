@@ -11,6 +11,8 @@ extension RedisHistory {
   private struct Record {
     var request: RecordRequest
     var payload: [UInt8]
+    /// The epoch in the mark of an event of another program, as Redis keeps epochs; empty without a mark.
+    var epoch = ""
   }
 
   /// Many at a time: the next events gather while Redis answers for the last ones.
@@ -35,10 +37,17 @@ extension RedisHistory {
           continue
         }
       }
+      var epoch = ""
+      if request.source == .foreign, let mark = request.event.recordMark {
+        // The copy may have been loaded since the event came.
+        if groups[request.group]?.copy.hasHad(epoch: mark.epoch) == true { continue }
+        epoch = String(mark.epoch, radix: 16)
+      }
       do throws(CodecFault) {
-        let encoded = try hub.codec.encode(request.event)
+        let encoded = try hub.codec.encode(request.event.withoutRecordMark)
         let payload = hub.codec.body(encoded, targets: .none, now: UInt64(MessageClock.now()))
-        byShard[shard(of: request.group), default: []].append(Record(request: request, payload: payload))
+        byShard[shard(of: request.group), default: []].append(
+          Record(request: request, payload: payload, epoch: epoch))
       } catch {
         tell(request, .init(undelivered: .notSerializable))
       }
@@ -54,6 +63,7 @@ extension RedisHistory {
         .init(record.request.limits.messages), .init(life(record.request.limits)),
         .init(isForeign ? hub.identity.id : ""),
         .init(String(RecordedGroup.newStamp(isForeign: isForeign))), .init(record.payload),
+        .init(record.epoch),
       ]
     }
     do throws(RedisFailure) {
@@ -88,8 +98,8 @@ extension RedisHistory {
       }
       return
     }
-    var copy = request.event
-    copy.fields.append(.init(Self.mark, .json(.string(position))))
+    var copy = request.event.withoutRecordMark
+    copy.fields.append(.init(Event.recordMark, .json(.string(position))))
     let sender: Sender? =
       if case .member(let reactor, let member) = request.source {
         .session(reactor: reactor, member: member)

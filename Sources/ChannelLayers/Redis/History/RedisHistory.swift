@@ -15,8 +15,6 @@ package import Transport
 ///
 /// Runs on one event loop; reactors reach it by `publish` and `change`, and are answered in their mailboxes.
 package actor RedisHistory: HistoryRecorder {
-  /// The field that says that an event is recorded, and where.
-  static let mark = "sluice.id"
 
   nonisolated let configuration: RedisLayerConfiguration
   nonisolated let hub: RedisHub
@@ -95,12 +93,12 @@ package actor RedisHistory: HistoryRecorder {
   /// - Returns: whether it is for the history, so that sessions get it from there.
   func takes(_ event: Event, of group: String, by hub: isolated RedisHub) -> Bool {
     guard event.isRecordable, let limits = history.rules.limits(of: group) else { return false }
-    if event[Self.mark] == nil {
-      let request = RecordRequest(event: event, group: group, limits: limits, source: .foreign)
-      if !requests.add(request) {
-        hub.counters.undelivered.add(1, ordering: .relaxed)
-        hub.note(Self.lost, group)
-      }
+    // Most marked events are what a gateway has recorded in this group.
+    if let mark = event.recordMark, history.copy(of: group)?.hasHad(epoch: mark.epoch) == true { return true }
+    let request = RecordRequest(event: event, group: group, limits: limits, source: .foreign)
+    if !requests.add(request) {
+      hub.counters.undelivered.add(1, ordering: .relaxed)
+      hub.note(Self.lost, group)
     }
     return true
   }

@@ -1,0 +1,72 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOEmbedded
+import Synchronization
+import Testing
+import Transport
+
+@testable import Gateway
+
+final class StaticFilesTests {
+  private let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")
+
+  init() throws {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try Data("0123456789".utf8).write(to: folder.appending(path: "a.txt"))
+  }
+
+  deinit {
+    try? FileManager.default.removeItem(at: folder)
+  }
+
+  @Test func `a client that has gone while its file was opened is no fault of the file`() async {
+    let lines = Mutex<[String]>([])
+    let handler = GatewayLogHandler(.text, level: .debug) { line in lines.withLock { $0.append(line) } }
+    let files = StaticFiles(
+      directory: folder.path, memory: MemoryBudget(total: 1 << 20),
+      log: Logger(label: "test") { _ in handler })
+    let request = Request(
+      head: HTTPRequest(method: .get, scheme: "http", authority: "a", path: "/a.txt"),
+      body: RequestBody(buffer: ByteBuffer()))
+    let channel = NIOAsyncTestingChannel()
+    await withTaskGroup { group in
+      // What is added from here on is cancelled from its start.
+      group.cancelAll()
+      group.addTask {
+        _ = await files.respond(to: request, file: "a.txt", on: channel)
+      }
+    }
+    #expect(lines.withLock { $0 } == [])
+  }
+
+  private func version() -> FileVersion {
+    var status = stat()
+    #expect(unsafe stat(folder.appending(path: "a.txt").path, &status) == 0)
+    return FileVersion(status)
+  }
+
+  @Test func `a version is named by its strong tag, or by its date once that second is over`() throws {
+    let seconds = 784_111_777
+    let path = folder.appending(path: "a.txt").path
+    func touch(_ nanoseconds: Int) {
+      let times = [
+        timespec(tv_sec: seconds, tv_nsec: nanoseconds), timespec(tv_sec: seconds, tv_nsec: nanoseconds),
+      ]
+      #expect(unsafe utimensat(AT_FDCWD, path, times, 0) == 0)
+    }
+    touch(1)
+    let version = self.version()
+    let date = "Sun, 06 Nov 1994 08:49:37 GMT"
+    #expect(version.eTag.wholeMatch(of: /"[0-9a-f]{24}"/) != nil)
+    #expect(version.isNamed(by: version.eTag, at: seconds))
+    #expect(!version.isNamed(by: "W/" + version.eTag, at: seconds))
+    #expect(version.isNamed(by: date, at: seconds + 1) && !version.isNamed(by: date, at: seconds))
+    #expect(!version.isNamed(by: "Sun, 06 Nov 1994 08:49:36 GMT", at: seconds + 1))
+    touch(2)
+    #expect(self.version().eTag != version.eTag && self.version().size == 10)
+  }
+}
