@@ -22,6 +22,8 @@ struct AuthRefusal: Error, Sendable, Equatable {
   var body: [UInt8]
   /// The reason for the log, and for a client that can only get a close frame. It contains nothing of the token.
   var reason: String
+  /// A detail that is only for the log, and not for the client.
+  var detail: String?
 
   /// RFC 6750 section 3: the challenge, and what was wrong with the token.
   private static func bearer(_ status: Int, error: String?, _ reason: String) -> AuthRefusal {
@@ -39,9 +41,13 @@ struct AuthRefusal: Error, Sendable, Equatable {
   /// RFC 6750 section 3.1: without a token, the challenge has no error.
   static let noToken = bearer(401, error: nil, "a token is needed")
 
-  /// - Parameter reason: without quotes and control characters.
-  static func badToken(_ reason: String) -> AuthRefusal {
-    bearer(401, error: "invalid_token", reason)
+  /// - Parameters:
+  ///   - reason: without quotes and control characters.
+  ///   - detail: for the log only.
+  static func badToken(_ reason: String, detail: String? = nil) -> AuthRefusal {
+    var refusal = bearer(401, error: "invalid_token", reason)
+    refusal.detail = detail
+    return refusal
   }
 
   /// The name of a group would not be valid with this identity.
@@ -51,7 +57,11 @@ struct AuthRefusal: Error, Sendable, Equatable {
   /// An operator has ended the user's sessions while this one was opening.
   static let disconnected = bearer(403, error: nil, "disconnected by an operator")
 
-  /// A claim does not fulfil `require:`.
+  /// A claim of a token does not fulfil `require:`.
   static let notAllowed = bearer(
     403, error: "insufficient_scope", "the claims of the token do not allow this")
+
+  /// The answer of a callback does not fulfil `require:`. There is no token.
+  static let userNotAllowed = bearer(
+    403, error: "insufficient_scope", "this user is not allowed to use this path")
 }

@@ -77,6 +77,6 @@ extension HandshakeRefusal {
   init(_ refusal: AuthRefusal, detail: String? = nil) {
     self.init(
       .notAuthenticated(refusal.status, refusal.fields, body: refusal.body, reason: refusal.reason),
-      detail: detail)
+      detail: detail ?? refusal.detail)
   }
 }
