@@ -31,7 +31,7 @@ public final class Chat: Sendable {
     }
     do {
       guard let range = try JSONScanner.member(Self.member, of: payload) else {
-        return session.refuse(#"the message has no member "message": send {"message": ...}"#)
+        return session.refuse(fault(of: payload, takesTokens: session.takesTokens))
       }
       let value = [UInt8](copying: payload.extracting(range))
       var fields = [Event.Field(Self.member, .encodedJSON(value))]

@@ -7,6 +7,9 @@ public protocol ConsumerSession: AnyObject {
   /// The client's identity; nil for an anonymous client.
   var identity: Identity? { get }
 
+  /// Whether clients of the session's route may send a token in a message.
+  var takesTokens: Bool { get }
+
   /// Sends one message, after everything that the session was already sent.
   func send(_ kind: MessageKind, _ payload: RawSpan)
 
@@ -19,6 +22,8 @@ public protocol ConsumerSession: AnyObject {
 
 extension ConsumerSession {
   package var identity: Identity? { nil }
+
+  package var takesTokens: Bool { false }
 
   /// Answers with `{"error": reason}`; the session stays open.
   func refuse(_ reason: String) {

@@ -121,7 +121,8 @@ package final class GatewayServer: Sendable {
   /// - Parameter environment: the variables for `{env: NAME}`.
   package func reloadCertificates(environment: [String: String]) {
     guard let tls = configuration.server.tls else {
-      return log.notice("nothing was reloaded: the configuration has no server.tls")
+      return log.notice(
+        "nothing was reloaded: the configuration has no server.tls", metadata: ["hint": Self.restartHint])
     }
     let (renewed, report) = ConfigurationLoader.reload(tls, environment: environment)
     for finding in report.findings {
@@ -136,6 +137,9 @@ package final class GatewayServer: Sendable {
       log.error("the certificates were not reloaded; the previous ones stay in use")
     }
   }
+
+  private static let restartHint: Logger.MetadataValue =
+    "SIGHUP reloads certificates only; routes and other settings need a restart"
 
   /// Connects to the channel layers that routes use, before `run`.
   ///
@@ -334,7 +338,10 @@ extension GatewayServer {
       try tls?.use(certificates)
       log.notice(
         "the certificates were reloaded",
-        metadata: ["names": "\(certificates.certificates.flatMap(\.names).joined(separator: ", "))"])
+        metadata: [
+          "names": "\(certificates.certificates.flatMap(\.names).joined(separator: ", "))",
+          "hint": Self.restartHint,
+        ])
     } catch {
       log.error(
         "the certificates were not reloaded; the previous ones stay in use", metadata: ["error": "\(error)"])

@@ -43,6 +43,30 @@ package enum OriginPolicy: Sendable, Hashable {
     return host == pattern.dropFirst() || host.hasSuffix(pattern)
   }
 
+  /// What the log says of a refused origin.
+  ///
+  /// - Parameter host: the host that the origin was compared with.
+  package static func facts(origin: String?, host: String) -> [String: String] {
+    var facts = ["origin": origin ?? "none", "host": host]
+    facts["hint"] = hint(for: origin)
+    return facts
+  }
+
+  /// What to write in the configuration for a client whose origin was refused; nil for an origin that no pattern can name.
+  private static func hint(for origin: String?) -> String? {
+    guard let origin else {
+      return "browsers send an Origin; to let other programs in as well, write allowed_hosts: [\"*\"]"
+    }
+    guard origin.utf8.count <= longestInHint, origin.contains("://"), !origin.contains("\""),
+      fault(of: origin) == nil
+    else { return nil }
+    return
+      "if pages of this origin may connect, write allowed_hosts: [\"\(origin)\"], and with it all other origins that may"
+  }
+
+  /// Longer origins are not repeated in a hint. Bytes.
+  private static let longestInHint = 200
+
   /// Why Django's rules never match a pattern; nil if the pattern is good.
   static func fault(of pattern: String) -> (message: String, hint: String?)? {
     if pattern == "*" { return nil }

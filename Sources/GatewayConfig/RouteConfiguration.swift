@@ -276,3 +276,16 @@ package struct TextTemplate: Sendable, Hashable {
     return text
   }
 }
+
+extension ApplicationConfiguration {
+  /// Whether a group may be the first one of a route with `presence`, whatever the route captures. Layers are not compared, as two
+  /// aliases may stand for one layer.
+  package func keepsPresence(of group: String) -> Bool {
+    webSocketRoutes.contains { route in
+      guard let groups = route.consumer.group, groups.presence, let first = groups.templates.first else {
+        return false
+      }
+      return GroupPattern(anyOf: first).matches(group)
+    }
+  }
+}

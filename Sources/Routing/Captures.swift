@@ -25,6 +25,9 @@ package struct Captures: Sendable, Hashable {
     }
   }
 
+  /// The name of the last capture with this value.
+  func name(of value: String) -> String? { all.last { $0.value == value }?.name }
+
   package subscript(name: String) -> String? {
     all.first { $0.name == name }?.value
   }

@@ -52,6 +52,14 @@ struct SendCommand: AsyncParsableCommand {
     guard (2...3).contains(arguments.count) else {
       throw ValidationError("send needs a group and a message, or a file, a group and a message.")
     }
+    if let fault = PublishTarget.fault(inGroup: arguments[arguments.count - 2]) {
+      throw ValidationError(fault + ".")
+    }
+    if let scheme = url?.firstRange(of: "://").flatMap({ url?[..<$0.lowerBound] }),
+      !["http", "https", "http+unix", "https+unix"].contains(scheme.lowercased())
+    {
+      throw ValidationError("The URL begins with \(scheme)://; use http:// or https://.")
+    }
     if text, event { throw ValidationError("--text and --event cannot be used together.") }
     if let tokenEnv {
       guard let token = Environment.variables[tokenEnv] else {
@@ -72,9 +80,9 @@ struct SendCommand: AsyncParsableCommand {
     let group = arguments[arguments.count - 2]
     let body = try body(for: group)
     do {
-      let answer = try await PublishClient.post(
-        body, to: try target(for: group), idempotencyKey: idempotencyKey)
-      try report(answer)
+      let target = try target(for: group)
+      let answer = try await PublishClient.post(body, to: target, idempotencyKey: idempotencyKey)
+      try report(answer, from: target.url, group)
     } catch let failure as PublishClient.Failure {
       Output.error("sluice: \(failure)")
       throw ExitCode(1)
@@ -84,11 +92,12 @@ struct SendCommand: AsyncParsableCommand {
     }
   }
 
+  private var file: String { arguments.count == 3 ? arguments[0] : ConfigurationFile.standard }
+
   /// Values that are not given as options come from the configuration.
   private func target(for group: String) throws -> PublishTarget {
     let token = tokenEnv.flatMap { Environment.variables[$0] }
     if let url, token != nil { return PublishTarget(url: url, token: token) }
-    let file = arguments.count == 3 ? arguments[0] : ConfigurationFile.standard
     var target = try PublishTarget(for: group, in: try ConfigurationFile.load(file), at: url)
     if let token { target.token = token }
     return target
@@ -118,12 +127,20 @@ struct SendCommand: AsyncParsableCommand {
     return body + [UInt8(ascii: "}")]
   }
 
-  private func report(_ answer: PublishClient.Answer) throws {
+  /// The URL of the publish route in the configuration; nil if it has none, or cannot be read.
+  private func configuredURL(for group: String) -> String? {
+    let loaded = ConfigurationLoader.load(path: file, environment: Environment.variables)
+    return loaded.configuration.flatMap { try? PublishTarget(for: group, in: $0, at: nil).url }
+  }
+
+  private func report(_ answer: PublishClient.Answer, from url: String, _ group: String) throws {
     let json = try? unsafe JSON.parse(answer.body.span.bytes)
     guard case .array(let published)? = json?["published"] else {
-      var reason =
-        "the URL is not a publish route: give its URL with --url, such as http://127.0.0.1:8000/publish/"
-      if case .string(let error)? = json?["error"] { reason = error }
+      let reason =
+        if case .string(let error)? = json?["error"] { error } else {
+          "\(url) is not the URL of a publish route: "
+            + PublishTarget.advice(for: url, configured: configuredURL(for: group))
+        }
       Output.error("sluice: \(answer.status): \(reason)")
       throw ExitCode(1)
     }
@@ -139,6 +156,7 @@ struct SendCommand: AsyncParsableCommand {
         Output.error("sluice: \(text): \(error)")
       } else {
         Output.print(text + "\n")
+        if sessions == 0 { Output.error("sluice: nobody is in the group \"\(group)\" at the moment") }
       }
     }
     if !isGood { throw ExitCode(1) }

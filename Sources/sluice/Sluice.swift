@@ -34,6 +34,15 @@ struct Sluice: AsyncParsableCommand {
     throw ValidationError("There is no command \"\(name)\".")
   }
 
+  /// The message for wrong usage, with the usage of the command.
+  ///
+  /// - Parameter command: the one that has found the error while it ran; nil for an error of parsing, which names its command.
+  private static func wrongUsage(_ error: any Error, of command: (any ParsableCommand.Type)?) -> String {
+    guard let command, command != Self.self, error is ValidationError else { return fullMessage(for: error) }
+    return
+      "Error: \(message(for: error))\n\(usageString(for: command))\n  See 'sluice \(command._commandName) --help' for more information."
+  }
+
   static func main() async {
     guard StandardDescriptors.open() else { Glibc.exit(1) }
     Signals.ignorePipe()
@@ -41,9 +50,11 @@ struct Sluice: AsyncParsableCommand {
       Output.error("sluice: the system did not pass any arguments to this process")
       Self.exit(withError: ExitCode(1))
     }
+    var running: (any ParsableCommand.Type)?
     do {
       try checkHelp(arguments)
       var command = try parseAsRoot(arguments)
+      running = type(of: command)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
@@ -54,7 +65,7 @@ struct Sluice: AsyncParsableCommand {
     } catch {
       // Help and version end with success. Everything that ArgumentParser refuses is wrong usage.
       guard exitCode(for: error) != .success else { exit(withError: error) }
-      Output.error(fullMessage(for: error))
+      Output.error(wrongUsage(error, of: running))
       Self.exit(withError: ExitCode(2))
     }
   }

@@ -280,3 +280,41 @@ struct NumberedRendererTests {
     #expect(plain == #"{"message": 1}"#)
   }
 }
+
+struct OtherMessageTests {
+  private func answer(_ text: String, _ change: (inout GroupConfiguration) -> Void = { _ in }) -> [String] {
+    var configuration = group()
+    change(&configuration)
+    return receive(Consumer(.chat(configuration)), .text, text).sent
+  }
+
+  @Test(
+    arguments: [
+      (#"{"presence": "list"}"#, "this route has no presence"),
+      (#"{"subscribe": ["a", "b"]}"#, "clients of this route cannot subscribe to groups"),
+      (#"{"unsubscribe": "a"}"#, "clients of this route cannot subscribe to groups"),
+      (#"{"auth": "x"}"#, "this route takes no token in a message"),
+      (#"{"mesage": 1}"#, #"the message has no member \"message\"; did you mean \"message\"?"#),
+      (#"{"subscrib": "a"}"#, #"the message has no member \"message\": send {\"message\": ...}"#),
+      ("{}", #"the message has no member \"message\": send {\"message\": ...}"#),
+    ] as [(String, String)])
+  func `a message that the route cannot take is answered with what is true of the route`(
+    _ text: String, _ error: String
+  ) {
+    #expect(answer(text) == [#"text:{"error": "\#(error)"}"#])
+  }
+
+  @Test(
+    arguments: [
+      (#"{"presence": "all", "x": 1}"#, #"send {\"presence\": \"list\"}, with nothing else, for the list"#),
+      (#"{"subscribe": ["a", "b"]}"#, #"send {\"subscribe\": \"GROUP\"}, with nothing else, for one group"#),
+      (#"{"subscrib": "a"}"#, #"the message has no member \"message\"; did you mean \"subscribe\"?"#),
+    ] as [(String, String)])
+  func `what the route can take is shown in its form`(_ text: String, _ error: String) {
+    let sent = answer(text) {
+      $0.presence = true
+      $0.subscribe = [GroupPattern(parts: [.any])]
+    }
+    #expect(sent == [#"text:{"error": "\#(error)"}"#])
+  }
+}

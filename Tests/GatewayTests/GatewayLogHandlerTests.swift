@@ -75,6 +75,16 @@ struct GatewayLogHandlerTests {
     #expect(line(.json, "here", fields).hasSuffix(expected))
   }
 
+  @Test func `a value that is said to be a number is one, whatever its name`() {
+    let lines = Mutex<[String]>([])
+    let handler = GatewayLogHandler(.json, level: .debug) { line in lines.withLock { $0.append(line) } }
+    Logger(label: "test") { _ in handler }.info(
+      "here",
+      metadata: ["let_go": .number(7), "below": .number(-1), "wide": .number(UInt64.max), "text": "7"])
+    let expected = #""message":"here","below":-1,"let_go":7,"text":"7","wide":"18446744073709551615"}"#
+    #expect(lines.withLock(\.self).first?.hasSuffix(expected) == true)
+  }
+
   @Test func `no name stands twice in an object`() throws {
     #expect(try object(line(.json, "here", ["message": "other", "x": "1"]))["message"] == "here")
   }

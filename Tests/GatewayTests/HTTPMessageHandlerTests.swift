@@ -2,6 +2,7 @@ import NIOCore
 import NIOEmbedded
 import NIOHTTP1
 import Testing
+import WebSocketCore
 
 @testable import Gateway
 
@@ -125,5 +126,22 @@ struct HTTPMessageHandlerTests {
     #expect(channel.isActive)
     channel.embeddedEventLoop.advanceTime(by: .seconds(1))
     #expect(!channel.isActive)
+  }
+
+  @Test(arguments: [true, false])
+  func `a client that leaves with its answer has sent nothing malformed`(_ isAnswered: Bool) throws {
+    var refused: [String] = []
+    let channel = EmbeddedChannel(
+      handlers: [HalfClosingSocket(), HTTPMessageHandler { refused.append($0.text) }])
+    try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    let head = HTTPRequestHead(
+      version: .http1_1, method: .POST, uri: "/", headers: ["Host": "a", "Content-Length": "3"])
+    try channel.writeInbound(HTTPServerRequestPart.head(head))
+    if isAnswered {
+      try channel.writeOutbound(HTTPServerResponsePart.head(.init(version: .http1_1, status: .notFound)))
+      try channel.writeOutbound(HTTPServerResponsePart.end(nil))
+    }
+    channel.pipeline.fireErrorCaught(HTTPParserError.invalidEOFState)
+    #expect(refused == (isAnswered ? [] : ["The request is malformed: the request ends too early."]))
   }
 }

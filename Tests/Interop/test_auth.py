@@ -676,8 +676,9 @@ def test_claims_are_required(served, django):
         session.send("staff")
         assert session.recv(timeout=20) == "staff"
     status, challenge, body = refusal(gateway, "staff", headers=cookie(django.login("anna")))
-    assert (status, body) == (403, "the claims of the token do not allow this\n")
+    assert (status, body) == (403, "this user is not allowed to use this path\n")
     assert 'error="insufficient_scope"' in challenge
+    assert gateway.says("refused", 'staff', "the answer of", "true is required")
 
 
 def test_an_identity_is_remembered_for_a_short_time(served, django):

@@ -14,6 +14,7 @@ from conftest import DEFAULT, ROOT, Gateway
 from redis_stack import wait_until
 
 SECRET = "0123456789abcdef0123456789abcdef"
+PUBLISH = f"POST /api/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: %s\r\nContent-Length: 2\r\n\r\n{{}}".encode()
 
 CONFIG = """
 installed_apps: [echo, chat, broadcast]
@@ -139,6 +140,7 @@ def test_a_refusal_after_authentication_has_its_path(gateway):
     assert "403" in read_head(sock)
     line = line_of(gateway, "refused", peer)
     assert (line["status"], line["path"]) == (403, "/ws/me/")
+    assert line["detail"] == '"role" in the token is another text, and admin is required'
     sock.close()
 
 
@@ -171,6 +173,8 @@ def test_an_origin_is_named_with_what_it_was_compared_with(gateway):
     assert "403" in read_head(sock)
     line = line_of(gateway, "refused", peer)
     assert (line["origin"], line["host"], line["path"]) == ("https://www.example.com", "api.example.com", "/ws/echo/")
+    assert line["reason"] == "Pages of this origin are not allowed here."
+    assert 'write allowed_hosts: ["https://www.example.com"]' in line["hint"]
     sock.close()
 
 
@@ -179,6 +183,9 @@ def test_the_refusals_of_the_http_side_are_lines(gateway):
     for request, status, path, reason in (
         (b"POST /api/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "a token is needed"),
         (b"POST /api/?x=secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\nContent-Length: 2\r\n\r\n{}", 401, "/api/", "not valid for this route"),
+        (PUBLISH % b"text/plain", 415, "/api/", "send Content-Type: application/json"),
+        (PUBLISH % b"application/json", 400, "/api/", 'the request needs a "group"'),
+        (PUBLISH.replace(b"/api/", b"/api") % b"application/json", 404, "/api", 'add a "/" at its end'),
         (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, None, "transfer coding other than chunked"),
         (b"POST /hello/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, None, "the Transfer-Encoding header is not supported"),
     ):
@@ -201,6 +208,17 @@ def test_what_is_not_there_is_a_line_with_a_hint(gateway):
         assert int(read_head(sock).split(" ")[1]) == status
         line = line_of(gateway, "refused", peer)
         assert (line["status"], line["path"], line.get("hint")) == (status, path, hint)
+        sock.close()
+
+
+def test_a_handshake_that_leads_nowhere_names_the_nearest_route(gateway):
+    for target, hint in (
+        ("/ws/chat/my%20room/", '<slug:room> of the route "chat" takes letters, digits, "-" and "_"'),
+        (f"/ws/chat/{'a' * 100}/", 'the group "chat_{room}" of the route "chat" has no valid name for this path: 1 to 99 of A-Z a-z 0-9 . _ -'),
+    ):
+        sock, peer = dial(gateway, handshake(target))
+        assert "404" in read_head(sock)
+        assert line_of(gateway, "refused", peer)["hint"] == hint
         sock.close()
 
 

@@ -232,7 +232,7 @@ def test_whoever_is_on_a_route_without_presence_is_not_seen_and_hears_nothing(ga
             carol.say({"message": "hello"})
             assert bob.hear() == alice.hear() == {"message": "hello"}
             bob.say({"presence": "list"})
-            assert bob.hear() == {"error": 'the message has no member "message": send {"message": ...}'}
+            assert bob.hear() == {"error": "this route has no presence"}
 
 
 def test_presence_is_that_of_the_first_group(gateway):

@@ -455,7 +455,14 @@ def test_send_to_an_address_of_its_own(gateway, file, tmp_path):
     done = send("chat_a", "1", "--url", url, "--token-env", "MINE", MINE="wrong-token-0123456789")
     assert (done.returncode, done.stderr) == (1, "sluice: 401: the token is not valid for this route\n")
     done = send("chat_a", "1", "--url", gateway.http("/nowhere"), "--token-env", "MINE", MINE=TOKEN)
-    assert (done.returncode, done.stderr) == (1, "sluice: 404: this is no publish route; --url names it with its path, such as http://127.0.0.1:8000/publish/\n")
+    assert (done.returncode, done.stderr) == (1, (
+        f"sluice: 404: {gateway.http('/nowhere')} is not the URL of a publish route: give the URL of the \"publish\" route with --url\n"))
+    done = send("chat_a", "1", "--url", url.rstrip("/"), "--token-env", "MINE", MINE=TOKEN)
+    assert (done.returncode, done.stderr) == (1, 'sluice: 404: there is nothing at this path: add a "/" at its end\n')
+    done = send(file, "chat_a", "1", "--url", gateway.http("/nowhere"))
+    assert done.stderr == f"sluice: 404: {gateway.http('/nowhere')} is not the URL of a publish route: in the configuration it is {url}\n"
+    # The gateway takes a client that leaves with its answer for no fault.
+    assert not any("ends too early" in line for line in gateway.log)
     assert TOKEN not in send(file, "chat_a", "1", "--url", "no url").stderr
     # Options replace values that the file does not have.
     open_port = tmp_path / "open_port.yaml"
@@ -463,6 +470,7 @@ def test_send_to_an_address_of_its_own(gateway, file, tmp_path):
     assert send(open_port, "chat_a", "1").stderr == 'sluice: the path of the "publish" route is not known: give --url\n'
     done = send(open_port, "chat_a", "1", "--url", url)
     assert (done.returncode, done.stdout) == (0, "chat_a: 0 sessions\n"), done.stderr
+    assert done.stderr == 'sluice: nobody is in the group "chat_a" at the moment\n'
 
 
 def test_send_over_a_unix_socket(start, tmp_path):
@@ -481,7 +489,8 @@ def test_send_says_in_a_sentence_what_is_wrong(gateway, file, tmp_path):
     gateway.stop()
     done = send(file, "chat_a", "1")
     assert done.returncode == 1
-    assert done.stderr == f"sluice: http://127.0.0.1:{gateway.port}/api/publish/ cannot be reached: Connection refused\n"
+    assert done.stderr == f"sluice: http://127.0.0.1:{gateway.port}/api/publish/ cannot be reached: Connection refused; " \
+        "is the gateway running? If it was started with --bind, give its URL with --url\n"
     (tmp_path / "none.yaml").write_text("installed_apps: [echo]\napplications: {main: {websocket: [{path: ws/, consumer: echo}]}}\n")
     done = send(tmp_path / "none.yaml", "chat_a", "1")
     assert (done.returncode, done.stderr) == (1, 'sluice: the application "main" has no "publish" route\n')
@@ -489,12 +498,12 @@ def test_send_says_in_a_sentence_what_is_wrong(gateway, file, tmp_path):
 
 @pytest.mark.parametrize("arguments", [
     ["chat_a"], ["a", "b", "c", "d"], ["chat_a", "{"], ["chat_a", "1", "--text", "--event"], ["chat_a", "1", "--token-env", "NOT_SET_ANYWHERE"],
-    ["chat_a", "1", "--idempotency-key", "a b"],
+    ["chat_a", "1", "--idempotency-key", "a b"], ["chat_my room", "1"], ["chat_a", "1", "--url", "ws://127.0.0.1:8000/ws/"],
 ])  # fmt: skip
 def test_wrong_usage_of_send_is_2(file, arguments):
     done = send(*arguments)
     assert done.returncode == 2, done.stderr
-    assert "Usage" in done.stderr
+    assert "Usage: sluice send " in done.stderr
 
 
 @pytest.mark.parametrize("token", ["", f"{TOKEN}\r", f"{TOKEN} x"])

@@ -281,6 +281,7 @@ def test_new_certificates_without_losing_anybody(secure, authority):
         after = authority.issue("site", "localhost")
         gateway.process.send_signal(signal.SIGHUP)
         wait_until(lambda: logged(gateway, "the certificates were reloaded"))
+        assert gateway.says("the certificates were reloaded", "routes and other settings need a restart")
         with session(gateway, authority) as new:
             assert serial(new) == after != before
         old.sendall(frame(1, b"still here"))

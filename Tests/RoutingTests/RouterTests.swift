@@ -174,4 +174,23 @@ struct SlashTests {
     let decoded = try RequestPath.decode(target: Array(target.utf8)).get()
     #expect(router.routeWithOtherSlash(decoded) == nil)
   }
+
+  @Test func `a value that a converter does not take is found, and what takes it`() throws {
+    let router = Router([
+      try route("ws/chat/<slug:room>/"), try route("ws/", "n/<int:number>/x/"),
+      try route(#"re:^r/(?P<word>[a-z]+)$"#),
+    ])
+    func found(_ path: String) -> String? {
+      router.routeWithOtherSegment(RequestPath(text: path)).map { "\($0.route) \($0.capture.name)" }
+    }
+    #expect(found("ws/chat/my room/") == "0 room")
+    #expect(found("ws/chat/h\u{F6}hle/") == "0 room")
+    #expect(found("ws/n/abc/x/") == "1 number")
+    #expect(found("r/ABC") == "2 word")
+    for path in ["ws/chat/room/", "ws/chta/room/", "ws/chat/my room", "", "/", "x"] {
+      #expect(found(path) == nil, "\(path)")
+    }
+    #expect(found("ws/chat/" + String(repeating: " ", count: 2000) + "/") == nil)
+    #expect(found(String(repeating: "a/", count: 400)) == nil)
+  }
 }

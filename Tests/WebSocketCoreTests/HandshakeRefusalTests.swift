@@ -9,7 +9,7 @@ struct HandshakeRefusalTests {
     (.headTooLong, 431), (.timeout, 408),
     (.notAWebSocket, 426), (.methodNotGET, 400), (.badConnectionHeader, 400), (.badKey, 400),
     (.unsupportedVersion, 426), (.badSubprotocol, 400), (.noRoute, 404), (.severalOrigins, 400),
-    (.originNotAllowed, 403), (.tooManyConnections, 503), (.stopping, 503),
+    (.originNotAllowed, 403), (.originMissing, 403), (.tooManyConnections, 503), (.stopping, 503),
   ]
 
   @Test(arguments: all)
@@ -21,6 +21,15 @@ struct HandshakeRefusalTests {
     #expect(answer.contains("\r\nConnection: close"))
     #expect(answer.contains("\r\nContent-Length: \(refusal.text.utf8.count + 1)\r\n"))
     #expect(answer.hasSuffix("\r\n\r\n\(refusal.text)\n"))
+  }
+
+  @Test func `an origin that is missing is another refusal than one that is not allowed`() {
+    let texts = [HandshakeRefusal.Reason.originNotAllowed, .originMissing].map { HandshakeRefusal($0).text }
+    #expect(
+      texts == [
+        "Pages of this origin are not allowed here.",
+        "The request has no Origin header, and this path requires one.",
+      ])
   }
 
   @Test func `a refusal for want of room says when to try again`() {

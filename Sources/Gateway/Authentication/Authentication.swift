@@ -23,6 +23,8 @@ struct AuthRefusal: Error, Sendable, Equatable {
   /// The reason for the log, and for a client that can only get a close frame. It contains nothing of the token.
   var reason: String
   /// What is wrong with the way in which the client seems to send its token; nil if that is not the matter.
+  var misplaced: String?
+  /// A detail for the log. The client gets it only where it is `misplaced`.
   var detail: String?
 
   /// RFC 6750 section 3: the challenge, and what was wrong with the token.
@@ -45,15 +47,20 @@ struct AuthRefusal: Error, Sendable, Equatable {
   static func noToken(_ misplaced: String?) -> AuthRefusal {
     var refusal = noToken
     if let misplaced {
+      refusal.misplaced = misplaced
       refusal.detail = misplaced
       refusal.body = Array("\(refusal.reason): \(misplaced)\n".utf8)
     }
     return refusal
   }
 
-  /// - Parameter reason: without quotes and control characters.
-  static func badToken(_ reason: String) -> AuthRefusal {
-    bearer(401, error: "invalid_token", reason)
+  /// - Parameters:
+  ///   - reason: without quotes and control characters.
+  ///   - detail: for the log only.
+  static func badToken(_ reason: String, detail: String? = nil) -> AuthRefusal {
+    var refusal = bearer(401, error: "invalid_token", reason)
+    refusal.detail = detail
+    return refusal
   }
 
   /// The name of a group would not be valid with this identity.
@@ -63,7 +70,11 @@ struct AuthRefusal: Error, Sendable, Equatable {
   /// An operator has ended the user's sessions while this one was opening.
   static let disconnected = bearer(403, error: nil, "disconnected by an operator")
 
-  /// A claim does not fulfil `require:`.
+  /// A claim of a token does not fulfil `require:`.
   static let notAllowed = bearer(
     403, error: "insufficient_scope", "the claims of the token do not allow this")
+
+  /// The answer of a callback does not fulfil `require:`. There is no token.
+  static let userNotAllowed = bearer(
+    403, error: "insufficient_scope", "this user is not allowed to use this path")
 }

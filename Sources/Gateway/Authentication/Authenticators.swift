@@ -17,8 +17,8 @@ final class Authenticators: Sendable {
 
   init(_ configurations: [AuthenticatorConfiguration], failures: UpstreamFailures, log: Logger) {
     var servers: [UpstreamFetcher] = []
-    func server(_ upstream: UpstreamConfiguration) -> UpstreamFetcher {
-      let server = UpstreamFetcher(upstream, failures: failures)
+    func server(_ upstream: UpstreamConfiguration, of name: String) -> UpstreamFetcher {
+      let server = UpstreamFetcher(upstream, of: name, failures: failures)
       servers.append(server)
       return server
     }
@@ -26,10 +26,14 @@ final class Authenticators: Sendable {
       switch configuration.kind {
       case .jwt(let jwt):
         var keyServer: UpstreamFetcher?
-        if case .set(.url(let url), _) = jwt.keys { keyServer = server(url) }
-        return .tokens(TokenVerifier(jwt, keys: KeyRing(jwt, server: keyServer, log: log)))
+        if case .set(.url(let url), _) = jwt.keys { keyServer = server(url, of: configuration.name) }
+        let keys = KeyRing(jwt, of: configuration.name, server: keyServer, log: log)
+        return .tokens(TokenVerifier(jwt, keys: keys, late: LateExpiries(of: configuration.name, log: log)))
       case .callback(let callback):
-        return .callback(IdentityCallback(callback, server: server(callback.url), failures: failures))
+        return .callback(
+          IdentityCallback(
+            callback, server: server(callback.url, of: configuration.name), failures: failures,
+            late: LateExpiries(of: configuration.name, log: log)))
       }
     }
     self.servers = servers
@@ -49,7 +53,7 @@ final class Authenticators: Sendable {
     switch all[auth.authenticator] {
     case .tokens(let verifier):
       switch credentials.token(from: verifier.configuration.sources) {
-      case .token(let token): return check(await verifier.verify(token), auth)
+      case .token(let token): return check(await verifier.verify(token), auth, of: nil)
       case .several: return .refused(.badToken("there is more than one token"))
       case .nothing:
         if auth.isOptional { return .anonymous }
@@ -61,14 +65,14 @@ final class Authenticators: Sendable {
       let outcome = await callback.ask(credentials)
       // Only the server behind the callback knows whether the cookies contain credentials.
       if auth.isOptional, case .refused = outcome { return .anonymous }
-      return check(outcome, auth)
+      return check(outcome, auth, of: auth.name)
     }
   }
 
   /// The same for a token in a message.
   func authenticate(token: String, by auth: RouteAuth) async -> Authentication {
     guard case .tokens(let verifier) = all[auth.authenticator] else { return .refused(.noToken) }
-    return check(await verifier.verify(token), auth)
+    return check(await verifier.verify(token), auth, of: nil)
   }
 
   /// Whether a client of the route may send its first token, or another one, in a message. Behind a `proxy` route messages are
@@ -85,10 +89,16 @@ final class Authenticators: Sendable {
     return verifier.configuration.expiry == .renew
   }
 
-  private func check(_ outcome: Authentication, _ auth: RouteAuth) -> Authentication {
+  /// Checks the requirements of the route.
+  ///
+  /// - Parameter callback: the name of the callback that has answered; nil for a token.
+  private func check(_ outcome: Authentication, _ auth: RouteAuth, of callback: String?) -> Authentication {
     guard case .identity(let identity) = outcome,
-      !auth.requirements.allSatisfy({ $0.holds(in: identity.claims) })
+      let missing = auth.requirements.first(where: { !$0.holds(in: identity.claims) })
     else { return outcome }
-    return .refused(.notAllowed)
+    var refusal = callback == nil ? AuthRefusal.notAllowed : .userNotAllowed
+    let source = callback.map { "the answer of \"\($0)\"" } ?? "the token"
+    refusal.detail = missing.fault(in: identity.claims, of: source)
+    return .refused(refusal)
   }
 }

@@ -39,7 +39,7 @@ struct ClaimRules: Sendable {
       }
     }
     guard let user = claims.userName(among: users) else {
-      throw TokenFault("the token has no claim that names its user")
+      throw TokenFault("the token has no claim that names its user", detail: claims.whyNoUser(among: users))
     }
     return Identity(user: user, claims: claims, expires: expires + leeway)
   }
@@ -54,14 +54,29 @@ struct ClaimRules: Sendable {
       }
     if audiences.isEmpty, named.isEmpty { return }
     guard named.contains(where: { audiences.map(JSON.string).contains($0) }) else {
-      throw TokenFault("the token is for another audience")
+      throw TokenFault("the token is for another audience", detail: whyNotFor(named))
     }
+  }
+
+  private func whyNotFor(_ named: [JSON]) -> String {
+    if audiences.isEmpty {
+      return
+        "the token has an aud, and \"jwt\" names no \"audience\": write the one that tokens for Sluice have"
+    }
+    let wanted = audiences.joined(separator: " or ")
+    return named.isEmpty
+      ? "the token has no aud, and \"audience\" requires \(wanted)"
+      : "the aud of the token does not contain \(wanted), which \"audience\" requires"
   }
 
   private func checkIssuer(_ claim: JSON?) throws(TokenFault) {
     if issuers.isEmpty { return }
     guard case .string(let issuer)? = claim, issuers.contains(issuer) else {
-      throw TokenFault("the token is from another issuer")
+      throw TokenFault(
+        "the token is from another issuer",
+        detail:
+          "the iss of the token \(claim == nil ? "is missing" : "is another one"), and \"issuer\" requires \(issuers.joined(separator: " or "))"
+      )
     }
   }
 }

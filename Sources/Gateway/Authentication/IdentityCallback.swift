@@ -11,11 +11,16 @@ struct IdentityCallback: Sendable {
   private let server: UpstreamFetcher
   private let failures: UpstreamFailures
   private let cache: IdentityCache?
+  private let late: LateExpiries?
 
   /// The longest answer with an identity, which every session keeps, or with a refusal.
   private static let longestAnswer = 16 * 1024
 
-  init(_ configuration: CallbackConfiguration, server: UpstreamFetcher, failures: UpstreamFailures) {
+  init(
+    _ configuration: CallbackConfiguration, server: UpstreamFetcher, failures: UpstreamFailures,
+    late: LateExpiries? = nil
+  ) {
+    self.late = late
     self.configuration = configuration
     self.server = server
     self.failures = failures
@@ -56,8 +61,11 @@ struct IdentityCallback: Sendable {
       else {
         return fail("the server answered \(answer.status) without a JSON object")
       }
-      guard let user = claims.userName(among: configuration.user.map { [$0] } ?? ["user", "id"]) else {
-        return fail("the answer does not name a user")
+      let names = configuration.user.map { [$0] } ?? ["user", "id"]
+      guard let user = claims.userName(among: names) else {
+        return fail(
+          "the answer does not name a user: \(claims.whyNoUser(among: names))",
+          hint: "write user: NAME beside callback.url, with the name of the member that names the user")
       }
       do throws(TokenFault) {
         let expires = claims["exp"] == .null ? nil : try claims.time("exp")
@@ -65,6 +73,7 @@ struct IdentityCallback: Sendable {
         if let expires, expires <= WallClock.secondsSinceEpoch {
           return .refused(.badToken("the identity has expired"))
         }
+        late?.check(expires)
         return .identity(Identity(user: user, claims: claims, expires: expires))
       } catch {
         return fail("the exp of the answer is not a number")
@@ -72,7 +81,7 @@ struct IdentityCallback: Sendable {
     case 401, 403:
       return .refused(refusal(answer))
     default:
-      return fail("the server answered \(answer.status)")
+      return fail(answer.found, hint: answer.hint(for: configuration.url.fixedPath))
     }
   }
 
@@ -87,8 +96,8 @@ struct IdentityCallback: Sendable {
       reason: "the authentication server answered \(answer.status)")
   }
 
-  private func fail(_ reason: String) -> Authentication {
-    failures.record(configuration.url, status: 503, reason)
+  private func fail(_ reason: String, hint: String? = nil) -> Authentication {
+    failures.record(configuration.url, of: server.user, status: 503, reason, hint: hint)
     return .unavailable
   }
 }

@@ -21,6 +21,8 @@ actor KeyRing {
     case unavailable
   }
 
+  /// The name of the authenticator, for the log.
+  private let name: String
   private let source: JWTConfiguration.Keys
   private let allowed: [SignatureAlgorithm]?
   private let server: UpstreamFetcher?
@@ -37,11 +39,14 @@ actor KeyRing {
   private static let timeout = Duration.seconds(5)
   private static let longestSet = 1 << 20
 
-  /// - Parameter server: the server of a set that is fetched.
+  /// - Parameters:
+  ///   - name: of the authenticator.
+  ///   - server: the server of a set that is fetched.
   init(
-    _ configuration: JWTConfiguration, server: UpstreamFetcher?, log: Logger,
+    _ configuration: JWTConfiguration, of name: String = "", server: UpstreamFetcher?, log: Logger,
     leastPause: Duration = .seconds(5)
   ) {
+    self.name = name
     source = configuration.keys
     allowed = configuration.algorithms
     self.server = server
@@ -126,18 +131,27 @@ actor KeyRing {
       keys = read
       lastRead = .now
     } catch {
-      let reason =
-        switch error {
-        case let fault as KeyFault: fault.message
-        case let fault as FileFault: fault.message
-        default: PeerFault(error, of: .server).description
-        }
-      log.warning(
-        "the key set was not read",
-        metadata: [
-          "keys": "\(place)", "reason": "\(reason)", "kept": "\(keys == nil ? "none" : "the last ones")",
-        ])
+      var hint: String?
+      let reason: String
+      switch error {
+      case let fault as KeyFault: reason = fault.message
+      case let fault as FileFault: reason = fault.message
+      case let answer as UnexpectedAnswer: (reason, hint) = (answer.reason, answer.hint)
+      default: reason = PeerFault(error, of: .server).description
+      }
+      var facts: Logger.Metadata = [
+        "auth": "\(name)", "keys": "\(place)", "reason": "\(reason)",
+        "kept": "\(keys == nil ? "none" : "the last ones")",
+      ]
+      if let hint { facts["hint"] = "\(hint)" }
+      log.warning("the key set was not read", metadata: facts)
     }
+  }
+
+  /// The server of the set answered with another status than 200.
+  private struct UnexpectedAnswer: Error {
+    var reason: String
+    var hint: String?
   }
 
   private func contents() async throws -> [UInt8] {
@@ -147,7 +161,9 @@ actor KeyRing {
     case .set(.url, _):
       guard let server else { return [] }
       let answer = try await server.fetch([], within: Self.timeout, longest: Self.longestSet)
-      guard answer.status == 200 else { throw KeyFault("the server answered \(answer.status)") }
+      guard answer.status == 200 else {
+        throw UnexpectedAnswer(reason: answer.found, hint: answer.hint(for: server.upstream.fixedPath))
+      }
       guard let body = answer.body else { throw KeyFault("the answer is too long") }
       return body
     }
@@ -157,7 +173,7 @@ actor KeyRing {
     switch source {
     case .key: ""
     case .set(.file(let path), _): path
-    case .set(.url(let url), _): url.place
+    case .set(.url(let url), _): url.fixedURL
     }
   }
 

@@ -99,7 +99,8 @@ extension Session {
     case .refused(let refusal):
       refuse(
         refusal.status == 403 ? .notAllowed : .notAuthenticated(refusal.reason),
-        detail: refusal.status == 403 ? refusal.reason : nil)
+        detail: refusal.status == 403
+          ? [refusal.reason, refusal.detail].compactMap(\.self).joined(separator: ": ") : refusal.detail)
     case .unavailable where token.awaited == nil:
       tell("error", CloseReason.identityUnavailable.text)
     case .unavailable, .anonymous, .awaited:

@@ -21,8 +21,15 @@ struct SignedToken: Sendable {
     let parts = Array(text.utf8).split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     guard parts.count == 3 else { throw TokenFault("the token is not a JWT: it does not have three parts") }
     guard let header = Self.object(parts[0]) else { throw TokenFault("the header of the token is malformed") }
-    guard case .string(let name)? = header["alg"], let algorithm = SignatureAlgorithm(named: name) else {
-      throw TokenFault("the algorithm of the token is not accepted")
+    guard case .string(let name)? = header["alg"] else {
+      throw TokenFault("the algorithm of the token is not accepted", detail: "its header has no alg")
+    }
+    guard let algorithm = SignatureAlgorithm(named: name) else {
+      throw TokenFault(
+        "the algorithm of the token is not accepted",
+        detail:
+          "its alg is \"\(String(decoding: name.utf8.prefix(20), as: UTF8.self))\", which Sluice does not support"
+      )
     }
     // RFC 7515 section 4.1.11: the named extensions must be understood, and Sluice supports none.
     guard header["crit"] == nil else {
@@ -61,8 +68,11 @@ struct SignedToken: Sendable {
 /// Why a token is not accepted: a few words without quotes, for the client and the log.
 struct TokenFault: Error, Sendable, Equatable {
   var reason: String
+  /// For the log only.
+  var detail: String?
 
-  init(_ reason: String) {
+  init(_ reason: String, detail: String? = nil) {
     self.reason = reason
+    self.detail = detail
   }
 }

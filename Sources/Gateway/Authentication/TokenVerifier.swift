@@ -9,9 +9,11 @@ struct TokenVerifier: Sendable {
   let configuration: JWTConfiguration
   private let ring: KeyRing
   private let rules: ClaimRules
+  private let late: LateExpiries?
 
-  init(_ configuration: JWTConfiguration, keys: KeyRing) {
+  init(_ configuration: JWTConfiguration, keys: KeyRing, late: LateExpiries? = nil) {
     self.configuration = configuration
+    self.late = late
     ring = keys
     rules = ClaimRules(configuration)
   }
@@ -21,7 +23,9 @@ struct TokenVerifier: Sendable {
     do throws(TokenFault) {
       let token = try SignedToken(text)
       guard isAllowed(token.algorithm) else {
-        throw TokenFault("the algorithm of the token is not accepted")
+        throw TokenFault(
+          "the algorithm of the token is not accepted",
+          detail: "its alg is \(token.algorithm.rawValue), and \(accepted) is accepted")
       }
       var lookup = await ring.keys(named: token.keyName, for: token.algorithm)
       var isSigned = token.isSigned(by: lookup)
@@ -36,9 +40,22 @@ struct TokenVerifier: Sendable {
       case .unknownKey: throw TokenFault("the key of the token is not known")
       case .keys: guard isSigned else { throw TokenFault("the signature of the token is wrong") }
       }
-      return .identity(try rules.identity(try token.claims(), at: now))
+      let identity = try rules.identity(try token.claims(), at: now)
+      late?.check(identity.expires)
+      return .identity(identity)
     } catch {
-      return .refused(.badToken(error.reason))
+      return .refused(.badToken(error.reason, detail: error.detail))
+    }
+  }
+
+  /// The algorithms that `isAllowed`.
+  private var accepted: String {
+    if let algorithms = configuration.algorithms {
+      return algorithms.map(\.rawValue).joined(separator: " or ")
+    }
+    return switch configuration.keys {
+    case .key(let key): key.kind.standardAlgorithm.rawValue
+    case .set: "an algorithm of a public key"
     }
   }
 

@@ -96,7 +96,9 @@ extension HTTPMessageHandler {
   /// Answers bytes that are not HTTP, if that is still possible. Nothing after them can be understood.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     taking = .nothing
-    if let error = error as? HTTPParserError { refuse(HandshakeRefusal(parsing: error).reason) }
+    // A client that has its last answer need not send the rest of its request.
+    let isFault = !isAtItsEnd || (error as? HTTPParserError) != .invalidEOFState
+    if isFault, let error = error as? HTTPParserError { refuse(HandshakeRefusal(parsing: error).reason) }
     context.fireErrorCaught(error)
   }
 

@@ -122,8 +122,14 @@ struct HTTPResponder: Sendable {
     let host = asked.request.head.authority ?? ""
     let crossOrigin = route.crossOriginFields(origins: origins, host: host, client: asked.client)
     guard origins.count <= 1, let crossOrigin else {
-      let facts = ["origin": origins.first ?? "none", "host": asked.client.host(host)]
-      return refuse(asked, .forbidden, HandshakeRefusal(.originNotAllowed).text, facts)
+      let facts = OriginPolicy.facts(origin: origins.first, host: asked.client.host(host))
+      let reason: HandshakeRefusal.Reason =
+        switch origins.count {
+        case 0: .originMissing
+        case 1: .originNotAllowed
+        default: .severalOrigins
+        }
+      return refuse(asked, .forbidden, HandshakeRefusal(reason).text, facts)
     }
     return route.respond(to: asked.request, crossOrigin)
   }
@@ -153,10 +159,27 @@ struct HTTPResponder: Sendable {
     return .plain(isGood ? .ok : .serviceUnavailable, text)
   }
 
+  /// A program that publishes is told what its URL lacks, in the form in which it reads the answers of the route.
+  ///
+  /// - Returns: nil if the path is none of a publish route with another end.
+  private func missingSlash(at path: RequestPath, _ asked: Asked) -> Response? {
+    guard let other = gateway.application.httpRouter.routeWithOtherSlash(path),
+      case .publish = gateway.application.httpRoutes[other.route].action
+    else { return nil }
+    let advice =
+      path.bytes.last == UInt8(ascii: "/") ? "remove the \"/\" at its end" : "add a \"/\" at its end"
+    let refusal = PublishRefusal(.notFound, "there is nothing at this path: \(advice)")
+    gateway.httpRefusals.record(
+      status: refusal.statusCode, reason: refusal.message, target: asked.request.head.path,
+      peer: asked.client.peer, gateway.application.httpRouteHint(path).map { ["hint": $0] } ?? [:])
+    return refusal.response
+  }
+
   /// RFC 9110 section 15.5.22: a WebSocket route that is asked for without an upgrade says what it wants.
   private func nothing(at path: RequestPath, _ asked: Asked) -> Response {
     guard gateway.application.webSocketRouter.match(path) != nil else {
       let hint = gateway.application.httpRouteHint
+      if let answer = missingSlash(at: path, asked) { return answer }
       return refuse(
         asked, .notFound, HandshakeRefusal(.noRoute).text, hint(path).map { ["hint": $0] } ?? [:])
     }

@@ -45,11 +45,13 @@ final class ReverseProxy: Sendable {
     self.memory = memory
     routeName = route
     places = UpstreamPlaces(Self.connections, on: group.next()) { shortage in
-      failures.recordShortage(upstream, shortage)
+      failures.recordShortage(upstream, of: .route(route), shortage)
     }
     self.upstream = upstream
     self.failures = failures
-    client = UpstreamClient(upstream, on: group, connections: Self.connections, failures: failures) {
+    client = UpstreamClient(
+      upstream, of: .route(route), on: group, connections: Self.connections, failures: failures
+    ) {
       $0.timeout.read = TimeAmount(upstream.readTimeout)
     }
   }
@@ -90,11 +92,11 @@ final class ReverseProxy: Sendable {
       forwarded.body = .stream(body, length: upload.length.map { .known(Int64($0)) } ?? .unknown)
     }
     do {
-      return try await answer(try await client.execute(forwarded), to: request.method, place)
+      return try await answer(try await client.execute(forwarded), to: request, place)
     } catch {
       try Task.checkCancellation()
       if let fault = upload?.fault { throw fault }
-      return failure(error)
+      return failure(error, of: request)
     }
   }
 
@@ -124,17 +126,18 @@ final class ReverseProxy: Sendable {
   }
 
   private func answer(
-    _ response: HTTPClientResponse, to method: HTTPRequest.Method, _ place: UpstreamPlaces.Place
+    _ response: HTTPClientResponse, to request: Request, _ place: UpstreamPlaces.Place
   ) async throws -> Response {
     let announced = response.headers.first(name: "content-length").flatMap { Int($0) }
     // The length in an answer to HEAD is that of the answer to GET.
-    let length = method == .head ? 0 : announced
+    let length = request.method == .head ? 0 : announced
     guard let share = try await share(for: length) else { return Self.noMemory }
     let status = HTTPResponse.Status(
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)
     return Response(
       status: status, headers: fields(of: response.headers),
-      body: body(response.body, status: Int(response.status.code), place, share))
+      body: body(
+        response.body, of: request.head.path, status: Int(response.status.code), place, share))
   }
 
   /// Counts the bytes that the answer may hold while its client takes nothing.
@@ -157,11 +160,14 @@ final class ReverseProxy: Sendable {
   /// The upstream's answer broke off. Ours breaks off as well, because the client would take anything else for its end.
   private struct BrokenOff: Error {}
 
-  /// - Parameter status: the status that the client has received by then.
+  /// - Parameters:
+  ///   - target: of the client's request.
+  ///   - status: the status that the client has received by then.
   private func body(
-    _ parts: HTTPClientResponse.Body, status: Int, _ place: UpstreamPlaces.Place, _ share: MemoryShare
+    _ parts: HTTPClientResponse.Body, of target: String?, status: Int, _ place: UpstreamPlaces.Place,
+    _ share: MemoryShare
   ) -> ResponseBody {
-    ResponseBody { [upstream, failures] writer in
+    ResponseBody { [upstream, failures, routeName] writer in
       // On every path.
       defer { place.leave() }
       var parts = parts.makeAsyncIterator()
@@ -172,7 +178,9 @@ final class ReverseProxy: Sendable {
         } catch {
           // A client that is gone has given the answer up itself.
           try Task.checkCancellation()
-          failures.record(upstream, status: status, PeerFault(error, of: .server).description)
+          failures.record(
+            upstream, of: .route(routeName), target: target.map { Array($0.utf8) }, status: status,
+            PeerFault(error, of: .server).description)
           // Not the original error, because the server would take an HTTP error for the client's, and answer it.
           throw BrokenOff()
         }
@@ -206,7 +214,7 @@ final class ReverseProxy: Sendable {
 
   private static let timeout = Response.plain(.gatewayTimeout, "The upstream server did not answer in time.")
 
-  private func failure(_ error: any Error) -> Response {
+  private func failure(_ error: any Error, of request: Request) -> Response {
     let response: Response
     switch error {
     case is BodyLimit.TooLong: return Self.tooLarge
@@ -221,7 +229,9 @@ final class ReverseProxy: Sendable {
       response = .plain(.badGateway, "The upstream server cannot be reached.")
     }
     let fault = PeerFault(error, of: .server)
-    failures.record(upstream, status: Int(response.status.code), fault.description)
+    failures.record(
+      upstream, of: .route(routeName), target: request.head.path.map { Array($0.utf8) },
+      status: Int(response.status.code), fault.description)
     return response
   }
 }

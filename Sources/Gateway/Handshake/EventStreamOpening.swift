@@ -149,7 +149,9 @@ extension Worker {
     }
     guard isServing else { return refuse(.stopping) }
     guard origins.count <= 1 else { return refuse(.severalOrigins) }
-    guard let fields = crossOrigin else { return refuse(.originNotAllowed) }
+    guard let fields = crossOrigin else {
+      return refuse(origins.isEmpty ? .originMissing : .originNotAllowed)
+    }
     guard let start = ReplayStart(request, query: place.path.query) else { return refuse(.badSince) }
     var opening = EventStreamOpening(
       route: route, captures: place.match.captures, start: start, crossOrigin: fields)

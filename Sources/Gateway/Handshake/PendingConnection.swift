@@ -217,11 +217,10 @@ extension PendingConnection: ConnectionHandler {
 
   /// What the log says of a refused request besides the reason: of an origin what it was compared with.
   private func facts(of request: RequestHead, _ refusal: HandshakeRefusal) -> [String: String] {
-    guard refusal.reason == .originNotAllowed else { return [:] }
+    guard [.originNotAllowed, .originMissing].contains(refusal.reason) else { return [:] }
     let host = request.fields.values(of: "host").first ?? ""
-    return [
-      "origin": request.fields.values(of: "origin").first ?? "none", "host": client?.host(host) ?? host,
-    ]
+    let origin = request.fields.values(of: "origin").first
+    return OriginPolicy.facts(origin: origin, host: client?.host(host) ?? host)
   }
 
   /// Nil for a request that is for the HTTP side.
@@ -277,9 +276,9 @@ extension PendingConnection {
     case .stream(let stream): (groups, layer) = (stream.groups, worker.layer(of: stream.route))
     }
     if case .session(let session) = opening, let request = session.upstream {
-      let upstream = UpstreamOpening(request.handshake, to: request.configuration, worker: worker) {
-        [weak self] outcome in self?.upstreamAnswered(outcome)
-      }
+      let upstream = UpstreamOpening(
+        request.handshake, to: request.configuration, for: (session.route.name, target), worker: worker
+      ) { [weak self] outcome in self?.upstreamAnswered(outcome) }
       wait(for: .upstream(upstream), opening)
       return upstream.start()
     }

@@ -89,7 +89,7 @@ extension Worker {
         route.configuration.origins.allows(
           origin: handshake.origin, host: client.host(handshake.host), isSecure: client.isSecure)
       else {
-        return .failure(HandshakeRefusal(.originNotAllowed))
+        return .failure(HandshakeRefusal(handshake.origin == nil ? .originMissing : .originNotAllowed))
       }
       var opening = SessionOpening(route: route, captures: match.captures, handshake: handshake)
       if route.numbered != nil {

@@ -32,16 +32,24 @@ package struct GatewayLogHandler: LogHandler {
   package func log(event: LogEvent) {
     // The event's own metadata takes precedence. Sorted, so that lines can be compared.
     let fields = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-    write(Self.line(format, event.level, "\(event.message)", fields.map { ($0.key, "\($0.value)") }))
+    write(Self.line(format, event.level, "\(event.message)", fields.map(Field.init)))
+  }
+
+  /// One field of a line.
+  struct Field {
+    var key: String
+    var value: String
+    /// Whether JSON has its value without quotes.
+    var isNumber = false
   }
 
   /// The longest line that fits. The longer texts are cut first.
   static func line(
     _ format: LoggingConfiguration.Format, _ level: Logger.Level, _ message: String,
-    _ fields: [(key: String, value: String)]
+    _ fields: [Field]
   ) -> String {
     let time = WallClock.timestamp()
-    func line(_ limit: Int, _ fields: [(key: String, value: String)]) -> String {
+    func line(_ limit: Int, _ fields: [Field]) -> String {
       switch format {
       case .text: text(time, level, message, fields, limit)
       case .json: json(time, level, message, fields, limit)
@@ -56,12 +64,12 @@ package struct GatewayLogHandler: LogHandler {
 
   /// Time, level, message, then `key=value`.
   private static func text(
-    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [(key: String, value: String)],
+    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [Field],
     _ limit: Int
   ) -> String {
     var line = "\(time) \(level.rawValue.uppercased()) "
     LogText.append(message, to: &line, limit: limit, isQuoted: false)
-    for (key, value) in fields {
+    for (key, value) in fields.map({ ($0.key, $0.value) }) {
       line += " \(key)="
       var quoted = ""
       let isPlain = LogText.append(value, to: &quoted, limit: limit, isQuoted: true)
@@ -71,21 +79,12 @@ package struct GatewayLogHandler: LogHandler {
     return line
   }
 
-  /// Fields that are always numbers. The value of another field, such as a user's name, may look like a number without being
-  /// one.
-  private static let numbers: Set<String> = [
-    "accept-failures", "before", "bytes", "bytes-in", "bytes-out", "code", "connections", "count", "dropped",
-    "given-up-messages", "given-way", "held", "http-routes", "messages-in", "messages-out", "open-files",
-    "others",
-    "pause-us", "ping-timeouts", "protocol-violations", "refused", "refused-events", "resident", "seconds",
-    "sessions",
-    "slow-readers",
-    "status", "suppressed", "threads", "tls-failures", "vanished-clients", "wanted", "websocket-routes",
-  ]
+  /// The most characters of a number that no reader rounds.
+  fileprivate static let mostDigits = 15
 
   /// Whether it is a valid number in JSON (RFC 8259 section 6) that no reader rounds.
-  private static func isNumber(_ text: String) -> Bool {
-    guard (1...15).contains(text.utf8.count),
+  fileprivate static func isNumber(_ text: String) -> Bool {
+    guard (1...mostDigits).contains(text.utf8.count),
       text.utf8.count == 1 || !text.hasPrefix("0") || text.hasPrefix("0.")
     else { return false }
     let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
@@ -96,17 +95,21 @@ package struct GatewayLogHandler: LogHandler {
   }
 
   private static func json(
-    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [(key: String, value: String)],
+    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [Field],
     _ limit: Int
   ) -> String {
     var line = ""
-    let own = [("time", time), ("level", level.rawValue), ("message", message)]
+    let own = [
+      Field(key: "time", value: time), Field(key: "level", value: level.rawValue),
+      Field(key: "message", value: message),
+    ]
     // A name must not appear twice in an object.
-    let others = fields.filter { field in !own.contains { $0.0 == field.key } }
-    for (key, value) in own + others {
+    let others = fields.filter { field in !own.contains { $0.key == field.key } }
+    for field in own + others {
+      let (key, value) = (field.key, field.value)
       line += line.isEmpty ? "{\"" : ",\""
       LogText.append(key, to: &line, limit: limit, isQuoted: true)
-      if numbers.contains(key), isNumber(value) {
+      if field.isNumber {
         line += "\":\(value)"
         continue
       }
@@ -115,5 +118,28 @@ package struct GatewayLogHandler: LogHandler {
       line += "\""
     }
     return line + "}"
+  }
+}
+
+extension GatewayLogHandler.Field {
+  /// Fields whose values are numbers although their callers pass them as texts, among others. The value of another field, such as
+  /// a user's name, may look like a number without being one: `Logger.MetadataValue.number` tells which are.
+  private static let numbers: Set<String> = [
+    "accept-failures", "before", "bytes", "bytes-in", "bytes-out", "code", "connections", "count", "dropped",
+    "given-up-messages", "given-way", "held", "http-routes", "messages-in", "messages-out", "open-files",
+    "others", "pause-us", "ping-timeouts", "protocol-violations", "refused", "refused-events", "resident",
+    "seconds", "sessions", "slow-readers", "status", "suppressed", "threads", "tls-failures",
+    "vanished-clients", "wanted", "websocket-routes",
+  ]
+
+  fileprivate init(_ field: (key: String, value: Logger.MetadataValue)) {
+    key = field.key
+    value = "\(field.value)"
+    isNumber =
+      if case .stringConvertible(let number) = field.value, number is LogNumber {
+        value.utf8.count <= GatewayLogHandler.mostDigits
+      } else {
+        Self.numbers.contains(key) && GatewayLogHandler.isNumber(value)
+      }
   }
 }

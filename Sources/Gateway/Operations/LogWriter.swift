@@ -16,7 +16,8 @@ package final class LogWriter: Sendable {
         }
       let noun = count == 1 ? "line was" : "lines were"
       return GatewayLogHandler.line(
-        format, .warning, "\(count) log \(noun) dropped: \(reason)", [("dropped", "\(count)")])
+        format, .warning, "\(count) log \(noun) dropped: \(reason)",
+        [.init(key: "dropped", value: "\(count)", isNumber: true)])
     }
   }
 

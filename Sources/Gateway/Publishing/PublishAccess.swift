@@ -10,13 +10,8 @@ struct PublishAccess: Sendable {
   private let isAnonymous: Bool
   private let auth: RouteAuth?
   private let authenticators: Authenticators
-  private let refusals: HTTPRefusals
 
-  init(
-    _ configuration: PublishConfiguration, _ auth: RouteAuth?, _ authenticators: Authenticators,
-    _ refusals: HTTPRefusals
-  ) {
-    self.refusals = refusals
+  init(_ configuration: PublishConfiguration, _ auth: RouteAuth?, _ authenticators: Authenticators) {
     self.auth = auth
     self.authenticators = authenticators
     tokens = configuration.tokens.map { Array($0.utf8) }
@@ -28,18 +23,6 @@ struct PublishAccess: Sendable {
   ///   memory it shares.
   /// - Throws: 401, or 403 (RFC 6750 section 3).
   func check(_ request: Request, query: String?, from client: Client) async throws(PublishRefusal)
-    -> (identity: Identity?, lane: PublishLane)
-  {
-    do throws(PublishRefusal) {
-      return try await caller(request, query: query, from: client)
-    } catch {
-      refusals.record(
-        status: error.statusCode, reason: error.message, target: request.head.path, peer: client.peer)
-      throw error
-    }
-  }
-
-  private func caller(_ request: Request, query: String?, from client: Client) async throws(PublishRefusal)
     -> (identity: Identity?, lane: PublishLane)
   {
     guard !isAnonymous else { return (nil, .anonymous) }
@@ -71,8 +54,10 @@ struct PublishAccess: Sendable {
       if let challenge = refusal.fields.first(where: { $0.name.lowercased() == "www-authenticate" }) {
         fields[.wwwAuthenticate] = challenge.value
       }
-      let reason = refusal.detail.map { "\(refusal.reason): \($0)" } ?? refusal.reason
-      throw PublishRefusal(.init(code: refusal.status), reason, fields: fields)
+      let reason = refusal.misplaced.map { "\(refusal.reason): \($0)" } ?? refusal.reason
+      let detail = refusal.misplaced == nil ? refusal.detail : nil
+      throw PublishRefusal(
+        .init(code: refusal.status), reason, fields: fields, facts: detail.map { ["detail": $0] } ?? [:])
     case .unavailable:
       throw PublishRefusal(
         .serviceUnavailable, "authentication is temporarily unavailable", fields: [.retryAfter: "5"])

@@ -1,7 +1,9 @@
 import AsyncHTTPClient
 import ChannelLayers
+import Glibc
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import Transport
 
 /// Sends publish requests to a running gateway.
@@ -56,7 +58,16 @@ package enum PublishClient {
       "it is not a URL"
     case let error as HTTPClientError where error == .connectTimeout || error == .deadlineExceeded:
       "no answer in time"
+    case _ where isRefused(error):
+      (NetworkFault.words(for: error) ?? "\(error)")
+        + "; is the gateway running? If it was started with --bind, give its URL with --url"
     default: NetworkFault.words(for: error) ?? PeerFault(error, of: .server).description
     }
+  }
+
+  /// Whether nothing listens at the address, or there is no such Unix socket.
+  private static func isRefused(_ error: any Error) -> Bool {
+    let single = (error as? NIOConnectionError)?.connectionErrors.first?.error ?? error
+    return (single as? IOError).map { [ECONNREFUSED, ENOENT].contains($0.errnoCode) } ?? false
   }
 }

@@ -46,6 +46,10 @@ extension PublishEndpoint {
       throw PublishRefusal(
         .serviceUnavailable, "presence is temporarily unavailable", fields: [.retryAfter: "1"])
     }
+    // On a Redis layer another process may serve other routes, so members say more than the routes here.
+    guard list.count > 0 || gateway.application.keepsPresence(of: group) else {
+      throw PublishRefusal(.notFound, "no route with the group \"\(group)\" has \"presence\"")
+    }
     var text: [UInt8] = []
     list.appendJSON(to: &text)
     text.append(UInt8(ascii: "\n"))

@@ -32,7 +32,7 @@ final class PublishEndpoint: Sendable {
     self.gateway = gateway
     self.publisher = publisher
     self.answers = answers
-    access = PublishAccess(configuration, auth, gateway.authenticators, gateway.httpRefusals)
+    access = PublishAccess(configuration, auth, gateway.authenticators)
     // The loader has checked that the layer exists.
     layer = gateway.layers.index(of: configuration.layer) ?? 0
   }
@@ -58,6 +58,9 @@ final class PublishEndpoint: Sendable {
         ? try answerPreflight(request, match, path, from: client, isAllowed: crossOrigin != nil)
         : try await carryOut(request, upload, match: match, path: path, from: client)
     } catch let refusal as PublishRefusal {
+      gateway.httpRefusals.record(
+        status: refusal.statusCode, reason: refusal.message, target: request.head.path, peer: client.peer,
+        refusal.facts)
       response = refusal.response
     }
     response.headers.append(contentsOf: HTTPFields(crossOrigin ?? []))
@@ -109,14 +112,10 @@ final class PublishEndpoint: Sendable {
   ) throws(PublishRefusal) -> Response {
     let methods = Self.methods(of: try operation(at: path, match)).map(\.rawValue).joined(separator: ", ")
     guard isAllowed else {
-      let refusal = PublishRefusal(
-        .forbidden, "pages of this origin may not use the route: it is not in \"allowed_hosts\"")
-      gateway.httpRefusals.record(
-        status: refusal.statusCode, reason: refusal.message, target: request.head.path, peer: client.peer,
-        [
-          "origin": request.headers[.origin] ?? "none", "host": client.host(request.head.authority ?? ""),
-        ])
-      throw refusal
+      throw PublishRefusal(
+        .forbidden, "pages of this origin may not use the route: it is not in \"allowed_hosts\"",
+        facts: OriginPolicy.facts(
+          origin: request.headers[.origin], host: client.host(request.head.authority ?? "")))
     }
     return Response(
       status: .noContent,

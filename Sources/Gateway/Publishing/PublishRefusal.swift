@@ -8,8 +8,13 @@ struct PublishRefusal: Error {
   var status: HTTPResponse.Status
   var message: String
   var fields: HTTPFields = [:]
+  /// Further fields of the line in the log, which are not for the client.
+  var facts: [String: String] = [:]
 
-  init(_ status: HTTPResponse.Status, _ message: String, fields: HTTPFields = [:]) {
+  init(
+    _ status: HTTPResponse.Status, _ message: String, fields: HTTPFields = [:], facts: [String: String] = [:]
+  ) {
+    self.facts = facts
     self.status = status
     self.message = message
     self.fields = fields

@@ -54,6 +54,38 @@ package struct PublishTarget: Sendable {
       url: base + "/" + known.pattern.text.percentEncodedPath, token: known.publish.tokens.first)
   }
 
+  /// Why no group can have the name, as a sentence without a full stop; nil for a valid name.
+  package static func fault(inGroup name: String) -> String? {
+    if GroupTemplate.isOpen(name) { return nil }
+    let shown = name.utf8.count > 120 ? String(decoding: name.utf8.prefix(120), as: UTF8.self) + "…" : name
+    let found =
+      if let character = name.first(where: { !$0.utf8.allSatisfy(GroupTemplate.isLegal) }) {
+        character == " " ? "it contains a space" : "it contains \"\(character)\""
+      } else if name.isEmpty {
+        "it is empty"
+      } else if name.hasPrefix(GroupTemplate.reservedPrefix) {
+        "names that begin with \"\(GroupTemplate.reservedPrefix)\" are reserved"
+      } else { "it is longer than \(GroupTemplate.longestName) characters" }
+    return
+      "\"\(shown)\" is not a valid group name: \(found) (1 to \(GroupTemplate.longestName) of A-Z a-z 0-9 . _ -)"
+  }
+
+  /// What to do about a URL that is not that of a publish route.
+  ///
+  /// - Parameter configured: the URL in the configuration; nil if it is not known.
+  package static func advice(for url: String, configured: String?) -> String {
+    guard let configured else { return "give the URL of the \"publish\" route with --url" }
+    if url == configured { return "what answers there is not a gateway with this configuration" }
+    if Self.path(of: url) + "/" == Self.path(of: configured) { return "add a \"/\" at its end: \(url)/" }
+    return "in the configuration it is \(configured)"
+  }
+
+  /// The path of a URL, and what follows it.
+  private static func path(of url: String) -> Substring {
+    let rest = url.firstRange(of: "://").map { url[$0.upperBound...] } ?? url[...]
+    return rest[(rest.firstIndex(of: "/") ?? rest.endIndex)...]
+  }
+
   /// The first address of the gateway, preferably one without TLS, whose certificate would be for another name.
   private static func base(_ server: ServerConfiguration) -> String? {
     let listeners = server.listeners

@@ -30,6 +30,8 @@ extension Session {
 extension Session {
   var identity: Identity? { standing?.identity }
 
+  var takesTokens: Bool { route.takesTokens }
+
   /// Keeps what is needed later of the hand-shake.
   func know(_ opening: SessionOpening) {
     guard opening.identity != nil || opening.groups.count > 1 || route.hasControls else { return }

@@ -434,7 +434,7 @@ extension Session {
     guard state == .open else { return }
     if case .proxy(let proxy) = route.consumer {
       worker.gateway.upstreamFailures.record(
-        proxy.upstream, status: Int(CloseReason.upstreamLost.code.rawValue), reason)
+        proxy.upstream, of: .route(route.name), status: Int(CloseReason.upstreamLost.code.rawValue), reason)
     }
     close(.upstreamLost)
   }

@@ -26,6 +26,8 @@ final class AnswerGuard: ChannelDuplexHandler {
   /// Parts of the request's body that the kernel has not accepted yet.
   private var unsentParts = 0
   private var lastProgress = NIODeadline.uptimeNanoseconds(0)
+  /// When the head of the last request was written.
+  private var asked = NIODeadline.uptimeNanoseconds(0)
   private var watch: Scheduled<Void>?
 
   /// - Parameter patience: how long the server may accept nothing of a request's body.
@@ -203,7 +205,7 @@ extension AnswerGuard {
 
   func channelInactive(context: ChannelHandlerContext) {
     passBody(context)
-    if !hasFailed, let fault = rules.faultAtEnd {
+    if !hasFailed, let fault = faultAtEnd(context) {
       hasFailed = true
       context.fireErrorCaught(fault)
     }
@@ -213,12 +215,16 @@ extension AnswerGuard {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     if let fault = UpstreamFault(decoding: error) {
       fail(fault)
-    } else if rules.faultAtEnd == .closedIdle {
+    } else if faultAtEnd(context) == .closedIdle {
       // For example after a reset.
       fail(.closedIdle)
     } else {
       context.fireErrorCaught(error)
     }
+  }
+
+  private func faultAtEnd(_ context: ChannelHandlerContext) -> UpstreamFault? {
+    rules.faultAtEnd(after: context.eventLoop.now - asked)
   }
 }
 
@@ -236,6 +242,7 @@ extension AnswerGuard {
         head.uri = target
         head.headers.remove(name: Self.targetField)
       }
+      asked = context.eventLoop.now
       isWritingHead = true
       context.write(wrapOutboundOut(.head(head)), promise: promise)
       isWritingHead = false

@@ -1,4 +1,5 @@
 import Bytes
+import NIOCore
 import NIOHTTP1
 import WebSocketCore
 
@@ -40,13 +41,21 @@ struct AnswerRules {
   /// Whether the next bytes belong to a head.
   var waitsForHead: Bool { phase == .asked }
 
+  /// The longest time between a request and the end of its connection after which the server can have closed the connection
+  /// because it was idle. Such a server has closed it before the request arrived, so its reset comes after one round trip: one
+  /// second is several of them, and leaves room for a lost packet that is sent again. A server that ends later has had the
+  /// request, and may have acted on it.
+  static let idleBound = TimeAmount.seconds(1)
+
   /// The fault if the connection ends now; nil if no answer is expected.
   ///
-  /// If the connection was kept after an earlier request, the server most likely closed it because it was idle, and has not
-  /// seen this one.
-  var faultAtEnd: UpstreamFault? {
+  /// If the connection was kept after an earlier request, and ends right after this one was sent, the server most likely closed
+  /// it because it was idle, and has not seen this one.
+  ///
+  /// - Parameter wait: the time since the head of the request was written.
+  func faultAtEnd(after wait: TimeAmount) -> UpstreamFault? {
     guard phase == .asked else { return nil }
-    return requests > 1 && !hasHeard ? .closedIdle : .closedUnanswered
+    return requests > 1 && !hasHeard && wait <= Self.idleBound ? .closedIdle : .closedUnanswered
   }
 
   mutating func requestBegins() throws(UpstreamFault) {

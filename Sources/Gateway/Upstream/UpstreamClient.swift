@@ -10,6 +10,7 @@ import NIOHTTP1
 /// once more, on a new connection (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
 final class UpstreamClient: Sendable {
   private let upstream: UpstreamConfiguration
+  private let user: UpstreamUser
   private let kept: HTTPClient
   /// For requests that are sent once more. Never reuses a connection.
   private let fresh: HTTPClient
@@ -20,14 +21,17 @@ final class UpstreamClient: Sendable {
   private static let idempotent: Set<String> = ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]
 
   /// - Parameters:
+  ///   - user: who makes the requests, for the log.
   ///   - group: the event loops for the connections.
   ///   - connections: the most connections at a time.
   ///   - failures: notified of requests that were sent twice.
   init(
-    _ upstream: UpstreamConfiguration, on group: any EventLoopGroup, connections: Int,
-    failures: UpstreamFailures?, _ configure: (inout HTTPClient.Configuration) -> Void = { _ in }
+    _ upstream: UpstreamConfiguration, of user: UpstreamUser, on group: any EventLoopGroup,
+    connections: Int, failures: UpstreamFailures?,
+    _ configure: (inout HTTPClient.Configuration) -> Void = { _ in }
   ) {
     self.upstream = upstream
+    self.user = user
     self.failures = failures
     kept = HTTPClient.guarded(for: upstream, on: group, kept: connections, configure)
     fresh = HTTPClient.guarded(for: upstream, on: group, kept: connections, configure)
@@ -42,7 +46,7 @@ final class UpstreamClient: Sendable {
     do {
       return try await kept.execute(request, deadline: .distantFuture, logger: Self.quiet)
     } catch  where Self.mayRepeat(request, after: error) {
-      failures?.recordRepeat(upstream)
+      failures?.recordRepeat(upstream, of: user)
       var request = request
       request.headers.add(name: "Connection", value: "close")
       return try await fresh.execute(request, deadline: .distantFuture, logger: Self.quiet)

@@ -2,6 +2,23 @@ import GatewayConfig
 import Logging
 import Synchronization
 
+/// The part of the configuration that makes requests to an upstream. A line in the log names it, because several may have the same
+/// host.
+enum UpstreamUser: Sendable, Hashable {
+  /// The name of a `proxy` route.
+  case route(String)
+  /// The name of an entry of `auth`, and the URL that it asks.
+  case authenticator(String, url: String)
+
+  /// The fields that name it.
+  var facts: Logger.Metadata {
+    switch self {
+    case .route(let name): ["route": "\(name)"]
+    case .authenticator(let name, let url): ["auth": "\(name)", "url": "\(url)"]
+    }
+  }
+}
+
 /// Counts requests that upstreams did not answer as expected, and writes a line for each, but at most a bounded number per
 /// second.
 final class UpstreamFailures: Sendable {
@@ -16,39 +33,49 @@ final class UpstreamFailures: Sendable {
   }
 
   /// All connections to an upstream were in use, so that clients were refused or disconnected.
-  func recordShortage(_ upstream: UpstreamConfiguration, _ shortage: UpstreamPlaces.Shortage) {
+  func recordShortage(
+    _ upstream: UpstreamConfiguration, of user: UpstreamUser, _ shortage: UpstreamPlaces.Shortage
+  ) {
     guard let suppressed = shortagePace.next() else { return }
-    log.warning(
-      "all connections to an upstream were in use",
-      metadata: [
-        "upstream": "\(upstream.authority)", "connections": "\(shortage.connections)",
-        "clients_not_reading": "\(shortage.notReading)", "let_go": "\(shortage.letGo)",
-        "refused": "\(shortage.refused)", "suppressed": "\(suppressed)",
-      ])
+    var facts = user.facts
+    facts["upstream"] = "\(upstream.authority)"
+    facts["connections"] = .number(shortage.connections)
+    facts["clients_not_reading"] = .number(shortage.notReading)
+    facts["let_go"] = .number(shortage.letGo)
+    facts["refused"] = .number(shortage.refused)
+    facts["suppressed"] = .number(suppressed)
+    log.warning("all connections to an upstream were in use", metadata: facts)
   }
 
   /// A request was sent a second time. Its client does not notice.
-  func recordRepeat(_ upstream: UpstreamConfiguration) {
+  func recordRepeat(_ upstream: UpstreamConfiguration, of user: UpstreamUser) {
     guard let suppressed = repeatPace.next() else { return }
+    var facts = user.facts
+    facts["upstream"] = "\(upstream.authority)"
+    facts["idle_timeout"] = "\(upstream.idleTimeout / .milliseconds(1))ms"
+    facts["suppressed"] = .number(suppressed)
     log.info(
-      "an upstream closed an idle connection; the request was sent again on a new one",
-      metadata: [
-        "upstream": "\(upstream.authority)",
-        "idle_timeout": "\(upstream.idleTimeout / .milliseconds(1))ms", "suppressed": "\(suppressed)",
-      ])
+      "an upstream closed an idle connection; the request was sent again on a new one", metadata: facts)
   }
 
   /// - Parameters:
+  ///   - target: the target of the client's request, if there is one; its query is left out.
   ///   - status: the HTTP status or close code that the client gets.
   ///   - reason: for the operator only.
-  func record(_ upstream: UpstreamConfiguration, status: Int, _ reason: String) {
+  ///   - hint: the change of the configuration that helps.
+  func record(
+    _ upstream: UpstreamConfiguration, of user: UpstreamUser, target: [UInt8]? = nil, status: Int,
+    _ reason: String, hint: String? = nil
+  ) {
     count.up()
     guard let suppressed = pace.next() else { return }
-    log.warning(
-      "an upstream did not answer as expected",
-      metadata: [
-        "upstream": "\(upstream.place)", "status": "\(status)", "reason": "\(reason)",
-        "suppressed": "\(suppressed)",
-      ])
+    var facts = user.facts
+    facts["upstream"] = "\(upstream.place)"
+    facts["status"] = .number(status)
+    facts["reason"] = "\(reason)"
+    facts["suppressed"] = .number(suppressed)
+    if let target { facts["path"] = "\(RefusalLog.printable(target))" }
+    if let hint { facts["hint"] = "\(hint)" }
+    log.warning("an upstream did not answer as expected", metadata: facts)
   }
 }

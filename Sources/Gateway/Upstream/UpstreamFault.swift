@@ -15,9 +15,9 @@ enum UpstreamFault: Error, Equatable, CustomStringConvertible {
   case disorder
   case takesNothing
   case endedEarly
-  /// The server closed a connection that had been kept since an earlier request, without answering.
+  /// The server closed a connection that had been kept since an earlier request, right after this request was sent.
   case closedIdle
-  /// The server closed a new connection without answering.
+  /// The server closed a new connection without answering, or a kept one while it had the request.
   case closedUnanswered
   /// The decoder's name for the fault.
   case noHTTP(String)

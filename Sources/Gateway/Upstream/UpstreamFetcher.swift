@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import GatewayConfig
 import NIOCore
 import NIOHTTP1
+import Routing
 import Synchronization
 import Transport
 import WebSocketCore
@@ -27,20 +28,24 @@ final class UpstreamFetcher: Sendable {
   }
 
   let upstream: UpstreamConfiguration
+  /// Who makes the requests, for the log.
+  let user: UpstreamUser
   private let client = Mutex<UpstreamClient?>(nil)
   private let failures: UpstreamFailures?
 
   private static let keptConnections = 32
 
-  init(_ upstream: UpstreamConfiguration, failures: UpstreamFailures? = nil) {
+  /// - Parameter name: of the entry of `auth` that makes the requests.
+  init(_ upstream: UpstreamConfiguration, of name: String = "", failures: UpstreamFailures? = nil) {
     self.upstream = upstream
+    user = .authenticator(name, url: upstream.fixedURL)
     self.failures = failures
   }
 
   /// - Parameter group: the event loops for connections to the server.
   func connect(on group: any EventLoopGroup) {
     let made = UpstreamClient(
-      upstream, on: group, connections: Self.keptConnections, failures: failures)
+      upstream, of: user, on: group, connections: Self.keptConnections, failures: failures)
     client.withLock { $0 = made }
   }
 
@@ -58,7 +63,7 @@ final class UpstreamFetcher: Sendable {
   ///   - longest: the longest body, in bytes.
   func fetch(_ fields: [HeaderField], within time: Duration, longest: Int) async throws -> Answer {
     guard let client = client.withLock({ $0 }) else { throw NotRunning() }
-    let path = upstream.path?.filled { _ in nil } ?? "/"
+    let path = upstream.fixedPath
     var request = HTTPClientRequest(to: upstream, target: path)
     for field in fields { request.headers.add(name: field.name, value: field.value) }
     // AsyncHTTPClient sets no `Host` for a Unix socket, but HTTP/1.1 requires one.
@@ -91,4 +96,38 @@ final class UpstreamFetcher: Sendable {
       status: Int(response.status.code),
       fields: response.headers.map { HeaderField(name: $0.name.lowercased(), value: $0.value) }, body: body)
   }
+}
+
+extension UpstreamFetcher.Answer {
+  /// The status in words, for an answer that is not the expected one: of a redirect also its target, which Sluice does not follow.
+  var found: String {
+    guard let location else { return "the server answered \(status)" }
+    return "the server answered \(status) to \(RefusalLog.printable(Array(location.utf8)))"
+  }
+
+  /// What to change in the configuration after a redirect; nil for other answers.
+  ///
+  /// - Parameter path: of the request.
+  func hint(for path: String) -> String? {
+    guard let location else { return nil }
+    let isSlashMissing =
+      if case .success(let target) = RequestPath.decode(target: Array(location.utf8)),
+        case .success(let asked) = RequestPath.decode(target: Array(path.utf8))
+      { target.bytes == asked.bytes + [UInt8(ascii: "/")] } else { false }
+    return isSlashMissing
+      ? "write the \"/\" at the end of the URL" : "write a URL that the server answers without a redirect"
+  }
+
+  /// The target of a redirect (RFC 9110 section 15.4).
+  private var location: String? {
+    (300...399).contains(status) ? fields.first { $0.name == "location" }?.value : nil
+  }
+}
+
+extension UpstreamConfiguration {
+  /// The path of a URL without placeholders.
+  var fixedPath: String { path?.filled { _ in nil } ?? "/" }
+
+  /// The URL of a server whose path has no placeholders, as in the configuration.
+  var fixedURL: String { socket.map { "unix:\($0):\(fixedPath)" } ?? "\(scheme)://\(authority)\(fixedPath)" }
 }

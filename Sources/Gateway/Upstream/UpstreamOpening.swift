@@ -28,6 +28,8 @@ final class UpstreamOpening {
   private let worker: Worker
   private let upstream: UpstreamConfiguration
   private let handshake: ClientHandshake
+  /// The name of the route and the target of the client's request, for the log.
+  private let request: (route: String, target: [UInt8]?)
   private let completed: (Result<Opened, HandshakeRefusal>) -> Void
   private var state = State.connecting
   private var reader = ResponseReader()
@@ -41,13 +43,17 @@ final class UpstreamOpening {
   /// How long to wait for the end of a refusal without a length.
   private static let patience = Duration.seconds(1)
 
-  /// - Parameter completed: called once, unless `abandon` comes first.
+  /// - Parameters:
+  ///   - request: the name of the route and the target of the client's request.
+  ///   - completed: called once, unless `abandon` comes first.
   init(
-    _ handshake: ClientHandshake, to upstream: UpstreamConfiguration, worker: Worker,
+    _ handshake: ClientHandshake, to upstream: UpstreamConfiguration,
+    for request: (route: String, target: [UInt8]?), worker: Worker,
     _ completed: @escaping (Result<Opened, HandshakeRefusal>) -> Void
   ) {
     self.handshake = handshake
     self.upstream = upstream
+    self.request = request
     self.worker = worker
     self.completed = completed
   }
@@ -79,7 +85,8 @@ final class UpstreamOpening {
     // An abandoned connection is reported as closed, too.
     if case .over = state { return }
     let refusal = HandshakeRefusal(reason)
-    worker.gateway.upstreamFailures.record(upstream, status: refusal.status, detail)
+    worker.gateway.upstreamFailures.record(
+      upstream, of: .route(request.route), target: request.target, status: refusal.status, detail)
     complete(.failure(refusal))
   }
 

@@ -7,6 +7,8 @@ final class Reading {
   let isWithoutSecrets: Bool
   /// The file named on the command line.
   let mainPath: String
+  /// The addresses of `server` that the file names itself; upstreams must be others.
+  var ownAddresses: [BindAddress] = []
   private var sources: [String: Node?] = [:]
   /// Findings about the text of the files, before any key was read.
   private var documentFindings = Findings()

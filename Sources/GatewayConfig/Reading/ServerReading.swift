@@ -21,6 +21,7 @@ extension ServerConfiguration {
       checkProxyProtocol(at: place, reading)
     }
     let addresses = bind + (tls?.bind ?? [])
+    reading.ownAddresses = (bindNode == nil ? [] : bind) + (tls?.bind ?? [])
     for address in addresses {
       guard let rival = address.rival(among: addresses), let node = bindNode ?? mapping.value("tls") else {
         continue

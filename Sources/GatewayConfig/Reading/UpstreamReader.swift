@@ -6,10 +6,15 @@ struct UpstreamReader {
 
   /// `proxy:` of an HTTP route: an address, or a mapping with `to`.
   func readHTTP(_ node: Node) -> UpstreamConfiguration? {
-    guard case .mapping = node.content else { return readAddress(node, [.http, .https]) }
+    guard case .mapping = node.content else {
+      let upstream = readAddress(node, [.http, .https])
+      checkCircle(upstream, at: node)
+      return upstream
+    }
     guard let mapping = MappingCursor(node, .proxy, reading) else { return nil }
     let to = mapping.required("to", hint: "to: http://127.0.0.1:8001")
     var upstream = to.flatMap { readAddress($0, [.http, .https]) }
+    if let to { checkCircle(upstream, at: to) }
     if let choice = readHost(mapping.value("host")) { upstream?.hostHeader = choice }
     if let time = readTime(mapping.value("connect_timeout"), "connect_timeout") {
       upstream?.connectTimeout = time
@@ -29,6 +34,7 @@ struct UpstreamReader {
     _ to: Node, host: Node?, connectTimeout: Node?, tls: Node?, handshake: Duration
   ) -> UpstreamConfiguration? {
     var upstream = readAddress(to, [.ws, .wss])
+    checkCircle(upstream, at: to)
     if let choice = readHost(host) { upstream?.hostHeader = choice }
     if let connectTimeout, let time = readTime(connectTimeout, "connect_timeout") {
       upstream?.connectTimeout = time
@@ -41,6 +47,17 @@ struct UpstreamReader {
     }
     readTrust(tls, of: &upstream)
     return upstream
+  }
+
+  /// Reports an upstream of a proxy that is Sluice itself: each request would come back until no connection is left.
+  ///
+  /// - Parameter node: the address.
+  private func checkCircle(_ upstream: UpstreamConfiguration?, at node: Node) {
+    guard let upstream, let own = reading.ownAddresses.first(where: { $0.accepts(upstream) }) else { return }
+    reading.findings.error(
+      .conflictingKeys,
+      "\"\(upstream.place)\" is an address of Sluice itself, \(own) in \"server\": requests would come back to Sluice",
+      at: node.range, hint: "name the server that is to answer, or change \"bind\"")
   }
 
   /// `tls:`, for an upstream whose URL uses TLS.
@@ -197,6 +214,26 @@ struct UpstreamReader {
         true
       default: false
       }
+    }
+  }
+}
+
+extension BindAddress {
+  /// Whether connections to the upstream arrive at this address. Names other than `localhost` are not looked up.
+  fileprivate func accepts(_ upstream: UpstreamConfiguration) -> Bool {
+    switch self {
+    case .unix(let path): return upstream.socket == path
+    case .tcp(let host, let port):
+      guard upstream.socket == nil, port == upstream.port else { return false }
+      let loopback = ["localhost", "127.0.0.1", "::1"]
+      let known =
+        switch host {
+        case "0.0.0.0": ["localhost", "127.0.0.1", host]
+        case "::": loopback + ["0.0.0.0", host]
+        case "127.0.0.1", "localhost": ["localhost", "127.0.0.1"]
+        default: [host.lowercased()]
+        }
+      return known.contains(upstream.host.lowercased())
     }
   }
 }

@@ -36,6 +36,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case badSince
     case severalOrigins
     case originNotAllowed
+    /// The request has no Origin, and the route requires one.
+    case originMissing
     case tooManyConnections
     /// The client's address reached its limit of connections or its rate of handshakes; when to try again, in seconds.
     case addressOverLimit(retryAfter: Int)
@@ -73,7 +75,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
       .methodNotGET, .badConnectionHeader, .badKey,
       .badSubprotocol, .badExtensions, .badSince, .severalOrigins:
       400
-    case .originNotAllowed: 403
+    case .originNotAllowed, .originMissing: 403
     case .noRoute: 404
     case .timeout: 408
     case .notAWebSocket, .unsupportedVersion: 426
@@ -119,7 +121,8 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
     case .noRoute: "There is nothing at this path."
     case .badSince: "\"since\" must be the id of a frame (EPOCH.OFFSET), or empty."
     case .severalOrigins: "The request has more than one Origin header."
-    case .originNotAllowed: "This origin is not allowed, or the request has no Origin header and needs one."
+    case .originNotAllowed: "Pages of this origin are not allowed here."
+    case .originMissing: "The request has no Origin header, and this path requires one."
     case .addressOverLimit: "There are too many connections from this address; try again later."
     case .tooManyConnections: "All connections are in use; try again later."
     case .layerUnavailable: "The channel layer is not available; try again later."
@@ -148,7 +151,7 @@ public struct HandshakeRefusal: Error, Sendable, Equatable {
       .methodNotGET,
       .badConnectionHeader,
       .badKey, .badSubprotocol, .badExtensions, .noRoute, .badSince, .severalOrigins, .originNotAllowed,
-      .upstreamUnreachable,
+      .originMissing, .upstreamUnreachable,
       .upstreamFailed, .upstreamTimeout:
       []
     }

@@ -2,6 +2,7 @@ import Consumers
 import JSON
 import JWTKit
 import Logging
+import Synchronization
 import Testing
 
 @testable import Gateway
@@ -268,5 +269,101 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     ] as [(String, [JSON], Bool)])
   func aClaimIsOneOfTheValues(_ claim: String, _ values: [JSON], _ holds: Bool) {
     #expect(ClaimRequirement(claim: claim, values: values).holds(in: claims) == holds)
+  }
+}
+
+/// What the log says of a token that is refused, beside the reason.
+private func detail(_ verifier: TokenVerifier, _ token: String) async -> String? {
+  if case .refused(let refusal) = await verifier.verify(token, at: now) { refusal.detail } else { nil }
+}
+
+struct RefusalDetailTests {
+  @Test func `the log says which algorithm was found, and which are accepted`() async throws {
+    let token = try await TokenMaker(.hs512).token(good)
+    let maker = try await TokenMaker(.hs256)
+    #expect(await detail(verifier(maker.key, nil), token) == "its alg is HS512, and HS256 is accepted")
+    #expect(
+      await detail(verifier(maker.key, [.hs256, .hs384]), token)
+        == "its alg is HS512, and HS256 or HS384 is accepted")
+    let none = "\(TokenMaker.encode(#"{"alg":"none"}"#)).\(TokenMaker.encode(good)).AAAA"
+    #expect(
+      await detail(verifier(maker.key, nil), none) == #"its alg is "none", which Sluice does not support"#)
+  }
+
+  @Test(
+    arguments: [
+      ([], #""aud":"app""#, #"the token has an aud, and "jwt" names no "audience""#),
+      (
+        ["a", "b"], #""aud":"app""#,
+        #"the aud of the token does not contain a or b, which "audience" requires"#
+      ),
+      (["a"], #""x":1"#, #"the token has no aud, and "audience" requires a"#),
+    ] as [([String], String, String)])
+  func `the log says whose audience is missing`(_ audiences: [String], _ claim: String, _ said: String)
+    async throws
+  {
+    let maker = try await TokenMaker(.hs256)
+    let token = try maker.token(#"{"user_id":"5","exp":1000060,\#(claim)}"#)
+    let detail = await detail(verifier(maker.key, nil) { $0.audiences = audiences }, token)
+    #expect(detail?.hasPrefix(said) == true, "\(detail ?? "")")
+  }
+
+  @Test(
+    arguments: [
+      (nil, #""name":"7""#, #"it has no "user_id" and no "sub"; it has "exp", "name""#),
+      ("uid", #""sub":"6""#, #"it has no "uid"; it has "exp", "sub""#),
+      (nil, #""sub":true"#, #""sub" is true, and one text or whole number is needed"#),
+      (nil, #""sub":"""#, #""sub" is empty, and one text or whole number is needed"#),
+    ] as [(String?, String, String)])
+  func `the log says which claims were looked for, and which there are`(
+    _ user: String?, _ claims: String, _ said: String
+  ) async throws {
+    let maker = try await TokenMaker(.hs256)
+    let token = try maker.token(#"{"exp":1000060,\#(claims)}"#)
+    #expect(await detail(verifier(maker.key, nil) { $0.user = user }, token) == said)
+  }
+
+  @Test func `names of members are bounded`() {
+    let many = JSON.object(
+      (0..<100).map { .init(key: "\($0)" + String(repeating: "k", count: 500), value: .null) })
+    let said = many.whyNoUser(among: ["id"])
+    #expect(said.utf8.count < 1000 && said.hasSuffix("\u{2026}\" and 88 others"))
+  }
+
+  @Test(
+    arguments: [
+      (
+        "is_superuser", [JSON.bool(true)],
+        #""is_superuser" is missing from the answer of "site", and true is required"#
+      ),
+      ("is_staff", [.bool(true)], #""is_staff" in the answer of "site" is false, and true is required"#),
+      (
+        "role", [.string("admin"), .string("staff")],
+        #""role" in the answer of "site" is another text, and admin or staff is required"#
+      ),
+      ("roles", [.string("admin")], #"the list "roles" in the answer of "site" does not contain admin"#),
+    ] as [(String, [JSON], String)])
+  func `the log names the claim that is required`(_ claim: String, _ values: [JSON], _ said: String) {
+    let claims = JSON.object([
+      .init(key: "is_staff", value: .bool(false)), .init(key: "role", value: .string("secret")),
+      .init(key: "roles", value: .array([.string("secret")])),
+    ])
+    let requirement = ClaimRequirement(claim: claim, values: values)
+    #expect(requirement.fault(in: claims, of: #"the answer of "site""#) == said)
+  }
+
+  @Test func `an expiry in milliseconds is a warning, at most one in ten seconds`() async throws {
+    let lines = Mutex<[String]>([])
+    let handler = GatewayLogHandler(.text, level: .debug) { line in lines.withLock { $0.append(line) } }
+    let maker = try await TokenMaker(.hs256)
+    let configuration = JWTConfiguration(keys: .key(maker.key), algorithms: nil)
+    let verifier = TokenVerifier(
+      configuration, keys: KeyRing(configuration, server: nil, log: quiet),
+      late: LateExpiries(of: "site", log: Logger(label: "test") { _ in handler }))
+    for exp in ["1000060", "1800000000000", "1800000000001"] {
+      #expect(await verdict(verifier, try maker.token(#"{"sub":"5","exp":\#(exp)}"#)) == "5")
+    }
+    let said = lines.withLock(\.self)
+    #expect(said.count == 1 && said[0].contains("WARNING an identity expires after the year 9999 auth=site"))
   }
 }

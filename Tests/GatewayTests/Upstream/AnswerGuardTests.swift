@@ -154,6 +154,33 @@ struct AnswerGuardTests {
     #expect(recorder.faults == [.closedIdle])
   }
 
+  @Test(arguments: [(1000, UpstreamFault.closedIdle), (1001, .closedUnanswered)] as [(Int64, UpstreamFault)])
+  func `a kept connection that ends while the server has the request was not idle`(
+    _ milliseconds: Int64, _ fault: UpstreamFault
+  ) throws {
+    try begin()
+    try ask()
+    try hear("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    // The time counts from this request, and not from the one before.
+    channel.embeddedEventLoop.advanceTime(by: .seconds(5))
+    try ask(.DELETE)
+    channel.embeddedEventLoop.advanceTime(by: .milliseconds(milliseconds))
+    channel.pipeline.fireChannelInactive()
+    #expect(recorder.faults == [fault])
+  }
+
+  @Test func `a reset of a kept connection that the server had a request on is told as it is`() throws {
+    try begin()
+    try ask()
+    try hear("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    try ask()
+    channel.embeddedEventLoop.advanceTime(by: .seconds(3))
+    channel.pipeline.fireErrorCaught(IOError(errnoCode: ECONNRESET, reason: "read"))
+    #expect(recorder.faults == [])
+    channel.pipeline.fireChannelInactive()
+    #expect(recorder.faults == [.closedUnanswered])
+  }
+
   @Test(arguments: [false, true])
   func `a new connection that is closed, or one with half an answer, was not idle`(_ isKept: Bool) throws {
     try begin()

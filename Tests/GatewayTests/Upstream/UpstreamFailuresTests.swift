@@ -1,0 +1,69 @@
+import Logging
+import Synchronization
+import Testing
+import WebSocketCore
+
+@testable import Gateway
+@testable import GatewayConfig
+@testable import Routing
+
+struct UpstreamFailuresTests {
+  private let upstream = UpstreamConfiguration(
+    scheme: .http, host: "10.0.0.7", port: 80, path: TextTemplate(parts: [.literal("/me")]))
+
+  /// What the log says, without the time.
+  private func lines(_ record: (UpstreamFailures) -> Void) -> [Substring] {
+    let lines = Mutex<[String]>([])
+    let handler = GatewayLogHandler(.json, level: .debug) { line in lines.withLock { $0.append(line) } }
+    record(UpstreamFailures(log: Logger(label: "test") { _ in handler }))
+    return lines.withLock(\.self).map { $0.drop { $0 != "," } }
+  }
+
+  @Test func `a failure names the route and the path, without its query`() {
+    let said = lines {
+      $0.record(upstream, of: .route("shop"), target: Array("/a/?token=x".utf8), status: 502, "why")
+    }
+    #expect(
+      said == [
+        #","level":"warning","message":"an upstream did not answer as expected","path":"/a/","reason":"why","route":"shop","status":502,"suppressed":0,"upstream":"10.0.0.7"}"#
+      ])
+  }
+
+  @Test func `a failure of an authentication server names the entry, the URL and what to do`() {
+    let said = lines {
+      $0.record(upstream, of: .authenticator("site", url: upstream.fixedURL), status: 503, "why", hint: "do")
+    }
+    #expect(said.first?.contains(#""auth":"site","hint":"do","reason":"why""#) == true)
+    #expect(said.first?.contains(#""url":"http://10.0.0.7/me""#) == true)
+  }
+
+  @Test func `the numbers of a shortage are numbers`() {
+    let shortage = UpstreamPlaces.Shortage(connections: 256, notReading: 3, letGo: 2, refused: 1)
+    let said = lines { $0.recordShortage(upstream, of: .route("shop"), shortage) }
+    #expect(
+      said.first?.contains(
+        #""clients_not_reading":3,"connections":256,"let_go":2,"refused":1,"route":"shop""#) == true)
+  }
+
+  @Test(
+    arguments: [
+      (301, "/me/", "the server answered 301 to /me/", #"write the "/" at the end of the URL"#),
+      (
+        302, "http://10.0.0.7/me/?token=x", "the server answered 302 to http://10.0.0.7/me/",
+        #"write the "/" at the end of the URL"#
+      ),
+      (
+        302, "/login/", "the server answered 302 to /login/",
+        "write a URL that the server answers without a redirect"
+      ),
+      (500, "/me/", "the server answered 500", nil),
+    ] as [(Int, String, String, String?)])
+  func `a redirect says where to, and what to write`(
+    _ status: Int, _ location: String, _ found: String, _ hint: String?
+  ) {
+    let answer = UpstreamFetcher.Answer(
+      status: status, fields: [.init(name: "location", value: location)], body: [])
+    #expect(answer.found == found)
+    #expect(answer.hint(for: "/me") == hint)
+  }
+}
