@@ -2,7 +2,7 @@
 package enum NearestName {
   /// - Returns: the nearest of the known names, if it is near: fewer changes than half its letters, and at most three. What joins
   ///   the words of a name counts for nothing, except between two that are equally near.
-  static func of(_ name: String, in known: some Sequence<String>) -> String? {
+  package static func of(_ name: String, in known: some Sequence<String>) -> String? {
     var best: (name: String, distance: (Int, Int))?
     // A letter of another alphabet is no change: it looks like the right one.
     let name = Lookalike.plainText(of: name)
