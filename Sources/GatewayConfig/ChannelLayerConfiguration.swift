@@ -19,8 +19,11 @@ package struct ChannelLayerConfiguration: Sendable {
   package var backend: Backend
   /// The place of the backend's name in the file.
   package var range: SourceRange
+  /// The places of the keys of its `config`.
+  package var places: [String: SourceRange]
 
-  package init(alias: String, backend: Backend, range: SourceRange) {
+  package init(alias: String, backend: Backend, range: SourceRange, places: [String: SourceRange] = [:]) {
+    self.places = places
     self.alias = alias
     self.backend = backend
     self.range = range

@@ -43,11 +43,13 @@ package enum ConfigurationLoader {
     settings.auth.authenticators = AuthenticatorReader(reading: reading, handshake: server.handshake)
       .read(authNode)
     settings.auth.names = authNode.flatMap(aliases) ?? []
+    settings.auth.areNamesKnown = authNode.map { !AuthenticatorReader.lacksName($0) } ?? true
     settings.compression = CompressionReader.read(top.value("compression"), over: nil, reading)
     let shutdown = ShutdownConfiguration(reading: top.value("shutdown"), reading)
     let logging = LoggingConfiguration(reading: top.value("logging"), reading)
     let context = RouteContext(
-      reading: reading, apps: apps, layers: layerNode.map(aliases) ?? [],
+      reading: reading, apps: apps,
+      layers: layerNode.map { ChannelLayerReader.lacksAlias($0) ? nil : aliases($0) } ?? [],
       groupSpaces: ChannelLayerConfiguration.groupSpaces(of: layers ?? []), auth: settings.auth,
       handshake: server.handshake)
     let applications = readApplications(top, settings, context)
@@ -84,9 +86,20 @@ package enum ConfigurationLoader {
         .missingKey, "\"applications\" is empty", at: node.range,
         hint: "write applications: {main: {websocket: [...]}}")
     }
-    return mapping.all.map { entry in
-      let application = ApplicationReader(context: context, settings: settings).read(entry)
-      return (entry.key, application)
+    let keys = [RouteKind.http.key, RouteKind.webSocket.key]
+    // A block of routes is a list, or a mapping with "routes".
+    func isFit(_ node: Node) -> Bool {
+      guard case .mapping(let entries) = node.content else { return node.isUnusable }
+      return !entries.contains { $0.key.value == "routes" }
+    }
+    if mapping.lacksName(
+      keys, isFit, of: "an application", example: "applications: {main: {websocket: [...]}}")
+    {
+      let entry = Node.Entry(key: Located("main", at: mapping.place), value: node)
+      return [(entry.key, ApplicationReader(context: context, settings: settings).read(entry))]
+    }
+    return mapping.readEntries(isFit) { entry in
+      (entry.key, ApplicationReader(context: context, settings: settings).read(entry))
     }
   }
 

@@ -31,9 +31,16 @@ struct ExplainCommand: ParsableCommand {
     }
   }
 
+  /// The file and the URL, in either order.
+  private var named: (file: String, url: String) {
+    guard arguments.count == 2 else { return (ConfigurationFile.standard, arguments[0]) }
+    func isFile(_ text: String) -> Bool { [".yaml", ".yml"].contains(where: text.hasSuffix) }
+    let isReversed = isFile(arguments[1]) && !isFile(arguments[0])
+    return isReversed ? (arguments[1], arguments[0]) : (arguments[0], arguments[1])
+  }
+
   func run() throws {
-    let url = arguments[arguments.count - 1]
-    let file = arguments.count == 2 ? arguments[0] : ConfigurationFile.standard
+    let (file, url) = named
     let configuration = try ConfigurationFile.load(file)
     guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
       Output.error(

@@ -24,7 +24,11 @@ struct ServeCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Address to listen on, HOST:PORT or unix:PATH, instead of `server.bind`; may be given several times.",
-      valueName: "address"))
+      valueName: "address"),
+    transform: { text throws in
+      guard let address = BindAddress(text) else { throw ValidationError(BindAddress.hint(for: text)) }
+      return address
+    })
   var bind: [BindAddress] = []
 
   @Flag(help: "End at once with exit code 1 if a channel layer cannot be reached, instead of retrying.")
@@ -109,12 +113,6 @@ struct ServeCommand: AsyncParsableCommand {
     return Logger(label: "sluice") { _ in
       GatewayLogHandler(configuration.format, level: level, write: output.write)
     }
-  }
-}
-
-extension BindAddress: ExpressibleByArgument {
-  public init?(argument: String) {
-    self.init(argument)
   }
 }
 

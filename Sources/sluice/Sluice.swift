@@ -66,6 +66,11 @@ struct Sluice: AsyncParsableCommand {
       // Help and version end with success. Everything that ArgumentParser refuses is wrong usage.
       guard exitCode(for: error) != .success else { exit(withError: error) }
       Output.error(wrongUsage(error, of: running))
+      if let hint = UsageHint.hint(
+        for: arguments, commands: configuration.subcommands.map { $0._commandName })
+      {
+        Output.error("Hint: \(hint)")
+      }
       Self.exit(withError: ExitCode(2))
     }
   }

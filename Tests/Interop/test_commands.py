@@ -258,3 +258,30 @@ def test_routes_shows_what_is_compressed(tmp_path):
     (tmp_path / "routes.yaml").write_text(SHARING.replace("auth: site", "auth: site, compression: false, shared: true"))
     lines = sluice("routes", cwd=tmp_path).stdout.splitlines()
     assert ["level 6" in line for line in lines] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["serve", "--port", "9000"], "--bind 127.0.0.1:9000"),
+        (["serve", "-p", "9000"], "--bind 127.0.0.1:9000"),
+        (["serve", "--host", "localhost"], "--bind HOST:PORT"),
+        (["server"], 'did you mean "sluice serve"?'),
+        (["check", "routes.yaml"], 'did you mean "sluice validate"?'),
+        (["serve", "--bind", "21030"], "write 127.0.0.1:21030"),
+        (["serve", "--bind", ":21030"], "write 127.0.0.1:21030"),
+        (["serve", "--bind", "127.0.0.1"], "write 127.0.0.1:8000"),
+        (["serve", "--bind", "127.0.0.1:99999"], "a port is a number from 1 to 65535"),
+    ],
+)
+def test_what_other_programs_call_otherwise_has_a_hint(arguments, hint):
+    done = sluice(*arguments)
+    assert done.returncode == 2 and hint in done.stderr, done.stderr
+
+
+def test_explain_takes_the_file_and_the_url_in_either_order():
+    assert sluice("explain", "/ws/echo/", "routes.yaml").stdout == sluice("explain", "routes.yaml", "/ws/echo/").stdout != ""
+
+
+def test_a_folder_in_place_of_a_file_names_the_file_in_it():
+    assert 'did you mean "examples/chat/routes.yaml"?' in sluice("validate", "examples/chat").stdout

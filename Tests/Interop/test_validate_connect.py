@@ -132,11 +132,11 @@ def test_a_django_project_that_agrees(layer, try_it, redis_servers):
 def test_what_a_django_project_does_otherwise(layer, try_it, redis_servers):
     other_layout = "pubsub" if layer.layout == "core" else "core"
     for change, said in [
-        ({"prefix": "another"}, 'prefix is "another" in Django and "trial:" here'),
-        ({"format": "json"}, 'serializer_format is "json" in Django and "msgpack" here'),
+        ({"prefix": "another"}, 'prefix is "another" in Django and "trial:" in this configuration'),
+        ({"format": "json"}, 'serializer_format is "json" in Django and "msgpack" in this configuration'),
         ({"encrypted": True}, "symmetric_encryption_keys differ from those of Django"),
         ({"layout": other_layout}, "backend is "),
-        ({"hosts": (*layer.hosts, Host(redis_servers[2], 10))}, "number of hosts is 2 in Django and 1 here"),
+        ({"hosts": (*layer.hosts, Host(redis_servers[2], 10))}, "number of hosts is 2 in Django and 1 in this configuration"),
     ]:
         ((code, line, message),) = try_it(layer, {"default": dataclasses.replace(layer, **change)})
         assert (code, line) == ("django-disagrees", 3) and said in message, message
@@ -144,19 +144,40 @@ def test_what_a_django_project_does_otherwise(layer, try_it, redis_servers):
     assert try_it.hints[0] == (
         f"Django reaches redis://127.0.0.1:{redis_servers[1].port}/3, this file redis://127.0.0.1:{redis_servers[2].port}/9"
     )
+    # One mistake is one finding.
     assert [message.split(": ", 1)[1] for _, _, message in found] == [
-        "an event from Django did not reach Sluice", "an event from Sluice did not reach Django",
+        "no event from Django reached Sluice, and none from Sluice reached Django",
     ]
     ((_, _, message),) = try_it(layer, {"main": layer})
     assert 'has no "default"' in message
 
 
-def test_a_project_that_cannot_be_run(layer, try_it):
+def test_a_project_that_cannot_be_run(layer, try_it, tmp_path):
     ((code, _, message),) = try_it(layer, None, "--django", "no.such.settings", "--python", sys.executable)
     assert code == "django-disagrees" and "ModuleNotFoundError" in message
     assert "in the project's folder" in try_it.hints[0]
+    (tmp_path / "mysite").mkdir()
+    (tmp_path / "mysite/settings.py").touch()
+    ((_, _, message),) = try_it(layer, None, "--django", "mysite.setings", "--python", sys.executable)
+    assert 'there is no settings module "mysite.setings"' in message
+    assert try_it.hints == ['did you mean "mysite.settings"?']
     ((code, _, message),) = try_it(layer, None, "--django", "no.such.settings", "--python", "no-such-python")
     assert code == "django-disagrees" and "no-such-python" in message
+
+
+def test_a_difference_is_told_at_its_key(layer, try_it):
+    text = f"""
+installed_apps: [chat]
+channel_layers:
+  default:
+    backend: {"redis" if layer.layout == "core" else "redis_pubsub"}
+    config:
+      hosts: {json.dumps([host for host in json.loads(layer.yaml)["config"]["hosts"]])}
+      prefix: "another:"
+applications: {{main: {{websocket: [{{path: a/, consumer: chat, group: a}}]}}}}
+"""
+    ((code, line, _),) = try_it(layer, {"default": layer}, text=text)
+    assert (code, line) == ("django-disagrees", 8)
 
 
 def test_nothing_is_tried_of_a_file_with_errors(layer, try_it):

@@ -97,6 +97,7 @@ struct DjangoTrial {
     guard differences.isEmpty else { return differences }
     if let failure = report.failure {
       let isImport = failure.hasPrefix("ModuleNotFoundError") || failure.hasPrefix("ImproperlyConfigured")
+      if let (text, hint) = missingSettings(failure) { return [finding(text, hint: hint)] }
       return [
         finding(
           "Django: \(failure)",
@@ -116,11 +117,37 @@ struct DjangoTrial {
     let arrived = await end.hears(token)
     let hint =
       "Django reaches \(report.hosts), this file \(redis.hosts.map(\.description).joined(separator: ", "))"
-    if !arrived { findings.append(finding("an event from Django did not reach Sluice", hint: hint)) }
-    if !report.hasHeard {
-      findings.append(finding("an event from Sluice did not reach Django", hint: hint))
+    switch (arrived, report.hasHeard) {
+    case (true, true): break
+    // Most often the two use different databases or servers.
+    case (false, false):
+      findings.append(
+        finding(
+          "no event from Django reached Sluice, and none from Sluice reached Django", at: "hosts", hint: hint)
+      )
+    case (false, true): findings.append(finding("an event from Django did not reach Sluice", hint: hint))
+    case (true, false): findings.append(finding("an event from Sluice did not reach Django", hint: hint))
     }
     return findings
+  }
+
+  /// What to say if the failure is that the settings module, or a package that it is in, does not exist.
+  private func missingSettings(_ failure: String) -> (text: String, hint: String)? {
+    let start = "ModuleNotFoundError: No module named '"
+    guard failure.hasPrefix(start) else { return nil }
+    let missing = String(failure.dropFirst(start.count).prefix { $0 != "'" })
+    guard project.settings == missing || project.settings.hasPrefix(missing + ".") else { return nil }
+    let parts = missing.split(separator: ".").map(String.init)
+    let names = Disk().names(in: (["."] + parts.dropLast()).joined(separator: "/")).map { name in
+      name.hasSuffix(".py") ? String(name.dropLast(3)) : name
+    }
+    let nearest = parts.last.flatMap { last in NearestName.of(last, in: names.filter { $0 != last }) }
+    let rest = project.settings.dropFirst(missing.count)
+    let hint = nearest.map { "did you mean \"\((parts.dropLast() + [$0]).joined(separator: "."))\(rest)\"?" }
+    return (
+      "there is no settings module \"\(project.settings)\" (\(failure))",
+      hint ?? "run this in the project's folder, or name the module as in DJANGO_SETTINGS_MODULE"
+    )
   }
 
   /// The settings that must be equal on both sides (channels_redis keeps them in `CONFIG`).
@@ -129,7 +156,7 @@ struct DjangoTrial {
       guard let theirs = settings[key], theirs != ours else { return nil }
       return finding(
         "\(key) is \(Self.text(theirs)) in Django and \(Self.text(ours)) in this configuration",
-        hint: "make the two equal")
+        at: key == "number of hosts" ? "hosts" : key, hint: "make the two equal")
     }
     let backend = redis.layout == .core ? "RedisChannelLayer" : "RedisPubSubChannelLayer"
     var findings = [
@@ -143,7 +170,7 @@ struct DjangoTrial {
     if let theirs = settings["keys"], theirs != .array(digests) {
       findings.append(
         finding(
-          "symmetric_encryption_keys differ from those of Django",
+          "symmetric_encryption_keys differ from those of Django", at: "symmetric_encryption_keys",
           hint: "list the same keys in the same order"))
     }
     return findings
@@ -155,9 +182,11 @@ struct DjangoTrial {
     return String(decoding: text, as: UTF8.self)
   }
 
-  private func finding(_ text: String, hint: String? = nil) -> Finding {
+  /// - Parameter key: the key of the layer's `config` that the finding is about.
+  private func finding(_ text: String, at key: String? = nil, hint: String? = nil) -> Finding {
     Finding(
-      .error, .djangoDisagrees, "channel layer \"\(layer.alias)\": \(text)", at: layer.range, hint: hint)
+      .error, .djangoDisagrees, "channel layer \"\(layer.alias)\": \(text)",
+      at: key.flatMap { layer.places[$0] } ?? layer.range, hint: hint)
   }
 
   /// Arguments: alias, the group to send to, the group to join, the token.

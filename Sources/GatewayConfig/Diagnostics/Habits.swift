@@ -22,6 +22,10 @@ enum Habits {
     "ssl_certificate_key": ["key"], "cert": ["certificate"], "log_level": ["level"], "loglevel": ["level"],
     "max_message_size": ["message"], "max_size": ["message"], "heartbeat": ["ping"],
     "ping_interval": ["ping"],
+    // Django REST framework's Simple JWT.
+    "signing_key": ["secret"], "verifying_key": ["public_key"], "jwk_url": ["jwks"],
+    "algorithm": ["algorithms"],
+    "user_id_claim": ["user"],
     "keepalive": ["keep_alive", "idle_timeout", "ping"], "backlog": ["send_queue"],
   ]
 
@@ -40,6 +44,17 @@ enum Habits {
     "debug": "there is no debug mode; for more lines write logging: {level: debug}",
     "allowed_ips": "Sluice does not filter addresses; do it in front of Sluice",
   ]
+
+  /// The same below "server", where nginx has the settings of TLS.
+  static func serverHint(for name: String) -> String? {
+    switch NearestName.folded(name) {
+    case "sslcertificate", "sslcertificatekey", "sslcert", "sslkey":
+      "write tls: {certificate: FILE, key: FILE}"
+    case "servername", "servernames":
+      "the routes are for every host; \"names\" of server.tls says which certificate is for which name"
+    default: nil
+    }
+  }
 
   private static let foldedHints = Dictionary(
     hints.map { (NearestName.folded($0.key), $0.value) }, uniquingKeysWith: { first, _ in first })

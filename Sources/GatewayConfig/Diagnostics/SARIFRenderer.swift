@@ -45,7 +45,16 @@ struct SARIFRenderer {
   /// category.
   private func category(_ reports: [FindingReport]) -> String {
     let files = reports.map(\.path).joined(separator: ",")
-    return "sluice/\(String(decoding: files.utf8.prefix(Self.longestCategory), as: UTF8.self))/"
+    guard files.utf8.count > Self.longestCategory else { return "sluice/\(files)/" }
+    // Runs for many files that begin with the same ones are different runs.
+    let digest = "-" + String(Self.digest(files), radix: 16)
+    let start = files.utf8.prefix(Self.longestCategory - digest.utf8.count)
+    return "sluice/\(String(decoding: start, as: UTF8.self))\(digest)/"
+  }
+
+  /// FNV-1a with 64 bits, which is the same in every run.
+  private static func digest(_ text: String) -> UInt64 {
+    text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 
   /// Notes about the run besides its results (SARIF 2.1.0 section 3.20.21).

@@ -12,6 +12,8 @@ final class RouteContext {
   let auth: AuthSettings
   /// `limits.handshake`
   let handshake: Duration
+  /// Whether it was reported that the layer `default` has a misspelt alias.
+  var hasReportedLayer = false
   private var included: Set<Include> = []
   private var routeCount = 0
 
@@ -177,11 +179,42 @@ struct ApplicationReader {
       let alias = groups[number].layer
       groups[number].use.layer = context.groupSpaces[alias] ?? alias
     }
+    reportUnmet(groups)
     IsolationReport(groups: groups, reading: context.reading).report(webSocket.routes + http.routes)
     return ApplicationConfiguration(
       name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,
       webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router,
       routeGroups: groups)
+  }
+
+  /// Reports patterns of `publish` that fit no group of a route, where only what joins their words differs from one.
+  private func reportUnmet(_ groups: [RouteGroups]) {
+    // Beyond this, every pattern would be compared with too many groups.
+    guard groups.count < 10_000 else { return }
+    for own in groups where own.key == .publish {
+      let text = own.use.text
+      let start = Self.literalStart(of: text)
+      let starts = groups.filter { $0.key != .publish && $0.layer == own.layer }.map {
+        Self.literalStart(of: $0.use.text)
+      }
+      let isRegex =
+        text.hasSuffix(".*") && starts.contains(String(start.dropLast()))
+        && !starts.contains { $0.hasPrefix(start) }
+      let isMet = starts.contains { $0.hasPrefix(start) || start.hasPrefix($0) }
+      let near = starts.first { !start.isEmpty && NearestName.folded($0) == NearestName.folded(start) }
+      let meant = isRegex ? String(start.dropLast()) : isMet ? nil : near
+      guard text != start, let meant else { continue }
+      context.reading.findings.warning(
+        .invalidGroup, "no route of this application has a group that \"\(text)\" matches", at: own.range,
+        hint: isRegex
+          ? "\"*\" alone stands for any text: write \"\(meant)*\""
+          : "did you mean \"\(meant + text.dropFirst(start.count))\"?")
+    }
+  }
+
+  /// What a group name begins with whatever its placeholders stand for.
+  private static func literalStart(of text: String) -> String {
+    String(text.prefix { $0 != "{" && $0 != "*" })
   }
 
   private func read(_ node: Node?, _ kind: RouteKind) -> RouteTable {

@@ -4,6 +4,8 @@ import JSON
 struct AuthSettings {
   /// The authenticators of the file, including those that could not be read.
   var names: [String] = []
+  /// Whether `names` holds all of them. Otherwise a name that is missing has been reported.
+  var areNamesKnown = true
   /// The authenticators that could be read. A route that names another one is only checked.
   var authenticators: [AuthenticatorConfiguration] = []
   /// The authentication that holds here; nil if there is none.
@@ -69,9 +71,20 @@ struct AuthSettings {
       return false
     case .scalar: break
     }
+    if case .scalar(let scalar) = node.content, scalar.style == .plain,
+      let truth = ["true": true, "yes": true, "on": true, "false": false, "no": false, "off": false][
+        scalar.text.lowercased()]
+    {
+      let known = names.first.map { "write auth: \($0)" } ?? "define one under \"auth\" at the top level"
+      reading.findings.error(
+        .wrongType, "expected the name of an authenticator for \"auth\", not \(scalar.text)", at: node.range,
+        hint: truth ? known : "write auth: none for a route that has no authenticator")
+      return false
+    }
     guard let name = reading.word(node, "\"auth\"") else { return false }
     if name == AuthenticatorReader.noAuthenticator { return true }
     guard let index = names.firstIndex(of: name) else {
+      guard areNamesKnown else { return false }
       reading.findings.error(
         .unknownName, "there is no authenticator \"\(name)\"", at: node.range,
         hint: names.isEmpty

@@ -9,7 +9,25 @@ struct AuthenticatorReader {
 
   func read(_ node: Node?) -> [AuthenticatorConfiguration] {
     guard let node, let mapping = MappingCursor(node, "\"auth\"", reading) else { return [] }
-    return mapping.all.compactMap(read)
+    if mapping.lacksName(Self.keys, Self.isFit, of: "an authenticator", example: "auth: {users: {jwt: ...}}")
+    {
+      return read(Node.Entry(key: Located("users", at: mapping.place), value: node)).map { [$0] } ?? []
+    }
+    return mapping.readEntries(Self.isFit, read)
+  }
+
+  /// The keys of an authenticator.
+  private static let keys = ["jwt", "callback"]
+
+  private static func isFit(_ node: Node) -> Bool {
+    guard case .mapping(let entries) = node.content else { return node.isUnusable }
+    return entries.contains { keys.contains($0.key.value) }
+  }
+
+  /// Whether `auth` is one authenticator without its name.
+  static func lacksName(_ node: Node) -> Bool {
+    guard case .mapping(let entries) = node.content, let first = entries.first else { return false }
+    return keys.contains(first.key.value) && !isFit(first.value)
   }
 
   private func read(_ entry: Node.Entry) -> AuthenticatorConfiguration? {
@@ -26,7 +44,8 @@ struct AuthenticatorReader {
     }
     let jwt = mapping.entry("jwt")
     let callback = mapping.entry("callback")
-    mapping.finish()
+    // The keys below it are remembered first, so that one that is indented too little finds its place.
+    defer { mapping.finish() }
     if let jwt, let callback {
       reading.findings.error(
         .conflictingKeys, "an authenticator is \"jwt\" or \"callback\", not both", at: callback.key.range,
@@ -273,18 +292,15 @@ struct AuthenticatorReader {
     guard !scalar.isUnusable, !scalar.text.contains("-----BEGIN") else {
       return scalar.isUnusable ? nil : scalar.text
     }
-    guard let path = reading.word(node, "\"public_key\"") else { return nil }
-    return (contents(of: path, at: node.range)?.bytes).map { String(decoding: $0, as: UTF8.self) }
+    guard let name = reading.fileName(node, "\"public_key\"") else { return nil }
+    return contents(of: name, at: node.range).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  private func contents(of name: String, at place: SourceRange) -> (path: String, bytes: [UInt8])? {
-    let path = Paths.join(Paths.directory(of: place.file.path), name)
-    switch reading.files.contents(of: path, as: .keys) {
-    case .success(let bytes): return (path, bytes)
+  private func contents(of name: Reading.FileName, at place: SourceRange) -> [UInt8]? {
+    switch reading.files.contents(of: name.place, as: .keys) {
+    case .success(let bytes): return bytes
     case .failure(let fault):
-      reading.findings.error(
-        .unreadableFile, "\"\(name)\" cannot be read: \(fault.message)", at: place,
-        hint: reading.nearestFile(path))
+      reading.reportUnreadable(name, fault, at: place)
       return nil
     }
   }
@@ -292,20 +308,22 @@ struct AuthenticatorReader {
   private func readSet(
     _ node: Node, tls: Node.Entry?, _ algorithms: [Located<SignatureAlgorithm>]?
   ) -> JWTConfiguration.KeySetPlace? {
-    guard let text = reading.word(node, "\"jwks\"") else { return nil }
-    if text.contains("://") { return readURL(node, tls: tls?.value).map { .url($0) } }
+    guard let name = reading.fileName(node, "\"jwks\""), case .scalar(let scalar) = node.content else {
+      return nil
+    }
+    if scalar.text.contains("://") { return readURL(node, tls: tls?.value).map { .url($0) } }
     if let tls {
       reading.findings.error(
         .conflictingKeys, "\"tls\" can only be used with a key set that is fetched by URL", at: tls.key.range,
         hint: "remove it")
     }
-    guard let (path, set) = contents(of: text, at: node.range) else { return nil }
+    guard let set = contents(of: name, at: node.range) else { return nil }
     do {
       _ = try VerificationKeySet(set, allowed: algorithms?.map(\.value))
-      return .file(reading.files.absolute(path))
+      return .file(reading.files.absolute(name.place))
     } catch {
       reading.findings.error(
-        .invalidKey, "\"\(text)\" cannot be used: \(error.message)", at: node.range, hint: error.hint)
+        .invalidKey, "\(name.shown) cannot be used: \(error.message)", at: node.range, hint: error.hint)
       return nil
     }
   }

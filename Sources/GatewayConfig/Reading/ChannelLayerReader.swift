@@ -36,7 +36,25 @@ struct ChannelLayerReader {
   static func read(_ node: Node?, _ reading: Reading) -> [ChannelLayerConfiguration]? {
     guard let node else { return nil }
     guard let mapping = MappingCursor(node, "\"channel_layers\"", reading) else { return [] }
-    return mapping.all.compactMap { ChannelLayerReader(reading: reading).read($0) }
+    let reader = ChannelLayerReader(reading: reading)
+    if mapping.lacksName(
+      ["backend"], isFit, of: "a layer", example: "channel_layers: {default: {backend: memory}}")
+    {
+      return reader.read(Node.Entry(key: Located("default", at: mapping.place), value: node)).map { [$0] }
+        ?? []
+    }
+    return mapping.readEntries(isFit, reader.read)
+  }
+
+  private static func isFit(_ node: Node) -> Bool {
+    guard case .mapping(let entries) = node.content else { return node.isUnusable }
+    return entries.contains { $0.key.value == "backend" }
+  }
+
+  /// Whether `channel_layers` is one layer without its alias.
+  static func lacksAlias(_ node: Node) -> Bool {
+    guard case .mapping(let entries) = node.content, let first = entries.first else { return false }
+    return first.key.value == "backend" && !isFit(first.value)
   }
 
   private func read(_ entry: Node.Entry) -> ChannelLayerConfiguration? {
@@ -54,7 +72,12 @@ struct ChannelLayerReader {
     case .redis: backend = .redis(readRedis(config, .core))
     case .redisPubSub: backend = .redis(readRedis(config, .pubSub))
     }
-    return ChannelLayerConfiguration(alias: entry.key.value, backend: backend, range: node.range)
+    var places: [String: SourceRange] = [:]
+    if case .mapping(let entries)? = config?.content {
+      for entry in entries { places[entry.key.value] = entry.key.range }
+    }
+    return ChannelLayerConfiguration(
+      alias: entry.key.value, backend: backend, range: node.range, places: places)
   }
 
   private func readName(_ node: Node) -> ChannelLayerConfiguration.BackendName? {
@@ -96,9 +119,29 @@ struct ChannelLayerReader {
         reading.secretBytes($0, "an encryption key")
       }
     }
-    if let value = config.value("hosts") { readHosts(value, into: &layer) }
+    if let value = config.value("hosts") {
+      readHosts(value, into: &layer)
+    } else {
+      reportHost(config)
+    }
     config.finish()
     return layer
+  }
+
+  private static let keysOfHost = [
+    "host", "port", "db", "username", "password", "address", "url", "location",
+  ]
+
+  /// Reports the keys of a host beside those of the layer, all of them once.
+  private func reportHost(_ config: MappingCursor) {
+    let found = config.keys.filter { Self.keysOfHost.contains($0.value.lowercased()) }
+    guard let first = found.first else { return }
+    // A misspelt "hosts".
+    if case .sequence? = config.all.first(where: { $0.key.value == first.value })?.value.content { return }
+    for key in found { if let entry = config.entry(key.value) { reading.findings.hide(entry.value.range) } }
+    reading.findings.error(
+      .unknownKey, "the server of the layer stands in \"hosts\", not in \"\(first.value)\"", at: first.range,
+      hint: "write hosts: [\"redis://127.0.0.1:6379/0\"], with its host, port and database")
   }
 
   private func readHosts(_ node: Node, into layer: inout RedisLayerConfiguration) {

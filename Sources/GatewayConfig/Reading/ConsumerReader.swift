@@ -123,7 +123,9 @@ struct ConsumerReader {
     _ type: InstalledApps.BuiltIn, named range: SourceRange, _ options: Options, isInstalled: Bool = false
   ) -> ReadConsumer? {
     if !isPreset, !isInstalled { checkInstalled(type, at: range) }
-    for entry in options.unfit(for: type) { refuse(entry, for: type) }
+    for entry in options.unfit(for: type) where entry.key.value != "publish" || !reportHTTPPublish(entry) {
+      refuse(entry, for: type)
+    }
     switch type {
     case .echo:
       return ReadConsumer(.echo)
@@ -140,8 +142,9 @@ struct ConsumerReader {
       consumer.needsIdentity = options["identity"].map { Located("\"identity\"", at: $0.key.range) }
       return consumer
     case .broadcast:
-      let policy = options["publish"].flatMap {
-        reading.choice($0.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
+      let policy = options["publish"].flatMap { publish -> ConsumerConfiguration.PublishPolicy? in
+        guard !reportHTTPPublish(publish) else { return nil }
+        return reading.choice(publish.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }
       guard let (group, templates) = readGroups(type, range, options) else { return nil }
       var consumer = ReadConsumer(.broadcast(group, publish: policy ?? .everyone), groups: templates)
@@ -159,6 +162,15 @@ struct ConsumerReader {
     reading.findings.error(
       .appNotInstalled, "the app \"\(type.rawValue)\" is not in installed_apps", at: range,
       hint: "add \"\(type.rawValue)\" to installed_apps in line \(list.start.line)")
+  }
+
+  /// Reports the `publish` of an HTTP route at a WebSocket route.
+  private func reportHTTPPublish(_ entry: Node.Entry) -> Bool {
+    guard case .mapping = entry.value.content else { return false }
+    reading.findings.error(
+      .wrongType, "\"publish\" with groups does not belong under \"websocket\"", at: entry.key.range,
+      hint: "write it at a route of its own under \"http\"")
+    return true
   }
 
   private func refuse(_ entry: Node.Entry, for type: InstalledApps.BuiltIn) {
@@ -219,6 +231,7 @@ struct EventsReader {
     else { return [:] }
     var templates: [String: EventTemplate] = [:]
     var types: [String: Located<String>] = [:]
+    reading.remember(node, "\"\(key)\"", [], takesEvents: true)
     for entry in mapping.all {
       checkType(entry.key)
       templates[entry.key.value] = top(entry.value)
@@ -256,7 +269,25 @@ struct EventsReader {
     if case .scalar(let scalar) = node.content, scalar.style == .plain, scalar.text == "event" {
       return .wholeEvent
     }
+    if case .scalar(let scalar) = node.content, scalar.style == .plain, !scalar.isUnusable,
+      ["true", "false", "yes", "no"].contains(scalar.text.lowercased())
+        || NearestName.of(scalar.text, in: ["event"]) != nil
+    {
+      reading.findings.error(
+        .invalidValue,
+        "\"\(scalar.text)\" is neither \"event\" nor a template: every client would get this text",
+        at: node.range,
+        hint: "write event for the whole event, or {field: \"{field}\"}; a fixed text stands in quotes")
+      return .constant(.null)
+    }
     return template(node)
+  }
+
+  /// Whether it is a JSON object or list that was put in quotes.
+  private func isQuotedJSON(_ text: String) -> Bool {
+    let squeezed = text.filter { $0 != " " }
+    return squeezed.hasPrefix("{\"") && squeezed.hasSuffix("}") && squeezed.contains("\":")
+      || squeezed.hasPrefix("[{\"") && squeezed.hasSuffix("]")
   }
 
   private func template(_ node: Node) -> EventTemplate {
@@ -264,6 +295,12 @@ struct EventsReader {
     case .scalar(let scalar):
       guard !scalar.isUnusable, scalar.style == .quoted || scalar.text.contains("{") else {
         return .constant(reading.json(node))
+      }
+      guard !isQuotedJSON(scalar.text) else {
+        reading.findings.error(
+          .invalidValue, "this is JSON in quotes, which clients would get as one text", at: node.range,
+          hint: "write it as YAML, without the outer quotes: {topic: \"{topic}\"}")
+        return .constant(.null)
       }
       return text(scalar.text, at: node.range)
     case .sequence(let items): return .array(items.map(template))
@@ -275,6 +312,18 @@ struct EventsReader {
 
   private func text(_ text: String, at range: SourceRange) -> EventTemplate {
     guard let template = reading.textTemplate(text, at: range) else { return .constant(.null) }
+    for case .place(let name) in template.parts where name.hasPrefix("event.") {
+      reading.findings.warning(
+        .invalidValue, "an event has no field \"\(name)\": it is null here", at: range,
+        hint: "write {\(name.dropFirst("event.".count))}")
+    }
+    if text.hasPrefix("{{"), text.hasSuffix("}}"), template.parts.count == 1,
+      case .literal(let literal) = template.parts[0]
+    {
+      reading.findings.warning(
+        .invalidValue, "\"{{\" stands for a brace: clients get the text \"\(literal)\"", at: range,
+        hint: "write \(literal) in quotes for the field of the event")
+    }
     if template.parts.contains(.place("group")) {
       reading.findings.warning(
         .invalidValue, "an event does not carry the name of its group: \"{group}\" is null here", at: range,

@@ -16,6 +16,15 @@ struct Corrections {
     var node: Node
     var what: String
     var keys: Set<String>
+    /// Whether it is a mapping from event types, whose keys are not known.
+    var takesEvents = false
+
+    func mayHold(_ entry: Node.Entry) -> Bool {
+      guard takesEvents else { return keys.contains(entry.key.value) }
+      if entry.key.value.contains(".") { return true }
+      guard case .scalar(let scalar) = entry.value.content else { return false }
+      return scalar.text == "event"
+    }
   }
 
   private var names: [Place: String] = [:]
@@ -51,16 +60,16 @@ struct Corrections {
     isChanged = true
   }
 
-  mutating func remember(_ mapping: Node, _ what: String, _ keys: Set<String>) {
+  mutating func remember(_ mapping: Node, _ what: String, _ keys: Set<String>, takesEvents: Bool = false) {
     known[Place(mapping.range.file, mapping.range.end), default: []].append(
-      Known(node: mapping, what: what, keys: keys))
+      Known(node: mapping, what: what, keys: keys, takesEvents: takesEvents))
   }
 
   /// The nearest mapping that ends where the entry begins and may hold it, because the entry is indented too little.
   func owner(of entry: Node.Entry) -> Known? {
     let place = entry.key.range.start
     return known[Place(entry.key.range.file, place)]?.filter { mapping in
-      mapping.keys.contains(entry.key.value) && mapping.node.range.start.column > place.column
+      mapping.mayHold(entry) && mapping.node.range.start.column > place.column
         && mapping.node.range.start.line < place.line
     }.min { $0.node.range.start.column < $1.node.range.start.column }
   }

@@ -68,7 +68,8 @@ extension RouteContext {
         .unknownName, "there is no channel layer \"\(alias)\"", at: entry.value.range,
         hint: NearestName.hint(for: alias, in: layers)
           ?? "add channel_layers: {\(alias): {backend: memory}}")
-    } else {
+    } else if !hasReportedLayer || NearestName.of(standard, in: layers) == nil {
+      hasReportedLayer = true
       reading.findings.error(
         .missingKey, "\"\(what)\" needs a channel layer \"\(alias)\"", at: range,
         hint: NearestName.of(standard, in: layers).map {

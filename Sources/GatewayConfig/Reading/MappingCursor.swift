@@ -47,7 +47,9 @@ final class MappingCursor {
       $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: " ")
         || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
     }
-    guard !key.isEmpty, isKey, key.count < scalar.text.count else { return nil }
+    guard !key.isEmpty, isKey, key.count < scalar.text.count,
+      !scalar.text.dropFirst(key.count).hasPrefix("://")
+    else { return nil }
     return scalar.text.dropFirst(key.count).first == "="
       ? "a key is followed by \":\", not by \"=\"" : "put a space after the \":\""
   }
@@ -93,6 +95,38 @@ final class MappingCursor {
     for key in Key.dependent(at: place)
     where entries.contains(where: { key.needs.contains($0.key.value) }) { known.insert(key.name) }
     return known
+  }
+
+  /// The entries of a mapping with free names, without those that belong to the entry before them.
+  ///
+  /// An entry whose value does not fit, and whose name is a key of what stands before it, is indented too little. It is reported
+  /// once, and read at its right place in the next round.
+  ///
+  /// - Parameter isFit: whether a value may be that of an entry.
+  func readEntries<Value>(_ isFit: (Node) -> Bool, _ read: (Node.Entry) -> Value?) -> [Value] {
+    entries.compactMap { entry in
+      guard !isFit(entry.value), let owner = reading.corrections.owner(of: entry) else { return read(entry) }
+      let finding = Finding(
+        .error, .unknownKey,
+        "\"\(entry.key.value)\" is a key of \(owner.what), and stands among the names of \(what)",
+        at: entry.key.range, hint: "indent it to column \(owner.node.range.start.column)")
+      reading.findings.add(finding)
+      reading.move(entry, into: owner.node, finding)
+      return nil
+    }
+  }
+
+  /// Whether the mapping has the keys of an entry where the names of entries are expected, which is reported once.
+  ///
+  /// - Parameters:
+  ///   - isFit: whether a value may be that of an entry.
+  ///   - of: what the name would name, with its article: "an application".
+  func lacksName(_ keys: [String], _ isFit: (Node) -> Bool, of kind: String, example: String) -> Bool {
+    guard let first = entries.first, keys.contains(first.key.value), !isFit(first.value) else { return false }
+    reading.findings.error(
+      .missingKey, "\(what) needs the name of \(kind) before \"\(first.key.value)\"", at: first.key.range,
+      hint: "write \(example), with a name of your choice")
+    return true
   }
 
   /// Reports every key that is not known here.
@@ -153,6 +187,7 @@ final class MappingCursor {
         hint: "a key is followed by \":\", not by \"=\"")
     }
     var hint = meant(by: name, known).map { "did you mean \"\($0)\"?" } ?? Habits.hint(for: name)
+    if what == "\"server\"", let own = Habits.serverHint(for: name) { hint = own }
     if hint == nil { hint = homeHint(for: name) }
     return Finding(
       .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,

@@ -65,8 +65,8 @@ final class Reading {
   }
 
   /// Remembers the keys of a mapping, to recognise keys that are one level too high.
-  func remember(_ mapping: Node, _ what: String, _ keys: Set<String>) {
-    corrections.remember(mapping, what, keys)
+  func remember(_ mapping: Node, _ what: String, _ keys: Set<String>, takesEvents: Bool = false) {
+    corrections.remember(mapping, what, keys, takesEvents: takesEvents)
   }
 
   private func readDocument(_ path: String, namedAt place: SourceRange?) -> Node? {
@@ -79,9 +79,17 @@ final class Reading {
         file, variables: Variables(environment, isWithoutSecrets: isWithoutSecrets), findings: &findings)
     case .failure(let fault):
       findings.error(
-        .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: place, hint: nearestFile(path))
+        .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: place,
+        hint: files.isDirectory(path) ? fileInside(path) : nearestFile(path))
       return nil
     }
+  }
+
+  /// The hint for a folder in place of a file: the configuration in it.
+  private func fileInside(_ folder: String) -> String {
+    let found = files.names(in: folder).filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }
+    let name = found.first { $0 == "routes.yaml" } ?? (found.count == 1 ? found.first : nil)
+    return name.map { "did you mean \"\(Paths.join(folder, $0))\"?" } ?? "name a file in it"
   }
 
   func nearestFile(_ path: String) -> String? {

@@ -209,7 +209,13 @@ extension RedisHostReader {
   /// (redis-py, `ConnectionPool.from_url`).
   private func readURL(_ node: Node) -> RedisHost? {
     let isReference = if case .mapping = node.content { true } else { false }
-    guard let text = isReference ? reading.secret(node, "a host") : reading.word(node, "a host") else {
+    // Text is not read as a word, whose findings repeat it.
+    guard let text = isReference ? reading.secret(node, "a host") : reading.scalar(node, "a host")?.text
+    else {
+      return nil
+    }
+    guard !text.isEmpty else {
+      reading.findings.error(.invalidValue, "a host is empty", at: node.range)
       return nil
     }
     let schemes = ["redis://", "rediss://", "unix://"]
@@ -217,7 +223,7 @@ extension RedisHostReader {
       reading.findings.error(
         // The finding shows nothing of the value, because any part may be a password.
         .invalidValue, "the value is not the address of a Redis server", at: node.range,
-        hint: "write redis://host:6379/0, rediss:// for TLS, or unix:///path")
+        hint: literalHint(node) ?? "write redis://host:6379/0, rediss:// for TLS, or unix:///path")
       return nil
     }
     if scheme != "unix://", hasUnencodedPassword(text.dropFirst(scheme.count)) {
@@ -247,6 +253,10 @@ extension RedisHostReader {
         hint: "take the address from the environment: ${REDIS_URL}")
     }
     return host
+  }
+
+  private func literalHint(_ node: Node) -> String? {
+    if case .scalar(let scalar) = node.content { Reading.literalHint(scalar) } else { nil }
   }
 
   /// Whether the password has a character that separates parts of a URL (RFC 3986 section 3.2.1): one before an "@", after

@@ -118,6 +118,12 @@ final class RouteListReader {
         related: [.init("the other one", at: found[0].key.range)])
       return
     }
+    if kind == .webSocket, let publish = mapping.entry("publish"), case .mapping = publish.value.content {
+      reading.findings.error(
+        .unknownKey, "\"publish\" with groups does not belong under \"websocket\"", at: publish.key.range,
+        hint: "move the route under \"http\"")
+      return
+    }
     let strangers = mapping.keys.map(\.value)
     let isMisspelt = (own + others + ["include", "routes"]).contains {
       !strangers.contains($0)
@@ -147,7 +153,14 @@ final class RouteListReader {
       return nil
     }
     let what = entry.key.value
-    guard let scalar = reading.textScalar(entry.value, "\"\(what)\"") else { return nil }
+    guard var scalar = reading.textScalar(entry.value, "\"\(what)\"") else { return nil }
+    if path != nil, let meant = withCaptures(scalar.text, usedIn: mapping) {
+      reading.findings.error(
+        .invalidPattern, "a capture is written <name> or <converter:name>", at: entry.value.range,
+        hint: "write \(meant)")
+      // The other keys of the route are read as if it were right.
+      scalar.text = meant
+    }
     switch RoutePattern.parse(scalar.text, as: path != nil ? .path : .regex, role: role) {
     case .success(let pattern):
       if path != nil { checkNotation(scalar, at: entry.value.range) }
@@ -157,6 +170,41 @@ final class RouteListReader {
       reading.findings.error(
         code, fault.message, at: place(of: fault.range, in: scalar, entry.value.range), hint: fault.hint)
       return nil
+    }
+  }
+
+  /// The path with its captures written as here, if it has captures in another notation that another key of the route uses.
+  private func withCaptures(_ text: String, usedIn mapping: MappingCursor) -> String? {
+    guard text.contains("{") || text.contains(":"), !text.contains("<"), text.utf8.count < 1000 else {
+      return nil
+    }
+    var isUsed = false
+    let meant = text.split(separator: "/", omittingEmptySubsequences: false).map { part in
+      let name: Substring
+      if part.hasPrefix("{"), part.hasSuffix("}") {
+        name = part.dropFirst().dropLast()
+      } else if part.hasPrefix(":") {
+        name = part.dropFirst()
+      } else {
+        return String(part)
+      }
+      guard !name.isEmpty,
+        name.utf8.allSatisfy({
+          (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
+        })
+      else { return String(part) }
+      let isNamed = mapping.all.contains { $0.key.value != "path" && Self.mentions("{\(name)}", $0.value) }
+      isUsed = isUsed || isNamed
+      return "<slug:\(name)>"
+    }.joined(separator: "/")
+    return isUsed ? meant : nil
+  }
+
+  private static func mentions(_ text: String, _ node: Node) -> Bool {
+    switch node.content {
+    case .scalar(let scalar): scalar.text.contains(text)
+    case .sequence(let items): items.contains { mentions(text, $0) }
+    case .mapping(let entries): entries.contains { mentions(text, $0.value) }
     }
   }
 
@@ -173,7 +221,9 @@ final class RouteListReader {
     reading.findings.warning(
       .invalidPattern, "the path contains \(found.name), which no client is likely to send",
       at: place(of: start..<(start + 1), in: scalar, range),
-      hint: found.plain.isEmpty ? "remove it" : "write \"\(found.plain)\"")
+      hint: ["\"", "'"].contains(found.plain)
+        ? "remove it: a path contains no quotes"
+        : found.plain.isEmpty ? "remove it" : "write \"\(found.plain)\"")
   }
 
   /// Reports nested paths without a "/" between them. Paths are joined as written: `ws/chat` and `<slug:room>/` match
@@ -390,6 +440,13 @@ private struct PathSign: Sendable {
         ["ws://", "wss://", "http://", "https://"].contains { text.lowercased().hasPrefix($0) }
       }),
     PathSign(
+      severity: .error, message: "this is Python's notation, and only the path itself is expected",
+      hint: { text in textInQuotes(text).map { "write \($0)" } ?? "write only the text in its quotes" },
+      isIn: { text in
+        ["path(", "re_path(", "url("].contains { text.hasPrefix($0) }
+          && (text.contains("'") || text.contains("\""))
+      }),
+    PathSign(
       message: "this looks like a regular expression", hint: { _ in "write re_path instead of path" },
       isIn: { $0.hasPrefix("^") || $0.hasSuffix("$") || $0.contains("(?P<") }),
     PathSign(
@@ -413,6 +470,13 @@ private struct PathSign: Sendable {
       message: "the path contains a space, which a client has to send as \"%20\"",
       hint: { _ in "remove it, or write \"-\" or \"_\"" }, isIn: { $0.contains(" ") }),
   ]
+
+  /// The first text in quotes, `ws/` of `path('ws/')`.
+  private static func textInQuotes(_ text: String) -> String? {
+    guard let quote = text.first(where: { $0 == "'" || $0 == "\"" }) else { return nil }
+    let parts = text.split(separator: quote, maxSplits: 2, omittingEmptySubsequences: false)
+    return parts.count > 1 && !parts[1].isEmpty ? String(parts[1]) : nil
+  }
 
   private static func path(ofURL text: String) -> String {
     let rest = text.firstRange(of: "://").map { text[$0.upperBound...] } ?? text[...]

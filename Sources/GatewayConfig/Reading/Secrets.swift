@@ -23,13 +23,23 @@ extension Reading {
       if scalar.origin == nil, !scalar.isUnusable {
         findings.warning(
           .plainSecret, "\(what) is written into the configuration", at: node.range,
-          hint: "write {env: NAME} or {file: PATH}")
+          hint: Self.literalHint(scalar) ?? "write {env: NAME} or {file: PATH}")
       }
       return scalar.isUnusable ? nil : Secret(scalar.text)
     case .sequence:
+      findings.hide(node.range)
       findings.error(.wrongType, "expected text for \(what), found a list", at: node.range)
       return nil
-    case .mapping:
+    case .mapping(let entries):
+      // The keys may be the secret: `secret: {hunter2}`.
+      let strangers = entries.filter { !Self.isKeyOfReference($0.key.value) }
+      if let first = strangers.first {
+        findings.hide(node.range)
+        findings.error(
+          .unknownKey, "the mapping for \(what) has a key that no secret has", at: first.key.range,
+          hint: "write {env: NAME} or {file: PATH}")
+        return nil
+      }
       guard let reference = MappingCursor(node, .secret, self) else { return nil }
       let variable = reference.value("env")
       let file = reference.value("file")
@@ -52,6 +62,17 @@ extension Reading {
     }
   }
 
+  private static func isKeyOfReference(_ key: String) -> Bool {
+    let known = ["env", "file", "encoding"]
+    return known.contains(key) || NearestName.of(key, in: known) != nil
+  }
+
+  /// The hint for `${NAME}` in quotes in which it stays text.
+  static func literalHint(_ scalar: Node.Scalar) -> String? {
+    guard scalar.style == .quoted, scalar.origin == nil, scalar.text.contains("${") else { return nil }
+    return "single quotes keep \"${NAME}\" as text: put the value in double quotes for the variable"
+  }
+
   /// The finding shows nothing of the secret.
   private func decoded(
     _ secret: Secret, _ encoding: SecretEncoding, _ what: String, at range: SourceRange
@@ -66,16 +87,47 @@ extension Reading {
   }
 
   private func secret(inVariable node: Node) -> Secret? {
+    guard case .scalar(let scalar) = node.content, scalar.origin == nil else {
+      return secret(inSubstituted: node)
+    }
     guard let name = word(node, "\"env\"") else { return nil }
     guard let value = environment[name] else {
       guard !isWithoutSecrets else { return nil }
-      findings.error(.undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range)
+      guard VariableName.isLikely(name) else {
+        findings.hide(node.range)
+        findings.error(
+          .undefinedVariable, "\"env\" takes the name of an environment variable that is set", at: node.range,
+          hint: "write env: NAME, and set the variable to the secret")
+        return nil
+      }
+      findings.error(
+        .undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range,
+        hint: "set it, or give a default: \"${\(name):-value}\" in place of {env: \(name)}")
       return nil
     }
+    return secret(value, of: "the environment variable \"\(name)\"", at: node.range)
+  }
+
+  /// `{env: "${NAME}"}`: the value of one variable is the name of another one. It is not printed, because it is most likely the
+  /// secret.
+  private func secret(inSubstituted node: Node) -> Secret? {
+    guard let scalar = scalar(node, "\"env\""), let origin = scalar.origin else { return nil }
+    let shown = "${\(origin.variable)}"
+    guard let value = environment[scalar.text] else {
+      guard !isWithoutSecrets else { return nil }
+      findings.error(
+        .undefinedVariable, "\"env\" takes the name of a variable, and \"\(shown)\" stands for its value",
+        at: node.range, hint: "write env: \(origin.variable), without \"$\"")
+      return nil
+    }
+    return secret(value, of: "the environment variable that \"\(shown)\" names", at: node.range)
+  }
+
+  private func secret(_ value: String, of what: String, at range: SourceRange) -> Secret? {
     // The replacement character stands for bytes that are not text.
     if value.unicodeScalars.contains("\u{FFFD}") {
       findings.error(
-        .invalidValue, "the environment variable \"\(name)\" holds bytes that are not UTF-8", at: node.range,
+        .invalidValue, "\(what) holds bytes that are not UTF-8", at: range,
         hint: "write {file: PATH}, or put them there in base64 and add encoding: base64")
       return nil
     }
@@ -83,17 +135,58 @@ extension Reading {
   }
 
   private func secret(inFile node: Node) -> Secret? {
-    guard let path = word(node, "\"file\"") else { return nil }
-    let place = Paths.join(Paths.directory(of: node.range.file.path), path)
-    switch files.contents(of: place, as: .secret) {
+    guard let name = fileName(node, "\"file\"") else { return nil }
+    switch files.contents(of: name.place, as: .secret) {
     case .success(let bytes): return Secret(file: bytes)
     case .failure(let found):
-      // Without secrets a file may be missing, but what is there has to be a file.
-      guard let fault = isWithoutSecrets ? files.fault(of: place, as: .secret) : found else { return nil }
-      findings.error(
-        .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: node.range,
-        hint: nearestFile(place))
+      if isMissingSecret(name.place, as: .secret, at: node.range) { return nil }
+      reportUnreadable(
+        name, isWithoutSecrets ? files.fault(of: name.place, as: .secret) ?? found : found, at: node.range)
       return nil
     }
+  }
+
+  /// Whether a file of a secret may be missing here, because the configuration is checked without its secrets. What is there has
+  /// to be a file, and one that exists and cannot be read is reported.
+  func isMissingSecret(_ path: String, as use: FileUse, at range: SourceRange) -> Bool {
+    guard isWithoutSecrets, files.fault(of: path, as: use) == nil else { return false }
+    if files.isFile(path) {
+      findings.warning(
+        .unreadableFile, "the file of this secret exists, and the user of this process cannot read it",
+        at: range,
+        hint:
+          "Sluice has to be able to read it: check its owner and its mode, or run this as the user of the service"
+      )
+    }
+    return true
+  }
+
+  /// The name of a file, as findings show it.
+  struct FileName {
+    /// In quotes; what a variable holds is not shown, because it may be the secret itself.
+    var shown: String
+    /// Relative to the working directory.
+    var place: String
+    var isShown: Bool
+  }
+
+  /// The name of a file that holds a secret or a key.
+  func fileName(_ node: Node, _ what: String) -> FileName? {
+    guard let scalar = scalar(node, what) else { return nil }
+    let directory = Paths.directory(of: node.range.file.path)
+    if let origin = scalar.origin {
+      guard !scalar.text.isEmpty else { return word(node, what).flatMap { _ in nil } }
+      return FileName(
+        shown: "the file that \"${\(origin.variable)}\" names", place: Paths.join(directory, scalar.text),
+        isShown: false)
+    }
+    guard let path = word(node, what) else { return nil }
+    return FileName(shown: "\"\(path)\"", place: Paths.join(directory, path), isShown: true)
+  }
+
+  func reportUnreadable(_ name: FileName, _ fault: FileFault, at range: SourceRange) {
+    findings.error(
+      .unreadableFile, "\(name.shown) cannot be read: \(fault.message)", at: range,
+      hint: name.isShown ? nearestFile(name.place) : nil)
   }
 }

@@ -110,7 +110,7 @@ extension BindAddress {
         reading.findings.error(
           .invalidValue, "\"\(scalar.text)\" is not an address to listen on\(reading.origin(scalar))",
           at: item.range,
-          hint: Self.bindHint(scalar.text))
+          hint: Reading.literalHint(scalar) ?? Self.hint(for: scalar.text))
         continue
       }
       if addresses.contains(address) {
@@ -151,9 +151,17 @@ extension BindAddress {
     }
   }
 
-  private static func bindHint(_ text: String) -> String {
-    if UInt16(text) != nil {
-      return "write 127.0.0.1:\(text) for this machine only, or 0.0.0.0:\(text) for all"
+  /// What to write for a text that is no address to listen on.
+  package static func hint(for text: String) -> String {
+    let port = text.hasPrefix(":") ? String(text.dropFirst()) : text
+    if UInt16(port) != nil {
+      return "write 127.0.0.1:\(port) for this machine only, or 0.0.0.0:\(port) for all"
+    }
+    if let colon = text.lastIndex(of: ":"),
+      Int(text[text.index(after: colon)...]).map({ $0 > 65535 }) == true,
+      BindAddress(text[...colon] + "1") != nil
+    {
+      return "a port is a number from 1 to 65535"
     }
     if text.hasPrefix("unix:"), let bar = text.firstIndex(of: "|") ?? text.firstIndex(of: ",") {
       return "write {address: \"\(text[..<bar])\", mode: \"0660\", group: www-data}"

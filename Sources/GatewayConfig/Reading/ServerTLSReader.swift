@@ -185,20 +185,21 @@ struct ServerTLSReader {
     guard case .scalar = node.content else {
       return reading.secret(node, "\"key\"").map { Array($0.utf8) }
     }
-    guard let path = reading.word(node, "\"key\"") else { return nil }
-    guard !path.contains("-----BEGIN") else {
+    guard let name = reading.fileName(node, "\"key\"") else { return nil }
+    guard !name.place.contains("-----BEGIN") else {
       reading.findings.error(
         .plainSecret, "the key is written into the configuration", at: node.range,
         hint: "write the path of its file, or {env: NAME}")
       return nil
     }
-    let place = self.path(path, at: node.range)
-    if reading.isWithoutSecrets, case .failure = reading.files.contents(of: place, as: .certificate),
-      reading.files.fault(of: place, as: .certificate) == nil
-    {
+    switch reading.files.contents(of: name.place, as: .certificate) {
+    case .success(let text): return text
+    case .failure(let fault):
+      if !reading.isMissingSecret(name.place, as: .certificate, at: node.range) {
+        reading.reportUnreadable(name, fault, at: node.range)
+      }
       return nil
     }
-    return contents(of: path, at: node.range)
   }
 
   /// - Parameter node: the path of a key file, or the reference to it.

@@ -133,11 +133,21 @@ struct UpstreamReader {
       return fail("\"\(text)\" is not a URL", hint: "write unix:\(socket)")
     }
     let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 2 else { return fail("\"\(text)\" is not a URL") }
+    // A user and a password may stand before the "@".
+    let shown = text.contains("@") ? "the value" : "\"\(text)\""
+    guard parts.count == 2 else {
+      let place = String(text.prefix { $0 != "/" })
+      let isAddress = split(place, schemes[0]) != nil && (place.contains(":") || place.contains("."))
+      return fail(
+        "\(shown) is not a URL",
+        hint: isAddress ? "write \(schemes[0].rawValue)://\(text)" : literalHint(node))
+    }
     guard let scheme = schemes.first(where: { $0.rawValue == parts[0] }) else {
       return fail(
-        "an upstream of this kind needs a URL with \(schemes.map(\.rawValue).joined(separator: " or ")), not \"\(parts[0])\""
-      )
+        "an upstream of this kind needs a URL with \(schemes.map(\.rawValue).joined(separator: " or ")), not \"\(parts[0])\"",
+        hint: otherScheme(parts[0], schemes).flatMap {
+          parts[1].contains("@") ? nil : "write \($0)://\(parts[1])"
+        })
     }
     let slash = parts[1].firstIndex(of: "/") ?? parts[1].endIndex
     let authority = String(parts[1][..<slash])
@@ -152,6 +162,16 @@ struct UpstreamReader {
     }
     let upstream = UpstreamConfiguration(scheme: scheme, host: host, port: port)
     return path.isEmpty ? upstream : add(path, to: upstream, at: node)
+  }
+
+  private func literalHint(_ node: Node) -> String? {
+    if case .scalar(let scalar) = node.content { Reading.literalHint(scalar) } else { nil }
+  }
+
+  /// The scheme for the same kind of connection, with or without TLS.
+  private func otherScheme(_ scheme: String, _ known: [UpstreamConfiguration.Scheme]) -> String? {
+    let others = ["http": "ws", "https": "wss", "ws": "http", "wss": "https"]
+    return others[scheme.lowercased()].flatMap { other in known.first { $0.rawValue == other }?.rawValue }
   }
 
   private func add(_ path: String, to upstream: UpstreamConfiguration, at node: Node)

@@ -224,9 +224,37 @@ extension Reading {
 
   /// A list of texts.
   func words(_ node: Node, _ what: String) -> [Located<String>]? {
-    list(node, what)?.compactMap { item in
+    if case .scalar(let scalar) = node.content, !scalar.isUnusable, scalar.origin == nil,
+      let words = Self.separated(scalar.text)
+    {
+      findings.error(
+        .wrongType, "expected a list for \(what), found a single value", at: node.range,
+        hint: "write [\(words.joined(separator: ", "))]")
+      // What depends on it is read as if it were a list.
+      return words.map { Located($0, at: node.range) }
+    }
+    return list(node, what)?.compactMap { item in
       word(item, "an entry of \(what)").map { Located($0, at: item.range) }
     }
+  }
+}
+
+extension Reading {
+  /// The words of a text with commas or spaces between them; nil for any other text.
+  fileprivate static func separated(_ text: String) -> [String]? {
+    let words = text.split { $0 == "," || $0 == " " }.map(String.init)
+    let isOfWords = words.allSatisfy { word in
+      word.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."),
+          UInt8(ascii: "/"):
+          true
+        default: false
+        }
+      }
+    }
+    return isOfWords && !words.isEmpty && words.count <= 16 ? words : nil
   }
 }
 

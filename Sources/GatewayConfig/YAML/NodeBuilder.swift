@@ -35,6 +35,10 @@ struct NodeBuilder {
     var key: Located<String>?
     /// The key was unusable; its value is read and dropped.
     var dropsValue = false
+    /// A second route begins in it, and the mapping is refused as a whole.
+    var isBehindRoute = false
+    /// It began in another mapping, with the key of that one again.
+    var isSecondRoute = false
     var size = Size(nodes: 1, bytes: 0)
   }
 
@@ -115,10 +119,13 @@ struct NodeBuilder {
       open[open.count - 1].size += size
       return count(size, at: range)
     }
+    var text = text
+    var range = range
+    separate(&text, style, at: &range)
     var scalar = Node.Scalar(text: text, style: style)
     if !isLiteral {
       mend(&scalar, at: range)
-      variables.replace(in: &scalar, at: range, &findings)
+      variables.replace(in: &scalar, under: keyOfValue, at: range, &findings)
     }
     let size = Size(nodes: 1, bytes: scalar.text.utf8.count)
     guard count(size, at: range) else { return false }
@@ -130,7 +137,10 @@ struct NodeBuilder {
   /// findings.
   private mutating func mend(_ scalar: inout Node.Scalar, at range: SourceRange) {
     let isPlain = scalar.style == .plain
-    guard let slip = isPlain ? Slip.first(in: scalar.text) : Slip.variable(scalar.text) else { return }
+    let key = keyOfValue
+    guard
+      let slip = isPlain ? Slip.first(in: scalar.text, under: key) : Slip.variable(scalar.text, under: key)
+    else { return }
     var place = range
     if range.start.line == range.end.line {
       let start = range.start.column + (isPlain ? 0 : 1)
@@ -145,6 +155,37 @@ struct NodeBuilder {
     }
   }
 
+  /// The key that the next value stands under, which may be that of a list around it.
+  private var keyOfValue: String? { open.last(where: \.isMapping)?.key?.value }
+
+  /// Takes `{env:NAME}`, which YAML reads as a key without a value, for the key and the value that were meant.
+  private mutating func separate(
+    _ text: inout String, _ style: Node.Scalar.Style, at range: inout SourceRange
+  ) {
+    guard style == .plain, text.isEmpty, range.start == range.end, open.last?.isMapping == true,
+      let key = open.last?.key, let colon = key.value.utf8.firstIndex(of: UInt8(ascii: ":")),
+      key.range.start.line == key.range.end.line,
+      key.range.end.column - key.range.start.column == key.value.unicodeScalars.count
+    else { return }
+    let name = String(key.value[..<colon])
+    let value = String(key.value[key.value.index(after: colon)...])
+    let isName = name.utf8.allSatisfy {
+      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
+    }
+    guard isName, !name.isEmpty, !value.isEmpty, !value.hasPrefix("//"),
+      open[open.count - 1].places[name] == nil
+    else { return }
+    var place = key.range
+    place.end.column = place.start.column + name.utf8.count + 1
+    findings.error(
+      .yamlSyntax, "there is no space after \"\(name):\"", at: place, hint: "put a space after the \":\"")
+    open[open.count - 1].places[name] = place
+    open[open.count - 1].key = Located(name, at: place)
+    text = value
+    range = key.range
+    range.start.column = place.end.column
+  }
+
   /// Whether the next node is the key of a mapping.
   private var expectsKey: Bool {
     guard let container = open.last else { return false }
@@ -153,7 +194,10 @@ struct NodeBuilder {
 
   private mutating func takeKey(_ text: String, at range: SourceRange) {
     let last = open.count - 1
-    if let first = open[last].places[text] {
+    if open[last].isBehindRoute {
+      open[last].dropsValue = true
+    } else if let first = open[last].places[text] {
+      guard !beginsRoute(text, at: range) else { return }
       findings.error(
         .duplicateKey, "the key \"\(text)\" is given twice", at: range,
         hint: "remove one of them",
@@ -163,6 +207,39 @@ struct NodeBuilder {
       open[last].places[text] = range
       open[last].key = Located(text, at: range)
     }
+  }
+
+  private static let firstKeys: Set = ["path", "re_path"]
+
+  /// Whether a key that is there already begins the next route of a list, whose "- " was forgotten. The next route is read as
+  /// one.
+  private mutating func beginsRoute(_ text: String, at range: SourceRange) -> Bool {
+    let last = open.count - 1
+    guard Self.firstKeys.contains(text), last > 0, range.start.line > open[last].start.start.line else {
+      return false
+    }
+    if open[last - 1].isMapping {
+      // A mapping in place of a list of routes is one finding, which tells how to write a list.
+      guard let around = open[last - 1].key?.value, ["websocket", "http", "routes"].contains(around) else {
+        return false
+      }
+      open[last].isBehindRoute = true
+      open[last].dropsValue = true
+      return true
+    }
+    findings.error(
+      .duplicateKey, "the key \"\(text)\" is given twice", at: range,
+      hint: "put \"- \" before it if another route begins here, or remove one of them",
+      related: open[last].places[text].map { [.init("the first one", at: $0)] } ?? [])
+    let first = open[last]
+    let whole = SourceRange(file: file, start: first.start.start, end: range.start)
+    open[last - 1].items.append(Node(.mapping(merged(first.entries)), at: whole))
+    open[last - 1].size += first.size
+    open[last] = Container(isMapping: true, start: range, anchor: nil)
+    open[last].isSecondRoute = true
+    open[last].places[text] = range
+    open[last].key = Located(text, at: range)
+    return true
   }
 
   private mutating func takeAlias(_ name: String, at range: SourceRange) -> Bool {
@@ -185,6 +262,8 @@ struct NodeBuilder {
 
   private mutating func close(at end: SourceRange) -> Bool {
     guard let container = open.popLast() else { return true }
+    // Only the key was there twice.
+    if container.isSecondRoute, container.entries.count < 2 { return true }
     let range = SourceRange(file: file, start: container.start.start, end: end.end)
     let content: Node.Content =
       container.isMapping ? .mapping(merged(container.entries)) : .sequence(withoutTuples(container.items))

@@ -26,6 +26,8 @@ struct OpenTokens {
   private(set) var brackets: [Bracket] = []
   /// The last one that ends before the place, or at it.
   private(set) var quoted: Quoted?
+  /// The last one of several lines.
+  private(set) var quotedOfLines: Quoted?
 
   /// Reads the text's tokens once more.
   ///
@@ -63,6 +65,7 @@ struct OpenTokens {
         range: start..<Int(token.end_mark.index),
         isOfOneLine: token.start_mark.line == token.end_mark.line,
         isSingle: style == YAML_SINGLE_QUOTED_SCALAR_STYLE)
+      if let quoted, !quoted.isOfOneLine { quotedOfLines = quoted }
     default: break
     }
   }

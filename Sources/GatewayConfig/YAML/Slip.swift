@@ -10,14 +10,17 @@ struct Slip: Sendable {
   var meant: String?
 
   /// The first slip in a value without quotes.
-  static func first(in text: String) -> Slip? {
+  ///
+  /// - Parameter key: the key that the value stands under.
+  static func first(in text: String, under key: String?) -> Slip? {
     guard let first = text.utf8.first, let last = text.utf8.last else { return nil }
     // Almost all values have none of these characters.
     let isSuspect =
       first >= 0x80 || last >= 0x80 || last == UInt8(ascii: ",") || last == UInt8(ascii: ";")
       || text.utf8.contains(UInt8(ascii: "$")) || text.utf8.contains(UInt8(ascii: "/"))
     guard isSuspect else { return nil }
-    return comment(text) ?? blankEnd(text) ?? quote(text) ?? separator(text) ?? variable(text)
+    return comment(text) ?? blankEnd(text) ?? quote(text) ?? separator(text)
+      ?? variable(text, under: key)
   }
 
   /// `ws/chat/ // the chat`
@@ -84,7 +87,9 @@ struct Slip: Sendable {
   }
 
   /// `$REDIS_URL`; only `${REDIS_URL}` is replaced.
-  static func variable(_ text: String) -> Slip? {
+  ///
+  /// - Parameter key: the key that the value stands under. Most values may be secrets, of which nothing is repeated.
+  static func variable(_ text: String, under key: String?) -> Slip? {
     let bytes = Array(text.utf8)
     for (offset, byte) in bytes.enumerated() where byte == UInt8(ascii: "$") {
       guard offset == 0 || bytes[offset - 1] != UInt8(ascii: "$") else { continue }
@@ -95,11 +100,22 @@ struct Slip: Sendable {
       let shown = String(decoding: name, as: UTF8.self)
       let start = characters(bytes[..<offset])
       let isWhole = name.count + 1 == bytes.count
+      let place = start..<(start + name.count + 1)
+      if isWhole, key == VariableName.key {
+        return Slip(
+          message: "\"env\" takes the name of a variable, without \"$\"",
+          hint: "write env: \(shown), without \"$\"", place: place)
+      }
+      guard let key, KeysWithoutSecrets.contains(key, isWhole: isWhole) else {
+        return Slip(
+          severity: isWhole ? .error : .warning,
+          message: "\"$\" and a name are text here, and not an environment variable",
+          hint: "write \"${NAME}\" for a variable, or single quotes around the text", place: place)
+      }
       return Slip(
         severity: isWhole ? .error : .warning,
         message: "\"$\(shown)\" is text here, and not the environment variable",
-        hint: "write \"${\(shown)}\" for the variable, or single quotes around the text",
-        place: start..<(start + name.count + 1))
+        hint: "write \"${\(shown)}\" for the variable, or single quotes around the text", place: place)
     }
     return nil
   }

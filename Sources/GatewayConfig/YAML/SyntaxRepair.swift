@@ -70,14 +70,21 @@ private struct SyntaxDoctor {
   private var line: Range<Int> { text.line(at: complaint.place) }
 
   func repair() -> SyntaxRepair? {
-    if let stray = strayComma() ?? strayBracket() { return stray }
+    if let stray = asterisk() ?? strayComma() ?? strayBracket() ?? textBehindBrace() { return stray }
     let earlier = text.contentLine(before: line)
     let context = text.line(at: complaint.contextPlace)
     let lines = [context, earlier, line].compactMap(\.self)
     for line in lines {
       if let found = comment(line) { return found }
     }
+    if let found = missingColon(context) ?? missingDash() { return found }
+    if complaint.context.contains("quoted scalar"), let found = missingSpaceBeforeQuote(context) {
+      return found
+    }
     if complaint.context.contains("flow") {
+      for line in [line, context] {
+        if let found = missingSpaceBeforeQuote(line) { return found }
+      }
       for line in [line, context] {
         if let found = braces(line) { return found }
       }
@@ -110,10 +117,161 @@ private struct SyntaxDoctor {
       bytes[complaint.place] == UInt8(ascii: "}") || bytes[complaint.place] == UInt8(ascii: "]")
     else { return nil }
     let character = bytes[complaint.place] == UInt8(ascii: "}") ? "}" : "]"
+    let count = bytes[complaint.place...].prefix { $0 == bytes[complaint.place] }.count
     return SyntaxRepair(
-      message: "this \"\(character)\" closes nothing", hint: "remove it",
-      place: complaint.place..<(complaint.place + 1),
-      edits: [.init(offset: complaint.place, removed: 1, inserted: " ")])
+      message: count == 1
+        ? "this \"\(character)\" closes nothing" : "these \(count) \"\(character)\" close nothing",
+      hint: count == 1
+        ? "remove it: the line has one \"\(character)\" too many"
+        : "remove them: the line has \(count) \"\(character)\" too many",
+      place: complaint.place..<(complaint.place + count),
+      edits: [.init(offset: complaint.place, removed: count, inserted: " ")])
+  }
+
+  /// `allowed_hosts: *`, which begins an alias in YAML, and `* path: ws/`, a list entry of other languages.
+  private func asterisk() -> SyntaxRepair? {
+    let start = complaint.contextPlace
+    guard complaint.problem.contains("alphabetic or numeric"), start < bytes.count,
+      bytes[start] == UInt8(ascii: "*")
+    else { return nil }
+    let line = text.line(at: start)
+    let isFirst = bytes[line.lowerBound..<start].allSatisfy { $0 == UInt8(ascii: " ") }
+    if isFirst, start + 1 < line.upperBound, bytes[start + 1] == UInt8(ascii: " ") {
+      return SyntaxRepair(
+        message: "\"*\" does not begin an entry of a list in YAML", hint: "begin it with \"- \"",
+        place: start..<(start + 1),
+        edits: [.init(offset: start, removed: 1, inserted: "-")])
+    }
+    var end = start
+    while end < line.upperBound,
+      ![",", "]", "}", " ", "#"].contains(where: { UInt8(ascii: $0) == bytes[end] })
+    {
+      end += 1
+    }
+    guard !bytes[start..<end].contains(UInt8(ascii: "\"")) else { return nil }
+    let value = String(decoding: bytes[start..<end], as: UTF8.self)
+    let isInList = bytes[line.lowerBound..<start].contains(UInt8(ascii: "["))
+    return SyntaxRepair(
+      message: "without quotes \"*\" begins an alias in YAML", hint: "write [\"\(value)\"]",
+      place: start..<end,
+      edits: [
+        .init(offset: start, inserted: isInList ? "\"" : "[\""),
+        .init(offset: end, inserted: isInList ? "\"" : "\"]"),
+      ])
+  }
+
+  /// `group: {room}_chat`
+  private func textBehindBrace() -> SyntaxRepair? {
+    let end = complaint.place
+    guard complaint.problem.contains("did not find expected"), end > line.lowerBound, end < line.upperBound,
+      bytes[end - 1] == UInt8(ascii: "}"), isOfWord(end, line),
+      let start = bytes[line.lowerBound..<end].lastIndex(of: UInt8(ascii: "{")),
+      start == line.lowerBound || !isOfWord(start - 1, line),
+      let value = value(around: start, line, from: start),
+      value.upperBound > end
+    else { return nil }
+    return SyntaxRepair(
+      message: "a value that begins with \"{\" needs quotes", hint: quotesHint(value, line), place: value,
+      edits: [
+        .init(offset: value.lowerBound, inserted: "\""), .init(offset: value.upperBound, inserted: "\""),
+      ])
+  }
+
+  /// The hint to put a value in quotes. It repeats the value only where it cannot be a secret.
+  private func quotesHint(_ value: Range<Int>, _ line: Range<Int>) -> String {
+    let text = String(decoding: bytes[value], as: UTF8.self)
+    let isVariable = text.hasPrefix("${") && text.firstIndex(of: "}") == text.indices.last
+    let key = lastKey(before: value.lowerBound, line)
+    guard isVariable || key.map({ KeysWithoutSecrets.contains($0, isWhole: false) }) ?? false else {
+      return "put the whole value in quotes"
+    }
+    return "put it in quotes: \"\(text)\""
+  }
+
+  /// The nearest key to the left.
+  private func lastKey(before offset: Int, _ line: Range<Int>) -> String? {
+    guard let colon = bytes[line.lowerBound..<offset].lastIndex(of: UInt8(ascii: ":")) else { return nil }
+    var start = colon
+    while start > line.lowerBound, isOfKey(bytes[start - 1]) { start -= 1 }
+    return start < colon ? String(decoding: bytes[start..<colon], as: UTF8.self) : nil
+  }
+
+  /// `consumer chat`
+  private func missingColon(_ line: Range<Int>) -> SyntaxRepair? {
+    guard complaint.problem.contains("could not find expected ':'"), let key = key(line),
+      key.name.utf8.allSatisfy({
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
+      }),
+      key.rest > key.range.upperBound || key.rest == line.upperBound
+    else { return nil }
+    guard
+      key.rest == line.upperBound
+        || bytes[key.rest] != UInt8(ascii: ":") && bytes[key.rest] != UInt8(ascii: "=")
+    else { return nil }
+    return SyntaxRepair(
+      message: "there is no \":\" after \"\(key.name)\"", hint: "a key is followed by a colon and a space",
+      place: key.range, edits: [.init(offset: key.range.upperBound, inserted: ":")])
+  }
+
+  /// `{topic:"{topic}"}`
+  private func missingSpaceBeforeQuote(_ line: Range<Int>) -> SyntaxRepair? {
+    var quote: UInt8?
+    for offset in line {
+      let byte = bytes[offset]
+      if let open = quote {
+        if byte == open { quote = nil }
+        continue
+      }
+      guard byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") else { continue }
+      guard offset > line.lowerBound, bytes[offset - 1] == UInt8(ascii: ":") else {
+        if !isOfWord(offset - 1, line) { quote = byte }
+        continue
+      }
+      var start = offset - 1
+      while start > line.lowerBound, isOfKey(bytes[start - 1]) { start -= 1 }
+      guard start < offset - 1 else {
+        quote = byte
+        continue
+      }
+      let name = String(decoding: bytes[start..<(offset - 1)], as: UTF8.self)
+      return SyntaxRepair(
+        message: "there is no space after \"\(name):\"", hint: "put a space after the \":\"",
+        place: start..<offset, edits: [.init(offset: offset, inserted: " ")])
+    }
+    return nil
+  }
+
+  /// A route that begins in the column of the dashes.
+  private func missingDash() -> SyntaxRepair? {
+    guard complaint.problem.contains("'-' indicator"), let own = key(line), !own.isBehindDash,
+      own.name == "path" || own.name == "re_path", own.rest < line.upperBound,
+      bytes[own.rest] == UInt8(ascii: ":")
+    else { return nil }
+    var edits = [RepairedText.Edit(offset: own.range.lowerBound, inserted: "- ")]
+    var rest = line
+    // The other keys of the route are where they would be behind a dash, or below the first one.
+    while edits.count < 100, let next = contentLine(after: rest), let key = key(next),
+      key.column == own.column,
+      !key.isBehindDash, key.name != own.name
+    {
+      edits.append(.init(offset: key.range.lowerBound, inserted: "  "))
+      rest = next
+    }
+    return SyntaxRepair(
+      message: "a route begins here, without a \"-\"", hint: "put \"- \" before the first key of each route",
+      place: own.range, edits: edits)
+  }
+
+  /// The next line with more than spaces and a comment.
+  private func contentLine(after line: Range<Int>) -> Range<Int>? {
+    var end = line.upperBound
+    while end < bytes.count {
+      let next = text.line(at: end + 1)
+      let content = bytes[next].first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+      if let content, content != UInt8(ascii: "#"), content != UInt8(ascii: "\r") { return next }
+      end = max(next.upperBound, end + 1)
+    }
+    return nil
   }
 
   /// `// as in JavaScript`
@@ -204,6 +362,15 @@ private struct SyntaxDoctor {
       bytes[key.rest] == UInt8(ascii: ":"), key.range.lowerBound > line.lowerBound
     else { return nil }
     let start = key.range.lowerBound
+    // The other keys of the entry stand as they would behind "- ".
+    if let next = contentLine(after: line), let following = self.key(next), !following.isBehindDash,
+      following.column == key.column + 2
+    {
+      return SyntaxRepair(
+        message: "there is no space after \"-\"", hint: "put a space after the \"-\"",
+        place: start..<(start + 1),
+        edits: [.init(offset: start + 1, inserted: " ")])
+    }
     // The key stays in its column, where the other keys of the entry are.
     return SyntaxRepair(
       message: "there is no space after \"-\"", hint: "put a space after the \"-\"",
@@ -226,7 +393,7 @@ private struct SyntaxDoctor {
   /// `{group: chat_{room}}` and `[${REDIS_URL}]`: the value would need quotes.
   private func braces(_ line: Range<Int>) -> SyntaxRepair? {
     var edits: [RepairedText.Edit] = []
-    var first: (place: Range<Int>, value: String)?
+    var first: (place: Range<Int>, value: Range<Int>)?
     var offset = line.lowerBound
     var rest = offset
     var quote: UInt8?
@@ -247,7 +414,7 @@ private struct SyntaxDoctor {
         let brace = bytes[offset - 1] == UInt8(ascii: "$") ? offset - 1 : offset
         let close = bytes[offset..<value.upperBound].firstIndex(of: UInt8(ascii: "}")) ?? offset
         if first == nil {
-          first = (brace..<(close + 1), String(decoding: bytes[value], as: UTF8.self))
+          first = (brace..<(close + 1), value)
         }
         offset = value.upperBound
         rest = offset
@@ -258,7 +425,7 @@ private struct SyntaxDoctor {
     guard let first else { return nil }
     return SyntaxRepair(
       message: "inside \"{ }\" or \"[ ]\" a value with braces needs quotes",
-      hint: "put it in quotes: \"\(first.value)\"", place: first.place, edits: edits)
+      hint: quotesHint(first.value, line), place: first.place, edits: edits)
   }
 
   /// Whether a byte belongs to a value without quotes.

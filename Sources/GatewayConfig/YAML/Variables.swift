@@ -11,7 +11,10 @@ struct Variables: Sendable {
     self.isWithoutSecrets = isWithoutSecrets
   }
 
-  func replace(in scalar: inout Node.Scalar, at range: SourceRange, _ findings: inout Findings) {
+  /// - Parameter key: the key that the value stands under.
+  func replace(
+    in scalar: inout Node.Scalar, under key: String?, at range: SourceRange, _ findings: inout Findings
+  ) {
     guard scalar.text.contains("${") else { return }
     var rest = scalar.text[...]
     var result = ""
@@ -42,15 +45,15 @@ struct Variables: Sendable {
       let separator = inner.firstRange(of: ":-")
       let name = String(separator.map { inner[..<$0.lowerBound] } ?? inner)
       let fallback = separator.map { String(inner[$0.upperBound...]) }
-      result += value(of: name, default: fallback, &scalar, at: range, &findings)
+      result += value(of: name, default: fallback, &scalar, under: key, at: range, &findings)
       rest = rest[rest.index(after: end)...]
     }
     scalar.text = result + rest
   }
 
   private func value(
-    of name: String, default fallback: String?, _ scalar: inout Node.Scalar, at range: SourceRange,
-    _ findings: inout Findings
+    of name: String, default fallback: String?, _ scalar: inout Node.Scalar, under key: String?,
+    at range: SourceRange, _ findings: inout Findings
   ) -> String {
     if let value = environment[name], !(value.isEmpty && fallback != nil) {
       scalar.origin = Node.Origin(variable: name, isDefault: false)
@@ -62,6 +65,22 @@ struct Variables: Sendable {
     }
     scalar.isUnusable = true
     guard !isWithoutSecrets else { return "" }
+    // What stands between the braces may be a part of a secret.
+    guard VariableName.isLikely(name) || key.map({ KeysWithoutSecrets.contains($0, isWhole: false) }) ?? false
+    else {
+      findings.error(
+        .undefinedVariable, "the text between \"${\" and \"}\" is not the name of a variable that is set",
+        at: range,
+        hint: "write \"$${\" for the text itself")
+      return ""
+    }
+    guard key != VariableName.key else {
+      findings.error(
+        .undefinedVariable, "\"env\" takes the name of a variable, and \"${\(name)}\" stands for its value",
+        at: range,
+        hint: "write env: \(name), without \"$\"")
+      return ""
+    }
     findings.error(
       .undefinedVariable, "the environment variable \"\(name)\" is not set", at: range,
       hint: name.utf8.contains { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }

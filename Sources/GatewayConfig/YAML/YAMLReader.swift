@@ -26,8 +26,8 @@ struct YAMLReader {
       findings.error(.yamlLimit, "the file is larger than \(Bounds.bytes >> 20) MiB", at: top)
       return nil
     }
-    guard let first = String(validating: file.text, as: UTF8.self), !first.utf8.contains(0) else {
-      findings.error(.yamlSyntax, "the file is not UTF-8 text", at: top)
+    guard String(validating: file.text, as: UTF8.self) != nil, !file.text.contains(0) else {
+      reportEncoding(file, top, &findings)
       return nil
     }
     var text = RepairedText(file)
@@ -49,6 +49,44 @@ struct YAMLReader {
       }
       return root(of: builder, hasFailed: events.failure != nil, top, &findings)
     }
+  }
+
+  /// Reports the first byte that is no part of a UTF-8 text.
+  private static func reportEncoding(_ file: SourceFile, _ top: SourceRange, _ findings: inout Findings) {
+    let bytes = file.text
+    let isWide =
+      bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) || bytes.prefix(2).contains(0)
+    guard !isWide else {
+      // Its lines would be shown as something else.
+      findings.hide(top)
+      findings.error(
+        .yamlSyntax, "the file is not UTF-8 text: it is most likely UTF-16", at: top,
+        hint: "save the file as UTF-8")
+      return
+    }
+    let offset = firstInvalidByte(of: bytes)
+    let start = file.position(ofCharacter: bytes[..<offset].count { $0 & 0xC0 != 0x80 })
+    let end = SourcePosition(line: start.line, column: start.column + 1)
+    let digits = String(bytes[offset], radix: 16, uppercase: true)
+    findings.error(
+      .yamlSyntax,
+      "the file is not UTF-8 text: byte \(offset + 1) of it is 0x\(digits.utf8.count == 1 ? "0" : "")\(digits)",
+      at: SourceRange(file: file, start: start, end: end),
+      hint: bytes[offset] == 0 ? "remove it" : "save the file as UTF-8: it is most likely Latin-1")
+  }
+
+  /// The offset of the first byte that is zero or does not belong to UTF-8 text.
+  private static func firstInvalidByte(of bytes: [UInt8]) -> Int {
+    var offset = 0
+    while offset < bytes.count {
+      let byte = bytes[offset]
+      let length = byte < 0x80 ? 1 : byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 0
+      guard byte != 0, length > 0, offset + length <= bytes.count,
+        length == 1 || String(validating: bytes[offset..<(offset + length)], as: UTF8.self) != nil
+      else { return offset }
+      offset += length
+    }
+    return max(0, bytes.count - 1)
   }
 
   /// Reports a mistake, and continues without it, so that later mistakes are found in the same run.
@@ -219,10 +257,36 @@ private struct EventParser {
     let isBehind =
       rest.isEmpty || rest.elementsEqual("---".utf8) || rest.elementsEqual("...".utf8)
       || rest.first == UInt8(ascii: "-") && rest.dropFirst().first.map { " \n\r".utf8.contains($0) } ?? true
+    // A text in quotes of several lines in which keys stand has taken the next quote for its end.
+    if let lines = open.quotedOfLines, !text.isRepaired,
+      problem.contains("did not find expected") || problem.contains("could not find expected")
+        || problem.contains("mapping values are not allowed"),
+      hasKeys(lines.range)
+    {
+      let line = text.position(ofCharacter: lines.range.upperBound - 1).line
+      return failure(
+        "a quote is not closed", lines.range.lowerBound,
+        hint: "the next quote, in line \(line), ends the text")
+    }
     guard problem.contains("did not find expected node content"), isBehind, let bracket = open.brackets.last
     else { return nil }
     return failure(
       "\"\(bracket.character)\" is not closed by \"\(bracket.close)\"", bracket.place, hint: nil)
+  }
+
+  /// Whether one of the lines after the first one begins with a key.
+  ///
+  /// - Parameter range: in characters.
+  private func hasKeys(_ range: Range<Int>) -> Bool {
+    let part = text.bytes[
+      text.offset(ofCharacter: range.lowerBound)..<text.offset(ofCharacter: range.upperBound)]
+    return part.split(separator: UInt8(ascii: "\n")).dropFirst().contains { line in
+      let words = line.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "-") }
+      let name = words.prefix {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
+      }
+      return !name.isEmpty && words.dropFirst(name.count).starts(with: ": ".utf8)
+    }
   }
 
   private static func plain(_ problem: String, _ context: String, startsWithTab: Bool) -> (String, String?) {
@@ -235,6 +299,9 @@ private struct EventParser {
       return (
         "YAML has no such escape", "use single quotes, in which \"\\\" is an ordinary character"
       )
+    }
+    if problem.contains("alphabetic or numeric") {
+      return ("this character cannot begin a value", "put the value in quotes")
     }
     if problem.contains("did not find expected node content") {
       return ("expected a value", "put a value that begins with \"[\", \"{\" or \",\" in quotes")

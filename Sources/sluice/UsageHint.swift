@@ -1,0 +1,38 @@
+import GatewayConfig
+
+/// What to write in place of commands and options of other programs.
+enum UsageHint {
+  private static let commands = [
+    "server": "serve", "run": "serve", "start": "serve", "up": "serve", "runserver": "serve",
+    "check": "validate",
+    "lint": "validate", "test": "validate", "verify": "validate", "show": "routes", "list": "routes",
+    "publish": "send",
+    "match": "explain", "benchmark": "bench",
+  ]
+  private static let addressOptions = [
+    "--port", "-p", "--host", "--listen", "--address", "--addr", "-b", "-l", "-H", "--unix-socket",
+  ]
+
+  /// - Parameters:
+  ///   - arguments: the arguments that were refused.
+  ///   - known: the names of the commands.
+  /// - Returns: nil if nothing is known about them.
+  static func hint(for arguments: [String], commands known: [String]) -> String? {
+    guard let first = arguments.first else { return nil }
+    guard known.contains(first) else {
+      let meant = commands[first] ?? NearestName.of(first, in: known)
+      return first.hasPrefix("-") ? nil : meant.map { "did you mean \"sluice \($0)\"?" }
+    }
+    guard first == "serve",
+      let place = arguments.firstIndex(where: { argument in
+        addressOptions.contains { argument == $0 || argument.hasPrefix($0 + "=") }
+      })
+    else { return nil }
+    let parts = arguments[place].split(separator: "=", maxSplits: 1)
+    let value = parts.count == 2 ? String(parts[1]) : arguments.dropFirst(place + 1).first
+    guard let value, UInt16(value) != nil else {
+      return "the address to listen on is written --bind HOST:PORT, or --bind unix:PATH"
+    }
+    return "write --bind 127.0.0.1:\(value) for this machine only, or --bind 0.0.0.0:\(value) for all"
+  }
+}
