@@ -173,7 +173,8 @@ private func withProcesses(
     server.standardOutput = FileHandle.nullDevice
     try server.run()
   }
-  defer { if server.isRunning { server.terminate() } }
+  // The server was started on a thread that blocks signals, and so it blocks them too, except this one.
+  defer { if server.isRunning { kill(server.processIdentifier, SIGKILL) } }
   var processes: [LayerProcess] = []
   for _ in 0..<(kind == .memory ? 1 : 2) {
     processes.append(try await LayerProcess(kind.make(at: "\(folder.path)/s")))
