@@ -79,6 +79,16 @@ struct SecretPlaceTests {
     }
   }
 
+  @Test func `no line with a secret is shown of a file that cannot be read to its end`() {
+    let files = [
+      "auth: {a: {jwt: {secret: \"geheim5$KEYBBBB\"}}}\nlogging: {level: [}\n",
+      "auth:\n  a:\n    jwt:\n      secret: \"geheim5\n",
+      "k:\n  symmetric_encryption_keys:\n    - \"geheim5\n",
+      "channel_layers: {default: {backend: redis, config: {hosts: [\"redis://:geheim${UNSET}@h/0\"]}}}\n",
+    ]
+    for file in files { #expect(!rendered(file).contains("geheim"), "\(rendered(file))") }
+  }
+
   @Test(arguments: ["$TOKEN", "${TOKEN}", "\"${TOKEN}\""])
   func `env takes the name of a variable, and never shows its value`(_ value: String) {
     for environment in [[:], ["TOKEN": "geheim5KEYBBBB"]] {

@@ -209,6 +209,8 @@ extension RedisHostReader {
   /// (redis-py, `ConnectionPool.from_url`).
   private func readURL(_ node: Node) -> RedisHost? {
     let isReference = if case .mapping = node.content { true } else { false }
+    // What stands beside a variable that is not set may be a password.
+    if node.isUnusable { reading.findings.hide(node.range) }
     // Text is not read as a word, whose findings repeat it.
     guard let text = isReference ? reading.secret(node, "a host") : reading.scalar(node, "a host")?.text
     else {

@@ -46,8 +46,28 @@ struct YAMLReader {
           continue
         }
         builder.findings.error(.yamlSyntax, failure.message, at: failure.range, hint: failure.hint)
+        hideSecrets(of: file, &findings)
       }
       return root(of: builder, hasFailed: events.failure != nil, top, &findings)
+    }
+  }
+
+  private static let wordsOfSecrets = [
+    "secret", "password", "passphrase", "token", "signing", "keys", "hosts", "redis://", "rediss://",
+  ]
+
+  /// Hides the lines of a file that may hold secrets, because nothing reads the values of a file with a mistake in its notation.
+  private static func hideSecrets(of file: SourceFile, _ findings: inout Findings) {
+    // The entries of a list below such a key, too.
+    var isInList = false
+    for number in file.lineStarts.indices {
+      let end = number + 1 < file.lineStarts.count ? file.lineStarts[number + 1] : file.text.count
+      let line = String(decoding: file.text[file.lineStarts[number]..<end], as: UTF8.self).lowercased()
+      let isNamed = wordsOfSecrets.contains(where: line.contains)
+      isInList = isNamed || isInList && line.drop { $0 == " " }.hasPrefix("-")
+      guard isInList else { continue }
+      let start = SourcePosition(line: number + 1, column: 1)
+      findings.hide(SourceRange(file: file, start: start, end: start))
     }
   }
 
