@@ -50,12 +50,7 @@ final class GatewayLayers: Sendable {
   var sharedIndices: [Int] { all.indices.filter { all[$0].isShared } }
 
   /// The aliases of the layers that are not available.
-  var unavailable: [String] {
-    all.indices.filter { index in
-      guard case .redis(let hub) = all[index] else { return false }
-      return !hub.isAvailable || !(recorders[index]?.isAvailable ?? true)
-    }.map { aliases[$0] }
-  }
+  var unavailable: [String] { all.filter { !$0.isAvailable }.map(\.alias) }
 
   /// Whether all layers are available.
   var areAvailable: Bool { all.allSatisfy { $0.isAvailable } }
