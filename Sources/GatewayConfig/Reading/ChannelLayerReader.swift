@@ -138,7 +138,9 @@ struct ChannelLayerReader {
     guard let first = found.first else { return }
     // A misspelt "hosts".
     if case .sequence? = config.all.first(where: { $0.key.value == first.value })?.value.content { return }
-    for key in found { if let entry = config.entry(key.value) { reading.findings.hide(entry.value.range) } }
+    for key in found {
+      if let entry = config.stranger(key.value) { reading.findings.hide(entry.value.range) }
+    }
     reading.findings.error(
       .unknownKey, "the server of the layer stands in \"hosts\", not in \"\(first.value)\"", at: first.range,
       hint: "write hosts: [\"redis://127.0.0.1:6379/0\"], with its host, port and database")
