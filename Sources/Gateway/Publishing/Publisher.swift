@@ -366,24 +366,34 @@ extension Publisher {
   /// never comes. So only a few requests wait at a time; the others are answered at once, and told of a gap.
   func history(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
     var copy = LaggingCopy()
-    let history = await historyNow(of: group, on: layer, behind: position)
+    let history = await historyNow(of: group, on: layer, behind: position, .mayWait)
     guard case .kept(let slice) = history, var pause = copy.pause(before: slice) else { return history }
     defer { waitingForCopies.subtract(1, ordering: .relaxed) }
     guard waitingForCopies.add(1, ordering: .relaxed).newValue <= Self.mostWaitingForCopies else {
-      return history
+      return await historyNow(of: group, on: layer, behind: position, .last)
     }
     while true {
       // After a cancellation the client is gone, and any answer will do.
       do { try await Task.sleep(for: pause) } catch { return history }
-      let history = await historyNow(of: group, on: layer, behind: position)
-      guard case .kept(let slice) = history, let next = copy.pause(before: slice) else { return history }
+      let history = await historyNow(of: group, on: layer, behind: position, .mayWait)
+      guard case .kept(let slice) = history, slice.isAhead else { return history }
+      guard let next = copy.pause(before: slice) else {
+        return await historyNow(of: group, on: layer, behind: position, .last)
+      }
       pause = next
     }
   }
 
   static let mostWaitingForCopies = 16
 
-  private func historyNow(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
+  /// Whether a read may find that the position is ahead, or has to have a result all the same.
+  private enum HistoryRead {
+    case mayWait, last
+  }
+
+  private func historyNow(
+    of group: String, on layer: Int, behind position: EventPosition?, _ read: HistoryRead
+  ) async -> History {
     let count = workers.withLock { $0.count }
     let answers = await ask { (worker, index, reply: @escaping @Sendable (History?) -> Void) in
       guard index == Self.worker(for: group, of: count) else { return reply(nil) }
@@ -391,7 +401,10 @@ extension Publisher {
       // Only subscribed groups are known here.
       layer.subscribe(to: group) { outcome in
         guard outcome == .active else { return reply(.unavailable) }
-        let slice = layer.history(of: group, behind: position, bytes: Self.largestHistory)
+        var slice = layer.history(of: group, behind: position, bytes: Self.largestHistory)
+        if case .last = read, slice?.isAhead == true {
+          slice = layer.historyBehindGap(of: group, bytes: Self.largestHistory)
+        }
         layer.unsubscribe(from: group)
         reply(slice.map(History.kept) ?? .notKept)
       }
