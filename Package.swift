@@ -101,7 +101,7 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Bench", "Gateway", "GatewayConfig", "JSON", "Routing",
+        "Bench", "Bytes", "Gateway", "GatewayConfig", "JSON", "Routing",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -45,6 +45,13 @@ extension ChannelLayer {
   package func history(of group: String, behind position: EventPosition?, bytes: Int) -> HistorySlice? {
     history(of: group, behind: position, bytes: bytes, isContinued: false)
   }
+
+  /// All kept events, behind a gap: for a reader whose position is taken for lost.
+  package func historyBehindGap(of group: String, bytes: Int) -> HistorySlice? {
+    var slice = history(of: group, behind: nil, bytes: bytes)
+    slice?.isGap = true
+    return slice
+  }
 }
 
 /// The result of publishing an event.

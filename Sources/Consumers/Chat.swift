@@ -57,9 +57,14 @@ public final class Chat: Sendable {
     case Self.eventType:
       return events.chatMessage(event, Self.render(event, showsUser: showsUser, into: frames))
     // One of the route's groups may be shared with a broadcast route.
-    case Broadcast.eventType: return renderBroadcast(event, into: frames)
+    case Broadcast.eventType:
+      return isSigned(event) && !showsUser
+        ? renderUnnamed(event, into: frames) : renderBroadcast(event, into: frames)
     default:
-      return event.type == Event.presenceType ? frames.appendPresence(event) : events.unknown(event)
+      guard event.type == Event.presenceType, case .frames = frames.appendPresence(event) else {
+        return events.unknown(event)
+      }
+      return .frames
     }
   }
 
@@ -77,9 +82,20 @@ public final class Chat: Sendable {
     }
   }
 
-  /// Whether the frame has to name the user who published the broadcast.
+  /// Whether a user has published the broadcast, so that its frame has to be that of a message.
   func isSigned(_ event: Event) -> Bool {
-    showsUser && event[Self.user] != nil && event.handler == Broadcast.eventType
+    event[Self.user] != nil && event.handler == Broadcast.eventType
+  }
+
+  /// Renders a text that a user has published, on a route that does not name senders. Unchanged it could pass for a frame of the
+  /// gateway's, such as one about presence, which clients of the route cannot send.
+  private func renderUnnamed(_ event: Event, into frames: SharedBytes) -> Rendering {
+    guard let text = event["text"], text.isText, let message = text.jsonText else {
+      return events.dropped(
+        event, "the field \"text\" must be text: a chat shows what a user publishes as a message")
+    }
+    unsafe frames.appendFrame(.text, prefix: #"{"message": "#, payload: message.span.bytes, suffix: "}")
+    return .frames
   }
 
   /// A broadcast that names the user who published it, as it is shown to clients that see the senders of messages.

@@ -33,7 +33,7 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
   package var withoutPositions: EventStreamRenderer { EventStreamRenderer(events, showsPosition: false) }
 
   package func render(_ event: Event, for address: String?, into stream: SharedBytes) -> Rendering {
-    if event.type == Event.historyType { return appendStart(event, to: stream) }
+    if event.type == Event.historyType, event.position != nil { return appendStart(event, to: stream) }
     switch events.meaning(of: event, for: address) {
     case .text(let text): return append(text, of: event, to: stream)
     case .message: return events.message(event, appendMessage(of: event, to: stream))

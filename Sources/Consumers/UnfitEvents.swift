@@ -33,9 +33,6 @@ package final class UnfitEvents: Sendable {
   /// Twice as many places as kinds, so that a free place is near.
   private static let places = 64
 
-  /// Events of the gateway to its own sessions, which not every route handles.
-  private static let internalTypes = [Event.presenceType, Event.historyType, Event.unreadableType]
-
   private let known: [String]
   private let report: @Sendable (Report) -> Void
   /// Hashes of the reported kinds; zero for a free place. Swift seeds its hashes for each process, so publishers cannot choose
@@ -53,7 +50,7 @@ package final class UnfitEvents: Sendable {
 
   /// Reports an event of a type that the route does not handle.
   package func unknown(_ event: Event) {
-    guard !Self.internalTypes.contains(event.type), isNew(event.type, "") else { return }
+    guard !Self.isOwn(event), isNew(event.type, "") else { return }
     let isForUs = HandlerName.isReserved(event.type) && !known.contains { HandlerName.isReserved($0) }
     report(
       Report(
@@ -61,6 +58,17 @@ package final class UnfitEvents: Sendable {
         hint: isForUs
           ? "send control events to the group \"sluice.control\""
           : NearestName.hint(for: event.type, in: known)))
+  }
+
+  /// Whether the gateway itself has made the event, for its own sessions; not every route handles those.
+  ///
+  /// Another program can send events of the same types through Redis. Those contain no encoded JSON, and have no position.
+  private static func isOwn(_ event: Event) -> Bool {
+    switch event.type {
+    case Event.presenceType: if case .encodedJSON = event[Event.presenceField] { true } else { false }
+    case Event.historyType, Event.unreadableType: event.position != nil
+    default: false
+    }
   }
 
   /// Reports an event of a known type with a missing field, or one of the wrong type.

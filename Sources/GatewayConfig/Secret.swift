@@ -16,10 +16,14 @@ package struct Secret: Sendable, Hashable, ExpressibleByStringLiteral {
     self.init(text)
   }
 
+  /// Whether the last byte is NUL. HMAC fills a short key up with NUL bytes (RFC 2104 section 2), so the same key without them
+  /// makes the same signatures; a key of nothing but NUL bytes is the empty key.
+  var endsInNUL: Bool { bytes.last == 0 }
+
   /// Nil if the bytes are not UTF-8.
   package var text: String? { String(validating: bytes, as: UTF8.self) }
 
-  /// Reads the contents of a secret file.
+  /// Reads the contents of a secret file or of a variable.
   ///
   /// Editors and `echo` end a text with a line feed, which is not part of the secret. In binary secrets the same byte may be
   /// part of the secret, so nothing is dropped from them.
@@ -73,6 +77,24 @@ enum SecretEncoding: String, CaseIterable {
           }
         })
     }
+  }
+
+  /// What is wrong with a text that is almost valid in this encoding; nil if nothing is known about it.
+  ///
+  /// - Returns: nothing that shows a part of the text.
+  func fault(of text: [UInt8]) -> (found: String, hint: String)? {
+    guard self == .hex else { return nil }
+    var digits = text.filter { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }[...]
+    let hasPrefix = digits.first == UInt8(ascii: "0") && [0x78, 0x58].contains(digits.dropFirst().first)
+    if hasPrefix { digits = digits.dropFirst(2) }
+    guard digits.allSatisfy({ Self.digit($0) != nil }) else { return nil }
+    if hasPrefix { return ("begins with \"0x\", which is not a part of hex", "remove the \"0x\"") }
+    return digits.count.isMultiple(of: 2)
+      ? nil
+      : (
+        "has \(digits.count) hex digits, and a byte is two of them",
+        "look whether a digit is missing, or one is too many"
+      )
   }
 
   private static func decode(base64 text: [UInt8]) -> [UInt8]? {

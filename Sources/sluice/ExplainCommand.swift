@@ -1,4 +1,6 @@
 import ArgumentParser
+import Bytes
+import Gateway
 import GatewayConfig
 import Routing
 
@@ -8,7 +10,8 @@ struct ExplainCommand: ParsableCommand {
     abstract: "Show which route answers a URL, and why.",
     discussion: """
       Prints the route that answers a WebSocket handshake and the one that answers an HTTP request, each with its line in \
-      the file, its captures, its groups, and the checks that a client has to pass. Exit code 1: no route answers.
+      the file, its captures, its groups, and the checks that a client has to pass. Characters that \
+      a browser percent-encodes may stand here as they are. Exit code 1: no route answers.
 
       EXAMPLES
         sluice explain /ws/chat/lobby/
@@ -42,34 +45,61 @@ struct ExplainCommand: ParsableCommand {
   func run() throws {
     let (file, url) = named
     let configuration = try ConfigurationFile.load(file)
+    // The replacement character stands for bytes that are not text.
+    guard !url.unicodeScalars.contains("\u{FFFD}") else {
+      Output.error(
+        "sluice: \"\(url.printable)\" has bytes that are not UTF-8 (write each as % and two hex digits); Sluice would answer 400"
+      )
+      throw ExitCode(1)
+    }
     guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
       Output.error(
-        "sluice: \"\(url)\" is neither a path nor a URL (a path begins with \"/\"); Sluice would answer 400")
+        "sluice: \"\(url.printable)\" is neither a path nor a URL (a path begins with \"/\"); Sluice would answer 400"
+      )
       throw ExitCode(1)
     }
     let application = configuration.served
-    Output.print("path       /\(path.text)\n")
+    Output.print("path       /\(path.text.printable)\n")
     Output.print("tls        \(tls(configuration.server))\n")
+    let target = Self.target(of: url)
     let webSocket = application.webSocketRouter.match(path)
     let http = application.httpRouter.match(path)
     let webSocketHint = application.webSocketRouteHint(path).map { "; \($0)" } ?? ""
     Output.print(
-      "\nwebsocket  " + (webSocket.map { explain($0, application) } ?? "404: no route\(webSocketHint)\n"))
+      "\nwebsocket  "
+        + (webSocket.map { explain($0, path, target, application) } ?? "404: no route\(webSocketHint)\n"))
     Output.print("\nhttp       ")
     let httpHint = application.httpRouteHint(path).map { "; \($0)" } ?? ""
     if let http {
-      Output.print(explain(http, http: application))
+      Output.print(explain(http, path, target, http: application))
     } else {
       Output.print(
         webSocket == nil ? "404: no route\(httpHint)\n" : "426: the path is for WebSocket clients only\n")
     }
-    if webSocket == nil, http == nil { throw ExitCode(1) }
+    let isAnswered = [
+      webSocket.map { application.refusal(of: target, path, webSocket: $0) },
+      http.map { application.refusal(of: target, path, http: $0) },
+    ].contains { $0 == .some(nil) }
+    if !isAnswered { throw ExitCode(1) }
   }
 
-  private func explain(_ match: RouteMatch, _ application: ApplicationConfiguration) -> String {
+  /// The target of a request for the URL.
+  private static func target(of url: String) -> String {
+    guard !url.hasPrefix("/") else { return url }
+    // Behind the scheme, nothing and the authority.
+    let parts = url.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+    return parts.count == 4 ? "/\(parts[3])" : "/"
+  }
+
+  private func explain(
+    _ match: RouteMatch, _ path: RequestPath, _ target: String, _ application: ApplicationConfiguration
+  ) -> String {
     let route = application.webSocketRoutes[match.route]
-    var text = "\(route.name)  (\(route.range.place))\n"
-    text += "consumer   \(route.consumer.summary)\n"
+    var text = "\(route.name.printable)  (\(route.range.place))\n"
+    if let refusal = application.refusal(of: target, path, webSocket: match) {
+      return text + "answers    400: \(refusal)\n"
+    }
+    text += "consumer   \(route.consumer.summary.printable)\n"
     text += captures(match)
     if let groups = route.consumer.group { text += explain(groups, match.captures) }
     if let auth = route.auth { text += "auth       \(auth)\n" }
@@ -85,7 +115,7 @@ struct ExplainCommand: ParsableCommand {
     var text = ""
     for template in groups.templates {
       let name = template.name(for: captures)
-      text += "group      \(name ?? missing(template, captures))\n"
+      text += "group      \((name ?? missing(template, captures)).printable)\n"
     }
     if !groups.subscribe.isEmpty {
       text += "subscribe  \(groups.subscribe.map(\.text).joined(separator: ", "))\n"
@@ -112,12 +142,17 @@ struct ExplainCommand: ParsableCommand {
       + (compression.keepsClientContext ? ", client_context_takeover true" : "")
   }
 
-  private func explain(_ match: RouteMatch, http application: ApplicationConfiguration) -> String {
+  private func explain(
+    _ match: RouteMatch, _ path: RequestPath, _ target: String, http application: ApplicationConfiguration
+  ) -> String {
     let route = application.httpRoutes[match.route]
-    var text =
-      "\(route.name.isEmpty ? "\"\"" : route.name)  (\(route.range.place))\nanswers    \(route.action.summary)\n"
+    var text = "\(route.name.isEmpty ? "\"\"" : route.name.printable)  (\(route.range.place))\n"
+    if let refusal = application.refusal(of: target, path, http: match) {
+      return text + "answers    400: \(refusal)\n"
+    }
+    text += "answers    \(route.action.summary.printable)\n"
     if case .staticFiles = route.action, let remainder = match.remainder {
-      text += "file       \(remainder.isEmpty ? "index.html" : remainder), if it exists\n"
+      text += "file       \(remainder.isEmpty ? "index.html" : remainder.printable), if it exists\n"
     }
     if let auth = route.auth { text += "auth       \(auth)\n" }
     text += captures(match)
@@ -136,7 +171,7 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func captures(_ match: RouteMatch) -> String {
-    match.captures.all.map { "captures   \($0.name) = \"\($0.value)\"\n" }.joined()
+    match.captures.all.map { "captures   \($0.name) = \"\($0.value.printable)\"\n" }.joined()
   }
 
   private func origin(_ policy: OriginPolicy) -> String {
@@ -157,5 +192,19 @@ struct ExplainCommand: ParsableCommand {
 
   private func ping(_ limits: SessionLimits) -> String {
     limits.ping.map { "\($0.interval.written) + \($0.timeout.written)" } ?? "none"
+  }
+}
+
+extension ApplicationConfiguration {
+  /// Why a handshake at the path is refused, though a route matches it; nil if it is not.
+  fileprivate func refusal(of target: String, _ path: RequestPath, webSocket match: RouteMatch) -> String? {
+    guard case .proxy(let upstream) = webSocketRoutes[match.route].consumer else { return nil }
+    return upstream.refusal(of: target, path, match)
+  }
+
+  /// Why a request at the path is refused, though a route matches it; nil if it is not.
+  fileprivate func refusal(of target: String, _ path: RequestPath, http match: RouteMatch) -> String? {
+    guard case .proxy(let upstream) = httpRoutes[match.route].action else { return nil }
+    return upstream.refusal(of: target, path, match)
   }
 }

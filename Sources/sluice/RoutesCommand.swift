@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 import GatewayConfig
 import Routing
 
@@ -40,6 +41,7 @@ struct RoutesCommand: ParsableCommand {
 /// Aligns columns to their widest cell.
 enum Table {
   static func aligned(_ rows: [[String]]) -> String {
+    let rows = rows.map { $0.map(\.printable) }
     guard let first = rows.first else { return "" }
     let widths = first.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     return rows.map { row in
@@ -55,7 +57,7 @@ enum Table {
 
 extension SourceRange {
   /// `routes.yaml:14`
-  var place: String { "\(file.path):\(start.line)" }
+  var place: String { "\(file.path.printable):\(start.line)" }
 }
 
 extension HTTPAction {

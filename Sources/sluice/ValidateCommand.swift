@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 import Gateway
 import GatewayConfig
 
@@ -82,7 +83,7 @@ struct ValidateCommand: AsyncParsableCommand {
       report.groups = table
       isGood = isGood && report.errorCount == 0 && !(strict && report.warningCount > 0)
       if format == .text, report.findings.isEmpty, let configuration = loaded.configuration {
-        Output.print("\(path): good (\(count(configuration)))\n")
+        Output.print("\(path): good (\(count(configuration)))".printable + "\n")
       } else {
         reports.append(report)
         if format == .text { Output.print(report.rendered(.text)) }

@@ -96,8 +96,31 @@ struct ChatTests {
         == .ignored)
     // The back end's own text has no sender.
     #expect(render(chat, Event(type: "broadcast.message", fields: [text])) == (.frames, forged))
-    let plain = Consumer(.chat(group()))
-    #expect(render(plain, Event(type: "broadcast.message", fields: [text, user])) == (.frames, forged))
+  }
+
+  @Test(arguments: [
+    #"{"presence": {"joined": "bob"}}"#, #"{"history": {"id": "1.1", "gap": false}}"#,
+    #"{"message": 1, "user": "bob"}"#,
+  ])
+  func `a text that a user has published is a message also where clients are not told who sent what`(
+    _ forged: String
+  ) {
+    let text = Event.Field("text", .text(Array(forged.utf8)))
+    let user = Event.Field("user", .json(.string("ann")))
+    let signed = Event(type: "broadcast.message", fields: [text, user])
+    let quoted = EventValue.json(.string(forged)).jsonText ?? []
+    let message = #"{"message": "# + String(decoding: quoted, as: UTF8.self) + "}"
+    #expect(render(chat, signed) == (.frames, message))
+    var numbered = signed
+    numbered.position = EventPosition(epoch: 0xAB, offset: 7)
+    let frames = SharedBytes(capacity: 64)
+    _ = NumberedRenderer(chat).render(numbered, for: nil, into: frames)
+    let frame = unsafe frames.withBytes(from: 2) { unsafe String(decoding: $0, as: UTF8.self) }
+    #expect(frame == #"{"id": "ab.7", \#(message.dropFirst())"#)
+    let bytes = Event.Field("bytes", .bytes([1]))
+    #expect(render(chat, Event(type: "broadcast.message", fields: [bytes, user])).0 == .ignored)
+    // The back end's own text has no sender.
+    #expect(render(chat, Event(type: "broadcast.message", fields: [text])) == (.frames, forged))
   }
 
   @Test func `binary is answered with an error`() {

@@ -121,12 +121,30 @@ struct UnfitEventsTests {
 
   @Test func `what the gateway tells its own sessions is no surprise, and an order in a wrong group is`() {
     let broadcast = Consumer(.broadcast(group(), publish: .nobody), report: reports.add)
-    for type in [Event.presenceType, Event.historyType, Event.unreadableType] {
-      render(broadcast, Event(type: type))
+    // As the gateway makes them.
+    render(
+      broadcast,
+      Event(type: Event.presenceType, fields: [.init(Event.presenceField, .encodedJSON(Array("{}".utf8)))]))
+    for type in [Event.historyType, Event.unreadableType] {
+      var event = Event(type: type)
+      event.position = EventPosition(epoch: 1, offset: 1)
+      render(broadcast, event)
     }
     #expect(reports.told == [])
     render(broadcast, Event(type: "sluice.disconnect"))
     #expect(reports.told.map(\.hint) == [#"send control events to the group "sluice.control""#])
+  }
+
+  @Test func `another program's event of one of the gateway's own types is told, however it is spelt`() {
+    let types = ["sluice.presence", "sluice_presence", "sluice.history", "sluice.unreadable"]
+    let renderers: [any EventRenderer] = [
+      chat(), Consumer(.broadcast(group(), publish: .nobody), report: reports.add),
+      EventStreamRenderer(group(), showsPosition: true, report: reports.add), NumberedRenderer(chat()),
+    ]
+    for renderer in renderers {
+      for type in types { render(renderer, Event(type: type, fields: [.init("presence", .json(.null))])) }
+    }
+    #expect(reports.told.map(\.type) == types + types + types + types)
   }
 
   @Test func `the groups of one event stream report together`() {

@@ -176,6 +176,14 @@ final class FileAccessTests {
     }
   }
 
+  @Test func `a name that is not UTF-8 is told from a file that is missing`() {
+    // What Swift makes of the byte FF in an argument.
+    #expect(
+      Disk().contents(of: path("a\u{FFFD}.yaml"))
+        == .failure(FileFault("its name is not UTF-8: rename the file")))
+    #expect(Disk().contents(of: path("a.yaml")) == .failure(FileFault("there is no such file")))
+  }
+
   @Test func `a pipe that nobody writes to, or that stays open, is given up`() throws {
     let impatient = Disk(patience: .milliseconds(100))
     let late = FileFault("it is a pipe, and its writer has not written all of it and closed it in time")

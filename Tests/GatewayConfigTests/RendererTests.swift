@@ -157,6 +157,20 @@ struct RendererTests {
     #expect(report("a.yaml").rendered(.sarif).contains(#""id":"sluice/a.yaml/""#))
   }
 
+  @Test func `no format for people has characters that a terminal obeys or hides`() {
+    let hidden = ["\u{1b}", "\u{202e}", "\u{200b}", "\u{3164}", "\u{e000}"]
+    for character in hidden {
+      let files = OneFile(
+        text: broken.replacing("consumr", with: "\"con\(character)sumer\""), path: "a\(character).yaml")
+      let report = ConfigurationLoader.load(path: files.path, environment: [:], files: files).report
+      for format in [FindingFormat.text, .github] {
+        let text = report.rendered(format)
+        #expect(!text.unicodeScalars.contains { character.unicodeScalars.contains($0) })
+        #expect(text.contains("a\\u{"))
+      }
+    }
+  }
+
   @Test func `SARIF names files as URIs`() {
     let files = OneFile(text: "", path: "a b%/c:d.yaml")
     let sarif = ConfigurationLoader.load(path: files.path, environment: [:], files: files).report.rendered(

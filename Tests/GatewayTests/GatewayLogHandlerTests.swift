@@ -49,6 +49,16 @@ struct GatewayLogHandlerTests {
     }
   }
 
+  @Test(arguments: [
+    ("bye\u{2800}user=admin", #""bye\u2800user=admin""#), ("a=b", #""a=b""#), ("a\u{3164}b", #""a\u3164b""#),
+    ("a\u{34f}b", #""a\u034fb""#), ("a\u{e000}b", #""a\ue000b""#), ("a\u{378}b", #""a\u0378b""#),
+    ("a\u{a0}b", "\"a\u{a0}b\""), ("a\u{2d33}", "a\u{2d33}"), ("\u{2192}", "\"\u{2192}\""),
+    ("käse-7/å日本", "käse-7/å日本"),
+  ])
+  func `a value without quotes is plain words`(_ value: String, _ written: String) {
+    #expect(line(.text, "said", ["reason": value]).hasSuffix(" reason=" + written))
+  }
+
   @Test func `a text value with a quotation mark, a backslash or a space can be read back`() throws {
     let line = line(.text, "said", ["value": #"a" forged="yes\"#])
     #expect(line.hasSuffix(#" value="a\" forged=\"yes\\""#))

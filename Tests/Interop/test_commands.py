@@ -114,6 +114,26 @@ def test_explain_names_the_route_that_matches_with_the_slash():
     assert "with a" not in sluice("explain", "routes.yaml", "/nothing/at/all").stdout
 
 
+def test_explain_tells_what_the_gateway_answers_and_obeys_no_path(tmp_path):
+    (tmp_path / "routes.yaml").write_text("""
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+applications:
+  main:
+    http: [{path: "", proxy: "http://127.0.0.1:9/"}]
+    websocket: [{path: "ws/<str:room>/", consumer: chat, group: all}]
+""")
+    for path in ["/../x", "/a/%2e%2e/x", "http://a/x/../y"]:
+        done = sluice("explain", path, cwd=tmp_path)
+        assert done.returncode == 1 and "\nanswers    400: The path has a segment" in done.stdout and "answers    proxy" not in done.stdout
+    assert "answers    proxy" in sluice("explain", "/x..", cwd=tmp_path).stdout
+    said = sluice("explain", "/ws/%1b[2J%0Aforged%E2%80%AE/", cwd=tmp_path).stdout
+    assert 'room = "\\u{1b}[2J\\u{a}forged\\u{202e}"' in said and "path       /ws/\\u{1b}" in said
+    assert not {"\x1b", "\u202e"} & set(said) and "\nforged" not in said
+    done = subprocess.run([SLUICE, "explain", b"/\xff"], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 1 and b"not UTF-8" in done.stderr and b"400" in done.stderr and done.stdout == b""
+
+
 @pytest.mark.report("validate-in-ci")
 def test_validate_without_secrets(tmp_path):
     (tmp_path / "routes.yaml").write_text("""

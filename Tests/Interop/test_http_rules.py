@@ -410,7 +410,10 @@ def test_early_refusals_are_dated_and_head_has_no_body(front, request_, status):
     (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "beside a Content-Length"),
     (b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "a transfer coding other than chunked"),
     (b"POST /hold HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "does not begin with its size"),
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", "beside a Content-Length"),
     (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", "Content-Length header is not one number"),
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nX: y\r\nContent-Length: 1\r\n\r\nx", "more than one Content-Length"),
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 12345678901234567890123\r\n\r\n", "Content-Length header is too large"),
     (b"BREW /x HTTP/1.1\r\nHost: a\r\n\r\n", "method of the request is not supported"),
     (b"GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n", "for another host"),
 ])

@@ -41,6 +41,7 @@ applications:
         group: "chat_{room}"
         identity: true
         events: {order.paid: event}
+      - {path: "ws/plain/<slug:room>/", auth: users, consumer: chat, group: "chat_{room}"}
       - {path: ws/news/, name: news, consumer: broadcast, group: news}
       - {path: ws/binary/, auth: binary, consumer: chat, group: binary}
       - {path: ws/encoded/, auth: encoded, consumer: chat, group: encoded}
@@ -149,6 +150,17 @@ def test_a_stream_shows_the_user_who_has_published_a_text(gateway):
         assert post(gateway, {"group": "chat_streamed", "text": forged}).status_code == 200
         assert stream.read().data == forged
     wait_until(lambda: any("this route shows a user's message with its sender" in line for line in gateway.log))
+
+
+def test_a_user_sends_no_frame_of_the_gateway_into_a_chat_without_names(gateway):
+    with Session(gateway.ws("/ws/plain/unnamed/"), additional_headers={"Authorization": f"Bearer {token_of('ann')}"}) as one:
+        for forged in ['{"presence": {"joined": "bob"}}', '{"history": {"id": "1.1", "gap": false}}', '{"message": 1, "user": "bob"}']:
+            for content in [{"bytes": "AP8="}, {"text": forged}]:
+                assert post(gateway, {"group": "chat_unnamed", **content}, "/own/", token_of("ann")).status_code == 200
+            assert one.hear() == {"message": forged}
+        # The back end sends the frames that it means.
+        assert post(gateway, {"group": "chat_unnamed", "text": '{"presence": 1}'}).status_code == 200
+        assert one.hear() == {"presence": 1}
 
 
 @pytest.mark.report("binary-secret")

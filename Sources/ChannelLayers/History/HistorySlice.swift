@@ -8,8 +8,8 @@ package struct HistorySlice: Sendable, Equatable {
   /// Whether events were asked for that are not kept any more, or of another epoch: what is here is all that is left.
   package var isGap: Bool
   /// Whether the position that was asked for is beyond what this process has: its copy of the history lags behind the one that is
-  /// kept elsewhere, or the position was never given to anybody.
-  package var isAhead = false
+  /// kept elsewhere, or the position was never given to anybody. Nothing is read then.
+  package private(set) var isAhead = false
   /// In order, without a hole, each with its position.
   package var events: [Event]
   /// Whether nothing is behind it, for now.
@@ -20,6 +20,14 @@ package struct HistorySlice: Sendable, Equatable {
     self.isGap = isGap
     self.events = events
     self.isLast = isLast
+  }
+
+  /// A slice without events, for a position that is beyond what this process has.
+  ///
+  /// - Parameter reached: the last position that this process has.
+  package init(aheadOf reached: EventPosition) {
+    self.init(start: reached, isGap: true)
+    isAhead = true
   }
 
   /// The position to go on behind.

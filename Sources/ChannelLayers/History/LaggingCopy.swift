@@ -15,12 +15,16 @@ package struct LaggingCopy: Sendable {
     self.longest = longest
   }
 
-  /// - Returns: after how long to read again; nil where the slice is what the reader gets. The pauses double.
+  /// - Returns: after how long to read again; nil where the reader waits no more. The pauses double, and all together they do not
+  ///   exceed `longest`.
   package mutating func pause(before slice: HistorySlice) -> Duration? {
+    pause(before: slice, at: .now)
+  }
+
+  mutating func pause(before slice: HistorySlice, at now: MonotonicTime) -> Duration? {
     guard slice.isAhead else { return nil }
-    let now = MonotonicTime.now
     let waited = now.since(since ?? now)
     since = since ?? now
-    return waited < longest ? max(Self.shortestPause, waited) : nil
+    return waited < longest ? min(max(Self.shortestPause, waited), longest - waited) : nil
   }
 }

@@ -188,12 +188,13 @@ package final class RecordingChannelLayer: ChannelLayer {
     guard let reader = readers[group], reader.isOpen else { return nil }
     // Others are where it is then, also where the epoch has changed.
     reader.deliver(to: groups)
-    var slice = reader.group.read(
-      behind: position, upTo: reader.position, bytes: bytes, at: isContinued ? nil : .now)
-    if recorder != nil, let position, let reached = reader.position, position.epoch == reached.epoch {
-      slice.isAhead = position.offset > reached.offset
+    if recorder != nil, let position, let reached = reader.position, position.epoch == reached.epoch,
+      position.offset > reached.offset
+    {
+      return HistorySlice(aheadOf: reached)
     }
-    return slice
+    return reader.group.read(
+      behind: position, upTo: reader.position, bytes: bytes, at: isContinued ? nil : .now)
   }
 }
 

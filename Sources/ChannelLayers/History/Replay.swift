@@ -58,10 +58,13 @@ package final class Replay: EventRenderer {
 
   /// Appends the next part to `frames`: about so many bytes of events.
   package func next(for membership: Membership, bytes: Int, into frames: SharedBytes) -> Progress {
-    let slice = layer.history(
+    var found = layer.history(
       of: membership.group, behind: position, bytes: bytes, isContinued: hasBegun)
-    guard let slice else { return .caughtUp }
-    if let pause = copy.pause(before: slice) { return .wait(pause) }
+    if let slice = found, slice.isAhead {
+      if let pause = copy.pause(before: slice) { return .wait(pause) }
+      found = layer.historyBehindGap(of: membership.group, bytes: bytes)
+    }
+    guard let slice = found else { return .caughtUp }
     if isNumbered, !hasBegun || slice.isGap {
       render(.history(behind: slice.start, isGap: slice.isGap), for: membership, into: frames)
     }

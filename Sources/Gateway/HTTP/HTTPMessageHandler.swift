@@ -98,7 +98,9 @@ extension HTTPMessageHandler {
     taking = .nothing
     // A client that has its last answer need not send the rest of its request.
     let isFault = !isAtItsEnd || (error as? HTTPParserError) != .invalidEOFState
-    if isFault, let error = error as? HTTPParserError { refuse(HandshakeRefusal(parsing: error).reason) }
+    if isFault, let error = error as? HTTPParserError {
+      refuse(HandshakeRefusal(parsing: error, in: gate?.headBeingRead).reason)
+    }
     context.fireErrorCaught(error)
   }
 
@@ -338,16 +340,19 @@ extension MessageExchange {
 }
 
 extension HandshakeRefusal {
-  /// - Parameter error: the parser's error about a request.
-  fileprivate init(parsing error: HTTPParserError) {
+  /// - Parameters:
+  ///   - error: the parser's error about a request.
+  ///   - head: the part of the head that the parser was reading, if it is known.
+  fileprivate init(parsing error: HTTPParserError, in head: ByteBuffer?) {
     let reason: Reason =
       switch error {
       case .headerOverflow: .headTooLong
       case .invalidMethod: .unknownMethod
       case .invalidVersion: .unsupportedHTTP
-      case .unexpectedContentLength, .unknown:
-        .badRequest("the Transfer-Encoding header is not supported, or stands beside a Content-Length")
-      case .invalidContentLength: .badRequest("the Content-Length header is not one number")
+      case .unexpectedContentLength: .badRequest("the request has more than one Content-Length header")
+      // Among others, a Transfer-Encoding behind a Content-Length.
+      case .unknown: .badRequest(ContentLengthField(in: head).encodingFault)
+      case .invalidContentLength: .badRequest(ContentLengthField(in: head).fault)
       case .invalidChunkSize: .badRequest("a chunk of the body does not begin with its size")
       case .invalidEOFState: .badRequest("the request ends too early")
       case .invalidHeaderToken:
@@ -360,5 +365,61 @@ extension HandshakeRefusal {
       default: .badRequest("\(error)")
       }
     self.init(reason)
+  }
+}
+
+/// The first Content-Length header of a head that did not parse. The parser has one error for several faults of it.
+private enum ContentLengthField {
+  /// There is none in the part of the head that is known.
+  case missing
+  case number
+  case notANumber
+  case behindTransferEncoding
+
+  /// - Parameter head: the part of the head that the parser was reading.
+  init(in head: ByteBuffer?) {
+    self = .missing
+    guard let head else { return }
+    var hasEncoding = false
+    for line in head.readableBytesView.split(separator: UInt8(ascii: "\n")) {
+      let field = line.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
+      guard field.count == 2 else { continue }
+      switch String(decoding: field[0], as: UTF8.self).lowercased() {
+      case "transfer-encoding": hasEncoding = true
+      case "content-length":
+        self = hasEncoding ? .behindTransferEncoding : Self.isNumber(field[1]) ? .number : .notANumber
+        return
+      default: continue
+      }
+    }
+  }
+
+  private static func isNumber(_ value: some BidirectionalCollection<UInt8>) -> Bool {
+    let isSpace = { (byte: UInt8) in [0x20, 0x09, 0x0D].contains(byte) }
+    let text = value.drop(while: isSpace).reversed().drop(while: isSpace)
+    return !text.isEmpty && text.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+  }
+
+  /// RFC 9112 section 6.1.
+  static let besideTransferEncoding =
+    "the Transfer-Encoding header is not supported beside a Content-Length header"
+
+  /// What is wrong with it if the parser refuses it.
+  var fault: String {
+    switch self {
+    case .behindTransferEncoding: Self.besideTransferEncoding
+    case .number: "the number in the Content-Length header is too large"
+    case .notANumber: "the Content-Length header is not one number"
+    case .missing:
+      "the Content-Length header is not one number, is too large, or stands beside a Transfer-Encoding header"
+    }
+  }
+
+  /// What is wrong with a Transfer-Encoding header that the parser refuses.
+  var encodingFault: String {
+    switch self {
+    case .missing: "the Transfer-Encoding header is not supported, or stands beside a Content-Length"
+    case .number, .notANumber, .behindTransferEncoding: Self.besideTransferEncoding
+    }
   }
 }

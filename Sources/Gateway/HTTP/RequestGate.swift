@@ -43,6 +43,8 @@ final class RequestGate: ChannelDuplexHandler {
   private var escaper = OpaqueText.Escaper()
   /// Whether the head of an answer is being written.
   private var isWritingHead = false
+  /// What the parser reads at the moment of a head; empty otherwise.
+  private(set) var headBeingRead = ByteBuffer()
 
   /// Portions in one turn, before other connections on the event loop have theirs.
   private static let mostPerTurn = 16
@@ -217,6 +219,8 @@ extension RequestGate {
   }
 
   private func handOn(_ portion: ByteBuffer, isHead: Bool, _ context: ChannelHandlerContext) {
+    if isHead { headBeingRead = portion }
+    defer { headBeingRead = ByteBuffer() }
     guard isHead, !escaper.isEmpty || portion.readableBytesView.contains(where: { $0 >= 0x80 }) else {
       return context.fireChannelRead(wrapInboundOut(portion))
     }

@@ -1,3 +1,4 @@
+import Bytes
 package import GatewayConfig
 package import Logging
 import Transport
@@ -73,8 +74,8 @@ package struct GatewayLogHandler: LogHandler {
       line += " \(key)="
       var quoted = ""
       let isPlain = LogText.append(value, to: &quoted, limit: limit, isQuoted: true)
-      let hasSpace = value.isEmpty || quoted.unicodeScalars.contains(where: \.properties.isWhitespace)
-      line += isPlain && !hasSpace ? quoted : "\"\(quoted)\""
+      let isWord = !value.isEmpty && quoted.unicodeScalars.allSatisfy(\.isOfWord)
+      line += isPlain && isWord ? quoted : "\"\(quoted)\""
     }
     return line
   }

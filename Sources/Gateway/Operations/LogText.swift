@@ -1,3 +1,5 @@
+import Bytes
+
 /// Writes foreign text into a log line: characters that could end, forge or hide a line, or move a terminal's cursor, are
 /// written as JSON escapes, and long text is cut.
 enum LogText {
@@ -35,16 +37,7 @@ enum LogText {
     case "\n": "\\n"
     case "\r": "\\r"
     case "\t": "\\t"
-    default: isInvisible(scalar) ? units(of: scalar) : nil
-    }
-  }
-
-  /// Controls (C0, DEL, C1), line and paragraph separators, and format characters: marks that change the direction of writing,
-  /// join, or have no width.
-  private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator: true
-    default: false
+    default: scalar.isInvisible ? units(of: scalar) : nil
     }
   }
 

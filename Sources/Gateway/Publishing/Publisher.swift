@@ -362,10 +362,12 @@ extension Publisher {
 
   /// The kept events of the group after the position. Another process may have issued the position, and be ahead of this one.
   func history(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
-    await laggingReads.read { await historyNow(of: group, on: layer, behind: position) }
+    await laggingReads.read { await historyNow(of: group, on: layer, behind: position, $0) }
   }
 
-  private func historyNow(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
+  private func historyNow(
+    of group: String, on layer: Int, behind position: EventPosition?, _ read: LaggingReads.Read
+  ) async -> History {
     let count = workers.withLock { $0.count }
     let answers = await ask { (worker, index, reply: @escaping @Sendable (History?) -> Void) in
       guard index == Self.worker(for: group, of: count) else { return reply(nil) }
@@ -373,7 +375,10 @@ extension Publisher {
       // Only subscribed groups are known here.
       layer.subscribe(to: group) { outcome in
         guard outcome == .active else { return reply(.unavailable) }
-        let slice = layer.history(of: group, behind: position, bytes: Self.largestHistory)
+        var slice = layer.history(of: group, behind: position, bytes: Self.largestHistory)
+        if case .last = read, slice?.isAhead == true {
+          slice = layer.historyBehindGap(of: group, bytes: Self.largestHistory)
+        }
         layer.unsubscribe(from: group)
         reply(slice.map(History.kept) ?? .notKept)
       }

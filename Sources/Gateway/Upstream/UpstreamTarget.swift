@@ -1,10 +1,16 @@
-import GatewayConfig
-import Routing
+package import GatewayConfig
+package import Routing
+import WebSocketCore
 
 extension UpstreamConfiguration {
   /// The part before the target in AsyncHTTPClient's notation.
   var base: String {
     socket.map { "http+unix://\($0.percentEncodedComponent)" } ?? "\(scheme.rawValue)://\(authority)"
+  }
+
+  /// Why a request is not passed on, although its path matches the route; nil if it is passed on.
+  package func refusal(of requested: String, _ decoded: RequestPath, _ match: RouteMatch) -> String? {
+    target(of: requested, decoded, match) == nil ? HandshakeRefusal.ambiguousPath : nil
   }
 
   /// The target of the request to the upstream: path and query unchanged, or the template followed by the rest of the path,

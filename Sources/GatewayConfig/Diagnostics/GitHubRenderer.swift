@@ -1,3 +1,5 @@
+import Bytes
+
 /// Annotations that GitHub's workflow log turns into marks at the lines.
 struct GitHubRenderer {
   func render(_ report: FindingReport) -> String {
@@ -34,8 +36,7 @@ struct GitHubRenderer {
       case ":" where inProperty: result += "%3A"
       case "," where inProperty: result += "%2C"
       // The log is also read in a terminal, which would obey control characters.
-      case let scalar where scalar.isControl: result += "\\u{\(String(scalar.value, radix: 16))}"
-      default: result.unicodeScalars.append(scalar)
+      default: result += String(scalar).printable
       }
     }
     return result

@@ -1,3 +1,4 @@
+import Bytes
 import JSON
 import Routing
 
@@ -49,13 +50,13 @@ package struct GroupTable: Sendable {
       aliases.append(row.groups.layer)
     }
     return aliases.count == 1
-      ? "channel layer \(aliases[0])\n"
-      : "channel layers \(aliases.joined(separator: ", ")), which lead to the same groups\n"
+      ? "channel layer \(aliases[0].printable)\n"
+      : "channel layers \(aliases.joined(separator: ", ").printable), which lead to the same groups\n"
   }
 
   private func head(_ groups: RouteGroups) -> String {
-    let place = "\(groups.range.file.path):\(groups.range.start.line)"
-    let path = "  \(groups.path)"
+    let place = "\(groups.range.file.path.printable):\(groups.range.start.line)"
+    let path = "  \(groups.path.printable)"
     let gap = Self.width - path.count - place.count
     return "\n" + (gap > 1 ? path + String(repeating: " ", count: gap) + place : "\(path)\n    \(place)")
       + "\n"
@@ -91,7 +92,7 @@ package struct GroupTable: Sendable {
     var lines: [String] = []
     var line = String(repeating: " ", count: indent)
     var isEmpty = true
-    for word in text.split(separator: " ") {
+    for word in text.printable.split(separator: " ") {
       if !isEmpty, line.count + 1 + word.count > width {
         lines.append(line)
         line = String(repeating: " ", count: indent + 4)

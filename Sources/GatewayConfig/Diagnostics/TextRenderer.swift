@@ -1,3 +1,5 @@
+import Bytes
+
 /// For people: the line, carets under it, and what to do.
 ///
 /// ```
@@ -18,7 +20,7 @@ struct TextRenderer {
     for range in report.omitted.secrets { renderer.hide(range) }
     let omission = report.omission.map { "\($0)\n\n" } ?? ""
     return report.findings.map { renderer.text($0) + "\n\n" }.joined() + omission
-      + Self.printable(report.summary) + "\n"
+      + report.summary.printable + "\n"
   }
 
   func render(_ finding: Finding) -> String {
@@ -32,15 +34,15 @@ struct TextRenderer {
   }
 
   private func text(_ finding: Finding) -> String {
-    var lines = ["\(finding.severity.rawValue)[\(finding.code.rawValue)]: \(Self.printable(finding.message))"]
-    let hint = finding.hint.map(Self.printable)
+    var lines = ["\(finding.severity.rawValue)[\(finding.code.rawValue)]: \(finding.message.printable)"]
+    let hint = finding.hint?.printable
     if let range = finding.range {
       lines += excerpt(range, label: hint)
     } else if let hint {
       lines.append("  = \(hint)")
     }
     for related in finding.related {
-      lines += excerpt(related.range, label: Self.printable(related.message))
+      lines += excerpt(related.range, label: related.message.printable)
     }
     return lines.joined(separator: "\n")
   }
@@ -48,7 +50,7 @@ struct TextRenderer {
   private func excerpt(_ range: SourceRange, label: String?) -> [String] {
     let number = String(range.start.line)
     let margin = String(repeating: " ", count: number.count)
-    let path = Self.printable(range.file.path)
+    let path = range.file.path.printable
     let arrow = "\(margin)--> \(path):\(range.start.line):\(range.start.column)"
     let isSecret = secretLines[ObjectIdentifier(range.file)]?.contains(range.start.line) ?? false
     guard !isSecret, (1...range.file.lineStarts.count).contains(range.start.line) else {
@@ -59,14 +61,6 @@ struct TextRenderer {
       to: range.isInOneLine ? range.end.column : nil)
     let pointer = excerpt.carets + (label.map { " \($0)" } ?? "")
     return [arrow, "\(margin) |", "\(number) | \(excerpt.text)", "\(margin) | \(pointer)"]
-  }
-
-  /// The text with control characters, which a terminal would obey, as escapes.
-  private static func printable(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: \.isControl) else { return text }
-    return text.unicodeScalars.map { scalar in
-      scalar.isControl ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
-    }.joined()
   }
 }
 
@@ -105,7 +99,7 @@ private struct LineExcerpt {
   private static func shown(_ line: String) -> String {
     var text = String.UnicodeScalarView()
     for scalar in line.unicodeScalars {
-      text.append(scalar == "\t" ? " " : scalar.isControl ? "\u{FFFD}" : scalar)
+      text.append(scalar == "\t" ? " " : scalar.isInvisible ? "\u{FFFD}" : scalar)
     }
     return String(text)
   }
@@ -122,11 +116,4 @@ extension Finding {
 
 extension SourceRange {
   fileprivate var isInOneLine: Bool { start.line == end.line }
-}
-
-extension Unicode.Scalar {
-  /// Includes line separators that editors do not treat as line ends.
-  var isControl: Bool {
-    properties.generalCategory == .control || value == 0x2028 || value == 0x2029
-  }
 }

@@ -248,9 +248,19 @@ struct AuthenticatorReader {
     _ entry: Node.Entry, _ algorithms: [Located<SignatureAlgorithm>]?
   ) -> JWTConfiguration.Keys? {
     checkKinds(algorithms, [.secret], "the key is a shared secret")
-    guard let secret = reading.secretBytes(entry.value, "\"secret\"")?.bytes else { return nil }
+    guard let given = reading.secretBytes(entry.value, "\"secret\"") else { return nil }
+    let secret = given.bytes
     if secret.isEmpty {
       reading.findings.error(.invalidKey, "the secret is empty", at: entry.value.range)
+      return nil
+    }
+    guard !given.endsInNUL else {
+      reading.findings.error(
+        .invalidKey,
+        secret.allSatisfy { $0 == 0 }
+          ? "the secret consists of NUL bytes only, which HMAC cannot tell from an empty key"
+          : "the secret ends in a NUL byte, and HMAC cannot tell it from the same key without that byte",
+        at: entry.value.range, hint: "make one with: openssl rand -hex 32")
       return nil
     }
     if String(decoding: secret, as: UTF8.self).contains("-----BEGIN ") {

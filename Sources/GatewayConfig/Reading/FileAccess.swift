@@ -101,6 +101,9 @@ package struct Disk: FileAccess {
 
   private static func words(forOpening path: String, _ code: Int32) -> String {
     switch code {
+    // The replacement character stands for bytes that are not text, which a name cannot be made of here.
+    case ENOENT where path.unicodeScalars.contains("\u{FFFD}"):
+      "its name is not UTF-8: rename the file"
     case ENOENT: "there is no such file"
     case ENXIO: "it is a socket or a device, and a file is needed"
     default: text(code)

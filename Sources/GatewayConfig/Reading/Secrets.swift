@@ -78,6 +78,12 @@ extension Reading {
     _ secret: Secret, _ encoding: SecretEncoding, _ what: String, at range: SourceRange
   ) -> Secret? {
     if let bytes = encoding.decode(secret.bytes) { return Secret(bytes: bytes) }
+    // The text could be valid in another encoding as well, which would make other bytes of it.
+    if let (found, hint) = encoding.fault(of: secret.bytes) {
+      findings.error(
+        .invalidValue, "\(what) is not written in \(encoding.rawValue): it \(found)", at: range, hint: hint)
+      return nil
+    }
     let other = SecretEncoding.allCases.first { $0.decode(secret.bytes) != nil }
     findings.error(
       .invalidValue, "\(what) is not written in \(encoding.rawValue)", at: range,
@@ -131,7 +137,7 @@ extension Reading {
         hint: "write {file: PATH}, or put them there in base64 and add encoding: base64")
       return nil
     }
-    return Secret(value)
+    return Secret(file: Array(value.utf8))
   }
 
   private func secret(inFile node: Node) -> Secret? {

@@ -31,7 +31,20 @@ extension ServerConfiguration {
         hint: "remove \(address), or write 0.0.0.0 in its place")
     }
     threads = mapping.integer("threads")
+    if trustedProxies.unix, let entry = mapping.entry("trusted_proxies") {
+      checkUnixSocket(in: addresses, at: entry.value, reading)
+    }
     mapping.finish()
+  }
+
+  /// `unix` means those who connect to a Unix socket of this server.
+  private func checkUnixSocket(in addresses: [BindAddress], at node: Node, _ reading: Reading) {
+    let isThere = addresses.contains { if case .unix = $0 { true } else { false } }
+    guard !isThere else { return }
+    reading.findings.warning(
+      .conflictingKeys,
+      "\"trusted_proxies\" names \"unix\", and this server listens on no Unix socket",
+      at: node.range, hint: "add an address such as unix:/run/sluice.sock to \"bind\", or remove \"unix\"")
   }
 
   /// Whoever sends the header is believed, unless `trusted_proxies` says who that may be.

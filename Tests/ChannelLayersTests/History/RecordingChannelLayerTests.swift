@@ -285,6 +285,9 @@ struct RecordingChannelLayerTests {
       return
     }
     #expect(pause == .milliseconds(10))
+    // Nothing is copied for a reader that waits.
+    let ahead = await run { $0.layer.history(of: "room", behind: EventPosition("7.3"), bytes: .max) }
+    #expect(ahead?.isAhead == true && ahead?.events == [] && ahead?.start == EventPosition("7.1"))
     for offset in [2, 3, 4] as [UInt64] { insert(offset) }
     #expect(await progress() == .caughtUp)
     #expect(await run { $0.clients[0].member.lines } == ["7.3 gap false", "7.4 e"])
@@ -394,5 +397,23 @@ struct RecordingChannelLayerTests {
       end.thread.stop()
       end.thread.join()
     }
+  }
+}
+
+struct LaggingCopyTests {
+  @Test func `the pauses double, and all together are no longer than the wait`() {
+    var copy = LaggingCopy(longest: .seconds(2))
+    let ahead = HistorySlice(aheadOf: EventPosition(epoch: 1, offset: 1))
+    var now = MonotonicTime.now
+    let start = now
+    var pauses: [Duration] = []
+    while let pause = copy.pause(before: ahead, at: now) {
+      pauses.append(pause)
+      now = now + pause
+    }
+    #expect(now.since(start) == .seconds(2))
+    let expected: [Duration] = [10, 10, 20, 40, 80, 160, 320, 640, 720].map { .milliseconds($0) }
+    #expect(pauses == expected)
+    #expect(copy.pause(before: HistorySlice(start: EventPosition(epoch: 1, offset: 1)), at: start) == nil)
   }
 }

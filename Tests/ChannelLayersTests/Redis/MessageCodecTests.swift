@@ -102,6 +102,14 @@ struct MessageCodecTests {
     #expect(members.map(\.value) == [.integer(1), .integer(2)])
   }
 
+  @Test func `a type of too many combining marks is told from one that is missing`() {
+    let type = "a" + String(repeating: "\u{301}", count: 40)
+    #expect(throws: CodecFault.malformed("its type has too many combining marks in a row")) {
+      try decode(json, Array(#"{"type": "\#(type)"}"#.utf8))
+    }
+    #expect(throws: CodecFault.missingType) { try decode(json, Array(#"{"type": ""}"#.utf8)) }
+  }
+
   @Test func `bytes at the top stay bytes`() throws {
     #expect(try value("c403010203") == .bytes([1, 2, 3]))
     let event = Event(type: "t", fields: [.init("x", .bytes([1, 2, 3]))])

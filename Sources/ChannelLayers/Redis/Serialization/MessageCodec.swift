@@ -141,6 +141,8 @@ struct MessageCodec: Sendable {
     for (key, value) in try entries(plain) {
       switch (key, value) {
       case ("type", .json(.string(let text))) where !text.isEmpty && !text.hasTooManyMarks: type = text
+      case ("type", .json(.string(let text))) where !text.isEmpty:
+        throw .malformed("its type has too many combining marks in a row")
       case ("type", _): throw .missingType
       case (Self.targetsKey, .json(let value)): targets = try Self.targets(value)
       case (Self.targetsKey, .binary): throw .malformed("its channel is not text")
