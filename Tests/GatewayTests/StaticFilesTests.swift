@@ -1,4 +1,5 @@
 import Foundation
+import GatewayConfig
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
@@ -33,7 +34,7 @@ final class StaticFilesTests {
       head: HTTPRequest(method: .get, scheme: "http", authority: "a", path: "/a.txt"),
       body: RequestBody(buffer: ByteBuffer()))
     let channel = NIOAsyncTestingChannel()
-    await withTaskGroup { group in
+    await withTaskGroup(of: Void.self) { group in
       // What is added from here on is cancelled from its start.
       group.cancelAll()
       group.addTask {
