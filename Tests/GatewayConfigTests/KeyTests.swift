@@ -79,11 +79,13 @@ struct KeyTests {
       if key.needs.isEmpty, place.isRoute, !key.isAction { keys.append("respond: x") }
       let found = try folder.unknownKeys(at: place, keys.joined(separator: isBlock ? "\n" : ", "))
       #expect(
-        !found.contains { $0.contains("\"\(key.name)\"") }, "\(place) \(key.name): \(found)")
+        !found.contains { place == .secret || $0.contains("\"\(key.name)\"") },
+        "\(place) \(key.name): \(found)")
     }
-    // Otherwise the mapping is not read at all, and this test shows nothing.
+    // Otherwise the mapping is not read at all, and this test shows nothing. A key of a secret is not repeated: it may be the secret.
     let found = try folder.unknownKeys(at: place, "zqzqzqzq: x")
-    #expect(found.contains { $0.contains("zqzqzqzq") }, "\(place)")
+    let name = place == .secret ? "a key that no secret has" : "zqzqzqzq"
+    #expect(found.contains { $0.contains(name) }, "\(place)")
   }
 
   @Test func `a mapping has each key once, and a key says what it means in a sentence`() {
