@@ -40,7 +40,7 @@ struct Sluice: AsyncParsableCommand {
   private static func wrongUsage(_ error: any Error, of command: (any ParsableCommand.Type)?) -> String {
     guard let command, command != Self.self, error is ValidationError else { return fullMessage(for: error) }
     return
-      "Error: \(message(for: error))\n\(usageString(for: command))\n  See 'sluice \(command._commandName) --help' for more information."
+      "Error: \(message(for: error))\nUsage: \(usageString(for: command))\n  See 'sluice \(command._commandName) --help' for more information."
   }
 
   static func main() async {

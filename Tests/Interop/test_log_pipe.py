@@ -301,7 +301,7 @@ def test_arguments_are_seen_without_proc(tmp_path):
     assert hidden(tmp_path, "validate", str(bad)).returncode == 1
     wrong = hidden(tmp_path, "nonsense")
     assert wrong.returncode == 2 and "nonsense" in wrong.stderr
-    assert hidden(tmp_path, "help", "serve").stdout.startswith("OVERVIEW: Serve a configuration")
+    assert hidden(tmp_path, "help", "serve").stdout.startswith("OVERVIEW: Run the gateway until a signal stops it")
 
 
 def test_it_serves_without_proc(tmp_path):

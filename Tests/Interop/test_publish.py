@@ -509,7 +509,7 @@ def test_wrong_usage_of_send_is_2(file, arguments):
 @pytest.mark.parametrize("token", ["", f"{TOKEN}\r", f"{TOKEN} x"])
 def test_what_is_no_token_is_neither_sent_nor_shown(file, token):
     done = send(file, "chat_a", "1", "--token-env", "MINE", MINE=token)
-    assert done.returncode == 2 and "MINE holds something that is no token" in done.stderr
+    assert done.returncode == 2 and "MINE does not hold a valid token" in done.stderr
     assert TOKEN not in done.stderr
 
 

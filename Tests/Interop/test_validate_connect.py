@@ -198,4 +198,4 @@ def test_a_prefix_of_another_length(try_it, redis_servers):
     layer = Layer((Host(redis_servers[2], 9),), prefix="trial:")
     longer = routes(layer).replace('"prefix"', '"random_prefix_length": 20, "prefix"')
     ((_, _, message),) = try_it(layer, {"default": layer}, text=longer)
-    assert "random_prefix_length is 12 in Django and 20 here" in message
+    assert "random_prefix_length is 12 in Django and 20 in this configuration" in message
