@@ -179,11 +179,13 @@ struct NodeBuilder {
     place.end.column = place.start.column + name.utf8.count + 1
     findings.error(
       .yamlSyntax, "there is no space after \"\(name):\"", at: place, hint: "put a space after the \":\"")
-    open[open.count - 1].places[name] = place
-    open[open.count - 1].key = Located(name, at: place)
     text = value
     range = key.range
     range.start.column = place.end.column
+    // The key itself is without its colon.
+    place.end.column -= 1
+    open[open.count - 1].places[name] = place
+    open[open.count - 1].key = Located(name, at: place)
   }
 
   /// Whether the next node is the key of a mapping.

@@ -86,7 +86,9 @@ struct YAMLReader {
     }
     let offset = firstInvalidByte(of: bytes)
     let start = file.position(ofCharacter: bytes[..<offset].count { $0 & 0xC0 != 0x80 })
-    let end = SourcePosition(line: start.line, column: start.column + 1)
+    // A byte that continues a character which never began is none of its own.
+    let width = bytes[offset] & 0xC0 == 0x80 ? 0 : 1
+    let end = SourcePosition(line: start.line, column: start.column + width)
     let digits = String(bytes[offset], radix: 16, uppercase: true)
     findings.error(
       .yamlSyntax,
