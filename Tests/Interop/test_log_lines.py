@@ -222,6 +222,8 @@ def test_a_handshake_that_leads_nowhere_names_the_nearest_route(gateway):
         sock.close()
 
 
+# It counts lines within a second.
+@pytest.mark.alone
 def test_a_scan_does_not_hide_other_refusals(gateway):
     sock, scanner = dial(gateway, b"")
     for number in range(100):
