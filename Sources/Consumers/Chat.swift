@@ -47,8 +47,13 @@ public final class Chat: Sendable {
   /// The JSON that clients receive for an event, without a frame; nil if the event has no message.
   static func text(of event: Event) -> [UInt8]? {
     guard let value = event[member]?.jsonText else { return nil }
-    let sender = event[user]?.jsonText.map { Array(#", "user": "#.utf8) + $0 } ?? []
-    return Array(#"{"message": "#.utf8) + value + sender + [UInt8(ascii: "}")]
+    return json(value, from: event[user]?.jsonText)
+  }
+
+  /// `{"message": VALUE, "user": SENDER}`, without the member for nil.
+  private static func json(_ value: [UInt8], from sender: [UInt8]?) -> [UInt8] {
+    let member = sender.map { Array(#", "user": "#.utf8) + $0 } ?? []
+    return Array(#"{"message": "#.utf8) + value + member + [UInt8(ascii: "}")]
   }
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
@@ -115,8 +120,7 @@ public final class Chat: Sendable {
         self = .unfit
         return
       }
-      self = .text(
-        Array(#"{"message": "#.utf8) + message + Array(#", "user": "#.utf8) + user + [UInt8(ascii: "}")])
+      self = .text(Chat.json(message, from: user))
     }
   }
 
@@ -125,9 +129,7 @@ public final class Chat: Sendable {
     guard let value = event[member] else { return .ignored }
     if showsUser, let user = event[user]?.jsonText {
       guard let text = value.jsonText else { return .ignored }
-      let frame =
-        Array(#"{"message": "#.utf8) + text + Array(#", "user": "#.utf8) + user + [UInt8(ascii: "}")]
-      unsafe frames.appendFrame(.text, frame.span.bytes)
+      unsafe frames.appendFrame(.text, json(text, from: user).span.bytes)
       return .frames
     }
     switch value {

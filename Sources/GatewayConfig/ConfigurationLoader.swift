@@ -86,7 +86,7 @@ package enum ConfigurationLoader {
         .missingKey, "\"applications\" is empty", at: node.range,
         hint: "write applications: {main: {websocket: [...]}}")
     }
-    let keys = [RouteKind.http.key, RouteKind.webSocket.key]
+    let keys = Key.names(at: .application)
     // A block of routes is a list, or a mapping with "routes".
     func isFit(_ node: Node) -> Bool {
       guard case .mapping(let entries) = node.content else { return node.isUnusable }

@@ -2,22 +2,9 @@ import Testing
 
 @testable import GatewayConfig
 
-/// One file in memory.
-private struct OneFile: FileAccess {
-  var text: String
-
-  func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault> {
-    path == "routes.yaml" ? .success(Array(text.utf8)) : .failure(FileFault("there is no such file"))
-  }
-
-  func isDirectory(_ path: String) -> Bool { false }
-  func names(in directory: String) -> [String] { [] }
-  func isReadableByAll(_ path: String) -> Bool { false }
-  func absolute(_ path: String) -> String { "/" + path }
-}
-
 private func findings(_ text: String) -> [Finding] {
-  ConfigurationLoader.load(path: "routes.yaml", environment: [:], files: OneFile(text: text)).report.findings
+  ConfigurationLoader.load(path: "routes.yaml", environment: [:], files: MemoryFiles(text: text)).report
+    .findings
 }
 
 struct NearestNameTests {

@@ -3,17 +3,6 @@ import Testing
 @testable import GatewayConfig
 @testable import Routing
 
-/// One file in memory.
-private struct OneFile: FileAccess {
-  var text: String
-
-  func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault> { .success(Array(text.utf8)) }
-  func isDirectory(_ path: String) -> Bool { false }
-  func names(in directory: String) -> [String] { [] }
-  func isReadableByAll(_ path: String) -> Bool { false }
-  func absolute(_ path: String) -> String { "/" + path }
-}
-
 struct RouteHintTests {
   private func application() throws -> ApplicationConfiguration {
     let text = """
@@ -27,7 +16,8 @@ struct RouteHintTests {
             - {path: "ws/quiet/<slug:room>/", consumer: chat, group: "quiet_{room}", name: quiet}
             - {path: "ws/n/<int:number>/", consumer: echo, name: numbered}
       """
-    let loaded = ConfigurationLoader.load(path: "routes.yaml", environment: [:], files: OneFile(text: text))
+    let loaded = ConfigurationLoader.load(
+      path: "routes.yaml", environment: [:], files: MemoryFiles(text: text))
     #expect(loaded.report.findings == [])
     return try #require(loaded.configuration).served
   }

@@ -2,27 +2,13 @@ import Testing
 
 @testable import GatewayConfig
 
-/// Files in memory.
-private struct Files: FileAccess {
-  var files: [String: String]
-
-  func contents(of path: String, as use: FileUse) -> Result<[UInt8], FileFault> {
-    files[path].map { .success(Array($0.utf8)) } ?? .failure(FileFault("there is no such file"))
-  }
-
-  func isDirectory(_ path: String) -> Bool { false }
-  func names(in directory: String) -> [String] { [] }
-  func isReadableByAll(_ path: String) -> Bool { false }
-  func absolute(_ path: String) -> String { "/" + path }
-}
-
 private func report(
   _ text: String, environment: [String: String] = [:], others: [String: String] = [:],
   isWithoutSecrets: Bool = false
 ) -> FindingReport {
   ConfigurationLoader.load(
     path: "routes.yaml", environment: environment,
-    files: Files(files: others.merging(["routes.yaml": text]) { $1 }), isWithoutSecrets: isWithoutSecrets
+    files: MemoryFiles(others.merging(["routes.yaml": text]) { $1 }), isWithoutSecrets: isWithoutSecrets
   ).report
 }
 

@@ -84,7 +84,7 @@ struct StaticFiles: Sendable {
       // A task is cancelled when its client has gone, which is no fault of the file, and nobody reads the answer.
       if !(error is CancellationError), !Task.isCancelled, let suppressed = faults.next() {
         var metadata: Logger.Metadata = ["file": "\(file)", "error": "\(error)"]
-        if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+        metadata.note(suppressed: suppressed)
         log.error("a file could not be read", metadata: metadata)
       }
       return .response(.plain(.internalServerError, "The file could not be read."))

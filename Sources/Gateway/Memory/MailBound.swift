@@ -29,7 +29,7 @@ final class MailBound: Sendable {
     refusals.add(count, ordering: .relaxed)
     guard let suppressed = pace.next() else { return }
     var facts: Logger.Metadata = ["key": "limits.send_memory", "bytes": "\(bytes)"]
-    if suppressed > 0 { facts["suppressed"] = "\(suppressed)" }
+    facts.note(suppressed: suppressed)
     log.warning(
       "an event was refused: a reactor delivers more slowly than events arrive, and its queue is full",
       metadata: facts)

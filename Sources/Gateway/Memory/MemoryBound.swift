@@ -55,7 +55,7 @@ final class MemoryBound: Sendable {
     ]
     if let route { facts["route"] = "\(route)" }
     if let path { facts["path"] = "\(path)" }
-    if suppressed > 0 { facts["suppressed"] = "\(suppressed)" }
+    facts.note(suppressed: suppressed)
     log.warning(use.event, metadata: facts)
   }
 }

@@ -17,7 +17,7 @@ final class AddressRefusals: Sendable {
       "peer": "\(peer)",
       "hint": "if this is a proxy, name it in server.trusted_proxies; the limit is limits.per_ip",
     ]
-    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    metadata.note(suppressed: suppressed)
     switch refusal.cause {
     case .connections(let count):
       metadata["connections"] = "\(count)"

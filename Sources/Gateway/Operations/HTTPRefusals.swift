@@ -23,7 +23,7 @@ final class HTTPRefusals: Sendable {
     guard let suppressed = (status == 404 ? missingPace : pace).next() else { return }
     var metadata: Logger.Metadata = ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer)"]
     if let target { metadata["path"] = "\(RefusalLog.printable(Array(target.utf8)))" }
-    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    metadata.note(suppressed: suppressed)
     for (name, fact) in facts() { metadata[name] = .string(fact) }
     log.info("refused", metadata: metadata)
   }

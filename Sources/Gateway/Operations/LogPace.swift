@@ -1,3 +1,4 @@
+import Logging
 import Synchronization
 import Transport
 
@@ -42,5 +43,12 @@ final class SharedLogPace: Sendable {
 
   func next(at now: MonotonicTime = .now) -> Int? {
     pace.withLock { $0.next(at: now) }
+  }
+}
+
+extension Logger.Metadata {
+  /// Adds how many lines the pace has left out before this one, if there were any.
+  mutating func note(suppressed: Int) {
+    if suppressed > 0 { self["suppressed"] = "\(suppressed)" }
   }
 }

@@ -48,7 +48,7 @@ final class RefusalLog: Sendable {
     ]
     if let target { metadata["path"] = "\(Self.printable(target))" }
     if let detail { metadata["detail"] = "\(detail)" }
-    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    metadata.note(suppressed: suppressed)
     gateway.log.info("refused", metadata: metadata)
   }
 
@@ -63,7 +63,7 @@ final class RefusalLog: Sendable {
       "hint": known.isEmpty
         ? "the route has no \"subprotocols\"" : "the route speaks \(known.joined(separator: ", "))",
     ]
-    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    metadata.note(suppressed: suppressed)
     gateway.log.info("a client offered only subprotocols that its route does not support", metadata: metadata)
   }
 
@@ -76,7 +76,7 @@ final class RefusalLog: Sendable {
       "hint": "add \"auth\" to the route, or open the WebSocket without the subprotocol",
     ]
     if let target { metadata["path"] = "\(Self.printable(target))" }
-    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    metadata.note(suppressed: suppressed)
     gateway.log.info(
       "a client offered a token as a subprotocol, and its route has no \"auth\"", metadata: metadata)
   }

@@ -18,7 +18,7 @@ final class TLSFailures: Sendable {
     if case ChannelError.inputClosed = error { return }
     guard let suppressed = pace.next() else { return }
     var metadata: Logger.Metadata = ["peer": "\(client.peer)", "reason": "\(PeerFault(error, of: .client))"]
-    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    metadata.note(suppressed: suppressed)
     gateway.log.info("a TLS handshake failed", metadata: metadata)
   }
 }

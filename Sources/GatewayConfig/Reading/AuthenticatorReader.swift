@@ -17,7 +17,7 @@ struct AuthenticatorReader {
   }
 
   /// The keys of an authenticator.
-  private static let keys = ["jwt", "callback"]
+  private static let keys = Key.names(at: .authenticator)
 
   private static func isFit(_ node: Node) -> Bool {
     guard case .mapping(let entries) = node.content else { return node.isUnusable }

@@ -121,7 +121,7 @@ final class MappingCursor {
   /// - Parameters:
   ///   - isFit: whether a value may be that of an entry.
   ///   - of: what the name would name, with its article: "an application".
-  func lacksName(_ keys: [String], _ isFit: (Node) -> Bool, of kind: String, example: String) -> Bool {
+  func lacksName(_ keys: Set<String>, _ isFit: (Node) -> Bool, of kind: String, example: String) -> Bool {
     guard let first = entries.first, keys.contains(first.key.value), !isFit(first.value) else { return false }
     reading.findings.error(
       .missingKey, "\(what) needs the name of \(kind) before \"\(first.key.value)\"", at: first.key.range,
