@@ -25,7 +25,7 @@ struct ListeningSockets {
   private var asked: [String: UInt32] = [:]
 
   /// The most connections that wait to be accepted; the kernel limits it to `net.core.somaxconn`.
-  private static let backlog = 4096
+  static let backlog = 4096
 
   static func open(_ wanted: [ServerConfiguration.Listener], for workers: Int) throws -> ListeningSockets {
     var sockets = ListeningSockets(listeners: Array(repeating: [], count: workers))

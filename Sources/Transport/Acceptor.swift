@@ -6,7 +6,7 @@ package final class Acceptor {
   /// How many descriptors each listening socket keeps in reserve for when the process has no other one left.
   package static let spareCount = 4
   /// With more than this in one turn, the existing connections would have to wait.
-  private static let acceptsPerTurn = 64
+  static let acceptsPerTurn = 64
   /// How long accepting pauses when the process has no descriptor left.
   static let pause = Duration.milliseconds(100)
 
@@ -38,8 +38,9 @@ package final class Acceptor {
     KeepAliveProbes.enable(on: listener)
   }
 
-  func acceptAll(on reactor: Reactor) {
-    for _ in 0..<Self.acceptsPerTurn {
+  /// - Parameter most: connections at a time.
+  func acceptAll(on reactor: Reactor, atMost most: Int = acceptsPerTurn) {
+    for _ in 0..<most {
       let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
       let raw = accept4(listener, nil, nil, flags)
       if raw >= 0 {

@@ -7,14 +7,19 @@ public struct DescriptorLimit: Sendable {
   /// The limit if the system sets none, so that a limit on connections always exists.
   private static let ceiling = 1 << 20
 
-  /// Whether so many more descriptors can be opened now.
+  /// Whether this process can have so many descriptors beside those that it has inherited.
   ///
-  /// - Parameter count: at least 1.
-  /// - Returns: nil where they can; otherwise the lowest limit with which they could.
+  /// Its own are not counted: Dispatch opens some at any time, so the answer would not be the same twice. Whatever this process opens
+  /// is closed when it executes another program, and what it has inherited is not, or it would not be here.
+  ///
+  /// - Parameter count: at least 1. With those that are open already.
+  /// - Returns: nil where it can; otherwise the lowest limit with which it could.
   public func least(for count: Int) -> Int? {
     var free = 0
     // The limit is on the number of a descriptor, so what lies above it takes up no place.
-    for descriptor in 0..<Int32(clamping: descriptors) where fcntl(descriptor, F_GETFD) < 0 {
+    for descriptor in 0..<Int32(clamping: descriptors) {
+      let flags = fcntl(descriptor, F_GETFD)
+      guard flags < 0 || flags & FD_CLOEXEC != 0 else { continue }
       free += 1
       if free >= count { return nil }
     }

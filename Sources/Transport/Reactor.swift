@@ -171,6 +171,14 @@ extension Reactor {
     }
   }
 
+  /// Accepts the connections that wait in the queues of the listening sockets: their clients take them for open, and would be reset
+  /// by `stopListening`.
+  ///
+  /// - Parameter most: for each socket. More can come at any time.
+  public func acceptWaiting(atMost most: Int) {
+    for case let acceptor? in acceptors { acceptor.acceptAll(on: self, atMost: most) }
+  }
+
   /// Closes the listening sockets. Connections that are not accepted yet go to other listeners, or are reset.
   public func stopListening() {
     for case let acceptor? in acceptors {

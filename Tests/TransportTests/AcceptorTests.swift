@@ -84,6 +84,25 @@ struct AcceptorTests {
     }
   }
 
+  @Test func `clients that wait when listening ends are accepted, up to a number`() throws {
+    let accepted = Reports<Int>()
+    try withReactor({ reactor in
+      let listener = try listenOnAnyPort()
+      let clients = (0..<100).map { [port = listener.port] _ in connect(to: port) }
+      reactor.listen(on: listener) { descriptor in accepted.add(Int(descriptor.rawValue)) }
+      reactor.acceptWaiting(atMost: 98)
+      reactor.stopListening()
+      return clients
+    }) { clients in
+      for client in clients.prefix(98) {
+        // Accepted, and closed by the callback: an end, not a reset.
+        #expect(receive(1, from: client) == [])
+      }
+      for client in clients { close(client) }
+      #expect(accepted.values.count == 98)
+    }
+  }
+
   @Test func `a listener that is open elsewhere too is not heard after the end of listening`() throws {
     let turns = Reports<UInt64>()
     let copy = Reports<Int32>()

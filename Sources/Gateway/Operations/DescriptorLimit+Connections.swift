@@ -50,7 +50,7 @@ enum DescriptorNeeds {
   }
 
   /// What a command opens that talks to a server by NIO.
-  static func ofClient() -> Int { System.coreCount * eventLoop + moments }
+  static func ofClient() -> Int { dispatch + System.coreCount * eventLoop + moments }
 }
 
 extension GatewayServer {
