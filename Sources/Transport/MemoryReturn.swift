@@ -95,6 +95,11 @@ public struct MemoryReturn {
     return samplesSinceReturn > wait && Self.isMuch(sample.resident, beside: least)
   }
 
+  /// Notes that this process needs so much less than before, which cannot be seen from outside. Bytes.
+  public mutating func freed(_ bytes: Int) {
+    if let settled { self.settled = max(0, settled - bytes) }
+  }
+
   /// Notes that memory was returned, and the resident memory that is left.
   public mutating func returned(_ resident: Int) {
     if samplesSinceReturn > wait { wait = min(wait * 2, Self.longestWait) }

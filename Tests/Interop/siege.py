@@ -49,14 +49,14 @@ applications:
       - {path: hello/, respond: hello}
       - {path: api/publish/, publish: {groups: ["chat_*", "news"], token: {env: PUBLISH_TOKEN}, allow: [publish, groups, history]}}
       - {path: open/publish/, publish: {groups: ["chat_*"], anonymous: true}}
-      - {path: "events/<slug:room>/", events: {group: "chat_{room}", history: {messages: 100}}}
+      - {path: "events/<slug:room>/", events: {group: "chat_{room}", history: {messages: 100, seconds: 30}}}
       - {path: up/, proxy: {to: "http://127.0.0.1:UPSTREAM", read_timeout: 2s}}
     websocket:
       allowed_hosts: ["*"]
       routes:
         - {path: ws/echo/, consumer: echo}
         - {path: ws/deflated/, consumer: echo, compression: true}
-        - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", history: {messages: 100}, presence: true, subscribe: ["chat_*"]}
+        - {path: "ws/chat/<slug:room>/", consumer: chat, group: "chat_{room}", history: {messages: 100, seconds: 30}, presence: true, subscribe: ["chat_*"]}
         - {path: ws/news/, consumer: broadcast, group: news, compression: {context_takeover: true}}
         - {path: "ws/up/<path:rest>", consumer: proxy, to: "ws://127.0.0.1:UPSTREAM"}
         - {path: ws/asked/, consumer: echo, auth: asked}

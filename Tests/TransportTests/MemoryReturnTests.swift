@@ -26,6 +26,22 @@ struct MemoryReturnTests {
     #expect(decisions([(400, 0), (480, 0), (480, 0)]) == [false, false, false])
   }
 
+  @Test func `what is known to be free is returned at once, when it is much`() {
+    var memory = MemoryReturn()
+    let resident = MemoryReturn.Sample(resident: 40 * Self.mebibyte, load: 0)
+    _ = memory.isDue(.init(resident: 20 * Self.mebibyte, load: 0))
+    memory.returned(resident.resident)
+    for _ in 0..<5 {
+      let isDue = memory.isDue(resident)
+      #expect(!isDue)
+    }
+    let isDue = [6, 6].map { mebibytes in
+      memory.freed(mebibytes * Self.mebibyte)
+      return memory.isDue(resident)
+    }
+    #expect(isDue == [false, true])
+  }
+
   @Test func `what stays after a return is needed, and is asked for again after a while, ever more rarely`() {
     var memory = MemoryReturn()
     let resident = MemoryReturn.Sample(resident: 190 * Self.mebibyte, load: 0)

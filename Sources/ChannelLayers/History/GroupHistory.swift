@@ -68,7 +68,7 @@ package final class GroupHistory: Sendable {
     memory.add(bytes)
   }
 
-  /// Forgets what is too old, now and then.
+  /// Forgets what is too old, at most every `sweepInterval`.
   ///
   /// - Returns: how many bytes are kept more.
   private func sweep(_ table: inout Table, at now: MonotonicTime) -> Int {
@@ -84,6 +84,14 @@ package final class GroupHistory: Sendable {
       bytes -= RecordedGroup.emptySize
     }
     return bytes
+  }
+
+  /// Forgets what is too old, also where nobody comes any more: without visitors a group's events would stay for ever. Each part of
+  /// the table is locked for itself.
+  package func forgetOld(at now: MonotonicTime = .now) {
+    for stripe in stripes.all {
+      memory.add(stripe.part.withLock { sweep(&$0, at: now) })
+    }
   }
 
   func all() -> [RecordedGroup] {

@@ -1,4 +1,5 @@
 import Synchronization
+package import Transport
 
 /// What the histories of all layers may take up together in this process.
 package final class HistoryMemory: Sendable {
@@ -20,6 +21,15 @@ package final class HistoryMemory: Sendable {
 
   func register(_ history: GroupHistory) {
     histories.withLock { $0.append(history) }
+  }
+
+  /// Forgets the events and groups of all layers that are too old. To be called every few seconds, on no reactor.
+  ///
+  /// - Returns: how much less is kept than before. Bytes.
+  package func forgetOld(at now: MonotonicTime = .now) -> Int {
+    let before = usedBytes
+    for history in histories.withLock({ $0 }) { history.forgetOld(at: now) }
+    return max(0, before - usedBytes)
   }
 
   /// Notes that more is kept, or less. With no lock held.

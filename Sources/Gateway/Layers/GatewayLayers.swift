@@ -9,6 +9,8 @@ final class GatewayLayers: Sendable {
   /// Routes refer to the layers by index.
   let all: [any LayerBackend]
   private let group: MultiThreadedEventLoopGroup?
+  /// Of the histories of all layers.
+  let historyMemory: HistoryMemory
 
   /// - Parameter refused: called for each event that a reactor did not get because too much waits for it.
   init(_ configuration: Configuration, log: Logger, refused: @escaping @Sendable () -> Void = {}) {
@@ -19,6 +21,7 @@ final class GatewayLayers: Sendable {
     let group = needsRedis ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
     self.group = group
     let memory = HistoryMemory(limit: configuration.server.historyMemory.bytes)
+    historyMemory = memory
     all = layers.map { layer -> any LayerBackend in
       let rules = Self.historyRules(of: layer.alias, served)
       let history = rules.isEmpty ? nil : GroupHistory(rules, memory: memory)

@@ -1,17 +1,21 @@
+import ChannelLayers
 import Logging
 import Synchronization
 import Transport
 
-/// Returns free memory to the system after floods, on a separate thread. Allocations wait meanwhile.
+/// Frees what histories have kept long enough, and returns free memory to the system after floods, on a separate thread. Allocations
+/// wait while memory is returned.
 final class MemoryReturnThread: Sendable {
   private static let interval = Duration.seconds(2)
 
   /// In microseconds, since the start.
   let longestPause = Atomic<Int>(0)
   let returns = Atomic<Int>(0)
+  private let histories: HistoryMemory
   private let log: Logger
 
-  init(log: Logger) {
+  init(_ histories: HistoryMemory, log: Logger) {
+    self.histories = histories
     self.log = log
   }
 
@@ -43,6 +47,7 @@ final class MemoryReturnThread: Sendable {
     }
 
     private func look() {
+      decision.freed(owner.histories.forgetOld())
       let (now, usedNow) = (MonotonicTime.now, ProcessMemory.processorTime)
       defer { (time, used) = (now, usedNow) }
       guard let resident = ProcessMemory.resident, now > time else { return }

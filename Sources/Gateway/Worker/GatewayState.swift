@@ -95,7 +95,7 @@ final class GatewayState: Sendable {
       SessionRoute(route, layers, takesTokens: authenticators.takeMessages(on: route), log: log)
     }
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
-    memoryReturn = MemoryReturnThread(log: log)
+    memoryReturn = MemoryReturnThread(layers.historyMemory, log: log)
     self.threads = threads
     httpMemory = HTTPMemory(configuration, of: memory)
     receiveMemory = MemoryBound(

@@ -129,6 +129,20 @@ struct GroupHistoryTests {
     #expect(group.last.offset == 1)
   }
 
+  @Test func `what is too old goes where nobody comes any more`() throws {
+    let memory = HistoryMemory()
+    let history = try history(10, .seconds(60), memory: memory)
+    for number in 0..<200 {
+      let group = try history.acquire("g\(number)")
+      group.append(event(number, size: 10_000), at: time(0))
+      history.release(group, at: time(0))
+    }
+    let held = memory.usedBytes
+    #expect(memory.forgetOld(at: time(30)) == 0 && memory.usedBytes == held && held > 2_000_000)
+    #expect(memory.forgetOld(at: time(100)) == held)
+    #expect(memory.usedBytes == 0 && history.groupCount == 0)
+  }
+
   @Test func `groups that nobody uses are forgotten, and nothing of them stays`() throws {
     let memory = HistoryMemory()
     let history = try history(10, .seconds(60), memory: memory)
