@@ -42,8 +42,9 @@ public final class Broadcast: Sendable {
   }
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    if let rendering = events.render(event, for: address, into: frames) { return rendering }
-    switch event.handler {
+    let handler = event.handler
+    if let rendering = events.render(event, as: handler, for: address, into: frames) { return rendering }
+    switch handler {
     case Self.eventType: return events.message(event, frames.appendMessage(of: event))
     // One of the route's groups may be shared with a chat route.
     case Chat.eventType: return events.chatMessage(event, Chat.render(event, into: frames))

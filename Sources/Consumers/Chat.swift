@@ -57,8 +57,9 @@ public final class Chat: Sendable {
   }
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    if let rendering = events.render(event, for: address, into: frames) { return rendering }
-    switch event.handler {
+    let handler = event.handler
+    if let rendering = events.render(event, as: handler, for: address, into: frames) { return rendering }
+    switch handler {
     case Self.eventType:
       return events.chatMessage(event, Self.render(event, showsUser: showsUser, into: frames))
     // One of the route's groups may be shared with a broadcast route.

@@ -34,13 +34,14 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
 
   package func render(_ event: Event, for address: String?, into stream: SharedBytes) -> Rendering {
     if event.type == Event.historyType, event.position != nil { return appendStart(event, to: stream) }
-    switch events.meaning(of: event, for: address) {
+    let handler = event.handler
+    switch events.meaning(of: event, as: handler, for: address) {
     case .text(let text): return append(text, of: event, to: stream)
     case .message: return events.message(event, appendMessage(of: event, to: stream))
     case .rendering(let rendering): return rendering
     case nil: break
     }
-    switch event.handler {
+    switch handler {
     case Chat.eventType:
       guard let text = Chat.text(of: event) else { return events.chatMessage(event, .ignored) }
       return append(text, of: event, to: stream)

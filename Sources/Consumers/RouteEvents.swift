@@ -50,8 +50,12 @@ struct RouteEvents: Sendable {
   }
 
   /// Nil if the consumer has to handle the event.
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering? {
-    switch meaning(of: event, for: address) {
+  ///
+  /// - Parameter handler: the event's, which the caller needs too.
+  func render(_ event: Event, as handler: String, for address: String?, into frames: SharedBytes)
+    -> Rendering?
+  {
+    switch meaning(of: event, as: handler, for: address) {
     case .text(let text):
       unsafe frames.appendFrame(.text, text.span.bytes)
       return .frames
@@ -62,8 +66,7 @@ struct RouteEvents: Sendable {
   }
 
   /// Nil if the consumer has to handle the event.
-  func meaning(of event: Event, for address: String?) -> Meaning? {
-    let handler = event.handler
+  func meaning(of event: Event, as handler: String, for address: String?) -> Meaning? {
     if !templates.isEmpty, let (template, isPersonal) = templates[handler] {
       guard !isPersonal || address != nil else { return .rendering(.personal) }
       return .text(template.rendered(event, address: isPersonal ? address : nil, unfit))
