@@ -8,8 +8,8 @@ import WebSocketCore
 extension Session {
   /// The part of a session that is about who its client is, and for how long.
   final class TokenState {
-    /// Where the first message has to show it: what the session becomes then. Until then it is in no group.
-    var awaited: SessionOpening?
+    /// Where the first message has to show it: the admission, which goes on then. Until then the session is in no group.
+    var awaited: Admission?
     /// What the log says of it until then, where it is refused.
     var request: (target: [UInt8]?, peer: PeerAddress)?
     /// The time for that, and later the end of the token.
@@ -39,11 +39,13 @@ extension Session {
 
   /// The session is accepted, with or without an identity.
   ///
-  /// - Parameter target: of the request.
-  func beginToken(_ opening: SessionOpening, target: [UInt8]?, peer: PeerAddress) {
+  /// - Parameters:
+  ///   - admission: the one that has let the session in.
+  ///   - target: of the request.
+  func beginToken(_ opening: Opening, of admission: Admission, target: [UInt8]?, peer: PeerAddress) {
     if opening.awaitsToken {
       let token = TokenState()
-      token.awaited = opening
+      token.awaited = admission
       token.request = (target, peer)
       makeStanding().token = token
       schedule(after: worker.gateway.server.handshake)
@@ -92,7 +94,7 @@ extension Session {
     token.ticket = nil
     switch outcome {
     case .identity(let identity):
-      if let opening = token.awaited { enter(opening, as: identity) } else { renew(as: identity) }
+      if token.awaited == nil { renew(as: identity) } else { goOnEntering(.identified(outcome)) }
     case .refused(let refusal) where token.awaited == nil && refusal.status == 401:
       // The one before still holds.
       tell("error", refusal.reason)
@@ -117,30 +119,34 @@ extension Session {
     close(reason)
   }
 
-  /// What others do before they are accepted.
-  private func enter(_ opening: SessionOpening, as identity: Identity) {
-    var opening = opening
-    opening.identity = identity
-    opening.awaitsToken = false
-    if let refusal = opening.nameGroupsOfClient() {
-      return refuse(.notAllowed, detail: refusal.detail ?? refusal.text)
+  /// Takes the steps that others take before they are accepted.
+  ///
+  /// - Parameter groups: those that were subscribed to.
+  private func goOnEntering(_ event: Admission.Event, in groups: GroupsOpening? = nil) {
+    switch standing?.token?.awaited?.next(event) {
+    case .subscribe(let names, let layer): subscribe(to: names, of: worker.layers[layer].layer)
+    case .accept(let opening): entered(opening, groups)
+    case .refuse(let refusal):
+      refuse(
+        refusal.reason == .layerUnavailable ? .identityUnavailable : .notAllowed,
+        detail: refusal.detail ?? refusal.text)
+    // Steps of a request that is not answered yet, or of a proxied session, which takes no token in a message.
+    case .ask, .dial, .handToHTTP, .answer, .abort, nil: break
     }
-    guard !opening.groups.isEmpty, let layer else { return entered(opening) }
-    let groups = GroupsOpening(opening.groups, of: layer)
+  }
+
+  private func subscribe(to names: [String], of layer: any ChannelLayer) {
+    let groups = GroupsOpening(names, of: layer)
     standing?.token?.groups = groups
     groups.start { [weak self] outcome in
       guard let self, state == .open, let token = standing?.token else { return }
       token.groups = nil
-      if outcome == .active {
-        entered(opening, groups)
-      } else {
-        refuse(.identityUnavailable, detail: HandshakeRefusal(.layerUnavailable).text)
-      }
+      goOnEntering(.subscribed(outcome), in: groups)
       readOn()
     }
   }
 
-  private func entered(_ opening: SessionOpening, _ groups: GroupsOpening? = nil) {
+  private func entered(_ opening: Opening, _ groups: GroupsOpening? = nil) {
     standing?.token?.awaited = nil
     standing?.token?.request = nil
     know(opening)

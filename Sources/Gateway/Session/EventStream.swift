@@ -35,10 +35,10 @@ final class EventStream: LiveSession {
   var record: SessionRecord?
   var index = 0
 
-  init(connection: Connection, opening: EventStreamOpening, worker: Worker) {
+  init(connection: Connection, route: EventRoute, identity: Identity?, worker: Worker) {
     self.connection = connection
-    route = opening.route
-    identity = opening.identity
+    self.route = route
+    self.identity = identity
     self.worker = worker
     lastWrite = worker.reactor.now.nanoseconds
   }
@@ -47,18 +47,18 @@ final class EventStream: LiveSession {
 
   /// Joins the route's groups; before the client is answered, so that it misses nothing after that.
   ///
-  /// - Parameter start: what of the first one's history is wanted, where it keeps one.
-  func join(_ opening: GroupsOpening, from start: ReplayStart) {
+  /// - Parameter history: what of the first one's history is wanted, where it keeps one.
+  func join(_ opening: GroupsOpening, _ history: HistoryRequest?) {
     opening.handOver()
     let layer = opening.layer
     for (number, group) in opening.groups.enumerated() {
       let renderer = number == 0 ? route.renderer : route.rendererOfOthers
-      guard number == 0, layer.history(of: group, behind: nil, bytes: 0) != nil else {
+      guard number == 0, let history, layer.history(of: group, behind: nil, bytes: 0) != nil else {
         memberships.append(
           layer.groups.join(self, group: group, route: ObjectIdentifier(renderer), renderer: renderer))
         continue
       }
-      let replay = Replay(from: start, isNumbered: true, in: layer, renderer: renderer)
+      let replay = Replay(from: history.start, isNumbered: history.isNumbered, in: layer, renderer: renderer)
       self.replay = replay
       memberships.append(
         layer.groups.join(self, group: group, route: ObjectIdentifier(replay), renderer: replay))

@@ -33,7 +33,7 @@ extension Session {
   var takesTokens: Bool { route.takesTokens }
 
   /// Keeps what is needed later of the hand-shake.
-  func know(_ opening: SessionOpening) {
+  func know(_ opening: Opening) {
     guard opening.identity != nil || opening.groups.count > 1 || route.hasControls else { return }
     let standing = makeStanding()
     standing.identity = opening.identity

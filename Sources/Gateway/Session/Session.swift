@@ -69,7 +69,7 @@ final class Session {
   /// Joins the route's groups; before the client is told that it is accepted, so that it misses nothing after that.
   ///
   /// - Parameter wish: for the history of the first of them; nil where it keeps none.
-  func join(_ opening: GroupsOpening, _ wish: HistoryWish?) {
+  func join(_ opening: GroupsOpening, _ wish: HistoryRequest?) {
     opening.handOver()
     var groups = opening.groups[...]
     if let wish, let first = groups.popFirst() { join(first, of: opening.layer, wish) }
@@ -389,7 +389,7 @@ extension Session: InputHolder {
 
 extension Session {
   /// Joins a group that keeps a history. What it keeps follows with `goOnReplaying`, and only then what comes.
-  func join(_ group: String, of layer: any ChannelLayer, _ wish: HistoryWish) {
+  func join(_ group: String, of layer: any ChannelLayer, _ wish: HistoryRequest) {
     let renderer = audience(isNumbered: wish.isNumbered).renderer
     let replay = Replay(from: wish.start, isNumbered: wish.isNumbered, in: layer, renderer: renderer)
     self.replay = replay

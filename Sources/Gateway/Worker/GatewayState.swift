@@ -105,42 +105,13 @@ final class GatewayState: Sendable {
   /// Whether new sessions are accepted: between the first accept and the stop, while all channel layers are available.
   var isReady: Bool { readiness.load(ordering: .relaxed) && layers.areAvailable }
 
-  /// The admission of the connection with this number.
-  func admission(of count: Int) -> Admission {
+  /// What the connection with this number may become.
+  func allowance(of count: Int) -> Allowance {
     count <= connectionLimit ? .session : .onlyHTTP
   }
 
   func setReady(_ ready: Bool) {
     readiness.store(ready, ordering: .relaxed)
-  }
-}
-
-/// What a connection may become. Decided when it is accepted, so that in a storm the first ones are served.
-enum Admission {
-  case session
-  case onlyHTTP
-  case onlyHealth
-  /// Its address has too many connections. It is refused with that reason, except for health checks.
-  case crowded(AddressTable.Refusal)
-
-  /// Whether it takes one of the places of `limits.connections`.
-  var isServed: Bool {
-    switch self {
-    case .session, .onlyHTTP: true
-    case .onlyHealth, .crowded: false
-    }
-  }
-
-  var mayBeSession: Bool {
-    if case .session = self { true } else { false }
-  }
-
-  /// The refusal for a connection that is not served.
-  var refusal: HandshakeRefusal {
-    switch self {
-    case .session, .onlyHTTP, .onlyHealth: HandshakeRefusal(.tooManyConnections)
-    case .crowded(let refusal): HandshakeRefusal(.addressOverLimit(retryAfter: refusal.retryAfter))
-    }
   }
 }
 

@@ -129,7 +129,7 @@ extension Worker {
       return hear(descriptor, as: .onlyHealth, on: listener)
     }
     let connection = PendingConnection(
-      worker: self, admission: gateway.admission(of: open), client: client,
+      worker: self, allowance: gateway.allowance(of: open), client: client,
       preface: listener.hasProxyHeader ? .proxyHeader : .none)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor)
@@ -137,10 +137,10 @@ extension Worker {
 
   /// Accepts one connection more than there are places for, in case it is a health check.
   private func hear(
-    _ descriptor: consuming Descriptor, as admission: Admission, on listener: ListeningSocket
+    _ descriptor: consuming Descriptor, as allowance: Allowance, on listener: ListeningSocket
   ) {
     let connection = PendingConnection(
-      worker: self, admission: admission, preface: listener.hasProxyHeader ? .proxyHeader : .none)
+      worker: self, allowance: allowance, preface: listener.hasProxyHeader ? .proxyHeader : .none)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor)
     guard !connection.isAnswered else { return }
@@ -177,11 +177,11 @@ extension Worker {
     }
     let open = gateway.counters.connections.up()
     guard open <= gateway.acceptLimit else { return refuseSecure(client) }
-    let admission = gateway.admission(of: open)
+    let allowance = gateway.allowance(of: open)
     guard listener.hasProxyHeader else {
-      return goOnInTLS(descriptor, client, admission, [], due: reactor.now + gateway.server.handshake)
+      return goOnInTLS(descriptor, client, allowance, [], due: reactor.now + gateway.server.handshake)
     }
-    let connection = PendingConnection(worker: self, admission: admission, preface: .proxyHeaderThenTLS)
+    let connection = PendingConnection(worker: self, allowance: allowance, preface: .proxyHeaderThenTLS)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor)
   }
@@ -192,14 +192,14 @@ extension Worker {
   ///   - bytes: the first bytes of the client, which have been read.
   ///   - due: when the handshake must be complete.
   func goOnInTLS(
-    _ descriptor: consuming Descriptor, _ client: Client, _ admission: Admission, _ bytes: [UInt8],
+    _ descriptor: consuming Descriptor, _ client: Client, _ allowance: Allowance, _ bytes: [UInt8],
     due: MonotonicTime
   ) {
     // Includes connections that are not served any more, while their last bytes are on the way.
     guard let tls, tls.clientCount < gateway.acceptLimit,
       let decrypted = tls.serve(descriptor, Client(peer: client.peer, isSecure: true), first: bytes)
     else { return refuseSecure(client) }
-    let connection = PendingConnection(worker: self, admission: admission, client: client)
+    let connection = PendingConnection(worker: self, allowance: allowance, client: client)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: Descriptor(adopting: decrypted), due: due)
   }
@@ -213,8 +213,8 @@ extension Worker {
   private func takeOver(_ handedOver: HandedOverConnection) {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
     if case .stopped = phase { return gateway.counters.connections.down() }
-    let admission = gateway.admission(of: gateway.counters.connections.count)
-    let connection = PendingConnection(worker: self, admission: admission, client: handedOver.client)
+    let allowance = gateway.allowance(of: gateway.counters.connections.count)
+    let connection = PendingConnection(worker: self, allowance: allowance, client: handedOver.client)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor)
     connection.received(head: handedOver.bytes)

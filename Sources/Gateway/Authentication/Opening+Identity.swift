@@ -4,36 +4,45 @@ import JSON
 import Routing
 import WebSocketCore
 
-extension SessionOpening {
+extension Opening {
   /// Continues with the client's identity.
-  func identified(_ outcome: Authentication) -> Result<SessionOpening, HandshakeRefusal> {
-    var opening = self
-    opening.credentials = nil
-    switch outcome {
-    case .identity(let identity): opening.identity = identity
-    case .anonymous: break
-    case .awaited:
-      opening.awaitsToken = true
-      return .success(opening)
-    case .refused(let refusal): return .failure(HandshakeRefusal(refusal))
-    case .unavailable: return .failure(HandshakeRefusal(.identityUnavailable))
-    }
-    if let refusal = opening.nameGroupsOfClient() { return .failure(refusal) }
-    if let identity = opening.identity, opening.upstream != nil {
-      opening.upstream?.handshake.fields.append(
-        HeaderField(name: "X-Sluice-User", value: identity.user.percentEncodedPath))
-    }
-    return .success(opening)
-  }
-
-  /// Makes the names of the groups, some of which may depend on the client's identity.
   ///
-  /// - Returns: the refusal if a name is not valid.
-  mutating func nameGroupsOfClient() -> HandshakeRefusal? {
-    if nameGroups() { return nil }
-    return route.consumer.groups?.refusal(for: captures, identity) ?? HandshakeRefusal(.noRoute)
+  /// - Returns: the refusal if the client is not authenticated, or its groups have no valid names.
+  mutating func identified(_ outcome: Authentication) -> HandshakeRefusal? {
+    credentials = nil
+    switch outcome {
+    case .identity(let identity): self.identity = identity
+    case .anonymous: break
+    case .awaited: return awaitToken()
+    case .refused(let refusal): return HandshakeRefusal(refusal)
+    case .unavailable: return HandshakeRefusal(.identityUnavailable)
+    }
+    awaitsToken = false
+    guard nameGroups() else {
+      return groupConfiguration?.refusal(for: captures, identity) ?? HandshakeRefusal(.noRoute)
+    }
+    nameUserToUpstream()
+    return nil
   }
 
+  private mutating func awaitToken() -> HandshakeRefusal? {
+    switch kind {
+    case .session: awaitsToken = true
+    // A client of an event stream cannot send a message with a token.
+    case .stream: return HandshakeRefusal(.noToken)
+    }
+    return nil
+  }
+
+  private mutating func nameUserToUpstream() {
+    guard let identity, case .session(var session) = kind, session.upstream != nil else { return }
+    session.upstream?.handshake.fields.append(
+      HeaderField(name: "X-Sluice-User", value: identity.user.percentEncodedPath))
+    kind = .session(session)
+  }
+}
+
+extension SessionOpening {
   /// The subprotocol that contains the client's token: a browser expects the server to choose one of the offered subprotocols.
   var tokenSubprotocol: String? {
     guard route.configuration.auth != nil else { return nil }

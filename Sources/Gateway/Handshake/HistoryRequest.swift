@@ -1,7 +1,8 @@
 import ChannelLayers
+import WebSocketCore
 
 /// The client's request for its group's history: `?since=EPOCH.OFFSET`, `?since=`, or nothing.
-struct HistoryWish: Equatable {
+struct HistoryRequest: Equatable {
   var start: ReplayStart
   /// Whether its frames contain positions, because the client handles them.
   var isNumbered: Bool
@@ -26,5 +27,20 @@ struct HistoryWish: Equatable {
     }
     guard let position = EventPosition(since) else { return nil }
     start = .behind(position)
+  }
+
+  /// The request of an event stream's client: by its browser when it reconnects, or else by its page in the query.
+  ///
+  /// - Returns: nil for a `since` in the query that is not an id.
+  init?(ofStream request: RequestHead, query: String?) {
+    if let last = request.values(of: "last-event-id").first, !last.isEmpty {
+      // An id that Sluice did not issue belongs to a history that is gone. Refusing it would keep a browser from reconnecting.
+      start = .behind(EventPosition(last) ?? EventPosition(epoch: 0, offset: 0))
+    } else if let request = HistoryRequest(query: query) {
+      start = request.start
+    } else {
+      return nil
+    }
+    isNumbered = true
   }
 }

@@ -1,0 +1,181 @@
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import JSON
+import WebSocketCore
+
+/// The way from a request head to a session or an event stream: which step comes next, and what its outcome means.
+///
+/// A value without a connection, a reactor or a clock. Whoever holds it carries the steps out and reports what became of them.
+/// The steps of an opening, and their order, are in `proceed`. A new step (say, a question to a view before the client is
+/// accepted) is a case of `Step`, of `Event` and of `State`, and a line there.
+struct Admission {
+  /// What the head of a request leads to.
+  enum Head {
+    /// It asks for a session or an event stream, and passed every check.
+    case opening(Opening)
+    case refused(HandshakeRefusal)
+    /// It is for the HTTP side.
+    case http
+    /// It is a health check, and nothing follows it; the whole answer.
+    case health(answer: [UInt8])
+  }
+
+  enum Event {
+    /// The request head is there. A connection that is refused without one, for example because of its PROXY protocol header,
+    /// is reported in the same way.
+    case head(Head)
+    case identified(Authentication)
+    case subscribed(Subscription)
+    case dialled(Result<Void, HandshakeRefusal>)
+    /// The time for the step under way is over.
+    case timedOut
+    /// The gateway stops.
+    ///
+    /// - Parameter hasBegun: whether a part of the request has arrived.
+    case stopped(hasBegun: Bool)
+    /// An operator ends all sessions of a user.
+    case disconnected(user: String)
+  }
+
+  /// What is to be done next.
+  enum Step {
+    /// Authenticate the client.
+    case ask(Credentials, RouteAuth)
+    /// Begin to bring the events of these groups to this reactor, from the layer with this index.
+    case subscribe([String], layer: Int)
+    /// Connect to the upstream of the route with this name, and make the handshake with it.
+    case dial(SessionOpening.UpstreamRequest, route: String)
+    /// Answer the client, and turn the connection into a session or an event stream.
+    case accept(Opening)
+    case refuse(HandshakeRefusal)
+    case handToHTTP
+    /// Answer a health check.
+    case answer([UInt8])
+    /// Close the connection without an answer.
+    case abort
+  }
+
+  private enum State {
+    /// The request head is expected.
+    case reading
+    case asking(Opening)
+    case subscribing(Opening)
+    case dialling(Opening)
+    /// The client was accepted, and shows who it is by its first message. Only then its groups are subscribed to.
+    case awaitingToken(Opening)
+    /// The last step was given out.
+    case over
+  }
+
+  /// What the connection may become.
+  let allowance: Allowance
+  private var state = State.reading
+
+  init(_ allowance: Allowance) {
+    self.allowance = allowance
+  }
+
+  /// Whether the request head is still expected.
+  var isReading: Bool {
+    if case .reading = state { true } else { false }
+  }
+
+  /// The opening that waits for the outcome of a step.
+  var waiting: Opening? {
+    switch state {
+    case .asking(let opening), .subscribing(let opening), .dialling(let opening): opening
+    case .reading, .awaitingToken, .over: nil
+    }
+  }
+
+  /// Takes an event into account.
+  ///
+  /// - Returns: the next step; nil if nothing is to be done, as for the outcome of a step that is not waited for any more.
+  mutating func next(_ event: Event) -> Step? {
+    switch (state, event) {
+    case (.reading, .head(let head)): decided(head)
+    case (.asking(let opening), .identified(let outcome)),
+      (.awaitingToken(let opening), .identified(let outcome)):
+      identified(opening, outcome)
+    case (.subscribing(let opening), .subscribed(.active)), (.dialling(let opening), .dialled(.success)):
+      accept(opening)
+    case (.subscribing, .subscribed(.unavailable)): refuse(HandshakeRefusal(.layerUnavailable))
+    case (.dialling, .dialled(.failure(let refusal))): refuse(refusal)
+    case (.awaitingToken, _), (.over, _): nil
+    case (_, .timedOut): refuse(refusalOfTimeOut)
+    case (.reading, .stopped(hasBegun: false)): end(.abort)
+    case (_, .stopped): refuse(HandshakeRefusal(.stopping))
+    case (_, .disconnected(let user)): isWaiting(for: user) ? refuse(HandshakeRefusal(.disconnected)) : nil
+    case (_, .head), (_, .identified), (_, .subscribed), (_, .dialled): nil
+    }
+  }
+
+  /// The connection goes another way.
+  mutating func end() {
+    state = .over
+  }
+
+  private mutating func decided(_ head: Head) -> Step {
+    switch head {
+    case .opening(let opening): proceed(opening)
+    case .refused(let refusal): refuse(refusal)
+    case .http: end(.handToHTTP)
+    case .health(let answer): end(.answer(answer))
+    }
+  }
+
+  private mutating func identified(_ opening: Opening, _ outcome: Authentication) -> Step {
+    var opening = opening
+    if let refusal = opening.identified(outcome) { return refuse(refusal) }
+    return proceed(opening)
+  }
+
+  /// Who the client is comes first. Then there has to be something to talk to before the client is told that it is accepted:
+  /// the upstream, or the groups' events (as with Channels' consumers, which join in `connect`).
+  private mutating func proceed(_ opening: Opening) -> Step {
+    if let credentials = opening.credentials, let auth = opening.auth {
+      state = .asking(opening)
+      return .ask(credentials, auth)
+    }
+    if let upstream = opening.upstream {
+      state = .dialling(opening)
+      return .dial(upstream, route: opening.routeName)
+    }
+    if !opening.groups.isEmpty, let layer = opening.layer {
+      state = .subscribing(opening)
+      return .subscribe(opening.groups, layer: layer)
+    }
+    return accept(opening)
+  }
+
+  private mutating func accept(_ opening: Opening) -> Step {
+    state = opening.awaitsToken ? .awaitingToken(opening) : .over
+    return .accept(opening)
+  }
+
+  private mutating func refuse(_ refusal: HandshakeRefusal) -> Step {
+    var refusal = refusal
+    if refusal.crossOrigin.isEmpty, let waiting { refusal.crossOrigin = waiting.crossOrigin }
+    return end(.refuse(refusal))
+  }
+
+  private mutating func end(_ step: Step) -> Step {
+    state = .over
+    return step
+  }
+
+  private var refusalOfTimeOut: HandshakeRefusal {
+    switch state {
+    case .asking: HandshakeRefusal(.identityUnavailable)
+    case .subscribing: HandshakeRefusal(.layerUnavailable)
+    case .dialling: HandshakeRefusal(.upstreamTimeout)
+    case .reading, .awaitingToken, .over: allowance.isServed ? HandshakeRefusal(.timeout) : allowance.refusal
+    }
+  }
+
+  private func isWaiting(for user: String) -> Bool {
+    guard let identity = waiting?.identity else { return false }
+    return ExactText(text: identity.user) == ExactText(text: user)
+  }
+}

@@ -1,0 +1,65 @@
+import Consumers
+import GatewayConfig
+import Transport
+import WebSocketCore
+
+extension PendingConnection {
+  /// Answers 200, and turns the connection into an event stream.
+  func beginStream(
+    _ answer: EventStreamOpening, _ opening: Opening, on connection: Connection, in groups: GroupsOpening?
+  ) {
+    let route = answer.route
+    let stream = EventStream(
+      connection: connection, route: route, identity: opening.identity, worker: worker)
+    connection.handler = stream
+    stream.place = client?.place
+    stream.record = worker.record(
+      of: client, route: route.name, target: target, user: opening.identity?.user)
+    if let groups { stream.join(groups, opening.history) }
+    worker.sessionOpened(stream, wait: route.wait)
+    unsafe connection.write(answer.response.span.bytes)
+    stream.goOnReplaying()
+    stream.begin()
+  }
+
+  /// Answers 101, and turns the connection into a session. The bytes after the request head are its first frames.
+  func beginSession(
+    _ answer: SessionOpening, _ opening: Opening, of admission: Admission, on connection: Connection,
+    in groups: GroupsOpening?, through upstream: UpstreamOpening.Opened?
+  ) {
+    let route = answer.route
+    let compression = worker.compression.agree(on: answer.handshake.extensions, for: route)
+    let session = Session(
+      connection: connection, route: route, compression: compression?.compression, worker: worker)
+    connection.handler = session
+    session.place = client?.place
+    session.record = worker.record(
+      of: client, route: route.name, target: target, user: opening.identity?.user)
+    if upstream == nil { noteSubprotocols(answer) }
+    session.know(opening)
+    if let groups { session.join(groups, opening.history) }
+    worker.sessionOpened(session, wait: route.wait)
+    let response = answer.response(compression: compression?.agreement, through: upstream)
+    unsafe connection.write(response.span.bytes)
+    if opening.auth != nil {
+      session.beginToken(opening, of: admission, target: target, peer: client?.peer ?? connection.peer)
+    }
+    session.goOnReplaying()
+    if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
+  }
+
+  private func noteSubprotocols(_ answer: SessionOpening) {
+    let all = answer.handshake.subprotocols
+    let offered = all.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
+    let known = answer.route.configuration.subprotocols
+    guard !all.isEmpty, answer.handshake.chooseSubprotocol(from: known) == nil, let client else { return }
+    guard !offered.isEmpty else {
+      // A route with `auth` answers with the subprotocol that contains the token.
+      guard answer.route.configuration.auth == nil else { return }
+      return worker.refusals.tokenWithoutAuth(
+        target: target, route: answer.route.name, peer: client.peer)
+    }
+    worker.refusals.noSubprotocol(
+      offered: offered, known: known, route: answer.route.name, peer: client.peer)
+  }
+}
