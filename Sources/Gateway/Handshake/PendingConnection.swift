@@ -181,8 +181,8 @@ extension PendingConnection: ConnectionHandler {
     switch RequestHead.parse(bytes) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: bytes) }
-    case .malformed(let refusal):
-      refuse(refusal, target: nil)
+    case .malformed(let fault):
+      refuse(HandshakeRefusal(fault: fault), target: nil)
     case .complete(let request, let length):
       guard let client else { return }
       let place = httpPlace(of: request)

@@ -84,7 +84,7 @@ extension Worker {
       return .failure(HandshakeRefusal(.noRoute))
     }
     let route = gateway.routes[match.route]
-    return Handshake.read(request).flatMap { handshake in
+    return Handshake.read(request).mapError(HandshakeRefusal.init(fault:)).flatMap { handshake in
       guard
         route.configuration.origins.allows(
           origin: handshake.origin, host: client.host(handshake.host), isSecure: client.isSecure)
