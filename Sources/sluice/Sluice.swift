@@ -16,6 +16,7 @@ struct Sluice: AsyncParsableCommand {
         sluice validate routes.yaml         report every mistake in it
         sluice explain routes.yaml /ws/chat/lobby/
         sluice keys send_queue              what a key means, and its values
+        sluice codes 1013                   what a close code or a status means
         sluice send chat_lobby '"doors open"'   publish through a running gateway
         sluice bench echo ws://127.0.0.1:8000/ws/echo/
         sluice --generate-completion-script bash
@@ -23,7 +24,7 @@ struct Sluice: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, ValidateCommand.self, RoutesCommand.self, ExplainCommand.self, KeysCommand.self,
-      SchemaCommand.self, SendCommand.self, BenchCommand.self, MatchTableCommand.self,
+      CodesCommand.self, SchemaCommand.self, SendCommand.self, BenchCommand.self, MatchTableCommand.self,
     ])
 
   /// Without this check, `help` with an unknown command would print the general help and succeed.

@@ -1,4 +1,5 @@
-"""The tables of keys in docs/reference.md come from the declaration in Sources/GatewayConfig/Keys.
+"""The tables of keys in docs/reference.md come from the declaration in Sources/GatewayConfig/Keys, those of statuses and close codes from
+Sources/Gateway/Refusals.
 
 `make reference` writes them anew; a test compares.
 """
@@ -11,12 +12,22 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SLUICE = os.environ.get("SLUICE", str(ROOT / ".build/release/sluice"))
 PAGE = ROOT / "docs/reference.md"
+# The first cell of the head of each table that is written.
+HEADS = "key|status|code"
 
 
 def tables() -> dict[str, str]:
     """The table under each heading."""
-    done = subprocess.run([SLUICE, "keys", "--format", "markdown"], capture_output=True, text=True, timeout=30, check=True)
-    return {title: table.strip("\n") + "\n" for title, table in re.findall(r"^## (.*)\n\n((?:\|.*\n)+)", done.stdout, re.M)}
+    printed = "".join(
+        subprocess.run([SLUICE, command, "--format", "markdown"], capture_output=True, text=True, timeout=30, check=True).stdout + "\n"
+        for command in ("keys", "codes")
+    )
+    return {title: table.strip("\n") + "\n" for title, table in re.findall(r"^## (.*)\n\n((?:\|.*\n)+)", printed, re.M)}
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of each row of a table, without its head."""
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in tables()[title].splitlines()[2:]]
 
 
 def updated(page: str) -> str:
@@ -26,9 +37,9 @@ def updated(page: str) -> str:
         if not found:
             raise SystemExit(f"docs/reference.md has no heading \"{title}\"")
         own, *others = re.split(r"(?=^## )", rest, maxsplit=1, flags=re.M)
-        own, count = re.subn(r"^\| key \|.*\n(?:\|.*\n)*", lambda _: table, own, count=1, flags=re.M)
+        own, count = re.subn(rf"^\| (?:{HEADS}) \|.*\n(?:\|.*\n)*", lambda _: table, own, count=1, flags=re.M)
         if not count:
-            raise SystemExit(f"docs/reference.md has no table of keys under \"{title}\"")
+            raise SystemExit(f"docs/reference.md has no table of its own under \"{title}\"")
         page = head + found + own + "".join(others)
     return page
 

@@ -9,19 +9,6 @@ struct CloseCodeTests {
   }
 }
 
-struct CloseReasonTests {
-  static let all: [CloseReason] = [
-    .restart(code: .serviceRestart), .restart(code: .goingAway), .slowReader, .inputOverLimit, .pingTimeout,
-  ]
-
-  @Test(arguments: all)
-  func `a close of ours fits into a control frame and may be sent`(_ reason: CloseReason) {
-    #expect(reason.code.isValidOnWire)
-    #expect((1...123).contains(reason.text.utf8.count))
-    #expect(reason.isWorthReconnecting)
-  }
-}
-
 struct ProtocolViolationTests {
   @Test func `each violation has the code of section 7_4_1`() {
     let codes = Dictionary(uniqueKeysWithValues: ProtocolViolation.allCases.map { ($0, $0.closeCode) })

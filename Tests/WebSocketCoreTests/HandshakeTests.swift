@@ -16,13 +16,13 @@ private func parse(_ bytes: [UInt8]) -> RequestHead.Parsed {
   unsafe RequestHead.parse(bytes.span.bytes)
 }
 
-/// The refusal that the request gets; nil where it is a good hand-shake.
-private func refusal(_ lines: [String]) -> HandshakeRefusal? {
+/// What is wrong with the request; nil where it is a good hand-shake.
+private func fault(in lines: [String]) -> RequestFault? {
   switch parse(bytes(lines)) {
-  case .incomplete: return HandshakeRefusal(.timeout)
-  case .malformed(let refusal): return refusal
+  case .incomplete: return .badRequest("incomplete")
+  case .malformed(let fault): return fault
   case .complete(let head, _):
-    if case .failure(let refusal) = Handshake.read(head) { return refusal }
+    if case .failure(let fault) = Handshake.read(head) { return fault }
     return nil
   }
 }
@@ -79,18 +79,16 @@ struct RequestHeadTests {
   ]
 
   @Test(arguments: malformed)
-  func `what two readers could take for different requests is refused with 400`(_ row: (String, String)) {
-    guard case .malformed(let refusal) = parse(Array(row.0.utf8)) else {
-      Issue.record("\(row.1) was not refused")
-      return
+  func `what two readers could take for different requests is malformed`(_ row: (String, String)) {
+    switch parse(Array(row.0.utf8)) {
+    case .malformed(.badRequest), .malformed(.unsupportedHTTP): break
+    case let other: Issue.record("\(row.1) is \(other)")
     }
-    #expect(refusal.status == 400)
   }
 
-  @Test func `a head that does not end is refused with 431`() {
+  @Test func `a head that does not end is too long`() {
     let long = Array("GET / HTTP/1.1\r\nHost: a\r\nX: ".utf8) + Array(repeating: 0x61, count: 20_000)
-    #expect(parse(long) == .malformed(HandshakeRefusal(.headTooLong)))
-    #expect(HandshakeRefusal(.headTooLong).status == 431)
+    #expect(parse(long) == .malformed(.headTooLong))
   }
 }
 
@@ -107,31 +105,31 @@ struct HandshakeTests {
         + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n")
   }
 
-  static let refused: [([String], HandshakeRefusal.Reason, Int)] = [
-    (replacing(0, "POST / HTTP/1.1"), .methodNotGET, 400),
-    (replacing(0, "GET / HTTP/1.0"), .httpVersion, 400),
-    (replacing(2, nil), .notAWebSocket, 426), (replacing(2, "Upgrade: h2c"), .notAWebSocket, 426),
-    (replacing(3, nil), .badConnectionHeader, 400),
-    (replacing(3, "Connection: close"), .badConnectionHeader, 400),
-    (replacing(4, nil), .badKey, 400), (replacing(4, "Sec-WebSocket-Key: short"), .badKey, 400),
-    (replacing(4, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=!"), .badKey, 400),
-    (replacing(5, nil), .unsupportedVersion, 426),
-    (replacing(5, "Sec-WebSocket-Version: 8"), .unsupportedVersion, 426),
-    (good + ["Sec-WebSocket-Protocol: a, a"], .badSubprotocol, 400),
-    (good + ["Sec-WebSocket-Protocol: a b"], .badSubprotocol, 400),
-    (good + ["Origin: http://a", "Origin: http://b"], .severalOrigins, 400),
+  static let refused: [([String], RequestFault)] = [
+    (replacing(0, "POST / HTTP/1.1"), .methodNotGET),
+    (replacing(0, "GET / HTTP/1.0"), .httpVersion),
+    (replacing(2, nil), .notAWebSocket), (replacing(2, "Upgrade: h2c"), .notAWebSocket),
+    (replacing(3, nil), .badConnectionHeader),
+    (replacing(3, "Connection: close"), .badConnectionHeader),
+    (replacing(4, nil), .badKey), (replacing(4, "Sec-WebSocket-Key: short"), .badKey),
+    (replacing(4, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=!"), .badKey),
+    (replacing(5, nil), .unsupportedVersion),
+    (replacing(5, "Sec-WebSocket-Version: 8"), .unsupportedVersion),
+    (good + ["Sec-WebSocket-Protocol: a, a"], .badSubprotocol),
+    (good + ["Sec-WebSocket-Protocol: a b"], .badSubprotocol),
+    (good + ["Origin: http://a", "Origin: http://b"], .severalOrigins),
   ]
 
   @Test(arguments: refused)
-  func `each point of section 4.2.1 has its refusal`(_ row: ([String], HandshakeRefusal.Reason, Int)) {
-    #expect(refusal(row.0)?.reason == row.1)
-    #expect(refusal(row.0)?.status == row.2)
+  func `each point of section 4.2.1 has its fault`(_ row: ([String], RequestFault)) {
+    #expect(fault(in: row.0) == row.1)
   }
 
   @Test func `a hand-shake with a body is refused`() {
-    #expect(refusal(good + ["Content-Length: 5"])?.status == 400)
-    #expect(refusal(good + ["Transfer-Encoding: chunked"])?.status == 400)
-    #expect(refusal(good + ["Content-Length: 0"]) == nil)
+    let body = RequestFault.badRequest("a WebSocket handshake must not have a body")
+    #expect(fault(in: good + ["Content-Length: 5"]) == body)
+    #expect(fault(in: good + ["Transfer-Encoding: chunked"]) == body)
+    #expect(fault(in: good + ["Content-Length: 0"]) == nil)
   }
 
   @Test func `the server's preference chooses the subprotocol`() throws {
@@ -142,16 +140,6 @@ struct HandshakeTests {
     let handshake = try Handshake.read(head).get()
     #expect(handshake.chooseSubprotocol(from: ["v2", "v1"]) == "v2")
     #expect(handshake.chooseSubprotocol(from: ["v3"]) == nil)
-  }
-
-  @Test func `a refusal is a complete answer`() {
-    #expect(
-      String(decoding: HandshakeRefusal(.noRoute).response(), as: UTF8.self)
-        == "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        + "Content-Length: 31\r\n\r\nThere is nothing at this path.\n")
-    let upgrade = String(decoding: HandshakeRefusal(.notAWebSocket).response(), as: UTF8.self)
-    #expect(upgrade.contains("\r\nUpgrade: websocket\r\n"))
-    #expect(upgrade.contains("\r\nSec-WebSocket-Version: 13\r\n"))
   }
 }
 

@@ -56,9 +56,9 @@ struct RequestHeadLimitsTests {
   func `a later minor version is read as HTTP 1_1 (RFC 9110 section 2.5)`(_ version: String, _ minor: Int?) {
     switch parse("GET / \(version)\r\nHost: a\r\n\r\n") {
     case .complete(let head, _): #expect(head.minorVersion == minor)
-    case .malformed(let refusal):
+    case .malformed(let fault):
       #expect(minor == nil)
-      #expect(refusal == HandshakeRefusal(.unsupportedHTTP))
+      #expect(fault == .unsupportedHTTP)
     case .incomplete: Issue.record("\(version) is incomplete")
     }
   }
@@ -85,7 +85,7 @@ struct RequestHeadLimitsTests {
   @Test func `the limit is the last byte of the head that may come`() {
     let text = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     for limit in 1..<text.utf8.count {
-      #expect(parse(text, maximumLength: limit) == .malformed(HandshakeRefusal(.headTooLong)), "\(limit)")
+      #expect(parse(text, maximumLength: limit) == .malformed(.headTooLong), "\(limit)")
     }
     guard case .complete(_, let length) = parse(text + "more", maximumLength: text.utf8.count) else {
       Issue.record("not complete")
@@ -96,7 +96,7 @@ struct RequestHeadLimitsTests {
 
   @Test func `a flood of empty lines is bounded`() {
     #expect(
-      parse(String(repeating: "\r\n", count: 8192)) == .malformed(HandshakeRefusal(.headTooLong)))
+      parse(String(repeating: "\r\n", count: 8192)) == .malformed(.headTooLong))
   }
 
   @Test func `no bytes whatever do harm`() {

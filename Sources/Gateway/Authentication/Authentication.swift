@@ -28,11 +28,12 @@ struct AuthRefusal: Error, Sendable, Equatable {
   var detail: String?
 
   /// RFC 6750 section 3: the challenge, and what was wrong with the token.
-  private static func bearer(_ status: Int, error: String?, _ reason: String) -> AuthRefusal {
+  private static func bearer(_ refusal: Refusal, error: String?, saying words: String? = nil) -> AuthRefusal {
+    let reason = words ?? refusal.text
     var challenge = #"Bearer realm="sluice""#
     if let error { challenge += #", error="\#(error)", error_description="\#(reason)""# }
     return AuthRefusal(
-      status: status,
+      status: refusal.status ?? 403,
       fields: [
         HeaderField(name: "WWW-Authenticate", value: challenge),
         HeaderField(name: "Content-Type", value: "text/plain; charset=utf-8"),
@@ -41,7 +42,7 @@ struct AuthRefusal: Error, Sendable, Equatable {
   }
 
   /// RFC 6750 section 3.1: without a token, the challenge has no error.
-  static let noToken = bearer(401, error: nil, "a token is needed")
+  static let noToken = bearer(.tokenNeeded, error: nil)
 
   /// - Parameter misplaced: what `Credentials.misplacedToken(for:)` has found.
   static func noToken(_ misplaced: String?) -> AuthRefusal {
@@ -58,23 +59,20 @@ struct AuthRefusal: Error, Sendable, Equatable {
   ///   - reason: without quotes and control characters.
   ///   - detail: for the log only.
   static func badToken(_ reason: String, detail: String? = nil) -> AuthRefusal {
-    var refusal = bearer(401, error: "invalid_token", reason)
+    var refusal = bearer(.tokenNotValid, error: "invalid_token", saying: reason)
     refusal.detail = detail
     return refusal
   }
 
   /// The name of a group would not be valid with this identity.
-  static let noGroup = bearer(
-    403, error: "insufficient_scope", "no valid group name can be made for this user")
+  static let noGroup = bearer(.noGroupName, error: "insufficient_scope")
 
   /// An operator has ended the user's sessions while this one was opening.
-  static let disconnected = bearer(403, error: nil, "disconnected by an operator")
+  static let disconnected = bearer(.endedByOperator, error: nil)
 
   /// A claim of a token does not fulfil `require:`.
-  static let notAllowed = bearer(
-    403, error: "insufficient_scope", "the claims of the token do not allow this")
+  static let notAllowed = bearer(.claimsTooFew, error: "insufficient_scope")
 
   /// The answer of a callback does not fulfil `require:`. There is no token.
-  static let userNotAllowed = bearer(
-    403, error: "insufficient_scope", "this user is not allowed to use this path")
+  static let userNotAllowed = bearer(.userMayNot, error: "insufficient_scope")
 }

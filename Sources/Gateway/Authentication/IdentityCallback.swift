@@ -93,7 +93,7 @@ struct IdentityCallback: Sendable {
     }
     return AuthRefusal(
       status: answer.status, fields: passed, body: answer.body ?? [],
-      reason: "the authentication server answered \(answer.status)")
+      reason: Refusal.refusedByCallback.text.replacing("STATUS", with: "\(answer.status)"))
   }
 
   private func fail(_ reason: String, hint: String? = nil) -> Authentication {

@@ -159,7 +159,7 @@ extension Session {
   /// Goes on with another token. Its groups stay those that the first one led to.
   private func renew(as identity: Identity) {
     guard let known = self.identity, ExactText(text: identity.user) == ExactText(text: known.user) else {
-      return close(.notAuthenticated("the token belongs to another user"))
+      return close(.tokenOfOther)
     }
     standing?.identity = identity
     standing?.token?.isExpiring = false
@@ -182,7 +182,7 @@ extension Session {
       return
     }
     let left = remaining(until: expires)
-    guard left > .zero else { return close(.notAuthenticated(Self.expired)) }
+    guard left > .zero else { return close(.tokenExpired) }
     guard let auth, worker.gateway.authenticators.renews(auth), route.takesTokens,
       standing?.token?.isExpiring == false
     else { return schedule(after: left) }
@@ -195,8 +195,6 @@ extension Session {
     }
   }
 
-  private static let expired = "the token has expired"
-
   /// At most some hours; the clock is looked at again then.
   private func remaining(until time: Double) -> Duration {
     .seconds(min(max(time - WallClock.secondsSinceEpoch, 0), 86400))
@@ -205,7 +203,7 @@ extension Session {
   private func timeOut() {
     guard state == .open else { return }
     if isAwaitingToken {
-      return refuse(isCheckingToken ? .identityUnavailable : .notAuthenticated("no token arrived in time"))
+      return refuse(isCheckingToken ? .identityUnavailable : .tokenLate)
     }
     scheduleExpiry()
   }

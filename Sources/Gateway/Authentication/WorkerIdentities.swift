@@ -100,7 +100,7 @@ extension Worker {
   /// - Parameter reason: for the client; at most 123 bytes.
   /// - Returns: how many sessions there were.
   @discardableResult
-  func disconnect(user: String, reason: String = "disconnected by an operator") -> Int {
+  func disconnect(user: String, reason: String = CloseReason.disconnected.text) -> Int {
     let sessions = identities.sessions(of: user)
     for session in sessions { session.close(.disconnected(reason)) }
     let waiting = Array(pending.values).count { $0.disconnect(user: user) }

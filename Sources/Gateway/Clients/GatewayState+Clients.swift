@@ -53,8 +53,6 @@ extension GatewayState {
     let (client, refusal) = client(of: fields, behind: direct, isHandshake: false)
     guard let refusal else { return (client, nil) }
     counters.refusals.up()
-    var response = Response.plain(.tooManyRequests, refusal.text)
-    if case .addressOverLimit(let seconds) = refusal.reason { response.headers[.retryAfter] = "\(seconds)" }
-    return (client, response)
+    return (client, Response(refusal.reason))
   }
 }

@@ -5,7 +5,7 @@ import JSON
 /// `{"type": "sluice.disconnect", "user": "5", "reason": "..."}`: end the sessions of a user.
 struct DisconnectOrder: Sendable, Equatable {
   static let type = "sluice.disconnect"
-  static let reason = "disconnected by an operator"
+  static let reason = CloseReason.disconnected.text
   /// The space in a close frame. Bytes.
   static let longestReason = 123
 

@@ -19,14 +19,13 @@ extension EventRoute {
       response.headers[.accessControlMaxAge] = "600"
       return response
     default:
-      var response = Response.plain(.methodNotAllowed, "Use GET to read an event stream.")
-      response.headers[.allow] = Self.methods
+      var response = Response(.onlyGET)
       response.headers.append(contentsOf: HTTPFields(crossOrigin))
       return response
     }
   }
 
-  private static let methods = "GET, HEAD, OPTIONS"
+  static let methods = "GET, HEAD, OPTIONS"
 }
 
 extension HTTPFields {

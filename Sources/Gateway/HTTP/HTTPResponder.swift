@@ -3,7 +3,6 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Routing
-import WebSocketCore
 
 /// Answers one HTTP request with the served application's HTTP routes.
 struct HTTPResponder: Sendable {
@@ -62,16 +61,16 @@ struct HTTPResponder: Sendable {
     let asked = Asked(request: request, client: client)
     // RFC 9110 section 9.3.6, and RFC 9112 section 3.2.4 for a request to the server as a whole.
     if request.method == .connect {
-      return refuse(asked, .notImplemented, HandshakeRefusal(.connect).text)
+      return refuse(asked, .connect)
     }
     if request.head.path == "*" {
       return request.method == .options
-        ? Response(status: .noContent) : refuse(asked, .badRequest, "The target * is for OPTIONS only.")
+        ? Response(status: .noContent) : refuse(asked, .notOptions)
     }
     let path: RequestPath
     switch RequestPath.decode(target: Array((request.head.path ?? "/").utf8)) {
     case .success(let decoded): path = decoded
-    case .failure: return refuse(asked, .badRequest, HandshakeRefusal(.badPath).text)
+    case .failure: return refuse(asked, .badPath)
     }
     guard let match = gateway.application.httpRouter.match(path) else {
       return nothing(at: path, asked)
@@ -101,7 +100,7 @@ struct HTTPResponder: Sendable {
     case .proxy:
       guard let proxy = proxies[match.route] else { return .nothingThere }
       guard !isProtectedElsewhere(path, match) else {
-        return .response(refuse(asked, .badRequest, HandshakeRefusal.mergedSlashes))
+        return .response(refuse(asked, .mergedSlashes))
       }
       return .response(
         try await proxy.respond(to: request, upload, path: path, match, from: client, on: channel))
@@ -123,25 +122,28 @@ struct HTTPResponder: Sendable {
     let crossOrigin = route.crossOriginFields(origins: origins, host: host, client: asked.client)
     guard origins.count <= 1, let crossOrigin else {
       let facts = OriginPolicy.facts(origin: origins.first, host: asked.client.host(host))
-      let reason: HandshakeRefusal.Reason =
+      var refusal: Refusal =
         switch origins.count {
         case 0: .originMissing
         case 1: .originNotAllowed
         default: .severalOrigins
         }
-      return refuse(asked, .forbidden, HandshakeRefusal(reason).text, facts)
+      // Also for several origins: the page may not have the answer.
+      refusal.status = 403
+      return refuse(asked, refusal, facts)
     }
     return route.respond(to: asked.request, crossOrigin)
   }
 
   /// The answer in words, and a line in the log.
   private func refuse(
-    _ asked: Asked, _ status: HTTPResponse.Status, _ reason: String,
-    _ facts: @autoclosure () -> [String: String] = [:]
+    _ asked: Asked, _ refusal: Refusal, _ facts: @autoclosure () -> [String: String] = [:]
   ) -> Response {
+    let response = Response(refusal)
     gateway.httpRefusals.record(
-      status: status.code, reason: reason, target: asked.request.head.path, peer: asked.client.peer, facts())
-    return .plain(status, reason)
+      status: response.status.code, reason: refusal.text, target: asked.request.head.path,
+      peer: asked.client.peer, facts())
+    return response
   }
 
   /// Whether a server could read the path as one for which another route needs authentication.
@@ -180,13 +182,9 @@ struct HTTPResponder: Sendable {
     guard gateway.application.webSocketRouter.match(path) != nil else {
       let hint = gateway.application.httpRouteHint
       if let answer = missingSlash(at: path, asked) { return answer }
-      return refuse(
-        asked, .notFound, HandshakeRefusal(.noRoute).text, hint(path).map { ["hint": $0] } ?? [:])
+      return refuse(asked, .noRoute, hint(path).map { ["hint": $0] } ?? [:])
     }
-    var response = refuse(asked, .upgradeRequired, "This path speaks WebSocket.")
-    response.headers[.upgrade] = "websocket"
-    response.headers[.connection] = "Upgrade"
-    return response
+    return refuse(asked, .onlyWebSocket)
   }
 }
 

@@ -7,7 +7,6 @@ import NIOHTTP1
 import NIOPosix
 import Routing
 import Transport
-import WebSocketCore
 
 /// Passes requests on to the upstream and its answers back, both as streams.
 ///
@@ -69,13 +68,13 @@ final class ReverseProxy: Sendable {
     on channel: (any Channel)? = nil
   ) async throws -> Response {
     guard let target = upstream.target(of: request.head.path ?? "", path, match) else {
-      return .plain(.badRequest, HandshakeRefusal.ambiguousPath)
+      return Response(.ambiguousPath)
     }
     // RFC 9110 section 9.3.8.
     if request.method == .trace, upload != nil {
-      return .plain(.badRequest, "A TRACE request must not have a body.")
+      return Response(.traceWithBody)
     }
-    if let length = upload?.length, length > upstream.body.bytes { return Self.tooLarge }
+    if let length = upload?.length, length > upstream.body.bytes { return Response(.bodyTooLarge) }
     var forwarded = HTTPClientRequest(to: upstream, target: target)
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
     forwarded.headers.add(contentsOf: headers(of: request, from: sender))
@@ -85,7 +84,7 @@ final class ReverseProxy: Sendable {
         channel?.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
       }
     } catch is UpstreamPlaces.AllInUse {
-      return Self.allInUse
+      return Response(.upstreamBusy)
     }
     if let upload {
       let body = UploadParts(upload: upload, limit: BodyLimit(upstream.body.bytes), place: place)
@@ -131,7 +130,7 @@ final class ReverseProxy: Sendable {
     let announced = response.headers.first(name: "content-length").flatMap { Int($0) }
     // The length in an answer to HEAD is that of the answer to GET.
     let length = request.method == .head ? 0 : announced
-    guard let share = try await share(for: length) else { return Self.noMemory }
+    guard let share = try await share(for: length) else { return Response(.noMemory) }
     let status = HTTPResponse.Status(
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)
     return Response(
@@ -198,35 +197,19 @@ final class ReverseProxy: Sendable {
 
   // MARK: - When it fails
 
-  private static let tooLarge = Response.plain(.contentTooLarge, "The body of the request is too large.")
-
-  private static let allInUse = again(
-    "All connections to the upstream server are in use; try again later.")
-
-  private static let noMemory = again(
-    "Too many answers are waiting for slow clients; try again later.")
-
-  private static func again(_ text: String) -> Response {
-    var response = Response.plain(.serviceUnavailable, text)
-    response.headers[.retryAfter] = "5"
-    return response
-  }
-
-  private static let timeout = Response.plain(.gatewayTimeout, "The upstream server did not answer in time.")
-
   private func failure(_ error: any Error, of request: Request) -> Response {
     let response: Response
     switch error {
-    case is BodyLimit.TooLong: return Self.tooLarge
+    case is BodyLimit.TooLong: return Response(.bodyTooLarge)
     case let error as HTTPClientError where error == .invalidURL:
-      return .plain(.badRequest, "The request target is not a path.")
+      return Response(.badTarget)
     case UpstreamFault.takesNothing:
-      response = Self.timeout
+      response = Response(.upstreamTimeout)
     case let error as HTTPClientError
     where error == .connectTimeout || error == .readTimeout || error == .deadlineExceeded:
-      response = Self.timeout
+      response = Response(.upstreamTimeout)
     default:
-      response = .plain(.badGateway, "The upstream server cannot be reached.")
+      response = Response(.upstreamUnreachable)
     }
     let fault = PeerFault(error, of: .server)
     failures.record(

@@ -56,9 +56,7 @@ struct StaticFiles: Sendable {
     to request: Request, _ file: String, _ found: Found, on channel: any Channel
   ) async -> HTTPResponder.Answer {
     guard request.method == .get || request.method == .head else {
-      var response = Response.plain(.methodNotAllowed, "Use GET or HEAD to read a file.")
-      response.headers[.allow] = "GET, HEAD"
-      return .response(response)
+      return .response(Response(.onlyRead))
     }
     let context = BasicRequestContext(source: ApplicationRequestContextSource(channel: channel, logger: log))
     do {
@@ -74,10 +72,7 @@ struct StaticFiles: Sendable {
       }
       return .response(response)
     } catch is ServedFiles.NoMemory {
-      var response = Response.plain(
-        .serviceUnavailable, "Too many answers are waiting for slow clients; try again later.")
-      response.headers[.retryAfter] = "5"
-      return .response(response)
+      return .response(Response(.noMemory))
     } catch let error as any HTTPResponseError {
       return error.status == .notFound ? .nothingThere : .response(.plain(error.status, "Not served."))
     } catch {
@@ -87,7 +82,7 @@ struct StaticFiles: Sendable {
         metadata.note(suppressed: suppressed)
         log.error("a file could not be read", metadata: metadata)
       }
-      return .response(.plain(.internalServerError, "The file could not be read."))
+      return .response(Response(.unreadableFile))
     }
   }
 }
@@ -110,7 +105,7 @@ extension StaticFiles {
       switch conditions.outcome(eTag: now.headers[.eTag], lastModified: now.headers[.lastModified]) {
       case .met: break
       case .failed:
-        return .plain(.preconditionFailed, "The file is not the one that the request is meant for.")
+        return Response(.otherFile)
       case .notModified:
         guard now.status == .ok else { break }
         var headers = now.headers
@@ -143,7 +138,7 @@ extension StaticFiles {
     }
     // Conditions take precedence over ranges (section 13.2.2).
     guard isUnsatisfiable, response.status == .ok else { return response }
-    var refusal = Response.plain(.rangeNotSatisfiable, "The file does not have this range.")
+    var refusal = Response(.noSuchRange)
     refusal.headers[.contentRange] = "bytes */\(response.headers[.contentLength] ?? "0")"
     return refusal
   }

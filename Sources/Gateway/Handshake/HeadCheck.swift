@@ -38,7 +38,7 @@ struct HeadCheck {
       throw HandshakeRefusal(.noRoute)
     }
     let route = gateway.routes[match.route]
-    let handshake = try Handshake.read(request).get()
+    let handshake = try Handshake.read(request).mapError(HandshakeRefusal.init(fault:)).get()
     guard
       route.configuration.origins.allows(
         origin: handshake.origin, host: client.host(handshake.host), isSecure: client.isSecure)

@@ -151,8 +151,8 @@ extension PendingConnection: ConnectionHandler {
     switch RequestHead.parse(bytes) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: bytes) }
-    case .malformed(let refusal):
-      refuse(refusal)
+    case .malformed(let fault):
+      refuse(HandshakeRefusal(fault: fault))
     case .complete(let request, let length):
       guard let client else { return }
       target = request.target

@@ -92,7 +92,7 @@ final class EventStream: LiveSession {
   private func end(at time: Double) {
     guard !isEnded else { return }
     let left = time - WallClock.secondsSinceEpoch
-    guard left > 0 else { return close(.notAuthenticated("the token has expired")) }
+    guard left > 0 else { return close(.tokenExpired) }
     let timer = expiry ?? worker.reactor.timer { [unowned self] in end(at: time) }
     expiry = timer
     timer.schedule(after: .seconds(min(left, 3600)))
@@ -203,12 +203,9 @@ extension EventStream {
   func close(_ reason: CloseReason) {
     guard !isEnded else { return }
     record?.ends(reason.code, reason.text)
-    switch reason {
     // To come again as it is, after `retry`, is what a client does without being told.
-    case .restart, .slowReader, .inputOverLimit, .pingTimeout, .upstreamLost, .identityUnavailable: end()
-    case .notAuthenticated, .notAllowed, .disconnected:
-      close(code: reason.code.rawValue, reason: reason.text)
-    }
+    guard !reason.reconnecting.isUnchanged else { return end() }
+    close(code: reason.code.rawValue, reason: reason.text)
   }
 
   /// Sends what is queued and closes the connection.

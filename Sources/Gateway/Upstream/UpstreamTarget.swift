@@ -1,6 +1,5 @@
 package import GatewayConfig
 package import Routing
-import WebSocketCore
 
 extension UpstreamConfiguration {
   /// The part before the target in AsyncHTTPClient's notation.
@@ -10,7 +9,7 @@ extension UpstreamConfiguration {
 
   /// Why a request is not passed on, although its path matches the route; nil if it is passed on.
   package func refusal(of requested: String, _ decoded: RequestPath, _ match: RouteMatch) -> String? {
-    target(of: requested, decoded, match) == nil ? HandshakeRefusal.ambiguousPath : nil
+    target(of: requested, decoded, match) == nil ? Refusal.ambiguousPath.text : nil
   }
 
   /// The target of the request to the upstream: path and query unchanged, or the template followed by the rest of the path,

@@ -274,7 +274,8 @@ extension Worker {
 
   func countSlowReader(_ session: any LiveSession) {
     gateway.counters.slowReaders.up()
-    gateway.log.debug("a client read too slowly", metadata: ["route": "\(session.routeName)"])
+    gateway.log.tell(
+      of: .slowReader, "a client read too slowly", ["route": "\(session.routeName)"])
   }
 
   /// Its bytes had waited longest when the memory for sending was used up.
@@ -285,7 +286,8 @@ extension Worker {
 
   func countPingTimeout(_ session: Session) {
     gateway.counters.pingTimeouts.up()
-    gateway.log.debug("a client stopped answering pings", metadata: ["route": "\(session.route.name)"])
+    gateway.log.tell(
+      of: .pingTimeout, "a client stopped answering pings", ["route": "\(session.route.name)"])
   }
 
   func countVanished(_ session: any LiveSession) {

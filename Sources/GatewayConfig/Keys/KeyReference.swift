@@ -190,7 +190,7 @@ extension Int {
 
 extension String {
   /// Without the signs of Markdown: links are their text.
-  var plain: String {
+  package var plain: String {
     replacing(/\[([^\]]+)\]\([^)]+\)/) { $0.output.1 }.replacing("`", with: "").replacing("\\*", with: "*")
   }
 }

@@ -14,10 +14,8 @@ public struct Handshake: Sendable, Equatable {
   public var extensions: [ExtensionOffer]
 
   /// Checks the points of section 4.2.1 in their order.
-  public static func read(_ head: RequestHead) -> Result<Handshake, HandshakeRefusal> {
-    func refuse(_ reason: HandshakeRefusal.Reason) -> Result<Handshake, HandshakeRefusal> {
-      .failure(HandshakeRefusal(reason))
-    }
+  public static func read(_ head: RequestHead) -> Result<Handshake, RequestFault> {
+    func refuse(_ fault: RequestFault) -> Result<Handshake, RequestFault> { .failure(fault) }
     guard head.minorVersion >= 1 else { return refuse(.httpVersion) }
     guard head.method == "GET" else { return refuse(.methodNotGET) }
     guard let host = head.values(of: "host").first, !host.isEmpty else {

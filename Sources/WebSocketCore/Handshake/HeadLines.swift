@@ -16,14 +16,14 @@ struct HeadLines {
 
   /// - Parameter bytes: all bytes of the head so far, including those of earlier calls.
   /// - Returns: false if the empty line has not arrived yet.
-  mutating func find(in bytes: RawSpan) throws(HandshakeRefusal) -> Bool {
+  mutating func find(in bytes: RawSpan) throws(RequestFault) -> Bool {
     let end = min(bytes.byteCount, maximumLength)
     while index < end {
       switch bytes[index] {
       case UInt8(ascii: "\r"):
         guard index + 1 < end else { return try endsEarly(bytes) }
         guard bytes[index + 1] == UInt8(ascii: "\n") else {
-          throw HandshakeRefusal(.badRequest("a carriage return stands alone"))
+          throw RequestFault.badRequest("a carriage return stands alone")
         }
         if index == start, !ranges.isEmpty {
           length = index + 2
@@ -32,22 +32,22 @@ struct HeadLines {
         if index > start { ranges.append(start..<index) }
         index += 2
         start = index
-      case UInt8(ascii: "\n"): throw HandshakeRefusal(.badRequest("a line feed stands alone"))
+      case UInt8(ascii: "\n"): throw RequestFault.badRequest("a line feed stands alone")
       case UInt8(ascii: "\t"), 0x20...0x7E, 0x80...0xFF:
         // RFC 9112 section 5.2: a folded line, or space before the first field.
         if index == start, bytes[index] == UInt8(ascii: " ") || bytes[index] == UInt8(ascii: "\t") {
-          throw HandshakeRefusal(.badRequest("a line begins with white space"))
+          throw RequestFault.badRequest("a line begins with white space")
         }
         index += 1
-      default: throw HandshakeRefusal(.badRequest("the request head has control characters"))
+      default: throw RequestFault.badRequest("the request head has control characters")
       }
     }
     return try endsEarly(bytes)
   }
 
   /// The head may continue, but not beyond the maximum.
-  private func endsEarly(_ bytes: RawSpan) throws(HandshakeRefusal) -> Bool {
-    guard bytes.byteCount < maximumLength else { throw HandshakeRefusal(.headTooLong) }
+  private func endsEarly(_ bytes: RawSpan) throws(RequestFault) -> Bool {
+    guard bytes.byteCount < maximumLength else { throw RequestFault.headTooLong }
     return false
   }
 }

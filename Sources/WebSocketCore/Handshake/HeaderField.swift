@@ -13,20 +13,20 @@ public struct HeaderField: Sendable, Equatable {
   }
 
   /// Reads a line (RFC 9112 section 5): field-name ":" OWS field-value OWS.
-  init(_ bytes: RawSpan, _ line: Range<Int>) throws(HandshakeRefusal) {
+  init(_ bytes: RawSpan, _ line: Range<Int>) throws(RequestFault) {
     guard let colon = line.first(where: { bytes[$0] == UInt8(ascii: ":") }) else {
-      throw HandshakeRefusal(.badRequest("a header line has no colon"))
+      throw RequestFault.badRequest("a header line has no colon")
     }
     let name = line.lowerBound..<colon
     guard !name.isEmpty, name.allSatisfy({ Token.has(bytes[$0]) }) else {
-      throw HandshakeRefusal(.badRequest("a header name is not a valid token"))
+      throw RequestFault.badRequest("a header name is not a valid token")
     }
     var value = (colon + 1)..<line.upperBound
     while let first = value.first, Self.isWhiteSpace(bytes[first]) { value = (first + 1)..<value.upperBound }
     while let last = value.last, Self.isWhiteSpace(bytes[last]) { value = value.lowerBound..<last }
     let text = bytes.opaqueText(value)
     guard !text.hasTooManyMarks else {
-      throw HandshakeRefusal(.badRequest("a header value has too many combining marks in a row"))
+      throw RequestFault.badRequest("a header value has too many combining marks in a row")
     }
     self.init(name: bytes.string(name).lowercased(), value: text)
   }

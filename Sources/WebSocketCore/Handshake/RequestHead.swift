@@ -39,7 +39,7 @@ extension RequestHead {
     case incomplete
     /// The head, and its length in bytes, including the empty line.
     case complete(RequestHead, length: Int)
-    case malformed(HandshakeRefusal)
+    case malformed(RequestFault)
   }
 
   /// Reads a request head from the start of the bytes.
@@ -49,7 +49,7 @@ extension RequestHead {
   /// 2.2).
   public static func parse(_ bytes: RawSpan, maximumLength: Int = 16 * 1024) -> Parsed {
     var lines = HeadLines(maximumLength: maximumLength)
-    do throws(HandshakeRefusal) {
+    do throws(RequestFault) {
       guard try lines.find(in: bytes) else { return .incomplete }
       guard let first = lines.ranges.first else { return .incomplete }
       var head = try requestLine(bytes, first)
@@ -65,23 +65,23 @@ extension RequestHead {
   }
 
   /// RFC 9112 section 3: method SP request-target SP HTTP-version.
-  private static func requestLine(_ bytes: RawSpan, _ line: Range<Int>) throws(HandshakeRefusal)
+  private static func requestLine(_ bytes: RawSpan, _ line: Range<Int>) throws(RequestFault)
     -> RequestHead
   {
     let spaces = line.filter { bytes[$0] == UInt8(ascii: " ") }
     guard spaces.count == 2 else {
-      throw HandshakeRefusal(.badRequest("the request line does not have three parts"))
+      throw RequestFault.badRequest("the request line does not have three parts")
     }
     let method = line.lowerBound..<spaces[0]
     let target = (spaces[0] + 1)..<spaces[1]
     let version = bytes.string((spaces[1] + 1)..<line.upperBound)
     guard !method.isEmpty, method.allSatisfy({ Token.has(bytes[$0]) }) else {
-      throw HandshakeRefusal(.badRequest("the method is not a valid token"))
+      throw RequestFault.badRequest("the method is not a valid token")
     }
     guard !target.isEmpty, target.allSatisfy({ bytes[$0] > 0x20 && bytes[$0] < 0x7F }) else {
-      throw HandshakeRefusal(.badRequest("the request target has characters that must be percent-encoded"))
+      throw RequestFault.badRequest("the request target has characters that must be percent-encoded")
     }
-    guard let minorVersion = Self.minorVersion(version) else { throw HandshakeRefusal(.unsupportedHTTP) }
+    guard let minorVersion = Self.minorVersion(version) else { throw RequestFault.unsupportedHTTP }
     return RequestHead(
       method: bytes.string(method), target: target.map { bytes[$0] }, minorVersion: minorVersion, fields: [])
   }
@@ -95,17 +95,17 @@ extension RequestHead {
     return digit == UInt8(ascii: "0") ? 0 : 1
   }
 
-  private mutating func takeOriginForm() throws(HandshakeRefusal) {
+  private mutating func takeOriginForm() throws(RequestFault) {
     guard method != "CONNECT" else { return }
     switch RequestTarget.originForm(of: target, host: values(of: "host").first) {
     case .success(let target): self.target = target
-    case .failure(let fault): throw HandshakeRefusal(.badRequest(fault.text))
+    case .failure(let fault): throw RequestFault.badRequest(fault.text)
     }
   }
 
-  private func checkHost() throws(HandshakeRefusal) {
+  private func checkHost() throws(RequestFault) {
     if let fault = Self.fault(inHosts: values(of: "host"), minorVersion: minorVersion) {
-      throw HandshakeRefusal(.badRequest(fault))
+      throw RequestFault.badRequest(fault)
     }
   }
 

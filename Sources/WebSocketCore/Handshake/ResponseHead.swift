@@ -29,7 +29,7 @@ public struct ResponseHead: Sendable, Equatable {
   ///   - bytes: all bytes of the head so far.
   ///   - lines: the lines that earlier calls found.
   static func parse(_ bytes: RawSpan, _ lines: inout HeadLines) -> Parsed {
-    do throws(HandshakeRefusal) {
+    do throws(RequestFault) {
       guard try lines.find(in: bytes), let first = lines.ranges.first else { return .incomplete }
       guard var head = statusLine(bytes.string(first)) else {
         return .malformed("the answer is not an HTTP/1 response")
@@ -42,9 +42,13 @@ public struct ResponseHead: Sendable, Equatable {
       }
       return .complete(head, length: lines.length)
     } catch {
-      return .malformed(error.text)
+      // Lines and fields have no other faults than these two.
+      guard case .badRequest(let fault) = error else { return .malformed(tooLong) }
+      return .malformed("the answer is malformed: \(fault)")
     }
   }
+
+  static let tooLong = "the head of the answer is too long"
 
   /// The limit that NIO has for an HTTP answer.
   private static let mostFields = 256

@@ -37,7 +37,7 @@ public struct ResponseReader {
       {
       case .incomplete: return .incomplete
       case .malformed(let fault):
-        guard fault != HandshakeRefusal(.headTooLong).text else {
+        guard fault != ResponseHead.tooLong else {
           return .malformed("the head of the answer does not end within 64 KiB, interim answers included")
         }
         return .malformed(fault)

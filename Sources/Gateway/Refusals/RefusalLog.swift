@@ -20,9 +20,8 @@ final class RefusalLog: Sendable {
     _ refusal: HandshakeRefusal, target: [UInt8]?, peer: PeerAddress, _ facts: [String: String] = [:]
   ) {
     gateway.counters.refusals.up()
-    // This refusal has a line of its own.
-    if case .addressOverLimit = refusal.reason { return }
-    guard let suppressed = pace.next() else { return }
+    guard let level = refusal.reason.level, !refusal.reason.hasOwnLine, let suppressed = pace.next()
+    else { return }
     var metadata: [String: String] = [
       "status": "\(refusal.status)", "reason": refusal.text, "peer": "\(peer)",
     ]
@@ -33,7 +32,8 @@ final class RefusalLog: Sendable {
     }
     if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
     metadata.merge(facts) { $1 }
-    gateway.log.info("refused", metadata: metadata.mapValues { .string($0) })
+    gateway.log.log(
+      level: level, "refused", metadata: metadata.mapValues { .string($0) })
   }
 
   /// A session is closed whose client has not shown who it is as its route wants it: what others are refused for before they are
@@ -49,7 +49,7 @@ final class RefusalLog: Sendable {
     if let target { metadata["path"] = "\(Self.printable(target))" }
     if let detail { metadata["detail"] = "\(detail)" }
     metadata.note(suppressed: suppressed)
-    gateway.log.info("refused", metadata: metadata)
+    gateway.log.tell(of: reason, "refused", metadata)
   }
 
   /// The client speaks none of the route's subprotocols. It is accepted without one, and its library most likely ends the connection

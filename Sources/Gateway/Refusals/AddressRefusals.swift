@@ -12,7 +12,7 @@ final class AddressRefusals: Sendable {
   }
 
   func record(_ refusal: AddressTable.Refusal, peer: PeerAddress) {
-    guard let suppressed = pace.next() else { return }
+    guard let level = Refusal.addressOverLimit.level, let suppressed = pace.next() else { return }
     var metadata: Logger.Metadata = [
       "peer": "\(peer)",
       "hint": "if this is a proxy, name it in server.trusted_proxies; the limit is limits.per_ip",
@@ -21,9 +21,9 @@ final class AddressRefusals: Sendable {
     switch refusal.cause {
     case .connections(let count):
       metadata["connections"] = "\(count)"
-      log.warning("an address reached its limit of connections", metadata: metadata)
+      log.log(level: level, "an address reached its limit of connections", metadata: metadata)
     case .handshakes:
-      log.warning("an address exceeded its rate of handshakes", metadata: metadata)
+      log.log(level: level, "an address exceeded its rate of handshakes", metadata: metadata)
     }
   }
 }

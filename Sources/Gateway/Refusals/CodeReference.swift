@@ -1,0 +1,93 @@
+import GatewayConfig
+import Logging
+import WebSocketCore
+
+/// The reference of the statuses and close codes: tables for the manual, and text for a terminal.
+package enum CodeReference {
+  fileprivate struct Row {
+    var code: String
+    /// What the client is told.
+    var text: String
+    var meaning: String
+    var reconnecting: String
+    var level: String
+  }
+
+  fileprivate struct Section {
+    var title: String
+    var head: [String]
+    var rows: [Row]
+  }
+
+  private static var sections: [Section] {
+    let refusals = Refusal.all.sorted { ($0.status ?? 1000) < ($1.status ?? 1000) }
+    let reasons = (CloseReason.all + CloseReason.foreign).sorted { $0.code.rawValue < $1.code.rawValue }
+    return [
+      Section(
+        title: "Refusals", head: ["status", "text", "when", "again?", "log"], rows: refusals.map(Row.init)),
+      Section(
+        title: "Close codes", head: ["code", "reason", "when", "should a client reconnect?", "log"],
+        rows: [ownCode] + reasons.map(Row.init) + [others]),
+    ]
+  }
+
+  private static let ownCode = Row(
+    code: "1000 and the client's own codes", text: "", meaning: "The client closed. Its code is sent back.",
+    reconnecting: "", level: "")
+
+  private static let others = Row(
+    code: "others", text: "",
+    meaning: "What the upstream of a `proxy` route, or an event `websocket.close`, said.",
+    reconnecting: Reconnecting.asApplication.rawValue, level: "")
+
+  // MARK: - For the manual
+
+  /// Both tables, each under its heading.
+  package static var markdown: String {
+    sections.map { section in
+      let rule = "|" + String(repeating: "---|", count: section.head.count)
+      let lines = [line(section.head), rule] + section.rows.map { line($0.cells) }
+      return "## \(section.title)\n\n" + lines.joined(separator: "\n") + "\n"
+    }.joined(separator: "\n")
+  }
+
+  private static func line(_ cells: [String]) -> String {
+    "| " + cells.map { $0.isEmpty ? "" : $0 + " " }.joined(separator: "| ") + "|"
+  }
+
+  // MARK: - For a terminal
+
+  /// Everything about a status or a close code, or about all of them.
+  ///
+  /// - Returns: nil if there is no such code.
+  package static func text(of code: String?) -> String? {
+    let parts = sections.compactMap { section -> String? in
+      let rows = section.rows.filter { code == nil || $0.code == code }
+      return rows.isEmpty ? nil : section.title + "\n" + rows.map(\.description).joined()
+    }
+    return parts.isEmpty ? nil : parts.joined(separator: "\n")
+  }
+}
+
+extension CodeReference.Row {
+  init(_ refusal: Refusal) {
+    self.init(
+      code: refusal.status.map(String.init) ?? "any", text: refusal.text, meaning: refusal.meaning,
+      reconnecting: refusal.reconnecting.rawValue, level: refusal.level?.rawValue ?? "")
+  }
+
+  init(_ reason: CloseReason) {
+    self.init(
+      code: "\(reason.code.rawValue)", text: reason.text, meaning: reason.meaning,
+      reconnecting: reason.reconnecting.rawValue, level: reason.level?.rawValue ?? "")
+  }
+
+  /// In Markdown.
+  var cells: [String] { [code, text.isEmpty ? "" : "`\(text)`", meaning, reconnecting, level] }
+
+  var description: String {
+    let again = reconnecting.isEmpty ? "" : " Reconnect: \(reconnecting)."
+    let log = level.isEmpty ? "" : " Log: \(level)."
+    return "  \(code)  \(text)\n       \(meaning.plain)\(again)\(log)\n"
+  }
+}

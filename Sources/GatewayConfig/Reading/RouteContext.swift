@@ -1,0 +1,75 @@
+/// The context for reading all routes of a file.
+final class RouteContext {
+  let reading: Reading
+  let apps: InstalledApps
+  /// The aliases of the channel layers, including those that could not be read; nil if they are not known.
+  let layers: [String]?
+  /// For each alias, the alias that represents all layers with the same groups.
+  let groupSpaces: [String: String]
+  /// The names outside of applications that a route may refer to.
+  let auth: AuthSettings
+  /// `limits.handshake`
+  let handshake: Duration
+  /// Whether it was reported that the layer `default` has a misspelt alias.
+  var hasReportedLayer = false
+  private var included: Set<Include> = []
+  private var routeCount = 0
+
+  /// A local app with the outer patterns of an include.
+  private struct Include: Hashable {
+    var app: String
+    var kind: RouteKind
+  }
+
+  /// Routes of the whole configuration, counting each include anew, because files that include each other can produce any
+  /// number of routes.
+  private static let mostRoutes = 100_000
+
+  init(
+    reading: Reading, apps: InstalledApps, layers: [String]?, groupSpaces: [String: String],
+    auth: AuthSettings, handshake: Duration
+  ) {
+    self.reading = reading
+    self.apps = apps
+    self.layers = layers
+    self.groupSpaces = groupSpaces
+    self.auth = auth
+    self.handshake = handshake
+  }
+
+  /// Whether there are too many routes. The routes read until then are not analysed.
+  var hasTooManyRoutes: Bool { routeCount > Self.mostRoutes }
+
+  /// Counts one more route.
+  ///
+  /// - Returns: false if there are too many, which is reported once.
+  func countRoute(at range: SourceRange) -> Bool {
+    guard routeCount < Self.mostRoutes else {
+      if routeCount == Self.mostRoutes {
+        routeCount += 1
+        reading.findings.error(
+          .yamlLimit, "there are more than \(Self.mostRoutes) routes, counting each include anew",
+          at: range)
+      }
+      return false
+    }
+    routeCount += 1
+    return true
+  }
+
+  func remember(include app: String, _ kind: RouteKind) {
+    included.insert(Include(app: app, kind: kind))
+  }
+
+  /// Checks all installed apps, whether a route uses them or not.
+  func checkApps() {
+    let settings = RouteSettings(auth: auth)
+    for app in apps.local {
+      for preset in app.presets { ConsumerReader(context: self, captures: nil, isPreset: true).check(preset) }
+      for (kind, node) in [(RouteKind.webSocket, app.webSocketPatterns), (.http, app.httpPatterns)] {
+        guard let node, !included.contains(Include(app: app.name, kind: kind)) else { continue }
+        RouteListReader(context: self, kind: kind).read(node, settings, [])
+      }
+    }
+  }
+}

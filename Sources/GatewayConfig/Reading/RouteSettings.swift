@@ -1,0 +1,44 @@
+/// The settings that routes inherit from the mappings around them.
+struct RouteSettings {
+  var origins = OriginPolicy.sameHost
+  var limits = SessionLimits()
+  var compression: CompressionConfiguration?
+  var auth = AuthSettings()
+
+  /// Whether clients have to authenticate.
+  var requiresAuthentication: Bool { auth.auth != nil || auth.isUnknown }
+
+  /// Reads the `auth`, `allowed_hosts`, `limits` and `compression` that hold for the routes of a mapping.
+  mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
+    auth.read(mapping)
+    guard kind == .webSocket else { return readForStreams(mapping) }
+    if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
+    limits = LimitsReader.read(mapping.value("limits"), over: limits, mapping.reading)
+    compression = CompressionReader.read(mapping.value("compression"), over: compression, mapping.reading)
+  }
+
+  /// Among HTTP routes only those with `events` have them, and those with `publish` have `allowed_hosts`. They may also be set
+  /// for several such routes together.
+  private mutating func readForStreams(_ mapping: MappingCursor) {
+    let isAround = ["routes", "include"].contains(where: mapping.has)
+    guard isAround || ["events", "publish"].contains(where: mapping.has) else { return }
+    if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
+    guard isAround || mapping.has("events") else { return }
+    limits = LimitsReader.readForStreams(mapping.value("limits"), over: limits, mapping.reading)
+  }
+
+  private mutating func readHosts(_ node: Node, _ reading: Reading) {
+    guard let hosts = reading.words(node, "\"allowed_hosts\"") else { return }
+    if hosts.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"allowed_hosts\" is empty, so no client could connect", at: node.range,
+        hint: "name the hosts, or remove the key: then a page must come from the same host")
+    }
+    for host in hosts {
+      guard let fault = OriginPolicy.fault(of: host.value) else { continue }
+      reading.findings.error(
+        .invalidValue, "\"\(host.value)\": \(fault.message)", at: host.range, hint: fault.hint)
+    }
+    origins = .patterns(hosts.map { $0.value.lowercased() })
+  }
+}
