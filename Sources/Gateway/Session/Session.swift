@@ -179,6 +179,12 @@ extension Session: ConnectionHandler {
     goOnReplaying()
   }
 
+  /// The client is gone. What it sent before is handled like any other input.
+  func brokeWhilePaused() -> RestOfInput {
+    readOn()
+    return state == .open ? .kept : .dropped
+  }
+
   /// Goes on where the decoder paused, and then with what the client has sent since, when there is nothing to wait for any more.
   func readOn() {
     guard state != .ended, !isCheckingToken, connection.queuedBytes == 0, upstream?.isCongested != true else {
@@ -512,8 +518,7 @@ extension Session {
       silence.isOver(at: now, bound: Self.silenceBound, connection.peerReport)
     {
       worker.countVanished(self)
-      connection.reset()
-      return end(within: .zero)
+      return connection.peerVanished()
     }
     upstream?.checkSilence(at: now, bound: Self.silenceBound)
     guard state == .open, keepAlive != nil else { return }

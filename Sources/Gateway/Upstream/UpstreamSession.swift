@@ -21,6 +21,8 @@ final class UpstreamSession {
   /// Nil once one of the two has ended.
   private var session: Session?
   private var state = State.open
+  /// For the log, if the connection breaks.
+  private var breakReason = "the connection broke"
   private var deadline: Timer?
   private let worker: Worker
   /// The name of the session's route.
@@ -101,8 +103,8 @@ final class UpstreamSession {
     guard state == .open, hasSlowPings || connection.isReadingPaused,
       silence.isOver(at: now, bound: bound, connection.peerReport)
     else { return }
-    connection.reset()
-    lose("the connection to the server was lost")
+    breakReason = "the connection to the server was lost"
+    connection.peerVanished()
   }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
@@ -149,8 +151,13 @@ extension UpstreamSession: ConnectionHandler {
     lose("the server closed the connection without a close frame")
   }
 
+  /// The upstream is gone. What it sent before is for the client, which has to read first.
+  func brokeWhilePaused() -> RestOfInput {
+    session == nil ? .dropped : .kept
+  }
+
   func closed(_ reason: ConnectionEnd) {
-    lose("the connection broke")
+    lose(breakReason)
     deadline?.cancel()
     dropInput()
   }
