@@ -436,7 +436,7 @@ extension PendingConnection {
       session.beginToken(opening, target: target, peer: client?.peer ?? connection.peer)
     }
     session.goOnReplaying()
-    if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
+    if let upstream { session.connect(to: upstream.connection, target: target, rest: upstream.rest) }
   }
 
   private func noteSubprotocols(_ opening: SessionOpening) {

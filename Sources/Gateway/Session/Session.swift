@@ -96,9 +96,13 @@ final class Session {
     return (ObjectIdentifier(route), route.consumer)
   }
 
-  /// Goes on as one half of a proxied session.
-  func connect(to connection: Connection, rest: [UInt8]) {
-    let upstream = UpstreamSession(connection, for: self, keepAlive: keepAlive)
+  /// Turns this session into the client's side of a proxied session.
+  ///
+  /// - Parameters:
+  ///   - target: of the client's request, for the log.
+  ///   - rest: the bytes directly after the upstream's answer.
+  func connect(to connection: Connection, target: [UInt8]?, rest: [UInt8]) {
+    let upstream = UpstreamSession(connection, for: self, target: target, keepAlive: keepAlive)
     self.upstream = upstream
     upstream.received(rest: rest)
   }
@@ -435,12 +439,14 @@ extension Session {
     close(payload)
   }
 
-  func upstreamLost(_ reason: String) {
+  /// - Parameter target: of the client's request, for the log.
+  func upstreamLost(_ reason: String, target: [UInt8]?) {
     upstream = nil
     guard state == .open else { return }
     if case .proxy(let proxy) = route.consumer {
       worker.gateway.upstreamFailures.record(
-        proxy.upstream, of: .route(route.name), status: Int(CloseReason.upstreamLost.code.rawValue), reason)
+        proxy.upstream, of: .route(route.name), target: target,
+        status: Int(CloseReason.upstreamLost.code.rawValue), reason)
     }
     close(.upstreamLost)
   }

@@ -27,6 +27,8 @@ final class UpstreamSession {
   private let worker: Worker
   /// The name of the session's route.
   let routeName: String
+  /// The target of the client's request.
+  private let target: [UInt8]?
   private var unfinished: UnfinishedInput.Part?
   private var silence = PeerSilence()
   private let hasSlowPings: Bool
@@ -36,9 +38,10 @@ final class UpstreamSession {
   /// When more bytes than this wait for one side, the other one is not read any more.
   static let highWater = 256 * 1024
 
-  init(_ connection: Connection, for session: Session, keepAlive: KeepAlive?) {
+  init(_ connection: Connection, for session: Session, target: [UInt8]?, keepAlive: KeepAlive?) {
     self.connection = connection
     self.session = session
+    self.target = target
     self.keepAlive = keepAlive
     worker = session.worker
     routeName = session.routeName
@@ -171,7 +174,7 @@ extension UpstreamSession: ConnectionHandler {
     end(within: Self.lingering)
     guard let session else { return }
     self.session = nil
-    session.upstreamLost(reason)
+    session.upstreamLost(reason, target: target)
   }
 
   private func end(within time: Duration) {
