@@ -24,8 +24,12 @@ final class MappingCursor {
   ///
   /// - Parameter shape: an example of such a mapping, for the hint.
   init?(_ node: Node, _ what: String, _ reading: Reading, shape: String? = nil, place: KeyPlace? = nil) {
-    guard case .mapping(let entries) = node.content else {
+    var entries: [Node.Entry] = []
+    if case .mapping(let written) = node.content {
+      entries = written
+    } else if !reading.corrections.haveMoved(into: node) {
       if node.isUnusable { return nil }
+      if let place { reading.remember(node, what, Key.names(at: place)) }
       reading.findings.error(
         .wrongType, "expected a mapping of keys to values for \(what), found \(node.content.kind)",
         at: node.range,
@@ -134,16 +138,29 @@ final class MappingCursor {
     let known = known
     reading.remember(node, what, known)
     var missing = known.subtracting(entries.map(\.key.value))
-    for entry in entries where !known.contains(entry.key.value) {
+    for (index, entry) in entries.enumerated() where !known.contains(entry.key.value) {
       let name = entry.key.value
+      let next = index + 1 < entries.count ? entries[index + 1] : nil
+      if let owner = reading.corrections.ownerOfFollower(entry) {
+        reading.move(entry, into: owner.node, nil, before: next)
+        continue
+      }
       guard reading.findings.hasRoomForErrors else {
         reading.findings.error(.unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range)
         continue
       }
-      let finding = finding(for: entry, known)
+      if index > 0, let owner = reading.corrections.emptyOwner(of: entry, behind: entries[index - 1]) {
+        let finding = Finding(
+          .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
+          hint: "indent the keys of \(owner.what) to column \(entry.key.range.start.column + 2)")
+        reading.findings.add(finding)
+        reading.move(entry, into: owner.node, finding, before: next)
+        continue
+      }
+      let finding = finding(for: entry, known, isFirst: next.map { !known.contains($0.key.value) } ?? false)
       reading.findings.add(finding)
       if let owner = reading.corrections.owner(of: entry) {
-        reading.move(entry, into: owner.node, finding)
+        reading.move(entry, into: owner.node, finding, before: next)
       } else if let meant = meant(by: name, known), missing.remove(meant) != nil {
         reading.correct(entry, to: meant, finding)
       }
@@ -174,12 +191,15 @@ final class MappingCursor {
     entries.first { !known.contains($0.key.value) }?.key.range == entry.key.range
   }
 
-  private func finding(for entry: Node.Entry, _ known: Set<String>) -> Finding {
+  /// - Parameter isFirst: whether the entry behind it is unknown, too.
+  private func finding(for entry: Node.Entry, _ known: Set<String>, isFirst: Bool) -> Finding {
     let name = entry.key.value
     if let owner = reading.corrections.owner(of: entry) {
       return Finding(
         .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
-        hint: "indent it to column \(owner.node.range.start.column): it is a key of \(owner.what)")
+        hint:
+          "indent it to column \(owner.node.range.start.column)\(isFirst ? ", and the keys below it" : ""): it is a key of \(owner.what)"
+      )
     }
     if name.contains("=") {
       return Finding(
