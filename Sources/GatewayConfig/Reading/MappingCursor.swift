@@ -61,11 +61,11 @@ final class MappingCursor {
   /// The entry of a key, if it is there. The key is declared for this place.
   func entry(_ key: String) -> Node.Entry? {
     assert(kind.map { Key.named(key, at: $0) != nil } ?? true, "\(key) is no key of \(what)")
-    return stranger(key)
+    return undeclared(key)
   }
 
   /// The entry of a key that does not belong here, and gets a finding of its own where it is: it is not reported as unknown.
-  func stranger(_ key: String) -> Node.Entry? {
+  func undeclared(_ key: String) -> Node.Entry? {
     asked.append(key)
     return entries.first { $0.key.value == key }
   }
@@ -79,8 +79,8 @@ final class MappingCursor {
   func required(_ key: String, hint: String? = nil) -> Node? {
     if let value = value(key) { return value }
     // A misspelt key is reported as unknown. That the right one is missing would be a second finding for one mistake.
-    let strangers = entries.map(\.key.value).filter { !asked.contains($0) }
-    if NearestName.of(key, in: strangers) == nil {
+    let unasked = entries.map(\.key.value).filter { !asked.contains($0) }
+    if NearestName.of(key, in: unasked) == nil {
       reading.findings.error(.missingKey, "\(what) needs \"\(key)\"", at: place, hint: hint)
     }
     return nil
@@ -187,7 +187,7 @@ final class MappingCursor {
   }
 
   /// A long list of keys is shown once for a mapping.
-  private func isFirstStranger(_ entry: Node.Entry, _ known: Set<String>) -> Bool {
+  private func isFirstUnknown(_ entry: Node.Entry, _ known: Set<String>) -> Bool {
     entries.first { !known.contains($0.key.value) }?.key.range == entry.key.range
   }
 
@@ -212,7 +212,7 @@ final class MappingCursor {
     return Finding(
       .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
       hint: hint
-        ?? NearestName.hint(for: name, in: known.sorted(), atMost: isFirstStranger(entry, known) ? 40 : 24))
+        ?? NearestName.hint(for: name, in: known.sorted(), atMost: isFirstUnknown(entry, known) ? 40 : 24))
   }
 }
 
