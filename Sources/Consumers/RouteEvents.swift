@@ -1,5 +1,5 @@
 import ChannelLayers
-import GatewayConfig
+package import GatewayConfig
 import JSON
 import Transport
 import WebSocketCore
@@ -12,11 +12,8 @@ struct RouteEvents: Sendable {
   /// Gets the events that do not fit; nil if nothing is reported.
   private let unfit: UnfitEvents?
 
-  /// The types that every route with a group handles without a template.
-  private static let builtIn = [Chat.eventType, Broadcast.eventType, "websocket.send", "websocket.close"]
-
   init(_ templates: [String: EventTemplate], report: (@Sendable (UnfitEvents.Report) -> Void)?) {
-    unfit = report.map { UnfitEvents(known: templates.keys + Self.builtIn, report: $0) }
+    unfit = report.map { UnfitEvents(known: templates.keys + GroupConfiguration.builtInTypes, report: $0) }
     // The loader has made sure that no two types are equal.
     self.templates = Dictionary(
       templates.map { (HandlerName.of($0.key), ($0.value, $0.value.isPersonal)) },
@@ -137,4 +134,14 @@ struct RouteEvents: Sendable {
       hint: "1000 to 1003, 1007 to 1014, or 3000 to 4999")
     return .ignored
   }
+}
+
+extension GroupConfiguration {
+  /// The event types that every route with a group delivers without a template.
+  package static let builtInTypes = [
+    Chat.eventType, Broadcast.eventType, "websocket.send", "websocket.close",
+  ]
+
+  /// The event types that the route delivers.
+  package var knownTypes: [String] { events.keys + Self.builtInTypes }
 }

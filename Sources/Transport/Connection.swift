@@ -45,6 +45,7 @@ public final class Connection {
   private var queue: SendQueue?
   /// Where the reactor's backlog keeps it; nil while it does not wait for the kernel.
   var placeInBacklog: Int?
+  /// Ends the wait for the peer's end, or for a handler that has paused reading.
   private var lingering: Timer?
   /// The events that epoll was last told to report.
   private var interest = Epoll.input
@@ -246,9 +247,9 @@ extension Connection {
   }
 
   public func resumeReading() {
-    guard phase == .open, isReadingPaused else { return }
+    guard phase == .open || phase == .broken, isReadingPaused else { return }
     isReadingPaused = false
-    if unread != nil { markReady() } else { watch() }
+    if unread != nil || phase == .broken { markReady() } else { watch() }
   }
 
   /// Called by the handler during `received`: the last bytes of what it was given are for later. It is given them again, with
@@ -312,6 +313,8 @@ extension Connection {
   }
 
   func handle(_ events: UInt32) {
+    // A broken connection is not watched any more; this was reported before.
+    guard phase != .broken else { return }
     let hasBroken = events & (Epoll.error | Epoll.hangUp) != 0
     if events & Epoll.output != 0 { sendQueued() }
     guard phase != .closed, events & Epoll.input != 0 || hasBroken else { return }
@@ -350,7 +353,8 @@ extension Connection {
     isReady = false
     switch phase {
     case .open where (hasMore || unread != nil) && !isReadingPaused || wantsTurn: markReady()
-    case .broken where (hasMore || unread != nil) && !isReadingPaused: markReady()
+    case .broken where isReadingPaused: waitForHandler()
+    case .broken where hasMore || unread != nil: markReady()
     case .broken: close(.failed(failure))
     case .open, .finishing, .finished, .closed: watch()
     }
@@ -469,7 +473,7 @@ extension Connection {
   }
 
   func close(_ reason: ConnectionEnd) {
-    if case .failed(let code) = reason, phase == .open, !isReadingPaused, unread != nil || !peerHasFinished {
+    if case .failed(let code) = reason, phase == .open, unread != nil || !peerHasFinished {
       return breakOff(code)
     }
     guard phase != .closed else { return }
@@ -482,14 +486,32 @@ extension Connection {
     _ = giveUpDescriptor()
   }
 
-  /// A client that says something and leaves at once, without listening, is still heard to the end: a reset ends what it is sent,
-  /// while what it sent before waits in the kernel's buffer, which is what bounds this.
+  /// Reads on to the end, although nothing can be sent any more: a client may send messages and leave at once, without reading.
+  /// A reset does not discard what the client sent before; it waits in the kernel's buffer, whose size bounds this.
   private func breakOff(_ code: Int32) {
     phase = .broken
     failure = code
     dropQueue()
+    // The system would report the break again and again.
+    reactor.stopWatching(rawDescriptor)
+    interest = 0
     markReady()
   }
+
+  /// The connection is broken, and its handler has paused reading, mostly because the peer did not read. Asks the handler whether
+  /// the rest of the input is to be kept until it resumes reading.
+  private func waitForHandler() {
+    guard unread != nil || !peerHasFinished, handler?.brokeWhilePaused() == .kept else {
+      return close(.failed(failure))
+    }
+    guard phase == .broken, isReadingPaused, lingering == nil else { return }
+    let timer = reactor.timer { [unowned self] in close(.failed(failure)) }
+    timer.schedule(after: Self.timeForRest)
+    lingering = timer
+  }
+
+  /// How long the input of a broken connection is kept for a handler that has paused reading.
+  private static let timeForRest = Duration.seconds(5)
 
   /// The number may soon mean another connection, so it is not kept.
   private func giveUpDescriptor() -> Descriptor {
@@ -499,7 +521,7 @@ extension Connection {
 
   /// Tells the kernel which events are worth a wake-up.
   private func watch() {
-    guard phase != .closed else { return }
+    guard phase != .closed, phase != .broken else { return }
     isWaitingToSend = queue != nil && !isDirty
     let input = wantsInput ? Epoll.input : 0
     let output = isWaitingToSend ? Epoll.output : 0

@@ -17,6 +17,12 @@ public protocol ConnectionHandler: AnyObject {
   /// handler has to finish the connection. If it is still open afterwards, it is closed.
   func mustGiveWay()
 
+  /// The connection broke while reading is paused: nothing can be sent any more, and unsent bytes were discarded. What the peer
+  /// sent before can still be read. The handler resumes reading now, or when the reason for its pause is gone.
+  ///
+  /// - Returns: `kept` if the handler resumes reading within a few seconds; `dropped` to close the connection now.
+  func brokeWhilePaused() -> RestOfInput
+
   /// The last call, exactly once: at the end of the turn in which the connection was closed, or a few turns later if many
   /// connections were closed at once.
   func closed(_ reason: ConnectionEnd)
@@ -25,6 +31,13 @@ public protocol ConnectionHandler: AnyObject {
 extension ConnectionHandler {
   public func goOn() {}
   public func mustGiveWay() {}
+  public func brokeWhilePaused() -> RestOfInput { .dropped }
+}
+
+/// What happens to the input of a broken connection that was not read yet.
+public enum RestOfInput: Sendable {
+  case kept
+  case dropped
 }
 
 /// How a connection came to its end.

@@ -79,10 +79,11 @@ public struct PeerSilence: Sendable, Equatable {
 }
 
 extension Connection {
-  /// Closes the connection now with a reset, so that the system at once drops what it still holds for the vanished peer.
-  public func reset() {
+  /// Ends the connection with a reset, so that the system drops what it still holds for the vanished peer. As after a reset by
+  /// the peer, the handler is first given what the peer sent before.
+  public func peerVanished() {
     PeerReport.dropUnsent(ofSocket: rawDescriptor)
-    abort()
+    close(.failed(ETIMEDOUT))
   }
 }
 

@@ -476,9 +476,9 @@ extension Reactor {
     free(connection)
   }
 
-  /// Does not report events of a listener any more, until it is added again.
-  func stopWatching(_ listener: Int32) {
-    epoll.remove(listener)
+  /// Does not report events of a descriptor any more, until it is added again.
+  func stopWatching(_ descriptor: Int32) {
+    epoll.remove(descriptor)
   }
 
   private func free(_ connection: Connection) {

@@ -151,6 +151,7 @@ struct SendCommand: AsyncParsableCommand {
       }
       var text = "\(group): \(sessions) session\(sessions == 1 ? "" : "s")"
       if case .string(let id)? = line["id"] { text += ", id \(id)" }
+      if case .string(let type)? = line["unknown_type"] { warn(ofType: type, line["nearest_type"], group) }
       if case .string(let error)? = line["error"] {
         isGood = false
         Output.error("sluice: \(text): \(error)")
@@ -160,6 +161,14 @@ struct SendCommand: AsyncParsableCommand {
       }
     }
     if !isGood { throw ExitCode(1) }
+  }
+}
+
+extension SendCommand {
+  private func warn(ofType type: String, _ nearest: JSON?, _ group: String) {
+    let hint = if case .string(let nearest)? = nearest { ": did you mean \"\(nearest)\"?" } else { "" }
+    Output.error(
+      "sluice: warning: no route of this gateway delivers events of type \"\(type)\" to \"\(group)\"\(hint)")
   }
 }
 

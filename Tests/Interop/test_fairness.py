@@ -5,16 +5,20 @@ one after the other to the end makes it wait for nearly all of that.
 """
 
 import base64
+import fcntl
 import hashlib
 import json
 import socket
+import struct
+import termios
 import threading
 import zlib
 
 import pytest
 
-from clients import frame, open_session, read_exactly, read_frame, read_head, read_raw
+from clients import frame, handshake, open_session, read_exactly, read_frame, read_head, read_raw
 from floods import END, Flood, Waits, p99
+from redis_stack import wait_until
 
 # It measures.
 pytestmark = pytest.mark.alone
@@ -161,3 +165,39 @@ def test_what_a_client_said_before_it_vanished_is_published(gateway):
         speaker.close()
         for message in messages:
             assert read_frame(listener) == (0x1, message)
+
+
+def test_what_a_client_said_before_a_reset_is_published_although_it_did_not_read(gateway):
+    """The gateway stops reading from a client that does not read its own messages. After a reset nobody waits for those."""
+    with open_session(gateway.port, "/ws/chat/c/") as listener:
+        speaker = socket.socket()
+        speaker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        speaker.connect(("127.0.0.1", gateway.port))
+        speaker.sendall(handshake("/ws/chat/c/"))
+        read_head(speaker)
+        listener.settimeout(1)
+        sent = heard = 0
+
+        def say() -> None:
+            nonlocal sent
+            speaker.sendall(frame(0x1, b'{"message": "%08d%s"}' % (sent, b"x" * 4000)))
+            sent += 1
+
+        def hear() -> None:
+            nonlocal heard
+            assert b"%08d" % heard in read_frame(listener)[1]
+            heard += 1
+
+        with pytest.raises(TimeoutError):
+            while sent < 5000:
+                say()
+                hear()
+        for _ in range(5):
+            say()
+        # The gateway's side has all of it, or the reset would discard some here.
+        wait_until(lambda: struct.unpack("i", fcntl.ioctl(speaker, termios.TIOCOUTQ, bytes(4)))[0] == 0)
+        speaker.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        speaker.close()
+        listener.settimeout(20)
+        while heard < sent:
+            hear()

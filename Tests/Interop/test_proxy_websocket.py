@@ -233,7 +233,8 @@ def test_an_upstream_that_dies_or_breaks_the_protocol(gateway, path):
     with dial(gateway, path) as client, pytest.raises(ConnectionClosed):
         client.recv(timeout=20)
     assert (client.close_code, client.close_reason) == (1014, "the connection to the upstream was lost")
-    wait_until(lambda: any("an upstream did not answer as expected" in line and "1014" in line for line in gateway.log), 5)
+    wait_until(
+        lambda: any("an upstream did not answer as expected" in line and f"path={path} " in line and "1014" in line for line in gateway.log), 5)
 
 
 def test_refusals(gateway, upstream):

@@ -440,6 +440,9 @@ def test_send_finds_everything_in_the_file(gateway, file):
         assert a.message() == [2]
         assert send(file, "chat_a", "--event", '{"type": "order.paid", "id": 7}').returncode == 0
         assert a.hear() == {"type": "order.paid", "id": 7}
+        done = send(file, "chat_a", "--event", '{"type": "order.payed"}')
+        warning = 'no route of this gateway delivers events of type "order.payed" to "chat_a": did you mean "order.paid"?'
+        assert (done.returncode, done.stdout, done.stderr) == (0, "chat_a: 1 session\n", f"sluice: warning: {warning}\n")
         for _ in range(2):
             assert send(file, "chat_a", "3", "--idempotency-key", "three").returncode == 0
         assert a.message() == 3

@@ -78,6 +78,24 @@ def room(gateway, name: str, user: str = "ann") -> Session:
 # Types (Channels: the name of a method)
 
 
+@pytest.mark.parametrize(
+    ("group", "kind", "said"),
+    [
+        ("chat_a", "chat.mesage", {"unknown_type": "chat.mesage", "nearest_type": "chat.message"}),
+        ("chat_a", "something_else", {"unknown_type": "something_else"}),
+        ("chat_a", "order_paid", {}),
+        # Only a stream knows it.
+        ("news", "tick", {}),
+        # No route of this gateway has such a group.
+        ("elsewhere", "tick", {}),
+    ],
+)
+def test_the_publisher_of_a_type_that_no_route_knows_is_told(gateway, group, kind, said):
+    answer = post(gateway, {"group": group, "event": {"type": kind, "message": 1}})
+    assert answer.status_code == 200
+    assert answer.json()["published"] == [{"group": group, "sessions": 0, "id": None, **said}]
+
+
 @pytest.mark.report("types-with-underscores")
 def test_a_type_with_underscores_is_the_one_with_points(gateway):
     with room(gateway, "types") as one:

@@ -1,6 +1,7 @@
 """TLS: the gateway with TLS, its certificates, and misbehaving clients."""
 
 import datetime
+import fcntl
 import hashlib
 import http.server
 import pathlib
@@ -10,6 +11,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import termios
 import threading
 
 import pytest
@@ -484,6 +486,20 @@ def test_a_client_that_ends_without_a_farewell_is_gone(secure, authority):
         wait_until(lambda: descriptors(gateway) <= before - 3)
         other.sendall(frame(1, b'{"message": 1}'))
         assert read_frame(other) == (1, b'{"message": 1}')
+
+
+def test_messages_of_a_client_that_resets_at_once_are_published(secure, authority):
+    """The client does not read its own messages, so closing resets the connection while most of them wait in the gateway."""
+    gateway = secure()
+    with session(gateway, authority, "/ws/chat/a/") as other:
+        sock = session(gateway, authority, "/ws/chat/a/")
+        messages = [b'{"message": %d}' % index for index in range(3000)]
+        sock.sendall(b"".join(frame(1, message) for message in messages))
+        # The gateway's side has all of it, or the reset would discard some here.
+        wait_until(lambda: struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0] == 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+        assert [read_frame(other)[1] for _ in messages] == messages
 
 
 # Large transfers, and slow ones.

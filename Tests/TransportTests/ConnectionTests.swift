@@ -110,6 +110,100 @@ struct ConnectionTests {
     }
   }
 
+  /// A peer that fills what this side may send, without reading, and then resets the connection: a Unix socket that is closed
+  /// with something unread does so.
+  private func breakWhilePaused(
+    _ resume: @escaping @Sendable (Connection) -> RestOfInput,
+    _ body: (_ received: Reports<[UInt8]>, _ ends: Reports<ConnectionEnd>, _ mailbox: Mailbox<Bool>) -> Void
+  ) throws {
+    let (end, test) = socketPair()
+    let received = Reports<[UInt8]>()
+    let ends = Reports<ConnectionEnd>()
+    try withReactor({ reactor in
+      let handler = Handler()
+      handler.onReceived = { connection, bytes in
+        if received.values.isEmpty {
+          connection.write([UInt8](repeating: 7, count: 1 << 20))
+          connection.pauseReading()
+        }
+        received.add([UInt8](copying: bytes.bytes))
+      }
+      handler.onBroken = resume
+      handler.onClosed = { ends.add($0) }
+      handler.connection = reactor.adopt(Descriptor(adopting: end), handler: handler)
+      return reactor.mailbox { (_: Bool) in handler.connection?.resumeReading() }
+    }) { mailbox in
+      send([1], to: test)
+      #expect(received.wait(for: 1) == [[1]])
+      send([2, 3], to: test)
+      close(test)
+      body(received, ends, mailbox)
+    }
+  }
+
+  @Test func `what was sent before a reset is read although reading was paused`() throws {
+    try breakWhilePaused({ connection in
+      connection.resumeReading()
+      return .kept
+    }) { received, ends, _ in
+      #expect(ends.wait(for: 1) == [.failed(EPIPE)])
+      #expect(received.values == [[1], [2, 3]])
+    }
+  }
+
+  @Test
+  func `a handler that waits for something else gets what was sent before a reset when it resumes reading`()
+    throws
+  {
+    let asked = Reports<Int>()
+    try breakWhilePaused({ connection in
+      asked.add(connection.queuedBytes)
+      return .kept
+    }) { received, ends, mailbox in
+      #expect(asked.wait(for: 1) == [0])
+      #expect(ends.values.isEmpty)
+      mailbox.post(true)
+      #expect(ends.wait(for: 1) == [.failed(EPIPE)])
+      #expect(received.values == [[1], [2, 3]])
+    }
+    #expect(asked.values == [0])
+  }
+
+  @Test func `a handler without a use for it does not get what was sent before a reset`() throws {
+    try breakWhilePaused({ _ in .dropped }) { received, ends, _ in
+      #expect(ends.wait(for: 1) == [.failed(EPIPE)])
+      #expect(received.values == [[1]])
+    }
+  }
+
+  @Test func `what a vanished peer sent before is read although reading was paused`() throws {
+    let (end, test) = socketPair()
+    let received = Reports<[UInt8]>()
+    let ends = Reports<ConnectionEnd>()
+    try withReactor({ reactor in
+      let handler = Handler()
+      handler.onReceived = {
+        $0.pauseReading()
+        received.add([UInt8](copying: $1.bytes))
+      }
+      handler.onBroken = { connection in
+        connection.resumeReading()
+        return .kept
+      }
+      handler.onClosed = { ends.add($0) }
+      handler.connection = reactor.adopt(Descriptor(adopting: end), handler: handler)
+      return reactor.mailbox { (_: Bool) in handler.connection?.peerVanished() }
+    }) { mailbox in
+      send([1], to: test)
+      #expect(received.wait(for: 1) == [[1]])
+      send([2, 3], to: test)
+      mailbox.post(true)
+      #expect(ends.wait(for: 1) == [.failed(ETIMEDOUT)])
+      #expect(received.values == [[1], [2, 3]])
+    }
+    close(test)
+  }
+
   @Test func `a detached connection belongs to somebody else`() throws {
     let (end, test) = socketPair()
     let taken = Reports<Int32>()

@@ -219,6 +219,7 @@ final class Handler: ConnectionHandler {
   var onReceived: (Connection, inout MutableRawSpan) -> Void = { _, _ in }
   var onFinished: (Connection) -> Void = { $0.abort() }
   var onDrained: (Connection) -> Void = { _ in }
+  var onBroken: (Connection) -> RestOfInput = { _ in .dropped }
   var onClosed: (ConnectionEnd) -> Void = { _ in }
 
   func received(_ bytes: inout MutableRawSpan) {
@@ -233,6 +234,10 @@ final class Handler: ConnectionHandler {
     if let connection { onDrained(connection) }
   }
 
+  func brokeWhilePaused() -> RestOfInput {
+    connection.map(onBroken) ?? .dropped
+  }
+
   func closed(_ reason: ConnectionEnd) {
     onClosed(reason)
     connection = nil
@@ -240,6 +245,7 @@ final class Handler: ConnectionHandler {
     onReceived = { _, _ in }
     onFinished = { _ in }
     onDrained = { _ in }
+    onBroken = { _ in .dropped }
     onClosed = { _ in }
   }
 }

@@ -4,12 +4,12 @@ package import Transport
 
 /// The histories of a layer's groups in this process.
 ///
-/// A group is there while somebody uses it, and for its `age` after that or after its last event; it then is forgotten, and when
-/// it comes back its epoch is another one.
+/// A group is kept while it is in use, and for its `age` after its last use or its last event. Then it is forgotten. If it is used
+/// again, it begins with a new epoch.
 package final class GroupHistory: Sendable {
   private struct Entry {
     var group: RecordedGroup
-    /// How many hold it; while somebody does, there is no second one of its name.
+    /// The number of users that hold the group. While a group is held, no second group of its name is made.
     var users = 0
     var idleSince: MonotonicTime
   }
@@ -30,7 +30,7 @@ package final class GroupHistory: Sendable {
     memory.register(self)
   }
 
-  /// The group of this name, for as long as it is not given back with `release`.
+  /// Returns the group of this name, and makes it if it is missing. It is held until `release` is called.
   package func acquire(
     _ name: String, _ limits: HistoryConfiguration, at now: MonotonicTime = .now
   ) -> RecordedGroup {
@@ -52,7 +52,7 @@ package final class GroupHistory: Sendable {
     return group
   }
 
-  /// The group of this name if it is there, without holding it.
+  /// Returns the group of this name without holding it; nil if it is not kept.
   package func copy(of name: String) -> RecordedGroup? {
     stripes[name].part.withLock { $0.entries[name]?.group }
   }
@@ -68,9 +68,9 @@ package final class GroupHistory: Sendable {
     memory.add(bytes)
   }
 
-  /// Forgets what is too old, at most every `sweepInterval`.
+  /// Forgets old events and unused groups, at most once in each `sweepInterval`.
   ///
-  /// - Returns: how many bytes are kept more.
+  /// - Returns: the change of the used memory, in bytes; negative if memory was freed.
   private func sweep(_ table: inout Table, at now: MonotonicTime) -> Int {
     guard table.nextSweep <= now else { return 0 }
     table.nextSweep = now + Self.sweepInterval
@@ -98,7 +98,7 @@ package final class GroupHistory: Sendable {
     stripes.all.flatMap { $0.part.withLock { $0.entries.values.map(\.group) } }
   }
 
-  /// Forgets a group that has lost its events to others, and that nobody uses.
+  /// Forgets a group that is not in use and whose events were removed to free memory.
   func forgetIfEmpty(_ group: RecordedGroup) {
     let isForgotten = stripes[group.name].part.withLock { table in
       guard let entry = table.entries[group.name], entry.group === group, entry.users == 0, group.isEmpty

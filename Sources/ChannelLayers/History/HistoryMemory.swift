@@ -1,12 +1,12 @@
 import Synchronization
 package import Transport
 
-/// What the histories of all layers may take up together in this process.
+/// The memory that the histories of all layers share in this process.
 package final class HistoryMemory: Sendable {
   /// Bytes.
   let limit: Int
   private let used = Atomic<Int>(0)
-  /// What groups take up that somebody uses, without their events: it cannot be freed. Bytes.
+  /// The memory of groups in use, without their events. It cannot be freed. Bytes.
   private let held = Atomic<Int>(0)
   private let histories = Mutex<[GroupHistory]>([])
   private let isMakingRoom = Mutex<Void>(())
@@ -32,23 +32,27 @@ package final class HistoryMemory: Sendable {
     return max(0, before - usedBytes)
   }
 
-  /// Notes that more is kept, or less. With no lock held.
+  /// Adds to the used memory. The caller must not hold a lock.
+  ///
+  /// - Parameter bytes: negative if memory was freed.
   func add(_ bytes: Int) {
     guard bytes != 0 else { return }
     used.add(bytes, ordering: .relaxed)
   }
 
-  /// Notes that more groups are used, or fewer. With no lock held.
+  /// Adds to the number of groups in use. The caller must not hold a lock.
   func hold(_ groups: Int) {
     held.add(groups * RecordedGroup.emptySize, ordering: .relaxed)
   }
 
-  /// More than the limit where groups alone take up most of it: to look for room in vain with each event would stop everything,
-  /// and would take the event itself before it is delivered. Bytes.
+  /// The used memory above which room is made. Bytes.
+  ///
+  /// It exceeds the limit if groups without their events take up most of the limit. Otherwise each new event would cause a search
+  /// for room that finds none, and the event itself would be removed before it is delivered.
   private var most: Int { max(limit, held.load(ordering: .relaxed) + limit / 4) }
 
-  /// Takes from those that were published to longest ago, an eighth more than needed: what comes next finds room.
-  /// With no lock held; whoever finds somebody else at it goes on.
+  /// Removes the oldest events of the groups whose last event is oldest. It frees an eighth of the limit more than needed, so that
+  /// the next events find room. If another thread is doing this, the call returns at once. The caller must not hold a lock.
   func makeRoom() {
     let most = most
     guard usedBytes > most else { return }

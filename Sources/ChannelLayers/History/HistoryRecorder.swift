@@ -1,14 +1,14 @@
 package import GatewayConfig
 
-/// An event on its way into a history that is kept elsewhere.
+/// An event that is to be recorded in a history outside of this process.
 package struct RecordRequest: Sendable {
-  /// Who is told what became of it.
+  /// The publisher of the event, which gets the result.
   package enum Source: Sendable, Hashable {
-    /// A session: only where it did not reach everybody.
+    /// A session, by the number of its reactor and its own. It gets a result only if the event was not delivered to every member.
     case member(Int, MemberNumber)
-    /// Somebody at a reactor who waits for it.
+    /// A caller that waits for the result, by the number of its reactor and its ticket.
     case ticket(Int, Int)
-    /// Another program that uses the layer: every process hears it, and one of them records it.
+    /// Another program that uses the layer. Every process receives the event, and one of them records it. There is no result.
     case foreign
   }
 
@@ -18,13 +18,15 @@ package struct RecordRequest: Sendable {
   package var source: Source
 }
 
-/// Keeps the truth about a layer's recorded groups outside of this process, and copies of those that reactors want in a
-/// `GroupHistory`. It answers in the reactors' mailboxes.
+/// Keeps the histories of a layer outside of this process, and copies of them in a `GroupHistory` for the groups that reactors
+/// use. It sends its results to the reactors' mailboxes.
 package protocol HistoryRecorder: Sendable {
-  /// - Returns: why the event cannot be taken; nil where it was, and what becomes of it is told later.
+  /// Records the event and then publishes it.
+  ///
+  /// - Returns: why the event is not accepted; nil if it is accepted, and the result follows.
   func publish(_ request: RecordRequest) -> Undelivered?
 
-  /// A reactor's first member of a group has come, or its last one has gone. Each `wanted` is answered by `.subscribed`.
+  /// A reactor's first member has joined a group, or its last member has left. Each `wanted` is answered by `.subscribed`.
   func change(_ change: InterestChange)
 }
 

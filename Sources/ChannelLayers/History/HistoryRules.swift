@@ -1,8 +1,8 @@
 package import GatewayConfig
 package import Routing
 
-/// Which groups of a layer keep a history, and how much: decided by a group's name, so that it is the same for whoever
-/// publishes to it, in every process, and also while nobody is in it.
+/// Decides which groups of a layer keep a history, and how much. The decision depends only on the group's name, so it is the same
+/// for every publisher, in every process, and for a group without members.
 package struct HistoryRules: Sendable {
   private struct Rule: Sendable {
     var pattern: GroupPattern
@@ -13,14 +13,15 @@ package struct HistoryRules: Sendable {
 
   package init() {}
 
-  /// Takes every name that the template can produce.
+  /// Adds a rule for every name that the template can produce.
   package mutating func add(_ template: GroupTemplate, _ limits: HistoryConfiguration) {
     rules.append(Rule(pattern: GroupPattern(anyOf: template), limits: limits))
   }
 
   package var isEmpty: Bool { rules.isEmpty }
 
-  /// - Returns: nil for a group that keeps none; where several rules fit, the larger of each limit.
+  /// - Returns: the limits of the group's history; the larger of each limit if several rules match; nil if the group keeps no
+  ///   history.
   package func limits(of group: String) -> HistoryConfiguration? {
     rules.reduce(nil) { found, rule in
       guard rule.pattern.matches(group) else { return found }

@@ -1,18 +1,19 @@
 import GatewayConfig
 import JSON
 
-/// A stretch of a group's history.
+/// Consecutive events of a group's history.
 package struct HistorySlice: Sendable, Equatable {
-  /// What it begins behind.
+  /// The position directly before the first event.
   package var start: EventPosition
-  /// Whether events were asked for that are not kept any more, or of another epoch: what is here is all that is left.
+  /// Whether requested events are missing, because they are not kept any more or were of another epoch. The slice then has the
+  /// events that are left.
   package var isGap: Bool
-  /// Whether the position that was asked for is beyond what this process has: its copy of the history lags behind the one that is
-  /// kept elsewhere, or the position was never given to anybody. Nothing is read then.
+  /// Whether the requested position is after the last one that this process has. Either its copy lags behind the history, or the
+  /// position was never used. The slice then has no events.
   package private(set) var isAhead = false
-  /// In order, without a hole, each with its position.
+  /// In the order of their positions, without a gap.
   package var events: [Event]
-  /// Whether nothing is behind it, for now.
+  /// Whether there are no later events for now.
   package var isLast: Bool
 
   package init(start: EventPosition, isGap: Bool = false, events: [Event] = [], isLast: Bool = true) {
@@ -22,7 +23,7 @@ package struct HistorySlice: Sendable, Equatable {
     self.isLast = isLast
   }
 
-  /// A slice without events, for a position that is beyond what this process has.
+  /// Makes a slice without events, for a position after the last one that this process has.
   ///
   /// - Parameter reached: the last position that this process has.
   package init(aheadOf reached: EventPosition) {
@@ -30,16 +31,16 @@ package struct HistorySlice: Sendable, Equatable {
     isAhead = true
   }
 
-  /// The position to go on behind.
+  /// The position after which the next slice begins.
   package var end: EventPosition { events.last?.position ?? start }
 }
 
 extension Event {
-  /// Not an event of anybody's, but what members with numbered frames are told: where they are, and whether something is missing
-  /// before it. Its `position` is the one that what follows begins behind.
+  /// The type of the event that tells members with numbered frames their position, and whether events are missing before it. The
+  /// gateway makes it; nobody publishes it. The next event follows directly after its `position`.
   package static let historyType = "sluice.history"
 
-  /// What stands for a kept event that cannot be read any more. No route delivers it.
+  /// The type of the event that takes the place of a kept event that cannot be read any more. No route delivers it.
   package static let unreadableType = "sluice.unreadable"
 
   static func history(behind position: EventPosition, isGap: Bool) -> Event {
@@ -48,13 +49,13 @@ extension Event {
     return event
   }
 
-  /// Whether it is kept: not what concerns only those who are there.
+  /// Whether a history keeps the event. It does not keep events that concern only the present members.
   package var isRecordable: Bool {
     let handler = handler
     return handler != "websocket.close" && !handler.hasPrefix(HandlerName.reservedPrefix)
   }
 
-  /// About what it takes up while it is kept. Bytes.
+  /// The approximate memory of the event while it is kept. Bytes.
   var size: Int {
     fields.reduce(160 + type.utf8.count) { sum, field in
       let value =

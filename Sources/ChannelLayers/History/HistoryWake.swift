@@ -1,8 +1,8 @@
 import Synchronization
 import Transport
 
-/// Tells a reactor which groups have something to read. However often it is told of one before it looks, once is enough: what
-/// waits for a slow reactor is bounded by its groups, not by their events.
+/// Tells a reactor which groups have new events. A group is listed once until the reactor takes the list, so the list of a slow
+/// reactor is bounded by the number of its groups, and not by the number of events.
 final class HistoryWake: Sendable {
   private let groups = Mutex<Set<String>>([])
   private let signal: @Sendable () -> Void

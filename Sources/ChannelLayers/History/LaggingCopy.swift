@@ -1,9 +1,9 @@
 import Transport
 
-/// The wait of one reader for a copy of a history that has not reached the reader's position.
+/// The wait of one reader for a copy of a history that has not reached the reader's position yet.
 ///
-/// A copy lags by milliseconds, or by as long as Redis or a reactor is busy. After `longest` the position is taken for one that the
-/// history has lost, and the reader is told of a gap.
+/// A copy usually lags by milliseconds, and longer while Redis or a reactor is busy. After `longest` the position counts as lost,
+/// and the reader gets a gap.
 package struct LaggingCopy: Sendable {
   package static let longest = Duration.seconds(2)
   private static let shortestPause = Duration.milliseconds(10)
@@ -15,8 +15,8 @@ package struct LaggingCopy: Sendable {
     self.longest = longest
   }
 
-  /// - Returns: after how long to read again; nil where the reader waits no more. The pauses double, and all together they do not
-  ///   exceed `longest`.
+  /// - Returns: the time until the next read; nil if the reader stops waiting. The pauses double, and their sum does not exceed
+  ///   `longest`.
   package mutating func pause(before slice: HistorySlice) -> Duration? {
     pause(before: slice, at: .now)
   }

@@ -3,9 +3,9 @@ package import GatewayConfig
 import Synchronization
 package import Transport
 
-/// The history of one group, as far as it is kept in this process: events with offsets that follow each other.
+/// The part of one group's history that is kept in this process: events with consecutive offsets.
 ///
-/// Shared by all reactors. Nobody waits for its lock longer than a few events take to be copied.
+/// All reactors share it. Its lock is held only while a few events are copied.
 package final class RecordedGroup: Sendable {
   package let name: String
   package let limits: HistoryConfiguration
@@ -25,24 +25,24 @@ package final class RecordedGroup: Sendable {
     var event: Event
     var time: MonotonicTime
     var size: Int
-    /// What told it apart where it came from.
+    /// Distinguishes it from other events with the same position; see `newStamp`.
     var stamp: UInt64
   }
 
   private struct State {
     var epoch: UInt32
-    /// Of the last event that there was.
+    /// The offset of the last event, which may not be kept any more.
     var lastOffset: UInt64 = 0
     var items: Deque<Item> = []
     var lastPublished: MonotonicTime
-    /// The stamps of what was kept under the epoch before.
+    /// The stamps of the events that were kept under the previous epoch.
     var stampsBefore: Set<UInt64> = []
     /// The epochs before this one, the latest last.
     var epochsBefore: [UInt32] = []
-    /// The last one that was kept under the epoch before, too: up to there reactors deliver nothing again.
+    /// The offset of the last event that was also kept under the previous epoch. Reactors do not deliver events again up to here.
     var repeatedUntil: UInt64 = 0
 
-    /// The offset before the first one that is kept.
+    /// The offset before the first kept event.
     var keptBehind: UInt64 { lastOffset - UInt64(items.count) }
     var last: EventPosition { EventPosition(epoch: epoch, offset: lastOffset) }
 
@@ -50,13 +50,14 @@ package final class RecordedGroup: Sendable {
     mutating func removeFirst() -> Int { items.removeFirst().size }
   }
 
-  /// How many more are kept for reactors that have not delivered them yet: a burst is no gap.
+  /// The number of additional events that are kept for reactors that have not delivered them yet, so that a burst of events does not
+  /// cause a gap.
   static let slack = 1000
 
   /// The number of earlier epochs that a copy remembers.
   private static let mostEpochsBefore = 8
 
-  /// What it takes up without an event. Bytes.
+  /// The memory of a group without events. Bytes.
   static let emptySize = 512
 
   init(_ name: String, _ limits: HistoryConfiguration, memory: HistoryMemory, at now: MonotonicTime) {
@@ -67,7 +68,7 @@ package final class RecordedGroup: Sendable {
     state = Mutex(State(epoch: Self.newEpoch(), lastPublished: now))
   }
 
-  /// Never 0, and hardly ever one that was used before.
+  /// Returns a random epoch. It is never 0, and is very unlikely to equal an earlier one.
   static func newEpoch() -> UInt32 { .random(in: 1 ... .max) }
 
   package var last: EventPosition { state.withLock { $0.last } }
@@ -78,7 +79,7 @@ package final class RecordedGroup: Sendable {
 
   // MARK: - Writing
 
-  /// Adds the event as the next one. Whoever is to read it has to be woken.
+  /// Adds the event as the next one. The caller has to wake the readers.
   @discardableResult
   package func append(_ event: Event, at now: MonotonicTime = .now) -> EventPosition {
     let (position, bytes) = state.withLock { state in
@@ -91,7 +92,7 @@ package final class RecordedGroup: Sendable {
     return position
   }
 
-  /// - Returns: the bytes that are kept more.
+  /// - Returns: the change of the used memory, in bytes.
   private func add(_ event: Event, at time: MonotonicTime, stamp: UInt64, to state: inout State) -> Int {
     var freed = 0
     while state.items.count >= limits.messages + Self.slack { freed += state.removeFirst() }
@@ -111,9 +112,9 @@ package final class RecordedGroup: Sendable {
     return -freed
   }
 
-  /// Removes the oldest events, as many as take up so many bytes.
+  /// Removes the oldest events until so many bytes are freed, or no event is left.
   ///
-  /// - Returns: what was freed. Bytes.
+  /// - Returns: the freed bytes.
   func dropOldest(_ bytes: Int) -> Int {
     state.withLock { state in
       var freed = 0
@@ -122,21 +123,21 @@ package final class RecordedGroup: Sendable {
     }
   }
 
-  /// Removes what is too old.
+  /// Removes events older than the limit.
   func trim(at now: MonotonicTime) {
     memory.add(state.withLock { removeOld(from: &$0, at: now) })
   }
 
   // MARK: - Reading
 
-  /// What is kept behind a position.
+  /// Reads the events after a position.
   ///
   /// - Parameters:
-  ///   - position: nil for all that is kept.
-  ///   - limit: events beyond it are left out; nil for none.
-  ///   - bytes: where the slice may end, after at least one event.
-  ///   - now: to leave out what is too old, or more than is to be kept; nil for whatever there is.
-  ///   - skipsRepeated: for a reactor: leaves out what it has delivered under the epoch before.
+  ///   - position: nil for all kept events.
+  ///   - limit: the last position to read; nil for all.
+  ///   - bytes: the slice ends before it exceeds this size, but has at least one event.
+  ///   - now: if set, old events are removed first, and at most `limits.messages` events are read; nil to read all kept events.
+  ///   - skipsRepeated: leaves out events that reactors delivered under the previous epoch.
   package func read(
     behind position: EventPosition?, upTo limit: EventPosition? = nil, bytes: Int = .max,
     at now: MonotonicTime?, skipsRepeated: Bool = false
@@ -146,7 +147,7 @@ package final class RecordedGroup: Sendable {
       let end =
         limit.map { $0.epoch == state.epoch ? min($0.offset, state.lastOffset) : 0 } ?? state.lastOffset
       var kept = state.keptBehind
-      // Of what is there for reactors that lag, replays see no more than the group is to keep.
+      // The additional events for slow reactors are not part of replays.
       if now != nil, state.items.count > limits.messages { kept = state.lastOffset - UInt64(limits.messages) }
       if skipsRepeated { kept = max(kept, state.repeatedUntil) }
       kept = min(kept, end)
@@ -182,34 +183,34 @@ package final class RecordedGroup: Sendable {
     readers.withLock { $0.removeAll { $0.number == number } }
   }
 
-  /// Lets the reactors read what they have not read.
+  /// Wakes the reactors, which then read the new events.
   ///
-  /// - Parameter number: of one that does so without being told.
+  /// - Parameter number: a reactor that needs no wake-up.
   package func wakeReaders(except number: Int? = nil) {
     let waiting = readers.withLock { $0 }
     for reader in waiting where reader.number != number { reader.wake.add(name) }
   }
 }
 
-// MARK: - As the copy of a history that is kept elsewhere
+// MARK: - Copies of a history outside of this process
 
 extension RecordedGroup {
-  /// What became of an event that was to be inserted.
+  /// The result of `insert`.
   package enum Insertion: Sendable, Equatable {
     case inserted
-    /// It is there already.
+    /// The copy has the event already.
     case known
-    /// Another event has its place: the original has gone back in time.
+    /// The copy has another event at this position: the original was replaced by an older state.
     case contradicts
-    /// Events before it are missing, or it is of another epoch.
+    /// Events before this one are missing, or it is of another epoch.
     case ahead
   }
 
-  /// Adds an event that stands at this position in the original.
+  /// Adds the event that the original has at this position.
   ///
   /// - Parameters:
-  ///   - time: of its publication, on this machine's clock.
-  ///   - stamp: never the same for two events of one position.
+  ///   - time: when it was published, on this machine's clock.
+  ///   - stamp: differs for two events of one position.
   package func insert(
     _ event: Event, at position: EventPosition, time: MonotonicTime, stamp: UInt64
   ) -> Insertion {
@@ -229,7 +230,7 @@ extension RecordedGroup {
     return insertion
   }
 
-  /// The original keeps nothing before the position, or is another one: what is kept here goes.
+  /// Removes all events: the original keeps nothing up to the position, or has begun a new epoch.
   package func restart(behind position: EventPosition) {
     let freed = state.withLock { state in
       let freed = state.items.reduce(0) { $0 + $1.size }
@@ -249,19 +250,20 @@ extension RecordedGroup {
 }
 
 extension RecordedGroup {
-  /// Whether the history has this epoch, or had it a short while ago.
+  /// Whether this is the epoch of the history, or one of its last epochs.
   package func hasHad(epoch: UInt32) -> Bool {
     state.withLock { $0.epoch == epoch || $0.epochsBefore.contains(epoch) }
   }
 }
 
 extension RecordedGroup {
-  /// Tells events of one position apart; the lowest bit says whether another program published it.
+  /// Returns a random stamp, which distinguishes events of one position. Its lowest bit says whether another program published the
+  /// event.
   static func newStamp(isForeign: Bool) -> UInt64 {
     UInt64.random(in: 0 ... .max) & ~1 | (isForeign ? 1 : 0)
   }
 
-  /// What other programs published since then, without positions.
+  /// Returns the events that other programs published since then, without positions.
   func foreign(since time: MonotonicTime) -> [Event] {
     state.withLock { state in
       state.items.reversed().prefix { $0.time >= time }.filter { $0.stamp & 1 == 1 }.map { item in

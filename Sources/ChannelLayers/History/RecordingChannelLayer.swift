@@ -1,38 +1,38 @@
 package import Transport
 
-/// A reactor's end of a layer some of whose groups keep a history; what does not concern these goes straight to the layer.
+/// One reactor's channel layer with histories. Calls for groups without a history go directly to the wrapped layer.
 ///
-/// Whatever is published to a recorded group goes into its history, and this reactor delivers what is in there behind the last
-/// event that it delivered. So all members get the same events in the same order and none twice, in whatever order reactors are
-/// woken, and a session that joins goes on exactly where its replay ended.
+/// An event for a recorded group is added to the group's history. The reactor then delivers the events of the history after the
+/// last one that it delivered. So all members get the same events once and in the same order, whatever the order in which reactors
+/// are woken, and a session that joins continues exactly where its replay ended.
 package final class RecordingChannelLayer: ChannelLayer {
   package var groups: LocalGroups { layer.groups }
   private let layer: any ChannelLayer
   private let history: GroupHistory
   private let number: Int
-  /// Where the truth about the groups is kept; nil for this process.
+  /// Keeps the histories outside of this process; nil if this process keeps them.
   private let recorder: (any HistoryRecorder)?
   private var wake: HistoryWake?
-  /// Where others post for this reactor.
+  /// The mailbox of this reactor.
   package private(set) var end: Mailbox<HistoryNews>?
   private var readers: [String: GroupReader] = [:]
-  /// Who waits for what became of an event, by ticket.
+  /// The callers that wait for the result of an event, by ticket.
   private var publishing: [Int: (Published) -> Void] = [:]
   private var lastTicket = 0
   private let reactor: Reactor
   private var sweeping: Timer?
-  /// Readers whose last member has gone.
+  /// The number of readers whose last member has left.
   private var idleCount = 0
 
-  /// How long a group is listened to after its last member has gone, where others than gateways publish: what they say to a
-  /// group that no gateway listens to is in no history. Long enough for clients that come back.
+  /// How long a group stays subscribed after its last member has left, if other programs can publish. Their events are recorded
+  /// only while a gateway is subscribed. The time is long enough for clients that reconnect.
   private static let linger = Duration.seconds(120)
-  /// More than these are left at once.
+  /// The most groups that stay subscribed without members. Others are unsubscribed at once.
   private static let mostIdle = 10_000
 
   /// - Parameters:
-  ///   - layer: carries the events of the other groups, and those that are not recorded.
-  ///   - number: of the reactor.
+  ///   - layer: carries the events of groups without a history, and events that are not recorded.
+  ///   - number: the number of the reactor.
   package init(
     _ layer: any ChannelLayer, recording history: GroupHistory, reactor: Reactor, number: Int,
     recorder: (any HistoryRecorder)? = nil
@@ -92,7 +92,7 @@ package final class RecordingChannelLayer: ChannelLayer {
     publishing.removeValue(forKey: lastTicket)?(Published(undelivered: reason))
   }
 
-  /// Where this process is the truth.
+  /// Records an event if this process keeps the histories.
   @discardableResult
   private func record(_ event: Event, _ group: RecordedGroup, _ reader: GroupReader?) -> EventPosition {
     let position = group.append(event)
@@ -128,7 +128,7 @@ package final class RecordingChannelLayer: ChannelLayer {
     }
   }
 
-  /// It delivers from now on what comes from now on; what was before is for replays.
+  /// Begins to deliver the group's new events. Earlier events are for replays.
   private func open(_ reader: GroupReader) {
     guard let wake else { return }
     reader.group.add(RecordedGroup.Reader(number: number, wake: wake))
@@ -136,7 +136,7 @@ package final class RecordingChannelLayer: ChannelLayer {
     for completed in reader.takeWaiting() { completed(.active) }
   }
 
-  /// The layer carries the group's events, but its history cannot be had.
+  /// Gives the subscription up: the layer carries the group's events, but its history is not available.
   private func refuse(_ reader: GroupReader) {
     layer.unsubscribe(from: reader.group.name)
     recorder?.change(.unwanted(group: reader.group.name, reactor: number))
@@ -170,7 +170,7 @@ package final class RecordingChannelLayer: ChannelLayer {
     layer.unsubscribe(from: reader.group.name)
   }
 
-  /// Leaves the groups that nobody has come back to.
+  /// Unsubscribes from groups that have had no members for a while.
   private func sweep() {
     for reader in readers.values {
       guard let since = reader.idleSince, since + Self.linger <= reactor.now else { continue }
@@ -186,7 +186,7 @@ package final class RecordingChannelLayer: ChannelLayer {
     -> HistorySlice?
   {
     guard let reader = readers[group], reader.isOpen else { return nil }
-    // Others are where it is then, also where the epoch has changed.
+    // Then the other members are at the same position as the reader, also if the epoch has changed.
     reader.deliver(to: groups)
     if recorder != nil, let position, let reached = reader.position, position.epoch == reached.epoch,
       position.offset > reached.offset
@@ -198,26 +198,26 @@ package final class RecordingChannelLayer: ChannelLayer {
   }
 }
 
-/// What others have for a reactor with recorded groups.
+/// A message to a reactor with recorded groups.
 package enum HistoryNews: Sendable {
-  /// There are groups with something to read.
+  /// Some groups have new events.
   case readable
   case subscribed(String, Subscription)
   case undelivered(Undelivered, MemberNumber)
   case published(ticket: Int, Published)
 }
 
-/// How far a reactor has delivered a recorded group.
+/// One reactor's position in the history of a recorded group.
 private final class GroupReader {
-  /// What is delivered before it is looked whether there is more. Bytes.
+  /// How much is read and delivered at once. Bytes.
   private static let portion = 256 * 1024
 
   let group: RecordedGroup
   var subscriptions = 1
-  /// Since when nobody wants it.
+  /// When the last subscription ended; nil while there is one.
   var idleSince: MonotonicTime?
   var waiting: [(Subscription) -> Void]
-  /// Of the last event delivered; nil until it is open.
+  /// The position of the last delivered event; nil until the reader is open.
   private(set) var position: EventPosition?
   private var isDelivering = false
 
@@ -237,8 +237,8 @@ private final class GroupReader {
     return waiting
   }
 
-  /// Delivers all that is behind the last event delivered. Where some of it is gone already, members whose frames are numbered are
-  /// told.
+  /// Delivers all events after the last delivered one. If some of them are not kept any more, members with numbered frames get a
+  /// gap.
   func deliver(to groups: LocalGroups) {
     guard !isDelivering else { return }
     isDelivering = true

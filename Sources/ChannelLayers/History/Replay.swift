@@ -1,25 +1,24 @@
 package import Transport
 
-/// What a member wants of its group's history when it joins.
+/// Where the replay of a group's history begins for a member that joins.
 package enum ReplayStart: Sendable, Hashable {
-  /// All that is kept.
+  /// With the first kept event.
   case beginning
-  /// What is behind the position that it knows.
+  /// After a position that the member knows.
   case behind(EventPosition)
 }
 
-/// Brings a member that joins to where its group is: what is kept is sent to it alone, part by part, before it gets what others
-/// get.
+/// Sends the kept events of a group to a member that joins, part by part, before the member gets new events with the others.
 ///
-/// The member is in the group meanwhile, with the replay as the renderer of its audience: it can publish and be closed, and
-/// events that have no place in the history reach it at once; those that have one it reads itself. So nothing has to be put
-/// aside for it while it takes its time, and what it reads and what comes then follow each other without a hole.
+/// Meanwhile the member is in the group, and the replay is the renderer of its audience. It can publish and be closed, and gets
+/// events that are not recorded at once. It reads recorded events itself, so new ones need not be queued for a slow member, and none
+/// is missing between the replay and the events after it.
 package final class Replay: EventRenderer {
   package enum Progress: Sendable, Equatable {
     case more
-    /// The member is ahead of this process's copy of the history: it is to be asked again after this time.
+    /// The member's position is ahead of this process's copy of the history. Call again after this time.
     case wait(Duration)
-    /// The member is where its group is on this reactor: now it has to be moved to the others.
+    /// The member has got all events that this reactor has delivered to the group. It has to be moved to the common audience.
     case caughtUp
   }
 
@@ -29,14 +28,14 @@ package final class Replay: EventRenderer {
   private var position: EventPosition?
   private var hasBegun = false
   private var copy: LaggingCopy
-  /// Calls for the next part after a wait; kept here as long as the replay.
+  /// Calls for the next part after a wait. It ends with the replay.
   package var timer: Timer?
 
   /// - Parameters:
-  ///   - layer: it has begun to bring the group's events, and stays for as long as this.
-  ///   - isNumbered: whether the member is told where it is, and of gaps.
-  ///   - renderer: that of the audience to which the member is moved in the end.
-  ///   - copy: how long a copy of the history that is behind the member is waited for.
+  ///   - layer: is subscribed to the group as long as the replay exists.
+  ///   - isNumbered: whether the member gets positions and gaps.
+  ///   - renderer: renders events for the audience to which the member is moved in the end.
+  ///   - copy: waits for a copy of the history that lags behind the member's position.
   package init(
     from start: ReplayStart, isNumbered: Bool, in layer: any ChannelLayer, renderer: any EventRenderer,
     waitingFor copy: LaggingCopy = LaggingCopy()
@@ -56,7 +55,7 @@ package final class Replay: EventRenderer {
     timer?.cancel()
   }
 
-  /// Appends the next part to `frames`: about so many bytes of events.
+  /// Appends the next events to `frames`, about as many as `bytes`.
   package func next(for membership: Membership, bytes: Int, into frames: SharedBytes) -> Progress {
     var found = layer.history(
       of: membership.group, behind: position, bytes: bytes, isContinued: hasBegun)

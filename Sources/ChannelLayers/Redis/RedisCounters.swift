@@ -15,5 +15,5 @@ package final class RedisCounters: Sendable {
   /// Messages from Redis that could not be read.
   package let unreadable = Atomic<Int>(0)
   /// Messages for channels that do not belong to this process any more.
-  package let strangers = Atomic<Int>(0)
+  package let unknownReceivers = Atomic<Int>(0)
 }

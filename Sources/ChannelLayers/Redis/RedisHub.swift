@@ -309,7 +309,7 @@ package actor RedisHub {
   }
 
   func countUnknownReceiver() {
-    counters.strangers.add(1, ordering: .relaxed)
+    counters.unknownReceivers.add(1, ordering: .relaxed)
   }
 
   func unreadable(_ fault: String) {

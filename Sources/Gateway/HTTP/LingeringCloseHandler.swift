@@ -17,10 +17,12 @@ final class LingeringCloseHandler: ChannelDuplexHandler {
     case fromWrite(TimeAmount)
     /// Only once the connection is to be closed.
     case fromClose(TimeAmount)
+    /// Only once both directions are to be closed.
+    case fromFullClose(TimeAmount)
 
     var time: TimeAmount {
       switch self {
-      case .fromWrite(let time), .fromClose(let time): time
+      case .fromWrite(let time), .fromClose(let time), .fromFullClose(let time): time
       }
     }
   }
@@ -55,7 +57,11 @@ final class LingeringCloseHandler: ChannelDuplexHandler {
 
   func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
     guard mode != .input, unfinishedWrites > 0 else { return context.close(mode: mode, promise: promise) }
-    if case .fromClose = patience { beginToWatch(context) }
+    switch patience {
+    case .fromClose: beginToWatch(context)
+    case .fromFullClose where mode == .all: beginToWatch(context)
+    case .fromFullClose, .fromWrite: break
+    }
     heldCloses.append((mode, promise))
     context.flush()
   }

@@ -45,7 +45,7 @@ extension PendingConnection {
       session.beginToken(opening, of: admission, target: target, peer: client?.peer ?? connection.peer)
     }
     session.goOnReplaying()
-    if let upstream { session.connect(to: upstream.connection, rest: upstream.rest) }
+    if let upstream { session.connect(to: upstream.connection, target: target, rest: upstream.rest) }
   }
 
   private func noteSubprotocols(_ answer: SessionOpening) {

@@ -49,6 +49,6 @@ final class SharedLogPace: Sendable {
 extension Logger.Metadata {
   /// Adds how many lines the pace has left out before this one, if there were any.
   mutating func note(suppressed: Int) {
-    if suppressed > 0 { self["suppressed"] = "\(suppressed)" }
+    if suppressed > 0 { self["suppressed"] = .number(suppressed) }
   }
 }

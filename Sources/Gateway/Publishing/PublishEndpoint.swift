@@ -18,6 +18,7 @@ final class PublishEndpoint: Sendable {
   let gateway: GatewayState
   let publisher: Publisher
   private let answers: IdempotencyTable
+  private let knownTypes: KnownTypes
 
   /// - Parameters:
   ///   - route: the index of the route.
@@ -34,7 +35,11 @@ final class PublishEndpoint: Sendable {
     self.answers = answers
     access = PublishAccess(configuration, auth, gateway.authenticators)
     // The loader has checked that the layer exists.
-    layer = gateway.layers.index(of: configuration.layer) ?? 0
+    let layer = gateway.layers.index(of: configuration.layer) ?? 0
+    self.layer = layer
+    let sessions = gateway.routes.filter { $0.layer == layer }.compactMap(\.consumer.groups)
+    let streams = gateway.eventRoutes.compactMap(\.self).filter { $0.layer == layer }
+    knownTypes = KnownTypes(sessions + streams.map(\.configuration.group))
   }
 
   /// The client of a request, and its operation.
@@ -299,7 +304,7 @@ final class PublishEndpoint: Sendable {
   /// - Returns: the answer, and whether something may have been done.
   private func answer(to wanted: PublishRequest) async -> (answer: IdempotencyTable.Answer, isFinal: Bool) {
     let outcomes = await publisher.publish(wanted.events, on: layer)
-    let lines = outcomes.map { outcome in
+    let lines = outcomes.enumerated().map { place, outcome in
       var members: [JSON.Member] = [
         .init(key: "group", value: .string(outcome.group)),
         .init(key: "sessions", value: .integer(Int64(outcome.sessions))),
@@ -307,6 +312,14 @@ final class PublishEndpoint: Sendable {
       ]
       if let reason = outcome.published.undelivered {
         members.append(.init(key: "error", value: .string(reason.rawValue)))
+      }
+      if place < KnownTypes.most,
+        let unknown = knownTypes.unknown(wanted.events[place].event, to: outcome.group)
+      {
+        members.append(.init(key: "unknown_type", value: .string(unknown.type)))
+        if let nearest = unknown.nearest {
+          members.append(.init(key: "nearest_type", value: .string(nearest)))
+        }
       }
       return JSON.object(members)
     }

@@ -217,7 +217,7 @@ extension EventStream {
 
   private func vanish() {
     worker.countVanished(self)
-    connection.reset()
+    connection.peerVanished()
     abandon()
   }
 

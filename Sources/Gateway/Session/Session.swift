@@ -96,9 +96,13 @@ final class Session {
     return (ObjectIdentifier(route), route.consumer)
   }
 
-  /// Goes on as one half of a proxied session.
-  func connect(to connection: Connection, rest: [UInt8]) {
-    let upstream = UpstreamSession(connection, for: self, keepAlive: keepAlive)
+  /// Turns this session into the client's side of a proxied session.
+  ///
+  /// - Parameters:
+  ///   - target: of the client's request, for the log.
+  ///   - rest: the bytes directly after the upstream's answer.
+  func connect(to connection: Connection, target: [UInt8]?, rest: [UInt8]) {
+    let upstream = UpstreamSession(connection, for: self, target: target, keepAlive: keepAlive)
     self.upstream = upstream
     upstream.received(rest: rest)
   }
@@ -177,6 +181,12 @@ extension Session: ConnectionHandler {
 
   func goOn() {
     goOnReplaying()
+  }
+
+  /// The client is gone. What it sent before is handled like any other input.
+  func brokeWhilePaused() -> RestOfInput {
+    readOn()
+    return state == .open ? .kept : .dropped
   }
 
   /// Goes on where the decoder paused, and then with what the client has sent since, when there is nothing to wait for any more.
@@ -429,12 +439,14 @@ extension Session {
     close(payload)
   }
 
-  func upstreamLost(_ reason: String) {
+  /// - Parameter target: of the client's request, for the log.
+  func upstreamLost(_ reason: String, target: [UInt8]?) {
     upstream = nil
     guard state == .open else { return }
     if case .proxy(let proxy) = route.consumer {
       worker.gateway.upstreamFailures.record(
-        proxy.upstream, of: .route(route.name), status: Int(CloseReason.upstreamLost.code.rawValue), reason)
+        proxy.upstream, of: .route(route.name), target: target,
+        status: Int(CloseReason.upstreamLost.code.rawValue), reason)
     }
     close(.upstreamLost)
   }
@@ -512,8 +524,7 @@ extension Session {
       silence.isOver(at: now, bound: Self.silenceBound, connection.peerReport)
     {
       worker.countVanished(self)
-      connection.reset()
-      return end(within: .zero)
+      return connection.peerVanished()
     }
     upstream?.checkSilence(at: now, bound: Self.silenceBound)
     guard state == .open, keepAlive != nil else { return }

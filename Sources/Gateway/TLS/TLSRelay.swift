@@ -113,7 +113,10 @@ final class TLSRelay {
     phase = .over
     farewell?.cancel()
     farewell = nil
+    // What the client sent before its end still goes to the worker, whose own bytes are read and discarded: a worker that waits
+    // for them to be accepted would not read.
     plain?.close()
+    plain?.read()
     ended()
   }
 

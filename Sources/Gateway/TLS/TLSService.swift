@@ -30,6 +30,8 @@ final class TLSService: Sendable {
   private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 32768)
   /// A closing connection whose peer accepts nothing for this long is dropped.
   private static let patience = TimeAmount.seconds(30)
+  /// A worker that accepts nothing for this long gets no more of what its client sent before it left.
+  private static let workerPatience = TimeAmount.seconds(5)
   /// How often peers are checked.
   private static let look = TimeAmount.seconds(8)
 
@@ -166,7 +168,9 @@ final class TLSService: Sendable {
     _ makeHandler: @escaping @Sendable () throws -> NIOSSLHandler
   ) {
     let joined = bootstrap(on: loop).withConnectedSocket(plain).flatMapThrowing { channel in
-      try channel.pipeline.syncOperations.addHandler(RelayEnd(.plain, of: relay.value))
+      try channel.pipeline.syncOperations.addHandlers(
+        LingeringCloseHandler(patience: .fromFullClose(Self.workerPatience)),
+        RelayEnd(.plain, of: relay.value))
     }
     joined.and(secure).flatMapThrowing { [self] _, channel in
       keep(channel)

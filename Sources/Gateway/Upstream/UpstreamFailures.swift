@@ -43,7 +43,7 @@ final class UpstreamFailures: Sendable {
     facts["clients_not_reading"] = .number(shortage.notReading)
     facts["let_go"] = .number(shortage.letGo)
     facts["refused"] = .number(shortage.refused)
-    facts["suppressed"] = .number(suppressed)
+    facts.note(suppressed: suppressed)
     log.warning("all connections to an upstream were in use", metadata: facts)
   }
 
@@ -53,7 +53,7 @@ final class UpstreamFailures: Sendable {
     var facts = user.facts
     facts["upstream"] = "\(upstream.authority)"
     facts["idle_timeout"] = "\(upstream.idleTimeout / .milliseconds(1))ms"
-    facts["suppressed"] = .number(suppressed)
+    facts.note(suppressed: suppressed)
     log.info(
       "an upstream closed an idle connection; the request was sent again on a new one", metadata: facts)
   }
@@ -73,7 +73,7 @@ final class UpstreamFailures: Sendable {
     facts["upstream"] = "\(upstream.place)"
     facts["status"] = .number(status)
     facts["reason"] = "\(reason)"
-    facts["suppressed"] = .number(suppressed)
+    facts.note(suppressed: suppressed)
     if let target { facts["path"] = "\(RefusalLog.printable(target))" }
     if let hint { facts["hint"] = "\(hint)" }
     log.warning("an upstream did not answer as expected", metadata: facts)

@@ -21,10 +21,14 @@ final class UpstreamSession {
   /// Nil once one of the two has ended.
   private var session: Session?
   private var state = State.open
+  /// For the log, if the connection breaks.
+  private var breakReason = "the connection broke"
   private var deadline: Timer?
   private let worker: Worker
   /// The name of the session's route.
   let routeName: String
+  /// The target of the client's request.
+  private let target: [UInt8]?
   private var unfinished: UnfinishedInput.Part?
   private var silence = PeerSilence()
   private let hasSlowPings: Bool
@@ -34,9 +38,10 @@ final class UpstreamSession {
   /// When more bytes than this wait for one side, the other one is not read any more.
   static let highWater = 256 * 1024
 
-  init(_ connection: Connection, for session: Session, keepAlive: KeepAlive?) {
+  init(_ connection: Connection, for session: Session, target: [UInt8]?, keepAlive: KeepAlive?) {
     self.connection = connection
     self.session = session
+    self.target = target
     self.keepAlive = keepAlive
     worker = session.worker
     routeName = session.routeName
@@ -101,8 +106,8 @@ final class UpstreamSession {
     guard state == .open, hasSlowPings || connection.isReadingPaused,
       silence.isOver(at: now, bound: bound, connection.peerReport)
     else { return }
-    connection.reset()
-    lose("the connection to the server was lost")
+    breakReason = "the connection to the server was lost"
+    connection.peerVanished()
   }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
@@ -149,8 +154,13 @@ extension UpstreamSession: ConnectionHandler {
     lose("the server closed the connection without a close frame")
   }
 
+  /// The upstream is gone. What it sent before is for the client, which has to read first.
+  func brokeWhilePaused() -> RestOfInput {
+    session == nil ? .dropped : .kept
+  }
+
   func closed(_ reason: ConnectionEnd) {
-    lose("the connection broke")
+    lose(breakReason)
     deadline?.cancel()
     dropInput()
   }
@@ -164,7 +174,7 @@ extension UpstreamSession: ConnectionHandler {
     end(within: Self.lingering)
     guard let session else { return }
     self.session = nil
-    session.upstreamLost(reason)
+    session.upstreamLost(reason, target: target)
   }
 
   private func end(within time: Duration) {

@@ -139,7 +139,7 @@ struct ChannelLayerReader {
     // A misspelt "hosts".
     if case .sequence? = config.all.first(where: { $0.key.value == first.value })?.value.content { return }
     for key in found {
-      if let entry = config.stranger(key.value) { reading.findings.hide(entry.value.range) }
+      if let entry = config.undeclared(key.value) { reading.findings.hide(entry.value.range) }
     }
     reading.findings.error(
       .unknownKey, "the server of the layer stands in \"hosts\", not in \"\(first.value)\"", at: first.range,

@@ -35,7 +35,12 @@ struct Corrections {
   private(set) var findings: [Finding] = []
   private var rounds = 0
   private var isChanged = false
+  /// The mappings that were read in this round, by the place where they end.
   private var known: [Place: [Known]] = [:]
+  /// The same by the place where they begin.
+  private var knownByStart: [Place: [Known]] = [:]
+  /// For an entry behind a moved one: where the mapping of the moved one begins.
+  private var followed: [Place: Place] = [:]
 
   /// Whether there are new corrections since the last round, and another round is allowed.
   mutating func beginRound(atMost most: Int) -> Bool {
@@ -43,6 +48,7 @@ struct Corrections {
     isChanged = false
     rounds += 1
     known = [:]
+    knownByStart = [:]
     return true
   }
 
@@ -53,16 +59,24 @@ struct Corrections {
     isChanged = true
   }
 
-  mutating func move(_ entry: Node.Entry, into mapping: Node, _ finding: Finding) {
+  /// - Parameters:
+  ///   - finding: nil if the entry follows a moved one, whose finding says so.
+  ///   - next: the entry behind it, which may belong to the same mapping.
+  mutating func move(
+    _ entry: Node.Entry, into mapping: Node, _ finding: Finding?, before next: Node.Entry? = nil
+  ) {
     guard movedKeys.insert(Place(entry.key.range.file, entry.key.range.start)).inserted else { return }
-    moved[Place(mapping.range.file, mapping.range.start), default: []].append(entry)
-    findings.append(finding)
+    let owner = Place(mapping.range.file, mapping.range.start)
+    moved[owner, default: []].append(entry)
+    if let next { followed[Place(next.key.range.file, next.key.range.start)] = owner }
+    if let finding { findings.append(finding) }
     isChanged = true
   }
 
   mutating func remember(_ mapping: Node, _ what: String, _ keys: Set<String>, takesEvents: Bool = false) {
-    known[Place(mapping.range.file, mapping.range.end), default: []].append(
-      Known(node: mapping, what: what, keys: keys, takesEvents: takesEvents))
+    let read = Known(node: mapping, what: what, keys: keys, takesEvents: takesEvents)
+    known[Place(mapping.range.file, mapping.range.end), default: []].append(read)
+    knownByStart[Place(mapping.range.file, mapping.range.start), default: []].append(read)
   }
 
   /// The nearest mapping that ends where the entry begins and may hold it, because the entry is indented too little.
@@ -73,6 +87,26 @@ struct Corrections {
         && mapping.node.range.start.line < place.line
     }.min { $0.node.range.start.column < $1.node.range.start.column }
   }
+
+  /// The mapping that the entry before this one was moved into, if it may hold this one, too.
+  func ownerOfFollower(_ entry: Node.Entry) -> Known? {
+    followed[Place(entry.key.range.file, entry.key.range.start)].flatMap { start in
+      knownByStart[start]?.first { $0.mayHold(entry) }
+    }
+  }
+
+  /// The empty value before an entry, if a mapping was expected there that may hold the entry.
+  func emptyOwner(of entry: Node.Entry, behind earlier: Node.Entry) -> Known? {
+    guard earlier.value.isEmptyText, earlier.key.range.start.line < entry.key.range.start.line else {
+      return nil
+    }
+    return knownByStart[Place(earlier.value.range.file, earlier.value.range.start)]?.first {
+      $0.mayHold(entry)
+    }
+  }
+
+  /// Whether entries were moved into a value.
+  func haveMoved(into node: Node) -> Bool { moved[Place(node.range.file, node.range.start)] != nil }
 
   /// The entries of a mapping with the corrections applied.
   func applied(to entries: [Node.Entry], of mapping: Node) -> [Node.Entry] {
@@ -85,5 +119,12 @@ struct Corrections {
     }
     entries += moved[Place(mapping.range.file, mapping.range.start)] ?? []
     return entries
+  }
+}
+
+extension Node {
+  /// Whether nothing is written: `server:`
+  fileprivate var isEmptyText: Bool {
+    if case .scalar(let scalar) = content { scalar.style == .plain && scalar.text.isEmpty } else { false }
   }
 }

@@ -22,7 +22,7 @@ struct EventStreamReader {
     let heartbeat = mapping.duration("heartbeat")
     let retry = mapping.duration("retry")
     let history = mapping.value("history").flatMap { HistoryReader.read($0, reading) }
-    if let entry = mapping.stranger("events") {
+    if let entry = mapping.undeclared("events") {
       reading.findings.error(
         .unknownKey, "in an event stream the key is \"templates\", not \"events\"", at: entry.key.range,
         hint: "write templates: {TYPE: ...}")

@@ -24,8 +24,12 @@ final class MappingCursor {
   ///
   /// - Parameter shape: an example of such a mapping, for the hint.
   init?(_ node: Node, _ what: String, _ reading: Reading, shape: String? = nil, place: KeyPlace? = nil) {
-    guard case .mapping(let entries) = node.content else {
+    var entries: [Node.Entry] = []
+    if case .mapping(let written) = node.content {
+      entries = written
+    } else if !reading.corrections.haveMoved(into: node) {
       if node.isUnusable { return nil }
+      if let place { reading.remember(node, what, Key.names(at: place)) }
       reading.findings.error(
         .wrongType, "expected a mapping of keys to values for \(what), found \(node.content.kind)",
         at: node.range,
@@ -57,11 +61,11 @@ final class MappingCursor {
   /// The entry of a key, if it is there. The key is declared for this place.
   func entry(_ key: String) -> Node.Entry? {
     assert(kind.map { Key.named(key, at: $0) != nil } ?? true, "\(key) is no key of \(what)")
-    return stranger(key)
+    return undeclared(key)
   }
 
   /// The entry of a key that does not belong here, and gets a finding of its own where it is: it is not reported as unknown.
-  func stranger(_ key: String) -> Node.Entry? {
+  func undeclared(_ key: String) -> Node.Entry? {
     asked.append(key)
     return entries.first { $0.key.value == key }
   }
@@ -75,8 +79,8 @@ final class MappingCursor {
   func required(_ key: String, hint: String? = nil) -> Node? {
     if let value = value(key) { return value }
     // A misspelt key is reported as unknown. That the right one is missing would be a second finding for one mistake.
-    let strangers = entries.map(\.key.value).filter { !asked.contains($0) }
-    if NearestName.of(key, in: strangers) == nil {
+    let unasked = entries.map(\.key.value).filter { !asked.contains($0) }
+    if NearestName.of(key, in: unasked) == nil {
       reading.findings.error(.missingKey, "\(what) needs \"\(key)\"", at: place, hint: hint)
     }
     return nil
@@ -134,16 +138,29 @@ final class MappingCursor {
     let known = known
     reading.remember(node, what, known)
     var missing = known.subtracting(entries.map(\.key.value))
-    for entry in entries where !known.contains(entry.key.value) {
+    for (index, entry) in entries.enumerated() where !known.contains(entry.key.value) {
       let name = entry.key.value
+      let next = index + 1 < entries.count ? entries[index + 1] : nil
+      if let owner = reading.corrections.ownerOfFollower(entry) {
+        reading.move(entry, into: owner.node, nil, before: next)
+        continue
+      }
       guard reading.findings.hasRoomForErrors else {
         reading.findings.error(.unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range)
         continue
       }
-      let finding = finding(for: entry, known)
+      if index > 0, let owner = reading.corrections.emptyOwner(of: entry, behind: entries[index - 1]) {
+        let finding = Finding(
+          .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
+          hint: "indent the keys of \(owner.what) to column \(entry.key.range.start.column + 2)")
+        reading.findings.add(finding)
+        reading.move(entry, into: owner.node, finding, before: next)
+        continue
+      }
+      let finding = finding(for: entry, known, isFirst: next.map { !known.contains($0.key.value) } ?? false)
       reading.findings.add(finding)
       if let owner = reading.corrections.owner(of: entry) {
-        reading.move(entry, into: owner.node, finding)
+        reading.move(entry, into: owner.node, finding, before: next)
       } else if let meant = meant(by: name, known), missing.remove(meant) != nil {
         reading.correct(entry, to: meant, finding)
       }
@@ -170,16 +187,19 @@ final class MappingCursor {
   }
 
   /// A long list of keys is shown once for a mapping.
-  private func isFirstStranger(_ entry: Node.Entry, _ known: Set<String>) -> Bool {
+  private func isFirstUnknown(_ entry: Node.Entry, _ known: Set<String>) -> Bool {
     entries.first { !known.contains($0.key.value) }?.key.range == entry.key.range
   }
 
-  private func finding(for entry: Node.Entry, _ known: Set<String>) -> Finding {
+  /// - Parameter isFirst: whether the entry behind it is unknown, too.
+  private func finding(for entry: Node.Entry, _ known: Set<String>, isFirst: Bool) -> Finding {
     let name = entry.key.value
     if let owner = reading.corrections.owner(of: entry) {
       return Finding(
         .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
-        hint: "indent it to column \(owner.node.range.start.column): it is a key of \(owner.what)")
+        hint:
+          "indent it to column \(owner.node.range.start.column)\(isFirst ? ", and the keys below it" : ""): it is a key of \(owner.what)"
+      )
     }
     if name.contains("=") {
       return Finding(
@@ -192,7 +212,7 @@ final class MappingCursor {
     return Finding(
       .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
       hint: hint
-        ?? NearestName.hint(for: name, in: known.sorted(), atMost: isFirstStranger(entry, known) ? 40 : 24))
+        ?? NearestName.hint(for: name, in: known.sorted(), atMost: isFirstUnknown(entry, known) ? 40 : 24))
   }
 }
 

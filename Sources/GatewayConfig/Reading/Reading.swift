@@ -60,8 +60,10 @@ final class Reading {
   }
 
   /// From the next round on, reads an entry as part of another mapping.
-  func move(_ entry: Node.Entry, into mapping: Node, _ finding: Finding) {
-    corrections.move(entry, into: mapping, finding)
+  func move(
+    _ entry: Node.Entry, into mapping: Node, _ finding: Finding?, before next: Node.Entry? = nil
+  ) {
+    corrections.move(entry, into: mapping, finding, before: next)
   }
 
   /// Remembers the keys of a mapping, to recognise keys that are one level too high.

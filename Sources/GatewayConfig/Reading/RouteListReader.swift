@@ -376,7 +376,7 @@ final class RouteListReader {
   /// Reports keys beside `events` that belong inside it.
   private func reportKeysOfEvents(_ mapping: MappingCursor) {
     for key in ["group", "channel_layer", "history"] {
-      guard let entry = mapping.stranger(key) else { continue }
+      guard let entry = mapping.undeclared(key) else { continue }
       reading.findings.error(
         .unknownKey, "\"\(key)\" belongs inside \"events\"", at: entry.key.range,
         hint: key == "group" ? "write events: {group: NAME}" : "write events: {group: NAME, \(key): ...}")

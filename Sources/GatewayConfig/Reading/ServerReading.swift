@@ -456,7 +456,7 @@ enum LimitsReader {
       ("message", "remove it: clients of an event stream send nothing"),
       ("ping", "write heartbeat under \"events\""),
     ] {
-      guard let entry = mapping.stranger(key) else { continue }
+      guard let entry = mapping.undeclared(key) else { continue }
       reading.findings.error(
         .unknownKey, "\"\(key)\" can only be used with websocket routes", at: entry.key.range, hint: hint)
     }
@@ -472,7 +472,7 @@ enum LimitsReader {
   }()
 
   private static func reportGlobals(_ mapping: MappingCursor) {
-    for entry in globals.compactMap(mapping.stranger) {
+    for entry in globals.compactMap(mapping.undeclared) {
       mapping.reading.findings.error(
         .unknownKey, "\"\(entry.key.value)\" is a limit of the whole server", at: entry.key.range,
         hint: "move it to limits at the top level")

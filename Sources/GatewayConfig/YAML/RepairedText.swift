@@ -110,6 +110,18 @@ struct RepairedText {
     return nil
   }
 
+  /// The nearest later line with more than spaces and a comment.
+  func contentLine(after line: Range<Int>) -> Range<Int>? {
+    var end = line.upperBound
+    while end < bytes.count {
+      let later = self.line(at: end + 1)
+      let content = bytes[later].first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+      if let content, content != UInt8(ascii: "#") { return later }
+      end = max(later.upperBound, end + 1)
+    }
+    return nil
+  }
+
   private static func isLineEnd(_ byte: UInt8) -> Bool {
     byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")
   }

@@ -482,17 +482,48 @@ private struct SyntaxDoctor {
     return moved(own, to: column, "too far to the left")
   }
 
+  /// Moves a key, and the keys that stand directly below it, which were indented with it.
   private func moved(_ key: Key, to column: Int, _ where: String) -> SyntaxRepair {
-    let edit =
+    let block = block(from: key)
+    let edits = block.lines.map { start in
       column > key.column
-      ? RepairedText.Edit(
-        offset: key.range.lowerBound, inserted: String(repeating: " ", count: column - key.column))
-      : RepairedText.Edit(offset: key.range.lowerBound - (key.column - column), removed: key.column - column)
+        ? RepairedText.Edit(
+          offset: start + key.column, inserted: String(repeating: " ", count: column - key.column))
+        : RepairedText.Edit(offset: start + column, removed: key.column - column)
+    }
+    let others =
+      block.keys > 1 ? ", and the \(block.keys == 2 ? "key" : "\(block.keys - 1) keys") below it" : ""
     return SyntaxRepair(
       message: "the key \"\(key.name)\" stands \(`where`)",
-      hint: "keys of one mapping begin in the same column: indent it to column \(column + 1)",
+      hint: "keys of one mapping begin in the same column: indent it to column \(column + 1)\(others)",
       place: key.range,
-      edits: [edit])
+      edits: edits)
+  }
+
+  /// The starts of the lines from a key on that have keys in its column, or belong to the values of such keys, and the number of the
+  /// keys.
+  private func block(from first: Key) -> (lines: [Int], keys: Int) {
+    var lines = [line.lowerBound]
+    var keys = 1
+    // Whether the last key's value can be in the lines below it.
+    var isOpen = first.rest + 1 >= line.upperBound
+    var current = line
+    while let next = text.contentLine(after: current) {
+      let column = bytes[next].prefix { $0 == UInt8(ascii: " ") }.count
+      let isEntry = bytes[next.lowerBound + column] == UInt8(ascii: "-")
+      if column == first.column, !isEntry {
+        guard let key = key(next), key.rest < next.upperBound, bytes[key.rest] == UInt8(ascii: ":") else {
+          break
+        }
+        keys += 1
+        isOpen = key.rest + 1 >= next.upperBound
+      } else {
+        guard isOpen, column >= first.column else { break }
+      }
+      lines.append(next.lowerBound)
+      current = next
+    }
+    return (lines, keys)
   }
 
   /// The columns of the keys that a line could be below, from left to right.

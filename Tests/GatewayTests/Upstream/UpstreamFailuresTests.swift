@@ -25,8 +25,18 @@ struct UpstreamFailuresTests {
     }
     #expect(
       said == [
-        #","level":"warning","message":"an upstream did not answer as expected","path":"/a/","reason":"why","route":"shop","status":502,"suppressed":0,"upstream":"10.0.0.7"}"#
+        #","level":"warning","message":"an upstream did not answer as expected","path":"/a/","reason":"why","route":"shop","status":502,"upstream":"10.0.0.7"}"#
       ])
+  }
+
+  @Test func `a line tells how many were left out, if there were any`() {
+    let said = lines {
+      $0.recordRepeat(upstream, of: .route("shop"))
+      $0.recordShortage(
+        upstream, of: .route("shop"), .init(connections: 1, notReading: 0, letGo: 0, refused: 1))
+    }
+    #expect(said.count == 2)
+    #expect(!said.contains { $0.contains("suppressed") })
   }
 
   @Test func `a failure of an authentication server names the entry, the URL and what to do`() {

@@ -1,11 +1,11 @@
 import NIOCore
 
-/// One open connection to a Redis server, signed in and with its database chosen.
+/// One open connection to a Redis server. It is logged in, and its database is selected.
 struct RedisConnection: Sendable {
   private let channel: any Channel
   private let end: RedisConnectionEnd
 
-  /// How long a command may take that does not wait on purpose.
+  /// How long Redis may take to answer a command that does not wait on purpose.
   static let patience = TimeAmount.seconds(5)
 
   init(channel: any Channel, end: RedisConnectionEnd) {
@@ -13,10 +13,10 @@ struct RedisConnection: Sendable {
     self.end = end
   }
 
-  /// Sends the commands together, and returns their replies in order; errors that Redis answers are among them. One of those
-  /// that say that the connection is of no use ends it, too.
+  /// Sends the commands together, and returns their replies in order. Error replies are returned like others; if one says that the
+  /// connection cannot be used any more, the connection is closed.
   ///
-  /// - Parameter patience: when there is no answer after this long the connection is given up.
+  /// - Parameter patience: without an answer within this time the connection is closed.
   func send(
     _ commands: [RESPCommand], patience: TimeAmount = Self.patience
   ) async throws(RedisFailure) -> [RESPValue] {
@@ -37,22 +37,22 @@ struct RedisConnection: Sendable {
     let request = RedisRequest(
       bytes: Self.bytes(of: commands), replyCount: commands.count, deadline: .now() + patience,
       promise: promise)
-    // A write fails only where the connection ends. Its handler then says why to whoever waits, if the request came as far
-    // as that; if it did not, nobody else answers.
+    // A write fails only if the connection ends. If the request has reached the handler, the handler fails its promise with the
+    // reason. If not, nothing else completes the promise.
     channel.writeAndFlush(request).whenFailure { [channel, end] _ in
       channel.closeFuture.whenComplete { _ in promise.fail(end.failure ?? .notConnected) }
     }
     return promise.futureResult
   }
 
-  /// Ends the connection if it does not answer.
+  /// Sends a PING. The connection is closed if Redis does not answer it.
   func checkLife() {
     _ = write([RESPCommand("PING")], Self.patience)
   }
 
   /// Sends one command.
   ///
-  /// - Throws: `.refused` where Redis answers with an error.
+  /// - Throws: `.refused` if Redis answers with an error.
   func send(
     _ command: RESPCommand, patience: TimeAmount = Self.patience
   ) async throws(RedisFailure) -> RESPValue {
@@ -61,18 +61,18 @@ struct RedisConnection: Sendable {
     return reply
   }
 
-  /// Turns the connection into one of subscriptions: what arrives goes to `received`, on the event loop.
+  /// Turns the connection into one for subscriptions: `received` is called on the event loop with each message.
   func subscribe(_ received: @escaping @Sendable (RESPValue) -> Void) async throws {
     try await channel.eventLoop.submit {
       try channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self).subscribe(received)
     }.get()
   }
 
-  /// Sends commands that are answered by messages only; after `subscribe`.
+  /// Sends commands whose answers are messages. Must be called after `subscribe`.
   func post(_ commands: [RESPCommand]) {
     let bytes = Self.bytes(of: commands)
     channel.eventLoop.execute {
-      // Without its handler the channel is closed, which whoever holds the connection is told.
+      // A channel without its handler is closed, and the holder of the connection is notified of that.
       guard
         let context = try? channel.pipeline.syncOperations.context(handlerType: RedisConnectionHandler.self)
       else { return }
@@ -82,7 +82,7 @@ struct RedisConnection: Sendable {
 
   // MARK: - Holding back
 
-  /// Leaves what Redis sends to a subscription in the system's buffer, so that TCP makes it wait; on the event loop.
+  /// Stops reading the messages of a subscription, so that TCP back-pressure pauses Redis. Must be called on the event loop.
   func pauseReading() {
     handler?.pause(channel)
   }
@@ -109,7 +109,7 @@ struct RedisConnection: Sendable {
     do {
       try await channel.closeFuture.get()
     } catch {
-      // Ended is ended, whatever ended it.
+      // The connection has ended, which is all that the caller waits for.
     }
   }
 

@@ -2,7 +2,7 @@ import NIOCore
 import NIOTLS
 import Synchronization
 
-/// Commands on their way to Redis, and who waits for their replies.
+/// Commands for Redis, and the promise for their replies.
 struct RedisRequest: Sendable {
   var bytes: [UInt8]
   var replyCount: Int
@@ -10,7 +10,7 @@ struct RedisRequest: Sendable {
   var promise: EventLoopPromise<[RESPValue]>
 }
 
-/// Why a connection ended on which nothing was ever received: for those who ask for something when its channel is closed already.
+/// The reason why a connection ended before anything was received. Requests that come after the end fail with it.
 final class RedisConnectionEnd: Sendable {
   private let reason = Mutex<RedisFailure?>(nil)
 
@@ -19,7 +19,7 @@ final class RedisConnectionEnd: Sendable {
   fileprivate func set(_ failure: RedisFailure) { reason.withLock { $0 = $0 ?? failure } }
 }
 
-/// Speaks RESP on one channel: replies come in the order of the commands, so a queue of who waits is all there is to keep.
+/// Speaks RESP on one channel. Redis replies in the order of the commands, so the waiting requests are a queue.
 final class RedisConnectionHandler: ChannelDuplexHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = RedisRequest
@@ -32,7 +32,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   private static let checkInterval = TimeAmount.milliseconds(500)
 
-  /// The TLS handshake, while it lasts; nil without TLS.
+  /// A TLS handshake that is not completed yet.
   private struct Handshake {
     var deadline: NIODeadline
     var done: EventLoopPromise<Void>
@@ -44,12 +44,12 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   private var hasReceived = false
   private var decoder = RESPDecoder()
   private var waiting: CircularBuffer<Waiting> = []
-  /// Once set, everything that arrives is a message of a subscription.
+  /// Handles the messages of subscriptions. When it is set, nothing else arrives.
   private var received: ((RESPValue) -> Void)?
-  /// What those who wait are told when the connection ends.
+  /// The failure of waiting requests when the connection ends.
   private var failure: RedisFailure
   private var isClosing = false
-  /// Whether nothing is handed on of what has come, and nothing more is read.
+  /// Whether reading is paused, and received messages wait.
   private(set) var isPaused = false
   private var check: RepeatedTask?
 
@@ -58,10 +58,10 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     failure = usesTLS ? Self.endOfTLS : Self.endWithoutTLS
   }
 
-  /// While nothing has arrived.
+  /// The failure if a connection with TLS ends before anything was received.
   private static let endOfTLS = RedisFailure.cannotConnect(
     "the server closed the TLS connection: it may require a client certificate")
-  /// The same without TLS: the first request is a PING, or logs in, so that nothing was done.
+  /// The same without TLS. The first request logs in, or is a PING, so Redis has not done anything yet.
   private static let endWithoutTLS = RedisFailure.cannotConnect(
     "the server closed the connection without an answer: it may expect TLS on this port (write rediss://, or ssl: true)"
   )
@@ -71,7 +71,8 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     "no answer in time: perhaps the server does not speak TLS on this port (write redis://, or leave ssl out)"
   )
 
-  /// Succeeds when there is something to speak through: at once, or behind the TLS handshake. On the channel's event loop.
+  /// Returns a future that succeeds when requests can be sent: at once, or after the TLS handshake. Must be called on the channel's
+  /// event loop.
   func whenReady(_ channel: any Channel, within time: TimeAmount) -> EventLoopFuture<Void> {
     guard usesTLS else { return channel.eventLoop.makeSucceededVoidFuture() }
     let done = channel.eventLoop.makePromise(of: Void.self)
@@ -87,7 +88,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     context.fireUserInboundEventTriggered(event)
   }
 
-  /// From now on there are no replies, only messages; on the channel's event loop.
+  /// From now on everything that arrives is a message. Must be called on the channel's event loop.
   func subscribe(_ received: @escaping (RESPValue) -> Void) {
     self.received = received
   }
@@ -114,7 +115,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     end(.timeout, context)
   }
 
-  /// The first reason is the one that those who wait are told.
+  /// Closes the channel. Waiting requests fail with the first reason.
   private func end(_ reason: RedisFailure, _ context: ChannelHandlerContext) {
     if !isClosing { failure = reason }
     isClosing = true
@@ -133,7 +134,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    // Over TLS, what was read already arrives after a close.
+    // With TLS, bytes that were already read arrive after a close.
     guard !isClosing else { return }
     let buffer = unwrapInboundIn(data)
     // RFC 8446 section 5.1: the type of an alert, and the version of every record. RESP begins with a printable character.
@@ -161,11 +162,12 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     }
   }
 
-  /// After an answer that belongs to no command every later one would be taken for the answer to another.
+  /// Adds a reply to the first waiting request. A reply without a request ends the connection: every later reply would be assigned to
+  /// the wrong request.
   private func handle(_ value: RESPValue, _ context: ChannelHandlerContext) throws(RESPFault) {
     switch value {
     case .push: throw RESPFault("a message arrived without a subscription")
-    // As Redis says that it has too many clients.
+    // Redis sends such an error if it has too many clients.
     case .error(let message) where waiting.isEmpty: return end(.refused(RedisRefusal(message)), context)
     case _ where waiting.isEmpty: throw RESPFault("a reply arrived without a request")
     default: break
@@ -178,7 +180,8 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     }
   }
 
-  /// Hands on and reads no more until `resume`; on the channel's event loop, also while a message is being handed on.
+  /// Stops reading, and stops passing messages on, until `resume`. Must be called on the channel's event loop; it may be called while
+  /// a message is passed on.
   func pause(_ channel: any Channel) {
     guard !isPaused else { return }
     isPaused = true
@@ -189,11 +192,11 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     guard isPaused, let context = try? channel.pipeline.syncOperations.context(handler: self) else { return }
     isPaused = false
     handOn(context)
-    // It may have been paused again.
+    // A message may have paused it again.
     if !isPaused { setReading(true, channel) }
   }
 
-  /// A channel that cannot be told is closed.
+  /// Setting the option fails only if the channel is closed.
   private func setReading(_ isOn: Bool, _ channel: any Channel) {
     try? channel.syncOptions?.setOption(.autoRead, value: isOn)
   }
@@ -204,7 +207,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // A reset: what the server said before it may have been lost with it.
+    // After a reset, the last bytes of the server may be lost, so `failure` is the better reason.
     end(error is IOError ? failure : RedisFailure(connecting: error), context)
   }
 

@@ -3,12 +3,12 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 
-/// Opens connections to one host of a layer.
+/// Opens connections to one server of a layer.
 struct RedisConnector: Sendable {
   let host: RedisHost
   let eventLoop: any EventLoop
 
-  /// Connects, signs in, and chooses the database; for a host behind sentinels, to whatever they call the master now.
+  /// Connects, logs in, and selects the database. With sentinels, it connects to the server that they name as the master now.
   func connect() async throws(RedisFailure) -> RedisConnection {
     switch host.place {
     case .tcp(let name, let port):
@@ -36,7 +36,7 @@ struct RedisConnector: Sendable {
             open(.tcp(master.host, master.port), tls: host.tls), host.credentials, database: host.database)
         }
         return try await connection.orClosed { connection throws(RedisFailure) in
-          // Right after a fail-over a sentinel may still name the old one.
+          // Directly after a fail-over, a sentinel may still name the old master.
           guard try await isMaster(connection) else {
             throw .cannotConnect("\(master) is not the master \"\(name)\" any more")
           }
@@ -48,7 +48,7 @@ struct RedisConnector: Sendable {
     throw last
   }
 
-  /// - Returns: true also where the user may not ask: a replica refuses to be written to soon enough.
+  /// - Returns: also true if the user may not ask. A replica refuses the first write in that case.
   private func isMaster(_ connection: RedisConnection) async throws(RedisFailure) -> Bool {
     do {
       guard case .array(let role) = try await connection.send(RESPCommand("ROLE")) else { return false }
@@ -82,7 +82,7 @@ struct RedisConnector: Sendable {
     return RedisHost.Address(host: String(decoding: host, as: UTF8.self), port: number)
   }
 
-  /// The operator has not written the address of a master, and of several sentinels: a failure says which one it was.
+  /// Adds the server to a failure. The configuration has no address of a master, and may have several sentinels.
   private static func naming<Result>(
     _ server: String, _ body: () async throws(RedisFailure) -> Result
   ) async throws(RedisFailure) -> Result {
@@ -98,12 +98,12 @@ struct RedisConnector: Sendable {
     }
   }
 
-  /// Whether the server is a node of a cluster, as far as the user may ask.
+  /// Whether the server is a node of a cluster; false if the user may not ask.
   func isCluster() async throws(RedisFailure) -> Bool {
     let connection = try await connect()
     defer { connection.close() }
     do {
-      // Every user may ask this, whatever the ACL says. Servers before Redis 6 do not know it.
+      // Every user may send this command, whatever the ACL says. Servers before Redis 6 do not know it.
       guard case .array(let facts) = try await connection.send(RESPCommand("HELLO", "2")) else {
         return false
       }
@@ -121,7 +121,7 @@ struct RedisConnector: Sendable {
     case unix(String)
   }
 
-  /// - Parameter time: nil for that of the host.
+  /// - Parameter time: the most time for connecting; nil for the host's `connectTimeout`.
   private func open(
     _ target: Target, tls: RedisHost.TLS?, within time: Duration? = nil
   ) async throws(RedisFailure) -> RedisConnection {
@@ -174,7 +174,7 @@ struct RedisConnector: Sendable {
     return try NIOSSLContext(configuration: configuration)
   }
 
-  /// As the configuration's reader does: a FIFO that has taken the file's place keeps nobody waiting.
+  /// Reads a file in the same way as the configuration's reader, which does not wait for a FIFO.
   private static func contents(of file: String) throws(RedisFailure) -> [UInt8] {
     do throws(FileFault) {
       return try Disk().contents(of: file, as: .certificate).get()
@@ -183,12 +183,12 @@ struct RedisConnector: Sendable {
     }
   }
 
-  /// Waits until the channel is open and its TLS handshake is done, or the task is cancelled: what is wrong with TLS is told here,
-  /// before anybody writes something.
+  /// Waits until the channel is open and its TLS handshake is completed, or the task is cancelled. So a TLS failure is reported here,
+  /// before the first request.
   private static func wait(for opening: EventLoopFuture<any Channel>) async throws -> RedisConnection {
     let promise = opening.eventLoop.makePromise(of: RedisConnection.self)
     opening.flatMap { channel in
-      // Still in the turn in which it was connected: nothing has come that could have closed it.
+      // The channel was connected in this turn of the event loop, so nothing can have closed it yet.
       channel.eventLoop.makeCompletedFuture {
         let handler = try channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self)
         return handler.whenReady(channel, within: RedisConnection.patience).map { [end = handler.ending] in
@@ -196,7 +196,7 @@ struct RedisConnector: Sendable {
         }
       }.flatMap { $0 }
     }.cascade(to: promise)
-    // One that opens when nobody waits for it any more.
+    // The channel may open after the caller has stopped waiting.
     promise.futureResult.whenFailure { _ in opening.whenSuccess { $0.close(promise: nil) } }
     return try await withTaskCancellationHandler {
       try await promise.futureResult.get()
@@ -225,7 +225,7 @@ extension RedisHost.Address: CustomStringConvertible {
 }
 
 extension RedisConnection {
-  /// Does what makes the connection usable; closes it where that fails, or where the task is cancelled.
+  /// Prepares the connection for use. It is closed if that fails, or if the task is cancelled.
   fileprivate func orClosed(
     _ prepare: (RedisConnection) async throws(RedisFailure) -> Void
   ) async throws(RedisFailure) -> RedisConnection {
@@ -251,7 +251,7 @@ extension Duration {
 }
 
 extension String {
-  /// Server name indication takes names only (RFC 6066 section 3).
+  /// Whether this is an IP address. Server name indication allows only names (RFC 6066 section 3).
   fileprivate var isNetworkAddress: Bool {
     (try? SocketAddress(ipAddress: self, port: 0)) != nil
   }

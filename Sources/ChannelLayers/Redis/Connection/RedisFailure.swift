@@ -1,7 +1,7 @@
 /// Why a request to Redis failed; one sentence for a log, without secrets.
 package enum RedisFailure: Error, Sendable, Hashable {
   case cannotConnect(String)
-  /// There was no connection any more, so nothing was sent.
+  /// The connection had ended before, so nothing was sent.
   case notConnected
   /// The connection ended before the reply arrived.
   case disconnected
@@ -13,7 +13,7 @@ package enum RedisFailure: Error, Sendable, Hashable {
   case refused(RedisRefusal)
   case unexpectedReply(to: String)
 
-  /// Whether Redis may have carried out the request all the same.
+  /// Whether Redis may have carried out the request nevertheless.
   var isUncertain: Bool {
     switch self {
     case .cannotConnect, .notConnected, .refused: false

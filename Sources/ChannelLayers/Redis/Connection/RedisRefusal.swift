@@ -19,7 +19,7 @@ package struct RedisRefusal: Sendable, Hashable, CustomStringConvertible {
   private static let clusterAdvice =
     "this server is a Redis Cluster: use a server that is not a cluster, or the backend redis_pubsub without history and presence"
 
-  /// The word that it begins with.
+  /// The first word of the error, which says its kind.
   package var code: Substring { description.prefix { $0 != " " } }
 
   /// Errors of the server or of the login, and not of one command or key. A new connection may lead to another server, or to

@@ -1,24 +1,24 @@
-/// What is done in Redis with the histories of groups, each a hash (`epoch`, `offset`, and who records what others publish) and a
-/// stream whose ids are `OFFSET-TIME`, the time in milliseconds.
+/// The scripts for histories in Redis. Each history is a hash with `epoch`, `offset`, and the process that records the events of
+/// other programs, and a stream whose ids are `OFFSET-TIME`, with the time in milliseconds.
 ///
-/// One script for each step, so that an event gets its offset, its place and its announcement at once.
+/// Each step is one script, so that an event gets its offset, is stored and is announced in one step.
 enum HistoryScript {
-  /// What the names of all keys and channels of histories begin with.
+  /// The prefix of all keys and channels of histories.
   static func namePrefix(_ prefix: String) -> String { "\(prefix):sluice:history:" }
 
   /// Runs a script that changes nothing.
   ///
-  /// - Throws: where Redis runs no scripts for this user.
+  /// - Throws: if this user may not run scripts in Redis.
   static func tryRights(on connection: RedisConnection) async throws(RedisFailure) {
     _ = try await resign.run(keys: [], [.init("")], on: connection)
   }
 
-  /// Records events, and announces each on the channel that has the name of its stream: `EPOCH OFFSET STAMP PAYLOAD`.
+  /// Records events, and announces each on the channel with the name of its stream: `EPOCH OFFSET STAMP PAYLOAD`.
   ///
-  /// KEYS: for each event the hash and the stream. ARGV: an epoch to begin with, and for each event the most that are kept, the
-  /// seconds that the keys live, the recorder or nothing, the stamp, the payload, and the epoch in its mark or nothing. Returns for
-  /// each its position, nothing where somebody else is the recorder, `known` where the mark is of this history, or an error: what
-  /// is wrong with the keys of one group is no matter of the others.
+  /// KEYS: for each event the hash and the stream. ARGV: an epoch for new histories, and for each event the most kept events, the
+  /// lifetime of the keys in seconds, the recorder or nothing, the stamp, the payload, and the epoch in its mark or nothing. Returns
+  /// for each event its position; nothing if another process is the recorder; `known` if the mark is of this history; or an error.
+  /// An error with the keys of one group does not affect the others.
   static let record = RedisScript(
     """
     local time = redis.call('TIME')
@@ -57,7 +57,7 @@ enum HistoryScript {
     return positions
     """)
 
-  /// Makes the caller the recorder where nobody is. In the middle of the scripts below.
+  /// A part of the scripts below: makes the caller the recorder of a group that has none.
   private static let lease = """
     local function lease(meta, recorder, now, id, time)
       if recorder[1] and recorder[1] ~= id and tonumber(recorder[2]) >= now then return 0 end
@@ -68,12 +68,12 @@ enum HistoryScript {
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
     """
 
-  /// Reads a history behind what is known of it, and begins it where there is none. One that has gone back in time, as a replica
-  /// may that has become the master, gets another epoch.
+  /// Reads the events after the known position, and begins a history if there is none. If the known position is after the last
+  /// event, Redis has lost events, as a replica may have that became the master; the history then gets a new epoch.
   ///
-  /// KEYS: the hash, the stream. ARGV: an epoch to begin with, the epoch and offset known, the seconds that the keys live, this
-  /// process, the milliseconds it may be the recorder, the most bytes. Returns the epoch, the last offset, the first one kept,
-  /// the time, whether this process is the recorder, and ids, stamps and payloads in turn.
+  /// KEYS: the hash, the stream. ARGV: an epoch for a new history, the known epoch and offset, the lifetime of the keys in seconds,
+  /// this process, the length of its lease in milliseconds, the most bytes. Returns the epoch, the last offset, the first kept
+  /// offset, the time, whether this process is the recorder, and the id, stamp and payload of each event.
   static let load = RedisScript(
     lease + """
 
@@ -110,11 +110,11 @@ enum HistoryScript {
       return {epoch, last, first, string.format('%d', now), isRecorder, entries}
       """)
 
-  /// Looks after many histories: lets them live on, removes what is too old, and finds out who records.
+  /// Maintains many histories: extends their lifetime, removes old events, and renews or takes the leases.
   ///
-  /// KEYS: for each the hash and the stream. ARGV: this process, the milliseconds it may be the recorder, and for each the seconds
-  /// that the keys live and that an event does. Returns for each the epoch (nothing where there is none), the last offset, and
-  /// whether this process is the recorder.
+  /// KEYS: for each history the hash and the stream. ARGV: this process, the length of its lease in milliseconds, and for each
+  /// history the lifetime of its keys and of its events, in seconds. Returns for each history the epoch (nothing if there is none),
+  /// the last offset, and whether this process is the recorder.
   static let tend = RedisScript(
     lease + """
 
@@ -145,14 +145,14 @@ enum HistoryScript {
       return found
       """)
 
-  /// Gives a history another epoch, unless somebody has done so. KEYS: the hash. ARGV: the epoch that it has, the new one.
+  /// Gives a history a new epoch, unless another process has done so. KEYS: the hash. ARGV: the present epoch, the new one.
   static let renew = RedisScript(
     """
     if redis.call('HGET', KEYS[1], 'epoch') == ARGV[1] then redis.call('HSET', KEYS[1], 'epoch', ARGV[2]) end
     return 1
     """)
 
-  /// Lets somebody else be the recorder. KEYS: the hashes. ARGV: this process.
+  /// Releases leases, so that another process can become the recorder. KEYS: the hashes. ARGV: this process.
   static let resign = RedisScript(
     """
     for _, meta in ipairs(KEYS) do

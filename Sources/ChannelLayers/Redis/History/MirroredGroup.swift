@@ -1,24 +1,24 @@
 import DequeModule
 import Transport
 
-/// A group whose history is in Redis, and copied here for the reactors that have members of it. Confined to the `RedisHistory`.
+/// A group whose history is in Redis, with a copy for the reactors that have members of the group. Confined to the `RedisHistory`.
 final class MirroredGroup {
-  /// What was announced while the history was being loaded.
+  /// An event that was announced while the history was being loaded.
   struct Announcement {
     var position: EventPosition
     var stamp: UInt64
     var payload: [UInt8]
   }
 
-  /// An event of another program that somebody else is to record.
+  /// An event of another program that another process should record.
   struct Heard {
     var event: Event
     var time: MonotonicTime
   }
 
-  /// Announcements beyond these are left to another load.
+  /// The most announcements that are kept during a load. If there are more, the history is loaded again.
   private static let mostArrived = (count: 2000, bytes: 4 << 20)
-  /// How long an event is remembered that somebody else should have recorded: longer than it takes to notice that they did not.
+  /// How long an event is kept that another process should record. It takes less time to notice that the process did not.
   static let memory = Duration.seconds(12)
   private static let mostHeard = (count: 2000, bytes: 4 << 20)
 
@@ -26,16 +26,16 @@ final class MirroredGroup {
   let shard: Int
   var reactors: Set<Int> = []
   var waiting: Set<Int> = []
-  /// Since when no reactor wants it.
+  /// When the last reactor stopped using the group; nil while a reactor uses it.
   var idleSince: MonotonicTime?
-  /// The copy follows what is announced.
+  /// Whether the copy follows the announcements.
   var isActive = false
   var isLoading = false
-  /// Something was announced that did not fit.
+  /// Whether an announced event could not be added to the copy.
   var mustLoadAgain = false
-  /// Once it is loaded, what the recorder before did not record is to be recorded.
+  /// Whether this process records, after the next load, the events that the previous recorder did not record.
   var mustTakeOver = false
-  /// Until when this process records what other programs publish; nil while it does not.
+  /// When this process stops recording the events of other programs; nil while another process records them.
   var recordsUntil: MonotonicTime?
   private(set) var arrived: [Announcement] = []
   private var arrivedBytes = 0
@@ -84,7 +84,7 @@ final class MirroredGroup {
     heardBytes -= heard.removeFirst().event.size
   }
 
-  /// What was heard in the last seconds and is not among what was recorded: to be recorded by who takes over, without marks.
+  /// Returns the events of the last seconds that were not recorded, without marks. The new recorder records them.
   func takeUnrecorded(at now: MonotonicTime) -> [Event] {
     forgetHeard(at: now)
     guard !heard.isEmpty else { return [] }

@@ -3,18 +3,18 @@ import Logging
 import Synchronization
 import Transport
 
-/// Keeps the copies of the histories that reactors want.
+/// Maintains the copies of the histories that reactors use.
 extension RedisHistory {
-  /// How long a process records before it has to say so again. Several times as long as it takes to come round to a group.
+  /// How long a process may record before it has to renew its lease. Several times as long as the interval of `tendGroups`.
   private static let lease = Duration.seconds(5)
-  /// How long before its end the lease counts as over here.
+  /// How long before its end the lease counts as over in this process.
   private static let leaseMargin = Duration.seconds(1)
-  /// How long a group without members is kept. Shorter than the layer does, so that whoever takes over has heard what this one
-  /// does not record any more.
+  /// How long a group without members is kept. The layer keeps its subscription longer, so that the next recorder has received the
+  /// events that this process does not record any more.
   private static let linger = Duration.seconds(3)
-  /// What one load brings. Bytes.
+  /// The most bytes of one load.
   private static let portion = 1 << 20
-  /// How many groups are looked after with one script.
+  /// The most groups that one script maintains.
   private static let tended = 200
 
   // MARK: - Interest
@@ -40,7 +40,7 @@ extension RedisHistory {
     }
   }
 
-  /// - Returns: whether it has to be subscribed to; nil where it cannot be.
+  /// - Returns: whether the group has to be subscribed to; nil if it is not available.
   private func want(_ name: String, on reactor: Int) -> Bool? {
     let shard = shard(of: name)
     guard availability[shard], let limits = history.rules.limits(of: name) else {
@@ -80,7 +80,7 @@ extension RedisHistory {
     await resign(idle)
   }
 
-  /// What is not done here ends by itself when the lease does.
+  /// Releases the leases of these groups. A lease that is not released ends by itself.
   func resign(_ leaving: [MirroredGroup]) async {
     let recording = leaving.filter { $0.recordsUntil != nil }
     for (shard, groups) in Dictionary(grouping: recording, by: \.shard) {
@@ -96,7 +96,7 @@ extension RedisHistory {
 
   // MARK: - Following
 
-  /// `EPOCH OFFSET STAMP PAYLOAD`
+  /// Handles an announcement: `EPOCH OFFSET STAMP PAYLOAD`.
   func announced(_ message: RESPValue, _ group: MirroredGroup) {
     guard case .bulkString(let bytes) = message else { return startLoading(group) }
     let parts = bytes.split(separator: UInt8(ascii: " "), maxSplits: 3, omittingEmptySubsequences: false)
@@ -109,7 +109,7 @@ extension RedisHistory {
     if insert(announcement, group) { group.copy.wakeReaders() } else { startLoading(group) }
   }
 
-  /// - Returns: whether the copy has it now.
+  /// - Returns: whether the copy has the event now.
   private func insert(_ announcement: MirroredGroup.Announcement, _ group: MirroredGroup) -> Bool {
     let event = decode(announcement.payload)
     switch group.copy.insert(event, at: announcement.position, time: .now, stamp: announcement.stamp) {
@@ -121,7 +121,7 @@ extension RedisHistory {
     }
   }
 
-  /// What cannot be read keeps its place, so that what comes after it has its own.
+  /// Decodes an event. One that cannot be decoded is replaced by an event that keeps its position, so that later events keep theirs.
   private func decode(_ payload: RESPValue) -> Event {
     guard case .bulkString(let bytes) = payload else { return unreadable("it is too long") }
     return decode(bytes)
@@ -153,7 +153,7 @@ extension RedisHistory {
     Task { await self.load(name) }
   }
 
-  /// Brings the copy to where the stream is, and lets it follow the announcements from there.
+  /// Loads the missing events from the stream. After that the copy follows the announcements.
   private func load(_ name: String) async {
     guard let group = groups[name] else { return }
     defer { group.isLoading = false }
@@ -177,12 +177,12 @@ extension RedisHistory {
       group.isActive = false
       answer(group, .unavailable)
       await hub.note("a history could not be loaded", "\(name): \(error)")
-      // Over new connections everything is loaded again; what was only refused, a second later.
+      // After a reconnection all groups are loaded again. A load that Redis refused is repeated a second later.
       if error.isUncertain { shards[group.shard].commands?.close() }
     }
   }
 
-  /// - Returns: whether that was all.
+  /// - Returns: whether the copy is complete.
   private func loadPart(
     of group: MirroredGroup, on connection: RedisConnection
   ) async throws(RedisFailure) -> Bool {
@@ -212,7 +212,7 @@ extension RedisHistory {
         let stamp = entries[index + 1].text.flatMap(UInt64.init)
       else { throw .unexpectedReply(to: "EVALSHA") }
       let payload = entries[index + 2]
-      // Nanoseconds; of what is older than this machine has been running it does not matter by how much.
+      // Nanoseconds. An event that is older than this machine's uptime gets the time 0.
       let age = (now > time ? now - time : 0).multipliedReportingOverflow(by: 1_000_000)
       let position = EventPosition(epoch: lastPosition.epoch, offset: offset)
       let insertion = group.copy.insert(
@@ -220,7 +220,7 @@ extension RedisHistory {
         time: MonotonicTime(
           nanoseconds: !age.overflow && local > age.partialValue ? local - age.partialValue : 0),
         stamp: stamp)
-      // The stream has a hole, where it lost something: what is behind it is all that is left.
+      // Events are missing in the stream, so the copy begins after the gap.
       if insertion == .ahead {
         group.copy.restart(behind: EventPosition(epoch: position.epoch, offset: offset - 1))
         _ = group.copy.insert(decode(payload), at: position, time: .now, stamp: stamp)
@@ -228,9 +228,9 @@ extension RedisHistory {
     }
     let end = group.copy.last
     guard end.epoch == lastPosition.epoch, end.offset < lastPosition.offset else { return true }
-    // The same part again and again would be read for ever.
+    // Without progress, the same part would be read for ever.
     guard entries.isEmpty || end != known else { throw .unexpectedReply(to: "EVALSHA") }
-    // What is missing at the end is missing in the stream, too.
+    // The events that are missing at the end are also missing in the stream.
     guard !entries.isEmpty else {
       group.copy.restart(behind: lastPosition)
       return true
@@ -238,7 +238,8 @@ extension RedisHistory {
     return false
   }
 
-  /// The stream says something else than the copy of the same position: it has gone back in time, and goes on under another epoch.
+  /// Begins a new epoch: stream and copy have different events at one position, because Redis lost events and used the position
+  /// again.
   private func renewing(_ group: MirroredGroup) {
     let epoch = group.copy.last.epoch
     let (key, shard) = (metaKey(group.name), group.shard)
@@ -256,18 +257,18 @@ extension RedisHistory {
     }
   }
 
-  // MARK: - Looking after them
+  // MARK: - Maintenance
 
   private func noteLease(_ group: MirroredGroup, _ isRecorder: Bool, _ sent: MonotonicTime) {
     let wasRecorder = group.recordsUntil != nil
     group.recordsUntil = isRecorder ? sent + (Self.lease - Self.leaseMargin) : nil
     guard isRecorder, !wasRecorder, !group.heard.isEmpty else { return }
-    // First the copy has to have all that the recorder before did.
+    // First the copy needs all events that the previous recorder has recorded.
     group.mustTakeOver = true
     startLoading(group)
   }
 
-  /// What the recorder before may not have recorded is recorded now.
+  /// Records the events that the previous recorder has not recorded.
   private func takeOver(_ group: MirroredGroup) {
     guard group.mustTakeOver else { return }
     group.mustTakeOver = false
@@ -287,7 +288,7 @@ extension RedisHistory {
     let all = groups.values.filter { $0.shard == shard && $0.isActive }
     for group in groups.values where group.shard == shard {
       group.forgetHeard(at: .now)
-      // What could not be loaded is tried again.
+      // The last load has failed.
       if !group.isActive { startLoading(group) }
     }
     for start in stride(from: 0, to: all.count, by: Self.tended) {
@@ -309,7 +310,7 @@ extension RedisHistory {
           guard case .integer(let last) = found[3 * index + 1] else { continue }
           noteLease(group, found[3 * index + 2] == .integer(1), sent)
           let position = EventPosition("\(found[3 * index].text ?? "").\(last)")
-          // Behind, or of another time; what was announced meanwhile is no reason.
+          // The copy lags behind, or its epoch is over. Events that were announced since the request do not count.
           if position?.epoch != known[index].epoch || UInt64(last) < known[index].offset
             || UInt64(last) > group.copy.last.offset
           {

@@ -4,18 +4,18 @@ import Logging
 import Synchronization
 import Transport
 
-/// Records what is published.
+/// Records published events.
 extension RedisHistory {
   private static let largestBatch = (count: 256, bytes: 8 << 20)
 
   private struct Record {
     var request: RecordRequest
     var payload: [UInt8]
-    /// The epoch in the mark of an event of another program, as Redis keeps epochs; empty without a mark.
+    /// The epoch in the mark of another program's event, in the form that Redis stores; empty without a mark.
     var epoch = ""
   }
 
-  /// Many at a time: the next events gather while Redis answers for the last ones.
+  /// Records the requested events in batches. New events gather while Redis answers for the last batch.
   func carryRequests() async {
     for await _ in requests.arrivals {
       while case let batch = requests.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes),
@@ -39,7 +39,7 @@ extension RedisHistory {
       }
       var epoch = ""
       if request.source == .foreign, let mark = request.event.recordMark {
-        // The copy may have been loaded since the event came.
+        // The copy may have been loaded after the event arrived.
         if groups[request.group]?.copy.hasHad(epoch: mark.epoch) == true { continue }
         epoch = String(mark.epoch, radix: 16)
       }
@@ -91,7 +91,7 @@ extension RedisHistory {
 
   private func recorded(_ request: RecordRequest, _ position: String) {
     guard request.source != .foreign else {
-      // Somebody else records here now.
+      // Another process is the recorder now.
       if position.isEmpty, let group = groups[request.group] {
         group.recordsUntil = nil
         group.hear(request.event, at: .now)

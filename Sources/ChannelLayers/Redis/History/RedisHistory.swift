@@ -5,15 +5,15 @@ package import NIOPosix
 import Synchronization
 package import Transport
 
-/// The histories of a Redis layer's groups: streams in Redis, which are the truth for all processes, and copies of them here for
-/// the reactors that have members.
+/// The histories of a Redis layer's groups. They are streams in Redis, which all processes share. This process has copies for the
+/// reactors that have members.
 ///
-/// What this process publishes to a recorded group is recorded first, and then goes through the layer for other programs, with a
-/// mark by which every gateway knows that it has it already. What other programs publish comes through the layer without
-/// a mark to every gateway with members, and the one that holds the group's lease records it. Sessions get all of it from the
-/// copies, which follow the announcements of the streams, and are loaded from there whenever something is missing.
+/// An event that this process publishes to a recorded group is recorded first. Then it is sent through the layer for other
+/// programs, with a mark that tells every gateway that it is recorded. An event of another program arrives through the layer
+/// without a mark, at every gateway with members, and the gateway that holds the group's lease records it. Sessions get all these
+/// events from the copies. A copy follows the announcements of its stream, and is loaded from the stream if events are missing.
 ///
-/// Runs on one event loop; reactors reach it by `publish` and `change`, and are answered in their mailboxes.
+/// The actor runs on one event loop. Reactors call `publish` and `change`, and get the results in their mailboxes.
 package actor RedisHistory: HistoryRecorder {
 
   nonisolated let configuration: RedisLayerConfiguration
@@ -24,7 +24,7 @@ package actor RedisHistory: HistoryRecorder {
   nonisolated let changes = RedisRequests<InterestChange>(limit: .max, byteLimit: .max)
   nonisolated let availability: ShardAvailability
 
-  /// One of a layer's servers. It is up when Redis has answered on both connections, and taken every subscription.
+  /// One of a layer's servers. It is up when Redis has answered on both connections and confirmed every subscription.
   struct HistoryShard {
     let outage: OutageLog
     let link: RedisLink<RedisConnectionPair>
@@ -62,7 +62,7 @@ package actor RedisHistory: HistoryRecorder {
 
   // MARK: - From reactors and the layer
 
-  /// Whether every shard is there.
+  /// Whether every shard is up.
   package nonisolated var isAvailable: Bool { availability.isComplete }
 
   nonisolated func shard(of group: String) -> Int {
@@ -85,15 +85,15 @@ package actor RedisHistory: HistoryRecorder {
     _ = changes.add(change)
   }
 
-  /// What an event of another program is that found no room: it is in no history, and sessions do not get it.
+  /// The log line for another program's event for which there was no room. It is in no history, and sessions do not get it.
   static let lost = "an event was lost: too many wait to be recorded"
 
-  /// An event that the layer brought.
+  /// Takes an event that arrived through the layer, if its group keeps a history.
   ///
-  /// - Returns: whether it is for the history, so that sessions get it from there.
+  /// - Returns: whether sessions get the event from the history.
   func takes(_ event: Event, of group: String, by hub: isolated RedisHub) -> Bool {
     guard event.isRecordable, let limits = history.rules.limits(of: group) else { return false }
-    // Most marked events are what a gateway has recorded in this group.
+    // A gateway has recorded most events that have a mark.
     if let mark = event.recordMark, history.copy(of: group)?.hasHad(epoch: mark.epoch) == true { return true }
     let request = RecordRequest(event: event, group: group, limits: limits, source: .foreign)
     if !requests.add(request) {
@@ -107,12 +107,12 @@ package actor RedisHistory: HistoryRecorder {
 
   var isStopping: Bool { life.isStopping }
 
-  /// Makes the reactors known; before `run`.
+  /// Sets the mailboxes of the reactors. Must be called before `run`.
   package func connect(to reactors: [Mailbox<HistoryNews>]) {
     self.reactors = reactors
   }
 
-  /// Keeps going until `stop`.
+  /// Runs until `stop` is called.
   package func run() async {
     await life.run(
       keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
@@ -125,18 +125,19 @@ package actor RedisHistory: HistoryRecorder {
     }
   }
 
-  /// Waits while `run` gets going.
+  /// Waits until every shard is up, one has failed, or the time is over.
   package func waitUntilAvailable(within time: Duration) async {
     let deadline = ContinuousClock.now + time
     while !isAvailable, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled,
       !shards.contains(where: \.outage.isOpen)
     {
-      // A few milliseconds, once at the start; nobody needs to be told more often.
+      // Only at the start, and only for a short time, so checking again and again is good enough.
       _ = try? await Task.sleep(for: .milliseconds(5))
     }
   }
 
-  /// Records what waits, lets others record from now on, and ends `run`. Before the layer is stopped, which carries the copies.
+  /// Records the waiting events, releases the leases, and ends `run`. Must be called before the layer is stopped, because the layer
+  /// carries the events for other programs.
   package func stop(within time: Duration) async {
     await life.stop(within: time) {
       for shard in shards.indices { _ = availability.set(shard, isUp: false) }
@@ -167,7 +168,7 @@ package actor RedisHistory: HistoryRecorder {
   }
   nonisolated func metaKey(_ group: String) -> String { streamKey(group) + ":meta" }
 
-  /// Longer than an event lives by what a process may be slow to look after the keys. Seconds.
+  /// The lifetime of a history's keys, in seconds. It exceeds that of an event, because a process may be late to extend it.
   nonisolated func life(_ limits: HistoryConfiguration) -> Int { limits.age.wholeSeconds + 15 }
 }
 
@@ -180,7 +181,7 @@ extension RedisHistory {
     }
   }
 
-  /// After every outage the groups are subscribed to anew, and then loaded.
+  /// Keeps the connections to one server. After every outage all groups are subscribed to and loaded again.
   private func keepConnections(_ shard: Int) async {
     let link = shards[shard].link
     await link.keep { connections in
@@ -189,7 +190,7 @@ extension RedisHistory {
       }
       try await HistoryScript.tryRights(on: connections.commands)
       let names = groups.values.filter { $0.shard == shard }.map(\.name)
-      // The one without a group comes last: when it is confirmed, so is everything before it.
+      // The channel without a group comes last. When Redis has confirmed it, all others are confirmed, too.
       subscribe(names + [""], shard)
       await connections.waitUntilClosed()
       throw link.refusal ?? .disconnected
@@ -198,7 +199,7 @@ extension RedisHistory {
     }
   }
 
-  /// Redis has confirmed what was subscribed to.
+  /// Redis has confirmed all subscriptions.
   private func arrived(_ shard: Int) {
     guard !isStopping, shards[shard].link.confirm() else { return }
     _ = availability.set(shard, isUp: true)

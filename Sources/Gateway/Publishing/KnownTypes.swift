@@ -1,0 +1,48 @@
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import Routing
+
+/// The event types that the routes of the configuration deliver, to warn a publisher of a type that none of them knows.
+///
+/// Such an event is published nevertheless, because another process may know its type.
+struct KnownTypes: Sendable {
+  /// An event type that no route delivers to the event's group.
+  struct Unknown: Sendable, Equatable {
+    var type: String
+    /// The known type that was probably meant.
+    var nearest: String?
+  }
+
+  private struct Route: Sendable {
+    /// The groups that its clients can join.
+    var groups: [GroupPattern]
+    var types: [String]
+  }
+
+  /// The most events of one request that are checked, so that a large request with a wrong type does not take long.
+  static let most = 100
+
+  private let routes: [Route]
+
+  /// - Parameter groups: the groups of all routes of one channel layer.
+  init(_ groups: [GroupConfiguration]) {
+    routes = groups.map { group in
+      // A place in a pattern can be filled with any text.
+      let subscribe = group.subscribe.map { pattern in
+        GroupPattern(parts: pattern.parts.map { if case .literal = $0 { $0 } else { .any } })
+      }
+      return Route(
+        groups: group.templates.map(GroupPattern.init(anyOf:)) + subscribe, types: group.knownTypes)
+    }
+  }
+
+  /// - Returns: nil if a route delivers the type to the group, or if no route's clients can join the group.
+  func unknown(_ event: Event, to group: String) -> Unknown? {
+    let handler = event.handler
+    guard !GroupConfiguration.builtInTypes.contains(handler) else { return nil }
+    let types = routes.filter { $0.groups.contains { $0.matches(group) } }.flatMap(\.types)
+    guard !types.isEmpty, !types.contains(where: { HandlerName.of($0) == handler }) else { return nil }
+    return Unknown(type: event.type, nearest: NearestName.of(event.type, in: types))
+  }
+}
