@@ -128,8 +128,8 @@ private struct Visit: Sendable {
   func head() throws -> Admission.Head {
     let gateway = try #require(gateway, "the file of this test is not valid")
     let request = try #require(request)
-    let place = isWebSocket ? nil : gateway.httpPlace(of: request.target)
-    guard let destination = gateway.destination(of: request, at: place) else { return .http }
+    let place = isWebSocket ? nil : gateway.served.httpPlace(of: request.target)
+    guard let destination = gateway.served.destination(of: request, at: place) else { return .http }
     let check = HeadCheck(
       served: gateway.served, request: request, client: Client(peer: .unix, isSecure: false),
       allowance: allowance, isServing: isServing)
