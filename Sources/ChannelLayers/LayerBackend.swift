@@ -3,7 +3,7 @@ package import Transport
 /// What the reactors of a process share of one channel layer: how its events, its presence and its histories are kept.
 ///
 /// There is one type for each back end. A back end is made once for each layer, and each reactor gets an end of it before `run`.
-package protocol LayerBackend: Sendable {
+package protocol LayerBackend: AnyObject, Sendable {
   var alias: String { get }
 
   /// Whether other processes may use the same layer.

@@ -177,9 +177,9 @@ package final class GatewayServer: Sendable {
     log.notice(
       "started",
       metadata: [
-        "application": "\(gateway.application.name)", "threads": "\(count)",
-        "websocket-routes": "\(gateway.application.webSocketRoutes.count)",
-        "http-routes": "\(gateway.application.httpRoutes.count)",
+        "application": "\(gateway.served.application.name)", "threads": "\(count)",
+        "websocket-routes": "\(gateway.served.application.webSocketRoutes.count)",
+        "http-routes": "\(gateway.served.application.httpRoutes.count)",
         "connections": "\(gateway.connectionLimit)",
       ])
     for file in sockets.privateFiles { tellPrivate(file) }

@@ -128,10 +128,10 @@ private struct Visit: Sendable {
   func head() throws -> Admission.Head {
     let gateway = try #require(gateway, "the file of this test is not valid")
     let request = try #require(request)
-    let place = isWebSocket ? nil : gateway.httpPlace(of: request.target)
-    guard let destination = gateway.destination(of: request, at: place) else { return .http }
+    let place = isWebSocket ? nil : gateway.served.httpPlace(of: request.target)
+    guard let destination = gateway.served.destination(of: request, at: place) else { return .http }
     let check = HeadCheck(
-      gateway: gateway, request: request, client: Client(peer: .unix, isSecure: false),
+      served: gateway.served, request: request, client: Client(peer: .unix, isSecure: false),
       allowance: allowance, isServing: isServing)
     do throws(HandshakeRefusal) {
       return .opening(try check.opening(to: destination))
@@ -146,7 +146,7 @@ extension Admission.Step? {
   fileprivate var words: String {
     switch self {
     case .ask(_, let auth): "ask \(auth.name)"
-    case .subscribe(let groups, let layer): "subscribe \(groups.joined(separator: "+")) in \(layer)"
+    case .subscribe(let groups, let layer): "subscribe \(groups.joined(separator: "+")) in \(layer.alias)"
     case .dial(let request, let route):
       "dial \(request.handshake.target) of \(route)"
         + request.handshake.fields.filter { $0.name == "X-Sluice-User" }.map { " for \($0.value)" }.joined()
@@ -195,35 +195,35 @@ struct AdmissionTests {
   @Test(
     arguments: [
       ("/ws/echo/", [], ["accept"]),
-      ("/ws/chat/lobby/", [.subscribed], ["subscribe chat_lobby in 0", "accept in chat_lobby"]),
-      ("/ws/two/", [.subscribed], ["subscribe one+two in 0", "accept in one+two"]),
-      ("/ws/chat/lobby/", [.notSubscribed], ["subscribe chat_lobby in 0", away]),
+      ("/ws/chat/lobby/", [.subscribed], ["subscribe chat_lobby in default", "accept in chat_lobby"]),
+      ("/ws/two/", [.subscribed], ["subscribe one+two in default", "accept in one+two"]),
+      ("/ws/chat/lobby/", [.notSubscribed], ["subscribe chat_lobby in default", away]),
       ("/ws/private/", [.user("5")], ["ask api", "accept 5"]),
       (
         "/ws/mine/", [.user("5"), .subscribed],
-        ["ask api", "subscribe user_5 in 0", "accept 5 in user_5"]
+        ["ask api", "subscribe user_5 in default", "accept 5 in user_5"]
       ),
-      ("/ws/mine/", [.user("5"), .notSubscribed], ["ask api", "subscribe user_5 in 0", away]),
+      ("/ws/mine/", [.user("5"), .notSubscribed], ["ask api", "subscribe user_5 in default", away]),
       ("/ws/mine/", [.unauthenticated], ["ask api", "refuse 401: a token is needed"]),
       ("/ws/mine/", [.identityUnavailable], ["ask api", unknown]),
       (
         "/ws/mine/", [.user("a b")],
         ["ask api", "refuse 403: no valid group name can be made for this user"]
       ),
-      ("/ws/open/", [.anonymous, .subscribed], ["ask api", "subscribe open in 0", "accept in open"]),
+      ("/ws/open/", [.anonymous, .subscribed], ["ask api", "subscribe open in default", "accept in open"]),
       (
         "/ws/late/", [.awaited, .user("5"), .subscribed],
-        ["ask late", "accept, token awaited", "subscribe user_5 in 0", "accept 5 in user_5"]
+        ["ask late", "accept, token awaited", "subscribe user_5 in default", "accept 5 in user_5"]
       ),
       (
         "/ws/late/", [.awaited, .user("5"), .notSubscribed],
-        ["ask late", "accept, token awaited", "subscribe user_5 in 0", away]
+        ["ask late", "accept, token awaited", "subscribe user_5 in default", away]
       ),
       (
         "/ws/kept/lobby/?since=7.3", [.subscribed],
-        ["subscribe kept_lobby in 0", "accept in kept_lobby behind 7.3"]
+        ["subscribe kept_lobby in default", "accept in kept_lobby behind 7.3"]
       ),
-      ("/ws/kept/lobby/", [.subscribed], ["subscribe kept_lobby in 0", "accept in kept_lobby"]),
+      ("/ws/kept/lobby/", [.subscribed], ["subscribe kept_lobby in default", "accept in kept_lobby"]),
       ("/ws/proxied/a/b", [.dialled], ["dial /a/b of ws/proxied/<path:rest>", "accept"]),
       ("/ws/proxied/a/b", [.notDialled], ["dial /a/b of ws/proxied/<path:rest>", unreached]),
       (
@@ -231,15 +231,15 @@ struct AdmissionTests {
         ["ask api", "dial /inside/ of ws/guarded/ for %C3%A9", "accept é"]
       ),
       ("/ws/guarded/", [.unauthenticated], ["ask api", "refuse 401: a token is needed"]),
-      ("/sse/lobby/", [.subscribed], ["subscribe chat_lobby in 0", "accept in chat_lobby"]),
-      ("/sse/lobby/", [.notSubscribed], ["subscribe chat_lobby in 0", away]),
+      ("/sse/lobby/", [.subscribed], ["subscribe chat_lobby in default", "accept in chat_lobby"]),
+      ("/sse/lobby/", [.notSubscribed], ["subscribe chat_lobby in default", away]),
       (
         "/sse/lobby/?since=7.3", [.subscribed],
-        ["subscribe chat_lobby in 0", "accept in chat_lobby behind 7.3"]
+        ["subscribe chat_lobby in default", "accept in chat_lobby behind 7.3"]
       ),
       (
         "/mine/sse/", [.user("5"), .subscribed],
-        ["ask api", "subscribe user_5 in 0", "accept 5 in user_5"]
+        ["ask api", "subscribe user_5 in default", "accept 5 in user_5"]
       ),
       ("/mine/sse/", [.unauthenticated], ["ask api", "refuse 401: a token is needed"]),
       ("/late/sse/", [.awaited], ["ask late", "refuse 401: a token is needed"]),
@@ -265,7 +265,7 @@ struct AdmissionTests {
       (
         "/ws/mine/", [],
         [
-          "user": "subscribe user_5 in 0", "anonymous": "refuse 401: a token is needed",
+          "user": "subscribe user_5 in default", "anonymous": "refuse 401: a token is needed",
           "awaited": "accept, token awaited", "unauthenticated": "refuse 401: a token is needed",
           "identityUnavailable": unknown, "timedOut": unknown, "stopped": stopping,
           "stoppedBeforeRequest": stopping,
@@ -410,7 +410,7 @@ struct AdmissionTests {
       "refuse 503: All connections are in use; try again later."
     ),
     // An id that was not issued here is no fault of a stream's client, which did not choose it.
-    (Visit(target: "/sse/lobby/", fields: ["last-event-id": "x"]), "subscribe chat_lobby in 0"),
+    (Visit(target: "/sse/lobby/", fields: ["last-event-id": "x"]), "subscribe chat_lobby in default"),
   ])
   fileprivate func `a head is checked in the order in which a client can correct it`(
     _ visit: Visit, _ expected: String

@@ -81,7 +81,7 @@ extension Session {
   /// Handles a token in a message, the first one or another one.
   func takeToken(_ text: String) {
     guard let auth, let token = standing?.token,
-      token.awaited != nil || worker.gateway.authenticators.renews(auth)
+      token.awaited != nil || worker.served.authenticators.renews(auth)
     else { return tell("error", "this session expects no token") }
     guard token.ticket == nil else { return }
     token.ticket = worker.authenticate(token: text, by: auth) { [weak self] outcome in
@@ -183,7 +183,7 @@ extension Session {
     }
     let left = remaining(until: expires)
     guard left > .zero else { return close(.tokenExpired) }
-    guard let auth, worker.gateway.authenticators.renews(auth), route.takesTokens,
+    guard let auth, worker.served.authenticators.renews(auth), route.takesTokens,
       standing?.token?.isExpiring == false
     else { return schedule(after: left) }
     if left <= Self.notice {

@@ -96,8 +96,8 @@ struct ControlRenderer: EventRenderer {
 extension Worker {
   /// Joins the control group, if other processes can send something.
   func startControl() {
-    guard gateway.application.knowsUsers else { return }
-    control = gateway.layers.sharedIndices.map { ControlMember(of: layers[$0].layer, worker: self) }
+    guard served.application.knowsUsers else { return }
+    control = gateway.layers.shared.map { ControlMember(of: layers[$0].layer, worker: self) }
     for member in control { member.start() }
   }
 }

@@ -18,23 +18,26 @@ struct HTTPResponder: Sendable {
   init(gateway: GatewayState, publisher: Publisher, on group: any EventLoopGroup) {
     self.gateway = gateway
     let answers = IdempotencyTable()
-    publishing = gateway.application.httpRoutes.enumerated().map { index, route in
+    let routes = gateway.served.application.httpRoutes
+    publishing = routes.enumerated().map { index, route in
       guard case .publish(let publish) = route.action else { return nil }
       return PublishEndpoint(
         publish, auth: route.auth, route: index, gateway: gateway, publisher: publisher, answers: answers)
     }
-    proxies = gateway.application.httpRoutes.map { route in
+    proxies = routes.map { route in
       guard case .proxy(let upstream) = route.action else { return nil }
       return ReverseProxy(
         upstream, on: group, failures: gateway.upstreamFailures, memory: gateway.sendMemory, route: route.name
       )
     }
-    files = gateway.application.httpRoutes.map { route in
+    files = routes.map { route in
       guard case .staticFiles(let directory, let fallback) = route.action else { return nil }
       return StaticFiles(
         directory: directory, fallback: fallback, memory: gateway.sendMemory.budget, log: gateway.log)
     }
   }
+
+  private var application: ApplicationConfiguration { gateway.served.application }
 
   /// A request, and who has sent it, as far as a refusal has to tell of them.
   private struct Asked {
@@ -72,7 +75,7 @@ struct HTTPResponder: Sendable {
     case .success(let decoded): path = decoded
     case .failure: return refuse(asked, .badPath)
     }
-    guard let match = gateway.application.httpRouter.match(path) else {
+    guard let match = application.httpRouter.match(path) else {
       return nothing(at: path, asked)
     }
     switch try await answer(match, path: path, asked, upload, channel: channel) {
@@ -85,13 +88,13 @@ struct HTTPResponder: Sendable {
     _ match: RouteMatch, path: RequestPath, _ asked: Asked, _ upload: Upload?, channel: any Channel
   ) async throws -> Answer {
     let (request, client) = (asked.request, asked.client)
-    switch gateway.application.httpRoutes[match.route].action {
+    switch application.httpRoutes[match.route].action {
     case .staticFiles:
       guard let files = files[match.route] else { return .nothingThere }
       let file = match.remainder ?? ""
       let answer = await files.respond(to: request, file: file, on: channel)
       guard case .nothingThere = answer else { return answer }
-      let isWebSocket = gateway.application.webSocketRouter.match(path) != nil
+      let isWebSocket = application.webSocketRouter.match(path) != nil
       return await files.fallBack(on: request, file: file, besideWebSocket: isWebSocket, on: channel)
     case .respond(let fixed):
       return .response(Response(fixed))
@@ -111,7 +114,7 @@ struct HTTPResponder: Sendable {
     case .health(let probe):
       return .response(health(probe))
     case .events:
-      guard let route = gateway.eventRoutes[match.route] else { return .nothingThere }
+      guard let route = gateway.served.eventRoutes[match.route] else { return .nothingThere }
       return .response(answer(asked, by: route))
     }
   }
@@ -149,10 +152,11 @@ struct HTTPResponder: Sendable {
   /// Whether a server could read the path as one for which another route needs authentication.
   private func isProtectedElsewhere(_ path: RequestPath, _ match: RouteMatch) -> Bool {
     path.otherReadings.contains { reading in
-      guard let other = gateway.application.httpRouter.match(reading), other.route != match.route else {
+      guard let other = application.httpRouter.match(reading), other.route != match.route
+      else {
         return false
       }
-      return gateway.application.httpRoutes[other.route].auth != nil
+      return application.httpRoutes[other.route].auth != nil
     }
   }
 
@@ -165,22 +169,22 @@ struct HTTPResponder: Sendable {
   ///
   /// - Returns: nil if the path is none of a publish route with another end.
   private func missingSlash(at path: RequestPath, _ asked: Asked) -> Response? {
-    guard let other = gateway.application.httpRouter.routeWithOtherSlash(path),
-      case .publish = gateway.application.httpRoutes[other.route].action
+    guard let other = application.httpRouter.routeWithOtherSlash(path),
+      case .publish = application.httpRoutes[other.route].action
     else { return nil }
     let advice =
       path.bytes.last == UInt8(ascii: "/") ? "remove the \"/\" at its end" : "add a \"/\" at its end"
     let refusal = PublishRefusal(.notFound, "there is nothing at this path: \(advice)")
     gateway.httpRefusals.record(
       status: refusal.statusCode, reason: refusal.message, target: asked.request.head.path,
-      peer: asked.client.peer, gateway.application.httpRouteHint(path).map { ["hint": $0] } ?? [:])
+      peer: asked.client.peer, application.httpRouteHint(path).map { ["hint": $0] } ?? [:])
     return refusal.response
   }
 
   /// RFC 9110 section 15.5.22: a WebSocket route that is asked for without an upgrade says what it wants.
   private func nothing(at path: RequestPath, _ asked: Asked) -> Response {
-    guard gateway.application.webSocketRouter.match(path) != nil else {
-      let hint = gateway.application.httpRouteHint
+    guard application.webSocketRouter.match(path) != nil else {
+      let hint = application.httpRouteHint
       if let answer = missingSlash(at: path, asked) { return answer }
       return refuse(asked, .noRoute, hint(path).map { ["hint": $0] } ?? [:])
     }

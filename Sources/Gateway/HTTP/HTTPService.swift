@@ -73,7 +73,7 @@ final class HTTPService: Sendable {
     self.group = group
     responder = HTTPResponder(gateway: gateway, publisher: publisher, on: group)
     upstreams = UpstreamConnector(on: group)
-    gateway.authenticators.connect(on: group)
+    gateway.served.authenticators.connect(on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
     let loop = group.next()
     let look = TimeAmount.nanoseconds(
@@ -139,7 +139,7 @@ final class HTTPService: Sendable {
   /// Ends the event loop. Must be called after `run` has returned.
   func shutDown() async throws {
     try await responder.shutDown()
-    try await gateway.authenticators.shutDown()
+    try await gateway.served.authenticators.shutDown()
     try await group.shutdownGracefully()
   }
 }
@@ -277,7 +277,9 @@ extension HTTPService {
     on channel: any Channel
   ) async throws -> Response {
     let target = Array((request.head.path ?? "/").utf8)
-    if request.wantsWebSocket || gateway.isForEventStream(method: request.method.rawValue, target: target) {
+    if request.wantsWebSocket
+      || gateway.served.isForEventStream(method: request.method.rawValue, target: target)
+    {
       try await sendBack(request, of: served, channel: channel)
       throw LeftForWorker()
     }

@@ -42,8 +42,8 @@ struct Admission {
   enum Step {
     /// Authenticate the client.
     case ask(Credentials, RouteAuth)
-    /// Begin to bring the events of these groups to this reactor, from the layer with this index.
-    case subscribe([String], layer: Int)
+    /// Begin to bring the events of these groups to this reactor, from this layer.
+    case subscribe([String], layer: any LayerBackend)
     /// Connect to the upstream of the route with this name, and make the handshake with it.
     case dial(SessionOpening.UpstreamRequest, route: String)
     /// Answer the client, and turn the connection into a session or an event stream.

@@ -14,7 +14,7 @@ enum Destination {
   case stream(EventRoute, HTTPPlace)
 }
 
-extension GatewayState {
+extension ServedApplication {
   /// - Returns: nil where no route matches.
   func httpPlace(of target: [UInt8]) -> HTTPPlace? {
     guard case .success(let path) = RequestPath.decode(target: target),

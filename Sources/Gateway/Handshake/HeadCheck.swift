@@ -6,7 +6,7 @@ import WebSocketCore
 /// Checks the head of a request for a session or an event stream in the order in which a client can correct it: its path, its
 /// form, its origin, then the state of the gateway.
 struct HeadCheck {
-  let gateway: GatewayState
+  let served: ServedApplication
   let request: RequestHead
   let client: Client
   /// What the connection may become.
@@ -34,10 +34,10 @@ struct HeadCheck {
     guard case .success(let path) = RequestPath.decode(target: request.target) else {
       throw HandshakeRefusal(.badPath)
     }
-    guard let match = gateway.application.webSocketRouter.match(path) else {
+    guard let match = served.application.webSocketRouter.match(path) else {
       throw HandshakeRefusal(.noRoute)
     }
-    let route = gateway.routes[match.route]
+    let route = served.routes[match.route]
     let handshake = try Handshake.read(request).mapError(HandshakeRefusal.init(fault:)).get()
     guard
       route.configuration.origins.allows(
@@ -123,10 +123,10 @@ extension HeadCheck {
   /// Whether a server could read the path as one for which another route needs authentication.
   private func isProtectedElsewhere(_ path: RequestPath, _ match: RouteMatch) -> Bool {
     path.otherReadings.contains { reading in
-      guard let other = gateway.application.webSocketRouter.match(reading), other.route != match.route else {
+      guard let other = served.application.webSocketRouter.match(reading), other.route != match.route else {
         return false
       }
-      return gateway.routes[other.route].configuration.auth != nil
+      return served.routes[other.route].configuration.auth != nil
     }
   }
 

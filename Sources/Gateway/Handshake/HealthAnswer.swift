@@ -26,7 +26,7 @@ extension GatewayState {
   /// - Returns: nil for any other request.
   func healthAnswer(to request: RequestHead, at place: HTTPPlace) -> [UInt8]? {
     guard request.method == "GET" || request.method == "HEAD", !request.hasBody,
-      case .health(let probe) = application.httpRoutes[place.match.route].action
+      case .health(let probe) = served.application.httpRoutes[place.match.route].action
     else { return nil }
     let (isGood, text) = health(probe)
     let head = """

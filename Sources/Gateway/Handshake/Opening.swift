@@ -1,4 +1,5 @@
 import Bytes
+import ChannelLayers
 import Consumers
 import GatewayConfig
 import Routing
@@ -79,8 +80,8 @@ extension Opening {
     }
   }
 
-  /// The index of the channel layer with the groups.
-  var layer: Int? {
+  /// The channel layer of the groups.
+  var layer: (any LayerBackend)? {
     switch kind {
     case .session(let session): session.route.layer
     case .stream(let stream): stream.route.layer

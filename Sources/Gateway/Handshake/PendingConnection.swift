@@ -185,13 +185,13 @@ extension PendingConnection: ConnectionHandler {
     let place = httpPlace(of: request)
     if let answer = healthAnswer(to: request, at: place) { return .health(answer: answer) }
     guard allowance.isServed else { return .refused(allowance.refusal) }
-    guard let destination = worker.gateway.destination(of: request, at: place) else { return .http }
+    guard let destination = worker.served.destination(of: request, at: place) else { return .http }
     // The HTTP side asks for each request of a connection who its client is.
     let (client, refusal) = worker.gateway.client(of: request.fields, behind: direct, isHandshake: true)
     knownClient = client
     if let refusal { return .refused(refusal) }
     let check = HeadCheck(
-      gateway: worker.gateway, request: request, client: client, allowance: allowance,
+      served: worker.served, request: request, client: client, allowance: allowance,
       isServing: worker.isServing)
     do throws(HandshakeRefusal) {
       return .opening(try check.opening(to: destination))
@@ -212,8 +212,8 @@ extension PendingConnection: ConnectionHandler {
 
   /// Where a request without an upgrade leads, found once for all who ask; nil where nobody does.
   private func httpPlace(of request: RequestHead) -> HTTPPlace? {
-    guard !request.wantsWebSocket, mayEndHere(request) || worker.gateway.hasEventRoutes else { return nil }
-    return worker.gateway.httpPlace(of: request.target)
+    guard !request.wantsWebSocket, mayEndHere(request) || worker.served.hasEventRoutes else { return nil }
+    return worker.served.httpPlace(of: request.target)
   }
 
   func peerFinished() {

@@ -6,7 +6,6 @@ import NIOPosix
 
 /// The channel layers that the served routes use, for the whole process. Each worker has its own end of each layer.
 final class GatewayLayers: Sendable {
-  /// Routes refer to the layers by index.
   let all: [any LayerBackend]
   private let group: MultiThreadedEventLoopGroup?
   /// Of the histories of all layers.
@@ -45,12 +44,13 @@ final class GatewayLayers: Sendable {
     return rules
   }
 
-  func index(of alias: String) -> Int? {
-    all.firstIndex { $0.alias == alias }
+  /// - Returns: nil if no route that is served uses the layer.
+  subscript(alias: String) -> (any LayerBackend)? {
+    all.first { $0.alias == alias }
   }
 
   /// The layers that other processes may use as well.
-  var sharedIndices: [Int] { all.indices.filter { all[$0].isShared } }
+  var shared: [any LayerBackend] { all.filter(\.isShared) }
 
   /// The aliases of the layers that are not available.
   var unavailable: [String] { all.filter { !$0.isAvailable }.map(\.alias) }

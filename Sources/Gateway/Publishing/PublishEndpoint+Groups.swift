@@ -39,15 +39,15 @@ extension PublishEndpoint {
     var query = try RequestQuery(request.uri.query)
     let group = try group(in: &query, caller)
     try query.finish()
-    guard gateway.layers.all[layer].hasPresence else {
+    guard layer.hasPresence else {
       throw PublishRefusal(.notFound, "no route of this channel layer has \"presence\"")
     }
-    guard let list = await gateway.layers.all[layer].presence(in: group) else {
+    guard let list = await layer.presence(in: group) else {
       throw PublishRefusal(
         .serviceUnavailable, "presence is temporarily unavailable", fields: [.retryAfter: "1"])
     }
     // On a Redis layer another process may serve other routes, so members say more than the routes here.
-    guard list.count > 0 || gateway.application.keepsPresence(of: group) else {
+    guard list.count > 0 || gateway.served.application.keepsPresence(of: group) else {
       throw PublishRefusal(.notFound, "no route with the group \"\(group)\" has \"presence\"")
     }
     var text: [UInt8] = []

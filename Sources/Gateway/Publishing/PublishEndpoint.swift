@@ -14,7 +14,7 @@ final class PublishEndpoint: Sendable {
   let configuration: PublishConfiguration
   private let access: PublishAccess
   private let route: Int
-  let layer: Int
+  let layer: any LayerBackend
   let gateway: GatewayState
   let publisher: Publisher
   private let answers: IdempotencyTable
@@ -33,12 +33,14 @@ final class PublishEndpoint: Sendable {
     self.gateway = gateway
     self.publisher = publisher
     self.answers = answers
-    access = PublishAccess(configuration, auth, gateway.authenticators)
-    // The loader has checked that the layer exists.
-    let layer = gateway.layers.index(of: configuration.layer) ?? 0
+    access = PublishAccess(configuration, auth, gateway.served.authenticators)
+    guard let layer = gateway.layers[configuration.layer] else {
+      preconditionFailure("the loader has checked that the layer of each route exists")
+    }
     self.layer = layer
-    let sessions = gateway.routes.filter { $0.layer == layer }.compactMap(\.consumer.groups)
-    let streams = gateway.eventRoutes.compactMap(\.self).filter { $0.layer == layer }
+    let served = gateway.served
+    let sessions = served.routes.filter { $0.layer === layer }.compactMap(\.consumer.groups)
+    let streams = served.eventRoutes.compactMap(\.self).filter { $0.layer === layer }
     knownTypes = KnownTypes(sessions + streams.map(\.configuration.group))
   }
 
@@ -344,7 +346,7 @@ final class PublishEndpoint: Sendable {
       .init(key: "sessions", value: .integer(Int64(sessions))),
     ]
     // Repeating the request does no harm, so the client may be asked to.
-    if let reason = await publisher.tell(order.event, redis: gateway.layers.sharedIndices) {
+    if let reason = await publisher.tell(order.event, redis: gateway.layers.shared) {
       let what = "other processes may not have been told: \(reason.rawValue)"
       answer.append(.init(key: "error", value: .string(what)))
       return .json(.serviceUnavailable, .object(answer), fields: [.retryAfter: "1"])

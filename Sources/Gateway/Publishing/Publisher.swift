@@ -186,7 +186,7 @@ extension Publisher {
   private static let largestPortion = (count: 100, bytes: 1 << 20)
 
   /// Publishes events in their order.
-  func publish(_ events: [GroupEvent], on layer: Int) async -> [Outcome] {
+  func publish(_ events: [GroupEvent], on layer: any LayerBackend) async -> [Outcome] {
     var outcomes: [Outcome] = []
     var rest = events[...]
     // The time is for the whole request. After a part that is not sent, no later part is sent, so that there are no gaps.
@@ -215,7 +215,7 @@ extension Publisher {
     var published: [Int: Published] = [:]
   }
 
-  private func publish(portion events: [GroupEvent], on layer: Int) async -> [Outcome] {
+  private func publish(portion events: [GroupEvent], on layer: any LayerBackend) async -> [Outcome] {
     let count = workers.withLock { $0.count }
     let weight = events.reduce(0) { $0 + $1.weight }
     let answers = await ask(weight: weight) { (worker, index, reply: @escaping @Sendable (Answer) -> Void) in
@@ -263,7 +263,7 @@ extension Publisher {
   ///   - isWanted: called on reactors, so it must be quick.
   ///   - isAllowed: called here.
   func groups(
-    on layer: Int, first count: Int, where isWanted: @escaping @Sendable (String) -> Bool,
+    on layer: any LayerBackend, first count: Int, where isWanted: @escaping @Sendable (String) -> Bool,
     allowed isAllowed: (String) -> Bool
   ) async -> [(name: String, sessions: Int)] {
     var page = GroupPage(first: count)
@@ -337,7 +337,7 @@ extension Publisher {
   /// Sends a control event to the other processes of some layers.
   ///
   /// - Returns: why one of them may not receive it; nil if all do.
-  func tell(_ order: Event, redis layers: [Int]) async -> Undelivered? {
+  func tell(_ order: Event, redis layers: [any LayerBackend]) async -> Undelivered? {
     var fault: Undelivered?
     for layer in layers {
       let outcomes = await publish([GroupEvent(order, to: ControlMember.group)], on: layer)
@@ -361,12 +361,13 @@ extension Publisher {
   static let largestHistory = 1 << 20
 
   /// The kept events of the group after the position. Another process may have issued the position, and be ahead of this one.
-  func history(of group: String, on layer: Int, behind position: EventPosition?) async -> History {
+  func history(of group: String, on layer: any LayerBackend, behind position: EventPosition?) async -> History
+  {
     await laggingReads.read { await historyNow(of: group, on: layer, behind: position, $0) }
   }
 
   private func historyNow(
-    of group: String, on layer: Int, behind position: EventPosition?, _ read: LaggingReads.Read
+    of group: String, on layer: any LayerBackend, behind position: EventPosition?, _ read: LaggingReads.Read
   ) async -> History {
     let count = workers.withLock { $0.count }
     let answers = await ask { (worker, index, reply: @escaping @Sendable (History?) -> Void) in

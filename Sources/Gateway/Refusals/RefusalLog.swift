@@ -27,7 +27,9 @@ final class RefusalLog: Sendable {
     ]
     if let target { metadata["path"] = Self.printable(target) }
     if let detail = refusal.detail { metadata["detail"] = detail }
-    if refusal.reason == .noRoute, let target, let hint = gateway.application.webSocketRouteHint(target) {
+    if refusal.reason == .noRoute, let target,
+      let hint = gateway.served.application.webSocketRouteHint(target)
+    {
       metadata["hint"] = hint
     }
     if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }

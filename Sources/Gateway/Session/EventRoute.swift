@@ -1,3 +1,4 @@
+import ChannelLayers
 import Consumers
 import GatewayConfig
 import Logging
@@ -13,8 +14,8 @@ final class EventRoute: Sendable {
   /// For the first of its groups, whose history a client can go on with.
   let renderer: EventStreamRenderer
   let rendererOfOthers: EventStreamRenderer
-  /// Which of the layers its groups are in.
-  let layer: Int?
+  /// The channel layer of its groups.
+  let layer: (any LayerBackend)?
   /// In nanoseconds, as streams compare it.
   let heartbeat: UInt64
   /// How long a client may owe the system an answer before it is taken to be gone: three heartbeats, but no longer than any connection. In
@@ -33,7 +34,7 @@ final class EventRoute: Sendable {
     renderer = EventStreamRenderer(
       events.group, showsPosition: true, report: UnfitEvents.logging(to: log, route: route.name))
     rendererOfOthers = renderer.withoutPositions
-    layer = layers.index(of: events.group.layer)
+    layer = layers[events.group.layer]
     heartbeat = events.heartbeat.wholeNanoseconds
     silence = min(heartbeat * 3, KeepAliveProbes.bound.wholeNanoseconds)
     wait = min(events.heartbeat, KeepAliveProbes.bound)

@@ -9,8 +9,8 @@ import WebSocketCore
 final class SessionRoute: Sendable {
   let configuration: WebSocketRoute
   let consumer: Consumer
-  /// Which of the layers its group is in.
-  let layer: Int?
+  /// The channel layer of its groups.
+  let layer: (any LayerBackend)?
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
@@ -31,7 +31,7 @@ final class SessionRoute: Sendable {
     self.configuration = configuration
     self.consumer = Consumer(
       configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))
-    self.layer = configuration.consumer.group.flatMap { layers.index(of: $0.layer) }
+    self.layer = configuration.consumer.group.flatMap { layers[$0.layer] }
     self.takesTokens = takesTokens
     hasPresence = configuration.consumer.group?.presence ?? false
     self.hasControls =

@@ -6,15 +6,12 @@ import Synchronization
 import Transport
 import WebSocketCore
 
-/// The state that all workers and the HTTP service share: the compiled configuration, and the counts for the limits.
+/// The state that all workers and the HTTP service share: what is served, the channel layers, and the counts for the limits.
 ///
 /// Used for each connection, never for each message.
 final class GatewayState: Sendable {
-  let application: ApplicationConfiguration
-  let routes: [SessionRoute]
-  /// By HTTP route; nil if the route is not an event stream.
-  let eventRoutes: [EventRoute?]
-  let hasEventRoutes: Bool
+  /// What new requests are matched with.
+  let served: ServedApplication
   let layers: GatewayLayers
   let server: ServerConfiguration
   let log: Logger
@@ -22,7 +19,6 @@ final class GatewayState: Sendable {
   let logsSessions: Bool
   let counters = GatewayCounters()
   let upstreamFailures: UpstreamFailures
-  let authenticators: Authenticators
   /// For events in the control group that are not control events.
   let unfitOrders: UnfitEvents
   let compressionContexts: ContextBudget
@@ -64,7 +60,6 @@ final class GatewayState: Sendable {
     clientSilence: Duration = KeepAliveProbes.bound, log: Logger
   ) {
     self.clientSilence = clientSilence
-    application = configuration.served
     let memory = MemoryLimit.ofProcess()
     self.memory = memory
     let sendMemory = MemoryBound(
@@ -74,8 +69,6 @@ final class GatewayState: Sendable {
     self.mail = mail
     let layers = GatewayLayers(configuration, log: log) { mail.refused() }
     self.layers = layers
-    eventRoutes = configuration.served.httpRoutes.map { EventRoute($0, layers, log: log) }
-    hasEventRoutes = eventRoutes.contains { $0 != nil }
     server = configuration.server
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)
@@ -87,13 +80,11 @@ final class GatewayState: Sendable {
     self.log = log
     logsSessions = configuration.logging.sessions
     httpRefusals = HTTPRefusals(log: log)
-    upstreamFailures = UpstreamFailures(log: log)
+    let upstreamFailures = UpstreamFailures(log: log)
+    self.upstreamFailures = upstreamFailures
+    served = ServedApplication(configuration, layers, failures: upstreamFailures, log: log)
     unfitOrders = UnfitEvents(
       known: [DisconnectOrder.type], report: UnfitEvents.logging(to: log, route: ControlMember.group))
-    authenticators = Authenticators(configuration.authenticators, failures: upstreamFailures, log: log)
-    routes = configuration.served.webSocketRoutes.map { [authenticators] route in
-      SessionRoute(route, layers, takesTokens: authenticators.takeMessages(on: route), log: log)
-    }
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
     memoryReturn = MemoryReturnThread(layers.historyMemory, log: log)
     self.threads = threads

@@ -14,7 +14,9 @@ final class Worker {
   let http: HTTPService
   /// Nil without TLS.
   let tls: TLSService?
-  let layers: [LayerEnd]
+  let layers: WorkerLayers
+  /// The routes for new connections. Exchanged as a whole.
+  private(set) var served: ServedApplication
   let refusals: RefusalLog
   let compression: WorkerCompression
   let identities = WorkerIdentities()
@@ -52,7 +54,8 @@ final class Worker {
     self.gateway = gateway
     self.http = http
     self.tls = tls
-    layers = gateway.layers.all.map { $0.end(on: reactor, number: number) }
+    layers = WorkerLayers(gateway.layers, on: reactor, number: number)
+    served = gateway.served
     extras = ExtraConnections(most: gateway.extraConnections)
     self.refusals = RefusalLog(gateway: gateway)
     unfinishedInput = UnfinishedInput(gateway: gateway, reactor: reactor)
