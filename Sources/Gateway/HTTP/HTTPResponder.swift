@@ -37,7 +37,7 @@ struct HTTPResponder: Sendable {
     }
   }
 
-  private var application: ApplicationConfiguration { gateway.served.application }
+  private var application: GatewayConfig.ApplicationConfiguration { gateway.served.application }
 
   /// A request, and who has sent it, as far as a refusal has to tell of them.
   private struct Asked {
