@@ -6,69 +6,22 @@ import Transport
 import WebSocketCore
 
 extension Session {
-  /// The part of a session that is about who its client is, and for how long.
-  final class TokenState {
-    /// Where the first message has to show it: the admission, which goes on then. Until then the session is in no group.
-    var awaited: Admission?
-    /// What the log says of it until then, where it is refused.
-    var request: (target: [UInt8]?, peer: PeerAddress)?
-    /// The time for that, and later the end of the token.
-    var deadline: Timer?
-    /// Whether the client was told that its token is about to expire.
-    var isExpiring = false
-    /// A token that is being looked at; nothing is read meanwhile.
-    var ticket: Int?
-    /// The groups of one that was found good.
-    var groups: GroupsOpening?
-  }
+  var takesTokens: Bool { route.takesTokens }
 
-  /// How long before the end of its token a client is told.
-  private static let notice = Duration.seconds(30)
-  /// The clock is looked at again at least this often: it may be set.
-  private static let longestWait = Duration.seconds(3600)
-
-  var isAwaitingToken: Bool { standing?.token?.awaited != nil }
+  var isAwaitingToken: Bool { feed.extras?.token?.awaited != nil }
 
   /// Whether reading has to pause until a token is checked.
   var isCheckingToken: Bool {
-    guard route.takesTokens, let token = standing?.token else { return false }
-    return token.ticket != nil || token.groups != nil
+    guard route.takesTokens, let extras = feed.extras else { return false }
+    return extras.token?.ticket != nil || extras.token?.groups != nil
   }
 
   private var auth: RouteAuth? { route.configuration.auth }
 
-  /// The session is accepted, with or without an identity.
-  ///
-  /// - Parameters:
-  ///   - admission: the one that has let the session in.
-  ///   - target: of the request.
-  func beginToken(_ opening: Opening, of admission: Admission, target: [UInt8]?, peer: PeerAddress) {
-    if opening.awaitsToken {
-      let token = TokenState()
-      token.awaited = admission
-      token.request = (target, peer)
-      makeStanding().token = token
-      schedule(after: worker.gateway.server.handshake)
-    } else if opening.identity != nil {
-      makeStanding().token = TokenState()
-      begin()
-    }
-  }
-
-  /// It is known who the client is.
-  private func begin() {
-    worker.identities.add(self)
-    scheduleExpiry()
-  }
-
-  /// The session ends, or leaves its groups.
-  func endToken() {
-    guard let token = standing?.token else { return }
-    standing?.token = nil
-    token.deadline?.cancel()
-    if let ticket = token.ticket { worker.identities.forget(ticket) }
-    token.groups?.abandon()
-    worker.identities.remove(self)
+  /// The session is accepted, and its client has to show a token in its first message.
+  func awaitToken(_ awaited: GroupFeed.AwaitedToken) {
+    feed.makeExtras().token = GroupFeed.TokenState(awaited: awaited)
+    scheduleToken(after: worker.gateway.server.handshake)
   }
 
   // MARK: - Tokens in messages
@@ -80,22 +33,20 @@ extension Session {
 
   /// Handles a token in a message, the first one or another one.
   func takeToken(_ text: String) {
-    guard let auth, let token = standing?.token,
-      token.awaited != nil || worker.served.authenticators.renews(auth)
+    guard let auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || renews(auth)
     else { return tell("error", "this session expects no token") }
-    guard token.ticket == nil else { return }
-    token.ticket = worker.authenticate(token: text, by: auth) { [weak self] outcome in
-      self?.checked(outcome)
-    }
+    guard extras.token?.ticket == nil else { return }
+    let ticket = worker.authenticate(token: text, by: auth) { [weak self] outcome in self?.checked(outcome) }
+    extras.token?.ticket = ticket
   }
 
   private func checked(_ outcome: Authentication) {
-    guard state == .open, let token = standing?.token else { return }
-    token.ticket = nil
+    guard state == .open, let extras = feed.extras, extras.token != nil else { return }
+    extras.token?.ticket = nil
     switch outcome {
     case .identity(let identity):
-      if token.awaited == nil { renew(as: identity) } else { goOnEntering(.identified(outcome)) }
-    case .refused(let refusal) where token.awaited == nil && refusal.status == 401:
+      if isAwaitingToken { goOnEntering(.identified(outcome)) } else { renew(as: identity) }
+    case .refused(let refusal) where !isAwaitingToken && refusal.status == 401:
       // The one before still holds.
       tell("error", refusal.reason)
     case .refused(let refusal):
@@ -103,7 +54,7 @@ extension Session {
         refusal.status == 403 ? .notAllowed : .notAuthenticated(refusal.reason),
         detail: refusal.status == 403
           ? [refusal.reason, refusal.detail].compactMap(\.self).joined(separator: ": ") : refusal.detail)
-    case .unavailable where token.awaited == nil:
+    case .unavailable where !isAwaitingToken:
       tell("error", CloseReason.identityUnavailable.text)
     case .unavailable, .anonymous, .awaited:
       refuse(.identityUnavailable)
@@ -113,7 +64,7 @@ extension Session {
 
   /// Ends a session whose client has not shown that it may have it. Where it is not in its groups yet, the log tells of it.
   private func refuse(_ reason: CloseReason, detail: String? = nil) {
-    if state == .open, let request = standing?.token?.request {
+    if state == .open, let request = feed.extras?.token?.awaited {
       worker.refusals.record(reason, detail: detail, target: request.target, peer: request.peer)
     }
     close(reason)
@@ -123,7 +74,7 @@ extension Session {
   ///
   /// - Parameter groups: those that were subscribed to.
   private func goOnEntering(_ event: Admission.Event, in groups: GroupsOpening? = nil) {
-    switch standing?.token?.awaited?.next(event) {
+    switch feed.extras?.token?.awaited?.admission.next(event) {
     case .subscribe(let names, let layer): subscribe(to: names, of: worker.layers[layer].layer)
     case .accept(let opening): entered(opening, groups)
     case .refuse(let refusal):
@@ -137,22 +88,21 @@ extension Session {
 
   private func subscribe(to names: [String], of layer: any ChannelLayer) {
     let groups = GroupsOpening(names, of: layer)
-    standing?.token?.groups = groups
+    feed.extras?.token?.groups = groups
     groups.start { [weak self] outcome in
-      guard let self, state == .open, let token = standing?.token else { return }
-      token.groups = nil
+      guard let self, state == .open, let extras = feed.extras, extras.token != nil else { return }
+      extras.token?.groups = nil
       goOnEntering(.subscribed(outcome), in: groups)
       readOn()
     }
   }
 
   private func entered(_ opening: Opening, _ groups: GroupsOpening? = nil) {
-    standing?.token?.awaited = nil
-    standing?.token?.request = nil
-    know(opening)
+    feed.extras?.token?.awaited = nil
+    feed.keep(opening, hasControls: route.hasControls)
     if let groups { join(groups, opening.history) }
     tell("auth", "ok")
-    begin()
+    beginToken()
     goOnReplaying()
   }
 
@@ -161,46 +111,26 @@ extension Session {
     guard let known = self.identity, ExactText(text: identity.user) == ExactText(text: known.user) else {
       return close(.tokenOfOther)
     }
-    standing?.identity = identity
-    standing?.token?.isExpiring = false
+    feed.extras?.identity = identity
+    feed.extras?.token?.isExpiring = false
     tell("auth", "ok")
     scheduleExpiry()
   }
 
   // MARK: - Its end
 
-  private func schedule(after time: Duration) {
-    guard let token = standing?.token else { return }
-    let deadline = token.deadline ?? worker.reactor.timer { [unowned self] in timeOut() }
-    token.deadline = deadline
-    deadline.schedule(after: min(max(time, .zero), Self.longestWait))
+  var isToldOfExpiry: Bool {
+    guard let auth, route.takesTokens else { return false }
+    return renews(auth)
   }
 
-  private func scheduleExpiry() {
-    guard let expires = identity?.expires else {
-      standing?.token?.deadline?.cancel()
-      return
-    }
-    let left = remaining(until: expires)
-    guard left > .zero else { return close(.tokenExpired) }
-    guard let auth, worker.served.authenticators.renews(auth), route.takesTokens,
-      standing?.token?.isExpiring == false
-    else { return schedule(after: left) }
-    if left <= Self.notice {
-      standing?.token?.isExpiring = true
-      tell("auth", "expiring")
-      schedule(after: left)
-    } else {
-      schedule(after: left - Self.notice)
-    }
+  private func renews(_ auth: RouteAuth) -> Bool { worker.served.authenticators.renews(auth) }
+
+  func tellOfExpiry() {
+    tell("auth", "expiring")
   }
 
-  /// At most some hours; the clock is looked at again then.
-  private func remaining(until time: Double) -> Duration {
-    .seconds(min(max(time - WallClock.secondsSinceEpoch, 0), 86400))
-  }
-
-  private func timeOut() {
+  func tokenTimeIsUp() {
     guard state == .open else { return }
     if isAwaitingToken {
       return refuse(isCheckingToken ? .identityUnavailable : .tokenLate)
@@ -208,5 +138,3 @@ extension Session {
     scheduleExpiry()
   }
 }
-
-extension Session: UserSession {}

@@ -9,17 +9,17 @@ extension PendingConnection {
     _ answer: EventStreamOpening, _ opening: Opening, on connection: Connection, in groups: GroupsOpening?
   ) {
     let route = answer.route
-    let stream = EventStream(
-      connection: connection, route: route, identity: opening.identity, worker: worker)
+    let stream = EventStream(connection: connection, route: route, worker: worker)
     connection.handler = stream
     stream.place = client?.place
     stream.record = worker.record(
       of: client, route: route.name, target: target, user: opening.identity?.user)
-    if let groups { stream.join(groups, opening.history) }
+    stream.feed.keep(opening, hasControls: false)
+    if let groups { stream.joinGroups(groups, opening.history) }
     worker.sessionOpened(stream, wait: route.wait)
     unsafe connection.write(answer.response.span.bytes)
     stream.goOnReplaying()
-    stream.begin()
+    stream.beginToken()
   }
 
   /// Answers 101, and turns the connection into a session. The bytes after the request head are its first frames.
@@ -36,13 +36,15 @@ extension PendingConnection {
     session.record = worker.record(
       of: client, route: route.name, target: target, user: opening.identity?.user)
     if upstream == nil { noteSubprotocols(answer) }
-    session.know(opening)
+    session.feed.keep(opening, hasControls: route.hasControls)
     if let groups { session.join(groups, opening.history) }
     worker.sessionOpened(session, wait: route.wait)
     let response = answer.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(response.span.bytes)
-    if opening.auth != nil {
-      session.beginToken(opening, of: admission, target: target, peer: client?.peer ?? connection.peer)
+    if opening.awaitsToken {
+      session.awaitToken(.init(admission, target: target, peer: client?.peer ?? connection.peer))
+    } else {
+      session.beginToken()
     }
     session.goOnReplaying()
     if let upstream { session.connect(to: upstream.connection, target: target, rest: upstream.rest) }

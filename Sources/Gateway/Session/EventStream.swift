@@ -16,14 +16,7 @@ final class EventStream: LiveSession {
   let connection: Connection
   let route: EventRoute
   private unowned let worker: Worker
-  /// Who the client has shown itself to be.
-  let identity: Identity?
-  /// In the route's groups, in their order.
-  private var memberships: [Membership] = []
-  /// While it is sent what its first group keeps of the time before.
-  private var replay: Replay?
-  /// The end of the token that it was shown with.
-  private var expiry: Timer?
+  var feed = GroupFeed()
   /// When something was last written, in nanoseconds of the reactor's clock.
   private var lastWrite: UInt64
   private var silence = PeerSilence()
@@ -35,81 +28,14 @@ final class EventStream: LiveSession {
   var record: SessionRecord?
   var index = 0
 
-  init(connection: Connection, route: EventRoute, identity: Identity?, worker: Worker) {
+  init(connection: Connection, route: EventRoute, worker: Worker) {
     self.connection = connection
     self.route = route
-    self.identity = identity
     self.worker = worker
     lastWrite = worker.reactor.now.nanoseconds
   }
 
   var routeName: String { route.name }
-
-  /// Joins the route's groups; before the client is answered, so that it misses nothing after that.
-  ///
-  /// - Parameter history: what of the first one's history is wanted, where it keeps one.
-  func join(_ opening: GroupsOpening, _ history: HistoryRequest?) {
-    opening.handOver()
-    let layer = opening.layer
-    for (number, group) in opening.groups.enumerated() {
-      let renderer = number == 0 ? route.renderer : route.rendererOfOthers
-      guard number == 0, let history, layer.history(of: group, behind: nil, bytes: 0) != nil else {
-        memberships.append(
-          layer.groups.join(self, group: group, route: ObjectIdentifier(renderer), renderer: renderer))
-        continue
-      }
-      let replay = Replay(from: history.start, isNumbered: history.isNumbered, in: layer, renderer: renderer)
-      self.replay = replay
-      memberships.append(
-        layer.groups.join(self, group: group, route: ObjectIdentifier(replay), renderer: replay))
-    }
-  }
-
-  /// Sends what the first group keeps, as far as the client has room for it, and then lets it go on with the others.
-  func goOnReplaying() {
-    guard let replay, let membership = memberships.first, let layer = worker.layer(of: route), !isEnded
-    else { return }
-    lastWrite = worker.reactor.now.nanoseconds
-    let progress = replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit) {
-      if let record { record.streamed($0.count) }
-    }
-    if progress == .caughtUp {
-      self.replay = nil
-      layer.groups.move(membership, route: ObjectIdentifier(route.renderer), renderer: route.renderer)
-    } else if progress == .more, connection.queuedBytes == 0 {
-      connection.askForTurn()
-    }
-  }
-
-  /// The client has been answered.
-  func begin() {
-    guard let identity else { return }
-    worker.identities.add(self)
-    if let expires = identity.expires { end(at: expires) }
-  }
-
-  /// - Parameter time: seconds since 1970. The clock is looked at again every hour: it may be set.
-  private func end(at time: Double) {
-    guard !isEnded else { return }
-    let left = time - WallClock.secondsSinceEpoch
-    guard left > 0 else { return close(.tokenExpired) }
-    let timer = expiry ?? worker.reactor.timer { [unowned self] in end(at: time) }
-    expiry = timer
-    timer.schedule(after: .seconds(min(left, 3600)))
-  }
-
-  private func leave() {
-    expiry?.cancel()
-    replay = nil
-    if identity != nil { worker.identities.remove(self) }
-    guard let layer = worker.layer(of: route) else { return }
-    let memberships = memberships
-    self.memberships = []
-    for membership in memberships {
-      layer.groups.leave(membership)
-      layer.unsubscribe(from: membership.group)
-    }
-  }
 
   /// A comment, which clients pass over: it shows them and all that is between that the connection lives, and shows the
   /// system whether they do. Not behind a queue, which shows the same.
@@ -137,7 +63,7 @@ extension EventStream: ConnectionHandler {
   }
 
   func drained() {
-    goOnReplaying()
+    if feed.replay != nil { goOnReplaying() }
   }
 
   func goOn() {
@@ -146,7 +72,7 @@ extension EventStream: ConnectionHandler {
 
   func closed(_ reason: ConnectionEnd) {
     isEnded = true
-    leave()
+    leaveGroups()
     place = nil
     record?.ended(user: identity?.user, at: worker.reactor.now)
     record = nil
@@ -154,9 +80,32 @@ extension EventStream: ConnectionHandler {
   }
 }
 
-extension EventStream: UserSession {}
+extension EventStream: GroupClient {
+  var identity: Identity? { feed.extras?.identity }
+  var isOpen: Bool { !isEnded }
+  var layer: (any ChannelLayer)? { worker.layer(of: route) }
+  var identities: WorkerIdentities { worker.identities }
+  var sendQueueLimit: Int { route.sendQueueLimit }
 
-extension EventStream: GroupMember {
+  /// Only events of the first group have a position that the client can go on with.
+  func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
+    let renderer = isFirst ? route.renderer : route.rendererOfOthers
+    return (ObjectIdentifier(renderer), renderer)
+  }
+
+  func replayed(_ frames: SharedBytes) {
+    lastWrite = worker.reactor.now.nanoseconds
+    if let record { record.streamed(frames.count) }
+  }
+
+  /// Clients of a stream send nothing.
+  var isToldOfExpiry: Bool { false }
+  func tellOfExpiry() {}
+
+  func tokenTimeIsUp() {
+    if !isEnded { scheduleExpiry() }
+  }
+
   func deliver(_ stream: SharedBytes, from offset: Int) -> Delivery {
     lastWrite = worker.reactor.now.nanoseconds
     connection.write(stream, from: offset)
@@ -191,7 +140,7 @@ extension EventStream: GroupMember {
       .init(key: "code", value: .integer(Int64(code))), .init(key: "reason", value: .string(reason)),
     ]).append(to: &text)
     ServerSentEvent(name: "close").append(text, to: stream)
-    for membership in memberships { _ = worker.layer(of: route)?.groups.catchUp(membership) }
+    for membership in feed.memberships { _ = worker.layer(of: route)?.groups.catchUp(membership) }
     connection.write(stream, from: 0)
     end()
   }
@@ -211,7 +160,7 @@ extension EventStream {
   /// Sends what is queued and closes the connection.
   private func end() {
     isEnded = true
-    leave()
+    leaveGroups()
     connection.finish(timeout: Self.lingering)
   }
 
@@ -223,7 +172,7 @@ extension EventStream {
 
   func abandon() {
     isEnded = true
-    leave()
+    leaveGroups()
     // Also where it had ended, and only the last bytes were waited for.
     connection.abort()
   }

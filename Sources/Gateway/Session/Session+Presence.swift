@@ -6,12 +6,12 @@ extension Session {
   func joinPresence() {
     guard let membership, let presence = presenceOfWorker else { return }
     let audience = audience(isNumbered: false)
-    makeStanding().presence = presence.join(
+    feed.makeExtras().presence = presence.join(
       self, group: membership.group, route: audience.key, renderer: audience.renderer, user: identity?.user)
   }
 
   func askForPresence(_ wish: String) {
     guard wish == "list" else { return tell("error", #"the value of "presence" must be "list""#) }
-    standing?.presence?.askForList()
+    feed.extras?.presence?.askForList()
   }
 }

@@ -24,12 +24,7 @@ final class Session {
   private var decoder: MessageDecoder
   /// Where permessage-deflate was negotiated.
   private let compression: SessionCompression?
-  /// In the group that the client's messages go to.
-  private(set) var membership: Membership?
-  /// What most sessions have none of.
-  private(set) var standing: Standing?
-  /// While the session is sent what its group keeps of the time before.
-  private var replay: Replay?
+  var feed = GroupFeed()
   private var keepAlive: KeepAlive?
   private var silence = PeerSilence()
   private var closeDeadline: Timer?
@@ -66,25 +61,10 @@ final class Session {
     }
   }
 
-  /// Joins the route's groups; before the client is told that it is accepted, so that it misses nothing after that.
-  ///
-  /// - Parameter wish: for the history of the first of them; nil where it keeps none.
-  func join(_ opening: GroupsOpening, _ wish: HistoryRequest?) {
-    opening.handOver()
-    var groups = opening.groups[...]
-    if let wish, let first = groups.popFirst() { join(first, of: opening.layer, wish) }
-    for group in groups { join(group, of: opening.layer) }
+  /// Joins the route's groups, and their presence.
+  func join(_ opening: GroupsOpening, _ history: HistoryRequest?) {
+    joinGroups(opening, history)
     joinPresence()
-  }
-
-  func join(_ group: String, of layer: any ChannelLayer) {
-    let (key, renderer) = audience(isNumbered: false)
-    let membership = layer.groups.join(self, group: group, route: key, renderer: renderer)
-    if self.membership == nil {
-      self.membership = membership
-    } else {
-      makeStanding().further.append(membership)
-    }
   }
 
   /// Which sessions see events in the same form as this one, and how.
@@ -107,31 +87,8 @@ final class Session {
     upstream.received(rest: rest)
   }
 
-  private func leave() {
-    if standing?.token != nil { endToken() }
-    replay = nil
-    guard let membership, let layer else { return }
-    self.membership = nil
-    leave(membership, of: layer)
-    guard let standing else { return }
-    standing.presence?.leave()
-    standing.presence = nil
-    let further = standing.further
-    standing.further = []
-    for membership in further { leave(membership, of: layer) }
-  }
-
-  func makeStanding() -> Standing {
-    let standing = standing ?? Standing()
-    self.standing = standing
-    return standing
-  }
-
-  func leave(_ membership: Membership, of layer: any ChannelLayer) {
-    layer.groups.leave(membership)
-    layer.unsubscribe(from: membership.group)
-  }
-
+  var identity: Identity? { feed.extras?.identity }
+  var membership: Membership? { feed.membership }
   var layer: (any ChannelLayer)? { worker.layer(of: route) }
   var presenceOfWorker: LocalPresence? { worker.presence(of: route) }
 }
@@ -174,7 +131,7 @@ extension Session: ConnectionHandler {
   }
 
   func drained() {
-    goOnReplaying()
+    if feed.replay != nil { goOnReplaying() }
     upstream?.resumeReading()
     readOn()
   }
@@ -207,7 +164,7 @@ extension Session: ConnectionHandler {
     state = .ended
     closeDeadline?.cancel()
     closeDeadline = nil
-    leave()
+    leaveGroups()
     abandonUpstream()
     dropInput()
     place = nil
@@ -325,9 +282,9 @@ extension Session {
   private func catchUp(_ membership: Membership) {
     guard let groups = layer?.groups else { return }
     _ = groups.catchUp(membership)
-    guard let standing, standing.caughtUpWith != groups.deliveries else { return }
-    standing.caughtUpWith = groups.deliveries
-    for membership in standing.further { _ = groups.catchUp(membership) }
+    guard let extras = feed.extras, extras.caughtUpWith != groups.deliveries else { return }
+    extras.caughtUpWith = groups.deliveries
+    for membership in extras.others { _ = groups.catchUp(membership) }
   }
 }
 
@@ -367,7 +324,7 @@ extension Session: GroupMember {
   /// Says why the session ends to a client whose queue was given up: what its groups have ready for it in this turn would come before
   /// the close frame, and fill the queue again.
   private func closeBehindNothing(_ reason: CloseReason) {
-    leave()
+    leaveGroups()
     close(reason)
     end(within: Self.closeTimeout)
   }
@@ -395,30 +352,19 @@ extension Session: InputHolder {
   }
 }
 
-// MARK: - What was before
+// MARK: - Its groups
 
-extension Session {
-  /// Joins a group that keeps a history. What it keeps follows with `goOnReplaying`, and only then what comes.
-  func join(_ group: String, of layer: any ChannelLayer, _ wish: HistoryRequest) {
-    let renderer = audience(isNumbered: wish.isNumbered).renderer
-    let replay = Replay(from: wish.start, isNumbered: wish.isNumbered, in: layer, renderer: renderer)
-    self.replay = replay
-    membership = layer.groups.join(self, group: group, route: ObjectIdentifier(replay), renderer: replay)
+extension Session: GroupClient {
+  var isOpen: Bool { state == .open }
+  var identities: WorkerIdentities { worker.identities }
+  var sendQueueLimit: Int { route.sendQueueLimit }
+
+  func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
+    audience(isNumbered: isNumbered)
   }
 
-  /// Sends what the client has room for; when it has taken that, it is asked for more.
-  func goOnReplaying() {
-    guard let replay, let membership, let layer, state == .open else { return }
-    let progress = replay.feed(connection, membership, in: layer, limit: route.sendQueueLimit) {
-      record?.sent($0, from: 0)
-    }
-    if progress == .caughtUp {
-      let (key, renderer) = audience(isNumbered: replay.isNumbered)
-      self.replay = nil
-      layer.groups.move(membership, route: key, renderer: renderer)
-    } else if progress == .more, connection.queuedBytes == 0 {
-      connection.askForTurn()
-    }
+  func replayed(_ frames: SharedBytes) {
+    record?.sent(frames, from: 0)
   }
 }
 
@@ -486,7 +432,7 @@ extension Session {
     write(.close, payload)
     closeUpstream(payload)
     state = .closing
-    leave()
+    leaveGroups()
     let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
     deadline.schedule(after: Self.closeTimeout)
     closeDeadline = deadline
@@ -508,7 +454,7 @@ extension Session {
   private func end(within time: Duration) {
     guard state != .ended else { return }
     state = .ended
-    leave()
+    leaveGroups()
     abandonUpstream()
     closeDeadline?.cancel()
     if time > .zero { connection.finish(timeout: time) } else { connection.abort() }

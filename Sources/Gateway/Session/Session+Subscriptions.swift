@@ -5,45 +5,7 @@ import JSON
 import Routing
 import WebSocketCore
 
-extension Session {
-  /// What is known of a session beyond its route, which of most is nothing.
-  final class Standing {
-    /// Who the client has shown itself to be.
-    var identity: Identity?
-    /// What the path captured; kept where groups can be asked for.
-    var captures = Captures()
-    /// Its places in the groups that it only listens to: those of the route first.
-    var further: [Membership] = []
-    /// What `LocalGroups.deliveries` was when it was last sent what these groups had for it.
-    var caughtUpWith: UInt64 = 0
-    /// How many of these are of the route, and stay.
-    var ofRoute = 0
-    /// Groups that it has asked for and that are not there yet, and whether it still wants them.
-    var expected: [String: Bool] = [:]
-    /// Where the client has shown, or is to show, who it is.
-    var token: TokenState?
-    /// Where the route tells who is there.
-    var presence: PresentMember?
-  }
-}
-
-extension Session {
-  var identity: Identity? { standing?.identity }
-
-  var takesTokens: Bool { route.takesTokens }
-
-  /// Keeps what is needed later of the hand-shake.
-  func know(_ opening: Opening) {
-    guard opening.identity != nil || opening.groups.count > 1 || route.hasControls else { return }
-    let standing = makeStanding()
-    standing.identity = opening.identity
-    standing.ofRoute = max(0, opening.groups.count - 1)
-    if route.hasControls { standing.captures = opening.captures }
-  }
-}
-
-// MARK: - Groups that the client asks for
-
+/// Groups that the client asks for.
 extension Session {
   /// How many groups a session may ask for.
   private static let mostSubscriptions = 256
@@ -83,17 +45,17 @@ extension Session {
         "error", "\"\(group)\" is not one of the groups that clients of this route may subscribe to")
     }
     guard let layer else { return }
-    let standing = makeStanding()
-    guard !isMember(of: group) else { return tell("subscribed", group) }
-    if standing.expected[group] != nil {
-      standing.expected[group] = true
+    let extras = feed.makeExtras()
+    guard !feed.isMember(of: group) else { return tell("subscribed", group) }
+    if extras.expected[group] != nil {
+      extras.expected[group] = true
       return
     }
-    let count = standing.further.count - standing.ofRoute + standing.expected.count
+    let count = extras.others.count - extras.ofRoute + extras.expected.count
     guard count < Self.mostSubscriptions else {
       return tell("error", "a session can subscribe to at most \(Self.mostSubscriptions) groups")
     }
-    standing.expected[group] = true
+    extras.expected[group] = true
     layer.subscribe(to: group) { [weak self] outcome in
       guard let self else {
         if outcome == .active { layer.unsubscribe(from: group) }
@@ -104,7 +66,7 @@ extension Session {
   }
 
   private func subscribed(to group: String, of layer: any ChannelLayer, _ outcome: Subscription) {
-    let isExpected = standing?.expected.removeValue(forKey: group) == true
+    let isExpected = feed.extras?.expected.removeValue(forKey: group) == true
     guard outcome == .active else {
       if isExpected {
         tell("error", "\"\(group)\" was not subscribed to: the channel layer is not available")
@@ -117,13 +79,13 @@ extension Session {
   }
 
   private func unsubscribe(from group: String) {
-    guard let standing, let layer else { return tell("unsubscribed", group) }
-    if standing.expected[group] != nil { standing.expected[group] = false }
-    if let index = standing.further.firstIndex(where: { $0.group == group }), index >= standing.ofRoute {
-      leave(standing.further.remove(at: index), of: layer)
+    guard let extras = feed.extras, let layer else { return tell("unsubscribed", group) }
+    if extras.expected[group] != nil { extras.expected[group] = false }
+    if let index = extras.others.firstIndex(where: { $0.group == group }), index >= extras.ofRoute {
+      leave(extras.others.remove(at: index), of: layer)
     }
     // Those of the route stay.
-    if isMember(of: group) {
+    if feed.isMember(of: group) {
       tell("error", "\"\(group)\" is the group of this path, which cannot be left")
     } else {
       tell("unsubscribed", group)
@@ -132,14 +94,10 @@ extension Session {
 
   private func maySubscribe(to group: String) -> Bool {
     guard let patterns = route.consumer.groups?.subscribe, !patterns.isEmpty else { return false }
-    let captures = standing?.captures ?? Captures()
+    let captures = feed.extras?.captures ?? Captures()
     return patterns.contains {
       $0.matches(group, captures: captures) { [identity] in identity?.value(of: $0) }
     }
-  }
-
-  private func isMember(of group: String) -> Bool {
-    membership?.group == group || standing?.further.contains { $0.group == group } == true
   }
 
   func tell(_ name: String, _ text: String) {

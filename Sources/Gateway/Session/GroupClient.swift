@@ -1,0 +1,94 @@
+import ChannelLayers
+import Transport
+
+/// The owner of a `GroupFeed`: a WebSocket session or an event stream.
+protocol GroupClient: GroupMember, UserSession {
+  var connection: Connection { get }
+  var feed: GroupFeed { get set }
+  /// False once its end has begun.
+  var isOpen: Bool { get }
+  /// The reactor's end of the channel layer with the groups.
+  var layer: (any ChannelLayer)? { get }
+  var identities: WorkerIdentities { get }
+  /// In bytes.
+  var sendQueueLimit: Int { get }
+
+  /// The clients that see events in the same form as this one, and that form.
+  ///
+  /// - Parameters:
+  ///   - isFirst: whether the group is the first one of the route.
+  ///   - isNumbered: whether the frames contain positions.
+  func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer)
+
+  /// A part of the history was written.
+  func replayed(_ frames: SharedBytes)
+
+  /// Whether the client can send another token before its own expires, and is told when.
+  var isToldOfExpiry: Bool { get }
+  func tellOfExpiry()
+  /// The time of `GroupFeed.TokenState.timer` is over.
+  func tokenTimeIsUp()
+}
+
+// MARK: - Groups and their history
+
+extension GroupClient {
+  /// Joins the route's groups; before the client is told that it is accepted, so that it misses nothing after that.
+  ///
+  /// - Parameter history: the part of the first group's history that is wanted, if the group keeps one. It follows with
+  ///   `goOnReplaying`, and only then what comes.
+  func joinGroups(_ opening: GroupsOpening, _ history: HistoryRequest?) {
+    opening.handOver()
+    for (number, group) in opening.groups.enumerated() {
+      if number == 0, let history, opening.layer.history(of: group, behind: nil, bytes: 0) != nil {
+        join(group, of: opening.layer, history)
+      } else {
+        join(group, of: opening.layer, isFirst: number == 0)
+      }
+    }
+  }
+
+  /// - Parameter isFirst: whether the group is the first one of the route.
+  func join(_ group: String, of layer: any ChannelLayer, isFirst: Bool = false) {
+    let (key, renderer) = audience(isFirst: isFirst, isNumbered: false)
+    feed.add(layer.groups.join(self, group: group, route: key, renderer: renderer))
+  }
+
+  private func join(_ group: String, of layer: any ChannelLayer, _ history: HistoryRequest) {
+    let renderer = audience(isFirst: true, isNumbered: history.isNumbered).renderer
+    let replay = Replay(from: history.start, isNumbered: history.isNumbered, in: layer, renderer: renderer)
+    feed.replay = replay
+    feed.add(layer.groups.join(self, group: group, route: ObjectIdentifier(replay), renderer: replay))
+  }
+
+  /// Sends what the first group keeps, as far as the client has room for it, and then lets it go on with the others. It is called
+  /// again when the client has taken that.
+  func goOnReplaying() {
+    guard let replay = feed.replay, let membership = feed.membership, let layer, isOpen else { return }
+    let progress = replay.feed(connection, membership, in: layer, limit: sendQueueLimit) { replayed($0) }
+    if progress == .caughtUp {
+      feed.replay = nil
+      let (key, renderer) = audience(isFirst: true, isNumbered: replay.isNumbered)
+      layer.groups.move(membership, route: key, renderer: renderer)
+    } else if progress == .more, connection.queuedBytes == 0 {
+      connection.askForTurn()
+    }
+  }
+
+  /// The client is in no group and known to nobody from now on.
+  func leaveGroups() {
+    endToken()
+    feed.replay = nil
+    guard let layer else { return }
+    let memberships = feed.takeMemberships()
+    let presence = feed.extras?.presence
+    feed.extras?.presence = nil
+    presence?.leave()
+    for membership in memberships { leave(membership, of: layer) }
+  }
+
+  func leave(_ membership: Membership, of layer: any ChannelLayer) {
+    layer.groups.leave(membership)
+    layer.unsubscribe(from: membership.group)
+  }
+}

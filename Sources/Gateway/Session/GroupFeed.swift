@@ -1,0 +1,112 @@
+import ChannelLayers
+import Consumers
+import Routing
+import Transport
+
+/// What a client has of its groups, by a WebSocket session or by an event stream: its places in them, the part of the history
+/// that it is still sent, and who it is and for how long.
+///
+/// A value of three references inside its owner, so that an answer reaches the membership without another step. A delivery to the
+/// client does not touch it.
+struct GroupFeed {
+  /// In the first group of the route, to which the client's messages go.
+  private(set) var membership: Membership?
+  /// While the client is sent what its first group keeps of the time before.
+  var replay: Replay?
+  private(set) var extras: Extras?
+
+  /// State that only some clients need: identity, further groups, presence. Allocated on first use.
+  final class Extras {
+    /// Nil for an anonymous client.
+    var identity: Identity?
+    /// The captures of the path, where the client can ask for groups.
+    var captures = Captures()
+    /// The memberships in groups that the client only listens to: those of the route first.
+    var others: [Membership] = []
+    /// How many of `others` are of the route. The client cannot leave them.
+    var ofRoute = 0
+    /// The value of `LocalGroups.deliveries` when the client was last sent what `others` had for it.
+    var caughtUpWith: UInt64 = 0
+    /// The groups that the client has asked for and that are not subscribed to yet, and whether it still wants them.
+    var expected: [String: Bool] = [:]
+    /// Set while the client has shown, or is to show, who it is.
+    var token: TokenState?
+    /// Set where the route tells who is there.
+    var presence: PresentMember?
+  }
+
+  /// Who the client is, and for how long.
+  struct TokenState {
+    /// Set until a client has shown its first token in a message.
+    var awaited: AwaitedToken?
+    /// For the arrival of the first token, and later for the end of a token.
+    var timer: Timer?
+    /// Whether the client was told that its token is about to expire.
+    var isExpiring = false
+    /// The request for the check of a token. Nothing is read meanwhile.
+    var ticket: Int?
+    /// The groups of a client whose first token was good, while they are subscribed to.
+    var groups: GroupsOpening?
+  }
+
+  /// A session whose client has to show a token in its first message. Until then it is in no group.
+  final class AwaitedToken {
+    /// Goes on when the token has arrived.
+    var admission: Admission
+    /// Of the request, for the log if the client is refused.
+    let target: [UInt8]?
+    let peer: PeerAddress
+
+    init(_ admission: Admission, target: [UInt8]?, peer: PeerAddress) {
+      self.admission = admission
+      self.target = target
+      self.peer = peer
+    }
+  }
+}
+
+extension GroupFeed {
+  mutating func makeExtras() -> Extras {
+    let extras = extras ?? Extras()
+    self.extras = extras
+    return extras
+  }
+
+  /// Keeps what is needed later of an opening, before its groups are joined.
+  ///
+  /// - Parameter hasControls: whether the client can send messages to the gateway itself.
+  mutating func keep(_ opening: Opening, hasControls: Bool) {
+    guard opening.identity != nil || opening.groups.count > 1 || hasControls else { return }
+    let extras = makeExtras()
+    extras.identity = opening.identity
+    extras.ofRoute = max(0, opening.groups.count - 1)
+    if hasControls { extras.captures = opening.captures }
+  }
+
+  /// Adds a membership behind the others.
+  mutating func add(_ membership: Membership) {
+    if self.membership == nil {
+      self.membership = membership
+    } else {
+      makeExtras().others.append(membership)
+    }
+  }
+
+  /// All memberships, in the order in which the groups were joined.
+  var memberships: [Membership] {
+    guard let membership else { return [] }
+    return [membership] + (extras?.others ?? [])
+  }
+
+  /// Gives up all memberships; the caller leaves the groups.
+  mutating func takeMemberships() -> [Membership] {
+    let memberships = memberships
+    membership = nil
+    extras?.others = []
+    return memberships
+  }
+
+  func isMember(of group: String) -> Bool {
+    membership?.group == group || extras?.others.contains { $0.group == group } == true
+  }
+}
