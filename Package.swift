@@ -94,16 +94,18 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "NIOTLS", package: "swift-nio"),
-        .product(name: "Subprocess", package: "swift-subprocess"),
-        .product(name: "SystemPackage", package: "swift-system"),
       ]),
 
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Bench", "Bytes", "Gateway", "GatewayConfig", "JSON", "Routing",
+        "Bench", "Bytes", "ChannelLayers", "Gateway", "GatewayConfig", "JSON", "Routing", "Transport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       // Dispatch, where it is linked dynamically, is to find it: see OpenForDispatch.swift.

@@ -1,5 +1,5 @@
-import ChannelLayers
-import GatewayConfig
+package import ChannelLayers
+package import GatewayConfig
 
 extension ApplicationConfiguration {
   /// Whether a route uses presence in groups of the layer.
@@ -10,7 +10,7 @@ extension ApplicationConfiguration {
   }
 
   /// The features of a Redis layer that the routes use besides events.
-  func uses(ofLayer alias: String) -> RedisLayerUses {
+  package func uses(ofLayer alias: String) -> RedisLayerUses {
     RedisLayerUses(
       history: groups.contains { $0.layer == alias && $0.history != nil },
       presence: usesPresence(ofLayer: alias))

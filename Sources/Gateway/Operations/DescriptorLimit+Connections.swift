@@ -1,6 +1,6 @@
 package import GatewayConfig
 import NIOCore
-import Transport
+package import Transport
 
 /// How the descriptors of the process are divided.
 struct DescriptorShares: Sendable, Equatable {
@@ -72,7 +72,7 @@ extension GatewayServer {
 
 extension DescriptorLimit {
   /// What keeps a command from talking to a server, in a sentence; nil where nothing does.
-  static func shortageOfClient() -> String? {
+  package static func shortageOfClient() -> String? {
     let limit = raise()
     return limit.least(for: DescriptorNeeds.ofClient()).map {
       "the limit on open files is \(limit.descriptors), and this command needs at least \($0): \(howToRaise)"

@@ -3,7 +3,7 @@ import JSON
 /// A text message for the gateway instead of the group: an object with one member, whose name is the request.
 ///
 /// Recognised only on routes with something to control. On other routes such a text is an ordinary message.
-package enum ControlMessage: Sendable, Hashable {
+enum ControlMessage: Sendable, Hashable {
   /// `{"subscribe": "GROUP"}`
   case subscribe(String)
   /// `{"unsubscribe": "GROUP"}`
@@ -17,7 +17,7 @@ package enum ControlMessage: Sendable, Hashable {
   private static let longest = 16 * 1024
 
   /// - Returns: nil if the text is an ordinary message.
-  package static func read(_ text: RawSpan) -> ControlMessage? {
+  static func read(_ text: RawSpan) -> ControlMessage? {
     guard text.byteCount <= longest, let key = JSONScanner.firstName(of: text), keys.contains(key) else {
       return nil
     }

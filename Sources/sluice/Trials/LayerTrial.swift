@@ -1,5 +1,6 @@
 import ChannelLayers
-package import GatewayConfig
+import Gateway
+import GatewayConfig
 import NIOCore
 import NIOPosix
 import Transport
@@ -7,10 +8,10 @@ import Transport
 /// Tries the Redis layers of a configuration, and whether a Django project uses the same ones.
 ///
 /// A problem is a finding at the layer's place in the file, like any other mistake.
-package enum LayerTrial {
+enum LayerTrial {
   /// - Parameter django: the project whose `CHANNEL_LAYERS` must match; nil to try only the layers.
   /// - Returns: empty if every layer delivers events in both directions.
-  package static func run(_ configuration: Configuration, django: DjangoProject?) async throws -> [Finding] {
+  static func run(_ configuration: Configuration, django: DjangoProject?) async throws -> [Finding] {
     let shortage = DescriptorLimit.shortageOfClient()
     var findings: [Finding] = []
     for layer in configuration.channelLayers {

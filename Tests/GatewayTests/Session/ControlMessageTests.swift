@@ -1,6 +1,6 @@
-import Consumers
-import JSON
 import Testing
+
+@testable import Gateway
 
 @Suite struct ControlMessageTests {
   private func read(_ text: String) -> ControlMessage? {
@@ -25,24 +25,5 @@ import Testing
 
   @Test func aLongTextIsAMessage() {
     #expect(read(#"{"subscribe": "\#(String(repeating: "a", count: 20_000))"}"#) == nil)
-  }
-}
-
-@Suite struct IdentityTests {
-  private let identity = Identity(
-    user: "5",
-    claims: .object([
-      .init(key: "team", value: .string("red")), .init(key: "level", value: .integer(3)),
-      .init(key: "staff", value: .bool(true)), .init(key: "teams", value: .array([.string("red")])),
-    ]))
-
-  @Test func fillsPlaces() {
-    #expect(identity.value(of: "user") == "5")
-    #expect(identity.value(of: "claims.team") == "red")
-    #expect(identity.value(of: "claims.level") == "3")
-    #expect(identity.value(of: "claims.staff") == "true")
-    for place in ["claims.teams", "claims.absent", "team", "claims."] {
-      #expect(identity.value(of: place) == nil, "\(place)")
-    }
   }
 }

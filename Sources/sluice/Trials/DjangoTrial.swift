@@ -5,13 +5,13 @@ import Subprocess
 import SystemPackage
 
 /// A Django project to try a layer with.
-package struct DjangoProject: Sendable {
+struct DjangoProject: Sendable {
   /// As in `DJANGO_SETTINGS_MODULE`; searched from the working directory.
-  package var settings: String
+  var settings: String
   /// The interpreter with Django and channels_redis.
-  package var python: String
+  var python: String
 
-  package init(settings: String, python: String) {
+  init(settings: String, python: String) {
     self.settings = settings
     self.python = python
   }
