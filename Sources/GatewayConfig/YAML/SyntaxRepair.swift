@@ -507,6 +507,8 @@ private struct SyntaxDoctor {
     var keys = 1
     // Whether the last key's value can be in the lines below it.
     var isOpen = first.rest + 1 >= line.upperBound
+    // Whether that value is a list whose entries begin in the column of its key; nil before its first line.
+    var isList: Bool?
     var current = line
     while let next = text.contentLine(after: current) {
       let column = bytes[next].prefix { $0 == UInt8(ascii: " ") }.count
@@ -517,8 +519,12 @@ private struct SyntaxDoctor {
         }
         keys += 1
         isOpen = key.rest + 1 >= next.upperBound
+        isList = nil
       } else {
-        guard isOpen, column >= first.column else { break }
+        guard isOpen, column > first.column || isEntry && column == first.column && isList != false else {
+          break
+        }
+        isList = isList ?? (column == first.column)
       }
       lines.append(next.lowerBound)
       current = next
