@@ -6,8 +6,6 @@ enum TokenExpiry: Equatable {
   /// Nothing yet: the clock is to be looked at again after this time.
   case later(Duration)
 
-  /// The reason that a client gets when its session is closed.
-  static let reason = "the token has expired"
   /// How long before the end of its token a client is told.
   private static let notice = Duration.seconds(30)
   /// The clock is looked at again at least this often: it may be set.
