@@ -58,9 +58,16 @@ enum HistoryScript {
     """)
 
   /// Makes the caller the recorder where nobody is. In the middle of the scripts below.
+  ///
+  /// Where the last recorder did not resign, it may have recorded nothing since it last said that it records. A process that hears
+  /// the group for less long than that cannot make up for it: the later it came, the longer it waits for another one to take over.
   private static let lease = """
-    local function lease(meta, recorder, now, id, time)
-      if recorder[1] and recorder[1] ~= id and tonumber(recorder[2]) >= now then return 0 end
+    local function lease(meta, recorder, now, id, time, heard)
+      if recorder[1] and recorder[1] ~= id then
+        local ends = tonumber(recorder[2])
+        local late = (now - heard) - (ends - time)
+        if ends + math.min(math.max(2 * late, 0), 4000) >= now then return 0 end
+      end
       redis.call('HSET', meta, 'recorder', id, 'until', string.format('%d', now + time))
       return 1
     end
@@ -72,8 +79,8 @@ enum HistoryScript {
   /// may that has become the master, gets another epoch.
   ///
   /// KEYS: the hash, the stream. ARGV: an epoch to begin with, the epoch and offset known, the seconds that the keys live, this
-  /// process, the milliseconds it may be the recorder, the most bytes. Returns the epoch, the last offset, the first one kept,
-  /// the time, whether this process is the recorder, and ids, stamps and payloads in turn.
+  /// process, the milliseconds it may be the recorder, the most bytes, and the milliseconds that it has heard the group. Returns the
+  /// epoch, the last offset, the first one kept, the time, whether this process is the recorder, and ids, stamps and payloads in turn.
   static let load = RedisScript(
     lease + """
 
@@ -88,7 +95,7 @@ enum HistoryScript {
         epoch = ARGV[1]
         redis.call('HSET', meta, 'epoch', epoch)
       end
-      local isRecorder = lease(meta, {known[3], known[4]}, now, ARGV[5], ARGV[6])
+      local isRecorder = lease(meta, {known[3], known[4]}, now, ARGV[5], ARGV[6], ARGV[8])
       redis.call('EXPIRE', meta, ARGV[4])
       redis.call('EXPIRE', stream, ARGV[4])
       local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)
@@ -113,7 +120,7 @@ enum HistoryScript {
   /// Looks after many histories: lets them live on, removes what is too old, and finds out who records.
   ///
   /// KEYS: for each the hash and the stream. ARGV: this process, the milliseconds it may be the recorder, and for each the seconds
-  /// that the keys live and that an event does. Returns for each the epoch (nothing where there is none), the last offset, and
+  /// that the keys live and that an event does, and the milliseconds that this process has heard the group. Returns for each the epoch (nothing where there is none), the last offset, and
   /// whether this process is the recorder.
   static let tend = RedisScript(
     lease + """
@@ -124,14 +131,14 @@ enum HistoryScript {
         local known = redis.pcall('HMGET', meta, 'epoch', 'offset', 'recorder', 'until')
         local isRecorder = 0
         if known[1] then
-          isRecorder = lease(meta, {known[3], known[4]}, now, ARGV[1], ARGV[2])
-          redis.call('EXPIRE', meta, ARGV[2 * i + 1])
-          redis.call('EXPIRE', stream, ARGV[2 * i + 1])
+          isRecorder = lease(meta, {known[3], known[4]}, now, ARGV[1], ARGV[2], ARGV[3 * i + 2])
+          redis.call('EXPIRE', meta, ARGV[3 * i])
+          redis.call('EXPIRE', stream, ARGV[3 * i])
           for _ = 1, 20 do
             local oldest = redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 50)
             local old = {}
             for _, entry in ipairs(oldest) do
-              if string.match(entry[1], '%d+$') + ARGV[2 * i + 2] * 1000 > now then break end
+              if string.match(entry[1], '%d+$') + ARGV[3 * i + 1] * 1000 > now then break end
               table.insert(old, entry[1])
             end
             if old[1] then redis.call('XDEL', stream, unpack(old)) end

@@ -28,8 +28,13 @@ final class MirroredGroup {
   var waiting: Set<Int> = []
   /// Since when no reactor wants it.
   var idleSince: MonotonicTime?
-  /// The copy follows what is announced.
-  var isActive = false
+  /// The copy follows what is announced, and all that is published to the group is heard.
+  var isActive = false {
+    didSet {
+      if isActive != oldValue { hearsSince = isActive ? .now : nil }
+    }
+  }
+  private var hearsSince: MonotonicTime?
   var isLoading = false
   /// Something was announced that did not fit.
   var mustLoadAgain = false
@@ -48,6 +53,11 @@ final class MirroredGroup {
   }
 
   var name: String { copy.name }
+
+  /// How long this process has heard all that is published to the group.
+  func hearingTime(at now: MonotonicTime) -> Duration {
+    hearsSince.map(now.since) ?? .zero
+  }
 
   func isRecorder(at now: MonotonicTime) -> Bool { recordsUntil.map { now < $0 } ?? false }
 
