@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
+import tokens
 from browser import Browser
 from conftest import SLUICE
 from clients import connect as connect_raw, frame, handshake, read_close, read_frame, read_head
@@ -312,7 +313,7 @@ def claims(**more) -> dict:
 
 
 def signed(**more) -> str:
-    return jwt.encode(claims(**more), SECRET, "HS256")
+    return tokens.signed(SECRET, **claims(**more))
 
 
 def closed(session) -> tuple[int, str]:

@@ -1,11 +1,8 @@
 """Presence in a room: lists, notices about joining and leaving, several processes, and the failure of a process or of Redis."""
 
 import asyncio
-import base64
 import contextlib
 import dataclasses
-import hashlib
-import hmac
 import json
 import signal
 import time
@@ -17,6 +14,7 @@ from websockets.sync.client import connect
 
 from redis_stack import Host, Layer, RedisGateway, RedisServer, chat, wait_until
 from test_redis_outages import outage_of
+from tokens import signed
 
 KEY = "a-key-of-this-test-that-is-long-enough"
 # What docs/presence.md states for a process that is killed.
@@ -44,12 +42,7 @@ applications:
 
 
 def token(user: str) -> str:
-    def part(value: bytes) -> str:
-        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-    claims = {"sub": user, "exp": int(time.time()) + 3600}
-    signed = ".".join(part(json.dumps(value).encode()) for value in ({"alg": "HS256", "typ": "JWT"}, claims))
-    return f"{signed}.{part(hmac.digest(KEY.encode(), signed.encode(), hashlib.sha256))}"
+    return signed(KEY, 3600, sub=user)
 
 
 def url(gateway, room: str, user: str | None = None, kind: str = "chat") -> str:
