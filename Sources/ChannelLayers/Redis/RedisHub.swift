@@ -30,7 +30,7 @@ package actor RedisHub {
   /// The history, which handles the events of groups that keep one.
   private var history: RedisHistory?
   private var waking: Task<Void, Never>?
-  private var notes = SampledNotes()
+  private var notes = LogPaces()
   /// Why a shard is not available; nil if no outage is known.
   package internal(set) var outage: String?
 
@@ -319,7 +319,7 @@ package actor RedisHub {
 
   /// Writes a warning that could come for every message: once a second for each kind, with a count of the others.
   func note(_ message: String, _ detail: String) {
-    guard let others = notes.count(message, at: .now) else { return }
+    guard let others = notes.next(message) else { return }
     log.warning(
       "\(message)",
       metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
