@@ -243,7 +243,7 @@ package actor RedisHub {
   func deliver(_ event: Event, to group: RedisGroup) {
     counters.received.add(1, ordering: .relaxed)
     if let history, history.takes(event, of: group.name, by: self) { return }
-    let weight = event.weight
+    let weight = event.size
     for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name), weight: weight) }
   }
 
@@ -252,7 +252,7 @@ package actor RedisHub {
       return countUnknownReceiver()
     }
     counters.received.add(1, ordering: .relaxed)
-    _ = reactors[reactor].post(.toMember(event, member), weight: event.weight)
+    _ = reactors[reactor].post(.toMember(event, member), weight: event.size)
   }
 
   /// The load that is over its bound, of a reactor or of the history. Until there is room, nothing more is fetched that could
