@@ -111,19 +111,29 @@ let package = Package(
       // Dispatch, where it is linked dynamically, is to find it: see OpenForDispatch.swift.
       linkerSettings: [.unsafeFlags(["-Xlinker", "--export-dynamic-symbol=open"])]),
 
+    // What tests share: each may import what the tests of its layer may.
     .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(
+      name: "LayerTestSupport",
+      dependencies: [
+        "ChannelLayers", "GatewayConfig", "Transport", .product(name: "Logging", package: "swift-log"),
+      ], path: "Tests/LayerTestSupport"),
+    .target(
+      name: "GatewayTestSupport", dependencies: ["Gateway", "GatewayConfig"],
+      path: "Tests/GatewayTestSupport"),
     .testTarget(name: "BytesTests", dependencies: ["Bytes"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "TestSupport"]),
     .testTarget(name: "WebSocketCoreTests", dependencies: ["TestSupport", "WebSocketCore"]),
-    .testTarget(name: "TransportTests", dependencies: ["CLinux", "Transport"]),
+    .testTarget(name: "TransportTests", dependencies: ["CLinux", "TestSupport", "Transport"]),
     .testTarget(
-      name: "GatewayConfigTests", dependencies: ["GatewayConfig", "JSON", "Routing", "TestSupport"],
+      name: "GatewayConfigTests",
+      dependencies: ["GatewayConfig", "JSON", "LayerTestSupport", "Routing", "TestSupport"],
       exclude: ["Fixtures"]),
     .testTarget(
       name: "ChannelLayersTests",
       dependencies: [
-        "ChannelLayers", "GatewayConfig", "JSON", "Routing", "TestSupport", "Transport",
+        "ChannelLayers", "GatewayConfig", "JSON", "LayerTestSupport", "Routing", "TestSupport", "Transport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -132,7 +142,8 @@ let package = Package(
     .testTarget(
       name: "BenchTests",
       dependencies: [
-        "Bench", "Gateway", "GatewayConfig", "Transport", "WebSocketCore",
+        "Bench", "Gateway", "GatewayConfig", "GatewayTestSupport", "LayerTestSupport", "Transport",
+        "WebSocketCore",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
@@ -144,9 +155,8 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "JSON", "Routing", "TestSupport",
-        "Transport",
-        "WebSocketCore",
+        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "GatewayTestSupport", "JSON",
+        "LayerTestSupport", "Routing", "TestSupport", "Transport", "WebSocketCore",
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),

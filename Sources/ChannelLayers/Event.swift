@@ -35,25 +35,27 @@ public struct Event: Sendable, Hashable {
 }
 
 extension Event {
-  /// Roughly the memory that the event takes while it waits, in bytes.
-  package var weight: Int {
-    fields.reduce(256) { sum, field in
-      switch field.value {
-      case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): sum + bytes.count
-      case .json(let value): sum + value.weight
-      }
+  /// Roughly the memory that the event takes while it waits or is kept, in bytes.
+  package var size: Int {
+    fields.reduce(160 + type.utf8.count) { sum, field in
+      let value =
+        switch field.value {
+        case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): bytes.count
+        case .json(let value): value.size
+        }
+      return sum + 64 + field.name.utf8.count + value
     }
   }
 }
 
 extension JSON {
   /// Roughly the memory of the value, in bytes. Parsed values have a bounded depth.
-  fileprivate var weight: Int {
+  fileprivate var size: Int {
     switch self {
-    case .null, .bool, .integer, .unsigned, .double: 64
-    case .string(let text): 64 + text.utf8.count
-    case .array(let items): items.reduce(64) { $0 + $1.weight }
-    case .object(let members): members.reduce(64) { $0 + 32 + $1.key.utf8.count + $1.value.weight }
+    case .null, .bool, .unsigned, .integer, .double: 32
+    case .string(let text): 32 + text.utf8.count
+    case .array(let elements): elements.reduce(64) { $0 + $1.size }
+    case .object(let members): members.reduce(64) { $0 + 32 + $1.key.utf8.count + $1.value.size }
     }
   }
 }

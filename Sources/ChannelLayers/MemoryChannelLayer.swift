@@ -37,7 +37,7 @@ package final class MemoryChannelLayer: ChannelLayer {
     var reachesAll = true
     let others = hub.ends(of: group).filter { $0.number != end.number }
     guard !others.isEmpty else { return nil }
-    let (posted, weight) = (GroupEvent(event, to: group), event.weight)
+    let (posted, weight) = (GroupEvent(event, to: group), event.size)
     for peer in others where !peer.post(posted, weight: weight) { reachesAll = false }
     if !reachesAll { hub.refused() }
     return reachesAll ? nil : .full

@@ -48,5 +48,5 @@ package final class MemoryHub: Sendable {
 }
 
 extension GroupEvent {
-  package var weight: Int { event.weight }
+  package var size: Int { event.size }
 }

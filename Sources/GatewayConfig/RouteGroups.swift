@@ -47,11 +47,11 @@ extension RouteGroups {
     for (place, template) in route.groups.enumerated() {
       // Messages of clients go to the first group.
       let writers = place == 0 ? webSocket.consumer.writers : .nobody
-      uses += maker.make(template.value.parts.map(GroupUse.Part.init), .group, at: template.range, writers)
+      uses += maker.make(template.value.parts, .group, at: template.range, writers)
     }
     for (place, pattern) in group.subscribe.enumerated() {
       uses += maker.make(
-        pattern.parts.map(GroupUse.Part.init), .subscribe, at: route.place(ofPattern: place), .nobody)
+        pattern.parts, .subscribe, at: route.place(ofPattern: place), .nobody)
     }
     return uses
   }
@@ -69,7 +69,7 @@ extension RouteGroups {
     case .events(let stream):
       let maker = maker(stream.group.layer, AdmittedClients(http.auth), .shownIfAdded)
       return route.groups.map { template in
-        maker.make(template.value.parts.map(GroupUse.Part.init), .events, at: template.range, access: .read)
+        maker.make(template.value.parts, .events, at: template.range, access: .read)
       }
     case .publish(let publish):
       let access = GroupUse.Access(
@@ -83,7 +83,7 @@ extension RouteGroups {
         publish.isAnonymous ? .forgeable : isOfToken ? .none : .added)
       return publish.groups.enumerated().map { place, pattern in
         maker.make(
-          pattern.parts.map(GroupUse.Part.init), .publish, at: route.place(ofPattern: place), access: access)
+          pattern.parts, .publish, at: route.place(ofPattern: place), access: access)
       }
     }
   }
@@ -104,7 +104,7 @@ private struct Maker {
   let signature: GroupUse.Signature
 
   func make(
-    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange,
+    _ parts: [GroupNamePart], _ key: RouteGroups.Key, at range: SourceRange,
     _ writers: ConsumerConfiguration.PublishPolicy
   ) -> [RouteGroups] {
     func made(_ audience: AdmittedClients, _ access: GroupUse.Access) -> RouteGroups {
@@ -122,13 +122,13 @@ private struct Maker {
   }
 
   func make(
-    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
+    _ parts: [GroupNamePart], _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
   ) -> RouteGroups {
     made(parts, key, at: range, isOptional && !Self.isPersonal(parts) ? .everyone : audience, access)
   }
 
   private func made(
-    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, _ audience: AdmittedClients,
+    _ parts: [GroupNamePart], _ key: RouteGroups.Key, at range: SourceRange, _ audience: AdmittedClients,
     _ access: GroupUse.Access
   ) -> RouteGroups {
     let isConcerned =
@@ -146,8 +146,8 @@ private struct Maker {
       sharedRange: route.shared?.range)
   }
 
-  private static func isPersonal(_ parts: [GroupUse.Part]) -> Bool {
-    parts.contains { if case .identity = $0 { true } else { false } }
+  private static func isPersonal(_ parts: [GroupNamePart]) -> Bool {
+    !parts.identityFields.isEmpty
   }
 }
 
@@ -188,24 +188,5 @@ extension AdmittedClients {
       required[requirement.claim] = Set(requirement.values.map(\.text))
     }
     self = .authenticated(by: auth.name, require: required)
-  }
-}
-
-extension GroupUse.Part {
-  init(_ part: GroupTemplate.Part) {
-    switch part {
-    case .literal(let text): self = .literal(text)
-    case .capture(let name): self = .capture(name)
-    case .identity(let field): self = .identity(field)
-    }
-  }
-
-  init(_ part: GroupPattern.Part) {
-    switch part {
-    case .literal(let text): self = .literal(text)
-    case .capture(let name): self = .capture(name)
-    case .identity(let field): self = .identity(field)
-    case .any: self = .anything
-    }
   }
 }

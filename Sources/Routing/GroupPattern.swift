@@ -1,29 +1,21 @@
 /// A pattern for group names: a template in which `*` stands for any characters, or none: `ticker_*`.
 package struct GroupPattern: Sendable, Hashable {
-  package enum Part: Sendable, Hashable {
-    case literal(String)
-    case capture(String)
-    /// `user`, or `claims.NAME`.
-    case identity(String)
-    case any
-  }
+  package var parts: [GroupNamePart]
 
-  package var parts: [Part]
-
-  package init(parts: [Part]) {
+  package init(parts: [GroupNamePart]) {
     self.parts = parts
   }
 
   /// Reads the notation: that of `GroupTemplate`, and `*`.
   package static func parse(_ text: String) -> Result<GroupPattern, PatternFault> {
-    var parts: [Part] = []
+    var parts: [GroupNamePart] = []
     var offset = 0
     for (number, piece) in text.split(separator: "*", omittingEmptySubsequences: false).enumerated() {
-      if number > 0 { parts.append(.any) }
+      if number > 0 { parts.append(.anything) }
       defer { offset += piece.utf8.count + 1 }
       guard !piece.isEmpty else { continue }
       switch GroupTemplate.parse(String(piece)) {
-      case .success(let template): parts += template.parts.map(Part.init)
+      case .success(let template): parts += template.parts
       case .failure(var fault):
         fault.range = (fault.range.lowerBound + offset)..<(fault.range.upperBound + offset)
         return .failure(fault)
@@ -38,31 +30,16 @@ package struct GroupPattern: Sendable, Hashable {
   /// A pattern for all groups that a template can name, whatever its places are filled with.
   package init(anyOf template: GroupTemplate) {
     parts = template.parts.map { part in
-      if case .literal(let text) = part { .literal(text) } else { .any }
+      if case .literal(let text) = part { .literal(text) } else { .anything }
     }
   }
 
-  package var text: String {
-    parts.map { part in
-      switch part {
-      case .literal(let text): text
-      case .capture(let name), .identity(let name): "{\(name)}"
-      case .any: "*"
-      }
-    }.joined()
-  }
-
-  package var captureNames: [String] {
-    parts.compactMap { if case .capture(let name) = $0 { name } else { nil } }
-  }
-
-  package var isPersonal: Bool { parts.contains { if case .identity = $0 { true } else { false } } }
+  package var text: String { parts.text }
+  package var captureNames: [String] { parts.captureNames }
+  package var isPersonal: Bool { !parts.identityFields.isEmpty }
 
   /// The same pattern with `{user}` as the client's user instead of a capture of that name.
-  package var withUser: GroupPattern {
-    GroupPattern(
-      parts: parts.map { $0 == .capture(GroupTemplate.user) ? .identity(GroupTemplate.user) : $0 })
-  }
+  package var withUser: GroupPattern { GroupPattern(parts: parts.withUser) }
 
   /// Whether the pattern matches the group, for a client with these captures and this identity. If a place cannot be filled, or
   /// is filled with an empty text, no group matches.
@@ -75,7 +52,7 @@ package struct GroupPattern: Sendable, Hashable {
     for part in parts {
       switch part {
       case .literal(let text): pieces[pieces.count - 1] += text.utf8
-      case .any: pieces.append([])
+      case .anything: pieces.append([])
       case .capture(let place):
         guard let value = captures[place], !value.isEmpty else { return false }
         pieces[pieces.count - 1] += value.utf8
@@ -102,15 +79,5 @@ package struct GroupPattern: Sendable, Hashable {
       rest = rest[found.upperBound...]
     }
     return true
-  }
-}
-
-extension GroupPattern.Part {
-  init(_ part: GroupTemplate.Part) {
-    switch part {
-    case .literal(let text): self = .literal(text)
-    case .capture(let name): self = .capture(name)
-    case .identity(let name): self = .identity(name)
-    }
   }
 }

@@ -2,16 +2,9 @@
 ///
 /// A group name is 1 to 99 characters of `A-Z a-z 0-9 . _ -` (Django: `BaseChannelLayer.valid_group_name`).
 package struct GroupTemplate: Sendable, Hashable {
-  package enum Part: Sendable, Hashable {
-    case literal(String)
-    case capture(String)
-    /// `user`, or `claims.NAME`.
-    case identity(String)
-  }
+  package var parts: [GroupNamePart]
 
-  package var parts: [Part]
-
-  package init(parts: [Part]) {
+  package init(parts: [GroupNamePart]) {
     self.parts = parts
   }
 
@@ -32,7 +25,7 @@ package struct GroupTemplate: Sendable, Hashable {
 
   /// Reads the notation. Literal text must be valid in a group name.
   package static func parse(_ text: String) -> Result<GroupTemplate, PatternFault> {
-    var parts: [Part] = []
+    var parts: [GroupNamePart] = []
     let bytes = Array(text.utf8)
     var index = 0
     func fail(_ message: String, _ range: Range<Int>, hint: String? = nil) -> Result<
@@ -83,26 +76,14 @@ package struct GroupTemplate: Sendable, Hashable {
     String(decoding: bytes[index...].prefix(8), as: UTF8.self).first.map(String.init) ?? ""
   }
 
-  package var captureNames: [String] {
-    parts.compactMap { if case .capture(let name) = $0 { name } else { nil } }
-  }
-
-  package var text: String {
-    parts.map { part in
-      switch part {
-      case .literal(let text): text
-      case .capture(let name), .identity(let name): "{\(name)}"
-      }
-    }.joined()
-  }
+  package var captureNames: [String] { parts.captureNames }
+  package var text: String { parts.text }
 
   /// Whether the name depends on the client's identity.
-  package var isPersonal: Bool { parts.contains { if case .identity = $0 { true } else { false } } }
+  package var isPersonal: Bool { !parts.identityFields.isEmpty }
 
   /// The same template with `{user}` as the client's user instead of a capture of that name.
-  package var withUser: GroupTemplate {
-    GroupTemplate(parts: parts.map { $0 == .capture(Self.user) ? .identity(Self.user) : $0 })
-  }
+  package var withUser: GroupTemplate { GroupTemplate(parts: parts.withUser) }
 
   /// The group of one session; nil if a channel layer would refuse the name: it has an invalid character, is too long, is
   /// reserved, has a capture that took no part in the match, or needs a fact about the client that is not known.
@@ -119,6 +100,7 @@ package struct GroupTemplate: Sendable, Hashable {
       case .identity(let place):
         guard let value = identity(place), !value.isEmpty else { return nil }
         name += value
+      case .anything: return nil
       }
     }
     return Self.isOpen(name) ? name : nil

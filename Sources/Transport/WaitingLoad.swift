@@ -94,18 +94,10 @@ public final class WaitingLoad: Sendable {
   ///
   /// - Returns: whether there is room.
   package func room(within time: Duration) async -> Bool {
-    await withTaskGroup(of: Bool.self) { tasks in
-      tasks.addTask {
-        await self.room()
-        return !Task.isCancelled
-      }
-      tasks.addTask {
-        try? await Task.sleep(for: time)
-        return false
-      }
-      defer { tasks.cancelAll() }
-      return await tasks.next() ?? false
-    }
+    await within(time) {
+      await self.room()
+      return !Task.isCancelled
+    } ?? false
   }
 
   /// How many callers wait for room.

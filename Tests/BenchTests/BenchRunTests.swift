@@ -1,5 +1,7 @@
-import Foundation
 import GatewayConfig
+import GatewayTestSupport
+import Glibc
+import LayerTestSupport
 import Logging
 import Testing
 
@@ -29,33 +31,11 @@ private func measure(_ path: String, _ load: Load) async throws -> Measurement {
 /// The same, with the time from the beginning of the load to its end.
 private func timed(_ path: String, _ load: Load) async throws -> (measurement: Measurement, elapsed: Duration)
 {
-  let file = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString).yaml").path
-  try routes.write(toFile: file, atomically: true, encoding: .utf8)
-  defer { try? FileManager.default.removeItem(atPath: file) }
-  let loaded = ConfigurationLoader.load(path: file, environment: [:])
-  var configuration = try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
-  configuration.server.bind = [.tcp(host: "127.0.0.1", port: 0)]
-  let gateway = GatewayServer(configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-  let (ports, found) = AsyncStream<Int>.makeStream()
-  return try await withThrowingTaskGroup(of: Void.self) { tasks in
-    tasks.addTask {
-      try await gateway.run { addresses in
-        if case .tcp(_, let port)? = addresses.first?.address { found.yield(port) }
-        found.finish()
-      }
-    }
-    let port = try #require(await ports.first { _ in true })
-    let outcome: Result<Measurement, any Error>
+  let configuration = try ConfigurationLoader.configuration(of: routes).onAnyPort
+  return try await GatewayServer(configuration, log: .quiet).serving { port in
     let start = ContinuousClock.now
-    do {
-      outcome = .success(try await Bench.run(load, against: try Target("ws://127.0.0.1:\(port)/\(path)")))
-    } catch {
-      outcome = .failure(error)
-    }
-    let elapsed = ContinuousClock.now - start
-    gateway.stop()
-    try await tasks.waitForAll()
-    return (try outcome.get(), elapsed)
+    let measurement = try await Bench.run(load, against: try Target("ws://127.0.0.1:\(port)/\(path)"))
+    return (measurement, ContinuousClock.now - start)
   }
 }
 

@@ -1,32 +1,20 @@
+import LayerTestSupport
 import TestSupport
 import Testing
 
 @testable import ChannelLayers
 @testable import Transport
 
-private struct Deaf: EventRenderer {
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering { .ignored }
-}
-
-private final class Member: GroupMember {
-  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery { .delivered }
-  func fellBehind() {}
-  func close(code: UInt16, reason: String) {}
-  func undelivered(_ reason: Undelivered) {}
-}
-
-private final class Route {}
-
 struct AudienceListTests {
   @Test(arguments: 0..<50)
   func `groups that stay are told once, whatever comes and goes between the parts`(_ seed: UInt64) throws {
-    let (thread, _) = try Reactor.start(name: "test") { reactor in
+    try onReactor { reactor in
       var random = SplitMix(seed: seed)
       let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
-      let routes = [Route(), Route()]
+      let routes = [TestRoute(), TestRoute()]
       func join(_ name: String) -> Membership {
-        let route = ObjectIdentifier(routes.randomElement(using: &random) ?? routes[0])
-        return groups.join(Member(), group: name, route: route, renderer: Deaf())
+        let route = (routes.randomElement(using: &random) ?? routes[0]).id
+        return groups.join(RecordingMember(), group: name, route: route, renderer: DeafRenderer())
       }
       // Of two routes, so that some groups have two audiences.
       let staying = (0..<300).map { join("stays_\($0 / 2)") }
@@ -50,7 +38,5 @@ struct AudienceListTests {
       for membership in staying + others { groups.leave(membership) }
       #expect(groups.memberCounts(from: 0, most: 1000) { _ in true }.counts.isEmpty)
     }
-    thread.stop()
-    thread.join()
   }
 }

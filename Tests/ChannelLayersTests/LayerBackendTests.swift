@@ -1,8 +1,10 @@
 import Foundation
 import GatewayConfig
+import LayerTestSupport
 import Logging
 import NIOPosix
 import Routing
+import TestSupport
 import Testing
 
 @testable import ChannelLayers
@@ -35,14 +37,7 @@ enum BackEndKind: CaseIterable {
     configuration.hosts = [RedisHost(.unix(path: socket))]
     return RedisBackend(
       alias: "default", configuration, history: history, hasPresence: true,
-      on: .singleton, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-  }
-}
-
-private struct TypeRenderer: EventRenderer {
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    unsafe frames.append(Array("\(event.type) ".utf8).span.bytes)
-    return .frames
+      on: .singleton, log: .quiet)
   }
 }
 
@@ -51,25 +46,13 @@ private struct Heard: Sendable, Equatable {
   var text: String
 }
 
-/// Says what it is sent.
-private final class Member: GroupMember {
-  private let name: String
-  private let heard: AsyncStream<Heard>.Continuation
-
-  init(_ name: String, _ heard: AsyncStream<Heard>.Continuation) {
-    self.name = name
-    self.heard = heard
-  }
-
-  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
-    let text = unsafe frames.withBytes(from: offset) { unsafe String(decoding: $0, as: UTF8.self) }
+/// A member that says what it is sent.
+private func member(_ name: String, _ heard: AsyncStream<Heard>.Continuation) -> RecordingMember {
+  RecordingMember { text in
     for type in text.split(separator: " ") { heard.yield(Heard(member: name, text: String(type))) }
-    return .delivered
+  } onUndelivered: { reason in
+    heard.yield(Heard(member: name, text: "\(reason)"))
   }
-
-  func fellBehind() {}
-  func close(code: UInt16, reason: String) {}
-  func undelivered(_ reason: Undelivered) { heard.yield(Heard(member: name, text: "\(reason)")) }
 }
 
 /// What is on one reactor.
@@ -110,8 +93,8 @@ private struct ReactorEnd: Sendable {
       place.end.layer.subscribe(to: group) { outcome in
         if outcome == .active {
           place.memberships[group] = place.end.layer.groups.join(
-            Member(name, heard), group: group, route: ObjectIdentifier(TypeRenderer.self),
-            renderer: TypeRenderer())
+            member(name, heard), group: group, route: ObjectIdentifier(TypeRenderer.self),
+            renderer: TypeRenderer(end: " "))
         }
         reply(outcome)
       }
@@ -161,14 +144,12 @@ private struct LayerProcess {
 private func withProcesses(
   of kind: BackEndKind, _ body: ([LayerProcess]) async throws -> Void
 ) async throws {
-  let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID())")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
+  let folder = try TemporaryFolder()
   let server = Process()
   if kind != .memory, let redis = BackEndKind.redis {
     server.executableURL = URL(filePath: redis)
     server.arguments = [
-      "--port", "0", "--unixsocket", "\(folder.path)/s", "--save", "", "--dir", folder.path,
+      "--port", "0", "--unixsocket", folder.path("s"), "--save", "", "--dir", folder.path,
     ]
     server.standardOutput = FileHandle.nullDevice
     try server.run()
@@ -177,7 +158,7 @@ private func withProcesses(
   defer { if server.isRunning { kill(server.processIdentifier, SIGKILL) } }
   var processes: [LayerProcess] = []
   for _ in 0..<(kind == .memory ? 1 : 2) {
-    processes.append(try await LayerProcess(kind.make(at: "\(folder.path)/s")))
+    processes.append(try await LayerProcess(kind.make(at: folder.path("s"))))
   }
   try await body(processes)
   for process in processes { await process.stop() }
@@ -252,8 +233,8 @@ struct LayerBackendTests {
       for (index, end) in ends.enumerated() {
         end.work.post { place in
           place.present = place.end.presence?.join(
-            Member("\(index)", heard), group: "room", route: ObjectIdentifier(TypeRenderer.self),
-            renderer: TypeRenderer(), user: "u\(index)")
+            member("\(index)", heard), group: "room", route: ObjectIdentifier(TypeRenderer.self),
+            renderer: TypeRenderer(end: " "), user: "u\(index)")
         }
       }
       func wait(for count: Int) async throws {

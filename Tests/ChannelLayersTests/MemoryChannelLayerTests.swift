@@ -1,35 +1,10 @@
 import Dispatch
+import LayerTestSupport
 import Synchronization
 import Testing
 
 @testable import ChannelLayers
 @testable import Transport
-
-private struct TypeRenderer: EventRenderer {
-  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    unsafe frames.append(Array(event.type.utf8).span.bytes)
-    return .frames
-  }
-}
-
-/// Says when it is sent something.
-private final class Member: GroupMember {
-  private let delivered: @Sendable () -> Void
-  private(set) var undelivered: [Undelivered] = []
-
-  init(_ delivered: @escaping @Sendable () -> Void) {
-    self.delivered = delivered
-  }
-
-  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
-    delivered()
-    return .delivered
-  }
-
-  func fellBehind() {}
-  func close(code: UInt16, reason: String) {}
-  func undelivered(_ reason: Undelivered) { undelivered.append(reason) }
-}
 
 /// One reactor's end of a memory layer, and a way onto its thread.
 private struct End: Sendable {
@@ -70,7 +45,8 @@ struct MemoryChannelLayerTests {
         for _ in 0..<2 {
           layer.subscribe(to: "room") { #expect($0 == .active) }
           _ = layer.groups.join(
-            Member { delivered.yield() }, group: "room", route: ObjectIdentifier(TypeRenderer.self),
+            RecordingMember(onDelivery: { _ in delivered.yield() }), group: "room",
+            route: ObjectIdentifier(TypeRenderer.self),
             renderer: TypeRenderer())
         }
       }
@@ -78,7 +54,8 @@ struct MemoryChannelLayerTests {
     #expect(hub.ends(of: "room").map(\.number) == [0, 1])
     await ends[0].run { layer in
       let sender = layer.groups.join(
-        Member { delivered.yield() }, group: "room", route: ObjectIdentifier(TypeRenderer.self),
+        RecordingMember(onDelivery: { _ in delivered.yield() }), group: "room",
+        route: ObjectIdentifier(TypeRenderer.self),
         renderer: TypeRenderer())
       layer.publish(Event(type: "a"), to: "room", from: sender)
     }
@@ -101,11 +78,12 @@ struct MemoryChannelLayerTests {
     await ends[1].run { layer in
       layer.subscribe(to: "room") { _ in }
       _ = layer.groups.join(
-        Member {}, group: "room", route: ObjectIdentifier(TypeRenderer.self), renderer: TypeRenderer())
+        RecordingMember(), group: "room", route: ObjectIdentifier(TypeRenderer.self), renderer: TypeRenderer()
+      )
     }
     @Sendable func publish(_ count: Int) async -> [Undelivered] {
       await ends[0].run { layer in
-        let member = Member {}
+        let member = RecordingMember()
         let sender = layer.groups.join(
           member, group: "room", route: ObjectIdentifier(TypeRenderer.self), renderer: TypeRenderer())
         let event = Event(type: "a", fields: [.init("bytes", .bytes(Array(repeating: 1, count: 1_000)))])
@@ -138,7 +116,8 @@ struct MemoryChannelLayerTests {
         layer.subscribe(to: "room") { _ in }
         for _ in 0..<2 {
           _ = layer.groups.join(
-            Member { delivered.yield() }, group: "room", route: ObjectIdentifier(TypeRenderer.self),
+            RecordingMember(onDelivery: { _ in delivered.yield() }), group: "room",
+            route: ObjectIdentifier(TypeRenderer.self),
             renderer: TypeRenderer())
         }
       }

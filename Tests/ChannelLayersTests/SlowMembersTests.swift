@@ -1,4 +1,5 @@
 import Glibc
+import LayerTestSupport
 import Synchronization
 import TestSupport
 import Testing
@@ -55,24 +56,24 @@ struct SlowMembersTests {
     let count = 12
     var ends: [(reactor: Int32, test: Int32)] = []
     for index in 0..<count {
-      var pair: [Int32] = [0, 0]
-      #expect(unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &pair) == 0)
+      let pair = socketPair()
+      setNonBlocking(pair.test)
       var size = Int32(index % 3 == 0 ? 1 << 20 : 4096)
-      _ = unsafe setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
-      ends.append((pair[0], pair[1]))
+      _ = unsafe setsockopt(pair.reactor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+      ends.append(pair)
     }
     defer { for end in ends { Glibc.close(end.test) } }
     let expected = Mutex<[[UInt8]]?>(nil)
     let sockets = ends.map(\.reactor)
     let (thread, mailbox) = try Reactor.start(name: "test") { reactor in
       let groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
-      let routes = [Route(), Route()]
+      let routes = [TestRoute(), TestRoute()]
       let members = sockets.enumerated().map { index, socket in
         let member = SlowMember()
         member.connection = reactor.adopt(Descriptor(adopting: socket), handler: member)
         for group in index % 4 == 0 ? ["a", "b"] : [index % 2 == 0 ? "a" : "b"] {
           member.membership = groups.join(
-            member, group: group, route: ObjectIdentifier(routes[index % 2]), renderer: BytesRenderer())
+            member, group: group, route: routes[index % 2].id, renderer: BytesRenderer())
         }
         return member
       }
@@ -128,6 +129,3 @@ struct SlowMembersTests {
     if count > 0 { got[index] += chunk[..<count] }
   }
 }
-
-/// Routes are told apart by an object.
-private final class Route {}

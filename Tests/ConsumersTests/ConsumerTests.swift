@@ -336,7 +336,7 @@ struct OtherMessageTests {
   func `what the route can take is shown in its form`(_ text: String, _ error: String) {
     let sent = answer(text) {
       $0.presence = true
-      $0.subscribe = [GroupPattern(parts: [.any])]
+      $0.subscribe = [GroupPattern(parts: [.anything])]
     }
     #expect(sent == [#"text:{"error": "\#(error)"}"#])
   }

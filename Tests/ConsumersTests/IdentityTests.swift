@@ -2,7 +2,7 @@ import Consumers
 import JSON
 import Testing
 
-@Suite struct IdentityTests {
+struct IdentityTests {
   private let identity = Identity(
     user: "5",
     claims: .object([

@@ -9,7 +9,7 @@ import WebSocketCore
 @testable import Transport
 
 /// Routes of both kinds may be in one group.
-@Suite struct SharedGroupTests {
+struct SharedGroupTests {
   private let group = GroupConfiguration(
     templates: [GroupTemplate(parts: [.literal("g")])], events: [:])
 
@@ -21,7 +21,7 @@ import WebSocketCore
     return bytes
   }
 
-  @Test func everyRouteHearsChatAndBroadcast() {
+  @Test func `every route hears chat and broadcast`() {
     let chat = Consumer(.chat(group))
     let broadcast = Consumer(.broadcast(group, publish: .nobody))
     let said = Event(type: Chat.eventType, fields: [.init("message", .json(.string("hi")))])

@@ -1,14 +1,17 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import GatewayConfig
 
 /// Every file that a configuration names may be something that never ends, or never begins.
 final class FileAccessTests {
-  private let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")
+  private let folder: URL
+  private let place: TemporaryFolder
 
   init() throws {
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    place = try TemporaryFolder()
+    folder = place.url
     #expect(unsafe mkfifo(path("fifo"), 0o600) == 0)
     #expect(unsafe symlink("/dev/zero", path("zero")) == 0)
     try FileManager.default.createDirectory(
@@ -29,10 +32,6 @@ final class FileAccessTests {
       }
     }
     #expect(bound == 0)
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(at: folder)
   }
 
   private func path(_ name: String) -> String { folder.appending(path: name).path }

@@ -1,4 +1,5 @@
 import Foundation
+import LayerTestSupport
 import Testing
 
 @testable import GatewayConfig
@@ -128,19 +129,16 @@ struct FixtureTests {
   func `messages are compressed only where the file says so`(
     _ outer: String, _ inner: String, _ isOn: Bool
   ) throws {
-    let file = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml")
-    defer { try? FileManager.default.removeItem(at: file) }
-    let text = """
-      installed_apps: [echo]
-      \(outer.isEmpty ? "" : "compression: \(outer)")
-      applications:
-        main:
-          websocket:
-            - {path: ws/, consumer: echo\(inner.isEmpty ? "" : ", compression: \(inner)")}
-      """
-    try text.write(to: file, atomically: true, encoding: .utf8)
-    let loaded = ConfigurationLoader.load(path: file.path, environment: [:])
-    let route = try #require(loaded.configuration?.served.webSocketRoutes.first)
+    let configuration = try ConfigurationLoader.configuration(
+      of: """
+        installed_apps: [echo]
+        \(outer.isEmpty ? "" : "compression: \(outer)")
+        applications:
+          main:
+            websocket:
+              - {path: ws/, consumer: echo\(inner.isEmpty ? "" : ", compression: \(inner)")}
+        """)
+    let route = try #require(configuration.served.webSocketRoutes.first)
     #expect((route.compression != nil) == isOn)
     // What holds around it goes on where the route only switches it on.
     #expect(route.compression?.level == (isOn && (outer + inner).contains("level: 2") ? 2 : isOn ? 6 : nil))

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import GatewayConfig
@@ -49,21 +50,21 @@ private let files: [KeyPlace: String] = [
 ]
 
 /// A folder with a configuration, and an app beside it.
-private final class Folder {
-  private let url = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")
+private struct Folder {
+  private let folder: TemporaryFolder
 
-  deinit { try? FileManager.default.removeItem(at: url) }
+  init() throws {
+    folder = try TemporaryFolder()
+  }
 
   /// The keys that are unknown where `keys` stands in a mapping of this kind.
   func unknownKeys(at place: KeyPlace, _ keys: String) throws -> [String] {
     let isApp = place == .app || place == .preset
-    try FileManager.default.createDirectory(at: url.appending(path: "app"), withIntermediateDirectories: true)
     let text = try #require(files[place], "\(place)").replacing("HERE", with: keys)
-    try (isApp ? text : "{}").write(
-      to: url.appending(path: "app/app.yaml"), atomically: true, encoding: .utf8)
+    try folder.write(isApp ? text : "{}", as: "app/app.yaml")
     let file = isApp ? "installed_apps: [echo, chat, ./app]" : text
-    try file.write(to: url.appending(path: "routes.yaml"), atomically: true, encoding: .utf8)
-    let loaded = ConfigurationLoader.load(path: url.appending(path: "routes.yaml").path, environment: [:])
+    try folder.write(file, as: "routes.yaml")
+    let loaded = ConfigurationLoader.load(path: folder.path("routes.yaml"), environment: [:])
     return loaded.report.findings.filter { $0.code == .unknownKey }.map(\.message)
   }
 }
@@ -71,7 +72,7 @@ private final class Folder {
 struct KeyTests {
   @Test(arguments: KeyPlace.allCases)
   func `each declared key is known where it stands, and no other one is`(_ place: KeyPlace) throws {
-    let folder = Folder()
+    let folder = try Folder()
     let isBlock = place == .file || place == .app
     for key in Key.at(place) {
       var keys = ["\(key.name): x"]

@@ -1,4 +1,5 @@
 import JSON
+import LayerTestSupport
 import TestSupport
 import Testing
 
@@ -83,9 +84,8 @@ struct ManyFindingsTests {
 
   @Test func `findings in one long line take time in proportion to their number, and so do those not shown`()
   {
-    let clock = ContinuousClock()
     func time(_ count: Int) -> Duration {
-      clock.measure { _ = strange(count).rendered(.text) }
+      processorTime { _ = strange(count).rendered(.text) }
     }
     _ = time(100)
     // Each is shown with its part of the line, whose length grows with them.

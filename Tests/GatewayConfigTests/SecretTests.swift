@@ -1,4 +1,5 @@
 import Foundation
+import LayerTestSupport
 import Testing
 
 @testable import GatewayConfig
@@ -36,14 +37,12 @@ struct SecretTests {
 
   /// The findings about a secret for tokens that a variable holds.
   private func findings(_ value: String, encoding: String? = nil) -> [Finding] {
-    let file = FileManager.default.temporaryDirectory.appending(path: "secret-\(UUID().uuidString).yaml")
-    defer { try? FileManager.default.removeItem(at: file) }
-    try? """
-    installed_apps: [echo]
-    auth: {users: {jwt: {secret: {env: KEY\(encoding.map { ", encoding: \($0)" } ?? "")}}}}
-    applications: {main: {websocket: [{path: ws/, consumer: echo}]}}
-    """.write(to: file, atomically: true, encoding: .utf8)
-    return ConfigurationLoader.load(path: file.path, environment: ["KEY": value]).report.findings
+    let text = """
+      installed_apps: [echo]
+      auth: {users: {jwt: {secret: {env: KEY\(encoding.map { ", encoding: \($0)" } ?? "")}}}}
+      applications: {main: {websocket: [{path: ws/, consumer: echo}]}}
+      """
+    return ConfigurationLoader.load(text: text, environment: ["KEY": value]).report.findings
   }
 
   @Test func `a line end behind a text is no part of it in a variable either`() {
@@ -94,17 +93,8 @@ struct SecretTests {
   }
 
   @Test func `a variable whose bytes were no text is no secret`() throws {
-    let file = FileManager.default.temporaryDirectory.appending(path: "secret-\(UUID().uuidString).yaml")
-    defer { try? FileManager.default.removeItem(at: file) }
-    try """
-    installed_apps: [echo]
-    auth: {users: {jwt: {secret: {env: KEY}}}}
-    applications: {main: {websocket: [{path: ws/, consumer: echo}]}}
-    """.write(to: file, atomically: true, encoding: .utf8)
-    let loaded = ConfigurationLoader.load(
-      path: file.path, environment: ["KEY": String(repeating: "\u{FFFD}", count: 32)])
     #expect(
-      loaded.report.findings.map(\.message) == [
+      findings(String(repeating: "\u{FFFD}", count: 32)).map(\.message) == [
         #"the environment variable "KEY" holds bytes that are not UTF-8"#
       ])
   }

@@ -1,27 +1,14 @@
 import Consumers
-import Foundation
 import GatewayConfig
+import LayerTestSupport
 import Logging
+import TestSupport
 import Testing
 import Transport
 import WebSocketCore
 
 @testable import ChannelLayers
 @testable import Gateway
-
-/// A member that records the frames it is sent.
-private final class Member: GroupMember {
-  var got: [UInt8] = []
-
-  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
-    frames.read { got += [UInt8](copying: $0.extracting(offset..<$0.byteCount)) }
-    return .delivered
-  }
-
-  func fellBehind() {}
-  func close(code: UInt16, reason: String) {}
-  func undelivered(_ reason: Undelivered) {}
-}
 
 /// What the messages in a member's frames say; nil where it could not read them.
 private func texts(_ bytes: [UInt8], inflating: Bool) -> [String]? {
@@ -51,33 +38,21 @@ private func texts(_ bytes: [UInt8], inflating: Bool) -> [String]? {
 
 /// The first route of a file with these lines.
 private func route(_ lines: String, top: String = "") throws -> (SessionRoute, ContextBudget) {
-  let file = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml")
-  defer { try? FileManager.default.removeItem(at: file) }
-  let text = """
-    installed_apps: [echo, chat, broadcast]
-    channel_layers: {default: {backend: memory}}
-    \(top)
-    applications: {main: {websocket: [{path: ws/, \(lines)}]}}
-    """
-  try text.write(to: file, atomically: true, encoding: .utf8)
-  let loaded = ConfigurationLoader.load(path: file.path, environment: [:])
-  let configuration = try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
-  let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+  let configuration = try ConfigurationLoader.configuration(
+    of: """
+      installed_apps: [echo, chat, broadcast]
+      channel_layers: {default: {backend: memory}}
+      \(top)
+      applications: {main: {websocket: [{path: ws/, \(lines)}]}}
+      """)
   let route = SessionRoute(
-    configuration.served.webSocketRoutes[0], GatewayLayers(configuration, log: log), takesTokens: false,
-    log: log)
+    configuration.served.webSocketRoutes[0], GatewayLayers(configuration, log: .quiet), takesTokens: false,
+    log: .quiet)
   return (route, ContextBudget(total: configuration.server.compressionMemory.bytes))
 }
 
 private func offers(_ parameters: String) -> [ExtensionOffer] {
   ExtensionOffer.parse(["permessage-deflate" + parameters]) ?? []
-}
-
-/// Runs the body on a reactor's thread, which is where groups live.
-private func onReactor(_ body: @escaping @Sendable (Reactor) throws -> Void) throws {
-  let (thread, _) = try Reactor.start(name: "test") { try body($0) }
-  thread.stop()
-  thread.join()
 }
 
 struct GroupCompressionTests {
@@ -94,11 +69,11 @@ struct GroupCompressionTests {
         "", "; client_max_window_bits", "; server_max_window_bits=9",
         "; server_max_window_bits=9; client_no_context_takeover",
       ]
-      var members: [(member: Member, isCompressed: Bool)] = []
+      var members: [(member: RecordingMember, isCompressed: Bool)] = []
       var deflaters: [Deflater] = []
       var memberships: [Membership] = []
       for number in 0..<100 {
-        let member = Member()
+        let member = RecordingMember()
         // Every fifth offers nothing.
         let offer = number % 5 == 4 ? [] : offers(kinds[number % 5])
         let agreed = worker.agree(on: offer, for: route)
@@ -127,9 +102,9 @@ struct GroupCompressionTests {
       // Both events for both windows and for those without; one write for each member.
       #expect(groups.counters == .init(events: 2, renderings: 6, writes: 100, ignored: 0))
       for (member, isCompressed) in members {
-        #expect(texts(member.got, inflating: isCompressed) == [Self.long, "short"])
-        #expect(member.got.first == (isCompressed ? 0xC1 : 0x81))
-        #expect((member.got.count < Self.long.utf8.count / 2) == isCompressed)
+        #expect(texts(member.bytes, inflating: isCompressed) == [Self.long, "short"])
+        #expect(member.bytes.first == (isCompressed ? 0xC1 : 0x81))
+        #expect((member.bytes.count < Self.long.utf8.count / 2) == isCompressed)
       }
       for membership in memberships { groups.leave(membership) }
     }
@@ -140,7 +115,8 @@ struct GroupCompressionTests {
     let compression = try #require(
       WorkerCompression(budget: budget).agree(on: offers(""), for: route)?.compression)
     let renderer = try #require(compression.renderer)
-    let noise = (0..<400).map { _ in UInt8.random(in: 0...255) }
+    var random = SplitMix(seed: 1)
+    let noise = (0..<400).map { _ in UInt8.random(in: 0...255, using: &random) }
     for payload in [noise, [UInt8](repeating: 7, count: 299)] {
       let event = Event(type: "broadcast.message", fields: [.init("bytes", .bytes(payload))])
       let plain = SharedBytes(capacity: 64)

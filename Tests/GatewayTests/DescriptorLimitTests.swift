@@ -1,7 +1,7 @@
 import Foundation
 import GatewayConfig
+import LayerTestSupport
 import Logging
-import Synchronization
 import Testing
 import Transport
 
@@ -47,27 +47,24 @@ struct DescriptorLimitTests {
   }
 
   private static func configuration(connections: Int) throws -> Configuration {
-    let path = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml").path
-    try """
-    installed_apps: [echo]
-    limits: {connections: \(connections)}
-    applications: {main: {websocket: [{path: ws/, consumer: echo}]}}
-    """.write(toFile: path, atomically: true, encoding: .utf8)
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    return try #require(ConfigurationLoader.load(path: path, environment: [:]).configuration)
+    try ConfigurationLoader.configuration(
+      of: """
+        installed_apps: [echo]
+        limits: {connections: \(connections)}
+        applications: {main: {websocket: [{path: ws/, consumer: echo}]}}
+        """)
   }
 }
 
 struct AcceptFailuresTests {
   @Test func `failures are told at once, and then with their count every ten seconds`() {
-    let lines = Mutex<[String]>([])
-    let handler = GatewayLogHandler(.text, level: .info) { line in lines.withLock { $0.append(line) } }
-    let failures = AcceptFailures(log: Logger(label: "test") { _ in handler })
+    let lines = WrittenLines(.text, level: .info)
+    let failures = AcceptFailures(log: lines.log)
     let start = MonotonicTime.now
     failures.record(EMFILE, at: start)
     for _ in 0..<500 { failures.record(EMFILE, at: start + .seconds(5)) }
     failures.record(ENFILE, at: start + .seconds(11))
-    let written = lines.withLock(\.self)
+    let written = lines.all
     #expect(written.count == 2)
     #expect(written.first?.contains("count=1 ") == true)
     #expect(written.last?.contains("count=501 ") == true)

@@ -10,11 +10,9 @@ import Testing
 private func line(
   _ format: LoggingConfiguration.Format, _ message: String, _ fields: [String: String] = [:]
 ) -> String {
-  let lines = Mutex<[String]>([])
-  let handler = GatewayLogHandler(format, level: .debug) { line in lines.withLock { $0.append(line) } }
-  Logger(label: "test") { _ in handler }.info(
-    "\(message)", metadata: fields.mapValues { .string($0) })
-  return lines.withLock(\.self).first ?? ""
+  let lines = WrittenLines(format)
+  lines.log.info("\(message)", metadata: fields.mapValues { .string($0) })
+  return lines.all.first ?? ""
 }
 
 private func object(_ line: String) throws -> [String: String] {
@@ -86,13 +84,12 @@ struct GatewayLogHandlerTests {
   }
 
   @Test func `a value that is said to be a number is one, whatever its name`() {
-    let lines = Mutex<[String]>([])
-    let handler = GatewayLogHandler(.json, level: .debug) { line in lines.withLock { $0.append(line) } }
-    Logger(label: "test") { _ in handler }.info(
+    let lines = WrittenLines(.json)
+    lines.log.info(
       "here",
       metadata: ["let_go": .number(7), "below": .number(-1), "wide": .number(UInt64.max), "text": "7"])
     let expected = #""message":"here","below":-1,"let_go":7,"text":"7","wide":"18446744073709551615"}"#
-    #expect(lines.withLock(\.self).first?.hasSuffix(expected) == true)
+    #expect(lines.all.first?.hasSuffix(expected) == true)
   }
 
   @Test func `no name stands twice in an object`() throws {

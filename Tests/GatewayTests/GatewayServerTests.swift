@@ -1,48 +1,22 @@
 import Foundation
 import GatewayConfig
+import GatewayTestSupport
+import LayerTestSupport
 import Logging
+import TestSupport
 import Testing
 import Transport
 
 @testable import Gateway
-
-private func load(_ yaml: String) throws -> Configuration {
-  let path = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).yaml").path
-  try yaml.write(toFile: path, atomically: true, encoding: .utf8)
-  defer { try? FileManager.default.removeItem(atPath: path) }
-  let loaded = ConfigurationLoader.load(path: path, environment: [:])
-  return try #require(loaded.configuration, "\(loaded.report.rendered(.text))")
-}
 
 /// Serves a file on a free port for as long as the body runs.
 private func serving(
   _ yaml: String, clientSilence: Duration = KeepAliveProbes.bound,
   _ body: @escaping @Sendable (Int) throws -> Void
 ) async throws {
-  var configuration = try load(yaml)
-  configuration.server.bind = [.tcp(host: "127.0.0.1", port: 0)]
-  let gateway = GatewayServer(
-    configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, clientSilence: clientSilence
-  ) {}
-  let (ports, found) = AsyncStream<Int>.makeStream()
-  try await withThrowingTaskGroup(of: Void.self) { tasks in
-    tasks.addTask {
-      try await gateway.run { addresses in
-        if case .tcp(_, let port)? = addresses.first?.address { found.yield(port) }
-        found.finish()
-      }
-    }
-    for await port in ports {
-      do {
-        try await offThePool { try body(port) }
-      } catch {
-        gateway.stopNow()
-        throw error
-      }
-    }
-    gateway.stop()
-    try await tasks.waitForAll()
-  }
+  let configuration = try ConfigurationLoader.configuration(of: yaml).onAnyPort
+  let gateway = GatewayServer(configuration, log: .quiet, clientSilence: clientSilence) {}
+  try await gateway.serving { port in try await offThePool { try body(port) } }
 }
 
 /// Runs blocking calls on a thread of their own: the pool's threads are few, and the gateway's HTTP side needs them.
@@ -161,11 +135,9 @@ struct GatewayServerTests {
     `HTTP clients that vanished go, idle or in the middle of a download, and one that merely does not read stays`()
     async throws
   {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try Data(count: 16 << 20).write(to: folder.appending(path: "large"))
-    try Data(count: 1).write(to: folder.appending(path: "small"))
+    let folder = try TemporaryFolder()
+    try folder.write(Data(count: 16 << 20), as: "large")
+    try folder.write(Data(count: 1), as: "small")
     let yaml = """
       installed_apps: []
       server: {threads: 1}
@@ -192,12 +164,11 @@ struct GatewayServerTests {
 
   @Test func `a stop that nobody carries out ends the process when its grace and the bound are over`() throws
   {
-    let loaded = try load(chat.replacing("THREADS", with: "1") + "\nshutdown: {grace: 0s}\n")
+    let configuration = try ConfigurationLoader.configuration(
+      of: chat.replacing("THREADS", with: "1") + "\nshutdown: {grace: 0s}\n")
     let overdue = DispatchSemaphore(value: 0)
     // It does not run, as if all threads that would run it were blocked.
-    let gateway = GatewayServer(
-      loaded, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, stopBound: .milliseconds(10)
-    ) { overdue.signal() }
+    let gateway = GatewayServer(configuration, log: .quiet, stopBound: .milliseconds(10)) { overdue.signal() }
     #expect(overdue.wait(timeout: .now()) == .timedOut)
     gateway.stop()
     #expect(overdue.wait(timeout: .now() + 20) == .success)

@@ -1,6 +1,5 @@
 import GatewayConfig
 import Logging
-import Synchronization
 import Testing
 
 @testable import Gateway
@@ -8,11 +7,10 @@ import Testing
 struct MemoryBoundTests {
   /// The line about a client that was disconnected.
   private func line(route: String?, path: String? = nil) -> String {
-    let lines = Mutex<[String]>([])
-    let handler = GatewayLogHandler(.text, level: .debug) { line in lines.withLock { $0.append(line) } }
-    let bound = MemoryBound(nil, otherwise: 4096, .receiving, log: Logger(label: "test") { _ in handler })
+    let lines = WrittenLines(.text)
+    let bound = MemoryBound(nil, otherwise: 4096, .receiving, log: lines.log)
     bound.countEviction(route: route, path: path)
-    return lines.withLock(\.self).first ?? ""
+    return lines.all.first ?? ""
   }
 
   @Test func `a line about a client names what is known of its request`() {

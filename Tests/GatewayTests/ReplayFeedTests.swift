@@ -1,5 +1,7 @@
 import ChannelLayers
 import Glibc
+import LayerTestSupport
+import TestSupport
 import Testing
 
 @testable import Gateway
@@ -55,10 +57,8 @@ private final class Reader: GroupMember, ConnectionHandler {
 struct ReplayFeedTests {
   @Test(arguments: [1024, 16 << 10, 64 << 10, 1 << 20])
   func `what waits is at most half of what may, so that the next event finds room`(_ limit: Int) throws {
-    var ends: [Int32] = [0, 0]
-    #expect(unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
-    let (own, other) = (ends[0], ends[1])
-    let (thread, _) = try Reactor.start(name: "test") { reactor in
+    let (own, other) = socketPair()
+    try onReactor { reactor in
       let reader = Reader()
       let connection = reactor.adopt(Descriptor(adopting: own), handler: reader)
       let layer = Endless(reactor)
@@ -73,8 +73,6 @@ struct ReplayFeedTests {
       layer.groups.leave(membership)
       connection.abort()
     }
-    thread.stop()
-    thread.join()
     close(other)
   }
 }

@@ -6,30 +6,25 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOEmbedded
-import Synchronization
+import TestSupport
 import Testing
 import Transport
 
 @testable import Gateway
 
 final class StaticFilesTests {
-  private let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)")
+  private let folder: TemporaryFolder
 
   init() throws {
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    try Data("0123456789".utf8).write(to: folder.appending(path: "a.txt"))
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(at: folder)
+    folder = try TemporaryFolder()
+    try folder.write("0123456789", as: "a.txt")
   }
 
   @Test func `a client that has gone while its file was opened is no fault of the file`() async {
-    let lines = Mutex<[String]>([])
-    let handler = GatewayLogHandler(.text, level: .debug) { line in lines.withLock { $0.append(line) } }
+    let lines = WrittenLines(.text)
     let files = StaticFiles(
       directory: folder.path, memory: MemoryBudget(total: 1 << 20),
-      log: Logger(label: "test") { _ in handler })
+      log: lines.log)
     let request = Request(
       head: HTTPRequest(method: .get, scheme: "http", authority: "a", path: "/a.txt"),
       body: RequestBody(buffer: ByteBuffer()))
@@ -41,18 +36,18 @@ final class StaticFilesTests {
         _ = await files.respond(to: request, file: "a.txt", on: channel)
       }
     }
-    #expect(lines.withLock { $0 } == [])
+    #expect(lines.all == [])
   }
 
   private func version() -> FileVersion {
     var status = stat()
-    #expect(unsafe stat(folder.appending(path: "a.txt").path, &status) == 0)
+    #expect(unsafe stat(folder.path("a.txt"), &status) == 0)
     return FileVersion(status)
   }
 
   @Test func `a version is named by its strong tag, or by its date once that second is over`() throws {
     let seconds = 784_111_777
-    let path = folder.appending(path: "a.txt").path
+    let path = folder.path("a.txt")
     func touch(_ nanoseconds: Int) {
       let times = [
         timespec(tv_sec: seconds, tv_nsec: nanoseconds), timespec(tv_sec: seconds, tv_nsec: nanoseconds),

@@ -99,6 +99,10 @@ class Gateway:
     def stop(self, number: int = signal.SIGTERM, timeout: float = 20) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
+        return self.wait(timeout)
+
+    def wait(self, timeout: float = 20) -> int:
+        """Waits for the end of the process, and for the last line of its log."""
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -133,8 +137,12 @@ def start(tmp_path):
         return gateway
 
     yield begin
+    # All of them at once, because each may wait for clients that a test left behind.
     for gateway in running:
-        gateway.stop()
+        if gateway.process.poll() is None:
+            gateway.process.send_signal(signal.SIGTERM)
+    for gateway in running:
+        gateway.wait()
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -36,10 +38,34 @@ def wait_until(true, seconds: float = 20, what: str = ""):
     return value
 
 
+# The first and last of the ports that the system gives to connections, and to listeners on port 0.
+FIRST, LAST = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+reserved: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that stays free until a server of this process listens there, even if that is much later.
+
+    The system gives it to nobody, and `reserved` keeps it from the tests in other processes until the end of this one.
+    """
+    ports = [port for port in range(10_000, 50_000) if not FIRST <= port <= LAST] or list(range(10_000, 50_000))
+    random.shuffle(ports)
+    for port in ports:
+        with contextlib.suppress(OSError), socket.socket() as sock, contextlib.ExitStack() as stack:
+            # A name in the kernel, which is free again when this process has ended.
+            reservation = stack.enter_context(socket.socket(socket.AF_UNIX))
+            reservation.bind(f"\0sluice-tests-port-{port}")
+            sock.bind(("127.0.0.1", port))
+            stack.pop_all()
+            reserved.append(reservation)
+            return port
+    raise AssertionError("no port is free")
+
+
+@functools.cache
+def closed_port() -> int:
+    """A port that no server of these tests ever listens on."""
+    return free_port()
 
 
 class RedisServer:

@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.sync.server import serve
 
+import tokens
 from browser import Browser
 from conftest import SLUICE
 from clients import connect as connect_raw, frame, handshake, read_close, read_frame, read_head
@@ -312,7 +313,7 @@ def claims(**more) -> dict:
 
 
 def signed(**more) -> str:
-    return jwt.encode(claims(**more), SECRET, "HS256")
+    return tokens.signed(SECRET, **claims(**more))
 
 
 def closed(session) -> tuple[int, str]:
@@ -615,14 +616,17 @@ def test_an_expired_token_closes_the_session(served, django):
 
 def test_a_token_is_renewed(served, django):
     gateway = served()
-    with open_as(gateway, "renewed", django.short(4)) as session:
+    first = django.short(4)
+    with open_as(gateway, "renewed", first) as session, open_as(gateway, "renewed", first) as not_renewed:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}
         # An invalid token changes nothing.
         session.send(json.dumps({"auth": "nonsense"}))
         assert json.loads(session.recv(timeout=20)) == {"error": "the token is not a JWT: it does not have three parts"}
         session.send(json.dumps({"auth": django.access()}))
         assert json.loads(session.recv(timeout=20)) == {"auth": "ok"}
-        time.sleep(4.5)
+        # The first token expires for the session that has no other.
+        assert json.loads(not_renewed.recv(timeout=20)) == {"auth": "expiring"}
+        assert closed(not_renewed) == (4401, "the token has expired")
         assert whoami(session) == "1"
     with open_as(gateway, "renewed", django.short(4)) as session:
         assert json.loads(session.recv(timeout=20)) == {"auth": "expiring"}

@@ -172,8 +172,7 @@ def test_who_closes_is_forgotten(served):
         stream.read_end()
     # The client sees the end before the gateway has finished with it.
     wait_until(lambda: not requests.get(f"http://127.0.0.1:{served.port}/api/groups", timeout=10).json()["groups"])
-    served.process.send_signal(signal.SIGTERM)
-    assert served.process.wait(20) == 0
+    assert served.stop() == 0
     assert any("stopping" in line and "sessions=0" in line for line in served.log), served.log
 
 

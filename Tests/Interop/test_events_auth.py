@@ -1,16 +1,13 @@
 """Event streams on routes with authentication."""
 
-import base64
-import hashlib
-import hmac
 import json
-import time
 
 import pytest
 import requests
 
 from clients import connect, frame, open_session, read_frame, read_head
 from streams import open_stream, request
+from tokens import simple_jwt
 
 SECRET = "a secret of more than the thirty-two bytes that HS256 wants"
 
@@ -32,15 +29,8 @@ applications:
 """
 
 
-def encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 def token(user: str, seconds: float = 300, **claims) -> str:
-    """A token in Simple JWT's form."""
-    claims = {"user_id": user, "token_type": "access", "exp": int(time.time() + seconds), **claims}
-    text = encoded(b'{"alg":"HS256","typ":"JWT"}') + "." + encoded(json.dumps(claims).encode())
-    return text + "." + encoded(hmac.digest(SECRET.encode(), text.encode(), hashlib.sha256))
+    return simple_jwt(SECRET, user, seconds, **claims)
 
 
 @pytest.fixture

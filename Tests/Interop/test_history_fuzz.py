@@ -163,6 +163,8 @@ async def fuzz(gateways: list, restart, kept: int) -> list[Follower]:
     for follower in followers:
         follower.is_stopped = True
         follower.transport.abort()
+    # Nothing of it would answer the close frame of a stop, which would wait for that.
+    sender.transport.abort()
     await asyncio.gather(*running)
     return followers
 

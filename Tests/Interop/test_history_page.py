@@ -1,15 +1,14 @@
 """The manual's client, in a real browser."""
 
 import re
-import time
 
-import jwt
 import pytest
 import requests
 
 from browser import Browser
 from conftest import ROOT
 from redis_stack import Session
+from tokens import signed
 
 KEY = "a-key-of-this-test-that-is-long-enough"
 ROUTES = """
@@ -90,7 +89,7 @@ def test_the_client_of_the_manual_resumes(browser, gateway):
 
 
 def test_the_client_of_the_manual_shows_its_token_and_stops_at_a_final_code(browser, gateway):
-    good = jwt.encode({"sub": "ann", "exp": int(time.time()) + 600}, KEY, "HS256")
+    good = signed(KEY, sub="ann")
     page = open_page(browser, gateway, "/ws/mine/", good)
     page.wait_for("id !== ''")
     disconnect = {"user": "ann", "reason": "be nice"}

@@ -147,8 +147,8 @@ def test_an_answer_that_is_none(gateway, upstream, name):
         # A WebSocket upstream's refusal is passed on to the client whatever its transfer coding, so that case is left out.
         assert status_of(gateway.port, handshake("/there")) == (200 if "coding" in name else 502)
         # One line for each, with the reason.
-        wait_until(lambda: sum("an upstream did not answer as expected" in line for line in gateway.log) == (2 if "coding" in name else 3), 5)
-        wait_until(lambda: sum("the key set was not read" in line for line in gateway.log) == 1, 5)
+        wait_until(lambda: sum("an upstream did not answer as expected" in line for line in gateway.log) == (2 if "coding" in name else 3))
+        wait_until(lambda: sum("the key set was not read" in line for line in gateway.log) == 1)
         grown = gateway.resident_kib - before
         print(f"{name}: {grown} KiB more, {gateway.log[-1]}")
         assert grown < 24 * 1024
@@ -170,7 +170,7 @@ applications: {{main: {{http: [{{path: "", proxy: {{to: "https://localhost:{upst
     for _ in range(3):
         assert status_of(gateway.port, b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n") == 502
     assert len(upstream.heads) == 3
-    wait_until(lambda: sum("the server answered with the status 99" in line for line in gateway.log) == 3, 5)
+    wait_until(lambda: sum("the server answered with the status 99" in line for line in gateway.log) == 3)
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
@@ -221,7 +221,7 @@ def test_an_answer_that_breaks_off(gateway, upstream, name):
     # Whatever part arrived, the client can see that it is not complete.
     assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 502"))
     assert not answer.endswith(b"0\r\n\r\n") or b" 502 " in answer
-    wait_until(lambda: any("an upstream did not answer as expected" in line for line in gateway.log), 5)
+    wait_until(lambda: any("an upstream did not answer as expected" in line for line in gateway.log))
     assert status_of(gateway.port, handshake("/ws/site/", "Cookie: a=b")) == 503
     print(f"{name}: {gateway.resident_kib - before} KiB more, {gateway.log[-1]}")
     assert gateway.resident_kib - before < 24 * 1024
@@ -289,7 +289,7 @@ def test_a_server_that_reads_nothing_of_an_upload(gateway, upstream):
     over.set()
     print(f"{sent >> 20} MiB were taken, then {answer[:40]}")
     assert answer.startswith(b"HTTP/1.1 504 ")
-    wait_until(lambda: any("the server did not read the request" in line for line in gateway.log), 5)
+    wait_until(lambda: any("the server did not read the request" in line for line in gateway.log))
 
 
 def test_a_server_that_stops_in_the_middle(gateway, upstream):
@@ -307,7 +307,7 @@ def test_a_server_that_stops_in_the_middle(gateway, upstream):
         assert sock.recv(100) == b"half"
         assert sock.recv(100) == b""
     over.set()
-    wait_until(lambda: any("an upstream did not answer as expected" in line for line in gateway.log), 5)
+    wait_until(lambda: any("an upstream did not answer as expected" in line for line in gateway.log))
 
 
 def test_pings_of_an_upstream_that_does_not_read(gateway, upstream):

@@ -332,5 +332,5 @@ def test_what_waits_for_clients_of_a_proxy_is_counted(start):
     assert head.startswith("http/1.1 503 ") and "\r\nretry-after: 5\r\n" in head
     assert ask("/bodies/small/")[1].startswith("HTTP/1.1 200 ")
     wait_until(lambda: ask("/bodies/down/")[1].startswith("HTTP/1.1 200 "), 10)
-    wait_until(lambda: any("a client that did not read was disconnected" in line for line in gateway.log), 5)
+    wait_until(lambda: any("a client that did not read was disconnected" in line for line in gateway.log))
     upstream.close()

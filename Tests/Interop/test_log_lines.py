@@ -3,15 +3,14 @@
 import json
 import socket
 import struct
-import time
 
-import jwt
 import pytest
 
 from certificates import Authority
 from clients import frame, handshake, read_close, read_frame, read_head
 from conftest import DEFAULT, ROOT, Gateway
 from redis_stack import wait_until
+from tokens import signed
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PUBLISH = f"POST /api/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: %s\r\nContent-Length: 2\r\n\r\n{{}}".encode()
@@ -74,7 +73,7 @@ def line_of(gateway, message: str, peer: str) -> dict:
 
 
 def token(**claims) -> str:
-    return jwt.encode({"sub": "42", "exp": int(time.time()) + 60, **claims}, SECRET, "HS256")
+    return signed(SECRET, 60, **{"sub": "42", **claims})
 
 
 @pytest.mark.report("numbers-as-text")

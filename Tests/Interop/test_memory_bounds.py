@@ -176,7 +176,7 @@ def test_messages_that_are_not_finished_have_a_bound_together(start):
     print(f"\n{before} KiB before, {peak} at most, for 300 MiB; the first got {code} {reason}")
     assert (code, reason) == (1013, "the memory for unfinished messages is used up")
     assert peak - before < 64 * 1024
-    assert [line for line in gateway.log if "limits.receive_memory" in line]
+    assert gateway.says("limits.receive_memory")
 
 
 def test_what_clients_leave_unread_is_in_the_same_sum(start):

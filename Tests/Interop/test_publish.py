@@ -9,7 +9,6 @@ import socket
 import subprocess
 import time
 
-import jwt
 import pytest
 import requests
 from asgiref.sync import async_to_sync
@@ -18,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from clients import connect, open_session, read_frame, read_head
 from conftest import ROOT, SLUICE
 from redis_stack import RedisGateway, Session, wait_until
+from tokens import simple_jwt
 
 TOKEN, OLD_TOKEN = "interop-token-0123456789", "interop-token-9876543210"
 ALL = "[publish, groups]"
@@ -539,8 +539,7 @@ applications:
 
 
 def token_of(user: str, **claims) -> str:
-    """A token as Simple JWT would issue it."""
-    return jwt.encode({"user_id": user, "token_type": "access", "iat": time.time(), "exp": time.time() + 600, **claims}, KEY, "HS256")
+    return simple_jwt(KEY, user, **claims)
 
 
 def user_session(gateway, user: str, path: str = "/ws/me/") -> Session:

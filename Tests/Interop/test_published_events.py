@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import time
 
 import jwt
 import pytest
@@ -12,6 +11,7 @@ from clients import connect, open_session, read_head
 from conftest import Gateway
 from redis_stack import Session, wait_until
 from streams import open_stream, request
+from tokens import signed
 
 TOKEN, KEY = "interop-token-0123456789", "a signing key of more than thirty-two bytes"
 BINARY_KEY = bytes([0xFF, 0x00, 0x80, *range(200, 228), 0x0A])
@@ -60,7 +60,7 @@ def gateway(tmp_path_factory):
 
 
 def token_of(user: str, key: str | bytes = KEY, **claims) -> str:
-    return jwt.encode({"user_id": user, "exp": time.time() + 600, **claims}, key, "HS256")
+    return signed(key, user_id=user, **claims)
 
 
 def post(gateway, body, path: str = "/api/", token: str | None = TOKEN, **fields) -> requests.Response:

@@ -347,7 +347,9 @@ def test_what_django_sends_is_recorded_once_whoever_dies(layer, history_gateway)
     thread = threading.Thread(target=publish)
     thread.start()
     for _ in range(3):
-        time.sleep(1)
+        # A recorder is killed in the middle of events.
+        before = len(sent)
+        wait_until(lambda: len(sent) > before + 100, what="the view keeps sending")
         recorder = redis.hget(meta, "recorder")
         # One of two: every other one that dies held the lease.
         gateways[0].process.kill()
@@ -364,6 +366,9 @@ def test_what_django_sends_is_recorded_once_whoever_dies(layer, history_gateway)
     assert follower.rest(1) == []
     assert sorted(follower.messages) == sent and follower.gaps == 0
     follower.socket.close()
+    # They have read nothing of all that. A stop would give them its whole grace to read up to the close frame.
+    for client in clients:
+        client.drop()
 
 
 def test_what_is_published_in_one_process_is_there_in_the_other(layer, history_gateway):

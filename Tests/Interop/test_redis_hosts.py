@@ -10,7 +10,7 @@ import redis as redis_py
 from asgiref.sync import async_to_sync
 
 from conftest import ROOT, SLUICE
-from redis_stack import KEY, Host, Layer, RedisServer, chat, free_port, routes, wait_until
+from redis_stack import KEY, Host, Layer, RedisServer, chat, closed_port, free_port, routes, wait_until
 from test_redis_failures import send, send_until_heard
 
 
@@ -226,7 +226,7 @@ def sentinel(tmp_path):
 def test_a_fail_over_is_followed(sentinel, layer_gateway):
     servers, port = sentinel
     hosts = [
-        {"master_name": "main", "sentinels": [["127.0.0.1", free_port()], ["127.0.0.1", port]], "username": "gateway",
+        {"master_name": "main", "sentinels": [["127.0.0.1", closed_port()], ["127.0.0.1", port]], "username": "gateway",
          "password": {"env": "PASSWORD"}}
     ]
     layers = [Layer((Host(server),), yaml_hosts=hosts) for server in servers]

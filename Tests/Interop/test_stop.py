@@ -21,7 +21,7 @@ def test_clients_are_told_and_the_exit_is_good(gateway, number):
         assert (code, reason) == (1012, "restarting, please reconnect")
         sock.sendall(frame(8, struct.pack("!H", code)))
         assert sock.recv(1) == b""
-    assert gateway.process.wait(20) == 0
+    assert gateway.wait() == 0
     assert any("stopped" in line for line in gateway.log)
 
 

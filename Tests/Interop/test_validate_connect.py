@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from conftest import SLUICE
-from redis_stack import KEY, PROJECT, Host, Layer, RedisServer, free_port, routes
+from redis_stack import KEY, PROJECT, Host, Layer, RedisServer, closed_port, free_port, routes
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def answer_once(listener: socket.socket, *answers: bytes) -> None:
 
 @pytest.mark.report("redis-sentinel-master")
 def test_the_master_behind_a_sentinel_is_named(try_it, redis_servers):
-    refusing = free_port()
+    refusing = closed_port()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         master = b"*2\r\n$9\r\n127.0.0.1\r\n$%d\r\n%d\r\n" % (len(str(refusing)), refusing)
         answer_once(listener, b"+PONG\r\n", master)

@@ -41,10 +41,9 @@ struct JSONDepthTests {
   }
 
   @Test func `many members with one key take time in proportion to their number`() {
-    let clock = ContinuousClock()
     func time(_ count: Int) -> Duration {
       let text = Array(("{" + (0..<count).map { "\"k\($0 % 1000)\":1" }.joined(separator: ",") + "}").utf8)
-      return clock.measure { _ = Self.parse(text) }
+      return processorTime { _ = Self.parse(text) }
     }
     _ = time(1000)
     let (small, large) = (time(10_000), time(80_000))

@@ -78,7 +78,7 @@ struct JSONTests {
 }
 
 struct JSONScannerTests {
-  @Test func glancesAtTheFirstName() {
+  @Test func `the first name is seen at a glance`() {
     func firstName(_ text: String) -> String? {
       unsafe JSONScanner.firstName(of: Array(text.utf8).span.bytes)
     }

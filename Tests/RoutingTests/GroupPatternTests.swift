@@ -1,7 +1,7 @@
 import Routing
 import Testing
 
-@Suite struct GroupPatternTests {
+struct GroupPatternTests {
   private func pattern(_ text: String) throws -> GroupPattern { try GroupPattern.parse(text).get() }
 
   @Test(arguments: [
@@ -13,11 +13,13 @@ import Testing
     ("*", "sluice.control", false), ("*", "white space", false),
     ("*", String(repeating: "a", count: 100), false),
   ])
-  func meansTheGroupsThatItsTextSays(_ text: String, _ group: String, _ isMeant: Bool) throws {
+  func `a pattern means the groups that its text says`(_ text: String, _ group: String, _ isMeant: Bool)
+    throws
+  {
     #expect(try pattern(text).matches(group) == isMeant)
   }
 
-  @Test func fillsItsPlaces() throws {
+  @Test func `a pattern fills its places`() throws {
     let pattern = try pattern("{room}_{claims.team}_*").withUser
     let captures = Captures([.init(name: "room", value: "a")])
     let identity = ["claims.team": "red"]
@@ -29,14 +31,14 @@ import Testing
   }
 
   /// Nobody is everybody's neighbour by having no name.
-  @Test func anEmptyPlaceMeansNoGroup() throws {
+  @Test func `an empty place means no group`() throws {
     let pattern = try pattern("user_{user}*").withUser
     #expect(pattern.isPersonal)
     #expect(pattern.matches("user_1") { _ in "1" })
     #expect(!pattern.matches("user_1") { _ in "" })
   }
 
-  @Test func readsOnlyWhatAGroupCanBeCalled() {
+  @Test func `only what a group can be called is read`() {
     for (text, place) in [("", 0..<0), ("a b*", 1..<2), ("x*{", 2..<3), ("a*b c", 3..<4)] {
       guard case .failure(let fault) = GroupPattern.parse(text) else {
         Issue.record("\"\(text)\" was taken")
@@ -47,12 +49,12 @@ import Testing
   }
 
   /// A star that is tried at every place would take years for this.
-  @Test func manyStarsTakeNoTime() throws {
+  @Test func `many stars take no time`() throws {
     let pattern = try pattern(String(repeating: "*a", count: 40) + "*b")
     #expect(!pattern.matches(String(repeating: "a", count: 99)))
   }
 
-  @Test func aTemplateIsAPatternOfAllItsNames() throws {
+  @Test func `a template is a pattern of all its names`() throws {
     let template = try GroupTemplate.parse("chat_{room}_{user}").get().withUser
     let pattern = GroupPattern(anyOf: template)
     #expect(pattern.text == "chat_*_*")
@@ -61,8 +63,8 @@ import Testing
   }
 }
 
-@Suite struct PersonalGroupTests {
-  @Test func theNameDependsOnWhoTheClientIs() throws {
+struct PersonalGroupTests {
+  @Test func `the name depends on who the client is`() throws {
     let template = try GroupTemplate.parse("{room}.{claims.team}.{user}").get().withUser
     let captures = Captures([.init(name: "room", value: "a")])
     #expect(template.name(for: captures) { ["user": "5", "claims.team": "red"][$0] } == "a.red.5")
@@ -71,7 +73,7 @@ import Testing
     #expect(template.name(for: captures) { _ in "" } == nil)
   }
 
-  @Test func theGatewaysOwnGroupsAreNobodysElse() throws {
+  @Test func `the gateway's own groups are nobody else's`() throws {
     let template = try GroupTemplate.parse("{a}").get()
     #expect(template.name(for: Captures([.init(name: "a", value: "sluice.control")])) == nil)
   }

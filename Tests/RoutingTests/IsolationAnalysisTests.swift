@@ -18,8 +18,8 @@ struct Planted {
 }
 
 /// `{user}` and `{claims.x}` are of the identity, `*` is any run, other places are captures.
-func parts(_ text: String) -> [GroupUse.Part] {
-  var parts: [GroupUse.Part] = []
+func parts(_ text: String) -> [GroupNamePart] {
+  var parts: [GroupNamePart] = []
   var rest = text[...]
   while let character = rest.first {
     if character == "{" {

@@ -1,28 +1,9 @@
 import CLinux
 import Glibc
 import Synchronization
+import TestSupport
 
 @testable import Transport
-
-/// A connected pair of sockets: one end for a reactor, one to use with plain blocking calls.
-func socketPair() -> (reactor: Int32, test: Int32) {
-  var ends: [Int32] = [0, 0]
-  precondition(unsafe socketpair(AF_UNIX, 1, 0, &ends) == 0)
-  setNonBlocking(ends[0])
-  setTimeout(ends[1])
-  return (ends[0], ends[1])
-}
-
-func setNonBlocking(_ descriptor: Int32, _ isOn: Bool = true) {
-  let flags = fcntl(descriptor, F_GETFL) & ~O_NONBLOCK
-  _ = fcntl(descriptor, F_SETFL, isOn ? flags | O_NONBLOCK : flags)
-}
-
-/// No blocking call of a test waits for ever.
-private func setTimeout(_ descriptor: Int32) {
-  var time = timeval(tv_sec: 20, tv_usec: 0)
-  _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
-}
 
 /// A blocking connection to a port of this machine.
 func connect(to port: Int) -> Int32 {

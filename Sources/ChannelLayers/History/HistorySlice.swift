@@ -54,27 +54,4 @@ extension Event {
     let handler = handler
     return handler != "websocket.close" && !handler.hasPrefix(HandlerName.reservedPrefix)
   }
-
-  /// The approximate memory of the event while it is kept. Bytes.
-  var size: Int {
-    fields.reduce(160 + type.utf8.count) { sum, field in
-      let value =
-        switch field.value {
-        case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): bytes.count
-        case .json(let value): value.size
-        }
-      return sum + 64 + field.name.utf8.count + value
-    }
-  }
-}
-
-extension JSON {
-  fileprivate var size: Int {
-    switch self {
-    case .null, .bool, .unsigned, .integer, .double: 32
-    case .string(let text): 32 + text.utf8.count
-    case .array(let elements): elements.reduce(64) { $0 + $1.size }
-    case .object(let members): members.reduce(64) { $0 + 32 + $1.key.utf8.count + $1.value.size }
-    }
-  }
 }

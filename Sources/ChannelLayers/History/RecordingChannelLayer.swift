@@ -16,9 +16,8 @@ package final class RecordingChannelLayer: ChannelLayer {
   /// The mailbox of this reactor.
   package private(set) var end: Mailbox<HistoryNews>?
   private var readers: [String: GroupReader] = [:]
-  /// The callers that wait for the result of an event, by ticket.
-  private var publishing: [Int: (Published) -> Void] = [:]
-  private var lastTicket = 0
+  /// The callers that wait for the result of an event.
+  private var publishing = Tickets<Published>()
   private let reactor: Reactor
   private var sweeping: Timer?
   /// The number of readers whose last member has left.
@@ -55,7 +54,7 @@ package final class RecordingChannelLayer: ChannelLayer {
       guard let reader = readers[group], !reader.isOpen else { return }
       if outcome == .active { open(reader) } else { refuse(reader) }
     case .undelivered(let reason, let member): groups.undelivered(reason, from: member)
-    case .published(let ticket, let published): publishing.removeValue(forKey: ticket)?(published)
+    case .published(let ticket, let published): publishing.redeem(ticket)?(published)
     }
   }
 
@@ -84,12 +83,11 @@ package final class RecordingChannelLayer: ChannelLayer {
       history.release(recorded)
       return completed(Published(position: position))
     }
-    lastTicket += 1
-    publishing[lastTicket] = completed
+    let ticket = publishing.issue(completed)
     let request = RecordRequest(
-      event: event, group: group, limits: limits, source: .ticket(number, lastTicket))
+      event: event, group: group, limits: limits, source: .ticket(number, ticket))
     guard let reason = recorder.publish(request) else { return }
-    publishing.removeValue(forKey: lastTicket)?(Published(undelivered: reason))
+    publishing.redeem(ticket)?(Published(undelivered: reason))
   }
 
   /// Records an event if this process keeps the histories.

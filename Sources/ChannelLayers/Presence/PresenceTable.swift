@@ -203,6 +203,6 @@ package struct PresenceNews: Sendable {
 
   /// Roughly its memory, in bytes.
   fileprivate var weight: Int {
-    events.reduce(128 + (list?.weight ?? 0)) { $0 + $1.weight }
+    events.reduce(128 + (list?.size ?? 0)) { $0 + $1.size }
   }
 }

@@ -6,9 +6,8 @@ package final class RedisChannelLayer: ChannelLayer {
   private let hub: RedisHub
   private let reactor: Int
   private var wanted: [String: Wanted] = [:]
-  /// The callbacks for events without a sending session, by ticket; as many as wait in the hub.
-  private var publishing: [Int: (Published) -> Void] = [:]
-  private var lastTicket = 0
+  /// Who waits for what became of an event without a sending session; as many as wait in the hub.
+  private var publishing = Tickets<Published>()
 
   /// A group with members on this reactor, or with subscribers that wait for it.
   private struct Wanted {
@@ -37,11 +36,11 @@ package final class RedisChannelLayer: ChannelLayer {
   }
 
   package func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {
-    lastTicket += 1
+    let ticket = publishing.issue(completed)
     let outgoing = OutgoingEvent(
-      event: event, group: group, sender: .outside(reactor: reactor, ticket: lastTicket))
-    if let reason = hub.publish(outgoing) { return completed(Published(undelivered: reason)) }
-    publishing[lastTicket] = completed
+      event: event, group: group, sender: .outside(reactor: reactor, ticket: ticket))
+    guard let reason = hub.publish(outgoing) else { return }
+    publishing.redeem(ticket)?(Published(undelivered: reason))
   }
 
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
@@ -74,7 +73,7 @@ package final class RedisChannelLayer: ChannelLayer {
     case .toMember(let event, let member): groups.deliver(event, to: member)
     case .undelivered(let reason, let member): groups.undelivered(reason, from: member)
     case .subscribed(let group, let outcome): subscribed(group, outcome)
-    case .published(let outcome, let ticket): publishing.removeValue(forKey: ticket)?(outcome)
+    case .published(let outcome, let ticket): publishing.redeem(ticket)?(outcome)
     }
   }
 

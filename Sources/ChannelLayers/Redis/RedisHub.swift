@@ -30,7 +30,7 @@ package actor RedisHub {
   /// The history, which handles the events of groups that keep one.
   private var history: RedisHistory?
   private var waking: Task<Void, Never>?
-  private var notes = SampledNotes()
+  private var notes = LogPaces()
   /// Why a shard is not available; nil if no outage is known.
   package internal(set) var outage: String?
 
@@ -243,7 +243,7 @@ package actor RedisHub {
   func deliver(_ event: Event, to group: RedisGroup) {
     counters.received.add(1, ordering: .relaxed)
     if let history, history.takes(event, of: group.name, by: self) { return }
-    let weight = event.weight
+    let weight = event.size
     for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name), weight: weight) }
   }
 
@@ -252,7 +252,7 @@ package actor RedisHub {
       return countUnknownReceiver()
     }
     counters.received.add(1, ordering: .relaxed)
-    _ = reactors[reactor].post(.toMember(event, member), weight: event.weight)
+    _ = reactors[reactor].post(.toMember(event, member), weight: event.size)
   }
 
   /// The load that is over its bound, of a reactor or of the history. Until there is room, nothing more is fetched that could
@@ -319,7 +319,7 @@ package actor RedisHub {
 
   /// Writes a warning that could come for every message: once a second for each kind, with a count of the others.
   func note(_ message: String, _ detail: String) {
-    guard let others = notes.count(message, at: .now) else { return }
+    guard let others = notes.next(message) else { return }
     log.warning(
       "\(message)",
       metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])

@@ -108,13 +108,5 @@ extension InterestChange: SizedRequest {
 }
 
 extension OutgoingEvent: SizedRequest {
-  var size: Int {
-    event.fields.reduce(64 + group.utf8.count) { sum, field in
-      switch field.value {
-      // Only in events of a trial. Events of sessions keep their encoded form.
-      case .json: sum + 64
-      case .encodedJSON(let bytes), .text(let bytes), .bytes(let bytes): sum + bytes.count
-      }
-    }
-  }
+  var size: Int { event.size + group.utf8.count }
 }

@@ -83,17 +83,9 @@ package final class RedisTrial: Sendable {
   }
 
   private func waits(for isWanted: @escaping @Sendable (RedisDelivery) -> Bool) async -> Bool {
-    await withTaskGroup(of: Bool.self) { [deliveries] tasks in
-      tasks.addTask {
-        for await delivery in deliveries where isWanted(delivery) { return true }
-        return false
-      }
-      tasks.addTask {
-        _ = try? await Task.sleep(for: Self.patience)
-        return false
-      }
-      defer { tasks.cancelAll() }
-      return await tasks.next() ?? false
-    }
+    await within(Self.patience) { [deliveries] in
+      for await delivery in deliveries where isWanted(delivery) { return true }
+      return false
+    } ?? false
   }
 }

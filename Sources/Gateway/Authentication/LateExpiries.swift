@@ -1,4 +1,5 @@
 import Logging
+import Transport
 
 /// Warns of identities that expire after the year 9999: an `exp` in milliseconds looks like this, and such a token never ends.
 /// At most one line in ten seconds.

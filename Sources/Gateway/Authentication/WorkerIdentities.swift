@@ -12,13 +12,8 @@ protocol UserSession: AnyObject {
 
 /// The authentication of one worker's clients: the requests under way, and the sessions of each user.
 final class WorkerIdentities {
-  private struct Question {
-    var task: Task<Void, Never>
-    var completed: (Authentication) -> Void
-  }
-
-  private var questions: [Int: Question] = [:]
-  private var lastTicket = 0
+  private var questions = Tickets<Authentication>()
+  private var tasks: [Int: Task<Void, Never>] = [:]
   private var sessions: [ExactText: [ObjectIdentifier: any UserSession]] = [:]
 
   /// - Parameters:
@@ -27,18 +22,20 @@ final class WorkerIdentities {
   fileprivate func ask(
     _ ask: (Int) -> Task<Void, Never>, _ completed: @escaping (Authentication) -> Void
   ) -> Int {
-    lastTicket += 1
-    questions[lastTicket] = Question(task: ask(lastTicket), completed: completed)
-    return lastTicket
+    let ticket = questions.issue(completed)
+    tasks[ticket] = ask(ticket)
+    return ticket
   }
 
   func answered(_ ticket: Int, _ outcome: Authentication) {
-    questions.removeValue(forKey: ticket)?.completed(outcome)
+    tasks[ticket] = nil
+    questions.redeem(ticket)?(outcome)
   }
 
   /// The result of the request is not needed any more.
   func forget(_ ticket: Int) {
-    questions.removeValue(forKey: ticket)?.task.cancel()
+    questions.forget(ticket)
+    tasks.removeValue(forKey: ticket)?.cancel()
   }
 
   /// Adds a session to those of its user. Does nothing for an anonymous session.

@@ -7,6 +7,7 @@ import Hummingbird
 import JSON
 import NIOCore
 import Routing
+import Transport
 import WebSocketCore
 
 /// Answers requests on a `publish` route, and on the paths below it.
@@ -194,37 +195,29 @@ final class PublishEndpoint: Sendable {
     let limit = configuration.body
     let tooLarge = PublishRefusal(.contentTooLarge, "the body is larger than \(limit)")
     if let length = upload.length, length > limit.bytes { throw tooLarge }
-    let patience = gateway.server.handshake
-    return try await withThrowingTaskGroup(of: [UInt8].self) { tasks in
-      tasks.addTask {
-        var bytes: [UInt8] = []
-        do {
-          for try await part in upload {
-            let count = bytes.count + part.readableBytes
-            guard count <= limit.bytes else { throw tooLarge }
-            if count > bytes.capacity {
-              let capacity = min(max(count, 2 * bytes.capacity, Self.smallestBody), limit.bytes)
-              guard share.resize(to: capacity) else {
-                throw Self.busy("there is no memory for more request bodies")
-              }
-              bytes.reserveCapacity(capacity)
+    let received: [UInt8]? = try await within(gateway.server.handshake) {
+      var bytes: [UInt8] = []
+      do {
+        for try await part in upload {
+          let count = bytes.count + part.readableBytes
+          guard count <= limit.bytes else { throw tooLarge }
+          if count > bytes.capacity {
+            let capacity = min(max(count, 2 * bytes.capacity, Self.smallestBody), limit.bytes)
+            guard share.resize(to: capacity) else {
+              throw Self.busy("there is no memory for more request bodies")
             }
-            bytes.append(contentsOf: part.readableBytesView)
+            bytes.reserveCapacity(capacity)
           }
-        } catch {
-          throw upload.fault ?? error
+          bytes.append(contentsOf: part.readableBytesView)
         }
-        try Task.checkCancellation()
-        return bytes
+      } catch {
+        throw upload.fault ?? error
       }
-      tasks.addTask {
-        try await Task.sleep(for: patience)
-        throw PublishRefusal(.requestTimeout, "the body did not arrive in time")
-      }
-      defer { tasks.cancelAll() }
-      guard let body = try await tasks.next() else { throw CancellationError() }
-      return body
+      try Task.checkCancellation()
+      return bytes
     }
+    guard let received else { throw PublishRefusal(.requestTimeout, "the body did not arrive in time") }
+    return received
   }
 
   /// The memory that is reserved for the first part of a body. Bytes.

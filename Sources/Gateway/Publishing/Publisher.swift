@@ -199,7 +199,7 @@ extension Publisher {
       }
       var bytes = 0
       var portion = rest.prefix(Self.largestPortion.count).prefix { event in
-        bytes += event.weight
+        bytes += event.size
         return bytes <= Self.largestPortion.bytes
       }
       if portion.isEmpty { portion = rest.prefix(1) }
@@ -217,7 +217,7 @@ extension Publisher {
 
   private func publish(portion events: [GroupEvent], on layer: any LayerBackend) async -> [Outcome] {
     let count = workers.withLock { $0.count }
-    let weight = events.reduce(0) { $0 + $1.weight }
+    let weight = events.reduce(0) { $0 + $1.size }
     let answers = await ask(weight: weight) { (worker, index, reply: @escaping @Sendable (Answer) -> Void) in
       let layer = worker.layers[layer].layer
       var answer = Answer(members: events.map { layer.groups.memberCount(of: $0.group) })

@@ -1,5 +1,6 @@
 import Logging
 import NIOCore
+import Transport
 
 /// Counts failed TLS handshakes, and writes a line for each, but at most a bounded number per second.
 final class TLSFailures: Sendable {

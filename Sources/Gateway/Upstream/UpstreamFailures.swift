@@ -1,6 +1,7 @@
 import GatewayConfig
 import Logging
 import Synchronization
+import Transport
 
 /// The part of the configuration that makes requests to an upstream. A line in the log names it, because several may have the same
 /// host.

@@ -70,19 +70,11 @@ final class UpstreamFetcher: Sendable {
     if !request.headers.contains(name: "host") {
       request.headers.add(name: "Host", value: upstream.authority)
     }
-    return try await withThrowingTaskGroup { [request] tasks in
-      tasks.addTask {
-        let response = try await client.execute(request)
-        return try await Self.read(response, longest: longest)
-      }
-      tasks.addTask {
-        try await Task.sleep(for: time)
-        throw TimedOut()
-      }
-      defer { tasks.cancelAll() }
-      guard let answer = try await tasks.next() else { throw NotRunning() }
-      return answer
+    let fetched: Answer? = try await within(time) { [request] in
+      try await Self.read(client.execute(request), longest: longest)
     }
+    guard let fetched else { throw TimedOut() }
+    return fetched
   }
 
   private static func read(_ response: HTTPClientResponse, longest: Int) async throws -> Answer {

@@ -30,9 +30,8 @@ final class Worker {
   private(set) var pending: [ObjectIdentifier: PendingConnection] = [:]
   private var keepAlive: KeepAliveSweep?
   private var extras: ExtraConnections
-  /// Callbacks for connections to upstreams, by ticket.
-  private var connecting: [Int: (Result<Int32, any Error>) -> Void] = [:]
-  private var lastTicket = 0
+  /// Who waits for connections to upstreams.
+  private var connecting = Tickets<Result<Int32, any Error>>()
   /// The mailbox for other threads; set before the first connection.
   var mailbox: Mailbox<WorkerMessage>?
 
@@ -99,7 +98,7 @@ final class Worker {
     case .takeOver(let connection):
       takeOver(connection)
     case .upstreamConnected(let ticket, let outcome):
-      connecting.removeValue(forKey: ticket)?(outcome)
+      connecting.redeem(ticket)?(outcome)
     case .perform(let work):
       work(self)
     case .authenticated(let ticket, let outcome):
@@ -255,10 +254,9 @@ extension Worker {
     to upstream: UpstreamConfiguration, _ completed: @escaping (Result<Int32, any Error>) -> Void
   ) {
     guard let mailbox else { return }
-    lastTicket += 1
-    connecting[lastTicket] = completed
-    let done: @Sendable (Result<Int32, any Error>) -> Void = { [lastTicket] outcome in
-      guard !mailbox.post(.upstreamConnected(ticket: lastTicket, outcome)) else { return }
+    let ticket = connecting.issue(completed)
+    let done: @Sendable (Result<Int32, any Error>) -> Void = { outcome in
+      guard !mailbox.post(.upstreamConnected(ticket: ticket, outcome)) else { return }
       // The reactor has ended.
       if case .success(let descriptor) = outcome { _ = Descriptor(adopting: descriptor) }
     }

@@ -57,7 +57,7 @@ struct CollisionDecision {
       case .capture(let name):
         parts.append(.capture(number, expression(name)))
         number += 1
-      case .identity: return nil
+      case .identity, .anything: return nil
       }
     }
     let captures = names.map { RoutePattern.Capture(name: $0, converter: nil, expression: .empty) }

@@ -1,5 +1,6 @@
 import GatewayConfig
 import JSON
+import LayerTestSupport
 import Routing
 import Synchronization
 import TestSupport
@@ -45,29 +46,22 @@ private struct Check: Sendable, Equatable {
   }
 }
 
-private final class Member: GroupMember {
-  var check = Check()
-  var lines: [String] = []
-
-  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
-    let text = unsafe frames.withBytes(from: offset) { unsafe String(decoding: $0, as: UTF8.self) }
-    lines += text.split(separator: "\n").map(String.init)
-    check.take(text)
-    return .delivered
-  }
-
-  func fellBehind() {}
-  func close(code: UInt16, reason: String) {}
-  func undelivered(_ reason: Undelivered) {}
-}
-
 /// A reactor with sessions that come and go.
 private final class Client {
-  let member = Member()
+  let member = RecordingMember()
   let membership: Membership
   var replay: Replay?
   private let layer: RecordingChannelLayer
   private let renderer: PositionRenderer
+  private let start: EventPosition?
+
+  var lines: [String] { member.text.split(separator: "\n").map(String.init) }
+
+  var check: Check {
+    var check = Check(position: start)
+    check.take(member.text)
+    return check
+  }
 
   init(_ layer: RecordingChannelLayer, since position: EventPosition?, renderer: PositionRenderer) {
     self.layer = layer
@@ -75,7 +69,7 @@ private final class Client {
     let replay = Replay(
       from: position.map { .behind($0) } ?? .beginning, isNumbered: true, in: layer, renderer: renderer)
     self.replay = replay
-    member.check.position = position
+    start = position
     layer.subscribe(to: "room") { #expect($0 == .active) }
     membership = layer.groups.join(member, group: "room", route: ObjectIdentifier(replay), renderer: replay)
   }
@@ -138,10 +132,10 @@ private final class Side {
   func finish(_ client: Client) {
     _ = layer.groups.catchUp(client.membership)
     client.leave()
-    if let position = client.member.check.position { gone.append(position) }
-    faults += client.member.check.faults
-    gaps += client.member.check.gaps
-    events += client.member.check.events
+    if let position = client.check.position { gone.append(position) }
+    faults += client.check.faults
+    gaps += client.check.gaps
+    events += client.check.events
   }
 }
 
@@ -177,12 +171,6 @@ struct RecordingChannelLayerTests {
     return GroupHistory(rules, memory: HistoryMemory(limit: memory))
   }
 
-  private func onReactor(_ body: @escaping @Sendable (Reactor) throws -> Void) throws {
-    let (thread, _) = try Reactor.start(name: "test") { try body($0) }
-    thread.stop()
-    thread.join()
-  }
-
   @Test func `a member gets what was, and then what comes, without a hole`() throws {
     let history = try history(10)
     try onReactor { reactor in
@@ -199,16 +187,16 @@ struct RecordingChannelLayerTests {
       second.goOn(parts: 9)
       layer.publish(Event(type: "d"), to: "room", from: second.membership)
       layer.groups.endOfTurn()
-      let epoch = String(try #require(first.member.check.position).epoch, radix: 16)
+      let epoch = String(try #require(first.check.position).epoch, radix: 16)
       let all = ["0 gap false", "1 a", "2 b", "3 c", "4 d"].map { "\(epoch).\($0)" }
-      #expect(first.member.lines == all)
-      #expect(second.member.lines == all)
+      #expect(first.lines == all)
+      #expect(second.lines == all)
       let third = Client(layer, since: EventPosition("\(epoch).3"), renderer: renderer)
       third.goOn(parts: 9)
-      #expect(third.member.lines == ["\(epoch).3 gap false", "\(epoch).4 d"])
+      #expect(third.lines == ["\(epoch).3 gap false", "\(epoch).4 d"])
       let lost = Client(layer, since: EventPosition("1.3"), renderer: renderer)
       lost.goOn(parts: 9)
-      #expect(lost.member.lines == ["\(epoch).0 gap true"] + all.dropFirst())
+      #expect(lost.lines == ["\(epoch).0 gap true"] + all.dropFirst())
       for client in [first, second, third, lost] { client.leave() }
     }
   }
@@ -225,13 +213,13 @@ struct RecordingChannelLayerTests {
       }
       publish(20)
       client.goOn(parts: 1)
-      #expect(client.member.check.events < 10)
+      #expect(client.check.events < 10)
       publish(30)
       client.goOn(parts: 100)
       #expect(client.replay == nil)
-      #expect(client.member.check.position?.offset == 50)
-      #expect(client.member.check.events == 40 && client.member.check.gaps == 0)
-      #expect(client.member.check.faults == [])
+      #expect(client.check.position?.offset == 50)
+      #expect(client.check.events == 40 && client.check.gaps == 0)
+      #expect(client.check.faults == [])
       client.leave()
     }
   }
@@ -290,7 +278,7 @@ struct RecordingChannelLayerTests {
     #expect(ahead?.isAhead == true && ahead?.events == [] && ahead?.start == EventPosition("7.1"))
     for offset in [2, 3, 4] as [UInt64] { insert(offset) }
     #expect(await progress() == .caughtUp)
-    #expect(await run { $0.clients[0].member.lines } == ["7.3 gap false", "7.4 e"])
+    #expect(await run { $0.clients[0].lines } == ["7.3 gap false", "7.4 e"])
     // A position that nobody was given.
     let frames = await run { side in
       let client = Client(side.layer, since: nil, renderer: side.renderer)
@@ -323,8 +311,8 @@ struct RecordingChannelLayerTests {
       first.goOn(parts: 1)
       layer.publish(Event(type: "sluice.x"), to: "room", from: first.membership)
       layer.groups.endOfTurn()
-      #expect(first.member.lines.last == "- sluice.x")
-      #expect(second.member.lines == ["- sluice.x"])
+      #expect(first.lines.last == "- sluice.x")
+      #expect(second.lines == ["- sluice.x"])
       #expect(layer.history(of: "room", behind: nil, bytes: .max)?.events.isEmpty == true)
       #expect(layer.history(of: "elsewhere", behind: nil, bytes: .max) == nil)
       for client in [first, second] { client.leave() }
@@ -379,7 +367,7 @@ struct RecordingChannelLayerTests {
           _ = side.layer.history(of: "room", behind: nil, bytes: 1)
           side.layer.groups.endOfTurn()
         }
-        let ends = side.clients.map(\.member.check.position)
+        let ends = side.clients.map(\.check.position)
         for client in side.clients { side.finish(client) }
         side.clients = []
         return Outcome(faults: side.faults, gaps: side.gaps, events: side.events, ends: ends)

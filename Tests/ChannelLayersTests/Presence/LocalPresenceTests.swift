@@ -1,4 +1,5 @@
 import JSON
+import LayerTestSupport
 import Testing
 
 @testable import ChannelLayers
@@ -13,26 +14,12 @@ private struct PresenceRenderer: EventRenderer {
   }
 }
 
-/// Records what it is sent.
-private final class Member: GroupMember {
-  var got = ""
-  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
-    got += unsafe frames.withBytes(from: offset) { unsafe String(decoding: $0, as: UTF8.self) }
-    return .delivered
-  }
-  func fellBehind() {}
-  func close(code: UInt16, reason: String) {}
-  func undelivered(_ reason: Undelivered) {}
-}
-
-private final class Route {}
-
 /// Two members on one reactor; what is to be told arrives when the mailbox is emptied.
 private final class Room {
   let table = PresenceTable()
   let groups: LocalGroups
   let presence: LocalPresence
-  let route = Route()
+  let route = TestRoute()
   let reactor: Reactor
 
   init(_ reactor: Reactor) {
@@ -41,9 +28,9 @@ private final class Room {
     presence = LocalPresence(reactor: reactor, number: 0, table: table, groups: groups)
   }
 
-  func join(_ member: Member, _ user: String?) -> PresentMember {
+  func join(_ member: RecordingMember, _ user: String?) -> PresentMember {
     presence.join(
-      member, group: "room", route: ObjectIdentifier(route), renderer: PresenceRenderer(), user: user)
+      member, group: "room", route: route.id, renderer: PresenceRenderer(), user: user)
   }
 
   func announce(after seconds: Int = 0) {
@@ -53,29 +40,27 @@ private final class Room {
 }
 
 private func inRoom(_ body: @escaping @Sendable (Room) -> Void) throws {
-  let (thread, _) = try Reactor.start(name: "test") { body(Room($0)) }
-  thread.stop()
-  thread.join()
+  try onReactor { body(Room($0)) }
 }
 
 struct LocalPresenceTests {
   @Test func `the list comes first, and then what changes`() throws {
     try inRoom { room in
-      let (alice, bob) = (Member(), Member())
+      let (alice, bob) = (RecordingMember(), RecordingMember())
       let one = room.join(alice, "alice")
       room.announce()
-      #expect(alice.got == #"{"users": ["alice"], "anonymous": 0, "count": 1}"#)
-      alice.got = ""
+      #expect(alice.text == #"{"users": ["alice"], "anonymous": 0, "count": 1}"#)
+      alice.forgetDeliveries()
       let other = room.join(bob, "bob")
       room.announce()
-      #expect(bob.got == #"{"users": ["alice", "bob"], "anonymous": 0, "count": 2}"#)
-      #expect(alice.got == #"{"joined": "bob", "count": 2}"#)
-      alice.got = ""
+      #expect(bob.text == #"{"users": ["alice", "bob"], "anonymous": 0, "count": 2}"#)
+      #expect(alice.text == #"{"joined": "bob", "count": 2}"#)
+      alice.forgetDeliveries()
       other.leave()
       room.announce()
-      #expect(alice.got == "")
+      #expect(alice.text == "")
       room.announce(after: 3)
-      #expect(alice.got == #"{"left": "bob", "count": 1}"#)
+      #expect(alice.text == #"{"left": "bob", "count": 1}"#)
       one.leave()
       room.announce(after: 6)
       #expect(room.groups.groupCount == 0)
@@ -84,14 +69,15 @@ struct LocalPresenceTests {
 
   @Test func `who asks is answered once for all times it asked`() throws {
     try inRoom { room in
-      let (alice, other) = (Member(), Member())
+      let (alice, other) = (RecordingMember(), RecordingMember())
       let (one, two) = (room.join(alice, "alice"), room.join(other, nil))
       room.announce()
-      (alice.got, other.got) = ("", "")
+      alice.forgetDeliveries()
+      other.forgetDeliveries()
       for _ in 0..<100 { one.askForList() }
       room.announce()
-      #expect(alice.got == #"{"users": ["alice"], "anonymous": 1, "count": 2}"#)
-      #expect(other.got == "")
+      #expect(alice.text == #"{"users": ["alice"], "anonymous": 1, "count": 2}"#)
+      #expect(other.text == "")
       one.leave()
       two.leave()
     }
@@ -99,7 +85,7 @@ struct LocalPresenceTests {
 
   @Test func `who leaves before the list came is not told it, and nothing is kept`() throws {
     try inRoom { room in
-      let (alice, bob) = (Member(), Member())
+      let (alice, bob) = (RecordingMember(), RecordingMember())
       room.join(alice, "alice").leave()
       #expect(!room.presence.isWaitedFor)
       room.announce()
@@ -107,8 +93,8 @@ struct LocalPresenceTests {
       let other = room.join(bob, "bob")
       other.leave()
       room.announce()
-      #expect(bob.got == "")
-      #expect(alice.got.hasPrefix(#"{"users": ["alice", "bob"]"#))
+      #expect(bob.text == "")
+      #expect(alice.text.hasPrefix(#"{"users": ["alice", "bob"]"#))
       #expect(!room.presence.isWaitedFor)
       one.leave()
     }

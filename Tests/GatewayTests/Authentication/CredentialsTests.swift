@@ -7,7 +7,7 @@ import WebSocketCore
 @testable import Gateway
 @testable import GatewayConfig
 
-@Suite struct CredentialsTests {
+struct CredentialsTests {
   private func credentials(
     _ fields: [(String, String)], query: String? = nil, subprotocols: [String] = []
   ) -> Credentials {
@@ -21,7 +21,7 @@ import WebSocketCore
       ("Bearer abc", .token("abc")), ("bearer abc", .token("abc")), ("BEARER   abc", .token("abc")),
       ("Basic abc", .nothing), ("Bearer", .nothing), ("Bearerabc", .nothing), ("", .nothing),
     ] as [(String, Credentials.Found)])
-  func headers(_ value: String, _ found: Credentials.Found) {
+  func `a token is read from the header`(_ value: String, _ found: Credentials.Found) {
     #expect(credentials([("authorization", value)]).token(from: [.header]) == found)
   }
 
@@ -30,7 +30,7 @@ import WebSocketCore
       ("access=abc", .token("abc")), ("a=1; access=abc; b=2", .token("abc")), ("xaccess=abc", .nothing),
       ("access=", .nothing), ("accessx=abc", .nothing), ("access=abc; access=def", .several), ("", .nothing),
     ] as [(String, Credentials.Found)])
-  func cookies(_ value: String, _ found: Credentials.Found) {
+  func `a token is read from a cookie`(_ value: String, _ found: Credentials.Found) {
     #expect(credentials([("cookie", value)]).token(from: [.cookie("access")]) == found)
   }
 
@@ -40,11 +40,11 @@ import WebSocketCore
       ("token=", .nothing),
       ("token", .nothing), ("token=a&token=b", .several), (nil, .nothing),
     ] as [(String?, Credentials.Found)])
-  func queries(_ query: String?, _ found: Credentials.Found) {
+  func `a token is read from the query`(_ query: String?, _ found: Credentials.Found) {
     #expect(credentials([], query: query).token(from: [.query("token")]) == found)
   }
 
-  @Test func theFirstPlaceThatHasOneDecides() {
+  @Test func `the first place that has one decides`() {
     let all = credentials(
       [("authorization", "Bearer h"), ("cookie", "t=c")], query: "t=q", subprotocols: ["v1", "bearer.s"])
     #expect(all.token(from: [.subprotocol, .header]) == .token("s"))
@@ -58,10 +58,10 @@ import WebSocketCore
   }
 }
 
-@Suite struct IdentityCacheTests {
+struct IdentityCacheTests {
   private let identity = Identity(user: "5", claims: .object([]))
 
-  @Test func aShortTimeAndForTheSameFields() {
+  @Test func `an identity is kept for a short time, and for the same fields`() {
     let cache = IdentityCache(lifetime: .seconds(10))
     let fields = [HeaderField(name: "cookie", value: "s=1")]
     let start = MonotonicTime(nanoseconds: 1_000_000_000)
@@ -75,7 +75,7 @@ import WebSocketCore
     #expect(cache.identity(for: [HeaderField(name: "a", value: "bcd")], at: start) == nil)
   }
 
-  @Test func itIsBounded() {
+  @Test func `the cache is bounded`() {
     let cache = IdentityCache(lifetime: .seconds(10))
     let start = MonotonicTime(nanoseconds: 1_000_000_000)
     for number in 0..<10_000 {
@@ -87,7 +87,7 @@ import WebSocketCore
     #expect((1...4096).contains(kept))
   }
 
-  @Test func whatHasExpiredIsNotUsed() {
+  @Test func `an identity that has expired is not used`() {
     let cache = IdentityCache(lifetime: .seconds(10))
     let start = MonotonicTime(nanoseconds: 1_000_000_000)
     cache.keep(Identity(user: "5", claims: .object([]), expires: 1000), for: [], at: start)
@@ -95,7 +95,7 @@ import WebSocketCore
   }
 }
 
-@Suite struct WorkerIdentitiesTests {
+struct WorkerIdentitiesTests {
   private final class FakeSession: UserSession {
     let identity: Identity?
     var closed: [CloseReason] = []
@@ -107,7 +107,7 @@ import WebSocketCore
     func close(_ reason: CloseReason) { closed.append(reason) }
   }
 
-  @Test func theSessionsOfAUserAreFound() {
+  @Test func `the sessions of a user are found`() {
     let identities = WorkerIdentities()
     let (first, second, other, nobody) = (
       FakeSession("5"), FakeSession("5"), FakeSession("6"), FakeSession(nil)

@@ -1,29 +1,34 @@
 import Consumers
 import Foundation
+import LayerTestSupport
 import Logging
+import TestSupport
 import Testing
 
 @testable import Gateway
 @testable import GatewayConfig
 
-private let quiet = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
 private let claims = #"{"user_id":"5","exp":4000000000}"#
 
 /// A set of keys in a file that changes.
-@Suite struct KeyRingTests {
-  private let file = FileManager.default.temporaryDirectory.appending(path: "keys-\(UUID().uuidString).json")
+struct KeyRingTests {
+  private let folder: TemporaryFolder
+
+  init() throws {
+    folder = try TemporaryFolder()
+  }
 
   private func write(_ keys: [String]) throws {
-    try #"{"keys":[\#(keys.joined(separator: ","))]}"#.write(to: file, atomically: true, encoding: .utf8)
+    try folder.write(#"{"keys":[\#(keys.joined(separator: ","))]}"#, as: "keys.json")
   }
 
   private func verifier(
     refresh: Duration = .seconds(600), leastPause: Duration = .zero, algorithms: [SignatureAlgorithm]? = nil
   ) -> TokenVerifier {
     let configuration = JWTConfiguration(
-      keys: .set(.file(file.path), refresh: refresh), algorithms: algorithms)
+      keys: .set(.file(folder.path("keys.json")), refresh: refresh), algorithms: algorithms)
     return TokenVerifier(
-      configuration, keys: KeyRing(configuration, server: nil, log: quiet, leastPause: leastPause))
+      configuration, keys: KeyRing(configuration, server: nil, log: .quiet, leastPause: leastPause))
   }
 
   private func verdict(_ verifier: TokenVerifier, _ token: String) async -> String {
@@ -39,8 +44,7 @@ private let claims = #"{"user_id":"5","exp":4000000000}"#
     try maker.token(claims, header: name.map { #"{"alg":"ES256","kid":"\#($0)"}"# })
   }
 
-  @Test func aKeyIsChosenByItsName() async throws {
-    defer { try? FileManager.default.removeItem(at: file) }
+  @Test func `a key is chosen by its name`() async throws {
     let (first, second) = (try await TokenMaker(.es256), try await TokenMaker(.es256))
     try write([first.jwk(named: "a"), second.jwk(named: "b")])
     let verifier = verifier()
@@ -54,8 +58,7 @@ private let claims = #"{"user_id":"5","exp":4000000000}"#
     #expect(await verdict(verifier, try token(other, named: nil)) == "the signature of the token is wrong")
   }
 
-  @Test func anUnknownNameMakesTheSetBeReadAnew() async throws {
-    defer { try? FileManager.default.removeItem(at: file) }
+  @Test func `an unknown name makes the set be read anew`() async throws {
     let (old, new) = (try await TokenMaker(.es256), try await TokenMaker(.es256))
     try write([old.jwk(named: "old")])
     let verifier = verifier()
@@ -67,8 +70,7 @@ private let claims = #"{"user_id":"5","exp":4000000000}"#
     #expect(await verdict(verifier, try token(old, named: "old")) == "the key of the token is not known")
   }
 
-  @Test func namesThatNobodyKnowsDoNotMakeItReadAllTheTime() async throws {
-    defer { try? FileManager.default.removeItem(at: file) }
+  @Test func `names that nobody knows do not make the set be read all the time`() async throws {
     let (old, new) = (try await TokenMaker(.es256), try await TokenMaker(.es256))
     try write([old.jwk(named: "old")])
     let verifier = verifier(leastPause: .seconds(3600))
@@ -81,7 +83,6 @@ private let claims = #"{"user_id":"5","exp":4000000000}"#
   func `a set with another key under the same name, or without one, is read when a signature is wrong`(
     _ name: String?
   ) async throws {
-    defer { try? FileManager.default.removeItem(at: file) }
     let (old, new) = (try await TokenMaker(.es256), try await TokenMaker(.es256))
     try write([old.jwk(named: "a")])
     let verifier = verifier()
@@ -92,7 +93,6 @@ private let claims = #"{"user_id":"5","exp":4000000000}"#
   }
 
   @Test func `wrong signatures do not make the set be read all the time`() async throws {
-    defer { try? FileManager.default.removeItem(at: file) }
     let (old, new) = (try await TokenMaker(.es256), try await TokenMaker(.es256))
     try write([old.jwk(named: "a")])
     let verifier = verifier(leastPause: .seconds(3600))
@@ -102,8 +102,7 @@ private let claims = #"{"user_id":"5","exp":4000000000}"#
     #expect(await verdict(verifier, try token(old, named: "a")) == "5")
   }
 
-  @Test func whatIsDueIsReadAnew() async throws {
-    defer { try? FileManager.default.removeItem(at: file) }
+  @Test func `a set that is due is read anew`() async throws {
     let (old, new) = (try await TokenMaker(.es256), try await TokenMaker(.es256))
     try write([old.jwk(named: "old")])
     let verifier = verifier(refresh: .zero)
@@ -112,27 +111,25 @@ private let claims = #"{"user_id":"5","exp":4000000000}"#
     #expect(await verdict(verifier, try token(old, named: "old")) == "the key of the token is not known")
   }
 
-  @Test func theLastGoodSetIsKept() async throws {
-    defer { try? FileManager.default.removeItem(at: file) }
+  @Test func `the last good set is kept`() async throws {
     let maker = try await TokenMaker(.es256)
     try write([maker.jwk(named: "a")])
     let verifier = verifier(refresh: .zero)
     #expect(await verdict(verifier, try token(maker, named: "a")) == "5")
     for text in ["", "{}", #"{"keys":[]}"#, #"{"keys":[{"kty":"oct","k":"AAAA"}]}"#] {
-      try text.write(to: file, atomically: true, encoding: .utf8)
+      try folder.write(text, as: "keys.json")
       #expect(await verdict(verifier, try token(maker, named: "a")) == "5", "\(text)")
     }
-    try FileManager.default.removeItem(at: file)
+    try FileManager.default.removeItem(atPath: folder.path("keys.json"))
     #expect(await verdict(verifier, try token(maker, named: "a")) == "5")
   }
 
-  @Test func withoutAnySetNothingIsKnown() async throws {
+  @Test func `without any set nothing is known`() async throws {
     let maker = try await TokenMaker(.es256)
     #expect(await verdict(verifier(), try token(maker, named: "a")) == "unavailable")
   }
 
-  @Test func aKeyIsUsedForWhatItIs() async throws {
-    defer { try? FileManager.default.removeItem(at: file) }
+  @Test func `a key is used for what it is`() async throws {
     let maker = try await TokenMaker(.es256)
     let jwk = maker.jwk(named: "a").dropLast()
     let good = try token(maker, named: "a")
@@ -151,8 +148,7 @@ private let claims = #"{"user_id":"5","exp":4000000000}"#
   }
 
   /// A set cannot bring in a shared secret, whoever answers for it.
-  @Test func aSetHasNoSecrets() async throws {
-    defer { try? FileManager.default.removeItem(at: file) }
+  @Test func `a set has no secrets`() async throws {
     let maker = try await TokenMaker(.es256)
     let forger = try await TokenMaker(.hs256)
     let secret = TokenMaker.encode(TokenMaker.secret)

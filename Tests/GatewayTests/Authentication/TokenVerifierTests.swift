@@ -1,15 +1,14 @@
 import Consumers
 import JSON
 import JWTKit
+import LayerTestSupport
 import Logging
-import Synchronization
 import Testing
 
 @testable import Gateway
 @testable import GatewayConfig
 
 private let now = 1_000_000.0
-private let quiet = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() }
 
 private func verifier(
   _ key: VerificationKey, _ algorithms: [SignatureAlgorithm]?,
@@ -17,7 +16,7 @@ private func verifier(
 ) -> TokenVerifier {
   var configuration = JWTConfiguration(keys: .key(key), algorithms: algorithms)
   change(&configuration)
-  return TokenVerifier(configuration, keys: KeyRing(configuration, server: nil, log: quiet))
+  return TokenVerifier(configuration, keys: KeyRing(configuration, server: nil, log: .quiet))
 }
 
 /// What is said of a token in a few words: its user, or what is wrong.
@@ -32,9 +31,9 @@ private func verdict(_ verifier: TokenVerifier, _ token: String, at time: Double
 
 private let good = #"{"user_id":"5","exp":1000060}"#
 
-@Suite struct TokenVerifierTests {
+struct TokenVerifierTests {
   @Test(arguments: SignatureAlgorithm.allCases)
-  func everyAlgorithmIsVerified(_ algorithm: SignatureAlgorithm) async throws {
+  func `every algorithm is verified`(_ algorithm: SignatureAlgorithm) async throws {
     let maker = try await TokenMaker(algorithm)
     let verifier = verifier(maker.key, [algorithm])
     let token = try maker.token(good)
@@ -59,12 +58,12 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     #expect(SignatureAlgorithm(named: "Ed448") == nil)
   }
 
-  @Test func aShortSecretIsUsedAsItIs() async throws {
+  @Test func `a short secret is used as it is`() async throws {
     let maker = try await TokenMaker(.hs512, secret: Array("short".utf8))
     #expect(await verdict(verifier(maker.key, [.hs512]), try maker.token(good)) == "5")
   }
 
-  @Test func nobodysSignatureIsNone() async throws {
+  @Test func `nobody's signature is none`() async throws {
     let maker = try await TokenMaker(.hs256)
     let verifier = verifier(maker.key, [.hs256])
     for name in ["none", "None", "NONE", "", "HS", "RS256"] {
@@ -79,7 +78,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
   }
 
   /// Who takes the public key for the shared secret accepts what anybody can sign.
-  @Test func aPublicKeyIsNoSecret() async throws {
+  @Test func `a public key is no secret`() async throws {
     let maker = try await TokenMaker(.rs256)
     guard case .rsa(let key) = maker.key else { return }
     for text in [key.pemRepresentation, key.pemRepresentation + "\n"] {
@@ -94,7 +93,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     }
   }
 
-  @Test func onlyTheAlgorithmsOfTheConfigurationAreUsed() async throws {
+  @Test func `only the algorithms of the configuration are used`() async throws {
     let maker = try await TokenMaker(.rs384)
     let token = try maker.token(good)
     #expect(await verdict(verifier(maker.key, nil), token) == "the algorithm of the token is not accepted")
@@ -118,13 +117,13 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     (#""exp":1,"exp":1000060"#, "5"), (#""exp":1000060,"exp":1"#, "the token has expired"),
     (#""exp":1000060,"user_id":"6""#, "6"),
   ])
-  func timesAreChecked(_ claims: String, _ answer: String) async throws {
+  func `times are checked`(_ claims: String, _ answer: String) async throws {
     let maker = try await TokenMaker(.hs256)
     let token = try maker.token(#"{"user_id":"5",\#(claims)}"#)
     #expect(await verdict(verifier(maker.key, nil), token) == answer)
   }
 
-  @Test func theClocksMayDifferByTheLeeway() async throws {
+  @Test func `the clocks may differ by the leeway`() async throws {
     let maker = try await TokenMaker(.hs256)
     let verifier = verifier(maker.key, nil) { $0.leeway = .seconds(30) }
     let token = try maker.token(#"{"user_id":"5","exp":1000060,"nbf":1000000,"iat":1000000}"#)
@@ -146,7 +145,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     // Meant for somebody, and nobody says that it is this one.
     ([], #""aud":"a""#, false),
   ])
-  func audiencesAreChecked(_ audiences: [String], _ claim: String, _ isGood: Bool) async throws {
+  func `audiences are checked`(_ audiences: [String], _ claim: String, _ isGood: Bool) async throws {
     let maker = try await TokenMaker(.hs256)
     let token = try maker.token(#"{"user_id":"5","exp":1000060,\#(claim)}"#)
     let answer = await verdict(verifier(maker.key, nil) { $0.audiences = audiences }, token)
@@ -157,7 +156,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     (["i"], #""iss":"i""#, true), (["h", "i"], #""iss":"i""#, true), (["i"], #""iss":"j""#, false),
     (["i"], #""x":1"#, false), (["i"], #""iss":["i"]"#, false), ([], #""iss":"any""#, true),
   ])
-  func issuersAreChecked(_ issuers: [String], _ claim: String, _ isGood: Bool) async throws {
+  func `issuers are checked`(_ issuers: [String], _ claim: String, _ isGood: Bool) async throws {
     let maker = try await TokenMaker(.hs256)
     let token = try maker.token(#"{"user_id":"5","exp":1000060,\#(claim)}"#)
     let answer = await verdict(verifier(maker.key, nil) { $0.issuers = issuers }, token)
@@ -173,7 +172,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     (nil, #""sub":1.5"#, "the token has no claim that names its user"),
     ("a.b", #""a":{"b":"8"}"#, "8"),
   ])
-  func theUserIsNamed(_ claim: String?, _ claims: String, _ answer: String) async throws {
+  func `the user is named`(_ claim: String?, _ claims: String, _ answer: String) async throws {
     let maker = try await TokenMaker(.hs256)
     let token = try maker.token(#"{"exp":1000060,\#(claims)}"#)
     #expect(await verdict(verifier(maker.key, nil) { $0.user = claim }, token) == answer)
@@ -184,13 +183,13 @@ private let good = #"{"user_id":"5","exp":1000060}"#
     ("refresh", "the token is not an access token (token_type)"),
     ("", "the token is not an access token (token_type)"),
   ])
-  func aRefreshTokenIsNoAccessToken(_ type: String, _ answer: String) async throws {
+  func `a refresh token is no access token`(_ type: String, _ answer: String) async throws {
     let maker = try await TokenMaker(.hs256)
     let token = try maker.token(#"{"user_id":"5","exp":1000060,"token_type":"\#(type)"}"#)
     #expect(await verdict(verifier(maker.key, nil), token) == answer)
   }
 
-  @Test func anExtensionIsNotPassedOver() async throws {
+  @Test func `an extension is not passed over`() async throws {
     let maker = try await TokenMaker(.hs256)
     let verifier = verifier(maker.key, nil)
     for crit in [#"["exp"]"#, "[]", "null", #"["b64"],"b64":false"#] {
@@ -200,7 +199,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
   }
 
   /// RFC 8725 section 3.10: what the token itself says about keys is the word of whoever made it.
-  @Test func keysInTheTokenAreNotUsed() async throws {
+  @Test func `keys in the token are not used`() async throws {
     let maker = try await TokenMaker(.es256)
     let other = try await TokenMaker(.es256)
     let header = #"{"alg":"ES256","jwk":\#(other.jwk(named: nil)),"jku":"http://127.0.0.1:1/","x5u":"x"}"#
@@ -209,7 +208,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
         == "the signature of the token is wrong")
   }
 
-  @Test func whatIsNoTokenIsRefused() async throws {
+  @Test func `what is no token is refused`() async throws {
     let maker = try await TokenMaker(.hs256)
     let verifier = verifier(maker.key, nil)
     let token = try maker.token(good)
@@ -234,7 +233,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
   }
 
   /// Bits that mean nothing must be zero, or one signature could be written in several ways.
-  @Test func aSignatureIsWrittenInOneWay() async throws {
+  @Test func `a signature is written in one way`() async throws {
     let maker = try await TokenMaker(.hs256)
     let verifier = verifier(maker.key, nil)
     let token = try maker.token(good)
@@ -248,7 +247,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
   }
 }
 
-@Suite struct RequirementTests {
+struct RequirementTests {
   private let claims = JSON.object([
     .init(key: "role", value: .string("admin")), .init(key: "level", value: .integer(3)),
     .init(key: "teams", value: .array([.string("red"), .string("blue")])),
@@ -267,7 +266,7 @@ private let good = #"{"user_id":"5","exp":1000060}"#
       ("realm.none", [.string("x")], false),
       ("https://a.b/c", [.string("d")], true),
     ] as [(String, [JSON], Bool)])
-  func aClaimIsOneOfTheValues(_ claim: String, _ values: [JSON], _ holds: Bool) {
+  func `a claim is one of the values`(_ claim: String, _ values: [JSON], _ holds: Bool) {
     #expect(ClaimRequirement(claim: claim, values: values).holds(in: claims) == holds)
   }
 }
@@ -353,17 +352,16 @@ struct RefusalDetailTests {
   }
 
   @Test func `an expiry in milliseconds is a warning, at most one in ten seconds`() async throws {
-    let lines = Mutex<[String]>([])
-    let handler = GatewayLogHandler(.text, level: .debug) { line in lines.withLock { $0.append(line) } }
+    let lines = WrittenLines(.text)
     let maker = try await TokenMaker(.hs256)
     let configuration = JWTConfiguration(keys: .key(maker.key), algorithms: nil)
     let verifier = TokenVerifier(
-      configuration, keys: KeyRing(configuration, server: nil, log: quiet),
-      late: LateExpiries(of: "site", log: Logger(label: "test") { _ in handler }))
+      configuration, keys: KeyRing(configuration, server: nil, log: .quiet),
+      late: LateExpiries(of: "site", log: lines.log))
     for exp in ["1000060", "1800000000000", "1800000000001"] {
       #expect(await verdict(verifier, try maker.token(#"{"sub":"5","exp":\#(exp)}"#)) == "5")
     }
-    let said = lines.withLock(\.self)
+    let said = lines.all
     #expect(said.count == 1 && said[0].contains("WARNING an identity expires after the year 9999 auth=site"))
   }
 }

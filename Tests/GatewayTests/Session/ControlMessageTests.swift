@@ -2,12 +2,12 @@ import Testing
 
 @testable import Gateway
 
-@Suite struct ControlMessageTests {
+struct ControlMessageTests {
   private func read(_ text: String) -> ControlMessage? {
     unsafe ControlMessage.read(Array(text.utf8).span.bytes)
   }
 
-  @Test func readsWhatIsForTheGateway() {
+  @Test func `what is for the gateway is read`() {
     #expect(read(#"{"subscribe": "news"}"#) == .subscribe("news"))
     #expect(read(#" { "unsubscribe" : "news" } "#) == .unsubscribe("news"))
     #expect(read(#"{"presence": "list"}"#) == .presence("list"))
@@ -19,11 +19,11 @@ import Testing
     #"{"subscribed": "a"}"#, "subscribe", "", "{", "{}", #"["subscribe"]"#,
     #"{"message": 1, "subscribe": "a"}"#,
   ])
-  func everythingElseIsAMessage(_ text: String) {
+  func `everything else is a message`(_ text: String) {
     #expect(read(text) == nil)
   }
 
-  @Test func aLongTextIsAMessage() {
+  @Test func `a long text is a message`() {
     #expect(read(#"{"subscribe": "\#(String(repeating: "a", count: 20_000))"}"#) == nil)
   }
 }

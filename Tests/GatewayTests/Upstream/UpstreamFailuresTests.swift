@@ -1,5 +1,4 @@
 import Logging
-import Synchronization
 import Testing
 import WebSocketCore
 
@@ -13,10 +12,9 @@ struct UpstreamFailuresTests {
 
   /// What the log says, without the time.
   private func lines(_ record: (UpstreamFailures) -> Void) -> [Substring] {
-    let lines = Mutex<[String]>([])
-    let handler = GatewayLogHandler(.json, level: .debug) { line in lines.withLock { $0.append(line) } }
-    record(UpstreamFailures(log: Logger(label: "test") { _ in handler }))
-    return lines.withLock(\.self).map { $0.drop { $0 != "," } }
+    let lines = WrittenLines(.json)
+    record(UpstreamFailures(log: lines.log))
+    return lines.all.map { $0.drop { $0 != "," } }
   }
 
   @Test func `a failure names the route and the path, without its query`() {

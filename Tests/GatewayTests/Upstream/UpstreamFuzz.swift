@@ -3,6 +3,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
+import LayerTestSupport
 import Logging
 import NIOCore
 import NIOEmbedded
@@ -14,14 +15,12 @@ import Transport
 @testable import GatewayConfig
 @testable import Routing
 
-private let quiet = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
-
 /// A server behind us with its own client, used by one task.
 private struct Lane {
   let server: ScriptedServer
   let kind: HostileAnswer.Kind
   let upstream: UpstreamConfiguration
-  let failures = UpstreamFailures(log: quiet)
+  let failures = UpstreamFailures(log: .quiet)
 
   init(_ kind: HostileAnswer.Kind) throws {
     self.kind = kind
@@ -141,7 +140,7 @@ private func identity(from fetcher: UpstreamFetcher, _ lane: Lane) async -> Bool
 
 private func keys(from fetcher: UpstreamFetcher) async -> Bool {
   let set = JWTConfiguration(keys: .set(.url(fetcher.upstream), refresh: .seconds(600)))
-  let ring = KeyRing(set, server: fetcher, log: quiet, leastPause: .zero)
+  let ring = KeyRing(set, server: fetcher, log: .quiet, leastPause: .zero)
   if case .keys = await ring.keys(named: "a", for: .edDSA) { return true }
   return false
 }

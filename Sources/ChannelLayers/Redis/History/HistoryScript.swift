@@ -58,9 +58,16 @@ enum HistoryScript {
     """)
 
   /// A part of the scripts below: makes the caller the recorder of a group that has none.
+  ///
+  /// A recorder that did not resign may have recorded nothing since it last renewed its lease. A process that has heard the group for a
+  /// shorter time cannot make up for it: the later it came, the longer it waits for another process to take over.
   private static let lease = """
-    local function lease(meta, recorder, now, id, time)
-      if recorder[1] and recorder[1] ~= id and tonumber(recorder[2]) >= now then return 0 end
+    local function lease(meta, recorder, now, id, time, heard)
+      if recorder[1] and recorder[1] ~= id then
+        local ends = tonumber(recorder[2])
+        local late = (now - heard) - (ends - time)
+        if ends + math.min(math.max(2 * late, 0), 4000) >= now then return 0 end
+      end
       redis.call('HSET', meta, 'recorder', id, 'until', string.format('%d', now + time))
       return 1
     end
@@ -72,8 +79,9 @@ enum HistoryScript {
   /// event, Redis has lost events, as a replica may have that became the master; the history then gets a new epoch.
   ///
   /// KEYS: the hash, the stream. ARGV: an epoch for a new history, the known epoch and offset, the lifetime of the keys in seconds,
-  /// this process, the length of its lease in milliseconds, the most bytes. Returns the epoch, the last offset, the first kept
-  /// offset, the time, whether this process is the recorder, and the id, stamp and payload of each event.
+  /// this process, the length of its lease in milliseconds, the most bytes, and for how many milliseconds this process has heard the
+  /// group. Returns the epoch, the last offset, the first kept offset, the time, whether this process is the recorder, and the id,
+  /// stamp and payload of each event.
   static let load = RedisScript(
     lease + """
 
@@ -88,7 +96,7 @@ enum HistoryScript {
         epoch = ARGV[1]
         redis.call('HSET', meta, 'epoch', epoch)
       end
-      local isRecorder = lease(meta, {known[3], known[4]}, now, ARGV[5], ARGV[6])
+      local isRecorder = lease(meta, {known[3], known[4]}, now, ARGV[5], ARGV[6], ARGV[8])
       redis.call('EXPIRE', meta, ARGV[4])
       redis.call('EXPIRE', stream, ARGV[4])
       local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)
@@ -113,8 +121,8 @@ enum HistoryScript {
   /// Maintains many histories: extends their lifetime, removes old events, and renews or takes the leases.
   ///
   /// KEYS: for each history the hash and the stream. ARGV: this process, the length of its lease in milliseconds, and for each
-  /// history the lifetime of its keys and of its events, in seconds. Returns for each history the epoch (nothing if there is none),
-  /// the last offset, and whether this process is the recorder.
+  /// history the lifetime of its keys and of its events, in seconds, and for how many milliseconds this process has heard the group.
+  /// Returns for each history the epoch (nothing if there is none), the last offset, and whether this process is the recorder.
   static let tend = RedisScript(
     lease + """
 
@@ -124,14 +132,14 @@ enum HistoryScript {
         local known = redis.pcall('HMGET', meta, 'epoch', 'offset', 'recorder', 'until')
         local isRecorder = 0
         if known[1] then
-          isRecorder = lease(meta, {known[3], known[4]}, now, ARGV[1], ARGV[2])
-          redis.call('EXPIRE', meta, ARGV[2 * i + 1])
-          redis.call('EXPIRE', stream, ARGV[2 * i + 1])
+          isRecorder = lease(meta, {known[3], known[4]}, now, ARGV[1], ARGV[2], ARGV[3 * i + 2])
+          redis.call('EXPIRE', meta, ARGV[3 * i])
+          redis.call('EXPIRE', stream, ARGV[3 * i])
           for _ = 1, 20 do
             local oldest = redis.pcall('XRANGE', stream, '-', '+', 'COUNT', 50)
             local old = {}
             for _, entry in ipairs(oldest) do
-              if string.match(entry[1], '%d+$') + ARGV[2 * i + 2] * 1000 > now then break end
+              if string.match(entry[1], '%d+$') + ARGV[3 * i + 1] * 1000 > now then break end
               table.insert(old, entry[1])
             end
             if old[1] then redis.call('XDEL', stream, unpack(old)) end

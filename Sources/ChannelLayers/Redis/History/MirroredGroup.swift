@@ -28,8 +28,13 @@ final class MirroredGroup {
   var waiting: Set<Int> = []
   /// When the last reactor stopped using the group; nil while a reactor uses it.
   var idleSince: MonotonicTime?
-  /// Whether the copy follows the announcements.
-  var isActive = false
+  /// Whether the copy follows the announcements, and hears everything that is published to the group.
+  var isActive = false {
+    didSet {
+      if isActive != oldValue { hearsSince = isActive ? .now : nil }
+    }
+  }
+  private var hearsSince: MonotonicTime?
   var isLoading = false
   /// Whether an announced event could not be added to the copy.
   var mustLoadAgain = false
@@ -48,6 +53,11 @@ final class MirroredGroup {
   }
 
   var name: String { copy.name }
+
+  /// How long this process has heard all that is published to the group.
+  func hearingTime(at now: MonotonicTime) -> Duration {
+    hearsSince.map(now.since) ?? .zero
+  }
 
   func isRecorder(at now: MonotonicTime) -> Bool { recordsUntil.map { now < $0 } ?? false }
 

@@ -194,6 +194,7 @@ extension RedisHistory {
         .init(String(RecordedGroup.newEpoch(), radix: 16)), .init(String(known.epoch, radix: 16)),
         .init(String(known.offset)), .init(life(group.copy.limits)), .init(hub.identity.id),
         .init(Int(Self.lease / .milliseconds(1))), .init(Self.portion),
+        .init(Int(group.hearingTime(at: sent) / .milliseconds(1))),
       ], on: connection)
     guard case .array(let parts) = reply, parts.count == 6, let epoch = parts[0].text,
       case .integer(let last) = parts[1], case .integer(let first) = parts[2],
@@ -298,7 +299,10 @@ extension RedisHistory {
       let sent = MonotonicTime.now
       var arguments: [RESPArgument] = [.init(hub.identity.id), .init(Int(Self.lease / .milliseconds(1)))]
       for group in part {
-        arguments += [.init(life(group.copy.limits)), .init(group.copy.limits.age.wholeSeconds)]
+        arguments += [
+          .init(life(group.copy.limits)), .init(group.copy.limits.age.wholeSeconds),
+          .init(Int(group.hearingTime(at: sent) / .milliseconds(1))),
+        ]
       }
       do throws(RedisFailure) {
         let reply = try await HistoryScript.tend.run(

@@ -1,6 +1,7 @@
 import JSON
 import Logging
 import NIOCore
+import Transport
 
 /// Presence on one Redis server: a connection for commands, and one for the notices of the other processes.
 ///
@@ -62,7 +63,7 @@ actor RedisPresenceLink {
   private var commands: RedisConnection?
   private var lastSequence = 0
   private var hasSignOfLife = false
-  private var notes = SampledNotes()
+  private var notes = LogPaces()
 
   @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
@@ -163,7 +164,7 @@ actor RedisPresenceLink {
   }
 
   private func note(_ message: String, _ detail: String) {
-    guard let others = notes.count(message, at: .now) else { return }
+    guard let others = notes.next(message) else { return }
     log.warning(
       "\(message)", metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
   }

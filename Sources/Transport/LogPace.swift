@@ -1,9 +1,7 @@
-import Logging
 import Synchronization
-import Transport
 
 /// Limits the lines in each interval, and counts the omitted ones.
-struct LogPace {
+package struct LogPace {
   private let most: Int
   private let interval: Duration
   private var end = MonotonicTime(nanoseconds: 0)
@@ -12,13 +10,13 @@ struct LogPace {
 
   /// - Parameters:
   ///   - most: the most lines in each interval, which begins with its first line.
-  init(most: Int = 20, every interval: Duration = .seconds(1)) {
+  package init(most: Int = 20, every interval: Duration = .seconds(1)) {
     self.most = most
     self.interval = interval
   }
 
   /// - Returns: how many lines were left out before this one; nil if this one has to be left out too.
-  mutating func next(at now: MonotonicTime = .now) -> Int? {
+  package mutating func next(at now: MonotonicTime = .now) -> Int? {
     if now >= end {
       end = now + interval
       lines = 0
@@ -34,21 +32,26 @@ struct LogPace {
 }
 
 /// The same for lines that several threads write.
-final class SharedLogPace: Sendable {
+package final class SharedLogPace: Sendable {
   private let pace: Mutex<LogPace>
 
-  init(most: Int = 20, every interval: Duration = .seconds(1)) {
+  package init(most: Int = 20, every interval: Duration = .seconds(1)) {
     pace = Mutex(LogPace(most: most, every: interval))
   }
 
-  func next(at now: MonotonicTime = .now) -> Int? {
+  package func next(at now: MonotonicTime = .now) -> Int? {
     pace.withLock { $0.next(at: now) }
   }
 }
 
-extension Logger.Metadata {
-  /// Adds how many lines the pace has left out before this one, if there were any.
-  mutating func note(suppressed: Int) {
-    if suppressed > 0 { self["suppressed"] = .number(suppressed) }
+/// The same for lines of several kinds, each with a pace of its own. There are as many kinds as there are messages in the program.
+package struct LogPaces {
+  private var paces: [String: LogPace] = [:]
+
+  package init() {}
+
+  /// - Returns: how many lines of this kind were left out before this one; nil if this one has to be left out too.
+  package mutating func next(_ kind: String, at now: MonotonicTime = .now) -> Int? {
+    paces[kind, default: LogPace(most: 1)].next(at: now)
   }
 }

@@ -1,0 +1,23 @@
+import Testing
+
+@testable import Transport
+
+struct LogPaceTests {
+  @Test func `one of each kind a second, with a count of the others`() {
+    var notes = LogPaces()
+    let start = MonotonicTime.now
+    #expect(notes.next("a", at: start) == 0)
+    #expect(notes.next("a", at: start + .milliseconds(1)) == nil)
+    #expect(notes.next("b", at: start + .milliseconds(1)) == 0)
+    #expect(notes.next("a", at: start + .milliseconds(999)) == nil)
+    #expect(notes.next("a", at: start + .seconds(1)) == 2)
+    #expect(notes.next("a", at: start + .seconds(3)) == 0)
+  }
+
+  @Test func `lines over the most of an interval are counted, and told with the first one of the next`() {
+    var pace = LogPace(most: 2, every: .seconds(10))
+    let start = MonotonicTime.now
+    #expect((0..<5).map { pace.next(at: start + .seconds($0)) } == [0, 0, nil, nil, nil])
+    #expect((10..<13).map { pace.next(at: start + .seconds($0)) } == [3, 0, nil])
+  }
+}
