@@ -47,11 +47,10 @@ extension RouteGroups {
     for (place, template) in route.groups.enumerated() {
       // Messages of clients go to the first group.
       let writers = place == 0 ? webSocket.consumer.writers : .nobody
-      uses += maker.make(template.value.parts.map(GroupUse.Part.init), .group, at: template.range, writers)
+      uses += maker.make(template.value, .group, at: template.range, writers)
     }
     for (place, pattern) in group.subscribe.enumerated() {
-      uses += maker.make(
-        pattern.parts.map(GroupUse.Part.init), .subscribe, at: route.place(ofPattern: place), .nobody)
+      uses += maker.make(pattern, .subscribe, at: route.place(ofPattern: place), .nobody)
     }
     return uses
   }
@@ -69,7 +68,7 @@ extension RouteGroups {
     case .events(let stream):
       let maker = maker(stream.group.layer, AdmittedClients(http.auth), .shownIfAdded)
       return route.groups.map { template in
-        maker.make(template.value.parts.map(GroupUse.Part.init), .events, at: template.range, access: .read)
+        maker.make(template.value, .events, at: template.range, access: .read)
       }
     case .publish(let publish):
       let access = GroupUse.Access(
@@ -82,8 +81,7 @@ extension RouteGroups {
         publish.layer, isOfToken ? .tokenHolder : AdmittedClients(http.auth),
         publish.isAnonymous ? .forgeable : isOfToken ? .none : .added)
       return publish.groups.enumerated().map { place, pattern in
-        maker.make(
-          pattern.parts.map(GroupUse.Part.init), .publish, at: route.place(ofPattern: place), access: access)
+        maker.make(pattern, .publish, at: route.place(ofPattern: place), access: access)
       }
     }
   }
@@ -104,14 +102,14 @@ private struct Maker {
   let signature: GroupUse.Signature
 
   func make(
-    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange,
+    _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange,
     _ writers: ConsumerConfiguration.PublishPolicy
   ) -> [RouteGroups] {
     func made(_ audience: AdmittedClients, _ access: GroupUse.Access) -> RouteGroups {
-      self.made(parts, key, at: range, audience, access)
+      self.made(pattern, key, at: range, audience, access)
     }
     // Anonymous clients have no personal groups.
-    guard isOptional, !Self.isPersonal(parts) else {
+    guard isOptional, !pattern.isPersonal else {
       return [made(audience, GroupUse.Access(reads: true, writes: writers != .nobody))]
     }
     switch writers {
@@ -122,13 +120,13 @@ private struct Maker {
   }
 
   func make(
-    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
+    _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
   ) -> RouteGroups {
-    made(parts, key, at: range, isOptional && !Self.isPersonal(parts) ? .everyone : audience, access)
+    made(pattern, key, at: range, isOptional && !pattern.isPersonal ? .everyone : audience, access)
   }
 
   private func made(
-    _ parts: [GroupUse.Part], _ key: RouteGroups.Key, at range: SourceRange, _ audience: AdmittedClients,
+    _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange, _ audience: AdmittedClients,
     _ access: GroupUse.Access
   ) -> RouteGroups {
     let isConcerned =
@@ -138,16 +136,12 @@ private struct Maker {
       case .added, .forgeable: access.writes
       }
     let use = GroupUse(
-      layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
+      layer: layer, pattern: pattern, router: router, tableName: kind.key, route: number, access: access,
       audience: audience, isShared: route.shared?.value ?? false, isPublishing: key == .publish,
       signature: isConcerned ? signature : .none)
     return RouteGroups(
       use: use, layer: layer, kind: kind, key: key, path: "/" + route.path.text, range: range,
       sharedRange: route.shared?.range)
-  }
-
-  private static func isPersonal(_ parts: [GroupUse.Part]) -> Bool {
-    parts.contains { if case .identity = $0 { true } else { false } }
   }
 }
 
@@ -188,24 +182,5 @@ extension AdmittedClients {
       required[requirement.claim] = Set(requirement.values.map(\.text))
     }
     self = .authenticated(by: auth.name, require: required)
-  }
-}
-
-extension GroupUse.Part {
-  init(_ part: GroupTemplate.Part) {
-    switch part {
-    case .literal(let text): self = .literal(text)
-    case .capture(let name): self = .capture(name)
-    case .identity(let field): self = .identity(field)
-    }
-  }
-
-  init(_ part: GroupPattern.Part) {
-    switch part {
-    case .literal(let text): self = .literal(text)
-    case .capture(let name): self = .capture(name)
-    case .identity(let field): self = .identity(field)
-    case .any: self = .anything
-    }
   }
 }

@@ -26,7 +26,7 @@ private final class RecordingSession: ConsumerSession {
 }
 
 private func group(_ events: [String: EventTemplate] = [:]) -> GroupConfiguration {
-  GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: events)
+  GroupConfiguration(templates: [GroupPattern(parts: [.literal("g")])], events: events)
 }
 
 private func receive(_ consumer: Consumer, _ kind: MessageKind, _ text: String) -> RecordingSession {
@@ -336,7 +336,7 @@ struct OtherMessageTests {
   func `what the route can take is shown in its form`(_ text: String, _ error: String) {
     let sent = answer(text) {
       $0.presence = true
-      $0.subscribe = [GroupPattern(parts: [.any])]
+      $0.subscribe = [GroupPattern(parts: [.anything])]
     }
     #expect(sent == [#"text:{"error": "\#(error)"}"#])
   }

@@ -53,7 +53,7 @@ import Testing
   }
 
   @Test func aTemplateIsAPatternOfAllItsNames() throws {
-    let template = try GroupTemplate.parse("chat_{room}_{user}").get().withUser
+    let template = try GroupPattern.parse(template: "chat_{room}_{user}").get().withUser
     let pattern = GroupPattern(anyOf: template)
     #expect(pattern.text == "chat_*_*")
     #expect(pattern.matches("chat_a_b"))
@@ -63,7 +63,7 @@ import Testing
 
 @Suite struct PersonalGroupTests {
   @Test func theNameDependsOnWhoTheClientIs() throws {
-    let template = try GroupTemplate.parse("{room}.{claims.team}.{user}").get().withUser
+    let template = try GroupPattern.parse(template: "{room}.{claims.team}.{user}").get().withUser
     let captures = Captures([.init(name: "room", value: "a")])
     #expect(template.name(for: captures) { ["user": "5", "claims.team": "red"][$0] } == "a.red.5")
     #expect(template.name(for: captures) { ["user": "5"][$0] } == nil)
@@ -72,7 +72,28 @@ import Testing
   }
 
   @Test func theGatewaysOwnGroupsAreNobodysElse() throws {
-    let template = try GroupTemplate.parse("{a}").get()
+    let template = try GroupPattern.parse(template: "{a}").get()
     #expect(template.name(for: Captures([.init(name: "a", value: "sluice.control")])) == nil)
+  }
+}
+
+struct GroupTemplateTests {
+  @Test func `a template is a pattern without a star`() throws {
+    for text in ["news", "chat_{room}", "{room}.{claims.team}.{user}", "a{b}{c}d"] {
+      let template = try GroupPattern.parse(template: text).get()
+      #expect(try template == GroupPattern.parse(text).get())
+      #expect(template.text == text)
+    }
+    guard case .failure(let fault) = GroupPattern.parse(template: "ticker_*") else {
+      Issue.record("a template has a star")
+      return
+    }
+    #expect(fault.message == #"a group name cannot contain the character "*""#)
+    #expect(fault.range == 7..<8)
+  }
+
+  @Test func `a pattern with a star names no group`() throws {
+    #expect(try GroupPattern.parse("ticker_*").get().name(for: Captures()) == nil)
+    #expect(try GroupPattern.parse("ticker").get().name(for: Captures()) == "ticker")
   }
 }

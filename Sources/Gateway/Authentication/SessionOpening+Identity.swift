@@ -60,7 +60,7 @@ extension GroupConfiguration {
     guard let place = places.first(where: { identity.value(of: $0) == nil }) else {
       return "a value of {\(places.joined(separator: "}, {"))} is not valid in a group name"
     }
-    let claim = String(place.dropFirst(GroupTemplate.claimPrefix.count))
+    let claim = String(place.dropFirst(GroupPattern.claimPrefix.count))
     let found =
       switch identity.claims[claim] {
       case .array: "is a list"

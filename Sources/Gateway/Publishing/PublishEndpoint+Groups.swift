@@ -96,7 +96,7 @@ extension PublishEndpoint {
   private static let mostEvents = 1000
 
   private func group(in query: inout RequestQuery, _ caller: Caller) throws(PublishRefusal) -> String {
-    guard let group = query.value("group"), GroupTemplate.isOpen(group) else {
+    guard let group = query.value("group"), GroupName.isOpen(group) else {
       throw PublishRefusal(.badRequest, "the query must name a valid group: ?group=chat_lobby")
     }
     guard mayName(group, caller) else {

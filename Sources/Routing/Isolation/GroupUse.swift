@@ -2,16 +2,6 @@
 ///
 /// A route has as many uses as it has templates and patterns.
 package struct GroupUse: Sendable {
-  package enum Part: Sendable, Hashable {
-    case literal(String)
-    /// What the route captures under that name.
-    case capture(String)
-    /// A field of the client's identity: `user`, `claims.team`. Any name that is not empty.
-    case identity(String)
-    /// `*` in a pattern: any run of characters, also none.
-    case anything
-  }
-
   package struct Access: Sendable, Hashable {
     package var reads: Bool
     package var writes: Bool
@@ -41,7 +31,7 @@ package struct GroupUse: Sendable {
 
   /// Groups of different layers never meet.
   package var layer: String
-  package var parts: [Part]
+  package var pattern: GroupPattern
   /// The table of the route, an identification of that table, and the route's index there.
   package var router: Router
   package var tableName: String
@@ -55,12 +45,12 @@ package struct GroupUse: Sendable {
   package var signature: Signature
 
   package init(
-    layer: String, parts: [Part], router: Router, tableName: String = "", route: Int, access: Access,
+    layer: String, pattern: GroupPattern, router: Router, tableName: String = "", route: Int, access: Access,
     audience: AdmittedClients, isShared: Bool = false, isPublishing: Bool = false,
     signature: Signature = .none
   ) {
     self.layer = layer
-    self.parts = parts
+    self.pattern = pattern
     self.router = router
     self.tableName = tableName
     self.route = route
@@ -69,22 +59,6 @@ package struct GroupUse: Sendable {
     self.isShared = isShared
     self.isPublishing = isPublishing
     self.signature = signature
-  }
-
-  /// The identity fields that separate the groups of different clients.
-  package var identityFields: [String] {
-    parts.compactMap { if case .identity(let field) = $0 { field } else { nil } }
-  }
-
-  /// As the operator wrote it.
-  package var text: String {
-    parts.map { part in
-      switch part {
-      case .literal(let text): text
-      case .capture(let name), .identity(let name): "{\(name)}"
-      case .anything: "*"
-      }
-    }.joined()
   }
 }
 

@@ -5,7 +5,7 @@ import Testing
 @testable import ChannelLayers
 
 struct HistoryRulesTests {
-  private func template(_ text: String) throws -> GroupTemplate { try GroupTemplate.parse(text).get() }
+  private func template(_ text: String) throws -> GroupPattern { try GroupPattern.parse(template: text).get() }
 
   @Test func `where two rules fit, the larger of each limit holds`() throws {
     var rules = HistoryRules()
