@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import GatewayConfig
 import JSON
@@ -53,7 +54,7 @@ struct RouteEvents: Sendable {
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering? {
     switch meaning(of: event, for: address) {
     case .text(let text):
-      unsafe frames.appendFrame(.text, text.span.bytes)
+      frames.appendFrame(.text, text.rawBytes)
       return .frames
     case .message: return message(event, frames.appendMessage(of: event))
     case .rendering(let rendering): return rendering

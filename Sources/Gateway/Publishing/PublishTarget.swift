@@ -1,3 +1,4 @@
+import Bytes
 package import GatewayConfig
 import Routing
 
@@ -98,17 +99,5 @@ package struct PublishTarget: Sendable {
       let reachable = ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host
       return "\(scheme)://\(BindAddress.tcp(host: reachable, port: port))"
     }
-  }
-}
-
-extension String {
-  /// Encodes everything but letters and digits, for text in place of a host in a URL.
-  var percentEncodedComponent: String {
-    utf8.map { byte in
-      let character = Character(Unicode.Scalar(byte))
-      if character.isASCII, character.isLetter || character.isNumber { return String(character) }
-      let digits = String(byte, radix: 16, uppercase: true)
-      return "%" + (digits.count < 2 ? "0" : "") + digits
-    }.joined()
   }
 }
