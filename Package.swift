@@ -9,6 +9,7 @@ import PackageDescription
 //     2  ChannelLayers                                   how an event travels
 //     1  GatewayConfig                                   what the operator wrote
 //     1  Bench                                           what a load is, and what it measures
+//     1  NetworkFaults                                   why a connection failed, in words
 //     0  CLinux   CYAML   CZlib   Bytes   JSON   Routing   WebSocketCore   Transport
 let package = Package(
   name: "sluice",
@@ -36,7 +37,8 @@ let package = Package(
       name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
     .systemLibrary(
       name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
-    .target(name: "Bytes"),
+    // Its views of bytes say how long they live.
+    .target(name: "Bytes", swiftSettings: [.enableExperimentalFeature("Lifetimes")]),
     .target(name: "JSON", dependencies: ["Bytes"]),
     .target(name: "Routing", dependencies: ["Bytes"]),
     .target(
@@ -44,6 +46,14 @@ let package = Package(
       dependencies: ["Bytes", "CZlib", .product(name: "Crypto", package: "swift-crypto")]),
     .systemLibrary(name: "CLinux"),
     .target(name: "Transport", dependencies: ["CLinux"]),
+
+    .target(
+      name: "NetworkFaults",
+      dependencies: [
+        "Transport",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ]),
 
     .target(
       name: "GatewayConfig",
@@ -55,7 +65,7 @@ let package = Package(
     .target(
       name: "ChannelLayers",
       dependencies: [
-        "Bytes", "GatewayConfig", "JSON", "Routing", "Transport",
+        "Bytes", "GatewayConfig", "JSON", "NetworkFaults", "Routing", "Transport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "DequeModule", package: "swift-collections"),
@@ -69,19 +79,21 @@ let package = Package(
     .target(
       name: "Bench",
       dependencies: [
-        "JSON", "Transport", "WebSocketCore",
+        "Bytes", "JSON", "Transport", "WebSocketCore",
         .product(name: "Histogram", package: "hdrhistogram-swift"),
       ]),
 
     .target(
       name: "Consumers",
-      dependencies: ["ChannelLayers", "GatewayConfig", "JSON", "Routing", "WebSocketCore"]),
+      dependencies: [
+        "Bytes", "ChannelLayers", "GatewayConfig", "JSON", "Routing", "Transport", "WebSocketCore",
+      ]),
 
     .target(
       name: "Gateway",
       dependencies: [
-        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Transport",
-        "WebSocketCore",
+        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "NetworkFaults", "Routing",
+        "Transport", "WebSocketCore",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -100,6 +112,7 @@ let package = Package(
       name: "sluice",
       dependencies: [
         "Bench", "Bytes", "ChannelLayers", "Gateway", "GatewayConfig", "JSON", "Routing", "Transport",
+        "WebSocketCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -121,10 +134,10 @@ let package = Package(
     .target(
       name: "GatewayTestSupport", dependencies: ["Gateway", "GatewayConfig"],
       path: "Tests/GatewayTestSupport"),
-    .testTarget(name: "BytesTests", dependencies: ["Bytes"]),
+    .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "TestSupport"]),
-    .testTarget(name: "WebSocketCoreTests", dependencies: ["TestSupport", "WebSocketCore"]),
+    .testTarget(name: "WebSocketCoreTests", dependencies: ["Bytes", "TestSupport", "WebSocketCore"]),
     .testTarget(name: "TransportTests", dependencies: ["CLinux", "TestSupport", "Transport"]),
     .testTarget(
       name: "GatewayConfigTests",
@@ -133,29 +146,32 @@ let package = Package(
     .testTarget(
       name: "ChannelLayersTests",
       dependencies: [
-        "ChannelLayers", "GatewayConfig", "JSON", "LayerTestSupport", "Routing", "TestSupport", "Transport",
+        "Bytes", "ChannelLayers", "GatewayConfig", "JSON", "LayerTestSupport", "Routing", "TestSupport",
+        "Transport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOTLS", package: "swift-nio"),
       ]),
     .testTarget(
       name: "BenchTests",
       dependencies: [
-        "Bench", "Gateway", "GatewayConfig", "GatewayTestSupport", "LayerTestSupport", "Transport",
+        "Bench", "Bytes", "Gateway", "GatewayConfig", "GatewayTestSupport", "LayerTestSupport", "Transport",
         "WebSocketCore",
         .product(name: "Logging", package: "swift-log"),
       ]),
     .testTarget(
       name: "ConsumersTests",
       dependencies: [
-        "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "TestSupport", "Transport",
-        "WebSocketCore",
+        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "TestSupport",
+        "Transport", "WebSocketCore",
       ]),
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "GatewayTestSupport", "JSON",
+        "Bytes", "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "GatewayTestSupport", "JSON",
         "LayerTestSupport", "Routing", "TestSupport", "Transport", "WebSocketCore",
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -176,13 +192,14 @@ let package = Package(
 // What a message passes on its way through modules is `public`, all else `package`: the optimizer crosses modules for public
 // declarations only (540 instead of 410 instructions for an echo).
 for target in package.targets where target.type != .system {
-  target.swiftSettings = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    .strictMemorySafety(),
-    .treatAllWarnings(as: .error),
-    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
-  ]
+  target.swiftSettings =
+    (target.swiftSettings ?? []) + [
+      .enableUpcomingFeature("ExistentialAny"),
+      .enableUpcomingFeature("InternalImportsByDefault"),
+      .enableUpcomingFeature("MemberImportVisibility"),
+      .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+      .strictMemorySafety(),
+      .treatAllWarnings(as: .error),
+      .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+    ]
 }

@@ -125,13 +125,7 @@ extension IPAddress {
     guard (1...4).contains(text.count) else { return nil }
     var number: UInt16 = 0
     for byte in text {
-      let digit: UInt8
-      switch byte {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
-      case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
-      default: return nil
-      }
+      guard let digit = byte.hexadecimalValue else { return nil }
       number = number << 4 | UInt16(digit)
     }
     return number

@@ -99,25 +99,13 @@ public enum OpaqueText {
       return result
     }
 
-    /// The length of the sequence that begins with this byte; 1 for a byte that begins none (Unicode 16.0, table 3-7).
-    private static func length(_ first: UInt8) -> Int {
-      switch first {
-      case 0xC2...0xDF: 2
-      case 0xE0...0xEF: 3
-      case 0xF0...0xF4: 4
-      default: 1
-      }
-    }
+    /// The length of the sequence that begins with this byte; 1 for a byte that begins none.
+    private static func length(_ first: UInt8) -> Int { Int(UTF8Lead(first)?.length ?? 1) }
 
+    /// - Parameter sequence: begins with a byte that others follow.
     private static func mayFollow(_ sequence: [UInt8], _ byte: UInt8) -> Bool {
-      guard sequence.count == 1 else { return byte & 0xC0 == 0x80 }
-      return switch sequence[0] {
-      case 0xE0: (0xA0...0xBF).contains(byte)
-      case 0xED: (0x80...0x9F).contains(byte)
-      case 0xF0: (0x90...0xBF).contains(byte)
-      case 0xF4: (0x80...0x8F).contains(byte)
-      default: byte & 0xC0 == 0x80
-      }
+      guard sequence.count == 1, let lead = UTF8Lead(sequence[0]) else { return byte.continuesCharacter }
+      return (lead.lowest...lead.highest).contains(byte)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 package import JSON
 
@@ -79,7 +80,7 @@ package struct EventPosition: Sendable, Hashable, CustomStringConvertible {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 2, (1...8).contains(parts[0].utf8.count), (1...20).contains(parts[1].utf8.count),
       parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-      let epoch = UInt32(parts[0], radix: 16), let offset = UInt64(parts[1]),
+      let epoch = UInt32(hexadecimal: parts[0]), let offset = UInt64(parts[1]),
       offset <= Self.largestOffset
     else { return nil }
     self.init(epoch: epoch, offset: offset)

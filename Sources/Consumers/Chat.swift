@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import GatewayConfig
 import JSON
@@ -82,7 +83,7 @@ public final class Chat: Sendable {
     }
     switch broadcast {
     case .text(let text):
-      unsafe frames.appendFrame(.text, text.span.bytes)
+      frames.appendFrame(.text, text.rawBytes)
       return .frames
     case .unfit: return events.dropped(event, SignedBroadcast.unfitReason)
     }
@@ -100,7 +101,7 @@ public final class Chat: Sendable {
       return events.dropped(
         event, "the field \"text\" must be text: a chat shows what a user publishes as a message")
     }
-    unsafe frames.appendFrame(.text, prefix: #"{"message": "#, payload: message.span.bytes, suffix: "}")
+    frames.appendFrame(.text, prefix: #"{"message": "#, payload: message.rawBytes, suffix: "}")
     return .frames
   }
 
@@ -130,15 +131,15 @@ public final class Chat: Sendable {
     guard let value = event[member] else { return .ignored }
     if showsUser, let user = event[user]?.jsonText {
       guard let text = value.jsonText else { return .ignored }
-      unsafe frames.appendFrame(.text, json(text, from: user).span.bytes)
+      frames.appendFrame(.text, json(text, from: user).rawBytes)
       return .frames
     }
     switch value {
     case .encodedJSON(let text):
-      unsafe frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")
+      frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.rawBytes, suffix: "}")
     case .json, .text, .bytes:
       guard let text = value.jsonText else { return .ignored }
-      unsafe frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.span.bytes, suffix: "}")
+      frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.rawBytes, suffix: "}")
     }
     return .frames
   }

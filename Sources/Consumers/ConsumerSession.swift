@@ -1,3 +1,4 @@
+import Bytes
 public import ChannelLayers
 import JSON
 public import WebSocketCore
@@ -30,6 +31,6 @@ extension ConsumerSession {
     var text: [UInt8] = Array(#"{"error": "#.utf8)
     JSONText.append(string: reason, to: &text)
     text.append(UInt8(ascii: "}"))
-    unsafe send(.text, text.span.bytes)
+    send(.text, text.rawBytes)
   }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import JSON
 
@@ -66,7 +67,7 @@ extension EventValue {
     case .text(let utf8): return String(decoding: utf8, as: UTF8.self)
     case .encodedJSON(let encoded):
       // The text was checked before, so parsing it cannot fail.
-      guard let value = try? unsafe JSON.parse(encoded.span.bytes) else { return nil }
+      guard let value = try? JSON.parse(encoded.rawBytes) else { return nil }
       return EventValue.json(value).plainText
     case .json, .bytes:
       return jsonText.map { String(decoding: $0, as: UTF8.self) }

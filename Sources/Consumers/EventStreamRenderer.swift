@@ -1,3 +1,4 @@
+import Bytes
 package import ChannelLayers
 package import GatewayConfig
 import JSON

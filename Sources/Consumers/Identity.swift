@@ -22,9 +22,9 @@ public final class Identity: Sendable {
 extension Identity {
   /// The value of a place in a template: `user`, or `claims.NAME` if the claim is text, a number or a truth value.
   package func value(of place: String) -> String? {
-    if place == GroupTemplate.user { return user }
-    guard place.hasPrefix(GroupTemplate.claimPrefix) else { return nil }
-    switch claims[String(place.dropFirst(GroupTemplate.claimPrefix.count))] {
+    if place == GroupPattern.user { return user }
+    guard place.hasPrefix(GroupPattern.claimPrefix) else { return nil }
+    switch claims[String(place.dropFirst(GroupPattern.claimPrefix.count))] {
     case .string(let text): return text
     case .integer(let number): return "\(number)"
     case .unsigned(let number): return "\(number)"

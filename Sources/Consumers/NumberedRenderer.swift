@@ -1,3 +1,4 @@
+import Bytes
 package import ChannelLayers
 import JSON
 package import Transport
@@ -27,7 +28,7 @@ package final class NumberedRenderer: EventRenderer, Sendable {
     guard let position = event.position else { return consumer.render(event, for: address, into: frames) }
     if event.type == Event.historyType {
       let text = #"{"history": {"id": "\#(position)", "gap": \#(event["gap"] == .json(.bool(true)))}}"#
-      unsafe frames.appendFrame(.text, Array(text.utf8).span.bytes)
+      frames.appendFrame(.text, Array(text.utf8).rawBytes)
       return .frames
     }
     let plain = SharedBytes(capacity: 4096)
@@ -66,7 +67,7 @@ package final class NumberedRenderer: EventRenderer, Sendable {
         text.append(UInt8(ascii: "}"))
       }
     }
-    unsafe frames.appendFrame(.text, text.span.bytes)
+    frames.appendFrame(.text, text.rawBytes)
   }
 }
 

@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 package import GatewayConfig
 import JSON
@@ -54,7 +55,7 @@ struct RouteEvents: Sendable {
   {
     switch meaning(of: event, as: handler, for: address) {
     case .text(let text):
-      unsafe frames.appendFrame(.text, text.span.bytes)
+      frames.appendFrame(.text, text.rawBytes)
       return .frames
     case .message: return message(event, frames.appendMessage(of: event))
     case .rendering(let rendering): return rendering

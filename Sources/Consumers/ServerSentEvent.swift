@@ -1,3 +1,4 @@
+import Bytes
 package import ChannelLayers
 package import Transport
 
@@ -31,7 +32,7 @@ package struct ServerSentEvent {
         continue
       }
       append("data: ", to: stream)
-      unsafe stream.append(data.span.bytes.extracting(start..<end))
+      stream.append(data.rawBytes.extracting(start..<end))
       append("\n", to: stream)
       start = end + 1
     }
@@ -51,10 +52,10 @@ package struct ServerSentEvent {
   }
 
   private func append(_ text: StaticString, to stream: SharedBytes) {
-    text.withUTF8Buffer { unsafe stream.append(RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0))) }
+    stream.append(text.rawBytes)
   }
 
   private func append(_ text: String, to stream: SharedBytes) {
-    unsafe stream.append(Array(text.utf8).span.bytes)
+    stream.append(Array(text.utf8).rawBytes)
   }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import JSON
 import Transport
@@ -14,32 +15,25 @@ extension SharedBytes {
   func appendFrame(_ opcode: Opcode, prefix: StaticString, payload: RawSpan, suffix: StaticString) {
     let length = prefix.utf8CodeUnitCount + payload.byteCount + suffix.utf8CodeUnitCount
     let header = FrameHeader(opcode: opcode, payloadLength: length)
-    prefix.withUTF8Buffer {
-      unsafe append(
-        head: header.bytes, length: header.count, RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0)))
-    }
+    append(head: header.bytes, length: header.count, prefix.rawBytes)
     append(payload)
-    append(suffix)
-  }
-
-  private func append(_ text: StaticString) {
-    text.withUTF8Buffer { unsafe append(RawSpan(_unsafeBytes: UnsafeRawBufferPointer($0))) }
+    append(suffix.rawBytes)
   }
 
   /// Appends the event's `text` as a text frame or its `bytes` as a binary one. ASGI: exactly one of them must be given.
   func appendMessage(of event: Event) -> Rendering {
     switch event["text"] {
     case .text(let utf8)?:
-      unsafe appendFrame(.text, utf8.span.bytes)
+      appendFrame(.text, utf8.rawBytes)
       return .frames
     case .json(.string(let string))?:
-      unsafe appendFrame(.text, Array(string.utf8).span.bytes)
+      appendFrame(.text, Array(string.utf8).rawBytes)
       return .frames
     case .bytes?, .encodedJSON?:
       return .ignored
     case nil, .json?:
       guard case .bytes(let bytes) = event["bytes"] else { return .ignored }
-      unsafe appendFrame(.binary, bytes.span.bytes)
+      appendFrame(.binary, bytes.rawBytes)
       return .frames
     }
   }

@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import Transport
 import WebSocketCore
@@ -6,7 +7,7 @@ extension SharedBytes {
   /// Appends a presence event as `{"presence": ...}`. Its content never comes from outside of the process.
   func appendPresence(_ event: Event) -> Rendering {
     guard case .encodedJSON(let text)? = event[Event.presenceField] else { return .ignored }
-    unsafe appendFrame(.text, prefix: #"{"presence": "#, payload: text.span.bytes, suffix: "}")
+    appendFrame(.text, prefix: #"{"presence": "#, payload: text.rawBytes, suffix: "}")
     return .frames
   }
 }

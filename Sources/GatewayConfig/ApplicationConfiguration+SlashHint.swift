@@ -41,12 +41,12 @@ extension ApplicationConfiguration {
   }
 
   /// For a path that a route matches, if one of its groups has no valid name for any client.
-  private static func hint(for captures: Captures, _ templates: [GroupTemplate], _ route: String) -> String? {
+  private static func hint(for captures: Captures, _ templates: [GroupPattern], _ route: String) -> String? {
     guard let template = templates.first(where: { $0.name(for: captures) { _ in "x" } == nil }) else {
       return nil
     }
     return
-      "the group \"\(template.text)\" of the route \"\(route)\" has no valid name for this path: 1 to \(GroupTemplate.longestName) of A-Z a-z 0-9 . _ -"
+      "the group \"\(template.text)\" of the route \"\(route)\" has no valid name for this path: 1 to \(GroupName.longest) of A-Z a-z 0-9 . _ -"
   }
 }
 

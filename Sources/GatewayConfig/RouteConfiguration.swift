@@ -72,7 +72,7 @@ package struct GroupConfiguration: Sendable {
   /// `channel_layer:`, the alias of the layer that the groups are in.
   package var layer: String
   /// `group:`, at least one. Messages of clients go to the first group; sessions only receive events of the others.
-  package var templates: [GroupTemplate]
+  package var templates: [GroupPattern]
   /// `subscribe:`, the groups that a client may subscribe to.
   package var subscribe: [GroupPattern]
   /// `events:`, event type to frame, in addition to the consumer's own event types.
@@ -85,7 +85,7 @@ package struct GroupConfiguration: Sendable {
   package var history: HistoryConfiguration?
 
   package init(
-    layer: String = "default", templates: [GroupTemplate], subscribe: [GroupPattern] = [],
+    layer: String = "default", templates: [GroupPattern], subscribe: [GroupPattern] = [],
     events: [String: EventTemplate], history: HistoryConfiguration? = nil
   ) {
     self.layer = layer

@@ -47,11 +47,10 @@ extension RouteGroups {
     for (place, template) in route.groups.enumerated() {
       // Messages of clients go to the first group.
       let writers = place == 0 ? webSocket.consumer.writers : .nobody
-      uses += maker.make(template.value.parts, .group, at: template.range, writers)
+      uses += maker.make(template.value, .group, at: template.range, writers)
     }
     for (place, pattern) in group.subscribe.enumerated() {
-      uses += maker.make(
-        pattern.parts, .subscribe, at: route.place(ofPattern: place), .nobody)
+      uses += maker.make(pattern, .subscribe, at: route.place(ofPattern: place), .nobody)
     }
     return uses
   }
@@ -69,7 +68,7 @@ extension RouteGroups {
     case .events(let stream):
       let maker = maker(stream.group.layer, AdmittedClients(http.auth), .shownIfAdded)
       return route.groups.map { template in
-        maker.make(template.value.parts, .events, at: template.range, access: .read)
+        maker.make(template.value, .events, at: template.range, access: .read)
       }
     case .publish(let publish):
       let access = GroupUse.Access(
@@ -82,8 +81,7 @@ extension RouteGroups {
         publish.layer, isOfToken ? .tokenHolder : AdmittedClients(http.auth),
         publish.isAnonymous ? .forgeable : isOfToken ? .none : .added)
       return publish.groups.enumerated().map { place, pattern in
-        maker.make(
-          pattern.parts, .publish, at: route.place(ofPattern: place), access: access)
+        maker.make(pattern, .publish, at: route.place(ofPattern: place), access: access)
       }
     }
   }
@@ -104,14 +102,14 @@ private struct Maker {
   let signature: GroupUse.Signature
 
   func make(
-    _ parts: [GroupNamePart], _ key: RouteGroups.Key, at range: SourceRange,
+    _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange,
     _ writers: ConsumerConfiguration.PublishPolicy
   ) -> [RouteGroups] {
     func made(_ audience: AdmittedClients, _ access: GroupUse.Access) -> RouteGroups {
-      self.made(parts, key, at: range, audience, access)
+      self.made(pattern, key, at: range, audience, access)
     }
     // Anonymous clients have no personal groups.
-    guard isOptional, !Self.isPersonal(parts) else {
+    guard isOptional, !pattern.isPersonal else {
       return [made(audience, GroupUse.Access(reads: true, writes: writers != .nobody))]
     }
     switch writers {
@@ -122,13 +120,13 @@ private struct Maker {
   }
 
   func make(
-    _ parts: [GroupNamePart], _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
+    _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
   ) -> RouteGroups {
-    made(parts, key, at: range, isOptional && !Self.isPersonal(parts) ? .everyone : audience, access)
+    made(pattern, key, at: range, isOptional && !pattern.isPersonal ? .everyone : audience, access)
   }
 
   private func made(
-    _ parts: [GroupNamePart], _ key: RouteGroups.Key, at range: SourceRange, _ audience: AdmittedClients,
+    _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange, _ audience: AdmittedClients,
     _ access: GroupUse.Access
   ) -> RouteGroups {
     let isConcerned =
@@ -138,16 +136,12 @@ private struct Maker {
       case .added, .forgeable: access.writes
       }
     let use = GroupUse(
-      layer: layer, parts: parts, router: router, tableName: kind.key, route: number, access: access,
+      layer: layer, pattern: pattern, router: router, tableName: kind.key, route: number, access: access,
       audience: audience, isShared: route.shared?.value ?? false, isPublishing: key == .publish,
       signature: isConcerned ? signature : .none)
     return RouteGroups(
       use: use, layer: layer, kind: kind, key: key, path: "/" + route.path.text, range: range,
       sharedRange: route.shared?.range)
-  }
-
-  private static func isPersonal(_ parts: [GroupNamePart]) -> Bool {
-    !parts.identityFields.isEmpty
   }
 }
 

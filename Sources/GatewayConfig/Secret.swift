@@ -1,4 +1,4 @@
-import FoundationEssentials
+import Bytes
 
 /// A secret of the configuration: bytes, which need not be text. Must never be printed.
 package struct Secret: Sendable, Hashable, ExpressibleByStringLiteral {
@@ -61,21 +61,11 @@ enum SecretEncoding: String, CaseIterable {
     let text = text.filter { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
     switch self {
     case .hex:
-      guard text.count.isMultiple(of: 2), text.allSatisfy({ Self.digit($0) != nil }) else { return nil }
-      return stride(from: 0, to: text.count, by: 2).map {
-        (Self.digit(text[$0]) ?? 0) << 4 | (Self.digit(text[$0 + 1]) ?? 0)
-      }
-    case .base64: return Self.decode(base64: text)
-    case .base64url:
-      guard !text.contains(where: { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "/") }) else { return nil }
-      return Self.decode(
-        base64: text.map {
-          switch $0 {
-          case UInt8(ascii: "-"): UInt8(ascii: "+")
-          case UInt8(ascii: "_"): UInt8(ascii: "/")
-          default: $0
-          }
-        })
+      let digits = text.compactMap(\.hexadecimalValue)
+      guard digits.count == text.count, digits.count.isMultiple(of: 2) else { return nil }
+      return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+    case .base64: return Base64.decodeWritten(text, isURLSafe: false)
+    case .base64url: return Base64.decodeWritten(text, isURLSafe: true)
     }
   }
 
@@ -87,7 +77,7 @@ enum SecretEncoding: String, CaseIterable {
     var digits = text.filter { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }[...]
     let hasPrefix = digits.first == UInt8(ascii: "0") && [0x78, 0x58].contains(digits.dropFirst().first)
     if hasPrefix { digits = digits.dropFirst(2) }
-    guard digits.allSatisfy({ Self.digit($0) != nil }) else { return nil }
+    guard digits.allSatisfy({ $0.hexadecimalValue != nil }) else { return nil }
     if hasPrefix { return ("begins with \"0x\", which is not a part of hex", "remove the \"0x\"") }
     return digits.count.isMultiple(of: 2)
       ? nil
@@ -95,21 +85,5 @@ enum SecretEncoding: String, CaseIterable {
         "has \(digits.count) hex digits, and a byte is two of them",
         "look whether a digit is missing, or one is too many"
       )
-  }
-
-  private static func decode(base64 text: [UInt8]) -> [UInt8]? {
-    let digits = text.reversed().drop { $0 == UInt8(ascii: "=") }.reversed()
-    guard text.count - digits.count <= 2 else { return nil }
-    let padding = [UInt8](repeating: UInt8(ascii: "="), count: (4 - digits.count % 4) % 4)
-    return Data(base64Encoded: Data(digits + padding)).map(Array.init)
-  }
-
-  private static func digit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
-    }
   }
 }

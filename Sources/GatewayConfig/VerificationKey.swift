@@ -1,3 +1,4 @@
+import Bytes
 import JSON
 package import JWTKit
 
@@ -126,7 +127,7 @@ package struct VerificationKeySet: Sendable {
   package init(_ text: [UInt8], allowed: [SignatureAlgorithm]?) throws(KeyFault) {
     let set: JSON
     do {
-      set = try unsafe JSON.parse(text.span.bytes, strings: .compared)
+      set = try JSON.parse(text.rawBytes, strings: .compared)
     } catch {
       throw KeyFault("it is \(error)")
     }

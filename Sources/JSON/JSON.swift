@@ -1,3 +1,5 @@
+import Bytes
+
 /// A JSON value (RFC 8259).
 ///
 /// Objects keep the order in which they were written.

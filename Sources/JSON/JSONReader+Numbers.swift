@@ -1,3 +1,5 @@
+import Bytes
+
 extension JSONReader {
   /// - Throws: also for a number that neither 64 bits nor a finite `Double` can hold.
   mutating func readNumber(_ text: RawSpan) throws(JSONFault) -> JSON {
@@ -85,7 +87,7 @@ extension JSON {
 
   package static func readNumber(_ text: String) -> NumberReading {
     let bytes = Array(text.utf8)
-    let span = unsafe bytes.span.bytes
+    let span = bytes.rawBytes
     var reader = JSONReader(depth: 0)
     guard let numeral = try? reader.skipNumeral(span), reader.position == span.byteCount else {
       return .notANumber

@@ -1,3 +1,5 @@
+import Bytes
+
 extension JSONReader {
   mutating func readString(_ text: RawSpan) throws(JSONFault) -> String {
     let start = position + 1
@@ -32,14 +34,12 @@ extension JSONReader {
   /// Skips plain ASCII eight bytes at a time, because most strings consist of it.
   private mutating func skipPlainWords(_ text: RawSpan) {
     let ones: UInt64 = 0x0101_0101_0101_0101
-    while position + 8 <= text.byteCount {
-      let word = unsafe text.unsafeLoadUnaligned(fromUncheckedByteOffset: position, as: UInt64.self)
+    position = text.skipWords(from: position) { word in
       let quotes = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
       let backslashes = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
-      // The top bit of a byte is set if it is not ASCII, or is a control character, a quote or a backslash.
-      let special = word | (word &- ones &* 0x20) | (quotes &- ones) | (backslashes &- ones)
-      guard special & (ones &* 0x80) == 0 else { return }
-      position += 8
+      // The top bit of a byte is set if it is not ASCII, or is a control character, a quote or a backslash. The bytes behind such
+      // a one do not count: it can borrow from them.
+      return word | (word &- ones &* 0x20) | (quotes &- ones) | (backslashes &- ones)
     }
   }
 
@@ -67,41 +67,19 @@ extension JSONReader {
     }
   }
 
-  /// Unicode table 3-7: the valid sequences of bytes in UTF-8.
+  /// - Precondition: the next byte is not ASCII.
   private mutating func skipMultibyte(_ text: RawSpan) throws(JSONFault) {
-    let lead = text[position]
-    let length: Int
-    var second: ClosedRange<UInt8> = 0x80...0xBF
-    switch lead {
-    case 0xC2...0xDF: length = 2
-    case 0xE0: (length, second) = (3, 0xA0...0xBF)
-    case 0xED: (length, second) = (3, 0x80...0x9F)
-    case 0xE1...0xEF: length = 3
-    case 0xF0: (length, second) = (4, 0x90...0xBF)
-    case 0xF1...0xF3: length = 4
-    case 0xF4: (length, second) = (4, 0x80...0x8F)
-    default: throw fault("invalid UTF-8")
-    }
-    guard position + length <= text.byteCount, second.contains(text[position + 1]) else {
-      throw fault("invalid UTF-8")
-    }
-    for offset in 2..<max(length, 2) where !(0x80...0xBF).contains(text[position + offset]) {
-      throw fault("invalid UTF-8")
-    }
-    position += length
+    guard let lead = UTF8Lead(text[position]), position + Int(lead.length) <= text.byteCount,
+      text.completes(lead, at: position)
+    else { throw fault("invalid UTF-8") }
+    position += Int(lead.length)
   }
 
   private static func hexUnit(_ text: RawSpan, at offset: Int) -> UInt16? {
     guard offset + 4 <= text.byteCount else { return nil }
     var unit: UInt16 = 0
     for index in offset..<offset + 4 {
-      let digit: UInt8
-      switch text[index] {
-      case let byte where (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte): digit = byte - 0x30
-      case let byte where (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte): digit = byte - 0x57
-      case let byte where (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte): digit = byte - 0x37
-      default: return nil
-      }
+      guard let digit = text[index].hexadecimalValue else { return nil }
       unit = unit << 4 | UInt16(digit)
     }
     return unit

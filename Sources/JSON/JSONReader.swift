@@ -163,10 +163,10 @@ struct JSONReader {
   private mutating func skipWord(_ word: StaticString, _ text: RawSpan) throws(JSONFault) {
     let length = word.utf8CodeUnitCount
     guard position + length <= text.byteCount else { throw fault("a value is missing") }
-    let matches = word.withUTF8Buffer { buffer in
-      (0..<length).allSatisfy { unsafe buffer[$0] == text[position + $0] }
+    let bytes = word.rawBytes
+    guard (0..<length).allSatisfy({ bytes[$0] == text[position + $0] }) else {
+      throw fault("a value is missing")
     }
-    guard matches else { throw fault("a value is missing") }
     position += length
   }
 

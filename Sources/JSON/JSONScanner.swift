@@ -1,3 +1,5 @@
+import Bytes
+
 /// Finds one member of a JSON object without building values, for text that is passed on unchanged.
 package enum JSONScanner {
   /// The range of the value of the member `name`; nil if the object has no such member.

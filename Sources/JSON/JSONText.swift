@@ -1,3 +1,5 @@
+import Bytes
+
 /// Writes JSON text: compact, UTF-8, and with only the required escapes.
 package enum JSONText {
   /// Appends a string with its quotes.
@@ -13,16 +15,13 @@ package enum JSONText {
       case 0x09: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "t")])
       case 0..<0x20:
         text.append(contentsOf: "\\u00".utf8)
-        text.append(hexDigit(byte >> 4))
-        text.append(hexDigit(byte & 15))
+        let digits = byte.hexadecimalDigits()
+        text.append(digits.0)
+        text.append(digits.1)
       default: text.append(byte)
       }
     }
     text.append(UInt8(ascii: "\""))
-  }
-
-  private static func hexDigit(_ value: UInt8) -> UInt8 {
-    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
   }
 }
 

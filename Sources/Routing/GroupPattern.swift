@@ -1,20 +1,37 @@
-/// A pattern for group names: a template in which `*` stands for any characters, or none: `ticker_*`.
+/// A text for names of groups, with places for a route's captures and for the client's identity: `chat_{room}`, `user_{user}`.
+///
+/// In a pattern, `*` stands for any characters, or none: `ticker_*`. A template is a pattern without `*`, and so names one group for
+/// each session.
 package struct GroupPattern: Sendable, Hashable {
-  package var parts: [GroupNamePart]
+  package enum Part: Sendable, Hashable {
+    case literal(String)
+    /// What the route captures under that name.
+    case capture(String)
+    /// A field of the client's identity: `user`, or `claims.NAME`. Any name that is not empty.
+    case identity(String)
+    /// `*`: any run of characters, also none.
+    case anything
+  }
 
-  package init(parts: [GroupNamePart]) {
+  package var parts: [Part]
+
+  package init(parts: [Part]) {
     self.parts = parts
   }
 
-  /// Reads the notation: that of `GroupTemplate`, and `*`.
+  /// The places of `{user}` and `{claims.NAME}`.
+  package static let user = "user"
+  package static let claimPrefix = "claims."
+
+  /// Reads the notation of a template, and `*`.
   package static func parse(_ text: String) -> Result<GroupPattern, PatternFault> {
-    var parts: [GroupNamePart] = []
+    var parts: [Part] = []
     var offset = 0
     for (number, piece) in text.split(separator: "*", omittingEmptySubsequences: false).enumerated() {
       if number > 0 { parts.append(.anything) }
       defer { offset += piece.utf8.count + 1 }
       guard !piece.isEmpty else { continue }
-      switch GroupTemplate.parse(String(piece)) {
+      switch parse(template: String(piece)) {
       case .success(let template): parts += template.parts
       case .failure(var fault):
         fault.range = (fault.range.lowerBound + offset)..<(fault.range.upperBound + offset)
@@ -27,19 +44,115 @@ package struct GroupPattern: Sendable, Hashable {
     return .success(GroupPattern(parts: parts))
   }
 
+  /// Reads the notation of a template, without `*`. Literal text must be valid in a group name.
+  package static func parse(template text: String) -> Result<GroupPattern, PatternFault> {
+    var parts: [Part] = []
+    let bytes = Array(text.utf8)
+    var index = 0
+    func fail(_ message: String, _ range: Range<Int>, hint: String? = nil) -> Result<
+      GroupPattern, PatternFault
+    > {
+      .failure(PatternFault(.invalid, message, hint: hint, at: range))
+    }
+    guard !bytes.isEmpty else { return fail("the group name is empty", 0..<0) }
+    while index < bytes.count {
+      let start = index
+      if bytes[index] == UInt8(ascii: "{") {
+        guard let close = bytes[index...].firstIndex(of: UInt8(ascii: "}")) else {
+          return fail("\"{\" is not closed by \"}\"", index..<bytes.count)
+        }
+        let name = String(decoding: bytes[(index + 1)..<close], as: UTF8.self)
+        index = close + 1
+        if name.hasPrefix(claimPrefix), name.utf8.count > claimPrefix.utf8.count {
+          parts.append(.identity(name))
+          continue
+        }
+        guard isIdentifier(name) else {
+          return fail(
+            "\"\(name)\" is not the name of a capture", start..<index,
+            hint: "write {user} for the user, and {claims.NAME} for a claim of the token")
+        }
+        parts.append(.capture(name))
+        continue
+      }
+      while index < bytes.count, bytes[index] != UInt8(ascii: "{") {
+        guard GroupName.isLegal(bytes[index]) else {
+          return fail(
+            "a group name cannot contain the character \"\(Self.character(at: index, bytes))\"",
+            index..<(index + 1),
+            hint: "use letters, digits, \".\", \"_\", \"-\" and {NAME} for a capture")
+        }
+        index += 1
+      }
+      parts.append(.literal(String(decoding: bytes[start..<index], as: UTF8.self)))
+    }
+    let literals = parts.reduce(0) { if case .literal(let text) = $1 { $0 + text.utf8.count } else { $0 } }
+    guard literals <= GroupName.longest else {
+      return fail("a group name has at most \(GroupName.longest) characters", 0..<bytes.count)
+    }
+    return .success(GroupPattern(parts: parts))
+  }
+
+  private static func character(at index: Int, _ bytes: [UInt8]) -> String {
+    String(decoding: bytes[index...].prefix(8), as: UTF8.self).first.map(String.init) ?? ""
+  }
+
   /// A pattern for all groups that a template can name, whatever its places are filled with.
-  package init(anyOf template: GroupTemplate) {
+  package init(anyOf template: GroupPattern) {
     parts = template.parts.map { part in
       if case .literal(let text) = part { .literal(text) } else { .anything }
     }
   }
 
-  package var text: String { parts.text }
-  package var captureNames: [String] { parts.captureNames }
-  package var isPersonal: Bool { !parts.identityFields.isEmpty }
+  /// As the operator wrote it.
+  package var text: String {
+    parts.map { part in
+      switch part {
+      case .literal(let text): text
+      case .capture(let name), .identity(let name): "{\(name)}"
+      case .anything: "*"
+      }
+    }.joined()
+  }
+
+  package var captureNames: [String] {
+    parts.compactMap { if case .capture(let name) = $0 { name } else { nil } }
+  }
+
+  /// The identity fields that separate the groups of different clients.
+  package var identityFields: [String] {
+    parts.compactMap { if case .identity(let field) = $0 { field } else { nil } }
+  }
+
+  /// Whether the name depends on the client's identity.
+  package var isPersonal: Bool { !identityFields.isEmpty }
 
   /// The same pattern with `{user}` as the client's user instead of a capture of that name.
-  package var withUser: GroupPattern { GroupPattern(parts: parts.withUser) }
+  package var withUser: GroupPattern {
+    GroupPattern(parts: parts.map { $0 == .capture(Self.user) ? .identity(Self.user) : $0 })
+  }
+
+  /// The group of one session; nil if a channel layer would refuse the name: it has an invalid character, is too long, is
+  /// reserved, has a capture that took no part in the match, or needs a fact about the client that is not known. A `*` names no
+  /// group.
+  ///
+  /// - Parameter identity: the client's identity, by `user` or `claims.NAME`.
+  package func name(for captures: Captures, identity: (String) -> String? = { _ in nil }) -> String? {
+    var name = ""
+    for part in parts {
+      switch part {
+      case .literal(let text): name += text
+      case .capture(let capture):
+        guard let value = captures[capture] else { return nil }
+        name += value
+      case .identity(let place):
+        guard let value = identity(place), !value.isEmpty else { return nil }
+        name += value
+      case .anything: return nil
+      }
+    }
+    return GroupName.isOpen(name) ? name : nil
+  }
 
   /// Whether the pattern matches the group, for a client with these captures and this identity. If a place cannot be filled, or
   /// is filled with an empty text, no group matches.
@@ -61,7 +174,7 @@ package struct GroupPattern: Sendable, Hashable {
         pieces[pieces.count - 1] += value.utf8
       }
     }
-    return GroupTemplate.isOpen(name) && Self.matches(Array(name.utf8), pieces)
+    return GroupName.isOpen(name) && Self.matches(Array(name.utf8), pieces)
   }
 
   /// - Parameter pieces: the texts between the `*`; one piece if there is no `*`.

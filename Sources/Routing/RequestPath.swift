@@ -54,21 +54,10 @@ package struct RequestPath: Sendable, Hashable {
   package static func decode(target: [UInt8]) -> Result<RequestPath, Fault> {
     guard let start = pathStart(target) else { return .failure(.notAPath) }
     let end = target[start...].firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(end - start)
-    var index = start
-    while index < end {
-      var byte = target[index]
-      if byte == UInt8(ascii: "%") {
-        guard index + 2 < end, let high = hexValue(target[index + 1]), let low = hexValue(target[index + 2])
-        else { return .failure(.badPercentEncoding) }
-        byte = high << 4 | low
-        index += 2
-      }
-      index += 1
-      if bytes.isEmpty, byte == UInt8(ascii: "/") { continue }
-      bytes.append(byte)
-    }
+    let written = target[start..<end].drop(while: isSlash)
+    guard var bytes = PercentEncoding.decode(written) else { return .failure(.badPercentEncoding) }
+    // Encoded slashes count as slashes.
+    if bytes.first.map(isSlash) == true { bytes = Array(bytes.drop(while: isSlash)) }
     guard let path = String(validating: bytes, as: UTF8.self) else { return .failure(.notUTF8) }
     let query = end < target.endIndex ? String(decoding: target[(end + 1)...], as: UTF8.self) : nil
     guard !path.hasTooManyMarks, query.map(hasTooManyMarks) != true else { return .failure(.tooManyMarks) }
@@ -141,22 +130,7 @@ package struct RequestPath: Sendable, Hashable {
 
   /// Checks the query both as it is and percent-decoded, because readers of the query compare decoded values.
   private static func hasTooManyMarks(query: String) -> Bool {
-    let text = Array(query.utf8)
-    var decoded: [UInt8] = []
-    decoded.reserveCapacity(text.count)
-    var index = 0
-    while index < text.count {
-      var byte = text[index]
-      if byte == UInt8(ascii: "%"), index + 2 < text.count, let high = hexValue(text[index + 1]),
-        let low = hexValue(text[index + 2])
-      {
-        byte = high << 4 | low
-        index += 2
-      }
-      index += 1
-      decoded.append(byte)
-    }
-    return String(decoding: decoded, as: UTF8.self).hasTooManyMarks
+    String(decoding: PercentEncoding.decodeLeniently(query.utf8), as: UTF8.self).hasTooManyMarks
   }
 
   private static func pathStart(_ target: [UInt8]) -> Int? {
@@ -167,14 +141,5 @@ package struct RequestPath: Sendable, Hashable {
       return authority.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? target.endIndex
     }
     return nil
-  }
-
-  private static func hexValue(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
-    }
   }
 }

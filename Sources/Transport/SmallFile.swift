@@ -1,9 +1,9 @@
 import Glibc
 
 /// Reads files in which the system reports values.
-enum SmallFile {
+package enum SmallFile {
   /// At most 64 KiB; nil where it cannot be read.
-  static func contents(of path: String) -> String? {
+  package static func contents(of path: String) -> String? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }

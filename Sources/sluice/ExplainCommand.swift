@@ -131,7 +131,7 @@ struct ExplainCommand: ParsableCommand {
   }
 
   /// The text instead of a group's name if the name depends on the client's identity, or is not valid.
-  private func missing(_ template: GroupTemplate, _ captures: Captures) -> String {
+  private func missing(_ template: GroupPattern, _ captures: Captures) -> String {
     template.name(for: captures) { _ in "x" } == nil
       ? "none: \(template.text) is not a valid group name for this path; Sluice would answer 404"
       : template.text

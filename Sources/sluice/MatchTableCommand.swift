@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 import JSON
 import Routing
 
@@ -19,7 +20,7 @@ struct MatchTableCommand: ParsableCommand {
 
   /// `{"routes": [[["path" | "re_path", text], ...], ...], "paths": [...]}`
   private func answer(_ line: [UInt8]) -> JSON {
-    guard let request = try? unsafe JSON.parse(line.span.bytes), case .array(let tables)? = request["routes"],
+    guard let request = try? JSON.parse(line.rawBytes), case .array(let tables)? = request["routes"],
       case .array(let paths)? = request["paths"]
     else { return .object([.init(key: "fault", value: .string("not a table"))]) }
     var routes: [RoutePath] = []

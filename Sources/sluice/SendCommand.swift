@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bytes
 import Gateway
 import GatewayConfig
 import Glibc
@@ -117,7 +118,7 @@ struct SendCommand: AsyncParsableCommand {
       JSONText.append(string: string, to: &body)
     } else {
       do {
-        _ = try unsafe JSON.parse(given.span.bytes)
+        _ = try JSON.parse(given.rawBytes)
       } catch {
         throw ValidationError(
           "The message is \(error). A JSON string needs its own quotes: '\"doors open\"'.")
@@ -134,7 +135,7 @@ struct SendCommand: AsyncParsableCommand {
   }
 
   private func report(_ answer: PublishClient.Answer, from url: String, _ group: String) throws {
-    let json = try? unsafe JSON.parse(answer.body.span.bytes)
+    let json = try? JSON.parse(answer.body.rawBytes)
     guard case .array(let published)? = json?["published"] else {
       let reason =
         if case .string(let error)? = json?["error"] { error } else {

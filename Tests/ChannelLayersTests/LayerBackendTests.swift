@@ -25,7 +25,7 @@ enum BackEndKind: CaseIterable {
 
   fileprivate func make(at socket: String) -> any LayerBackend {
     var rules = HistoryRules()
-    rules.add(GroupTemplate(parts: [.literal("kept")]), HistoryConfiguration(messages: 2))
+    rules.add(GroupPattern(parts: [.literal("kept")]), HistoryConfiguration(messages: 2))
     let history = GroupHistory(rules, memory: HistoryMemory())
     let layout: RedisLayerConfiguration.Layout
     switch self {

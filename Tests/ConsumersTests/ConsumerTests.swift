@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import GatewayConfig
 import JSON
@@ -26,7 +27,7 @@ private final class RecordingSession: ConsumerSession {
 }
 
 private func group(_ events: [String: EventTemplate] = [:]) -> GroupConfiguration {
-  GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: events)
+  GroupConfiguration(templates: [GroupPattern(parts: [.literal("g")])], events: events)
 }
 
 private func receive(_ consumer: Consumer, _ kind: MessageKind, _ text: String) -> RecordingSession {

@@ -62,7 +62,7 @@ private struct StreamReader {
 
 private func renderer(_ templates: [String: EventTemplate] = [:]) -> EventStreamRenderer {
   EventStreamRenderer(
-    GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: templates),
+    GroupConfiguration(templates: [GroupPattern(parts: [.literal("g")])], events: templates),
     showsPosition: true)
 }
 
@@ -125,7 +125,7 @@ struct EventStreamRendererTests {
 
   @Test func `only one group of a stream has places`() {
     let others = EventStreamRenderer(
-      GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: [:]),
+      GroupConfiguration(templates: [GroupPattern(parts: [.literal("g")])], events: [:]),
       showsPosition: false)
     let stream = SharedBytes(capacity: 64)
     for type in ["broadcast.message", Event.historyType] {

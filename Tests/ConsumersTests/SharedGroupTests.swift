@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import GatewayConfig
 import JSON
@@ -11,7 +12,7 @@ import WebSocketCore
 /// Routes of both kinds may be in one group.
 struct SharedGroupTests {
   private let group = GroupConfiguration(
-    templates: [GroupTemplate(parts: [.literal("g")])], events: [:])
+    templates: [GroupPattern(parts: [.literal("g")])], events: [:])
 
   private func rendered(_ event: Event, by consumer: Consumer) -> [UInt8]? {
     let frames = SharedBytes(capacity: 64)

@@ -23,7 +23,7 @@ private final class Reports: Sendable {
 }
 
 private func group(_ events: [String: EventTemplate] = [:]) -> GroupConfiguration {
-  GroupConfiguration(templates: [GroupTemplate(parts: [.literal("g")])], events: events)
+  GroupConfiguration(templates: [GroupPattern(parts: [.literal("g")])], events: events)
 }
 
 private func render(_ renderer: some EventRenderer, _ event: Event) {

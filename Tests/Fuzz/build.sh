@@ -13,6 +13,7 @@ flags=(
   -sanitize=fuzzer,address -warnings-as-errors -strict-memory-safety -module-cache-path $out/cache
   -enable-upcoming-feature ExistentialAny -enable-upcoming-feature InternalImportsByDefault
   -enable-upcoming-feature MemberImportVisibility -enable-upcoming-feature NonisolatedNonsendingByDefault
+  -enable-experimental-feature Lifetimes
   -Xcc -fmodule-map-file=Sources/CYAML/module.modulemap -Xcc -fmodule-map-file=Sources/CZlib/module.modulemap
 )
 
@@ -53,7 +54,7 @@ build() {
     json) target json "Bytes JSON" "" ;;
     messagepack)
       target messagepack "Bytes JSON Transport" "" $redis/Serialization/MessagePack{Reader,Writer}.swift \
-        $redis/Serialization/CodecFault.swift Sources/ChannelLayers/Base64.swift
+        $redis/Serialization/CodecFault.swift
       ;;
     resp) target resp "Transport" "" $redis/RESP ;;
     yaml)

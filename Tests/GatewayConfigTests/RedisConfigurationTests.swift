@@ -87,6 +87,12 @@ struct RedisConfigurationTests {
     #expect(!host.description.contains("p@ss"))
   }
 
+  /// As `urllib.parse.unquote` does it, which redis-py calls.
+  @Test func `a percent sign without two digits stands for itself`() throws {
+    let loaded = load("{hosts: [\"${URL}\"]}", environment: ["URL": "redis://:%+1%zz%41%@h"])
+    #expect(loaded.layer?.hosts.first?.credentials.password == "%+1%zzA%")
+  }
+
   @Test func `an address may be a reference like any secret`() throws {
     let loaded = load(
       "{hosts: [{env: REDIS_URL}]}", environment: ["REDIS_URL": "redis://:s3cret@example.com:7000/2"])

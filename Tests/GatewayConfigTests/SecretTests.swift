@@ -26,7 +26,7 @@ struct SecretTests {
       (.base64, " /+\n8=\n", [0xFF, 0xEF]),
       (.base64url, "_-8", [0xFF, 0xEF]), (.base64url, "_-8=", [0xFF, 0xEF]), (.hex, "fFeF\n", [0xFF, 0xEF]),
       (.base64, "_-8", nil), (.base64url, "/+8", nil), (.base64, "A", nil), (.base64, "AA===", nil),
-      (.base64, "A=A=", nil),
+      (.base64, "A=A=", nil), (.base64, "QQ=Q", nil), (.base64url, "QUJDQQ=Q", nil),
       (.hex, "f", nil), (.hex, "fg", nil), (.hex, "", []),
     ] as [(SecretEncoding, String, [UInt8]?)])
   func `an encoding is read as it is defined, with or without padding`(

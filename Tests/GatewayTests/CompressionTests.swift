@@ -1,3 +1,4 @@
+import Bytes
 import Consumers
 import GatewayConfig
 import LayerTestSupport

@@ -35,7 +35,7 @@ struct GroupAnalysisPropertyTests {
         : try route("<str:u>/", Self.pattern(&generator))
       let router = Router([path])
       let text = ["{u}", "g{u}", "{u}{v}", "{u}.{v}", "g{u}{v}"].randomElement(using: &generator) ?? ""
-      let template = try GroupTemplate.parse(text).get()
+      let template = try GroupPattern.parse(template: text).get()
       let findings = GroupAnalysis(template, route: 0, of: router, budget: .forAnalyses(of: 1)).findings()
       for finding in findings { check(finding, template, router) }
       guard findings.isEmpty else { continue }
@@ -52,7 +52,7 @@ struct GroupAnalysisPropertyTests {
     #expect(proved > 10)
   }
 
-  private func check(_ finding: GroupFinding, _ template: GroupTemplate, _ router: Router) {
+  private func check(_ finding: GroupFinding, _ template: GroupPattern, _ router: Router) {
     func captures(_ path: String) -> Captures? { router.match(RequestPath(text: path))?.captures }
     switch finding {
     case .illegalName(_, let example), .emptyName(let example), .absent(_, let example):

@@ -1,7 +1,7 @@
 import Routing
 import Testing
 
-struct GroupPatternTests {
+@Suite struct GroupPatternTests {
   private func pattern(_ text: String) throws -> GroupPattern { try GroupPattern.parse(text).get() }
 
   @Test(arguments: [
@@ -13,13 +13,11 @@ struct GroupPatternTests {
     ("*", "sluice.control", false), ("*", "white space", false),
     ("*", String(repeating: "a", count: 100), false),
   ])
-  func `a pattern means the groups that its text says`(_ text: String, _ group: String, _ isMeant: Bool)
-    throws
-  {
+  func meansTheGroupsThatItsTextSays(_ text: String, _ group: String, _ isMeant: Bool) throws {
     #expect(try pattern(text).matches(group) == isMeant)
   }
 
-  @Test func `a pattern fills its places`() throws {
+  @Test func fillsItsPlaces() throws {
     let pattern = try pattern("{room}_{claims.team}_*").withUser
     let captures = Captures([.init(name: "room", value: "a")])
     let identity = ["claims.team": "red"]
@@ -31,14 +29,14 @@ struct GroupPatternTests {
   }
 
   /// Nobody is everybody's neighbour by having no name.
-  @Test func `an empty place means no group`() throws {
+  @Test func anEmptyPlaceMeansNoGroup() throws {
     let pattern = try pattern("user_{user}*").withUser
     #expect(pattern.isPersonal)
     #expect(pattern.matches("user_1") { _ in "1" })
     #expect(!pattern.matches("user_1") { _ in "" })
   }
 
-  @Test func `only what a group can be called is read`() {
+  @Test func readsOnlyWhatAGroupCanBeCalled() {
     for (text, place) in [("", 0..<0), ("a b*", 1..<2), ("x*{", 2..<3), ("a*b c", 3..<4)] {
       guard case .failure(let fault) = GroupPattern.parse(text) else {
         Issue.record("\"\(text)\" was taken")
@@ -49,13 +47,13 @@ struct GroupPatternTests {
   }
 
   /// A star that is tried at every place would take years for this.
-  @Test func `many stars take no time`() throws {
+  @Test func manyStarsTakeNoTime() throws {
     let pattern = try pattern(String(repeating: "*a", count: 40) + "*b")
     #expect(!pattern.matches(String(repeating: "a", count: 99)))
   }
 
-  @Test func `a template is a pattern of all its names`() throws {
-    let template = try GroupTemplate.parse("chat_{room}_{user}").get().withUser
+  @Test func aTemplateIsAPatternOfAllItsNames() throws {
+    let template = try GroupPattern.parse(template: "chat_{room}_{user}").get().withUser
     let pattern = GroupPattern(anyOf: template)
     #expect(pattern.text == "chat_*_*")
     #expect(pattern.matches("chat_a_b"))
@@ -63,9 +61,9 @@ struct GroupPatternTests {
   }
 }
 
-struct PersonalGroupTests {
-  @Test func `the name depends on who the client is`() throws {
-    let template = try GroupTemplate.parse("{room}.{claims.team}.{user}").get().withUser
+@Suite struct PersonalGroupTests {
+  @Test func theNameDependsOnWhoTheClientIs() throws {
+    let template = try GroupPattern.parse(template: "{room}.{claims.team}.{user}").get().withUser
     let captures = Captures([.init(name: "room", value: "a")])
     #expect(template.name(for: captures) { ["user": "5", "claims.team": "red"][$0] } == "a.red.5")
     #expect(template.name(for: captures) { ["user": "5"][$0] } == nil)
@@ -73,8 +71,29 @@ struct PersonalGroupTests {
     #expect(template.name(for: captures) { _ in "" } == nil)
   }
 
-  @Test func `the gateway's own groups are nobody else's`() throws {
-    let template = try GroupTemplate.parse("{a}").get()
+  @Test func theGatewaysOwnGroupsAreNobodysElse() throws {
+    let template = try GroupPattern.parse(template: "{a}").get()
     #expect(template.name(for: Captures([.init(name: "a", value: "sluice.control")])) == nil)
+  }
+}
+
+struct GroupTemplateTests {
+  @Test func `a template is a pattern without a star`() throws {
+    for text in ["news", "chat_{room}", "{room}.{claims.team}.{user}", "a{b}{c}d"] {
+      let template = try GroupPattern.parse(template: text).get()
+      #expect(try template == GroupPattern.parse(text).get())
+      #expect(template.text == text)
+    }
+    guard case .failure(let fault) = GroupPattern.parse(template: "ticker_*") else {
+      Issue.record("a template has a star")
+      return
+    }
+    #expect(fault.message == #"a group name cannot contain the character "*""#)
+    #expect(fault.range == 7..<8)
+  }
+
+  @Test func `a pattern with a star names no group`() throws {
+    #expect(try GroupPattern.parse("ticker_*").get().name(for: Captures()) == nil)
+    #expect(try GroupPattern.parse("ticker").get().name(for: Captures()) == "ticker")
   }
 }

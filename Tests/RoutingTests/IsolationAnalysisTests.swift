@@ -18,8 +18,8 @@ struct Planted {
 }
 
 /// `{user}` and `{claims.x}` are of the identity, `*` is any run, other places are captures.
-func parts(_ text: String) -> [GroupNamePart] {
-  var parts: [GroupNamePart] = []
+func pattern(_ text: String) -> GroupPattern {
+  var parts: [GroupPattern.Part] = []
   var rest = text[...]
   while let character = rest.first {
     if character == "{" {
@@ -35,14 +35,14 @@ func parts(_ text: String) -> [GroupNamePart] {
       parts.append(.literal(String(literal)))
     }
   }
-  return parts
+  return GroupPattern(parts: parts)
 }
 
 func uses(_ planted: [Planted]) throws -> [GroupUse] {
   let router = Router(try planted.map { try route($0.path) })
   return planted.enumerated().map { index, one in
     GroupUse(
-      layer: one.layer, parts: parts(one.group), router: router, route: index, access: one.access,
+      layer: one.layer, pattern: pattern(one.group), router: router, route: index, access: one.access,
       audience: one.audience, isShared: one.isShared, isPublishing: one.isPublishing)
   }
 }

@@ -36,7 +36,7 @@ struct IsolationPropertyTests {
     func pick(_ choices: [String]) -> String { choices.randomElement(using: &generator) ?? "" }
     let path = try route("re:^x(?P<u>\(pick(values)))/(?P<v>\(pick(values)))$")
     return GroupUse(
-      layer: "default", parts: parts(pick(templates)), router: Router([path]), route: 0,
+      layer: "default", pattern: pattern(pick(templates)), router: Router([path]), route: 0,
       access: .readAndWrite, audience: .authenticated(by: "jwt"))
   }
 
@@ -46,13 +46,13 @@ struct IsolationPropertyTests {
     for path in paths {
       guard let match = use.router.match(RequestPath(text: path)) else { continue }
       var own: [String: String] = [:]
-      for case .capture(let name) in use.parts { own[name] = match.captures[name] ?? "" }
+      for case .capture(let name) in use.pattern.parts { own[name] = match.captures[name] ?? "" }
       captures.insert(own)
     }
     var all: Set<Reached> = []
     for own in captures {
       var level = [Reached(name: "", identity: [:])]
-      for part in use.parts {
+      for part in use.pattern.parts {
         level = level.flatMap { reached -> [Reached] in
           switch part {
           case .literal(let text): return [Reached(name: reached.name + text, identity: reached.identity)]
@@ -68,7 +68,7 @@ struct IsolationPropertyTests {
           }
         }
       }
-      all.formUnion(level.filter { !$0.name.isEmpty && $0.name.utf8.allSatisfy(GroupTemplate.isLegal) })
+      all.formUnion(level.filter { !$0.name.isEmpty && $0.name.utf8.allSatisfy(GroupName.isLegal) })
     }
     return all
   }
@@ -77,7 +77,7 @@ struct IsolationPropertyTests {
   private func isReal(_ texts: [String], _ name: String, _ use: GroupUse) -> Bool {
     guard texts.joined() == name, (1...99).contains(name.utf8.count) else { return false }
     var values: [String: String] = [:]
-    for (part, text) in zip(use.parts, texts) {
+    for (part, text) in zip(use.pattern.parts, texts) {
       switch part {
       case .literal(let literal): if literal != text { return false }
       case .identity: if text.isEmpty { return false }
@@ -95,7 +95,8 @@ struct IsolationPropertyTests {
     var verdicts = [0, 0]
     for _ in 0..<400 {
       let (one, other) = (try Self.use(&generator), try Self.use(&generator))
-      let what = "\(one.router.routes[0].text) \(one.text) / \(other.router.routes[0].text) \(other.text)"
+      let what =
+        "\(one.router.routes[0].text) \(one.pattern.text) / \(other.router.routes[0].text) \(other.pattern.text)"
       let own = try #require(NameLanguage(one).flatMap(NameAutomaton.init))
       let others = try #require(NameLanguage(other).flatMap(NameAutomaton.init))
       let first = Self.reached(one)
@@ -126,9 +127,10 @@ struct IsolationPropertyTests {
     var verdicts = [0, 0]
     for _ in 0..<600 {
       let one = try Self.use(&generator)
-      guard !one.identityFields.isEmpty else { continue }
+      guard !one.pattern.identityFields.isEmpty else { continue }
       let other = Bool.random(using: &generator) ? one : try Self.use(&generator)
-      let what = "\(one.router.routes[0].text) \(one.text) / \(other.router.routes[0].text) \(other.text)"
+      let what =
+        "\(one.router.routes[0].text) \(one.pattern.text) / \(other.router.routes[0].text) \(other.pattern.text)"
       let own = try #require(NameLanguage(one).flatMap(NameAutomaton.init))
       let others = try #require(NameLanguage(other).flatMap(NameAutomaton.init))
       let second = Dictionary(grouping: Self.reached(other), by: \.name)
@@ -149,10 +151,10 @@ struct IsolationPropertyTests {
           #expect(isReal(meeting.first, meeting.name, one), "\(what): \(meeting)")
           #expect(isReal(meeting.second, meeting.name, other), "\(what): \(meeting)")
           var identities: [[String: String]] = [[:], [:]]
-          for case (.identity(let field), let text) in zip(one.parts, meeting.first) {
+          for case (.identity(let field), let text) in zip(one.pattern.parts, meeting.first) {
             identities[0][field] = text
           }
-          for case (.identity(let field), let text) in zip(other.parts, meeting.second) {
+          for case (.identity(let field), let text) in zip(other.pattern.parts, meeting.second) {
             identities[1][field] = text
           }
           #expect(identities[0].contains { identities[1][$0.key] != $0.value }, "\(what): \(meeting)")

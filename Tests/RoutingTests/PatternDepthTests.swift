@@ -55,3 +55,15 @@ struct PatternDepthTests {
     #expect(isCompiled == true)
   }
 }
+
+struct HexadecimalEscapeTests {
+  /// Python refuses a sign too: `re.compile(r"\x+f")`.
+  @Test func `an escape has digits only`() {
+    for (text, isValid) in [
+      (#"^\x41$"#, true), (#"^\x+f$"#, false), (#"^\u-041$"#, false), (#"^\x4$"#, false),
+    ] {
+      let result = RoutePattern.parse(text, as: .regex, role: .endpoint)
+      #expect((try? result.get()) != nil == isValid, "\(text)")
+    }
+  }
+}

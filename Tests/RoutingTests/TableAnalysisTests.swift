@@ -102,7 +102,7 @@ struct GroupAnalysisTests {
   private func findings(_ template: String, _ pattern: String) throws -> [GroupFinding] {
     let router = Router([try route(pattern)])
     return GroupAnalysis(
-      try GroupTemplate.parse(template).get(), route: 0, of: router, budget: .forAnalyses(of: 1)
+      try GroupPattern.parse(template: template).get(), route: 0, of: router, budget: .forAnalyses(of: 1)
     ).findings()
   }
 
@@ -127,7 +127,7 @@ struct GroupAnalysisTests {
 
   @Test func `of two captures of one name both count where the inner need not take part`() throws {
     let router = Router([try route("<str:room>/", "re:^(?P<room>[a-z]+)?$")])
-    let template = try GroupTemplate.parse("chat_{room}").get()
+    let template = try GroupPattern.parse(template: "chat_{room}").get()
     func found(_ router: Router) -> [GroupFinding] {
       GroupAnalysis(template, route: 0, of: router, budget: .forAnalyses(of: 1)).findings()
     }
@@ -149,7 +149,7 @@ struct GroupAnalysisTests {
     let router = Router([try route(pattern)])
     let budget = WorkBudget(300_000)
     for _ in 0..<30 {
-      let template = try GroupTemplate.parse("{a}-{b}").get()
+      let template = try GroupPattern.parse(template: "{a}-{b}").get()
       let found = GroupAnalysis(template, route: 0, of: router, budget: budget).findings()
       #expect(found.contains(.collisionsNotProved))
     }
@@ -157,7 +157,7 @@ struct GroupAnalysisTests {
 
   @Test func `two captures that can run together show two paths`() throws {
     let router = Router([try route("<slug:a>/<slug:b>/")])
-    let template = try GroupTemplate.parse("g_{a}_{b}").get()
+    let template = try GroupPattern.parse(template: "g_{a}_{b}").get()
     let found = GroupAnalysis(template, route: 0, of: router, budget: .forAnalyses(of: 1)).findings()
     guard case .colliding(let first, let second, let name) = found.first else {
       Issue.record("no collision: \(found)")
@@ -197,12 +197,12 @@ struct GroupAnalysisTests {
     // The two values of a are one in every path, which two readings of a name need not be.
     #expect(try findings("{a}{b}{a}", "<int:a>/<int:b>/") != [])
     let hidden = Router([try route("re:^[^a-z]+/$"), try route("<str:a>/")])
-    let template = try GroupTemplate.parse("{a}").get()
+    let template = try GroupPattern.parse(template: "{a}").get()
     #expect(GroupAnalysis(template, route: 1, of: hidden, budget: .forAnalyses(of: 2)).findings() != [])
   }
 
   @Test func `a name that is too long is no group`() throws {
-    let template = try GroupTemplate.parse("chat_{room}").get()
+    let template = try GroupPattern.parse(template: "chat_{room}").get()
     let room = String(repeating: "a", count: 94)
     #expect(template.name(for: Captures([.init(name: "room", value: room)])) == "chat_" + room)
     #expect(template.name(for: Captures([.init(name: "room", value: room + "a")])) == nil)

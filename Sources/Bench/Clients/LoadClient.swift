@@ -1,3 +1,4 @@
+import Bytes
 import Transport
 import WebSocketCore
 
@@ -38,7 +39,7 @@ final class LoadClient {
     state = .opening
     let connection = crew.reactor.adopt(descriptor, handler: self)
     self.connection = connection
-    unsafe connection.write(handshake.request.span.bytes)
+    connection.write(handshake.request.rawBytes)
   }
 
   var isOpen: Bool {
@@ -76,8 +77,8 @@ final class LoadClient {
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
     var frame: [UInt8] = []
-    unsafe ClientFrame.append(opcode, payload.span.bytes, to: &frame)
-    unsafe connection?.write(frame.span.bytes)
+    ClientFrame.append(opcode, payload.rawBytes, to: &frame)
+    connection?.write(frame.rawBytes)
   }
 
   /// Ends the connection with a problem.
@@ -119,7 +120,7 @@ extension LoadClient: ConnectionHandler {
     guard let handshake else { return }
     head.append(copying: new)
     let known = head
-    switch unsafe ResponseHead.parse(known.span.bytes) {
+    switch ResponseHead.parse(known.rawBytes) {
     case .incomplete: break
     case .malformed(let fault): fail("the server does not speak HTTP: \(fault)")
     case .complete(let response, let length):
@@ -147,8 +148,7 @@ extension LoadClient: ConnectionHandler {
   private func receiveRest(_ bytes: [UInt8]) {
     guard !bytes.isEmpty else { return }
     var bytes = bytes
-    var span = bytes.mutableSpan
-    var raw = unsafe span.mutableBytes
+    var raw = bytes.mutableRawBytes
     decode(&raw)
   }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Transport
 
 /// The system's figures about the server's process on this machine.
 package struct ServerProcess: Sendable, Equatable {
@@ -8,8 +9,8 @@ package struct ServerProcess: Sendable, Equatable {
   package var processorTime: Duration
 
   package static func read(_ process: Int32) throws(BenchFailure) -> ServerProcess {
-    guard let status = SystemFile.text("/proc/\(process)/status"),
-      let statistics = SystemFile.text("/proc/\(process)/stat"),
+    guard let status = SmallFile.contents(of: "/proc/\(process)/status"),
+      let statistics = SmallFile.contents(of: "/proc/\(process)/stat"),
       let found = ServerProcess(
         status: status, statistics: statistics, ticksPerSecond: sysconf(Int32(_SC_CLK_TCK)))
     else { throw BenchFailure("there is no process \(process) on this machine") }

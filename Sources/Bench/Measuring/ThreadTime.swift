@@ -8,7 +8,7 @@ struct ThreadTime: Sendable, Equatable {
   static var now: ThreadTime {
     ThreadTime(
       used: MonotonicTime.usedByThread,
-      waited: SystemFile.text("/proc/thread-self/schedstat").flatMap(waiting(schedstat:)) ?? .zero)
+      waited: SmallFile.contents(of: "/proc/thread-self/schedstat").flatMap(waiting(schedstat:)) ?? .zero)
   }
 
   /// The second of three numbers: nanoseconds on a run queue (Documentation/scheduler/sched-stats of Linux).

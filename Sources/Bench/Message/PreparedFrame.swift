@@ -1,3 +1,4 @@
+import Bytes
 import WebSocketCore
 
 /// An encoded message, masked once. For each next message only the stamp is written anew.
@@ -18,7 +19,7 @@ import WebSocketCore
     let (payload, place) = shape.payload
     self.payload = payload
     var bytes: [UInt8] = []
-    unsafe ClientFrame.append(shape.kind.opcode, payload.span.bytes, mask: mask, to: &bytes)
+    ClientFrame.append(shape.kind.opcode, payload.rawBytes, mask: mask, to: &bytes)
     unsafe frame = .allocate(byteCount: bytes.count, alignment: 16)
     unsafe frame.copyBytes(from: bytes)
     start = bytes.count - payload.count
@@ -67,8 +68,7 @@ import WebSocketCore
   func isWhole(_ payload: RawSpan, _ words: Stamp.Words?) -> Bool {
     var expected = self.payload
     if let words, let stampPlace {
-      var span = expected.mutableSpan
-      var raw = unsafe span.mutableBytes
+      var raw = expected.mutableRawBytes
       for index in 0..<4 {
         raw.storeBytes(
           of: words[index].littleEndian, toByteOffset: stampPlace + 8 * index, as: UInt64.self)

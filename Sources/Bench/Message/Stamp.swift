@@ -1,3 +1,5 @@
+import Bytes
+
 /// Identifies a message for its receiver, and says when it was sent: 32 characters that are the same in text, in JSON and in
 /// binary.
 ///
@@ -57,7 +59,7 @@ struct Stamp: Equatable {
     func word(_ index: Int) -> UInt64 {
       // Every bit pattern is a valid number, and the place is within the bounds.
       UInt64(
-        littleEndian: unsafe payload.unsafeLoadUnaligned(fromByteOffset: place + 8 * index, as: UInt64.self))
+        littleEndian: payload.integer(at: place + 8 * index, as: UInt64.self))
     }
     let first = word(0)
     guard first & 0xFFFF == mark, let identity = Hexadecimal.decode(first & ~0xFFFF | zeros),

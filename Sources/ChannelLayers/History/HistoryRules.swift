@@ -14,7 +14,7 @@ package struct HistoryRules: Sendable {
   package init() {}
 
   /// Adds a rule for every name that the template can produce.
-  package mutating func add(_ template: GroupTemplate, _ limits: HistoryConfiguration) {
+  package mutating func add(_ template: GroupPattern, _ limits: HistoryConfiguration) {
     rules.append(Rule(pattern: GroupPattern(anyOf: template), limits: limits))
   }
 

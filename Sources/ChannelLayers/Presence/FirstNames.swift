@@ -1,3 +1,4 @@
+import Bytes
 import JSON
 
 /// The first names of a set that may be large, in the order of their bytes. They are kept sorted as names come and go, because

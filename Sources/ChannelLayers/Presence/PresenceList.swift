@@ -1,3 +1,4 @@
+import Bytes
 import JSON
 
 /// The users and sessions in a group.

@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import WebSocketCore
 
@@ -14,20 +15,20 @@ extension Credentials {
 
   private func headerFault(_ sources: [TokenSource]) -> String? {
     guard let value = fields.values(of: "authorization").first else { return nil }
+    let hasScheme = value.beginsIgnoringCase(with: BearerToken.scheme + " ")
     guard sources.contains(.header) else {
-      return Self.begins(value, with: "bearer ")
-        ? #"Authorization has a token, and "from" does not name "header""# : nil
+      return hasScheme ? #"Authorization has a token, and "from" does not name "header""# : nil
     }
-    return Self.begins(value, with: "bearer ")
-      || value.utf8.count == "bearer".utf8.count
-        && Self.begins(value, with: "bearer")
+    let isScheme = value.utf8.count == BearerToken.scheme.utf8.count
+    return hasScheme || isScheme && value.beginsIgnoringCase(with: BearerToken.scheme)
       ? #"Authorization has no token behind "Bearer""# : #"Authorization does not begin with "Bearer ""#
   }
 
   private func subprotocolFault(_ sources: [TokenSource]) -> String? {
-    guard subprotocols.contains(where: { Self.begins($0, with: "bearer") || Self.isSignedToken($0) }) else {
-      return nil
+    let hasToken = subprotocols.contains { offer in
+      offer.beginsIgnoringCase(with: BearerToken.scheme) || Self.isSignedToken(offer)
     }
+    guard hasToken else { return nil }
     return sources.contains(.subprotocol)
       ? "a subprotocol looks like a token: write bearer.TOKEN"
       : #"a subprotocol has a token, and "from" does not name "subprotocol""#
@@ -39,12 +40,10 @@ extension Credentials {
   ]
 
   private func queryFault(_ sources: [TokenSource]) -> String? {
-    let hasToken = (query ?? "").split(separator: "&").contains { pair in
-      guard let mark = pair.utf8.firstIndex(of: UInt8(ascii: "=")) else { return false }
-      let value = pair[pair.utf8.index(after: mark)...]
-      let name = pair[..<mark]
+    let hasToken = NamedValue.parameters(of: query).contains { parameter in
+      guard let value = parameter.value else { return false }
       return Self.isSignedToken(value)
-        || !value.isEmpty && name.utf8.count <= 16 && Self.usualParameters.contains(name)
+        || !value.isEmpty && parameter.name.utf8.count <= 16 && Self.usualParameters.contains(parameter.name)
     }
     guard hasToken else { return nil }
     return sources.contains { if case .query = $0 { true } else { false } }
@@ -53,18 +52,9 @@ extension Credentials {
   }
 
   private var cookieFault: String? {
-    let hasToken = fields.values(of: "cookie").flatMap { $0.split(separator: ";") }.contains { pair in
-      pair.utf8.firstIndex(of: UInt8(ascii: "=")).map { mark in
-        Self.isSignedToken(pair[pair.utf8.index(after: mark)...])
-      } ?? false
-    }
+    let cookies = fields.values(of: "cookie").flatMap(NamedValue.cookies)
+    let hasToken = cookies.contains { $0.value.map(Self.isSignedToken) ?? false }
     return hasToken ? #"a cookie has a token, and "from" does not name that cookie"# : nil
-  }
-
-  /// - Parameter word: in lower case.
-  private static func begins(_ text: String, with word: String) -> Bool {
-    let start = text.utf8.prefix(word.utf8.count)
-    return word.utf8.elementsEqual(start.map { (65...90).contains($0) ? $0 | 0x20 : $0 })
   }
 
   /// Whether it has the form of a JSON Web Token (RFC 7519 section 3.1): `{"` in base64, and three parts.

@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import WebSocketCore
 
@@ -37,7 +38,7 @@ struct Credentials: Sendable {
 
   private func tokens(in source: TokenSource) -> [String] {
     switch source {
-    case .header: fields.values(of: "authorization").compactMap(Self.bearer)
+    case .header: fields.values(of: "authorization").compactMap(BearerToken.read)
     case .cookie(let name): cookies(name)
     case .query(let name): parameters(name)
     case .subprotocol:
@@ -48,29 +49,19 @@ struct Credentials: Sendable {
     }
   }
 
-  /// RFC 9110 section 11.4: the name of the scheme is case-insensitive.
-  private static func bearer(_ value: String) -> String? {
-    let parts = value.split(separator: " ", maxSplits: 1)
-    guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-    return String(parts[1].drop { $0 == " " })
-  }
-
-  /// RFC 6265 section 4.2.1: `name=value; name=value`.
   private func cookies(_ name: String) -> [String] {
-    fields.values(of: "cookie").flatMap { $0.split(separator: ";") }.compactMap { pair in
-      let pair = pair.drop { $0 == " " || $0 == "\t" }
-      guard pair.hasPrefix(name + "=") else { return nil }
-      let value = pair.dropFirst(name.count + 1)
-      return value.isEmpty ? nil : String(value)
-    }
+    Self.values(of: name, in: fields.values(of: "cookie").flatMap(NamedValue.cookies))
   }
 
   /// A valid token needs no percent-encoding. One that has it is refused later.
   private func parameters(_ name: String) -> [String] {
-    (query ?? "").split(separator: "&").compactMap { pair in
-      guard pair.hasPrefix(name + "=") else { return nil }
-      let value = pair.dropFirst(name.count + 1)
-      return value.isEmpty ? nil : String(value)
+    Self.values(of: name, in: NamedValue.parameters(of: query))
+  }
+
+  private static func values(of name: String, in list: [NamedValue]) -> [String] {
+    list.compactMap { item in
+      guard item.isNamed(name), let value = item.value, !value.isEmpty else { return nil }
+      return String(value)
     }
   }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import Consumers
 import GatewayConfig
 import JSON
@@ -57,7 +58,7 @@ struct IdentityCallback: Sendable {
     switch answer.status {
     case 200...299:
       guard let body = answer.body else { return fail("the answer is longer than 16 KiB") }
-      guard let claims = try? unsafe JSON.parse(body.span.bytes, strings: .compared), case .object = claims
+      guard let claims = try? JSON.parse(body.rawBytes, strings: .compared), case .object = claims
       else {
         return fail("the server answered \(answer.status) without a JSON object")
       }

@@ -1,3 +1,4 @@
+import Bytes
 import Consumers
 import GatewayConfig
 import JSON
@@ -69,7 +70,7 @@ extension GroupConfiguration {
     guard let place = places.first(where: { identity.value(of: $0) == nil }) else {
       return "a value of {\(places.joined(separator: "}, {"))} is not valid in a group name"
     }
-    let claim = String(place.dropFirst(GroupTemplate.claimPrefix.count))
+    let claim = String(place.dropFirst(GroupPattern.claimPrefix.count))
     let found =
       switch identity.claims[claim] {
       case .array: "is a list"

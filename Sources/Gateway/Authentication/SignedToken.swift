@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import GatewayConfig
 import JSON
@@ -58,7 +59,7 @@ struct SignedToken: Sendable {
 
   private static func object(_ part: ArraySlice<UInt8>) -> JSON? {
     guard let bytes = Base64.decodeToken(part),
-      let value = try? unsafe JSON.parse(bytes.span.bytes, strings: .compared),
+      let value = try? JSON.parse(bytes.rawBytes, strings: .compared),
       case .object = value
     else { return nil }
     return value

@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import Consumers
 import GatewayConfig
@@ -88,7 +89,7 @@ struct ControlRenderer: EventRenderer {
       }
       return .ignored
     }
-    unsafe frames.append(order.line.span.bytes)
+    frames.append(order.line.rawBytes)
     return .frames
   }
 }

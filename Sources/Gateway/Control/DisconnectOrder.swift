@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import Consumers
 import JSON
@@ -57,7 +58,7 @@ struct DisconnectOrder: Sendable, Equatable {
   }
 
   init?(line: [UInt8]) {
-    guard case .array(let parts)? = try? unsafe JSON.parse(line.span.bytes), parts.count == 2,
+    guard case .array(let parts)? = try? JSON.parse(line.rawBytes), parts.count == 2,
       case .string(let user) = parts[0], case .string(let reason) = parts[1]
     else { return nil }
     self.user = user

@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 import Glibc
 
@@ -20,7 +21,7 @@ struct FileVersion: Equatable {
     // The digest says nothing of the inode's number, which is nobody's matter.
     let text = "\(status.st_dev) \(status.st_ino) \(facts)"
     let digest = SHA256.hash(data: Array(text.utf8)).prefix(12)
-    eTag = "\"" + digest.map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }.joined() + "\""
+    eTag = "\"" + digest.hexadecimal + "\""
   }
 
   /// Whether an `If-Range` field names this version, and no other one (RFC 9110 section 13.1.5): by a strong tag, which a weak one

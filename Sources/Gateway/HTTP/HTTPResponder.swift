@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import HTTPTypes
 import Hummingbird

@@ -1,3 +1,4 @@
+import Bytes
 import NIOCore
 
 /// Cuts the bytes of one HTTP/1 connection into portions that never go beyond the end of a request.
@@ -110,18 +111,14 @@ struct RequestPortions {
         }
         return false
       }
-      if !isBehindDigits, let digit = Self.digit(byte) {
-        place = .chunkLine(size: Self.appended(digit, to: size ?? 0), isBehindDigits: false)
+      if !isBehindDigits, let digit = byte.hexadecimalValue {
+        place = .chunkLine(size: Self.appended(Int(digit), to: size ?? 0), isBehindDigits: false)
       } else {
         place = .chunkLine(size: size, isBehindDigits: size != nil)
       }
     case .body, .chunk: break
     }
     return false
-  }
-
-  private static func digit(_ byte: UInt8) -> Int? {
-    Character(Unicode.Scalar(byte)).hexDigitValue
   }
 
   /// A size beyond the parser's limit is treated as endless.

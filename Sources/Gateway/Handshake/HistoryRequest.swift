@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import WebSocketCore
 
@@ -10,12 +11,9 @@ struct HistoryRequest: Equatable {
   /// - Parameter query: the query of the request's target, as it was sent. The result is nil for an invalid `since`, or
   ///   several.
   init?(query: String?) {
-    let values = (query ?? "").split(separator: "&").compactMap { part -> Substring? in
-      if part == "since" { return "" }
-      return part.hasPrefix("since=") ? part.dropFirst("since=".count) : nil
-    }
-    guard values.count <= 1 else { return nil }
-    self.init(since: values.first)
+    let wishes = NamedValue.parameters(of: query).filter { $0.isNamed("since") }
+    guard wishes.count <= 1 else { return nil }
+    self.init(since: wishes.first.map { $0.value ?? "" })
   }
 
   /// - Parameter since: nil for a client that does not use positions; empty for one that has none yet.

@@ -44,8 +44,7 @@ enum LogText {
   /// `\u001b`; beyond the first plane two of them.
   private static func units(of scalar: Unicode.Scalar) -> String {
     String(scalar).utf16.reduce(into: "") { text, unit in
-      let digits = String(unit, radix: 16)
-      text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      text += "\\u" + unit.hexadecimal(width: 4)
     }
   }
 }

@@ -1,6 +1,7 @@
 import ChannelLayers
 import NIOCore
 import NIOSSL
+import NetworkFaults
 
 /// Describes why a connection with a peer failed, for the operator.
 struct PeerFault: Error, CustomStringConvertible {

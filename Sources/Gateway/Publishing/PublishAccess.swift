@@ -1,3 +1,4 @@
+import Bytes
 import Consumers
 import GatewayConfig
 import HTTPTypes
@@ -64,13 +65,11 @@ struct PublishAccess: Sendable {
     }
   }
 
-  /// RFC 6750 section 2.1. Two fields, or another scheme, count as no token.
+  /// Two fields, or another scheme, count as no token.
   private static func token(of request: Request) -> [UInt8]? {
     let fields = request.headers[values: .authorization]
     guard fields.count == 1 else { return nil }
-    let parts = fields[0].split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-    guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-    return Array(parts[1].drop { $0 == " " }.utf8)
+    return BearerToken.read(fields[0]).map { Array($0.utf8) }
   }
 
   /// Takes time in proportion to the sent token only.

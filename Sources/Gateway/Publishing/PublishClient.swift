@@ -4,6 +4,7 @@ import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NetworkFaults
 import Transport
 
 /// Sends publish requests to a running gateway.

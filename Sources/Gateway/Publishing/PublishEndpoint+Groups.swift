@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import GatewayConfig
 import HTTPTypes
@@ -96,7 +97,7 @@ extension PublishEndpoint {
   private static let mostEvents = 1000
 
   private func group(in query: inout RequestQuery, _ caller: Caller) throws(PublishRefusal) -> String {
-    guard let group = query.value("group"), GroupTemplate.isOpen(group) else {
+    guard let group = query.value("group"), GroupName.isOpen(group) else {
       throw PublishRefusal(.badRequest, "the query must name a valid group: ?group=chat_lobby")
     }
     guard mayName(group, caller) else {
@@ -124,7 +125,7 @@ extension EventValue {
     switch self {
     case .json(let value): value
     // The text was checked when it arrived.
-    case .encodedJSON(let text): (try? unsafe JSON.parse(text.span.bytes)) ?? .null
+    case .encodedJSON(let text): (try? JSON.parse(text.rawBytes)) ?? .null
     case .text(let text): .string(String(decoding: text, as: UTF8.self))
     case .bytes(let bytes): .string(Base64.encode(bytes))
     }

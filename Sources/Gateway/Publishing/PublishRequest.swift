@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import GatewayConfig
 import HTTPTypes
@@ -56,7 +57,7 @@ struct PublishRequest: Sendable {
       )
     }
     for group in groups {
-      guard GroupTemplate.isOpen(group) else {
+      guard GroupName.isOpen(group) else {
         throw PublishRefusal(
           .badRequest,
           "\"\(RequestObject.shown(group))\" is not a valid group name: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\""
@@ -153,7 +154,7 @@ struct PublishRequest: Sendable {
   }
 
   private static func check(type: String) throws(PublishRefusal) {
-    guard (1...100).contains(type.utf8.count), type.utf8.allSatisfy(GroupTemplate.isLegal),
+    guard (1...100).contains(type.utf8.count), type.utf8.allSatisfy(GroupName.isLegal),
       !type.hasPrefix("_"), !type.hasPrefix(".")
     else {
       throw PublishRefusal(

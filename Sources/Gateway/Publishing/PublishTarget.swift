@@ -1,3 +1,4 @@
+import Bytes
 package import GatewayConfig
 import Routing
 
@@ -56,18 +57,18 @@ package struct PublishTarget: Sendable {
 
   /// Why no group can have the name, as a sentence without a full stop; nil for a valid name.
   package static func fault(inGroup name: String) -> String? {
-    if GroupTemplate.isOpen(name) { return nil }
+    if GroupName.isOpen(name) { return nil }
     let shown = name.utf8.count > 120 ? String(decoding: name.utf8.prefix(120), as: UTF8.self) + "…" : name
     let found =
-      if let character = name.first(where: { !$0.utf8.allSatisfy(GroupTemplate.isLegal) }) {
+      if let character = name.first(where: { !$0.utf8.allSatisfy(GroupName.isLegal) }) {
         character == " " ? "it contains a space" : "it contains \"\(character)\""
       } else if name.isEmpty {
         "it is empty"
-      } else if name.hasPrefix(GroupTemplate.reservedPrefix) {
-        "names that begin with \"\(GroupTemplate.reservedPrefix)\" are reserved"
-      } else { "it is longer than \(GroupTemplate.longestName) characters" }
+      } else if name.hasPrefix(GroupName.reservedPrefix) {
+        "names that begin with \"\(GroupName.reservedPrefix)\" are reserved"
+      } else { "it is longer than \(GroupName.longest) characters" }
     return
-      "\"\(shown)\" is not a valid group name: \(found) (1 to \(GroupTemplate.longestName) of A-Z a-z 0-9 . _ -)"
+      "\"\(shown)\" is not a valid group name: \(found) (1 to \(GroupName.longest) of A-Z a-z 0-9 . _ -)"
   }
 
   /// What to do about a URL that is not that of a publish route.
@@ -98,17 +99,5 @@ package struct PublishTarget: Sendable {
       let reachable = ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host
       return "\(scheme)://\(BindAddress.tcp(host: reachable, port: port))"
     }
-  }
-}
-
-extension String {
-  /// Encodes everything but letters and digits, for text in place of a host in a URL.
-  var percentEncodedComponent: String {
-    utf8.map { byte in
-      let character = Character(Unicode.Scalar(byte))
-      if character.isASCII, character.isLetter || character.isNumber { return String(character) }
-      let digits = String(byte, radix: 16, uppercase: true)
-      return "%" + (digits.count < 2 ? "0" : "") + digits
-    }.joined()
   }
 }

@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import HTTPTypes
 import JSON
@@ -20,7 +21,7 @@ struct RequestObject {
     self.text = text
     self.what = what
     do throws(JSONFault) {
-      let found = try unsafe JSONScanner.members(of: text.span.bytes.extracting(range), depth: Self.depth)
+      let found = try JSONScanner.members(of: text.rawBytes.extracting(range), depth: Self.depth)
       members = found.map {
         ($0.key, (range.lowerBound + $0.value.lowerBound)..<(range.lowerBound + $0.value.upperBound))
       }
@@ -59,7 +60,7 @@ struct RequestObject {
       throw PublishRefusal(.badRequest, "\"\(key)\" in \(what) must be a list")
     }
     do throws(JSONFault) {
-      return try unsafe JSONScanner.elements(of: text.span.bytes.extracting(range), depth: Self.depth)
+      return try JSONScanner.elements(of: text.rawBytes.extracting(range), depth: Self.depth)
         .map { (range.lowerBound + $0.lowerBound)..<(range.lowerBound + $0.upperBound) }
     } catch {
       throw PublishRefusal(.badRequest, "\(what) is \(error)")
@@ -68,7 +69,7 @@ struct RequestObject {
 
   /// The value of a range that was found here. The whole body, including its numbers, was checked when it was scanned.
   func json(_ range: Range<Int>) -> JSON {
-    (try? unsafe JSON.parse(text.span.bytes.extracting(range), depth: Self.depth)) ?? .null
+    (try? JSON.parse(text.rawBytes.extracting(range), depth: Self.depth)) ?? .null
   }
 
   func bytes(_ range: Range<Int>) -> [UInt8] { Array(text[range]) }

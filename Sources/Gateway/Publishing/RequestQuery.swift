@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import HTTPTypes
 
@@ -9,10 +10,8 @@ struct RequestQuery {
   /// - Throws: if the query is not percent-encoded UTF-8, or has a name twice.
   init(_ text: String?) throws(PublishRefusal) {
     var values: [(name: String, value: String)] = []
-    for pair in (text ?? "").split(separator: "&") {
-      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard let name = Self.decoded(parts[0]), let value = Self.decoded(parts.count > 1 ? parts[1] : "")
-      else {
+    for parameter in NamedValue.parameters(of: text) {
+      guard let name = Self.decoded(parameter.name), let value = Self.decoded(parameter.value ?? "") else {
         throw PublishRefusal(.badRequest, "the query is not percent-encoded UTF-8")
       }
       guard !values.contains(where: { $0.name == name }) else {
@@ -24,20 +23,7 @@ struct RequestQuery {
   }
 
   private static func decoded(_ text: Substring) -> String? {
-    var bytes: [UInt8] = []
-    var rest = Array(text.utf8)[...]
-    while let byte = rest.popFirst() {
-      switch byte {
-      case UInt8(ascii: "+"): bytes.append(UInt8(ascii: " "))
-      case UInt8(ascii: "%"):
-        guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
-        else { return nil }
-        bytes.append(value)
-        rest = rest.dropFirst(2)
-      default: bytes.append(byte)
-      }
-    }
-    return String(validating: bytes, as: UTF8.self)
+    PercentEncoding.decode(text.utf8, plus: .space).flatMap { String(validating: $0, as: UTF8.self) }
   }
 
   mutating func value(_ name: String) -> String? {

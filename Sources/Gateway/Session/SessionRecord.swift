@@ -1,3 +1,4 @@
+import Bytes
 import Logging
 import Transport
 import WebSocketCore
@@ -58,9 +59,9 @@ final class SessionRecord {
   private static func frame(in bytes: RawSpan, at offset: Int) -> (start: Int, length: Int) {
     func number(_ count: Int) -> Int {
       guard offset + 2 + count <= bytes.byteCount else { return 0 }
-      return (0..<count).reduce(0) { $0 << 8 | Int(bytes.byte(at: offset + 2 + $1)) }
+      return (0..<count).reduce(0) { $0 << 8 | Int(bytes[offset + 2 + $1]) }
     }
-    switch bytes.byte(at: offset + 1) {
+    switch bytes[offset + 1] {
     case 126: return (offset + 4, number(2))
     case 127: return (offset + 10, number(8))
     case let short: return (offset + 2, Int(short))
@@ -87,9 +88,7 @@ final class SessionRecord {
 
   /// The client has sent a close frame.
   func clientEnds(_ code: CloseCode?, _ reason: RawSpan) {
-    ends(
-      "client", code ?? .noStatus,
-      unsafe reason.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) })
+    ends("client", code ?? .noStatus, reason.string)
   }
 
   private func ends(_ side: String, _ code: CloseCode, _ reason: String) {
@@ -121,14 +120,6 @@ extension CloseCode {
   fileprivate static let noStatus = CloseCode(rawValue: 1005)
   /// No close frame.
   fileprivate static let abnormal = CloseCode(rawValue: 1006)
-}
-
-extension RawSpan {
-  /// The offset is checked against the bounds.
-  fileprivate func byte(at offset: Int) -> UInt8 {
-    // Every bit pattern is a byte, so loading one cannot go wrong within the bounds.
-    unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
-  }
 }
 
 extension Worker {

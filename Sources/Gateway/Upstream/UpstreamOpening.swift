@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import Transport
 import WebSocketCore
@@ -70,7 +71,7 @@ final class UpstreamOpening {
       guard case .connecting = state else { return }
       let connection = worker.reactor.adopt(descriptor, handler: self)
       state = .asking(connection)
-      unsafe connection.write(handshake.request.span.bytes)
+      connection.write(handshake.request.rawBytes)
     case .failure(let error):
       fail(.upstreamUnreachable, PeerFault(error, of: .server).description)
     }

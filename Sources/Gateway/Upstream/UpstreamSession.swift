@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import Transport
 import WebSocketCore
@@ -74,7 +75,7 @@ final class UpstreamSession {
   func close(_ payload: [UInt8]) {
     session = nil
     guard state == .open else { return }
-    unsafe write(.close, payload.span.bytes)
+    write(.close, payload.rawBytes)
     state = .closing
     connection.resumeReading()
     let deadline = connection.reactor.timer { [unowned self] in end(within: .zero) }
@@ -111,14 +112,14 @@ final class UpstreamSession {
   }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {
-    unsafe write(opcode, payload.span.bytes)
+    write(opcode, payload.rawBytes)
   }
 
   private func write(_ opcode: Opcode, _ payload: RawSpan) {
     var frame: [UInt8] = []
     frame.reserveCapacity(payload.byteCount + 14)
     ClientFrame.append(opcode, payload, to: &frame)
-    unsafe connection.write(frame.span.bytes)
+    connection.write(frame.rawBytes)
   }
 }
 

@@ -67,7 +67,7 @@ package struct GroupTable: Sendable {
     var facts = [own.use.access.words, own.use.audience.shortWords]
     if own.key == .subscribe { facts[0] = "may subscribe" }
     if own.use.isShared { facts.append("shared") }
-    var text = Self.wrapped("\(own.use.text): \(facts.joined(separator: ", "))", indent: 4)
+    var text = Self.wrapped("\(own.use.pattern.text): \(facts.joined(separator: ", "))", indent: 4)
     for encounter in row.neighbours { text += line(encounter) }
     let more = row.count - row.neighbours.count
     if more > 0 { text += Self.wrapped("and \(more) more", indent: 6) }
@@ -77,7 +77,7 @@ package struct GroupTable: Sendable {
   private func line(_ encounter: Encounter) -> String {
     let other = rows[encounter.other].groups
     var text =
-      "with \(other.path) (\(other.use.text): \(other.use.access.words), \(other.use.audience.shortWords))"
+      "with \(other.path) (\(other.use.pattern.text): \(other.use.access.words), \(other.use.audience.shortWords))"
     guard let example = encounter.example else { return Self.wrapped(text + ", not decided", indent: 6) }
     text += " in \"\(example.name)\""
     switch (example.path, example.otherPath) {
@@ -141,7 +141,7 @@ package struct GroupTable: Sendable {
       .init(key: "path", value: .string(groups.range.file.path)),
       .init(key: "line", value: .integer(Int64(groups.range.start.line))),
       .init(key: "key", value: .string(groups.key.rawValue)),
-      .init(key: "group", value: .string(groups.use.text)),
+      .init(key: "group", value: .string(groups.use.pattern.text)),
     ]
   }
 }

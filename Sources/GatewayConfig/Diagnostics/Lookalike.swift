@@ -1,3 +1,5 @@
+import Bytes
+
 /// A character that looks like another one, or is invisible, and therefore is hard to find in a file.
 struct Lookalike: Sendable, Equatable {
   /// The name with its code point, for sentences: `a no-break space (U+00A0)`.
@@ -8,8 +10,7 @@ struct Lookalike: Sendable, Equatable {
   /// Nil for a character that does not mislead.
   init?(_ scalar: Unicode.Scalar) {
     guard !scalar.isASCII, let (kind, plain) = Self.kind(of: scalar) else { return nil }
-    let digits = String(scalar.value, radix: 16, uppercase: true)
-    name = "\(kind) (U+\(String(repeating: "0", count: max(0, 4 - digits.count)))\(digits))"
+    name = "\(kind) (U+\(scalar.value.hexadecimal(width: 4, uppercase: true)))"
     self.plain = plain
   }
 

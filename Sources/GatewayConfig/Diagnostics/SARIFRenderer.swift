@@ -1,3 +1,4 @@
+import Bytes
 import JSON
 
 /// SARIF 2.1.0, for code scanning: one run for all files, a rule for each code, a result for each finding.
@@ -95,7 +96,7 @@ struct SARIFRenderer {
       .init(key: "endLine", value: .integer(Int64(range.end.line))),
       .init(key: "endColumn", value: .integer(Int64(range.end.column))),
     ])
-    let artifact = JSON.object([.init(key: "uri", value: .string(Self.uri(range.file.path)))])
+    let artifact = JSON.object([.init(key: "uri", value: .string(range.file.path.percentEncodedPath))])
     var members: [JSON.Member] = [
       .init(
         key: "physicalLocation",
@@ -104,19 +105,6 @@ struct SARIFRenderer {
     ]
     if let text { members.append(.init(key: "message", value: message(text))) }
     return .object(members)
-  }
-
-  /// A relative reference (RFC 3986). Characters with a meaning in a reference are percent-encoded.
-  private static func uri(_ path: String) -> String {
-    path.utf8.map { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-        UInt8(ascii: "~"), UInt8(ascii: "/"):
-        String(Unicode.Scalar(byte))
-      default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-      }
-    }.joined()
   }
 
   private func message(_ text: String) -> JSON {

@@ -40,10 +40,10 @@ struct ApplicationReader {
     // Beyond this, every pattern would be compared with too many groups.
     guard groups.count < 10_000 else { return }
     for own in groups where own.key == .publish {
-      let text = own.use.text
+      let text = own.use.pattern.text
       let start = Self.literalStart(of: text)
       let starts = groups.filter { $0.key != .publish && $0.layer == own.layer }.map {
-        Self.literalStart(of: $0.use.text)
+        Self.literalStart(of: $0.use.pattern.text)
       }
       let isRegex =
         text.hasSuffix(".*") && starts.contains(String(start.dropLast()))

@@ -4,11 +4,11 @@ import Routing
 /// The consumer that was read, and the places of its groups.
 struct ReadConsumer {
   var consumer: ConsumerConfiguration
-  var groups: [Located<GroupTemplate>]
+  var groups: [Located<GroupPattern>]
   /// The option that needs authenticated clients.
   var needsIdentity: Located<String>?
 
-  init(_ consumer: ConsumerConfiguration, groups: [Located<GroupTemplate>] = []) {
+  init(_ consumer: ConsumerConfiguration, groups: [Located<GroupPattern>] = []) {
     self.consumer = consumer
     self.groups = groups
   }
@@ -196,7 +196,7 @@ struct ConsumerReader {
 
   private func readGroups(
     _ type: InstalledApps.BuiltIn, _ range: SourceRange, _ options: Options
-  ) -> (GroupConfiguration, [Located<GroupTemplate>])? {
+  ) -> (GroupConfiguration, [Located<GroupPattern>])? {
     let layer = context.layer(
       named: options["channel_layer"], for: type.rawValue, at: range, isPreset: isPreset)
     let events = options["events"].map { EventsReader(reading: reading).read($0.value) } ?? [:]
@@ -249,7 +249,7 @@ struct EventsReader {
   }
 
   private func checkType(_ type: Located<String>) {
-    let isWord = !type.value.isEmpty && type.value.utf8.allSatisfy(GroupTemplate.isLegal)
+    let isWord = !type.value.isEmpty && type.value.utf8.allSatisfy(GroupName.isLegal)
     if !isWord || type.value.hasPrefix("_") || type.value.hasPrefix(".") {
       reading.findings.error(
         .invalidValue, "\"\(type.value)\" is not a valid event type", at: type.range,

@@ -9,7 +9,7 @@ struct EventStreamReader {
 
   private var reading: Reading { context.reading }
 
-  func read(_ answer: Node.Entry) -> (stream: EventStreamConfiguration, groups: [Located<GroupTemplate>])? {
+  func read(_ answer: Node.Entry) -> (stream: EventStreamConfiguration, groups: [Located<GroupPattern>])? {
     let range = answer.key.range
     guard case .mapping = answer.value.content else {
       return read(groups: answer.value, layer: context.layer(named: nil, for: "events", at: range))
@@ -39,7 +39,7 @@ struct EventStreamReader {
 
   private func read(
     groups node: Node, layer: String
-  ) -> (stream: EventStreamConfiguration, groups: [Located<GroupTemplate>])? {
+  ) -> (stream: EventStreamConfiguration, groups: [Located<GroupPattern>])? {
     let reader = GroupReader(
       reading: reading, captures: captures, hasIdentity: settings.requiresAuthentication)
     guard let templates = reader.readTemplates(node) else { return nil }

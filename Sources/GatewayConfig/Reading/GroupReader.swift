@@ -15,7 +15,7 @@ struct GroupReader {
   /// Reads one group, or a list of groups.
   ///
   /// - Returns: at least one group; nil if one of them cannot be used.
-  func readTemplates(_ node: Node) -> [Located<GroupTemplate>]? {
+  func readTemplates(_ node: Node) -> [Located<GroupPattern>]? {
     guard let items = items(of: node, "\"group\"", atMost: Self.mostTemplates) else { return nil }
     guard !items.isEmpty else {
       reading.findings.error(
@@ -23,10 +23,9 @@ struct GroupReader {
         hint: "name a group: [news, user_{user}]")
       return nil
     }
-    let templates = items.compactMap { item -> Located<GroupTemplate>? in
-      guard let template = read(item, "\"group\"", GroupTemplate.parse) else { return nil }
-      return Located(
-        resolved(template, \.captureNames, \.isPersonal, \.withUser, at: item.range), at: item.range)
+    let templates = items.compactMap { item -> Located<GroupPattern>? in
+      guard let template = read(item, "\"group\"", GroupPattern.parse(template:)) else { return nil }
+      return Located(resolved(template, at: item.range), at: item.range)
     }
     reportTwice(templates.map { Located($0.value.text, at: $0.range) })
     return templates.count == items.count ? templates : nil
@@ -41,9 +40,8 @@ struct GroupReader {
       )
     }
     let patterns = items.compactMap { item -> Located<GroupPattern>? in
-      guard let pattern = read(item, what, GroupPattern.parse) else { return nil }
-      return Located(
-        resolved(pattern, \.captureNames, \.isPersonal, \.withUser, at: item.range), at: item.range)
+      guard let pattern = read(item, what, GroupPattern.parse(_:)) else { return nil }
+      return Located(resolved(pattern, at: item.range), at: item.range)
     }
     reportTwice(patterns.map { Located($0.value.text, at: $0.range) })
     for pattern in patterns { checkCaptures(pattern) }
@@ -60,9 +58,9 @@ struct GroupReader {
     return items
   }
 
-  private func read<Value>(
-    _ node: Node, _ what: String, _ parse: (String) -> Result<Value, PatternFault>
-  ) -> Value? {
+  private func read(
+    _ node: Node, _ what: String, _ parse: (String) -> Result<GroupPattern, PatternFault>
+  ) -> GroupPattern? {
     guard let scalar = reading.textScalar(node, what) else { return nil }
     switch parse(scalar.text) {
     case .success(let value): return value
@@ -74,23 +72,20 @@ struct GroupReader {
   }
 
   /// `{user}` is the client's user, unless the route has a capture of that name.
-  private func resolved<Value>(
-    _ value: Value, _ names: KeyPath<Value, [String]>, _ isPersonal: KeyPath<Value, Bool>,
-    _ withUser: KeyPath<Value, Value>, at range: SourceRange
-  ) -> Value {
-    let namesUser = value[keyPath: names].contains(GroupTemplate.user)
-    let capturesUser = captures?.contains(GroupTemplate.user) ?? (hasIdentity != true)
+  private func resolved(_ pattern: GroupPattern, at range: SourceRange) -> GroupPattern {
+    let namesUser = pattern.captureNames.contains(GroupPattern.user)
+    let capturesUser = captures?.contains(GroupPattern.user) ?? (hasIdentity != true)
     if hasIdentity == true, namesUser, capturesUser {
       reading.findings.error(
         .conflictingKeys, "{user} is both a capture of the path and the user of the token", at: range,
         hint: "give the capture another name: <slug:name>")
     }
-    if hasIdentity == false, value[keyPath: isPersonal] || namesUser && !capturesUser {
+    if hasIdentity == false, pattern.isPersonal || namesUser && !capturesUser {
       reading.findings.error(
         .missingKey, "the group depends on the user, and the route has no \"auth\"", at: range,
         hint: "add auth: NAME, the name of one of the authenticators under \"auth\"")
     }
-    return namesUser && !capturesUser ? value[keyPath: withUser] : value
+    return namesUser && !capturesUser ? pattern.withUser : pattern
   }
 
   private func checkCaptures(_ pattern: Located<GroupPattern>) {

@@ -79,7 +79,7 @@ struct IsolationReport {
       let other = groups[encounter.other]
       let keeper = who(other.use.audience, encounter.example?.otherIdentity ?? [:], finding.kind)
       var text =
-        "the group \"\(encounter.example?.name ?? other.use.text)\" \(other.use.access.passive) \(keeper)"
+        "the group \"\(encounter.example?.name ?? other.use.pattern.text)\" \(other.use.access.passive) \(keeper)"
       let more = finding.count - finding.encounters.count
       if number == others.count - 1, more > 0 { text += ", and there are \(more) more" }
       return .init(text, at: other.range)
@@ -128,11 +128,11 @@ struct IsolationReport {
   private func tellReserved(_ finding: IsolationFinding) {
     let own = groups[finding.use]
     let hint =
-      "put text before the place: group names that begin with \"\(GroupTemplate.reservedPrefix)\" are reserved for Sluice"
+      "put text before the place: group names that begin with \"\(GroupName.reservedPrefix)\" are reserved for Sluice"
     guard let example = finding.encounters.first?.example, finding.isShown, let path = example.path else {
       reading.findings.warning(
         .notProved,
-        "Sluice could not decide whether the group name can begin with \"\(GroupTemplate.reservedPrefix)\"",
+        "Sluice could not decide whether the group name can begin with \"\(GroupName.reservedPrefix)\"",
         at: own.range, hint: hint)
       return
     }

@@ -8,7 +8,7 @@ struct ReadRoute {
   /// The places of all patterns of the path.
   var patternRanges: [SourceRange]
   var givenName: Located<String>?
-  var groups: [Located<GroupTemplate>] = []
+  var groups: [Located<GroupPattern>] = []
   /// The places of the group patterns, in their order.
   var placesOfPatterns: [SourceRange] = []
   var shared: Located<Bool>?

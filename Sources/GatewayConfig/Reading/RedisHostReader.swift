@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads the entries of `hosts`, in every form that channels_redis takes.
 struct RedisHostReader {
   let reading: Reading
@@ -304,9 +306,9 @@ extension RedisHostReader {
   }
 
   private func readQuery(_ query: String?, into host: inout RedisHost, at range: SourceRange) {
-    for option in (query ?? "").split(separator: "&") {
-      let (key, value) = option.cut(at: "=")
-      let text = (value ?? "").percentDecoded
+    for option in NamedValue.parameters(of: query) {
+      let key = String(option.name)
+      let text = (option.value ?? "").percentDecoded
       switch key {
       case "db":
         guard let database = Int(text), (0...65535).contains(database) else {
@@ -346,21 +348,8 @@ extension StringProtocol {
     return (String(self[..<place]), String(self[index(after: place)...]))
   }
 
-  /// RFC 3986 section 2.1. A `%` without two digits is kept.
+  /// As redis-py reads it: a `%` without two digits is kept.
   fileprivate var percentDecoded: String {
-    var bytes: [UInt8] = []
-    var rest = Array(utf8)[...]
-    while let byte = rest.popFirst() {
-      let digits = rest.prefix(2)
-      if byte == UInt8(ascii: "%"), digits.count == 2,
-        let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-      {
-        bytes.append(value)
-        rest = rest.dropFirst(2)
-      } else {
-        bytes.append(byte)
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
+    String(decoding: PercentEncoding.decodeLeniently(utf8), as: UTF8.self)
   }
 }

@@ -321,7 +321,7 @@ final class RouteListReader {
     _ settings: RouteSettings, _ prefixes: [Prefix]
   ) {
     var http: HTTPAction?
-    var groups: [Located<GroupTemplate>] = []
+    var groups: [Located<GroupPattern>] = []
     var webSocket: ReadConsumer?
     var subprotocols: [String] = []
     let patterns = prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])

@@ -1,3 +1,5 @@
+import Bytes
+
 /// One file of the configuration: its name as the operator wrote it, and its text.
 ///
 /// Findings quote its lines; nodes refer to places in it.
@@ -24,8 +26,7 @@ package final class SourceFile: Sendable {
     var characters = 0
     var checkpoints: [Int] = []
     for (offset, byte) in text.enumerated() {
-      // Counts all bytes except the continuation bytes of a character.
-      if byte & 0xC0 != 0x80 {
+      if !byte.continuesCharacter {
         if characters.isMultiple(of: Self.stride) { checkpoints.append(offset) }
         characters += 1
       }
@@ -75,7 +76,7 @@ package final class SourceFile: Sendable {
     var missing = index % Self.stride
     while missing > 0 {
       offset += 1
-      if text[offset] & 0xC0 != 0x80 { missing -= 1 }
+      if !text[offset].continuesCharacter { missing -= 1 }
     }
     return offset
   }

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The text of a file with the mistakes found so far removed, and the original places of its characters.
 struct RepairedText {
   /// One change of the text.
@@ -41,9 +43,9 @@ struct RepairedText {
       let removed = bytes[edit.offset..<(edit.offset + edit.removed)]
       result += kept
       result += Array(edit.inserted.utf8)
-      let count = Self.characters(kept)
+      let count = kept.characterCount
       character += count + edit.inserted.unicodeScalars.count
-      earlier += count + Self.characters(removed)
+      earlier += count + removed.characterCount
       copied = edit.offset + edit.removed
       anchors.append(Anchor(character: character, earlier: earlier))
     }
@@ -73,16 +75,13 @@ struct RepairedText {
   }
 
   func position(ofByte offset: Int) -> SourcePosition {
-    position(ofCharacter: Self.characters(bytes[..<offset]))
+    position(ofCharacter: bytes[..<offset].characterCount)
   }
-
-  /// Counts all bytes except the continuation bytes of a character.
-  private static func characters(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 & 0xC0 != 0x80 } }
 
   /// The byte at which a character begins.
   func offset(ofCharacter index: Int) -> Int {
     var left = index
-    for (offset, byte) in bytes.enumerated() where byte & 0xC0 != 0x80 {
+    for (offset, byte) in bytes.enumerated() where !byte.continuesCharacter {
       if left == 0 { return offset }
       left -= 1
     }

@@ -1,3 +1,5 @@
+import Bytes
+
 /// A mistake in the notation of a single value, which YAML reads as part of the value.
 struct Slip: Sendable {
   var severity = Finding.Severity.error
@@ -32,7 +34,7 @@ struct Slip: Sendable {
         bytes[offset + 1] == UInt8(ascii: "/"),
         offset > 0 || bytes.count > 2 && bytes[2] == UInt8(ascii: " ")
       {
-        let start = characters(bytes[..<offset])
+        let start = bytes[..<offset].characterCount
         let value = String(decoding: bytes[..<offset], as: UTF8.self)
         return Slip(
           message: "\"//\" does not begin a comment in YAML: it is part of the value",
@@ -98,7 +100,7 @@ struct Slip: Sendable {
         continue
       }
       let shown = String(decoding: name, as: UTF8.self)
-      let start = characters(bytes[..<offset])
+      let start = bytes[..<offset].characterCount
       let isWhole = name.count + 1 == bytes.count
       let place = start..<(start + name.count + 1)
       if isWhole, key == VariableName.key {
@@ -126,8 +128,6 @@ struct Slip: Sendable {
     default: false
     }
   }
-
-  private static func characters(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 & 0xC0 != 0x80 } }
 }
 
 extension String {

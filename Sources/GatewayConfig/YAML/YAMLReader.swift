@@ -1,3 +1,4 @@
+import Bytes
 import CYAML
 
 /// Reads a file's YAML into nodes. It is the only code that uses libyaml.
@@ -85,14 +86,14 @@ struct YAMLReader {
       return
     }
     let offset = firstInvalidByte(of: bytes)
-    let start = file.position(ofCharacter: bytes[..<offset].count { $0 & 0xC0 != 0x80 })
+    let start = file.position(ofCharacter: bytes[..<offset].characterCount)
     // A byte that continues a character which never began is none of its own.
-    let width = bytes[offset] & 0xC0 == 0x80 ? 0 : 1
+    let width = bytes[offset].continuesCharacter ? 0 : 1
     let end = SourcePosition(line: start.line, column: start.column + width)
-    let digits = String(bytes[offset], radix: 16, uppercase: true)
+    let digits = bytes[offset].hexadecimal(width: 2, uppercase: true)
     findings.error(
       .yamlSyntax,
-      "the file is not UTF-8 text: byte \(offset + 1) of it is 0x\(digits.utf8.count == 1 ? "0" : "")\(digits)",
+      "the file is not UTF-8 text: byte \(offset + 1) of it is 0x\(digits)",
       at: SourceRange(file: file, start: start, end: end),
       hint: bytes[offset] == 0 ? "remove it" : "save the file as UTF-8: it is most likely Latin-1")
   }

@@ -46,7 +46,7 @@ struct CollisionDecision {
   private var reached: [Int32: [Reached]] = [:]
 
   /// - Parameter expression: the possible values of the capture with that name.
-  init?(_ template: GroupTemplate, budget: WorkBudget, _ expression: (String) -> Expression) {
+  init?(_ template: GroupPattern, budget: WorkBudget, _ expression: (String) -> Expression) {
     names = template.captureNames
     self.budget = budget
     var parts: [Expression] = []
@@ -140,7 +140,7 @@ struct CollisionDecision {
     guard case .byte(let low, let high, let next) = program.instructions[Int(first.instruction)],
       case .byte(let otherLow, let otherHigh, let otherNext) = program.instructions[Int(second.instruction)],
       max(low, otherLow) <= min(high, otherHigh),
-      let byte = GroupTemplate.legalByte(in: max(low, otherLow)...min(high, otherHigh))
+      let byte = GroupName.legalByte(in: max(low, otherLow)...min(high, otherHigh))
     else { return nil }
     return (byte, next, otherNext)
   }
@@ -167,7 +167,7 @@ struct CollisionDecision {
   }
 }
 
-extension GroupTemplate {
+extension GroupName {
   /// The byte in the range that is easiest to read.
   fileprivate static func legalByte(in range: ClosedRange<UInt8>) -> UInt8? {
     let preferred: [UInt8] = [UInt8(ascii: "a"), UInt8(ascii: "1"), UInt8(ascii: "A")]

@@ -23,7 +23,7 @@ package enum GroupFinding: Sendable, Hashable {
 ///
 /// A name that may become too long is not a finding: such a path is answered with 404.
 package struct GroupAnalysis {
-  private let template: GroupTemplate
+  private let template: GroupPattern
   private let route: RoutePath
   private let index: Int
   private let router: Router
@@ -32,7 +32,7 @@ package struct GroupAnalysis {
   /// - Parameters:
   ///   - index: the route's index in the router.
   ///   - budget: for the analyses of all groups of the table together.
-  package init(_ template: GroupTemplate, route index: Int, of router: Router, budget: WorkBudget) {
+  package init(_ template: GroupPattern, route index: Int, of router: Router, budget: WorkBudget) {
     self.template = template
     self.index = index
     self.router = router
@@ -59,7 +59,7 @@ package struct GroupAnalysis {
   /// A path of this route at which the capture is not valid in a name.
   private func illegality(of name: String) -> GroupFinding? {
     guard let language = language(of: name) else { return .legalNotProved(capture: name) }
-    guard let illegal = language.shortest(containing: { !GroupTemplate.isLegal($0) }) else { return nil }
+    guard let illegal = language.shortest(containing: { !GroupName.isLegal($0) }) else { return nil }
     // Of all illegal values, an accented letter is the one that users really have.
     let samples = ["caf\u{E9}", illegal].filter(language.matches)
     let example = samples.lazy.compactMap { path(with: [name: $0]) }.first

@@ -31,7 +31,7 @@ package struct GroupUse: Sendable {
 
   /// Groups of different layers never meet.
   package var layer: String
-  package var parts: [GroupNamePart]
+  package var pattern: GroupPattern
   /// The table of the route, an identification of that table, and the route's index there.
   package var router: Router
   package var tableName: String
@@ -45,12 +45,12 @@ package struct GroupUse: Sendable {
   package var signature: Signature
 
   package init(
-    layer: String, parts: [GroupNamePart], router: Router, tableName: String = "", route: Int, access: Access,
+    layer: String, pattern: GroupPattern, router: Router, tableName: String = "", route: Int, access: Access,
     audience: AdmittedClients, isShared: Bool = false, isPublishing: Bool = false,
     signature: Signature = .none
   ) {
     self.layer = layer
-    self.parts = parts
+    self.pattern = pattern
     self.router = router
     self.tableName = tableName
     self.route = route
@@ -60,12 +60,6 @@ package struct GroupUse: Sendable {
     self.isPublishing = isPublishing
     self.signature = signature
   }
-
-  /// The identity fields that separate the groups of different clients.
-  package var identityFields: [String] { parts.identityFields }
-
-  /// As the operator wrote it.
-  package var text: String { parts.text }
 }
 
 /// The clients that a route admits.

@@ -107,7 +107,7 @@ struct MeetingDecision {
     var level: [(place: Place, step: Step?)] = [(start, nil)]
     var meetings: [Meeting] = []
     var tries = 0
-    search: for length in 0...GroupTemplate.longestName {
+    search: for length in 0...GroupName.longest {
       var next: [(place: Place, step: Step?)] = []
       for (place, step) in level {
         guard let one = first.state(place.first, budget), let other = second.state(place.second, budget),
@@ -119,7 +119,7 @@ struct MeetingDecision {
           tries += 1
           if meetings.count == depth.mostMeetings || tries == depth.mostTries { break search }
         }
-        guard length < GroupTemplate.longestName else { continue }
+        guard length < GroupName.longest else { continue }
         for ownStep in one.steps {
           for otherStep in other.steps {
             let common = ownStep.characters.intersection(otherStep.characters)

@@ -99,7 +99,9 @@ final class MeetingTable {
   func reservedNames(of use: Int) -> MeetingDecision.Verdict? {
     guard let number = namesOfUse[use] else { return nil }
     let language = names[number].language
-    if uses[use].parts.contains(.anything), !language.prefix.starts(with: NameLanguage.reserved.prefix) {
+    if uses[use].pattern.parts.contains(.anything),
+      !language.prefix.starts(with: NameLanguage.reserved.prefix)
+    {
       return nil
     }
     guard language.mayMeet(.reserved) else { return .never }
@@ -149,14 +151,14 @@ final class MeetingTable {
   /// Whether the two have at most one name in common, and each can be read in one way only.
   private func hasOneReading(_ one: Int, _ other: Int) -> Bool {
     let places = [one, other].map { use in
-      uses[use].parts.count { if case .literal = $0 { false } else { true } }
+      uses[use].pattern.parts.count { if case .literal = $0 { false } else { true } }
     }
     return places.contains(0) && places.allSatisfy { $0 <= 1 }
   }
 
   private func path(of use: Int, _ texts: [String]) -> ProductSearch.Result {
     var values: [String: String] = [:]
-    for case (.capture(let name), let text) in zip(uses[use].parts, texts) { values[name] = text }
+    for case (.capture(let name), let text) in zip(uses[use].pattern.parts, texts) { values[name] = text }
     let search = Search(use: use, values: values)
     if let known = searches[search] { return known }
     let result = uses[use].router.search(ofRoute: uses[use].route, with: values, budget: budget)
@@ -166,7 +168,7 @@ final class MeetingTable {
 
   private func identity(of use: Int, _ texts: [String]) -> [String: String] {
     var values: [String: String] = [:]
-    for case (.identity(let field), let text) in zip(uses[use].parts, texts) { values[field] = text }
+    for case (.identity(let field), let text) in zip(uses[use].pattern.parts, texts) { values[field] = text }
     return values
   }
 }

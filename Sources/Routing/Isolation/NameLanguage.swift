@@ -17,7 +17,7 @@ struct NameLanguage: Hashable {
   init?(_ use: GroupUse) {
     let path = use.router.routes[use.route]
     var parts: [Part] = []
-    for part in use.parts {
+    for part in use.pattern.parts {
       switch part {
       case .literal(let text): parts.append(.literal(text))
       case .identity(let field): parts.append(.identity(field))
@@ -39,7 +39,7 @@ struct NameLanguage: Hashable {
   }
 
   /// Names that begin with `sluice.` are reserved for the gateway.
-  static let reserved = NameLanguage([.literal("sluice."), .anything])
+  static let reserved = NameLanguage([.literal(GroupName.reservedPrefix), .anything])
 
   /// Whether the beginnings and ends of the names allow a common one. This tells most pairs of a large file apart.
   func mayMeet(_ other: NameLanguage) -> Bool {
@@ -55,5 +55,5 @@ struct NameLanguage: Hashable {
 extension CharacterRanges {
   /// The characters that are valid in a group name.
   static let legalInNames = CharacterRanges(
-    (0..<128).filter { GroupTemplate.isLegal(UInt8($0)) }.map { $0...$0 })
+    (0..<128).filter { GroupName.isLegal(UInt8($0)) }.map { $0...$0 })
 }

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads Django's `re_path()` notation: the part of Python's regular expressions that an automaton can express.
 ///
 /// `\w`, `\d` and `\s` are ASCII. Look-ahead, look-behind, back-references and unbounded counts are refused, with their place
@@ -346,7 +348,7 @@ struct RegexParser {
   private mutating func parseHex(_ count: Int, from start: Int) throws(PatternFault) -> Unicode.Scalar {
     let end = min(index + count, characters.count)
     let digits = String(String.UnicodeScalarView(characters[index..<end].map(\.scalar)))
-    guard digits.utf8.count == count, let value = UInt32(digits, radix: 16),
+    guard digits.utf8.count == count, let value = UInt32(hexadecimal: digits),
       let scalar = Unicode.Scalar(value)
     else {
       throw PatternFault(.invalid, "the escape needs \(count) hexadecimal digits", at: range(start, to: end))

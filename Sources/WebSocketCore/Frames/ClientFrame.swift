@@ -1,3 +1,5 @@
+import Bytes
+
 /// Frames from a client: masked, each with a key of its own (RFC 6455 section 5.3).
 public enum ClientFrame {
   /// Appends one unfragmented frame.
@@ -15,8 +17,7 @@ public enum ClientFrame {
     let start = bytes.count
     bytes.append(copying: payload)
     let end = bytes.count
-    var span = bytes.mutableSpan
-    var raw = unsafe span.mutableBytes
+    var raw = bytes.mutableRawBytes
     Masking.apply(mask, to: &raw, start..<end, from: 0)
   }
 }

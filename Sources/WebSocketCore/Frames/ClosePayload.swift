@@ -1,3 +1,5 @@
+import Bytes
+
 /// The payload of a close frame (RFC 6455 section 5.5.1).
 public enum ClosePayload {
   private static let longestReason = 123

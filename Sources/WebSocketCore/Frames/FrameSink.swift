@@ -1,3 +1,5 @@
+import Bytes
+
 /// Whether a decoder continues with its bytes.
 public enum Flow: Sendable {
   case proceed

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The sender of the frames: clients mask their frames, servers do not (RFC 6455 section 5.1).
 public enum FrameOrigin: Sendable {
   case client
@@ -204,7 +206,7 @@ public struct MessageDecoder {
       guard length > 125 else { throw .badLength }
       offset = 4
     case 127:
-      length = UInt64(bigEndian: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: 2, as: UInt64.self))
+      length = UInt64(bigEndian: bytes.integer(at: 2, as: UInt64.self))
       guard length > 0xFFFF, length >> 63 == 0 else { throw .badLength }
       offset = 10
     default: break
@@ -214,7 +216,7 @@ public struct MessageDecoder {
     try checkSize(opcode, length: length)
     let mask =
       switch origin {
-      case .client: unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self)
+      case .client: bytes.integer(at: offset, as: UInt32.self)
       case .server: UInt32(0)
       }
     frame = Frame(
@@ -281,7 +283,7 @@ public struct MessageDecoder {
     fragmented = nil
     let whole = message
     message = []
-    return try unsafe deliver(kind, whole.span.bytes, to: sink)
+    return try deliver(kind, whole.rawBytes, to: sink)
   }
 
   private func deliver<Sink: FrameSink>(
@@ -302,7 +304,7 @@ public struct MessageDecoder {
     guard frame.left == 0 else { return .proceed }
     let whole = control
     control = []
-    return try unsafe deliver(frame.opcode, whole.span.bytes, to: sink)
+    return try deliver(frame.opcode, whole.rawBytes, to: sink)
   }
 
   private func deliver<Sink: FrameSink>(

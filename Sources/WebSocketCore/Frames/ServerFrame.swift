@@ -1,3 +1,5 @@
+import Bytes
+
 /// A frame that this server has encoded: the place of its payload, so that the frame can be encoded anew.
 public struct ServerFrame: Sendable, Equatable {
   public var opcode: Opcode

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Cuts a head into its lines. A later call with more bytes continues where the last one stopped, so that a head that arrives
 /// byte by byte costs no more than one that arrives at once.
 struct HeadLines {

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The head of an HTTP/1 request: the request line and the header fields, read strictly (RFC 9112).
 public struct RequestHead: Sendable, Equatable {
   public var method: String

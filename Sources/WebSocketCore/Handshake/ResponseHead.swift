@@ -1,3 +1,5 @@
+import Bytes
+
 /// The head of an HTTP/1 response: the status line and the header fields, read as strictly as a request's.
 public struct ResponseHead: Sendable, Equatable {
   public var status: Int

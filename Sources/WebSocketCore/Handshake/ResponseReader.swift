@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads the answer to one request from bytes as they arrive, and skips the interim answers before it (RFC 9110 section 15.2).
 ///
 /// The server decides what it sends and in how many pieces, so both are bounded: the number of interim answers, and the bytes
@@ -32,8 +34,8 @@ public struct ResponseReader {
     bytes.append(copying: new)
     while true {
       let known = bytes
-      switch unsafe ResponseHead.parse(
-        known.span.bytes.extracting(start..<known.count), &lines)
+      switch ResponseHead.parse(
+        known.rawBytes.extracting(start..<known.count), &lines)
       {
       case .incomplete: return .incomplete
       case .malformed(let fault):

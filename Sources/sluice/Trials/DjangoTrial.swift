@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import GatewayConfig
 import JSON
@@ -59,7 +60,7 @@ struct DjangoTrial {
         for try await line in execution.standardOutput.strings() {
           guard line.hasPrefix(Self.mark) else { continue }
           let text = Array(line.dropFirst(Self.mark.count).utf8)
-          guard let said = try? unsafe JSON.parse(text.span.bytes) else { continue }
+          guard let said = try? JSON.parse(text.rawBytes) else { continue }
           read(said, into: &report, end)
         }
         return report

@@ -10,7 +10,8 @@ private func history(
   _ messages: Int, _ age: Duration = .seconds(60), memory: HistoryMemory = HistoryMemory()
 ) throws -> GroupHistory {
   var rules = HistoryRules()
-  rules.add(try GroupTemplate.parse("{any}").get(), HistoryConfiguration(messages: messages, age: age))
+  rules.add(
+    try GroupPattern.parse(template: "{any}").get(), HistoryConfiguration(messages: messages, age: age))
   return GroupHistory(rules, memory: memory)
 }
 

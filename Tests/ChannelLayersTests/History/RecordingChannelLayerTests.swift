@@ -167,7 +167,8 @@ struct RecordingChannelLayerTests {
   private func history(_ messages: Int, memory: Int = 1 << 20) throws -> GroupHistory {
     var rules = HistoryRules()
     rules.add(
-      try GroupTemplate.parse("room").get(), HistoryConfiguration(messages: messages, age: .seconds(3600)))
+      try GroupPattern.parse(template: "room").get(),
+      HistoryConfiguration(messages: messages, age: .seconds(3600)))
     return GroupHistory(rules, memory: HistoryMemory(limit: memory))
   }
 

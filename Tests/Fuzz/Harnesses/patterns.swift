@@ -96,7 +96,7 @@ private func checkNotations(_ bytes: [UInt8]) {
     expect(String(validating: path.bytes, as: UTF8.self) != nil, "a path that is not UTF-8")
   }
   let text = String(decoding: bytes, as: UTF8.self)
-  switch GroupTemplate.parse(text) {
+  switch GroupPattern.parse(template: text) {
   case .success(let template):
     expect(template.text.utf8.elementsEqual(text.utf8), "\(text) became \(template.text)")
   case .failure(let fault):

@@ -9,7 +9,8 @@ import WebSocketCore
 
 struct GroupRefusalTests {
   private func detail(_ template: String, _ claims: [JSON.Member]) throws -> String? {
-    let group = GroupConfiguration(templates: [try GroupTemplate.parse(template).get().withUser], events: [:])
+    let group = GroupConfiguration(
+      templates: [try GroupPattern.parse(template: template).get().withUser], events: [:])
     let refusal = group.refusal(for: Captures(), Identity(user: "a b", claims: .object(claims)))
     #expect(refusal.status == 403)
     return refusal.detail

@@ -23,7 +23,7 @@ struct RequestQueryTests {
     try query.finish()
   }
 
-  @Test(arguments: ["a=%zz", "a=%f", "a=%ff", "a=1&a=2"])
+  @Test(arguments: ["a=%zz", "a=%f", "a=%ff", "a=1&a=2", "a=%+f", "%-0=1"])
   func `what cannot be read is refused`(_ text: String) {
     #expect(throws: PublishRefusal.self) { try RequestQuery(text) }
   }

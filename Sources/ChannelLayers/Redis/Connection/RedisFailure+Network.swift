@@ -1,4 +1,5 @@
 import NIOSSL
+import NetworkFaults
 
 extension RedisFailure {
   /// Describes in a few words why a connection failed.

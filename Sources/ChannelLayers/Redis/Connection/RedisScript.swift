@@ -1,3 +1,4 @@
+import Bytes
 import Crypto
 
 /// A script that Redis runs as one command. After the first run Redis knows it by its digest.

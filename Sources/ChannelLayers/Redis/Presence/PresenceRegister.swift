@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import JSON
 
@@ -198,7 +199,7 @@ enum PresenceMessage: Sendable, Hashable {
 
   /// - Returns: nil if the bytes were not written by Sluice.
   init?(_ bytes: [UInt8]) {
-    guard let json = try? unsafe JSON.parse(bytes.span.bytes, strings: .compared),
+    guard let json = try? JSON.parse(bytes.rawBytes, strings: .compared),
       case .string(let process)? = json["process"]
     else {
       return nil

@@ -81,7 +81,7 @@ struct MessageCodec: Sendable {
 
   private static func parse(_ text: [UInt8]) throws(CodecFault) -> JSON {
     do throws(JSONFault) {
-      return try unsafe JSON.parse(text.span.bytes)
+      return try JSON.parse(text.rawBytes)
     } catch {
       throw .notSerializable(error.message)
     }
@@ -163,7 +163,7 @@ struct MessageCodec: Sendable {
     case .json:
       let value: JSON
       do throws(JSONFault) {
-        value = try unsafe JSON.parse(plain.span.bytes, values: MessagePackReader.mostValues)
+        value = try JSON.parse(plain.rawBytes, values: MessagePackReader.mostValues)
       } catch {
         throw .malformed(error.description)
       }

@@ -1,6 +1,6 @@
-import Glibc
 import NIOCore
 import NIOPosix
+import Transport
 
 /// Describes in a few words, for the operator, why a connection failed or broke.
 package enum NetworkFault {
@@ -12,7 +12,7 @@ package enum NetworkFault {
         return "the name \"\(failure.host)\" cannot be resolved"
       }
       return words(for: single.error) ?? "\(single.error)"
-    case let failure as IOError: return unsafe String(cString: strerror(failure.errnoCode))
+    case let failure as IOError: return TransportFailure.text(failure.errnoCode)
     case ChannelError.connectTimeout: return "no answer in time"
     default: return nil
     }

@@ -1,17 +1,17 @@
 import TestSupport
 import Testing
 
-@testable import WebSocketCore
+@testable import Bytes
 
 /// How many bytes pass before the first that cannot belong to UTF-8; nil where all do.
 private func firstFault(_ bytes: [UInt8]) -> Int? {
   var validator = UTF8Validator()
-  return bytes.indices.first { unsafe !validator.check([bytes[$0]].span.bytes) }
+  return bytes.indices.first { !validator.check([bytes[$0]].rawBytes) }
 }
 
 private func isAccepted(_ pieces: [[UInt8]]) -> Bool {
   var validator = UTF8Validator()
-  return pieces.allSatisfy { unsafe validator.check($0.span.bytes) } && validator.isComplete
+  return pieces.allSatisfy { validator.check($0.rawBytes) } && validator.isComplete
 }
 
 struct UTF8ValidatorTests {
@@ -65,5 +65,30 @@ struct UTF8ValidatorTests {
       #expect(isAccepted([bytes]) == isValid)
       #expect(isAccepted([Array(bytes[..<cut]), Array(bytes[cut...])]) == isValid)
     }
+  }
+}
+
+struct UTF8LeadTests {
+  @Test func `a first byte tells the length and the range of the second`() {
+    for byte in UInt8.min...UInt8.max {
+      // The standard library is asked for every second byte.
+      let seconds = (UInt8.min...UInt8.max).filter { second in
+        let rest: [UInt8] = byte >= 0xF0 ? [0x80, 0x80] : byte >= 0xE0 ? [0x80] : []
+        return String(validating: [byte, second] + rest, as: UTF8.self) != nil
+      }
+      guard byte >= 0x80 else {
+        #expect(UTF8Lead(byte)?.length == 1)
+        continue
+      }
+      let lead = UTF8Lead(byte)
+      #expect(lead.map { Array($0.lowest...$0.highest) } ?? [] == seconds)
+      #expect(
+        lead.map { Int($0.length) } == (seconds.isEmpty ? nil : byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2))
+    }
+  }
+
+  @Test func `characters are counted by their first bytes`() {
+    #expect("aé€😀".utf8.characterCount == 4)
+    #expect(Array("é".utf8).map(\.continuesCharacter) == [false, true])
   }
 }

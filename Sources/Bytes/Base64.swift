@@ -18,7 +18,7 @@ package enum Base64 {
   }
 
   /// Section 5.
-  static func encodeURLSafe(_ bytes: [UInt8]) -> [UInt8] { encode(bytes, urlSafe) }
+  package static func encodeURLSafe(_ bytes: [UInt8]) -> [UInt8] { encode(bytes, urlSafe) }
 
   private static func encode(_ bytes: [UInt8], _ alphabet: [UInt8]) -> [UInt8] {
     var text: [UInt8] = []
@@ -50,11 +50,25 @@ package enum Base64 {
     return read.bytes
   }
 
-  /// - Returns: nil if the text is not in the URL-safe alphabet with its padding.
-  static func decodeURLSafe(_ text: [UInt8]) -> [UInt8]? {
+  /// Section 5, with padding, as in Fernet. Its own decoder ignores set bits after the end.
+  ///
+  /// - Returns: nil if the text is empty, or is not in the URL-safe alphabet with its padding.
+  package static func decodeURLSafe(_ text: [UInt8]) -> [UInt8]? {
     guard !text.isEmpty, let letters = unpadded(text) else { return nil }
     return read(letters, urlSafeValues)?.bytes
   }
+
+  /// Either alphabet, with or without padding, as people write it. Set bits after the end are ignored.
+  ///
+  /// - Returns: nil if the text has a character of another alphabet, more than two `=`, or a single letter at its end.
+  package static func decodeWritten(_ text: [UInt8], isURLSafe: Bool) -> [UInt8]? {
+    let count = text.reversed().prefix { $0 == padding }.count
+    guard count <= 2 else { return nil }
+    return read(text.dropLast(count), isURLSafe ? urlSafeValues : plainValues)?.bytes
+  }
+
+  /// Whether the byte is of the alphabet of section 4, without the padding.
+  package static func isDigit(_ byte: UInt8) -> Bool { plainValues[Int(byte)] < 64 }
 
   private static func unpadded(_ text: [UInt8]) -> ArraySlice<UInt8>? {
     guard text.count.isMultiple(of: 4) else { return nil }

@@ -1,0 +1,26 @@
+/// A token in an `Authorization` field: `Bearer TOKEN` (RFC 6750 section 2.1).
+package enum BearerToken {
+  /// The scheme in lower case.
+  package static let scheme = "bearer"
+
+  /// The token of a field's value; nil for another scheme, and for a scheme without a token. The name of the scheme is
+  /// case-insensitive (RFC 9110 section 11.4).
+  ///
+  /// - Parameter field: without white space around it.
+  package static func read(_ field: String) -> String? {
+    guard field.beginsIgnoringCase(with: scheme + " ") else { return nil }
+    let token = field.utf8.dropFirst(scheme.utf8.count).drop { $0 == UInt8(ascii: " ") }
+    return token.isEmpty ? nil : String(Substring(token))
+  }
+}
+
+extension StringProtocol {
+  /// Whether the text begins with a word of ASCII in any case.
+  ///
+  /// - Parameter word: in lower case.
+  package func beginsIgnoringCase(with word: String) -> Bool {
+    let start = utf8.prefix(word.utf8.count)
+    return word.utf8.elementsEqual(
+      start.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 })
+  }
+}

@@ -1,0 +1,94 @@
+/// Bytes in a URL: those that it cannot contain are a `%` and two hexadecimal digits (RFC 3986 section 2.1).
+package enum PercentEncoding {
+  /// What a `+` stands for.
+  package enum Plus: Sendable {
+    /// The `+` itself, as in a path.
+    case plus
+    /// A space, as in the query of an HTML form (the URL standard, section 5.1).
+    case space
+  }
+
+  /// Decodes text in which every `%` must be right.
+  ///
+  /// - Returns: nil if two hexadecimal digits do not follow a `%`.
+  package static func decode(_ text: some Collection<UInt8>, plus: Plus = .plus) -> [UInt8]? {
+    decode(text, plus, keepsOtherPercents: false)
+  }
+
+  /// Decodes text in which a `%` that two hexadecimal digits do not follow stands for itself.
+  package static func decodeLeniently(_ text: some Collection<UInt8>) -> [UInt8] {
+    decode(text, .plus, keepsOtherPercents: true) ?? []
+  }
+
+  private static func decode(_ text: some Collection<UInt8>, _ plus: Plus, keepsOtherPercents: Bool)
+    -> [UInt8]?
+  {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.count)
+    var index = text.startIndex
+    while index < text.endIndex {
+      let byte = text[index]
+      text.formIndex(after: &index)
+      switch byte {
+      case UInt8(ascii: "%"):
+        var digits = text[index...].makeIterator()
+        if let high = digits.next()?.hexadecimalValue, let low = digits.next()?.hexadecimalValue {
+          bytes.append(high << 4 | low)
+          text.formIndex(&index, offsetBy: 2)
+        } else {
+          guard keepsOtherPercents else { return nil }
+          bytes.append(byte)
+        }
+      case UInt8(ascii: "+") where plus == .space: bytes.append(UInt8(ascii: " "))
+      default: bytes.append(byte)
+      }
+    }
+    return bytes
+  }
+
+  fileprivate static func encode(_ text: String, keeping isKept: (UInt8) -> Bool) -> String {
+    var encoded: [UInt8] = []
+    encoded.reserveCapacity(text.utf8.count)
+    for byte in text.utf8 {
+      if isKept(byte) {
+        encoded.append(byte)
+      } else {
+        let digits = byte.hexadecimalDigits(uppercase: true)
+        encoded += [UInt8(ascii: "%"), digits.0, digits.1]
+      }
+    }
+    return String(decoding: encoded, as: UTF8.self)
+  }
+
+  fileprivate static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"):
+      true
+    default: false
+    }
+  }
+}
+
+extension String {
+  /// The text as a path of a URL: unreserved characters and `/` stay (RFC 3986 section 3.3).
+  package var percentEncodedPath: String {
+    PercentEncoding.encode(self) { byte in
+      switch byte {
+      case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "/"): true
+      default: PercentEncoding.isAlphanumeric(byte)
+      }
+    }
+  }
+
+  /// The text in place of a host in a URL: only letters and digits stay, because a `/` or a `.` would have a meaning there.
+  package var percentEncodedComponent: String {
+    PercentEncoding.encode(self, keeping: PercentEncoding.isAlphanumeric)
+  }
+
+  /// The path of a URL with at most one slash at its start, because browsers read the text after two slashes as another host
+  /// (RFC 3986 section 4.2).
+  package var withOneLeadingSlash: String {
+    hasPrefix("//") ? "/" + drop { $0 == "/" } : self
+  }
+}

@@ -1,0 +1,36 @@
+import Bytes
+import Testing
+
+struct RawSpanTests {
+  @Test func `a view shows the bytes, and a changing one changes them`() {
+    var bytes: [UInt8] = Array("0123456789".utf8)
+    let copy = bytes
+    var view = bytes.mutableRawBytes
+    view.storeBytes(of: UInt8(ascii: "x"), toByteOffset: 1, as: UInt8.self)
+    #expect(bytes == Array("0x23456789".utf8))
+    // The other array had the same storage.
+    #expect(copy == Array("0123456789".utf8))
+    #expect(bytes.rawBytes.string == "0x23456789")
+    #expect(bytes.rawBytes.string(1..<3) == "x2")
+    #expect([UInt8](copying: bytes.rawBytes.extracting(8..<10)) == Array("89".utf8))
+    #expect(bytes.rawBytes.integer(at: 2, as: UInt32.self) == UInt32(littleEndian: 0x3534_3332))
+    #expect([UInt8]().rawBytes.byteCount == 0)
+  }
+
+  @Test func `the text of a literal is its UTF-8`() {
+    let text: StaticString = "é}"
+    #expect([UInt8](copying: text.rawBytes) == [0xC3, 0xA9, 0x7D])
+    let single: StaticString = "}"
+    #expect([UInt8](copying: single.rawBytes) == [0x7D])
+    let empty: StaticString = ""
+    #expect(empty.rawBytes.byteCount == 0)
+  }
+
+  @Test func `words are skipped up to the byte that is looked for`() {
+    let bytes: [UInt8] = Array(repeating: 0x41, count: 19) + [0xC3, 0xA9] + Array(repeating: 0x41, count: 10)
+    func skip(_ start: Int) -> Int { bytes.rawBytes.skipWords(from: start) { $0 } }
+    #expect([0, 1, 3, 11, 12, 19, 20, 21, 24, 31].map(skip) == [19, 19, 19, 19, 19, 19, 20, 29, 24, 31])
+    // Fewer than eight bytes are left, and are not looked at.
+    #expect(Array(bytes[..<21]).rawBytes.skipWords(from: 14) { $0 } == 14)
+  }
+}
