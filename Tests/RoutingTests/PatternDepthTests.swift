@@ -63,7 +63,7 @@ struct HexadecimalEscapeTests {
       (#"^\x41$"#, true), (#"^\x+f$"#, false), (#"^\u-041$"#, false), (#"^\x4$"#, false),
     ] {
       let result = RoutePattern.parse(text, as: .regex, role: .endpoint)
-      #expect((try? result.get()) != nil == isValid, "\(text)")
+      #expect(((try? result.get()) != nil) == isValid, "\(text)")
     }
   }
 }

@@ -1,3 +1,5 @@
+import Bytes
+
 @testable import WebSocketCore
 
 // The frame decoder says the same however its input is cut and however often its sink pauses, and what it hands on is within

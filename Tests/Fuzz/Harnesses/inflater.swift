@@ -1,3 +1,5 @@
+import Bytes
+
 @testable import WebSocketCore
 
 // The inflater keeps its bound, says the same for every bound that suffices, can be used again after a faulty message where no
