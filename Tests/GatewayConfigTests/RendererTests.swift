@@ -1,4 +1,5 @@
 import JSON
+import TestSupport
 import Testing
 
 @testable import GatewayConfig
@@ -213,10 +214,10 @@ struct YAMLBoundsTests {
     #expect(unknown?.range?.start == SourcePosition(line: line, column: column))
   }
 
-  @Test(.timeLimit(.minutes(1)))
-  func `thousands of keys and names take no time each for each`() {
+  @Test func `thousands of keys and names take no time each for each`() {
     let keys = (0..<40_000).map { "  k\($0): 1\n" }.joined()
-    #expect(!report("- a:\n\(keys)").findings.isEmpty)
+    let time = processorTime { #expect(!report("- a:\n\(keys)").findings.isEmpty) }
+    #expect(time < .seconds(60))
   }
 
   @Test func `no bytes whatever do harm`() {
@@ -224,10 +225,12 @@ struct YAMLBoundsTests {
       "a", ":", " ", "\n", "- ", "[", "]", "{", "}", "\"", "'", "&x", "*x", "!t", "#", "\t", "|", ">", "é",
       "${", "?", "\0",
     ]
-    var generator = SystemRandomNumberGenerator()
+    var generator = SplitMix(seed: 1)
     for _ in 0..<2000 {
-      let text = (0..<Int.random(in: 0...30)).map { _ in pieces.randomElement(using: &generator) ?? "" }
-        .joined()
+      let text = (0..<Int.random(in: 0...30, using: &generator)).map { _ in
+        pieces.randomElement(using: &generator) ?? ""
+      }
+      .joined()
       #expect(!report(text).findings.isEmpty, "\(text)")
     }
   }

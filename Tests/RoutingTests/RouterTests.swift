@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Routing
@@ -58,12 +59,15 @@ struct RouterTests {
 
   /// Found by letting each run for minutes, or until memory was used up.
   @Test(
-    .timeLimit(.minutes(1)),
     arguments: [
       "(?:(?:(?:(?:){1000}){1000}){1000}){1000}x/$", "^(?:a|b)*a(?:a|b){40}$", "^(?:(?:a?){1000}){5}$",
     ])
   func `no pattern takes long`(_ text: String) throws {
-    #expect(Router([try route("re:" + text), try route("x/")]).match(RequestPath(text: "x/")) != nil)
+    let time = try processorTime {
+      let router = Router([try route("re:" + text), try route("x/")])
+      #expect(router.match(RequestPath(text: "x/")) != nil)
+    }
+    #expect(time < .seconds(60))
   }
 
   @Test func `many routes that are searched for load fast, and the first one wins`() throws {

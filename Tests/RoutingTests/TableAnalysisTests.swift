@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Routing
@@ -143,16 +144,18 @@ struct GroupAnalysisTests {
     #expect(try findings("{room}", #"re:ws/(?:(?P<room>a)|b(?P<other>b))/$"#) != [])
   }
 
-  @Test(.timeLimit(.minutes(1)))
-  func `questions about groups that take too long are left open, all together`() throws {
+  @Test func `questions about groups that take too long are left open, all together`() throws {
     let pattern = "re:^ws/(?P<a>(?:(?:a?){1000}){2})-(?P<b>b)/$"
     let router = Router([try route(pattern)])
     let budget = WorkBudget(300_000)
-    for _ in 0..<30 {
-      let template = try GroupPattern.parse(template: "{a}-{b}").get()
-      let found = GroupAnalysis(template, route: 0, of: router, budget: budget).findings()
-      #expect(found.contains(.collisionsNotProved))
+    let time = try processorTime {
+      for _ in 0..<30 {
+        let template = try GroupPattern.parse(template: "{a}-{b}").get()
+        let found = GroupAnalysis(template, route: 0, of: router, budget: budget).findings()
+        #expect(found.contains(.collisionsNotProved))
+      }
     }
+    #expect(time < .seconds(60))
   }
 
   @Test func `two captures that can run together show two paths`() throws {

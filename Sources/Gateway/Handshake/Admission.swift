@@ -1,3 +1,4 @@
+import Bytes
 import ChannelLayers
 import Consumers
 import GatewayConfig

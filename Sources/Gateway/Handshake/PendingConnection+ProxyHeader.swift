@@ -1,3 +1,4 @@
+import Bytes
 import GatewayConfig
 import Transport
 import WebSocketCore

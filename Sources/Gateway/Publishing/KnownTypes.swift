@@ -28,12 +28,8 @@ struct KnownTypes: Sendable {
   /// - Parameter groups: the groups of all routes of one channel layer.
   init(_ groups: [GroupConfiguration]) {
     routes = groups.map { group in
-      // A place in a pattern can be filled with any text.
-      let subscribe = group.subscribe.map { pattern in
-        GroupPattern(parts: pattern.parts.map { if case .literal = $0 { $0 } else { .any } })
-      }
-      return Route(
-        groups: group.templates.map(GroupPattern.init(anyOf:)) + subscribe, types: group.knownTypes)
+      Route(
+        groups: (group.templates + group.subscribe).map(GroupPattern.init(anyOf:)), types: group.knownTypes)
     }
   }
 

@@ -1,5 +1,6 @@
 import Bytes
 import JSON
+import TestSupport
 import Testing
 
 @testable import ChannelLayers
@@ -217,7 +218,7 @@ struct GroupPresenceTests {
 
   /// Sessions, processes and time at random; a simple model says who is there.
   @Test(arguments: [3, 1000]) func `whoever hears everything knows who is there`(mostNamed: Int) {
-    var random = SystemRandomNumberGenerator()
+    var random = SplitMix(seed: 1)
     for _ in 0..<60 {
       var group = GroupPresence(isShared: true, mostNamed: mostNamed)
       var now = start
@@ -235,7 +236,7 @@ struct GroupPresenceTests {
         let user = "u\(Int.random(in: 0..<6, using: &random))"
         switch Int.random(in: 0..<8, using: &random) {
         case 0, 1:
-          let session = (Bool.random() ? user : nil, Int.random(in: 0..<2, using: &random))
+          let session = (Bool.random(using: &random) ? user : nil, Int.random(in: 0..<2, using: &random))
           sessions.append(session)
           _ = group.join(session.0.map { name($0) }, on: session.1)
         case 2, 3:
@@ -246,7 +247,7 @@ struct GroupPresenceTests {
           let process = "p\(Int.random(in: 0..<2, using: &random))"
           lastSequence += 1
           var peer = peers[process] ?? (0, [], 0)
-          let joins = Bool.random()
+          let joins = Bool.random(using: &random)
           if joins { peer.users.insert(user) } else { peer.users.remove(user) }
           peer.anonymous = Int.random(in: 0..<3, using: &random)
           let change = PeerChange(
@@ -270,7 +271,7 @@ struct GroupPresenceTests {
           #expect(Set(written.keys.map(\.text)) == here)
           #expect(writtenAnonymous == sessions.count { $0.user == nil })
         }
-        if Bool.random(), let news = group.announce(at: now) { client.hear(news) }
+        if Bool.random(using: &random), let news = group.announce(at: now) { client.hear(news) }
       }
       now += .seconds(10)
       if let news = group.announce(at: now) { client.hear(news) }
