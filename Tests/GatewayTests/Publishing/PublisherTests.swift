@@ -45,7 +45,8 @@ struct PublisherTests {
     #expect(little == .zero)
     // Several portions, which wait together no longer than one, and of which none is sent behind one that is not.
     let events = (0..<250).map { _ in GroupEvent(Event(type: "a"), to: "room") }
-    let outcomes = await publisher.publish(events, on: 0)
+    let outcomes = await publisher.publish(
+      events, on: MemoryBackend(alias: "default", history: nil, hasPresence: false))
     #expect(outcomes.map(\.published.undelivered) == Array(repeating: .backlog, count: 250))
     #expect(refusals.load(ordering: .relaxed) == 250)
     for _ in 0..<2 { gate.signal() }
