@@ -6,7 +6,9 @@ import Testing
 @testable import Gateway
 
 struct KnownTypesTests {
-  private func template(_ text: String) throws -> GroupPattern { try GroupPattern.parse(template: text).get() }
+  private func template(_ text: String) throws -> GroupPattern {
+    try GroupPattern.parse(template: text).get()
+  }
 
   private func types() throws -> KnownTypes {
     KnownTypes([
