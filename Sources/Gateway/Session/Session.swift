@@ -180,20 +180,26 @@ extension Session: FrameSink {
   func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     if let unfinished { unfinished.isDone = true }
     guard state == .open else { return .proceed }
+    guard !isMetered else { return metered(kind, payload) }
+    route.consumer.received(kind, payload, from: self)
+    return state != .ended ? .proceed : .stop
+  }
+
+  // Apart from `message`, so that an echo asks only once whether there is more to it.
+  @inline(never)
+  private func metered(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
     if route.hasControls, let flow = control(kind, payload) {
       if flow == .pause { return .pause }
     } else {
       route.consumer.received(kind, payload, from: self)
     }
-    guard !isMetered else { return flow(behind: payload.byteCount) }
-    return state != .ended ? .proceed : .stop
+    return flow(behind: payload.byteCount)
   }
 
   /// A read may bring thousands of messages that each take a hundred times as long as its bytes, or are a thousand times as long
   /// unpacked: they wait, packed, for room and until the others had their turn.
   ///
   /// - Parameter bytes: of the message that was handled.
-  @inline(never)
   private func flow(behind bytes: Int) -> Flow {
     record?.received(bytes)
     guard state != .ended else { return .stop }
