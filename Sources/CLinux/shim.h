@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -22,4 +23,10 @@ static inline ssize_t socket_send(int descriptor, const void *bytes, size_t coun
 
 static inline ssize_t socket_receive(int descriptor, void *bytes, size_t count, int flags) {
   return syscall(SYS_recvfrom, descriptor, bytes, count, flags, NULL, NULL);
+}
+
+// The bytes that wait in the receive queue of a socket. Swift cannot call ioctl, which takes any number of arguments.
+static inline int socket_unread(int descriptor) {
+  int count = 0;
+  return ioctl(descriptor, FIONREAD, &count) == 0 ? count : 0;
 }

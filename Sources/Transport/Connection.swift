@@ -42,6 +42,8 @@ public final class Connection {
   private var unread: UnreadBytes?
   /// Why it is broken; `errno`.
   private var failure: Int32 = 0
+  /// The bytes that the kernel still had when the connection broke, and that were not read since.
+  private var restInKernel = 0
   private var queue: SendQueue?
   /// Where the reactor's backlog keeps it; nil while it does not wait for the kernel.
   var placeInBacklog: Int?
@@ -249,6 +251,10 @@ extension Connection {
   public func resumeReading() {
     guard phase == .open || phase == .broken, isReadingPaused else { return }
     isReadingPaused = false
+    if phase == .broken {
+      lingering?.cancel()
+      lingering = nil
+    }
     if unread != nil || phase == .broken { markReady() } else { watch() }
   }
 
@@ -385,7 +391,9 @@ extension Connection {
       sendGathered()
       if unread != nil, !isReadingPaused { markReady() }
       if phase == .finishing, queue == nil { shutDown() }
-      return count == size
+      guard phase == .broken else { return count == size }
+      restInKernel -= count
+      return restInKernel > 0
     } else if count == 0 {
       peerHasFinished = true
       watch()
@@ -473,9 +481,7 @@ extension Connection {
   }
 
   func close(_ reason: ConnectionEnd) {
-    if case .failed(let code) = reason, phase == .open, unread != nil || !peerHasFinished {
-      return breakOff(code)
-    }
+    if case .failed(let code) = reason, phase == .open, breakOff(code) { return }
     guard phase != .closed else { return }
     phase = .closed
     dropQueue()
@@ -487,8 +493,13 @@ extension Connection {
   }
 
   /// Reads on to the end, although nothing can be sent any more: a client may send messages and leave at once, without reading.
-  /// A reset does not discard what the client sent before; it waits in the kernel's buffer, whose size bounds this.
-  private func breakOff(_ code: Int32) {
+  /// A reset does not discard what the client sent before; it waits in the kernel's buffer. Only what is there now is read: a peer
+  /// that is merely taken to be gone could send for ever.
+  ///
+  /// - Returns: false if nothing is left to read.
+  private func breakOff(_ code: Int32) -> Bool {
+    restInKernel = peerHasFinished ? 0 : Int(socket_unread(rawDescriptor))
+    guard unread != nil || restInKernel > 0 else { return false }
     phase = .broken
     failure = code
     dropQueue()
@@ -496,12 +507,13 @@ extension Connection {
     reactor.stopWatching(rawDescriptor)
     interest = 0
     markReady()
+    return true
   }
 
   /// The connection is broken, and its handler has paused reading, mostly because the peer did not read. Asks the handler whether
-  /// the rest of the input is to be kept until it resumes reading.
+  /// the rest of the input is to be kept until it resumes reading. The time begins anew with each pause.
   private func waitForHandler() {
-    guard unread != nil || !peerHasFinished, handler?.brokeWhilePaused() == .kept else {
+    guard unread != nil || restInKernel > 0, handler?.brokeWhilePaused() == .kept else {
       return close(.failed(failure))
     }
     guard phase == .broken, isReadingPaused, lingering == nil else { return }

@@ -68,6 +68,8 @@ public struct MemoryReturn {
   private var least: Int?
   /// The resident memory after the last return, or the lowest since.
   private var settled: Int?
+  /// What was freed since the last return, and not needed again.
+  private var unused = 0
   /// The highest load since the last return.
   private var peak = 0.0
   private var quiet = 0
@@ -91,19 +93,23 @@ public struct MemoryReturn {
     }
     quiet += 1
     guard quiet >= Self.quietSamples else { return false }
-    if Self.isMuch(sample.resident, beside: settled) { return true }
+    if Self.isMuch(sample.resident, beside: max(0, settled - unused)) { return true }
     return samplesSinceReturn > wait && Self.isMuch(sample.resident, beside: least)
   }
 
-  /// Notes that this process needs so much less than before, which cannot be seen from outside. Bytes.
+  /// Notes a change of what this process needs, which cannot be seen from outside: what it freed may be used again by the
+  /// allocator, but is still resident.
+  ///
+  /// - Parameter bytes: how much less it needs than at the last call; negative for more.
   public mutating func freed(_ bytes: Int) {
-    if let settled { self.settled = max(0, settled - bytes) }
+    unused = max(0, unused + bytes)
   }
 
   /// Notes that memory was returned, and the resident memory that is left.
   public mutating func returned(_ resident: Int) {
     if samplesSinceReturn > wait { wait = min(wait * 2, Self.longestWait) }
     settled = resident
+    unused = 0
     peak = 0
     quiet = 0
     samplesSinceReturn = 0

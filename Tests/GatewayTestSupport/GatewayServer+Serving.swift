@@ -11,6 +11,7 @@ extension GatewayServer {
         defer { found.finish() }
         try await self.run { addresses in
           if case .tcp(_, let port)? = addresses.first?.address { found.yield(port) }
+          found.finish()
         }
       }
       guard let port = await ports.first(where: { _ in true }) else {

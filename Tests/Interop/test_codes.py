@@ -34,6 +34,10 @@ def test_a_code_is_told_of_with_its_text_and_what_to_do():
     assert told.returncode == 0 and told.stdout.startswith("Close codes\n  1013  the client reads too slowly: messages were dropped\n")
     assert told.stdout.count("Reconnect: yes, after a while.") == 3
     assert "Use GET to read an event stream." in run("405").stdout
+    # Codes that the gateway passes on, or that only a browser reports.
+    assert [(code, run(code).returncode) for code in ("1000", "1006", "1011", "4000")] == [
+        ("1000", 0), ("1006", 0), ("1011", 0), ("4000", 0)]
+    assert "My client cannot connect" in run("1006").stdout
     wrong = run("1005")
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert wrong.stderr == 'sluice: Sluice has no code "1005"; sluice codes lists all of them\n'

@@ -113,8 +113,10 @@ struct ConnectionTests {
 
   /// A peer that fills what this side may send, without reading, and then resets the connection: a Unix socket that is closed
   /// with something unread does so.
+  ///
+  /// - Parameter rest: what it sends before that, and this side does not read at first.
   private func breakWhilePaused(
-    _ resume: @escaping @Sendable (Connection) -> RestOfInput,
+    sending rest: [UInt8] = [2, 3], _ resume: @escaping @Sendable (Connection) -> RestOfInput,
     _ body: (_ received: Reports<[UInt8]>, _ ends: Reports<ConnectionEnd>, _ mailbox: Mailbox<Bool>) -> Void
   ) throws {
     let (end, test) = socketPair()
@@ -136,7 +138,7 @@ struct ConnectionTests {
     }) { mailbox in
       send([1], to: test)
       #expect(received.wait(for: 1) == [[1]])
-      send([2, 3], to: test)
+      send(rest, to: test)
       close(test)
       body(received, ends, mailbox)
     }
@@ -168,6 +170,21 @@ struct ConnectionTests {
       #expect(received.values == [[1], [2, 3]])
     }
     #expect(asked.values == [0])
+  }
+
+  @Test func `where nothing was sent before a reset no handler is asked to wait`() throws {
+    let asked = Reports<Int>()
+    try breakWhilePaused(
+      sending: [],
+      { connection in
+        asked.add(connection.queuedBytes)
+        return .kept
+      }
+    ) { received, ends, _ in
+      #expect(ends.wait(for: 1) == [.failed(EPIPE)])
+      #expect(received.values == [[1]])
+    }
+    #expect(asked.values == [])
   }
 
   @Test func `a handler without a use for it does not get what was sent before a reset`() throws {

@@ -42,6 +42,18 @@ struct MemoryReturnTests {
     #expect(isDue == [false, true])
   }
 
+  @Test func `what is freed and needed again, over and over, is no reason`() {
+    var memory = MemoryReturn()
+    let resident = MemoryReturn.Sample(resident: 40 * Self.mebibyte, load: 0)
+    _ = memory.isDue(.init(resident: 20 * Self.mebibyte, load: 0))
+    memory.returned(resident.resident)
+    for round in 0..<8 {
+      memory.freed((round % 2 == 0 ? 6 : -6) * Self.mebibyte)
+      let isDue = memory.isDue(resident)
+      #expect(!isDue)
+    }
+  }
+
   @Test func `what stays after a return is needed, and is asked for again after a while, ever more rarely`() {
     var memory = MemoryReturn()
     let resident = MemoryReturn.Sample(resident: 190 * Self.mebibyte, load: 0)

@@ -20,6 +20,8 @@ package final class GroupHistory: Sendable {
   }
 
   private static let sweepInterval = Duration.seconds(10)
+  /// A process that takes over the recording of a Redis history compares with its copy what it has heard in this time.
+  private static let overlap = MirroredGroup.memory
   private let stripes = Striped(Table())
   package let rules: HistoryRules
   private let memory: HistoryMemory
@@ -76,7 +78,7 @@ package final class GroupHistory: Sendable {
     table.nextSweep = now + Self.sweepInterval
     var bytes = 0
     for (name, entry) in table.entries {
-      entry.group.trim(at: now)
+      entry.group.trim(at: now, keptOn: Self.overlap)
       guard entry.users == 0, entry.group.isEmpty, entry.idleSince + entry.group.limits.age <= now else {
         continue
       }
@@ -86,8 +88,8 @@ package final class GroupHistory: Sendable {
     return bytes
   }
 
-  /// Forgets what is too old, also where nobody comes any more: without visitors a group's events would stay for ever. Each part of
-  /// the table is locked for itself.
+  /// Forgets old events and unused groups in the whole table. Without this call the events of a group that no client visits would
+  /// stay. Each part of the table is locked for itself.
   package func forgetOld(at now: MonotonicTime = .now) {
     for stripe in stripes.all {
       memory.add(stripe.part.withLock { sweep(&$0, at: now) })

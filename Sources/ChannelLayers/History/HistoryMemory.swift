@@ -23,13 +23,9 @@ package final class HistoryMemory: Sendable {
     histories.withLock { $0.append(history) }
   }
 
-  /// Forgets the events and groups of all layers that are too old. To be called every few seconds, on no reactor.
-  ///
-  /// - Returns: how much less is kept than before. Bytes.
-  package func forgetOld(at now: MonotonicTime = .now) -> Int {
-    let before = usedBytes
+  /// Forgets the events and groups of all layers that are too old. To be called every few seconds, on a thread without connections.
+  package func forgetOld(at now: MonotonicTime = .now) {
     for history in histories.withLock({ $0 }) { history.forgetOld(at: now) }
-    return max(0, before - usedBytes)
   }
 
   /// Adds to the used memory. The caller must not hold a lock.

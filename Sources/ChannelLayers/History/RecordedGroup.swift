@@ -104,9 +104,9 @@ package final class RecordedGroup: Sendable {
     return size - freed
   }
 
-  private func removeOld(from state: inout State, at now: MonotonicTime) -> Int {
+  private func removeOld(from state: inout State, at now: MonotonicTime, keptOn time: UInt64 = 0) -> Int {
     var freed = 0
-    while let first = state.items.first, first.time.nanoseconds &+ age <= now.nanoseconds {
+    while let first = state.items.first, first.time.nanoseconds &+ age &+ time <= now.nanoseconds {
       freed += state.removeFirst()
     }
     return -freed
@@ -123,9 +123,11 @@ package final class RecordedGroup: Sendable {
     }
   }
 
-  /// Removes events older than the limit.
-  func trim(at now: MonotonicTime) {
-    memory.add(state.withLock { removeOld(from: &$0, at: now) })
+  /// Removes old events.
+  ///
+  /// - Parameter time: how much longer than its age an event is kept.
+  func trim(at now: MonotonicTime, keptOn time: Duration) {
+    memory.add(state.withLock { removeOld(from: &$0, at: now, keptOn: time.wholeNanoseconds) })
   }
 
   // MARK: - Reading

@@ -6,7 +6,7 @@ package final class RedisChannelLayer: ChannelLayer {
   private let hub: RedisHub
   private let reactor: Int
   private var wanted: [String: Wanted] = [:]
-  /// Who waits for what became of an event without a sending session; as many as wait in the hub.
+  /// The callers that wait for the result of an event without a sending session; as many as wait in the hub.
   private var publishing = Tickets<Published>()
 
   /// A group with members on this reactor, or with subscribers that wait for it.

@@ -76,7 +76,11 @@ extension Session {
   /// - Parameter groups: those that were subscribed to.
   private func goOnEntering(_ event: Admission.Event, in groups: GroupsOpening? = nil) {
     switch feed.extras?.token?.awaited?.admission.next(event) {
-    case .subscribe(let names, let layer): subscribe(to: names, of: worker.layers[layer].layer)
+    case .subscribe(let names, let layer):
+      // The user can be disconnected from here on.
+      feed.extras?.identity = feed.extras?.token?.awaited?.admission.waiting?.identity
+      worker.identities.add(self)
+      subscribe(to: names, of: worker.layers[layer].layer)
     case .accept(let opening): entered(opening, groups)
     case .refuse(let refusal):
       refuse(

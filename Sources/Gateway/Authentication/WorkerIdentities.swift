@@ -81,7 +81,7 @@ extension Worker {
     _ completed: @escaping (Authentication) -> Void,
     _ question: @escaping @Sendable (Authenticators) async -> Authentication
   ) -> Int {
-    let authenticators = gateway.served.authenticators
+    let authenticators = served.authenticators
     let mailbox = mailbox
     return identities.ask(
       { ticket in

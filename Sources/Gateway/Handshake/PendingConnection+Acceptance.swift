@@ -47,7 +47,11 @@ extension PendingConnection {
       session.beginToken()
     }
     session.goOnReplaying()
-    if let upstream { session.connect(to: upstream.connection, target: target, rest: upstream.rest) }
+    if let upstream {
+      // Kept for as long as the session lives: what the log would show of it, without the query.
+      let path = target.map { Array(RefusalLog.path(of: $0)) }
+      session.connect(to: upstream.connection, target: path, rest: upstream.rest)
+    }
   }
 
   private func noteSubprotocols(_ answer: SessionOpening) {

@@ -31,6 +31,8 @@ final class MemoryReturnThread: Sendable {
     private let owner: MemoryReturnThread
     private var decision = MemoryReturn()
     private var used = ProcessMemory.processorTime
+    /// What the histories held at the last look. Bytes.
+    private var historyBytes = 0
     private var time = MonotonicTime.now
     private var timer: Timer?
 
@@ -47,7 +49,10 @@ final class MemoryReturnThread: Sendable {
     }
 
     private func look() {
-      decision.freed(owner.histories.forgetOld())
+      owner.histories.forgetOld()
+      let historiesNow = owner.histories.usedBytes
+      decision.freed(historyBytes - historiesNow)
+      historyBytes = historiesNow
       let (now, usedNow) = (MonotonicTime.now, ProcessMemory.processorTime)
       defer { (time, used) = (now, usedNow) }
       guard let resident = ProcessMemory.resident, now > time else { return }

@@ -18,6 +18,8 @@ struct KnownTypes: Sendable {
     /// The groups that its clients can join.
     var groups: [GroupPattern]
     var types: [String]
+    /// The same in the form in which they are looked up.
+    var handlers: Set<String>
   }
 
   /// The most events of one request that are checked, so that a large request with a wrong type does not take long.
@@ -29,7 +31,8 @@ struct KnownTypes: Sendable {
   init(_ groups: [GroupConfiguration]) {
     routes = groups.map { group in
       Route(
-        groups: (group.templates + group.subscribe).map(GroupPattern.init(anyOf:)), types: group.knownTypes)
+        groups: (group.templates + group.subscribe).map(GroupPattern.init(anyOf:)), types: group.knownTypes,
+        handlers: Set(group.knownTypes.map(HandlerName.of)))
     }
   }
 
@@ -37,8 +40,9 @@ struct KnownTypes: Sendable {
   func unknown(_ event: Event, to group: String) -> Unknown? {
     let handler = event.handler
     guard !GroupConfiguration.builtInTypes.contains(handler) else { return nil }
-    let types = routes.filter { $0.groups.contains { $0.matches(group) } }.flatMap(\.types)
-    guard !types.isEmpty, !types.contains(where: { HandlerName.of($0) == handler }) else { return nil }
-    return Unknown(type: event.type, nearest: NearestName.of(event.type, in: types))
+    func canJoin(_ route: Route) -> Bool { route.groups.contains { $0.matches(group) } }
+    guard !routes.contains(where: { $0.handlers.contains(handler) && canJoin($0) }) else { return nil }
+    let types = routes.filter(canJoin).flatMap(\.types)
+    return types.isEmpty ? nil : Unknown(type: event.type, nearest: NearestName.of(event.type, in: types))
   }
 }

@@ -7,7 +7,7 @@ import WebSocketCore
 /// manual. A new one is a row below, and its name in `all`.
 struct CloseReason: Sendable, Equatable {
   var code: CloseCode
-  /// The reason in the close frame: at most 123 bytes, as a control frame holds 125. In the table, a word in capitals stands for
+  /// The reason in the close frame: at most 123 bytes, as a control frame holds 125. In the table, `WHY` and `STATUS` stand for
   /// what is decided when the session is closed.
   var text: String
   var reconnecting: Reconnecting

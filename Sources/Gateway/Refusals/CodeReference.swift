@@ -65,8 +65,32 @@ package enum CodeReference {
       let rows = section.rows.filter { code == nil || $0.code == code }
       return rows.isEmpty ? nil : section.title + "\n" + rows.map(\.description).joined()
     }
-    return parts.isEmpty ? nil : parts.joined(separator: "\n")
+    guard parts.isEmpty else { return parts.joined(separator: "\n") }
+    return code.flatMap(UInt16.init).flatMap(text(ofOther:))
   }
+
+  /// Of a close code that the gateway does not send by itself.
+  private static func text(ofOther code: UInt16) -> String? {
+    let row: Row
+    switch code {
+    case 1000: row = ownCode
+    case 1006: row = noCode
+    default:
+      guard CloseCode(rawValue: code).isValidOnWire else { return nil }
+      row = others
+    }
+    var named = row
+    named.code = "\(code)"
+    return "Close codes\n" + named.description
+  }
+
+  /// What a page sees where the connection ended without a close frame (RFC 6455 section 7.1.5).
+  private static let noCode = Row(
+    code: "1006", text: "",
+    meaning:
+      "Nobody sends this code: a browser reports it when the handshake was refused, or the connection broke. "
+      + "See \"My client cannot connect\" in the manual, and the log.",
+    reconnecting: Reconnecting.later.rawValue, level: "")
 }
 
 extension CodeReference.Row {

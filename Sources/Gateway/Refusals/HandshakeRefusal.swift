@@ -22,7 +22,7 @@ struct HandshakeRefusal: Error, Sendable, Equatable {
     self.init(Refusal(fault))
   }
 
-  /// An upstream's own status where it has refused.
+  /// 502 only for the row of upstreams that refuse, if it was not given their status.
   var status: Int { reason.status ?? 502 }
 
   /// One sentence for the answer and for the log.

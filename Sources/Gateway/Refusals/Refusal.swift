@@ -10,7 +10,7 @@ import WebSocketCore
 struct Refusal: Sendable, Equatable {
   /// The HTTP status; nil in the row of refusals whose status an upstream has decided.
   var status: Int?
-  /// One sentence for the answer and for the log. In the table, a word in capitals stands for what is decided when a client is
+  /// One sentence for the answer and for the log. In the table, `WHY` and `STATUS` stand for what is decided when a client is
   /// refused.
   var text: String
   /// Header fields besides those of every answer.

@@ -85,7 +85,12 @@ final class RefusalLog: Sendable {
 
   /// The path without its query, which may hold a token, and without anything that could forge a line.
   static func printable(_ target: [UInt8]) -> String {
-    let path = target.prefix { $0 != UInt8(ascii: "?") }.prefix(200)
+    let path = path(of: target)
     return String(decoding: path.map { (0x21...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+  }
+
+  /// The part of a target that the log shows: without its query, at most 200 bytes.
+  static func path(of target: [UInt8]) -> ArraySlice<UInt8> {
+    target.prefix { $0 != UInt8(ascii: "?") }.prefix(200)
   }
 }

@@ -142,6 +142,8 @@ extension Session: ConnectionHandler {
 
   /// The client is gone. What it sent before is handled like any other input.
   func brokeWhilePaused() -> RestOfInput {
+    // Nothing is waiting to be sent to the client any more: an upstream that was not read for it could not be sent to either.
+    upstream?.resumeReading()
     readOn()
     return state == .open ? .kept : .dropped
   }

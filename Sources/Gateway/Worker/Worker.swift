@@ -15,8 +15,8 @@ final class Worker {
   /// Nil without TLS.
   let tls: TLSService?
   let layers: WorkerLayers
-  /// The routes for new connections. Exchanged as a whole.
-  private(set) var served: ServedApplication
+  /// The routes for new connections.
+  let served: ServedApplication
   let refusals: RefusalLog
   let compression: WorkerCompression
   let identities = WorkerIdentities()

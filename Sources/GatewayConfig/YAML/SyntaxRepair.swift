@@ -500,13 +500,21 @@ private struct SyntaxDoctor {
       edits: edits)
   }
 
+  /// Whether a line has nothing but a comment from a place on, so that the value of its key can follow below.
+  private func isWithoutValue(_ place: Int, _ line: Range<Int>) -> Bool {
+    guard place < line.upperBound,
+      let first = bytes[place..<line.upperBound].first(where: { $0 != UInt8(ascii: " ") })
+    else { return true }
+    return first == UInt8(ascii: "#")
+  }
+
   /// The starts of the lines from a key on that have keys in its column, or belong to the values of such keys, and the number of the
   /// keys.
   private func block(from first: Key) -> (lines: [Int], keys: Int) {
     var lines = [line.lowerBound]
     var keys = 1
     // Whether the last key's value can be in the lines below it.
-    var isOpen = first.rest + 1 >= line.upperBound
+    var isOpen = isWithoutValue(first.rest + 1, line)
     // Whether that value is a list whose entries begin in the column of its key; nil before its first line.
     var isList: Bool?
     var current = line
@@ -518,7 +526,7 @@ private struct SyntaxDoctor {
           break
         }
         keys += 1
-        isOpen = key.rest + 1 >= next.upperBound
+        isOpen = isWithoutValue(key.rest + 1, next)
         isList = nil
       } else {
         guard isOpen, column > first.column || isEntry && column == first.column && isList != false else {

@@ -139,8 +139,9 @@ struct GroupHistoryTests {
       history.release(group, at: time(0))
     }
     let held = memory.usedBytes
-    #expect(memory.forgetOld(at: time(30)) == 0 && memory.usedBytes == held && held > 2_000_000)
-    #expect(memory.forgetOld(at: time(100)) == held)
+    memory.forgetOld(at: time(30))
+    #expect(memory.usedBytes == held && held > 2_000_000)
+    memory.forgetOld(at: time(100))
     #expect(memory.usedBytes == 0 && history.groupCount == 0)
   }
 

@@ -60,13 +60,16 @@ enum HistoryScript {
   /// A part of the scripts below: makes the caller the recorder of a group that has none.
   ///
   /// A recorder that did not resign may have recorded nothing since it last renewed its lease. A process that has heard the group for a
-  /// shorter time cannot make up for it: the later it came, the longer it waits for another process to take over.
+  /// shorter time cannot make up for it: the later it came, the longer it waits for another process to take over. Processes ask once a
+  /// second, so it waits for longer than that in any case.
   private static let lease = """
     local function lease(meta, recorder, now, id, time, heard)
       if recorder[1] and recorder[1] ~= id then
         local ends = tonumber(recorder[2])
         local late = (now - heard) - (ends - time)
-        if ends + math.min(math.max(2 * late, 0), 4000) >= now then return 0 end
+        local wait = 0
+        if late > 0 then wait = math.min(1500 + 2 * late, 4000) end
+        if ends + wait >= now then return 0 end
       end
       redis.call('HSET', meta, 'recorder', id, 'until', string.format('%d', now + time))
       return 1
