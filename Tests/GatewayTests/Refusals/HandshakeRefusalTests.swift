@@ -1,3 +1,4 @@
+import Bytes
 import HTTPTypes
 import Hummingbird
 import NIOHTTP1
@@ -25,6 +26,18 @@ struct HandshakeRefusalTests {
     #expect(answer.contains("\r\nConnection: close"))
     #expect(answer.contains("\r\nContent-Length: \(refusal.text.utf8.count + 1)\r\n"))
     #expect(answer.hasSuffix("\r\n\r\n\(refusal.text)\n"))
+  }
+
+  @Test func `every refusal is answered by a head that clients can read`() {
+    for reason in Refusal.all {
+      let refusal = HandshakeRefusal(reason)
+      let answer = refusal.response()
+      guard case .complete(let head, let length) = ResponseHead.parse(answer.rawBytes) else {
+        Issue.record("\(answer)")
+        continue
+      }
+      #expect(head.status == refusal.status && length <= answer.count, "\(reason)")
+    }
   }
 
   @Test func `an origin that is missing is another refusal than one that is not allowed`() {
