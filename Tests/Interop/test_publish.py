@@ -127,7 +127,8 @@ def test_requests_in_a_row_keep_their_order(gateway):
 
 def test_an_event_that_a_route_does_not_know_is_ignored(gateway):
     with session(gateway, "a") as a:
-        assert post(gateway, {"group": "chat_a", "event": {"type": "who.knows"}}).json() == {"published": [line("chat_a", 1)]}
+        published = {**line("chat_a", 1), "unknown_type": "who.knows"}
+        assert post(gateway, {"group": "chat_a", "event": {"type": "who.knows"}}).json() == {"published": [published]}
         assert a.is_open() and a.silent()
 
 
