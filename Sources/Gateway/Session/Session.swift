@@ -30,6 +30,8 @@ final class Session {
   private var closeDeadline: Timer?
   /// The other half of a session on a `proxy` route, while both live.
   private var upstream: UpstreamSession?
+  /// The reactor's end of the channel layer with the groups, which each message needs.
+  let layer: (any ChannelLayer)?
   /// Whether one message may cost much more than its bytes: all that are not just sent back.
   private var isMetered: Bool
   /// While the client has begun something and not finished it, what that takes.
@@ -51,6 +53,7 @@ final class Session {
     self.route = route
     self.compression = compression
     self.worker = worker
+    layer = worker.layer(of: route)
     isMetered = compression != nil || route.hasControls || !route.consumer.isEcho
     decoder = MessageDecoder(
       maximumMessage: route.configuration.limits.message.bytes, inflater: compression?.inflater)
@@ -89,7 +92,6 @@ final class Session {
 
   var identity: Identity? { feed.extras?.identity }
   var membership: Membership? { feed.membership }
-  var layer: (any ChannelLayer)? { worker.layer(of: route) }
   var presenceOfWorker: LocalPresence? { worker.presence(of: route) }
 }
 
