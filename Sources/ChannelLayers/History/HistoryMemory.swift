@@ -28,7 +28,7 @@ package final class HistoryMemory: Sendable {
     for history in histories.withLock({ $0 }) { history.forgetOld(at: now) }
   }
 
-  /// Adds to the used memory. The caller must not hold a lock.
+  /// Adds to the used memory.
   ///
   /// - Parameter bytes: negative if memory was freed.
   func add(_ bytes: Int) {

@@ -103,7 +103,10 @@ struct HTTPResponder: Sendable {
       return .response(.redirect(to: target, captures: match.captures, query: path.query, status: status))
     case .proxy:
       guard let proxy = proxies[match.route] else { return .nothingThere }
-      guard !isProtectedElsewhere(path, match) else {
+      let isProtectedElsewhere = path.isReadElsewhere(by: application.httpRouter, than: match) {
+        application.httpRoutes[$0].auth != nil
+      }
+      guard !isProtectedElsewhere else {
         return .response(refuse(asked, .mergedSlashes))
       }
       return .response(
@@ -148,17 +151,6 @@ struct HTTPResponder: Sendable {
       status: response.status.code, reason: refusal.text, target: asked.request.head.path,
       peer: asked.client.peer, facts())
     return response
-  }
-
-  /// Whether a server could read the path as one for which another route needs authentication.
-  private func isProtectedElsewhere(_ path: RequestPath, _ match: RouteMatch) -> Bool {
-    path.otherReadings.contains { reading in
-      guard let other = application.httpRouter.match(reading), other.route != match.route
-      else {
-        return false
-      }
-      return application.httpRoutes[other.route].auth != nil
-    }
   }
 
   private func health(_ probe: HealthProbe) -> Response {

@@ -41,3 +41,16 @@ extension ServedApplication {
     return request.wantsWebSocket ? .webSocket : nil
   }
 }
+
+extension RequestPath {
+  /// Whether a server behind a proxied route could read the path as one of another route, for which something holds: that it needs
+  /// authentication.
+  func isReadElsewhere(
+    by router: Router, than match: RouteMatch, where holds: (_ route: Int) -> Bool
+  ) -> Bool {
+    otherReadings.contains { reading in
+      guard let other = router.match(reading), other.route != match.route else { return false }
+      return holds(other.route)
+    }
+  }
+}

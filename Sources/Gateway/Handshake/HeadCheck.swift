@@ -108,7 +108,11 @@ extension HeadCheck {
   ) throws(HandshakeRefusal) -> Opening {
     let target = upstream.target(of: String(decoding: request.target, as: UTF8.self), path, match)
     guard let target else { throw HandshakeRefusal(.ambiguousPath) }
-    guard !isProtectedElsewhere(path, match) else { throw HandshakeRefusal(.mergedSlashes) }
+    let application = served.application
+    let isProtectedElsewhere = path.isReadElsewhere(by: application.webSocketRouter, than: match) {
+      application.webSocketRoutes[$0].auth != nil
+    }
+    guard !isProtectedElsewhere else { throw HandshakeRefusal(.mergedSlashes) }
     var session = session
     session.upstream = .init(
       configuration: upstream,
@@ -118,16 +122,6 @@ extension HeadCheck {
     var opening = opening
     opening.kind = .session(session)
     return opening
-  }
-
-  /// Whether a server could read the path as one for which another route needs authentication.
-  private func isProtectedElsewhere(_ path: RequestPath, _ match: RouteMatch) -> Bool {
-    path.otherReadings.contains { reading in
-      guard let other = served.application.webSocketRouter.match(reading), other.route != match.route else {
-        return false
-      }
-      return served.routes[other.route].configuration.auth != nil
-    }
   }
 
   /// The handshake with the upstream, made from the client's.

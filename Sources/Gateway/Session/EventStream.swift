@@ -83,7 +83,7 @@ extension EventStream: ConnectionHandler {
 extension EventStream: GroupClient {
   var identity: Identity? { feed.extras?.identity }
   var isOpen: Bool { !isEnded }
-  var layer: (any ChannelLayer)? { worker.layer(of: route) }
+  var layer: (any ChannelLayer)? { worker.end(of: route.layer) }
   var identities: WorkerIdentities { worker.identities }
   var sendQueueLimit: Int { route.sendQueueLimit }
 
@@ -140,7 +140,7 @@ extension EventStream: GroupClient {
       .init(key: "code", value: .integer(Int64(code))), .init(key: "reason", value: .string(reason)),
     ]).append(to: &text)
     ServerSentEvent(name: "close").append(text, to: stream)
-    for membership in feed.memberships { _ = worker.layer(of: route)?.groups.catchUp(membership) }
+    for membership in feed.memberships { _ = layer?.groups.catchUp(membership) }
     connection.write(stream, from: 0)
     end()
   }

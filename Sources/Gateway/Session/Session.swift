@@ -53,7 +53,7 @@ final class Session {
     self.route = route
     self.compression = compression
     self.worker = worker
-    layer = worker.layer(of: route)
+    layer = worker.end(of: route.layer)
     isMetered = compression != nil || route.hasControls || !route.consumer.isEcho
     decoder = MessageDecoder(
       maximumMessage: route.configuration.limits.message.bytes, inflater: compression?.inflater)
@@ -282,7 +282,6 @@ extension Session {
   private func noteSent(_ opcode: Opcode, _ bytes: Int) {
     if opcode == .text || opcode == .binary { record?.sent(bytes) }
   }
-
 }
 
 extension Session {

@@ -120,7 +120,7 @@ final class TLSRelay {
     ended()
   }
 
-  /// Closes everything at once.
+  /// Closes the client's side at once, and the worker's once it has what the client had sent.
   func abandon() {
     phase = .over
     secure?.abandon()

@@ -61,18 +61,14 @@ final class Worker {
     self.compression = WorkerCompression(budget: gateway.compressionContexts)
   }
 
-  /// This worker's end of the layer with the route's groups.
-  func layer(of route: SessionRoute) -> (any ChannelLayer)? {
-    route.layer.map { layers[$0].layer }
+  /// This worker's end of the layer with a route's groups; nil for a route without groups.
+  func end(of layer: (any LayerBackend)?) -> (any ChannelLayer)? {
+    layer.map { layers[$0].layer }
   }
 
   /// This worker's end of the route's presence; nil if the route has none.
   func presence(of route: SessionRoute) -> LocalPresence? {
     route.hasPresence ? route.layer.flatMap { layers[$0].presence } : nil
-  }
-
-  func layer(of route: EventRoute) -> (any ChannelLayer)? {
-    route.layer.map { layers[$0].layer }
   }
 
   var isServing: Bool {
