@@ -2,6 +2,7 @@ import ChannelLayers
 package import GatewayConfig
 package import Logging
 import NIOCore
+import NIOPosix
 import Synchronization
 import Transport
 import WebSocketCore
@@ -26,6 +27,7 @@ package final class GatewayServer: Sendable {
 
   private let configuration: Configuration
   private let gateway: GatewayState
+  private let loops: MultiThreadedEventLoopGroup
   private let log: Logger
   private let descriptors: DescriptorLimit
   private let lifecycleEvents: AsyncStream<LifecycleEvent>
@@ -71,10 +73,12 @@ package final class GatewayServer: Sendable {
     descriptors = DescriptorLimit.raise()
     let threads = configuration.server.threads ?? System.coreCount
     let shares = descriptors.shares(for: configuration, threads: threads)
+    // Files, small answers and proxied requests: one event loop is enough, and the reactors get the processors.
+    loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     gateway = GatewayState(
       configuration, threads: threads,
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
-      extraConnections: shares.extras, clientSilence: clientSilence, log: log)
+      extraConnections: shares.extras, clientSilence: clientSilence, loops: loops, log: log)
     let (lifecycleEvents, lifecycle) = AsyncStream.makeStream(of: LifecycleEvent.self)
     (self.lifecycleEvents, self.lifecycle) = (lifecycleEvents, lifecycle)
     deadline = StopDeadline(bound: stopBound) { [served] in
@@ -194,11 +198,12 @@ package final class GatewayServer: Sendable {
     await layers.value
     for worker in workers { worker.thread.stop() }
     for worker in workers { worker.thread.join() }
-    try await http.shutDown()
+    try await gateway.served.shutDown()
     try await tls?.shutDown()
     memory.stop()
     memory.join()
     try await gateway.layers.shutDown()
+    try await loops.shutdownGracefully()
     var summary = gateway.summary
     summary["accept-failures"] = "\(gateway.acceptFailures.count)"
     deadline.end()

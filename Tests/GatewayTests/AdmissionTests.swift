@@ -3,6 +3,7 @@ import Consumers
 import GatewayConfig
 import JSON
 import Logging
+import NIOPosix
 import Testing
 import Transport
 import WebSocketCore
@@ -54,7 +55,7 @@ private let gateway: GatewayState? = {
   guard let configuration = loaded.configuration else { return nil }
   return GatewayState(
     configuration, threads: 1, connectionLimit: 10, extraConnections: 2,
-    log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    loops: MultiThreadedEventLoopGroup.singleton, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
 }()
 
 /// What an admission is told, in a form for tables.

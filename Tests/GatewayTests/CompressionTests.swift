@@ -47,8 +47,7 @@ private func route(_ lines: String, top: String = "") throws -> (SessionRoute, C
       applications: {main: {websocket: [{path: ws/, \(lines)}]}}
       """)
   let route = SessionRoute(
-    configuration.served.webSocketRoutes[0], GatewayLayers(configuration, log: .quiet), takesTokens: false,
-    log: .quiet)
+    configuration.served.webSocketRoutes[0], GatewayLayers(configuration, log: .quiet), log: .quiet)
   return (route, ContextBudget(total: configuration.server.compressionMemory.bytes))
 }
 

@@ -9,7 +9,7 @@ import WebSocketCore
 /// object, or with a refusal that is passed on to the client.
 struct IdentityCallback: Sendable {
   private let configuration: CallbackConfiguration
-  private let server: UpstreamFetcher
+  let server: UpstreamFetcher
   private let failures: UpstreamFailures
   private let cache: IdentityCache?
   private let late: LateExpiries?

@@ -25,7 +25,7 @@ actor KeyRing {
   private let name: String
   private let source: JWTConfiguration.Keys
   private let allowed: [SignatureAlgorithm]?
-  private let server: UpstreamFetcher?
+  let server: UpstreamFetcher?
   private let log: Logger
   private var keys: [Key]? { didSet { readings += 1 } }
   /// How often the keys have been read.

@@ -17,7 +17,7 @@ extension Session {
     return extras.token?.ticket != nil || extras.token?.groups != nil
   }
 
-  private var auth: RouteAuth? { route.configuration.auth }
+  private var auth: RouteAuthenticator? { route.auth }
 
   /// The session is accepted, and its client has to show a token in its first message.
   func awaitToken(_ awaited: GroupFeed.AwaitedToken) {
@@ -34,7 +34,7 @@ extension Session {
 
   /// Handles a token in a message, the first one or another one.
   func takeToken(_ text: String) {
-    guard let auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || renews(auth)
+    guard let auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || auth.renews
     else { return tell("error", "this session expects no token") }
     guard extras.token?.ticket == nil else { return }
     let ticket = worker.authenticate(token: text, by: auth) { [weak self] outcome in self?.checked(outcome) }
@@ -126,10 +126,8 @@ extension Session {
 
   var isToldOfExpiry: Bool {
     guard let auth, route.takesTokens else { return false }
-    return renews(auth)
+    return auth.renews
   }
-
-  private func renews(_ auth: RouteAuth) -> Bool { worker.served.authenticators.renews(auth) }
 
   func tellOfExpiry() {
     tell("auth", "expiring")

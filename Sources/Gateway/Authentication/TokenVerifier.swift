@@ -18,6 +18,8 @@ struct TokenVerifier: Sendable {
     rules = ClaimRules(configuration)
   }
 
+  var keyServer: UpstreamFetcher? { ring.server }
+
   /// - Parameter now: seconds since 1970.
   func verify(_ text: String, at now: Double = WallClock.secondsSinceEpoch) async -> Authentication {
     do throws(TokenFault) {

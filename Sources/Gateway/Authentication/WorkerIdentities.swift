@@ -65,28 +65,27 @@ extension Worker {
   ///
   /// - Returns: the ticket of the request, which must be forgotten if the result is not needed any more.
   func authenticate(
-    _ credentials: Credentials, by auth: RouteAuth, _ completed: @escaping (Authentication) -> Void
+    _ credentials: Credentials, by auth: RouteAuthenticator, _ completed: @escaping (Authentication) -> Void
   ) -> Int {
-    ask(completed) { await $0.authenticate(credentials, by: auth) }
+    ask(completed) { await auth.authenticate(credentials) }
   }
 
   /// The same for a token in a message.
   func authenticate(
-    token: String, by auth: RouteAuth, _ completed: @escaping (Authentication) -> Void
+    token: String, by auth: RouteAuthenticator, _ completed: @escaping (Authentication) -> Void
   ) -> Int {
-    ask(completed) { await $0.authenticate(token: token, by: auth) }
+    ask(completed) { await auth.authenticate(token: token) }
   }
 
   private func ask(
     _ completed: @escaping (Authentication) -> Void,
-    _ question: @escaping @Sendable (Authenticators) async -> Authentication
+    _ question: @escaping @Sendable () async -> Authentication
   ) -> Int {
-    let authenticators = served.authenticators
     let mailbox = mailbox
     return identities.ask(
       { ticket in
         Task {
-          let outcome = await question(authenticators)
+          let outcome = await question()
           // If the reactor has ended, no session waits for the result.
           _ = mailbox?.post(.authenticated(ticket: ticket, outcome))
         }

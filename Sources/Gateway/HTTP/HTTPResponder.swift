@@ -5,45 +5,17 @@ import Hummingbird
 import NIOCore
 import Routing
 
-/// Answers one HTTP request with the served application's HTTP routes.
+/// Answers HTTP requests with the HTTP routes that are served when a request comes.
 struct HTTPResponder: Sendable {
-  private let gateway: GatewayState
-  /// By route; nil if the route does not serve files.
-  private let files: [StaticFiles?]
-  /// By route; nil if the route has no upstream.
-  private let proxies: [ReverseProxy?]
-  /// By route; nil if the route is not a publish route.
-  private let publishing: [PublishEndpoint?]
+  let gateway: GatewayState
 
-  /// - Parameter group: the event loops for connections to upstreams.
-  init(gateway: GatewayState, publisher: Publisher, on group: any EventLoopGroup) {
-    self.gateway = gateway
-    let answers = IdempotencyTable()
-    let routes = gateway.served.application.httpRoutes
-    publishing = routes.enumerated().map { index, route in
-      guard case .publish(let publish) = route.action else { return nil }
-      return PublishEndpoint(
-        publish, auth: route.auth, route: index, gateway: gateway, publisher: publisher, answers: answers)
-    }
-    proxies = routes.map { route in
-      guard case .proxy(let upstream) = route.action else { return nil }
-      return ReverseProxy(
-        upstream, on: group, failures: gateway.upstreamFailures, memory: gateway.sendMemory, route: route.name
-      )
-    }
-    files = routes.map { route in
-      guard case .staticFiles(let directory, let fallback) = route.action else { return nil }
-      return StaticFiles(
-        directory: directory, fallback: fallback, memory: gateway.sendMemory.budget, log: gateway.log)
-    }
-  }
-
-  private var application: GatewayConfig.ApplicationConfiguration { gateway.served.application }
-
-  /// A request, and who has sent it, as far as a refusal has to tell of them.
+  /// A request, what is served to it, and who has sent it, as far as a refusal has to tell of them.
   private struct Asked {
+    var served: ServedApplication
     var request: Request
     var client: Client
+
+    var application: GatewayConfig.ApplicationConfiguration { served.application }
   }
 
   /// What a route made of the request; a static route may leave it to what else matches the path.
@@ -52,17 +24,12 @@ struct HTTPResponder: Sendable {
     case nothingThere
   }
 
-  /// Lets go of the connections to upstreams.
-  func shutDown() async throws {
-    for proxy in proxies { try await proxy?.shutDown() }
-  }
-
   /// - Parameter upload: the body of the request; nil where it has none.
   /// - Throws: where there is nobody or nothing to answer.
   func respond(
     to request: Request, _ upload: Upload?, from client: Client, on channel: any Channel
   ) async throws -> Response {
-    let asked = Asked(request: request, client: client)
+    let asked = Asked(served: gateway.served, request: request, client: client)
     // RFC 9110 section 9.3.6, and RFC 9112 section 3.2.4 for a request to the server as a whole.
     if request.method == .connect {
       return refuse(asked, .connect)
@@ -76,7 +43,7 @@ struct HTTPResponder: Sendable {
     case .success(let decoded): path = decoded
     case .failure: return refuse(asked, .badPath)
     }
-    guard let match = application.httpRouter.match(path) else {
+    guard let match = asked.application.httpRouter.match(path) else {
       return nothing(at: path, asked)
     }
     switch try await answer(match, path: path, asked, upload, channel: channel) {
@@ -88,10 +55,9 @@ struct HTTPResponder: Sendable {
   private func answer(
     _ match: RouteMatch, path: RequestPath, _ asked: Asked, _ upload: Upload?, channel: any Channel
   ) async throws -> Answer {
-    let (request, client) = (asked.request, asked.client)
-    switch application.httpRoutes[match.route].action {
-    case .staticFiles:
-      guard let files = files[match.route] else { return .nothingThere }
+    let (application, request, client) = (asked.application, asked.request, asked.client)
+    switch asked.served.handlers[match.route] {
+    case .files(let files):
       let file = match.remainder ?? ""
       let answer = await files.respond(to: request, file: file, on: channel)
       guard case .nothingThere = answer else { return answer }
@@ -101,8 +67,7 @@ struct HTTPResponder: Sendable {
       return .response(Response(fixed))
     case .redirect(let target, let status):
       return .response(.redirect(to: target, captures: match.captures, query: path.query, status: status))
-    case .proxy:
-      guard let proxy = proxies[match.route] else { return .nothingThere }
+    case .proxy(let proxy):
       let isProtectedElsewhere = path.isReadElsewhere(by: application.httpRouter, than: match) {
         application.httpRoutes[$0].auth != nil
       }
@@ -111,14 +76,12 @@ struct HTTPResponder: Sendable {
       }
       return .response(
         try await proxy.respond(to: request, upload, path: path, match, from: client, on: channel))
-    case .publish:
-      guard let endpoint = publishing[match.route] else { return .nothingThere }
+    case .publish(let endpoint):
       return .response(
         try await endpoint.respond(to: request, upload, match: match, path: path, from: client))
     case .health(let probe):
       return .response(health(probe))
-    case .events:
-      guard let route = gateway.served.eventRoutes[match.route] else { return .nothingThere }
+    case .events(let route):
       return .response(answer(asked, by: route))
     }
   }
@@ -162,22 +125,22 @@ struct HTTPResponder: Sendable {
   ///
   /// - Returns: nil if the path is none of a publish route with another end.
   private func missingSlash(at path: RequestPath, _ asked: Asked) -> Response? {
-    guard let other = application.httpRouter.routeWithOtherSlash(path),
-      case .publish = application.httpRoutes[other.route].action
+    guard let other = asked.application.httpRouter.routeWithOtherSlash(path),
+      case .publish = asked.served.handlers[other.route]
     else { return nil }
     let advice =
       path.bytes.last == UInt8(ascii: "/") ? "remove the \"/\" at its end" : "add a \"/\" at its end"
     let refusal = PublishRefusal(.notFound, "there is nothing at this path: \(advice)")
     gateway.httpRefusals.record(
       status: refusal.statusCode, reason: refusal.message, target: asked.request.head.path,
-      peer: asked.client.peer, application.httpRouteHint(path).map { ["hint": $0] } ?? [:])
+      peer: asked.client.peer, asked.application.httpRouteHint(path).map { ["hint": $0] } ?? [:])
     return refusal.response
   }
 
   /// RFC 9110 section 15.5.22: a WebSocket route that is asked for without an upgrade says what it wants.
   private func nothing(at path: RequestPath, _ asked: Asked) -> Response {
-    guard application.webSocketRouter.match(path) != nil else {
-      let hint = application.httpRouteHint
+    guard asked.application.webSocketRouter.match(path) != nil else {
+      let hint = asked.application.httpRouteHint
       if let answer = missingSlash(at: path, asked) { return answer }
       return refuse(asked, .noRoute, hint(path).map { ["hint": $0] } ?? [:])
     }

@@ -16,10 +16,8 @@ final class HTTPService: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
   private let refusals: RefusalLog
-  private let publisher: Publisher
   /// For the workers, which connect to upstreams on this service's event loop.
   let upstreams: UpstreamConnector
-  private let group: MultiThreadedEventLoopGroup
   private let arrivals: AsyncStream<HandedOverConnection>
   private let arrive: AsyncStream<HandedOverConnection>.Continuation
   private let open = Mutex(OpenChannels())
@@ -67,15 +65,10 @@ final class HTTPService: Sendable {
   init(gateway: GatewayState) {
     self.gateway = gateway
     refusals = RefusalLog(gateway: gateway)
-    publisher = Publisher(memory: gateway.httpMemory) { [mail = gateway.mail] in mail.refused($0) }
-    // Files, small answers and proxied requests: one event loop is enough, and the reactors get the processors.
-    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    self.group = group
-    responder = HTTPResponder(gateway: gateway, publisher: publisher, on: group)
-    upstreams = UpstreamConnector(on: group)
-    gateway.served.authenticators.connect(on: group)
+    responder = HTTPResponder(gateway: gateway)
+    upstreams = UpstreamConnector(on: gateway.loops)
     (arrivals, arrive) = AsyncStream.makeStream()
-    let loop = group.next()
+    let loop = gateway.loops.next()
     let look = TimeAmount.nanoseconds(
       Int64(clamping: gateway.clientSilence.wholeNanoseconds) / Self.looksPerBound)
     loop.scheduleRepeatedTask(initialDelay: look, delay: look) { [weak self] _ in
@@ -86,7 +79,7 @@ final class HTTPService: Sendable {
   /// Registers the workers, before the first connection is handed over.
   func connect(to workers: [Mailbox<WorkerMessage>]) {
     returns.withLock { $0.workers = workers }
-    publisher.connect(to: workers)
+    gateway.publisher.connect(to: workers)
   }
 
   /// Takes over a connection. Can be called from any thread; bounded by the limit on connections.
@@ -99,13 +92,13 @@ final class HTTPService: Sendable {
   /// Serves until `stop` was called and the last connection is closed.
   func run() async {
     await withDiscardingTaskGroup { work in
-      work.addTask { await self.publisher.run() }
+      work.addTask { await self.gateway.publisher.run() }
       await withDiscardingTaskGroup { tasks in
         for await connection in arrivals {
           tasks.addTask { await self.serveHTTP(on: connection) }
         }
       }
-      publisher.finish()
+      gateway.publisher.finish()
     }
   }
 
@@ -117,7 +110,7 @@ final class HTTPService: Sendable {
 
   /// Closes the remaining connections, and those that still arrive.
   func abandon() {
-    publisher.abandon()
+    gateway.publisher.abandon()
     for channel in enter(.abandoned) { Self.tell(channel, .abandoned) }
   }
 
@@ -136,12 +129,6 @@ final class HTTPService: Sendable {
     }
   }
 
-  /// Ends the event loop. Must be called after `run` has returned.
-  func shutDown() async throws {
-    try await responder.shutDown()
-    try await gateway.served.authenticators.shutDown()
-    try await group.shutdownGracefully()
-  }
 }
 
 // MARK: - Clients that are gone
@@ -227,7 +214,7 @@ extension HTTPService {
   {
     // Every connection may keep small early requests.
     let share = MemoryShare(of: gateway.httpMemory.ahead, free: Self.freeAhead)
-    return try await ClientBootstrap(group: group)
+    return try await ClientBootstrap(group: gateway.loops)
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: Self.reads)

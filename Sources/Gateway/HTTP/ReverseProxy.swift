@@ -166,7 +166,9 @@ final class ReverseProxy: Sendable {
     _ parts: HTTPClientResponse.Body, of target: String?, status: Int, _ place: UpstreamPlaces.Place,
     _ share: MemoryShare
   ) -> ResponseBody {
-    ResponseBody { [upstream, failures, routeName] writer in
+    ResponseBody { [upstream, client, failures, routeName] writer in
+      // The connection is the client's for as long as the answer takes.
+      defer { withExtendedLifetime(client) {} }
       // On every path.
       defer { place.leave() }
       var parts = parts.makeAsyncIterator()

@@ -42,7 +42,7 @@ struct Admission {
   /// What is to be done next.
   enum Step {
     /// Authenticate the client.
-    case ask(Credentials, RouteAuth)
+    case ask(Credentials, RouteAuthenticator)
     /// Begin to bring the events of these groups to this reactor, from this layer.
     case subscribe([String], layer: any LayerBackend)
     /// Connect to the upstream of the route with this name, and make the handshake with it.

@@ -25,7 +25,8 @@ extension ServedApplication {
 
   /// The route of an event stream, which the workers serve; nil for a request for anything else.
   private func eventRoute(method: String, at place: HTTPPlace) -> EventRoute? {
-    method == "GET" ? eventRoutes[place.match.route] : nil
+    guard method == "GET", case .events(let route) = handlers[place.match.route] else { return nil }
+    return route
   }
 
   /// Whether a request is one for an event stream.

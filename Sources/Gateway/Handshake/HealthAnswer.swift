@@ -23,10 +23,11 @@ extension GatewayState {
 
   /// A worker's answer to a health check that has no body and is not a handshake. The connection is closed after it.
   ///
+  /// - Parameter handler: of the route that the request leads to.
   /// - Returns: nil for any other request.
-  func healthAnswer(to request: RequestHead, at place: HTTPPlace) -> [UInt8]? {
+  func healthAnswer(to request: RequestHead, by handler: HTTPHandler) -> [UInt8]? {
     guard request.method == "GET" || request.method == "HEAD", !request.hasBody,
-      case .health(let probe) = served.application.httpRoutes[place.match.route].action
+      case .health(let probe) = handler
     else { return nil }
     let (isGood, text) = health(probe)
     let head = """

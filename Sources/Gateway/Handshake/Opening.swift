@@ -65,9 +65,9 @@ extension Opening {
   }
 
   /// Nil where it does not matter who the client is.
-  var auth: RouteAuth? {
+  var auth: RouteAuthenticator? {
     switch kind {
-    case .session(let session): session.route.configuration.auth
+    case .session(let session): session.route.auth
     case .stream(let stream): stream.route.auth
     }
   }

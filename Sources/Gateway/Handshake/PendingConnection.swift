@@ -2,6 +2,7 @@ import Bytes
 import ChannelLayers
 import Consumers
 import GatewayConfig
+import Routing
 import Transport
 import WebSocketCore
 
@@ -206,7 +207,7 @@ extension PendingConnection: ConnectionHandler {
   /// to do. Of a connection beyond the limit nothing may follow in any case.
   private func healthAnswer(to request: RequestHead, at place: HTTPPlace?) -> [UInt8]? {
     guard let place, mayEndHere(request) else { return nil }
-    return worker.gateway.healthAnswer(to: request, at: place)
+    return worker.gateway.healthAnswer(to: request, by: worker.served.handlers[place.match.route])
   }
 
   private func mayEndHere(_ request: RequestHead) -> Bool { !allowance.isServed || request.isLast }
@@ -259,7 +260,7 @@ extension PendingConnection {
     handle(.head(.refused(refusal)))
   }
 
-  private func ask(_ credentials: Credentials, _ auth: RouteAuth) {
+  private func ask(_ credentials: Credentials, _ auth: RouteAuthenticator) {
     let ticket = worker.authenticate(credentials, by: auth) { [weak self] outcome in
       self?.work = .none
       self?.handle(.identified(outcome))

@@ -7,12 +7,13 @@ import Synchronization
 /// One for each process. Bounded in time, number and bytes; beyond that the oldest answers are forgotten first.
 final class IdempotencyTable: Sendable {
   struct Key: Sendable, Hashable {
-    let route: Int
+    /// Its name.
+    let route: String
     /// The user of the key, if requests are made in the names of users.
     let user: ExactText?
     let text: ExactText
 
-    init(route: Int, user: String?, text: String) {
+    init(route: String, user: String?, text: String) {
       self.route = route
       self.user = user.map(ExactText.init(text:))
       self.text = ExactText(text: text)

@@ -9,12 +9,10 @@ import WebSocketCore
 struct PublishAccess: Sendable {
   private let tokens: [[UInt8]]
   private let isAnonymous: Bool
-  private let auth: RouteAuth?
-  private let authenticators: Authenticators
+  private let auth: RouteAuthenticator?
 
-  init(_ configuration: PublishConfiguration, _ auth: RouteAuth?, _ authenticators: Authenticators) {
+  init(_ configuration: PublishConfiguration, _ auth: RouteAuthenticator?) {
     self.auth = auth
-    self.authenticators = authenticators
     tokens = configuration.tokens.map { Array($0.utf8) }
     isAnonymous = configuration.isAnonymous
   }
@@ -34,7 +32,7 @@ struct PublishAccess: Sendable {
     if isKnown { return (nil, .token) }
     if let auth {
       let credentials = Credentials(of: request, query: query, from: client)
-      return (try identity(await authenticators.authenticate(credentials, by: auth)), .user)
+      return (try identity(await auth.authenticate(credentials)), .user)
     }
     guard token != nil else { throw Self.noToken }
     throw PublishRefusal(

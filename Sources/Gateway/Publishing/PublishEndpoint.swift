@@ -14,36 +14,33 @@ import WebSocketCore
 final class PublishEndpoint: Sendable {
   let configuration: PublishConfiguration
   private let access: PublishAccess
-  private let route: Int
+  private let route: String
   let layer: any LayerBackend
-  let gateway: GatewayState
-  let publisher: Publisher
-  private let answers: IdempotencyTable
+  let application: GatewayConfig.ApplicationConfiguration
+  let surroundings: ServedApplication.Surroundings
   private let knownTypes: KnownTypes
 
   /// - Parameters:
-  ///   - route: the index of the route.
-  ///   - answers: shared by all routes.
+  ///   - route: its name.
+  ///   - application: whose routes deliver what is published.
   init(
-    _ configuration: PublishConfiguration, auth: RouteAuth?, route: Int, gateway: GatewayState,
-    publisher: Publisher,
-    answers: IdempotencyTable
+    _ configuration: PublishConfiguration, auth: RouteAuthenticator?, route: String,
+    of application: GatewayConfig.ApplicationConfiguration, in surroundings: ServedApplication.Surroundings
   ) {
     self.configuration = configuration
     self.route = route
-    self.gateway = gateway
-    self.publisher = publisher
-    self.answers = answers
-    access = PublishAccess(configuration, auth, gateway.served.authenticators)
-    guard let layer = gateway.layers[configuration.layer] else {
+    self.application = application
+    self.surroundings = surroundings
+    access = PublishAccess(configuration, auth)
+    guard let layer = surroundings.layers[configuration.layer] else {
       preconditionFailure("the loader has checked that the layer of each route exists")
     }
     self.layer = layer
-    let served = gateway.served
-    let sessions = served.routes.filter { $0.layer === layer }.compactMap(\.consumer.groups)
-    let streams = served.eventRoutes.compactMap(\.self).filter { $0.layer === layer }
-    knownTypes = KnownTypes(sessions + streams.map(\.configuration.group))
+    knownTypes = KnownTypes(application.groups.filter { $0.layer == configuration.layer })
   }
+
+  var publisher: Publisher { surroundings.publisher }
+  private var answers: IdempotencyTable { publisher.answers }
 
   /// The client of a request, and its operation.
   struct Caller {
@@ -66,7 +63,7 @@ final class PublishEndpoint: Sendable {
         ? try answerPreflight(request, match, path, from: client, isAllowed: crossOrigin != nil)
         : try await carryOut(request, upload, match: match, path: path, from: client)
     } catch let refusal as PublishRefusal {
-      gateway.httpRefusals.record(
+      surroundings.httpRefusals.record(
         status: refusal.statusCode, reason: refusal.message, target: request.head.path, peer: client.peer,
         refusal.facts)
       response = refusal.response
@@ -195,7 +192,7 @@ final class PublishEndpoint: Sendable {
     let limit = configuration.body
     let tooLarge = PublishRefusal(.contentTooLarge, "the body is larger than \(limit)")
     if let length = upload.length, length > limit.bytes { throw tooLarge }
-    let received: [UInt8]? = try await within(gateway.server.handshake) {
+    let received: [UInt8]? = try await within(surroundings.handshake) {
       var bytes: [UInt8] = []
       do {
         for try await part in upload {
@@ -339,7 +336,7 @@ final class PublishEndpoint: Sendable {
       .init(key: "sessions", value: .integer(Int64(sessions))),
     ]
     // Repeating the request does no harm, so the client may be asked to.
-    if let reason = await publisher.tell(order.event, redis: gateway.layers.shared) {
+    if let reason = await publisher.tell(order.event, redis: surroundings.layers.shared) {
       let what = "other processes may not have been told: \(reason.rawValue)"
       answer.append(.init(key: "error", value: .string(what)))
       return .json(.serviceUnavailable, .object(answer), fields: [.retryAfter: "1"])

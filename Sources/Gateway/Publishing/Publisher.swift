@@ -27,6 +27,8 @@ final class Publisher: Sendable {
   private let workers = Mutex<[Mailbox<WorkerMessage>]>([])
   private let lanes = PublishLane.allCases.map { _ in Lane() }
   private let laggingReads = LaggingReads()
+  /// To requests with an idempotency key, of all routes.
+  let answers = IdempotencyTable()
   private let memory: HTTPMemory
   private let refused: @Sendable (Int) -> Void
   private let jobs: AsyncStream<Job>

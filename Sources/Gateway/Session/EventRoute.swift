@@ -10,7 +10,7 @@ final class EventRoute: Sendable {
   let name: String
   let configuration: EventStreamConfiguration
   /// Nil where it does not matter who the client is.
-  let auth: RouteAuth?
+  let auth: RouteAuthenticator?
   /// For the first of its groups, whose history a client can go on with.
   let renderer: EventStreamRenderer
   let rendererOfOthers: EventStreamRenderer
@@ -25,14 +25,15 @@ final class EventRoute: Sendable {
   let wait: Duration
   let sendQueueLimit: Int
 
-  /// - Returns: nil where the route sends no events.
-  init?(_ route: HTTPRoute, _ layers: GatewayLayers, log: Logger) {
-    guard let events = route.events else { return nil }
-    name = route.name
+  init(
+    _ events: EventStreamConfiguration, of route: String, _ layers: GatewayLayers,
+    auth: RouteAuthenticator?, log: Logger
+  ) {
+    name = route
     configuration = events
-    auth = route.auth
+    self.auth = auth
     renderer = EventStreamRenderer(
-      events.group, showsPosition: true, report: UnfitEvents.logging(to: log, route: route.name))
+      events.group, showsPosition: true, report: UnfitEvents.logging(to: log, route: route))
     rendererOfOthers = renderer.withoutPositions
     layer = layers[events.group.layer]
     heartbeat = events.heartbeat.wholeNanoseconds

@@ -24,15 +24,20 @@ final class SessionRoute: Sendable {
   /// Whether pings alone would not find a client that is gone, or only after longer than for any other connection.
   let hasSlowPings: Bool
 
+  /// Nil if clients do not authenticate.
+  let auth: RouteAuthenticator?
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
 
-  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, takesTokens: Bool = false, log: Logger) {
+  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, auth: RouteAuthenticator? = nil, log: Logger) {
     self.configuration = configuration
     self.consumer = Consumer(
       configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))
     self.layer = configuration.consumer.group.flatMap { layers[$0.layer] }
-    self.takesTokens = takesTokens
+    self.auth = auth
+    // Behind a `proxy` route messages are for the upstream.
+    let isProxied = if case .proxy = configuration.consumer { true } else { false }
+    takesTokens = !isProxied && auth?.takesMessages == true
     hasPresence = configuration.consumer.group?.presence ?? false
     self.hasControls =
       takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false

@@ -3,11 +3,14 @@ import GatewayConfig
 import Logging
 import NIOCore
 import NIOHTTP1
+import Synchronization
 
 /// An HTTP client for one upstream, which keeps connections for `idle_timeout` and reuses them.
 ///
 /// A server may close a kept connection at the moment when the next request is on its way. A repeatable request is then sent
 /// once more, on a new connection (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1).
+///
+/// It closes its connections with the last reference: where what is served is exchanged, that of the last request under way.
 final class UpstreamClient: Sendable {
   private let upstream: UpstreamConfiguration
   private let user: UpstreamUser
@@ -15,6 +18,7 @@ final class UpstreamClient: Sendable {
   /// For requests that are sent once more. Never reuses a connection.
   private let fresh: HTTPClient
   private let failures: UpstreamFailures?
+  private let isShutDown = Atomic(false)
 
   private static let quiet = Logger(label: "upstream") { _ in SwiftLogNoOpLogHandler() }
   /// RFC 9110 section 9.2.2.
@@ -37,7 +41,14 @@ final class UpstreamClient: Sendable {
     fresh = HTTPClient.guarded(for: upstream, on: group, kept: connections, configure)
   }
 
+  deinit {
+    guard !isShutDown.load(ordering: .relaxed) else { return }
+    for client in [kept, fresh] { client.shutdown { _ in } }
+  }
+
+  /// Before the end of the event loops.
   func shutDown() async throws {
+    isShutDown.store(true, ordering: .relaxed)
     try await kept.shutdown()
     try await fresh.shutdown()
   }

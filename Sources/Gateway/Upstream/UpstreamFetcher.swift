@@ -3,7 +3,6 @@ import GatewayConfig
 import NIOCore
 import NIOHTTP1
 import Routing
-import Synchronization
 import Transport
 import WebSocketCore
 
@@ -17,11 +16,6 @@ final class UpstreamFetcher: Sendable {
     var body: [UInt8]?
   }
 
-  /// The gateway has not started, or is ending.
-  struct NotRunning: Error, CustomStringConvertible {
-    var description: String { "the gateway is not running" }
-  }
-
   /// The whole answer did not arrive in time.
   struct TimedOut: Error, CustomStringConvertible {
     var description: String { "the server did not answer in time" }
@@ -30,31 +24,26 @@ final class UpstreamFetcher: Sendable {
   let upstream: UpstreamConfiguration
   /// Who makes the requests, for the log.
   let user: UpstreamUser
-  private let client = Mutex<UpstreamClient?>(nil)
-  private let failures: UpstreamFailures?
+  private let client: UpstreamClient
 
   private static let keptConnections = 32
 
-  /// - Parameter name: of the entry of `auth` that makes the requests.
-  init(_ upstream: UpstreamConfiguration, of name: String = "", failures: UpstreamFailures? = nil) {
+  /// - Parameters:
+  ///   - name: of the entry of `auth` that makes the requests.
+  ///   - loops: for connections to the server.
+  init(
+    _ upstream: UpstreamConfiguration, of name: String = "", on loops: any EventLoopGroup,
+    failures: UpstreamFailures? = nil
+  ) {
     self.upstream = upstream
-    user = .authenticator(name, url: upstream.fixedURL)
-    self.failures = failures
-  }
-
-  /// - Parameter group: the event loops for connections to the server.
-  func connect(on group: any EventLoopGroup) {
-    let made = UpstreamClient(
-      upstream, of: user, on: group, connections: Self.keptConnections, failures: failures)
-    client.withLock { $0 = made }
+    let user = UpstreamUser.authenticator(name, url: upstream.fixedURL)
+    self.user = user
+    client = UpstreamClient(
+      upstream, of: user, on: loops, connections: Self.keptConnections, failures: failures)
   }
 
   func shutDown() async throws {
-    let made = client.withLock { client -> UpstreamClient? in
-      defer { client = nil }
-      return client
-    }
-    try await made?.shutDown()
+    try await client.shutDown()
   }
 
   /// - Parameters:
@@ -62,7 +51,6 @@ final class UpstreamFetcher: Sendable {
   ///   - time: for the whole answer.
   ///   - longest: the longest body, in bytes.
   func fetch(_ fields: [HeaderField], within time: Duration, longest: Int) async throws -> Answer {
-    guard let client = client.withLock({ $0 }) else { throw NotRunning() }
     let path = upstream.fixedPath
     var request = HTTPClientRequest(to: upstream, target: path)
     for field in fields { request.headers.add(name: field.name, value: field.value) }
@@ -70,7 +58,7 @@ final class UpstreamFetcher: Sendable {
     if !request.headers.contains(name: "host") {
       request.headers.add(name: "Host", value: upstream.authority)
     }
-    let fetched: Answer? = try await within(time) { [request] in
+    let fetched: Answer? = try await within(time) { [request, client] in
       try await Self.read(client.execute(request), longest: longest)
     }
     guard let fetched else { throw TimedOut() }

@@ -1,6 +1,7 @@
 import Consumers
 import GatewayConfig
 import Logging
+import NIOCore
 import Routing
 import Synchronization
 import Transport
@@ -10,23 +11,20 @@ import WebSocketCore
 ///
 /// Used for each connection, never for each message.
 final class GatewayState: Sendable {
-  /// What new requests are matched with.
-  let served: ServedApplication
-  let layers: GatewayLayers
+  private let current: Mutex<ServedApplication>
+  /// What all that is served, now and later, uses.
+  let surroundings: ServedApplication.Surroundings
   let server: ServerConfiguration
   let log: Logger
   /// `logging.sessions`
   let logsSessions: Bool
   let counters = GatewayCounters()
-  let upstreamFailures: UpstreamFailures
   /// For events in the control group that are not control events.
   let unfitOrders: UnfitEvents
   let compressionContexts: ContextBudget
   let httpMemory: HTTPMemory
   /// The memory of the process, determined at the start.
   let memory: MemoryLimit
-  /// `limits.send_memory`: unsent bytes.
-  let sendMemory: MemoryBound
   /// The part of it for reactors' mailboxes.
   let mail: MailBound
   /// `limits.receive_memory`: unfinished messages.
@@ -47,7 +45,6 @@ final class GatewayState: Sendable {
   /// `limits.per_ip`; nil if nothing is limited.
   let addresses: AddressTable?
   let addressRefusals: AddressRefusals
-  let httpRefusals: HTTPRefusals
   let unbelieved: UnbelievedProxies
 
   /// How many connections beyond a limit are accepted.
@@ -55,20 +52,29 @@ final class GatewayState: Sendable {
 
   private let readiness = Atomic<Bool>(false)
 
+  /// What new requests are matched with.
+  var served: ServedApplication { current.withLock { $0 } }
+  var layers: GatewayLayers { surroundings.layers }
+  var publisher: Publisher { surroundings.publisher }
+  /// For HTTP, and for connections to upstreams.
+  var loops: any EventLoopGroup { surroundings.loops }
+  var upstreamFailures: UpstreamFailures { surroundings.upstreamFailures }
+  var httpRefusals: HTTPRefusals { surroundings.httpRefusals }
+  /// `limits.send_memory`: unsent bytes.
+  var sendMemory: MemoryBound { surroundings.sendMemory }
+
   init(
     _ configuration: Configuration, threads: Int, connectionLimit: Int, extraConnections: Int,
-    clientSilence: Duration = KeepAliveProbes.bound, log: Logger
+    clientSilence: Duration = KeepAliveProbes.bound, loops: any EventLoopGroup, log: Logger
   ) {
     self.clientSilence = clientSilence
     let memory = MemoryLimit.ofProcess()
     self.memory = memory
     let sendMemory = MemoryBound(
       configuration.server.sendMemory, otherwise: memory.bytes / 4, .sending, log: log)
-    self.sendMemory = sendMemory
     let mail = MailBound(of: sendMemory.budget, among: threads, log: log)
     self.mail = mail
     let layers = GatewayLayers(configuration, log: log) { mail.refused() }
-    self.layers = layers
     server = configuration.server
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)
@@ -79,16 +85,19 @@ final class GatewayState: Sendable {
     acceptFailures = AcceptFailures(log: log)
     self.log = log
     logsSessions = configuration.logging.sessions
-    httpRefusals = HTTPRefusals(log: log)
-    let upstreamFailures = UpstreamFailures(log: log)
-    self.upstreamFailures = upstreamFailures
-    served = ServedApplication(configuration, layers, failures: upstreamFailures, log: log)
+    let httpMemory = HTTPMemory(configuration, of: memory)
+    let surroundings = ServedApplication.Surroundings(
+      layers: layers, publisher: Publisher(memory: httpMemory) { mail.refused($0) }, loops: loops,
+      upstreamFailures: UpstreamFailures(log: log), httpRefusals: HTTPRefusals(log: log),
+      sendMemory: sendMemory, handshake: configuration.server.handshake, log: log)
+    self.httpMemory = httpMemory
+    self.surroundings = surroundings
+    current = Mutex(ServedApplication(configuration, in: surroundings))
     unfitOrders = UnfitEvents(
       known: [DisconnectOrder.type], report: UnfitEvents.logging(to: log, route: ControlMember.group))
     compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
     memoryReturn = MemoryReturnThread(layers.historyMemory, log: log)
     self.threads = threads
-    httpMemory = HTTPMemory(configuration, of: memory)
     receiveMemory = MemoryBound(
       configuration.server.receiveMemory, otherwise: memory.bytes / 8, .receiving, log: log)
   }

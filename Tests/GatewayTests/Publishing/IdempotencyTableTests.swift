@@ -7,7 +7,7 @@ struct IdempotencyTableTests {
   private let start = ContinuousClock.now
   private let answer = IdempotencyTable.Answer(status: 200, body: [1])
 
-  private func key(_ text: String, route: Int = 0, user: String? = nil) -> IdempotencyTable.Key {
+  private func key(_ text: String, route: String = "publish", user: String? = nil) -> IdempotencyTable.Key {
     .init(route: route, user: user, text: text)
   }
 
@@ -20,7 +20,7 @@ struct IdempotencyTableTests {
     table.complete(key("k"), answer, isFinal: true)
     guard case .answered(answer) = table.register(key("k"), [7]) else { return #expect(Bool(false)) }
     guard case .taken = table.register(key("k"), [8]) else { return #expect(Bool(false)) }
-    #expect(isNew(table.register(key("k", route: 1), [7])))
+    #expect(isNew(table.register(key("k", route: "other"), [7])))
     #expect(isNew(table.register(key("k", user: "ann"), [7])))
     // To Swift these are the same text.
     #expect(isNew(table.register(key("k", user: "\u{E9}"), [7])))

@@ -70,8 +70,7 @@ private func ask(
   _ lane: Lane, _ seeds: Range<UInt64>, on group: any EventLoopGroup, _ note: @Sendable (UInt64) -> Void
 ) async throws {
   let proxy = ReverseProxy(lane.upstream, on: group, failures: lane.failures)
-  let fetcher = UpstreamFetcher(lane.upstream)
-  fetcher.connect(on: group)
+  let fetcher = UpstreamFetcher(lane.upstream, on: group)
   for seed in seeds {
     note(seed)
     let answer = HostileAnswer(lane.kind, seed: seed)
