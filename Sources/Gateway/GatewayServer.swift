@@ -26,7 +26,7 @@ package final class GatewayServer: Sendable {
   }
 
   private let configuration: Configuration
-  private let gateway: GatewayState
+  let gateway: GatewayState
   private let loops: MultiThreadedEventLoopGroup
   private let log: Logger
   private let descriptors: DescriptorLimit
@@ -34,13 +34,13 @@ package final class GatewayServer: Sendable {
   private let lifecycle: AsyncStream<LifecycleEvent>.Continuation
   private let deadline: StopDeadline
   /// The parts that a stop ends; nil while nothing is served.
-  private let served = ServedBox()
+  private let running = PartsBox()
 
-  private final class ServedBox: Sendable {
-    let parts = Mutex<Served?>(nil)
+  private final class PartsBox: Sendable {
+    let parts = Mutex<RunningParts?>(nil)
   }
 
-  private struct Served: Sendable {
+  private struct RunningParts: Sendable {
     var workers: [Mailbox<WorkerMessage>]
     var http: HTTPService
     var tls: TLSService?
@@ -81,10 +81,10 @@ package final class GatewayServer: Sendable {
       extraConnections: shares.extras, clientSilence: clientSilence, loops: loops, log: log)
     let (lifecycleEvents, lifecycle) = AsyncStream.makeStream(of: LifecycleEvent.self)
     (self.lifecycleEvents, self.lifecycle) = (lifecycleEvents, lifecycle)
-    deadline = StopDeadline(bound: stopBound) { [served] in
+    deadline = StopDeadline(bound: stopBound) { [running] in
       lifecycle.yield(.stopNow)
       // The task that handles these events may get no thread.
-      served.parts.withLock { $0 }?.abandon()
+      running.parts.withLock { $0 }?.abandon()
     } overdue: {
       log.error(
         "the shutdown did not finish in time",
@@ -142,6 +142,35 @@ package final class GatewayServer: Sendable {
     }
   }
 
+  /// Serves the application of another configuration from now on, while the server, its listeners and its channel layers stay as they
+  /// are. Living sessions go on by the routes of the same names, or end with 1012 where there is none that continues theirs.
+  ///
+  /// - Parameter configuration: its routes use no channel layer and no history that was not used so far.
+  /// - Returns: once every worker serves it, and each of its sessions has had its turn.
+  package func serve(applicationOf configuration: Configuration) async {
+    let served = ServedApplication(configuration, in: gateway.surroundings)
+    gateway.serve(served)
+    await withCheckedContinuation { done in
+      let watcher = ExchangeWatcher(done)
+      for worker in running.parts.withLock({ $0?.workers ?? [] }) {
+        _ = worker.post(.perform { $0.serve(served, watcher: watcher) })
+      }
+    }
+  }
+
+  /// Every worker holds it until it has done its part of an exchange, or has ended.
+  private final class ExchangeWatcher: Sendable {
+    private let done: CheckedContinuation<Void, Never>
+
+    init(_ done: CheckedContinuation<Void, Never>) {
+      self.done = done
+    }
+
+    deinit {
+      done.resume()
+    }
+  }
+
   private static let restartHint: Logger.MetadataValue =
     "SIGHUP reloads certificates only; routes and other settings need a restart"
 
@@ -168,8 +197,8 @@ package final class GatewayServer: Sendable {
     if let certificates = configuration.server.tls { try tls?.use(certificates) }
     let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
     http.connect(to: workers.map(\.mailbox))
-    served.parts.withLock { $0 = Served(workers: workers.map(\.mailbox), http: http, tls: tls) }
-    defer { served.parts.withLock { $0 = nil } }
+    running.parts.withLock { $0 = RunningParts(workers: workers.map(\.mailbox), http: http, tls: tls) }
+    defer { running.parts.withLock { $0 = nil } }
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
     for (index, worker) in workers.enumerated() {
@@ -322,7 +351,7 @@ extension GatewayServer {
           beginStop(workers, http: http)
         }
         isStopping = true
-        Served(workers: workers.map(\.mailbox), http: http, tls: tls).abandon()
+        RunningParts(workers: workers.map(\.mailbox), http: http, tls: tls).abandon()
       case .workerFinished:
         unfinished -= 1
         // No worker is left to begin another TLS connection.

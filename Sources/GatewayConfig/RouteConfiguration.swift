@@ -57,6 +57,17 @@ package enum ConsumerConfiguration: Sendable {
     }
   }
 
+  /// Whether sessions of another consumer can go on with this one: they would be of the same type, and in the same groups.
+  package func continues(_ other: ConsumerConfiguration) -> Bool {
+    switch self {
+    case .echo: if case .echo = other { true } else { false }
+    case .chat(let group): if case .chat(let old) = other { group.continues(old) } else { false }
+    case .broadcast(let group, _):
+      if case .broadcast(let old, _) = other { group.continues(old) } else { false }
+    case .proxy(let upstream): if case .proxy(let old) = other { upstream == old } else { false }
+    }
+  }
+
   /// Which clients may send frames to a broadcast group.
   package enum PublishPolicy: String, Sendable, Hashable, CaseIterable {
     case everyone
@@ -93,6 +104,12 @@ package struct GroupConfiguration: Sendable {
     self.subscribe = subscribe
     self.events = events
     self.history = history
+  }
+
+  /// Whether clients of other groups can go on with these: only what is rendered may differ.
+  package func continues(_ other: GroupConfiguration) -> Bool {
+    layer == other.layer && templates == other.templates && subscribe == other.subscribe
+      && history == other.history && presence == other.presence
   }
 
   /// The templates as written, in their order.

@@ -55,7 +55,8 @@ private let gateway: GatewayState? = {
   guard let configuration = loaded.configuration else { return nil }
   return GatewayState(
     configuration, threads: 1, connectionLimit: 10, extraConnections: 2,
-    loops: MultiThreadedEventLoopGroup.singleton, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    loops: MultiThreadedEventLoopGroup.singleton, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+  )
 }()
 
 /// What an admission is told, in a form for tables.
@@ -146,7 +147,7 @@ extension Admission.Step? {
   /// In a few words.
   fileprivate var words: String {
     switch self {
-    case .ask(_, let auth): "ask \(auth.name)"
+    case .ask(_, let auth): "ask \(auth.rules.name)"
     case .subscribe(let groups, let layer): "subscribe \(groups.joined(separator: "+")) in \(layer.alias)"
     case .dial(let request, let route):
       "dial \(request.handshake.target) of \(route)"

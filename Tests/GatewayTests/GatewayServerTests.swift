@@ -19,13 +19,6 @@ private func serving(
   try await gateway.serving { port in try await offThePool { try body(port) } }
 }
 
-/// Runs blocking calls on a thread of their own: the pool's threads are few, and the gateway's HTTP side needs them.
-private func offThePool(_ body: @escaping @Sendable () throws -> Void) async throws {
-  try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-    Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
-  }
-}
-
 private let chat = """
   installed_apps: [chat]
   channel_layers: {default: {backend: memory}}

@@ -37,10 +37,11 @@ final class RawClient {
 
   deinit { _ = Glibc.close(descriptor) }
 
-  func upgrade(path: String) throws {
+  func upgrade(path: String, extensions: String? = nil) throws {
     try send(
       "GET \(path) HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+        + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        + (extensions.map { "Sec-WebSocket-Extensions: \($0)\r\n" } ?? "") + "\r\n")
     let head = try receiveHead()
     guard head.hasPrefix("HTTP/1.1 101") else { throw Failure(what: head) }
   }
@@ -81,6 +82,17 @@ final class RawClient {
     return String(decoding: try receive(Int(head[1])), as: UTF8.self)
   }
 
+  /// Of any length.
+  func receiveLongText() throws -> String {
+    String(decoding: try receiveFrame().payload, as: UTF8.self)
+  }
+
+  func receive(upTo end: String) throws -> String {
+    var bytes: [UInt8] = []
+    while !bytes.suffix(end.utf8.count).elementsEqual(end.utf8) { bytes += try receive(1) }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   /// The first byte of a frame, and its payload.
   func receiveFrame() throws -> (first: UInt8, payload: [UInt8]) {
     let head = try receive(2)
@@ -91,9 +103,7 @@ final class RawClient {
   }
 
   func receiveHead() throws -> String {
-    var bytes: [UInt8] = []
-    while !bytes.suffix(4).elementsEqual("\r\n\r\n".utf8) { bytes += try receive(1) }
-    return String(decoding: bytes, as: UTF8.self)
+    try receive(upTo: "\r\n\r\n")
   }
 
   /// Cuts the cable: whatever comes is dropped before the system acknowledges it (`SO_ATTACH_FILTER`, socket(7)).
@@ -137,4 +147,21 @@ final class RawClient {
     try client.send(request)
     return try client.receiveHead().split(separator: " ").dropFirst().first.flatMap { Int($0) }
   }
+}
+
+/// Runs blocking calls on a thread of their own: the pool's threads are few, and the gateway's HTTP side needs them.
+func offThePool(_ body: @escaping @Sendable () throws -> Void) async throws {
+  try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+    Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
+  }
+}
+
+/// Waits, on such a thread, for what the gateway does.
+func waiting(for work: @escaping @Sendable () async -> Void) {
+  let done = DispatchSemaphore(value: 0)
+  Task {
+    await work()
+    done.signal()
+  }
+  done.wait()
 }

@@ -31,6 +31,9 @@ package final class Membership {
 
   package var group: String { audience.group }
 
+  /// What identifies the members that share its rendering, as in `LocalGroups.join`.
+  package var route: ObjectIdentifier { audience.key }
+
   init(member: any GroupMember, number: MemberNumber, audience: Audience, index: Int, cursor: Int) {
     self.member = member
     self.number = number

@@ -23,7 +23,8 @@ package final class Replay: EventRenderer {
   }
 
   private let layer: any ChannelLayer
-  private let renderer: any EventRenderer
+  /// Of the audience to which the member is moved in the end.
+  package var renderer: any EventRenderer
   package let isNumbered: Bool
   private var position: EventPosition?
   private var hasBegun = false

@@ -48,6 +48,12 @@ package final class LocalPresence {
     if !table.leave(member.group, member.user, on: reactor) { waiting[member.group] = nil }
   }
 
+  fileprivate func move(
+    _ member: PresentMember, route: ObjectIdentifier, renderer: any EventRenderer
+  ) {
+    groups.move(member.membership, route: route, renderer: renderer)
+  }
+
   fileprivate func want(_ member: PresentMember) {
     wait(member, for: table.want(member.group, on: reactor))
   }
@@ -91,6 +97,11 @@ package final class PresentMember {
   /// Asks for the list. Several calls before the list arrives count as one.
   package func askForList() {
     if pass == nil { presence.want(self) }
+  }
+
+  /// Sees presence as the sessions of another route do from now on.
+  package func move(route: ObjectIdentifier, renderer: any EventRenderer) {
+    presence.move(self, route: route, renderer: renderer)
   }
 
   package func leave() {

@@ -11,7 +11,7 @@ final class SessionCompression {
   /// The same for sessions with numbered frames.
   let numberedRenderer: DeflatingRenderer?
   /// Given back when the session ends.
-  private let reservation: ContextReservation?
+  let reservation: ContextReservation?
 
   init(
     inflater: Inflater, deflater: Deflater, renderer: DeflatingRenderer?,

@@ -9,7 +9,8 @@ final class WorkerCompression {
   /// For the messages of all clients without context, whatever their window.
   private let inflater: Inflater
   private var deflaters: [DeflaterKey: Deflater] = [:]
-  private var shared: [SharedKey: SessionCompression] = [:]
+  /// Of a route that is kept with it, so that no other one can have its identity.
+  private var shared: [SharedKey: (route: SessionRoute, compression: SessionCompression)] = [:]
 
   private struct DeflaterKey: Hashable {
     var windowBits: Int
@@ -19,7 +20,7 @@ final class WorkerCompression {
 
   private struct SharedKey: Hashable {
     var route: ObjectIdentifier
-    var windowBits: Int
+    var deflater: ObjectIdentifier
   }
 
   init(budget: ContextBudget) {
@@ -55,14 +56,14 @@ final class WorkerCompression {
       }
       agreement.clientContext = .none
     }
-    return (agreement, sharedCompression(agreement.serverWindowBits, configuration, route))
+    return (agreement, shared(sharedDeflater(agreement.serverWindowBits, configuration), route))
   }
 
   private func compression(
     _ agreement: CompressionAgreement, _ configuration: CompressionConfiguration, _ route: SessionRoute,
     _ reservation: ContextReservation
   ) -> SessionCompression {
-    let shared = sharedCompression(agreement.serverWindowBits, configuration, route)
+    let shared = shared(sharedDeflater(agreement.serverWindowBits, configuration), route)
     let deflater =
       switch agreement.serverContext {
       case .kept: makeDeflater(agreement.serverWindowBits, configuration, .kept)
@@ -78,18 +79,30 @@ final class WorkerCompression {
       numberedRenderer: shared.numberedRenderer, reservation: reservation)
   }
 
-  private func sharedCompression(
-    _ windowBits: Int, _ configuration: CompressionConfiguration, _ route: SessionRoute
-  ) -> SessionCompression {
-    let key = SharedKey(route: ObjectIdentifier(route), windowBits: windowBits)
-    if let compression = shared[key] { return compression }
-    let deflater = sharedDeflater(windowBits, configuration)
+  private func shared(_ deflater: Deflater, _ route: SessionRoute) -> SessionCompression {
+    let key = SharedKey(route: ObjectIdentifier(route), deflater: ObjectIdentifier(deflater))
+    if let known = shared[key] { return known.compression }
     let renderer = route.consumer.groups.map { _ in DeflatingRenderer(route.consumer, deflater) }
     let numberedRenderer = route.numbered.map { DeflatingRenderer($0, deflater) }
     let compression = SessionCompression(
       inflater: inflater, deflater: deflater, renderer: renderer, numberedRenderer: numberedRenderer)
-    shared[key] = compression
+    shared[key] = (route, compression)
     return compression
+  }
+
+  /// What a session keeps of its agreement when its route was exchanged: all but the renderers.
+  func renewed(_ compression: SessionCompression, for route: SessionRoute) -> SessionCompression {
+    guard compression.renderer != nil || compression.numberedRenderer != nil else { return compression }
+    let shared = shared(compression.deflater, route)
+    guard let reservation = compression.reservation else { return shared }
+    return SessionCompression(
+      inflater: compression.inflater, deflater: compression.deflater, renderer: shared.renderer,
+      numberedRenderer: shared.numberedRenderer, reservation: reservation)
+  }
+
+  /// What is served was exchanged: sessions of the routes before are about to leave them.
+  func forgetRoutes() {
+    shared = [:]
   }
 
   private func sharedDeflater(_ windowBits: Int, _ configuration: CompressionConfiguration) -> Deflater {

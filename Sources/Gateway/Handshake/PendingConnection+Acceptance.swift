@@ -20,6 +20,7 @@ extension PendingConnection {
     unsafe connection.write(answer.response.span.bytes)
     stream.goOnReplaying()
     stream.beginToken()
+    worker.sessionAccepted(stream)
   }
 
   /// Answers 101, and turns the connection into a session. The bytes after the request head are its first frames.
@@ -52,6 +53,7 @@ extension PendingConnection {
       let path = target.map { Array(RefusalLog.path(of: $0)) }
       session.connect(to: upstream.connection, target: path, rest: upstream.rest)
     }
+    worker.sessionAccepted(session)
   }
 
   private func noteSubprotocols(_ answer: SessionOpening) {

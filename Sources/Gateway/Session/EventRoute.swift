@@ -41,4 +41,9 @@ final class EventRoute: Sendable {
     wait = min(events.heartbeat, KeepAliveProbes.bound)
     sendQueueLimit = events.sendQueue.bytes
   }
+
+  /// Whether streams of another value of the route can go on by this one.
+  func continues(_ other: EventRoute) -> Bool {
+    configuration.group.continues(other.configuration.group) && auth?.rules == other.auth?.rules
+  }
 }

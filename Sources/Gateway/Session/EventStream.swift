@@ -14,7 +14,7 @@ final class EventStream: LiveSession {
   private static let lingering = Duration.seconds(2)
 
   let connection: Connection
-  let route: EventRoute
+  var route: EventRoute
   private unowned let worker: Worker
   var feed = GroupFeed()
   /// When something was last written, in nanoseconds of the reactor's clock.

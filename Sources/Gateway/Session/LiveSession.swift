@@ -13,6 +13,9 @@ protocol LiveSession: AnyObject {
   /// Called by the worker's sweep a few times in each of the shortest waits: nanoseconds of the reactor's clock.
   func checkKeepAlive(at now: UInt64)
 
+  /// What is served was exchanged.
+  func goOn(by routes: LiveRoutes)
+
   /// Ends at once: the process is being stopped and the time for it is over.
   func abandon()
 }

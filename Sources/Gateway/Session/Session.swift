@@ -19,11 +19,11 @@ final class Session {
   }
 
   let connection: Connection
-  let route: SessionRoute
+  private(set) var route: SessionRoute
   unowned let worker: Worker
   private var decoder: MessageDecoder
   /// Where permessage-deflate was negotiated.
-  private let compression: SessionCompression?
+  private var compression: SessionCompression?
   var feed = GroupFeed()
   private var keepAlive: KeepAlive?
   private var silence = PeerSilence()
@@ -54,14 +54,31 @@ final class Session {
     self.compression = compression
     self.worker = worker
     layer = worker.end(of: route.layer)
-    isMetered = compression != nil || route.hasControls || !route.consumer.isEcho
+    isMetered = Self.isMetered(route, compression)
     decoder = MessageDecoder(
       maximumMessage: route.configuration.limits.message.bytes, inflater: compression?.inflater)
-    keepAlive = route.keepAlive.map {
+    keepAlive = makeKeepAlive(of: route)
+  }
+
+  private func makeKeepAlive(of route: SessionRoute) -> KeepAlive? {
+    route.keepAlive.map {
       KeepAlive(
         interval: $0.interval.wholeNanoseconds, timeout: $0.timeout.wholeNanoseconds,
         startedAt: worker.reactor.now.nanoseconds)
     }
+  }
+
+  private static func isMetered(_ route: SessionRoute, _ compression: SessionCompression?) -> Bool {
+    compression != nil || route.hasControls || !route.consumer.isEcho
+  }
+
+  /// Takes the rules of a route that continues its own. What was agreed on in the handshake stays.
+  func exchange(for new: SessionRoute) {
+    compression = compression.map { worker.compression.renewed($0, for: new) }
+    isMetered = record != nil || Self.isMetered(new, compression)
+    decoder.maximumMessage = new.configuration.limits.message.bytes
+    if new.keepAlive != route.keepAlive { keepAlive = makeKeepAlive(of: new) }
+    route = new
   }
 
   /// Joins the route's groups, and their presence.

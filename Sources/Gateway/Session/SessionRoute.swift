@@ -29,7 +29,8 @@ final class SessionRoute: Sendable {
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
 
-  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, auth: RouteAuthenticator? = nil, log: Logger) {
+  init(_ configuration: WebSocketRoute, _ layers: GatewayLayers, auth: RouteAuthenticator? = nil, log: Logger)
+  {
     self.configuration = configuration
     self.consumer = Consumer(
       configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))
@@ -49,6 +50,12 @@ final class SessionRoute: Sendable {
   }
 
   var name: String { configuration.name }
+
+  /// Whether sessions of another value of the route can go on by this one.
+  func continues(_ other: SessionRoute) -> Bool {
+    configuration.consumer.continues(other.configuration.consumer) && auth?.rules == other.auth?.rules
+      && takesTokens == other.takesTokens
+  }
 
   /// The shortest time after which a session has to be looked at.
   var wait: Duration {

@@ -105,6 +105,11 @@ final class GatewayState: Sendable {
   /// Whether new sessions are accepted: between the first accept and the stop, while all channel layers are available.
   var isReady: Bool { readiness.load(ordering: .relaxed) && layers.areAvailable }
 
+  /// Serves something else to new requests. Its routes must use no layer that nothing used so far.
+  func serve(_ served: ServedApplication) {
+    current.withLock { $0 = served }
+  }
+
   /// What the connection with this number may become.
   func allowance(of count: Int) -> Allowance {
     count <= connectionLimit ? .session : .onlyHTTP

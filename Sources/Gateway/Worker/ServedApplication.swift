@@ -14,6 +14,7 @@ final class ServedApplication: Sendable {
   /// By HTTP route.
   let handlers: [HTTPHandler]
   let hasEventRoutes: Bool
+  let liveRoutes: LiveRoutes
 
   /// What every served value uses, and what outlives it.
   struct Surroundings: Sendable {
@@ -47,7 +48,9 @@ final class ServedApplication: Sendable {
       HTTPHandler($0, auth: authenticator($0.auth), of: application, in: surroundings)
     }
     handlers = ready
-    hasEventRoutes = ready.contains { if case .events = $0 { true } else { false } }
+    let streams = ready.compactMap { if case .events(let route) = $0 { route } else { nil } }
+    hasEventRoutes = !streams.isEmpty
+    liveRoutes = LiveRoutes(routes, streams)
   }
 
   /// Closes the connections to upstreams, before the end of their event loops.
@@ -90,7 +93,8 @@ enum HTTPHandler: Sendable {
         PublishEndpoint(publish, auth: auth, route: route.name, of: application, in: surroundings))
     case .health(let probe): self = .health(probe)
     case .events(let stream):
-      self = .events(EventRoute(stream, of: route.name, surroundings.layers, auth: auth, log: surroundings.log))
+      self = .events(
+        EventRoute(stream, of: route.name, surroundings.layers, auth: auth, log: surroundings.log))
     }
   }
 }

@@ -16,7 +16,9 @@ final class Worker {
   let tls: TLSService?
   let layers: WorkerLayers
   /// The routes for new connections.
-  let served: ServedApplication
+  private(set) var served: ServedApplication
+  /// The last one; nil while the worker serves what it began with.
+  private var exchange: RouteExchange?
   let refusals: RefusalLog
   let compression: WorkerCompression
   let identities = WorkerIdentities()
@@ -69,6 +71,18 @@ final class Worker {
   /// This worker's end of the route's presence; nil if the route has none.
   func presence(of route: SessionRoute) -> LocalPresence? {
     route.hasPresence ? route.layer.flatMap { layers[$0].presence } : nil
+  }
+
+  /// Serves something else from now on. Living sessions go on by its routes, or end where it has none for them.
+  ///
+  /// - Parameter watcher: released once all sessions have had their turn, or the worker has ended.
+  func serve(_ served: ServedApplication, watcher: AnyObject? = nil) {
+    self.served = served
+    compression.forgetRoutes()
+    exchange?.end()
+    let exchange = RouteExchange(of: self, watcher: watcher)
+    self.exchange = exchange
+    exchange.goOn()
   }
 
   var isServing: Bool {
@@ -232,6 +246,11 @@ extension Worker {
     gateway.counters.sessions.up()
     gateway.counters.sessionsOpened.up()
     sweep(within: wait)
+  }
+
+  /// The handshake is over. What is served may have been exchanged since it began.
+  func sessionAccepted(_ session: any LiveSession) {
+    if exchange != nil { session.goOn(by: served.liveRoutes) }
   }
 
   func sessionEnded(_ session: any LiveSession) {

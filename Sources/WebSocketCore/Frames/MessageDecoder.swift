@@ -21,7 +21,7 @@ public struct MessageDecoder {
   /// frames of 64 bytes. The sink is not asked about a shorter read, so that this costs an echo nothing.
   public static let stride = 2048
 
-  private let maximumMessage: Int
+  package var maximumMessage: Int
   private let origin: FrameOrigin
   /// Set if permessage-deflate was negotiated.
   private let inflater: Inflater?

@@ -1,0 +1,178 @@
+import Foundation
+import GatewayConfig
+import GatewayTestSupport
+import LayerTestSupport
+import Synchronization
+import TestSupport
+import Testing
+import WebSocketCore
+
+@testable import Gateway
+
+/// - Parameters:
+///   - form: what frames and answers of this version say of it.
+///   - routes: further WebSocket routes.
+private func configuration(form: String, threads: Int = 1, routes: String = "") throws -> Configuration {
+  let events = #"events: {shown: {form: "\#(form)", n: "{n}", pad: "\#(String(repeating: "x", count: 64))"}}"#
+  return try ConfigurationLoader.configuration(
+    of: """
+      installed_apps: [broadcast, chat, echo]
+      channel_layers: {default: {backend: memory}}
+      server: {threads: \(threads)}
+      applications:
+        main:
+          http:
+            - {path: publish/, publish: {groups: [news, kept], anonymous: true}}
+            - {path: sse/, events: {group: news, \(events.replacing("events:", with: "templates:"))}}
+            - {path: form/, respond: "\(form)"}
+          websocket:
+            - {path: ws/plain/, consumer: broadcast, group: news, \(events)}
+            - {path: ws/packed/, consumer: broadcast, group: news, compression: {threshold: 1B}, \(events)}
+            - {path: ws/two/, consumer: broadcast, group: [own, news], \(events)}
+            - {path: ws/kept/, consumer: broadcast, group: kept, history: {messages: 500}, \(events)}
+            - {path: ws/there/, consumer: chat, group: there, presence: true}
+            - {path: ws/echo/, consumer: echo}
+            \(routes)
+      """
+  ).onAnyPort
+}
+
+/// What was served, as long as anybody holds it.
+private final class Served: Sendable {
+  private final class Weak: @unchecked Sendable {
+    weak let served: ServedApplication?
+    weak let route: SessionRoute?
+
+    init(_ served: ServedApplication) {
+      self.served = served
+      route = served.routes.first
+    }
+  }
+
+  private let all = Mutex<[Weak]>([])
+
+  func note(_ served: ServedApplication) {
+    all.withLock { $0.append(Weak(served)) }
+  }
+
+  var living: (values: Int, routes: Int) {
+    all.withLock { all in (all.count { $0.served != nil }, all.count { $0.route != nil }) }
+  }
+}
+
+private func publish(_ event: String, to group: String, port: Int) throws {
+  let body = #"{"group": "\#(group)", "event": \#(event)}"#
+  let client = try RawClient(port: port)
+  try client.send(
+    "POST /publish/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+      + body)
+  let head = try client.receiveHead()
+  #expect(head.hasPrefix("HTTP/1.1 200"), "\(head)")
+}
+
+struct ExchangeTests {
+  @Test(arguments: [1, 2])
+  func `what is served is exchanged a hundred times under living sessions, and only the last one is kept`(
+    _ threads: Int
+  ) async throws {
+    let versions = try ["one", "two"].map { try configuration(form: $0, threads: threads) }
+    let gateway = GatewayServer(versions[0], log: .quiet) {}
+    let served = Served()
+    try await gateway.serving { port in
+      try await offThePool {
+        let plain = try RawClient(port: port, path: "/ws/plain/")
+        let two = try RawClient(port: port, path: "/ws/two/")
+        let kept = try RawClient(port: port, path: "/ws/kept/?since=")
+        _ = try kept.receiveText()
+        let packed = try RawClient(port: port)
+        try packed.upgrade(path: "/ws/packed/", extensions: "permessage-deflate")
+        let stream = try RawClient(port: port)
+        try stream.send("GET /sse/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        _ = try stream.receiveHead()
+        let kind = try RawClient(port: port)
+        for number in 1...100 {
+          let version = number % 2
+          waiting { await gateway.serve(applicationOf: versions[version]) }
+          served.note(gateway.gateway.served)
+          let form = ["one", "two"][version]
+          try publish(#"{"type": "shown", "n": \#(number)}"#, to: "news", port: port)
+          try publish(#"{"type": "shown", "n": \#(number)}"#, to: "kept", port: port)
+          let said = "\"form\":\"\(form)\",\"n\":\(number),"
+          for client in [plain, two] {
+            let text = try client.receiveLongText()
+            #expect(text.contains(said), "\(text)")
+          }
+          // A client that is told of positions stays one.
+          let numbered = try kept.receiveLongText()
+          #expect(numbered.contains(said) && numbered.contains("\"id\""), "\(numbered)")
+          let event = try stream.receive(upTo: "\"n\":\(number),")
+          #expect(event.contains("\"form\":\"\(form)\""), "\(event)")
+          let (first, payload) = try packed.receiveFrame()
+          #expect(first == 0xC1)
+          #expect(
+            texts([first, UInt8(payload.count)] + payload, inflating: true)?.first?.contains(said) == true)
+          try kind.send("GET /form/ HTTP/1.1\r\nHost: a\r\n\r\n")
+          _ = try kind.receiveHead()
+          let body = try kind.receive(3)
+          #expect(String(decoding: body, as: UTF8.self) == form)
+        }
+        // All that is left of the versions before is what the last one has of them: nothing.
+        let living = served.living
+        #expect(living.values == 1)
+        #expect(living.routes == 1)
+        for client in [plain, two, kept, packed, stream, kind] { client.close() }
+      }
+    }
+  }
+
+  @Test
+  func
+    `sessions end where their route is gone or means something else, and take the rules of one that does not`()
+    async throws
+  {
+    let before = try configuration(
+      form: "one",
+      routes: """
+        - {path: ws/gone/, consumer: echo}
+              - {path: ws/regrouped/, consumer: chat, group: old}
+              - {path: ws/small/, consumer: echo}
+        """)
+    let after = try configuration(
+      form: "one",
+      routes: """
+        - {path: ws/regrouped/, consumer: chat, group: new}
+              - {path: ws/small/, consumer: echo, limits: {message: 8B}}
+        """)
+    let gateway = GatewayServer(before, log: .quiet) {}
+    try await gateway.serving { port in
+      try await offThePool {
+        let gone = try RawClient(port: port, path: "/ws/gone/")
+        let regrouped = try RawClient(port: port, path: "/ws/regrouped/")
+        let small = try RawClient(port: port, path: "/ws/small/")
+        let there = try RawClient(port: port, path: "/ws/there/")
+        _ = try there.receiveText()
+        try small.send(text: "nine bytes")
+        let echoed = try small.receiveText()
+        #expect(echoed == "nine bytes")
+        waiting { await gateway.serve(applicationOf: after) }
+        for client in [gone, regrouped] {
+          let (first, payload) = try client.receiveFrame()
+          #expect(first == 0x88)
+          #expect(payload.prefix(2).elementsEqual([0x03, 0xF4]))
+        }
+        try small.send(text: "nine bytes")
+        let (first, payload) = try small.receiveFrame()
+        #expect(first == 0x88)
+        #expect(payload.prefix(2).elementsEqual([0x03, 0xF1]))
+        // Who is there is told as before.
+        try there.send(text: #"{"presence": "list"}"#)
+        let list = try there.receiveText()
+        #expect(list.contains("\"count\": 1"), "\(list)")
+        let status = try RawClient.status(
+          port: port, "GET /ws/gone/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        #expect(status == 404)
+        for client in [gone, regrouped, small, there] { client.close() }
+      }
+    }
+  }
+}
