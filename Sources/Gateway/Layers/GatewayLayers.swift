@@ -3,6 +3,7 @@ import GatewayConfig
 import Logging
 import NIOCore
 import NIOPosix
+import RedisLayers
 
 /// The channel layers that the served routes use, for the whole process. Each worker has its own end of each layer.
 final class GatewayLayers: Sendable {
