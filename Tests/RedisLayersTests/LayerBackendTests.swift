@@ -21,8 +21,16 @@ enum BackEndKind: CaseIterable {
     FileManager.default.isExecutableFile(atPath: $0)
   }
 
+  /// Whether several processes can use one layer.
+  var isShared: Bool {
+    switch self {
+    case .memory: false
+    case .redisCore, .redisPubSub: true
+    }
+  }
+
   /// Those that can run here.
-  static var here: [BackEndKind] { redis == nil ? [.memory] : allCases }
+  static var here: [BackEndKind] { allCases.filter { redis != nil || !$0.isShared } }
 
   fileprivate func make(at socket: String) -> any LayerBackend {
     var rules = HistoryRules()
@@ -147,7 +155,7 @@ private func withProcesses(
 ) async throws {
   let folder = try TemporaryFolder()
   let server = Process()
-  if kind != .memory, let redis = BackEndKind.redis {
+  if kind.isShared, let redis = BackEndKind.redis {
     server.executableURL = URL(filePath: redis)
     server.arguments = [
       "--port", "0", "--unixsocket", folder.path("s"), "--save", "", "--dir", folder.path,
@@ -158,7 +166,7 @@ private func withProcesses(
   // The server was started on a thread that blocks signals, and so it blocks them too, except this one.
   defer { if server.isRunning { kill(server.processIdentifier, SIGKILL) } }
   var processes: [LayerProcess] = []
-  for _ in 0..<(kind == .memory ? 1 : 2) {
+  for _ in 0..<(kind.isShared ? 2 : 1) {
     processes.append(try await LayerProcess(kind.make(at: folder.path("s"))))
   }
   try await body(processes)
@@ -171,7 +179,7 @@ struct LayerBackendTests {
     _ kind: BackEndKind
   ) async throws {
     try await withProcesses(of: kind) { processes in
-      #expect(processes.allSatisfy { $0.backend.isShared == (kind != .memory) })
+      #expect(processes.allSatisfy { $0.backend.isShared == kind.isShared })
       let (deliveries, heard) = AsyncStream<Heard>.makeStream()
       let ends = processes.flatMap(\.ends)
       for (index, end) in ends.enumerated() {
