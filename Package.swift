@@ -6,10 +6,12 @@ import PackageDescription
 //     5  sluice                                          commands
 //     4  Gateway                                         accept, hand-shake, HTTP, life cycle
 //     3  Consumers                                       what a session does
+//     3  RedisLayers                                     how an event travels from process to process
 //     2  ChannelLayers                                   how an event travels
+//     2  RedisClient                                     what speaks to a Redis, and keeps a connection
 //     1  GatewayConfig                                   what the operator wrote
 //     1  Bench                                           what a load is, and what it measures
-//     1  NetworkFaults                                   why a connection failed, in words
+//     1  NetworkFaults                                   why a connection failed, and how a dead one is found
 //     0  CLinux   CYAML   CZlib   Bytes   JSON   Routing   WebSocketCore   Transport
 let package = Package(
   name: "sluice",
@@ -53,6 +55,7 @@ let package = Package(
         "Transport",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
 
     .target(
@@ -65,15 +68,30 @@ let package = Package(
     .target(
       name: "ChannelLayers",
       dependencies: [
-        "Bytes", "GatewayConfig", "JSON", "NetworkFaults", "Routing", "Transport",
+        "Bytes", "GatewayConfig", "JSON", "Routing", "Transport",
+        .product(name: "DequeModule", package: "swift-collections"),
+      ]),
+    .target(
+      name: "RedisClient",
+      dependencies: [
+        "Bytes", "GatewayConfig", "NetworkFaults", "Transport",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOTLS", package: "swift-nio"),
+      ]),
+    .target(
+      name: "RedisLayers",
+      dependencies: [
+        "Bytes", "ChannelLayers", "GatewayConfig", "JSON", "RedisClient", "Transport",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
-        .product(name: "NIOTLS", package: "swift-nio"),
       ]),
 
     .target(
@@ -92,8 +110,8 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "NetworkFaults", "Routing",
-        "Transport", "WebSocketCore",
+        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "NetworkFaults", "RedisLayers",
+        "Routing", "Transport", "WebSocketCore",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -111,8 +129,8 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Bench", "Bytes", "ChannelLayers", "Gateway", "GatewayConfig", "JSON", "Routing", "Transport",
-        "WebSocketCore",
+        "Bench", "Bytes", "ChannelLayers", "Gateway", "GatewayConfig", "JSON", "RedisLayers", "Routing",
+        "Transport", "WebSocketCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -148,12 +166,25 @@ let package = Package(
       dependencies: [
         "Bytes", "ChannelLayers", "GatewayConfig", "JSON", "LayerTestSupport", "Routing", "TestSupport",
         "Transport",
+      ]),
+    .testTarget(
+      name: "RedisClientTests",
+      dependencies: [
+        "RedisClient", "TestSupport", "Transport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "NIOTLS", package: "swift-nio"),
+      ]),
+    .testTarget(
+      name: "RedisLayersTests",
+      dependencies: [
+        "Bytes", "ChannelLayers", "GatewayConfig", "JSON", "LayerTestSupport", "RedisClient", "RedisLayers",
+        "Routing", "TestSupport", "Transport",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     .testTarget(
       name: "BenchTests",

@@ -37,7 +37,7 @@ public struct Event: Sendable, Hashable {
 
 extension Event {
   /// Roughly the memory that the event takes while it waits or is kept, in bytes.
-  package var size: Int {
+  public var size: Int {
     fields.reduce(160 + type.utf8.count) { sum, field in
       let value =
         switch field.value {
@@ -64,7 +64,7 @@ extension JSON {
 /// The position of an event in the history of its group, written `EPOCH.OFFSET`: `5f3a9c01.42`.
 ///
 /// Offsets of one epoch count up by one. Another epoch means that the earlier history is gone.
-package struct EventPosition: Sendable, Hashable, CustomStringConvertible {
+public struct EventPosition: Sendable, Hashable, CustomStringConvertible {
   package var epoch: UInt32
   package var offset: UInt64
   /// Scripts in Redis count the offsets, and their numbers are exact up to this one. A larger offset cannot be real.
@@ -76,7 +76,7 @@ package struct EventPosition: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Reads what `description` writes; nil for anything else.
-  package init?(_ text: some StringProtocol) {
+  public init?(_ text: some StringProtocol) {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 2, (1...8).contains(parts[0].utf8.count), (1...20).contains(parts[1].utf8.count),
       parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
@@ -86,7 +86,7 @@ package struct EventPosition: Sendable, Hashable, CustomStringConvertible {
     self.init(epoch: epoch, offset: offset)
   }
 
-  package var description: String { "\(String(epoch, radix: 16)).\(offset)" }
+  public var description: String { "\(String(epoch, radix: 16)).\(offset)" }
 }
 
 /// A value in an event: the common types of JSON and MessagePack, and bytes.

@@ -47,6 +47,11 @@ package struct LayerEnd {
   package let layer: any ChannelLayer
   /// Nil if the layer has no presence.
   package let presence: LocalPresence?
+
+  package init(layer: any ChannelLayer, presence: LocalPresence?) {
+    self.layer = layer
+    self.presence = presence
+  }
 }
 
 /// Why a layer cannot be used.

@@ -1,7 +1,7 @@
 /// The names with which other processes reach single sessions; Django calls them specific channels.
 ///
 /// `specific.1f…-0!r0.12.7` is member 12, the 7th holder of that place, of reactor 0 in the process `1f…`.
-package struct SessionAddresses: Sendable {
+public struct SessionAddresses: Sendable {
   /// The prefix of all addresses of the process.
   private let prefix: String
   private let reactor: Int
@@ -16,7 +16,7 @@ package struct SessionAddresses: Sendable {
   }
 
   /// Reads the part of an address after the prefix.
-  package static func parse(_ local: some StringProtocol) -> (reactor: Int, member: MemberNumber)? {
+  public static func parse(_ local: some StringProtocol) -> (reactor: Int, member: MemberNumber)? {
     guard local.first == "r" else { return nil }
     let parts = local.dropFirst().split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 3, let reactor = UInt16(parts[0]), let slot = UInt32(parts[1]),
@@ -27,7 +27,7 @@ package struct SessionAddresses: Sendable {
 }
 
 /// Identifies a member of a reactor's groups. A number is never used for a later member.
-package struct MemberNumber: Sendable, Hashable {
+public struct MemberNumber: Sendable, Hashable {
   package var slot: UInt32
   package var serial: UInt32
 

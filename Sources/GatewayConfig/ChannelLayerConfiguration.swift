@@ -1,6 +1,6 @@
 /// One entry of `channel_layers`: an alias, its backend and the backend's settings.
 package struct ChannelLayerConfiguration: Sendable {
-  /// The names of the backends.
+  /// The names of the backends. What the configuration knows of each is its `kind`.
   package enum BackendName: String, Sendable, Hashable, CaseIterable {
     /// One process; `channels.layers.InMemoryChannelLayer`.
     case memory
@@ -8,11 +8,27 @@ package struct ChannelLayerConfiguration: Sendable {
     case redis
     /// `channels_redis.pubsub.RedisPubSubChannelLayer`.
     case redisPubSub = "redis_pubsub"
+
+    var kind: BackendKind {
+      switch self {
+      case .memory: .memory
+      case .redis: .redis(.core)
+      case .redisPubSub: .redis(.pubSub)
+      }
+    }
   }
 
   package enum Backend: Sendable {
     case memory
     case redis(RedisLayerConfiguration)
+
+    /// How many other servers it is connected to.
+    package var serverCount: Int {
+      switch self {
+      case .memory: 0
+      case .redis(let redis): redis.hosts.count
+      }
+    }
   }
 
   package var alias: String

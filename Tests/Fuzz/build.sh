@@ -48,15 +48,15 @@ target() {
 }
 
 build() {
-  local redis=Sources/ChannelLayers/Redis configuration=Sources/GatewayConfig
+  local layers=Sources/RedisLayers configuration=Sources/GatewayConfig
   case $1 in
     frames | inflater | requesthead) target "$1" "Bytes Crypto WebSocketCore" z ;;
     json) target json "Bytes JSON" "" ;;
     messagepack)
-      target messagepack "Bytes JSON Transport" "" $redis/Serialization/MessagePack{Reader,Writer}.swift \
-        $redis/Serialization/CodecFault.swift
+      target messagepack "Bytes JSON Transport" "" $layers/Serialization/MessagePack{Reader,Writer}.swift \
+        $layers/Serialization/CodecFault.swift
       ;;
-    resp) target resp "Transport" "" $redis/RESP ;;
+    resp) target resp "Transport" "" Sources/RedisClient/RESP ;;
     yaml)
       target yaml "Bytes JSON" yaml $configuration/YAML $configuration/Source $here/StandIns/GroupTable.swift \
         $(find $configuration/Diagnostics -name '*.swift' -not -name GroupTable.swift)

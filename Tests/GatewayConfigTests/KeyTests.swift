@@ -20,9 +20,6 @@ private let files: [KeyPlace: String] = [
   .shutdown: "shutdown: {HERE}",
   .logging: "logging: {HERE}",
   .channelLayer: "channel_layers: {default: {HERE}}",
-  .memoryConfig: "channel_layers: {default: {backend: memory, config: {HERE}}}",
-  .redisConfig: "channel_layers: {default: {backend: redis, config: {HERE}}}",
-  .pubSubConfig: "channel_layers: {default: {backend: redis_pubsub, config: {HERE}}}",
   .redisHost: "channel_layers: {default: {backend: redis, config: {hosts: [{HERE}]}}}",
   .sentinelOptions: """
   channel_layers: {default: {backend: redis, config: {hosts: [{master_name: a, sentinels: [[b, 1]], sentinel_kwargs: {HERE}}]}}}
@@ -49,6 +46,11 @@ private let files: [KeyPlace: String] = [
   .preset: "consumers: {one: {HERE}}",
 ]
 
+private func form(of place: KeyPlace) -> String? {
+  guard case .config(let backend) = place else { return files[place] }
+  return "channel_layers: {default: {backend: \(backend.rawValue), config: {HERE}}}"
+}
+
 /// A folder with a configuration, and an app beside it.
 private struct Folder {
   private let folder: TemporaryFolder
@@ -60,7 +62,7 @@ private struct Folder {
   /// The keys that are unknown where `keys` stands in a mapping of this kind.
   func unknownKeys(at place: KeyPlace, _ keys: String) throws -> [String] {
     let isApp = place == .app || place == .preset
-    let text = try #require(files[place], "\(place)").replacing("HERE", with: keys)
+    let text = try #require(form(of: place), "\(place)").replacing("HERE", with: keys)
     try folder.write(isApp ? text : "{}", as: "app/app.yaml")
     let file = isApp ? "installed_apps: [echo, chat, ./app]" : text
     try folder.write(file, as: "routes.yaml")
@@ -70,7 +72,7 @@ private struct Folder {
 }
 
 struct KeyTests {
-  @Test(arguments: KeyPlace.allCases)
+  @Test(arguments: KeyPlace.all)
   func `each declared key is known where it stands, and no other one is`(_ place: KeyPlace) throws {
     let folder = try Folder()
     let isBlock = place == .file || place == .app
@@ -98,7 +100,7 @@ struct KeyTests {
   }
 
   @Test func `a mapping has each key once, and a key says what it means in a sentence`() {
-    for place in KeyPlace.allCases {
+    for place in KeyPlace.all {
       let names = Key.at(place).map(\.name)
       #expect(!names.isEmpty && Set(names).count == names.count, "\(place): \(names)")
       for alternative in place.alternatives {

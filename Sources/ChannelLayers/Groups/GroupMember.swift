@@ -21,7 +21,7 @@ package enum Delivery: Sendable, Equatable {
 /// The place of one member in one audience. Made by `LocalGroups.join`, and kept by the member until it leaves.
 package final class Membership {
   /// Strong, because an unowned reference costs two more atomic operations at each delivery. `leave` breaks the cycle.
-  let member: any GroupMember
+  package let member: any GroupMember
   package let number: MemberNumber
   var audience: Audience
   /// The index in the audience.

@@ -1,10 +1,10 @@
-package import Transport
+public import Transport
 
 /// The groups of one reactor. Events of all layers reach the sessions through it.
 ///
 /// Confined to its reactor. Per event it takes a dictionary look-up and one rendering for each audience; per turn, one write
 /// for each member. No step is taken for each pair of member and event.
-package final class LocalGroups {
+public final class LocalGroups {
   /// Counts for tests and metrics.
   package struct Counters: Sendable, Equatable {
     /// Events for a group that has members here.
@@ -125,7 +125,7 @@ package final class LocalGroups {
   }
 
   /// Renders the event for every audience of the group. The frames are sent at the end of the turn.
-  package func deliver(_ event: Event, to group: String) {
+  public func deliver(_ event: Event, to group: String) {
     guard let audiences = groups[group] else { return }
     counters.events += 1
     for audience in audiences {
@@ -172,7 +172,7 @@ package final class LocalGroups {
   }
 
   /// Delivers an event to one member, if it is still there.
-  package func deliver(_ event: Event, to number: MemberNumber) {
+  public func deliver(_ event: Event, to number: MemberNumber) {
     guard let membership = directory[number] else { return }
     counters.events += 1
     send(event, to: membership)
@@ -234,7 +234,7 @@ package final class LocalGroups {
 }
 
 extension LocalGroups: EndOfTurn {
-  package func endOfTurn() {
+  public func endOfTurn() {
     isScheduled = false
     let audiences = dirty
     dirty.removeAll(keepingCapacity: true)

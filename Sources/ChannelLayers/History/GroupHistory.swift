@@ -20,8 +20,9 @@ package final class GroupHistory: Sendable {
   }
 
   private static let sweepInterval = Duration.seconds(10)
-  /// A process that takes over the recording of a Redis history compares with its copy what it has heard in this time.
-  private static let overlap = MirroredGroup.memory
+  /// For how long events stay here that are too old for readers. A process that takes over the recording of a shared history compares
+  /// with its copy what it has heard in this time.
+  package static let overlap = Duration.seconds(12)
   private let stripes = Striped(Table())
   package let rules: HistoryRules
   private let memory: HistoryMemory

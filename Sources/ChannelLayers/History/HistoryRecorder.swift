@@ -16,6 +16,16 @@ package struct RecordRequest: Sendable {
   package var group: String
   package var limits: HistoryConfiguration
   package var source: Source
+
+  package init(event: Event, group: String, limits: HistoryConfiguration, source: Source) {
+    (self.event, self.group, self.limits, self.source) = (event, group, limits, source)
+  }
+}
+
+/// A reactor's first member has joined a group, or its last member has left.
+package enum InterestChange: Sendable {
+  case wanted(group: String, reactor: Int)
+  case unwanted(group: String, reactor: Int)
 }
 
 /// Keeps the histories of a layer outside of this process, and copies of them in a `GroupHistory` for the groups that reactors
@@ -28,8 +38,4 @@ package protocol HistoryRecorder: Sendable {
 
   /// A reactor's first member has joined a group, or its last member has left. Each `wanted` is answered by `.subscribed`.
   func change(_ change: InterestChange)
-}
-
-extension RecordRequest: SizedRequest {
-  var size: Int { event.size + group.utf8.count }
 }

@@ -69,7 +69,7 @@ package final class RecordedGroup: Sendable {
   }
 
   /// Returns a random epoch. It is never 0, and is very unlikely to equal an earlier one.
-  static func newEpoch() -> UInt32 { .random(in: 1 ... .max) }
+  package static func newEpoch() -> UInt32 { .random(in: 1 ... .max) }
 
   package var last: EventPosition { state.withLock { $0.last } }
 
@@ -261,12 +261,12 @@ extension RecordedGroup {
 extension RecordedGroup {
   /// Returns a random stamp, which distinguishes events of one position. Its lowest bit says whether another program published the
   /// event.
-  static func newStamp(isForeign: Bool) -> UInt64 {
+  package static func newStamp(isForeign: Bool) -> UInt64 {
     UInt64.random(in: 0 ... .max) & ~1 | (isForeign ? 1 : 0)
   }
 
   /// Returns the events that other programs published since then, without positions.
-  func foreign(since time: MonotonicTime) -> [Event] {
+  package func foreign(since time: MonotonicTime) -> [Event] {
     state.withLock { state in
       state.items.reversed().prefix { $0.time >= time }.filter { $0.stamp & 1 == 1 }.map { item in
         var event = item.event

@@ -1,11 +1,11 @@
-import Bytes
+package import Bytes
 import DequeModule
 import JSON
 
 /// The presence in one group: sessions of this process, and users and sessions of other processes if the layer has several.
 ///
 /// It changes at once. `announce` collects many changes for the members.
-struct GroupPresence {
+package struct GroupPresence {
   typealias Instant = ContinuousClock.Instant
 
   /// How long a user without sessions is still shown, so that reloading a page causes no notices.
@@ -231,17 +231,17 @@ struct GroupPresence {
   }
 
   /// The changes of this process in a group.
-  struct LocalChanges {
-    var joined: [ExactText] = []
-    var left: [ExactText] = []
-    var anonymous: Int
+  package struct LocalChanges {
+    package var joined: [ExactText] = []
+    package var left: [ExactText] = []
+    package var anonymous: Int
     /// Whether the process still has sessions in the group.
-    var isUsed: Bool
+    package var isUsed: Bool
   }
 
   // MARK: - From other processes
 
-  enum Application: Equatable {
+  package enum Application: Equatable {
     case applied
     /// The change is known already.
     case stale
@@ -316,28 +316,42 @@ struct GroupPresence {
 }
 
 /// A change of another process in a group.
-struct PeerChange: Sendable, Hashable {
-  var process: String
+package struct PeerChange: Sendable, Hashable {
+  package var process: String
   /// Counts up with each change of the process.
-  var sequence: Int
+  package var sequence: Int
   /// The sequence number of the process's previous change of this group.
-  var previous = 0
-  var joined: [ExactText] = []
-  var left: [ExactText] = []
+  package var previous: Int
+  package var joined: [ExactText]
+  package var left: [ExactText]
   /// How many anonymous sessions the process has now.
-  var anonymous = 0
+  package var anonymous: Int
   /// Whether `joined` is the whole state.
-  var isAll = false
+  package var isAll: Bool
   /// Whether the process has no more sessions in the group.
-  var isGone = false
+  package var isGone: Bool
+
+  package init(
+    process: String, sequence: Int, previous: Int = 0, joined: [ExactText] = [], left: [ExactText] = [],
+    anonymous: Int = 0, isAll: Bool = false, isGone: Bool = false
+  ) {
+    (self.process, self.sequence, self.previous) = (process, sequence, previous)
+    (self.joined, self.left, self.anonymous) = (joined, left, anonymous)
+    (self.isAll, self.isGone) = (isAll, isGone)
+  }
 }
 
 /// The state of one process in a group.
-struct PeerState: Sendable, Hashable {
-  var process: String
-  var sequence: Int
-  var users: [ExactText]
-  var anonymous: Int
+package struct PeerState: Sendable, Hashable {
+  package var process: String
+  package var sequence: Int
+  package var users: [ExactText]
+  package var anonymous: Int
+
+  package init(process: String, sequence: Int, users: [ExactText], anonymous: Int) {
+    (self.process, self.sequence) = (process, sequence)
+    (self.users, self.anonymous) = (users, anonymous)
+  }
 }
 
 extension PresenceList {
@@ -354,7 +368,7 @@ extension PresenceList {
   }
 
   /// The list of all processes together.
-  init(_ states: [PeerState]) {
+  package init(_ states: [PeerState]) {
     let users = Set(states.flatMap(\.users))
     let first = users.sorted(by: FirstNames.precedes).prefix(Self.mostUsers)
     self.init(first: first, users: users.count, anonymous: states.reduce(0) { $0 + $1.anonymous })

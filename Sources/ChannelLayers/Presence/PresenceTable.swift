@@ -25,7 +25,7 @@ package final class PresenceTable: Sendable {
     self.init(changedHere: nil)
   }
 
-  init(changedHere: (@Sendable (String) -> Void)?) {
+  package init(changedHere: (@Sendable (String) -> Void)?) {
     self.changedHere = changedHere
     (arrivals, arrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
@@ -156,7 +156,7 @@ package final class PresenceTable: Sendable {
   /// call.
   ///
   /// - Returns: nil if the group is not known.
-  func takeChanges(of group: String, all: Bool) -> GroupPresence.LocalChanges? {
+  package func takeChanges(of group: String, all: Bool) -> GroupPresence.LocalChanges? {
     stripes[group].part.withLock { groups in
       let changes = groups[group]?.takeChanges(all: all)
       if changes?.isUsed == false { groups[group] = nil }
@@ -164,25 +164,25 @@ package final class PresenceTable: Sendable {
     }
   }
 
-  func apply(_ change: PeerChange, to group: String) -> GroupPresence.Application {
+  package func apply(_ change: PeerChange, to group: String) -> GroupPresence.Application {
     updateKnown(group) { $0.apply(change, at: .now) } ?? .stale
   }
 
-  func load(_ states: [PeerState], of group: String) {
+  package func load(_ states: [PeerState], of group: String) {
     updateKnown(group) { $0.load(states, at: .now) }
   }
 
-  func remove(process: String, from group: String) {
+  package func remove(process: String, from group: String) {
     updateKnown(group) { $0.remove(process, at: .now) }
   }
 
   /// Removes processes that have been missing since then.
-  func removeMissing(from group: String, since time: ContinuousClock.Instant) {
+  package func removeMissing(from group: String, since time: ContinuousClock.Instant) {
     updateKnown(group) { $0.removeMissing(since: time, at: .now) }
   }
 
   /// Shows the known presence although the other processes cannot be asked.
-  func show(_ group: String) {
+  package func show(_ group: String) {
     updateKnown(group) { $0.isSynced = true }
   }
 

@@ -3,6 +3,7 @@ import GatewayConfig
 import Logging
 import NIOCore
 import NIOPosix
+import RedisLayers
 
 /// The channel layers that the served routes use, for the whole process. Each worker has its own end of each layer.
 final class GatewayLayers: Sendable {
@@ -15,9 +16,9 @@ final class GatewayLayers: Sendable {
   init(_ configuration: Configuration, log: Logger, refused: @escaping @Sendable () -> Void = {}) {
     let served = configuration.served
     let layers = configuration.channelLayers.filter { served.channelLayers.contains($0.alias) }
-    let needsRedis = layers.contains { if case .redis = $0.backend { true } else { false } }
     // One event loop is enough: it only moves bytes between Redis and the reactors.
-    let group = needsRedis ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
+    let needsLoop = layers.contains { $0.backend.serverCount > 0 }
+    let group = needsLoop ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
     self.group = group
     let memory = HistoryMemory(limit: configuration.server.historyMemory.bytes)
     historyMemory = memory
@@ -25,12 +26,16 @@ final class GatewayLayers: Sendable {
       let rules = Self.historyRules(of: layer.alias, served)
       let history = rules.isEmpty ? nil : GroupHistory(rules, memory: memory)
       let hasPresence = served.usesPresence(ofLayer: layer.alias)
-      guard case .redis(let redis) = layer.backend, let group else {
+      switch layer.backend {
+      case .memory:
         return MemoryBackend(
           alias: layer.alias, history: history, hasPresence: hasPresence, refused: refused)
+      case .redis(let redis):
+        return RedisBackend(
+          // A layer with servers has made the group.
+          alias: layer.alias, redis, history: history, hasPresence: hasPresence, on: group ?? .singleton,
+          log: log)
       }
-      return RedisBackend(
-        alias: layer.alias, redis, history: history, hasPresence: hasPresence, on: group, log: log)
     }
   }
 

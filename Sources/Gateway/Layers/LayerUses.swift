@@ -10,8 +10,8 @@ extension ApplicationConfiguration {
   }
 
   /// The features of a Redis layer that the routes use besides events.
-  package func uses(ofLayer alias: String) -> RedisLayerUses {
-    RedisLayerUses(
+  package func uses(ofLayer alias: String) -> LayerUses {
+    LayerUses(
       history: groups.contains { $0.layer == alias && $0.history != nil },
       presence: usesPresence(ofLayer: alias))
   }

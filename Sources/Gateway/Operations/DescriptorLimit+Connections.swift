@@ -31,9 +31,7 @@ enum DescriptorNeeds {
   }
 
   static func redisHosts(of configuration: Configuration) -> Int {
-    configuration.channelLayers.reduce(0) { count, layer in
-      if case .redis(let redis) = layer.backend { count + redis.hosts.count } else { count }
-    }
+    configuration.channelLayers.reduce(0) { $0 + $1.backend.serverCount }
   }
 
   /// What `serve` opens from the reading of its file to the end of its stop, with one client at a time.

@@ -1,4 +1,3 @@
-import ChannelLayers
 import NIOCore
 import NIOSSL
 import NetworkFaults

@@ -1,8 +1,8 @@
-import ChannelLayers
 import GatewayConfig
 import NIOCore
 import NIOPosix
 import NIOSSL
+import NetworkFaults
 import Synchronization
 import Transport
 

@@ -1,7 +1,7 @@
 import Bytes
-import ChannelLayers
 import NIOCore
 import NIOHTTP1
+import NetworkFaults
 
 /// Enforces `AnswerRules` for a server. It stands between the decoder and the HTTP client on every connection that Sluice makes
 /// as a client. A violation fails the request and closes the connection, before the client sees it.

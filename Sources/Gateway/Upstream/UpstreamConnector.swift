@@ -1,7 +1,7 @@
-import ChannelLayers
 import GatewayConfig
 import NIOCore
 import NIOPosix
+import NetworkFaults
 import Transport
 
 /// Opens connections to upstreams for the workers. A name may have to be looked up and a server may not answer, so neither

@@ -1,7 +1,9 @@
 extension Key {
+  private static let backends = ChannelLayerConfiguration.BackendName.allCases
+  private static func listed(_ names: [String]) -> String { names.map { "`\($0)`" }.joined(separator: ", ") }
   private static let layer = RedisLayerConfiguration(layout: .core)
-  private static let withQueues = [KeyPlace.redisConfig, .memoryConfig]
-  private static let ofRedis = [KeyPlace.redisConfig, .pubSubConfig]
+  private static let withQueues = [KeyPlace.config(.redis), .config(.memory)]
+  private static let ofRedis = [KeyPlace.config(.redis), .config(.redisPubSub)]
   private static let hostAndSentinels = [KeyPlace.redisHost, .sentinelOptions]
   private static let lifetime = KeyValue.time(from: .seconds(1), to: .seconds(31_536_000))
   private static let capacity = KeyValue.integer(from: 1, to: 10_000_000)
@@ -18,12 +20,11 @@ extension Key {
         "backend", [.channelLayer], .choice(ChannelLayerReader.backendNames), required: [.channelLayer],
         standard: "required",
         """
-        `memory`, `redis`, `redis_pubsub`, or Django's dotted name (`channels.layers.InMemoryChannelLayer`, \
-        `channels_redis.core.RedisChannelLayer`, `channels_redis.pubsub.RedisPubSubChannelLayer`).
+        \(listed(backends.map(\.rawValue))), or Django's dotted name (\(listed(backends.compactMap(\.kind.django)))).
         """),
       Key(
         "config", [.channelLayer],
-        .either([.mapping(.redisConfig), .mapping(.pubSubConfig), .mapping(.memoryConfig)]),
+        .either(backends.map { .mapping(.config($0)) }),
         """
         The keys of `channels_redis`. [CONFIG, key by key](django.md#config-key-by-key) says which must be equal in Django. `redis_pubsub` \
         has no queues, so it takes none of `capacity`, `channel_capacity`, `expiry`, `group_expiry` and `random_prefix_length`. `memory` \
@@ -52,7 +53,7 @@ extension Key {
         "group_expiry", withQueues, lifetime, standard: shown(layer.groupExpiry),
         "How long a membership lasts that is not renewed."),
       Key(
-        "random_prefix_length", [.redisConfig], .integer(from: 0, to: 255),
+        "random_prefix_length", [.config(.redis)], .integer(from: 0, to: 255),
         standard: shown(layer.randomPrefixLength),
         "How many random bytes stand before an event in a queue."),
       Key(
@@ -100,7 +101,7 @@ extension Key {
       Key("ssl_ca_certs", hostAndSentinels, .word, "A PEM file with the authorities to trust."),
       Key("ssl_certfile", hostAndSentinels, .word, "A PEM file with Sluice's own certificate."),
       Key("ssl_keyfile", hostAndSentinels, .word, "The PEM file of its key."),
-    ] + clientSettings
+    ] + clientSettings + backends.flatMap(\.kind.keys)
 
   /// Settings of redis-py's own connections, which mean nothing here.
   static let clientSettings = [

@@ -1,9 +1,11 @@
 /// A kind of mapping in the configuration, by the keys that it may have.
-package enum KeyPlace: String, Sendable, Hashable, CaseIterable {
+package enum KeyPlace: Sendable, Hashable {
   case file, server, address, serverTLS, certificate
   case limits, perAddress, ping, sessionLimits, streamLimits
   case compression, shutdown, logging
-  case channelLayer, memoryConfig, redisConfig, pubSubConfig, redisHost, sentinelOptions
+  case channelLayer, redisHost, sentinelOptions
+  /// The `config` of a layer with this back end.
+  case config(ChannelLayerConfiguration.BackendName)
   case authenticator, jwt, tokenSource, callback, upstreamTLS
   case application, webSocketRoutes, httpRoutes, webSocketRoute, httpRoute
   case proxy, publish, eventStream, history, files, response, redirect
@@ -24,9 +26,7 @@ package enum KeyPlace: String, Sendable, Hashable, CaseIterable {
     case .shutdown: "\"shutdown\""
     case .logging: "\"logging\""
     case .channelLayer: "a channel layer"
-    case .memoryConfig: "the config of a memory layer"
-    case .redisConfig: "the config of a redis layer"
-    case .pubSubConfig: "the config of a redis_pubsub layer"
+    case .config(let backend): "the config of a \(backend.rawValue) layer"
     case .redisHost: "a host"
     case .sentinelOptions: "\"sentinel_kwargs\""
     case .authenticator: "an authenticator"
@@ -66,7 +66,7 @@ package enum KeyPlace: String, Sendable, Hashable, CaseIterable {
     case .shutdown: "shutdown."
     case .logging: "logging."
     case .channelLayer: "channel_layers.ALIAS."
-    case .memoryConfig, .redisConfig, .pubSubConfig: "channel_layers.ALIAS.config."
+    case .config: "channel_layers.ALIAS.config."
     case .redisHost: "channel_layers.ALIAS.config.hosts[]."
     case .sentinelOptions: "channel_layers.ALIAS.config.hosts[].sentinel_kwargs."
     case .authenticator: "auth.NAME."
@@ -99,7 +99,7 @@ package enum KeyPlace: String, Sendable, Hashable, CaseIterable {
     case .certificate: "an entry of server.tls.certificates"
     case .sessionLimits: "limits of a websocket route"
     case .streamLimits: "limits of an http route"
-    case .memoryConfig, .redisConfig, .pubSubConfig: "channel_layers.ALIAS.config"
+    case .config: "channel_layers.ALIAS.config"
     case .redisHost: "an entry of channel_layers.ALIAS.config.hosts"
     case .sentinelOptions: "sentinel_kwargs of a Redis host"
     case .tokenSource: "an entry of auth.NAME.jwt.from"
@@ -130,7 +130,7 @@ extension KeyPlace {
       nil
     case .server, .address, .serverTLS, .certificate, .limits, .perAddress, .ping, .sessionLimits,
       .streamLimits,
-      .compression, .shutdown, .logging, .channelLayer, .memoryConfig, .redisConfig, .pubSubConfig,
+      .compression, .shutdown, .logging, .channelLayer, .config,
       .authenticator, .jwt, .application, .webSocketRoutes, .httpRoutes, .webSocketRoute, .httpRoute, .proxy,
       .publish, .eventStream, .history, .files, .app, .preset:
       "under \(home)"
@@ -148,7 +148,7 @@ extension KeyPlace {
     case .secret: [["env"], ["file"]]
     case .redisHost: [["address"], ["host"], ["master_name", "sentinels"]]
     case .file, .server, .address, .certificate, .limits, .perAddress, .ping, .sessionLimits, .streamLimits,
-      .compression, .shutdown, .logging, .channelLayer, .memoryConfig, .redisConfig, .pubSubConfig,
+      .compression, .shutdown, .logging, .channelLayer, .config,
       .sentinelOptions, .callback, .upstreamTLS, .application, .webSocketRoutes, .httpRoutes, .proxy,
       .publish,
       .eventStream, .history, .files, .response, .redirect, .app, .preset:
@@ -157,4 +157,21 @@ extension KeyPlace {
   }
 
   var isRoute: Bool { self == .webSocketRoute || self == .httpRoute }
+
+  /// Whether its keys are those of channels_redis and redis-py.
+  var isOfDjango: Bool {
+    if case .config = self { true } else { self == .redisHost }
+  }
+
+  /// Its name in a schema.
+  var name: String {
+    if case .config(let backend) = self { "\(backend)Config" } else { "\(self)" }
+  }
+
+  /// Every kind of mapping.
+  static let all: [KeyPlace] = {
+    let configs = ChannelLayerConfiguration.BackendName.allCases.map(KeyPlace.config)
+    var seen: Set<KeyPlace> = []
+    return (Key.all.flatMap(\.places) + configs).filter { seen.insert($0).inserted }
+  }()
 }

@@ -13,6 +13,10 @@ package enum KeyReference {
     package var keys: [Key] { places.flatMap { place in Key.all.filter { $0.places.first == place } } }
   }
 
+  /// The mappings with the keys that only one other back end has.
+  private static let otherConfigs = ChannelLayerConfiguration.BackendName.allCases.filter { $0 != .redis }
+    .map(KeyPlace.config)
+
   package static let sections = [
     Section(
       title: "Top level",
@@ -30,7 +34,7 @@ package enum KeyReference {
     Section(title: "Keys of callback", places: [.callback]),
     Section(title: "Keys of compression", places: [.compression]),
     Section(title: "Keys of tls", places: [.serverTLS, .certificate]),
-    Section(title: "Keys of config", places: [.redisConfig, .redisHost]),
+    Section(title: "Keys of config", places: [.config(.redis), .redisHost] + otherConfigs),
     Section(title: "Keys of secrets", places: [.secret]),
     Section(title: "Keys of app.yaml", places: [.app]),
   ]

@@ -63,8 +63,8 @@ package enum KeySchema: String, Sendable, CaseIterable {
       open += Key.at(place).flatMap(\.value.places)
     }
     return [.init(key: "variable", value: Self.variable)]
-      + KeyPlace.allCases.filter(found.contains).map {
-        .init(key: $0.rawValue, value: Self.definition(of: $0))
+      + KeyPlace.all.filter(found.contains).map {
+        .init(key: $0.name, value: Self.definition(of: $0))
       }
   }
 
@@ -205,7 +205,7 @@ package enum KeySchema: String, Sendable, CaseIterable {
     case .form(let text, _): scalar(type("string"), pattern(text))
     case .nothing: [.object([type("null")])]
     case .json: [.object([])]
-    case .mapping(let place): [.object([reference(place.rawValue)])]
+    case .mapping(let place): [.object([reference(place.name)])]
     case .list(let item, let least):
       [
         .object(

@@ -2,34 +2,27 @@ import Routing
 
 /// `channel_layers`: aliases, backends, and every key of their `config` (as `channels_redis` has them).
 struct ChannelLayerReader {
-  private let reading: Reading
+  let reading: Reading
 
   /// The names of the backends in Django settings.
-  private static let djangoNames: [String: ChannelLayerConfiguration.BackendName] = [
-    "channels.layers.InMemoryChannelLayer": .memory,
-    "channels_redis.core.RedisChannelLayer": .redis,
-    "channels_redis.pubsub.RedisPubSubChannelLayer": .redisPubSub,
-  ]
+  private static let djangoNames = ChannelLayerConfiguration.BackendName.allCases.reduce(
+    into: [String: ChannelLayerConfiguration.BackendName]()
+  ) { names, name in
+    if let django = name.kind.django { names[django] = name }
+  }
 
   /// Every name that a backend has.
   static let backendNames =
     ChannelLayerConfiguration.BackendName.allCases.map(\.rawValue) + djangoNames.keys.sorted()
 
   /// The keys of the `config` of each backend, by its names.
-  static let configPlaces: [(place: KeyPlace, backends: [String])] = [
-    KeyPlace.memoryConfig, .redisConfig, .pubSubConfig,
-  ].map { place in (place, backendNames.filter { backend(named: $0).map(configPlace) == place }) }
+  static let configPlaces: [(place: KeyPlace, backends: [String])] =
+    ChannelLayerConfiguration.BackendName.allCases.map { name in
+      (.config(name), backendNames.filter { backend(named: $0) == name })
+    }
 
   private static func backend(named name: String) -> ChannelLayerConfiguration.BackendName? {
     ChannelLayerConfiguration.BackendName(rawValue: name) ?? djangoNames[name]
-  }
-
-  private static func configPlace(of backend: ChannelLayerConfiguration.BackendName) -> KeyPlace {
-    switch backend {
-    case .memory: .memoryConfig
-    case .redis: .redisConfig
-    case .redisPubSub: .pubSubConfig
-    }
   }
 
   /// - Returns: nil if the file has no such key.
@@ -64,14 +57,7 @@ struct ChannelLayerReader {
     let config = layer.value("config")
     defer { layer.finish() }
     guard let node, let name else { return nil }
-    let backend: ChannelLayerConfiguration.Backend
-    switch name {
-    case .memory:
-      readMemory(config)
-      backend = .memory
-    case .redis: backend = .redis(readRedis(config, .core))
-    case .redisPubSub: backend = .redis(readRedis(config, .pubSub))
-    }
+    let backend = name.kind.read(self, config)
     var places: [String: SourceRange] = [:]
     if case .mapping(let entries)? = config?.content {
       for entry in entries { places[entry.key.value] = entry.key.range }
@@ -95,16 +81,16 @@ struct ChannelLayerReader {
   }
 
   /// The memory layer uses none of these keys. They are checked so that a layer can be changed by changing one word.
-  private func readMemory(_ node: Node?) {
-    guard let node, let config = MappingCursor(node, .memoryConfig, reading) else { return }
+  func readMemory(_ node: Node?) {
+    guard let node, let config = MappingCursor(node, .config(.memory), reading) else { return }
     var unused = RedisLayerConfiguration(layout: .core)
     readQueues(config, into: &unused)
     config.finish()
   }
 
-  private func readRedis(_ node: Node?, _ layout: RedisLayerConfiguration.Layout) -> RedisLayerConfiguration {
+  func readRedis(_ node: Node?, _ layout: RedisLayerConfiguration.Layout) -> RedisLayerConfiguration {
     var layer = RedisLayerConfiguration(layout: layout)
-    let place: KeyPlace = layout == .core ? .redisConfig : .pubSubConfig
+    let place = KeyPlace.config(layout == .core ? .redis : .redisPubSub)
     guard let node, let config = MappingCursor(node, place, reading) else { return layer }
     if layout == .core {
       readQueues(config, into: &layer)

@@ -180,8 +180,7 @@ final class MappingCursor {
       return nil
     }
     // They have the keys of other programs, which are as likely.
-    let isForeign = [.memoryConfig, .redisConfig, .pubSubConfig, .redisHost].contains(kind)
-    guard !isForeign || home.contains("at the top level") else { return nil }
+    guard kind?.isOfDjango != true || home.contains("at the top level") else { return nil }
     return meant == name
       ? "\"\(name)\" belongs \(home)" : "did you mean \"\(meant)\"? It belongs \(home)"
   }

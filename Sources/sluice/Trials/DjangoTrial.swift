@@ -1,7 +1,7 @@
 import Bytes
-import ChannelLayers
 import GatewayConfig
 import JSON
+import RedisLayers
 import Subprocess
 import SystemPackage
 

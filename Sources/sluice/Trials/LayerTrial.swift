@@ -3,6 +3,7 @@ import Gateway
 import GatewayConfig
 import NIOCore
 import NIOPosix
+import RedisLayers
 import Transport
 
 /// Tries the Redis layers of a configuration, and whether a Django project uses the same ones.
@@ -40,7 +41,7 @@ enum LayerTrial {
   }
 
   private static func run(
-    _ layer: ChannelLayerConfiguration, _ redis: RedisLayerConfiguration, _ uses: RedisLayerUses,
+    _ layer: ChannelLayerConfiguration, _ redis: RedisLayerConfiguration, _ uses: LayerUses,
     _ django: DjangoProject?, on loop: MultiThreadedEventLoopGroup
   ) async throws -> [Finding] {
     let one = try await RedisTrial(redis, alias: layer.alias, for: uses, on: loop)

@@ -1,0 +1,119 @@
+package import NIOCore
+
+/// One open connection to a Redis server. It is logged in, and its database is selected.
+package struct RedisConnection: Sendable {
+  private let channel: any Channel
+  private let end: RedisConnectionEnd
+
+  /// How long Redis may take to answer a command that does not wait on purpose.
+  package static let patience = TimeAmount.seconds(5)
+
+  init(channel: any Channel, end: RedisConnectionEnd) {
+    self.channel = channel
+    self.end = end
+  }
+
+  /// Sends the commands together, and returns their replies in order. Error replies are returned like others; if one says that the
+  /// connection cannot be used any more, the connection is closed.
+  ///
+  /// - Parameter patience: without an answer within this time the connection is closed.
+  package func send(
+    _ commands: [RESPCommand], patience: TimeAmount = Self.patience
+  ) async throws(RedisFailure) -> [RESPValue] {
+    guard !commands.isEmpty else { return [] }
+    do {
+      let replies = try await write(commands, patience).get()
+      for case .error(let message) in replies where RedisRefusal(message).endsConnection { close() }
+      return replies
+    } catch let failure as RedisFailure {
+      throw failure
+    } catch {
+      throw .disconnected
+    }
+  }
+
+  private func write(_ commands: [RESPCommand], _ patience: TimeAmount) -> EventLoopFuture<[RESPValue]> {
+    let promise = channel.eventLoop.makePromise(of: [RESPValue].self)
+    let request = RedisRequest(
+      bytes: Self.bytes(of: commands), replyCount: commands.count, deadline: .now() + patience,
+      promise: promise)
+    // A write fails only if the connection ends. If the request has reached the handler, the handler fails its promise with the
+    // reason. If not, nothing else completes the promise.
+    channel.writeAndFlush(request).whenFailure { [channel, end] _ in
+      channel.closeFuture.whenComplete { _ in promise.fail(end.failure ?? .notConnected) }
+    }
+    return promise.futureResult
+  }
+
+  /// Sends a PING. The connection is closed if Redis does not answer it.
+  package func checkLife() {
+    _ = write([RESPCommand("PING")], Self.patience)
+  }
+
+  /// Sends one command.
+  ///
+  /// - Throws: `.refused` if Redis answers with an error.
+  package func send(
+    _ command: RESPCommand, patience: TimeAmount = Self.patience
+  ) async throws(RedisFailure) -> RESPValue {
+    let reply = try await send([command], patience: patience)[0]
+    if case .error(let message) = reply { throw .refused(RedisRefusal(message)) }
+    return reply
+  }
+
+  /// Turns the connection into one for subscriptions: `received` is called on the event loop with each message.
+  package func subscribe(_ received: @escaping @Sendable (RESPValue) -> Void) async throws {
+    try await channel.eventLoop.submit {
+      try channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self).subscribe(received)
+    }.get()
+  }
+
+  /// Sends commands whose answers are messages. Must be called after `subscribe`.
+  package func post(_ commands: [RESPCommand]) {
+    let bytes = Self.bytes(of: commands)
+    channel.eventLoop.execute {
+      // A channel without its handler is closed, and the holder of the connection is notified of that.
+      guard
+        let context = try? channel.pipeline.syncOperations.context(handlerType: RedisConnectionHandler.self)
+      else { return }
+      context.writeAndFlush(NIOAny(channel.allocator.buffer(bytes: bytes)), promise: nil)
+    }
+  }
+
+  // MARK: - Holding back
+
+  /// Stops reading the messages of a subscription, so that TCP back-pressure pauses Redis. Must be called on the event loop.
+  package func pauseReading() {
+    handler?.pause(channel)
+  }
+
+  package func resumeReading() {
+    handler?.resume(channel)
+  }
+
+  package var isPaused: Bool { handler?.isPaused ?? false }
+
+  /// Nil once the channel is closed.
+  private var handler: RedisConnectionHandler? {
+    try? channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self)
+  }
+
+  private static func bytes(of commands: [RESPCommand]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for command in commands { command.append(to: &bytes) }
+    return bytes
+  }
+
+  /// Returns when the connection has ended.
+  package func waitUntilClosed() async {
+    do {
+      try await channel.closeFuture.get()
+    } catch {
+      // The connection has ended, which is all that the caller waits for.
+    }
+  }
+
+  package func close() {
+    channel.close(promise: nil)
+  }
+}

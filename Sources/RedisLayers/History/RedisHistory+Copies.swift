@@ -1,0 +1,333 @@
+import ChannelLayers
+import GatewayConfig
+import Logging
+import RedisClient
+import Synchronization
+import Transport
+
+/// Maintains the copies of the histories that reactors use.
+extension RedisHistory {
+  /// How long a process may record before it has to renew its lease. Several times as long as the interval of `tendGroups`.
+  private static let lease = Duration.seconds(5)
+  /// How long before its end the lease counts as over in this process.
+  private static let leaseMargin = Duration.seconds(1)
+  /// How long a group without members is kept. The layer keeps its subscription longer, so that the next recorder has received the
+  /// events that this process does not record any more.
+  private static let linger = Duration.seconds(3)
+  /// The most bytes of one load.
+  private static let portion = 1 << 20
+  /// The most groups that one script maintains.
+  private static let tended = 200
+
+  // MARK: - Interest
+
+  func followChanges() async {
+    for await _ in changes.arrivals {
+      while case let batch = changes.take(atMost: 1000), !batch.isEmpty, !isStopping {
+        var joining: [Int: [String]] = [:]
+        for change in batch {
+          switch change {
+          case .wanted(let name, let reactor):
+            guard let isNew = want(name, on: reactor) else { continue }
+            if isNew { joining[shard(of: name), default: []].append(name) }
+          case .unwanted(let name, let reactor):
+            guard let group = groups[name] else { continue }
+            group.reactors.remove(reactor)
+            group.waiting.remove(reactor)
+            if group.reactors.isEmpty { group.idleSince = .now }
+          }
+        }
+        for (shard, names) in joining { subscribe(names, shard) }
+      }
+    }
+  }
+
+  /// - Returns: whether the group has to be subscribed to; nil if it is not available.
+  private func want(_ name: String, on reactor: Int) -> Bool? {
+    let shard = shard(of: name)
+    guard availability[shard], let limits = history.rules.limits(of: name) else {
+      _ = reactors[reactor].post(.subscribed(name, .unavailable))
+      return nil
+    }
+    let known = groups[name]
+    let group = known ?? MirroredGroup(history.acquire(name, limits), shard: shard)
+    groups[name] = group
+    group.reactors.insert(reactor)
+    group.idleSince = nil
+    if group.isActive {
+      _ = reactors[reactor].post(.subscribed(name, .active))
+    } else {
+      group.waiting.insert(reactor)
+    }
+    return known == nil
+  }
+
+  func answer(_ group: MirroredGroup, _ outcome: Subscription) {
+    let waiting = group.waiting
+    group.waiting = []
+    for reactor in waiting { _ = reactors[reactor].post(.subscribed(group.name, outcome)) }
+  }
+
+  func leaveIdleGroups() async {
+    let now = MonotonicTime.now
+    let idle = groups.values.filter { group in
+      guard let since = group.idleSince, !group.isLoading else { return false }
+      return since + Self.linger < now
+    }
+    for group in idle {
+      groups[group.name] = nil
+      shards[group.shard].subscriber?.post([RESPCommand("UNSUBSCRIBE", .init(streamKey(group.name)))])
+      history.release(group.copy)
+    }
+    await resign(idle)
+  }
+
+  /// Releases the leases of these groups. A lease that is not released ends by itself.
+  func resign(_ leaving: [MirroredGroup]) async {
+    let recording = leaving.filter { $0.recordsUntil != nil }
+    for (shard, groups) in Dictionary(grouping: recording, by: \.shard) {
+      guard let connection = shards[shard].commands else { continue }
+      do throws(RedisFailure) {
+        _ = try await HistoryScript.resign.run(
+          keys: groups.map { metaKey($0.name) }, [.init(hub.identity.id)], on: connection)
+      } catch {
+        hub.log.debug("leases could not be released", metadata: ["reason": "\(error)"])
+      }
+    }
+  }
+
+  // MARK: - Following
+
+  /// Handles an announcement: `EPOCH OFFSET STAMP PAYLOAD`.
+  func announced(_ message: RESPValue, _ group: MirroredGroup) {
+    guard case .bulkString(let bytes) = message else { return startLoading(group) }
+    let parts = bytes.split(separator: UInt8(ascii: " "), maxSplits: 3, omittingEmptySubsequences: false)
+    guard parts.count == 4, let stamp = UInt64(String(decoding: parts[2], as: UTF8.self)),
+      let position = EventPosition(
+        "\(String(decoding: parts[0], as: UTF8.self)).\(String(decoding: parts[1], as: UTF8.self))")
+    else { return startLoading(group) }
+    let announcement = MirroredGroup.Announcement(position: position, stamp: stamp, payload: Array(parts[3]))
+    guard group.isActive, !group.isLoading else { return group.arrive(announcement) }
+    if insert(announcement, group) { group.copy.wakeReaders() } else { startLoading(group) }
+  }
+
+  /// - Returns: whether the copy has the event now.
+  private func insert(_ announcement: MirroredGroup.Announcement, _ group: MirroredGroup) -> Bool {
+    let event = decode(announcement.payload)
+    switch group.copy.insert(event, at: announcement.position, time: .now, stamp: announcement.stamp) {
+    case .inserted, .known: return true
+    case .ahead: return false
+    case .contradicts:
+      renewing(group)
+      return false
+    }
+  }
+
+  /// Decodes an event. One that cannot be decoded is replaced by an event that keeps its position, so that later events keep theirs.
+  private func decode(_ payload: RESPValue) -> Event {
+    guard case .bulkString(let bytes) = payload else { return unreadable("it is too long") }
+    return decode(bytes)
+  }
+
+  private func decode(_ payload: [UInt8]) -> Event {
+    do throws(CodecFault) {
+      let now = UInt64(MessageClock.now())
+      return try hub.codec.decode(payload, maximumAge: nil, now: now).event
+    } catch {
+      return unreadable("\(error)")
+    }
+  }
+
+  private func unreadable(_ reason: String) -> Event {
+    Task { await hub.unreadable(reason) }
+    return Event(type: Event.unreadableType)
+  }
+
+  // MARK: - Loading
+
+  func startLoading(_ group: MirroredGroup) {
+    guard !group.isLoading else {
+      group.mustLoadAgain = true
+      return
+    }
+    group.isLoading = true
+    let name = group.name
+    Task { await self.load(name) }
+  }
+
+  /// Loads the missing events from the stream. After that the copy follows the announcements.
+  private func load(_ name: String) async {
+    guard let group = groups[name] else { return }
+    defer { group.isLoading = false }
+    do throws(RedisFailure) {
+      var isComplete: Bool
+      repeat {
+        group.mustLoadAgain = false
+        guard let connection = shards[group.shard].commands else { throw .notConnected }
+        isComplete = try await loadPart(of: group, on: connection)
+        guard isComplete else { continue }
+        for announcement in group.takeArrived() where !insert(announcement, group) {
+          group.mustLoadAgain = true
+        }
+      } while !isComplete || group.mustLoadAgain
+      group.copy.wakeReaders()
+      guard shards[group.shard].subscriber != nil else { throw .notConnected }
+      group.isActive = true
+      answer(group, .active)
+      takeOver(group)
+    } catch {
+      group.isActive = false
+      answer(group, .unavailable)
+      await hub.note("a history could not be loaded", "\(name): \(error)")
+      // After a reconnection all groups are loaded again. A load that Redis refused is repeated a second later.
+      if error.isUncertain { shards[group.shard].commands?.close() }
+    }
+  }
+
+  /// - Returns: whether the copy is complete.
+  private func loadPart(
+    of group: MirroredGroup, on connection: RedisConnection
+  ) async throws(RedisFailure) -> Bool {
+    let known = group.copy.last
+    let sent = MonotonicTime.now
+    let reply = try await HistoryScript.load.run(
+      keys: [metaKey(group.name), streamKey(group.name)],
+      [
+        .init(String(RecordedGroup.newEpoch(), radix: 16)), .init(String(known.epoch, radix: 16)),
+        .init(String(known.offset)), .init(life(group.copy.limits)), .init(hub.identity.id),
+        .init(Int(Self.lease / .milliseconds(1))), .init(Self.portion),
+        .init(Int(group.hearingTime(at: sent) / .milliseconds(1))),
+      ], on: connection)
+    guard case .array(let parts) = reply, parts.count == 6, let epoch = parts[0].text,
+      case .integer(let last) = parts[1], case .integer(let first) = parts[2],
+      let now = parts[3].text.flatMap(UInt64.init), case .integer(let isRecorder) = parts[4],
+      case .array(let entries) = parts[5], let lastPosition = EventPosition("\(epoch).\(last)"),
+      (0...Int64(EventPosition.largestOffset)).contains(first)
+    else { throw .unexpectedReply(to: "EVALSHA") }
+    noteLease(group, isRecorder == 1, sent)
+    if lastPosition.epoch != known.epoch || first > Int64(known.offset) + 1 {
+      group.copy.restart(behind: EventPosition(epoch: lastPosition.epoch, offset: UInt64(max(first, 1) - 1)))
+    }
+    let local = MonotonicTime.now.nanoseconds
+    for index in stride(from: 0, to: entries.count - 2, by: 3) {
+      guard let id = entries[index].text?.split(separator: "-"), id.count == 2, let offset = UInt64(id[0]),
+        (1...EventPosition.largestOffset).contains(offset), let time = UInt64(id[1]),
+        let stamp = entries[index + 1].text.flatMap(UInt64.init)
+      else { throw .unexpectedReply(to: "EVALSHA") }
+      let payload = entries[index + 2]
+      // Nanoseconds. An event that is older than this machine's uptime gets the time 0.
+      let age = (now > time ? now - time : 0).multipliedReportingOverflow(by: 1_000_000)
+      let position = EventPosition(epoch: lastPosition.epoch, offset: offset)
+      let insertion = group.copy.insert(
+        decode(payload), at: position,
+        time: MonotonicTime(
+          nanoseconds: !age.overflow && local > age.partialValue ? local - age.partialValue : 0),
+        stamp: stamp)
+      // Events are missing in the stream, so the copy begins after the gap.
+      if insertion == .ahead {
+        group.copy.restart(behind: EventPosition(epoch: position.epoch, offset: offset - 1))
+        _ = group.copy.insert(decode(payload), at: position, time: .now, stamp: stamp)
+      }
+    }
+    let end = group.copy.last
+    guard end.epoch == lastPosition.epoch, end.offset < lastPosition.offset else { return true }
+    // Without progress, the same part would be read for ever.
+    guard entries.isEmpty || end != known else { throw .unexpectedReply(to: "EVALSHA") }
+    // The events that are missing at the end are also missing in the stream.
+    guard !entries.isEmpty else {
+      group.copy.restart(behind: lastPosition)
+      return true
+    }
+    return false
+  }
+
+  /// Begins a new epoch: stream and copy have different events at one position, because Redis lost events and used the position
+  /// again.
+  private func renewing(_ group: MirroredGroup) {
+    let epoch = group.copy.last.epoch
+    let (key, shard) = (metaKey(group.name), group.shard)
+    Task {
+      guard let connection = shards[shard].commands else { return }
+      do throws(RedisFailure) {
+        _ = try await HistoryScript.renew.run(
+          keys: [key],
+          [.init(String(epoch, radix: 16)), .init(String(RecordedGroup.newEpoch(), radix: 16))],
+          on: connection)
+        startLoading(group)
+      } catch {
+        connection.close()
+      }
+    }
+  }
+
+  // MARK: - Maintenance
+
+  private func noteLease(_ group: MirroredGroup, _ isRecorder: Bool, _ sent: MonotonicTime) {
+    let wasRecorder = group.recordsUntil != nil
+    group.recordsUntil = isRecorder ? sent + (Self.lease - Self.leaseMargin) : nil
+    guard isRecorder, !wasRecorder, !group.heard.isEmpty else { return }
+    // First the copy needs all events that the previous recorder has recorded.
+    group.mustTakeOver = true
+    startLoading(group)
+  }
+
+  /// Records the events that the previous recorder has not recorded.
+  private func takeOver(_ group: MirroredGroup) {
+    guard group.mustTakeOver else { return }
+    group.mustTakeOver = false
+    guard group.isRecorder(at: .now) else { return }
+    var lost = 0
+    for event in group.takeUnrecorded(at: .now) {
+      let request = RecordRequest(
+        event: event, group: group.name, limits: group.copy.limits, source: .foreign)
+      if !requests.add(request) { lost += 1 }
+    }
+    guard lost > 0 else { return }
+    hub.counters.undelivered.add(lost, ordering: .relaxed)
+    Task { [hub, name = group.name, lost] in await hub.note(Self.lost, "\(lost) events of \(name)") }
+  }
+
+  func tendGroups(_ shard: Int) async {
+    let all = groups.values.filter { $0.shard == shard && $0.isActive }
+    for group in groups.values where group.shard == shard {
+      group.forgetHeard(at: .now)
+      // The last load has failed.
+      if !group.isActive { startLoading(group) }
+    }
+    for start in stride(from: 0, to: all.count, by: Self.tended) {
+      guard let connection = shards[shard].commands else { return }
+      let part = Array(all[start..<min(start + Self.tended, all.count)])
+      let known = part.map(\.copy.last)
+      let sent = MonotonicTime.now
+      var arguments: [RESPArgument] = [.init(hub.identity.id), .init(Int(Self.lease / .milliseconds(1)))]
+      for group in part {
+        arguments += [
+          .init(life(group.copy.limits)), .init(group.copy.limits.age.wholeSeconds),
+          .init(Int(group.hearingTime(at: sent) / .milliseconds(1))),
+        ]
+      }
+      do throws(RedisFailure) {
+        let reply = try await HistoryScript.tend.run(
+          keys: part.flatMap { [metaKey($0.name), streamKey($0.name)] }, arguments, on: connection)
+        guard case .array(let found) = reply, found.count == 3 * part.count else {
+          throw .unexpectedReply(to: "EVALSHA")
+        }
+        for (index, group) in part.enumerated() {
+          guard case .integer(let last) = found[3 * index + 1] else { continue }
+          noteLease(group, found[3 * index + 2] == .integer(1), sent)
+          let position = EventPosition("\(found[3 * index].text ?? "").\(last)")
+          // The copy lags behind, or its epoch is over. Events that were announced since the request do not count.
+          if position?.epoch != known[index].epoch || UInt64(last) < known[index].offset
+            || UInt64(last) > group.copy.last.offset
+          {
+            startLoading(group)
+          }
+        }
+      } catch {
+        await hub.note("histories could not be maintained", "\(error)")
+        if error.isUncertain { connection.close() }
+        return
+      }
+    }
+  }
+}

@@ -1,0 +1,255 @@
+package import ChannelLayers
+import GatewayConfig
+import Logging
+import NIOCore
+package import NIOPosix
+import RedisClient
+import Synchronization
+package import Transport
+
+/// The histories of a Redis layer's groups. They are streams in Redis, which all processes share. This process has copies for the
+/// reactors that have members.
+///
+/// An event that this process publishes to a recorded group is recorded first. Then it is sent through the layer for other
+/// programs, with a mark that tells every gateway that it is recorded. An event of another program arrives through the layer
+/// without a mark, at every gateway with members, and the gateway that holds the group's lease records it. Sessions get all these
+/// events from the copies. A copy follows the announcements of its stream, and is loaded from the stream if events are missing.
+///
+/// The actor runs on one event loop. Reactors call `publish` and `change`, and get the results in their mailboxes.
+package actor RedisHistory: HistoryRecorder {
+
+  nonisolated let configuration: RedisLayerConfiguration
+  nonisolated let hub: RedisHub
+  nonisolated let history: GroupHistory
+  nonisolated private let executor: any SerialExecutor
+  nonisolated let requests = RedisRequests<RecordRequest>(limit: 20_000, byteLimit: 64 << 20)
+  nonisolated let changes = RedisRequests<InterestChange>(limit: .max, byteLimit: .max)
+  nonisolated let availability: ShardAvailability
+
+  /// One of a layer's servers. It is up when Redis has answered on both connections and confirmed every subscription.
+  struct HistoryShard {
+    let outage: OutageLog
+    let link: RedisLink<RedisConnectionPair>
+
+    var commands: RedisConnection? { link.connection?.commands }
+    var subscriber: RedisConnection? { link.connection?.receiver }
+  }
+
+  let shards: [HistoryShard]
+  var groups: [String: MirroredGroup] = [:]
+  private let life = RedisLife()
+  var reactors: [Mailbox<HistoryNews>] = []
+
+  @safe package nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  package init(_ hub: RedisHub, recording history: GroupHistory, on group: MultiThreadedEventLoopGroup) {
+    self.hub = hub
+    self.history = history
+    configuration = hub.configuration
+    let loop = group.next()
+    executor = loop.executor
+    availability = ShardAvailability(count: configuration.hosts.count)
+    shards = configuration.hosts.map { [life] in
+      let facts: Logger.Metadata = ["layer": "\(hub.alias)", "host": "\($0)"]
+      let outage = OutageLog(
+        hub.log, start: .init(level: .error, message: "history not available", metadata: facts),
+        end: .init(level: .notice, message: "history available", metadata: facts))
+      let connector = RedisConnector(host: $0, eventLoop: loop)
+      let link = RedisLink(life, reporting: outage) { try await RedisConnectionPair.connect(connector) }
+      return HistoryShard(outage: outage, link: link)
+    }
+  }
+
+  // MARK: - From reactors and the layer
+
+  /// Whether every shard is up.
+  package nonisolated var isAvailable: Bool { availability.isComplete }
+
+  nonisolated func shard(of group: String) -> Int {
+    Shard.index(of: group, count: configuration.hosts.count)
+  }
+
+  package nonisolated func publish(_ request: RecordRequest) -> Undelivered? {
+    guard availability[shard(of: request.group)] else {
+      hub.counters.undelivered.add(1, ordering: .relaxed)
+      return .unavailable
+    }
+    guard requests.add(request) else {
+      hub.counters.undelivered.add(1, ordering: .relaxed)
+      return .backlog
+    }
+    return nil
+  }
+
+  package nonisolated func change(_ change: InterestChange) {
+    _ = changes.add(change)
+  }
+
+  /// The log line for another program's event for which there was no room. It is in no history, and sessions do not get it.
+  static let lost = "an event was lost: too many wait to be recorded"
+
+  /// Takes an event that arrived through the layer, if its group keeps a history.
+  ///
+  /// - Returns: whether sessions get the event from the history.
+  func takes(_ event: Event, of group: String, by hub: isolated RedisHub) -> Bool {
+    guard event.isRecordable, let limits = history.rules.limits(of: group) else { return false }
+    // A gateway has recorded most events that have a mark.
+    if let mark = event.recordMark, history.copy(of: group)?.hasHad(epoch: mark.epoch) == true { return true }
+    let request = RecordRequest(event: event, group: group, limits: limits, source: .foreign)
+    if !requests.add(request) {
+      hub.counters.undelivered.add(1, ordering: .relaxed)
+      hub.note(Self.lost, group)
+    }
+    return true
+  }
+
+  // MARK: - Life
+
+  var isStopping: Bool { life.isStopping }
+
+  /// Sets the mailboxes of the reactors. Must be called before `run`.
+  package func connect(to reactors: [Mailbox<HistoryNews>]) {
+    self.reactors = reactors
+  }
+
+  /// Runs until `stop` is called.
+  package func run() async {
+    await life.run(
+      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
+  }
+
+  private func work() async {
+    await withDiscardingTaskGroup { tasks in
+      tasks.addTask { await self.followChanges() }
+      tasks.addTask { await self.carryRequests() }
+    }
+  }
+
+  /// Waits until every shard is up, one has failed, or the time is over.
+  package func waitUntilAvailable(within time: Duration) async {
+    let deadline = ContinuousClock.now + time
+    while !isAvailable, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled,
+      !shards.contains(where: \.outage.isOpen)
+    {
+      // Only at the start, and only for a short time, so checking again and again is good enough.
+      _ = try? await Task.sleep(for: .milliseconds(5))
+    }
+  }
+
+  /// Records the waiting events, releases the leases, and ends `run`. Must be called before the layer is stopped, because the layer
+  /// carries the events for other programs.
+  package func stop(within time: Duration) async {
+    await life.stop(within: time) {
+      for shard in shards.indices { _ = availability.set(shard, isUp: false) }
+      changes.finish()
+      requests.finish()
+    } farewell: {
+      await resign(Array(groups.values))
+    } close: {
+      await self.closeConnections()
+    }
+  }
+
+  private func closeConnections() async {
+    for shard in shards { shard.link.close() }
+  }
+
+  private func tick() async {
+    await life.beat(every: .seconds(1)) { beat in
+      await leaveIdleGroups()
+      await tend(beat: beat)
+    }
+  }
+
+  // MARK: - Names
+
+  nonisolated func streamKey(_ group: String) -> String {
+    HistoryScript.namePrefix(configuration.prefix) + group
+  }
+  nonisolated func metaKey(_ group: String) -> String { streamKey(group) + ":meta" }
+
+  /// The lifetime of a history's keys, in seconds. It exceeds that of an event, because a process may be late to extend it.
+  nonisolated func life(_ limits: HistoryConfiguration) -> Int { limits.age.wholeSeconds + 15 }
+}
+
+// MARK: - Connections
+
+extension RedisHistory {
+  private func keepConnections() async {
+    await withDiscardingTaskGroup { tasks in
+      for shard in shards.indices { tasks.addTask { await self.keepConnections(shard) } }
+    }
+  }
+
+  /// Keeps the connections to one server. After every outage all groups are subscribed to and loaded again.
+  private func keepConnections(_ shard: Int) async {
+    let link = shards[shard].link
+    await link.keep { connections in
+      try await connections.receiver.subscribe { [self] message in
+        assumeIsolated { $0.take(message, shard) }
+      }
+      try await HistoryScript.tryRights(on: connections.commands)
+      let names = groups.values.filter { $0.shard == shard }.map(\.name)
+      // The channel without a group comes last. When Redis has confirmed it, all others are confirmed, too.
+      subscribe(names + [""], shard)
+      await connections.waitUntilClosed()
+      throw link.refusal ?? .disconnected
+    } ended: { _ in
+      lost(shard)
+    }
+  }
+
+  /// Redis has confirmed all subscriptions.
+  private func arrived(_ shard: Int) {
+    guard !isStopping, shards[shard].link.confirm() else { return }
+    _ = availability.set(shard, isUp: true)
+    shards[shard].outage.close()
+  }
+
+  private func lost(_ shard: Int) {
+    _ = availability.set(shard, isUp: false)
+    for group in groups.values where group.shard == shard {
+      group.isActive = false
+      group.recordsUntil = nil
+      answer(group, .unavailable)
+    }
+  }
+
+  func subscribe(_ names: [String], _ shard: Int) {
+    guard let subscriber = shards[shard].subscriber else { return }
+    for start in stride(from: 0, to: names.count, by: 250) {
+      let part = names[start..<min(start + 250, names.count)].map { RESPArgument(streamKey($0)) }
+      subscriber.post([RESPCommand("SUBSCRIBE", part)])
+    }
+  }
+
+  private func take(_ message: RESPValue, _ shard: Int) {
+    shards[shard].link.heard()
+    if case .error(let fault) = message {
+      shards[shard].link.refuse(.refused(RedisRefusal(fault)))
+    }
+    guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
+      let channel = parts[1].text, channel.hasPrefix(streamKey(""))
+    else { return }
+    if kind == "subscribe", channel == streamKey("") { return arrived(shard) }
+    guard let group = groups[String(channel.dropFirst(streamKey("").utf8.count))]
+    else { return }
+    switch kind {
+    case "subscribe": startLoading(group)
+    case "message": announced(parts[2], group)
+    default: break
+    }
+  }
+
+  /// Called every second.
+  private func tend(beat: Int) async {
+    for shard in shards.indices {
+      guard let subscriber = shards[shard].subscriber else { continue }
+      if beat % 5 == 0 { subscriber.post([RESPCommand("PING")]) }
+      shards[shard].link.closeIfSilent()
+      await tendGroups(shard)
+    }
+  }
+}

@@ -1,0 +1,58 @@
+package import ChannelLayers
+package import GatewayConfig
+package import Logging
+import NIOCore
+package import NIOPosix
+import RedisClient
+
+/// Presence of a Redis layer: this process writes the sessions in its groups into Redis, and reads those of the other processes
+/// there.
+package final class RedisPresence: Sendable {
+  package let table: PresenceTable
+  private let links: [RedisPresenceLink]
+
+  package init(
+    alias: String, _ configuration: RedisLayerConfiguration, on group: MultiThreadedEventLoopGroup,
+    log: Logger
+  ) {
+    let loop = group.next()
+    let requests = configuration.hosts.map { _ in
+      RedisRequests<RedisPresenceLink.Changed>(limit: .max, byteLimit: .max)
+    }
+    let table = PresenceTable { group in
+      _ = requests[Shard.index(of: group, count: requests.count)].add(.init(group: group))
+    }
+    self.table = table
+    let id = String(UInt64.random(in: 0...(.max)), radix: 16)
+    links = zip(configuration.hosts, requests).map { host, requests in
+      RedisPresenceLink(
+        alias: alias, connector: RedisConnector(host: host, eventLoop: loop),
+        register: PresenceRegister(prefix: configuration.prefix, database: host.database, id: id),
+        table: table, requests: requests, executor: loop.executor, log: log)
+    }
+  }
+
+  /// Runs until `stop`.
+  package func run() async {
+    await withDiscardingTaskGroup { tasks in
+      tasks.addTask { await self.table.run() }
+      for link in links { tasks.addTask { await link.run() } }
+    }
+  }
+
+  /// Removes the entries of this process from Redis, and ends `run`.
+  ///
+  /// - Parameter time: how long Redis may take. Another process removes the rest later.
+  package func stop(within time: Duration) async {
+    table.stop()
+    await withDiscardingTaskGroup { tasks in
+      for link in links { tasks.addTask { await link.stop(within: time) } }
+    }
+  }
+
+  /// The presence in the group, in all processes; nil if Redis does not answer.
+  package func list(of group: String) async -> PresenceList? {
+    if let list = table.list(of: group) { return list }
+    return await links[Shard.index(of: group, count: links.count)].read(group)
+  }
+}

@@ -1,0 +1,450 @@
+import Bytes
+import ChannelLayers
+import JSON
+import Logging
+import NIOCore
+import RedisClient
+import Transport
+
+/// Presence on one Redis server: a connection for commands, and one for the notices of the other processes.
+///
+/// One task writes and reads everything, group by group, so that the state of a group is always consistent.
+actor RedisPresenceLink {
+  /// A group in which the sessions of this process have changed.
+  struct Changed: SizedRequest {
+    var group: String
+    // Never refused, however much waits.
+    var size: Int { 0 }
+  }
+
+  /// A group in which this process has sessions.
+  private struct Group {
+    /// The sequence number of this process's last change.
+    var sequence = 0
+    /// Whether Redis has the current state of this process.
+    var isWritten = false
+    /// Whether the state of the other processes was read, and no notice since then was missed.
+    var isLoaded = false
+    /// Notices that arrived before it was loaded.
+    var early: [PresenceMessage] = []
+    /// Whether more notices arrived than were kept.
+    var hasMissed = false
+    /// The number of anonymous sessions as it was written.
+    var anonymous = 0
+  }
+
+  /// How many notices are kept for a group that is being loaded. With more, they are dropped and the group is loaded once more.
+  private static let mostEarly = 1000
+  /// For how many groups Redis is asked at a time.
+  private static let mostAtOnce = 100
+  /// How long a process that Redis has lost may take to write its entries again.
+  private static let grace = Duration.seconds(10)
+  /// After this many signs of life all entries are written again, so that they do not expire.
+  private static let renewal = 1800
+
+  private let alias: String
+  private let register: PresenceRegister
+  private let table: PresenceTable
+  private let requests: RedisRequests<Changed>
+  nonisolated private let executor: any SerialExecutor
+  private let log: Logger
+
+  private var groups: [String: Group] = [:]
+  /// Groups that have to be written, and groups that have to be read.
+  private var changed: Set<String> = []
+  private var unread: Set<String> = []
+  /// Groups that Redis refused to write or read. They wait for the next sign of life.
+  private var unwritable: Set<String> = []
+  private var unreadable: Set<String> = []
+  /// Groups without sessions that Redis still has to remove.
+  private var leaving: Set<String> = []
+  private let life = RedisLife()
+  private let outage: OutageLog
+  /// Up when Redis has confirmed the subscriptions.
+  private let link: RedisLink<RedisConnectionPair>
+  /// The connection for commands; nil before this process's sign of life is written.
+  private var commands: RedisConnection?
+  private var lastSequence = 0
+  private var hasSignOfLife = false
+  private var notes = LogPaces()
+
+  @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  init(
+    alias: String, connector: RedisConnector, register: PresenceRegister, table: PresenceTable,
+    requests: RedisRequests<Changed>, executor: any SerialExecutor, log: Logger
+  ) {
+    self.alias = alias
+    self.register = register
+    self.table = table
+    self.requests = requests
+    self.executor = executor
+    self.log = log
+    outage = OutageLog(
+      log,
+      start: .init(
+        level: .warning, message: "presence is not shared with other processes",
+        metadata: ["layer": "\(alias)", "host": "\(connector.host)"]),
+      end: .init(
+        level: .notice, message: "presence is shared again", metadata: ["layer": "\(alias)"]))
+    link = RedisLink(life, reporting: outage, silence: .seconds(10)) {
+      try await RedisConnectionPair.connect(connector)
+    }
+  }
+
+  // MARK: - Life
+
+  func run() async {
+    await life.run(
+      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
+  }
+
+  func stop(within time: Duration) async {
+    await life.stop(within: time) {
+      requests.finish()
+    } farewell: {
+      await withdraw()
+    } close: {
+      await self.closeConnections()
+    }
+  }
+
+  private func withdraw() async {
+    guard let commands else { return }
+    do {
+      try await register.clear(register.id, on: commands)
+    } catch {
+      // Another process removes the entries.
+      log.debug("presence could not be withdrawn", metadata: ["layer": "\(alias)", "reason": "\(error)"])
+    }
+  }
+
+  private func closeConnections() async {
+    link.close()
+  }
+
+  // MARK: - Connections
+
+  /// After every outage everything is written and read again.
+  private func keepConnections() async {
+    await link.keep { connections in
+      try await connections.receiver.subscribe { [self] message in
+        assumeIsolated { $0.handle(message) }
+      }
+      hasSignOfLife = false
+      // After this, no other process removes what follows.
+      _ = try await register.beat(on: connections.commands)
+      hasSignOfLife = true
+      commands = connections.commands
+      forgetWritten()
+      // The empty name comes last: when it is confirmed, so are all names before it.
+      subscribe(groups.keys + [""])
+      requests.wake()
+      await connections.waitUntilClosed()
+      throw link.refusal ?? .disconnected
+    } ended: { _ in
+      commands = nil
+    }
+  }
+
+  /// Redis has confirmed the subscriptions.
+  private func arrived() {
+    if link.confirm() { outage.close() }
+  }
+
+  /// Redis may have lost the entries of this process, and notices of the others may have been missed.
+  private func forgetWritten() {
+    for group in groups.keys {
+      groups[group]?.isWritten = false
+      groups[group]?.isLoaded = false
+      groups[group]?.early = []
+      groups[group]?.hasMissed = false
+    }
+    changed.formUnion(groups.keys)
+    changed.formUnion(leaving)
+  }
+
+  private func note(_ message: String, _ detail: String) {
+    guard let others = notes.next(message) else { return }
+    log.warning(
+      "\(message)", metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
+  }
+
+  // MARK: - Every sign of life
+
+  private func tick() async {
+    await life.beat(every: PresenceRegister.interval) { count in
+      if let commands {
+        await tend(commands, isRenewal: count % Self.renewal == 0)
+      } else {
+        // Members that wait for a list get the presence that is known here.
+        for group in changed.union(groups.keys) { table.show(group) }
+        requests.wake()
+      }
+    }
+  }
+
+  private func tend(_ commands: RedisConnection, isRenewal: Bool) async {
+    do {
+      let expected = hasSignOfLife
+      hasSignOfLife = false
+      let (isKnown, silent) = try await register.beat(on: commands)
+      hasSignOfLife = true
+      if !isKnown, expected {
+        log.warning("Redis was emptied; writing presence again", metadata: ["layer": "\(alias)"])
+      }
+      if !isKnown || isRenewal {
+        forgetWritten()
+        unread = Set(groups.keys)
+      }
+      // After an outage the other processes have time to come back.
+      if link.hasBeenUp(for: Self.grace) {
+        for id in silent {
+          try await register.clear(id, on: commands)
+          log.info("the presence of an ended process was removed", metadata: ["process": "\(id)"])
+        }
+      }
+      let now = ContinuousClock.now
+      for group in groups.keys { table.removeMissing(from: group, since: now - Self.grace) }
+      link.connection?.receiver.post([RESPCommand("PING")])
+      link.closeIfSilent()
+    } catch .refused(let refusal) where !refusal.endsConnection {
+      note("presence could not be renewed", refusal.description)
+    } catch {
+      note("presence could not be renewed", "\(error)")
+      commands.close()
+    }
+    // Refused groups are tried again.
+    changed.formUnion(unwritable)
+    unread.formUnion(unreadable)
+    (unwritable, unreadable) = ([], [])
+    requests.wake()
+  }
+
+  // MARK: - To Redis
+
+  private func work() async {
+    for await _ in requests.arrivals {
+      repeat {
+        changed.formUnion(requests.take(atMost: .max).map(\.group))
+        guard let commands else {
+          keepForLater()
+          break
+        }
+        let (writing, reading) = (changed, unread)
+        (changed, unread) = ([], [])
+        do {
+          try await write(writing, on: commands)
+          try await read(reading, on: commands)
+        } catch {
+          note("presence could not be written", "\(error)")
+          // All groups are written and read again once there is a connection.
+          changed.formUnion(writing)
+          commands.close()
+        }
+      } while commands != nil && !unread.isEmpty
+    }
+  }
+
+  /// Without a connection, a group without sessions matters only if Redis may still have this process in it.
+  private func keepForLater() {
+    for group in changed {
+      let isUsed = table.takeChanges(of: group, all: false)?.isUsed ?? false
+      groups[group]?.isWritten = false
+      if !isUsed, groups[group] == nil, !leaving.contains(group) { changed.remove(group) }
+    }
+  }
+
+  private func write(_ names: Set<String>, on connection: RedisConnection) async throws(RedisFailure) {
+    let writes = names.compactMap { name in
+      let changes = takeChanges(of: name)
+      return changes.isEmpty ? nil : (group: name, changes: changes)
+    }
+    for start in stride(from: 0, to: writes.count, by: Self.mostAtOnce) {
+      let part = writes[start..<min(start + Self.mostAtOnce, writes.count)]
+      let outcomes = try await Self.together(part.map(\.group), part.map(\.changes)) {
+        [register] (group, changes) async throws(RedisFailure) in
+        for change in changes { try await register.write(change, of: group, on: connection) }
+      }
+      for (group, outcome) in outcomes {
+        guard case .failure(let refusal) = outcome else {
+          leaving.remove(group)
+          continue
+        }
+        note("presence could not be written", "\(group): \(refusal)")
+        // It is tried again with the next sign of life.
+        groups[group]?.isWritten = false
+        unwritable.insert(group)
+        table.show(group)
+      }
+    }
+  }
+
+  /// The changes of a group to write, in parts. Begins or ends the subscription to its notices.
+  private func takeChanges(of name: String) -> [PeerChange] {
+    let isWritten = groups[name]?.isWritten ?? false
+    guard let changes = table.takeChanges(of: name, all: !isWritten), changes.isUsed else {
+      let known = groups.removeValue(forKey: name)
+      guard known != nil || leaving.contains(name) else { return [] }
+      leaving.insert(name)
+      unread.remove(name)
+      link.connection?.receiver.post([RESPCommand("UNSUBSCRIBE", .init(register.channel(of: name)))])
+      return [
+        PeerChange(
+          process: register.id, sequence: nextSequence(), previous: known?.sequence ?? 0, isGone: true)
+      ]
+    }
+    if groups[name] == nil { subscribe([name]) }
+    var group = groups[name] ?? Group()
+    var parts: [PeerChange] = []
+    func add(joined: ArraySlice<ExactText> = [], left: ArraySlice<ExactText> = []) {
+      let sequence = nextSequence()
+      parts.append(
+        PeerChange(
+          process: register.id, sequence: sequence, previous: group.sequence, joined: Array(joined),
+          left: Array(left), anonymous: changes.anonymous, isAll: !isWritten && parts.isEmpty))
+      group.sequence = sequence
+    }
+    let most = PresenceRegister.mostAtOnce
+    for start in stride(from: 0, to: changes.joined.count, by: most) {
+      add(joined: changes.joined[start..<min(start + most, changes.joined.count)])
+    }
+    for start in stride(from: 0, to: changes.left.count, by: most) {
+      add(left: changes.left[start..<min(start + most, changes.left.count)])
+    }
+    if parts.isEmpty, !isWritten || group.anonymous != changes.anonymous { add() }
+    group.anonymous = changes.anonymous
+    group.isWritten = true
+    groups[name] = group
+    return parts
+  }
+
+  private func nextSequence() -> Int {
+    lastSequence += 1
+    return lastSequence
+  }
+
+  // MARK: - From Redis
+
+  private func subscribe(_ names: [String]) {
+    for start in stride(from: 0, to: names.count, by: Self.mostAtOnce) {
+      let channels = names[start..<min(start + Self.mostAtOnce, names.count)].map {
+        RESPArgument(register.channel(of: $0))
+      }
+      link.connection?.receiver.post([RESPCommand("SUBSCRIBE", channels)])
+    }
+  }
+
+  private func handle(_ message: RESPValue) {
+    link.heard()
+    if case .error(let fault) = message { link.refuse(.refused(RedisRefusal(fault))) }
+    guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
+      let group = parts[1].text.flatMap(register.group(ofChannel:))
+    else { return }
+    if kind == "subscribe", group.isEmpty { return arrived() }
+    guard groups[group] != nil else { return }
+    switch (kind, parts[2]) {
+    case ("subscribe", _): readAgain(group)
+    case ("message", .bulkString(let bytes)):
+      guard let message = PresenceMessage(bytes) else {
+        return note("a presence message could not be read", group)
+      }
+      hear(message, of: group)
+    case ("message", _): readAgain(group)
+    default: break
+    }
+  }
+
+  private func readAgain(_ group: String) {
+    groups[group]?.isLoaded = false
+    unread.insert(group)
+    requests.wake()
+  }
+
+  private func hear(_ message: PresenceMessage, of group: String) {
+    guard message.process != register.id, let known = groups[group] else { return }
+    guard known.isLoaded else {
+      if known.early.count < Self.mostEarly {
+        groups[group]?.early.append(message)
+      } else {
+        groups[group]?.hasMissed = true
+      }
+      return
+    }
+    switch message {
+    case .dead(let process): table.remove(process: process, from: group)
+    case .change(let change):
+      guard table.apply(change, to: group) == .gap else { return }
+      readAgain(group)
+    }
+  }
+
+  private func read(_ names: Set<String>, on connection: RedisConnection) async throws(RedisFailure) {
+    let names = names.filter { groups[$0] != nil }
+    let wanted = Array(names)
+    for start in stride(from: 0, to: wanted.count, by: Self.mostAtOnce) {
+      let part = Array(wanted[start..<min(start + Self.mostAtOnce, wanted.count)])
+      let outcomes = try await Self.together(part, part) {
+        [register] (group, _) async throws(RedisFailure) in try await register.read(group, on: connection)
+      }
+      for (group, outcome) in outcomes where groups[group] != nil {
+        switch outcome {
+        case .success(let states): load(states, of: group)
+        case .failure(let refusal):
+          note("presence could not be read", "\(group): \(refusal)")
+          unreadable.insert(group)
+          table.show(group)
+        }
+      }
+    }
+  }
+
+  private func load(_ states: [PeerState], of group: String) {
+    table.load(states.filter { $0.process != register.id }, of: group)
+    let early = groups[group]?.early ?? []
+    let hasMissed = groups[group]?.hasMissed ?? false
+    groups[group]?.early = []
+    groups[group]?.hasMissed = false
+    groups[group]?.isLoaded = true
+    for message in early { hear(message, of: group) }
+    if hasMissed { readAgain(group) }
+  }
+
+  /// The presence in a group without sessions of this process; nil if Redis does not answer.
+  func read(_ group: String) async -> PresenceList? {
+    guard let commands else { return nil }
+    do {
+      return PresenceList(try await register.read(group, on: commands))
+    } catch {
+      note("presence could not be read", "\(group): \(error)")
+      return nil
+    }
+  }
+
+  /// Runs one operation for several groups at a time, in one round trip if it is one command.
+  ///
+  /// - Returns: the result for each group, unless Redis refused everything with the connection.
+  private static func together<Input: Sendable, Output: Sendable>(
+    _ groups: [String], _ inputs: [Input],
+    _ work: @escaping @Sendable (String, Input) async throws(RedisFailure) -> Output
+  ) async throws(RedisFailure) -> [(String, Result<Output, RedisFailure>)] {
+    let outcomes = await withTaskGroup(of: (String, Result<Output, RedisFailure>).self) { tasks in
+      for (group, input) in zip(groups, inputs) {
+        tasks.addTask {
+          do throws(RedisFailure) {
+            return (group, .success(try await work(group, input)))
+          } catch {
+            return (group, .failure(error))
+          }
+        }
+      }
+      return await tasks.reduce(into: []) { $0.append($1) }
+    }
+    for case (_, .failure(let failure)) in outcomes {
+      guard case .refused(let refusal) = failure, !refusal.endsConnection else { throw failure }
+    }
+    return outcomes
+  }
+}

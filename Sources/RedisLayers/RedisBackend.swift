@@ -1,0 +1,90 @@
+package import ChannelLayers
+package import GatewayConfig
+package import Logging
+package import NIOPosix
+import RedisClient
+import Synchronization
+package import Transport
+
+/// The back end of a layer that is in Redis, in either layout.
+package final class RedisBackend: LayerBackend {
+  private struct Mailboxes {
+    var hub: Mailbox<RedisDelivery>
+    var history: Mailbox<HistoryNews>?
+  }
+
+  package let alias: String
+  private let hub: RedisHub
+  private let history: GroupHistory?
+  private let recorder: RedisHistory?
+  private let redisPresence: RedisPresence?
+  /// By reactor.
+  private let reactors = Mutex<[Int: Mailboxes]>([:])
+
+  /// - Parameter history: nil if no group keeps one.
+  package init(
+    alias: String, _ configuration: RedisLayerConfiguration, history: GroupHistory?, hasPresence: Bool,
+    on group: MultiThreadedEventLoopGroup, log: Logger
+  ) {
+    self.alias = alias
+    self.history = history
+    let hub = RedisHub(alias: alias, configuration, on: group, log: log)
+    self.hub = hub
+    recorder = history.map { RedisHistory(hub, recording: $0, on: group) }
+    redisPresence =
+      hasPresence ? RedisPresence(alias: alias, configuration, on: group, log: log) : nil
+  }
+
+  package var isShared: Bool { true }
+  package var isAvailable: Bool { hub.isAvailable && recorder?.isAvailable ?? true }
+  package var hasPresence: Bool { redisPresence != nil }
+
+  package func end(on reactor: Reactor, number: Int) -> LayerEnd {
+    let plain = RedisChannelLayer(reactor: reactor, number: number, hub: hub)
+    let recording = history.map {
+      RecordingChannelLayer(plain, recording: $0, reactor: reactor, number: number, recorder: recorder)
+    }
+    let mailboxes = Mailboxes(hub: plain.mailbox(on: reactor), history: recording?.end)
+    reactors.withLock { $0[number] = mailboxes }
+    return LayerEnd(
+      layer: recording ?? plain,
+      presence: redisPresence.map {
+        LocalPresence(reactor: reactor, number: number, table: $0.table, groups: plain.groups)
+      })
+  }
+
+  package func firstConnection() async -> LayerFailure? {
+    await hub.firstConnection(for: LayerUses(history: history != nil, presence: hasPresence))
+  }
+
+  package func run() async {
+    let reactors = reactors.withLock { $0 }.sorted { $0.key < $1.key }.map(\.value)
+    await recorder?.connect(to: reactors.compactMap(\.history))
+    await hub.connect(to: reactors.map(\.hub), recording: recorder)
+    await withDiscardingTaskGroup { tasks in
+      tasks.addTask { await self.hub.run() }
+      tasks.addTask { await self.redisPresence?.run() }
+      tasks.addTask { await self.recorder?.run() }
+    }
+  }
+
+  package func settle(within time: Duration) async {
+    await withDiscardingTaskGroup { tasks in
+      tasks.addTask { _ = await self.hub.waitUntilAvailable(within: time) }
+      tasks.addTask { await self.recorder?.waitUntilAvailable(within: time) }
+    }
+  }
+
+  package func stop(within time: Duration) async {
+    // The history goes first, because recording uses the layer, too.
+    await recorder?.stop(within: time / 2)
+    await withDiscardingTaskGroup { tasks in
+      tasks.addTask { await self.hub.stop(within: time) }
+      tasks.addTask { await self.redisPresence?.stop(within: time) }
+    }
+  }
+
+  package func presence(in group: String) async -> PresenceList? {
+    await redisPresence?.list(of: group)
+  }
+}

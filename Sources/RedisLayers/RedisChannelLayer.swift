@@ -1,0 +1,107 @@
+package import ChannelLayers
+import RedisClient
+package import Transport
+
+/// A reactor's end of a Redis layer: it counts the members of each group here, and delivers the events that the hub receives.
+package final class RedisChannelLayer: ChannelLayer {
+  package let groups: LocalGroups
+  private let hub: RedisHub
+  private let reactor: Int
+  private var wanted: [String: Wanted] = [:]
+  /// The callers that wait for the result of an event without a sending session; as many as wait in the hub.
+  private var publishing = Tickets<Published>()
+
+  /// A group with members on this reactor, or with subscribers that wait for it.
+  private struct Wanted {
+    var count = 0
+    var isActive = false
+    var waiting: [(Subscription) -> Void] = []
+  }
+
+  /// - Parameter number: the number of the reactor.
+  package init(reactor: Reactor, number: Int, hub: RedisHub) {
+    self.hub = hub
+    self.reactor = number
+    groups = LocalGroups(
+      reactor: reactor, addresses: SessionAddresses(hub.identity.addressPrefix, reactor: number))
+  }
+
+  /// Makes the mailbox that the hub posts to. Must be called before the first session is accepted.
+  package func mailbox(on reactor: Reactor) -> Mailbox<RedisDelivery> {
+    reactor.mailbox { [self] in handle($0) }
+  }
+
+  package func publish(_ event: Event, to group: String, from sender: Membership) {
+    let outgoing = OutgoingEvent(
+      event: event, group: group, sender: .session(reactor: reactor, member: sender.number))
+    if let reason = hub.publish(outgoing) { sender.member.undelivered(reason) }
+  }
+
+  package func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {
+    let ticket = publishing.issue(completed)
+    let outgoing = OutgoingEvent(
+      event: event, group: group, sender: .outside(reactor: reactor, ticket: ticket))
+    guard let reason = hub.publish(outgoing) else { return }
+    publishing.redeem(ticket)?(Published(undelivered: reason))
+  }
+
+  package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
+    guard hub.isAvailable(for: group) else { return completed(.unavailable) }
+    var entry = wanted[group] ?? Wanted()
+    entry.count += 1
+    if entry.isActive {
+      wanted[group] = entry
+      return completed(.active)
+    }
+    entry.waiting.append(completed)
+    wanted[group] = entry
+    if entry.count == 1 { hub.change(.wanted(group: group, reactor: reactor)) }
+  }
+
+  package func unsubscribe(from group: String) {
+    guard var entry = wanted[group] else { return }
+    entry.count -= 1
+    guard entry.count == 0 else {
+      wanted[group] = entry
+      return
+    }
+    wanted[group] = nil
+    hub.change(.unwanted(group: group, reactor: reactor))
+  }
+
+  private func handle(_ delivery: RedisDelivery) {
+    switch delivery {
+    case .toGroup(let event, let group): groups.deliver(event, to: group)
+    case .toMember(let event, let member): groups.deliver(event, to: member)
+    case .undelivered(let reason, let member): groups.undelivered(reason, from: member)
+    case .subscribed(let group, let outcome): subscribed(group, outcome)
+    case .published(let outcome, let ticket): publishing.redeem(ticket)?(outcome)
+    }
+  }
+
+  private func subscribed(_ group: String, _ outcome: Subscription) {
+    guard var entry = wanted[group], !entry.isActive else { return }
+    let waiting = entry.waiting
+    switch outcome {
+    case .active:
+      entry.isActive = true
+      entry.waiting = []
+      wanted[group] = entry
+    case .unavailable:
+      // The waiting subscribers are notified, and their subscriptions are over.
+      wanted[group] = nil
+      hub.change(.unwanted(group: group, reactor: reactor))
+    }
+    for completed in waiting { completed(outcome) }
+  }
+}
+
+/// A message from the hub to a reactor.
+package enum RedisDelivery: Sendable {
+  case toGroup(Event, String)
+  case toMember(Event, MemberNumber)
+  case undelivered(Undelivered, MemberNumber)
+  case subscribed(String, Subscription)
+  /// The result of publishing an event without a sending session.
+  case published(Published, ticket: Int)
+}

@@ -1,0 +1,329 @@
+package import ChannelLayers
+package import GatewayConfig
+package import Logging
+import NIOCore
+package import NIOPosix
+import RedisClient
+import Synchronization
+package import Transport
+
+/// A process's end of a Redis layer: it keeps the connections, knows which reactors need which groups, and carries events in
+/// both directions.
+///
+/// Runs on one event loop. Reactors call `publish` and `change`, and get the answers in their mailboxes.
+package actor RedisHub {
+  package nonisolated let configuration: RedisLayerConfiguration
+  nonisolated let alias: String
+  nonisolated let identity: RedisIdentity
+  nonisolated let placement: GroupPlacement
+  nonisolated let codec: MessageCodec
+  nonisolated let log: Logger
+  nonisolated let counters = RedisCounters()
+  nonisolated let availability: ShardAvailability
+  nonisolated private let executor: any SerialExecutor
+  nonisolated let events = RedisRequests<OutgoingEvent>(limit: 20_000, byteLimit: 64 << 20)
+  nonisolated let changes = RedisRequests<InterestChange>(limit: .max, byteLimit: .max)
+
+  var shards: [RedisShard]
+  var interest = GroupInterest()
+  let layout: any RedisLayout
+  let life = RedisLife()
+  private var reactors: [Mailbox<RedisDelivery>] = []
+  /// The history, which handles the events of groups that keep one.
+  private var history: RedisHistory?
+  private var waking: Task<Void, Never>?
+  private var notes = LogPaces()
+  /// Why a shard is not available; nil if no outage is known.
+  package internal(set) var outage: String?
+
+  @safe package nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  package init(
+    alias: String, _ configuration: RedisLayerConfiguration, on group: MultiThreadedEventLoopGroup,
+    log: Logger
+  ) {
+    self.alias = alias
+    self.configuration = configuration
+    self.log = log
+    let loop = group.next()
+    executor = loop.executor
+    let identity = RedisIdentity(configuration)
+    let codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
+    (self.identity, self.codec) = (identity, codec)
+    switch configuration.layout {
+    case .core:
+      layout = CoreLayout(configuration, identity, codec)
+      placement = GroupPlacement(count: configuration.hosts.count, prefix: "", queues: identity)
+    case .pubSub:
+      let pubSub = PubSubLayout(configuration, identity, codec)
+      layout = pubSub
+      placement = GroupPlacement(count: configuration.hosts.count, prefix: pubSub.groupPrefix)
+    }
+    availability = ShardAvailability(count: configuration.hosts.count)
+    shards = configuration.hosts.map { [life] in
+      RedisShard(
+        connector: RedisConnector(host: $0, eventLoop: loop), layer: alias, life: life, log: log)
+    }
+  }
+
+  // MARK: - From reactors
+
+  /// Whether every shard is available.
+  package nonisolated var isAvailable: Bool { availability.isComplete }
+
+  /// Whether the group's events can be sent and received, because its shards are available.
+  nonisolated func isAvailable(for group: String) -> Bool {
+    guard !availability.isComplete else { return true }
+    return availability[placement.shard(of: group)] && availability[placement.shard(ofQueue: group)]
+  }
+
+  /// - Returns: why the event cannot be accepted; nil if it was.
+  nonisolated func publish(_ event: OutgoingEvent) -> Undelivered? {
+    guard isAvailable(for: event.group) else {
+      counters.undelivered.add(1, ordering: .relaxed)
+      return .unavailable
+    }
+    guard events.add(event) else {
+      counters.undelivered.add(1, ordering: .relaxed)
+      return .backlog
+    }
+    return nil
+  }
+
+  nonisolated func change(_ change: InterestChange) {
+    _ = changes.add(change)
+  }
+
+  // MARK: - Life
+
+  var isStopping: Bool { life.isStopping }
+
+  /// Registers the reactors. Must be called before `run`.
+  package func connect(to reactors: [Mailbox<RedisDelivery>], recording history: RedisHistory? = nil) {
+    self.reactors = reactors
+    self.history = history
+  }
+
+  /// Connects to each shard once, and checks that its user has every right that this layer needs.
+  ///
+  /// - Returns: what went wrong, or nil.
+  package func firstConnection(for uses: LayerUses) async -> LayerFailure? {
+    let rights = RedisRights(configuration, uses)
+    for shard in shards {
+      let host = shard.connector.host
+      do throws(RedisFailure) {
+        if let failure = try await refusal(ofClusterAt: shard.connector, uses) { return failure }
+        let missing = try await shard.connector.missing(rights)
+        guard !missing.isEmpty else { continue }
+        let user = host.credentials.username ?? "default"
+        return LayerFailure(
+          text: "\(host): \(missing.sentence(user))",
+          hint: "give the user these rights, and try again: \(missing.remedy(user))")
+      } catch {
+        return LayerFailure(
+          text: "\(host): \(error)", hint: "check hosts, and that Redis runs there")
+      }
+    }
+    return nil
+  }
+
+  /// A cluster keeps each key on one of its nodes, and refuses commands and scripts with keys of several nodes. Only published
+  /// messages reach all nodes.
+  private func refusal(
+    ofClusterAt connector: RedisConnector, _ uses: LayerUses
+  ) async throws(RedisFailure) -> LayerFailure? {
+    let others = LayerFailure(
+      text: "history and presence do not support",
+      hint: "use a server that is not a cluster, or remove history and presence")
+    guard let objection = layout.clusterObjection ?? (uses.history || uses.presence ? others : nil),
+      try await connector.isCluster()
+    else { return nil }
+    return LayerFailure(
+      text: "\(connector.host): this server is a Redis Cluster, which \(objection.text)", hint: objection.hint
+    )
+  }
+
+  /// Waits until `run` has made the layer available, or an attempt has failed.
+  ///
+  /// - Returns: whether the layer is available.
+  package func waitUntilAvailable(within time: Duration) async -> Bool {
+    let deadline = ContinuousClock.now + time
+    while !isAvailable {
+      guard outage == nil, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled else {
+        return false
+      }
+      // A few milliseconds, only at the start, so polling is good enough.
+      _ = try? await Task.sleep(for: .milliseconds(5))
+    }
+    return true
+  }
+
+  /// Keeps the layer going until `stop`.
+  package func run() async {
+    await life.run(
+      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
+  }
+
+  private func work() async {
+    await withDiscardingTaskGroup { tasks in
+      tasks.addTask { await self.followChanges() }
+      tasks.addTask { await self.carryEvents() }
+    }
+  }
+
+  /// Removes this process's memberships and queues from Redis, and ends `run`.
+  ///
+  /// - Parameter time: how long Redis may take. Another process removes the rest later.
+  package func stop(within time: Duration) async {
+    await life.stop(within: time) {
+      for shard in shards.indices { _ = availability.set(shard, isUp: false) }
+      waking?.cancel()
+      changes.finish()
+      // Events of sessions are still sent, and no group is joined any more while all groups are left.
+      events.finish()
+    } farewell: {
+      await layout.withdraw(self)
+    } close: {
+      await self.closeConnections()
+    }
+  }
+
+  private func closeConnections() async {
+    for shard in shards {
+      shard.commands.close()
+      shard.receiver.close()
+    }
+  }
+
+  /// Renews memberships, leaves groups, and checks connections, every second.
+  private func tick() async {
+    await life.beat(every: .seconds(1)) { beat in
+      await withDiscardingTaskGroup { tasks in
+        for shard in shards.indices { tasks.addTask { await self.tend(shard, beat: beat) } }
+      }
+    }
+  }
+
+  private func tend(_ shard: Int, beat: Int) async {
+    await layout.tend(shard, beat: beat, of: self)
+  }
+
+  // MARK: - Events out
+
+  private static let largestBatch = (count: 256, bytes: 8 << 20)
+
+  /// Sends the events of sessions in batches: the next events gather while Redis answers for the last ones.
+  private func carryEvents() async {
+    for await _ in events.arrivals {
+      var isEmpty: Bool
+      repeat {
+        // Some of the events may be for sessions here, but they must not wait forever for a reactor that may not need them.
+        // Meanwhile events wait up to their bound, and the senders of further ones are notified.
+        if let full = overfull, !isStopping { _ = await full.room(within: Self.patienceForRoom) }
+        // Events without room go first, so this runs without a new event, too.
+        let batch = events.take(atMost: Self.largestBatch.count, bytes: Self.largestBatch.bytes)
+        isEmpty = batch.isEmpty
+        await layout.publish(batch, from: self)
+      } while !isEmpty
+    }
+  }
+
+  /// Lets `carryEvents` run again at that time.
+  func wakeCarrier(at time: ContinuousClock.Instant) {
+    guard !isStopping else { return }
+    waking?.cancel()
+    waking = Task { [events] in
+      guard (try? await Task.sleep(until: time)) != nil else { return }
+      events.wake()
+    }
+  }
+
+  // MARK: - To reactors
+
+  func deliver(_ event: Event, to group: RedisGroup) {
+    counters.received.add(1, ordering: .relaxed)
+    if let history, history.takes(event, of: group.name, by: self) { return }
+    let weight = event.size
+    for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name), weight: weight) }
+  }
+
+  func deliver(_ event: Event, toAddress local: some StringProtocol) {
+    guard let (reactor, member) = SessionAddresses.parse(local), reactor < reactors.count else {
+      return countUnknownReceiver()
+    }
+    counters.received.add(1, ordering: .relaxed)
+    _ = reactors[reactor].post(.toMember(event, member), weight: event.size)
+  }
+
+  /// The load that is over its bound, of a reactor or of the history. Until there is room, nothing more is fetched that could
+  /// be for it.
+  var overfull: WaitingLoad? {
+    if let reactor = reactors.first(where: \.load.isOver) { return reactor.load }
+    return history.flatMap { $0.requests.load.isOver ? $0.requests.load : nil }
+  }
+
+  func noteHoldingBack(for load: WaitingLoad) {
+    if load === history?.requests.load {
+      note("Redis is not read until the history has caught up", "\(load.used) bytes wait to be recorded")
+    } else {
+      note("Redis is not read until a reactor has caught up", "\(load.used) bytes wait for it")
+    }
+  }
+
+  /// How long a batch of events waits for an overloaded reactor.
+  private static let patienceForRoom = Duration.seconds(1)
+
+  /// Waits until every reactor has room. A stop does not wait.
+  func waitForRoom() async {
+    while let full = overfull, !isStopping, !Task.isCancelled {
+      noteHoldingBack(for: full)
+      await full.room()
+    }
+  }
+
+  /// Notifies the reactors of the result of their subscription.
+  func answer(_ reactors: Set<Int>, _ group: String, _ outcome: Subscription) {
+    for reactor in reactors { _ = self.reactors[reactor].post(.subscribed(group, outcome)) }
+  }
+
+  /// Notifies the sender of an event, once, that the event did not, or may not, have reached everybody.
+  func tell(_ receipt: Receipt, _ reason: Undelivered) {
+    guard let sender = receipt.takeSender() else { return }
+    switch reason {
+    case .unconfirmed: counters.unconfirmed.add(1, ordering: .relaxed)
+    // Counted separately for each message.
+    case .full: break
+    case .unavailable, .partly, .backlog, .notSerializable: counters.undelivered.add(1, ordering: .relaxed)
+    }
+    switch sender {
+    case .session(let reactor, let member): _ = reactors[reactor].post(.undelivered(reason, member))
+    case .outside(let reactor, let ticket):
+      _ = reactors[reactor].post(.published(Published(undelivered: reason), ticket: ticket))
+    }
+  }
+
+  /// Redis has stored all messages of the event. A sender that waits for this is notified; sessions are not.
+  func confirm(_ receipt: Receipt) {
+    guard receipt.isAwaited, case .outside(let reactor, let ticket)? = receipt.takeSender() else { return }
+    _ = reactors[reactor].post(.published(Published(), ticket: ticket))
+  }
+
+  func countUnknownReceiver() {
+    counters.unknownReceivers.add(1, ordering: .relaxed)
+  }
+
+  func unreadable(_ fault: String) {
+    counters.unreadable.add(1, ordering: .relaxed)
+    note("a message from Redis could not be read", fault)
+  }
+
+  /// Writes a warning that could come for every message: once a second for each kind, with a count of the others.
+  func note(_ message: String, _ detail: String) {
+    guard let others = notes.next(message) else { return }
+    log.warning(
+      "\(message)",
+      metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
+  }
+}

@@ -1,0 +1,111 @@
+import ChannelLayers
+import Synchronization
+import Transport
+
+/// An event that this process sends.
+struct OutgoingEvent: Sendable {
+  var event: Event
+  var group: String
+  /// Nil if the sender does not need the result.
+  var sender: Sender?
+}
+
+/// The sender of an event.
+enum Sender: Sendable, Hashable {
+  /// A session, which is notified of failures.
+  case session(reactor: Int, member: MemberNumber)
+  /// A publisher outside of the group. The reactor gets the result for this ticket once, success or failure.
+  case outside(reactor: Int, ticket: Int)
+}
+
+/// A request with a size while it waits.
+protocol SizedRequest: Sendable {
+  /// Roughly. Bytes.
+  var size: Int { get }
+}
+
+/// The reactors' requests to a layer's hub: a queue that accepts them from any thread and that one task empties.
+final class RedisRequests<Request: SizedRequest>: Sendable {
+  private struct Waiting {
+    var requests: [Request] = []
+    var bytes = 0
+  }
+
+  private let waiting = Mutex(Waiting())
+  private let limit: Int
+  private let byteLimit: Int
+  /// The load of the queue, for producers that can hold back. It is over its bound at half of either limit.
+  let load = WaitingLoad()
+  /// Signals that requests are waiting. Several signals count as one.
+  let arrivals: AsyncStream<Void>
+  private let arrival: AsyncStream<Void>.Continuation
+
+  /// - Parameters:
+  ///   - limit: the most requests that may wait.
+  ///   - byteLimit: the most bytes that may wait; a single request is accepted however large it is.
+  init(limit: Int, byteLimit: Int) {
+    self.limit = limit
+    self.byteLimit = byteLimit
+    load.bound(to: byteLimit / 2)
+    (arrivals, arrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  /// - Returns: false if too many requests wait.
+  func add(_ request: Request) -> Bool {
+    let size = request.size
+    let count = waiting.withLock { waiting in
+      let fits = waiting.bytes + size <= byteLimit || waiting.requests.isEmpty
+      guard waiting.requests.count < limit, fits else { return 0 }
+      waiting.requests.append(request)
+      waiting.bytes += size
+      return waiting.requests.count
+    }
+    if count > 0 { load.add(weight(of: request)) }
+    if count == 1 { arrival.yield() }
+    return count > 0
+  }
+
+  /// Many small requests count as much as few large ones. Bytes.
+  private func weight(of request: Request) -> Int {
+    max(request.size, byteLimit / max(limit, 1))
+  }
+
+  /// The first requests, up to both limits; a single one is returned however large it is.
+  func take(atMost most: Int, bytes mostBytes: Int = .max) -> [Request] {
+    let taken = waiting.withLock { waiting in
+      var bytes = 0
+      let taken = Array(
+        waiting.requests.prefix(most).prefix { request in
+          defer { bytes += request.size }
+          return bytes == 0 || bytes + request.size <= mostBytes
+        })
+      waiting.requests.removeFirst(taken.count)
+      waiting.bytes -= taken.reduce(0) { $0 + $1.size }
+      return taken
+    }
+    if !taken.isEmpty { load.subtract(taken.reduce(0) { $0 + weight(of: $1) }) }
+    return taken
+  }
+
+  /// Wakes the task that empties the queue.
+  func wake() {
+    arrival.yield()
+  }
+
+  func finish() {
+    arrival.finish()
+  }
+}
+
+extension InterestChange: SizedRequest {
+  // Never refused, however much waits.
+  var size: Int { 0 }
+}
+
+extension OutgoingEvent: SizedRequest {
+  var size: Int { event.size + group.utf8.count }
+}
+
+extension RecordRequest: SizedRequest {
+  var size: Int { event.size + group.utf8.count }
+}

@@ -1,0 +1,85 @@
+import Testing
+
+@testable import RedisLayers
+
+struct GroupInterestTests {
+  private var interest = GroupInterest()
+  private let start = ContinuousClock.now
+
+  @Test mutating func `a group is joined for its first member, and not again for the next`() {
+    #expect(interest.want("a", on: 0, shard: 0) == .join)
+    #expect(interest.want("a", on: 1, shard: 0) == .join)
+    #expect(interest.joined("a") == [0, 1])
+    #expect(interest.want("a", on: 2, shard: 0) == .joined)
+    #expect(interest["a"]?.reactors == [0, 1, 2])
+    #expect(interest.joined("a") == [])
+  }
+
+  @Test mutating func `one that is refused is joined again for whoever wants it next`() {
+    _ = interest.want("a", on: 0, shard: 0)
+    #expect(interest.refused("a") == [0])
+    #expect(interest.want("a", on: 1, shard: 0) == .join)
+    #expect(interest.refused("unknown") == [])
+  }
+
+  @Test mutating func `a group lingers without members, and is left after a while`() {
+    _ = interest.want("a", on: 0, shard: 0)
+    _ = interest.joined("a")
+    interest.unwant("a", on: 0, at: start)
+    #expect(interest.takeLeaving(0, at: start + .seconds(5)) == [])
+    #expect(interest.want("a", on: 0, shard: 0) == .joined)
+    #expect(interest.takeLeaving(0, at: start + .seconds(60)) == [])
+    interest.unwant("a", on: 0, at: start)
+    #expect(interest.takeLeaving(1, at: start + .seconds(6)) == [])
+    #expect(interest.takeLeaving(0, at: start + .seconds(6)).map(\.name) == ["a"])
+    #expect(interest["a"] == nil)
+  }
+
+  @Test mutating func `a group that lingers while its shard is lost is joined again for its next member`() {
+    _ = interest.want("a", on: 0, shard: 0)
+    _ = interest.want("b", on: 0, shard: 1)
+    _ = (interest.joined("a"), interest.joined("b"))
+    interest.unwant("a", on: 0, at: start)
+    interest.lost(0)
+    #expect(interest.wanted(0) == [])
+    #expect(interest.want("a", on: 0, shard: 0) == .join)
+    #expect(interest.wanted(0).map(\.name) == ["a"])
+    #expect(interest.want("b", on: 1, shard: 1) == .joined)
+  }
+
+  @Test mutating func `a group that could not be left is left later, however often it is tried`() {
+    _ = interest.want("a", on: 0, shard: 0)
+    _ = interest.joined("a")
+    let member = interest["a"]?.member
+    interest.unwant("a", on: 0, at: start)
+    for _ in 0..<3 {
+      #expect(interest.takeLeaving(0, at: start + .seconds(6)).map(\.member) == [member])
+    }
+    let leaving = interest.takeLeaving(0, at: start + .seconds(6))
+    interest.left(leaving)
+    #expect(interest.takeLeaving(0, at: start + .seconds(7)) == [])
+    #expect(interest.all(0) == [])
+  }
+
+  @Test mutating func `a group that is wanted while it is being left is another member`() {
+    _ = interest.want("a", on: 0, shard: 0)
+    _ = interest.joined("a")
+    interest.unwant("a", on: 0, at: start)
+    let old = interest.takeLeaving(0, at: start + .seconds(6))
+    #expect(interest.want("a", on: 0, shard: 0) == .join)
+    #expect(interest["a"]?.member != old.first?.member)
+    #expect(old.first.flatMap { interest.group(ofMember: $0.member) } == nil)
+    #expect(interest["a"].flatMap { interest.group(ofMember: $0.member)?.name } == "a")
+    interest.left(old)
+    #expect(interest.all(0).map(\.name) == ["a"])
+  }
+
+  @Test mutating func `known are those that are wanted, and those that may be at any moment`() {
+    for name in ["joined", "waiting", "lingering", "given up"] { _ = interest.want(name, on: 0, shard: 0) }
+    _ = (interest.joined("joined"), interest.joined("lingering"))
+    interest.unwant("lingering", on: 0, at: start)
+    interest.unwant("given up", on: 0, at: start)
+    #expect(Set(interest.known(0).map(\.name)) == ["joined", "waiting", "lingering"])
+    #expect(interest.known(1) == [])
+  }
+}
