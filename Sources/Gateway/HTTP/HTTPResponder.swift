@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Routing
+import Sessions
 
 /// Answers one HTTP request with the served application's HTTP routes.
 struct HTTPResponder: Sendable {
@@ -19,7 +20,7 @@ struct HTTPResponder: Sendable {
   init(gateway: GatewayState, publisher: Publisher, on group: any EventLoopGroup) {
     self.gateway = gateway
     let answers = IdempotencyTable()
-    let routes = gateway.served.application.httpRoutes
+    let routes = gateway.process.served.application.httpRoutes
     publishing = routes.enumerated().map { index, route in
       guard case .publish(let publish) = route.action else { return nil }
       return PublishEndpoint(
@@ -28,17 +29,19 @@ struct HTTPResponder: Sendable {
     proxies = routes.map { route in
       guard case .proxy(let upstream) = route.action else { return nil }
       return ReverseProxy(
-        upstream, on: group, failures: gateway.upstreamFailures, memory: gateway.sendMemory, route: route.name
+        upstream, on: group, failures: gateway.process.upstreamFailures, memory: gateway.process.sendMemory,
+        route: route.name
       )
     }
     files = routes.map { route in
       guard case .staticFiles(let directory, let fallback) = route.action else { return nil }
       return StaticFiles(
-        directory: directory, fallback: fallback, memory: gateway.sendMemory.budget, log: gateway.log)
+        directory: directory, fallback: fallback, memory: gateway.process.sendMemory.budget,
+        log: gateway.process.log)
     }
   }
 
-  private var application: GatewayConfig.ApplicationConfiguration { gateway.served.application }
+  private var application: GatewayConfig.ApplicationConfiguration { gateway.process.served.application }
 
   /// A request, and who has sent it, as far as a refusal has to tell of them.
   private struct Asked {
@@ -118,7 +121,7 @@ struct HTTPResponder: Sendable {
     case .health(let probe):
       return .response(health(probe))
     case .events:
-      guard let route = gateway.served.eventRoutes[match.route] else { return .nothingThere }
+      guard let route = gateway.process.served.eventRoutes[match.route] else { return .nothingThere }
       return .response(answer(asked, by: route))
     }
   }
@@ -154,7 +157,7 @@ struct HTTPResponder: Sendable {
   }
 
   private func health(_ probe: HealthProbe) -> Response {
-    let (isGood, text) = gateway.health(probe)
+    let (isGood, text) = gateway.process.health(probe)
     return .plain(isGood ? .ok : .serviceUnavailable, text)
   }
 

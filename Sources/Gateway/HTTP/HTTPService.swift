@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Sessions
 import Synchronization
 import Transport
 
@@ -66,14 +67,14 @@ final class HTTPService: Sendable {
 
   init(gateway: GatewayState) {
     self.gateway = gateway
-    refusals = RefusalLog(gateway: gateway)
+    refusals = RefusalLog(gateway.process)
     publisher = Publisher(memory: gateway.httpMemory) { [mail = gateway.mail] in mail.refused($0) }
     // Files, small answers and proxied requests: one event loop is enough, and the reactors get the processors.
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     self.group = group
     responder = HTTPResponder(gateway: gateway, publisher: publisher, on: group)
     upstreams = UpstreamConnector(on: group)
-    gateway.served.authenticators.connect(on: group)
+    gateway.process.served.authenticators.connect(on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
     let loop = group.next()
     let look = TimeAmount.nanoseconds(
@@ -139,7 +140,7 @@ final class HTTPService: Sendable {
   /// Ends the event loop. Must be called after `run` has returned.
   func shutDown() async throws {
     try await responder.shutDown()
-    try await gateway.served.authenticators.shutDown()
+    try await gateway.process.served.authenticators.shutDown()
     try await group.shutdownGracefully()
   }
 }
@@ -200,7 +201,7 @@ extension HTTPService {
         let upload = Upload(request, on: channel)
         // It is cancelled and awaited at the end of this scope, on every path.
         async let _ = upload?.pump()
-        let (client, refusal) = gateway.client(of: request, behind: served.client)
+        let (client, refusal) = gateway.process.client(of: request, behind: served.client)
         let response =
           if let refusal { refusal } else {
             try await respond(to: request, upload, of: served, as: client, on: channel)
@@ -210,16 +211,18 @@ extension HTTPService {
         withExtendedLifetime(client.place) {}
       },
       configuration: .init(
-        idleTimeout: TimeAmount(gateway.server.keepAlive),
+        idleTimeout: TimeAmount(gateway.process.server.keepAlive),
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
       let value = try await takeOver(connection, http)
-      await serve(on: value.channel) { [log = gateway.log] in await http.handle(value: value, logger: log) }
+      await serve(on: value.channel) { [log = gateway.process.log] in
+        await http.handle(value: value, logger: log)
+      }
     } catch {
-      gateway.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
+      gateway.process.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
     }
-    if !served.hasLeft.load(ordering: .acquiring) { gateway.counters.connections.down() }
+    if !served.hasLeft.load(ordering: .acquiring) { gateway.process.counters.connections.down() }
   }
 
   private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
@@ -231,7 +234,7 @@ extension HTTPService {
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: Self.reads)
-      .withConnectedSocket(connection.descriptor) { [log = gateway.log, refusals] channel in
+      .withConnectedSocket(connection.descriptor) { [log = gateway.process.log, refusals] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandlers(
@@ -269,7 +272,7 @@ extension HTTPService {
 
   private func discard(_ connection: HandedOverConnection) {
     _ = Descriptor(adopting: connection.descriptor)
-    gateway.counters.connections.down()
+    gateway.process.counters.connections.down()
   }
 
   private func respond(
@@ -278,7 +281,7 @@ extension HTTPService {
   ) async throws -> Response {
     let target = Array((request.head.path ?? "/").utf8)
     if request.wantsWebSocket
-      || gateway.served.isForEventStream(method: request.method.rawValue, target: target)
+      || gateway.process.served.isForEventStream(method: request.method.rawValue, target: target)
     {
       try await sendBack(request, of: served, channel: channel)
       throw LeftForWorker()

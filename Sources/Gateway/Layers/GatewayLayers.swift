@@ -3,10 +3,11 @@ import GatewayConfig
 import Logging
 import NIOCore
 import NIOPosix
+import Sessions
 
 /// The channel layers that the served routes use, for the whole process. Each worker has its own end of each layer.
 final class GatewayLayers: Sendable {
-  let all: [any LayerBackend]
+  let served: ServedLayers
   private let group: MultiThreadedEventLoopGroup?
   /// Of the histories of all layers.
   let historyMemory: HistoryMemory
@@ -21,17 +22,18 @@ final class GatewayLayers: Sendable {
     self.group = group
     let memory = HistoryMemory(limit: configuration.server.historyMemory.bytes)
     historyMemory = memory
-    all = layers.map { layer -> any LayerBackend in
-      let rules = Self.historyRules(of: layer.alias, served)
-      let history = rules.isEmpty ? nil : GroupHistory(rules, memory: memory)
-      let hasPresence = served.usesPresence(ofLayer: layer.alias)
-      guard case .redis(let redis) = layer.backend, let group else {
-        return MemoryBackend(
-          alias: layer.alias, history: history, hasPresence: hasPresence, refused: refused)
-      }
-      return RedisBackend(
-        alias: layer.alias, redis, history: history, hasPresence: hasPresence, on: group, log: log)
-    }
+    self.served = ServedLayers(
+      layers.map { layer -> any LayerBackend in
+        let rules = Self.historyRules(of: layer.alias, served)
+        let history = rules.isEmpty ? nil : GroupHistory(rules, memory: memory)
+        let hasPresence = served.usesPresence(ofLayer: layer.alias)
+        guard case .redis(let redis) = layer.backend, let group else {
+          return MemoryBackend(
+            alias: layer.alias, history: history, hasPresence: hasPresence, refused: refused)
+        }
+        return RedisBackend(
+          alias: layer.alias, redis, history: history, hasPresence: hasPresence, on: group, log: log)
+      })
   }
 
   private static func historyRules(
@@ -44,19 +46,10 @@ final class GatewayLayers: Sendable {
     return rules
   }
 
-  /// - Returns: nil if no route that is served uses the layer.
-  subscript(alias: String) -> (any LayerBackend)? {
-    all.first { $0.alias == alias }
-  }
+  private var all: [any LayerBackend] { served.all }
 
   /// The layers that other processes may use as well.
   var shared: [any LayerBackend] { all.filter(\.isShared) }
-
-  /// The aliases of the layers that are not available.
-  var unavailable: [String] { all.filter { !$0.isAvailable }.map(\.alias) }
-
-  /// Whether all layers are available.
-  var areAvailable: Bool { all.allSatisfy { $0.isAvailable } }
 
   /// Runs until `stop`.
   func run() async {

@@ -7,6 +7,7 @@ import Hummingbird
 import JSON
 import NIOCore
 import Routing
+import Sessions
 import Transport
 import WebSocketCore
 
@@ -34,15 +35,12 @@ final class PublishEndpoint: Sendable {
     self.gateway = gateway
     self.publisher = publisher
     self.answers = answers
-    access = PublishAccess(configuration, auth, gateway.served.authenticators)
-    guard let layer = gateway.layers[configuration.layer] else {
+    access = PublishAccess(configuration, auth, gateway.process.served.authenticators)
+    guard let layer = gateway.layers.served[configuration.layer] else {
       preconditionFailure("the loader has checked that the layer of each route exists")
     }
     self.layer = layer
-    let served = gateway.served
-    let sessions = served.routes.filter { $0.layer === layer }.compactMap(\.consumer.groups)
-    let streams = served.eventRoutes.compactMap(\.self).filter { $0.layer === layer }
-    knownTypes = KnownTypes(sessions + streams.map(\.configuration.group))
+    knownTypes = KnownTypes(gateway.process.served.groups(of: layer))
   }
 
   /// The client of a request, and its operation.
@@ -195,7 +193,7 @@ final class PublishEndpoint: Sendable {
     let limit = configuration.body
     let tooLarge = PublishRefusal(.contentTooLarge, "the body is larger than \(limit)")
     if let length = upload.length, length > limit.bytes { throw tooLarge }
-    let received: [UInt8]? = try await within(gateway.server.handshake) {
+    let received: [UInt8]? = try await within(gateway.process.server.handshake) {
       var bytes: [UInt8] = []
       do {
         for try await part in upload {

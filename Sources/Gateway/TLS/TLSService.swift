@@ -3,6 +3,7 @@ import GatewayConfig
 import NIOCore
 import NIOPosix
 import NIOSSL
+import Sessions
 import Synchronization
 import Transport
 
