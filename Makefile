@@ -30,6 +30,7 @@ test: need-build need-test
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	python3 Tests/imports.py
 
 format:
 	swift format format --in-place --recursive --parallel Package.swift Sources Tests

@@ -113,7 +113,6 @@ let package = Package(
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
-        .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -200,7 +199,7 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "Bytes", "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "GatewayTestSupport", "JSON",
+        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "GatewayTestSupport", "JSON",
         "LayerTestSupport", "Routing", "Sessions", "TestSupport", "Transport", "WebSocketCore",
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),

@@ -3,11 +3,10 @@ import GatewayConfig
 import Logging
 import NIOCore
 import NIOPosix
-import Sessions
 
 /// The channel layers that the served routes use, for the whole process. Each worker has its own end of each layer.
 final class GatewayLayers: Sendable {
-  let served: ServedLayers
+  let all: [any LayerBackend]
   private let group: MultiThreadedEventLoopGroup?
   /// Of the histories of all layers.
   let historyMemory: HistoryMemory
@@ -22,18 +21,17 @@ final class GatewayLayers: Sendable {
     self.group = group
     let memory = HistoryMemory(limit: configuration.server.historyMemory.bytes)
     historyMemory = memory
-    self.served = ServedLayers(
-      layers.map { layer -> any LayerBackend in
-        let rules = Self.historyRules(of: layer.alias, served)
-        let history = rules.isEmpty ? nil : GroupHistory(rules, memory: memory)
-        let hasPresence = served.usesPresence(ofLayer: layer.alias)
-        guard case .redis(let redis) = layer.backend, let group else {
-          return MemoryBackend(
-            alias: layer.alias, history: history, hasPresence: hasPresence, refused: refused)
-        }
-        return RedisBackend(
-          alias: layer.alias, redis, history: history, hasPresence: hasPresence, on: group, log: log)
-      })
+    all = layers.map { layer -> any LayerBackend in
+      let rules = Self.historyRules(of: layer.alias, served)
+      let history = rules.isEmpty ? nil : GroupHistory(rules, memory: memory)
+      let hasPresence = served.usesPresence(ofLayer: layer.alias)
+      guard case .redis(let redis) = layer.backend, let group else {
+        return MemoryBackend(
+          alias: layer.alias, history: history, hasPresence: hasPresence, refused: refused)
+      }
+      return RedisBackend(
+        alias: layer.alias, redis, history: history, hasPresence: hasPresence, on: group, log: log)
+    }
   }
 
   private static func historyRules(
@@ -45,8 +43,6 @@ final class GatewayLayers: Sendable {
     }
     return rules
   }
-
-  private var all: [any LayerBackend] { served.all }
 
   /// The layers that other processes may use as well.
   var shared: [any LayerBackend] { all.filter(\.isShared) }

@@ -36,7 +36,7 @@ final class PublishEndpoint: Sendable {
     self.publisher = publisher
     self.answers = answers
     access = PublishAccess(configuration, auth, gateway.process.served.authenticators)
-    guard let layer = gateway.layers.served[configuration.layer] else {
+    guard let layer = gateway.process.layers[configuration.layer] else {
       preconditionFailure("the loader has checked that the layer of each route exists")
     }
     self.layer = layer

@@ -46,7 +46,7 @@ final class GatewayState: Sendable {
     let layers = GatewayLayers(configuration, log: log) { mail.refused() }
     self.layers = layers
     process = ProcessState(
-      configuration, layers.served, sendMemory: sendMemory, memory: memory, threads: threads,
+      configuration, ServedLayers(layers.all), sendMemory: sendMemory, memory: memory, threads: threads,
       connectionLimit: connectionLimit, log: log)
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)

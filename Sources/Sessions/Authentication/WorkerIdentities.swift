@@ -20,7 +20,7 @@ final class WorkerIdentities {
   /// - Parameters:
   ///   - ask: called with the ticket of the request.
   ///   - completed: called once, on the reactor, unless the ticket is forgotten before.
-  fileprivate func ask(
+  func ask(
     _ ask: (Int) -> Task<Void, Never>, _ completed: @escaping (Authentication) -> Void
   ) -> Int {
     let ticket = questions.issue(completed)
@@ -57,39 +57,5 @@ final class WorkerIdentities {
 
   private static func user(of session: any UserSession) -> ExactText? {
     session.identity.map { ExactText(text: $0.user) }
-  }
-}
-
-extension WorkerSessions {
-  /// Authenticates a client outside of the reactor.
-  ///
-  /// - Returns: the ticket of the request, which must be forgotten if the result is not needed any more.
-  func authenticate(
-    _ credentials: Credentials, by auth: RouteAuth, _ completed: @escaping (Authentication) -> Void
-  ) -> Int {
-    ask(completed) { await $0.authenticate(credentials, by: auth) }
-  }
-
-  /// The same for a token in a message.
-  func authenticate(
-    token: String, by auth: RouteAuth, _ completed: @escaping (Authentication) -> Void
-  ) -> Int {
-    ask(completed) { await $0.authenticate(token: token, by: auth) }
-  }
-
-  private func ask(
-    _ completed: @escaping (Authentication) -> Void,
-    _ question: @escaping @Sendable (Authenticators) async -> Authentication
-  ) -> Int {
-    let authenticators = served.authenticators
-    let post = post
-    return identities.ask(
-      { ticket in
-        Task {
-          let outcome = await question(authenticators)
-          // If the reactor has ended, no session waits for the result.
-          _ = post?(.authenticated(ticket: ticket, outcome))
-        }
-      }, completed)
   }
 }

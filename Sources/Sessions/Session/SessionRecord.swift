@@ -121,14 +121,3 @@ extension CloseCode {
   /// No close frame.
   fileprivate static let abnormal = CloseCode(rawValue: 1006)
 }
-
-extension WorkerSessions {
-  /// Begins the record of a session; nil where none is kept.
-  func record(
-    of client: Client?, route: String, target: [UInt8]?, user: String?
-  ) -> SessionRecord? {
-    guard process.logsSessions, let client else { return nil }
-    return SessionRecord(
-      client, route: route, target: target, user: user, at: reactor.now, log: process.log)
-  }
-}

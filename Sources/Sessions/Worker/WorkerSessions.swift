@@ -1,5 +1,5 @@
 import ChannelLayers
-package import GatewayConfig
+import GatewayConfig
 import Logging
 package import Transport
 import WebSocketCore
@@ -67,7 +67,11 @@ package final class WorkerSessions {
   func presence(of route: SessionRoute) -> LocalPresence? {
     route.hasPresence ? route.layer.flatMap { layers[$0].presence } : nil
   }
+}
 
+// MARK: - What other threads do for them
+
+extension WorkerSessions {
   /// Connects to an upstream. The callee, on this reactor, owns the descriptor.
   func connect(
     to upstream: UpstreamConfiguration, _ completed: @escaping (Result<Int32, any Error>) -> Void
@@ -80,52 +84,37 @@ package final class WorkerSessions {
       if case .success(let descriptor) = outcome { _ = Descriptor(adopting: descriptor) }
     }
   }
-}
 
-/// The owner of a worker's sessions: it accepts the connections, and knows where those go that become no session.
-package protocol SessionOwner: AnyObject {
-  /// Whether new sessions are accepted.
-  var isServing: Bool { get }
-
-  /// Connects to an upstream.
+  /// Authenticates a client outside of the reactor.
   ///
-  /// - Parameter done: called once, on any thread. The callee owns the descriptor.
-  func connect(
-    to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void)
+  /// - Returns: the ticket of the request, which must be forgotten if the result is not needed any more.
+  func authenticate(
+    _ credentials: Credentials, by auth: RouteAuth, _ completed: @escaping (Authentication) -> Void
+  ) -> Int {
+    ask(completed) { await $0.authenticate(credentials, by: auth) }
+  }
 
-  /// Hands a connection to the HTTP service.
-  func serveHTTP(on connection: HandedOverConnection)
+  /// The same for a token in a message.
+  func authenticate(
+    token: String, by auth: RouteAuth, _ completed: @escaping (Authentication) -> Void
+  ) -> Int {
+    ask(completed) { await $0.authenticate(token: token, by: auth) }
+  }
 
-  /// Begins TLS with a client that is counted already.
-  ///
-  /// - Parameters:
-  ///   - bytes: the first bytes of the client, which have been read.
-  ///   - due: when the handshake must be complete.
-  func goOnInTLS(
-    _ descriptor: consuming Descriptor, _ client: Client, _ allowance: Allowance, _ bytes: [UInt8],
-    due: MonotonicTime)
-
-  /// The connection was answered, and may still be reading.
-  func answered(_ connection: PendingConnection)
-
-  /// The connection has become a session, was handed over, or is closed.
-  func pendingEnded(_ connection: PendingConnection)
-
-  /// A session is among the live ones no more.
-  func sessionEnded()
-}
-
-/// A connected socket on its way between a worker and the HTTP service. The receiver owns the descriptor.
-package struct HandedOverConnection: Sendable {
-  package var descriptor: Int32
-  /// Bytes that were read from it and not handled yet.
-  package var bytes: [UInt8]
-  package var client: Client
-
-  package init(descriptor: Int32, bytes: [UInt8], client: Client) {
-    self.descriptor = descriptor
-    self.bytes = bytes
-    self.client = client
+  private func ask(
+    _ completed: @escaping (Authentication) -> Void,
+    _ question: @escaping @Sendable (Authenticators) async -> Authentication
+  ) -> Int {
+    let authenticators = served.authenticators
+    let post = post
+    return identities.ask(
+      { ticket in
+        Task {
+          let outcome = await question(authenticators)
+          // If the reactor has ended, no session waits for the result.
+          _ = post?(.authenticated(ticket: ticket, outcome))
+        }
+      }, completed)
   }
 }
 
@@ -188,9 +177,18 @@ extension WorkerSessions {
   }
 }
 
-// MARK: - What is counted of them
+// MARK: - What is told and counted of them
 
 extension WorkerSessions {
+  /// Begins the record of a session; nil where none is kept.
+  func record(
+    of client: Client?, route: String, target: [UInt8]?, user: String?
+  ) -> SessionRecord? {
+    guard process.logsSessions, let client else { return nil }
+    return SessionRecord(
+      client, route: route, target: target, user: user, at: reactor.now, log: process.log)
+  }
+
   func countSlowReader(_ session: any LiveSession) {
     process.counters.slowReaders.up()
     process.log.tell(
