@@ -16,7 +16,7 @@ help:
 	@echo "make fuzz    the readers of foreign bytes under libFuzzer, a minute each (SECONDS=600 ONLY=\"json resp\")"
 	@echo "make bench   a comparison with other servers, some 20 minutes (RUNS=5 SECONDS=3 ONLY=echo)"
 	@echo "make format  lay out the sources as .swift-format says"
-	@echo "make reference  write the tables of keys and codes in docs/reference.md, from Sources/GatewayConfig/Keys and Sources/Gateway/Refusals"
+	@echo "make reference  write the tables of keys and codes in docs/reference.md, from Sources/GatewayConfig/Keys and Sources/Sessions/Refusals"
 	@echo "make clean   remove what was built"
 
 run: build
@@ -30,6 +30,7 @@ test: need-build need-test
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	python3 Tests/imports.py
 
 format:
 	swift format format --in-place --recursive --parallel Package.swift Sources Tests

@@ -3,8 +3,9 @@ import PackageDescription
 
 // The targets in the order of a request; each may import only from the rows below it.
 //
-//     5  sluice                                          commands
-//     4  Gateway                                         accept, hand-shake, HTTP, life cycle
+//     6  sluice                                          commands, and their tools
+//     5  Gateway                                         accept, HTTP, publishing, TLS, life cycle
+//     4  Sessions                                        from a request's head to the end of its session
 //     3  Consumers                                       what a session does
 //     3  RedisLayers                                     how an event travels from process to process
 //     2  ChannelLayers                                   how an event travels
@@ -108,16 +109,28 @@ let package = Package(
       ]),
 
     .target(
-      name: "Gateway",
+      name: "Sessions",
       dependencies: [
         "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "NetworkFaults", "RedisLayers",
         "Routing", "Transport", "WebSocketCore",
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "JWTKit", package: "jwt-kit"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
+
+    .target(
+      name: "Gateway",
+      dependencies: [
+        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Sessions", "Transport",
+        "WebSocketCore",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
-        .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -129,11 +142,13 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Bench", "Bytes", "ChannelLayers", "Gateway", "GatewayConfig", "JSON", "RedisLayers", "Routing",
-        "Transport", "WebSocketCore",
+        "Bench", "Bytes", "ChannelLayers", "Gateway", "GatewayConfig", "JSON", "NetworkFaults",
+        "RedisLayers", "Routing", "Sessions", "Transport", "WebSocketCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "Subprocess", package: "swift-subprocess"),
         .product(name: "SystemPackage", package: "swift-system"),
@@ -150,7 +165,8 @@ let package = Package(
         "ChannelLayers", "GatewayConfig", "Transport", .product(name: "Logging", package: "swift-log"),
       ], path: "Tests/LayerTestSupport"),
     .target(
-      name: "GatewayTestSupport", dependencies: ["Gateway", "GatewayConfig"],
+      name: "GatewayTestSupport",
+      dependencies: ["Gateway", "GatewayConfig", .product(name: "Logging", package: "swift-log")],
       path: "Tests/GatewayTestSupport"),
     .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),
@@ -200,15 +216,25 @@ let package = Package(
         "Transport", "WebSocketCore",
       ]),
     .testTarget(
+      name: "SessionsTests",
+      dependencies: [
+        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "GatewayTestSupport", "JSON",
+        "LayerTestSupport", "Routing", "Sessions", "TestSupport", "Transport", "WebSocketCore",
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "JWTKit", package: "jwt-kit"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ]),
+    .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "Bytes", "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "GatewayTestSupport", "JSON",
-        "LayerTestSupport", "Routing", "TestSupport", "Transport", "WebSocketCore",
-        .product(name: "CryptoExtras", package: "swift-crypto"),
+        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "GatewayTestSupport", "JSON",
+        "LayerTestSupport", "Routing", "Sessions", "TestSupport", "Transport", "WebSocketCore",
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
-        .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -3,6 +3,7 @@ package import GatewayConfig
 package import Logging
 import NIOCore
 import NIOPosix
+import Sessions
 import Synchronization
 import Transport
 import WebSocketCore
@@ -148,12 +149,11 @@ package final class GatewayServer: Sendable {
   /// - Parameter configuration: its routes use no channel layer and no history that was not used so far.
   /// - Returns: once every worker serves it, and each of its sessions has had its turn.
   package func serve(applicationOf configuration: Configuration) async {
-    let served = ServedApplication(configuration, in: gateway.surroundings)
-    gateway.serve(served)
+    let routes = gateway.serve(applicationOf: configuration).routes
     await withCheckedContinuation { done in
       let watcher = ExchangeWatcher(done)
       for worker in running.parts.withLock({ $0?.workers ?? [] }) {
-        _ = worker.post(.perform { $0.serve(served, watcher: watcher) })
+        _ = worker.post(.perform { $0.serve(routes, watcher: watcher) })
       }
     }
   }
@@ -186,7 +186,7 @@ package final class GatewayServer: Sendable {
   /// - Parameter listening: called with the addresses, including the real ports, once connections are accepted.
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
-    let count = gateway.threads
+    let count = gateway.process.threads
     warnOfDescriptors()
     warnOfMemory()
     try deadline.prepare()
@@ -205,14 +205,14 @@ package final class GatewayServer: Sendable {
       _ = worker.mailbox.post(.start(listeners: sockets.listeners[index]))
     }
     let memory = try gateway.memoryReturn.start()
-    gateway.setReady(true)
+    gateway.process.setReady(true)
     listening(sockets.addresses)
     log.notice(
       "started",
       metadata: [
-        "application": "\(gateway.served.application.name)", "threads": "\(count)",
-        "websocket-routes": "\(gateway.served.application.webSocketRoutes.count)",
-        "http-routes": "\(gateway.served.application.httpRoutes.count)",
+        "application": "\(gateway.process.served.application.name)", "threads": "\(count)",
+        "websocket-routes": "\(gateway.process.served.application.webSocketRoutes.count)",
+        "http-routes": "\(gateway.process.served.application.httpRoutes.count)",
         "connections": "\(gateway.connectionLimit)",
       ])
     for file in sockets.privateFiles { tellPrivate(file) }
@@ -233,10 +233,8 @@ package final class GatewayServer: Sendable {
     memory.join()
     try await gateway.layers.shutDown()
     try await loops.shutdownGracefully()
-    var summary = gateway.summary
-    summary["accept-failures"] = "\(gateway.acceptFailures.count)"
     deadline.end()
-    log.notice("stopped", metadata: summary)
+    log.notice("stopped", metadata: gateway.summary)
   }
 
   /// Logs that only this user can connect to a socket file, in case a proxy runs as another user.
@@ -254,7 +252,7 @@ package final class GatewayServer: Sendable {
   private func warnOfDescriptors() {
     guard let wanted = configuration.server.connections else { return warnOfFewConnections() }
     guard wanted > gateway.connectionLimit else { return }
-    let needed = descriptors.needed(for: wanted, of: configuration, threads: gateway.threads)
+    let needed = descriptors.needed(for: wanted, of: configuration, threads: gateway.process.threads)
     log.warning(
       "limits.connections was lowered to what the limit on open files has room for",
       metadata: [
@@ -268,7 +266,7 @@ package final class GatewayServer: Sendable {
   private func warnOfFewConnections() {
     guard gateway.connectionLimit < DescriptorLimit.fewConnections else { return }
     let usual = DescriptorLimit.usualConnections
-    let needed = descriptors.needed(for: usual, of: configuration, threads: gateway.threads)
+    let needed = descriptors.needed(for: usual, of: configuration, threads: gateway.process.threads)
     log.warning(
       "the limit on open files leaves room for few connections",
       metadata: [
@@ -281,7 +279,7 @@ package final class GatewayServer: Sendable {
   /// Bounds that are not written follow from the memory of the process, which `validate` does not know.
   private func warnOfMemory() {
     let limits = configuration.served.webSocketRoutes.map(\.limits)
-    let receiving = gateway.receiveMemory.budget.total
+    let receiving = gateway.process.receiveMemory.budget.total
     if configuration.server.receiveMemory == nil, let message = limits.map(\.message).max(),
       message.bytes > receiving / 2
     {
@@ -289,7 +287,7 @@ package final class GatewayServer: Sendable {
         "messages of limits.message may never arrive: the memory for unfinished messages is too small",
         wanted: message, bytes: receiving, hint: "lower limits.message, or raise limits.receive_memory")
     }
-    let sending = gateway.sendMemory.budget.total
+    let sending = gateway.process.sendMemory.budget.total
     if configuration.server.sendMemory == nil, let queue = limits.map(\.sendQueue).max(),
       queue.bytes > sending
     {
@@ -314,7 +312,8 @@ package final class GatewayServer: Sendable {
   private func startWorker(_ index: Int, http: HTTPService, tls: TLSService?) throws -> RunningWorker {
     let gateway = gateway
     let (thread, mailbox) = try Reactor.start(name: "reactor-\(index)") { reactor in
-      reactor.boundSending(by: MemoryAllowance(of: gateway.sendMemory.budget, among: gateway.threads))
+      reactor.boundSending(
+        by: MemoryAllowance(of: gateway.process.sendMemory.budget, among: gateway.process.threads))
       reactor.boundMail(to: gateway.mail.bytes)
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
       // The mailbox keeps the worker alive while its reactor runs.
@@ -385,10 +384,10 @@ extension GatewayServer {
   /// When the grace is over, `deadline` ends what is left.
   private func beginStop(_ workers: [RunningWorker], http: HTTPService) {
     let shutdown = configuration.shutdown
-    gateway.setReady(false)
+    gateway.process.setReady(false)
     log.notice(
       "stopping",
-      metadata: ["sessions": "\(gateway.counters.sessions.count)", "grace": "\(shutdown.grace)"])
+      metadata: ["sessions": "\(gateway.process.counters.sessions.count)", "grace": "\(shutdown.grace)"])
     let reason = CloseReason.restart(code: CloseCode(rawValue: shutdown.code))
     for worker in workers {
       let order = StopOrder(grace: shutdown.grace, reason: reason) { [lifecycle] in

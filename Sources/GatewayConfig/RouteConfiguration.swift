@@ -114,6 +114,19 @@ package struct GroupConfiguration: Sendable {
 
   /// The templates as written, in their order.
   package var text: String { templates.map(\.text).joined(separator: ", ") }
+
+  /// The groups of a client, each once.
+  ///
+  /// - Parameter value: of the identity, by the name in the template.
+  /// - Returns: nil if a name is not valid for the channel layer.
+  package func names(for captures: Captures, value: (String) -> String?) -> [String]? {
+    var names: [String] = []
+    for template in templates {
+      guard let name = template.name(for: captures, identity: value) else { return nil }
+      if !names.contains(name) { names.append(name) }
+    }
+    return names
+  }
 }
 
 /// `limits:` as they hold for one session: the route's, else the application's, else the server's, else these.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Gateway
+import Sessions
 
 struct CodesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

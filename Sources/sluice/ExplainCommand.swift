@@ -1,8 +1,8 @@
 import ArgumentParser
 import Bytes
-import Gateway
 import GatewayConfig
 import Routing
+import Sessions
 
 struct ExplainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,5 +1,6 @@
 import Foundation
 import GatewayConfig
+import GatewayTestSupport
 import LayerTestSupport
 import Logging
 import Testing

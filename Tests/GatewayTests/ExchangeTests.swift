@@ -45,7 +45,7 @@ private final class Served: Sendable {
 
     init(_ served: ServedApplication) {
       self.served = served
-      route = served.routes.first
+      route = served.routes.routes.first
     }
   }
 

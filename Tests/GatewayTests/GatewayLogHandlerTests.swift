@@ -1,10 +1,12 @@
 import Foundation
 import GatewayConfig
+import GatewayTestSupport
 import Logging
 import Synchronization
 import Testing
 
 @testable import Gateway
+@testable import Sessions
 
 /// What is written for one event.
 private func line(

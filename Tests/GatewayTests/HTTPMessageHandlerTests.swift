@@ -5,6 +5,7 @@ import Testing
 import WebSocketCore
 
 @testable import Gateway
+@testable import Sessions
 
 /// A socket whose sides can be closed one by one, which an embedded channel's cannot.
 private final class HalfClosingSocket: ChannelOutboundHandler {

@@ -1,5 +1,6 @@
 import Foundation
 import GatewayConfig
+import GatewayTestSupport
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
@@ -40,19 +41,13 @@ final class StaticFilesTests {
   }
 
   private func version() -> FileVersion {
-    var status = stat()
-    #expect(unsafe stat(folder.path("a.txt"), &status) == 0)
-    return FileVersion(status)
+    FileVersion(folder.status(of: "a.txt"))
   }
 
   @Test func `a version is named by its strong tag, or by its date once that second is over`() throws {
     let seconds = 784_111_777
-    let path = folder.path("a.txt")
     func touch(_ nanoseconds: Int) {
-      let times = [
-        timespec(tv_sec: seconds, tv_nsec: nanoseconds), timespec(tv_sec: seconds, tv_nsec: nanoseconds),
-      ]
-      #expect(unsafe utimensat(AT_FDCWD, path, times, 0) == 0)
+      #expect(folder.touch("a.txt", seconds: seconds, nanoseconds: nanoseconds))
     }
     touch(1)
     let version = self.version()

@@ -1,5 +1,5 @@
 """The tables of keys in docs/reference.md come from the declaration in Sources/GatewayConfig/Keys, those of statuses and close codes from
-Sources/Gateway/Refusals.
+Sources/Sessions/Refusals.
 
 `make reference` writes them anew; a test compares.
 """

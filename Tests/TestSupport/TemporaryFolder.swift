@@ -1,4 +1,5 @@
 package import Foundation
+import Glibc
 
 /// A folder that is removed with its last reference.
 package final class TemporaryFolder: Sendable {
@@ -27,5 +28,20 @@ package final class TemporaryFolder: Sendable {
 
   package func write(_ text: String, as name: String) throws {
     try write(Data(text.utf8), as: name)
+  }
+
+  /// What the system says of a file.
+  package func status(of name: String) -> stat {
+    var status = stat()
+    _ = unsafe stat(path(name), &status)
+    return status
+  }
+
+  /// Sets the times of a file's last access and modification.
+  package func touch(_ name: String, seconds: Int, nanoseconds: Int) -> Bool {
+    let times = [
+      timespec(tv_sec: seconds, tv_nsec: nanoseconds), timespec(tv_sec: seconds, tv_nsec: nanoseconds),
+    ]
+    return unsafe utimensat(AT_FDCWD, path(name), times, 0) == 0
   }
 }

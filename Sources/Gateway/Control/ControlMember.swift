@@ -1,9 +1,8 @@
 import Bytes
 import ChannelLayers
 import Consumers
-import GatewayConfig
+import Sessions
 import Transport
-import WebSocketCore
 
 /// A worker's membership in `sluice.control`, the group in which processes on one Redis layer send control events.
 ///
@@ -12,15 +11,17 @@ final class ControlMember {
   static let group = "sluice.control"
   private static let retryAfter = Duration.seconds(1)
 
-  private unowned let worker: Worker
+  private unowned let sessions: WorkerSessions
+  private let unfit: UnfitEvents
   private let layer: any ChannelLayer
   private var membership: Membership?
   private var retry: Timer?
   private var isStopped = false
 
-  init(of layer: any ChannelLayer, worker: Worker) {
+  init(of layer: any ChannelLayer, _ sessions: WorkerSessions, unfit: UnfitEvents) {
     self.layer = layer
-    self.worker = worker
+    self.sessions = sessions
+    self.unfit = unfit
   }
 
   /// Joins the group, and tries again while the layer is not available.
@@ -39,9 +40,9 @@ final class ControlMember {
     case .active:
       membership = layer.groups.join(
         self, group: Self.group, route: ObjectIdentifier(self),
-        renderer: ControlRenderer(unfit: worker.gateway.unfitOrders))
+        renderer: ControlRenderer(unfit: unfit))
     case .unavailable:
-      let timer = retry ?? worker.reactor.timer { [weak self] in self?.start() }
+      let timer = retry ?? sessions.reactor.timer { [weak self] in self?.start() }
       timer.schedule(after: Self.retryAfter)
       retry = timer
     }
@@ -66,7 +67,7 @@ extension ControlMember: GroupMember {
     frames.read { text = [UInt8](copying: $0.extracting(offset..<$0.byteCount)) }
     for line in text.split(separator: UInt8(ascii: "\n")) {
       guard let order = DisconnectOrder(line: Array(line)) else { continue }
-      worker.disconnect(user: order.user, reason: order.reason)
+      sessions.disconnect(user: order.user, reason: order.reason)
     }
     return .delivered
   }
@@ -91,14 +92,5 @@ struct ControlRenderer: EventRenderer {
     }
     frames.append(order.line.rawBytes)
     return .frames
-  }
-}
-
-extension Worker {
-  /// Joins the control group, if other processes can send something.
-  func startControl() {
-    guard served.application.knowsUsers else { return }
-    control = gateway.layers.shared.map { ControlMember(of: layers[$0].layer, worker: self) }
-    for member in control { member.start() }
   }
 }

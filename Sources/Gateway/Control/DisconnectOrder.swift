@@ -2,6 +2,7 @@ import Bytes
 import ChannelLayers
 import Consumers
 import JSON
+import Sessions
 
 /// `{"type": "sluice.disconnect", "user": "5", "reason": "..."}`: end the sessions of a user.
 struct DisconnectOrder: Sendable, Equatable {

@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import Sessions
 import WebSocketCore
 
 extension EventRoute {
@@ -24,8 +25,6 @@ extension EventRoute {
       return response
     }
   }
-
-  static let methods = "GET, HEAD, OPTIONS"
 }
 
 extension HTTPFields {

@@ -1,6 +1,7 @@
 import Bytes
 import Crypto
 import Glibc
+import Sessions
 
 /// One version of a served file, and the validators that name it (RFC 9110 section 8.8).
 struct FileVersion: Equatable {

@@ -1,6 +1,7 @@
 import Bytes
 import NIOCore
 import NIOHTTP1
+import Sessions
 import WebSocketCore
 
 /// Enforces the rules of HTTP/1 for the messages of one connection: which requests are accepted, which answers have a body, and

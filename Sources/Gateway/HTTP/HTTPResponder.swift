@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Routing
+import Sessions
 
 /// Answers HTTP requests with the HTTP routes that are served when a request comes.
 struct HTTPResponder: Sendable {
@@ -117,7 +118,7 @@ struct HTTPResponder: Sendable {
   }
 
   private func health(_ probe: HealthProbe) -> Response {
-    let (isGood, text) = gateway.health(probe)
+    let (isGood, text) = gateway.process.health(probe)
     return .plain(isGood ? .ok : .serviceUnavailable, text)
   }
 

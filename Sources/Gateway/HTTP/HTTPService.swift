@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Sessions
 import Synchronization
 import Transport
 
@@ -64,11 +65,11 @@ final class HTTPService: Sendable {
 
   init(gateway: GatewayState) {
     self.gateway = gateway
-    refusals = RefusalLog(gateway: gateway)
+    refusals = RefusalLog(gateway.process)
     responder = HTTPResponder(gateway: gateway)
-    upstreams = UpstreamConnector(on: gateway.loops)
+    upstreams = UpstreamConnector(on: gateway.process.loops)
     (arrivals, arrive) = AsyncStream.makeStream()
-    let loop = gateway.loops.next()
+    let loop = gateway.process.loops.next()
     let look = TimeAmount.nanoseconds(
       Int64(clamping: gateway.clientSilence.wholeNanoseconds) / Self.looksPerBound)
     loop.scheduleRepeatedTask(initialDelay: look, delay: look) { [weak self] _ in
@@ -187,7 +188,7 @@ extension HTTPService {
         let upload = Upload(request, on: channel)
         // It is cancelled and awaited at the end of this scope, on every path.
         async let _ = upload?.pump()
-        let (client, refusal) = gateway.client(of: request, behind: served.client)
+        let (client, refusal) = gateway.process.client(of: request, behind: served.client)
         let response =
           if let refusal { refusal } else {
             try await respond(to: request, upload, of: served, as: client, on: channel)
@@ -197,16 +198,18 @@ extension HTTPService {
         withExtendedLifetime(client.place) {}
       },
       configuration: .init(
-        idleTimeout: TimeAmount(gateway.server.keepAlive),
+        idleTimeout: TimeAmount(gateway.process.server.keepAlive),
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
       let value = try await takeOver(connection, http)
-      await serve(on: value.channel) { [log = gateway.log] in await http.handle(value: value, logger: log) }
+      await serve(on: value.channel) { [log = gateway.process.log] in
+        await http.handle(value: value, logger: log)
+      }
     } catch {
-      gateway.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
+      gateway.process.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
     }
-    if !served.hasLeft.load(ordering: .acquiring) { gateway.counters.connections.down() }
+    if !served.hasLeft.load(ordering: .acquiring) { gateway.process.counters.connections.down() }
   }
 
   private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
@@ -214,11 +217,11 @@ extension HTTPService {
   {
     // Every connection may keep small early requests.
     let share = MemoryShare(of: gateway.httpMemory.ahead, free: Self.freeAhead)
-    return try await ClientBootstrap(group: gateway.loops)
+    return try await ClientBootstrap(group: gateway.process.loops)
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: Self.reads)
-      .withConnectedSocket(connection.descriptor) { [log = gateway.log, refusals] channel in
+      .withConnectedSocket(connection.descriptor) { [log = gateway.process.log, refusals] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandlers(
@@ -256,7 +259,7 @@ extension HTTPService {
 
   private func discard(_ connection: HandedOverConnection) {
     _ = Descriptor(adopting: connection.descriptor)
-    gateway.counters.connections.down()
+    gateway.process.counters.connections.down()
   }
 
   private func respond(
@@ -265,7 +268,7 @@ extension HTTPService {
   ) async throws -> Response {
     let target = Array((request.head.path ?? "/").utf8)
     if request.wantsWebSocket
-      || gateway.served.isForEventStream(method: request.method.rawValue, target: target)
+      || gateway.process.served.isForEventStream(method: request.method.rawValue, target: target)
     {
       try await sendBack(request, of: served, channel: channel)
       throw LeftForWorker()

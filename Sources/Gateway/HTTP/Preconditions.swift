@@ -1,4 +1,5 @@
 import HTTPTypes
+import Sessions
 
 /// The conditions of a request for a file (RFC 9110 section 13), except `If-Range`.
 struct Preconditions {

@@ -6,6 +6,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import Routing
+import Sessions
 import Transport
 
 /// Passes requests on to the upstream and its answers back, both as streams.
@@ -44,7 +45,7 @@ final class ReverseProxy: Sendable {
     self.memory = memory
     routeName = route
     places = UpstreamPlaces(Self.connections, on: group.next()) { shortage in
-      failures.recordShortage(upstream, of: .route(route), shortage)
+      failures.recordShortage(upstream, of: .route(route), shortage.counts)
     }
     self.upstream = upstream
     self.failures = failures

@@ -5,6 +5,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOPosix
+import Sessions
 import Transport
 
 /// Serves the files below one directory, through Hummingbird's file middleware (types, ETag, ranges, conditions).

@@ -49,19 +49,8 @@ final class GatewayLayers: Sendable {
     return rules
   }
 
-  /// - Returns: nil if no route that is served uses the layer.
-  subscript(alias: String) -> (any LayerBackend)? {
-    all.first { $0.alias == alias }
-  }
-
   /// The layers that other processes may use as well.
   var shared: [any LayerBackend] { all.filter(\.isShared) }
-
-  /// The aliases of the layers that are not available.
-  var unavailable: [String] { all.filter { !$0.isAvailable }.map(\.alias) }
-
-  /// Whether all layers are available.
-  var areAvailable: Bool { all.allSatisfy { $0.isAvailable } }
 
   /// Runs until `stop`.
   func run() async {

@@ -1,4 +1,5 @@
 import Logging
+import Sessions
 import Synchronization
 import Transport
 

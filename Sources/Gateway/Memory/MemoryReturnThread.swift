@@ -1,5 +1,6 @@
 import ChannelLayers
 import Logging
+import Sessions
 import Synchronization
 import Transport
 

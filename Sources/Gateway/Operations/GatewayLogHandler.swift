@@ -1,6 +1,7 @@
 import Bytes
 package import GatewayConfig
 package import Logging
+import Sessions
 import Transport
 
 /// Writes log lines in the format of `logging.format`: `text` for people, `json` for machines.

@@ -3,6 +3,7 @@ import Consumers
 import GatewayConfig
 import HTTPTypes
 import Hummingbird
+import Sessions
 import WebSocketCore
 
 /// Decides which clients may use a `publish` route: those with one of its tokens, or authenticated ones.

@@ -5,6 +5,7 @@ import HTTPTypes
 import Hummingbird
 import JSON
 import Routing
+import Sessions
 
 // Queries about groups, which change nothing.
 

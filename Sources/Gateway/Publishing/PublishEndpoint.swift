@@ -7,6 +7,7 @@ import Hummingbird
 import JSON
 import NIOCore
 import Routing
+import Sessions
 import Transport
 import WebSocketCore
 
@@ -32,7 +33,7 @@ final class PublishEndpoint: Sendable {
     self.application = application
     self.surroundings = surroundings
     access = PublishAccess(configuration, auth)
-    guard let layer = surroundings.layers[configuration.layer] else {
+    guard let layer = surroundings.process.layers[configuration.layer] else {
       preconditionFailure("the loader has checked that the layer of each route exists")
     }
     self.layer = layer
@@ -192,7 +193,7 @@ final class PublishEndpoint: Sendable {
     let limit = configuration.body
     let tooLarge = PublishRefusal(.contentTooLarge, "the body is larger than \(limit)")
     if let length = upload.length, length > limit.bytes { throw tooLarge }
-    let received: [UInt8]? = try await within(surroundings.handshake) {
+    let received: [UInt8]? = try await within(surroundings.process.server.handshake) {
       var bytes: [UInt8] = []
       do {
         for try await part in upload {

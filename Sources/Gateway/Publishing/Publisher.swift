@@ -1,4 +1,5 @@
 import ChannelLayers
+import Sessions
 import Synchronization
 import Transport
 
@@ -146,7 +147,7 @@ final class Publisher: Sendable {
   /// - Returns: the answers by worker; nil if one stops, or took too long.
   func ask<Answer: Sendable>(
     weight: Int = 0,
-    _ question: @escaping @Sendable (Worker, Int, @escaping @Sendable (Answer) -> Void) -> Void
+    _ question: @escaping @Sendable (WorkerSessions, Int, @escaping @Sendable (Answer) -> Void) -> Void
   ) async -> [Answer?] {
     let workers = workers.withLock { $0 }
     return await withTaskGroup(of: (Int, Answer?)?.self) { tasks in

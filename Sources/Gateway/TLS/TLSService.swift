@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import NetworkFaults
+import Sessions
 import Synchronization
 import Transport
 

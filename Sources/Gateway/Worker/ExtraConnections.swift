@@ -1,3 +1,5 @@
+import Sessions
+
 /// The connections of a worker beyond all limits: those that came when all places were taken, of which only health checks are
 /// answered, and those that were answered and may still be reading the answer.
 ///

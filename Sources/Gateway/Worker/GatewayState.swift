@@ -2,34 +2,23 @@ import Consumers
 import GatewayConfig
 import Logging
 import NIOCore
-import Routing
+import Sessions
 import Synchronization
 import Transport
-import WebSocketCore
 
-/// The state that all workers and the HTTP service share: what is served, the channel layers, and the counts for the limits.
+/// The state that all workers and the HTTP service share: what the sessions share, and what belongs to the server around them.
 ///
 /// Used for each connection, never for each message.
 final class GatewayState: Sendable {
-  private let current: Mutex<ServedApplication>
-  /// What all that is served, now and later, uses.
+  /// What the sessions share.
+  let process: ProcessState
   let surroundings: ServedApplication.Surroundings
-  let server: ServerConfiguration
-  let log: Logger
-  /// `logging.sessions`
-  let logsSessions: Bool
-  let counters = GatewayCounters()
+  private let current: Mutex<ServedApplication>
   /// For events in the control group that are not control events.
   let unfitOrders: UnfitEvents
-  let compressionContexts: ContextBudget
   let httpMemory: HTTPMemory
-  /// The memory of the process, determined at the start.
-  let memory: MemoryLimit
-  /// The part of it for reactors' mailboxes.
+  /// The part of `limits.send_memory` for reactors' mailboxes.
   let mail: MailBound
-  /// `limits.receive_memory`: unfinished messages.
-  let receiveMemory: MemoryBound
-  let threads: Int
   /// How long an HTTP client may owe the system an answer before it is taken to be gone.
   let clientSilence: Duration
   let memoryReturn: MemoryReturnThread
@@ -42,26 +31,15 @@ final class GatewayState: Sendable {
   /// The most extra connections of a worker, of each kind.
   let extraConnections: Int
   let acceptFailures: AcceptFailures
-  /// `limits.per_ip`; nil if nothing is limited.
-  let addresses: AddressTable?
-  let addressRefusals: AddressRefusals
-  let unbelieved: UnbelievedProxies
-
-  /// How many connections beyond a limit are accepted.
-  static func beyond(_ limit: Int) -> Int { max(16, min(limit / 8, 256)) }
-
-  private let readiness = Atomic<Bool>(false)
 
   /// What new requests are matched with.
   var served: ServedApplication { current.withLock { $0 } }
   var layers: GatewayLayers { surroundings.layers }
   var publisher: Publisher { surroundings.publisher }
-  /// For HTTP, and for connections to upstreams.
-  var loops: any EventLoopGroup { surroundings.loops }
-  var upstreamFailures: UpstreamFailures { surroundings.upstreamFailures }
   var httpRefusals: HTTPRefusals { surroundings.httpRefusals }
-  /// `limits.send_memory`: unsent bytes.
-  var sendMemory: MemoryBound { surroundings.sendMemory }
+
+  /// How many connections beyond a limit are accepted.
+  static func beyond(_ limit: Int) -> Int { max(16, min(limit / 8, 256)) }
 
   init(
     _ configuration: Configuration, threads: Int, connectionLimit: Int, extraConnections: Int,
@@ -69,45 +47,37 @@ final class GatewayState: Sendable {
   ) {
     self.clientSilence = clientSilence
     let memory = MemoryLimit.ofProcess()
-    self.memory = memory
     let sendMemory = MemoryBound(
       configuration.server.sendMemory, otherwise: memory.bytes / 4, .sending, log: log)
     let mail = MailBound(of: sendMemory.budget, among: threads, log: log)
     self.mail = mail
     let layers = GatewayLayers(configuration, log: log) { mail.refused() }
-    server = configuration.server
+    let process = ProcessState(
+      configuration, ServedLayers(layers.all), sendMemory: sendMemory, memory: memory, threads: threads,
+      connectionLimit: connectionLimit, loops: loops, log: log)
+    self.process = process
+    let httpMemory = HTTPMemory(configuration, of: memory)
+    self.httpMemory = httpMemory
+    let surroundings = ServedApplication.Surroundings(
+      process: process, layers: layers, publisher: Publisher(memory: httpMemory) { mail.refused($0) },
+      httpRefusals: HTTPRefusals(log: log))
+    self.surroundings = surroundings
+    current = Mutex(ServedApplication(process.served, in: surroundings))
     self.connectionLimit = connectionLimit
     acceptLimit = connectionLimit + Self.beyond(connectionLimit)
     self.extraConnections = extraConnections
-    addresses = AddressTable(configuration.server.perAddress, of: connectionLimit)
-    addressRefusals = AddressRefusals(log: log)
-    unbelieved = UnbelievedProxies(log: log)
     acceptFailures = AcceptFailures(log: log)
-    self.log = log
-    logsSessions = configuration.logging.sessions
-    let httpMemory = HTTPMemory(configuration, of: memory)
-    let surroundings = ServedApplication.Surroundings(
-      layers: layers, publisher: Publisher(memory: httpMemory) { mail.refused($0) }, loops: loops,
-      upstreamFailures: UpstreamFailures(log: log), httpRefusals: HTTPRefusals(log: log),
-      sendMemory: sendMemory, handshake: configuration.server.handshake, log: log)
-    self.httpMemory = httpMemory
-    self.surroundings = surroundings
-    current = Mutex(ServedApplication(configuration, in: surroundings))
     unfitOrders = UnfitEvents(
       known: [DisconnectOrder.type], report: UnfitEvents.logging(to: log, route: ControlMember.group))
-    compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
     memoryReturn = MemoryReturnThread(layers.historyMemory, log: log)
-    self.threads = threads
-    receiveMemory = MemoryBound(
-      configuration.server.receiveMemory, otherwise: memory.bytes / 8, .receiving, log: log)
   }
 
-  /// Whether new sessions are accepted: between the first accept and the stop, while all channel layers are available.
-  var isReady: Bool { readiness.load(ordering: .relaxed) && layers.areAvailable }
-
-  /// Serves something else to new requests. Its routes must use no layer that nothing used so far.
-  func serve(_ served: ServedApplication) {
+  /// Serves another application to new requests. Its routes use no layer that nothing used so far.
+  func serve(applicationOf configuration: Configuration) -> ServedApplication {
+    let served = ServedApplication(process.routes(of: configuration), in: surroundings)
+    process.serve(served.routes)
     current.withLock { $0 = served }
+    return served
   }
 
   /// What the connection with this number may become.
@@ -115,62 +85,14 @@ final class GatewayState: Sendable {
     count <= connectionLimit ? .session : .onlyHTTP
   }
 
-  func setReady(_ ready: Bool) {
-    readiness.store(ready, ordering: .relaxed)
-  }
-}
-
-/// Counts over all workers.
-final class GatewayCounters: Sendable {
-  /// Open now: sessions, handshakes under way and HTTP connections.
-  let connections = Atomic<Int>(0)
-  /// Open now.
-  let sessions = Atomic<Int>(0)
-  /// Since the start.
-  let sessionsOpened = Atomic<Int>(0)
-  let refusals = Atomic<Int>(0)
-  let slowReaders = Atomic<Int>(0)
-  let pingTimeouts = Atomic<Int>(0)
-  /// Clients that were found to be gone without closing the connection.
-  let vanishedClients = Atomic<Int>(0)
-  let protocolViolations = Atomic<Int>(0)
-  let tlsFailures = Atomic<Int>(0)
-}
-
-extension GatewayCounters {
   /// For the last line of the log.
   var summary: Logger.Metadata {
-    [
-      "sessions": "\(sessionsOpened.count)", "refused": "\(refusals.count)",
-      "slow-readers": "\(slowReaders.count)", "ping-timeouts": "\(pingTimeouts.count)",
-      "vanished-clients": "\(vanishedClients.count)",
-      "protocol-violations": "\(protocolViolations.count)", "tls-failures": "\(tlsFailures.count)",
-    ]
-  }
-}
-
-extension GatewayState {
-  /// For the last line of the log.
-  var summary: Logger.Metadata {
-    var facts = counters.summary
-    facts["given-way"] = "\(sendMemory.evictions.count)"
+    var facts = process.counters.summary
+    facts["given-way"] = "\(process.sendMemory.evictions.count)"
     facts["refused-events"] = "\(mail.refusals.count)"
-    facts["given-up-messages"] = "\(receiveMemory.evictions.count)"
+    facts["given-up-messages"] = "\(process.receiveMemory.evictions.count)"
     facts["longest-trim"] = "\(memoryReturn.longestPause.count)us"
+    facts["accept-failures"] = "\(acceptFailures.count)"
     return facts
   }
-}
-
-extension Atomic where Value == Int {
-  /// Adds one and returns the new count.
-  @discardableResult
-  func up() -> Int {
-    add(1, ordering: .relaxed).newValue
-  }
-
-  func down() {
-    subtract(1, ordering: .relaxed)
-  }
-
-  var count: Int { load(ordering: .relaxed) }
 }

@@ -1,5 +1,4 @@
-import Transport
-import WebSocketCore
+import Sessions
 
 /// A message from another thread to a worker.
 enum WorkerMessage: Sendable {
@@ -7,23 +6,13 @@ enum WorkerMessage: Sendable {
   case start(listeners: [ListeningSocket])
   /// A connection that comes back from the HTTP service for a WebSocket upgrade.
   case takeOver(HandedOverConnection)
-  /// The result of connecting to an upstream. The worker becomes the owner of the descriptor.
-  case upstreamConnected(ticket: Int, Result<Int32, any Error>)
+  /// What its sessions had asked of other threads.
+  case outcome(WorkerSessions.Outcome)
   /// Work that only the worker can do.
-  case perform(@Sendable (Worker) -> Void)
-  /// The result of authenticating a client.
-  case authenticated(ticket: Int, Authentication)
+  case perform(@Sendable (WorkerSessions) -> Void)
   case stop(StopOrder)
   /// Close the remaining connections without waiting.
   case abandon
-}
-
-/// A connected socket on its way between a worker and the HTTP service. The receiver owns the descriptor.
-struct HandedOverConnection: Sendable {
-  var descriptor: Int32
-  /// Bytes that were read from it and not handled yet.
-  var bytes: [UInt8]
-  var client: Client
 }
 
 /// `shutdown:` for one worker.

@@ -14,6 +14,7 @@ import Transport
 @testable import Gateway
 @testable import GatewayConfig
 @testable import Routing
+@testable import Sessions
 
 /// A server behind us with its own client, used by one task.
 private struct Lane {

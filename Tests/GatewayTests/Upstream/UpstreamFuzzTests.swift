@@ -6,6 +6,7 @@ import Testing
 import WebSocketCore
 
 @testable import Gateway
+@testable import Sessions
 
 /// 100,000 answers of servers, most of them mutated, through all that asks servers. What must not happen is that the process ends or
 /// that something waits forever; and an answer that is as it should be is taken, whatever came before it.

@@ -1,0 +1,31 @@
+import Logging
+import Sessions
+import Transport
+
+/// Writes a line for each request that the HTTP side refuses, as the workers do for handshakes, but never more than a bounded number in a
+/// second.
+final class HTTPRefusals: Sendable {
+  private let log: Logger
+  private let pace = SharedLogPace()
+  /// Of requests for what is not there: a browser that wants an icon, or a scan, must not hide the others.
+  private let missingPace = SharedLogPace()
+
+  init(log: Logger) {
+    self.log = log
+  }
+
+  /// - Parameters:
+  ///   - target: of the request; nil where it could not be read.
+  ///   - facts: what else there is to say; asked for where a line is written.
+  func record(
+    status: Int, reason: String, target: String?, peer: PeerAddress,
+    _ facts: @autoclosure () -> [String: String] = [:]
+  ) {
+    guard let suppressed = (status == 404 ? missingPace : pace).next() else { return }
+    var metadata: Logger.Metadata = ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer)"]
+    if let target { metadata["path"] = "\(RefusalLog.printable(Array(target.utf8)))" }
+    metadata.note(suppressed: suppressed)
+    for (name, fact) in facts() { metadata[name] = .string(fact) }
+    log.info("refused", metadata: metadata)
+  }
+}

@@ -1,0 +1,159 @@
+import Bytes
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import Routing
+package import WebSocketCore
+
+/// A request whose head passed every check, and the session or the event stream that it opens.
+struct Opening {
+  /// The kind of connection, and what only that kind needs.
+  enum Kind {
+    case session(SessionOpening)
+    case stream(EventStreamOpening)
+  }
+
+  var kind: Kind
+  /// The captures of the path.
+  var captures: Captures
+  /// Where in the history of the first group the client begins; nil if the route's groups keep none.
+  var history: HistoryRequest?
+  /// The client's credentials, while it has to be authenticated.
+  var credentials: Credentials?
+  /// Nil until the client is authenticated, for anonymous clients, and for routes without `auth`.
+  var identity: Identity?
+  /// Whether the first message has to contain a token.
+  var awaitsToken = false
+  /// The groups that the client joins before it is accepted. Its messages go to the first one.
+  var groups: [String] = []
+
+  init(_ kind: Kind, captures: Captures, history: HistoryRequest?) {
+    self.kind = kind
+    self.captures = captures
+    self.history = history
+  }
+}
+
+/// The part of an opening that only a WebSocket session has.
+struct SessionOpening {
+  var route: SessionRoute
+  var handshake: Handshake
+  /// The request to the upstream of a `proxy` route, before the client is accepted.
+  var upstream: UpstreamRequest?
+
+  struct UpstreamRequest {
+    var configuration: UpstreamConfiguration
+    var handshake: ClientHandshake
+  }
+}
+
+/// The part of an opening that only an event stream has.
+struct EventStreamOpening {
+  var route: EventRoute
+  /// The header fields that let a page of another origin read the answer.
+  var crossOrigin: [HeaderField]
+}
+
+// MARK: - What the route says
+
+extension Opening {
+  var routeName: String {
+    switch kind {
+    case .session(let session): session.route.name
+    case .stream(let stream): stream.route.name
+    }
+  }
+
+  /// Nil where it does not matter who the client is.
+  var auth: RouteAuthenticator? {
+    switch kind {
+    case .session(let session): session.route.auth
+    case .stream(let stream): stream.route.auth
+    }
+  }
+
+  /// Nil for a route without groups.
+  var groupConfiguration: GroupConfiguration? {
+    switch kind {
+    case .session(let session): session.route.consumer.groups
+    case .stream(let stream): stream.route.configuration.group
+    }
+  }
+
+  /// The channel layer of the groups.
+  var layer: (any LayerBackend)? {
+    switch kind {
+    case .session(let session): session.route.layer
+    case .stream(let stream): stream.route.layer
+    }
+  }
+
+  var upstream: SessionOpening.UpstreamRequest? {
+    switch kind {
+    case .session(let session): session.upstream
+    case .stream: nil
+    }
+  }
+
+  /// The fields for a refusal. Those of handshakes are empty: no page can read their refusals.
+  var crossOrigin: [HeaderField] {
+    switch kind {
+    case .session: []
+    case .stream(let stream): stream.crossOrigin
+    }
+  }
+}
+
+extension Opening {
+  /// Makes the names of the groups, once the client's identity is known.
+  ///
+  /// - Returns: false if a name is not valid for the channel layer, for example because it is too long.
+  mutating func nameGroups() -> Bool {
+    guard let configuration = groupConfiguration else { return true }
+    let names = configuration.names(for: captures) { [identity] in identity?.value(of: $0) }
+    guard let names else { return false }
+    groups = names
+    return true
+  }
+}
+
+// MARK: - The answers
+
+extension SessionOpening {
+  /// The bytes of the 101 answer, with the upstream's subprotocol or the one that the route prefers.
+  func response(
+    compression: CompressionAgreement?, through upstream: UpstreamOpening.Opened?
+  ) -> [UInt8] {
+    if let upstream {
+      return handshake.response(
+        subprotocol: upstream.subprotocol ?? tokenSubprotocol, compression: compression,
+        fields: upstream.fields)
+    }
+    let subprotocol =
+      handshake.chooseSubprotocol(from: route.configuration.subprotocols) ?? tokenSubprotocol
+    return handshake.response(subprotocol: subprotocol, compression: compression)
+  }
+}
+
+extension EventStreamOpening {
+  /// The head of the answer, which has no end, and the first line of the stream.
+  var response: [UInt8] {
+    var text = "HTTP/1.1 200 OK\r\n"
+    for field in EventRoute.fields + crossOrigin { text += "\(field.name): \(field.value)\r\n" }
+    text += "Date: \(HTTPDate.now)\r\nConnection: close\r\n\r\n"
+    text += "retry: \(Int(route.configuration.retry / .milliseconds(1)))\n\n"
+    return OpaqueText.bytes(of: text)
+  }
+}
+
+extension EventRoute {
+  /// What an `events` route answers to.
+  package static let methods = "GET, HEAD, OPTIONS"
+
+  /// Fields of every answer of an `events` route: nothing between here and the client may cache or buffer it.
+  package static let fields = [
+    HeaderField(name: "Content-Type", value: "text/event-stream"),
+    HeaderField(name: "Cache-Control", value: "no-store"),
+    HeaderField(name: "X-Accel-Buffering", value: "no"),
+  ]
+}

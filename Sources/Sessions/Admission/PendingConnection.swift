@@ -1,0 +1,395 @@
+import Bytes
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import Routing
+import Transport
+import WebSocketCore
+
+/// A connection whose request head is still being read, before it becomes a session or an HTTP connection, or is refused.
+///
+/// Its `Admission` says what is to be done; this object does it, and reports what came of it.
+package final class PendingConnection {
+  unowned let worker: WorkerSessions
+  private var admission: Admission
+  /// The client; nil if the connection itself tells its address.
+  var knownClient: Client?
+  /// Whether a PROXY protocol header comes first, and what follows it.
+  var preface: Preface
+  private(set) var connection: Connection?
+  private var deadline: Timer?
+  /// When the decision about the connection is due.
+  private(set) var due = MonotonicTime(nanoseconds: 0)
+  /// The part of the head that has arrived, or all of it for the HTTP side.
+  var head: [UInt8] = []
+  /// Whether the request is a HEAD request.
+  private var isHEAD = false
+  /// Whether it takes one of `limits.connections`. A refused connection that only waits for its end does not.
+  private var isCounted: Bool
+  /// The step of the admission that is under way, or that the client's acceptance needs.
+  private var work = Work.none
+  /// While a step is under way, the connection keeps the bytes after its head.
+  private var isPaused = false
+  /// The target of the request, once it was read.
+  private(set) var target: [UInt8]?
+  /// What the log says of a refused request besides the reason.
+  private var facts: [String: String] = [:]
+
+  private enum Work {
+    case none
+    /// The authentication of the client; the ticket of the request.
+    case identity(Int)
+    case upstream(UpstreamOpening)
+    case reached(UpstreamOpening.Opened)
+    /// The subscription to its groups.
+    case groups(GroupsOpening)
+  }
+
+  /// The bytes at the beginning of a connection.
+  package enum Preface {
+    case none
+    /// A PROXY protocol header.
+    case proxyHeader
+    /// The same, and then TLS.
+    case proxyHeaderThenTLS
+  }
+
+  /// How long the last bytes of a refusal may take to arrive.
+  private static let lingering = Duration.seconds(2)
+
+  package init(
+    _ worker: WorkerSessions, allowance: Allowance, client: Client? = nil, preface: Preface = .none
+  ) {
+    self.worker = worker
+    admission = Admission(allowance)
+    self.preface = preface
+    knownClient = client
+    isCounted = allowance.isServed
+  }
+
+  var allowance: Allowance { admission.allowance }
+
+  /// Whether the head was read, and something was made of it.
+  package var isAnswered: Bool { !admission.isReading }
+
+  /// Whether no limit counts it: see `ExtraConnections`.
+  package var isExtra: Bool { !isCounted }
+
+  /// The route whose opening waits for something, and the target of its request; nil before the head is read.
+  var request: (route: String, target: [UInt8])? {
+    guard let target, let route = admission.waiting?.routeName else { return nil }
+    return (route, target)
+  }
+
+  /// Nil before the start.
+  var client: Client? { knownClient ?? connection.map { Client(peer: $0.peer, isSecure: false) } }
+
+  /// Starts to read.
+  ///
+  /// - Parameter due: when the decision about the connection is due; nil for the time of `limits.handshake`.
+  func start(on descriptor: consuming Descriptor, due: MonotonicTime? = nil) {
+    connection = worker.reactor.adopt(descriptor, handler: self)
+    connection?.readInOwnTurn()
+    let deadline = worker.reactor.timer { [unowned self] in handle(.timedOut) }
+    let patience = worker.process.server.handshake
+    self.due = due ?? worker.reactor.now + (allowance.isServed ? patience : min(patience, Self.lingering))
+    deadline.schedule(at: self.due)
+    self.deadline = deadline
+    if isWithoutHeader { judgeProxy() }
+    // Other extra connections of the same turn may take its place before it is read.
+    if !allowance.isServed { connection?.readNow() }
+  }
+
+  /// Another connection takes its place.
+  package func giveWay() {
+    refuse(allowance.refusal)
+  }
+
+  /// Handles the head that the HTTP service had read already.
+  package func received(head bytes: [UInt8]) {
+    connection?.putBack(bytes)
+  }
+
+  /// Ends a connection that is not a session yet, with an answer if its request has begun.
+  package func stop() {
+    // Bytes of its request may wait for their turn.
+    if admission.isReading, head.isEmpty { connection?.readNow() }
+    // Browsers open connections ahead of need. An answer without a request would be taken for that of the next one.
+    handle(.stopped(hasBegun: !head.isEmpty))
+  }
+
+  /// Refuses a client of this user whose opening still waits for its group or its upstream.
+  ///
+  /// - Returns: whether it was such a client.
+  func disconnect(user: String) -> Bool {
+    handle(.disconnected(user: user))
+  }
+
+  package func abandon() {
+    connection?.abort()
+  }
+}
+
+// MARK: - The request head
+
+extension PendingConnection: ConnectionHandler {
+  func received(_ bytes: inout MutableRawSpan) {
+    guard admission.isReading else { return }
+    // A head may take long, depending on the captures of its route. The time runs from here.
+    _ = worker.reactor.hasTimeLeft()
+    guard head.isEmpty else {
+      head.append(copying: bytes.bytes)
+      let whole = head
+      return unsafe read(whole.span.bytes)
+    }
+    read(bytes.bytes)
+  }
+
+  private func read(_ bytes: RawSpan) {
+    if isWithoutHeader { readProxyHeader(bytes) } else { readHead(bytes) }
+  }
+
+  func readHead(_ bytes: RawSpan) {
+    if Self.isTLS(bytes) { return refuseTLS() }
+    isHEAD = unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: "HEAD ".utf8) }
+    switch RequestHead.parse(bytes) {
+    case .incomplete:
+      if head.isEmpty { head = [UInt8](copying: bytes) }
+    case .malformed(let fault):
+      refuse(HandshakeRefusal(fault: fault))
+    case .complete(let request, let length):
+      guard let client else { return }
+      target = request.target
+      let decided = decide(request, from: client)
+      switch decided {
+      // For the next handler of the connection.
+      case .opening: connection?.leave(last: bytes.byteCount - length)
+      case .http: head = [UInt8](copying: bytes)
+      case .refused, .health: break
+      }
+      handle(.head(decided))
+    }
+  }
+
+  /// The first bytes of a TLS record of the type handshake (RFC 8446 section 5.1).
+  private static let tlsHandshake: [UInt8] = [0x16, 0x03]
+
+  private static func isTLS(_ bytes: RawSpan) -> Bool {
+    unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: tlsHandshake) }
+  }
+
+  private func refuseTLS() {
+    refuse(
+      HandshakeRefusal(
+        .speaksTLS,
+        detail: "use http:// or ws:// for this address, or https:// or wss:// for one of server.tls"))
+  }
+
+  private func decide(_ request: RequestHead, from direct: Client) -> Admission.Head {
+    let place = httpPlace(of: request)
+    if let answer = healthAnswer(to: request, at: place) { return .health(answer: answer) }
+    guard allowance.isServed else { return .refused(allowance.refusal) }
+    guard let destination = worker.served.destination(of: request, at: place) else { return .http }
+    // The HTTP side asks for each request of a connection who its client is.
+    let (client, refusal) = worker.process.client(of: request.fields, behind: direct, isHandshake: true)
+    knownClient = client
+    if let refusal { return .refused(refusal) }
+    let check = HeadCheck(
+      served: worker.served, request: request, client: client, allowance: allowance,
+      isServing: worker.isServing)
+    do throws(HandshakeRefusal) {
+      return .opening(try check.opening(to: destination))
+    } catch {
+      facts = check.facts(of: error)
+      return .refused(error)
+    }
+  }
+
+  /// The answer where this is a health check that nothing is to follow: a probe does not wait for the HTTP side, which may have much
+  /// to do. Of a connection beyond the limit nothing may follow in any case.
+  private func healthAnswer(to request: RequestHead, at place: HTTPPlace?) -> [UInt8]? {
+    guard let place, mayEndHere(request) else { return nil }
+    return worker.process.healthAnswer(to: request, by: worker.served.application.httpRoutes[place.match.route].action)
+  }
+
+  private func mayEndHere(_ request: RequestHead) -> Bool { !allowance.isServed || request.isLast }
+
+  /// Where a request without an upgrade leads, found once for all who ask; nil where nobody does.
+  private func httpPlace(of request: RequestHead) -> HTTPPlace? {
+    guard !request.wantsWebSocket, mayEndHere(request) || worker.served.hasEventRoutes else { return nil }
+    return worker.served.httpPlace(of: request.target)
+  }
+
+  func peerFinished() {
+    connection?.abort()
+  }
+
+  func drained() {}
+
+  func closed(_ reason: ConnectionEnd) {
+    deadline?.cancel()
+    cancelWork()
+    stopCounting()
+    worker.pendingEnded(self)
+  }
+}
+
+// MARK: - The steps of the admission
+
+extension PendingConnection {
+  /// Takes the step that the event leads to.
+  ///
+  /// - Returns: false if it leads to none.
+  @discardableResult
+  private func handle(_ event: Admission.Event) -> Bool {
+    guard let step = admission.next(event) else { return false }
+    resumeReading()
+    switch step {
+    case .ask(let credentials, let auth): ask(credentials, auth)
+    case .subscribe(let groups, let layer): subscribe(to: groups, of: worker.layers[layer].layer)
+    case .dial(let request, let route): dial(request, of: route)
+    case .accept(let opening): accept(opening)
+    case .refuse(let refusal): sendRefusal(refusal)
+    case .handToHTTP: handToHTTP()
+    case .answer(let answer): answerHealth(with: answer)
+    case .abort: connection?.abort()
+    }
+    return true
+  }
+
+  /// Refuses a connection before there is a request to decide about.
+  func refuse(_ refusal: HandshakeRefusal) {
+    handle(.head(.refused(refusal)))
+  }
+
+  private func ask(_ credentials: Credentials, _ auth: RouteAuthenticator) {
+    let ticket = worker.authenticate(credentials, by: auth) { [weak self] outcome in
+      self?.work = .none
+      self?.handle(.identified(outcome))
+    }
+    work = .identity(ticket)
+    pauseReading()
+  }
+
+  private func dial(_ request: SessionOpening.UpstreamRequest, of route: String) {
+    let upstream = UpstreamOpening(
+      request.handshake, to: request.configuration, for: (route, target), worker: worker
+    ) { [weak self] outcome in self?.dialled(outcome) }
+    work = .upstream(upstream)
+    pauseReading()
+    upstream.start()
+  }
+
+  private func dialled(_ outcome: Result<UpstreamOpening.Opened, HandshakeRefusal>) {
+    switch outcome {
+    case .success(let opened):
+      work = .reached(opened)
+      handle(.dialled(.success(())))
+    case .failure(let refusal):
+      work = .none
+      handle(.dialled(.failure(refusal)))
+    }
+  }
+
+  private func subscribe(to groups: [String], of layer: any ChannelLayer) {
+    let groups = GroupsOpening(groups, of: layer)
+    work = .groups(groups)
+    groups.start { [weak self] outcome in self?.handle(.subscribed(outcome)) }
+    // Most layers have answered by now.
+    if admission.waiting != nil { pauseReading() }
+  }
+
+  private func pauseReading() {
+    isPaused = true
+    connection?.pauseReading()
+  }
+
+  private func resumeReading() {
+    guard isPaused else { return }
+    isPaused = false
+    connection?.resumeReading()
+  }
+
+  private func cancelWork() {
+    switch work {
+    case .groups(let groups): groups.abandon()
+    case .identity(let ticket): worker.identities.forget(ticket)
+    case .upstream(let upstream): upstream.abandon()
+    case .reached(let upstream): upstream.connection.abort()
+    case .none: break
+    }
+    work = .none
+  }
+
+  private func accept(_ opening: Opening) {
+    guard let connection else { return }
+    deadline?.cancel()
+    var groups: GroupsOpening?
+    var upstream: UpstreamOpening.Opened?
+    switch work {
+    case .groups(let subscribed): groups = subscribed
+    case .reached(let opened): upstream = opened
+    case .none, .identity, .upstream: break
+    }
+    work = .none
+    switch opening.kind {
+    case .session(let session):
+      beginSession(session, opening, of: admission, on: connection, in: groups, through: upstream)
+    case .stream(let stream): beginStream(stream, opening, on: connection, in: groups)
+    }
+    worker.pendingEnded(self)
+  }
+
+  private func handToHTTP() {
+    deadline?.cancel()
+    guard let client, let descriptor = connection?.detach() else { return }
+    worker.owner?.serveHTTP(
+      on: HandedOverConnection(descriptor: descriptor.take(), bytes: head, client: client))
+    worker.pendingEnded(self)
+  }
+
+  private func answerHealth(with answer: [UInt8]) {
+    deadline?.cancel()
+    stopCounting()
+    finish(with: answer)
+  }
+
+  private func sendRefusal(_ refusal: HandshakeRefusal) {
+    cancelWork()
+    guard let client else { return }
+    deadline?.cancel()
+    stopCounting()
+    worker.refusals.record(refusal, target: target, peer: client.peer, facts)
+    if case .proxyHeaderThenTLS = preface {
+      // The client could not understand an answer.
+      connection?.abort()
+      return
+    }
+    finish(with: refusal.response(date: HTTPDate.now, isToHEAD: isHEAD))
+  }
+
+  /// Sends the answer and closes the connection, which is not counted any more.
+  private func finish(with answer: [UInt8]) {
+    guard let connection else { return }
+    let bytes = SharedBytes(capacity: answer.count)
+    unsafe bytes.append(answer.span.bytes)
+    // At once, because the connection may have to be closed before the turn is over.
+    connection.write(bytes, from: 0)
+    connection.finish(timeout: Self.lingering)
+    worker.owner?.answered(self)
+  }
+
+  private func stopCounting() {
+    knownClient?.place = nil
+    guard isCounted else { return }
+    isCounted = false
+    worker.process.counters.connections.down()
+  }
+
+  /// Takes the connection out of this object, once TLS is to begin on it.
+  func handOver() -> Descriptor? {
+    admission.end()
+    deadline?.cancel()
+    return connection?.detach()
+  }
+}

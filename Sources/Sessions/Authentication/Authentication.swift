@@ -1,0 +1,78 @@
+package import Consumers
+package import WebSocketCore
+
+/// The result of authenticating a client.
+package enum Authentication: Sendable {
+  case identity(Identity)
+  /// The client sent no token, and needs none.
+  case anonymous
+  /// The client has sent no token yet. Its first message has to contain one.
+  case awaited
+  case refused(AuthRefusal)
+  /// Authentication is temporarily unavailable. The client should try again later.
+  case unavailable
+}
+
+/// Why a client is refused, and the answer that it gets.
+package struct AuthRefusal: Error, Sendable, Equatable {
+  /// 401: the client has to send a token, or another one. 403: the token is valid, but does not allow this.
+  package var status: Int
+  /// Header fields besides those of every answer, including the type of the body.
+  package var fields: [HeaderField]
+  var body: [UInt8]
+  /// The reason for the log, and for a client that can only get a close frame. It contains nothing of the token.
+  package var reason: String
+  /// What is wrong with the way in which the client seems to send its token; nil if that is not the matter.
+  package var misplaced: String?
+  /// A detail for the log. The client gets it only where it is `misplaced`.
+  package var detail: String?
+
+  /// RFC 6750 section 3: the challenge, and what was wrong with the token.
+  private static func bearer(_ refusal: Refusal, error: String?, saying words: String? = nil) -> AuthRefusal {
+    let reason = words ?? refusal.text
+    var challenge = #"Bearer realm="sluice""#
+    if let error { challenge += #", error="\#(error)", error_description="\#(reason)""# }
+    return AuthRefusal(
+      status: refusal.status ?? 403,
+      fields: [
+        HeaderField(name: "WWW-Authenticate", value: challenge),
+        HeaderField(name: "Content-Type", value: "text/plain; charset=utf-8"),
+      ],
+      body: Array((reason + "\n").utf8), reason: reason)
+  }
+
+  /// RFC 6750 section 3.1: without a token, the challenge has no error.
+  static let noToken = bearer(.tokenNeeded, error: nil)
+
+  /// - Parameter misplaced: what `Credentials.misplacedToken(for:)` has found.
+  static func noToken(_ misplaced: String?) -> AuthRefusal {
+    var refusal = noToken
+    if let misplaced {
+      refusal.misplaced = misplaced
+      refusal.detail = misplaced
+      refusal.body = Array("\(refusal.reason): \(misplaced)\n".utf8)
+    }
+    return refusal
+  }
+
+  /// - Parameters:
+  ///   - reason: without quotes and control characters.
+  ///   - detail: for the log only.
+  static func badToken(_ reason: String, detail: String? = nil) -> AuthRefusal {
+    var refusal = bearer(.tokenNotValid, error: "invalid_token", saying: reason)
+    refusal.detail = detail
+    return refusal
+  }
+
+  /// The name of a group would not be valid with this identity.
+  static let noGroup = bearer(.noGroupName, error: "insufficient_scope")
+
+  /// An operator has ended the user's sessions while this one was opening.
+  static let disconnected = bearer(.endedByOperator, error: nil)
+
+  /// A claim of a token does not fulfil `require:`.
+  static let notAllowed = bearer(.claimsTooFew, error: "insufficient_scope")
+
+  /// The answer of a callback does not fulfil `require:`. There is no token.
+  static let userNotAllowed = bearer(.userMayNot, error: "insufficient_scope")
+}

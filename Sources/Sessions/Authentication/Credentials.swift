@@ -1,0 +1,79 @@
+import Bytes
+import GatewayConfig
+package import WebSocketCore
+
+/// The parts of a request that can contain a client's credentials.
+package struct Credentials: Sendable {
+  /// All fields of the request, with names in lower case.
+  var fields: [HeaderField]
+  /// The text after the `?`, as it was sent.
+  var query: String?
+  /// The subprotocols that a handshake offers.
+  var subprotocols: [String]
+  /// The `Host` field.
+  var host: String
+  var client: Client
+  /// Whether a message may contain the token if the request has none.
+  var takesMessage: Bool
+
+  package init(
+    fields: [HeaderField], query: String? = nil, subprotocols: [String] = [], host: String, client: Client,
+    takesMessage: Bool = false
+  ) {
+    self.fields = fields
+    self.query = query
+    self.subprotocols = subprotocols
+    self.host = host
+    self.client = client
+    self.takesMessage = takesMessage
+  }
+
+  /// The prefix of a token in a subprotocol.
+  static let subprotocolMark = "bearer."
+
+  enum Found: Equatable {
+    case nothing
+    case token(String)
+    /// One place has several tokens, so that two servers could use different ones.
+    case several
+  }
+
+  /// The token in the first of the places that has one.
+  func token(from sources: [TokenSource]) -> Found {
+    for source in sources {
+      let tokens = tokens(in: source)
+      if tokens.count > 1 { return .several }
+      if let token = tokens.first { return .token(token) }
+    }
+    return .nothing
+  }
+
+  private func tokens(in source: TokenSource) -> [String] {
+    switch source {
+    case .header: fields.values(of: "authorization").compactMap(BearerToken.read)
+    case .cookie(let name): cookies(name)
+    case .query(let name): parameters(name)
+    case .subprotocol:
+      subprotocols.compactMap {
+        $0.hasPrefix(Self.subprotocolMark) ? String($0.dropFirst(Self.subprotocolMark.count)) : nil
+      }
+    case .message: []
+    }
+  }
+
+  private func cookies(_ name: String) -> [String] {
+    Self.values(of: name, in: fields.values(of: "cookie").flatMap(NamedValue.cookies))
+  }
+
+  /// A valid token needs no percent-encoding. One that has it is refused later.
+  private func parameters(_ name: String) -> [String] {
+    Self.values(of: name, in: NamedValue.parameters(of: query))
+  }
+
+  private static func values(of name: String, in list: [NamedValue]) -> [String] {
+    list.compactMap { item in
+      guard item.isNamed(name), let value = item.value, !value.isEmpty else { return nil }
+      return String(value)
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import Bytes
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import JSON
+import Transport
+import WebSocketCore
+
+extension Session {
+  var takesTokens: Bool { route.takesTokens }
+
+  var isAwaitingToken: Bool { feed.extras?.token?.awaited != nil }
+
+  /// Whether reading has to pause until a token is checked.
+  var isCheckingToken: Bool {
+    guard route.takesTokens, let extras = feed.extras else { return false }
+    return extras.token?.ticket != nil || extras.token?.groups != nil
+  }
+
+  private var auth: RouteAuthenticator? { route.auth }
+
+  /// The session is accepted, and its client has to show a token in its first message.
+  func awaitToken(_ awaited: GroupFeed.AwaitedToken) {
+    feed.makeExtras().token = GroupFeed.TokenState(awaited: awaited)
+    scheduleToken(after: worker.process.server.handshake)
+  }
+
+  // MARK: - Tokens in messages
+
+  /// Answers a message that arrived before the client was authenticated.
+  func askForToken() {
+    tell("error", #"send {"auth": "TOKEN"} first"#)
+  }
+
+  /// Handles a token in a message, the first one or another one.
+  func takeToken(_ text: String) {
+    guard let auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || auth.renews
+    else { return tell("error", "this session expects no token") }
+    guard extras.token?.ticket == nil else { return }
+    let ticket = worker.authenticate(token: text, by: auth) { [weak self] outcome in self?.checked(outcome) }
+    extras.token?.ticket = ticket
+  }
+
+  private func checked(_ outcome: Authentication) {
+    guard state == .open, let extras = feed.extras, extras.token != nil else { return }
+    extras.token?.ticket = nil
+    switch outcome {
+    case .identity(let identity):
+      if isAwaitingToken { goOnEntering(.identified(outcome)) } else { renew(as: identity) }
+    case .refused(let refusal) where !isAwaitingToken && refusal.status == 401:
+      // The one before still holds.
+      tell("error", refusal.reason)
+    case .refused(let refusal):
+      refuse(
+        refusal.status == 403 ? .notAllowed : .notAuthenticated(refusal.reason),
+        detail: refusal.status == 403
+          ? [refusal.reason, refusal.detail].compactMap(\.self).joined(separator: ": ") : refusal.detail)
+    case .unavailable where !isAwaitingToken:
+      tell("error", CloseReason.identityUnavailable.text)
+    case .unavailable, .anonymous, .awaited:
+      refuse(.identityUnavailable)
+    }
+    readOn()
+  }
+
+  /// Ends a session whose client has not shown that it may have it. Where it is not in its groups yet, the log tells of it.
+  private func refuse(_ reason: CloseReason, detail: String? = nil) {
+    if state == .open, let request = feed.extras?.token?.awaited {
+      worker.refusals.record(reason, detail: detail, target: request.target, peer: request.peer)
+    }
+    close(reason)
+  }
+
+  /// Takes the steps that others take before they are accepted.
+  ///
+  /// - Parameter groups: those that were subscribed to.
+  private func goOnEntering(_ event: Admission.Event, in groups: GroupsOpening? = nil) {
+    switch feed.extras?.token?.awaited?.admission.next(event) {
+    case .subscribe(let names, let layer):
+      // The user can be disconnected from here on.
+      feed.extras?.identity = feed.extras?.token?.awaited?.admission.waiting?.identity
+      worker.identities.add(self)
+      subscribe(to: names, of: worker.layers[layer].layer)
+    case .accept(let opening): entered(opening, groups)
+    case .refuse(let refusal):
+      refuse(
+        refusal.reason == .layerUnavailable ? .identityUnavailable : .notAllowed,
+        detail: refusal.detail ?? refusal.text)
+    // Steps of a request that is not answered yet, or of a proxied session, which takes no token in a message.
+    case .ask, .dial, .handToHTTP, .answer, .abort, nil: break
+    }
+  }
+
+  private func subscribe(to names: [String], of layer: any ChannelLayer) {
+    let groups = GroupsOpening(names, of: layer)
+    feed.extras?.token?.groups = groups
+    groups.start { [weak self] outcome in
+      guard let self, state == .open, let extras = feed.extras, extras.token != nil else { return }
+      extras.token?.groups = nil
+      goOnEntering(.subscribed(outcome), in: groups)
+      readOn()
+    }
+  }
+
+  private func entered(_ opening: Opening, _ groups: GroupsOpening? = nil) {
+    feed.extras?.token?.awaited = nil
+    feed.keep(opening, hasControls: route.hasControls)
+    if let groups { join(groups, opening.history) }
+    tell("auth", "ok")
+    beginToken()
+    goOnReplaying()
+  }
+
+  /// Goes on with another token. Its groups stay those that the first one led to.
+  private func renew(as identity: Identity) {
+    guard let known = self.identity, ExactText(text: identity.user) == ExactText(text: known.user) else {
+      return close(.tokenOfOther)
+    }
+    feed.extras?.identity = identity
+    feed.extras?.token?.isExpiring = false
+    tell("auth", "ok")
+    scheduleExpiry()
+  }
+
+  // MARK: - Its end
+
+  var isToldOfExpiry: Bool {
+    guard let auth, route.takesTokens else { return false }
+    return auth.renews
+  }
+
+  func tellOfExpiry() {
+    tell("auth", "expiring")
+  }
+
+  func tokenTimeIsUp() {
+    guard state == .open else { return }
+    if isAwaitingToken {
+      return refuse(isCheckingToken ? .identityUnavailable : .tokenLate)
+    }
+    scheduleExpiry()
+  }
+}

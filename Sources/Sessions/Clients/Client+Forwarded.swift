@@ -1,0 +1,202 @@
+import Bytes
+import GatewayConfig
+import Transport
+import WebSocketCore
+
+extension Client {
+  /// Whether a field describes the client of a proxy.
+  package static func isForwarding(_ name: String) -> Bool {
+    name == "forwarded" || name == "x-forwarded-for" || name == "x-forwarded-proto"
+      || name == "x-forwarded-host"
+  }
+
+  /// The client of a trusted proxy, as described by the forwarding fields. Fields that cannot be read are ignored.
+  ///
+  /// The addresses are read from the right, where the nearest proxy has added its own, and trusted proxies are skipped, so
+  /// nothing that the client itself wrote is believed. `Forwarded` (RFC 7239) counts only without an `X-Forwarded-` field,
+  /// because most proxies that write these pass on a client's `Forwarded`.
+  ///
+  /// - Parameter fields: the fields of the request, with names in lower case.
+  func believed(_ fields: some Sequence<HeaderField>, trusting proxies: TrustedProxies) -> Client {
+    guard !proxies.isEmpty, proxies.contains(peer) else { return self }
+    let told = fields.filter { Self.isForwarding($0.name) }
+    guard !told.isEmpty else { return self }
+    let hops: ForwardedHops? =
+      told.contains { $0.name != "forwarded" }
+      ? ForwardedHops(xForwarded: told) : ForwardedHops(forwarded: told)
+    guard let hops else { return self }
+    var client = self
+    // The client has its own address now, which has no place yet.
+    client.place = nil
+    var passed = 0
+    for node in hops.nodes.reversed() {
+      guard let node = node.flatMap(ForwardedHops.Node.init) else { break }
+      client.peer = PeerAddress(node.address, port: node.port)
+      guard proxies.contains(node.address) else { break }
+      passed += 1
+    }
+    // Each proxy has added at most one value, or has left the existing one.
+    func value(_ list: [String?]) -> String? {
+      list.isEmpty ? nil : list[max(list.count - 1 - passed, 0)]
+    }
+    if let isSecure = value(hops.schemes).flatMap(ForwardedHops.isSecure) { client.isSecure = isSecure }
+    if let host = value(hops.hosts), ForwardedHops.isHost(host) { client.forwardedHost = host }
+    return client
+  }
+}
+
+/// The entries of proxies about a request, the nearest proxy's last.
+private struct ForwardedHops {
+  /// For each proxy, where it received the request from; nil if it does not say.
+  var nodes: [String?]
+  var schemes: [String?]
+  var hosts: [String?]
+
+  init(xForwarded fields: [HeaderField]) {
+    nodes = fields.members(of: "x-forwarded-for")
+    schemes = fields.members(of: "x-forwarded-proto")
+    hosts = fields.members(of: "x-forwarded-host")
+  }
+
+  /// RFC 7239 section 4. Nil if the field does not follow its grammar, or has a parameter twice in one element.
+  init?(forwarded fields: [HeaderField]) {
+    nodes = []
+    schemes = []
+    hosts = []
+    for value in fields.values(of: "forwarded") {
+      var reader = ForwardedReader(value)
+      while true {
+        guard let element = reader.element() else { return nil }
+        nodes.append(element["for"])
+        schemes.append(element["proto"])
+        hosts.append(element["host"])
+        guard reader.takes(UInt8(ascii: ",")) else { break }
+      }
+      guard reader.isAtEnd else { return nil }
+    }
+  }
+
+  /// Some proxies write `wss` for a WebSocket handshake.
+  static func isSecure(_ scheme: String) -> Bool? {
+    guard scheme.utf8.count <= 5 else { return nil }
+    switch scheme.lowercased() {
+    case "https", "wss": return true
+    case "http", "ws": return false
+    default: return nil
+    }
+  }
+
+  static func isHost(_ text: String) -> Bool {
+    !text.isEmpty && text.utf8.count <= 300 && RequestHead.fault(inHosts: [text], minorVersion: 1) == nil
+  }
+
+  /// `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]`, the first and the last also with a port.
+  struct Node {
+    var address: IPAddress
+    /// 0 if it is not known.
+    var port = 0
+
+    init?(_ text: String) {
+      guard text.utf8.count <= 64 else { return nil }
+      if let address = IPAddress(text) {
+        self.address = address
+        return
+      }
+      guard let end = text.utf8.lastIndex(of: UInt8(ascii: ":")) ?? text.utf8.indices.last else { return nil }
+      var host = text[...]
+      if text.utf8.last != UInt8(ascii: "]") {
+        let digits = text[end...].dropFirst()
+        // RFC 7239 section 6: a port may be a name that hides it.
+        let isHidden = digits.utf8.first == UInt8(ascii: "_")
+        guard let port = UInt16(digits: digits), port > 0 else {
+          guard isHidden, let address = Self.address(text[..<end]) else { return nil }
+          self.address = address
+          return
+        }
+        self.port = Int(port)
+        host = text[..<end]
+      }
+      guard let address = Self.address(host) else { return nil }
+      self.address = address
+    }
+
+    private static func address(_ host: Substring) -> IPAddress? {
+      guard host.utf8.first == UInt8(ascii: "["), host.utf8.last == UInt8(ascii: "]") else {
+        return host.utf8.contains(UInt8(ascii: ":")) ? nil : IPAddress(host)
+      }
+      let inner = host.dropFirst().dropLast()
+      return inner.utf8.contains(UInt8(ascii: ":")) ? IPAddress(inner) : nil
+    }
+  }
+}
+
+/// Reads the value of a `Forwarded` field, one element at a time.
+private struct ForwardedReader {
+  private let bytes: [UInt8]
+  private var index = 0
+
+  init(_ value: String) {
+    bytes = Array(value.utf8)
+  }
+
+  var isAtEnd: Bool { index == bytes.count }
+
+  /// Skips the byte if it is next, and white space around it.
+  mutating func takes(_ byte: UInt8) -> Bool {
+    skipSpace()
+    guard index < bytes.count, bytes[index] == byte else { return false }
+    index += 1
+    skipSpace()
+    return true
+  }
+
+  private mutating func skipSpace() {
+    while index < bytes.count, bytes[index] == UInt8(ascii: " ") || bytes[index] == UInt8(ascii: "\t") {
+      index += 1
+    }
+  }
+
+  /// forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] ); its names in lower case.
+  mutating func element() -> [String: String]? {
+    var pairs: [String: String] = [:]
+    skipSpace()
+    repeat {
+      guard index < bytes.count, bytes[index] != UInt8(ascii: ","), bytes[index] != UInt8(ascii: ";") else {
+        continue
+      }
+      guard let name = token()?.lowercased(), index < bytes.count, bytes[index] == UInt8(ascii: "=") else {
+        return nil
+      }
+      index += 1
+      guard let value = token() ?? quoted(), pairs.updateValue(value, forKey: name) == nil else { return nil }
+    } while takes(UInt8(ascii: ";"))
+    return pairs
+  }
+
+  private mutating func token() -> String? {
+    let start = index
+    while index < bytes.count, Token.has(bytes[index]) { index += 1 }
+    return index > start ? String(decoding: bytes[start..<index], as: UTF8.self) : nil
+  }
+
+  /// RFC 9110 section 5.6.4.
+  private mutating func quoted() -> String? {
+    guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") else { return nil }
+    index += 1
+    var text: [UInt8] = []
+    while index < bytes.count {
+      switch bytes[index] {
+      case UInt8(ascii: "\""):
+        index += 1
+        return String(decoding: text, as: UTF8.self)
+      case UInt8(ascii: "\\"):
+        index += 1
+        guard index < bytes.count else { return nil }
+      default: break
+      }
+      text.append(bytes[index])
+      index += 1
+    }
+    return nil
+  }
+}

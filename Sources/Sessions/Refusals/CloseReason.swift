@@ -1,0 +1,143 @@
+import Logging
+package import WebSocketCore
+
+/// Why the gateway closes a session: one row of the table of close codes.
+///
+/// Everything about a reason is said here: its close frame, the line in the log, what a client should do, `sluice codes`, and the
+/// manual. A new one is a row below, and its name in `all`.
+package struct CloseReason: Sendable, Equatable {
+  var code: CloseCode
+  /// The reason in the close frame: at most 123 bytes, as a control frame holds 125. In the table, `WHY` and `STATUS` stand for
+  /// what is decided when the session is closed.
+  package var text: String
+  var reconnecting: Reconnecting
+  /// The level of the line in the log about it, beside those of `logging.sessions`; nil without one.
+  var level: Logger.Level?
+  /// When a session is closed for it, as one sentence of the manual in Markdown.
+  var meaning: String
+
+  private init(
+    _ code: CloseCode, _ text: String, _ reconnecting: Reconnecting, level: Logger.Level?,
+    when meaning: String
+  ) {
+    self.code = code
+    self.text = text
+    self.reconnecting = reconnecting
+    self.level = level
+    self.meaning = meaning
+  }
+
+  private func saying(_ text: String) -> CloseReason {
+    var reason = self
+    reason.text = text
+    return reason
+  }
+}
+
+extension CloseCode {
+  /// Corresponds to HTTP's 401, for a refusal after the upgrade.
+  static let unauthorized = CloseCode(rawValue: 4401)
+  /// Corresponds to HTTP's 403.
+  static let forbidden = CloseCode(rawValue: 4403)
+}
+
+// MARK: - The table
+
+extension CloseReason {
+  static let pingTimeout = CloseReason(
+    .goingAway, "no answer to a ping", .yes, level: .debug, when: "The client did not answer a ping.")
+
+  static let restart = CloseReason(
+    .serviceRestart, "restarting, please reconnect", .yes, level: nil,
+    when: "The gateway restarts. `shutdown.code` sets another code.")
+
+  /// - Parameter code: `shutdown.code`.
+  package static func restart(code: CloseCode) -> CloseReason {
+    var reason = restart
+    reason.code = code
+    return reason
+  }
+
+  static let slowReader = CloseReason(
+    .tryAgainLater, "the client reads too slowly: messages were dropped", .later, level: .debug,
+    when:
+      "The client reads more slowly than messages arrive for it (`limits.send_queue`, `limits.send_memory`).")
+
+  static let inputOverLimit = CloseReason(
+    .tryAgainLater, "the memory for unfinished messages is used up", .later, level: .warning,
+    when: "Messages that have begun and not ended took too much memory (`limits.receive_memory`).")
+
+  static let identityUnavailable = CloseReason(
+    .tryAgainLater, "authentication is temporarily unavailable", .later, level: .info,
+    when: "Authentication, or the channel layer after it, is temporarily unavailable.")
+
+  static let upstreamLost = CloseReason(
+    .badGateway, "the connection to the upstream was lost", .yes, level: .warning,
+    when: "The upstream of a `proxy` route went away without a close frame, or broke the protocol.")
+
+  static let notAuthenticated = CloseReason(
+    .unauthorized, "WHY", .withNewToken, level: .info, when: "The token is not valid, and the text says why.")
+
+  static func notAuthenticated(_ text: String) -> CloseReason { notAuthenticated.saying(text) }
+
+  static let tokenLate = CloseReason(
+    .unauthorized, "no token arrived in time", .withNewToken, level: .info,
+    when: "The first message with a token did not arrive within `limits.handshake`.")
+
+  static let tokenExpired = CloseReason(
+    .unauthorized, "the token has expired", .withNewToken, level: nil,
+    when: "The token expired while the session was open.")
+
+  static let tokenOfOther = CloseReason(
+    .unauthorized, "the token belongs to another user", .withNewToken, level: nil,
+    when: "A further token does not name the user of the first one.")
+
+  static let notAllowed = CloseReason(
+    .forbidden, "the claims of the token do not allow this", .no, level: .info,
+    when: "The claims do not fulfil `require`, or give a group no valid name.")
+
+  package static let disconnected = CloseReason(
+    .forbidden, "disconnected by an operator", .no, level: nil,
+    when: "An operator ended the user's sessions, and may have given another text.")
+
+  static func disconnected(_ text: String) -> CloseReason { disconnected.saying(text) }
+
+  // What `ProtocolViolation` decides (RFC 6455 section 7.4.1): these rows are only for the manual.
+
+  private static let protocolError = CloseReason(
+    .protocolError, "WHY", .no, level: .debug, when: "The client broke the protocol.")
+
+  private static let invalidData = CloseReason(
+    .invalidData, "WHY", .no, level: .debug,
+    when: "A text was not UTF-8, or compressed data cannot be decompressed.")
+
+  private static let messageTooBig = CloseReason(
+    .messageTooBig, "a message larger than allowed", .no, level: .debug,
+    when: "A message was larger than `limits.message`.")
+
+  /// Every reason of the gateway's own, in the order of the manual.
+  static let all = [
+    pingTimeout, protocolError, invalidData, messageTooBig, restart, slowReader, inputOverLimit,
+    identityUnavailable, upstreamLost, notAuthenticated, tokenLate, tokenExpired, tokenOfOther, notAllowed,
+    disconnected,
+  ]
+
+  /// Codes that the gateway passes on, and does not send by itself.
+  static let foreign = [
+    CloseReason(
+      .unsupportedData, "", .no, level: nil,
+      when: "Data of a kind that is not accepted. Only an upstream, or an event `websocket.close`, says this."
+    ),
+    CloseReason(
+      .policyViolation, "", .no, level: nil,
+      when: "A policy forbids it. Only an upstream, or an event `websocket.close`, says this."),
+  ]
+}
+
+extension Logger {
+  /// Writes a line about the end of a session, at the level of its reason.
+  func tell(of reason: CloseReason, _ event: Message, _ facts: @autoclosure () -> Metadata) {
+    guard let level = reason.level else { return }
+    log(level: level, event, metadata: facts())
+  }
+}

@@ -1,0 +1,327 @@
+import Logging
+package import WebSocketCore
+
+// A new refusal is a row here, and its name in `all`.
+
+// MARK: - The request itself
+
+extension Refusal {
+  package static let badRequest = Refusal(
+    400, "The request is malformed: WHY.", .no,
+    when: "The request, its path, its `Host` or its handshake is malformed.")
+
+  package static func badRequest(_ fault: String) -> Refusal {
+    var refusal = badRequest
+    refusal.text = "The request is malformed: \(fault)."
+    return refusal
+  }
+
+  package static let badPath = Refusal(
+    400, "The path is not percent-encoded UTF-8.", .no, when: "The path cannot be decoded.")
+
+  package static let ambiguousPath = Refusal(
+    400, ##"The path has a segment "." or "..", or a "#": a server could read it as another path."##, .no,
+    when: "A `proxy` route does not pass such a path on.")
+
+  package static let mergedSlashes = Refusal(
+    400,
+    #"The path has several slashes in a row, a "\" or a ";": a server could read it as a path that needs authentication."#,
+    .no,
+    when:
+      "A `proxy` route would pass the path on, and its upstream could read it as the path of a route with `auth`."
+  )
+
+  package static let speaksTLS = Refusal(
+    400, "The client speaks TLS, and this port expects plain HTTP.", .no,
+    when: "The connection begins with a TLS handshake, and the address is not one of `server.tls`.")
+
+  package static let unsupportedHTTP = Refusal(
+    400, "Only HTTP/1.0 and HTTP/1.1 are supported.", .no,
+    when: "The request has another major version of HTTP.")
+
+  /// RFC 9110 section 9.1.
+  package static let unknownMethod = Refusal(
+    501, "The method of the request is not supported.", .no, when: "HTTP does not have such a method.")
+
+  /// RFC 9110 section 9.3.6.
+  package static let connect = Refusal(
+    501, "CONNECT is for forward proxies, and this server is not one.", .no, when: "The method is `CONNECT`.")
+
+  package static let headTooLong = Refusal(
+    431, "The request head is too long.", .no, when: "The request head is longer than 16 KiB.")
+
+  package static let timeout = Refusal(
+    408, "The request head did not arrive in time.", .yes,
+    when: "The request head was not complete within `limits.handshake`.")
+
+  fileprivate static let ofRequests = [
+    badRequest, badPath, ambiguousPath, mergedSlashes, speaksTLS, unsupportedHTTP, headTooLong, timeout,
+    unknownMethod, connect,
+  ]
+}
+
+// MARK: - The opening handshake (RFC 6455 section 4.2.1)
+
+extension Refusal {
+  private static let version = [
+    HeaderField(name: "Upgrade", value: "websocket"), HeaderField(name: "Sec-WebSocket-Version", value: "13"),
+  ]
+
+  package static let httpVersion = Refusal(
+    400, "A WebSocket handshake needs HTTP/1.1.", .no,
+    when: "The request has HTTP/1.0, often that of a proxy in front of the gateway.")
+
+  package static let methodNotGET = Refusal(
+    400, "A WebSocket handshake must be a GET request.", .no, when: "The handshake has another method.")
+
+  package static let badConnectionHeader = Refusal(
+    400, "The request needs \"Connection: Upgrade\".", .no,
+    when: "The handshake lacks the field, often because a proxy does not pass it on.")
+
+  package static let badKey = Refusal(
+    400, "The request needs one Sec-WebSocket-Key of 16 bytes in base64.", .no,
+    when: "The handshake has no key, several, or one that is not valid.")
+
+  package static let badSubprotocol = Refusal(
+    400, "Sec-WebSocket-Protocol must be a list of different tokens.", .no,
+    when: "The list of subprotocols is malformed, or names one twice.")
+
+  package static let badExtensions = Refusal(
+    400, "Sec-WebSocket-Extensions is not a valid list of extensions.", .no,
+    when: "The list of extensions is malformed.")
+
+  package static let severalOrigins = Refusal(
+    400, "The request has more than one Origin header.", .no, when: "Browsers send only one origin.")
+
+  package static let notAWebSocket = Refusal(
+    426, "This path speaks WebSocket: the request needs \"Upgrade: websocket\".", .no, fields: version,
+    when: "The request has the fields of a handshake, but not this one.")
+
+  package static let unsupportedVersion = Refusal(
+    426, "Only version 13 of the WebSocket protocol is supported.", .no, fields: version,
+    when: "The handshake asks for another version.")
+
+  fileprivate static let ofHandshakes = [
+    httpVersion, methodNotGET, badConnectionHeader, badKey, badSubprotocol, badExtensions, severalOrigins,
+    notAWebSocket, unsupportedVersion,
+  ]
+
+  init(_ fault: RequestFault) {
+    switch fault {
+    case .badRequest(let text): self = .badRequest(text)
+    case .headTooLong: self = .headTooLong
+    case .unsupportedHTTP: self = .unsupportedHTTP
+    case .httpVersion: self = .httpVersion
+    case .methodNotGET: self = .methodNotGET
+    case .notAWebSocket: self = .notAWebSocket
+    case .badConnectionHeader: self = .badConnectionHeader
+    case .unsupportedVersion: self = .unsupportedVersion
+    case .badKey: self = .badKey
+    case .severalOrigins: self = .severalOrigins
+    case .badSubprotocol: self = .badSubprotocol
+    case .badExtensions: self = .badExtensions
+    }
+  }
+}
+
+// MARK: - Decisions of the gateway
+
+extension Refusal {
+  private static func retryAfter(_ seconds: Int) -> [HeaderField] {
+    [HeaderField(name: "Retry-After", value: "\(seconds)")]
+  }
+
+  package static let badSince = Refusal(
+    400, "\"since\" must be the id of a frame (EPOCH.OFFSET), or empty.", .no,
+    when: "The `since` of the query is not an id.")
+
+  package static let originNotAllowed = Refusal(
+    403, "Pages of this origin are not allowed here.", .no, when: "The origin is not in `allowed_hosts`.")
+
+  package static let originMissing = Refusal(
+    403, "The request has no Origin header, and this path requires one.", .no,
+    when: "A route with `allowed_hosts` was asked without an origin.")
+
+  package static let noRoute = Refusal(
+    404, "There is nothing at this path.", .no,
+    when:
+      "No route matches, or the group's name would not be legal (this includes a name of more than 99 characters)."
+  )
+
+  package static let addressOverLimit = Refusal(
+    429, "There are too many connections from this address; try again later.", .later, level: .warning,
+    hasOwnLine: true, when: "The address has reached `limits.per_ip`.")
+
+  /// - Parameter retryAfter: seconds.
+  package static func addressOverLimit(retryAfter seconds: Int) -> Refusal {
+    var refusal = addressOverLimit
+    refusal.fields = retryAfter(seconds)
+    return refusal
+  }
+
+  package static let tooManyConnections = Refusal(
+    503, "All connections are in use; try again later.", .later, fields: retryAfter(5),
+    when: "`limits.connections` is reached.")
+
+  package static let layerUnavailable = Refusal(
+    503, "The channel layer is not available; try again later.", .later, fields: retryAfter(5),
+    when: "The channel layer is away.")
+
+  package static let identityUnavailable = Refusal(
+    503, "Authentication is temporarily unavailable; try again later.", .later, fields: retryAfter(5),
+    when: "The `callback` or the key set does not answer.")
+
+  package static let stopping = Refusal(
+    503, "The gateway is being restarted; try again at once.", .yes, fields: retryAfter(1),
+    when: "The gateway stops.")
+
+  fileprivate static let ofTheGateway = [
+    badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, tooManyConnections,
+    layerUnavailable, identityUnavailable, stopping,
+  ]
+}
+
+// MARK: - Authentication
+
+extension Refusal {
+  package static let tokenNeeded = Refusal(
+    401, "a token is needed", .withNewToken, when: "The client has shown no token.")
+
+  package static let tokenNotValid = Refusal(
+    401, "WHY", .withNewToken, when: "The token is not valid, and the text says why.")
+
+  package static let refusedByCallback = Refusal(
+    401, "the authentication server answered STATUS", .withNewToken,
+    when:
+      "The server of the `callback` answered 401 or 403: the client gets its status, its challenge and its body."
+  )
+
+  package static let noGroupName = Refusal(
+    403, "no valid group name can be made for this user", .no,
+    when: "The user, or a claim that the group needs, is missing or not valid in a group name.")
+
+  package static let claimsTooFew = Refusal(
+    403, CloseReason.notAllowed.text, .no, when: "The claims of the token do not fulfil `require`.")
+
+  package static let userMayNot = Refusal(
+    403, "this user is not allowed to use this path", .no,
+    when: "The answer of the `callback` does not fulfil `require`.")
+
+  package static let endedByOperator = Refusal(
+    403, CloseReason.disconnected.text, .no,
+    when: "An operator ended the user's sessions while this one was opening.")
+
+  fileprivate static let ofAuthentication = [
+    tokenNeeded, tokenNotValid, refusedByCallback, noGroupName, claimsTooFew, userMayNot, endedByOperator,
+  ]
+
+  /// Nobody was authenticated, or a user who may not come in.
+  ///
+  /// - Parameter fields: with the type of the body.
+  package static func notAuthenticated(
+    _ status: Int, _ fields: [HeaderField], body: [UInt8], reason: String
+  ) -> Refusal {
+    var refusal = status == 403 ? claimsTooFew : tokenNotValid
+    refusal.status = status
+    refusal.text = reason
+    refusal.fields = fields
+    refusal.body = body
+    return refusal
+  }
+}
+
+// MARK: - Upstreams
+
+extension Refusal {
+  package static let upstreamUnreachable = Refusal(
+    502, "The upstream server cannot be reached.", .later,
+    when: "No connection to the upstream of a `proxy` route can be made.")
+
+  package static let upstreamFailed = Refusal(
+    502, "The upstream server did not answer as a WebSocket server.", .no,
+    when: "The upstream's answer to the handshake is not valid.")
+
+  package static let upstreamTimeout = Refusal(
+    504, "The upstream server did not answer in time.", .later,
+    when: "The upstream did not answer within `limits.handshake`, or `read_timeout` (HTTP).")
+
+  package static let refusedByUpstream = Refusal(
+    nil, "The upstream server refused the handshake.", .asApplication,
+    when: "The upstream refused: the client gets its status, its fields and its text.")
+
+  package static func refusedByUpstream(_ status: Int, _ fields: [HeaderField], body: [UInt8]) -> Refusal {
+    var refusal = refusedByUpstream
+    refusal.status = status
+    refusal.fields = fields
+    refusal.body = body
+    return refusal
+  }
+
+  fileprivate static let ofUpstreams = [
+    upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
+  ]
+}
+
+// MARK: - Plain HTTP requests
+
+extension Refusal {
+  package static let notOptions = Refusal(
+    400, "The target * is for OPTIONS only.", .no, when: "A request to the server as a whole (HTTP).")
+
+  package static let badTarget = Refusal(
+    400, "The request target is not a path.", .no, level: nil,
+    when: "A `proxy` route cannot pass the target on (HTTP).")
+
+  package static let traceWithBody = Refusal(
+    400, "A TRACE request must not have a body.", .no, level: nil, when: "A `proxy` route got one (HTTP).")
+
+  package static let onlyRead = Refusal(
+    405, "Use GET or HEAD to read a file.", .no, fields: [HeaderField(name: "Allow", value: "GET, HEAD")],
+    level: nil, when: "A file was asked for with another method (HTTP).")
+
+  package static let onlyGET = Refusal(
+    405, "Use GET to read an event stream.", .no,
+    fields: [HeaderField(name: "Allow", value: EventRoute.methods)],
+    level: nil, when: "An `events` route was asked with another method (HTTP).")
+
+  package static let otherFile = Refusal(
+    412, "The file is not the one that the request is meant for.", .no,
+    level: nil, when: "`If-Match` or `If-Unmodified-Since` does not hold (HTTP).")
+
+  package static let bodyTooLarge = Refusal(
+    413, "The body of the request is too large.", .no,
+    level: nil, when: "The body is larger than `body` of the `proxy` route (HTTP).")
+
+  package static let noSuchRange = Refusal(
+    416, "The file does not have this range.", .no, level: nil,
+    when: "`Range` begins behind the end of the file (HTTP).")
+
+  package static let onlyWebSocket = Refusal(
+    426, "This path speaks WebSocket.", .no,
+    fields: [
+      HeaderField(name: "Upgrade", value: "websocket"), HeaderField(name: "Connection", value: "Upgrade"),
+    ],
+    when: "Only a WebSocket route matches, and the request is a plain one (HTTP).")
+
+  package static let unreadableFile = Refusal(
+    500, "The file could not be read.", .no, level: .error, hasOwnLine: true,
+    when: "The system reports a fault, which is in the log (HTTP).")
+
+  package static let upstreamBusy = Refusal(
+    503, "All connections to the upstream server are in use; try again later.", .later, fields: retryAfter(5),
+    level: .warning, hasOwnLine: true,
+    when: "No connection to the upstream became free within `connect_timeout` (HTTP).")
+
+  package static let noMemory = Refusal(
+    503, "Too many answers are waiting for slow clients; try again later.", .later, fields: retryAfter(5),
+    level: nil, when: "`limits.send_memory` is used up (HTTP).")
+
+  fileprivate static let ofHTTP = [
+    notOptions, badTarget, traceWithBody, onlyRead, onlyGET, otherFile, bodyTooLarge, noSuchRange,
+    onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
+  ]
+
+  /// Every refusal, in the order of the manual within each status.
+  package static let all: [Refusal] =
+    ofRequests + ofHandshakes + ofTheGateway + ofAuthentication + ofUpstreams + ofHTTP
+}

@@ -1,0 +1,38 @@
+import Logging
+package import WebSocketCore
+
+/// Why a client gets an answer in place of what it has asked for: one row of the table of refusals.
+///
+/// Everything about a refusal is said in `Refusal+Table.swift`: the answer, the line in the log, what a client should do, `sluice
+/// codes`, and the manual.
+package struct Refusal: Sendable, Equatable {
+  /// The HTTP status; nil in the row of refusals whose status an upstream has decided.
+  package var status: Int?
+  /// One sentence for the answer and for the log. In the table, `WHY` and `STATUS` stand for what is decided when a client is
+  /// refused.
+  package var text: String
+  /// Header fields besides those of every answer.
+  package var fields: [HeaderField]
+  /// The body in place of the text, whose type is among the fields; empty for the text itself.
+  var body: [UInt8] = []
+  var reconnecting: Reconnecting
+  /// The level of the line in the log about it; nil without one.
+  var level: Logger.Level?
+  /// Whether its line in the log is not the usual one, `refused`.
+  var hasOwnLine: Bool
+  /// When a client is refused for it, as one sentence of the manual in Markdown.
+  var meaning: String
+
+  init(
+    _ status: Int?, _ text: String, _ reconnecting: Reconnecting, fields: [HeaderField] = [],
+    level: Logger.Level? = .info, hasOwnLine: Bool = false, when meaning: String
+  ) {
+    self.status = status
+    self.text = text
+    self.reconnecting = reconnecting
+    self.fields = fields
+    self.level = level
+    self.hasOwnLine = hasOwnLine
+    self.meaning = meaning
+  }
+}

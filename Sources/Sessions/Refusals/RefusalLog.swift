@@ -1,0 +1,96 @@
+import GatewayConfig
+import Logging
+package import Transport
+import WebSocketCore
+
+/// Counts refused handshakes and writes a line for each, but at most a bounded number per second, because a scan or a storm of
+/// connections must not fill the disk.
+package final class RefusalLog: Sendable {
+  private let process: ProcessState
+  private let pace = SharedLogPace()
+
+  package init(_ process: ProcessState) {
+    self.process = process
+  }
+
+  /// - Parameters:
+  ///   - target: the target of the request, if it could be read.
+  ///   - facts: further fields of the line.
+  package func record(
+    _ refusal: HandshakeRefusal, target: [UInt8]?, peer: PeerAddress, _ facts: [String: String] = [:]
+  ) {
+    process.counters.refusals.up()
+    guard let level = refusal.reason.level, !refusal.reason.hasOwnLine, let suppressed = pace.next()
+    else { return }
+    var metadata: [String: String] = [
+      "status": "\(refusal.status)", "reason": refusal.text, "peer": "\(peer)",
+    ]
+    if let target { metadata["path"] = Self.printable(target) }
+    if let detail = refusal.detail { metadata["detail"] = detail }
+    if refusal.reason == .noRoute, let target,
+      let hint = process.served.application.webSocketRouteHint(target)
+    {
+      metadata["hint"] = hint
+    }
+    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+    metadata.merge(facts) { $1 }
+    process.log.log(
+      level: level, "refused", metadata: metadata.mapValues { .string($0) })
+  }
+
+  /// A session is closed whose client has not shown who it is as its route wants it: what others are refused for before they are
+  /// accepted.
+  ///
+  /// - Parameter detail: what the operator is told beside the reason, and the client is not.
+  func record(_ reason: CloseReason, detail: String?, target: [UInt8]?, peer: PeerAddress) {
+    process.counters.refusals.up()
+    guard let suppressed = pace.next() else { return }
+    var metadata: Logger.Metadata = [
+      "code": "\(reason.code.rawValue)", "reason": "\(reason.text)", "peer": "\(peer)",
+    ]
+    if let target { metadata["path"] = "\(Self.printable(target))" }
+    if let detail { metadata["detail"] = "\(detail)" }
+    metadata.note(suppressed: suppressed)
+    process.log.tell(of: reason, "refused", metadata)
+  }
+
+  /// The client speaks none of the route's subprotocols. It is accepted without one, and its library most likely ends the connection
+  /// (RFC 6455 section 4.1).
+  ///
+  /// - Parameter offered: by the client, without those that are tokens.
+  func noSubprotocol(offered: [String], known: [String], route: String, peer: PeerAddress) {
+    guard let suppressed = pace.next() else { return }
+    var metadata: Logger.Metadata = [
+      "offered": "\(offered.joined(separator: ", "))", "route": "\(route)", "peer": "\(peer)",
+      "hint": known.isEmpty
+        ? "the route has no \"subprotocols\"" : "the route speaks \(known.joined(separator: ", "))",
+    ]
+    metadata.note(suppressed: suppressed)
+    process.log.info("a client offered only subprotocols that its route does not support", metadata: metadata)
+  }
+
+  /// The client offered only subprotocols that contain a token, and the route has no `auth`. It is accepted without a subprotocol,
+  /// and a browser ends the connection.
+  func tokenWithoutAuth(target: [UInt8]?, route: String, peer: PeerAddress) {
+    guard let suppressed = pace.next() else { return }
+    var metadata: Logger.Metadata = [
+      "route": "\(route)", "peer": "\(peer)",
+      "hint": "add \"auth\" to the route, or open the WebSocket without the subprotocol",
+    ]
+    if let target { metadata["path"] = "\(Self.printable(target))" }
+    metadata.note(suppressed: suppressed)
+    process.log.info(
+      "a client offered a token as a subprotocol, and its route has no \"auth\"", metadata: metadata)
+  }
+
+  /// The path without its query, which may hold a token, and without anything that could forge a line.
+  package static func printable(_ target: [UInt8]) -> String {
+    let path = path(of: target)
+    return String(decoding: path.map { (0x21...0x7E).contains($0) ? $0 : UInt8(ascii: "?") }, as: UTF8.self)
+  }
+
+  /// The part of a target that the log shows: without its query, at most 200 bytes.
+  static func path(of target: [UInt8]) -> ArraySlice<UInt8> {
+    target.prefix { $0 != UInt8(ascii: "?") }.prefix(200)
+  }
+}

@@ -1,0 +1,48 @@
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import Logging
+import Transport
+import WebSocketCore
+
+/// An `events` route made ready for streams: one value for each route, shared by all workers.
+package final class EventRoute: Sendable {
+  let name: String
+  let configuration: EventStreamConfiguration
+  /// Nil where it does not matter who the client is.
+  let auth: RouteAuthenticator?
+  /// For the first of its groups, whose history a client can go on with.
+  let renderer: EventStreamRenderer
+  let rendererOfOthers: EventStreamRenderer
+  /// The channel layer of its groups.
+  let layer: (any LayerBackend)?
+  /// In nanoseconds, as streams compare it.
+  let heartbeat: UInt64
+  /// How long a client may owe the system an answer before it is taken to be gone: three heartbeats, but no longer than any connection. In
+  /// nanoseconds.
+  let silence: UInt64
+  /// The shortest time after which a stream has to be looked at.
+  let wait: Duration
+  let sendQueueLimit: Int
+
+  /// - Returns: nil where the route sends no events.
+  init?(_ route: HTTPRoute, _ layers: ServedLayers, auth: RouteAuthenticator?, log: Logger) {
+    guard let events = route.events else { return nil }
+    name = route.name
+    configuration = events
+    self.auth = auth
+    renderer = EventStreamRenderer(
+      events.group, showsPosition: true, report: UnfitEvents.logging(to: log, route: route.name))
+    rendererOfOthers = renderer.withoutPositions
+    layer = layers[events.group.layer]
+    heartbeat = events.heartbeat.wholeNanoseconds
+    silence = min(heartbeat * 3, KeepAliveProbes.bound.wholeNanoseconds)
+    wait = min(events.heartbeat, KeepAliveProbes.bound)
+    sendQueueLimit = events.sendQueue.bytes
+  }
+
+  /// Whether streams of another value of the route can go on by this one.
+  func continues(_ other: EventRoute) -> Bool {
+    configuration.group.continues(other.configuration.group) && auth?.rules == other.auth?.rules
+  }
+}

@@ -1,0 +1,179 @@
+import ChannelLayers
+import Consumers
+import JSON
+import Transport
+import WebSocketCore
+
+/// One client of an `events` route: a request whose answer does not end, and which the events of a group are written to.
+///
+/// Confined to its worker's reactor, like a WebSocket session. While nothing happens it is this object and its connection.
+final class EventStream: LiveSession {
+  /// Bytes behind the request that are passed over, such as a body that nobody asked for; a client that sends more is let go.
+  private static let mostIgnored = 16 * 1024
+  /// How long the last bytes may take to arrive.
+  private static let lingering = Duration.seconds(2)
+
+  let connection: Connection
+  var route: EventRoute
+  private unowned let worker: WorkerSessions
+  var feed = GroupFeed()
+  /// When something was last written, in nanoseconds of the reactor's clock.
+  private var lastWrite: UInt64
+  private var silence = PeerSilence()
+  private var ignored = 0
+  private var isEnded = false
+  /// What it takes up of the connections that its address may have.
+  var place: AddressPlace?
+  /// Where `logging.sessions` wants one.
+  var record: SessionRecord?
+  var index = 0
+
+  init(connection: Connection, route: EventRoute, worker: WorkerSessions) {
+    self.connection = connection
+    self.route = route
+    self.worker = worker
+    lastWrite = worker.reactor.now.nanoseconds
+  }
+
+  var routeName: String { route.name }
+
+  /// A comment, which clients pass over: it shows them and all that is between that the connection lives, and shows the
+  /// system whether they do. Not behind a queue, which shows the same.
+  ///
+  /// A client that owes the system an answer for too long is gone; one that only does not read is not.
+  func checkKeepAlive(at now: UInt64) {
+    guard !isEnded else { return }
+    if silence.isOver(at: now, bound: route.silence, connection.peerReport) { return vanish() }
+    guard now >= lastWrite + route.heartbeat, connection.queuedBytes == 0 else { return }
+    lastWrite = now
+    unsafe connection.write(Array(":\n\n".utf8).span.bytes)
+  }
+}
+
+extension EventStream: ConnectionHandler {
+  /// Passes over what the client says once it has asked.
+  func received(_ bytes: inout MutableRawSpan) {
+    ignored += bytes.byteCount
+    if ignored > Self.mostIgnored { abandon() }
+  }
+
+  /// The client has gone: whoever reads a stream leaves both directions open.
+  func peerFinished() {
+    abandon()
+  }
+
+  func drained() {
+    if feed.replay != nil { goOnReplaying() }
+  }
+
+  func goOn() {
+    goOnReplaying()
+  }
+
+  func closed(_ reason: ConnectionEnd) {
+    isEnded = true
+    leaveGroups()
+    place = nil
+    record?.ended(user: identity?.user, at: worker.reactor.now)
+    record = nil
+    worker.sessionEnded(self)
+  }
+}
+
+extension EventStream: GroupClient {
+  var identity: Identity? { feed.extras?.identity }
+  var isOpen: Bool { !isEnded }
+  var layer: (any ChannelLayer)? { worker.end(of: route.layer) }
+  var identities: WorkerIdentities { worker.identities }
+  var sendQueueLimit: Int { route.sendQueueLimit }
+
+  /// Only events of the first group have a position that the client can go on with.
+  func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
+    let renderer = isFirst ? route.renderer : route.rendererOfOthers
+    return (ObjectIdentifier(renderer), renderer)
+  }
+
+  func replayed(_ frames: SharedBytes) {
+    lastWrite = worker.reactor.now.nanoseconds
+    if let record { record.streamed(frames.count) }
+  }
+
+  /// Clients of a stream send nothing.
+  var isToldOfExpiry: Bool { false }
+  func tellOfExpiry() {}
+
+  func tokenTimeIsUp() {
+    if !isEnded { scheduleExpiry() }
+  }
+
+  func deliver(_ stream: SharedBytes, from offset: Int) -> Delivery {
+    lastWrite = worker.reactor.now.nanoseconds
+    connection.write(stream, from: offset)
+    if let record { record.streamed(stream.count - offset) }
+    return connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
+  }
+
+  func fellBehind() {
+    guard !isEnded else { return }
+    record?.ends(CloseReason.slowReader.code, CloseReason.slowReader.text)
+    worker.countSlowReader(self)
+    abandon()
+  }
+
+  func mustGiveWay() {
+    guard !isEnded else { return }
+    record?.ends(CloseReason.slowReader.code, CloseReason.slowReader.text)
+    worker.countGivenWay(self)
+    abandon()
+  }
+
+  /// Clients of a stream publish nothing.
+  func undelivered(_ reason: Undelivered) {}
+
+  /// An event asks for it. A client that is only cut off would come again, so it is told first.
+  func close(code: UInt16, reason: String) {
+    guard !isEnded else { return }
+    record?.ends(CloseCode(rawValue: code), reason)
+    let stream = SharedBytes(capacity: 128)
+    var text: [UInt8] = []
+    JSON.object([
+      .init(key: "code", value: .integer(Int64(code))), .init(key: "reason", value: .string(reason)),
+    ]).append(to: &text)
+    ServerSentEvent(name: "close").append(text, to: stream)
+    for membership in feed.memberships { _ = layer?.groups.catchUp(membership) }
+    connection.write(stream, from: 0)
+    end()
+  }
+}
+
+// MARK: - The end
+
+extension EventStream {
+  func close(_ reason: CloseReason) {
+    guard !isEnded else { return }
+    record?.ends(reason.code, reason.text)
+    // To come again as it is, after `retry`, is what a client does without being told.
+    guard !reason.reconnecting.isUnchanged else { return end() }
+    close(code: reason.code.rawValue, reason: reason.text)
+  }
+
+  /// Sends what is queued and closes the connection.
+  private func end() {
+    isEnded = true
+    leaveGroups()
+    connection.finish(timeout: Self.lingering)
+  }
+
+  private func vanish() {
+    worker.countVanished(self)
+    connection.peerVanished()
+    abandon()
+  }
+
+  func abandon() {
+    isEnded = true
+    leaveGroups()
+    // Also where it had ended, and only the last bytes were waited for.
+    connection.abort()
+  }
+}

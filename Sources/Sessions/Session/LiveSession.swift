@@ -1,0 +1,25 @@
+import Transport
+import WebSocketCore
+
+/// A client that events are sent to, however it is connected: what its worker does with all of them alike.
+package protocol LiveSession: AnyObject {
+  /// Where the worker keeps it.
+  var index: Int { get set }
+  var routeName: String { get }
+
+  /// Begins the end in the way of its protocol.
+  func close(_ reason: CloseReason)
+
+  /// Called by the worker's sweep a few times in each of the shortest waits: nanoseconds of the reactor's clock.
+  func checkKeepAlive(at now: UInt64)
+
+  /// What is served was exchanged.
+  func goOn(by routes: LiveRoutes)
+
+  /// Ends at once: the process is being stopped and the time for it is over.
+  func abandon()
+}
+
+extension Session: LiveSession {
+  var routeName: String { route.name }
+}

@@ -1,0 +1,522 @@
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import Transport
+import WebSocketCore
+
+/// One connected WebSocket client: the frames of its connection, and the route's consumer behind them.
+///
+/// Confined to its worker's reactor, as the compiler checks: it is not `Sendable`. While nothing happens it is this
+/// object and its connection; it owns no buffer, no task and no timer.
+final class Session {
+  /// RFC 6455 section 7: who has said that it ends.
+  enum State: Equatable {
+    case open
+    /// A close frame was sent; messages are no longer handled, only the client's close frame is waited for.
+    case closing
+    /// Nothing is read or sent any more; the connection is on its way down.
+    case ended
+  }
+
+  let connection: Connection
+  private(set) var route: SessionRoute
+  unowned let worker: WorkerSessions
+  private var decoder: MessageDecoder
+  /// Where permessage-deflate was negotiated.
+  private var compression: SessionCompression?
+  var feed = GroupFeed()
+  private var keepAlive: KeepAlive?
+  private var silence = PeerSilence()
+  private var closeDeadline: Timer?
+  /// The other half of a session on a `proxy` route, while both live.
+  private var upstream: UpstreamSession?
+  /// The reactor's end of the channel layer with the groups, which each message needs.
+  let layer: (any ChannelLayer)?
+  /// Whether one message may cost much more than its bytes: all that are not just sent back.
+  private var isMetered: Bool
+  /// While the client has begun something and not finished it, what that takes.
+  private var unfinished: UnfinishedInput.Part?
+  private(set) var state = State.open
+  /// Where `logging.sessions` wants one.
+  var record: SessionRecord? {
+    didSet { if record != nil { isMetered = true } }
+  }
+  /// What it takes up of the connections that its address may have.
+  var place: AddressPlace?
+  /// Where the worker keeps this session.
+  var index = 0
+
+  init(
+    connection: Connection, route: SessionRoute, compression: SessionCompression? = nil,
+    worker: WorkerSessions
+  ) {
+    self.connection = connection
+    self.route = route
+    self.compression = compression
+    self.worker = worker
+    layer = worker.end(of: route.layer)
+    isMetered = Self.isMetered(route, compression)
+    decoder = MessageDecoder(
+      maximumMessage: route.configuration.limits.message.bytes, inflater: compression?.inflater)
+    keepAlive = makeKeepAlive(of: route)
+  }
+
+  private func makeKeepAlive(of route: SessionRoute) -> KeepAlive? {
+    route.keepAlive.map {
+      KeepAlive(
+        interval: $0.interval.wholeNanoseconds, timeout: $0.timeout.wholeNanoseconds,
+        startedAt: worker.reactor.now.nanoseconds)
+    }
+  }
+
+  private static func isMetered(_ route: SessionRoute, _ compression: SessionCompression?) -> Bool {
+    compression != nil || route.hasControls || !route.consumer.isEcho
+  }
+
+  /// Takes the rules of a route that continues its own. What was agreed on in the handshake stays.
+  func exchange(for new: SessionRoute) {
+    compression = compression.map { worker.compression.renewed($0, for: new) }
+    isMetered = record != nil || Self.isMetered(new, compression)
+    decoder.maximumMessage = new.configuration.limits.message.bytes
+    if new.keepAlive != route.keepAlive { keepAlive = makeKeepAlive(of: new) }
+    route = new
+  }
+
+  /// Joins the route's groups, and their presence.
+  func join(_ opening: GroupsOpening, _ history: HistoryRequest?) {
+    joinGroups(opening, history)
+    joinPresence()
+  }
+
+  /// Which sessions see events in the same form as this one, and how.
+  func audience(isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
+    if let compression, let renderer = isNumbered ? compression.numberedRenderer : compression.renderer {
+      return (ObjectIdentifier(renderer), renderer)
+    }
+    if isNumbered, let renderer = route.numbered { return (ObjectIdentifier(renderer), renderer) }
+    return (ObjectIdentifier(route), route.consumer)
+  }
+
+  /// Turns this session into the client's side of a proxied session.
+  ///
+  /// - Parameters:
+  ///   - target: of the client's request, for the log.
+  ///   - rest: the bytes directly after the upstream's answer.
+  func connect(to connection: Connection, target: [UInt8]?, rest: [UInt8]) {
+    let upstream = UpstreamSession(connection, for: self, target: target, keepAlive: keepAlive)
+    self.upstream = upstream
+    upstream.received(rest: rest)
+  }
+
+  var identity: Identity? { feed.extras?.identity }
+  var membership: Membership? { feed.membership }
+  var presenceOfWorker: LocalPresence? { worker.presence(of: route) }
+}
+
+// MARK: - Bytes from the client
+
+extension Session: ConnectionHandler {
+  func received(_ bytes: inout MutableRawSpan) {
+    guard state != .ended else { return }
+    keepAlive?.received(at: worker.reactor.now.nanoseconds)
+    // The first message counts too.
+    if isMetered { _ = mayGoOn() }
+    decode(&bytes)
+  }
+
+  private func decode(_ bytes: inout MutableRawSpan) {
+    do throws(ProtocolViolation) {
+      let done = try decoder.decode(&bytes, into: self)
+      if done < bytes.byteCount { connection.leave(last: bytes.byteCount - done) }
+    } catch {
+      fail(error)
+    }
+    // What the client does not read is not answered for ever: TCP makes it wait until the queue is empty.
+    if connection.queuedBytes > 0 || upstream?.isCongested == true || isCheckingToken {
+      connection.pauseReading()
+    }
+    countUnfinished()
+  }
+
+  /// Once for each read: what a client has begun is bounded over the process.
+  private func countUnfinished() {
+    let bytes = decoder.unfinishedBytes
+    if bytes > 0 || unfinished != nil { countUnfinished(bytes) }
+  }
+
+  @inline(never)
+  private func countUnfinished(_ bytes: Int) {
+    unfinished = worker.unfinishedInput.count(bytes, of: self, unfinished)
+    worker.unfinishedInput.relieve()
+  }
+
+  func drained() {
+    if feed.replay != nil { goOnReplaying() }
+    upstream?.resumeReading()
+    readOn()
+  }
+
+  func goOn() {
+    goOnReplaying()
+  }
+
+  /// The client is gone. What it sent before is handled like any other input.
+  func brokeWhilePaused() -> RestOfInput {
+    // Nothing is waiting to be sent to the client any more: an upstream that was not read for it could not be sent to either.
+    upstream?.resumeReading()
+    readOn()
+    return state == .open ? .kept : .dropped
+  }
+
+  /// Goes on where the decoder paused, and then with what the client has sent since, when there is nothing to wait for any more.
+  func readOn() {
+    guard state != .ended, !isCheckingToken, connection.queuedBytes == 0, upstream?.isCongested != true else {
+      return
+    }
+    connection.resumeReading()
+  }
+
+  /// The client closed its half without a close frame (RFC 6455 section 7.1.5: 1006 for it); nothing can be answered.
+  func peerFinished() {
+    guard state != .ended else { return }
+    end(within: .zero)
+  }
+
+  func closed(_ reason: ConnectionEnd) {
+    state = .ended
+    closeDeadline?.cancel()
+    closeDeadline = nil
+    leaveGroups()
+    abandonUpstream()
+    dropInput()
+    place = nil
+    record?.ended(user: identity?.user, at: worker.reactor.now)
+    record = nil
+    worker.sessionEnded(self)
+  }
+}
+
+// MARK: - Frames from the client
+
+extension Session: FrameSink {
+  func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
+    if let unfinished { unfinished.isDone = true }
+    guard state == .open else { return .proceed }
+    guard !isMetered else { return metered(kind, payload) }
+    route.consumer.received(kind, payload, from: self)
+    return state != .ended ? .proceed : .stop
+  }
+
+  // Apart from `message`, so that an echo asks only once whether there is more to it.
+  @inline(never)
+  private func metered(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
+    if route.hasControls, let flow = control(kind, payload) {
+      if flow == .pause { return .pause }
+    } else {
+      route.consumer.received(kind, payload, from: self)
+    }
+    return flow(behind: payload.byteCount)
+  }
+
+  /// A read may bring thousands of messages that each take a hundred times as long as its bytes, or are a thousand times as long
+  /// unpacked: they wait, packed, for room and until the others had their turn.
+  ///
+  /// - Parameter bytes: of the message that was handled.
+  private func flow(behind bytes: Int) -> Flow {
+    record?.received(bytes)
+    guard state != .ended else { return .stop }
+    let mayGoOn = !isCongested && upstream?.isCongested != true && mayGoOn()
+    return mayGoOn ? .proceed : .pause
+  }
+
+  func mayGoOn() -> Bool {
+    worker.reactor.hasTimeLeft()
+  }
+
+  func ping(_ payload: RawSpan) -> Flow {
+    guard state == .open else { return .proceed }
+    write(.pong, payload)
+    return .proceed
+  }
+
+  func pong(_ payload: RawSpan) -> Flow {
+    .proceed
+  }
+
+  /// RFC 6455 section 5.5.1: the answer carries the code that came, and the server closes first (7.1.1).
+  func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
+    record?.clientEnds(code, reason)
+    if state == .open {
+      let payload = code.map { ClosePayload.encode($0, reason: reason) } ?? []
+      write(.close, payload)
+      closeUpstream(payload)
+    }
+    end(within: Self.lingering)
+    return .stop
+  }
+}
+
+// MARK: - To the client
+
+extension Session: ConsumerSession {
+  func send(_ kind: MessageKind, _ payload: RawSpan) {
+    guard state == .open else { return }
+    if let compression, send(kind, payload, with: compression) { return }
+    write(kind.opcode, payload)
+  }
+
+  /// - Returns: false where it is to be sent as it is.
+  private func send(_ kind: MessageKind, _ payload: RawSpan, with compression: SessionCompression) -> Bool {
+    compression.deflater.deflate(payload) { write(kind.opcode, $0, isCompressed: true) }
+  }
+
+  func forward(_ kind: MessageKind, _ payload: RawSpan) {
+    upstream?.send(kind, payload)
+  }
+
+  func publish(_ event: Event) {
+    guard let membership else { return }
+    layer?.publish(event, to: membership.group, from: membership)
+  }
+
+  private func write(_ opcode: Opcode, _ payload: [UInt8]) {
+    unsafe write(opcode, payload.span.bytes)
+  }
+
+  // Inlined, as a message is answered by little else: an echo takes a sixth fewer instructions so.
+  @inline(__always)
+  private func write(_ opcode: Opcode, _ payload: RawSpan, isCompressed: Bool = false) {
+    if let membership { catchUp(membership) }
+    let header = FrameHeader(
+      opcode: opcode, payloadLength: payload.byteCount, isCompressed: isCompressed)
+    connection.write(head: header.bytes, length: header.count, payload)
+    if record != nil { noteSent(opcode, header.count + payload.byteCount) }
+  }
+}
+
+/// What the log gets of a session; apart from the path of a message, where hardly any session has it.
+extension Session {
+  @inline(never)
+  private func noteSent(_ opcode: Opcode, _ bytes: Int) {
+    if opcode == .text || opcode == .binary { record?.sent(bytes) }
+  }
+}
+
+extension Session {
+  /// Sends what the groups have for the client before something is written to it directly.
+  ///
+  /// A client can be in hundreds of groups, which are only looked at when some group got something since they were.
+  private func catchUp(_ membership: Membership) {
+    guard let groups = layer?.groups else { return }
+    _ = groups.catchUp(membership)
+    guard let extras = feed.extras, extras.caughtUpWith != groups.deliveries else { return }
+    extras.caughtUpWith = groups.deliveries
+    for membership in extras.others { _ = groups.catchUp(membership) }
+  }
+}
+
+extension Session: GroupMember {
+  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery {
+    // What hardly any delivery needs stands elsewhere, so that this one saves no registers for it.
+    guard record == nil else { return deliverNoted(frames, from: offset) }
+    connection.write(frames, from: offset)
+    return connection.queuedBytes == 0 ? .delivered : judgeQueue()
+  }
+
+  @inline(never)
+  private func deliverNoted(_ frames: SharedBytes, from offset: Int) -> Delivery {
+    connection.write(frames, from: offset)
+    record?.sent(frames, from: offset)
+    return judgeQueue()
+  }
+
+  @inline(never)
+  private func judgeQueue() -> Delivery {
+    connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
+  }
+
+  func fellBehind() {
+    guard state == .open else { return }
+    worker.countSlowReader(self)
+    connection.dropQueued()
+    closeBehindNothing(.slowReader)
+  }
+
+  func mustGiveWay() {
+    guard state == .open else { return }
+    worker.countGivenWay(self)
+    closeBehindNothing(.slowReader)
+  }
+
+  /// Says why the session ends to a client whose queue was given up: what its groups have ready for it in this turn would come before
+  /// the close frame, and fill the queue again.
+  private func closeBehindNothing(_ reason: CloseReason) {
+    leaveGroups()
+    close(reason)
+    end(within: Self.closeTimeout)
+  }
+
+  func undelivered(_ reason: Undelivered) {
+    route.consumer.undelivered(reason, to: self)
+  }
+
+  func close(code: UInt16, reason: String) {
+    close(CloseCode(rawValue: code), text: reason)
+  }
+}
+
+extension Session: InputHolder {
+  func giveUpInput() {
+    dropInput()
+    close(.inputOverLimit)
+    end(within: Self.lingering)
+  }
+
+  /// Lets go of what the client has begun; it is not listened to any more.
+  private func dropInput() {
+    decoder.abandon()
+    unfinished = worker.unfinishedInput.count(0, of: self, unfinished)
+  }
+}
+
+// MARK: - Its groups
+
+extension Session: GroupClient {
+  var isOpen: Bool { state == .open }
+  var identities: WorkerIdentities { worker.identities }
+  var sendQueueLimit: Int { route.sendQueueLimit }
+
+  func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
+    audience(isNumbered: isNumbered)
+  }
+
+  func replayed(_ frames: SharedBytes) {
+    record?.sent(frames, from: 0)
+  }
+}
+
+// MARK: - From the upstream of a proxied session
+
+extension Session {
+  /// Whether the client does not read what it was sent.
+  var isCongested: Bool { connection.queuedBytes > UpstreamSession.highWater }
+
+  /// The upstream has taken what it was sent.
+  func upstreamDrained() {
+    readOn()
+  }
+
+  /// The upstream ended the session; the client gets its code and reason.
+  func upstreamClosed(_ payload: [UInt8]) {
+    upstream = nil
+    close(payload)
+  }
+
+  /// - Parameter target: of the client's request, for the log.
+  func upstreamLost(_ reason: String, target: [UInt8]?) {
+    upstream = nil
+    guard state == .open else { return }
+    if case .proxy(let proxy) = route.consumer {
+      worker.process.upstreamFailures.record(
+        proxy.upstream, of: .route(route.name), target: target,
+        status: Int(CloseReason.upstreamLost.code.rawValue), reason)
+    }
+    close(.upstreamLost)
+  }
+
+  private func closeUpstream(_ payload: [UInt8]) {
+    upstream?.close(payload)
+    upstream = nil
+  }
+
+  private func abandonUpstream() {
+    upstream?.abandon()
+    upstream = nil
+  }
+}
+
+// MARK: - The end
+
+extension Session {
+  /// How long a client may take to answer a close frame.
+  private static let closeTimeout = Duration.seconds(5)
+  /// How long the last bytes may take to arrive once both sides have said that it is over.
+  private static let lingering = Duration.seconds(2)
+  private static let silenceBound = KeepAliveProbes.bound.wholeNanoseconds
+
+  func close(_ reason: CloseReason) {
+    close(reason.code, text: reason.text)
+  }
+
+  /// Starts the closing handshake (RFC 6455 section 7.1.2); the session ends when the client answers, or after the time-out.
+  func close(_ code: CloseCode, text: String) {
+    close(ClosePayload.encode(code, reason: text))
+  }
+
+  private func close(_ payload: [UInt8]) {
+    guard state == .open else { return }
+    record?.ends(payload)
+    write(.close, payload)
+    closeUpstream(payload)
+    state = .closing
+    leaveGroups()
+    let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
+    deadline.schedule(after: Self.closeTimeout)
+    closeDeadline = deadline
+  }
+
+  /// RFC 6455 section 7.1.7: says why, and does not wait for an answer.
+  private func fail(_ violation: ProtocolViolation) {
+    if state == .open {
+      let payload = ClosePayload.encode(violation.closeCode, reason: violation.description)
+      record?.ends(payload)
+      write(.close, payload)
+      closeUpstream(payload)
+    }
+    worker.countViolation(violation, of: self)
+    end(within: Self.lingering)
+  }
+
+  /// Sends what is queued and closes the connection.
+  private func end(within time: Duration) {
+    guard state != .ended else { return }
+    state = .ended
+    leaveGroups()
+    abandonUpstream()
+    closeDeadline?.cancel()
+    if time > .zero { connection.finish(timeout: time) } else { connection.abort() }
+  }
+
+  /// Called by the worker's sweep a few times in each interval.
+  func checkKeepAlive(at now: UInt64) {
+    guard state == .open else { return }
+    // While the client is not read, its pongs are not either: only the system can tell whether it is still there.
+    let isPaused = connection.isReadingPaused
+    if isPaused { keepAlive?.received(at: now) }
+    if route.hasSlowPings || isPaused,
+      silence.isOver(at: now, bound: Self.silenceBound, connection.peerReport)
+    {
+      worker.countVanished(self)
+      return connection.peerVanished()
+    }
+    upstream?.checkSilence(at: now, bound: Self.silenceBound)
+    guard state == .open, keepAlive != nil else { return }
+    upstream?.checkKeepAlive(at: now)
+    guard state == .open else { return }
+    switch keepAlive?.check(at: now) {
+    case .sendPing: write(.ping, [])
+    case .timedOut:
+      worker.countPingTimeout(self)
+      close(.pingTimeout)
+      end(within: Self.lingering)
+    case .nothing, nil: break
+    }
+  }
+
+  /// The process is being stopped and the time for it is over.
+  func abandon() {
+    end(within: .zero)
+    // Also where it had ended, and only the last bytes were waited for.
+    connection.abort()
+  }
+}

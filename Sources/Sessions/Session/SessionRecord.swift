@@ -1,0 +1,123 @@
+import Bytes
+import Logging
+import Transport
+import WebSocketCore
+
+/// What `logging.sessions` tells of one session: a line when it has begun, and one when it has ended. Sessions have one only where the
+/// file asks for it, and what they do costs an addition then.
+///
+/// Confined to the session's reactor.
+final class SessionRecord {
+  private let log: Logger
+  private let facts: Logger.Metadata
+  private let startedAt: MonotonicTime
+  /// Of the client: messages, and the bytes in them.
+  private var received = (messages: 0, bytes: 0)
+  /// To the client: messages, and the bytes of their frames.
+  private var sent = (messages: 0, bytes: 0)
+  /// Who has said first that it ends: `client` or `gateway`; the code and the reason.
+  private var ending: (side: String, code: CloseCode, reason: String)?
+
+  /// Writes the first line.
+  ///
+  /// - Parameter target: of the request; its query is left out, as it may hold a token.
+  init(_ client: Client, route: String, target: [UInt8]?, user: String?, at now: MonotonicTime, log: Logger) {
+    self.log = log
+    startedAt = now
+    var facts: Logger.Metadata = ["peer": "\(client.peer)", "route": "\(route)"]
+    if let target { facts["path"] = "\(RefusalLog.printable(target))" }
+    self.facts = facts
+    if let user { facts["user"] = "\(user)" }
+    log.info("a session began", metadata: facts)
+  }
+
+  func received(_ bytes: Int) {
+    received.messages += 1
+    received.bytes += bytes
+  }
+
+  /// A message was sent in one frame.
+  func sent(_ bytes: Int) {
+    sent.messages += 1
+    sent.bytes += bytes
+  }
+
+  /// Whole messages were sent, each in one frame of ours.
+  func sent(_ frames: SharedBytes, from offset: Int) {
+    frames.read { bytes in
+      var next = offset
+      while next + 1 < bytes.byteCount {
+        let (start, length) = Self.frame(in: bytes, at: next)
+        sent.messages += 1
+        next = start + length
+      }
+      sent.bytes += bytes.byteCount - offset
+    }
+  }
+
+  /// RFC 6455 section 5.2: where the payload of an unmasked frame begins, and how long it is.
+  private static func frame(in bytes: RawSpan, at offset: Int) -> (start: Int, length: Int) {
+    func number(_ count: Int) -> Int {
+      guard offset + 2 + count <= bytes.byteCount else { return 0 }
+      return (0..<count).reduce(0) { $0 << 8 | Int(bytes[offset + 2 + $1]) }
+    }
+    switch bytes[offset + 1] {
+    case 126: return (offset + 4, number(2))
+    case 127: return (offset + 10, number(8))
+    case let short: return (offset + 2, Int(short))
+    }
+  }
+
+  /// Bytes of a stream were sent, whose messages are not counted.
+  func streamed(_ bytes: Int) {
+    sent.bytes += bytes
+  }
+
+  /// The gateway ends the session.
+  ///
+  /// - Parameter payload: of its close frame.
+  func ends(_ payload: [UInt8]) {
+    guard payload.count >= 2 else { return ends("gateway", .noStatus, "") }
+    let code = CloseCode(rawValue: UInt16(payload[0]) << 8 | UInt16(payload[1]))
+    ends("gateway", code, String(decoding: payload[2...], as: UTF8.self))
+  }
+
+  func ends(_ code: CloseCode, _ reason: String) {
+    ends("gateway", code, reason)
+  }
+
+  /// The client has sent a close frame.
+  func clientEnds(_ code: CloseCode?, _ reason: RawSpan) {
+    ends("client", code ?? .noStatus, reason.string)
+  }
+
+  private func ends(_ side: String, _ code: CloseCode, _ reason: String) {
+    if ending == nil { ending = (side, code, reason) }
+  }
+
+  /// Writes the last line.
+  func ended(user: String?, at now: MonotonicTime) {
+    // RFC 6455 section 7.1.5: without a close frame it is 1006.
+    let ending = ending ?? ("client", .abnormal, "the connection ended without a close frame")
+    let milliseconds = (now.nanoseconds - startedAt.nanoseconds) / 1_000_000
+    let fraction = String(milliseconds % 1000 + 1000).dropFirst()
+    var facts = facts
+    if let user { facts["user"] = "\(user)" }
+    facts["code"] = "\(ending.code.rawValue)"
+    if !ending.reason.isEmpty { facts["reason"] = "\(ending.reason)" }
+    facts["ended-by"] = "\(ending.side)"
+    facts["seconds"] = "\(milliseconds / 1000).\(fraction)"
+    facts["messages-in"] = "\(received.messages)"
+    facts["bytes-in"] = "\(received.bytes)"
+    facts["messages-out"] = "\(sent.messages)"
+    facts["bytes-out"] = "\(sent.bytes)"
+    log.info("a session ended", metadata: facts)
+  }
+}
+
+extension CloseCode {
+  /// RFC 6455 section 7.4.1: a close frame without a code.
+  fileprivate static let noStatus = CloseCode(rawValue: 1005)
+  /// No close frame.
+  fileprivate static let abnormal = CloseCode(rawValue: 1006)
+}

@@ -1,0 +1,63 @@
+import ChannelLayers
+import Consumers
+import GatewayConfig
+import Logging
+import Transport
+import WebSocketCore
+
+/// A WebSocket route made ready for sessions: one value for each route, shared by all workers.
+final class SessionRoute: Sendable {
+  let configuration: WebSocketRoute
+  let consumer: Consumer
+  /// The channel layer of its groups.
+  let layer: (any LayerBackend)?
+  /// Times in the form that sessions compare.
+  let keepAlive: SessionLimits.KeepAlive?
+  let sendQueueLimit: Int
+  /// Whether some text messages are for the gateway itself (`ControlMessage`).
+  let hasControls: Bool
+  /// Whether its sessions are told who else is in their group.
+  let hasPresence: Bool
+  /// Where the route's groups keep a history: for sessions that ask where they are.
+  let numbered: NumberedRenderer?
+
+  /// Whether pings alone would not find a client that is gone, or only after longer than for any other connection.
+  let hasSlowPings: Bool
+
+  /// Nil if clients do not authenticate.
+  let auth: RouteAuthenticator?
+  /// Whether a client may show who it is by a message.
+  let takesTokens: Bool
+
+  init(_ configuration: WebSocketRoute, _ layers: ServedLayers, auth: RouteAuthenticator? = nil, log: Logger) {
+    self.configuration = configuration
+    self.consumer = Consumer(
+      configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))
+    self.layer = configuration.consumer.group.flatMap { layers[$0.layer] }
+    self.auth = auth
+    // Behind a `proxy` route messages are for the upstream.
+    let isProxied = if case .proxy = configuration.consumer { true } else { false }
+    takesTokens = !isProxied && auth?.takesMessages == true
+    hasPresence = configuration.consumer.group?.presence ?? false
+    self.hasControls =
+      takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
+    self.keepAlive = configuration.limits.ping
+    hasSlowPings = keepAlive.map { $0.interval + $0.timeout > KeepAliveProbes.bound } ?? true
+    self.sendQueueLimit = configuration.limits.sendQueue.bytes
+    self.numbered =
+      configuration.consumer.group?.history == nil ? nil : NumberedRenderer(consumer)
+  }
+
+  var name: String { configuration.name }
+
+  /// Whether sessions of another value of the route can go on by this one.
+  func continues(_ other: SessionRoute) -> Bool {
+    configuration.consumer.continues(other.configuration.consumer) && auth?.rules == other.auth?.rules
+      && takesTokens == other.takesTokens
+  }
+
+  /// The shortest time after which a session has to be looked at.
+  var wait: Duration {
+    min(keepAlive.map { min($0.interval, $0.timeout) } ?? KeepAliveProbes.bound, KeepAliveProbes.bound)
+  }
+}

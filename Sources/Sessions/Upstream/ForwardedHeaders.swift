@@ -1,0 +1,61 @@
+package import GatewayConfig
+import Transport
+
+/// Decides which fields of an HTTP or WebSocket message a proxy passes on.
+package struct ForwardedHeaders {
+  /// Fields for the next hop only (RFC 9110 section 7.6.1), or fields that are made anew for it.
+  private static let hopByHop: Set<String> = [
+    "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
+    "trailer", "transfer-encoding", "upgrade", "http2-settings",
+  ]
+
+  /// Fields about the client's address, which only Sluice itself may set.
+  private static let ours: Set<String> = [
+    "forwarded", "x-real-ip", "x-sluice-user", "host", "expect", "content-length",
+  ]
+
+  /// The fields that `Connection` names.
+  private let named: Set<String>
+
+  /// - Parameter connection: the values of the message's `Connection` fields.
+  package init(connection: [String]) {
+    named = Set(
+      connection.flatMap { $0.split(separator: ",") }.map {
+        $0.filter { $0 != " " && $0 != "\t" }.lowercased()
+      })
+  }
+
+  /// Whether a field of a response is passed on to the client.
+  ///
+  /// - Parameter name: in lower case.
+  package func passesResponse(_ name: String) -> Bool {
+    !Self.hopByHop.contains(name) && !named.contains(name)
+  }
+
+  /// Whether a field of a request is passed on to the upstream.
+  ///
+  /// A name with an underscore is not, because WSGI cannot tell it from one with a dash.
+  package func passesRequest(_ name: String) -> Bool {
+    passesResponse(name) && !Self.ours.contains(name) && !name.hasPrefix("x-forwarded-")
+      && !name.contains("_")
+  }
+
+  /// The fields with which Sluice describes the client.
+  ///
+  /// - Parameter host: the `Host` field of the request; empty if it has none.
+  package static func added(host: String, client: Client) -> [(name: String, value: String)] {
+    var fields: [(name: String, value: String)] = []
+    if let address = client.peer.host { fields.append(("X-Forwarded-For", address)) }
+    fields.append(("X-Forwarded-Proto", client.isSecure ? "https" : "http"))
+    let host = client.host(host)
+    if !host.isEmpty { fields.append(("X-Forwarded-Host", host)) }
+    return fields
+  }
+}
+
+extension UpstreamConfiguration {
+  /// The `Host` that the upstream gets.
+  package func hostField(of requested: String) -> String {
+    hostHeader == .keep && !requested.isEmpty ? requested : authority
+  }
+}

@@ -1,0 +1,81 @@
+package import GatewayConfig
+import Logging
+import Synchronization
+import Transport
+
+/// The part of the configuration that makes requests to an upstream. A line in the log names it, because several may have the same
+/// host.
+package enum UpstreamUser: Sendable, Hashable {
+  /// The name of a `proxy` route.
+  case route(String)
+  /// The name of an entry of `auth`, and the URL that it asks.
+  case authenticator(String, url: String)
+
+  /// The fields that name it.
+  var facts: Logger.Metadata {
+    switch self {
+    case .route(let name): ["route": "\(name)"]
+    case .authenticator(let name, let url): ["auth": "\(name)", "url": "\(url)"]
+    }
+  }
+}
+
+/// Counts requests that upstreams did not answer as expected, and writes a line for each, but at most a bounded number per
+/// second.
+package final class UpstreamFailures: Sendable {
+  let count = Atomic<Int>(0)
+  private let log: Logger
+  private let pace = SharedLogPace()
+  private let shortagePace = SharedLogPace(most: 1)
+  private let repeatPace = SharedLogPace(most: 1)
+
+  init(log: Logger) {
+    self.log = log
+  }
+
+  /// All connections to an upstream were in use, so that clients were refused or disconnected.
+  ///
+  /// - Parameter counts: fields of the line.
+  package func recordShortage(
+    _ upstream: UpstreamConfiguration, of user: UpstreamUser, _ counts: [String: Int]
+  ) {
+    guard let suppressed = shortagePace.next() else { return }
+    var facts = user.facts
+    facts["upstream"] = "\(upstream.authority)"
+    for (name, count) in counts { facts[name] = .number(count) }
+    facts.note(suppressed: suppressed)
+    log.warning("all connections to an upstream were in use", metadata: facts)
+  }
+
+  /// A request was sent a second time. Its client does not notice.
+  func recordRepeat(_ upstream: UpstreamConfiguration, of user: UpstreamUser) {
+    guard let suppressed = repeatPace.next() else { return }
+    var facts = user.facts
+    facts["upstream"] = "\(upstream.authority)"
+    facts["idle_timeout"] = "\(upstream.idleTimeout / .milliseconds(1))ms"
+    facts.note(suppressed: suppressed)
+    log.info(
+      "an upstream closed an idle connection; the request was sent again on a new one", metadata: facts)
+  }
+
+  /// - Parameters:
+  ///   - target: the target of the client's request, if there is one; its query is left out.
+  ///   - status: the HTTP status or close code that the client gets.
+  ///   - reason: for the operator only.
+  ///   - hint: the change of the configuration that helps.
+  package func record(
+    _ upstream: UpstreamConfiguration, of user: UpstreamUser, target: [UInt8]? = nil, status: Int,
+    _ reason: String, hint: String? = nil
+  ) {
+    count.up()
+    guard let suppressed = pace.next() else { return }
+    var facts = user.facts
+    facts["upstream"] = "\(upstream.place)"
+    facts["status"] = .number(status)
+    facts["reason"] = "\(reason)"
+    facts.note(suppressed: suppressed)
+    if let target { facts["path"] = "\(RefusalLog.printable(target))" }
+    if let hint { facts["hint"] = "\(hint)" }
+    log.warning("an upstream did not answer as expected", metadata: facts)
+  }
+}

@@ -1,0 +1,122 @@
+package import GatewayConfig
+package import Logging
+package import NIOCore
+package import Synchronization
+package import Transport
+
+/// What the sessions of all workers, and the HTTP service, share: what is served, the channel layers, and the counts for the limits.
+///
+/// Used for each connection, never for each message.
+package final class ProcessState: Sendable {
+  private let current: Mutex<ServedRoutes>
+  package let layers: ServedLayers
+  package let server: ServerConfiguration
+  package let log: Logger
+  /// `logging.sessions`
+  let logsSessions: Bool
+  package let counters = ProcessCounters()
+  package let upstreamFailures: UpstreamFailures
+  /// For HTTP, and for connections to upstreams.
+  package let loops: any EventLoopGroup
+  let compressionContexts: ContextBudget
+  /// `limits.send_memory`: unsent bytes.
+  package let sendMemory: MemoryBound
+  /// `limits.receive_memory`: unfinished messages.
+  package let receiveMemory: MemoryBound
+  package let threads: Int
+  /// `limits.per_ip`; nil if nothing is limited.
+  package let addresses: AddressTable?
+  package let addressRefusals: AddressRefusals
+  let unbelieved: UnbelievedProxies
+
+  private let readiness = Atomic<Bool>(false)
+
+  /// - Parameters:
+  ///   - memory: of the process.
+  ///   - connectionLimit: `limits.connections`.
+  package init(
+    _ configuration: Configuration, _ layers: ServedLayers, sendMemory: MemoryBound, memory: MemoryLimit,
+    threads: Int, connectionLimit: Int, loops: any EventLoopGroup, log: Logger
+  ) {
+    self.layers = layers
+    self.sendMemory = sendMemory
+    receiveMemory = MemoryBound(
+      configuration.server.receiveMemory, otherwise: memory.bytes / 8, .receiving, log: log)
+    server = configuration.server
+    self.threads = threads
+    addresses = AddressTable(configuration.server.perAddress, of: connectionLimit)
+    addressRefusals = AddressRefusals(log: log)
+    unbelieved = UnbelievedProxies(log: log)
+    self.log = log
+    logsSessions = configuration.logging.sessions
+    let upstreamFailures = UpstreamFailures(log: log)
+    self.upstreamFailures = upstreamFailures
+    self.loops = loops
+    current = Mutex(
+      ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log))
+    compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
+  }
+
+  /// What new requests are matched with.
+  package var served: ServedRoutes { current.withLock { $0 } }
+
+  /// Makes the routes of another configuration ready.
+  package func routes(of configuration: Configuration) -> ServedRoutes {
+    ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log)
+  }
+
+  /// Matches new requests with other routes, which use no layer that nothing used so far. The workers are told by the caller.
+  package func serve(_ routes: ServedRoutes) {
+    current.withLock { $0 = routes }
+  }
+
+  /// Whether new sessions are accepted: between the first accept and the stop, while all channel layers are available.
+  var isReady: Bool { readiness.load(ordering: .relaxed) && layers.areAvailable }
+
+  package func setReady(_ ready: Bool) {
+    readiness.store(ready, ordering: .relaxed)
+  }
+}
+
+/// Counts over all workers.
+package final class ProcessCounters: Sendable {
+  /// Open now: sessions, handshakes under way and HTTP connections.
+  package let connections = Atomic<Int>(0)
+  /// Open now.
+  package let sessions = Atomic<Int>(0)
+  /// Since the start.
+  let sessionsOpened = Atomic<Int>(0)
+  package let refusals = Atomic<Int>(0)
+  let slowReaders = Atomic<Int>(0)
+  let pingTimeouts = Atomic<Int>(0)
+  /// Clients that were found to be gone without closing the connection.
+  let vanishedClients = Atomic<Int>(0)
+  let protocolViolations = Atomic<Int>(0)
+  package let tlsFailures = Atomic<Int>(0)
+}
+
+extension ProcessCounters {
+  /// For the last line of the log.
+  package var summary: Logger.Metadata {
+    [
+      "sessions": "\(sessionsOpened.count)", "refused": "\(refusals.count)",
+      "slow-readers": "\(slowReaders.count)", "ping-timeouts": "\(pingTimeouts.count)",
+      "vanished-clients": "\(vanishedClients.count)",
+      "protocol-violations": "\(protocolViolations.count)", "tls-failures": "\(tlsFailures.count)",
+    ]
+  }
+}
+
+extension Atomic where Value == Int {
+  /// Adds one and returns the new count.
+  @discardableResult
+  package func up() -> Int {
+    add(1, ordering: .relaxed).newValue
+  }
+
+  package func down() {
+    subtract(1, ordering: .relaxed)
+  }
+
+  package var count: Int { load(ordering: .relaxed) }
+}

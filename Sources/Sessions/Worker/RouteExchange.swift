@@ -1,0 +1,43 @@
+import Transport
+
+/// Brings a worker's sessions to the routes that it serves now, a part of them at a time. Until a session's turn comes, it goes on
+/// by the route that it has.
+final class RouteExchange {
+  private static let tick = Duration.milliseconds(1)
+  private static let sessionsPerLook = 32
+
+  // The worker owns it.
+  private unowned let worker: WorkerSessions
+  /// Released once all sessions have had their turn.
+  private var watcher: AnyObject?
+  private var timer: Timer?
+  /// Sessions with a smaller index are still to come. One that leaves is replaced by the last one, which has had its turn.
+  private var next: Int
+
+  init(of worker: WorkerSessions, watcher: AnyObject?) {
+    self.worker = worker
+    self.watcher = watcher
+    next = worker.live.count
+  }
+
+  func goOn() {
+    repeat {
+      for _ in 0..<Self.sessionsPerLook {
+        next = min(next, worker.live.count) - 1
+        guard next >= 0 else { return end() }
+        worker.live[next].goOn(by: worker.served.live)
+      }
+    } while worker.reactor.hasTimeLeft()
+    let timer = timer ?? worker.reactor.timer { [unowned self] in goOn() }
+    self.timer = timer
+    timer.schedule(after: Self.tick)
+  }
+
+  /// Also where another exchange takes over, whose sweep does the rest.
+  func end() {
+    timer?.cancel()
+    timer = nil
+    next = 0
+    watcher = nil
+  }
+}

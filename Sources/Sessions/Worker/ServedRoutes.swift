@@ -1,0 +1,48 @@
+package import GatewayConfig
+import Logging
+import NIOCore
+
+/// The routers, and the routes made ready for sessions and streams, as one immutable value.
+///
+/// Each worker holds it by one reference, and a session holds its route by one. A route refers to its channel layer and its
+/// authenticator, and to nothing of this value.
+package final class ServedRoutes: Sendable {
+  package let application: ApplicationConfiguration
+  private let authenticators: [Authenticator]
+  /// By WebSocket route.
+  let routes: [SessionRoute]
+  /// By HTTP route; nil if the route is not an event stream.
+  package let eventRoutes: [EventRoute?]
+  let hasEventRoutes: Bool
+  let live: LiveRoutes
+
+  /// - Parameter loops: for connections to authentication servers.
+  init(
+    _ configuration: Configuration, _ layers: ServedLayers, on loops: any EventLoopGroup,
+    failures: UpstreamFailures, log: Logger
+  ) {
+    application = configuration.served
+    let authenticators = configuration.authenticators.map {
+      Authenticator($0, on: loops, failures: failures, log: log)
+    }
+    self.authenticators = authenticators
+    routes = application.webSocketRoutes.map {
+      SessionRoute($0, layers, auth: RouteAuthenticator($0.auth, of: authenticators), log: log)
+    }
+    eventRoutes = application.httpRoutes.map {
+      EventRoute($0, layers, auth: RouteAuthenticator($0.auth, of: authenticators), log: log)
+    }
+    hasEventRoutes = eventRoutes.contains { $0 != nil }
+    live = LiveRoutes(routes, eventRoutes.compactMap(\.self))
+  }
+
+  /// - Returns: nil for a route whose clients do not authenticate.
+  package func authenticator(for rules: RouteAuth?) -> RouteAuthenticator? {
+    RouteAuthenticator(rules, of: authenticators)
+  }
+
+  /// Closes the connections to authentication servers, before the end of their event loops.
+  package func shutDown() async throws {
+    for authenticator in authenticators { try await authenticator.server?.shutDown() }
+  }
+}

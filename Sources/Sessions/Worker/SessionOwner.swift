@@ -1,0 +1,49 @@
+package import GatewayConfig
+package import Transport
+
+/// The owner of a worker's sessions: it accepts the connections, and knows where those go that become no session.
+package protocol SessionOwner: AnyObject {
+  /// Whether new sessions are accepted.
+  var isServing: Bool { get }
+
+  /// Connects to an upstream.
+  ///
+  /// - Parameter done: called once, on any thread. The callee owns the descriptor.
+  func connect(
+    to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void)
+
+  /// Hands a connection to the HTTP service.
+  func serveHTTP(on connection: HandedOverConnection)
+
+  /// Begins TLS with a client that is counted already.
+  ///
+  /// - Parameters:
+  ///   - bytes: the first bytes of the client, which have been read.
+  ///   - due: when the handshake must be complete.
+  func goOnInTLS(
+    _ descriptor: consuming Descriptor, _ client: Client, _ allowance: Allowance, _ bytes: [UInt8],
+    due: MonotonicTime)
+
+  /// The connection was answered, and may still be reading.
+  func answered(_ connection: PendingConnection)
+
+  /// The connection has become a session, was handed over, or is closed.
+  func pendingEnded(_ connection: PendingConnection)
+
+  /// A session is among the live ones no more.
+  func sessionEnded()
+}
+
+/// A connected socket on its way between a worker and the HTTP service. The receiver owns the descriptor.
+package struct HandedOverConnection: Sendable {
+  package var descriptor: Int32
+  /// Bytes that were read from it and not handled yet.
+  package var bytes: [UInt8]
+  package var client: Client
+
+  package init(descriptor: Int32, bytes: [UInt8], client: Client) {
+    self.descriptor = descriptor
+    self.bytes = bytes
+    self.client = client
+  }
+}

@@ -1,0 +1,239 @@
+import ChannelLayers
+import GatewayConfig
+import Logging
+package import Transport
+import WebSocketCore
+
+/// One worker's sessions and the connections that may become some, with what they share: the reactor, its ends of the channel
+/// layers, the users, and the bounds.
+///
+/// Confined to its reactor; other threads answer it with an `Outcome`.
+package final class WorkerSessions {
+  package let reactor: Reactor
+  package let process: ProcessState
+  package let layers: WorkerLayers
+  /// The routes for new connections.
+  package private(set) var served: ServedRoutes
+  /// The last one; nil while the worker serves what it began with.
+  private var exchange: RouteExchange?
+  package let refusals: RefusalLog
+  let compression: WorkerCompression
+  let identities = WorkerIdentities()
+  let unfinishedInput: UnfinishedInput
+
+  package private(set) var live: [any LiveSession] = []
+  package private(set) var pending: [ObjectIdentifier: PendingConnection] = [:]
+  private var keepAlive: KeepAliveSweep?
+  /// Who waits for connections to upstreams.
+  private var connecting = Tickets<Result<Int32, any Error>>()
+  /// Set before the first connection.
+  package weak var owner: (any SessionOwner)?
+  /// Brings an outcome to this reactor, for other threads; false once it has ended. Set before the first connection.
+  package var post: (@Sendable (Outcome) -> Bool)?
+
+  /// What became of something that was asked of other threads.
+  package enum Outcome: Sendable {
+    /// The result of authenticating a client.
+    case authenticated(ticket: Int, Authentication)
+    /// The result of connecting to an upstream. Whoever waits for it becomes the owner of the descriptor.
+    case connected(ticket: Int, Result<Int32, any Error>)
+  }
+
+  /// - Parameter number: of the reactor.
+  package init(on reactor: Reactor, number: Int, process: ProcessState) {
+    self.reactor = reactor
+    self.process = process
+    layers = WorkerLayers(process.layers, on: reactor, number: number)
+    served = process.served
+    refusals = RefusalLog(process)
+    unfinishedInput = UnfinishedInput(process, reactor: reactor)
+    compression = WorkerCompression(budget: process.compressionContexts)
+  }
+
+  /// Serves other routes from now on. Living sessions go on by them, or end where there is none for them.
+  ///
+  /// - Parameter watcher: released once all sessions have had their turn, or the worker has ended.
+  package func serve(_ routes: ServedRoutes, watcher: AnyObject? = nil) {
+    served = routes
+    compression.forgetRoutes()
+    exchange?.end()
+    let exchange = RouteExchange(of: self, watcher: watcher)
+    self.exchange = exchange
+    exchange.goOn()
+  }
+
+  package func handle(_ outcome: Outcome) {
+    switch outcome {
+    case .authenticated(let ticket, let outcome): identities.answered(ticket, outcome)
+    case .connected(let ticket, let outcome): connecting.redeem(ticket)?(outcome)
+    }
+  }
+
+  /// Whether new sessions are accepted.
+  var isServing: Bool { owner?.isServing == true }
+
+  /// This worker's end of the layer with a route's groups; nil for a route without groups.
+  func end(of layer: (any LayerBackend)?) -> (any ChannelLayer)? {
+    layer.map { layers[$0].layer }
+  }
+
+  /// This worker's end of the route's presence; nil if the route has none.
+  func presence(of route: SessionRoute) -> LocalPresence? {
+    route.hasPresence ? route.layer.flatMap { layers[$0].presence } : nil
+  }
+}
+
+// MARK: - What other threads do for them
+
+extension WorkerSessions {
+  /// Connects to an upstream. The callee, on this reactor, owns the descriptor.
+  func connect(
+    to upstream: UpstreamConfiguration, _ completed: @escaping (Result<Int32, any Error>) -> Void
+  ) {
+    guard let post else { return }
+    let ticket = connecting.issue(completed)
+    owner?.connect(to: upstream) { outcome in
+      guard !post(.connected(ticket: ticket, outcome)) else { return }
+      // The reactor has ended.
+      if case .success(let descriptor) = outcome { _ = Descriptor(adopting: descriptor) }
+    }
+  }
+
+  /// Authenticates a client outside of the reactor.
+  ///
+  /// - Returns: the ticket of the request, which must be forgotten if the result is not needed any more.
+  func authenticate(
+    _ credentials: Credentials, by auth: RouteAuthenticator, _ completed: @escaping (Authentication) -> Void
+  ) -> Int {
+    ask(completed) { await auth.authenticate(credentials) }
+  }
+
+  /// The same for a token in a message.
+  func authenticate(
+    token: String, by auth: RouteAuthenticator, _ completed: @escaping (Authentication) -> Void
+  ) -> Int {
+    ask(completed) { await auth.authenticate(token: token) }
+  }
+
+  private func ask(
+    _ completed: @escaping (Authentication) -> Void,
+    _ question: @escaping @Sendable () async -> Authentication
+  ) -> Int {
+    let post = post
+    return identities.ask(
+      { ticket in
+        Task {
+          let outcome = await question()
+          // If the reactor has ended, no session waits for the result.
+          _ = post?(.authenticated(ticket: ticket, outcome))
+        }
+      }, completed)
+  }
+}
+
+// MARK: - Their beginning and their end
+
+extension WorkerSessions {
+  /// Reads the request of a connection, and makes of it what it asks for.
+  ///
+  /// - Parameter due: when the decision about the connection is due; nil for the time of `limits.handshake`.
+  package func open(
+    _ connection: PendingConnection, on descriptor: consuming Descriptor, due: MonotonicTime? = nil
+  ) {
+    pending[ObjectIdentifier(connection)] = connection
+    connection.start(on: descriptor, due: due)
+  }
+
+  func pendingEnded(_ connection: PendingConnection) {
+    pending[ObjectIdentifier(connection)] = nil
+    owner?.pendingEnded(connection)
+  }
+
+  /// - Parameter wait: the shortest time after which the session has to be checked.
+  func sessionOpened(_ session: any LiveSession, wait: Duration) {
+    session.index = live.count
+    live.append(session)
+    process.counters.sessions.up()
+    process.counters.sessionsOpened.up()
+    let sweep = keepAlive ?? KeepAliveSweep(worker: self)
+    keepAlive = sweep
+    sweep.include(wait)
+  }
+
+  /// The handshake is over. What is served may have been exchanged since it began.
+  func sessionAccepted(_ session: any LiveSession) {
+    if exchange != nil { session.goOn(by: served.live) }
+  }
+
+  func sessionEnded(_ session: any LiveSession) {
+    let last = live.removeLast()
+    if last !== session {
+      last.index = session.index
+      live[session.index] = last
+    }
+    process.counters.sessions.down()
+    process.counters.connections.down()
+    owner?.sessionEnded()
+  }
+
+  /// Ends the sessions of a user, including those that are opening.
+  ///
+  /// - Parameter reason: for the client; at most 123 bytes.
+  /// - Returns: how many sessions there were.
+  @discardableResult
+  package func disconnect(user: String, reason: String = CloseReason.disconnected.text) -> Int {
+    let sessions = identities.sessions(of: user)
+    for session in sessions { session.close(.disconnected(reason)) }
+    let waiting = Array(pending.values).count { $0.disconnect(user: user) }
+    return sessions.count + waiting
+  }
+
+  /// Closes all connections at once.
+  package func abandon() {
+    for session in live { session.abandon() }
+    for connection in pending.values { connection.abandon() }
+  }
+}
+
+// MARK: - What is told and counted of them
+
+extension WorkerSessions {
+  /// Begins the record of a session; nil where none is kept.
+  func record(
+    of client: Client?, route: String, target: [UInt8]?, user: String?
+  ) -> SessionRecord? {
+    guard process.logsSessions, let client else { return nil }
+    return SessionRecord(
+      client, route: route, target: target, user: user, at: reactor.now, log: process.log)
+  }
+
+  func countSlowReader(_ session: any LiveSession) {
+    process.counters.slowReaders.up()
+    process.log.tell(
+      of: .slowReader, "a client read too slowly", ["route": "\(session.routeName)"])
+  }
+
+  /// Its bytes had waited longest when the memory for sending was used up.
+  func countGivenWay(_ session: any LiveSession) {
+    process.counters.slowReaders.up()
+    process.sendMemory.countEviction(route: session.routeName)
+  }
+
+  func countPingTimeout(_ session: Session) {
+    process.counters.pingTimeouts.up()
+    process.log.tell(
+      of: .pingTimeout, "a client stopped answering pings", ["route": "\(session.route.name)"])
+  }
+
+  func countVanished(_ session: any LiveSession) {
+    process.counters.vanishedClients.up()
+    process.log.debug("a client vanished", metadata: ["route": "\(session.routeName)"])
+  }
+
+  func countViolation(_ violation: ProtocolViolation, of session: Session) {
+    process.counters.protocolViolations.up()
+    process.log.debug(
+      "a client violated the WebSocket protocol",
+      metadata: ["route": "\(session.route.name)", "reason": "\(violation)"])
+  }
+}

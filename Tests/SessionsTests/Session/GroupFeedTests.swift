@@ -1,0 +1,229 @@
+import ChannelLayers
+import Consumers
+import Glibc
+import JSON
+import Testing
+import WebSocketCore
+
+@testable import Sessions
+@testable import Transport
+
+/// Counts subscriptions, and keeps two events of the group `kept`.
+private final class CountingLayer: ChannelLayer {
+  let groups: LocalGroups
+  private(set) var subscriptions: [String: Int] = [:]
+
+  init(_ reactor: Reactor) {
+    groups = LocalGroups(reactor: reactor, addresses: SessionAddresses("specific.test!", reactor: 0))
+  }
+
+  func publish(_ event: Event, to group: String, from sender: Membership) {}
+  func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {}
+
+  func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
+    subscriptions[group, default: 0] += 1
+    completed(.active)
+  }
+
+  func unsubscribe(from group: String) { subscriptions[group, default: 0] -= 1 }
+
+  func history(of group: String, behind position: EventPosition?, bytes: Int, isContinued: Bool)
+    -> HistorySlice?
+  {
+    guard group == "kept" else { return nil }
+    let events = (UInt64(1)...2).map { number in
+      var event = Event(type: "line")
+      event.position = EventPosition(epoch: 1, offset: number)
+      return event
+    }
+    return HistorySlice(start: EventPosition(epoch: 1, offset: 0), events: events, isLast: true)
+  }
+}
+
+/// Renders each event as one byte.
+private final class OneByte: EventRenderer {
+  func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+    unsafe frames.append([UInt8]([10]).span.bytes)
+    return .frames
+  }
+}
+
+private final class FakeClient: GroupClient, ConnectionHandler {
+  private var own: Connection?
+  private let layerOfGroups: CountingLayer
+  let identities = WorkerIdentities()
+  private let first = OneByte()
+  private let others = OneByte()
+  var feed = GroupFeed()
+  var isOpen = true
+  private(set) var replayedBytes = 0
+  private(set) var reason: CloseReason?
+  private(set) var told = 0
+  var isToldOfExpiry = false
+
+  init(_ descriptor: Int32, on reactor: Reactor, _ layer: CountingLayer) {
+    layerOfGroups = layer
+    own = reactor.adopt(Descriptor(adopting: descriptor), handler: self)
+  }
+
+  var connection: Connection {
+    guard let own else { preconditionFailure("set by the initialiser") }
+    return own
+  }
+
+  var identity: Identity? { feed.extras?.identity }
+  var layer: (any ChannelLayer)? { layerOfGroups }
+  var sendQueueLimit: Int { 4096 }
+
+  func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
+    let renderer = isFirst ? first : others
+    return (ObjectIdentifier(renderer), renderer)
+  }
+
+  func replayed(_ frames: SharedBytes) { replayedBytes += frames.count }
+  func tellOfExpiry() { told += 1 }
+  func tokenTimeIsUp() {}
+  func close(_ reason: CloseReason) { self.reason = reason }
+  func close(code: UInt16, reason: String) {}
+  func deliver(_ frames: SharedBytes, from offset: Int) -> Delivery { .delivered }
+  func fellBehind() {}
+  func undelivered(_ reason: Undelivered) {}
+  func received(_ bytes: inout MutableRawSpan) {}
+  func peerFinished() {}
+  func drained() {}
+  func closed(_ reason: ConnectionEnd) {}
+
+  func become(_ user: String, until expires: Double? = nil) {
+    feed.makeExtras().identity = Identity(user: user, claims: .object([]), expires: expires)
+    beginToken()
+  }
+
+  /// Its groups, whether it still replays, and how many subscriptions are left.
+  var state: String {
+    let groups = feed.memberships.map(\.group).joined(separator: "+")
+    let members = ["kept", "other"].map { layerOfGroups.groups.memberCount(of: $0) }
+    let subscriptions = layerOfGroups.subscriptions.values.reduce(0, +)
+    return "\(groups) replaying=\(feed.replay != nil) members=\(members) subscriptions=\(subscriptions)"
+  }
+}
+
+struct GroupFeedTests {
+  /// Runs the body with a client on a reactor of its own.
+  private func onReactor<Result: Sendable>(
+    _ body: @escaping @Sendable (FakeClient, CountingLayer) -> Result
+  ) throws -> Result {
+    var ends: [Int32] = [0, 0]
+    #expect(unsafe socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
+    let (own, other) = (ends[0], ends[1])
+    defer { close(other) }
+    let (thread, result) = try Reactor.start(name: "test") { reactor in
+      let layer = CountingLayer(reactor)
+      let client = FakeClient(own, on: reactor, layer)
+      defer { client.connection.abort() }
+      return body(client, layer)
+    }
+    thread.stop()
+    thread.join()
+    return result
+  }
+
+  @Test func `a client replays its first group, goes on with the others, and leaves each group once`() throws
+  {
+    let states = try onReactor { client, layer in
+      let opening = GroupsOpening(["kept", "other"], of: layer)
+      opening.start { _ in }
+      client.joinGroups(opening, HistoryRequest(query: nil))
+      var states = [client.state]
+      client.goOnReplaying()
+      states.append(client.state + " replayed=\(client.replayedBytes)")
+      client.leaveGroups()
+      states.append(client.state)
+      client.leaveGroups()
+      opening.abandon()
+      states.append(client.state)
+      return states
+    }
+    #expect(
+      states == [
+        "kept+other replaying=true members=[1, 1] subscriptions=2",
+        "kept+other replaying=false members=[1, 1] subscriptions=2 replayed=2",
+        " replaying=false members=[0, 0] subscriptions=0",
+        " replaying=false members=[0, 0] subscriptions=0",
+      ])
+  }
+
+  @Test func `without a history that is wanted and kept, a client joins at once`() throws {
+    let states = try onReactor { client, layer in
+      [(["other"], HistoryRequest(query: nil)), (["kept"], nil)].map { groups, history in
+        let opening = GroupsOpening(groups, of: layer)
+        opening.start { _ in }
+        client.joinGroups(opening, history)
+        defer { client.leaveGroups() }
+        return client.state
+      }
+    }
+    #expect(
+      states == [
+        "other replaying=false members=[0, 1] subscriptions=1",
+        "kept replaying=false members=[1, 0] subscriptions=1",
+      ])
+  }
+
+  @Test func `most clients need no extras`() throws {
+    let hasNone = try onReactor { client, layer in
+      client.join("other", of: layer, isFirst: true)
+      client.beginToken()
+      defer { client.leaveGroups() }
+      return client.feed.extras == nil
+    }
+    #expect(hasNone)
+  }
+
+  @Test func `a client is found by its user until it leaves`() throws {
+    let counts = try onReactor { client, _ in
+      client.become("5", until: WallClock.secondsSinceEpoch + 1000)
+      let before = client.identities.sessions(of: "5").count
+      client.leaveGroups()
+      return [before, client.identities.sessions(of: "5").count]
+    }
+    #expect(counts == [1, 0])
+  }
+
+  @Test(arguments: [
+    (-1.0, true, "the token has expired, told 0"),
+    (20, false, "open, told 0"),
+    (20, true, "open, told 1"),
+    (1000, true, "open, told 0"),
+  ])
+  func `the end of a token closes the session, and is told before where that is of use`(
+    _ left: Double, _ isTold: Bool, _ expected: String
+  ) throws {
+    let state = try onReactor { client, _ in
+      client.isToldOfExpiry = isTold
+      client.become("5", until: WallClock.secondsSinceEpoch + left)
+      // Not told again.
+      if client.reason == nil { client.scheduleExpiry() }
+      defer { client.leaveGroups() }
+      return "\(client.reason?.text ?? "open"), told \(client.told)"
+    }
+    #expect(state == expected)
+  }
+
+  @Test(arguments: [
+    (1000.0, true, TokenExpiry.expired),
+    (999, false, .expired),
+    (1020, false, .later(.seconds(20))),
+    (1020, true, .notice(.seconds(20))),
+    (1030, true, .notice(.seconds(30))),
+    (1031, true, .later(.seconds(1))),
+    (9000, false, .later(.seconds(3600))),
+    (9000, true, .later(.seconds(3600))),
+    (.infinity, false, .later(.seconds(3600))),
+    (-.infinity, false, .expired),
+  ])
+  func `what is due depends on the time that is left`(
+    _ end: Double, _ isTold: Bool, _ expected: TokenExpiry
+  ) {
+    #expect(TokenExpiry(at: end, now: 1000, isTold: isTold) == expected)
+  }
+}
