@@ -166,7 +166,7 @@ let package = Package(
       ], path: "Tests/LayerTestSupport"),
     .target(
       name: "GatewayTestSupport",
-      dependencies: ["Gateway", "GatewayConfig", .product(name: "Logging", package: "swift-log")],
+      dependencies: ["Bytes", "Gateway", "GatewayConfig", "WebSocketCore", .product(name: "Logging", package: "swift-log")],
       path: "Tests/GatewayTestSupport"),
     .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),
@@ -226,6 +226,7 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ]),
     .testTarget(
       name: "GatewayTests",

@@ -1,6 +1,7 @@
 import Bytes
 import Consumers
 import GatewayConfig
+import GatewayTestSupport
 import LayerTestSupport
 import Logging
 import TestSupport

@@ -2,7 +2,7 @@ import Bytes
 import WebSocketCore
 
 /// What the messages in a member's frames say; nil where it could not read them.
-func texts(_ bytes: [UInt8], inflating: Bool) -> [String]? {
+package func texts(_ bytes: [UInt8], inflating: Bool) -> [String]? {
   final class Sink: FrameSink {
     var texts: [String] = []
     func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
