@@ -75,7 +75,7 @@ extension IPAddress {
       }
       var number: UInt32 = 0
       for byte in part {
-        guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return nil }
+        guard byte.isDigit else { return nil }
         number = number * 10 + UInt32(byte - UInt8(ascii: "0"))
       }
       guard number <= 255 else { return nil }
@@ -182,9 +182,8 @@ public struct IPNetwork: Sendable, Hashable {
     var length = 128
     if parts.count == 2 {
       let digits = parts[1]
-      guard (1...3).contains(digits.utf8.count),
-        digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-        let number = Int(digits), number <= (isV4 ? 32 : 128)
+      guard (1...3).contains(digits.utf8.count), digits.isOfDigits, let number = Int(digits),
+        number <= (isV4 ? 32 : 128)
       else { throw .badLength }
       length = number + (isV4 ? 96 : 0)
     }

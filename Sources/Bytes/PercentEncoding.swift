@@ -59,31 +59,17 @@ package enum PercentEncoding {
     }
     return String(decoding: encoded, as: UTF8.self)
   }
-
-  fileprivate static func isAlphanumeric(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"):
-      true
-    default: false
-    }
-  }
 }
 
 extension String {
   /// The text as a path of a URL: unreserved characters and `/` stay (RFC 3986 section 3.3).
   package var percentEncodedPath: String {
-    PercentEncoding.encode(self) { byte in
-      switch byte {
-      case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "/"): true
-      default: PercentEncoding.isAlphanumeric(byte)
-      }
-    }
+    PercentEncoding.encode(self) { $0.isLetterOrDigit || "-._~/".utf8.contains($0) }
   }
 
   /// The text in place of a host in a URL: only letters and digits stay, because a `/` or a `.` would have a meaning there.
   package var percentEncodedComponent: String {
-    PercentEncoding.encode(self, keeping: PercentEncoding.isAlphanumeric)
+    PercentEncoding.encode(self, keeping: \.isLetterOrDigit)
   }
 
   /// The path of a URL with at most one slash at its start, because browsers read the text after two slashes as another host

@@ -76,4 +76,13 @@ extension Consumer: EventRenderer {
     case .broadcast(let broadcast): broadcast.render(event, for: address, into: frames)
     }
   }
+
+  /// How the position of an event is added to its frame.
+  func numbering(of event: Event) -> Numbering {
+    switch self {
+    case .echo, .proxy: .wrapped
+    case .chat(let chat): chat.isSigned(event) ? .member : chat.events.numbering(of: event)
+    case .broadcast(let broadcast): broadcast.events.numbering(of: event)
+    }
+  }
 }

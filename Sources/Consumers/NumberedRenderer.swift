@@ -70,13 +70,3 @@ package final class NumberedRenderer: EventRenderer, Sendable {
     frames.appendFrame(.text, text.rawBytes)
   }
 }
-
-extension Consumer {
-  fileprivate func numbering(of event: Event) -> Numbering {
-    switch self {
-    case .echo, .proxy: .wrapped
-    case .chat(let chat): chat.isSigned(event) ? .member : chat.events.numbering(of: event)
-    case .broadcast(let broadcast): broadcast.events.numbering(of: event)
-    }
-  }
-}

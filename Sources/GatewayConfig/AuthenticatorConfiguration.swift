@@ -10,12 +10,6 @@ package struct AuthenticatorConfiguration: Sendable {
   package var kind: Kind
   /// The place of the name in the file.
   package var range: SourceRange
-
-  package init(name: String, kind: Kind, range: SourceRange) {
-    self.name = name
-    self.kind = kind
-    self.range = range
-  }
 }
 
 /// `jwt:`, tokens that Sluice verifies itself (RFC 7519).

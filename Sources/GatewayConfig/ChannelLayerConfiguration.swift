@@ -38,13 +38,6 @@ package struct ChannelLayerConfiguration: Sendable {
   /// The places of the keys of its `config`.
   package var places: [String: SourceRange]
 
-  package init(alias: String, backend: Backend, range: SourceRange, places: [String: SourceRange] = [:]) {
-    self.places = places
-    self.alias = alias
-    self.backend = backend
-    self.range = range
-  }
-
   package var name: BackendName {
     switch backend {
     case .memory: .memory

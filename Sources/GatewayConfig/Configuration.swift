@@ -17,23 +17,6 @@ package struct Configuration: Sendable {
   package var server: ServerConfiguration
   package var shutdown: ShutdownConfiguration
   package var logging: LoggingConfiguration
-
-  package init(
-    file: SourceFile, installedApps: [String], channelLayers: [ChannelLayerConfiguration],
-    authenticators: [AuthenticatorConfiguration] = [],
-    applications: [ApplicationConfiguration], served: ApplicationConfiguration,
-    server: ServerConfiguration, shutdown: ShutdownConfiguration, logging: LoggingConfiguration
-  ) {
-    self.file = file
-    self.installedApps = installedApps
-    self.channelLayers = channelLayers
-    self.authenticators = authenticators
-    self.applications = applications
-    self.served = served
-    self.server = server
-    self.shutdown = shutdown
-    self.logging = logging
-  }
 }
 
 /// One entry of `applications`: the equivalent of Django's `ProtocolTypeRouter`.
@@ -46,18 +29,6 @@ package struct ApplicationConfiguration: Sendable {
   package var webSocketRouter: Router
   /// All ways in which clients of its routes reach groups.
   package var routeGroups: [RouteGroups]
-
-  package init(
-    name: String, httpRoutes: [HTTPRoute], httpRouter: Router, webSocketRoutes: [WebSocketRoute],
-    webSocketRouter: Router, routeGroups: [RouteGroups] = []
-  ) {
-    self.name = name
-    self.httpRoutes = httpRoutes
-    self.httpRouter = httpRouter
-    self.webSocketRoutes = webSocketRoutes
-    self.webSocketRouter = webSocketRouter
-    self.routeGroups = routeGroups
-  }
 }
 
 extension ApplicationConfiguration {
@@ -81,14 +52,13 @@ extension ApplicationConfiguration {
 
   /// Whether a client's connection may need a second one, to an upstream.
   package var hasUpstreams: Bool {
-    let isHTTP = httpRoutes.contains { if case .proxy = $0.action { true } else { false } }
-    return isHTTP || webSocketRoutes.contains { if case .proxy = $0.consumer { true } else { false } }
+    httpRoutes.contains { if case .proxy = $0.action { true } else { false } }
+      || webSocketRoutes.contains { $0.consumer.upstream != nil }
   }
+
   /// Whether a session may need a connection with TLS to an upstream.
   package var hasSecureUpstreams: Bool {
-    webSocketRoutes.contains {
-      if case .proxy(let upstream) = $0.consumer { upstream.scheme == .wss } else { false }
-    }
+    webSocketRoutes.contains { $0.consumer.upstream?.scheme == .wss }
   }
 }
 

@@ -42,14 +42,15 @@ package enum ConfigurationLoader {
     let authNode = top.value("auth")
     settings.auth.authenticators = AuthenticatorReader(reading: reading, handshake: server.handshake)
       .read(authNode)
-    settings.auth.names = authNode.flatMap(aliases) ?? []
-    settings.auth.areNamesKnown = authNode.map { !AuthenticatorReader.lacksName($0) } ?? true
+    settings.auth.names = authNode?.entries?.map(\.key.value) ?? []
+    settings.auth.areNamesKnown =
+      authNode.map { AuthenticatorReader.entries.strayKey(of: $0.entries) == nil } ?? true
     settings.compression = CompressionReader.read(top.value("compression"), over: nil, reading)
     let shutdown = ShutdownConfiguration(reading: top.value("shutdown"), reading)
     let logging = LoggingConfiguration(reading: top.value("logging"), reading)
     let context = RouteContext(
       reading: reading, apps: apps,
-      layers: layerNode.map { ChannelLayerReader.lacksAlias($0) ? nil : aliases($0) } ?? [],
+      layers: layerNode.map(ChannelLayerReader.entries.names) ?? [],
       groupSpaces: ChannelLayerConfiguration.groupSpaces(of: layers ?? []), auth: settings.auth,
       handshake: server.handshake)
     let applications = readApplications(top, settings, context)
@@ -66,12 +67,6 @@ package enum ConfigurationLoader {
       logging: logging)
   }
 
-  /// Includes entries that could not be read. They have been reported already, and it would be wrong to call them missing.
-  private static func aliases(_ node: Node) -> [String]? {
-    guard case .mapping(let entries) = node.content else { return nil }
-    return entries.map(\.key.value)
-  }
-
   private typealias NamedApplication = (name: Located<String>, application: ApplicationConfiguration)
 
   private static func readApplications(
@@ -86,21 +81,17 @@ package enum ConfigurationLoader {
         .missingKey, "\"applications\" is empty", at: node.range,
         hint: "write applications: {main: {websocket: [...]}}")
     }
-    let keys = Key.names(at: .application)
-    // A block of routes is a list, or a mapping with "routes".
-    func isFit(_ node: Node) -> Bool {
-      guard case .mapping(let entries) = node.content else { return node.isUnusable }
-      return !entries.contains { $0.key.value == "routes" }
-    }
-    if mapping.lacksName(
-      keys, isFit, of: "an application", example: "applications: {main: {websocket: [...]}}")
-    {
-      let entry = Node.Entry(key: Located("main", at: mapping.place), value: node)
-      return [(entry.key, ApplicationReader(context: context, settings: settings).read(entry))]
-    }
-    return mapping.readEntries(isFit) { entry in
+    return entries.read(mapping) { entry in
       (entry.key, ApplicationReader(context: context, settings: settings).read(entry))
     }
+  }
+
+  private static let entries = NamedEntries(
+    kind: "an application", standardName: "main", example: "applications: {main: {websocket: [...]}}",
+    keys: Key.names(at: .application)
+  ) { node in
+    // A block of routes is a list, or a mapping with "routes".
+    node.entries.map { !$0.contains { $0.key.value == "routes" } } ?? node.isUnusable
   }
 
   private static func chooseServed(
@@ -108,19 +99,17 @@ package enum ConfigurationLoader {
   ) -> ApplicationConfiguration? {
     guard let node = top.value("asgi_application") else {
       guard applications.count > 1 else { return applications.first?.application }
-      reading.findings.error(
+      return reading.refuse(
         .missingKey,
         "there are \(applications.count) applications, and \"asgi_application\" does not name the one to serve",
         at: top.place,
         hint: "add asgi_application: \(applications[0].name.value)")
-      return nil
     }
     guard let name = reading.word(node, "\"asgi_application\"") else { return nil }
     if let found = applications.first(where: { $0.name.value == name }) { return found.application }
     guard !applications.isEmpty else { return nil }
-    reading.findings.error(
+    return reading.refuse(
       .unknownName, "there is no application \"\(name)\"", at: node.range,
       hint: NearestName.hint(for: name, in: applications.map(\.name.value)))
-    return nil
   }
 }

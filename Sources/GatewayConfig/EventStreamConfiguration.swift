@@ -9,12 +9,6 @@ package struct EventStreamConfiguration: Sendable {
   package var retry: Duration = .seconds(2)
   /// `limits.send_queue`: most bytes waiting for a slow reader; with more the stream ends.
   package var sendQueue: ByteCount
-
-  package init(group: GroupConfiguration, origins: OriginPolicy, sendQueue: ByteCount) {
-    self.group = group
-    self.origins = origins
-    self.sendQueue = sendQueue
-  }
 }
 
 extension OriginPolicy {

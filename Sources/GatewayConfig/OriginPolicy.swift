@@ -1,3 +1,5 @@
+import Bytes
+
 /// `allowed_hosts`: the `Origin` that a WebSocket handshake may carry.
 package enum OriginPolicy: Sendable, Hashable {
   /// The key is not given: an `Origin` must name the request's own host, and a client without one is allowed.
@@ -143,14 +145,9 @@ private struct Origin {
   /// Whether the text is empty, or a scheme with its colon (RFC 3986 section 3.1).
   private static func isBeforeHost(_ text: Substring) -> Bool {
     guard let first = text.utf8.first else { return true }
-    return text.hasSuffix(":") && (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first)
-      && text.dropLast().utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-          UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."):
-          true
-        default: false
-        }
+    return text.hasSuffix(":") && first.isLowercaseLetter
+      && text.dropLast().utf8.allSatisfy {
+        $0.isLowercaseLetter || $0.isDigit || "+-.".utf8.contains($0)
       }
   }
 

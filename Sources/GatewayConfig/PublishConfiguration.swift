@@ -42,10 +42,6 @@ package struct PublishConfiguration: Sendable {
   /// Largest body of a request; larger is refused with 413.
   package var body = ByteCount.mebibytes(1)
 
-  package init(groups: [GroupPattern]) {
-    self.groups = groups
-  }
-
   /// The minimum length of a token, so that it cannot be guessed. Bytes.
   package static let shortestToken = 16
 

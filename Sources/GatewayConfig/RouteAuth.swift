@@ -9,15 +9,6 @@ package struct RouteAuth: Sendable, Hashable {
   package var isOptional = false
   /// All of these must be fulfilled.
   package var requirements: [ClaimRequirement] = []
-
-  package init(
-    authenticator: Int, name: String, isOptional: Bool = false, requirements: [ClaimRequirement] = []
-  ) {
-    self.authenticator = authenticator
-    self.name = name
-    self.isOptional = isOptional
-    self.requirements = requirements
-  }
 }
 
 /// One entry of `require:`: a claim must be one of some values, or a list that contains one of them.
@@ -58,11 +49,8 @@ extension RouteAuth: CustomStringConvertible {
 
 extension ClaimRequirement: CustomStringConvertible {
   package var description: String {
-    let words = values.map { value -> String in
-      if case .string(let text) = value { return text }
-      var text: [UInt8] = []
-      value.append(to: &text)
-      return String(decoding: text, as: UTF8.self)
+    let words = values.map { value in
+      if case .string(let text) = value { text } else { value.text }
     }
     return "\(claim) = \(words.joined(separator: " or "))"
   }

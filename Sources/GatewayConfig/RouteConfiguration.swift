@@ -16,66 +16,8 @@ package struct WebSocketRoute: Sendable {
   package var compression: CompressionConfiguration?
   /// Nil if clients do not authenticate.
   package var auth: RouteAuth?
-
-  package init(
-    name: String, range: SourceRange, consumer: ConsumerConfiguration, origins: OriginPolicy,
-    subprotocols: [String], limits: SessionLimits, compression: CompressionConfiguration? = nil,
-    auth: RouteAuth? = nil
-  ) {
-    self.name = name
-    self.range = range
-    self.consumer = consumer
-    self.origins = origins
-    self.subprotocols = subprotocols
-    self.limits = limits
-    self.compression = compression
-    self.auth = auth
-  }
-}
-
-/// `consumer:` and its options.
-package enum ConsumerConfiguration: Sendable {
-  case echo
-  case chat(GroupConfiguration)
-  case broadcast(GroupConfiguration, publish: PublishPolicy)
-  case proxy(UpstreamConfiguration)
-
-  /// Nil for a consumer without groups.
-  package var group: GroupConfiguration? {
-    switch self {
-    case .echo, .proxy: nil
-    case .chat(let group), .broadcast(let group, _): group
-    }
-  }
-
-  /// Whether the consumer depends on the client's identity.
-  package var needsIdentity: Bool {
-    switch self {
-    case .echo, .proxy: false
-    case .chat(let group): group.showsUser
-    case .broadcast(_, let publish): publish == .authenticated
-    }
-  }
-
-  /// Whether sessions of another consumer can go on with this one: they would be of the same type, and in the same groups.
-  package func continues(_ other: ConsumerConfiguration) -> Bool {
-    switch self {
-    case .echo: if case .echo = other { true } else { false }
-    case .chat(let group): if case .chat(let old) = other { group.continues(old) } else { false }
-    case .broadcast(let group, _):
-      if case .broadcast(let old, _) = other { group.continues(old) } else { false }
-    case .proxy(let upstream): if case .proxy(let old) = other { upstream == old } else { false }
-    }
-  }
-
-  /// Which clients may send frames to a broadcast group.
-  package enum PublishPolicy: String, Sendable, Hashable, CaseIterable {
-    case everyone
-    /// Only authenticated clients.
-    case authenticated
-    /// No client; events come from the channel layer only.
-    case nobody
-  }
+  /// The options of the consumer that are single values.
+  package var options = RouteOptions()
 }
 
 /// The groups that sessions of a route join, and how the sessions render their events.
@@ -88,10 +30,8 @@ package struct GroupConfiguration: Sendable {
   package var subscribe: [GroupPattern]
   /// `events:`, event type to frame, in addition to the consumer's own event types.
   package var events: [String: EventTemplate]
-  /// `identity:`, whether a client's messages name its user.
-  package var showsUser = false
-  /// `presence:`, whether sessions receive the group's presence; `chat` only.
-  package var presence = false
+  /// The options of the consumer that are single values.
+  package var options = RouteOptions()
   /// `history:`; nil if no events are kept.
   package var history: HistoryConfiguration?
 
@@ -110,6 +50,18 @@ package struct GroupConfiguration: Sendable {
   package func continues(_ other: GroupConfiguration) -> Bool {
     layer == other.layer && templates == other.templates && subscribe == other.subscribe
       && history == other.history && presence == other.presence
+  }
+
+  /// `identity:`, whether a client's messages name its user.
+  package var showsUser: Bool {
+    get { options[.identity] }
+    set { options[.identity] = newValue }
+  }
+
+  /// `presence:`, whether sessions receive the group's presence.
+  package var presence: Bool {
+    get { options[.presence] }
+    set { options[.presence] = newValue }
   }
 
   /// The templates as written, in their order.
@@ -147,14 +99,7 @@ package struct SessionLimits: Sendable, Hashable {
     package var interval: Duration
     /// The session is closed when this long after the ping nothing came.
     package var timeout: Duration
-
-    package init(interval: Duration, timeout: Duration) {
-      self.interval = interval
-      self.timeout = timeout
-    }
   }
-
-  package init() {}
 }
 
 /// An HTTP route and its action.
@@ -164,13 +109,6 @@ package struct HTTPRoute: Sendable {
   package var action: HTTPAction
   /// Nil if clients do not authenticate.
   package var auth: RouteAuth?
-
-  package init(name: String, range: SourceRange, action: HTTPAction, auth: RouteAuth? = nil) {
-    self.name = name
-    self.range = range
-    self.action = action
-    self.auth = auth
-  }
 
   /// Nil if the route is not an event stream.
   package var events: EventStreamConfiguration? {
@@ -210,27 +148,12 @@ package enum HTTPAction: Sendable {
   }
 }
 
-package struct FixedResponse: Sendable, Hashable {
+package struct FixedResponse: Sendable {
   package var status: Int
   /// In the order written, with names as written. With a body, `Content-Type` is always among them.
   package var headers: [(name: String, value: String)]
   package var body: [UInt8]
 
-  package init(status: Int, headers: [(name: String, value: String)], body: [UInt8]) {
-    self.status = status
-    self.headers = headers
-    self.body = body
-  }
-
-  package static func == (one: FixedResponse, other: FixedResponse) -> Bool {
-    one.status == other.status && one.body == other.body
-      && one.headers.elementsEqual(other.headers) { $0.name == $1.name && $0.value == $1.value }
-  }
-
-  package func hash(into hasher: inout Hasher) {
-    hasher.combine(status)
-    hasher.combine(body)
-  }
 }
 
 package enum HealthProbe: String, Sendable, Hashable, CaseIterable {

@@ -1,3 +1,4 @@
+import JSON
 package import Routing
 
 /// One way in which clients of a route reach groups, and its place in the file.
@@ -38,18 +39,18 @@ extension RouteGroups {
   }
 
   private static func all(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
-    guard let webSocket = route.webSocket, let group = webSocket.consumer.group else { return [] }
+    guard let webSocket = route.webSocket, let groups = webSocket.consumer.groups else { return [] }
     let maker = Maker(
-      route: route, number: number, router: router, kind: .webSocket, layer: group.layer,
+      route: route, number: number, router: router, kind: .webSocket, layer: groups.configuration.layer,
       audience: AdmittedClients(webSocket.auth), isOptional: webSocket.auth?.isOptional ?? false,
-      signature: webSocket.consumer.signature)
+      signature: groups.signature)
     var uses: [RouteGroups] = []
     for (place, template) in route.groups.enumerated() {
       // Messages of clients go to the first group.
-      let writers = place == 0 ? webSocket.consumer.writers : .nobody
+      let writers = place == 0 ? groups.writers : .nobody
       uses += maker.make(template.value, .group, at: template.range, writers)
     }
-    for (place, pattern) in group.subscribe.enumerated() {
+    for (place, pattern) in groups.configuration.subscribe.enumerated() {
       uses += maker.make(pattern, .subscribe, at: route.place(ofPattern: place), .nobody)
     }
     return uses
@@ -148,25 +149,6 @@ private struct Maker {
 extension ReadRoute {
   fileprivate func place(ofPattern number: Int) -> SourceRange {
     number < placesOfPatterns.count ? placesOfPatterns[number] : range
-  }
-}
-
-extension ConsumerConfiguration {
-  /// The clients whose messages go to the group.
-  fileprivate var writers: PublishPolicy {
-    switch self {
-    case .chat: .everyone
-    case .broadcast(_, let policy): policy
-    case .echo, .proxy: .nobody
-    }
-  }
-
-  fileprivate var signature: GroupUse.Signature {
-    switch self {
-    case .chat(let group): group.showsUser ? .shown : .none
-    case .broadcast: .forgeable
-    case .echo, .proxy: .none
-    }
   }
 }
 

@@ -37,8 +37,6 @@ package struct ServerConfiguration: Sendable {
   /// `limits.receive_memory` of the server: what all clients together may have begun to send and not finished; nil is an eighth
   /// of what the process may have.
   package var receiveMemory: ByteCount?
-
-  package init() {}
 }
 
 /// What is special about an address of `server.bind`.
@@ -49,8 +47,6 @@ package struct BindOptions: Sendable, Hashable {
   package var mode: UInt32?
   /// The group of the file of a Unix socket, by name or number; nil is that of the process.
   package var group: String?
-
-  package init() {}
 }
 
 /// `server.trusted_proxies`: the machines in front of Sluice that say truly where their clients are.
@@ -165,7 +161,7 @@ extension BindAddress {
 extension UInt16 {
   /// A port as it is written: digits alone, no sign.
   package init?(digits text: Substring) {
-    guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+    guard text.isOfDigits else { return nil }
     self.init(text)
   }
 }
@@ -185,8 +181,6 @@ package struct ShutdownConfiguration: Sendable, Hashable {
   package var grace: Duration = .seconds(10)
   /// The close code sent: 1001, 1012 or 3000 to 4999.
   package var code: UInt16 = 1012
-
-  package init() {}
 }
 
 /// `logging:`.
@@ -203,6 +197,4 @@ package struct LoggingConfiguration: Sendable, Hashable {
   package var format: Format = .text
   /// Whether each session has a line at its start and one at its end, of the level `info`.
   package var sessions = false
-
-  package init() {}
 }

@@ -21,8 +21,6 @@ package struct UpstreamConfiguration: Sendable, Hashable {
     package var authorities: String?
     /// If false, another server can pretend to be the upstream.
     package var verifiesCertificate = true
-
-    package init() {}
   }
 
   package var scheme: Scheme

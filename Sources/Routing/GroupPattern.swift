@@ -46,51 +46,55 @@ package struct GroupPattern: Sendable, Hashable {
 
   /// Reads the notation of a template, without `*`. Literal text must be valid in a group name.
   package static func parse(template text: String) -> Result<GroupPattern, PatternFault> {
-    var parts: [Part] = []
     let bytes = Array(text.utf8)
+    var parts: [Part] = []
     var index = 0
-    func fail(_ message: String, _ range: Range<Int>, hint: String? = nil) -> Result<
-      GroupPattern, PatternFault
-    > {
-      .failure(PatternFault(.invalid, message, hint: hint, at: range))
-    }
-    guard !bytes.isEmpty else { return fail("the group name is empty", 0..<0) }
-    while index < bytes.count {
-      let start = index
-      if bytes[index] == UInt8(ascii: "{") {
-        guard let close = bytes[index...].firstIndex(of: UInt8(ascii: "}")) else {
-          return fail("\"{\" is not closed by \"}\"", index..<bytes.count)
-        }
-        let name = String(decoding: bytes[(index + 1)..<close], as: UTF8.self)
-        index = close + 1
-        if name.hasPrefix(claimPrefix), name.utf8.count > claimPrefix.utf8.count {
-          parts.append(.identity(name))
-          continue
-        }
-        guard isIdentifier(name) else {
-          return fail(
-            "\"\(name)\" is not the name of a capture", start..<index,
-            hint: "write {user} for the user, and {claims.NAME} for a claim of the token")
-        }
-        parts.append(.capture(name))
-        continue
+    do throws(PatternFault) {
+      guard !bytes.isEmpty else { throw fault("the group name is empty", 0..<0) }
+      while index < bytes.count {
+        parts.append(
+          bytes[index] == UInt8(ascii: "{") ? try place(bytes, &index) : try literal(bytes, &index))
       }
-      while index < bytes.count, bytes[index] != UInt8(ascii: "{") {
-        guard GroupName.isLegal(bytes[index]) else {
-          return fail(
-            "a group name cannot contain the character \"\(Self.character(at: index, bytes))\"",
-            index..<(index + 1),
-            hint: "use letters, digits, \".\", \"_\", \"-\" and {NAME} for a capture")
-        }
-        index += 1
+      let literals = parts.reduce(0) { if case .literal(let text) = $1 { $0 + text.utf8.count } else { $0 } }
+      guard literals <= GroupName.longest else {
+        throw fault("a group name has at most \(GroupName.longest) characters", 0..<bytes.count)
       }
-      parts.append(.literal(String(decoding: bytes[start..<index], as: UTF8.self)))
+      return .success(GroupPattern(parts: parts))
+    } catch {
+      return .failure(error)
     }
-    let literals = parts.reduce(0) { if case .literal(let text) = $1 { $0 + text.utf8.count } else { $0 } }
-    guard literals <= GroupName.longest else {
-      return fail("a group name has at most \(GroupName.longest) characters", 0..<bytes.count)
+  }
+
+  private static func fault(_ message: String, _ range: Range<Int>, hint: String? = nil) -> PatternFault {
+    PatternFault(.invalid, message, hint: hint, at: range)
+  }
+
+  /// `{room}`, `{user}` or `{claims.NAME}`.
+  private static func place(_ bytes: [UInt8], _ index: inout Int) throws(PatternFault) -> Part {
+    let start = index
+    guard let close = bytes[start...].firstIndex(of: UInt8(ascii: "}")) else {
+      throw fault("\"{\" is not closed by \"}\"", start..<bytes.count)
     }
-    return .success(GroupPattern(parts: parts))
+    let name = String(decoding: bytes[(start + 1)..<close], as: UTF8.self)
+    index = close + 1
+    if name.hasPrefix(claimPrefix), name.utf8.count > claimPrefix.utf8.count { return .identity(name) }
+    guard isIdentifier(name) else {
+      throw fault(
+        "\"\(name)\" is not the name of a capture", start..<index,
+        hint: "write {user} for the user, and {claims.NAME} for a claim of the token")
+    }
+    return .capture(name)
+  }
+
+  private static func literal(_ bytes: [UInt8], _ index: inout Int) throws(PatternFault) -> Part {
+    let text = bytes[index...].prefix { $0 != UInt8(ascii: "{") }
+    if let wrong = text.firstIndex(where: { !GroupName.isLegal($0) }) {
+      throw fault(
+        "a group name cannot contain the character \"\(character(at: wrong, bytes))\"", wrong..<(wrong + 1),
+        hint: "use letters, digits, \".\", \"_\", \"-\" and {NAME} for a capture")
+    }
+    index = text.endIndex
+    return .literal(String(decoding: text, as: UTF8.self))
   }
 
   private static func character(at index: Int, _ bytes: [UInt8]) -> String {

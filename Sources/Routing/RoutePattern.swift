@@ -34,19 +34,7 @@ package struct RoutePattern: Sendable, Hashable {
   package let captures: [Capture]
   let expression: Expression
   /// Whether the pattern is searched for: it may begin anywhere in the path.
-  let isSearched: Bool
-
-  init(
-    text: String, syntax: PatternSyntax, role: Role, captures: [Capture], expression: Expression,
-    isSearched: Bool = false
-  ) {
-    self.text = text
-    self.syntax = syntax
-    self.role = role
-    self.captures = captures
-    self.expression = expression
-    self.isSearched = isSearched
-  }
+  var isSearched = false
 
   /// The longest pattern that is accepted, in bytes.
   package static let longestText = 4096

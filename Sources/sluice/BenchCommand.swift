@@ -234,9 +234,7 @@ struct BenchOptions: ParsableArguments {
     switch format {
     case .text: Output.print(measurement.text)
     case .json:
-      var bytes: [UInt8] = []
-      measurement.json.append(to: &bytes)
-      Output.print(String(decoding: bytes, as: UTF8.self) + "\n")
+      Output.print(measurement.json.text + "\n")
       for sentence in measurement.remarks { Output.error(sentence) }
     }
     if !measurement.isGood { throw ExitCode(1) }

@@ -102,6 +102,10 @@ struct ExplainCommand: ParsableCommand {
     text += "consumer   \(route.consumer.summary.printable)\n"
     text += captures(match)
     if let groups = route.consumer.group { text += explain(groups, match.captures) }
+    for option in route.options.explained {
+      let gap = String(repeating: " ", count: max(1, 11 - option.name.count))
+      text += "\(option.name)\(gap)\(option.text)\n"
+    }
     if let auth = route.auth { text += "auth       \(auth)\n" }
     text += "origin     \(origin(route.origins))\n"
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
@@ -125,8 +129,6 @@ struct ExplainCommand: ParsableCommand {
       text +=
         "history    the last \(history.messages) events\(first), for at most \(history.age.written)\n"
     }
-    if groups.presence { text += "presence   clients see which users are present\n" }
-    if groups.showsUser { text += "identity   messages name the user who sent them\n" }
     return text
   }
 
@@ -198,8 +200,7 @@ struct ExplainCommand: ParsableCommand {
 extension ApplicationConfiguration {
   /// Why a handshake at the path is refused, though a route matches it; nil if it is not.
   fileprivate func refusal(of target: String, _ path: RequestPath, webSocket match: RouteMatch) -> String? {
-    guard case .proxy(let upstream) = webSocketRoutes[match.route].consumer else { return nil }
-    return upstream.refusal(of: target, path, match)
+    webSocketRoutes[match.route].consumer.upstream?.refusal(of: target, path, match)
   }
 
   /// Why a request at the path is refused, though a route matches it; nil if it is not.

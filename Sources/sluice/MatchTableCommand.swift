@@ -12,9 +12,7 @@ struct MatchTableCommand: ParsableCommand {
 
   func run() throws {
     while let line = readLine() {
-      var bytes: [UInt8] = []
-      answer(Array(line.utf8)).append(to: &bytes)
-      Output.print(String(decoding: bytes, as: UTF8.self) + "\n")
+      Output.print(answer(Array(line.utf8)).text + "\n")
     }
   }
 
@@ -22,29 +20,26 @@ struct MatchTableCommand: ParsableCommand {
   private func answer(_ line: [UInt8]) -> JSON {
     guard let request = try? JSON.parse(line.rawBytes), case .array(let tables)? = request["routes"],
       case .array(let paths)? = request["paths"]
-    else { return .object([.init(key: "fault", value: .string("not a table"))]) }
+    else { return ["fault": "not a table"] }
     var routes: [RoutePath] = []
     for table in tables {
       switch Self.route(table) {
       case .success(let route): routes.append(route)
-      case .failure(let fault): return .object([.init(key: "fault", value: .string(fault.message))])
+      case .failure(let fault): return ["fault": .string(fault.message)]
       }
     }
     let router = Router(routes)
     for case .ambiguousPrefix in router.findings {
-      return .object([.init(key: "fault", value: .string("ambiguous prefix"))])
+      return ["fault": "ambiguous prefix"]
     }
     let matches = paths.map { path -> JSON in
       guard case .string(let text) = path, let match = router.match(RequestPath(text: text)) else {
         return .null
       }
       let captures = match.captures.all.map { JSON.Member(key: $0.name, value: .string($0.value)) }
-      return .object([
-        .init(key: "route", value: .integer(Int64(match.route))),
-        .init(key: "captures", value: .object(captures)),
-      ])
+      return ["route": .integer(Int64(match.route)), "captures": .object(captures)]
     }
-    return .object([.init(key: "matches", value: .array(matches))])
+    return ["matches": .array(matches)]
   }
 
   private static func route(_ json: JSON) -> Result<RoutePath, PatternFault> {

@@ -92,13 +92,10 @@ extension UpstreamConfiguration {
 
 extension ConsumerConfiguration {
   var summary: String {
-    switch self {
-    case .echo: "echo"
-    case .chat: "chat"
-    case .broadcast(_, .everyone): "broadcast"
-    case .broadcast(_, .nobody): "broadcast (clients cannot publish)"
-    case .broadcast(_, .authenticated): "broadcast (anonymous clients cannot publish)"
-    case .proxy(let upstream): upstream.summary
+    switch groups?.writers {
+    case nil, .everyone: upstream?.summary ?? type.rawValue
+    case .nobody: "\(type.rawValue) (clients cannot publish)"
+    case .authenticated: "\(type.rawValue) (anonymous clients cannot publish)"
     }
   }
 }

@@ -29,6 +29,23 @@ struct NearestNameTests {
 }
 
 struct MisplacedKeyTests {
+  @Test(arguments: [
+    ("message: 1MiB", ", and the keys below it"), ("threads: 1", ""), ("zqzq: 1", ""),
+    ("applications: x", ""),
+  ])
+  func `the keys below are to be moved along only where they are keys of the same mapping`(
+    _ next: String, _ others: String
+  ) {
+    let limits = """
+      limits:
+        handshake: 10s
+      ping: 30s
+      \(next)
+      """
+    let found = findings(limits).filter { $0.message == "unknown key \"ping\" in the file" }
+    #expect(found.map(\.hint) == ["indent it to column 3\(others): it is a key of \"limits\""])
+  }
+
   private static let topKeys = [
     "installed_apps", "asgi_application", "channel_layers", "applications", "server", "limits", "shutdown",
     "logging", "auth", "compression",

@@ -1,4 +1,4 @@
-"""The tables of keys in docs/reference.md come from the declaration in Sources/GatewayConfig/Keys, those of statuses and close codes from
+"""The tables of keys and consumers in docs/reference.md come from Sources/GatewayConfig, those of statuses and close codes from
 Sources/Sessions/Refusals.
 
 `make reference` writes them anew; a test compares.
@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SLUICE = os.environ.get("SLUICE", str(ROOT / ".build/release/sluice"))
 PAGE = ROOT / "docs/reference.md"
 # The first cell of the head of each table that is written.
-HEADS = "key|status|code"
+HEADS = "key|status|code|consumer"
 
 
 def tables() -> dict[str, str]:

@@ -109,39 +109,28 @@ package struct GroupTable: Sendable {
   var json: JSON { .array(rows.map(json)) }
 
   private func json(_ row: Row) -> JSON {
-    let own = row.groups
-    var members = place(own)
-    members += [
-      .init(key: "reads", value: .bool(own.use.access.reads)),
-      .init(key: "writes", value: .bool(own.use.access.writes)),
-      .init(key: "who", value: own.use.audience.json),
-      .init(key: "shared", value: .bool(own.use.isShared)),
-      .init(key: "meets", value: .array(row.neighbours.map(json))),
-      .init(key: "meetsCount", value: .integer(Int64(row.count))),
-    ]
-    return .object(members)
+    let use = row.groups.use
+    return place(row.groups).with([
+      "reads": .bool(use.access.reads), "writes": .bool(use.access.writes), "who": use.audience.json,
+      "shared": .bool(use.isShared), "meets": .array(row.neighbours.map(json)),
+      "meetsCount": .integer(Int64(row.count)),
+    ])
   }
 
   private func json(_ encounter: Encounter) -> JSON {
     func path(_ path: String?) -> JSON { path.map { .string("/" + $0) } ?? .null }
     let example = encounter.example
-    return .object(
-      place(rows[encounter.other].groups) + [
-        .init(key: "name", value: example.map { .string($0.name) } ?? .null),
-        .init(key: "by", value: path(example?.path)),
-        .init(key: "otherBy", value: path(example?.otherPath)),
-      ])
+    return place(rows[encounter.other].groups).with([
+      "name": example.map { .string($0.name) } ?? .null, "by": path(example?.path),
+      "otherBy": path(example?.otherPath),
+    ])
   }
 
-  private func place(_ groups: RouteGroups) -> [JSON.Member] {
+  private func place(_ groups: RouteGroups) -> JSON {
     [
-      .init(key: "layer", value: .string(groups.layer)),
-      .init(key: "protocol", value: .string(groups.kind.key)),
-      .init(key: "route", value: .string(groups.path)),
-      .init(key: "path", value: .string(groups.range.file.path)),
-      .init(key: "line", value: .integer(Int64(groups.range.start.line))),
-      .init(key: "key", value: .string(groups.key.rawValue)),
-      .init(key: "group", value: .string(groups.use.pattern.text)),
+      "layer": .string(groups.layer), "protocol": .string(groups.kind.key), "route": .string(groups.path),
+      "path": .string(groups.range.file.path), "line": .integer(Int64(groups.range.start.line)),
+      "key": .string(groups.key.rawValue), "group": .string(groups.use.pattern.text),
     ]
   }
 }
@@ -165,16 +154,13 @@ extension AdmittedClients {
 
   fileprivate var json: JSON {
     switch self {
-    case .everyone: return .object([.init(key: "audience", value: .string("everybody"))])
-    case .tokenHolder: return .object([.init(key: "audience", value: .string("token"))])
+    case .everyone: return ["audience": "everybody"]
+    case .tokenHolder: return ["audience": "token"]
     case .authenticated(let name, let require):
       let claims = require.sorted { $0.key < $1.key }.map { claim, values in
         JSON.Member(key: claim, value: .array(values.sorted().map(JSON.string)))
       }
-      return .object([
-        .init(key: "audience", value: .string("auth")), .init(key: "auth", value: .string(name)),
-        .init(key: "require", value: .object(claims)),
-      ])
+      return ["audience": "auth", "auth": .string(name), "require": .object(claims)]
     }
   }
 }

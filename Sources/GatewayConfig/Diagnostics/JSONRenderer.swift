@@ -6,60 +6,41 @@ import JSON
 struct JSONRenderer {
   func render(_ reports: [FindingReport]) -> String {
     if reports.count == 1 { return json(reports[0]).text + "\n" }
-    return JSON.object([
-      .init(key: "errors", value: .integer(Int64(reports.reduce(0) { $0 + $1.errorCount }))),
-      .init(key: "warnings", value: .integer(Int64(reports.reduce(0) { $0 + $1.warningCount }))),
-      .init(key: "files", value: .array(reports.map(json))),
-    ]).text + "\n"
+    let all: JSON = [
+      "errors": number(reports.reduce(0) { $0 + $1.errorCount }),
+      "warnings": number(reports.reduce(0) { $0 + $1.warningCount }), "files": .array(reports.map(json)),
+    ]
+    return all.text + "\n"
   }
 
+  private func number(_ value: Int) -> JSON { .integer(Int64(value)) }
+
   private func json(_ report: FindingReport) -> JSON {
-    var members: [JSON.Member] = [
-      .init(key: "file", value: .string(report.path)),
-      .init(key: "errors", value: .integer(Int64(report.errorCount))),
-      .init(key: "warnings", value: .integer(Int64(report.warningCount))),
-      .init(key: "findings", value: .array(report.findings.map(finding))),
+    var json: JSON = [
+      "file": .string(report.path), "errors": number(report.errorCount),
+      "warnings": number(report.warningCount), "findings": .array(report.findings.map(finding)),
     ]
-    if report.omitted.count > 0 {
-      members.append(.init(key: "notShown", value: .integer(Int64(report.omitted.count))))
-    }
-    if let groups = report.groups { members.append(.init(key: "groups", value: groups.json)) }
-    return .object(members)
+    if report.omitted.count > 0 { json = json.with(["notShown": number(report.omitted.count)]) }
+    return report.groups.map { json.with(["groups": $0.json]) } ?? json
   }
 
   private func finding(_ finding: Finding) -> JSON {
-    var members: [JSON.Member] = [
-      .init(key: "severity", value: .string(finding.severity.rawValue)),
-      .init(key: "code", value: .string(finding.code.rawValue)),
-      .init(key: "message", value: .string(finding.message)),
-      .init(key: "hint", value: finding.hint.map(JSON.string) ?? .null),
+    let head: JSON = [
+      "severity": .string(finding.severity.rawValue), "code": .string(finding.code.rawValue),
+      "message": .string(finding.message), "hint": finding.hint.map(JSON.string) ?? .null,
     ]
-    if let range = finding.range { members += place(range) }
-    members.append(
-      .init(
-        key: "related",
-        value: .array(
-          finding.related.map { related in
-            .object([.init(key: "message", value: .string(related.message))] + place(related.range))
-          })))
-    return .object(members)
+    let related = finding.related.map { related in
+      let message: JSON = ["message": .string(related.message)]
+      return message.with(place(related.range))
+    }
+    return head.with(finding.range.map(place) ?? [:]).with(["related": .array(related)])
   }
 
-  private func place(_ range: SourceRange) -> [JSON.Member] {
+  private func place(_ range: SourceRange) -> JSON {
     [
-      .init(key: "path", value: .string(range.file.path)),
-      .init(key: "line", value: .integer(Int64(range.start.line))),
-      .init(key: "column", value: .integer(Int64(range.start.column))),
-      .init(key: "endLine", value: .integer(Int64(range.end.line))),
-      .init(key: "endColumn", value: .integer(Int64(range.end.column))),
+      "path": .string(range.file.path), "line": number(range.start.line),
+      "column": number(range.start.column),
+      "endLine": number(range.end.line), "endColumn": number(range.end.column),
     ]
-  }
-}
-
-extension JSON {
-  var text: String {
-    var bytes: [UInt8] = []
-    append(to: &bytes)
-    return String(decoding: bytes, as: UTF8.self)
   }
 }

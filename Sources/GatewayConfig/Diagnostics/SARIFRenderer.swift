@@ -7,31 +7,25 @@ import JSON
 /// of its own file.
 struct SARIFRenderer {
   func render(_ reports: [FindingReport]) -> String {
-    JSON.object([
-      .init(key: "$schema", value: .string("https://json.schemastore.org/sarif-2.1.0.json")),
-      .init(key: "version", value: .string("2.1.0")),
-      .init(key: "runs", value: .array([run(reports)])),
-    ]).text + "\n"
+    let log: JSON = [
+      "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
+      "runs": [run(reports)],
+    ]
+    return log.text + "\n"
   }
 
   private func run(_ reports: [FindingReport]) -> JSON {
     let findings = reports.flatMap(\.findings)
     let codes = Set(findings.map(\.code)).sorted { $0.rawValue < $1.rawValue }
-    let driver = JSON.object([
-      .init(key: "name", value: .string("sluice")),
-      .init(key: "rules", value: .array(codes.map(rule))),
-    ])
-    var members: [JSON.Member] = [
-      .init(key: "tool", value: .object([.init(key: "driver", value: driver)])),
-      .init(key: "automationDetails", value: .object([.init(key: "id", value: .string(category(reports)))])),
-      .init(key: "columnKind", value: .string("unicodeCodePoints")),
-      .init(key: "results", value: .array(unique(findings.map(result)))),
+    let run: JSON = [
+      "tool": ["driver": ["name": "sluice", "rules": .array(codes.map(rule))]],
+      "automationDetails": ["id": .string(category(reports))], "columnKind": "unicodeCodePoints",
+      "results": .array(unique(findings.map(result))),
     ]
     let omissions = reports.compactMap { report in
       report.omission.map { reports.count == 1 ? $0 : "\(report.path): \($0)" }
     }
-    if !omissions.isEmpty { members.append(.init(key: "invocations", value: invocation(omissions))) }
-    return .object(members)
+    return omissions.isEmpty ? run : run.with(["invocations": invocation(omissions)])
   }
 
   /// Each result once, because a file that several others include is read for each of them.
@@ -60,54 +54,36 @@ struct SARIFRenderer {
 
   /// Notes about the run besides its results (SARIF 2.1.0 section 3.20.21).
   private func invocation(_ texts: [String]) -> JSON {
-    let notifications = texts.map { text in
-      JSON.object([.init(key: "level", value: .string("note")), .init(key: "message", value: message(text))])
-    }
-    return .array([
-      .object([
-        .init(key: "executionSuccessful", value: .bool(true)),
-        .init(key: "toolExecutionNotifications", value: .array(notifications)),
-      ])
-    ])
+    let notes = texts.map { text -> JSON in ["level": "note", "message": message(text)] }
+    return [["executionSuccessful": true, "toolExecutionNotifications": .array(notes)]]
   }
 
   private func rule(_ code: FindingCode) -> JSON {
-    .object([
-      .init(key: "id", value: .string(code.rawValue)),
-      .init(key: "shortDescription", value: message(code.summary)),
-    ])
+    ["id": .string(code.rawValue), "shortDescription": message(code.summary)]
   }
 
   private func result(_ finding: Finding) -> JSON {
     let text = finding.message + (finding.hint.map { ": \($0)" } ?? "")
-    return .object([
-      .init(key: "ruleId", value: .string(finding.code.rawValue)),
-      .init(key: "level", value: .string(finding.severity.rawValue)),
-      .init(key: "message", value: message(text)),
-      .init(key: "locations", value: .array(finding.range.map { [location($0, nil)] } ?? [])),
-      .init(key: "relatedLocations", value: .array(finding.related.map { location($0.range, $0.message) })),
-    ])
+    return [
+      "ruleId": .string(finding.code.rawValue), "level": .string(finding.severity.rawValue),
+      "message": message(text), "locations": .array(finding.range.map { [location($0, nil)] } ?? []),
+      "relatedLocations": .array(finding.related.map { location($0.range, $0.message) }),
+    ]
   }
 
   private func location(_ range: SourceRange, _ text: String?) -> JSON {
-    let region = JSON.object([
-      .init(key: "startLine", value: .integer(Int64(range.start.line))),
-      .init(key: "startColumn", value: .integer(Int64(range.start.column))),
-      .init(key: "endLine", value: .integer(Int64(range.end.line))),
-      .init(key: "endColumn", value: .integer(Int64(range.end.column))),
-    ])
-    let artifact = JSON.object([.init(key: "uri", value: .string(range.file.path.percentEncodedPath))])
-    var members: [JSON.Member] = [
-      .init(
-        key: "physicalLocation",
-        value: .object([.init(key: "artifactLocation", value: artifact), .init(key: "region", value: region)])
-      )
+    func number(_ value: Int) -> JSON { .integer(Int64(value)) }
+    let region: JSON = [
+      "startLine": number(range.start.line), "startColumn": number(range.start.column),
+      "endLine": number(range.end.line), "endColumn": number(range.end.column),
     ]
-    if let text { members.append(.init(key: "message", value: message(text))) }
-    return .object(members)
+    let place: JSON = [
+      "physicalLocation": [
+        "artifactLocation": ["uri": .string(range.file.path.percentEncodedPath)], "region": region,
+      ]
+    ]
+    return text.map { place.with(["message": message($0)]) } ?? place
   }
 
-  private func message(_ text: String) -> JSON {
-    .object([.init(key: "text", value: .string(text))])
-  }
+  private func message(_ text: String) -> JSON { ["text": .string(text)] }
 }

@@ -7,7 +7,7 @@ extension Key {
   ]
   private static let events = KeyValue.named(.json)
   private static let groups = KeyValue.oneOrMore(.word)
-  private static let ofGroups: [InstalledApps.BuiltIn] = [.chat, .broadcast]
+  private static let ofGroups: [ConsumerType] = [.chat, .broadcast]
   private static let webSocketOptions = [KeyPlace.webSocketRoute, .preset]
   private static let upstreamTime = KeyValue.time(from: .milliseconds(10), to: .seconds(86400))
 
@@ -86,7 +86,8 @@ extension Key {
   static let options = [
     Key(
       "consumer", webSocketOptions, .word, required: [.preset], isAction: true,
-      "`echo`, `chat`, `broadcast`, `proxy`, or `APP.PRESET` of a local app. See [consumers](#consumers)."),
+      "\(ConsumerType.names.joined(separator: ", ")), or `APP.PRESET` of a local app. See [consumers](#consumers)."
+    ),
     Key(
       "group", webSocketOptions, groups, required: [.webSocketRoute], needs: ["consumer"], of: ofGroups,
       "The group: `chat_{room}`, or a list. What a client sends goes to the first."),
@@ -94,8 +95,7 @@ extension Key {
       "subscribe", webSocketOptions, groups, needs: ["consumer"], of: ofGroups,
       "Patterns of the groups that a client may join as well: `[ticker_*]`."),
     Key(
-      "presence", webSocketOptions, .truth, needs: ["consumer"], of: [.chat], standard: "`false`",
-      home: "under a websocket route with consumer: chat",
+      RouteOption.presence, .truth, of: [.chat], home: "under a websocket route with consumer: chat",
       "`true` tells clients who is in the room. See [Presence](presence.md)."),
     Key(
       "history", webSocketOptions, .mapping(.history), needs: ["consumer"], of: ofGroups,
@@ -104,7 +104,7 @@ extension Key {
       What the group keeps for clients that come later or come back. See [keys of history](#keys-of-history).
       """),
     Key(
-      "identity", webSocketOptions, .truth, needs: ["consumer"], of: [.chat], standard: "`false`",
+      RouteOption.identity, .truth, of: [.chat],
       "`true` adds the sender's name to what others see: `{\"message\": X, \"user\": \"5\"}`."),
     Key(
       "events", webSocketOptions, events, needs: ["consumer"], of: ofGroups,
@@ -127,14 +127,13 @@ extension Key {
       "host", webSocketOptions, .choice(of: UpstreamConfiguration.HostHeader.self), needs: ["consumer"],
       of: [.proxy], standard: "`keep`", "As for a [proxy](#keys-of-proxies)."),
     Key(
-      "connect_timeout", webSocketOptions, upstreamTime, needs: ["consumer"], of: [.proxy],
-      standard: shown(upstream.connectTimeout),
-      "As for a [proxy](#keys-of-proxies)."),
+      RouteOption.connectTimeout, upstreamTime, of: [.proxy], "As for a [proxy](#keys-of-proxies)."),
     Key(
       "tls", webSocketOptions, .mapping(.upstreamTLS), needs: ["consumer"], of: [.proxy],
       standard: "the system's authorities", "As for a [proxy](#keys-of-proxies)."),
     Key(
-      "subprotocols", [.webSocketRoute], .list(.word), needs: ["consumer"], of: [.echo, .chat, .broadcast],
+      "subprotocols", [.webSocketRoute], .list(.word), needs: ["consumer"],
+      of: ConsumerType.allCases.filter { $0 != .proxy },
       """
       The subprotocols that the route speaks. Of those that a client offers, the first in this order is chosen; with `proxy`, the \
       upstream chooses.
@@ -319,4 +318,20 @@ extension Key {
       "http_urlpatterns", [.app], .list(.mapping(.httpRoute)),
       home: "under the app.yaml of a local app", "The HTTP routes of the app, for `include`."),
   ]
+}
+
+// The options that are single values.
+
+extension RouteOption<Bool> {
+  /// Whether a client's messages name its user.
+  package static let identity = RouteOption(
+    name: "identity", standard: false, sentence: "messages name the user who sent them")
+  /// Whether sessions receive the group's presence.
+  package static let presence = RouteOption(
+    name: "presence", standard: false, sentence: "clients see which users are present")
+}
+
+extension RouteOption<Duration> {
+  static let connectTimeout = RouteOption(
+    name: "connect_timeout", standard: UpstreamConfiguration(scheme: .ws, socket: "/").connectTimeout)
 }

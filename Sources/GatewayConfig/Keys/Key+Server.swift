@@ -6,7 +6,7 @@ extension Key {
     Key(
       "installed_apps", [.file], .list(.word), required: [.file], standard: "required",
       """
-      A list of the consumer apps that routes may use: the built-in `echo`, `chat`, `broadcast` and `proxy`, and local apps. A local \
+      A list of the consumer apps that routes may use: the built-in \(ConsumerType.names.joined(last: "and")), and local apps. A local \
       app is a folder with an `app.yaml`; its name is written with a `/`.
       """),
     Key(

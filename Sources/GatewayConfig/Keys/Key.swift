@@ -13,7 +13,9 @@ package struct Key: Sendable {
   /// The keys of which one must stand beside it; empty if it may stand alone.
   package var needs: [String]
   /// The consumers that it is an option of; nil if it belongs to none of them.
-  var consumers: [InstalledApps.BuiltIn]?
+  var consumers: [ConsumerType]?
+  /// What `explain` says of its value, if it is declared as a `RouteOption`; nil if it is not.
+  var optionText: (@Sendable (RouteOptions) -> String?)?
   /// What holds without it, as the reference says it; empty if that needs no words.
   package var standard: String
   /// What follows "belongs" in the hint for whoever writes it elsewhere; nil if its first place says it.
@@ -24,7 +26,7 @@ package struct Key: Sendable {
   init(
     _ name: String, _ places: [KeyPlace], _ value: KeyValue, required: [KeyPlace] = [],
     isAction: Bool = false,
-    needs: [String] = [], of consumers: [InstalledApps.BuiltIn]? = nil, standard: String = "",
+    needs: [String] = [], of consumers: [ConsumerType]? = nil, standard: String = "",
     home: String? = nil, _ meaning: String
   ) {
     self.name = name

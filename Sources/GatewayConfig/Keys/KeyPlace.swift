@@ -12,149 +12,22 @@ package enum KeyPlace: Sendable, Hashable {
   case secret, app, preset
 
   /// What it is in a sentence: "unknown key … in a channel layer".
-  var what: String {
-    switch self {
-    case .file: "the file"
-    case .server: "\"server\""
-    case .address: "an address of \"bind\""
-    case .serverTLS, .upstreamTLS: "\"tls\""
-    case .certificate: "a certificate"
-    case .limits, .sessionLimits, .streamLimits: "\"limits\""
-    case .perAddress: "\"per_ip\""
-    case .ping: "\"ping\""
-    case .compression: "\"compression\""
-    case .shutdown: "\"shutdown\""
-    case .logging: "\"logging\""
-    case .channelLayer: "a channel layer"
-    case .config(let backend): "the config of a \(backend.rawValue) layer"
-    case .redisHost: "a host"
-    case .sentinelOptions: "\"sentinel_kwargs\""
-    case .authenticator: "an authenticator"
-    case .jwt: "\"jwt\""
-    case .tokenSource: "an entry of \"from\""
-    case .callback: "\"callback\""
-    case .application: "an application"
-    case .webSocketRoutes: "\"websocket\""
-    case .httpRoutes: "\"http\""
-    case .webSocketRoute: "a websocket route"
-    case .httpRoute: "an http route"
-    case .proxy: "\"proxy\""
-    case .publish: "\"publish\""
-    case .eventStream: "\"events\""
-    case .history: "\"history\""
-    case .files: "\"static\""
-    case .response: "\"respond\""
-    case .redirect: "\"redirect\""
-    case .secret: "a secret"
-    case .app: "an app"
-    case .preset: "a consumer preset"
-    }
-  }
+  var what: String { facts.what }
 
   /// What stands before the name of one of its keys: `limits.per_ip.`.
-  package var path: String {
-    switch self {
-    case .file: ""
-    case .server: "server."
-    case .address: "server.bind[]."
-    case .serverTLS: "server.tls."
-    case .certificate: "server.tls.certificates[]."
-    case .limits, .sessionLimits, .streamLimits: "limits."
-    case .perAddress: "limits.per_ip."
-    case .ping: "limits.ping."
-    case .compression: "compression."
-    case .shutdown: "shutdown."
-    case .logging: "logging."
-    case .channelLayer: "channel_layers.ALIAS."
-    case .config: "channel_layers.ALIAS.config."
-    case .redisHost: "channel_layers.ALIAS.config.hosts[]."
-    case .sentinelOptions: "channel_layers.ALIAS.config.hosts[].sentinel_kwargs."
-    case .authenticator: "auth.NAME."
-    case .jwt: "auth.NAME.jwt."
-    case .tokenSource: "auth.NAME.jwt.from[]."
-    case .callback: "auth.NAME.callback."
-    case .upstreamTLS: "tls."
-    case .application: "applications.NAME."
-    case .webSocketRoutes: "websocket."
-    case .httpRoutes: "http."
-    case .webSocketRoute, .httpRoute: "routes[]."
-    case .proxy: "proxy."
-    case .publish: "publish."
-    case .eventStream: "events."
-    case .history: "history."
-    case .files: "static."
-    case .response: "respond."
-    case .redirect: "redirect."
-    case .secret: "SECRET."
-    case .app: ""
-    case .preset: "consumers.NAME."
-    }
-  }
+  package var path: String { facts.path }
 
   /// What it is, for a reader who looks for a place to write a key.
-  package var home: String {
-    switch self {
-    case .file: "the top level"
-    case .address: "an address of server.bind"
-    case .certificate: "an entry of server.tls.certificates"
-    case .sessionLimits: "limits of a websocket route"
-    case .streamLimits: "limits of an http route"
-    case .config: "channel_layers.ALIAS.config"
-    case .redisHost: "an entry of channel_layers.ALIAS.config.hosts"
-    case .sentinelOptions: "sentinel_kwargs of a Redis host"
-    case .tokenSource: "an entry of auth.NAME.jwt.from"
-    case .upstreamTLS: "tls of a proxy"
-    case .webSocketRoutes: "applications.NAME.websocket"
-    case .httpRoutes: "applications.NAME.http"
-    case .webSocketRoute: "a websocket route"
-    case .httpRoute: "an http route"
-    case .proxy, .publish, .files, .response, .redirect: "\(path.dropLast()) of an http route"
-    case .eventStream: "events of an http route"
-    case .secret: "a secret"
-    case .app: "the app.yaml of a local app"
-    case .preset: "a preset under consumers of an app.yaml"
-    case .server, .serverTLS, .limits, .perAddress, .ping, .compression, .shutdown, .logging, .channelLayer,
-      .authenticator, .jwt, .callback, .application, .history:
-      String(path.dropLast())
-    }
-  }
-}
+  package var home: String { facts.home ?? String(path.dropLast()) }
 
-extension KeyPlace {
   /// What follows "belongs" in the hint for whoever writes one of its keys elsewhere; nil if its keys are words that are as likely
   /// meant for something else, such as `port`.
   var belonging: String? {
-    switch self {
-    case .file: "at \(home)"
-    case .redisHost, .sentinelOptions, .secret, .tokenSource, .upstreamTLS, .callback, .response, .redirect:
-      nil
-    case .server, .address, .serverTLS, .certificate, .limits, .perAddress, .ping, .sessionLimits,
-      .streamLimits,
-      .compression, .shutdown, .logging, .channelLayer, .config,
-      .authenticator, .jwt, .application, .webSocketRoutes, .httpRoutes, .webSocketRoute, .httpRoute, .proxy,
-      .publish, .eventStream, .history, .files, .app, .preset:
-      "under \(home)"
-    }
+    facts.areKeysOrdinary ? nil : self == .file ? "at \(home)" : "under \(home)"
   }
 
   /// Sets of keys of which a mapping has exactly one; empty if it has no such choice.
-  var alternatives: [[String]] {
-    switch self {
-    case .webSocketRoute, .httpRoute: Key.actions(at: self).map { [$0] }
-    case .serverTLS: [["certificates"], ["certificate", "key"]]
-    case .authenticator: [["jwt"], ["callback"]]
-    case .jwt: [["secret"], ["public_key"], ["jwks"]]
-    case .tokenSource: [["cookie"], ["query"]]
-    case .secret: [["env"], ["file"]]
-    case .redisHost: [["address"], ["host"], ["master_name", "sentinels"]]
-    case .file, .server, .address, .certificate, .limits, .perAddress, .ping, .sessionLimits, .streamLimits,
-      .compression, .shutdown, .logging, .channelLayer, .config,
-      .sentinelOptions, .callback, .upstreamTLS, .application, .webSocketRoutes, .httpRoutes, .proxy,
-      .publish,
-      .eventStream, .history, .files, .response, .redirect, .app, .preset:
-      []
-    }
-  }
+  var alternatives: [[String]] { isRoute ? Key.actions(at: self).map { [$0] } : facts.alternatives }
 
   var isRoute: Bool { self == .webSocketRoute || self == .httpRoute }
 
@@ -174,4 +47,80 @@ extension KeyPlace {
     var seen: Set<KeyPlace> = []
     return (Key.all.flatMap(\.places) + configs).filter { seen.insert($0).inserted }
   }()
+
+  private struct Facts {
+    var what: String
+    var path: String
+    var home: String?
+    var areKeysOrdinary: Bool
+    var alternatives: [[String]]
+
+    init(
+      _ what: String, _ path: String, home: String? = nil, areKeysOrdinary: Bool = false,
+      oneOf alternatives: [[String]] = []
+    ) {
+      self.what = what
+      self.path = path
+      self.home = home
+      self.areKeysOrdinary = areKeysOrdinary
+      self.alternatives = alternatives
+    }
+  }
+
+  private var facts: Facts {
+    let config = "channel_layers.ALIAS.config"
+    return switch self {
+    case .file: Facts("the file", "", home: "the top level")
+    case .server: Facts("\"server\"", "server.")
+    case .address: Facts("an address of \"bind\"", "server.bind[].", home: "an address of server.bind")
+    case .serverTLS: Facts("\"tls\"", "server.tls.", oneOf: [["certificates"], ["certificate", "key"]])
+    case .certificate:
+      Facts("a certificate", "server.tls.certificates[].", home: "an entry of server.tls.certificates")
+    case .limits: Facts("\"limits\"", "limits.")
+    case .sessionLimits: Facts("\"limits\"", "limits.", home: "limits of a websocket route")
+    case .streamLimits: Facts("\"limits\"", "limits.", home: "limits of an http route")
+    case .perAddress: Facts("\"per_ip\"", "limits.per_ip.")
+    case .ping: Facts("\"ping\"", "limits.ping.")
+    case .compression: Facts("\"compression\"", "compression.")
+    case .shutdown: Facts("\"shutdown\"", "shutdown.")
+    case .logging: Facts("\"logging\"", "logging.")
+    case .channelLayer: Facts("a channel layer", "channel_layers.ALIAS.")
+    case .config(let backend): Facts("the config of a \(backend.rawValue) layer", "\(config).")
+    case .redisHost:
+      Facts(
+        "a host", "\(config).hosts[].", home: "an entry of \(config).hosts", areKeysOrdinary: true,
+        oneOf: [["address"], ["host"], ["master_name", "sentinels"]])
+    case .sentinelOptions:
+      Facts(
+        "\"sentinel_kwargs\"", "\(config).hosts[].sentinel_kwargs.", home: "sentinel_kwargs of a Redis host",
+        areKeysOrdinary: true)
+    case .authenticator: Facts("an authenticator", "auth.NAME.", oneOf: [["jwt"], ["callback"]])
+    case .jwt: Facts("\"jwt\"", "auth.NAME.jwt.", oneOf: [["secret"], ["public_key"], ["jwks"]])
+    case .tokenSource:
+      Facts(
+        "an entry of \"from\"", "auth.NAME.jwt.from[].", home: "an entry of auth.NAME.jwt.from",
+        areKeysOrdinary: true, oneOf: [["cookie"], ["query"]])
+    case .callback: Facts("\"callback\"", "auth.NAME.callback.", areKeysOrdinary: true)
+    case .upstreamTLS: Facts("\"tls\"", "tls.", home: "tls of a proxy", areKeysOrdinary: true)
+    case .application: Facts("an application", "applications.NAME.")
+    case .webSocketRoutes: Facts("\"websocket\"", "websocket.", home: "applications.NAME.websocket")
+    case .httpRoutes: Facts("\"http\"", "http.", home: "applications.NAME.http")
+    case .webSocketRoute: Facts("a websocket route", "routes[].", home: "a websocket route")
+    case .httpRoute: Facts("an http route", "routes[].", home: "an http route")
+    case .proxy: Facts("\"proxy\"", "proxy.", home: "proxy of an http route")
+    case .publish: Facts("\"publish\"", "publish.", home: "publish of an http route")
+    case .eventStream: Facts("\"events\"", "events.", home: "events of an http route")
+    case .history: Facts("\"history\"", "history.")
+    case .files: Facts("\"static\"", "static.", home: "static of an http route")
+    case .response:
+      Facts("\"respond\"", "respond.", home: "respond of an http route", areKeysOrdinary: true)
+    case .redirect:
+      Facts("\"redirect\"", "redirect.", home: "redirect of an http route", areKeysOrdinary: true)
+    case .secret:
+      Facts("a secret", "SECRET.", home: "a secret", areKeysOrdinary: true, oneOf: [["env"], ["file"]])
+    case .app: Facts("an app", "", home: "the app.yaml of a local app")
+    case .preset:
+      Facts("a consumer preset", "consumers.NAME.", home: "a preset under consumers of an app.yaml")
+    }
+  }
 }

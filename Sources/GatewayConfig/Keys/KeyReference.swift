@@ -43,7 +43,21 @@ package enum KeyReference {
 
   /// Every section as a heading and a table.
   package static var markdown: String {
-    sections.map { "## \($0.title)\n\n\($0.table)" }.joined(separator: "\n")
+    (sections.map { "## \($0.title)\n\n\($0.table)" } + ["## Consumers\n\n\(consumers)"]).joined(
+      separator: "\n")
+  }
+
+  private static var consumers: String {
+    let rows = ConsumerType.allCases.map { ["`\($0.rawValue)`", $0.exchange.sent, $0.exchange.received] }
+    return table(["consumer", "a client sends", "the client gets"], rows)
+  }
+
+  /// A table in Markdown.
+  fileprivate static func table(_ head: [String], _ rows: [[String]]) -> String {
+    func line(_ cells: [String]) -> String {
+      "| " + cells.map { $0.isEmpty ? "" : $0 + " " }.joined(separator: "| ") + "|\n"
+    }
+    return line(head) + "|" + String(repeating: "---|", count: head.count) + "\n" + rows.map(line).joined()
   }
 
   // MARK: - For a terminal
@@ -106,9 +120,7 @@ extension KeyReference.Section {
       ["`\(hasPaths ? keys[0].path : keys[0].name)`"] + (hasProtocols ? [protocols(of: keys)] : [])
         + [keys[0].fullMeaning, keys[0].standard]
     }
-    let rule = "|" + String(repeating: "---|", count: head.count)
-    let lines = [line(head), rule] + rows.map(line)
-    return lines.joined(separator: "\n") + "\n"
+    return KeyReference.table(head, rows)
   }
 
   /// The keys of each row: those of a name that mean the same stand together.
@@ -128,17 +140,13 @@ extension KeyReference.Section {
     let isHTTP = places.contains(.httpRoute) || places.contains(.httpRoutes)
     return isWebSocket && isHTTP ? "both" : isWebSocket ? "WebSocket" : "HTTP"
   }
-
-  private func line(_ cells: [String]) -> String {
-    "| " + cells.map { $0.isEmpty ? "" : $0 + " " }.joined(separator: "| ") + "|"
-  }
 }
 
 extension Key {
   /// Its meaning, with the consumers that it is for and the values that it takes.
   fileprivate var fullMeaning: String {
     var text = meaning
-    if let consumers, consumers.count < InstalledApps.BuiltIn.allCases.count {
+    if let consumers, consumers.count < ConsumerType.allCases.count {
       let names = consumers.map { "`\($0.rawValue)`" }
       text = names.joined(last: "and") + " only. " + text
     }
@@ -177,7 +185,7 @@ extension KeyValue {
 
 extension [String] {
   /// `A, B and C`
-  fileprivate func joined(last word: String) -> String {
+  func joined(last word: String) -> String {
     count < 2 ? joined() : dropLast().joined(separator: ", ") + " \(word) " + suffix(1).joined()
   }
 }

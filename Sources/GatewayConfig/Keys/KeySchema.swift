@@ -17,13 +17,8 @@ package enum KeySchema: String, Sendable, CaseIterable {
   package var text: String { schema.indented + "\n" }
 
   private var schema: JSON {
-    var members: [JSON.Member] = [
-      .init(key: "$schema", value: .string("http://json-schema.org/draft-07/schema#")),
-      .init(key: "title", value: .string(title)),
-    ]
-    members += Self.schema(of: value, alone: true)
-    members.append(.init(key: "definitions", value: .object(definitions)))
-    return .object(members)
+    let head: JSON = ["$schema": "http://json-schema.org/draft-07/schema#", "title": .string(title)]
+    return head.with(Self.schema(of: value, alone: true)).with(["definitions": definitions])
   }
 
   private var title: String {
@@ -48,50 +43,43 @@ package enum KeySchema: String, Sendable, CaseIterable {
 
   // MARK: - Definitions
 
-  private static let variable = JSON.object([
-    .init(key: "description", value: .string("Text with ${VARIABLE}, which comes from the environment.")),
-    .init(key: "type", value: .string("string")),
-    .init(key: "pattern", value: .string(#"\$\{"#)),
-  ])
+  private static let variable: JSON = [
+    "description": "Text with ${VARIABLE}, which comes from the environment.", "type": "string",
+    "pattern": #"\$\{"#,
+  ]
 
   /// The mappings that the file can hold, and what stands for text from the environment.
-  private var definitions: [JSON.Member] {
+  private var definitions: JSON {
     var found: Set<KeyPlace> = []
     var open = value.places
     while let place = open.popLast() {
       guard found.insert(place).inserted else { continue }
       open += Key.at(place).flatMap(\.value.places)
     }
-    return [.init(key: "variable", value: Self.variable)]
-      + KeyPlace.all.filter(found.contains).map {
-        .init(key: $0.name, value: Self.definition(of: $0))
-      }
+    return .object(
+      [.init(key: "variable", value: Self.variable)]
+        + KeyPlace.all.filter(found.contains).map { .init(key: $0.name, value: Self.definition(of: $0)) })
   }
 
   private static func definition(of place: KeyPlace) -> JSON {
     let keys = Key.at(place)
-    var members: [JSON.Member] = [
-      .init(key: "type", value: .string("object")),
-      .init(
-        key: "properties",
-        value: .object(keys.map { .init(key: $0.name, value: .object(property($0))) })),
-      .init(key: "additionalProperties", value: .bool(false)),
+    var schema: JSON = [
+      "type": "object", "properties": .object(keys.map { .init(key: $0.name, value: property($0)) }),
+      "additionalProperties": false,
     ]
-    let required = keys.filter { $0.required.contains(place) && ($0.consumers == nil || place == .preset) }
-    if !required.isEmpty { members.append(self.required(required.map(\.name))) }
+    let needed = keys.filter { $0.required.contains(place) && ($0.consumers == nil || place == .preset) }
+    if !needed.isEmpty { schema = schema.with(required(needed.map(\.name))) }
     if !place.alternatives.isEmpty {
-      members.append(
-        .init(key: "oneOf", value: .array(place.alternatives.map { .object([Self.required($0)]) })))
+      schema = schema.with(["oneOf": .array(place.alternatives.map(required))])
     }
     let rules = rules(of: place)
-    if !rules.isEmpty { members.append(.init(key: "allOf", value: .array(rules))) }
-    return .object(members)
+    return rules.isEmpty ? schema : schema.with(["allOf": .array(rules)])
   }
 
-  private static func property(_ key: Key) -> [JSON.Member] {
-    var members: [JSON.Member] = [.init(key: "description", value: .string(key.meaning.plain))]
-    if let value = key.standardValue { members.append(.init(key: "default", value: value)) }
-    return members + schema(of: key.value, alone: true)
+  private static func property(_ key: Key) -> JSON {
+    let standard: JSON = key.standardValue.map { ["default": $0] } ?? [:]
+    let meaning: JSON = ["description": .string(key.meaning.plain)]
+    return meaning.with(standard).with(schema(of: key.value, alone: true))
   }
 
   // MARK: - Rules between keys
@@ -99,11 +87,10 @@ package enum KeySchema: String, Sendable, CaseIterable {
   private static func rules(of place: KeyPlace) -> [JSON] {
     var rules = besides(of: place)
     if place.isRoute {
-      rules.append(.object([.init(key: "not", value: .object([required(["path", "re_path"])]))]))
-      let sets = ["path", "re_path", "include", "routes"].map { JSON.object([required([$0])]) }
-      rules.append(.object([.init(key: "anyOf", value: .array(sets))]))
+      rules.append(["not": required(["path", "re_path"])])
+      rules.append(["anyOf": .array(["path", "re_path", "include", "routes"].map { required([$0]) })])
     }
-    if !Key.options(at: place).isEmpty { rules += InstalledApps.BuiltIn.allCases.map { fit($0, at: place) } }
+    if !Key.options(at: place).isEmpty { rules += ConsumerType.allCases.map { fit($0, at: place) } }
     if place == .channelLayer { rules += ChannelLayerReader.configPlaces.map(config) }
     return rules
   }
@@ -119,64 +106,47 @@ package enum KeySchema: String, Sendable, CaseIterable {
       }
     }
     return rules.map { rule in
-      let sets = rule.needs.map { JSON.object([required([$0])]) }
-      return .object([.init(key: "anyOf", value: .array(sets + [.object([without(rule.keys)])]))])
+      ["anyOf": .array(rule.needs.map { required([$0]) } + [without(rule.keys)])]
     }
   }
 
   /// The options that a consumer has, and those that it needs where no preset can bring them.
-  private static func fit(_ type: InstalledApps.BuiltIn, at place: KeyPlace) -> JSON {
+  private static func fit(_ type: ConsumerType, at place: KeyPlace) -> JSON {
     let options = Key.options(at: place)
     let strangers = options.filter { $0.consumers?.contains(type) == false }.map(\.name)
     let needed = options.filter { $0.required.contains(place) && $0.consumers?.contains(type) == true }
-    var members = [without(strangers)]
-    if !needed.isEmpty { members.append(required(needed.map(\.name))) }
-    return rule("consumer", is: [type.rawValue], members)
+    let fit = needed.isEmpty ? without(strangers) : without(strangers).with(required(needed.map(\.name)))
+    return rule("consumer", is: [type.rawValue], fit)
   }
 
   private static func config(_ place: KeyPlace, of backends: [String]) -> JSON {
-    rule(
-      "backend", is: backends,
-      [
-        .init(
-          key: "properties",
-          value: .object([.init(key: "config", value: .object(schema(of: .mapping(place), alone: true)))]))
-      ])
+    rule("backend", is: backends, ["properties": ["config": schema(of: .mapping(place), alone: true)]])
   }
 
-  private static func rule(_ key: String, is words: [String], _ then: [JSON.Member]) -> JSON {
-    let words = JSON.object([.init(key: "enum", value: .array(words.map(JSON.string)))])
-    return .object([
-      .init(
-        key: "if",
-        value: .object([
-          .init(key: "properties", value: .object([.init(key: key, value: words)])), required([key]),
-        ])),
-      .init(key: "then", value: .object(then)),
-    ])
+  private static func rule(_ key: String, is words: [String], _ then: JSON) -> JSON {
+    let condition: JSON = ["properties": .object([.init(key: key, value: ["enum": list(words)])])]
+    return ["if": condition.with(required([key])), "then": then]
   }
 
-  private static func required(_ names: [String]) -> JSON.Member {
-    .init(key: "required", value: .array(names.map(JSON.string)))
+  private static func required(_ names: [String]) -> JSON { ["required": list(names)] }
+
+  private static func without(_ names: [String]) -> JSON {
+    ["properties": .object(names.map { .init(key: $0, value: false) })]
   }
 
-  private static func without(_ names: [String]) -> JSON.Member {
-    .init(key: "properties", value: .object(names.map { .init(key: $0, value: .bool(false)) }))
-  }
+  private static func list(_ words: [String]) -> JSON { .array(words.map(JSON.string)) }
 
   // MARK: - Values
 
   /// - Parameter alone: whether nothing may stand beside it that it would hide: draft-07 ignores what is beside `$ref`.
-  private static func schema(of value: KeyValue, alone: Bool = false) -> [JSON.Member] {
+  private static func schema(of value: KeyValue, alone: Bool = false) -> JSON {
     let forms = forms(of: value)
-    if forms.count == 1, case .object(let members) = forms[0], !alone || members.first?.key != "$ref" {
-      return members
-    }
-    return [.init(key: "anyOf", value: .array(forms))]
+    if forms.count == 1, !alone || forms[0]["$ref"] == nil { return forms[0] }
+    return ["anyOf": .array(forms)]
   }
 
   private static func forms(of value: KeyValue) -> [JSON] {
-    let variable = JSON.object([reference("variable")])
+    let variable = reference("variable")
     var forms = ownForms(of: value)
     // Once for all forms, behind them.
     if forms.contains(variable) {
@@ -187,33 +157,25 @@ package enum KeySchema: String, Sendable, CaseIterable {
   }
 
   private static func ownForms(of value: KeyValue) -> [JSON] {
-    func scalar(_ members: JSON.Member...) -> [JSON] {
-      [.object(members), .object([reference("variable")])]
-    }
+    func scalar(_ form: JSON) -> [JSON] { [form, reference("variable")] }
     return switch value {
-    case .text: [.object([type("string", "number")])]
-    case .word: [.object([type("string", "number"), .init(key: "minLength", value: .integer(1))])]
-    case .only(let word): scalar(.init(key: "const", value: .string(word)))
-    case .choice(let words): scalar(.init(key: "enum", value: .array(words.flatMap(readings))))
-    case .truth: scalar(.init(key: "type", value: .string("boolean")))
+    case .text: [["type": ["string", "number"]]]
+    case .word: [["type": ["string", "number"], "minLength": .integer(1)]]
+    case .only(let word): scalar(["const": .string(word)])
+    case .choice(let words): scalar(["enum": .array(words.flatMap(readings))])
+    case .truth: scalar(["type": "boolean"])
     case .integer(let least, let most):
-      scalar(
-        .init(key: "type", value: .string("integer")), .init(key: "minimum", value: .integer(Int64(least))),
-        .init(key: "maximum", value: .integer(Int64(most))))
-    case .time: scalar(type("string"), pattern("[0-9]+(ms|s|m|h|d)"))
-    case .size: scalar(type("string"), pattern("[0-9]+(B|KiB|MiB|GiB)"))
-    case .form(let text, _): scalar(type("string"), pattern(text))
-    case .nothing: [.object([type("null")])]
-    case .json: [.object([])]
-    case .mapping(let place): [.object([reference(place.name)])]
+      scalar(["type": "integer", "minimum": .integer(Int64(least)), "maximum": .integer(Int64(most))])
+    case .time: scalar(text("[0-9]+(ms|s|m|h|d)"))
+    case .size: scalar(text("[0-9]+(B|KiB|MiB|GiB)"))
+    case .form(let form, _): scalar(text(form))
+    case .nothing: [["type": "null"]]
+    case .json: [[:]]
+    case .mapping(let place): [reference(place.name)]
+    case .list(let item, 0): [["type": "array", "items": schema(of: item)]]
     case .list(let item, let least):
-      [
-        .object(
-          [type("array"), .init(key: "items", value: .object(schema(of: item)))]
-            + (least > 0 ? [.init(key: "minItems", value: .integer(Int64(least)))] : []))
-      ]
-    case .named(let item):
-      [.object([type("object"), .init(key: "additionalProperties", value: .object(schema(of: item)))])]
+      [["type": "array", "items": schema(of: item), "minItems": .integer(Int64(least))]]
+    case .named(let item): [["type": "object", "additionalProperties": schema(of: item)]]
     case .either(let forms): forms.flatMap(ownForms)
     }
   }
@@ -221,23 +183,17 @@ package enum KeySchema: String, Sendable, CaseIterable {
   /// What YAML readers make of a word without quotes.
   private static func readings(_ word: String) -> [JSON] {
     switch word {
-    case "true": [.string(word), .bool(true)]
-    case "false": [.string(word), .bool(false)]
+    case "true": [.string(word), true]
+    case "false": [.string(word), false]
     default: Double(word).map { [.string(word), .double($0)] } ?? [.string(word)]
     }
   }
 
-  private static func type(_ names: String...) -> JSON.Member {
-    .init(key: "type", value: names.count == 1 ? .string(names[0]) : .array(names.map(JSON.string)))
+  private static func text(_ pattern: String) -> JSON {
+    ["type": "string", "pattern": .string("^(\(pattern))$")]
   }
 
-  private static func pattern(_ text: String) -> JSON.Member {
-    .init(key: "pattern", value: .string("^(\(text))$"))
-  }
-
-  private static func reference(_ name: String) -> JSON.Member {
-    .init(key: "$ref", value: .string("#/definitions/\(name)"))
-  }
+  private static func reference(_ name: String) -> JSON { ["$ref": .string("#/definitions/\(name)")] }
 }
 
 extension KeyValue {
@@ -261,8 +217,8 @@ extension Key {
     let text = String(standard.dropFirst().dropLast())
     guard !text.hasPrefix("[") else { return nil }
     return switch text {
-    case "true": .bool(true)
-    case "false": .bool(false)
+    case "true": true
+    case "false": false
     default: value.integers != nil ? Int64(text).map(JSON.integer) ?? .string(text) : .string(text)
     }
   }

@@ -72,9 +72,7 @@ extension KeyValue {
     switch self {
     case .text, .word: "a text"
     case .only(let word): word
-    case .choice(let words):
-      words.count < 2
-        ? words.joined() : words.dropLast().joined(separator: ", ") + " or " + words.suffix(1).joined()
+    case .choice(let words): words.joined(last: "or")
     case .truth: "true or false"
     case .integer(let least, let most): "a whole number from \(least) to \(most)"
     case .time(let least, let most): "a time from \(least.written) to \(most.written)"

@@ -1,3 +1,4 @@
+import Bytes
 import JSON
 
 /// A plain word that YAML 1.1 and YAML 1.2, or different readers, read as different values.
@@ -30,7 +31,7 @@ struct AmbiguousScalar {
     self.text = text
     let bytes = Array(text.utf8)
     func areDigits(_ bytes: some Collection<UInt8>) -> Bool {
-      !bytes.isEmpty && bytes.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+      !bytes.isEmpty && bytes.allSatisfy(\.isDigit)
     }
     if ["y", "n", "yes", "no", "on", "off", "true", "false"].contains(text.lowercased()) {
       kind = .truth
@@ -59,6 +60,13 @@ struct AmbiguousScalar {
     } else {
       return nil
     }
+  }
+
+  /// A scalar without quotes, where it is trouble at this place.
+  init?(_ scalar: Node.Scalar, where place: Place) {
+    guard scalar.style == .plain, let found = AmbiguousScalar(scalar.text), found.isTrouble(where: place)
+    else { return nil }
+    self = found
   }
 
   /// `0x1f`, `0o17`, `-0b11`.
@@ -94,7 +102,7 @@ struct AmbiguousScalar {
   }
 
   /// Whether to report it at this place. A date or an octal number, for example, is fine as text.
-  func isTrouble(where place: Place) -> Bool {
+  private func isTrouble(where place: Place) -> Bool {
     switch (kind, place) {
     case (.truth, _), (.octal, _), (.sexagesimal, _): true
     case (.separated, .number), (.separated, .json), (.based, .number), (.based, .json): true

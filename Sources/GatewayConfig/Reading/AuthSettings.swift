@@ -110,11 +110,10 @@ struct AuthSettings {
       switch entry.value.content {
       case .mapping where entry.value.bracedName != nil: return nil
       case .mapping:
-        reading.findings.error(
+        return reading.refuse(
           .wrongType, "expected a value or a list of values for the claim, found a mapping",
           at: entry.value.range,
           hint: "write {role: [admin, staff]}")
-        return nil
       case .sequence(let items):
         if items.isEmpty {
           reading.findings.error(
@@ -152,7 +151,7 @@ struct AuthSettings {
   ///
   /// - Parameter range: the place of `consumer`.
   func ofWebSocket(_ read: ReadConsumer, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
-    if case .proxy = read.consumer {
+    if read.consumer.upstream != nil {
       check(at: range, reading, "Sluice connects to the upstream before the client can send a message") {
         $0 != .message
       }
@@ -173,11 +172,10 @@ struct AuthSettings {
   func ofHTTP(_ what: String, isKnown: Bool, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
     guard auth != nil else { return nil }
     guard isKnown else {
-      reading.findings.error(
+      return reading.refuse(
         .conflictingKeys, "\"\(what)\" answers every client, so \"auth\" has no effect on it", at: range,
         hint: isOwn ? "remove \"auth\"" : "add auth: none",
         related: place.map { [.init("\"auth\" is set here", at: $0)] } ?? [])
-      return nil
     }
     check(at: range, reading, "an HTTP request carries no subprotocol and no message", \.isOfEveryRequest)
     return auth

@@ -9,26 +9,12 @@ struct AuthenticatorReader {
 
   func read(_ node: Node?) -> [AuthenticatorConfiguration] {
     guard let node, let mapping = MappingCursor(node, "\"auth\"", reading) else { return [] }
-    if mapping.lacksName(Self.keys, Self.isFit, of: "an authenticator", example: "auth: {users: {jwt: ...}}")
-    {
-      return read(Node.Entry(key: Located("users", at: mapping.place), value: node)).map { [$0] } ?? []
-    }
-    return mapping.readEntries(Self.isFit, read)
+    return Self.entries.read(mapping, read)
   }
 
-  /// The keys of an authenticator.
-  private static let keys = Key.names(at: .authenticator)
-
-  private static func isFit(_ node: Node) -> Bool {
-    guard case .mapping(let entries) = node.content else { return node.isUnusable }
-    return entries.contains { keys.contains($0.key.value) }
-  }
-
-  /// Whether `auth` is one authenticator without its name.
-  static func lacksName(_ node: Node) -> Bool {
-    guard case .mapping(let entries) = node.content, let first = entries.first else { return false }
-    return keys.contains(first.key.value) && !isFit(first.value)
-  }
+  static let entries = NamedEntries(
+    "an authenticator", named: "users", example: "auth: {users: {jwt: ...}}",
+    with: Key.names(at: .authenticator))
 
   private func read(_ entry: Node.Entry) -> AuthenticatorConfiguration? {
     let name = entry.key.value
@@ -54,10 +40,7 @@ struct AuthenticatorReader {
     var kind: AuthenticatorConfiguration.Kind?
     if let jwt { kind = readJWT(jwt.value).map { .jwt($0) } }
     if let callback { kind = readCallback(callback.value).map { .callback($0) } }
-    let isMisspelt = KeyPlace.authenticator.alternatives.joined().contains {
-      NearestName.of($0, in: mapping.keys.map(\.value)) != nil
-    }
-    if jwt == nil, callback == nil, !isMisspelt {
+    if jwt == nil, callback == nil, !mapping.isNearAlternative {
       reading.findings.error(
         .missingKey, "the authenticator \"\(name)\" needs \"jwt\" or \"callback\"", at: mapping.place,
         hint: "add jwt: {secret: {env: NAME}}, or callback: {url: URL}")
@@ -77,13 +60,9 @@ struct AuthenticatorReader {
     if let value = mapping.value("audience") { jwt?.audiences = readNames(value, "\"audience\"") }
     if let value = mapping.value("issuer") { jwt?.issuers = readNames(value, "\"issuer\"") }
     if let time = mapping.duration("leeway") { jwt?.leeway = time }
-    if let value = mapping.value("user") { jwt?.user = reading.word(value, "\"user\"") }
-    if let value = mapping.value("from") { readSources(value).map { jwt?.sources = $0 } }
-    if let value = mapping.value("expiry"),
-      let expiry = reading.choice(value, "\"expiry\"", of: TokenExpiry.self)
-    {
-      jwt?.expiry = expiry
-    }
+    jwt?.user = mapping.word("user")
+    if let sources = mapping.value("from").flatMap(readSources) { jwt?.sources = sources }
+    if let expiry = mapping.choice("expiry", of: TokenExpiry.self) { jwt?.expiry = expiry }
     mapping.finish()
     return jwt
   }
@@ -122,11 +101,9 @@ struct AuthenticatorReader {
   }
 
   private func readNames(_ node: Node, _ what: String) -> [String] {
-    if case .sequence(let items) = node.content {
-      if items.isEmpty { reading.findings.error(.invalidValue, "\(what) is empty", at: node.range) }
-      return reading.words(node, what)?.map(\.value) ?? []
-    }
-    return reading.word(node, what).map { [$0] } ?? []
+    guard case .sequence(let items) = node.content else { return reading.word(node, what).map { [$0] } ?? [] }
+    if items.isEmpty { reading.findings.error(.invalidValue, "\(what) is empty", at: node.range) }
+    return reading.words(node, what)?.map(\.value) ?? []
   }
 
   private func readSources(_ node: Node) -> [TokenSource]? {
@@ -156,10 +133,9 @@ struct AuthenticatorReader {
   private func readSource(_ node: Node) -> TokenSource? {
     if case .scalar(let scalar) = node.content {
       if scalar.text == "cookie" || scalar.text == "query" {
-        reading.findings.error(
+        return reading.refuse(
           .invalidValue, "\"\(scalar.text)\" needs a name", at: node.range,
           hint: "write {\(scalar.text): token}")
-        return nil
       }
       switch reading.choice(node, "an entry of \"from\"", of: PlainSource.self) {
       case .header: return .header
@@ -174,20 +150,18 @@ struct AuthenticatorReader {
     mapping.finish()
     if (cookie == nil) == (query == nil), mapping.keys.allSatisfy({ ["cookie", "query"].contains($0.value) })
     {
-      reading.findings.error(
+      return reading.refuse(
         .conflictingKeys, "expected a cookie or a query parameter for an entry of \"from\"",
         at: mapping.place,
         hint: "write {cookie: NAME} or {query: NAME}")
-      return nil
     }
     guard let value = cookie ?? query, let name = reading.word(value, "the name of a token") else {
       return nil
     }
     guard name.isHTTPToken, !name.contains("&"), !name.contains("%"), !name.contains("+") else {
-      reading.findings.error(
+      return reading.refuse(
         .invalidValue, "\"\(name)\" is not a valid name for a cookie or a query parameter", at: value.range,
         hint: "letters, digits, \"-\" and \"_\"")
-      return nil
     }
     return cookie != nil ? .cookie(name) : .query(name)
   }
@@ -207,11 +181,7 @@ struct AuthenticatorReader {
       reading.findings.error(
         .conflictingKeys, "\"jwt\" takes only one of \"secret\", \"public_key\" and \"jwks\"",
         at: given[1].key.range, related: [.init("the other one", at: given[0].key.range)])
-    } else if given.isEmpty,
-      !KeyPlace.jwt.alternatives.joined().contains(where: {
-        NearestName.of($0, in: mapping.keys.map(\.value)) != nil
-      })
-    {
+    } else if given.isEmpty, !mapping.isNearAlternative {
       reading.findings.error(
         .missingKey, "\"jwt\" needs a key to verify tokens with", at: mapping.place,
         hint: "secret: {env: NAME}, public_key: {file: PATH} or jwks: URL")
@@ -225,10 +195,7 @@ struct AuthenticatorReader {
     if let publicKey { return readPublicKey(publicKey, algorithms) }
     guard let set else { return nil }
     checkKinds(algorithms, [.rsa, .p256, .p384, .p521, .ed25519], "the keys of a set are public")
-    var time: Duration = .seconds(600)
-    if refresh != nil {
-      time = mapping.duration("refresh") ?? time
-    }
+    let time = mapping.duration("refresh") ?? .seconds(600)
     return readSet(set.value, tls: tls, algorithms).map { .set($0, refresh: time) }
   }
 
@@ -251,23 +218,20 @@ struct AuthenticatorReader {
     guard let given = reading.secretBytes(entry.value, "\"secret\"") else { return nil }
     let secret = given.bytes
     if secret.isEmpty {
-      reading.findings.error(.invalidKey, "the secret is empty", at: entry.value.range)
-      return nil
+      return reading.refuse(.invalidKey, "the secret is empty", at: entry.value.range)
     }
     guard !given.endsInNUL else {
-      reading.findings.error(
+      return reading.refuse(
         .invalidKey,
         secret.allSatisfy { $0 == 0 }
           ? "the secret consists of NUL bytes only, which HMAC cannot tell from an empty key"
           : "the secret ends in a NUL byte, and HMAC cannot tell it from the same key without that byte",
         at: entry.value.range, hint: "make one with: openssl rand -hex 32")
-      return nil
     }
     if String(decoding: secret, as: UTF8.self).contains("-----BEGIN ") {
-      reading.findings.error(
+      return reading.refuse(
         .invalidKey, "\"secret\" contains a key in PEM format, not a shared secret", at: entry.value.range,
         hint: "write public_key: {file: PATH}")
-      return nil
     }
     let used = algorithms?.map(\.value) ?? [KeyKind.secret.standardAlgorithm]
     if let least = used.compactMap(\.leastSecret).max(), secret.count < least {
@@ -290,8 +254,7 @@ struct AuthenticatorReader {
       checkKinds(algorithms, [key.kind], "the key is \(key.kind.name)")
       return .key(key)
     } catch {
-      reading.findings.error(.invalidKey, error.message, at: entry.value.range, hint: error.hint)
-      return nil
+      return reading.refuse(.invalidKey, error.message, at: entry.value.range, hint: error.hint)
     }
   }
 
@@ -303,16 +266,7 @@ struct AuthenticatorReader {
       return scalar.isUnusable ? nil : scalar.text
     }
     guard let name = reading.fileName(node, "\"public_key\"") else { return nil }
-    return contents(of: name, at: node.range).map { String(decoding: $0, as: UTF8.self) }
-  }
-
-  private func contents(of name: Reading.FileName, at place: SourceRange) -> [UInt8]? {
-    switch reading.files.contents(of: name.place, as: .keys) {
-    case .success(let bytes): return bytes
-    case .failure(let fault):
-      reading.reportUnreadable(name, fault, at: place)
-      return nil
-    }
+    return reading.contents(of: name, as: .keys, at: node.range).map { String(decoding: $0, as: UTF8.self) }
   }
 
   private func readSet(
@@ -327,14 +281,13 @@ struct AuthenticatorReader {
         .conflictingKeys, "\"tls\" can only be used with a key set that is fetched by URL", at: tls.key.range,
         hint: "remove it")
     }
-    guard let set = contents(of: name, at: node.range) else { return nil }
+    guard let set = reading.contents(of: name, as: .keys, at: node.range) else { return nil }
     do {
       _ = try VerificationKeySet(set, allowed: algorithms?.map(\.value))
       return .file(reading.files.absolute(name.place))
     } catch {
-      reading.findings.error(
+      return reading.refuse(
         .invalidKey, "\(name.shown) cannot be used: \(error.message)", at: node.range, hint: error.hint)
-      return nil
     }
   }
 
@@ -342,9 +295,8 @@ struct AuthenticatorReader {
   private func readURL(_ node: Node, tls: Node?) -> UpstreamConfiguration? {
     let reader = UpstreamReader(reading: reading, captures: [])
     if let text = reading.word(node, "a URL"), text.contains("?") {
-      reading.findings.error(
+      return reading.refuse(
         .invalidValue, "this URL cannot have a query", at: node.range, hint: "remove what follows the \"?\"")
-      return nil
     }
     var url = reader.readAddress(node, [.http, .https])
     reader.readTrust(tls, of: &url)
@@ -362,15 +314,11 @@ struct AuthenticatorReader {
     UpstreamReader(reading: reading, captures: [])
       .readIdleTimeout(mapping.value("idle_timeout"), of: &upstream)
     var callback = upstream.map { CallbackConfiguration(url: $0) }
-    if let value = mapping.value("host"),
-      let host = reading.choice(value, "\"host\"", of: UpstreamConfiguration.HostHeader.self)
-    {
+    if let host = mapping.choice("host", of: UpstreamConfiguration.HostHeader.self) {
       callback?.url.hostHeader = host
     }
     if let value = mapping.value("headers") { callback?.headers = readHeaders(value) }
-    if let value = mapping.value("timeout"),
-      let time = mapping.duration("timeout")
-    {
+    if let value = mapping.value("timeout"), let time = mapping.duration("timeout") {
       callback?.timeout = time
       if time > handshake {
         reading.findings.warning(
@@ -379,7 +327,7 @@ struct AuthenticatorReader {
       }
     }
     if let time = mapping.duration("cache") { callback?.cache = time }
-    if let value = mapping.value("user") { callback?.user = reading.word(value, "\"user\"") }
+    callback?.user = mapping.word("user")
     mapping.finish()
     return callback
   }

@@ -29,26 +29,11 @@ struct ChannelLayerReader {
   static func read(_ node: Node?, _ reading: Reading) -> [ChannelLayerConfiguration]? {
     guard let node else { return nil }
     guard let mapping = MappingCursor(node, "\"channel_layers\"", reading) else { return [] }
-    let reader = ChannelLayerReader(reading: reading)
-    if mapping.lacksName(
-      ["backend"], isFit, of: "a layer", example: "channel_layers: {default: {backend: memory}}")
-    {
-      return reader.read(Node.Entry(key: Located("default", at: mapping.place), value: node)).map { [$0] }
-        ?? []
-    }
-    return mapping.readEntries(isFit, reader.read)
+    return entries.read(mapping, ChannelLayerReader(reading: reading).read)
   }
 
-  private static func isFit(_ node: Node) -> Bool {
-    guard case .mapping(let entries) = node.content else { return node.isUnusable }
-    return entries.contains { $0.key.value == "backend" }
-  }
-
-  /// Whether `channel_layers` is one layer without its alias.
-  static func lacksAlias(_ node: Node) -> Bool {
-    guard case .mapping(let entries) = node.content, let first = entries.first else { return false }
-    return first.key.value == "backend" && !isFit(first.value)
-  }
+  static let entries = NamedEntries(
+    "a layer", named: "default", example: "channel_layers: {default: {backend: memory}}", with: ["backend"])
 
   private func read(_ entry: Node.Entry) -> ChannelLayerConfiguration? {
     guard let layer = MappingCursor(entry.value, .channelLayer, reading) else { return nil }
@@ -59,25 +44,21 @@ struct ChannelLayerReader {
     guard let node, let name else { return nil }
     let backend = name.kind.read(self, config)
     var places: [String: SourceRange] = [:]
-    if case .mapping(let entries)? = config?.content {
-      for entry in entries { places[entry.key.value] = entry.key.range }
-    }
+    for entry in config?.entries ?? [] { places[entry.key.value] = entry.key.range }
     return ChannelLayerConfiguration(
       alias: entry.key.value, backend: backend, range: node.range, places: places)
   }
 
   private func readName(_ node: Node) -> ChannelLayerConfiguration.BackendName? {
     guard let name = reading.word(node, "\"backend\"") else { return nil }
-    if let known = ChannelLayerConfiguration.BackendName(rawValue: name) ?? Self.djangoNames[name] {
-      return known
-    }
+    if let known = Self.backend(named: name) { return known }
     let known = ChannelLayerConfiguration.BackendName.allCases.map(\.rawValue)
-    let meant = NearestName.of(name, in: known + Self.djangoNames.keys.sorted())
+    let meant = NearestName.of(name, in: Self.backendNames)
     reading.findings.error(
       .unknownName, "there is no channel layer backend \"\(name)\"", at: node.range,
       hint: meant.map { "did you mean \"\($0)\"?" } ?? "known here: \(known.joined(separator: ", "))")
     // The config is read as if the name were right.
-    return meant.flatMap { ChannelLayerConfiguration.BackendName(rawValue: $0) ?? Self.djangoNames[$0] }
+    return meant.flatMap(Self.backend)
   }
 
   /// The memory layer uses none of these keys. They are checked so that a layer can be changed by changing one word.
@@ -96,10 +77,8 @@ struct ChannelLayerReader {
       readQueues(config, into: &layer)
       layer.randomPrefixLength = config.integer("random_prefix_length") ?? layer.randomPrefixLength
     }
-    if let value = config.value("prefix") { layer.prefix = reading.text(value, "\"prefix\"") ?? "asgi" }
-    if let value = config.value("serializer_format") {
-      layer.format = reading.choice(value, "\"serializer_format\"", of: SerializerFormat.self) ?? .msgpack
-    }
+    layer.prefix = config.value("prefix").flatMap { reading.text($0, "\"prefix\"") } ?? layer.prefix
+    layer.format = config.choice("serializer_format", of: SerializerFormat.self) ?? layer.format
     if let value = config.value("symmetric_encryption_keys") {
       layer.encryptionKeys = (reading.list(value, "\"symmetric_encryption_keys\"") ?? []).compactMap {
         reading.secretBytes($0, "an encryption key")

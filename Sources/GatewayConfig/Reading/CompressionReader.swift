@@ -32,11 +32,10 @@ enum CompressionReader {
     if case .scalar(let scalar) = node.content,
       let bits = range.first(where: { ByteCount(bytes: 1 << $0).description == scalar.text })
     {
-      reading.findings.error(
+      return reading.refuse(
         .wrongType, "\"window\" is a number of bits, not \"\(scalar.text)\"\(reading.origin(scalar))",
         at: node.range,
         hint: "write \(bits): 2 to the power of \(bits) bytes")
-      return nil
     }
     return reading.integer(node, "\"window\"", in: range)
   }

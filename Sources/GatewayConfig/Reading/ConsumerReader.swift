@@ -4,14 +4,10 @@ import Routing
 /// The consumer that was read, and the places of its groups.
 struct ReadConsumer {
   var consumer: ConsumerConfiguration
-  var groups: [Located<GroupPattern>]
+  var groups: [Located<GroupPattern>] = []
   /// The option that needs authenticated clients.
   var needsIdentity: Located<String>?
-
-  init(_ consumer: ConsumerConfiguration, groups: [Located<GroupPattern>] = []) {
-    self.consumer = consumer
-    self.groups = groups
-  }
+  var options = RouteOptions()
 }
 
 /// Reads `consumer:` and the options beside it.
@@ -31,7 +27,7 @@ struct ConsumerReader {
   ) -> ReadConsumer? {
     let own = Options(mapping)
     guard let name = reading.word(answer.value, "\"consumer\"") else { return nil }
-    if let type = InstalledApps.BuiltIn(rawValue: name) {
+    if let type = ConsumerType(rawValue: name) {
       return read(type, named: answer.value.range, own)
     }
     if let (preset, app) = preset(name) { return read(preset, of: app, at: answer.value.range, own) }
@@ -45,7 +41,7 @@ struct ConsumerReader {
         : NearestName.hint(for: name, in: known))
     // The options are read as if the name were right.
     guard let meant else { return nil }
-    if let type = InstalledApps.BuiltIn(rawValue: meant) {
+    if let type = ConsumerType(rawValue: meant) {
       return read(type, named: answer.value.range, own, isInstalled: true)
     }
     return preset(meant).flatMap { read($0.0, of: $0.1, at: answer.value.range, own) }
@@ -87,10 +83,19 @@ struct ConsumerReader {
     }
 
     /// The options that a consumer does not have.
-    func unfit(for type: InstalledApps.BuiltIn) -> [Node.Entry] {
+    func unfit(for type: ConsumerType) -> [Node.Entry] {
       Key.options(at: .preset).filter { $0.consumers?.contains(type) == false }.compactMap {
         entries[$0.name]
       }
+    }
+
+    /// Those options of the consumer that are single values.
+    func values(for type: ConsumerType, _ reading: Reading) -> RouteOptions {
+      var values = RouteOptions()
+      for key in Key.options(at: .preset) where key.consumers?.contains(type) == true {
+        if let entry = entries[key.name] { values.read(entry.value, of: key, reading) }
+      }
+      return values
     }
   }
 
@@ -110,52 +115,53 @@ struct ConsumerReader {
     return type.flatMap { read($0, named: range, own.over(options)) }
   }
 
-  private func readPreset(_ mapping: MappingCursor) -> (type: InstalledApps.BuiltIn?, options: Options) {
+  private func readPreset(_ mapping: MappingCursor) -> (type: ConsumerType?, options: Options) {
     let options = Options(mapping)
     let type = mapping.required("consumer", hint: "consumer: chat").flatMap {
-      reading.choice($0, "\"consumer\"", of: InstalledApps.BuiltIn.self)
+      reading.choice($0, "\"consumer\"", of: ConsumerType.self)
     }
     mapping.finish()
     return (type, options)
   }
 
   private func read(
-    _ type: InstalledApps.BuiltIn, named range: SourceRange, _ options: Options, isInstalled: Bool = false
+    _ type: ConsumerType, named range: SourceRange, _ options: Options, isInstalled: Bool = false
   ) -> ReadConsumer? {
     if !isPreset, !isInstalled { checkInstalled(type, at: range) }
     for entry in options.unfit(for: type) where entry.key.value != "publish" || !reportHTTPPublish(entry) {
       refuse(entry, for: type)
     }
+    let values = options.values(for: type, reading)
+    var consumer = read(type, range, options, values)
+    consumer?.options = values
+    return consumer
+  }
+
+  private func read(
+    _ type: ConsumerType, _ range: SourceRange, _ options: Options, _ values: RouteOptions
+  ) -> ReadConsumer? {
     switch type {
     case .echo:
-      return ReadConsumer(.echo)
+      return ReadConsumer(consumer: .echo)
     case .proxy:
-      return readUpstream(range, options).map { ReadConsumer(.proxy($0)) }
+      return readUpstream(range, options, values).map { ReadConsumer(consumer: .proxy($0)) }
     case .chat:
-      let showsUser = options["identity"].flatMap { reading.truth($0.value, "\"identity\"") }
-      let presence = options["presence"].flatMap { reading.truth($0.value, "\"presence\"") }
-      guard let (groups, templates) = readGroups(type, range, options) else { return nil }
-      var group = groups
-      group.showsUser = showsUser ?? false
-      group.presence = presence ?? false
-      var consumer = ReadConsumer(.chat(group), groups: templates)
-      consumer.needsIdentity = options["identity"].map { Located("\"identity\"", at: $0.key.range) }
-      return consumer
+      guard let (group, templates) = readGroups(type, range, options, values) else { return nil }
+      let identity = options["identity"].map { Located("\"identity\"", at: $0.key.range) }
+      return ReadConsumer(consumer: .chat(group), groups: templates, needsIdentity: identity)
     case .broadcast:
       let policy = options["publish"].flatMap { publish -> ConsumerConfiguration.PublishPolicy? in
         guard !reportHTTPPublish(publish) else { return nil }
         return reading.choice(publish.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }
-      guard let (group, templates) = readGroups(type, range, options) else { return nil }
-      var consumer = ReadConsumer(.broadcast(group, publish: policy ?? .everyone), groups: templates)
-      consumer.needsIdentity = options["publish"].map {
-        Located("\"publish: authenticated\"", at: $0.key.range)
-      }
-      return consumer
+      guard let (group, templates) = readGroups(type, range, options, values) else { return nil }
+      return ReadConsumer(
+        consumer: .broadcast(group, publish: policy ?? .everyone), groups: templates,
+        needsIdentity: options["publish"].map { Located("\"publish: authenticated\"", at: $0.key.range) })
     }
   }
 
-  private func checkInstalled(_ type: InstalledApps.BuiltIn, at range: SourceRange) {
+  private func checkInstalled(_ type: ConsumerType, at range: SourceRange) {
     guard !context.apps.builtIn.contains(type), !context.apps.misspelt.contains(type),
       let list = context.apps.range
     else { return }
@@ -173,29 +179,37 @@ struct ConsumerReader {
     return true
   }
 
-  private func refuse(_ entry: Node.Entry, for type: InstalledApps.BuiltIn) {
+  private func refuse(_ entry: Node.Entry, for type: ConsumerType) {
     reading.findings.error(
       .conflictingKeys, "the consumer \"\(type.rawValue)\" has no option \"\(entry.key.value)\"",
       at: entry.key.range,
       hint: "remove it")
   }
 
-  private func readUpstream(_ range: SourceRange, _ options: Options) -> UpstreamConfiguration? {
+  private func readUpstream(
+    _ range: SourceRange, _ options: Options, _ values: RouteOptions
+  ) -> UpstreamConfiguration? {
     let reader = UpstreamReader(reading: reading, captures: captures)
     guard let to = options["to"] else {
       guard !isPreset else { return nil }
-      reading.findings.error(
+      return reading.refuse(
         .missingKey, "the consumer \"proxy\" needs \"to\", the address of the upstream", at: range,
         hint: "to: ws://127.0.0.1:8001")
-      return nil
     }
-    return reader.readWebSocket(
-      to.value, host: options["host"]?.value, connectTimeout: options["connect_timeout"]?.value,
-      tls: options["tls"]?.value, handshake: context.handshake)
+    var upstream = reader.readWebSocket(to.value, host: options["host"]?.value, tls: options["tls"]?.value)
+    let time = values[.connectTimeout]
+    upstream?.connectTimeout = time
+    if let written = options["connect_timeout"], time > context.handshake {
+      reading.findings.warning(
+        .limitsDisagree,
+        "\"connect_timeout\" is \(time.written), and \"limits.handshake\" ends the handshake after \(context.handshake.written)",
+        at: written.value.range, hint: "raise \"limits.handshake\", or lower \"connect_timeout\"")
+    }
+    return upstream
   }
 
   private func readGroups(
-    _ type: InstalledApps.BuiltIn, _ range: SourceRange, _ options: Options
+    _ type: ConsumerType, _ range: SourceRange, _ options: Options, _ values: RouteOptions
   ) -> (GroupConfiguration, [Located<GroupPattern>])? {
     let layer = context.layer(
       named: options["channel_layer"], for: type.rawValue, at: range, isPreset: isPreset)
@@ -205,15 +219,15 @@ struct ConsumerReader {
     let history = options["history"].flatMap { HistoryReader.read($0.value, reading) }
     guard let entry = options["group"] else {
       guard !isPreset else { return nil }
-      reading.findings.error(
+      return reading.refuse(
         .missingKey, "\"\(type.rawValue)\" needs a \"group\"", at: range,
         hint: "group: \(type.rawValue)_{room}")
-      return nil
     }
     guard let templates = reader.readTemplates(entry.value) else { return nil }
-    let configuration = GroupConfiguration(
+    var configuration = GroupConfiguration(
       layer: layer, templates: templates.map(\.value), subscribe: subscribe, events: events,
       history: history)
+    configuration.options = values
     return (configuration, templates)
   }
 }
@@ -231,7 +245,7 @@ struct EventsReader {
     else { return [:] }
     var templates: [String: EventTemplate] = [:]
     var types: [String: Located<String>] = [:]
-    reading.remember(node, "\"\(key)\"", [], takesEvents: true)
+    reading.corrections.remember(node, "\"\(key)\"", [], takesEvents: true)
     for entry in mapping.all {
       checkType(entry.key)
       templates[entry.key.value] = top(entry.value)
@@ -347,20 +361,18 @@ extension Reading {
         rest = rest.dropFirst()
       } else if character == "{" {
         guard let end = rest.firstIndex(of: "}"), end > rest.startIndex else {
-          findings.error(
+          return refuse(
             .invalidValue, "the \"{\" is not followed by NAME}", at: range,
             hint: "write \"{{\" for the brace itself")
-          return nil
         }
         if !literal.isEmpty { parts.append(.literal(literal)) }
         literal = ""
         parts.append(.place(String(rest[..<end])))
         rest = rest[rest.index(after: end)...]
       } else if character == "}" {
-        findings.error(
+        return refuse(
           .invalidValue, "the \"}\" has no \"{\" before it", at: range,
           hint: "write \"}}\" for the brace itself")
-        return nil
       } else {
         literal.append(character)
       }
@@ -397,14 +409,12 @@ extension Reading {
       case "null": return .null
       default: break
       }
-      if let ambiguity = AmbiguousScalar(scalar.text), ambiguity.isTrouble(where: .json) {
-        findings.error(
-          .yamlSurprise, "the value is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
-          at: node.range,
+      if let ambiguity = AmbiguousScalar(scalar, where: .json) {
+        return refuse(
+          ambiguity, "the value", scalar, at: node.range,
           hint: ambiguity.isNumber
             ? "write the number as in JSON, or put it in quotes"
-            : "write true, false or null, or put it in quotes")
-        return .null
+            : "write true, false or null, or put it in quotes") ?? .null
       }
       switch JSON.readNumber(scalar.text) {
       case .notANumber: return .string(scalar.text)

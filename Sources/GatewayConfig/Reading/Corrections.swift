@@ -52,6 +52,7 @@ struct Corrections {
     return true
   }
 
+  /// From the next round on, reads a key as another one.
   mutating func rename(_ entry: Node.Entry, to name: String, _ finding: Finding) {
     let place = Place(entry.key.range.file, entry.key.range.start)
     guard names.updateValue(name, forKey: place) == nil else { return }
@@ -59,6 +60,8 @@ struct Corrections {
     isChanged = true
   }
 
+  /// From the next round on, reads an entry as part of another mapping.
+  ///
   /// - Parameters:
   ///   - finding: nil if the entry follows a moved one, whose finding says so.
   ///   - next: the entry behind it, which may belong to the same mapping.
@@ -73,6 +76,7 @@ struct Corrections {
     isChanged = true
   }
 
+  /// Remembers the keys of a mapping, to recognise keys that are one level too high.
   mutating func remember(_ mapping: Node, _ what: String, _ keys: Set<String>, takesEvents: Bool = false) {
     let read = Known(node: mapping, what: what, keys: keys, takesEvents: takesEvents)
     known[Place(mapping.range.file, mapping.range.end), default: []].append(read)

@@ -245,6 +245,11 @@ enum Paths {
     String(path.split(separator: "/").last ?? "")
   }
 
+  /// The path of a file that is named at a place: it is relative to the file that names it.
+  static func named(_ name: String, at place: SourceRange) -> String {
+    join(directory(of: place.file.path), name)
+  }
+
   /// A path relative to a folder, without `.`, and without `..` if the text allows to resolve it.
   static func join(_ directory: String, _ path: String) -> String {
     let whole = path.hasPrefix("/") || directory.isEmpty ? path : directory + "/" + path

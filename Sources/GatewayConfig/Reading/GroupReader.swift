@@ -18,10 +18,9 @@ struct GroupReader {
   func readTemplates(_ node: Node) -> [Located<GroupPattern>]? {
     guard let items = items(of: node, "\"group\"", atMost: Self.mostTemplates) else { return nil }
     guard !items.isEmpty else {
-      reading.findings.error(
+      return reading.refuse(
         .invalidValue, "the list of groups is empty", at: node.range,
         hint: "name a group: [news, user_{user}]")
-      return nil
     }
     let templates = items.compactMap { item -> Located<GroupPattern>? in
       guard let template = read(item, "\"group\"", GroupPattern.parse(template:)) else { return nil }
@@ -49,13 +48,12 @@ struct GroupReader {
   }
 
   private func items(of node: Node, _ what: String, atMost most: Int) -> [Node]? {
-    guard case .sequence(let items) = node.content else { return [node] }
-    guard items.count <= most else {
-      reading.findings.error(
-        .outOfRange, "\(what) names \(items.count) groups, and at most \(most) are possible", at: node.range)
-      return nil
+    guard node.items.count <= most else {
+      return reading.refuse(
+        .outOfRange, "\(what) names \(node.items.count) groups, and at most \(most) are possible",
+        at: node.range)
     }
-    return items
+    return node.items
   }
 
   private func read(
@@ -65,9 +63,8 @@ struct GroupReader {
     switch parse(scalar.text) {
     case .success(let value): return value
     case .failure(let fault):
-      reading.findings.error(
+      return reading.refuse(
         .invalidGroup, fault.message + reading.origin(scalar), at: node.range, hint: fault.hint)
-      return nil
     }
   }
 

@@ -64,12 +64,11 @@ struct HTTPActionReader {
   /// - Returns: the path of the folder, relative to the working directory of the process.
   private func readFolder(_ node: Node) -> String? {
     guard let name = reading.word(node, "\"static\"") else { return nil }
-    let path = Paths.join(Paths.directory(of: node.range.file.path), name)
+    let path = Paths.named(name, at: node.range)
     guard reading.files.isDirectory(path.isEmpty ? "." : path) else {
-      reading.findings.error(
+      return reading.refuse(
         .unreadableFile, "there is no folder \"\(path)\"", at: node.range,
         hint: reading.nearestFile(path) ?? "it is looked for beside the file that names it")
-      return nil
     }
     return path
   }
@@ -118,20 +117,17 @@ struct HTTPActionReader {
     return mapping.all.compactMap { entry in
       let name = entry.key.value
       guard name.isHTTPToken else {
-        reading.findings.error(.invalidValue, "\"\(name)\" is not a valid header name", at: entry.key.range)
-        return nil
+        return reading.refuse(.invalidValue, "\"\(name)\" is not a valid header name", at: entry.key.range)
       }
       guard !["content-length", "transfer-encoding", "connection", "upgrade"].contains(name.lowercased())
       else {
-        reading.findings.error(
+        return reading.refuse(
           .invalidValue, "Sluice sets \"\(name)\" itself", at: entry.key.range, hint: "remove it")
-        return nil
       }
       guard let value = reading.text(entry.value, "a header") else { return nil }
       guard value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-        reading.findings.error(
+        return reading.refuse(
           .invalidValue, "a header value must be one line without control characters", at: entry.value.range)
-        return nil
       }
       return (name, value)
     }

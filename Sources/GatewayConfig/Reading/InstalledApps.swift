@@ -1,10 +1,5 @@
 /// `installed_apps`: the built-in consumer apps by name, and local apps by their folder.
 struct InstalledApps {
-  /// The consumer types that come with the gateway; each is an app.
-  enum BuiltIn: String, CaseIterable {
-    case echo, chat, broadcast, proxy
-  }
-
   /// A folder with an `app.yaml`.
   struct LocalApp {
     /// The name of the folder, which routes use.
@@ -18,12 +13,12 @@ struct InstalledApps {
     var file: String
   }
 
-  private(set) var builtIn: Set<BuiltIn> = []
+  private(set) var builtIn: Set<ConsumerType> = []
   private(set) var local: [LocalApp] = []
   private(set) var names: [String] = []
   /// The built-in apps that were probably meant by misspelt entries. A second finding that they are not installed is not
   /// needed.
-  private(set) var misspelt: Set<BuiltIn> = []
+  private(set) var misspelt: Set<ConsumerType> = []
   /// The place of the list, for the hint to add an app to it.
   private(set) var range: SourceRange?
 
@@ -46,22 +41,22 @@ struct InstalledApps {
       reading.findings.error(.duplicateName, "the app \"\(name)\" is installed twice", at: app.range)
       return
     }
-    if let known = BuiltIn(rawValue: text) {
+    if let known = ConsumerType(rawValue: text) {
       builtIn.insert(known)
       names.append(name)
       return
     }
     let folder = Paths.join(Paths.directory(of: file), text)
     guard text.contains("/") || reading.files.isDirectory(folder) else {
-      NearestName.of(text, in: BuiltIn.allCases.map(\.rawValue)).flatMap(BuiltIn.init).map {
+      NearestName.of(text, in: ConsumerType.allCases.map(\.rawValue)).flatMap(ConsumerType.init).map {
         _ = misspelt.insert($0)
       }
       reading.findings.error(
         .unknownName, "there is no app \"\(text)\"", at: app.range,
-        hint: NearestName.hint(for: text, in: BuiltIn.allCases.map(\.rawValue)))
+        hint: NearestName.hint(for: text, in: ConsumerType.allCases.map(\.rawValue)))
       return
     }
-    guard BuiltIn(rawValue: name) == nil else {
+    guard ConsumerType(rawValue: name) == nil else {
       reading.findings.error(.duplicateName, "\"\(name)\" is the name of a built-in app", at: app.range)
       return
     }
@@ -88,7 +83,7 @@ struct InstalledApps {
 
   /// The names that a route may use as its consumer.
   var consumerNames: [String] {
-    BuiltIn.allCases.map(\.rawValue)
+    ConsumerType.allCases.map(\.rawValue)
       + local.flatMap { app in app.presets.map { "\(app.name).\($0.key.value)" } }
   }
 }

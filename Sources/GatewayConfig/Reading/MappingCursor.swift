@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads the keys of one mapping, remembers which keys it was asked for, and reports the others at the end.
 final class MappingCursor {
   let reading: Reading
@@ -24,19 +26,16 @@ final class MappingCursor {
   ///
   /// - Parameter shape: an example of such a mapping, for the hint.
   init?(_ node: Node, _ what: String, _ reading: Reading, shape: String? = nil, place: KeyPlace? = nil) {
-    var entries: [Node.Entry] = []
-    if case .mapping(let written) = node.content {
-      entries = written
-    } else if !reading.corrections.haveMoved(into: node) {
+    if node.entries == nil, !reading.corrections.haveMoved(into: node) {
       if node.isUnusable { return nil }
-      if let place { reading.remember(node, what, Key.names(at: place)) }
+      if let place { reading.corrections.remember(node, what, Key.names(at: place)) }
       reading.findings.error(
         .wrongType, "expected a mapping of keys to values for \(what), found \(node.content.kind)",
         at: node.range,
         hint: Self.lacksColon(node) ?? shape.map { "write \($0)" })
       return nil
     }
-    self.entries = reading.corrections.applied(to: entries, of: node)
+    entries = reading.corrections.applied(to: node.entries ?? [], of: node)
     self.node = node
     self.what = what
     self.kind = place
@@ -47,10 +46,7 @@ final class MappingCursor {
   private static func lacksColon(_ node: Node) -> String? {
     guard case .scalar(let scalar) = node.content, scalar.style == .plain else { return nil }
     let key = scalar.text.prefix { $0 != ":" && $0 != "=" }
-    let isKey = key.utf8.allSatisfy {
-      $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: " ")
-        || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0)
-    }
+    let isKey = key.utf8.allSatisfy { $0.isOfKey || $0 == UInt8(ascii: " ") }
     guard !key.isEmpty, isKey, key.count < scalar.text.count,
       !scalar.text.dropFirst(key.count).hasPrefix("://")
     else { return nil }
@@ -86,6 +82,11 @@ final class MappingCursor {
     return nil
   }
 
+  /// Whether one of its keys may be a misspelt one of those of which the mapping has exactly one.
+  var isNearAlternative: Bool {
+    kind?.alternatives.joined().contains { NearestName.of($0, in: keys.map(\.value)) != nil } ?? false
+  }
+
   /// The place for a finding about the whole mapping: its first key.
   var place: SourceRange { entries.first?.key.range ?? node.range }
 
@@ -115,34 +116,21 @@ final class MappingCursor {
         "\"\(entry.key.value)\" is a key of \(owner.what), and stands among the names of \(what)",
         at: entry.key.range, hint: "indent it to column \(owner.node.range.start.column)")
       reading.findings.add(finding)
-      reading.move(entry, into: owner.node, finding)
+      reading.corrections.move(entry, into: owner.node, finding)
       return nil
     }
-  }
-
-  /// Whether the mapping has the keys of an entry where the names of entries are expected, which is reported once.
-  ///
-  /// - Parameters:
-  ///   - isFit: whether a value may be that of an entry.
-  ///   - of: what the name would name, with its article: "an application".
-  func lacksName(_ keys: Set<String>, _ isFit: (Node) -> Bool, of kind: String, example: String) -> Bool {
-    guard let first = entries.first, keys.contains(first.key.value), !isFit(first.value) else { return false }
-    reading.findings.error(
-      .missingKey, "\(what) needs the name of \(kind) before \"\(first.key.value)\"", at: first.key.range,
-      hint: "write \(example), with a name of your choice")
-    return true
   }
 
   /// Reports every key that is not known here.
   func finish() {
     let known = known
-    reading.remember(node, what, known)
+    reading.corrections.remember(node, what, known)
     var missing = known.subtracting(entries.map(\.key.value))
     for (index, entry) in entries.enumerated() where !known.contains(entry.key.value) {
       let name = entry.key.value
       let next = index + 1 < entries.count ? entries[index + 1] : nil
       if let owner = reading.corrections.ownerOfFollower(entry) {
-        reading.move(entry, into: owner.node, nil, before: next)
+        reading.corrections.move(entry, into: owner.node, nil, before: next)
         continue
       }
       guard reading.findings.hasRoomForErrors else {
@@ -154,15 +142,15 @@ final class MappingCursor {
           .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
           hint: "indent the keys of \(owner.what) to column \(entry.key.range.start.column + 2)")
         reading.findings.add(finding)
-        reading.move(entry, into: owner.node, finding, before: next)
+        reading.corrections.move(entry, into: owner.node, finding, before: next)
         continue
       }
-      let finding = finding(for: entry, known, isFirst: next.map { !known.contains($0.key.value) } ?? false)
+      let finding = finding(for: entry, known, before: next)
       reading.findings.add(finding)
       if let owner = reading.corrections.owner(of: entry) {
-        reading.move(entry, into: owner.node, finding, before: next)
+        reading.corrections.move(entry, into: owner.node, finding, before: next)
       } else if let meant = meant(by: name, known), missing.remove(meant) != nil {
-        reading.correct(entry, to: meant, finding)
+        reading.corrections.rename(entry, to: meant, finding)
       }
     }
   }
@@ -190,32 +178,29 @@ final class MappingCursor {
     entries.first { !known.contains($0.key.value) }?.key.range == entry.key.range
   }
 
-  /// - Parameter isFirst: whether the entry behind it is unknown, too.
-  private func finding(for entry: Node.Entry, _ known: Set<String>, isFirst: Bool) -> Finding {
+  /// - Parameter next: the entry behind it.
+  private func finding(for entry: Node.Entry, _ known: Set<String>, before next: Node.Entry?) -> Finding {
+    Finding(
+      .error, .unknownKey, "unknown key \"\(entry.key.value)\" in \(what)", at: entry.key.range,
+      hint: hint(for: entry, known, before: next))
+  }
+
+  private func hint(for entry: Node.Entry, _ known: Set<String>, before next: Node.Entry?) -> String? {
     let name = entry.key.value
     if let owner = reading.corrections.owner(of: entry) {
-      return Finding(
-        .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
-        hint:
-          "indent it to column \(owner.node.range.start.column)\(isFirst ? ", and the keys below it" : ""): it is a key of \(owner.what)"
-      )
+      let areMore = next.map { !known.contains($0.key.value) && owner.mayHold($0) } ?? false
+      let more = areMore ? ", and the keys below it" : ""
+      return "indent it to column \(owner.node.range.start.column)\(more): it is a key of \(owner.what)"
     }
-    if name.contains("=") {
-      return Finding(
-        .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
-        hint: "a key is followed by \":\", not by \"=\"")
-    }
-    var hint = meant(by: name, known).map { "did you mean \"\($0)\"?" } ?? Habits.hint(for: name)
-    if what == "\"server\"", let own = Habits.serverHint(for: name) { hint = own }
-    if hint == nil { hint = homeHint(for: name) }
-    return Finding(
-      .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
-      hint: hint
-        ?? NearestName.hint(for: name, in: known.sorted(), atMost: isFirstUnknown(entry, known) ? 40 : 24))
+    if name.contains("=") { return "a key is followed by \":\", not by \"=\"" }
+    if kind == .server, let hint = Habits.serverHint(for: name) { return hint }
+    return meant(by: name, known).map { "did you mean \"\($0)\"?" } ?? Habits.hint(for: name)
+      ?? homeHint(for: name)
+      ?? NearestName.hint(for: name, in: known.sorted(), atMost: isFirstUnknown(entry, known) ? 40 : 24)
   }
 }
 
-// MARK: - Values with a declared range
+// MARK: - Values
 
 extension MappingCursor {
   /// The number of a key, in its declared range.
@@ -236,6 +221,17 @@ extension MappingCursor {
   /// `true` or `false`.
   func truth(_ key: String) -> Bool? {
     value(key).flatMap { reading.truth($0, "\"\(key)\"") }
+  }
+
+  /// Text that is not empty.
+  func word(_ key: String) -> String? {
+    value(key).flatMap { reading.word($0, "\"\(key)\"") }
+  }
+
+  /// One of a closed set of words.
+  func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, of type: Choice.Type) -> Choice?
+  where Choice.RawValue == String {
+    value(key).flatMap { reading.choice($0, "\"\(key)\"", of: type) }
   }
 
   /// The range that is declared for a key of this mapping.

@@ -98,27 +98,23 @@ struct PublishReader {
 
   /// One secret or a list of secrets, so that a new token can be introduced before the old one is removed.
   private func readTokens(_ node: Node) -> [String] {
-    var items = [node]
-    if case .sequence(let nodes) = node.content { items = nodes }
-    if items.isEmpty {
+    if node.items.isEmpty {
       reading.findings.error(
         .invalidValue, "the list of tokens is empty", at: node.range, hint: "token: {env: PUBLISH_TOKEN}")
     }
-    return items.compactMap { item in
+    return node.items.compactMap { item in
       guard let token = reading.secret(item, "\"token\"") else { return nil }
       guard PublishConfiguration.isToken(token) else {
-        reading.findings.error(
+        return reading.refuse(
           .invalidValue,
           token.isEmpty
             ? "the token is empty" : "the token contains a character that no HTTP header can carry",
           at: item.range, hint: "generate one with: openssl rand -hex 32")
-        return nil
       }
       guard token.utf8.count >= PublishConfiguration.shortestToken else {
-        reading.findings.error(
+        return reading.refuse(
           .outOfRange, "the token is short enough to be guessed", at: item.range,
           hint: "\(PublishConfiguration.shortestToken) characters or more are needed: openssl rand -hex 32")
-        return nil
       }
       return token
     }

@@ -12,7 +12,7 @@ final class Reading {
   private var sources: [String: Node?] = [:]
   /// Findings about the text of the files, before any key was read.
   private var documentFindings = Findings()
-  private(set) var corrections = Corrections()
+  var corrections = Corrections()
 
   init(mainPath: String, files: any FileAccess, environment: [String: String], isWithoutSecrets: Bool = false)
   {
@@ -38,6 +38,17 @@ final class Reading {
     return node
   }
 
+  /// Reports an error in place of a value.
+  ///
+  /// - Returns: nil.
+  func refuse<Value>(
+    _ code: FindingCode, _ message: String, at range: SourceRange?, hint: String? = nil,
+    related: [Finding.Related] = []
+  ) -> Value? {
+    findings.error(code, message, at: range, hint: hint, related: related)
+    return nil
+  }
+
   // MARK: - Reading anew
 
   /// How often the files are read at most. Each round reaches the values under one more level of misspelt keys.
@@ -54,23 +65,6 @@ final class Reading {
     return true
   }
 
-  /// From the next round on, reads a key as another one.
-  func correct(_ entry: Node.Entry, to name: String, _ finding: Finding) {
-    corrections.rename(entry, to: name, finding)
-  }
-
-  /// From the next round on, reads an entry as part of another mapping.
-  func move(
-    _ entry: Node.Entry, into mapping: Node, _ finding: Finding?, before next: Node.Entry? = nil
-  ) {
-    corrections.move(entry, into: mapping, finding, before: next)
-  }
-
-  /// Remembers the keys of a mapping, to recognise keys that are one level too high.
-  func remember(_ mapping: Node, _ what: String, _ keys: Set<String>, takesEvents: Bool = false) {
-    corrections.remember(mapping, what, keys, takesEvents: takesEvents)
-  }
-
   private func readDocument(_ path: String, namedAt place: SourceRange?) -> Node? {
     switch files.contents(of: path, as: place == nil ? .configuration : .include) {
     case .success(let text):
@@ -80,10 +74,9 @@ final class Reading {
       return YAMLReader.read(
         file, variables: Variables(environment, isWithoutSecrets: isWithoutSecrets), findings: &findings)
     case .failure(let fault):
-      findings.error(
+      return refuse(
         .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: place,
         hint: files.isDirectory(path) ? fileInside(path) : nearestFile(path))
-      return nil
     }
   }
 

@@ -17,9 +17,8 @@ struct RedisHostReader {
 
   private func readAddress(_ node: Node) -> RedisHost.Address? {
     guard case .sequence(let pair) = node.content, pair.count == 2 else {
-      reading.findings.error(
+      return reading.refuse(
         .invalidValue, "expected a pair of host name and port", at: node.range, hint: "[localhost, 6379]")
-      return nil
     }
     let host = reading.word(pair[0], "a host")
     let port = reading.integer(pair[1], "a port", in: 1...65535)
@@ -31,11 +30,8 @@ struct RedisHostReader {
 
   private func readMapping(_ node: Node) -> RedisHost? {
     guard let mapping = MappingCursor(node, .redisHost, reading) else { return nil }
-    let place = readPlace(mapping)
-    guard var host = place else {
-      mapping.finish()
-      return nil
-    }
+    defer { mapping.finish() }
+    guard var host = readPlace(mapping) else { return nil }
     host.database = mapping.integer("db") ?? host.database
     readCredentials(mapping, into: &host.credentials)
     host.connectTimeout = readTimes(mapping) ?? host.connectTimeout
@@ -43,7 +39,6 @@ struct RedisHostReader {
     if case .unix = host.place, host.tls != nil {
       reading.findings.error(.conflictingKeys, "a Unix socket cannot use TLS", at: mapping.place)
     }
-    mapping.finish()
     return host
   }
 
@@ -76,18 +71,16 @@ struct RedisHostReader {
     let sentinels = mapping.value("sentinels")
     let options = value("sentinel_kwargs", of: mapping)
     guard [address, name, sentinels].contains(where: { $0 != nil }) || master != nil else {
-      reading.findings.error(
+      return reading.refuse(
         .missingKey, "a Redis host needs \"address\", \"host\" or \"sentinels\"", at: mapping.place)
-      return nil
     }
     guard [address, name, sentinels ?? master].count(where: { $0 != nil }) == 1,
       port == nil || name != nil
     else {
-      reading.findings.error(
+      return reading.refuse(
         .conflictingKeys,
         "a Redis host is given by \"address\", by \"host\" and \"port\", or by \"sentinels\"",
         at: mapping.place, hint: "keep one of them")
-      return nil
     }
     if let address { return readURL(address) }
     if let name {
@@ -95,9 +88,8 @@ struct RedisHostReader {
       return RedisHost(.tcp(host: host, port: number))
     }
     guard let master, let sentinels else {
-      reading.findings.error(
+      return reading.refuse(
         .missingKey, "\"master_name\" and \"sentinels\" must be given together", at: mapping.place)
-      return nil
     }
     let addresses = (reading.list(sentinels, "\"sentinels\"") ?? []).compactMap(readAddress)
     guard let master = reading.word(master, "\"master_name\""), !addresses.isEmpty else { return nil }
@@ -140,12 +132,10 @@ struct RedisHostReader {
 
   private func readTLS(_ mapping: MappingCursor, into tls: inout RedisHost.TLS?) {
     if let value = value("ssl", of: mapping), let scalar = reading.scalar(value, "\"ssl\"") {
-      switch Self.truth[scalar.text] {
+      switch truth(scalar.text, of: "ssl", at: value.range) {
       case true: tls = tls ?? RedisHost.TLS()
       case false: tls = nil
-      case nil:
-        reading.findings.error(
-          .invalidValue, "\"ssl\" cannot be \"\(scalar.text)\"", at: value.range, hint: "true or false")
+      case nil: break
       }
     }
     for key in Self.tlsKeys {
@@ -164,23 +154,25 @@ struct RedisHostReader {
   private func set(_ key: String, to text: String, of tls: inout RedisHost.TLS?, at range: SourceRange) {
     switch key {
     case "ssl_cert_reqs":
-      guard let verifies = Self.certificateRequirements[text] else {
-        reading.findings.error(
-          .invalidValue, "\"ssl_cert_reqs\" cannot be \"\(text)\"", at: range, hint: "none or required")
-        return
-      }
-      tls?.verifiesCertificate = verifies
+      let verifies = truth(text, of: key, in: Self.certificateRequirements, or: "none or required", at: range)
+      if let verifies { tls?.verifiesCertificate = verifies }
     case "ssl_check_hostname":
-      guard let verifies = Self.truth[text] else {
-        reading.findings.error(
-          .invalidValue, "\"ssl_check_hostname\" cannot be \"\(text)\"", at: range, hint: "true or false")
-        return
-      }
-      tls?.verifiesHostname = verifies
+      if let verifies = truth(text, of: key, at: range) { tls?.verifiesHostname = verifies }
     case "ssl_ca_certs": tls?.trustedCertificates = readFile(text, at: range)
     case "ssl_certfile": tls?.certificate = readFile(text, at: range)
     default: tls?.privateKey = readFile(text, at: range)
     }
+  }
+
+  private func truth(
+    _ text: String, of key: String, in known: [String: Bool] = Self.truth, or hint: String = "true or false",
+    at range: SourceRange
+  ) -> Bool? {
+    guard let truth = known[text] else {
+      return reading.refuse(
+        .invalidValue, "\"\(key)\" cannot be \"\(text)\"", at: range, hint: hint)
+    }
+    return truth
   }
 
   private static let truth = ["true": true, "True": true, "false": false, "False": false]
@@ -193,14 +185,10 @@ struct RedisHostReader {
   ]
 
   private func readFile(_ name: String, at range: SourceRange) -> String? {
-    let path = Paths.join(Paths.directory(of: range.file.path), name)
-    if case .failure(let fault) = reading.files.contents(of: path, as: .certificate) {
-      reading.findings.error(
-        .unreadableFile, "\"\(name)\" cannot be read: \(fault.message)", at: range,
-        hint: reading.nearestFile(path))
-      return nil
+    let file = Reading.FileName(name, at: range)
+    return reading.contents(of: file, as: .certificate, at: range).map { _ in
+      reading.files.absolute(file.place)
     }
-    return reading.files.absolute(path)
   }
 }
 
@@ -218,38 +206,29 @@ extension RedisHostReader {
     else {
       return nil
     }
-    guard !text.isEmpty else {
-      reading.findings.error(.invalidValue, "a host is empty", at: node.range)
-      return nil
+    func fail(_ message: String, hint: String?) -> RedisHost? {
+      return reading.refuse(.invalidValue, message, at: node.range, hint: hint)
     }
+    guard !text.isEmpty else { return fail("a host is empty", hint: nil) }
     let schemes = ["redis://", "rediss://", "unix://"]
     guard let scheme = schemes.first(where: text.hasPrefix) else {
-      reading.findings.error(
-        // The finding shows nothing of the value, because any part may be a password.
-        .invalidValue, "the value is not the address of a Redis server", at: node.range,
-        hint: literalHint(node) ?? "write redis://host:6379/0, rediss:// for TLS, or unix:///path")
-      return nil
+      // The finding shows nothing of the value, because any part may be a password.
+      return fail(
+        "the value is not the address of a Redis server",
+        hint: Reading.literalHint(node) ?? "write redis://host:6379/0, rediss:// for TLS, or unix:///path")
     }
     if scheme != "unix://", hasUnencodedPassword(text.dropFirst(scheme.count)) {
       reading.findings.hide(node.range)
-      reading.findings.error(
-        .invalidValue,
+      return fail(
         "the password of the address contains a \"/\" or a \"?\", which ends the name of the server",
-        at: node.range, hint: "write %2F or %3F for it")
-      return nil
+        hint: "write %2F or %3F for it")
     }
     let (address, query) = text.dropFirst(scheme.count).cut(at: "?")
     let (authority, path) = address.cut(at: "/")
-    var place = authority[...]
-    var credentials = RedisHost.Credentials()
-    if let at = authority.lastIndex(of: "@") {
-      place = authority[authority.index(after: at)...]
-      let (user, password) = authority[..<at].cut(at: ":")
-      credentials.username = user.isEmpty ? nil : user.percentDecoded
-      credentials.password = (password?.percentDecoded).map { Secret($0) }
-    }
+    let at = authority.lastIndex(of: "@")
+    let place = at.map { authority[authority.index(after: $0)...] } ?? authority[...]
     guard var host = host(scheme, place, path, at: node.range) else { return nil }
-    host.credentials = credentials
+    if let at { host.credentials = .init(userInfo: authority[..<at]) }
     readQuery(query, into: &host, at: node.range)
     if host.credentials.password != nil, case .scalar(let scalar) = node.content, scalar.origin == nil {
       reading.findings.warning(
@@ -257,10 +236,6 @@ extension RedisHostReader {
         hint: "take the address from the environment: ${REDIS_URL}")
     }
     return host
-  }
-
-  private func literalHint(_ node: Node) -> String? {
-    if case .scalar(let scalar) = node.content { Reading.literalHint(scalar) } else { nil }
   }
 
   /// Whether the password has a character that separates parts of a URL (RFC 3986 section 3.2.1): one before an "@", after
@@ -276,9 +251,8 @@ extension RedisHostReader {
     -> RedisHost?
   {
     func fail(_ message: String) -> RedisHost? {
-      reading.findings.error(
+      return reading.refuse(
         .invalidValue, message, at: range, hint: "redis://host:6379/0, rediss:// for TLS, or unix:///path")
-      return nil
     }
     if scheme == "unix://" {
       guard place.isEmpty, let path, !path.isEmpty else { return fail("the address has no socket path") }
@@ -338,6 +312,15 @@ extension RedisHostReader {
           hint: NearestName.hint(for: key, in: Self.connectionKeys + Self.tlsKeys))
       }
     }
+  }
+}
+
+extension RedisHost.Credentials {
+  /// What stands before the `@` of a URL: `user:password`.
+  fileprivate init(userInfo: Substring) {
+    let (user, password) = userInfo.cut(at: ":")
+    username = user.isEmpty ? nil : user.percentDecoded
+    self.password = (password?.percentDecoded).map { Secret($0) }
   }
 }
 

@@ -1,3 +1,4 @@
+import Bytes
 import Routing
 
 /// Reads a list of routes, and those it includes or nests, into one flat list in their order.
@@ -93,12 +94,7 @@ final class RouteListReader {
   }
 
   private func answers(of mapping: MappingCursor) -> [Node.Entry] {
-    let keys =
-      switch kind {
-      case .http: Self.httpAnswers
-      case .webSocket: Self.webSocketAnswers
-      }
-    return keys.compactMap { mapping.entry($0) }
+    (kind == .http ? Self.httpAnswers : Self.webSocketAnswers).compactMap(mapping.entry)
   }
 
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
@@ -167,9 +163,8 @@ final class RouteListReader {
       return Prefix(pattern: pattern, range: entry.value.range)
     case .failure(let fault):
       let code: FindingCode = fault.kind == .invalid ? .invalidPattern : .unsupportedPattern
-      reading.findings.error(
+      return reading.refuse(
         code, fault.message, at: place(of: fault.range, in: scalar, entry.value.range), hint: fault.hint)
-      return nil
     }
   }
 
@@ -188,11 +183,7 @@ final class RouteListReader {
       } else {
         return String(part)
       }
-      guard !name.isEmpty,
-        name.utf8.allSatisfy({
-          (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
-        })
-      else { return String(part) }
+      guard !name.isEmpty, name.utf8.allSatisfy(\.isOfKey) else { return String(part) }
       let isNamed = mapping.all.contains { $0.key.value != "path" && Self.mentions("{\(name)}", $0.value) }
       isUsed = isUsed || isNamed
       return "<slug:\(name)>"
@@ -263,7 +254,7 @@ final class RouteListReader {
     guard let name = reading.word(node, "\"include\"") else { return }
     let isFile = name.hasSuffix(".yaml") || name.hasSuffix(".yml")
     if isFile {
-      let path = Paths.join(Paths.directory(of: node.range.file.path), name)
+      let path = Paths.named(name, at: node.range)
       follow(path, at: node.range) {
         guard let document = reading.document(path, namedAt: node.range) else { return }
         readBlock(document, settings, prefixes)
@@ -320,57 +311,71 @@ final class RouteListReader {
     _ answer: Node.Entry, _ mapping: MappingCursor, _ pattern: Prefix?, name: Located<String>?,
     _ settings: RouteSettings, _ prefixes: [Prefix]
   ) {
-    var http: HTTPAction?
-    var groups: [Located<GroupPattern>] = []
-    var webSocket: ReadConsumer?
-    var subprotocols: [String] = []
-    let patterns = prefixes.map(\.pattern) + (pattern.map { [$0.pattern] } ?? [])
-    let names = hasUnknownCaptures ? nil : RoutePath(patterns).captureNames
+    let all = prefixes + [pattern].compactMap(\.self)
+    let path = RoutePath(all.map(\.pattern))
+    let captures = hasUnknownCaptures ? nil : path.captureNames
+    let read: Answer
     switch kind {
-    case .http:
-      if answer.key.value == "events" {
-        reportKeysOfEvents(mapping)
-        let events = EventStreamReader(context: context, captures: names, settings: settings).read(answer)
-        http = (events?.stream).map(HTTPAction.events)
-        groups = events?.groups ?? []
-      } else {
-        http = HTTPActionReader(context: context, captures: names, settings: settings).read(answer)
-      }
+    case .http: read = readHTTP(answer, mapping, captures, settings)
     case .webSocket:
-      webSocket = ConsumerReader(
-        context: context, captures: names, hasIdentity: settings.requiresAuthentication
-      )
-      .read(answer, mapping)
-      groups = webSocket?.groups ?? []
-      subprotocols = readSubprotocols(mapping, of: webSocket?.consumer)
+      let reader = ConsumerReader(
+        context: context, captures: captures, hasIdentity: settings.requiresAuthentication)
+      let consumer = reader.read(answer, mapping)
+      let subprotocols = readSubprotocols(mapping, of: consumer?.consumer)
+      read = Answer(consumer: consumer, subprotocols: subprotocols, groups: consumer?.groups ?? [])
     }
-    let shared = readShared(mapping)
+    let shared = mapping.entry("shared").flatMap { entry in
+      reading.truth(entry.value, "\"shared\"").map { Located($0, at: entry.key.range) }
+    }
     guard let pattern, !isChecking else { return }
-    var path = RoutePath(patterns)
-    var ranges = prefixes.map(\.range) + [pattern.range]
-    if http?.answersBelow == true {
-      path.patterns.append(.remainder)
-      ranges.append(pattern.range)
-    }
-    let routeName = name?.value ?? path.text
-    var route = ReadRoute(path: path, range: pattern.range, patternRanges: ranges, givenName: name)
+    var route = ReadRoute(path: path, range: pattern.range, patternRanges: all.map(\.range), givenName: name)
     route.shared = shared
     route.hasUnknownAuth = settings.auth.isUnknown
     route.placesOfPatterns = placesOfPatterns(answer, mapping)
-    route.groups = groups
-    if let http {
-      route.http = HTTPRoute(
-        name: routeName, range: pattern.range, action: http,
-        auth: settings.auth.ofHTTP(
-          answer.key.value, isKnown: http.dependsOnIdentity, at: answer.key.range, reading))
-    }
-    if let webSocket {
-      route.webSocket = WebSocketRoute(
-        name: routeName, range: pattern.range, consumer: webSocket.consumer, origins: settings.origins,
-        subprotocols: subprotocols, limits: settings.limits, compression: settings.compression,
-        auth: settings.auth.ofWebSocket(webSocket, at: answer.key.range, reading))
-    }
+    add(read, to: &route, at: answer.key, settings)
     routes.append(route)
+  }
+
+  /// What a route does, and the places of its groups.
+  private struct Answer {
+    var http: HTTPAction?
+    var consumer: ReadConsumer?
+    var subprotocols: [String] = []
+    var groups: [Located<GroupPattern>] = []
+  }
+
+  private func readHTTP(
+    _ answer: Node.Entry, _ mapping: MappingCursor, _ captures: [String]?, _ settings: RouteSettings
+  ) -> Answer {
+    guard answer.key.value == "events" else {
+      let reader = HTTPActionReader(context: context, captures: captures, settings: settings)
+      return Answer(http: reader.read(answer))
+    }
+    reportKeysOfEvents(mapping)
+    let events = EventStreamReader(context: context, captures: captures, settings: settings).read(answer)
+    return Answer(http: (events?.stream).map(HTTPAction.events), groups: events?.groups ?? [])
+  }
+
+  private func add(
+    _ answer: Answer, to route: inout ReadRoute, at key: Located<String>, _ settings: RouteSettings
+  ) {
+    if answer.http?.answersBelow == true {
+      route.path.patterns.append(.remainder)
+      route.patternRanges.append(route.range)
+    }
+    let name = route.givenName?.value ?? route.path.text
+    route.groups = answer.groups
+    if let http = answer.http {
+      route.http = HTTPRoute(
+        name: name, range: route.range, action: http,
+        auth: settings.auth.ofHTTP(key.value, isKnown: http.dependsOnIdentity, at: key.range, reading))
+    }
+    if let consumer = answer.consumer {
+      route.webSocket = WebSocketRoute(
+        name: name, range: route.range, consumer: consumer.consumer, origins: settings.origins,
+        subprotocols: answer.subprotocols, limits: settings.limits, compression: settings.compression,
+        auth: settings.auth.ofWebSocket(consumer, at: key.range, reading), options: consumer.options)
+    }
   }
 
   /// Reports keys beside `events` that belong inside it.
@@ -383,26 +388,16 @@ final class RouteListReader {
     }
   }
 
-  /// `shared: true`, for a route with a group.
-  private func readShared(_ mapping: MappingCursor) -> Located<Bool>? {
-    guard let entry = mapping.entry("shared") else { return nil }
-    return reading.truth(entry.value, "\"shared\"").map { Located($0, at: entry.key.range) }
-  }
-
   /// The places of the patterns of `subscribe` or `publish`; empty if they come from a preset.
   private func placesOfPatterns(_ answer: Node.Entry, _ mapping: MappingCursor) -> [SourceRange] {
     var list = kind == .webSocket ? mapping.entry("subscribe")?.value : nil
-    if answer.key.value == "publish", case .mapping(let entries) = answer.value.content {
-      list = entries.first { $0.key.value == "groups" }?.value
-    }
-    guard let list else { return [] }
-    guard case .sequence(let items) = list.content else { return [list.range] }
-    return items.map(\.range)
+    if answer.key.value == "publish" { list = answer.value.entry("groups")?.value ?? list }
+    return list?.items.map(\.range) ?? []
   }
 
   private func readSubprotocols(_ mapping: MappingCursor, of consumer: ConsumerConfiguration?) -> [String] {
     guard let entry = mapping.entry("subprotocols") else { return [] }
-    if case .proxy? = consumer {
+    if consumer?.upstream != nil {
       reading.findings.error(
         .conflictingKeys, "the consumer \"proxy\" has no option \"subprotocols\"", at: entry.key.range,
         hint: "remove it: the upstream chooses the subprotocol")

@@ -42,28 +42,12 @@ struct RouteTable {
   private func report(_ finding: RouteFinding, _ reading: Reading) {
     let route = routes[finding.route]
     switch finding {
-    case .unreachable(_, let coveredBy):
-      let covering = coveredBy.prefix(5).map { Finding.Related("answers first", at: routes[$0].range) }
-      let isDoubled = coveredBy.contains { routes[$0].path == route.path }
-      let hint =
-        isDoubled
-        ? "remove one of the two"
-        : coveredBy.count == 1
-          ? "move it before the route that answers" : "move it before the routes that answer"
-      reading.findings.error(
-        .unreachableRoute, "this route can never be reached", at: route.range, hint: hint, related: covering)
+    case .unreachable(_, let coveredBy): reportUnreachable(route, coveredBy, reading)
     // One finding for each route, however many earlier routes cover parts of it.
     case .partlyCovered: break
     case .matchesNothing:
-      let startsWithSlash = route.path.patterns.contains { $0.text.drop { $0 == "^" }.hasPrefix("/") }
-      let isPython = route.path.patterns.contains { $0.text.hasPrefix("r\"") || $0.text.hasPrefix("r'") }
-      var hint: String?
-      if startsWithSlash {
-        hint = "begin the path without \"/\": Sluice removes leading slashes before it tries the routes"
-      }
-      if isPython { hint = "remove Python's r before the quotes" }
       reading.findings.error(
-        .impossiblePattern, "no path can match this pattern", at: route.range, hint: hint)
+        .impossiblePattern, "no path can match this pattern", at: route.range, hint: route.hintOfImpossible)
     case .unanchored(_, let example):
       reading.findings.warning(
         .unanchoredPattern, "the pattern also matches \"/\(example)\"", at: route.range,
@@ -76,25 +60,43 @@ struct RouteTable {
       reading.findings.error(
         .unsupportedPattern, "the pattern is too large to compile", at: route.range,
         hint: "make its repetitions smaller")
-    case .open(_, .anchoring):
-      reading.findings.warning(
-        .notProved, "Sluice could not decide whether the pattern also matches in the middle of a path",
-        at: route.range,
-        hint: "begin it with \"^\"")
-    case .open(_, .prefix(let pattern)):
-      reading.findings.warning(
-        .notProved, "Sluice could not decide whether \(route.name(ofPattern: pattern)) can end in two places",
-        at: route.patternRanges[pattern], hint: Self.prefixHint)
-    case .open(_, .overlap(let other)):
-      reading.findings.warning(
-        .notProved,
-        "Sluice could not decide whether an earlier route answers some of the paths of this route",
-        at: route.range, related: [.init("the earlier route", at: routes[other].range)])
+    case .open(_, let question): report(question, of: route, reading)
     case .notProved(let indices):
       reading.findings.warning(
         .notProved,
         "\(indices.count) routes are too many to analyse together: Sluice could not decide whether they hide each other",
         at: route.range)
+    }
+  }
+
+  private func reportUnreachable(_ route: ReadRoute, _ coveredBy: [Int], _ reading: Reading) {
+    let hint =
+      coveredBy.contains { routes[$0].path == route.path }
+      ? "remove one of the two"
+      : "move it before the \(coveredBy.count == 1 ? "route that answers" : "routes that answer")"
+    reading.findings.error(
+      .unreachableRoute, "this route can never be reached", at: route.range, hint: hint,
+      related: coveredBy.prefix(5).map { .init("answers first", at: routes[$0].range) })
+  }
+
+  /// Reports that a question about a route was not decided.
+  private func report(_ question: RouteFinding.OpenQuestion, of route: ReadRoute, _ reading: Reading) {
+    func tell(_ what: String, at range: SourceRange, hint: String? = nil, related: [Finding.Related] = []) {
+      reading.findings.warning(
+        .notProved, "Sluice could not decide whether \(what)", at: range, hint: hint, related: related)
+    }
+    switch question {
+    case .anchoring:
+      tell(
+        "the pattern also matches in the middle of a path", at: route.range, hint: "begin it with \"^\"")
+    case .prefix(let pattern):
+      tell(
+        "\(route.name(ofPattern: pattern)) can end in two places", at: route.patternRanges[pattern],
+        hint: Self.prefixHint)
+    case .overlap(let other):
+      tell(
+        "an earlier route answers some of the paths of this route", at: route.range,
+        related: [.init("the earlier route", at: routes[other].range)])
     }
   }
 
@@ -153,5 +155,16 @@ struct RouteTable {
         seen[name.value] = name.range
       }
     }
+  }
+}
+
+extension ReadRoute {
+  /// What may be the reason that no path matches.
+  fileprivate var hintOfImpossible: String? {
+    if path.patterns.contains(where: { $0.text.hasPrefix("r\"") || $0.text.hasPrefix("r'") }) {
+      return "remove Python's r before the quotes"
+    }
+    guard path.patterns.contains(where: { $0.text.drop { $0 == "^" }.hasPrefix("/") }) else { return nil }
+    return "begin the path without \"/\": Sluice removes leading slashes before it tries the routes"
   }
 }

@@ -5,10 +5,9 @@ extension Reading {
   func secret(_ node: Node, _ what: String) -> String? {
     guard let secret = secretBytes(node, what) else { return nil }
     if let text = secret.text { return text }
-    findings.error(
+    return refuse(
       .invalidValue, "\(what) holds bytes that are not UTF-8, and has to be text", at: node.range,
       hint: "make one with: openssl rand -hex 32")
-    return nil
   }
 
   /// `{env: NAME}` or `{file: PATH}`, with `encoding:` if the bytes are encoded as text. A secret that is written into the
@@ -19,47 +18,50 @@ extension Reading {
     switch node.content {
     case .scalar(let scalar):
       // A mistake in its notation has been reported with its line.
-      if scalar.isUnusable { findings.hide(node.range) }
-      if scalar.origin == nil, !scalar.isUnusable {
+      guard !scalar.isUnusable else {
+        findings.hide(node.range)
+        return nil
+      }
+      if scalar.origin == nil {
         findings.warning(
           .plainSecret, "\(what) is written into the configuration", at: node.range,
-          hint: Self.literalHint(scalar) ?? "write {env: NAME} or {file: PATH}")
+          hint: Self.literalHint(scalar) ?? Self.referenceHint)
       }
-      return scalar.isUnusable ? nil : Secret(scalar.text)
+      return Secret(scalar.text)
     case .sequence:
       findings.hide(node.range)
-      findings.error(.wrongType, "expected text for \(what), found a list", at: node.range)
-      return nil
+      return refuse(.wrongType, "expected text for \(what), found a list", at: node.range)
     case .mapping(let entries):
       // The keys may be the secret: `secret: {hunter2}`.
-      let strangers = entries.filter { !Self.isKeyOfReference($0.key.value) }
-      if let first = strangers.first {
-        findings.hide(node.range)
-        findings.error(
-          .unknownKey, "the mapping for \(what) has a key that no secret has", at: first.key.range,
-          hint: "write {env: NAME} or {file: PATH}")
-        return nil
+      guard let stranger = entries.first(where: { !Self.isKeyOfReference($0.key.value) }) else {
+        return secret(referredToBy: node, what)
       }
-      guard let reference = MappingCursor(node, .secret, self) else { return nil }
-      let variable = reference.value("env")
-      let file = reference.value("file")
-      let encoding = reference.value("encoding")
-      reference.finish()
-      if (variable == nil) == (file == nil) {
-        findings.error(
-          .conflictingKeys, "a secret needs either \"env\" or \"file\"", at: reference.place,
-          hint: "write {env: NAME} or {file: PATH}")
-      }
-      let secret: Secret? =
-        if let variable { secret(inVariable: variable) } else { file.flatMap(secret(inFile:)) }
-      guard let encoding else { return secret }
-      guard let kind = choice(encoding, "\"encoding\"", of: SecretEncoding.self), let secret else {
-        return nil
-      }
-      // A misspelt encoding is reported, and not guessed.
-      guard case .scalar(let word) = encoding.content, word.text == kind.rawValue else { return secret }
-      return decoded(secret, kind, what, at: encoding.range)
+      findings.hide(node.range)
+      return refuse(
+        .unknownKey, "the mapping for \(what) has a key that no secret has", at: stranger.key.range,
+        hint: Self.referenceHint)
     }
+  }
+
+  private static let referenceHint = "write {env: NAME} or {file: PATH}"
+
+  private func secret(referredToBy node: Node, _ what: String) -> Secret? {
+    guard let reference = MappingCursor(node, .secret, self) else { return nil }
+    let variable = reference.value("env")
+    let file = reference.value("file")
+    let encoding = reference.value("encoding")
+    reference.finish()
+    if (variable == nil) == (file == nil) {
+      findings.error(
+        .conflictingKeys, "a secret needs either \"env\" or \"file\"", at: reference.place,
+        hint: Self.referenceHint)
+    }
+    let secret: Secret? =
+      if let variable { secret(inVariable: variable) } else { file.flatMap(secret(inFile:)) }
+    guard let encoding else { return secret }
+    guard let kind = choice(encoding, "\"encoding\"", of: SecretEncoding.self), let secret else { return nil }
+    // A misspelt encoding is reported, and not guessed.
+    return encoding.isWord(kind.rawValue) ? decoded(secret, kind, what, at: encoding.range) : secret
   }
 
   private static func isKeyOfReference(_ key: String) -> Bool {
@@ -73,6 +75,10 @@ extension Reading {
     return "single quotes keep \"${NAME}\" as text: put the value in double quotes for the variable"
   }
 
+  static func literalHint(_ node: Node) -> String? {
+    if case .scalar(let scalar) = node.content { literalHint(scalar) } else { nil }
+  }
+
   /// The finding shows nothing of the secret.
   private func decoded(
     _ secret: Secret, _ encoding: SecretEncoding, _ what: String, at range: SourceRange
@@ -80,16 +86,14 @@ extension Reading {
     if let bytes = encoding.decode(secret.bytes) { return Secret(bytes: bytes) }
     // The text could be valid in another encoding as well, which would make other bytes of it.
     if let (found, hint) = encoding.fault(of: secret.bytes) {
-      findings.error(
+      return refuse(
         .invalidValue, "\(what) is not written in \(encoding.rawValue): it \(found)", at: range, hint: hint)
-      return nil
     }
     let other = SecretEncoding.allCases.first { $0.decode(secret.bytes) != nil }
-    findings.error(
+    return refuse(
       .invalidValue, "\(what) is not written in \(encoding.rawValue)", at: range,
       hint: other.map { "write encoding: \($0.rawValue)" }
         ?? "leave \"encoding\" out where the bytes are the secret itself")
-    return nil
   }
 
   private func secret(inVariable node: Node) -> Secret? {
@@ -101,15 +105,13 @@ extension Reading {
       guard !isWithoutSecrets else { return nil }
       guard VariableName.isLikely(name) else {
         findings.hide(node.range)
-        findings.error(
+        return refuse(
           .undefinedVariable, "\"env\" takes the name of an environment variable that is set", at: node.range,
           hint: "write env: NAME, and set the variable to the secret")
-        return nil
       }
-      findings.error(
+      return refuse(
         .undefinedVariable, "the environment variable \"\(name)\" is not set", at: node.range,
         hint: "set it, or give a default: \"${\(name):-value}\" in place of {env: \(name)}")
-      return nil
     }
     return secret(value, of: "the environment variable \"\(name)\"", at: node.range)
   }
@@ -121,10 +123,9 @@ extension Reading {
     let shown = "${\(origin.variable)}"
     guard let value = environment[scalar.text] else {
       guard !isWithoutSecrets else { return nil }
-      findings.error(
+      return refuse(
         .undefinedVariable, "\"env\" takes the name of a variable, and \"\(shown)\" stands for its value",
         at: node.range, hint: "write env: \(origin.variable), without \"$\"")
-      return nil
     }
     return secret(value, of: "the environment variable that \"\(shown)\" names", at: node.range)
   }
@@ -132,39 +133,16 @@ extension Reading {
   private func secret(_ value: String, of what: String, at range: SourceRange) -> Secret? {
     // The replacement character stands for bytes that are not text.
     if value.unicodeScalars.contains("\u{FFFD}") {
-      findings.error(
+      return refuse(
         .invalidValue, "\(what) holds bytes that are not UTF-8", at: range,
         hint: "write {file: PATH}, or put them there in base64 and add encoding: base64")
-      return nil
     }
     return Secret(file: Array(value.utf8))
   }
 
   private func secret(inFile node: Node) -> Secret? {
-    guard let name = fileName(node, "\"file\"") else { return nil }
-    switch files.contents(of: name.place, as: .secret) {
-    case .success(let bytes): return Secret(file: bytes)
-    case .failure(let found):
-      if isMissingSecret(name.place, as: .secret, at: node.range) { return nil }
-      reportUnreadable(
-        name, isWithoutSecrets ? files.fault(of: name.place, as: .secret) ?? found : found, at: node.range)
-      return nil
-    }
-  }
-
-  /// Whether a file of a secret may be missing here, because the configuration is checked without its secrets. What is there has
-  /// to be a file, and one that exists and cannot be read is reported.
-  func isMissingSecret(_ path: String, as use: FileUse, at range: SourceRange) -> Bool {
-    guard isWithoutSecrets, files.fault(of: path, as: use) == nil else { return false }
-    if files.isFile(path) {
-      findings.warning(
-        .unreadableFile, "the file of this secret exists, and the user of this process cannot read it",
-        at: range,
-        hint:
-          "Sluice has to be able to read it: check its owner and its mode, or run this as the user of the service"
-      )
-    }
-    return true
+    fileName(node, "\"file\"").flatMap { contents(of: $0, as: .secret, isSecret: true, at: node.range) }
+      .map { Secret(file: $0) }
   }
 
   /// The name of a file, as findings show it.
@@ -173,26 +151,51 @@ extension Reading {
     var shown: String
     /// Relative to the working directory.
     var place: String
-    var isShown: Bool
+    var isShown = true
+
+    /// A name that is written in the file.
+    init(_ name: String, at range: SourceRange) {
+      shown = "\"\(name)\""
+      place = Paths.named(name, at: range)
+    }
   }
 
   /// The name of a file that holds a secret or a key.
   func fileName(_ node: Node, _ what: String) -> FileName? {
     guard let scalar = scalar(node, what) else { return nil }
-    let directory = Paths.directory(of: node.range.file.path)
-    if let origin = scalar.origin {
-      guard !scalar.text.isEmpty else { return word(node, what).flatMap { _ in nil } }
-      return FileName(
-        shown: "the file that \"${\(origin.variable)}\" names", place: Paths.join(directory, scalar.text),
-        isShown: false)
+    // A finding about a word repeats it.
+    guard let origin = scalar.origin, !scalar.text.isEmpty else {
+      return word(node, what).map { FileName($0, at: node.range) }
     }
-    guard let path = word(node, what) else { return nil }
-    return FileName(shown: "\"\(path)\"", place: Paths.join(directory, path), isShown: true)
+    var name = FileName(scalar.text, at: node.range)
+    name.shown = "the file that \"${\(origin.variable)}\" names"
+    name.isShown = false
+    return name
   }
 
-  func reportUnreadable(_ name: FileName, _ fault: FileFault, at range: SourceRange) {
-    findings.error(
-      .unreadableFile, "\(name.shown) cannot be read: \(fault.message)", at: range,
-      hint: name.isShown ? nearestFile(name.place) : nil)
+  /// The contents of a file; nil, with a finding, where it cannot be read.
+  ///
+  /// A secret may be missing where the configuration is checked without its secrets. What is there has to be a file, and one that
+  /// exists and cannot be read is reported.
+  func contents(of name: FileName, as use: FileUse, isSecret: Bool = false, at range: SourceRange) -> [UInt8]?
+  {
+    switch files.contents(of: name.place, as: use) {
+    case .success(let bytes): return bytes
+    case .failure(let fault):
+      let found = isWithoutSecrets && isSecret ? files.fault(of: name.place, as: use) : fault
+      if let found {
+        findings.error(
+          .unreadableFile, "\(name.shown) cannot be read: \(found.message)", at: range,
+          hint: name.isShown ? nearestFile(name.place) : nil)
+      } else if files.isFile(name.place) {
+        findings.warning(
+          .unreadableFile, "the file of this secret exists, and the user of this process cannot read it",
+          at: range,
+          hint:
+            "Sluice has to be able to read it: check its owner and its mode, or run this as the user of the service"
+        )
+      }
+      return nil
+    }
   }
 }

@@ -14,27 +14,26 @@ extension ServerConfiguration {
       checkSecureAddresses(of: value, bind: bindNode, reading)
       bindOptions.merge(tls?.bindOptions ?? [:]) { $1 }
     }
+    let addresses = bind + (tls?.bind ?? [])
     if let value = mapping.value("trusted_proxies") {
       trustedProxies = TrustedProxies(reading: value, reading)
+      if trustedProxies.unix { checkUnixSocket(in: addresses, at: value, reading) }
     }
-    for place in [bindNode, mapping.value("tls")].compactMap(\.self) {
-      checkProxyProtocol(at: place, reading)
-    }
-    let addresses = bind + (tls?.bind ?? [])
+    let places = [bindNode, mapping.value("tls")].compactMap(\.self)
+    for place in places { checkProxyProtocol(at: place, reading) }
     reading.ownAddresses = (bindNode == nil ? [] : bind) + (tls?.bind ?? [])
+    if let place = places.first { checkRivals(among: addresses, at: place, reading) }
+    threads = mapping.integer("threads")
+    mapping.finish()
+  }
+
+  private func checkRivals(among addresses: [BindAddress], at node: Node, _ reading: Reading) {
     for address in addresses {
-      guard let rival = address.rival(among: addresses), let node = bindNode ?? mapping.value("tls") else {
-        continue
-      }
+      guard let rival = address.rival(among: addresses) else { continue }
       reading.findings.error(
         .duplicateName, "\(rival) takes IPv4 clients too, those of \(address) among them", at: node.range,
         hint: "remove \(address), or write 0.0.0.0 in its place")
     }
-    threads = mapping.integer("threads")
-    if trustedProxies.unix, let entry = mapping.entry("trusted_proxies") {
-      checkUnixSocket(in: addresses, at: entry.value, reading)
-    }
-    mapping.finish()
   }
 
   /// `unix` means those who connect to a Unix socket of this server.
@@ -96,72 +95,63 @@ extension BindAddress {
   static func read(
     _ node: Node, into options: inout [BindAddress: BindOptions], _ reading: Reading
   ) -> [BindAddress] {
-    let items: [Node]
-    if case .sequence(let list) = node.content { items = list } else { items = [node] }
-    if items.isEmpty {
+    if node.items.isEmpty {
       reading.findings.error(
         .invalidValue, "\"bind\" names no address", at: node.range, hint: "write 127.0.0.1:8000")
     }
     var addresses: [BindAddress] = []
-    for item in items {
-      let mapping: MappingCursor? =
-        if case .mapping = item.content { MappingCursor(item, .address, reading) } else {
-          nil
-        }
-      let found = mapping?.required("address", hint: "{address: \"0.0.0.0:8000\", proxy_protocol: true}")
-      var special = BindOptions()
-      if let mapping {
-        special.read(mapping, reading)
-        mapping.finish()
-      }
-      let fileKeys = ["mode", "group"].compactMap { mapping?.entry($0)?.key }
-      guard let item = mapping == nil ? item : found, let scalar = reading.textScalar(item, "an address")
-      else {
-        continue
-      }
-      guard let address = BindAddress(scalar.text), !scalar.text.utf8.contains(UInt8(ascii: "|")) else {
-        reading.findings.error(
-          .invalidValue, "\"\(scalar.text)\" is not an address to listen on\(reading.origin(scalar))",
-          at: item.range,
-          hint: Reading.literalHint(scalar) ?? Self.hint(for: scalar.text))
-        continue
-      }
+    for item in node.items {
+      guard let (found, special) = readItem(item, reading) else { continue }
+      let address = found.value
       if addresses.contains(address) {
-        reading.findings.error(.duplicateName, "the address \(address) stands here twice", at: item.range)
+        reading.findings.error(.duplicateName, "the address \(address) stands here twice", at: found.range)
       }
       addresses.append(address)
-      if mapping != nil { options[address] = special }
-      if case .tcp = address {
-        for key in fileKeys {
-          reading.findings.error(
-            .conflictingKeys, "\"\(key.value)\" is for the file of a Unix socket, and \(address) has none",
-            at: key.range,
-            hint: "remove it")
-        }
-      }
+      if let special { options[address] = special }
     }
     return addresses
+  }
+
+  /// - Returns: no options for an address that is written without any.
+  private static func readItem(_ item: Node, _ reading: Reading) -> (Located<BindAddress>, BindOptions?)? {
+    guard item.entries != nil else { return readAddress(item, reading).map { ($0, nil) } }
+    guard let mapping = MappingCursor(item, .address, reading) else { return nil }
+    let node = mapping.required("address", hint: "{address: \"0.0.0.0:8000\", proxy_protocol: true}")
+    var options = BindOptions()
+    options.read(mapping, reading)
+    mapping.finish()
+    guard let address = node.flatMap({ readAddress($0, reading) }) else { return nil }
+    if case .tcp = address.value {
+      for key in ["mode", "group"].compactMap({ mapping.entry($0)?.key }) {
+        reading.findings.error(
+          .conflictingKeys,
+          "\"\(key.value)\" is for the file of a Unix socket, and \(address.value) has none", at: key.range,
+          hint: "remove it")
+      }
+    }
+    return (address, options)
+  }
+
+  private static func readAddress(_ node: Node, _ reading: Reading) -> Located<BindAddress>? {
+    guard let scalar = reading.textScalar(node, "an address") else { return nil }
+    guard let address = BindAddress(scalar.text), !scalar.text.utf8.contains(UInt8(ascii: "|")) else {
+      return reading.refuse(
+        .invalidValue, "\"\(scalar.text)\" is not an address to listen on\(reading.origin(scalar))",
+        at: node.range, hint: Reading.literalHint(scalar) ?? hint(for: scalar.text))
+    }
+    return Located(address, at: node.range)
   }
 
   /// The addresses that expect a header of the PROXY protocol, with the places of that key.
   ///
   /// - Parameter node: a value of `bind`, or a mapping that has one.
   static func withProxyProtocol(in node: Node) -> [(BindAddress, SourceRange)] {
-    switch node.content {
-    case .scalar: []
-    case .sequence(let items): items.flatMap(withProxyProtocol)
-    case .mapping:
-      if let bind = node.entry("bind") {
-        withProxyProtocol(in: bind.value)
-      } else if let key = node.entry("proxy_protocol"), case .scalar(let on) = key.value.content,
-        on.text == "true",
-        case .scalar(let text)? = node.entry("address")?.value.content, let address = BindAddress(text.text)
-      {
-        [(address, key.key.range)]
-      } else {
-        []
-      }
-    }
+    if case .sequence(let items) = node.content { return items.flatMap(withProxyProtocol) }
+    if let bind = node.entry("bind") { return withProxyProtocol(in: bind.value) }
+    guard let key = node.entry("proxy_protocol"), key.value.isWord("true"),
+      case .scalar(let text)? = node.entry("address")?.value.content, let address = BindAddress(text.text)
+    else { return [] }
+    return [(address, key.key.range)]
   }
 
   /// What to write for a text that is no address to listen on.
@@ -228,9 +218,7 @@ extension TrustedProxies {
   /// One address, one network, `unix`, or a list of them.
   init(reading node: Node, _ reading: Reading) {
     self.init()
-    let items: [Node]
-    if case .sequence(let list) = node.content { items = list } else { items = [node] }
-    for item in items {
+    for item in node.items {
       guard let scalar = reading.scalar(item, "an entry of \"trusted_proxies\"") else { continue }
       guard scalar.text != "unix" else {
         unix = true
@@ -242,31 +230,35 @@ extension TrustedProxies {
       }
       do throws(IPNetwork.Fault) {
         let network = try IPNetwork(scalar.text)
-        if network.isEverything {
-          fail(
-            "\"\(scalar.text)\" is every address: any client could claim to be any other",
-            "name the addresses or the network of the proxies only")
-        } else {
+        guard network.isEverything else {
           networks.append(network)
+          continue
         }
+        fail(
+          "\"\(scalar.text)\" is every address: any client could claim to be any other",
+          "name the addresses or the network of the proxies only")
       } catch {
-        switch error {
-        case .notAnAddress:
-          fail(
-            "\"\(scalar.text)\" is neither an IP address nor a network",
-            "write 10.0.0.5, 10.0.0.0/8, 2001:db8::/32 or unix")
-        case .bitsBehind(let network) where network.isEverything:
-          fail(
-            "\"\(scalar.text)\" has bits set behind those of the network",
-            "name the address or the network of the proxies only")
-        case .badLength:
-          fail(
-            "the number behind \"/\" in \"\(scalar.text)\" does not fit the address",
-            "0 to 32, or 0 to 128 for IPv6")
-        case .bitsBehind(let network):
-          fail("\"\(scalar.text)\" has bits set behind those of the network", "write \(network)")
-        }
+        fail(error.message(scalar.text), error.hint)
       }
+    }
+  }
+}
+
+extension IPNetwork.Fault {
+  fileprivate func message(_ text: String) -> String {
+    switch self {
+    case .notAnAddress: "\"\(text)\" is neither an IP address nor a network"
+    case .badLength: "the number behind \"/\" in \"\(text)\" does not fit the address"
+    case .bitsBehind: "\"\(text)\" has bits set behind those of the network"
+    }
+  }
+
+  fileprivate var hint: String {
+    switch self {
+    case .notAnAddress: "write 10.0.0.5, 10.0.0.0/8, 2001:db8::/32 or unix"
+    case .badLength: "0 to 32, or 0 to 128 for IPv6"
+    case .bitsBehind(let network):
+      network.isEverything ? "name the address or the network of the proxies only" : "write \(network)"
     }
   }
 }
@@ -277,14 +269,14 @@ extension AddressLimits {
   /// - Parameter all: `limits.connections`, where it is written.
   init(reading node: Node, of all: Int?, _ reading: Reading) {
     self.init()
-    if case .scalar(let scalar) = node.content, scalar.text == "none" {
+    guard !node.isWord("none") else {
       connections = .unlimited
       return
     }
     let shape = "{connections: 100, handshakes: 20/s burst 100}"
     guard let mapping = MappingCursor(node, .perAddress, reading, shape: "\(shape) or none") else { return }
     if let value = mapping.value("connections") {
-      if case .scalar(let scalar) = value.content, scalar.text == "none" {
+      if value.isWord("none") {
         connections = .unlimited
       } else if let most = mapping.integer("connections") {
         connections = .most(most)
@@ -299,12 +291,8 @@ extension AddressLimits {
         }
       }
     }
-    if let value = mapping.value("handshakes") {
-      if case .scalar(let scalar) = value.content, scalar.text == "none" {
-        handshakes = nil
-      } else {
-        handshakes = reading.rate(value, "\"handshakes\"")
-      }
+    if let value = mapping.value("handshakes"), !value.isWord("none") {
+      handshakes = reading.rate(value, "\"handshakes\"")
     }
     mapping.finish()
   }
@@ -320,8 +308,7 @@ extension Reading {
     guard let scalar = scalar(node, what) else { return nil }
     let hint = "write a number for a second, a minute or an hour and a burst: 20/s burst 100"
     func fail(_ message: String) -> Rate? {
-      findings.error(.invalidValue, message + origin(scalar), at: node.range, hint: hint)
-      return nil
+      return refuse(.invalidValue, message + origin(scalar), at: node.range, hint: hint)
     }
     let words = scalar.text.split(separator: " ")
     let parts = (words.first ?? "").split(separator: "/", omittingEmptySubsequences: false)
@@ -335,18 +322,14 @@ extension Reading {
       return fail("the burst of \(what) is a number, not \"\(words[2])\"")
     }
     guard (1...1_000_000).contains(count), (1...1_000_000).contains(burst) else {
-      findings.error(
+      return refuse(
         .outOfRange, "\(what) is \(scalar.text)", at: node.range, hint: "both numbers can be 1 to 1000000")
-      return nil
     }
     return Rate(count: count, per: period, burst: burst)
   }
 
   private static func count(_ text: Substring) -> Int? {
-    guard (1...18).contains(text.utf8.count),
-      text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
-    else { return nil }
-    return Int(text)
+    (1...18).contains(text.utf8.count) && text.isOfDigits ? Int(text) : nil
   }
 }
 
@@ -546,20 +529,14 @@ extension LoggingConfiguration {
   init(reading node: Node?, _ reading: Reading) {
     self.init()
     guard let node, let mapping = MappingCursor(node, .logging, reading) else { return }
-    if let value = mapping.value("level") {
-      level = reading.choice(value, "\"level\"", of: Level.self) ?? level
-    }
-    if let value = mapping.value("format") {
-      format = reading.choice(value, "\"format\"", of: Format.self) ?? format
-    }
-    if let value = mapping.value("sessions") {
-      sessions = reading.truth(value, "\"sessions\"") ?? sessions
-      if sessions, level != .debug, level != .info {
-        reading.findings.warning(
-          .conflictingKeys,
-          "the lines of \"sessions\" are of the level info, and \"level\" is \(level.rawValue)",
-          at: value.range, hint: "write level: info")
-      }
+    level = mapping.choice("level", of: Level.self) ?? level
+    format = mapping.choice("format", of: Format.self) ?? format
+    sessions = mapping.truth("sessions") ?? sessions
+    if sessions, level != .debug, level != .info, let value = mapping.value("sessions") {
+      reading.findings.warning(
+        .conflictingKeys,
+        "the lines of \"sessions\" are of the level info, and \"level\" is \(level.rawValue)",
+        at: value.range, hint: "write level: info")
     }
     mapping.finish()
   }

@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 import NIOSSL
 
@@ -12,16 +13,14 @@ struct ServerTLSReader {
     else { return nil }
     var bindOptions: [BindAddress: BindOptions] = [:]
     let bind = mapping.value("bind").map { BindAddress.read($0, into: &bindOptions, reading) }
-    let version = mapping.value("minimum_version").map {
-      reading.choice($0, "\"minimum_version\"", of: ServerTLS.MinimumVersion.self)
-    }
+    let version = mapping.choice("minimum_version", of: ServerTLS.MinimumVersion.self)
     let entries = readCertificates(mapping)
     mapping.finish()
     checkNames(of: entries.compactMap(\.self))
     let certificates = entries.compactMap { $0?.certificate }
     guard !certificates.isEmpty, certificates.count == entries.count else { return nil }
     return ServerTLS(
-      bind: bind, bindOptions: bindOptions, minimumVersion: (version ?? .tls12) ?? .tls12,
+      bind: bind, bindOptions: bindOptions, minimumVersion: version ?? .tls12,
       certificates: certificates, source: node)
   }
 
@@ -68,10 +67,9 @@ struct ServerTLSReader {
     guard let file, let keyNode, let chain, let key else { return nil }
     checkDates(of: chain[0], at: file.range)
     guard isPair(chain, key) else {
-      reading.findings.error(
+      return reading.refuse(
         .invalidCertificate, "the key does not belong to the certificate", at: keyNode.range,
         hint: "the server's own certificate must be the first one in its file")
-      return nil
     }
     let own = chain[0].dnsNames
     let names = listed ?? own.map { Located($0, at: file.range) }
@@ -107,16 +105,9 @@ struct ServerTLSReader {
         "clients that connect to an IP address send no server name; the first certificate is used for them"
     }
     let rest = labels.first == "*" ? labels.dropFirst() : labels[...]
+    // The name is in lower case.
     let isHost = rest.allSatisfy { label in
-      !label.isEmpty
-        && label.utf8.allSatisfy { byte in
-          switch byte {
-          case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-            UInt8(ascii: "-"), UInt8(ascii: "_"):
-            true
-          default: false
-          }
-        }
+      !label.isEmpty && label.utf8.allSatisfy { $0.isOfKey || $0.isDigit || $0 == UInt8(ascii: "-") }
     }
     return isHost && !rest.isEmpty ? nil : "write example.com, or *.example.com"
   }
@@ -125,18 +116,17 @@ struct ServerTLSReader {
     guard let path = reading.word(node, "\"certificate\"") else { return nil }
     guard !path.contains("-----BEGIN") else {
       // The finding shows nothing of the text, because it may contain the key.
-      reading.findings.error(
+      return reading.refuse(
         path.contains("PRIVATE KEY-----") ? .plainSecret : .invalidCertificate,
         "the certificate is written into the configuration", at: node.range,
         hint: "write the path of its file")
-      return nil
     }
-    guard let text = contents(of: path, at: node.range) else { return nil }
+    let file = Reading.FileName(path, at: node.range)
+    guard let text = reading.contents(of: file, as: .certificate, at: node.range) else { return nil }
     guard let chain = try? NIOSSLCertificate.fromPEMBytes(text), !chain.isEmpty else {
-      reading.findings.error(
+      return reading.refuse(
         .invalidCertificate, "\"\(path)\" contains no valid certificate in PEM format", at: node.range,
         hint: Self.isKey(text) ? "the file contains a key" : Self.missingPEM(text, "CERTIFICATE"))
-      return nil
     }
     return chain
   }
@@ -146,7 +136,7 @@ struct ServerTLSReader {
   /// - Returns: its absolute path.
   func checkedAuthorities(_ node: Node) -> String? {
     guard let name = reading.word(node, "\"ca\""), readChain(node) != nil else { return nil }
-    return reading.files.absolute(path(name, at: node.range))
+    return reading.files.absolute(Paths.named(name, at: node.range))
   }
 
   /// A file, or a reference to a secret with the contents of such a file.
@@ -154,18 +144,16 @@ struct ServerTLSReader {
     let phrase = passphrase.map { reading.secretBytes($0, "\"passphrase\"") }
     guard let text = keyText(node) else { return nil }
     guard Self.isKey(text) else {
-      reading.findings.error(
+      return reading.refuse(
         .invalidCertificate, "the value is not a key in PEM format", at: node.range,
         hint: Self.isCertificate(text)
           ? "the file contains a certificate" : Self.missingPEM(text, "PRIVATE KEY"))
-      return nil
     }
     warnIfExposed(node)
     let isEncrypted = String(decoding: text, as: UTF8.self).contains("ENCRYPTED")
     guard !isEncrypted || passphrase != nil else {
-      reading.findings.error(
+      return reading.refuse(
         .invalidCertificate, "the key is encrypted", at: node.range, hint: "add passphrase: {env: NAME}")
-      return nil
     }
     // A missing passphrase has been reported.
     if case .some(nil) = phrase { return nil }
@@ -174,11 +162,10 @@ struct ServerTLSReader {
     if let key = try? NIOSSLPrivateKey(bytes: text, format: .pem, passphraseCallback: { $0(bytes) }) {
       return key
     }
-    reading.findings.error(
+    return reading.refuse(
       .invalidCertificate,
       isEncrypted ? "the passphrase does not open the key, or the key is damaged" : "the key is damaged",
       at: node.range)
-    return nil
   }
 
   private func keyText(_ node: Node) -> [UInt8]? {
@@ -187,49 +174,22 @@ struct ServerTLSReader {
     }
     guard let name = reading.fileName(node, "\"key\"") else { return nil }
     guard !name.place.contains("-----BEGIN") else {
-      reading.findings.error(
+      return reading.refuse(
         .plainSecret, "the key is written into the configuration", at: node.range,
         hint: "write the path of its file, or {env: NAME}")
-      return nil
     }
-    switch reading.files.contents(of: name.place, as: .certificate) {
-    case .success(let text): return text
-    case .failure(let fault):
-      if !reading.isMissingSecret(name.place, as: .certificate, at: node.range) {
-        reading.reportUnreadable(name, fault, at: node.range)
-      }
-      return nil
-    }
+    return reading.contents(of: name, as: .certificate, isSecret: true, at: node.range)
   }
 
   /// - Parameter node: the path of a key file, or the reference to it.
   private func warnIfExposed(_ node: Node) {
-    if case .mapping(let entries) = node.content {
-      if let file = entries.first(where: { $0.key.value == "file" }) { warnIfExposed(file.value) }
-      return
-    }
+    if let file = node.entry("file") { return warnIfExposed(file.value) }
     guard case .scalar(let scalar) = node.content else { return }
-    let path = path(scalar.text, at: node.range)
+    let path = Paths.named(scalar.text, at: node.range)
     guard reading.files.isReadableByAll(path) else { return }
     reading.findings.warning(
       .exposedKey, "every user of this machine can read the key", at: node.range,
       hint: "chmod o-r \(path)")
-  }
-
-  private func path(_ name: String, at place: SourceRange) -> String {
-    Paths.join(Paths.directory(of: place.file.path), name)
-  }
-
-  private func contents(of name: String, at place: SourceRange) -> [UInt8]? {
-    let path = path(name, at: place)
-    switch reading.files.contents(of: path, as: .certificate) {
-    case .success(let text): return text
-    case .failure(let fault):
-      reading.findings.error(
-        .unreadableFile, "\"\(name)\" cannot be read: \(fault.message)", at: place,
-        hint: reading.nearestFile(path))
-      return nil
-    }
   }
 
   private static func isKey(_ text: [UInt8]) -> Bool {

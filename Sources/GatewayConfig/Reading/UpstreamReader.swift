@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads the address of an upstream, and the options of a proxy.
 struct UpstreamReader {
   let reading: Reading
@@ -28,23 +30,10 @@ struct UpstreamReader {
   }
 
   /// `consumer: proxy` of a WebSocket route, whose options stand beside it.
-  ///
-  /// - Parameter handshake: `limits.handshake`, within which the upstream has to answer.
-  func readWebSocket(
-    _ to: Node, host: Node?, connectTimeout: Node?, tls: Node?, handshake: Duration
-  ) -> UpstreamConfiguration? {
+  func readWebSocket(_ to: Node, host: Node?, tls: Node?) -> UpstreamConfiguration? {
     var upstream = readAddress(to, [.ws, .wss])
     checkCircle(upstream, at: to)
     if let choice = readHost(host) { upstream?.hostHeader = choice }
-    if let connectTimeout, let time = readTime(connectTimeout, "connect_timeout") {
-      upstream?.connectTimeout = time
-      if time > handshake {
-        reading.findings.warning(
-          .limitsDisagree,
-          "\"connect_timeout\" is \(time.written), and \"limits.handshake\" ends the handshake after \(handshake.written)",
-          at: connectTimeout.range, hint: "raise \"limits.handshake\", or lower \"connect_timeout\"")
-      }
-    }
     readTrust(tls, of: &upstream)
     return upstream
   }
@@ -71,8 +60,7 @@ struct UpstreamReader {
       trust.authorities = ServerTLSReader(reading: reading).checkedAuthorities(authorities)
     }
     if let value = mapping.value("verify") {
-      trust.verifiesCertificate =
-        reading.choice(value, "\"verify\"", of: Verification.self) != .never
+      trust.verifiesCertificate = mapping.choice("verify", of: Verification.self) != .never
       if !trust.verifiesCertificate, authorities != nil {
         reading.findings.error(
           .conflictingKeys, "\"ca\" has no effect with \"verify: false\"", at: value.range,
@@ -111,10 +99,8 @@ struct UpstreamReader {
   /// `scheme://host[:port][/path]`, or `unix:SOCKET[:/path]`. The path is a template with captures.
   func readAddress(_ node: Node, _ schemes: [UpstreamConfiguration.Scheme]) -> UpstreamConfiguration? {
     guard let text = reading.word(node, "the address of an upstream") else { return nil }
-    let example = "\(schemes[0].rawValue)://127.0.0.1:8001"
-    func fail(_ message: String, hint: String? = nil) -> UpstreamConfiguration? {
-      reading.findings.error(.invalidValue, message, at: node.range, hint: hint ?? "write \(example)")
-      return nil
+    func fail(_ message: String, hint: String) -> UpstreamConfiguration? {
+      reading.refuse(.invalidValue, message, at: node.range, hint: hint)
     }
     if text.contains("?") || text.contains("#") {
       return fail(
@@ -132,6 +118,29 @@ struct UpstreamReader {
     if let socket = Self.socketWrittenOtherwise(text) {
       return fail("\"\(text)\" is not a URL", hint: "write unix:\(socket)")
     }
+    guard let (scheme, rest) = split(text, schemes, at: node) else { return nil }
+    let slash = rest.firstIndex(of: "/") ?? rest.endIndex
+    let authority = String(rest[..<slash])
+    let path = String(rest[slash...])
+    if authority.contains("@") {
+      return fail(
+        "the URL of an upstream cannot contain a user or a password",
+        hint: "the client's own Authorization header is passed on")
+    }
+    guard let (host, port) = split(authority, scheme) else {
+      return fail("\"\(authority)\" is not a host, or a host and a port", hint: Self.example(schemes))
+    }
+    let upstream = UpstreamConfiguration(scheme: scheme, host: host, port: port)
+    return path.isEmpty ? upstream : add(path, to: upstream, at: node)
+  }
+
+  /// The scheme of a URL, and what stands behind its `://`.
+  private func split(_ text: String, _ schemes: [UpstreamConfiguration.Scheme], at node: Node)
+    -> (UpstreamConfiguration.Scheme, rest: String)?
+  {
+    func fail(_ message: String, hint: String?) -> (UpstreamConfiguration.Scheme, rest: String)? {
+      reading.refuse(.invalidValue, message, at: node.range, hint: hint ?? Self.example(schemes))
+    }
     let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     // A user and a password may stand before the "@".
     let shown = text.contains("@") ? "the value" : "\"\(text)\""
@@ -140,7 +149,7 @@ struct UpstreamReader {
       let isAddress = split(place, schemes[0]) != nil && (place.contains(":") || place.contains("."))
       return fail(
         "\(shown) is not a URL",
-        hint: isAddress ? "write \(schemes[0].rawValue)://\(text)" : literalHint(node))
+        hint: isAddress ? "write \(schemes[0].rawValue)://\(text)" : Reading.literalHint(node))
     }
     guard let scheme = schemes.first(where: { $0.rawValue == parts[0] }) else {
       return fail(
@@ -149,23 +158,11 @@ struct UpstreamReader {
           parts[1].contains("@") ? nil : "write \($0)://\(parts[1])"
         })
     }
-    let slash = parts[1].firstIndex(of: "/") ?? parts[1].endIndex
-    let authority = String(parts[1][..<slash])
-    let path = String(parts[1][slash...])
-    if authority.contains("@") {
-      return fail(
-        "the URL of an upstream cannot contain a user or a password",
-        hint: "the client's own Authorization header is passed on")
-    }
-    guard let (host, port) = split(authority, scheme) else {
-      return fail("\"\(authority)\" is not a host, or a host and a port")
-    }
-    let upstream = UpstreamConfiguration(scheme: scheme, host: host, port: port)
-    return path.isEmpty ? upstream : add(path, to: upstream, at: node)
+    return (scheme, parts[1])
   }
 
-  private func literalHint(_ node: Node) -> String? {
-    if case .scalar(let scalar) = node.content { Reading.literalHint(scalar) } else { nil }
+  private static func example(_ schemes: [UpstreamConfiguration.Scheme]) -> String {
+    "write \(schemes[0].rawValue)://127.0.0.1:8001"
   }
 
   /// The scheme for the same kind of connection, with or without TLS.
@@ -183,10 +180,9 @@ struct UpstreamReader {
       reading.reportCapture(name, known: captures, .unknownName, at: node.range)
     }
     if path.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
-      reading.findings.error(
+      return reading.refuse(
         .invalidValue, "a URL cannot contain spaces or special characters", at: node.range,
         hint: "percent-encode them")
-      return nil
     }
     var upstream = upstream
     upstream.path = template
@@ -226,15 +222,7 @@ struct UpstreamReader {
   }
 
   private func isHost(_ text: String) -> Bool {
-    text.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
-        UInt8(ascii: ":"):
-        true
-      default: false
-      }
-    }
+    text.utf8.allSatisfy { $0.isLetterOrDigit || "-._:".utf8.contains($0) }
   }
 }
 

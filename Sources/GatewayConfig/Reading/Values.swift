@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads single values. A wrong value is reported at its place, with what to write instead.
 extension Reading {
   // MARK: - Text
@@ -10,23 +12,27 @@ extension Reading {
   /// The same, with its notation.
   func textScalar(_ node: Node, _ what: String) -> Node.Scalar? {
     guard let scalar = scalar(node, what) else { return nil }
-    if scalar.style == .plain, let ambiguity = AmbiguousScalar(scalar.text), ambiguity.isTrouble(where: .text)
-    {
-      findings.error(
-        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
-        at: node.range,
-        hint: "write it in quotes: \"\(scalar.text)\"")
-      return nil
-    }
-    return scalar
+    guard let ambiguity = AmbiguousScalar(scalar, where: .text) else { return scalar }
+    return refuse(
+      ambiguity, what, scalar, at: node.range, hint: "write it in quotes: \"\(scalar.text)\"")
+  }
+
+  /// Reports a value that readers disagree about.
+  ///
+  /// - Returns: nil.
+  func refuse<Value>(
+    _ ambiguity: AmbiguousScalar, _ what: String, _ scalar: Node.Scalar, at range: SourceRange, hint: String
+  ) -> Value? {
+    refuse(
+      .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))", at: range,
+      hint: hint)
   }
 
   /// Text that is not empty.
   func word(_ node: Node, _ what: String) -> String? {
     guard let text = text(node, what) else { return nil }
     guard !text.isEmpty else {
-      findings.error(.invalidValue, "\(what) is empty", at: node.range)
-      return nil
+      return refuse(.invalidValue, "\(what) is empty", at: node.range)
     }
     return text
   }
@@ -54,19 +60,17 @@ extension Reading {
     case "true": return true
     case "false": return false
     default:
-      findings.error(
+      return refuse(
         .invalidValue, "\"\(scalar.text)\" is not a value for \(what)\(origin(scalar))", at: node.range,
         hint: shapes.map { "true, false or \($0)" } ?? "true or false")
-      return nil
     }
   }
 
   func scalar(_ node: Node, _ what: String) -> Node.Scalar? {
     guard case .scalar(let scalar) = node.content else {
-      findings.error(
+      return refuse(
         .wrongType, "expected text for \(what), found \(node.content.kind)", at: node.range,
         hint: node.bracedName.map(Self.braceHint))
-      return nil
     }
     return scalar.isUnusable ? nil : scalar
   }
@@ -86,26 +90,21 @@ extension Reading {
 
   func integer(_ node: Node, _ what: String, in range: ClosedRange<Int>) -> Int? {
     guard let scalar = scalar(node, what) else { return nil }
-    if scalar.style == .plain, let ambiguity = AmbiguousScalar(scalar.text),
-      ambiguity.isTrouble(where: .number)
-    {
-      findings.error(
-        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
-        at: node.range,
-        hint: ambiguity.plainNumber.flatMap { Int($0) }.map { number in
-          range.contains(number)
-            ? "write \(number)" : "use a value from \(range.lowerBound) to \(range.upperBound)"
-        } ?? "write a whole number")
-      return nil
+    let bounds = "use a value from \(range.lowerBound) to \(range.upperBound)"
+    if let ambiguity = AmbiguousScalar(scalar, where: .number) {
+      let number = ambiguity.plainNumber.flatMap { Int($0) }
+      let hint = number.map { range.contains($0) ? "write \($0)" : bounds }
+      return refuse(ambiguity, what, scalar, at: node.range, hint: hint ?? "write a whole number")
     }
     guard let number = Int(scalar.text), !scalar.text.hasPrefix("+") else {
-      findings.error(
+      return refuse(
         .wrongType, "expected a whole number for \(what), not \"\(scalar.text)\"\(origin(scalar))",
         at: node.range)
-      return nil
     }
-    return check(
-      number, "\(number)", what, in: range, at: node.range, "\(range.lowerBound)", "\(range.upperBound)")
+    guard range.contains(number) else {
+      return refuse(.outOfRange, "\(what) is \(number)", at: node.range, hint: bounds)
+    }
+    return number
   }
 
   /// A time with its unit: `500ms`, `20s`, `5m`, `1h`, `1d`.
@@ -149,38 +148,30 @@ extension Reading {
     let digits = scalar.text.prefix { $0.isASCII && $0.isNumber }
     let unit = String(scalar.text.dropFirst(digits.count))
     if scalar.text.contains(":"), let ambiguity = AmbiguousScalar(scalar.text) {
-      findings.error(
-        .yamlSurprise, "\(what) is \"\(scalar.text)\", which \(ambiguity.meaning)\(origin(scalar))",
-        at: node.range, hint: "write a number and a unit: \(names)")
-      return nil
+      return refuse(ambiguity, what, scalar, at: node.range, hint: "write a number and a unit: \(names)")
     }
     let range = "use a value from \(least) to \(most)"
     // Nil where it is too large for any number here.
     let number = Int(digits)
     func isFit(_ size: Size) -> Bool { number.flatMap { value($0, size) } != nil }
     guard !digits.isEmpty, unit.isEmpty || units.contains(where: { $0.name == unit }) else {
-      var hint = "write a number and a unit: \(names)"
-      if !digits.isEmpty,
-        let meant = units.first(where: { $0.name == Self.meantUnit(unit, of: units.map(\.name)) })
-      {
-        hint = isFit(meant.size) ? "write \(digits)\(meant.name)" : range
+      let name = digits.isEmpty ? nil : Self.meantUnit(unit, of: units.map(\.name))
+      let meant = units.first { $0.name == name }.map {
+        isFit($0.size) ? "write \(digits)\($0.name)" : range
       }
-      findings.error(
+      return refuse(
         .invalidValue,
         "expected a \(kind) with its unit for \(what), not \"\(scalar.text)\"\(origin(scalar))",
-        at: node.range, hint: hint)
-      return nil
+        at: node.range, hint: meant ?? "write a number and a unit: \(names)")
     }
     guard let size = units.first(where: { $0.name == unit })?.size else {
       let readings = units.filter { isFit($0.size) }.prefix(2).map { "\(digits)\($0.name)" }
-      findings.error(
+      return refuse(
         .missingUnit, "\(what) is \(digits) without a unit\(origin(scalar))", at: node.range,
         hint: readings.isEmpty ? range : "write \(readings.joined(separator: " or "))")
-      return nil
     }
     if let found = number.flatMap({ value($0, size) }) { return found }
-    findings.error(.outOfRange, "\(what) is \(scalar.text)", at: node.range, hint: range)
-    return nil
+    return refuse(.outOfRange, "\(what) is \(scalar.text)", at: node.range, hint: range)
   }
 
   /// The unit that another one was most likely meant to be: in other capitals, written out, or of 1000 in place of 1024.
@@ -196,28 +187,15 @@ extension Reading {
     "msec": "ms", "millisecond": "ms", "milliseconds": "ms",
   ]
 
-  private func check<Value: Comparable>(
-    _ value: Value, _ shown: String, _ what: String, in range: ClosedRange<Value>, at place: SourceRange,
-    _ least: String, _ most: String
-  ) -> Value? {
-    guard range.contains(value) else {
-      findings.error(
-        .outOfRange, "\(what) is \(shown)", at: place, hint: "use a value from \(least) to \(most)")
-      return nil
-    }
-    return value
-  }
-
   // MARK: - Lists
 
   /// The items of a list.
   func list(_ node: Node, _ what: String) -> [Node]? {
     guard case .sequence(let items) = node.content else {
       if node.isUnusable { return nil }
-      findings.error(
+      return refuse(
         .wrongType, "expected a list for \(what), found \(node.content.kind)", at: node.range,
         hint: "write [A, B], or a line \"- A\" for each entry")
-      return nil
     }
     return items
   }
@@ -244,15 +222,7 @@ extension Reading {
   fileprivate static func separated(_ text: String) -> [String]? {
     let words = text.split { $0 == "," || $0 == " " }.map(String.init)
     let isOfWords = words.allSatisfy { word in
-      word.utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."),
-          UInt8(ascii: "/"):
-          true
-        default: false
-        }
-      }
+      word.utf8.allSatisfy { $0.isLetterOrDigit || "_-./".utf8.contains($0) }
     }
     return isOfWords && !words.isEmpty && words.count <= 16 ? words : nil
   }

@@ -97,11 +97,6 @@ package final class SourceFile: Sendable {
 package struct SourcePosition: Sendable, Hashable {
   package var line: Int
   package var column: Int
-
-  package init(line: Int, column: Int) {
-    self.line = line
-    self.column = column
-  }
 }
 
 /// A range of one file, from its first character to just after its last one.
@@ -109,12 +104,6 @@ package struct SourceRange: Sendable, Hashable {
   package var file: SourceFile
   package var start: SourcePosition
   package var end: SourcePosition
-
-  package init(file: SourceFile, start: SourcePosition, end: SourcePosition) {
-    self.file = file
-    self.start = start
-    self.end = end
-  }
 
   package static func == (one: SourceRange, other: SourceRange) -> Bool {
     one.file === other.file && one.start == other.start && one.end == other.end

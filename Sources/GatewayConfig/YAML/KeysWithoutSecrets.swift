@@ -1,3 +1,5 @@
+import Bytes
+
 /// The keys whose values hold no secrets, so that a finding may repeat a part of such a value.
 enum KeysWithoutSecrets {
   private static let names: Set = [
@@ -27,18 +29,15 @@ enum VariableName {
   ///
   /// Somebody may have written the secret itself there, so only what looks like a name is repeated.
   static func isLikely(_ text: String) -> Bool {
-    guard let first = text.utf8.first, !isDigit(first), text.utf8.count <= longest,
-      text.utf8.allSatisfy({ isDigit($0) || isLetter($0) || $0 == UInt8(ascii: "_") })
+    guard let first = text.utf8.first, !first.isDigit, text.utf8.count <= longest,
+      text.utf8.allSatisfy({ $0.isLetterOrDigit || $0 == UInt8(ascii: "_") })
     else { return false }
     return text.utf8.count < longestWord || text.utf8.contains(UInt8(ascii: "_"))
-      || !text.utf8.contains(where: isDigit)
+      || !text.utf8.contains(where: \.isDigit)
   }
+}
 
-  private static func isDigit(_ byte: UInt8) -> Bool {
-    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-  }
-
-  private static func isLetter(_ byte: UInt8) -> Bool {
-    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-  }
+extension UInt8 {
+  /// Whether names of keys and of captures consist of such characters.
+  var isOfKey: Bool { isLowercaseLetter || self == UInt8(ascii: "_") }
 }

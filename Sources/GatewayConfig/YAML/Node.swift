@@ -25,41 +25,34 @@ package struct Node: Sendable {
       /// Quotes or a block: always text.
       case quoted
     }
-
-    package init(text: String, style: Style, origin: Origin? = nil) {
-      self.text = text
-      self.style = style
-      self.origin = origin
-    }
   }
 
   /// The variable that a scalar's value came from, for findings about that value.
   package struct Origin: Sendable, Hashable {
     package var variable: String
     package var isDefault: Bool
-
-    package init(variable: String, isDefault: Bool) {
-      self.variable = variable
-      self.isDefault = isDefault
-    }
   }
 
   package struct Entry: Sendable {
     package var key: Located<String>
     package var value: Node
-
-    package init(key: Located<String>, value: Node) {
-      self.key = key
-      self.value = value
-    }
   }
 
   package var content: Content
   package var range: SourceRange
 
   /// The entry of a key as it is written; nil where there is none, and for what is no mapping.
-  func entry(_ key: String) -> Entry? {
-    if case .mapping(let entries) = content { entries.first { $0.key.value == key } } else { nil }
+  func entry(_ key: String) -> Entry? { entries?.first { $0.key.value == key } }
+
+  /// The entries of a mapping; nil for what is none.
+  var entries: [Entry]? { if case .mapping(let entries) = content { entries } else { nil } }
+
+  /// The items of a list; the value itself where it stands in place of a list of one.
+  var items: [Node] { if case .sequence(let items) = content { items } else { [self] } }
+
+  /// Whether it is this word, such as `none`.
+  func isWord(_ word: String) -> Bool {
+    if case .scalar(let scalar) = content { scalar.text == word } else { false }
   }
 
   /// Whether nothing more is to be said about it.

@@ -169,10 +169,7 @@ struct NodeBuilder {
     else { return }
     let name = String(key.value[..<colon])
     let value = String(key.value[key.value.index(after: colon)...])
-    let isName = name.utf8.allSatisfy {
-      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
-    }
-    guard isName, !name.isEmpty, !value.isEmpty, !value.hasPrefix("//"),
+    guard name.utf8.allSatisfy(\.isOfKey), !name.isEmpty, !value.isEmpty, !value.hasPrefix("//"),
       open[open.count - 1].places[name] == nil
     else { return }
     var place = key.range
@@ -331,10 +328,8 @@ struct NodeBuilder {
     guard let merge = entries.first(where: { $0.key.value == Self.mergeKey }) else { return entries }
     var result = entries.filter { $0.key.value != Self.mergeKey }
     var written = Set(result.map(\.key.value))
-    let sources: [Node]
-    if case .sequence(let items) = merge.value.content { sources = items } else { sources = [merge.value] }
-    for source in sources {
-      guard case .mapping(let more) = source.content else {
+    for source in merge.value.items {
+      guard let more = source.entries else {
         if source.isUnusable { continue }
         findings.error(
           .yamlSyntax, "expected a mapping or a list of mappings for \"<<\"", at: source.range,

@@ -102,8 +102,7 @@ struct RepairedText {
     var start = line.lowerBound
     while start > 0 {
       let earlier = self.line(at: start - 1)
-      let content = bytes[earlier].first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
-      if let content, content != UInt8(ascii: "#") { return earlier }
+      if hasContent(earlier) { return earlier }
       start = earlier.lowerBound
     }
     return nil
@@ -114,11 +113,15 @@ struct RepairedText {
     var end = line.upperBound
     while end < bytes.count {
       let later = self.line(at: end + 1)
-      let content = bytes[later].first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
-      if let content, content != UInt8(ascii: "#") { return later }
+      if hasContent(later) { return later }
       end = max(later.upperBound, end + 1)
     }
     return nil
+  }
+
+  private func hasContent(_ line: Range<Int>) -> Bool {
+    bytes[line].first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }.map { $0 != UInt8(ascii: "#") }
+      ?? false
   }
 
   private static func isLineEnd(_ byte: UInt8) -> Bool {

@@ -96,9 +96,7 @@ struct Slip: Sendable {
     for (offset, byte) in bytes.enumerated() where byte == UInt8(ascii: "$") {
       guard offset == 0 || bytes[offset - 1] != UInt8(ascii: "$") else { continue }
       let name = bytes[(offset + 1)...].prefix(while: isOfVariable)
-      guard name.count > 2, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(name[offset + 1]) else {
-        continue
-      }
+      guard name.count > 2, !name[offset + 1].isDigit else { continue }
       let shown = String(decoding: name, as: UTF8.self)
       let start = bytes[..<offset].characterCount
       let isWhole = name.count + 1 == bytes.count
@@ -123,10 +121,7 @@ struct Slip: Sendable {
   }
 
   private static func isOfVariable(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
-    default: false
-    }
+    byte.isLetterOrDigit && !byte.isLowercaseLetter || byte == UInt8(ascii: "_")
   }
 }
 

@@ -1,3 +1,5 @@
+import Bytes
+
 /// A mistake that makes a text invalid YAML, and the edits that remove it.
 struct SyntaxRepair {
   var message: String
@@ -199,9 +201,7 @@ private struct SyntaxDoctor {
   /// `consumer chat`
   private func missingColon(_ line: Range<Int>) -> SyntaxRepair? {
     guard complaint.problem.contains("could not find expected ':'"), let key = key(line),
-      key.name.utf8.allSatisfy({
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
-      }),
+      key.name.utf8.allSatisfy(\.isOfKey),
       key.rest > key.range.upperBound || key.rest == line.upperBound
     else { return nil }
     guard
@@ -250,9 +250,8 @@ private struct SyntaxDoctor {
     var edits = [RepairedText.Edit(offset: own.range.lowerBound, inserted: "- ")]
     var rest = line
     // The other keys of the route are where they would be behind a dash, or below the first one.
-    while edits.count < 100, let next = contentLine(after: rest), let key = key(next),
-      key.column == own.column,
-      !key.isBehindDash, key.name != own.name
+    while edits.count < 100, let next = text.contentLine(after: rest), let key = key(next),
+      key.column == own.column, !key.isBehindDash, key.name != own.name
     {
       edits.append(.init(offset: key.range.lowerBound, inserted: "  "))
       rest = next
@@ -260,18 +259,6 @@ private struct SyntaxDoctor {
     return SyntaxRepair(
       message: "a route begins here, without a \"-\"", hint: "put \"- \" before the first key of each route",
       place: own.range, edits: edits)
-  }
-
-  /// The next line with more than spaces and a comment.
-  private func contentLine(after line: Range<Int>) -> Range<Int>? {
-    var end = line.upperBound
-    while end < bytes.count {
-      let next = text.line(at: end + 1)
-      let content = bytes[next].first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
-      if let content, content != UInt8(ascii: "#"), content != UInt8(ascii: "\r") { return next }
-      end = max(next.upperBound, end + 1)
-    }
-    return nil
   }
 
   /// `// as in JavaScript`
@@ -334,12 +321,7 @@ private struct SyntaxDoctor {
   }
 
   private func isOfKey(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
-      true
-    default: false
-    }
+    byte.isLetterOrDigit || "_-.".utf8.contains(byte)
   }
 
   /// `path:ws/chat/`
@@ -363,7 +345,7 @@ private struct SyntaxDoctor {
     else { return nil }
     let start = key.range.lowerBound
     // The other keys of the entry stand as they would behind "- ".
-    if let next = contentLine(after: line), let following = self.key(next), !following.isBehindDash,
+    if let next = text.contentLine(after: line), let following = self.key(next), !following.isBehindDash,
       following.column == key.column + 2
     {
       return SyntaxRepair(

@@ -1,3 +1,5 @@
+import Bytes
+
 /// Replaces `${NAME}` and `${NAME:-default}` in plain and double-quoted values; `$${` stands for a literal `${`.
 ///
 /// As in a shell, the default also replaces a variable that is set to an empty text.
@@ -83,7 +85,7 @@ struct Variables: Sendable {
     }
     findings.error(
       .undefinedVariable, "the environment variable \"\(name)\" is not set", at: range,
-      hint: name.utf8.contains { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) }
+      hint: name.utf8.contains(where: \.isLowercaseLetter)
         ? "a capture of the path is written {\(name)}; a variable can have a default: ${\(name):-value}"
         : "set it, or give a default: ${\(name):-value}")
     return ""

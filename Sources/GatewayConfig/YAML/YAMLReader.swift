@@ -102,12 +102,12 @@ struct YAMLReader {
   private static func firstInvalidByte(of bytes: [UInt8]) -> Int {
     var offset = 0
     while offset < bytes.count {
-      let byte = bytes[offset]
-      let length = byte < 0x80 ? 1 : byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 0
-      guard byte != 0, length > 0, offset + length <= bytes.count,
-        length == 1 || String(validating: bytes[offset..<(offset + length)], as: UTF8.self) != nil
-      else { return offset }
-      offset += length
+      guard bytes[offset] != 0, let lead = UTF8Lead(bytes[offset]) else { return offset }
+      let end = offset + Int(lead.length)
+      guard end <= bytes.count, lead.length == 1 || bytes.rawBytes.completes(lead, at: offset) else {
+        return offset
+      }
+      offset = end
     }
     return max(0, bytes.count - 1)
   }
@@ -239,7 +239,8 @@ private struct EventParser {
     let range = SourceRange(file: file, start: place, end: place)
     let end = unsafe Int(parser.problem_mark.index)
     if let failure = openToken(problem, at: end) { return failure }
-    let (message, hint) = Self.plain(problem, context, startsWithTab: startsWithTab(place))
+    let (message, hint) =
+      startsWithTab(place) ? ("a tab cannot indent YAML", "use spaces") : Self.plain(problem, context)
     let complaint = unsafe SyntaxRepair.Complaint(
       problem: problem, context: context,
       place: text.offset(ofCharacter: Int(parser.problem_mark.index)),
@@ -258,43 +259,42 @@ private struct EventParser {
         file: file, start: text.position(ofCharacter: place), end: text.position(ofCharacter: place + length))
       return Failure(message: message, hint: hint, range: range)
     }
+    func unclosedQuote(_ quoted: OpenTokens.Quoted) -> Failure {
+      let line = text.position(ofCharacter: quoted.range.upperBound - 1).line
+      return failure(
+        "a quote is not closed", quoted.range.lowerBound,
+        hint: "the next quote, in line \(line), ends the text")
+    }
     // Behind the end of a text in quotes comes no letter: where it seems to end, another one was to begin.
     if let quoted = open.quoted, quoted.range.upperBound == end, let next = rest.first,
       !" \t\r\n,]}:#".utf8.contains(next),
       // The quotes of one line may be those of a repair.
       !(quoted.isOfOneLine && text.isRepaired)
     {
-      guard quoted.isOfOneLine else {
-        let line = text.position(ofCharacter: quoted.range.upperBound - 1).line
-        return failure(
-          "a quote is not closed", quoted.range.lowerBound,
-          hint: "the next quote, in line \(line), ends the text")
-      }
+      guard quoted.isOfOneLine else { return unclosedQuote(quoted) }
       return failure(
         "the text in quotes ends before this", end,
         hint: quoted.isSingle
           ? "inside single quotes write '' for an apostrophe, or put the text in double quotes"
           : "inside double quotes write \\\" for a quote, or a comma is missing")
     }
-    // A list of lines, and the end of the document, come only behind the last bracket.
-    let isBehind =
-      rest.isEmpty || rest.elementsEqual("---".utf8) || rest.elementsEqual("...".utf8)
-      || rest.first == UInt8(ascii: "-") && rest.dropFirst().first.map { " \n\r".utf8.contains($0) } ?? true
     // A text in quotes of several lines in which keys stand has taken the next quote for its end.
-    if let lines = open.quotedOfLines, !text.isRepaired,
-      problem.contains("did not find expected") || problem.contains("could not find expected")
-        || problem.contains("mapping values are not allowed"),
-      hasKeys(lines.range)
-    {
-      let line = text.position(ofCharacter: lines.range.upperBound - 1).line
-      return failure(
-        "a quote is not closed", lines.range.lowerBound,
-        hint: "the next quote, in line \(line), ends the text")
+    let isAfterText = ["did not find expected", "could not find expected", "mapping values are not allowed"]
+      .contains(where: problem.contains)
+    if let lines = open.quotedOfLines, !text.isRepaired, isAfterText, hasKeys(lines.range) {
+      return unclosedQuote(lines)
     }
-    guard problem.contains("did not find expected node content"), isBehind, let bracket = open.brackets.last
+    guard problem.contains("did not find expected node content"), Self.isBehindBrackets(rest),
+      let bracket = open.brackets.last
     else { return nil }
     return failure(
       "\"\(bracket.character)\" is not closed by \"\(bracket.close)\"", bracket.place, hint: nil)
+  }
+
+  /// Whether the text goes on with a list of lines, or the end of the document: these come only behind the last bracket.
+  private static func isBehindBrackets(_ rest: ArraySlice<UInt8>) -> Bool {
+    rest.isEmpty || rest.elementsEqual("---".utf8) || rest.elementsEqual("...".utf8)
+      || rest.first == UInt8(ascii: "-") && rest.dropFirst().first.map { " \n\r".utf8.contains($0) } ?? true
   }
 
   /// Whether one of the lines after the first one begins with a key.
@@ -305,60 +305,53 @@ private struct EventParser {
       text.offset(ofCharacter: range.lowerBound)..<text.offset(ofCharacter: range.upperBound)]
     return part.split(separator: UInt8(ascii: "\n")).dropFirst().contains { line in
       let words = line.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "-") }
-      let name = words.prefix {
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
-      }
+      let name = words.prefix(while: \.isOfKey)
       return !name.isEmpty && words.dropFirst(name.count).starts(with: ": ".utf8)
     }
   }
 
-  private static func plain(_ problem: String, _ context: String, startsWithTab: Bool) -> (String, String?) {
-    if startsWithTab || problem.contains("cannot start any token") && context.contains("token") {
-      return startsWithTab
-        ? ("a tab cannot indent YAML", "use spaces")
-        : ("this character cannot begin a value", "put the value in quotes")
+  /// Plainer words for those of libyaml: the first row of which all words are in what it says.
+  private static let plainWords: [(problem: String, context: String, message: String, hint: String?)] = [
+    ("cannot start any token", "token", "this character cannot begin a value", "put the value in quotes"),
+    (
+      "unknown escape character", "", "YAML has no such escape",
+      "use single quotes, in which \"\\\" is an ordinary character"
+    ),
+    ("alphabetic or numeric", "", "this character cannot begin a value", "put the value in quotes"),
+    (
+      "did not find expected node content", "", "expected a value",
+      "put a value that begins with \"[\", \"{\" or \",\" in quotes"
+    ),
+    ("", "quoted scalar", "a quote is not closed", nil),
+    ("", "flow sequence", "\"[\" is not closed by \"]\", or a comma is missing", nil),
+    ("", "flow mapping", "\"{\" is not closed by \"}\", or a comma is missing", nil),
+    (
+      "mapping values are not allowed", "", "there is a second \":\" in the line",
+      "put a value that contains \": \" in quotes, or check the indentation"
+    ),
+    (
+      "could not find expected ':'", "", "this key has no \":\"", "a key is followed by a colon and a space"
+    ),
+    (
+      "did not find expected key", "", "the indentation does not fit the lines around it",
+      "keys of one mapping begin in the same column"
+    ),
+    (
+      "did not find expected '-' indicator", "", "the indentation does not fit the lines around it",
+      "entries of one list begin in the same column"
+    ),
+    (
+      "block sequence entries are not allowed", "", "a list cannot begin here",
+      "begin it on a line of its own"
+    ),
+  ]
+
+  private static func plain(_ problem: String, _ context: String) -> (String, String?) {
+    let row = plainWords.first { row in
+      (row.problem.isEmpty || problem.contains(row.problem))
+        && (row.context.isEmpty || context.contains(row.context))
     }
-    if problem.contains("unknown escape character") {
-      return (
-        "YAML has no such escape", "use single quotes, in which \"\\\" is an ordinary character"
-      )
-    }
-    if problem.contains("alphabetic or numeric") {
-      return ("this character cannot begin a value", "put the value in quotes")
-    }
-    if problem.contains("did not find expected node content") {
-      return ("expected a value", "put a value that begins with \"[\", \"{\" or \",\" in quotes")
-    }
-    if context.contains("quoted scalar") { return ("a quote is not closed", nil) }
-    if context.contains("flow sequence") {
-      return ("\"[\" is not closed by \"]\", or a comma is missing", nil)
-    }
-    if context.contains("flow mapping") {
-      return ("\"{\" is not closed by \"}\", or a comma is missing", nil)
-    }
-    if problem.contains("mapping values are not allowed") {
-      return (
-        "there is a second \":\" in the line",
-        "put a value that contains \": \" in quotes, or check the indentation"
-      )
-    }
-    if problem.contains("could not find expected ':'") {
-      return ("this key has no \":\"", "a key is followed by a colon and a space")
-    }
-    if problem.contains("did not find expected key") {
-      return (
-        "the indentation does not fit the lines around it", "keys of one mapping begin in the same column"
-      )
-    }
-    if problem.contains("did not find expected '-' indicator") {
-      return (
-        "the indentation does not fit the lines around it", "entries of one list begin in the same column"
-      )
-    }
-    if problem.contains("block sequence entries are not allowed") {
-      return ("a list cannot begin here", "begin it on a line of its own")
-    }
-    return (problem, nil)
+    return row.map { ($0.message, $0.hint) } ?? (problem, nil)
   }
 
   private func startsWithTab(_ place: SourcePosition) -> Bool {

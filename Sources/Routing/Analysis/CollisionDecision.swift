@@ -26,7 +26,6 @@ struct CollisionDecision {
 
   /// How a pair was reached: the byte that was read, and the bounds of captures that each reader passed before it.
   private struct Step {
-    var previous: Pair
     var byte: UInt8
     var firstBounds: [Int32]
     var secondBounds: [Int32]
@@ -72,33 +71,25 @@ struct CollisionDecision {
   /// - Parameter isReal: whether paths lead to both readings.
   mutating func verdict(_ isReal: (Readings) -> Bool) -> Verdict {
     let start = Pair(first: program.start, second: program.start, differ: false)
-    var steps: [Pair: Step] = [:]
-    var seen: Set<Pair> = [start]
-    var level = [start]
+    var paths = ShortestPaths<Pair, Step>(from: start)
     var tests = 0
-    while !level.isEmpty {
-      var next: [Pair] = []
-      for pair in level {
-        for first in reach(pair.first) {
-          for second in reach(pair.second) {
-            guard budget.spend(4) else { return .open }
-            let differ = pair.differ || first.bounds != second.bounds
-            if differ, accepts(first), accepts(second) {
-              guard tests < Self.mostTests else { return .open }
-              tests += 1
-              let readings = readings(to: pair, steps, first.bounds, second.bounds)
-              if isReal(readings) { return .found(readings) }
-            }
-            guard let (byte, one, other) = read(first, second) else { continue }
-            let following = Pair(first: one, second: other, differ: differ)
-            guard seen.insert(following).inserted else { continue }
-            steps[following] = Step(
-              previous: pair, byte: byte, firstBounds: first.bounds, secondBounds: second.bounds)
-            next.append(following)
+    while let pair = paths.next() {
+      for first in reach(pair.first) {
+        for second in reach(pair.second) {
+          guard budget.spend(4) else { return .open }
+          let differ = pair.differ || first.bounds != second.bounds
+          if differ, program.accepts(first.instruction), program.accepts(second.instruction) {
+            guard tests < Self.mostTests else { return .open }
+            tests += 1
+            let readings = readings(by: paths.steps(to: pair), first.bounds, second.bounds)
+            if isReal(readings) { return .found(readings) }
           }
+          guard let (byte, one, other) = read(first, second) else { continue }
+          paths.reach(
+            Pair(first: one, second: other, differ: differ), from: pair,
+            by: Step(byte: byte, firstBounds: first.bounds, secondBounds: second.bounds))
         }
       }
-      level = next
     }
     return tests == 0 && budget.left > 0 ? .never : .open
   }
@@ -112,43 +103,28 @@ struct CollisionDecision {
     while let place = work.popLast() {
       guard budget.spend(4) else { return [] }
       guard seen.insert(place).inserted else { continue }
-      func go(_ next: Int32, passing bound: Int32? = nil) {
-        work.append(Reached(instruction: next, bounds: place.bounds + (bound.map { [$0] } ?? [])))
-      }
-      switch program.instructions[Int(place.instruction)] {
+      let instruction = program.instructions[Int(place.instruction)]
+      switch instruction {
       case .byte, .accept: result.append(place)
-      case .fail: break
-      case .split(let one, let other):
-        go(other)
-        go(one)
-      case .save(let slot, let next): go(next, passing: slot)
-      case .enter(let next), .leave(_, let next), .assertStart(let next), .assertEnd(let next),
-        .assertEndOrLastLineFeed(let next):
-        go(next)
+      case .save(let slot, let next): work.append(Reached(instruction: next, bounds: place.bounds + [slot]))
+      case .fail, .split, .enter, .leave, .assertStart, .assertEnd, .assertEndOrLastLineFeed:
+        work += instruction.passedTo.reversed().map { Reached(instruction: $0, bounds: place.bounds) }
       }
     }
     reached[start] = result
     return result
   }
 
-  private func accepts(_ place: Reached) -> Bool {
-    if case .accept = program.instructions[Int(place.instruction)] { true } else { false }
-  }
-
   /// A byte that both readers can read and that is valid in a group name.
   private func read(_ first: Reached, _ second: Reached) -> (byte: UInt8, first: Int32, second: Int32)? {
-    guard case .byte(let low, let high, let next) = program.instructions[Int(first.instruction)],
-      case .byte(let otherLow, let otherHigh, let otherNext) = program.instructions[Int(second.instruction)],
-      max(low, otherLow) <= min(high, otherHigh),
-      let byte = GroupName.legalByte(in: max(low, otherLow)...min(high, otherHigh))
+    guard let one = program.step(at: first.instruction), let other = program.step(at: second.instruction),
+      one.bytes.overlaps(other.bytes),
+      let byte = GroupName.legalByte(in: one.bytes.clamped(to: other.bytes))
     else { return nil }
-    return (byte, next, otherNext)
+    return (byte, one.next, other.next)
   }
 
-  private func readings(
-    to end: Pair, _ steps: [Pair: Step], _ firstBounds: [Int32], _ secondBounds: [Int32]
-  ) -> Readings {
-    let way = Array(sequence(first: end) { steps[$0]?.previous }.compactMap { steps[$0] }.reversed())
+  private func readings(by way: [Step], _ firstBounds: [Int32], _ secondBounds: [Int32]) -> Readings {
     let name = way.map(\.byte)
     func values(_ passed: [[Int32]]) -> [String: String] {
       var bounds = [Int](repeating: 0, count: 2 * names.count)

@@ -48,9 +48,8 @@ extension AutomatonBuilder {
     var seen: Set<Int> = []
     var work = [start]
     while let state = work.popLast() {
-      let transitions = automaton.firstTransition[state]..<automaton.firstTransition[state + 1]
-      for index in transitions {
-        let target = Int(automaton.transitions[Int(index)].target)
+      for transition in automaton.outgoing(state) {
+        let target = Int(transition.target)
         if !accepted[target].isEmpty { return true }
         if seen.insert(target).inserted { work.append(target) }
       }
@@ -64,8 +63,6 @@ extension AutomatonBuilder {
 /// Two readers go over the same path: one follows the whole route and leaves the prefix at one place; the other only has to
 /// leave the prefix at another place.
 private struct AmbiguityDecision {
-  private typealias Position = JointProgram.Position
-
   enum Verdict {
     case oneEnd
     /// A path with two possible ends.
@@ -95,9 +92,10 @@ private struct AmbiguityDecision {
   }
 
   private struct Pair: Hashable {
-    var first: Position
+    /// The instructions that they are at.
+    var first: Int32
     /// Nil once it need not be followed any more.
-    var second: Position?
+    var second: Int32?
     var stage: Stage
   }
 
@@ -114,23 +112,14 @@ private struct AmbiguityDecision {
   }
 
   func verdict() -> Verdict {
-    var parents: [Pair: (Pair, UInt8)] = [:]
-    let start = Position(program.start, .anything)
-    var seen: Set<Pair> = [Pair(first: start, second: start, stage: .bothInside)]
-    var level = Array(seen)
-    while !level.isEmpty {
-      var next: [Pair] = []
-      for pair in level {
-        guard let settled = settle(pair) else { return .open }
-        for settled in settled {
-          if settled.stage == .differ, accepts(settled.first) { return .twoEnds(path(to: pair, parents)) }
-          for (byte, following) in step(settled) where seen.insert(following).inserted {
-            parents[following] = (pair, byte)
-            next.append(following)
-          }
-        }
+    let start = program.start
+    var paths = ShortestPaths<Pair, UInt8>(from: Pair(first: start, second: start, stage: .bothInside))
+    while let pair = paths.next() {
+      guard let settled = settle(pair) else { return .open }
+      for settled in settled {
+        if settled.stage == .differ, program.accepts(settled.first) { return .twoEnds(paths.path(to: pair)) }
+        for (byte, following) in step(settled) { paths.reach(following, from: pair, by: byte) }
       }
-      level = next
     }
     return .oneEnd
   }
@@ -172,66 +161,47 @@ private struct AmbiguityDecision {
 
   /// The places that can be reached without reading, and whether the end of the prefix was passed. Assertions are assumed to
   /// hold, so that at worst a path too many is found.
-  private func reach(_ start: Position) -> [(Position?, Bool)] {
-    var result: [(Position?, Bool)] = []
+  private func reach(_ start: Int32) -> [(Int32?, Bool)] {
+    var result: [(Int32?, Bool)] = []
     var seen: Set<Int> = []
-    var work: [(Int32, Bool)] = [(Int32(start.instruction), false)]
-    while let (instruction, hasLeft) = work.popLast() {
+    var work: [(Int32, Bool)] = [(start, false)]
+    while let (place, hasLeft) = work.popLast() {
       // Once the budget is used up, nothing is decided, so the missing places do not matter.
       guard budget.spend() else { return [] }
-      guard seen.insert(Int(instruction) * 2 + (hasLeft ? 1 : 0)).inserted else { continue }
-      switch program.instructions[Int(instruction)] {
-      case .byte, .accept: result.append((Position(instruction, .anything), hasLeft))
-      case .fail: break
-      case .split(let one, let other): work += [(one, hasLeft), (other, hasLeft)]
-      case .save(_, let next), .enter(let next), .assertStart(let next): work.append((next, hasLeft))
-      case .assertEnd(let next), .assertEndOrLastLineFeed(let next): work.append((next, hasLeft))
+      guard seen.insert(Int(place) * 2 + (hasLeft ? 1 : 0)).inserted else { continue }
+      let instruction = program.instructions[Int(place)]
+      switch instruction {
+      case .byte, .accept: result.append((place, hasLeft))
       case .leave(let number, let next): work.append((next, hasLeft || number == pattern))
+      case .fail, .split, .save, .enter, .assertStart, .assertEnd, .assertEndOrLastLineFeed:
+        work += instruction.passedTo.map { ($0, hasLeft) }
       }
     }
     return result
   }
 
-  private func accepts(_ position: Position) -> Bool {
-    if case .accept = program.instructions[position.instruction] { true } else { false }
-  }
-
   /// Slashes are read separately from other bytes, because slashes alone make no difference.
   private func step(_ pair: Pair) -> [(UInt8, Pair)] {
-    guard case .byte(let low, let high, let next) = program.instructions[pair.first.instruction] else {
-      return []
-    }
-    var common = low...high
-    var second: Position?
+    guard let (bytes, next) = program.step(at: pair.first) else { return [] }
+    var common = bytes
+    var second: Int32?
     if let other = pair.second {
-      guard case .byte(let otherLow, let otherHigh, let otherNext) = program.instructions[other.instruction],
-        max(low, otherLow) <= min(high, otherHigh)
-      else { return [] }
-      common = max(low, otherLow)...min(high, otherHigh)
-      second = Position(otherNext, .anything)
+      guard let (otherBytes, otherNext) = program.step(at: other), bytes.overlaps(otherBytes) else {
+        return []
+      }
+      common = bytes.clamped(to: otherBytes)
+      second = otherNext
     }
     let slash = UInt8(ascii: "/")
-    var bytes: [UInt8] = common == slash...slash ? [] : [readable(common)]
-    if common.contains(slash) { bytes.append(slash) }
-    return bytes.map { byte in
-      (byte, Pair(first: Position(next, .anything), second: second, stage: pair.stage.after(byte)))
-    }
+    let samples =
+      (common == slash...slash ? [] : [readable(common)]) + (common.contains(slash) ? [slash] : [])
+    return samples.map { ($0, Pair(first: next, second: second, stage: pair.stage.after($0))) }
   }
 
   /// A byte of the range that is not a slash, if the range has one.
   private func readable(_ range: ClosedRange<UInt8>) -> UInt8 {
     if range.contains(UInt8(ascii: "a")) { return UInt8(ascii: "a") }
     return range.lowerBound == UInt8(ascii: "/") ? range.upperBound : range.lowerBound
-  }
-
-  private func path(to end: Pair, _ parents: [Pair: (Pair, UInt8)]) -> String {
-    var bytes: [UInt8] = []
-    var current = end
-    while let (parent, byte) = parents[current] {
-      bytes.append(byte)
-      current = parent
-    }
-    return String(decoding: bytes.reversed(), as: UTF8.self)
   }
 }
 

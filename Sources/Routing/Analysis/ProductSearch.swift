@@ -25,23 +25,16 @@ struct ProductSearch {
 
   /// The shortest path at whose end the answering routes, one for each automaton, fulfil the condition.
   func first(_ budget: WorkBudget, where isWanted: ([Int?]) -> Bool) -> Result {
-    var parents: [Place: (place: Place, byte: UInt8)] = [:]
-    var seen: Set<Place> = [0]
-    var level: [Place] = [0]
-    while !level.isEmpty {
-      var next: [Place] = []
-      for place in level {
-        if isWanted(automata.indices.map { winner($0, place) }) { return .found(path(to: place, parents)) }
-        let bounds = bounds(of: place)
-        guard budget.spend(bounds.count * automata.count + 1) else { return .open }
-        for (low, end) in zip(bounds, bounds.dropFirst()) where !isReadable || low >= 0x20 && low != 0x7F {
-          let following = step(place, UInt8(low))
-          guard following != allStopped, seen.insert(following).inserted else { continue }
-          parents[following] = (place, AutomatonBuilder.readable(UInt8(low)...UInt8(end - 1)))
-          next.append(following)
-        }
+    var paths = ShortestPaths<Place, UInt8>(from: 0)
+    while let place = paths.next() {
+      if isWanted(automata.indices.map { winner($0, place) }) { return .found(paths.path(to: place)) }
+      let bounds = bounds(of: place)
+      guard budget.spend(bounds.count * automata.count + 1) else { return .open }
+      for (low, end) in zip(bounds, bounds.dropFirst()) where !isReadable || low >= 0x20 && low != 0x7F {
+        let following = step(place, UInt8(low))
+        guard following != allStopped else { continue }
+        paths.reach(following, from: place, by: AutomatonBuilder.readable(UInt8(low)...UInt8(end - 1)))
       }
-      level = next
     }
     return .none
   }
@@ -73,22 +66,11 @@ struct ProductSearch {
     var bounds: Set<Int> = isReadable ? [0x20, 0x7F, 0x80] : []
     for (number, automaton) in automata.enumerated() {
       guard let state = state(number, place) else { continue }
-      let outgoing = automaton.firstTransition[state]..<automaton.firstTransition[state + 1]
-      for transition in automaton.transitions[Int(outgoing.lowerBound)..<Int(outgoing.upperBound)] {
+      for transition in automaton.outgoing(state) {
         bounds.insert(Int(transition.low))
         bounds.insert(Int(transition.high) + 1)
       }
     }
     return bounds.sorted()
-  }
-
-  private func path(to end: Place, _ parents: [Place: (place: Place, byte: UInt8)]) -> String {
-    var bytes: [UInt8] = []
-    var current = end
-    while let (place, byte) = parents[current] {
-      bytes.append(byte)
-      current = place
-    }
-    return String(decoding: bytes.reversed(), as: UTF8.self)
   }
 }

@@ -29,25 +29,13 @@ struct RouteLanguage {
       var state: Int
       var hasByte: Bool
     }
-    var parents: [Place: (Place, UInt8)] = [:]
-    var level = [Place(state: 0, hasByte: false)]
-    var seen = Set(level)
-    while !level.isEmpty {
-      var next: [Place] = []
-      for place in level {
-        if place.hasByte, !builder.accepted[place.state].isEmpty {
-          let steps = sequence(first: place) { parents[$0]?.0 }.compactMap { parents[$0]?.1 }
-          return String(decoding: steps.reversed(), as: UTF8.self)
-        }
-        for byte in UInt8.min...UInt8.max {
-          guard let state = builder.automaton.next(place.state, byte) else { continue }
-          let following = Place(state: state, hasByte: place.hasByte || isWanted(byte))
-          guard seen.insert(following).inserted else { continue }
-          parents[following] = (place, byte)
-          next.append(following)
-        }
+    var paths = ShortestPaths<Place, UInt8>(from: Place(state: 0, hasByte: false))
+    while let place = paths.next() {
+      if place.hasByte, !builder.accepted[place.state].isEmpty { return paths.path(to: place) }
+      for byte in UInt8.min...UInt8.max {
+        guard let state = builder.automaton.next(place.state, byte) else { continue }
+        paths.reach(Place(state: state, hasByte: place.hasByte || isWanted(byte)), from: place, by: byte)
       }
-      level = next
     }
     return nil
   }

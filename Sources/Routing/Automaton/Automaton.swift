@@ -7,12 +7,15 @@ struct Automaton: Sendable {
   }
 
   /// The transitions of state `s` are those from `firstTransition[s]` to before `firstTransition[s + 1]`, sorted.
-  private(set) var transitions: [Transition] = []
-  private(set) var firstTransition: [UInt32] = [0]
+  private var transitions: [Transition] = []
+  private var firstTransition: [UInt32] = [0]
   /// For each state: the first declared route that accepts there, or -1.
   private(set) var winners: [Int32] = []
 
-  var stateCount: Int { winners.count }
+  /// The transitions of a state.
+  func outgoing(_ state: Int) -> ArraySlice<Transition> {
+    transitions[Int(firstTransition[state])..<Int(firstTransition[state + 1])]
+  }
 
   /// The route that answers the path: one look-up for each byte.
   func match(_ path: [UInt8]) -> Int? {

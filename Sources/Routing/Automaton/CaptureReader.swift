@@ -43,36 +43,13 @@ private struct CaptureWalk {
     case restore(slot: Int, value: Int32)
   }
 
-  /// The positions that were reached at the current place. Those at the beginning of a pattern are kept separately, because
-  /// only there its `start` passes.
-  private struct Seen {
-    private var plain: [Int32]
-    private var entered: [Int32]
-
-    init(count: Int) {
-      plain = Array(repeating: -1, count: count)
-      entered = plain
-    }
-
-    mutating func isNew(_ position: Position, _ isEntered: Bool, at place: Int) -> Bool {
-      let (key, place) = (Int(position.value), Int32(place))
-      if isEntered {
-        guard entered[key] != place else { return false }
-        entered[key] = place
-      } else {
-        guard plain[key] != place else { return false }
-        plain[key] = place
-      }
-      return true
-    }
-  }
-
   private let program: Program
   private let length: Int
   private let width: Int
   /// The captures of the current thread.
   private var slots: [Int32]
-  private var seen: Seen
+  /// The positions that were reached at the current place.
+  private var seen: JointProgram.Visits
   private var steps: [Step] = []
   /// The threads that wait for the byte at the current place.
   private var threads = Threads()
@@ -84,7 +61,7 @@ private struct CaptureWalk {
     self.length = length
     width = program.captures.count * 2
     slots = Array(repeating: -1, count: width)
-    seen = Seen(count: program.instructions.count << 2)
+    seen = JointProgram.Visits(instructions: program.instructions.count)
   }
 
   /// - Returns: where each capture begins (even) and ends (odd), below 0 if it took no part; nil if nothing matches.
@@ -107,7 +84,7 @@ private struct CaptureWalk {
     }
     // Threads are in order of preference, and the first that accepts is the match.
     let accepting = threads.positions.firstIndex { position in
-      if case .accept = program.instructions[position.instruction] { true } else { false }
+      program.accepts(Int32(position.instruction))
     }
     return accepting.map { Array(threads.slots[($0 * width)..<(($0 + 1) * width)]) }
   }
@@ -122,48 +99,54 @@ private struct CaptureWalk {
   /// Adds all places that can be reached without reading to the threads, the preferred ones first. Afterwards the slots have
   /// their old values, unless `end` is set.
   private mutating func follow(_ first: Position, at place: Int) {
-    let isEnd = place == length
     visit(Int32(first.instruction), first.mode, false)
     while let step = steps.popLast() {
-      guard case .visit(let position, let isEntered) = step else {
-        if case .restore(let slot, let value) = step { slots[slot] = value }
-        continue
-      }
-      guard seen.isNew(position, isEntered, at: place) else { continue }
-      let mode = position.mode
-      switch program.instructions[position.instruction] {
-      case .byte:
-        if mode != .nothing { wait(at: position) }
-      case .accept:
-        if isEnd, mode != .onlyLastLineFeed { wait(at: position) }
-      case .fail: break
-      case .split(let preferred, let other):
-        // This thread is the most preferred one, and it stays in the loop up to the end.
-        if !isEnd, mode == .anything, threads.positions.isEmpty,
-          program.loopsThatTakeTheRest.contains(Int32(position.instruction))
-        {
-          end = other
-          return steps.removeAll()
-        }
-        visit(other, mode, isEntered)
-        visit(preferred, mode, isEntered)
-      case .save(let slot, let next):
-        steps.append(.restore(slot: Int(slot), value: slots[Int(slot)]))
-        slots[Int(slot)] = Int32(place)
-        visit(next, mode, isEntered)
-      case .leave(_, let next): visit(next, mode, isEntered)
-      case .enter(let next): visit(next, mode.entering, true)
-      case .assertStart(let next):
-        if isEntered { visit(next, mode, true) }
-      case .assertEnd(let next):
-        if isEnd, mode != .onlyLastLineFeed { visit(next, mode, isEntered) }
-      case .assertEndOrLastLineFeed(let next):
-        switch mode {
-        case .onlyLastLineFeed, .nothing: visit(next, mode, isEntered)
-        case .anything, .anythingButSlash: visit(next, isEnd ? mode : .onlyLastLineFeed, isEntered)
-        }
+      switch step {
+      case .restore(let slot, let value): slots[slot] = value
+      case .visit(let position, let isEntered):
+        if seen.isNew(position, isEntered, at: place) { pass(position, isEntered, at: place) }
       }
     }
+  }
+
+  private mutating func pass(_ position: Position, _ isEntered: Bool, at place: Int) {
+    let isEnd = place == length
+    let mode = position.mode
+    switch program.instructions[position.instruction] {
+    case .byte:
+      if mode != .nothing { wait(at: position) }
+    case .accept:
+      if isEnd, mode != .onlyLastLineFeed { wait(at: position) }
+    case .fail: break
+    case .split(let preferred, let other):
+      if !isEnd, takesTheRest(position) {
+        end = other
+        return steps.removeAll()
+      }
+      visit(other, mode, isEntered)
+      visit(preferred, mode, isEntered)
+    case .save(let slot, let next):
+      steps.append(.restore(slot: Int(slot), value: slots[Int(slot)]))
+      slots[Int(slot)] = Int32(place)
+      visit(next, mode, isEntered)
+    case .leave(_, let next): visit(next, mode, isEntered)
+    case .enter(let next): visit(next, mode.entering, true)
+    case .assertStart(let next):
+      if isEntered { visit(next, mode, true) }
+    case .assertEnd(let next):
+      if isEnd, mode != .onlyLastLineFeed { visit(next, mode, isEntered) }
+    case .assertEndOrLastLineFeed(let next):
+      switch mode {
+      case .onlyLastLineFeed, .nothing: visit(next, mode, isEntered)
+      case .anything, .anythingButSlash: visit(next, isEnd ? mode : .onlyLastLineFeed, isEntered)
+      }
+    }
+  }
+
+  /// Whether the most preferred thread is here, and stays in a loop up to the end.
+  private func takesTheRest(_ position: Position) -> Bool {
+    position.mode == .anything && threads.positions.isEmpty
+      && program.loopsThatTakeTheRest.contains(Int32(position.instruction))
   }
 
   private mutating func visit(_ instruction: Int32, _ mode: JointProgram.Mode, _ isEntered: Bool) {

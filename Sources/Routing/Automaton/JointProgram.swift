@@ -25,6 +25,29 @@ struct JointProgram {
     static func < (one: Position, other: Position) -> Bool { one.value < other.value }
   }
 
+  /// The positions that were visited in one turn. Those at the beginning of a pattern are kept separately: only there its `start`
+  /// passes, so other visits must not hide them.
+  struct Visits {
+    private var plain: [Int32]
+    private var entered: [Int32]
+
+    init(instructions count: Int) {
+      plain = Array(repeating: -1, count: count << 2)
+      entered = plain
+    }
+
+    /// - Parameter turn: a number that no earlier turn had.
+    mutating func isNew(_ position: Position, _ isEntered: Bool, at turn: Int) -> Bool {
+      let (key, turn) = (Int(position.value), Int32(truncatingIfNeeded: turn))
+      if isEntered {
+        defer { entered[key] = turn }
+        return entered[key] != turn
+      }
+      defer { plain[key] = turn }
+      return plain[key] != turn
+    }
+  }
+
   /// The positions that can be reached, without those that can no longer win.
   struct Settled {
     var positions: [Position]
@@ -36,11 +59,9 @@ struct JointProgram {
   private(set) var instructions: [Program.Instruction] = []
   private var offsets: [Int] = []
   private(set) var starts: [Int32] = []
-  /// Marks the positions that the current closure has visited.
-  private var seen: [UInt32]
-  /// The same for visits at the beginning of a pattern. These pass its `start`, so other visits must not hide them.
-  private var seenEntered: [UInt32]
-  private var generation: UInt32 = 0
+  /// The positions that the current closure has visited.
+  private var seen: Visits
+  private var generation = 0
   /// How many positions all closures have visited.
   private(set) var visits = 0
   /// For each instruction: whether every continuation is accepted from there.
@@ -59,8 +80,7 @@ struct JointProgram {
     for (program, offset) in zip(programs, offsets) {
       for loop in program.loopsThatAcceptAnything { acceptsAnything[offset + Int(loop)] = true }
     }
-    seen = Array(repeating: 0, count: instructions.count << 2)
-    seenEntered = seen
+    seen = Visits(instructions: instructions.count)
   }
 
   /// The route whose program holds the instruction.
@@ -92,51 +112,51 @@ struct JointProgram {
     var work: [(position: Position, isEntered: Bool)] = positions.map { ($0, $0.mode == .anythingButSlash) }
     while let (position, isEntered) = work.popLast() {
       visits += 1
-      let key = Int(position.value)
-      if isEntered {
-        guard seenEntered[key] != generation else { continue }
-        seenEntered[key] = generation
-      } else {
-        guard seen[key] != generation else { continue }
-        seen[key] = generation
-      }
+      guard seen.isNew(position, isEntered, at: generation) else { continue }
       if acceptsAnything[position.instruction], position.mode == .anything {
         firstThatAcceptsAnything = min(firstThatAcceptsAnything ?? .max, position.instruction)
       }
-      func go(_ next: Int32, _ mode: Mode? = nil) {
-        work.append((Position(next, mode ?? position.mode), isEntered))
-      }
-      switch instructions[position.instruction] {
-      case .byte:
-        if position.mode != .nothing { reached.append(position) }
-      case .accept:
-        if position.mode != .onlyLastLineFeed { reached.append(position) }
-      case .fail: break
-      case .split(let first, let second):
-        go(second)
-        go(first)
-      case .save(_, let next), .leave(_, let next): go(next)
-      case .enter(let next): work.append((Position(next, position.mode.entering), true))
-      case .assertStart(let next):
-        if isEntered { go(next) }
-      case .assertEnd(let next):
-        switch (position.mode, moment) {
-        case (.nothing, _), (.anything, .atEnd), (.anythingButSlash, .atEnd): go(next)
-        case (.anything, .beforeEnd), (.anythingButSlash, .beforeEnd): reached.append(position)
-        case (.onlyLastLineFeed, _): break
-        }
-      case .assertEndOrLastLineFeed(let next):
-        switch (position.mode, moment) {
-        case (.anything, .beforeEnd), (.anythingButSlash, .beforeEnd):
-          reached.append(position)
-          go(next, .onlyLastLineFeed)
-        case (.anything, .atEnd), (.anythingButSlash, .atEnd), (.onlyLastLineFeed, _), (.nothing, _): go(next)
-        }
-      }
+      follow(position, isEntered, moment, &work, &reached)
     }
     // A position may have been reached in both ways.
     reached.sort()
     return reached.reduce(into: []) { if $0.last != $1 { $0.append($1) } }
+  }
+
+  private func follow(
+    _ position: Position, _ isEntered: Bool, _ moment: Moment,
+    _ work: inout [(position: Position, isEntered: Bool)], _ reached: inout [Position]
+  ) {
+    let mode = position.mode
+    func go(_ next: Int32, _ mode: Mode) { work.append((Position(next, mode), isEntered)) }
+    switch instructions[position.instruction] {
+    case .byte:
+      if mode != .nothing { reached.append(position) }
+    case .accept:
+      if mode != .onlyLastLineFeed { reached.append(position) }
+    case .fail: break
+    case .split(let first, let second):
+      go(second, mode)
+      go(first, mode)
+    case .save(_, let next), .leave(_, let next): go(next, mode)
+    case .enter(let next): work.append((Position(next, mode.entering), true))
+    case .assertStart(let next):
+      if isEntered { go(next, mode) }
+    case .assertEnd(let next):
+      switch (mode, moment) {
+      case (.nothing, _), (.anything, .atEnd), (.anythingButSlash, .atEnd): go(next, mode)
+      case (.anything, .beforeEnd), (.anythingButSlash, .beforeEnd): reached.append(position)
+      case (.onlyLastLineFeed, _): break
+      }
+    case .assertEndOrLastLineFeed(let next):
+      switch (mode, moment) {
+      case (.anything, .beforeEnd), (.anythingButSlash, .beforeEnd):
+        reached.append(position)
+        go(next, .onlyLastLineFeed)
+      case (.anything, .atEnd), (.anythingButSlash, .atEnd), (.onlyLastLineFeed, _), (.nothing, _):
+        go(next, mode)
+      }
+    }
   }
 
   /// All positions that can be reached without reading, as far as a route can still win because of them.

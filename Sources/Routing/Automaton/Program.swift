@@ -21,6 +21,16 @@ struct Program: Sendable {
     case fail
   }
 
+  /// Whether the path may end at the instruction.
+  func accepts(_ place: Int32) -> Bool {
+    if case .accept = instructions[Int(place)] { true } else { false }
+  }
+
+  /// The bytes that can be read at the instruction, and where that leads; nil where nothing is read.
+  func step(at place: Int32) -> (bytes: ClosedRange<UInt8>, next: Int32)? {
+    if case .byte(let low, let high, let next) = instructions[Int(place)] { (low...high, next) } else { nil }
+  }
+
   /// A pattern with more instructions is refused.
   static let mostInstructions = 20_000
 
@@ -170,5 +180,18 @@ struct Program: Sendable {
     }
     guard let last = starts.last else { return add(.fail) }
     return starts.dropLast().reversed().reduce(last) { add(.split($1, $0)) }
+  }
+}
+
+extension Program.Instruction {
+  /// Where it leads without reading a byte, if assertions are assumed to hold.
+  var passedTo: [Int32] {
+    switch self {
+    case .byte, .accept, .fail: []
+    case .split(let one, let other): [one, other]
+    case .save(_, let next), .enter(let next), .leave(_, let next), .assertStart(let next),
+      .assertEnd(let next), .assertEndOrLastLineFeed(let next):
+      [next]
+    }
   }
 }

@@ -119,31 +119,40 @@ struct MeetingDecision {
           tries += 1
           if meetings.count == depth.mostMeetings || tries == depth.mostTries { break search }
         }
-        guard length < GroupName.longest else { continue }
-        for ownStep in one.steps {
-          for otherStep in other.steps {
-            let common = ownStep.characters.intersection(otherStep.characters)
-            guard !common.isEmpty else { continue }
-            let differs =
-              place.differs
-              || firstFields[Int(ownStep.part)] != secondFields[Int(otherStep.part)]
-            var following = Place(first: ownStep.next, second: otherStep.next, differs: differs)
-            while steps[following] != nil, following.visit < mostVisits { following.visit += 1 }
-            guard following.visit < mostVisits else { continue }
-            let choices = step?.choices ?? 0
-            let taken = Step(
-              previous: step == nil ? nil : place, byte: common.pick(choices), firstPart: ownStep.part,
-              secondPart: otherStep.part, choices: choices + (common.count > 1 ? 1 : 0))
-            steps[following] = taken
-            next.append((following, taken))
-          }
-        }
+        if length < GroupName.longest { next += goOn(from: place, after: step, one, other, &steps) }
       }
       if next.isEmpty { break }
       level = next
     }
     guard meetings.isEmpty else { return .meet(meetings) }
     return tries == 0 ? .never : .open
+  }
+
+  /// The places that one more character leads to.
+  ///
+  /// - Parameter step: the one that led to the place; nil at the start.
+  private func goOn(
+    from place: Place, after step: Step?, _ one: NameAutomaton.State, _ other: NameAutomaton.State,
+    _ steps: inout [Place: Step]
+  ) -> [(place: Place, step: Step?)] {
+    var next: [(place: Place, step: Step?)] = []
+    for ownStep in one.steps {
+      for otherStep in other.steps {
+        let common = ownStep.characters.intersection(otherStep.characters)
+        guard !common.isEmpty else { continue }
+        let differs = place.differs || firstFields[Int(ownStep.part)] != secondFields[Int(otherStep.part)]
+        var following = Place(first: ownStep.next, second: otherStep.next, differs: differs)
+        while steps[following] != nil, following.visit < mostVisits { following.visit += 1 }
+        guard following.visit < mostVisits else { continue }
+        let choices = step?.choices ?? 0
+        let taken = Step(
+          previous: step == nil ? nil : place, byte: common.pick(choices), firstPart: ownStep.part,
+          secondPart: otherStep.part, choices: choices + (common.count > 1 ? 1 : 0))
+        steps[following] = taken
+        next.append((following, taken))
+      }
+    }
+    return next
   }
 
   private func meeting(at end: Place, _ steps: [Place: Step]) -> Meeting {

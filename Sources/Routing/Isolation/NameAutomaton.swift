@@ -55,15 +55,13 @@ final class NameAutomaton {
         continue
       }
       let offset = offsets[part]
-      switch programs[part].instructions[Int(place - offset)] {
+      let instruction = programs[part].instructions[Int(place - offset)]
+      switch instruction {
       case .byte(let low, let high, let next):
         state.add(NameCharacters(low...high), part: Int32(part), next: offset + next)
-      case .split(let one, let other): work += [offset + one, offset + other]
-      case .save(_, let next), .enter(let next), .leave(_, let next), .assertStart(let next),
-        .assertEnd(let next), .assertEndOrLastLineFeed(let next):
-        work.append(offset + next)
       case .accept: work.append(entry(of: part + 1))
-      case .fail: break
+      case .fail, .split, .save, .enter, .leave, .assertStart, .assertEnd, .assertEndOrLastLineFeed:
+        work += instruction.passedTo.map { offset + $0 }
       }
     }
     states[number] = state

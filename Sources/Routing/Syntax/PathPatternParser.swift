@@ -1,3 +1,5 @@
+import Bytes
+
 /// Reads Django's `path()` notation: literal text, and captures `<name>` or `<converter:name>`.
 struct PathPatternParser {
   private let text: String
@@ -65,10 +67,5 @@ struct PathPatternParser {
 
 /// A Python identifier of ASCII characters.
 func isIdentifier(_ text: some StringProtocol) -> Bool {
-  guard let first = text.utf8.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else {
-    return false
-  }
-  return text.unicodeScalars.allSatisfy { scalar in
-    CharacterRanges.word.ranges.contains { $0.contains(scalar.value) }
-  }
+  text.utf8.first?.isDigit == false && text.utf8.allSatisfy { $0.isLetterOrDigit || $0 == UInt8(ascii: "_") }
 }

@@ -11,11 +11,6 @@ struct DjangoProject: Sendable {
   var settings: String
   /// The interpreter with Django and channels_redis.
   var python: String
-
-  init(settings: String, python: String) {
-    self.settings = settings
-    self.python = python
-  }
 }
 
 /// Has a Django project send an event to Sluice and receive one from it, through the layer with the same alias.
@@ -156,7 +151,7 @@ struct DjangoTrial {
     func compare(_ key: String, _ ours: JSON) -> Finding? {
       guard let theirs = settings[key], theirs != ours else { return nil }
       return finding(
-        "\(key) is \(Self.text(theirs)) in Django and \(Self.text(ours)) in this configuration",
+        "\(key) is \(theirs.text) in Django and \(ours.text) in this configuration",
         at: key == "number of hosts" ? "hosts" : key, hint: "make the two equal")
     }
     let backend = redis.layout == .core ? "RedisChannelLayer" : "RedisPubSubChannelLayer"
@@ -175,12 +170,6 @@ struct DjangoTrial {
           hint: "list the same keys in the same order"))
     }
     return findings
-  }
-
-  private static func text(_ value: JSON) -> String {
-    var text: [UInt8] = []
-    value.append(to: &text)
-    return String(decoding: text, as: UTF8.self)
   }
 
   /// - Parameter key: the key of the layer's `config` that the finding is about.
