@@ -248,18 +248,45 @@ extension Reactor {
 extension Reactor {
   private func run() {
     while !signal.isStopRequested {
-      if nextEvent == eventCount {
-        nextEvent = 0
-        eventCount = unsafe epoll.wait(events, milliseconds: waitingTime)
-      }
-      now = .now
-      counters.turns += 1
-      handleEvents()
-      if hasMail { receiveMail() }
-      if hasReady { serveReady() }
-      timers?.advance(to: now, within: .timers)
-      if hasWorkAtEnd { finishTurn(within: .endOfTurn) }
+      if nextEvent == eventCount { waitForEvents(milliseconds: waitingTime) }
+      turn(at: .now)
     }
+  }
+
+  @inline(__always)
+  private func waitForEvents(milliseconds: Int32) {
+    nextEvent = 0
+    eventCount = unsafe epoll.wait(events, milliseconds: milliseconds)
+  }
+
+  @inline(__always)
+  private func turn(at time: MonotonicTime) {
+    now = time
+    counters.turns += 1
+    handleEvents()
+    if hasMail { receiveMail() }
+    if hasReady { serveReady() }
+    timers?.advance(to: now, within: .timers)
+    if hasWorkAtEnd { finishTurn(within: .endOfTurn) }
+  }
+
+  /// Runs the body with a reactor that has no thread: the caller makes its turns. For tests.
+  static func withoutThread<Result>(
+    _ body: (Reactor) async throws -> Result
+  ) async throws -> Result {
+    let reactor = try Reactor(signal: WakeSignal())
+    defer { reactor.end() }
+    return try await body(reactor)
+  }
+
+  /// Makes one turn at the given time, without waiting for events. For a reactor without a thread.
+  ///
+  /// - Returns: false if there was nothing to do, and nothing is left to do but what timers wait for.
+  func turnOnce(at time: MonotonicTime) -> Bool {
+    if nextEvent == eventCount { waitForEvents(milliseconds: 0) }
+    let hadEvents = eventCount > 0
+    turn(at: time)
+    return hadEvents || hasMail || hasReady || hasWorkAtEnd
   }
 
   private var hasReady: Bool { !ready.isEmpty || !new.isEmpty }

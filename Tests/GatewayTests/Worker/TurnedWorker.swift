@@ -1,0 +1,315 @@
+import Consumers
+import GatewayConfig
+import Glibc
+import LayerTestSupport
+import Synchronization
+import TestSupport
+
+@testable import Gateway
+@testable import Transport
+@testable import WebSocketCore
+
+/// A gateway with one worker, whose reactor the test turns: all of it happens on the test's own thread, at times that the test
+/// sets. Clients come as they always do, through a listening socket, which is a Unix one.
+///
+/// The one place in these tests that makes a worker. What only a worker, or the gateway's own time, can do stands here too.
+final class TurnedWorker {
+  /// Something did not happen within twenty seconds, or not as the test needs it.
+  struct Failure: Error, CustomStringConvertible {
+    var description: String
+  }
+
+  let worker: Worker
+  private let reactor: Reactor
+  private let writtenLines: WrittenLines
+  private let folder: TemporaryFolder
+  /// Where the test's upstream listens; -1 without one.
+  private let upstreams: Int32
+  private var now: MonotonicTime
+
+  /// Serves a file for as long as the body runs. In its text, `UPSTREAM` stands for the path of the socket on which the test's
+  /// upstream listens.
+  ///
+  /// - Parameters:
+  ///   - connections: the limit on connections.
+  ///   - extras: how many connections beyond all limits may be heard, and be answered.
+  ///   - hasProxyHeader: whether each client begins with a header of the PROXY protocol.
+  static func serving(
+    _ yaml: String, connections: Int = 1000, extras: Int = 16, hasProxyHeader: Bool = false,
+    _ body: (TurnedWorker) async throws -> Void
+  ) async throws {
+    let folder = try TemporaryFolder()
+    let configuration = try ConfigurationLoader.configuration(
+      of: yaml.replacing("UPSTREAM", with: folder.path("upstream")))
+    let lines = WrittenLines(.text)
+    let gateway = GatewayState(
+      configuration, threads: 1, connectionLimit: connections, extraConnections: extras, log: lines.log)
+    gateway.setReady(true)
+    let http = HTTPService(gateway: gateway)
+    let layers = Task { await gateway.layers.run() }
+    var failure: (any Error)?
+    do {
+      try await Reactor.withoutThread { reactor in
+        let scene = try TurnedWorker(reactor, gateway, http, lines, folder)
+        defer { if scene.upstreams >= 0 { _ = Glibc.close(scene.upstreams) } }
+        try scene.listen(hasProxyHeader: hasProxyHeader)
+        try await body(scene)
+      }
+    } catch { failure = error }
+    await gateway.layers.stop(within: .seconds(2))
+    await layers.value
+    http.abandon()
+    http.stop()
+    await http.run()
+    try await http.shutDown()
+    if let failure { throw failure }
+  }
+
+  private init(
+    _ reactor: Reactor, _ gateway: GatewayState, _ http: HTTPService, _ lines: WrittenLines,
+    _ folder: TemporaryFolder
+  ) throws {
+    self.reactor = reactor
+    self.folder = folder
+    writtenLines = lines
+    now = reactor.now
+    upstreams = try Listener.unix(path: folder.path("upstream")).take()
+    reactor.boundSending(by: MemoryAllowance(of: gateway.sendMemory.budget, among: gateway.threads))
+    reactor.boundMail(to: gateway.mail.bytes)
+    let worker = Worker(reactor: reactor, number: 0, gateway: gateway, http: http, tls: nil)
+    self.worker = worker
+    let mailbox = reactor.mailbox { worker.handle($0) }
+    worker.mailbox = mailbox
+    http.connect(to: [mailbox])
+  }
+
+  private func listen(hasProxyHeader: Bool) throws {
+    let listener = try Listener.unix(path: folder.path("gateway")).take()
+    worker.handle(
+      .start(listeners: [
+        ListeningSocket(descriptor: listener, isSecure: false, hasProxyHeader: hasProxyHeader)
+      ]))
+  }
+
+  // MARK: - What it says of itself
+
+  var gateway: GatewayState { worker.gateway }
+  var counters: GatewayCounters { gateway.counters }
+  var sessions: Int { worker.sessions.count }
+  /// Connections that are open, by the count of the limit.
+  var connections: Int { counters.connections.count }
+  /// Connections of addresses that `limits.per_ip` counts.
+  var addresses: Int { gateway.addresses?.sizes.open ?? 0 }
+
+  /// The lines of the log with this text.
+  func lines(_ text: String) -> [String] { writtenLines.all.filter { $0.contains(text) } }
+
+  // MARK: - Time
+
+  /// Makes turns until nothing is left to do at this time.
+  func settle() {
+    var turns = 0
+    while reactor.turnOnce(at: now) {
+      turns += 1
+      precondition(turns < 100_000, "the reactor finds no rest")
+    }
+  }
+
+  /// Lets time pass, all at once or in steps, after all that has come before.
+  func pass(_ time: Duration, times: Int = 1) {
+    settle()
+    for _ in 0..<times {
+      now = now + time
+      settle()
+    }
+  }
+
+  /// Makes turns until something has happened that other threads take part in.
+  func until(_ condition: () throws -> Bool) async throws {
+    let deadline = MonotonicTime.now + .seconds(20)
+    settle()
+    while try !condition() {
+      guard MonotonicTime.now < deadline else { throw Failure(description: "it did not happen in time") }
+      try await Task.sleep(for: .milliseconds(1))
+      settle()
+    }
+  }
+
+  // MARK: - Clients
+
+  /// A request for a session.
+  static func handshake(_ path: String) -> String {
+    let lines = [
+      "GET \(path) HTTP/1.1", "Host: a", "Upgrade: websocket", "Connection: Upgrade",
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13",
+    ]
+    return lines.map { $0 + "\r\n" }.joined() + "\r\n"
+  }
+
+  /// A client that has connected and said nothing.
+  func connect() throws -> TestPeer {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    let address = SocketAddress(unixPath: folder.path("gateway"))
+    guard unsafe address.pass(to: { unsafe Glibc.connect(descriptor, $0, $1) }) == 0 else {
+      throw Failure(description: "connect: \(errno)")
+    }
+    return TestPeer(descriptor, isClient: true)
+  }
+
+  /// A client that has sent this.
+  func ask(_ text: String) throws -> TestPeer {
+    let client = try connect()
+    client.send(text)
+    settle()
+    return client
+  }
+
+  /// The client of a session that has begun.
+  ///
+  /// - Parameter preface: what it sends before its request.
+  func open(_ path: String, after preface: String = "") throws -> TestPeer {
+    let client = try ask(preface + Self.handshake(path))
+    return try accepted(client, by: client.head())
+  }
+
+  /// The same for a route whose clients have to be authenticated, which takes a moment.
+  func openAuthenticated(_ path: String) async throws -> TestPeer {
+    let client = try ask(Self.handshake(path))
+    var head: String?
+    try await until {
+      head = client.head()
+      return head != nil
+    }
+    return try accepted(client, by: head)
+  }
+
+  private func accepted(_ client: TestPeer, by head: String?) throws -> TestPeer {
+    guard head?.hasPrefix("HTTP/1.1 101 ") == true else {
+      throw Failure(description: "not accepted: \(head ?? "no answer")\(client.plain())")
+    }
+    return client
+  }
+
+  /// What the peer hears next.
+  func answer(to peer: TestPeer) async throws -> [String] {
+    var heard: [String] = []
+    try await until {
+      heard += peer.heard()
+      return !heard.isEmpty
+    }
+    return heard
+  }
+
+  /// Gives the worker a connection that comes back from the HTTP service, with what was read there.
+  func takeOver(_ text: String, from peer: PeerAddress = .unix) -> TestPeer {
+    let (reactor, test) = socketPair()
+    counters.connections.up()
+    worker.handle(
+      .takeOver(
+        HandedOverConnection(
+          descriptor: reactor, bytes: Array(text.utf8), client: Client(peer: peer, isSecure: false))))
+    settle()
+    return TestPeer(test, isClient: true)
+  }
+
+  /// Sends all bytes, and lets the gateway read meanwhile.
+  ///
+  /// - Returns: how many of them were taken before nothing went on any more.
+  @discardableResult
+  func push(_ bytes: [UInt8], from peer: TestPeer) -> Int {
+    var done = 0
+    while done < bytes.count {
+      let count = peer.send(bytes[done...].prefix(65536))
+      settle()
+      guard count > 0 else { break }
+      done += count
+    }
+    return done
+  }
+
+  /// Sends a frame again and again, until the gateway takes no more.
+  ///
+  /// - Returns: how many were sent as a whole, at most `most`, and what has to follow so that the last one is.
+  func flood(_ frame: [UInt8], from peer: TestPeer, most: Int) -> (whole: Int, rest: [UInt8]) {
+    for count in 0..<most {
+      let sent = push(frame, from: peer)
+      if sent < frame.count { return (count, Array(frame[sent...])) }
+    }
+    return (most, frame)
+  }
+
+  /// What the peer hears when it reads on, until nothing comes any more.
+  func readOut(_ peer: TestPeer) -> [String] {
+    var heard: [String] = []
+    while true {
+      let bytes = peer.received
+      heard += peer.heard()
+      settle()
+      if peer.received == bytes { return heard }
+    }
+  }
+
+  // MARK: - Upstreams
+
+  /// A client of a proxied session that has begun, and its upstream.
+  ///
+  /// - Parameter rest: what the upstream sends right behind its answer.
+  func openProxied(
+    _ path: String = "/ws/up/", rest: [UInt8] = []
+  ) async throws -> (client: TestPeer, upstream: TestPeer) {
+    let (client, upstream, key) = try await askProxied(path)
+    upstream.send(
+      Array(
+        "HTTP/1.1 101 A\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: \(Handshake.accept(for: key))\r\n\r\n"
+          .utf8) + rest)
+    settle()
+    return (try accepted(client, by: client.head()), upstream)
+  }
+
+  /// A client that waits for the answer of its upstream, which has got the request; and the key in it.
+  func askProxied(_ path: String) async throws -> (client: TestPeer, upstream: TestPeer, key: String) {
+    let client = try ask(Self.handshake(path))
+    var taken: Int32 = -1
+    try await until {
+      taken = accept(upstreams, nil, nil)
+      return taken >= 0
+    }
+    let upstream = TestPeer(taken, isClient: false)
+    var head: String?
+    try await until {
+      head = upstream.head()
+      return head != nil
+    }
+    let name = "Sec-WebSocket-Key: "
+    let field = head?.split(separator: "\r\n").first { $0.lowercased().hasPrefix(name.lowercased()) }
+    return (client, upstream, String(field?.dropFirst(name.count) ?? ""))
+  }
+
+  // MARK: - Stopping
+
+  /// Asks the worker to stop.
+  ///
+  /// - Returns: counts how often the worker has reported that it is done.
+  func stop(grace: Duration = .seconds(10)) -> Reports {
+    let reports = Reports()
+    worker.handle(.stop(StopOrder(grace: grace, reason: .restart) { reports.add() }))
+    return reports
+  }
+
+  final class Reports: Sendable {
+    private let reported = Mutex(0)
+
+    var count: Int { reported.withLock(\.self) }
+
+    func add() { reported.withLock { $0 += 1 } }
+  }
+
+  /// Lets the tokens of all sessions expire, as if their time were over, and looks at them.
+  func expireTokens() {
+    for case let session as Session in worker.sessions {
+      guard let identity = session.identity else { continue }
+      session.feed.extras?.identity = Identity(user: identity.user, claims: identity.claims, expires: 0)
+    }
+    pass(.seconds(3600))
+  }
+}
