@@ -21,7 +21,7 @@ final class GatewayState: Sendable {
   let upstreamFailures: UpstreamFailures
   /// For events in the control group that are not control events.
   let unfitOrders: UnfitEvents
-  let compressionContexts: ContextBudget
+  let compressionContexts: MemoryBudget
   let httpMemory: HTTPMemory
   /// The memory of the process, determined at the start.
   let memory: MemoryLimit
@@ -85,7 +85,7 @@ final class GatewayState: Sendable {
     served = ServedApplication(configuration, layers, failures: upstreamFailures, log: log)
     unfitOrders = UnfitEvents(
       known: [DisconnectOrder.type], report: UnfitEvents.logging(to: log, route: ControlMember.group))
-    compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
+    compressionContexts = MemoryBudget(total: configuration.server.compressionMemory.bytes)
     memoryReturn = MemoryReturnThread(layers.historyMemory, log: log)
     self.threads = threads
     httpMemory = HTTPMemory(configuration, of: memory)
