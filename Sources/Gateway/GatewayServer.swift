@@ -39,14 +39,27 @@ package final class GatewayServer: Sendable {
   }
 
   private struct Served: Sendable {
-    var workers: [Mailbox<WorkerMessage>]
+    struct Worker: Sendable {
+      var thread: ReactorThread
+      var mailbox: Mailbox<WorkerMessage>
+    }
+
+    var workers: [Worker]
     var http: HTTPService
     var tls: TLSService?
 
     func abandon() {
-      for worker in workers { worker.post(.abandon) }
+      for worker in workers { worker.mailbox.post(.abandon) }
       http.abandon()
       tls?.abandon()
+    }
+
+    /// Ends the threads, once nothing is served any more.
+    func shutDown() async throws {
+      for worker in workers { worker.thread.stop() }
+      for worker in workers { worker.thread.join() }
+      try await http.shutDown()
+      try await tls?.shutDown()
     }
   }
 
@@ -153,49 +166,34 @@ package final class GatewayServer: Sendable {
   /// - Parameter listening: called with the addresses, including the real ports, once connections are accepted.
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
-    let count = gateway.threads
     warnOfDescriptors()
     warnOfMemory()
     try deadline.prepare()
     defer { deadline.end() }
-    let sockets = try ListeningSockets.open(configuration.server.listeners, for: count)
-    let http = HTTPService(gateway: gateway)
-    let tls = configuration.needsTLS ? TLSService(gateway: gateway, threads: count) : nil
-    if let certificates = configuration.server.tls { try tls?.use(certificates) }
-    let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
-    http.connect(to: workers.map(\.mailbox))
-    served.parts.withLock { $0 = Served(workers: workers.map(\.mailbox), http: http, tls: tls) }
+    let sockets = try ListeningSockets.open(configuration.server.listeners, for: gateway.threads)
+    let parts = try startParts()
+    served.parts.withLock { $0 = parts }
     defer { served.parts.withLock { $0 = nil } }
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
-    for (index, worker) in workers.enumerated() {
-      _ = worker.mailbox.post(.start(listeners: sockets.listeners[index]))
+    for (worker, listeners) in zip(parts.workers, sockets.listeners) {
+      _ = worker.mailbox.post(.start(listeners: listeners))
     }
     let memory = try gateway.memoryReturn.start()
     gateway.setReady(true)
     listening(sockets.addresses)
-    log.notice(
-      "started",
-      metadata: [
-        "application": "\(gateway.served.application.name)", "threads": "\(count)",
-        "websocket-routes": "\(gateway.served.application.webSocketRoutes.count)",
-        "http-routes": "\(gateway.served.application.httpRoutes.count)",
-        "connections": "\(gateway.connectionLimit)",
-      ])
+    tellStarted()
     for file in sockets.privateFiles { tellPrivate(file) }
     await withTaskGroup { tasks in
       tasks.addTask { [lifecycle] in
-        await http.run()
+        await parts.http.run()
         lifecycle.yield(.httpFinished)
       }
-      await serve(workers, http: http, tls: tls, on: sockets)
+      await serve(parts, on: sockets)
     }
     await gateway.layers.stop(within: Self.layerPatience)
     await layers.value
-    for worker in workers { worker.thread.stop() }
-    for worker in workers { worker.thread.join() }
-    try await http.shutDown()
-    try await tls?.shutDown()
+    try await parts.shutDown()
     memory.stop()
     memory.join()
     try await gateway.layers.shutDown()
@@ -203,6 +201,27 @@ package final class GatewayServer: Sendable {
     summary["accept-failures"] = "\(gateway.acceptFailures.count)"
     deadline.end()
     log.notice("stopped", metadata: summary)
+  }
+
+  private func startParts() throws -> Served {
+    let count = gateway.threads
+    let http = HTTPService(gateway: gateway)
+    let tls = configuration.needsTLS ? TLSService(gateway: gateway, threads: count) : nil
+    if let certificates = configuration.server.tls { try tls?.use(certificates) }
+    let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
+    http.connect(to: workers.map(\.mailbox))
+    return Served(workers: workers, http: http, tls: tls)
+  }
+
+  private func tellStarted() {
+    let application = gateway.served.application
+    log.notice(
+      "started",
+      metadata: [
+        "application": "\(application.name)", "threads": "\(gateway.threads)",
+        "websocket-routes": "\(application.webSocketRoutes.count)",
+        "http-routes": "\(application.httpRoutes.count)", "connections": "\(gateway.connectionLimit)",
+      ])
   }
 
   /// Logs that only this user can connect to a socket file, in case a proxy runs as another user.
@@ -269,15 +288,10 @@ package final class GatewayServer: Sendable {
     log.warning(event, metadata: ["wanted": "\(wanted.bytes)", "bytes": "\(bytes)", "hint": "\(hint)"])
   }
 
-  private struct RunningWorker: Sendable {
-    var thread: ReactorThread
-    var mailbox: Mailbox<WorkerMessage>
-  }
-
   /// How long a stop waits for channel layers.
   private static let layerPatience = Duration.seconds(2)
 
-  private func startWorker(_ index: Int, http: HTTPService, tls: TLSService?) throws -> RunningWorker {
+  private func startWorker(_ index: Int, http: HTTPService, tls: TLSService?) throws -> Served.Worker {
     let gateway = gateway
     let (thread, mailbox) = try Reactor.start(name: "reactor-\(index)") { reactor in
       reactor.boundSending(by: MemoryAllowance(of: gateway.sendMemory.budget, among: gateway.threads))
@@ -288,7 +302,7 @@ package final class GatewayServer: Sendable {
       worker.mailbox = mailbox
       return mailbox
     }
-    return RunningWorker(thread: thread, mailbox: mailbox)
+    return Served.Worker(thread: thread, mailbox: mailbox)
   }
 }
 
@@ -296,38 +310,30 @@ package final class GatewayServer: Sendable {
 
 extension GatewayServer {
   /// Serves until a stop is asked for and complete.
-  private func serve(
-    _ workers: [RunningWorker], http: HTTPService, tls: TLSService?, on sockets: ListeningSockets
-  ) async {
-    var unfinished = workers.count
+  private func serve(_ parts: Served, on sockets: ListeningSockets) async {
+    var unfinished = parts.workers.count
     var isHTTPFinished = false
-    var isTLSFinished = tls == nil
+    var isTLSFinished = parts.tls == nil
     var isStopping = false
     for await event in lifecycleEvents {
       switch event {
-      case .stop where !isStopping:
-        isStopping = true
-        sockets.remove()
-        beginStop(workers, http: http)
-      case .stop:
-        break
-      case .stopNow:
+      case .stop, .stopNow:
         if !isStopping {
           sockets.remove()
-          beginStop(workers, http: http)
+          beginStop(parts)
         }
         isStopping = true
-        Served(workers: workers.map(\.mailbox), http: http, tls: tls).abandon()
+        if case .stopNow = event { parts.abandon() }
       case .workerFinished:
         unfinished -= 1
         // No worker is left to begin another TLS connection.
-        if unfinished == 0 { tls?.stop { [lifecycle] in lifecycle.yield(.tlsFinished) } }
+        if unfinished == 0 { parts.tls?.stop { [lifecycle] in lifecycle.yield(.tlsFinished) } }
       case .httpFinished:
         isHTTPFinished = true
       case .tlsFinished:
         isTLSFinished = true
       case .renew(let certificates):
-        renew(certificates, of: tls)
+        renew(certificates, of: parts.tls)
       }
       if unfinished == 0, isHTTPFinished, isTLSFinished { break }
     }
@@ -349,19 +355,19 @@ extension GatewayServer {
   }
 
   /// When the grace is over, `deadline` ends what is left.
-  private func beginStop(_ workers: [RunningWorker], http: HTTPService) {
+  private func beginStop(_ parts: Served) {
     let shutdown = configuration.shutdown
     gateway.setReady(false)
     log.notice(
       "stopping",
       metadata: ["sessions": "\(gateway.counters.sessions.count)", "grace": "\(shutdown.grace)"])
     let reason = CloseReason.restart(code: CloseCode(rawValue: shutdown.code))
-    for worker in workers {
+    for worker in parts.workers {
       let order = StopOrder(grace: shutdown.grace, reason: reason) { [lifecycle] in
         lifecycle.yield(.workerFinished)
       }
       _ = worker.mailbox.post(.stop(order))
     }
-    http.stop()
+    parts.http.stop()
   }
 }
