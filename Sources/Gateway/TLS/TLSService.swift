@@ -204,7 +204,7 @@ extension TLSService {
       open.isAbandoned = true
       return Array(open.channels.values)
     }
-    for channel in channels { Self.abandon(channel) }
+    for channel in channels { channel.abandon() }
   }
 
   /// Ends the event loops.
@@ -212,16 +212,12 @@ extension TLSService {
     try await group.shutdownGracefully()
   }
 
-  private static func abandon(_ channel: any Channel) {
-    channel.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
-  }
-
   private func keep(_ channel: any Channel) {
     let isAbandoned = open.withLock { open in
       open.channels[ObjectIdentifier(channel)] = channel
       return open.isAbandoned
     }
-    if isAbandoned { channel.eventLoop.execute { Self.abandon(channel) } }
+    if isAbandoned { channel.eventLoop.execute { channel.abandon() } }
     channel.closeFuture.whenComplete { [self] _ in
       change { $0.channels[ObjectIdentifier(channel)] = nil }
     }
