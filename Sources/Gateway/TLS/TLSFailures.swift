@@ -17,9 +17,8 @@ final class TLSFailures: Sendable {
     gateway.counters.tlsFailures.up()
     // The worker closed the connection, and has logged why.
     if case ChannelError.inputClosed = error { return }
-    guard let suppressed = pace.next() else { return }
-    var metadata: Logger.Metadata = ["peer": "\(client.peer)", "reason": "\(PeerFault(error, of: .client))"]
-    metadata.note(suppressed: suppressed)
-    gateway.log.info("a TLS handshake failed", metadata: metadata)
+    gateway.log.log(
+      "a TLS handshake failed", at: .info, paced: pace,
+      ["peer": "\(client.peer)", "reason": "\(PeerFault(error, of: .client))"])
   }
 }
