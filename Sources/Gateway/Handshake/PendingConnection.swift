@@ -351,6 +351,7 @@ extension PendingConnection {
   }
 
   private func sendRefusal(_ refusal: HandshakeRefusal) {
+    if case .upstream(let upstream) = work, refusal.reason == .upstreamTimeout { upstream.timedOut() }
     cancelWork()
     guard let client else { return }
     deadline?.cancel()
