@@ -85,7 +85,7 @@ final class ReverseProxy: Sendable {
       throw Refusal.upstreamBusy
     }
     if let upload {
-      let body = UploadParts(upload: upload, limit: BodyLimit(upstream.body.bytes), place: place)
+      let body = UploadParts(upload: upload, limit: upstream.body.bytes, place: place)
       forwarded.body = .stream(body, length: upload.length.map { .known(Int64($0)) } ?? .unknown)
     }
     do {
@@ -199,7 +199,6 @@ final class ReverseProxy: Sendable {
     let refusal: Refusal
     switch error {
     case let decided as Refusal: return decided
-    case is BodyLimit.TooLong: return .bodyTooLarge
     case let error as HTTPClientError where error == .invalidURL: return .badTarget
     case UpstreamFault.takesNothing: refusal = .upstreamTimeout
     case let error as HTTPClientError
@@ -217,23 +216,27 @@ final class ReverseProxy: Sendable {
 /// The body of a request for an upstream. While it waits for a part, it waits for the client.
 private struct UploadParts: AsyncSequence, Sendable {
   let upload: Upload
-  let limit: BodyLimit
+  /// More bytes are an error, `Refusal.bodyTooLarge`.
+  let limit: Int
   let place: UpstreamPlaces.Place
 
   struct AsyncIterator: AsyncIteratorProtocol {
     var parts: Upload.AsyncIterator
-    let limit: BodyLimit
+    /// Bytes that may still come.
+    var left: Int
     let place: UpstreamPlaces.Place
 
     mutating func next() async throws -> ByteBuffer? {
       place.waitsToReceive()
       defer { place.hasReceived() }
       let part = try await parts.next(isolation: nil)
-      return try part.map(limit.pass)
+      left -= part?.readableBytes ?? 0
+      guard left >= 0 else { throw Refusal.bodyTooLarge }
+      return part
     }
   }
 
   func makeAsyncIterator() -> AsyncIterator {
-    AsyncIterator(parts: upload.makeAsyncIterator(), limit: limit, place: place)
+    AsyncIterator(parts: upload.makeAsyncIterator(), left: limit, place: place)
   }
 }
