@@ -63,14 +63,8 @@ public struct ServerAddress: Sendable {
   /// Waits for one connection, and closes it.
   private func probe(_ timeout: Duration) throws(TransportFailure) {
     let descriptor = try dial()
-    let deadline = MonotonicTime.now + timeout
-    var watched = pollfd(fd: descriptor.rawValue, events: Int16(POLLOUT), revents: 0)
-    while true {
-      let now = MonotonicTime.now
-      guard now < deadline else { throw .cannotConnect(ETIMEDOUT) }
-      let left = Int32(clamping: (deadline.nanoseconds - now.nanoseconds) / 1_000_000 + 1)
-      if unsafe poll(&watched, 1, left) > 0 { break }
-    }
+    let ready = SocketCall.poll(descriptor.rawValue, POLLOUT, until: MonotonicTime.now + timeout)
+    guard ready != 0 else { throw .cannotConnect(ETIMEDOUT) }
     var code: Int32 = 0
     var size = socklen_t(MemoryLayout<Int32>.size)
     _ = unsafe getsockopt(descriptor.rawValue, SOL_SOCKET, SO_ERROR, &code, &size)

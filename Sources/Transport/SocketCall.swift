@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// System calls about sockets, as several types make them.
+/// System calls about sockets and other descriptors, as several types make them.
 enum SocketCall {
   /// Kept from the programs that this process executes, and never waited for.
   static let streamFlags = Int32(
@@ -18,6 +18,20 @@ enum SocketCall {
   static func set(_ option: Int32, at level: Int32 = SOL_SOCKET, to value: Int32 = 1, on raw: Int32) -> Bool {
     var value = value
     return unsafe setsockopt(raw, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
+  }
+
+  /// Waits until the descriptor is ready, or the time is over; without end where there is none.
+  ///
+  /// - Returns: the events that the descriptor is ready for, or 0. An invalid descriptor is ready: the write then reports the
+  ///   error.
+  static func poll(_ descriptor: Int32, _ events: Int32, until time: MonotonicTime?) -> Int16 {
+    var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+    while true {
+      let left = time.map { $0.nanoseconds &- min($0.nanoseconds, MonotonicTime.now.nanoseconds) }
+      let milliseconds = left.map { Int32(clamping: ($0 + 999_999) / 1_000_000) } ?? -1
+      let count = unsafe Glibc.poll(&entry, 1, milliseconds)
+      if count >= 0 || errno != EINTR { return count > 0 ? entry.revents : 0 }
+    }
   }
 
   /// The addresses that a name has, in the system's order. Blocks.
