@@ -55,13 +55,21 @@ extension IPAddress {
   public init?(_ text: some StringProtocol) {
     guard text.utf8.count <= Self.longestText else { return nil }
     let bytes = Array(text.utf8)
-    if bytes.contains(UInt8(ascii: ":")) {
-      self.init(groups: bytes[...])
-    } else if let bits = Self.v4(bytes[...]) {
+    guard bytes.contains(UInt8(ascii: ":")) else {
+      guard let bits = Self.v4(bytes[...]) else { return nil }
       self.init(v4: bits)
-    } else {
-      return nil
+      return
     }
+    // RFC 4291 section 2.2: two colons stand for as many groups of zeros as are missing.
+    let gap = bytes.firstRange(of: [UInt8(ascii: ":"), UInt8(ascii: ":")])
+    guard let head = Self.groups(bytes[..<(gap?.lowerBound ?? bytes.endIndex)], isEnd: gap == nil),
+      let tail = Self.groups(bytes[(gap?.upperBound ?? bytes.endIndex)...], isEnd: true)
+    else { return nil }
+    let missing = 8 - head.count - tail.count
+    guard gap == nil ? missing == 0 : missing > 0 else { return nil }
+    let groups = head + Array(repeating: 0, count: missing) + tail
+    func number(_ part: ArraySlice<UInt16>) -> UInt64 { part.reduce(0) { $0 << 16 | UInt64($1) } }
+    self.init(high: number(groups[..<4]), low: number(groups[4...]))
   }
 
   /// Four numbers from 0 to 255.
@@ -70,65 +78,31 @@ extension IPAddress {
     guard parts.count == 4 else { return nil }
     var bits: UInt32 = 0
     for part in parts {
-      guard (1...3).contains(part.count), part.count == 1 || part.first != UInt8(ascii: "0") else {
-        return nil
-      }
-      var number: UInt32 = 0
-      for byte in part {
-        guard byte.isDigit else { return nil }
-        number = number * 10 + UInt32(byte - UInt8(ascii: "0"))
-      }
-      guard number <= 255 else { return nil }
-      bits = bits << 8 | number
+      guard part.count == 1 || part.first != UInt8(ascii: "0"), part.allSatisfy(\.isDecimalDigit),
+        let number = UInt8(String(decoding: part, as: UTF8.self))
+      else { return nil }
+      bits = bits << 8 | UInt32(number)
     }
     return bits
   }
 
-  /// RFC 4291 section 2.2.
-  private init?(groups text: ArraySlice<UInt8>) {
-    var halves: [[UInt16]] = [[]]
-    var rest = text
-    if rest.starts(with: [UInt8(ascii: ":"), UInt8(ascii: ":")]) {
-      halves.append([])
-      rest = rest.dropFirst(2)
-    }
-    while !rest.isEmpty {
-      let part = rest.prefix { $0 != UInt8(ascii: ":") }
-      rest = rest[part.endIndex...]
-      if rest.isEmpty, part.contains(UInt8(ascii: ".")) {
-        guard let bits = Self.v4(part) else { return nil }
-        halves[halves.count - 1] += [UInt16(bits >> 16), UInt16(bits & 0xFFFF)]
-        break
-      }
-      guard let group = Self.group(part) else { return nil }
-      halves[halves.count - 1].append(group)
-      guard !rest.isEmpty else { break }
-      rest = rest.dropFirst()
-      if rest.first == UInt8(ascii: ":") {
-        guard halves.count == 1 else { return nil }
-        halves.append([])
-        rest = rest.dropFirst()
-      } else if rest.isEmpty {
+  /// Groups of one to four hexadecimal digits, with colons between them.
+  ///
+  /// - Parameter isEnd: whether the last two of them can be an IPv4 address.
+  private static func groups(_ text: ArraySlice<UInt8>, isEnd: Bool) -> [UInt16]? {
+    guard !text.isEmpty else { return [] }
+    let parts = text.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+    var groups: [UInt16] = []
+    for part in parts {
+      if let group = UInt16(hexadecimal: String(decoding: part, as: UTF8.self)), part.count <= 4 {
+        groups.append(group)
+      } else if isEnd, part.endIndex == text.endIndex, let bits = v4(part) {
+        groups += [UInt16(bits >> 16), UInt16(bits & 0xFFFF)]
+      } else {
         return nil
       }
     }
-    let count = halves.reduce(0) { $0 + $1.count }
-    guard halves.count == 1 ? count == 8 : count < 8 else { return nil }
-    let zeros = [UInt16](repeating: 0, count: 8 - count)
-    let groups = halves.count == 1 ? halves[0] : halves[0] + zeros + halves[1]
-    func number(_ part: ArraySlice<UInt16>) -> UInt64 { part.reduce(0) { $0 << 16 | UInt64($1) } }
-    self.init(high: number(groups[..<4]), low: number(groups[4...]))
-  }
-
-  /// One to four hexadecimal digits.
-  private static func group(_ text: ArraySlice<UInt8>) -> UInt16? {
-    guard (1...4).contains(text.count) else { return nil }
-    var number: UInt16 = 0
-    for byte in text {
-      guard let digit = byte.hexadecimalValue else { return nil }
-      number = number << 4 | UInt16(digit)
-    }
-    return number
+    return groups
   }
 }
 
@@ -182,8 +156,9 @@ public struct IPNetwork: Sendable, Hashable {
     var length = 128
     if parts.count == 2 {
       let digits = parts[1]
-      guard (1...3).contains(digits.utf8.count), digits.isOfDigits, let number = Int(digits),
-        number <= (isV4 ? 32 : 128)
+      guard (1...3).contains(digits.utf8.count),
+        digits.utf8.allSatisfy(\.isDecimalDigit),
+        let number = Int(digits), number <= (isV4 ? 32 : 128)
       else { throw .badLength }
       length = number + (isV4 ? 96 : 0)
     }

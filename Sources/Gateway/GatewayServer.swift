@@ -42,14 +42,26 @@ package final class GatewayServer: Sendable {
   }
 
   private struct RunningParts: Sendable {
-    var workers: [Mailbox<WorkerMessage>]
+    struct Worker: Sendable {
+      var thread: ReactorThread
+      var mailbox: Mailbox<WorkerMessage>
+    }
+
+    var workers: [Worker]
     var http: HTTPService
     var tls: TLSService?
 
     func abandon() {
-      for worker in workers { worker.post(.abandon) }
+      for worker in workers { worker.mailbox.post(.abandon) }
       http.abandon()
       tls?.abandon()
+    }
+
+    /// Ends the threads, once nothing is served any more.
+    func shutDown() async throws {
+      for worker in workers { worker.thread.stop() }
+      for worker in workers { worker.thread.join() }
+      try await tls?.shutDown()
     }
   }
 
@@ -153,7 +165,7 @@ package final class GatewayServer: Sendable {
     await withCheckedContinuation { done in
       let watcher = ExchangeWatcher(done)
       for worker in running.parts.withLock({ $0?.workers ?? [] }) {
-        _ = worker.post(.perform { $0.serve(routes, watcher: watcher) })
+        _ = worker.mailbox.post(.perform { $0.serve(routes, watcher: watcher) })
       }
     }
   }
@@ -186,55 +198,62 @@ package final class GatewayServer: Sendable {
   /// - Parameter listening: called with the addresses, including the real ports, once connections are accepted.
   /// - Throws: `StartFailure`, before anything is served.
   package func run(listening: @Sendable ([BoundAddress]) -> Void = { _ in }) async throws {
-    let count = gateway.process.threads
     warnOfDescriptors()
     warnOfMemory()
     try deadline.prepare()
     defer { deadline.end() }
-    let sockets = try ListeningSockets.open(configuration.server.listeners, for: count)
-    let http = HTTPService(gateway: gateway)
-    let tls = configuration.needsTLS ? TLSService(gateway: gateway, threads: count) : nil
-    if let certificates = configuration.server.tls { try tls?.use(certificates) }
-    let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
-    http.connect(to: workers.map(\.mailbox))
-    running.parts.withLock { $0 = RunningParts(workers: workers.map(\.mailbox), http: http, tls: tls) }
+    let sockets = try ListeningSockets.open(configuration.server.listeners, for: gateway.process.threads)
+    let parts = try startParts()
+    running.parts.withLock { $0 = parts }
     defer { running.parts.withLock { $0 = nil } }
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
-    for (index, worker) in workers.enumerated() {
-      _ = worker.mailbox.post(.start(listeners: sockets.listeners[index]))
+    for (worker, listeners) in zip(parts.workers, sockets.listeners) {
+      _ = worker.mailbox.post(.start(listeners: listeners))
     }
     let memory = try gateway.memoryReturn.start()
     gateway.process.setReady(true)
     listening(sockets.addresses)
-    log.notice(
-      "started",
-      metadata: [
-        "application": "\(gateway.process.served.application.name)", "threads": "\(count)",
-        "websocket-routes": "\(gateway.process.served.application.webSocketRoutes.count)",
-        "http-routes": "\(gateway.process.served.application.httpRoutes.count)",
-        "connections": "\(gateway.connectionLimit)",
-      ])
+    tellStarted()
     for file in sockets.privateFiles { tellPrivate(file) }
     await withTaskGroup { tasks in
       tasks.addTask { [lifecycle] in
-        await http.run()
+        await parts.http.run()
         lifecycle.yield(.httpFinished)
       }
-      await serve(workers, http: http, tls: tls, on: sockets)
+      await serve(parts, on: sockets)
     }
     await gateway.layers.stop(within: Self.layerPatience)
     await layers.value
-    for worker in workers { worker.thread.stop() }
-    for worker in workers { worker.thread.join() }
+    try await parts.shutDown()
     try await gateway.served.shutDown()
-    try await tls?.shutDown()
     memory.stop()
     memory.join()
     try await gateway.layers.shutDown()
     try await loops.shutdownGracefully()
     deadline.end()
     log.notice("stopped", metadata: gateway.summary)
+  }
+
+  private func startParts() throws -> RunningParts {
+    let count = gateway.process.threads
+    let http = HTTPService(gateway: gateway)
+    let tls = configuration.needsTLS ? TLSService(gateway: gateway, threads: count) : nil
+    if let certificates = configuration.server.tls { try tls?.use(certificates) }
+    let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
+    http.connect(to: workers.map(\.mailbox))
+    return RunningParts(workers: workers, http: http, tls: tls)
+  }
+
+  private func tellStarted() {
+    let application = gateway.served.application
+    log.notice(
+      "started",
+      metadata: [
+        "application": "\(application.name)", "threads": "\(gateway.process.threads)",
+        "websocket-routes": "\(application.webSocketRoutes.count)",
+        "http-routes": "\(application.httpRoutes.count)", "connections": "\(gateway.connectionLimit)",
+      ])
   }
 
   /// Logs that only this user can connect to a socket file, in case a proxy runs as another user.
@@ -301,15 +320,10 @@ package final class GatewayServer: Sendable {
     log.warning(event, metadata: ["wanted": "\(wanted.bytes)", "bytes": "\(bytes)", "hint": "\(hint)"])
   }
 
-  private struct RunningWorker: Sendable {
-    var thread: ReactorThread
-    var mailbox: Mailbox<WorkerMessage>
-  }
-
   /// How long a stop waits for channel layers.
   private static let layerPatience = Duration.seconds(2)
 
-  private func startWorker(_ index: Int, http: HTTPService, tls: TLSService?) throws -> RunningWorker {
+  private func startWorker(_ index: Int, http: HTTPService, tls: TLSService?) throws -> RunningParts.Worker {
     let gateway = gateway
     let (thread, mailbox) = try Reactor.start(name: "reactor-\(index)") { reactor in
       reactor.boundSending(
@@ -321,7 +335,7 @@ package final class GatewayServer: Sendable {
       worker.mailbox = mailbox
       return mailbox
     }
-    return RunningWorker(thread: thread, mailbox: mailbox)
+    return RunningParts.Worker(thread: thread, mailbox: mailbox)
   }
 }
 
@@ -329,38 +343,30 @@ package final class GatewayServer: Sendable {
 
 extension GatewayServer {
   /// Serves until a stop is asked for and complete.
-  private func serve(
-    _ workers: [RunningWorker], http: HTTPService, tls: TLSService?, on sockets: ListeningSockets
-  ) async {
-    var unfinished = workers.count
+  private func serve(_ parts: RunningParts, on sockets: ListeningSockets) async {
+    var unfinished = parts.workers.count
     var isHTTPFinished = false
-    var isTLSFinished = tls == nil
+    var isTLSFinished = parts.tls == nil
     var isStopping = false
     for await event in lifecycleEvents {
       switch event {
-      case .stop where !isStopping:
-        isStopping = true
-        sockets.remove()
-        beginStop(workers, http: http)
-      case .stop:
-        break
-      case .stopNow:
+      case .stop, .stopNow:
         if !isStopping {
           sockets.remove()
-          beginStop(workers, http: http)
+          beginStop(parts)
         }
         isStopping = true
-        RunningParts(workers: workers.map(\.mailbox), http: http, tls: tls).abandon()
+        if case .stopNow = event { parts.abandon() }
       case .workerFinished:
         unfinished -= 1
         // No worker is left to begin another TLS connection.
-        if unfinished == 0 { tls?.stop { [lifecycle] in lifecycle.yield(.tlsFinished) } }
+        if unfinished == 0 { parts.tls?.stop { [lifecycle] in lifecycle.yield(.tlsFinished) } }
       case .httpFinished:
         isHTTPFinished = true
       case .tlsFinished:
         isTLSFinished = true
       case .renew(let certificates):
-        renew(certificates, of: tls)
+        renew(certificates, of: parts.tls)
       }
       if unfinished == 0, isHTTPFinished, isTLSFinished { break }
     }
@@ -382,19 +388,19 @@ extension GatewayServer {
   }
 
   /// When the grace is over, `deadline` ends what is left.
-  private func beginStop(_ workers: [RunningWorker], http: HTTPService) {
+  private func beginStop(_ parts: RunningParts) {
     let shutdown = configuration.shutdown
     gateway.process.setReady(false)
     log.notice(
       "stopping",
       metadata: ["sessions": "\(gateway.process.counters.sessions.count)", "grace": "\(shutdown.grace)"])
     let reason = CloseReason.restart(code: CloseCode(rawValue: shutdown.code))
-    for worker in workers {
+    for worker in parts.workers {
       let order = StopOrder(grace: shutdown.grace, reason: reason) { [lifecycle] in
         lifecycle.yield(.workerFinished)
       }
       _ = worker.mailbox.post(.stop(order))
     }
-    http.stop()
+    parts.http.stop()
   }
 }

@@ -30,11 +30,8 @@ package final class Acceptor {
     self.accepted = accepted
     self.short = short
     refill()
-    var on: Int32 = 1
     // Accepted sockets inherit this option. A Unix socket has no such option, and needs none.
-    let outcome = unsafe setsockopt(
-      listener, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-    isTCP = outcome == 0
+    isTCP = SocketCall.set(TCP_NODELAY, at: Int32(IPPROTO_TCP), on: listener)
     KeepAliveProbes.enable(on: listener)
   }
 

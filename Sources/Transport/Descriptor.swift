@@ -20,8 +20,7 @@ public struct Descriptor: ~Copyable {
   /// Two connected non-blocking sockets. The caller must close both.
   public static func socketPair() throws(TransportFailure) -> (Int32, Int32) {
     var ends: [Int32] = [-1, -1]
-    let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-    guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else {
+    guard unsafe socketpair(AF_UNIX, SocketCall.streamFlags, 0, &ends) == 0 else {
       throw TransportFailure("open a pair of sockets", errno)
     }
     for end in ends { UnsentBound.set(on: end) }

@@ -18,7 +18,8 @@ public enum KeepAliveProbes {
 
   /// Sets the options of a socket. A listening one passes them on to what it accepts. Sockets that are not TCP ignore them.
   public static func enable(on descriptor: Int32) {
-    for option in options { set(descriptor, option.level, option.name, option.value) }
+    // A failure means that it is no TCP socket.
+    for (level, name, value) in options { SocketCall.set(name, at: level, to: value, on: descriptor) }
   }
 
   /// The same options for sockets that are configured by another library.
@@ -28,10 +29,4 @@ public enum KeepAliveProbes {
     (Int32(IPPROTO_TCP), TCP_KEEPINTVL, interval),
     (Int32(IPPROTO_TCP), TCP_KEEPCNT, count),
   ]
-
-  private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
-    var value = value
-    // A failure means that it is no TCP socket.
-    _ = unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
-  }
 }

@@ -106,7 +106,7 @@ public final class LineWriter: Sendable {
       if queue.deadline == nil { queue.deadline = deadline }
     }
     signal.requestStop()
-    return Self.poll(ended.rawDescriptor, POLLIN, until: deadline + Self.look) != 0
+    return SocketCall.poll(ended.rawDescriptor, POLLIN, until: deadline + Self.look) != 0
   }
 
   private static func append(_ line: String, to queue: inout Queue) {
@@ -140,7 +140,7 @@ extension LineWriter {
       signal.lower()
       guard let batch = take() else {
         guard !signal.isStopRequested else { return }
-        _ = Self.poll(signal.rawDescriptor, POLLIN, until: nil)
+        _ = SocketCall.poll(signal.rawDescriptor, POLLIN, until: nil)
         continue
       }
       var rest = batch[...]
@@ -235,7 +235,7 @@ extension LineWriter {
 
   /// - Returns: true if the reader has room or the write would fail; false if the time is over.
   private func waitForRoom() -> Bool {
-    while Self.poll(descriptor, POLLOUT, until: MonotonicTime.now + Self.look) == 0 {
+    while SocketCall.poll(descriptor, POLLOUT, until: MonotonicTime.now + Self.look) == 0 {
       guard !isOver else { return false }
     }
     return true
@@ -260,17 +260,5 @@ extension LineWriter {
 
   private func sleep(_ time: Duration) {
     _ = Glibc.usleep(UInt32(time / .microseconds(1)))
-  }
-
-  /// - Returns: the events that the descriptor is ready for, or 0. An invalid descriptor is ready: the write then reports the
-  ///   error.
-  private static func poll(_ descriptor: Int32, _ events: Int32, until time: MonotonicTime?) -> Int16 {
-    var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-    while true {
-      let left = time.map { $0.nanoseconds &- min($0.nanoseconds, MonotonicTime.now.nanoseconds) }
-      let milliseconds = left.map { Int32(clamping: ($0 + 999_999) / 1_000_000) } ?? -1
-      let count = unsafe Glibc.poll(&entry, 1, milliseconds)
-      if count >= 0 || errno != EINTR { return count > 0 ? entry.revents : 0 }
-    }
   }
 }

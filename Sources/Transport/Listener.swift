@@ -13,25 +13,13 @@ public struct Listener: ~Copyable {
   public static func tcp(
     host: String, port: Int, reusePort: Bool, onlyV6: Bool = false, backlog: Int
   ) throws(TransportFailure) -> Listener {
-    var hints = unsafe addrinfo()
-    unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    unsafe hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
-    var list: UnsafeMutablePointer<addrinfo>?
-    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
-    defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
-    guard status == 0, let first = unsafe list else {
-      throw .cannotResolve(unsafe gai_strerror(status).map { unsafe String(cString: $0) } ?? "unknown host")
-    }
-    let info = unsafe first.pointee
-    let descriptor = try open(unsafe info.ai_family)
+    guard let (family, address) = try SocketCall.resolve(host: host, port: port, flags: AI_PASSIVE).first
+    else { throw .cannotResolve("unknown host") }
+    let descriptor = try SocketCall.open(family)
     try set(SO_REUSEADDR, on: descriptor)
     if reusePort { try set(SO_REUSEPORT, on: descriptor) }
-    if onlyV6, unsafe info.ai_family == AF_INET6 {
-      try set(IPV6_V6ONLY, at: Int32(IPPROTO_IPV6), on: descriptor)
-    }
-    guard unsafe bind(descriptor.rawValue, info.ai_addr, info.ai_addrlen) == 0 else {
-      throw TransportFailure("bind", errno)
-    }
+    if onlyV6, family == AF_INET6 { try set(IPV6_V6ONLY, at: Int32(IPPROTO_IPV6), on: descriptor) }
+    try bind(descriptor, to: address)
     return try listen(on: descriptor, backlog: backlog)
   }
 
@@ -51,10 +39,8 @@ public struct Listener: ~Copyable {
     }
     let address = SocketAddress(unixPath: path)
     try removeStaleSocket(at: path, address)
-    let descriptor = try open(AF_UNIX)
-    guard unsafe address.pass(to: { unsafe bind(descriptor.rawValue, $0, $1) }) == 0 else {
-      throw TransportFailure("bind", errno)
-    }
+    let descriptor = try SocketCall.open(AF_UNIX)
+    try bind(descriptor, to: address)
     do throws(TransportFailure) {
       try access.apply(to: path)
     } catch {
@@ -92,19 +78,19 @@ public struct Listener: ~Copyable {
 
   // MARK: - System calls
 
-  private static func open(_ family: Int32) throws(TransportFailure) -> Descriptor {
-    let flags = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-    let descriptor = socket(family, flags, 0)
-    guard descriptor >= 0 else { throw TransportFailure("open a socket", errno) }
-    return Descriptor(adopting: descriptor)
+  private static func bind(
+    _ descriptor: borrowing Descriptor, to address: SocketAddress
+  ) throws(TransportFailure) {
+    let raw = descriptor.rawValue
+    guard unsafe address.pass(to: { unsafe Glibc.bind(raw, $0, $1) }) == 0 else {
+      throw TransportFailure("bind", errno)
+    }
   }
 
   private static func set(
     _ option: Int32, at level: Int32 = SOL_SOCKET, on descriptor: borrowing Descriptor
   ) throws(TransportFailure) {
-    var on: Int32 = 1
-    let size = socklen_t(MemoryLayout<Int32>.size)
-    guard unsafe setsockopt(descriptor.rawValue, level, option, &on, size) == 0 else {
+    guard SocketCall.set(option, at: level, on: descriptor.rawValue) else {
       throw TransportFailure("set a socket option", errno)
     }
   }
@@ -123,7 +109,7 @@ public struct Listener: ~Copyable {
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else { return }
     guard status.st_mode & S_IFMT == S_IFSOCK else { throw .notASocket }
-    let probe = try open(AF_UNIX)
+    let probe = try SocketCall.open(AF_UNIX)
     let connected = unsafe address.pass(to: { unsafe connect(probe.rawValue, $0, $1) })
     switch connected == 0 ? 0 : errno {
     case 0, EAGAIN: throw .addressInUse

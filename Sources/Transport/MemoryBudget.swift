@@ -1,11 +1,11 @@
 import Synchronization
 
-/// A bound on memory over the whole process. Code that holds memory takes it from here, and gives it back.
+/// A bound over the whole process, mostly on memory. Code that holds memory takes it from here, and gives it back.
 ///
 /// Can be called from any thread; each call is an atomic operation on one shared counter. Counting for each message goes
 /// through a `MemoryAllowance`, which takes whole blocks from here.
 public final class MemoryBudget: Sendable {
-  /// In bytes.
+  /// In bytes, or in what else is counted.
   public let total: Int
   private let sum = Atomic<Int>(0)
   private let isShort = Atomic<Bool>(false)

@@ -5,7 +5,6 @@ import Glibc
 public struct ServerAddress: Sendable {
   private let address: SocketAddress
   private let family: Int32
-  private let isOnLoopback: Bool
 
   /// The first of the addresses of a name at which a server accepts a connection. Blocks.
   ///
@@ -14,7 +13,8 @@ public struct ServerAddress: Sendable {
     host: String, port: Int, timeout: Duration
   ) throws(TransportFailure) -> ServerAddress {
     var failure = TransportFailure.cannotResolve("it has no address")
-    for address in try resolve(host: host, port: port) {
+    for found in try SocketCall.resolve(host: host, port: port) {
+      let address = ServerAddress(address: found.address, family: found.family)
       do throws(TransportFailure) {
         try address.probe(timeout)
         return address
@@ -25,41 +25,9 @@ public struct ServerAddress: Sendable {
     throw failure
   }
 
-  private static func resolve(host: String, port: Int) throws(TransportFailure) -> [ServerAddress] {
-    var hints = unsafe addrinfo()
-    unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    unsafe hints.ai_flags = AI_NUMERICSERV
-    var list: UnsafeMutablePointer<addrinfo>?
-    let status = unsafe getaddrinfo(host, String(port), &hints, &list)
-    defer { if let list = unsafe list { unsafe freeaddrinfo(list) } }
-    guard status == 0 else {
-      throw .cannotResolve(unsafe gai_strerror(status).map { unsafe String(cString: $0) } ?? "unknown host")
-    }
-    var found: [ServerAddress] = []
-    var next = unsafe list
-    while let info = unsafe next {
-      if let address = unsafe ServerAddress(info.pointee) { found.append(address) }
-      unsafe next = info.pointee.ai_next
-    }
-    return found
-  }
-
-  private init?(_ info: addrinfo) {
-    unsafe family = info.ai_family
-    let copied = unsafe SocketAddress { storage, length in
-      guard let source = unsafe info.ai_addr, unsafe info.ai_addrlen <= length.pointee else { return -1 }
-      unsafe UnsafeMutableRawPointer(storage).copyMemory(from: source, byteCount: Int(info.ai_addrlen))
-      unsafe length.pointee = info.ai_addrlen
-      return 0
-    }
-    guard let copied else { return nil }
-    address = copied
-    isOnLoopback =
-      if case .tcp(let host, _) = copied.endpoint {
-        unsafe info.ai_family == AF_INET && host.hasPrefix("127.")
-      } else {
-        false
-      }
+  private var isOnLoopback: Bool {
+    guard family == AF_INET, case .tcp(let host, _) = address.endpoint else { return false }
+    return host.hasPrefix("127.")
   }
 
   /// Starts a connection without waiting for it. A reactor can adopt the descriptor at once: written bytes are sent when the
@@ -68,13 +36,9 @@ public struct ServerAddress: Sendable {
   /// - Parameter source: offset of the source address from 127.0.0.1, if the server is on the IPv4 loopback. For other
   ///   servers the system chooses the source address.
   public func dial(from source: Int = 0) throws(TransportFailure) -> Descriptor {
-    let flags = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-    let raw = socket(family, flags, 0)
-    guard raw >= 0 else { throw TransportFailure("open a socket", errno) }
-    let descriptor = Descriptor(adopting: raw)
-    var on: Int32 = 1
-    _ = unsafe setsockopt(
-      raw, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    let descriptor = try SocketCall.open(family)
+    let raw = descriptor.rawValue
+    SocketCall.set(TCP_NODELAY, at: Int32(IPPROTO_TCP), on: raw)
     if source > 0, isOnLoopback { try bind(raw, toLoopback: source) }
     let status = unsafe address.pass(to: { unsafe connect(raw, $0, $1) })
     // After an interruption the connection attempt continues by itself.
@@ -83,10 +47,8 @@ public struct ServerAddress: Sendable {
   }
 
   private func bind(_ raw: Int32, toLoopback source: Int) throws(TransportFailure) {
-    var on: Int32 = 1
     // The port is chosen during the connect, so that it may be in use for connections to other servers.
-    _ = unsafe setsockopt(
-      raw, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, &on, socklen_t(MemoryLayout<Int32>.size))
+    SocketCall.set(IP_BIND_ADDRESS_NO_PORT, at: Int32(IPPROTO_IP), on: raw)
     var local = sockaddr_in()
     local.sin_family = sa_family_t(AF_INET)
     local.sin_addr.s_addr = (INADDR_LOOPBACK + UInt32(clamping: source)).bigEndian
@@ -101,14 +63,8 @@ public struct ServerAddress: Sendable {
   /// Waits for one connection, and closes it.
   private func probe(_ timeout: Duration) throws(TransportFailure) {
     let descriptor = try dial()
-    let deadline = MonotonicTime.now + timeout
-    var watched = pollfd(fd: descriptor.rawValue, events: Int16(POLLOUT), revents: 0)
-    while true {
-      let now = MonotonicTime.now
-      guard now < deadline else { throw .cannotConnect(ETIMEDOUT) }
-      let left = Int32(clamping: (deadline.nanoseconds - now.nanoseconds) / 1_000_000 + 1)
-      if unsafe poll(&watched, 1, left) > 0 { break }
-    }
+    let ready = SocketCall.poll(descriptor.rawValue, POLLOUT, until: MonotonicTime.now + timeout)
+    guard ready != 0 else { throw .cannotConnect(ETIMEDOUT) }
     var code: Int32 = 0
     var size = socklen_t(MemoryLayout<Int32>.size)
     _ = unsafe getsockopt(descriptor.rawValue, SOL_SOCKET, SO_ERROR, &code, &size)

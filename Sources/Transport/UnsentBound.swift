@@ -12,7 +12,7 @@ public enum UnsentBound {
   public static func set(on descriptor: Int32) {
     if !setUnsent(Int32(kernelShare), on: descriptor) {
       // A failure leaves the system's own bound.
-      _ = setOption(SOL_SOCKET, SO_SNDBUF, Int32(kernelShare), on: descriptor)
+      SocketCall.set(SO_SNDBUF, to: Int32(kernelShare), on: descriptor)
     }
   }
 
@@ -23,12 +23,6 @@ public enum UnsentBound {
 
   /// - Returns: false where the socket is not TCP.
   private static func setUnsent(_ most: Int32, on descriptor: Int32) -> Bool {
-    setOption(Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, most, on: descriptor)
-  }
-
-  private static func setOption(_ level: Int32, _ option: Int32, _ value: Int32, on descriptor: Int32) -> Bool
-  {
-    var value = value
-    return unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
+    SocketCall.set(TCP_NOTSENT_LOWAT, at: Int32(IPPROTO_TCP), to: most, on: descriptor)
   }
 }

@@ -1,7 +1,7 @@
 """The tables of keys and consumers in docs/reference.md come from Sources/GatewayConfig, those of statuses and close codes from
-Sources/Sessions/Refusals.
+Sources/Sessions/Refusals, and so do the lists of close codes in clients of the manual and of the examples.
 
-`make reference` writes them anew; a test compares.
+`make reference` writes them anew; tests compare.
 """
 
 import os
@@ -44,5 +44,26 @@ def updated(page: str) -> str:
     return page
 
 
+# Pages that may have a client which knows some of the close codes.
+CLIENTS = sorted(
+    path
+    for pattern in ("README.md", "docs/*.md", "examples/**/*.md", "examples/**/*.html", "examples/**/*.js")
+    for path in ROOT.glob(pattern)
+)
+# The list of the codes after which a client stops.
+FINAL = re.compile(r"\bfinal = \[([\d, ]+)\]")
+
+
+def final_codes() -> list[int]:
+    """The close codes after which connecting again is of no use."""
+    rows_ = rows("Close codes")
+    return sorted({int(code) for code, _, _, again, _ in rows_ if code.isdigit() and again in ("no", "with a new token")})
+
+
 if __name__ == "__main__":
     PAGE.write_text(updated(PAGE.read_text()))
+    final = f"final = {final_codes()}"
+    for client in CLIENTS:
+        text = client.read_text()
+        if FINAL.search(text):
+            client.write_text(FINAL.sub(final, text))

@@ -1,18 +1,17 @@
 """What `sluice codes` prints, and the clients of the manual and of the examples that know some of the close codes."""
 
+import json
 import re
+import socket
 import subprocess
 
 import pytest
 
 import reference
-from conftest import ROOT, SLUICE
+from clients import handshake
+from conftest import SLUICE, Gateway
 
-CLIENTS = sorted(
-    path
-    for pattern in ("README.md", "docs/*.md", "examples/**/*.md", "examples/**/*.html", "examples/**/*.js")
-    for path in ROOT.glob(pattern)
-)
+CLIENTS = reference.CLIENTS
 ADVICE = {"yes", "yes, after a while", "with a new token", "no", "as the application defines it", ""}
 
 
@@ -51,7 +50,8 @@ def test_every_row_has_advice(advice):
 
 def test_the_clients_stop_at_the_codes_after_which_connecting_again_is_of_no_use(advice):
     final = {code for code, again in advice.items() if again in ("no", "with a new token")}
-    lists = {path: re.findall(r"\bfinal = \[([\d, ]+)\]", path.read_text()) for path in CLIENTS}
+    assert reference.final_codes() == sorted(final)
+    lists = {path: reference.FINAL.findall(path.read_text()) for path in CLIENTS}
     assert sum(map(len, lists.values())) >= 2
     for path, found in lists.items():
         for codes in found:
@@ -59,3 +59,105 @@ def test_the_clients_stop_at_the_codes_after_which_connecting_again_is_of_no_use
     single = {(path, int(code)) for path in CLIENTS for code in re.findall(r"\bcode === (\d{4})\b", path.read_text())}
     assert len(single) >= 2
     assert [(path, code) for path, code in single if code not in final] == []
+
+
+ROUTES = """
+installed_apps: [echo, proxy]
+server: {bind: "127.0.0.1:0"}
+channel_layers: {default: {backend: memory}}
+logging: {format: json, level: debug}
+limits: {handshake: 300ms}
+auth:
+  users: {jwt: {secret: {env: SECRET}}}
+applications:
+  main:
+    http:
+      - {path: "files/", static: FOLDER}
+      - {path: "up/", proxy: {to: "http://127.0.0.1:MUTE", body: 1KiB, read_timeout: 200ms}}
+      - {path: "down/", proxy: {to: "http://127.0.0.1:1"}}
+      - {path: "api/", publish: {groups: ["g_*"], token: {env: SECRET}, body: 1KiB}}
+      - {path: "mine/", auth: users, publish: {groups: ["g_*"]}}
+      - {path: "events/", events: news}
+    websocket:
+      - {path: ws/echo/, consumer: echo}
+      - {path: ws/me/, consumer: echo, auth: users}
+      - {path: "ws/up/<path:rest>", consumer: proxy, to: "ws://127.0.0.1:MUTE"}
+      - {path: ws/down/, consumer: proxy, to: "ws://127.0.0.1:1"}
+"""
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def plain(method, path, *fields, body=""):
+    length = [f"Content-Length: {len(body)}"] if body else []
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: a", *length, *fields, "", body]).encode()
+
+
+def publish(path, body, *fields):
+    return plain("POST", path, f"Authorization: Bearer {SECRET}", "Content-Type: application/json", *fields, body=body)
+
+
+def refusals():
+    """Requests that are refused."""
+    evil = "Origin: https://evil.example"
+    yield from (
+        b"GET / HTTP", b"\x16\x03\x01\x00\x05", plain("CONNECT", "a:443"), plain("GET", "*"), plain("GET", "/%zz"),
+        plain("GET", "/nothing"), plain("GET", "/ws/echo/"), plain("PUT", "/files/put", body="x"), plain("PUT", "/files/a.txt", body="x"),
+        plain("GET", "/files/a.txt", 'If-Match: "other"'), plain("GET", "/files/a.txt", "Range: bytes=100-"),
+        plain("GET", "/up/a/../b"), plain("POST", "/up/large", body="x" * 2000), plain("TRACE", "/up/trace", body="x"),
+        plain("GET", "/up/late"), plain("GET", "/down/x"), plain("PUT", "/events/", body="x"),
+        plain("OPTIONS", "/events/", evil), plain("OPTIONS", "/events/", evil, evil), plain("GET", "/events/", evil),
+        plain("OPTIONS", "/api/", evil), publish("/api/other", "{}"),
+        publish("/api", "{}"), plain("GET", "/api/", f"Authorization: Bearer {SECRET}"), publish("/api/", "x" * 2000),
+        publish("/api/", "{}").replace(b"application/json", b"text/plain"), publish("/api/", "{"),
+        publish("/api/", '{"group": "h", "message": 1}'), plain("POST", "/api/", body="{}"),
+        publish("/api/", "{}").replace(SECRET.encode(), b"wrong"), plain("POST", "/mine/", body="{}"), publish("/mine/", "{}"),
+        plain("POST", "/api/", f"Authorization: Bearer {SECRET}", "Content-Length: 2"),
+        handshake("/ws/nothing/"), handshake("/ws/me/"), handshake("/ws/echo/", evil), handshake("/ws/up/../x"),
+        handshake("/ws/up/late"), handshake("/ws/down/"), handshake("/ws/echo/", leave_out="Sec-WebSocket-Key"),
+    )
+
+
+def answer_of(sock):
+    """The status, and the text in the body."""
+    with sock.makefile("rb") as stream:
+        status = stream.readline().split(b" ")[1].decode()
+        fields = dict(line.lower().split(b": ", 1) for line in iter(stream.readline, b"\r\n"))
+        body = stream.read(int(fields[b"content-length"])).decode()
+    return status, json.loads(body)["error"] if body.startswith("{") else body.removesuffix("\n")
+
+
+def test_the_lines_about_refusals_have_the_levels_of_their_rows(tmp_path):
+    """In both directions: a refusal has a line at the level of its row, or none, and each line has a row."""
+    (tmp_path / "a.txt").write_text("0123456789")
+    rows = [(status, re.escape(text.strip("`")), level) for status, text, _, _, level in reference.rows("Refusals")]
+    rows = [(status, re.compile(re.sub("WHY|STATUS|METHOD", ".*", text)), level) for status, text, level in rows]
+
+    def level_of(status, text):
+        """The one of the row that says most of the text."""
+        fitting = [(len(pattern.pattern), level) for code, pattern, level in rows if code == status and pattern.fullmatch(text)]
+        assert fitting, (status, text)
+        return max(fitting)[1]
+
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        file = tmp_path / "routes.yaml"
+        file.write_text(ROUTES.replace("FOLDER", str(tmp_path)).replace("MUTE", str(mute.getsockname()[1])))
+        gateway = Gateway(file, bind=None, env={"SECRET": SECRET})
+        refused = {}
+        try:
+            for request in refusals():
+                with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client:
+                    client.sendall(request)
+                    path = request.split(b" ")[1].decode() if request.count(b" ") > 1 else None
+                    refused["127.0.0.1:%d" % client.getsockname()[1]] = (path, *answer_of(client))
+        finally:
+            gateway.stop()
+    lines = [json.loads(line) for line in gateway.log]
+    for peer, (path, status, text) in refused.items():
+        found = {line["level"] for line in lines if line.get("peer") == peer}
+        if not found:
+            # What failed is the upstream, and the line names no client.
+            found = {line["level"] for line in lines if (line.get("path"), line.get("status")) == (path, int(status)) and "upstream" in line}
+        level = level_of(status, text)
+        assert found == ({level} if level else set()), (path, status, text)
+    told = [line for line in lines if line["message"] == "refused"]
+    assert len(told) > 20 and all(level_of(str(line["status"]), line["reason"]) == line["level"] for line in told)

@@ -247,6 +247,7 @@ def test_refusals(gateway, upstream):
     wait_until(lambda: any('reason="Connection refused"' in line for line in gateway.log))
     # Before the upstream answers, which it does only afterwards.
     assert status_of(gateway.port, handshake("/slow")) == 504
+    wait_until(lambda: any("an upstream did not answer as expected" in line and "status=504" in line for line in gateway.log))
     upstream.answers_slowly.set()
     # A gateway that waits for one upstream answers all other clients.
     assert requests.get(gateway.http("/health/live"), timeout=5).status_code == 200

@@ -13,7 +13,7 @@ import WebSocketCore
 @testable import Sessions
 
 /// The first route of a file with these lines.
-private func route(_ lines: String, top: String = "") throws -> (SessionRoute, ContextBudget) {
+private func route(_ lines: String, top: String = "") throws -> (SessionRoute, MemoryBudget) {
   let configuration = try ConfigurationLoader.configuration(
     of: """
       installed_apps: [echo, chat, broadcast]
@@ -23,7 +23,7 @@ private func route(_ lines: String, top: String = "") throws -> (SessionRoute, C
       """)
   let route = SessionRoute(
     configuration.served.webSocketRoutes[0], ServedLayers([]), log: .quiet)
-  return (route, ContextBudget(total: configuration.server.compressionMemory.bytes))
+  return (route, MemoryBudget(total: configuration.server.compressionMemory.bytes))
 }
 
 private func offers(_ parameters: String) -> [ExtensionOffer] {
@@ -122,7 +122,7 @@ struct WorkerCompressionTests {
     let second = try #require(worker.agree(on: offers("; client_max_window_bits=9"), for: route))
     #expect(first.compression === second.compression)
     #expect(first.agreement.response.contains("server_no_context_takeover; client_no_context_takeover"))
-    #expect(budget.isUnused)
+    #expect(budget.taken == 0)
   }
 
   @Test func `contexts are kept until their memory is used up, and again when it is given back`() throws {
@@ -143,7 +143,7 @@ struct WorkerCompressionTests {
     sessions.removeLast()
     #expect(try open().agreement.response == "permessage-deflate")
     sessions.removeAll()
-    #expect(budget.isUnused)
+    #expect(budget.taken == 0)
   }
 
   @Test(.bug(id: "client-context"))
@@ -166,7 +166,7 @@ struct WorkerCompressionTests {
     // A client that says itself that it keeps nothing needs no memory.
     #expect(worker.agree(on: offers("; client_no_context_takeover"), for: route) != nil)
     sessions.removeAll()
-    #expect(budget.isUnused)
+    #expect(budget.taken == 0)
   }
 
   @Test func `with both contexts kept, the server's is given up first`() throws {
@@ -191,7 +191,7 @@ struct WorkerCompressionTests {
     let agreed = worker.agree(
       on: offers("; server_no_context_takeover; client_no_context_takeover"), for: route)
     #expect(agreed != nil)
-    #expect(budget.isUnused)
+    #expect(budget.taken == 0)
   }
 
   @Test func `a route with a group keeps the client's context, never the server's`() throws {
@@ -200,6 +200,6 @@ struct WorkerCompressionTests {
     let agreed = try #require(worker.agree(on: offers(""), for: route))
     #expect(agreed.agreement.response == "permessage-deflate; server_no_context_takeover")
     #expect(agreed.compression.renderer != nil)
-    #expect(!budget.isUnused)
+    #expect(budget.taken > 0)
   }
 }

@@ -1,3 +1,5 @@
+import Bytes
+
 /// The meaning of the `Range` field of a request for a file (RFC 9110 section 14).
 enum ByteRange: Equatable {
   /// These bytes.
@@ -36,9 +38,7 @@ enum ByteRange: Equatable {
     case at(Int)
 
     init?(_ digits: Substring) {
-      guard digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
-        return nil
-      }
+      guard digits.utf8.allSatisfy(\.isDecimalDigit) else { return nil }
       // A number that does not fit is beyond the end of any file.
       self = digits.isEmpty ? .none : .at(Int(digits) ?? .max)
     }

@@ -20,6 +20,7 @@ extension EventRoute {
       response.headers[.accessControlMaxAge] = "600"
       return response
     default:
+      // Its row has no line.
       var response = Response(.onlyGET)
       response.headers.append(contentsOf: HTTPFields(crossOrigin))
       return response

@@ -105,7 +105,7 @@ extension HTTPMessageHandler {
     context.fireErrorCaught(error)
   }
 
-  private func refuse(_ reason: HandshakeRefusal.Reason) {
+  private func refuse(_ reason: Refusal) {
     guard fault == nil else { return }
     let fault = HandshakeRefusal(reason)
     self.fault = fault
@@ -197,17 +197,7 @@ extension HTTPMessageHandler {
     }
     let exchange = exchanges.first ?? .unreadable
     var head = original
-    var reason: ByteBuffer?
-    if let fault, head.status == .badRequest, head.headers.first(name: "content-length") == "0",
-      !exchange.isRead
-    {
-      // The server answers requests that do not parse, without knowing what is wrong.
-      head.status = HTTPResponseStatus(statusCode: fault.status)
-      let text = ByteBuffer(string: fault.text + "\n")
-      head.headers.replaceOrAdd(name: "Content-Type", value: "text/plain; charset=utf-8")
-      head.headers.replaceOrAdd(name: "Content-Length", value: "\(text.readableBytes)")
-      reason = text
-    }
+    let reason = exchange.isRead ? nil : explainFault(in: &head)
     let isToHEAD = exchange.method == .HEAD
     let hasBody = !isToHEAD && ![204, 205, 304].contains(head.status.code)
     if head.status == .resetContent { head.headers.replaceOrAdd(name: "Content-Length", value: "0") }
@@ -229,6 +219,20 @@ extension HTTPMessageHandler {
       context.write(wrapOutboundOut(.head(head)), promise: promise)
     }
     if hasBody, let reason { context.write(wrapOutboundOut(.body(.byteBuffer(reason))), promise: nil) }
+  }
+
+  /// Says what is wrong with a request that does not parse. The server answers it without knowing that.
+  ///
+  /// - Returns: the body; nil if the answer is another one.
+  private func explainFault(in head: inout HTTPResponseHead) -> ByteBuffer? {
+    guard let fault, head.status == .badRequest, head.headers.first(name: "content-length") == "0" else {
+      return nil
+    }
+    let text = ByteBuffer(string: fault.text + "\n")
+    head.status = HTTPResponseStatus(statusCode: fault.status)
+    head.headers.replaceOrAdd(name: "Content-Type", value: "text/plain; charset=utf-8")
+    head.headers.replaceOrAdd(name: "Content-Length", value: "\(text.readableBytes)")
+    return text
   }
 
   private func writeEnd(_ data: NIOAny, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?)
@@ -345,7 +349,7 @@ extension HandshakeRefusal {
   ///   - error: the parser's error about a request.
   ///   - head: the part of the head that the parser was reading, if it is known.
   fileprivate init(parsing error: HTTPParserError, in head: ByteBuffer?) {
-    let reason: Reason =
+    let reason: Refusal =
       switch error {
       case .headerOverflow: .headTooLong
       case .invalidMethod: .unknownMethod
@@ -398,7 +402,7 @@ private enum ContentLengthField {
   private static func isNumber(_ value: some BidirectionalCollection<UInt8>) -> Bool {
     let isSpace = { (byte: UInt8) in [0x20, 0x09, 0x0D].contains(byte) }
     let text = value.drop(while: isSpace).reversed().drop(while: isSpace)
-    return !text.isEmpty && text.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    return !text.isEmpty && text.allSatisfy(\.isDecimalDigit)
   }
 
   /// RFC 9112 section 6.1.

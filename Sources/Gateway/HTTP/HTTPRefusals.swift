@@ -18,14 +18,10 @@ final class HTTPRefusals: Sendable {
   ///   - target: of the request; nil where it could not be read.
   ///   - facts: what else there is to say; asked for where a line is written.
   func record(
-    status: Int, reason: String, target: String?, peer: PeerAddress,
-    _ facts: @autoclosure () -> [String: String] = [:]
+    _ refusal: Refusal, target: String?, peer: PeerAddress, _ facts: @autoclosure () -> [String: String] = [:]
   ) {
-    guard let suppressed = (status == 404 ? missingPace : pace).next() else { return }
-    var metadata: Logger.Metadata = ["status": "\(status)", "reason": "\(reason)", "peer": "\(peer)"]
-    if let target { metadata["path"] = "\(RefusalLog.printable(Array(target.utf8)))" }
-    metadata.note(suppressed: suppressed)
-    for (name, fact) in facts() { metadata[name] = .string(fact) }
-    log.info("refused", metadata: metadata)
+    log.tell(
+      of: refusal, target: target.map { Array($0.utf8) }, peer: peer,
+      paced: refusal.status == 404 ? missingPace : pace, facts())
   }
 }

@@ -47,9 +47,13 @@ struct HTTPResponder: Sendable {
     guard let match = asked.application.httpRouter.match(path) else {
       return nothing(at: path, asked)
     }
-    switch try await answer(match, path: path, asked, upload, channel: channel) {
-    case .response(let response): return response
-    case .nothingThere: return nothing(at: path, asked)
+    do {
+      switch try await answer(match, path: path, asked, upload, channel: channel) {
+      case .response(let response): return response
+      case .nothingThere: return nothing(at: path, asked)
+      }
+    } catch let refusal as Refusal {
+      return refuse(asked, refusal)
     }
   }
 
@@ -60,10 +64,10 @@ struct HTTPResponder: Sendable {
     switch asked.served.handlers[match.route] {
     case .files(let files):
       let file = match.remainder ?? ""
-      let answer = await files.respond(to: request, file: file, on: channel)
+      let answer = try await files.respond(to: request, file: file, on: channel)
       guard case .nothingThere = answer else { return answer }
       let isWebSocket = application.webSocketRouter.match(path) != nil
-      return await files.fallBack(on: request, file: file, besideWebSocket: isWebSocket, on: channel)
+      return try await files.fallBack(on: request, file: file, besideWebSocket: isWebSocket, on: channel)
     case .respond(let fixed):
       return .response(Response(fixed))
     case .redirect(let target, let status):
@@ -72,9 +76,7 @@ struct HTTPResponder: Sendable {
       let isProtectedElsewhere = path.isReadElsewhere(by: application.httpRouter, than: match) {
         application.httpRoutes[$0].auth != nil
       }
-      guard !isProtectedElsewhere else {
-        return .response(refuse(asked, .mergedSlashes))
-      }
+      guard !isProtectedElsewhere else { throw Refusal.mergedSlashes }
       return .response(
         try await proxy.respond(to: request, upload, path: path, match, from: client, on: channel))
     case .publish(let endpoint):
@@ -90,31 +92,22 @@ struct HTTPResponder: Sendable {
   private func answer(_ asked: Asked, by route: EventRoute) -> Response {
     let origins = asked.request.headers[values: .origin]
     let host = asked.request.head.authority ?? ""
-    let crossOrigin = route.crossOriginFields(origins: origins, host: host, client: asked.client)
-    guard origins.count <= 1, let crossOrigin else {
-      let facts = OriginPolicy.facts(origin: origins.first, host: asked.client.host(host))
-      var refusal: Refusal =
-        switch origins.count {
-        case 0: .originMissing
-        case 1: .originNotAllowed
-        default: .severalOrigins
-        }
-      // Also for several origins: the page may not have the answer.
-      refusal.status = 403
-      return refuse(asked, refusal, facts)
+    switch route.configuration.origins.crossOrigin(origins, host: host, client: asked.client) {
+    case .success(let fields): return route.respond(to: asked.request, fields)
+    case .failure(let refusal):
+      return refuse(
+        asked, refusal, OriginPolicy.facts(origin: origins.first, host: asked.client.host(host)))
     }
-    return route.respond(to: asked.request, crossOrigin)
   }
 
-  /// The answer in words, and a line in the log.
+  /// The answer in words, and the line in the log that the row of the refusal says. It is the only way to a refusal's answer here,
+  /// except for those with a line of their own.
   private func refuse(
     _ asked: Asked, _ refusal: Refusal, _ facts: @autoclosure () -> [String: String] = [:]
   ) -> Response {
-    let response = Response(refusal)
     gateway.httpRefusals.record(
-      status: response.status.code, reason: refusal.text, target: asked.request.head.path,
-      peer: asked.client.peer, facts())
-    return response
+      refusal, target: asked.request.head.path, peer: asked.client.peer, facts())
+    return Response(refusal)
   }
 
   private func health(_ probe: HealthProbe) -> Response {
@@ -131,19 +124,18 @@ struct HTTPResponder: Sendable {
     else { return nil }
     let advice =
       path.bytes.last == UInt8(ascii: "/") ? "remove the \"/\" at its end" : "add a \"/\" at its end"
-    let refusal = PublishRefusal(.notFound, "there is nothing at this path: \(advice)")
+    let refusal = PublishRefusal(.publishNothingThere, "there is nothing at this path: \(advice)")
     gateway.httpRefusals.record(
-      status: refusal.statusCode, reason: refusal.message, target: asked.request.head.path,
-      peer: asked.client.peer, asked.application.httpRouteHint(path).map { ["hint": $0] } ?? [:])
+      refusal.row, target: asked.request.head.path, peer: asked.client.peer,
+      asked.application.httpRouteHint(path).map { ["hint": $0] } ?? [:])
     return refusal.response
   }
 
   /// RFC 9110 section 15.5.22: a WebSocket route that is asked for without an upgrade says what it wants.
   private func nothing(at path: RequestPath, _ asked: Asked) -> Response {
     guard asked.application.webSocketRouter.match(path) != nil else {
-      let hint = asked.application.httpRouteHint
       if let answer = missingSlash(at: path, asked) { return answer }
-      return refuse(asked, .noRoute, hint(path).map { ["hint": $0] } ?? [:])
+      return refuse(asked, .noRoute, asked.application.httpRouteHint(path).map { ["hint": $0] } ?? [:])
     }
     return refuse(asked, .onlyWebSocket)
   }

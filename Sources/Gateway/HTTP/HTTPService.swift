@@ -35,6 +35,10 @@ final class HTTPService: Sendable {
       let channel: any Channel
       /// Finds a vanished client without writing to it.
       var silence = PeerSilence()
+
+      mutating func channelOfLostPeer(at now: MonotonicTime, bound: Duration) -> (any Channel)? {
+        channel.hasLostPeer(&silence, at: now, bound: bound) ? channel : nil
+      }
     }
 
     var entries: [ObjectIdentifier: Entry] = [:]
@@ -126,7 +130,7 @@ final class HTTPService: Sendable {
     switch phase {
     case .serving: break
     case .stopping: channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
-    case .abandoned: channel.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
+    case .abandoned: channel.abandon()
     }
   }
 
@@ -139,32 +143,19 @@ extension HTTPService {
   /// being answered, or its answer is on the way. A connection without data on the way is checked by `KeepAliveProbes`; a
   /// client that merely does not read still acknowledges. On the event loop.
   private func checkPeers() {
-    let now = MonotonicTime.now.nanoseconds
-    let bound = gateway.clientSilence.wholeNanoseconds
+    let now = MonotonicTime.now
     let gone = open.withLock { open in
       if open.unchecked.isEmpty { open.unchecked = Array(open.entries.keys) }
       let count = (open.entries.count + Self.looksPerRound - 1) / Self.looksPerRound
       let part = open.unchecked.suffix(count)
       open.unchecked.removeLast(part.count)
-      return part.compactMap { id -> (any Channel)? in
-        guard let channel = open.entries[id]?.channel, let socket = Self.socket(of: channel) else {
-          return nil
-        }
-        let isGone = open.entries[id]?.silence.isOver(
-          at: now, bound: bound, PeerReport(ofSocket: socket))
-        guard isGone == true else { return nil }
-        PeerReport.dropUnsent(ofSocket: socket)
-        return channel
+      return part.compactMap { id in
+        open.entries[id]?.channelOfLostPeer(at: now, bound: gateway.clientSilence)
       }
     }
     for channel in gone { Self.tell(channel, .abandoned) }
   }
 
-  /// Must be used at once, on the event loop; the channel closes the descriptor.
-  private static func socket(of channel: any Channel) -> NIOBSDSocket.Handle? {
-    let pipeline = channel.pipeline.syncOperations
-    return (try? pipeline.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }) ?? nil
-  }
 }
 
 // MARK: - One connection

@@ -1,4 +1,5 @@
 import NIOCore
+import Transport
 
 /// The handler next to the socket: a close waits until everything written before it has been sent, and a client that accepts
 /// nothing for a while is disconnected.
@@ -97,3 +98,22 @@ final class LingeringCloseHandler: ChannelDuplexHandler {
 
 @available(*, unavailable)
 extension LingeringCloseHandler: Sendable {}
+
+extension Channel {
+  /// Closes the channel now, and drops unsent bytes. From any thread.
+  func abandon() {
+    pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
+  }
+
+  /// Finds out whether the peer has owed an acknowledgement for too long, because it is gone. The system then forgets what it
+  /// still holds for it. On the event loop.
+  func hasLostPeer(_ silence: inout PeerSilence, at now: MonotonicTime, bound: Duration) -> Bool {
+    let socket = try? pipeline.syncOperations
+      .withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
+    guard let socket,
+      silence.isOver(at: now.nanoseconds, bound: bound.wholeNanoseconds, PeerReport(ofSocket: socket))
+    else { return false }
+    PeerReport.dropUnsent(ofSocket: socket)
+    return true
+  }
+}

@@ -63,40 +63,37 @@ final class ReverseProxy: Sendable {
   /// - Parameters:
   ///   - upload: the body of the request; nil without a body.
   ///   - channel: the client's channel, which is closed if another client needs its connection to the upstream.
-  /// - Throws: if the client is gone, or sends bytes that are not HTTP.
+  /// - Throws: `Refusal`; another error if the client is gone, or sends bytes that are not HTTP.
   func respond(
     to request: Request, _ upload: Upload?, path: RequestPath, _ match: RouteMatch, from sender: Client,
     on channel: (any Channel)? = nil
   ) async throws -> Response {
     guard let target = upstream.target(of: request.head.path ?? "", path, match) else {
-      return Response(.ambiguousPath)
+      throw Refusal.ambiguousPath
     }
     // RFC 9110 section 9.3.8.
-    if request.method == .trace, upload != nil {
-      return Response(.traceWithBody)
-    }
-    if let length = upload?.length, length > upstream.body.bytes { return Response(.bodyTooLarge) }
+    if request.method == .trace, upload != nil { throw Refusal.traceWithBody }
+    if let length = upload?.length, length > upstream.body.bytes { throw Refusal.bodyTooLarge }
     var forwarded = HTTPClientRequest(to: upstream, target: target)
     forwarded.method = HTTPMethod(rawValue: request.method.rawValue)
     forwarded.headers.add(contentsOf: headers(of: request, from: sender))
     let place: UpstreamPlaces.Place
     do {
       place = try await places.take(within: upstream.connectTimeout) {
-        channel?.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
+        channel?.abandon()
       }
     } catch is UpstreamPlaces.AllInUse {
-      return Response(.upstreamBusy)
+      throw Refusal.upstreamBusy
     }
     if let upload {
-      let body = UploadParts(upload: upload, limit: BodyLimit(upstream.body.bytes), place: place)
+      let body = UploadParts(upload: upload, limit: upstream.body.bytes, place: place)
       forwarded.body = .stream(body, length: upload.length.map { .known(Int64($0)) } ?? .unknown)
     }
     do {
       return try await answer(try await client.execute(forwarded), to: request, place)
     } catch {
       try Task.checkCancellation()
-      if let fault = upload?.fault { throw fault }
-      return failure(error, of: request)
+      throw upload?.fault ?? refusal(for: error, of: request)
     }
   }
 
@@ -131,7 +128,7 @@ final class ReverseProxy: Sendable {
     let announced = response.headers.first(name: "content-length").flatMap { Int($0) }
     // The length in an answer to HEAD is that of the answer to GET.
     let length = request.method == .head ? 0 : announced
-    guard let share = try await share(for: length) else { return Response(.noMemory) }
+    guard let share = try await share(for: length) else { throw Refusal.noMemory }
     let status = HTTPResponse.Status(
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)
     return Response(
@@ -200,48 +197,49 @@ final class ReverseProxy: Sendable {
 
   // MARK: - When it fails
 
-  private func failure(_ error: any Error, of request: Request) -> Response {
-    let response: Response
+  /// - Returns: the refusal, about which a line is written if the upstream has failed.
+  private func refusal(for error: any Error, of request: Request) -> Refusal {
+    let refusal: Refusal
     switch error {
-    case is BodyLimit.TooLong: return Response(.bodyTooLarge)
-    case let error as HTTPClientError where error == .invalidURL:
-      return Response(.badTarget)
-    case UpstreamFault.takesNothing:
-      response = Response(.upstreamTimeout)
+    case let decided as Refusal: return decided
+    case let error as HTTPClientError where error == .invalidURL: return .badTarget
+    case UpstreamFault.takesNothing: refusal = .upstreamTimeout
     case let error as HTTPClientError
     where error == .connectTimeout || error == .readTimeout || error == .deadlineExceeded:
-      response = Response(.upstreamTimeout)
-    default:
-      response = Response(.upstreamUnreachable)
+      refusal = .upstreamTimeout
+    default: refusal = .upstreamUnreachable
     }
-    let fault = PeerFault(error, of: .server)
     failures.record(
       upstream, of: .route(routeName), target: request.head.path.map { Array($0.utf8) },
-      status: Int(response.status.code), fault.description)
-    return response
+      status: refusal.answerStatus, PeerFault(error, of: .server).description)
+    return refusal
   }
 }
 
 /// The body of a request for an upstream. While it waits for a part, it waits for the client.
 private struct UploadParts: AsyncSequence, Sendable {
   let upload: Upload
-  let limit: BodyLimit
+  /// More bytes are an error, `Refusal.bodyTooLarge`.
+  let limit: Int
   let place: UpstreamPlaces.Place
 
   struct AsyncIterator: AsyncIteratorProtocol {
     var parts: Upload.AsyncIterator
-    let limit: BodyLimit
+    /// Bytes that may still come.
+    var left: Int
     let place: UpstreamPlaces.Place
 
     mutating func next() async throws -> ByteBuffer? {
       place.waitsToReceive()
       defer { place.hasReceived() }
       let part = try await parts.next(isolation: nil)
-      return try part.map(limit.pass)
+      left -= part?.readableBytes ?? 0
+      guard left >= 0 else { throw Refusal.bodyTooLarge }
+      return part
     }
   }
 
   func makeAsyncIterator() -> AsyncIterator {
-    AsyncIterator(parts: upload.makeAsyncIterator(), limit: limit, place: place)
+    AsyncIterator(parts: upload.makeAsyncIterator(), left: limit, place: place)
   }
 }

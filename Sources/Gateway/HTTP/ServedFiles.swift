@@ -2,6 +2,7 @@ import Glibc
 import Hummingbird
 import NIOCore
 import NIOPosix
+import Sessions
 import Transport
 
 /// The files below one directory, for Hummingbird's file middleware.
@@ -12,9 +13,6 @@ import Transport
 /// A file is read in parts, the next one when the client has room for it, and counts in `limits.send_memory` until it is sent.
 /// (Hummingbird's own provider reads a megabyte ahead for every client, however slow.)
 struct ServedFiles: FileProvider {
-  /// There is no memory for more answers to slow clients at the moment.
-  struct NoMemory: Error {}
-
   /// The file has become shorter. The client must not take the received part for the whole.
   private struct CutShort: Error {}
 
@@ -55,8 +53,7 @@ struct ServedFiles: FileProvider {
   }
 
   private func body(of file: OpenFile, _ range: Range<Int>) throws -> ResponseBody {
-    let share = MemoryShare(of: memory)
-    guard share.resize(to: min(range.count, Self.share)) else { throw NoMemory() }
+    guard let share = MemoryShare(min(range.count, Self.share), of: memory) else { throw Refusal.noMemory }
     return ResponseBody(contentLength: range.count) { writer in
       var offset = range.lowerBound
       while offset < range.upperBound {

@@ -7,6 +7,7 @@ import NIOCore
 import NIOPosix
 import Sessions
 import Transport
+import WebSocketCore
 
 /// Serves the files below one directory, through Hummingbird's file middleware (types, ETag, ranges, conditions).
 ///
@@ -34,9 +35,11 @@ struct StaticFiles: Sendable {
       fileProvider: ServedFiles(files: files, memory: memory), searchForIndexHtml: true)
   }
 
-  func respond(to request: Request, file: String, on channel: any Channel) async -> HTTPResponder.Answer {
+  func respond(
+    to request: Request, file: String, on channel: any Channel
+  ) async throws(Refusal) -> HTTPResponder.Answer {
     guard let found = find(file) else { return .nothingThere }
-    return await respond(to: request, file, found, on: channel)
+    return try await respond(to: request, file, found, on: channel)
   }
 
   /// The answer if there is no file: the fallback, if the request is for a page.
@@ -45,21 +48,19 @@ struct StaticFiles: Sendable {
   /// is answered as such.
   func fallBack(
     on request: Request, file: String, besideWebSocket: Bool, on channel: any Channel
-  ) async -> HTTPResponder.Answer {
+  ) async throws(Refusal) -> HTTPResponder.Answer {
     let name = file.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
     let isForPage = request.headers[.accept]?.lowercased().contains("text/html") == true
     guard let fallback, request.method == .get || request.method == .head,
       isForPage || !name.contains(".") && !besideWebSocket, let found = find(fallback)
     else { return .nothingThere }
-    return await respond(to: request, fallback, found, on: channel)
+    return try await respond(to: request, fallback, found, on: channel)
   }
 
   private func respond(
     to request: Request, _ file: String, _ found: Found, on channel: any Channel
-  ) async -> HTTPResponder.Answer {
-    guard request.method == .get || request.method == .head else {
-      return .response(Response(.onlyRead))
-    }
+  ) async throws(Refusal) -> HTTPResponder.Answer {
+    guard request.method == .get || request.method == .head else { throw Refusal.onlyRead }
     let context = BasicRequestContext(source: ApplicationRequestContextSource(channel: channel, logger: log))
     do {
       var response = try await read(request, file, found, context)
@@ -73,18 +74,20 @@ struct StaticFiles: Sendable {
         response.headers[.location] = (path + "/").withOneLeadingSlash + target[path.endIndex...]
       }
       return .response(response)
-    } catch is ServedFiles.NoMemory {
-      return .response(Response(.noMemory))
+    } catch let refusal as Refusal {
+      throw refusal
     } catch let error as any HTTPResponseError {
-      return error.status == .notFound ? .nothingThere : .response(.plain(error.status, "Not served."))
+      if error.status == .notFound { return .nothingThere }
+      var refusal = Refusal.fileNotServed
+      refusal.status = error.status.code
+      throw refusal
     } catch {
       // A task is cancelled when its client has gone, which is no fault of the file, and nobody reads the answer.
-      if !(error is CancellationError), !Task.isCancelled, let suppressed = faults.next() {
-        var metadata: Logger.Metadata = ["file": "\(file)", "error": "\(error)"]
-        metadata.note(suppressed: suppressed)
-        log.error("a file could not be read", metadata: metadata)
+      if !(error is CancellationError), !Task.isCancelled {
+        log.log(
+          "a file could not be read", at: .error, paced: faults, ["file": "\(file)", "error": "\(error)"])
       }
-      return .response(Response(.unreadableFile))
+      throw Refusal.unreadableFile
     }
   }
 }
@@ -104,34 +107,13 @@ extension StaticFiles {
       probe.method = .head
       probe.headerFields[.range] = nil
       let now = try await ask(Request(head: probe, body: request.body), found, context)
-      switch conditions.outcome(eTag: now.headers[.eTag], lastModified: now.headers[.lastModified]) {
-      case .met: break
-      case .failed:
-        return Response(.otherFile)
-      case .notModified:
-        guard now.status == .ok else { break }
-        var headers = now.headers
-        headers[.contentLength] = nil
-        return typed(Response(status: .notModified, headers: headers), file)
-      }
+      if let unchanged = try conditions.answer(now) { return typed(unchanged, file) }
     }
-    let field = head.headerFields[.range]
-    let condition = head.headerFields[.ifRange]
-    head.headerFields[.range] = nil
-    head.headerFields[.ifRange] = nil
-    var isUnsatisfiable = false
-    // A range is defined for GET only (section 14.2).
-    if let field, request.method == .get, case .file(let version) = found,
-      condition.map(version.isNamed(by:)) ?? true
-    {
-      switch ByteRange(field, size: version.size) {
-      case .part(let part): head.headerFields[.range] = "bytes=\(part.lowerBound)-\(part.upperBound)"
-      case .unsatisfiable: isUnsatisfiable = true
-      case .notUnderstood: break
-      }
+    let range = found.range(takingFrom: &head.headerFields, of: request.method)
+    if case .part(let part) = range {
+      head.headerFields[.range] = "bytes=\(part.lowerBound)-\(part.upperBound)"
     }
-    let whole = Request(head: head, body: request.body)
-    var response = typed(try await ask(whole, found, context), file)
+    var response = typed(try await ask(Request(head: head, body: request.body), found, context), file)
     // The tag was made before the file was opened. A part of a file that came in its place meanwhile must not be taken for a part
     // of the other one; a whole file under an old tag does no harm.
     if response.status == .partialContent, find(file) != found {
@@ -139,10 +121,11 @@ extension StaticFiles {
       response = typed(try await ask(Request(head: head, body: request.body), found, context), file)
     }
     // Conditions take precedence over ranges (section 13.2.2).
-    guard isUnsatisfiable, response.status == .ok else { return response }
-    var refusal = Response(.noSuchRange)
-    refusal.headers[.contentRange] = "bytes */\(response.headers[.contentLength] ?? "0")"
-    return refusal
+    guard range == .unsatisfiable, response.status == .ok else { return response }
+    var refusal = Refusal.noSuchRange
+    refusal.fields.append(
+      HeaderField(name: "Content-Range", value: "bytes */\(response.headers[.contentLength] ?? "0")"))
+    throw refusal
   }
 
   /// The middleware's response with our own entity tag: the middleware's has the seconds of the modification only.
@@ -167,12 +150,40 @@ extension StaticFiles {
   }
 }
 
+extension Preconditions {
+  /// - Parameter now: what the file's answer to HEAD is without conditions.
+  /// - Returns: the answer without the file if the client has it already; nil if it gets the file.
+  /// - Throws: `Refusal`, if it is not the file that the client expects.
+  fileprivate func answer(_ now: Response) throws(Refusal) -> Response? {
+    switch outcome(eTag: now.headers[.eTag], lastModified: now.headers[.lastModified]) {
+    case .met: return nil
+    case .failed: throw Refusal.otherFile
+    case .notModified:
+      guard now.status == .ok else { return nil }
+      var headers = now.headers
+      headers[.contentLength] = nil
+      return Response(status: .notModified, headers: headers)
+    }
+  }
+}
+
 // MARK: - What is served
 
 extension StaticFiles {
   private enum Found: Equatable {
     case folder
     case file(FileVersion)
+
+    /// Takes the range of a request, and its condition, out of the fields. A range is defined for GET only (section 14.2).
+    func range(takingFrom fields: inout HTTPFields, of method: HTTPRequest.Method) -> ByteRange {
+      let (field, condition) = (fields[.range], fields[.ifRange])
+      fields[.range] = nil
+      fields[.ifRange] = nil
+      guard let field, method == .get, case .file(let version) = self,
+        condition.map(version.isNamed(by:)) ?? true
+      else { return .notUnderstood }
+      return ByteRange(field, size: version.size)
+    }
   }
 
   /// The file, or the folder with an index page, after following all links; nil if it is outside of the directory, or does not

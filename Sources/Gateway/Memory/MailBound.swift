@@ -28,11 +28,8 @@ final class MailBound: Sendable {
   /// Counts events that did not reach a reactor. Their senders have been notified.
   func refused(_ count: Int = 1) {
     refusals.add(count, ordering: .relaxed)
-    guard let suppressed = pace.next() else { return }
-    var facts: Logger.Metadata = ["key": "limits.send_memory", "bytes": "\(bytes)"]
-    facts.note(suppressed: suppressed)
-    log.warning(
+    log.log(
       "an event was refused: a reactor delivers more slowly than events arrive, and its queue is full",
-      metadata: facts)
+      at: .warning, paced: pace, ["key": "limits.send_memory", "bytes": "\(bytes)"])
   }
 }

@@ -92,7 +92,7 @@ package struct GatewayLogHandler: LogHandler {
     let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     return parts.count <= 2
       && parts.allSatisfy { part in
-        !part.isEmpty && part.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        !part.isEmpty && part.allSatisfy(\.isDecimalDigit)
       }
   }
 

@@ -35,18 +35,16 @@ final class StopDeadline: Sendable {
   ///
   /// - Throws: where the system has no thread or no descriptor for it.
   func prepare() throws {
-    try state.withLock { state in
-      guard case .idle = state else { return }
-      let (thread, order) = try makeThread()
-      state = .running(thread, order)
-    }
+    try state.withLock { try prepare(&$0) }
   }
 
-  private func makeThread() throws -> (ReactorThread, Mailbox<Duration>) {
-    try Reactor.start(name: "stop") { [bound, abandon, overdue] reactor in
+  private func prepare(_ state: inout State) throws {
+    guard case .idle = state else { return }
+    let (thread, order) = try Reactor.start(name: "stop") { [bound, abandon, overdue] reactor in
       let clock = Clock(reactor, bound, abandon, overdue)
       return reactor.mailbox { clock.run(for: $0) }
     }
+    state = .running(thread, order)
   }
 
   /// Lets the time run; a second call makes it shorter, never longer.
@@ -54,14 +52,8 @@ final class StopDeadline: Sendable {
   /// - Throws: where it is not prepared, and the system has no thread for it.
   func begin(_ grace: Duration) throws {
     try state.withLock { state in
-      switch state {
-      case .over: return
-      case .running(_, let order): order.post(grace)
-      case .idle:
-        let (thread, order) = try makeThread()
-        state = .running(thread, order)
-        order.post(grace)
-      }
+      try prepare(&state)
+      if case .running(_, let order) = state { order.post(grace) }
     }
   }
 

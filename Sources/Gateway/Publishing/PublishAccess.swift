@@ -35,32 +35,21 @@ struct PublishAccess: Sendable {
       let credentials = Credentials(of: request, query: query, from: client)
       return (try identity(await auth.authenticate(credentials)), .user)
     }
-    guard token != nil else { throw Self.noToken }
-    throw PublishRefusal(
-      .unauthorized, "the token is not valid for this route",
-      fields: [.wwwAuthenticate: #"Bearer realm="sluice", error="invalid_token""#])
+    throw PublishRefusal(token == nil ? .publishNeedsToken : .publishTokenNotValid)
   }
-
-  private static let noToken = PublishRefusal(
-    .unauthorized, "a token is needed: send Authorization: Bearer TOKEN",
-    fields: [.wwwAuthenticate: #"Bearer realm="sluice""#])
 
   private func identity(_ outcome: Authentication) throws(PublishRefusal) -> Identity {
     switch outcome {
     case .identity(let identity): return identity
-    case .anonymous, .awaited: throw Self.noToken
+    case .anonymous, .awaited: throw PublishRefusal(.publishNeedsToken)
     case .refused(let refusal):
-      var fields: HTTPFields = [:]
-      if let challenge = refusal.fields.first(where: { $0.name.lowercased() == "www-authenticate" }) {
-        fields[.wwwAuthenticate] = challenge.value
-      }
+      let challenge = refusal.fields.first { $0.name.lowercased() == "www-authenticate" }
       let reason = refusal.misplaced.map { "\(refusal.reason): \($0)" } ?? refusal.reason
       let detail = refusal.misplaced == nil ? refusal.detail : nil
       throw PublishRefusal(
-        .init(code: refusal.status), reason, fields: fields, facts: detail.map { ["detail": $0] } ?? [:])
-    case .unavailable:
-      throw PublishRefusal(
-        .serviceUnavailable, "authentication is temporarily unavailable", fields: [.retryAfter: "5"])
+        .notAuthenticated(refusal.status, challenge.map { [$0] } ?? [], body: [], reason: reason),
+        facts: detail.map { ["detail": $0] } ?? [:])
+    case .unavailable: throw PublishRefusal(.publishIdentityUnavailable)
     }
   }
 

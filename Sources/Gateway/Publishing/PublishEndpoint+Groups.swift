@@ -6,6 +6,7 @@ import Hummingbird
 import JSON
 import Routing
 import Sessions
+import Transport
 
 // Queries about groups, which change nothing.
 
@@ -42,15 +43,15 @@ extension PublishEndpoint {
     let group = try group(in: &query, caller)
     try query.finish()
     guard layer.hasPresence else {
-      throw PublishRefusal(.notFound, "no route of this channel layer has \"presence\"")
+      throw PublishRefusal(.publishNothingThere, "no route of this channel layer has \"presence\"")
     }
     guard let list = await layer.presence(in: group) else {
       throw PublishRefusal(
-        .serviceUnavailable, "presence is temporarily unavailable", fields: [.retryAfter: "1"])
+        .publishBusy, "presence is temporarily unavailable")
     }
     // On a Redis layer another process may serve other routes, so members say more than the routes here.
     guard list.count > 0 || application.keepsPresence(of: group) else {
-      throw PublishRefusal(.notFound, "no route with the group \"\(group)\" has \"presence\"")
+      throw PublishRefusal(.publishNothingThere, "no route with the group \"\(group)\" has \"presence\"")
     }
     var text: [UInt8] = []
     list.appendJSON(to: &text)
@@ -69,7 +70,7 @@ extension PublishEndpoint {
     try query.finish()
     let position = since.flatMap { EventPosition($0) }
     guard since == nil || since == "" || position != nil else {
-      throw PublishRefusal(.badRequest, "\"since\" must be an id: EPOCH.OFFSET")
+      throw PublishRefusal(malformed: "\"since\" must be an id: EPOCH.OFFSET")
     }
     guard share.resize(to: 2 * Publisher.largestHistory) else {
       throw Self.busy("there is no memory for more answers with histories")
@@ -88,10 +89,10 @@ extension PublishEndpoint {
         ]))
       share.resize(to: response.body.contentLength ?? 0)
       return response.holding(share)
-    case .notKept: throw PublishRefusal(.notFound, "the group \"\(group)\" keeps no history")
+    case .notKept: throw PublishRefusal(.publishNothingThere, "the group \"\(group)\" keeps no history")
     case .unavailable:
       throw PublishRefusal(
-        .serviceUnavailable, "the channel layer is not available", fields: [.retryAfter: "1"])
+        .publishBusy, "the channel layer is not available")
     }
   }
 
@@ -99,11 +100,11 @@ extension PublishEndpoint {
 
   private func group(in query: inout RequestQuery, _ caller: Caller) throws(PublishRefusal) -> String {
     guard let group = query.value("group"), GroupName.isOpen(group) else {
-      throw PublishRefusal(.badRequest, "the query must name a valid group: ?group=chat_lobby")
+      throw PublishRefusal(malformed: "the query must name a valid group: ?group=chat_lobby")
     }
     guard mayName(group, caller) else {
       throw PublishRefusal(
-        .forbidden, "this route may not ask about the group \"\(group)\"")
+        .publishNotAllowed, "this route may not ask about the group \"\(group)\"")
     }
     return group
   }

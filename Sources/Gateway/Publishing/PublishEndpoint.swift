@@ -65,8 +65,7 @@ final class PublishEndpoint: Sendable {
         : try await carryOut(request, upload, match: match, path: path, from: client)
     } catch let refusal as PublishRefusal {
       surroundings.httpRefusals.record(
-        status: refusal.statusCode, reason: refusal.message, target: request.head.path, peer: client.peer,
-        refusal.facts)
+        refusal.row, target: request.head.path, peer: client.peer, refusal.facts)
       response = refusal.response
     }
     response.headers.append(contentsOf: HTTPFields(crossOrigin ?? []))
@@ -105,8 +104,9 @@ final class PublishEndpoint: Sendable {
   ///
   /// - Returns: nil if the page's origin may not use the route.
   private func crossOriginFields(of request: Request, from client: Client) -> [HeaderField]? {
-    let fields = configuration.origins.crossOriginFields(
-      origins: request.headers[values: .origin], host: request.head.authority ?? "", client: client)
+    let fields = try? configuration.origins.crossOrigin(
+      request.headers[values: .origin], host: request.head.authority ?? "", client: client
+    ).get()
     guard let fields, !fields.isEmpty else { return fields }
     let exposed = "Retry-After, Idempotent-Replayed"
     return fields + [HeaderField(name: "Access-Control-Expose-Headers", value: exposed)]
@@ -119,7 +119,7 @@ final class PublishEndpoint: Sendable {
     let methods = Self.methods(of: try operation(at: path, match)).map(\.rawValue).joined(separator: ", ")
     guard isAllowed else {
       throw PublishRefusal(
-        .forbidden, "pages of this origin may not use the route: it is not in \"allowed_hosts\"",
+        .publishNotAllowed, "pages of this origin may not use the route: it is not in \"allowed_hosts\"",
         facts: OriginPolicy.facts(
           origin: request.headers[.origin], host: client.host(request.head.authority ?? "")))
     }
@@ -145,7 +145,7 @@ final class PublishEndpoint: Sendable {
     guard
       let operation = PublishConfiguration.Operation.allCases.first(where: { $0.pathBelow == String(name) }),
       isBelow || name.isEmpty
-    else { throw PublishRefusal(.notFound, "there is nothing at this path") }
+    else { throw PublishRefusal(.publishNothingThere, "there is nothing at this path") }
     return operation
   }
 
@@ -164,11 +164,11 @@ final class PublishEndpoint: Sendable {
     guard methods.contains(method) else {
       let names = methods.map(\.rawValue).joined(separator: ", ")
       throw PublishRefusal(
-        .methodNotAllowed, "use \(methods[0].rawValue)", fields: [.allow: names])
+        .publishMethod, "use \(methods[0].rawValue)", fields: [HeaderField(name: "Allow", value: names)])
     }
     guard configuration.operations.contains(operation) else {
       throw PublishRefusal(
-        .forbidden, "this route does not allow \"\(operation.rawValue)\": it is not in its \"allow\"")
+        .publishNotAllowed, "this route does not allow \"\(operation.rawValue)\": it is not in its \"allow\"")
     }
     return operation
   }
@@ -180,7 +180,7 @@ final class PublishEndpoint: Sendable {
   }
 
   static func busy(_ message: String) -> PublishRefusal {
-    PublishRefusal(.serviceUnavailable, message, fields: [.retryAfter: "1"])
+    PublishRefusal(.publishBusy, message)
   }
 
   // MARK: - Bodies
@@ -189,9 +189,9 @@ final class PublishEndpoint: Sendable {
   ///
   /// - Parameter share: grows with the received bytes, and not with the announced length, which costs a client nothing.
   private func body(_ upload: Upload?, _ share: MemoryShare) async throws -> [UInt8] {
-    guard let upload else { throw PublishRefusal(.badRequest, "the request has no body") }
+    guard let upload else { throw PublishRefusal(malformed: "the request has no body") }
     let limit = configuration.body
-    let tooLarge = PublishRefusal(.contentTooLarge, "the body is larger than \(limit)")
+    let tooLarge = PublishRefusal(.publishTooLarge, "the body is larger than \(limit)")
     if let length = upload.length, length > limit.bytes { throw tooLarge }
     let received: [UInt8]? = try await within(surroundings.process.server.handshake) {
       var bytes: [UInt8] = []
@@ -214,7 +214,7 @@ final class PublishEndpoint: Sendable {
       try Task.checkCancellation()
       return bytes
     }
-    guard let received else { throw PublishRefusal(.requestTimeout, "the body did not arrive in time") }
+    guard let received else { throw PublishRefusal(.publishBodyLate) }
     return received
   }
 
@@ -225,15 +225,15 @@ final class PublishEndpoint: Sendable {
     let type = request.headers[.contentType]?.prefix { $0 != ";" }.lowercased()
     // Only a type that pages of other sites cannot send without a preflight request.
     guard type.map({ $0.filter { $0 != " " } }) == "application/json" else {
-      throw PublishRefusal(.unsupportedMediaType, "send Content-Type: application/json")
+      throw PublishRefusal(.publishMediaType, "send Content-Type: application/json")
     }
     // RFC 9110 section 15.5.16: the answer names the supported codings.
     let encodings = request.headers[values: .contentEncoding].filter { $0.lowercased() != "identity" }
     guard encodings.isEmpty else {
       throw PublishRefusal(
-        .unsupportedMediaType,
+        .publishMediaType,
         "Content-Encoding \"\(RequestObject.shown(encodings[0]))\" is not supported: send the body as it is",
-        fields: [.acceptEncoding: "identity"])
+        fields: [HeaderField(name: "Accept-Encoding", value: "identity")])
     }
   }
 
@@ -259,8 +259,7 @@ final class PublishEndpoint: Sendable {
     switch answers.register(key, Array(SHA256.hash(data: body))) {
     case .answered(let answer): return Response(answer, isRepeated: true)
     case .taken:
-      throw PublishRefusal(
-        .unprocessableContent, "the idempotency key was used for another request: choose a new one")
+      throw PublishRefusal(.publishKeyTaken)
     case .underWay(let answers):
       for await answer in answers { return Response(answer, isRepeated: true) }
       throw CancellationError()
@@ -283,13 +282,13 @@ final class PublishEndpoint: Sendable {
     let fields = request.headers.filter { $0.name.canonicalName == "idempotency-key" }.map(\.value)
     guard let field = fields.first else { return wanted.idempotencyKey }
     guard fields.count == 1 else {
-      throw PublishRefusal(.badRequest, "the request has more than one Idempotency-Key header")
+      throw PublishRefusal(malformed: "the request has more than one Idempotency-Key header")
     }
     let isQuoted = field.count >= 2 && field.hasPrefix("\"") && field.hasSuffix("\"")
     let key = isQuoted ? String(field.dropFirst().dropLast()) : field
     try PublishRequest.check(key: key)
     guard wanted.idempotencyKey == nil || wanted.idempotencyKey == key else {
-      throw PublishRefusal(.badRequest, "\"idempotency_key\" and the header Idempotency-Key differ")
+      throw PublishRefusal(malformed: "\"idempotency_key\" and the header Idempotency-Key differ")
     }
     return key
   }
@@ -369,16 +368,16 @@ extension DisconnectOrder {
   init(body: [UInt8]) throws(PublishRefusal) {
     var request = try RequestObject(body, nil, "the request")
     guard let range = request.value("user") else {
-      throw PublishRefusal(.badRequest, "the request needs a \"user\"")
+      throw PublishRefusal(malformed: "the request needs a \"user\"")
     }
     switch request.json(range) {
     case .string(let text) where !text.isEmpty: user = text
     case .integer(let number): user = String(number)
-    default: throw PublishRefusal(.badRequest, "\"user\" in the request must be a string or a whole number")
+    default: throw PublishRefusal(malformed: "\"user\" in the request must be a string or a whole number")
     }
     if let reason = try request.string("reason") {
       guard reason.utf8.count <= Self.longestReason else {
-        throw PublishRefusal(.badRequest, "a reason can have at most \(Self.longestReason) bytes")
+        throw PublishRefusal(malformed: "a reason can have at most \(Self.longestReason) bytes")
       }
       self.reason = reason
     }

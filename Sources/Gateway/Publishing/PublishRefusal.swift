@@ -1,30 +1,53 @@
+import GatewayConfig
 import HTTPTypes
 import Hummingbird
 import JSON
 import NIOCore
+import Sessions
+import Transport
+import WebSocketCore
 
-/// Why a request on a `publish` route is refused: its status, and a sentence for the client.
+/// Why a request on a `publish` route is refused: a row of the table of refusals, whose answer is JSON.
 struct PublishRefusal: Error {
-  var status: HTTPResponse.Status
-  var message: String
-  var fields: HTTPFields = [:]
+  let row: Refusal
   /// Further fields of the line in the log, which are not for the client.
-  var facts: [String: String] = [:]
+  let facts: [String: String]
 
+  /// - Parameters:
+  ///   - text: the sentence for the client; nil for that of the row.
+  ///   - fields: header fields besides those of the row.
   init(
-    _ status: HTTPResponse.Status, _ message: String, fields: HTTPFields = [:], facts: [String: String] = [:]
+    _ row: Refusal, _ text: String? = nil, fields: [HeaderField] = [], facts: [String: String] = [:]
   ) {
+    var row = row
+    row.text = text ?? row.text
+    row.fields += fields
+    self.row = row
     self.facts = facts
-    self.status = status
-    self.message = message
-    self.fields = fields
   }
 
-  var statusCode: Int { status.code }
+  init(malformed text: String) {
+    self.init(.publishMalformed, text)
+  }
+
+  /// - Parameters:
+  ///   - kind: of what has the name: `member`.
+  ///   - known: the names that are allowed.
+  init(unknown kind: String, _ name: String, in what: String, known: [String]) {
+    let name = RequestObject.shown(name)
+    let hint = NearestName.hint(for: name, in: known).map { ": \($0)" } ?? ""
+    self.init(malformed: "unknown \(kind) \"\(name)\" in \(what)\(hint)")
+  }
+
+  var statusCode: Int { row.answerStatus }
+
+  var message: String { row.text }
 
   /// `{"error": message}`
   var response: Response {
-    .json(status, .object([.init(key: "error", value: .string(message))]), fields: fields)
+    .json(
+      .init(code: statusCode), .object([.init(key: "error", value: .string(message))]),
+      fields: HTTPFields(row.fields))
   }
 }
 

@@ -4,6 +4,7 @@ import GatewayConfig
 import HTTPTypes
 import JSON
 import Routing
+import Sessions
 
 /// The events that the body of one request asks to publish: in this order, and all of them or, if there is a mistake, none.
 struct PublishRequest: Sendable {
@@ -25,7 +26,7 @@ struct PublishRequest: Sendable {
     if let key = idempotencyKey { try Self.check(key: key) }
     if let items = try request.list("batch") {
       try request.finish()
-      guard !items.isEmpty else { throw PublishRefusal(.badRequest, "\"batch\" is empty") }
+      guard !items.isEmpty else { throw PublishRefusal(malformed: "\"batch\" is empty") }
       for (number, range) in items.enumerated() {
         var item = try RequestObject(body, range, "item \(number + 1) of \"batch\"")
         try add(&item, body, mayName)
@@ -37,7 +38,7 @@ struct PublishRequest: Sendable {
 
   static func check(key: String) throws(PublishRefusal) {
     guard (1...longestKey).contains(key.utf8.count) else {
-      throw PublishRefusal(.badRequest, "an idempotency key must have 1 to \(longestKey) bytes")
+      throw PublishRefusal(malformed: "an idempotency key must have 1 to \(longestKey) bytes")
     }
   }
 
@@ -52,19 +53,19 @@ struct PublishRequest: Sendable {
     event.fields += sender.stamp(on: event)
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
-        .contentTooLarge,
+        .publishTooLarge,
         "a request can publish at most \(Self.mostEvents) events; an event to several groups counts once for each"
       )
     }
     for group in groups {
       guard GroupName.isOpen(group) else {
         throw PublishRefusal(
-          .badRequest,
-          "\"\(RequestObject.shown(group))\" is not a valid group name: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\""
+          malformed:
+            "\"\(RequestObject.shown(group))\" is not a valid group name: 1 to 99 of A-Z a-z 0-9 . _ -, not beginning with \"sluice.\""
         )
       }
       guard mayName(group) else {
-        throw PublishRefusal(.forbidden, "this route may not publish to the group \"\(group)\"")
+        throw PublishRefusal(.publishNotAllowed, "this route may not publish to the group \"\(group)\"")
       }
       events.append(GroupEvent(event, to: group))
     }
@@ -76,23 +77,23 @@ struct PublishRequest: Sendable {
     switch (group, groups) {
     case (let group?, nil): return [group]
     case (nil, let ranges?):
-      guard !ranges.isEmpty else { throw PublishRefusal(.badRequest, "\"groups\" in \(item.what) is empty") }
+      guard !ranges.isEmpty else { throw PublishRefusal(malformed: "\"groups\" in \(item.what) is empty") }
       var names: [String] = []
       var seen: Set<String> = []
       for range in ranges {
         guard case .string(let name) = item.json(range) else {
-          throw PublishRefusal(.badRequest, "\"groups\" in \(item.what) must be a list of group names")
+          throw PublishRefusal(malformed: "\"groups\" in \(item.what) must be a list of group names")
         }
         guard seen.insert(name).inserted else {
           throw PublishRefusal(
-            .badRequest, "the group \"\(RequestObject.shown(name))\" appears twice in \(item.what)")
+            malformed: "the group \"\(RequestObject.shown(name))\" appears twice in \(item.what)")
         }
         names.append(name)
       }
       return names
-    case (nil, nil): throw PublishRefusal(.badRequest, "\(item.what) needs a \"group\", or \"groups\"")
+    case (nil, nil): throw PublishRefusal(malformed: "\(item.what) needs a \"group\", or \"groups\"")
     case (_?, _?):
-      throw PublishRefusal(.badRequest, "\(item.what) can have \"group\" or \"groups\", not both")
+      throw PublishRefusal(malformed: "\(item.what) can have \"group\" or \"groups\", not both")
     }
   }
 
@@ -105,7 +106,7 @@ struct PublishRequest: Sendable {
     for key in Self.contents {
       guard let value = item.value(key) else { continue }
       if let found {
-        throw PublishRefusal(.badRequest, "\(item.what) can have \"\(found.key)\" or \"\(key)\", not both")
+        throw PublishRefusal(malformed: "\(item.what) can have \"\(found.key)\" or \"\(key)\", not both")
       }
       found = (key, value)
     }
@@ -113,7 +114,7 @@ struct PublishRequest: Sendable {
     case "event":
       guard sender.maySendEvents else {
         throw PublishRefusal(
-          .forbidden,
+          .publishNotAllowed,
           "this route takes \"message\", \"text\" or \"bytes\" from you, not an \"event\": \"events\" is not in its \"allow\""
         )
       }
@@ -126,19 +127,19 @@ struct PublishRequest: Sendable {
       return Event(type: "broadcast.message", fields: [.init("text", .text(Array(text.utf8)))])
     case "bytes":
       guard let text = try item.string("bytes"), let bytes = Base64.decode(Array(text.utf8)) else {
-        throw PublishRefusal(.badRequest, "\"bytes\" in \(item.what) must be base64 (RFC 4648 section 4)")
+        throw PublishRefusal(malformed: "\"bytes\" in \(item.what) must be base64 (RFC 4648 section 4)")
       }
       return Event(type: "broadcast.message", fields: [.init("bytes", .bytes(bytes))])
     default:
       throw PublishRefusal(
-        .badRequest, "\(item.what) needs an \"event\", or a \"message\", \"text\" or \"bytes\"")
+        malformed: "\(item.what) needs an \"event\", or a \"message\", \"text\" or \"bytes\"")
     }
   }
 
   private static func event(_ object: RequestObject) throws(PublishRefusal) -> Event {
     var object = object
     guard let type = try object.string("type") else {
-      throw PublishRefusal(.badRequest, "\(object.what) needs a \"type\"")
+      throw PublishRefusal(malformed: "\(object.what) needs a \"type\"")
     }
     try check(type: type)
     var event = Event(type: type)
@@ -146,7 +147,7 @@ struct PublishRequest: Sendable {
       // channels_redis writes the receiving channels of a message beside its fields.
       guard !name.isEmpty, !name.hasPrefix("__"), name.utf8.count <= 255 else {
         throw PublishRefusal(
-          .badRequest, "an event cannot have a field called \"\(RequestObject.shown(name))\"")
+          malformed: "an event cannot have a field called \"\(RequestObject.shown(name))\"")
       }
       event.fields.append(.init(name, value(object, range)))
     }
@@ -158,14 +159,14 @@ struct PublishRequest: Sendable {
       !type.hasPrefix("_"), !type.hasPrefix(".")
     else {
       throw PublishRefusal(
-        .badRequest,
-        "\"\(RequestObject.shown(type))\" is not a valid event type: letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\""
+        malformed:
+          "\"\(RequestObject.shown(type))\" is not a valid event type: letters, digits, \".\", \"_\" and \"-\", not beginning with \".\" or \"_\""
       )
     }
     guard !HandlerName.isReserved(type) else {
       throw PublishRefusal(
-        .badRequest,
-        "\"\(RequestObject.shown(type))\" is reserved: event types that begin with \"sluice.\" are Sluice's own"
+        malformed:
+          "\"\(RequestObject.shown(type))\" is reserved: event types that begin with \"sluice.\" are Sluice's own"
       )
     }
   }

@@ -20,13 +20,9 @@ final class Publisher: Sendable {
     case abandon
   }
 
-  /// Requests of one lane that are being carried out.
-  fileprivate final class Lane: Sendable {
-    let underWay = Atomic<Int>(0)
-  }
-
   private let workers = Mutex<[Mailbox<WorkerMessage>]>([])
-  private let lanes = PublishLane.allCases.map { _ in Lane() }
+  /// The places for requests that are being carried out, by lane.
+  private let places = PublishLane.allCases.map { _ in MemoryBudget(total: mostUnderWay) }
   private let laggingReads = LaggingReads()
   /// To requests with an idempotency key, of all routes.
   let answers = IdempotencyTable()
@@ -87,20 +83,11 @@ final class Publisher: Sendable {
       })
   }
 
-  /// One of a lane's places for requests under way. Released with the object.
-  final class Place: Sendable {
-    private let lane: Lane
+  /// One of a lane's places for requests under way. Given back with its last copy.
+  struct Place: Sendable {
+    fileprivate let place: MemoryShare
     /// The memory for the request's body, or for its answer.
-    private let share: MemoryShare?
-
-    fileprivate init(_ lane: Lane, _ share: MemoryShare?) {
-      self.lane = lane
-      self.share = share
-    }
-
-    deinit {
-      lane.underWay.subtract(1, ordering: .relaxed)
-    }
+    fileprivate let memory: MemoryShare?
   }
 
   /// Takes a place, once the whole request has arrived, so that a client with a slow body blocks nobody.
@@ -108,12 +95,7 @@ final class Publisher: Sendable {
   /// - Parameter share: kept as long as the place.
   /// - Returns: nil if all places of the lane are taken.
   func enter(_ lane: PublishLane, holding share: MemoryShare? = nil) -> Place? {
-    let lane = lanes[lane.rawValue]
-    guard lane.underWay.add(1, ordering: .relaxed).newValue > Self.mostUnderWay else {
-      return Place(lane, share)
-    }
-    lane.underWay.subtract(1, ordering: .relaxed)
-    return nil
+    MemoryShare(1, of: places[lane.rawValue]).map { Place(place: $0, memory: share) }
   }
 
   /// An empty share of the memory for bodies of a lane.

@@ -26,11 +26,11 @@ struct RequestObject {
         ($0.key, (range.lowerBound + $0.value.lowerBound)..<(range.lowerBound + $0.value.upperBound))
       }
     } catch {
-      throw PublishRefusal(.badRequest, "\(what) is \(error)")
+      throw PublishRefusal(malformed: "\(what) is \(error)")
     }
     var seen: Set<String> = []
     for member in members where !seen.insert(member.key).inserted {
-      throw PublishRefusal(.badRequest, "\"\(Self.shown(member.key))\" appears twice in \(what)")
+      throw PublishRefusal(malformed: "\"\(Self.shown(member.key))\" appears twice in \(what)")
     }
   }
 
@@ -48,7 +48,7 @@ struct RequestObject {
   mutating func string(_ key: String) throws(PublishRefusal) -> String? {
     guard let range = value(key) else { return nil }
     guard case .string(let string) = json(range) else {
-      throw PublishRefusal(.badRequest, "\"\(key)\" in \(what) must be a string")
+      throw PublishRefusal(malformed: "\"\(key)\" in \(what) must be a string")
     }
     return string
   }
@@ -57,13 +57,13 @@ struct RequestObject {
   mutating func list(_ key: String) throws(PublishRefusal) -> [Range<Int>]? {
     guard let range = value(key) else { return nil }
     guard text[range.lowerBound] == UInt8(ascii: "[") else {
-      throw PublishRefusal(.badRequest, "\"\(key)\" in \(what) must be a list")
+      throw PublishRefusal(malformed: "\"\(key)\" in \(what) must be a list")
     }
     do throws(JSONFault) {
       return try JSONScanner.elements(of: text.rawBytes.extracting(range), depth: Self.depth)
         .map { (range.lowerBound + $0.lowerBound)..<(range.lowerBound + $0.upperBound) }
     } catch {
-      throw PublishRefusal(.badRequest, "\(what) is \(error)")
+      throw PublishRefusal(malformed: "\(what) is \(error)")
     }
   }
 
@@ -77,10 +77,7 @@ struct RequestObject {
   /// - Throws: if there is a member that was not asked for.
   func finish() throws(PublishRefusal) {
     guard let unknown = members.first(where: { !known.contains($0.key) }) else { return }
-    let name = Self.shown(unknown.key)
-    var message = "unknown member \"\(name)\" in \(what)"
-    if let hint = NearestName.hint(for: name, in: known) { message += ": \(hint)" }
-    throw PublishRefusal(.badRequest, message)
+    throw PublishRefusal(unknown: "member", unknown.key, in: what, known: known)
   }
 
   /// A name in the form in which it is repeated to the client, who may have sent anything.

@@ -12,10 +12,10 @@ struct RequestQuery {
     var values: [(name: String, value: String)] = []
     for parameter in NamedValue.parameters(of: text) {
       guard let name = Self.decoded(parameter.name), let value = Self.decoded(parameter.value ?? "") else {
-        throw PublishRefusal(.badRequest, "the query is not percent-encoded UTF-8")
+        throw PublishRefusal(malformed: "the query is not percent-encoded UTF-8")
       }
       guard !values.contains(where: { $0.name == name }) else {
-        throw PublishRefusal(.badRequest, "\"\(RequestObject.shown(name))\" appears twice in the query")
+        throw PublishRefusal(malformed: "\"\(RequestObject.shown(name))\" appears twice in the query")
       }
       values.append((name, value))
     }
@@ -35,16 +35,13 @@ struct RequestQuery {
     guard let text = value(name) else { return nil }
     guard let number = Int(text), range.contains(number) else {
       throw PublishRefusal(
-        .badRequest, "\"\(name)\" must be a number from \(range.lowerBound) to \(range.upperBound)")
+        malformed: "\"\(name)\" must be a number from \(range.lowerBound) to \(range.upperBound)")
     }
     return number
   }
 
   func finish() throws(PublishRefusal) {
     guard let unknown = values.first(where: { !known.contains($0.name) }) else { return }
-    let name = RequestObject.shown(unknown.name)
-    var message = "unknown parameter \"\(name)\" in the query"
-    if let hint = NearestName.hint(for: name, in: known) { message += ": \(hint)" }
-    throw PublishRefusal(.badRequest, message)
+    throw PublishRefusal(unknown: "parameter", unknown.name, in: "the query", known: known)
   }
 }

@@ -55,17 +55,14 @@ final class RelayEnd: ChannelInboundHandler {
 
   /// Closes at once, without TLS's close_notify.
   func abandon() {
-    context?.channel.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
+    context?.channel.abandon()
   }
 
   /// Ends the connection if its peer has owed an acknowledgement for too long, because it is gone. Called a few times a minute.
   func checkPeer(at now: MonotonicTime) {
-    let socket = try? context?.channel.pipeline.syncOperations
-      .withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-    guard let socket else { return }
-    let bound = KeepAliveProbes.bound.wholeNanoseconds
-    guard silence.isOver(at: now.nanoseconds, bound: bound, PeerReport(ofSocket: socket)) else { return }
-    PeerReport.dropUnsent(ofSocket: socket)
+    guard let channel = context?.channel,
+      channel.hasLostPeer(&silence, at: now, bound: KeepAliveProbes.bound)
+    else { return }
     relay?.abandon()
   }
 

@@ -1,4 +1,5 @@
 import GatewayConfig
+import Logging
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -10,7 +11,8 @@ import Transport
 /// Terminates TLS: joins each TLS connection to one end of a socket pair, whose other end is a plain connection for a worker.
 final class TLSService: Sendable {
   private let group: MultiThreadedEventLoopGroup
-  private let failures: TLSFailures
+  private let gateway: GatewayState
+  private let failurePace = SharedLogPace()
   /// The TLS context for new connections of clients.
   private let context = Mutex<NIOSSLContext?>(nil)
   private let trusted = Mutex<[UpstreamConfiguration.Trust: NIOSSLContext]>([:])
@@ -38,7 +40,7 @@ final class TLSService: Sendable {
 
   init(gateway: GatewayState, threads: Int) {
     group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
-    failures = TLSFailures(gateway: gateway)
+    self.gateway = gateway
     for loop in group.makeIterator() {
       loop.scheduleRepeatedTask(initialDelay: Self.look, delay: Self.look) { [weak self] _ in
         self?.checkPeers(on: loop)
@@ -77,8 +79,8 @@ final class TLSService: Sendable {
     let secure = descriptor.take()
     change { $0.clients += 1 }
     loop.execute { [self] in
-      let completed: (Result<Void, any Error>) -> Void = { [failures] outcome in
-        if case .failure(let error) = outcome { failures.record(client, error) }
+      let completed: (Result<Void, any Error>) -> Void = { [self] outcome in
+        if case .failure(let error) = outcome { record(error, of: client) }
       }
       let relay = makeRelay(on: loop, completed) { [self] in change { $0.clients -= 1 } }
       let connected = bootstrap(on: loop).withConnectedSocket(secure)
@@ -87,6 +89,18 @@ final class TLSService: Sendable {
       }
     }
     return far
+  }
+
+  /// Counts a failed handshake, and writes a line about it, but at most a bounded number per second.
+  private func record(_ error: any Error, of client: Client) {
+    // A health check that only connects.
+    if error is TLSRelay.NothingSaid { return }
+    gateway.process.counters.tlsFailures.up()
+    // The worker closed the connection, and has logged why.
+    if case ChannelError.inputClosed = error { return }
+    gateway.process.log.log(
+      "a TLS handshake failed", at: .info, paced: failurePace,
+      ["peer": "\(client.peer)", "reason": "\(PeerFault(error, of: .client))"])
   }
 
   // MARK: - Upstreams
@@ -205,7 +219,7 @@ extension TLSService {
       open.isAbandoned = true
       return Array(open.channels.values)
     }
-    for channel in channels { Self.abandon(channel) }
+    for channel in channels { channel.abandon() }
   }
 
   /// Ends the event loops.
@@ -213,16 +227,12 @@ extension TLSService {
     try await group.shutdownGracefully()
   }
 
-  private static func abandon(_ channel: any Channel) {
-    channel.pipeline.fireUserInboundEventTriggered(LingeringCloseHandler.Abandon())
-  }
-
   private func keep(_ channel: any Channel) {
     let isAbandoned = open.withLock { open in
       open.channels[ObjectIdentifier(channel)] = channel
       return open.isAbandoned
     }
-    if isAbandoned { channel.eventLoop.execute { Self.abandon(channel) } }
+    if isAbandoned { channel.eventLoop.execute { channel.abandon() } }
     channel.closeFuture.whenComplete { [self] _ in
       change { $0.channels[ObjectIdentifier(channel)] = nil }
     }

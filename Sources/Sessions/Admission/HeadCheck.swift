@@ -59,13 +59,10 @@ struct HeadCheck {
     // It can only be missing with HTTP/1.0.
     let host = request.values(of: "host").first ?? ""
     let origins = request.values(of: "origin")
-    let crossOrigin = route.crossOriginFields(origins: origins, host: host, client: client)
+    let crossOrigin = route.configuration.origins.crossOrigin(origins, host: host, client: client)
     do throws(HandshakeRefusal) {
       guard isServing else { throw HandshakeRefusal(.stopping) }
-      guard origins.count <= 1 else { throw HandshakeRefusal(.severalOrigins) }
-      guard let crossOrigin else {
-        throw HandshakeRefusal(origins.isEmpty ? .originMissing : .originNotAllowed)
-      }
+      let crossOrigin = try crossOrigin.mapError { HandshakeRefusal($0) }.get()
       guard let history = HistoryRequest(ofStream: request, query: place.path.query) else {
         throw HandshakeRefusal(.badSince)
       }
@@ -75,7 +72,7 @@ struct HeadCheck {
         Credentials(fields: request.fields, query: place.path.query, host: host, client: client))
     } catch {
       var refusal = error
-      refusal.crossOrigin = crossOrigin ?? []
+      refusal.crossOrigin = (try? crossOrigin.get()) ?? []
       throw refusal
     }
   }
@@ -146,28 +143,22 @@ extension HeadCheck {
 
 // MARK: - Pages of other origins
 
-extension EventRoute {
-  package func crossOriginFields(origins: [String], host: String, client: Client) -> [HeaderField]? {
-    configuration.origins.crossOriginFields(origins: origins, host: host, client: client)
-  }
-}
-
 extension OriginPolicy {
-  /// The fields that let pages of other origins read an answer (the Fetch standard, section 3.2).
-  ///
-  /// - Returns: nil if the origin may not, or the request names several.
-  package func crossOriginFields(origins: [String], host: String, client: Client) -> [HeaderField]? {
-    guard origins.count <= 1 else { return nil }
-    switch access(origin: origins.first, host: client.host(host), isSecure: client.isSecure) {
-    case .refused: return nil
-    case .allowed: return []
-    case .allowedToAll: return [HeaderField(name: "Access-Control-Allow-Origin", value: "*")]
+  /// The fields that let pages of other origins read an answer (the Fetch standard, section 3.2), or why the page may not have it.
+  package func crossOrigin(_ origins: [String], host: String, client: Client) -> Result<
+    [HeaderField], Refusal
+  > {
+    guard origins.count <= 1 else { return .failure(.severalOrigins) }
+    return switch access(origin: origins.first, host: client.host(host), isSecure: client.isSecure) {
+    case .refused: .failure(.originNotAllowed)
+    case .allowed: .success([])
+    case .allowedToAll: .success([HeaderField(name: "Access-Control-Allow-Origin", value: "*")])
     case .allowedWithCredentials:
-      return [
+      .success([
         HeaderField(name: "Access-Control-Allow-Origin", value: origins[0]),
         HeaderField(name: "Access-Control-Allow-Credentials", value: "true"),
         HeaderField(name: "Vary", value: "Origin"),
-      ]
+      ])
     }
   }
 }

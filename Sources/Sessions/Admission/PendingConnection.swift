@@ -209,7 +209,8 @@ extension PendingConnection: ConnectionHandler {
   /// to do. Of a connection beyond the limit nothing may follow in any case.
   private func healthAnswer(to request: RequestHead, at place: HTTPPlace?) -> [UInt8]? {
     guard let place, mayEndHere(request) else { return nil }
-    return worker.process.healthAnswer(to: request, by: worker.served.application.httpRoutes[place.match.route].action)
+    return worker.process.healthAnswer(
+      to: request, by: worker.served.application.httpRoutes[place.match.route].action)
   }
 
   private func mayEndHere(_ request: RequestHead) -> Bool { !allowance.isServed || request.isLast }
@@ -355,6 +356,7 @@ extension PendingConnection {
   }
 
   private func sendRefusal(_ refusal: HandshakeRefusal) {
+    if case .upstream(let upstream) = work, refusal.reason == .upstreamTimeout { upstream.timedOut() }
     cancelWork()
     guard let client else { return }
     deadline?.cancel()

@@ -19,12 +19,12 @@ final class LateExpiries: Sendable {
 
   /// - Parameter expires: seconds since 1970.
   func check(_ expires: Double?) {
-    guard let expires, expires > Self.bound, let suppressed = pace.next() else { return }
-    var facts: Logger.Metadata = [
-      "auth": "\(name)", "exp": "\(expires)",
-      "hint": "exp is a time in seconds since 1970; it may have been written in milliseconds",
-    ]
-    facts.note(suppressed: suppressed)
-    log.warning("an identity expires after the year 9999", metadata: facts)
+    guard let expires, expires > Self.bound else { return }
+    log.log(
+      "an identity expires after the year 9999", at: .warning, paced: pace,
+      [
+        "auth": "\(name)", "exp": "\(expires)",
+        "hint": "exp is a time in seconds since 1970; it may have been written in milliseconds",
+      ])
   }
 }

@@ -64,13 +64,13 @@ private struct ForwardedHops {
     schemes = []
     hosts = []
     for value in fields.values(of: "forwarded") {
-      var reader = ForwardedReader(value)
+      var reader = FieldReader(value)
       while true {
         guard let element = reader.element() else { return nil }
         nodes.append(element["for"])
         schemes.append(element["proto"])
         hosts.append(element["host"])
-        guard reader.takes(UInt8(ascii: ",")) else { break }
+        guard reader.take(",") else { break }
       }
       guard reader.isAtEnd else { return nil }
     }
@@ -130,73 +130,17 @@ private struct ForwardedHops {
   }
 }
 
-/// Reads the value of a `Forwarded` field, one element at a time.
-private struct ForwardedReader {
-  private let bytes: [UInt8]
-  private var index = 0
-
-  init(_ value: String) {
-    bytes = Array(value.utf8)
-  }
-
-  var isAtEnd: Bool { index == bytes.count }
-
-  /// Skips the byte if it is next, and white space around it.
-  mutating func takes(_ byte: UInt8) -> Bool {
-    skipSpace()
-    guard index < bytes.count, bytes[index] == byte else { return false }
-    index += 1
-    skipSpace()
-    return true
-  }
-
-  private mutating func skipSpace() {
-    while index < bytes.count, bytes[index] == UInt8(ascii: " ") || bytes[index] == UInt8(ascii: "\t") {
-      index += 1
-    }
-  }
-
+extension FieldReader {
   /// forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] ); its names in lower case.
-  mutating func element() -> [String: String]? {
+  fileprivate mutating func element() -> [String: String]? {
     var pairs: [String: String] = [:]
     skipSpace()
     repeat {
-      guard index < bytes.count, bytes[index] != UInt8(ascii: ","), bytes[index] != UInt8(ascii: ";") else {
-        continue
-      }
-      guard let name = token()?.lowercased(), index < bytes.count, bytes[index] == UInt8(ascii: "=") else {
-        return nil
-      }
-      index += 1
-      guard let value = token() ?? quoted(), pairs.updateValue(value, forKey: name) == nil else { return nil }
-    } while takes(UInt8(ascii: ";"))
+      if isAtEnd || isAt(",") || isAt(";") { continue }
+      guard let name = token()?.lowercased(), takeExactly("="), let value = token() ?? quoted(),
+        pairs.updateValue(value, forKey: name) == nil
+      else { return nil }
+    } while take(";")
     return pairs
-  }
-
-  private mutating func token() -> String? {
-    let start = index
-    while index < bytes.count, Token.has(bytes[index]) { index += 1 }
-    return index > start ? String(decoding: bytes[start..<index], as: UTF8.self) : nil
-  }
-
-  /// RFC 9110 section 5.6.4.
-  private mutating func quoted() -> String? {
-    guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") else { return nil }
-    index += 1
-    var text: [UInt8] = []
-    while index < bytes.count {
-      switch bytes[index] {
-      case UInt8(ascii: "\""):
-        index += 1
-        return String(decoding: text, as: UTF8.self)
-      case UInt8(ascii: "\\"):
-        index += 1
-        guard index < bytes.count else { return nil }
-      default: break
-      }
-      text.append(bytes[index])
-      index += 1
-    }
-    return nil
   }
 }

@@ -1,3 +1,4 @@
+import Transport
 import WebSocketCore
 
 /// Compresses and decompresses the messages of one session. Confined to its reactor.
@@ -11,11 +12,11 @@ final class SessionCompression {
   /// The same for sessions with numbered frames.
   let numberedRenderer: DeflatingRenderer?
   /// Given back when the session ends.
-  let reservation: ContextReservation?
+  let reservation: MemoryShare?
 
   init(
     inflater: Inflater, deflater: Deflater, renderer: DeflatingRenderer?,
-    numberedRenderer: DeflatingRenderer?, reservation: ContextReservation? = nil
+    numberedRenderer: DeflatingRenderer?, reservation: MemoryShare? = nil
   ) {
     self.inflater = inflater
     self.deflater = deflater

@@ -1,10 +1,11 @@
 import Consumers
 import GatewayConfig
+import Transport
 import WebSocketCore
 
 /// One reactor's end of permessage-deflate: it chooses the parameters, and keeps what sessions share.
 final class WorkerCompression {
-  private let budget: ContextBudget
+  private let budget: MemoryBudget
   private let scratch = Scratch()
   /// For the messages of all clients without context, whatever their window.
   private let inflater: Inflater
@@ -23,7 +24,7 @@ final class WorkerCompression {
     var deflater: ObjectIdentifier
   }
 
-  init(budget: ContextBudget) {
+  init(budget: MemoryBudget) {
     self.budget = budget
     inflater = Inflater(windowBits: 15, context: .none, scratch: scratch)
   }
@@ -44,14 +45,14 @@ final class WorkerCompression {
       windowBits: configuration.windowBits)
     guard var agreement = policy.choose(from: offers) else { return nil }
     if agreement.contextSize > 0 {
-      if let reservation = budget.reserve(agreement.contextSize) {
+      if let reservation = MemoryShare(agreement.contextSize, of: budget) {
         return (agreement, compression(agreement, configuration, route, reservation))
       }
       // Sections 7.1.1.1 and 7.1.1.2: a server may always ask for this.
       agreement.serverContext = .none
       if configuration.keepsClientContext, agreement.clientContext == .kept {
         // The client may be one that ignores such a request.
-        guard let reservation = budget.reserve(agreement.contextSize) else { return nil }
+        guard let reservation = MemoryShare(agreement.contextSize, of: budget) else { return nil }
         return (agreement, compression(agreement, configuration, route, reservation))
       }
       agreement.clientContext = .none
@@ -61,7 +62,7 @@ final class WorkerCompression {
 
   private func compression(
     _ agreement: CompressionAgreement, _ configuration: CompressionConfiguration, _ route: SessionRoute,
-    _ reservation: ContextReservation
+    _ reservation: MemoryShare
   ) -> SessionCompression {
     let shared = shared(sharedDeflater(agreement.serverWindowBits, configuration), route)
     let deflater =
@@ -120,5 +121,13 @@ final class WorkerCompression {
     Deflater(
       windowBits: windowBits, level: configuration.level, threshold: configuration.threshold.bytes,
       context: context, scratch: scratch)
+  }
+}
+
+extension CompressionAgreement {
+  /// The memory that a session with this agreement keeps between messages, in bytes.
+  var contextSize: Int {
+    (serverContext == .kept ? Deflater.contextSize(windowBits: serverWindowBits) : 0)
+      + (clientContext == .kept ? Inflater.contextSize(windowBits: clientWindowBits) : 0)
   }
 }

@@ -49,13 +49,11 @@ package final class MemoryBound: Sendable {
   ///   - path: of a handshake that is not complete.
   package func countEviction(route: String?, path: String? = nil) {
     evictions.up()
-    guard let suppressed = pace.next() else { return }
-    var facts: Logger.Metadata = [
-      "key": "\(use.key)", "bytes": "\(budget.total)", "held": "\(budget.used)",
-    ]
-    if let route { facts["route"] = "\(route)" }
-    if let path { facts["path"] = "\(path)" }
-    facts.note(suppressed: suppressed)
-    log.warning(use.event, metadata: facts)
+    log.log(
+      use.event, at: .warning, paced: pace,
+      [
+        "key": "\(use.key)", "bytes": "\(budget.total)", "held": "\(budget.used)",
+        "route": route.map { "\($0)" }, "path": path.map { "\($0)" },
+      ])
   }
 }

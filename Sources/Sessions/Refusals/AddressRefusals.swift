@@ -12,18 +12,17 @@ package final class AddressRefusals: Sendable {
   }
 
   package func record(_ refusal: AddressTable.Refusal, peer: PeerAddress) {
-    guard let level = Refusal.addressOverLimit.level, let suppressed = pace.next() else { return }
-    var metadata: Logger.Metadata = [
-      "peer": "\(peer)",
-      "hint": "if this is a proxy, name it in server.trusted_proxies; the limit is limits.per_ip",
-    ]
-    metadata.note(suppressed: suppressed)
-    switch refusal.cause {
-    case .connections(let count):
-      metadata["connections"] = "\(count)"
-      log.log(level: level, "an address reached its limit of connections", metadata: metadata)
-    case .handshakes:
-      log.log(level: level, "an address exceeded its rate of handshakes", metadata: metadata)
-    }
+    guard let level = Refusal.addressOverLimit.level else { return }
+    let (event, connections): (Logger.Message, Logger.MetadataValue?) =
+      switch refusal.cause {
+      case .connections(let count): ("an address reached its limit of connections", "\(count)")
+      case .handshakes: ("an address exceeded its rate of handshakes", nil)
+      }
+    log.log(
+      event, at: level, paced: pace,
+      [
+        "peer": "\(peer)", "connections": connections,
+        "hint": "if this is a proxy, name it in server.trusted_proxies; the limit is limits.per_ip",
+      ])
   }
 }

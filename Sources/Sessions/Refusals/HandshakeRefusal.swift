@@ -3,16 +3,14 @@ package import WebSocketCore
 
 /// Why a connection does not become a session or an event stream, and its answer.
 package struct HandshakeRefusal: Error, Sendable, Equatable {
-  package typealias Reason = Refusal
-
-  package let reason: Reason
+  package let reason: Refusal
   /// The header fields that let a page of another origin read the answer (the Fetch standard, section 3.2); empty if the page
   /// may not.
   var crossOrigin: [HeaderField]
   /// A detail that is only for the log, and not for the client.
   let detail: String?
 
-  package init(_ reason: Reason, crossOrigin: [HeaderField] = [], detail: String? = nil) {
+  package init(_ reason: Refusal, crossOrigin: [HeaderField] = [], detail: String? = nil) {
     self.reason = reason
     self.crossOrigin = crossOrigin
     self.detail = detail
@@ -22,8 +20,7 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     self.init(Refusal(fault))
   }
 
-  /// 502 only for the row of upstreams that refuse, if it was not given their status.
-  package var status: Int { reason.status ?? 502 }
+  package var status: Int { reason.answerStatus }
 
   /// One sentence for the answer and for the log.
   package var text: String { reason.text }

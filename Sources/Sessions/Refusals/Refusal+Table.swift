@@ -11,9 +11,7 @@ extension Refusal {
     when: "The request, its path, its `Host` or its handshake is malformed.")
 
   package static func badRequest(_ fault: String) -> Refusal {
-    var refusal = badRequest
-    refusal.text = "The request is malformed: \(fault)."
-    return refusal
+    badRequest.saying("The request is malformed: \(fault).")
   }
 
   package static let badPath = Refusal(
@@ -192,9 +190,11 @@ extension Refusal {
 
   package static let refusedByCallback = Refusal(
     401, "the authentication server answered STATUS", .withNewToken,
-    when:
-      "The server of the `callback` answered 401 or 403: the client gets its status, its challenge and its body."
-  )
+    when: "The server of the `callback` answered 401: the client gets its challenge and its body.")
+
+  package static let forbiddenByCallback = Refusal(
+    403, refusedByCallback.text, .no,
+    when: "The server of the `callback` answered 403: the client gets its body.")
 
   package static let noGroupName = Refusal(
     403, "no valid group name can be made for this user", .no,
@@ -212,7 +212,8 @@ extension Refusal {
     when: "An operator ended the user's sessions while this one was opening.")
 
   fileprivate static let ofAuthentication = [
-    tokenNeeded, tokenNotValid, refusedByCallback, noGroupName, claimsTooFew, userMayNot, endedByOperator,
+    tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, noGroupName, claimsTooFew, userMayNot,
+    endedByOperator,
   ]
 
   /// Nobody was authenticated, or a user who may not come in.
@@ -221,9 +222,8 @@ extension Refusal {
   package static func notAuthenticated(
     _ status: Int, _ fields: [HeaderField], body: [UInt8], reason: String
   ) -> Refusal {
-    var refusal = status == 403 ? claimsTooFew : tokenNotValid
+    var refusal = (status == 403 ? claimsTooFew : tokenNotValid).saying(reason)
     refusal.status = status
-    refusal.text = reason
     refusal.fields = fields
     refusal.body = body
     return refusal
@@ -234,15 +234,16 @@ extension Refusal {
 
 extension Refusal {
   package static let upstreamUnreachable = Refusal(
-    502, "The upstream server cannot be reached.", .later,
+    502, "The upstream server cannot be reached.", .later, level: .warning, hasOwnLine: true,
     when: "No connection to the upstream of a `proxy` route can be made.")
 
   package static let upstreamFailed = Refusal(
-    502, "The upstream server did not answer as a WebSocket server.", .no,
+    502, "The upstream server did not answer as a WebSocket server.", .no, level: .warning,
+    hasOwnLine: true,
     when: "The upstream's answer to the handshake is not valid.")
 
   package static let upstreamTimeout = Refusal(
-    504, "The upstream server did not answer in time.", .later,
+    504, "The upstream server did not answer in time.", .later, level: .warning, hasOwnLine: true,
     when: "The upstream did not answer within `limits.handshake`, or `read_timeout` (HTTP).")
 
   package static let refusedByUpstream = Refusal(
@@ -284,6 +285,9 @@ extension Refusal {
     fields: [HeaderField(name: "Allow", value: EventRoute.methods)],
     level: nil, when: "An `events` route was asked with another method (HTTP).")
 
+  package static let fileNotServed = Refusal(
+    400, "Not served.", .no, level: nil, when: "The path cannot be that of a file (HTTP).")
+
   package static let otherFile = Refusal(
     412, "The file is not the one that the request is meant for.", .no,
     level: nil, when: "`If-Match` or `If-Unmodified-Since` does not hold (HTTP).")
@@ -317,11 +321,70 @@ extension Refusal {
     level: nil, when: "`limits.send_memory` is used up (HTTP).")
 
   fileprivate static let ofHTTP = [
-    notOptions, badTarget, traceWithBody, onlyRead, onlyGET, otherFile, bodyTooLarge, noSuchRange,
-    onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
+    notOptions, badTarget, traceWithBody, onlyRead, onlyGET, fileNotServed, otherFile, bodyTooLarge,
+    noSuchRange, onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
+  ]
+}
+
+// MARK: - Requests on publish routes, whose answers are JSON: {"error": TEXT}
+
+extension Refusal {
+  package static let publishMalformed = Refusal(
+    400, "WHY", .no, when: "The body, the query or a header of a `publish` request is not valid.")
+
+  package static let publishNeedsToken = Refusal(
+    401, "a token is needed: send Authorization: Bearer TOKEN", .withNewToken,
+    fields: [HeaderField(name: "WWW-Authenticate", value: #"Bearer realm="sluice""#)],
+    when: "A `publish` request has no token.")
+
+  package static let publishTokenNotValid = Refusal(
+    401, "the token is not valid for this route", .withNewToken,
+    fields: [
+      HeaderField(name: "WWW-Authenticate", value: #"Bearer realm="sluice", error="invalid_token""#)
+    ],
+    when: "The token of a `publish` request is not one of the route's.")
+
+  package static let publishNotAllowed = Refusal(
+    403, "WHY", .no,
+    when: "The `publish` route does not allow this page, this user, the group or the operation.")
+
+  package static let publishNothingThere = Refusal(
+    404, "WHY", .no,
+    when: "The `publish` route does not have this path, or the group has no `presence` or no `history`.")
+
+  package static let publishMethod = Refusal(
+    405, "use METHOD", .no, when: "The path of a `publish` route takes another method.")
+
+  package static let publishBodyLate = Refusal(
+    408, "the body did not arrive in time", .yes,
+    when: "The body of a `publish` request was not complete within `limits.handshake`.")
+
+  package static let publishTooLarge = Refusal(
+    413, "WHY", .no,
+    when: "The body of a `publish` request is larger than `body` of the route, or holds too many events.")
+
+  package static let publishMediaType = Refusal(
+    415, "WHY", .no, when: "The body of a `publish` request is not announced as JSON, or is compressed.")
+
+  package static let publishKeyTaken = Refusal(
+    422, "the idempotency key was used for another request: choose a new one", .no,
+    when: "The idempotency key of a `publish` request belongs to another body.")
+
+  package static let publishBusy = Refusal(
+    503, "WHY", .later, fields: retryAfter(1),
+    when: "The gateway, or the channel layer, cannot carry out a `publish` request now.")
+
+  package static let publishIdentityUnavailable = Refusal(
+    503, CloseReason.identityUnavailable.text, .later, fields: retryAfter(5),
+    when: "The `callback` or the key set of a `publish` route does not answer.")
+
+  fileprivate static let ofPublishing = [
+    publishMalformed, publishNeedsToken, publishTokenNotValid, publishNotAllowed, publishNothingThere,
+    publishMethod, publishBodyLate, publishTooLarge, publishMediaType, publishKeyTaken, publishBusy,
+    publishIdentityUnavailable,
   ]
 
   /// Every refusal, in the order of the manual within each status.
   package static let all: [Refusal] =
-    ofRequests + ofHandshakes + ofTheGateway + ofAuthentication + ofUpstreams + ofHTTP
+    ofRequests + ofHandshakes + ofTheGateway + ofAuthentication + ofUpstreams + ofHTTP + ofPublishing
 }

@@ -1,11 +1,12 @@
-import Logging
+package import Logging
+package import Transport
 package import WebSocketCore
 
 /// Why a client gets an answer in place of what it has asked for: one row of the table of refusals.
 ///
 /// Everything about a refusal is said in `Refusal+Table.swift`: the answer, the line in the log, what a client should do, `sluice
 /// codes`, and the manual.
-package struct Refusal: Sendable, Equatable {
+package struct Refusal: Error, Sendable, Equatable {
   /// The HTTP status; nil in the row of refusals whose status an upstream has decided.
   package var status: Int?
   /// One sentence for the answer and for the log. In the table, `WHY` and `STATUS` stand for what is decided when a client is
@@ -34,5 +35,37 @@ package struct Refusal: Sendable, Equatable {
     self.level = level
     self.hasOwnLine = hasOwnLine
     self.meaning = meaning
+  }
+}
+
+extension Refusal {
+  /// The status of the answer: 502 only for the row of upstreams that refuse, if it was not given their status.
+  package var answerStatus: Int { status ?? 502 }
+
+  /// The same row with what is decided when a client is refused.
+  package func saying(_ text: String) -> Refusal {
+    var refusal = self
+    refusal.text = text
+    return refusal
+  }
+}
+
+extension Logger {
+  /// Writes the line about a refusal that its row says, if that is the usual one.
+  ///
+  /// - Parameters:
+  ///   - target: of the request; nil where it could not be read.
+  ///   - facts: further fields, asked for only where the line is written.
+  package func tell(
+    of refusal: Refusal, target: [UInt8]?, peer: PeerAddress, paced pace: SharedLogPace,
+    _ facts: @autoclosure () -> [String: String]
+  ) {
+    guard let level = refusal.level, !refusal.hasOwnLine else { return }
+    log(
+      "refused", at: level, paced: pace,
+      [
+        "status": "\(refusal.answerStatus)", "reason": "\(refusal.text)", "peer": "\(peer)",
+        "path": target.map { "\(RefusalLog.printable($0))" },
+      ].merging(facts().mapValues { .string($0) }) { $1 })
   }
 }

@@ -20,22 +20,17 @@ package final class RefusalLog: Sendable {
     _ refusal: HandshakeRefusal, target: [UInt8]?, peer: PeerAddress, _ facts: [String: String] = [:]
   ) {
     process.counters.refusals.up()
-    guard let level = refusal.reason.level, !refusal.reason.hasOwnLine, let suppressed = pace.next()
-    else { return }
-    var metadata: [String: String] = [
-      "status": "\(refusal.status)", "reason": refusal.text, "peer": "\(peer)",
-    ]
-    if let target { metadata["path"] = Self.printable(target) }
-    if let detail = refusal.detail { metadata["detail"] = detail }
-    if refusal.reason == .noRoute, let target,
-      let hint = process.served.application.webSocketRouteHint(target)
-    {
-      metadata["hint"] = hint
-    }
-    if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
-    metadata.merge(facts) { $1 }
-    process.log.log(
-      level: level, "refused", metadata: metadata.mapValues { .string($0) })
+    process.log.tell(
+      of: refusal.reason, target: target, peer: peer, paced: pace,
+      facts.merging(details(of: refusal, target)) { fact, _ in fact })
+  }
+
+  private func details(of refusal: HandshakeRefusal, _ target: [UInt8]?) -> [String: String] {
+    let hint =
+      if refusal.reason == .noRoute, let target {
+        process.served.application.webSocketRouteHint(target)
+      } else { String?.none }
+    return ["detail": refusal.detail, "hint": hint].compactMapValues(\.self)
   }
 
   /// A session is closed whose client has not shown who it is as its route wants it: what others are refused for before they are
@@ -44,14 +39,13 @@ package final class RefusalLog: Sendable {
   /// - Parameter detail: what the operator is told beside the reason, and the client is not.
   func record(_ reason: CloseReason, detail: String?, target: [UInt8]?, peer: PeerAddress) {
     process.counters.refusals.up()
-    guard let suppressed = pace.next() else { return }
-    var metadata: Logger.Metadata = [
-      "code": "\(reason.code.rawValue)", "reason": "\(reason.text)", "peer": "\(peer)",
-    ]
-    if let target { metadata["path"] = "\(Self.printable(target))" }
-    if let detail { metadata["detail"] = "\(detail)" }
-    metadata.note(suppressed: suppressed)
-    process.log.tell(of: reason, "refused", metadata)
+    guard let level = reason.level else { return }
+    process.log.log(
+      "refused", at: level, paced: pace,
+      [
+        "code": "\(reason.code.rawValue)", "reason": "\(reason.text)", "peer": "\(peer)",
+        "path": target.map { "\(Self.printable($0))" }, "detail": detail.map { "\($0)" },
+      ])
   }
 
   /// The client speaks none of the route's subprotocols. It is accepted without one, and its library most likely ends the connection
@@ -59,28 +53,24 @@ package final class RefusalLog: Sendable {
   ///
   /// - Parameter offered: by the client, without those that are tokens.
   func noSubprotocol(offered: [String], known: [String], route: String, peer: PeerAddress) {
-    guard let suppressed = pace.next() else { return }
-    var metadata: Logger.Metadata = [
-      "offered": "\(offered.joined(separator: ", "))", "route": "\(route)", "peer": "\(peer)",
-      "hint": known.isEmpty
-        ? "the route has no \"subprotocols\"" : "the route speaks \(known.joined(separator: ", "))",
-    ]
-    metadata.note(suppressed: suppressed)
-    process.log.info("a client offered only subprotocols that its route does not support", metadata: metadata)
+    process.log.log(
+      "a client offered only subprotocols that its route does not support", at: .info, paced: pace,
+      [
+        "offered": "\(offered.joined(separator: ", "))", "route": "\(route)", "peer": "\(peer)",
+        "hint": known.isEmpty
+          ? "the route has no \"subprotocols\"" : "the route speaks \(known.joined(separator: ", "))",
+      ])
   }
 
   /// The client offered only subprotocols that contain a token, and the route has no `auth`. It is accepted without a subprotocol,
   /// and a browser ends the connection.
   func tokenWithoutAuth(target: [UInt8]?, route: String, peer: PeerAddress) {
-    guard let suppressed = pace.next() else { return }
-    var metadata: Logger.Metadata = [
-      "route": "\(route)", "peer": "\(peer)",
-      "hint": "add \"auth\" to the route, or open the WebSocket without the subprotocol",
-    ]
-    if let target { metadata["path"] = "\(Self.printable(target))" }
-    metadata.note(suppressed: suppressed)
-    process.log.info(
-      "a client offered a token as a subprotocol, and its route has no \"auth\"", metadata: metadata)
+    process.log.log(
+      "a client offered a token as a subprotocol, and its route has no \"auth\"", at: .info, paced: pace,
+      [
+        "route": "\(route)", "peer": "\(peer)", "path": target.map { "\(Self.printable($0))" },
+        "hint": "add \"auth\" to the route, or open the WebSocket without the subprotocol",
+      ])
   }
 
   /// The path without its query, which may hold a token, and without anything that could forge a line.

@@ -1,6 +1,6 @@
 import ChannelLayers
 import Consumers
-import GatewayConfig
+package import GatewayConfig
 import Logging
 import Transport
 import WebSocketCore
@@ -8,7 +8,7 @@ import WebSocketCore
 /// An `events` route made ready for streams: one value for each route, shared by all workers.
 package final class EventRoute: Sendable {
   let name: String
-  let configuration: EventStreamConfiguration
+  package let configuration: EventStreamConfiguration
   /// Nil where it does not matter who the client is.
   let auth: RouteAuthenticator?
   /// For the first of its groups, whose history a client can go on with.

@@ -29,7 +29,8 @@ final class SessionRoute: Sendable {
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
 
-  init(_ configuration: WebSocketRoute, _ layers: ServedLayers, auth: RouteAuthenticator? = nil, log: Logger) {
+  init(_ configuration: WebSocketRoute, _ layers: ServedLayers, auth: RouteAuthenticator? = nil, log: Logger)
+  {
     self.configuration = configuration
     self.consumer = Consumer(
       configuration.consumer, report: UnfitEvents.logging(to: log, route: configuration.name))

@@ -11,12 +11,14 @@ package enum UpstreamUser: Sendable, Hashable {
   /// The name of an entry of `auth`, and the URL that it asks.
   case authenticator(String, url: String)
 
-  /// The fields that name it.
-  var facts: Logger.Metadata {
-    switch self {
-    case .route(let name): ["route": "\(name)"]
-    case .authenticator(let name, let url): ["auth": "\(name)", "url": "\(url)"]
-    }
+  /// The fields that name it, besides others.
+  fileprivate func facts(with others: [String: Logger.MetadataValue?]) -> [String: Logger.MetadataValue?] {
+    let names: [String: Logger.MetadataValue?] =
+      switch self {
+      case .route(let name): ["route": "\(name)"]
+      case .authenticator(let name, let url): ["auth": "\(name)", "url": "\(url)"]
+      }
+    return names.merging(others) { $1 }
   }
 }
 
@@ -39,23 +41,21 @@ package final class UpstreamFailures: Sendable {
   package func recordShortage(
     _ upstream: UpstreamConfiguration, of user: UpstreamUser, _ counts: [String: Int]
   ) {
-    guard let suppressed = shortagePace.next() else { return }
-    var facts = user.facts
-    facts["upstream"] = "\(upstream.authority)"
-    for (name, count) in counts { facts[name] = .number(count) }
-    facts.note(suppressed: suppressed)
-    log.warning("all connections to an upstream were in use", metadata: facts)
+    log.log(
+      "all connections to an upstream were in use", at: .warning, paced: shortagePace,
+      user.facts(with: ["upstream": "\(upstream.authority)"]).merging(counts.mapValues { .number($0) }) { $1 }
+    )
   }
 
   /// A request was sent a second time. Its client does not notice.
   func recordRepeat(_ upstream: UpstreamConfiguration, of user: UpstreamUser) {
-    guard let suppressed = repeatPace.next() else { return }
-    var facts = user.facts
-    facts["upstream"] = "\(upstream.authority)"
-    facts["idle_timeout"] = "\(upstream.idleTimeout / .milliseconds(1))ms"
-    facts.note(suppressed: suppressed)
-    log.info(
-      "an upstream closed an idle connection; the request was sent again on a new one", metadata: facts)
+    log.log(
+      "an upstream closed an idle connection; the request was sent again on a new one", at: .info,
+      paced: repeatPace,
+      user.facts(with: [
+        "upstream": "\(upstream.authority)",
+        "idle_timeout": "\(upstream.idleTimeout / .milliseconds(1))ms",
+      ]))
   }
 
   /// - Parameters:
@@ -68,14 +68,11 @@ package final class UpstreamFailures: Sendable {
     _ reason: String, hint: String? = nil
   ) {
     count.up()
-    guard let suppressed = pace.next() else { return }
-    var facts = user.facts
-    facts["upstream"] = "\(upstream.place)"
-    facts["status"] = .number(status)
-    facts["reason"] = "\(reason)"
-    facts.note(suppressed: suppressed)
-    if let target { facts["path"] = "\(RefusalLog.printable(target))" }
-    if let hint { facts["hint"] = "\(hint)" }
-    log.warning("an upstream did not answer as expected", metadata: facts)
+    log.log(
+      "an upstream did not answer as expected", at: .warning, paced: pace,
+      user.facts(with: [
+        "upstream": "\(upstream.place)", "status": .number(status), "reason": "\(reason)",
+        "path": target.map { "\(RefusalLog.printable($0))" }, "hint": hint.map { "\($0)" },
+      ]))
   }
 }

@@ -82,7 +82,12 @@ final class UpstreamOpening {
     end()
   }
 
-  private func fail(_ reason: HandshakeRefusal.Reason, _ detail: String) {
+  /// The client is told that the upstream took too long.
+  func timedOut() {
+    fail(.upstreamTimeout, "no answer to the handshake in time")
+  }
+
+  private func fail(_ reason: Refusal, _ detail: String) {
     // An abandoned connection is reported as closed, too.
     if case .over = state { return }
     let refusal = HandshakeRefusal(reason)

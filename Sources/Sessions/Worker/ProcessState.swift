@@ -18,7 +18,7 @@ package final class ProcessState: Sendable {
   package let upstreamFailures: UpstreamFailures
   /// For HTTP, and for connections to upstreams.
   package let loops: any EventLoopGroup
-  let compressionContexts: ContextBudget
+  let compressionContexts: MemoryBudget
   /// `limits.send_memory`: unsent bytes.
   package let sendMemory: MemoryBound
   /// `limits.receive_memory`: unfinished messages.
@@ -54,7 +54,7 @@ package final class ProcessState: Sendable {
     self.loops = loops
     current = Mutex(
       ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log))
-    compressionContexts = ContextBudget(total: configuration.server.compressionMemory.bytes)
+    compressionContexts = MemoryBudget(total: configuration.server.compressionMemory.bytes)
   }
 
   /// What new requests are matched with.

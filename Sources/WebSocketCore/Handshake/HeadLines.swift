@@ -1,5 +1,14 @@
 import Bytes
 
+/// What the bytes of the head of a message are, as far as they have arrived.
+public enum HeadReading<Head: Sendable & Equatable, Fault: Sendable & Equatable>: Sendable, Equatable {
+  /// The bytes are valid so far, but not complete.
+  case incomplete
+  /// The head, and its length in bytes, including the empty line.
+  case complete(Head, length: Int)
+  case malformed(Fault)
+}
+
 /// Cuts a head into its lines. A later call with more bytes continues where the last one stopped, so that a head that arrives
 /// byte by byte costs no more than one that arrives at once.
 struct HeadLines {
@@ -45,6 +54,13 @@ struct HeadLines {
       }
     }
     return try endsEarly(bytes)
+  }
+
+  /// The fields of the lines after the first one.
+  func fields(of bytes: RawSpan) throws(RequestFault) -> [HeaderField] {
+    var fields: [HeaderField] = []
+    for range in ranges.dropFirst() { fields.append(try HeaderField(bytes, range)) }
+    return fields
   }
 
   /// The head may continue, but not beyond the maximum.

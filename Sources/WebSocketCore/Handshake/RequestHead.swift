@@ -36,13 +36,7 @@ extension Sequence<HeaderField> {
 }
 
 extension RequestHead {
-  public enum Parsed: Sendable, Equatable {
-    /// The bytes are valid so far, but not complete.
-    case incomplete
-    /// The head, and its length in bytes, including the empty line.
-    case complete(RequestHead, length: Int)
-    case malformed(RequestFault)
-  }
+  public typealias Parsed = HeadReading<RequestHead, RequestFault>
 
   /// Reads a request head from the start of the bytes.
   ///
@@ -52,12 +46,9 @@ extension RequestHead {
   public static func parse(_ bytes: RawSpan, maximumLength: Int = 16 * 1024) -> Parsed {
     var lines = HeadLines(maximumLength: maximumLength)
     do throws(RequestFault) {
-      guard try lines.find(in: bytes) else { return .incomplete }
-      guard let first = lines.ranges.first else { return .incomplete }
+      guard try lines.find(in: bytes), let first = lines.ranges.first else { return .incomplete }
       var head = try requestLine(bytes, first)
-      for range in lines.ranges.dropFirst() {
-        head.fields.append(try HeaderField(bytes, range))
-      }
+      head.fields = try lines.fields(of: bytes)
       try head.checkHost()
       try head.takeOriginForm()
       return .complete(head, length: lines.length)
@@ -92,7 +83,7 @@ extension RequestHead {
   private static func minorVersion(_ version: String) -> Int? {
     let digits = version.utf8.dropFirst("HTTP/1.".utf8.count)
     guard version.hasPrefix("HTTP/1."), digits.count == 1, let digit = digits.first,
-      (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit)
+      digit.isDecimalDigit
     else { return nil }
     return digit == UInt8(ascii: "0") ? 0 : 1
   }

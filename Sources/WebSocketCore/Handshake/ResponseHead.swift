@@ -13,13 +13,7 @@ public struct ResponseHead: Sendable, Equatable {
     self.fields = fields
   }
 
-  public enum Parsed: Sendable, Equatable {
-    /// The bytes are valid so far, but not complete.
-    case incomplete
-    /// The head, and its length in bytes, including the empty line.
-    case complete(ResponseHead, length: Int)
-    case malformed(String)
-  }
+  public typealias Parsed = HeadReading<ResponseHead, String>
 
   /// Reads a response head from the start of the bytes.
   public static func parse(_ bytes: RawSpan, maximumLength: Int = 64 * 1024) -> Parsed {
@@ -39,9 +33,7 @@ public struct ResponseHead: Sendable, Equatable {
       guard lines.ranges.count - 1 <= mostFields else {
         return .malformed("the head of the answer has more than \(mostFields) fields")
       }
-      for range in lines.ranges.dropFirst() {
-        head.fields.append(try HeaderField(bytes, range))
-      }
+      head.fields = try lines.fields(of: bytes)
       return .complete(head, length: lines.length)
     } catch {
       // Lines and fields have no other faults than these two.

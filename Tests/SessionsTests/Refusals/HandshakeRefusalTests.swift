@@ -5,7 +5,7 @@ import WebSocketCore
 @testable import Sessions
 
 struct HandshakeRefusalTests {
-  static let all: [(HandshakeRefusal.Reason, Int)] = [
+  static let all: [(Refusal, Int)] = [
     (.badRequest("why"), 400), (.badPath, 400), (.ambiguousPath, 400), (.mergedSlashes, 400),
     (.speaksTLS, 400), (.httpVersion, 400), (.unsupportedHTTP, 400), (.unknownMethod, 501), (.connect, 501),
     (.headTooLong, 431), (.timeout, 408),
@@ -15,7 +15,7 @@ struct HandshakeRefusalTests {
   ]
 
   @Test(arguments: all)
-  func `a refusal has its status, says why and ends the connection`(_ row: (HandshakeRefusal.Reason, Int)) {
+  func `a refusal has its status, says why and ends the connection`(_ row: (Refusal, Int)) {
     let refusal = HandshakeRefusal(row.0)
     #expect(refusal.status == row.1)
     let answer = String(decoding: refusal.response(), as: UTF8.self)
@@ -38,7 +38,7 @@ struct HandshakeRefusalTests {
   }
 
   @Test func `an origin that is missing is another refusal than one that is not allowed`() {
-    let texts = [HandshakeRefusal.Reason.originNotAllowed, .originMissing].map { HandshakeRefusal($0).text }
+    let texts = [Refusal.originNotAllowed, .originMissing].map { HandshakeRefusal($0).text }
     #expect(
       texts == [
         "Pages of this origin are not allowed here.",
@@ -47,7 +47,7 @@ struct HandshakeRefusalTests {
   }
 
   @Test func `a refusal for want of room says when to try again`() {
-    for (reason, seconds) in [(HandshakeRefusal.Reason.tooManyConnections, 5), (.stopping, 1)] {
+    for (reason, seconds) in [(Refusal.tooManyConnections, 5), (.stopping, 1)] {
       let answer = String(decoding: HandshakeRefusal(reason).response(), as: UTF8.self)
       #expect(answer.contains("\r\nRetry-After: \(seconds)\r\n"))
     }
