@@ -20,7 +20,7 @@ struct HTTPResponder: Sendable {
   init(gateway: GatewayState, publisher: Publisher, on group: any EventLoopGroup) {
     self.gateway = gateway
     let answers = IdempotencyTable()
-    let routes = gateway.process.served.application.httpRoutes
+    let routes = gateway.served.application.httpRoutes
     publishing = routes.enumerated().map { index, route in
       guard case .publish(let publish) = route.action else { return nil }
       return PublishEndpoint(
@@ -30,18 +30,17 @@ struct HTTPResponder: Sendable {
       guard case .proxy(let upstream) = route.action else { return nil }
       return ReverseProxy(
         upstream, on: group, failures: gateway.process.upstreamFailures, memory: gateway.process.sendMemory,
-        route: route.name
-      )
+        route: route.name)
     }
     files = routes.map { route in
       guard case .staticFiles(let directory, let fallback) = route.action else { return nil }
       return StaticFiles(
         directory: directory, fallback: fallback, memory: gateway.process.sendMemory.budget,
-        log: gateway.process.log)
+        log: gateway.log)
     }
   }
 
-  private var application: GatewayConfig.ApplicationConfiguration { gateway.process.served.application }
+  private var application: GatewayConfig.ApplicationConfiguration { gateway.served.application }
 
   /// A request, and who has sent it, as far as a refusal has to tell of them.
   private struct Asked {
@@ -121,7 +120,7 @@ struct HTTPResponder: Sendable {
     case .health(let probe):
       return .response(health(probe))
     case .events:
-      guard let route = gateway.process.served.eventRoutes[match.route] else { return .nothingThere }
+      guard let route = gateway.served.eventRoutes[match.route] else { return .nothingThere }
       return .response(answer(asked, by: route))
     }
   }

@@ -74,7 +74,7 @@ final class HTTPService: Sendable {
     self.group = group
     responder = HTTPResponder(gateway: gateway, publisher: publisher, on: group)
     upstreams = UpstreamConnector(on: group)
-    gateway.process.served.authenticators.connect(on: group)
+    gateway.served.authenticators.connect(on: group)
     (arrivals, arrive) = AsyncStream.makeStream()
     let loop = group.next()
     let look = TimeAmount.nanoseconds(
@@ -140,7 +140,7 @@ final class HTTPService: Sendable {
   /// Ends the event loop. Must be called after `run` has returned.
   func shutDown() async throws {
     try await responder.shutDown()
-    try await gateway.process.served.authenticators.shutDown()
+    try await gateway.served.authenticators.shutDown()
     try await group.shutdownGracefully()
   }
 }
@@ -211,18 +211,16 @@ extension HTTPService {
         withExtendedLifetime(client.place) {}
       },
       configuration: .init(
-        idleTimeout: TimeAmount(gateway.process.server.keepAlive),
+        idleTimeout: TimeAmount(gateway.server.keepAlive),
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
       let value = try await takeOver(connection, http)
-      await serve(on: value.channel) { [log = gateway.process.log] in
-        await http.handle(value: value, logger: log)
-      }
+      await serve(on: value.channel) { [log = gateway.log] in await http.handle(value: value, logger: log) }
     } catch {
-      gateway.process.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
+      gateway.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
     }
-    if !served.hasLeft.load(ordering: .acquiring) { gateway.process.counters.connections.down() }
+    if !served.hasLeft.load(ordering: .acquiring) { gateway.counters.connections.down() }
   }
 
   private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
@@ -234,7 +232,7 @@ extension HTTPService {
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: Self.reads)
-      .withConnectedSocket(connection.descriptor) { [log = gateway.process.log, refusals] channel in
+      .withConnectedSocket(connection.descriptor) { [log = gateway.log, refusals] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandlers(
@@ -272,7 +270,7 @@ extension HTTPService {
 
   private func discard(_ connection: HandedOverConnection) {
     _ = Descriptor(adopting: connection.descriptor)
-    gateway.process.counters.connections.down()
+    gateway.counters.connections.down()
   }
 
   private func respond(
@@ -281,7 +279,7 @@ extension HTTPService {
   ) async throws -> Response {
     let target = Array((request.head.path ?? "/").utf8)
     if request.wantsWebSocket
-      || gateway.process.served.isForEventStream(method: request.method.rawValue, target: target)
+      || gateway.served.isForEventStream(method: request.method.rawValue, target: target)
     {
       try await sendBack(request, of: served, channel: channel)
       throw LeftForWorker()

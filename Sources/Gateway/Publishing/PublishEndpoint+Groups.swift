@@ -49,7 +49,7 @@ extension PublishEndpoint {
         .serviceUnavailable, "presence is temporarily unavailable", fields: [.retryAfter: "1"])
     }
     // On a Redis layer another process may serve other routes, so members say more than the routes here.
-    guard list.count > 0 || gateway.process.served.application.keepsPresence(of: group) else {
+    guard list.count > 0 || gateway.served.application.keepsPresence(of: group) else {
       throw PublishRefusal(.notFound, "no route with the group \"\(group)\" has \"presence\"")
     }
     var text: [UInt8] = []

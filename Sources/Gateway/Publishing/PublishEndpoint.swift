@@ -35,12 +35,12 @@ final class PublishEndpoint: Sendable {
     self.gateway = gateway
     self.publisher = publisher
     self.answers = answers
-    access = PublishAccess(configuration, auth, gateway.process.served.authenticators)
+    access = PublishAccess(configuration, auth, gateway.served.authenticators)
     guard let layer = gateway.process.layers[configuration.layer] else {
       preconditionFailure("the loader has checked that the layer of each route exists")
     }
     self.layer = layer
-    knownTypes = KnownTypes(gateway.process.served.groups(of: layer))
+    knownTypes = KnownTypes(gateway.served.groups(of: layer))
   }
 
   /// The client of a request, and its operation.
@@ -193,7 +193,7 @@ final class PublishEndpoint: Sendable {
     let limit = configuration.body
     let tooLarge = PublishRefusal(.contentTooLarge, "the body is larger than \(limit)")
     if let length = upload.length, length > limit.bytes { throw tooLarge }
-    let received: [UInt8]? = try await within(gateway.process.server.handshake) {
+    let received: [UInt8]? = try await within(gateway.server.handshake) {
       var bytes: [UInt8] = []
       do {
         for try await part in upload {

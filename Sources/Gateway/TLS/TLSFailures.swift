@@ -15,12 +15,12 @@ final class TLSFailures: Sendable {
   func record(_ client: Client, _ error: any Error) {
     // A health check that only connects.
     if error is TLSRelay.NothingSaid { return }
-    gateway.process.counters.tlsFailures.up()
+    gateway.counters.tlsFailures.up()
     // The worker closed the connection, and has logged why.
     if case ChannelError.inputClosed = error { return }
     guard let suppressed = pace.next() else { return }
     var metadata: Logger.Metadata = ["peer": "\(client.peer)", "reason": "\(PeerFault(error, of: .client))"]
     metadata.note(suppressed: suppressed)
-    gateway.process.log.info("a TLS handshake failed", metadata: metadata)
+    gateway.log.info("a TLS handshake failed", metadata: metadata)
   }
 }
