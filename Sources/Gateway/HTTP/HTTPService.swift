@@ -189,18 +189,16 @@ extension HTTPService {
         withExtendedLifetime(client.place) {}
       },
       configuration: .init(
-        idleTimeout: TimeAmount(gateway.process.server.keepAlive),
+        idleTimeout: TimeAmount(gateway.server.keepAlive),
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
       let value = try await takeOver(connection, http)
-      await serve(on: value.channel) { [log = gateway.process.log] in
-        await http.handle(value: value, logger: log)
-      }
+      await serve(on: value.channel) { [log = gateway.log] in await http.handle(value: value, logger: log) }
     } catch {
-      gateway.process.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
+      gateway.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
     }
-    if !served.hasLeft.load(ordering: .acquiring) { gateway.process.counters.connections.down() }
+    if !served.hasLeft.load(ordering: .acquiring) { gateway.counters.connections.down() }
   }
 
   private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
@@ -212,7 +210,7 @@ extension HTTPService {
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: Self.reads)
-      .withConnectedSocket(connection.descriptor) { [log = gateway.process.log, refusals] channel in
+      .withConnectedSocket(connection.descriptor) { [log = gateway.log, refusals] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandlers(
@@ -250,7 +248,7 @@ extension HTTPService {
 
   private func discard(_ connection: HandedOverConnection) {
     _ = Descriptor(adopting: connection.descriptor)
-    gateway.process.counters.connections.down()
+    gateway.counters.connections.down()
   }
 
   private func respond(
@@ -259,7 +257,7 @@ extension HTTPService {
   ) async throws -> Response {
     let target = Array((request.head.path ?? "/").utf8)
     if request.wantsWebSocket
-      || gateway.process.served.isForEventStream(method: request.method.rawValue, target: target)
+      || gateway.served.isForEventStream(method: request.method.rawValue, target: target)
     {
       try await sendBack(request, of: served, channel: channel)
       throw LeftForWorker()

@@ -10,14 +10,14 @@ extension Credentials {
   /// - Parameter query: the query of its target.
   init(of request: Request, query: String?, from client: Client) {
     self.init(
-      fields: request.headers.map { HeaderField(name: $0.name.canonicalName, value: $0.value) },
+      inFields: request.headers.map { HeaderField(name: $0.name.canonicalName, value: $0.value) },
       query: query, host: request.head.authority ?? "", client: client)
   }
 }
 
 extension ProcessState {
-  /// The client of a request on the HTTP service, and the answer where its address has too many connections. A proxy sends requests of many clients on one connection, so each has its own
-  /// place while it is answered, and none counts as a handshake.
+  /// The client of a request on the HTTP service, and the answer where its address has too many connections. A proxy sends
+  /// requests of many clients on one connection, so each has its own place while it is answered, and none counts as a handshake.
   func client(of request: Request, behind direct: Client) -> (client: Client, refusal: Response?) {
     let fields = request.headers.lazy.filter { Client.isForwarding($0.name.canonicalName) }
       .map { HeaderField(name: $0.name.canonicalName, value: $0.value) }

@@ -104,19 +104,16 @@ extension Worker {
       process.counters.connections.down()
       return hear(descriptor, as: .onlyHealth, on: listener)
     }
-    let connection = PendingConnection(
-      sessions, allowance: gateway.allowance(of: open), client: client,
-      preface: listener.hasProxyHeader ? .proxyHeader : .none)
-    sessions.open(connection, on: descriptor)
+    sessions.open(
+      descriptor, gateway.allowance(of: open), of: client, listener.hasProxyHeader ? .proxyHeader : .none)
   }
 
   /// Accepts one connection more than there are places for, in case it is a health check.
   private func hear(
     _ descriptor: consuming Descriptor, as allowance: Allowance, on listener: ListeningSocket
   ) {
-    let connection = PendingConnection(
-      sessions, allowance: allowance, preface: listener.hasProxyHeader ? .proxyHeader : .none)
-    sessions.open(connection, on: descriptor)
+    let connection = sessions.open(
+      descriptor, allowance, listener.hasProxyHeader ? .proxyHeader : .none)
     guard !connection.isAnswered else { return }
     extras.hear(connection)?.giveWay()
   }
@@ -150,8 +147,7 @@ extension Worker {
     guard listener.hasProxyHeader else {
       return goOnInTLS(descriptor, client, allowance, [], due: reactor.now + process.server.handshake)
     }
-    let connection = PendingConnection(sessions, allowance: allowance, preface: .proxyHeaderThenTLS)
-    sessions.open(connection, on: descriptor)
+    sessions.open(descriptor, allowance, .proxyHeaderThenTLS)
   }
 
   private func refuseSecure(_ client: Client) {
@@ -164,9 +160,7 @@ extension Worker {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
     if case .stopped = phase { return process.counters.connections.down() }
     let allowance = gateway.allowance(of: process.counters.connections.count)
-    let connection = PendingConnection(sessions, allowance: allowance, client: handedOver.client)
-    sessions.open(connection, on: descriptor)
-    connection.received(head: handedOver.bytes)
+    sessions.open(descriptor, allowance, of: handedOver.client).received(head: handedOver.bytes)
   }
 }
 
@@ -197,8 +191,7 @@ extension Worker: SessionOwner {
     guard let tls, tls.clientCount < gateway.acceptLimit,
       let decrypted = tls.serve(descriptor, Client(peer: client.peer, isSecure: true), first: bytes)
     else { return refuseSecure(client) }
-    let connection = PendingConnection(sessions, allowance: allowance, client: client)
-    sessions.open(connection, on: Descriptor(adopting: decrypted), due: due)
+    sessions.open(Descriptor(adopting: decrypted), allowance, of: client, due: due)
   }
 
   /// It is kept a little longer.

@@ -57,9 +57,7 @@ package final class PendingConnection {
   /// How long the last bytes of a refusal may take to arrive.
   private static let lingering = Duration.seconds(2)
 
-  package init(
-    _ worker: WorkerSessions, allowance: Allowance, client: Client? = nil, preface: Preface = .none
-  ) {
+  init(_ worker: WorkerSessions, allowance: Allowance, client: Client?, preface: Preface) {
     self.worker = worker
     admission = Admission(allowance)
     self.preface = preface

@@ -9,24 +9,12 @@ package struct Credentials: Sendable {
   /// The text after the `?`, as it was sent.
   var query: String?
   /// The subprotocols that a handshake offers.
-  var subprotocols: [String]
+  var subprotocols: [String] = []
   /// The `Host` field.
   var host: String
   var client: Client
   /// Whether a message may contain the token if the request has none.
-  var takesMessage: Bool
-
-  package init(
-    fields: [HeaderField], query: String? = nil, subprotocols: [String] = [], host: String, client: Client,
-    takesMessage: Bool = false
-  ) {
-    self.fields = fields
-    self.query = query
-    self.subprotocols = subprotocols
-    self.host = host
-    self.client = client
-    self.takesMessage = takesMessage
-  }
+  var takesMessage = false
 
   /// The prefix of a token in a subprotocol.
   static let subprotocolMark = "bearer."
@@ -75,5 +63,12 @@ package struct Credentials: Sendable {
       guard item.isNamed(name), let value = item.value, !value.isEmpty else { return nil }
       return String(value)
     }
+  }
+}
+
+extension Credentials {
+  /// Those of a request that is no handshake.
+  package init(inFields fields: [HeaderField], query: String?, host: String, client: Client) {
+    self.init(fields: fields, query: query, host: host, client: client)
   }
 }

@@ -3,7 +3,6 @@ import Consumers
 package import GatewayConfig
 import Logging
 import Transport
-import WebSocketCore
 
 /// An `events` route made ready for streams: one value for each route, shared by all workers.
 package final class EventRoute: Sendable {

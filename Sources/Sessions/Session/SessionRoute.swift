@@ -3,7 +3,6 @@ import Consumers
 import GatewayConfig
 import Logging
 import Transport
-import WebSocketCore
 
 /// A WebSocket route made ready for sessions: one value for each route, shared by all workers.
 final class SessionRoute: Sendable {

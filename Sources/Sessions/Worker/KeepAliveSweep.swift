@@ -1,4 +1,3 @@
-import GatewayConfig
 import Transport
 
 /// Checks every session of a worker a few times in each ping interval, a part of them at a time: one timer for all sessions

@@ -136,12 +136,18 @@ extension WorkerSessions {
 extension WorkerSessions {
   /// Reads the request of a connection, and makes of it what it asks for.
   ///
-  /// - Parameter due: when the decision about the connection is due; nil for the time of `limits.handshake`.
+  /// - Parameters:
+  ///   - client: nil if the connection itself tells its address.
+  ///   - due: when the decision about the connection is due; nil for the time of `limits.handshake`.
+  @discardableResult
   package func open(
-    _ connection: PendingConnection, on descriptor: consuming Descriptor, due: MonotonicTime? = nil
-  ) {
+    _ descriptor: consuming Descriptor, _ allowance: Allowance, of client: Client? = nil,
+    _ preface: PendingConnection.Preface = .none, due: MonotonicTime? = nil
+  ) -> PendingConnection {
+    let connection = PendingConnection(self, allowance: allowance, client: client, preface: preface)
     pending[ObjectIdentifier(connection)] = connection
     connection.start(on: descriptor, due: due)
+    return connection
   }
 
   func pendingEnded(_ connection: PendingConnection) {
