@@ -134,7 +134,8 @@ extension Connection {
     unsafe gathered.withBytes(from: 0) { bytes in
       let sent = unsafe queue == nil ? send(bytes) : 0
       guard sent < bytes.count, phase == .open || phase == .finishing else { return }
-      unsafe makeQueue().append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+      let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[sent...])
+      if sent > 0 { unsafe makeQueue().append(restOfPiece: rest) } else { unsafe makeQueue().append(rest) }
       wait()
     }
   }

@@ -25,6 +25,9 @@ final class SendQueue {
   /// The unsent bytes of the first write that had to wait. They do not count as late, because an empty queue accepts a write of
   /// any size.
   private(set) var exempt = 0
+  /// Whether the kernel has taken the beginning of the piece with which the first entry begins, from somewhere else than this
+  /// queue.
+  private var hasBegun = false
 
   init(_ backlog: Backlog) {
     self.backlog = backlog
@@ -66,6 +69,12 @@ final class SendQueue {
 
   func append(_ bytes: UnsafeRawBufferPointer) {
     unsafe append(UnsafeRawBufferPointer(start: nil, count: 0), bytes)
+  }
+
+  /// Appends to the empty queue the rest of a piece that the kernel has begun to accept.
+  func append(restOfPiece bytes: UnsafeRawBufferPointer) {
+    unsafe append(bytes)
+    hasBegun = !isEmpty
   }
 
   /// Appends bytes that several connections share.
@@ -152,6 +161,7 @@ final class SendQueue {
       }
       left -= available
       entries[first].chunk = nil
+      hasBegun = false
       first += 1
     }
     if isEmpty {
@@ -171,7 +181,8 @@ final class SendQueue {
   func trim(toPieceOf most: Int) -> Bool {
     guard first < entries.count, let chunk = entries[first].chunk else { return true }
     let entry = entries[first]
-    let end = entry.start > 0 ? chunk.pieceEnd(from: entry.start, to: entry.end) : entry.start
+    let isBegun = hasBegun || entry.start > 0
+    let end = isBegun ? chunk.pieceEnd(from: entry.start, to: entry.end) : entry.start
     guard end - entry.start <= most else { return false }
     entries = []
     own = nil
@@ -179,7 +190,8 @@ final class SendQueue {
     byteCount = 0
     exempt = 0
     count()
-    unsafe chunk.withBytes(entry.start..<end) { unsafe append($0) }
+    hasBegun = false
+    unsafe chunk.withBytes(entry.start..<end) { unsafe append(restOfPiece: $0) }
     return true
   }
 }

@@ -453,4 +453,32 @@ struct ConnectionTests {
     }
     close(test)
   }
+
+  /// The rest is short enough to be kept, so that what is said behind it is understood.
+  @Test func `who gives up what waits finishes an answer that the peer has begun to get`() async throws {
+    let (end, test) = socketPair()
+    let answer = [UInt8](repeating: 1, count: 230_000)
+    try await Reactor.withoutThread { reactor in
+      let handler = Handler()
+      handler.onReceived = { connection, _ in connection.write(answer) }
+      let connection = reactor.adopt(Descriptor(adopting: end), handler: handler)
+      handler.connection = connection
+      send([0], to: test)
+      while reactor.turnOnce(at: reactor.now) {}
+      #expect((1...65_536).contains(connection.queuedBytes))
+      connection.write([2])
+      connection.dropQueued()
+      connection.write([3])
+      connection.finish(timeout: .seconds(20))
+      setNonBlocking(test)
+      var received: [UInt8] = []
+      while !connection.isClosed, received.count < answer.count + 1 {
+        let new = receive(65_536, from: test)
+        received += new
+        if !reactor.turnOnce(at: reactor.now), new.isEmpty { break }
+      }
+      #expect(received == answer + [3])
+    }
+    close(test)
+  }
 }

@@ -99,6 +99,27 @@ struct SendQueueTests {
     close(test)
   }
 
+  @Test func `who has to go keeps the rest of a piece that was begun without the queue, more than once`() {
+    let (end, test) = socketPair()
+    let queue = SendQueue(.unbounded())
+    unsafe [UInt8](repeating: 1, count: 50).withUnsafeBytes { unsafe queue.append(restOfPiece: $0) }
+    for _ in 0..<2 {
+      unsafe [UInt8](repeating: 2, count: 100).withUnsafeBytes { unsafe queue.append($0) }
+      #expect(!queue.trim(toPieceOf: 49))
+      #expect(queue.trim(toPieceOf: 50))
+      #expect(queue.byteCount == 50)
+    }
+    var sends: UInt64 = 0
+    #expect(queue.send(to: end, sends: &sends) == 0)
+    #expect(receive(50, from: test) == [UInt8](repeating: 1, count: 50))
+    // What follows has not begun.
+    unsafe [UInt8](repeating: 2, count: 10).withUnsafeBytes { unsafe queue.append($0) }
+    #expect(queue.trim(toPieceOf: 50))
+    #expect(queue.isEmpty)
+    close(end)
+    close(test)
+  }
+
   @Test func `a piece that is too long to be kept changes nothing`() {
     let queue = SendQueue(.unbounded())
     unsafe [UInt8](repeating: 1, count: 20_000).withUnsafeBytes { unsafe queue.append($0) }

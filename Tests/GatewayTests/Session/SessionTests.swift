@@ -8,6 +8,7 @@ import WebSocketCore
 private let application = """
   installed_apps: [echo, broadcast, chat]
   channel_layers: {default: {backend: memory}}
+  logging: {sessions: true}
   limits: {message: 1KiB, send_queue: 64KiB, receive_memory: 1MiB, ping: {interval: 10s, timeout: 5s}}
   auth:
     users:
@@ -20,6 +21,9 @@ private let application = """
         - {path: ws/silent/, consumer: echo, limits: {ping: none}}
         - {path: ws/large/, consumer: echo, limits: {message: 400KiB, send_queue: 1MiB}}
         - {path: ws/news/, consumer: broadcast, group: news}
+        - {path: ws/quiet/, consumer: broadcast, group: quiet, publish: nobody}
+        - {path: ws/asking/, consumer: chat, group: asking, subscribe: ["extra_*"]}
+        - {path: ws/extra/, consumer: chat, group: extra_1}
         - {path: ws/room/, consumer: chat, group: room, subscribe: ["extra_*"], presence: true}
         - {path: ws/mine/, consumer: broadcast, group: "of_{user}", auth: users, limits: {ping: none}}
   """
@@ -110,6 +114,25 @@ struct SessionTests {
       scene.settle()
       #expect(client.heard() == ["text last", "end"])
       #expect(scene.sessions == 0)
+    }
+  }
+
+  @Test func `the log tells of a session from its beginning to its end`() async throws {
+    try await serving { scene in
+      let client = try scene.open("/ws/echo/")
+      scene.pass(.seconds(2))
+      client.text("hello")
+      client.close(4321, "enough")
+      client.finish()
+      scene.settle()
+      #expect(scene.lines("a session began").count == 1)
+      let line = try #require(scene.lines("a session ended").first)
+      for fact in [
+        "code=4321", "reason=enough", "ended-by=client", "seconds=2.000", "messages-in=1", "bytes-in=5",
+        "messages-out=1", "bytes-out=7", "path=/ws/echo/", "peer=unix", "route=ws/echo/",
+      ] {
+        #expect(line.contains(fact), "\(line)")
+      }
     }
   }
 
@@ -241,19 +264,14 @@ struct SessionTests {
       sender.text("later")
       scene.settle()
       #expect(sender.heard() == ["text later"])
-      var heard: [String] = []
-      while !slow.isOver {
-        heard += slow.heard()
-        scene.settle()
-      }
-      heard += slow.heard()
+      let heard = scene.readOut(slow)
       #expect(
         heard.suffix(2) == ["close 1013 the client reads too slowly: messages were dropped", "end"])
       #expect(heard.dropLast(2).allSatisfy { $0 == "text of 1000" })
       // More than the limit, and less than was sent.
       #expect((0..<sent).contains(heard.count - 2))
       #expect(sent > 64)
-      #expect(scene.lines("a client read too slowly") == scene.lines("route=ws/news/"))
+      #expect(scene.lines("a client read too slowly").first?.contains("route=ws/news/") == true)
       #expect(scene.lines("a client read too slowly").count == 1)
       slow.hangUp()
       scene.settle()
@@ -283,16 +301,123 @@ struct SessionTests {
       let last = try #require(clients.last)
       last.send(last.frame(.binary, whole).suffix(1))
       scene.settle()
-      var heard = last.heard()
-      while heard.isEmpty, !last.isOver {
+      #expect(scene.readOut(last) == ["binary of 307200"])
+    }
+  }
+
+  @Test func `a client that is gone in the middle of a message takes up nothing`() async throws {
+    try await serving { scene in
+      let client = try scene.open("/ws/news/")
+      let other = try scene.open("/ws/news/")
+      client.send(client.frame(.text, [UInt8](repeating: 0x61, count: 900)).dropLast())
+      other.text("unread")
+      scene.settle()
+      #expect(scene.unfinishedBytes > 0)
+      #expect(scene.members(of: "news") == 2)
+      // With something that it has not read: as a reset.
+      client.hangUp()
+      scene.settle()
+      #expect(scene.unfinishedBytes == 0)
+      #expect((scene.members(of: "news"), scene.sessions, scene.connections) == (1, 1, 1))
+    }
+  }
+
+  @Test func `short messages with long answers wait until the client has read`() async throws {
+    try await serving { scene in
+      let client = try scene.open("/ws/quiet/")
+      let sent = Array(repeatElement(client.frame(.text), count: 10_000).joined())
+      #expect(scene.push(sent, from: client) == sent.count)
+      #expect((1..<300_000).contains(scene.waitingBytes))
+      let heard = scene.readOut(client)
+      #expect(heard.count == 10_000)
+      #expect(Set(heard) == [#"text {"error": "clients cannot publish on this route"}"#])
+    }
+  }
+
+  @Test func `what a client had sent is handled, though it does not read and then is gone`() async throws {
+    try await serving { scene in
+      let client = try scene.open("/ws/news/")
+      let other = try scene.open("/ws/news/")
+      while scene.waitingBytes == 0 {
+        other.text(String(repeating: "n", count: 1000))
         scene.settle()
-        heard = last.heard()
+        _ = other.heard()
       }
-      #expect(heard == ["binary of 307200"])
+      client.text("read")
+      scene.settle()
+      // The gateway does not read it any more, until the queue is empty.
+      client.text("left")
+      scene.settle()
+      #expect(other.heard() == ["text read"])
+      client.hangUp()
+      scene.settle()
+      #expect(other.heard() == ["text left"])
+      #expect(scene.sessions == 1)
+    }
+  }
+
+  @Test func `when the memory for what waits is used up, the client that has waited longest is let go`()
+    async throws
+  {
+    let yaml = """
+      installed_apps: [echo]
+      limits: {send_memory: 1MiB, send_queue: 1MiB, message: 400KiB, ping: none}
+      applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
+      """
+    try await TurnedWorker.serving(yaml) { scene in
+      let clients = try (0..<8).map { _ in try scene.open("/ws/echo/") }
+      for client in clients where scene.counters.slowReaders.count == 0 {
+        scene.push(client.frame(.binary, [UInt8](repeating: 1, count: 300_000)), from: client)
+        scene.pass(.milliseconds(10))
+      }
+      let ended = scene.counters.slowReaders.count
+      #expect((1..<4).contains(ended))
+      #expect(scene.gateway.sendMemory.evictions.count == ended)
+      // In the middle of a long message there is no room for a reason.
+      let heard = clients.prefix(4).map { scene.readOut($0) }
+      #expect(heard[..<ended].allSatisfy { $0 == ["part of a frame", "end"] })
+      #expect(heard[ended] == ["binary of 300000"])
     }
   }
 
   // MARK: - Groups
+
+  @Test func `a client that reads slowly gets all that its group has kept, and a part at a time`()
+    async throws
+  {
+    let yaml = """
+      installed_apps: [broadcast]
+      channel_layers: {default: {backend: memory}}
+      limits: {send_queue: 64KiB}
+      applications:
+        main: {websocket: [{path: ws/news/, consumer: broadcast, group: news, history: {messages: 200}}]}
+      """
+    try await TurnedWorker.serving(yaml) { scene in
+      let sender = try scene.open("/ws/news/")
+      for _ in 0..<200 {
+        sender.text(String(repeating: "n", count: 1000))
+        scene.settle()
+        _ = sender.heard()
+      }
+      let client = try scene.open("/ws/news/")
+      #expect((1..<64 * 1024).contains(scene.waitingBytes))
+      sender.text("then")
+      scene.settle()
+      let heard = scene.readOut(client)
+      #expect((200...201).contains(heard.count))
+      #expect(heard.last == "text then")
+      #expect(heard.dropLast().allSatisfy { $0 == "text of 1000" })
+    }
+  }
+
+  @Test func `a member that breaks the protocol is in no group from then on`() async throws {
+    try await serving { scene in
+      let client = try scene.open("/ws/news/")
+      client.send([0xFF, 0xFF])
+      scene.settle()
+      #expect((scene.members(of: "news"), scene.sessions) == (0, 1))
+    }
+  }
 
   @Test func `a direct answer comes after what the client's group has ready for it`() async throws {
     try await serving { scene in
@@ -307,6 +432,16 @@ struct SessionTests {
       member.close(1000)
       scene.settle()
       #expect(member.heard() == ["text first", "close 1000", "end"])
+      // The same for a group that it has asked for.
+      let other = try scene.open("/ws/extra/")
+      let guest = try scene.open("/ws/asking/")
+      guest.text(#"{"subscribe": "extra_1"}"#)
+      scene.settle()
+      _ = guest.heard()
+      other.text(#"{"message": 1}"#)
+      guest.send(guest.frame(.ping))
+      scene.settle()
+      #expect(guest.heard() == [#"text {"message": 1}"#, "pong"])
     }
   }
 
@@ -314,9 +449,7 @@ struct SessionTests {
     async throws
   {
     try await serving { scene in
-      let client = try scene.open("/ws/room/")
-      scene.pass(.milliseconds(200))
-      _ = client.heard()
+      let client = try scene.open("/ws/asking/")
       let answers = [
         (#"{"subscribe": "extra_1"}"#, #"text {"subscribed":"extra_1"}"#),
         (#"{"subscribe": "extra_1"}"#, #"text {"subscribed":"extra_1"}"#),
@@ -327,10 +460,9 @@ struct SessionTests {
         (#"{"unsubscribe": "extra_1"}"#, #"text {"unsubscribed":"extra_1"}"#),
         (#"{"unsubscribe": "extra_1"}"#, #"text {"unsubscribed":"extra_1"}"#),
         (
-          #"{"unsubscribe": "room"}"#,
-          #"text {"error":"\"room\" is the group of this path, which cannot be left"}"#
+          #"{"unsubscribe": "asking"}"#,
+          #"text {"error":"\"asking\" is the group of this path, which cannot be left"}"#
         ),
-        (#"{"presence": "now"}"#, #"text {"error":"the value of \"presence\" must be \"list\""}"#),
       ]
       for (message, answer) in answers {
         client.text(message)
@@ -342,9 +474,7 @@ struct SessionTests {
 
   @Test func `a client subscribes to at most 256 groups`() async throws {
     try await serving { scene in
-      let client = try scene.open("/ws/room/")
-      scene.pass(.milliseconds(200))
-      _ = client.heard()
+      let client = try scene.open("/ws/asking/")
       var heard: [String] = []
       for number in 0...256 {
         client.text("{\"subscribe\": \"extra_\(number)\"}")
@@ -376,6 +506,10 @@ struct SessionTests {
       #expect(try await scene.answer(to: first) == [#"text {"presence": {"anonymous": 1, "count": 1}}"#])
       first.text(#"{"presence": "list"}"#)
       #expect(try await scene.answer(to: first) == [alone])
+      first.text(#"{"presence": "now"}"#)
+      scene.settle()
+      #expect(
+        first.heard() == [#"text {"error":"the value of \"presence\" must be \"list\""}"#])
     }
   }
 
@@ -410,6 +544,14 @@ struct SessionTests {
       stranger.text(other)
       let fourth = try await scene.answer(to: stranger)
       #expect(fourth == ["close 4401 the token belongs to another user"])
+      // It is in no group any more, and what it says is not heard.
+      stranger.text("unheard")
+      let same = try await scene.openAuthenticated("/ws/mine/")
+      same.text(long)
+      same.text("unheard by the other")
+      let fifth = try await scene.answer(to: same)
+      #expect(fifth == [#"text {"auth":"ok"}"#, "text unheard by the other"])
+      #expect(stranger.heard() == [])
     }
   }
 

@@ -145,7 +145,122 @@ struct UpstreamSessionTests {
     }
   }
 
+  @Test func `an upstream that is gone before its client has read loses nothing that has arrived`()
+    async throws
+  {
+    try await serving { scene in
+      let (client, upstream) = try await scene.openProxied("/ws/large/")
+      let message = upstream.frame(.binary, [UInt8](repeating: 1, count: 50_000))
+      let (whole, _) = scene.flood(message, from: upstream, most: Self.mostWaiting)
+      upstream.hangUp()
+      scene.settle()
+      #expect(
+        scene.readOut(client) == Array(repeating: "binary of 50000", count: whole) + [Self.lost])
+    }
+  }
+
+  @Test func `a client that is gone before its upstream has read loses nothing that has arrived`()
+    async throws
+  {
+    try await serving { scene in
+      let (client, upstream) = try await scene.openProxied("/ws/large/")
+      let message = client.frame(.binary, [UInt8](repeating: 1, count: 50_000))
+      let (whole, _) = scene.flood(message, from: client, most: Self.mostWaiting)
+      client.hangUp()
+      scene.settle()
+      #expect(scene.readOut(upstream) == Array(repeating: "binary of 50000", count: whole) + ["end"])
+      #expect(scene.sessions == 0)
+    }
+  }
+
+  @Test func `an upstream that is not read is read again once its client has closed`() async throws {
+    try await serving { scene in
+      let (client, upstream) = try await scene.openProxied("/ws/large/")
+      let message = upstream.frame(.binary, [UInt8](repeating: 1, count: 50_000))
+      let (_, rest) = scene.flood(message, from: upstream, most: Self.mostWaiting)
+      client.close(1000)
+      scene.settle()
+      #expect(upstream.heard() == ["close 1000"])
+      #expect(scene.push(rest, from: upstream) == rest.count)
+      upstream.close(1000)
+      scene.settle()
+      #expect(upstream.heard() == ["end"])
+    }
+  }
+
+  @Test func `a side that is gone in the middle of a message takes up nothing`() async throws {
+    try await serving { scene in
+      let (_, upstream) = try await scene.openProxied("/ws/large/")
+      upstream.send(upstream.frame(.binary, [UInt8](repeating: 1, count: 1000)).dropLast())
+      scene.settle()
+      #expect(scene.unfinishedBytes > 0)
+      upstream.hangUp()
+      scene.settle()
+      scene.pass(.milliseconds(2100))
+      #expect(scene.unfinishedBytes == 0)
+    }
+  }
+
+  @Test func `upstreams that do not read, or do not finish their messages, do not use up the memory`()
+    async throws
+  {
+    let yaml = """
+      installed_apps: [proxy]
+      limits: {message: 512KiB, send_queue: 1MiB, send_memory: 1MiB, receive_memory: 1MiB, ping: none}
+      applications: {main: {websocket: [{path: ws/up/, consumer: proxy, to: "unix:UPSTREAM"}]}}
+      """
+    try await TurnedWorker.serving(yaml) { scene in
+      var pairs: [(client: TestPeer, upstream: TestPeer)] = []
+      let line = "the server read too slowly, and limits.send_memory is used up"
+      while scene.lines(line).isEmpty, pairs.count < 10 {
+        let pair = try await scene.openProxied()
+        let message = pair.client.frame(.binary, [UInt8](repeating: 1, count: 50_000))
+        _ = scene.flood(message, from: pair.client, most: Self.mostWaiting)
+        pairs.append(pair)
+        scene.pass(.milliseconds(10))
+      }
+      #expect((2..<10).contains(pairs.count))
+      #expect(pairs.first?.client.heard() == [Self.lost])
+      #expect(pairs.last?.client.heard() == [])
+    }
+    try await TurnedWorker.serving(yaml) { scene in
+      var pairs: [(client: TestPeer, upstream: TestPeer)] = []
+      while scene.gateway.receiveMemory.evictions.count == 0, pairs.count < 10 {
+        let pair = try await scene.openProxied()
+        scene.push(
+          pair.upstream.frame(.binary, [UInt8](repeating: 1, count: 300_000)).dropLast(), from: pair.upstream)
+        pairs.append(pair)
+        scene.pass(.milliseconds(10))
+      }
+      #expect((2..<10).contains(pairs.count))
+      #expect(pairs.first?.client.heard() == [Self.lost])
+      #expect(
+        pairs.first?.upstream.heard() == ["close 1009 the memory for received messages is used up", "end"])
+      #expect(pairs.last?.client.heard() == [])
+      #expect(
+        reason(scene)
+          == "the server's messages were not delivered in time, and limits.receive_memory is used up")
+    }
+  }
+
   // MARK: - The end
+
+  @Test func `a stop is told to both sides`() async throws {
+    try await serving { scene in
+      let (client, upstream) = try await scene.openProxied()
+      _ = scene.stop()
+      scene.settle()
+      let told = ["close 1012 restarting, please reconnect"]
+      #expect(client.heard() == told)
+      #expect(upstream.heard() == told)
+      // Its answer says nothing new to the client.
+      upstream.close(1012)
+      scene.settle()
+      #expect(upstream.heard() == ["end"])
+      #expect(client.heard() == [])
+      #expect(reason(scene) == nil)
+    }
+  }
 
   @Test func `a code and a reason of one side end the other`() async throws {
     try await serving { scene in

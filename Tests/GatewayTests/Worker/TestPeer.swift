@@ -14,6 +14,7 @@ final class TestPeer {
   private var unread: ArraySlice<UInt8> = []
   /// `end`, or `reset`; nil while the connection lives.
   private var ending: String?
+  private var isEndTold = false
 
   /// All bytes that have come.
   private(set) var received = 0
@@ -92,9 +93,9 @@ final class TestPeer {
     read()
     var words: [String] = []
     while let frame = nextFrame() { words.append(frame) }
-    if !unread.isEmpty, ending != nil { words.append("\(unread.count) bytes of a frame") }
-    if let ending { words.append(ending) }
-    return words
+    guard let ending, !isEndTold else { return words }
+    isEndTold = true
+    return words + (unread.isEmpty ? [ending] : ["part of a frame", ending])
   }
 
   /// The head of a request or an answer, without the empty line; nil until it is complete.

@@ -1,3 +1,4 @@
+import ChannelLayers
 import Consumers
 import GatewayConfig
 import Glibc
@@ -26,6 +27,8 @@ final class TurnedWorker {
   /// Where the test's upstream listens; -1 without one.
   private let upstreams: Int32
   private var now: MonotonicTime
+  /// Kept until the end, so that none of them hangs up by itself.
+  private var peers: [TestPeer] = []
 
   /// Serves a file for as long as the body runs. In its text, `UPSTREAM` stands for the path of the socket on which the test's
   /// upstream listens.
@@ -101,6 +104,20 @@ final class TurnedWorker {
   /// Connections of addresses that `limits.per_ip` counts.
   var addresses: Int { gateway.addresses?.sizes.open ?? 0 }
 
+  /// Bytes that wait until clients read.
+  var waitingBytes: Int { reactor.waitingBytes }
+  /// Bytes of messages that clients have begun.
+  var unfinishedBytes: Int { gateway.receiveMemory.budget.used }
+  /// The only channel layer.
+  private var layer: (any ChannelLayer)? { worker.end(of: gateway.layers.all.first) }
+
+  func members(of group: String) -> Int { layer?.groups.memberCount(of: group) ?? 0 }
+
+  /// Sends an event as another process would.
+  func publish(_ event: Event, to group: String) {
+    layer?.publish(event, to: group) { _ in }
+  }
+
   /// The lines of the log with this text.
   func lines(_ text: String) -> [String] { writtenLines.all.filter { $0.contains(text) } }
 
@@ -153,7 +170,12 @@ final class TurnedWorker {
     guard unsafe address.pass(to: { unsafe Glibc.connect(descriptor, $0, $1) }) == 0 else {
       throw Failure(description: "connect: \(errno)")
     }
-    return TestPeer(descriptor, isClient: true)
+    return keep(TestPeer(descriptor, isClient: true))
+  }
+
+  private func keep(_ peer: TestPeer) -> TestPeer {
+    peers.append(peer)
+    return peer
   }
 
   /// A client that has sent this.
@@ -209,7 +231,7 @@ final class TurnedWorker {
         HandedOverConnection(
           descriptor: reactor, bytes: Array(text.utf8), client: Client(peer: peer, isSecure: false))))
     settle()
-    return TestPeer(test, isClient: true)
+    return keep(TestPeer(test, isClient: true))
   }
 
   /// Sends all bytes, and lets the gateway read meanwhile.
@@ -249,6 +271,17 @@ final class TurnedWorker {
     }
   }
 
+  /// The same for a peer that is sent something else than frames.
+  func readOutPlain(_ peer: TestPeer) -> String {
+    var text = ""
+    while true {
+      let bytes = peer.received
+      text += peer.plain()
+      settle()
+      if peer.received == bytes { return text }
+    }
+  }
+
   // MARK: - Upstreams
 
   /// A client of a proxied session that has begun, and its upstream.
@@ -258,12 +291,18 @@ final class TurnedWorker {
     _ path: String = "/ws/up/", rest: [UInt8] = []
   ) async throws -> (client: TestPeer, upstream: TestPeer) {
     let (client, upstream, key) = try await askProxied(path)
-    upstream.send(
-      Array(
-        "HTTP/1.1 101 A\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: \(Handshake.accept(for: key))\r\n\r\n"
-          .utf8) + rest)
-    settle()
+    accept(key, by: upstream, rest: rest)
     return (try accepted(client, by: client.head()), upstream)
+  }
+
+  /// Lets the upstream accept the request with this key.
+  func accept(_ key: String, by upstream: TestPeer, rest: [UInt8] = []) {
+    let lines = [
+      "HTTP/1.1 101 A", "Upgrade: websocket", "Connection: Upgrade",
+      "Sec-WebSocket-Accept: \(Handshake.accept(for: key))",
+    ]
+    upstream.send(Array((lines.map { $0 + "\r\n" }.joined() + "\r\n").utf8) + rest)
+    settle()
   }
 
   /// A client that waits for the answer of its upstream, which has got the request; and the key in it.
@@ -271,10 +310,10 @@ final class TurnedWorker {
     let client = try ask(Self.handshake(path))
     var taken: Int32 = -1
     try await until {
-      taken = accept(upstreams, nil, nil)
+      taken = Glibc.accept(upstreams, nil, nil)
       return taken >= 0
     }
-    let upstream = TestPeer(taken, isClient: false)
+    let upstream = keep(TestPeer(taken, isClient: false))
     var head: String?
     try await until {
       head = upstream.head()
