@@ -217,6 +217,9 @@ package struct TextTemplate: Sendable, Hashable {
     self.parts = parts
   }
 
+  /// The names of the placeholders.
+  var places: [String] { parts.compactMap { if case .place(let name) = $0 { name } else { nil } } }
+
   /// Fills the placeholders. A name without a value becomes empty.
   package func filled(_ value: (String) -> String?) -> String {
     var text = ""

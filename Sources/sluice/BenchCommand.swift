@@ -228,8 +228,7 @@ struct BenchOptions: ParsableArguments {
     do {
       measurement = try await measured(load)
     } catch {
-      Output.error("sluice: \(error)")
-      throw ExitCode(1)
+      throw Output.failure("sluice: \(error)")
     }
     switch format {
     case .text: Output.print(measurement.text)

@@ -16,8 +16,7 @@ struct ConfigurationFile: ParsableArguments {
   static func load(_ path: String) throws -> Configuration {
     let loaded = ConfigurationLoader.load(path: path, environment: Environment.variables)
     guard let configuration = loaded.configuration else {
-      Output.error(loaded.report.rendered(.text))
-      throw ExitCode(1)
+      throw Output.failure(loaded.report.rendered(.text))
     }
     return configuration
   }

@@ -47,16 +47,14 @@ struct ExplainCommand: ParsableCommand {
     let configuration = try ConfigurationFile.load(file)
     // The replacement character stands for bytes that are not text.
     guard !url.unicodeScalars.contains("\u{FFFD}") else {
-      Output.error(
+      throw Output.failure(
         "sluice: \"\(url.printable)\" has bytes that are not UTF-8 (write each as % and two hex digits); Sluice would answer 400"
       )
-      throw ExitCode(1)
     }
     guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
-      Output.error(
+      throw Output.failure(
         "sluice: \"\(url.printable)\" is neither a path nor a URL (a path begins with \"/\"); Sluice would answer 400"
       )
-      throw ExitCode(1)
     }
     let application = configuration.served
     Output.print("path       /\(path.text.printable)\n")
@@ -160,7 +158,7 @@ struct ExplainCommand: ParsableCommand {
     text += captures(match)
     guard let events = route.events else { return text }
     text += explain(events.group, match.captures)
-    text += "origin     \(streamOrigin(events.origins))\n"
+    text += "origin     \(origin(events.origins, ofStream: true))\n"
     text +=
       "limits     send_queue \(events.sendQueue), heartbeat \(events.heartbeat.written), retry \(events.retry.written)\n"
     return text
@@ -176,19 +174,12 @@ struct ExplainCommand: ParsableCommand {
     match.captures.all.map { "captures   \($0.name) = \"\($0.value.printable)\"\n" }.joined()
   }
 
-  private func origin(_ policy: OriginPolicy) -> String {
+  private func origin(_ policy: OriginPolicy, ofStream isStream: Bool = false) -> String {
     switch policy {
     case .sameHost: "the page must come from this host; clients without Origin pass"
-    case .patterns(["*"]): "any origin; clients without Origin pass"
-    case .patterns(let patterns): "one of \(patterns.joined(separator: ", "))"
-    }
-  }
-
-  private func streamOrigin(_ policy: OriginPolicy) -> String {
-    switch policy {
-    case .sameHost: "the page must come from this host; clients without Origin pass"
-    case .patterns(["*"]): "any origin, without cookies; clients without Origin pass"
-    case .patterns(let patterns): "one of \(patterns.joined(separator: ", ")); clients without Origin pass"
+    case .patterns(["*"]): "any origin\(isStream ? ", without cookies" : ""); clients without Origin pass"
+    case .patterns(let patterns):
+      "one of \(patterns.joined(separator: ", "))\(isStream ? "; clients without Origin pass" : "")"
     }
   }
 

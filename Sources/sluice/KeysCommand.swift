@@ -37,8 +37,7 @@ struct KeysCommand: ParsableCommand {
     }
     guard let text = KeyReference.text(of: key) else {
       let hint = KeyReference.hint(for: key).map { "; \($0)" } ?? ""
-      Output.error("sluice: there is no key \"\(key)\"\(hint)")
-      throw ExitCode(1)
+      throw Output.failure("sluice: there is no key \"\(key)\"\(hint)")
     }
     Output.print(text)
   }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Glibc
 
 /// Standard output and standard error.
@@ -8,6 +9,14 @@ enum Output {
 
   static func error(_ text: String) {
     write(text.hasSuffix("\n") ? text : text + "\n", to: STDERR_FILENO)
+  }
+
+  /// Writes why a command has failed.
+  ///
+  /// - Returns: what ends the command with exit code 1.
+  static func failure(_ text: String) -> ExitCode {
+    error(text)
+    return ExitCode(1)
   }
 
   private static func write(_ text: String, to descriptor: Int32) {

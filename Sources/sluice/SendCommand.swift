@@ -85,11 +85,9 @@ struct SendCommand: AsyncParsableCommand {
       let answer = try await PublishClient.post(body, to: target, idempotencyKey: idempotencyKey)
       try report(answer, from: target.url, group)
     } catch let failure as PublishClient.Failure {
-      Output.error("sluice: \(failure)")
-      throw ExitCode(1)
+      throw Output.failure("sluice: \(failure)")
     } catch let unknown as PublishTarget.Unknown {
-      Output.error("sluice: \(unknown)")
-      throw ExitCode(1)
+      throw Output.failure("sluice: \(unknown)")
     }
   }
 
@@ -142,8 +140,7 @@ struct SendCommand: AsyncParsableCommand {
           "\(url) is not the URL of a publish route: "
             + PublishTarget.advice(for: url, configured: configuredURL(for: group))
         }
-      Output.error("sluice: \(answer.status): \(reason)")
-      throw ExitCode(1)
+      throw Output.failure("sluice: \(answer.status): \(reason)")
     }
     var isGood = answer.status == 200
     for line in published {

@@ -54,15 +54,13 @@ struct ServeCommand: AsyncParsableCommand {
     do {
       try GatewayServer.checkDescriptors(for: configuration)
     } catch {
-      Output.error("sluice: \(error)")
-      throw ExitCode(1)
+      throw Output.failure("sluice: \(error)")
     }
     let output: LogWriter
     do {
       output = try LogWriter(configuration.logging.format)
     } catch {
-      Output.error("sluice: the log could not be started: \(error)")
-      throw ExitCode(1)
+      throw Output.failure("sluice: the log could not be started: \(error)")
     }
     // From here on all output goes through the log, because its reader may have stopped reading.
     defer { output.finish(within: Self.flushTime) }

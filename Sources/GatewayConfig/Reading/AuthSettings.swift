@@ -34,9 +34,7 @@ struct AuthSettings {
     for entry in [optional, required].compactMap(\.self) where auth == nil && !isUnknown {
       reading.findings.error(
         .conflictingKeys, "\"\(entry.key.value)\" needs \"auth\": without it every client is anonymous",
-        at: entry.key.range,
-        hint: names.first.map { "add auth: \($0)" }
-          ?? "define an authenticator under \"auth\" at the top level, and name it here")
+        at: entry.key.range, hint: hintToAuthenticate)
     }
     if let optional {
       auth?.isOptional = reading.truth(optional.value, "\"auth_optional\"") ?? false
@@ -54,6 +52,11 @@ struct AuthSettings {
     reading.findings.error(
       .conflictingKeys, "\"require\" needs a token, and \"auth_optional\" lets in clients without one",
       at: entry.key.range, hint: "remove \"auth_optional\" or \"require\"")
+  }
+
+  private var hintToAuthenticate: String {
+    names.first.map { "add auth: \($0)" }
+      ?? "define an authenticator under \"auth\" at the top level, and name it here"
   }
 
   /// - Returns: false if there is no such authenticator.
@@ -159,9 +162,7 @@ struct AuthSettings {
     if auth == nil, !isUnknown, read.consumer.needsIdentity, let option = read.needsIdentity {
       reading.findings.error(
         .conflictingKeys, "\(option.value) needs \"auth\": without it every client is anonymous",
-        at: option.range,
-        hint: names.first.map { "add auth: \($0)" }
-          ?? "define an authenticator under \"auth\" at the top level, and name it here")
+        at: option.range, hint: hintToAuthenticate)
     }
     return auth
   }

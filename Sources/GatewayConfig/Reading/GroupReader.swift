@@ -43,7 +43,9 @@ struct GroupReader {
       return Located(resolved(pattern, at: item.range), at: item.range)
     }
     reportTwice(patterns.map { Located($0.value.text, at: $0.range) })
-    for pattern in patterns { checkCaptures(pattern) }
+    for pattern in patterns {
+      reading.checkCaptures(pattern.value.captureNames, among: captures, .invalidGroup, at: pattern.range)
+    }
     return patterns.map(\.value)
   }
 
@@ -83,13 +85,6 @@ struct GroupReader {
         hint: "add auth: NAME, the name of one of the authenticators under \"auth\"")
     }
     return namesUser && !capturesUser ? pattern.withUser : pattern
-  }
-
-  private func checkCaptures(_ pattern: Located<GroupPattern>) {
-    guard let captures else { return }
-    for name in pattern.value.captureNames where !captures.contains(name) {
-      reading.reportCapture(name, known: captures, .invalidGroup, at: pattern.range)
-    }
   }
 
   private func reportTwice(_ texts: [Located<String>]) {

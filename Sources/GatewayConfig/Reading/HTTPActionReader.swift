@@ -169,10 +169,7 @@ struct HTTPActionReader {
         .invalidValue, "a URL cannot contain spaces or special characters", at: range,
         hint: "percent-encode them")
     }
-    guard let captures else { return }
-    for case .place(let name) in template.parts where !captures.contains(name) {
-      reading.reportCapture(name, known: captures, .unknownName, at: range)
-    }
+    reading.checkCaptures(template.places, among: captures, at: range)
   }
 }
 

@@ -1,4 +1,12 @@
 extension Reading {
+  /// Reports the names that are no captures of the route, if its captures are known.
+  func checkCaptures(
+    _ names: [String], among known: [String]?, _ code: FindingCode = .unknownName, at range: SourceRange
+  ) {
+    guard let known else { return }
+    for name in names where !known.contains(name) { reportCapture(name, known: known, code, at: range) }
+  }
+
   /// Reports that a template names a capture that its route does not have.
   func reportCapture(_ name: String, known: [String], _ code: FindingCode, at range: SourceRange) {
     // Names that users are likely to try first, such as Simple JWT's own claim.

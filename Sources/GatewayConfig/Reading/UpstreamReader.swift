@@ -175,10 +175,7 @@ struct UpstreamReader {
     -> UpstreamConfiguration?
   {
     guard let template = reading.textTemplate(path, at: node.range) else { return nil }
-    for case .place(let name) in template.parts {
-      guard let captures, !captures.contains(name) else { continue }
-      reading.reportCapture(name, known: captures, .unknownName, at: node.range)
-    }
+    reading.checkCaptures(template.places, among: captures, at: node.range)
     if path.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
       return reading.refuse(
         .invalidValue, "a URL cannot contain spaces or special characters", at: node.range,

@@ -83,13 +83,8 @@ package final class SourceFile: Sendable {
 
   /// The place of a character, counted from the start of the file.
   package func position(ofCharacter index: Int) -> SourcePosition {
-    var low = 0
-    var high = lineStartCharacters.count
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if lineStartCharacters[middle] <= index { low = middle } else { high = middle }
-    }
-    return SourcePosition(line: low + 1, column: index - lineStartCharacters[low] + 1)
+    let line = lineStartCharacters.partitionPoint { $0 <= index }
+    return SourcePosition(line: line, column: index - lineStartCharacters[line - 1] + 1)
   }
 }
 

@@ -62,15 +62,10 @@ struct RepairedText {
   }
 
   private static func earlier(_ index: Int, _ anchors: [Anchor]) -> Int {
-    var low = 0
-    var high = anchors.count
-    while low < high {
-      let middle = (low + high) / 2
-      if anchors[middle].character <= index { low = middle + 1 } else { high = middle }
-    }
-    let before = low > 0 ? anchors[low - 1] : Anchor(character: 0, earlier: 0)
+    let next = anchors.partitionPoint { $0.character <= index }
+    let before = next > 0 ? anchors[next - 1] : Anchor(character: 0, earlier: 0)
     // Inserted text has the place of the next character.
-    let limit = low < anchors.count ? anchors[low].earlier : Int.max
+    let limit = next < anchors.count ? anchors[next].earlier : Int.max
     return min(before.earlier + index - before.character, limit)
   }
 

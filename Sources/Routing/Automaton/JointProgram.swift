@@ -1,3 +1,5 @@
+import Bytes
+
 /// The programs of many routes side by side, and the positions that can be reached in them without reading a byte.
 struct JointProgram {
   /// Which bytes may still follow.
@@ -84,15 +86,7 @@ struct JointProgram {
   }
 
   /// The route whose program holds the instruction.
-  func route(of instruction: Int) -> Int {
-    var low = 0
-    var high = offsets.count
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if offsets[middle] <= instruction { low = middle } else { high = middle }
-    }
-    return low
-  }
+  func route(of instruction: Int) -> Int { offsets.partitionPoint { $0 <= instruction } - 1 }
 
   enum Moment {
     case beforeEnd

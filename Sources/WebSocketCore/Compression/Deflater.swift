@@ -1,3 +1,4 @@
+import Bytes
 internal import CZlib
 
 /// Compresses the payloads of messages (RFC 7692 section 7.2.1).
@@ -67,7 +68,7 @@ internal import CZlib
     let length = unsafe write(payload, to: stream, &output, capacity: limit + Self.tail + 1) - Self.tail
     if length > limit || context == .none { _ = unsafe deflateReset(stream) }
     guard length <= limit else { return false }
-    body(unsafe output.span.bytes.extracting(0..<length))
+    body(output.rawBytes.extracting(0..<length))
     return true
   }
 

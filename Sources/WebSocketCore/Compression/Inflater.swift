@@ -1,3 +1,4 @@
+import Bytes
 internal import CZlib
 
 /// Decompresses the payloads of messages (RFC 7692 section 7.2.2).
@@ -43,7 +44,7 @@ internal import CZlib
     var output = scratch.take(Self.piece)
     defer { scratch.giveBack(output) }
     let length = try unpack(payload, into: &output, maximum)
-    return try body(unsafe output.span.bytes.extracting(0..<length))
+    return try body(output.rawBytes.extracting(0..<length))
   }
 
   /// - Returns: the length of the message. The next message can be decompressed afterwards.
@@ -59,7 +60,7 @@ internal import CZlib
     if state == .final { return length }
     // Section 7.2.2: the bytes that the sender left out. They hold no data.
     let end = length
-    try unsafe read(Self.tail.span.bytes, from: stream, into: &output, &length, &state, maximum)
+    try unsafe read(Self.tail.rawBytes, from: stream, into: &output, &length, &state, maximum)
     guard state != .inside, length == end else { throw .badCompression }
     return length
   }
