@@ -257,7 +257,7 @@ extension HTTPService {
   ) async throws -> Response {
     let target = Array((request.head.path ?? "/").utf8)
     if request.wantsWebSocket
-      || gateway.served.isForEventStream(method: request.method.rawValue, target: target)
+      || gateway.process.served.isForEventStream(method: request.method.rawValue, target: target)
     {
       try await sendBack(request, of: served, channel: channel)
       throw LeftForWorker()

@@ -80,7 +80,6 @@ final class GatewayState: Sendable {
     return served
   }
 
-  var served: ServedApplication { process.served }
   var server: ServerConfiguration { process.server }
   var counters: ProcessCounters { process.counters }
   var log: Logger { process.log }
