@@ -166,7 +166,12 @@ let package = Package(
       ], path: "Tests/LayerTestSupport"),
     .target(
       name: "GatewayTestSupport",
-      dependencies: ["Bytes", "Gateway", "GatewayConfig", "WebSocketCore", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "Bytes", "Gateway", "GatewayConfig", "WebSocketCore",
+        .product(name: "CryptoExtras", package: "swift-crypto"),
+        .product(name: "JWTKit", package: "jwt-kit"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
       path: "Tests/GatewayTestSupport"),
     .testTarget(name: "BytesTests", dependencies: ["Bytes", "TestSupport"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),

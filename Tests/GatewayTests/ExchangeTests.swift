@@ -8,6 +8,7 @@ import Testing
 import WebSocketCore
 
 @testable import Gateway
+@testable import Sessions
 
 /// - Parameters:
 ///   - form: what frames and answers of this version say of it.

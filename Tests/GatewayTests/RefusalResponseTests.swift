@@ -1,7 +1,12 @@
+import GatewayConfig
+import GatewayTestSupport
 import HTTPTypes
 import Hummingbird
+import Logging
 import NIOHTTP1
 import Testing
+import Transport
+import WebSocketCore
 
 @testable import Gateway
 @testable import Sessions
@@ -35,5 +40,27 @@ struct RefusalResponseTests {
     fields.append(contentsOf: row.2)
     fields[.contentLength] = "\(row.0.text.utf8.count + 1)"
     #expect(response.headers == fields)
+  }
+
+  @Test func `a refusal of the HTTP side is a line at the level of its row, or none`() {
+    for row in Refusal.all {
+      let lines = WrittenLines(.text)
+      HTTPRefusals(log: lines.log).record(row, target: "/x", peer: .unix)
+      let level = row.hasOwnLine ? nil : row.level
+      #expect(lines.all.count == (level == nil ? 0 : 1), "\(row)")
+      guard let line = lines.all.first, let level else { continue }
+      #expect(line.contains(" \(level.rawValue.uppercased()) refused path=/x peer=unix reason="))
+      #expect(line.hasSuffix(" status=\(row.answerStatus)"))
+    }
+  }
+
+  @Test func `a refusal of the publish API is a row, with the sentence and the fields of the request`() {
+    let busy = PublishRefusal(.publishBusy, "the channel layer is not available")
+    #expect(busy.statusCode == 503 && busy.response.headers[.retryAfter] == "1")
+    #expect(busy.row.level == .info && busy.row.reconnecting == .later)
+    let method = PublishRefusal(
+      .publishMethod, "use POST", fields: [HeaderField(name: "Allow", value: "POST")])
+    #expect(method.response.headers[.allow] == "POST" && method.response.status == .methodNotAllowed)
+    #expect(PublishRefusal(malformed: "it is empty").message == "it is empty")
   }
 }

@@ -1,8 +1,10 @@
+import GatewayTestSupport
 import GatewayConfig
 import Testing
 import WebSocketCore
 
 @testable import Gateway
+@testable import Sessions
 @testable import Transport
 
 private let application = """
@@ -71,7 +73,7 @@ struct PendingConnectionTests {
       let gone = try scene.ask(request)
       gone.hangUp()
       scene.settle()
-      #expect((scene.connections, scene.worker.pending.isEmpty) == (0, true))
+      #expect((scene.connections, scene.worker.sessions.pending.isEmpty) == (0, true))
       let client = try scene.ask(request)
       var head: String?
       try await scene.until {
@@ -101,7 +103,7 @@ struct PendingConnectionTests {
       client.finish()
       scene.settle()
       #expect(client.heard() == ["end"])
-      #expect((scene.connections, scene.worker.pending.isEmpty) == (0, true))
+      #expect((scene.connections, scene.worker.sessions.pending.isEmpty) == (0, true))
     }
   }
 
@@ -111,10 +113,10 @@ struct PendingConnectionTests {
     try await serving(connections: 1, extras: 2) { scene in
       let refused = try (0..<3).map { _ in try scene.ask(TurnedWorker.handshake("/nowhere/")) }
       // Of those that may still be reading only the last few are kept.
-      #expect(scene.worker.pending.count == 2)
+      #expect(scene.worker.sessions.pending.count == 2)
       #expect(refused.allSatisfy { $0.plain().hasPrefix("HTTP/1.1 404 ") })
       scene.pass(.milliseconds(2100))
-      #expect(scene.worker.pending.isEmpty)
+      #expect(scene.worker.sessions.pending.isEmpty)
       // Beyond all limits, who says nothing is refused sooner than others.
       for _ in 0..<17 { _ = try scene.ask("") }
       let beyond = try scene.ask("")
@@ -137,7 +139,7 @@ struct PendingConnectionTests {
   @Test func `a request without an upgrade is the HTTP side's, with all that was read`() async throws {
     try await serving { scene in
       let client = try scene.ask("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\nmore")
-      #expect((scene.connections, scene.worker.pending.isEmpty) == (1, true))
+      #expect((scene.connections, scene.worker.sessions.pending.isEmpty) == (1, true))
       // Not by the deadline of the connection that it was.
       scene.pass(.seconds(6))
       #expect(client.plain() == "")

@@ -3,6 +3,7 @@ import JSON
 import Testing
 
 @testable import Gateway
+@testable import Sessions
 @testable import Transport
 
 private let application = """

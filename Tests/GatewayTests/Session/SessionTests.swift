@@ -1,8 +1,10 @@
+import GatewayTestSupport
 import GatewayConfig
 import Testing
 import WebSocketCore
 
 @testable import Gateway
+@testable import Sessions
 @testable import Transport
 
 private let application = """
@@ -295,7 +297,7 @@ struct SessionTests {
       let ended = ends.prefix { $0 == told }.count
       #expect(ended > 0 && ended < clients.count)
       #expect(ends[ended...].allSatisfy { $0.isEmpty })
-      #expect(scene.gateway.receiveMemory.evictions.count == ended)
+      #expect(scene.gateway.process.receiveMemory.evictions.count == ended)
       #expect(!scene.lines("the memory for unfinished messages was used up").isEmpty)
       // The others go on.
       let last = try #require(clients.last)
@@ -372,7 +374,7 @@ struct SessionTests {
       }
       let ended = scene.counters.slowReaders.count
       #expect((1..<4).contains(ended))
-      #expect(scene.gateway.sendMemory.evictions.count == ended)
+      #expect(scene.gateway.process.sendMemory.evictions.count == ended)
       // In the middle of a long message there is no room for a reason.
       let heard = clients.prefix(4).map { scene.readOut($0) }
       #expect(heard[..<ended].allSatisfy { $0 == ["part of a frame", "end"] })

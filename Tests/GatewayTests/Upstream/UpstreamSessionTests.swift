@@ -2,6 +2,7 @@ import Testing
 import WebSocketCore
 
 @testable import Gateway
+@testable import Sessions
 
 private let application = """
   installed_apps: [proxy]
@@ -225,7 +226,7 @@ struct UpstreamSessionTests {
     }
     try await TurnedWorker.serving(yaml) { scene in
       var pairs: [(client: TestPeer, upstream: TestPeer)] = []
-      while scene.gateway.receiveMemory.evictions.count == 0, pairs.count < 10 {
+      while scene.gateway.process.receiveMemory.evictions.count == 0, pairs.count < 10 {
         let pair = try await scene.openProxied()
         scene.push(
           pair.upstream.frame(.binary, [UInt8](repeating: 1, count: 300_000)).dropLast(), from: pair.upstream)
@@ -287,7 +288,7 @@ struct UpstreamSessionTests {
       client.finish()
       scene.settle()
       #expect(scene.sessions == 0)
-      #expect(scene.gateway.upstreamFailures.count.count == 0)
+      #expect(scene.gateway.process.upstreamFailures.count.count == 0)
     }
   }
 

@@ -1,12 +1,16 @@
 import ChannelLayers
 import Consumers
 import GatewayConfig
+import GatewayTestSupport
 import Glibc
 import LayerTestSupport
+import NIOCore
+import NIOPosix
 import Synchronization
 import TestSupport
 
 @testable import Gateway
+@testable import Sessions
 @testable import Transport
 @testable import WebSocketCore
 
@@ -45,9 +49,11 @@ final class TurnedWorker {
     let configuration = try ConfigurationLoader.configuration(
       of: yaml.replacing("UPSTREAM", with: folder.path("upstream")))
     let lines = WrittenLines(.text)
+    let loops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let gateway = GatewayState(
-      configuration, threads: 1, connectionLimit: connections, extraConnections: extras, log: lines.log)
-    gateway.setReady(true)
+      configuration, threads: 1, connectionLimit: connections, extraConnections: extras,
+      loops: loops, log: lines.log)
+    gateway.process.setReady(true)
     let http = HTTPService(gateway: gateway)
     let layers = Task { await gateway.layers.run() }
     var failure: (any Error)?
@@ -64,7 +70,8 @@ final class TurnedWorker {
     http.abandon()
     http.stop()
     await http.run()
-    try await http.shutDown()
+    try await gateway.served.shutDown()
+    try await loops.shutdownGracefully()
     if let failure { throw failure }
   }
 
@@ -77,7 +84,7 @@ final class TurnedWorker {
     writtenLines = lines
     now = reactor.now
     upstreams = try Listener.unix(path: folder.path("upstream")).take()
-    reactor.boundSending(by: MemoryAllowance(of: gateway.sendMemory.budget, among: gateway.threads))
+    reactor.boundSending(by: MemoryAllowance(of: gateway.process.sendMemory.budget, among: gateway.threads))
     reactor.boundMail(to: gateway.mail.bytes)
     let worker = Worker(reactor: reactor, number: 0, gateway: gateway, http: http, tls: nil)
     self.worker = worker
@@ -97,19 +104,19 @@ final class TurnedWorker {
   // MARK: - What it says of itself
 
   var gateway: GatewayState { worker.gateway }
-  var counters: GatewayCounters { gateway.counters }
-  var sessions: Int { worker.sessions.count }
+  var counters: ProcessCounters { gateway.counters }
+  var sessions: Int { worker.sessions.live.count }
   /// Connections that are open, by the count of the limit.
   var connections: Int { counters.connections.count }
   /// Connections of addresses that `limits.per_ip` counts.
-  var addresses: Int { gateway.addresses?.sizes.open ?? 0 }
+  var addresses: Int { gateway.process.addresses?.sizes.open ?? 0 }
 
   /// Bytes that wait until clients read.
   var waitingBytes: Int { reactor.waitingBytes }
   /// Bytes of messages that clients have begun.
-  var unfinishedBytes: Int { gateway.receiveMemory.budget.used }
+  var unfinishedBytes: Int { gateway.process.receiveMemory.budget.used }
   /// The only channel layer.
-  private var layer: (any ChannelLayer)? { worker.end(of: gateway.layers.all.first) }
+  private var layer: (any ChannelLayer)? { worker.sessions.end(of: gateway.layers.all.first) }
 
   func members(of group: String) -> Int { layer?.groups.memberCount(of: group) ?? 0 }
 
@@ -345,7 +352,7 @@ final class TurnedWorker {
 
   /// Lets the tokens of all sessions expire, as if their time were over, and looks at them.
   func expireTokens() {
-    for case let session as Session in worker.sessions {
+    for case let session as Session in worker.sessions.live {
       guard let identity = session.identity else { continue }
       session.feed.extras?.identity = Identity(user: identity.user, claims: identity.claims, expires: 0)
     }

@@ -3,6 +3,7 @@ import Testing
 import WebSocketCore
 
 @testable import Gateway
+@testable import Sessions
 @testable import Transport
 
 private let application = """
@@ -64,7 +65,7 @@ struct WorkerTests {
       for client in [first] + silent + [second, healthy, beyond] + unheard { client.hangUp() }
       scene.settle()
       #expect(scene.connections == 0)
-      #expect(scene.worker.pending.isEmpty)
+      #expect(scene.worker.sessions.pending.isEmpty)
       let next = try scene.open("/ws/echo/")
       next.hangUp()
     }
@@ -75,7 +76,7 @@ struct WorkerTests {
       let within = try scene.ask(probe)
       #expect(answer(within) == "200 ready\n")
       // It may still be reading, and is not counted.
-      #expect((scene.connections, scene.worker.pending.count) == (0, 1))
+      #expect((scene.connections, scene.worker.sessions.pending.count) == (0, 1))
       for _ in 0..<17 { _ = try scene.ask("") }
       let probes = try (0..<5).map { _ in
         let client = try scene.connect()
@@ -131,7 +132,7 @@ struct WorkerTests {
       if ending == .violation { scene.pass(.seconds(3)) }
       if ending == .toHTTP {
         // It is the HTTP side's now, place and all.
-        #expect((scene.addresses, scene.connections, scene.worker.pending.isEmpty) == (1, 1, true))
+        #expect((scene.addresses, scene.connections, scene.worker.sessions.pending.isEmpty) == (1, 1, true))
         return
       }
       #expect(scene.addresses == 0)
@@ -153,7 +154,7 @@ struct WorkerTests {
       #expect(scene.connections == 0)
       #expect(scene.lines("The request head did not arrive in time").count == 1)
       scene.pass(.milliseconds(2100))
-      #expect(scene.worker.pending.isEmpty)
+      #expect(scene.worker.sessions.pending.isEmpty)
     }
   }
 
@@ -268,7 +269,7 @@ struct WorkerTests {
       for client in clients[3..<6] { client.hangUp() }
       scene.settle()
       #expect(scene.sessions == 3)
-      let indices = scene.worker.sessions.map(\.index)
+      let indices = scene.worker.sessions.live.map(\.index)
       #expect(indices == [0, 1, 2])
       for client in clients[..<3] {
         client.text("here")
@@ -354,7 +355,7 @@ struct WorkerTests {
       let late = scene.takeOver(TurnedWorker.handshake("/ws/echo/"))
       #expect(late.isOver)
       #expect(scene.connections == 0)
-      scene.worker.handle(.authenticated(ticket: 5, .anonymous))
+      scene.worker.handle(.outcome(.authenticated(ticket: 5, .anonymous)))
       scene.settle()
       #expect(reports.count == 1)
     }

@@ -1,3 +1,4 @@
+import GatewayTestSupport
 import Consumers
 import Foundation
 import LayerTestSupport

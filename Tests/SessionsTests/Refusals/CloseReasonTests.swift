@@ -61,28 +61,6 @@ struct RefusalTableTests {
     #expect(Set(CloseReason.all.map(\.meaning)).count == CloseReason.all.count)
   }
 
-  @Test func `a refusal of the HTTP side is a line at the level of its row, or none`() {
-    for row in Refusal.all {
-      let lines = WrittenLines(.text)
-      HTTPRefusals(log: lines.log).record(row, target: "/x", peer: .unix)
-      let level = row.hasOwnLine ? nil : row.level
-      #expect(lines.all.count == (level == nil ? 0 : 1), "\(row)")
-      guard let line = lines.all.first, let level else { continue }
-      #expect(line.contains(" \(level.rawValue.uppercased()) refused path=/x peer=unix reason="))
-      #expect(line.hasSuffix(" status=\(row.answerStatus)"))
-    }
-  }
-
-  @Test func `a refusal of the publish API is a row, with the sentence and the fields of the request`() {
-    let busy = PublishRefusal(.publishBusy, "the channel layer is not available")
-    #expect(busy.statusCode == 503 && busy.response.headers[.retryAfter] == "1")
-    #expect(busy.row.level == .info && busy.row.reconnecting == .later)
-    let method = PublishRefusal(
-      .publishMethod, "use POST", fields: [HeaderField(name: "Allow", value: "POST")])
-    #expect(method.response.headers[.allow] == "POST" && method.response.status == .methodNotAllowed)
-    #expect(PublishRefusal(malformed: "it is empty").message == "it is empty")
-  }
-
   @Test func `a refusal by a call-back has a row for each of its statuses`() {
     let rows = Refusal.all.filter { $0.text == Refusal.refusedByCallback.text }
     #expect(rows.map(\.status) == [401, 403])

@@ -1,19 +1,18 @@
 import CryptoExtras
 import Foundation
+package import GatewayConfig
 import JWTKit
 
-@testable import GatewayConfig
-
 /// Signs tokens of any content, good and bad, with keys made for one run.
-struct TokenMaker {
-  let algorithm: SignatureAlgorithm
+package struct TokenMaker {
+  package let algorithm: SignatureAlgorithm
   /// What its tokens are verified with.
-  let key: VerificationKey
+  package let key: VerificationKey
   private let signer: any JWTAlgorithm
 
-  static let secret = Array("a secret of sixty-four bytes, which is enough for all of HS256-512".utf8)
+  package static let secret = Array("a secret of sixty-four bytes, which is enough for all of HS256-512".utf8)
 
-  init(_ algorithm: SignatureAlgorithm, secret: [UInt8] = secret) async throws {
+  package init(_ algorithm: SignatureAlgorithm, secret: [UInt8] = secret) async throws {
     self.algorithm = algorithm
     let keys = JWTKeyCollection()
     switch algorithm {
@@ -63,21 +62,21 @@ struct TokenMaker {
   /// - Parameters:
   ///   - claims: JSON text.
   ///   - header: JSON text; nil for `alg` alone.
-  func token(_ claims: String, header: String? = nil) throws -> String {
+  package func token(_ claims: String, header: String? = nil) throws -> String {
     let signed =
       Self.encode(header ?? #"{"alg":"\#(algorithm.rawValue)","typ":"JWT"}"#) + "." + Self.encode(claims)
     return signed + "." + Self.encode(try signer.sign(Array(signed.utf8)))
   }
 
-  static func encode(_ text: String) -> String { encode(Array(text.utf8)) }
+  package static func encode(_ text: String) -> String { encode(Array(text.utf8)) }
 
-  static func encode(_ bytes: [UInt8]) -> String {
+  package static func encode(_ bytes: [UInt8]) -> String {
     Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing(
       "=", with: "")
   }
 
   /// The public key of a maker of ES256 as a member of a set.
-  func jwk(named name: String?) -> String {
+  package func jwk(named name: String?) -> String {
     guard case .p256(let key) = key, let (x, y) = key.parameters else { return "{}" }
     func text(_ base64: String) -> String {
       base64.replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
