@@ -166,6 +166,7 @@ package final class GatewayServer: Sendable {
     http.connect(to: workers.map(\.mailbox))
     served.parts.withLock { $0 = Served(workers: workers.map(\.mailbox), http: http, tls: tls) }
     defer { served.parts.withLock { $0 = nil } }
+    // It ends with the stop of the layers below, and is waited for there.
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
     for (index, worker) in workers.enumerated() {

@@ -85,6 +85,7 @@ extension Worker {
     let mailbox = mailbox
     return identities.ask(
       { ticket in
+        // Kept under its ticket, and cancelled when the ticket is forgotten.
         Task {
           let outcome = await question(authenticators)
           // If the reactor has ended, no session waits for the result.

@@ -12,6 +12,7 @@ final class ControlMember {
   static let group = "sluice.control"
   private static let retryAfter = Duration.seconds(1)
 
+  /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   private unowned let worker: Worker
   private let layer: any ChannelLayer
   private var membership: Membership?

@@ -20,6 +20,7 @@ final class Session {
 
   let connection: Connection
   let route: SessionRoute
+  /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   unowned let worker: Worker
   private var decoder: MessageDecoder
   /// Where permessage-deflate was negotiated.
@@ -442,6 +443,7 @@ extension Session {
     closeUpstream(payload)
     state = .closing
     leaveGroups()
+    // Unowned: the end of the session cancels it.
     let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
     deadline.schedule(after: Self.closeTimeout)
     closeDeadline = deadline
