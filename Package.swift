@@ -162,7 +162,8 @@ let package = Package(
     .target(
       name: "LayerTestSupport",
       dependencies: [
-        "ChannelLayers", "GatewayConfig", "Transport", .product(name: "Logging", package: "swift-log"),
+        "ChannelLayers", "GatewayConfig", "RedisClient", "Transport",
+        .product(name: "Logging", package: "swift-log"),
       ], path: "Tests/LayerTestSupport"),
     .target(
       name: "GatewayTestSupport",
@@ -191,7 +192,7 @@ let package = Package(
     .testTarget(
       name: "RedisClientTests",
       dependencies: [
-        "RedisClient", "TestSupport", "Transport",
+        "LayerTestSupport", "RedisClient", "TestSupport", "Transport",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -206,6 +206,7 @@ package final class GatewayServer: Sendable {
     let parts = try startParts()
     running.parts.withLock { $0 = parts }
     defer { running.parts.withLock { $0 = nil } }
+    // It ends with the stop of the layers below, and is waited for there.
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
     for (worker, listeners) in zip(parts.workers, sockets.listeners) {

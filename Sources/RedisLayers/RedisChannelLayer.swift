@@ -1,10 +1,10 @@
-package import ChannelLayers
+import ChannelLayers
 import RedisClient
-package import Transport
+import Transport
 
 /// A reactor's end of a Redis layer: it counts the members of each group here, and delivers the events that the hub receives.
-package final class RedisChannelLayer: ChannelLayer {
-  package let groups: LocalGroups
+final class RedisChannelLayer: ChannelLayer {
+  let groups: LocalGroups
   private let hub: RedisHub
   private let reactor: Int
   private var wanted: [String: Wanted] = [:]
@@ -19,7 +19,7 @@ package final class RedisChannelLayer: ChannelLayer {
   }
 
   /// - Parameter number: the number of the reactor.
-  package init(reactor: Reactor, number: Int, hub: RedisHub) {
+  init(reactor: Reactor, number: Int, hub: RedisHub) {
     self.hub = hub
     self.reactor = number
     groups = LocalGroups(
@@ -27,17 +27,17 @@ package final class RedisChannelLayer: ChannelLayer {
   }
 
   /// Makes the mailbox that the hub posts to. Must be called before the first session is accepted.
-  package func mailbox(on reactor: Reactor) -> Mailbox<RedisDelivery> {
+  func mailbox(on reactor: Reactor) -> Mailbox<RedisDelivery> {
     reactor.mailbox { [self] in handle($0) }
   }
 
-  package func publish(_ event: Event, to group: String, from sender: Membership) {
+  func publish(_ event: Event, to group: String, from sender: Membership) {
     let outgoing = OutgoingEvent(
       event: event, group: group, sender: .session(reactor: reactor, member: sender.number))
     if let reason = hub.publish(outgoing) { sender.member.undelivered(reason) }
   }
 
-  package func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {
+  func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {
     let ticket = publishing.issue(completed)
     let outgoing = OutgoingEvent(
       event: event, group: group, sender: .outside(reactor: reactor, ticket: ticket))
@@ -45,7 +45,7 @@ package final class RedisChannelLayer: ChannelLayer {
     publishing.redeem(ticket)?(Published(undelivered: reason))
   }
 
-  package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
+  func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
     guard hub.isAvailable(for: group) else { return completed(.unavailable) }
     var entry = wanted[group] ?? Wanted()
     entry.count += 1
@@ -58,7 +58,7 @@ package final class RedisChannelLayer: ChannelLayer {
     if entry.count == 1 { hub.change(.wanted(group: group, reactor: reactor)) }
   }
 
-  package func unsubscribe(from group: String) {
+  func unsubscribe(from group: String) {
     guard var entry = wanted[group] else { return }
     entry.count -= 1
     guard entry.count == 0 else {
@@ -97,7 +97,7 @@ package final class RedisChannelLayer: ChannelLayer {
 }
 
 /// A message from the hub to a reactor.
-package enum RedisDelivery: Sendable {
+enum RedisDelivery: Sendable {
   case toGroup(Event, String)
   case toMember(Event, MemberNumber)
   case undelivered(Undelivered, MemberNumber)

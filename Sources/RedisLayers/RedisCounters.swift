@@ -1,19 +1,19 @@
-package import Synchronization
+import Synchronization
 
 /// Counts for one layer.
-package final class RedisCounters: Sendable {
+final class RedisCounters: Sendable {
   /// Events from Redis for a group or a session of this process.
-  package let received = Atomic<Int>(0)
+  let received = Atomic<Int>(0)
   /// Events of sessions that were sent.
-  package let sent = Atomic<Int>(0)
+  let sent = Atomic<Int>(0)
   /// Events that were not sent; their senders were notified.
-  package let undelivered = Atomic<Int>(0)
+  let undelivered = Atomic<Int>(0)
   /// Events that may have been lost with a connection; their senders were notified.
-  package let unconfirmed = Atomic<Int>(0)
+  let unconfirmed = Atomic<Int>(0)
   /// Messages that were not put into a queue because it stayed full; their senders were notified.
-  package let overCapacity = Atomic<Int>(0)
+  let overCapacity = Atomic<Int>(0)
   /// Messages from Redis that could not be read.
-  package let unreadable = Atomic<Int>(0)
+  let unreadable = Atomic<Int>(0)
   /// Messages for channels that do not belong to this process any more.
-  package let unknownReceivers = Atomic<Int>(0)
+  let unknownReceivers = Atomic<Int>(0)
 }

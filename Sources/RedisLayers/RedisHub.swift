@@ -1,23 +1,24 @@
-package import ChannelLayers
-package import GatewayConfig
-package import Logging
+import ChannelLayers
+import GatewayConfig
+import Logging
 import NIOCore
-package import NIOPosix
+import NIOPosix
 import RedisClient
 import Synchronization
-package import Transport
+import Transport
 
 /// A process's end of a Redis layer: it keeps the connections, knows which reactors need which groups, and carries events in
 /// both directions.
 ///
 /// Runs on one event loop. Reactors call `publish` and `change`, and get the answers in their mailboxes.
-package actor RedisHub {
-  package nonisolated let configuration: RedisLayerConfiguration
+actor RedisHub: LinkOwner {
+  nonisolated let configuration: RedisLayerConfiguration
   nonisolated let alias: String
   nonisolated let identity: RedisIdentity
   nonisolated let placement: GroupPlacement
   nonisolated let codec: MessageCodec
   nonisolated let log: Logger
+  nonisolated let notes: LayerNotes
   nonisolated let counters = RedisCounters()
   nonisolated let availability: ShardAvailability
   nonisolated private let executor: any SerialExecutor
@@ -28,25 +29,28 @@ package actor RedisHub {
   var interest = GroupInterest()
   let layout: any RedisLayout
   let life = RedisLife()
+  /// Renews memberships, leaves groups, and checks connections.
+  static let beat = Duration.seconds(1)
   private var reactors: [Mailbox<RedisDelivery>] = []
   /// The history, which handles the events of groups that keep one.
   private var history: RedisHistory?
+  /// Wakes the carrier of events. Cancelled by the next one, and by a stop.
   private var waking: Task<Void, Never>?
-  private var notes = LogPaces()
   /// Why a shard is not available; nil if no outage is known.
-  package internal(set) var outage: String?
+  var outage: String?
 
-  @safe package nonisolated var unownedExecutor: UnownedSerialExecutor {
+  @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
 
-  package init(
+  init(
     alias: String, _ configuration: RedisLayerConfiguration, on group: MultiThreadedEventLoopGroup,
     log: Logger
   ) {
     self.alias = alias
     self.configuration = configuration
     self.log = log
+    notes = LayerNotes(of: alias, log: log)
     let loop = group.next()
     executor = loop.executor
     let identity = RedisIdentity(configuration)
@@ -71,7 +75,7 @@ package actor RedisHub {
   // MARK: - From reactors
 
   /// Whether every shard is available.
-  package nonisolated var isAvailable: Bool { availability.isComplete }
+  nonisolated var isAvailable: Bool { availability.isComplete }
 
   /// Whether the group's events can be sent and received, because its shards are available.
   nonisolated func isAvailable(for group: String) -> Bool {
@@ -98,10 +102,8 @@ package actor RedisHub {
 
   // MARK: - Life
 
-  var isStopping: Bool { life.isStopping }
-
   /// Registers the reactors. Must be called before `run`.
-  package func connect(to reactors: [Mailbox<RedisDelivery>], recording history: RedisHistory? = nil) {
+  func connect(to reactors: [Mailbox<RedisDelivery>], recording history: RedisHistory? = nil) {
     self.reactors = reactors
     self.history = history
   }
@@ -109,7 +111,7 @@ package actor RedisHub {
   /// Connects to each shard once, and checks that its user has every right that this layer needs.
   ///
   /// - Returns: what went wrong, or nil.
-  package func firstConnection(for uses: LayerUses) async -> LayerFailure? {
+  func firstConnection(for uses: LayerUses) async -> LayerFailure? {
     let rights = RedisRights(configuration, uses)
     for shard in shards {
       let host = shard.connector.host
@@ -148,61 +150,40 @@ package actor RedisHub {
   /// Waits until `run` has made the layer available, or an attempt has failed.
   ///
   /// - Returns: whether the layer is available.
-  package func waitUntilAvailable(within time: Duration) async -> Bool {
-    let deadline = ContinuousClock.now + time
-    while !isAvailable {
-      guard outage == nil, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled else {
-        return false
-      }
-      // A few milliseconds, only at the start, so polling is good enough.
-      _ = try? await Task.sleep(for: .milliseconds(5))
-    }
-    return true
+  func waitUntilAvailable(within time: Duration) async -> Bool {
+    await availability.settle(within: time) { outage != nil || isStopping }
   }
 
-  /// Keeps the layer going until `stop`.
-  package func run() async {
-    await life.run(
-      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
-  }
-
-  private func work() async {
+  func work() async {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.followChanges() }
       tasks.addTask { await self.carryEvents() }
     }
   }
 
-  /// Removes this process's memberships and queues from Redis, and ends `run`.
-  ///
-  /// - Parameter time: how long Redis may take. Another process removes the rest later.
-  package func stop(within time: Duration) async {
-    await life.stop(within: time) {
-      for shard in shards.indices { _ = availability.set(shard, isUp: false) }
-      waking?.cancel()
-      changes.finish()
-      // Events of sessions are still sent, and no group is joined any more while all groups are left.
-      events.finish()
-    } farewell: {
-      await layout.withdraw(self)
-    } close: {
-      await self.closeConnections()
-    }
+  func finish() {
+    for shard in shards.indices { _ = availability.set(shard, isUp: false) }
+    waking?.cancel()
+    changes.finish()
+    // Events of sessions are still sent, and no group is joined any more while all groups are left.
+    events.finish()
   }
 
-  private func closeConnections() async {
+  /// Removes this process's memberships and queues.
+  func withdraw() async {
+    await layout.withdraw(self)
+  }
+
+  func closeConnections() {
     for shard in shards {
       shard.commands.close()
       shard.receiver.close()
     }
   }
 
-  /// Renews memberships, leaves groups, and checks connections, every second.
-  private func tick() async {
-    await life.beat(every: .seconds(1)) { beat in
-      await withDiscardingTaskGroup { tasks in
-        for shard in shards.indices { tasks.addTask { await self.tend(shard, beat: beat) } }
-      }
+  func tend(beat: Int) async {
+    await withDiscardingTaskGroup { tasks in
+      for shard in shards.indices { tasks.addTask { await self.tend(shard, beat: beat) } }
     }
   }
 
@@ -314,16 +295,13 @@ package actor RedisHub {
     counters.unknownReceivers.add(1, ordering: .relaxed)
   }
 
-  func unreadable(_ fault: String) {
+  nonisolated func unreadable(_ fault: String) {
     counters.unreadable.add(1, ordering: .relaxed)
     note("a message from Redis could not be read", fault)
   }
 
-  /// Writes a warning that could come for every message: once a second for each kind, with a count of the others.
-  func note(_ message: String, _ detail: String) {
-    guard let others = notes.next(message) else { return }
-    log.warning(
-      "\(message)",
-      metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
+  /// Writes a warning that could come for every message.
+  nonisolated func note(_ message: String, _ detail: String) {
+    notes.write(message, detail)
   }
 }

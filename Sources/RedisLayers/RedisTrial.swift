@@ -20,6 +20,7 @@ package final class RedisTrial: Sendable {
   private let uses: LayerUses
   private let thread: ReactorThread
   private let deliveries: AsyncStream<RedisDelivery>
+  /// Ends with `close`, which waits for it.
   private let running: Task<Void, Never>
 
   /// A name that nobody else uses, for a group or an event.

@@ -449,6 +449,7 @@ extension Connection {
     phase = .finishing
     isReadingPaused = false
     dropUnread()
+    // Unowned: the close cancels it.
     let timer = reactor.timer { [unowned self] in close(.local) }
     timer.schedule(after: timeout)
     lingering = timer
@@ -518,6 +519,7 @@ extension Connection {
       return close(.failed(failure))
     }
     guard phase == .broken, isReadingPaused, lingering == nil else { return }
+    // Unowned: the close cancels it.
     let timer = reactor.timer { [unowned self] in close(.failed(failure)) }
     timer.schedule(after: Self.timeForRest)
     lingering = timer

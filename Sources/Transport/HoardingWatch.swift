@@ -5,6 +5,7 @@
 public final class HoardingWatch {
   private static let interval = Duration.milliseconds(100)
 
+  /// Unowned: the watch belongs to the reactor, or to what is confined to it.
   private unowned let reactor: Reactor
   private let relieve: () -> Bool
   private var timer: Timer?
@@ -21,6 +22,7 @@ public final class HoardingWatch {
   public func begin() {
     guard !isWatching else { return }
     isWatching = true
+    // Unowned: a holder that ends holds nothing, or its reactor ends with it.
     let timer = timer ?? reactor.timer { [unowned self] in look() }
     self.timer = timer
     timer.schedule(after: Self.interval)

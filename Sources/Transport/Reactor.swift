@@ -97,6 +97,7 @@ import Glibc
     unsafe readBuffer = .allocate(byteCount: Self.readSize, alignment: 64)
     now = .now
     try epoll.add(signal.rawDescriptor, for: Epoll.input, token: Token.wakeUp)
+    // Unowned: the wheel is the reactor's own.
     timers = TimerWheel { [unowned self] in now }
   }
 
@@ -158,6 +159,7 @@ extension Reactor {
     let acceptor = Acceptor(listener: listener.take(), accepted: accepted, short: short)
     let token = Token.acceptor(acceptors.count)
     acceptors.append(acceptor)
+    // Unowned: the reactor keeps the acceptor, which keeps the timer.
     acceptor.retry = timer { [unowned self, unowned acceptor] in watch(acceptor, token) }
     watch(acceptor, token)
   }
@@ -319,6 +321,7 @@ extension Reactor {
   func watchHoarding() {
     let watch =
       hoarding
+      // Unowned: the watch is the reactor's own.
       ?? HoardingWatch(self) { [unowned self] in
         backlog.relieve()
         return backlog.waitingCount > 0

@@ -3,6 +3,7 @@
 /// Handled bytes are skipped, not moved, and the memory is freed when all are handled. The bytes are copied once, however many
 /// turns the handler needs.
 @safe final class UnreadBytes {
+  /// Unowned: the connection keeps the bytes, and drops them when it closes.
   unowned let connection: Connection
   /// When some of the bytes were last handled, or when they were left: nanoseconds of the reactor's clock.
   private(set) var since: UInt64

@@ -193,6 +193,7 @@ extension Crew {
     let members = clients.values.count { $0.part is SubscriberPart }
     let index = index
     let publishers = publishers
+    // Unowned: the window is the crew's own.
     window = DeliveryWindow(members: members, publishers: publishers, size: size, on: reactor) {
       [unowned self] counts in
       if let publishing {

@@ -11,6 +11,7 @@ final class ControlMember {
   static let group = "sluice.control"
   private static let retryAfter = Duration.seconds(1)
 
+  /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   private unowned let sessions: WorkerSessions
   private let unfit: UnfitEvents
   private let layer: any ChannelLayer

@@ -254,6 +254,7 @@ extension HTTPMessageHandler {
     taking = .nothing
     isAtItsEnd = true
     let promise = promise ?? context.eventLoop.makePromise()
+    // `assumeIsolated` is sound: a handler runs on the loop of its channel, whose promises and tasks are used here.
     promise.futureResult.assumeIsolated().whenComplete { [self] _ in finish(context, nil) }
     context.write(part, promise: promise)
   }

@@ -43,6 +43,7 @@ final class LingeringCloseHandler: ChannelDuplexHandler {
     unfinishedWrites += 1
     if unfinishedWrites == 1, case .fromWrite = patience { beginToWatch(context) }
     let promise = promise ?? context.eventLoop.makePromise()
+    // `assumeIsolated` is sound: a handler runs on the loop of its channel, whose promises and tasks are used here.
     promise.futureResult.assumeIsolated().whenComplete { [self] _ in finishedWrite(context) }
     context.write(data, promise: promise)
   }

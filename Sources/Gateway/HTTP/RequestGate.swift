@@ -171,6 +171,7 @@ extension RequestGate {
       guard kept.readableBytes > 0 else { return context.read() }
       guard mayHandOn(context) else { return }
       guard count < Self.mostPerTurn else {
+        // `assumeIsolated` is sound: a handler runs on the loop of its channel.
         return context.eventLoop.assumeIsolated().execute { [self] in handOn() }
       }
       count += 1

@@ -141,6 +141,7 @@ final class TLSRelay {
     case .open:
       phase = .finishing
       let sent = loop.makePromise(of: Void.self)
+      // `assumeIsolated` is sound: the relay is confined to this loop, as its channels are.
       sent.futureResult.assumeIsolated().whenComplete { [self] _ in
         guard let secure else { return }
         farewell = loop.assumeIsolated().scheduleTask(in: Self.lingering) { secure.abandon() }

@@ -27,6 +27,7 @@ final class ClosePace {
   func start() {
     closeNext()
     guard !waiting.isEmpty else { return }
+    // Unowned: the worker keeps the pace until all sessions have ended, and then ends it.
     let timer = reactor.timer { [unowned self] in
       closeNext()
       if !waiting.isEmpty { self.timer?.schedule(after: Self.tick) }

@@ -52,6 +52,7 @@ final class Worker {
     case .start(let listeners):
       startControl()
       for listener in listeners {
+        // Unowned, here and below: the worker lives while its reactor runs.
         reactor.listen(on: Listener.adopting(listener.descriptor)) { [unowned self] descriptor in
           if listener.isSecure {
             acceptSecure(descriptor, on: listener)

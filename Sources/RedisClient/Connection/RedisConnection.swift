@@ -68,6 +68,11 @@ package struct RedisConnection: Sendable {
     }.get()
   }
 
+  /// Subscribes to channels. Redis confirms each with a message. Must be called after `subscribe`.
+  package func post(subscriptionsTo channels: [String]) {
+    for part in channels.parts(of: 250) { post([RESPCommand("SUBSCRIBE", part.map { RESPArgument($0) })]) }
+  }
+
   /// Sends commands whose answers are messages. Must be called after `subscribe`.
   package func post(_ commands: [RESPCommand]) {
     let bytes = Self.bytes(of: commands)

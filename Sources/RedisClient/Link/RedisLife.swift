@@ -5,6 +5,7 @@
 package final class RedisLife {
   package private(set) var isStopping = false
   private let clock: RedisClock
+  // Tasks and no group: a stop cancels two of them, while the third finishes its work. `run` waits for all.
   private var keeping: Task<Void, Never>?
   private var working: Task<Void, Never>?
   private var beating: Task<Void, Never>?
@@ -55,6 +56,7 @@ package final class RedisLife {
   ) async {
     guard !isStopping else { return }
     isStopping = true
+    // It ends with this function.
     let deadline = Task { [clock] in
       guard (try? await clock.sleep(time)) != nil else { return }
       await close()
@@ -67,5 +69,51 @@ package final class RedisLife {
     await farewell()
     deadline.cancel()
     await close()
+  }
+}
+
+/// Owns links to Redis, with work that is done over them.
+package protocol LinkOwner: Actor {
+  var life: RedisLife { get }
+  /// The time between two beats.
+  static var beat: Duration { get }
+
+  /// Keeps the links until a stop.
+  func keepConnections() async
+  /// Ends when the queues of requests are finished.
+  func work() async
+  /// Called at every beat, with its number.
+  func tend(beat: Int) async
+  /// Finishes the queues of requests.
+  func finish()
+  /// Removes the entries of this process from Redis, after all work is done.
+  func withdraw() async
+  func closeConnections()
+}
+
+extension LinkOwner {
+  package var isStopping: Bool { life.isStopping }
+
+  /// Runs until `stop`.
+  package func run() async {
+    await life.run(
+      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
+  }
+
+  private func tick() async {
+    await life.beat(every: Self.beat) { await tend(beat: $0) }
+  }
+
+  /// Finishes the work, removes the entries of this process from Redis, and ends `run`.
+  ///
+  /// - Parameter time: how long Redis may take. Another process removes the rest later.
+  package func stop(within time: Duration) async {
+    await life.stop(within: time) {
+      finish()
+    } farewell: {
+      await withdraw()
+    } close: {
+      await self.closeConnections()
+    }
   }
 }

@@ -104,6 +104,13 @@ public final class RedisLink<Connection: KeptConnection> {
     hasHeard = true
   }
 
+  /// A message of a subscription was received. An error ends the connection: without its subscriptions it is of no use, and the
+  /// error does not say which one failed.
+  public func heard(_ message: RESPValue) {
+    heard()
+    if case .error(let fault) = message { refuse(.refused(RedisRefusal(fault))) }
+  }
+
   /// Ends a connection that was silent for too long. Called at every beat by owners that ask for signs of life.
   package func closeIfSilent() {
     guard let connection else { return }

@@ -118,7 +118,7 @@ extension RedisHistory {
     case .inserted, .known: return true
     case .ahead: return false
     case .contradicts:
-      renewing(group)
+      begin(.renew(group.name, epoch: group.copy.last.epoch))
       return false
     }
   }
@@ -139,7 +139,7 @@ extension RedisHistory {
   }
 
   private func unreadable(_ reason: String) -> Event {
-    Task { await hub.unreadable(reason) }
+    hub.unreadable(reason)
     return Event(type: Event.unreadableType)
   }
 
@@ -151,12 +151,11 @@ extension RedisHistory {
       return
     }
     group.isLoading = true
-    let name = group.name
-    Task { await self.load(name) }
+    begin(.load(group.name))
   }
 
   /// Loads the missing events from the stream. After that the copy follows the announcements.
-  private func load(_ name: String) async {
+  func load(_ name: String) async {
     guard let group = groups[name] else { return }
     defer { group.isLoading = false }
     do throws(RedisFailure) {
@@ -178,7 +177,7 @@ extension RedisHistory {
     } catch {
       group.isActive = false
       answer(group, .unavailable)
-      await hub.note("a history could not be loaded", "\(name): \(error)")
+      hub.note("a history could not be loaded", "\(name): \(error)")
       // After a reconnection all groups are loaded again. A load that Redis refused is repeated a second later.
       if error.isUncertain { shards[group.shard].commands?.close() }
     }
@@ -198,65 +197,47 @@ extension RedisHistory {
         .init(Int(Self.lease / .milliseconds(1))), .init(Self.portion),
         .init(Int(group.hearingTime(at: sent) / .milliseconds(1))),
       ], on: connection)
-    guard case .array(let parts) = reply, parts.count == 6, let epoch = parts[0].text,
-      case .integer(let last) = parts[1], case .integer(let first) = parts[2],
-      let now = parts[3].text.flatMap(UInt64.init), case .integer(let isRecorder) = parts[4],
-      case .array(let entries) = parts[5], let lastPosition = EventPosition("\(epoch).\(last)"),
-      (0...Int64(EventPosition.largestOffset)).contains(first)
-    else { throw .unexpectedReply(to: "EVALSHA") }
-    noteLease(group, isRecorder == 1, sent)
-    if lastPosition.epoch != known.epoch || first > Int64(known.offset) + 1 {
-      group.copy.restart(behind: EventPosition(epoch: lastPosition.epoch, offset: UInt64(max(first, 1) - 1)))
+    let part = try LoadedHistory(reply)
+    noteLease(group, part.isRecorder, sent)
+    if part.last.epoch != known.epoch || part.first > known.offset + 1 {
+      group.copy.restart(behind: EventPosition(epoch: part.last.epoch, offset: max(part.first, 1) - 1))
     }
-    let local = MonotonicTime.now.nanoseconds
-    for index in stride(from: 0, to: entries.count - 2, by: 3) {
-      guard let id = entries[index].text?.split(separator: "-"), id.count == 2, let offset = UInt64(id[0]),
-        (1...EventPosition.largestOffset).contains(offset), let time = UInt64(id[1]),
-        let stamp = entries[index + 1].text.flatMap(UInt64.init)
-      else { throw .unexpectedReply(to: "EVALSHA") }
-      let payload = entries[index + 2]
-      // Nanoseconds. An event that is older than this machine's uptime gets the time 0.
-      let age = (now > time ? now - time : 0).multipliedReportingOverflow(by: 1_000_000)
-      let position = EventPosition(epoch: lastPosition.epoch, offset: offset)
-      let insertion = group.copy.insert(
-        decode(payload), at: position,
-        time: MonotonicTime(
-          nanoseconds: !age.overflow && local > age.partialValue ? local - age.partialValue : 0),
-        stamp: stamp)
-      // Events are missing in the stream, so the copy begins after the gap.
-      if insertion == .ahead {
-        group.copy.restart(behind: EventPosition(epoch: position.epoch, offset: offset - 1))
-        _ = group.copy.insert(decode(payload), at: position, time: .now, stamp: stamp)
-      }
-    }
+    for entry in part.entries { insert(entry, of: part, group) }
     let end = group.copy.last
-    guard end.epoch == lastPosition.epoch, end.offset < lastPosition.offset else { return true }
+    guard end.epoch == part.last.epoch, end.offset < part.last.offset else { return true }
     // Without progress, the same part would be read for ever.
-    guard entries.isEmpty || end != known else { throw .unexpectedReply(to: "EVALSHA") }
+    guard part.entries.isEmpty || end != known else { throw .unexpectedReply(to: "EVALSHA") }
     // The events that are missing at the end are also missing in the stream.
-    guard !entries.isEmpty else {
-      group.copy.restart(behind: lastPosition)
+    guard !part.entries.isEmpty else {
+      group.copy.restart(behind: part.last)
       return true
     }
     return false
   }
 
+  private func insert(_ entry: LoadedHistory.Entry, of part: LoadedHistory, _ group: MirroredGroup) {
+    let position = EventPosition(epoch: part.last.epoch, offset: entry.offset)
+    let event = decode(entry.payload)
+    let insertion = group.copy.insert(
+      event, at: position, time: part.localTime(of: entry, at: .now), stamp: entry.stamp)
+    guard insertion == .ahead else { return }
+    // Events are missing in the stream, so the copy begins after the gap.
+    group.copy.restart(behind: EventPosition(epoch: position.epoch, offset: entry.offset - 1))
+    _ = group.copy.insert(event, at: position, time: .now, stamp: entry.stamp)
+  }
+
   /// Begins a new epoch: stream and copy have different events at one position, because Redis lost events and used the position
   /// again.
-  private func renewing(_ group: MirroredGroup) {
-    let epoch = group.copy.last.epoch
-    let (key, shard) = (metaKey(group.name), group.shard)
-    Task {
-      guard let connection = shards[shard].commands else { return }
-      do throws(RedisFailure) {
-        _ = try await HistoryScript.renew.run(
-          keys: [key],
-          [.init(String(epoch, radix: 16)), .init(String(RecordedGroup.newEpoch(), radix: 16))],
-          on: connection)
-        startLoading(group)
-      } catch {
-        connection.close()
-      }
+  func renew(_ name: String, _ epoch: UInt32) async {
+    guard let group = groups[name], let connection = shards[group.shard].commands else { return }
+    do throws(RedisFailure) {
+      _ = try await HistoryScript.renew.run(
+        keys: [metaKey(name)],
+        [.init(String(epoch, radix: 16)), .init(String(RecordedGroup.newEpoch(), radix: 16))],
+        on: connection)
+      startLoading(group)
+    } catch {
+      connection.close()
     }
   }
 
@@ -284,7 +265,7 @@ extension RedisHistory {
     }
     guard lost > 0 else { return }
     hub.counters.undelivered.add(lost, ordering: .relaxed)
-    Task { [hub, name = group.name, lost] in await hub.note(Self.lost, "\(lost) events of \(name)") }
+    hub.note(Self.lost, "\(lost) events of \(group.name)")
   }
 
   func tendGroups(_ shard: Int) async {
@@ -294,39 +275,42 @@ extension RedisHistory {
       // The last load has failed.
       if !group.isActive { startLoading(group) }
     }
-    for start in stride(from: 0, to: all.count, by: Self.tended) {
+    for part in all.parts(of: Self.tended) {
       guard let connection = shards[shard].commands else { return }
-      let part = Array(all[start..<min(start + Self.tended, all.count)])
-      let known = part.map(\.copy.last)
-      let sent = MonotonicTime.now
-      var arguments: [RESPArgument] = [.init(hub.identity.id), .init(Int(Self.lease / .milliseconds(1)))]
-      for group in part {
-        arguments += [
-          .init(life(group.copy.limits)), .init(group.copy.limits.age.wholeSeconds),
-          .init(Int(group.hearingTime(at: sent) / .milliseconds(1))),
-        ]
-      }
       do throws(RedisFailure) {
-        let reply = try await HistoryScript.tend.run(
-          keys: part.flatMap { [metaKey($0.name), streamKey($0.name)] }, arguments, on: connection)
-        guard case .array(let found) = reply, found.count == 3 * part.count else {
-          throw .unexpectedReply(to: "EVALSHA")
-        }
-        for (index, group) in part.enumerated() {
-          guard case .integer(let last) = found[3 * index + 1] else { continue }
-          noteLease(group, found[3 * index + 2] == .integer(1), sent)
-          let position = EventPosition("\(found[3 * index].text ?? "").\(last)")
-          // The copy lags behind, or its epoch is over. Events that were announced since the request do not count.
-          if position?.epoch != known[index].epoch || UInt64(last) < known[index].offset
-            || UInt64(last) > group.copy.last.offset
-          {
-            startLoading(group)
-          }
-        }
+        try await tend(Array(part), on: connection)
       } catch {
-        await hub.note("histories could not be maintained", "\(error)")
+        hub.note("histories could not be maintained", "\(error)")
         if error.isUncertain { connection.close() }
         return
+      }
+    }
+  }
+
+  private func tend(_ groups: [MirroredGroup], on connection: RedisConnection) async throws(RedisFailure) {
+    let known = groups.map(\.copy.last)
+    let sent = MonotonicTime.now
+    var arguments: [RESPArgument] = [.init(hub.identity.id), .init(Int(Self.lease / .milliseconds(1)))]
+    for group in groups {
+      arguments += [
+        .init(life(group.copy.limits)), .init(group.copy.limits.age.wholeSeconds),
+        .init(Int(group.hearingTime(at: sent) / .milliseconds(1))),
+      ]
+    }
+    let reply = try await HistoryScript.tend.run(
+      keys: groups.flatMap { [metaKey($0.name), streamKey($0.name)] }, arguments, on: connection)
+    guard case .array(let found) = reply, found.count == 3 * groups.count else {
+      throw .unexpectedReply(to: "EVALSHA")
+    }
+    for (index, group) in groups.enumerated() {
+      guard case .integer(let last) = found[3 * index + 1] else { continue }
+      noteLease(group, found[3 * index + 2] == .integer(1), sent)
+      let position = EventPosition("\(found[3 * index].text ?? "").\(last)")
+      // The copy lags behind, or its epoch is over. Events that were announced since the request do not count.
+      if position?.epoch != known[index].epoch || UInt64(last) < known[index].offset
+        || UInt64(last) > group.copy.last.offset
+      {
+        startLoading(group)
       }
     }
   }

@@ -81,12 +81,12 @@ extension RedisHistory {
           continue
         }
         let refusal = RedisRefusal(message)
-        await hub.note("events could not be recorded", "\(record.request.group): \(refusal)")
+        hub.note("events could not be recorded", "\(record.request.group): \(refusal)")
         if refusal.endsConnection { connection.close() }
         failed(record.request, .refused(refusal))
       }
     } catch {
-      await hub.note("events could not be recorded", "\(error)")
+      hub.note("events could not be recorded", "\(error)")
       for record in records { failed(record.request, error) }
     }
   }

@@ -1,11 +1,11 @@
-package import ChannelLayers
+import ChannelLayers
 import GatewayConfig
 import Logging
 import NIOCore
-package import NIOPosix
+import NIOPosix
 import RedisClient
 import Synchronization
-package import Transport
+import Transport
 
 /// The histories of a Redis layer's groups. They are streams in Redis, which all processes share. This process has copies for the
 /// reactors that have members.
@@ -16,8 +16,7 @@ package import Transport
 /// events from the copies. A copy follows the announcements of its stream, and is loaded from the stream if events are missing.
 ///
 /// The actor runs on one event loop. Reactors call `publish` and `change`, and get the results in their mailboxes.
-package actor RedisHistory: HistoryRecorder {
-
+actor RedisHistory: HistoryRecorder, LinkOwner {
   nonisolated let configuration: RedisLayerConfiguration
   nonisolated let hub: RedisHub
   nonisolated let history: GroupHistory
@@ -37,27 +36,41 @@ package actor RedisHistory: HistoryRecorder {
 
   let shards: [HistoryShard]
   var groups: [String: MirroredGroup] = [:]
-  private let life = RedisLife()
+  let life: RedisLife
+  static let beat = Duration.seconds(1)
+  /// What one group asks of Redis. Each is a task of its own, which a stop waits for.
+  enum Errand {
+    case load(String)
+    case renew(String, epoch: UInt32)
+  }
+
+  private let (errands, errand) = AsyncStream<Errand>.makeStream()
   var reactors: [Mailbox<HistoryNews>] = []
 
-  @safe package nonisolated var unownedExecutor: UnownedSerialExecutor {
+  @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
   }
 
-  package init(_ hub: RedisHub, recording history: GroupHistory, on group: MultiThreadedEventLoopGroup) {
+  init(
+    _ hub: RedisHub, recording history: GroupHistory, on group: MultiThreadedEventLoopGroup,
+    clock: RedisClock = .system
+  ) {
     self.hub = hub
     self.history = history
     configuration = hub.configuration
     let loop = group.next()
     executor = loop.executor
     availability = ShardAvailability(count: configuration.hosts.count)
+    life = RedisLife(clock: clock)
     shards = configuration.hosts.map { [life] in
       let facts: Logger.Metadata = ["layer": "\(hub.alias)", "host": "\($0)"]
       let outage = OutageLog(
         hub.log, start: .init(level: .error, message: "history not available", metadata: facts),
         end: .init(level: .notice, message: "history available", metadata: facts))
       let connector = RedisConnector(host: $0, eventLoop: loop)
-      let link = RedisLink(life, reporting: outage) { try await RedisConnectionPair.connect(connector) }
+      let link = RedisLink(life, reporting: outage, clock: clock) {
+        try await RedisConnectionPair.connect(connector)
+      }
       return HistoryShard(outage: outage, link: link)
     }
   }
@@ -65,13 +78,13 @@ package actor RedisHistory: HistoryRecorder {
   // MARK: - From reactors and the layer
 
   /// Whether every shard is up.
-  package nonisolated var isAvailable: Bool { availability.isComplete }
+  nonisolated var isAvailable: Bool { availability.isComplete }
 
   nonisolated func shard(of group: String) -> Int {
     Shard.index(of: group, count: configuration.hosts.count)
   }
 
-  package nonisolated func publish(_ request: RecordRequest) -> Undelivered? {
+  nonisolated func publish(_ request: RecordRequest) -> Undelivered? {
     guard availability[shard(of: request.group)] else {
       hub.counters.undelivered.add(1, ordering: .relaxed)
       return .unavailable
@@ -83,7 +96,7 @@ package actor RedisHistory: HistoryRecorder {
     return nil
   }
 
-  package nonisolated func change(_ change: InterestChange) {
+  nonisolated func change(_ change: InterestChange) {
     _ = changes.add(change)
   }
 
@@ -107,59 +120,62 @@ package actor RedisHistory: HistoryRecorder {
 
   // MARK: - Life
 
-  var isStopping: Bool { life.isStopping }
-
   /// Sets the mailboxes of the reactors. Must be called before `run`.
-  package func connect(to reactors: [Mailbox<HistoryNews>]) {
+  func connect(to reactors: [Mailbox<HistoryNews>]) {
     self.reactors = reactors
   }
 
-  /// Runs until `stop` is called.
-  package func run() async {
-    await life.run(
-      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
-  }
-
-  private func work() async {
+  func work() async {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.followChanges() }
       tasks.addTask { await self.carryRequests() }
+      for await errand in errands { tasks.addTask { await self.run(errand) } }
+    }
+  }
+
+  /// Nothing is begun any more once the history is stopping.
+  func begin(_ errand: Errand) {
+    self.errand.yield(errand)
+  }
+
+  private func run(_ errand: Errand) async {
+    switch errand {
+    case .load(let name): await load(name)
+    case .renew(let name, let epoch): await renew(name, epoch)
     }
   }
 
   /// Waits until every shard is up, one has failed, or the time is over.
-  package func waitUntilAvailable(within time: Duration) async {
-    let deadline = ContinuousClock.now + time
-    while !isAvailable, ContinuousClock.now < deadline, !isStopping, !Task.isCancelled,
-      !shards.contains(where: \.outage.isOpen)
-    {
-      // Only at the start, and only for a short time, so checking again and again is good enough.
-      _ = try? await Task.sleep(for: .milliseconds(5))
+  func waitUntilAvailable(within time: Duration) async {
+    _ = await availability.settle(within: time) {
+      isStopping || shards.contains(where: \.outage.isOpen)
     }
   }
 
-  /// Records the waiting events, releases the leases, and ends `run`. Must be called before the layer is stopped, because the layer
-  /// carries the events for other programs.
-  package func stop(within time: Duration) async {
-    await life.stop(within: time) {
-      for shard in shards.indices { _ = availability.set(shard, isUp: false) }
-      changes.finish()
-      requests.finish()
-    } farewell: {
-      await resign(Array(groups.values))
-    } close: {
-      await self.closeConnections()
-    }
+  /// The waiting events are still recorded. So a stop comes before that of the layer, which carries them for other programs.
+  func finish() {
+    for shard in shards.indices { _ = availability.set(shard, isUp: false) }
+    changes.finish()
+    requests.finish()
+    errand.finish()
   }
 
-  private func closeConnections() async {
+  /// Releases the leases.
+  func withdraw() async {
+    await resign(Array(groups.values))
+  }
+
+  func closeConnections() {
     for shard in shards { shard.link.close() }
   }
 
-  private func tick() async {
-    await life.beat(every: .seconds(1)) { beat in
-      await leaveIdleGroups()
-      await tend(beat: beat)
+  func tend(beat: Int) async {
+    await leaveIdleGroups()
+    for shard in shards.indices {
+      guard let subscriber = shards[shard].subscriber else { continue }
+      if beat % 5 == 0 { subscriber.post([RESPCommand("PING")]) }
+      shards[shard].link.closeIfSilent()
+      await tendGroups(shard)
     }
   }
 
@@ -177,7 +193,7 @@ package actor RedisHistory: HistoryRecorder {
 // MARK: - Connections
 
 extension RedisHistory {
-  private func keepConnections() async {
+  func keepConnections() async {
     await withDiscardingTaskGroup { tasks in
       for shard in shards.indices { tasks.addTask { await self.keepConnections(shard) } }
     }
@@ -188,6 +204,7 @@ extension RedisHistory {
     let link = shards[shard].link
     await link.keep { connections in
       try await connections.receiver.subscribe { [self] message in
+        // The connections are on the event loop that is the actor's executor.
         assumeIsolated { $0.take(message, shard) }
       }
       try await HistoryScript.tryRights(on: connections.commands)
@@ -218,18 +235,11 @@ extension RedisHistory {
   }
 
   func subscribe(_ names: [String], _ shard: Int) {
-    guard let subscriber = shards[shard].subscriber else { return }
-    for start in stride(from: 0, to: names.count, by: 250) {
-      let part = names[start..<min(start + 250, names.count)].map { RESPArgument(streamKey($0)) }
-      subscriber.post([RESPCommand("SUBSCRIBE", part)])
-    }
+    shards[shard].subscriber?.post(subscriptionsTo: names.map(streamKey))
   }
 
   private func take(_ message: RESPValue, _ shard: Int) {
-    shards[shard].link.heard()
-    if case .error(let fault) = message {
-      shards[shard].link.refuse(.refused(RedisRefusal(fault)))
-    }
+    shards[shard].link.heard(message)
     guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
       let channel = parts[1].text, channel.hasPrefix(streamKey(""))
     else { return }
@@ -240,16 +250,6 @@ extension RedisHistory {
     case "subscribe": startLoading(group)
     case "message": announced(parts[2], group)
     default: break
-    }
-  }
-
-  /// Called every second.
-  private func tend(beat: Int) async {
-    for shard in shards.indices {
-      guard let subscriber = shards[shard].subscriber else { continue }
-      if beat % 5 == 0 { subscriber.post([RESPCommand("PING")]) }
-      shards[shard].link.closeIfSilent()
-      await tendGroups(shard)
     }
   }
 }

@@ -38,9 +38,8 @@ extension CoreLayout {
   private func enter(
     _ groups: [RedisGroup], of hub: isolated RedisHub, on connection: RedisConnection
   ) async throws(RedisFailure) {
-    for start in stride(from: 0, to: groups.count, by: 250) {
+    for part in groups.parts(of: 250) {
       let now = MessageClock.now()
-      let part = groups[start..<min(start + 250, groups.count)]
       let replies = try await connection.send(
         part.flatMap { group in
           let key = register.key(ofGroup: group.name)

@@ -41,7 +41,7 @@ final class PubSubLayout: RedisLayout, Sendable {
       for name in names { hub.refused(name) }
       return
     }
-    receiver.post([RESPCommand("SUBSCRIBE", names.map { RESPArgument(channel(of: $0)) })])
+    receiver.post(subscriptionsTo: names.map(channel(of:)))
   }
 
   /// Receives the messages of the subscriptions until the connection ends.
@@ -53,13 +53,7 @@ final class PubSubLayout: RedisLayout, Sendable {
         holdBack(shard, connection, $0)
       }
     }
-    let wanted = hub.interest.wanted(shard)
-    for start in stride(from: 0, to: wanted.count, by: 250) {
-      let names = wanted[start..<min(start + 250, wanted.count)].map {
-        RESPArgument(channel(of: $0.name))
-      }
-      connection.post([RESPCommand("SUBSCRIBE", names)])
-    }
+    connection.post(subscriptionsTo: hub.interest.wanted(shard).map { channel(of: $0.name) })
     // The pattern comes last: when it is confirmed, so is everything before it.
     connection.post([RESPCommand("PSUBSCRIBE", .init(Self.globEscaped(sessionPrefix) + "*"))])
     await connection.waitUntilClosed()
@@ -68,11 +62,7 @@ final class PubSubLayout: RedisLayout, Sendable {
   }
 
   private func handle(_ message: RESPValue, _ shard: Int, _ hub: isolated RedisHub) {
-    hub.shards[shard].receiver.heard()
-    // A connection without its subscriptions is of no use, and the error does not say which one failed.
-    if case .error(let fault) = message {
-      hub.shards[shard].receiver.refuse(.refused(RedisRefusal(fault)))
-    }
+    hub.shards[shard].receiver.heard(message)
     guard case .array(let parts) = message, let kind = parts.first?.text else { return }
     switch (kind, parts.count) {
     case ("message", 3):
@@ -102,7 +92,7 @@ final class PubSubLayout: RedisLayout, Sendable {
     let loop = hub.shards[shard].connector.eventLoop
     full.whenRoom {
       loop.execute {
-        // The server was not silent; the connection was not read.
+        // On the hub's loop, as above. The server was not silent; the connection was not read.
         hub.assumeIsolated { $0.shards[shard].receiver.heard() }
         connection.resumeReading()
       }

@@ -1,19 +1,19 @@
-package import ChannelLayers
-package import GatewayConfig
-package import Logging
+import ChannelLayers
+import GatewayConfig
+import Logging
 import NIOCore
-package import NIOPosix
+import NIOPosix
 import RedisClient
 
 /// Presence of a Redis layer: this process writes the sessions in its groups into Redis, and reads those of the other processes
 /// there.
-package final class RedisPresence: Sendable {
-  package let table: PresenceTable
+final class RedisPresence: Sendable {
+  let table: PresenceTable
   private let links: [RedisPresenceLink]
 
-  package init(
+  init(
     alias: String, _ configuration: RedisLayerConfiguration, on group: MultiThreadedEventLoopGroup,
-    log: Logger
+    log: Logger, clock: RedisClock = .system
   ) {
     let loop = group.next()
     let requests = configuration.hosts.map { _ in
@@ -28,12 +28,12 @@ package final class RedisPresence: Sendable {
       RedisPresenceLink(
         alias: alias, connector: RedisConnector(host: host, eventLoop: loop),
         register: PresenceRegister(prefix: configuration.prefix, database: host.database, id: id),
-        table: table, requests: requests, executor: loop.executor, log: log)
+        table: table, requests: requests, executor: loop.executor, log: log, clock: clock)
     }
   }
 
   /// Runs until `stop`.
-  package func run() async {
+  func run() async {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.table.run() }
       for link in links { tasks.addTask { await link.run() } }
@@ -43,7 +43,7 @@ package final class RedisPresence: Sendable {
   /// Removes the entries of this process from Redis, and ends `run`.
   ///
   /// - Parameter time: how long Redis may take. Another process removes the rest later.
-  package func stop(within time: Duration) async {
+  func stop(within time: Duration) async {
     table.stop()
     await withDiscardingTaskGroup { tasks in
       for link in links { tasks.addTask { await link.stop(within: time) } }
@@ -51,7 +51,7 @@ package final class RedisPresence: Sendable {
   }
 
   /// The presence in the group, in all processes; nil if Redis does not answer.
-  package func list(of group: String) async -> PresenceList? {
+  func list(of group: String) async -> PresenceList? {
     if let list = table.list(of: group) { return list }
     return await links[Shard.index(of: group, count: links.count)].read(group)
   }

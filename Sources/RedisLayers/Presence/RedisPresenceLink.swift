@@ -9,7 +9,7 @@ import Transport
 /// Presence on one Redis server: a connection for commands, and one for the notices of the other processes.
 ///
 /// One task writes and reads everything, group by group, so that the state of a group is always consistent.
-actor RedisPresenceLink {
+actor RedisPresenceLink: LinkOwner {
   /// A group in which the sessions of this process have changed.
   struct Changed: SizedRequest {
     var group: String
@@ -58,7 +58,8 @@ actor RedisPresenceLink {
   private var unreadable: Set<String> = []
   /// Groups without sessions that Redis still has to remove.
   private var leaving: Set<String> = []
-  private let life = RedisLife()
+  let life: RedisLife
+  static let beat = PresenceRegister.interval
   private let outage: OutageLog
   /// Up when Redis has confirmed the subscriptions.
   private let link: RedisLink<RedisConnectionPair>
@@ -66,7 +67,7 @@ actor RedisPresenceLink {
   private var commands: RedisConnection?
   private var lastSequence = 0
   private var hasSignOfLife = false
-  private var notes = LogPaces()
+  private let notes: LayerNotes
 
   @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
@@ -74,7 +75,8 @@ actor RedisPresenceLink {
 
   init(
     alias: String, connector: RedisConnector, register: PresenceRegister, table: PresenceTable,
-    requests: RedisRequests<Changed>, executor: any SerialExecutor, log: Logger
+    requests: RedisRequests<Changed>, executor: any SerialExecutor, log: Logger,
+    clock: RedisClock = .system
   ) {
     self.alias = alias
     self.register = register
@@ -82,6 +84,8 @@ actor RedisPresenceLink {
     self.requests = requests
     self.executor = executor
     self.log = log
+    notes = LayerNotes(of: alias, log: log)
+    life = RedisLife(clock: clock)
     outage = OutageLog(
       log,
       start: .init(
@@ -89,29 +93,18 @@ actor RedisPresenceLink {
         metadata: ["layer": "\(alias)", "host": "\(connector.host)"]),
       end: .init(
         level: .notice, message: "presence is shared again", metadata: ["layer": "\(alias)"]))
-    link = RedisLink(life, reporting: outage, silence: .seconds(10)) {
+    link = RedisLink(life, reporting: outage, silence: .seconds(10), clock: clock) {
       try await RedisConnectionPair.connect(connector)
     }
   }
 
   // MARK: - Life
 
-  func run() async {
-    await life.run(
-      keep: { await self.keepConnections() }, work: { await self.work() }, beat: { await self.tick() })
+  func finish() {
+    requests.finish()
   }
 
-  func stop(within time: Duration) async {
-    await life.stop(within: time) {
-      requests.finish()
-    } farewell: {
-      await withdraw()
-    } close: {
-      await self.closeConnections()
-    }
-  }
-
-  private func withdraw() async {
+  func withdraw() async {
     guard let commands else { return }
     do {
       try await register.clear(register.id, on: commands)
@@ -121,16 +114,17 @@ actor RedisPresenceLink {
     }
   }
 
-  private func closeConnections() async {
+  func closeConnections() {
     link.close()
   }
 
   // MARK: - Connections
 
   /// After every outage everything is written and read again.
-  private func keepConnections() async {
+  func keepConnections() async {
     await link.keep { connections in
       try await connections.receiver.subscribe { [self] message in
+        // The connections are on the event loop that is the actor's executor.
         assumeIsolated { $0.handle(message) }
       }
       hasSignOfLife = false
@@ -166,24 +160,13 @@ actor RedisPresenceLink {
     changed.formUnion(leaving)
   }
 
-  private func note(_ message: String, _ detail: String) {
-    guard let others = notes.next(message) else { return }
-    log.warning(
-      "\(message)", metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
-  }
-
   // MARK: - Every sign of life
 
-  private func tick() async {
-    await life.beat(every: PresenceRegister.interval) { count in
-      if let commands {
-        await tend(commands, isRenewal: count % Self.renewal == 0)
-      } else {
-        // Members that wait for a list get the presence that is known here.
-        for group in changed.union(groups.keys) { table.show(group) }
-        requests.wake()
-      }
-    }
+  func tend(beat: Int) async {
+    if let commands { return await tend(commands, isRenewal: beat % Self.renewal == 0) }
+    // Members that wait for a list get the presence that is known here.
+    for group in changed.union(groups.keys) { table.show(group) }
+    requests.wake()
   }
 
   private func tend(_ commands: RedisConnection, isRenewal: Bool) async {
@@ -211,9 +194,9 @@ actor RedisPresenceLink {
       link.connection?.receiver.post([RESPCommand("PING")])
       link.closeIfSilent()
     } catch .refused(let refusal) where !refusal.endsConnection {
-      note("presence could not be renewed", refusal.description)
+      notes.write("presence could not be renewed", refusal.description)
     } catch {
-      note("presence could not be renewed", "\(error)")
+      notes.write("presence could not be renewed", "\(error)")
       commands.close()
     }
     // Refused groups are tried again.
@@ -225,7 +208,7 @@ actor RedisPresenceLink {
 
   // MARK: - To Redis
 
-  private func work() async {
+  func work() async {
     for await _ in requests.arrivals {
       repeat {
         changed.formUnion(requests.take(atMost: .max).map(\.group))
@@ -239,7 +222,7 @@ actor RedisPresenceLink {
           try await write(writing, on: commands)
           try await read(reading, on: commands)
         } catch {
-          note("presence could not be written", "\(error)")
+          notes.write("presence could not be written", "\(error)")
           // All groups are written and read again once there is a connection.
           changed.formUnion(writing)
           commands.close()
@@ -262,8 +245,7 @@ actor RedisPresenceLink {
       let changes = takeChanges(of: name)
       return changes.isEmpty ? nil : (group: name, changes: changes)
     }
-    for start in stride(from: 0, to: writes.count, by: Self.mostAtOnce) {
-      let part = writes[start..<min(start + Self.mostAtOnce, writes.count)]
+    for part in writes.parts(of: Self.mostAtOnce) {
       let outcomes = try await Self.together(part.map(\.group), part.map(\.changes)) {
         [register] (group, changes) async throws(RedisFailure) in
         for change in changes { try await register.write(change, of: group, on: connection) }
@@ -273,7 +255,7 @@ actor RedisPresenceLink {
           leaving.remove(group)
           continue
         }
-        note("presence could not be written", "\(group): \(refusal)")
+        notes.write("presence could not be written", "\(group): \(refusal)")
         // It is tried again with the next sign of life.
         groups[group]?.isWritten = false
         unwritable.insert(group)
@@ -307,13 +289,8 @@ actor RedisPresenceLink {
           left: Array(left), anonymous: changes.anonymous, isAll: !isWritten && parts.isEmpty))
       group.sequence = sequence
     }
-    let most = PresenceRegister.mostAtOnce
-    for start in stride(from: 0, to: changes.joined.count, by: most) {
-      add(joined: changes.joined[start..<min(start + most, changes.joined.count)])
-    }
-    for start in stride(from: 0, to: changes.left.count, by: most) {
-      add(left: changes.left[start..<min(start + most, changes.left.count)])
-    }
+    for part in changes.joined.parts(of: PresenceRegister.mostAtOnce) { add(joined: part) }
+    for part in changes.left.parts(of: PresenceRegister.mostAtOnce) { add(left: part) }
     if parts.isEmpty, !isWritten || group.anonymous != changes.anonymous { add() }
     group.anonymous = changes.anonymous
     group.isWritten = true
@@ -329,17 +306,11 @@ actor RedisPresenceLink {
   // MARK: - From Redis
 
   private func subscribe(_ names: [String]) {
-    for start in stride(from: 0, to: names.count, by: Self.mostAtOnce) {
-      let channels = names[start..<min(start + Self.mostAtOnce, names.count)].map {
-        RESPArgument(register.channel(of: $0))
-      }
-      link.connection?.receiver.post([RESPCommand("SUBSCRIBE", channels)])
-    }
+    link.connection?.receiver.post(subscriptionsTo: names.map(register.channel(of:)))
   }
 
   private func handle(_ message: RESPValue) {
-    link.heard()
-    if case .error(let fault) = message { link.refuse(.refused(RedisRefusal(fault))) }
+    link.heard(message)
     guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
       let group = parts[1].text.flatMap(register.group(ofChannel:))
     else { return }
@@ -349,7 +320,7 @@ actor RedisPresenceLink {
     case ("subscribe", _): readAgain(group)
     case ("message", .bulkString(let bytes)):
       guard let message = PresenceMessage(bytes) else {
-        return note("a presence message could not be read", group)
+        return notes.write("a presence message could not be read", group)
       }
       hear(message, of: group)
     case ("message", _): readAgain(group)
@@ -382,10 +353,7 @@ actor RedisPresenceLink {
   }
 
   private func read(_ names: Set<String>, on connection: RedisConnection) async throws(RedisFailure) {
-    let names = names.filter { groups[$0] != nil }
-    let wanted = Array(names)
-    for start in stride(from: 0, to: wanted.count, by: Self.mostAtOnce) {
-      let part = Array(wanted[start..<min(start + Self.mostAtOnce, wanted.count)])
+    for part in Array(names).filter({ groups[$0] != nil }).parts(of: Self.mostAtOnce).map(Array.init) {
       let outcomes = try await Self.together(part, part) {
         [register] (group, _) async throws(RedisFailure) in try await register.read(group, on: connection)
       }
@@ -393,7 +361,7 @@ actor RedisPresenceLink {
         switch outcome {
         case .success(let states): load(states, of: group)
         case .failure(let refusal):
-          note("presence could not be read", "\(group): \(refusal)")
+          notes.write("presence could not be read", "\(group): \(refusal)")
           unreadable.insert(group)
           table.show(group)
         }
@@ -418,7 +386,7 @@ actor RedisPresenceLink {
     do {
       return PresenceList(try await register.read(group, on: commands))
     } catch {
-      note("presence could not be read", "\(group): \(error)")
+      notes.write("presence could not be read", "\(group): \(error)")
       return nil
     }
   }

@@ -10,6 +10,7 @@ import WebSocketCore
 ///
 /// Its `Admission` says what is to be done; this object does it, and reports what came of it.
 package final class PendingConnection {
+  /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   unowned let worker: WorkerSessions
   private var admission: Admission
   /// The client; nil if the connection itself tells its address.
@@ -88,6 +89,7 @@ package final class PendingConnection {
   func start(on descriptor: consuming Descriptor, due: MonotonicTime? = nil) {
     connection = worker.reactor.adopt(descriptor, handler: self)
     connection?.readInOwnTurn()
+    // Unowned: whatever becomes of the connection cancels it.
     let deadline = worker.reactor.timer { [unowned self] in handle(.timedOut) }
     let patience = worker.process.server.handshake
     self.due = due ?? worker.reactor.now + (allowance.isServed ? patience : min(patience, Self.lingering))

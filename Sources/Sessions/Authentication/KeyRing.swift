@@ -106,7 +106,8 @@ actor KeyRing {
   private func readAnew() -> Task<Void, Never>? {
     if let reading { return reading }
     guard isOlder(lastTry, than: leastPause) else { return nil }
-    // A task of its own, so that a client that stops waiting does not cancel it for all.
+    // A task of its own, so that a client that stops waiting does not cancel it for all. It is kept in `reading`, and ends with the
+    // time-out of the question.
     let task = Task {
       await readSet()
       // Counted from the end of the reading. Otherwise all clients would wait all the time for a server that hangs.

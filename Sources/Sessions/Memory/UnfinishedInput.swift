@@ -15,6 +15,7 @@ protocol InputHolder: AnyObject {
 final class UnfinishedInput {
   /// The bytes of one session. Exists only while it holds some.
   final class Part {
+    /// Unowned: a holder gives its part back before it ends.
     fileprivate unowned let holder: any InputHolder
     fileprivate var since: UInt64
     /// The message was finished meanwhile. The next count belongs to another message.
@@ -39,6 +40,7 @@ final class UnfinishedInput {
     self.process = process
     self.reactor = reactor
     allowance = MemoryAllowance(of: process.receiveMemory.budget, among: process.threads)
+    // Unowned, here and below: it belongs to the worker, which lives while its reactor runs.
     hoarding = HoardingWatch(reactor) { [unowned self] in
       relieve()
       return allowance.used > 0

@@ -15,6 +15,7 @@ final class EventStream: LiveSession {
 
   let connection: Connection
   var route: EventRoute
+  /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   private unowned let worker: WorkerSessions
   var feed = GroupFeed()
   /// When something was last written, in nanoseconds of the reactor's clock.

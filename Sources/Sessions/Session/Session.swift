@@ -20,6 +20,7 @@ final class Session {
 
   let connection: Connection
   private(set) var route: SessionRoute
+  /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   unowned let worker: WorkerSessions
   private var decoder: MessageDecoder
   /// Where permessage-deflate was negotiated.
@@ -460,6 +461,7 @@ extension Session {
     closeUpstream(payload)
     state = .closing
     leaveGroups()
+    // Unowned: the end of the session cancels it.
     let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
     deadline.schedule(after: Self.closeTimeout)
     closeDeadline = deadline

@@ -250,6 +250,7 @@ extension AnswerGuard {
       let promise = promise ?? context.eventLoop.makePromise()
       unsentParts += 1
       if unsentParts == 1 { lastProgress = context.eventLoop.now }
+      // `assumeIsolated` is sound: a handler runs on the loop of its channel, whose promises and tasks are used here.
       promise.futureResult.assumeIsolated().whenComplete { [self] _ in
         unsentParts -= 1
         lastProgress = context.eventLoop.now

@@ -78,6 +78,7 @@ final class UpstreamSession {
     write(.close, payload.rawBytes)
     state = .closing
     connection.resumeReading()
+    // Unowned: the end of the session cancels it.
     let deadline = connection.reactor.timer { [unowned self] in end(within: .zero) }
     deadline.schedule(after: Self.closeTimeout)
     self.deadline = deadline

@@ -7,6 +7,7 @@ final class KeepAliveSweep {
   /// How often a session is checked within the shortest interval of any route.
   private static let looksPerWait = 4
 
+  /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   private unowned let worker: WorkerSessions
   private var shortestWait = Duration.seconds(3600)
   private var position = 0
@@ -20,6 +21,7 @@ final class KeepAliveSweep {
   func include(_ wait: Duration) {
     shortestWait = min(shortestWait, wait)
     guard timer == nil else { return }
+    // Unowned: the worker keeps the sweep for as long as there are sessions, and without any the timer is not set.
     let timer = worker.reactor.timer { [unowned self] in sweep() }
     self.timer = timer
     timer.schedule(after: Self.tick)

@@ -122,6 +122,7 @@ extension WorkerSessions {
     let post = post
     return identities.ask(
       { ticket in
+        // Kept under its ticket, and cancelled when the ticket is forgotten.
         Task {
           let outcome = await question()
           // If the reactor has ended, no session waits for the result.

@@ -1,52 +1,7 @@
-import Logging
 import Synchronization
 import Transport
 
 @testable import RedisClient
-
-/// A wait that a test ends.
-struct Nap: Sendable {
-  var duration: Duration
-  fileprivate var end: AsyncStream<Void>.Continuation
-}
-
-/// A clock that stands still, except that ending a nap moves it by the nap's duration.
-final class FakeClock: Sendable {
-  private let time = Mutex(MonotonicTime(nanoseconds: 1 << 60))
-  private let naps: AsyncStream<Nap>
-  private let begin: AsyncStream<Nap>.Continuation
-
-  init() {
-    (naps, begin) = AsyncStream.makeStream()
-  }
-
-  var clock: RedisClock {
-    RedisClock(
-      now: { self.now },
-      sleep: { duration in
-        let (ending, end) = AsyncStream<Void>.makeStream()
-        self.begin.yield(Nap(duration: duration, end: end))
-        for await _ in ending {}
-        try Task.checkCancellation()
-      })
-  }
-
-  var now: MonotonicTime { time.withLock { $0 } }
-
-  func advance(by duration: Duration) {
-    time.withLock { $0 = $0 + duration }
-  }
-
-  /// The next nap that begins.
-  func nap() async -> Nap? {
-    await naps.first { _ in true }
-  }
-
-  func end(_ nap: Nap) {
-    advance(by: nap.duration)
-    nap.end.finish()
-  }
-}
 
 /// A connection to nothing.
 final class FakeConnection: KeptConnection {
@@ -110,30 +65,5 @@ final class FakeServer: Sendable {
     begin.yield(Attempt(answer: answer))
     for await result in answers { return try result.get() }
     throw CancellationError()
-  }
-}
-
-/// Keeps the lines of a log: level, message, and the reason if there is one.
-final class LogLines: Sendable {
-  private let written = Mutex<[String]>([])
-
-  var all: [String] { written.withLock { $0 } }
-
-  var log: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
-
-  private struct Handler: LogHandler {
-    let lines: LogLines
-    var logLevel = Logger.Level.trace
-    var metadata: Logger.Metadata = [:]
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-      get { metadata[key] }
-      set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-      let reason = event.metadata?["reason"].map { ": \($0)" } ?? ""
-      lines.written.withLock { $0.append("\(event.level) \(event.message)\(reason)") }
-    }
   }
 }

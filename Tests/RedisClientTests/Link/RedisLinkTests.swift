@@ -1,3 +1,4 @@
+import LayerTestSupport
 import Logging
 import Testing
 import Transport
