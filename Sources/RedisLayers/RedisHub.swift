@@ -19,7 +19,6 @@ actor RedisHub: LinkOwner {
   nonisolated let codec: MessageCodec
   nonisolated let log: Logger
   nonisolated let notes: LayerNotes
-  nonisolated let counters = RedisCounters()
   nonisolated let availability: ShardAvailability
   nonisolated private let executor: any SerialExecutor
   nonisolated let events = RedisRequests<OutgoingEvent>(limit: 20_000, byteLimit: 64 << 20)
@@ -85,15 +84,8 @@ actor RedisHub: LinkOwner {
 
   /// - Returns: why the event cannot be accepted; nil if it was.
   nonisolated func publish(_ event: OutgoingEvent) -> Undelivered? {
-    guard isAvailable(for: event.group) else {
-      counters.undelivered.add(1, ordering: .relaxed)
-      return .unavailable
-    }
-    guard events.add(event) else {
-      counters.undelivered.add(1, ordering: .relaxed)
-      return .backlog
-    }
-    return nil
+    guard isAvailable(for: event.group) else { return .unavailable }
+    return events.add(event) ? nil : .backlog
   }
 
   nonisolated func change(_ change: InterestChange) {
@@ -224,17 +216,14 @@ actor RedisHub: LinkOwner {
   // MARK: - To reactors
 
   func deliver(_ event: Event, to group: RedisGroup) {
-    counters.received.add(1, ordering: .relaxed)
     if let history, history.takes(event, of: group.name, by: self) { return }
     let weight = event.size
     for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name), weight: weight) }
   }
 
   func deliver(_ event: Event, toAddress local: some StringProtocol) {
-    guard let (reactor, member) = SessionAddresses.parse(local), reactor < reactors.count else {
-      return countUnknownReceiver()
-    }
-    counters.received.add(1, ordering: .relaxed)
+    // Of a session of this process that is there no more, or of nobody's.
+    guard let (reactor, member) = SessionAddresses.parse(local), reactor < reactors.count else { return }
     _ = reactors[reactor].post(.toMember(event, member), weight: event.size)
   }
 
@@ -272,12 +261,6 @@ actor RedisHub: LinkOwner {
   /// Notifies the sender of an event, once, that the event did not, or may not, have reached everybody.
   func tell(_ receipt: Receipt, _ reason: Undelivered) {
     guard let sender = receipt.takeSender() else { return }
-    switch reason {
-    case .unconfirmed: counters.unconfirmed.add(1, ordering: .relaxed)
-    // Counted separately for each message.
-    case .full: break
-    case .unavailable, .partly, .backlog, .notSerializable: counters.undelivered.add(1, ordering: .relaxed)
-    }
     switch sender {
     case .session(let reactor, let member): _ = reactors[reactor].post(.undelivered(reason, member))
     case .outside(let reactor, let ticket):
@@ -291,12 +274,7 @@ actor RedisHub: LinkOwner {
     _ = reactors[reactor].post(.published(Published(), ticket: ticket))
   }
 
-  func countUnknownReceiver() {
-    counters.unknownReceivers.add(1, ordering: .relaxed)
-  }
-
   nonisolated func unreadable(_ fault: String) {
-    counters.unreadable.add(1, ordering: .relaxed)
     note("a message from Redis could not be read", fault)
   }
 

@@ -1,6 +1,7 @@
 import GatewayConfig
 import Glibc
 import LayerTestSupport
+import NIOPosix
 import TestSupport
 import Testing
 import Transport
@@ -56,7 +57,7 @@ struct WorkerSessionsTests {
       let memory = MemoryBound(nil, otherwise: 1 << 20, .sending, log: .quiet)
       let process = ProcessState(
         configuration, ServedLayers([]), sendMemory: memory, memory: MemoryLimit.ofProcess(), threads: 1,
-        connectionLimit: 10, log: .quiet)
+        connectionLimit: 10, loops: MultiThreadedEventLoopGroup.singleton, log: .quiet)
       let sessions = WorkerSessions(on: reactor, number: 0, process: process)
       let owner = Owner(isServing: isServing)
       sessions.owner = owner

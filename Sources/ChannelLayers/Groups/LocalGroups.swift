@@ -38,10 +38,6 @@ public final class LocalGroups {
     self.addresses = addresses
   }
 
-  package func hasMembers(in group: String) -> Bool {
-    groups[group] != nil
-  }
-
   package var groupCount: Int { groups.count }
 
   /// A number that changes whenever members may have something to catch up on.

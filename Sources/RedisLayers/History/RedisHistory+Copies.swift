@@ -264,7 +264,6 @@ extension RedisHistory {
       if !requests.add(request) { lost += 1 }
     }
     guard lost > 0 else { return }
-    hub.counters.undelivered.add(lost, ordering: .relaxed)
     hub.note(Self.lost, "\(lost) events of \(group.name)")
   }
 

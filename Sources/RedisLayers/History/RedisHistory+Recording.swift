@@ -117,7 +117,6 @@ extension RedisHistory {
       groups[request.group]?.hear(request.event, at: .now)
       return
     }
-    hub.counters.undelivered.add(1, ordering: .relaxed)
     tell(request, Published(undelivered: failure.isUncertain ? .unconfirmed : .unavailable))
   }
 

@@ -85,15 +85,8 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
   }
 
   nonisolated func publish(_ request: RecordRequest) -> Undelivered? {
-    guard availability[shard(of: request.group)] else {
-      hub.counters.undelivered.add(1, ordering: .relaxed)
-      return .unavailable
-    }
-    guard requests.add(request) else {
-      hub.counters.undelivered.add(1, ordering: .relaxed)
-      return .backlog
-    }
-    return nil
+    guard availability[shard(of: request.group)] else { return .unavailable }
+    return requests.add(request) ? nil : .backlog
   }
 
   nonisolated func change(_ change: InterestChange) {
@@ -111,10 +104,7 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
     // A gateway has recorded most events that have a mark.
     if let mark = event.recordMark, history.copy(of: group)?.hasHad(epoch: mark.epoch) == true { return true }
     let request = RecordRequest(event: event, group: group, limits: limits, source: .foreign)
-    if !requests.add(request) {
-      hub.counters.undelivered.add(1, ordering: .relaxed)
-      hub.note(Self.lost, group)
-    }
+    if !requests.add(request) { hub.note(Self.lost, group) }
     return true
   }
 

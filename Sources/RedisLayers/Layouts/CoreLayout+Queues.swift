@@ -58,7 +58,7 @@ extension CoreLayout {
   }
 
   private func receive(_ event: Event, at channel: String, for hub: isolated RedisHub) {
-    guard let local = identity.local(channel) else { return hub.countUnknownReceiver() }
+    guard let local = identity.local(channel) else { return }
     if let group = hub.interest.group(ofMember: String(local)) {
       hub.deliver(event, to: group)
     } else {
@@ -136,7 +136,6 @@ extension CoreLayout {
         }
       }
     }
-    hub.counters.sent.add(1, ordering: .relaxed)
     if let group = hub.interest[event.group] { hub.deliver(event.event, to: group) }
     for session in recipients.sessions { hub.deliver(event.event, toAddress: session) }
     if recipients.queues.isEmpty { hub.confirm(receipt) }
@@ -207,7 +206,6 @@ extension CoreLayout {
   }
 
   private func overCapacity(_ message: OutgoingQueues.Message, _ hub: isolated RedisHub) {
-    hub.counters.overCapacity.add(1, ordering: .relaxed)
     hub.note("a queue is full, and a message for it was dropped", message.group)
     hub.tell(message.receipt, .full)
   }

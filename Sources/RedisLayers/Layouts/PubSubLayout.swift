@@ -68,7 +68,7 @@ final class PubSubLayout: RedisLayout, Sendable {
     case ("message", 3):
       guard let channel = parts[1].text, channel.hasPrefix(groupPrefix),
         let group = hub.interest[String(channel.dropFirst(groupPrefix.count))]
-      else { return hub.countUnknownReceiver() }
+      else { return }
       if let event = event(in: parts[2], hub) { hub.deliver(event, to: group) }
     case ("pmessage", 4):
       guard let channel = parts[2].text else { return }
@@ -178,7 +178,6 @@ final class PubSubLayout: RedisLayout, Sendable {
         case .integer(0) where !publication.receipt.isAwaited: hub.tell(publication.receipt, .unavailable)
         case .integer:
           hub.confirm(publication.receipt)
-          hub.counters.sent.add(1, ordering: .relaxed)
           hub.shards[shard].recent.add(publication.receipt, at: now)
         default:
           hub.note("Redis did not accept a message", reply.text ?? "an unexpected reply")

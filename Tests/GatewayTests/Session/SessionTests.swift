@@ -1,5 +1,5 @@
-import GatewayTestSupport
 import GatewayConfig
+import GatewayTestSupport
 import Testing
 import WebSocketCore
 

@@ -1,6 +1,6 @@
-import GatewayTestSupport
 import Consumers
 import Foundation
+import GatewayTestSupport
 import LayerTestSupport
 import Logging
 import TestSupport
