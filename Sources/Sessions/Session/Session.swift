@@ -33,7 +33,7 @@ final class Session {
   private var upstream: UpstreamSession?
   /// The reactor's end of the channel layer with the groups, which each message needs.
   let layer: (any ChannelLayer)?
-  /// Whether one message may cost much more than its bytes: all that are not just sent back.
+  /// Whether one message may cost much more than its bytes: all that are not just sent back as they are.
   private var isMetered: Bool
   /// While the client has begun something and not finished it, what that takes.
   private var unfinished: UnfinishedInput.Part?
@@ -204,7 +204,8 @@ extension Session: FrameSink {
     if let unfinished { unfinished.isDone = true }
     guard state == .open else { return .proceed }
     guard !isMetered else { return metered(kind, payload) }
-    route.consumer.received(kind, payload, from: self)
+    // Without its consumer: the route can be exchanged, so that asking it costs an echo 15 instructions.
+    send(kind, payload)
     return state != .ended ? .proceed : .stop
   }
 
