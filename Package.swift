@@ -111,8 +111,8 @@ let package = Package(
     .target(
       name: "Sessions",
       dependencies: [
-        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "NetworkFaults", "RedisLayers",
-        "Routing", "Transport", "WebSocketCore",
+        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "NetworkFaults", "Routing",
+        "Transport", "WebSocketCore",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "Logging", package: "swift-log"),
@@ -124,8 +124,8 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "Routing", "Sessions", "Transport",
-        "WebSocketCore",
+        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "NetworkFaults", "RedisLayers",
+        "Routing", "Sessions", "Transport", "WebSocketCore",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -226,7 +226,6 @@ let package = Package(
       dependencies: [
         "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "GatewayTestSupport", "JSON",
         "LayerTestSupport", "Routing", "Sessions", "TestSupport", "Transport", "WebSocketCore",
-        .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),

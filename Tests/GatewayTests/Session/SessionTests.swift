@@ -379,6 +379,7 @@ struct SessionTests {
       let heard = clients.prefix(4).map { scene.readOut($0) }
       #expect(heard[..<ended].allSatisfy { $0 == ["part of a frame", "end"] })
       #expect(heard[ended] == ["binary of 300000"])
+      #expect(scene.sessions == 8 - ended)
     }
   }
 

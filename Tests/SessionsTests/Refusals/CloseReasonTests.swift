@@ -1,7 +1,5 @@
 import Foundation
 import GatewayConfig
-import HTTPTypes
-import Hummingbird
 import Logging
 import Testing
 import Transport
