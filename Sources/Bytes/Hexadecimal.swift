@@ -1,8 +1,4 @@
 extension UInt8 {
-  /// Whether it is one of 0 to 9 in ASCII.
-  @inlinable
-  public var isDecimalDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
-
   /// The value of a hexadecimal digit in upper or lower case, 0 to 15; nil for another character.
   @inlinable
   public var hexadecimalValue: UInt8? {

@@ -78,7 +78,7 @@ extension IPAddress {
     guard parts.count == 4 else { return nil }
     var bits: UInt32 = 0
     for part in parts {
-      guard part.count == 1 || part.first != UInt8(ascii: "0"), part.allSatisfy(\.isDecimalDigit),
+      guard part.count == 1 || part.first != UInt8(ascii: "0"), part.allSatisfy(\.isDigit),
         let number = UInt8(String(decoding: part, as: UTF8.self))
       else { return nil }
       bits = bits << 8 | UInt32(number)
@@ -157,7 +157,7 @@ public struct IPNetwork: Sendable, Hashable {
     if parts.count == 2 {
       let digits = parts[1]
       guard (1...3).contains(digits.utf8.count),
-        digits.utf8.allSatisfy(\.isDecimalDigit),
+        digits.utf8.allSatisfy(\.isDigit),
         let number = Int(digits), number <= (isV4 ? 32 : 128)
       else { throw .badLength }
       length = number + (isV4 ? 96 : 0)

@@ -79,7 +79,7 @@ public struct EventPosition: Sendable, Hashable, CustomStringConvertible {
   public init?(_ text: some StringProtocol) {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
     guard parts.count == 2, (1...8).contains(parts[0].utf8.count), (1...20).contains(parts[1].utf8.count),
-      parts[1].utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+      parts[1].isOfDigits,
       let epoch = UInt32(hexadecimal: parts[0]), let offset = UInt64(parts[1]),
       offset <= Self.largestOffset
     else { return nil }

@@ -158,16 +158,25 @@ package final class GatewayServer: Sendable {
   /// Serves the application of another configuration from now on, while the server, its listeners and its channel layers stay as they
   /// are. Living sessions go on by the routes of the same names, or end with 1012 where there is none that continues theirs.
   ///
-  /// - Parameter configuration: its routes use no channel layer and no history that was not used so far.
-  /// - Returns: once every worker serves it, and each of its sessions has had its turn.
-  package func serve(applicationOf configuration: Configuration) async {
-    let routes = gateway.serve(applicationOf: configuration).routes
+  /// - Returns: once every worker serves it, and each of its sessions has had its turn, or a later exchange has taken over.
+  /// - Throws: `CannotServe`, before anything is changed.
+  package func serve(applicationOf configuration: Configuration) async throws {
+    if let missing = self.configuration.missing(for: configuration) {
+      throw CannotServe(description: missing)
+    }
+    guard let workers = running.parts.withLock({ $0?.workers }) else {
+      throw CannotServe(description: "the gateway is not running")
+    }
+    gateway.serve(applicationOf: configuration)
     await withCheckedContinuation { done in
       let watcher = ExchangeWatcher(done)
-      for worker in running.parts.withLock({ $0?.workers ?? [] }) {
-        _ = worker.mailbox.post(.perform { $0.serve(routes, watcher: watcher) })
-      }
+      for worker in workers { _ = worker.mailbox.post(.perform { $0.serveAnew(watcher: watcher) }) }
     }
+  }
+
+  /// Why the application of a configuration cannot be served while the gateway runs; one sentence for the operator.
+  package struct CannotServe: Error, CustomStringConvertible {
+    package var description: String
   }
 
   /// Every worker holds it until it has done its part of an exchange, or has ended.
@@ -206,6 +215,8 @@ package final class GatewayServer: Sendable {
     let parts = try startParts()
     running.parts.withLock { $0 = parts }
     defer { running.parts.withLock { $0 = nil } }
+    // What is served may have been exchanged while they started.
+    for worker in parts.workers { _ = worker.mailbox.post(.perform { $0.serveAnew() }) }
     // It ends with the stop of the layers below, and is waited for there.
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
@@ -224,6 +235,7 @@ package final class GatewayServer: Sendable {
       }
       await serve(parts, on: sockets)
     }
+    running.parts.withLock { $0 = nil }
     await gateway.layers.stop(within: Self.layerPatience)
     await layers.value
     try await parts.shutDown()

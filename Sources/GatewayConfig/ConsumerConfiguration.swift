@@ -75,7 +75,7 @@ package enum ConsumerConfiguration: Sendable {
 
   /// Whether sessions of another consumer can go on with this one: they are of the same type, and in the same groups.
   package func continues(_ other: ConsumerConfiguration) -> Bool {
-    guard type == other.type, upstream == other.upstream else { return false }
+    guard type == other.type, upstream?.target == other.upstream?.target else { return false }
     guard let group, let old = other.group else { return true }
     return group.continues(old)
   }

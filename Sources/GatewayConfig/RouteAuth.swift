@@ -9,6 +9,11 @@ package struct RouteAuth: Sendable, Hashable {
   package var isOptional = false
   /// All of these must be fulfilled.
   package var requirements: [ClaimRequirement] = []
+
+  /// Whether another value admits the same clients, as far as the route says it: the entry of `auth` is known by its name.
+  package func continues(_ other: RouteAuth) -> Bool {
+    name == other.name && isOptional == other.isOptional && requirements == other.requirements
+  }
 }
 
 /// One entry of `require:`: a claim must be one of some values, or a list that contains one of them.

@@ -54,6 +54,15 @@ package struct UpstreamConfiguration: Sendable, Hashable {
     self.path = path
   }
 
+  /// Where its sessions lead; how they get there may differ.
+  struct Target: Hashable {
+    var scheme: Scheme
+    var place: String
+    var path: TextTemplate?
+  }
+
+  var target: Target { Target(scheme: scheme, place: place, path: path) }
+
   /// The address for the log: `host:port` or `unix:PATH`.
   package var place: String { socket.map { "unix:\($0)" } ?? authority }
 

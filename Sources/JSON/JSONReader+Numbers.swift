@@ -56,7 +56,7 @@ extension JSONReader {
 
   private mutating func skipDigits(_ text: RawSpan) throws(JSONFault) {
     let start = position
-    while let digit = byte(text), digit.isDecimalDigit { position += 1 }
+    while let digit = byte(text), digit.isDigit { position += 1 }
     guard position > start else { throw fault("a digit is missing") }
   }
 

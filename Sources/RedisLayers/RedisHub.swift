@@ -4,7 +4,6 @@ import Logging
 import NIOCore
 import NIOPosix
 import RedisClient
-import Synchronization
 import Transport
 
 /// A process's end of a Redis layer: it keeps the connections, knows which reactors need which groups, and carries events in

@@ -93,7 +93,7 @@ struct ExchangeTests {
         let kind = try RawClient(port: port)
         for number in 1...100 {
           let version = number % 2
-          waiting { await gateway.serve(applicationOf: versions[version]) }
+          try waiting { try await gateway.serve(applicationOf: versions[version]) }
           served.note(gateway.gateway.served)
           let form = ["one", "two"][version]
           try publish(#"{"type": "shown", "n": \#(number)}"#, to: "news", port: port)
@@ -155,7 +155,7 @@ struct ExchangeTests {
         try small.send(text: "nine bytes")
         let echoed = try small.receiveText()
         #expect(echoed == "nine bytes")
-        waiting { await gateway.serve(applicationOf: after) }
+        try waiting { try await gateway.serve(applicationOf: after) }
         for client in [gone, regrouped] {
           let (first, payload) = try client.receiveFrame()
           #expect(first == 0x88)
@@ -175,5 +175,45 @@ struct ExchangeTests {
         for client in [gone, regrouped, small, there] { client.close() }
       }
     }
+  }
+
+  /// Routes that need something which a gateway has only if it did at its start, and what is said of that.
+  private static let missing = [
+    (
+      "{path: ws/, consumer: chat, group: g, channel_layer: other}",
+      "no route has used the channel layer \"other\" so far"
+    ),
+    (
+      "{path: ws/, consumer: chat, group: g, presence: true}",
+      "no route has had presence on the channel layer \"default\" so far"
+    ),
+    (
+      "{path: ws/, consumer: chat, group: g, history: {messages: 5}}",
+      "no route has kept this history of the group \"g\" so far"
+    ),
+    (
+      "{path: ws/, consumer: proxy, to: \"wss://127.0.0.1:9/\"}",
+      "no route has had an upstream over TLS so far"
+    ),
+    ("{path: ws/, consumer: echo, auth: api}", "no route has authenticated its clients so far"),
+  ]
+
+  @Test(arguments: missing)
+  func `what a running gateway lacks for other routes is said before anything is exchanged`(
+    _ route: (yaml: String, said: String)
+  ) throws {
+    func configuration(_ route: String) throws -> Configuration {
+      try ConfigurationLoader.configuration(
+        of: """
+          installed_apps: [chat, echo, proxy]
+          channel_layers: {default: {backend: memory}, other: {backend: memory}}
+          auth: {api: {jwt: {secret: "\(String(repeating: "k", count: 64))"}}}
+          applications: {main: {websocket: [{path: ws/plain/, consumer: chat, group: g}, \(route)]}}
+          """)
+    }
+    let (plain, other) = (try configuration("{path: ws/, consumer: echo}"), try configuration(route.yaml))
+    #expect(plain.missing(for: other) == route.said)
+    #expect(other.missing(for: plain) == nil)
+    #expect(other.missing(for: other) == nil)
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Synchronization
 
 /// A blocking client that says exactly what it is told to.
 final class RawClient {
@@ -157,11 +158,13 @@ func offThePool(_ body: @escaping @Sendable () throws -> Void) async throws {
 }
 
 /// Waits, on such a thread, for what the gateway does.
-func waiting(for work: @escaping @Sendable () async -> Void) {
+func waiting(for work: @escaping @Sendable () async throws -> Void) throws {
   let done = DispatchSemaphore(value: 0)
+  let failure = Mutex<(any Error)?>(nil)
   Task {
-    await work()
+    do { try await work() } catch { failure.withLock { $0 = error } }
     done.signal()
   }
   done.wait()
+  if let error = failure.withLock({ $0 }) { throw error }
 }

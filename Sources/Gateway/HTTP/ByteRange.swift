@@ -38,7 +38,7 @@ enum ByteRange: Equatable {
     case at(Int)
 
     init?(_ digits: Substring) {
-      guard digits.utf8.allSatisfy(\.isDecimalDigit) else { return nil }
+      guard digits.utf8.allSatisfy(\.isDigit) else { return nil }
       // A number that does not fit is beyond the end of any file.
       self = digits.isEmpty ? .none : .at(Int(digits) ?? .max)
     }

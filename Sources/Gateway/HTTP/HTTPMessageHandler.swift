@@ -403,7 +403,7 @@ private enum ContentLengthField {
   private static func isNumber(_ value: some BidirectionalCollection<UInt8>) -> Bool {
     let isSpace = { (byte: UInt8) in [0x20, 0x09, 0x0D].contains(byte) }
     let text = value.drop(while: isSpace).reversed().drop(while: isSpace)
-    return !text.isEmpty && text.allSatisfy(\.isDecimalDigit)
+    return !text.isEmpty && text.allSatisfy(\.isDigit)
   }
 
   /// RFC 9112 section 6.1.

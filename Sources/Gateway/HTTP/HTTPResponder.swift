@@ -6,7 +6,7 @@ import NIOCore
 import Routing
 import Sessions
 
-/// Answers HTTP requests with the HTTP routes that are served when a request comes.
+/// Answers HTTP requests with the HTTP routes that were served when they came.
 struct HTTPResponder: Sendable {
   let gateway: GatewayState
 
@@ -28,9 +28,10 @@ struct HTTPResponder: Sendable {
   /// - Parameter upload: the body of the request; nil where it has none.
   /// - Throws: where there is nobody or nothing to answer.
   func respond(
-    to request: Request, _ upload: Upload?, from client: Client, on channel: any Channel
+    to request: Request, _ upload: Upload?, from client: Client, with served: ServedApplication,
+    on channel: any Channel
   ) async throws -> Response {
-    let asked = Asked(served: gateway.served, request: request, client: client)
+    let asked = Asked(served: served, request: request, client: client)
     // RFC 9110 section 9.3.6, and RFC 9112 section 3.2.4 for a request to the server as a whole.
     if request.method == .connect {
       return refuse(asked, .connect)

@@ -256,13 +256,14 @@ extension HTTPService {
     on channel: any Channel
   ) async throws -> Response {
     let target = Array((request.head.path ?? "/").utf8)
+    let application = gateway.served
     if request.wantsWebSocket
-      || gateway.process.served.isForEventStream(method: request.method.rawValue, target: target)
+      || application.routes.isForEventStream(method: request.method.rawValue, target: target)
     {
       try await sendBack(request, of: served, channel: channel)
       throw LeftForWorker()
     }
-    return try await responder.respond(to: request, upload, from: client, on: channel)
+    return try await responder.respond(to: request, upload, from: client, with: application, on: channel)
   }
 
   /// Gives a duplicate of the socket to a worker. Closing the channel then closes only this service's descriptor.

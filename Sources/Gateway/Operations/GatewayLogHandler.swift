@@ -92,7 +92,7 @@ package struct GatewayLogHandler: LogHandler {
     let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     return parts.count <= 2
       && parts.allSatisfy { part in
-        !part.isEmpty && part.allSatisfy(\.isDecimalDigit)
+        !part.isEmpty && part.allSatisfy(\.isDigit)
       }
   }
 

@@ -336,7 +336,7 @@ final class PublishEndpoint: Sendable {
       .init(key: "sessions", value: .integer(Int64(sessions))),
     ]
     // Repeating the request does no harm, so the client may be asked to.
-    if let reason = await publisher.tell(order.event, redis: surroundings.layers.shared) {
+    if let reason = await publisher.tell(order.event, on: surroundings.layers.shared) {
       let what = "other processes may not have been told: \(reason.rawValue)"
       answer.append(.init(key: "error", value: .string(what)))
       return .json(.serviceUnavailable, .object(answer), fields: [.retryAfter: "1"])

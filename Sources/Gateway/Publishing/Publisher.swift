@@ -322,7 +322,7 @@ extension Publisher {
   /// Sends a control event to the other processes of some layers.
   ///
   /// - Returns: why one of them may not receive it; nil if all do.
-  func tell(_ order: Event, redis layers: [any LayerBackend]) async -> Undelivered? {
+  func tell(_ order: Event, on layers: [any LayerBackend]) async -> Undelivered? {
     var fault: Undelivered?
     for layer in layers {
       let outcomes = await publish([GroupEvent(order, to: ControlMember.group)], on: layer)

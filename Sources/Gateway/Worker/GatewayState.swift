@@ -73,11 +73,13 @@ final class GatewayState: Sendable {
   }
 
   /// Serves another application to new requests. Its routes use no layer that nothing used so far.
-  func serve(applicationOf configuration: Configuration) -> ServedApplication {
+  func serve(applicationOf configuration: Configuration) {
     let served = ServedApplication(process.routes(of: configuration), in: surroundings)
-    process.serve(served.routes)
-    current.withLock { $0 = served }
-    return served
+    // Together, so that two exchanges at a time leave one of the two everywhere.
+    current.withLock {
+      process.serve(served.routes)
+      $0 = served
+    }
   }
 
   var server: ServerConfiguration { process.server }

@@ -173,11 +173,9 @@ extension Worker: SessionOwner {
   func connect(
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
   ) {
-    if upstream.scheme == .wss, let tls {
-      tls.connect(to: upstream, done)
-    } else {
-      http.upstreams.connect(to: upstream, done)
-    }
+    guard upstream.scheme == .wss else { return http.upstreams.connect(to: upstream, done) }
+    guard let tls else { preconditionFailure("a gateway with a wss upstream has a service for TLS") }
+    tls.connect(to: upstream, done)
   }
 
   func serveHTTP(on connection: HandedOverConnection) {

@@ -144,7 +144,9 @@ struct RouteTable {
   }
 
   private func reportSameNames(_ reading: Reading) {
-    var seen: [String: SourceRange] = [:]
+    // A route without a name has that of its path.
+    let unnamed = routes.filter { $0.givenName == nil }
+    var seen = Dictionary(unnamed.map { ($0.path.text, $0.range) }) { first, _ in first }
     for route in routes {
       guard let name = route.givenName else { continue }
       if let first = seen[name.value] {

@@ -2,7 +2,6 @@ import ChannelLayers
 import GatewayConfig
 import Logging
 import RedisClient
-import Synchronization
 import Transport
 
 /// Maintains the copies of the histories that reactors use.

@@ -1,9 +1,7 @@
 import ChannelLayers
 import GatewayConfig
 import JSON
-import Logging
 import RedisClient
-import Synchronization
 import Transport
 
 /// Records published events.

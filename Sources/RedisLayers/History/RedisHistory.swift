@@ -4,7 +4,6 @@ import Logging
 import NIOCore
 import NIOPosix
 import RedisClient
-import Synchronization
 import Transport
 
 /// The histories of a Redis layer's groups. They are streams in Redis, which all processes share. This process has copies for the

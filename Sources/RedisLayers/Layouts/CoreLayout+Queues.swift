@@ -1,7 +1,6 @@
 import ChannelLayers
 import GatewayConfig
 import RedisClient
-import Synchronization
 
 /// Events in the layout of `channels_redis.core`: every process has queues, which are sorted sets.
 extension CoreLayout {

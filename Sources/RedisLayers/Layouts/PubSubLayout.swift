@@ -3,7 +3,6 @@ import GatewayConfig
 import Logging
 import NIOCore
 import RedisClient
-import Synchronization
 import Transport
 
 /// The layout of `channels_redis.pubsub`: a group is a channel of Redis's own publish and subscribe.

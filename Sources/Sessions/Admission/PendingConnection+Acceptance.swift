@@ -8,7 +8,7 @@ extension PendingConnection {
   func beginStream(
     _ answer: EventStreamOpening, _ opening: Opening, on connection: Connection, in groups: GroupsOpening?
   ) {
-    let route = answer.route
+    let route = worker.current(answer.route)
     let stream = EventStream(connection: connection, route: route, worker: worker)
     connection.handler = stream
     stream.place = client?.place
@@ -28,7 +28,7 @@ extension PendingConnection {
     _ answer: SessionOpening, _ opening: Opening, of admission: Admission, on connection: Connection,
     in groups: GroupsOpening?, through upstream: UpstreamOpening.Opened?
   ) {
-    let route = answer.route
+    let route = worker.current(answer.route)
     let compression = worker.compression.agree(on: answer.handshake.extensions, for: route)
     let session = Session(
       connection: connection, route: route, compression: compression?.compression, worker: worker)

@@ -274,7 +274,7 @@ extension PendingConnection {
 
   private func dial(_ request: SessionOpening.UpstreamRequest, of route: String) {
     let upstream = UpstreamOpening(
-      request.handshake, to: request.configuration, for: (route, target), worker: worker
+      request.handshake, to: request.configuration, for: (route, target, client?.peer), worker: worker
     ) { [weak self] outcome in self?.dialled(outcome) }
     work = .upstream(upstream)
     pauseReading()

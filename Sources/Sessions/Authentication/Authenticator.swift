@@ -52,6 +52,12 @@ package struct RouteAuthenticator: Sendable {
     authenticator = all[rules.authenticator]
   }
 
+  /// Whether one of two routes admits the clients of the other one.
+  static func continues(_ new: RouteAuthenticator?, _ old: RouteAuthenticator?) -> Bool {
+    guard let new, let old else { return new == nil && old == nil }
+    return new.rules.continues(old.rules)
+  }
+
   /// Authenticates the client of a request, and checks the requirements of the route.
   package func authenticate(_ credentials: Credentials) async -> Authentication {
     switch authenticator {

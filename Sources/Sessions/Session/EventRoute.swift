@@ -42,6 +42,6 @@ package final class EventRoute: Sendable {
 
   /// Whether streams of another value of the route can go on by this one.
   func continues(_ other: EventRoute) -> Bool {
-    configuration.group.continues(other.configuration.group) && auth?.rules == other.auth?.rules
+    configuration.group.continues(other.configuration.group) && RouteAuthenticator.continues(auth, other.auth)
   }
 }

@@ -14,7 +14,7 @@ final class EventStream: LiveSession {
   private static let lingering = Duration.seconds(2)
 
   let connection: Connection
-  var route: EventRoute
+  private(set) var route: EventRoute
   /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   private unowned let worker: WorkerSessions
   var feed = GroupFeed()
@@ -37,6 +37,11 @@ final class EventStream: LiveSession {
   }
 
   var routeName: String { route.name }
+
+  /// Takes the rules of a route that continues its own.
+  func exchange(for new: EventRoute) {
+    route = new
+  }
 
   /// A comment, which clients pass over: it shows them and all that is between that the connection lives, and shows the
   /// system whether they do. Not behind a queue, which shows the same.

@@ -24,22 +24,22 @@ package struct LiveRoutes: Sendable {
 
 extension Session {
   /// Goes on by the route that is served now, or ends where there is none that continues its own.
-  func goOn(by routes: LiveRoutes) {
+  func adopt(_ routes: LiveRoutes) {
     guard let new = routes.successor(of: route) else { return close(.restart(code: .serviceRestart)) }
     guard new !== route, state == .open else { return }
     let isNumbered = membership?.route == audience(isNumbered: true).key
     exchange(for: new)
-    goOn(asNumbered: isNumbered)
+    moveMemberships(isNumbered: isNumbered)
   }
 }
 
 extension EventStream {
   /// Goes on by the route that is served now, or ends where there is none that continues its own.
-  func goOn(by routes: LiveRoutes) {
+  func adopt(_ routes: LiveRoutes) {
     guard let new = routes.successor(of: route) else { return close(.restart(code: .serviceRestart)) }
     guard new !== route, isOpen else { return }
-    route = new
-    goOn(asNumbered: true)
+    exchange(for: new)
+    moveMemberships(isNumbered: true)
   }
 }
 
@@ -47,7 +47,7 @@ extension GroupClient {
   /// Moves the client to those who see events in its form, once that is another route's.
   ///
   /// - Parameter isNumbered: whether its frames contain positions.
-  fileprivate func goOn(asNumbered isNumbered: Bool) {
+  fileprivate func moveMemberships(isNumbered: Bool) {
     guard let layer else { return }
     for (place, membership) in feed.memberships.enumerated() {
       let isFirst = place == 0

@@ -11,7 +11,7 @@ package protocol LiveSession: AnyObject {
   func checkKeepAlive(at now: UInt64)
 
   /// What is served was exchanged.
-  func goOn(by routes: LiveRoutes)
+  func adopt(_ routes: LiveRoutes)
 
   /// Ends at once: the process is being stopped and the time for it is over.
   func abandon()

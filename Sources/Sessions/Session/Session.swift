@@ -79,7 +79,9 @@ final class Session {
     compression = compression.map { worker.compression.renewed($0, for: new) }
     isMetered = record != nil || Self.isMetered(new, compression)
     decoder.maximumMessage = new.configuration.limits.message.bytes
-    if new.keepAlive != route.keepAlive { keepAlive = makeKeepAlive(of: new) }
+    let changed: KeepAlive?? = new.keepAlive == route.keepAlive ? .none : .some(makeKeepAlive(of: new))
+    if let changed { keepAlive = changed }
+    upstream?.exchange(for: new, keepAlive: changed)
     route = new
   }
 
@@ -204,7 +206,8 @@ extension Session: FrameSink {
     if let unfinished { unfinished.isDone = true }
     guard state == .open else { return .proceed }
     guard !isMetered else { return metered(kind, payload) }
-    // Without its consumer: the route can be exchanged, so that asking it costs an echo 15 instructions.
+    // Only an echo is not metered. It is answered here and not by its consumer: loading a route that can be exchanged takes 15
+    // instructions.
     send(kind, payload)
     return state != .ended ? .proceed : .stop
   }

@@ -52,7 +52,8 @@ final class SessionRoute: Sendable {
 
   /// Whether sessions of another value of the route can go on by this one.
   func continues(_ other: SessionRoute) -> Bool {
-    configuration.consumer.continues(other.configuration.consumer) && auth?.rules == other.auth?.rules
+    configuration.consumer.continues(other.configuration.consumer)
+      && RouteAuthenticator.continues(auth, other.auth)
       && takesTokens == other.takesTokens
   }
 

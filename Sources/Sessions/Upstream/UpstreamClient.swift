@@ -49,8 +49,9 @@ package final class UpstreamClient: Sendable {
   /// Before the end of the event loops.
   package func shutDown() async throws {
     isShutDown.store(true, ordering: .relaxed)
+    async let other: Void = fresh.shutdown()
     try await kept.shutdown()
-    try await fresh.shutdown()
+    try await other
   }
 
   package func execute(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {

@@ -1,7 +1,7 @@
 package import GatewayConfig
 import Logging
 import Synchronization
-import Transport
+package import Transport
 
 /// The part of the configuration that makes requests to an upstream. A line in the log names it, because several may have the same
 /// host.
@@ -60,19 +60,22 @@ package final class UpstreamFailures: Sendable {
 
   /// - Parameters:
   ///   - target: the target of the client's request, if there is one; its query is left out.
+  ///   - peer: who has sent that request.
   ///   - status: the HTTP status or close code that the client gets.
   ///   - reason: for the operator only.
   ///   - hint: the change of the configuration that helps.
   package func record(
-    _ upstream: UpstreamConfiguration, of user: UpstreamUser, target: [UInt8]? = nil, status: Int,
-    _ reason: String, hint: String? = nil
+    _ upstream: UpstreamConfiguration, of user: UpstreamUser, target: [UInt8]? = nil,
+    peer: PeerAddress? = nil,
+    status: Int, _ reason: String, hint: String? = nil
   ) {
     count.up()
     log.log(
       "an upstream did not answer as expected", at: .warning, paced: pace,
       user.facts(with: [
         "upstream": "\(upstream.place)", "status": .number(status), "reason": "\(reason)",
-        "path": target.map { "\(RefusalLog.printable($0))" }, "hint": hint.map { "\($0)" },
+        "path": target.map { "\(RefusalLog.printable($0))" }, "peer": peer.map { "\($0)" },
+        "hint": hint.map { "\($0)" },
       ]))
   }
 }

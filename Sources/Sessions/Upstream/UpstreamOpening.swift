@@ -29,8 +29,8 @@ final class UpstreamOpening {
   private let worker: WorkerSessions
   private let upstream: UpstreamConfiguration
   private let handshake: ClientHandshake
-  /// The name of the route and the target of the client's request, for the log.
-  private let request: (route: String, target: [UInt8]?)
+  /// The name of the route, the target of the client's request, and who has sent it, for the log.
+  private let request: (route: String, target: [UInt8]?, peer: PeerAddress?)
   private let completed: (Result<Opened, HandshakeRefusal>) -> Void
   private var state = State.connecting
   private var reader = ResponseReader()
@@ -45,11 +45,11 @@ final class UpstreamOpening {
   private static let patience = Duration.seconds(1)
 
   /// - Parameters:
-  ///   - request: the name of the route and the target of the client's request.
+  ///   - request: the name of the route, the target of the client's request, and who has sent it.
   ///   - completed: called once, unless `abandon` comes first.
   init(
     _ handshake: ClientHandshake, to upstream: UpstreamConfiguration,
-    for request: (route: String, target: [UInt8]?), worker: WorkerSessions,
+    for request: (route: String, target: [UInt8]?, peer: PeerAddress?), worker: WorkerSessions,
     _ completed: @escaping (Result<Opened, HandshakeRefusal>) -> Void
   ) {
     self.handshake = handshake
@@ -92,7 +92,8 @@ final class UpstreamOpening {
     if case .over = state { return }
     let refusal = HandshakeRefusal(reason)
     worker.process.upstreamFailures.record(
-      upstream, of: .route(request.route), target: request.target, status: refusal.status, detail)
+      upstream, of: .route(request.route), target: request.target, peer: request.peer,
+      status: refusal.status, detail)
     complete(.failure(refusal))
   }
 

@@ -32,7 +32,7 @@ final class UpstreamSession {
   private let target: [UInt8]?
   private var unfinished: UnfinishedInput.Part?
   private var silence = PeerSilence()
-  private let hasSlowPings: Bool
+  private var hasSlowPings: Bool
 
   private static let closeTimeout = Duration.seconds(5)
   private static let lingering = Duration.seconds(2)
@@ -50,6 +50,15 @@ final class UpstreamSession {
     decoder = MessageDecoder(
       maximumMessage: session.route.configuration.limits.message.bytes, from: .server)
     connection.handler = self
+  }
+
+  /// Takes the rules of a route that continues the session's.
+  ///
+  /// - Parameter keepAlive: nil where it stays as it is.
+  func exchange(for route: SessionRoute, keepAlive: KeepAlive??) {
+    decoder.maximumMessage = route.configuration.limits.message.bytes
+    hasSlowPings = route.hasSlowPings
+    if let keepAlive { self.keepAlive = keepAlive }
   }
 
   /// Handles the bytes directly after the upstream's answer.

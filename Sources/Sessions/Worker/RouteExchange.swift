@@ -3,7 +3,9 @@ import Transport
 /// Brings a worker's sessions to the routes that it serves now, a part of them at a time. Until a session's turn comes, it goes on
 /// by the route that it has.
 final class RouteExchange {
-  private static let tick = Duration.milliseconds(1)
+  /// How long a part may take, and after how long the next one follows.
+  private static let (turn, pause) = (Duration.milliseconds(2), Duration.milliseconds(16))
+  /// As many sessions for each look at the clock.
   private static let sessionsPerLook = 32
 
   // The worker owns it.
@@ -20,17 +22,18 @@ final class RouteExchange {
     next = worker.live.count
   }
 
-  func goOn() {
+  func sweep() {
+    let end = MonotonicTime.now + Self.turn
     repeat {
       for _ in 0..<Self.sessionsPerLook {
         next = min(next, worker.live.count) - 1
-        guard next >= 0 else { return end() }
-        worker.live[next].goOn(by: worker.served.live)
+        guard next >= 0 else { return self.end() }
+        worker.live[next].adopt(worker.served.live)
       }
-    } while worker.reactor.hasTimeLeft()
-    let timer = timer ?? worker.reactor.timer { [unowned self] in goOn() }
+    } while MonotonicTime.now < end
+    let timer = timer ?? worker.reactor.timer { [unowned self] in sweep() }
     self.timer = timer
-    timer.schedule(after: Self.tick)
+    timer.schedule(after: Self.pause)
   }
 
   /// Also where another exchange takes over, whose sweep does the rest.

@@ -41,6 +41,9 @@ package final class ServedRoutes: Sendable {
     RouteAuthenticator(rules, of: authenticators)
   }
 
+  /// After how long sessions and streams have to be looked at, for each route.
+  var waits: [Duration] { routes.map(\.wait) + eventRoutes.compactMap { $0?.wait } }
+
   /// Closes the connections to authentication servers, before the end of their event loops.
   package func shutDown() async throws {
     for authenticator in authenticators { try await authenticator.server?.shutDown() }

@@ -50,16 +50,19 @@ package final class WorkerSessions {
     compression = WorkerCompression(budget: process.compressionContexts)
   }
 
-  /// Serves other routes from now on. Living sessions go on by them, or end where there is none for them.
+  /// Serves the routes that the process serves now. Living sessions adopt them, or end where there is none for them.
   ///
   /// - Parameter watcher: released once all sessions have had their turn, or the worker has ended.
-  package func serve(_ routes: ServedRoutes, watcher: AnyObject? = nil) {
+  package func serveAnew(watcher: AnyObject? = nil) {
+    let routes = process.served
+    guard routes !== served else { return }
     served = routes
     compression.forgetRoutes()
+    if let keepAlive { for wait in routes.waits { keepAlive.include(wait) } }
     exchange?.end()
     let exchange = RouteExchange(of: self, watcher: watcher)
     self.exchange = exchange
-    exchange.goOn()
+    exchange.sweep()
   }
 
   package func handle(_ outcome: Outcome) {
@@ -90,9 +93,9 @@ extension WorkerSessions {
   func connect(
     to upstream: UpstreamConfiguration, _ completed: @escaping (Result<Int32, any Error>) -> Void
   ) {
-    guard let post else { return }
+    guard let post, let owner else { preconditionFailure("an owner is set before the first connection") }
     let ticket = connecting.issue(completed)
-    owner?.connect(to: upstream) { outcome in
+    owner.connect(to: upstream) { outcome in
       guard !post(.connected(ticket: ticket, outcome)) else { return }
       // The reactor has ended.
       if case .success(let descriptor) = outcome { _ = Descriptor(adopting: descriptor) }
@@ -167,9 +170,19 @@ extension WorkerSessions {
     sweep.include(wait)
   }
 
-  /// The handshake is over. What is served may have been exchanged since it began.
+  /// The route that is served now in place of one that was when a handshake began.
+  func current(_ route: SessionRoute) -> SessionRoute {
+    exchange == nil ? route : served.live.successor(of: route) ?? route
+  }
+
+  /// The same for event streams.
+  func current(_ route: EventRoute) -> EventRoute {
+    exchange == nil ? route : served.live.successor(of: route) ?? route
+  }
+
+  /// The handshake is over. A session whose route is gone since it began ends.
   func sessionAccepted(_ session: any LiveSession) {
-    if exchange != nil { session.goOn(by: served.live) }
+    if exchange != nil { session.adopt(served.live) }
   }
 
   func sessionEnded(_ session: any LiveSession) {

@@ -83,7 +83,7 @@ extension RequestHead {
   private static func minorVersion(_ version: String) -> Int? {
     let digits = version.utf8.dropFirst("HTTP/1.".utf8.count)
     guard version.hasPrefix("HTTP/1."), digits.count == 1, let digit = digits.first,
-      digit.isDecimalDigit
+      digit.isDigit
     else { return nil }
     return digit == UInt8(ascii: "0") ? 0 : 1
   }

@@ -9,7 +9,7 @@ extension ApplicationConfiguration {
     }
   }
 
-  /// The features of a Redis layer that the routes use besides events.
+  /// The features of a layer that the routes use besides events.
   package func uses(ofLayer alias: String) -> LayerUses {
     LayerUses(
       history: groups.contains { $0.layer == alias && $0.history != nil },
