@@ -367,20 +367,21 @@ extension Response {
 extension DisconnectOrder {
   init(body: [UInt8]) throws(PublishRefusal) {
     var request = try RequestObject(body, nil, "the request")
-    guard let range = request.value("user") else {
-      throw PublishRefusal(malformed: "the request needs a \"user\"")
-    }
-    switch request.json(range) {
-    case .string(let text) where !text.isEmpty: user = text
-    case .integer(let number): user = String(number)
+    let user = request.value("user")
+    let reason = try request.string("reason")
+    // A misspelt member is named, and not taken for a missing one.
+    try request.finish()
+    guard let user else { throw PublishRefusal(malformed: "the request needs a \"user\"") }
+    switch request.json(user) {
+    case .string(let text) where !text.isEmpty: self.user = text
+    case .integer(let number): self.user = String(number)
     default: throw PublishRefusal(malformed: "\"user\" in the request must be a string or a whole number")
     }
-    if let reason = try request.string("reason") {
+    if let reason {
       guard reason.utf8.count <= Self.longestReason else {
         throw PublishRefusal(malformed: "a reason can have at most \(Self.longestReason) bytes")
       }
       self.reason = reason
     }
-    try request.finish()
   }
 }

@@ -163,7 +163,10 @@ extension Key {
   fileprivate var description: String {
     var lines = [path, "  " + fullMeaning.plain, "  value    \(value.words)"]
     if !standard.isEmpty { lines.append("  default  \(standard.plain)") }
-    lines.append("  where    \(places.map(\.home).joined(separator: "; "))")
+    // The configs of all back ends are one place for a reader.
+    var homes: [String] = []
+    for place in places where !homes.contains(place.home) { homes.append(place.home) }
+    lines.append("  where    \(homes.joined(separator: "; "))")
     return lines.joined(separator: "\n") + "\n"
   }
 }

@@ -190,11 +190,15 @@ extension Refusal {
 
   package static let refusedByCallback = Refusal(
     401, "the authentication server answered STATUS", .withNewToken,
-    when: "The server of the `callback` answered 401: the client gets its challenge and its body.")
+    when:
+      "The server of the `callback` answered 401: the client gets its challenge and its body; of a `publish` route only the challenge."
+  )
 
   package static let forbiddenByCallback = Refusal(
     403, refusedByCallback.text, .no,
-    when: "The server of the `callback` answered 403: the client gets its body.")
+    when:
+      "The server of the `callback` answered 403: the client gets its body, except that of a `publish` route."
+  )
 
   package static let noGroupName = Refusal(
     403, "no valid group name can be made for this user", .no,
