@@ -23,7 +23,7 @@ validate_all() {
 part "format lint" make --no-print-directory lint
 part "build, warnings are errors" swift build --build-tests
 # Tests that have a time limit, or a client that waits, do not share the two or three threads of Swift's tasks with long computations.
-timed="GatewayServerTests|RouterTests|TableAnalysisTests|RendererTests"
+timed="GatewayServerTests|ExchangeTests|SessionTests|PendingConnectionTests|WorkerTests|RouterTests|TableAnalysisTests|RendererTests"
 part "unit tests" swift test --disable-xctest --skip-build --skip "UpstreamFuzzTests|$timed"
 part "unit tests with a time" swift test --disable-xctest --skip-build --filter "$timed"
 part "answers of hostile servers" swift test --disable-xctest --skip-build --filter UpstreamFuzzTests
