@@ -22,9 +22,11 @@ validate_all() {
 
 part "format lint" make --no-print-directory lint
 part "build, warnings are errors" swift build --build-tests
-# Tests that have a time limit, or a client that waits, do not share the two or three threads of Swift's tasks with long computations.
-timed="GatewayServerTests|ExchangeTests|SessionTests|PendingConnectionTests|WorkerTests|RouterTests|TableAnalysisTests|RendererTests"
-part "unit tests" swift test --disable-xctest --skip-build --skip "UpstreamFuzzTests|$timed"
+# Tests that wait for tasks, or have a time limit, do not share the two or three threads of Swift's tasks with long computations.
+waiting="GatewayServerTests|ExchangeTests|SessionTests|PendingConnectionTests|WorkerTests"
+timed="RouterTests|TableAnalysisTests|RendererTests"
+part "unit tests" swift test --disable-xctest --skip-build --skip "UpstreamFuzzTests|$waiting|$timed"
+part "unit tests that wait" swift test --disable-xctest --skip-build --filter "$waiting"
 part "unit tests with a time" swift test --disable-xctest --skip-build --filter "$timed"
 part "answers of hostile servers" swift test --disable-xctest --skip-build --filter UpstreamFuzzTests
 part "fuzzing, a few seconds each" env SEED=1 Tests/Fuzz/run.sh 3
