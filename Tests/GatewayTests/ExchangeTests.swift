@@ -9,6 +9,7 @@ import WebSocketCore
 
 @testable import Gateway
 @testable import Sessions
+@testable import Transport
 
 /// - Parameters:
 ///   - form: what frames and answers of this version say of it.
@@ -174,6 +175,54 @@ struct ExchangeTests {
         #expect(status == 404)
         for client in [gone, regrouped, small, there] { client.close() }
       }
+    }
+  }
+
+  /// A session that takes longer over an exchange than a part of it may.
+  private final class Slow: LiveSession {
+    var index = 0
+    var hasAdopted = false
+    let routeName = "slow"
+
+    func adopt(_ routes: LiveRoutes) {
+      let end = MonotonicTime.now + .milliseconds(3)
+      while MonotonicTime.now < end {}
+      hasAdopted = true
+    }
+
+    func close(_ reason: CloseReason) {}
+    func checkKeepAlive(at now: UInt64) {}
+    func abandon() {}
+  }
+
+  @Test func `whoever exchanges what is served already waits for the sessions that are still to come`()
+    async throws
+  {
+    let yaml = "installed_apps: [echo]\napplications: {main: {websocket: [{path: ws/, consumer: echo}]}}"
+    try await TurnedWorker.serving(yaml) { scene in
+      let worker = scene.worker.sessions
+      // More than it brings to the new routes between two looks at the clock.
+      let slow = (0..<40).map { _ in Slow() }
+      for session in slow {
+        worker.process.counters.connections.up()
+        worker.sessionOpened(session, wait: .seconds(60))
+      }
+      defer { for session in slow { worker.sessionEnded(session) } }
+      final class Watcher {}
+      var watchers = [Watcher(), Watcher()]
+      weak let (first, second) = (watchers[0], watchers[1])
+      scene.gateway.serve(applicationOf: try ConfigurationLoader.configuration(of: yaml))
+      for watcher in watchers { worker.serveAnew(watcher: watcher) }
+      watchers = []
+      #expect(first != nil && second != nil && slow.contains { !$0.hasAdopted })
+      scene.pass(.milliseconds(16), times: slow.count)
+      #expect(first == nil && second == nil && slow.allSatisfy(\.hasAdopted))
+      weak let third = { () -> Watcher in
+        let watcher = Watcher()
+        worker.serveAnew(watcher: watcher)
+        return watcher
+      }()
+      #expect(third == nil)
     }
   }
 

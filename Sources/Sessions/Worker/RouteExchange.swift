@@ -10,16 +10,19 @@ final class RouteExchange {
 
   // The worker owns it.
   private unowned let worker: WorkerSessions
-  /// Released once all sessions have had their turn.
-  private var watcher: AnyObject?
+  private var watchers: [AnyObject] = []
   private var timer: Timer?
   /// Sessions with a smaller index are still to come. One that leaves is replaced by the last one, which has had its turn.
   private var next: Int
 
-  init(of worker: WorkerSessions, watcher: AnyObject?) {
+  init(of worker: WorkerSessions) {
     self.worker = worker
-    self.watcher = watcher
     next = worker.live.count
+  }
+
+  /// Keeps somebody until all sessions have had their turn.
+  func keep(_ watcher: AnyObject) {
+    if next > 0 { watchers.append(watcher) }
   }
 
   func sweep() {
@@ -41,6 +44,6 @@ final class RouteExchange {
     timer?.cancel()
     timer = nil
     next = 0
-    watcher = nil
+    watchers = []
   }
 }

@@ -55,14 +55,17 @@ package final class WorkerSessions {
   /// - Parameter watcher: released once all sessions have had their turn, or the worker has ended.
   package func serveAnew(watcher: AnyObject? = nil) {
     let routes = process.served
-    guard routes !== served else { return }
-    served = routes
-    compression.forgetRoutes()
-    if let keepAlive { for wait in routes.waits { keepAlive.include(wait) } }
-    exchange?.end()
-    let exchange = RouteExchange(of: self, watcher: watcher)
-    self.exchange = exchange
-    exchange.sweep()
+    if routes !== served {
+      served = routes
+      compression.forgetRoutes()
+      if let keepAlive { for wait in routes.waits { keepAlive.include(wait) } }
+      exchange?.end()
+      let exchange = RouteExchange(of: self)
+      self.exchange = exchange
+      exchange.sweep()
+    }
+    // An earlier call may have begun to bring the sessions to these routes.
+    if let watcher { exchange?.keep(watcher) }
   }
 
   package func handle(_ outcome: Outcome) {
