@@ -153,7 +153,6 @@ package struct FixedResponse: Sendable {
   /// In the order written, with names as written. With a body, `Content-Type` is always among them.
   package var headers: [(name: String, value: String)]
   package var body: [UInt8]
-
 }
 
 package enum HealthProbe: String, Sendable, Hashable, CaseIterable {

@@ -79,9 +79,11 @@ final class Session {
     compression = compression.map { worker.compression.renewed($0, for: new) }
     isMetered = record != nil || Self.isMetered(new, compression)
     decoder.maximumMessage = new.configuration.limits.message.bytes
-    let changed: KeepAlive?? = new.keepAlive == route.keepAlive ? .none : .some(makeKeepAlive(of: new))
-    if let changed { keepAlive = changed }
-    upstream?.exchange(for: new, keepAlive: changed)
+    upstream?.exchange(for: new)
+    if new.keepAlive != route.keepAlive {
+      keepAlive = makeKeepAlive(of: new)
+      upstream?.keepAlive = keepAlive
+    }
     route = new
   }
 

@@ -36,8 +36,7 @@ final class SessionRoute: Sendable {
     self.layer = configuration.consumer.group.flatMap { layers[$0.layer] }
     self.auth = auth
     // Behind a `proxy` route messages are for the upstream.
-    let isProxied = if case .proxy = configuration.consumer { true } else { false }
-    takesTokens = !isProxied && auth?.takesMessages == true
+    takesTokens = configuration.consumer.upstream == nil && auth?.takesMessages == true
     hasPresence = configuration.consumer.group?.presence ?? false
     self.hasControls =
       takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false

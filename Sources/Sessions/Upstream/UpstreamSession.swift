@@ -18,7 +18,7 @@ final class UpstreamSession {
 
   private let connection: Connection
   private var decoder: MessageDecoder
-  private var keepAlive: KeepAlive?
+  var keepAlive: KeepAlive?
   /// Nil once one of the two has ended.
   private var session: Session?
   private var state = State.open
@@ -53,12 +53,9 @@ final class UpstreamSession {
   }
 
   /// Takes the rules of a route that continues the session's.
-  ///
-  /// - Parameter keepAlive: nil where it stays as it is.
-  func exchange(for route: SessionRoute, keepAlive: KeepAlive??) {
+  func exchange(for route: SessionRoute) {
     decoder.maximumMessage = route.configuration.limits.message.bytes
     hasSlowPings = route.hasSlowPings
-    if let keepAlive { self.keepAlive = keepAlive }
   }
 
   /// Handles the bytes directly after the upstream's answer.
