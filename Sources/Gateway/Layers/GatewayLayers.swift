@@ -16,10 +16,7 @@ final class GatewayLayers: Sendable {
   init(_ configuration: Configuration, log: Logger, refused: @escaping @Sendable () -> Void = {}) {
     let served = configuration.served
     let layers = configuration.channelLayers.filter { served.channelLayers.contains($0.alias) }
-    // One event loop is enough: it only moves bytes between Redis and the reactors.
-    let needsLoop = layers.contains { $0.backend.serverCount > 0 }
-    let group = needsLoop ? MultiThreadedEventLoopGroup(numberOfThreads: 1) : nil
-    self.group = group
+    var group: MultiThreadedEventLoopGroup?
     let memory = HistoryMemory(limit: configuration.server.historyMemory.bytes)
     historyMemory = memory
     all = layers.map { layer -> any LayerBackend in
@@ -31,12 +28,14 @@ final class GatewayLayers: Sendable {
         return MemoryBackend(
           alias: layer.alias, history: history, hasPresence: hasPresence, refused: refused)
       case .redis(let redis):
+        // One event loop is enough for all of them: it only moves bytes between Redis and the reactors.
+        let loop = group ?? MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        group = loop
         return RedisBackend(
-          // A layer with servers has made the group.
-          alias: layer.alias, redis, history: history, hasPresence: hasPresence, on: group ?? .singleton,
-          log: log)
+          alias: layer.alias, redis, history: history, hasPresence: hasPresence, on: loop, log: log)
       }
     }
+    self.group = group
   }
 
   private static func historyRules(
