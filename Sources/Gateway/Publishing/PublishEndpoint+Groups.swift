@@ -46,8 +46,7 @@ extension PublishEndpoint {
       throw PublishRefusal(.publishNothingThere, "no route of this channel layer has \"presence\"")
     }
     guard let list = await layer.presence(in: group) else {
-      throw PublishRefusal(
-        .publishBusy, "presence is temporarily unavailable")
+      throw Self.busy("presence is temporarily unavailable")
     }
     // On a Redis layer another process may serve other routes, so members say more than the routes here.
     guard list.count > 0 || application.keepsPresence(of: group) else {
@@ -90,9 +89,7 @@ extension PublishEndpoint {
       share.resize(to: response.body.contentLength ?? 0)
       return response.holding(share)
     case .notKept: throw PublishRefusal(.publishNothingThere, "the group \"\(group)\" keeps no history")
-    case .unavailable:
-      throw PublishRefusal(
-        .publishBusy, "the channel layer is not available")
+    case .unavailable: throw Self.busy("the channel layer is not available")
     }
   }
 
