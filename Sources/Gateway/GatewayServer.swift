@@ -235,6 +235,7 @@ package final class GatewayServer: Sendable {
       }
       await serve(parts, on: sockets)
     }
+    // From here on it is too late to serve another application.
     running.parts.withLock { $0 = nil }
     await gateway.layers.stop(within: Self.layerPatience)
     await layers.value
@@ -284,7 +285,7 @@ package final class GatewayServer: Sendable {
   private func warnOfDescriptors() {
     guard let wanted = configuration.server.connections else { return warnOfFewConnections() }
     guard wanted > gateway.connectionLimit else { return }
-    let needed = descriptors.needed(for: wanted, of: configuration, threads: gateway.threads)
+    let needed = descriptors.needed(for: wanted, of: configuration, threads: gateway.process.threads)
     log.warning(
       "limits.connections was lowered to what the limit on open files has room for",
       metadata: [
@@ -298,7 +299,7 @@ package final class GatewayServer: Sendable {
   private func warnOfFewConnections() {
     guard gateway.connectionLimit < DescriptorLimit.fewConnections else { return }
     let usual = DescriptorLimit.usualConnections
-    let needed = descriptors.needed(for: usual, of: configuration, threads: gateway.threads)
+    let needed = descriptors.needed(for: usual, of: configuration, threads: gateway.process.threads)
     log.warning(
       "the limit on open files leaves room for few connections",
       metadata: [
@@ -340,7 +341,7 @@ package final class GatewayServer: Sendable {
     let gateway = gateway
     let (thread, mailbox) = try Reactor.start(name: "reactor-\(index)") { reactor in
       reactor.boundSending(
-        by: MemoryAllowance(of: gateway.process.sendMemory.budget, among: gateway.threads))
+        by: MemoryAllowance(of: gateway.process.sendMemory.budget, among: gateway.process.threads))
       reactor.boundMail(to: gateway.mail.bytes)
       let worker = Worker(reactor: reactor, number: index, gateway: gateway, http: http, tls: tls)
       // The mailbox keeps the worker alive while its reactor runs.
@@ -406,7 +407,7 @@ extension GatewayServer {
     gateway.process.setReady(false)
     log.notice(
       "stopping",
-      metadata: ["sessions": "\(gateway.counters.sessions.count)", "grace": "\(shutdown.grace)"])
+      metadata: ["sessions": "\(gateway.process.counters.sessions.count)", "grace": "\(shutdown.grace)"])
     let reason = CloseReason.restart(code: CloseCode(rawValue: shutdown.code))
     for worker in parts.workers {
       let order = StopOrder(grace: shutdown.grace, reason: reason) { [lifecycle] in

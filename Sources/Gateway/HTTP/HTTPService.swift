@@ -133,7 +133,6 @@ final class HTTPService: Sendable {
     case .abandoned: channel.abandon()
     }
   }
-
 }
 
 // MARK: - Clients that are gone
@@ -155,7 +154,6 @@ extension HTTPService {
     }
     for channel in gone { Self.tell(channel, .abandoned) }
   }
-
 }
 
 // MARK: - One connection
@@ -189,16 +187,18 @@ extension HTTPService {
         withExtendedLifetime(client.place) {}
       },
       configuration: .init(
-        idleTimeout: TimeAmount(gateway.server.keepAlive),
+        idleTimeout: TimeAmount(gateway.process.server.keepAlive),
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
       let value = try await takeOver(connection, http)
-      await serve(on: value.channel) { [log = gateway.log] in await http.handle(value: value, logger: log) }
+      await serve(on: value.channel) { [log = gateway.process.log] in
+        await http.handle(value: value, logger: log)
+      }
     } catch {
-      gateway.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
+      gateway.process.log.debug("an HTTP connection could not be taken over", metadata: ["error": "\(error)"])
     }
-    if !served.hasLeft.load(ordering: .acquiring) { gateway.counters.connections.down() }
+    if !served.hasLeft.load(ordering: .acquiring) { gateway.process.counters.connections.down() }
   }
 
   private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
@@ -210,7 +210,7 @@ extension HTTPService {
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.maxMessagesPerRead, value: 1)
       .channelOption(.recvAllocator, value: Self.reads)
-      .withConnectedSocket(connection.descriptor) { [log = gateway.log, refusals] channel in
+      .withConnectedSocket(connection.descriptor) { [log = gateway.process.log, refusals] channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandlers(
@@ -248,7 +248,7 @@ extension HTTPService {
 
   private func discard(_ connection: HandedOverConnection) {
     _ = Descriptor(adopting: connection.descriptor)
-    gateway.counters.connections.down()
+    gateway.process.counters.connections.down()
   }
 
   private func respond(

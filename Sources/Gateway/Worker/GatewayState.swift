@@ -82,11 +82,6 @@ final class GatewayState: Sendable {
     }
   }
 
-  var server: ServerConfiguration { process.server }
-  var counters: ProcessCounters { process.counters }
-  var log: Logger { process.log }
-  var threads: Int { process.threads }
-
   /// What the connection with this number may become.
   func allowance(of count: Int) -> Allowance {
     count <= connectionLimit ? .session : .onlyHTTP

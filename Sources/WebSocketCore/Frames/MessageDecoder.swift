@@ -337,7 +337,6 @@ public struct MessageDecoder {
     guard UTF8Validator.isValid(reason) else { throw .invalidUTF8 }
     _ = sink.close(code, reason)
   }
-
 }
 
 /// The first bytes of a frame whose header is not complete.

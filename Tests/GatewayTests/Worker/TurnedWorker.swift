@@ -84,7 +84,8 @@ final class TurnedWorker {
     writtenLines = lines
     now = reactor.now
     upstreams = try Listener.unix(path: folder.path("upstream")).take()
-    reactor.boundSending(by: MemoryAllowance(of: gateway.process.sendMemory.budget, among: gateway.threads))
+    reactor.boundSending(
+      by: MemoryAllowance(of: gateway.process.sendMemory.budget, among: gateway.process.threads))
     reactor.boundMail(to: gateway.mail.bytes)
     let worker = Worker(reactor: reactor, number: 0, gateway: gateway, http: http, tls: nil)
     self.worker = worker
@@ -104,7 +105,7 @@ final class TurnedWorker {
   // MARK: - What it says of itself
 
   var gateway: GatewayState { worker.gateway }
-  var counters: ProcessCounters { gateway.counters }
+  var counters: ProcessCounters { gateway.process.counters }
   var sessions: Int { worker.sessions.live.count }
   /// Connections that are open, by the count of the limit.
   var connections: Int { counters.connections.count }
