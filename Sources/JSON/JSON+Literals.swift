@@ -19,10 +19,16 @@ extension JSON: ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral {
     return .object(members + others)
   }
 
-  /// As text, without line ends.
-  package var text: String {
+  /// An integer; the nearest one that there is for one outside of 64 bits.
+  package static func number(_ value: some BinaryInteger) -> JSON { .integer(Int64(clamping: value)) }
+
+  /// As UTF-8, without line ends.
+  package var bytes: [UInt8] {
     var bytes: [UInt8] = []
     append(to: &bytes)
-    return String(decoding: bytes, as: UTF8.self)
+    return bytes
   }
+
+  /// As text, without line ends.
+  package var text: String { String(decoding: bytes, as: UTF8.self) }
 }

@@ -37,7 +37,7 @@ struct MatchTableCommand: ParsableCommand {
         return .null
       }
       let captures = match.captures.all.map { JSON.Member(key: $0.name, value: .string($0.value)) }
-      return ["route": .integer(Int64(match.route)), "captures": .object(captures)]
+      return ["route": .number(match.route), "captures": .object(captures)]
     }
     return ["matches": .array(matches)]
   }

@@ -3,12 +3,6 @@ import Testing
 
 @testable import JSON
 
-private func text(_ value: JSON) -> String {
-  var bytes: [UInt8] = []
-  value.append(to: &bytes)
-  return String(decoding: bytes, as: UTF8.self)
-}
-
 struct JSONTextTests {
   static let written: [(JSON, String)] = [
     (.null, "null"),
@@ -35,12 +29,12 @@ struct JSONTextTests {
 
   @Test(arguments: written)
   func `a value is written compactly, in the order it has`(_ row: (JSON, String)) {
-    #expect(text(row.0) == row.1)
+    #expect(row.0.text == row.1)
   }
 
   @Test(arguments: [Double.nan, .infinity, -.infinity])
   func `a number that JSON has no word for becomes null`(_ value: Double) {
-    #expect(text(.array([.double(value)])) == "[null]")
+    #expect(JSON.array([.double(value)]).text == "[null]")
   }
 
   @Test func `any finite number reads back as itself`() throws {
@@ -48,7 +42,7 @@ struct JSONTextTests {
     for _ in 0..<5_000 {
       let value = Double(bitPattern: generator.next())
       guard value.isFinite else { continue }
-      #expect(try unsafe JSON.parse(Array(text(.double(value)).utf8).span.bytes) == .double(value))
+      #expect(try unsafe JSON.parse(JSON.double(value).bytes.span.bytes) == .double(value))
     }
   }
 }

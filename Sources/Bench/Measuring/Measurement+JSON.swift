@@ -28,15 +28,13 @@ extension Measurement {
     switch load.work {
     case .echo(let inFlight): return ["in_flight": .number(inFlight), "size_bytes": size]
     case .fanOut(let publishers, let pace):
-      let (name, value): (String, JSON) =
+      let pace: JSON =
         switch pace {
-        case .window(let size): ("window", .number(size))
-        case .rate(let rate): ("rate", .rounded(rate))
+        case .window(let size): ["window": .number(size)]
+        case .rate(let rate): ["rate": .rounded(rate)]
         }
-      return .object([
-        .init(key: "publishers", value: .number(publishers)), .init(key: name, value: value),
-        .init(key: "size_bytes", value: size),
-      ])
+      let publishing: JSON = ["publishers": .number(publishers)]
+      return publishing.with(pace).with(["size_bytes": size])
     case .connect, .idle: return [:]
     }
   }
@@ -72,8 +70,6 @@ extension Measurement.Server {
 }
 
 extension JSON {
-  fileprivate static func number(_ value: some BinaryInteger) -> JSON { .integer(Int64(clamping: value)) }
-
   /// Rounded to a thousandth.
   fileprivate static func rounded(_ value: Double) -> JSON {
     .double(value.isFinite ? (value * 1000).rounded() / 1000 : 0)

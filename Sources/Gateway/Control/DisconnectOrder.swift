@@ -53,9 +53,8 @@ struct DisconnectOrder: Sendable, Equatable {
 
   /// For `init(line:)`; ends in a line feed.
   var line: [UInt8] {
-    var text: [UInt8] = []
-    JSON.array([.string(user), .string(reason)]).append(to: &text)
-    return text + [UInt8(ascii: "\n")]
+    let order: JSON = [.string(user), .string(reason)]
+    return order.bytes + "\n".utf8
   }
 
   init?(line: [UInt8]) {

@@ -26,15 +26,11 @@ extension PublishEndpoint {
     } allowed: {
       mayName($0, caller)
     }
-    let groups = found.prefix(limit).map { group in
-      JSON.object([
-        .init(key: "group", value: .string(group.name)),
-        .init(key: "sessions", value: .integer(Int64(group.sessions))),
-      ])
+    let groups = found.prefix(limit).map { group -> JSON in
+      ["group": .string(group.name), "sessions": .number(group.sessions)]
     }
     let next = found.count > limit ? JSON.string(found[limit - 1].name) : .null
-    return .json(
-      .ok, .object([.init(key: "groups", value: .array(groups)), .init(key: "next", value: next)]))
+    return .json(.ok, ["groups": .array(groups), "next": next])
   }
 
   /// `?group=`: the presence in the group, in all processes on the layer.
@@ -80,12 +76,10 @@ extension PublishEndpoint {
       let isLast = slice.isLast && events.count == slice.events.count
       let response = Response.json(
         .ok,
-        .object([
-          .init(key: "group", value: .string(group)), .init(key: "gap", value: .bool(slice.isGap)),
-          .init(key: "events", value: .array(events.map(\.publishedJSON))),
-          .init(key: "id", value: .string((events.last?.position ?? slice.start).description)),
-          .init(key: "more", value: .bool(!isLast)),
-        ]))
+        [
+          "group": .string(group), "gap": .bool(slice.isGap), "events": .array(events.map(\.publishedJSON)),
+          "id": .string((events.last?.position ?? slice.start).description), "more": .bool(!isLast),
+        ])
       share.resize(to: response.body.contentLength ?? 0)
       return response.holding(share)
     case .notKept: throw PublishRefusal(.publishNothingThere, "the group \"\(group)\" keeps no history")
@@ -110,12 +104,9 @@ extension PublishEndpoint {
 extension Event {
   /// `{"id": ..., "event": {"type": ..., and its fields}}`, with bytes in the form that the publish API accepts.
   fileprivate var publishedJSON: JSON {
-    var members = [JSON.Member(key: "type", value: .string(type))]
-    members += fields.map { .init(key: $0.name, value: $0.value.publishedJSON) }
-    return .object([
-      .init(key: "id", value: position.map { .string($0.description) } ?? .null),
-      .init(key: "event", value: .object(members)),
-    ])
+    let type: JSON = ["type": .string(type)]
+    let event = type.with(.object(fields.map { .init(key: $0.name, value: $0.value.publishedJSON) }))
+    return ["id": position.map { .string($0.description) } ?? .null, "event": event]
   }
 }
 

@@ -297,27 +297,23 @@ final class PublishEndpoint: Sendable {
   private func answer(to wanted: PublishRequest) async -> (answer: IdempotencyTable.Answer, isFinal: Bool) {
     let outcomes = await publisher.publish(wanted.events, on: layer)
     let lines = outcomes.enumerated().map { place, outcome in
-      var members: [JSON.Member] = [
-        .init(key: "group", value: .string(outcome.group)),
-        .init(key: "sessions", value: .integer(Int64(outcome.sessions))),
-        .init(key: "id", value: outcome.published.position.map { .string($0.description) } ?? .null),
+      var line: JSON = [
+        "group": .string(outcome.group), "sessions": .number(outcome.sessions),
+        "id": outcome.published.position.map { .string($0.description) } ?? .null,
       ]
       if let reason = outcome.published.undelivered {
-        members.append(.init(key: "error", value: .string(reason.rawValue)))
+        line = line.with(["error": .string(reason.rawValue)])
       }
       if place < KnownTypes.most,
         let unknown = knownTypes.unknown(wanted.events[place].event, to: outcome.group)
       {
-        members.append(.init(key: "unknown_type", value: .string(unknown.type)))
-        if let nearest = unknown.nearest {
-          members.append(.init(key: "nearest_type", value: .string(nearest)))
-        }
+        line = line.with(["unknown_type": .string(unknown.type)])
+        if let nearest = unknown.nearest { line = line.with(["nearest_type": .string(nearest)]) }
       }
-      return JSON.object(members)
+      return line
     }
-    var text: [UInt8] = []
-    JSON.object([.init(key: "published", value: .array(lines))]).append(to: &text)
-    text.append(UInt8(ascii: "\n"))
+    let published: JSON = ["published": .array(lines)]
+    let text = published.bytes + "\n".utf8
     let failures = outcomes.compactMap(\.published.undelivered).filter { !$0.mayHaveBeenSent }
     guard failures.count == outcomes.count else { return (.init(status: 200, body: text), true) }
     let isOurs = failures.contains { $0 != .notSerializable }
@@ -331,17 +327,14 @@ final class PublishEndpoint: Sendable {
     try checkType(of: request)
     let order = try DisconnectOrder(body: body)
     let sessions = await publisher.disconnect(order)
-    var answer: [JSON.Member] = [
-      .init(key: "user", value: .string(order.user)),
-      .init(key: "sessions", value: .integer(Int64(sessions))),
-    ]
+    let answer: JSON = ["user": .string(order.user), "sessions": .number(sessions)]
     // Repeating the request does no harm, so the client may be asked to.
     if let reason = await publisher.tell(order.event, on: surroundings.layers.shared) {
       let what = "other processes may not have been told: \(reason.rawValue)"
-      answer.append(.init(key: "error", value: .string(what)))
-      return .json(.serviceUnavailable, .object(answer), fields: [.retryAfter: "1"])
+      return .json(
+        .serviceUnavailable, answer.with(["error": .string(what)]), fields: [.retryAfter: "1"])
     }
-    return .json(.ok, .object(answer))
+    return .json(.ok, answer)
   }
 }
 

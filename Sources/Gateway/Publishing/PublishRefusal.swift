@@ -46,7 +46,7 @@ struct PublishRefusal: Error {
   /// `{"error": message}`
   var response: Response {
     .json(
-      .init(code: statusCode), .object([.init(key: "error", value: .string(message))]),
+      .init(code: statusCode), ["error": .string(message)],
       fields: HTTPFields(row.fields))
   }
 }
@@ -64,10 +64,7 @@ extension Response {
   }
 
   static func json(_ status: HTTPResponse.Status, _ value: JSON, fields: HTTPFields = [:]) -> Response {
-    var text: [UInt8] = []
-    value.append(to: &text)
-    text.append(UInt8(ascii: "\n"))
-    return .json(status, text: text, fields: fields)
+    .json(status, text: value.bytes + "\n".utf8, fields: fields)
   }
 
   static func json(_ status: HTTPResponse.Status, text: [UInt8], fields: HTTPFields = [:]) -> Response {

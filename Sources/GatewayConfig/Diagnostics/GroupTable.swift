@@ -113,7 +113,7 @@ package struct GroupTable: Sendable {
     return place(row.groups).with([
       "reads": .bool(use.access.reads), "writes": .bool(use.access.writes), "who": use.audience.json,
       "shared": .bool(use.isShared), "meets": .array(row.neighbours.map(json)),
-      "meetsCount": .integer(Int64(row.count)),
+      "meetsCount": .number(row.count),
     ])
   }
 
@@ -129,7 +129,7 @@ package struct GroupTable: Sendable {
   private func place(_ groups: RouteGroups) -> JSON {
     [
       "layer": .string(groups.layer), "protocol": .string(groups.kind.key), "route": .string(groups.path),
-      "path": .string(groups.range.file.path), "line": .integer(Int64(groups.range.start.line)),
+      "path": .string(groups.range.file.path), "line": .number(groups.range.start.line),
       "key": .string(groups.key.rawValue), "group": .string(groups.use.pattern.text),
     ]
   }

@@ -7,20 +7,18 @@ struct JSONRenderer {
   func render(_ reports: [FindingReport]) -> String {
     if reports.count == 1 { return json(reports[0]).text + "\n" }
     let all: JSON = [
-      "errors": number(reports.reduce(0) { $0 + $1.errorCount }),
-      "warnings": number(reports.reduce(0) { $0 + $1.warningCount }), "files": .array(reports.map(json)),
+      "errors": .number(reports.reduce(0) { $0 + $1.errorCount }),
+      "warnings": .number(reports.reduce(0) { $0 + $1.warningCount }), "files": .array(reports.map(json)),
     ]
     return all.text + "\n"
   }
 
-  private func number(_ value: Int) -> JSON { .integer(Int64(value)) }
-
   private func json(_ report: FindingReport) -> JSON {
     var json: JSON = [
-      "file": .string(report.path), "errors": number(report.errorCount),
-      "warnings": number(report.warningCount), "findings": .array(report.findings.map(finding)),
+      "file": .string(report.path), "errors": .number(report.errorCount),
+      "warnings": .number(report.warningCount), "findings": .array(report.findings.map(finding)),
     ]
-    if report.omitted.count > 0 { json = json.with(["notShown": number(report.omitted.count)]) }
+    if report.omitted.count > 0 { json = json.with(["notShown": .number(report.omitted.count)]) }
     return report.groups.map { json.with(["groups": $0.json]) } ?? json
   }
 
@@ -38,9 +36,9 @@ struct JSONRenderer {
 
   private func place(_ range: SourceRange) -> JSON {
     [
-      "path": .string(range.file.path), "line": number(range.start.line),
-      "column": number(range.start.column),
-      "endLine": number(range.end.line), "endColumn": number(range.end.column),
+      "path": .string(range.file.path), "line": .number(range.start.line),
+      "column": .number(range.start.column),
+      "endLine": .number(range.end.line), "endColumn": .number(range.end.column),
     ]
   }
 }

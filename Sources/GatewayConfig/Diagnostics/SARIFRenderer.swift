@@ -72,10 +72,9 @@ struct SARIFRenderer {
   }
 
   private func location(_ range: SourceRange, _ text: String?) -> JSON {
-    func number(_ value: Int) -> JSON { .integer(Int64(value)) }
     let region: JSON = [
-      "startLine": number(range.start.line), "startColumn": number(range.start.column),
-      "endLine": number(range.end.line), "endColumn": number(range.end.column),
+      "startLine": .number(range.start.line), "startColumn": .number(range.start.column),
+      "endLine": .number(range.end.line), "endColumn": .number(range.end.column),
     ]
     let place: JSON = [
       "physicalLocation": [

@@ -165,7 +165,7 @@ package enum KeySchema: String, Sendable, CaseIterable {
     case .choice(let words): scalar(["enum": .array(words.flatMap(readings))])
     case .truth: scalar(["type": "boolean"])
     case .integer(let least, let most):
-      scalar(["type": "integer", "minimum": .integer(Int64(least)), "maximum": .integer(Int64(most))])
+      scalar(["type": "integer", "minimum": .number(least), "maximum": .number(most)])
     case .time: scalar(text("[0-9]+(ms|s|m|h|d)"))
     case .size: scalar(text("[0-9]+(B|KiB|MiB|GiB)"))
     case .form(let form, _): scalar(text(form))
@@ -174,7 +174,7 @@ package enum KeySchema: String, Sendable, CaseIterable {
     case .mapping(let place): [reference(place.name)]
     case .list(let item, 0): [["type": "array", "items": schema(of: item)]]
     case .list(let item, let least):
-      [["type": "array", "items": schema(of: item), "minItems": .integer(Int64(least))]]
+      [["type": "array", "items": schema(of: item), "minItems": .number(least)]]
     case .named(let item): [["type": "object", "additionalProperties": schema(of: item)]]
     case .either(let forms): forms.flatMap(ownForms)
     }

@@ -233,14 +233,11 @@ extension PeerChange {
   var encoded: [UInt8] {
     func list(_ names: [ExactText]) -> JSON { .array(names.map { .string($0.text) }) }
     let kind = isGone ? "gone" : isAll ? "all" : "change"
-    var text: [UInt8] = []
-    JSON.object([
-      .init(key: "process", value: .string(process)), .init(key: "kind", value: .string(kind)),
-      .init(key: "sequence", value: .integer(Int64(sequence))),
-      .init(key: "previous", value: .integer(Int64(previous))),
-      .init(key: "anonymous", value: .integer(Int64(anonymous))), .init(key: "joined", value: list(joined)),
-      .init(key: "left", value: list(left)),
-    ]).append(to: &text)
-    return text
+    let notice: JSON = [
+      "process": .string(process), "kind": .string(kind), "sequence": .number(sequence),
+      "previous": .number(previous), "anonymous": .number(anonymous), "joined": list(joined),
+      "left": list(left),
+    ]
+    return notice.bytes
   }
 }

@@ -141,11 +141,8 @@ extension EventStream: GroupClient {
     guard !isEnded else { return }
     record?.ends(CloseCode(rawValue: code), reason)
     let stream = SharedBytes(capacity: 128)
-    var text: [UInt8] = []
-    JSON.object([
-      .init(key: "code", value: .integer(Int64(code))), .init(key: "reason", value: .string(reason)),
-    ]).append(to: &text)
-    ServerSentEvent(name: "close").append(text, to: stream)
+    let told: JSON = ["code": .number(code), "reason": .string(reason)]
+    ServerSentEvent(name: "close").append(told.bytes, to: stream)
     for membership in feed.memberships { _ = layer?.groups.catchUp(membership) }
     connection.write(stream, from: 0)
     end()

@@ -101,9 +101,8 @@ extension Session {
   }
 
   func tell(_ name: String, _ text: String) {
-    let answer = JSON.object([.init(key: name, value: .string(text))])
-    var bytes: [UInt8] = []
-    answer.append(to: &bytes)
+    let answer: JSON = [name: .string(text)]
+    let bytes = answer.bytes
     unsafe send(.text, bytes.span.bytes)
   }
 }

@@ -66,8 +66,7 @@ package final class UpstreamFailures: Sendable {
   ///   - hint: the change of the configuration that helps.
   package func record(
     _ upstream: UpstreamConfiguration, of user: UpstreamUser, target: [UInt8]? = nil,
-    peer: PeerAddress? = nil,
-    status: Int, _ reason: String, hint: String? = nil
+    peer: PeerAddress? = nil, status: Int, _ reason: String, hint: String? = nil
   ) {
     count.up()
     log.log(

@@ -158,9 +158,9 @@ struct DjangoTrial {
     var findings = [
       compare("backend", .string(backend)), compare("prefix", .string(redis.prefix)),
       compare("serializer_format", .string(redis.format.rawValue)),
-      compare("number of hosts", .integer(Int64(redis.hosts.count))),
+      compare("number of hosts", .number(redis.hosts.count)),
       redis.layout == .core
-        ? compare("random_prefix_length", .integer(Int64(redis.randomPrefixLength))) : nil,
+        ? compare("random_prefix_length", .number(redis.randomPrefixLength)) : nil,
     ].compactMap(\.self)
     let digests = redis.encryptionKeys.map { JSON.string(Fernet.digest(of: $0)) }
     if let theirs = settings["keys"], theirs != .array(digests) {

@@ -7,9 +7,9 @@ func fuzz(_ input: [UInt8]) {
   let value = parsed(input)
   if let value {
     expect(String(validating: input, as: UTF8.self) != nil, "a text that is not UTF-8 is read as \(value)")
-    let written = text(value)
+    let written = value.bytes
     guard let again = parsed(written) else { fatalError("\(value) is written as what cannot be read") }
-    expect(text(again) == written && again == value, "\(value) was written, and read as \(again)")
+    expect(again.bytes == written && again == value, "\(value) was written, and read as \(again)")
     let depth = depth(value)
     expect(depth <= 64, "nested \(depth) deep")
     expect(depth == 0 || parsed(written, depth: depth) != nil, "\(depth) levels are not read as such")
@@ -21,12 +21,6 @@ func fuzz(_ input: [UInt8]) {
 
 private func parsed(_ bytes: [UInt8], depth: Int = 64) -> JSON? {
   unsafe try? JSON.parse(bytes.span.bytes, depth: depth)
-}
-
-private func text(_ value: JSON) -> [UInt8] {
-  var text: [UInt8] = []
-  value.append(to: &text)
-  return text
 }
 
 private func depth(_ value: JSON) -> Int {

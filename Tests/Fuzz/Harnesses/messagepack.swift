@@ -41,8 +41,7 @@ private func written(_ event: [Entry]) -> [UInt8] {
 /// What is read can be said in JSON, and is the same there.
 private func check(_ value: MessagePackReader.Value) {
   guard case .json(let value) = value else { return }
-  var text: [UInt8] = []
-  value.append(to: &text)
+  let text = value.bytes
   let again = unsafe try? JSON.parse(text.span.bytes, depth: 64)
   expect(again == value, "\(value) is \(again.map { "\($0)" } ?? "nothing") in JSON")
 }
