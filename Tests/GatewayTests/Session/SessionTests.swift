@@ -254,12 +254,7 @@ struct SessionTests {
     try await serving { scene in
       let slow = try scene.open("/ws/news/")
       let sender = try scene.open("/ws/news/")
-      let message = String(repeating: "n", count: 1000)
-      var sent = 0
-      while scene.counters.slowReaders.count == 0, sent < 1000 {
-        sender.text(message)
-        sent += 1
-        scene.settle()
+      let sent = scene.overrun(String(repeating: "n", count: 1000), from: sender) { _ in
         #expect(sender.heard() == ["text of 1000"])
       }
       // What comes later is not for it.

@@ -268,6 +268,20 @@ final class TurnedWorker {
     return (most, frame)
   }
 
+  /// Sends a text again and again, until a client has read what it is for too slowly.
+  ///
+  /// - Parameter each: called with the number of each one, once those who read could have it.
+  /// - Returns: how many were sent, at most a thousand.
+  func overrun(_ text: String, from peer: TestPeer, _ each: (Int) throws -> Void) rethrows -> Int {
+    for number in 1...1000 {
+      peer.text(text)
+      settle()
+      try each(number)
+      if counters.slowReaders.count > 0 { return number }
+    }
+    return 1000
+  }
+
   /// What the peer hears when it reads on, until nothing comes any more.
   func readOut(_ peer: TestPeer) -> [String] {
     var heard: [String] = []
