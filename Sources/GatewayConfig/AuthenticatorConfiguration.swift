@@ -42,11 +42,6 @@ package struct JWTConfiguration: Sendable {
   /// Tried in this order. The first source that has a token decides.
   package var sources: [TokenSource] = [.header, .subprotocol]
   package var expiry = TokenExpiry.close
-
-  package init(keys: Keys, algorithms: [SignatureAlgorithm]? = nil) {
-    self.keys = keys
-    self.algorithms = algorithms
-  }
 }
 
 /// Where a client puts its token.
@@ -88,8 +83,4 @@ package struct CallbackConfiguration: Sendable {
   package var cache: Duration = .zero
   /// The member of the answer that names the user; nil for `user` or, if that is missing, `id`.
   package var user: String?
-
-  package init(url: UpstreamConfiguration) {
-    self.url = url
-  }
 }

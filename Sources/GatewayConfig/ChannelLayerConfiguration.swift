@@ -74,10 +74,6 @@ package struct RedisLayerConfiguration: Sendable {
   package var randomPrefixLength = 12
   package var format = SerializerFormat.msgpack
 
-  package init(layout: Layout) {
-    self.layout = layout
-  }
-
   package func capacity(of channel: String) -> Int {
     channelCapacities.first { $0.pattern.matches(channel) }?.capacity ?? capacity
   }
@@ -205,8 +201,7 @@ extension RedisHost.Place {
       return port == otherPort && (names.count == 1 || names.isSubset(of: Self.loopback))
     case (.unix(let path), .unix(let otherPath)): return path == otherPath
     case (.sentinel(let master, let sentinels), .sentinel(let otherMaster, let others)):
-      return master == otherMaster
-        && !Set(sentinels.addresses).isDisjoint(with: others.addresses)
+      return master == otherMaster && !Set(sentinels.addresses).isDisjoint(with: others.addresses)
     default: return false
     }
   }

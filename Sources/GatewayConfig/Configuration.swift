@@ -6,7 +6,6 @@ package import Routing
 package struct Configuration: Sendable {
   /// The file named on the command line.
   package var file: SourceFile
-  package var installedApps: [String]
   package var channelLayers: [ChannelLayerConfiguration]
   /// `auth:`. Routes refer to the entries by their index.
   package var authenticators: [AuthenticatorConfiguration]
@@ -57,9 +56,7 @@ extension ApplicationConfiguration {
   }
 
   /// Whether a session may need a connection with TLS to an upstream.
-  package var hasSecureUpstreams: Bool {
-    webSocketRoutes.contains { $0.consumer.upstream?.scheme == .wss }
-  }
+  package var hasSecureUpstreams: Bool { webSocketRoutes.contains { $0.consumer.upstream?.scheme == .wss } }
 }
 
 extension Configuration {

@@ -49,8 +49,7 @@ package enum ConfigurationLoader {
     let shutdown = ShutdownConfiguration(reading: top.value("shutdown"), reading)
     let logging = LoggingConfiguration(reading: top.value("logging"), reading)
     let context = RouteContext(
-      reading: reading, apps: apps,
-      layers: layerNode.map(ChannelLayerReader.entries.names) ?? [],
+      reading: reading, apps: apps, layers: layerNode.map(ChannelLayerReader.entries.names) ?? [],
       groupSpaces: ChannelLayerConfiguration.groupSpaces(of: layers ?? []), auth: settings.auth,
       handshake: server.handshake)
     let applications = readApplications(top, settings, context)
@@ -61,8 +60,7 @@ package enum ConfigurationLoader {
     context.checkApps()
     guard let served else { return nil }
     return Configuration(
-      file: node.range.file, installedApps: apps.names, channelLayers: layers ?? [],
-      authenticators: settings.auth.authenticators,
+      file: node.range.file, channelLayers: layers ?? [], authenticators: settings.auth.authenticators,
       applications: applications.map(\.application), served: served, server: server, shutdown: shutdown,
       logging: logging)
   }
@@ -76,7 +74,7 @@ package enum ConfigurationLoader {
       return []
     }
     guard let mapping = MappingCursor(node, "\"applications\"", context.reading) else { return [] }
-    if mapping.all.isEmpty {
+    if mapping.entries.isEmpty {
       context.reading.findings.error(
         .missingKey, "\"applications\" is empty", at: node.range,
         hint: "write applications: {main: {websocket: [...]}}")
@@ -102,8 +100,7 @@ package enum ConfigurationLoader {
       return reading.refuse(
         .missingKey,
         "there are \(applications.count) applications, and \"asgi_application\" does not name the one to serve",
-        at: top.place,
-        hint: "add asgi_application: \(applications[0].name.value)")
+        at: top.place, hint: "add asgi_application: \(applications[0].name.value)")
     }
     guard let name = reading.word(node, "\"asgi_application\"") else { return nil }
     if let found = applications.first(where: { $0.name.value == name }) { return found.application }

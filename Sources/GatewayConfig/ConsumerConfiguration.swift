@@ -14,9 +14,7 @@ package enum ConsumerType: String, Sendable, CaseIterable {
         "`{\"message\": X}`, like everyone else in the group. Anything else is answered with `{\"error\": \"...\"}`, and the session stays open."
       )
     case .broadcast:
-      (
-        "any message (no message with `publish: nobody`)", "the same message, like everyone else in the group"
-      )
+      ("any message (no message with `publish: nobody`)", "the same message, like everyone else in the group")
     case .proxy: ("any message", "what the WebSocket server behind the route sends")
     }
   }
@@ -75,7 +73,8 @@ package enum ConsumerConfiguration: Sendable {
 
   /// Whether sessions of another consumer can go on with this one: they are of the same type, and in the same groups.
   package func continues(_ other: ConsumerConfiguration) -> Bool {
-    guard type == other.type, upstream?.target == other.upstream?.target else { return false }
+    guard type == other.type else { return false }
+    if let upstream, let old = other.upstream { return upstream.leads(whereDoes: old) }
     guard let group, let old = other.group else { return true }
     return group.continues(old)
   }

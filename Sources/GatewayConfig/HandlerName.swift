@@ -6,8 +6,7 @@ package enum HandlerName {
   /// - Returns: the type with `.` for every `_`. Types with the same result are equal.
   package static func of(_ type: String) -> String {
     guard hasUnderscore(type.utf8.span) else { return type }
-    return String(
-      decoding: type.utf8.map { $0 == UInt8(ascii: "_") ? UInt8(ascii: ".") : $0 }, as: UTF8.self)
+    return String(decoding: type.utf8.map { $0 == UInt8(ascii: "_") ? UInt8(ascii: ".") : $0 }, as: UTF8.self)
   }
 
   // Asked for each event that is published: over the view it takes sixty instructions for each byte.

@@ -3,12 +3,7 @@ package struct HistoryConfiguration: Sendable, Hashable {
   /// The most events that are kept.
   package var messages: Int
   /// How long an event is kept, and how long a quiet group is remembered. Whole seconds.
-  package var age: Duration
-
-  package init(messages: Int, age: Duration = .seconds(3600)) {
-    self.messages = messages
-    self.age = age
-  }
+  package var age: Duration = .seconds(3600)
 
   /// The history of a group that two routes keep differently: the larger of each value.
   package func union(_ other: HistoryConfiguration) -> HistoryConfiguration {

@@ -128,12 +128,8 @@ private struct Origin {
     scheme = String(lower[..<start.lowerBound].dropLast())
     var authority = lower[start.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
     if let user = authority.lastIndex(of: "@") { authority = authority[authority.index(after: user)...] }
-    let hostEnd: Substring.Index
-    if authority.hasPrefix("["), let close = authority.firstIndex(of: "]") {
-      hostEnd = authority.index(after: close)
-    } else {
-      hostEnd = authority.firstIndex(of: ":") ?? authority.endIndex
-    }
+    let bracket = authority.hasPrefix("[") ? authority.firstIndex(of: "]") : nil
+    let hostEnd = bracket.map(authority.index(after:)) ?? authority.firstIndex(of: ":") ?? authority.endIndex
     host = String(authority[..<hostEnd])
     let rest = authority[hostEnd...]
     if rest.count > 1 {
@@ -146,9 +142,7 @@ private struct Origin {
   private static func isBeforeHost(_ text: Substring) -> Bool {
     guard let first = text.utf8.first else { return true }
     return text.hasSuffix(":") && first.isLowercaseLetter
-      && text.dropLast().utf8.allSatisfy {
-        $0.isLowercaseLetter || $0.isDigit || "+-.".utf8.contains($0)
-      }
+      && text.dropLast().utf8.allSatisfy { $0.isLowercaseLetter || $0.isDigit || "+-.".utf8.contains($0) }
   }
 
   /// The default port of the scheme, if it has one.

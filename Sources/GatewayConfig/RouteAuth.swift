@@ -21,11 +21,6 @@ package struct ClaimRequirement: Sendable, Hashable {
   package var claim: String
   package var values: [JSON]
 
-  package init(claim: String, values: [JSON]) {
-    self.claim = claim
-    self.values = values
-  }
-
   package func holds(in claims: JSON) -> Bool {
     switch claims.claim(claim) {
     case nil: false
@@ -54,9 +49,7 @@ extension RouteAuth: CustomStringConvertible {
 
 extension ClaimRequirement: CustomStringConvertible {
   package var description: String {
-    let words = values.map { value in
-      if case .string(let text) = value { text } else { value.text }
-    }
+    let words = values.map { value in if case .string(let text) = value { text } else { value.text } }
     return "\(claim) = \(words.joined(separator: " or "))"
   }
 }

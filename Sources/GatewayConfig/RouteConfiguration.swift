@@ -23,28 +23,17 @@ package struct WebSocketRoute: Sendable {
 /// The groups that sessions of a route join, and how the sessions render their events.
 package struct GroupConfiguration: Sendable {
   /// `channel_layer:`, the alias of the layer that the groups are in.
-  package var layer: String
+  package var layer = "default"
   /// `group:`, at least one. Messages of clients go to the first group; sessions only receive events of the others.
   package var templates: [GroupPattern]
   /// `subscribe:`, the groups that a client may subscribe to.
-  package var subscribe: [GroupPattern]
+  package var subscribe: [GroupPattern] = []
   /// `events:`, event type to frame, in addition to the consumer's own event types.
   package var events: [String: EventTemplate]
   /// The options of the consumer that are single values.
   package var options = RouteOptions()
   /// `history:`; nil if no events are kept.
   package var history: HistoryConfiguration?
-
-  package init(
-    layer: String = "default", templates: [GroupPattern], subscribe: [GroupPattern] = [],
-    events: [String: EventTemplate], history: HistoryConfiguration? = nil
-  ) {
-    self.layer = layer
-    self.templates = templates
-    self.subscribe = subscribe
-    self.events = events
-    self.history = history
-  }
 
   /// Whether clients of other groups can go on with these: only what is rendered may differ.
   package func continues(_ other: GroupConfiguration) -> Bool {
@@ -53,16 +42,10 @@ package struct GroupConfiguration: Sendable {
   }
 
   /// `identity:`, whether a client's messages name its user.
-  package var showsUser: Bool {
-    get { options[.identity] }
-    set { options[.identity] = newValue }
-  }
+  package var showsUser: Bool { options[.identity] }
 
   /// `presence:`, whether sessions receive the group's presence.
-  package var presence: Bool {
-    get { options[.presence] }
-    set { options[.presence] = newValue }
-  }
+  package var presence: Bool { options[.presence] }
 
   /// The templates as written, in their order.
   package var text: String { templates.map(\.text).joined(separator: ", ") }
@@ -92,13 +75,13 @@ package struct SessionLimits: Sendable, Hashable {
   /// `limits.receive_memory` of the server, which `message` has to fit into; nil where it is not written.
   package var receiveMemory: ByteCount?
   /// Nil for no keep-alive.
-  package var ping: KeepAlive? = KeepAlive(interval: .seconds(30), timeout: .seconds(30))
+  package var ping: KeepAlive? = KeepAlive()
 
   package struct KeepAlive: Sendable, Hashable {
     /// A ping is sent after this long without a frame from the client.
-    package var interval: Duration
+    package var interval: Duration = .seconds(30)
     /// The session is closed when this long after the ping nothing came.
-    package var timeout: Duration
+    package var timeout: Duration = .seconds(30)
   }
 }
 
@@ -179,11 +162,6 @@ package indirect enum EventTemplate: Sendable, Hashable {
   package struct Member: Sendable, Hashable {
     package var key: String
     package var value: EventTemplate
-
-    package init(key: String, value: EventTemplate) {
-      self.key = key
-      self.value = value
-    }
   }
 }
 
@@ -211,10 +189,6 @@ package struct TextTemplate: Sendable, Hashable {
   }
 
   package var parts: [Part]
-
-  package init(parts: [Part]) {
-    self.parts = parts
-  }
 
   /// The names of the placeholders.
   var places: [String] { parts.compactMap { if case .place(let name) = $0 { name } else { nil } } }

@@ -9,9 +9,7 @@ package struct RouteOption<Value: Sendable & Equatable>: Sendable {
   var sentence: String?
 
   /// A value as it is written in the file.
-  fileprivate static func written(_ value: Value) -> String {
-    (value as? Duration)?.written ?? "\(value)"
-  }
+  fileprivate static func written(_ value: Value) -> String { (value as? Duration)?.written ?? "\(value)" }
 }
 
 /// The options of a WebSocket route, those of its preset included, that are single values.

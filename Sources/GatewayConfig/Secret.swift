@@ -1,7 +1,7 @@
 import Bytes
 
 /// A secret of the configuration: bytes, which need not be text. Must never be printed.
-package struct Secret: Sendable, Hashable, ExpressibleByStringLiteral {
+package struct Secret: Sendable, Hashable {
   package let bytes: [UInt8]
 
   package init(bytes: [UInt8]) {
@@ -11,14 +11,6 @@ package struct Secret: Sendable, Hashable, ExpressibleByStringLiteral {
   package init(_ text: String) {
     bytes = Array(text.utf8)
   }
-
-  package init(stringLiteral text: String) {
-    self.init(text)
-  }
-
-  /// Whether the last byte is NUL. HMAC fills a short key up with NUL bytes (RFC 2104 section 2), so the same key without them
-  /// makes the same signatures; a key of nothing but NUL bytes is the empty key.
-  var endsInNUL: Bool { bytes.last == 0 }
 
   /// Nil if the bytes are not UTF-8.
   package var text: String? { String(validating: bytes, as: UTF8.self) }
@@ -31,11 +23,7 @@ package struct Secret: Sendable, Hashable, ExpressibleByStringLiteral {
     let isText =
       String(validating: bytes, as: UTF8.self) != nil
       && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
-    guard isText else {
-      self.bytes = bytes
-      return
-    }
-    self.bytes = Array(bytes.reversed().drop { $0 == 0x0A || $0 == 0x0D }.reversed())
+    self.bytes = isText ? Array(bytes.reversed().drop { $0 == 0x0A || $0 == 0x0D }.reversed()) : bytes
   }
 }
 
@@ -79,11 +67,8 @@ enum SecretEncoding: String, CaseIterable {
     if hasPrefix { digits = digits.dropFirst(2) }
     guard digits.allSatisfy({ $0.hexadecimalValue != nil }) else { return nil }
     if hasPrefix { return ("begins with \"0x\", which is not a part of hex", "remove the \"0x\"") }
-    return digits.count.isMultiple(of: 2)
-      ? nil
-      : (
-        "has \(digits.count) hex digits, and a byte is two of them",
-        "look whether a digit is missing, or one is too many"
-      )
+    guard !digits.count.isMultiple(of: 2) else { return nil }
+    let found = "has \(digits.count) hex digits, and a byte is two of them"
+    return (found, "look whether a digit is missing, or one is too many")
   }
 }

@@ -55,8 +55,6 @@ package struct TrustedProxies: Sendable, Hashable {
   /// Whoever connects to a Unix socket.
   package var unix = false
 
-  package init() {}
-
   package var isEmpty: Bool { networks.isEmpty && !unix }
 
   package func contains(_ address: IPAddress) -> Bool { networks.contains { $0.contains(address) } }
@@ -81,8 +79,6 @@ package struct AddressLimits: Sendable, Hashable {
   package var connections = Connections.half
   /// Nil: as often as it likes.
   package var handshakes: Rate?
-
-  package init() {}
 }
 
 /// So many things in a time, and so many of them at once.
@@ -90,12 +86,6 @@ package struct Rate: Sendable, Hashable {
   package var count: Int
   package var period: Duration
   package var burst: Int
-
-  package init(count: Int, per period: Duration, burst: Int) {
-    self.count = count
-    self.period = period
-    self.burst = burst
-  }
 }
 
 /// An address to listen on: `host:port`, `[v6]:port` or `unix:PATH`.
@@ -136,10 +126,6 @@ extension BindAddress {
     return address
   }
 
-  private var hasV4Address: Bool {
-    if case .tcp(let host, _) = self { IPAddress(host)?.isV4 == true } else { false }
-  }
-
   private func hasPort(of other: BindAddress) -> Bool {
     guard case .tcp(_, let port) = self, case .tcp(_, let otherPort) = other else { return false }
     return port != 0 && port == otherPort
@@ -153,7 +139,7 @@ extension BindAddress {
   /// The one of the others that takes the clients of this address, too: `[::]` takes those of one IPv4 address. Nil where each has
   /// its own.
   func rival(among others: [BindAddress]) -> BindAddress? {
-    guard hasV4Address, wildcard == nil else { return nil }
+    guard case .tcp(let host, _) = self, IPAddress(host)?.isV4 == true, wildcard == nil else { return nil }
     return others.first { $0.wildcard?.isV4 == false && $0.hasPort(of: self) && !$0.leavesV4(to: others) }
   }
 }

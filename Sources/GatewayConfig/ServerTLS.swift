@@ -9,26 +9,12 @@ package struct ServerTLS: Sendable {
 
   /// The addresses with TLS; nil for all addresses of `server.bind`.
   package var bind: [BindAddress]?
-  /// The options of these addresses.
-  package var bindOptions: [BindAddress: BindOptions]
   package var minimumVersion: MinimumVersion
   /// At least one. The first is for clients that send no server name, or an unknown one.
   package let certificates: [ServerCertificate]
-  private let names: ServerNames
+  let names: ServerNames
   /// The YAML value that it was read from, to read the files again.
   let source: Node
-
-  init(
-    bind: [BindAddress]?, bindOptions: [BindAddress: BindOptions] = [:], minimumVersion: MinimumVersion,
-    certificates: [ServerCertificate], source: Node
-  ) {
-    self.bind = bind
-    self.bindOptions = bindOptions
-    self.minimumVersion = minimumVersion
-    self.certificates = certificates
-    self.source = source
-    names = ServerNames(certificates.map(\.names))
-  }
 
   /// The certificate for the name in the client's hello (RFC 6066 section 3).
   package func certificate(for serverName: String?) -> ServerCertificate {
@@ -78,11 +64,9 @@ extension ServerConfiguration {
 
   /// `server.bind` and `server.tls.bind`.
   package var listeners: [Listener] {
-    guard let secure = tls?.bind else { return bind.map { listener($0, isSecure: tls != nil) } }
-    return bind.map { listener($0, isSecure: false) } + secure.map { listener($0, isSecure: true) }
-  }
-
-  private func listener(_ address: BindAddress, isSecure: Bool) -> Listener {
-    Listener(address: address, isSecure: isSecure, options: bindOptions[address] ?? BindOptions())
+    let plain = bind.map { ($0, tls != nil && tls?.bind == nil) }
+    return (plain + (tls?.bind ?? []).map { ($0, true) }).map { address, isSecure in
+      Listener(address: address, isSecure: isSecure, options: bindOptions[address] ?? BindOptions())
+    }
   }
 }

@@ -14,10 +14,6 @@ extension Duration {
 package struct ByteCount: Sendable, Hashable, Comparable {
   package var bytes: Int
 
-  package init(bytes: Int) {
-    self.bytes = bytes
-  }
-
   package static func kibibytes(_ count: Int) -> ByteCount { ByteCount(bytes: count << 10) }
   package static func mebibytes(_ count: Int) -> ByteCount { ByteCount(bytes: count << 20) }
 

@@ -41,27 +41,10 @@ package struct UpstreamConfiguration: Sendable, Hashable {
   /// Largest body of a request; larger is refused with 413.
   package var body = ByteCount.mebibytes(10)
 
-  /// An upstream behind a Unix socket, without TLS.
-  package init(scheme: Scheme, socket: String) {
-    self.init(scheme: scheme, host: "localhost", port: scheme.standardPort)
-    self.socket = socket
+  /// Whether its sessions lead where those of the other one do; how they get there may differ.
+  func leads(whereDoes other: UpstreamConfiguration) -> Bool {
+    scheme == other.scheme && place == other.place && path == other.path
   }
-
-  package init(scheme: Scheme, host: String, port: Int, path: TextTemplate? = nil) {
-    self.scheme = scheme
-    self.host = host
-    self.port = port
-    self.path = path
-  }
-
-  /// Where its sessions lead; how they get there may differ.
-  struct Target: Hashable {
-    var scheme: Scheme
-    var place: String
-    var path: TextTemplate?
-  }
-
-  var target: Target { Target(scheme: scheme, place: place, path: path) }
 
   /// The address for the log: `host:port` or `unix:PATH`.
   package var place: String { socket.map { "unix:\($0)" } ?? authority }

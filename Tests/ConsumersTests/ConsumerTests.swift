@@ -1,12 +1,12 @@
 import Bytes
 import ChannelLayers
-import GatewayConfig
 import JSON
 import Routing
 import Testing
 import WebSocketCore
 
 @testable import Consumers
+@testable import GatewayConfig
 @testable import Transport
 
 /// Records what a consumer does to its session.
@@ -84,7 +84,7 @@ struct ChatTests {
   @Test func `a text that a user has published is that user's message where clients are told who sent what`()
   {
     var shown = group()
-    shown.showsUser = true
+    shown.options[.identity] = true
     let chat = Consumer(.chat(shown))
     let forged = #"{"message": "hi", "user": "admin"}"#
     let text = Event.Field("text", .text(Array(forged.utf8)))
@@ -336,7 +336,7 @@ struct OtherMessageTests {
     ] as [(String, String)])
   func `what the route can take is shown in its form`(_ text: String, _ error: String) {
     let sent = answer(text) {
-      $0.presence = true
+      $0.options[.presence] = true
       $0.subscribe = [GroupPattern(parts: [.anything])]
     }
     #expect(sent == [#"text:{"error": "\#(error)"}"#])

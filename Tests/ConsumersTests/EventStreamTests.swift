@@ -1,10 +1,10 @@
 import ChannelLayers
-import GatewayConfig
 import JSON
 import Routing
 import Testing
 
 @testable import Consumers
+@testable import GatewayConfig
 @testable import Transport
 
 /// What a page gets of an event.

@@ -1,10 +1,10 @@
 import ChannelLayers
-import GatewayConfig
 import JSON
 import TestSupport
 import Testing
 
 @testable import Consumers
+@testable import GatewayConfig
 
 struct EventTemplateDepthTests {
   /// A value in YAML may be nested as deep as this, and so may a value in JSON.

@@ -1,12 +1,12 @@
 import Bytes
 import ChannelLayers
-import GatewayConfig
 import JSON
 import Routing
 import Testing
 import WebSocketCore
 
 @testable import Consumers
+@testable import GatewayConfig
 @testable import Transport
 
 /// Routes of both kinds may be in one group.

@@ -1,11 +1,11 @@
 import ChannelLayers
-import GatewayConfig
 import JSON
 import Routing
 import Synchronization
 import Testing
 
 @testable import Consumers
+@testable import GatewayConfig
 @testable import Transport
 
 /// Collects what an operator would be told.

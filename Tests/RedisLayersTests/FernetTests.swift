@@ -1,4 +1,5 @@
 import GatewayConfig
+import LayerTestSupport
 import Testing
 
 @testable import RedisLayers

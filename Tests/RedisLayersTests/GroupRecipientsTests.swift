@@ -1,6 +1,6 @@
-import GatewayConfig
 import Testing
 
+@testable import GatewayConfig
 @testable import RedisLayers
 
 struct GroupRecipientsTests {

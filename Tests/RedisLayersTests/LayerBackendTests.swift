@@ -1,6 +1,5 @@
 import ChannelLayers
 import Foundation
-import GatewayConfig
 import LayerTestSupport
 import Logging
 import NIOPosix
@@ -8,6 +7,7 @@ import Routing
 import TestSupport
 import Testing
 
+@testable import GatewayConfig
 @testable import RedisLayers
 @testable import Transport
 

@@ -1,5 +1,6 @@
 import ChannelLayers
 import JSON
+import LayerTestSupport
 import TestSupport
 import Testing
 

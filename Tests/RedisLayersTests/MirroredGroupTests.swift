@@ -1,9 +1,9 @@
-import GatewayConfig
 import JSON
 import Testing
 import Transport
 
 @testable import ChannelLayers
+@testable import GatewayConfig
 @testable import RedisLayers
 
 struct MirroredGroupTests {

@@ -1,4 +1,3 @@
-import GatewayConfig
 import LayerTestSupport
 import NIOPosix
 import RedisClient
@@ -8,6 +7,7 @@ import Testing
 import Transport
 
 @testable import ChannelLayers
+@testable import GatewayConfig
 @testable import RedisLayers
 
 /// The history of one group in Redis.

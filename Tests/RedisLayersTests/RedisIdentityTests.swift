@@ -1,7 +1,7 @@
 import ChannelLayers
-import GatewayConfig
 import Testing
 
+@testable import GatewayConfig
 @testable import RedisLayers
 
 struct RedisIdentityTests {

@@ -1,5 +1,4 @@
 import Bytes
-import GatewayConfig
 import LayerTestSupport
 import NIOPosix
 import RedisClient
@@ -8,6 +7,7 @@ import Testing
 import Transport
 
 @testable import ChannelLayers
+@testable import GatewayConfig
 @testable import RedisLayers
 
 /// What processes write into Redis, by group and process.

@@ -1,9 +1,9 @@
 import ChannelLayers
 import Foundation
-import GatewayConfig
 import RedisClient
 import Testing
 
+@testable import GatewayConfig
 @testable import RedisLayers
 
 struct RedisRightsTests {

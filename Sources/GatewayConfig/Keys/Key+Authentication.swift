@@ -1,5 +1,6 @@
 extension Key {
-  private static let callback = CallbackConfiguration(url: UpstreamConfiguration(scheme: .http, socket: "/"))
+  private static let callback = CallbackConfiguration(
+    url: UpstreamConfiguration(scheme: .http, host: "", port: 80))
   private static let tokenSources = KeyValue.either([
     .choice(of: AuthenticatorReader.PlainSource.self), .mapping(.tokenSource),
   ])

@@ -1,5 +1,5 @@
 extension Key {
-  private static let upstream = UpstreamConfiguration(scheme: .http, socket: "/")
+  private static let upstream = UpstreamConfiguration(scheme: .http, host: "", port: 80)
   private static let compression = CompressionConfiguration()
   private static let bothRoutes = [KeyPlace.webSocketRoute, .httpRoute]
   private static let aroundAndAtRoutes = [
@@ -333,5 +333,5 @@ extension RouteOption<Bool> {
 
 extension RouteOption<Duration> {
   static let connectTimeout = RouteOption(
-    name: "connect_timeout", standard: UpstreamConfiguration(scheme: .ws, socket: "/").connectTimeout)
+    name: "connect_timeout", standard: UpstreamConfiguration(scheme: .ws, host: "", port: 80).connectTimeout)
 }

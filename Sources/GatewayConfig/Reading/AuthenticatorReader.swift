@@ -23,11 +23,8 @@ struct AuthenticatorReader {
         .invalidValue, "\"\(name)\" is not a valid name for an authenticator", at: entry.key.range,
         hint: name.isEmpty ? nil : "\"auth: none\" at a route means that it has no authenticator")
     }
-    guard
-      let mapping = MappingCursor(entry.value, .authenticator, reading, what: "the authenticator \"\(name)\"")
-    else {
-      return nil
-    }
+    let what = "the authenticator \"\(name)\""
+    guard let mapping = MappingCursor(entry.value, .authenticator, reading, what: what) else { return nil }
     let jwt = mapping.entry("jwt")
     let callback = mapping.entry("callback")
     // The keys below it are remembered first, so that one that is indented too little finds its place.
@@ -37,12 +34,11 @@ struct AuthenticatorReader {
         .conflictingKeys, "an authenticator is \"jwt\" or \"callback\", not both", at: callback.key.range,
         hint: "make two of them", related: [.init("the other one", at: jwt.key.range)])
     }
-    var kind: AuthenticatorConfiguration.Kind?
-    if let jwt { kind = readJWT(jwt.value).map { .jwt($0) } }
+    var kind = jwt.flatMap { readJWT($0.value) }.map(AuthenticatorConfiguration.Kind.jwt)
     if let callback { kind = readCallback(callback.value).map { .callback($0) } }
     if jwt == nil, callback == nil, !mapping.isNearAlternative {
       reading.findings.error(
-        .missingKey, "the authenticator \"\(name)\" needs \"jwt\" or \"callback\"", at: mapping.place,
+        .missingKey, "\(what) needs \"jwt\" or \"callback\"", at: mapping.place,
         hint: "add jwt: {secret: {env: NAME}}, or callback: {url: URL}")
     }
     return kind.map { AuthenticatorConfiguration(name: name, kind: $0, range: entry.key.range) }
@@ -51,9 +47,8 @@ struct AuthenticatorReader {
   // MARK: - Tokens
 
   private func readJWT(_ node: Node) -> JWTConfiguration? {
-    guard let mapping = MappingCursor(node, .jwt, reading, shape: "jwt: {secret: {env: NAME}}") else {
-      return nil
-    }
+    let shape = "jwt: {secret: {env: NAME}}"
+    guard let mapping = MappingCursor(node, .jwt, reading, shape: shape) else { return nil }
     let algorithms = mapping.value("algorithms").map(readAlgorithms)
     let keys = readKeys(mapping, algorithms.flatMap(\.self))
     var jwt = keys.map { JWTConfiguration(keys: $0, algorithms: algorithms?.map(\.value)) }
@@ -84,9 +79,8 @@ struct AuthenticatorReader {
       guard let algorithm = readAlgorithm(item) else { continue }
       if let first = known.first, (first.value.keyKind == .secret) != (algorithm.keyKind == .secret) {
         reading.findings.error(
-          .conflictingKeys,
-          "\(algorithm.rawValue) and \(first.value.rawValue) cannot use the same key", at: item.range,
-          hint: "define two authenticators")
+          .conflictingKeys, "\(algorithm.rawValue) and \(first.value.rawValue) cannot use the same key",
+          at: item.range, hint: "define two authenticators")
       }
       known.append(Located(algorithm, at: item.range))
     }
@@ -148,12 +142,11 @@ struct AuthenticatorReader {
     let cookie = mapping.value("cookie")
     let query = mapping.value("query")
     mapping.finish()
-    if (cookie == nil) == (query == nil), mapping.keys.allSatisfy({ ["cookie", "query"].contains($0.value) })
-    {
+    let areKnown = mapping.keys.allSatisfy { ["cookie", "query"].contains($0.value) }
+    if (cookie == nil) == (query == nil), areKnown {
       return reading.refuse(
         .conflictingKeys, "expected a cookie or a query parameter for an entry of \"from\"",
-        at: mapping.place,
-        hint: "write {cookie: NAME} or {query: NAME}")
+        at: mapping.place, hint: "write {cookie: NAME} or {query: NAME}")
     }
     guard let value = cookie ?? query, let name = reading.word(value, "the name of a token") else {
       return nil
@@ -168,9 +161,9 @@ struct AuthenticatorReader {
 
   // MARK: - Keys
 
-  private func readKeys(
-    _ mapping: MappingCursor, _ algorithms: [Located<SignatureAlgorithm>]?
-  ) -> JWTConfiguration.Keys? {
+  private typealias Algorithms = [Located<SignatureAlgorithm>]
+
+  private func readKeys(_ mapping: MappingCursor, _ algorithms: Algorithms?) -> JWTConfiguration.Keys? {
     let secret = mapping.entry("secret")
     let publicKey = mapping.entry("public_key")
     let set = mapping.entry("jwks")
@@ -191,8 +184,8 @@ struct AuthenticatorReader {
         .conflictingKeys, "\"\(entry.key.value)\" can only be used with \"jwks\"", at: entry.key.range,
         hint: "remove it")
     }
-    if let secret { return readSecret(secret, algorithms) }
-    if let publicKey { return readPublicKey(publicKey, algorithms) }
+    if let secret { return readSecret(secret.value, algorithms) }
+    if let publicKey { return readPublicKey(publicKey.value, algorithms) }
     guard let set else { return nil }
     checkKinds(algorithms, [.rsa, .p256, .p384, .p521, .ed25519], "the keys of a set are public")
     let time = mapping.duration("refresh") ?? .seconds(600)
@@ -200,9 +193,7 @@ struct AuthenticatorReader {
   }
 
   /// - Parameter sentence: why an algorithm for another kind of key cannot be used.
-  private func checkKinds(
-    _ algorithms: [Located<SignatureAlgorithm>]?, _ kinds: [KeyKind], _ sentence: String
-  ) {
+  private func checkKinds(_ algorithms: Algorithms?, _ kinds: [KeyKind], _ sentence: String) {
     for algorithm in algorithms ?? [] where !kinds.contains(algorithm.value.keyKind) {
       let fitting = SignatureAlgorithm.allCases.filter { kinds.contains($0.keyKind) }
       reading.findings.error(
@@ -211,33 +202,30 @@ struct AuthenticatorReader {
     }
   }
 
-  private func readSecret(
-    _ entry: Node.Entry, _ algorithms: [Located<SignatureAlgorithm>]?
-  ) -> JWTConfiguration.Keys? {
+  private func readSecret(_ node: Node, _ algorithms: Algorithms?) -> JWTConfiguration.Keys? {
     checkKinds(algorithms, [.secret], "the key is a shared secret")
-    guard let given = reading.secretBytes(entry.value, "\"secret\"") else { return nil }
-    let secret = given.bytes
-    if secret.isEmpty {
-      return reading.refuse(.invalidKey, "the secret is empty", at: entry.value.range)
-    }
-    guard !given.endsInNUL else {
+    guard let secret = reading.secretBytes(node, "\"secret\"")?.bytes else { return nil }
+    if secret.isEmpty { return reading.refuse(.invalidKey, "the secret is empty", at: node.range) }
+    // HMAC fills a short key up with NUL bytes (RFC 2104 section 2), so the same key without them makes the same signatures; a key
+    // of nothing but NUL bytes is the empty key.
+    guard secret.last != 0 else {
       return reading.refuse(
         .invalidKey,
         secret.allSatisfy { $0 == 0 }
           ? "the secret consists of NUL bytes only, which HMAC cannot tell from an empty key"
           : "the secret ends in a NUL byte, and HMAC cannot tell it from the same key without that byte",
-        at: entry.value.range, hint: "make one with: openssl rand -hex 32")
+        at: node.range, hint: "make one with: openssl rand -hex 32")
     }
     if String(decoding: secret, as: UTF8.self).contains("-----BEGIN ") {
       return reading.refuse(
-        .invalidKey, "\"secret\" contains a key in PEM format, not a shared secret", at: entry.value.range,
+        .invalidKey, "\"secret\" contains a key in PEM format, not a shared secret", at: node.range,
         hint: "write public_key: {file: PATH}")
     }
     let used = algorithms?.map(\.value) ?? [KeyKind.secret.standardAlgorithm]
     if let least = used.compactMap(\.leastSecret).max(), secret.count < least {
       reading.findings.warning(
         .weakSecret, "the secret has \(secret.count) bytes, which is short enough to be guessed",
-        at: entry.value.range,
+        at: node.range,
         hint:
           "\(used.map(\.rawValue).joined(separator: ", ")): use at least \(least) bytes (RFC 7518 section 3.2)"
       )
@@ -245,16 +233,14 @@ struct AuthenticatorReader {
     return .key(.secret(secret))
   }
 
-  private func readPublicKey(
-    _ entry: Node.Entry, _ algorithms: [Located<SignatureAlgorithm>]?
-  ) -> JWTConfiguration.Keys? {
-    guard let text = keyText(entry.value) else { return nil }
+  private func readPublicKey(_ node: Node, _ algorithms: Algorithms?) -> JWTConfiguration.Keys? {
+    guard let text = keyText(node) else { return nil }
     do {
       let key = try VerificationKey(pem: text)
       checkKinds(algorithms, [key.kind], "the key is \(key.kind.name)")
       return .key(key)
     } catch {
-      return reading.refuse(.invalidKey, error.message, at: entry.value.range, hint: error.hint)
+      return reading.refuse(.invalidKey, error.message, at: node.range, hint: error.hint)
     }
   }
 
@@ -262,15 +248,14 @@ struct AuthenticatorReader {
   /// another file.
   private func keyText(_ node: Node) -> String? {
     guard case .scalar(let scalar) = node.content else { return reading.secret(node, "\"public_key\"") }
-    guard !scalar.isUnusable, !scalar.text.contains("-----BEGIN") else {
-      return scalar.isUnusable ? nil : scalar.text
-    }
+    guard !scalar.isUnusable else { return nil }
+    guard !scalar.text.contains("-----BEGIN") else { return scalar.text }
     guard let name = reading.fileName(node, "\"public_key\"") else { return nil }
     return reading.contents(of: name, as: .keys, at: node.range).map { String(decoding: $0, as: UTF8.self) }
   }
 
   private func readSet(
-    _ node: Node, tls: Node.Entry?, _ algorithms: [Located<SignatureAlgorithm>]?
+    _ node: Node, tls: Node.Entry?, _ algorithms: Algorithms?
   ) -> JWTConfiguration.KeySetPlace? {
     guard let name = reading.fileName(node, "\"jwks\""), case .scalar(let scalar) = node.content else {
       return nil
@@ -306,14 +291,12 @@ struct AuthenticatorReader {
   // MARK: - Call-backs
 
   private func readCallback(_ node: Node) -> CallbackConfiguration? {
-    guard let mapping = MappingCursor(node, .callback, reading, shape: "callback: {url: URL}") else {
-      return nil
-    }
+    let shape = "callback: {url: URL}"
+    guard let mapping = MappingCursor(node, .callback, reading, shape: shape) else { return nil }
     let url = mapping.required("url", hint: "url: http://127.0.0.1:8001/api/me/")
-    var upstream = url.flatMap { readURL($0, tls: mapping.value("tls")) }
-    UpstreamReader(reading: reading, captures: [])
-      .readIdleTimeout(mapping.value("idle_timeout"), of: &upstream)
+    let upstream = url.flatMap { readURL($0, tls: mapping.value("tls")) }
     var callback = upstream.map { CallbackConfiguration(url: $0) }
+    if let time = mapping.duration("idle_timeout") { callback?.url.idleTimeout = time }
     if let host = mapping.choice("host", of: UpstreamConfiguration.HostHeader.self) {
       callback?.url.hostHeader = host
     }
@@ -350,8 +333,7 @@ struct AuthenticatorReader {
         reading.findings.error(
           .invalidValue, "Sluice sets \"\(name.value)\" itself", at: name.range, hint: "remove it")
       } else if !seen.insert(lower).inserted {
-        reading.findings.error(
-          .duplicateName, "the header \"\(name.value)\" is listed twice", at: name.range)
+        reading.findings.error(.duplicateName, "the header \"\(name.value)\" is listed twice", at: name.range)
       }
     }
     return Array(seen).sorted()

@@ -7,7 +7,7 @@ struct ReadConsumer {
   var groups: [Located<GroupPattern>] = []
   /// The option that needs authenticated clients.
   var needsIdentity: Located<String>?
-  var options = RouteOptions()
+  var options: RouteOptions
 }
 
 /// Reads `consumer:` and the options beside it.
@@ -22,29 +22,24 @@ struct ConsumerReader {
 
   private var reading: Reading { context.reading }
 
-  func read(
-    _ answer: Node.Entry, _ mapping: MappingCursor
-  ) -> ReadConsumer? {
+  func read(_ answer: Node.Entry, _ mapping: MappingCursor) -> ReadConsumer? {
     let own = Options(mapping)
+    let range = answer.value.range
     guard let name = reading.word(answer.value, "\"consumer\"") else { return nil }
-    if let type = ConsumerType(rawValue: name) {
-      return read(type, named: answer.value.range, own)
-    }
-    if let (preset, app) = preset(name) { return read(preset, of: app, at: answer.value.range, own) }
+    if let type = ConsumerType(rawValue: name) { return read(type, named: range, own) }
+    if let preset = preset(name) { return read(preset, at: range, own) }
     let known = context.apps.consumerNames
     let (likely, isClass) = Self.withoutPython(name)
     let meant = known.contains(likely) ? likely : NearestName.of(likely, in: known)
     reading.findings.error(
-      .unknownName, "there is no consumer \"\(name)\"", at: answer.value.range,
+      .unknownName, "there is no consumer \"\(name)\"", at: range,
       hint: isClass
         ? "consumers are names here, not Python classes: \(meant ?? known.sorted().joined(separator: ", "))"
         : NearestName.hint(for: name, in: known))
     // The options are read as if the name were right.
     guard let meant else { return nil }
-    if let type = ConsumerType(rawValue: meant) {
-      return read(type, named: answer.value.range, own, isInstalled: true)
-    }
-    return preset(meant).flatMap { read($0.0, of: $0.1, at: answer.value.range, own) }
+    if let type = ConsumerType(rawValue: meant) { return read(type, named: range, own, isInstalled: true) }
+    return preset(meant).flatMap { read($0, at: range, own) }
   }
 
   /// The likely name of a consumer that is written as in Python: `chat` for `consumers.ChatConsumer.as_asgi()`.
@@ -84,9 +79,7 @@ struct ConsumerReader {
 
     /// The options that a consumer does not have.
     func unfit(for type: ConsumerType) -> [Node.Entry] {
-      Key.options(at: .preset).filter { $0.consumers?.contains(type) == false }.compactMap {
-        entries[$0.name]
-      }
+      Key.options(at: .preset).compactMap { $0.consumers?.contains(type) == false ? entries[$0.name] : nil }
     }
 
     /// Those options of the consumer that are single values.
@@ -99,17 +92,15 @@ struct ConsumerReader {
     }
   }
 
-  private func preset(_ name: String) -> (Node.Entry, InstalledApps.LocalApp)? {
+  private func preset(_ name: String) -> Node.Entry? {
     for app in context.apps.local where name.hasPrefix(app.name + ".") {
       let wanted = name.dropFirst(app.name.count + 1)
-      if let preset = app.presets.first(where: { $0.key.value == wanted }) { return (preset, app) }
+      if let preset = app.presets.first(where: { $0.key.value == wanted }) { return preset }
     }
     return nil
   }
 
-  private func read(
-    _ preset: Node.Entry, of app: InstalledApps.LocalApp, at range: SourceRange, _ own: Options
-  ) -> ReadConsumer? {
+  private func read(_ preset: Node.Entry, at range: SourceRange, _ own: Options) -> ReadConsumer? {
     guard let mapping = MappingCursor(preset.value, .preset, reading) else { return nil }
     let (type, options) = readPreset(mapping)
     return type.flatMap { read($0, named: range, own.over(options)) }
@@ -129,26 +120,19 @@ struct ConsumerReader {
   ) -> ReadConsumer? {
     if !isPreset, !isInstalled { checkInstalled(type, at: range) }
     for entry in options.unfit(for: type) where entry.key.value != "publish" || !reportHTTPPublish(entry) {
-      refuse(entry, for: type)
+      reading.findings.error(
+        .conflictingKeys, "the consumer \"\(type.rawValue)\" has no option \"\(entry.key.value)\"",
+        at: entry.key.range, hint: "remove it")
     }
     let values = options.values(for: type, reading)
-    var consumer = read(type, range, options, values)
-    consumer?.options = values
-    return consumer
-  }
-
-  private func read(
-    _ type: ConsumerType, _ range: SourceRange, _ options: Options, _ values: RouteOptions
-  ) -> ReadConsumer? {
     switch type {
-    case .echo:
-      return ReadConsumer(consumer: .echo)
+    case .echo: return ReadConsumer(consumer: .echo, options: values)
     case .proxy:
-      return readUpstream(range, options, values).map { ReadConsumer(consumer: .proxy($0)) }
+      return readUpstream(range, options, values).map { ReadConsumer(consumer: .proxy($0), options: values) }
     case .chat:
       guard let (group, templates) = readGroups(type, range, options, values) else { return nil }
       let identity = options["identity"].map { Located("\"identity\"", at: $0.key.range) }
-      return ReadConsumer(consumer: .chat(group), groups: templates, needsIdentity: identity)
+      return ReadConsumer(consumer: .chat(group), groups: templates, needsIdentity: identity, options: values)
     case .broadcast:
       let policy = options["publish"].flatMap { publish -> ConsumerConfiguration.PublishPolicy? in
         guard !reportHTTPPublish(publish) else { return nil }
@@ -157,7 +141,8 @@ struct ConsumerReader {
       guard let (group, templates) = readGroups(type, range, options, values) else { return nil }
       return ReadConsumer(
         consumer: .broadcast(group, publish: policy ?? .everyone), groups: templates,
-        needsIdentity: options["publish"].map { Located("\"publish: authenticated\"", at: $0.key.range) })
+        needsIdentity: options["publish"].map { Located("\"publish: authenticated\"", at: $0.key.range) },
+        options: values)
     }
   }
 
@@ -177,13 +162,6 @@ struct ConsumerReader {
       .wrongType, "\"publish\" with groups does not belong under \"websocket\"", at: entry.key.range,
       hint: "write it at a route of its own under \"http\"")
     return true
-  }
-
-  private func refuse(_ entry: Node.Entry, for type: ConsumerType) {
-    reading.findings.error(
-      .conflictingKeys, "the consumer \"\(type.rawValue)\" has no option \"\(entry.key.value)\"",
-      at: entry.key.range,
-      hint: "remove it")
   }
 
   private func readUpstream(
@@ -224,10 +202,9 @@ struct ConsumerReader {
         hint: "group: \(type.rawValue)_{room}")
     }
     guard let templates = reader.readTemplates(entry.value) else { return nil }
-    var configuration = GroupConfiguration(
-      layer: layer, templates: templates.map(\.value), subscribe: subscribe, events: events,
+    let configuration = GroupConfiguration(
+      layer: layer, templates: templates.map(\.value), subscribe: subscribe, events: events, options: values,
       history: history)
-    configuration.options = values
     return (configuration, templates)
   }
 }
@@ -239,14 +216,12 @@ struct EventsReader {
   var key = "events"
 
   func read(_ node: Node) -> [String: EventTemplate] {
-    guard
-      let mapping = MappingCursor(
-        node, "\"\(key)\"", reading, shape: "\(key): {TYPE: JSON}, or {TYPE: event}")
-    else { return [:] }
+    let shape = "\(key): {TYPE: JSON}, or {TYPE: event}"
+    guard let mapping = MappingCursor(node, "\"\(key)\"", reading, shape: shape) else { return [:] }
     var templates: [String: EventTemplate] = [:]
     var types: [String: Located<String>] = [:]
     reading.corrections.remember(node, "\"\(key)\"", [], takesEvents: true)
-    for entry in mapping.all {
+    for entry in mapping.entries {
       checkType(entry.key)
       templates[entry.key.value] = top(entry.value)
       // A key that is there twice has been reported already.
@@ -280,21 +255,18 @@ struct EventsReader {
   }
 
   private func top(_ node: Node) -> EventTemplate {
-    if case .scalar(let scalar) = node.content, scalar.style == .plain, scalar.text == "event" {
-      return .wholeEvent
+    guard case .scalar(let scalar) = node.content, scalar.style == .plain, !scalar.isUnusable else {
+      return template(node)
     }
-    if case .scalar(let scalar) = node.content, scalar.style == .plain, !scalar.isUnusable,
-      ["true", "false", "yes", "no"].contains(scalar.text.lowercased())
-        || NearestName.of(scalar.text, in: ["event"]) != nil
-    {
-      reading.findings.error(
-        .invalidValue,
-        "\"\(scalar.text)\" is neither \"event\" nor a template: every client would get this text",
-        at: node.range,
-        hint: "write event for the whole event, or {field: \"{field}\"}; a fixed text stands in quotes")
-      return .constant(.null)
-    }
-    return template(node)
+    if scalar.text == "event" { return .wholeEvent }
+    let isTruth = ["true", "false", "yes", "no"].contains(scalar.text.lowercased())
+    guard isTruth || NearestName.of(scalar.text, in: ["event"]) != nil else { return template(node) }
+    reading.findings.error(
+      .invalidValue,
+      "\"\(scalar.text)\" is neither \"event\" nor a template: every client would get this text",
+      at: node.range,
+      hint: "write event for the whole event, or {field: \"{field}\"}; a fixed text stands in quotes")
+    return .constant(.null)
   }
 
   /// Whether it is a JSON object or list that was put in quotes.
@@ -388,8 +360,7 @@ extension Reading {
     guard let name = node.bracedName else { return false }
     findings.error(
       .yamlSurprise, "expected a value, found a mapping with the key \"\(name)\" and no value",
-      at: node.range,
-      hint: Self.braceHint(name))
+      at: node.range, hint: Self.braceHint(name))
     return true
   }
 

@@ -4,7 +4,6 @@ struct InstalledApps {
   struct LocalApp {
     /// The name of the folder, which routes use.
     var name: String
-    var range: SourceRange
     /// Named sets of consumer options.
     var presets: [Node.Entry]
     var webSocketPatterns: Node?
@@ -16,8 +15,7 @@ struct InstalledApps {
   private(set) var builtIn: Set<ConsumerType> = []
   private(set) var local: [LocalApp] = []
   private(set) var names: [String] = []
-  /// The built-in apps that were probably meant by misspelt entries. A second finding that they are not installed is not
-  /// needed.
+  /// The built-in apps that were probably meant by misspelt entries, which need no second finding that they are not installed.
   private(set) var misspelt: Set<ConsumerType> = []
   /// The place of the list, for the hint to add an app to it.
   private(set) var range: SourceRange?
@@ -38,8 +36,7 @@ struct InstalledApps {
     let text = app.value
     let name = text.contains("/") ? Paths.name(of: text) : text
     guard !names.contains(name) else {
-      reading.findings.error(.duplicateName, "the app \"\(name)\" is installed twice", at: app.range)
-      return
+      return reading.findings.error(.duplicateName, "the app \"\(name)\" is installed twice", at: app.range)
     }
     if let known = ConsumerType(rawValue: text) {
       builtIn.insert(known)
@@ -48,35 +45,27 @@ struct InstalledApps {
     }
     let folder = Paths.join(Paths.directory(of: file), text)
     guard text.contains("/") || reading.files.isDirectory(folder) else {
-      NearestName.of(text, in: ConsumerType.allCases.map(\.rawValue)).flatMap(ConsumerType.init).map {
-        _ = misspelt.insert($0)
-      }
-      reading.findings.error(
+      let known = ConsumerType.allCases.map(\.rawValue)
+      if let meant = NearestName.of(text, in: known).flatMap(ConsumerType.init) { misspelt.insert(meant) }
+      return reading.findings.error(
         .unknownName, "there is no app \"\(text)\"", at: app.range,
-        hint: NearestName.hint(for: text, in: ConsumerType.allCases.map(\.rawValue)))
-      return
+        hint: NearestName.hint(for: text, in: known))
     }
     guard ConsumerType(rawValue: name) == nil else {
-      reading.findings.error(.duplicateName, "\"\(name)\" is the name of a built-in app", at: app.range)
-      return
+      return reading.findings.error(
+        .duplicateName, "\"\(name)\" is the name of a built-in app", at: app.range)
     }
     names.append(name)
     readLocal(name, Paths.join(folder, "app.yaml"), app.range, reading)
   }
 
   private mutating func readLocal(_ name: String, _ path: String, _ range: SourceRange, _ reading: Reading) {
-    guard let node = reading.document(path, namedAt: range),
-      let mapping = MappingCursor(node, .app, reading)
+    guard let node = reading.document(path, namedAt: range), let mapping = MappingCursor(node, .app, reading)
     else { return }
-    var presets: [Node.Entry] = []
-    if let consumers = mapping.value("consumers"),
-      let named = MappingCursor(consumers, "\"consumers\"", reading)
-    {
-      presets = named.all
-    }
+    let presets = mapping.value("consumers").flatMap { MappingCursor($0, "\"consumers\"", reading)?.entries }
     local.append(
       LocalApp(
-        name: name, range: range, presets: presets, webSocketPatterns: mapping.value("websocket_urlpatterns"),
+        name: name, presets: presets ?? [], webSocketPatterns: mapping.value("websocket_urlpatterns"),
         httpPatterns: mapping.value("http_urlpatterns"), file: path))
     mapping.finish()
   }

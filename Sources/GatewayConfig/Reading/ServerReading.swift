@@ -10,9 +10,8 @@ extension ServerConfiguration {
       if !addresses.isEmpty { bind = addresses }
     }
     if let value = mapping.value("tls") {
-      tls = ServerTLSReader(reading: reading).read(value)
+      tls = ServerTLSReader(reading: reading).read(value, into: &bindOptions)
       checkSecureAddresses(of: value, bind: bindNode, reading)
-      bindOptions.merge(tls?.bindOptions ?? [:]) { $1 }
     }
     let addresses = bind + (tls?.bind ?? [])
     if let value = mapping.value("trusted_proxies") {
@@ -38,11 +37,9 @@ extension ServerConfiguration {
 
   /// `unix` means those who connect to a Unix socket of this server.
   private func checkUnixSocket(in addresses: [BindAddress], at node: Node, _ reading: Reading) {
-    let isThere = addresses.contains { if case .unix = $0 { true } else { false } }
-    guard !isThere else { return }
+    if addresses.contains(where: { if case .unix = $0 { true } else { false } }) { return }
     reading.findings.warning(
-      .conflictingKeys,
-      "\"trusted_proxies\" names \"unix\", and this server listens on no Unix socket",
+      .conflictingKeys, "\"trusted_proxies\" names \"unix\", and this server listens on no Unix socket",
       at: node.range, hint: "add an address such as unix:/run/sluice.sock to \"bind\", or remove \"unix\"")
   }
 
@@ -202,7 +199,10 @@ extension BindOptions {
       }
     }
     if let value = mapping.value("group") {
-      if case .scalar(let scalar) = value.content, !scalar.isUnusable, gid(scalar.text) {
+      // The number of a group is no word.
+      if case .scalar(let scalar) = value.content, !scalar.isUnusable, UInt32(scalar.text) != nil,
+        !scalar.text.hasPrefix("+")
+      {
         group = scalar.text
       } else {
         group = reading.word(value, "\"group\"")
@@ -210,9 +210,6 @@ extension BindOptions {
     }
   }
 }
-
-/// Whether it is the number of a group.
-private func gid(_ text: String) -> Bool { UInt32(text) != nil && !text.hasPrefix("+") }
 
 extension TrustedProxies {
   /// One address, one network, `unix`, or a list of them.
@@ -225,18 +222,17 @@ extension TrustedProxies {
         continue
       }
       func fail(_ message: String, _ hint: String) {
-        reading.findings.error(
-          .invalidValue, message + reading.origin(scalar), at: item.range, hint: hint)
+        reading.findings.error(.invalidValue, message + reading.origin(scalar), at: item.range, hint: hint)
       }
       do throws(IPNetwork.Fault) {
         let network = try IPNetwork(scalar.text)
-        guard network.isEverything else {
+        if network.isEverything {
+          fail(
+            "\"\(scalar.text)\" is every address: any client could claim to be any other",
+            "name the addresses or the network of the proxies only")
+        } else {
           networks.append(network)
-          continue
         }
-        fail(
-          "\"\(scalar.text)\" is every address: any client could claim to be any other",
-          "name the addresses or the network of the proxies only")
       } catch {
         fail(error.message(scalar.text), error.hint)
       }
@@ -299,9 +295,7 @@ extension AddressLimits {
 }
 
 extension Reading {
-  private static let periods: [(unit: String, period: Duration)] = [
-    ("s", .seconds(1)), ("m", .seconds(60)), ("h", .seconds(3600)),
-  ]
+  private static let periods = ["s": Duration.seconds(1), "m": .seconds(60), "h": .seconds(3600)]
 
   /// `20/s`, or `20/s burst 100`; without a burst as many at once as in one period.
   fileprivate func rate(_ node: Node, _ what: String) -> Rate? {
@@ -312,11 +306,8 @@ extension Reading {
     }
     let words = scalar.text.split(separator: " ")
     let parts = (words.first ?? "").split(separator: "/", omittingEmptySubsequences: false)
-    guard words.count == 1 || words.count == 3 && words[1] == "burst" else {
-      return fail("\(what) is a rate, not \"\(scalar.text)\"")
-    }
-    guard parts.count == 2, let period = Self.periods.first(where: { $0.unit == parts[1] })?.period,
-      let count = Self.count(parts[0])
+    guard words.count == 1 || words.count == 3 && words[1] == "burst", parts.count == 2,
+      let period = Self.periods[String(parts[1])], let count = Self.count(parts[0])
     else { return fail("\(what) is a rate, not \"\(scalar.text)\"") }
     guard let burst = words.count == 3 ? Self.count(words[2]) : count else {
       return fail("the burst of \(what) is a number, not \"\(words[2])\"")
@@ -325,7 +316,7 @@ extension Reading {
       return refuse(
         .outOfRange, "\(what) is \(scalar.text)", at: node.range, hint: "both numbers can be 1 to 1000000")
     }
-    return Rate(count: count, per: period, burst: burst)
+    return Rate(count: count, period: period, burst: burst)
   }
 
   private static func count(_ text: Substring) -> Int? {
@@ -404,9 +395,7 @@ enum LimitsReader {
   }
 
   /// One message that is longer than a queue may be is taken where nothing waits; a second one closes the reader.
-  private static func checkMessage(
-    _ limits: SessionLimits, _ mapping: MappingCursor, _ reading: Reading
-  ) {
+  private static func checkMessage(_ limits: SessionLimits, _ mapping: MappingCursor, _ reading: Reading) {
     guard limits.message > limits.sendQueue,
       let node = mapping.value("message") ?? mapping.value("send_queue")
     else { return }
@@ -431,10 +420,7 @@ enum LimitsReader {
   static func readForStreams(_ node: Node?, over outer: SessionLimits, _ reading: Reading) -> SessionLimits {
     var limits = outer
     guard let node, let mapping = MappingCursor(node, .streamLimits, reading) else { return limits }
-    if let value = mapping.value("send_queue") {
-      limits.sendQueue = mapping.byteCount("send_queue") ?? limits.sendQueue
-      checkQueue(limits, at: value, reading)
-    }
+    readQueue(mapping, into: &limits, reading)
     for (key, hint) in [
       ("message", "remove it: clients of an event stream send nothing"),
       ("ping", "write heartbeat under \"events\""),
@@ -469,14 +455,19 @@ enum LimitsReader {
       limits.message = mapping.byteCount("message") ?? limits.message
       checkReceiving(limits, at: value, reading)
     }
-    if let value = mapping.value("send_queue") {
-      limits.sendQueue = mapping.byteCount("send_queue") ?? limits.sendQueue
-      checkQueue(limits, at: value, reading)
-    }
+    readQueue(mapping, into: &limits, reading)
     if let value = mapping.value("ping") {
       readPing(value, in: mapping.range(of: "ping", \.times), into: &limits, reading)
     }
     checkMessage(limits, mapping, reading)
+  }
+
+  private static func readQueue(
+    _ mapping: MappingCursor, into limits: inout SessionLimits, _ reading: Reading
+  ) {
+    guard let value = mapping.value("send_queue") else { return }
+    limits.sendQueue = mapping.byteCount("send_queue") ?? limits.sendQueue
+    checkQueue(limits, at: value, reading)
   }
 
   /// `none`, one time for both, or `{interval:, timeout:}`.
@@ -497,7 +488,7 @@ enum LimitsReader {
       return
     }
     guard let mapping = MappingCursor(node, .ping, reading) else { return }
-    var ping = limits.ping ?? SessionLimits().ping ?? .init(interval: .seconds(30), timeout: .seconds(30))
+    var ping = limits.ping ?? SessionLimits.KeepAlive()
     ping.interval = mapping.duration("interval") ?? ping.interval
     ping.timeout = mapping.duration("timeout") ?? ping.timeout
     mapping.finish()

@@ -8,10 +8,10 @@ struct ServerTLSReader {
 
   private static let certificateKeys = Key.at(.certificate).map(\.name)
 
-  func read(_ node: Node) -> ServerTLS? {
+  /// - Parameter bindOptions: gets what is said of the addresses of `bind`.
+  func read(_ node: Node, into bindOptions: inout [BindAddress: BindOptions]) -> ServerTLS? {
     guard let mapping = MappingCursor(node, .serverTLS, reading, shape: "{certificate: FILE, key: FILE}")
     else { return nil }
-    var bindOptions: [BindAddress: BindOptions] = [:]
     let bind = mapping.value("bind").map { BindAddress.read($0, into: &bindOptions, reading) }
     let version = mapping.choice("minimum_version", of: ServerTLS.MinimumVersion.self)
     let entries = readCertificates(mapping)
@@ -20,8 +20,8 @@ struct ServerTLSReader {
     let certificates = entries.compactMap { $0?.certificate }
     guard !certificates.isEmpty, certificates.count == entries.count else { return nil }
     return ServerTLS(
-      bind: bind, bindOptions: bindOptions, minimumVersion: version ?? .tls12,
-      certificates: certificates, source: node)
+      bind: bind, minimumVersion: version ?? .tls12, certificates: certificates,
+      names: ServerNames(certificates.map(\.names)), source: node)
   }
 
   /// A certificate, and the places of the certificate and of its names in the file.
@@ -35,8 +35,7 @@ struct ServerTLSReader {
   /// Nil stands for a certificate that could not be read, which has been reported.
   private func readCertificates(_ mapping: MappingCursor) -> [Entry?] {
     guard let several = mapping.entry("certificates") else { return [readCertificate(mapping)] }
-    let strays = Self.certificateKeys.compactMap { mapping.entry($0)?.key }
-    for key in strays {
+    for key in Self.certificateKeys.compactMap({ mapping.entry($0)?.key }) {
       reading.findings.error(
         .conflictingKeys, "\"\(key.value)\" cannot be used beside \"certificates\"", at: key.range,
         hint: "move it into the list")
@@ -124,9 +123,10 @@ struct ServerTLSReader {
     let file = Reading.FileName(path, at: node.range)
     guard let text = reading.contents(of: file, as: .certificate, at: node.range) else { return nil }
     guard let chain = try? NIOSSLCertificate.fromPEMBytes(text), !chain.isEmpty else {
+      let isKey = String(decoding: text, as: UTF8.self).contains("PRIVATE KEY-----")
       return reading.refuse(
         .invalidCertificate, "\"\(path)\" contains no valid certificate in PEM format", at: node.range,
-        hint: Self.isKey(text) ? "the file contains a key" : Self.missingPEM(text, "CERTIFICATE"))
+        hint: isKey ? "the file contains a key" : Self.missingPEM(text, "CERTIFICATE"))
     }
     return chain
   }
@@ -143,14 +143,15 @@ struct ServerTLSReader {
   private func readKey(_ node: Node, passphrase: Node?) -> NIOSSLPrivateKey? {
     let phrase = passphrase.map { reading.secretBytes($0, "\"passphrase\"") }
     guard let text = keyText(node) else { return nil }
-    guard Self.isKey(text) else {
+    let shown = String(decoding: text, as: UTF8.self)
+    guard shown.contains("PRIVATE KEY-----") else {
       return reading.refuse(
         .invalidCertificate, "the value is not a key in PEM format", at: node.range,
-        hint: Self.isCertificate(text)
+        hint: shown.contains("CERTIFICATE-----")
           ? "the file contains a certificate" : Self.missingPEM(text, "PRIVATE KEY"))
     }
     warnIfExposed(node)
-    let isEncrypted = String(decoding: text, as: UTF8.self).contains("ENCRYPTED")
+    let isEncrypted = shown.contains("ENCRYPTED")
     guard !isEncrypted || passphrase != nil else {
       return reading.refuse(
         .invalidCertificate, "the key is encrypted", at: node.range, hint: "add passphrase: {env: NAME}")
@@ -169,9 +170,7 @@ struct ServerTLSReader {
   }
 
   private func keyText(_ node: Node) -> [UInt8]? {
-    guard case .scalar = node.content else {
-      return reading.secret(node, "\"key\"").map { Array($0.utf8) }
-    }
+    guard case .scalar = node.content else { return reading.secret(node, "\"key\"").map { Array($0.utf8) } }
     guard let name = reading.fileName(node, "\"key\"") else { return nil }
     guard !name.place.contains("-----BEGIN") else {
       return reading.refuse(
@@ -188,16 +187,7 @@ struct ServerTLSReader {
     let path = Paths.named(scalar.text, at: node.range)
     guard reading.files.isReadableByAll(path) else { return }
     reading.findings.warning(
-      .exposedKey, "every user of this machine can read the key", at: node.range,
-      hint: "chmod o-r \(path)")
-  }
-
-  private static func isKey(_ text: [UInt8]) -> Bool {
-    String(decoding: text, as: UTF8.self).contains("PRIVATE KEY-----")
-  }
-
-  private static func isCertificate(_ text: [UInt8]) -> Bool {
-    String(decoding: text, as: UTF8.self).contains("CERTIFICATE-----")
+      .exposedKey, "every user of this machine can read the key", at: node.range, hint: "chmod o-r \(path)")
   }
 
   private static func missingPEM(_ text: [UInt8], _ label: String) -> String {
@@ -241,8 +231,7 @@ struct ServerTLSReader {
       if index > 0, entry.names.isEmpty {
         reading.findings.error(
           .invalidCertificate,
-          "no client would ever be shown this certificate: the certificate has no DNS names",
-          at: entry.place)
+          "no client would ever be shown this certificate: the certificate has no DNS names", at: entry.place)
       }
       for name in entry.names {
         guard let first = owners[name.value] else {
@@ -282,9 +271,10 @@ extension ConfigurationLoader {
   ) -> (tls: ServerTLS?, report: FindingReport) {
     let path = tls.source.range.file.path
     let reading = Reading(mainPath: path, files: files, environment: environment)
-    let renewed = ServerTLSReader(reading: reading).read(tls.source)
-    return (
-      reading.findings.hasErrors ? nil : renewed, FindingReport(path: path, findings: reading.findings)
-    )
+    // The addresses stay as they are.
+    var ignored: [BindAddress: BindOptions] = [:]
+    let renewed = ServerTLSReader(reading: reading).read(tls.source, into: &ignored)
+    let report = FindingReport(path: path, findings: reading.findings)
+    return (reading.findings.hasErrors ? nil : renewed, report)
   }
 }

@@ -8,21 +8,16 @@ struct UpstreamReader {
 
   /// `proxy:` of an HTTP route: an address, or a mapping with `to`.
   func readHTTP(_ node: Node) -> UpstreamConfiguration? {
-    guard case .mapping = node.content else {
-      let upstream = readAddress(node, [.http, .https])
-      checkCircle(upstream, at: node)
-      return upstream
-    }
+    guard case .mapping = node.content else { return readProxied(node, [.http, .https]) }
     guard let mapping = MappingCursor(node, .proxy, reading) else { return nil }
     let to = mapping.required("to", hint: "to: http://127.0.0.1:8001")
-    var upstream = to.flatMap { readAddress($0, [.http, .https]) }
-    if let to { checkCircle(upstream, at: to) }
-    if let choice = readHost(mapping.value("host")) { upstream?.hostHeader = choice }
-    if let time = readTime(mapping.value("connect_timeout"), "connect_timeout") {
-      upstream?.connectTimeout = time
+    var upstream = to.flatMap { readProxied($0, [.http, .https]) }
+    if let choice = mapping.choice("host", of: UpstreamConfiguration.HostHeader.self) {
+      upstream?.hostHeader = choice
     }
-    if let time = readTime(mapping.value("read_timeout"), "read_timeout") { upstream?.readTimeout = time }
-    readIdleTimeout(mapping.value("idle_timeout"), of: &upstream)
+    if let time = mapping.duration("connect_timeout") { upstream?.connectTimeout = time }
+    if let time = mapping.duration("read_timeout") { upstream?.readTimeout = time }
+    if let time = mapping.duration("idle_timeout") { upstream?.idleTimeout = time }
     if let size = mapping.byteCount("body") { upstream?.body = size }
     readTrust(mapping.value("tls"), of: &upstream)
     mapping.finish()
@@ -31,22 +26,25 @@ struct UpstreamReader {
 
   /// `consumer: proxy` of a WebSocket route, whose options stand beside it.
   func readWebSocket(_ to: Node, host: Node?, tls: Node?) -> UpstreamConfiguration? {
-    var upstream = readAddress(to, [.ws, .wss])
-    checkCircle(upstream, at: to)
-    if let choice = readHost(host) { upstream?.hostHeader = choice }
+    var upstream = readProxied(to, [.ws, .wss])
+    if let host, let choice = reading.choice(host, "\"host\"", of: UpstreamConfiguration.HostHeader.self) {
+      upstream?.hostHeader = choice
+    }
     readTrust(tls, of: &upstream)
     return upstream
   }
 
-  /// Reports an upstream of a proxy that is Sluice itself: each request would come back until no connection is left.
-  ///
-  /// - Parameter node: the address.
-  private func checkCircle(_ upstream: UpstreamConfiguration?, at node: Node) {
-    guard let upstream, let own = reading.ownAddresses.first(where: { $0.accepts(upstream) }) else { return }
-    reading.findings.error(
-      .conflictingKeys,
-      "\"\(upstream.place)\" is an address of Sluice itself, \(own) in \"server\": requests would come back to Sluice",
-      at: node.range, hint: "name the server that is to answer, or change \"bind\"")
+  /// The address of a proxy's upstream. It must not be Sluice itself: each request would come back until no connection is left.
+  private func readProxied(_ node: Node, _ schemes: [UpstreamConfiguration.Scheme]) -> UpstreamConfiguration?
+  {
+    let upstream = readAddress(node, schemes)
+    if let upstream, let own = reading.ownAddresses.first(where: { $0.accepts(upstream) }) {
+      reading.findings.error(
+        .conflictingKeys,
+        "\"\(upstream.place)\" is an address of Sluice itself, \(own) in \"server\": requests would come back to Sluice",
+        at: node.range, hint: "name the server that is to answer, or change \"bind\"")
+    }
+    return upstream
   }
 
   /// `tls:`, for an upstream whose URL uses TLS.
@@ -56,9 +54,7 @@ struct UpstreamReader {
     }
     var trust = UpstreamConfiguration.Trust()
     let authorities = mapping.value("ca")
-    if let authorities {
-      trust.authorities = ServerTLSReader(reading: reading).checkedAuthorities(authorities)
-    }
+    trust.authorities = authorities.flatMap(ServerTLSReader(reading: reading).checkedAuthorities)
     if let value = mapping.value("verify") {
       trust.verifiesCertificate = mapping.choice("verify", of: Verification.self) != .never
       if !trust.verifiesCertificate, authorities != nil {
@@ -81,21 +77,6 @@ struct UpstreamReader {
     case never = "false"
   }
 
-  private func readHost(_ node: Node?) -> UpstreamConfiguration.HostHeader? {
-    node.flatMap { reading.choice($0, "\"host\"", of: UpstreamConfiguration.HostHeader.self) }
-  }
-
-  /// `idle_timeout:`, for upstreams whose connections are kept.
-  func readIdleTimeout(_ node: Node?, of upstream: inout UpstreamConfiguration?) {
-    if let time = readTime(node, "idle_timeout") { upstream?.idleTimeout = time }
-  }
-
-  private func readTime(_ node: Node?, _ key: String) -> Duration? {
-    node.flatMap {
-      reading.duration($0, "\"\(key)\"", in: Key.range(of: key, at: .proxy, \.times))
-    }
-  }
-
   /// `scheme://host[:port][/path]`, or `unix:SOCKET[:/path]`. The path is a template with captures.
   func readAddress(_ node: Node, _ schemes: [UpstreamConfiguration.Scheme]) -> UpstreamConfiguration? {
     guard let text = reading.word(node, "the address of an upstream") else { return nil }
@@ -112,8 +93,9 @@ struct UpstreamReader {
           "\"\(text)\" is not a Unix socket, or a Unix socket and a path",
           hint: "write unix:/run/app.sock or unix:/run/app.sock:/path/")
       }
-      let upstream = UpstreamConfiguration(scheme: schemes[0], socket: socket)
-      return path.isEmpty ? upstream : add(path, to: upstream, at: node)
+      let upstream = UpstreamConfiguration(
+        scheme: schemes[0], host: "localhost", port: schemes[0].standardPort, socket: socket)
+      return add(path, to: upstream, at: node)
     }
     if let socket = Self.socketWrittenOtherwise(text) {
       return fail("\"\(text)\" is not a URL", hint: "write unix:\(socket)")
@@ -130,14 +112,13 @@ struct UpstreamReader {
     guard let (host, port) = split(authority, scheme) else {
       return fail("\"\(authority)\" is not a host, or a host and a port", hint: Self.example(schemes))
     }
-    let upstream = UpstreamConfiguration(scheme: scheme, host: host, port: port)
-    return path.isEmpty ? upstream : add(path, to: upstream, at: node)
+    return add(path, to: UpstreamConfiguration(scheme: scheme, host: host, port: port), at: node)
   }
 
   /// The scheme of a URL, and what stands behind its `://`.
-  private func split(_ text: String, _ schemes: [UpstreamConfiguration.Scheme], at node: Node)
-    -> (UpstreamConfiguration.Scheme, rest: String)?
-  {
+  private func split(
+    _ text: String, _ schemes: [UpstreamConfiguration.Scheme], at node: Node
+  ) -> (UpstreamConfiguration.Scheme, rest: String)? {
     func fail(_ message: String, hint: String?) -> (UpstreamConfiguration.Scheme, rest: String)? {
       reading.refuse(.invalidValue, message, at: node.range, hint: hint ?? Self.example(schemes))
     }
@@ -171,9 +152,10 @@ struct UpstreamReader {
     return others[scheme.lowercased()].flatMap { other in known.first { $0.rawValue == other }?.rawValue }
   }
 
-  private func add(_ path: String, to upstream: UpstreamConfiguration, at node: Node)
-    -> UpstreamConfiguration?
-  {
+  private func add(
+    _ path: String, to upstream: UpstreamConfiguration, at node: Node
+  ) -> UpstreamConfiguration? {
+    guard !path.isEmpty else { return upstream }
     guard let template = reading.textTemplate(path, at: node.range) else { return nil }
     reading.checkCaptures(template.places, among: captures, at: node.range)
     if path.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
@@ -230,12 +212,12 @@ extension BindAddress {
     case .unix(let path): return upstream.socket == path
     case .tcp(let host, let port):
       guard upstream.socket == nil, port == upstream.port else { return false }
-      let loopback = ["localhost", "127.0.0.1", "::1"]
+      let loopback = ["localhost", "127.0.0.1"]
       let known =
         switch host {
-        case "0.0.0.0": ["localhost", "127.0.0.1", host]
-        case "::": loopback + ["0.0.0.0", host]
-        case "127.0.0.1", "localhost": ["localhost", "127.0.0.1"]
+        case "0.0.0.0": loopback + [host]
+        case "::": loopback + ["::1", "0.0.0.0", host]
+        case "127.0.0.1", "localhost": loopback
         default: [host.lowercased()]
         }
       return known.contains(upstream.host.lowercased())

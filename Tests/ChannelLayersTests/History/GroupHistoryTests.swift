@@ -1,10 +1,10 @@
-import GatewayConfig
 import Routing
 import TestSupport
 import Testing
 import Transport
 
 @testable import ChannelLayers
+@testable import GatewayConfig
 
 private func history(
   _ messages: Int, _ age: Duration = .seconds(60), memory: HistoryMemory = HistoryMemory()

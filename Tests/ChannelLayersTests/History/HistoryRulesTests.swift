@@ -1,8 +1,8 @@
-import GatewayConfig
 import Routing
 import Testing
 
 @testable import ChannelLayers
+@testable import GatewayConfig
 
 struct HistoryRulesTests {
   private func template(_ text: String) throws -> GroupPattern {

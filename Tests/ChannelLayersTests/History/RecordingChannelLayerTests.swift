@@ -1,4 +1,3 @@
-import GatewayConfig
 import JSON
 import LayerTestSupport
 import Routing
@@ -7,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import ChannelLayers
+@testable import GatewayConfig
 @testable import Transport
 
 /// Renders an event as its position and type, and says where something is missing.

@@ -1,9 +1,9 @@
 import ChannelLayers
-import GatewayConfig
 import Routing
 import Testing
 
 @testable import Gateway
+@testable import GatewayConfig
 
 struct KnownTypesTests {
   private func template(_ text: String) throws -> GroupPattern {

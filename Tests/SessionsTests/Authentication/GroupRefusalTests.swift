@@ -1,10 +1,10 @@
 import Consumers
-import GatewayConfig
 import JSON
 import Routing
 import Testing
 import WebSocketCore
 
+@testable import GatewayConfig
 @testable import Sessions
 
 struct GroupRefusalTests {

@@ -1,7 +1,7 @@
-import GatewayConfig
 import Testing
 import Transport
 
+@testable import GatewayConfig
 @testable import Sessions
 
 private func table(connections: Int? = nil, _ rate: Rate? = nil, of limit: Int = 100) throws -> AddressTable {
@@ -42,7 +42,7 @@ struct AddressTableTests {
   }
 
   @Test func `so many handshakes come at once, and then so many in a second`() throws {
-    let table = try table(Rate(count: 20, per: .seconds(1), burst: 100))
+    let table = try table(Rate(count: 20, period: .seconds(1), burst: 100))
     func taken(_ count: Int, at time: Double) -> Int {
       (0..<count).count { _ in
         if case .success = table.take(peer("192.0.2.1"), at: second(time)) { true } else { false }
@@ -63,7 +63,7 @@ struct AddressTableTests {
   }
 
   @Test func `a slow rate says how long to wait`() throws {
-    let table = try table(Rate(count: 1, per: .seconds(60), burst: 1))
+    let table = try table(Rate(count: 1, period: .seconds(60), burst: 1))
     _ = try table.take(peer("192.0.2.1"), at: second(0)).get()
     #expect(throws: AddressTable.Refusal(cause: .handshakes, retryAfter: 60)) {
       try table.take(peer("192.0.2.1"), at: second(0.5)).get()
@@ -71,7 +71,7 @@ struct AddressTableTests {
   }
 
   @Test func `its memory is bounded, whoever comes`() throws {
-    let table = try table(Rate(count: 1, per: .seconds(3600), burst: 1))
+    let table = try table(Rate(count: 1, period: .seconds(3600), burst: 1))
     for number in 0..<(2 * AddressTable.recentAddresses) {
       let host = "2001:db8:\(String(number >> 16, radix: 16)):\(String(number & 0xFFFF, radix: 16))::1"
       _ = table.take(peer(host), at: second(0))

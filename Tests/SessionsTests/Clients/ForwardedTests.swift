@@ -1,9 +1,9 @@
 import Bytes
-import GatewayConfig
 import Testing
 import Transport
 import WebSocketCore
 
+@testable import GatewayConfig
 @testable import Sessions
 
 private func proxies(_ networks: [String] = ["10.0.0.0/8", "2001:db8:f::/48"], unix: Bool = false) throws
