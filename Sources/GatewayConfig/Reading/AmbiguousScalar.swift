@@ -3,60 +3,64 @@ import JSON
 
 /// A plain word that YAML 1.1 and YAML 1.2, or different readers, read as different values.
 struct AmbiguousScalar {
-  enum Kind {
-    case truth
-    case octal
-    case sexagesimal
-    case separated
-    /// In base 16, 8 or 2.
-    case based
-    /// With a sign or a point that JSON does not allow there.
-    case loose
-    case null
-    case date
-    case notANumber
-  }
-
-  enum Place {
+  enum Place: CaseIterable {
     case text
     case number
     /// A value that becomes JSON with its own type.
     case json
   }
 
-  let kind: Kind
-  private let text: String
+  /// The text after "which".
+  let meaning: String
+  let isNumber: Bool
+  /// The number that was probably meant, in plain notation.
+  let plainNumber: String?
+  /// Where it is trouble. A date, for example, is fine as text.
+  private let places: Set<Place>
+
+  private init(
+    meaning: String, in places: Set<Place> = Set(Place.allCases), isNumber: Bool = true, meant: String? = nil
+  ) {
+    self.meaning = meaning
+    self.isNumber = isNumber
+    self.places = places
+    plainNumber = meant
+  }
 
   init?(_ text: String) {
-    self.text = text
+    let word = text.lowercased()
     let bytes = Array(text.utf8)
     func areDigits(_ bytes: some Collection<UInt8>) -> Bool {
       !bytes.isEmpty && bytes.allSatisfy(\.isDigit)
     }
-    if ["y", "n", "yes", "no", "on", "off", "true", "false"].contains(text.lowercased()) {
-      kind = .truth
-    } else if text == "~" || text.isEmpty || text.lowercased() == "null" {
-      kind = .null
+    if ["y", "n", "yes", "no", "on", "off", "true", "false"].contains(word) {
+      self.init(meaning: "many YAML readers read as true or false", isNumber: false)
+    } else if text == "~" || text.isEmpty || word == "null" {
+      self.init(meaning: "YAML readers read as null", in: [.text, .json], isNumber: false)
     } else if bytes.count > 1, bytes[0] == UInt8(ascii: "0"), areDigits(bytes) {
-      kind = .octal
+      // If all digits are zeros, one zero is left.
+      let meant = String(text.dropLast().drop { $0 == "0" } + text.suffix(1))
+      self.init(meaning: "YAML 1.1 readers read as an octal number", meant: meant)
     } else if text.contains(":"),
       text.split(separator: ":", omittingEmptySubsequences: false).allSatisfy({ areDigits($0.utf8) })
     {
-      kind = .sexagesimal
+      self.init(meaning: "YAML 1.1 readers read as a number in base 60")
     } else if Self.isBasedNumber(text) {
-      kind = .based
+      self.init(meaning: "YAML readers read as a number in another base", in: [.number, .json])
     } else if Self.isLooseNumber(text) {
-      kind = .loose
+      self.init(meaning: "YAML readers read as a number, but JSON writes differently", in: [.json])
     } else if text.contains("_"), areDigits(text.utf8.filter { $0 != UInt8(ascii: "_") }),
       bytes[0] != UInt8(ascii: "_")
     {
-      kind = .separated
-    } else if [".inf", "-.inf", ".nan"].contains(text.lowercased()) {
-      kind = .notANumber
+      self.init(
+        meaning: "YAML 1.1 readers read as a number with separators", in: [.number, .json],
+        meant: text.filter { $0 != "_" })
+    } else if [".inf", "-.inf", ".nan"].contains(word) {
+      self.init(meaning: "YAML readers read as infinity or \"not a number\"", in: [.number, .json])
     } else if bytes.count == 10, bytes[4] == UInt8(ascii: "-"), bytes[7] == UInt8(ascii: "-"),
       areDigits(bytes[0..<4]), areDigits(bytes[5..<7]), areDigits(bytes[8..<10])
     {
-      kind = .date
+      self.init(meaning: "YAML readers read as a date", in: [.number], isNumber: false)
     } else {
       return nil
     }
@@ -64,7 +68,7 @@ struct AmbiguousScalar {
 
   /// A scalar without quotes, where it is trouble at this place.
   init?(_ scalar: Node.Scalar, where place: Place) {
-    guard scalar.style == .plain, let found = AmbiguousScalar(scalar.text), found.isTrouble(where: place)
+    guard scalar.style == .plain, let found = AmbiguousScalar(scalar.text), found.places.contains(place)
     else { return nil }
     self = found
   }
@@ -80,54 +84,9 @@ struct AmbiguousScalar {
     }
   }
 
-  /// `+5`, `.5`, `5.`, `-01`.
+  /// With a sign or a point that JSON does not allow there: `+5`, `.5`, `5.`, `-01`.
   private static func isLooseNumber(_ text: String) -> Bool {
     text.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) } && Double(text) != nil
       && JSON.readNumber(text) == .notANumber
-  }
-
-  /// The text after "which".
-  var meaning: String {
-    switch kind {
-    case .truth: "many YAML readers read as true or false"
-    case .octal: "YAML 1.1 readers read as an octal number"
-    case .sexagesimal: "YAML 1.1 readers read as a number in base 60"
-    case .separated: "YAML 1.1 readers read as a number with separators"
-    case .based: "YAML readers read as a number in another base"
-    case .loose: "YAML readers read as a number, but JSON writes differently"
-    case .null: "YAML readers read as null"
-    case .date: "YAML readers read as a date"
-    case .notANumber: "YAML readers read as infinity or \"not a number\""
-    }
-  }
-
-  /// Whether to report it at this place. A date or an octal number, for example, is fine as text.
-  private func isTrouble(where place: Place) -> Bool {
-    switch (kind, place) {
-    case (.truth, _), (.octal, _), (.sexagesimal, _): true
-    case (.separated, .number), (.separated, .json), (.based, .number), (.based, .json): true
-    case (.loose, .json), (.null, .text), (.null, .json), (.date, .number): true
-    case (.notANumber, .number), (.notANumber, .json): true
-    case (.separated, .text), (.based, .text), (.loose, .text), (.loose, .number): false
-    case (.date, .text), (.date, .json), (.notANumber, .text), (.null, .number): false
-    }
-  }
-
-  var isNumber: Bool {
-    switch kind {
-    case .octal, .sexagesimal, .separated, .based, .loose, .notANumber: true
-    case .truth, .null, .date: false
-    }
-  }
-
-  /// The number that was probably meant, in plain notation.
-  var plainNumber: String? {
-    switch kind {
-    case .octal:
-      // If all digits are zeros, one zero is left.
-      String(text.dropLast().drop { $0 == "0" } + text.suffix(1))
-    case .separated: text.filter { $0 != "_" }
-    case .truth, .sexagesimal, .based, .loose, .null, .date, .notANumber: nil
-    }
   }
 }
