@@ -51,15 +51,14 @@ extension RouteGroups {
       uses += maker.make(template.value, .group, at: template.range, writers)
     }
     for (place, pattern) in groups.configuration.subscribe.enumerated() {
-      uses += maker.make(pattern, .subscribe, at: route.place(ofPattern: place), .nobody)
+      uses.append(maker.make(pattern, .subscribe, at: route.place(ofPattern: place), access: .read))
     }
     return uses
   }
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
     guard let http = route.http else { return [] }
-    func maker(_ layer: String, _ audience: AdmittedClients, _ signature: GroupUse.Signature = .none) -> Maker
-    {
+    func maker(_ layer: String, _ audience: AdmittedClients, _ signature: GroupUse.Signature) -> Maker {
       Maker(
         route: route, number: number, router: router, kind: .http, layer: layer, audience: audience,
         isOptional: http.auth?.isOptional ?? false, signature: signature)
@@ -68,9 +67,7 @@ extension RouteGroups {
     case .staticFiles, .respond, .redirect, .health, .proxy: return []
     case .events(let stream):
       let maker = maker(stream.group.layer, AdmittedClients(http.auth), .shownIfAdded)
-      return route.groups.map { template in
-        maker.make(template.value, .events, at: template.range, access: .read)
-      }
+      return route.groups.map { maker.make($0.value, .events, at: $0.range, access: .read) }
     case .publish(let publish):
       let access = GroupUse.Access(
         reads: !publish.operations.isDisjoint(with: [.history, .presence]),
@@ -106,17 +103,17 @@ private struct Maker {
     _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange,
     _ writers: ConsumerConfiguration.PublishPolicy
   ) -> [RouteGroups] {
-    func made(_ audience: AdmittedClients, _ access: GroupUse.Access) -> RouteGroups {
-      self.made(pattern, key, at: range, audience, access)
-    }
-    // Anonymous clients have no personal groups.
-    guard isOptional, !pattern.isPersonal else {
-      return [made(audience, GroupUse.Access(reads: true, writes: writers != .nobody))]
-    }
     switch writers {
-    case .everyone: return [made(.everyone, .readAndWrite)]
-    case .nobody: return [made(.everyone, .read)]
-    case .authenticated: return [made(.everyone, .read), made(audience, .write)]
+    case .everyone: return [make(pattern, key, at: range, access: .readAndWrite)]
+    case .nobody: return [make(pattern, key, at: range, access: .read)]
+    case .authenticated:
+      // Anonymous clients have no personal groups.
+      guard isOptional, !pattern.isPersonal else {
+        return [made(pattern, key, at: range, audience, .readAndWrite)]
+      }
+      return [
+        made(pattern, key, at: range, .everyone, .read), made(pattern, key, at: range, audience, .write),
+      ]
     }
   }
 
@@ -159,10 +156,7 @@ extension AdmittedClients {
       self = .everyone
       return
     }
-    var required: [String: Set<String>] = [:]
-    for requirement in auth.requirements {
-      required[requirement.claim] = Set(requirement.values.map(\.text))
-    }
-    self = .authenticated(by: auth.name, require: required)
+    let required = auth.requirements.map { ($0.claim, Set($0.values.map(\.text))) }
+    self = .authenticated(by: auth.name, require: Dictionary(required) { $1 })
   }
 }

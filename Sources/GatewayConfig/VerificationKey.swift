@@ -58,51 +58,31 @@ extension VerificationKey {
       self = .p384(key)
     } else if let key = try? ES512PublicKey(pem: pem) {
       self = .p521(key)
+    } else if let key = try? JWTKit.Insecure.RSA.PublicKey(pem: pem) {
+      self = .rsa(key)
     } else {
-      do {
-        self = .rsa(try JWTKit.Insecure.RSA.PublicKey(pem: pem))
-      } catch {
-        throw KeyFault(
-          "the key is damaged, or of a kind that is not supported",
-          hint: "use RSA from 2048 bits, P-256, P-384, P-521 or Ed25519")
-      }
+      throw KeyFault(
+        "the key is damaged, or of a kind that is not supported",
+        hint: "use RSA from 2048 bits, P-256, P-384, P-521 or Ed25519")
     }
   }
 
   /// Reads the public part of one key of a set (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
   ///
   /// - Returns: nil for a kind of key that is not supported, including shared secrets.
-  fileprivate init?(jwk: JSON) {
+  fileprivate static func of(jwk: JSON) -> VerificationKey? {
     func text(_ name: String) -> String? { if case .string(let text)? = jwk[name] { text } else { nil } }
-    let key: VerificationKey?
-    switch (text("kty"), text("crv")) {
-    case ("RSA", _): key = Self.rsa(text("n"), text("e"))
-    case ("EC", let curve?): key = Self.point(text("x"), text("y"), curve)
-    case ("OKP", "Ed25519"): key = Self.edwards(text("x"))
-    default: key = nil
+    switch (text("kty"), text("crv"), text("x"), text("y")) {
+    case ("EC", "P-256", let x?, let y?): return (try? ES256PublicKey(parameters: (x, y))).map { .p256($0) }
+    case ("EC", "P-384", let x?, let y?): return (try? ES384PublicKey(parameters: (x, y))).map { .p384($0) }
+    case ("EC", "P-521", let x?, let y?): return (try? ES512PublicKey(parameters: (x, y))).map { .p521($0) }
+    case ("OKP", "Ed25519", let x?, _):
+      return (try? EdDSA.PublicKey(x: x, curve: .ed25519)).map { .ed25519($0) }
+    case ("RSA", _, _, _):
+      guard let modulus = text("n"), let exponent = text("e") else { return nil }
+      return (try? JWTKit.Insecure.RSA.PublicKey(modulus: modulus, exponent: exponent)).map { .rsa($0) }
+    default: return nil
     }
-    guard let key else { return nil }
-    self = key
-  }
-
-  private static func rsa(_ modulus: String?, _ exponent: String?) -> VerificationKey? {
-    guard let modulus, let exponent else { return nil }
-    return (try? JWTKit.Insecure.RSA.PublicKey(modulus: modulus, exponent: exponent)).map { .rsa($0) }
-  }
-
-  private static func point(_ x: String?, _ y: String?, _ curve: String) -> VerificationKey? {
-    guard let x, let y else { return nil }
-    return switch curve {
-    case "P-256": (try? ES256PublicKey(parameters: (x, y))).map { .p256($0) }
-    case "P-384": (try? ES384PublicKey(parameters: (x, y))).map { .p384($0) }
-    case "P-521": (try? ES512PublicKey(parameters: (x, y))).map { .p521($0) }
-    default: nil
-    }
-  }
-
-  private static func edwards(_ x: String?) -> VerificationKey? {
-    guard let x else { return nil }
-    return (try? EdDSA.PublicKey(x: x, curve: .ed25519)).map { .ed25519($0) }
   }
 }
 
@@ -135,15 +115,13 @@ package struct VerificationKeySet: Sendable {
       throw KeyFault("the file is not a key set", hint: #"it begins with {"keys": ["#)
     }
     entries = keys.prefix(Self.mostKeys).compactMap { Self.entry($0, allowed) }
-    if entries.isEmpty {
-      throw KeyFault("the key set has no key for the allowed algorithms")
-    }
+    if entries.isEmpty { throw KeyFault("the key set has no key for the allowed algorithms") }
   }
 
   private static func entry(_ jwk: JSON, _ allowed: [SignatureAlgorithm]?) -> Entry? {
     if let use = jwk["use"], use != .string("sig") { return nil }
     if case .array(let operations)? = jwk["key_ops"], !operations.contains(.string("verify")) { return nil }
-    guard let key = VerificationKey(jwk: jwk) else { return nil }
+    guard let key = VerificationKey.of(jwk: jwk) else { return nil }
     var algorithms = allowed?.filter { $0.keyKind == key.kind } ?? [key.kind.standardAlgorithm]
     if case .string(let own)? = jwk["alg"] {
       guard let own = SignatureAlgorithm(named: own), own.keyKind == key.kind else { return nil }
