@@ -4,25 +4,18 @@ import Routing
 struct ChannelLayerReader {
   let reading: Reading
 
-  /// The names of the backends in Django settings.
-  private static let djangoNames = ChannelLayerConfiguration.BackendName.allCases.reduce(
-    into: [String: ChannelLayerConfiguration.BackendName]()
-  ) { names, name in
-    if let django = name.kind.django { names[django] = name }
-  }
+  private static let backends = ChannelLayerConfiguration.BackendName.allCases
 
-  /// Every name that a backend has.
-  static let backendNames =
-    ChannelLayerConfiguration.BackendName.allCases.map(\.rawValue) + djangoNames.keys.sorted()
+  /// Every name that a backend has, also that in Django settings.
+  static let backendNames = backends.map(\.rawValue) + backends.compactMap(\.kind.django).sorted()
 
   /// The keys of the `config` of each backend, by its names.
-  static let configPlaces: [(place: KeyPlace, backends: [String])] =
-    ChannelLayerConfiguration.BackendName.allCases.map { name in
-      (.config(name), backendNames.filter { backend(named: $0) == name })
-    }
+  static let configPlaces: [(place: KeyPlace, backends: [String])] = backends.map { name in
+    (.config(name), backendNames.filter { backend(named: $0) == name })
+  }
 
   private static func backend(named name: String) -> ChannelLayerConfiguration.BackendName? {
-    ChannelLayerConfiguration.BackendName(rawValue: name) ?? djangoNames[name]
+    backends.first { $0.rawValue == name || $0.kind.django == name }
   }
 
   /// - Returns: nil if the file has no such key.
@@ -43,8 +36,7 @@ struct ChannelLayerReader {
     defer { layer.finish() }
     guard let node, let name else { return nil }
     let backend = name.kind.read(self, config)
-    var places: [String: SourceRange] = [:]
-    for entry in config?.entries ?? [] { places[entry.key.value] = entry.key.range }
+    let places = Dictionary((config?.entries ?? []).map { ($0.key.value, $0.key.range) }) { $1 }
     return ChannelLayerConfiguration(
       alias: entry.key.value, backend: backend, range: node.range, places: places)
   }
@@ -52,7 +44,7 @@ struct ChannelLayerReader {
   private func readName(_ node: Node) -> ChannelLayerConfiguration.BackendName? {
     guard let name = reading.word(node, "\"backend\"") else { return nil }
     if let known = Self.backend(named: name) { return known }
-    let known = ChannelLayerConfiguration.BackendName.allCases.map(\.rawValue)
+    let known = Self.backends.map(\.rawValue)
     let meant = NearestName.of(name, in: Self.backendNames)
     reading.findings.error(
       .unknownName, "there is no channel layer backend \"\(name)\"", at: node.range,
@@ -85,7 +77,9 @@ struct ChannelLayerReader {
       }
     }
     if let value = config.value("hosts") {
-      readHosts(value, into: &layer)
+      let hosts = (reading.list(value, "\"hosts\"") ?? []).compactMap(RedisHostReader(reading: reading).read)
+      // As in channels_redis, an empty list means the server on this machine.
+      if !hosts.isEmpty { layer.hosts = hosts }
     } else {
       reportHost(config)
     }
@@ -102,20 +96,15 @@ struct ChannelLayerReader {
     let found = config.keys.filter { Self.keysOfHost.contains($0.value.lowercased()) }
     guard let first = found.first else { return }
     // A misspelt "hosts".
-    if case .sequence? = config.all.first(where: { $0.key.value == first.value })?.value.content { return }
+    if case .sequence? = config.entries.first(where: { $0.key.value == first.value })?.value.content {
+      return
+    }
     for key in found {
       if let entry = config.undeclared(key.value) { reading.findings.hide(entry.value.range) }
     }
     reading.findings.error(
       .unknownKey, "the server of the layer stands in \"hosts\", not in \"\(first.value)\"", at: first.range,
       hint: "write hosts: [\"redis://127.0.0.1:6379/0\"], with its host, port and database")
-  }
-
-  private func readHosts(_ node: Node, into layer: inout RedisLayerConfiguration) {
-    guard let list = reading.list(node, "\"hosts\"") else { return }
-    let hosts = list.compactMap(RedisHostReader(reading: reading).read)
-    // As in channels_redis, an empty list means the server on this machine.
-    if !hosts.isEmpty { layer.hosts = hosts }
   }
 
   private func readQueues(_ config: MappingCursor, into layer: inout RedisLayerConfiguration) {
@@ -125,7 +114,7 @@ struct ChannelLayerReader {
     guard let value = config.value("channel_capacity"),
       let capacities = MappingCursor(value, "\"channel_capacity\"", reading)
     else { return }
-    for entry in capacities.all {
+    for entry in capacities.entries {
       let capacity = reading.integer(
         entry.value, "the capacity of \"\(entry.key.value)\"", in: config.range(of: "capacity", \.integers))
       do throws(PatternFault) {

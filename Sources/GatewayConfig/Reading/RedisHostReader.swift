@@ -54,12 +54,10 @@ struct RedisHostReader {
   /// The value of a key; also nil if it is null, Python's `None`.
   private func value(_ key: String, of mapping: MappingCursor) -> Node? {
     guard let value = mapping.value(key) else { return nil }
-    if case .scalar(let scalar) = value.content, scalar.style == .plain, scalar.origin == nil,
-      ["null", "~", ""].contains(scalar.text)
-    {
-      return nil
+    guard case .scalar(let scalar) = value.content, scalar.style == .plain, scalar.origin == nil else {
+      return value
     }
-    return value
+    return ["null", "~", ""].contains(scalar.text) ? nil : value
   }
 
   private func readPlace(_ mapping: MappingCursor) -> RedisHost? {
@@ -74,8 +72,7 @@ struct RedisHostReader {
       return reading.refuse(
         .missingKey, "a Redis host needs \"address\", \"host\" or \"sentinels\"", at: mapping.place)
     }
-    guard [address, name, sentinels ?? master].count(where: { $0 != nil }) == 1,
-      port == nil || name != nil
+    guard [address, name, sentinels ?? master].count(where: { $0 != nil }) == 1, port == nil || name != nil
     else {
       return reading.refuse(
         .conflictingKeys,
@@ -109,9 +106,7 @@ struct RedisHostReader {
   }
 
   private func readCredentials(_ mapping: MappingCursor, into credentials: inout RedisHost.Credentials) {
-    if let user = value("username", of: mapping) {
-      credentials.username = reading.word(user, "\"username\"")
-    }
+    if let user = value("username", of: mapping) { credentials.username = reading.word(user, "\"username\"") }
     if let password = value("password", of: mapping) {
       credentials.password = reading.secretBytes(password, "\"password\"")
     }
@@ -121,21 +116,15 @@ struct RedisHostReader {
   ///
   /// - Returns: how long a connection may take to open.
   private func readTimes(_ mapping: MappingCursor) -> Duration? {
-    func time(_ key: String) -> Duration? {
-      value(key, of: mapping).flatMap {
-        reading.duration($0, "\"\(key)\"", in: mapping.range(of: key, \.times))
-      }
-    }
+    func time(_ key: String) -> Duration? { value(key, of: mapping) == nil ? nil : mapping.duration(key) }
     _ = time("socket_timeout")
     return time("socket_connect_timeout")
   }
 
   private func readTLS(_ mapping: MappingCursor, into tls: inout RedisHost.TLS?) {
     if let value = value("ssl", of: mapping), let scalar = reading.scalar(value, "\"ssl\"") {
-      switch truth(scalar.text, of: "ssl", at: value.range) {
-      case true: tls = tls ?? RedisHost.TLS()
-      case false: tls = nil
-      case nil: break
+      if let isOn = truth(scalar.text, of: "ssl", at: value.range) {
+        tls = isOn ? tls ?? RedisHost.TLS() : nil
       }
     }
     for key in Self.tlsKeys {
@@ -168,11 +157,7 @@ struct RedisHostReader {
     _ text: String, of key: String, in known: [String: Bool] = Self.truth, or hint: String = "true or false",
     at range: SourceRange
   ) -> Bool? {
-    guard let truth = known[text] else {
-      return reading.refuse(
-        .invalidValue, "\"\(key)\" cannot be \"\(text)\"", at: range, hint: hint)
-    }
-    return truth
+    known[text] ?? reading.refuse(.invalidValue, "\"\(key)\" cannot be \"\(text)\"", at: range, hint: hint)
   }
 
   private static let truth = ["true": true, "True": true, "false": false, "False": false]
@@ -180,8 +165,7 @@ struct RedisHostReader {
   static let certificateRequirements = [
     // Python's None, as in the documentation of channels_redis, and YAML's null.
     "none": false, "None": false, "null": false, "~": false, "": false, "CERT_NONE": false, "required": true,
-    "CERT_REQUIRED": true,
-    "optional": true, "CERT_OPTIONAL": true,
+    "CERT_REQUIRED": true, "optional": true, "CERT_OPTIONAL": true,
   ]
 
   private func readFile(_ name: String, at range: SourceRange) -> String? {
@@ -198,16 +182,14 @@ extension RedisHostReader {
   /// `redis://[[user]:[password]@]host[:port][/db][?options]`, `rediss://` for TLS, `unix://[[user]:[password]@]/path[?db=0]`
   /// (redis-py, `ConnectionPool.from_url`).
   private func readURL(_ node: Node) -> RedisHost? {
-    let isReference = if case .mapping = node.content { true } else { false }
     // What stands beside a variable that is not set may be a password.
     if node.isUnusable { reading.findings.hide(node.range) }
     // Text is not read as a word, whose findings repeat it.
-    guard let text = isReference ? reading.secret(node, "a host") : reading.scalar(node, "a host")?.text
-    else {
-      return nil
-    }
+    guard
+      let text = node.entries == nil ? reading.scalar(node, "a host")?.text : reading.secret(node, "a host")
+    else { return nil }
     func fail(_ message: String, hint: String?) -> RedisHost? {
-      return reading.refuse(.invalidValue, message, at: node.range, hint: hint)
+      reading.refuse(.invalidValue, message, at: node.range, hint: hint)
     }
     guard !text.isEmpty else { return fail("a host is empty", hint: nil) }
     let schemes = ["redis://", "rediss://", "unix://"]
@@ -247,11 +229,11 @@ extension RedisHostReader {
     return !rest[..<separator].contains("@") && Int(rest[rest.index(after: colon)..<separator]) == nil
   }
 
-  private func host(_ scheme: String, _ place: Substring, _ path: String?, at range: SourceRange)
-    -> RedisHost?
-  {
+  private func host(
+    _ scheme: String, _ place: Substring, _ path: String?, at range: SourceRange
+  ) -> RedisHost? {
     func fail(_ message: String) -> RedisHost? {
-      return reading.refuse(
+      reading.refuse(
         .invalidValue, message, at: range, hint: "redis://host:6379/0, rediss:// for TLS, or unix:///path")
     }
     if scheme == "unix://" {
@@ -301,8 +283,7 @@ extension RedisHostReader {
           continue
         }
         host.connectTimeout = .seconds(seconds)
-      case _ where Self.tlsKeys.contains(key) && host.tls != nil:
-        set(key, to: text, of: &host.tls, at: range)
+      case _ where Self.tlsKeys.contains(key) && host.tls != nil: set(key, to: text, of: &host.tls, at: range)
       case _ where key == "socket_timeout" || Self.clientKeys.contains(key): break
       default:
         // The text after a "?" in a password, up to the "@", is the rest of the password.
