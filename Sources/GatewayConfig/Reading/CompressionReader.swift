@@ -26,16 +26,13 @@ enum CompressionReader {
   }
 
   /// A number of bits. If the value is a size, the finding names the number.
-  private static func readWindow(
-    _ node: Node, in range: ClosedRange<Int>, _ reading: Reading
-  ) -> Int? {
+  private static func readWindow(_ node: Node, in range: ClosedRange<Int>, _ reading: Reading) -> Int? {
     if case .scalar(let scalar) = node.content,
       let bits = range.first(where: { ByteCount(bytes: 1 << $0).description == scalar.text })
     {
       return reading.refuse(
         .wrongType, "\"window\" is a number of bits, not \"\(scalar.text)\"\(reading.origin(scalar))",
-        at: node.range,
-        hint: "write \(bits): 2 to the power of \(bits) bytes")
+        at: node.range, hint: "write \(bits): 2 to the power of \(bits) bytes")
     }
     return reading.integer(node, "\"window\"", in: range)
   }

@@ -9,16 +9,16 @@ struct EventStreamReader {
 
   private var reading: Reading { context.reading }
 
-  func read(_ answer: Node.Entry) -> (stream: EventStreamConfiguration, groups: [Located<GroupPattern>])? {
+  typealias Read = (stream: EventStreamConfiguration, groups: [Located<GroupPattern>])
+
+  func read(_ answer: Node.Entry) -> Read? {
     let range = answer.key.range
     guard case .mapping = answer.value.content else {
       return read(groups: answer.value, layer: context.layer(named: nil, for: "events", at: range))
     }
     guard let mapping = MappingCursor(answer.value, .eventStream, reading) else { return nil }
     let layer = context.layer(named: mapping.entry("channel_layer"), for: "events", at: range)
-    let templates = mapping.value("templates").map {
-      EventsReader(reading: reading, key: "templates").read($0)
-    }
+    let templates = mapping.value("templates").map(EventsReader(reading: reading, key: "templates").read)
     let heartbeat = mapping.duration("heartbeat")
     let retry = mapping.duration("retry")
     let history = mapping.value("history").flatMap { HistoryReader.read($0, reading) }
@@ -37,9 +37,7 @@ struct EventStreamReader {
     return read
   }
 
-  private func read(
-    groups node: Node, layer: String
-  ) -> (stream: EventStreamConfiguration, groups: [Located<GroupPattern>])? {
+  private func read(groups node: Node, layer: String) -> Read? {
     let reader = GroupReader(
       reading: reading, captures: captures, hasIdentity: settings.requiresAuthentication)
     guard let templates = reader.readTemplates(node) else { return nil }
@@ -56,25 +54,24 @@ extension RouteContext {
   /// - Parameters:
   ///   - what: the key that needs the layer, at `range`.
   ///   - isPreset: whether a route may still name another layer.
-  func layer(named entry: Node.Entry?, for what: String, at range: SourceRange, isPreset: Bool = false)
-    -> String
-  {
+  func layer(
+    named entry: Node.Entry?, for what: String, at range: SourceRange, isPreset: Bool = false
+  ) -> String {
     let standard = "default"
     let alias = entry.map { reading.word($0.value, "\"channel_layer\"") } ?? standard
     guard let alias, let layers, !layers.contains(alias) else { return alias ?? standard }
-    if entry == nil, isPreset { return alias }
     if let entry {
       reading.findings.error(
         .unknownName, "there is no channel layer \"\(alias)\"", at: entry.value.range,
-        hint: NearestName.hint(for: alias, in: layers)
-          ?? "add channel_layers: {\(alias): {backend: memory}}")
-    } else if !hasReportedLayer || NearestName.of(standard, in: layers) == nil {
+        hint: NearestName.hint(for: alias, in: layers) ?? "add channel_layers: {\(alias): {backend: memory}}")
+    } else if !isPreset {
+      let meant = NearestName.of(standard, in: layers)
+      guard !hasReportedLayer || meant == nil else { return alias }
       hasReportedLayer = true
       reading.findings.error(
         .missingKey, "\"\(what)\" needs a channel layer \"\(alias)\"", at: range,
-        hint: NearestName.of(standard, in: layers).map {
-          "the layer \"\($0)\" may have been meant to be called \"default\""
-        } ?? "add channel_layers: {default: {backend: memory}}")
+        hint: meant.map { "the layer \"\($0)\" may have been meant to be called \"default\"" }
+          ?? "add channel_layers: {default: {backend: memory}}")
     }
     return alias
   }

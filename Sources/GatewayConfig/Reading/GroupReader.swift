@@ -22,11 +22,8 @@ struct GroupReader {
         .invalidValue, "the list of groups is empty", at: node.range,
         hint: "name a group: [news, user_{user}]")
     }
-    let templates = items.compactMap { item -> Located<GroupPattern>? in
-      guard let template = read(item, "\"group\"", GroupPattern.parse(template:)) else { return nil }
-      return Located(resolved(template, at: item.range), at: item.range)
-    }
-    reportTwice(templates.map { Located($0.value.text, at: $0.range) })
+    let templates = items.compactMap { read($0, "\"group\"", GroupPattern.parse(template:)) }
+    reportTwice(templates)
     return templates.count == items.count ? templates : nil
   }
 
@@ -35,14 +32,10 @@ struct GroupReader {
     let items = items(of: node, what, atMost: Self.mostPatterns) ?? []
     if items.isEmpty, case .sequence = node.content {
       reading.findings.error(
-        .invalidValue, "\(what) is empty", at: node.range, hint: "remove it, or name a group: [ticker_*]"
-      )
+        .invalidValue, "\(what) is empty", at: node.range, hint: "remove it, or name a group: [ticker_*]")
     }
-    let patterns = items.compactMap { item -> Located<GroupPattern>? in
-      guard let pattern = read(item, what, GroupPattern.parse(_:)) else { return nil }
-      return Located(resolved(pattern, at: item.range), at: item.range)
-    }
-    reportTwice(patterns.map { Located($0.value.text, at: $0.range) })
+    let patterns = items.compactMap { read($0, what, GroupPattern.parse(_:)) }
+    reportTwice(patterns)
     for pattern in patterns {
       reading.checkCaptures(pattern.value.captureNames, among: captures, .invalidGroup, at: pattern.range)
     }
@@ -60,10 +53,10 @@ struct GroupReader {
 
   private func read(
     _ node: Node, _ what: String, _ parse: (String) -> Result<GroupPattern, PatternFault>
-  ) -> GroupPattern? {
+  ) -> Located<GroupPattern>? {
     guard let scalar = reading.textScalar(node, what) else { return nil }
     switch parse(scalar.text) {
-    case .success(let value): return value
+    case .success(let pattern): return Located(resolved(pattern, at: node.range), at: node.range)
     case .failure(let fault):
       return reading.refuse(
         .invalidGroup, fault.message + reading.origin(scalar), at: node.range, hint: fault.hint)
@@ -87,11 +80,12 @@ struct GroupReader {
     return namesUser && !capturesUser ? pattern.withUser : pattern
   }
 
-  private func reportTwice(_ texts: [Located<String>]) {
+  private func reportTwice(_ groups: [Located<GroupPattern>]) {
     var seen: Set<String> = []
-    for text in texts where !seen.insert(text.value).inserted {
+    for group in groups where !seen.insert(group.value.text).inserted {
       reading.findings.error(
-        .duplicateName, "the group \"\(text.value)\" is listed twice", at: text.range, hint: "remove one")
+        .duplicateName, "the group \"\(group.value.text)\" is listed twice", at: group.range,
+        hint: "remove one")
     }
   }
 }

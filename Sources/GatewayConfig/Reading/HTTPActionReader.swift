@@ -114,13 +114,12 @@ struct HTTPActionReader {
 
   private func readHeaders(_ node: Node?) -> [(name: String, value: String)] {
     guard let node, let mapping = MappingCursor(node, "\"headers\"", reading) else { return [] }
-    return mapping.all.compactMap { entry in
+    return mapping.entries.compactMap { entry in
       let name = entry.key.value
       guard name.isHTTPToken else {
         return reading.refuse(.invalidValue, "\"\(name)\" is not a valid header name", at: entry.key.range)
       }
-      guard !["content-length", "transfer-encoding", "connection", "upgrade"].contains(name.lowercased())
-      else {
+      if ["content-length", "transfer-encoding", "connection", "upgrade"].contains(name.lowercased()) {
         return reading.refuse(
           .invalidValue, "Sluice sets \"\(name)\" itself", at: entry.key.range, hint: "remove it")
       }
@@ -176,7 +175,6 @@ struct HTTPActionReader {
 extension String {
   /// RFC 9110 section 5.6.2: whether it is a valid name for a header or a subprotocol.
   var isHTTPToken: Bool {
-    !isEmpty
-      && utf8.allSatisfy { (0x21...0x7E).contains($0) && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }
+    !isEmpty && utf8.allSatisfy { (0x21...0x7E).contains($0) && !"()<>@,;:\\\"/[]?={}".utf8.contains($0) }
   }
 }

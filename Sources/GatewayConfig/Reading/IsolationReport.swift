@@ -17,25 +17,19 @@ struct IsolationReport {
 
   private func report(_ finding: IsolationFinding) {
     switch finding.kind {
-    case .leak: tell(finding, .error, .groupLeak, hint(finding))
-    case .publicReading: tell(finding, .warning, .groupLeak, hint(finding))
-    case .personal:
-      let isRead = groups[finding.use].use.access.reads
-      tell(finding, isRead ? .error : .warning, .personalGroup, hint(finding))
-    case .audience: tell(finding, .warning, .groupAudience, hint(finding))
+    case .leak: tell(finding, .error, .groupLeak)
+    case .publicReading: tell(finding, .warning, .groupLeak)
+    case .personal: tell(finding, groups[finding.use].use.access.reads ? .error : .warning, .personalGroup)
+    case .audience: tell(finding, .warning, .groupAudience)
     case .impersonation: tellImpersonation(finding)
     case .reserved: tellReserved(finding)
     case .needlessShared: break
     }
   }
 
-  private func tell(
-    _ finding: IsolationFinding, _ severity: Finding.Severity, _ code: FindingCode, _ hint: String
-  ) {
-    guard
-      let encounter = finding.encounters.first(where: { $0.example?.isShown == true })
-        ?? finding.encounters.first
-    else { return }
+  private func tell(_ finding: IsolationFinding, _ severity: Finding.Severity, _ code: FindingCode) {
+    guard let encounter = finding.tellingEncounter else { return }
+    let hint = hint(finding)
     let own = groups[finding.use]
     let other = groups[encounter.other]
     let reader = who(own.use.audience, encounter.example?.identity ?? [:], finding.kind)
@@ -86,21 +80,16 @@ struct IsolationReport {
     }
   }
 
-  private func who(_ audience: AdmittedClients, _ identity: [String: String], _ kind: IsolationFinding.Kind)
-    -> String
-  {
-    if kind == .personal, !identity.isEmpty {
-      return identity.sorted { $0.key < $1.key }.map { "\($0.key) \"\($0.value)\"" }.joined(
-        separator: " and ")
-    }
-    return audience.words
+  private func who(
+    _ audience: AdmittedClients, _ identity: [String: String], _ kind: IsolationFinding.Kind
+  ) -> String {
+    guard kind == .personal, !identity.isEmpty else { return audience.words }
+    let values = identity.sorted { $0.key < $1.key }.map { "\($0.key) \"\($0.value)\"" }
+    return values.joined(separator: " and ")
   }
 
   private func tellImpersonation(_ finding: IsolationFinding) {
-    guard
-      let encounter = finding.encounters.first(where: { $0.example?.isShown == true })
-        ?? finding.encounters.first
-    else { return }
+    guard let encounter = finding.tellingEncounter else { return }
     let own = groups[finding.use]
     let hint =
       own.key == .publish
@@ -110,8 +99,7 @@ struct IsolationReport {
       Finding.Related(
         groups[$0.other].key == .events
           ? "shows the user who has sent a message, where Sluice adds it"
-          : "shows who has sent a message (identity: true)",
-        at: groups[$0.other].range)
+          : "shows who has sent a message (identity: true)", at: groups[$0.other].range)
     }
     guard let example = encounter.example, let path = example.path, let otherPath = example.otherPath else {
       reading.findings.warning(
@@ -211,6 +199,9 @@ extension GroupUse.Access {
   }
 }
 
-extension Encounter.Example {
-  fileprivate var isShown: Bool { path != nil && otherPath != nil }
+extension IsolationFinding {
+  /// The first encounter that shows both paths, if there is one.
+  fileprivate var tellingEncounter: Encounter? {
+    encounters.first { $0.example?.path != nil && $0.example?.otherPath != nil } ?? encounters.first
+  }
 }

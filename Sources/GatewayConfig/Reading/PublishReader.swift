@@ -14,13 +14,11 @@ struct PublishReader {
     guard let mapping = MappingCursor(entry.value, .publish, reading) else { return nil }
     let groups = mapping.required("groups", hint: "groups: [\"chat_*\"]").map {
       GroupReader(reading: reading, captures: captures, hasIdentity: settings.requiresAuthentication)
-        .readPatterns(
-          $0, "\"groups\"")
+        .readPatterns($0, "\"groups\"")
     }
     var publish = PublishConfiguration(groups: groups ?? [])
     publish.origins = settings.origins
-    publish.layer = context.layer(
-      named: mapping.entry("channel_layer"), for: "publish", at: entry.key.range)
+    publish.layer = context.layer(named: mapping.entry("channel_layer"), for: "publish", at: entry.key.range)
     let token = mapping.entry("token")
     if let token { publish.tokens = readTokens(token.value) }
     let anonymous = mapping.entry("anonymous")
@@ -42,8 +40,7 @@ struct PublishReader {
       reading.findings.error(
         .conflictingKeys,
         "\"anonymous\" lets everyone publish, so it cannot stand beside \"token\" or \"auth\"",
-        at: anonymous.key.range,
-        hint: "remove \"anonymous\", or \"\(token != nil ? "token" : "auth")\"")
+        at: anonymous.key.range, hint: "remove \"anonymous\", or \"\(token != nil ? "token" : "auth")\"")
     }
     if publish.isAnonymous, let allow, publish.operations.contains(.disconnect) {
       reading.findings.error(

@@ -12,14 +12,9 @@ final class RouteContext {
   let handshake: Duration
   /// Whether it was reported that the layer `default` has a misspelt alias.
   var hasReportedLayer = false
-  private var included: Set<Include> = []
+  /// The local apps that routes of each kind include.
+  var included: [RouteKind: Set<String>] = [:]
   private var routeCount = 0
-
-  /// A local app with the outer patterns of an include.
-  private struct Include: Hashable {
-    var app: String
-    var kind: RouteKind
-  }
 
   /// Routes of the whole configuration, counting each include anew, because files that include each other can produce any
   /// number of routes.
@@ -44,21 +39,12 @@ final class RouteContext {
   ///
   /// - Returns: false if there are too many, which is reported once.
   func countRoute(at range: SourceRange) -> Bool {
-    guard routeCount < Self.mostRoutes else {
-      if routeCount == Self.mostRoutes {
-        routeCount += 1
-        reading.findings.error(
-          .yamlLimit, "there are more than \(Self.mostRoutes) routes, counting each include anew",
-          at: range)
-      }
-      return false
-    }
     routeCount += 1
-    return true
-  }
-
-  func remember(include app: String, _ kind: RouteKind) {
-    included.insert(Include(app: app, kind: kind))
+    if routeCount == Self.mostRoutes + 1 {
+      reading.findings.error(
+        .yamlLimit, "there are more than \(Self.mostRoutes) routes, counting each include anew", at: range)
+    }
+    return !hasTooManyRoutes
   }
 
   /// Checks all installed apps, whether a route uses them or not.
@@ -67,7 +53,7 @@ final class RouteContext {
     for app in apps.local {
       for preset in app.presets { ConsumerReader(context: self, captures: nil, isPreset: true).check(preset) }
       for (kind, node) in [(RouteKind.webSocket, app.webSocketPatterns), (.http, app.httpPatterns)] {
-        guard let node, !included.contains(Include(app: app.name, kind: kind)) else { continue }
+        guard let node, included[kind]?.contains(app.name) != true else { continue }
         RouteListReader(context: self, kind: kind).read(node, settings, [])
       }
     }

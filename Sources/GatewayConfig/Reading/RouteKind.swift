@@ -24,7 +24,4 @@ package enum RouteKind: Sendable {
     case .webSocket: .webSocketRoutes
     }
   }
-
-  /// "a websocket route"
-  var routeName: String { place.what }
 }

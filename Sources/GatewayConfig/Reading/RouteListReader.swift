@@ -30,21 +30,17 @@ final class RouteListReader {
     self.kind = kind
   }
 
-  /// A pattern before nested routes, with its place.
-  struct Prefix {
-    var pattern: RoutePattern
-    var range: SourceRange
-  }
+  /// A pattern before nested routes.
+  typealias Prefix = Located<RoutePattern>
 
   /// A list of routes, or a mapping with `routes:` and the settings for all of them.
   func readBlock(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
     guard case .mapping = node.content else { return read(node, settings, prefixes) }
     guard let mapping = MappingCursor(node, kind.blockPlace, reading) else { return }
     if mapping.keys.contains(where: { ["path", "re_path", "consumer"].contains($0.value) }) {
-      reading.findings.error(
+      return reading.findings.error(
         .wrongType, "expected a list of routes, found one route", at: mapping.place,
         hint: "put \"- \" before the route")
-      return
     }
     var settings = settings
     settings.read(mapping, kind)
@@ -76,7 +72,7 @@ final class RouteListReader {
     let answersBelow = kind == .http && ["static", "proxy", "publish"].contains { mapping.entry($0) != nil }
     let pattern = readPattern(
       mapping, isOptional: isPrefix, role: isPrefix || answersBelow ? .prefix : .endpoint)
-    let answers = answers(of: mapping)
+    let answers = (kind == .http ? Self.httpAnswers : Self.webSocketAnswers).compactMap(mapping.entry)
     let all = [include, nested].compactMap(\.self) + answers
     if all.count != 1 { reportAnswers(all, mapping) }
     let hasFaultyPattern = pattern == nil && (mapping.entry("path") ?? mapping.entry("re_path")) != nil
@@ -88,13 +84,7 @@ final class RouteListReader {
     let inner = prefixes + (pattern.map { [$0] } ?? [])
     if let include { readInclude(include.value, settings, inner) }
     if let nested { read(nested.value, settings, inner) }
-    for answer in answers {
-      readAnswer(answer, mapping, pattern, name: name, settings, prefixes)
-    }
-  }
-
-  private func answers(of mapping: MappingCursor) -> [Node.Entry] {
-    (kind == .http ? Self.httpAnswers : Self.webSocketAnswers).compactMap(mapping.entry)
+    for answer in answers { readAnswer(answer, mapping, pattern, name: name, settings, prefixes) }
   }
 
   private func reportAnswers(_ found: [Node.Entry], _ mapping: MappingCursor) {
@@ -108,17 +98,14 @@ final class RouteListReader {
       }
     let needed = (own + ["include or routes"]).joined(separator: ", ")
     guard found.isEmpty else {
-      reading.findings.error(
+      return reading.findings.error(
         .conflictingKeys, "a route takes only one of \(needed)", at: found[1].key.range,
-        hint: "write two routes",
-        related: [.init("the other one", at: found[0].key.range)])
-      return
+        hint: "write two routes", related: [.init("the other one", at: found[0].key.range)])
     }
     if kind == .webSocket, let publish = mapping.entry("publish"), case .mapping = publish.value.content {
-      reading.findings.error(
+      return reading.findings.error(
         .unknownKey, "\"publish\" with groups does not belong under \"websocket\"", at: publish.key.range,
         hint: "move the route under \"http\"")
-      return
     }
     let strangers = mapping.keys.map(\.value)
     let isMisspelt = (own + others + ["include", "routes"]).contains {
@@ -130,9 +117,8 @@ final class RouteListReader {
     if !isMisspelt, !isOfOtherKind {
       reading.findings.error(
         .missingKey,
-        "\(kind.routeName) needs \(kind == .webSocket ? "a consumer, an include or routes" : "one of \(needed)")",
-        at: mapping.place,
-        hint: "one of \(needed)")
+        "\(kind.place.what) needs \(kind == .webSocket ? "a consumer, an include or routes" : "one of \(needed)")",
+        at: mapping.place, hint: "one of \(needed)")
     }
   }
 
@@ -160,7 +146,7 @@ final class RouteListReader {
     switch RoutePattern.parse(scalar.text, as: path != nil ? .path : .regex, role: role) {
     case .success(let pattern):
       if path != nil { checkNotation(scalar, at: entry.value.range) }
-      return Prefix(pattern: pattern, range: entry.value.range)
+      return Located(pattern, at: entry.value.range)
     case .failure(let fault):
       let code: FindingCode = fault.kind == .invalid ? .invalidPattern : .unsupportedPattern
       return reading.refuse(
@@ -184,7 +170,9 @@ final class RouteListReader {
         return String(part)
       }
       guard !name.isEmpty, name.utf8.allSatisfy(\.isOfKey) else { return String(part) }
-      let isNamed = mapping.all.contains { $0.key.value != "path" && Self.mentions("{\(name)}", $0.value) }
+      let isNamed = mapping.entries.contains {
+        $0.key.value != "path" && Self.mentions("{\(name)}", $0.value)
+      }
       isUsed = isUsed || isNamed
       return "<slug:\(name)>"
     }.joined(separator: "/")
@@ -203,9 +191,8 @@ final class RouteListReader {
   private func checkNotation(_ scalar: Node.Scalar, at range: SourceRange) {
     let text = scalar.text
     for sign in PathSign.all where sign.isIn(text) {
-      reading.findings.add(
+      return reading.findings.add(
         Finding(sign.severity, .invalidPattern, sign.message, at: range, hint: sign.hint(text)))
-      return
     }
     guard let (offset, found) = Lookalike.first(in: text) else { return }
     let start = String(text.unicodeScalars.prefix(offset).map(Character.init)).utf8.count
@@ -220,15 +207,15 @@ final class RouteListReader {
   /// Reports nested paths without a "/" between them. Paths are joined as written: `ws/chat` and `<slug:room>/` match
   /// `/ws/chatlobby/`.
   private func checkJoint(_ prefixes: [Prefix], _ inner: Prefix) {
-    guard let outer = prefixes.last, outer.pattern.syntax == .path, inner.pattern.syntax == .path,
-      let last = outer.pattern.text.last, let first = inner.pattern.text.first,
+    guard let outer = prefixes.last, outer.value.syntax == .path, inner.value.syntax == .path,
+      let last = outer.value.text.last, let first = inner.value.text.first,
       last == ">" || last.isLetter || last.isNumber, first == "<" || first.isLetter || first.isNumber
     else { return }
-    let patterns = prefixes.map(\.pattern).filter { $0.syntax == .path } + [inner.pattern]
+    let patterns = prefixes.map(\.value).filter { $0.syntax == .path } + [inner.value]
     let example = patterns.map(\.text).joined().replacing(/<(?:[^<>:]*:)?([^<>:]*)>/) { $0.output.1 }
     reading.findings.warning(
       .invalidPattern, "no \"/\" stands between this path and the one around it: it matches \"/\(example)\"",
-      at: inner.range, hint: "end the outer path in \"/\": \(outer.pattern.text)/",
+      at: inner.range, hint: "end the outer path in \"/\": \(outer.value.text)/",
       related: [.init("the outer path", at: outer.range)])
   }
 
@@ -252,24 +239,21 @@ final class RouteListReader {
 
   private func readInclude(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
     guard let name = reading.word(node, "\"include\"") else { return }
-    let isFile = name.hasSuffix(".yaml") || name.hasSuffix(".yml")
-    if isFile {
+    if name.hasSuffix(".yaml") || name.hasSuffix(".yml") {
       let path = Paths.named(name, at: node.range)
-      follow(path, at: node.range) {
+      return follow(path, at: node.range) {
         guard let document = reading.document(path, namedAt: node.range) else { return }
         readBlock(document, settings, prefixes)
       }
-      return
     }
     guard let app = context.apps.local.first(where: { $0.name == name }) else { return reportApp(name, node) }
-    if !isChecking { context.remember(include: name, kind) }
+    if !isChecking { context.included[kind, default: []].insert(name) }
     follow(app.file, at: node.range) {
       let patterns = kind == .webSocket ? app.webSocketPatterns : app.httpPatterns
       guard let patterns else {
         let key = kind == .webSocket ? "websocket_urlpatterns" : "http_urlpatterns"
-        reading.findings.error(
+        return reading.findings.error(
           .missingKey, "the app \"\(name)\" has no \"\(key)\"", at: node.range, hint: "add it to \(app.file)")
-        return
       }
       read(patterns, settings, prefixes)
     }
@@ -277,10 +261,9 @@ final class RouteListReader {
 
   private func reportApp(_ name: String, _ node: Node) {
     guard !context.apps.names.contains(name) else {
-      reading.findings.error(
+      return reading.findings.error(
         .unknownName, "the app \"\(name)\" is built in, and has no routes to include", at: node.range,
         hint: "write consumer: \(name)")
-      return
     }
     reading.findings.error(
       .appNotInstalled, "there is no app \"\(name)\" in installed_apps to include", at: node.range,
@@ -290,15 +273,13 @@ final class RouteListReader {
 
   private func follow(_ path: String, at range: SourceRange, _ body: () -> Void) {
     guard !including.contains(path), path != context.reading.mainPath else {
-      reading.findings.error(
+      return reading.findings.error(
         .includeCycle, "this include leads back to the file \"\(path)\"", at: range,
         hint: (including + [path]).joined(separator: " → "))
-      return
     }
     guard including.count < Self.deepestInclude else {
-      reading.findings.error(
+      return reading.findings.error(
         .includeCycle, "includes are nested deeper than \(Self.deepestInclude)", at: range)
-      return
     }
     including.append(path)
     body()
@@ -312,7 +293,7 @@ final class RouteListReader {
     _ settings: RouteSettings, _ prefixes: [Prefix]
   ) {
     let all = prefixes + [pattern].compactMap(\.self)
-    let path = RoutePath(all.map(\.pattern))
+    let path = RoutePath(all.map(\.value))
     let captures = hasUnknownCaptures ? nil : path.captureNames
     let read: Answer
     switch kind {

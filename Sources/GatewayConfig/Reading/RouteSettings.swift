@@ -11,24 +11,28 @@ struct RouteSettings {
   /// Reads the `auth`, `allowed_hosts`, `limits` and `compression` that hold for the routes of a mapping.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
     auth.read(mapping)
-    guard kind == .webSocket else { return readForStreams(mapping) }
-    if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
-    limits = LimitsReader.read(mapping.value("limits"), over: limits, mapping.reading)
-    compression = CompressionReader.read(mapping.value("compression"), over: compression, mapping.reading)
+    let reading = mapping.reading
+    switch kind {
+    case .webSocket:
+      readHosts(mapping)
+      limits = LimitsReader.read(mapping.value("limits"), over: limits, reading)
+      compression = CompressionReader.read(mapping.value("compression"), over: compression, reading)
+    case .http:
+      // Among HTTP routes only those with `events` have them, and those with `publish` have `allowed_hosts`. They may also be set
+      // for several such routes together.
+      let isAround = ["routes", "include"].contains(where: mapping.has)
+      if isAround || ["events", "publish"].contains(where: mapping.has) { readHosts(mapping) }
+      guard isAround || mapping.has("events") else { return }
+      limits = LimitsReader.readForStreams(mapping.value("limits"), over: limits, reading)
+    }
   }
 
-  /// Among HTTP routes only those with `events` have them, and those with `publish` have `allowed_hosts`. They may also be set
-  /// for several such routes together.
-  private mutating func readForStreams(_ mapping: MappingCursor) {
-    let isAround = ["routes", "include"].contains(where: mapping.has)
-    guard isAround || ["events", "publish"].contains(where: mapping.has) else { return }
-    if let node = mapping.value("allowed_hosts") { readHosts(node, mapping.reading) }
-    guard isAround || mapping.has("events") else { return }
-    limits = LimitsReader.readForStreams(mapping.value("limits"), over: limits, mapping.reading)
-  }
-
-  private mutating func readHosts(_ node: Node, _ reading: Reading) {
-    guard let hosts = reading.words(node, "\"allowed_hosts\"") else { return }
+  private mutating func readHosts(_ mapping: MappingCursor) {
+    let reading = mapping.reading
+    guard let node = mapping.value("allowed_hosts"), let hosts = reading.words(node, "\"allowed_hosts\"")
+    else {
+      return
+    }
     if hosts.isEmpty {
       reading.findings.error(
         .invalidValue, "\"allowed_hosts\" is empty, so no client could connect", at: node.range,

@@ -87,8 +87,7 @@ struct RouteTable {
     }
     switch question {
     case .anchoring:
-      tell(
-        "the pattern also matches in the middle of a path", at: route.range, hint: "begin it with \"^\"")
+      tell("the pattern also matches in the middle of a path", at: route.range, hint: "begin it with \"^\"")
     case .prefix(let pattern):
       tell(
         "\(route.name(ofPattern: pattern)) can end in two places", at: route.patternRanges[pattern],
@@ -116,8 +115,7 @@ struct RouteTable {
     case .absent(let capture, let example):
       reading.findings.error(
         .illegalGroupName, "at \"/\(example)\" nothing is captured as \"\(capture)\", so there is no group",
-        at: range,
-        hint: "change the pattern so that it always captures \"\(capture)\"")
+        at: range, hint: "change the pattern so that it always captures \"\(capture)\"")
     case .emptyName(let example):
       reading.findings.error(
         .illegalGroupName, "at \"/\(example)\" the group name is empty", at: range,
@@ -129,8 +127,7 @@ struct RouteTable {
     case .legalNotProved(let capture):
       reading.findings.warning(
         .notProved, "Sluice could not decide whether \"\(capture)\" is always valid in a group name",
-        at: range,
-        hint: "make \"\(capture)\" a slug: <slug:\(capture)>")
+        at: range, hint: "make \"\(capture)\" a slug: <slug:\(capture)>")
     case .emptyNotProved:
       reading.findings.warning(
         .notProved, "Sluice could not decide whether the group name can be empty", at: range,
@@ -138,8 +135,7 @@ struct RouteTable {
     case .collisionsNotProved:
       reading.findings.warning(
         .notProved, "Sluice could not decide whether two paths with different captures share a group",
-        at: range,
-        hint: "put a \".\" between captures that cannot contain one")
+        at: range, hint: "put a \".\" between captures that cannot contain one")
     }
   }
 
