@@ -36,9 +36,7 @@ struct AuthSettings {
         .conflictingKeys, "\"\(entry.key.value)\" needs \"auth\": without it every client is anonymous",
         at: entry.key.range, hint: hintToAuthenticate)
     }
-    if let optional {
-      auth?.isOptional = reading.truth(optional.value, "\"auth_optional\"") ?? false
-    }
+    if let optional { auth?.isOptional = reading.truth(optional.value, "\"auth_optional\"") ?? false }
     if let required {
       // Requirements of the mappings around this one hold here too, unless they are given anew.
       for requirement in readRequirements(required.value, reading) {
@@ -69,15 +67,12 @@ struct AuthSettings {
       return false
     case .sequence:
       reading.findings.error(
-        .wrongType, "expected the name of one authenticator for \"auth\", found \(node.content.kind)",
-        at: node.range, hint: "name one; clients of another authenticator need a route of their own")
+        .wrongType, "expected the name of one authenticator for \"auth\", found a list", at: node.range,
+        hint: "name one; clients of another authenticator need a route of their own")
       return false
-    case .scalar: break
-    }
-    if case .scalar(let scalar) = node.content, scalar.style == .plain,
-      let truth = ["true": true, "yes": true, "on": true, "false": false, "no": false, "off": false][
-        scalar.text.lowercased()]
-    {
+    case .scalar(let scalar):
+      let truths = ["true": true, "yes": true, "on": true, "false": false, "no": false, "off": false]
+      guard scalar.style == .plain, let truth = truths[scalar.text.lowercased()] else { break }
       let known = names.first.map { "write auth: \($0)" } ?? "define one under \"auth\" at the top level"
       reading.findings.error(
         .wrongType, "expected the name of an authenticator for \"auth\", not \(scalar.text)", at: node.range,
@@ -100,32 +95,26 @@ struct AuthSettings {
   }
 
   private func readRequirements(_ node: Node, _ reading: Reading) -> [ClaimRequirement] {
-    guard let mapping = MappingCursor(node, "\"require\"", reading, shape: "require: {CLAIM: VALUE}") else {
-      return []
-    }
-    if mapping.all.isEmpty {
+    let shape = "require: {CLAIM: VALUE}"
+    guard let mapping = MappingCursor(node, "\"require\"", reading, shape: shape) else { return [] }
+    if mapping.entries.isEmpty {
       reading.findings.error(
         .invalidValue, "\"require\" names no claim", at: node.range, hint: "write {role: admin}")
     }
-    return mapping.all.compactMap { entry in
-      var values: [JSON] = []
-      reportCaptures(entry.value, reading)
-      switch entry.value.content {
-      case .mapping where entry.value.bracedName != nil: return nil
-      case .mapping:
+    return mapping.entries.compactMap { entry in
+      let value = entry.value
+      reportCaptures(value, reading)
+      guard value.entries == nil else {
+        guard value.bracedName == nil else { return nil }
         return reading.refuse(
-          .wrongType, "expected a value or a list of values for the claim, found a mapping",
-          at: entry.value.range,
+          .wrongType, "expected a value or a list of values for the claim, found a mapping", at: value.range,
           hint: "write {role: [admin, staff]}")
-      case .sequence(let items):
-        if items.isEmpty {
-          reading.findings.error(
-            .invalidValue, "the list of values for \"\(entry.key.value)\" is empty", at: entry.value.range)
-        }
-        values = items.map(reading.json)
-      case .scalar: values = [reading.json(entry.value)]
       }
-      return ClaimRequirement(claim: entry.key.value, values: values)
+      if value.items.isEmpty {
+        reading.findings.error(
+          .invalidValue, "the list of values for \"\(entry.key.value)\" is empty", at: value.range)
+      }
+      return ClaimRequirement(claim: entry.key.value, values: value.items.map(reading.json))
     }
   }
 
@@ -137,11 +126,7 @@ struct AuthSettings {
       for item in items { reportCaptures(item, reading) }
     case .mapping: text = node.bracedName.map { "{\($0)}" }
     case .scalar(let scalar):
-      if let open = scalar.text.firstIndex(of: "{"), let close = scalar.text[open...].firstIndex(of: "}"),
-        scalar.text.index(after: open) < close
-      {
-        text = String(scalar.text[open...close])
-      }
+      text = scalar.text.firstMatch(of: /^[^{]*(\{[^}]+\})/).map { String($0.output.1) }
     }
     guard let text else { return }
     reading.findings.error(
@@ -155,9 +140,8 @@ struct AuthSettings {
   /// - Parameter range: the place of `consumer`.
   func ofWebSocket(_ read: ReadConsumer, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
     if read.consumer.upstream != nil {
-      check(at: range, reading, "Sluice connects to the upstream before the client can send a message") {
-        $0 != .message
-      }
+      let sentence = "Sluice connects to the upstream before the client can send a message"
+      check(at: range, reading, sentence) { $0 != .message }
     }
     if auth == nil, !isUnknown, read.consumer.needsIdentity, let option = read.needsIdentity {
       reading.findings.error(

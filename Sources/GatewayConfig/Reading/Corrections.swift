@@ -5,9 +5,14 @@ struct Corrections {
     var file: ObjectIdentifier
     var position: SourcePosition
 
-    init(_ file: SourceFile, _ position: SourcePosition) {
-      self.file = ObjectIdentifier(file)
-      self.position = position
+    init(startOf range: SourceRange) {
+      file = ObjectIdentifier(range.file)
+      position = range.start
+    }
+
+    init(endOf range: SourceRange) {
+      file = ObjectIdentifier(range.file)
+      position = range.end
     }
   }
 
@@ -20,10 +25,8 @@ struct Corrections {
     var takesEvents = false
 
     func mayHold(_ entry: Node.Entry) -> Bool {
-      guard takesEvents else { return keys.contains(entry.key.value) }
-      if entry.key.value.contains(".") { return true }
-      guard case .scalar(let scalar) = entry.value.content else { return false }
-      return scalar.text == "event"
+      takesEvents
+        ? entry.key.value.contains(".") || entry.value.isWord("event") : keys.contains(entry.key.value)
     }
   }
 
@@ -54,7 +57,7 @@ struct Corrections {
 
   /// From the next round on, reads a key as another one.
   mutating func rename(_ entry: Node.Entry, to name: String, _ finding: Finding) {
-    let place = Place(entry.key.range.file, entry.key.range.start)
+    let place = Place(startOf: entry.key.range)
     guard names.updateValue(name, forKey: place) == nil else { return }
     findings.append(finding)
     isChanged = true
@@ -68,10 +71,10 @@ struct Corrections {
   mutating func move(
     _ entry: Node.Entry, into mapping: Node, _ finding: Finding?, before next: Node.Entry? = nil
   ) {
-    guard movedKeys.insert(Place(entry.key.range.file, entry.key.range.start)).inserted else { return }
-    let owner = Place(mapping.range.file, mapping.range.start)
+    guard movedKeys.insert(Place(startOf: entry.key.range)).inserted else { return }
+    let owner = Place(startOf: mapping.range)
     moved[owner, default: []].append(entry)
-    if let next { followed[Place(next.key.range.file, next.key.range.start)] = owner }
+    if let next { followed[Place(startOf: next.key.range)] = owner }
     if let finding { findings.append(finding) }
     isChanged = true
   }
@@ -79,14 +82,14 @@ struct Corrections {
   /// Remembers the keys of a mapping, to recognise keys that are one level too high.
   mutating func remember(_ mapping: Node, _ what: String, _ keys: Set<String>, takesEvents: Bool = false) {
     let read = Known(node: mapping, what: what, keys: keys, takesEvents: takesEvents)
-    known[Place(mapping.range.file, mapping.range.end), default: []].append(read)
-    knownByStart[Place(mapping.range.file, mapping.range.start), default: []].append(read)
+    known[Place(endOf: mapping.range), default: []].append(read)
+    knownByStart[Place(startOf: mapping.range), default: []].append(read)
   }
 
   /// The nearest mapping that ends where the entry begins and may hold it, because the entry is indented too little.
   func owner(of entry: Node.Entry) -> Known? {
     let place = entry.key.range.start
-    return known[Place(entry.key.range.file, place)]?.filter { mapping in
+    return known[Place(startOf: entry.key.range)]?.filter { mapping in
       mapping.mayHold(entry) && mapping.node.range.start.column > place.column
         && mapping.node.range.start.line < place.line
     }.min { $0.node.range.start.column < $1.node.range.start.column }
@@ -94,41 +97,31 @@ struct Corrections {
 
   /// The mapping that the entry before this one was moved into, if it may hold this one, too.
   func ownerOfFollower(_ entry: Node.Entry) -> Known? {
-    followed[Place(entry.key.range.file, entry.key.range.start)].flatMap { start in
+    followed[Place(startOf: entry.key.range)].flatMap { start in
       knownByStart[start]?.first { $0.mayHold(entry) }
     }
   }
 
   /// The empty value before an entry, if a mapping was expected there that may hold the entry.
   func emptyOwner(of entry: Node.Entry, behind earlier: Node.Entry) -> Known? {
-    guard earlier.value.isEmptyText, earlier.key.range.start.line < entry.key.range.start.line else {
-      return nil
-    }
-    return knownByStart[Place(earlier.value.range.file, earlier.value.range.start)]?.first {
-      $0.mayHold(entry)
-    }
+    guard case .scalar(let scalar) = earlier.value.content, scalar.style == .plain, scalar.text.isEmpty,
+      earlier.key.range.start.line < entry.key.range.start.line
+    else { return nil }
+    return knownByStart[Place(startOf: earlier.value.range)]?.first { $0.mayHold(entry) }
   }
 
   /// Whether entries were moved into a value.
-  func haveMoved(into node: Node) -> Bool { moved[Place(node.range.file, node.range.start)] != nil }
+  func haveMoved(into node: Node) -> Bool { moved[Place(startOf: node.range)] != nil }
 
   /// The entries of a mapping with the corrections applied.
   func applied(to entries: [Node.Entry], of mapping: Node) -> [Node.Entry] {
     guard !names.isEmpty || !moved.isEmpty else { return entries }
-    var entries = entries.compactMap { entry -> Node.Entry? in
-      let place = Place(entry.key.range.file, entry.key.range.start)
+    let own = entries.compactMap { entry -> Node.Entry? in
+      let place = Place(startOf: entry.key.range)
       guard !movedKeys.contains(place) else { return nil }
       guard let name = names[place] else { return entry }
       return Node.Entry(key: Located(name, at: entry.key.range), value: entry.value)
     }
-    entries += moved[Place(mapping.range.file, mapping.range.start)] ?? []
-    return entries
-  }
-}
-
-extension Node {
-  /// Whether nothing is written: `server:`
-  fileprivate var isEmptyText: Bool {
-    if case .scalar(let scalar) = content { scalar.style == .plain && scalar.text.isEmpty } else { false }
+    return own + (moved[Place(startOf: mapping.range)] ?? [])
   }
 }

@@ -69,18 +69,12 @@ package struct FileFault: Error, Equatable {
 package struct Disk: FileAccess {
   /// The name of the standard input on the command line.
   package static let standardInput = "-"
-  /// How long a whole configuration may take to arrive through a pipe.
-  private static let patience = Duration.seconds(10)
   private static let mostNames = 10_000
 
   private let patience: Duration
 
-  package init() {
-    patience = Self.patience
-  }
-
   /// - Parameter patience: how long a whole configuration may take to arrive through a pipe.
-  init(patience: Duration) {
+  package init(patience: Duration = .seconds(10)) {
     self.patience = patience
   }
 
@@ -102,8 +96,7 @@ package struct Disk: FileAccess {
   private static func words(forOpening path: String, _ code: Int32) -> String {
     switch code {
     // The replacement character stands for bytes that are not text, which a name cannot be made of here.
-    case ENOENT where path.unicodeScalars.contains("\u{FFFD}"):
-      "its name is not UTF-8: rename the file"
+    case ENOENT where path.unicodeScalars.contains("\u{FFFD}"): "its name is not UTF-8: rename the file"
     case ENOENT: "there is no such file"
     case ENXIO: "it is a socket or a device, and a file is needed"
     default: text(code)
@@ -132,9 +125,13 @@ package struct Disk: FileAccess {
   }
 
   package func fault(of path: String, as use: FileUse) -> FileFault? {
+    status(of: path).flatMap { Self.fault(of: $0, as: use) }
+  }
+
+  /// Nil where there is no such file, or nothing is known about it.
+  private func status(of path: String) -> stat? {
     var status = stat()
-    guard unsafe stat(path, &status) == 0 else { return nil }
-    return Self.fault(of: status, as: use)
+    return unsafe stat(path, &status) == 0 ? status : nil
   }
 
   /// - Parameter deadline: for a pipe; nil for a file, because reading it does not wait.
@@ -187,15 +184,9 @@ package struct Disk: FileAccess {
     return FileFault("it is larger than \(size)")
   }
 
-  package func isDirectory(_ path: String) -> Bool {
-    var status = stat()
-    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-  }
+  package func isDirectory(_ path: String) -> Bool { status(of: path).map { $0.st_mode & S_IFMT } == S_IFDIR }
 
-  package func isFile(_ path: String) -> Bool {
-    var status = stat()
-    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-  }
+  package func isFile(_ path: String) -> Bool { status(of: path).map { $0.st_mode & S_IFMT } == S_IFREG }
 
   package func names(in directory: String) -> [String] {
     guard let stream = unsafe opendir(directory) else { return [] }
@@ -224,8 +215,7 @@ package struct Disk: FileAccess {
   }
 
   package func isReadableByAll(_ path: String) -> Bool {
-    var status = stat()
-    return unsafe stat(path, &status) == 0 && status.st_mode & S_IROTH != 0
+    status(of: path).map { $0.st_mode & S_IROTH != 0 } ?? false
   }
 
   private static func text(_ code: Int32) -> String {
@@ -241,9 +231,7 @@ enum Paths {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  static func name(of path: String) -> String {
-    String(path.split(separator: "/").last ?? "")
-  }
+  static func name(of path: String) -> String { String(path.split(separator: "/").last ?? "") }
 
   /// The path of a file that is named at a place: it is relative to the file that names it.
   static func named(_ name: String, at place: SourceRange) -> String {

@@ -6,7 +6,7 @@ final class MappingCursor {
   let node: Node
   /// A name for the mapping, for sentences: "a websocket route".
   let what: String
-  private let entries: [Node.Entry]
+  let entries: [Node.Entry]
   private var asked: [String] = []
 
   /// Which keys it may have; nil if its keys are names that the operator chooses.
@@ -31,8 +31,7 @@ final class MappingCursor {
       if let place { reading.corrections.remember(node, what, Key.names(at: place)) }
       reading.findings.error(
         .wrongType, "expected a mapping of keys to values for \(what), found \(node.content.kind)",
-        at: node.range,
-        hint: Self.lacksColon(node) ?? shape.map { "write \($0)" })
+        at: node.range, hint: Self.lacksColon(node) ?? shape.map { "write \($0)" })
       return nil
     }
     entries = reading.corrections.applied(to: node.entries ?? [], of: node)
@@ -91,15 +90,12 @@ final class MappingCursor {
   var place: SourceRange { entries.first?.key.range ?? node.range }
 
   var keys: [Located<String>] { entries.map(\.key) }
-  var all: [Node.Entry] { entries }
 
   /// The keys that may stand here, beside those that do, and those that were asked for.
   private var known: Set<String> {
     guard let place = kind else { return Set(asked) }
-    var known = Key.names(at: place).union(asked)
-    for key in Key.dependent(at: place)
-    where entries.contains(where: { key.needs.contains($0.key.value) }) { known.insert(key.name) }
-    return known
+    let fitting = Key.dependent(at: place).filter { key in key.needs.contains(where: has) }
+    return Key.names(at: place).union(asked).union(fitting.map(\.name))
   }
 
   /// The entries of a mapping with free names, without those that belong to the entry before them.
@@ -137,17 +133,15 @@ final class MappingCursor {
         reading.findings.error(.unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range)
         continue
       }
-      if index > 0, let owner = reading.corrections.emptyOwner(of: entry, behind: entries[index - 1]) {
-        let finding = Finding(
-          .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
-          hint: "indent the keys of \(owner.what) to column \(entry.key.range.start.column + 2)")
-        reading.findings.add(finding)
-        reading.corrections.move(entry, into: owner.node, finding, before: next)
-        continue
+      let empty = index > 0 ? reading.corrections.emptyOwner(of: entry, behind: entries[index - 1]) : nil
+      let indented = empty.map {
+        "indent the keys of \($0.what) to column \(entry.key.range.start.column + 2)"
       }
-      let finding = finding(for: entry, known, before: next)
+      let finding = Finding(
+        .error, .unknownKey, "unknown key \"\(name)\" in \(what)", at: entry.key.range,
+        hint: indented ?? hint(for: entry, known, before: next))
       reading.findings.add(finding)
-      if let owner = reading.corrections.owner(of: entry) {
+      if let owner = empty ?? reading.corrections.owner(of: entry) {
         reading.corrections.move(entry, into: owner.node, finding, before: next)
       } else if let meant = meant(by: name, known), missing.remove(meant) != nil {
         reading.corrections.rename(entry, to: meant, finding)
@@ -169,22 +163,10 @@ final class MappingCursor {
     }
     // They have the keys of other programs, which are as likely.
     guard kind?.isOfDjango != true || home.contains("at the top level") else { return nil }
-    return meant == name
-      ? "\"\(name)\" belongs \(home)" : "did you mean \"\(meant)\"? It belongs \(home)"
-  }
-
-  /// A long list of keys is shown once for a mapping.
-  private func isFirstUnknown(_ entry: Node.Entry, _ known: Set<String>) -> Bool {
-    entries.first { !known.contains($0.key.value) }?.key.range == entry.key.range
+    return meant == name ? "\"\(name)\" belongs \(home)" : "did you mean \"\(meant)\"? It belongs \(home)"
   }
 
   /// - Parameter next: the entry behind it.
-  private func finding(for entry: Node.Entry, _ known: Set<String>, before next: Node.Entry?) -> Finding {
-    Finding(
-      .error, .unknownKey, "unknown key \"\(entry.key.value)\" in \(what)", at: entry.key.range,
-      hint: hint(for: entry, known, before: next))
-  }
-
   private func hint(for entry: Node.Entry, _ known: Set<String>, before next: Node.Entry?) -> String? {
     let name = entry.key.value
     if let owner = reading.corrections.owner(of: entry) {
@@ -194,9 +176,11 @@ final class MappingCursor {
     }
     if name.contains("=") { return "a key is followed by \":\", not by \"=\"" }
     if kind == .server, let hint = Habits.serverHint(for: name) { return hint }
-    return meant(by: name, known).map { "did you mean \"\($0)\"?" } ?? Habits.hint(for: name)
-      ?? homeHint(for: name)
-      ?? NearestName.hint(for: name, in: known.sorted(), atMost: isFirstUnknown(entry, known) ? 40 : 24)
+    if let meant = meant(by: name, known) { return "did you mean \"\(meant)\"?" }
+    if let hint = Habits.hint(for: name) ?? homeHint(for: name) { return hint }
+    // A long list of keys is shown once for a mapping.
+    let isFirst = entries.first { !known.contains($0.key.value) }?.key.range == entry.key.range
+    return NearestName.hint(for: name, in: known.sorted(), atMost: isFirst ? 40 : 24)
   }
 }
 
@@ -219,14 +203,10 @@ extension MappingCursor {
   }
 
   /// `true` or `false`.
-  func truth(_ key: String) -> Bool? {
-    value(key).flatMap { reading.truth($0, "\"\(key)\"") }
-  }
+  func truth(_ key: String) -> Bool? { value(key).flatMap { reading.truth($0, "\"\(key)\"") } }
 
   /// Text that is not empty.
-  func word(_ key: String) -> String? {
-    value(key).flatMap { reading.word($0, "\"\(key)\"") }
-  }
+  func word(_ key: String) -> String? { value(key).flatMap { reading.word($0, "\"\(key)\"") } }
 
   /// One of a closed set of words.
   func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, of type: Choice.Type) -> Choice?

@@ -11,24 +11,6 @@ struct NamedEntries: Sendable {
   /// Whether a value may be that of an entry.
   let isFit: @Sendable (Node) -> Bool
 
-  /// Entries that have one of these keys.
-  init(_ kind: String, named standardName: String, example: String, with keys: Set<String>) {
-    self.init(kind: kind, standardName: standardName, example: example, keys: keys) { node in
-      node.entries?.contains { keys.contains($0.key.value) } ?? node.isUnusable
-    }
-  }
-
-  init(
-    kind: String, standardName: String, example: String, keys: Set<String>,
-    _ isFit: @escaping @Sendable (Node) -> Bool
-  ) {
-    self.kind = kind
-    self.standardName = standardName
-    self.example = example
-    self.keys = keys
-    self.isFit = isFit
-  }
-
   /// The first key of an entry that stands where a name is expected; nil where the names are there.
   func strayKey(of entries: [Node.Entry]?) -> Located<String>? {
     guard let first = entries?.first, keys.contains(first.key.value), !isFit(first.value) else { return nil }
@@ -44,11 +26,20 @@ struct NamedEntries: Sendable {
 
   /// The entries, without those that belong to the entry before them. That a name is missing is reported once.
   func read<Value>(_ mapping: MappingCursor, _ read: (Node.Entry) -> Value?) -> [Value] {
-    guard let key = strayKey(of: mapping.all) else { return mapping.readEntries(isFit, read) }
+    guard let key = strayKey(of: mapping.entries) else { return mapping.readEntries(isFit, read) }
     mapping.reading.findings.error(
       .missingKey, "\(mapping.what) needs the name of \(kind) before \"\(key.value)\"", at: key.range,
       hint: "write \(example), with a name of your choice")
     return [read(Node.Entry(key: Located(standardName, at: mapping.place), value: mapping.node))]
       .compactMap(\.self)
+  }
+}
+
+extension NamedEntries {
+  /// Entries that have one of these keys.
+  init(_ kind: String, named standardName: String, example: String, with keys: Set<String>) {
+    self.init(kind: kind, standardName: standardName, example: example, keys: keys) { node in
+      node.entries?.contains { keys.contains($0.key.value) } ?? node.isUnusable
+    }
   }
 }

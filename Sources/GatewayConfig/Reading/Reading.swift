@@ -27,12 +27,9 @@ final class Reading {
   /// - Parameter place: where the file is named; nil for the one on the command line.
   func document(_ path: String, namedAt place: SourceRange?) -> Node? {
     if let known = sources[path] { return known }
-    let earlier = findings
-    findings = Findings()
-    let node = readDocument(path, namedAt: place)
-    documentFindings.merge(findings)
-    let found = findings
-    findings = earlier
+    var found = Findings()
+    let node = readDocument(path, namedAt: place, &found)
+    documentFindings.merge(found)
     findings.merge(found)
     sources[path] = node
     return node
@@ -65,7 +62,8 @@ final class Reading {
     return true
   }
 
-  private func readDocument(_ path: String, namedAt place: SourceRange?) -> Node? {
+  private func readDocument(_ path: String, namedAt place: SourceRange?, _ findings: inout Findings) -> Node?
+  {
     switch files.contents(of: path, as: place == nil ? .configuration : .include) {
     case .success(let text):
       // Some editors put a byte order mark at the beginning, which is not part of the text.
@@ -74,9 +72,10 @@ final class Reading {
       return YAMLReader.read(
         file, variables: Variables(environment, isWithoutSecrets: isWithoutSecrets), findings: &findings)
     case .failure(let fault):
-      return refuse(
+      findings.error(
         .unreadableFile, "\"\(path)\" cannot be read: \(fault.message)", at: place,
         hint: files.isDirectory(path) ? fileInside(path) : nearestFile(path))
+      return nil
     }
   }
 

@@ -5,16 +5,13 @@ extension Reading {
   // MARK: - Text
 
   /// Text. A plain word that YAML readers may read as a truth value or a number is reported.
-  func text(_ node: Node, _ what: String) -> String? {
-    textScalar(node, what)?.text
-  }
+  func text(_ node: Node, _ what: String) -> String? { textScalar(node, what)?.text }
 
   /// The same, with its notation.
   func textScalar(_ node: Node, _ what: String) -> Node.Scalar? {
     guard let scalar = scalar(node, what) else { return nil }
     guard let ambiguity = AmbiguousScalar(scalar, where: .text) else { return scalar }
-    return refuse(
-      ambiguity, what, scalar, at: node.range, hint: "write it in quotes: \"\(scalar.text)\"")
+    return refuse(ambiguity, what, scalar, at: node.range, hint: "write it in quotes: \"\(scalar.text)\"")
   }
 
   /// Reports a value that readers disagree about.
@@ -31,9 +28,7 @@ extension Reading {
   /// Text that is not empty.
   func word(_ node: Node, _ what: String) -> String? {
     guard let text = text(node, what) else { return nil }
-    guard !text.isEmpty else {
-      return refuse(.invalidValue, "\(what) is empty", at: node.range)
-    }
+    guard !text.isEmpty else { return refuse(.invalidValue, "\(what) is empty", at: node.range) }
     return text
   }
 
@@ -156,9 +151,7 @@ extension Reading {
     func isFit(_ size: Size) -> Bool { number.flatMap { value($0, size) } != nil }
     guard !digits.isEmpty, unit.isEmpty || units.contains(where: { $0.name == unit }) else {
       let name = digits.isEmpty ? nil : Self.meantUnit(unit, of: units.map(\.name))
-      let meant = units.first { $0.name == name }.map {
-        isFit($0.size) ? "write \(digits)\($0.name)" : range
-      }
+      let meant = units.first { $0.name == name }.map { isFit($0.size) ? "write \(digits)\($0.name)" : range }
       return refuse(
         .invalidValue,
         "expected a \(kind) with its unit for \(what), not \"\(scalar.text)\"\(origin(scalar))",
@@ -231,9 +224,7 @@ extension Reading {
 extension ByteCount: CustomStringConvertible {
   package var description: String {
     for (unit, size) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
-    where bytes >= size && bytes % size == 0 {
-      return "\(bytes / size)\(unit)"
-    }
+    where bytes >= size && bytes % size == 0 { return "\(bytes / size)\(unit)" }
     return "\(bytes)B"
   }
 }
