@@ -56,11 +56,11 @@ struct RefusalResponseTests {
 
   @Test func `a refusal of the publish API is a row, with the sentence and the fields of the request`() {
     let busy = PublishRefusal(.publishBusy, "the channel layer is not available")
-    #expect(busy.statusCode == 503 && busy.response.headers[.retryAfter] == "1")
+    #expect(busy.row.status == 503 && busy.response.headers[.retryAfter] == "1")
     #expect(busy.row.level == .info && busy.row.reconnecting == .later)
     let method = PublishRefusal(
       .publishMethod, "use POST", fields: [HeaderField(name: "Allow", value: "POST")])
     #expect(method.response.headers[.allow] == "POST" && method.response.status == .methodNotAllowed)
-    #expect(PublishRefusal(malformed: "it is empty").message == "it is empty")
+    #expect(PublishRefusal(malformed: "it is empty").row.text == "it is empty")
   }
 }

@@ -14,17 +14,14 @@ struct DisconnectOrder: Sendable, Equatable {
   var user: String
   var reason = Self.reason
 
-  init(user: String, reason: String? = nil) {
-    self.user = user
-    if let reason { self.reason = reason }
-  }
-
   var event: Event {
     Event(
       type: Self.type,
       fields: [.init("user", .text(Array(user.utf8))), .init("reason", .text(Array(reason.utf8)))])
   }
+}
 
+extension DisconnectOrder {
   /// - Returns: nil for any other event.
   init?(_ event: Event) {
     guard event.handler == Self.type, let user = Self.name(event["user"]) else { return nil }

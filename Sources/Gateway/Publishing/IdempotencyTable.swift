@@ -27,8 +27,8 @@ final class IdempotencyTable: Sendable {
 
   /// The state of a key.
   enum KeyState: Sendable {
-    /// The key is new. The caller has to `complete` it.
-    case new
+    /// The key is new. The caller has to `complete` it, and its answer arrives here as well.
+    case new(AsyncStream<Answer>)
     case answered(Answer)
     /// The first request is under way. Its answer arrives here.
     case underWay(AsyncStream<Answer>)
@@ -37,7 +37,7 @@ final class IdempotencyTable: Sendable {
   }
 
   private struct Entry {
-    var digest: [UInt8]
+    let digest: [UInt8]
     var answer: Answer?
     var waiting: [AsyncStream<Answer>.Continuation] = []
   }
@@ -59,42 +59,30 @@ final class IdempotencyTable: Sendable {
   func register(_ key: Key, _ digest: [UInt8], at now: ContinuousClock.Instant = .now) -> KeyState {
     state.withLock { state in
       Self.forget(&state, at: now)
-      guard var entry = state.entries[key] else {
-        state.entries[key] = Entry(digest: digest)
-        return .new
-      }
-      guard entry.digest == digest else { return .taken }
-      if let answer = entry.answer { return .answered(answer) }
+      let entry = state.entries[key]
+      guard entry == nil || entry?.digest == digest else { return .taken }
+      if let answer = entry?.answer { return .answered(answer) }
       let (answers, continuation) = AsyncStream.makeStream(of: Answer.self)
-      entry.waiting.append(continuation)
-      state.entries[key] = entry
-      return .underWay(answers)
+      state.entries[key, default: Entry(digest: digest)].waiting.append(continuation)
+      return entry == nil ? .new(answers) : .underWay(answers)
     }
   }
 
   /// The first request has been answered.
   ///
   /// - Parameter isFinal: false if nothing was done, so that the next request with the key has to try again.
-  func complete(
-    _ key: Key, _ answer: Answer, isFinal: Bool, at now: ContinuousClock.Instant = .now
-  ) {
-    let waiting = state.withLock { state in
-      guard var entry = state.entries[key] else { return [AsyncStream<Answer>.Continuation]() }
-      let waiting = entry.waiting
-      if isFinal {
-        entry.answer = answer
-        entry.waiting = []
-        state.entries[key] = entry
-        let size = answer.body.count + key.text.text.utf8.count + (key.user?.text.utf8.count ?? 0) + 200
-        state.answered.append((key, now, size))
-        state.bytes += size
-        Self.forget(&state, at: now)
-      } else {
-        state.entries[key] = nil
-      }
-      return waiting
+  func complete(_ key: Key, _ answer: Answer, isFinal: Bool, at now: ContinuousClock.Instant = .now) {
+    let completed = state.withLock { state in
+      let entry = state.entries.removeValue(forKey: key)
+      guard isFinal, let entry else { return entry }
+      state.entries[key] = Entry(digest: entry.digest, answer: answer)
+      let size = answer.body.count + key.text.text.utf8.count + (key.user?.text.utf8.count ?? 0) + 200
+      state.answered.append((key, now, size))
+      state.bytes += size
+      Self.forget(&state, at: now)
+      return entry
     }
-    for continuation in waiting {
+    for continuation in completed?.waiting ?? [] {
       continuation.yield(answer)
       continuation.finish()
     }

@@ -18,7 +18,6 @@ struct PublishAccess: Sendable {
     isAnonymous = configuration.isAnonymous
   }
 
-  /// - Parameter query: the query of the target.
   /// - Returns: the client's identity, nil if it used a token of the route or is anonymous; and the lane whose places and
   ///   memory it shares.
   /// - Throws: 401, or 403 (RFC 6750 section 3).

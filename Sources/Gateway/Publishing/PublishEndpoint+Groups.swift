@@ -94,8 +94,7 @@ extension PublishEndpoint {
       throw PublishRefusal(malformed: "the query must name a valid group: ?group=chat_lobby")
     }
     guard mayName(group, caller) else {
-      throw PublishRefusal(
-        .publishNotAllowed, "this route may not ask about the group \"\(group)\"")
+      throw PublishRefusal(.publishNotAllowed, "this route may not ask about the group \"\(group)\"")
     }
     return group
   }

@@ -21,9 +21,7 @@ final class PublishEndpoint: Sendable {
   let surroundings: ServedApplication.Surroundings
   private let knownTypes: KnownTypes
 
-  /// - Parameters:
-  ///   - route: its name.
-  ///   - application: whose routes deliver what is published.
+  /// - Parameter application: whose routes deliver what is published.
   init(
     _ configuration: PublishConfiguration, auth: RouteAuthenticator?, route: String,
     of application: GatewayConfig.ApplicationConfiguration, in surroundings: ServedApplication.Surroundings
@@ -41,7 +39,6 @@ final class PublishEndpoint: Sendable {
   }
 
   var publisher: Publisher { surroundings.publisher }
-  private var answers: IdempotencyTable { publisher.answers }
 
   /// The client of a request, and its operation.
   struct Caller {
@@ -50,7 +47,6 @@ final class PublishEndpoint: Sendable {
     var lane: PublishLane
   }
 
-  /// - Parameter upload: the body of the request; nil where it has none.
   /// - Throws: where the client has gone, or sends what is no HTTP.
   func respond(
     to request: Request, _ upload: Upload?, match: RouteMatch, path: RequestPath, from client: Client
@@ -142,10 +138,10 @@ final class PublishEndpoint: Sendable {
     let isBelow = name.hasPrefix("/") || outer.isEmpty || outer.hasSuffix("/")
     if name.hasPrefix("/") { name = name.dropFirst() }
     if name.hasSuffix("/") { name = name.dropLast() }
-    guard
-      let operation = PublishConfiguration.Operation.allCases.first(where: { $0.pathBelow == String(name) }),
-      isBelow || name.isEmpty
-    else { throw PublishRefusal(.publishNothingThere, "there is nothing at this path") }
+    let operation = PublishConfiguration.Operation.allCases.first { $0.pathBelow == String(name) }
+    guard let operation, isBelow || name.isEmpty else {
+      throw PublishRefusal(.publishNothingThere, "there is nothing at this path")
+    }
     return operation
   }
 
@@ -248,33 +244,27 @@ final class PublishEndpoint: Sendable {
       // An anonymous route is open on purpose, and has no users whose names could be misused.
       case .token, .anonymous: PublishSender.backEnd
       case .user:
-        PublishSender(
-          user: caller.identity?.user, maySendEvents: configuration.operations.contains(.events))
+        PublishSender(user: caller.identity?.user, maySendEvents: configuration.operations.contains(.events))
       }
     let wanted = try PublishRequest(body, from: sender) { mayName($0, caller) }
     guard let text = try key(of: wanted, request) else {
       return Response(await answer(to: wanted).answer)
     }
     let key = IdempotencyTable.Key(route: route, user: caller.identity?.user, text: text)
-    switch answers.register(key, Array(SHA256.hash(data: body))) {
+    switch publisher.answers.register(key, Array(SHA256.hash(data: body))) {
     case .answered(let answer): return Response(answer, isRepeated: true)
-    case .taken:
-      throw PublishRefusal(.publishKeyTaken)
+    case .taken: throw PublishRefusal(.publishKeyTaken)
     case .underWay(let answers):
       for await answer in answers { return Response(answer, isRepeated: true) }
-      throw CancellationError()
-    case .new:
+    case .new(let answers):
       // Also if the client hangs up, because it may repeat the request, and has to find the result of this one.
-      let (first, done) = AsyncStream.makeStream(of: IdempotencyTable.Answer.self)
       publisher.carryOut(in: place) { [self] in
         let (answer, isFinal) = await answer(to: wanted)
-        answers.complete(key, answer, isFinal: isFinal)
-        done.yield(answer)
-        done.finish()
+        publisher.answers.complete(key, answer, isFinal: isFinal)
       }
-      for await answer in first { return Response(answer) }
-      throw CancellationError()
+      for await answer in answers { return Response(answer) }
     }
+    throw CancellationError()
   }
 
   /// `idempotency_key`, or the field `Idempotency-Key`, whose value may be in quotes.
@@ -331,8 +321,7 @@ final class PublishEndpoint: Sendable {
     // Repeating the request does no harm, so the client may be asked to.
     if let reason = await publisher.tell(order.event, on: surroundings.layers.shared) {
       let what = "other processes may not have been told: \(reason.rawValue)"
-      return .json(
-        .serviceUnavailable, answer.with(["error": .string(what)]), fields: [.retryAfter: "1"])
+      return .json(.serviceUnavailable, answer.with(["error": .string(what)]), fields: [.retryAfter: "1"])
     }
     return .json(.ok, answer)
   }
@@ -359,7 +348,7 @@ extension Response {
 
 extension DisconnectOrder {
   init(body: [UInt8]) throws(PublishRefusal) {
-    var request = try RequestObject(body, nil, "the request")
+    var request = try RequestObject(body, what: "the request")
     let user = request.value("user")
     let reason = try request.string("reason")
     // A misspelt member is named, and not taken for a missing one.

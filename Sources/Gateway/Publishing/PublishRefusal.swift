@@ -16,9 +16,7 @@ struct PublishRefusal: Error {
   /// - Parameters:
   ///   - text: the sentence for the client; nil for that of the row.
   ///   - fields: header fields besides those of the row.
-  init(
-    _ row: Refusal, _ text: String? = nil, fields: [HeaderField] = [], facts: [String: String] = [:]
-  ) {
+  init(_ row: Refusal, _ text: String? = nil, fields: [HeaderField] = [], facts: [String: String] = [:]) {
     var row = row
     row.text = text ?? row.text
     row.fields += fields
@@ -30,24 +28,16 @@ struct PublishRefusal: Error {
     self.init(.publishMalformed, text)
   }
 
-  /// - Parameters:
-  ///   - kind: of what has the name: `member`.
-  ///   - known: the names that are allowed.
+  /// - Parameter kind: of what has the name: `member`.
   init(unknown kind: String, _ name: String, in what: String, known: [String]) {
     let name = RequestObject.shown(name)
     let hint = NearestName.hint(for: name, in: known).map { ": \($0)" } ?? ""
     self.init(malformed: "unknown \(kind) \"\(name)\" in \(what)\(hint)")
   }
 
-  var statusCode: Int { row.answerStatus }
-
-  var message: String { row.text }
-
-  /// `{"error": message}`
+  /// `{"error": TEXT}`
   var response: Response {
-    .json(
-      .init(code: statusCode), ["error": .string(message)],
-      fields: HTTPFields(row.fields))
+    .json(.init(code: row.answerStatus), ["error": .string(row.text)], fields: HTTPFields(row.fields))
   }
 }
 

@@ -1,7 +1,6 @@
 import Bytes
 import ChannelLayers
 import GatewayConfig
-import HTTPTypes
 import JSON
 import Routing
 import Sessions
@@ -21,14 +20,14 @@ struct PublishRequest: Sendable {
   /// - Parameter mayName: whether the route allows the group.
   init(_ body: [UInt8], from sender: PublishSender, mayName: (String) -> Bool) throws(PublishRefusal) {
     self.sender = sender
-    var request = try RequestObject(body, nil, "the request")
+    var request = try RequestObject(body, what: "the request")
     idempotencyKey = try request.string("idempotency_key")
     if let key = idempotencyKey { try Self.check(key: key) }
     if let items = try request.list("batch") {
       try request.finish()
       guard !items.isEmpty else { throw PublishRefusal(malformed: "\"batch\" is empty") }
       for (number, range) in items.enumerated() {
-        var item = try RequestObject(body, range, "item \(number + 1) of \"batch\"")
+        var item = try RequestObject(body, range, what: "item \(number + 1) of \"batch\"")
         try add(&item, body, mayName)
       }
     } else {
@@ -118,7 +117,7 @@ struct PublishRequest: Sendable {
           "this route takes \"message\", \"text\" or \"bytes\" from you, not an \"event\": \"events\" is not in its \"allow\""
         )
       }
-      return try Self.event(try RequestObject(body, found?.value, "the event of \(item.what)"))
+      return try Self.event(try RequestObject(body, found?.value, what: "the event of \(item.what)"))
     case "message":
       let value = found.map { item.bytes($0.value) } ?? []
       return Event(type: "chat.message", fields: [.init("message", .encodedJSON(value))])
@@ -143,7 +142,7 @@ struct PublishRequest: Sendable {
     }
     try check(type: type)
     var event = Event(type: type)
-    for (name, range) in object.all where name != "type" {
+    for (name, range) in object.members where name != "type" {
       // channels_redis writes the receiving channels of a message beside its fields.
       guard !name.isEmpty, !name.hasPrefix("__"), name.utf8.count <= 255 else {
         throw PublishRefusal(
@@ -178,5 +177,24 @@ struct PublishRequest: Sendable {
     case .array, .object: .encodedJSON(object.bytes(range))
     case let value: .json(value)
     }
+  }
+}
+
+/// The sender of a publish request, as far as it decides what the request may contain.
+struct PublishSender: Sendable {
+  /// The user whose token the request has; nil for the back end, and on anonymous routes.
+  var user: String?
+  /// Whether whole events are allowed, with any type and any fields.
+  var maySendEvents: Bool
+
+  /// A program with a token of the route, or any client of an anonymous one.
+  static let backEnd = PublishSender(user: nil, maySendEvents: true)
+
+  /// The fields that Sluice adds to an event to name its sender, as for messages of WebSocket clients.
+  ///
+  /// Senders of whole events name the sender themselves.
+  func stamp(on event: Event) -> [Event.Field] {
+    guard let user, event["user"] == nil else { return [] }
+    return [Event.Field("user", .json(.string(user)))]
   }
 }

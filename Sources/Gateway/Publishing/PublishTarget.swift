@@ -20,8 +20,6 @@ package struct PublishTarget: Sendable {
   }
 
   /// The first `publish` route of the served application that allows the group.
-  ///
-  /// - Parameter url: the URL, if it is known already.
   package init(for group: String, in configuration: Configuration, at url: String?) throws(Unknown) {
     let application = configuration.served
     let publishing = zip(application.httpRoutes, application.httpRouter.routes).compactMap {
@@ -51,8 +49,7 @@ package struct PublishTarget: Sendable {
     guard let base = Self.base(configuration.server) else {
       throw Unknown(description: "the port is chosen when the gateway starts: give --url")
     }
-    self.init(
-      url: base + "/" + known.pattern.text.percentEncodedPath, token: known.publish.tokens.first)
+    self.init(url: base + "/" + known.pattern.text.percentEncodedPath, token: known.publish.tokens.first)
   }
 
   /// Why no group can have the name, as a sentence without a full stop; nil for a valid name.

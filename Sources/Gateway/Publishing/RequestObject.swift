@@ -1,6 +1,4 @@
 import Bytes
-import GatewayConfig
-import HTTPTypes
 import JSON
 
 /// A JSON object in the body of a request. Its members are asked for one by one, and any other member is an error.
@@ -9,14 +7,14 @@ struct RequestObject {
   private let text: [UInt8]
   /// A name for the object, for sentences: `the request`.
   let what: String
-  private let members: [(key: String, value: Range<Int>)]
+  let members: [(key: String, value: Range<Int>)]
   private var known: [String] = []
 
   /// The most levels of nested arrays and objects in a body.
   static let depth = 64
 
   /// - Parameter range: the range of the object in the body; nil for the whole body.
-  init(_ text: [UInt8], _ range: Range<Int>? = nil, _ what: String) throws(PublishRefusal) {
+  init(_ text: [UInt8], _ range: Range<Int>? = nil, what: String) throws(PublishRefusal) {
     let range = range ?? 0..<text.count
     self.text = text
     self.what = what
@@ -33,8 +31,6 @@ struct RequestObject {
       throw PublishRefusal(malformed: "\"\(Self.shown(member.key))\" appears twice in \(what)")
     }
   }
-
-  var all: [(key: String, value: Range<Int>)] { members }
 
   /// The range of a member's value in the body. The member counts as known from now on.
   mutating func value(_ key: String) -> Range<Int>? {

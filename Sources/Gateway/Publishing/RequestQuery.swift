@@ -1,6 +1,4 @@
 import Bytes
-import GatewayConfig
-import HTTPTypes
 
 /// The query of a request. Its values are asked for one by one, and any other parameter is an error.
 struct RequestQuery {

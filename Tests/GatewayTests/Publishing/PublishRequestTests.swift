@@ -1,5 +1,6 @@
 import ChannelLayers
 import JSON
+import Sessions
 import Testing
 
 @testable import Gateway
@@ -127,8 +128,8 @@ struct PublishRequestTests {
     _ row: (body: String, status: Int, words: String)
   ) throws {
     let refusal = try #require(refused(row.body))
-    #expect(refusal.statusCode == row.status)
-    #expect(refusal.message.contains(row.words), "\(refusal.message)")
+    #expect(refusal.row.status == row.status)
+    #expect(refusal.row.text.contains(row.words), "\(refusal.row.text)")
   }
 
   @Test(arguments: [
@@ -139,9 +140,9 @@ struct PublishRequestTests {
     let ann = PublishSender(user: "ann", maySendEvents: false)
     let body = #"{"group": "g", "event": \#(event)}"#
     let refusal = try #require(refused(body, from: ann))
-    #expect(refusal.statusCode == 403)
-    #expect(refusal.message.contains(#""events" is not in its "allow""#))
-    #expect(refused(#"{"batch": [\#(body)]}"#, from: ann)?.statusCode == 403)
+    #expect(refusal.row.status == 403)
+    #expect(refusal.row.text.contains(#""events" is not in its "allow""#))
+    #expect(refused(#"{"batch": [\#(body)]}"#, from: ann)?.row.status == 403)
     let staff = PublishSender(user: nil, maySendEvents: true)
     #expect(try read(body, from: staff).events[0].event == (try read(body).events[0].event))
   }
@@ -160,12 +161,12 @@ struct PublishRequestTests {
   @Test func `a request is bounded in its events`() throws {
     let names = (0..<1000).map { "\"g\($0)\"" }.joined(separator: ",")
     #expect(try read("{\"groups\": [\(names)], \"message\": 1}").events.count == 1000)
-    #expect(refused("{\"groups\": [\(names),\"one.more\"], \"message\": 1}")?.statusCode == 413)
+    #expect(refused("{\"groups\": [\(names),\"one.more\"], \"message\": 1}")?.row.status == 413)
   }
 
   @Test func `what is repeated of a request is short`() {
     let name = String(repeating: "x", count: 10_000)
-    #expect((refused("{\"group\": \"\(name)\", \"message\": 1}")?.message.count ?? .max) < 250)
-    #expect((refused("{\"group\": \"g\", \"message\": 1, \"\(name)\": 1}")?.message.count ?? .max) < 250)
+    #expect((refused("{\"group\": \"\(name)\", \"message\": 1}")?.row.text.count ?? .max) < 250)
+    #expect((refused("{\"group\": \"g\", \"message\": 1, \"\(name)\": 1}")?.row.text.count ?? .max) < 250)
   }
 }
