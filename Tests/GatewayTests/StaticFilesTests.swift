@@ -6,7 +6,6 @@ import Hummingbird
 import HummingbirdCore
 import Logging
 import NIOCore
-import NIOEmbedded
 import TestSupport
 import Testing
 import Transport
@@ -29,12 +28,11 @@ final class StaticFilesTests {
     let request = Request(
       head: HTTPRequest(method: .get, scheme: "http", authority: "a", path: "/a.txt"),
       body: RequestBody(buffer: ByteBuffer()))
-    let channel = NIOAsyncTestingChannel()
     await withTaskGroup(of: Void.self) { group in
       // What is added from here on is cancelled from its start.
       group.cancelAll()
       group.addTask {
-        _ = try? await files.respond(to: request, file: "a.txt", on: channel)
+        _ = try? await files.respond(to: request, file: "a.txt")
       }
     }
     #expect(lines.all == [])

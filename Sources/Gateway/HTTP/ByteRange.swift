@@ -13,34 +13,19 @@ enum ByteRange: Equatable {
   init(_ field: String, size: Int) {
     let unit = "bytes="
     let words = field.dropFirst(unit.count).split(separator: "-", omittingEmptySubsequences: false)
+    self = .notUnderstood
     guard field.lowercased().hasPrefix(unit), words.count == 2,
-      let first = Position(words[0]), let last = Position(words[1])
-    else {
-      self = .notUnderstood
-      return
-    }
-    switch (first, last) {
-    case (.none, .none): self = .notUnderstood
-    case (.none, .at(let count)):
+      words.allSatisfy({ $0.utf8.allSatisfy(\.isDigit) })
+    else { return }
+    // A number that does not fit is beyond the end of any file.
+    let places = words.map { $0.isEmpty ? nil : Int($0) ?? .max }
+    switch (places[0], places[1]) {
+    case (nil, nil): break
+    case (nil, let count?):
       self = count == 0 || size == 0 ? .unsatisfiable : .part(max(0, size - count)...(size - 1))
-    case (.at(let start), .none): self = start < size ? .part(start...(size - 1)) : .unsatisfiable
-    case (.at(let start), .at(let end)):
-      guard start <= end else {
-        self = .notUnderstood
-        return
-      }
-      self = start < size ? .part(start...min(end, size - 1)) : .unsatisfiable
-    }
-  }
-
-  private enum Position {
-    case none
-    case at(Int)
-
-    init?(_ digits: Substring) {
-      guard digits.utf8.allSatisfy(\.isDigit) else { return nil }
-      // A number that does not fit is beyond the end of any file.
-      self = digits.isEmpty ? .none : .at(Int(digits) ?? .max)
+    case (let start?, let end):
+      guard start <= end ?? .max else { return }
+      self = start < size ? .part(start...min(end ?? .max, size - 1)) : .unsatisfiable
     }
   }
 }

@@ -4,14 +4,14 @@ import Glibc
 import Sessions
 
 /// One version of a served file, and the validators that name it (RFC 9110 section 8.8).
-struct FileVersion: Equatable {
+struct FileVersion {
   /// Bytes.
   let size: Int
   /// A strong entity tag: a digest of the inode, the size, and the times of the last changes to the content and to the inode in
   /// nanoseconds. A file that is written anew within a second, or gets its old time of modification back, has another tag.
   let eTag: String
   /// The second of the last modification, since 1970.
-  private let modified: Int
+  let modified: Int
 
   init(_ status: stat) {
     size = Int(status.st_size)
@@ -21,17 +21,14 @@ struct FileVersion: Equatable {
     ]
     // The digest says nothing of the inode's number, which is nobody's matter.
     let text = "\(status.st_dev) \(status.st_ino) \(facts)"
-    let digest = SHA256.hash(data: Array(text.utf8)).prefix(12)
-    eTag = "\"" + digest.hexadecimal + "\""
+    eTag = "\"" + SHA256.hash(data: Array(text.utf8)).prefix(12).hexadecimal + "\""
   }
 
   /// Whether an `If-Range` field names this version, and no other one (RFC 9110 section 13.1.5): by a strong tag, which a weak one
   /// never equals, or by the date of a second that is over, so that the file cannot change again within it.
   ///
   /// - Parameter now: seconds since 1970.
-  func isNamed(by condition: String, at now: Int) -> Bool {
+  func isNamed(by condition: String, at now: Int = time(nil)) -> Bool {
     condition == eTag || condition == HTTPDate.text(of: modified) && modified < now
   }
-
-  func isNamed(by condition: String) -> Bool { isNamed(by: condition, at: time(nil)) }
 }

@@ -5,6 +5,7 @@ import Hummingbird
 import NIOCore
 import Routing
 import Sessions
+import WebSocketCore
 
 /// Answers HTTP requests with the HTTP routes that were served when they came.
 struct HTTPResponder: Sendable {
@@ -19,13 +20,6 @@ struct HTTPResponder: Sendable {
     var application: GatewayConfig.ApplicationConfiguration { served.application }
   }
 
-  /// What a route made of the request; a static route may leave it to what else matches the path.
-  enum Answer {
-    case response(Response)
-    case nothingThere
-  }
-
-  /// - Parameter upload: the body of the request; nil where it has none.
   /// - Throws: where there is nobody or nothing to answer.
   func respond(
     to request: Request, _ upload: Upload?, from client: Client, with served: ServedApplication,
@@ -33,12 +27,9 @@ struct HTTPResponder: Sendable {
   ) async throws -> Response {
     let asked = Asked(served: served, request: request, client: client)
     // RFC 9110 section 9.3.6, and RFC 9112 section 3.2.4 for a request to the server as a whole.
-    if request.method == .connect {
-      return refuse(asked, .connect)
-    }
+    if request.method == .connect { return refuse(asked, .connect) }
     if request.head.path == "*" {
-      return request.method == .options
-        ? Response(status: .noContent) : refuse(asked, .notOptions)
+      return request.method == .options ? Response(status: .noContent) : refuse(asked, .notOptions)
     }
     let path: RequestPath
     switch RequestPath.decode(target: Array((request.head.path ?? "/").utf8)) {
@@ -49,44 +40,36 @@ struct HTTPResponder: Sendable {
       return nothing(at: path, asked)
     }
     do {
-      switch try await answer(match, path: path, asked, upload, channel: channel) {
-      case .response(let response): return response
-      case .nothingThere: return nothing(at: path, asked)
-      }
+      return try await answer(match, path: path, asked, upload, channel: channel) ?? nothing(at: path, asked)
     } catch let refusal as Refusal {
       return refuse(asked, refusal)
     }
   }
 
+  /// - Returns: nil where a static route leaves the request to what else matches the path.
   private func answer(
     _ match: RouteMatch, path: RequestPath, _ asked: Asked, _ upload: Upload?, channel: any Channel
-  ) async throws -> Answer {
+  ) async throws -> Response? {
     let (application, request, client) = (asked.application, asked.request, asked.client)
     switch asked.served.handlers[match.route] {
     case .files(let files):
       let file = match.remainder ?? ""
-      let answer = try await files.respond(to: request, file: file, on: channel)
-      guard case .nothingThere = answer else { return answer }
+      if let answer = try await files.respond(to: request, file: file) { return answer }
       let isWebSocket = application.webSocketRouter.match(path) != nil
-      return try await files.fallBack(on: request, file: file, besideWebSocket: isWebSocket, on: channel)
-    case .respond(let fixed):
-      return .response(Response(fixed))
+      return try await files.fallBack(on: request, file: file, besideWebSocket: isWebSocket)
+    case .respond(let fixed): return Response(fixed)
     case .redirect(let target, let status):
-      return .response(.redirect(to: target, captures: match.captures, query: path.query, status: status))
+      return .redirect(to: target, captures: match.captures, query: path.query, status: status)
     case .proxy(let proxy):
       let isProtectedElsewhere = path.isReadElsewhere(by: application.httpRouter, than: match) {
         application.httpRoutes[$0].auth != nil
       }
       guard !isProtectedElsewhere else { throw Refusal.mergedSlashes }
-      return .response(
-        try await proxy.respond(to: request, upload, path: path, match, from: client, on: channel))
+      return try await proxy.respond(to: request, upload, path: path, match, from: client, on: channel)
     case .publish(let endpoint):
-      return .response(
-        try await endpoint.respond(to: request, upload, match: match, path: path, from: client))
-    case .health(let probe):
-      return .response(health(probe))
-    case .events(let route):
-      return .response(answer(asked, by: route))
+      return try await endpoint.respond(to: request, upload, match: match, path: path, from: client)
+    case .health(let probe): return health(probe)
+    case .events(let route): return answer(asked, by: route)
     }
   }
 
@@ -96,8 +79,7 @@ struct HTTPResponder: Sendable {
     switch route.configuration.origins.crossOrigin(origins, host: host, client: asked.client) {
     case .success(let fields): return route.respond(to: asked.request, fields)
     case .failure(let refusal):
-      return refuse(
-        asked, refusal, OriginPolicy.facts(origin: origins.first, host: asked.client.host(host)))
+      return refuse(asked, refusal, OriginPolicy.facts(origin: origins.first, host: asked.client.host(host)))
     }
   }
 
@@ -106,8 +88,7 @@ struct HTTPResponder: Sendable {
   private func refuse(
     _ asked: Asked, _ refusal: Refusal, _ facts: @autoclosure () -> [String: String] = [:]
   ) -> Response {
-    gateway.httpRefusals.record(
-      refusal, target: asked.request.head.path, peer: asked.client.peer, facts())
+    gateway.httpRefusals.record(refusal, target: asked.request.head.path, peer: asked.client.peer, facts())
     return Response(refusal)
   }
 
@@ -143,6 +124,12 @@ struct HTTPResponder: Sendable {
 }
 
 extension Response {
+  /// The answer of the HTTP side: the text as one line.
+  init(_ refusal: Refusal) {
+    self = .plain(HTTPResponse.Status(code: refusal.answerStatus), refusal.text)
+    headers.append(contentsOf: HTTPFields(refusal.fields))
+  }
+
   /// A line of text.
   static func plain(_ status: HTTPResponse.Status, _ text: String) -> Response {
     Response(
@@ -151,14 +138,9 @@ extension Response {
   }
 
   fileprivate init(_ fixed: FixedResponse) {
-    var fields = HTTPFields()
-    for (name, value) in fixed.headers {
-      // The loader has checked the names.
-      guard let name = HTTPField.Name(name) else { continue }
-      fields.append(HTTPField(name: name, value: value))
-    }
     self.init(
-      status: HTTPResponse.Status(code: fixed.status), headers: fields,
+      status: HTTPResponse.Status(code: fixed.status),
+      headers: HTTPFields(fixed.headers.map { HeaderField(name: $0.name, value: $0.value) }),
       body: ResponseBody(byteBuffer: ByteBuffer(bytes: fixed.body)))
   }
 

@@ -1,17 +1,15 @@
+import Hummingbird
+
 /// The media types of files, by the extension of their names.
 enum MediaTypes {
-  /// - Parameters:
-  ///   - file: the name, with or without the path.
-  ///   - type: the type to use if this table does not have the extension.
-  /// - Returns: the type; for text with its charset, UTF-8.
-  static func type(of file: String, otherwise type: String?) -> String? {
+  /// - Parameter file: the name, with or without the path.
+  /// - Returns: the type; for text with its charset, UTF-8. Nil if neither this table nor Hummingbird's has the extension.
+  static func type(of file: String) -> String? {
     let name = file.split(separator: "/").last ?? ""
-    var found = type
-    if let dot = name.lastIndex(of: "."), let known = table[name[name.index(after: dot)...].lowercased()] {
-      found = known
-    }
-    guard let found, found.hasPrefix("text/"), !found.contains("charset") else { return found }
-    return found + "; charset=utf-8"
+    guard let dot = name.lastIndex(of: ".") else { return nil }
+    let end = name[name.index(after: dot)...].lowercased()
+    let type = table[end] ?? MediaType.getMediaType(forExtension: end)?.description
+    return type.map { $0.hasPrefix("text/") ? $0 + "; charset=utf-8" : $0 }
   }
 
   private static let table = [

@@ -12,44 +12,32 @@ struct Preconditions {
   }
 
   private let match: [String]
-  private let unmodifiedSince: String?
   private let noneMatch: [String]
-  private let modifiedSince: String?
+  /// Seconds since 1970; nil for what is no date.
+  private let unmodifiedSince: Int?
+  private let modifiedSince: Int?
 
-  private static let names: [HTTPField.Name] = [.ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince]
-
-  /// Takes the conditions out of the fields.
-  ///
-  /// - Returns: nil if there are none.
-  init?(takingFrom fields: inout HTTPFields) {
-    guard Self.names.contains(where: { fields[$0] != nil }) else { return nil }
+  init(_ fields: HTTPFields) {
     match = fields[values: .ifMatch].flatMap(Self.members)
     noneMatch = fields[values: .ifNoneMatch].flatMap(Self.members)
-    unmodifiedSince = fields[.ifUnmodifiedSince]
-    modifiedSince = fields[.ifModifiedSince]
-    for name in Self.names { fields[name] = nil }
+    unmodifiedSince = fields[.ifUnmodifiedSince].flatMap(HTTPDate.seconds(of:))
+    modifiedSince = fields[.ifModifiedSince].flatMap(HTTPDate.seconds(of:))
   }
 
   /// The outcome for GET and HEAD, in the order of section 13.2.2.
   ///
-  /// - Parameters:
-  ///   - eTag: the entity tag of the file.
-  ///   - lastModified: the value of `Last-Modified`.
-  func outcome(eTag: String?, lastModified: String?) -> Outcome {
-    let modified = lastModified.flatMap(HTTPDate.seconds(of:))
+  /// - Parameter version: nil for a folder, which has no validators.
+  func outcome(for version: FileVersion?) -> Outcome {
     if !match.isEmpty {
       // Strong comparison: a weak tag does not identify exact bytes.
-      guard match.contains(where: { $0 == "*" || $0 == eTag && !$0.hasPrefix("W/") }) else { return .failed }
-    } else if let since = unmodifiedSince.flatMap(HTTPDate.seconds(of:)), let modified, modified > since {
+      guard match.contains(where: { $0 == "*" || $0 == version?.eTag }) else { return .failed }
+    } else if let unmodifiedSince, let version, version.modified > unmodifiedSince {
       return .failed
     }
     if !noneMatch.isEmpty {
-      let known = eTag.map(Self.opaque)
-      return noneMatch.contains { $0 == "*" || Self.opaque($0) == known } ? .notModified : .met
+      return noneMatch.contains { $0 == "*" || Self.opaque($0) == version?.eTag } ? .notModified : .met
     }
-    if let since = modifiedSince.flatMap(HTTPDate.seconds(of:)), let modified, modified <= since {
-      return .notModified
-    }
+    if let modifiedSince, let version, version.modified <= modifiedSince { return .notModified }
     return .met
   }
 

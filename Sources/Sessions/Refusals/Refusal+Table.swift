@@ -289,9 +289,6 @@ extension Refusal {
     fields: [HeaderField(name: "Allow", value: EventRoute.methods)],
     level: nil, when: "An `events` route was asked with another method (HTTP).")
 
-  package static let fileNotServed = Refusal(
-    400, "Not served.", .no, level: nil, when: "The path cannot be that of a file (HTTP).")
-
   package static let otherFile = Refusal(
     412, "The file is not the one that the request is meant for.", .no,
     level: nil, when: "`If-Match` or `If-Unmodified-Since` does not hold (HTTP).")
@@ -325,8 +322,8 @@ extension Refusal {
     level: nil, when: "`limits.send_memory` is used up (HTTP).")
 
   fileprivate static let ofHTTP = [
-    notOptions, badTarget, traceWithBody, onlyRead, onlyGET, fileNotServed, otherFile, bodyTooLarge,
-    noSuchRange, onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
+    notOptions, badTarget, traceWithBody, onlyRead, onlyGET, otherFile, bodyTooLarge, noSuchRange,
+    onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
   ]
 }
 
