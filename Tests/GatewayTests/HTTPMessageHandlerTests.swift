@@ -2,6 +2,7 @@ import NIOCore
 import NIOEmbedded
 import NIOHTTP1
 import Testing
+import Transport
 import WebSocketCore
 
 @testable import Gateway
@@ -17,8 +18,13 @@ private final class HalfClosingSocket: ChannelOutboundHandler {
   }
 }
 
+/// A gate through which nothing goes.
+private func freshGate() -> RequestGate { RequestGate(share: MemoryShare(of: MemoryBudget(total: 0))) }
+
 struct HTTPMessageHandlerTests {
-  private let channel = EmbeddedChannel(handlers: [HalfClosingSocket(), HTTPMessageHandler()])
+  private let channel = EmbeddedChannel(handlers: [
+    HalfClosingSocket(), HTTPMessageHandler(gate: freshGate()),
+  ])
 
   init() throws {
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
@@ -133,7 +139,7 @@ struct HTTPMessageHandlerTests {
   func `a client that leaves with its answer has sent nothing malformed`(_ isAnswered: Bool) throws {
     var refused: [String] = []
     let channel = EmbeddedChannel(
-      handlers: [HalfClosingSocket(), HTTPMessageHandler { refused.append($0.text) }])
+      handlers: [HalfClosingSocket(), HTTPMessageHandler(gate: freshGate()) { refused.append($0.text) }])
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     let head = HTTPRequestHead(
       version: .http1_1, method: .POST, uri: "/", headers: ["Host": "a", "Content-Length": "3"])

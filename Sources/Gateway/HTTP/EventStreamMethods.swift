@@ -27,14 +27,3 @@ extension EventRoute {
     }
   }
 }
-
-extension HTTPFields {
-  init(_ fields: [HeaderField]) {
-    self.init()
-    for field in fields {
-      // They are ours, or were read as valid ones.
-      guard let name = HTTPField.Name(field.name) else { continue }
-      append(HTTPField(name: name, value: field.value))
-    }
-  }
-}

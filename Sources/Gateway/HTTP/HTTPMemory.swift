@@ -18,7 +18,6 @@ struct HTTPMemory: Sendable {
     bodies = PublishLane.allCases.map { _ in MemoryBudget(total: max(part, largestBody * 2)) }
   }
 
-  /// - Parameter memory: the memory of the process.
   init(_ configuration: Configuration, of memory: MemoryLimit) {
     let bodies = configuration.served.httpRoutes.map { route in
       if case .publish(let publish) = route.action { publish.body.bytes } else { 0 }

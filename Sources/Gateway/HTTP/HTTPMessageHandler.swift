@@ -32,10 +32,9 @@ final class HTTPMessageHandler: ChannelDuplexHandler {
     var endsConnection: Bool
   }
 
-  /// Nil if the parser gets all bytes as they arrive.
-  private let gate: RequestGate?
+  private let gate: RequestGate
   private var taking = Taking.requests {
-    didSet { if taking == .nothing, oldValue != .nothing { gate?.discard() } }
+    didSet { if taking == .nothing, oldValue != .nothing { gate.discard() } }
   }
   /// Requests that are not answered yet, in their order.
   private var exchanges = CircularBuffer<MessageExchange>()
@@ -49,14 +48,14 @@ final class HTTPMessageHandler: ChannelDuplexHandler {
   /// Why the rest of the client's bytes cannot be understood. The answer to them says so.
   private var fault: HandshakeRefusal?
   /// Called with the fault, for the log.
-  private let refused: ((HandshakeRefusal) -> Void)?
+  private let refused: (HandshakeRefusal) -> Void
 
   /// How long the client has to close its side, so that a reset does not destroy the end of the answer (RFC 9112 section 9.6).
   private static let lingering = TimeAmount.seconds(2)
   /// How long a client that has closed its side waits for an answer to begin. Nearly always such a client is gone.
   private static let halfClosedPatience = TimeAmount.seconds(5)
 
-  init(gate: RequestGate? = nil, refused: ((HandshakeRefusal) -> Void)? = nil) {
+  init(gate: RequestGate, refused: @escaping (HandshakeRefusal) -> Void = { _ in }) {
     self.gate = gate
     self.refused = refused
   }
@@ -82,13 +81,13 @@ extension HTTPMessageHandler {
       }
       let exchange = MessageExchange(head)
       exchanges.append(exchange)
-      gate?.headEnded(Self.body(behind: head))
+      gate.headEnded(Self.body(behind: head))
       if !exchange.keepsConnection { taking = .rest }
       context.fireChannelRead(wrapInboundOut(.head(head)))
     case (.body, _): context.fireChannelRead(data)
     case (.end, _):
       if !exchanges.isEmpty { exchanges[exchanges.index(before: exchanges.endIndex)].isRead = true }
-      gate?.requestEnded()
+      gate.requestEnded()
       if taking == .rest { taking = .nothing }
       context.fireChannelRead(data)
     }
@@ -100,7 +99,7 @@ extension HTTPMessageHandler {
     // A client that has its last answer need not send the rest of its request.
     let isFault = !isAtItsEnd || (error as? HTTPParserError) != .invalidEOFState
     if isFault, let error = error as? HTTPParserError {
-      refuse(HandshakeRefusal(parsing: error, in: gate?.headBeingRead).reason)
+      refuse(HandshakeRefusal(parsing: error, in: gate.headBeingRead).reason)
     }
     context.fireErrorCaught(error)
   }
@@ -109,7 +108,7 @@ extension HTTPMessageHandler {
     guard fault == nil else { return }
     let fault = HandshakeRefusal(reason)
     self.fault = fault
-    refused?(fault)
+    refused(fault)
   }
 
   private static func body(behind head: HTTPRequestHead) -> RequestPortions.Body {
@@ -213,11 +212,7 @@ extension HTTPMessageHandler {
       head.headers.replaceOrAdd(name: "Connection", value: "keep-alive")
     }
     if !head.headers.contains(name: "date") { head.headers.add(name: "Date", value: HTTPDate.now) }
-    if let gate {
-      gate.writeHead { context.write(wrapOutboundOut(.head(head)), promise: promise) }
-    } else {
-      context.write(wrapOutboundOut(.head(head)), promise: promise)
-    }
+    gate.writeHead { context.write(wrapOutboundOut(.head(head)), promise: promise) }
     if hasBody, let reason { context.write(wrapOutboundOut(.body(.byteBuffer(reason))), promise: nil) }
   }
 
@@ -248,7 +243,7 @@ extension HTTPMessageHandler {
     let part = answer.isToHEAD ? wrapOutboundOut(.body(.byteBuffer(nothing))) : data
     guard answer.endsConnection else {
       context.write(part, promise: promise)
-      gate?.answered()
+      gate.answered()
       return
     }
     taking = .nothing
@@ -302,9 +297,7 @@ extension HTTPMessageHandler {
     context.close(mode: .output, promise: closed)
   }
 
-  private func end(
-    after time: TimeAmount, _ context: ChannelHandlerContext, if isDue: @escaping () -> Bool
-  ) {
+  private func end(after time: TimeAmount, _ context: ChannelHandlerContext, if isDue: @escaping () -> Bool) {
     deadline?.cancel()
     guard context.channel.isActive else { return }
     deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) {
@@ -346,10 +339,8 @@ extension MessageExchange {
 }
 
 extension HandshakeRefusal {
-  /// - Parameters:
-  ///   - error: the parser's error about a request.
-  ///   - head: the part of the head that the parser was reading, if it is known.
-  fileprivate init(parsing error: HTTPParserError, in head: ByteBuffer?) {
+  /// - Parameter head: the part of the head that the parser was reading.
+  fileprivate init(parsing error: HTTPParserError, in head: ByteBuffer) {
     let reason: Refusal =
       switch error {
       case .headerOverflow: .headTooLong
@@ -382,10 +373,8 @@ private enum ContentLengthField {
   case notANumber
   case behindTransferEncoding
 
-  /// - Parameter head: the part of the head that the parser was reading.
-  init(in head: ByteBuffer?) {
+  init(in head: ByteBuffer) {
     self = .missing
-    guard let head else { return }
     var hasEncoding = false
     for line in head.readableBytesView.split(separator: UInt8(ascii: "\n")) {
       let field = line.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)

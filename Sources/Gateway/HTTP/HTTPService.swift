@@ -22,7 +22,7 @@ final class HTTPService: Sendable {
   private let arrivals: AsyncStream<HandedOverConnection>
   private let arrive: AsyncStream<HandedOverConnection>.Continuation
   private let open = Mutex(OpenChannels())
-  private let returns = Mutex<Returns>(Returns())
+  private let returns = Mutex(Returns())
 
   private struct OpenChannels {
     enum Phase {
@@ -45,8 +45,6 @@ final class HTTPService: Sendable {
     /// Connections whose clients are still to be checked in this round.
     var unchecked: [ObjectIdentifier] = []
     var phase = Phase.serving
-
-    var channels: [any Channel] { entries.values.map(\.channel) }
   }
 
   /// The workers that get sockets back, in turn.
@@ -89,9 +87,7 @@ final class HTTPService: Sendable {
 
   /// Takes over a connection. Can be called from any thread; bounded by the limit on connections.
   func serve(_ connection: HandedOverConnection) {
-    if case .terminated = arrive.yield(connection) {
-      discard(connection)
-    }
+    if case .terminated = arrive.yield(connection) { discard(connection) }
   }
 
   /// Serves until `stop` was called and the last connection is closed.
@@ -110,20 +106,21 @@ final class HTTPService: Sendable {
   /// Lets the current requests finish, and accepts no new ones.
   func stop() {
     arrive.finish()
-    for channel in enter(.stopping) { Self.tell(channel, .stopping) }
+    enter(.stopping)
   }
 
   /// Closes the remaining connections, and those that still arrive.
   func abandon() {
     gateway.publisher.abandon()
-    for channel in enter(.abandoned) { Self.tell(channel, .abandoned) }
+    enter(.abandoned)
   }
 
-  private func enter(_ phase: OpenChannels.Phase) -> [any Channel] {
-    open.withLock { open in
+  private func enter(_ phase: OpenChannels.Phase) {
+    let entries = open.withLock { open in
       open.phase = phase
-      return open.channels
+      return open.entries
     }
+    for entry in entries.values { Self.tell(entry.channel, phase) }
   }
 
   private static func tell(_ channel: any Channel, _ phase: OpenChannels.Phase) {
@@ -152,7 +149,7 @@ extension HTTPService {
         open.entries[id]?.channelOfLostPeer(at: now, bound: gateway.clientSilence)
       }
     }
-    for channel in gone { Self.tell(channel, .abandoned) }
+    for channel in gone { channel.abandon() }
   }
 }
 
@@ -268,13 +265,8 @@ extension HTTPService {
 
   /// Gives a duplicate of the socket to a worker. Closing the channel then closes only this service's descriptor.
   private func sendBack(_ request: Request, of served: ServedConnection, channel: any Channel) async throws {
-    let copy = try await channel.eventLoop.submit {
-      try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
-        try Descriptor.duplicate(of: $0).take()
-      }
-    }.get()
-    guard let copy else { throw LeftForWorker() }
-    let descriptor = Descriptor(adopting: copy)
+    let descriptor = Descriptor(
+      adopting: try await channel.eventLoop.submit { try channel.duplicateSocket() }.get())
     // Before the worker gets the socket, because Hummingbird's end would shut the socket down, and not only close this
     // descriptor. Earlier answers have been sent by then; if that fails, the connection ends here.
     try await channel.close()

@@ -109,12 +109,21 @@ extension Channel {
   /// Finds out whether the peer has owed an acknowledgement for too long, because it is gone. The system then forgets what it
   /// still holds for it. On the event loop.
   func hasLostPeer(_ silence: inout PeerSilence, at now: MonotonicTime, bound: Duration) -> Bool {
-    let socket = try? pipeline.syncOperations
-      .withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
-    guard let socket,
+    guard let socket = try? socket(),
       silence.isOver(at: now.nanoseconds, bound: bound.wholeNanoseconds, PeerReport(ofSocket: socket))
     else { return false }
     PeerReport.dropUnsent(ofSocket: socket)
     return true
+  }
+
+  /// A further descriptor of the socket, which the caller owns: closing the channel leaves it open. On the event loop.
+  func duplicateSocket() throws -> Int32 { try Descriptor.duplicate(of: socket()).take() }
+
+  private func socket() throws -> NIOBSDSocket.Handle {
+    let socket = try pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+      $0
+    }
+    guard let socket else { throw ChannelError.operationUnsupported }
+    return socket
   }
 }

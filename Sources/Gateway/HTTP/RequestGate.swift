@@ -197,8 +197,7 @@ extension RequestGate {
     let count = portions.next(of: kept.readableBytesView)
     guard count < kept.readableBytes, let portion = kept.readSlice(length: count) else {
       let portion = kept
-      kept = ByteBuffer()
-      share.resize(to: 0)
+      forget()
       return handOn(isFirst ? Self.withKnownVersion(portion) : portion, isHead: isHead, context)
     }
     handOn(isFirst ? Self.withKnownVersion(portion) : portion, isHead: isHead, context)

@@ -4,10 +4,10 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 import Routing
 import Sessions
 import Transport
+import WebSocketCore
 
 /// Passes requests on to the upstream and its answers back, both as streams.
 ///
@@ -21,8 +21,7 @@ final class ReverseProxy: Sendable {
   private let client: UpstreamClient
   private let failures: UpstreamFailures
   private let places: UpstreamPlaces
-  /// Nil if nothing is counted.
-  private let memory: MemoryBound?
+  private let memory: MemoryBound
   private let routeName: String
 
   private static let connections = 256
@@ -35,12 +34,11 @@ final class ReverseProxy: Sendable {
   private static let memoryWaits = (count: 20, time: 50)
 
   /// - Parameters:
-  ///   - group: the event loops for connections to the upstream.
   ///   - memory: for bytes that wait for clients.
   ///   - route: its name, for the log.
   init(
     _ upstream: UpstreamConfiguration, on group: any EventLoopGroup, failures: UpstreamFailures,
-    memory: MemoryBound? = nil, route: String = ""
+    memory: MemoryBound, route: String
   ) {
     self.memory = memory
     routeName = route
@@ -51,22 +49,18 @@ final class ReverseProxy: Sendable {
     self.failures = failures
     client = UpstreamClient(
       upstream, of: .route(route), on: group, connections: Self.connections, failures: failures
-    ) {
-      $0.timeout.read = TimeAmount(upstream.readTimeout)
-    }
+    ) { $0.timeout.read = TimeAmount(upstream.readTimeout) }
   }
 
   func shutDown() async throws {
     try await client.shutDown()
   }
 
-  /// - Parameters:
-  ///   - upload: the body of the request; nil without a body.
-  ///   - channel: the client's channel, which is closed if another client needs its connection to the upstream.
+  /// - Parameter channel: the client's channel, which is closed if another client needs its connection to the upstream.
   /// - Throws: `Refusal`; another error if the client is gone, or sends bytes that are not HTTP.
   func respond(
     to request: Request, _ upload: Upload?, path: RequestPath, _ match: RouteMatch, from sender: Client,
-    on channel: (any Channel)? = nil
+    on channel: any Channel
   ) async throws -> Response {
     guard let target = upstream.target(of: request.head.path ?? "", path, match) else {
       throw Refusal.ambiguousPath
@@ -79,9 +73,7 @@ final class ReverseProxy: Sendable {
     forwarded.headers.add(contentsOf: headers(of: request, from: sender))
     let place: UpstreamPlaces.Place
     do {
-      place = try await places.take(within: upstream.connectTimeout) {
-        channel?.abandon()
-      }
+      place = try await places.take(within: upstream.connectTimeout) { channel.abandon() }
     } catch is UpstreamPlaces.AllInUse {
       throw Refusal.upstreamBusy
     }
@@ -113,13 +105,8 @@ final class ReverseProxy: Sendable {
 
   private func fields(of response: HTTPHeaders) -> HTTPFields {
     let rules = ForwardedHeaders(connection: response["connection"])
-    var fields = HTTPFields()
-    for (name, value) in response where rules.passesResponse(name.lowercased()) {
-      // A client could do nothing with a field whose name is not valid.
-      guard let name = HTTPField.Name(name) else { continue }
-      fields.append(HTTPField(name: name, value: value))
-    }
-    return fields
+    let passed = response.lazy.filter { rules.passesResponse($0.name.lowercased()) }
+    return HTTPFields(passed.map { HeaderField(name: $0.name, value: $0.value) })
   }
 
   private func answer(
@@ -131,10 +118,8 @@ final class ReverseProxy: Sendable {
     guard let share = try await share(for: length) else { throw Refusal.noMemory }
     let status = HTTPResponse.Status(
       code: Int(response.status.code), reasonPhrase: response.status.reasonPhrase)
-    return Response(
-      status: status, headers: fields(of: response.headers),
-      body: body(
-        response.body, of: request.head.path, status: Int(response.status.code), place, share))
+    let body = body(response.body, of: request.head.path, status: status.code, place, share)
+    return Response(status: status, headers: fields(of: response.headers), body: body)
   }
 
   /// Counts the bytes that the answer may hold while its client takes nothing.
@@ -142,7 +127,6 @@ final class ReverseProxy: Sendable {
   /// - Parameter length: the length of the answer's body; nil if it is not known.
   /// - Returns: nil if there is no memory for it, even after other clients were disconnected.
   private func share(for length: Int?) async throws -> MemoryShare? {
-    guard let memory else { return MemoryShare(of: MemoryBudget(total: 0)) }
     let share = MemoryShare(of: memory.budget, free: Self.freeMemory)
     let size = min(max(length ?? Self.mostMemory, 0), Self.mostMemory)
     for _ in 0..<Self.memoryWaits.count {

@@ -2,7 +2,6 @@ import GatewayConfig
 import NIOCore
 import NIOPosix
 import NetworkFaults
-import Transport
 
 /// Opens connections to upstreams for the workers. A name may have to be looked up and a server may not answer, so neither
 /// happens on a reactor. The worker gets a connected socket.
@@ -22,7 +21,7 @@ final class UpstreamConnector: Sendable {
   ) {
     // The first bytes are for the owner of the socket, so the channel must not read them.
     let bootstrap = ClientBootstrap(group: group).channelOption(.autoRead, value: false)
-      .connectTimeout(.nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds)))
+      .connectTimeout(TimeAmount(upstream.connectTimeout))
     let connecting =
       if let socket = upstream.socket {
         bootstrap.channelOption(.socketOption(.so_sndbuf), value: Self.socketBuffer)
@@ -32,13 +31,9 @@ final class UpstreamConnector: Sendable {
       }
     connecting
       .flatMapThrowing { channel in
-        let copy = try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-          of: NIOBSDSocket.Handle.self
-        ) { try Descriptor.duplicate(of: $0).take() }
-        // Closes only this descriptor; the connection lives on in the other one.
-        channel.close(promise: nil)
-        guard let copy else { throw ChannelError.operationUnsupported }
-        return copy
+        // Closes only its own descriptor; the connection lives on in the other one.
+        defer { channel.close(promise: nil) }
+        return try channel.duplicateSocket()
       }
       .whenComplete(done)
   }

@@ -24,9 +24,7 @@ final class UpstreamPlaces: Sendable {
 
     /// For the log.
     var counts: [String: Int] {
-      [
-        "connections": connections, "clients_not_reading": notReading, "let_go": letGo, "refused": refused,
-      ]
+      ["connections": connections, "clients_not_reading": notReading, "let_go": letGo, "refused": refused]
     }
   }
 
@@ -42,6 +40,7 @@ final class UpstreamPlaces: Sendable {
   private let state = Mutex(State())
 
   private struct Waiter {
+    let ticket: Int
     let deadline: MonotonicTime
     let letGo: @Sendable () -> Void
     let resume: CheckedContinuation<Place, any Error>
@@ -50,7 +49,7 @@ final class UpstreamPlaces: Sendable {
   private struct State {
     var holders: [ObjectIdentifier: Holder] = [:]
     /// In the order of their arrival.
-    var waiters: CircularBuffer<(ticket: Int, waiter: Waiter)> = []
+    var waiters: CircularBuffer<Waiter> = []
     var nextTicket = 0
     var isLooking = false
     /// Requests that were asked to end, and still have their place.
@@ -143,8 +142,8 @@ final class UpstreamPlaces: Sendable {
     let deadline = now() + time
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        let waiter = Waiter(deadline: deadline, letGo: letGo, resume: continuation)
-        state.withLock { $0.waiters.append((ticket, waiter)) }
+        let waiter = Waiter(ticket: ticket, deadline: deadline, letGo: letGo, resume: continuation)
+        state.withLock { $0.waiters.append(waiter) }
         if Task.isCancelled { giveUp(ticket) }
         // A place may have become free in between.
         admit()
@@ -181,7 +180,7 @@ final class UpstreamPlaces: Sendable {
   private func admit() {
     while true {
       let next = state.withLock { state -> (Waiter, Place)? in
-        guard state.holders.count < limit, let (_, waiter) = state.waiters.popFirst() else { return nil }
+        guard state.holders.count < limit, let waiter = state.waiters.popFirst() else { return nil }
         return (waiter, enter(&state, waiter.letGo))
       }
       guard let (waiter, place) = next else { return }
@@ -192,7 +191,7 @@ final class UpstreamPlaces: Sendable {
   private func giveUp(_ ticket: Int) {
     let waiter = state.withLock { state -> Waiter? in
       guard let index = state.waiters.firstIndex(where: { $0.ticket == ticket }) else { return nil }
-      return state.waiters.remove(at: index).waiter
+      return state.waiters.remove(at: index)
     }
     waiter?.resume.resume(throwing: CancellationError())
   }
@@ -224,9 +223,8 @@ final class UpstreamPlaces: Sendable {
     let (late, slow, shortage) = state.withLock { state in
       var late: [Waiter] = []
       // The deadlines are in the order of arrival, because all requests of a route have the same time.
-      while let first = state.waiters.first, first.waiter.deadline <= time {
-        late.append(first.waiter)
-        state.waiters.removeFirst()
+      while let first = state.waiters.first, first.deadline <= time {
+        late.append(state.waiters.removeFirst())
       }
       state.refused += late.count
       let notReading = state.holders.values.count { isSlow($0.waits, at: time) }

@@ -113,11 +113,7 @@ final class TLSService: Sendable {
   ) {
     let loop = group.next()
     loop.execute { [self] in
-      do {
-        try connect(to: upstream, on: loop, done)
-      } catch {
-        done(.failure(error))
-      }
+      do { try connect(to: upstream, on: loop, done) } catch { done(.failure(error)) }
     }
   }
 
@@ -132,7 +128,7 @@ final class TLSService: Sendable {
       if case .failure = result { _ = Descriptor(adopting: far) }
       done(result.map { far })
     }
-    let timeout = TimeAmount.nanoseconds(Int64(upstream.connectTimeout.wholeNanoseconds))
+    let timeout = TimeAmount(upstream.connectTimeout)
     let deadline = loop.scheduleTask(in: timeout) { outcome.fail(ChannelError.connectTimeout(timeout)) }
     let relay = makeRelay(on: loop) { result in
       deadline.cancel()
@@ -173,10 +169,7 @@ final class TLSService: Sendable {
       .channelOption(.allowRemoteHalfClosure, value: true)
   }
 
-  /// - Parameters:
-  ///   - secure: the TLS connection.
-  ///   - plain: one end of a socket pair.
-  ///   - isClient: whether the peer of the TLS connection is a client, which may only check that the port is open.
+  /// - Parameter isClient: whether the peer of the TLS connection is a client, which may only check that the port is open.
   private func join(
     _ secure: EventLoopFuture<any Channel>, to plain: Int32, by relay: NIOLoopBound<TLSRelay>,
     on loop: any EventLoop, isClient: Bool = false, first bytes: [UInt8] = [],
@@ -193,8 +186,7 @@ final class TLSService: Sendable {
       try channel.pipeline.syncOperations.addHandler(
         LingeringCloseHandler(patience: .fromClose(Self.patience)))
       if isClient { try channel.pipeline.syncOperations.addHandler(FirstByte(of: relay.value)) }
-      try channel.pipeline.syncOperations.addHandlers(
-        try makeHandler(), RelayEnd(.secure, of: relay.value))
+      try channel.pipeline.syncOperations.addHandlers(try makeHandler(), RelayEnd(.secure, of: relay.value))
       guard !bytes.isEmpty else { return }
       channel.pipeline.syncOperations.fireChannelRead(NIOAny(ByteBuffer(bytes: bytes)))
       channel.pipeline.syncOperations.fireChannelReadComplete()
@@ -233,9 +225,7 @@ extension TLSService {
       return open.isAbandoned
     }
     if isAbandoned { channel.eventLoop.execute { channel.abandon() } }
-    channel.closeFuture.whenComplete { [self] _ in
-      change { $0.channels[ObjectIdentifier(channel)] = nil }
-    }
+    channel.closeFuture.whenComplete { [self] _ in change { $0.channels[ObjectIdentifier(channel)] = nil } }
   }
 
   private func change(_ change: (inout OpenRelays) -> Void) {

@@ -1,6 +1,4 @@
 import GatewayConfig
-import Logging
-import NIOCore
 import Sessions
 import Transport
 

@@ -5,7 +5,7 @@ import WebSocketCore
 
 extension Client {
   /// Whether a field describes the client of a proxy.
-  package static func isForwarding(_ name: String) -> Bool {
+  static func isForwarding(_ name: String) -> Bool {
     name == "forwarded" || name == "x-forwarded-for" || name == "x-forwarded-proto"
       || name == "x-forwarded-host"
   }

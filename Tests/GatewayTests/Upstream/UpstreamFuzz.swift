@@ -70,7 +70,9 @@ private func giveUp(_ seed: UInt64) -> Never {
 private func ask(
   _ lane: Lane, _ seeds: Range<UInt64>, on group: any EventLoopGroup, _ note: @Sendable (UInt64) -> Void
 ) async throws {
-  let proxy = ReverseProxy(lane.upstream, on: group, failures: lane.failures)
+  let proxy = ReverseProxy(
+    lane.upstream, on: group, failures: lane.failures,
+    memory: MemoryBound(nil, otherwise: 1 << 30, .sending, log: .quiet), route: "")
   let fetcher = UpstreamFetcher(lane.upstream, on: group)
   for seed in seeds {
     note(seed)
@@ -113,14 +115,15 @@ private func page(through proxy: ReverseProxy, _ seed: UInt64) async throws -> B
   default: break
   }
   let request = Request(head: head, body: body)
-  let upload = Upload(request, on: NIOAsyncTestingChannel())
+  let channel = NIOAsyncTestingChannel()
+  let upload = Upload(request, on: channel)
   async let _ = upload?.pump()
   guard case .success(let path) = RequestPath.decode(target: Array("/\(seed)".utf8)) else { return false }
   let client = Client(peer: .tcp(host: "127.0.0.1", port: 1), isSecure: false)
   do {
     let response = try await proxy.respond(
       to: request, upload, path: path, RouteMatch(route: 0, captures: Captures(), remainder: nil),
-      from: client)
+      from: client, on: channel)
     try await response.body.write(Collector())
     return response.status == .ok
   } catch {
