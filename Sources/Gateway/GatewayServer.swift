@@ -21,8 +21,8 @@ package final class GatewayServer: Sendable {
     case stop
     case stopNow
     case workerFinished
-    case httpFinished
-    case tlsFinished
+    /// HTTP, or TLS.
+    case serviceFinished
     case renew(ServerTLS)
   }
 
@@ -42,10 +42,7 @@ package final class GatewayServer: Sendable {
   }
 
   private struct RunningParts: Sendable {
-    struct Worker: Sendable {
-      var thread: ReactorThread
-      var mailbox: Mailbox<WorkerMessage>
-    }
+    typealias Worker = (thread: ReactorThread, mailbox: Mailbox<WorkerMessage>)
 
     var workers: [Worker]
     var http: HTTPService
@@ -65,22 +62,15 @@ package final class GatewayServer: Sendable {
     }
   }
 
-  /// - Parameter overdue: called on a thread of its own when a stop has gone on for longer than it may; it should end the process.
-  package convenience init(
-    _ configuration: Configuration, log: Logger, overdue: @escaping @Sendable () -> Void = {}
-  ) {
-    self.init(
-      configuration, log: log, stopBound: StopDeadline.bound, clientSilence: KeepAliveProbes.bound,
-      overdue: overdue)
-  }
-
   /// - Parameters:
-  ///   - stopBound: how long a stop may go on after `shutdown.grace`.
-  ///   - clientSilence: how long an HTTP client may owe the system an answer.
-  init(
-    _ configuration: Configuration, log: Logger, stopBound: Duration = StopDeadline.bound,
-    clientSilence: Duration = KeepAliveProbes.bound, overdue: @escaping @Sendable () -> Void
+  ///   - stopBound: how long a stop may go on after `shutdown.grace`; nil for the usual bound.
+  ///   - clientSilence: how long an HTTP client may owe the system an answer; nil for the usual bound.
+  ///   - overdue: called on a thread of its own when a stop has gone on for longer than it may; it should end the process.
+  package init(
+    _ configuration: Configuration, log: Logger, stopBound: Duration? = nil, clientSilence: Duration? = nil,
+    overdue: @escaping @Sendable () -> Void = {}
   ) {
+    let stopBound = stopBound ?? StopDeadline.bound
     self.configuration = configuration
     self.log = log
     descriptors = DescriptorLimit.raise()
@@ -91,7 +81,8 @@ package final class GatewayServer: Sendable {
     gateway = GatewayState(
       configuration, threads: threads,
       connectionLimit: min(configuration.server.connections ?? shares.connections, shares.connections),
-      extraConnections: shares.extras, clientSilence: clientSilence, loops: loops, log: log)
+      extraConnections: shares.extras, clientSilence: clientSilence ?? KeepAliveProbes.bound, loops: loops,
+      log: log)
     let (lifecycleEvents, lifecycle) = AsyncStream.makeStream(of: LifecycleEvent.self)
     (self.lifecycleEvents, self.lifecycle) = (lifecycleEvents, lifecycle)
     deadline = StopDeadline(bound: stopBound) { [running] in
@@ -104,11 +95,6 @@ package final class GatewayServer: Sendable {
         metadata: ["bound": "\(configuration.shutdown.grace + stopBound)", "hint": "the process ends now"])
       overdue()
     }
-  }
-
-  /// Sets how the process allocates memory and returns it. Must be called at its start.
-  package static func settleMemory() {
-    ProcessMemory.settle()
   }
 
   /// Asks the gateway to stop as `shutdown:` says. Can be called from any thread, more than once.
@@ -231,7 +217,7 @@ package final class GatewayServer: Sendable {
     await withTaskGroup { tasks in
       tasks.addTask { [lifecycle] in
         await parts.http.run()
-        lifecycle.yield(.httpFinished)
+        lifecycle.yield(.serviceFinished)
       }
       await serve(parts, on: sockets)
     }
@@ -338,8 +324,7 @@ package final class GatewayServer: Sendable {
   private static let layerPatience = Duration.seconds(2)
 
   private func startWorker(_ index: Int, http: HTTPService, tls: TLSService?) throws -> RunningParts.Worker {
-    let gateway = gateway
-    let (thread, mailbox) = try Reactor.start(name: "reactor-\(index)") { reactor in
+    let (thread, mailbox) = try Reactor.start(name: "reactor-\(index)") { [gateway] reactor in
       reactor.boundSending(
         by: MemoryAllowance(of: gateway.process.sendMemory.budget, among: gateway.process.threads))
       reactor.boundMail(to: gateway.mail.bytes)
@@ -349,7 +334,7 @@ package final class GatewayServer: Sendable {
       worker.mailbox = mailbox
       return mailbox
     }
-    return RunningParts.Worker(thread: thread, mailbox: mailbox)
+    return (thread, mailbox)
   }
 }
 
@@ -358,9 +343,8 @@ package final class GatewayServer: Sendable {
 extension GatewayServer {
   /// Serves until a stop is asked for and complete.
   private func serve(_ parts: RunningParts, on sockets: ListeningSockets) async {
-    var unfinished = parts.workers.count
-    var isHTTPFinished = false
-    var isTLSFinished = parts.tls == nil
+    var workers = parts.workers.count
+    var services = parts.tls == nil ? 1 : 2
     var isStopping = false
     for await event in lifecycleEvents {
       switch event {
@@ -372,17 +356,13 @@ extension GatewayServer {
         isStopping = true
         if case .stopNow = event { parts.abandon() }
       case .workerFinished:
-        unfinished -= 1
+        workers -= 1
         // No worker is left to begin another TLS connection.
-        if unfinished == 0 { parts.tls?.stop { [lifecycle] in lifecycle.yield(.tlsFinished) } }
-      case .httpFinished:
-        isHTTPFinished = true
-      case .tlsFinished:
-        isTLSFinished = true
-      case .renew(let certificates):
-        renew(certificates, of: parts.tls)
+        if workers == 0 { parts.tls?.stop { [lifecycle] in lifecycle.yield(.serviceFinished) } }
+      case .serviceFinished: services -= 1
+      case .renew(let certificates): renew(certificates, of: parts.tls)
       }
-      if unfinished == 0, isHTTPFinished, isTLSFinished { break }
+      if workers == 0, services == 0 { break }
     }
   }
 

@@ -20,9 +20,8 @@ struct ListeningSockets {
   private(set) var addresses: [BoundAddress] = []
   /// By worker. The receiver owns them.
   private(set) var listeners: [[ListeningSocket]]
-  private var files: [SocketFile] = []
-  /// The modes of socket files that the configuration gives, by path.
-  private var asked: [String: UInt32] = [:]
+  /// With the modes that the configuration gives.
+  private var files: [(file: SocketFile, asked: UInt32?)] = []
 
   /// The most connections that wait to be accepted; the kernel limits it to `net.core.somaxconn`.
   static let backlog = 4096
@@ -40,9 +39,7 @@ struct ListeningSockets {
     return sockets
   }
 
-  private mutating func open(
-    _ wanted: ServerConfiguration.Listener, onlyV6: Bool
-  ) throws(TransportFailure) {
+  private mutating func open(_ wanted: ServerConfiguration.Listener, onlyV6: Bool) throws(TransportFailure) {
     switch wanted.address {
     case .tcp(let host, let port):
       // Several listeners share a port, which any other process of this user could share as well.
@@ -57,8 +54,7 @@ struct ListeningSockets {
           host: host, port: realPort, reusePort: true, onlyV6: onlyV6, backlog: Self.backlog)
         add(next.take(), wanted, to: index)
       }
-      addresses.append(
-        BoundAddress(address: .tcp(host: host, port: realPort), isSecure: wanted.isSecure))
+      addresses.append(BoundAddress(address: .tcp(host: host, port: realPort), isSecure: wanted.isSecure))
     case .unix(let path):
       let access = SocketAccess(mode: wanted.options.mode, group: wanted.options.group)
       let first = try Listener.unix(path: path, access: access)
@@ -66,8 +62,7 @@ struct ListeningSockets {
         add(try first.duplicate().take(), wanted, to: index)
       }
       add(first.take(), wanted, to: 0)
-      if let file = SocketFile(path: path) { files.append(file) }
-      asked[path] = wanted.options.mode
+      if let file = SocketFile(path: path) { files.append((file, wanted.options.mode)) }
       addresses.append(BoundAddress(address: wanted.address, isSecure: wanted.isSecure))
     }
   }
@@ -80,14 +75,12 @@ struct ListeningSockets {
 
   /// Socket files that only processes of this user can connect to, although the configuration does not ask for that.
   var privateFiles: [SocketFile] {
-    files.filter { file in
-      asked[file.path] == nil && file.mode.map { $0 & 0o022 == 0 } ?? false
-    }
+    files.filter { $0.asked == nil }.map(\.file).filter { $0.mode.map { $0 & 0o022 == 0 } ?? false }
   }
 
   /// Removes the socket files, so that no client connects without being answered.
   func remove() {
-    for file in files { file.remove() }
+    for (file, _) in files { file.remove() }
   }
 }
 

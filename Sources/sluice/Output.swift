@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Transport
 
 /// Standard output and standard error.
 enum Output {
@@ -46,8 +47,7 @@ enum Output {
   /// Ends the process with exit code 1 if its output is lost, for example on a full disk. A lost error message does not end it.
   private static func fail(_ descriptor: Int32, _ code: Int32) {
     guard descriptor == STDOUT_FILENO else { return }
-    let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
-    error("sluice: standard output cannot be written: \(reason)")
+    error("sluice: standard output cannot be written: \(TransportFailure.text(code))")
     exit(1)
   }
 }

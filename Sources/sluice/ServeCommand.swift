@@ -3,6 +3,7 @@ import Gateway
 import GatewayConfig
 import Glibc
 import Logging
+import Transport
 
 struct ServeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -45,7 +46,7 @@ struct ServeCommand: AsyncParsableCommand {
 
   func run() async throws {
     Signals.ignoreForServing()
-    GatewayServer.settleMemory()
+    ProcessMemory.settle()
     let loaded = ConfigurationLoader.load(path: file.path, environment: Environment.variables)
     if !loaded.report.findings.isEmpty { Output.error(loaded.report.rendered(.text)) }
     guard var configuration = loaded.configuration else { throw ExitCode(1) }
@@ -56,9 +57,9 @@ struct ServeCommand: AsyncParsableCommand {
     } catch {
       throw Output.failure("sluice: \(error)")
     }
-    let output: LogWriter
+    let output: LineWriter
     do {
-      output = try LogWriter(configuration.logging.format)
+      output = try LineWriter(forLogIn: configuration.logging.format)
     } catch {
       throw Output.failure("sluice: the log could not be started: \(error)")
     }
@@ -84,7 +85,7 @@ struct ServeCommand: AsyncParsableCommand {
   /// How long writing the last lines may take.
   private static let flushTime = Duration.seconds(1)
 
-  private static func require(_ gateway: GatewayServer, _ output: LogWriter) async throws {
+  private static func require(_ gateway: GatewayServer, _ output: LineWriter) async throws {
     let unreachable = await gateway.unreachableLayers()
     guard !unreachable.isEmpty else { return }
     for sentence in unreachable { output.write("sluice: \(sentence)") }
@@ -99,15 +100,10 @@ struct ServeCommand: AsyncParsableCommand {
     }
   }
 
-  private static func logger(_ configuration: LoggingConfiguration, _ output: LogWriter) -> Logger {
-    let level: Logger.Level =
-      switch configuration.level {
-      case .debug: .debug
-      case .info: .info
-      case .notice: .notice
-      case .warning: .warning
-      case .error: .error
-      }
+  private static func logger(_ configuration: LoggingConfiguration, _ output: LineWriter) -> Logger {
+    guard let level = Logger.Level(rawValue: configuration.level.rawValue) else {
+      preconditionFailure("the levels of the configuration are among those of a logger")
+    }
     return Logger(label: "sluice") { _ in
       GatewayLogHandler(configuration.format, level: level, write: output.write)
     }

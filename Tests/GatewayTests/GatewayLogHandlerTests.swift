@@ -4,6 +4,7 @@ import GatewayTestSupport
 import Logging
 import Synchronization
 import Testing
+import Transport
 
 @testable import Gateway
 @testable import Sessions
@@ -101,7 +102,7 @@ struct GatewayLogHandlerTests {
   @Test func `the log says how many lines it lost`() throws {
     var ends: [Int32] = [0, 0]
     try #require(unsafe pipe(&ends) == 0)
-    let writer = try LogWriter(.json, to: ends[1])
+    let writer = try LineWriter(forLogIn: .json, to: ends[1])
     let text = String(repeating: "x", count: 1000)
     // The pipe holds 64 KiB, the queue a MiB.
     for _ in 0..<2000 { writer.write(text) }

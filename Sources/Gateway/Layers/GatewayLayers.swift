@@ -1,5 +1,5 @@
-import ChannelLayers
-import GatewayConfig
+package import ChannelLayers
+package import GatewayConfig
 import Logging
 import NIOCore
 import NIOPosix
@@ -13,7 +13,7 @@ final class GatewayLayers: Sendable {
   let historyMemory: HistoryMemory
 
   /// - Parameter refused: called for each event that a reactor did not get because too much waits for it.
-  init(_ configuration: Configuration, log: Logger, refused: @escaping @Sendable () -> Void = {}) {
+  init(_ configuration: Configuration, log: Logger, refused: @escaping @Sendable () -> Void) {
     let served = configuration.served
     let layers = configuration.channelLayers.filter { served.channelLayers.contains($0.alias) }
     var group: MultiThreadedEventLoopGroup?
@@ -22,11 +22,10 @@ final class GatewayLayers: Sendable {
     all = layers.map { layer -> any LayerBackend in
       let rules = Self.historyRules(of: layer.alias, served)
       let history = rules.isEmpty ? nil : GroupHistory(rules, memory: memory)
-      let hasPresence = served.usesPresence(ofLayer: layer.alias)
+      let hasPresence = served.uses(ofLayer: layer.alias).presence
       switch layer.backend {
       case .memory:
-        return MemoryBackend(
-          alias: layer.alias, history: history, hasPresence: hasPresence, refused: refused)
+        return MemoryBackend(alias: layer.alias, history: history, hasPresence: hasPresence, refused: refused)
       case .redis(let redis):
         // One event loop is enough for all of them: it only moves bytes between Redis and the reactors.
         let loop = group ?? MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -38,9 +37,8 @@ final class GatewayLayers: Sendable {
     self.group = group
   }
 
-  private static func historyRules(
-    of alias: String, _ application: ApplicationConfiguration
-  ) -> HistoryRules {
+  private static func historyRules(of alias: String, _ application: ApplicationConfiguration) -> HistoryRules
+  {
     var rules = HistoryRules()
     for group in application.groups where group.layer == alias {
       if let history = group.history, let first = group.templates.first { rules.add(first, history) }
@@ -51,12 +49,14 @@ final class GatewayLayers: Sendable {
   /// The layers that other processes may use as well.
   var shared: [any LayerBackend] { all.filter(\.isShared) }
 
-  /// Runs until `stop`.
-  func run() async {
+  private func each(_ work: @escaping @Sendable (any LayerBackend) async -> Void) async {
     await withDiscardingTaskGroup { tasks in
-      for layer in all { tasks.addTask { await layer.run() } }
+      for layer in all { tasks.addTask { await work(layer) } }
     }
   }
+
+  /// Runs until `stop`.
+  func run() async { await each { await $0.run() } }
 
   /// Connects to every layer at the same time, and checks the rights of the user.
   ///
@@ -73,20 +73,19 @@ final class GatewayLayers: Sendable {
   }
 
   /// Waits until the reached layers are available, so that the first client finds them ready.
-  func settle(within time: Duration) async {
-    await withDiscardingTaskGroup { tasks in
-      for layer in all { tasks.addTask { await layer.settle(within: time) } }
-    }
-  }
+  func settle(within time: Duration) async { await each { await $0.settle(within: time) } }
 
   /// Removes this process from the layers, within the given time.
-  func stop(within time: Duration) async {
-    await withDiscardingTaskGroup { tasks in
-      for layer in all { tasks.addTask { await layer.stop(within: time) } }
-    }
-  }
+  func stop(within time: Duration) async { await each { await $0.stop(within: time) } }
 
-  func shutDown() async throws {
-    try await group?.shutdownGracefully()
+  func shutDown() async throws { try await group?.shutdownGracefully() }
+}
+
+extension ApplicationConfiguration {
+  /// The features of a layer that the routes use besides events.
+  package func uses(ofLayer alias: String) -> LayerUses {
+    let groups = groups.filter { $0.layer == alias }
+    return LayerUses(
+      history: groups.contains { $0.history != nil }, presence: groups.contains(where: \.presence))
   }
 }

@@ -22,9 +22,7 @@ final class MemoryReturnThread: Sendable {
 
   /// - Returns: the thread, which must be stopped and joined.
   func start() throws -> ReactorThread {
-    try Reactor.start(name: "memory") { [self] reactor in
-      _ = Watch(reactor, self)
-    }.thread
+    try Reactor.start(name: "memory") { [self] reactor in _ = Watch(reactor, self) }.thread
   }
 
   /// Measures every few seconds. The reactor's timer keeps it alive.

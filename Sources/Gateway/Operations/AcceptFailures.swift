@@ -7,15 +7,13 @@ import Transport
 /// the count since the last one.
 final class AcceptFailures: Sendable {
   private let log: Logger
-  private let total = Atomic<Int>(0)
+  /// Since the start.
+  let total = Atomic<Int>(0)
   private let pace = SharedLogPace(most: 1, every: .seconds(10))
 
   init(log: Logger) {
     self.log = log
   }
-
-  /// Since the start.
-  var count: Int { total.count }
 
   /// - Parameter code: `errno` of the call.
   func record(_ code: Int32, at now: MonotonicTime = .now) {

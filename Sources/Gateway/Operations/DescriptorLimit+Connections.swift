@@ -110,11 +110,10 @@ extension DescriptorLimit {
       DescriptorNeeds.reactor + DescriptorNeeds.listeners(of: configuration)
       + (configuration.needsTLS ? DescriptorNeeds.eventLoop : 0) + extras
     let hosts = DescriptorNeeds.redisHosts(of: configuration)
-    let others = Self.reserve + threads * perThread + DescriptorNeeds.redisHost * hosts
-    let own = Self.own(configuration)
-    let upstream = Self.upstream(configuration)
-    return DescriptorShares(
-      connections: connections(own: own, upstream: upstream, others: others), extras: extras)
+    let connections = connections(
+      own: Self.own(configuration), upstream: Self.upstream(configuration),
+      others: Self.reserve + threads * perThread + DescriptorNeeds.redisHost * hosts)
+    return DescriptorShares(connections: connections, extras: extras)
   }
 
   /// - Parameters:

@@ -2,7 +2,7 @@ import Bytes
 package import GatewayConfig
 package import Logging
 import Sessions
-import Transport
+package import Transport
 
 /// Writes log lines in the format of `logging.format`: `text` for people, `json` for machines.
 ///
@@ -47,8 +47,7 @@ package struct GatewayLogHandler: LogHandler {
 
   /// The longest line that fits. The longer texts are cut first.
   static func line(
-    _ format: LoggingConfiguration.Format, _ level: Logger.Level, _ message: String,
-    _ fields: [Field]
+    _ format: LoggingConfiguration.Format, _ level: Logger.Level, _ message: String, _ fields: [Field]
   ) -> String {
     let time = WallClock.timestamp()
     func line(_ limit: Int, _ fields: [Field]) -> String {
@@ -66,16 +65,15 @@ package struct GatewayLogHandler: LogHandler {
 
   /// Time, level, message, then `key=value`.
   private static func text(
-    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [Field],
-    _ limit: Int
+    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [Field], _ limit: Int
   ) -> String {
     var line = "\(time) \(level.rawValue.uppercased()) "
     LogText.append(message, to: &line, limit: limit, isQuoted: false)
-    for (key, value) in fields.map({ ($0.key, $0.value) }) {
-      line += " \(key)="
+    for field in fields {
+      line += " \(field.key)="
       var quoted = ""
-      let isPlain = LogText.append(value, to: &quoted, limit: limit, isQuoted: true)
-      let isWord = !value.isEmpty && quoted.unicodeScalars.allSatisfy(\.isOfWord)
+      let isPlain = LogText.append(field.value, to: &quoted, limit: limit, isQuoted: true)
+      let isWord = !quoted.isEmpty && quoted.unicodeScalars.allSatisfy(\.isOfWord)
       line += isPlain && isWord ? quoted : "\"\(quoted)\""
     }
     return line
@@ -90,15 +88,11 @@ package struct GatewayLogHandler: LogHandler {
       text.utf8.count == 1 || !text.hasPrefix("0") || text.hasPrefix("0.")
     else { return false }
     let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    return parts.count <= 2
-      && parts.allSatisfy { part in
-        !part.isEmpty && part.allSatisfy(\.isDigit)
-      }
+    return parts.count <= 2 && parts.allSatisfy { !$0.isEmpty && $0.allSatisfy(\.isDigit) }
   }
 
   private static func json(
-    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [Field],
-    _ limit: Int
+    _ time: String, _ level: Logger.Level, _ message: String, _ fields: [Field], _ limit: Int
   ) -> String {
     var line = ""
     let own = [
@@ -108,16 +102,11 @@ package struct GatewayLogHandler: LogHandler {
     // A name must not appear twice in an object.
     let others = fields.filter { field in !own.contains { $0.key == field.key } }
     for field in own + others {
-      let (key, value) = (field.key, field.value)
       line += line.isEmpty ? "{\"" : ",\""
-      LogText.append(key, to: &line, limit: limit, isQuoted: true)
-      if field.isNumber {
-        line += "\":\(value)"
-        continue
-      }
-      line += "\":\""
-      LogText.append(value, to: &line, limit: limit, isQuoted: true)
-      line += "\""
+      LogText.append(field.key, to: &line, limit: limit, isQuoted: true)
+      line += field.isNumber ? "\":" : "\":\""
+      LogText.append(field.value, to: &line, limit: limit, isQuoted: true)
+      if !field.isNumber { line += "\"" }
     }
     return line + "}"
   }
@@ -143,5 +132,24 @@ extension GatewayLogHandler.Field {
       } else {
         Self.numbers.contains(key) && GatewayLogHandler.isNumber(value)
       }
+  }
+}
+
+extension LineWriter {
+  /// The log of `serve`: a bounded queue before standard error, so that no reactor waits for the reader of the log.
+  package convenience init(
+    forLogIn format: LoggingConfiguration.Format, to descriptor: Int32 = 2
+  ) throws {
+    try self.init(to: descriptor) { count, loss in
+      let reason =
+        switch loss {
+        case .tooSlow: "the reader of the log is too slow"
+        case .failed(let code): "the log could not be written: \(TransportFailure.text(code))"
+        }
+      let noun = count == 1 ? "line was" : "lines were"
+      return GatewayLogHandler.line(
+        format, .warning, "\(count) log \(noun) dropped: \(reason)",
+        [.init(key: "dropped", value: "\(count)", isNumber: true)])
+    }
   }
 }

@@ -43,8 +43,6 @@ enum LogText {
 
   /// `\u001b`; beyond the first plane two of them.
   private static func units(of scalar: Unicode.Scalar) -> String {
-    String(scalar).utf16.reduce(into: "") { text, unit in
-      text += "\\u" + unit.hexadecimal(width: 4)
-    }
+    String(scalar).utf16.map { "\\u" + $0.hexadecimal(width: 4) }.joined()
   }
 }

@@ -23,7 +23,7 @@ final class StopDeadline: Sendable {
   ///   - abandon: called on the separate thread when the grace is over.
   ///   - overdue: called there when the bound is over, too.
   init(
-    bound: Duration = StopDeadline.bound, abandon: @escaping @Sendable () -> Void,
+    bound: Duration, abandon: @escaping @Sendable () -> Void,
     overdue: @escaping @Sendable () -> Void
   ) {
     self.bound = bound

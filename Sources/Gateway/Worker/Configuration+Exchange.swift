@@ -1,3 +1,4 @@
+import ChannelLayers
 import GatewayConfig
 
 extension Configuration {
@@ -9,7 +10,7 @@ extension Configuration {
       return "no route has used the channel layer \"\(layer)\" so far"
     }
     if let layer = new.channelLayers.sorted().first(where: {
-      new.usesPresence(ofLayer: $0) && !old.usesPresence(ofLayer: $0)
+      new.uses(ofLayer: $0).presence && !old.uses(ofLayer: $0).presence
     }) {
       return "no route has had presence on the channel layer \"\(layer)\" so far"
     }

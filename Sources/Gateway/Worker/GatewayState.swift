@@ -94,7 +94,7 @@ final class GatewayState: Sendable {
     facts["refused-events"] = "\(mail.refusals.count)"
     facts["given-up-messages"] = "\(process.receiveMemory.evictions.count)"
     facts["longest-trim"] = "\(memoryReturn.longestPause.count)us"
-    facts["accept-failures"] = "\(acceptFailures.count)"
+    facts["accept-failures"] = "\(acceptFailures.total.count)"
     return facts
   }
 }

@@ -23,15 +23,10 @@ final class Worker {
 
   enum Phase {
     case serving
-    case stopping(Stopping)
+    /// The remaining work of a stop, and the callback for its end.
+    case stopping(ClosePace, finished: @Sendable () -> Void)
     /// No connection is left, which has been reported; no new one is accepted.
     case stopped
-
-    /// The remaining work of a stop, and the callback for its end.
-    struct Stopping {
-      var pace: ClosePace
-      var finished: @Sendable () -> Void
-    }
   }
 
   init(reactor: Reactor, number: Int, gateway: GatewayState, http: HTTPService, tls: TLSService?) {
@@ -63,16 +58,11 @@ final class Worker {
           ranShort(code, descriptor, listener)
         }
       }
-    case .takeOver(let connection):
-      takeOver(connection)
-    case .outcome(let outcome):
-      sessions.handle(outcome)
-    case .perform(let work):
-      work(sessions)
-    case .stop(let order):
-      stop(order)
-    case .abandon:
-      sessions.abandon()
+    case .takeOver(let connection): takeOver(connection)
+    case .outcome(let outcome): sessions.handle(outcome)
+    case .perform(let work): work(sessions)
+    case .stop(let order): stop(order)
+    case .abandon: sessions.abandon()
     }
   }
 
@@ -113,8 +103,7 @@ extension Worker {
   private func hear(
     _ descriptor: consuming Descriptor, as allowance: Allowance, on listener: ListeningSocket
   ) {
-    let connection = sessions.open(
-      descriptor, allowance, listener.hasProxyHeader ? .proxyHeader : .none)
+    let connection = sessions.open(descriptor, allowance, listener.hasProxyHeader ? .proxyHeader : .none)
     guard !connection.isAnswered else { return }
     extras.hear(connection)?.giveWay()
   }
@@ -178,9 +167,7 @@ extension Worker: SessionOwner {
     tls.connect(to: upstream, done)
   }
 
-  func serveHTTP(on connection: HandedOverConnection) {
-    http.serve(connection)
-  }
+  func serveHTTP(on connection: HandedOverConnection) { http.serve(connection) }
 
   func goOnInTLS(
     _ descriptor: consuming Descriptor, _ client: Client, _ allowance: Allowance, _ bytes: [UInt8],
@@ -203,9 +190,7 @@ extension Worker: SessionOwner {
     reportWhenFinished()
   }
 
-  func sessionEnded() {
-    reportWhenFinished()
-  }
+  func sessionEnded() { reportWhenFinished() }
 }
 
 // MARK: - Stopping
@@ -219,16 +204,16 @@ extension Worker {
     for member in control { member.stop() }
     for connection in sessions.pending.values { connection.stop() }
     let pace = ClosePace(closing: sessions.live, order: order, reactor: reactor)
-    phase = .stopping(.init(pace: pace, finished: order.finished))
+    phase = .stopping(pace, finished: order.finished)
     pace.start()
     reportWhenFinished()
   }
 
   private func reportWhenFinished() {
-    guard case .stopping(let stopping) = phase, sessions.live.isEmpty, sessions.pending.isEmpty
+    guard case .stopping(let pace, let finished) = phase, sessions.live.isEmpty, sessions.pending.isEmpty
     else { return }
-    stopping.pace.end()
+    pace.end()
     phase = .stopped
-    stopping.finished()
+    finished()
   }
 }
