@@ -34,18 +34,11 @@ private protocol BenchWorkload: AsyncParsableCommand {
 extension BenchWorkload {
   var shape: MessageShape? { nil }
 
-  fileprivate var load: Load {
-    var load = Load(work)
-    common.fill(&load)
-    if let shape { load.message = shape }
-    return load
-  }
-
   fileprivate func requireSense() throws {
-    if let fault = load.fault { throw ValidationError("\(fault).") }
+    if let fault = common.load(work, shape).fault { throw ValidationError("\(fault).") }
   }
 
-  func run() async throws { try await common.run(load) }
+  func run() async throws { try await common.run(common.load(work, shape)) }
 }
 
 struct BenchEchoCommand: BenchWorkload {
@@ -200,17 +193,17 @@ struct BenchOptions: ParsableArguments {
       throw ValidationError("The URL must begin with ws://, not with \(scheme)://.")
     }
     if let pid { try check(pid, in: 1...(.max), "--pid") }
-    for field in header {
-      guard HeaderField(argument: field) != nil else {
-        throw ValidationError("--header must be \"Name: value\", not \"\(field)\".")
-      }
+    for field in header where HeaderField(argument: field) == nil {
+      throw ValidationError("--header must be \"Name: value\", not \"\(field)\".")
     }
     for name in subprotocol where HeaderField(argument: "\(name): a") == nil {
       throw ValidationError("\"\(name)\" is not a valid name for a subprotocol.")
     }
   }
 
-  func fill(_ load: inout Load) {
+  func load(_ work: Load.Work, _ shape: MessageShape?) -> Load {
+    var load = Load(work)
+    if let shape { load.message = shape }
     load.connections = connections
     load.duration = .seconds(seconds)
     load.warmUp = .seconds(warmUp)
@@ -220,16 +213,13 @@ struct BenchOptions: ParsableArguments {
     load.subprotocols = subprotocol
     load.offersCompression = compress
     load.server = pid
+    return load
   }
 
   /// Runs the load, prints the result, and ends with exit code 1 if something was wrong.
   func run(_ load: Load) async throws {
     let measurement: Measurement
-    do {
-      measurement = try await measured(load)
-    } catch {
-      throw Output.failure("sluice: \(error)")
-    }
+    do { measurement = try await measured(load) } catch { throw Output.failure("sluice: \(error)") }
     switch format {
     case .text: Output.print(measurement.text)
     case .json:

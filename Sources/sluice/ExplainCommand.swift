@@ -29,7 +29,7 @@ struct ExplainCommand: ParsableCommand {
     guard (1...2).contains(arguments.count) else {
       throw ValidationError("explain needs a URL, or a file and a URL.")
     }
-    if arguments.count == 1, [".yaml", ".yml"].contains(where: arguments[0].hasSuffix) {
+    if arguments.count == 1, Self.isFile(arguments[0]) {
       throw ValidationError("explain needs a URL after the file: explain \(arguments[0]) /ws/chat/lobby/")
     }
   }
@@ -37,10 +37,11 @@ struct ExplainCommand: ParsableCommand {
   /// The file and the URL, in either order.
   private var named: (file: String, url: String) {
     guard arguments.count == 2 else { return (ConfigurationFile.standard, arguments[0]) }
-    func isFile(_ text: String) -> Bool { [".yaml", ".yml"].contains(where: text.hasSuffix) }
-    let isReversed = isFile(arguments[1]) && !isFile(arguments[0])
+    let isReversed = Self.isFile(arguments[1]) && !Self.isFile(arguments[0])
     return isReversed ? (arguments[1], arguments[0]) : (arguments[0], arguments[1])
   }
+
+  private static func isFile(_ text: String) -> Bool { [".yaml", ".yml"].contains(where: text.hasSuffix) }
 
   func run() throws {
     let (file, url) = named
@@ -62,22 +63,29 @@ struct ExplainCommand: ParsableCommand {
     let target = Self.target(of: url)
     let webSocket = application.webSocketRouter.match(path)
     let http = application.httpRouter.match(path)
-    let webSocketHint = application.webSocketRouteHint(path).map { "; \($0)" } ?? ""
-    Output.print(
-      "\nwebsocket  "
-        + (webSocket.map { explain($0, path, target, application) } ?? "404: no route\(webSocketHint)\n"))
-    Output.print("\nhttp       ")
-    let httpHint = application.httpRouteHint(path).map { "; \($0)" } ?? ""
-    if let http {
-      Output.print(explain(http, path, target, http: application))
-    } else {
-      Output.print(
-        webSocket == nil ? "404: no route\(httpHint)\n" : "426: the path is for WebSocket clients only\n")
+    // Why a request is refused, though a route matches its path.
+    let webSocketRefusal = webSocket.flatMap { match in
+      application.webSocketRoutes[match.route].consumer.upstream?.refusal(of: target, path, match)
     }
-    let isAnswered = [
-      webSocket.map { application.refusal(of: target, path, webSocket: $0) },
-      http.map { application.refusal(of: target, path, http: $0) },
-    ].contains { $0 == .some(nil) }
+    let httpRefusal = http.flatMap { match -> String? in
+      guard case .proxy(let upstream) = application.httpRoutes[match.route].action else { return nil }
+      return upstream.refusal(of: target, path, match)
+    }
+    Output.print("\nwebsocket  ")
+    if let webSocket {
+      Output.print(explain(webSocket, webSocketRefusal, application))
+    } else {
+      Output.print("404: no route\(application.webSocketRouteHint(path).map { "; \($0)" } ?? "")\n")
+    }
+    Output.print("\nhttp       ")
+    if let http {
+      Output.print(explain(http, httpRefusal, http: application))
+    } else if webSocket != nil {
+      Output.print("426: the path is for WebSocket clients only\n")
+    } else {
+      Output.print("404: no route\(application.httpRouteHint(path).map { "; \($0)" } ?? "")\n")
+    }
+    let isAnswered = webSocket != nil && webSocketRefusal == nil || http != nil && httpRefusal == nil
     if !isAnswered { throw ExitCode(1) }
   }
 
@@ -90,13 +98,11 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func explain(
-    _ match: RouteMatch, _ path: RequestPath, _ target: String, _ application: ApplicationConfiguration
+    _ match: RouteMatch, _ refusal: String?, _ application: ApplicationConfiguration
   ) -> String {
     let route = application.webSocketRoutes[match.route]
     var text = "\(route.name.printable)  (\(route.range.place))\n"
-    if let refusal = application.refusal(of: target, path, webSocket: match) {
-      return text + "answers    400: \(refusal)\n"
-    }
+    if let refusal { return text + "answers    400: \(refusal)\n" }
     text += "consumer   \(route.consumer.summary.printable)\n"
     text += captures(match)
     if let groups = route.consumer.group { text += explain(groups, match.captures) }
@@ -124,8 +130,7 @@ struct ExplainCommand: ParsableCommand {
     }
     if let history = groups.history {
       let first = groups.templates.count > 1 ? " of the first group" : ""
-      text +=
-        "history    the last \(history.messages) events\(first), for at most \(history.age.written)\n"
+      text += "history    the last \(history.messages) events\(first), for at most \(history.age.written)\n"
     }
     return text
   }
@@ -143,13 +148,11 @@ struct ExplainCommand: ParsableCommand {
   }
 
   private func explain(
-    _ match: RouteMatch, _ path: RequestPath, _ target: String, http application: ApplicationConfiguration
+    _ match: RouteMatch, _ refusal: String?, http application: ApplicationConfiguration
   ) -> String {
     let route = application.httpRoutes[match.route]
     var text = "\(route.name.isEmpty ? "\"\"" : route.name.printable)  (\(route.range.place))\n"
-    if let refusal = application.refusal(of: target, path, http: match) {
-      return text + "answers    400: \(refusal)\n"
-    }
+    if let refusal { return text + "answers    400: \(refusal)\n" }
     text += "answers    \(route.action.summary.printable)\n"
     if case .staticFiles = route.action, let remainder = match.remainder {
       text += "file       \(remainder.isEmpty ? "index.html" : remainder.printable), if it exists\n"
@@ -185,18 +188,5 @@ struct ExplainCommand: ParsableCommand {
 
   private func ping(_ limits: SessionLimits) -> String {
     limits.ping.map { "\($0.interval.written) + \($0.timeout.written)" } ?? "none"
-  }
-}
-
-extension ApplicationConfiguration {
-  /// Why a handshake at the path is refused, though a route matches it; nil if it is not.
-  fileprivate func refusal(of target: String, _ path: RequestPath, webSocket match: RouteMatch) -> String? {
-    webSocketRoutes[match.route].consumer.upstream?.refusal(of: target, path, match)
-  }
-
-  /// Why a request at the path is refused, though a route matches it; nil if it is not.
-  fileprivate func refusal(of target: String, _ path: RequestPath, http match: RouteMatch) -> String? {
-    guard case .proxy(let upstream) = httpRoutes[match.route].action else { return nil }
-    return upstream.refusal(of: target, path, match)
   }
 }

@@ -21,17 +21,13 @@ struct MatchTableCommand: ParsableCommand {
     guard let request = try? JSON.parse(line.rawBytes), case .array(let tables)? = request["routes"],
       case .array(let paths)? = request["paths"]
     else { return ["fault": "not a table"] }
-    var routes: [RoutePath] = []
-    for table in tables {
-      switch Self.route(table) {
-      case .success(let route): routes.append(route)
-      case .failure(let fault): return ["fault": .string(fault.message)]
-      }
+    let router: Router
+    do throws(PatternFault) {
+      router = Router(try tables.map(Self.route))
+    } catch {
+      return ["fault": .string(error.message)]
     }
-    let router = Router(routes)
-    for case .ambiguousPrefix in router.findings {
-      return ["fault": "ambiguous prefix"]
-    }
+    for case .ambiguousPrefix in router.findings { return ["fault": "ambiguous prefix"] }
     let matches = paths.map { path -> JSON in
       guard case .string(let text) = path, let match = router.match(RequestPath(text: text)) else {
         return .null
@@ -42,19 +38,16 @@ struct MatchTableCommand: ParsableCommand {
     return ["matches": .array(matches)]
   }
 
-  private static func route(_ json: JSON) -> Result<RoutePath, PatternFault> {
-    guard case .array(let patterns) = json else { return .success(RoutePath([])) }
+  private static func route(_ json: JSON) throws(PatternFault) -> RoutePath {
+    guard case .array(let patterns) = json else { return RoutePath([]) }
     var parsed: [RoutePattern] = []
     for (index, pattern) in patterns.enumerated() {
       guard case .array(let pair) = pattern, pair.count == 2, case .string(let kind) = pair[0],
         case .string(let text) = pair[1]
       else { continue }
       let role: RoutePattern.Role = index + 1 == patterns.count ? .endpoint : .prefix
-      switch RoutePattern.parse(text, as: kind == "path" ? .path : .regex, role: role) {
-      case .success(let pattern): parsed.append(pattern)
-      case .failure(let fault): return .failure(fault)
-      }
+      parsed.append(try RoutePattern.parse(text, as: kind == "path" ? .path : .regex, role: role).get())
     }
-    return .success(RoutePath(parsed))
+    return RoutePath(parsed)
   }
 }

@@ -11,9 +11,7 @@ enum ProcessArguments {
   /// The arguments after the name of the program; nil if the system passed none, not even the name.
   static var behindName: [String]? {
     guard let values = unsafe values, case let count = unsafe Int(count), count > 0 else { return nil }
-    return (1..<count).map { index in
-      unsafe values[index].map { unsafe String(cString: $0) } ?? ""
-    }
+    return (1..<count).map { index in unsafe values[index].map { unsafe String(cString: $0) } ?? "" }
   }
 }
 

@@ -26,13 +26,11 @@ struct RoutesCommand: ParsableCommand {
       ])
     }
     for (route, path) in zip(application.webSocketRoutes, application.webSocketRouter.routes) {
-      rows.append(
-        [
-          "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "",
-          route.consumer.group?.history?.summary ?? "", route.auth?.description ?? "",
-          route.compression.map { "level \($0.level)" } ?? "",
-          route.range.place,
-        ])
+      rows.append([
+        "websocket", "/" + path.text, route.consumer.summary, route.consumer.group?.text ?? "",
+        route.consumer.group?.history?.summary ?? "", route.auth?.description ?? "",
+        route.compression.map { "level \($0.level)" } ?? "", route.range.place,
+      ])
     }
     Output.print(Table.aligned(rows))
   }

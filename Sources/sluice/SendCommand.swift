@@ -84,10 +84,8 @@ struct SendCommand: AsyncParsableCommand {
       let target = try target(for: group)
       let answer = try await PublishClient.post(body, to: target, idempotencyKey: idempotencyKey)
       try report(answer, from: target.url, group)
-    } catch let failure as PublishClient.Failure {
-      throw Output.failure("sluice: \(failure)")
-    } catch let unknown as PublishTarget.Unknown {
-      throw Output.failure("sluice: \(unknown)")
+    } catch  where error is PublishClient.Failure || error is PublishTarget.Unknown {
+      throw Output.failure("sluice: \(error)")
     }
   }
 
@@ -136,21 +134,20 @@ struct SendCommand: AsyncParsableCommand {
     let json = try? JSON.parse(answer.body.rawBytes)
     guard case .array(let published)? = json?["published"] else {
       let reason =
-        if case .string(let error)? = json?["error"] { error } else {
-          "\(url) is not the URL of a publish route: "
-            + PublishTarget.advice(for: url, configured: configuredURL(for: group))
-        }
+        json?["error"]?.string
+        ?? "\(url) is not the URL of a publish route: "
+        + PublishTarget.advice(for: url, configured: configuredURL(for: group))
       throw Output.failure("sluice: \(answer.status): \(reason)")
     }
     var isGood = answer.status == 200
     for line in published {
-      guard case .string(let group)? = line["group"], case .integer(let sessions)? = line["sessions"] else {
+      guard let group = line["group"]?.string, case .integer(let sessions)? = line["sessions"] else {
         continue
       }
       var text = "\(group): \(sessions) session\(sessions == 1 ? "" : "s")"
-      if case .string(let id)? = line["id"] { text += ", id \(id)" }
-      if case .string(let type)? = line["unknown_type"] { warn(ofType: type, line["nearest_type"], group) }
-      if case .string(let error)? = line["error"] {
+      if let id = line["id"]?.string { text += ", id \(id)" }
+      if let type = line["unknown_type"]?.string { warn(ofType: type, line["nearest_type"]?.string, group) }
+      if let error = line["error"]?.string {
         isGood = false
         Output.error("sluice: \(text): \(error)")
       } else {
@@ -160,11 +157,9 @@ struct SendCommand: AsyncParsableCommand {
     }
     if !isGood { throw ExitCode(1) }
   }
-}
 
-extension SendCommand {
-  private func warn(ofType type: String, _ nearest: JSON?, _ group: String) {
-    let hint = if case .string(let nearest)? = nearest { ": did you mean \"\(nearest)\"?" } else { "" }
+  private func warn(ofType type: String, _ nearest: String?, _ group: String) {
+    let hint = nearest.map { ": did you mean \"\($0)\"?" } ?? ""
     Output.error(
       "sluice: warning: no route of this gateway delivers events of type \"\(type)\" to \"\(group)\"\(hint)")
   }

@@ -4,19 +4,14 @@ import GatewayConfig
 enum UsageHint {
   private static let commands = [
     "server": "serve", "run": "serve", "start": "serve", "up": "serve", "runserver": "serve",
-    "check": "validate",
-    "lint": "validate", "test": "validate", "verify": "validate", "show": "routes", "list": "routes",
-    "publish": "send",
-    "match": "explain", "benchmark": "bench",
+    "check": "validate", "lint": "validate", "test": "validate", "verify": "validate", "show": "routes",
+    "list": "routes", "publish": "send", "match": "explain", "benchmark": "bench",
   ]
   private static let addressOptions = [
     "--port", "-p", "--host", "--listen", "--address", "--addr", "-b", "-l", "-H", "--unix-socket",
   ]
 
-  /// - Parameters:
-  ///   - arguments: the arguments that were refused.
-  ///   - known: the names of the commands.
-  /// - Returns: nil if nothing is known about them.
+  /// Nil if nothing is known about the arguments.
   static func hint(for arguments: [String], commands known: [String]) -> String? {
     guard let first = arguments.first else { return nil }
     guard known.contains(first) else {

@@ -40,8 +40,7 @@ struct ValidateCommand: AsyncParsableCommand {
   @Flag(help: "Treat warnings as errors: exit code 1 if there are any.")
   var strict = false
 
-  @Flag(
-    help: "Do not report unset variables and missing secrets; check everything else.")
+  @Flag(help: "Do not report unset variables and missing secrets; check everything else.")
   var withoutSecrets = false
 
   @Flag(help: "Also print which clients can reach which groups.")

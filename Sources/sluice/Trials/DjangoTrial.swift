@@ -15,32 +15,16 @@ struct DjangoProject: Sendable {
 
 /// Has a Django project send an event to Sluice and receive one from it, through the layer with the same alias.
 struct DjangoTrial {
-  private let project: DjangoProject
-  private let layer: ChannelLayerConfiguration
-  private let redis: RedisLayerConfiguration
+  let project: DjangoProject
+  let layer: ChannelLayerConfiguration
+  let redis: RedisLayerConfiguration
   /// The group that the project joins, and the token in the events.
   private let group = RedisTrial.freshName()
   private let token = RedisTrial.freshName()
 
-  init(_ project: DjangoProject, _ layer: ChannelLayerConfiguration, _ redis: RedisLayerConfiguration) {
-    self.project = project
-    self.layer = layer
-    self.redis = redis
-  }
-
   /// The prefix of the script's lines.
   private static let mark = "sluice-trial:"
   private static let longestOutput = 1 << 20
-
-  /// The answers of the project's script.
-  private struct Report {
-    var failure: String?
-    var known: [String]?
-    var settings: JSON?
-    /// The addresses that it uses, without secrets.
-    var hosts = ""
-    var hasHeard = false
-  }
 
   /// - Parameter end: receives the project's event, and sends ours.
   func run(with end: RedisTrial) async -> [Finding] {
@@ -51,21 +35,22 @@ struct DjangoTrial {
         environment: .inherit.updating(["DJANGO_SETTINGS_MODULE": project.settings]),
         input: .none, output: .sequence, error: .string(limit: Self.longestOutput)
       ) { execution in
-        var report = Report()
+        var report: JSON = [:]
         for try await line in execution.standardOutput.strings() {
           guard line.hasPrefix(Self.mark) else { continue }
           let text = Array(line.dropFirst(Self.mark.count).utf8)
           guard let said = try? JSON.parse(text.rawBytes) else { continue }
-          read(said, into: &report, end)
+          report = said.with(report)
+          // The project is a member of its group now.
+          if said["settings"] != nil, let refused = end.send(token, to: group) {
+            let failed: JSON = ["failure": .string(refused)]
+            report = failed.with(report)
+          }
         }
         return report
       }
-      var report = result.closureResult
-      if report.failure == nil, report.known == nil, report.settings == nil {
-        let lastLine = result.standardError.split(separator: "\n").last.map(String.init)
-        report.failure = lastLine ?? "\(project.python) printed nothing"
-      }
-      return await judge(report, end)
+      let lastLine = result.standardError.split(separator: "\n").last.map(String.init)
+      return await judge(result.closureResult, end, lastLine ?? "\(project.python) printed nothing")
     } catch {
       return [
         finding("\"\(project.python)\" cannot be run: \(error)", hint: "name the project's own with --python")
@@ -73,58 +58,40 @@ struct DjangoTrial {
     }
   }
 
-  private func read(_ said: JSON, into report: inout Report, _ end: RedisTrial) {
-    if case .string(let failure)? = said["failure"] { report.failure = failure }
-    if case .array(let known)? = said["known"] {
-      report.known = known.compactMap { if case .string(let alias) = $0 { alias } else { nil } }
-    }
-    if let settings = said["settings"] {
-      report.settings = settings
-      // The project is a member of its group now.
-      if let refused = end.send(token, to: group) { report.failure = refused }
-    }
-    if case .string(let hosts)? = said["hosts"] { report.hosts = hosts }
-    if said["heard"] == .bool(true) { report.hasHeard = true }
-  }
-
-  private func judge(_ report: Report, _ end: RedisTrial) async -> [Finding] {
+  /// - Parameters:
+  ///   - report: what the script has said: `failure`, `known` aliases, or `settings`, its `hosts` and whether it has `heard` us.
+  ///   - end: heard the project's event.
+  ///   - silence: why the script has not said anything.
+  private func judge(_ report: JSON, _ end: RedisTrial, _ silence: String) async -> [Finding] {
     // Differences in the settings explain later failures.
-    let differences = report.settings.map(differences) ?? []
+    let differences = report["settings"].map(differences) ?? []
     guard differences.isEmpty else { return differences }
-    if let failure = report.failure {
-      let isImport = failure.hasPrefix("ModuleNotFoundError") || failure.hasPrefix("ImproperlyConfigured")
+    let isSilent = report["known"] == nil && report["settings"] == nil
+    if let failure = report["failure"]?.string ?? (isSilent ? silence : nil) {
       if let (text, hint) = missingSettings(failure) { return [finding(text, hint: hint)] }
-      return [
-        finding(
-          "Django: \(failure)",
-          hint: isImport
-            ? "run this in the project's folder, with the interpreter that has its packages: --python PATH"
-            : nil)
-      ]
+      let isImport = failure.hasPrefix("ModuleNotFoundError") || failure.hasPrefix("ImproperlyConfigured")
+      let hint = "run this in the project's folder, with the interpreter that has its packages: --python PATH"
+      return [finding("Django: \(failure)", hint: isImport ? hint : nil)]
     }
-    if let known = report.known {
+    if case .array(let known)? = report["known"] {
+      let aliases = known.compactMap(\.string).sorted().joined(separator: ", ")
       return [
         finding(
           "CHANNEL_LAYERS of \(project.settings) has no \"\(layer.alias)\"",
-          hint: known.isEmpty ? "it is empty" : "it has \(known.sorted().joined(separator: ", "))")
+          hint: known.isEmpty ? "it is empty" : "it has \(aliases)")
       ]
     }
-    var findings: [Finding] = []
-    let arrived = await end.hears(token)
-    let hint =
-      "Django reaches \(report.hosts), this file \(redis.hosts.map(\.description).joined(separator: ", "))"
-    switch (arrived, report.hasHeard) {
-    case (true, true): break
+    let ours = redis.hosts.map(\.description).joined(separator: ", ")
+    let hint = "Django reaches \(report["hosts"]?.string ?? ""), this file \(ours)"
+    switch (await end.hears(token), report["heard"] == .bool(true)) {
+    case (true, true): return []
     // Most often the two use different databases or servers.
     case (false, false):
-      findings.append(
-        finding(
-          "no event from Django reached Sluice, and none from Sluice reached Django", at: "hosts", hint: hint)
-      )
-    case (false, true): findings.append(finding("an event from Django did not reach Sluice", hint: hint))
-    case (true, false): findings.append(finding("an event from Sluice did not reach Django", hint: hint))
+      let text = "no event from Django reached Sluice, and none from Sluice reached Django"
+      return [finding(text, at: "hosts", hint: hint)]
+    case (false, true): return [finding("an event from Django did not reach Sluice", hint: hint)]
+    case (true, false): return [finding("an event from Sluice did not reach Django", hint: hint)]
     }
-    return findings
   }
 
   /// What to say if the failure is that the settings module, or a package that it is in, does not exist.
@@ -159,8 +126,7 @@ struct DjangoTrial {
       compare("backend", .string(backend)), compare("prefix", .string(redis.prefix)),
       compare("serializer_format", .string(redis.format.rawValue)),
       compare("number of hosts", .number(redis.hosts.count)),
-      redis.layout == .core
-        ? compare("random_prefix_length", .number(redis.randomPrefixLength)) : nil,
+      redis.layout == .core ? compare("random_prefix_length", .number(redis.randomPrefixLength)) : nil,
     ].compactMap(\.self)
     let digests = redis.encryptionKeys.map { JSON.string(Fernet.digest(of: $0)) }
     if let theirs = settings["keys"], theirs != .array(digests) {
@@ -235,4 +201,9 @@ struct DjangoTrial {
     except Exception as error:
         say(failure=f"{type(error).__name__}: {error}")
     """
+}
+
+extension JSON {
+  /// The text of a string; nil for anything else.
+  var string: String? { if case .string(let text) = self { text } else { nil } }
 }

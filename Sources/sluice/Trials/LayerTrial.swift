@@ -1,7 +1,6 @@
 import ChannelLayers
 import Gateway
 import GatewayConfig
-import NIOCore
 import NIOPosix
 import RedisLayers
 import Transport
@@ -52,7 +51,9 @@ enum LayerTrial {
       try await other.open()
       try await talk(from: one, to: other)
       try await talk(from: other, to: one)
-      if let django { findings = await DjangoTrial(django, layer, redis).run(with: one) }
+      if let django {
+        findings = await DjangoTrial(project: django, layer: layer, redis: redis).run(with: one)
+      }
     } catch {
       findings = [
         Finding(
@@ -68,12 +69,8 @@ enum LayerTrial {
   /// Sends an event from one process to the other, like two gateways.
   private static func talk(from one: RedisTrial, to other: RedisTrial) async throws(LayerFailure) {
     let token = RedisTrial.freshName()
-    let refused = one.send(token, to: other.group)
-    if let refused { throw .init(text: refused, hint: "check the rights (ACL) of the Redis user") }
-    guard await other.hears(token) else {
-      throw .init(
-        text: "an event from one process did not reach the other",
-        hint: "check the rights (ACL) of the Redis user")
-    }
+    var fault = one.send(token, to: other.group)
+    if fault == nil, await !other.hears(token) { fault = "an event from one process did not reach the other" }
+    if let fault { throw .init(text: fault, hint: "check the rights (ACL) of the Redis user") }
   }
 }
