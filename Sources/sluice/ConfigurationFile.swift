@@ -10,8 +10,6 @@ struct ConfigurationFile: ParsableArguments {
 
   static let standard = "routes.yaml"
 
-  func load() throws -> Configuration { try Self.load(path) }
-
   /// Loads the configuration. If it has errors, prints the findings and ends with exit code 1.
   static func load(_ path: String) throws -> Configuration {
     let loaded = ConfigurationLoader.load(path: path, environment: Environment.variables)

@@ -113,8 +113,9 @@ struct ExplainCommand: ParsableCommand {
     if let auth = route.auth { text += "auth       \(auth)\n" }
     text += "origin     \(origin(route.origins))\n"
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
+    let ping = route.limits.ping.map { "\($0.interval.written) + \($0.timeout.written)" } ?? "none"
     text +=
-      "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping(route.limits))\n"
+      "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping)\n"
     if let compression = route.compression { text += "compressed \(explain(compression))\n" }
     return text
   }
@@ -122,8 +123,7 @@ struct ExplainCommand: ParsableCommand {
   private func explain(_ groups: GroupConfiguration, _ captures: Captures) -> String {
     var text = ""
     for template in groups.templates {
-      let name = template.name(for: captures)
-      text += "group      \((name ?? missing(template, captures)).printable)\n"
+      text += "group      \((template.name(for: captures) ?? missing(template, captures)).printable)\n"
     }
     if !groups.subscribe.isEmpty {
       text += "subscribe  \(groups.subscribe.map(\.text).joined(separator: ", "))\n"
@@ -184,9 +184,5 @@ struct ExplainCommand: ParsableCommand {
     case .patterns(let patterns):
       "one of \(patterns.joined(separator: ", "))\(isStream ? "; clients without Origin pass" : "")"
     }
-  }
-
-  private func ping(_ limits: SessionLimits) -> String {
-    limits.ping.map { "\($0.interval.written) + \($0.timeout.written)" } ?? "none"
   }
 }

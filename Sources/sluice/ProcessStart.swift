@@ -43,11 +43,6 @@ enum StandardDescriptors {
 }
 
 enum Signals {
-  /// Ignores SIGPIPE: a command learns from the failed write that the reader of its output is gone.
-  static func ignorePipe() {
-    ignore([SIGPIPE])
-  }
-
   /// Ignores the signals that would end `serve` but are never meant to end it: those of timers, of tools that ask servers to
   /// open their log again, of a terminal, and of a log file over its size limit. SIGHUP is handled once certificates can be
   /// loaded again.
@@ -60,7 +55,7 @@ enum Signals {
     ignore(Array(__libc_current_sigrtmin()...__libc_current_sigrtmax()))
   }
 
-  private static func ignore(_ signals: [Int32]) {
+  static func ignore(_ signals: [Int32]) {
     for signal in signals { _ = Glibc.signal(signal, SIG_IGN) }
   }
 }

@@ -15,10 +15,7 @@ enum PublishClient {
     var description: String
   }
 
-  struct Answer: Sendable {
-    var status: Int
-    var body: [UInt8]
-  }
+  typealias Answer = (status: Int, body: [UInt8])
 
   private static let patience = TimeAmount.seconds(30)
   private static let longestAnswer = 1 << 20
@@ -41,7 +38,7 @@ enum PublishClient {
     do {
       let response = try await client.execute(request, timeout: patience)
       let text = try await response.body.collect(upTo: longestAnswer)
-      outcome = .success(Answer(status: Int(response.status.code), body: Array(text.readableBytesView)))
+      outcome = .success((Int(response.status.code), Array(text.readableBytesView)))
     } catch {
       outcome = .failure(error)
     }

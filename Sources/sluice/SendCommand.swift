@@ -103,7 +103,7 @@ struct SendCommand: AsyncParsableCommand {
   /// The body of the request. The message is passed on exactly as it was written.
   private func body(for group: String) throws -> [UInt8] {
     var given = Array(arguments[arguments.count - 1].utf8)
-    if given == [UInt8(ascii: "-")] { given = try StandardInput.readAll() }
+    if given == [UInt8(ascii: "-")] { given = try Self.readStandardInput() }
     var body = Array(#"{"group": "#.utf8)
     JSONText.append(string: group, to: &body)
     body += Array(", \"\(text ? "text" : event ? "event" : "message")\": ".utf8)
@@ -165,11 +165,9 @@ struct SendCommand: AsyncParsableCommand {
   }
 }
 
-private enum StandardInput {
-  /// More than any route accepts.
-  private static let most = 64 << 20
-
-  static func readAll() throws -> [UInt8] {
+extension SendCommand {
+  /// Reads at most 64 MiB, more than any route accepts.
+  private static func readStandardInput() throws -> [UInt8] {
     var all: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while true {
@@ -178,7 +176,7 @@ private enum StandardInput {
       guard count >= 0 else { throw ValidationError("Standard input cannot be read.") }
       guard count > 0 else { return all }
       all += buffer[..<count]
-      guard all.count <= most else { throw ValidationError("Standard input is longer than 64 MiB.") }
+      guard all.count <= 64 << 20 else { throw ValidationError("Standard input is longer than 64 MiB.") }
     }
   }
 }

@@ -46,7 +46,8 @@ struct Sluice: AsyncParsableCommand {
 
   static func main() async {
     guard StandardDescriptors.open() else { Glibc.exit(1) }
-    Signals.ignorePipe()
+    // A command learns from the failed write that the reader of its output is gone.
+    Signals.ignore([SIGPIPE])
     guard let arguments = ProcessArguments.behindName else {
       Output.error("sluice: the system did not pass any arguments to this process")
       Self.exit(withError: ExitCode(1))

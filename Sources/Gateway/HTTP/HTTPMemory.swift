@@ -22,12 +22,9 @@ struct HTTPMemory: Sendable {
     let bodies = configuration.served.httpRoutes.map { route in
       if case .publish(let publish) = route.action { publish.body.bytes } else { 0 }
     }
-    let total = configuration.server.bodyMemory?.bytes ?? memory.bytes / Self.partOfProcess
+    let total = configuration.server.bodyMemory?.bytes ?? memory.bytes / 8
     self.init(total: total, largestBody: bodies.max() ?? 0)
   }
-
-  /// The divisor for the memory of the process, if the file gives no limit.
-  private static let partOfProcess = 8
 
   /// The memory for the bodies of one lane's requests while they are read and carried out.
   func bodies(of lane: PublishLane) -> MemoryBudget { bodies[lane.rawValue] }

@@ -137,6 +137,16 @@ extension Response {
       body: ResponseBody(byteBuffer: ByteBuffer(string: text + "\n")))
   }
 
+  /// The answer to OPTIONS: what there is, and what pages of other origins may send (the Fetch standard, section 3.2).
+  static func options(allow: String, methods: String, fields: String) -> Response {
+    Response(
+      status: .noContent,
+      headers: [
+        .allow: allow, .accessControlAllowMethods: methods, .accessControlAllowHeaders: fields,
+        .accessControlMaxAge: "600",
+      ])
+  }
+
   fileprivate init(_ fixed: FixedResponse) {
     self.init(
       status: HTTPResponse.Status(code: fixed.status),

@@ -119,13 +119,8 @@ final class PublishEndpoint: Sendable {
         facts: OriginPolicy.facts(
           origin: request.headers[.origin], host: client.host(request.head.authority ?? "")))
     }
-    return Response(
-      status: .noContent,
-      headers: [
-        .allow: methods + ", OPTIONS", .accessControlAllowMethods: methods,
-        .accessControlAllowHeaders: "Authorization, Content-Type, Idempotency-Key",
-        .accessControlMaxAge: "600",
-      ])
+    return .options(
+      allow: methods + ", OPTIONS", methods: methods, fields: "Authorization, Content-Type, Idempotency-Key")
   }
 
   // MARK: - What is asked for

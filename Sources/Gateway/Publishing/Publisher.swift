@@ -288,8 +288,7 @@ struct GroupPage {
   }
 
   func mayHold(_ group: String) -> Bool {
-    guard let last else { return true }
-    return group <= last
+    last.map { group <= $0 } ?? true
   }
 
   mutating func add(_ members: Int, of group: String) {

@@ -71,7 +71,7 @@ final class TLSService: Sendable {
   ///
   /// - Parameter bytes: the first bytes of the client, which have been read already.
   /// - Returns: the descriptor of the decrypted connection, which the caller owns; nil if no descriptor is left.
-  func serve(_ descriptor: consuming Descriptor, _ client: Client, first bytes: [UInt8] = []) -> Int32? {
+  func serve(_ descriptor: consuming Descriptor, _ client: Client, first bytes: [UInt8]) -> Int32? {
     guard let context = context.withLock(\.self), let (near, far) = try? Descriptor.socketPair() else {
       return nil
     }
