@@ -110,7 +110,7 @@ struct JSONReader {
     _ text: RawSpan, _ member: (inout JSONReader, RawSpan) throws(JSONFault) -> Void
   ) throws(JSONFault) {
     try eachItem(text, closedBy: UInt8(ascii: "}")) { (reader, text) throws(JSONFault) in
-      guard reader.position < text.byteCount, text[reader.position] == UInt8(ascii: "\"") else {
+      guard reader.byte(text) == UInt8(ascii: "\"") else {
         throw reader.fault("a member's name in quotes is missing")
       }
       try member(&reader, text)
@@ -131,7 +131,7 @@ struct JSONReader {
     defer { depthLeft += 1 }
     position += 1
     skipSpace(text)
-    if position < text.byteCount, text[position] == closing {
+    if byte(text) == closing {
       position += 1
       return
     }
@@ -139,22 +139,16 @@ struct JSONReader {
       skipSpace(text)
       try item(&self, text)
       skipSpace(text)
-      guard position < text.byteCount else { throw fault("the end is missing") }
-      let byte = text[position]
+      guard let byte = byte(text) else { throw fault("the end is missing") }
+      guard byte == closing || byte == UInt8(ascii: ",") else { throw fault("a comma or the end is missing") }
       position += 1
       if byte == closing { return }
-      guard byte == UInt8(ascii: ",") else {
-        position -= 1
-        throw fault("a comma or the end is missing")
-      }
     }
   }
 
   mutating func skipColon(_ text: RawSpan) throws(JSONFault) {
     skipSpace(text)
-    guard position < text.byteCount, text[position] == UInt8(ascii: ":") else {
-      throw fault("a colon is missing")
-    }
+    guard byte(text) == UInt8(ascii: ":") else { throw fault("a colon is missing") }
     position += 1
   }
 
@@ -162,11 +156,10 @@ struct JSONReader {
 
   private mutating func skipWord(_ word: StaticString, _ text: RawSpan) throws(JSONFault) {
     let length = word.utf8CodeUnitCount
-    guard position + length <= text.byteCount else { throw fault("a value is missing") }
     let bytes = word.rawBytes
-    guard (0..<length).allSatisfy({ bytes[$0] == text[position + $0] }) else {
-      throw fault("a value is missing")
-    }
+    guard position + length <= text.byteCount,
+      (0..<length).allSatisfy({ bytes[$0] == text[position + $0] })
+    else { throw fault("a value is missing") }
     position += length
   }
 

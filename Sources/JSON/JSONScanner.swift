@@ -11,10 +11,7 @@ package enum JSONScanner {
     _ name: String, of text: RawSpan, depth: Int = 64
   ) throws(JSONFault) -> Range<Int>? {
     var reader = JSONReader(depth: depth)
-    reader.skipSpace(text)
-    guard reader.position < text.byteCount, text[reader.position] == UInt8(ascii: "{") else {
-      throw try reader.another(than: "an object", text)
-    }
+    try reader.expect(UInt8(ascii: "{"), "an object", text)
     var found: Range<Int>?
     try reader.eachMember(text) { (reader, text) throws(JSONFault) in
       let start = reader.position
@@ -35,10 +32,10 @@ package enum JSONScanner {
   package static func firstName(of text: RawSpan) -> String? {
     var reader = JSONReader(depth: 1)
     reader.skipSpace(text)
-    guard reader.position < text.byteCount, text[reader.position] == UInt8(ascii: "{") else { return nil }
+    guard reader.byte(text) == UInt8(ascii: "{") else { return nil }
     reader.position += 1
     reader.skipSpace(text)
-    guard reader.position < text.byteCount, text[reader.position] == UInt8(ascii: "\"") else { return nil }
+    guard reader.byte(text) == UInt8(ascii: "\"") else { return nil }
     return try? reader.readKey(text)
   }
 
@@ -49,10 +46,7 @@ package enum JSONScanner {
     of text: RawSpan, depth: Int = 64
   ) throws(JSONFault) -> [(key: String, value: Range<Int>)] {
     var reader = JSONReader(depth: depth)
-    reader.skipSpace(text)
-    guard reader.byte(text) == UInt8(ascii: "{") else {
-      throw try reader.another(than: "an object", text)
-    }
+    try reader.expect(UInt8(ascii: "{"), "an object", text)
     var members: [(key: String, value: Range<Int>)] = []
     try reader.eachMember(text) { (reader, text) throws(JSONFault) in
       let key = try reader.readKey(text)
@@ -66,10 +60,7 @@ package enum JSONScanner {
   /// The ranges of the elements of an array.
   package static func elements(of text: RawSpan, depth: Int = 64) throws(JSONFault) -> [Range<Int>] {
     var reader = JSONReader(depth: depth)
-    reader.skipSpace(text)
-    guard reader.byte(text) == UInt8(ascii: "[") else {
-      throw try reader.another(than: "a list", text)
-    }
+    try reader.expect(UInt8(ascii: "["), "a list", text)
     var elements: [Range<Int>] = []
     try reader.eachElement(text) { (reader, text) throws(JSONFault) in
       elements.append(try reader.rangeOfValue(text))
@@ -78,9 +69,9 @@ package enum JSONScanner {
     return elements
   }
 
-  private static func isName(_ name: String, _ text: RawSpan, _ quoted: Range<Int>, _ hasEscapes: Bool)
-    -> Bool
-  {
+  private static func isName(
+    _ name: String, _ text: RawSpan, _ quoted: Range<Int>, _ hasEscapes: Bool
+  ) -> Bool {
     guard !hasEscapes else {
       var reader = JSONReader(depth: 1)
       // The string has been checked, so reading it cannot fail.
@@ -99,11 +90,13 @@ package enum JSONScanner {
 }
 
 extension JSONReader {
-  /// Why the next value does not have the expected type. If it is not JSON at all, that is the fault.
-  fileprivate mutating func another(than kind: String, _ text: RawSpan) throws(JSONFault) -> JSONFault {
+  /// Throws unless the next value has the expected type, and so begins with that byte. If it is not JSON at all, that is the fault.
+  fileprivate mutating func expect(_ first: UInt8, _ kind: String, _ text: RawSpan) throws(JSONFault) {
+    skipSpace(text)
+    guard byte(text) != first else { return }
     let (found, start) = (self.kind(text), position)
     try skipValue(text)
-    return JSONFault(message: "\(found), not \(kind),", offset: start, isOfJSON: true)
+    throw JSONFault(message: "\(found), not \(kind),", offset: start, isOfJSON: true)
   }
 
   /// Checks the next value.
