@@ -9,26 +9,6 @@ public struct IPAddress: Sendable, Hashable {
   /// The longest possible text: eight groups, or six groups and an IPv4 address.
   private static let longestText = 45
 
-  init(high: UInt64, low: UInt64) {
-    self.high = high
-    self.low = low
-  }
-
-  /// An IPv4 address; its first byte is the highest one.
-  public init(v4 bits: UInt32) {
-    self.init(high: 0, low: Self.mapped | UInt64(bits))
-  }
-
-  /// The bytes of an address in network order: 4 or 16 of them.
-  public init?(networkOrder bytes: some Collection<UInt8>) {
-    func number(_ part: some Collection<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
-    switch bytes.count {
-    case 4: self.init(v4: UInt32(number(bytes)))
-    case 16: self.init(high: number(bytes.prefix(8)), low: number(bytes.dropFirst(8)))
-    default: return nil
-    }
-  }
-
   public var isV4: Bool { high == 0 && low >> 32 == 0xFFFF }
 
   /// 127.0.0.0/8 or `::1`.
@@ -48,9 +28,24 @@ public struct IPAddress: Sendable, Hashable {
   public var site: IPAddress { isV4 ? self : IPAddress(high: high, low: 0) }
 }
 
-// MARK: - As text
-
 extension IPAddress {
+  /// An IPv4 address; its first byte is the highest one.
+  public init(v4 bits: UInt32) {
+    self.init(high: 0, low: Self.mapped | UInt64(bits))
+  }
+
+  /// The bytes of an address in network order: 4 or 16 of them.
+  public init?(networkOrder bytes: some Collection<UInt8>) {
+    func number(_ part: some Collection<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
+    switch bytes.count {
+    case 4: self.init(v4: UInt32(number(bytes)))
+    case 16: self.init(high: number(bytes.prefix(8)), low: number(bytes.dropFirst(8)))
+    default: return nil
+    }
+  }
+
+  // MARK: - As text
+
   /// Reads `192.0.2.1` or `2001:db8::1`. Numbers with leading zeros in IPv4, zones (`%eth0`), ports and brackets are refused.
   public init?(_ text: some StringProtocol) {
     guard text.utf8.count <= Self.longestText else { return nil }
@@ -109,9 +104,7 @@ extension IPAddress {
 extension IPAddress: CustomStringConvertible {
   /// `192.0.2.1`, or the form of RFC 5952: lower case, and the longest run of zero groups left out.
   public var description: String {
-    guard !isV4 else {
-      return [24, 16, 8, 0].map { "\(low >> $0 & 0xFF)" }.joined(separator: ".")
-    }
+    guard !isV4 else { return [24, 16, 8, 0].map { "\(low >> $0 & 0xFF)" }.joined(separator: ".") }
     let groups = (0..<8).map { UInt16(truncatingIfNeeded: ($0 < 4 ? high : low) >> (48 - 16 * ($0 % 4))) }
     var run = 0..<0
     var start = 0
@@ -142,11 +135,13 @@ public struct IPNetwork: Sendable, Hashable {
     case bitsBehind(IPNetwork)
   }
 
-  private init(_ address: IPAddress, length: Int) {
-    self.address = address
-    self.length = length
-  }
+  public func contains(_ other: IPAddress) -> Bool { other.masked(to: length) == address }
 
+  /// Whether the network contains every address of its family.
+  public var isEverything: Bool { length == 0 || length == 96 && address == IPAddress(v4: 0) }
+}
+
+extension IPNetwork {
   /// Reads `ADDRESS` or `ADDRESS/LENGTH`.
   public init(_ text: String) throws(Fault) {
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
@@ -156,21 +151,15 @@ public struct IPNetwork: Sendable, Hashable {
     var length = 128
     if parts.count == 2 {
       let digits = parts[1]
-      guard (1...3).contains(digits.utf8.count),
-        digits.utf8.allSatisfy(\.isDigit),
-        let number = Int(digits), number <= (isV4 ? 32 : 128)
+      guard (1...3).contains(digits.utf8.count), digits.isOfDigits, let number = Int(digits),
+        number <= (isV4 ? 32 : 128)
       else { throw .badLength }
       length = number + (isV4 ? 96 : 0)
     }
-    let network = IPNetwork(address.masked(to: length), length: length)
+    let network = IPNetwork(address: address.masked(to: length), length: length)
     guard network.address == address else { throw .bitsBehind(network) }
     self = network
   }
-
-  public func contains(_ other: IPAddress) -> Bool { other.masked(to: length) == address }
-
-  /// Whether the network contains every address of its family.
-  public var isEverything: Bool { length == 0 || length == 96 && address == IPAddress(v4: 0) }
 }
 
 extension IPNetwork: CustomStringConvertible {

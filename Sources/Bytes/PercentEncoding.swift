@@ -20,9 +20,9 @@ package enum PercentEncoding {
     decode(text, .plus, keepsOtherPercents: true) ?? []
   }
 
-  private static func decode(_ text: some Collection<UInt8>, _ plus: Plus, keepsOtherPercents: Bool)
-    -> [UInt8]?
-  {
+  private static func decode(
+    _ text: some Collection<UInt8>, _ plus: Plus, keepsOtherPercents: Bool
+  ) -> [UInt8]? {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.count)
     var index = text.startIndex
