@@ -13,15 +13,13 @@ package struct Captures: Sendable, Hashable {
   /// No two have the same name. If nested patterns share a name, the inner one wins, as in Django.
   package private(set) var all: [Capture] = []
 
-  package init(_ all: [Capture] = []) {
-    for capture in all { set(capture) }
-  }
-
-  private mutating func set(_ capture: Capture) {
-    if let index = all.firstIndex(where: { $0.name == capture.name }) {
-      all[index].value = capture.value
-    } else {
-      all.append(capture)
+  package init(_ captures: [Capture] = []) {
+    for capture in captures {
+      if let index = all.firstIndex(where: { $0.name == capture.name }) {
+        all[index].value = capture.value
+      } else {
+        all.append(capture)
+      }
     }
   }
 

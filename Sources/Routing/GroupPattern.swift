@@ -52,8 +52,7 @@ package struct GroupPattern: Sendable, Hashable {
     do throws(PatternFault) {
       guard !bytes.isEmpty else { throw fault("the group name is empty", 0..<0) }
       while index < bytes.count {
-        parts.append(
-          bytes[index] == UInt8(ascii: "{") ? try place(bytes, &index) : try literal(bytes, &index))
+        parts.append(try bytes[index] == UInt8(ascii: "{") ? place(bytes, &index) : literal(bytes, &index))
       }
       let literals = parts.reduce(0) { if case .literal(let text) = $1 { $0 + text.utf8.count } else { $0 } }
       guard literals <= GroupName.longest else {
@@ -167,16 +166,17 @@ package struct GroupPattern: Sendable, Hashable {
   ) -> Bool {
     var pieces: [[UInt8]] = [[]]
     for part in parts {
+      let filled: String?
       switch part {
-      case .literal(let text): pieces[pieces.count - 1] += text.utf8
-      case .anything: pieces.append([])
-      case .capture(let place):
-        guard let value = captures[place], !value.isEmpty else { return false }
-        pieces[pieces.count - 1] += value.utf8
-      case .identity(let place):
-        guard let value = identity(place), !value.isEmpty else { return false }
-        pieces[pieces.count - 1] += value.utf8
+      case .anything:
+        pieces.append([])
+        continue
+      case .literal(let text): filled = text
+      case .capture(let place): filled = captures[place]
+      case .identity(let place): filled = identity(place)
       }
+      guard let filled, !filled.isEmpty else { return false }
+      pieces[pieces.count - 1] += filled.utf8
     }
     return GroupName.isOpen(name) && Self.matches(Array(name.utf8), pieces)
   }

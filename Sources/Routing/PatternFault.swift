@@ -20,4 +20,15 @@ package struct PatternFault: Error, Sendable, Hashable {
     self.hint = hint
     self.range = range
   }
+
+  /// Why a capture cannot have a name: it is no identifier of Python, or another capture of the pattern has it.
+  static func badName(_ name: String, at range: Range<Int>) -> PatternFault {
+    PatternFault(
+      .invalid, "\"\(name)\" cannot be the name of a capture",
+      hint: "use letters, digits and underscores, and do not begin with a digit", at: range)
+  }
+
+  static func takenName(_ name: String, at range: Range<Int>) -> PatternFault {
+    PatternFault(.invalid, "the pattern has two captures with the name \"\(name)\"", at: range)
+  }
 }

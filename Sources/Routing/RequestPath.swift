@@ -26,16 +26,15 @@ package struct RequestPath: Sendable, Hashable {
   /// Some servers also read `\` as `/`, and drop the text after a `;` in a segment (RFC 3986 section 3.3) before they
   /// normalise. Both count here.
   package var hasDotSegment: Bool {
-    bytes.split(omittingEmptySubsequences: true) { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }
-      .contains { segment in
-        let name = segment.prefix { $0 != UInt8(ascii: ";") }
-        return (1...2).contains(name.count) && name.allSatisfy { $0 == UInt8(ascii: ".") }
-      }
+    bytes.split(whereSeparator: Self.isEitherSlash).contains { segment in
+      let name = segment.prefix { $0 != UInt8(ascii: ";") }
+      return (1...2).contains(name.count) && name.allSatisfy { $0 == UInt8(ascii: ".") }
+    }
   }
 
   /// A path that is decoded already.
   package init(text: String) {
-    bytes = Array(text.utf8.drop { $0 == UInt8(ascii: "/") })
+    bytes = Array(text.utf8.drop(while: Self.isSlash))
     query = nil
   }
 
@@ -89,7 +88,7 @@ package struct RequestPath: Sendable, Hashable {
     var readings: [[UInt8]] = []
     let parametersRemoved = [
       Self.withoutParameters(bytes, isEnd: Self.isSlash),
-      Self.withoutParameters(bytes) { Self.isSlash($0) || Self.isBackslash($0) },
+      Self.withoutParameters(bytes, isEnd: Self.isEitherSlash),
     ]
     for path in [bytes] + parametersRemoved {
       let separated = path.map { Self.isBackslash($0) ? UInt8(ascii: "/") : $0 }
@@ -102,18 +101,13 @@ package struct RequestPath: Sendable, Hashable {
   }
 
   private var mayBeReadOtherwise: Bool {
-    var isBehindSlash = false
-    for byte in bytes {
-      if Self.isBackslash(byte) || byte == UInt8(ascii: ";") { return true }
-      let isSlash = Self.isSlash(byte)
-      if isSlash, isBehindSlash { return true }
-      isBehindSlash = isSlash
-    }
-    return false
+    bytes.contains { Self.isBackslash($0) || $0 == UInt8(ascii: ";") }
+      || zip(bytes, bytes.dropFirst()).contains { Self.isSlash($0) && Self.isSlash($1) }
   }
 
   private static func isSlash(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "/") }
   private static func isBackslash(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\\") }
+  private static func isEitherSlash(_ byte: UInt8) -> Bool { isSlash(byte) || isBackslash(byte) }
 
   private static func withMergedSlashes(_ path: [UInt8]) -> [UInt8] {
     path.indices.filter { !isSlash(path[$0]) || $0 == 0 || !isSlash(path[$0 - 1]) }.map { path[$0] }
@@ -134,8 +128,7 @@ package struct RequestPath: Sendable, Hashable {
   }
 
   private static func pathStart(_ target: [UInt8]) -> Int? {
-    guard let first = target.first else { return nil }
-    if first == UInt8(ascii: "/") { return 0 }
+    if target.first == UInt8(ascii: "/") { return 0 }
     for scheme in ["http://", "https://", "ws://", "wss://"] where target.starts(with: scheme.utf8) {
       let authority = target[scheme.utf8.count...]
       return authority.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? target.endIndex

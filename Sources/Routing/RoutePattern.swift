@@ -20,8 +20,7 @@ package struct RoutePattern: Sendable, Hashable {
     package var name: String
     /// Nil in a regular expression.
     package var converter: PathConverter?
-    /// The expression of the capture.
-    let expression: Expression
+    var expression: Expression
 
     /// The possible values of the capture.
     var values: Expression { converter == .int ? PathConverter.normalisedInteger : expression }
@@ -29,10 +28,9 @@ package struct RoutePattern: Sendable, Hashable {
 
   package let text: String
   package let syntax: PatternSyntax
-  package let role: Role
   /// In the order of their appearance.
   package let captures: [Capture]
-  let expression: Expression
+  var expression: Expression
   /// Whether the pattern is searched for: it may begin anywhere in the path.
   var isSearched = false
 
@@ -43,9 +41,8 @@ package struct RoutePattern: Sendable, Hashable {
     _ text: String, as syntax: PatternSyntax, role: Role
   ) -> Result<RoutePattern, PatternFault> {
     guard text.utf8.count <= longestText else {
-      return .failure(
-        PatternFault(.unsupported, "the pattern is longer than \(longestText) bytes", at: 0..<text.utf8.count)
-      )
+      let message = "the pattern is longer than \(longestText) bytes"
+      return .failure(PatternFault(.unsupported, message, at: 0..<text.utf8.count))
     }
     do throws(PatternFault) {
       switch syntax {

@@ -12,7 +12,7 @@ package struct Router: Sendable {
   private let programs: [Program]
 
   package init(_ routes: [RoutePath]) {
-    self.init(routes, bounds: .init(routeCount: routes.count))
+    self.init(routes, bounds: .init(work: 24_000_000 + 2_000 * routes.count))
   }
 
   /// - Parameter analyses: the work that the analyses may take; by default in proportion to the table.
@@ -80,9 +80,7 @@ package struct Router: Sendable {
         other[index] = Array(sample.utf8)[...]
         let bytes = Array(other.joined(separator: [UInt8(ascii: "/")]))
         guard let route = route(of: bytes), let name = match(bytes, by: route).captures.name(of: sample)
-        else {
-          continue
-        }
+        else { continue }
         let captures = routes[route].patterns.reversed().flatMap(\.captures)
         if let capture = captures.first(where: { $0.name == name }) { return (route, capture) }
       }
@@ -97,12 +95,10 @@ package struct Router: Sendable {
 
   private func match(_ path: [UInt8], by route: Int) -> RouteMatch {
     let program = programs[route]
-    guard !program.captures.isEmpty else {
-      return RouteMatch(route: route, captures: Captures(), remainder: nil)
-    }
+    guard !program.captures.isEmpty else { return RouteMatch(route: route, captures: Captures()) }
     var captures: [Captures.Capture] = []
     var remainder: String?
-    for (capture, range) in zip(program.captures, CaptureReader(program).read(path)) {
+    for (capture, range) in zip(program.captures, CaptureReader.read(path, by: program)) {
       guard let range else { continue }
       let text = String(decoding: path[range], as: UTF8.self)
       if capture.name == RoutePattern.remainderName {
@@ -124,8 +120,7 @@ extension RoutePattern {
   package static let remainder: RoutePattern = {
     let anything = Expression.repetition(.characters(.everything), least: 0, most: nil, preference: .greedy)
     return RoutePattern(
-      text: "", syntax: .path, role: .endpoint,
-      captures: [Capture(name: remainderName, converter: nil, expression: anything)],
+      text: "", syntax: .path, captures: [Capture(name: remainderName, expression: anything)],
       expression: .sequence([.capture(0, anything), .end]))
   }()
 }

@@ -59,12 +59,9 @@ struct CollisionDecision {
       case .identity, .anything: return nil
       }
     }
-    let captures = names.map { RoutePattern.Capture(name: $0, converter: nil, expression: .empty) }
-    program = Program(
-      RoutePath([
-        RoutePattern(
-          text: "", syntax: .path, role: .endpoint, captures: captures, expression: .sequence(parts))
-      ]))
+    let captures = names.map { RoutePattern.Capture(name: $0, expression: .empty) }
+    let pattern = RoutePattern(text: "", syntax: .path, captures: captures, expression: .sequence(parts))
+    program = Program(RoutePath([pattern]))
     if program.isTooLarge { return nil }
   }
 

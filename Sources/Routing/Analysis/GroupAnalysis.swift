@@ -41,17 +41,14 @@ package struct GroupAnalysis {
   }
 
   package func findings() -> [GroupFinding] {
-    let names = template.captureNames
-    let unknown = names.filter { route.sources(of: $0).captures.isEmpty }
+    let unknown = template.captureNames.filter { route.sources(of: $0).captures.isEmpty }
     guard unknown.isEmpty else { return unknown.map(GroupFinding.unknownCapture) }
-    var findings: [GroupFinding] = []
-    for name in Set(names).sorted() {
-      findings += [illegality(of: name), absence(of: name)].compactMap(\.self)
-    }
-    if let finding = emptiness() { findings.append(finding) }
+    let names = Set(template.captureNames)
+    var findings = names.sorted().flatMap { [illegality(of: $0), absence(of: $0)] }
+    findings.append(emptiness())
     // A single capture is determined by the name. The possible values of the client's identity are not known.
-    if Set(names).count > 1, !template.isPersonal, let collision = collision() { findings.append(collision) }
-    return findings
+    if names.count > 1, !template.isPersonal { findings.append(collision()) }
+    return findings.compactMap(\.self)
   }
 
   // MARK: - Legal names
@@ -75,7 +72,7 @@ package struct GroupAnalysis {
   private func absence(of name: String) -> GroupFinding? {
     guard !route.sources(of: name).isCertain else { return nil }
     let without = RoutePath(route.patterns.map { $0.replacing { $0 == name ? .characters(.nothing) : nil } })
-    guard let language = RouteLanguage(without, budget: budget.share()) else {
+    guard let language = RouteLanguage(Program(without), budget: budget.share()) else {
       return .legalNotProved(capture: name)
     }
     guard let path = language.shortest else { return nil }
@@ -86,8 +83,8 @@ package struct GroupAnalysis {
 
   /// A path of this route at which all parts of the name are empty.
   private func emptiness() -> GroupFinding? {
-    let names = Set(template.captureNames)
     guard template.captureNames.count == template.parts.count else { return nil }
+    let names = Set(template.captureNames)
     let languages = names.map(language)
     guard languages.allSatisfy({ $0?.matches("") != false }) else { return nil }
     let path = path(with: Dictionary(uniqueKeysWithValues: names.map { ($0, "") }))

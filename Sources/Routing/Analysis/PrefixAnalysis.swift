@@ -28,17 +28,12 @@ struct PrefixAnalysis {
   /// Whether no text that the pattern matches is the beginning of another one.
   private mutating func isPrefixFree(_ pattern: RoutePattern) -> Bool {
     if let known = hasOneEnd[pattern] { return known }
-    let alone = RoutePattern(
-      text: pattern.text, syntax: pattern.syntax, role: .prefix, captures: pattern.captures,
-      expression: pattern.expression)
-    let builder = AutomatonBuilder.build([Program(RoutePath([alone]))], budget: budget.share())
-    let answer = builder.map { builder in
-      !builder.accepted.indices.contains { state in
-        !builder.accepted[state].isEmpty && builder.leadsOn(from: state)
-      }
+    let builder = AutomatonBuilder.build([Program(RoutePath([pattern]))], budget: budget.share())
+    let leadsOn = builder.map { builder in
+      builder.accepted.indices.contains { !builder.accepted[$0].isEmpty && builder.leadsOn(from: $0) }
     }
-    hasOneEnd[pattern] = answer ?? false
-    return answer ?? false
+    hasOneEnd[pattern] = leadsOn == false
+    return leadsOn == false
   }
 }
 

@@ -1,10 +1,8 @@
 extension Router {
   /// The shortest path of the route with these captures; nil if another route would answer it, or if there is none.
   func path(ofRoute index: Int, with values: [String: String], budget: WorkBudget) -> String? {
-    guard let language = language(ofRoute: index, with: values, budget: budget), let path = language.shortest,
-      answers(path, by: index, with: values)
-    else { return nil }
-    return path
+    let path = language(ofRoute: index, with: values, budget: budget)?.shortest
+    return path.flatMap { answers($0, by: index, with: values) ? $0 : nil }
   }
 
   /// A path of the route with these captures, even if an earlier route answers it.
@@ -18,12 +16,11 @@ extension Router {
     return result
   }
 
-  private func language(ofRoute index: Int, with values: [String: String], budget: WorkBudget)
-    -> RouteLanguage?
-  {
-    let fixed = RoutePath(
-      routes[index].patterns.map { $0.replacing { name in values[name].map { Expression.text($0) } } })
-    return RouteLanguage(fixed, budget: budget.share())
+  private func language(
+    ofRoute index: Int, with values: [String: String], budget: WorkBudget
+  ) -> RouteLanguage? {
+    let fixed = routes[index].patterns.map { $0.replacing { values[$0].map { Expression.text($0) } } }
+    return RouteLanguage(Program(RoutePath(fixed)), budget: budget.share())
   }
 
   private func answers(_ path: String, by index: Int, with values: [String: String]) -> Bool {
@@ -35,10 +32,10 @@ extension Router {
 extension RoutePattern {
   /// The same pattern with captures replaced, by name.
   func replacing(_ replacement: (String) -> Expression?) -> RoutePattern {
-    RoutePattern(
-      text: text, syntax: syntax, role: role, captures: captures,
-      expression: expression.replacingCaptures { number in
-        replacement(captures[number].name).map { .capture(number, $0) }
-      })
+    var pattern = self
+    pattern.expression = expression.replacingCaptures { number in
+      replacement(captures[number].name).map { .capture(number, $0) }
+    }
+    return pattern
   }
 }

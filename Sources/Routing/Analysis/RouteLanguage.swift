@@ -3,10 +3,6 @@ struct RouteLanguage {
   private let builder: AutomatonBuilder
 
   /// - Returns: nil where it is too large.
-  init?(_ route: RoutePath, budget: WorkBudget) {
-    self.init(Program(route), budget: budget)
-  }
-
   init?(_ program: Program, budget: WorkBudget) {
     guard !program.isTooLarge, let builder = AutomatonBuilder.build([program], budget: budget) else {
       return nil
@@ -14,14 +10,10 @@ struct RouteLanguage {
     self.builder = builder
   }
 
-  func matches(_ path: String) -> Bool {
-    builder.automaton.match(Array(path.utf8)) != nil
-  }
+  func matches(_ path: String) -> Bool { builder.automaton.match(Array(path.utf8)) != nil }
 
   /// The shortest path that it matches; nil where there is none.
-  var shortest: String? {
-    builder.accepted.firstIndex { !$0.isEmpty }.map(builder.example)
-  }
+  var shortest: String? { builder.accepted.firstIndex { !$0.isEmpty }.map(builder.example) }
 
   /// The shortest path it matches that contains one of the bytes.
   func shortest(containing isWanted: (UInt8) -> Bool) -> String? {
@@ -44,8 +36,8 @@ struct RouteLanguage {
 
   /// The shortest readable path that it matches and the other one does not.
   func shortest(without other: RouteLanguage, budget: WorkBudget) -> ProductSearch.Result {
-    ProductSearch([builder.automaton, other.builder.automaton], isReadable: true).first(budget) { routes in
-      routes[0] != nil && routes[1] == nil
+    ProductSearch([builder.automaton, other.builder.automaton], isReadable: true).first(budget) {
+      $0[0] != nil && $0[1] == nil
     }
   }
 
@@ -63,7 +55,7 @@ struct RouteLanguage {
     let search = ProductSearch([builder.automaton, other.builder.automaton])
     var hasOwn = false
     var hasOthers = false
-    var example: String?
+    let example: String
     let result = search.first(budget) { routes in
       switch (routes[0], routes[1]) {
       case (nil, nil): break
@@ -86,23 +78,16 @@ struct RouteLanguage {
       }
       if case .open = rest { return .open }
     }
-    guard hasOwn, hasOthers, let example else { return .contained }
-    return .partial(example: example)
+    return hasOwn && hasOthers ? .partial(example: example) : .contained
   }
 
-  /// The shortest path that it matches and that route answers in the automaton.
-  func shortest(wonBy route: Int, in table: Automaton, budget: WorkBudget) -> ProductSearch.Result {
-    ProductSearch([table, builder.automaton]).first(budget) { routes in
-      routes[0] == route && routes[1] != nil
-    }
-  }
-
-  /// The shortest path that both match and that route answers in the automaton.
-  func shortest(with other: RouteLanguage, wonBy route: Int, in table: Automaton, budget: WorkBudget)
-    -> ProductSearch.Result
-  {
-    ProductSearch([table, builder.automaton, other.builder.automaton]).first(budget) { routes in
-      routes[0] == route && routes[1] != nil && routes[2] != nil
+  /// The shortest path that it matches, as does the other one, and that route answers in the automaton.
+  func shortest(
+    with other: RouteLanguage? = nil, wonBy route: Int, in table: Automaton, budget: WorkBudget
+  ) -> ProductSearch.Result {
+    let languages = [self, other].compactMap(\.self)
+    return ProductSearch([table] + languages.map(\.builder.automaton)).first(budget) { routes in
+      routes[0] == route && routes.allSatisfy { $0 != nil }
     }
   }
 }

@@ -24,11 +24,14 @@ struct TableAnalysis {
     pieces += 1
     let stretch = firstRoute..<(firstRoute + builder.routeCount)
     var overlaps = Overlaps(builder, Array(programs[stretch]), budget: budget)
-    for route in 0..<overlaps.routeCount where !overlaps.wins[route] {
+    for number in 0..<overlaps.routeCount where !overlaps.wins[number] {
+      let route = firstRoute + number
+      let coverers = overlaps.coverers(of: number).map { firstRoute + $0 }
       collected.append(
-        programs[firstRoute + route].isTooLarge
-          ? .tooComplex(route: firstRoute + route)
-          : neverWinning(route, overlaps.coverers(of: route), firstRoute: firstRoute))
+        programs[route].isTooLarge
+          ? .tooComplex(route: route)
+          : coverers.isEmpty ? .matchesNothing(route: route) : .unreachable(route: route, coveredBy: coverers)
+      )
     }
     for (pair, verdict) in overlaps.partial() {
       let (route, winner) = (firstRoute + pair.route, firstRoute + pair.winner)
@@ -40,19 +43,14 @@ struct TableAnalysis {
     }
   }
 
-  private func neverWinning(_ route: Int, _ coverers: [Int], firstRoute: Int) -> RouteFinding {
-    coverers.isEmpty
-      ? .matchesNothing(route: firstRoute + route)
-      : .unreachable(route: firstRoute + route, coveredBy: coverers.map { firstRoute + $0 })
-  }
-
   func findings() -> [RouteFinding] {
     var all = collected
     if pieces > 1 { all.append(.notProved(routes: 0..<routes.count)) }
     var prefixes = PrefixAnalysis(budget: budget)
     for (route, path) in routes.enumerated() where !programs[route].isTooLarge {
       all += prefixes.findings(path, programs[route], route: route)
-      if let finding = UnanchoredAnalysis(path, budget: budget).finding(route: route) { all.append(finding) }
+      let unanchored = UnanchoredAnalysis(route: path, budget: budget)
+      if let finding = unanchored.finding(route: route) { all.append(finding) }
     }
     return all.sorted { ($0.route, $0.rank) < ($1.route, $1.rank) }
   }

@@ -3,21 +3,14 @@
 /// A pattern is found if it matches a path that it would not match with `^` at its beginning. A pattern that matches every path
 /// anyway is not found, because that is hardly a mistake.
 struct UnanchoredAnalysis {
-  private static let junk = "evil/"
-
-  private let route: RoutePath
-  private let budget: WorkBudget
-
-  init(_ route: RoutePath, budget: WorkBudget) {
-    self.route = route
-    self.budget = budget
-  }
+  let route: RoutePath
+  let budget: WorkBudget
 
   /// At most one finding, because it is about all patterns of the route.
   func finding(route index: Int) -> RouteFinding? {
     let searched = route.patterns.indices.filter { route.patterns[$0].isSearched }
     guard !searched.isEmpty else { return nil }
-    guard let asWritten = RouteLanguage(route, budget: budget.share()) else {
+    guard let asWritten = RouteLanguage(Program(route), budget: budget.share()) else {
       return .open(route: index, .anchoring)
     }
     for number in searched {
@@ -33,10 +26,14 @@ struct UnanchoredAnalysis {
   private func difference(_ asWritten: RouteLanguage, pattern number: Int) -> String?? {
     var patterns = route.patterns
     patterns[number] = patterns[number].anchored
-    guard let anchored = RouteLanguage(RoutePath(patterns), budget: budget.share()) else { return nil }
+    guard let anchored = RouteLanguage(Program(RoutePath(patterns)), budget: budget.share()) else {
+      return nil
+    }
     // A person notices an obviously wrong beginning at once.
-    patterns.insert(.text(Self.junk), at: number)
-    let withJunk = RouteLanguage(RoutePath(patterns), budget: budget.share())
+    let junk = "evil/"
+    patterns.insert(
+      RoutePattern(text: junk, syntax: .path, captures: [], expression: .text(junk)), at: number)
+    let withJunk = RouteLanguage(Program(RoutePath(patterns)), budget: budget.share())
     if let example = withJunk?.shortest, asWritten.matches(example), !anchored.matches(example) {
       return .some(example)
     }
@@ -52,13 +49,8 @@ extension RoutePattern {
   /// The same route without the text that may precede a searched pattern.
   fileprivate var anchored: RoutePattern {
     guard isSearched, case .sequence(let parts) = expression else { return self }
-    return RoutePattern(
-      text: text, syntax: syntax, role: role, captures: captures,
-      expression: .sequence([.start] + parts.dropFirst()))
-  }
-
-  /// Only the text, before other patterns.
-  fileprivate static func text(_ text: String) -> RoutePattern {
-    RoutePattern(text: text, syntax: .path, role: .prefix, captures: [], expression: .text(text))
+    var pattern = self
+    pattern.expression = .sequence([.start] + parts.dropFirst())
+    return pattern
   }
 }

@@ -49,7 +49,7 @@ struct Automaton: Sendable {
 
 /// Builds an automaton state by state, nearest to the start first, and keeps the data for the analyses.
 struct AutomatonBuilder {
-  private typealias Position = JointProgram.Position
+  private typealias Positions = [JointProgram.Position]
 
   /// A route that can no longer win where another one accepts every continuation.
   struct Hiding: Hashable {
@@ -67,11 +67,11 @@ struct AutomatonBuilder {
 
   let routeCount: Int
   private var program: JointProgram
-  private var numbers: [[JointProgram.Position]: UInt32] = [:]
+  private var numbers: [Positions: UInt32] = [:]
   /// The states by their positions before settling, because many bytes lead to the same positions. Only for those that take
   /// long to settle.
-  private var numbersOfTargets: [[JointProgram.Position]: UInt32?] = [:]
-  private var waiting: [[JointProgram.Position]] = []
+  private var numbersOfTargets: [Positions: UInt32?] = [:]
+  private var waiting: [Positions] = []
   private let budget: WorkBudget
 
   private static let manyTargets = 8
@@ -91,7 +91,7 @@ struct AutomatonBuilder {
   }
 
   private mutating func run(states: Int) -> Bool {
-    let start = program.settle(program.starts.map { Position($0, .anything) })
+    let start = program.settle(program.starts.map { JointProgram.Position($0, .anything) })
     remember(start.hiding)
     numbers[start.positions] = 0
     waiting.append(start.positions)
@@ -115,9 +115,7 @@ struct AutomatonBuilder {
   }
 
   /// The transitions of a state; nil if the budget is used up.
-  private mutating func expand(_ positions: [JointProgram.Position], from state: Int) -> [Automaton
-    .Transition]?
-  {
+  private mutating func expand(_ positions: Positions, from state: Int) -> [Automaton.Transition]? {
     var steps: [JointProgram.Step] = []
     for position in positions { program.addSteps(from: position, to: &steps) }
     guard steps.count > 1 else {
@@ -141,7 +139,7 @@ struct AutomatonBuilder {
   }
 
   private mutating func number(
-    _ targets: [JointProgram.Position], from state: Int, by range: ClosedRange<UInt8>
+    _ targets: Positions, from state: Int, by range: ClosedRange<UInt8>
   ) -> UInt32? {
     let isLarge = targets.count >= Self.manyTargets
     if isLarge, let known = numbersOfTargets[targets] { return known }

@@ -1,26 +1,8 @@
 /// Reads the captures of a path from a route that matches it, with the preferences of a backtracking matcher (greedy first,
 /// earlier alternative first), but in time proportional to the path: all threads are followed side by side.
+///
+/// Its memory is reused from byte to byte.
 struct CaptureReader {
-  private let program: Program
-
-  init(_ program: Program) {
-    self.program = program
-  }
-
-  /// - Returns: for each capture, the range of its bytes; nil if it took no part.
-  func read(_ path: [UInt8]) -> [Range<Int>?] {
-    var walk = CaptureWalk(program, length: path.count)
-    let slots = walk.slots(of: path)
-    return (0..<program.captures.count).map { capture in
-      guard let slots else { return nil }
-      let (start, end) = (slots[2 * capture], slots[2 * capture + 1])
-      return start < 0 || end < start ? nil : Int(start)..<Int(end)
-    }
-  }
-}
-
-/// One reading of a path. Its memory is reused from byte to byte.
-private struct CaptureWalk {
   private typealias Position = JointProgram.Position
 
   /// The threads through the program that are followed side by side, the preferred one first.
@@ -56,7 +38,18 @@ private struct CaptureWalk {
   /// Where the preferred thread continues after a loop that takes the rest of the path.
   private var end: Int32?
 
-  init(_ program: Program, length: Int) {
+  /// - Returns: for each capture, the range of its bytes; nil if it took no part.
+  static func read(_ path: [UInt8], by program: Program) -> [Range<Int>?] {
+    var reader = CaptureReader(program, length: path.count)
+    let slots = reader.slots(of: path)
+    return program.captures.indices.map { capture in
+      guard let slots else { return nil }
+      let (start, end) = (slots[2 * capture], slots[2 * capture + 1])
+      return start < 0 || end < start ? nil : Int(start)..<Int(end)
+    }
+  }
+
+  private init(_ program: Program, length: Int) {
     self.program = program
     self.length = length
     width = program.captures.count * 2
@@ -65,7 +58,7 @@ private struct CaptureWalk {
   }
 
   /// - Returns: where each capture begins (even) and ends (odd), below 0 if it took no part; nil if nothing matches.
-  mutating func slots(of path: [UInt8]) -> [Int32]? {
+  private mutating func slots(of path: [UInt8]) -> [Int32]? {
     follow(Position(program.start, .anything), at: 0)
     var reading = Threads()
     for (index, byte) in path.enumerated() {
@@ -83,9 +76,7 @@ private struct CaptureWalk {
       follow(Position(end, .anything), at: length)
     }
     // Threads are in order of preference, and the first that accepts is the match.
-    let accepting = threads.positions.firstIndex { position in
-      program.accepts(Int32(position.instruction))
-    }
+    let accepting = threads.positions.firstIndex { program.accepts(Int32($0.instruction)) }
     return accepting.map { Array(threads.slots[($0 * width)..<(($0 + 1) * width)]) }
   }
 

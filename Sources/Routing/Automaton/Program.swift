@@ -94,25 +94,16 @@ struct Program: Sendable {
     return Int32(instructions.count - 1)
   }
 
-  private mutating func compile(
-    _ expression: Expression, firstCapture: Int, then next: Int32
-  ) -> Int32 {
+  private mutating func compile(_ expression: Expression, firstCapture: Int, then next: Int32) -> Int32 {
     guard !isTooLarge else { return 0 }
     switch expression {
-    case .characters(let set):
-      return compile(set, then: next)
+    case .characters(let set): return compile(set, then: next)
     case .sequence(let parts):
-      return parts.reversed().reduce(next) { next, part in
-        compile(part, firstCapture: firstCapture, then: next)
-      }
+      return parts.reversed().reduce(next) { compile($1, firstCapture: firstCapture, then: $0) }
     case .alternatives(let alternatives):
-      let starts = alternatives.map {
-        compile($0, firstCapture: firstCapture, then: next)
-      }
-      return starts.dropLast().reversed().reduce(starts[starts.count - 1]) { add(.split($1, $0)) }
+      return split(alternatives.map { compile($0, firstCapture: firstCapture, then: next) })
     case .repetition(let inner, let least, let most, let preference):
-      return compileRepetition(
-        inner, least, most, preference, firstCapture: firstCapture, then: next)
+      return compileRepetition(inner, least, most, preference, firstCapture: firstCapture, then: next)
     case .capture(let number, let inner):
       let slot = Int32(2 * (firstCapture + number))
       let end = add(.save(slot + 1, next: next))
@@ -178,6 +169,11 @@ struct Program: Sendable {
     let starts = sequences.map { sequence in
       sequence.reversed().reduce(next) { add(.byte($1.lowerBound, $1.upperBound, next: $0)) }
     }
+    return split(starts)
+  }
+
+  /// Continues at any of the starts, of which an earlier one is preferred.
+  private mutating func split(_ starts: [Int32]) -> Int32 {
     guard let last = starts.last else { return add(.fail) }
     return starts.dropLast().reversed().reduce(last) { add(.split($1, $0)) }
   }

@@ -5,15 +5,6 @@ struct TableCompiler {
     var states = 500_000
     /// The work for the whole table. Half of it is for attempts with more than one route.
     var work: Int
-
-    init(states: Int = 500_000, work: Int) {
-      self.states = states
-      self.work = work
-    }
-
-    init(routeCount: Int) {
-      work = 24_000_000 + 2_000 * routeCount
-    }
   }
 
   /// A single route may always take this much work, however much others took. An ordinary one needs far less.

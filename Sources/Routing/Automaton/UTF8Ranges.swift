@@ -36,16 +36,6 @@ enum UTF8Ranges {
   }
 
   private static func encode(_ value: UInt32) -> [UInt8] {
-    switch value {
-    case 0...0x7F: [UInt8(value)]
-    case 0x80...0x7FF: [0xC0 | UInt8(value >> 6), 0x80 | UInt8(value & 0x3F)]
-    case 0x800...0xFFFF:
-      [0xE0 | UInt8(value >> 12), 0x80 | UInt8(value >> 6 & 0x3F), 0x80 | UInt8(value & 0x3F)]
-    default:
-      [
-        0xF0 | UInt8(value >> 18), 0x80 | UInt8(value >> 12 & 0x3F), 0x80 | UInt8(value >> 6 & 0x3F),
-        0x80 | UInt8(value & 0x3F),
-      ]
-    }
+    Unicode.Scalar(value).map { Array($0.utf8) } ?? []
   }
 }

@@ -6,12 +6,7 @@ package final class WorkBudget {
   private(set) var left: Int
   private let whole: WorkBudget?
 
-  package init(_ steps: Int) {
-    left = steps
-    whole = nil
-  }
-
-  private init(_ steps: Int, of whole: WorkBudget) {
+  package init(_ steps: Int, of whole: WorkBudget? = nil) {
     left = steps
     self.whole = whole
   }
@@ -23,15 +18,11 @@ package final class WorkBudget {
 
   /// - Returns: false if that much is not left.
   func spend(_ steps: Int = 1) -> Bool {
-    guard steps <= left else {
+    guard steps <= left, whole?.spend(steps) ?? true else {
       left = 0
       return false
     }
     left -= steps
-    guard whole?.spend(steps) ?? true else {
-      left = 0
-      return false
-    }
     return true
   }
 

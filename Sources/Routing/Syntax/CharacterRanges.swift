@@ -2,6 +2,7 @@
 struct CharacterRanges: Sendable, Hashable {
   private(set) var ranges: [ClosedRange<UInt32>]
 
+  static let nothing = CharacterRanges([])
   static let everything = CharacterRanges([0...0xD7FF, 0xE000...0x10FFFF])
   static let digits = CharacterRanges([0x30...0x39])
   /// `\w` in ASCII.
@@ -38,22 +39,11 @@ struct CharacterRanges: Sendable, Hashable {
     return CharacterRanges(result)
   }
 
-  func union(_ other: CharacterRanges) -> CharacterRanges {
-    CharacterRanges(ranges + other.ranges)
-  }
+  func union(_ other: CharacterRanges) -> CharacterRanges { CharacterRanges(ranges + other.ranges) }
 
   func intersection(_ other: CharacterRanges) -> CharacterRanges {
-    var common: [ClosedRange<UInt32>] = []
-    for range in ranges {
-      for otherRange in other.ranges where range.overlaps(otherRange) {
-        common.append(range.clamped(to: otherRange))
-      }
-    }
-    return CharacterRanges(common)
+    CharacterRanges(ranges.flatMap { range in other.ranges.filter(range.overlaps).map(range.clamped) })
   }
-
-  /// No character at all.
-  static let nothing = CharacterRanges([])
 
   /// The characters beyond ASCII that Python considers equal to an ASCII letter when case is ignored.
   private static let equals: [(letter: UInt32, others: [ClosedRange<UInt32>])] = [

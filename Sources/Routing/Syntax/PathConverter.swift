@@ -22,10 +22,9 @@ package enum PathConverter: String, Sendable, Hashable, CaseIterable {
     case .uuid:
       let digit = Expression.characters(CharacterRanges([0x30...0x39, 0x61...0x66]))
       let groups = [8, 4, 4, 4, 12].map {
-        Expression.repetition(digit, least: $0, most: $0, preference: .greedy)
+        [Expression.repetition(digit, least: $0, most: $0, preference: .greedy)]
       }
-      let dash = Expression.text("-")
-      return .sequence(Array(groups.map { [$0] }.joined(separator: [dash])))
+      return .sequence(Array(groups.joined(separator: [.text("-")])))
     case .path: return oneOrMore(CharacterRanges(UnicodeScalar("\n")).inverted)
     }
   }

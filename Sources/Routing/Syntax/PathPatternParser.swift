@@ -26,16 +26,14 @@ struct PathPatternParser {
       }
       let capture = try capture(index..<(close + 1))
       if captures.contains(where: { $0.name == capture.name }) {
-        throw PatternFault(
-          .invalid, "the pattern has two captures with the name \"\(capture.name)\"", at: index..<(close + 1))
+        throw .takenName(capture.name, at: index..<(close + 1))
       }
       parts.append(.capture(captures.count, capture.expression))
       captures.append(capture)
       index = close + 1
     }
     if role == .endpoint { parts.append(.end) }
-    return RoutePattern(
-      text: text, syntax: .path, role: role, captures: captures, expression: .sequence(parts))
+    return RoutePattern(text: text, syntax: .path, captures: captures, expression: .sequence(parts))
   }
 
   /// - Parameter range: includes the angle brackets.
@@ -46,11 +44,7 @@ struct PathPatternParser {
     }
     let words = inner.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     let name = words[words.count - 1]
-    guard isIdentifier(name) else {
-      throw PatternFault(
-        .invalid, "\"\(name)\" cannot be the name of a capture",
-        hint: "use letters, digits and underscores, and do not begin with a digit", at: range)
-    }
+    guard isIdentifier(name) else { throw .badName(name, at: range) }
     let kind = words.count == 2 ? words[0] : "str"
     guard let converter = PathConverter(rawValue: kind) else {
       let known = PathConverter.allCases.map(\.rawValue).joined(separator: ", ")

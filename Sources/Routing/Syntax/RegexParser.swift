@@ -5,33 +5,24 @@ import Bytes
 /// `\w`, `\d` and `\s` are ASCII. Look-ahead, look-behind, back-references and unbounded counts are refused, with their place
 /// in the pattern.
 struct RegexParser {
-  private struct Character {
-    var scalar: Unicode.Scalar
-    var offset: Int
-  }
-
   /// Deeper nesting is refused.
   private static let deepest = 50
   private static let mostRepetitions = 1000
 
   private let text: String
-  private let characters: [Character]
+  private let characters: [Unicode.Scalar]
   private var index = 0
   private var depth = 0
   private var ignoresCase = false
   private var dotMatchesLineFeed = false
-  private var named: [(name: String, expression: Expression)] = []
-  private var names: [String] = []
+  /// In the order in which they begin.
+  private var captures: [RoutePattern.Capture] = []
   /// The first repetition without an upper bound of something that may be empty.
   private var emptyLoop: Range<Int>?
 
   init(_ text: String) {
     self.text = text
-    var offset = 0
-    characters = text.unicodeScalars.map { scalar in
-      defer { offset += UTF8.width(scalar) }
-      return Character(scalar: scalar, offset: offset)
-    }
+    characters = Array(text.unicodeScalars)
   }
 
   /// Django: an endpoint that ends in `$` must match the whole path; everything else is searched for, and may stand
@@ -39,12 +30,11 @@ struct RegexParser {
   func parse(_ role: RoutePattern.Role) throws(PatternFault) -> RoutePattern {
     var parser = self
     let body = try parser.parseAll()
-    if let loop = parser.emptyLoop, !parser.names.isEmpty { throw Self.fault(ofLoop: loop) }
+    if let loop = parser.emptyLoop, !parser.captures.isEmpty { throw Self.fault(ofLoop: loop) }
     let isWhole = role == .endpoint && text.hasSuffix("$")
     let anything = Expression.characters(.everything)
     let isSearched = !isWhole && !body.beginsWithStart
-    let before =
-      isSearched ? [Expression.repetition(anything, least: 0, most: nil, preference: .lazy)] : []
+    let before = isSearched ? [Expression.repetition(anything, least: 0, most: nil, preference: .lazy)] : []
     let after = Expression.repetition(anything, least: 0, most: nil, preference: .greedy)
     let expression: Expression =
       switch (role, isWhole) {
@@ -52,13 +42,8 @@ struct RegexParser {
       case (.endpoint, false): .sequence(before + [body, after])
       case (.prefix, _): .sequence(before + [body])
       }
-    let captures = parser.names.map { name in
-      RoutePattern.Capture(
-        name: name, converter: nil, expression: parser.named.first { $0.name == name }?.expression ?? .empty)
-    }
     return RoutePattern(
-      text: text, syntax: .regex, role: role, captures: captures, expression: expression,
-      isSearched: isSearched)
+      text: text, syntax: .regex, captures: parser.captures, expression: expression, isSearched: isSearched)
   }
 
   /// Python ends such a repetition with an empty turn where it can, and captures what that turn captures.
@@ -72,9 +57,7 @@ struct RegexParser {
   private mutating func parseAll() throws(PatternFault) -> Expression {
     try parseFlags()
     let expression = try parseAlternatives()
-    guard index == characters.count else {
-      throw PatternFault(.invalid, "the \")\" has no \"(\" before it", at: range(index))
-    }
+    guard index == characters.count else { throw invalid("the \")\" has no \"(\" before it", range(index)) }
     return expression
   }
 
@@ -94,9 +77,7 @@ struct RegexParser {
         }
         index += 1
       }
-      guard peek() == ")" else {
-        throw PatternFault(.invalid, "the flags are not closed by \")\"", at: range(start, to: index))
-      }
+      guard peek() == ")" else { throw invalid("the flags are not closed by \")\"", range(start, to: index)) }
       index += 1
     }
   }
@@ -125,14 +106,14 @@ struct RegexParser {
     return parts.count == 1 ? parts[0] : .sequence(parts)
   }
 
-  private mutating func parseQuantifiers(_ atom: Expression, from start: Int) throws(PatternFault)
-    -> Expression
-  {
+  private mutating func parseQuantifiers(
+    _ atom: Expression, from start: Int
+  ) throws(PatternFault) -> Expression {
     let quantifierStart = index
     guard let (least, most) = try parseBounds() else { return atom }
     switch atom {
     case .start, .end, .endOrLastLineFeed:
-      throw PatternFault(.invalid, "an anchor cannot be repeated", at: range(start, to: index))
+      throw invalid("an anchor cannot be repeated", range(start, to: index))
     case .characters, .sequence, .alternatives, .repetition, .capture: break
     }
     var preference = Expression.Preference.greedy
@@ -145,8 +126,7 @@ struct RegexParser {
     }
     try skipComments()
     if try parseBounds() != nil {
-      throw PatternFault(
-        .invalid, "a repetition stands behind another repetition", at: range(quantifierStart, to: index))
+      throw invalid("a repetition stands behind another repetition", range(quantifierStart, to: index))
     }
     if most == nil, emptyLoop == nil, atom.mayBeEmpty { emptyLoop = range(start, to: index) }
     return .repetition(atom, least: least, most: most, preference: preference)
@@ -171,11 +151,10 @@ struct RegexParser {
 
   private mutating func parseBraces() throws(PatternFault) -> (least: Int, most: Int?)? {
     let start = index
-    guard let close = characters[index...].firstIndex(where: { $0.scalar == "}" }) else { return nil }
-    let inner = String(String.UnicodeScalarView(characters[(index + 1)..<close].map(\.scalar)))
+    guard let close = characters[index...].firstIndex(of: "}") else { return nil }
+    let inner = string((index + 1)..<close)
     let bounds = inner.split(separator: ",", omittingEmptySubsequences: false)
-    let areNumbers = bounds.allSatisfy { $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }
-    guard bounds.count <= 2, areNumbers, inner != "" else { return nil }
+    guard bounds.count <= 2, bounds.allSatisfy(\.isOfDigits), inner != "" else { return nil }
     index = close + 1
     let least = bounds[0].isEmpty ? 0 : Int(bounds[0])
     let most = bounds.count == 1 ? least : (bounds[1].isEmpty ? nil : Int(bounds[1]))
@@ -185,15 +164,14 @@ struct RegexParser {
         at: range(start, to: index))
     }
     if let most, most < least {
-      throw PatternFault(
-        .invalid, "the repetition's lower bound is larger than its upper bound", at: range(start, to: index))
+      throw invalid("the repetition's lower bound is larger than its upper bound", range(start, to: index))
     }
     return (least, most)
   }
 
   private mutating func parseAtom() throws(PatternFault) -> Expression {
     let start = index
-    let scalar = characters[index].scalar
+    let scalar = characters[index]
     index += 1
     switch scalar {
     case "(": return try parseGroup(from: start)
@@ -203,14 +181,14 @@ struct RegexParser {
     case "$": return .endOrLastLineFeed
     case "\\": return try parseEscape(from: start)
     case "*", "+", "?":
-      throw PatternFault(.invalid, "there is nothing before the \"\(scalar)\" to repeat", at: range(start))
+      throw invalid("there is nothing before the \"\(scalar)\" to repeat", range(start))
     default: return .characters(try literal(scalar, from: start))
     }
   }
 
   private func literal(_ scalar: Unicode.Scalar, from start: Int) throws(PatternFault) -> CharacterRanges {
-    try checkCase(of: CharacterRanges(scalar), from: start)
     let set = CharacterRanges(scalar)
+    try checkCase(of: set, from: start)
     return ignoresCase ? set.caseInsensitive : set
   }
 
@@ -232,12 +210,15 @@ struct RegexParser {
     }
     depth += 1
     defer { depth -= 1 }
-    var name: String?
+    var number: Int?
     if peek() == "?" {
       index += 1
       switch peek() {
       case ":": index += 1
-      case "P": name = try parseGroupName(from: start)
+      case "P":
+        let name = try parseGroupName(from: start)
+        number = captures.count
+        captures.append(RoutePattern.Capture(name: name, expression: .empty))
       case "=", "!": throw unsupported("a look-ahead", from: start)
       case "<": throw unsupported("a look-behind", from: start)
       case "(": throw unsupported("a conditional group", from: start)
@@ -245,38 +226,24 @@ struct RegexParser {
       default: throw unsupported("this kind of group", from: start)
       }
     }
-    var number: Int?
-    if let name {
-      number = names.count
-      names.append(name)
-    }
     let inner = try parseAlternatives()
-    guard peek() == ")" else {
-      throw PatternFault(.invalid, "\"(\" is not closed by \")\"", at: range(start))
-    }
+    guard peek() == ")" else { throw invalid("\"(\" is not closed by \")\"", range(start)) }
     index += 1
-    guard let name, let number else { return inner }
-    named.append((name, inner))
+    guard let number else { return inner }
+    captures[number].expression = inner
     return .capture(number, inner)
   }
 
   private mutating func parseGroupName(from start: Int) throws(PatternFault) -> String {
     index += 1
     if peek() == "=" { throw unsupported("a back-reference", from: start) }
-    guard peek() == "<", let close = characters[index...].firstIndex(where: { $0.scalar == ">" }) else {
-      throw PatternFault(.invalid, "a named group begins with \"(?P<name>\"", at: range(start, to: index))
+    guard peek() == "<", let close = characters[index...].firstIndex(of: ">") else {
+      throw invalid("a named group begins with \"(?P<name>\"", range(start, to: index))
     }
-    let name = String(String.UnicodeScalarView(characters[(index + 1)..<close].map(\.scalar)))
-    guard isIdentifier(name) else {
-      throw PatternFault(
-        .invalid, "\"\(name)\" cannot be the name of a capture",
-        hint: "use letters, digits and underscores, and do not begin with a digit",
-        at: range(start, to: close + 1))
-    }
-    guard !names.contains(name) else {
-      throw PatternFault(
-        .invalid, "the pattern has two captures with the name \"\(name)\"", at: range(start, to: close + 1))
-    }
+    let name = string((index + 1)..<close)
+    let place = range(start, to: close + 1)
+    guard isIdentifier(name) else { throw .badName(name, at: place) }
+    guard !captures.contains(where: { $0.name == name }) else { throw .takenName(name, at: place) }
     index = close + 1
     return name
   }
@@ -284,11 +251,15 @@ struct RegexParser {
   /// Skips `(?#...)`. A quantifier after the comment belongs to the expression before it.
   private mutating func skipComments() throws(PatternFault) {
     while peek() == "(", peek(1) == "?", peek(2) == "#" {
-      guard let close = characters[index...].firstIndex(where: { $0.scalar == ")" }) else {
-        throw PatternFault(.invalid, "the comment is not closed by \")\"", at: range(index))
+      guard let close = characters[index...].firstIndex(of: ")") else {
+        throw invalid("the comment is not closed by \")\"", range(index))
       }
       index = close + 1
     }
+  }
+
+  private func invalid(_ message: String, _ range: Range<Int>) -> PatternFault {
+    PatternFault(.invalid, message, at: range)
   }
 
   private func unsupported(_ what: String, from start: Int) -> PatternFault {
@@ -300,10 +271,7 @@ struct RegexParser {
   // MARK: - Escapes and classes
 
   private mutating func parseEscape(from start: Int) throws(PatternFault) -> Expression {
-    guard let scalar = peek() else {
-      throw PatternFault(.invalid, "the backslash at the end escapes nothing", at: range(start))
-    }
-    switch scalar {
+    switch peek() {
     case "A":
       index += 1
       return .start
@@ -311,16 +279,14 @@ struct RegexParser {
       index += 1
       return .end
     case "b", "B": throw unsupported("a word boundary", from: start)
-    case "1"..."9": throw unsupported("a back-reference", from: start)
+    case ("1"..."9")?: throw unsupported("a back-reference", from: start)
     default: return .characters(try parseEscapedSet(from: start))
     }
   }
 
   /// An escape that stands for characters. The backslash has been read.
   private mutating func parseEscapedSet(from start: Int) throws(PatternFault) -> CharacterRanges {
-    guard let scalar = peek() else {
-      throw PatternFault(.invalid, "the backslash at the end escapes nothing", at: range(start))
-    }
+    guard let scalar = peek() else { throw invalid("the backslash at the end escapes nothing", range(start)) }
     index += 1
     switch scalar {
     case "d": return .digits
@@ -340,38 +306,31 @@ struct RegexParser {
     case "u": return try literal(try parseHex(4, from: start), from: start)
     case "U": return try literal(try parseHex(8, from: start), from: start)
     case "a"..."z", "A"..."Z", "1"..."9":
-      throw PatternFault(.invalid, "the escape \"\\\(scalar)\" is not known", at: range(start, to: index))
+      throw invalid("the escape \"\\\(scalar)\" is not known", range(start, to: index))
     default: return try literal(scalar, from: start)
     }
   }
 
   private mutating func parseHex(_ count: Int, from start: Int) throws(PatternFault) -> Unicode.Scalar {
     let end = min(index + count, characters.count)
-    let digits = String(String.UnicodeScalarView(characters[index..<end].map(\.scalar)))
+    let digits = string(index..<end)
     guard digits.utf8.count == count, let value = UInt32(hexadecimal: digits),
       let scalar = Unicode.Scalar(value)
-    else {
-      throw PatternFault(.invalid, "the escape needs \(count) hexadecimal digits", at: range(start, to: end))
-    }
+    else { throw invalid("the escape needs \(count) hexadecimal digits", range(start, to: end)) }
     index = end
     return scalar
   }
 
   private mutating func parseClass(from start: Int) throws(PatternFault) -> CharacterRanges {
-    var isInverted = false
-    if peek() == "^" {
-      isInverted = true
-      index += 1
-    }
-    var set = CharacterRanges([])
+    let isInverted = peek() == "^"
+    if isInverted { index += 1 }
+    var set = CharacterRanges.nothing
     var isFirst = true
     while let scalar = peek(), scalar != "]" || isFirst {
       isFirst = false
       set = set.union(try parseClassItem())
     }
-    guard peek() == "]" else {
-      throw PatternFault(.invalid, "\"[\" is not closed by \"]\"", at: range(start))
-    }
+    guard peek() == "]" else { throw invalid("\"[\" is not closed by \"]\"", range(start)) }
     index += 1
     if ignoresCase { set = set.caseInsensitive }
     return isInverted ? set.inverted : set
@@ -387,7 +346,7 @@ struct RegexParser {
     index += 1
     let (_, high) = try parseClassCharacter()
     guard let low, let high, low.value <= high.value else {
-      throw PatternFault(.invalid, "the range ends before it begins", at: range(start, to: index))
+      throw invalid("the range ends before it begins", range(start, to: index))
     }
     let set = CharacterRanges([low.value...high.value])
     try checkCase(of: set, from: start)
@@ -397,7 +356,7 @@ struct RegexParser {
   /// - Returns: the characters, and the scalar if there is only one.
   private mutating func parseClassCharacter() throws(PatternFault) -> (CharacterRanges, Unicode.Scalar?) {
     let start = index
-    let scalar = characters[index].scalar
+    let scalar = characters[index]
     index += 1
     guard scalar == "\\" else { return (CharacterRanges(scalar), scalar) }
     if peek() == "b" {
@@ -416,16 +375,17 @@ struct RegexParser {
   // MARK: - Places
 
   private func peek(_ ahead: Int = 0) -> Unicode.Scalar? {
-    index + ahead < characters.count ? characters[index + ahead].scalar : nil
+    index + ahead < characters.count ? characters[index + ahead] : nil
   }
+
+  private func string(_ range: Range<Int>) -> String { String(String.UnicodeScalarView(characters[range])) }
 
   private func range(_ index: Int) -> Range<Int> { range(index, to: index + 1) }
 
   private func range(_ start: Int, to end: Int) -> Range<Int> {
-    offset(start)..<max(offset(start), offset(min(end, characters.count)))
+    offset(start)..<max(offset(start), offset(end))
   }
 
-  private func offset(_ index: Int) -> Int {
-    index < characters.count ? characters[index].offset : text.utf8.count
-  }
+  /// In bytes.
+  private func offset(_ index: Int) -> Int { characters.prefix(index).reduce(0) { $0 + UTF8.width($1) } }
 }
