@@ -35,10 +35,8 @@ package struct IsolationAnalysis {
     for use in uses.indices {
       switch table.reservedNames(of: use) {
       case nil, .never: break
-      case .open:
-        findings.append(IsolationFinding(kind: .reserved, use: use, encounters: [], count: 0, isShown: false))
-      case .meet(let meetings):
-        findings.append(reserved(use, meetings))
+      case .open: findings.append(IsolationFinding(kind: .reserved, use: use))
+      case .meet(let meetings): findings.append(reserved(use, meetings))
       }
     }
     var allowed: Set<Int> = []
@@ -58,10 +56,9 @@ package struct IsolationAnalysis {
       return finding
     }
     for use in uses.indices where uses[use].isShared && !allowed.contains(use) {
-      findings.append(
-        IsolationFinding(kind: .needlessShared, use: use, encounters: [], count: 0, isShown: true))
+      findings.append(IsolationFinding(kind: .needlessShared, use: use, isShown: true))
     }
-    return findings.sorted { ($0.use, $0.kind.rank) < ($1.use, $1.kind.rank) }
+    return findings.sorted { ($0.use, $0.kind) < ($1.use, $1.kind) }
   }
 
   private struct Place: Hashable {
@@ -73,15 +70,12 @@ package struct IsolationAnalysis {
   private func reserved(_ use: Int, _ meetings: [MeetingDecision.Meeting]) -> IsolationFinding {
     // Itself with itself: the paths are those of the use.
     let doubled = meetings.map { MeetingDecision.Meeting(name: $0.name, first: $0.first, second: $0.first) }
-    let example: Encounter.Example?
-    var isShown = false
-    switch table.example(use, use, doubled) {
-    case .never: example = nil
-    case .open(let found): example = found
-    case .shown(let found):
-      example = found
-      isShown = true
-    }
+    let (example, isShown): (Encounter.Example?, Bool) =
+      switch table.example(use, use, doubled) {
+      case .never: (nil, false)
+      case .open(let found): (found, false)
+      case .shown(let found): (found, true)
+      }
     return IsolationFinding(
       kind: .reserved, use: use, encounters: example.map { [Encounter(other: use, example: $0)] } ?? [],
       count: 1, isShown: isShown)
@@ -104,15 +98,13 @@ package struct IsolationAnalysis {
 
   /// That a group is shared on purpose does not mean that its messages may be forged.
   private func judgeSignatures(
-    _ one: UseClass, _ other: UseClass, _ showing: Set<UseClass>,
-    _ collected: inout [Place: IsolationFinding]
+    _ one: UseClass, _ other: UseClass, _ showing: Set<UseClass>, _ collected: inout [Place: IsolationFinding]
   ) {
     for (writer, reader) in [(one, other), (other, one)] where IsolationRules.canForge(writer, for: reader) {
       guard reader.signature == .shown || showing.contains(reader) else { continue }
       if case .never = table.verdict(reader.names, writer.names, .anyName) { continue }
-      collect(
-        .init(kind: .impersonation, question: .anyName), members[writer] ?? [], members[reader] ?? [],
-        &collected)
+      let concern = IsolationRules.Concern(kind: .impersonation, question: .anyName)
+      collect(concern, members[writer] ?? [], members[reader] ?? [], &collected)
     }
   }
 
@@ -160,10 +152,7 @@ package struct IsolationAnalysis {
       let (encounters, count, isShown) = encounters(
         of: use, with: others, concern.question, wanted: max(0, Self.mostEncounters - already))
       guard count > 0 else { continue }
-      var finding =
-        collected[place]
-        ?? IsolationFinding(
-          kind: concern.kind, use: use, encounters: [], count: 0, isShown: false)
+      var finding = collected[place] ?? IsolationFinding(kind: concern.kind, use: use)
       finding.encounters += encounters
       finding.count += count
       finding.isShown = finding.isShown || isShown
@@ -232,21 +221,6 @@ package struct IsolationAnalysis {
     let (ones, others) = (classes[one] ?? [], classes[other] ?? [])
     for (place, first) in ones.enumerated() {
       for second in one == other ? others[place...] : others[...] { body(first, second) }
-    }
-  }
-}
-
-extension IsolationFinding.Kind {
-  /// The order of findings about one use.
-  fileprivate var rank: Int {
-    switch self {
-    case .reserved: 0
-    case .leak: 1
-    case .personal: 2
-    case .audience: 3
-    case .publicReading: 4
-    case .impersonation: 5
-    case .needlessShared: 6
     }
   }
 }

@@ -62,9 +62,9 @@ struct MeetingDecision {
   private let second: NameAutomaton
   private let budget: WorkBudget
   /// For each part, the index of the first client's identity field; negative for other parts.
-  private var firstFields: [Int] = []
-  private var secondFields: [Int] = []
-  private var asksForOther = false
+  private let firstFields: [Int]
+  private let secondFields: [Int]
+  private let asksForOther: Bool
   private let depth: Depth
   /// The shortest name may belong to the same user for both uses, although a longer one through the same places does not.
   private var mostVisits: Int { depth == .many ? 6 : asksForOther ? 4 : 1 }
@@ -78,12 +78,8 @@ struct MeetingDecision {
     self.second = second
     self.budget = budget
     let fields = first.language.fields
-    switch question {
-    case .anyName: break
-    case .otherIdentity:
-      // Any client may have any value in a field that the second use does not ask for.
-      asksForOther = Set(fields).isSubset(of: second.language.fields)
-    }
+    // Any client may have any value in a field that the second use does not ask for.
+    asksForOther = question == .otherIdentity && Set(fields).isSubset(of: second.language.fields)
     firstFields = Self.numbers(first.language, fields)
     secondFields = Self.numbers(second.language, fields)
   }

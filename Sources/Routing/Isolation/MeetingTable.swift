@@ -54,9 +54,8 @@ final class MeetingTable {
   func forEachCandidate(_ body: (Int, Int) -> Void) {
     let order = names.indices.sorted { one, other in
       let (first, second) = (names[one], names[other])
-      return first.layer == second.layer
-        ? first.language.prefix.lexicographicallyPrecedes(second.language.prefix)
-        : first.layer < second.layer
+      guard first.layer == second.layer else { return first.layer < second.layer }
+      return first.language.prefix.lexicographicallyPrecedes(second.language.prefix)
     }
     let endings = order.map { Ending(names[$0].language.suffix) }
     for (place, one) in order.enumerated() {
@@ -73,8 +72,7 @@ final class MeetingTable {
 
   /// - Parameter first: the use whose identity the question is about.
   func verdict(
-    _ first: Int, _ second: Int, _ question: MeetingDecision.Question,
-    _ depth: MeetingDecision.Depth = .few
+    _ first: Int, _ second: Int, _ question: MeetingDecision.Question, _ depth: MeetingDecision.Depth = .few
   ) -> MeetingDecision.Verdict {
     let pair = Pair(first: first, second: second, question: question, depth: depth)
     if let known = verdicts[pair] { return known }
@@ -99,11 +97,8 @@ final class MeetingTable {
   func reservedNames(of use: Int) -> MeetingDecision.Verdict? {
     guard let number = namesOfUse[use] else { return nil }
     let language = names[number].language
-    if uses[use].pattern.parts.contains(.anything),
-      !language.prefix.starts(with: NameLanguage.reserved.prefix)
-    {
-      return nil
-    }
+    let isPattern = uses[use].pattern.parts.contains(.anything)
+    guard !isPattern || language.prefix.starts(with: NameLanguage.reserved.prefix) else { return nil }
     guard language.mayMeet(.reserved) else { return .never }
     guard let own = automaton(number), let reserved = NameAutomaton(.reserved) else { return .open }
     return MeetingDecision(own, reserved, .anyName, budget: budget.share()).verdict()

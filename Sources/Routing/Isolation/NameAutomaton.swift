@@ -91,56 +91,35 @@ extension NameLanguage.Part {
 }
 
 /// A set of ASCII characters.
-struct NameCharacters: Hashable {
-  private var low: UInt64 = 0
-  private var high: UInt64 = 0
+struct NameCharacters {
+  /// The bit with the number of each character.
+  private var bits: UInt128 = 0
 
   init(_ range: ClosedRange<UInt8>) {
-    for byte in range.clamped(to: 0...127) where range.contains(byte) { insert(byte) }
+    for byte in range.clamped(to: 0...127) where range.contains(byte) { bits |= 1 << byte }
   }
 
-  private init(low: UInt64, high: UInt64) {
-    self.low = low
-    self.high = high
-  }
-
-  private mutating func insert(_ byte: UInt8) {
-    if byte < 64 { low |= 1 << UInt64(byte) } else { high |= 1 << UInt64(byte - 64) }
-  }
-
-  mutating func formUnion(_ other: NameCharacters) {
-    low |= other.low
-    high |= other.high
-  }
+  mutating func formUnion(_ other: NameCharacters) { bits |= other.bits }
 
   func intersection(_ other: NameCharacters) -> NameCharacters {
-    NameCharacters(low: low & other.low, high: high & other.high)
+    var common = self
+    common.bits &= other.bits
+    return common
   }
 
-  var isEmpty: Bool { low | high == 0 }
-  var count: Int { low.nonzeroBitCount + high.nonzeroBitCount }
+  var isEmpty: Bool { bits == 0 }
+  var count: Int { bits.nonzeroBitCount }
 
-  func contains(_ byte: UInt8) -> Bool {
-    byte < 64 ? low >> UInt64(byte) & 1 == 1 : byte < 128 && high >> UInt64(byte - 64) & 1 == 1
-  }
+  func contains(_ byte: UInt8) -> Bool { byte < 128 && bits >> byte & 1 == 1 }
 
-  private static let readable = Array(
-    "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_.".utf8)
+  /// The characters of names, by their kinds. Letters are the easiest to read.
+  private static let kinds = [
+    "abcdefghijklmnopqrstuvwxyz", "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "-_.",
+  ].map { Array($0.utf8) }
 
-  /// Picks a character for an example, a different one for each turn if possible. Letters are preferred to digits.
+  /// Picks a character for an example, a different one of the same kind for each turn if possible.
   func pick(_ turn: Int) -> UInt8 {
-    let members = Self.readable.filter(contains)
-    guard let first = members.first else { return UInt8(ascii: "a") }
-    let alike = members.prefix { Self.kind($0) == Self.kind(first) }
-    return alike[turn % alike.count]
-  }
-
-  private static func kind(_ byte: UInt8) -> Int {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"): 0
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): 1
-    case UInt8(ascii: "A")...UInt8(ascii: "Z"): 2
-    default: 3
-    }
+    let alike = Self.kinds.lazy.map { $0.filter(contains) }.first { !$0.isEmpty }
+    return alike.map { $0[turn % $0.count] } ?? UInt8(ascii: "a")
   }
 }

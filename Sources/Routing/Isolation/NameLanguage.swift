@@ -43,8 +43,7 @@ struct NameLanguage: Hashable {
 
   /// Whether the beginnings and ends of the names allow a common one. This tells most pairs of a large file apart.
   func mayMeet(_ other: NameLanguage) -> Bool {
-    zip(prefix, other.prefix).allSatisfy(==)
-      && zip(suffix.reversed(), other.suffix.reversed()).allSatisfy(==)
+    zip(prefix, other.prefix).allSatisfy(==) && zip(suffix.reversed(), other.suffix.reversed()).allSatisfy(==)
   }
 
   var fields: [String] {
@@ -54,6 +53,5 @@ struct NameLanguage: Hashable {
 
 extension CharacterRanges {
   /// The characters that are valid in a group name.
-  static let legalInNames = CharacterRanges(
-    (0..<128).filter { GroupName.isLegal(UInt8($0)) }.map { $0...$0 })
+  static let legalInNames = CharacterRanges((0..<128).filter { GroupName.isLegal(UInt8($0)) }.map { $0...$0 })
 }
