@@ -25,9 +25,8 @@ package struct Key: Sendable {
 
   init(
     _ name: String, _ places: [KeyPlace], _ value: KeyValue, required: [KeyPlace] = [],
-    isAction: Bool = false,
-    needs: [String] = [], of consumers: [ConsumerType]? = nil, standard: String = "",
-    home: String? = nil, _ meaning: String
+    isAction: Bool = false, needs: [String] = [], of consumers: [ConsumerType]? = nil,
+    standard: String = "", home: String? = nil, _ meaning: String
   ) {
     self.name = name
     self.places = places
@@ -83,25 +82,18 @@ package struct Key: Sendable {
   /// The names of the keys that may stand in a mapping whatever is beside them.
   static func names(at place: KeyPlace) -> Set<String> { namesByPlace[place] ?? [] }
 
-  private static let namesByPlace = byPlace.mapValues { keys in
-    Set(keys.filter(\.needs.isEmpty).map(\.name))
-  }
+  private static let namesByPlace = byPlace.mapValues { Set($0.filter(\.needs.isEmpty).map(\.name)) }
 
   /// The keys that may stand in a mapping only beside others.
   static func dependent(at place: KeyPlace) -> [Key] { dependentByPlace[place] ?? [] }
 
-  private static let dependentByPlace = byPlace.mapValues { keys in keys.filter { !$0.needs.isEmpty } }
+  private static let dependentByPlace = byPlace.mapValues { $0.filter { !$0.needs.isEmpty } }
 
   /// Where each key belongs, by its name: what follows "belongs". A name with several meanings and no place of its own has none.
-  static let homes: [String: String] = {
-    var homes: [String: String] = [:]
-    for (name, keys) in Dictionary(grouping: all, by: \.name) {
-      let places = Set(keys.map { $0.places.first?.belonging })
-      homes[name] =
-        keys.lazy.compactMap(\.home).first ?? (places.count == 1 ? places.first.flatMap(\.self) : nil)
-    }
-    return homes
-  }()
+  static let homes = Dictionary(grouping: all, by: \.name).compactMapValues { keys -> String? in
+    let places = Set(keys.map { $0.places.first?.belonging })
+    return keys.lazy.compactMap(\.home).first ?? (places.count == 1 ? places.first.flatMap(\.self) : nil)
+  }
 
   /// The whole name from the top of the file: `limits.ping`.
   package var path: String { (places.first?.path ?? "") + name }

@@ -13,10 +13,6 @@ package enum KeyReference {
     package var keys: [Key] { places.flatMap { place in Key.all.filter { $0.places.first == place } } }
   }
 
-  /// The mappings with the keys that only one other back end has.
-  private static let otherConfigs = ChannelLayerConfiguration.BackendName.allCases.filter { $0 != .redis }
-    .map(KeyPlace.config)
-
   package static let sections = [
     Section(
       title: "Top level",
@@ -34,7 +30,10 @@ package enum KeyReference {
     Section(title: "Keys of callback", places: [.callback]),
     Section(title: "Keys of compression", places: [.compression]),
     Section(title: "Keys of tls", places: [.serverTLS, .certificate]),
-    Section(title: "Keys of config", places: [.config(.redis), .redisHost] + otherConfigs),
+    Section(
+      title: "Keys of config",
+      places: [.config(.redis), .redisHost]
+        + ChannelLayerConfiguration.BackendName.allCases.filter { $0 != .redis }.map(KeyPlace.config)),
     Section(title: "Keys of secrets", places: [.secret]),
     Section(title: "Keys of app.yaml", places: [.app]),
   ]
@@ -66,7 +65,7 @@ package enum KeyReference {
   package static var text: String {
     sections.map { section in
       let keys = section.keys
-      let names = keys.map { section.hasPaths ? $0.path : $0.name }
+      let names = keys.map(section.name)
       let width = names.map(\.count).max() ?? 0
       let lines = zip(names, keys).map { name, key in
         "  \(name)\(String(repeating: " ", count: width - name.count))  \(key.firstSentence)\n"
@@ -80,8 +79,7 @@ package enum KeyReference {
   /// - Returns: nil if there is no such key.
   package static func text(of name: String) -> String? {
     let keys = keys(of: name)
-    guard !keys.isEmpty else { return nil }
-    return keys.map(\.description).joined(separator: "\n")
+    return keys.isEmpty ? nil : keys.map(\.description).joined(separator: "\n")
   }
 
   /// What to say where there is no such key.
@@ -96,19 +94,15 @@ package enum KeyReference {
     let parts = name.split(separator: ".").map(String.init)
     guard let last = parts.last else { return [] }
     return Key.all.filter { key in
-      key.name == last
-        && (parts.count == 1
-          || key.places.contains { place in
-            let path = (place.path + key.name).replacing("[]", with: "").split(separator: ".").map(
-              String.init)
-            return path.count >= parts.count && zip(path.suffix(parts.count), parts).allSatisfy(fits)
-          })
+      guard key.name == last else { return false }
+      return parts.count == 1
+        || key.places.contains { place in
+          let path = (place.path + key.name).replacing("[]", with: "").split(separator: ".").map(String.init)
+          // A name in capitals stands for any.
+          return path.count >= parts.count
+            && zip(path.suffix(parts.count), parts).allSatisfy { $0 == $1 || $0 == $0.uppercased() }
+        }
     }
-  }
-
-  /// Whether a part of a path is what was asked for; a name in capitals stands for any.
-  private static func fits(_ part: String, _ asked: String) -> Bool {
-    part == asked || part == part.uppercased()
   }
 }
 
@@ -117,11 +111,13 @@ extension KeyReference.Section {
   package var table: String {
     let head = ["key"] + (hasProtocols ? ["protocol"] : []) + ["meaning", "default"]
     let rows = rows.map { keys in
-      ["`\(hasPaths ? keys[0].path : keys[0].name)`"] + (hasProtocols ? [protocols(of: keys)] : [])
+      ["`\(name(of: keys[0]))`"] + (hasProtocols ? [protocols(of: keys)] : [])
         + [keys[0].fullMeaning, keys[0].standard]
     }
     return KeyReference.table(head, rows)
   }
+
+  fileprivate func name(of key: Key) -> String { hasPaths ? key.path : key.name }
 
   /// The keys of each row: those of a name that mean the same stand together.
   private var rows: [[Key]] {

@@ -32,11 +32,8 @@ package enum KeySchema: String, Sendable, CaseIterable {
   private var value: KeyValue {
     switch self {
     case .routes: .mapping(.file)
-    case .include:
-      .either([
-        .list(.mapping(.webSocketRoute)), .mapping(.webSocketRoutes), .list(.mapping(.httpRoute)),
-        .mapping(.httpRoutes),
-      ])
+    // What may stand in place of the routes of either protocol.
+    case .include: .either(Key.at(.application).reversed().map(\.value))
     case .app: .mapping(.app)
     }
   }
@@ -211,11 +208,10 @@ extension KeyValue {
 extension Key {
   /// What holds without it, where that is one value.
   fileprivate var standardValue: JSON? {
-    guard standard.hasPrefix("`"), standard.hasSuffix("`"), standard.count(where: { $0 == "`" }) == 2 else {
-      return nil
-    }
+    guard standard.hasPrefix("`"), standard.hasSuffix("`"), standard.count(where: { $0 == "`" }) == 2,
+      !standard.hasPrefix("`[")
+    else { return nil }
     let text = String(standard.dropFirst().dropLast())
-    guard !text.hasPrefix("[") else { return nil }
     return switch text {
     case "true": true
     case "false": false

@@ -30,8 +30,7 @@ package indirect enum KeyValue: Sendable {
   /// A secret, which is better not written into the file.
   static let secret = KeyValue.either([.text, .mapping(.secret)])
 
-  static func choice<Choice: RawRepresentable & CaseIterable>(of type: Choice.Type) -> KeyValue
-  where Choice.RawValue == String {
+  static func choice<Choice: RawRepresentable<String> & CaseIterable>(of type: Choice.Type) -> KeyValue {
     .choice(type.allCases.map(\.rawValue))
   }
 
@@ -81,11 +80,10 @@ extension KeyValue {
     case .nothing: "null"
     case .json: "any value"
     case .mapping(let place): "a mapping with \(Key.at(place).map(\.name).joined(separator: ", "))"
-    case .list(let value, _): "a list" + (value.isMapping ? " of mappings" : "")
+    case .list(.mapping, _): "a list of mappings"
+    case .list: "a list"
     case .named: "a mapping with names of your own"
     case .either: words
     }
   }
-
-  private var isMapping: Bool { if case .mapping = self { true } else { false } }
 }
