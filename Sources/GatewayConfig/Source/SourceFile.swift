@@ -62,7 +62,7 @@ package final class SourceFile: Sendable {
   }
 
   /// The bytes of a line, without its end.
-  private func bytes(ofLine number: Int) -> Range<Int> {
+  func bytes(ofLine number: Int) -> Range<Int> {
     let start = lineStarts[number - 1]
     var end = number < lineStarts.count ? lineStarts[number] : text.count
     while end > start, text[end - 1] == UInt8(ascii: "\n") || text[end - 1] == UInt8(ascii: "\r") { end -= 1 }
@@ -100,6 +100,8 @@ package struct SourceRange: Sendable, Hashable {
   package var start: SourcePosition
   package var end: SourcePosition
 
+  var isInOneLine: Bool { start.line == end.line }
+
   package static func == (one: SourceRange, other: SourceRange) -> Bool {
     one.file === other.file && one.start == other.start && one.end == other.end
   }
@@ -122,4 +124,13 @@ package struct Located<Value> {
   }
 }
 
+extension SourceRange {
+  /// The range before one character.
+  init(file: SourceFile, at place: SourcePosition) {
+    self.init(file: file, start: place, end: place)
+  }
+}
+
 extension Located: Sendable where Value: Sendable {}
+extension Located: Equatable where Value: Equatable {}
+extension Located: Hashable where Value: Hashable {}

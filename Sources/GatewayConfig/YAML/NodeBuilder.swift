@@ -62,9 +62,8 @@ struct NodeBuilder {
     case .scalar(let text, let style, let isLiteral, let anchor, let tag):
       refuse(tag, at: event.range)
       return takeScalar(text, style, isLiteral: isLiteral, anchor: anchor, at: event.range)
-    case .sequenceStart(let anchor, let tag), .mappingStart(let anchor, let tag):
+    case .start(let isMapping, let anchor, let tag):
       refuse(tag, at: event.range)
-      let isMapping = if case .mappingStart = event.value { true } else { false }
       if expectsKey {
         findings.error(.yamlSyntax, "a key must be a single word or text", at: event.range)
         return false
@@ -75,10 +74,8 @@ struct NodeBuilder {
         return false
       }
       return count(Size(nodes: 1, bytes: 0), at: event.range)
-    case .sequenceEnd, .mappingEnd:
-      return close(at: event.range)
-    case .alias(let name):
-      return takeAlias(name, at: event.range)
+    case .end: return close(at: event.range)
+    case .alias(let name): return takeAlias(name, at: event.range)
     }
   }
 
@@ -142,7 +139,7 @@ struct NodeBuilder {
       let slip = isPlain ? Slip.first(in: scalar.text, under: key) : Slip.variable(scalar.text, under: key)
     else { return }
     var place = range
-    if range.start.line == range.end.line {
+    if range.isInOneLine {
       let start = range.start.column + (isPlain ? 0 : 1)
       place.start.column = start + slip.place.lowerBound
       place.end.column = start + slip.place.upperBound
@@ -164,7 +161,7 @@ struct NodeBuilder {
   ) {
     guard style == .plain, text.isEmpty, range.start == range.end, open.last?.isMapping == true,
       let key = open.last?.key, let colon = key.value.utf8.firstIndex(of: UInt8(ascii: ":")),
-      key.range.start.line == key.range.end.line,
+      key.range.isInOneLine,
       key.range.end.column - key.range.start.column == key.value.unicodeScalars.count
     else { return }
     let name = String(key.value[..<colon])
@@ -198,9 +195,8 @@ struct NodeBuilder {
     } else if let first = open[last].places[text] {
       guard !beginsRoute(text, at: range) else { return }
       findings.error(
-        .duplicateKey, "the key \"\(text)\" is given twice", at: range,
-        hint: "remove one of them",
-        related: [.init("the first one", at: first)])
+        .duplicateKey, "the key \"\(text)\" is given twice", at: range, hint: "remove one of them",
+        related: [Located("the first one", at: first)])
       open[last].dropsValue = true
     } else {
       open[last].places[text] = range
@@ -229,7 +225,7 @@ struct NodeBuilder {
     findings.error(
       .duplicateKey, "the key \"\(text)\" is given twice", at: range,
       hint: "put \"- \" before it if another route begins here, or remove one of them",
-      related: open[last].places[text].map { [.init("the first one", at: $0)] } ?? [])
+      related: open[last].places[text].map { [Located("the first one", at: $0)] } ?? [])
     let first = open[last]
     let whole = SourceRange(file: file, start: first.start.start, end: range.start)
     open[last - 1].items.append(Node(.mapping(merged(first.entries)), at: whole))
@@ -246,16 +242,14 @@ struct NodeBuilder {
       findings.error(.yamlSyntax, "a key cannot be an alias", at: range)
       return false
     }
-    guard let (node, size) = anchors[name] else {
+    let anchor = anchors[name]
+    if anchor == nil {
       findings.error(.yamlSyntax, "there is no anchor \"&\(name)\" before this alias", at: range)
-      var scalar = Node.Scalar(text: "", style: .plain)
-      scalar.isUnusable = true
-      let size = Size(nodes: 1, bytes: 0)
-      add(Node(.scalar(scalar), at: range), size: size, anchor: nil)
-      return count(size, at: range)
     }
+    let size = anchor?.size ?? Size(nodes: 1, bytes: 0)
     guard count(size, at: range) else { return false }
-    add(Node(node.content, at: range), size: size, anchor: nil)
+    let unusable = Node.Content.scalar(Node.Scalar(text: "", style: .plain, isUnusable: true))
+    add(Node(anchor?.node.content ?? unusable, at: range), size: size, anchor: nil)
     return true
   }
 
@@ -296,8 +290,7 @@ struct NodeBuilder {
     else { return nil }
     let text = items[index...last].compactMap(Self.plainText).joined(separator: ",")
     guard text.contains(",") else { return nil }
-    let range = SourceRange(
-      file: file, start: items[index].range.start, end: items[last].range.end)
+    let range = SourceRange(file: file, start: items[index].range.start, end: items[last].range.end)
     let parts = text.dropFirst().dropLast().split(separator: ",").map { part -> Node.Scalar in
       let part = part.drop { $0 == " " }
       let isQuoted =

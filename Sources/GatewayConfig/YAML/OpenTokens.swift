@@ -33,12 +33,7 @@ struct OpenTokens {
   ///
   /// - Parameter end: the place, in characters.
   init(_ bytes: [UInt8], before end: Int) {
-    var parser = unsafe yaml_parser_t()
-    guard unsafe yaml_parser_initialize(&parser) != 0 else { return }
-    defer { unsafe yaml_parser_delete(&parser) }
-    unsafe bytes.withUnsafeBufferPointer { input in
-      unsafe yaml_parser_set_input_string(&parser, input.baseAddress, input.count)
-      unsafe yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
+    unsafe withYAMLParser(of: bytes) { parser in
       var isOver = false
       while !isOver {
         var token = unsafe yaml_token_t()

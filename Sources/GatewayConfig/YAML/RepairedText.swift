@@ -75,12 +75,7 @@ struct RepairedText {
 
   /// The byte at which a character begins.
   func offset(ofCharacter index: Int) -> Int {
-    var left = index
-    for (offset, byte) in bytes.enumerated() where !byte.continuesCharacter {
-      if left == 0 { return offset }
-      left -= 1
-    }
-    return bytes.count
+    bytes.indices.lazy.filter { !bytes[$0].continuesCharacter }.dropFirst(index).first ?? bytes.count
   }
 
   /// The line around a byte, without its end.
@@ -115,8 +110,8 @@ struct RepairedText {
   }
 
   private func hasContent(_ line: Range<Int>) -> Bool {
-    bytes[line].first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }.map { $0 != UInt8(ascii: "#") }
-      ?? false
+    let first = bytes[line].first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+    return first != nil && first != UInt8(ascii: "#")
   }
 
   private static func isLineEnd(_ byte: UInt8) -> Bool {

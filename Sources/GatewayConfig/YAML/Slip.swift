@@ -18,11 +18,10 @@ struct Slip: Sendable {
     guard let first = text.utf8.first, let last = text.utf8.last else { return nil }
     // Almost all values have none of these characters.
     let isSuspect =
-      first >= 0x80 || last >= 0x80 || last == UInt8(ascii: ",") || last == UInt8(ascii: ";")
-      || text.utf8.contains(UInt8(ascii: "$")) || text.utf8.contains(UInt8(ascii: "/"))
+      first >= 0x80 || last >= 0x80 || ",;".utf8.contains(last)
+      || text.utf8.contains { $0 == UInt8(ascii: "$") || $0 == UInt8(ascii: "/") }
     guard isSuspect else { return nil }
-    return comment(text) ?? blankEnd(text) ?? quote(text) ?? separator(text)
-      ?? variable(text, under: key)
+    return comment(text) ?? blankEnd(text) ?? quote(text) ?? separator(text) ?? variable(text, under: key)
   }
 
   /// `ws/chat/ // the chat`
@@ -30,8 +29,7 @@ struct Slip: Sendable {
     let bytes = Array(text.utf8)
     var isBehindSpace = true
     for (offset, byte) in bytes.enumerated() {
-      if isBehindSpace, byte == UInt8(ascii: "/"), offset + 1 < bytes.count,
-        bytes[offset + 1] == UInt8(ascii: "/"),
+      if isBehindSpace, bytes[offset...].starts(with: "//".utf8),
         offset > 0 || bytes.count > 2 && bytes[2] == UInt8(ascii: " ")
       {
         let start = bytes[..<offset].characterCount
@@ -59,7 +57,7 @@ struct Slip: Sendable {
     while isBlank(meant.first) { meant.removeFirst() }
     while isBlank(meant.last) { meant.removeLast() }
     return Slip(
-      message: "\(offset > 0 ? "the value ends" : "the value begins") with \(found.name)",
+      message: "the value \(offset > 0 ? "ends" : "begins") with \(found.name)",
       hint: "remove it, or put the value in quotes", place: offset..<(offset + 1),
       meant: String(meant.map(Character.init)))
   }
@@ -69,10 +67,10 @@ struct Slip: Sendable {
     guard let first = text.unicodeScalars.first, isQuote(first) else { return nil }
     var meant = text.unicodeScalars.dropFirst()
     if let last = meant.last, isQuote(last) { meant.removeLast() }
+    let name = Lookalike(first)?.name ?? "a typographic quote"
     return Slip(
-      message:
-        "the value begins with \(Lookalike(first)?.name ?? "a typographic quote"), which is part of it",
-      hint: "use the ordinary quote \"", place: 0..<1, meant: String(meant))
+      message: "the value begins with \(name), which is part of it", hint: "use the ordinary quote \"",
+      place: 0..<1, meant: String(meant))
   }
 
   private static func isQuote(_ scalar: Unicode.Scalar) -> Bool { (0x2018...0x201F).contains(scalar.value) }
@@ -83,8 +81,7 @@ struct Slip: Sendable {
     let count = text.unicodeScalars.count
     return Slip(
       message: "the value ends in \"\(last)\", which is part of it",
-      hint: last == ","
-        ? "remove the comma, or put the value in quotes" : "remove it, or put the value in quotes",
+      hint: "remove \(last == "," ? "the comma" : "it"), or put the value in quotes",
       place: (count - 1)..<count, meant: String(text.dropLast()).trimmed)
   }
 

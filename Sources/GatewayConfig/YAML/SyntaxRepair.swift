@@ -17,11 +17,6 @@ struct SyntaxRepair {
     var contextPlace: Int
   }
 
-  /// The most likely mistake behind an error of the parser; nil if none is likely.
-  static func find(for complaint: Complaint, in text: RepairedText) -> SyntaxRepair? {
-    SyntaxDoctor(text: text, complaint: complaint).repair()
-  }
-
   /// Finds spaces that YAML does not accept as spaces: before the first character of a line, and after its last one.
   ///
   /// All of a file are reported as one mistake, because an editor or a web page has put them there.
@@ -64,48 +59,38 @@ struct SyntaxRepair {
 }
 
 /// Looks for the mistake around the place where the parser stopped.
-private struct SyntaxDoctor {
+struct SyntaxDoctor {
   let text: RepairedText
   let complaint: SyntaxRepair.Complaint
 
   private var bytes: [UInt8] { text.bytes }
   private var line: Range<Int> { text.line(at: complaint.place) }
 
+  /// The most likely mistake; nil if none is likely.
   func repair() -> SyntaxRepair? {
     if let stray = asterisk() ?? strayComma() ?? strayBracket() ?? textBehindBrace() { return stray }
     let earlier = text.contentLine(before: line)
     let context = text.line(at: complaint.contextPlace)
     let lines = [context, earlier, line].compactMap(\.self)
-    for line in lines {
-      if let found = comment(line) { return found }
-    }
-    if let found = missingColon(context) ?? missingDash() { return found }
+    if let found = first(of: lines, comment) ?? missingColon(context) ?? missingDash() { return found }
     if complaint.context.contains("quoted scalar"), let found = missingSpaceBeforeQuote(context) {
       return found
     }
     if complaint.context.contains("flow") {
-      for line in [line, context] {
-        if let found = missingSpaceBeforeQuote(line) { return found }
-      }
-      for line in [line, context] {
-        if let found = braces(line) { return found }
-      }
-      return nil
+      return first(of: [line, context], missingSpaceBeforeQuote) ?? first(of: [line, context], braces)
     }
-    for line in lines {
-      if let found = missingSpace(line) ?? dash(line) ?? equalsSign(line) { return found }
-    }
-    return earlier.flatMap(indentation)
+    return first(of: lines) { missingSpace($0) ?? dash($0) ?? equalsSign($0) } ?? earlier.flatMap(indentation)
+  }
+
+  private func first(of lines: [Range<Int>], _ find: (Range<Int>) -> SyntaxRepair?) -> SyntaxRepair? {
+    lines.lazy.compactMap(find).first
   }
 
   // MARK: - Single lines
 
   /// `installed_apps: [chat],`
   private func strayComma() -> SyntaxRepair? {
-    guard complaint.place < bytes.count, !complaint.context.contains("flow"),
-      bytes[complaint.place] == UInt8(ascii: ",") || bytes[complaint.place] == UInt8(ascii: ";")
-    else { return nil }
-    let character = bytes[complaint.place] == UInt8(ascii: ",") ? "," : ";"
+    guard let character = stray(",;") else { return nil }
     return SyntaxRepair(
       message: "there is a \"\(character)\" after the value",
       hint: "remove it: in YAML the end of the line ends the value",
@@ -113,12 +98,17 @@ private struct SyntaxDoctor {
       edits: [.init(offset: complaint.place, removed: 1, inserted: " ")])
   }
 
+  /// The character where the parser stopped, if it is one of these, and stands outside of brackets.
+  private func stray(_ characters: String) -> Unicode.Scalar? {
+    guard complaint.place < bytes.count, !complaint.context.contains("flow"),
+      characters.utf8.contains(bytes[complaint.place])
+    else { return nil }
+    return Unicode.Scalar(bytes[complaint.place])
+  }
+
   /// `- {path: ws/, consumer: echo}}`
   private func strayBracket() -> SyntaxRepair? {
-    guard complaint.place < bytes.count, !complaint.context.contains("flow"),
-      bytes[complaint.place] == UInt8(ascii: "}") || bytes[complaint.place] == UInt8(ascii: "]")
-    else { return nil }
-    let character = bytes[complaint.place] == UInt8(ascii: "}") ? "}" : "]"
+    guard let character = stray("}]") else { return nil }
     let count = bytes[complaint.place...].prefix { $0 == bytes[complaint.place] }.count
     return SyntaxRepair(
       message: count == 1
@@ -141,15 +131,10 @@ private struct SyntaxDoctor {
     if isFirst, start + 1 < line.upperBound, bytes[start + 1] == UInt8(ascii: " ") {
       return SyntaxRepair(
         message: "\"*\" does not begin an entry of a list in YAML", hint: "begin it with \"- \"",
-        place: start..<(start + 1),
-        edits: [.init(offset: start, removed: 1, inserted: "-")])
+        place: start..<(start + 1), edits: [.init(offset: start, removed: 1, inserted: "-")])
     }
     var end = start
-    while end < line.upperBound,
-      ![",", "]", "}", " ", "#"].contains(where: { UInt8(ascii: $0) == bytes[end] })
-    {
-      end += 1
-    }
+    while end < line.upperBound, !",]} #".utf8.contains(bytes[end]) { end += 1 }
     guard !bytes[start..<end].contains(UInt8(ascii: "\"")) else { return nil }
     let value = String(decoding: bytes[start..<end], as: UTF8.self)
     let isInList = bytes[line.lowerBound..<start].contains(UInt8(ascii: "["))
@@ -169,8 +154,7 @@ private struct SyntaxDoctor {
       bytes[end - 1] == UInt8(ascii: "}"), isOfWord(end, line),
       let start = bytes[line.lowerBound..<end].lastIndex(of: UInt8(ascii: "{")),
       start == line.lowerBound || !isOfWord(start - 1, line),
-      let value = value(around: start, line, from: start),
-      value.upperBound > end
+      let value = value(around: start, line, from: start), value.upperBound > end
     else { return nil }
     return SyntaxRepair(
       message: "a value that begins with \"{\" needs quotes", hint: quotesHint(value, line), place: value,
@@ -202,11 +186,7 @@ private struct SyntaxDoctor {
   private func missingColon(_ line: Range<Int>) -> SyntaxRepair? {
     guard complaint.problem.contains("could not find expected ':'"), let key = key(line),
       key.name.utf8.allSatisfy(\.isOfKey),
-      key.rest > key.range.upperBound || key.rest == line.upperBound
-    else { return nil }
-    guard
-      key.rest == line.upperBound
-        || bytes[key.rest] != UInt8(ascii: ":") && bytes[key.rest] != UInt8(ascii: "=")
+      key.rest == line.upperBound || key.rest > key.range.upperBound && !":=".utf8.contains(bytes[key.rest])
     else { return nil }
     return SyntaxRepair(
       message: "there is no \":\" after \"\(key.name)\"", hint: "a key is followed by a colon and a space",
@@ -344,20 +324,14 @@ private struct SyntaxDoctor {
       bytes[key.rest] == UInt8(ascii: ":"), key.range.lowerBound > line.lowerBound
     else { return nil }
     let start = key.range.lowerBound
-    // The other keys of the entry stand as they would behind "- ".
-    if let next = text.contentLine(after: line), let following = self.key(next), !following.isBehindDash,
-      following.column == key.column + 2
-    {
-      return SyntaxRepair(
-        message: "there is no space after \"-\"", hint: "put a space after the \"-\"",
-        place: start..<(start + 1),
-        edits: [.init(offset: start + 1, inserted: " ")])
-    }
-    // The key stays in its column, where the other keys of the entry are.
+    let following = text.contentLine(after: line).flatMap { self.key($0) }
+    // The key stays in its column, unless the other keys of the entry stand as they would behind "- ".
+    let isMoved = following.map { !$0.isBehindDash && $0.column == key.column + 2 } ?? false
     return SyntaxRepair(
       message: "there is no space after \"-\"", hint: "put a space after the \"-\"",
       place: start..<(start + 1),
-      edits: [.init(offset: start - 1, removed: 1), .init(offset: start + 1, inserted: " ")])
+      edits: (isMoved ? [] : [.init(offset: start - 1, removed: 1)])
+        + [.init(offset: start + 1, inserted: " ")])
   }
 
   /// `path = ws/chat/`
@@ -395,9 +369,7 @@ private struct SyntaxDoctor {
         edits.append(.init(offset: value.upperBound, inserted: "\""))
         let brace = bytes[offset - 1] == UInt8(ascii: "$") ? offset - 1 : offset
         let close = bytes[offset..<value.upperBound].firstIndex(of: UInt8(ascii: "}")) ?? offset
-        if first == nil {
-          first = (brace..<(close + 1), value)
-        }
+        if first == nil { first = (brace..<(close + 1), value) }
         offset = value.upperBound
         rest = offset
         continue
@@ -412,10 +384,7 @@ private struct SyntaxDoctor {
 
   /// Whether a byte belongs to a value without quotes.
   private func isOfWord(_ offset: Int, _ line: Range<Int>) -> Bool {
-    guard line.contains(offset) else { return false }
-    return ![" ", "\t", ",", "[", "{", "]", "}", ":", "\"", "'"].contains {
-      UInt8(ascii: $0) == bytes[offset]
-    }
+    line.contains(offset) && !" \t,[{]}:\"'".utf8.contains(bytes[offset])
   }
 
   /// The value that a brace is a part of, with its braces.
@@ -423,11 +392,7 @@ private struct SyntaxDoctor {
   /// - Parameter rest: where it can begin at the earliest: behind the value before it.
   private func value(around brace: Int, _ line: Range<Int>, from rest: Int) -> Range<Int>? {
     var start = brace
-    while start > rest, line.contains(start - 1),
-      ![" ", ",", "[", "{"].contains(where: { UInt8(ascii: $0) == bytes[start - 1] })
-    {
-      start -= 1
-    }
+    while start > rest, line.contains(start - 1), !" ,[{".utf8.contains(bytes[start - 1]) { start -= 1 }
     var end = brace
     var depth = 0
     while end < line.upperBound {
@@ -437,7 +402,7 @@ private struct SyntaxDoctor {
         if depth == 0 { break }
         depth -= 1
       }
-      if depth == 0, [",", "]", " "].contains(where: { UInt8(ascii: $0) == byte }) { break }
+      if depth == 0, ",] ".utf8.contains(byte) { break }
       if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return nil }
       end += 1
     }
@@ -467,19 +432,18 @@ private struct SyntaxDoctor {
   /// Moves a key, and the keys that stand directly below it, which were indented with it.
   private func moved(_ key: Key, to column: Int, _ where: String) -> SyntaxRepair {
     let block = block(from: key)
-    let edits = block.lines.map { start in
-      column > key.column
-        ? RepairedText.Edit(
-          offset: start + key.column, inserted: String(repeating: " ", count: column - key.column))
-        : RepairedText.Edit(offset: start + column, removed: key.column - column)
+    let shift = column - key.column
+    let edits = block.lines.map { start -> RepairedText.Edit in
+      shift > 0
+        ? .init(offset: start + key.column, inserted: String(repeating: " ", count: shift))
+        : .init(offset: start + column, removed: -shift)
     }
     let others =
       block.keys > 1 ? ", and the \(block.keys == 2 ? "key" : "\(block.keys - 1) keys") below it" : ""
     return SyntaxRepair(
       message: "the key \"\(key.name)\" stands \(`where`)",
       hint: "keys of one mapping begin in the same column: indent it to column \(column + 1)\(others)",
-      place: key.range,
-      edits: edits)
+      place: key.range, edits: edits)
   }
 
   /// Whether a line has nothing but a comment from a place on, so that the value of its key can follow below.

@@ -21,8 +21,7 @@ struct YAMLReader {
 
   /// - Returns: the document's node; nil if there is no usable one.
   static func read(_ file: SourceFile, variables: Variables, findings: inout Findings) -> Node? {
-    let start = SourcePosition(line: 1, column: 1)
-    let top = SourceRange(file: file, start: start, end: start)
+    let top = SourceRange(file: file, at: SourcePosition(line: 1, column: 1))
     guard file.text.count <= Bounds.bytes else {
       findings.error(.yamlLimit, "the file is larger than \(Bounds.bytes >> 20) MiB", at: top)
       return nil
@@ -41,7 +40,8 @@ struct YAMLReader {
       if let failure = events.failure {
         repairs += 1
         if repairs <= Bounds.repairs, repairs * file.text.count <= Bounds.repairedText,
-          let complaint = failure.complaint, let repair = SyntaxRepair.find(for: complaint, in: text)
+          let complaint = failure.complaint,
+          let repair = SyntaxDoctor(text: text, complaint: complaint).repair()
         {
           mend(&text, repair, &findings)
           continue
@@ -61,14 +61,12 @@ struct YAMLReader {
   private static func hideSecrets(of file: SourceFile, _ findings: inout Findings) {
     // The entries of a list below such a key, too.
     var isInList = false
-    for number in file.lineStarts.indices {
-      let end = number + 1 < file.lineStarts.count ? file.lineStarts[number + 1] : file.text.count
-      let line = String(decoding: file.text[file.lineStarts[number]..<end], as: UTF8.self).lowercased()
+    for number in 1...file.lineStarts.count {
+      let line = String(decoding: file.text[file.bytes(ofLine: number)], as: UTF8.self).lowercased()
       let isNamed = wordsOfSecrets.contains(where: line.contains)
       isInList = isNamed || isInList && line.drop { $0 == " " }.hasPrefix("-")
       guard isInList else { continue }
-      let start = SourcePosition(line: number + 1, column: 1)
-      findings.hide(SourceRange(file: file, start: start, end: start))
+      findings.hide(SourceRange(file: file, at: SourcePosition(line: number, column: 1)))
     }
   }
 
@@ -92,8 +90,7 @@ struct YAMLReader {
     let end = SourcePosition(line: start.line, column: start.column + width)
     let digits = bytes[offset].hexadecimal(width: 2, uppercase: true)
     findings.error(
-      .yamlSyntax,
-      "the file is not UTF-8 text: byte \(offset + 1) of it is 0x\(digits)",
+      .yamlSyntax, "the file is not UTF-8 text: byte \(offset + 1) of it is 0x\(digits)",
       at: SourceRange(file: file, start: start, end: end),
       hint: bytes[offset] == 0 ? "remove it" : "save the file as UTF-8: it is most likely Latin-1")
   }
@@ -135,18 +132,29 @@ struct YAMLReader {
   }
 }
 
+/// Gives out libyaml's parser of a text.
+func withYAMLParser(of text: [UInt8], _ body: (inout yaml_parser_t) -> Void) {
+  var parser = unsafe yaml_parser_t()
+  guard unsafe yaml_parser_initialize(&parser) != 0 else { preconditionFailure("out of memory") }
+  defer { unsafe yaml_parser_delete(&parser) }
+  unsafe text.withUnsafeBufferPointer { input in
+    unsafe yaml_parser_set_input_string(&parser, input.baseAddress, input.count)
+    unsafe yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
+    unsafe body(&parser)
+  }
+}
+
 /// libyaml's events, without its types.
 enum YAMLEvent {
   case scalar(text: String, style: Node.Scalar.Style, isLiteral: Bool, anchor: String?, tag: String?)
-  case sequenceStart(anchor: String?, tag: String?)
-  case sequenceEnd
-  case mappingStart(anchor: String?, tag: String?)
-  case mappingEnd
+  /// A sequence or mapping begins.
+  case start(isMapping: Bool, anchor: String?, tag: String?)
+  case end
   case alias(String)
   case documentStart
 }
 
-/// Owns libyaml's parser and its input.
+/// Reads the events of a text.
 private struct EventParser {
   struct Failure {
     var message: String
@@ -166,17 +174,7 @@ private struct EventParser {
   }
 
   mutating func run(_ take: (Located<YAMLEvent>) -> Bool) {
-    var parser = unsafe yaml_parser_t()
-    guard unsafe yaml_parser_initialize(&parser) != 0 else {
-      let start = SourcePosition(line: 1, column: 1)
-      failure = Failure(
-        message: "out of memory", hint: nil, range: SourceRange(file: file, start: start, end: start))
-      return
-    }
-    defer { unsafe yaml_parser_delete(&parser) }
-    unsafe text.bytes.withUnsafeBufferPointer { input in
-      unsafe yaml_parser_set_input_string(&parser, input.baseAddress, input.count)
-      unsafe yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
+    unsafe withYAMLParser(of: text.bytes) { parser in
       var isOver = false
       while !isOver {
         var event = unsafe yaml_event_t()
@@ -207,12 +205,11 @@ private struct EventParser {
         anchor: unsafe text(scalar.anchor), tag: unsafe text(scalar.tag))
     case YAML_SEQUENCE_START_EVENT:
       let start = unsafe event.data.sequence_start
-      return unsafe .sequenceStart(anchor: text(start.anchor), tag: text(start.tag))
-    case YAML_SEQUENCE_END_EVENT: return .sequenceEnd
+      return unsafe .start(isMapping: false, anchor: text(start.anchor), tag: text(start.tag))
     case YAML_MAPPING_START_EVENT:
       let start = unsafe event.data.mapping_start
-      return unsafe .mappingStart(anchor: text(start.anchor), tag: text(start.tag))
-    case YAML_MAPPING_END_EVENT: return .mappingEnd
+      return unsafe .start(isMapping: true, anchor: text(start.anchor), tag: text(start.tag))
+    case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT: return .end
     case YAML_ALIAS_EVENT: return unsafe .alias(text(event.data.alias.anchor) ?? "")
     case YAML_DOCUMENT_START_EVENT: return .documentStart
     default: return nil
@@ -236,7 +233,6 @@ private struct EventParser {
     let isUnclosed =
       context.contains("quoted scalar") && !problem.contains("escape") || context.contains("flow ")
     let place = unsafe position(isUnclosed ? parser.context_mark : parser.problem_mark)
-    let range = SourceRange(file: file, start: place, end: place)
     let end = unsafe Int(parser.problem_mark.index)
     if let failure = openToken(problem, at: end) { return failure }
     let (message, hint) =
@@ -245,6 +241,7 @@ private struct EventParser {
       problem: problem, context: context,
       place: text.offset(ofCharacter: Int(parser.problem_mark.index)),
       contextPlace: text.offset(ofCharacter: Int(parser.context_mark.index)))
+    let range = SourceRange(file: file, at: place)
     return Failure(message: message, hint: hint, range: range, complaint: complaint)
   }
 
@@ -287,8 +284,7 @@ private struct EventParser {
     guard problem.contains("did not find expected node content"), Self.isBehindBrackets(rest),
       let bracket = open.brackets.last
     else { return nil }
-    return failure(
-      "\"\(bracket.character)\" is not closed by \"\(bracket.close)\"", bracket.place, hint: nil)
+    return failure("\"\(bracket.character)\" is not closed by \"\(bracket.close)\"", bracket.place, hint: nil)
   }
 
   /// Whether the text goes on with a list of lines, or the end of the document: these come only behind the last bracket.
@@ -301,8 +297,8 @@ private struct EventParser {
   ///
   /// - Parameter range: in characters.
   private func hasKeys(_ range: Range<Int>) -> Bool {
-    let part = text.bytes[
-      text.offset(ofCharacter: range.lowerBound)..<text.offset(ofCharacter: range.upperBound)]
+    let end = text.offset(ofCharacter: range.upperBound)
+    let part = text.bytes[text.offset(ofCharacter: range.lowerBound)..<end]
     return part.split(separator: UInt8(ascii: "\n")).dropFirst().contains { line in
       let words = line.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "-") }
       let name = words.prefix(while: \.isOfKey)
@@ -355,12 +351,7 @@ private struct EventParser {
   }
 
   private func startsWithTab(_ place: SourcePosition) -> Bool {
-    line(place).drop { $0 == " " }.first == "\t"
-  }
-
-  private func line(_ place: SourcePosition) -> String {
-    guard place.line <= file.lineStarts.count else { return "" }
-    let line = file.text[file.lineStarts[place.line - 1]...].prefix { $0 != UInt8(ascii: "\n") }
-    return String(decoding: line, as: UTF8.self)
+    let line = file.text[file.bytes(ofLine: place.line)]
+    return line.first { $0 != UInt8(ascii: " ") } == UInt8(ascii: "\t")
   }
 }
