@@ -16,18 +16,10 @@ package struct Finding: Sendable, Hashable {
   package var range: SourceRange?
   /// What to do about it, printed after the carets: `did you mean "consumer"?`.
   package var hint: String?
-  /// Related places: the first of two duplicate keys, the route that covers this one.
   package var related: [Related]
 
-  package struct Related: Sendable, Hashable {
-    package var message: String
-    package var range: SourceRange
-
-    package init(_ message: String, at range: SourceRange) {
-      self.message = message
-      self.range = range
-    }
-  }
+  /// A related place, and what it is: the first of two duplicate keys, the route that covers this one.
+  package typealias Related = Located<String>
 
   package init(
     _ severity: Severity, _ code: FindingCode, _ message: String, at range: SourceRange?,
@@ -40,6 +32,9 @@ package struct Finding: Sendable, Hashable {
     self.hint = hint
     self.related = related
   }
+
+  /// What is wrong, and what to do about it.
+  var sentence: String { message + (hint.map { ": \($0)" } ?? "") }
 }
 
 /// Collects the findings of one run, each once. Loading a configuration never throws.
@@ -128,7 +123,7 @@ extension Finding {
 
   /// The finding with a mention of the first misleading character at its place, if there is one.
   fileprivate func namingLookalike() -> Finding {
-    guard let range, range.start.line == range.end.line, isAboutWords,
+    guard let range, range.isInOneLine, isAboutWords,
       range.end.column - range.start.column <= Self.mostLookedAt
     else { return self }
     let first = range.start.column - 1
@@ -156,7 +151,6 @@ extension Finding {
 
   /// The finding with its texts cut to at most this many bytes.
   fileprivate func shortened(to most: Int) -> Finding {
-    guard message.utf8.count > most || (hint?.utf8.count ?? 0) > most else { return self }
     var finding = self
     finding.message = message.shortened(to: most)
     finding.hint = hint?.shortened(to: most)

@@ -8,20 +8,15 @@ struct GitHubRenderer {
   }
 
   private func line(_ finding: Finding) -> String {
-    let command =
-      switch finding.severity {
-      case .error: "error"
-      case .warning: "warning"
-      }
     var properties: [String] = []
     if let range = finding.range {
       properties.append("file=\(escaped(range.file.path, inProperty: true))")
       properties.append("line=\(range.start.line),col=\(range.start.column)")
-      if range.end.line == range.start.line { properties.append("endColumn=\(range.end.column)") }
+      if range.isInOneLine { properties.append("endColumn=\(range.end.column)") }
     }
     properties.append("title=\(finding.code.rawValue)")
-    let text = finding.message + (finding.hint.map { ": \($0)" } ?? "")
-    return "::\(command) \(properties.joined(separator: ","))::\(escaped(text, inProperty: false))"
+    let head = "::\(finding.severity.rawValue) \(properties.joined(separator: ","))"
+    return "\(head)::\(escaped(finding.sentence, inProperty: false))"
   }
 
   /// Escapes text in the way that GitHub's runner decodes (`%25` and others).

@@ -28,7 +28,7 @@ struct JSONRenderer {
       "message": .string(finding.message), "hint": finding.hint.map(JSON.string) ?? .null,
     ]
     let related = finding.related.map { related in
-      let message: JSON = ["message": .string(related.message)]
+      let message: JSON = ["message": .string(related.value)]
       return message.with(place(related.range))
     }
     return head.with(finding.range.map(place) ?? [:]).with(["related": .array(related)])

@@ -63,11 +63,11 @@ struct SARIFRenderer {
   }
 
   private func result(_ finding: Finding) -> JSON {
-    let text = finding.message + (finding.hint.map { ": \($0)" } ?? "")
-    return [
+    [
       "ruleId": .string(finding.code.rawValue), "level": .string(finding.severity.rawValue),
-      "message": message(text), "locations": .array(finding.range.map { [location($0, nil)] } ?? []),
-      "relatedLocations": .array(finding.related.map { location($0.range, $0.message) }),
+      "message": message(finding.sentence),
+      "locations": .array(finding.range.map { [location($0, nil)] } ?? []),
+      "relatedLocations": .array(finding.related.map { location($0.range, $0.value) }),
     ]
   }
 

@@ -25,7 +25,7 @@ struct TextRenderer {
 
   func render(_ finding: Finding) -> String {
     var renderer = self
-    if finding.isAboutSecret, let range = finding.range { renderer.hide(range) }
+    if finding.code == .plainSecret, let range = finding.range { renderer.hide(range) }
     return renderer.text(finding)
   }
 
@@ -41,9 +41,7 @@ struct TextRenderer {
     } else if let hint {
       lines.append("  = \(hint)")
     }
-    for related in finding.related {
-      lines += excerpt(related.range, label: related.message.printable)
-    }
+    for related in finding.related { lines += excerpt(related.range, label: related.value.printable) }
     return lines.joined(separator: "\n")
   }
 
@@ -88,11 +86,10 @@ private struct LineExcerpt {
     let from = max(0, min(first - Self.before, width - Self.widest))
     let to = min(width, from + Self.widest)
     let mark = "\u{2026}"
-    text =
-      (from > 0 ? mark : "") + Self.shown(file.text(ofLine: number, from..<to)) + (to < width ? mark : "")
-    carets =
-      Self.repeated(" ", first - from + (from > 0 ? 1 : 0))
-      + Self.repeated("^", max(1, min(last, to) - first))
+    let shown = Self.shown(file.text(ofLine: number, from..<to))
+    text = (from > 0 ? mark : "") + shown + (to < width ? mark : "")
+    let indent = first - from + (from > 0 ? 1 : 0)
+    carets = Self.repeated(" ", indent) + Self.repeated("^", max(1, min(last, to) - first))
   }
 
   /// Each character stays one column wide, so that the carets are below the right characters.
@@ -107,13 +104,4 @@ private struct LineExcerpt {
   private static func repeated(_ character: Character, _ count: Int) -> String {
     String(repeating: character, count: count)
   }
-}
-
-extension Finding {
-  /// Whether the finding points at a secret.
-  fileprivate var isAboutSecret: Bool { code == .plainSecret }
-}
-
-extension SourceRange {
-  fileprivate var isInOneLine: Bool { start.line == end.line }
 }
