@@ -53,8 +53,7 @@ package enum PercentEncoding {
       if isKept(byte) {
         encoded.append(byte)
       } else {
-        let digits = byte.hexadecimalDigits(uppercase: true)
-        encoded += [UInt8(ascii: "%"), digits.0, digits.1]
+        encoded += "%\(byte.hexadecimal(width: 2, uppercase: true))".utf8
       }
     }
     return String(decoding: encoded, as: UTF8.self)

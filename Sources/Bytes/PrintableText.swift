@@ -18,18 +18,15 @@ extension Unicode.Scalar {
   /// ASCII character other than space, `"` and `=`.
   package var isOfWord: Bool {
     switch self {
-    case " ", "\"", "=": return false
-    case "!"..."~": return true
-    default:
-      guard !isInvisible else { return false }
-      switch properties.generalCategory {
-      case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter,
-        .decimalNumber:
-        return true
-      default: return false
-      }
+    case " ", "\"", "=": false
+    case "!"..."~": true
+    default: !isInvisible && Self.categoriesOfWords.contains(properties.generalCategory)
     }
   }
+
+  private static let categoriesOfWords: Set<Unicode.GeneralCategory> = [
+    .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber,
+  ]
 }
 
 extension StringProtocol {

@@ -5,11 +5,10 @@ struct HexadecimalTests {
   @Test func `every byte has two digits, and digits have a value`() {
     for byte in UInt8.min...UInt8.max {
       for uppercase in [false, true] {
-        let digits = byte.hexadecimalDigits(uppercase: uppercase)
-        let text = String(decoding: [digits.0, digits.1], as: UTF8.self)
-        #expect(text == byte.hexadecimal(width: 2, uppercase: uppercase))
+        let text = byte.hexadecimal(width: 2, uppercase: uppercase)
+        #expect(text == (uppercase ? text.uppercased() : text.lowercased()))
         #expect(UInt8(text, radix: 16) == byte)
-        #expect([digits.0, digits.1].map(\.hexadecimalValue) == [byte >> 4, byte & 15])
+        #expect(text.utf8.map(\.hexadecimalValue) == [byte >> 4, byte & 15])
       }
       let value = Character(Unicode.Scalar(byte)).hexDigitValue
       #expect(byte.hexadecimalValue.map(Int.init) == value)

@@ -48,6 +48,10 @@ private func expectations(in text: String, of file: String) -> [Expectation] {
   }
 }
 
+private func rendered(_ finding: Finding) -> String {
+  FindingReport(path: "", findings: [finding]).rendered(.text)
+}
+
 struct FixtureTests {
   @Test(arguments: files(in: "broken"))
   func `a broken file has exactly the findings that stand in it`(_ name: String) throws {
@@ -59,7 +63,7 @@ struct FixtureTests {
       #expect(loaded.report.findings.contains(where: expectation.matches), "missing: \(expectation)")
     }
     for finding in loaded.report.findings where !expected.contains(where: { $0.matches(finding) }) {
-      Issue.record("not expected: \(TextRenderer().render(finding))")
+      Issue.record("not expected: \(rendered(finding))")
     }
     #expect((loaded.configuration == nil) == (loaded.report.errorCount > 0))
   }
@@ -77,7 +81,7 @@ struct FixtureTests {
     let path = folder.appending(path: "good/\(name)").path
     let loaded = ConfigurationLoader.load(
       path: path, environment: ["REDIS_PASSWORD": "hunter2", "PUBLISH_TOKEN": "fedcba9876543210"])
-    for finding in loaded.report.findings { Issue.record("not expected: \(TextRenderer().render(finding))") }
+    for finding in loaded.report.findings { Issue.record("not expected: \(rendered(finding))") }
     #expect(loaded.configuration != nil)
   }
 

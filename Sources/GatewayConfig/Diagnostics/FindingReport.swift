@@ -25,8 +25,7 @@ package struct FindingReport: Sendable {
 
   package init(path: String, findings: [Finding], omitted: Findings.Omitted = .init()) {
     self.path = path
-    var seen: Set<Finding> = []
-    let unique = findings.filter { seen.insert($0).inserted }
+    let unique = findings.unique
     let errors = unique.filter { $0.severity == .error }.sorted(by: Self.precedes)
     let warnings = unique.filter { $0.severity == .warning }.sorted(by: Self.precedes)
     let shown = errors.prefix(Findings.most) + warnings.prefix(max(0, Findings.most - errors.count))
@@ -43,13 +42,12 @@ package struct FindingReport: Sendable {
     FindingReport(path: path, findings: findings + more, omitted: omitted)
   }
 
-  private static func precedes(_ one: Finding, _ other: Finding) -> Bool { key(one) < key(other) }
-
-  private static func key(_ finding: Finding) -> (String, Int, Int, String) {
-    (
-      finding.range?.file.path ?? "", finding.range?.start.line ?? 0, finding.range?.start.column ?? 0,
-      finding.message
-    )
+  private static func precedes(_ one: Finding, _ other: Finding) -> Bool {
+    func key(_ finding: Finding) -> (String, Int, Int, String) {
+      let start = finding.range?.start
+      return (finding.range?.file.path ?? "", start?.line ?? 0, start?.column ?? 0, finding.message)
+    }
+    return key(one) < key(other)
   }
 
   /// The number of errors, including those that are not shown.
@@ -59,8 +57,7 @@ package struct FindingReport: Sendable {
   /// Says how many findings are not shown; nil if all are.
   var omission: String? {
     guard omitted.count > 0 else { return nil }
-    return
-      "... and \(Self.count(omitted.count, "more finding")) \(omitted.count == 1 ? "is" : "are") not shown"
+    return "... and \(Self.count(omitted.count, "more finding")) \(omitted.count == 1 ? "is" : "are") not shown"
   }
 
   /// `1 error, 0 warnings in routes.yaml`

@@ -29,9 +29,7 @@ package struct GroupTable: Sendable {
   package var text: String {
     guard !rows.isEmpty else { return "no route has a group\n" }
     var text = ""
-    var layers: [String] = []
-    for row in rows where !layers.contains(row.groups.use.layer) { layers.append(row.groups.use.layer) }
-    for layer in layers {
+    for layer in rows.map(\.groups.use.layer).unique {
       text += (text.isEmpty ? "" : "\n") + title(layer)
       var last: RouteGroups?
       for row in rows where row.groups.use.layer == layer {
@@ -45,10 +43,7 @@ package struct GroupTable: Sendable {
 
   /// Names all aliases that lead to the same groups.
   private func title(_ layer: String) -> String {
-    var aliases: [String] = []
-    for row in rows where row.groups.use.layer == layer && !aliases.contains(row.groups.layer) {
-      aliases.append(row.groups.layer)
-    }
+    let aliases = rows.map(\.groups).filter { $0.use.layer == layer }.map(\.layer).unique
     return aliases.count == 1
       ? "channel layer \(aliases[0].printable)\n"
       : "channel layers \(aliases.joined(separator: ", ").printable), which lead to the same groups\n"

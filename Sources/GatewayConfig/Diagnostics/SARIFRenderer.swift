@@ -20,18 +20,13 @@ struct SARIFRenderer {
     let run: JSON = [
       "tool": ["driver": ["name": "sluice", "rules": .array(codes.map(rule))]],
       "automationDetails": ["id": .string(category(reports))], "columnKind": "unicodeCodePoints",
-      "results": .array(unique(findings.map(result))),
+      // Each result once, because a file that several others include is read for each of them.
+      "results": .array(findings.map(result).unique),
     ]
     let omissions = reports.compactMap { report in
       report.omission.map { reports.count == 1 ? $0 : "\(report.path): \($0)" }
     }
     return omissions.isEmpty ? run : run.with(["invocations": invocation(omissions)])
-  }
-
-  /// Each result once, because a file that several others include is read for each of them.
-  private func unique(_ results: [JSON]) -> [JSON] {
-    var seen: Set<String> = []
-    return results.filter { seen.insert($0.text).inserted }
   }
 
   private static let longestCategory = 200

@@ -17,20 +17,13 @@ struct TextRenderer {
 
   func render(_ report: FindingReport) -> String {
     var renderer = self
-    for range in report.omitted.secrets { renderer.hide(range) }
+    for range in report.omitted.secrets {
+      let lines = range.start.line...range.end.line
+      renderer.secretLines[ObjectIdentifier(range.file), default: []].formUnion(lines)
+    }
     let omission = report.omission.map { "\($0)\n\n" } ?? ""
     return report.findings.map { renderer.text($0) + "\n\n" }.joined() + omission
       + report.summary.printable + "\n"
-  }
-
-  func render(_ finding: Finding) -> String {
-    var renderer = self
-    if finding.code == .plainSecret, let range = finding.range { renderer.hide(range) }
-    return renderer.text(finding)
-  }
-
-  private mutating func hide(_ range: SourceRange) {
-    secretLines[ObjectIdentifier(range.file), default: []].formUnion(range.start.line...range.end.line)
   }
 
   private func text(_ finding: Finding) -> String {

@@ -12,6 +12,8 @@ extension Key {
   private static let socketTime = KeyValue.either([
     .time(from: .milliseconds(1), to: .seconds(86400)), .nothing,
   ])
+  private static let certificateWords = RedisHostReader.certificateRequirements.keys
+    .filter { $0.first?.isLetter == true }.sorted()
 
   /// The keys of `channels_redis`, and of redis-py's connections.
   static let layers =
@@ -63,8 +65,8 @@ extension Key {
         "serializer_format", ofRedis, .choice(of: SerializerFormat.self), standard: "`msgpack`",
         "How events are written."),
       Key(
-        "address", [.redisHost], .secret, "A URL: `redis://host:6379/0`, `rediss://` for TLS, `unix:///path`."
-      ),
+        "address", [.redisHost], .secret,
+        "A URL: `redis://host:6379/0`, `rediss://` for TLS, `unix:///path`."),
       Key("host", [.redisHost], .word, "The server's name."),
       Key(
         "port", [.redisHost], .integer(from: 1, to: 65535), needs: ["host"], standard: "`6379`",
@@ -89,11 +91,7 @@ extension Key {
         "`true`: the server speaks TLS."),
       Key(
         "ssl_cert_reqs", hostAndSentinels,
-        .either([
-          .choice(
-            RedisHostReader.certificateRequirements.keys.filter { $0.first?.isLetter == true }.sorted()),
-          .nothing,
-        ]),
+        .either([.choice(certificateWords), .nothing]),
         standard: "`required`", "`none`: the certificate is not verified."),
       Key(
         "ssl_check_hostname", hostAndSentinels, pythonTruth, standard: "`true`",

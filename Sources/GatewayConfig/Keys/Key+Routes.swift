@@ -2,9 +2,7 @@ extension Key {
   private static let upstream = UpstreamConfiguration(scheme: .http, host: "", port: 80)
   private static let compression = CompressionConfiguration()
   private static let bothRoutes = [KeyPlace.webSocketRoute, .httpRoute]
-  private static let aroundAndAtRoutes = [
-    KeyPlace.webSocketRoute, .httpRoute, .webSocketRoutes, .httpRoutes,
-  ]
+  private static let aroundAndAtRoutes = [KeyPlace.webSocketRoute, .httpRoute, .webSocketRoutes, .httpRoutes]
   private static let events = KeyValue.named(.json)
   private static let groups = KeyValue.oneOrMore(.word)
   private static let ofGroups: [ConsumerType] = [.chat, .broadcast]
@@ -16,8 +14,9 @@ extension Key {
     are admitted. With it, WebSocket clients without an `Origin` are refused, unless the list is `["*"]`. For HTTP it applies to \
     `events` and `publish`, and restricts browsers only: a program that sends no `Origin` needs nothing.
     """
-  private static let streamLimits =
-    "`send_queue` for the event streams of the route, as in [limits](#limits)."
+  private static let streamLimits = "`send_queue` for the event streams of the route, as in [limits](#limits)."
+  private static let shared =
+    "`true`: the groups of this route may be shared with clients who have other rights. See [Groups](groups.md)."
 
   /// What routes of both protocols have.
   static let routes = [
@@ -36,12 +35,10 @@ extension Key {
       "The name that logs, `routes` and `explain` use for the route."),
     Key(
       "routes", [.webSocketRoute, .webSocketRoutes], .list(.mapping(.webSocketRoute)),
-      required: [.webSocketRoutes],
-      isAction: true, home: "under a route", "Nested routes behind this path."),
+      required: [.webSocketRoutes], isAction: true, home: "under a route", "Nested routes behind this path."),
     Key(
       "routes", [.httpRoute, .httpRoutes], .list(.mapping(.httpRoute)), required: [.httpRoutes],
-      isAction: true,
-      "Nested routes behind this path."),
+      isAction: true, "Nested routes behind this path."),
     Key(
       "include", bothRoutes, .word, isAction: true, home: "under a route",
       "A file with routes, or an installed local app, behind this path."),
@@ -71,15 +68,11 @@ extension Key {
     Key("limits", [.httpRoutes], .mapping(.streamLimits), streamLimits),
     Key(
       "shared", [.webSocketRoute], .truth, needs: ["consumer"], standard: "`false`", home: "under a route",
-      """
-      `true`: the groups of this route may be shared with clients who have other rights. See [Groups](groups.md).
-      """),
+      shared),
     Key(
       "shared", [.httpRoute], .truth,
       needs: ["static", "proxy", "publish", "events", "respond", "redirect", "health"], standard: "`false`",
-      """
-      `true`: the groups of this route may be shared with clients who have other rights. See [Groups](groups.md).
-      """),
+      shared),
   ]
 
   /// `consumer`, and its options.
@@ -117,8 +110,7 @@ extension Key {
       """),
     Key(
       "channel_layer", webSocketOptions, .word, needs: ["consumer"], of: ofGroups, standard: "`default`",
-      home: "under a websocket route",
-      "The alias of the layer that the group is in."),
+      home: "under a websocket route", "The alias of the layer that the group is in."),
     Key(
       "to", webSocketOptions, .word, required: [.webSocketRoute], needs: ["consumer"], of: [.proxy],
       home: "under a route with consumer: proxy",
@@ -245,8 +237,7 @@ extension Key {
       "The time for a connection to the upstream."),
     Key(
       "read_timeout", [.proxy], upstreamTime, standard: shown(upstream.readTimeout),
-      "The longest silence of the upstream (HTTP)."
-    ),
+      "The longest silence of the upstream (HTTP)."),
     Key(
       "idle_timeout", [.proxy, .callback], upstreamTime, standard: shown(upstream.idleTimeout),
       home: "under proxy or auth.NAME.callback",
@@ -256,8 +247,7 @@ extension Key {
       """),
     Key(
       "body", [.proxy], .size(from: ByteCount(bytes: 1), to: .mebibytes(1_048_576)),
-      standard: shown(upstream.body),
-      "The largest body of a request (HTTP)."),
+      standard: shown(upstream.body), "The largest body of a request (HTTP)."),
     Key(
       "tls", [.proxy, .jwt, .callback], .mapping(.upstreamTLS), standard: "the system's authorities",
       """
@@ -265,9 +255,7 @@ extension Key {
       every certificate.
       """),
     Key("ca", [.upstreamTLS], .word, "A PEM file with the authorities to trust instead of the system's."),
-    Key(
-      "verify", [.upstreamTLS], .truth, standard: "`true`",
-      "`false` trusts every certificate."),
+    Key("verify", [.upstreamTLS], .truth, standard: "`true`", "`false` trusts every certificate."),
     Key(
       "folder", [.files], .word, required: [.files], standard: "required",
       "The folder whose files are served."),

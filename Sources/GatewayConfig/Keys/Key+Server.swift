@@ -97,13 +97,11 @@ extension Key {
       "The close code of a stop: 1001, 1012, or 3000 to 4999."),
     Key(
       "level", [.logging], .choice(of: LoggingConfiguration.Level.self),
-      standard: shown(LoggingConfiguration().level.rawValue),
-      home: "under logging or compression",
+      standard: shown(LoggingConfiguration().level.rawValue), home: "under logging or compression",
       "The least level of a line that is written."),
     Key(
       "format", [.logging], .choice(of: LoggingConfiguration.Format.self),
-      standard: shown(LoggingConfiguration().format.rawValue),
-      "How a line is written."),
+      standard: shown(LoggingConfiguration().format.rawValue), "How a line is written."),
     Key(
       "sessions", [.logging], .truth, standard: "`false`",
       """

@@ -44,8 +44,7 @@ package enum KeyPlace: Sendable, Hashable {
   /// Every kind of mapping.
   static let all: [KeyPlace] = {
     let configs = ChannelLayerConfiguration.BackendName.allCases.map(KeyPlace.config)
-    var seen: Set<KeyPlace> = []
-    return (Key.all.flatMap(\.places) + configs).filter { seen.insert($0).inserted }
+    return (Key.all.flatMap(\.places) + configs).unique
   }()
 
   private struct Facts {

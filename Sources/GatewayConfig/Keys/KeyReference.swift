@@ -160,9 +160,7 @@ extension Key {
     var lines = [path, "  " + fullMeaning.plain, "  value    \(value.words)"]
     if !standard.isEmpty { lines.append("  default  \(standard.plain)") }
     // The configs of all back ends are one place for a reader.
-    var homes: [String] = []
-    for place in places where !homes.contains(place.home) { homes.append(place.home) }
-    lines.append("  where    \(homes.joined(separator: "; "))")
+    lines.append("  where    \(places.map(\.home).unique.joined(separator: "; "))")
     return lines.joined(separator: "\n") + "\n"
   }
 }

@@ -60,12 +60,7 @@ package indirect enum KeyValue: Sendable {
 
 extension KeyValue {
   /// What can be written, in words: "a time from 1s to 1d, or none".
-  package var words: String {
-    let forms = forms.map(\.word).reduce(into: [String]()) { words, word in
-      if !words.contains(word) { words.append(word) }
-    }
-    return forms.joined(separator: ", or ")
-  }
+  package var words: String { forms.map(\.word).unique.joined(separator: ", or ") }
 
   private var word: String {
     switch self {

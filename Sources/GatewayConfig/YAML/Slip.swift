@@ -37,7 +37,7 @@ struct Slip: Sendable {
         return Slip(
           message: "\"//\" does not begin a comment in YAML: it is part of the value",
           hint: "begin the comment with \"#\", or put the whole value in quotes", place: start..<(start + 2),
-          meant: value.trimmed)
+          meant: value.trimmed(of: isSpace))
       }
       isBehindSpace = byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
     }
@@ -50,16 +50,10 @@ struct Slip: Sendable {
     guard let first = scalars.first, let last = scalars.last else { return nil }
     let offset = Lookalike.isBlank(last) ? scalars.count - 1 : 0
     guard Lookalike.isBlank(first) || offset > 0, let found = Lookalike(scalars[offset]) else { return nil }
-    var meant = scalars[...]
-    func isBlank(_ scalar: Unicode.Scalar?) -> Bool {
-      scalar.map { $0 == " " || Lookalike.isBlank($0) } ?? false
-    }
-    while isBlank(meant.first) { meant.removeFirst() }
-    while isBlank(meant.last) { meant.removeLast() }
     return Slip(
       message: "the value \(offset > 0 ? "ends" : "begins") with \(found.name)",
       hint: "remove it, or put the value in quotes", place: offset..<(offset + 1),
-      meant: String(meant.map(Character.init)))
+      meant: text.trimmed { $0 == " " || Lookalike.isBlank($0) })
   }
 
   /// `“ws/chat/”`
@@ -82,7 +76,7 @@ struct Slip: Sendable {
     return Slip(
       message: "the value ends in \"\(last)\", which is part of it",
       hint: "remove \(last == "," ? "the comma" : "it"), or put the value in quotes",
-      place: (count - 1)..<count, meant: String(text.dropLast()).trimmed)
+      place: (count - 1)..<count, meant: text.dropLast().trimmed(of: isSpace))
   }
 
   /// `$REDIS_URL`; only `${REDIS_URL}` is replaced.
@@ -117,17 +111,19 @@ struct Slip: Sendable {
     return nil
   }
 
+  private static func isSpace(_ scalar: Unicode.Scalar) -> Bool { scalar == " " || scalar == "\t" }
+
   private static func isOfVariable(_ byte: UInt8) -> Bool {
     byte.isLetterOrDigit && !byte.isLowercaseLetter || byte == UInt8(ascii: "_")
   }
 }
 
-extension String {
-  fileprivate var trimmed: String {
-    var text = self[...]
-    while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
-    while let last = text.last, last == " " || last == "\t" { text.removeLast() }
-    return String(text)
+extension StringProtocol {
+  /// Without such characters at its beginning and its end.
+  fileprivate func trimmed(of isCut: (Unicode.Scalar) -> Bool) -> String {
+    let text = unicodeScalars.drop(while: isCut)
+    let end = text.reversed().prefix(while: isCut).count
+    return String(String.UnicodeScalarView(text.dropLast(end)))
   }
 }
 
