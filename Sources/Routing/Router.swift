@@ -32,7 +32,6 @@ package struct Router: Sendable {
     findings = analysis.findings()
   }
 
-  var automatonCount: Int { automata.count }
   /// The automaton of the whole table; nil if it had to be split.
   var wholeTable: Automaton? { automata.count == 1 ? automata[0].automaton : nil }
 

@@ -16,7 +16,9 @@ struct PrefixAnalysis {
     return route.patterns.indices.dropLast().compactMap { number in
       let pattern = route.patterns[number]
       if isPrefixFree(pattern) { return nil }
-      let decision = AmbiguityDecision(program, pattern: Int32(number), pattern, budget: budget.share())
+      let decision = AmbiguityDecision(
+        program: program, pattern: Int32(number), prefersLongest: pattern.expression.prefersLongest,
+        budget: budget.share())
       return switch decision.verdict() {
       case .oneEnd: nil
       case .twoEnds(let example): .ambiguousPrefix(route: index, pattern: number, example: example)
@@ -28,7 +30,7 @@ struct PrefixAnalysis {
   /// Whether no text that the pattern matches is the beginning of another one.
   private mutating func isPrefixFree(_ pattern: RoutePattern) -> Bool {
     if let known = hasOneEnd[pattern] { return known }
-    let builder = AutomatonBuilder.build([Program(RoutePath([pattern]))], budget: budget.share())
+    let builder = AutomatonBuilder([Program(RoutePath([pattern]))], budget: budget.share())
     let leadsOn = builder.map { builder in
       builder.accepted.indices.contains { !builder.accepted[$0].isEmpty && builder.leadsOn(from: $0) }
     }
@@ -94,17 +96,11 @@ private struct AmbiguityDecision {
     var stage: Stage
   }
 
-  private let program: Program
-  private let pattern: Int32
-  private let prefersLongest: Bool
-  private let budget: WorkBudget
-
-  init(_ program: Program, pattern: Int32, _ prefix: RoutePattern, budget: WorkBudget) {
-    self.program = program
-    self.budget = budget
-    self.pattern = pattern
-    prefersLongest = prefix.expression.prefersLongest
-  }
+  let program: Program
+  /// The number of the prefix, and whether a backtracking matcher always takes its longest end.
+  let pattern: Int32
+  let prefersLongest: Bool
+  let budget: WorkBudget
 
   func verdict() -> Verdict {
     let start = program.start

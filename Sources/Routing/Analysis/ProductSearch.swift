@@ -14,14 +14,9 @@ struct ProductSearch {
   private static let bits: UInt64 = 21
   private static let stopped = UInt64(1) << bits - 1
 
-  private let automata: [Automaton]
-  private let isReadable: Bool
-
-  /// - Parameter isReadable: whether to leave out paths with control characters.
-  init(_ automata: [Automaton], isReadable: Bool = false) {
-    self.automata = automata
-    self.isReadable = isReadable
-  }
+  let automata: [Automaton]
+  /// Whether to leave out paths with control characters.
+  var isReadable = false
 
   /// The shortest path at whose end the answering routes, one for each automaton, fulfil the condition.
   func first(_ budget: WorkBudget, where isWanted: ([Int?]) -> Bool) -> Result {

@@ -4,7 +4,7 @@ struct RouteLanguage {
 
   /// - Returns: nil where it is too large.
   init?(_ program: Program, budget: WorkBudget) {
-    guard !program.isTooLarge, let builder = AutomatonBuilder.build([program], budget: budget) else {
+    guard !program.isTooLarge, let builder = AutomatonBuilder([program], budget: budget) else {
       return nil
     }
     self.builder = builder
@@ -36,7 +36,7 @@ struct RouteLanguage {
 
   /// The shortest readable path that it matches and the other one does not.
   func shortest(without other: RouteLanguage, budget: WorkBudget) -> ProductSearch.Result {
-    ProductSearch([builder.automaton, other.builder.automaton], isReadable: true).first(budget) {
+    ProductSearch(automata: [builder.automaton, other.builder.automaton], isReadable: true).first(budget) {
       $0[0] != nil && $0[1] == nil
     }
   }
@@ -52,7 +52,7 @@ struct RouteLanguage {
   }
 
   func overlap(_ other: RouteLanguage, budget: WorkBudget) -> Overlap {
-    let search = ProductSearch([builder.automaton, other.builder.automaton])
+    let search = ProductSearch(automata: [builder.automaton, other.builder.automaton])
     var hasOwn = false
     var hasOthers = false
     let example: String
@@ -86,7 +86,7 @@ struct RouteLanguage {
     with other: RouteLanguage? = nil, wonBy route: Int, in table: Automaton, budget: WorkBudget
   ) -> ProductSearch.Result {
     let languages = [self, other].compactMap(\.self)
-    return ProductSearch([table] + languages.map(\.builder.automaton)).first(budget) { routes in
+    return ProductSearch(automata: [table] + languages.map(\.builder.automaton)).first(budget) { routes in
       routes[0] == route && routes.allSatisfy { $0 != nil }
     }
   }

@@ -78,16 +78,11 @@ struct AutomatonBuilder {
 
   /// - Parameter states: the maximum of states.
   /// - Returns: nil if the bounds do not suffice.
-  static func build(_ programs: [Program], states: Int = 20_000, budget: WorkBudget) -> AutomatonBuilder? {
-    var builder = AutomatonBuilder(
-      program: JointProgram(programs), routeCount: programs.count, budget: budget)
-    return builder.run(states: states) ? builder : nil
-  }
-
-  private init(program: JointProgram, routeCount: Int, budget: WorkBudget) {
-    self.program = program
-    self.routeCount = routeCount
+  init?(_ programs: [Program], states: Int = 20_000, budget: WorkBudget) {
+    program = JointProgram(programs)
+    routeCount = programs.count
     self.budget = budget
+    guard run(states: states) else { return nil }
   }
 
   private mutating func run(states: Int) -> Bool {

@@ -34,7 +34,7 @@ struct TableCompiler {
       return
     }
     let budget = WorkBudget(work)
-    if let builder = AutomatonBuilder.build(Array(programs), states: bounds.states, budget: budget) {
+    if let builder = AutomatonBuilder(Array(programs), states: bounds.states, budget: budget) {
       return compiled(programs.startIndex, builder)
     }
     let middle = programs.startIndex + programs.count / 2
@@ -48,6 +48,6 @@ struct TableCompiler {
     let allowance = max(workForSingles / 8, Self.leastForOne)
     let budget = WorkBudget(allowance)
     defer { workForSingles = max(0, workForSingles - (allowance - budget.left)) }
-    return AutomatonBuilder.build([program], states: bounds.states, budget: budget)
+    return AutomatonBuilder([program], states: bounds.states, budget: budget)
   }
 }
