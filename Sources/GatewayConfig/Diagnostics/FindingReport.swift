@@ -57,7 +57,8 @@ package struct FindingReport: Sendable {
   /// Says how many findings are not shown; nil if all are.
   var omission: String? {
     guard omitted.count > 0 else { return nil }
-    return "... and \(Self.count(omitted.count, "more finding")) \(omitted.count == 1 ? "is" : "are") not shown"
+    return
+      "... and \(Self.count(omitted.count, "more finding")) \(omitted.count == 1 ? "is" : "are") not shown"
   }
 
   /// `1 error, 0 warnings in routes.yaml`

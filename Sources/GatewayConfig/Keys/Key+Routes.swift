@@ -14,7 +14,8 @@ extension Key {
     are admitted. With it, WebSocket clients without an `Origin` are refused, unless the list is `["*"]`. For HTTP it applies to \
     `events` and `publish`, and restricts browsers only: a program that sends no `Origin` needs nothing.
     """
-  private static let streamLimits = "`send_queue` for the event streams of the route, as in [limits](#limits)."
+  private static let streamLimits =
+    "`send_queue` for the event streams of the route, as in [limits](#limits)."
   private static let shared =
     "`true`: the groups of this route may be shared with clients who have other rights. See [Groups](groups.md)."
 

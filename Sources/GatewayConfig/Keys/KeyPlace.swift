@@ -27,7 +27,7 @@ package enum KeyPlace: Sendable, Hashable {
   }
 
   /// Sets of keys of which a mapping has exactly one; empty if it has no such choice.
-  var alternatives: [[String]] { isRoute ? Key.actions(at: self).map { [$0] } : facts.oneOf }
+  var alternatives: [[String]] { isRoute ? Key.actions(at: self).map { [$0] } : facts.alternatives }
 
   var isRoute: Bool { self == .webSocketRoute || self == .httpRoute }
 
@@ -51,74 +51,75 @@ package enum KeyPlace: Sendable, Hashable {
     var what: String
     var path: String
     var home: String?
-    var areKeysOrdinary = false
-    var oneOf: [[String]] = []
+    var areKeysOrdinary: Bool
+    var alternatives: [[String]]
+
+    init(
+      _ what: String, _ path: String, home: String? = nil, areKeysOrdinary: Bool = false,
+      oneOf alternatives: [[String]] = []
+    ) {
+      self.what = what
+      self.path = path
+      self.home = home
+      self.areKeysOrdinary = areKeysOrdinary
+      self.alternatives = alternatives
+    }
   }
 
   private var facts: Facts {
     let config = "channel_layers.ALIAS.config"
     return switch self {
-    case .file: Facts(what: "the file", path: "", home: "the top level")
-    case .server: Facts(what: "\"server\"", path: "server.")
-    case .address:
-      Facts(what: "an address of \"bind\"", path: "server.bind[].", home: "an address of server.bind")
-    case .serverTLS:
-      Facts(what: "\"tls\"", path: "server.tls.", oneOf: [["certificates"], ["certificate", "key"]])
+    case .file: Facts("the file", "", home: "the top level")
+    case .server: Facts("\"server\"", "server.")
+    case .address: Facts("an address of \"bind\"", "server.bind[].", home: "an address of server.bind")
+    case .serverTLS: Facts("\"tls\"", "server.tls.", oneOf: [["certificates"], ["certificate", "key"]])
     case .certificate:
-      Facts(
-        what: "a certificate", path: "server.tls.certificates[].", home: "an entry of server.tls.certificates"
-      )
-    case .limits: Facts(what: "\"limits\"", path: "limits.")
-    case .sessionLimits: Facts(what: "\"limits\"", path: "limits.", home: "limits of a websocket route")
-    case .streamLimits: Facts(what: "\"limits\"", path: "limits.", home: "limits of an http route")
-    case .perAddress: Facts(what: "\"per_ip\"", path: "limits.per_ip.")
-    case .ping: Facts(what: "\"ping\"", path: "limits.ping.")
-    case .compression: Facts(what: "\"compression\"", path: "compression.")
-    case .shutdown: Facts(what: "\"shutdown\"", path: "shutdown.")
-    case .logging: Facts(what: "\"logging\"", path: "logging.")
-    case .channelLayer: Facts(what: "a channel layer", path: "channel_layers.ALIAS.")
-    case .config(let backend): Facts(what: "the config of a \(backend.rawValue) layer", path: "\(config).")
+      Facts("a certificate", "server.tls.certificates[].", home: "an entry of server.tls.certificates")
+    case .limits: Facts("\"limits\"", "limits.")
+    case .sessionLimits: Facts("\"limits\"", "limits.", home: "limits of a websocket route")
+    case .streamLimits: Facts("\"limits\"", "limits.", home: "limits of an http route")
+    case .perAddress: Facts("\"per_ip\"", "limits.per_ip.")
+    case .ping: Facts("\"ping\"", "limits.ping.")
+    case .compression: Facts("\"compression\"", "compression.")
+    case .shutdown: Facts("\"shutdown\"", "shutdown.")
+    case .logging: Facts("\"logging\"", "logging.")
+    case .channelLayer: Facts("a channel layer", "channel_layers.ALIAS.")
+    case .config(let backend): Facts("the config of a \(backend.rawValue) layer", "\(config).")
     case .redisHost:
       Facts(
-        what: "a host", path: "\(config).hosts[].", home: "an entry of \(config).hosts",
-        areKeysOrdinary: true,
+        "a host", "\(config).hosts[].", home: "an entry of \(config).hosts", areKeysOrdinary: true,
         oneOf: [["address"], ["host"], ["master_name", "sentinels"]])
     case .sentinelOptions:
       Facts(
-        what: "\"sentinel_kwargs\"", path: "\(config).hosts[].sentinel_kwargs.",
-        home: "sentinel_kwargs of a Redis host",
+        "\"sentinel_kwargs\"", "\(config).hosts[].sentinel_kwargs.", home: "sentinel_kwargs of a Redis host",
         areKeysOrdinary: true)
-    case .authenticator: Facts(what: "an authenticator", path: "auth.NAME.", oneOf: [["jwt"], ["callback"]])
-    case .jwt: Facts(what: "\"jwt\"", path: "auth.NAME.jwt.", oneOf: [["secret"], ["public_key"], ["jwks"]])
+    case .authenticator: Facts("an authenticator", "auth.NAME.", oneOf: [["jwt"], ["callback"]])
+    case .jwt: Facts("\"jwt\"", "auth.NAME.jwt.", oneOf: [["secret"], ["public_key"], ["jwks"]])
     case .tokenSource:
       Facts(
-        what: "an entry of \"from\"", path: "auth.NAME.jwt.from[].", home: "an entry of auth.NAME.jwt.from",
+        "an entry of \"from\"", "auth.NAME.jwt.from[].", home: "an entry of auth.NAME.jwt.from",
         areKeysOrdinary: true, oneOf: [["cookie"], ["query"]])
-    case .callback: Facts(what: "\"callback\"", path: "auth.NAME.callback.", areKeysOrdinary: true)
-    case .upstreamTLS: Facts(what: "\"tls\"", path: "tls.", home: "tls of a proxy", areKeysOrdinary: true)
-    case .application: Facts(what: "an application", path: "applications.NAME.")
-    case .webSocketRoutes:
-      Facts(what: "\"websocket\"", path: "websocket.", home: "applications.NAME.websocket")
-    case .httpRoutes: Facts(what: "\"http\"", path: "http.", home: "applications.NAME.http")
-    case .webSocketRoute: Facts(what: "a websocket route", path: "routes[].", home: "a websocket route")
-    case .httpRoute: Facts(what: "an http route", path: "routes[].", home: "an http route")
-    case .proxy: Facts(what: "\"proxy\"", path: "proxy.", home: "proxy of an http route")
-    case .publish: Facts(what: "\"publish\"", path: "publish.", home: "publish of an http route")
-    case .eventStream: Facts(what: "\"events\"", path: "events.", home: "events of an http route")
-    case .history: Facts(what: "\"history\"", path: "history.")
-    case .files: Facts(what: "\"static\"", path: "static.", home: "static of an http route")
+    case .callback: Facts("\"callback\"", "auth.NAME.callback.", areKeysOrdinary: true)
+    case .upstreamTLS: Facts("\"tls\"", "tls.", home: "tls of a proxy", areKeysOrdinary: true)
+    case .application: Facts("an application", "applications.NAME.")
+    case .webSocketRoutes: Facts("\"websocket\"", "websocket.", home: "applications.NAME.websocket")
+    case .httpRoutes: Facts("\"http\"", "http.", home: "applications.NAME.http")
+    case .webSocketRoute: Facts("a websocket route", "routes[].", home: "a websocket route")
+    case .httpRoute: Facts("an http route", "routes[].", home: "an http route")
+    case .proxy: Facts("\"proxy\"", "proxy.", home: "proxy of an http route")
+    case .publish: Facts("\"publish\"", "publish.", home: "publish of an http route")
+    case .eventStream: Facts("\"events\"", "events.", home: "events of an http route")
+    case .history: Facts("\"history\"", "history.")
+    case .files: Facts("\"static\"", "static.", home: "static of an http route")
     case .response:
-      Facts(what: "\"respond\"", path: "respond.", home: "respond of an http route", areKeysOrdinary: true)
+      Facts("\"respond\"", "respond.", home: "respond of an http route", areKeysOrdinary: true)
     case .redirect:
-      Facts(what: "\"redirect\"", path: "redirect.", home: "redirect of an http route", areKeysOrdinary: true)
+      Facts("\"redirect\"", "redirect.", home: "redirect of an http route", areKeysOrdinary: true)
     case .secret:
-      Facts(
-        what: "a secret", path: "SECRET.", home: "a secret", areKeysOrdinary: true,
-        oneOf: [["env"], ["file"]])
-    case .app: Facts(what: "an app", path: "", home: "the app.yaml of a local app")
+      Facts("a secret", "SECRET.", home: "a secret", areKeysOrdinary: true, oneOf: [["env"], ["file"]])
+    case .app: Facts("an app", "", home: "the app.yaml of a local app")
     case .preset:
-      Facts(
-        what: "a consumer preset", path: "consumers.NAME.", home: "a preset under consumers of an app.yaml")
+      Facts("a consumer preset", "consumers.NAME.", home: "a preset under consumers of an app.yaml")
     }
   }
 }
