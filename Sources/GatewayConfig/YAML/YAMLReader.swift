@@ -35,7 +35,7 @@ struct YAMLReader {
     var repairs = 0
     while true {
       var builder = NodeBuilder(file: file, variables: variables)
-      var events = EventParser(text)
+      var events = EventParser(text: text)
       events.run { builder.take($0) }
       if let failure = events.failure {
         repairs += 1
@@ -164,14 +164,10 @@ private struct EventParser {
     var complaint: SyntaxRepair.Complaint?
   }
 
-  private let text: RepairedText
+  let text: RepairedText
   private(set) var failure: Failure?
 
   private var file: SourceFile { text.file }
-
-  init(_ text: RepairedText) {
-    self.text = text
-  }
 
   mutating func run(_ take: (Located<YAMLEvent>) -> Bool) {
     unsafe withYAMLParser(of: text.bytes) { parser in
