@@ -141,7 +141,7 @@ extension RESPValue {
     case .integer(let number): Array(":\(number)\r\n".utf8)
     case .bulkString(let bytes): Array("$\(bytes.count)\r\n".utf8) + bytes + Array("\r\n".utf8)
     case .array(let values): Array("*\(values.count)\r\n".utf8) + values.flatMap(\.written)
-    case .double, .boolean, .oversized, .null, .map, .set, .push: Array("$-1\r\n".utf8)
+    case .oversized, .null: Array("$-1\r\n".utf8)
     }
   }
 }

@@ -34,12 +34,10 @@ package struct RedisConnection: Sendable {
 
   private func write(_ commands: [RESPCommand], _ patience: TimeAmount) -> EventLoopFuture<[RESPValue]> {
     let promise = channel.eventLoop.makePromise(of: [RESPValue].self)
-    let request = RedisRequest(
-      bytes: Self.bytes(of: commands), replyCount: commands.count, deadline: .now() + patience,
-      promise: promise)
+    let replies = RedisRequest.Replies(missing: commands.count, deadline: .now() + patience, promise: promise)
     // A write fails only if the connection ends. If the request has reached the handler, the handler fails its promise with the
     // reason. If not, nothing else completes the promise.
-    channel.writeAndFlush(request).whenFailure { [channel, end] _ in
+    channel.writeAndFlush(RedisRequest(commands, replies)).whenFailure { [channel, end] _ in
       channel.closeFuture.whenComplete { _ in promise.fail(end.failure ?? .notConnected) }
     }
     return promise.futureResult
@@ -75,14 +73,8 @@ package struct RedisConnection: Sendable {
 
   /// Sends commands whose answers are messages. Must be called after `subscribe`.
   package func post(_ commands: [RESPCommand]) {
-    let bytes = Self.bytes(of: commands)
-    channel.eventLoop.execute {
-      // A channel without its handler is closed, and the holder of the connection is notified of that.
-      guard
-        let context = try? channel.pipeline.syncOperations.context(handlerType: RedisConnectionHandler.self)
-      else { return }
-      context.writeAndFlush(NIOAny(channel.allocator.buffer(bytes: bytes)), promise: nil)
-    }
+    // It fails only if the connection has ended, and the holder of the connection is notified of that.
+    channel.writeAndFlush(RedisRequest(commands, nil), promise: nil)
   }
 
   // MARK: - Holding back
@@ -101,12 +93,6 @@ package struct RedisConnection: Sendable {
   /// Nil once the channel is closed.
   private var handler: RedisConnectionHandler? {
     try? channel.pipeline.syncOperations.handler(type: RedisConnectionHandler.self)
-  }
-
-  private static func bytes(of commands: [RESPCommand]) -> [UInt8] {
-    var bytes: [UInt8] = []
-    for command in commands { command.append(to: &bytes) }
-    return bytes
   }
 
   /// Returns when the connection has ended.

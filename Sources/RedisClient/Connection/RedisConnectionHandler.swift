@@ -2,12 +2,24 @@ import NIOCore
 import NIOTLS
 import Synchronization
 
-/// Commands for Redis, and the promise for their replies.
+/// Commands for Redis.
 struct RedisRequest: Sendable {
-  var bytes: [UInt8]
-  var replyCount: Int
-  var deadline: NIODeadline
-  var promise: EventLoopPromise<[RESPValue]>
+  /// The replies that have come, and the promise for all of them.
+  struct Replies {
+    var missing: Int
+    var deadline: NIODeadline
+    var promise: EventLoopPromise<[RESPValue]>
+    var values: [RESPValue] = []
+  }
+
+  private(set) var bytes: [UInt8] = []
+  /// Nil if the answers are messages.
+  let replies: Replies?
+
+  init(_ commands: [RESPCommand], _ replies: Replies?) {
+    self.replies = replies
+    for command in commands { command.append(to: &bytes) }
+  }
 }
 
 /// The reason why a connection ended before anything was received. Requests that come after the end fail with it.
@@ -25,11 +37,6 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   typealias OutboundIn = RedisRequest
   typealias OutboundOut = ByteBuffer
 
-  private struct Waiting {
-    var request: RedisRequest
-    var replies: [RESPValue] = []
-  }
-
   private static let checkInterval = TimeAmount.milliseconds(500)
 
   /// A TLS handshake that is not completed yet.
@@ -43,7 +50,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   let ending = RedisConnectionEnd()
   private var hasReceived = false
   private var decoder = RESPDecoder()
-  private var waiting: CircularBuffer<Waiting> = []
+  private var waiting: CircularBuffer<RedisRequest.Replies> = []
   /// Handles the messages of subscriptions. When it is set, nothing else arrives.
   private var received: ((RESPValue) -> Void)?
   /// The failure of waiting requests when the connection ends.
@@ -111,8 +118,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   private func checkDeadline(_ context: ChannelHandlerContext) {
     if let handshake, handshake.deadline < .now() { return end(Self.noTLS, context) }
-    guard let first = waiting.first, first.request.deadline < .now() else { return }
-    end(.timeout, context)
+    if let first = waiting.first, first.deadline < .now() { end(.timeout, context) }
   }
 
   /// Closes the channel. Waiting requests fail with the first reason.
@@ -124,7 +130,7 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     let request = unwrapOutboundIn(data)
-    waiting.append(Waiting(request: request))
+    if let replies = request.replies { waiting.append(replies) }
     context.write(wrapOutboundOut(context.channel.allocator.buffer(bytes: request.bytes)), promise: promise)
   }
 
@@ -165,19 +171,17 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
   /// Adds a reply to the first waiting request. A reply without a request ends the connection: every later reply would be assigned to
   /// the wrong request.
   private func handle(_ value: RESPValue, _ context: ChannelHandlerContext) throws(RESPFault) {
-    switch value {
-    case .push: throw RESPFault("a message arrived without a subscription")
-    // Redis sends such an error if it has too many clients.
-    case .error(let message) where waiting.isEmpty: return end(.refused(RedisRefusal(message)), context)
-    case _ where waiting.isEmpty: throw RESPFault("a reply arrived without a request")
-    default: break
+    guard !waiting.isEmpty else {
+      // Redis sends such an error if it has too many clients.
+      if case .error(let message) = value { return end(.refused(RedisRefusal(message)), context) }
+      throw RESPFault("a reply arrived without a request")
     }
-    waiting[waiting.startIndex].replies.append(value)
-    if waiting[waiting.startIndex].replies.count == waiting[waiting.startIndex].request.replyCount {
-      let done = waiting.removeFirst()
-      decoder.release()
-      done.request.promise.succeed(done.replies)
-    }
+    waiting[waiting.startIndex].values.append(value)
+    waiting[waiting.startIndex].missing -= 1
+    guard waiting[waiting.startIndex].missing == 0 else { return }
+    let done = waiting.removeFirst()
+    decoder.release()
+    done.promise.succeed(done.values)
   }
 
   /// Stops reading, and stops passing messages on, until `resume`. Must be called on the channel's event loop; it may be called while
@@ -217,6 +221,6 @@ final class RedisConnectionHandler: ChannelDuplexHandler {
     handshake = nil
     let failed = waiting
     waiting.removeAll()
-    for request in failed { request.request.promise.fail(failure) }
+    for replies in failed { replies.promise.fail(failure) }
   }
 }

@@ -1,11 +1,12 @@
 import Transport
 
-/// Reads values from bytes as they arrive. Nothing is read twice, however the bytes are cut.
+/// Reads values of RESP2 from bytes as they arrive; nobody asks a server for RESP3. Nothing is read twice, however the bytes are
+/// cut.
 ///
 /// Memory for an announced length is only used as the bytes arrive.
 package struct RESPDecoder {
   package struct Limits: Sendable {
-    /// The most levels of aggregates.
+    /// The most levels of arrays.
     package var depth = 16
     /// Values in one reply, all levels together.
     package var elements = 4_000_000
@@ -24,29 +25,17 @@ package struct RESPDecoder {
     package init() {}
   }
 
-  /// An aggregate whose elements are arriving.
+  /// An array whose elements are arriving.
   private struct Open {
-    var kind: Kind
     var missing: Int
     var elements: [RESPValue] = []
-  }
-
-  private enum Kind {
-    case array, map, set, push
-    /// Information about the next value. Read and dropped.
-    case attribute
   }
 
   /// A string whose bytes are arriving.
   private struct OpenString {
     var length: Int
-    var kind: StringKind
     /// For a string that is not kept: how many of its bytes are still to come.
     var unskipped: Int?
-  }
-
-  private enum StringKind {
-    case bulk, error, verbatim
   }
 
   private static let longestLine = 64 * 1024
@@ -96,11 +85,10 @@ package struct RESPDecoder {
   package mutating func next() throws(RESPFault) -> RESPValue? {
     if let fault { throw fault }
     do throws(RESPFault) {
-      while let value = try readPart() {
-        if let whole = try complete(value) {
-          elements = 0
-          return whole
-        }
+      while let value = try readValue() {
+        guard let whole = complete(value) else { continue }
+        elements = 0
+        return whole
       }
       return nil
     } catch {
@@ -114,43 +102,23 @@ package struct RESPDecoder {
     }
   }
 
-  /// Adds a value to the aggregates that wait for it.
+  /// Adds a value to the arrays that wait for it.
   ///
   /// - Returns: the outermost value if it is complete; nil otherwise.
-  private mutating func complete(_ value: Part) throws(RESPFault) -> RESPValue? {
-    var finished: RESPValue
-    switch value {
-    case .value(let value): finished = value
-    case .opened: return nil
-    case .attributeOver: return nil
-    }
+  private mutating func complete(_ value: RESPValue) -> RESPValue? {
+    var finished = value
     while let last = open.indices.last {
       open[last].elements.append(finished)
       open[last].missing -= 1
       guard open[last].missing == 0 else { return nil }
-      let done = open.removeLast()
-      switch done.kind {
-      case .array: finished = .array(done.elements)
-      case .map: finished = .map(done.elements)
-      case .set: finished = .set(done.elements)
-      case .push: finished = .push(done.elements)
-      case .attribute: return nil
-      }
+      finished = .array(open.removeLast().elements)
     }
     return finished
   }
 
-  private enum Part {
-    case value(RESPValue)
-    /// An aggregate has begun.
-    case opened
-    /// An attribute without content.
-    case attributeOver
-  }
-
-  /// One value without elements, or the beginning of an aggregate; nil while bytes are missing.
-  private mutating func readPart() throws(RESPFault) -> Part? {
-    if let string = openString { return try readString(string).map(Part.value) }
+  /// The next value without elements, after the beginnings of the arrays that it is in; nil while bytes are missing.
+  private mutating func readValue() throws(RESPFault) -> RESPValue? {
+    if let string = openString { return try readString(string) }
     guard let line = try readLine() else { return nil }
     elements += 1
     guard elements <= limits.elements else {
@@ -160,21 +128,11 @@ package struct RESPDecoder {
     guard let mark = line.first else { throw RESPFault("a line is empty") }
     let rest = line.dropFirst()
     switch mark {
-    case UInt8(ascii: "+"): return .value(.simpleString(Array(rest)))
-    case UInt8(ascii: "-"): return .value(.error(String(decoding: rest, as: UTF8.self)))
-    case UInt8(ascii: ":"): return .value(.integer(try integer(rest)))
-    case UInt8(ascii: "_"): return .value(.null)
-    case UInt8(ascii: "#"): return .value(.boolean(rest.first == UInt8(ascii: "t")))
-    case UInt8(ascii: ","): return .value(.double(try double(rest)))
-    case UInt8(ascii: "("): return .value(.bulkString(Array(rest)))
-    case UInt8(ascii: "$"): return try begin(.bulk, rest)
-    case UInt8(ascii: "!"): return try begin(.error, rest)
-    case UInt8(ascii: "="): return try begin(.verbatim, rest)
-    case UInt8(ascii: "*"): return try begin(.array, rest, each: 1)
-    case UInt8(ascii: "~"): return try begin(.set, rest, each: 1)
-    case UInt8(ascii: ">"): return try begin(.push, rest, each: 1)
-    case UInt8(ascii: "%"): return try begin(.map, rest, each: 2)
-    case UInt8(ascii: "|"): return try begin(.attribute, rest, each: 2)
+    case UInt8(ascii: "+"): return .simpleString(Array(rest))
+    case UInt8(ascii: "-"): return .error(String(decoding: rest, as: UTF8.self))
+    case UInt8(ascii: ":"): return .integer(try integer(rest))
+    case UInt8(ascii: "$"): return try beginString(rest)
+    case UInt8(ascii: "*"): return try beginArray(rest)
     default: throw RESPFault("the byte \(mark) does not begin a value")
     }
   }
@@ -208,27 +166,20 @@ package struct RESPDecoder {
     return number
   }
 
-  private func double(_ digits: ArraySlice<UInt8>) throws(RESPFault) -> Double {
-    guard let number = Double(String(decoding: digits, as: UTF8.self)) else {
-      throw RESPFault("a number is malformed")
-    }
-    return number
-  }
-
   // MARK: - Strings
 
-  private mutating func begin(_ kind: StringKind, _ digits: ArraySlice<UInt8>) throws(RESPFault) -> Part? {
+  private mutating func beginString(_ digits: ArraySlice<UInt8>) throws(RESPFault) -> RESPValue? {
     let length = try integer(digits)
-    if length == -1, kind == .bulk { return .value(.null) }
+    if length == -1 { return .null }
     guard (0...Int64(limits.announcement)).contains(length) else {
       throw RESPFault("a string announces a length of \(length) bytes")
     }
     let isLong = length > Int64(Self.longString) && Int64(held) + length > Int64(limits.held)
     let isKept = length <= Int64(limits.string) && !isLong
     if isKept { try hold(Int(length)) }
-    let string = OpenString(length: Int(length), kind: kind, unskipped: isKept ? nil : Int(length))
+    let string = OpenString(length: Int(length), unskipped: isKept ? nil : Int(length))
     openString = string
-    return try readString(string).map(Part.value)
+    return try readString(string)
   }
 
   private mutating func readString(_ string: OpenString) throws(RESPFault) -> RESPValue? {
@@ -238,12 +189,7 @@ package struct RESPDecoder {
     let content = bytes[position..<end]
     position = end + 2
     openString = nil
-    switch string.kind {
-    case .bulk: return .bulkString(Array(content))
-    case .error: return .error(String(decoding: content, as: UTF8.self))
-    // Three letters of a format, and a colon.
-    case .verbatim: return .bulkString(Array(content.dropFirst(4)))
-    }
+    return .bulkString(Array(content))
   }
 
   /// Whether the string ends at this offset; false while bytes are missing.
@@ -266,29 +212,19 @@ package struct RESPDecoder {
     return .oversized(string.length)
   }
 
-  // MARK: - Aggregates
+  // MARK: - Arrays
 
-  private mutating func begin(
-    _ kind: Kind, _ digits: ArraySlice<UInt8>, each: Int
-  ) throws(RESPFault) -> Part {
+  private mutating func beginArray(_ digits: ArraySlice<UInt8>) throws(RESPFault) -> RESPValue? {
     let count = try integer(digits)
-    if count == -1, kind == .array { return .value(.null) }
-    guard count >= 0, count <= Int64(limits.elements / each) else {
+    if count == -1 { return .null }
+    guard (0...Int64(limits.elements)).contains(count) else {
       throw RESPFault("an aggregate announces \(count) elements")
     }
-    guard count > 0 else {
-      switch kind {
-      case .array: return .value(.array([]))
-      case .map: return .value(.map([]))
-      case .set: return .value(.set([]))
-      case .push: return .value(.push([]))
-      case .attribute: return .attributeOver
-      }
-    }
+    guard count > 0 else { return .array([]) }
     guard open.count < limits.depth else {
       throw RESPFault("a reply is nested deeper than \(limits.depth) levels")
     }
-    open.append(Open(kind: kind, missing: Int(count) * each))
-    return .opened
+    open.append(Open(missing: Int(count)))
+    return try readValue()
   }
 }
