@@ -2,15 +2,7 @@ package import Logging
 
 /// Writes one line when a server becomes unavailable, however many attempts fail, and one line when the server is back.
 package final class OutageLog {
-  package struct Line {
-    var level: Logger.Level
-    var message: Logger.Message
-    var metadata: Logger.Metadata
-
-    package init(level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata) {
-      (self.level, self.message, self.metadata) = (level, message, metadata)
-    }
-  }
+  package typealias Line = (level: Logger.Level, message: Logger.Message, metadata: Logger.Metadata)
 
   private let log: Logger
   private let start: Line

@@ -64,8 +64,7 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
     shards = configuration.hosts.map { [life] in
       let facts: Logger.Metadata = ["layer": "\(hub.alias)", "host": "\($0)"]
       let outage = OutageLog(
-        hub.log, start: .init(level: .error, message: "history not available", metadata: facts),
-        end: .init(level: .notice, message: "history available", metadata: facts))
+        hub.log, start: (.error, "history not available", facts), end: (.notice, "history available", facts))
       let connector = RedisConnector(host: $0, eventLoop: loop)
       let link = RedisLink(life, reporting: outage, clock: clock) {
         try await RedisConnectionPair.connect(connector)

@@ -88,11 +88,10 @@ actor RedisPresenceLink: LinkOwner {
     life = RedisLife(clock: clock)
     outage = OutageLog(
       log,
-      start: .init(
-        level: .warning, message: "presence is not shared with other processes",
-        metadata: ["layer": "\(alias)", "host": "\(connector.host)"]),
-      end: .init(
-        level: .notice, message: "presence is shared again", metadata: ["layer": "\(alias)"]))
+      start: (
+        .warning, "presence is not shared with other processes",
+        ["layer": "\(alias)", "host": "\(connector.host)"]
+      ), end: (.notice, "presence is shared again", ["layer": "\(alias)"]))
     link = RedisLink(life, reporting: outage, silence: .seconds(10), clock: clock) {
       try await RedisConnectionPair.connect(connector)
     }

@@ -6,7 +6,7 @@ import Transport
 @testable import RedisClient
 
 /// Owns a link as the hub, the history and the presence of a layer do.
-private actor Owner {
+private actor Owner: LinkOwner {
   enum Step: Equatable {
     case opened
     case ended(String)
@@ -18,38 +18,36 @@ private actor Owner {
   let clock = FakeClock()
   let server = FakeServer()
   nonisolated let lines = LogLines()
-  private let life: RedisLife
+  let life: RedisLife
+  static let beat = Duration.seconds(1)
   private let outage: OutageLog
   private let link: RedisLink<FakeConnection>
-  private let (work, working) = AsyncStream<Void>.makeStream()
+  private let (requests, request) = AsyncStream<Void>.makeStream()
   private nonisolated let steps: AsyncStream<Step>
   private nonisolated let step: AsyncStream<Step>.Continuation
   private var running: Task<Void, Never>?
 
-  init() {
-    life = RedisLife(clock: clock.clock)
+  init(beats: Bool = false) {
+    let clock = clock.clock
+    life = RedisLife(
+      clock: RedisClock(now: clock.now) { time in
+        // Without beats the first one is never due.
+        let isQuiet = !beats && time == Self.beat
+        if isQuiet { try await Task.sleep(for: .seconds(3600)) } else { try await clock.sleep(time) }
+      })
     (steps, step) = AsyncStream.makeStream()
     outage = OutageLog(
-      lines.log, start: .init(level: .error, message: "not available", metadata: [:]),
-      end: .init(level: .notice, message: "available", metadata: [:]))
-    link = RedisLink(life, reporting: outage, silence: .seconds(15), clock: clock.clock) { [server] in
+      lines.log, start: (.error, "not available", [:]), end: (.notice, "available", [:]))
+    link = RedisLink(life, reporting: outage, silence: .seconds(15), clock: clock) { [server] in
       try await server.connect()
     }
   }
 
-  func start(beats: Bool = false) {
-    running = Task {
-      await life.run(
-        keep: { await self.keep() },
-        work: {
-          for await _ in self.work {}
-          self.step.yield(.worked)
-        },
-        beat: { if beats { await self.beat() } })
-    }
+  func start() {
+    running = Task { await run() }
   }
 
-  private func keep() async {
+  func keepConnections() async {
     await link.keep { connection in
       step.yield(.opened)
       await connection.waitUntilClosed()
@@ -59,12 +57,23 @@ private actor Owner {
     }
   }
 
-  private func beat() async {
-    await life.beat(every: .seconds(1)) { count in
-      link.closeIfSilent()
-      step.yield(.beat(count))
-    }
+  func work() async {
+    for await _ in requests {}
+    step.yield(.worked)
   }
+
+  func tend(beat: Int) async {
+    link.closeIfSilent()
+    step.yield(.beat(beat))
+  }
+
+  func finish() { request.finish() }
+
+  func withdraw() async {
+    step.yield(.said(link.connection?.isClosed == false ? "over an open connection" : "over none"))
+  }
+
+  func closeConnections() { link.close() }
 
   func confirm() {
     if link.confirm() { outage.close() }
@@ -73,18 +82,10 @@ private actor Owner {
   func refuse() { link.refuse(.refused(RedisRefusal("NOPERM no"))) }
   func heard() { link.heard() }
 
-  func stop(within time: Duration = .seconds(1)) async {
-    await life.stop(within: time) {
-      working.finish()
-    } farewell: {
-      step.yield(.said(link.connection?.isClosed == false ? "over an open connection" : "over none"))
-    } close: {
-      await self.close()
-    }
+  func end() async {
+    await stop(within: .seconds(2))
     await running?.value
   }
-
-  private func close() async { link.close() }
 
   nonisolated func next() async -> Step? { await steps.first { _ in true } }
 
@@ -121,7 +122,7 @@ struct RedisLinkTests {
     await owner.confirm()
     #expect(await owner.isUp && !connection.isClosed)
     #expect(owner.lines.all.isEmpty)
-    await owner.stop()
+    await owner.end()
   }
 
   @Test func `a lost connection is opened again, with one line for the outage and one for its end`()
@@ -145,7 +146,7 @@ struct RedisLinkTests {
     await owner.confirm()
     await owner.confirm()
     #expect(owner.lines.all == ["error not available: \(Self.lost)", "notice available"])
-    await owner.stop()
+    await owner.end()
   }
 
   @Test func `how long a connection lasts counts from the answer, however long the attempt took`()
@@ -170,7 +171,7 @@ struct RedisLinkTests {
     connection.close()
     #expect(await owner.next() == .ended(Self.lost))
     #expect(try await pause(0))
-    await owner.stop()
+    await owner.end()
   }
 
   @Test(arguments: [false, true])
@@ -195,7 +196,7 @@ struct RedisLinkTests {
     connection.close()
     #expect(await owner.next() == .ended(Self.lost))
     #expect(try await pause(0))
-    await owner.stop()
+    await owner.end()
   }
 
   @Test func `a connection without its purpose is no success, however long it lasts`() async throws {
@@ -207,11 +208,12 @@ struct RedisLinkTests {
       #expect(await owner.next() == .ended(Self.lost))
       #expect(try await pause(number))
     }
-    await owner.stop()
+    await owner.end()
   }
 
   @Test func `a connection that is silent for too long is ended, unless nobody reads it`() async throws {
-    await owner.start(beats: true)
+    let owner = Owner(beats: true)
+    await owner.start()
     let connection = try await owner.connected()
     await owner.confirm()
     var count = 0
@@ -235,17 +237,18 @@ struct RedisLinkTests {
     let steps = [await owner.next(), await owner.next()]
     #expect(steps.contains(.ended(Self.lost)) && steps.contains(.beat(count + 1)))
     #expect(connection.isClosed)
-    await owner.stop()
+    await owner.end()
   }
 
   // MARK: - Stopping
 
   @Test func `a stop uses the connection once more, after all work is done, and then closes it`() async throws
   {
-    await owner.start(beats: true)
+    let owner = Owner(beats: true)
+    await owner.start()
     let connection = try await owner.connected()
     await owner.confirm()
-    await owner.stop()
+    await owner.end()
     #expect(await owner.next() == .worked)
     #expect(await owner.next() == .said("over an open connection"))
     #expect(await owner.next() == .ended(Self.lost))
@@ -256,14 +259,14 @@ struct RedisLinkTests {
   @Test func `a stop while connecting ends the attempt`() async throws {
     await owner.start()
     _ = try #require(await owner.server.attempt())
-    await owner.stop()
+    await owner.end()
     #expect(owner.lines.all.isEmpty)
   }
 
   @Test func `a stop before the server has granted anything closes the connection`() async throws {
     await owner.start()
     let connection = try await owner.connected()
-    await owner.stop()
+    await owner.end()
     #expect(connection.isClosed)
     #expect(owner.lines.all.isEmpty)
   }
@@ -273,23 +276,23 @@ struct RedisLinkTests {
     try #require(await owner.server.attempt()).fail(.timeout)
     #expect(await owner.next() == .ended("no answer in time"))
     _ = try #require(await owner.clock.nap())
-    await owner.stop()
+    await owner.end()
     #expect(await owner.next() == .worked)
     #expect(await owner.next() == .said("over none"))
     #expect(owner.lines.all == ["error not available: no answer in time"])
   }
 
   @Test func `a stop before the start leaves nothing to run`() async {
-    await owner.stop()
+    await owner.end()
     await owner.start()
-    await owner.stop()
+    await owner.end()
   }
 }
 
 struct OutageLogTests {
   @Test func `an outage is one line, and so is its end if there is something to say`() {
     let lines = LogLines()
-    let start = OutageLog.Line(level: .warning, message: "gone", metadata: ["host": "h"])
+    let start: OutageLog.Line = (.warning, "gone", ["host": "h"])
     let silent = OutageLog(lines.log, start: start, end: nil)
     for _ in 0..<2 {
       silent.close()
