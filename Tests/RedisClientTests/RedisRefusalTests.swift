@@ -20,12 +20,13 @@ struct RedisRefusalTests {
     "MOVED 3999 127.0.0.1:6381", "CROSSSLOT Keys in request don't hash to the same slot", "ASK 1 h:1",
   ])
   func `what only a cluster answers is said to be of one`(_ message: String) {
-    let refusal = RedisRefusal(message)
+    var refusal = RedisRefusal(message)
     #expect(
       refusal.description.hasPrefix(message) && refusal.description.contains("this server is a Redis Cluster")
     )
     #expect(refusal.code == message.prefix { $0 != " " })
-    #expect(refusal.of("the master at h:1").description.hasSuffix("(the master at h:1)"))
+    refusal.add("the master at h:1")
+    #expect(refusal.description.hasSuffix("(the master at h:1)"))
     #expect(!RedisRefusal("ERR no such thing").description.contains("Cluster"))
   }
 

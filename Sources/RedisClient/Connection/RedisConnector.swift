@@ -18,12 +18,16 @@ package struct RedisConnector: Sendable {
   package func connect() async throws(RedisFailure) -> RedisConnection {
     switch host.place {
     case .tcp(let name, let port):
-      return try await signIn(
-        open(.tcp(name, port), tls: host.tls), host.credentials, database: host.database)
+      // Server name indication allows only names (RFC 6066 section 3).
+      let isAddress = (try? SocketAddress(ipAddress: name, port: port)) != nil
+      return try await open(serverName: isAddress ? nil : name) {
+        $0.probingWhenSilent().connect(host: name, port: port)
+      }
     case .unix(let path):
-      return try await signIn(open(.unix(path), tls: nil), host.credentials, database: host.database)
-    case .sentinel(let master, let sentinels):
-      return try await connect(toMaster: master, sentinels)
+      return try await open(serverName: nil) {
+        $0.channelOption(.tcpOption(.tcp_nodelay), value: 0).connect(unixDomainSocketPath: path)
+      }
+    case .sentinel(let master, let sentinels): return try await connect(toMaster: master, sentinels)
     }
   }
 
@@ -35,16 +39,14 @@ package struct RedisConnector: Sendable {
     var last = RedisFailure.cannotConnect("no sentinel knows a master \"\(name)\"")
     for sentinel in sentinels.addresses {
       do throws(RedisFailure) {
-        let master = try await ask(sentinel, of: sentinels, forMaster: name)
-        let connection = try await Self.naming("the master \"\(name)\" at \(master)") {
-          () async throws(RedisFailure) in
-          try await signIn(
-            open(.tcp(master.host, master.port), tls: host.tls), host.credentials, database: host.database)
-        }
+        let address = try await ask(sentinel, of: sentinels, forMaster: name)
+        var master = host
+        master.place = .tcp(host: address.host, port: address.port)
+        let connection = try await connect(to: master, named: "the master \"\(name)\" at \(address)")
         return try await connection.orClosed { connection throws(RedisFailure) in
           // Directly after a fail-over, a sentinel may still name the old master.
           guard try await isMaster(connection) else {
-            throw .cannotConnect("\(master) is not the master \"\(name)\" any more")
+            throw .cannotConnect("\(address) is not the master \"\(name)\" any more")
           }
         }
       } catch {
@@ -56,29 +58,21 @@ package struct RedisConnector: Sendable {
 
   /// - Returns: also true if the user may not ask. A replica refuses the first write in that case.
   private func isMaster(_ connection: RedisConnection) async throws(RedisFailure) -> Bool {
-    do {
-      guard case .array(let role) = try await connection.send(RESPCommand("ROLE")) else { return false }
-      return role.first?.text == "master"
-    } catch .refused(let refusal) where !refusal.endsConnection {
-      do {
-        let text = try await connection.send(RESPCommand("INFO", "replication")).text ?? ""
-        return text.contains("role:master")
-      } catch .refused(let refusal) where !refusal.endsConnection {
-        return true
-      }
+    if let role = try await connection.answer(to: RESPCommand("ROLE")) {
+      guard case .array(let parts) = role else { return false }
+      return parts.first?.text == "master"
     }
+    guard let info = try await connection.answer(to: RESPCommand("INFO", "replication")) else { return true }
+    return info.text?.contains("role:master") ?? false
   }
 
   private func ask(
     _ sentinel: RedisHost.Address, of sentinels: RedisHost.Sentinels, forMaster name: String
   ) async throws(RedisFailure) -> RedisHost.Address {
-    let connection = try await Self.naming("the sentinel at \(sentinel)") { () async throws(RedisFailure) in
-      try await signIn(
-        open(
-          .tcp(sentinel.host, sentinel.port), tls: sentinels.tls,
-          within: sentinels.connectTimeout ?? host.connectTimeout),
-        sentinels.credentials, database: 0)
-    }
+    var place = RedisHost(.tcp(host: sentinel.host, port: sentinel.port))
+    (place.credentials, place.tls) = (sentinels.credentials, sentinels.tls)
+    place.connectTimeout = sentinels.connectTimeout ?? host.connectTimeout
+    let connection = try await connect(to: place, named: "the sentinel at \(sentinel)")
     defer { connection.close() }
     let reply = try await connection.send(RESPCommand("SENTINEL", "get-master-addr-by-name", .init(name)))
     guard case .array(let parts) = reply, parts.count == 2, case .bulkString(let host) = parts[0],
@@ -89,14 +83,16 @@ package struct RedisConnector: Sendable {
   }
 
   /// Adds the server to a failure. The configuration has no address of a master, and may have several sentinels.
-  private static func naming<Result>(
-    _ server: String, _ body: () async throws(RedisFailure) -> Result
-  ) async throws(RedisFailure) -> Result {
+  private func connect(
+    to host: RedisHost, named server: String
+  ) async throws(RedisFailure) -> RedisConnection {
     do throws(RedisFailure) {
-      return try await body()
+      return try await RedisConnector(host: host, eventLoop: eventLoop).connect()
     } catch {
       switch error {
-      case .refused(let refusal): throw .refused(refusal.of(server))
+      case .refused(var refusal):
+        refusal.add(server)
+        throw .refused(refusal)
       case .cannotConnect(let reason): throw .cannotConnect("\(server): \(reason)")
       case .notConnected, .disconnected, .timeout, .malformed, .unexpectedReply:
         throw .cannotConnect("\(server): \(error)")
@@ -108,55 +104,41 @@ package struct RedisConnector: Sendable {
   package func isCluster() async throws(RedisFailure) -> Bool {
     let connection = try await connect()
     defer { connection.close() }
-    do {
-      // Every user may send this command, whatever the ACL says. Servers before Redis 6 do not know it.
-      guard case .array(let facts) = try await connection.send(RESPCommand("HELLO", "2")) else {
-        return false
-      }
-      let words = facts.map(\.text)
-      return zip(words, words.dropFirst()).contains { $0 == "mode" && $1 == "cluster" }
-    } catch .refused(let refusal) where !refusal.endsConnection {
+    // Every user may send this command, whatever the ACL says. Servers before Redis 6 do not know it.
+    guard case .array(let facts) = try await connection.answer(to: RESPCommand("HELLO", "2")) else {
       return false
     }
+    let words = facts.map(\.text)
+    return zip(words, words.dropFirst()).contains { $0 == "mode" && $1 == "cluster" }
   }
 
   // MARK: - One server
 
-  private enum Target {
-    case tcp(String, Int)
-    case unix(String)
-  }
-
-  /// - Parameter time: the most time for connecting; nil for the host's `connectTimeout`.
+  /// - Parameters:
+  ///   - serverName: the name to be sent with TLS; nil for none.
+  ///   - connect: connects the channel.
   private func open(
-    _ target: Target, tls: RedisHost.TLS?, within time: Duration? = nil
+    serverName: String?, _ connect: (ClientBootstrap) -> EventLoopFuture<any Channel>
   ) async throws(RedisFailure) -> RedisConnection {
+    let connection: RedisConnection
     do {
-      let context = try tls.map(Self.context)
-      let serverName: String? =
-        if case .tcp(let name, _) = target, !name.isNetworkAddress { name } else { nil }
+      let context = try host.tls.map(Self.context)
       let bootstrap = ClientBootstrap(group: eventLoop)
-        .connectTimeout((time ?? host.connectTimeout).asTimeAmount)
-        .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+        .connectTimeout(TimeAmount(host.connectTimeout))
         .channelInitializer { channel in
           channel.eventLoop.makeCompletedFuture {
             if let context {
               try channel.pipeline.syncOperations.addHandler(
                 NIOSSLClientHandler(context: context, serverHostname: serverName))
             }
-            try channel.pipeline.syncOperations.addHandler(RedisConnectionHandler(usesTLS: tls != nil))
+            try channel.pipeline.syncOperations.addHandler(RedisConnectionHandler(usesTLS: context != nil))
           }
         }
-      let opening =
-        switch target {
-        case .tcp(let name, let port): bootstrap.probingWhenSilent().connect(host: name, port: port)
-        case .unix(let path):
-          bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 0).connect(unixDomainSocketPath: path)
-        }
-      return try await Self.wait(for: opening)
+      connection = try await Self.wait(for: connect(bootstrap))
     } catch {
       throw RedisFailure(connecting: error)
     }
+    return try await connection.orClosed(signIn)
   }
 
   private static func context(_ tls: RedisHost.TLS) throws -> NIOSSLContext {
@@ -170,9 +152,8 @@ package struct RedisConnector: Sendable {
       configuration.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(contents(of: file)))
     }
     if let file = tls.certificate {
-      configuration.certificateChain = try NIOSSLCertificate.fromPEMBytes(contents(of: file)).map {
-        .certificate($0)
-      }
+      let chain = try NIOSSLCertificate.fromPEMBytes(contents(of: file))
+      configuration.certificateChain = chain.map { .certificate($0) }
     }
     if let file = tls.privateKey ?? tls.certificate {
       configuration.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: contents(of: file), format: .pem))
@@ -211,18 +192,13 @@ package struct RedisConnector: Sendable {
     }
   }
 
-  private func signIn(
-    _ connection: RedisConnection, _ credentials: RedisHost.Credentials, database: Int
-  ) async throws(RedisFailure) -> RedisConnection {
-    try await connection.orClosed { connection throws(RedisFailure) in
-      if let password = credentials.password {
-        let arguments = [credentials.username.map { RESPArgument($0) }, RESPArgument(password.bytes)]
-          .compactMap(\.self)
-        _ = try await connection.send(RESPCommand("AUTH", arguments))
-      }
-      if database != 0 { _ = try await connection.send(RESPCommand("SELECT", .init(database))) }
-      _ = try await connection.send(RESPCommand("PING"))
+  private func signIn(_ connection: RedisConnection) async throws(RedisFailure) {
+    if let password = host.credentials.password {
+      let name = host.credentials.username.map { [RESPArgument($0)] } ?? []
+      _ = try await connection.send(RESPCommand("AUTH", name + [.init(password.bytes)]))
     }
+    if host.database != 0 { _ = try await connection.send(RESPCommand("SELECT", .init(host.database))) }
+    _ = try await connection.send(RESPCommand("PING"))
   }
 }
 
@@ -231,6 +207,16 @@ extension RedisHost.Address: CustomStringConvertible {
 }
 
 extension RedisConnection {
+  /// - Returns: nil if the user may not ask, or the server does not know the command.
+  fileprivate func answer(to command: RESPCommand) async throws(RedisFailure) -> RESPValue? {
+    do throws(RedisFailure) {
+      return try await send(command)
+    } catch {
+      guard !error.endsConnection else { throw error }
+      return nil
+    }
+  }
+
   /// Prepares the connection for use. It is closed if that fails, or if the task is cancelled.
   fileprivate func orClosed(
     _ prepare: (RedisConnection) async throws(RedisFailure) -> Void
@@ -246,19 +232,5 @@ extension RedisConnection {
       close()
       throw error as? RedisFailure ?? .disconnected
     }
-  }
-}
-
-extension Duration {
-  var asTimeAmount: TimeAmount {
-    let (seconds, attoseconds) = components
-    return .nanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
-  }
-}
-
-extension String {
-  /// Whether this is an IP address. Server name indication allows only names (RFC 6066 section 3).
-  fileprivate var isNetworkAddress: Bool {
-    (try? SocketAddress(ipAddress: self, port: 0)) != nil
   }
 }

@@ -1,3 +1,6 @@
+import NIOSSL
+import NetworkFaults
+
 /// Why a request to Redis failed; one sentence for a log, without secrets.
 package enum RedisFailure: Error, Sendable, Hashable {
   case cannotConnect(String)
@@ -20,6 +23,11 @@ package enum RedisFailure: Error, Sendable, Hashable {
     case .disconnected, .timeout, .malformed, .unexpectedReply: true
     }
   }
+
+  /// Whether the connection cannot be used any more.
+  package var endsConnection: Bool {
+    if case .refused(let refusal) = self { refusal.endsConnection } else { true }
+  }
 }
 
 extension RedisFailure: CustomStringConvertible {
@@ -31,6 +39,45 @@ extension RedisFailure: CustomStringConvertible {
     case .malformed(let fault): "the server does not speak the Redis protocol: \(fault)"
     case .refused(let refusal): refusal.description
     case .unexpectedReply(let command): "an unexpected reply to \(command)"
+    }
+  }
+}
+
+// MARK: - While connecting
+
+extension RedisFailure {
+  /// Describes in a few words why a connection failed.
+  init(connecting error: any Error) {
+    self = error as? RedisFailure ?? .cannotConnect(Self.sentence(error))
+  }
+
+  private static func sentence(_ error: any Error) -> String {
+    switch error {
+    case is CancellationError: return "the attempt was cancelled"
+    case NIOSSLError.handshakeFailed(.sslError(let stack)), BoringSSLError.sslError(let stack):
+      return sentence(stack)
+    case NIOSSLError.handshakeFailed: return "the TLS handshake failed"
+    case NIOSSLError.uncleanShutdown: return "the TLS connection ended unexpectedly"
+    case NIOSSLError.failedToLoadCertificate: return "the certificate file contains no certificate"
+    case NIOSSLError.failedToLoadPrivateKey: return "the key file contains no private key"
+    case NIOSSLError.unableToValidateCertificate, NIOSSLError.noCertificateToValidate:
+      return "the server's certificate cannot be verified"
+    case let failure as NIOSSLExtraError where failure == .failedToValidateHostname:
+      return "the server's certificate is for another name"
+    case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError: return "TLS failed: \(error)"
+    default: return NetworkFault.words(for: error) ?? "\(error)"
+    }
+  }
+
+  private static func sentence(_ stack: NIOBoringSSLErrorStack) -> String {
+    switch stack.reason {
+    case nil: return "the server ended the TLS handshake"
+    case "CERTIFICATE_VERIFY_FAILED": return "the server's certificate is not trusted"
+    case let reason? where reason.hasSuffix("CERTIFICATE_REQUIRED"):
+      return "the server requires a client certificate"
+    case "WRONG_VERSION_NUMBER", "HTTP_REQUEST":
+      return "the server does not speak TLS on this port: write redis://, or leave ssl out"
+    case let reason?: return "the TLS handshake failed: \(reason)"
     }
   }
 }

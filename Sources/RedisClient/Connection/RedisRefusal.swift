@@ -1,18 +1,16 @@
 /// An error reply of Redis: a word for its kind, and a sentence.
 package struct RedisRefusal: Sendable, Hashable, CustomStringConvertible {
-  package let description: String
+  package private(set) var description: String
 
   /// - Parameter message: as Redis wrote it. If only a cluster answers so, an explanation is added.
   package init(_ message: String) {
-    let isOfCluster = Self.ofClusters.contains(message.prefix { $0 != " " })
-    description = isOfCluster ? "\(message) (\(Self.clusterAdvice))" : message
+    description = message
+    if Self.ofClusters.contains(code) { add(Self.clusterAdvice) }
   }
 
-  /// The same error with the name of the server.
-  func of(_ server: String) -> RedisRefusal { RedisRefusal(description: "\(description) (\(server))") }
-
-  private init(description: String) {
-    self.description = description
+  /// Adds an explanation, or the name of the server.
+  mutating func add(_ words: String) {
+    description += " (\(words))"
   }
 
   private static let ofClusters: Set<Substring> = ["MOVED", "ASK", "CROSSSLOT", "CLUSTERDOWN"]
