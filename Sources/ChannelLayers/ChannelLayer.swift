@@ -88,6 +88,7 @@ package enum Undelivered: String, Sendable, Hashable {
 package struct GroupEvent: Sendable {
   package var event: Event
   package var group: String
+  package var size: Int { event.size }
 
   package init(_ event: Event, to group: String) {
     self.event = event

@@ -46,7 +46,3 @@ package final class MemoryHub: Sendable {
     stripes[group].part.withLock { $0[group] ?? [] }
   }
 }
-
-extension GroupEvent {
-  package var size: Int { event.size }
-}

@@ -135,8 +135,10 @@ struct MemoryChannelLayerTests {
     }
     #expect(await ends[1].run { $0.groups.memberCount(of: "room") } == 2)
     #expect(await ends[0].run { $0.groups.memberCount(of: "room") } == 0)
-    #expect(await ends[2].run { $0.groups.memberCounts { _ in true }.map(\.group) } == ["room"])
-    #expect(await ends[2].run { $0.groups.memberCounts { _ in false }.isEmpty })
+    #expect(
+      await ends[2].run { $0.groups.memberCounts(from: 0, most: 9) { _ in true }.counts.map(\.group) }
+        == ["room"])
+    #expect(await ends[2].run { $0.groups.memberCounts(from: 0, most: 9) { _ in false }.counts.isEmpty })
   }
 
   @Test func `a reactor is listed until its last subscription ends`() async throws {

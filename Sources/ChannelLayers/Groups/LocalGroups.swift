@@ -47,11 +47,6 @@ public final class LocalGroups {
     groups[group]?.reduce(0) { $0 + $1.members.count } ?? 0
   }
 
-  /// The groups that have members here, in no order.
-  package func memberCounts(where isWanted: (String) -> Bool) -> [(group: String, members: Int)] {
-    groups.keys.filter(isWanted).map { ($0, memberCount(of: $0)) }
-  }
-
   /// Some of the groups that have members here, in no order. A group with several audiences is reported in parts.
   ///
   /// If a group's members stay, each of its parts is reported exactly once, even if audiences come and go between the calls.

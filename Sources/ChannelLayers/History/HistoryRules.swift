@@ -4,18 +4,13 @@ package import Routing
 /// Decides which groups of a layer keep a history, and how much. The decision depends only on the group's name, so it is the same
 /// for every publisher, in every process, and for a group without members.
 package struct HistoryRules: Sendable {
-  private struct Rule: Sendable {
-    var pattern: GroupPattern
-    var limits: HistoryConfiguration
-  }
-
-  private var rules: [Rule] = []
+  private var rules: [(pattern: GroupPattern, limits: HistoryConfiguration)] = []
 
   package init() {}
 
   /// Adds a rule for every name that the template can produce.
   package mutating func add(_ template: GroupPattern, _ limits: HistoryConfiguration) {
-    rules.append(Rule(pattern: GroupPattern(anyOf: template), limits: limits))
+    rules.append((GroupPattern(anyOf: template), limits))
   }
 
   package var isEmpty: Bool { rules.isEmpty }

@@ -1,4 +1,4 @@
-import Transport
+package import Transport
 
 /// The wait of one reader for a copy of a history that has not reached the reader's position yet.
 ///
@@ -17,11 +17,7 @@ package struct LaggingCopy: Sendable {
 
   /// - Returns: the time until the next read; nil if the reader stops waiting. The pauses double, and their sum does not exceed
   ///   `longest`.
-  package mutating func pause(before slice: HistorySlice) -> Duration? {
-    pause(before: slice, at: .now)
-  }
-
-  mutating func pause(before slice: HistorySlice, at now: MonotonicTime) -> Duration? {
+  package mutating func pause(before slice: HistorySlice, at now: MonotonicTime = .now) -> Duration? {
     guard slice.isAhead else { return nil }
     let waited = now.since(since ?? now)
     since = since ?? now

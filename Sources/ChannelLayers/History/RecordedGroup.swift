@@ -249,16 +249,12 @@ extension RecordedGroup {
     }
     memory.add(-freed)
   }
-}
 
-extension RecordedGroup {
   /// Whether this is the epoch of the history, or one of its last epochs.
   package func hasHad(epoch: UInt32) -> Bool {
     state.withLock { $0.epoch == epoch || $0.epochsBefore.contains(epoch) }
   }
-}
 
-extension RecordedGroup {
   /// Returns a random stamp, which distinguishes events of one position. Its lowest bit says whether another program published the
   /// event.
   package static func newStamp(isForeign: Bool) -> UInt64 {

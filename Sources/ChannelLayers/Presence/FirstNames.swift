@@ -43,12 +43,7 @@ struct FirstNames {
 
   /// The index of the name, or the index where it would be inserted.
   private func place(of name: ExactText) -> Int {
-    var (low, high) = (0, names.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if Self.precedes(names[middle], name) { low = middle + 1 } else { high = middle }
-    }
-    return low
+    names.partitionPoint { Self.precedes($0, name) }
   }
 
   static func precedes(_ one: ExactText, _ other: ExactText) -> Bool {

@@ -9,7 +9,7 @@ package import Transport
 package final class LocalPresence {
   private let table: PresenceTable
   private let reactor: Int
-  private let groups: LocalGroups
+  fileprivate let groups: LocalGroups
   /// Members that wait for the list of a group, including those that have left since.
   private var waiting: [String: [PresentMember]] = [:]
 
@@ -46,12 +46,6 @@ package final class LocalPresence {
   fileprivate func leave(_ member: PresentMember) {
     groups.leave(member.membership)
     if !table.leave(member.group, member.user, on: reactor) { waiting[member.group] = nil }
-  }
-
-  fileprivate func move(
-    _ member: PresentMember, route: ObjectIdentifier, renderer: any EventRenderer
-  ) {
-    groups.move(member.membership, route: route, renderer: renderer)
   }
 
   fileprivate func want(_ member: PresentMember) {
@@ -101,7 +95,7 @@ package final class PresentMember {
 
   /// Sees presence as the sessions of another route do from now on.
   package func move(route: ObjectIdentifier, renderer: any EventRenderer) {
-    presence.move(self, route: route, renderer: renderer)
+    presence.groups.move(membership, route: route, renderer: renderer)
   }
 
   package func leave() {

@@ -21,11 +21,7 @@ package final class PresenceTable: Sendable {
   /// Called for each group in which the sessions of this process have changed; nil if there are no other processes.
   private let changedHere: (@Sendable (String) -> Void)?
 
-  package convenience init() {
-    self.init(changedHere: nil)
-  }
-
-  package init(changedHere: (@Sendable (String) -> Void)?) {
+  package init(changedHere: (@Sendable (String) -> Void)? = nil) {
     self.changedHere = changedHere
     (arrivals, arrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
@@ -58,7 +54,7 @@ package final class PresenceTable: Sendable {
   private func update<Result>(_ group: String, _ change: (inout GroupPresence) -> Result) -> Result {
     let isShared = changedHere != nil
     let (result, isNew) = stripes[group].part.withLock { groups in
-      var presence = groups.removeValue(forKey: group) ?? newGroup(isShared: isShared)
+      var presence = groups.removeValue(forKey: group) ?? newGroup()
       let result = change(&presence)
       // If other processes may have sessions in the group, it is kept until they are notified that none is left here.
       let isNew = !presence.isQueued && presence.isSynced && presence.isUsed
@@ -70,8 +66,9 @@ package final class PresenceTable: Sendable {
     return result
   }
 
-  private func newGroup(isShared: Bool) -> GroupPresence {
-    GroupPresence(isShared: isShared, pass: groupCount.add(1, ordering: .relaxed).newValue << 32)
+  private func newGroup() -> GroupPresence {
+    GroupPresence(
+      isShared: changedHere != nil, pass: groupCount.add(1, ordering: .relaxed).newValue << 32)
   }
 
   private func enqueue(_ groups: [String]) {
@@ -143,10 +140,10 @@ package final class PresenceTable: Sendable {
   /// - Returns: nil if this process has no sessions in the group and other processes may have some.
   package func list(of group: String) -> PresenceList? {
     stripes[group].part.withLock { groups in
-      guard groups[group] != nil else {
+      guard let presence = groups[group] else {
         return changedHere == nil ? PresenceList(users: [], anonymous: 0, count: 0) : nil
       }
-      return groups[group]?.isSynced == true && groups[group]?.isUsed == true ? groups[group]?.list() : nil
+      return presence.isSynced && presence.isUsed ? groups[group]?.list() : nil
     }
   }
 
