@@ -10,8 +10,8 @@ struct PresenceMessageTests {
       PeerChange(
         process: "1f", sequence: 3, previous: 2, joined: [ExactText(text: "a"), ExactText(text: "é\"")],
         left: [ExactText(text: "b")]),
-      PeerChange(process: "1f", sequence: 4, joined: [], anonymous: 7, isAll: true),
-      PeerChange(process: "1f", sequence: 5, previous: 4, isGone: true),
+      PeerChange(.all, process: "1f", sequence: 4, joined: [], anonymous: 7),
+      PeerChange(.gone, process: "1f", sequence: 5, previous: 4),
     ]
     for change in changes { #expect(PresenceMessage(change.encoded) == .change(change)) }
     #expect(PresenceMessage(Array(#"{"process":"1f","dead":true}"#.utf8)) == .dead(process: "1f"))

@@ -250,31 +250,25 @@ package struct GroupPresence {
   }
 
   mutating func apply(_ change: PeerChange, at now: Instant) -> Application {
-    if change.isGone {
-      guard let peer = peers[change.process] else { return .stale }
-      guard change.sequence > peer.sequence else { return .stale }
+    let known = peers[change.process]
+    if let known, change.sequence <= known.sequence { return .stale }
+    switch change.kind {
+    case .gone:
+      guard known != nil else { return .stale }
       remove(change.process, at: now)
-      return .applied
+    case .all: set(change.process, change.sequence, Set(change.joined), change.anonymous, at: now)
+    case .change:
+      guard var peer = known, change.previous == peer.sequence else { return .gap }
+      for user in change.joined where peer.users.insert(user).inserted {
+        update(user) { $0.processes += 1 }
+      }
+      for user in change.left where peer.users.remove(user) != nil {
+        update(user, at: now) { $0.processes -= 1 }
+      }
+      anonymousElsewhere += change.anonymous - peer.anonymous
+      peers[change.process] = Peer(
+        sequence: change.sequence, users: peer.users, anonymous: change.anonymous)
     }
-    if change.isAll {
-      if let peer = peers[change.process], change.sequence <= peer.sequence { return .stale }
-      set(change.process, change.sequence, Set(change.joined), change.anonymous, at: now)
-      return .applied
-    }
-    guard var peer = peers[change.process] else { return .gap }
-    guard change.sequence > peer.sequence else { return .stale }
-    guard change.previous == peer.sequence else { return .gap }
-    for user in change.joined where peer.users.insert(user).inserted {
-      update(user) { $0.processes += 1 }
-    }
-    for user in change.left where peer.users.remove(user) != nil {
-      update(user, at: now) { $0.processes -= 1 }
-    }
-    anonymousElsewhere += change.anonymous - peer.anonymous
-    peer.anonymous = change.anonymous
-    peer.sequence = change.sequence
-    peer.missingSince = nil
-    peers[change.process] = peer
     return .applied
   }
 
@@ -317,6 +311,15 @@ package struct GroupPresence {
 
 /// A change of another process in a group.
 package struct PeerChange: Sendable, Hashable {
+  package enum Kind: String, Sendable {
+    case change
+    /// `joined` is the whole state.
+    case all
+    /// The process has no more sessions in the group.
+    case gone
+  }
+
+  package var kind: Kind
   package var process: String
   /// Counts up with each change of the process.
   package var sequence: Int
@@ -326,18 +329,13 @@ package struct PeerChange: Sendable, Hashable {
   package var left: [ExactText]
   /// How many anonymous sessions the process has now.
   package var anonymous: Int
-  /// Whether `joined` is the whole state.
-  package var isAll: Bool
-  /// Whether the process has no more sessions in the group.
-  package var isGone: Bool
 
   package init(
-    process: String, sequence: Int, previous: Int = 0, joined: [ExactText] = [], left: [ExactText] = [],
-    anonymous: Int = 0, isAll: Bool = false, isGone: Bool = false
+    _ kind: Kind = .change, process: String, sequence: Int, previous: Int = 0, joined: [ExactText] = [],
+    left: [ExactText] = [], anonymous: Int = 0
   ) {
-    (self.process, self.sequence, self.previous) = (process, sequence, previous)
+    (self.kind, self.process, self.sequence, self.previous) = (kind, process, sequence, previous)
     (self.joined, self.left, self.anonymous) = (joined, left, anonymous)
-    (self.isAll, self.isGone) = (isAll, isGone)
   }
 }
 

@@ -113,11 +113,9 @@ extension CoreLayout {
       if count % 5 == 0, link.hasBeenUp(for: Self.grace) {
         try await clearAway(of: hub, on: connection)
       }
-    } catch .refused(let refusal) where !refusal.endsConnection {
-      hub.note("memberships could not be renewed", refusal.description)
     } catch {
       hub.note("memberships could not be renewed", "\(error)")
-      connection.close()
+      if error.endsConnection { connection.close() }
     }
   }
 

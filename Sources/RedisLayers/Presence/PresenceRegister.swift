@@ -146,9 +146,8 @@ struct PresenceRegister: Sendable {
   func write(_ change: PeerChange, of group: String, on connection: RedisConnection)
     async throws(RedisFailure)
   {
-    let kind = change.isGone ? "gone" : change.isAll ? "all" : "change"
     let arguments: [RESPArgument] = [
-      .init(id), .init(group), .init(kind), .init("\(change.sequence) \(change.anonymous)"),
+      .init(id), .init(group), .init(change.kind.rawValue), .init("\(change.sequence) \(change.anonymous)"),
       .init(Self.expiry), .init(channel(of: group)), .init(change.encoded), .init(change.joined.count),
     ]
     _ = try await Self.changing.run(
@@ -203,9 +202,7 @@ enum PresenceMessage: Sendable, Hashable {
   init?(_ bytes: [UInt8]) {
     guard let json = try? JSON.parse(bytes.rawBytes, strings: .compared),
       case .string(let process)? = json["process"]
-    else {
-      return nil
-    }
+    else { return nil }
     if json["dead"] == .bool(true) {
       self = .dead(process: process)
       return
@@ -223,8 +220,8 @@ enum PresenceMessage: Sendable, Hashable {
     }
     self = .change(
       PeerChange(
-        process: process, sequence: Int(sequence), previous: Int(previous), joined: names(joined),
-        left: names(left), anonymous: Int(anonymous), isAll: kind == "all", isGone: kind == "gone"))
+        PeerChange.Kind(rawValue: kind) ?? .change, process: process, sequence: Int(sequence),
+        previous: Int(previous), joined: names(joined), left: names(left), anonymous: Int(anonymous)))
   }
 }
 
@@ -232,9 +229,8 @@ extension PeerChange {
   /// The notice as it is sent to the others.
   var encoded: [UInt8] {
     func list(_ names: [ExactText]) -> JSON { .array(names.map { .string($0.text) }) }
-    let kind = isGone ? "gone" : isAll ? "all" : "change"
     let notice: JSON = [
-      "process": .string(process), "kind": .string(kind), "sequence": .number(sequence),
+      "process": .string(process), "kind": .string(kind.rawValue), "sequence": .number(sequence),
       "previous": .number(previous), "anonymous": .number(anonymous), "joined": list(joined),
       "left": list(left),
     ]

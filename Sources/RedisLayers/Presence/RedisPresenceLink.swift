@@ -149,12 +149,7 @@ actor RedisPresenceLink: LinkOwner {
 
   /// Redis may have lost the entries of this process, and notices of the others may have been missed.
   private func forgetWritten() {
-    for group in groups.keys {
-      groups[group]?.isWritten = false
-      groups[group]?.isLoaded = false
-      groups[group]?.early = []
-      groups[group]?.hasMissed = false
-    }
+    groups = groups.mapValues { Group(sequence: $0.sequence, anonymous: $0.anonymous) }
     changed.formUnion(groups.keys)
     changed.formUnion(leaving)
   }
@@ -192,11 +187,9 @@ actor RedisPresenceLink: LinkOwner {
       for group in groups.keys { table.removeMissing(from: group, since: now - Self.grace) }
       link.connection?.receiver.post([RESPCommand("PING")])
       link.closeIfSilent()
-    } catch .refused(let refusal) where !refusal.endsConnection {
-      notes.write("presence could not be renewed", refusal.description)
     } catch {
       notes.write("presence could not be renewed", "\(error)")
-      commands.close()
+      if error.endsConnection { commands.close() }
     }
     // Refused groups are tried again.
     changed.formUnion(unwritable)
@@ -245,11 +238,10 @@ actor RedisPresenceLink: LinkOwner {
       return changes.isEmpty ? nil : (group: name, changes: changes)
     }
     for part in writes.parts(of: Self.mostAtOnce) {
-      let outcomes = try await Self.together(part.map(\.group), part.map(\.changes)) {
-        [register] (group, changes) async throws(RedisFailure) in
-        for change in changes { try await register.write(change, of: group, on: connection) }
+      let outcomes = try await Self.together(part) { [register] part throws(RedisFailure) in
+        for change in part.changes { try await register.write(change, of: part.group, on: connection) }
       }
-      for (group, outcome) in outcomes {
+      for ((group, _), outcome) in outcomes {
         guard case .failure(let refusal) = outcome else {
           leaving.remove(group)
           continue
@@ -272,10 +264,8 @@ actor RedisPresenceLink: LinkOwner {
       leaving.insert(name)
       unread.remove(name)
       link.connection?.receiver.post([RESPCommand("UNSUBSCRIBE", .init(register.channel(of: name)))])
-      return [
-        PeerChange(
-          process: register.id, sequence: nextSequence(), previous: known?.sequence ?? 0, isGone: true)
-      ]
+      let previous = known?.sequence ?? 0
+      return [PeerChange(.gone, process: register.id, sequence: nextSequence(), previous: previous)]
     }
     if groups[name] == nil { subscribe([name]) }
     var group = groups[name] ?? Group()
@@ -284,8 +274,8 @@ actor RedisPresenceLink: LinkOwner {
       let sequence = nextSequence()
       parts.append(
         PeerChange(
-          process: register.id, sequence: sequence, previous: group.sequence, joined: Array(joined),
-          left: Array(left), anonymous: changes.anonymous, isAll: !isWritten && parts.isEmpty))
+          isWritten || !parts.isEmpty ? .change : .all, process: register.id, sequence: sequence,
+          previous: group.sequence, joined: Array(joined), left: Array(left), anonymous: changes.anonymous))
       group.sequence = sequence
     }
     for part in changes.joined.parts(of: PresenceRegister.mostAtOnce) { add(joined: part) }
@@ -352,9 +342,9 @@ actor RedisPresenceLink: LinkOwner {
   }
 
   private func read(_ names: Set<String>, on connection: RedisConnection) async throws(RedisFailure) {
-    for part in Array(names).filter({ groups[$0] != nil }).parts(of: Self.mostAtOnce).map(Array.init) {
-      let outcomes = try await Self.together(part, part) {
-        [register] (group, _) async throws(RedisFailure) in try await register.read(group, on: connection)
+    for part in Array(names.filter { groups[$0] != nil }).parts(of: Self.mostAtOnce) {
+      let outcomes = try await Self.together(part) { [register] group throws(RedisFailure) in
+        try await register.read(group, on: connection)
       }
       for (group, outcome) in outcomes where groups[group] != nil {
         switch outcome {
@@ -394,14 +384,14 @@ actor RedisPresenceLink: LinkOwner {
   ///
   /// - Returns: the result for each group, unless Redis refused everything with the connection.
   private static func together<Input: Sendable, Output: Sendable>(
-    _ groups: [String], _ inputs: [Input],
-    _ work: @escaping @Sendable (String, Input) async throws(RedisFailure) -> Output
-  ) async throws(RedisFailure) -> [(String, Result<Output, RedisFailure>)] {
-    let outcomes = await withTaskGroup(of: (String, Result<Output, RedisFailure>).self) { tasks in
-      for (group, input) in zip(groups, inputs) {
+    _ groups: ArraySlice<Input>,
+    _ work: @escaping @Sendable (Input) async throws(RedisFailure) -> Output
+  ) async throws(RedisFailure) -> [(Input, Result<Output, RedisFailure>)] {
+    let outcomes = await withTaskGroup(of: (Input, Result<Output, RedisFailure>).self) { tasks in
+      for group in groups {
         tasks.addTask {
           do throws(RedisFailure) {
-            return (group, .success(try await work(group, input)))
+            return (group, .success(try await work(group)))
           } catch {
             return (group, .failure(error))
           }
@@ -409,9 +399,7 @@ actor RedisPresenceLink: LinkOwner {
       }
       return await tasks.reduce(into: []) { $0.append($1) }
     }
-    for case (_, .failure(let failure)) in outcomes {
-      guard case .refused(let refusal) = failure, !refusal.endsConnection else { throw failure }
-    }
+    for case (_, .failure(let failure)) in outcomes where failure.endsConnection { throw failure }
     return outcomes
   }
 }

@@ -147,7 +147,7 @@ struct GroupPresenceTests {
     group.load([], at: start)
     _ = group.join(name("alice"), on: 0)
     _ = group.announce(at: start)
-    let joined = PeerChange(process: "b", sequence: 1, joined: [name("alice")], isAll: true)
+    let joined = PeerChange(.all, process: "b", sequence: 1, joined: [name("alice")])
     #expect(group.apply(joined, at: start) == .applied)
     #expect(group.announce(at: start) == nil)
     _ = group.leave(name("alice"), on: 0, at: start)
@@ -172,8 +172,8 @@ struct GroupPresenceTests {
     #expect(group.apply(PeerChange(process: "c", sequence: 3, previous: 2), at: start) == .gap)
     _ = group.announce(at: start)
     #expect(group.list().users == ["bob", "carol"])
-    #expect(group.apply(PeerChange(process: "b", sequence: 8, isGone: true), at: start) == .stale)
-    #expect(group.apply(PeerChange(process: "b", sequence: 13, isGone: true), at: start) == .applied)
+    #expect(group.apply(PeerChange(.gone, process: "b", sequence: 8), at: start) == .stale)
+    #expect(group.apply(PeerChange(.gone, process: "b", sequence: 13), at: start) == .applied)
     _ = group.announce(at: later(3))
     #expect(group.list().users == [])
   }
@@ -187,7 +187,7 @@ struct GroupPresenceTests {
     group.load([], at: later(1))
     group.removeMissing(since: later(0), at: later(1))
     #expect(group.announce(at: later(5)) == nil)
-    let back = PeerChange(process: "b", sequence: 9, joined: [name("bob")], anonymous: 1, isAll: true)
+    let back = PeerChange(.all, process: "b", sequence: 9, joined: [name("bob")], anonymous: 1)
     #expect(group.apply(back, at: later(6)) == .applied)
     group.removeMissing(since: later(6), at: later(16))
     #expect(group.announce(at: later(20)) == nil)
@@ -251,10 +251,9 @@ struct GroupPresenceTests {
           if joins { peer.users.insert(user) } else { peer.users.remove(user) }
           peer.anonymous = Int.random(in: 0..<3, using: &random)
           let change = PeerChange(
-            process: process, sequence: lastSequence, previous: peer.sequence,
+            peers[process] == nil ? .all : .change, process: process, sequence: lastSequence, previous: peer.sequence,
             joined: peers[process] == nil ? peer.users.map { name($0) } : joins ? [name(user)] : [],
-            left: joins || peers[process] == nil ? [] : [name(user)], anonymous: peer.anonymous,
-            isAll: peers[process] == nil)
+            left: joins || peers[process] == nil ? [] : [name(user)], anonymous: peer.anonymous)
           peer.sequence = lastSequence
           peers[process] = peer
           #expect(group.apply(change, at: now) == .applied)
