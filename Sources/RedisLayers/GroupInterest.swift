@@ -11,12 +11,6 @@ struct RedisGroup: Equatable {
   /// Whether its events arrive.
   fileprivate(set) var isJoined = false
   fileprivate var idleSince: ContinuousClock.Instant?
-
-  fileprivate init(_ name: String, member: String, shard: Int) {
-    self.name = name
-    self.member = member
-    self.shard = shard
-  }
 }
 
 /// The groups that this process needs, and those that it has joined. A group is joined for its first member, and left some time
@@ -31,13 +25,6 @@ struct GroupInterest {
   private var leaving: [RedisGroup] = []
   private var lastMember = 0
 
-  enum Answer: Equatable {
-    /// Its events arrive already.
-    case joined
-    /// It has to be joined; `joined` or `refused` must be called with the result.
-    case join
-  }
-
   subscript(name: String) -> RedisGroup? { groups[name] }
 
   /// The group of this process's member with this name.
@@ -46,18 +33,20 @@ struct GroupInterest {
   }
 
   /// A reactor's first member has come.
-  mutating func want(_ name: String, on reactor: Int, shard: @autoclosure () -> Int) -> Answer {
+  ///
+  /// - Returns: whether its events arrive already. If not, it has to be joined, and `settle` called with the result.
+  mutating func want(_ name: String, on reactor: Int, shard: @autoclosure () -> Int) -> Bool {
     var group = groups[name] ?? add(name, shard())
     group.reactors.insert(reactor)
     group.idleSince = nil
     if !group.isJoined { group.waiting.insert(reactor) }
     groups[name] = group
-    return group.isJoined ? .joined : .join
+    return group.isJoined
   }
 
   private mutating func add(_ name: String, _ shard: Int) -> RedisGroup {
     lastMember += 1
-    let group = RedisGroup(name, member: "g\(lastMember)", shard: shard)
+    let group = RedisGroup(name: name, member: "g\(lastMember)", shard: shard)
     namesByMember[group.member] = name
     return group
   }
@@ -69,21 +58,11 @@ struct GroupInterest {
     if groups[name]?.reactors.isEmpty == true { groups[name]?.idleSince = now }
   }
 
-  /// - Returns: the reactors that waited for it.
-  mutating func joined(_ name: String) -> Set<Int> {
-    groups[name]?.isJoined = true
-    return takeWaiting(name)
-  }
-
-  /// The group cannot be joined now.
+  /// The group was joined, or cannot be joined now.
   ///
   /// - Returns: the reactors that waited for it.
-  mutating func refused(_ name: String) -> Set<Int> {
-    groups[name]?.isJoined = false
-    return takeWaiting(name)
-  }
-
-  private mutating func takeWaiting(_ name: String) -> Set<Int> {
+  mutating func settle(_ name: String, isJoined: Bool) -> Set<Int> {
+    groups[name]?.isJoined = isJoined
     defer { groups[name]?.waiting = [] }
     return groups[name]?.waiting ?? []
   }
@@ -122,6 +101,6 @@ struct GroupInterest {
 
   /// Everything that may still be in Redis there.
   func all(_ shard: Int) -> [RedisGroup] {
-    groups.values.filter { $0.shard == shard } + leaving.filter { $0.shard == shard }
+    (groups.values + leaving).filter { $0.shard == shard }
   }
 }

@@ -1,3 +1,5 @@
+import ChannelLayers
+
 /// Follows one event through all of its messages. Its sender is notified of a failure once.
 ///
 /// Confined to the hub.

@@ -8,18 +8,13 @@ package import Transport
 
 /// The back end of a layer that is in Redis, in either layout.
 package final class RedisBackend: LayerBackend {
-  private struct Mailboxes {
-    var hub: Mailbox<RedisDelivery>
-    var history: Mailbox<HistoryNews>?
-  }
-
   package let alias: String
   private let hub: RedisHub
   private let history: GroupHistory?
   private let recorder: RedisHistory?
   private let redisPresence: RedisPresence?
   /// By reactor.
-  private let reactors = Mutex<[Int: Mailboxes]>([:])
+  private let reactors = Mutex<[Int: (hub: Mailbox<RedisDelivery>, history: Mailbox<HistoryNews>?)]>([:])
 
   /// - Parameter history: nil if no group keeps one.
   package init(
@@ -31,8 +26,7 @@ package final class RedisBackend: LayerBackend {
     let hub = RedisHub(alias: alias, configuration, on: group, log: log)
     self.hub = hub
     recorder = history.map { RedisHistory(hub, recording: $0, on: group) }
-    redisPresence =
-      hasPresence ? RedisPresence(alias: alias, configuration, on: group, log: log) : nil
+    redisPresence = hasPresence ? RedisPresence(alias: alias, configuration, on: group, log: log) : nil
   }
 
   package var isShared: Bool { true }
@@ -44,8 +38,8 @@ package final class RedisBackend: LayerBackend {
     let recording = history.map {
       RecordingChannelLayer(plain, recording: $0, reactor: reactor, number: number, recorder: recorder)
     }
-    let mailboxes = Mailboxes(hub: plain.mailbox(on: reactor), history: recording?.end)
-    reactors.withLock { $0[number] = mailboxes }
+    let mailbox = plain.mailbox(on: reactor)
+    reactors.withLock { $0[number] = (mailbox, recording?.end) }
     return LayerEnd(
       layer: recording ?? plain,
       presence: redisPresence.map {

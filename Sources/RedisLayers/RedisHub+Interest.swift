@@ -13,10 +13,8 @@ extension RedisHub {
         for change in batch {
           switch change {
           case .wanted(let name, let reactor):
-            switch interest.want(name, on: reactor, shard: shard(of: name)) {
-            case .joined: answer([reactor], name, .active)
-            case .join: joining.append(name)
-            }
+            let isJoined = interest.want(name, on: reactor, shard: shard(of: name))
+            if isJoined { answer([reactor], name, .active) } else { joining.append(name) }
           case .unwanted(let name, let reactor): interest.unwant(name, on: reactor, at: .now)
           }
         }
@@ -36,10 +34,10 @@ extension RedisHub {
   }
 
   func joined(_ name: String) {
-    answer(interest.joined(name), name, .active)
+    answer(interest.settle(name, isJoined: true), name, .active)
   }
 
   func refused(_ name: String) {
-    answer(interest.refused(name), name, .unavailable)
+    answer(interest.settle(name, isJoined: false), name, .unavailable)
   }
 }

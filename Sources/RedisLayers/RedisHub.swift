@@ -51,15 +51,14 @@ actor RedisHub: LinkOwner {
     notes = LayerNotes(of: alias, log: log)
     let loop = group.next()
     executor = loop.executor
-    let identity = RedisIdentity(configuration)
-    let codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
-    (self.identity, self.codec) = (identity, codec)
+    identity = RedisIdentity(configuration)
+    codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
     switch configuration.layout {
     case .core:
-      layout = CoreLayout(configuration, identity, codec)
+      layout = CoreLayout(configuration, identity)
       placement = GroupPlacement(count: configuration.hosts.count, prefix: "", queues: identity)
     case .pubSub:
-      let pubSub = PubSubLayout(configuration, identity, codec)
+      let pubSub = PubSubLayout(configuration, identity)
       layout = pubSub
       placement = GroupPlacement(count: configuration.hosts.count, prefix: pubSub.groupPrefix)
     }
@@ -108,7 +107,7 @@ actor RedisHub: LinkOwner {
       let host = shard.connector.host
       do throws(RedisFailure) {
         if let failure = try await refusal(ofClusterAt: shard.connector, uses) { return failure }
-        let missing = try await shard.connector.missing(rights)
+        let missing = try await rights.missing(at: shard.connector)
         guard !missing.isEmpty else { continue }
         let user = host.credentials.username ?? "default"
         return LayerFailure(
@@ -271,6 +270,29 @@ actor RedisHub: LinkOwner {
   func confirm(_ receipt: Receipt) {
     guard receipt.isAwaited, case .outside(let reactor, let ticket)? = receipt.takeSender() else { return }
     _ = reactors[reactor].post(.published(Published(), ticket: ticket))
+  }
+
+  /// Decodes a message from Redis. One that cannot be read is noted.
+  ///
+  /// - Parameters:
+  ///   - prefix: how many bytes stand before it.
+  ///   - maximumAge: seconds; nil for any age.
+  nonisolated func decode(
+    _ value: RESPValue, behind prefix: Int = 0, maximumAge: UInt64? = nil
+  ) -> IncomingMessage? {
+    switch value {
+    case .bulkString(let bytes) where bytes.count < prefix: unreadable("it is too short")
+    case .bulkString(let bytes):
+      do throws(CodecFault) {
+        let now = UInt64(MessageClock.now())
+        return try codec.decode(Array(bytes[prefix...]), maximumAge: maximumAge, now: now)
+      } catch {
+        unreadable("\(error)")
+      }
+    case .oversized(let length): unreadable("it is too long: \(length) bytes")
+    case .simpleString, .error, .integer, .null, .array: unreadable("it is not a string")
+    }
+    return nil
   }
 
   nonisolated func unreadable(_ fault: String) {

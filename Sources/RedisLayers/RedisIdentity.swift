@@ -6,31 +6,27 @@ struct RedisIdentity: Sendable {
   static let stripeCount = 4
 
   /// Different for each process.
-  let id: String
-  private let layout: RedisLayerConfiguration.Layout
-  private let prefix: String
+  let id = Self.newID()
   /// `specific.ID-0!` and so on: the names of the queues without the prefix.
   let clients: [String]
+  /// The prefix of the addresses of sessions.
+  let addressPrefix: String
 
   init(_ configuration: RedisLayerConfiguration) {
-    let id = String(UInt64.random(in: 0...(.max)), radix: 16)
-    self.id = id
-    layout = configuration.layout
-    prefix = configuration.prefix
     clients = Self.clients(id)
+    addressPrefix =
+      switch configuration.layout {
+      case .core: clients[0]
+      case .pubSub: "\(configuration.prefix)specific.\(id)."
+      }
   }
+
+  /// A name that nobody else has.
+  static func newID() -> String { String(UInt64.random(in: 0...(.max)), radix: 16) }
 
   /// The queues of a process.
   static func clients(_ id: String) -> [String] {
     (0..<stripeCount).map { "specific.\(id)-\($0)!" }
-  }
-
-  /// The prefix of the addresses of sessions.
-  var addressPrefix: String {
-    switch layout {
-    case .core: clients[0]
-    case .pubSub: "\(prefix)specific.\(id)."
-    }
   }
 
   /// The queue for the group's events.

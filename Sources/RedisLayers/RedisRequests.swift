@@ -10,14 +10,6 @@ struct OutgoingEvent: Sendable {
   var sender: Sender?
 }
 
-/// The sender of an event.
-enum Sender: Sendable, Hashable {
-  /// A session, which is notified of failures.
-  case session(reactor: Int, member: MemberNumber)
-  /// A publisher outside of the group. The reactor gets the result for this ticket once, success or failure.
-  case outside(reactor: Int, ticket: Int)
-}
-
 /// A request with a size while it waits.
 protocol SizedRequest: Sendable {
   /// Roughly. Bytes.

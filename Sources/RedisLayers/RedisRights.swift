@@ -9,11 +9,9 @@ struct RedisRights: Sendable, Hashable {
   /// A part with its own rights: each of its commands is used with each of its names.
   struct Part: Sendable, Hashable {
     /// Commands for keys and scripts.
-    var commands: [String]
+    var commands: [String] = []
     /// Patterns of keys, as in an ACL.
-    var keys: [String]
-    /// Commands for channels.
-    var channelCommands: [String] = []
+    var keys: [String] = []
     /// Patterns of channels, as in an ACL.
     var channels: [String] = []
     /// Patterns of channels for pattern subscriptions. Redis compares them literally with those of an ACL, and Sluice's
@@ -41,9 +39,7 @@ struct RedisRights: Sendable, Hashable {
         ],
         keys: ["\(layer.prefix)specific.*", "\(layer.prefix):group:*", "\(layer.prefix):sluice:*"])
     case .pubSub:
-      Part(
-        commands: [], keys: [], channelCommands: ["PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"],
-        channels: ["\(layer.prefix)__group__*"], subscribedPatterns: ["\(layer.prefix)specific.*"])
+      Part(channels: ["\(layer.prefix)__group__*"], subscribedPatterns: ["\(layer.prefix)specific.*"])
     }
   }
 
@@ -52,8 +48,7 @@ struct RedisRights: Sendable, Hashable {
     return Part(
       commands: [
         "EVALSHA", "EVAL", "TIME", "EXPIRE", "DEL", "HGET", "HMGET", "HSET", "HDEL", "XADD", "XRANGE", "XDEL",
-      ],
-      keys: names, channelCommands: ["PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"], channels: names)
+      ], keys: names, channels: names)
   }
 
   private static func presence(_ prefix: String) -> Part {
@@ -62,12 +57,13 @@ struct RedisRights: Sendable, Hashable {
       commands: [
         "EVALSHA", "EVAL", "EXISTS", "SET", "SADD", "SREM", "SMEMBERS", "SPOP", "EXPIRE", "DEL", "HSET",
         "HDEL", "HGETALL",
-      ],
-      keys: names, channelCommands: ["PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"], channels: names)
+      ], keys: names, channels: names)
   }
 
+  /// Commands for channels, but for patterns of them.
+  private static let ofChannels = ["PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"]
   /// Commands for every server. AUTH needs no right.
-  static let ofConnections = ["PING", "SELECT"]
+  private static let ofConnections = ["PING", "SELECT"]
   /// Commands for a server that sentinels name, if the user may use them.
   static let optional = ["ROLE", "INFO"]
   /// The commands for taking messages out of queues on a server without BZMPOP, which came with Redis 7.
@@ -76,7 +72,8 @@ struct RedisRights: Sendable, Hashable {
   var commands: Set<String> {
     var commands = Set(Self.ofConnections)
     for part in parts {
-      commands.formUnion(part.commands + part.channelCommands)
+      commands.formUnion(part.commands)
+      if !part.channels.isEmpty { commands.formUnion(Self.ofChannels) }
       if !part.subscribedPatterns.isEmpty { commands.insert("PSUBSCRIBE") }
     }
     return commands
@@ -85,9 +82,7 @@ struct RedisRights: Sendable, Hashable {
   /// The rules for a user with the fewest sufficient rights, for `ACL SETUSER` of Redis 7.
   var rules: [String] {
     let keys = parts.flatMap(\.keys)
-    let covered = keys.filter { key in
-      !keys.contains { $0 != key && key.hasPrefix($0.dropLast()) }
-    }
+    let covered = keys.filter { key in !keys.contains { $0 != key && key.hasPrefix($0.dropLast()) } }
     let needsAllChannels = parts.contains { !$0.subscribedPatterns.isEmpty }
     let channels = needsAllChannels ? ["*"] : parts.flatMap(\.channels)
     return covered.map { "~\($0)" } + channels.map { "&\($0)" }
@@ -107,16 +102,9 @@ extension RedisRights {
     var patterns: Set<String> = []
 
     var isEmpty: Bool { commands.isEmpty && keys.isEmpty && channels.isEmpty && patterns.isEmpty }
-
-    mutating func formUnion(_ other: Missing) {
-      commands.formUnion(other.commands)
-      keys.formUnion(other.keys)
-      channels.merge(other.channels) { $0.union($1) }
-      patterns.formUnion(other.patterns)
-    }
   }
 
-  fileprivate enum Subject {
+  private enum Subject {
     case key(String)
     case channel(String)
     case pattern(String)
@@ -128,15 +116,13 @@ extension RedisRights {
     var command: RESPCommand
   }
 
-  /// Tries every command with every pattern of names, on names that nobody else uses. Most commands get an argument that Redis
-  /// checks only after the rights, and then refuses, so nothing is left behind.
-  ///
-  /// - Parameters:
-  ///   - commands: a connection without other requests.
-  ///   - subscriber: another connection, which cannot be used any more afterwards.
-  func missing(on commands: RedisConnection, _ subscriber: RedisConnection) async throws(RedisFailure)
-    -> Missing
-  {
+  /// The rights that the user does not have. Tries every command with every pattern of names, on names that nobody else uses. Most
+  /// commands get an argument that Redis checks only after the rights, and then refuses, so nothing is left behind.
+  func missing(at connector: RedisConnector) async throws(RedisFailure) -> Missing {
+    let commands = try await connector.connect()
+    defer { commands.close() }
+    let subscriber = try await connector.connect()
+    defer { subscriber.close() }
     let scratch = RedisTrial.freshName()
     let unused = try await unusedPops(on: commands, scratch)
     var probes: [Probe] = []
@@ -166,9 +152,14 @@ extension RedisRights {
     for (probes, connection) in [(probes, commands), (subscriptions, subscriber)] {
       let replies = try await connection.send(probes.map(\.command))
       for (probe, reply) in zip(probes, replies) {
-        guard case .error(let message) = reply else { continue }
-        let refusal = RedisRefusal(message)
-        if refusal.code == "NOPERM" { missing.add(probe.name, probe.subject, refusal.description) }
+        guard case .error(let message) = reply, RedisRefusal(message).code == "NOPERM" else { continue }
+        switch probe.subject {
+        case .key(let pattern) where message.contains("key"): missing.keys.insert(pattern)
+        case .channel(let pattern) where message.contains("channel"):
+          missing.channels[pattern, default: []].insert(probe.name)
+        case .pattern(let pattern) where message.contains("channel"): missing.patterns.insert(pattern)
+        case .key, .channel, .pattern: missing.commands.insert(probe.name)
+        }
       }
     }
     return missing
@@ -200,8 +191,7 @@ extension RedisRights {
     case "EXPIRE": return RESPCommand(command, key, "1")
     case "HSET": return RESPCommand(command, key, "field", "1", "without a value")
     case "ZADD": return RESPCommand(command, key, "a number is malformed", "member")
-    case "ZRANGE": return RESPCommand(command, key, "0", "0")
-    case "ZCOUNT", "ZREMRANGEBYSCORE": return RESPCommand(command, key, "0", "0")
+    case "ZRANGE", "ZCOUNT", "ZREMRANGEBYSCORE": return RESPCommand(command, key, "0", "0")
     case "BZMPOP": return RESPCommand(command, "0.01", "1", key, "MIN")
     case "BZPOPMIN": return RESPCommand(command, key, "0.01")
     case "ZPOPMIN", "SPOP": return RESPCommand(command, key, "1")
@@ -216,17 +206,6 @@ extension RedisRights {
 }
 
 extension RedisRights.Missing {
-  /// Notes the command, key or channel that Redis says a user may not use.
-  fileprivate mutating func add(_ command: String, _ subject: RedisRights.Subject, _ message: String) {
-    switch subject {
-    case .key(let pattern) where message.contains("key"): keys.insert(pattern)
-    case .channel(let pattern) where message.contains("channel"):
-      channels[pattern, default: []].insert(command)
-    case .pattern(let pattern) where message.contains("channel"): patterns.insert(pattern)
-    case .key, .channel, .pattern: commands.insert(command)
-    }
-  }
-
   /// A sentence without a full stop.
   func sentence(_ user: String) -> String {
     var wants: [String] = []
@@ -248,16 +227,5 @@ extension RedisRights.Missing {
       keys.sorted().map { "~\($0)" } + channelRules.map { "&\($0)" }
       + commands.sorted().map { "+\($0.lowercased())" }
     return "ACL SETUSER \(user) \(rules.joined(separator: " "))"
-  }
-}
-
-extension RedisConnector {
-  /// The rights that the user does not have.
-  func missing(_ rights: RedisRights) async throws(RedisFailure) -> RedisRights.Missing {
-    let commands = try await connect()
-    defer { commands.close() }
-    let subscriber = try await connect()
-    defer { subscriber.close() }
-    return try await rights.missing(on: commands, subscriber)
   }
 }

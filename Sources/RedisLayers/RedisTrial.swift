@@ -24,9 +24,7 @@ package final class RedisTrial: Sendable {
   private let running: Task<Void, Never>
 
   /// A name that nobody else uses, for a group or an event.
-  package static func freshName() -> String {
-    "sluice.probe.\(String(UInt64.random(in: 0...(.max)), radix: 16))"
-  }
+  package static func freshName() -> String { "\(eventType).\(RedisIdentity.newID())" }
 
   package init(
     _ layer: RedisLayerConfiguration, alias: String, for uses: LayerUses,

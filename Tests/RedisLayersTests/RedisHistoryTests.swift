@@ -105,7 +105,8 @@ private struct RecordingProcess {
   func record(_ type: String, ticket: Int) async -> Published? {
     guard let limits = copies.rules.limits(of: "kept") else { return nil }
     let request = RecordRequest(
-      event: Event(type: type), group: "kept", limits: limits, source: .ticket(0, ticket))
+      event: Event(type: type), group: "kept", limits: limits,
+      sender: .outside(reactor: 0, ticket: ticket))
     if let reason = history.publish(request) { return Published(undelivered: reason) }
     for await news in news {
       if case .published(ticket, let published) = news { return published }

@@ -1,24 +1,23 @@
 package import GatewayConfig
 
+/// The sender of an event in this process.
+package enum Sender: Sendable, Hashable {
+  /// A session, which is notified only if the event did not reach every member.
+  case session(reactor: Int, member: MemberNumber)
+  /// A publisher outside of the group. The reactor gets the result for this ticket once, success or failure.
+  case outside(reactor: Int, ticket: Int)
+}
+
 /// An event that is to be recorded in a history outside of this process.
 package struct RecordRequest: Sendable {
-  /// The publisher of the event, which gets the result.
-  package enum Source: Sendable, Hashable {
-    /// A session, by the number of its reactor and its own. It gets a result only if the event was not delivered to every member.
-    case member(Int, MemberNumber)
-    /// A caller that waits for the result, by the number of its reactor and its ticket.
-    case ticket(Int, Int)
-    /// Another program that uses the layer. Every process receives the event, and one of them records it. There is no result.
-    case foreign
-  }
-
   package var event: Event
   package var group: String
   package var limits: HistoryConfiguration
-  package var source: Source
+  /// Nil for another program that uses the layer. Every process receives its event, and one of them records it.
+  package var sender: Sender?
 
-  package init(event: Event, group: String, limits: HistoryConfiguration, source: Source) {
-    (self.event, self.group, self.limits, self.source) = (event, group, limits, source)
+  package init(event: Event, group: String, limits: HistoryConfiguration, sender: Sender?) {
+    (self.event, self.group, self.limits, self.sender) = (event, group, limits, sender)
   }
 }
 

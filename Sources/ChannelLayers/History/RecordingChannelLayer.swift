@@ -69,7 +69,8 @@ package final class RecordingChannelLayer: ChannelLayer {
       return
     }
     let request = RecordRequest(
-      event: event, group: group, limits: reader.group.limits, source: .member(number, sender.number))
+      event: event, group: group, limits: reader.group.limits,
+      sender: .session(reactor: number, member: sender.number))
     if let reason = recorder.publish(request) { sender.member.undelivered(reason) }
   }
 
@@ -85,7 +86,7 @@ package final class RecordingChannelLayer: ChannelLayer {
     }
     let ticket = publishing.issue(completed)
     let request = RecordRequest(
-      event: event, group: group, limits: limits, source: .ticket(number, ticket))
+      event: event, group: group, limits: limits, sender: .outside(reactor: number, ticket: ticket))
     guard let reason = recorder.publish(request) else { return }
     publishing.redeem(ticket)?(Published(undelivered: reason))
   }

@@ -4,25 +4,23 @@ import Transport
 /// cut.
 ///
 /// Memory for an announced length is only used as the bytes arrive.
-package struct RESPDecoder {
-  package struct Limits: Sendable {
+struct RESPDecoder {
+  struct Limits: Sendable {
     /// The most levels of arrays.
-    package var depth = 16
+    var depth = 16
     /// Values in one reply, all levels together.
-    package var elements = 4_000_000
+    var elements = 4_000_000
     /// The longest string that is kept; of a longer one only the length is reported. A string exists several times while it is
     /// read, decoded and rendered, so the limit is a small part of the process's memory. Bytes.
-    package var string = min(64 << 20, Self.memory / 32)
+    var string = min(64 << 20, Self.memory / 32)
     /// The longest length that a string may announce. Bytes.
-    package var announcement = 4 << 30
+    var announcement = 4 << 30
     /// The most memory for values that are still held: the bytes of strings, and `valueSize` for each value. A long string
     /// without room is skipped like one that is too long; too many short ones are a fault.
-    package var held = min(128 << 20, Self.memory / 16)
+    var held = min(128 << 20, Self.memory / 16)
 
     /// The memory of the process. Bytes.
     private static let memory = MemoryLimit.ofProcess().bytes
-
-    package init() {}
   }
 
   /// An array whose elements are arriving.
@@ -57,11 +55,11 @@ package struct RESPDecoder {
   private var held = 0
   private var fault: RESPFault?
 
-  package init(limits: Limits = Limits()) {
+  init(limits: Limits = Limits()) {
     self.limits = limits
   }
 
-  package mutating func append(_ more: some Sequence<UInt8>) {
+  mutating func append(_ more: some Sequence<UInt8>) {
     guard fault == nil else { return }
     if position > 0, position == bytes.count || position > 64 * 1024 {
       if position == bytes.count, bytes.capacity > Self.largestIdleBuffer {
@@ -76,13 +74,13 @@ package struct RESPDecoder {
   }
 
   /// The returned values have been released by the caller, so there is room for more.
-  package mutating func release() {
+  mutating func release() {
     held = 0
   }
 
   /// - Returns: nil until the next value is complete.
   /// - Throws: after the first fault, at every call.
-  package mutating func next() throws(RESPFault) -> RESPValue? {
+  mutating func next() throws(RESPFault) -> RESPValue? {
     if let fault { throw fault }
     do throws(RESPFault) {
       while let value = try readValue() {

@@ -20,8 +20,8 @@ public indirect enum RESPValue: Sendable, Hashable {
 }
 
 /// Why bytes are not valid RESP. The connection cannot be used after it.
-package struct RESPFault: Error, Sendable, Hashable, CustomStringConvertible {
-  package var description: String
+struct RESPFault: Error, Sendable, Hashable, CustomStringConvertible {
+  var description: String
 
   init(_ description: String) {
     self.description = description

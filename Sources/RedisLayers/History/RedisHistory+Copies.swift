@@ -27,8 +27,7 @@ extension RedisHistory {
         for change in batch {
           switch change {
           case .wanted(let name, let reactor):
-            guard let isNew = want(name, on: reactor) else { continue }
-            if isNew { joining[shard(of: name), default: []].append(name) }
+            if want(name, on: reactor) { joining[shard(of: name), default: []].append(name) }
           case .unwanted(let name, let reactor):
             guard let group = groups[name] else { continue }
             group.reactors.remove(reactor)
@@ -41,12 +40,12 @@ extension RedisHistory {
     }
   }
 
-  /// - Returns: whether the group has to be subscribed to; nil if it is not available.
-  private func want(_ name: String, on reactor: Int) -> Bool? {
+  /// - Returns: whether the group has to be subscribed to.
+  private func want(_ name: String, on reactor: Int) -> Bool {
     let shard = shard(of: name)
     guard availability[shard], let limits = history.rules.limits(of: name) else {
-      _ = reactors[reactor].post(.subscribed(name, .unavailable))
-      return nil
+      reactors[reactor].post(.subscribed(name, .unavailable))
+      return false
     }
     let known = groups[name]
     let group = known ?? MirroredGroup(history.acquire(name, limits), shard: shard)
@@ -112,34 +111,23 @@ extension RedisHistory {
 
   /// - Returns: whether the copy has the event now.
   private func insert(_ announcement: MirroredGroup.Announcement, _ group: MirroredGroup) -> Bool {
-    let event = decode(announcement.payload)
+    let event = decode(.bulkString(announcement.payload))
     switch group.copy.insert(event, at: announcement.position, time: .now, stamp: announcement.stamp) {
     case .inserted, .known: return true
     case .ahead: return false
     case .contradicts:
-      begin(.renew(group.name, epoch: group.copy.last.epoch))
+      begin { [name = group.name, epoch = group.copy.last.epoch] in await $0.renew(name, epoch) }
       return false
     }
   }
 
   /// Decodes an event. One that cannot be decoded is replaced by an event that keeps its position, so that later events keep theirs.
   private func decode(_ payload: RESPValue) -> Event {
-    guard case .bulkString(let bytes) = payload else { return unreadable("it is too long") }
-    return decode(bytes)
-  }
-
-  private func decode(_ payload: [UInt8]) -> Event {
-    do throws(CodecFault) {
-      let now = UInt64(MessageClock.now())
-      return try hub.codec.decode(payload, maximumAge: nil, now: now).event
-    } catch {
-      return unreadable("\(error)")
+    guard case .bulkString = payload else {
+      hub.unreadable("it is too long")
+      return Event(type: Event.unreadableType)
     }
-  }
-
-  private func unreadable(_ reason: String) -> Event {
-    hub.unreadable(reason)
-    return Event(type: Event.unreadableType)
+    return hub.decode(payload)?.event ?? Event(type: Event.unreadableType)
   }
 
   // MARK: - Loading
@@ -150,7 +138,7 @@ extension RedisHistory {
       return
     }
     group.isLoading = true
-    begin(.load(group.name))
+    begin { [name = group.name] in await $0.load(name) }
   }
 
   /// Loads the missing events from the stream. After that the copy follows the announcements.
@@ -259,7 +247,7 @@ extension RedisHistory {
     var lost = 0
     for event in group.takeUnrecorded(at: .now) {
       let request = RecordRequest(
-        event: event, group: group.name, limits: group.copy.limits, source: .foreign)
+        event: event, group: group.name, limits: group.copy.limits, sender: nil)
       if !requests.add(request) { lost += 1 }
     }
     guard lost > 0 else { return }

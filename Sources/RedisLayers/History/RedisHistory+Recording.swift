@@ -30,22 +30,22 @@ extension RedisHistory {
     var byShard: [Int: [Record]] = [:]
     let now = MonotonicTime.now
     for request in batch {
-      if request.source == .foreign {
+      var epoch = ""
+      if request.sender == nil {
         guard let group = groups[request.group] else { continue }
         guard group.isRecorder(at: now) else {
           group.hear(request.event, at: now)
           continue
         }
-      }
-      var epoch = ""
-      if request.source == .foreign, let mark = request.event.recordMark {
-        // The copy may have been loaded after the event arrived.
-        if groups[request.group]?.copy.hasHad(epoch: mark.epoch) == true { continue }
-        epoch = String(mark.epoch, radix: 16)
+        if let mark = request.event.recordMark {
+          // The copy may have been loaded after the event arrived.
+          if group.copy.hasHad(epoch: mark.epoch) { continue }
+          epoch = String(mark.epoch, radix: 16)
+        }
       }
       do throws(CodecFault) {
         let encoded = try hub.codec.encode(request.event.withoutRecordMark)
-        let payload = hub.codec.body(encoded, targets: .none, now: UInt64(MessageClock.now()))
+        let payload = hub.codec.body(encoded, now: UInt64(MessageClock.now()))
         byShard[shard(of: request.group), default: []].append(
           Record(request: request, payload: payload, epoch: epoch))
       } catch {
@@ -58,7 +58,7 @@ extension RedisHistory {
   private func record(_ records: [Record], _ shard: Int) async {
     var arguments: [RESPArgument] = [.init(String(RecordedGroup.newEpoch(), radix: 16))]
     for record in records {
-      let isForeign = record.request.source == .foreign
+      let isForeign = record.request.sender == nil
       arguments += [
         .init(record.request.limits.messages), .init(life(record.request.limits)),
         .init(isForeign ? hub.identity.id : ""),
@@ -90,7 +90,7 @@ extension RedisHistory {
   }
 
   private func recorded(_ request: RecordRequest, _ position: String) {
-    guard request.source != .foreign else {
+    guard let sender = request.sender else {
       // Another process is the recorder now.
       if position.isEmpty, let group = groups[request.group] {
         group.recordsUntil = nil
@@ -100,18 +100,14 @@ extension RedisHistory {
     }
     var copy = request.event.withoutRecordMark
     copy.fields.append(.init(Event.recordMark, .json(.string(position))))
-    let sender: Sender? =
-      if case .member(let reactor, let member) = request.source {
-        .session(reactor: reactor, member: member)
-      } else {
-        nil
-      }
-    let undelivered = hub.publish(OutgoingEvent(event: copy, group: request.group, sender: sender))
+    // Who waits for the result gets it from here.
+    let session: Sender? = if case .session = sender { sender } else { nil }
+    let undelivered = hub.publish(OutgoingEvent(event: copy, group: request.group, sender: session))
     tell(request, Published(position: EventPosition(position), undelivered: undelivered))
   }
 
   private func failed(_ request: RecordRequest, _ failure: RedisFailure) {
-    guard request.source != .foreign else {
+    guard request.sender != nil else {
       groups[request.group]?.hear(request.event, at: .now)
       return
     }
@@ -119,13 +115,12 @@ extension RedisHistory {
   }
 
   private func tell(_ request: RecordRequest, _ published: Published) {
-    switch request.source {
-    case .foreign: break
-    case .ticket(let reactor, let ticket):
-      _ = reactors[reactor].post(.published(ticket: ticket, published))
-    case .member(let reactor, let member):
+    switch request.sender {
+    case .outside(let reactor, let ticket): reactors[reactor].post(.published(ticket: ticket, published))
+    case .session(let reactor, let member):
       guard let reason = published.undelivered else { return }
-      _ = reactors[reactor].post(.undelivered(reason, member))
+      reactors[reactor].post(.undelivered(reason, member))
+    case nil: break
     }
   }
 }

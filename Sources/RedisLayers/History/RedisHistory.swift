@@ -16,7 +16,6 @@ import Transport
 ///
 /// The actor runs on one event loop. Reactors call `publish` and `change`, and get the results in their mailboxes.
 actor RedisHistory: HistoryRecorder, LinkOwner {
-  nonisolated let configuration: RedisLayerConfiguration
   nonisolated let hub: RedisHub
   nonisolated let history: GroupHistory
   nonisolated private let executor: any SerialExecutor
@@ -38,11 +37,7 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
   let life: RedisLife
   static let beat = Duration.seconds(1)
   /// What one group asks of Redis. Each is a task of its own, which a stop waits for.
-  enum Errand {
-    case load(String)
-    case renew(String, epoch: UInt32)
-  }
-
+  typealias Errand = @Sendable (isolated RedisHistory) async -> Void
   private let (errands, errand) = AsyncStream<Errand>.makeStream()
   var reactors: [Mailbox<HistoryNews>] = []
 
@@ -56,12 +51,12 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
   ) {
     self.hub = hub
     self.history = history
-    configuration = hub.configuration
+    let hosts = hub.configuration.hosts
     let loop = group.next()
     executor = loop.executor
-    availability = ShardAvailability(count: configuration.hosts.count)
+    availability = ShardAvailability(count: hosts.count)
     life = RedisLife(clock: clock)
-    shards = configuration.hosts.map { [life] in
+    shards = hosts.map { [life] in
       let facts: Logger.Metadata = ["layer": "\(hub.alias)", "host": "\($0)"]
       let outage = OutageLog(
         hub.log, start: (.error, "history not available", facts), end: (.notice, "history available", facts))
@@ -79,7 +74,7 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
   nonisolated var isAvailable: Bool { availability.isComplete }
 
   nonisolated func shard(of group: String) -> Int {
-    Shard.index(of: group, count: configuration.hosts.count)
+    Shard.index(of: group, count: hub.configuration.hosts.count)
   }
 
   nonisolated func publish(_ request: RecordRequest) -> Undelivered? {
@@ -101,7 +96,7 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
     guard event.isRecordable, let limits = history.rules.limits(of: group) else { return false }
     // A gateway has recorded most events that have a mark.
     if let mark = event.recordMark, history.copy(of: group)?.hasHad(epoch: mark.epoch) == true { return true }
-    let request = RecordRequest(event: event, group: group, limits: limits, source: .foreign)
+    let request = RecordRequest(event: event, group: group, limits: limits, sender: nil)
     if !requests.add(request) { hub.note(Self.lost, group) }
     return true
   }
@@ -117,20 +112,13 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.followChanges() }
       tasks.addTask { await self.carryRequests() }
-      for await errand in errands { tasks.addTask { await self.run(errand) } }
+      for await errand in errands { tasks.addTask { await errand(self) } }
     }
   }
 
   /// Nothing is begun any more once the history is stopping.
-  func begin(_ errand: Errand) {
+  func begin(_ errand: @escaping Errand) {
     self.errand.yield(errand)
-  }
-
-  private func run(_ errand: Errand) async {
-    switch errand {
-    case .load(let name): await load(name)
-    case .renew(let name, let epoch): await renew(name, epoch)
-    }
   }
 
   /// Waits until every shard is up, one has failed, or the time is over.
@@ -170,7 +158,7 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
   // MARK: - Names
 
   nonisolated func streamKey(_ group: String) -> String {
-    HistoryScript.namePrefix(configuration.prefix) + group
+    HistoryScript.namePrefix(hub.configuration.prefix) + group
   }
   nonisolated func metaKey(_ group: String) -> String { streamKey(group) + ":meta" }
 

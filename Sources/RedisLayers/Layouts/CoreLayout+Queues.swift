@@ -13,10 +13,10 @@ extension CoreLayout {
   func receive(_ shard: Int, on connection: RedisConnection, for hub: isolated RedisHub)
     async throws(RedisFailure)
   {
-    var keys = identity.clients.map { configuration.prefix + $0 }
+    var keys = identity.clients.map { hub.configuration.prefix + $0 }
     var pop = QueuePop.many
     while !hub.isStopping {
-      let messages: [QueuePop.Message]
+      let messages: [RESPValue]
       do {
         // Events arrive only once Redis has allowed the command.
         let wait = hub.shards[shard].receiver.isUp ? QueuePop.Wait.long : .hardly
@@ -32,28 +32,13 @@ extension CoreLayout {
     }
   }
 
-  private func receive(_ message: QueuePop.Message, for hub: isolated RedisHub) {
-    switch message {
-    case .bytes(let bytes): receive(bytes, for: hub)
-    case .oversized(let length): hub.unreadable("it is too long: \(length) bytes")
-    }
-  }
-
-  private func receive(_ bytes: [UInt8], for hub: isolated RedisHub) {
-    guard bytes.count >= configuration.randomPrefixLength else { return hub.unreadable("it is too short") }
-    let incoming: IncomingMessage
-    do throws(CodecFault) {
-      incoming = try codec.decode(
-        Array(bytes[configuration.randomPrefixLength...]),
-        maximumAge: UInt64(configuration.expiry.wholeSeconds + 10), now: UInt64(MessageClock.now()))
-    } catch {
-      return hub.unreadable("\(error)")
-    }
-    switch incoming.targets {
-    case .none: hub.unreadable("it names no channel")
-    case .one(let channel): receive(incoming.event, at: channel, for: hub)
-    case .many(let channels): for channel in channels { receive(incoming.event, at: channel, for: hub) }
-    }
+  private func receive(_ message: RESPValue, for hub: isolated RedisHub) {
+    let oldest = UInt64(hub.configuration.expiry.wholeSeconds + 10)
+    guard
+      let incoming = hub.decode(message, behind: hub.configuration.randomPrefixLength, maximumAge: oldest)
+    else { return }
+    guard let channels = incoming.targets else { return hub.unreadable("it names no channel") }
+    for channel in channels { receive(incoming.event, at: channel, for: hub) }
   }
 
   private func receive(_ event: Event, at channel: String, for hub: isolated RedisHub) {
@@ -107,7 +92,7 @@ extension CoreLayout {
               "a group could not be read", "\(name): \(replies[2 * index + 1].text ?? "an unexpected reply")")
             continue
           }
-          found[name] = GroupRecipients(channels.compactMap(\.text), except: identity, configuration)
+          found[name] = GroupRecipients(channels.compactMap(\.text), except: identity, hub.configuration)
         }
       } catch {
         hub.note("groups could not be read", "\(error)")
@@ -122,12 +107,12 @@ extension CoreLayout {
   ) throws(CodecFault) {
     let deadline = ContinuousClock.now + OutgoingQueues.patience
     if !recipients.queues.isEmpty {
-      let encoded = try codec.encode(event.event)
+      let encoded = try hub.codec.encode(event.event)
       let score = clock.next()
       for queue in recipients.queues {
-        let body = codec.body(encoded, targets: .many(queue.channels), now: UInt64(score))
+        let body = hub.codec.body(encoded, targets: queue.channels, now: UInt64(score))
         let message = OutgoingQueues.Message(
-          bytes: clock.uniquePrefix(configuration.randomPrefixLength) + body, score: score,
+          bytes: clock.uniquePrefix(hub.configuration.randomPrefixLength) + body, score: score,
           group: event.group, receipt: receipt, deadline: deadline)
         receipt.expect()
         if !outgoing.add(message, to: queue.key, shard: queue.shard, capacity: queue.capacity) {
@@ -159,17 +144,16 @@ extension CoreLayout {
   private func flush(
     _ offers: [OutgoingQueues.Offer], _ shard: Int, on connection: RedisConnection, _ hub: isolated RedisHub
   ) async {
-    let expiry = configuration.expiry.wholeSeconds
+    let expiry = hub.configuration.expiry.wholeSeconds
     var arguments: [RESPArgument] = [.init(Int(MessageClock.now()) - expiry), .init(expiry)]
     for offer in offers {
       arguments += [.init(offer.capacity), .init(offer.messages.count)]
       arguments += offer.messages.flatMap { [RESPArgument($0.score), RESPArgument($0.bytes)] }
     }
     do throws(RedisFailure) {
-      let outcomes = try await QueueScript.run(
-        keys: offers.map(\.key), arguments: arguments, on: connection)
+      let counts = try await QueueScript.run(keys: offers.map(\.key), arguments: arguments, on: connection)
       let now = ContinuousClock.now
-      for (offer, outcome) in zip(offers, outcomes) { took(outcome, of: offer, shard, at: now, hub) }
+      for (offer, count) in zip(offers, counts) { took(count, of: offer, shard, at: now, hub) }
     } catch {
       hub.note("messages could not be sent", "\(error)")
       for offer in offers {
@@ -181,21 +165,19 @@ extension CoreLayout {
   }
 
   private func took(
-    _ outcome: QueueScript.Outcome, of offer: OutgoingQueues.Offer, _ shard: Int,
-    at now: ContinuousClock.Instant, _ hub: isolated RedisHub
+    _ count: Int?, of offer: OutgoingQueues.Offer, _ shard: Int, at now: ContinuousClock.Instant,
+    _ hub: isolated RedisHub
   ) {
-    switch outcome {
-    case .taken(let number):
-      let count = min(number, offer.messages.count)
-      for message in offer.messages.prefix(count) {
-        hub.shards[shard].recent.add(message.receipt, at: now)
-        if message.receipt.taken() { hub.confirm(message.receipt) }
-      }
-      for late in outgoing.took(count, of: offer, at: now) { overCapacity(late, hub) }
-    case .noQueue:
+    guard let count else {
       hub.note("the key of a queue holds a value of another type", offer.key)
-      fail(outgoing.drop(of: offer.key), .partly, hub)
+      return fail(outgoing.drop(of: offer.key), .partly, hub)
     }
+    let taken = offer.messages.prefix(count)
+    for message in taken {
+      hub.shards[shard].recent.add(message.receipt, at: now)
+      if message.receipt.taken() { hub.confirm(message.receipt) }
+    }
+    for late in outgoing.took(taken.count, of: offer, at: now) { overCapacity(late, hub) }
   }
 
   private func fail(

@@ -3,19 +3,15 @@ import GatewayConfig
 
 /// The layout of `channels_redis.core`: a group is a sorted set of channels, and every process has queues for its events.
 final class CoreLayout: RedisLayout {
-  let configuration: RedisLayerConfiguration
   let identity: RedisIdentity
   let register: ProcessRegister
-  let codec: MessageCodec
   var outgoing = OutgoingQueues()
   var clock = MessageClock()
   /// For each shard, whether this process's sign of life was written. If it is missing later, Redis has lost it.
   var hasSignOfLife: [Bool]
 
-  init(_ configuration: RedisLayerConfiguration, _ identity: RedisIdentity, _ codec: MessageCodec) {
-    self.configuration = configuration
+  init(_ configuration: RedisLayerConfiguration, _ identity: RedisIdentity) {
     self.identity = identity
-    self.codec = codec
     register = ProcessRegister(configuration, id: identity.id)
     hasSignOfLife = configuration.hosts.map { _ in false }
   }

@@ -12,12 +12,10 @@ final class PubSubLayout: RedisLayout, Sendable {
   /// What stands before the name of a group in the name of its channel.
   let groupPrefix: String
   private let sessionPrefix: String
-  private let codec: MessageCodec
 
-  init(_ configuration: RedisLayerConfiguration, _ identity: RedisIdentity, _ codec: MessageCodec) {
+  init(_ configuration: RedisLayerConfiguration, _ identity: RedisIdentity) {
     groupPrefix = "\(configuration.prefix)__group__"
     sessionPrefix = identity.addressPrefix
-    self.codec = codec
   }
 
   var membershipEnd: RedisShard.End { .receiver }
@@ -68,11 +66,10 @@ final class PubSubLayout: RedisLayout, Sendable {
       guard let channel = parts[1].text, channel.hasPrefix(groupPrefix),
         let group = hub.interest[String(channel.dropFirst(groupPrefix.count))]
       else { return }
-      if let event = event(in: parts[2], hub) { hub.deliver(event, to: group) }
+      if let message = hub.decode(parts[2]) { hub.deliver(message.event, to: group) }
     case ("pmessage", 4):
-      guard let channel = parts[2].text else { return }
-      guard let event = event(in: parts[3], hub) else { return }
-      hub.deliver(event, toAddress: channel.dropFirst(sessionPrefix.count))
+      guard let channel = parts[2].text, let message = hub.decode(parts[3]) else { return }
+      hub.deliver(message.event, toAddress: channel.dropFirst(sessionPrefix.count))
     case ("subscribe", 3):
       guard let channel = parts[1].text, channel.hasPrefix(groupPrefix) else { return }
       hub.joined(String(channel.dropFirst(groupPrefix.count)))
@@ -96,21 +93,6 @@ final class PubSubLayout: RedisLayout, Sendable {
         connection.resumeReading()
       }
     }
-  }
-
-  /// - Returns: nil if it cannot be read.
-  private func event(in body: RESPValue, _ hub: isolated RedisHub) -> Event? {
-    switch body {
-    case .bulkString(let bytes):
-      do throws(CodecFault) {
-        return try codec.decode(bytes, maximumAge: nil, now: UInt64(MessageClock.now())).event
-      } catch {
-        hub.unreadable("\(error)")
-      }
-    case .oversized(let length): hub.unreadable("it is too long: \(length) bytes")
-    default: hub.unreadable("it is not a string")
-    }
-    return nil
   }
 
   /// Events that were published while no connection listened are lost.
@@ -155,7 +137,7 @@ final class PubSubLayout: RedisLayout, Sendable {
     for event in batch {
       let receipt = Receipt(event.sender)
       do throws(CodecFault) {
-        let body = codec.body(try codec.encode(event.event), targets: .none, now: UInt64(MessageClock.now()))
+        let body = hub.codec.body(try hub.codec.encode(event.event), now: UInt64(MessageClock.now()))
         let command = RESPCommand("PUBLISH", .init(channel(of: event.group)), .init(body))
         byShard[hub.shard(of: event.group), default: []].append(
           Publication(command: command, receipt: receipt))

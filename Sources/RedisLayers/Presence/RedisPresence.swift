@@ -23,7 +23,7 @@ final class RedisPresence: Sendable {
       _ = requests[Shard.index(of: group, count: requests.count)].add(.init(group: group))
     }
     self.table = table
-    let id = String(UInt64.random(in: 0...(.max)), radix: 16)
+    let id = RedisIdentity.newID()
     links = zip(configuration.hosts, requests).map { host, requests in
       RedisPresenceLink(
         alias: alias, connector: RedisConnector(host: host, eventLoop: loop),

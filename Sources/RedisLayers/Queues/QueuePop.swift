@@ -8,20 +8,6 @@ enum QueuePop {
   /// `BZPOPMIN`, since Redis 5: one message, and then the others that are there.
   case one
 
-  enum Message: Equatable {
-    case bytes([UInt8])
-    /// A message that was too long to be read, and is lost; its length.
-    case oversized(Int)
-
-    init?(_ value: RESPValue?) {
-      switch value {
-      case .bulkString(let bytes): self = .bytes(bytes)
-      case .oversized(let length): self = .oversized(length)
-      default: return nil
-      }
-    }
-  }
-
   /// How long Redis waits for a message.
   enum Wait {
     /// Only long enough to see that the command is allowed.
@@ -44,7 +30,7 @@ enum QueuePop {
   /// - Returns: the messages, oldest first; empty if none arrived in time.
   func next(
     of keys: [String], _ wait: Wait, on connection: RedisConnection
-  ) async throws(RedisFailure) -> [Message] {
+  ) async throws(RedisFailure) -> [RESPValue] {
     let names = keys.map { RESPArgument($0) }
     let seconds = RESPArgument(wait.seconds(of: self))
     switch self {
@@ -55,24 +41,22 @@ enum QueuePop {
         return []
       }
       return entries.compactMap { entry in
-        if case .array(let pair) = entry { Message(pair.first) } else { nil }
+        if case .array(let pair) = entry { pair.first } else { nil }
       }
     case .one:
       let reply = try await connection.send(
         RESPCommand("BZPOPMIN", names + [seconds]), patience: Self.patience)
-      guard case .array(let parts) = reply, parts.count == 3, let key = parts[0].text,
-        let first = Message(parts[1])
-      else { return [] }
-      return [first] + (await rest(of: key, on: connection))
+      guard case .array(let parts) = reply, parts.count == 3, let key = parts[0].text else { return [] }
+      return [parts[1]] + (await rest(of: key, on: connection))
     }
   }
 
   /// If this fails, the message that was taken must not be lost. The next call reports the failure.
-  private func rest(of key: String, on connection: RedisConnection) async -> [Message] {
+  private func rest(of key: String, on connection: RedisConnection) async -> [RESPValue] {
     guard
       let reply = try? await connection.send(RESPCommand("ZPOPMIN", .init(key), .init(Self.most - 1))),
       case .array(let parts) = reply
     else { return [] }
-    return stride(from: 0, to: parts.count, by: 2).compactMap { Message(parts[$0]) }
+    return stride(from: 0, to: parts.count, by: 2).map { parts[$0] }
   }
 }

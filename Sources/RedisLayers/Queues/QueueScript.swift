@@ -9,13 +9,6 @@ import RedisClient
 /// Messages are added before old ones are removed: Redis does not stop a script for lack of memory once it has written, so the
 /// first command that writes has to be one that Redis refuses then.
 enum QueueScript {
-  /// The result for one queue.
-  enum Outcome: Equatable {
-    case taken(Int)
-    /// The key holds a value of another type.
-    case noQueue
-  }
-
   private static let script = RedisScript(
     """
     local at = 3
@@ -44,15 +37,16 @@ enum QueueScript {
     return taken
     """)
 
+  /// - Returns: for each queue, how many of its messages were stored; nil if its key holds a value of another type.
   static func run(
     keys: [String], arguments: [RESPArgument], on connection: RedisConnection
-  ) async throws(RedisFailure) -> [Outcome] {
+  ) async throws(RedisFailure) -> [Int?] {
     let reply = try await script.run(keys: keys, arguments, on: connection)
     guard case .array(let counts) = reply, counts.count == keys.count else {
       throw .unexpectedReply(to: "EVALSHA")
     }
     return counts.map { count in
-      if case .integer(let number) = count, number >= 0 { .taken(Int(number)) } else { .noQueue }
+      if case .integer(let number) = count, number >= 0 { Int(number) } else { nil }
     }
   }
 }

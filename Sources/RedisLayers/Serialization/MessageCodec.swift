@@ -3,19 +3,11 @@ import ChannelLayers
 import GatewayConfig
 import JSON
 
-/// `__asgi_channel__`: the receivers of a message among those that read the same queue (channels_redis).
-enum TargetChannels: Sendable, Hashable {
-  case none
-  /// The channel of `send`.
-  case one(String)
-  /// The channels of `group_send`.
-  case many([String])
-}
-
 /// A message as received from Redis.
 struct IncomingMessage: Sendable, Hashable {
   var event: Event
-  var targets: TargetChannels
+  /// `__asgi_channel__`: the receivers among those that read the same queue, one for `send` and several for `group_send`.
+  var targets: [String]?
 }
 
 /// The entries of an event's serialized map, to be completed for each queue.
@@ -89,7 +81,7 @@ struct MessageCodec: Sendable {
   }
 
   /// - Parameter now: seconds since 1970, for the encryption.
-  func body(_ event: EncodedEvent, targets: TargetChannels, now: UInt64) -> [UInt8] {
+  func body(_ event: EncodedEvent, targets: [String]? = nil, now: UInt64) -> [UInt8] {
     let plain =
       switch format {
       case .msgpack: packed(event, targets)
@@ -98,33 +90,23 @@ struct MessageCodec: Sendable {
     return encryption?.encrypt(plain, now: now) ?? plain
   }
 
-  private func packed(_ event: EncodedEvent, _ targets: TargetChannels) -> [UInt8] {
+  private func packed(_ event: EncodedEvent, _ targets: [String]?) -> [UInt8] {
     var writer = MessagePackWriter()
-    writer.writeMapHeader(event.entryCount + (targets == .none ? 0 : 1))
+    writer.write(length: event.entryCount + (targets == nil ? 0 : 1), of: .map)
     writer.append(event.entries)
-    switch targets {
-    case .none: break
-    case .one(let channel):
+    if let targets {
       writer.write(text: Self.targetsKey.utf8)
-      writer.write(text: channel.utf8)
-    case .many(let channels):
-      writer.write(text: Self.targetsKey.utf8)
-      writer.writeArrayHeader(channels.count)
-      for channel in channels { writer.write(text: channel.utf8) }
+      writer.write(length: targets.count, of: .array)
+      for channel in targets { writer.write(text: channel.utf8) }
     }
     return writer.bytes
   }
 
-  private func text(_ event: EncodedEvent, _ targets: TargetChannels) -> [UInt8] {
+  private func text(_ event: EncodedEvent, _ targets: [String]?) -> [UInt8] {
     var text = Array("{".utf8) + event.entries
-    switch targets {
-    case .none: break
-    case .one(let channel):
-      text += Array(#", "__asgi_channel__": "#.utf8)
-      JSONText.append(string: channel, to: &text)
-    case .many(let channels):
-      text += Array(#", "__asgi_channel__": "#.utf8)
-      JSON.array(channels.map(JSON.string)).append(to: &text)
+    if let targets {
+      text += Array(#", "\#(Self.targetsKey)": "#.utf8)
+      JSON.array(targets.map(JSON.string)).append(to: &text)
     }
     return text + Array("}".utf8)
   }
@@ -137,7 +119,7 @@ struct MessageCodec: Sendable {
   func decode(_ body: [UInt8], maximumAge: UInt64?, now: UInt64) throws(CodecFault) -> IncomingMessage {
     let plain = try encryption?.decrypt(body, maximumAge: maximumAge, now: now) ?? body
     var type: String?
-    var targets = TargetChannels.none
+    var targets: [String]?
     var fields: [Event.Field] = []
     for (key, value) in try entries(plain) {
       switch (key, value) {
@@ -174,17 +156,13 @@ struct MessageCodec: Sendable {
     }
   }
 
-  private static func targets(_ value: JSON) throws(CodecFault) -> TargetChannels {
-    switch value {
-    case .string(let channel): return .one(channel)
-    case .array(let channels):
-      var names: [String] = []
-      for channel in channels {
-        guard case .string(let name) = channel else { throw .malformed("its channel is not text") }
-        names.append(name)
-      }
-      return .many(names)
-    default: throw .malformed("its channel is not text")
+  private static func targets(_ value: JSON) throws(CodecFault) -> [String] {
+    let channels = if case .array(let channels) = value { channels } else { [value] }
+    var names: [String] = []
+    for channel in channels {
+      guard case .string(let name) = channel else { throw .malformed("its channel is not text") }
+      names.append(name)
     }
+    return names
   }
 }

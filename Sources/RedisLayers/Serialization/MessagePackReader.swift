@@ -30,7 +30,7 @@ struct MessagePackReader {
   /// The entries of the map that makes up the whole input. If a key appears twice, the last entry counts.
   mutating func readEvent() throws(CodecFault) -> [(key: String, value: Value)] {
     let mark = try readByte()
-    guard let count = try mapCount(mark) else { throw .malformed("it is not a map") }
+    guard let count = try readLength(of: .map, mark) else { throw .malformed("it is not a map") }
     var entries: [(key: String, value: Value)] = []
     var places: [ExactText: Int] = [:]
     for _ in 0..<count {
@@ -56,34 +56,29 @@ struct MessagePackReader {
     valuesLeft -= 1
     guard valuesLeft >= 0 else { throw .malformed("it has more than \(Self.mostValues) values") }
     let mark = try readByte()
-    if let count = try mapCount(mark) { return .json(try readObject(count, depth)) }
-    if let count = try arrayCount(mark) {
+    if let count = try readLength(of: .map, mark) { return .json(try readObject(count, depth)) }
+    if let count = try readLength(of: .array, mark) {
       var elements: [JSON] = []
       for _ in 0..<count { elements.append(try readJSON(depth: depth + 1)) }
       return .json(.array(elements))
     }
-    if let length = try textLength(mark) { return .json(.string(try readText(length))) }
+    if let length = try readLength(of: .text, mark) { return .json(.string(try readText(length))) }
+    if let length = try readLength(of: .binary, mark) { return .binary(try take(length)) }
     switch mark {
     case 0x00...0x7F: return .json(.integer(Int64(mark)))
     case 0xE0...0xFF: return .json(.integer(Int64(Int8(bitPattern: mark))))
     case 0xC0: return .json(.null)
     case 0xC2: return .json(.bool(false))
     case 0xC3: return .json(.bool(true))
-    case 0xC4: return .binary(try take(Int(readNumber(UInt8.self))))
-    case 0xC5: return .binary(try take(Int(readNumber(UInt16.self))))
-    case 0xC6: return .binary(try take(Int(readNumber(UInt32.self))))
-    case 0xCA: return .json(try double(Double(Float(bitPattern: readNumber(UInt32.self)))))
-    case 0xCB: return .json(try double(Double(bitPattern: readNumber(UInt64.self))))
-    case 0xCC: return .json(.integer(Int64(try readNumber(UInt8.self))))
-    case 0xCD: return .json(.integer(Int64(try readNumber(UInt16.self))))
-    case 0xCE: return .json(.integer(Int64(try readNumber(UInt32.self))))
-    case 0xCF:
-      let number = try readNumber(UInt64.self)
+    case 0xCA: return .json(try double(Double(Float(bitPattern: UInt32(try readNumber(bytes: 4))))))
+    case 0xCB: return .json(try double(Double(bitPattern: try readNumber(bytes: 8))))
+    case 0xCC...0xCF:
+      let number = try readNumber(bytes: 1 << (mark - 0xCC))
       return .json(Int64(exactly: number).map(JSON.integer) ?? .unsigned(number))
-    case 0xD0: return .json(.integer(Int64(Int8(bitPattern: try readNumber(UInt8.self)))))
-    case 0xD1: return .json(.integer(Int64(Int16(bitPattern: try readNumber(UInt16.self)))))
-    case 0xD2: return .json(.integer(Int64(Int32(bitPattern: try readNumber(UInt32.self)))))
-    case 0xD3: return .json(.integer(Int64(bitPattern: try readNumber(UInt64.self))))
+    case 0xD0...0xD3:
+      let length = 1 << Int(mark - 0xD0)
+      let unused = 64 - 8 * length
+      return .json(.integer(Int64(bitPattern: try readNumber(bytes: length) << unused) >> unused))
     default: throw .malformed("it has a value of an unknown kind")
     }
   }
@@ -119,7 +114,7 @@ struct MessagePackReader {
   }
 
   private mutating func readKey() throws(CodecFault) -> String {
-    guard let length = try textLength(try readByte()) else {
+    guard let length = try readLength(of: .text, readByte()) else {
       throw .malformed("it has a key that is not text")
     }
     let key = try readText(length)
@@ -131,32 +126,11 @@ struct MessagePackReader {
 
   // MARK: - Lengths
 
-  private mutating func mapCount(_ mark: UInt8) throws(CodecFault) -> Int? {
-    switch mark {
-    case 0x80...0x8F: Int(mark & 0x0F)
-    case 0xDE: Int(try readNumber(UInt16.self))
-    case 0xDF: Int(try readNumber(UInt32.self))
-    default: nil
-    }
-  }
-
-  private mutating func arrayCount(_ mark: UInt8) throws(CodecFault) -> Int? {
-    switch mark {
-    case 0x90...0x9F: Int(mark & 0x0F)
-    case 0xDC: Int(try readNumber(UInt16.self))
-    case 0xDD: Int(try readNumber(UInt32.self))
-    default: nil
-    }
-  }
-
-  private mutating func textLength(_ mark: UInt8) throws(CodecFault) -> Int? {
-    switch mark {
-    case 0xA0...0xBF: Int(mark & 0x1F)
-    case 0xD9: Int(try readNumber(UInt8.self))
-    case 0xDA: Int(try readNumber(UInt16.self))
-    case 0xDB: Int(try readNumber(UInt32.self))
-    default: nil
-    }
+  /// - Returns: nil if the mark is of another kind.
+  private mutating func readLength(of kind: MessagePackLength, _ mark: UInt8) throws(CodecFault) -> Int? {
+    if kind.short.contains(mark) { return Int(mark - kind.short.lowerBound) }
+    guard kind.long.contains(mark) else { return nil }
+    return Int(try readNumber(bytes: 4 >> (kind.long.upperBound - mark)))
   }
 
   // MARK: - Bytes
@@ -167,13 +141,9 @@ struct MessagePackReader {
     return bytes[position]
   }
 
-  private mutating func readNumber<Number: FixedWidthInteger & UnsignedInteger>(
-    _ type: Number.Type
-  ) throws(CodecFault) -> Number {
-    var number: Number = 0
-    for _ in 0..<(Number.bitWidth / 8) {
-      number = Number(truncatingIfNeeded: UInt64(number) << 8) | Number(try readByte())
-    }
+  private mutating func readNumber(bytes count: Int) throws(CodecFault) -> UInt64 {
+    var number: UInt64 = 0
+    for _ in 0..<count { number = number << 8 | UInt64(try readByte()) }
     return number
   }
 

@@ -1,5 +1,18 @@
 import JSON
 
+/// How MessagePack writes the length of a kind of value: in its mark, or in the bytes after one of some further marks.
+struct MessagePackLength {
+  /// The marks for the first lengths.
+  let short: Range<UInt8>
+  /// The last one is for a length in 4 bytes, the one before it for 2 bytes, and the first of three for 1 byte.
+  let long: ClosedRange<UInt8>
+
+  static let map = MessagePackLength(short: 0x80..<0x90, long: 0xDE...0xDF)
+  static let array = MessagePackLength(short: 0x90..<0xA0, long: 0xDC...0xDD)
+  static let text = MessagePackLength(short: 0xA0..<0xC0, long: 0xD9...0xDB)
+  static let binary = MessagePackLength(short: 0xC4..<0xC4, long: 0xC4...0xC6)
+}
+
 /// Writes MessagePack like Python's `msgpack.packb`: the smallest form of everything, doubles always in 64 bits.
 struct MessagePackWriter {
   private(set) var bytes: [UInt8] = []
@@ -15,10 +28,10 @@ struct MessagePackWriter {
       append(value.bitPattern)
     case .string(let text): write(text: text.utf8)
     case .array(let elements):
-      writeArrayHeader(elements.count)
+      write(length: elements.count, of: .array)
       for element in elements { write(element) }
     case .object(let members):
-      writeMapHeader(members.count)
+      write(length: members.count, of: .map)
       for member in members {
         write(text: member.key.utf8)
         write(member.value)
@@ -49,37 +62,22 @@ struct MessagePackWriter {
 
   /// The text must be UTF-8.
   mutating func write(text: some Collection<UInt8>) {
-    switch text.count {
-    case ..<32: bytes.append(0xA0 | UInt8(text.count))
-    case ..<0x100: writeHeader(0xD9, UInt8(text.count))
-    case ..<0x1_0000: writeHeader(0xDA, UInt16(text.count))
-    default: writeHeader(0xDB, UInt32(text.count))
-    }
+    write(length: text.count, of: .text)
     bytes.append(contentsOf: text)
   }
 
   mutating func write(binary: [UInt8]) {
-    switch binary.count {
-    case ..<0x100: writeHeader(0xC4, UInt8(binary.count))
-    case ..<0x1_0000: writeHeader(0xC5, UInt16(binary.count))
-    default: writeHeader(0xC6, UInt32(binary.count))
-    }
+    write(length: binary.count, of: .binary)
     bytes.append(contentsOf: binary)
   }
 
-  mutating func writeMapHeader(_ count: Int) {
-    switch count {
-    case ..<16: bytes.append(0x80 | UInt8(count))
-    case ..<0x1_0000: writeHeader(0xDE, UInt16(count))
-    default: writeHeader(0xDF, UInt32(count))
-    }
-  }
-
-  mutating func writeArrayHeader(_ count: Int) {
-    switch count {
-    case ..<16: bytes.append(0x90 | UInt8(count))
-    case ..<0x1_0000: writeHeader(0xDC, UInt16(count))
-    default: writeHeader(0xDD, UInt32(count))
+  /// Writes what comes before the bytes, elements or entries of a value.
+  mutating func write(length: Int, of kind: MessagePackLength) {
+    switch length {
+    case ..<kind.short.count: bytes.append(kind.short.lowerBound + UInt8(length))
+    case ..<0x100 where kind.long.count == 3: writeHeader(kind.long.lowerBound, UInt8(length))
+    case ..<0x1_0000: writeHeader(kind.long.upperBound - 1, UInt16(length))
+    default: writeHeader(kind.long.upperBound, UInt32(length))
     }
   }
 
