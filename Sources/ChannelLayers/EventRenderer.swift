@@ -1,8 +1,6 @@
 package import Transport
 
-/// Renders an event for all members of an audience. A route's consumer is a renderer.
-///
-/// Used on the reactor of the audience.
+/// Renders an event for all members of an audience, on their reactor. A route's consumer is a renderer.
 package protocol EventRenderer {
   /// Appends the frames for the clients of the route to `frames`.
   ///

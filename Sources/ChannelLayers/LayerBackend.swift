@@ -15,9 +15,7 @@ package protocol LayerBackend: AnyObject, Sendable {
   /// Whether sessions are counted in its groups.
   var hasPresence: Bool { get }
 
-  /// Makes a reactor's end, on the reactor. Must be called once for each reactor, before `run`.
-  ///
-  /// - Parameter number: the number of the reactor, from 0 on.
+  /// Makes a reactor's end, on the reactor. Must be called once for each reactor, before `run`. Reactors are numbered from 0 on.
   func end(on reactor: Reactor, number: Int) -> LayerEnd
 
   /// Connects once, and checks that everything that this layer needs is allowed.
@@ -31,14 +29,10 @@ package protocol LayerBackend: AnyObject, Sendable {
   /// Waits until `run` has made the layer available, an attempt has failed, or the time is over.
   func settle(within time: Duration) async
 
-  /// Removes what this process has in the layer, and ends `run`.
-  ///
-  /// - Parameter time: how long that may take.
+  /// Removes what this process has in the layer, which may take this long, and ends `run`.
   func stop(within time: Duration) async
 
-  /// The presence in the group, in all processes that use the layer.
-  ///
-  /// - Returns: nil if the layer has no presence, or cannot be asked.
+  /// The presence in the group, in all processes that use the layer; nil if it has no presence, or cannot be asked.
   func presence(in group: String) async -> PresenceList?
 }
 

@@ -11,9 +11,7 @@ package final class MemoryChannelLayer: ChannelLayer {
   /// Subscriptions on this reactor, by group.
   private var subscriptions: [String: Int] = [:]
 
-  /// - Parameters:
-  ///   - number: the number of the reactor, for the addresses of its sessions; different for each reactor of the hub.
-  ///   - hub: shared by all reactors of the process.
+  /// - Parameter number: the number of the reactor, for the addresses of its sessions; different for each reactor of the hub.
   package init(reactor: Reactor, number: Int, hub: MemoryHub) {
     let groups = LocalGroups(
       reactor: reactor, addresses: SessionAddresses("specific.inmemory!", reactor: number))

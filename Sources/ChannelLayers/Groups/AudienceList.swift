@@ -26,9 +26,7 @@ struct AudienceList {
     }
   }
 
-  /// Visits some places, beginning with the given index.
-  ///
-  /// - Returns: the index to continue with; nil at the end.
+  /// Visits some places, beginning with the given index. Returns the index to continue with; nil at the end.
   func visit(from start: Int, most count: Int, _ visitor: (Audience) -> Void) -> Int? {
     let end = min(start + count, places.count)
     guard start < end else { return nil }

@@ -28,9 +28,7 @@ package final class HistoryMemory: Sendable {
     for history in histories.withLock({ $0 }) { history.forgetOld(at: now) }
   }
 
-  /// Adds to the used memory.
-  ///
-  /// - Parameter bytes: negative if memory was freed.
+  /// Adds to the used memory; a negative number if memory was freed.
   func add(_ bytes: Int) {
     guard bytes != 0 else { return }
     used.add(bytes, ordering: .relaxed)

@@ -23,9 +23,7 @@ package struct HistorySlice: Sendable, Equatable {
     self.isLast = isLast
   }
 
-  /// Makes a slice without events, for a position after the last one that this process has.
-  ///
-  /// - Parameter reached: the last position that this process has.
+  /// Makes a slice without events, for a position after the last one that this process has reached.
   package init(aheadOf reached: EventPosition) {
     self.init(start: reached, isGap: true)
     isAhead = true

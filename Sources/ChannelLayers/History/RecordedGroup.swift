@@ -112,9 +112,7 @@ package final class RecordedGroup: Sendable {
     return -freed
   }
 
-  /// Removes the oldest events until so many bytes are freed, or no event is left.
-  ///
-  /// - Returns: the freed bytes.
+  /// Removes the oldest events until so many bytes are freed, or no event is left, and returns the freed bytes.
   func dropOldest(_ bytes: Int) -> Int {
     state.withLock { state in
       var freed = 0
@@ -123,9 +121,7 @@ package final class RecordedGroup: Sendable {
     }
   }
 
-  /// Removes old events.
-  ///
-  /// - Parameter time: how much longer than its age an event is kept.
+  /// Removes old events, which are kept for this much longer than their age.
   func trim(at now: MonotonicTime, keptOn time: Duration) {
     memory.add(state.withLock { removeOld(from: &$0, at: now, keptOn: time.wholeNanoseconds) })
   }
@@ -185,9 +181,7 @@ package final class RecordedGroup: Sendable {
     readers.withLock { $0.removeAll { $0.number == number } }
   }
 
-  /// Wakes the reactors, which then read the new events.
-  ///
-  /// - Parameter number: a reactor that needs no wake-up.
+  /// Wakes the reactors, but the one that needs no wake-up. They then read the new events.
   package func wakeReaders(except number: Int? = nil) {
     let waiting = readers.withLock { $0 }
     for reader in waiting where reader.number != number { reader.wake.add(name) }

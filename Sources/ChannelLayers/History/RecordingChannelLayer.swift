@@ -29,9 +29,7 @@ package final class RecordingChannelLayer: ChannelLayer {
   /// The most groups that stay subscribed without members. Others are unsubscribed at once.
   private static let mostIdle = 10_000
 
-  /// - Parameters:
-  ///   - layer: carries the events of groups without a history, and events that are not recorded.
-  ///   - number: the number of the reactor.
+  /// - Parameter layer: carries the events of groups without a history, and events that are not recorded.
   package init(
     _ layer: any ChannelLayer, recording history: GroupHistory, reactor: Reactor, number: Int,
     recorder: (any HistoryRecorder)? = nil

@@ -58,8 +58,7 @@ package final class Replay: EventRenderer {
 
   /// Appends the next events to `frames`, about as many as `bytes`.
   package func next(for membership: Membership, bytes: Int, into frames: SharedBytes) -> Progress {
-    var found = layer.history(
-      of: membership.group, behind: position, bytes: bytes, isContinued: hasBegun)
+    var found = layer.history(of: membership.group, behind: position, bytes: bytes, isContinued: hasBegun)
     if let slice = found, slice.isAhead {
       if let pause = copy.pause(before: slice) { return .wait(pause) }
       found = layer.historyBehindGap(of: membership.group, bytes: bytes)

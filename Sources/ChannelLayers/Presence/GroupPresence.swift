@@ -256,7 +256,7 @@ package struct GroupPresence {
     case .gone:
       guard known != nil else { return .stale }
       remove(change.process, at: now)
-    case .all: set(change.process, change.sequence, Set(change.joined), change.anonymous, at: now)
+    case .all: set(change.process, change.sequence, change.joined, change.anonymous, at: now)
     case .change:
       guard var peer = known, change.previous == peer.sequence else { return .gap }
       for user in change.joined where peer.users.insert(user).inserted {
@@ -275,7 +275,7 @@ package struct GroupPresence {
   /// Applies the state of all processes. A process that is missing is kept for a while, because Redis may have lost it; it then
   /// writes itself again.
   mutating func load(_ states: [PeerState], at now: Instant) {
-    for state in states { set(state.process, state.sequence, Set(state.users), state.anonymous, at: now) }
+    for state in states { set(state.process, state.sequence, state.users, state.anonymous, at: now) }
     let present = Set(states.map(\.process))
     for process in peers.keys where !present.contains(process) && peers[process]?.missingSince == nil {
       peers[process]?.missingSince = now
@@ -284,15 +284,14 @@ package struct GroupPresence {
   }
 
   private mutating func set(
-    _ process: String, _ sequence: Int, _ names: Set<ExactText>, _ anonymous: Int, at now: Instant
+    _ process: String, _ sequence: Int, _ users: [ExactText], _ anonymous: Int, at now: Instant
   ) {
     let before = peers[process]
-    for user in names where before?.users.contains(user) != true { update(user) { $0.processes += 1 } }
-    for user in before?.users ?? [] where !names.contains(user) {
-      update(user, at: now) { $0.processes -= 1 }
-    }
+    let (old, new) = (before?.users ?? [], Set(users))
+    for user in new.subtracting(old) { update(user) { $0.processes += 1 } }
+    for user in old.subtracting(new) { update(user, at: now) { $0.processes -= 1 } }
     anonymousElsewhere += anonymous - (before?.anonymous ?? 0)
-    peers[process] = Peer(sequence: sequence, users: names, anonymous: anonymous)
+    peers[process] = Peer(sequence: sequence, users: new, anonymous: anonymous)
   }
 
   /// The process has ended, or has no more sessions in the group.

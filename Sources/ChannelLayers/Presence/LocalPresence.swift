@@ -13,9 +13,6 @@ package final class LocalPresence {
   /// Members that wait for the list of a group, including those that have left since.
   private var waiting: [String: [PresentMember]] = [:]
 
-  /// - Parameters:
-  ///   - number: the number of the reactor.
-  ///   - groups: those of the layer on this reactor.
   package init(reactor: Reactor, number: Int, table: PresenceTable, groups: LocalGroups) {
     self.table = table
     self.reactor = number

@@ -15,12 +15,6 @@ package struct PresenceList: Sendable, Hashable {
   /// All users, including those that are not in the list, and anonymous sessions.
   package var count: Int
 
-  package init(users: [String], anonymous: Int, count: Int) {
-    self.users = users
-    self.anonymous = anonymous
-    self.count = count
-  }
-
   /// Appends `{"users": [...], "anonymous": N, "count": M}`.
   package func appendJSON(to text: inout [UInt8]) {
     text.append(contentsOf: #"{"users": ["#.utf8)

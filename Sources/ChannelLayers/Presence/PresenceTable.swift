@@ -32,9 +32,7 @@ package final class PresenceTable: Sendable {
     ends.withLock { $0[reactor] = mailbox }
   }
 
-  /// Adds a session.
-  ///
-  /// - Returns: the number of the notice with the list for it.
+  /// Adds a session, and returns the number of the notice with the list for it.
   func join(_ group: String, _ user: ExactText?, on reactor: Int) -> Int {
     defer { changedHere?(group) }
     return update(group) { $0.join(user, on: reactor) }
@@ -67,8 +65,7 @@ package final class PresenceTable: Sendable {
   }
 
   private func newGroup() -> GroupPresence {
-    GroupPresence(
-      isShared: changedHere != nil, pass: groupCount.add(1, ordering: .relaxed).newValue << 32)
+    GroupPresence(isShared: changedHere != nil, pass: groupCount.add(1, ordering: .relaxed).newValue << 32)
   }
 
   private func enqueue(_ groups: [String]) {

@@ -251,7 +251,8 @@ struct GroupPresenceTests {
           if joins { peer.users.insert(user) } else { peer.users.remove(user) }
           peer.anonymous = Int.random(in: 0..<3, using: &random)
           let change = PeerChange(
-            peers[process] == nil ? .all : .change, process: process, sequence: lastSequence, previous: peer.sequence,
+            peers[process] == nil ? .all : .change, process: process, sequence: lastSequence,
+            previous: peer.sequence,
             joined: peers[process] == nil ? peer.users.map { name($0) } : joins ? [name(user)] : [],
             left: joins || peers[process] == nil ? [] : [name(user)], anonymous: peer.anonymous)
           peer.sequence = lastSequence
