@@ -58,9 +58,7 @@ struct GroupInterest {
     if groups[name]?.reactors.isEmpty == true { groups[name]?.idleSince = now }
   }
 
-  /// The group was joined, or cannot be joined now.
-  ///
-  /// - Returns: the reactors that waited for it.
+  /// The group was joined, or cannot be joined now. Returns the reactors that waited for it.
   mutating func settle(_ name: String, isJoined: Bool) -> Set<Int> {
     groups[name]?.isJoined = isJoined
     defer { groups[name]?.waiting = [] }

@@ -15,8 +15,6 @@ final class LayerNotes: Sendable {
 
   func write(_ message: String, _ detail: String) {
     guard let others = paces.withLock({ $0.next(message) }) else { return }
-    log.warning(
-      "\(message)",
-      metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
+    log.warning("\(message)", metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
   }
 }

@@ -90,9 +90,7 @@ struct ProcessRegister: Sendable {
     return 1
     """)
 
-  /// Removes the memberships and queues of a dead process from Redis.
-  ///
-  /// - Returns: whether the process was dead.
+  /// Removes the memberships and queues of a process from Redis if it is dead, and returns whether it was.
   func forget(_ id: String, on connection: RedisConnection) async throws(RedisFailure) -> Bool {
     let queues = RedisIdentity.clients(id).map { prefix + $0 }
     let reply = try await Self.forgetting.run(

@@ -4,8 +4,8 @@ import ChannelLayers
 ///
 /// Confined to the hub.
 final class Receipt {
-  private let sender: Sender?
-  private var isTold = false
+  /// Nil once it was notified.
+  private var sender: Sender?
   /// Messages that Redis has not stored yet.
   private var waiting = 0
 
@@ -20,8 +20,8 @@ final class Receipt {
 
   /// - Returns: the sender to notify of a failure; nil if it was notified already.
   func takeSender() -> Sender? {
-    defer { isTold = true }
-    return isTold ? nil : sender
+    defer { sender = nil }
+    return sender
   }
 
   /// Counts one more message of the event.
@@ -29,9 +29,7 @@ final class Receipt {
     waiting += 1
   }
 
-  /// Redis has stored one of the messages.
-  ///
-  /// - Returns: whether it was the last one.
+  /// Redis has stored one of the messages. Returns whether it was the last one.
   func taken() -> Bool {
     waiting -= 1
     return waiting == 0

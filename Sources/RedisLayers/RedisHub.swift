@@ -21,7 +21,7 @@ actor RedisHub: LinkOwner {
   nonisolated let availability: ShardAvailability
   nonisolated private let executor: any SerialExecutor
   nonisolated let events = RedisRequests<OutgoingEvent>(limit: 20_000, byteLimit: 64 << 20)
-  nonisolated let changes = RedisRequests<InterestChange>(limit: .max, byteLimit: .max)
+  nonisolated let changes = RedisRequests<InterestChange>()
 
   var shards: [RedisShard]
   var interest = GroupInterest()
@@ -64,8 +64,7 @@ actor RedisHub: LinkOwner {
     }
     availability = ShardAvailability(count: configuration.hosts.count)
     shards = configuration.hosts.map { [life] in
-      RedisShard(
-        connector: RedisConnector(host: $0, eventLoop: loop), layer: alias, life: life, log: log)
+      RedisShard(connector: RedisConnector(host: $0, eventLoop: loop), layer: alias, life: life, log: log)
     }
   }
 
@@ -98,9 +97,7 @@ actor RedisHub: LinkOwner {
     self.history = history
   }
 
-  /// Connects to each shard once, and checks that its user has every right that this layer needs.
-  ///
-  /// - Returns: what went wrong, or nil.
+  /// Connects to each shard once, and checks that its user has every right that this layer needs. Returns what went wrong, or nil.
   func firstConnection(for uses: LayerUses) async -> LayerFailure? {
     let rights = RedisRights(configuration, uses)
     for shard in shards {
@@ -114,8 +111,7 @@ actor RedisHub: LinkOwner {
           text: "\(host): \(missing.sentence(user))",
           hint: "give the user these rights, and try again: \(missing.remedy(user))")
       } catch {
-        return LayerFailure(
-          text: "\(host): \(error)", hint: "check hosts, and that Redis runs there")
+        return LayerFailure(text: "\(host): \(error)", hint: "check hosts, and that Redis runs there")
       }
     }
     return nil
@@ -137,9 +133,7 @@ actor RedisHub: LinkOwner {
     )
   }
 
-  /// Waits until `run` has made the layer available, or an attempt has failed.
-  ///
-  /// - Returns: whether the layer is available.
+  /// Waits until `run` has made the layer available, or an attempt has failed. Returns whether the layer is available.
   func waitUntilAvailable(within time: Duration) async -> Bool {
     await availability.settle(within: time) { outage != nil || isStopping }
   }
@@ -258,11 +252,11 @@ actor RedisHub: LinkOwner {
 
   /// Notifies the sender of an event, once, that the event did not, or may not, have reached everybody.
   func tell(_ receipt: Receipt, _ reason: Undelivered) {
-    guard let sender = receipt.takeSender() else { return }
-    switch sender {
-    case .session(let reactor, let member): _ = reactors[reactor].post(.undelivered(reason, member))
+    switch receipt.takeSender() {
+    case .session(let reactor, let member): reactors[reactor].post(.undelivered(reason, member))
     case .outside(let reactor, let ticket):
-      _ = reactors[reactor].post(.published(Published(undelivered: reason), ticket: ticket))
+      reactors[reactor].post(.published(Published(undelivered: reason), ticket: ticket))
+    case nil: break
     }
   }
 

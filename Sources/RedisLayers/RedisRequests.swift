@@ -3,11 +3,12 @@ import Synchronization
 import Transport
 
 /// An event that this process sends.
-struct OutgoingEvent: Sendable {
+struct OutgoingEvent: SizedRequest {
   var event: Event
   var group: String
   /// Nil if the sender does not need the result.
   var sender: Sender?
+  var size: Int { event.size + group.utf8.count }
 }
 
 /// A request with a size while it waits.
@@ -35,7 +36,7 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
   /// - Parameters:
   ///   - limit: the most requests that may wait.
   ///   - byteLimit: the most bytes that may wait; a single request is accepted however large it is.
-  init(limit: Int, byteLimit: Int) {
+  init(limit: Int = .max, byteLimit: Int = .max) {
     self.limit = limit
     self.byteLimit = byteLimit
     load.bound(to: byteLimit / 2)
@@ -92,10 +93,6 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
 extension InterestChange: SizedRequest {
   // Never refused, however much waits.
   var size: Int { 0 }
-}
-
-extension OutgoingEvent: SizedRequest {
-  var size: Int { event.size + group.utf8.count }
 }
 
 extension RecordRequest: SizedRequest {

@@ -6,9 +6,8 @@ package import NIOPosix
 import RedisClient
 import Transport
 
-/// A separate participant of a Redis layer, without sessions: it receives the events of one group, and publishes events.
-///
-/// For trying a layer before it is served.
+/// A separate participant of a Redis layer, without sessions, for trying the layer before it is served: it receives the events of one
+/// group, and publishes events.
 package final class RedisTrial: Sendable {
   /// How long a layer may take to become available, and an event to arrive.
   package static let patience = Duration.seconds(5)
@@ -66,9 +65,7 @@ package final class RedisTrial: Sendable {
     }
   }
 
-  /// Sends the event `{"type": "sluice.probe", "token": token}`.
-  ///
-  /// - Returns: why it was not sent, or nil.
+  /// Sends the event `{"type": "sluice.probe", "token": token}`. Returns why it was not sent, or nil.
   package func send(_ token: String, to group: String) -> String? {
     let event = Event(type: Self.eventType, fields: [.init("token", .json(.string(token)))])
     let sender = Sender.session(reactor: 0, member: MemberNumber(slot: 0, serial: 0))

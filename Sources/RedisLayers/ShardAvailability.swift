@@ -18,9 +18,7 @@ final class ShardAvailability: Sendable {
 
   var isComplete: Bool { flags.indices.allSatisfy { self[$0] } }
 
-  /// Waits until every shard is up, an attempt has failed, or the time is over.
-  ///
-  /// - Returns: whether every shard is up.
+  /// Waits until every shard is up, an attempt has failed, or the time is over. Returns whether every shard is up.
   func settle(within time: Duration, unless hasFailed: () -> Bool) async -> Bool {
     let deadline = ContinuousClock.now + time
     while !isComplete {

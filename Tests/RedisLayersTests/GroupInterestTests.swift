@@ -7,10 +7,10 @@ struct GroupInterestTests {
   private let start = ContinuousClock.now
 
   @Test mutating func `a group is joined for its first member, and not again for the next`() {
-    #expect(!interest.want("a", on: 0, shard: 0))
-    #expect(!interest.want("a", on: 1, shard: 0))
+    #expect(interest.want("a", on: 0, shard: 0) == false)
+    #expect(interest.want("a", on: 1, shard: 0) == false)
     #expect(interest.settle("a", isJoined: true) == [0, 1])
-    #expect(interest.want("a", on: 2, shard: 0))
+    #expect(interest.want("a", on: 2, shard: 0) == true)
     #expect(interest["a"]?.reactors == [0, 1, 2])
     #expect(interest.settle("a", isJoined: true) == [])
   }
@@ -18,7 +18,7 @@ struct GroupInterestTests {
   @Test mutating func `one that is refused is joined again for whoever wants it next`() {
     _ = interest.want("a", on: 0, shard: 0)
     #expect(interest.settle("a", isJoined: false) == [0])
-    #expect(!interest.want("a", on: 1, shard: 0))
+    #expect(interest.want("a", on: 1, shard: 0) == false)
     #expect(interest.settle("unknown", isJoined: false) == [])
   }
 
@@ -27,7 +27,7 @@ struct GroupInterestTests {
     _ = interest.settle("a", isJoined: true)
     interest.unwant("a", on: 0, at: start)
     #expect(interest.takeLeaving(0, at: start + .seconds(5)) == [])
-    #expect(interest.want("a", on: 0, shard: 0))
+    #expect(interest.want("a", on: 0, shard: 0) == true)
     #expect(interest.takeLeaving(0, at: start + .seconds(60)) == [])
     interest.unwant("a", on: 0, at: start)
     #expect(interest.takeLeaving(1, at: start + .seconds(6)) == [])
@@ -42,9 +42,9 @@ struct GroupInterestTests {
     interest.unwant("a", on: 0, at: start)
     interest.lost(0)
     #expect(interest.wanted(0) == [])
-    #expect(!interest.want("a", on: 0, shard: 0))
+    #expect(interest.want("a", on: 0, shard: 0) == false)
     #expect(interest.wanted(0).map(\.name) == ["a"])
-    #expect(interest.want("b", on: 1, shard: 1))
+    #expect(interest.want("b", on: 1, shard: 1) == true)
   }
 
   @Test mutating func `a group that could not be left is left later, however often it is tried`() {
@@ -66,7 +66,7 @@ struct GroupInterestTests {
     _ = interest.settle("a", isJoined: true)
     interest.unwant("a", on: 0, at: start)
     let old = interest.takeLeaving(0, at: start + .seconds(6))
-    #expect(!interest.want("a", on: 0, shard: 0))
+    #expect(interest.want("a", on: 0, shard: 0) == false)
     #expect(interest["a"]?.member != old.first?.member)
     #expect(old.first.flatMap { interest.group(ofMember: $0.member) } == nil)
     #expect(interest["a"].flatMap { interest.group(ofMember: $0.member)?.name } == "a")

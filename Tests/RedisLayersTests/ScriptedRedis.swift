@@ -1,9 +1,10 @@
 import LayerTestSupport
 import NIOCore
 import NIOPosix
-import RedisClient
 import Synchronization
 import TestSupport
+
+@testable import RedisClient
 
 /// What a script was run with.
 struct ScriptRun: Sendable {

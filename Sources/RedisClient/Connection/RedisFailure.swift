@@ -2,7 +2,7 @@ import NIOSSL
 import NetworkFaults
 
 /// Why a request to Redis failed; one sentence for a log, without secrets.
-package enum RedisFailure: Error, Sendable, Hashable {
+package enum RedisFailure: Error, Sendable, Hashable, CustomStringConvertible {
   case cannotConnect(String)
   /// The connection had ended before, so nothing was sent.
   case notConnected
@@ -28,9 +28,7 @@ package enum RedisFailure: Error, Sendable, Hashable {
   package var endsConnection: Bool {
     if case .refused(let refusal) = self { refusal.endsConnection } else { true }
   }
-}
 
-extension RedisFailure: CustomStringConvertible {
   package var description: String {
     switch self {
     case .cannotConnect(let reason): "cannot connect: \(reason)"

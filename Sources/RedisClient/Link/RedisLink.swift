@@ -80,9 +80,7 @@ public final class RedisLink<Connection: KeptConnection> {
     lastHeard = clock.now()
   }
 
-  /// The server has granted what the connection is for.
-  ///
-  /// - Returns: whether this is news.
+  /// The server has granted what the connection is for. Returns whether this is news.
   @discardableResult
   package func confirm() -> Bool {
     guard connection != nil, !isUp else { return false }

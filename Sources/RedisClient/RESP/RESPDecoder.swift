@@ -91,18 +91,14 @@ struct RESPDecoder {
       return nil
     } catch {
       fault = error
+      // Nothing is read any more.
       bytes = []
-      position = 0
-      searched = 0
       open = []
-      openString = nil
       throw error
     }
   }
 
-  /// Adds a value to the arrays that wait for it.
-  ///
-  /// - Returns: the outermost value if it is complete; nil otherwise.
+  /// Adds a value to the arrays that wait for it. Returns the outermost one if it is complete.
   private mutating func complete(_ value: RESPValue) -> RESPValue? {
     var finished = value
     while let last = open.indices.last {

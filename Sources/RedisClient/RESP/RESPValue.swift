@@ -17,6 +17,16 @@ public indirect enum RESPValue: Sendable, Hashable {
     case .integer, .oversized, .null, .array: nil
     }
   }
+
+  /// A message of a subscription: its kind, the name of its channel behind the prefix, and what it carries.
+  ///
+  /// - Returns: nil for anything else, and for a channel with another prefix.
+  public func announcement(under prefix: String) -> (kind: String, name: String, content: RESPValue)? {
+    guard case .array(let parts) = self, parts.count == 3, let kind = parts[0].text,
+      let channel = parts[1].text, channel.hasPrefix(prefix)
+    else { return nil }
+    return (kind, String(channel.dropFirst(prefix.count)), parts[2])
+  }
 }
 
 /// Why bytes are not valid RESP. The connection cannot be used after it.

@@ -8,9 +8,7 @@ enum HistoryScript {
   /// The prefix of all keys and channels of histories.
   static func namePrefix(_ prefix: String) -> String { "\(prefix):sluice:history:" }
 
-  /// Runs a script that changes nothing.
-  ///
-  /// - Throws: if this user may not run scripts in Redis.
+  /// Runs a script that changes nothing, and throws if this user may not run scripts in Redis.
   static func tryRights(on connection: RedisConnection) async throws(RedisFailure) {
     _ = try await resign.run(keys: [], [.init("")], on: connection)
   }

@@ -246,8 +246,7 @@ extension RedisHistory {
     guard group.isRecorder(at: .now) else { return }
     var lost = 0
     for event in group.takeUnrecorded(at: .now) {
-      let request = RecordRequest(
-        event: event, group: group.name, limits: group.copy.limits, sender: nil)
+      let request = RecordRequest(event: event, group: group.name, limits: group.copy.limits, sender: nil)
       if !requests.add(request) { lost += 1 }
     }
     guard lost > 0 else { return }

@@ -20,7 +20,7 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
   nonisolated let history: GroupHistory
   nonisolated private let executor: any SerialExecutor
   nonisolated let requests = RedisRequests<RecordRequest>(limit: 20_000, byteLimit: 64 << 20)
-  nonisolated let changes = RedisRequests<InterestChange>(limit: .max, byteLimit: .max)
+  nonisolated let changes = RedisRequests<InterestChange>()
   nonisolated let availability: ShardAvailability
 
   /// One of a layer's servers. It is up when Redis has answered on both connections and confirmed every subscription.
@@ -216,15 +216,12 @@ extension RedisHistory {
 
   private func take(_ message: RESPValue, _ shard: Int) {
     shards[shard].link.heard(message)
-    guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
-      let channel = parts[1].text, channel.hasPrefix(streamKey(""))
-    else { return }
-    if kind == "subscribe", channel == streamKey("") { return arrived(shard) }
-    guard let group = groups[String(channel.dropFirst(streamKey("").utf8.count))]
-    else { return }
+    guard let (kind, name, content) = message.announcement(under: streamKey("")) else { return }
+    if kind == "subscribe", name.isEmpty { return arrived(shard) }
+    guard let group = groups[name] else { return }
     switch kind {
     case "subscribe": startLoading(group)
-    case "message": announced(parts[2], group)
+    case "message": announced(content, group)
     default: break
     }
   }

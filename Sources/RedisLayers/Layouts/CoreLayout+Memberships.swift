@@ -29,8 +29,7 @@ extension CoreLayout {
   func joinAgain(_ shard: Int, of hub: isolated RedisHub) async throws(RedisFailure) {
     guard let connection = hub.shards[shard].commands.connection else { return }
     hasSignOfLife[shard] = false
-    _ = try await register.beat(on: connection)
-    hasSignOfLife[shard] = true
+    _ = try await beat(shard, of: hub, on: connection)
     try await enter(hub.interest.wanted(shard), of: hub, on: connection)
   }
 
@@ -110,9 +109,7 @@ extension CoreLayout {
         try await enter(hub.interest.known(shard), of: hub, on: connection)
       }
       // After an outage the other processes have time to come back.
-      if count % 5 == 0, link.hasBeenUp(for: Self.grace) {
-        try await clearAway(of: hub, on: connection)
-      }
+      if count % 5 == 0, link.hasBeenUp(for: Self.grace) { try await clearAway(of: hub, on: connection) }
     } catch {
       hub.note("memberships could not be renewed", "\(error)")
       if error.endsConnection { connection.close() }

@@ -19,8 +19,8 @@ extension CoreLayout {
       let messages: [RESPValue]
       do {
         // Events arrive only once Redis has allowed the command.
-        let wait = hub.shards[shard].receiver.isUp ? QueuePop.Wait.long : .hardly
-        messages = try await pop.next(of: keys, wait, on: connection)
+        let isTrial = !hub.shards[shard].receiver.isUp
+        messages = try await pop.next(of: keys, isTrial: isTrial, on: connection)
       } catch .refused(let refusal) where refusal.isUnknownCommand && pop == .many {
         pop = .one
         continue
@@ -180,9 +180,7 @@ extension CoreLayout {
     for late in outgoing.took(taken.count, of: offer, at: now) { overCapacity(late, hub) }
   }
 
-  private func fail(
-    _ messages: [OutgoingQueues.Message], _ reason: Undelivered, _ hub: isolated RedisHub
-  ) {
+  private func fail(_ messages: [OutgoingQueues.Message], _ reason: Undelivered, _ hub: isolated RedisHub) {
     for message in messages { hub.tell(message.receipt, reason) }
   }
 

@@ -60,21 +60,19 @@ final class PubSubLayout: RedisLayout, Sendable {
 
   private func handle(_ message: RESPValue, _ shard: Int, _ hub: isolated RedisHub) {
     hub.shards[shard].receiver.heard(message)
+    if let (kind, name, content) = message.announcement(under: groupPrefix) {
+      if kind == "subscribe" { return hub.joined(name) }
+      guard kind == "message", let group = hub.interest[name], let message = hub.decode(content) else {
+        return
+      }
+      return hub.deliver(message.event, to: group)
+    }
     guard case .array(let parts) = message, let kind = parts.first?.text else { return }
     switch (kind, parts.count) {
-    case ("message", 3):
-      guard let channel = parts[1].text, channel.hasPrefix(groupPrefix),
-        let group = hub.interest[String(channel.dropFirst(groupPrefix.count))]
-      else { return }
-      if let message = hub.decode(parts[2]) { hub.deliver(message.event, to: group) }
     case ("pmessage", 4):
       guard let channel = parts[2].text, let message = hub.decode(parts[3]) else { return }
       hub.deliver(message.event, toAddress: channel.dropFirst(sessionPrefix.count))
-    case ("subscribe", 3):
-      guard let channel = parts[1].text, channel.hasPrefix(groupPrefix) else { return }
-      hub.joined(String(channel.dropFirst(groupPrefix.count)))
-    case ("psubscribe", 3):
-      hub.receiving(shard)
+    case ("psubscribe", 3): hub.receiving(shard)
     default: break
     }
   }

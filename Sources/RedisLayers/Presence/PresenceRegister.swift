@@ -45,10 +45,6 @@ struct PresenceRegister: Sendable {
 
   func channel(of group: String) -> String { channelPrefix + group }
 
-  func group(ofChannel channel: String) -> String? {
-    channel.hasPrefix(channelPrefix) ? String(channel.dropFirst(channelPrefix.count)) : nil
-  }
-
   // MARK: - Signs of life
 
   /// KEYS: the processes, the sign of life of this process. ARGV: the process, its life in milliseconds, the prefix of the keys

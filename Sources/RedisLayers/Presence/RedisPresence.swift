@@ -16,9 +16,7 @@ final class RedisPresence: Sendable {
     log: Logger, clock: RedisClock = .system
   ) {
     let loop = group.next()
-    let requests = configuration.hosts.map { _ in
-      RedisRequests<RedisPresenceLink.Changed>(limit: .max, byteLimit: .max)
-    }
+    let requests = configuration.hosts.map { _ in RedisRequests<RedisPresenceLink.Changed>() }
     let table = PresenceTable { group in
       _ = requests[Shard.index(of: group, count: requests.count)].add(.init(group: group))
     }
@@ -28,11 +26,10 @@ final class RedisPresence: Sendable {
       RedisPresenceLink(
         alias: alias, connector: RedisConnector(host: host, eventLoop: loop),
         register: PresenceRegister(prefix: configuration.prefix, database: host.database, id: id),
-        table: table, requests: requests, executor: loop.executor, log: log, clock: clock)
+        table: table, requests: requests, log: log, clock: clock)
     }
   }
 
-  /// Runs until `stop`.
   func run() async {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.table.run() }
@@ -41,8 +38,6 @@ final class RedisPresence: Sendable {
   }
 
   /// Removes the entries of this process from Redis, and ends `run`.
-  ///
-  /// - Parameter time: how long Redis may take. Another process removes the rest later.
   func stop(within time: Duration) async {
     table.stop()
     await withDiscardingTaskGroup { tasks in

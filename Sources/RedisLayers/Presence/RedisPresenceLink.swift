@@ -75,14 +75,13 @@ actor RedisPresenceLink: LinkOwner {
 
   init(
     alias: String, connector: RedisConnector, register: PresenceRegister, table: PresenceTable,
-    requests: RedisRequests<Changed>, executor: any SerialExecutor, log: Logger,
-    clock: RedisClock = .system
+    requests: RedisRequests<Changed>, log: Logger, clock: RedisClock = .system
   ) {
     self.alias = alias
     self.register = register
     self.table = table
     self.requests = requests
-    self.executor = executor
+    executor = connector.eventLoop.executor
     self.log = log
     notes = LayerNotes(of: alias, log: log)
     life = RedisLife(clock: clock)
@@ -300,12 +299,10 @@ actor RedisPresenceLink: LinkOwner {
 
   private func handle(_ message: RESPValue) {
     link.heard(message)
-    guard case .array(let parts) = message, parts.count == 3, let kind = parts[0].text,
-      let group = parts[1].text.flatMap(register.group(ofChannel:))
-    else { return }
+    guard let (kind, group, content) = message.announcement(under: register.channelPrefix) else { return }
     if kind == "subscribe", group.isEmpty { return arrived() }
     guard groups[group] != nil else { return }
-    switch (kind, parts[2]) {
+    switch (kind, content) {
     case ("subscribe", _): readAgain(group)
     case ("message", .bulkString(let bytes)):
       guard let message = PresenceMessage(bytes) else {
@@ -380,9 +377,8 @@ actor RedisPresenceLink: LinkOwner {
     }
   }
 
-  /// Runs one operation for several groups at a time, in one round trip if it is one command.
-  ///
-  /// - Returns: the result for each group, unless Redis refused everything with the connection.
+  /// Runs one operation for several groups at a time, in one round trip if it is one command. Throws if Redis refused everything with
+  /// the connection.
   private static func together<Input: Sendable, Output: Sendable>(
     _ groups: ArraySlice<Input>,
     _ work: @escaping @Sendable (Input) async throws(RedisFailure) -> Output

@@ -15,9 +15,7 @@ struct GroupRecipients: Equatable {
   /// Sessions of this process that were added by their addresses.
   private(set) var sessions: [Substring] = []
 
-  init(
-    _ channels: [String], except identity: RedisIdentity, _ configuration: RedisLayerConfiguration
-  ) {
+  init(_ channels: [String], except identity: RedisIdentity, _ configuration: RedisLayerConfiguration) {
     var places: [String: Int] = [:]
     for channel in channels {
       if let local = identity.local(channel) {

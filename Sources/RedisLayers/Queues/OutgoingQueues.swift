@@ -92,9 +92,7 @@ struct OutgoingQueues {
     return offers
   }
 
-  /// Redis has stored the first `taken` of the offered messages.
-  ///
-  /// - Returns: the messages that have waited too long.
+  /// Redis has stored the first `taken` of the offered messages. Returns those that have waited too long.
   mutating func took(_ taken: Int, of offer: Offer, at now: ContinuousClock.Instant) -> [Message] {
     guard var queue = queues.removeValue(forKey: offer.key) else { return [] }
     for _ in 0..<min(taken, queue.messages.count) { removeFirst(of: &queue) }
@@ -121,9 +119,7 @@ struct OutgoingQueues {
     return late
   }
 
-  /// Removes the first `count` messages of a queue.
-  ///
-  /// - Returns: the removed messages.
+  /// Removes the first messages of a queue, and returns them.
   mutating func drop(_ count: Int = .max, of key: String) -> [Message] {
     guard var queue = queues.removeValue(forKey: key) else { return [] }
     let dropped = (0..<min(count, queue.messages.count)).map { _ in removeFirst(of: &queue) }

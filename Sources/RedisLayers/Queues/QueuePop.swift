@@ -8,33 +8,18 @@ enum QueuePop {
   /// `BZPOPMIN`, since Redis 5: one message, and then the others that are there.
   case one
 
-  /// How long Redis waits for a message.
-  enum Wait {
-    /// Only long enough to see that the command is allowed.
-    case hardly
-    case long
-
-    fileprivate func seconds(of pop: QueuePop) -> String {
-      switch (self, pop) {
-      case (.hardly, .many): "0.01"
-      // Redis 5 accepts whole seconds only, and zero would mean forever.
-      case (.hardly, .one): "1"
-      case (.long, _): "5"
-      }
-    }
-  }
-
   private static let patience = RedisConnection.patience + .seconds(5)
   private static let most = 200
 
+  /// - Parameter isTrial: whether Redis waits only long enough to see that the command is allowed.
   /// - Returns: the messages, oldest first; empty if none arrived in time.
   func next(
-    of keys: [String], _ wait: Wait, on connection: RedisConnection
+    of keys: [String], isTrial: Bool, on connection: RedisConnection
   ) async throws(RedisFailure) -> [RESPValue] {
     let names = keys.map { RESPArgument($0) }
-    let seconds = RESPArgument(wait.seconds(of: self))
     switch self {
     case .many:
+      let seconds: RESPArgument = isTrial ? "0.01" : "5"
       let arguments = [seconds, .init(keys.count)] + names + ["MIN", "COUNT", .init(Self.most)]
       let reply = try await connection.send(RESPCommand("BZMPOP", arguments), patience: Self.patience)
       guard case .array(let parts) = reply, parts.count == 2, case .array(let entries) = parts[1] else {
@@ -44,8 +29,9 @@ enum QueuePop {
         if case .array(let pair) = entry { pair.first } else { nil }
       }
     case .one:
-      let reply = try await connection.send(
-        RESPCommand("BZPOPMIN", names + [seconds]), patience: Self.patience)
+      // Redis 5 accepts whole seconds only, and zero would mean forever.
+      let command = RESPCommand("BZPOPMIN", names + [isTrial ? "1" : "5"])
+      let reply = try await connection.send(command, patience: Self.patience)
       guard case .array(let parts) = reply, parts.count == 3, let key = parts[0].text else { return [] }
       return [parts[1]] + (await rest(of: key, on: connection))
     }

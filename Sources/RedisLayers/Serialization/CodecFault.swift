@@ -1,13 +1,11 @@
 /// Why a message cannot be written or read.
-enum CodecFault: Error, Hashable, Sendable {
+enum CodecFault: Error, Hashable, CustomStringConvertible {
   case notSerializable(String)
   case malformed(String)
   case missingType
   case undecryptable
   case tooOld
-}
 
-extension CodecFault: CustomStringConvertible {
   var description: String {
     switch self {
     case .notSerializable(let reason): "it cannot be serialized: \(reason)"
