@@ -27,7 +27,7 @@ private func read(_ bytes: [UInt8]) -> [Entry]? {
 
 private func written(_ event: [Entry]) -> [UInt8] {
   var writer = MessagePackWriter()
-  writer.writeMapHeader(event.count)
+  writer.write(length: event.count, of: .map)
   for (key, value) in event {
     writer.write(text: key.utf8)
     switch value {
