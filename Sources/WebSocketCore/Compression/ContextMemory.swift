@@ -18,10 +18,20 @@ enum ContextMemory {
   static let mostMappings = 16 * 1024
   private static let mappings = Atomic<Int>(0)
 
-  /// Makes zlib allocate the stream's memory here. Must be called before the stream is initialized.
-  static func use(for stream: UnsafeMutablePointer<z_stream>) {
+  /// A new stream of zlib that allocates its memory here. It keeps its address, because zlib points back to it.
+  ///
+  /// - Parameter begin: zlib's own initialization of the stream.
+  static func makeStream(
+    _ begin: (UnsafeMutablePointer<z_stream>) -> Int32
+  ) -> UnsafeMutablePointer<z_stream> {
+    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    unsafe stream.initialize(to: z_stream())
     unsafe stream.pointee.zalloc = { _, count, size in unsafe ContextMemory.allocate(Int(count) * Int(size)) }
     unsafe stream.pointee.zfree = { _, block in unsafe ContextMemory.free(block) }
+    let status = unsafe begin(stream)
+    // Like every allocation in this process, zlib's cannot fail without ending it.
+    precondition(status == Z_OK, "zlib: \(status)")
+    return unsafe stream
   }
 
   static func allocate(_ bytes: Int, mostMappings: Int = mostMappings) -> UnsafeMutableRawPointer? {

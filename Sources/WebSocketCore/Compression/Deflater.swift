@@ -14,7 +14,6 @@ internal import CZlib
   private let threshold: Int
   private let context: ContextTakeover
   private let scratch: Scratch
-  /// Its address must not change, because zlib points back to it.
   private var stream: UnsafeMutablePointer<z_stream>?
 
   /// - Parameters:
@@ -93,14 +92,11 @@ internal import CZlib
 
   private func ready() -> UnsafeMutablePointer<z_stream> {
     if let stream = unsafe stream { return unsafe stream }
-    let new = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-    unsafe new.initialize(to: z_stream())
-    unsafe ContextMemory.use(for: new)
-    let status = unsafe deflateInit2_(
-      new, Int32(level), Z_DEFLATED, Int32(-windowBits), Int32(Self.memoryLevel(windowBits, context)),
-      Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-    // Like every allocation in this process, zlib's cannot fail without ending it.
-    precondition(status == Z_OK, "zlib: \(status)")
+    let new = unsafe ContextMemory.makeStream { stream in
+      unsafe deflateInit2_(
+        stream, Int32(level), Z_DEFLATED, Int32(-windowBits), Int32(Self.memoryLevel(windowBits, context)),
+        Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+    }
     unsafe stream = new
     return unsafe new
   }

@@ -9,7 +9,6 @@ internal import CZlib
   private let windowBits: Int
   private let context: ContextTakeover
   private let scratch: Scratch
-  /// Its address must not change, because zlib points back to it.
   private var stream: UnsafeMutablePointer<z_stream>?
 
   /// - Parameter windowBits: 8 to 15; at least the sender's.
@@ -126,13 +125,9 @@ internal import CZlib
 
   private func ready() -> UnsafeMutablePointer<z_stream> {
     if let stream = unsafe stream { return unsafe stream }
-    let new = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-    unsafe new.initialize(to: z_stream())
-    unsafe ContextMemory.use(for: new)
-    let status = unsafe inflateInit2_(
-      new, Int32(-windowBits), ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-    // Like every allocation in this process, zlib's cannot fail without ending it.
-    precondition(status == Z_OK, "zlib: \(status)")
+    let new = unsafe ContextMemory.makeStream { stream in
+      unsafe inflateInit2_(stream, Int32(-windowBits), ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+    }
     unsafe stream = new
     return unsafe new
   }

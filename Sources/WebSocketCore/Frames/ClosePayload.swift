@@ -6,24 +6,16 @@ public enum ClosePayload {
 
   /// The code and the reason. A long reason is cut between two characters to fit into a control frame.
   public static func encode(_ code: CloseCode, reason: String) -> [UInt8] {
-    var end = reason.utf8.count
-    if end > longestReason {
-      var index = reason.startIndex
-      end = 0
-      while index < reason.endIndex {
-        let next = reason.unicodeScalars.index(after: index)
-        let length = reason.utf8.distance(from: reason.startIndex, to: next)
-        guard length <= longestReason else { break }
-        end = length
-        index = next
-      }
-    }
-    return head(code) + reason.utf8.prefix(end)
+    let bytes = Array(reason.utf8)
+    var end = min(bytes.count, longestReason)
+    // 10xxxxxx continues a character.
+    while end < bytes.count, bytes[end] & 0xC0 == 0x80 { end -= 1 }
+    return head(code) + bytes[..<end]
   }
 
   /// The client's own code and reason, sent back.
   public static func encode(_ code: CloseCode, reason: RawSpan) -> [UInt8] {
-    head(code) + (0..<reason.byteCount).map { reason[$0] }
+    head(code) + [UInt8](copying: reason)
   }
 
   private static func head(_ code: CloseCode) -> [UInt8] {

@@ -183,9 +183,7 @@ public struct MessageDecoder {
     guard let opcode = Opcode(rawValue: first & 0x0F) else { throw .reservedOpcode }
     // RFC 7692 section 6.1: only the first frame of a message may have the bit.
     guard first & 0x40 == 0 || opcode == .text || opcode == .binary else { throw .reservedBits }
-    guard second & 0x80 == origin.maskBit else {
-      throw origin == .client ? .unmaskedFrame : .maskedFrame
-    }
+    guard second & 0x80 == origin.maskBit else { throw origin == .client ? .unmaskedFrame : .maskedFrame }
     if opcode.isControl {
       guard first & 0x80 != 0 else { throw .fragmentedControlFrame }
       guard second & 0x7F <= 125 else { throw .controlFrameTooLong }
@@ -323,9 +321,7 @@ public struct MessageDecoder {
   /// Section 5.5.1: an empty payload, or a code and a reason in UTF-8.
   ///
   /// No frame may follow, so the sink's answer is ignored.
-  private func deliverClose<Sink: FrameSink>(
-    _ payload: RawSpan, to sink: Sink
-  ) throws(ProtocolViolation) {
+  private func deliverClose<Sink: FrameSink>(_ payload: RawSpan, to sink: Sink) throws(ProtocolViolation) {
     guard payload.byteCount > 0 else {
       _ = sink.close(nil, payload)
       return

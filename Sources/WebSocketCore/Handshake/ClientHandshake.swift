@@ -78,9 +78,7 @@ public struct ClientHandshake: Sendable {
   /// RFC 7692 section 7.1: the answer grants what was offered, and asks for nothing that was not offered.
   private func answersOffer(_ extensions: [ExtensionOffer]) -> Bool {
     guard offersCompression, extensions.count == 1, extensions[0].name == CompressionAgreement.extensionName
-    else {
-      return false
-    }
+    else { return false }
     var names = extensions[0].parameters.map(\.name)
     guard Set(names).count == names.count, names.contains("server_no_context_takeover") else { return false }
     names.removeAll {

@@ -40,17 +40,14 @@ public struct Handshake: Sendable, Equatable {
     let subprotocols = head.members(of: "sec-websocket-protocol")
     guard Set(subprotocols).count == subprotocols.count,
       subprotocols.allSatisfy({ $0.utf8.allSatisfy(Token.has) })
-    else {
-      return refuse(.badSubprotocol)
-    }
+    else { return refuse(.badSubprotocol) }
     // Section 9.1: a field that does not follow the grammar fails the connection.
     guard let extensions = ExtensionOffer.parse(head.values(of: "sec-websocket-extensions")) else {
       return refuse(.badExtensions)
     }
     return .success(
       Handshake(
-        key: keys[0], host: host, origin: origins.first, subprotocols: subprotocols,
-        extensions: extensions))
+        key: keys[0], host: host, origin: origins.first, subprotocols: subprotocols, extensions: extensions))
   }
 
   /// The first of the server's subprotocols that the client offers (section 4.2.2, point 5), or nil.

@@ -49,7 +49,9 @@ extension RequestHead {
       guard try lines.find(in: bytes), let first = lines.ranges.first else { return .incomplete }
       var head = try requestLine(bytes, first)
       head.fields = try lines.fields(of: bytes)
-      try head.checkHost()
+      if let fault = fault(inHosts: head.values(of: "host"), minorVersion: head.minorVersion) {
+        throw RequestFault.badRequest(fault)
+      }
       try head.takeOriginForm()
       return .complete(head, length: lines.length)
     } catch {
@@ -82,8 +84,7 @@ extension RequestHead {
   /// RFC 9110 section 2.5: a later minor version is read as the highest supported one.
   private static func minorVersion(_ version: String) -> Int? {
     let digits = version.utf8.dropFirst("HTTP/1.".utf8.count)
-    guard version.hasPrefix("HTTP/1."), digits.count == 1, let digit = digits.first,
-      digit.isDigit
+    guard version.hasPrefix("HTTP/1."), digits.count == 1, let digit = digits.first, digit.isDigit
     else { return nil }
     return digit == UInt8(ascii: "0") ? 0 : 1
   }
@@ -93,12 +94,6 @@ extension RequestHead {
     switch RequestTarget.originForm(of: target, host: values(of: "host").first) {
     case .success(let target): self.target = target
     case .failure(let fault): throw RequestFault.badRequest(fault.text)
-    }
-  }
-
-  private func checkHost() throws(RequestFault) {
-    if let fault = Self.fault(inHosts: values(of: "host"), minorVersion: minorVersion) {
-      throw RequestFault.badRequest(fault)
     }
   }
 

@@ -7,12 +7,6 @@ public struct ResponseHead: Sendable, Equatable {
   public var phrase: String
   public var fields: [HeaderField]
 
-  public init(status: Int, phrase: String, fields: [HeaderField]) {
-    self.status = status
-    self.phrase = phrase
-    self.fields = fields
-  }
-
   public typealias Parsed = HeadReading<ResponseHead, String>
 
   /// Reads a response head from the start of the bytes.

@@ -34,9 +34,7 @@ public struct ResponseReader {
     bytes.append(copying: new)
     while true {
       let known = bytes
-      switch ResponseHead.parse(
-        known.rawBytes.extracting(start..<known.count), &lines)
-      {
+      switch ResponseHead.parse(known.rawBytes.extracting(start..<known.count), &lines) {
       case .incomplete: return .incomplete
       case .malformed(let fault):
         guard fault != ResponseHead.tooLong else {
