@@ -97,8 +97,8 @@ final class ReverseProxy: Sendable {
     for field in request.headers where rules.passesRequest(field.name.canonicalName) {
       headers.add(name: field.name.rawName, value: field.value)
     }
-    for (name, value) in ForwardedHeaders.added(host: host, client: sender) {
-      headers.add(name: name, value: value)
+    for field in ForwardedHeaders.added(host: host, client: sender) {
+      headers.add(name: field.name, value: field.value)
     }
     return headers
   }

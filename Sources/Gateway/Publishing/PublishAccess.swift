@@ -42,11 +42,12 @@ struct PublishAccess: Sendable {
     case .identity(let identity): return identity
     case .anonymous, .awaited: throw PublishRefusal(.publishNeedsToken)
     case .refused(let refusal):
-      let challenge = refusal.fields.first { $0.name.lowercased() == "www-authenticate" }
-      let reason = refusal.misplaced.map { "\(refusal.reason): \($0)" } ?? refusal.reason
+      let answer = refusal.answer
+      let challenge = answer.fields.first { $0.name.lowercased() == "www-authenticate" }
+      let reason = refusal.misplaced.map { "\(answer.text): \($0)" } ?? answer.text
       let detail = refusal.misplaced == nil ? refusal.detail : nil
       throw PublishRefusal(
-        .notAuthenticated(refusal.status, challenge.map { [$0] } ?? [], body: [], reason: reason),
+        answer.saying(reason).answering(answer.answerStatus, challenge.map { [$0] } ?? [], body: []),
         facts: detail.map { ["detail": $0] } ?? [:])
     case .unavailable: throw PublishRefusal(.publishIdentityUnavailable)
     }

@@ -86,7 +86,6 @@ extension Worker {
       switch process.place(for: peer) {
       case .success(let place): client = Client(peer: peer, isSecure: false, place: place)
       case .failure(let refusal):
-        process.addressRefusals.record(refusal, peer: peer)
         return hear(descriptor, as: .crowded(refusal), on: listener)
       }
     }
@@ -125,10 +124,10 @@ extension Worker {
     if !listener.hasProxyHeader {
       switch process.place(for: client.peer) {
       case .success(let place): client.place = place
-      case .failure(let refusal):
+      case .failure:
         // A refusal over TLS would be the most expensive of all answers.
         process.counters.refusals.up()
-        return process.addressRefusals.record(refusal, peer: client.peer)
+        return
       }
     }
     let open = process.counters.connections.up()

@@ -69,7 +69,6 @@ struct Admission {
     case over
   }
 
-  /// What the connection may become.
   let allowance: Allowance
   private var state = State.reading
 
@@ -135,15 +134,15 @@ struct Admission {
   /// Who the client is comes first. Then there has to be something to talk to before the client is told that it is accepted:
   /// the upstream, or the groups' events (as with Channels' consumers, which join in `connect`).
   private mutating func proceed(_ opening: Opening) -> Step {
-    if let credentials = opening.credentials, let auth = opening.auth {
+    if let credentials = opening.credentials, let auth = opening.route.auth {
       state = .asking(opening)
       return .ask(credentials, auth)
     }
     if let upstream = opening.upstream {
       state = .dialling(opening)
-      return .dial(upstream, route: opening.routeName)
+      return .dial(upstream, route: opening.route.name)
     }
-    if !opening.groups.isEmpty, let layer = opening.layer {
+    if !opening.groups.isEmpty, let layer = opening.route.layer {
       state = .subscribing(opening)
       return .subscribe(opening.groups, layer: layer)
     }

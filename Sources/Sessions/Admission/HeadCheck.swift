@@ -9,7 +9,6 @@ struct HeadCheck {
   let served: ServedRoutes
   let request: RequestHead
   let client: Client
-  /// What the connection may become.
   let allowance: Allowance
   /// False once the gateway stops.
   let isServing: Bool
@@ -34,11 +33,9 @@ struct HeadCheck {
     guard case .success(let path) = RequestPath.decode(target: request.target) else {
       throw HandshakeRefusal(.badPath)
     }
-    guard let match = served.application.webSocketRouter.match(path) else {
-      throw HandshakeRefusal(.noRoute)
-    }
+    guard let match = served.application.webSocketRouter.match(path) else { throw HandshakeRefusal(.noRoute) }
     let route = served.routes[match.route]
-    let handshake = try Handshake.read(request).mapError(HandshakeRefusal.init(fault:)).get()
+    let handshake = try Handshake.read(request).mapError { HandshakeRefusal(Refusal($0)) }.get()
     guard
       route.configuration.origins.allows(
         origin: handshake.origin, host: client.host(handshake.host), isSecure: client.isSecure)
@@ -51,8 +48,8 @@ struct HeadCheck {
       Credentials(
         fields: request.fields, query: path.query, subprotocols: handshake.subprotocols,
         host: handshake.host, client: client, takesMessage: route.takesTokens))
-    guard case .proxy(let proxy) = route.consumer else { return opening }
-    return try forwarded(opening, of: session, to: proxy.upstream, path, match)
+    guard let upstream = route.configuration.consumer.upstream else { return opening }
+    return try forwarded(opening, of: session, to: upstream, path, match)
   }
 
   private func stream(of route: EventRoute, at place: HTTPPlace) throws(HandshakeRefusal) -> Opening {
@@ -84,7 +81,7 @@ struct HeadCheck {
     _ opening: Opening, _ credentials: @autoclosure () -> Credentials
   ) throws(HandshakeRefusal) -> Opening {
     var opening = opening
-    if opening.auth != nil {
+    if opening.route.auth != nil {
       opening.credentials = credentials()
     } else if !opening.nameGroups() {
       // A path with an invalid group name is answered like an unknown path.
@@ -131,13 +128,12 @@ extension HeadCheck {
     let passed = request.fields.filter {
       rules.passesRequest($0.name) && !$0.name.hasPrefix("sec-websocket-")
     }
-    let added = ForwardedHeaders.added(host: handshake.host, client: client)
     return ClientHandshake(
       target: target, host: upstream.hostField(of: handshake.host),
       subprotocols: hidesTokens
         ? handshake.subprotocols.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
         : handshake.subprotocols,
-      fields: passed + added.map { HeaderField(name: $0.name, value: $0.value) })
+      fields: passed + ForwardedHeaders.added(host: handshake.host, client: client))
   }
 }
 

@@ -54,37 +54,11 @@ struct EventStreamOpening {
   var crossOrigin: [HeaderField]
 }
 
-// MARK: - What the route says
-
 extension Opening {
-  var routeName: String {
+  var route: any LiveRoute {
     switch kind {
-    case .session(let session): session.route.name
-    case .stream(let stream): stream.route.name
-    }
-  }
-
-  /// Nil where it does not matter who the client is.
-  var auth: RouteAuthenticator? {
-    switch kind {
-    case .session(let session): session.route.auth
-    case .stream(let stream): stream.route.auth
-    }
-  }
-
-  /// Nil for a route without groups.
-  var groupConfiguration: GroupConfiguration? {
-    switch kind {
-    case .session(let session): session.route.consumer.groups
-    case .stream(let stream): stream.route.configuration.group
-    }
-  }
-
-  /// The channel layer of the groups.
-  var layer: (any LayerBackend)? {
-    switch kind {
-    case .session(let session): session.route.layer
-    case .stream(let stream): stream.route.layer
+    case .session(let session): session.route
+    case .stream(let stream): stream.route
     }
   }
 
@@ -109,7 +83,7 @@ extension Opening {
   ///
   /// - Returns: false if a name is not valid for the channel layer, for example because it is too long.
   mutating func nameGroups() -> Bool {
-    guard let configuration = groupConfiguration else { return true }
+    guard let configuration = route.groups else { return true }
     let names = configuration.names(for: captures) { [identity] in identity?.value(of: $0) }
     guard let names else { return false }
     groups = names
@@ -121,16 +95,13 @@ extension Opening {
 
 extension SessionOpening {
   /// The bytes of the 101 answer, with the upstream's subprotocol or the one that the route prefers.
-  func response(
-    compression: CompressionAgreement?, through upstream: UpstreamOpening.Opened?
-  ) -> [UInt8] {
+  func response(compression: CompressionAgreement?, through upstream: UpstreamOpening.Opened?) -> [UInt8] {
     if let upstream {
       return handshake.response(
         subprotocol: upstream.subprotocol ?? tokenSubprotocol, compression: compression,
         fields: upstream.fields)
     }
-    let subprotocol =
-      handshake.chooseSubprotocol(from: route.configuration.subprotocols) ?? tokenSubprotocol
+    let subprotocol = handshake.chooseSubprotocol(from: route.configuration.subprotocols) ?? tokenSubprotocol
     return handshake.response(subprotocol: subprotocol, compression: compression)
   }
 }

@@ -12,8 +12,7 @@ extension PendingConnection {
     let stream = EventStream(connection: connection, route: route, worker: worker)
     connection.handler = stream
     stream.place = client?.place
-    stream.record = worker.record(
-      of: client, route: route.name, target: target, user: opening.identity?.user)
+    stream.record = worker.record(of: client, route: route.name, target: target, user: opening.identity?.user)
     stream.feed.keep(opening, hasControls: false)
     if let groups { stream.joinGroups(groups, opening.history) }
     worker.sessionOpened(stream, wait: route.wait)
@@ -64,10 +63,8 @@ extension PendingConnection {
     guard !offered.isEmpty else {
       // A route with `auth` answers with the subprotocol that contains the token.
       guard answer.route.configuration.auth == nil else { return }
-      return worker.refusals.tokenWithoutAuth(
-        target: target, route: answer.route.name, peer: client.peer)
+      return worker.refusals.tokenWithoutAuth(target: target, route: answer.route.name, peer: client.peer)
     }
-    worker.refusals.noSubprotocol(
-      offered: offered, known: known, route: answer.route.name, peer: client.peer)
+    worker.refusals.noSubprotocol(offered: offered, known: known, route: answer.route.name, peer: client.peer)
   }
 }

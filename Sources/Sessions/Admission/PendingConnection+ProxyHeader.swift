@@ -29,9 +29,7 @@ extension PendingConnection {
     let peer = connection.peer
     switch worker.process.place(for: peer, isHandshake: false) {
     case .success(let place): knownClient = Client(peer: peer, isSecure: false, place: place)
-    case .failure(let refusal):
-      worker.process.addressRefusals.record(refusal, peer: peer)
-      refuse(Allowance.crowded(refusal).refusal)
+    case .failure(let refusal): refuse(Allowance.crowded(refusal).refusal)
     }
   }
 
@@ -47,8 +45,7 @@ extension PendingConnection {
     switch ProxyHeader.read([UInt8](copying: bytes.extracting(first: most))) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: bytes) }
-    case .malformed(let fault):
-      refuseHeader(fault)
+    case .malformed(let fault): refuseHeader(fault)
     case .complete(let header):
       head = []
       // From here on the client is counted that the header names, which may be the proxy itself.
@@ -77,7 +74,6 @@ extension PendingConnection {
       case .success(let place): client.place = place
       case .failure(let refusal):
         knownClient = client
-        worker.process.addressRefusals.record(refusal, peer: peer)
         return refuse(Allowance.crowded(refusal).refusal)
       }
     }

@@ -55,9 +55,6 @@ package final class PendingConnection {
     case proxyHeaderThenTLS
   }
 
-  /// How long the last bytes of a refusal may take to arrive.
-  private static let lingering = Duration.seconds(2)
-
   init(_ worker: WorkerSessions, allowance: Allowance, client: Client?, preface: Preface) {
     self.worker = worker
     admission = Admission(allowance)
@@ -76,7 +73,7 @@ package final class PendingConnection {
 
   /// The route whose opening waits for something, and the target of its request; nil before the head is read.
   var request: (route: String, target: [UInt8])? {
-    guard let target, let route = admission.waiting?.routeName else { return nil }
+    guard let target, let route = admission.waiting?.route.name else { return nil }
     return (route, target)
   }
 
@@ -84,15 +81,14 @@ package final class PendingConnection {
   var client: Client? { knownClient ?? connection.map { Client(peer: $0.peer, isSecure: false) } }
 
   /// Starts to read.
-  ///
-  /// - Parameter due: when the decision about the connection is due; nil for the time of `limits.handshake`.
   func start(on descriptor: consuming Descriptor, due: MonotonicTime? = nil) {
     connection = worker.reactor.adopt(descriptor, handler: self)
     connection?.readInOwnTurn()
     // Unowned: whatever becomes of the connection cancels it.
     let deadline = worker.reactor.timer { [unowned self] in handle(.timedOut) }
     let patience = worker.process.server.handshake
-    self.due = due ?? worker.reactor.now + (allowance.isServed ? patience : min(patience, Self.lingering))
+    self.due =
+      due ?? worker.reactor.now + (allowance.isServed ? patience : min(patience, Connection.lingering))
     deadline.schedule(at: self.due)
     self.deadline = deadline
     if isWithoutHeader { judgeProxy() }
@@ -150,13 +146,15 @@ extension PendingConnection: ConnectionHandler {
   }
 
   func readHead(_ bytes: RawSpan) {
-    if Self.isTLS(bytes) { return refuseTLS() }
+    if Self.isTLS(bytes) {
+      let hint = "use http:// or ws:// for this address, or https:// or wss:// for one of server.tls"
+      return refuse(HandshakeRefusal(.speaksTLS, detail: hint))
+    }
     isHEAD = unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: "HEAD ".utf8) }
     switch RequestHead.parse(bytes) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: bytes) }
-    case .malformed(let fault):
-      refuse(HandshakeRefusal(fault: fault))
+    case .malformed(let fault): refuse(HandshakeRefusal(Refusal(fault)))
     case .complete(let request, let length):
       guard let client else { return }
       target = request.target
@@ -176,13 +174,6 @@ extension PendingConnection: ConnectionHandler {
 
   private static func isTLS(_ bytes: RawSpan) -> Bool {
     unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: tlsHandshake) }
-  }
-
-  private func refuseTLS() {
-    refuse(
-      HandshakeRefusal(
-        .speaksTLS,
-        detail: "use http:// or ws:// for this address, or https:// or wss:// for one of server.tls"))
   }
 
   private func decide(_ request: RequestHead, from direct: Client) -> Admission.Head {
@@ -264,7 +255,7 @@ extension PendingConnection {
   }
 
   private func ask(_ credentials: Credentials, _ auth: RouteAuthenticator) {
-    let ticket = worker.authenticate(credentials, by: auth) { [weak self] outcome in
+    let ticket = worker.authenticate(by: { await auth.authenticate(credentials) }) { [weak self] outcome in
       self?.work = .none
       self?.handle(.identified(outcome))
     }
@@ -377,7 +368,7 @@ extension PendingConnection {
     unsafe bytes.append(answer.span.bytes)
     // At once, because the connection may have to be closed before the turn is over.
     connection.write(bytes, from: 0)
-    connection.finish(timeout: Self.lingering)
+    connection.finish(timeout: Connection.lingering)
     worker.owner?.answered(self)
   }
 

@@ -1,5 +1,5 @@
 package import Consumers
-package import WebSocketCore
+import WebSocketCore
 
 /// The result of authenticating a client.
 package enum Authentication: Sendable {
@@ -15,30 +15,24 @@ package enum Authentication: Sendable {
 
 /// Why a client is refused, and the answer that it gets.
 package struct AuthRefusal: Error, Sendable, Equatable {
-  /// 401: the client has to send a token, or another one. 403: the token is valid, but does not allow this.
-  package var status: Int
-  /// Header fields besides those of every answer, including the type of the body.
-  package var fields: [HeaderField]
-  var body: [UInt8]
-  /// The reason for the log, and for a client that can only get a close frame. It contains nothing of the token.
-  package var reason: String
+  /// 401: the client has to send a token, or another one. 403: the token is valid, but does not allow this. Its text is the reason
+  /// for the log, and for a client that can only get a close frame. It contains nothing of the token.
+  package var answer: Refusal
   /// What is wrong with the way in which the client seems to send its token; nil if that is not the matter.
   package var misplaced: String?
   /// A detail for the log. The client gets it only where it is `misplaced`.
   package var detail: String?
 
   /// RFC 6750 section 3: the challenge, and what was wrong with the token.
-  private static func bearer(_ refusal: Refusal, error: String?, saying words: String? = nil) -> AuthRefusal {
-    let reason = words ?? refusal.text
+  private static func bearer(_ refusal: Refusal, error: String?) -> AuthRefusal {
     var challenge = #"Bearer realm="sluice""#
-    if let error { challenge += #", error="\#(error)", error_description="\#(reason)""# }
+    if let error { challenge += #", error="\#(error)", error_description="\#(refusal.text)""# }
+    let fields = [
+      HeaderField(name: "WWW-Authenticate", value: challenge),
+      HeaderField(name: "Content-Type", value: "text/plain; charset=utf-8"),
+    ]
     return AuthRefusal(
-      status: refusal.status ?? 403,
-      fields: [
-        HeaderField(name: "WWW-Authenticate", value: challenge),
-        HeaderField(name: "Content-Type", value: "text/plain; charset=utf-8"),
-      ],
-      body: Array((reason + "\n").utf8), reason: reason)
+      answer: refusal.answering(refusal.answerStatus, fields, body: Array((refusal.text + "\n").utf8)))
   }
 
   /// RFC 6750 section 3.1: without a token, the challenge has no error.
@@ -50,7 +44,7 @@ package struct AuthRefusal: Error, Sendable, Equatable {
     if let misplaced {
       refusal.misplaced = misplaced
       refusal.detail = misplaced
-      refusal.body = Array("\(refusal.reason): \(misplaced)\n".utf8)
+      refusal.answer.body = Array("\(refusal.answer.text): \(misplaced)\n".utf8)
     }
     return refusal
   }
@@ -59,7 +53,7 @@ package struct AuthRefusal: Error, Sendable, Equatable {
   ///   - reason: without quotes and control characters.
   ///   - detail: for the log only.
   static func badToken(_ reason: String, detail: String? = nil) -> AuthRefusal {
-    var refusal = bearer(.tokenNotValid, error: "invalid_token", saying: reason)
+    var refusal = bearer(.tokenNotValid.saying(reason), error: "invalid_token")
     refusal.detail = detail
     return refusal
   }

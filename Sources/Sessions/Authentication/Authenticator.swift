@@ -85,17 +85,16 @@ package struct RouteAuthenticator: Sendable {
     return check(await verifier.verify(token), of: nil)
   }
 
-  /// Whether a client may send its first token, or another one, in a message.
-  var takesMessages: Bool {
-    guard case .tokens(let verifier) = authenticator else { return false }
-    return verifier.configuration.sources.contains(.message) || renews
+  /// Nil for a callback.
+  private var tokens: JWTConfiguration? {
+    if case .tokens(let verifier) = authenticator { verifier.configuration } else { nil }
   }
 
+  /// Whether a client may send its first token, or another one, in a message.
+  var takesMessages: Bool { tokens?.sources.contains(.message) == true || renews }
+
   /// Whether a client may send another token before its own expires.
-  var renews: Bool {
-    guard case .tokens(let verifier) = authenticator else { return false }
-    return verifier.configuration.expiry == .renew
-  }
+  var renews: Bool { tokens?.expiry == .renew }
 
   /// Checks the requirements of the route.
   ///

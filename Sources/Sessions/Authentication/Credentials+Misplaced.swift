@@ -52,7 +52,6 @@ extension Credentials {
   }
 
   private var cookieFault: String? {
-    let cookies = fields.values(of: "cookie").flatMap(NamedValue.cookies)
     let hasToken = cookies.contains { $0.value.map(Self.isSignedToken) ?? false }
     return hasToken ? #"a cookie has a token, and "from" does not name that cookie"# : nil
   }

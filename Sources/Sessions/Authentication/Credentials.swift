@@ -39,8 +39,9 @@ package struct Credentials: Sendable {
   private func tokens(in source: TokenSource) -> [String] {
     switch source {
     case .header: fields.values(of: "authorization").compactMap(BearerToken.read)
-    case .cookie(let name): cookies(name)
-    case .query(let name): parameters(name)
+    case .cookie(let name): Self.values(of: name, in: cookies)
+    // A valid token needs no percent-encoding. One that has it is refused later.
+    case .query(let name): Self.values(of: name, in: NamedValue.parameters(of: query))
     case .subprotocol:
       subprotocols.compactMap {
         $0.hasPrefix(Self.subprotocolMark) ? String($0.dropFirst(Self.subprotocolMark.count)) : nil
@@ -49,14 +50,7 @@ package struct Credentials: Sendable {
     }
   }
 
-  private func cookies(_ name: String) -> [String] {
-    Self.values(of: name, in: fields.values(of: "cookie").flatMap(NamedValue.cookies))
-  }
-
-  /// A valid token needs no percent-encoding. One that has it is refused later.
-  private func parameters(_ name: String) -> [String] {
-    Self.values(of: name, in: NamedValue.parameters(of: query))
-  }
+  var cookies: [NamedValue] { fields.values(of: "cookie").flatMap(NamedValue.cookies) }
 
   private static func values(of name: String, in list: [NamedValue]) -> [String] {
     list.compactMap { item in

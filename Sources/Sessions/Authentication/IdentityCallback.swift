@@ -32,8 +32,7 @@ struct IdentityCallback: Sendable {
     let shown = fields(showing: credentials)
     if let known = cache?.identity(for: shown) { return .identity(known) }
     do {
-      let answer = try await server.fetch(
-        shown, within: configuration.timeout, longest: Self.longestAnswer)
+      let answer = try await server.fetch(shown, within: configuration.timeout, longest: Self.longestAnswer)
       let outcome = read(answer)
       if case .identity(let identity) = outcome { cache?.keep(identity, for: shown) }
       return outcome
@@ -47,11 +46,10 @@ struct IdentityCallback: Sendable {
   /// All fields that the server gets. Its answer must depend on nothing else.
   private func fields(showing credentials: Credentials) -> [HeaderField] {
     let shown = credentials.fields.filter { configuration.headers.contains($0.name) }
-    let added = ForwardedHeaders.added(host: credentials.host, client: credentials.client)
     return [
       HeaderField(name: "Host", value: configuration.url.hostField(of: credentials.host)),
       HeaderField(name: "Accept", value: "application/json"),
-    ] + shown + added.map { HeaderField(name: $0.name, value: $0.value) }
+    ] + shown + ForwardedHeaders.added(host: credentials.host, client: credentials.client)
   }
 
   private func read(_ answer: UpstreamFetcher.Answer) -> Authentication {
@@ -59,9 +57,7 @@ struct IdentityCallback: Sendable {
     case 200...299:
       guard let body = answer.body else { return fail("the answer is longer than 16 KiB") }
       guard let claims = try? JSON.parse(body.rawBytes, strings: .compared), case .object = claims
-      else {
-        return fail("the server answered \(answer.status) without a JSON object")
-      }
+      else { return fail("the server answered \(answer.status) without a JSON object") }
       let names = configuration.user.map { [$0] } ?? ["user", "id"]
       guard let user = claims.userName(among: names) else {
         return fail(
@@ -79,10 +75,8 @@ struct IdentityCallback: Sendable {
       } catch {
         return fail("the exp of the answer is not a number")
       }
-    case 401, 403:
-      return .refused(refusal(answer))
-    default:
-      return fail(answer.found, hint: answer.hint(for: configuration.url.fixedPath))
+    case 401, 403: return .refused(refusal(answer))
+    default: return fail(answer.found, hint: answer.hint(for: configuration.url.fixedPath))
     }
   }
 
@@ -92,9 +86,9 @@ struct IdentityCallback: Sendable {
     if let body = answer.body, !body.isEmpty {
       passed += answer.fields.filter { $0.name == "content-type" }
     }
+    let text = Refusal.refusedByCallback.text.replacing("STATUS", with: "\(answer.status)")
     return AuthRefusal(
-      status: answer.status, fields: passed, body: answer.body ?? [],
-      reason: Refusal.refusedByCallback.text.replacing("STATUS", with: "\(answer.status)"))
+      answer: .refusedByCallback.saying(text).answering(answer.status, passed, body: answer.body ?? []))
   }
 
   private func fail(_ reason: String, hint: String? = nil) -> Authentication {

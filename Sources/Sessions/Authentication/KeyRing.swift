@@ -60,7 +60,7 @@ actor KeyRing {
   func keys(named name: String?, for algorithm: SignatureAlgorithm) async -> Lookup {
     switch source {
     case .key(let key):
-      if keys == nil { keys = await Self.prepare(key, allowed) }
+      if keys == nil { keys = await Self.prepare(key, for: allowed ?? [key.kind.standardAlgorithm]) }
       // If there is only one key, its name does not matter.
       return find(nil, algorithm)
     case .set(let place, let refresh):
@@ -124,10 +124,7 @@ actor KeyRing {
       let set = try VerificationKeySet(text, allowed: allowed)
       var read: [Key] = []
       for entry in set.entries {
-        for algorithm in entry.algorithms {
-          guard let verifier = await entry.key.verifier(algorithm) else { continue }
-          read.append(Key(name: entry.name, algorithm: algorithm, verifier: verifier))
-        }
+        read += await Self.prepare(entry.key, named: entry.name, for: entry.algorithms)
       }
       keys = read
       lastRead = .now
@@ -178,11 +175,13 @@ actor KeyRing {
     }
   }
 
-  private static func prepare(_ key: VerificationKey, _ allowed: [SignatureAlgorithm]?) async -> [Key] {
+  private static func prepare(
+    _ key: VerificationKey, named name: String? = nil, for algorithms: [SignatureAlgorithm]
+  ) async -> [Key] {
     var keys: [Key] = []
-    for algorithm in allowed ?? [key.kind.standardAlgorithm] {
+    for algorithm in algorithms {
       guard let verifier = await key.verifier(algorithm) else { continue }
-      keys.append(Key(name: nil, algorithm: algorithm, verifier: verifier))
+      keys.append(Key(name: name, algorithm: algorithm, verifier: verifier))
     }
     return keys
   }

@@ -14,24 +14,19 @@ extension Opening {
     switch outcome {
     case .identity(let identity): self.identity = identity
     case .anonymous: break
-    case .awaited: return awaitToken()
+    case .awaited:
+      // A client of an event stream cannot send a message with a token.
+      guard case .session = kind else { return HandshakeRefusal(.noToken) }
+      awaitsToken = true
+      return nil
     case .refused(let refusal): return HandshakeRefusal(refusal)
     case .unavailable: return HandshakeRefusal(.identityUnavailable)
     }
     awaitsToken = false
     guard nameGroups() else {
-      return groupConfiguration?.refusal(for: captures, identity) ?? HandshakeRefusal(.noRoute)
+      return route.groups?.refusal(for: captures, identity) ?? HandshakeRefusal(.noRoute)
     }
     nameUserToUpstream()
-    return nil
-  }
-
-  private mutating func awaitToken() -> HandshakeRefusal? {
-    switch kind {
-    case .session: awaitsToken = true
-    // A client of an event stream cannot send a message with a token.
-    case .stream: return HandshakeRefusal(.noToken)
-    }
     return nil
   }
 
@@ -73,11 +68,9 @@ extension GroupConfiguration {
     let claim = String(place.dropFirst(GroupPattern.claimPrefix.count))
     let found =
       switch identity.claims[claim] {
-      case .array: "is a list"
-      case .object: "is an object"
-      case .null: "is null"
       case nil: "is missing"
-      case .string, .integer, .unsigned, .double, .bool: "is neither text nor a whole number"
+      case .double: "is neither text nor a whole number"
+      case let value?: value.kindInWords
       }
     return "the claim \"\(claim)\" \(found), and {\(place)} in \"group\" needs one text or number"
   }
@@ -85,8 +78,6 @@ extension GroupConfiguration {
 
 extension HandshakeRefusal {
   init(_ refusal: AuthRefusal, detail: String? = nil) {
-    self.init(
-      .notAuthenticated(refusal.status, refusal.fields, body: refusal.body, reason: refusal.reason),
-      detail: detail ?? refusal.detail)
+    self.init(refusal.answer, detail: detail ?? refusal.detail)
   }
 }

@@ -17,8 +17,6 @@ extension Session {
     return extras.token?.ticket != nil || extras.token?.groups != nil
   }
 
-  private var auth: RouteAuthenticator? { route.auth }
-
   /// The session is accepted, and its client has to show a token in its first message.
   func awaitToken(_ awaited: GroupFeed.AwaitedToken) {
     feed.makeExtras().token = GroupFeed.TokenState(awaited: awaited)
@@ -27,18 +25,14 @@ extension Session {
 
   // MARK: - Tokens in messages
 
-  /// Answers a message that arrived before the client was authenticated.
-  func askForToken() {
-    tell("error", #"send {"auth": "TOKEN"} first"#)
-  }
-
   /// Handles a token in a message, the first one or another one.
   func takeToken(_ text: String) {
-    guard let auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || auth.renews
+    guard let auth = route.auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || auth.renews
     else { return tell("error", "this session expects no token") }
     guard extras.token?.ticket == nil else { return }
-    let ticket = worker.authenticate(token: text, by: auth) { [weak self] outcome in self?.checked(outcome) }
-    extras.token?.ticket = ticket
+    extras.token?.ticket = worker.authenticate(by: { await auth.authenticate(token: text) }) {
+      [weak self] outcome in self?.checked(outcome)
+    }
   }
 
   private func checked(_ outcome: Authentication) {
@@ -47,18 +41,15 @@ extension Session {
     switch outcome {
     case .identity(let identity):
       if isAwaitingToken { goOnEntering(.identified(outcome)) } else { renew(as: identity) }
-    case .refused(let refusal) where !isAwaitingToken && refusal.status == 401:
-      // The one before still holds.
-      tell("error", refusal.reason)
-    case .refused(let refusal):
-      refuse(
-        refusal.status == 403 ? .notAllowed : .notAuthenticated(refusal.reason),
-        detail: refusal.status == 403
-          ? [refusal.reason, refusal.detail].compactMap(\.self).joined(separator: ": ") : refusal.detail)
-    case .unavailable where !isAwaitingToken:
-      tell("error", CloseReason.identityUnavailable.text)
-    case .unavailable, .anonymous, .awaited:
-      refuse(.identityUnavailable)
+    case .refused(let refusal) where refusal.answer.status == 403:
+      let details = [refusal.answer.text, refusal.detail].compactMap(\.self)
+      refuse(.notAllowed, detail: details.joined(separator: ": "))
+    case .refused(let refusal) where isAwaitingToken:
+      refuse(.notAuthenticated.saying(refusal.answer.text), detail: refusal.detail)
+    // The one before still holds.
+    case .refused(let refusal): tell("error", refusal.answer.text)
+    case .unavailable where !isAwaitingToken: tell("error", CloseReason.identityUnavailable.text)
+    case .unavailable, .anonymous, .awaited: refuse(.identityUnavailable)
     }
     readOn()
   }
@@ -125,8 +116,7 @@ extension Session {
   // MARK: - Its end
 
   var isToldOfExpiry: Bool {
-    guard let auth, route.takesTokens else { return false }
-    return auth.renews
+    route.takesTokens && route.auth?.renews == true
   }
 
   func tellOfExpiry() {

@@ -59,8 +59,7 @@ struct SignedToken: Sendable {
 
   private static func object(_ part: ArraySlice<UInt8>) -> JSON? {
     guard let bytes = Base64.decodeToken(part),
-      let value = try? JSON.parse(bytes.rawBytes, strings: .compared),
-      case .object = value
+      let value = try? JSON.parse(bytes.rawBytes, strings: .compared), case .object = value
     else { return nil }
     return value
   }

@@ -24,10 +24,11 @@ struct TokenVerifier: Sendable {
   func verify(_ text: String, at now: Double = WallClock.secondsSinceEpoch) async -> Authentication {
     do throws(TokenFault) {
       let token = try SignedToken(text)
-      guard isAllowed(token.algorithm) else {
+      guard accepted?.contains(token.algorithm) ?? (token.algorithm.keyKind != .secret) else {
+        let wanted = accepted?.map(\.rawValue).joined(separator: " or ") ?? "an algorithm of a public key"
         throw TokenFault(
           "the algorithm of the token is not accepted",
-          detail: "its alg is \(token.algorithm.rawValue), and \(accepted) is accepted")
+          detail: "its alg is \(token.algorithm.rawValue), and \(wanted) is accepted")
       }
       var lookup = await ring.keys(named: token.keyName, for: token.algorithm)
       var isSigned = token.isSigned(by: lookup)
@@ -50,23 +51,12 @@ struct TokenVerifier: Sendable {
     }
   }
 
-  /// The algorithms that `isAllowed`.
-  private var accepted: String {
-    if let algorithms = configuration.algorithms {
-      return algorithms.map(\.rawValue).joined(separator: " or ")
-    }
+  /// Nil for all algorithms of public keys: each key of a set names its own use.
+  private var accepted: [SignatureAlgorithm]? {
+    if let algorithms = configuration.algorithms { return algorithms }
     return switch configuration.keys {
-    case .key(let key): key.kind.standardAlgorithm.rawValue
-    case .set: "an algorithm of a public key"
-    }
-  }
-
-  private func isAllowed(_ algorithm: SignatureAlgorithm) -> Bool {
-    if let algorithms = configuration.algorithms { return algorithms.contains(algorithm) }
-    return switch configuration.keys {
-    case .key(let key): algorithm == key.kind.standardAlgorithm
-    // Each key of a set names its own use.
-    case .set: algorithm.keyKind != .secret
+    case .key(let key): [key.kind.standardAlgorithm]
+    case .set: nil
     }
   }
 }

@@ -17,12 +17,8 @@ final class WorkerIdentities {
   private var tasks: [Int: Task<Void, Never>] = [:]
   private var sessions: [ExactText: [ObjectIdentifier: any UserSession]] = [:]
 
-  /// - Parameters:
-  ///   - ask: called with the ticket of the request.
-  ///   - completed: called once, on the reactor, unless the ticket is forgotten before.
-  func ask(
-    _ ask: (Int) -> Task<Void, Never>, _ completed: @escaping (Authentication) -> Void
-  ) -> Int {
+  /// - Parameter ask: called with the ticket of the request.
+  func ask(_ completed: @escaping (Authentication) -> Void, _ ask: (Int) -> Task<Void, Never>) -> Int {
     let ticket = questions.issue(completed)
     tasks[ticket] = ask(ticket)
     return ticket

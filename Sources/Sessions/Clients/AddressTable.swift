@@ -56,8 +56,7 @@ package final class AddressTable: Sendable {
 
   /// Takes a place for a connection.
   ///
-  /// - Parameters:
-  ///   - isHandshake: whether the connection also counts as a handshake.
+  /// - Parameter isHandshake: whether the connection also counts as a handshake.
   /// - Returns: an object that gives the place back when it is released; nil if the connection is not counted.
   func take(
     _ peer: PeerAddress, isHandshake: Bool = true, at now: MonotonicTime = .now

@@ -102,18 +102,12 @@ private struct ForwardedHops {
         self.address = address
         return
       }
-      guard let end = text.utf8.lastIndex(of: UInt8(ascii: ":")) ?? text.utf8.indices.last else { return nil }
       var host = text[...]
-      if text.utf8.last != UInt8(ascii: "]") {
+      if text.utf8.last != UInt8(ascii: "]"), let end = text.utf8.lastIndex(of: UInt8(ascii: ":")) {
         let digits = text[end...].dropFirst()
+        port = UInt16(digits: digits).map(Int.init) ?? 0
         // RFC 7239 section 6: a port may be a name that hides it.
-        let isHidden = digits.utf8.first == UInt8(ascii: "_")
-        guard let port = UInt16(digits: digits), port > 0 else {
-          guard isHidden, let address = Self.address(text[..<end]) else { return nil }
-          self.address = address
-          return
-        }
-        self.port = Int(port)
+        guard port > 0 || digits.utf8.first == UInt8(ascii: "_") else { return nil }
         host = text[..<end]
       }
       guard let address = Self.address(host) else { return nil }

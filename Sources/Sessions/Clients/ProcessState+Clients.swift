@@ -1,9 +1,11 @@
 import GatewayConfig
+import Logging
 package import Transport
 package import WebSocketCore
 
 extension ProcessState {
-  /// A place of `limits.per_ip` for one more connection; nil if it is not counted. A trusted proxy may have any number.
+  /// A place of `limits.per_ip` for one more connection; nil if it is not counted. A trusted proxy may have any number. The log tells
+  /// of a refusal.
   ///
   /// - Parameters:
   ///   - isHandshake: whether the connection also counts as a handshake.
@@ -13,7 +15,25 @@ extension ProcessState {
     for peer: PeerAddress, isHandshake: Bool = true, isClient: Bool = false
   ) -> Result<AddressPlace?, AddressTable.Refusal> {
     guard let addresses, isClient || !server.trustedProxies.contains(peer) else { return .success(nil) }
-    return addresses.take(peer, isHandshake: isHandshake)
+    let place = addresses.take(peer, isHandshake: isHandshake)
+    if case .failure(let refusal) = place { tell(of: refusal, peer: peer) }
+    return place
+  }
+
+  /// Writes a line about an address over `limits.per_ip`.
+  private func tell(of refusal: AddressTable.Refusal, peer: PeerAddress) {
+    guard let level = Refusal.addressOverLimit.level else { return }
+    let (event, connections): (Logger.Message, Logger.MetadataValue?) =
+      switch refusal.cause {
+      case .connections(let count): ("an address reached its limit of connections", "\(count)")
+      case .handshakes: ("an address exceeded its rate of handshakes", nil)
+      }
+    log.log(
+      event, at: level, paced: addressPace,
+      [
+        "peer": "\(peer)", "connections": connections,
+        "hint": "if this is a proxy, name it in server.trusted_proxies; the limit is limits.per_ip",
+      ])
   }
 
   /// The client of a request, and whether the address of a client behind a trusted proxy has too many connections.
@@ -38,7 +58,6 @@ extension ProcessState {
       client.place = place
       return (client, nil)
     case .failure(let refusal):
-      addressRefusals.record(refusal, peer: client.peer)
       return (client, HandshakeRefusal(.addressOverLimit(retryAfter: refusal.retryAfter)))
     }
   }

@@ -55,30 +55,21 @@ struct ProxyHeader: Equatable {
 
 extension ProxyHeader {
   private static func readLine(_ bytes: [UInt8]) -> Reading {
-    var line: [UInt8] = []
-    for index in word.count..<min(bytes.count, longestLine) {
-      let byte = bytes[index]
-      if byte == 0x0D {
-        guard index + 1 < bytes.count else {
-          return index + 1 < longestLine ? .incomplete : .malformed(tooLong)
-        }
-        guard index + 1 < longestLine else { return .malformed(tooLong) }
-        guard bytes[index + 1] == 0x0A else {
-          return .malformed("the PROXY protocol line does not end in CR LF")
-        }
-        return readWords(line, length: index + 2)
-      }
-      guard (0x20...0x7E).contains(byte) else {
-        return .malformed("the PROXY protocol line has bytes that are not printable ASCII")
-      }
-      line.append(byte)
+    let line = bytes[word.count..<min(bytes.count, longestLine)].prefix { $0 != 0x0D }
+    guard line.allSatisfy({ (0x20...0x7E).contains($0) }) else {
+      return .malformed("the PROXY protocol line has bytes that are not printable ASCII")
     }
-    return bytes.count < longestLine ? .incomplete : .malformed(tooLong)
+    let end = line.endIndex
+    if end == bytes.count, end < longestLine { return .incomplete }
+    guard end + 1 < longestLine else {
+      return .malformed("the PROXY protocol line is longer than \(longestLine) bytes")
+    }
+    guard end + 1 < bytes.count else { return .incomplete }
+    guard bytes[end + 1] == 0x0A else { return .malformed("the PROXY protocol line does not end in CR LF") }
+    return readWords(line, length: end + 2)
   }
 
-  private static let tooLong = "the PROXY protocol line is longer than 107 bytes"
-
-  private static func readWords(_ line: [UInt8], length: Int) -> Reading {
+  private static func readWords(_ line: ArraySlice<UInt8>, length: Int) -> Reading {
     let words = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false).map {
       String(decoding: $0, as: UTF8.self)
     }
@@ -92,17 +83,14 @@ extension ProxyHeader {
       text.utf8.contains(UInt8(ascii: ":")) == isV4 ? nil : IPAddress(text)
     }
     guard words.count == 5, let client = address(words[1]), address(words[2]) != nil,
-      let from = port(words[3]),
-      port(words[4]) != nil
+      let from = port(words[3]), port(words[4]) != nil
     else { return .malformed("the PROXY protocol line does not hold two addresses and two ports") }
     return .complete(ProxyHeader(client: .address(client, port: from), length: length))
   }
 
   private static func port(_ text: String) -> Int? {
     guard (1...5).contains(text.utf8.count), text.utf8.count == 1 || text.utf8.first != UInt8(ascii: "0")
-    else {
-      return nil
-    }
+    else { return nil }
     return UInt16(digits: text[...]).map(Int.init)
   }
 }

@@ -31,8 +31,7 @@ final class DeflatingRenderer: EventRenderer {
     var start = 0
     while let frame = ServerFrame(bytes, at: start) {
       let isDeflated = deflater.deflate(bytes.extracting(frame.payload)) { payload in
-        let header = FrameHeader(
-          opcode: frame.opcode, payloadLength: payload.byteCount, isCompressed: true)
+        let header = FrameHeader(opcode: frame.opcode, payloadLength: payload.byteCount, isCompressed: true)
         frames.append(head: header.bytes, length: header.count, payload)
       }
       if !isDeflated { frames.append(bytes.extracting(start..<frame.payload.upperBound)) }

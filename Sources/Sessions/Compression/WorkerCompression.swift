@@ -40,9 +40,8 @@ final class WorkerCompression {
     let kept = configuration.keepsContext ? ContextTakeover.kept : .none
     // Events of a group are the same bytes for all members, so they cannot refer to earlier messages of one member.
     let policy = CompressionPolicy(
-      serverContext: route.consumer.groups == nil ? kept : .none,
-      clientContext: configuration.keepsClientContext ? .kept : kept,
-      windowBits: configuration.windowBits)
+      serverContext: route.groups == nil ? kept : .none,
+      clientContext: configuration.keepsClientContext ? .kept : kept, windowBits: configuration.windowBits)
     guard var agreement = policy.choose(from: offers) else { return nil }
     if agreement.contextSize > 0 {
       if let reservation = MemoryShare(agreement.contextSize, of: budget) {
@@ -83,7 +82,7 @@ final class WorkerCompression {
   private func shared(_ deflater: Deflater, _ route: SessionRoute) -> SessionCompression {
     let key = SharedKey(route: ObjectIdentifier(route), deflater: ObjectIdentifier(deflater))
     if let known = shared[key] { return known.compression }
-    let renderer = route.consumer.groups.map { _ in DeflatingRenderer(route.consumer, deflater) }
+    let renderer = route.groups.map { _ in DeflatingRenderer(route.consumer, deflater) }
     let numberedRenderer = route.numbered.map { DeflatingRenderer($0, deflater) }
     let compression = SessionCompression(
       inflater: inflater, deflater: deflater, renderer: renderer, numberedRenderer: numberedRenderer)

@@ -5,18 +5,12 @@ package import Transport
 
 /// One of the process's bounds on memory, and the log line when it is reached.
 package final class MemoryBound: Sendable {
-  package enum Use {
-    /// `limits.send_memory`: unsent bytes.
-    case sending
-    /// `limits.receive_memory`: unfinished messages.
-    case receiving
-
-    var key: String {
-      switch self {
-      case .sending: "limits.send_memory"
-      case .receiving: "limits.receive_memory"
-      }
-    }
+  /// Its limit in the file.
+  package enum Use: String {
+    /// Unsent bytes.
+    case sending = "limits.send_memory"
+    /// Unfinished messages.
+    case receiving = "limits.receive_memory"
 
     var event: Logger.Message {
       switch self {
@@ -52,7 +46,7 @@ package final class MemoryBound: Sendable {
     log.log(
       use.event, at: .warning, paced: pace,
       [
-        "key": "\(use.key)", "bytes": "\(budget.total)", "held": "\(budget.used)",
+        "key": "\(use.rawValue)", "bytes": "\(budget.total)", "held": "\(budget.used)",
         "route": route.map { "\($0)" }, "path": path.map { "\($0)" },
       ])
   }

@@ -91,26 +91,20 @@ final class UnfinishedInput {
   /// Ends the sessions with the oldest unfinished messages, if too much is held.
   func relieve() {
     guard let target = allowance.target() else { return }
-    let holders =
-      parts.map { Holder(since: $0.since, kind: .unfinished($0)) }
-      + reactor.unreadConnections.map { Holder(since: $0.since, kind: .unread($0.connection)) }
-    for holder in holders.sorted(by: { $0.since < $1.since }) where allowance.used > target {
-      letGo(holder.kind)
+    var held: [(since: UInt64, Holding)] = parts.map { ($0.since, .unfinished($0)) }
+    held += reactor.unreadConnections.map { ($0.since, .unread($0.connection)) }
+    for (_, holding) in held.sorted(by: { $0.since < $1.since }) where allowance.used > target {
+      letGo(holding)
     }
   }
 
-  private struct Holder {
-    enum Kind {
-      case unfinished(Part)
-      case unread(Connection)
-    }
-
-    var since: UInt64
-    var kind: Kind
+  private enum Holding {
+    case unfinished(Part)
+    case unread(Connection)
   }
 
-  private func letGo(_ kind: Holder.Kind) {
-    switch kind {
+  private func letGo(_ holding: Holding) {
+    switch holding {
     case .unfinished(let part):
       // A session that has ended meanwhile holds nothing.
       guard part.place < parts.count, parts[part.place] === part else { return }

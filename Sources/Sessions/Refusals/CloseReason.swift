@@ -27,7 +27,8 @@ package struct CloseReason: Sendable, Equatable {
     self.meaning = meaning
   }
 
-  private func saying(_ text: String) -> CloseReason {
+  /// The same row with what is decided when the session is closed.
+  func saying(_ text: String) -> CloseReason {
     var reason = self
     reason.text = text
     return reason
@@ -78,8 +79,6 @@ extension CloseReason {
   static let notAuthenticated = CloseReason(
     .unauthorized, "WHY", .withNewToken, level: .info, when: "The token is not valid, and the text says why.")
 
-  static func notAuthenticated(_ text: String) -> CloseReason { notAuthenticated.saying(text) }
-
   static let tokenLate = CloseReason(
     .unauthorized, "no token arrived in time", .withNewToken, level: .info,
     when: "The first message with a token did not arrive within `limits.handshake`.")
@@ -99,8 +98,6 @@ extension CloseReason {
   package static let disconnected = CloseReason(
     .forbidden, "disconnected by an operator", .no, level: nil,
     when: "An operator ended the user's sessions, and may have given another text.")
-
-  static func disconnected(_ text: String) -> CloseReason { disconnected.saying(text) }
 
   // What `ProtocolViolation` decides (RFC 6455 section 7.4.1): these rows are only for the manual.
 

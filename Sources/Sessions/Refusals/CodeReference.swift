@@ -7,10 +7,10 @@ package enum CodeReference {
   fileprivate struct Row {
     var code: String
     /// What the client is told.
-    var text: String
+    var text = ""
     var meaning: String
-    var reconnecting: String
-    var level: String
+    var reconnecting: Reconnecting?
+    var level: Logger.Level?
   }
 
   fileprivate struct Section {
@@ -32,13 +32,11 @@ package enum CodeReference {
   }
 
   private static let ownCode = Row(
-    code: "1000 and the client's own codes", text: "", meaning: "The client closed. Its code is sent back.",
-    reconnecting: "", level: "")
+    code: "1000 and the client's own codes", meaning: "The client closed. Its code is sent back.")
 
   private static let others = Row(
-    code: "others", text: "",
-    meaning: "What the upstream of a `proxy` route, or an event `websocket.close`, said.",
-    reconnecting: Reconnecting.asApplication.rawValue, level: "")
+    code: "others", meaning: "What the upstream of a `proxy` route, or an event `websocket.close`, said.",
+    reconnecting: .asApplication)
 
   // MARK: - For the manual
 
@@ -86,32 +84,34 @@ package enum CodeReference {
 
   /// What a page sees where the connection ended without a close frame (RFC 6455 section 7.1.5).
   private static let noCode = Row(
-    code: "1006", text: "",
+    code: "1006",
     meaning:
       "Nobody sends this code: a browser reports it when the handshake was refused, or the connection broke. "
       + "See \"My client cannot connect\" in the manual, and the log.",
-    reconnecting: Reconnecting.later.rawValue, level: "")
+    reconnecting: .later)
 }
 
 extension CodeReference.Row {
   init(_ refusal: Refusal) {
     self.init(
       code: refusal.status.map(String.init) ?? "any", text: refusal.text, meaning: refusal.meaning,
-      reconnecting: refusal.reconnecting.rawValue, level: refusal.level?.rawValue ?? "")
+      reconnecting: refusal.reconnecting, level: refusal.level)
   }
 
   init(_ reason: CloseReason) {
     self.init(
       code: "\(reason.code.rawValue)", text: reason.text, meaning: reason.meaning,
-      reconnecting: reason.reconnecting.rawValue, level: reason.level?.rawValue ?? "")
+      reconnecting: reason.reconnecting, level: reason.level)
   }
 
   /// In Markdown.
-  var cells: [String] { [code, text.isEmpty ? "" : "`\(text)`", meaning, reconnecting, level] }
+  var cells: [String] {
+    [code, text.isEmpty ? "" : "`\(text)`", meaning, reconnecting?.rawValue ?? "", level?.rawValue ?? ""]
+  }
 
   var description: String {
-    let again = reconnecting.isEmpty ? "" : " Reconnect: \(reconnecting)."
-    let log = level.isEmpty ? "" : " Log: \(level)."
+    let again = reconnecting.map { " Reconnect: \($0.rawValue)." } ?? ""
+    let log = level.map { " Log: \($0)." } ?? ""
     return "  \(code)  \(text)\n       \(meaning.plain)\(again)\(log)\n"
   }
 }

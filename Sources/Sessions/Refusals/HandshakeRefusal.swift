@@ -16,10 +16,6 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
     self.detail = detail
   }
 
-  init(fault: RequestFault) {
-    self.init(Refusal(fault))
-  }
-
   package var status: Int { reason.answerStatus }
 
   /// One sentence for the answer and for the log.

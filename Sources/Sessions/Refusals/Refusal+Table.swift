@@ -1,5 +1,5 @@
 import Logging
-package import WebSocketCore
+import WebSocketCore
 
 // A new refusal is a row here, and its name in `all`.
 
@@ -51,11 +51,6 @@ extension Refusal {
   package static let timeout = Refusal(
     408, "The request head did not arrive in time.", .yes,
     when: "The request head was not complete within `limits.handshake`.")
-
-  fileprivate static let ofRequests = [
-    badRequest, badPath, ambiguousPath, mergedSlashes, speaksTLS, unsupportedHTTP, headTooLong, timeout,
-    unknownMethod, connect,
-  ]
 }
 
 // MARK: - The opening handshake (RFC 6455 section 4.2.1)
@@ -98,11 +93,6 @@ extension Refusal {
   package static let unsupportedVersion = Refusal(
     426, "Only version 13 of the WebSocket protocol is supported.", .no, fields: version,
     when: "The handshake asks for another version.")
-
-  fileprivate static let ofHandshakes = [
-    httpVersion, methodNotGET, badConnectionHeader, badKey, badSubprotocol, badExtensions, severalOrigins,
-    notAWebSocket, unsupportedVersion,
-  ]
 
   init(_ fault: RequestFault) {
     switch fault {
@@ -172,11 +162,6 @@ extension Refusal {
   package static let stopping = Refusal(
     503, "The gateway is being restarted; try again at once.", .yes, fields: retryAfter(1),
     when: "The gateway stops.")
-
-  fileprivate static let ofTheGateway = [
-    badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, tooManyConnections,
-    layerUnavailable, identityUnavailable, stopping,
-  ]
 }
 
 // MARK: - Authentication
@@ -214,24 +199,6 @@ extension Refusal {
   package static let endedByOperator = Refusal(
     403, CloseReason.disconnected.text, .no,
     when: "An operator ended the user's sessions while this one was opening.")
-
-  fileprivate static let ofAuthentication = [
-    tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, noGroupName, claimsTooFew, userMayNot,
-    endedByOperator,
-  ]
-
-  /// Nobody was authenticated, or a user who may not come in.
-  ///
-  /// - Parameter fields: with the type of the body.
-  package static func notAuthenticated(
-    _ status: Int, _ fields: [HeaderField], body: [UInt8], reason: String
-  ) -> Refusal {
-    var refusal = (status == 403 ? claimsTooFew : tokenNotValid).saying(reason)
-    refusal.status = status
-    refusal.fields = fields
-    refusal.body = body
-    return refusal
-  }
 }
 
 // MARK: - Upstreams
@@ -242,8 +209,7 @@ extension Refusal {
     when: "No connection to the upstream of a `proxy` route can be made.")
 
   package static let upstreamFailed = Refusal(
-    502, "The upstream server did not answer as a WebSocket server.", .no, level: .warning,
-    hasOwnLine: true,
+    502, "The upstream server did not answer as a WebSocket server.", .no, level: .warning, hasOwnLine: true,
     when: "The upstream's answer to the handshake is not valid.")
 
   package static let upstreamTimeout = Refusal(
@@ -253,18 +219,6 @@ extension Refusal {
   package static let refusedByUpstream = Refusal(
     nil, "The upstream server refused the handshake.", .asApplication,
     when: "The upstream refused: the client gets its status, its fields and its text.")
-
-  package static func refusedByUpstream(_ status: Int, _ fields: [HeaderField], body: [UInt8]) -> Refusal {
-    var refusal = refusedByUpstream
-    refusal.status = status
-    refusal.fields = fields
-    refusal.body = body
-    return refusal
-  }
-
-  fileprivate static let ofUpstreams = [
-    upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
-  ]
 }
 
 // MARK: - Plain HTTP requests
@@ -303,9 +257,7 @@ extension Refusal {
 
   package static let onlyWebSocket = Refusal(
     426, "This path speaks WebSocket.", .no,
-    fields: [
-      HeaderField(name: "Upgrade", value: "websocket"), HeaderField(name: "Connection", value: "Upgrade"),
-    ],
+    fields: [version[0], HeaderField(name: "Connection", value: "Upgrade")],
     when: "Only a WebSocket route matches, and the request is a plain one (HTTP).")
 
   package static let unreadableFile = Refusal(
@@ -320,11 +272,6 @@ extension Refusal {
   package static let noMemory = Refusal(
     503, "Too many answers are waiting for slow clients; try again later.", .later, fields: retryAfter(5),
     level: nil, when: "`limits.send_memory` is used up (HTTP).")
-
-  fileprivate static let ofHTTP = [
-    notOptions, badTarget, traceWithBody, onlyRead, onlyGET, otherFile, bodyTooLarge, noSuchRange,
-    onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
-  ]
 }
 
 // MARK: - Requests on publish routes, whose answers are JSON: {"error": TEXT}
@@ -340,9 +287,7 @@ extension Refusal {
 
   package static let publishTokenNotValid = Refusal(
     401, "the token is not valid for this route", .withNewToken,
-    fields: [
-      HeaderField(name: "WWW-Authenticate", value: #"Bearer realm="sluice", error="invalid_token""#)
-    ],
+    fields: [HeaderField(name: "WWW-Authenticate", value: #"Bearer realm="sluice", error="invalid_token""#)],
     when: "The token of a `publish` request is not one of the route's.")
 
   package static let publishNotAllowed = Refusal(
@@ -379,13 +324,21 @@ extension Refusal {
     503, CloseReason.identityUnavailable.text, .later, fields: retryAfter(5),
     when: "The `callback` or the key set of a `publish` route does not answer.")
 
-  fileprivate static let ofPublishing = [
+  /// Every refusal, in the order of the manual within each status.
+  package static let all: [Refusal] = [
+    badRequest, badPath, ambiguousPath, mergedSlashes, speaksTLS, unsupportedHTTP, headTooLong, timeout,
+    unknownMethod, connect,
+    httpVersion, methodNotGET, badConnectionHeader, badKey, badSubprotocol, badExtensions, severalOrigins,
+    notAWebSocket, unsupportedVersion,
+    badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, tooManyConnections,
+    layerUnavailable, identityUnavailable, stopping,
+    tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, noGroupName, claimsTooFew, userMayNot,
+    endedByOperator,
+    upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
+    notOptions, badTarget, traceWithBody, onlyRead, onlyGET, fileNotServed, otherFile, bodyTooLarge,
+    noSuchRange, onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
     publishMalformed, publishNeedsToken, publishTokenNotValid, publishNotAllowed, publishNothingThere,
     publishMethod, publishBodyLate, publishTooLarge, publishMediaType, publishKeyTaken, publishBusy,
     publishIdentityUnavailable,
   ]
-
-  /// Every refusal, in the order of the manual within each status.
-  package static let all: [Refusal] =
-    ofRequests + ofHandshakes + ofTheGateway + ofAuthentication + ofUpstreams + ofHTTP + ofPublishing
 }

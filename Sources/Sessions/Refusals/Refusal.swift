@@ -48,6 +48,17 @@ extension Refusal {
     refusal.text = text
     return refusal
   }
+
+  /// The same row with an answer that somebody else has made, or the rules of another protocol.
+  ///
+  /// - Parameter fields: with the type of the body.
+  package func answering(_ status: Int, _ fields: [HeaderField], body: [UInt8]) -> Refusal {
+    var refusal = self
+    refusal.status = status
+    refusal.fields = fields
+    refusal.body = body
+    return refusal
+  }
 }
 
 extension Logger {

@@ -5,15 +5,13 @@ import Logging
 import Transport
 
 /// An `events` route made ready for streams: one value for each route, shared by all workers.
-package final class EventRoute: Sendable {
+package final class EventRoute: LiveRoute {
   let name: String
   package let configuration: EventStreamConfiguration
-  /// Nil where it does not matter who the client is.
   let auth: RouteAuthenticator?
   /// For the first of its groups, whose history a client can go on with.
   let renderer: EventStreamRenderer
   let rendererOfOthers: EventStreamRenderer
-  /// The channel layer of its groups.
   let layer: (any LayerBackend)?
   /// In nanoseconds, as streams compare it.
   let heartbeat: UInt64
@@ -40,7 +38,8 @@ package final class EventRoute: Sendable {
     sendQueueLimit = events.sendQueue.bytes
   }
 
-  /// Whether streams of another value of the route can go on by this one.
+  var groups: GroupConfiguration? { configuration.group }
+
   func continues(_ other: EventRoute) -> Bool {
     configuration.group.continues(other.configuration.group) && RouteAuthenticator.continues(auth, other.auth)
   }

@@ -10,8 +10,6 @@ import WebSocketCore
 final class EventStream: LiveSession {
   /// Bytes behind the request that are passed over, such as a body that nobody asked for; a client that sends more is let go.
   private static let mostIgnored = 16 * 1024
-  /// How long the last bytes may take to arrive.
-  private static let lingering = Duration.seconds(2)
 
   let connection: Connection
   private(set) var route: EventRoute
@@ -22,7 +20,7 @@ final class EventStream: LiveSession {
   private var lastWrite: UInt64
   private var silence = PeerSilence()
   private var ignored = 0
-  private var isEnded = false
+  private(set) var isOpen = true
   /// What it takes up of the connections that its address may have.
   var place: AddressPlace?
   /// Where `logging.sessions` wants one.
@@ -36,19 +34,12 @@ final class EventStream: LiveSession {
     lastWrite = worker.reactor.now.nanoseconds
   }
 
-  var routeName: String { route.name }
-
-  /// Takes the rules of a route that continues its own.
-  func exchange(for new: EventRoute) {
-    route = new
-  }
-
   /// A comment, which clients pass over: it shows them and all that is between that the connection lives, and shows the
   /// system whether they do. Not behind a queue, which shows the same.
   ///
   /// A client that owes the system an answer for too long is gone; one that only does not read is not.
   func checkKeepAlive(at now: UInt64) {
-    guard !isEnded else { return }
+    guard isOpen else { return }
     if silence.isOver(at: now, bound: route.silence, connection.peerReport) { return vanish() }
     guard now >= lastWrite + route.heartbeat, connection.queuedBytes == 0 else { return }
     lastWrite = now
@@ -77,7 +68,7 @@ extension EventStream: ConnectionHandler {
   }
 
   func closed(_ reason: ConnectionEnd) {
-    isEnded = true
+    isOpen = false
     leaveGroups()
     place = nil
     record?.ended(user: identity?.user, at: worker.reactor.now)
@@ -88,10 +79,13 @@ extension EventStream: ConnectionHandler {
 
 extension EventStream: GroupClient {
   var identity: Identity? { feed.extras?.identity }
-  var isOpen: Bool { !isEnded }
   var layer: (any ChannelLayer)? { worker.end(of: route.layer) }
   var identities: WorkerIdentities { worker.identities }
   var sendQueueLimit: Int { route.sendQueueLimit }
+
+  func exchange(for new: EventRoute) {
+    route = new
+  }
 
   /// Only events of the first group have a position that the client can go on with.
   func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
@@ -109,7 +103,7 @@ extension EventStream: GroupClient {
   func tellOfExpiry() {}
 
   func tokenTimeIsUp() {
-    if !isEnded { scheduleExpiry() }
+    if isOpen { scheduleExpiry() }
   }
 
   func deliver(_ stream: SharedBytes, from offset: Int) -> Delivery {
@@ -119,17 +113,13 @@ extension EventStream: GroupClient {
     return connection.lateBytes > route.sendQueueLimit ? .queueOverLimit : .delivered
   }
 
-  func fellBehind() {
-    guard !isEnded else { return }
-    record?.ends(CloseReason.slowReader.code, CloseReason.slowReader.text)
-    worker.countSlowReader(self)
-    abandon()
-  }
+  func fellBehind() { giveUp(worker.countSlowReader) }
+  func mustGiveWay() { giveUp(worker.countGivenWay) }
 
-  func mustGiveWay() {
-    guard !isEnded else { return }
+  private func giveUp(_ count: (any LiveSession) -> Void) {
+    guard isOpen else { return }
     record?.ends(CloseReason.slowReader.code, CloseReason.slowReader.text)
-    worker.countGivenWay(self)
+    count(self)
     abandon()
   }
 
@@ -138,7 +128,7 @@ extension EventStream: GroupClient {
 
   /// An event asks for it. A client that is only cut off would come again, so it is told first.
   func close(code: UInt16, reason: String) {
-    guard !isEnded else { return }
+    guard isOpen else { return }
     record?.ends(CloseCode(rawValue: code), reason)
     let stream = SharedBytes(capacity: 128)
     let told: JSON = ["code": .number(code), "reason": .string(reason)]
@@ -153,7 +143,7 @@ extension EventStream: GroupClient {
 
 extension EventStream {
   func close(_ reason: CloseReason) {
-    guard !isEnded else { return }
+    guard isOpen else { return }
     record?.ends(reason.code, reason.text)
     // To come again as it is, after `retry`, is what a client does without being told.
     guard !reason.reconnecting.isUnchanged else { return end() }
@@ -162,9 +152,9 @@ extension EventStream {
 
   /// Sends what is queued and closes the connection.
   private func end() {
-    isEnded = true
+    isOpen = false
     leaveGroups()
-    connection.finish(timeout: Self.lingering)
+    connection.finish(timeout: Connection.lingering)
   }
 
   private func vanish() {
@@ -174,7 +164,7 @@ extension EventStream {
   }
 
   func abandon() {
-    isEnded = true
+    isOpen = false
     leaveGroups()
     // Also where it had ended, and only the last bytes were waited for.
     connection.abort()

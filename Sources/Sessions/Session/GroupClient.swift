@@ -3,6 +3,11 @@ import Transport
 
 /// The owner of a `GroupFeed`: a WebSocket session or an event stream.
 protocol GroupClient: GroupMember, UserSession {
+  associatedtype Route: LiveRoute
+  var route: Route { get }
+  /// Takes the rules of a route that continues its own. What was agreed on in the handshake stays.
+  func exchange(for new: Route)
+
   var connection: Connection { get }
   var feed: GroupFeed { get set }
   /// False once its end has begun.

@@ -1,3 +1,5 @@
+import Transport
+
 /// A client that events are sent to, however it is connected: what its worker does with all of them alike.
 package protocol LiveSession: AnyObject {
   /// Where the worker keeps it.
@@ -17,6 +19,9 @@ package protocol LiveSession: AnyObject {
   func abandon()
 }
 
-extension Session: LiveSession {
-  var routeName: String { route.name }
+extension Connection {
+  /// How long the other side may take to answer a close frame.
+  static let closeTimeout = Duration.seconds(5)
+  /// How long the last bytes may take to arrive once it has been said that it is over.
+  static let lingering = Duration.seconds(2)
 }

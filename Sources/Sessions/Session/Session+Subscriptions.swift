@@ -5,7 +5,7 @@ import JSON
 import Routing
 import WebSocketCore
 
-/// Groups that the client asks for.
+/// Groups that the client asks for, and who is in them.
 extension Session {
   /// How many groups a session may ask for.
   private static let mostSubscriptions = 256
@@ -15,27 +15,22 @@ extension Session {
   func control(_ kind: MessageKind, _ payload: RawSpan) -> Flow? {
     let message = kind == .text ? ControlMessage.read(payload) : nil
     if isAwaitingToken {
-      if case .auth(let token)? = message { takeToken(token) } else { askForToken() }
+      if case .auth(let token)? = message {
+        takeToken(token)
+      } else {
+        tell("error", #"send {"auth": "TOKEN"} first"#)
+      }
       return isCheckingToken ? .pause : .proceed
     }
+    let takesSubscriptions = route.groups?.subscribe.isEmpty == false
     switch message {
-    case nil: return nil
-    case .auth?: guard route.takesTokens else { return nil }
-    case .presence?: guard route.hasPresence else { return nil }
-    case .subscribe?, .unsubscribe?:
-      guard route.consumer.groups?.subscribe.isEmpty == false else { return nil }
+    case .auth(let token)? where route.takesTokens: takeToken(token)
+    case .presence(let wish)? where route.hasPresence: askForPresence(wish)
+    case .subscribe(let group)? where takesSubscriptions: subscribe(to: group)
+    case .unsubscribe(let group)? where takesSubscriptions: unsubscribe(from: group)
+    case .auth?, .presence?, .subscribe?, .unsubscribe?, nil: return nil
     }
-    if let message { control(message) }
     return isCheckingToken ? .pause : .proceed
-  }
-
-  private func control(_ message: ControlMessage) {
-    switch message {
-    case .subscribe(let group): subscribe(to: group)
-    case .unsubscribe(let group): unsubscribe(from: group)
-    case .auth(let token): takeToken(token)
-    case .presence(let wish): askForPresence(wish)
-    }
   }
 
   /// Answered with `{"subscribed": GROUP}` once its events come, or with `{"error": ...}`.
@@ -93,11 +88,23 @@ extension Session {
   }
 
   private func maySubscribe(to group: String) -> Bool {
-    guard let patterns = route.consumer.groups?.subscribe, !patterns.isEmpty else { return false }
     let captures = feed.extras?.captures ?? Captures()
-    return patterns.contains {
+    return (route.groups?.subscribe ?? []).contains {
       $0.matches(group, captures: captures) { [identity] in identity?.value(of: $0) }
     }
+  }
+
+  /// Lets the others of the group that the client's messages go to know that it is there, where the route tells that.
+  func joinPresence() {
+    guard let membership, let presence = worker.presence(of: route) else { return }
+    let audience = audience(isFirst: true, isNumbered: false)
+    feed.makeExtras().presence = presence.join(
+      self, group: membership.group, route: audience.key, renderer: audience.renderer, user: identity?.user)
+  }
+
+  private func askForPresence(_ wish: String) {
+    guard wish == "list" else { return tell("error", #"the value of "presence" must be "list""#) }
+    feed.extras?.presence?.askForList()
   }
 
   func tell(_ name: String, _ text: String) {

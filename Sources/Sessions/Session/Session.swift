@@ -8,7 +8,7 @@ import WebSocketCore
 ///
 /// Confined to its worker's reactor, as the compiler checks: it is not `Sendable`. While nothing happens it is this
 /// object and its connection; it owns no buffer, no task and no timer.
-final class Session {
+final class Session: LiveSession {
   /// RFC 6455 section 7: who has said that it ends.
   enum State: Equatable {
     case open
@@ -74,7 +74,6 @@ final class Session {
     compression != nil || route.hasControls || !route.consumer.isEcho
   }
 
-  /// Takes the rules of a route that continues its own. What was agreed on in the handshake stays.
   func exchange(for new: SessionRoute) {
     compression = compression.map { worker.compression.renewed($0, for: new) }
     isMetered = record != nil || Self.isMetered(new, compression)
@@ -93,8 +92,8 @@ final class Session {
     joinPresence()
   }
 
-  /// Which sessions see events in the same form as this one, and how.
-  func audience(isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
+  /// All groups are seen in the same form.
+  func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
     if let compression, let renderer = isNumbered ? compression.numberedRenderer : compression.renderer {
       return (ObjectIdentifier(renderer), renderer)
     }
@@ -108,14 +107,12 @@ final class Session {
   ///   - target: of the client's request, for the log.
   ///   - rest: the bytes directly after the upstream's answer.
   func connect(to connection: Connection, target: [UInt8]?, rest: [UInt8]) {
-    let upstream = UpstreamSession(connection, for: self, target: target, keepAlive: keepAlive)
-    self.upstream = upstream
-    upstream.received(rest: rest)
+    upstream = UpstreamSession(connection, for: self, target: target, keepAlive: keepAlive)
+    connection.putBack(rest)
   }
 
   var identity: Identity? { feed.extras?.identity }
   var membership: Membership? { feed.membership }
-  var presenceOfWorker: LocalPresence? { worker.presence(of: route) }
 }
 
 // MARK: - Bytes from the client
@@ -253,12 +250,8 @@ extension Session: FrameSink {
   /// RFC 6455 section 5.5.1: the answer carries the code that came, and the server closes first (7.1.1).
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
     record?.clientEnds(code, reason)
-    if state == .open {
-      let payload = code.map { ClosePayload.encode($0, reason: reason) } ?? []
-      write(.close, payload)
-      closeUpstream(payload)
-    }
-    end(within: Self.lingering)
+    if state == .open { writeClose(code.map { ClosePayload.encode($0, reason: reason) } ?? []) }
+    end(within: Connection.lingering)
     return .stop
   }
 }
@@ -294,22 +287,19 @@ extension Session: ConsumerSession {
   @inline(__always)
   private func write(_ opcode: Opcode, _ payload: RawSpan, isCompressed: Bool = false) {
     if let membership { catchUp(membership) }
-    let header = FrameHeader(
-      opcode: opcode, payloadLength: payload.byteCount, isCompressed: isCompressed)
+    let header = FrameHeader(opcode: opcode, payloadLength: payload.byteCount, isCompressed: isCompressed)
     connection.write(head: header.bytes, length: header.count, payload)
     if record != nil { noteSent(opcode, header.count + payload.byteCount) }
   }
 }
 
-/// What the log gets of a session; apart from the path of a message, where hardly any session has it.
 extension Session {
+  // Apart from the path of a message: hardly any session has a record.
   @inline(never)
   private func noteSent(_ opcode: Opcode, _ bytes: Int) {
     if opcode == .text || opcode == .binary { record?.sent(bytes) }
   }
-}
 
-extension Session {
   /// Sends what the groups have for the client before something is written to it directly.
   ///
   /// A client can be in hundreds of groups, which are only looked at when some group got something since they were.
@@ -360,7 +350,7 @@ extension Session: GroupMember {
   private func closeBehindNothing(_ reason: CloseReason) {
     leaveGroups()
     close(reason)
-    end(within: Self.closeTimeout)
+    end(within: Connection.closeTimeout)
   }
 
   func undelivered(_ reason: Undelivered) {
@@ -376,7 +366,7 @@ extension Session: InputHolder {
   func giveUpInput() {
     dropInput()
     close(.inputOverLimit)
-    end(within: Self.lingering)
+    end(within: Connection.lingering)
   }
 
   /// Lets go of what the client has begun; it is not listened to any more.
@@ -393,10 +383,6 @@ extension Session: GroupClient {
   var identities: WorkerIdentities { worker.identities }
   var sendQueueLimit: Int { route.sendQueueLimit }
 
-  func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
-    audience(isNumbered: isNumbered)
-  }
-
   func replayed(_ frames: SharedBytes) {
     record?.sent(frames, from: 0)
   }
@@ -408,32 +394,21 @@ extension Session {
   /// Whether the client does not read what it was sent.
   var isCongested: Bool { connection.queuedBytes > UpstreamSession.highWater }
 
-  /// The upstream has taken what it was sent.
-  func upstreamDrained() {
-    readOn()
-  }
-
   /// The upstream ended the session; the client gets its code and reason.
   func upstreamClosed(_ payload: [UInt8]) {
     upstream = nil
     close(payload)
   }
 
-  /// - Parameter target: of the client's request, for the log.
   func upstreamLost(_ reason: String, target: [UInt8]?) {
     upstream = nil
     guard state == .open else { return }
-    if case .proxy(let proxy) = route.consumer {
+    if let configuration = route.configuration.consumer.upstream {
       worker.process.upstreamFailures.record(
-        proxy.upstream, of: .route(route.name), target: target,
+        configuration, of: .route(route.name), target: target,
         status: Int(CloseReason.upstreamLost.code.rawValue), reason)
     }
     close(.upstreamLost)
-  }
-
-  private func closeUpstream(_ payload: [UInt8]) {
-    upstream?.close(payload)
-    upstream = nil
   }
 
   private func abandonUpstream() {
@@ -445,10 +420,6 @@ extension Session {
 // MARK: - The end
 
 extension Session {
-  /// How long a client may take to answer a close frame.
-  private static let closeTimeout = Duration.seconds(5)
-  /// How long the last bytes may take to arrive once both sides have said that it is over.
-  private static let lingering = Duration.seconds(2)
   private static let silenceBound = KeepAliveProbes.bound.wholeNanoseconds
 
   func close(_ reason: CloseReason) {
@@ -462,27 +433,30 @@ extension Session {
 
   private func close(_ payload: [UInt8]) {
     guard state == .open else { return }
-    record?.ends(payload)
-    write(.close, payload)
-    closeUpstream(payload)
+    writeClose(payload)
     state = .closing
     leaveGroups()
     // Unowned: the end of the session cancels it.
     let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
-    deadline.schedule(after: Self.closeTimeout)
+    deadline.schedule(after: Connection.closeTimeout)
     closeDeadline = deadline
+  }
+
+  /// Says to both sides that it ends, and why.
+  private func writeClose(_ payload: [UInt8]) {
+    record?.ends(payload)
+    write(.close, payload)
+    upstream?.close(payload)
+    upstream = nil
   }
 
   /// RFC 6455 section 7.1.7: says why, and does not wait for an answer.
   private func fail(_ violation: ProtocolViolation) {
     if state == .open {
-      let payload = ClosePayload.encode(violation.closeCode, reason: violation.description)
-      record?.ends(payload)
-      write(.close, payload)
-      closeUpstream(payload)
+      writeClose(ClosePayload.encode(violation.closeCode, reason: violation.description))
     }
     worker.countViolation(violation, of: self)
-    end(within: Self.lingering)
+    end(within: Connection.lingering)
   }
 
   /// Sends what is queued and closes the connection.
@@ -516,7 +490,7 @@ extension Session {
     case .timedOut:
       worker.countPingTimeout(self)
       close(.pingTimeout)
-      end(within: Self.lingering)
+      end(within: Connection.lingering)
     case .nothing, nil: break
     }
   }

@@ -46,25 +46,11 @@ final class SessionRecord {
   func sent(_ frames: SharedBytes, from offset: Int) {
     frames.read { bytes in
       var next = offset
-      while next + 1 < bytes.byteCount {
-        let (start, length) = Self.frame(in: bytes, at: next)
+      while let frame = ServerFrame(bytes, at: next) {
         sent.messages += 1
-        next = start + length
+        next = frame.payload.upperBound
       }
       sent.bytes += bytes.byteCount - offset
-    }
-  }
-
-  /// RFC 6455 section 5.2: where the payload of an unmasked frame begins, and how long it is.
-  private static func frame(in bytes: RawSpan, at offset: Int) -> (start: Int, length: Int) {
-    func number(_ count: Int) -> Int {
-      guard offset + 2 + count <= bytes.byteCount else { return 0 }
-      return (0..<count).reduce(0) { $0 << 8 | Int(bytes[offset + 2 + $1]) }
-    }
-    switch bytes[offset + 1] {
-    case 126: return (offset + 4, number(2))
-    case 127: return (offset + 10, number(8))
-    case let short: return (offset + 2, Int(short))
     }
   }
 
@@ -77,21 +63,17 @@ final class SessionRecord {
   ///
   /// - Parameter payload: of its close frame.
   func ends(_ payload: [UInt8]) {
-    guard payload.count >= 2 else { return ends("gateway", .noStatus, "") }
+    guard payload.count >= 2 else { return ends(.noStatus, "") }
     let code = CloseCode(rawValue: UInt16(payload[0]) << 8 | UInt16(payload[1]))
-    ends("gateway", code, String(decoding: payload[2...], as: UTF8.self))
-  }
-
-  func ends(_ code: CloseCode, _ reason: String) {
-    ends("gateway", code, reason)
+    ends(code, String(decoding: payload[2...], as: UTF8.self))
   }
 
   /// The client has sent a close frame.
   func clientEnds(_ code: CloseCode?, _ reason: RawSpan) {
-    ends("client", code ?? .noStatus, reason.string)
+    ends(code ?? .noStatus, reason.string, by: "client")
   }
 
-  private func ends(_ side: String, _ code: CloseCode, _ reason: String) {
+  func ends(_ code: CloseCode, _ reason: String, by side: String = "gateway") {
     if ending == nil { ending = (side, code, reason) }
   }
 

@@ -5,10 +5,9 @@ import Logging
 import Transport
 
 /// A WebSocket route made ready for sessions: one value for each route, shared by all workers.
-final class SessionRoute: Sendable {
+final class SessionRoute: LiveRoute {
   let configuration: WebSocketRoute
   let consumer: Consumer
-  /// The channel layer of its groups.
   let layer: (any LayerBackend)?
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
@@ -19,11 +18,8 @@ final class SessionRoute: Sendable {
   let hasPresence: Bool
   /// Where the route's groups keep a history: for sessions that ask where they are.
   let numbered: NumberedRenderer?
-
   /// Whether pings alone would not find a client that is gone, or only after longer than for any other connection.
   let hasSlowPings: Bool
-
-  /// Nil if clients do not authenticate.
   let auth: RouteAuthenticator?
   /// Whether a client may show who it is by a message.
   let takesTokens: Bool
@@ -38,22 +34,19 @@ final class SessionRoute: Sendable {
     // Behind a `proxy` route messages are for the upstream.
     takesTokens = configuration.consumer.upstream == nil && auth?.takesMessages == true
     hasPresence = configuration.consumer.group?.presence ?? false
-    self.hasControls =
-      takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
+    self.hasControls = takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
     self.keepAlive = configuration.limits.ping
     hasSlowPings = keepAlive.map { $0.interval + $0.timeout > KeepAliveProbes.bound } ?? true
     self.sendQueueLimit = configuration.limits.sendQueue.bytes
-    self.numbered =
-      configuration.consumer.group?.history == nil ? nil : NumberedRenderer(consumer)
+    self.numbered = configuration.consumer.group?.history == nil ? nil : NumberedRenderer(consumer)
   }
 
   var name: String { configuration.name }
+  var groups: GroupConfiguration? { configuration.consumer.group }
 
-  /// Whether sessions of another value of the route can go on by this one.
   func continues(_ other: SessionRoute) -> Bool {
     configuration.consumer.continues(other.configuration.consumer)
-      && RouteAuthenticator.continues(auth, other.auth)
-      && takesTokens == other.takesTokens
+      && RouteAuthenticator.continues(auth, other.auth) && takesTokens == other.takesTokens
   }
 
   /// The shortest time after which a session has to be looked at.

@@ -96,16 +96,13 @@ final class AnswerGuard: ChannelDuplexHandler {
       while answers.rules.waitsForHead, !escaper.isEmpty || last.map({ $0 >= bytes.readerIndex }) == true {
         let length = AnswerGuard.headLength(bytes.readableBytesView)
         guard let part = bytes.readSlice(length: length) else { break }
-        let isPlain = escaper.isEmpty && !Self.hasMore(part.readableBytesView)
+        let isPlain = escaper.isEmpty && part.readableBytesView.allSatisfy { $0 < 0x80 }
         let text = isPlain ? part : ByteBuffer(bytes: escaper.escape(part.readableBytesView))
         context.fireChannelRead(wrapInboundOut(text))
         if bytes.readableBytes == 0 { return }
       }
       context.fireChannelRead(wrapInboundOut(bytes))
     }
-
-    /// Whether it contains bytes that are not ASCII.
-    private static func hasMore(_ bytes: ByteBufferView) -> Bool { bytes.contains { $0 >= 0x80 } }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
       guard answers.isWritingHead, case .byteBuffer(let head) = unwrapOutboundIn(data),

@@ -1,5 +1,5 @@
-package import GatewayConfig
 import Transport
+package import WebSocketCore
 
 /// Decides which fields of an HTTP or WebSocket message a proxy passes on.
 package struct ForwardedHeaders {
@@ -43,19 +43,12 @@ package struct ForwardedHeaders {
   /// The fields with which Sluice describes the client.
   ///
   /// - Parameter host: the `Host` field of the request; empty if it has none.
-  package static func added(host: String, client: Client) -> [(name: String, value: String)] {
-    var fields: [(name: String, value: String)] = []
-    if let address = client.peer.host { fields.append(("X-Forwarded-For", address)) }
-    fields.append(("X-Forwarded-Proto", client.isSecure ? "https" : "http"))
+  package static func added(host: String, client: Client) -> [HeaderField] {
+    var fields: [HeaderField] = []
+    if let address = client.peer.host { fields.append(HeaderField(name: "X-Forwarded-For", value: address)) }
+    fields.append(HeaderField(name: "X-Forwarded-Proto", value: client.isSecure ? "https" : "http"))
     let host = client.host(host)
-    if !host.isEmpty { fields.append(("X-Forwarded-Host", host)) }
+    if !host.isEmpty { fields.append(HeaderField(name: "X-Forwarded-Host", value: host)) }
     return fields
-  }
-}
-
-extension UpstreamConfiguration {
-  /// The `Host` that the upstream gets.
-  package func hostField(of requested: String) -> String {
-    hostHeader == .keep && !requested.isEmpty ? requested : authority
   }
 }

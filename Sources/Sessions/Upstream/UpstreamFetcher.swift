@@ -22,7 +22,6 @@ final class UpstreamFetcher: Sendable {
   }
 
   let upstream: UpstreamConfiguration
-  /// Who makes the requests, for the log.
   let user: UpstreamUser
   private let client: UpstreamClient
 
@@ -102,12 +101,4 @@ extension UpstreamFetcher.Answer {
   private var location: String? {
     (300...399).contains(status) ? fields.first { $0.name == "location" }?.value : nil
   }
-}
-
-extension UpstreamConfiguration {
-  /// The path of a URL without placeholders.
-  var fixedPath: String { path?.filled { _ in nil } ?? "/" }
-
-  /// The URL of a server whose path has no placeholders, as in the configuration.
-  var fixedURL: String { socket.map { "unix:\($0):\(fixedPath)" } ?? "\(scheme)://\(authority)\(fixedPath)" }
 }

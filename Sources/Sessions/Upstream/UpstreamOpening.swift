@@ -36,7 +36,6 @@ final class UpstreamOpening {
   private var reader = ResponseReader()
   /// The body of a refusal so far.
   private var body: [UInt8] = []
-
   private var deadline: Timer?
 
   /// A longer refusal is passed on without its body.
@@ -44,9 +43,7 @@ final class UpstreamOpening {
   /// How long to wait for the end of a refusal without a length.
   private static let patience = Duration.seconds(1)
 
-  /// - Parameters:
-  ///   - request: the name of the route, the target of the client's request, and who has sent it.
-  ///   - completed: called once, unless `abandon` comes first.
+  /// - Parameter completed: called once, unless `abandon` comes first.
   init(
     _ handshake: ClientHandshake, to upstream: UpstreamConfiguration,
     for request: (route: String, target: [UInt8]?, peer: PeerAddress?), worker: WorkerSessions,
@@ -77,11 +74,6 @@ final class UpstreamOpening {
     }
   }
 
-  /// The client is gone, or does not wait any more.
-  func abandon() {
-    end()
-  }
-
   /// The client is told that the upstream took too long.
   func timedOut() {
     fail(.upstreamTimeout, "no answer to the handshake in time")
@@ -99,11 +91,12 @@ final class UpstreamOpening {
 
   private func complete(_ outcome: Result<Opened, HandshakeRefusal>) {
     if case .over = state { return }
-    if case .success = outcome { state = .over } else { end() }
+    if case .success = outcome { state = .over } else { abandon() }
     completed(outcome)
   }
 
-  private func end() {
+  /// The client is gone, or does not wait any more.
+  func abandon() {
     let last = state
     state = .over
     deadline?.cancel()
@@ -176,7 +169,7 @@ extension UpstreamOpening: ConnectionHandler {
   private func refuse(_ head: ResponseHead, body: [UInt8]) {
     var fields = passedOn(head)
     fields.removeAll { $0.name == "content-length" || body.isEmpty && $0.name == "content-type" }
-    complete(.failure(HandshakeRefusal(.refusedByUpstream(head.status, fields, body: body))))
+    complete(.failure(HandshakeRefusal(.refusedByUpstream.answering(head.status, fields, body: body))))
   }
 
   /// The fields of the head that are passed on to the client.

@@ -34,8 +34,6 @@ final class UpstreamSession {
   private var silence = PeerSilence()
   private var hasSlowPings: Bool
 
-  private static let closeTimeout = Duration.seconds(5)
-  private static let lingering = Duration.seconds(2)
   /// When more bytes than this wait for one side, the other one is not read any more.
   static let highWater = 256 * 1024
 
@@ -47,8 +45,7 @@ final class UpstreamSession {
     worker = session.worker
     routeName = session.routeName
     hasSlowPings = session.route.hasSlowPings
-    decoder = MessageDecoder(
-      maximumMessage: session.route.configuration.limits.message.bytes, from: .server)
+    decoder = MessageDecoder(maximumMessage: session.route.configuration.limits.message.bytes, from: .server)
     connection.handler = self
   }
 
@@ -56,11 +53,6 @@ final class UpstreamSession {
   func exchange(for route: SessionRoute) {
     decoder.maximumMessage = route.configuration.limits.message.bytes
     hasSlowPings = route.hasSlowPings
-  }
-
-  /// Handles the bytes directly after the upstream's answer.
-  func received(rest bytes: [UInt8]) {
-    connection.putBack(bytes)
   }
 
   // MARK: - From the client
@@ -86,7 +78,7 @@ final class UpstreamSession {
     connection.resumeReading()
     // Unowned: the end of the session cancels it.
     let deadline = connection.reactor.timer { [unowned self] in end(within: .zero) }
-    deadline.schedule(after: Self.closeTimeout)
+    deadline.schedule(after: Connection.closeTimeout)
     self.deadline = deadline
   }
 
@@ -95,7 +87,7 @@ final class UpstreamSession {
   /// one. This takes as long as a closing handshake at most.
   func abandon() {
     session = nil
-    end(within: Self.closeTimeout)
+    end(within: Connection.closeTimeout)
   }
 
   func checkKeepAlive(at now: UInt64) {
@@ -155,7 +147,7 @@ extension UpstreamSession: ConnectionHandler {
   }
 
   func drained() {
-    session?.upstreamDrained()
+    session?.readOn()
   }
 
   func peerFinished() {
@@ -179,7 +171,7 @@ extension UpstreamSession: ConnectionHandler {
 
   /// The upstream is gone without a close frame, or violates the protocol.
   private func lose(_ reason: String) {
-    end(within: Self.lingering)
+    end(within: Connection.lingering)
     guard let session else { return }
     self.session = nil
     session.upstreamLost(reason, target: target)
@@ -233,7 +225,7 @@ extension UpstreamSession: FrameSink {
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
     let payload = code.map { ClosePayload.encode($0, reason: reason) } ?? []
     if state == .open { write(.close, payload) }
-    end(within: Self.lingering)
+    end(within: Connection.lingering)
     let session = session
     self.session = nil
     session?.upstreamClosed(payload)

@@ -8,6 +8,17 @@ extension UpstreamConfiguration {
     socket.map { "http+unix://\($0.percentEncodedComponent)" } ?? "\(scheme.rawValue)://\(authority)"
   }
 
+  /// The path of a URL without placeholders.
+  var fixedPath: String { path?.filled { _ in nil } ?? "/" }
+
+  /// The URL of a server whose path has no placeholders, as in the configuration.
+  var fixedURL: String { socket.map { "unix:\($0):\(fixedPath)" } ?? "\(scheme)://\(authority)\(fixedPath)" }
+
+  /// The `Host` that the upstream gets.
+  package func hostField(of requested: String) -> String {
+    hostHeader == .keep && !requested.isEmpty ? requested : authority
+  }
+
   /// Why a request is not passed on, although its path matches the route; nil if it is passed on.
   package func refusal(of requested: String, _ decoded: RequestPath, _ match: RouteMatch) -> String? {
     target(of: requested, decoded, match) == nil ? Refusal.ambiguousPath.text : nil

@@ -19,14 +19,13 @@ package final class ProcessState: Sendable {
   /// For HTTP, and for connections to upstreams.
   package let loops: any EventLoopGroup
   let compressionContexts: MemoryBudget
-  /// `limits.send_memory`: unsent bytes.
   package let sendMemory: MemoryBound
-  /// `limits.receive_memory`: unfinished messages.
   package let receiveMemory: MemoryBound
   package let threads: Int
   /// `limits.per_ip`; nil if nothing is limited.
   package let addresses: AddressTable?
-  package let addressRefusals: AddressRefusals
+  /// A refused client may come thousands of times in a second.
+  let addressPace = SharedLogPace(most: 4)
   let unbelieved: UnbelievedProxies
 
   private let readiness = Atomic<Bool>(false)
@@ -45,15 +44,13 @@ package final class ProcessState: Sendable {
     server = configuration.server
     self.threads = threads
     addresses = AddressTable(configuration.server.perAddress, of: connectionLimit)
-    addressRefusals = AddressRefusals(log: log)
     unbelieved = UnbelievedProxies(log: log)
     self.log = log
     logsSessions = configuration.logging.sessions
     let upstreamFailures = UpstreamFailures(log: log)
     self.upstreamFailures = upstreamFailures
     self.loops = loops
-    current = Mutex(
-      ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log))
+    current = Mutex(ServedRoutes(configuration, layers, on: loops, failures: upstreamFailures, log: log))
     compressionContexts = MemoryBudget(total: configuration.server.compressionMemory.bytes)
   }
 
@@ -71,7 +68,7 @@ package final class ProcessState: Sendable {
   }
 
   /// Whether new sessions are accepted: between the first accept and the stop, while all channel layers are available.
-  var isReady: Bool { readiness.load(ordering: .relaxed) && layers.areAvailable }
+  var isReady: Bool { readiness.load(ordering: .relaxed) && layers.unavailable.isEmpty }
 
   package func setReady(_ ready: Bool) {
     readiness.store(ready, ordering: .relaxed)

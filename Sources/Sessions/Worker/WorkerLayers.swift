@@ -16,9 +16,6 @@ package struct ServedLayers: Sendable {
 
   /// The aliases of the layers that are not available.
   var unavailable: [String] { all.filter { !$0.isAvailable }.map(\.alias) }
-
-  /// Whether all layers are available.
-  var areAvailable: Bool { all.allSatisfy { $0.isAvailable } }
 }
 
 /// A worker's ends of the channel layers. Confined to its reactor.

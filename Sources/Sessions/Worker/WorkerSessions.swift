@@ -107,34 +107,21 @@ extension WorkerSessions {
 
   /// Authenticates a client outside of the reactor.
   ///
+  /// - Parameter completed: called once, on the reactor, unless the ticket is forgotten before.
   /// - Returns: the ticket of the request, which must be forgotten if the result is not needed any more.
   func authenticate(
-    _ credentials: Credentials, by auth: RouteAuthenticator, _ completed: @escaping (Authentication) -> Void
-  ) -> Int {
-    ask(completed) { await auth.authenticate(credentials) }
-  }
-
-  /// The same for a token in a message.
-  func authenticate(
-    token: String, by auth: RouteAuthenticator, _ completed: @escaping (Authentication) -> Void
-  ) -> Int {
-    ask(completed) { await auth.authenticate(token: token) }
-  }
-
-  private func ask(
-    _ completed: @escaping (Authentication) -> Void,
-    _ question: @escaping @Sendable () async -> Authentication
+    by question: @escaping @Sendable () async -> Authentication,
+    _ completed: @escaping (Authentication) -> Void
   ) -> Int {
     let post = post
-    return identities.ask(
-      { ticket in
-        // Kept under its ticket, and cancelled when the ticket is forgotten.
-        Task {
-          let outcome = await question()
-          // If the reactor has ended, no session waits for the result.
-          _ = post?(.authenticated(ticket: ticket, outcome))
-        }
-      }, completed)
+    return identities.ask(completed) { ticket in
+      // Kept under its ticket, and cancelled when the ticket is forgotten.
+      Task {
+        let outcome = await question()
+        // If the reactor has ended, no session waits for the result.
+        _ = post?(.authenticated(ticket: ticket, outcome))
+      }
+    }
   }
 }
 
@@ -174,12 +161,7 @@ extension WorkerSessions {
   }
 
   /// The route that is served now in place of one that was when a handshake began.
-  func current(_ route: SessionRoute) -> SessionRoute {
-    exchange == nil ? route : served.live.successor(of: route) ?? route
-  }
-
-  /// The same for event streams.
-  func current(_ route: EventRoute) -> EventRoute {
+  func current<Route: LiveRoute>(_ route: Route) -> Route {
     exchange == nil ? route : served.live.successor(of: route) ?? route
   }
 
@@ -206,7 +188,7 @@ extension WorkerSessions {
   @discardableResult
   package func disconnect(user: String, reason: String = CloseReason.disconnected.text) -> Int {
     let sessions = identities.sessions(of: user)
-    for session in sessions { session.close(.disconnected(reason)) }
+    for session in sessions { session.close(.disconnected.saying(reason)) }
     let waiting = Array(pending.values).count { $0.disconnect(user: user) }
     return sessions.count + waiting
   }
@@ -222,18 +204,14 @@ extension WorkerSessions {
 
 extension WorkerSessions {
   /// Begins the record of a session; nil where none is kept.
-  func record(
-    of client: Client?, route: String, target: [UInt8]?, user: String?
-  ) -> SessionRecord? {
+  func record(of client: Client?, route: String, target: [UInt8]?, user: String?) -> SessionRecord? {
     guard process.logsSessions, let client else { return nil }
-    return SessionRecord(
-      client, route: route, target: target, user: user, at: reactor.now, log: process.log)
+    return SessionRecord(client, route: route, target: target, user: user, at: reactor.now, log: process.log)
   }
 
   func countSlowReader(_ session: any LiveSession) {
     process.counters.slowReaders.up()
-    process.log.tell(
-      of: .slowReader, "a client read too slowly", ["route": "\(session.routeName)"])
+    process.log.tell(of: .slowReader, "a client read too slowly", ["route": "\(session.routeName)"])
   }
 
   /// Its bytes had waited longest when the memory for sending was used up.
@@ -244,8 +222,7 @@ extension WorkerSessions {
 
   func countPingTimeout(_ session: Session) {
     process.counters.pingTimeouts.up()
-    process.log.tell(
-      of: .pingTimeout, "a client stopped answering pings", ["route": "\(session.route.name)"])
+    process.log.tell(of: .pingTimeout, "a client stopped answering pings", ["route": "\(session.route.name)"])
   }
 
   func countVanished(_ session: any LiveSession) {

@@ -35,7 +35,7 @@ struct KeyRingTests {
   private func verdict(_ verifier: TokenVerifier, _ token: String) async -> String {
     switch await verifier.verify(token) {
     case .identity(let identity): identity.user
-    case .refused(let refusal): refusal.reason
+    case .refused(let refusal): refusal.answer.text
     case .unavailable: "unavailable"
     case .anonymous, .awaited: "impossible"
     }

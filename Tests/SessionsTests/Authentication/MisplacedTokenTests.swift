@@ -66,8 +66,8 @@ struct MisplacedTokenTests {
 
   @Test func `the answer says what is wrong, and a request without a token gets the same answer as ever`() {
     let refusal = AuthRefusal.noToken(Self.scheme)
-    #expect(String(decoding: refusal.body, as: UTF8.self) == "a token is needed: \(Self.scheme)\n")
-    #expect((refusal.reason, refusal.detail) == ("a token is needed", Self.scheme))
+    #expect(String(decoding: refusal.answer.body, as: UTF8.self) == "a token is needed: \(Self.scheme)\n")
+    #expect((refusal.answer.text, refusal.detail) == ("a token is needed", Self.scheme))
     #expect(HandshakeRefusal(refusal).detail == Self.scheme)
     #expect(AuthRefusal.noToken(nil) == AuthRefusal.noToken)
   }

@@ -24,7 +24,7 @@ private func verifier(
 private func verdict(_ verifier: TokenVerifier, _ token: String, at time: Double = now) async -> String {
   switch await verifier.verify(token, at: time) {
   case .identity(let identity): identity.user
-  case .refused(let refusal): refusal.reason
+  case .refused(let refusal): refusal.answer.text
   case .unavailable: "unavailable"
   case .anonymous, .awaited: "impossible"
   }

@@ -24,10 +24,12 @@ struct CloseReasonTests {
   }
 
   @Test func `a client that nothing would help is told so`() {
-    let final: [CloseReason] = [.notAllowed, .disconnected("bye"), .notAuthenticated("why"), .tokenExpired]
+    let final: [CloseReason] = [
+      .notAllowed, .disconnected.saying("bye"), .notAuthenticated.saying("why"), .tokenExpired,
+    ]
     #expect(final.allSatisfy { !$0.reconnecting.isUnchanged })
-    #expect(CloseReason.disconnected("bye").text == "bye")
-    #expect(CloseReason.notAuthenticated("why").code.rawValue == 4401)
+    #expect(CloseReason.disconnected.saying("bye").text == "bye")
+    #expect(CloseReason.notAuthenticated.saying("why").code.rawValue == 4401)
   }
 
   @Test func `the reasons of one code advise the same`() {

@@ -79,7 +79,7 @@ struct HandshakeRefusalTests {
 
   @Test(arguments: faults)
   func `what is wrong with a head or a handshake has its status`(_ row: (RequestFault, Int)) {
-    #expect(HandshakeRefusal(fault: row.0).status == row.1)
+    #expect(HandshakeRefusal(Refusal(row.0)).status == row.1)
   }
 
   @Test func `the fault of a head is told`() {
@@ -89,12 +89,12 @@ struct HandshakeRefusalTests {
       return
     }
     #expect(
-      HandshakeRefusal(fault: fault).text == "The request is malformed: a line begins with white space.")
+      HandshakeRefusal(Refusal(fault)).text == "The request is malformed: a line begins with white space.")
   }
 
   @Test func `an upstream's own refusal is passed on as it is`() {
     let refusal = HandshakeRefusal(
-      .refusedByUpstream(
+      .refusedByUpstream.answering(
         418, [HeaderField(name: "content-type", value: "text/html")], body: Array("<b>".utf8)))
     #expect(
       String(decoding: refusal.response(), as: UTF8.self)

@@ -5,6 +5,8 @@ import JSON
 import Testing
 import WebSocketCore
 
+import struct GatewayConfig.GroupConfiguration
+
 @testable import Sessions
 @testable import Transport
 
@@ -48,7 +50,16 @@ private final class OneByte: EventRenderer {
   }
 }
 
+private final class FakeRoute: LiveRoute {
+  let name = "fake"
+  let auth: RouteAuthenticator? = nil
+  let groups: GroupConfiguration? = nil
+  let layer: (any LayerBackend)? = nil
+  func continues(_ other: FakeRoute) -> Bool { true }
+}
+
 private final class FakeClient: GroupClient, ConnectionHandler {
+  let route = FakeRoute()
   private var own: Connection?
   private let layerOfGroups: CountingLayer
   let identities = WorkerIdentities()
@@ -80,6 +91,7 @@ private final class FakeClient: GroupClient, ConnectionHandler {
     return (ObjectIdentifier(renderer), renderer)
   }
 
+  func exchange(for new: FakeRoute) {}
   func replayed(_ frames: SharedBytes) { replayedBytes += frames.count }
   func tellOfExpiry() { told += 1 }
   func tokenTimeIsUp() {}
