@@ -12,7 +12,6 @@ import WebSocketCore
 public final class Broadcast: Sendable {
   package static let eventType = "broadcast.message"
 
-  let groups: GroupConfiguration
   private let publish: ConsumerConfiguration.PublishPolicy
   let events: RouteEvents
 
@@ -20,7 +19,6 @@ public final class Broadcast: Sendable {
     _ configuration: GroupConfiguration, publish: ConsumerConfiguration.PublishPolicy,
     report: (@Sendable (UnfitEvents.Report) -> Void)? = nil
   ) {
-    groups = configuration
     events = RouteEvents(configuration.events, report: report)
     self.publish = publish
   }
@@ -37,8 +35,7 @@ public final class Broadcast: Sendable {
         case .binary: .init("bytes", .bytes(bytes))
         }
       session.publish(Event(type: Self.eventType, fields: [field]))
-    case .nobody:
-      session.refuse("clients cannot publish on this route")
+    case .nobody: session.refuse("clients cannot publish on this route")
     }
   }
 

@@ -25,9 +25,7 @@ extension Chat {
         ? #"send {"auth": "TOKEN"}, with nothing else"# : "this route takes no token in a message"
     default:
       guard name.utf8.count <= Self.longestName, let nearest = NearestName.of(name, in: names(takesTokens))
-      else {
-        return otherwise
-      }
+      else { return otherwise }
       return "the message has no member \"message\"; did you mean \"\(nearest)\"?"
     }
   }

@@ -64,45 +64,39 @@ public final class Chat: Sendable {
     case Self.eventType:
       return events.chatMessage(event, Self.render(event, showsUser: showsUser, into: frames))
     // One of the route's groups may be shared with a broadcast route.
-    case Broadcast.eventType:
-      return isSigned(event) && !showsUser
-        ? renderUnnamed(event, into: frames) : renderBroadcast(event, into: frames)
+    case Broadcast.eventType: return renderBroadcast(event, into: frames)
     default:
-      guard event.type == Event.presenceType, case .frames = frames.appendPresence(event) else {
-        return events.unknown(event)
-      }
+      // Its content never comes from outside of the process.
+      guard event.type == Event.presenceType, case .encodedJSON(let text)? = event[Event.presenceField]
+      else { return events.unknown(event) }
+      frames.appendFrame(.text, prefix: #"{"presence": "#, payload: text.rawBytes, suffix: "}")
       return .frames
     }
   }
 
-  /// On a route with `identity`, a text that a user has published is rendered as that user's message. Unchanged it could pass
-  /// for the message of another user.
+  /// A text that a user has published is rendered as that user's message, without the name on a route that does not show it.
+  /// Unchanged it could pass for the message of another user, or for a frame of the gateway's, such as one about presence, which
+  /// clients of the route cannot send.
   private func renderBroadcast(_ event: Event, into frames: SharedBytes) -> Rendering {
-    guard isSigned(event), let broadcast = SignedBroadcast(event) else {
-      return events.message(event, frames.appendMessage(of: event))
+    if isSigned(event), !showsUser {
+      guard let message = event["text"]?.stringAsJSON else {
+        return events.dropped(
+          event, "the field \"text\" must be text: a chat shows what a user publishes as a message")
+      }
+      return Self.append(message, to: frames)
     }
-    switch broadcast {
-    case .text(let text):
+    switch SignedBroadcast(event) {
+    case .text(let text)?:
       frames.appendFrame(.text, text.rawBytes)
       return .frames
-    case .unfit: return events.dropped(event, SignedBroadcast.unfitReason)
+    case .unfit?: return events.dropped(event, SignedBroadcast.unfitReason)
+    case nil: return events.message(event, frames.appendMessage(of: event))
     }
   }
 
   /// Whether a user has published the broadcast, so that its frame has to be that of a message.
   func isSigned(_ event: Event) -> Bool {
     event[Self.user] != nil && event.handler == Broadcast.eventType
-  }
-
-  /// Renders a text that a user has published, on a route that does not name senders. Unchanged it could pass for a frame of the
-  /// gateway's, such as one about presence, which clients of the route cannot send.
-  private func renderUnnamed(_ event: Event, into frames: SharedBytes) -> Rendering {
-    guard let text = event["text"], text.isText, let message = text.jsonText else {
-      return events.dropped(
-        event, "the field \"text\" must be text: a chat shows what a user publishes as a message")
-    }
-    frames.appendFrame(.text, prefix: #"{"message": "#, payload: message.rawBytes, suffix: "}")
-    return .frames
   }
 
   /// A broadcast that names the user who published it, as it is shown to clients that see the senders of messages.
@@ -118,29 +112,20 @@ public final class Chat: Sendable {
     /// Nil for an event that names no user.
     init?(_ event: Event) {
       guard let user = event[Chat.user]?.jsonText else { return nil }
-      guard let text = event["text"], text.isText, let message = text.jsonText else {
-        self = .unfit
-        return
-      }
-      self = .text(Chat.json(message, from: user))
+      self = event["text"]?.stringAsJSON.map { .text(Chat.json($0, from: user)) } ?? .unfit
     }
   }
 
   /// Renders an event of the type `chat.message`.
   static func render(_ event: Event, showsUser: Bool = false, into frames: SharedBytes) -> Rendering {
-    guard let value = event[member] else { return .ignored }
-    if showsUser, let user = event[user]?.jsonText {
-      guard let text = value.jsonText else { return .ignored }
-      frames.appendFrame(.text, json(text, from: user).rawBytes)
-      return .frames
-    }
-    switch value {
-    case .encodedJSON(let text):
-      frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.rawBytes, suffix: "}")
-    case .json, .text, .bytes:
-      guard let text = value.jsonText else { return .ignored }
-      frames.appendFrame(.text, prefix: #"{"message": "#, payload: text.rawBytes, suffix: "}")
-    }
+    guard let message = event[member]?.jsonText else { return .ignored }
+    guard showsUser, let user = event[user]?.jsonText else { return append(message, to: frames) }
+    frames.appendFrame(.text, json(message, from: user).rawBytes)
+    return .frames
+  }
+
+  private static func append(_ message: [UInt8], to frames: SharedBytes) -> Rendering {
+    frames.appendFrame(.text, prefix: #"{"message": "#, payload: message.rawBytes, suffix: "}")
     return .frames
   }
 }

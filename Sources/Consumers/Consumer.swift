@@ -10,55 +10,39 @@ public import WebSocketCore
 /// options are classes, because copying the options for each message took a tenth of an echo's instructions. A new consumer
 /// type is one file beside this one, and the places that the compiler then reports.
 public enum Consumer: Sendable {
-  case echo(Echo)
+  /// Sends every text and binary message back unchanged.
+  case echo
   case chat(Chat)
   case broadcast(Broadcast)
-  case proxy(Proxy)
+  /// Passes every message on to an upstream WebSocket server unchanged, and its messages back to the client.
+  case proxy
 
   /// - Parameter report: called for events that clients of the route do not get, or get incompletely.
   package init(
     _ configuration: ConsumerConfiguration, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil
   ) {
     switch configuration {
-    case .echo: self = .echo(Echo())
+    case .echo: self = .echo
     case .chat(let group): self = .chat(Chat(group, report: report))
     case .broadcast(let group, let policy):
       self = .broadcast(Broadcast(group, publish: policy, report: report))
-    case .proxy(let upstream): self = .proxy(Proxy(upstream: upstream))
-    }
-  }
-
-  /// The groups that sessions join before they are accepted, or may join later; nil for a consumer without groups.
-  package var groups: GroupConfiguration? {
-    switch self {
-    case .echo, .proxy: nil
-    case .chat(let chat): chat.groups
-    case .broadcast(let broadcast): broadcast.groups
+    case .proxy: self = .proxy
     }
   }
 
   /// Whether messages are only sent back.
-  package var isEcho: Bool {
-    switch self {
-    case .echo: true
-    case .chat, .broadcast, .proxy: false
-    }
-  }
+  package var isEcho: Bool { if case .echo = self { true } else { false } }
 
   /// Handles one message from the client. Text has been checked to be UTF-8.
-  public func received(
-    _ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession
-  ) {
+  public func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {
     switch self {
-    case .echo(let echo): echo.received(kind, payload, from: session)
+    case .echo: session.send(kind, payload)
     case .chat(let chat): chat.received(kind, payload, from: session)
     case .broadcast(let broadcast): broadcast.received(kind, payload, from: session)
-    case .proxy(let proxy): proxy.received(kind, payload, from: session)
+    case .proxy: session.forward(kind, payload)
     }
   }
-}
 
-extension Consumer {
   /// Notifies the client that its message did not, or may not, have reached everybody.
   package func undelivered(_ reason: Undelivered, to session: some ConsumerSession) {
     switch self {

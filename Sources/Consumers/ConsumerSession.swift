@@ -22,10 +22,6 @@ public protocol ConsumerSession: AnyObject {
 }
 
 extension ConsumerSession {
-  package var identity: Identity? { nil }
-
-  package var takesTokens: Bool { false }
-
   /// Answers with `{"error": reason}`; the session stays open.
   func refuse(_ reason: String) {
     var text: [UInt8] = Array(#"{"error": "#.utf8)

@@ -1,6 +1,7 @@
 import Bytes
 import ChannelLayers
 import JSON
+import WebSocketCore
 
 extension Event {
   /// The whole event as a JSON object, `type` first.
@@ -16,22 +17,23 @@ extension Event {
     bytes.append(UInt8(ascii: "}"))
   }
 
-  /// The value of one field as JSON. `type` is a field like the others, and a missing field is `null`.
-  func appendJSON(field name: String, to bytes: inout [UInt8]) {
-    if name == "type" {
-      return JSONText.append(string: type, to: &bytes)
+  /// `type` is a field like the others.
+  func value(of field: String) -> EventValue? {
+    field == "type" ? .text(Array(type.utf8)) : self[field]
+  }
+
+  /// The event's `text` or `bytes`. ASGI: exactly one of them must be given.
+  ///
+  /// - Returns: nil if the event has neither, or not in the form of a message.
+  var message: (kind: MessageKind, payload: [UInt8])? {
+    switch self["text"] {
+    case .text(let utf8)?: return (.text, utf8)
+    case .json(.string(let string))?: return (.text, Array(string.utf8))
+    case .bytes?, .encodedJSON?: return nil
+    case nil, .json?:
+      guard case .bytes(let bytes) = self["bytes"] else { return nil }
+      return (.binary, bytes)
     }
-    bytes.append(contentsOf: self[name]?.jsonText ?? Array("null".utf8))
-  }
-
-  /// Whether the event has the field, with a value that JSON can carry.
-  func hasJSON(of name: String) -> Bool {
-    name == "type" || self[name]?.isJSON == true
-  }
-
-  /// The value of one field inside a text: strings without quotes, everything else as JSON.
-  func plainText(field name: String) -> String? {
-    name == "type" ? type : self[name]?.plainText
   }
 }
 
@@ -39,11 +41,11 @@ extension EventValue {
   /// Whether the value is not bytes.
   var isJSON: Bool { if case .bytes = self { false } else { true } }
 
-  /// Whether the value is a string, in either form.
-  var isText: Bool {
+  /// A string, in either form, as JSON text; nil for any other value.
+  var stringAsJSON: [UInt8]? {
     switch self {
-    case .text, .json(.string): true
-    case .json, .encodedJSON, .bytes: false
+    case .text, .json(.string): jsonText
+    case .json, .encodedJSON, .bytes: nil
     }
   }
 

@@ -3,6 +3,7 @@ package import ChannelLayers
 package import GatewayConfig
 import JSON
 package import Transport
+import WebSocketCore
 
 /// Renders the events of a group for the clients of an `events` route: the events that consumers understand, and those of the
 /// route's own templates.
@@ -73,16 +74,12 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
     }
   }
 
-  /// As for WebSocket clients, exactly one of `text` and `bytes` must be given.
   private func appendMessage(of event: Event, to stream: SharedBytes) -> Rendering {
-    switch event["text"] {
-    case .text(let utf8)?: return append(utf8, of: event, to: stream)
-    case .json(.string(let string))?: return append(Array(string.utf8), of: event, to: stream)
-    case .bytes?, .encodedJSON?: return .ignored
-    case nil, .json?:
-      guard case .bytes(let bytes) = event["bytes"] else { return .ignored }
-      let text = Array(Base64.encode(bytes).utf8)
-      ServerSentEvent(id: id(of: event), name: "bytes").append(text, to: stream)
+    guard let (kind, payload) = event.message else { return .ignored }
+    switch kind {
+    case .text: return append(payload, of: event, to: stream)
+    case .binary:
+      ServerSentEvent(id: id(of: event), name: "bytes").append(Array(Base64.encode(payload).utf8), to: stream)
       return .frames
     }
   }

@@ -25,17 +25,11 @@ extension EventTemplate {
     case .wholeEvent:
       event.appendJSON(to: &bytes)
       for field in event.fields where !field.value.isJSON { unfit?.incomplete(event, field: field.name) }
-    case .field(let name):
-      if !event.hasJSON(of: name) { unfit?.incomplete(event, field: name) }
-      event.appendJSON(field: name, to: &bytes)
+    case .field(let name): bytes += value(of: name, in: event, unfit)?.jsonText ?? Array("null".utf8)
     case .text(let template):
-      let text = template.filled { name in
-        if !event.hasJSON(of: name) { unfit?.incomplete(event, field: name) }
-        return event.plainText(field: name)
-      }
+      let text = template.filled { value(of: $0, in: event, unfit)?.plainText }
       JSONText.append(string: text, to: &bytes)
-    case .constant(let value):
-      value.append(to: &bytes)
+    case .constant(let value): value.append(to: &bytes)
     case .array(let elements):
       bytes.append(UInt8(ascii: "["))
       for (index, element) in elements.enumerated() {
@@ -53,5 +47,12 @@ extension EventTemplate {
       }
       bytes.append(UInt8(ascii: "}"))
     }
+  }
+
+  /// The value of a field, which is reported if JSON cannot carry it, or it is missing.
+  private func value(of name: String, in event: Event, _ unfit: UnfitEvents?) -> EventValue? {
+    let value = event.value(of: name)
+    if value?.isJSON != true { unfit?.incomplete(event, field: name) }
+    return value
   }
 }

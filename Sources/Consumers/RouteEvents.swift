@@ -87,12 +87,11 @@ struct RouteEvents: Sendable {
   /// Reports an event with `text` or `bytes` that could not be rendered.
   func message(_ event: Event, _ rendering: Rendering) -> Rendering {
     guard case .ignored = rendering else { return rendering }
-    unfit?.dropped(event, Self.needsMessage(event))
-    return rendering
+    return dropped(event, Self.needsMessage(event))
   }
 
-  func dropped(_ event: Event, _ reason: @autoclosure () -> String) -> Rendering {
-    unfit?.dropped(event, reason())
+  func dropped(_ event: Event, _ reason: @autoclosure () -> String, hint: String? = nil) -> Rendering {
+    unfit?.dropped(event, reason(), hint: hint)
     return .ignored
   }
 
@@ -107,11 +106,10 @@ struct RouteEvents: Sendable {
   /// Reports an event with a chat's message that could not be rendered.
   func chatMessage(_ event: Event, _ rendering: Rendering) -> Rendering {
     guard case .ignored = rendering else { return rendering }
-    unfit?.dropped(
+    return dropped(
       event,
       event[Chat.member] == nil
         ? "the event has no field \"message\"" : "the field \"message\" holds bytes, which JSON cannot carry")
-    return rendering
   }
 
   /// ASGI: `code` defaults to 1000, `reason` to an empty text. An event with a code that is not valid on the wire is dropped.
@@ -130,10 +128,9 @@ struct RouteEvents: Sendable {
   }
 
   private func unsendable(_ event: Event) -> Rendering {
-    unfit?.dropped(
+    dropped(
       event, "the field \"code\" is not a close code that may be sent",
       hint: "1000 to 1003, 1007 to 1014, or 3000 to 4999")
-    return .ignored
   }
 }
 

@@ -20,21 +20,10 @@ extension SharedBytes {
     append(suffix.rawBytes)
   }
 
-  /// Appends the event's `text` as a text frame or its `bytes` as a binary one. ASGI: exactly one of them must be given.
+  /// Appends the event's `text` as a text frame or its `bytes` as a binary one.
   func appendMessage(of event: Event) -> Rendering {
-    switch event["text"] {
-    case .text(let utf8)?:
-      appendFrame(.text, utf8.rawBytes)
-      return .frames
-    case .json(.string(let string))?:
-      appendFrame(.text, Array(string.utf8).rawBytes)
-      return .frames
-    case .bytes?, .encodedJSON?:
-      return .ignored
-    case nil, .json?:
-      guard case .bytes(let bytes) = event["bytes"] else { return .ignored }
-      appendFrame(.binary, bytes.rawBytes)
-      return .frames
-    }
+    guard let (kind, payload) = event.message else { return .ignored }
+    appendFrame(kind.opcode, payload.rawBytes)
+    return .frames
   }
 }

@@ -11,6 +11,8 @@ import WebSocketCore
 
 /// Records what a consumer does to its session.
 private final class RecordingSession: ConsumerSession {
+  let identity: Identity? = nil
+  let takesTokens = false
   var sent: [String] = []
   var forwarded: [String] = []
   var published: [Event] = []
@@ -46,8 +48,8 @@ private func render(_ consumer: Consumer, _ event: Event) -> (Rendering, String)
 
 struct EchoTests {
   @Test func `text and binary come back as they were`() {
-    #expect(receive(.echo(Echo()), .text, "a").sent == ["text:a"])
-    #expect(receive(.echo(Echo()), .binary, "b").sent == ["binary:b"])
+    #expect(receive(.echo, .text, "a").sent == ["text:a"])
+    #expect(receive(.echo, .binary, "b").sent == ["binary:b"])
   }
 }
 
