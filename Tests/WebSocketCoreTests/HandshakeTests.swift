@@ -45,7 +45,7 @@ struct RequestHeadTests {
     #expect(String(decoding: head.target, as: UTF8.self) == "/ws/echo/?a=b")
     #expect(head.values(of: "host") == ["localhost:8000"])
     #expect(head.members(of: "connection") == ["keep-alive", "Upgrade"])
-    #expect(head.wantsWebSocket)
+    #expect(head.fields.wantWebSocket)
   }
 
   @Test func `every beginning of a head is incomplete`() {

@@ -127,7 +127,7 @@ struct WantsWebSocketTests {
       Issue.record("not complete")
       return
     }
-    #expect(head.wantsWebSocket == row.1)
+    #expect(head.fields.wantWebSocket == row.1)
   }
 }
 

@@ -2,7 +2,6 @@ import Bytes
 import ChannelLayers
 import Consumers
 import GatewayConfig
-import JSON
 import WebSocketCore
 
 /// The way from a request head to a session or an event stream: which step comes next, and what its outcome means.
@@ -175,7 +174,6 @@ struct Admission {
   }
 
   private func isWaiting(for user: String) -> Bool {
-    guard let identity = waiting?.identity else { return false }
-    return ExactText(text: identity.user) == ExactText(text: user)
+    waiting?.identity.map { ExactText(text: $0.user) } == ExactText(text: user)
   }
 }

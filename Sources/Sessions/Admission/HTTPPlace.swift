@@ -38,7 +38,7 @@ extension ServedRoutes {
   /// - Returns: nil for a request that is for the HTTP side.
   func destination(of request: RequestHead, at place: HTTPPlace?) -> Destination? {
     if let place, let route = eventRoute(method: request.method, at: place) { return .stream(route, place) }
-    return request.wantsWebSocket ? .webSocket : nil
+    return request.fields.wantWebSocket ? .webSocket : nil
   }
 }
 

@@ -1,5 +1,4 @@
 package import GatewayConfig
-import Routing
 import WebSocketCore
 
 extension ProcessState {

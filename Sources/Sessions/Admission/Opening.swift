@@ -76,9 +76,7 @@ extension Opening {
     case .stream(let stream): stream.crossOrigin
     }
   }
-}
 
-extension Opening {
   /// Makes the names of the groups, once the client's identity is known.
   ///
   /// - Returns: false if a name is not valid for the channel layer, for example because it is too long.
@@ -96,13 +94,10 @@ extension Opening {
 extension SessionOpening {
   /// The bytes of the 101 answer, with the upstream's subprotocol or the one that the route prefers.
   func response(compression: CompressionAgreement?, through upstream: UpstreamOpening.Opened?) -> [UInt8] {
-    if let upstream {
-      return handshake.response(
-        subprotocol: upstream.subprotocol ?? tokenSubprotocol, compression: compression,
-        fields: upstream.fields)
-    }
-    let subprotocol = handshake.chooseSubprotocol(from: route.configuration.subprotocols) ?? tokenSubprotocol
-    return handshake.response(subprotocol: subprotocol, compression: compression)
+    let known = route.configuration.subprotocols
+    let chosen = upstream == nil ? handshake.chooseSubprotocol(from: known) : upstream?.subprotocol
+    return handshake.response(
+      subprotocol: chosen ?? tokenSubprotocol, compression: compression, fields: upstream?.fields ?? [])
   }
 }
 

@@ -208,7 +208,9 @@ extension PendingConnection: ConnectionHandler {
 
   /// Where a request without an upgrade leads, found once for all who ask; nil where nobody does.
   private func httpPlace(of request: RequestHead) -> HTTPPlace? {
-    guard !request.wantsWebSocket, mayEndHere(request) || worker.served.hasEventRoutes else { return nil }
+    guard !request.fields.wantWebSocket, mayEndHere(request) || worker.served.hasEventRoutes else {
+      return nil
+    }
     return worker.served.httpPlace(of: request.target)
   }
 

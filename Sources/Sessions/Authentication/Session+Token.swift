@@ -2,7 +2,6 @@ import Bytes
 import ChannelLayers
 import Consumers
 import GatewayConfig
-import JSON
 import Transport
 import WebSocketCore
 

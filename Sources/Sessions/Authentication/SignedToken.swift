@@ -1,5 +1,4 @@
 import Bytes
-import ChannelLayers
 import GatewayConfig
 import JSON
 

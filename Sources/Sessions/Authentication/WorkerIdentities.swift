@@ -1,9 +1,6 @@
 import Bytes
 import Consumers
-import GatewayConfig
-import JSON
 import Transport
-import WebSocketCore
 
 /// A session of a user, which another process or request can end.
 protocol UserSession: AnyObject {

@@ -29,6 +29,21 @@ package final class AddressTable: Sendable {
     /// that came last, and for those that came before them.
     var recent: [IPAddress: UInt64] = [:]
     var older: [IPAddress: UInt64] = [:]
+
+    /// - Returns: how long to wait, in nanoseconds, if there were too many handshakes; nil if this one is allowed.
+    mutating func pay(_ rate: Rate, for site: IPAddress, at now: UInt64) -> UInt64? {
+      let cost = rate.period.wholeNanoseconds / UInt64(rate.count)
+      let credit = cost * UInt64(rate.burst - 1)
+      let paidAt = max(recent[site] ?? older[site] ?? 0, now)
+      if recent.count >= AddressTable.recentAddresses / 2, recent[site] == nil {
+        older = recent
+        recent = [:]
+      }
+      let isOver = paidAt - now > credit
+      // A refused site stays among the recent ones.
+      recent[site] = isOver ? paidAt : paidAt + cost
+      return isOver ? paidAt - now - credit : nil
+    }
   }
 
   /// The most recent sites that are kept at most; at least half as many are kept.
@@ -87,23 +102,6 @@ package final class AddressTable: Sendable {
   /// The number of known sites, for tests: with connections, and recent ones.
   var sizes: (open: Int, recent: Int) {
     counts.withLock { ($0.open.count, $0.recent.count + $0.older.count) }
-  }
-}
-
-extension AddressTable.Counts {
-  /// - Returns: how long to wait, in nanoseconds, if there were too many handshakes; nil if this one is allowed.
-  mutating func pay(_ rate: Rate, for site: IPAddress, at now: UInt64) -> UInt64? {
-    let cost = rate.period.wholeNanoseconds / UInt64(rate.count)
-    let credit = cost * UInt64(rate.burst - 1)
-    let paidAt = max(recent[site] ?? older[site] ?? 0, now)
-    if recent.count >= AddressTable.recentAddresses / 2, recent[site] == nil {
-      older = recent
-      recent = [:]
-    }
-    let isOver = paidAt - now > credit
-    // A refused site stays among the recent ones.
-    recent[site] = isOver ? paidAt : paidAt + cost
-    return isOver ? paidAt - now - credit : nil
   }
 }
 

@@ -48,9 +48,9 @@ extension Client {
 /// The entries of proxies about a request, the nearest proxy's last.
 private struct ForwardedHops {
   /// For each proxy, where it received the request from; nil if it does not say.
-  var nodes: [String?]
-  var schemes: [String?]
-  var hosts: [String?]
+  var nodes: [String?] = []
+  var schemes: [String?] = []
+  var hosts: [String?] = []
 
   init(xForwarded fields: [HeaderField]) {
     nodes = fields.members(of: "x-forwarded-for")
@@ -60,9 +60,6 @@ private struct ForwardedHops {
 
   /// RFC 7239 section 4. Nil if the field does not follow its grammar, or has a parameter twice in one element.
   init?(forwarded fields: [HeaderField]) {
-    nodes = []
-    schemes = []
-    hosts = []
     for value in fields.values(of: "forwarded") {
       var reader = FieldReader(value)
       while true {

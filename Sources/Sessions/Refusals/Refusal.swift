@@ -36,9 +36,7 @@ package struct Refusal: Error, Sendable, Equatable {
     self.hasOwnLine = hasOwnLine
     self.meaning = meaning
   }
-}
 
-extension Refusal {
   /// The status of the answer: 502 only for the row of upstreams that refuse, if it was not given their status.
   package var answerStatus: Int { status ?? 502 }
 

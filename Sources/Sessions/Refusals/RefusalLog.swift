@@ -27,9 +27,7 @@ package final class RefusalLog: Sendable {
 
   private func details(of refusal: HandshakeRefusal, _ target: [UInt8]?) -> [String: String] {
     let hint =
-      if refusal.reason == .noRoute, let target {
-        process.served.application.webSocketRouteHint(target)
-      } else { String?.none }
+      refusal.reason == .noRoute ? target.flatMap(process.served.application.webSocketRouteHint) : nil
     return ["detail": refusal.detail, "hint": hint].compactMapValues(\.self)
   }
 

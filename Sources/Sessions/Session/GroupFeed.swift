@@ -63,9 +63,7 @@ struct GroupFeed {
       self.peer = peer
     }
   }
-}
 
-extension GroupFeed {
   mutating func makeExtras() -> Extras {
     let extras = extras ?? Extras()
     self.extras = extras

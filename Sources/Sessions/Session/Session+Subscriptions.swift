@@ -22,13 +22,14 @@ extension Session {
       }
       return isCheckingToken ? .pause : .proceed
     }
+    guard let message else { return nil }
     let takesSubscriptions = route.groups?.subscribe.isEmpty == false
     switch message {
-    case .auth(let token)? where route.takesTokens: takeToken(token)
-    case .presence(let wish)? where route.hasPresence: askForPresence(wish)
-    case .subscribe(let group)? where takesSubscriptions: subscribe(to: group)
-    case .unsubscribe(let group)? where takesSubscriptions: unsubscribe(from: group)
-    case .auth?, .presence?, .subscribe?, .unsubscribe?, nil: return nil
+    case .auth(let token) where route.takesTokens: takeToken(token)
+    case .presence(let wish) where route.hasPresence: askForPresence(wish)
+    case .subscribe(let group) where takesSubscriptions: subscribe(to: group)
+    case .unsubscribe(let group) where takesSubscriptions: unsubscribe(from: group)
+    case .auth, .presence, .subscribe, .unsubscribe: return nil
     }
     return isCheckingToken ? .pause : .proceed
   }
@@ -96,7 +97,9 @@ extension Session {
 
   /// Lets the others of the group that the client's messages go to know that it is there, where the route tells that.
   func joinPresence() {
-    guard let membership, let presence = worker.presence(of: route) else { return }
+    guard route.hasPresence, let membership,
+      let presence = route.layer.flatMap({ worker.layers[$0].presence })
+    else { return }
     let audience = audience(isFirst: true, isNumbered: false)
     feed.makeExtras().presence = presence.join(
       self, group: membership.group, route: audience.key, renderer: audience.renderer, user: identity?.user)

@@ -90,9 +90,7 @@ package final class ProcessCounters: Sendable {
   let vanishedClients = Atomic<Int>(0)
   let protocolViolations = Atomic<Int>(0)
   package let tlsFailures = Atomic<Int>(0)
-}
 
-extension ProcessCounters {
   /// For the last line of the log.
   package var summary: Logger.Metadata {
     [

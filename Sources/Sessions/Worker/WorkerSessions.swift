@@ -82,11 +82,6 @@ package final class WorkerSessions {
   func end(of layer: (any LayerBackend)?) -> (any ChannelLayer)? {
     layer.map { layers[$0].layer }
   }
-
-  /// This worker's end of the route's presence; nil if the route has none.
-  func presence(of route: SessionRoute) -> LocalPresence? {
-    route.hasPresence ? route.layer.flatMap { layers[$0].presence } : nil
-  }
 }
 
 // MARK: - What other threads do for them

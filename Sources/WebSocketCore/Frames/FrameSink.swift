@@ -1,5 +1,3 @@
-import Bytes
-
 /// Whether a decoder continues with its bytes.
 public enum Flow: Sendable {
   case proceed

@@ -1,5 +1,3 @@
-import Bytes
-
 /// The masking of payloads by clients (RFC 6455 section 5.3). Masking twice restores the payload.
 enum Masking {
   /// Masks sixty-four bytes at a time, then sixteen. Counting down instead of comparing offsets keeps the compiler from adding

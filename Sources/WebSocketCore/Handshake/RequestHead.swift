@@ -12,9 +12,6 @@ public struct RequestHead: Sendable, Equatable {
   public func values(of name: String) -> [String] { fields.values(of: name) }
   public func members(of name: String) -> [String] { fields.members(of: name) }
 
-  /// Whether this is meant to be a WebSocket handshake, valid or not.
-  public var wantsWebSocket: Bool { fields.wantWebSocket }
-
   /// Whether the client sends no other request on this connection (RFC 9112 section 9.3).
   package var isLast: Bool {
     let options = members(of: "connection").map { $0.lowercased() }
