@@ -1,8 +1,6 @@
 import Bytes
 import ChannelLayers
 import GatewayConfig
-import JSON
-import Routing
 import Transport
 import WebSocketCore
 

@@ -2,7 +2,6 @@ import Bytes
 import ChannelLayers
 import GatewayConfig
 import JSON
-import Routing
 import Transport
 import WebSocketCore
 

@@ -1,6 +1,5 @@
 package import ChannelLayers
 package import GatewayConfig
-import Routing
 package import Transport
 public import WebSocketCore
 

@@ -17,9 +17,7 @@ public final class Identity: Sendable {
     self.claims = claims
     self.expires = expires
   }
-}
 
-extension Identity {
   /// The value of a place in a template: `user`, or `claims.NAME` if the claim is text, a number or a truth value.
   package func value(of place: String) -> String? {
     if place == GroupPattern.user { return user }
