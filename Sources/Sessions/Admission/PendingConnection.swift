@@ -146,11 +146,11 @@ extension PendingConnection: ConnectionHandler {
   }
 
   func readHead(_ bytes: RawSpan) {
-    if Self.isTLS(bytes) {
+    if Self.begins(bytes, with: Self.tlsHandshake) {
       let hint = "use http:// or ws:// for this address, or https:// or wss:// for one of server.tls"
       return refuse(HandshakeRefusal(.speaksTLS, detail: hint))
     }
-    isHEAD = unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: "HEAD ".utf8) }
+    isHEAD = Self.begins(bytes, with: "HEAD ".utf8)
     switch RequestHead.parse(bytes) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: bytes) }
@@ -172,8 +172,8 @@ extension PendingConnection: ConnectionHandler {
   /// The first bytes of a TLS record of the type handshake (RFC 8446 section 5.1).
   private static let tlsHandshake: [UInt8] = [0x16, 0x03]
 
-  private static func isTLS(_ bytes: RawSpan) -> Bool {
-    unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: tlsHandshake) }
+  private static func begins(_ bytes: RawSpan, with start: some Sequence<UInt8>) -> Bool {
+    unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: start) }
   }
 
   private func decide(_ request: RequestHead, from direct: Client) -> Admission.Head {

@@ -335,7 +335,7 @@ extension Refusal {
     tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, noGroupName, claimsTooFew, userMayNot,
     endedByOperator,
     upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
-    notOptions, badTarget, traceWithBody, onlyRead, onlyGET, fileNotServed, otherFile, bodyTooLarge,
+    notOptions, badTarget, traceWithBody, onlyRead, onlyGET, otherFile, bodyTooLarge,
     noSuchRange, onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
     publishMalformed, publishNeedsToken, publishTokenNotValid, publishNotAllowed, publishNothingThere,
     publishMethod, publishBodyLate, publishTooLarge, publishMediaType, publishKeyTaken, publishBusy,
