@@ -69,8 +69,7 @@ public final class LineWriter: Sendable {
     self.lossLine = lossLine
     signal = try WakeSignal()
     ended = try WakeSignal()
-    _ = try ReactorThread.start(name: "log", signal: signal) { announce in
-      announce(.success(()))
+    _ = try ReactorThread(name: "log", signal: signal) {
       self.run()
       self.ended.raise()
     }
@@ -106,7 +105,7 @@ public final class LineWriter: Sendable {
       if queue.deadline == nil { queue.deadline = deadline }
     }
     signal.requestStop()
-    return SocketCall.poll(ended.rawDescriptor, POLLIN, until: deadline + Self.look) != 0
+    return ended.wait(until: deadline + Self.look)
   }
 
   private static func append(_ line: String, to queue: inout Queue) {
@@ -140,7 +139,7 @@ extension LineWriter {
       signal.lower()
       guard let batch = take() else {
         guard !signal.isStopRequested else { return }
-        _ = SocketCall.poll(signal.rawDescriptor, POLLIN, until: nil)
+        signal.wait()
         continue
       }
       var rest = batch[...]

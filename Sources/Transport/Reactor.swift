@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// One thread, one event queue, and the connections on it.
 ///
@@ -111,16 +112,29 @@ import Glibc
     name: String, _ setUp: @escaping @Sendable (Reactor) throws -> Result
   ) throws -> (thread: ReactorThread, result: Result) {
     let signal = try WakeSignal()
-    return try ReactorThread.start(name: name, signal: signal) { announce in
+    let announced = try WakeSignal()
+    let outcome = Mutex<Swift.Result<Result, any Error>?>(nil)
+    let thread = try ReactorThread(name: name, signal: signal) {
       do {
         let reactor = try Reactor(signal: signal)
         // Also when `setUp` failed half-way.
         defer { reactor.end() }
-        announce(.success(try setUp(reactor)))
+        let result = try setUp(reactor)
+        outcome.withLock { $0 = .success(result) }
+        announced.raise()
         reactor.run()
       } catch {
-        announce(.failure(error))
+        outcome.withLock { $0 = .failure(error) }
+        announced.raise()
       }
+    }
+    announced.wait()
+    guard let outcome = outcome.withLock(\.self) else { preconditionFailure("the thread announced nothing") }
+    do {
+      return (thread, try outcome.get())
+    } catch {
+      thread.join()
+      throw error
     }
   }
 }

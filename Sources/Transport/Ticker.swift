@@ -7,14 +7,13 @@ public enum Ticker {
     every interval: Duration, to mailbox: Mailbox<Message>, _ message: Message
   ) throws -> ReactorThread {
     let signal = try WakeSignal()
-    return try ReactorThread.start(name: "ticker", signal: signal) { announce in
-      announce(.success(()))
+    return try ReactorThread(name: "ticker", signal: signal) {
       var due = MonotonicTime.now
       while !signal.isStopRequested, mailbox.post(message) {
         due = due + interval
         sleep(until: due)
       }
-    }.0
+    }
   }
 
   private static func sleep(until time: MonotonicTime) {

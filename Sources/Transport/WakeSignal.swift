@@ -33,6 +33,14 @@ final class WakeSignal: Sendable {
     _ = isRaised.exchange(false, ordering: .acquiringAndReleasing)
   }
 
+  /// Waits on the calling thread, without end where no time is given.
+  ///
+  /// - Returns: whether it was raised; false where the time was over first.
+  @discardableResult
+  func wait(until time: MonotonicTime? = nil) -> Bool {
+    SocketCall.poll(descriptor, POLLIN, until: time) != 0
+  }
+
   func requestStop() {
     wantsStop.store(true, ordering: .releasing)
     raise()

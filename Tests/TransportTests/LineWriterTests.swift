@@ -33,12 +33,11 @@ struct LineWriterTests {
     let (reading, writing) = smallPipe()
     let writer = try LineWriter(to: writing, lossLine: lossLine)
     let sent = (0..<5000).map { "line \($0) " + String(repeating: "x", count: $0 % 200) }
-    let thread = try ReactorThread.start(name: "test", signal: WakeSignal()) { announce in
-      announce(.success(()))
+    let thread = try ReactorThread(name: "test", signal: WakeSignal()) {
       for line in sent { writer.write(line) }
       writer.finish(within: .seconds(20))
       close(writing)
-    }.0
+    }
     #expect(lines(from: reading) == sent)
     thread.join()
     close(reading)
@@ -47,14 +46,13 @@ struct LineWriterTests {
   @Test func `a line that is longer than a piece comes whole`() throws {
     let (reading, writing) = smallPipe()
     let long = String(repeating: "abc", count: 10_000)
-    let thread = try ReactorThread.start(name: "test", signal: WakeSignal()) { announce in
-      announce(.success(()))
+    let thread = try ReactorThread(name: "test", signal: WakeSignal()) {
       let writer = try? LineWriter(to: writing, lossLine: lossLine)
       writer?.write(long)
       writer?.write("next")
       writer?.finish(within: .seconds(20))
       close(writing)
-    }.0
+    }
     #expect(lines(from: reading) == [long, "next"])
     thread.join()
     close(reading)
@@ -66,11 +64,10 @@ struct LineWriterTests {
     let line = String(repeating: "x", count: 999)
     for _ in 0..<100 { writer.write(line) }
     // Nobody has read so far, and none of the calls waited.
-    let thread = try ReactorThread.start(name: "test", signal: WakeSignal()) { announce in
-      announce(.success(()))
+    let thread = try ReactorThread(name: "test", signal: WakeSignal()) {
       writer.finish(within: .seconds(20))
       close(writing)
-    }.0
+    }
     let read = lines(from: reading)
     thread.join()
     let kept = read.count { $0 == line }
@@ -86,11 +83,10 @@ struct LineWriterTests {
     let writer = try LineWriter(to: writing, limits: .init(bytes: 1 << 20, lines: 10), lossLine: lossLine)
     writer.write(String(repeating: "x", count: 5000))
     for number in 0..<20 { writer.write("\(number)") }
-    let thread = try ReactorThread.start(name: "test", signal: WakeSignal()) { announce in
-      announce(.success(()))
+    let thread = try ReactorThread(name: "test", signal: WakeSignal()) {
       writer.finish(within: .seconds(20))
       close(writing)
-    }.0
+    }
     let read = lines(from: reading)
     thread.join()
     #expect(Array(read.dropFirst()) == (0..<9).map(String.init) + ["11 lost"])
@@ -152,13 +148,12 @@ struct LineWriterTests {
     let (reading, writing) = smallPipe()
     setNonBlocking(writing)
     let sent = (0..<1000).map { "line \($0) " + String(repeating: "x", count: 100) }
-    let thread = try ReactorThread.start(name: "test", signal: WakeSignal()) { announce in
-      announce(.success(()))
+    let thread = try ReactorThread(name: "test", signal: WakeSignal()) {
       let writer = try? LineWriter(to: writing, lossLine: lossLine)
       for line in sent { writer?.write(line) }
       writer?.finish(within: .seconds(20))
       close(writing)
-    }.0
+    }
     #expect(lines(from: reading) == sent)
     thread.join()
     close(reading)
