@@ -58,8 +58,8 @@ public struct Mailbox<Message: Sendable>: Sendable {
 
   private let contents: Contents
 
-  fileprivate init(contents: Contents) {
-    self.contents = contents
+  init(signal: WakeSignal, load: WaitingLoad) {
+    contents = Contents(signal: signal, load: load)
   }
 
   /// - Parameter weight: roughly the bytes of memory that the message refers to.
@@ -71,36 +71,23 @@ public struct Mailbox<Message: Sendable>: Sendable {
 
   /// What waits in all mailboxes of the reactor.
   public var load: WaitingLoad { contents.load }
+
+  /// The receiving end. There may be only one.
+  func receiver(_ receive: @escaping (Message) -> Void) -> any MailboxReceiver {
+    TakenMessages(from: contents, receive)
+  }
 }
 
 /// The receiving end of a mailbox, kept by its reactor.
-struct MailboxReceiver {
-  enum Progress {
-    case done
-    /// The time for the turn is over. The remaining messages come first in the next turn.
-    case more
-  }
+protocol MailboxReceiver: AnyObject {
+  /// - Returns: whether messages may be left. They come first in the next turn.
+  func receiveSome() -> Bool
 
-  let receiveSome: () -> Progress
-  let close: () -> Void
-
-  static func make<Message: Sendable>(
-    signal: WakeSignal, load: WaitingLoad, _ receive: @escaping (Message) -> Void
-  ) -> (Mailbox<Message>, MailboxReceiver) {
-    let contents = Mailbox<Message>.Contents(signal: signal, load: load)
-    let taken = TakenMessages(from: contents)
-    let receiver = MailboxReceiver(
-      receiveSome: { taken.receiveSome(receive) },
-      close: {
-        contents.close()
-        taken.removeAll()
-      })
-    return (Mailbox(contents: contents), receiver)
-  }
+  func close()
 }
 
 /// The messages that a reactor has taken out of a mailbox and not handled yet.
-private final class TakenMessages<Message: Sendable> {
+private final class TakenMessages<Message: Sendable>: MailboxReceiver {
   /// The time for one mailbox in one turn. It is processor time of the reactor, so that a burst is not cut short because
   /// another thread had the processor.
   private static var longest: Duration { .milliseconds(5) }
@@ -110,14 +97,16 @@ private final class TakenMessages<Message: Sendable> {
   private static var countedAtOnce: Int { 64 * 1024 }
 
   private let contents: Mailbox<Message>.Contents
+  private let receive: (Message) -> Void
   /// In reverse order, so that each message is freed as it is handled.
   private var messages: [Mailbox<Message>.Posted] = []
 
-  init(from contents: Mailbox<Message>.Contents) {
+  init(from contents: Mailbox<Message>.Contents, _ receive: @escaping (Message) -> Void) {
     self.contents = contents
+    self.receive = receive
   }
 
-  func receiveSome(_ receive: (Message) -> Void) -> MailboxReceiver.Progress {
+  func receiveSome() -> Bool {
     let wereLeft = !messages.isEmpty
     if !wereLeft { messages = contents.takeAll().reversed() }
     let start = messages.count > Self.messagesPerLook ? MonotonicTime.usedByThread : .zero
@@ -135,14 +124,15 @@ private final class TakenMessages<Message: Sendable> {
       if count % Self.messagesPerLook == 0, !messages.isEmpty,
         MonotonicTime.usedByThread - start > Self.longest
       {
-        return .more
+        return true
       }
     }
     // The signal for messages posted later may have been consumed together with the signal for these.
-    return wereLeft ? .more : .done
+    return wereLeft
   }
 
-  func removeAll() {
+  func close() {
+    contents.close()
     contents.discount(messages)
     messages = []
   }

@@ -78,7 +78,7 @@ import Synchronization
   private var acceptors: [Acceptor?] = []
   private var timers: TimerWheel?
   private var hoarding: HoardingWatch?
-  private var receivers: [MailboxReceiver] = []
+  private var receivers: [any MailboxReceiver] = []
   private var dirty: [Connection] = []
   private var ended: [(connection: Connection, reason: ConnectionEnd)] = []
   private var endOfTurnWork: [any EndOfTurn] = []
@@ -206,8 +206,8 @@ extension Reactor {
 
   /// Makes a mailbox, to which other threads post messages.
   public func mailbox<Message: Sendable>(_ receive: @escaping (Message) -> Void) -> Mailbox<Message> {
-    let (mailbox, receiver) = MailboxReceiver.make(signal: signal, load: mail, receive)
-    receivers.append(receiver)
+    let mailbox = Mailbox<Message>(signal: signal, load: mail)
+    receivers.append(mailbox.receiver(receive))
     return mailbox
   }
 
@@ -365,7 +365,7 @@ extension Reactor {
 
   private func receiveMail() {
     hasMail = false
-    for receiver in receivers where receiver.receiveSome() == .more { hasMail = true }
+    for receiver in receivers where receiver.receiveSome() { hasMail = true }
   }
 
   /// Continues the connections that have work left: each once, in their order, as far as the time allows. A new connection waits
