@@ -48,7 +48,9 @@ let package = Package(
       name: "WebSocketCore",
       dependencies: ["Bytes", "CZlib", .product(name: "Crypto", package: "swift-crypto")]),
     .systemLibrary(name: "CLinux"),
-    .target(name: "Transport", dependencies: ["CLinux"]),
+    .target(
+      name: "Transport",
+      dependencies: ["CLinux", .product(name: "DequeModule", package: "swift-collections")]),
 
     .target(
       name: "NetworkFaults",

@@ -1,4 +1,5 @@
 import CLinux
+import DequeModule
 import Glibc
 import Synchronization
 
@@ -61,9 +62,11 @@ import Synchronization
   /// The index of the first reported event that is not handled, and the number of reported events.
   private var nextEvent = 0
   private var eventCount = 0
-  private var ready = ReadyList()
-  /// Connections with work left that have not been read yet. They wait only for each other: new and other connections take turns.
-  private var new = ReadyList()
+  /// Connections with work left, in the order in which they are served: no event reports this work, or it waits for its turn. Each
+  /// makes sure that it is here at most once; if it was closed meanwhile, this is found out when its turn comes.
+  private var ready = Deque<Connection>()
+  /// Those that have not been read yet. They wait only for each other: new and other connections take turns.
+  private var new = Deque<Connection>()
   private var isNewNext = true
   /// Whether a posted message may be waiting.
   private var hasMail = false
