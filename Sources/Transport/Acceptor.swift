@@ -41,7 +41,6 @@ package final class Acceptor {
       let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
       let raw = accept4(listener, nil, nil, flags)
       if raw >= 0 {
-        reactor.counters.accepts += 1
         if !isTCP { UnsentBound.set(on: raw) }
         accepted(Descriptor(adopting: raw))
         // The call may have closed the listener, and its number may belong to another descriptor by now.

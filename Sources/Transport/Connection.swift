@@ -37,7 +37,7 @@ public final class Connection {
   /// The handler is to be called when its turn comes.
   private var wantsTurn = false
   /// What is read at once: as much as the handler gets done in a turn. Bytes.
-  private var readSize = UInt32(Reactor.firstReadSize)
+  var readSize = UInt32(Reactor.firstReadSize)
   /// What the handler left of the last read; nothing more is read until it is dealt with.
   private var unread: UnreadBytes?
   /// Why it is broken; `errno`.
@@ -312,11 +312,6 @@ extension Connection {
   /// Hands on what has come already, instead of with the next turn.
   public func readNow() {
     if phase == .open, !isReadingPaused, unread == nil, !peerHasFinished { _ = read() }
-  }
-
-  /// Reads so much at once the next time.
-  func expect(_ bytes: Int) {
-    readSize = UInt32(bytes)
   }
 
   func handle(_ events: UInt32) {

@@ -150,7 +150,4 @@ public final class MemoryAllowance {
     guard held > fairShare, budget.takeShortage() else { return nil }
     return fairShare / 8 * 7
   }
-
-  /// Whether it has more than it may keep when others are short.
-  public var isHoarding: Bool { held > fairShare }
 }

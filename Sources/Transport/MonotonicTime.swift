@@ -26,8 +26,6 @@ public struct MonotonicTime: Sendable, Hashable, Comparable {
     .nanoseconds(nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0)
   }
 
-  public var seconds: Int64 { Int64(nanoseconds / 1_000_000_000) }
-
   public static func < (one: MonotonicTime, other: MonotonicTime) -> Bool {
     one.nanoseconds < other.nanoseconds
   }

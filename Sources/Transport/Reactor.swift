@@ -16,7 +16,6 @@ import Synchronization
     public var reads: UInt64 = 0
     /// Number of system calls that sent something.
     public var sends: UInt64 = 0
-    public var accepts: UInt64 = 0
     /// Connections that could not be accepted, for want of descriptors or memory.
     public var acceptFailures: UInt64 = 0
   }

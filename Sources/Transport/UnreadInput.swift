@@ -57,9 +57,6 @@ extension Reactor {
     unread.rests.map { UnreadConnection(connection: $0.connection, since: $0.since) }
   }
 
-  /// The left bytes of all connections.
-  var unreadBytes: Int { unread.rests.reduce(0) { $0 + $1.size } }
-
   func count(_ rest: UnreadBytes) {
     unread.add(rest)
     isUnreadOver = unread.isOver

@@ -20,8 +20,4 @@ struct MonotonicTimeTests {
     #expect(duration.wholeNanoseconds == nanoseconds)
     #expect(MonotonicTime(nanoseconds: 5) + duration == MonotonicTime(nanoseconds: 5 + nanoseconds))
   }
-
-  @Test func `seconds are whole ones`() {
-    #expect(MonotonicTime(nanoseconds: 2_999_999_999).seconds == 2)
-  }
 }

@@ -367,7 +367,7 @@ struct ReadyListTests {
         handler.onClosed = { _ in gone.add(number) }
         handler.connection = reactor.adopt(Descriptor(adopting: end), handler: handler)
         // As one that has got through all it was sent so far.
-        handler.connection?.expect(Reactor.readSize)
+        handler.connection?.readSize = UInt32(Reactor.readSize)
         return handler
       }
       return reactor.mailbox { (step: Int) in

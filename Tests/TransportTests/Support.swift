@@ -78,6 +78,11 @@ func takeAllDescriptors() -> Int {
   return limit
 }
 
+extension Reactor {
+  /// What the handlers of all connections have left.
+  var unreadBytes: Int { unread.rests.reduce(0) { $0 + $1.size } }
+}
+
 /// Starts a reactor, runs the body with what the set-up returned, and stops the reactor.
 func withReactor<Result: Sendable>(
   _ setUp: @escaping @Sendable (Reactor) throws -> Result, _ body: (Result) throws -> Void
