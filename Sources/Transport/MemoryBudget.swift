@@ -40,23 +40,17 @@ public final class MemoryBudget: Sendable {
 
   /// - Returns: false if so much is not left; then nothing is taken.
   public func take(_ bytes: Int) -> Bool {
-    var current = sum.load(ordering: .relaxed)
-    while bytes <= total - current {
-      let (isDone, original) = sum.weakCompareExchange(
-        expected: current, desired: current + bytes, ordering: .relaxed)
-      if isDone { return true }
-      current = original
-    }
-    return false
+    takeMost(of: bytes, atLeast: bytes) == bytes
   }
 
   /// Takes as much of the bytes as is left.
   ///
-  /// - Returns: the number of bytes taken.
-  func takeMost(of bytes: Int) -> Int {
+  /// - Returns: the number of bytes taken; 0 if that would be less than `least`.
+  func takeMost(of bytes: Int, atLeast least: Int = 0) -> Int {
     var current = sum.load(ordering: .relaxed)
     while true {
       let taken = max(0, min(bytes, total - current))
+      guard taken >= least else { return 0 }
       let (isDone, original) = sum.weakCompareExchange(
         expected: current, desired: current + taken, ordering: .relaxed)
       if isDone { return taken }
