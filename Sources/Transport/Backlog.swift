@@ -8,13 +8,13 @@ final class Backlog {
   /// A longer piece gets a chunk of its own.
   private static let largestShared = BacklogChunk.sharedCapacity / 4
 
-  fileprivate(set) var allowance: MemoryAllowance
+  private(set) var allowance: MemoryAllowance
   /// How many bytes were queued so far. The age of a chunk is measured with it.
   private(set) var position: UInt64 = 0
   /// The chunk that is being filled.
   private var open: BacklogChunk?
   /// The connections that wait for the kernel, in no order.
-  private var waiting: [Connection] = []
+  private(set) var waiting: [Connection] = []
 
   init(boundedBy allowance: MemoryAllowance) {
     self.allowance = allowance
@@ -40,7 +40,7 @@ final class Backlog {
 
   private func chunk(for size: Int) -> BacklogChunk {
     guard size <= Self.largestShared else {
-      return BacklogChunk(capacity: size, mapped: false, since: position, countedBy: allowance)
+      return ownChunk(capacity: size)
     }
     if isKnownUniquelyReferenced(&open) { open?.clear(since: position) }
     if let open, open.room >= size { return open }
@@ -78,8 +78,6 @@ final class Backlog {
     // After a flood, the list does not keep its memory.
     if waiting.isEmpty, waiting.capacity > 1024 { waiting = [] }
   }
-
-  var waitingCount: Int { waiting.count }
 
   /// Closes the connections whose bytes have waited longest, until there is room.
   func relieve() {

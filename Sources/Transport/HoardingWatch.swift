@@ -5,8 +5,6 @@
 public final class HoardingWatch {
   private static let interval = Duration.milliseconds(100)
 
-  /// Unowned: the watch belongs to the reactor, or to what is confined to it.
-  private unowned let reactor: Reactor
   private let relieve: () -> Bool
   private var timer: Timer?
   private var isWatching = false
@@ -14,18 +12,16 @@ public final class HoardingWatch {
   /// - Parameter relieve: gives back what exceeds the fair share, if another reactor needs it. Returns whether the holder
   ///   still holds anything.
   public init(_ reactor: Reactor, _ relieve: @escaping () -> Bool) {
-    self.reactor = reactor
     self.relieve = relieve
+    // Unowned: a holder that ends holds nothing, or its reactor ends with it.
+    timer = reactor.timer { [unowned self] in look() }
   }
 
   /// Begins to watch, unless it does so already. Must be called when the holder begins to hold something.
   public func begin() {
     guard !isWatching else { return }
     isWatching = true
-    // Unowned: a holder that ends holds nothing, or its reactor ends with it.
-    let timer = timer ?? reactor.timer { [unowned self] in look() }
-    self.timer = timer
-    timer.schedule(after: Self.interval)
+    timer?.schedule(after: Self.interval)
   }
 
   private func look() {

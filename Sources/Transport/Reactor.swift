@@ -102,6 +102,11 @@ import Synchronization
     try epoll.add(signal.rawDescriptor, for: Epoll.input, token: Token.wakeUp)
     // Unowned: the wheel is the reactor's own.
     timers = TimerWheel { [unowned self] in now }
+    // Unowned: the watch is the reactor's own.
+    hoarding = HoardingWatch(self) { [unowned self] in
+      backlog.relieve()
+      return !backlog.waiting.isEmpty
+    }
   }
 
   deinit {
@@ -335,15 +340,7 @@ extension Reactor {
 
   /// While connections wait, gives back what exceeds the fair share if another reactor needs it.
   func watchHoarding() {
-    let watch =
-      hoarding
-      // Unowned: the watch is the reactor's own.
-      ?? HoardingWatch(self) { [unowned self] in
-        backlog.relieve()
-        return backlog.waitingCount > 0
-      }
-    hoarding = watch
-    watch.begin()
+    hoarding?.begin()
   }
 
   private func relieveUnread() {
