@@ -264,7 +264,7 @@ extension Connection {
   /// that one is.
   public func leave(last count: Int) {
     precondition(reactor.isReading(self), "only the handler that is reading leaves something")
-    reactor.leave(last: count)
+    reactor.left = count
   }
 
   /// Gives the handler bytes that somebody else has read, before anything else and as if they came now.
@@ -429,7 +429,7 @@ extension Connection {
   private func dropUnread() {
     guard let rest = unread else { return }
     unread = nil
-    reactor.discount(rest)
+    reactor.unread.remove(rest)
   }
 }
 
@@ -444,10 +444,7 @@ extension Connection {
     phase = .finishing
     isReadingPaused = false
     dropUnread()
-    // Unowned: the close cancels it.
-    let timer = reactor.timer { [unowned self] in close(.local) }
-    timer.schedule(after: timeout)
-    lingering = timer
+    linger(for: timeout, then: .local)
     if reactor.isReading(self) { return }
     if isDirty || isWaitingToSend { return watch() }
     shutDown()
@@ -514,9 +511,13 @@ extension Connection {
       return close(.failed(failure))
     }
     guard phase == .broken, isReadingPaused, lingering == nil else { return }
+    linger(for: Self.timeForRest, then: .failed(failure))
+  }
+
+  private func linger(for time: Duration, then end: ConnectionEnd) {
     // Unowned: the close cancels it.
-    let timer = reactor.timer { [unowned self] in close(.failed(failure)) }
-    timer.schedule(after: Self.timeForRest)
+    let timer = reactor.timer { [unowned self] in close(end) }
+    timer.schedule(after: time)
     lingering = timer
   }
 

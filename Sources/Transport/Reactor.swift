@@ -46,7 +46,7 @@ import Synchronization
   /// The connection whose handler is reading; only compared, so that keeping it costs nothing.
   private var reading: ObjectIdentifier?
   /// How many of its bytes that handler leaves for later.
-  private var left = 0
+  var left = 0
   /// The time of that handler's turn.
   private var slice = TimeLimit.slice
   /// Whether the last handler took longer than its turn.
@@ -484,11 +484,6 @@ extension Reactor {
     return left
   }
 
-  /// The current handler leaves the last bytes that it was given.
-  func leave(last count: Int) {
-    left = count
-  }
-
   func markReady(_ connection: Connection, isNew: Bool) {
     if isNew { new.append(connection) } else { ready.append(connection) }
   }
@@ -516,19 +511,15 @@ extension Reactor {
   func forget(_ connection: Connection) {
     // Closing alone is not enough: events keep coming while a duplicate of the descriptor is open.
     epoll.remove(connection.rawDescriptor)
-    free(connection)
+    let slot = Int(connection.slot)
+    slots[slot].connection = nil
+    slots[slot].generation = (slots[slot].generation + 1) & Token.lastGeneration
+    freeSlots.append(connection.slot)
   }
 
   /// Does not report events of a descriptor any more, until it is added again.
   func stopWatching(_ descriptor: Int32) {
     epoll.remove(descriptor)
-  }
-
-  private func free(_ connection: Connection) {
-    let slot = Int(connection.slot)
-    slots[slot].connection = nil
-    slots[slot].generation = (slots[slot].generation + 1) & Token.lastGeneration
-    freeSlots.append(connection.slot)
   }
 
   private func token(of connection: Connection) -> UInt64 {

@@ -3,8 +3,6 @@ final class UnreadInput {
   private(set) var allowance = MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1)
   private(set) var rests: [UnreadBytes] = []
   private(set) var relieve: () -> Void = {}
-  /// Whether a connection has to be closed to free memory.
-  var isOver: Bool { allowance.isOver }
 
   /// Moves the count to another allowance. Must be called before the first connection.
   func bound(by allowance: MemoryAllowance, _ relieve: @escaping () -> Void) {
@@ -31,13 +29,6 @@ final class UnreadInput {
   }
 }
 
-/// A connection whose handler left bytes for later.
-public struct UnreadConnection {
-  public let connection: Connection
-  /// When some of the bytes were last handled, or when they were left: nanoseconds of the reactor's clock.
-  public let since: UInt64
-}
-
 extension Reactor {
   /// Bounds the bytes that handlers leave on this reactor. Must be called before the first connection. The allowance may count
   /// other memory, too.
@@ -52,18 +43,16 @@ extension Reactor {
     unread.bound(by: allowance, relieve)
   }
 
-  /// The connections with left bytes, in no order.
-  public var unreadConnections: [UnreadConnection] {
-    unread.rests.map { UnreadConnection(connection: $0.connection, since: $0.since) }
+  /// The connections with left bytes, in no order, and when some of the bytes were last handled, or when they were left:
+  /// nanoseconds of the reactor's clock.
+  public var unreadConnections: [(connection: Connection, since: UInt64)] {
+    unread.rests.map { ($0.connection, $0.since) }
   }
 
   func count(_ rest: UnreadBytes) {
     unread.add(rest)
-    isUnreadOver = unread.isOver
+    // Whether a connection has to be closed to free memory.
+    isUnreadOver = unread.allowance.isOver
     unreadKept()
-  }
-
-  func discount(_ rest: UnreadBytes) {
-    unread.remove(rest)
   }
 }
