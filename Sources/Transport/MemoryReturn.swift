@@ -40,18 +40,6 @@ public enum ProcessMemory {
 /// Decides when free memory is returned to the system: once a flood has ended. It has no clock or system calls of its own and
 /// gets the measurements as samples.
 public struct MemoryReturn {
-  /// One measurement.
-  public struct Sample {
-    public var resident: Int
-    /// Processor time used since the last sample; 1 is one busy processor.
-    public var load: Double
-
-    public init(resident: Int, load: Double) {
-      self.resident = resident
-      self.load = load
-    }
-  }
-
   /// How many samples in a row have to be quiet.
   static let quietSamples = 2
   /// A load below this always counts as quiet.
@@ -78,23 +66,26 @@ public struct MemoryReturn {
 
   public init() {}
 
+  /// Takes a sample.
+  ///
+  /// - Parameter load: processor time used since the last sample; 1 is one busy processor.
   /// - Returns: whether to give memory back now.
-  public mutating func isDue(_ sample: Sample) -> Bool {
-    let least = min(least ?? sample.resident, sample.resident)
+  public mutating func isDue(resident: Int, load: Double) -> Bool {
+    let least = min(least ?? resident, resident)
     self.least = least
-    let settled = min(settled ?? sample.resident, sample.resident)
+    let settled = min(settled ?? resident, resident)
     self.settled = settled
-    peak = max(peak, sample.load)
+    peak = max(peak, load)
     samplesSinceReturn += 1
-    guard sample.load <= max(Self.quietLoad, peak / 2) else {
+    guard load <= max(Self.quietLoad, peak / 2) else {
       quiet = 0
       wait = Self.firstWait
       return false
     }
     quiet += 1
     guard quiet >= Self.quietSamples else { return false }
-    if Self.isMuch(sample.resident, beside: max(0, settled - unused)) { return true }
-    return samplesSinceReturn > wait && Self.isMuch(sample.resident, beside: least)
+    if Self.isMuch(resident, beside: max(0, settled - unused)) { return true }
+    return samplesSinceReturn > wait && Self.isMuch(resident, beside: least)
   }
 
   /// Notes a change of what this process needs, which cannot be seen from outside: what it freed may be used again by the

@@ -38,7 +38,7 @@ final class MemoryReturnThread: Sendable {
     init(_ reactor: Reactor, _ owner: MemoryReturnThread) {
       self.owner = owner
       // The memory of the process before the first client.
-      if let resident = ProcessMemory.resident { _ = decision.isDue(.init(resident: resident, load: 1)) }
+      if let resident = ProcessMemory.resident { _ = decision.isDue(resident: resident, load: 1) }
       let timer = reactor.timer { [self] in
         look()
         self.timer?.schedule(after: MemoryReturnThread.interval)
@@ -57,7 +57,7 @@ final class MemoryReturnThread: Sendable {
       guard let resident = ProcessMemory.resident, now > time else { return }
       let passed = Double(now.nanoseconds - time.nanoseconds)
       let load = Double((usedNow - used).wholeNanoseconds) / passed
-      guard decision.isDue(.init(resident: resident, load: load)) else { return }
+      guard decision.isDue(resident: resident, load: load) else { return }
       ProcessMemory.trim()
       let pause = Int(clamping: (MonotonicTime.now.nanoseconds - now.nanoseconds) / 1000)
       let left = ProcessMemory.resident ?? resident
