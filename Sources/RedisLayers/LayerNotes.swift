@@ -6,7 +6,8 @@ import Transport
 final class LayerNotes: Sendable {
   private let alias: String
   private let log: Logger
-  private let paces = Mutex(LogPaces())
+  /// By message, of which the program has few.
+  private let paces = Mutex<[String: LogPace]>([:])
 
   init(of alias: String, log: Logger) {
     self.alias = alias
@@ -14,7 +15,8 @@ final class LayerNotes: Sendable {
   }
 
   func write(_ message: String, _ detail: String) {
-    guard let others = paces.withLock({ $0.next(message) }) else { return }
+    let others = paces.withLock { $0[message, default: LogPace(most: 1)].next() }
+    guard let others else { return }
     log.warning("\(message)", metadata: ["layer": "\(alias)", "detail": "\(detail)", "others": "\(others)"])
   }
 }

@@ -43,15 +43,3 @@ package final class SharedLogPace: Sendable {
     pace.withLock { $0.next(at: now) }
   }
 }
-
-/// The same for lines of several kinds, each with a pace of its own. There are as many kinds as there are messages in the program.
-package struct LogPaces {
-  private var paces: [String: LogPace] = [:]
-
-  package init() {}
-
-  /// - Returns: how many lines of this kind were left out before this one; nil if this one has to be left out too.
-  package mutating func next(_ kind: String, at now: MonotonicTime = .now) -> Int? {
-    paces[kind, default: LogPace(most: 1)].next(at: now)
-  }
-}

@@ -4,14 +4,14 @@ import Testing
 
 struct LogPaceTests {
   @Test func `one of each kind a second, with a count of the others`() {
-    var notes = LogPaces()
+    var (one, other) = (LogPace(most: 1), LogPace(most: 1))
     let start = MonotonicTime.now
-    #expect(notes.next("a", at: start) == 0)
-    #expect(notes.next("a", at: start + .milliseconds(1)) == nil)
-    #expect(notes.next("b", at: start + .milliseconds(1)) == 0)
-    #expect(notes.next("a", at: start + .milliseconds(999)) == nil)
-    #expect(notes.next("a", at: start + .seconds(1)) == 2)
-    #expect(notes.next("a", at: start + .seconds(3)) == 0)
+    #expect(one.next(at: start) == 0)
+    #expect(one.next(at: start + .milliseconds(1)) == nil)
+    #expect(other.next(at: start + .milliseconds(1)) == 0)
+    #expect(one.next(at: start + .milliseconds(999)) == nil)
+    #expect(one.next(at: start + .seconds(1)) == 2)
+    #expect(one.next(at: start + .seconds(3)) == 0)
   }
 
   @Test func `lines over the most of an interval are counted, and told with the first one of the next`() {
