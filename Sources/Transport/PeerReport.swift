@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// What the system knows about the other end of a TCP connection (`TCP_INFO`, tcp(7)): enough to tell a peer that vanished from
@@ -13,34 +14,11 @@ public struct PeerReport: Sendable, Equatable {
   /// Milliseconds since anything arrived.
   public var sinceHeard: Int
 
-  public init(unacknowledged: Int, unansweredProbes: Int, sinceSent: Int, sinceHeard: Int) {
-    self.unacknowledged = unacknowledged
-    self.unansweredProbes = unansweredProbes
-    self.sinceSent = sinceSent
-    self.sinceHeard = sinceHeard
-  }
-
-  /// Asks the system; nil for a socket that is not TCP.
-  package init?(ofSocket raw: Int32) {
-    var info = tcp_info()
-    var size = socklen_t(MemoryLayout<tcp_info>.size)
-    guard unsafe getsockopt(raw, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
-    self.init(
-      unacknowledged: Int(info.tcpi_unacked), unansweredProbes: Int(info.tcpi_probes),
-      sinceSent: Int(info.tcpi_last_data_sent),
-      sinceHeard: Int(min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv)))
-  }
-
   /// Whether the peer owes an answer: data or a probe was sent after the peer was last heard. A peer with a closed window is
   /// probed ever more rarely, up to two minutes apart, and until the next probe its silence means nothing.
   public var isAwaited: Bool {
     unansweredProbes > 0 || unacknowledged > 0 && sinceSent < sinceHeard
   }
-}
-
-extension Connection {
-  /// What the system knows about the peer, asked at each call; nil if the connection is not TCP or is closed.
-  public var peerReport: PeerReport? { PeerReport(ofSocket: rawDescriptor) }
 }
 
 /// Finds out from reports that a peer vanished: it owed an answer, and nothing arrived within the bound.
@@ -79,6 +57,9 @@ public struct PeerSilence: Sendable, Equatable {
 }
 
 extension Connection {
+  /// What the system knows about the peer, asked at each call; nil if the connection is not TCP or is closed.
+  public var peerReport: PeerReport? { PeerReport(ofSocket: rawDescriptor) }
+
   /// Ends the connection with a reset, so that the system drops what it still holds for the vanished peer. As after a reset by
   /// the peer, the handler is first given what the peer sent before.
   public func peerVanished() {
@@ -88,6 +69,17 @@ extension Connection {
 }
 
 extension PeerReport {
+  /// Asks the system; nil for a socket that is not TCP.
+  package init?(ofSocket raw: Int32) {
+    var info = tcp_info()
+    var size = socklen_t(MemoryLayout<tcp_info>.size)
+    guard unsafe getsockopt(raw, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
+    self.init(
+      unacknowledged: Int(info.tcpi_unacked), unansweredProbes: Int(info.tcpi_probes),
+      sinceSent: Int(info.tcpi_last_data_sent),
+      sinceHeard: Int(min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv)))
+  }
+
   /// Lets the system forget what it holds for the peer when the socket is closed, instead of sending it again and again.
   package static func dropUnsent(ofSocket raw: Int32) {
     var linger = linger(l_onoff: 1, l_linger: 0)

@@ -62,7 +62,7 @@ public final class WaitingLoad: Sendable {
 
   /// Calls the body once there is room: now, or later on the thread that receives.
   ///
-  /// - Returns: for `forget`; nil where the body was called.
+  /// - Returns: the body's number; nil where it was called.
   @discardableResult
   package func whenRoom(_ goOn: @escaping @Sendable () -> Void) -> Int? {
     let number: Int? = waiters.withLock { waiters in
@@ -77,17 +77,13 @@ public final class WaitingLoad: Sendable {
     return number
   }
 
-  /// A caller that waited for room has given up.
-  func forget(_ number: Int) {
-    waiters.withLock { _ = $0.bodies.removeValue(forKey: number) }
-  }
-
   /// Waits until there is room, or the task is cancelled.
   package func room() async {
     let (rooms, room) = AsyncStream.makeStream(of: Void.self)
     let number = whenRoom { room.finish() }
     for await _ in rooms {}
-    if let number { forget(number) }
+    // A caller that is cancelled does not wait any more.
+    if let number { waiters.withLock { $0.bodies[number] = nil } }
   }
 
   /// Waits until there is room, but no longer than the given time.
