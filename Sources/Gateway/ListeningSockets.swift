@@ -23,9 +23,6 @@ struct ListeningSockets {
   /// With the modes that the configuration gives.
   private var files: [(file: SocketFile, asked: UInt32?)] = []
 
-  /// The most connections that wait to be accepted; the kernel limits it to `net.core.somaxconn`.
-  static let backlog = 4096
-
   static func open(_ wanted: [ServerConfiguration.Listener], for workers: Int) throws -> ListeningSockets {
     var sockets = ListeningSockets(listeners: Array(repeating: [], count: workers))
     for listener in wanted {
@@ -43,21 +40,21 @@ struct ListeningSockets {
     switch wanted.address {
     case .tcp(let host, let port):
       // Several listeners share a port, which any other process of this user could share as well.
-      if port != 0 { try Listener.checkIsFree(host: host, port: port, onlyV6: onlyV6) }
-      let first = try Listener.tcp(
-        host: host, port: port, reusePort: listeners.count > 1, onlyV6: onlyV6, backlog: Self.backlog)
+      if port != 0 {
+        _ = try Listener.tcp(host: host, port: port, reusePort: false, onlyV6: onlyV6, backlog: 1)
+      }
+      let isShared = listeners.count > 1
+      let first = try Listener.tcp(host: host, port: port, reusePort: isShared, onlyV6: onlyV6)
       let bound = first.address
       add(first.take(), wanted, to: 0)
       guard case .tcp(_, let realPort) = bound else { return }
       for index in listeners.indices.dropFirst() {
-        let next = try Listener.tcp(
-          host: host, port: realPort, reusePort: true, onlyV6: onlyV6, backlog: Self.backlog)
+        let next = try Listener.tcp(host: host, port: realPort, reusePort: true, onlyV6: onlyV6)
         add(next.take(), wanted, to: index)
       }
       addresses.append(BoundAddress(address: .tcp(host: host, port: realPort), isSecure: wanted.isSecure))
     case .unix(let path):
-      let access = SocketAccess(mode: wanted.options.mode, group: wanted.options.group)
-      let first = try Listener.unix(path: path, access: access)
+      let first = try Listener.unix(path: path, mode: wanted.options.mode, group: wanted.options.group)
       for index in listeners.indices.dropFirst() {
         add(try first.duplicate().take(), wanted, to: index)
       }

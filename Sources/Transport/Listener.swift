@@ -3,6 +3,9 @@ import Glibc
 
 /// A listening socket.
 public struct Listener: ~Copyable {
+  /// The most connections that wait to be accepted; the kernel limits it to `net.core.somaxconn`.
+  public static let backlog = 4096
+
   private var descriptor: Descriptor
 
   /// Binds and listens on the first address that `host` names.
@@ -11,7 +14,7 @@ public struct Listener: ~Copyable {
   ///   spreads the connections over them.
   /// - Parameter onlyV6: leaves IPv4 to another listener on the same port, where the address is an IPv6 one.
   public static func tcp(
-    host: String, port: Int, reusePort: Bool, onlyV6: Bool = false, backlog: Int
+    host: String, port: Int, reusePort: Bool, onlyV6: Bool = false, backlog: Int = Listener.backlog
   ) throws(TransportFailure) -> Listener {
     guard let (family, address) = try SocketCall.resolve(host: host, port: port, flags: AI_PASSIVE).first
     else { throw .cannotResolve("unknown host") }
@@ -23,16 +26,14 @@ public struct Listener: ~Copyable {
     return try listen(on: descriptor, backlog: backlog)
   }
 
-  /// Fails if a process listens on the port already, even if it would share the port.
-  public static func checkIsFree(host: String, port: Int, onlyV6: Bool = false) throws(TransportFailure) {
-    _ = try tcp(host: host, port: port, reusePort: false, onlyV6: onlyV6, backlog: 1)
-  }
-
   /// Binds a Unix socket. A socket file on which no process listens any more is replaced.
   ///
-  /// - Parameter access: the users that may connect.
+  /// - Parameters:
+  ///   - mode: the permissions of the socket file; nil for 0777 without the bits of the process's umask. A user who may write to
+  ///     the file may connect.
+  ///   - group: the group of the file, by name or number; nil for the group of the process.
   public static func unix(
-    path: String, access: SocketAccess = SocketAccess(), backlog: Int = 4096
+    path: String, mode: UInt32? = nil, group: String? = nil
   ) throws(TransportFailure) -> Listener {
     guard SocketAddress.unixPathLengths.contains(path.utf8.count), !path.utf8.contains(0) else {
       throw .unusablePath
@@ -42,21 +43,17 @@ public struct Listener: ~Copyable {
     let descriptor = try SocketCall.open(AF_UNIX)
     try bind(descriptor, to: address)
     do throws(TransportFailure) {
-      try access.apply(to: path)
+      try setAccess(of: path, mode, group)
     } catch {
       SocketFile(path: path)?.remove()
       throw error
     }
-    return try listen(on: descriptor, backlog: backlog)
+    return try listen(on: descriptor, backlog: Self.backlog)
   }
 
   /// Takes over a descriptor that is listening already.
   public static func adopting(_ descriptor: Int32) -> Listener {
     Listener(descriptor: Descriptor(adopting: descriptor))
-  }
-
-  private init(descriptor: consuming Descriptor) {
-    self.descriptor = descriptor
   }
 
   public var rawValue: Int32 { descriptor.rawValue }
@@ -103,6 +100,23 @@ public struct Listener: ~Copyable {
       throw TransportFailure("listen", errno)
     }
     return Listener(descriptor: descriptor)
+  }
+
+  /// Must be called before the socket listens, so that no other user can connect before.
+  private static func setAccess(of path: String, _ mode: UInt32?, _ group: String?) throws(TransportFailure) {
+    if let group {
+      let number = try number(of: group)
+      guard unsafe chown(path, .max, number) == 0 else { throw .cannotGiveSocket(group: group, errno) }
+    }
+    if let mode, unsafe chmod(path, mode) != 0 {
+      throw TransportFailure("set the mode of the socket file", errno)
+    }
+  }
+
+  private static func number(of group: String) throws(TransportFailure) -> gid_t {
+    if let found = unsafe getgrnam(group) { return unsafe found.pointee.gr_gid }
+    guard let number = gid_t(group), number < .max else { throw .unknownGroup(group) }
+    return number
   }
 
   private static func removeStaleSocket(at path: String, _ address: SocketAddress) throws(TransportFailure) {

@@ -40,12 +40,12 @@ struct ListenerTests {
     let path = temporaryPath()
     defer { SocketFile(path: path)?.remove() }
     let own = getgid()
-    let listener = try Listener.unix(path: path, access: SocketAccess(mode: 0o660, group: "\(own)"))
+    let listener = try Listener.unix(path: path, mode: 0o660, group: "\(own)")
     #expect(SocketFile(path: path)?.mode == 0o660)
     _ = listener.rawValue
     let other = temporaryPath()
     #expect(throws: TransportFailure.unknownGroup("no such group")) {
-      _ = try Listener.unix(path: other, access: SocketAccess(group: "no such group"))
+      _ = try Listener.unix(path: other, group: "no such group")
     }
     // It is not left behind.
     #expect(SocketFile(path: other) == nil)

@@ -198,7 +198,7 @@ extension Worker {
   /// Accepts no new connections, and closes the sessions at a pace that spares the servers that clients reconnect to.
   private func stop(_ order: StopOrder) {
     guard isServing else { return }
-    reactor.acceptWaiting(atMost: ListeningSockets.backlog)
+    reactor.acceptWaiting(atMost: Listener.backlog)
     reactor.stopListening()
     for member in control { member.stop() }
     for connection in sessions.pending.values { connection.stop() }
