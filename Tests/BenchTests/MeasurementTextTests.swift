@@ -8,9 +8,8 @@ private func measurement(_ work: Load.Work, generator: (used: Double, waited: Do
   var load = Load(work)
   load.connections = 1
   return Measurement(
-    url: "ws://a/", load: load, opened: 1, opening: .milliseconds(2), failed: 0, lostConnections: 0,
-    seconds: 2,
-    tally: Tally(), generator: generator, isInterrupted: false)
+    url: "ws://a/", load: load, opened: 1, opening: .milliseconds(2), seconds: 2, tally: Tally(),
+    generator: generator, isInterrupted: false)
 }
 
 struct MeasurementTextTests {
@@ -26,8 +25,8 @@ struct MeasurementTextTests {
     var load = plain.load
     load.offersCompression = true
     let compressed = Measurement(
-      url: plain.url, load: load, opened: 1, opening: nil, failed: 0, lostConnections: 0, seconds: 2,
-      tally: Tally(), generator: (0, 0), isInterrupted: false)
+      url: plain.url, load: load, opened: 1, opening: nil, seconds: 2, tally: Tally(), generator: (0, 0),
+      isInterrupted: false)
     #expect(compressed.text.contains("64 bytes of text, compressed, 1 thread"))
   }
 
@@ -49,7 +48,7 @@ struct MeasurementTextTests {
   @Test func `what went wrong and what was stopped is told`() {
     var stopped = measurement(.idle)
     stopped.isInterrupted = true
-    stopped.failed = 1
+    stopped.tally.failed = 1
     stopped.problem = "why"
     #expect(
       stopped.remarks == [

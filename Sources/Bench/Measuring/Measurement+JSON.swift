@@ -11,15 +11,15 @@ extension Measurement {
       "seconds": .rounded(seconds), "operations": .number(tally.operations),
       "per_second": .rounded(perSecond), "bytes_per_second": .rounded(bytesPerSecond),
       "latency_us": latencies, "opened": .number(opened),
-      "opening_seconds": opening.map { .rounded($0.inSeconds) } ?? .null, "failed": .number(failed),
-      "lost_connections": .number(lostConnections), "unexpected": .number(tally.wrong),
+      "opening_seconds": opening.map { .rounded($0.inSeconds) } ?? .null, "failed": .number(tally.failed),
+      "lost_connections": .number(tally.lost), "unexpected": .number(tally.wrong),
     ]
     let end: JSON = [
       "generator_percent": .rounded(generator.used), "generator_waiting_percent": .rounded(generator.waited),
       "is_lower_bound": .bool(isGeneratorBusy), "is_interrupted": .bool(isInterrupted),
       "is_good": .bool(isGood), "problem": problem.map { .string($0) } ?? .null,
     ]
-    return head.with(parameters).with(figures).with(fanOut.map { ["integrity": $0.json] } ?? [:])
+    return head.with(parameters).with(figures).with(load.publishers > 0 ? ["integrity": integrity] : [:])
       .with(server.map { ["server": $0.json] } ?? [:]).with(end)
   }
 
@@ -46,18 +46,15 @@ extension Measurement {
     }
     return .object(percentiles).with(["max": microseconds(tally.latencies.longest)])
   }
-}
 
-extension Measurement.FanOut {
-  fileprivate var json: JSON {
+  private var integrity: JSON {
     [
-      "published_per_second": .rounded(publishedPerSecond), "published": .number(published),
-      "expected": .number(expected), "lost": .number(lost), "duplicated": .number(duplicated),
-      "out_of_order": .number(late),
+      "published_per_second": .rounded(publishedPerSecond), "published": .number(tally.publishedInAll),
+      "expected": .number(expected), "lost": .number(lost), "duplicated": .number(tally.duplicated),
+      "out_of_order": .number(tally.late),
     ]
   }
 }
-
 extension Measurement.Server {
   fileprivate var json: JSON {
     [

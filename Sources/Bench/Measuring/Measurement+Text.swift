@@ -1,3 +1,4 @@
+import Transport
 import WebSocketCore
 
 extension Measurement {
@@ -8,14 +9,13 @@ extension Measurement {
   /// The result for people.
   package var text: String {
     var text = "\(load.work.name)  \(url)\n\(summary)\n\n\(table)\n"
-    text += row(
-      "connections",
-      "\(opened) opened\(opening.map { " in \(time($0))" } ?? ""), \(failed) failed, \(lostConnections) lost")
-    if let fanOut {
+    let time = opening.map { " in \(Figure.time(nanoseconds: $0.wholeNanoseconds))" } ?? ""
+    text += row("connections", "\(opened) opened\(time), \(tally.failed) failed, \(tally.lost) lost")
+    if load.publishers > 0 {
       text += row(
         "integrity",
-        "\(fanOut.published) published, \(fanOut.expected) expected, \(fanOut.lost) lost, "
-          + "\(fanOut.duplicated) duplicated, \(fanOut.late) out of order")
+        "\(tally.publishedInAll) published, \(expected) expected, \(lost) lost, "
+          + "\(tally.duplicated) duplicated, \(tally.late) out of order")
     }
     if tally.wrong > 0 { text += row("unexpected", "\(tally.wrong) messages") }
     if let server { text += row("server", server.text(load.work)) }
@@ -79,19 +79,18 @@ extension Measurement {
       head.append("MB/s")
       figures.append(Figure.number(bytesPerSecond / 1e6))
     }
-    if let fanOut {
+    if load.publishers > 0 {
       head.append("published/s")
-      figures.append(Figure.number(fanOut.publishedPerSecond))
+      figures.append(Figure.number(publishedPerSecond))
     }
     head += Self.percentiles.map(\.name) + ["max"]
     figures += times + [Figure.time(nanoseconds: tally.latencies.longest)]
     let widths = zip(head, figures).map { max($0.count, $1.count) }
     return [head, figures].map { cells in
-      let first = cells[0] + String(repeating: " ", count: Self.nameWidth - cells[0].count)
       let others = zip(cells, widths).dropFirst().map { cell, width in
         String(repeating: " ", count: width - cell.count) + cell
       }
-      return first + others.joined(separator: "  ") + "\n"
+      return row(cells[0], others.joined(separator: "  "))
     }.joined()
   }
 
@@ -107,10 +106,6 @@ extension Measurement {
 
   private func row(_ name: String, _ text: String) -> String {
     name + String(repeating: " ", count: Self.nameWidth - name.count) + text + "\n"
-  }
-
-  private func time(_ duration: Duration) -> String {
-    Figure.time(nanoseconds: UInt64(max(0, duration.inSeconds * 1e9)))
   }
 }
 

@@ -1,15 +1,5 @@
 /// The result of a run.
 package struct Measurement: Sendable {
-  package struct FanOut: Sendable, Equatable {
-    package var publishedPerSecond: Double
-    /// From the first message to the last.
-    package var published: UInt64
-    package var expected: UInt64
-    package var lost: UInt64
-    package var duplicated: UInt64
-    package var late: UInt64
-  }
-
   package struct Server: Sendable, Equatable {
     /// Share of one processor, in per cent.
     package var processor: Double
@@ -24,12 +14,9 @@ package struct Measurement: Sendable {
   package var opened: Int
   /// The time until all connections were open; nil if connections are opened again and again.
   package var opening: Duration?
-  package var failed: UInt64
-  package var lostConnections: UInt64
   /// The measured time.
   package var seconds: Double
   package var tally: Tally
-  package var fanOut: FanOut?
   package var server: Server?
   /// Per cent of a processor that the busiest reactor of the load generator used, and per cent of the time that it waited for a
   /// processor.
@@ -41,17 +28,23 @@ package struct Measurement: Sendable {
   /// From this load on, the load generator may be what limits the figures.
   private static let busyFrom = 90.0
 
-  package var perSecond: Double {
+  var perSecond: Double {
     if load.work == .idle { return Double(opened) / max(opening?.inSeconds ?? 0, 1e-9) }
-    return seconds > 0 ? Double(tally.operations) / seconds : 0
+    return perSecond(tally.operations)
   }
 
-  package var bytesPerSecond: Double { seconds > 0 ? Double(tally.bytes) / seconds : 0 }
+  var bytesPerSecond: Double { perSecond(tally.bytes) }
+  var publishedPerSecond: Double { perSecond(tally.published) }
+
+  private func perSecond(_ count: UInt64) -> Double { seconds > 0 ? Double(count) / seconds : 0 }
+
+  /// Deliveries of what was published from the first message to the last.
+  package var expected: UInt64 { tally.publishedInAll * UInt64(load.connections) }
+  package var lost: UInt64 { expected - min(expected, tally.delivered) }
 
   /// Whether all expected messages arrived.
   package var isGood: Bool {
-    failed == 0 && lostConnections == 0 && tally.wrong == 0
-      && (fanOut.map { $0.lost + $0.duplicated + $0.late == 0 } ?? true)
+    tally.failed + tally.lost + tally.wrong + lost + tally.duplicated + tally.late == 0
   }
 
   package var isGeneratorBusy: Bool { generator.used + generator.waited > Self.busyFrom }
@@ -71,28 +64,14 @@ extension Measurement {
     self.problem = problem
     self.isInterrupted = isInterrupted
     self.tally = tally
-    failed = tally.failed
-    lostConnections = tally.lost
     seconds = reports.map(\.measured.inSeconds).max() ?? 0
     let shares = reports.filter { $0.measured > .zero }.map {
       (used: $0.thread.used / $0.measured * 100, waited: $0.thread.waited / $0.measured * 100)
     }
     generator = shares.max { $0.used + $0.waited < $1.used + $1.waited } ?? (0, 0)
-    if plan.load.publishers > 0 { fanOut = FanOut(tally, plan.load, seconds) }
     if let first = server.first, let before = server.before, let after = server.after {
       self.server = Server(first, before, after, self)
     }
-  }
-}
-
-extension Measurement.FanOut {
-  init(_ tally: Tally, _ load: Load, _ seconds: Double) {
-    publishedPerSecond = seconds > 0 ? Double(tally.published) / seconds : 0
-    published = tally.publishedInAll
-    expected = published * UInt64(load.connections)
-    lost = expected - min(expected, tally.delivered)
-    duplicated = tally.duplicated
-    late = tally.late
   }
 }
 
