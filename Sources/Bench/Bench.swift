@@ -93,7 +93,7 @@ extension Bench {
   private func run() async throws -> Measurement {
     let start = MonotonicTime.now
     try await open()
-    let opening = start.elapsed
+    let opening = MonotonicTime.now.since(start)
     let ticker = try await begin()
     defer {
       ticker?.stop()
@@ -135,14 +135,14 @@ extension Bench {
     // All subscribers are open before the publishers.
     plan.publishers?.post(.openPublishers)
     try await waitUntilOpen(plan.load.connections + plan.load.publishers)
-    try await sleep(Self.settling)
+    try await Task.sleep(for: Self.settling)
   }
 
   private func waitUntilOpen(_ count: Int) async throws {
     let deadline = MonotonicTime.now + plan.load.openTimeout
     var next = MonotonicTime.now + Self.second
     while opened + failed < count {
-      try await sleep(Self.glance)
+      try await Task.sleep(for: Self.glance)
       if opened == 0, failed > 0 { break }
       let now = MonotonicTime.now
       if now >= next {
@@ -151,7 +151,7 @@ extension Bench {
       }
       guard now < deadline else {
         order(.giveUpOpening)
-        try await sleep(Self.glance * 4)
+        try await Task.sleep(for: Self.glance * 4)
         break
       }
     }
@@ -178,8 +178,8 @@ extension Bench {
     var before = operations
     var second = 0
     while MonotonicTime.now < end, isAnybodyLeft {
-      let left = Duration.nanoseconds(end.nanoseconds - min(end.nanoseconds, MonotonicTime.now.nanoseconds))
-      try await sleep(min(left, Self.second))
+      let left = end.since(.now)
+      try await Task.sleep(for: min(left, Self.second))
       second += 1
       let after = operations
       if left >= Self.second { tell(second, after - before) }
@@ -190,7 +190,7 @@ extension Bench {
   private func waitForLateOnes() async throws {
     guard plan.load.publishers > 0 else { return }
     let deadline = MonotonicTime.now + Self.lateness
-    while missing > 0, MonotonicTime.now < deadline, isAnybodyLeft { try await sleep(Self.glance) }
+    while missing > 0, MonotonicTime.now < deadline, isAnybodyLeft { try await Task.sleep(for: Self.glance) }
     if missing > 0 { told(.waitingForLateOnes(missing)) }
   }
 
@@ -198,12 +198,8 @@ extension Bench {
     let deadline = MonotonicTime.now + Self.closing
     // A cancelled run does not wait.
     while active > 0, MonotonicTime.now < deadline {
-      guard (try? await sleep(Self.glance)) != nil else { return }
+      guard (try? await Task.sleep(for: Self.glance)) != nil else { return }
     }
-  }
-
-  private func sleep(_ duration: Duration) async throws {
-    try await Task.sleep(for: duration)
   }
 }
 
@@ -246,12 +242,5 @@ extension Bench {
   private func readServer() -> ServerProcess? {
     // The server may have died under the load, which the connections report.
     plan.load.server.flatMap { try? ServerProcess.read($0) }
-  }
-}
-
-extension MonotonicTime {
-  /// The time since then.
-  fileprivate var elapsed: Duration {
-    .nanoseconds(MonotonicTime.now.nanoseconds - nanoseconds)
   }
 }

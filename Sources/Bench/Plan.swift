@@ -20,8 +20,4 @@ struct Plan: Sendable {
   func share(of index: Int) -> StrideTo<Int> {
     stride(from: index, to: index < load.threads ? load.connections : index, by: load.threads)
   }
-
-  func postToPublishers(_ order: Crew.Order) {
-    publishers?.post(order)
-  }
 }

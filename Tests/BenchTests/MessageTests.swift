@@ -23,7 +23,7 @@ struct MessageTests {
       #expect(shape.fault(isStamped: true) == nil)
       let frame = PreparedFrame(shape)
       let stamp = Stamp(run: 4095, sender: 7, sequence: 0xFEED_0001, nanoseconds: 0x0123_4567_89AB_CDEF)
-      frame.write(stamp)
+      frame.write(stamp.words)
       let sink = Sink()
       var bytes: [UInt8] = []
       frame.withBytes { bytes = [UInt8](copying: $0) }

@@ -23,8 +23,7 @@ final class Crew {
   }
 
   let reactor: Reactor
-  let run: UInt32
-  private let plan: Plan
+  let plan: Plan
   private let index: Int
   private let progress: Progress
   /// Nanoseconds; updated with each read.
@@ -55,7 +54,6 @@ final class Crew {
     self.index = index
     self.progress = progress
     self.reactor = reactor
-    run = plan.run
     now = reactor.now.nanoseconds
     frame = PreparedFrame(plan.load.message)
     // A connection of `idle` counts its handshake.
@@ -95,7 +93,7 @@ final class Crew {
   private func parts() -> [any ClientPart] {
     plan.share(of: index).map { number in
       switch plan.load.work {
-      case .echo(let inFlight): EchoPart(inFlight: inFlight, run: run, index: number)
+      case .echo(let inFlight): EchoPart(inFlight: inFlight, run: plan.run, index: number)
       case .fanOut(let publishers, _): SubscriberPart(publishers: publishers)
       case .connect: ConnectPart()
       case .idle: IdlePart()
@@ -191,15 +189,13 @@ extension Crew {
 
   private func openWindow(_ publishers: Int, _ size: Int) {
     let members = clients.values.count { $0.part is SubscriberPart }
-    let index = index
-    let publishers = publishers
     // Unowned: the window is the crew's own.
     window = DeliveryWindow(members: members, publishers: publishers, size: size, on: reactor) {
       [unowned self] counts in
       if let publishing {
         publishing.completed(counts, by: index)
       } else {
-        plan.postToPublishers(.completed(counts, by: index))
+        plan.publishers?.post(.completed(counts, by: index))
       }
     }
   }
@@ -216,7 +212,7 @@ extension Crew {
     publishing?.halt()
     isCounting = false
     guard let began else { return }
-    measured.time = .nanoseconds(MonotonicTime.now.nanoseconds - began.time.nanoseconds)
+    measured.time = MonotonicTime.now.since(began.time)
     measured.thread = .now - began.thread
   }
 

@@ -15,7 +15,7 @@ final class LoadClient {
 
   let part: any ClientPart
   private let crew: Crew
-  private var state: State
+  private var state = State.opening
   private var connection: Connection?
   /// Until it is open.
   private var handshake: ClientHandshake?
@@ -36,15 +36,12 @@ final class LoadClient {
     started = crew.now
     let handshake = crew.handshake()
     self.handshake = handshake
-    state = .opening
     let connection = crew.reactor.adopt(descriptor, handler: self)
     self.connection = connection
     connection.write(handshake.request.rawBytes)
   }
 
-  var isOpen: Bool {
-    if case .open = state { true } else { false }
-  }
+  var isOpen: Bool { state == .open }
 
   var queuedBytes: Int { connection?.queuedBytes ?? 0 }
 
@@ -72,7 +69,7 @@ final class LoadClient {
 
   /// Ends a connection whose server has not answered in time.
   func giveUpOpening() {
-    if case .opening = state { fail("the server did not answer the handshake in time") }
+    if state == .opening { fail("the server did not answer the handshake in time") }
   }
 
   private func write(_ opcode: Opcode, _ payload: [UInt8]) {

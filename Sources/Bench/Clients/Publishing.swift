@@ -127,8 +127,9 @@ final class Publishing: EndOfTurn {
 
   private func append(_ index: Int, stampedAt time: UInt64) {
     guard publishers[index].isOpen else { return }
-    crew.frame.write(
-      Stamp(run: crew.run, sender: UInt32(index), sequence: sequences[index], nanoseconds: time))
+    let run = crew.plan.run
+    let stamp = Stamp(run: run, sender: UInt32(index), sequence: sequences[index], nanoseconds: time)
+    crew.frame.write(stamp.words)
     sequences[index] += 1
     crew.frame.withBytes { frames.append($0) }
     crew.published()

@@ -10,7 +10,7 @@ final class SubscriberPart: ClientPart {
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {
-    guard let stamp = Stamp.find(in: payload, place: &crew.stampPlace), stamp.run == crew.run,
+    guard let stamp = Stamp.find(in: payload, place: &crew.stampPlace), stamp.run == crew.plan.run,
       Int(stamp.sender) < orders.count
     else { return crew.gotWrong(payload, "it was not sent by a publisher of this run") }
     let sender = Int(stamp.sender)

@@ -40,8 +40,6 @@ import WebSocketCore
     body(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(frame)))
   }
 
-  func write(_ stamp: Stamp) { write(stamp.words) }
-
   /// - Parameter words: of a stamp.
   func write(_ words: Stamp.Words) {
     guard let stampPlace else { return }
