@@ -184,7 +184,8 @@ final class FileAccessTests {
   }
 
   @Test func `a pipe that nobody writes to, or that stays open, is given up`() throws {
-    let impatient = Disk(patience: .milliseconds(100))
+    var impatient = Disk()
+    impatient.patience = .milliseconds(100)
     let late = FileFault("it is a pipe, and its writer has not written all of it and closed it in time")
     #expect(impatient.contents(of: path("fifo")) == .failure(late))
     // Opened for both, so that there is a writer for as long as this lasts.

@@ -71,12 +71,10 @@ package struct Disk: FileAccess {
   package static let standardInput = "-"
   private static let mostNames = 10_000
 
-  private let patience: Duration
+  /// How long a whole configuration may take to arrive through a pipe.
+  var patience = Duration.seconds(10)
 
-  /// - Parameter patience: how long a whole configuration may take to arrive through a pipe.
-  package init(patience: Duration = .seconds(10)) {
-    self.patience = patience
-  }
+  package init() {}
 
   package func contents(of path: String, as use: FileUse = .configuration) -> Result<[UInt8], FileFault> {
     do throws(FileFault) {
