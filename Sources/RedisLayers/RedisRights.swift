@@ -63,11 +63,9 @@ struct RedisRights: Sendable, Hashable {
   /// Commands for channels, but for patterns of them.
   private static let ofChannels = ["PUBLISH", "SUBSCRIBE", "UNSUBSCRIBE"]
   /// Commands for every server. AUTH needs no right.
-  private static let ofConnections = ["PING", "SELECT"]
-  /// Commands for a server that sentinels name, if the user may use them.
-  static let optional = ["ROLE", "INFO"]
+  static let ofConnections = ["PING", "SELECT"]
   /// The commands for taking messages out of queues on a server without BZMPOP, which came with Redis 7.
-  private static let beforeRedis7 = ["BZPOPMIN", "ZPOPMIN"]
+  static let beforeRedis7 = ["BZPOPMIN", "ZPOPMIN"]
 
   var commands: Set<String> {
     var commands = Set(Self.ofConnections)
@@ -77,16 +75,6 @@ struct RedisRights: Sendable, Hashable {
       if !part.subscribedPatterns.isEmpty { commands.insert("PSUBSCRIBE") }
     }
     return commands
-  }
-
-  /// The rules for a user with the fewest sufficient rights, for `ACL SETUSER` of Redis 7.
-  var rules: [String] {
-    let keys = parts.flatMap(\.keys)
-    let covered = keys.filter { key in !keys.contains { $0 != key && key.hasPrefix($0.dropLast()) } }
-    let needsAllChannels = parts.contains { !$0.subscribedPatterns.isEmpty }
-    let channels = needsAllChannels ? ["*"] : parts.flatMap(\.channels)
-    return covered.map { "~\($0)" } + channels.map { "&\($0)" }
-      + commands.subtracting(Self.beforeRedis7).sorted().map { "+\($0.lowercased())" }
   }
 }
 

@@ -6,6 +6,23 @@ import Testing
 @testable import GatewayConfig
 @testable import RedisLayers
 
+extension RedisRights {
+  /// Commands for a server that sentinels name, if the user may use them.
+  fileprivate static let optional = ["ROLE", "INFO"]
+
+  /// The rules for a user with the fewest sufficient rights, for `ACL SETUSER` of Redis 7.
+  fileprivate var rules: [String] {
+    let keys = parts.flatMap(\.keys)
+    let covered = keys.filter { key in
+      !keys.contains { $0 != key && key.hasPrefix($0.dropLast()) }
+    }
+    let needsAllChannels = parts.contains { !$0.subscribedPatterns.isEmpty }
+    let channels = needsAllChannels ? ["*"] : parts.flatMap(\.channels)
+    return covered.map { "~\($0)" } + channels.map { "&\($0)" }
+      + commands.subtracting(Self.beforeRedis7).sorted().map { "+\($0.lowercased())" }
+  }
+}
+
 struct RedisRightsTests {
   private static let sources = URL(filePath: #filePath).deletingLastPathComponent()
     .appending(path: "../../Sources")
