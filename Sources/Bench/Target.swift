@@ -40,21 +40,10 @@ package struct Target: Sendable, Equatable {
 
   /// `host`, `host:port`, `[v6]` or `[v6]:port`.
   private static func split(_ authority: Substring) -> (String, Int)? {
-    var host = authority
-    var port: Substring?
-    if authority.hasPrefix("[") {
-      guard let close = authority.firstIndex(of: "]") else { return nil }
-      host = authority[authority.index(after: authority.startIndex)..<close]
-      let behind = authority[authority.index(after: close)...]
-      guard behind.isEmpty || behind.hasPrefix(":") else { return nil }
-      port = behind.isEmpty ? nil : behind.dropFirst()
-    } else if let colon = authority.lastIndex(of: ":") {
-      host = authority[..<colon]
-      port = authority[authority.index(after: colon)...]
-      guard !host.contains(":") else { return nil }
-    }
-    guard !host.isEmpty, !host.contains("@") else { return nil }
-    guard let port else { return (String(host), 80) }
+    guard let match = authority.wholeMatch(of: /(?:\[([^\]@]+)\]|([^:@]+))(?::([0-9]+))?/),
+      let host = match.1 ?? match.2
+    else { return nil }
+    guard let port = match.3 else { return (String(host), 80) }
     guard let number = Int(port), (1...65535).contains(number) else { return nil }
     return (String(host), number)
   }

@@ -60,11 +60,10 @@ final class LoadClient {
     guard isOpen else { return }
     write(.close, ClosePayload.encode(.normal, reason: ""))
     state = .closing
-    let deadline = crew.reactor.timer { [weak self] in
+    deadline = crew.reactor.timer { [weak self] in
       self?.fail("the server did not answer the close frame in time")
     }
-    deadline.schedule(after: Self.closeTimeout)
-    self.deadline = deadline
+    deadline?.schedule(after: Self.closeTimeout)
   }
 
   /// Ends a connection whose server has not answered in time.
@@ -136,17 +135,12 @@ extension LoadClient: ConnectionHandler {
         self.handshake = nil
         state = .open
         crew.opened(self)
-        receiveRest(Array(known.dropFirst(length)))
+        // The bytes directly after the server's answer.
+        var rest = Array(known.dropFirst(length))
+        var raw = rest.mutableRawBytes
+        decode(&raw)
       }
     }
-  }
-
-  /// Handles the bytes directly after the server's answer.
-  private func receiveRest(_ bytes: [UInt8]) {
-    guard !bytes.isEmpty else { return }
-    var bytes = bytes
-    var raw = bytes.mutableRawBytes
-    decode(&raw)
   }
 
   func peerFinished() {

@@ -68,8 +68,7 @@ import WebSocketCore
     if let words, let stampPlace {
       var raw = expected.mutableRawBytes
       for index in 0..<4 {
-        raw.storeBytes(
-          of: words[index].littleEndian, toByteOffset: stampPlace + 8 * index, as: UInt64.self)
+        raw.storeBytes(of: words[index].littleEndian, toByteOffset: stampPlace + 8 * index, as: UInt64.self)
       }
     }
     return [UInt8](copying: payload) == expected

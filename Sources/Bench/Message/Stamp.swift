@@ -58,8 +58,7 @@ struct Stamp: Equatable {
     guard place + length <= payload.byteCount else { return nil }
     func word(_ index: Int) -> UInt64 {
       // Every bit pattern is a valid number, and the place is within the bounds.
-      UInt64(
-        littleEndian: payload.integer(at: place + 8 * index, as: UInt64.self))
+      UInt64(littleEndian: payload.integer(at: place + 8 * index, as: UInt64.self))
     }
     let first = word(0)
     guard first & 0xFFFF == mark, let identity = Hexadecimal.decode(first & ~0xFFFF | zeros),
