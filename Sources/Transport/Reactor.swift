@@ -227,7 +227,7 @@ extension Reactor {
 
   public func timer(_ fire: @escaping () -> Void) -> Timer {
     guard let timers else { preconditionFailure("a reactor has its timers until it ends") }
-    return timers.makeTimer(fire)
+    return Timer(wheel: timers, fire)
   }
 
   /// Runs the work at the end of this turn, after all events are handled, in the order of the calls.

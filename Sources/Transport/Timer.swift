@@ -9,7 +9,7 @@ public final class Timer {
   /// Its place in the wheel's slot.
   fileprivate var index = 0
 
-  fileprivate init(wheel: TimerWheel, fire: @escaping () -> Void) {
+  init(wheel: TimerWheel, _ fire: @escaping () -> Void) {
     self.wheel = wheel
     self.fire = fire
   }
@@ -54,10 +54,6 @@ final class TimerWheel {
   init(now: @escaping () -> MonotonicTime) {
     self.now = now
     currentTick = now().nanoseconds / Self.tickNanoseconds
-  }
-
-  func makeTimer(_ fire: @escaping () -> Void) -> Timer {
-    Timer(wheel: self, fire: fire)
   }
 
   /// When the next timer may be due; nil if no timer is set.

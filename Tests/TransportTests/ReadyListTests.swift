@@ -478,7 +478,7 @@ struct TurnTests {
     var time = MonotonicTime(nanoseconds: 1_000_000_000)
     let wheel = TimerWheel { time }
     var calls: [Int] = []
-    let timers = (0..<1000).map { number in wheel.makeTimer { calls.append(number) } }
+    let timers = (0..<1000).map { number in Timer(wheel: wheel) { calls.append(number) } }
     for (number, timer) in timers.enumerated() { timer.schedule(after: .milliseconds(20 * number)) }
     time = time + .seconds(30)
     // The time is over at the second look.

@@ -17,7 +17,7 @@ struct TimerTests {
   @Test func `a timer is called once, never early, and soon`() {
     let clock = Clock()
     var calls = 0
-    let timer = clock.wheel.makeTimer { calls += 1 }
+    let timer = Timer(wheel: clock.wheel) { calls += 1 }
     timer.schedule(after: .milliseconds(500))
     clock.advance(.milliseconds(499))
     #expect(calls == 0)
@@ -30,7 +30,7 @@ struct TimerTests {
   @Test func `a timer beyond a turn of the wheel waits for it`() {
     let clock = Clock()
     var calls = 0
-    let timer = clock.wheel.makeTimer { calls += 1 }
+    let timer = Timer(wheel: clock.wheel) { calls += 1 }
     timer.schedule(after: .seconds(30))
     for _ in 0..<29 { clock.advance(.seconds(1)) }
     #expect(calls == 0)
@@ -41,7 +41,7 @@ struct TimerTests {
   @Test func `timers are called in order, and can be cancelled and set again`() {
     let clock = Clock()
     var calls: [Int] = []
-    let timers = (0..<3).map { number in clock.wheel.makeTimer { calls.append(number) } }
+    let timers = (0..<3).map { number in Timer(wheel: clock.wheel) { calls.append(number) } }
     timers[2].schedule(after: .milliseconds(100))
     timers[1].schedule(after: .milliseconds(300))
     timers[0].schedule(after: .milliseconds(600))
@@ -55,7 +55,7 @@ struct TimerTests {
   @Test func `thousands of timers fire, whenever the clock is looked at`() {
     let clock = Clock()
     var calls = 0
-    let timers = (0..<5000).map { _ in clock.wheel.makeTimer { calls += 1 } }
+    let timers = (0..<5000).map { _ in Timer(wheel: clock.wheel) { calls += 1 } }
     for (number, timer) in timers.enumerated() { timer.schedule(after: .milliseconds(number * 7)) }
     clock.advance(.seconds(10))
     #expect(calls > 1400)
@@ -68,7 +68,7 @@ struct TimerTests {
     let clock = Clock()
     let due = clock.time + .milliseconds(milliseconds)
     var calledAt: [MonotonicTime] = []
-    let timer = clock.wheel.makeTimer { calledAt.append(clock.time) }
+    let timer = Timer(wheel: clock.wheel) { calledAt.append(clock.time) }
     timer.schedule(after: .milliseconds(milliseconds))
     while calledAt.isEmpty, clock.time < due + .seconds(1) { clock.advance(.milliseconds(1)) }
     #expect(calledAt.count == 1)
@@ -80,14 +80,14 @@ struct TimerTests {
     var calls: [String] = []
     var timers: [Timer] = []
     timers.append(
-      clock.wheel.makeTimer {
+      Timer(wheel: clock.wheel) {
         calls.append("first")
         timers[1].cancel()
         timers[2].schedule(after: .milliseconds(100))
         timers[0].schedule(after: .seconds(5))
       })
-    timers.append(clock.wheel.makeTimer { calls.append("second") })
-    timers.append(clock.wheel.makeTimer { calls.append("third") })
+    timers.append(Timer(wheel: clock.wheel) { calls.append("second") })
+    timers.append(Timer(wheel: clock.wheel) { calls.append("third") })
     timers[0].schedule(after: .milliseconds(10))
     timers[1].schedule(after: .milliseconds(40))
     timers[2].schedule(after: .milliseconds(60))
@@ -105,7 +105,7 @@ struct TimerTests {
 
   @Test func `the wheel asks to be woken no later than the next timer is due`() throws {
     let clock = Clock()
-    let timers = [3000, 20, 9000].map { ($0, clock.wheel.makeTimer {}) }
+    let timers = [3000, 20, 9000].map { ($0, Timer(wheel: clock.wheel) {}) }
     for (milliseconds, timer) in timers { timer.schedule(after: .milliseconds(milliseconds)) }
     let first = try #require(clock.wheel.nextWakeUp)
     #expect(clock.time + .milliseconds(20) <= first && first <= clock.time + .milliseconds(37))
