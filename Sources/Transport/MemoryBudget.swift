@@ -8,8 +8,9 @@ public final class MemoryBudget: Sendable {
   /// In bytes, or in what else is counted.
   public let total: Int
   private let sum = Atomic<Int>(0)
-  private let isShort = Atomic<Bool>(false)
-  private let gauges = Mutex<[Gauge]>([])
+  /// Whether an allowance with less than its fair share got nothing. The others are asked to give back what exceeds their share.
+  fileprivate let isShort = Atomic<Bool>(false)
+  fileprivate let gauges = Mutex<[Gauge]>([])
 
   /// The count of one allowance, for others to read.
   fileprivate final class Gauge: Sendable {
@@ -26,16 +27,6 @@ public final class MemoryBudget: Sendable {
   /// Bytes that all allowances together currently count.
   public var used: Int {
     gauges.withLock { $0.reduce(0) { $0 + $1.used.load(ordering: .relaxed) } }
-  }
-
-  fileprivate func addGauge() -> Gauge {
-    let gauge = Gauge()
-    gauges.withLock { $0.append(gauge) }
-    return gauge
-  }
-
-  fileprivate func remove(_ gauge: Gauge) {
-    gauges.withLock { $0.removeAll { $0 === gauge } }
   }
 
   /// - Returns: false if so much is not left; then nothing is taken.
@@ -60,11 +51,6 @@ public final class MemoryBudget: Sendable {
 
   public func give(_ bytes: Int) {
     sum.subtract(bytes, ordering: .relaxed)
-  }
-
-  /// An allowance with less than its fair share got nothing. The others are asked to give back what exceeds their share.
-  func reportShortage() {
-    isShort.store(true, ordering: .relaxed)
   }
 
   /// Whether a shortage was reported since the last call.
@@ -93,7 +79,7 @@ public final class MemoryAllowance {
   public private(set) var used = 0 {
     didSet { gauge.used.store(used, ordering: .relaxed) }
   }
-  private let gauge: MemoryBudget.Gauge
+  private let gauge = MemoryBudget.Gauge()
 
   /// - Parameter count: how many allowances the budget has.
   public init(of budget: MemoryBudget, among count: Int) {
@@ -103,11 +89,11 @@ public final class MemoryAllowance {
     self.floor = budget.take(floor) ? floor : 0
     block = max(4096, min(Self.largestBlock, fairShare / 8))
     held = self.floor
-    gauge = budget.addGauge()
+    budget.gauges.withLock { $0.append(gauge) }
   }
 
   deinit {
-    budget.remove(gauge)
+    budget.gauges.withLock { $0.removeAll { $0 === gauge } }
     budget.give(held)
   }
 
@@ -133,7 +119,7 @@ public final class MemoryAllowance {
     let missing = used - held
     let blocks = (missing + block - 1) / block * block
     held += budget.takeMost(of: blocks)
-    if isOver, held < fairShare { budget.reportShortage() }
+    if isOver, held < fairShare { budget.isShort.store(true, ordering: .relaxed) }
   }
 
   /// The count to reach by closing the holders of the oldest bytes; nil if none has to be closed.

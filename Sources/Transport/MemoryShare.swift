@@ -31,13 +31,8 @@ public final class MemoryShare: Sendable {
   public func resize(to bytes: Int) -> Bool {
     let old = taken.load(ordering: .relaxed)
     let new = max(bytes - free, 0)
-    if new > old {
-      guard budget.take(new - old) else { return false }
-    } else if new < old {
-      budget.give(old - new)
-    } else {
-      return true
-    }
+    if new > old, !budget.take(new - old) { return false }
+    if new < old { budget.give(old - new) }
     taken.store(new, ordering: .relaxed)
     return true
   }
