@@ -30,9 +30,11 @@ package final class Acceptor {
     self.accepted = accepted
     self.short = short
     refill()
-    // Accepted sockets inherit this option. A Unix socket has no such option, and needs none.
+    // Accepted sockets inherit these options. A Unix socket has no such options, and needs none.
     isTCP = SocketCall.set(TCP_NODELAY, at: Int32(IPPROTO_TCP), on: listener)
-    KeepAliveProbes.enable(on: listener)
+    for (level, name, value) in KeepAliveProbes.options {
+      SocketCall.set(name, at: level, to: value, on: listener)
+    }
   }
 
   /// - Parameter most: connections at a time.

@@ -16,13 +16,7 @@ public enum KeepAliveProbes {
   /// How long a peer has to be silent to be considered gone.
   public static let bound = Duration.seconds(Int(idle + interval * count))
 
-  /// Sets the options of a socket. A listening one passes them on to what it accepts. Sockets that are not TCP ignore them.
-  public static func enable(on descriptor: Int32) {
-    // A failure means that it is no TCP socket.
-    for (level, name, value) in options { SocketCall.set(name, at: level, to: value, on: descriptor) }
-  }
-
-  /// The same options for sockets that are configured by another library.
+  /// The options of a socket. A listening one passes them on to what it accepts.
   public static let options: [(level: Int32, name: Int32, value: Int32)] = [
     (SOL_SOCKET, SO_KEEPALIVE, 1),
     (Int32(IPPROTO_TCP), TCP_KEEPIDLE, idle),

@@ -8,11 +8,7 @@ public enum PeerAddress: Sendable, Hashable {
   case unix
 
   /// The other end of a connected socket, as the system knows it; `unix` also where it is no longer connected.
-  public init(of descriptor: borrowing Descriptor) {
-    self.init(ofSocket: descriptor.rawValue)
-  }
-
-  init(ofSocket raw: Int32) {
+  public init(ofSocket raw: Int32) {
     self = unsafe SocketAddress { unsafe getpeername(raw, $0, $1) }.map(PeerAddress.init) ?? .unix
   }
 
@@ -100,8 +96,7 @@ struct SocketAddress {
   private var writtenHost: String {
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(NI_MAXHOST)) { host in
       let status = unsafe pass { address, length in
-        unsafe getnameinfo(
-          address, length, host.baseAddress, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
+        unsafe getnameinfo(address, length, host.baseAddress, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
       }
       guard status == 0, let base = host.baseAddress else { return "?" }
       return unsafe String(cString: base)

@@ -4,8 +4,7 @@ import Glibc
 /// System calls about sockets and other descriptors, as several types make them.
 enum SocketCall {
   /// Kept from the programs that this process executes, and never waited for.
-  static let streamFlags = Int32(
-    SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+  static let streamFlags = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
 
   static func open(_ family: Int32) throws(TransportFailure) -> Descriptor {
     let raw = socket(family, streamFlags, 0)

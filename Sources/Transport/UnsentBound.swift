@@ -10,19 +10,15 @@ public enum UnsentBound {
   /// Sets the bound: for a TCP socket on unsent bytes (`TCP_NOTSENT_LOWAT`, tcp(7)), which accepted sockets inherit from a
   /// listening one; for another socket, which has no such option, on the whole buffer.
   public static func set(on descriptor: Int32) {
-    if !setUnsent(Int32(kernelShare), on: descriptor) {
+    let share = Int32(kernelShare)
+    if !SocketCall.set(TCP_NOTSENT_LOWAT, at: Int32(IPPROTO_TCP), to: share, on: descriptor) {
       // A failure leaves the system's own bound.
-      SocketCall.set(SO_SNDBUF, to: Int32(kernelShare), on: descriptor)
+      SocketCall.set(SO_SNDBUF, to: share, on: descriptor)
     }
   }
 
   /// Removes the bound. The socket then reports that it is writable.
   static func lift(on descriptor: Int32) {
-    _ = setUnsent(.max, on: descriptor)
-  }
-
-  /// - Returns: false where the socket is not TCP.
-  private static func setUnsent(_ most: Int32, on descriptor: Int32) -> Bool {
-    SocketCall.set(TCP_NOTSENT_LOWAT, at: Int32(IPPROTO_TCP), to: most, on: descriptor)
+    SocketCall.set(TCP_NOTSENT_LOWAT, at: Int32(IPPROTO_TCP), to: .max, on: descriptor)
   }
 }

@@ -22,7 +22,7 @@ struct PeerAddressTests {
     defer { close(client) }
     setNonBlocking(listener.rawValue, false)
     let accepted = Descriptor(adopting: accept(listener.rawValue, nil, nil))
-    #expect(PeerAddress(of: accepted).host == "127.0.0.1")
+    #expect(PeerAddress(ofSocket: accepted.rawValue).host == "127.0.0.1")
   }
 
   @Test func `a connection knows where its client is, until it is closed`() throws {
