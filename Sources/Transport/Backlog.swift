@@ -8,7 +8,7 @@ final class Backlog {
   /// A longer piece gets a chunk of its own.
   private static let largestShared = BacklogChunk.sharedCapacity / 4
 
-  private(set) var allowance: MemoryAllowance
+  var allowance: MemoryAllowance
   /// How many bytes were queued so far. The age of a chunk is measured with it.
   private(set) var position: UInt64 = 0
   /// The chunk that is being filled.
@@ -17,12 +17,6 @@ final class Backlog {
   private(set) var waiting: [Connection] = []
 
   init(boundedBy allowance: MemoryAllowance) {
-    self.allowance = allowance
-  }
-
-  /// Moves the count to another allowance. Must be called before the first connection.
-  func bound(by allowance: MemoryAllowance) {
-    precondition(self.allowance.used == 0, "something is counted already")
     self.allowance = allowance
   }
 

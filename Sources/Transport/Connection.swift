@@ -459,7 +459,8 @@ extension Connection {
   ///
   /// - Returns: nil where something waits to be sent, or the connection is no longer open.
   public func detach() -> Descriptor? {
-    guard phase == .open, queue == nil, !reactor.hasGathered(for: self) else { return nil }
+    let hasGathered = reactor.isReading(self) && reactor.output.count > 0
+    guard phase == .open, queue == nil, !hasGathered else { return nil }
     phase = .closed
     handler = nil
     dropUnread()

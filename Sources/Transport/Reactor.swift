@@ -237,7 +237,8 @@ extension Reactor {
 
   /// Bounds what waits to be sent on this reactor; before its first connection.
   public func boundSending(by allowance: MemoryAllowance) {
-    backlog.bound(by: allowance)
+    precondition(backlog.allowance.used == 0, "something is counted already")
+    backlog.allowance = allowance
   }
 
   /// Bytes that wait to be sent. Bytes for many connections count once, and each waiting connection adds what the kernel may
@@ -494,11 +495,6 @@ extension Reactor {
 
   func watch(_ connection: Connection, for events: UInt32) {
     epoll.change(connection.rawDescriptor, to: events, token: token(of: connection))
-  }
-
-  /// Whether the connection's current handler has written bytes that are not sent yet.
-  func hasGathered(for connection: Connection) -> Bool {
-    isReading(connection) && output.count > 0
   }
 
   /// The connection's descriptor is about to be closed.

@@ -10,7 +10,10 @@ public final class ReactorThread: Sendable {
 
   /// Starts a thread that runs `body`, which has to end when the signal asks it to stop.
   init(name: String, signal: WakeSignal, _ body: @escaping @Sendable () -> Void) throws(TransportFailure) {
-    let start = ThreadStart(name: name, body)
+    let start = ThreadStart {
+      _ = unsafe pthread_setname_np(pthread_self(), String(name.prefix(15)))
+      body()
+    }
     var attributes = pthread_attr_t()
     unsafe pthread_attr_init(&attributes)
     defer { unsafe pthread_attr_destroy(&attributes) }
@@ -44,19 +47,15 @@ public final class ReactorThread: Sendable {
 
 /// What a new thread is given.
 private final class ThreadStart: Sendable {
-  let name: String
   let body: @Sendable () -> Void
 
-  init(name: String, _ body: @escaping @Sendable () -> Void) {
-    self.name = name
+  init(_ body: @escaping @Sendable () -> Void) {
     self.body = body
   }
 }
 
 private func runThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
   guard let argument = unsafe argument else { return nil }
-  let start = unsafe Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
-  _ = unsafe pthread_setname_np(pthread_self(), String(start.name.prefix(15)))
-  start.body()
+  unsafe Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue().body()
   return nil
 }

@@ -1,15 +1,8 @@
 /// The bytes that the handlers of one reactor's connections left, and the bound on them. Confined to its reactor.
 final class UnreadInput {
-  private(set) var allowance = MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1)
+  var allowance = MemoryAllowance(of: MemoryBudget(total: .max / 2), among: 1)
   private(set) var rests: [UnreadBytes] = []
-  private(set) var relieve: () -> Void = {}
-
-  /// Moves the count to another allowance. Must be called before the first connection.
-  func bound(by allowance: MemoryAllowance, _ relieve: @escaping () -> Void) {
-    precondition(rests.isEmpty, "something is counted already")
-    self.allowance = allowance
-    self.relieve = relieve
-  }
+  var relieve: () -> Void = {}
 
   func add(_ rest: UnreadBytes) {
     rest.place = rests.count
@@ -39,8 +32,10 @@ extension Reactor {
   public func boundReading(
     by allowance: MemoryAllowance, kept: @escaping () -> Void, relieve: @escaping () -> Void
   ) {
+    precondition(unread.rests.isEmpty, "something is counted already")
     unreadKept = kept
-    unread.bound(by: allowance, relieve)
+    unread.allowance = allowance
+    unread.relieve = relieve
   }
 
   /// The connections with left bytes, in no order, and when some of the bytes were last handled, or when they were left:

@@ -47,17 +47,15 @@ public final class WaitingLoad: Sendable {
 
   /// One of the two sees what the other has done: this one that it is full, or that one that enough was received.
   private func endIfReceived() {
-    guard isFull.load(ordering: .sequentiallyConsistent), hasRoom else { return }
+    guard isFull.load(ordering: .sequentiallyConsistent),
+      waiting.load(ordering: .sequentiallyConsistent) <= most.load(ordering: .relaxed) / 2
+    else { return }
     let ready = waiters.withLock { waiters in
       isFull.store(false, ordering: .sequentiallyConsistent)
       defer { waiters.bodies = [:] }
       return waiters.bodies.sorted { $0.key < $1.key }
     }
     for (_, goOn) in ready { goOn() }
-  }
-
-  private var hasRoom: Bool {
-    waiting.load(ordering: .sequentiallyConsistent) <= most.load(ordering: .relaxed) / 2
   }
 
   /// Calls the body once there is room: now, or later on the thread that receives.
