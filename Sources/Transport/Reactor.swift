@@ -121,18 +121,19 @@ import Synchronization
     let signal = try WakeSignal()
     let announced = try WakeSignal()
     let outcome = Mutex<Swift.Result<Result, any Error>?>(nil)
-    let thread = try ReactorThread(name: name, signal: signal) {
+    // Weak: a reactor that runs needs no third descriptor.
+    let thread = try ReactorThread(name: name, signal: signal) { [weak announced] in
       do {
         let reactor = try Reactor(signal: signal)
         // Also when `setUp` failed half-way.
         defer { reactor.end() }
         let result = try setUp(reactor)
         outcome.withLock { $0 = .success(result) }
-        announced.raise()
+        announced?.raise()
         reactor.run()
       } catch {
         outcome.withLock { $0 = .failure(error) }
-        announced.raise()
+        announced?.raise()
       }
     }
     announced.wait()
