@@ -40,7 +40,7 @@ package struct Target: Sendable, Equatable {
 
   /// `host`, `host:port`, `[v6]` or `[v6]:port`.
   private static func split(_ authority: Substring) -> (String, Int)? {
-    guard let match = authority.wholeMatch(of: /(?:\[([^\]@]+)\]|([^:@]+))(?::([0-9]+))?/),
+    guard let match = authority.wholeMatch(of: /(?:\[([^\]@]+)\]|([^:@\[\]]+))(?::([0-9]+))?/),
       let host = match.1 ?? match.2
     else { return nil }
     guard let port = match.3 else { return (String(host), 80) }

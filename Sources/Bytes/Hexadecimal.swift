@@ -9,11 +9,27 @@ extension UInt8 {
     default: nil
     }
   }
+
+  /// The two digits of the byte, the higher one first.
+  @inlinable
+  public func hexadecimalDigits(uppercase: Bool = false) -> (UInt8, UInt8) {
+    let letters = UInt8(ascii: uppercase ? "A" : "a") - 10
+    func digit(_ value: UInt8) -> UInt8 { value + (value < 10 ? UInt8(ascii: "0") : letters) }
+    return (digit(self >> 4), digit(self & 15))
+  }
 }
 
 extension Sequence<UInt8> {
   /// Two lower-case digits for each byte.
-  package var hexadecimal: String { map { $0.hexadecimal(width: 2) }.joined() }
+  package var hexadecimal: String {
+    var text: [UInt8] = []
+    for byte in self {
+      let digits = byte.hexadecimalDigits()
+      text.append(digits.0)
+      text.append(digits.1)
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
 }
 
 extension FixedWidthInteger where Self: UnsignedInteger {

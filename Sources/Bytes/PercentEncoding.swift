@@ -53,7 +53,8 @@ package enum PercentEncoding {
       if isKept(byte) {
         encoded.append(byte)
       } else {
-        encoded += "%\(byte.hexadecimal(width: 2, uppercase: true))".utf8
+        let digits = byte.hexadecimalDigits(uppercase: true)
+        encoded += [UInt8(ascii: "%"), digits.0, digits.1]
       }
     }
     return String(decoding: encoded, as: UTF8.self)

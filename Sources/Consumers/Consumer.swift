@@ -7,7 +7,7 @@ public import WebSocketCore
 ///
 /// One value for each route, shared by all its sessions and reactors; the state of a session is in the session. Consumers with
 /// options are classes, because copying the options for each message took a tenth of an echo's instructions. A new consumer
-/// type is one file beside this one, and the places that the compiler then reports.
+/// type is a case, a file of its own beside this one where a line does not do, and the places that the compiler then reports.
 public enum Consumer: Sendable {
   /// Sends every text and binary message back unchanged.
   case echo
@@ -30,7 +30,12 @@ public enum Consumer: Sendable {
   }
 
   /// Whether messages are only sent back.
-  package var isEcho: Bool { if case .echo = self { true } else { false } }
+  package var isEcho: Bool {
+    switch self {
+    case .echo: true
+    case .chat, .broadcast, .proxy: false
+    }
+  }
 
   /// Handles one message from the client. Text has been checked to be UTF-8.
   public func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {

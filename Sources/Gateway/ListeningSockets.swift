@@ -39,7 +39,8 @@ struct ListeningSockets {
   private mutating func open(_ wanted: ServerConfiguration.Listener, onlyV6: Bool) throws(TransportFailure) {
     switch wanted.address {
     case .tcp(let host, let port):
-      // Several listeners share a port, which any other process of this user could share as well.
+      // Several listeners share a port, which any other process of this user could share as well. So one that does not share is
+      // tried first, and closed at once: that fails if a process listens there already.
       if port != 0 {
         _ = try Listener.tcp(host: host, port: port, reusePort: false, onlyV6: onlyV6, backlog: 1)
       }

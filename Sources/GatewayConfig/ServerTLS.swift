@@ -12,9 +12,19 @@ package struct ServerTLS: Sendable {
   package var minimumVersion: MinimumVersion
   /// At least one. The first is for clients that send no server name, or an unknown one.
   package let certificates: [ServerCertificate]
-  let names: ServerNames
+  private let names: ServerNames
   /// The YAML value that it was read from, to read the files again.
   let source: Node
+
+  init(
+    bind: [BindAddress]?, minimumVersion: MinimumVersion, certificates: [ServerCertificate], source: Node
+  ) {
+    self.bind = bind
+    self.minimumVersion = minimumVersion
+    self.certificates = certificates
+    self.source = source
+    names = ServerNames(certificates.map(\.names))
+  }
 
   /// The certificate for the name in the client's hello (RFC 6066 section 3).
   package func certificate(for serverName: String?) -> ServerCertificate {

@@ -13,7 +13,11 @@ package enum JSONText {
       case 0x0A: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "n")])
       case 0x0D: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "r")])
       case 0x09: text.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "t")])
-      case 0..<0x20: text.append(contentsOf: "\\u\(byte.hexadecimal(width: 4))".utf8)
+      case 0..<0x20:
+        text.append(contentsOf: "\\u00".utf8)
+        let digits = byte.hexadecimalDigits()
+        text.append(digits.0)
+        text.append(digits.1)
       default: text.append(byte)
       }
     }

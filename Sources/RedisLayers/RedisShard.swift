@@ -23,7 +23,10 @@ struct RedisShard {
     self.connector = connector
     outage = OutageLog(
       log,
-      start: (.error, "channel layer not available", ["layer": "\(alias)", "host": "\(connector.host)"]),
+      start: (
+        level: .error, message: "channel layer not available",
+        metadata: ["layer": "\(alias)", "host": "\(connector.host)"]
+      ),
       // One line says that all of the layer's servers are available.
       end: nil)
     commands = RedisLink(life, reporting: outage) { try await connector.connect() }

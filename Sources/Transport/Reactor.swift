@@ -136,7 +136,8 @@ import Synchronization
         announced?.raise()
       }
     }
-    announced.wait()
+    // The thread has it weakly, so this is what keeps it until then.
+    withExtendedLifetime(announced) { _ = announced.wait() }
     guard let outcome = outcome.withLock(\.self) else { preconditionFailure("the thread announced nothing") }
     do {
       return (thread, try outcome.get())

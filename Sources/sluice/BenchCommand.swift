@@ -219,7 +219,11 @@ struct BenchOptions: ParsableArguments {
   /// Runs the load, prints the result, and ends with exit code 1 if something was wrong.
   func run(_ load: Load) async throws {
     let measurement: Measurement
-    do { measurement = try await measured(load) } catch { throw Output.failure("sluice: \(error)") }
+    do {
+      measurement = try await measured(load)
+    } catch {
+      throw Output.failure("sluice: \(error)")
+    }
     switch format {
     case .text: Output.print(measurement.text)
     case .json:

@@ -101,9 +101,14 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   private static func logger(_ configuration: LoggingConfiguration, _ output: LineWriter) -> Logger {
-    guard let level = Logger.Level(rawValue: configuration.level.rawValue) else {
-      preconditionFailure("the levels of the configuration are among those of a logger")
-    }
+    let level: Logger.Level =
+      switch configuration.level {
+      case .debug: .debug
+      case .info: .info
+      case .notice: .notice
+      case .warning: .warning
+      case .error: .error
+      }
     return Logger(label: "sluice") { _ in
       GatewayLogHandler(configuration.format, level: level, write: output.write)
     }

@@ -78,6 +78,7 @@ struct TargetTests {
 
   @Test(arguments: [
     "", "http://a/", "wss://a/", "ws://", "ws://a:0/", "ws://a:x/", "ws://::1/", "ws://a/#b", "ws://a/ b",
+    "ws://[abc/", "ws://[]/", "ws://[abc]x/", "ws://a]/", "ws://a:+80/",
   ])
   func `what is no address is a failure`(_ url: String) {
     #expect(throws: BenchFailure.self) { try Target(url) }

@@ -47,7 +47,10 @@ struct RESPTests {
 
   @Test(arguments: [
     "x\r\n", ":a\r\n", ":\r\n", "$a\r\n", "$-2\r\n", "$99999999999999\r\n", "*99999999999\r\n", "*-5\r\n",
-    "$1\r\nabc\r\n", "+a\rb\r\n", "\r\n", ",x\r\n", String(repeating: "*1\r\n", count: 17),
+    "$1\r\nabc\r\n", "+a\rb\r\n", "\r\n", String(repeating: "*1\r\n", count: 17),
+    // RESP3, which is not asked for.
+    "_\r\n", "#t\r\n", ",1\r\n", "(1\r\n", "=5\r\ntxt:a\r\n", "!1\r\na\r\n", "%1\r\n", "~1\r\n", ">1\r\n",
+    "|1\r\n",
     "*4000000\r\n" + String(repeating: "*0\r\n", count: 4), "$?\r\n",
   ]) func `what is not RESP is a fault, and stays one`(_ text: String) {
     var decoder = RESPDecoder(limits: .init(depth: 16, elements: 3, string: 100))

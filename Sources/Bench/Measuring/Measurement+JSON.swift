@@ -55,6 +55,7 @@ extension Measurement {
     ]
   }
 }
+
 extension Measurement.Server {
   fileprivate var json: JSON {
     [

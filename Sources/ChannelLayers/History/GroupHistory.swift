@@ -71,7 +71,8 @@ package final class GroupHistory: Sendable {
     memory.add(bytes)
   }
 
-  /// Forgets old events and unused groups, at most once in each `sweepInterval`. Returns the change of the used memory, in bytes.
+  /// Forgets old events and unused groups, at most once in each `sweepInterval`. Returns the change of the used memory, in bytes:
+  /// negative if memory was freed.
   private func sweep(_ table: inout Table, at now: MonotonicTime) -> Int {
     guard table.nextSweep <= now else { return 0 }
     table.nextSweep = now + Self.sweepInterval

@@ -121,7 +121,7 @@ package final class RecordedGroup: Sendable {
     }
   }
 
-  /// Removes old events, which are kept for this much longer than their age.
+  /// Removes old events, which are kept for `time` longer than their age.
   func trim(at now: MonotonicTime, keptOn time: Duration) {
     memory.add(state.withLock { removeOld(from: &$0, at: now, keptOn: time.wholeNanoseconds) })
   }

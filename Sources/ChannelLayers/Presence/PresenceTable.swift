@@ -137,10 +137,11 @@ package final class PresenceTable: Sendable {
   /// - Returns: nil if this process has no sessions in the group and other processes may have some.
   package func list(of group: String) -> PresenceList? {
     stripes[group].part.withLock { groups in
-      guard let presence = groups[group] else {
+      guard groups[group] != nil else {
         return changedHere == nil ? PresenceList(users: [], anonymous: 0, count: 0) : nil
       }
-      return presence.isSynced && presence.isUsed ? groups[group]?.list() : nil
+      // Without a copy at hand, which the list would be made in.
+      return groups[group]?.isSynced == true && groups[group]?.isUsed == true ? groups[group]?.list() : nil
     }
   }
 

@@ -22,6 +22,7 @@ struct HTTPMemory: Sendable {
     let bodies = configuration.served.httpRoutes.map { route in
       if case .publish(let publish) = route.action { publish.body.bytes } else { 0 }
     }
+    // Unless the file says, an eighth of the process's memory.
     let total = configuration.server.bodyMemory?.bytes ?? memory.bytes / 8
     self.init(total: total, largestBody: bodies.max() ?? 0)
   }

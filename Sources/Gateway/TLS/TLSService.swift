@@ -113,7 +113,11 @@ final class TLSService: Sendable {
   ) {
     let loop = group.next()
     loop.execute { [self] in
-      do { try connect(to: upstream, on: loop, done) } catch { done(.failure(error)) }
+      do {
+        try connect(to: upstream, on: loop, done)
+      } catch {
+        done(.failure(error))
+      }
     }
   }
 

@@ -32,8 +32,11 @@ package enum KeySchema: String, Sendable, CaseIterable {
   private var value: KeyValue {
     switch self {
     case .routes: .mapping(.file)
-    // What may stand in place of the routes of either protocol.
-    case .include: .either(Key.at(.application).reversed().map(\.value))
+    case .include:
+      .either([
+        .list(.mapping(.webSocketRoute)), .mapping(.webSocketRoutes), .list(.mapping(.httpRoute)),
+        .mapping(.httpRoutes),
+      ])
     case .app: .mapping(.app)
     }
   }

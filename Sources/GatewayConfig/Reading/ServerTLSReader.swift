@@ -21,7 +21,7 @@ struct ServerTLSReader {
     guard !certificates.isEmpty, certificates.count == entries.count else { return nil }
     return ServerTLS(
       bind: bind, minimumVersion: version ?? .tls12, certificates: certificates,
-      names: ServerNames(certificates.map(\.names)), source: node)
+      source: node)
   }
 
   /// A certificate, and the places of the certificate and of its names in the file.

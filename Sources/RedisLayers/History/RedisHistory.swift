@@ -38,6 +38,7 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
   static let beat = Duration.seconds(1)
   /// What one group asks of Redis. Each is a task of its own, which a stop waits for.
   typealias Errand = @Sendable (isolated RedisHistory) async -> Void
+
   private let (errands, errand) = AsyncStream<Errand>.makeStream()
   var reactors: [Mailbox<HistoryNews>] = []
 
@@ -59,7 +60,8 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
     shards = hosts.map { [life] in
       let facts: Logger.Metadata = ["layer": "\(hub.alias)", "host": "\($0)"]
       let outage = OutageLog(
-        hub.log, start: (.error, "history not available", facts), end: (.notice, "history available", facts))
+        hub.log, start: (level: .error, message: "history not available", metadata: facts),
+        end: (level: .notice, message: "history available", metadata: facts))
       let connector = RedisConnector(host: $0, eventLoop: loop)
       let link = RedisLink(life, reporting: outage, clock: clock) {
         try await RedisConnectionPair.connect(connector)

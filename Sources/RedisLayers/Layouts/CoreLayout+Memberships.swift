@@ -28,6 +28,7 @@ extension CoreLayout {
   /// The sign of life comes first: after it, no other process removes what follows.
   func joinAgain(_ shard: Int, of hub: isolated RedisHub) async throws(RedisFailure) {
     guard let connection = hub.shards[shard].commands.connection else { return }
+    // None is expected any more, so that its absence is no news that Redis was emptied.
     hasSignOfLife[shard] = false
     _ = try await beat(shard, of: hub, on: connection)
     try await enter(hub.interest.wanted(shard), of: hub, on: connection)

@@ -31,6 +31,15 @@ actor RedisPresenceLink: LinkOwner {
     var hasMissed = false
     /// The number of anonymous sessions as it was written.
     var anonymous = 0
+
+    /// Forgets what is known of the data of Redis, but for the sequence number, which never goes back, and for the number that
+    /// was written.
+    mutating func forgetRedis() {
+      isWritten = false
+      isLoaded = false
+      early = []
+      hasMissed = false
+    }
   }
 
   /// How many notices are kept for a group that is being loaded. With more, they are dropped and the group is loaded once more.
@@ -88,9 +97,9 @@ actor RedisPresenceLink: LinkOwner {
     outage = OutageLog(
       log,
       start: (
-        .warning, "presence is not shared with other processes",
-        ["layer": "\(alias)", "host": "\(connector.host)"]
-      ), end: (.notice, "presence is shared again", ["layer": "\(alias)"]))
+        level: .warning, message: "presence is not shared with other processes",
+        metadata: ["layer": "\(alias)", "host": "\(connector.host)"]
+      ), end: (level: .notice, message: "presence is shared again", metadata: ["layer": "\(alias)"]))
     link = RedisLink(life, reporting: outage, silence: .seconds(10), clock: clock) {
       try await RedisConnectionPair.connect(connector)
     }
@@ -148,7 +157,7 @@ actor RedisPresenceLink: LinkOwner {
 
   /// Redis may have lost the entries of this process, and notices of the others may have been missed.
   private func forgetWritten() {
-    groups = groups.mapValues { Group(sequence: $0.sequence, anonymous: $0.anonymous) }
+    for name in groups.keys { groups[name]?.forgetRedis() }
     changed.formUnion(groups.keys)
     changed.formUnion(leaving)
   }

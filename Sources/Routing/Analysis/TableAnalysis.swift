@@ -26,12 +26,13 @@ struct TableAnalysis {
     var overlaps = Overlaps(builder, Array(programs[stretch]), budget: budget)
     for number in 0..<overlaps.routeCount where !overlaps.wins[number] {
       let route = firstRoute + number
+      guard !programs[route].isTooLarge else {
+        collected.append(.tooComplex(route: route))
+        continue
+      }
       let coverers = overlaps.coverers(of: number).map { firstRoute + $0 }
       collected.append(
-        programs[route].isTooLarge
-          ? .tooComplex(route: route)
-          : coverers.isEmpty ? .matchesNothing(route: route) : .unreachable(route: route, coveredBy: coverers)
-      )
+        coverers.isEmpty ? .matchesNothing(route: route) : .unreachable(route: route, coveredBy: coverers))
     }
     for (pair, verdict) in overlaps.partial() {
       let (route, winner) = (firstRoute + pair.route, firstRoute + pair.winner)

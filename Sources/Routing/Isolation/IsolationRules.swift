@@ -46,8 +46,10 @@ struct IsolationRules {
   /// Whether clients of the one can send what is shown to those of the other as the message of another user, and nobody has said that
   /// they are trusted with it: those who have to fulfil more than the others are.
   static func canForge(_ writer: UseClass, for reader: UseClass) -> Bool {
-    guard writer.signature == .forgeable, [.shown, .shownIfAdded].contains(reader.signature) else {
-      return false
+    guard writer.signature == .forgeable else { return false }
+    switch reader.signature {
+    case .shown, .shownIfAdded: break
+    case .none, .added, .forgeable: return false
     }
     guard case .authenticated(_, let require) = writer.audience, !require.isEmpty else { return true }
     return writer.audience == reader.audience || !writer.audience.isWithin(reader.audience)

@@ -81,6 +81,8 @@ package final class PendingConnection {
   var client: Client? { knownClient ?? connection.map { Client(peer: $0.peer, isSecure: false) } }
 
   /// Starts to read.
+  ///
+  /// - Parameter due: when the decision about the connection is due; nil for the time of `limits.handshake`.
   func start(on descriptor: consuming Descriptor, due: MonotonicTime? = nil) {
     connection = worker.reactor.adopt(descriptor, handler: self)
     connection?.readInOwnTurn()
@@ -88,7 +90,7 @@ package final class PendingConnection {
     let deadline = worker.reactor.timer { [unowned self] in handle(.timedOut) }
     let patience = worker.process.server.handshake
     self.due =
-      due ?? worker.reactor.now + (allowance.isServed ? patience : min(patience, Connection.lingering))
+      due ?? worker.reactor.now + (allowance.isServed ? patience : min(patience, Farewell.lingering))
     deadline.schedule(at: self.due)
     self.deadline = deadline
     if isWithoutHeader { judgeProxy() }
@@ -370,7 +372,7 @@ extension PendingConnection {
     unsafe bytes.append(answer.span.bytes)
     // At once, because the connection may have to be closed before the turn is over.
     connection.write(bytes, from: 0)
-    connection.finish(timeout: Connection.lingering)
+    connection.finish(timeout: Farewell.lingering)
     worker.owner?.answered(self)
   }
 

@@ -86,9 +86,10 @@ struct IdentityCallback: Sendable {
     if let body = answer.body, !body.isEmpty {
       passed += answer.fields.filter { $0.name == "content-type" }
     }
-    let text = Refusal.refusedByCallback.text.replacing("STATUS", with: "\(answer.status)")
+    let row: Refusal = answer.status == 403 ? .forbiddenByCallback : .refusedByCallback
+    let text = row.text.replacing("STATUS", with: "\(answer.status)")
     return AuthRefusal(
-      answer: .refusedByCallback.saying(text).answering(answer.status, passed, body: answer.body ?? []))
+      answer: row.saying(text).answering(answer.status, passed, body: answer.body ?? []))
   }
 
   private func fail(_ reason: String, hint: String? = nil) -> Authentication {

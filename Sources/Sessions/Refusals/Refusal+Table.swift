@@ -257,7 +257,9 @@ extension Refusal {
 
   package static let onlyWebSocket = Refusal(
     426, "This path speaks WebSocket.", .no,
-    fields: [version[0], HeaderField(name: "Connection", value: "Upgrade")],
+    fields: [
+      HeaderField(name: "Upgrade", value: "websocket"), HeaderField(name: "Connection", value: "Upgrade"),
+    ],
     when: "Only a WebSocket route matches, and the request is a plain one (HTTP).")
 
   package static let unreadableFile = Refusal(

@@ -154,7 +154,7 @@ extension EventStream {
   private func end() {
     isOpen = false
     leaveGroups()
-    connection.finish(timeout: Connection.lingering)
+    connection.finish(timeout: Farewell.lingering)
   }
 
   private func vanish() {

@@ -19,9 +19,10 @@ package protocol LiveSession: AnyObject {
   func abandon()
 }
 
-extension Connection {
-  /// How long the other side may take to answer a close frame.
-  static let closeTimeout = Duration.seconds(5)
-  /// How long the last bytes may take to arrive once it has been said that it is over.
+/// How long the other side may take at the end of a connection.
+enum Farewell {
+  /// To answer a close frame.
+  static let answer = Duration.seconds(5)
+  /// To take the last bytes once it has been said that it is over.
   static let lingering = Duration.seconds(2)
 }

@@ -251,7 +251,7 @@ extension Session: FrameSink {
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
     record?.clientEnds(code, reason)
     if state == .open { writeClose(code.map { ClosePayload.encode($0, reason: reason) } ?? []) }
-    end(within: Connection.lingering)
+    end(within: Farewell.lingering)
     return .stop
   }
 }
@@ -350,7 +350,7 @@ extension Session: GroupMember {
   private func closeBehindNothing(_ reason: CloseReason) {
     leaveGroups()
     close(reason)
-    end(within: Connection.closeTimeout)
+    end(within: Farewell.answer)
   }
 
   func undelivered(_ reason: Undelivered) {
@@ -366,7 +366,7 @@ extension Session: InputHolder {
   func giveUpInput() {
     dropInput()
     close(.inputOverLimit)
-    end(within: Connection.lingering)
+    end(within: Farewell.lingering)
   }
 
   /// Lets go of what the client has begun; it is not listened to any more.
@@ -438,7 +438,7 @@ extension Session {
     leaveGroups()
     // Unowned: the end of the session cancels it.
     let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
-    deadline.schedule(after: Connection.closeTimeout)
+    deadline.schedule(after: Farewell.answer)
     closeDeadline = deadline
   }
 
@@ -456,7 +456,7 @@ extension Session {
       writeClose(ClosePayload.encode(violation.closeCode, reason: violation.description))
     }
     worker.countViolation(violation, of: self)
-    end(within: Connection.lingering)
+    end(within: Farewell.lingering)
   }
 
   /// Sends what is queued and closes the connection.
@@ -490,7 +490,7 @@ extension Session {
     case .timedOut:
       worker.countPingTimeout(self)
       close(.pingTimeout)
-      end(within: Connection.lingering)
+      end(within: Farewell.lingering)
     case .nothing, nil: break
     }
   }

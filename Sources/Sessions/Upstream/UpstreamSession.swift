@@ -78,7 +78,7 @@ final class UpstreamSession {
     connection.resumeReading()
     // Unowned: the end of the session cancels it.
     let deadline = connection.reactor.timer { [unowned self] in end(within: .zero) }
-    deadline.schedule(after: Connection.closeTimeout)
+    deadline.schedule(after: Farewell.answer)
     self.deadline = deadline
   }
 
@@ -87,7 +87,7 @@ final class UpstreamSession {
   /// one. This takes as long as a closing handshake at most.
   func abandon() {
     session = nil
-    end(within: Connection.closeTimeout)
+    end(within: Farewell.answer)
   }
 
   func checkKeepAlive(at now: UInt64) {
@@ -171,7 +171,7 @@ extension UpstreamSession: ConnectionHandler {
 
   /// The upstream is gone without a close frame, or violates the protocol.
   private func lose(_ reason: String) {
-    end(within: Connection.lingering)
+    end(within: Farewell.lingering)
     guard let session else { return }
     self.session = nil
     session.upstreamLost(reason, target: target)
@@ -225,7 +225,7 @@ extension UpstreamSession: FrameSink {
   func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
     let payload = code.map { ClosePayload.encode($0, reason: reason) } ?? []
     if state == .open { write(.close, payload) }
-    end(within: Connection.lingering)
+    end(within: Farewell.lingering)
     let session = session
     self.session = nil
     session?.upstreamClosed(payload)

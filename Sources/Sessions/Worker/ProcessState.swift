@@ -19,7 +19,9 @@ package final class ProcessState: Sendable {
   /// For HTTP, and for connections to upstreams.
   package let loops: any EventLoopGroup
   let compressionContexts: MemoryBudget
+  /// `limits.send_memory`: unsent bytes.
   package let sendMemory: MemoryBound
+  /// `limits.receive_memory`: unfinished messages.
   package let receiveMemory: MemoryBound
   package let threads: Int
   /// `limits.per_ip`; nil if nothing is limited.

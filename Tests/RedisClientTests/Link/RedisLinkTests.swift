@@ -19,6 +19,7 @@ private actor Owner: LinkOwner {
   let server = FakeServer()
   nonisolated let lines = LogLines()
   let life: RedisLife
+  /// The clock knows a beat by this time, so that nothing else may wait for as long.
   static let beat = Duration.seconds(1)
   private let outage: OutageLog
   private let link: RedisLink<FakeConnection>

@@ -5,7 +5,7 @@ import Testing
 @testable import Transport
 
 /// Connections with work left: what their handlers leave of a read, and turns that they ask for.
-struct ReadyListTests {
+struct WorkLeftTests {
   /// Uses the processor until the reactor says that the time of this handler is over.
   private static func useUpTime(of reactor: Reactor) {
     while reactor.hasTimeLeft() {}
