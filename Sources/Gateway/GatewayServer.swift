@@ -225,14 +225,19 @@ package final class GatewayServer: Sendable {
     running.parts.withLock { $0 = nil }
     await gateway.layers.stop(within: Self.layerPatience)
     await layers.value
-    try await parts.shutDown()
-    try await gateway.served.shutDown()
     memory.stop()
+    try await shutDown(parts)
     memory.join()
-    try await gateway.layers.shutDown()
-    try await loops.shutdownGracefully()
     deadline.end()
     log.notice("stopped", metadata: gateway.summary)
+  }
+
+  /// Ends the threads, those that serve first.
+  private func shutDown(_ parts: RunningParts) async throws {
+    try await parts.shutDown()
+    try await gateway.served.shutDown()
+    try await gateway.layers.shutDown()
+    try await loops.shutdownGracefully()
   }
 
   private func startParts() throws -> RunningParts {

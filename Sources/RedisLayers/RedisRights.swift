@@ -113,31 +113,10 @@ extension RedisRights {
     defer { subscriber.close() }
     let scratch = RedisTrial.freshName()
     let unused = try await unusedPops(on: commands, scratch)
-    var probes: [Probe] = []
-    var subscriptions: [Probe] = []
-    for part in parts {
-      for key in part.keys {
-        let name = Self.name(key, scratch)
-        probes += part.commands.filter { !unused.contains($0) }.map {
-          Probe(name: $0, subject: .key(key), command: Self.harmless($0, name))
-        }
-      }
-      for channel in part.channels {
-        let name = RESPArgument(Self.name(channel, scratch))
-        probes.append(
-          Probe(name: "PUBLISH", subject: .channel(channel), command: RESPCommand("PUBLISH", name, "")))
-        subscriptions += ["SUBSCRIBE", "UNSUBSCRIBE"].map {
-          Probe(name: $0, subject: .channel(channel), command: RESPCommand($0, name))
-        }
-      }
-      for pattern in part.subscribedPatterns {
-        let name = RESPArgument(Self.name(pattern, scratch) + ".*")
-        subscriptions.append(
-          Probe(name: "PSUBSCRIBE", subject: .pattern(pattern), command: RESPCommand("PSUBSCRIBE", name)))
-      }
-    }
     var missing = Missing()
-    for (probes, connection) in [(probes, commands), (subscriptions, subscriber)] {
+    for (probes, connection) in [
+      (probes(but: unused, scratch), commands), (subscriptions(scratch), subscriber),
+    ] {
       let replies = try await connection.send(probes.map(\.command))
       for (probe, reply) in zip(probes, replies) {
         guard case .error(let message) = reply, RedisRefusal(message).code == "NOPERM" else { continue }
@@ -151,6 +130,38 @@ extension RedisRights {
       }
     }
     return missing
+  }
+
+  private func probes(but unused: [String], _ scratch: String) -> [Probe] {
+    parts.flatMap { part in
+      let ofKeys = part.keys.flatMap { key in
+        part.commands.filter { !unused.contains($0) }.map {
+          Probe(name: $0, subject: .key(key), command: Self.harmless($0, Self.name(key, scratch)))
+        }
+      }
+      let ofChannels = part.channels.map { channel in
+        let name = RESPArgument(Self.name(channel, scratch))
+        return Probe(name: "PUBLISH", subject: .channel(channel), command: RESPCommand("PUBLISH", name, ""))
+      }
+      return ofKeys + ofChannels
+    }
+  }
+
+  /// Those for a connection that only subscribes.
+  private func subscriptions(_ scratch: String) -> [Probe] {
+    parts.flatMap { part in
+      let ofChannels = part.channels.flatMap { channel in
+        let name = RESPArgument(Self.name(channel, scratch))
+        return ["SUBSCRIBE", "UNSUBSCRIBE"].map {
+          Probe(name: $0, subject: .channel(channel), command: RESPCommand($0, name))
+        }
+      }
+      let ofPatterns = part.subscribedPatterns.map { pattern in
+        let name = RESPArgument(Self.name(pattern, scratch) + ".*")
+        return Probe(name: "PSUBSCRIBE", subject: .pattern(pattern), command: RESPCommand("PSUBSCRIBE", name))
+      }
+      return ofChannels + ofPatterns
+    }
   }
 
   /// The commands for taking messages out of queues that are not used with this server.

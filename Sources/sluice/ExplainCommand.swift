@@ -46,17 +46,7 @@ struct ExplainCommand: ParsableCommand {
   func run() throws {
     let (file, url) = named
     let configuration = try ConfigurationFile.load(file)
-    // The replacement character stands for bytes that are not text.
-    guard !url.unicodeScalars.contains("\u{FFFD}") else {
-      throw Output.failure(
-        "sluice: \"\(url.printable)\" has bytes that are not UTF-8 (write each as % and two hex digits); Sluice would answer 400"
-      )
-    }
-    guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
-      throw Output.failure(
-        "sluice: \"\(url.printable)\" is neither a path nor a URL (a path begins with \"/\"); Sluice would answer 400"
-      )
-    }
+    let path = try Self.path(of: url)
     let application = configuration.served
     Output.print("path       /\(path.text.printable)\n")
     Output.print("tls        \(tls(configuration.server))\n")
@@ -87,6 +77,21 @@ struct ExplainCommand: ParsableCommand {
     }
     let isAnswered = webSocket != nil && webSocketRefusal == nil || http != nil && httpRefusal == nil
     if !isAnswered { throw ExitCode(1) }
+  }
+
+  private static func path(of url: String) throws -> RequestPath {
+    // The replacement character stands for bytes that are not text.
+    guard !url.unicodeScalars.contains("\u{FFFD}") else {
+      throw Output.failure(
+        "sluice: \"\(url.printable)\" has bytes that are not UTF-8 (write each as % and two hex digits); Sluice would answer 400"
+      )
+    }
+    guard case .success(let path) = RequestPath.decode(target: Array(url.utf8)) else {
+      throw Output.failure(
+        "sluice: \"\(url.printable)\" is neither a path nor a URL (a path begins with \"/\"); Sluice would answer 400"
+      )
+    }
+    return path
   }
 
   /// The target of a request for the URL.

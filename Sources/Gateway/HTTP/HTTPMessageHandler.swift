@@ -289,6 +289,7 @@ extension HTTPMessageHandler {
     isFinishing = true
     taking = .nothing
     let closed = promise ?? context.eventLoop.makePromise()
+    // `assumeIsolated`, here and below: a handler is called on its channel's loop.
     closed.futureResult.assumeIsolated().whenComplete { [self] _ in
       if isInputClosed { return context.close(promise: nil) }
       end(after: Self.lingering, context) { true }

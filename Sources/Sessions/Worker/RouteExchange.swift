@@ -34,6 +34,7 @@ final class RouteExchange {
         worker.live[next].adopt(worker.served.live)
       }
     } while MonotonicTime.now < end
+    // Unowned: the timer is this object's own.
     let timer = timer ?? worker.reactor.timer { [unowned self] in sweep() }
     self.timer = timer
     timer.schedule(after: Self.pause)
