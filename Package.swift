@@ -126,7 +126,8 @@ let package = Package(
     .target(
       name: "Gateway",
       dependencies: [
-        "Bytes", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "NetworkFaults", "RedisLayers",
+        "Bytes", "CLinux", "ChannelLayers", "Consumers", "GatewayConfig", "JSON", "NetworkFaults",
+        "RedisLayers",
         "Routing", "Sessions", "Transport", "WebSocketCore",
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Crypto", package: "swift-crypto"),

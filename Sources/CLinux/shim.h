@@ -1,5 +1,8 @@
 // What the reactor needs of Linux and Swift's Glibc module leaves out.
 #pragma once
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <malloc.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -23,6 +26,15 @@ static inline ssize_t socket_send(int descriptor, const void *bytes, size_t coun
 
 static inline ssize_t socket_receive(int descriptor, void *bytes, size_t count, int flags) {
   return syscall(SYS_recvfrom, descriptor, bytes, count, flags, NULL, NULL);
+}
+
+// Opens a file for reading if no part of its path is a symbolic link. A kernel, or a sandbox, without openat2 looks at the last
+// part only.
+static inline int open_without_links(const char *path) {
+  struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK, .resolve = RESOLVE_NO_SYMLINKS};
+  long descriptor = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+  if (descriptor >= 0 || (errno != ENOSYS && errno != EPERM)) return (int)descriptor;
+  return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 }
 
 // The bytes that wait in the receive queue of a socket. Swift cannot call ioctl, which takes any number of arguments.

@@ -75,7 +75,7 @@ public final class Connection {
   }
 
   /// Where the client is; asked of the system at each call.
-  public var peer: PeerAddress { PeerAddress(ofSocket: rawDescriptor) }
+  public var peer: PeerAddress? { PeerAddress(ofSocket: rawDescriptor) }
 }
 
 // MARK: - Writing

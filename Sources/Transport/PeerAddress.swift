@@ -7,9 +7,12 @@ public enum PeerAddress: Sendable, Hashable {
   /// A client of a Unix socket has no address.
   case unix
 
-  /// The other end of a connected socket, as the system knows it; `unix` also where it is no longer connected.
-  public init(ofSocket raw: Int32) {
-    self = unsafe SocketAddress { unsafe getpeername(raw, $0, $1) }.map(PeerAddress.init) ?? .unix
+  /// The other end of a connected socket, as the system knows it.
+  ///
+  /// - Returns: nil if it is gone: a client can send its request and reset the connection at once.
+  public init?(ofSocket raw: Int32) {
+    guard let peer = unsafe SocketAddress({ unsafe getpeername(raw, $0, $1) }) else { return nil }
+    self.init(peer)
   }
 
   init(_ storage: SocketAddress) {

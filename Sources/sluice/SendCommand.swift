@@ -61,6 +61,12 @@ struct SendCommand: AsyncParsableCommand {
     {
       throw ValidationError("The URL begins with \(scheme)://; use http:// or https://.")
     }
+    // The HTTP client would not survive a larger one.
+    if let port = url?.firstMatch(of: /:\/\/[^\/?#]*:([0-9]+)(?:[\/?#]|$)/)?.1,
+      !(1...65535).contains(Int(port) ?? 0)
+    {
+      throw ValidationError("The URL has the port \(port); a port is 1 to 65535.")
+    }
     if text, event { throw ValidationError("--text and --event cannot be used together.") }
     if let tokenEnv {
       guard let token = Environment.variables[tokenEnv] else {

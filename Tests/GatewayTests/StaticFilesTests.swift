@@ -38,6 +38,17 @@ final class StaticFilesTests {
     #expect(lines.all == [])
   }
 
+  @Test func `a link that has come into a path since it was resolved is not followed`() async throws {
+    let path = folder.path
+    try FileManager.default.createSymbolicLink(
+      atPath: path + "/link.txt", withDestinationPath: path + "/a.txt")
+    try FileManager.default.createSymbolicLink(atPath: path + "/linked", withDestinationPath: path)
+    #expect(try await OpenFile.open(path + "/a.txt")?.version.size == 10)
+    #expect(try await OpenFile.open(path + "/link.txt")?.version == nil)
+    #expect(try await OpenFile.open(path + "/linked/a.txt")?.version == nil)
+    #expect(try await OpenFile.open(path + "/none.txt")?.version == nil)
+  }
+
   private func version() -> FileVersion {
     FileVersion(folder.status(of: "a.txt"))
   }

@@ -468,6 +468,9 @@ def test_send_to_an_address_of_its_own(gateway, file, tmp_path):
     # The gateway takes a client that leaves with its answer for no fault.
     assert not any("ends too early" in line for line in gateway.log)
     assert TOKEN not in send(file, "chat_a", "1", "--url", "no url").stderr
+    for port in ["0", "65536", "99999999999999999999"]:
+        done = send(file, "chat_a", "1", "--url", f"http://127.0.0.1:{port}/p/")
+        assert done.returncode == 2 and f"The URL has the port {port}; a port is 1 to 65535." in done.stderr
     # Options replace values that the file does not have.
     open_port = tmp_path / "open_port.yaml"
     open_port.write_text(routes(extra="server: {bind: '127.0.0.1:0'}").replace("api/publish/", "<slug:api>/publish/"))

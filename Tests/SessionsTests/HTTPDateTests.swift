@@ -12,6 +12,15 @@ struct HTTPDateTests {
     #expect(HTTPDate.seconds(of: text) == seconds)
   }
 
+  @Test(arguments: [
+    (253_402_300_800, "Fri, 31 Dec 9999 23:59:59 GMT"),
+    (67_768_000_000_000_000, "Fri, 31 Dec 9999 23:59:59 GMT"),
+    (.max, "Fri, 31 Dec 9999 23:59:59 GMT"), (.min, "Wed, 01 Jan 1000 00:00:00 GMT"),
+  ])
+  func `a year without four digits is the nearest with four`(_ seconds: Int, _ text: String) {
+    #expect(HTTPDate.text(of: seconds) == text)
+  }
+
   @Test(
     arguments: [
       ("Sunday, 06-Nov-94 08:49:37 GMT", 784_111_777), ("Sun Nov  6 08:49:37 1994", 784_111_777),

@@ -22,11 +22,30 @@ struct PeerAddressTests {
     defer { close(client) }
     setNonBlocking(listener.rawValue, false)
     let accepted = Descriptor(adopting: accept(listener.rawValue, nil, nil))
-    #expect(PeerAddress(ofSocket: accepted.rawValue).host == "127.0.0.1")
+    #expect(PeerAddress(ofSocket: accepted.rawValue)?.host == "127.0.0.1")
+  }
+
+  @Test
+  func `a client that has reset the connection has no address, and is not taken for one of a Unix socket`()
+    throws
+  {
+    let (end, test) = try tcpPair()
+    defer { close(end) }
+    var reset = linger(l_onoff: 1, l_linger: 0)
+    _ = unsafe setsockopt(test, SOL_SOCKET, SO_LINGER, &reset, socklen_t(MemoryLayout<linger>.size))
+    #expect(PeerAddress(ofSocket: end)?.host == "127.0.0.1")
+    close(test)
+    #expect(PeerAddress(ofSocket: end) == nil)
+    let ends = socketPair()
+    defer {
+      close(ends.reactor)
+      close(ends.test)
+    }
+    #expect(PeerAddress(ofSocket: ends.reactor) == .unix)
   }
 
   @Test func `a connection knows where its client is, until it is closed`() throws {
-    let peers = Reports<PeerAddress>()
+    let peers = Reports<PeerAddress?>()
     try withReactor({ reactor in
       let listener = try listenOnAnyPort()
       let port = listener.port
@@ -40,7 +59,7 @@ struct PeerAddressTests {
     }) { port in
       let client = connect(to: port)
       let own = try #require(unsafe SocketAddress { unsafe getsockname(client, $0, $1) })
-      #expect(peers.wait(for: 2) == [PeerAddress(own), .unix])
+      #expect(peers.wait(for: 2) == [PeerAddress(own), nil])
       close(client)
     }
   }

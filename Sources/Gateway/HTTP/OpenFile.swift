@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Hummingbird
 import NIOCore
@@ -15,14 +16,19 @@ final class OpenFile: Sendable {
   /// The most bytes that one answer holds: a part, and NIO's buffer up to its high-water mark.
   private static let share = part + 64 * 1024
 
-  /// - Returns: nil if there is no file that can be read.
+  /// - Parameter path: without symbolic links: one that has come into it since it was resolved could lead anywhere.
+  /// - Returns: nil if there is no file that may be read.
+  /// - Throws: if there may be one, but the system has no descriptor for it, for instance.
   static func open(_ path: String) async throws -> OpenFile? {
-    try await NIOThreadPool.singleton.runIfActive { OpenFile(path) }
+    try await NIOThreadPool.singleton.runIfActive { try OpenFile(path) }
   }
 
-  private init?(_ path: String) {
-    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { return nil }
+  private init?(_ path: String) throws {
+    let descriptor = unsafe open_without_links(path)
+    guard descriptor >= 0 else {
+      if [ENOENT, ENOTDIR, ELOOP, EACCES, ENXIO].contains(errno) { return nil }
+      throw IOError(errnoCode: errno, reason: "open a file")
+    }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       Glibc.close(descriptor)

@@ -82,7 +82,8 @@ extension Worker {
   private func accept(_ descriptor: consuming Descriptor, on listener: ListeningSocket) {
     var client: Client?
     if process.addresses != nil, !listener.hasProxyHeader {
-      let peer = PeerAddress(ofSocket: descriptor.rawValue)
+      // Who is gone already is not served, and not taken for somebody else.
+      guard let peer = PeerAddress(ofSocket: descriptor.rawValue) else { return }
       switch process.place(for: peer) {
       case .success(let place): client = Client(peer: peer, isSecure: false, place: place)
       case .failure(let refusal):
@@ -120,7 +121,8 @@ extension Worker {
 
   /// Begins TLS on the connection, and serves the decrypted one. The time for the handshake runs already.
   private func acceptSecure(_ descriptor: consuming Descriptor, on listener: ListeningSocket) {
-    var client = Client(peer: PeerAddress(ofSocket: descriptor.rawValue), isSecure: true)
+    guard let peer = PeerAddress(ofSocket: descriptor.rawValue) else { return }
+    var client = Client(peer: peer, isSecure: true)
     if !listener.hasProxyHeader {
       switch process.place(for: client.peer) {
       case .success(let place): client.place = place

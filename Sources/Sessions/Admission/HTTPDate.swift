@@ -11,9 +11,12 @@ package enum HTTPDate {
     text(of: time(nil))
   }
 
-  /// - Parameter seconds: since 1970.
+  /// The years that the format has digits for; whoever sets the time of a file may set any other one.
+  private static let expressible = -30_610_224_000...253_402_300_799
+
+  /// - Parameter seconds: since 1970. Before the year 1000 and after 9999, the nearest second within is written.
   package static func text(of seconds: Int) -> String {
-    var seconds = seconds
+    var seconds = min(max(seconds, expressible.lowerBound), expressible.upperBound)
     var parts = unsafe tm()
     _ = unsafe gmtime_r(&seconds, &parts)
     let (day, month) = unsafe (days[Int(parts.tm_wday)], months[Int(parts.tm_mon)])

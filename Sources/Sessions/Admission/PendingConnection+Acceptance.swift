@@ -42,7 +42,7 @@ extension PendingConnection {
     let response = answer.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(response.span.bytes)
     if opening.awaitsToken {
-      session.awaitToken(.init(admission, target: target, peer: client?.peer ?? connection.peer))
+      session.awaitToken(.init(admission, target: target, peer: client?.peer ?? .unix))
     } else {
       session.beginToken()
     }

@@ -12,10 +12,11 @@ extension PendingConnection {
   /// peer is counted only if it is still missing after the connection's first turn: a load balancer opens many connections at once.
   func judgeProxy() {
     guard let connection else { return }
+    guard let peer = connection.peer else { return connection.abort() }
     let trusted = worker.process.server.trustedProxies
     if trusted.isEmpty {
       connection.askForTurn()
-    } else if !trusted.contains(connection.peer) {
+    } else if !trusted.contains(peer) {
       refuseHeader("the connection is not from one of server.trusted_proxies")
     }
   }
@@ -26,7 +27,7 @@ extension PendingConnection {
     guard !isAnswered, isWithoutHeader, allowance.isServed, let connection, !connection.isClosed else {
       return
     }
-    let peer = connection.peer
+    guard let peer = connection.peer else { return connection.abort() }
     switch worker.process.place(for: peer, isHandshake: false) {
     case .success(let place): knownClient = Client(peer: peer, isSecure: false, place: place)
     case .failure(let refusal): refuse(Allowance.crowded(refusal).refusal)
@@ -41,6 +42,7 @@ extension PendingConnection {
   /// Reads the client's address from the PROXY protocol header. The bytes after it are the client's.
   func readProxyHeader(_ bytes: RawSpan) {
     guard let connection else { return }
+    guard let peer = connection.peer else { return connection.abort() }
     let most = min(bytes.byteCount, ProxyHeader.longestBlock)
     switch ProxyHeader.read([UInt8](copying: bytes.extracting(first: most))) {
     case .incomplete:
@@ -51,7 +53,7 @@ extension PendingConnection {
       // From here on the client is counted that the header names, which may be the proxy itself.
       knownClient?.place = nil
       proceed(
-        after: header, from: connection.peer,
+        after: header, from: peer,
         rest: [UInt8](copying: bytes.extracting(droppingFirst: header.length)))
     }
   }

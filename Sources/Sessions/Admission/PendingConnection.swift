@@ -77,8 +77,8 @@ package final class PendingConnection {
     return (route, target)
   }
 
-  /// Nil before the start.
-  var client: Client? { knownClient ?? connection.map { Client(peer: $0.peer, isSecure: false) } }
+  /// Nil before the start, and where the client is gone before it was asked where it is.
+  var client: Client? { knownClient ?? connection?.peer.map { Client(peer: $0, isSecure: false) } }
 
   /// Starts to read.
   ///
