@@ -106,7 +106,7 @@ struct ValidateCommand: AsyncParsableCommand {
     let webSocket = configuration.served.webSocketRoutes.count
     let http = configuration.served.httpRoutes.count
     var text = "application \(configuration.served.name), \(webSocket) websocket and \(http) http routes"
-    let redis = configuration.channelLayers.filter { $0.name != .memory }
+    let redis = configuration.channelLayers.filter { if case .redis = $0.backend { true } else { false } }
     if connect {
       text += redis.isEmpty ? "; no Redis layer to try" : "; tried \(django == nil ? "" : "with Django: ")"
       text += redis.map(\.alias).joined(separator: ", ")
