@@ -122,6 +122,7 @@ struct ConnectionTests {
     let (end, test) = socketPair()
     let received = Reports<[UInt8]>()
     let ends = Reports<ConnectionEnd>()
+    let turns = Reports<Bool>()
     try withReactor({ reactor in
       let handler = Handler()
       handler.onReceived = { connection, bytes in
@@ -134,10 +135,16 @@ struct ConnectionTests {
       handler.onBroken = resume
       handler.onClosed = { ends.add($0) }
       handler.connection = reactor.adopt(Descriptor(adopting: end), handler: handler)
-      return reactor.mailbox { (_: Bool) in handler.connection?.resumeReading() }
-    }) { mailbox in
+      return (
+        reactor.mailbox { (_: Bool) in handler.connection?.resumeReading() },
+        reactor.mailbox { (_: Bool) in turns.add(true) }
+      )
+    }) { mailbox, other in
       send([1], to: test)
       #expect(received.wait(for: 1) == [[1]])
+      // The system ends a write that is under way with another error than one that comes later.
+      other.post(true)
+      #expect(turns.wait(for: 1) == [true])
       send(rest, to: test)
       close(test)
       body(received, ends, mailbox)
