@@ -1,8 +1,5 @@
 // What the reactor needs of Linux and Swift's Glibc module leaves out.
 #pragma once
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <malloc.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -28,13 +25,11 @@ static inline ssize_t socket_receive(int descriptor, void *bytes, size_t count, 
   return syscall(SYS_recvfrom, descriptor, bytes, count, flags, NULL, NULL);
 }
 
-// Opens a file for reading if no part of its path is a symbolic link. A kernel, or a sandbox, without openat2 looks at the last
-// part only.
-static inline int open_without_links(const char *path) {
-  struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK, .resolve = RESOLVE_NO_SYMLINKS};
-  long descriptor = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-  if (descriptor >= 0 || (errno != ENOSYS && errno != EPERM)) return (int)descriptor;
-  return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+// Opens a file if no part of its path, which begins with "/", is a symbolic link: openat2(2) with RESOLVE_NO_SYMLINKS. Written with
+// numbers, because the kernel's header brings types that Swift's Glibc module has, too.
+static inline int open_without_links(const char *path, int flags) {
+  const unsigned long long how[3] = {(unsigned)flags, 0, 0x04};
+  return (int)syscall(SYS_openat2, -1, path, how, sizeof how);
 }
 
 // The bytes that wait in the receive queue of a socket. Swift cannot call ioctl, which takes any number of arguments.

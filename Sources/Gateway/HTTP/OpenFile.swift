@@ -24,7 +24,12 @@ final class OpenFile: Sendable {
   }
 
   private init?(_ path: String) throws {
-    let descriptor = unsafe open_without_links(path)
+    let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK
+    var descriptor = unsafe open_without_links(path, flags)
+    if descriptor < 0, errno == ENOSYS || errno == EPERM {
+      // A kernel, or a sandbox, without openat2: only the last part of the path is looked at.
+      descriptor = unsafe Glibc.open(path, flags | O_NOFOLLOW)
+    }
     guard descriptor >= 0 else {
       if [ENOENT, ENOTDIR, ELOOP, EACCES, ENXIO].contains(errno) { return nil }
       throw IOError(errnoCode: errno, reason: "open a file")
