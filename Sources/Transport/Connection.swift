@@ -73,9 +73,6 @@ public final class Connection {
     guard let queue, placeInBacklog != nil else { return 0 }
     return queue.byteCount - queue.exempt
   }
-
-  /// Where the client is; asked of the system at each call.
-  public var peer: PeerAddress? { PeerAddress(ofSocket: rawDescriptor) }
 }
 
 // MARK: - Writing

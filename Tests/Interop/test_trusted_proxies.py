@@ -2,6 +2,7 @@
 
 import re
 import select
+import signal
 import socket
 import socketserver
 import ssl
@@ -391,3 +392,25 @@ def test_an_address_that_comes_too_often_is_told_when_to_come_again(start):
             statuses.append(int(head.split(" ")[1]))
     assert statuses == [200, 200, 200, 429, 429] and re.search(r"(?i)retry-after: (60|5\d)\r", head)
     wait_until(lambda: any("exceeded its rate of handshakes" in line for line in gateway.log))
+
+
+def test_a_client_that_resets_at_once_is_not_taken_for_one_of_a_unix_socket(start):
+    """The system does not know its address any more; as one of a Unix socket it would have no limit, and could be a trusted proxy."""
+    gateway = start(text="""
+installed_apps: [echo]
+server: {trusted_proxies: [unix]}
+limits: {per_ip: {handshakes: 1/m burst 1}}
+logging: {sessions: true}
+applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
+""")
+    for _ in range(200):
+        sock = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+        sock.sendall(handshake("/ws/echo/", "X-Forwarded-For: 198.51.100.9"))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+    # The last line of the log comes behind those of all of them.
+    gateway.process.send_signal(signal.SIGTERM)
+    gateway.wait()
+    begun = [line for line in gateway.log if "a session began" in line]
+    assert len(begun) <= 1
+    assert not any("peer=unix" in line or "198.51.100.9" in line for line in gateway.log)

@@ -64,7 +64,8 @@ struct WorkerSessionsTests {
       // Both live as long as the reactor.
       _ = reactor.mailbox { (_: Int) in withExtendedLifetime((sessions, owner)) {} }
       process.counters.connections.up()
-      sessions.open(Descriptor(adopting: own), .session).connection?.readNow()
+      sessions.open(Descriptor(adopting: own), .session, of: Client(peer: .unix, isSecure: false)).connection?
+        .readNow()
       #expect(process.counters.sessions.count == sessions.live.count)
       let outcome = (owner.told, sessions.live.count)
       sessions.abandon()

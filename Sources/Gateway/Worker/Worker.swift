@@ -80,20 +80,19 @@ final class Worker {
 
 extension Worker {
   private func accept(_ descriptor: consuming Descriptor, on listener: ListeningSocket) {
-    var client: Client?
+    // Who is gone already is not served, and not taken for somebody else.
+    guard let peer = PeerAddress(ofSocket: descriptor.rawValue) else { return }
+    var client = Client(peer: peer, isSecure: false)
     if process.addresses != nil, !listener.hasProxyHeader {
-      // Who is gone already is not served, and not taken for somebody else.
-      guard let peer = PeerAddress(ofSocket: descriptor.rawValue) else { return }
       switch process.place(for: peer) {
-      case .success(let place): client = Client(peer: peer, isSecure: false, place: place)
-      case .failure(let refusal):
-        return hear(descriptor, as: .crowded(refusal), on: listener)
+      case .success(let place): client.place = place
+      case .failure(let refusal): return hear(descriptor, of: client, as: .crowded(refusal), on: listener)
       }
     }
     let open = process.counters.connections.up()
     guard open <= gateway.acceptLimit else {
       process.counters.connections.down()
-      return hear(descriptor, as: .onlyHealth, on: listener)
+      return hear(descriptor, of: client, as: .onlyHealth, on: listener)
     }
     sessions.open(
       descriptor, gateway.allowance(of: open), of: client, listener.hasProxyHeader ? .proxyHeader : .none)
@@ -101,9 +100,11 @@ extension Worker {
 
   /// Accepts one connection more than there are places for, in case it is a health check.
   private func hear(
-    _ descriptor: consuming Descriptor, as allowance: Allowance, on listener: ListeningSocket
+    _ descriptor: consuming Descriptor, of client: Client, as allowance: Allowance,
+    on listener: ListeningSocket
   ) {
-    let connection = sessions.open(descriptor, allowance, listener.hasProxyHeader ? .proxyHeader : .none)
+    let connection = sessions.open(
+      descriptor, allowance, of: client, listener.hasProxyHeader ? .proxyHeader : .none)
     guard !connection.isAnswered else { return }
     extras.hear(connection)?.giveWay()
   }
@@ -116,7 +117,8 @@ extension Worker {
     }
     gateway.acceptFailures.record(code)
     // TLS would need two more descriptors.
-    if !listener.isSecure { hear(descriptor, as: .onlyHealth, on: listener) }
+    guard !listener.isSecure, let peer = PeerAddress(ofSocket: descriptor.rawValue) else { return }
+    hear(descriptor, of: Client(peer: peer, isSecure: false), as: .onlyHealth, on: listener)
   }
 
   /// Begins TLS on the connection, and serves the decrypted one. The time for the handshake runs already.
@@ -138,7 +140,7 @@ extension Worker {
     guard listener.hasProxyHeader else {
       return goOnInTLS(descriptor, client, allowance, [], due: reactor.now + process.server.handshake)
     }
-    sessions.open(descriptor, allowance, .proxyHeaderThenTLS)
+    sessions.open(descriptor, allowance, of: client, .proxyHeaderThenTLS)
   }
 
   private func refuseSecure(_ client: Client) {

@@ -11,7 +11,7 @@ extension PendingConnection {
     let route = worker.current(answer.route)
     let stream = EventStream(connection: connection, route: route, worker: worker)
     connection.handler = stream
-    stream.place = client?.place
+    stream.place = client.place
     stream.record = worker.record(of: client, route: route.name, target: target, user: opening.identity?.user)
     stream.feed.keep(opening, hasControls: false)
     if let groups { stream.joinGroups(groups, opening.history) }
@@ -32,7 +32,7 @@ extension PendingConnection {
     let session = Session(
       connection: connection, route: route, compression: compression?.compression, worker: worker)
     connection.handler = session
-    session.place = client?.place
+    session.place = client.place
     session.record = worker.record(
       of: client, route: route.name, target: target, user: opening.identity?.user)
     if upstream == nil { noteSubprotocols(answer) }
@@ -42,7 +42,7 @@ extension PendingConnection {
     let response = answer.response(compression: compression?.agreement, through: upstream)
     unsafe connection.write(response.span.bytes)
     if opening.awaitsToken {
-      session.awaitToken(.init(admission, target: target, peer: client?.peer ?? .unix))
+      session.awaitToken(.init(admission, target: target, peer: client.peer))
     } else {
       session.beginToken()
     }
@@ -59,7 +59,7 @@ extension PendingConnection {
     let all = answer.handshake.subprotocols
     let offered = all.filter { !$0.hasPrefix(Credentials.subprotocolMark) }
     let known = answer.route.configuration.subprotocols
-    guard !all.isEmpty, answer.handshake.chooseSubprotocol(from: known) == nil, let client else { return }
+    guard !all.isEmpty, answer.handshake.chooseSubprotocol(from: known) == nil else { return }
     guard !offered.isEmpty else {
       // A route with `auth` answers with the subprotocol that contains the token.
       guard answer.route.configuration.auth == nil else { return }

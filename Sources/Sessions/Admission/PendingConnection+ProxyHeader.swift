@@ -11,12 +11,10 @@ extension PendingConnection {
   /// the peer is counted in `limits.per_ip` until its header is complete. The header mostly arrives with the connection, so the
   /// peer is counted only if it is still missing after the connection's first turn: a load balancer opens many connections at once.
   func judgeProxy() {
-    guard let connection else { return }
-    guard let peer = connection.peer else { return connection.abort() }
     let trusted = worker.process.server.trustedProxies
     if trusted.isEmpty {
-      connection.askForTurn()
-    } else if !trusted.contains(peer) {
+      connection?.askForTurn()
+    } else if !trusted.contains(client.peer) {
       refuseHeader("the connection is not from one of server.trusted_proxies")
     }
   }
@@ -24,12 +22,9 @@ extension PendingConnection {
   /// The connection's first turn, if every peer may send a PROXY protocol header.
   func goOn() {
     if !isAnswered { connection?.readNow() }
-    guard !isAnswered, isWithoutHeader, allowance.isServed, let connection, !connection.isClosed else {
-      return
-    }
-    guard let peer = connection.peer else { return connection.abort() }
-    switch worker.process.place(for: peer, isHandshake: false) {
-    case .success(let place): knownClient = Client(peer: peer, isSecure: false, place: place)
+    guard !isAnswered, isWithoutHeader, allowance.isServed, connection?.isClosed == false else { return }
+    switch worker.process.place(for: client.peer, isHandshake: false) {
+    case .success(let place): client.place = place
     case .failure(let refusal): refuse(Allowance.crowded(refusal).refusal)
     }
   }
@@ -41,8 +36,6 @@ extension PendingConnection {
 
   /// Reads the client's address from the PROXY protocol header. The bytes after it are the client's.
   func readProxyHeader(_ bytes: RawSpan) {
-    guard let connection else { return }
-    guard let peer = connection.peer else { return connection.abort() }
     let most = min(bytes.byteCount, ProxyHeader.longestBlock)
     switch ProxyHeader.read([UInt8](copying: bytes.extracting(first: most))) {
     case .incomplete:
@@ -51,9 +44,9 @@ extension PendingConnection {
     case .complete(let header):
       head = []
       // From here on the client is counted that the header names, which may be the proxy itself.
-      knownClient?.place = nil
+      client.place = nil
       proceed(
-        after: header, from: peer,
+        after: header, from: client.peer,
         rest: [UInt8](copying: bytes.extracting(droppingFirst: header.length)))
     }
   }
@@ -75,13 +68,13 @@ extension PendingConnection {
       switch worker.process.place(for: peer, isClient: header.client != nil) {
       case .success(let place): client.place = place
       case .failure(let refusal):
-        knownClient = client
+        self.client = client
         return refuse(Allowance.crowded(refusal).refusal)
       }
     }
     guard case .proxyHeaderThenTLS = preface else {
       preface = .none
-      knownClient = client
+      self.client = client
       return unsafe readHead(rest.span.bytes)
     }
     goOnInTLS(client, rest)

@@ -13,8 +13,8 @@ package final class PendingConnection {
   /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   unowned let worker: WorkerSessions
   private var admission: Admission
-  /// The client; nil if the connection itself tells its address.
-  var knownClient: Client?
+  /// Who has connected, or whom the PROXY protocol header or the fields of a trusted proxy name.
+  var client: Client
   /// Whether a PROXY protocol header comes first, and what follows it.
   var preface: Preface
   private(set) var connection: Connection?
@@ -55,11 +55,11 @@ package final class PendingConnection {
     case proxyHeaderThenTLS
   }
 
-  init(_ worker: WorkerSessions, allowance: Allowance, client: Client?, preface: Preface) {
+  init(_ worker: WorkerSessions, allowance: Allowance, client: Client, preface: Preface) {
     self.worker = worker
     admission = Admission(allowance)
     self.preface = preface
-    knownClient = client
+    self.client = client
     isCounted = allowance.isServed
   }
 
@@ -76,9 +76,6 @@ package final class PendingConnection {
     guard let target, let route = admission.waiting?.route.name else { return nil }
     return (route, target)
   }
-
-  /// Nil before the start, and where the client is gone before it was asked where it is.
-  var client: Client? { knownClient ?? connection?.peer.map { Client(peer: $0, isSecure: false) } }
 
   /// Starts to read.
   ///
@@ -158,7 +155,6 @@ extension PendingConnection: ConnectionHandler {
       if head.isEmpty { head = [UInt8](copying: bytes) }
     case .malformed(let fault): refuse(HandshakeRefusal(Refusal(fault)))
     case .complete(let request, let length):
-      guard let client else { return }
       target = request.target
       let decided = decide(request, from: client)
       switch decided {
@@ -185,7 +181,7 @@ extension PendingConnection: ConnectionHandler {
     guard let destination = worker.served.destination(of: request, at: place) else { return .http }
     // The HTTP side asks for each request of a connection who its client is.
     let (client, refusal) = worker.process.client(of: request.fields, behind: direct, isHandshake: true)
-    knownClient = client
+    self.client = client
     if let refusal { return .refused(refusal) }
     let check = HeadCheck(
       served: worker.served, request: request, client: client, allowance: allowance,
@@ -269,7 +265,7 @@ extension PendingConnection {
 
   private func dial(_ request: SessionOpening.UpstreamRequest, of route: String) {
     let upstream = UpstreamOpening(
-      request.handshake, to: request.configuration, for: (route, target, client?.peer), worker: worker
+      request.handshake, to: request.configuration, for: (route, target, client.peer), worker: worker
     ) { [weak self] outcome in self?.dialled(outcome) }
     work = .upstream(upstream)
     pauseReading()
@@ -338,7 +334,7 @@ extension PendingConnection {
 
   private func handToHTTP() {
     deadline?.cancel()
-    guard let client, let descriptor = connection?.detach() else { return }
+    guard let descriptor = connection?.detach() else { return }
     worker.owner?.serveHTTP(
       on: HandedOverConnection(descriptor: descriptor.take(), bytes: head, client: client))
     worker.pendingEnded(self)
@@ -353,7 +349,6 @@ extension PendingConnection {
   private func sendRefusal(_ refusal: HandshakeRefusal) {
     if case .upstream(let upstream) = work, refusal.reason == .upstreamTimeout { upstream.timedOut() }
     cancelWork()
-    guard let client else { return }
     deadline?.cancel()
     stopCounting()
     worker.refusals.record(refusal, target: target, peer: client.peer, facts)
@@ -377,7 +372,7 @@ extension PendingConnection {
   }
 
   private func stopCounting() {
-    knownClient?.place = nil
+    client.place = nil
     guard isCounted else { return }
     isCounted = false
     worker.process.counters.connections.down()

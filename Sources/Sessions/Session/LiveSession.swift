@@ -1,5 +1,3 @@
-import Transport
-
 /// A client that events are sent to, however it is connected: what its worker does with all of them alike.
 package protocol LiveSession: AnyObject {
   /// Where the worker keeps it.

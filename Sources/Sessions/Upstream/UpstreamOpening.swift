@@ -30,7 +30,7 @@ final class UpstreamOpening {
   private let upstream: UpstreamConfiguration
   private let handshake: ClientHandshake
   /// The name of the route, the target of the client's request, and who has sent it, for the log.
-  private let request: (route: String, target: [UInt8]?, peer: PeerAddress?)
+  private let request: (route: String, target: [UInt8]?, peer: PeerAddress)
   private let completed: (Result<Opened, HandshakeRefusal>) -> Void
   private var state = State.connecting
   private var reader = ResponseReader()
@@ -46,7 +46,7 @@ final class UpstreamOpening {
   /// - Parameter completed: called once, unless `abandon` comes first.
   init(
     _ handshake: ClientHandshake, to upstream: UpstreamConfiguration,
-    for request: (route: String, target: [UInt8]?, peer: PeerAddress?), worker: WorkerSessions,
+    for request: (route: String, target: [UInt8]?, peer: PeerAddress), worker: WorkerSessions,
     _ completed: @escaping (Result<Opened, HandshakeRefusal>) -> Void
   ) {
     self.handshake = handshake

@@ -126,11 +126,11 @@ extension WorkerSessions {
   /// Reads the request of a connection, and makes of it what it asks for.
   ///
   /// - Parameters:
-  ///   - client: nil if the connection itself tells its address.
+  ///   - client: who has connected. A PROXY protocol header may name another one.
   ///   - due: when the decision about the connection is due; nil for the time of `limits.handshake`.
   @discardableResult
   package func open(
-    _ descriptor: consuming Descriptor, _ allowance: Allowance, of client: Client? = nil,
+    _ descriptor: consuming Descriptor, _ allowance: Allowance, of client: Client,
     _ preface: PendingConnection.Preface = .none, due: MonotonicTime? = nil
   ) -> PendingConnection {
     let connection = PendingConnection(self, allowance: allowance, client: client, preface: preface)
@@ -199,8 +199,8 @@ extension WorkerSessions {
 
 extension WorkerSessions {
   /// Begins the record of a session; nil where none is kept.
-  func record(of client: Client?, route: String, target: [UInt8]?, user: String?) -> SessionRecord? {
-    guard process.logsSessions, let client else { return nil }
+  func record(of client: Client, route: String, target: [UInt8]?, user: String?) -> SessionRecord? {
+    guard process.logsSessions else { return nil }
     return SessionRecord(client, route: route, target: target, user: user, at: reactor.now, log: process.log)
   }
 
