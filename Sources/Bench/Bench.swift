@@ -215,7 +215,7 @@ extension Bench {
     for hand in hands {
       let report = await withCheckedContinuation { done in
         // The reactors are still running, because they end only after the run.
-        _ = hand.orders.post(.report { done.resume(returning: $0) })
+        hand.orders.post(.report { done.resume(returning: $0) })
       }
       reports.append(report)
     }

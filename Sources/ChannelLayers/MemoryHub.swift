@@ -16,7 +16,7 @@ package final class MemoryHub: Sendable {
     func post(_ event: GroupEvent, weight: Int) -> Bool {
       guard !mailbox.load.isOver else { return false }
       // A reactor that takes no messages any more is stopping, and its sessions are being closed.
-      _ = mailbox.post(event, weight: weight)
+      mailbox.post(event, weight: weight)
       return true
     }
   }

@@ -156,7 +156,7 @@ package final class GatewayServer: Sendable {
     gateway.serve(applicationOf: configuration)
     await withCheckedContinuation { done in
       let watcher = ExchangeWatcher(done)
-      for worker in workers { _ = worker.mailbox.post(.perform { $0.serveAnew(watcher: watcher) }) }
+      for worker in workers { worker.mailbox.post(.perform { $0.serveAnew(watcher: watcher) }) }
     }
   }
 
@@ -202,12 +202,12 @@ package final class GatewayServer: Sendable {
     running.parts.withLock { $0 = parts }
     defer { running.parts.withLock { $0 = nil } }
     // What is served may have been exchanged while they started.
-    for worker in parts.workers { _ = worker.mailbox.post(.perform { $0.serveAnew() }) }
+    for worker in parts.workers { worker.mailbox.post(.perform { $0.serveAnew() }) }
     // It ends with the stop of the layers below, and is waited for there.
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
     for (worker, listeners) in zip(parts.workers, sockets.listeners) {
-      _ = worker.mailbox.post(.start(listeners: listeners))
+      worker.mailbox.post(.start(listeners: listeners))
     }
     let memory = try gateway.memoryReturn.start()
     gateway.process.setReady(true)
@@ -398,7 +398,7 @@ extension GatewayServer {
       let order = StopOrder(grace: shutdown.grace, reason: reason) { [lifecycle] in
         lifecycle.yield(.workerFinished)
       }
-      _ = worker.mailbox.post(.stop(order))
+      worker.mailbox.post(.stop(order))
     }
     parts.http.stop()
   }

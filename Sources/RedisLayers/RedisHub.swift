@@ -210,13 +210,13 @@ actor RedisHub: LinkOwner {
   func deliver(_ event: Event, to group: RedisGroup) {
     if let history, history.takes(event, of: group.name, by: self) { return }
     let weight = event.size
-    for reactor in group.reactors { _ = reactors[reactor].post(.toGroup(event, group.name), weight: weight) }
+    for reactor in group.reactors { reactors[reactor].post(.toGroup(event, group.name), weight: weight) }
   }
 
   func deliver(_ event: Event, toAddress local: some StringProtocol) {
     // Of a session of this process that is there no more, or of nobody's.
     guard let (reactor, member) = SessionAddresses.parse(local), reactor < reactors.count else { return }
-    _ = reactors[reactor].post(.toMember(event, member), weight: event.size)
+    reactors[reactor].post(.toMember(event, member), weight: event.size)
   }
 
   /// The load that is over its bound, of a reactor or of the history. Until there is room, nothing more is fetched that could
@@ -247,7 +247,7 @@ actor RedisHub: LinkOwner {
 
   /// Notifies the reactors of the result of their subscription.
   func answer(_ reactors: Set<Int>, _ group: String, _ outcome: Subscription) {
-    for reactor in reactors { _ = self.reactors[reactor].post(.subscribed(group, outcome)) }
+    for reactor in reactors { self.reactors[reactor].post(.subscribed(group, outcome)) }
   }
 
   /// Notifies the sender of an event, once, that the event did not, or may not, have reached everybody.
@@ -263,7 +263,7 @@ actor RedisHub: LinkOwner {
   /// Redis has stored all messages of the event. A sender that waits for this is notified; sessions are not.
   func confirm(_ receipt: Receipt) {
     guard receipt.isAwaited, case .outside(let reactor, let ticket)? = receipt.takeSender() else { return }
-    _ = reactors[reactor].post(.published(Published(), ticket: ticket))
+    reactors[reactor].post(.published(Published(), ticket: ticket))
   }
 
   /// Decodes a message from Redis. One that cannot be read is noted.

@@ -53,7 +53,7 @@ extension RedisHistory {
     group.reactors.insert(reactor)
     group.idleSince = nil
     if group.isActive {
-      _ = reactors[reactor].post(.subscribed(name, .active))
+      reactors[reactor].post(.subscribed(name, .active))
     } else {
       group.waiting.insert(reactor)
     }
@@ -63,7 +63,7 @@ extension RedisHistory {
   func answer(_ group: MirroredGroup, _ outcome: Subscription) {
     let waiting = group.waiting
     group.waiting = []
-    for reactor in waiting { _ = reactors[reactor].post(.subscribed(group.name, outcome)) }
+    for reactor in waiting { reactors[reactor].post(.subscribed(group.name, outcome)) }
   }
 
   func leaveIdleGroups() async {
@@ -123,11 +123,7 @@ extension RedisHistory {
 
   /// Decodes an event. One that cannot be decoded is replaced by an event that keeps its position, so that later events keep theirs.
   private func decode(_ payload: RESPValue) -> Event {
-    guard case .bulkString = payload else {
-      hub.unreadable("it is too long")
-      return Event(type: Event.unreadableType)
-    }
-    return hub.decode(payload)?.event ?? Event(type: Event.unreadableType)
+    hub.decode(payload)?.event ?? Event(type: Event.unreadableType)
   }
 
   // MARK: - Loading
