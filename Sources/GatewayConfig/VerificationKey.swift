@@ -71,7 +71,7 @@ extension VerificationKey {
   ///
   /// - Returns: nil for a kind of key that is not supported, including shared secrets.
   fileprivate static func of(jwk: JSON) -> VerificationKey? {
-    func text(_ name: String) -> String? { if case .string(let text)? = jwk[name] { text } else { nil } }
+    func text(_ name: String) -> String? { jwk[name]?.string }
     switch (text("kty"), text("crv"), text("x"), text("y")) {
     case ("EC", "P-256", let x?, let y?): return (try? ES256PublicKey(parameters: (x, y))).map { .p256($0) }
     case ("EC", "P-384", let x?, let y?): return (try? ES384PublicKey(parameters: (x, y))).map { .p384($0) }
@@ -128,8 +128,6 @@ package struct VerificationKeySet: Sendable {
       algorithms = allowed == nil || algorithms.contains(own) ? [own] : []
     }
     guard !algorithms.isEmpty else { return nil }
-    var name: String?
-    if case .string(let kid)? = jwk["kid"] { name = kid }
-    return Entry(name: name, key: key, algorithms: algorithms)
+    return Entry(name: jwk["kid"]?.string, key: key, algorithms: algorithms)
   }
 }

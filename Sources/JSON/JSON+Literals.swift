@@ -22,6 +22,9 @@ extension JSON: ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral {
   /// An integer; the nearest one that there is for one outside of 64 bits.
   package static func number(_ value: some BinaryInteger) -> JSON { .integer(Int64(clamping: value)) }
 
+  /// The text of a string; nil for anything else.
+  package var string: String? { if case .string(let text) = self { text } else { nil } }
+
   /// As UTF-8, without line ends.
   package var bytes: [UInt8] {
     var bytes: [UInt8] = []

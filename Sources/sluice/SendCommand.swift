@@ -63,7 +63,7 @@ struct SendCommand: AsyncParsableCommand {
     }
     // The HTTP client would not survive a larger one.
     if let port = url?.firstMatch(of: /:\/\/[^\/?#]*:([0-9]+)(?:[\/?#]|$)/)?.1,
-      !(1...65535).contains(Int(port) ?? 0)
+      (UInt16(digits: port) ?? 0) == 0
     {
       throw ValidationError("The URL has the port \(port); a port is 1 to 65535.")
     }

@@ -21,8 +21,7 @@ struct ServerTLSTests {
     var server = ServerConfiguration()
     #expect(server.listeners.map(\.isSecure) == [false])
     server.tls = ServerTLS(
-      bind: nil, minimumVersion: .tls12, certificates: [],
-      source: Node(.sequence([]), at: Self.place))
+      bind: nil, minimumVersion: .tls12, certificates: [], source: Node(.sequence([]), at: Self.place))
     server.bind = [.tcp(host: "127.0.0.1", port: 1), .unix(path: "x")]
     #expect(server.listeners.map(\.isSecure) == [true, true])
     server.tls?.bind = [.tcp(host: "::", port: 443)]

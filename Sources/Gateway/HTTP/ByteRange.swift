@@ -14,9 +14,7 @@ enum ByteRange: Equatable {
     let unit = "bytes="
     let words = field.dropFirst(unit.count).split(separator: "-", omittingEmptySubsequences: false)
     self = .notUnderstood
-    guard field.lowercased().hasPrefix(unit), words.count == 2,
-      words.allSatisfy({ $0.utf8.allSatisfy(\.isDigit) })
-    else { return }
+    guard field.lowercased().hasPrefix(unit), words.count == 2, words.allSatisfy(\.isOfDigits) else { return }
     // A number that does not fit is beyond the end of any file.
     let places = words.map { $0.isEmpty ? nil : Int($0) ?? .max }
     switch (places[0], places[1]) {

@@ -60,7 +60,7 @@ final class IdempotencyTable: Sendable {
     state.withLock { state in
       Self.forget(&state, at: now)
       let entry = state.entries[key]
-      guard entry == nil || entry?.digest == digest else { return .taken }
+      if let entry, entry.digest != digest { return .taken }
       if let answer = entry?.answer { return .answered(answer) }
       let (answers, continuation) = AsyncStream.makeStream(of: Answer.self)
       state.entries[key, default: Entry(digest: digest)].waiting.append(continuation)

@@ -1,6 +1,5 @@
 extension Key {
-  private static let callback = CallbackConfiguration(
-    url: UpstreamConfiguration(scheme: .http, host: "", port: 80))
+  private static let callback = CallbackConfiguration(url: upstream)
   private static let tokenSources = KeyValue.either([
     .choice(of: AuthenticatorReader.PlainSource.self), .mapping(.tokenSource),
   ])

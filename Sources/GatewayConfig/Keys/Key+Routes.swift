@@ -1,5 +1,6 @@
 extension Key {
-  private static let upstream = UpstreamConfiguration(scheme: .http, host: "", port: 80)
+  /// Any one, for what it has where the file says nothing.
+  static let upstream = UpstreamConfiguration(scheme: .http, host: "", port: 80)
   private static let compression = CompressionConfiguration()
   private static let bothRoutes = [KeyPlace.webSocketRoute, .httpRoute]
   private static let aroundAndAtRoutes = [KeyPlace.webSocketRoute, .httpRoute, .webSocketRoutes, .httpRoutes]
@@ -322,5 +323,5 @@ extension RouteOption<Bool> {
 
 extension RouteOption<Duration> {
   static let connectTimeout = RouteOption(
-    name: "connect_timeout", standard: UpstreamConfiguration(scheme: .ws, host: "", port: 80).connectTimeout)
+    name: "connect_timeout", standard: Key.upstream.connectTimeout)
 }

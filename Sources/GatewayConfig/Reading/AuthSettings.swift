@@ -104,8 +104,9 @@ struct AuthSettings {
     return mapping.entries.compactMap { entry in
       let value = entry.value
       reportCaptures(value, reading)
+      // Reported as a place for a capture.
+      if value.bracedName != nil { return nil }
       guard value.entries == nil else {
-        guard value.bracedName == nil else { return nil }
         return reading.refuse(
           .wrongType, "expected a value or a list of values for the claim, found a mapping", at: value.range,
           hint: "write {role: [admin, staff]}")
@@ -126,7 +127,7 @@ struct AuthSettings {
       for item in items { reportCaptures(item, reading) }
     case .mapping: text = node.bracedName.map { "{\($0)}" }
     case .scalar(let scalar):
-      text = scalar.text.firstMatch(of: /^[^{]*(\{[^}]+\})/).map { String($0.output.1) }
+      text = scalar.text.prefixMatch(of: /[^{]*(\{[^}]+\})/).map { String($0.output.1) }
     }
     guard let text else { return }
     reading.findings.error(

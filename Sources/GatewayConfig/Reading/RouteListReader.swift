@@ -222,7 +222,7 @@ final class RouteListReader {
   /// The part of a value that a fault is about, or the whole value if the file has it in another form.
   private func place(of part: Range<Int>, in scalar: Node.Scalar, _ range: SourceRange) -> SourceRange {
     let quote = scalar.style == .plain ? 0 : 1
-    guard scalar.origin == nil, range.start.line == range.end.line,
+    guard scalar.origin == nil, range.isInOneLine,
       range.end.column - range.start.column == scalar.text.unicodeScalars.count + 2 * quote
     else { return range }
     func column(_ offset: Int) -> Int {

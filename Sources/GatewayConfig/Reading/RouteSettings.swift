@@ -30,9 +30,7 @@ struct RouteSettings {
   private mutating func readHosts(_ mapping: MappingCursor) {
     let reading = mapping.reading
     guard let node = mapping.value("allowed_hosts"), let hosts = reading.words(node, "\"allowed_hosts\"")
-    else {
-      return
-    }
+    else { return }
     if hosts.isEmpty {
       reading.findings.error(
         .invalidValue, "\"allowed_hosts\" is empty, so no client could connect", at: node.range,

@@ -20,8 +20,7 @@ struct ServerTLSReader {
     let certificates = entries.compactMap { $0?.certificate }
     guard !certificates.isEmpty, certificates.count == entries.count else { return nil }
     return ServerTLS(
-      bind: bind, minimumVersion: version ?? .tls12, certificates: certificates,
-      source: node)
+      bind: bind, minimumVersion: version ?? .tls12, certificates: certificates, source: node)
   }
 
   /// A certificate, and the places of the certificate and of its names in the file.

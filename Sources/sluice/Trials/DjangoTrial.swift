@@ -40,11 +40,10 @@ struct DjangoTrial {
           guard line.hasPrefix(Self.mark) else { continue }
           let text = Array(line.dropFirst(Self.mark.count).utf8)
           guard let said = try? JSON.parse(text.rawBytes) else { continue }
-          // Of two members the first one is found, so what was said first stays.
+          // Of two members the first one is found, so what was said last counts.
           report = said.with(report)
           // The project is a member of its group now.
           if said["settings"] != nil, let refused = end.send(token, to: group) {
-            // This comes before what the script says of a failure.
             let failed: JSON = ["failure": .string(refused)]
             report = failed.with(report)
           }
@@ -203,9 +202,4 @@ struct DjangoTrial {
     except Exception as error:
         say(failure=f"{type(error).__name__}: {error}")
     """
-}
-
-extension JSON {
-  /// The text of a string; nil for anything else.
-  var string: String? { if case .string(let text) = self { text } else { nil } }
 }
