@@ -111,6 +111,11 @@ struct ConnectionTests {
     }
   }
 
+  /// The system tells of a reset with the next write or, when nothing can be written yet, before one.
+  private func isBreak(_ ends: [ConnectionEnd]) -> Bool {
+    ends == [.failed(EPIPE)] || ends == [.failed(ECONNRESET)]
+  }
+
   /// A peer that fills what this side may send, without reading, and then resets the connection: a Unix socket that is closed
   /// with something unread does so.
   ///
@@ -156,7 +161,7 @@ struct ConnectionTests {
       connection.resumeReading()
       return .kept
     }) { received, ends, _ in
-      #expect(ends.wait(for: 1) == [.failed(EPIPE)])
+      #expect(isBreak(ends.wait(for: 1)))
       #expect(received.values == [[1], [2, 3]])
     }
   }
@@ -173,7 +178,7 @@ struct ConnectionTests {
       #expect(asked.wait(for: 1) == [0])
       #expect(ends.values.isEmpty)
       mailbox.post(true)
-      #expect(ends.wait(for: 1) == [.failed(EPIPE)])
+      #expect(isBreak(ends.wait(for: 1)))
       #expect(received.values == [[1], [2, 3]])
     }
     #expect(asked.values == [0])
@@ -188,7 +193,7 @@ struct ConnectionTests {
         return .kept
       }
     ) { received, ends, _ in
-      #expect(ends.wait(for: 1) == [.failed(EPIPE)])
+      #expect(isBreak(ends.wait(for: 1)))
       #expect(received.values == [[1]])
     }
     #expect(asked.values == [])
@@ -196,7 +201,7 @@ struct ConnectionTests {
 
   @Test func `a handler without a use for it does not get what was sent before a reset`() throws {
     try breakWhilePaused({ _ in .dropped }) { received, ends, _ in
-      #expect(ends.wait(for: 1) == [.failed(EPIPE)])
+      #expect(isBreak(ends.wait(for: 1)))
       #expect(received.values == [[1]])
     }
   }
