@@ -60,7 +60,7 @@ clean:
 	rm -rf .build/interop .build/bench
 
 need-build:
-	@Tests/need.sh libyaml-dev pkg-config zlib1g-dev
+	@Tests/need.sh libssl-dev libyaml-dev pkg-config zlib1g-dev
 
 need-test:
 	@Tests/need.sh chromium curl openssl python3-venv redis-server

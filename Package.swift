@@ -13,7 +13,7 @@ import PackageDescription
 //     1  GatewayConfig                                   what the operator wrote
 //     1  Bench                                           what a load is, and what it measures
 //     1  NetworkFaults                                   why a connection failed, and how a dead one is found
-//     0  CLinux   CYAML   CZlib   Bytes   JSON   Routing   WebSocketCore   Transport
+//     0  CLinux   CTLS   CYAML   CZlib   Bytes   JSON   Routing   WebSocketCore   Transport
 let package = Package(
   name: "sluice",
   platforms: [.macOS(.v15)],
@@ -48,9 +48,11 @@ let package = Package(
       name: "WebSocketCore",
       dependencies: ["Bytes", "CZlib", .product(name: "Crypto", package: "swift-crypto")]),
     .systemLibrary(name: "CLinux"),
+    // OpenSSL is used in here only: its names are also those of the copy that swift-nio-ssl has.
+    .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(
       name: "Transport",
-      dependencies: ["CLinux", .product(name: "DequeModule", package: "swift-collections")]),
+      dependencies: ["CLinux", "CTLS", .product(name: "DequeModule", package: "swift-collections")]),
 
     .target(
       name: "NetworkFaults",
@@ -64,7 +66,7 @@ let package = Package(
     .target(
       name: "GatewayConfig",
       dependencies: [
-        "Bytes", "CYAML", "JSON", "Routing",
+        "Bytes", "CYAML", "JSON", "Routing", "Transport",
         .product(name: "JWTKit", package: "jwt-kit"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
       ]),
@@ -181,7 +183,14 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"]),
     .testTarget(name: "RoutingTests", dependencies: ["Routing", "TestSupport"]),
     .testTarget(name: "WebSocketCoreTests", dependencies: ["Bytes", "TestSupport", "WebSocketCore"]),
-    .testTarget(name: "TransportTests", dependencies: ["CLinux", "TestSupport", "Transport"]),
+    .testTarget(
+      name: "TransportTests",
+      dependencies: [
+        "CLinux", "TestSupport", "Transport",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     .testTarget(
       name: "GatewayConfigTests",
       dependencies: ["GatewayConfig", "JSON", "LayerTestSupport", "Routing", "TestSupport"],

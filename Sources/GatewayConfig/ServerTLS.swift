@@ -1,4 +1,4 @@
-package import NIOSSL
+package import Transport
 
 /// `server.tls`: the certificates, loaded and checked, and how to choose one for a client.
 package struct ServerTLS: Sendable {
@@ -26,17 +26,15 @@ package struct ServerTLS: Sendable {
     names = ServerNames(certificates.map(\.names))
   }
 
-  /// The certificate for the name in the client's hello (RFC 6066 section 3).
-  package func certificate(for serverName: String?) -> ServerCertificate {
-    certificates[serverName.flatMap(names.index) ?? 0]
+  /// The index of the certificate for the name in the client's hello (RFC 6066 section 3).
+  package func index(for serverName: String) -> Int {
+    names.index(of: serverName) ?? 0
   }
 }
 
 /// A certificate of this server, and its key.
 package struct ServerCertificate: Sendable {
-  /// The server's own certificate first, then the intermediate certificates.
-  package var chain: [NIOSSLCertificate]
-  package var key: NIOSSLPrivateKey
+  package var pair: TLSContext.Certificate
   /// In lower case; `*` in `*.example.com` stands for one label.
   package var names: [String]
 }

@@ -22,6 +22,8 @@ public final class Connection {
   private(set) var slot: Int32
   private var phase = Phase.open
   private var peerHasFinished = false
+  /// `finishSending` was called: nothing more is written.
+  private var isSendingFinished = false
   /// Whether what the peer sends is left in the kernel's buffer, so that its silence says nothing.
   public private(set) var isReadingPaused = false
   private var isWaitingToSend = false
@@ -45,6 +47,8 @@ public final class Connection {
   /// The bytes that the kernel still had when the connection broke, and that were not read since.
   private var restInKernel = 0
   private var queue: SendQueue?
+  /// Nil without TLS.
+  private var tls: TLSSession?
   /// Where the reactor's backlog keeps it; nil while it does not wait for the kernel.
   var placeInBacklog: Int?
   /// Ends the wait for the peer's end, or for a handler that has paused reading.
@@ -52,11 +56,14 @@ public final class Connection {
   /// The events that epoll was last told to report.
   private var interest = Epoll.input
 
-  init(_ descriptor: Int32, slot: Int32, handler: any ConnectionHandler, reactor: Reactor) {
+  init(
+    _ descriptor: Int32, slot: Int32, handler: any ConnectionHandler, reactor: Reactor, tls: TLSSession?
+  ) {
     rawDescriptor = descriptor
     self.slot = slot
     self.handler = handler
     self.reactor = reactor
+    self.tls = tls
   }
 
   public var isClosed: Bool { phase == .closed }
@@ -73,6 +80,15 @@ public final class Connection {
     guard let queue, placeInBacklog != nil else { return 0 }
     return queue.byteCount - queue.exempt
   }
+
+  /// Whether the connection uses TLS.
+  public var isSecure: Bool { tls != nil }
+
+  /// Whether bytes can be exchanged: false before TLS's handshake is over, and what is written until then is lost.
+  public var isEstablished: Bool { tls?.isEstablished ?? true }
+
+  /// What was wrong with the peer's TLS; nil if nothing was.
+  public var tlsFault: TLSFault? { tls?.fault }
 }
 
 // MARK: - Writing
@@ -117,8 +133,8 @@ extension Connection {
     if reactor.isReading(self) { sendGathered() }
     if let queue { return queue.append(shared, from: offset) }
     let sent = unsafe shared.withBytes(from: offset) { unsafe send($0) }
-    guard phase == .open, offset + sent < shared.count else { return }
-    makeQueue().append(shared, from: offset + sent)
+    guard phase == .open, offset + sent < shared.count || queue != nil else { return }
+    if offset + sent < shared.count { makeQueue().append(shared, from: offset + sent) }
     wait()
   }
 
@@ -130,9 +146,13 @@ extension Connection {
     guard phase == .open || phase == .finishing else { return }
     unsafe gathered.withBytes(from: 0) { bytes in
       let sent = unsafe queue == nil ? send(bytes) : 0
-      guard sent < bytes.count, phase == .open || phase == .finishing else { return }
+      guard sent < bytes.count || queue != nil, phase == .open || phase == .finishing else { return }
       let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[sent...])
-      if sent > 0 { unsafe makeQueue().append(restOfPiece: rest) } else { unsafe makeQueue().append(rest) }
+      if sent > 0, unsafe !rest.isEmpty {
+        unsafe makeQueue().append(restOfPiece: rest)
+      } else {
+        unsafe makeQueue().append(rest)
+      }
       wait()
     }
   }
@@ -142,13 +162,20 @@ extension Connection {
     isDirty = false
     guard phase == .open || phase == .finishing else { return }
     if let queue {
-      let failure = queue.send(to: rawDescriptor, sends: &reactor.counters.sends)
+      let failure =
+        if let tls {
+          queue.send(through: tls, to: rawDescriptor, sends: &reactor.counters.sends)
+        } else {
+          queue.send(to: rawDescriptor, sends: &reactor.counters.sends)
+        }
       if failure != 0 { return close(.failed(failure)) }
       guard queue.isEmpty else { return wait() }
       dropQueue()
     }
     watch()
-    if phase == .finishing { shutDown() } else { handler?.drained() }
+    if phase == .finishing { return shutDown() }
+    if isSendingFinished { return shutDownSending() }
+    handler?.drained()
   }
 
   private func makeQueue() -> SendQueue {
@@ -213,8 +240,41 @@ extension Connection {
     reactor.markDirty(self)
   }
 
+  /// Encrypts and sends bytes, as long as the kernel takes all that is encrypted.
+  ///
+  /// - Returns: how much was encrypted; the connection is closed where sending failed for good.
+  private func send(_ bytes: UnsafeRawBufferPointer, through tls: TLSSession) -> Int {
+    guard tls.isEstablished else { return bytes.count }
+    var sent = 0
+    while sent < bytes.count, queue == nil {
+      reactor.counters.sends += 1
+      let taken = unsafe tls.write(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+      guard taken >= 0 else {
+        close(.failed(errno))
+        break
+      }
+      sent += taken
+      keepUnsent(of: tls)
+    }
+    return sent
+  }
+
+  /// Queues what the kernel did not take of what was just encrypted.
+  ///
+  /// - Returns: whether it did not take everything.
+  @discardableResult
+  private func keepUnsent(of tls: TLSSession) -> Bool {
+    var isLeft = false
+    unsafe tls.withUnsent {
+      isLeft = true
+      unsafe makeQueue().seal($0)
+    }
+    return isLeft
+  }
+
   /// - Returns: how much the kernel took; the connection is closed where sending failed for good.
   private func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+    if let tls { return unsafe send(bytes, through: tls) }
     var sent = 0
     while sent < bytes.count {
       reactor.counters.sends += 1
@@ -253,8 +313,11 @@ extension Connection {
       lingering?.cancel()
       lingering = nil
     }
-    if unread != nil || phase == .broken { markReady() } else { watch() }
+    if unread != nil || phase == .broken || holdsInput { markReady() } else { watch() }
   }
+
+  /// Whether TLS has something to read that the system does not report.
+  private var holdsInput: Bool { tls?.holdsInput == true }
 
   /// Called by the handler during `received`: the last bytes of what it was given are for later. It is given them again, with
   /// nothing behind them, when the others have had their turn and reading is not paused; if there is another handler by then,
@@ -277,6 +340,11 @@ extension Connection {
     guard phase == .open else { return }
     wantsTurn = true
     markReady()
+  }
+
+  /// Reads what TLS was given to begin with.
+  func readHeld() {
+    if phase == .open { markReady() }
   }
 
   private func markReady() {
@@ -325,7 +393,7 @@ extension Connection {
     guard wantsInput else { return }
     // Of one that is on its way down only the end is waited for, which takes nobody long.
     guard ownTurns > 0, phase == .open else {
-      _ = read()
+      if read(), holdsInput { markReady() }
       return
     }
     // The system reports it again until then, which costs less than asking it not to.
@@ -370,7 +438,8 @@ extension Connection {
   /// - Returns: whether there may be more right now.
   private func read() -> Bool {
     let size = Int(readSize)
-    let count = reactor.read(from: rawDescriptor, atMost: size)
+    let count =
+      if let tls { readSecure(tls) } else { reactor.read(from: rawDescriptor, atMost: size) }
     if count > 0 {
       guard phase == .open || phase == .broken, let handler else { return false }
       let rest = reactor.pass(count, to: handler, of: self)
@@ -384,9 +453,8 @@ extension Connection {
       sendGathered()
       if unread != nil, !isReadingPaused { markReady() }
       if phase == .finishing, queue == nil { shutDown() }
-      guard phase == .broken else { return count == size }
-      restInKernel -= count
-      return restInKernel > 0
+      guard phase == .broken else { return tls == nil ? count == size : holdsInput }
+      return hasMoreAfter(tls?.taken ?? count)
     } else if count == 0 {
       peerHasFinished = true
       watch()
@@ -399,9 +467,37 @@ extension Connection {
       let code = phase == .broken ? failure : errno
       peerHasFinished = true
       close(.failed(code))
+    } else {
+      // A record may have arrived in part.
+      return phase == .broken ? hasMoreAfter(tls?.taken ?? 0) : holdsInput
     }
     return false
   }
+
+  /// Whether a broken connection has more to read after so many bytes from the kernel; if there were none, there will be none.
+  private func hasMoreAfter(_ taken: Int) -> Bool {
+    restInKernel -= taken
+    return taken > 0 && restInKernel > 0 || holdsInput
+  }
+
+  /// Reads and decrypts, and sends what TLS itself answers.
+  ///
+  /// - Returns: the number of bytes in the reactor's buffer, 0 at the peer's end, or -1 with `errno` set.
+  private func readSecure(_ tls: TLSSession) -> Int {
+    let isWaiting = queue.map { $0.sealedBytes > 0 } ?? false
+    let count = reactor.read(through: tls, atMost: Int(readSize), isWaiting: isWaiting)
+    let code = errno
+    guard phase == .open || phase == .finishing, keepUnsent(of: tls), let queue else {
+      errno = code
+      return count
+    }
+    wait()
+    errno = queue.sealedBytes <= Self.mostSealed ? code : ENOBUFS
+    return queue.sealedBytes <= Self.mostSealed ? count : -1
+  }
+
+  /// A peer that makes TLS answer without reading that is cut off at so many bytes.
+  private static let mostSealed = 128 * 1024
 
   /// Hands the handler what it has left.
   private func pass(_ rest: UnreadBytes) {
@@ -438,6 +534,7 @@ extension Connection {
   public func finish(timeout: Duration) {
     if phase == .broken { return close(.failed(failure)) }
     guard phase == .open else { return }
+    guard isEstablished else { return close(.local) }
     phase = .finishing
     isReadingPaused = false
     dropUnread()
@@ -445,6 +542,19 @@ extension Connection {
     if reactor.isReading(self) { return }
     if isDirty || isWaitingToSend { return watch() }
     shutDown()
+  }
+
+  /// Says that nothing more will be sent, once what is queued is, and reads on.
+  public func finishSending() {
+    guard phase == .open, !isSendingFinished else { return }
+    isSendingFinished = true
+    if queue == nil { shutDownSending() }
+  }
+
+  private func shutDownSending() {
+    tls?.finish()
+    // A failure means that the peer is gone, which reading will tell.
+    _ = Glibc.shutdown(rawDescriptor, Int32(SHUT_WR))
   }
 
   /// Closes now; what is queued is lost.
@@ -457,7 +567,7 @@ extension Connection {
   /// - Returns: nil where something waits to be sent, or the connection is no longer open.
   public func detach() -> Descriptor? {
     let hasGathered = reactor.isReading(self) && reactor.output.count > 0
-    guard phase == .open, queue == nil, !hasGathered else { return nil }
+    guard phase == .open, queue == nil, tls == nil, !hasGathered else { return nil }
     phase = .closed
     handler = nil
     dropUnread()
@@ -467,6 +577,11 @@ extension Connection {
 
   private func shutDown() {
     guard phase == .finishing else { return }
+    if let tls {
+      tls.finish()
+      keepUnsent(of: tls)
+      if queue != nil { return wait() }
+    }
     phase = .finished
     if Glibc.shutdown(rawDescriptor, Int32(SHUT_WR)) != 0 || peerHasFinished { return close(.finished) }
     watch()
@@ -491,7 +606,7 @@ extension Connection {
   /// - Returns: false if nothing is left to read.
   private func breakOff(_ code: Int32) -> Bool {
     restInKernel = peerHasFinished ? 0 : Int(socket_unread(rawDescriptor))
-    guard unread != nil || restInKernel > 0 else { return false }
+    guard unread != nil || restInKernel > 0 || holdsInput else { return false }
     phase = .broken
     failure = code
     dropQueue()
@@ -505,7 +620,7 @@ extension Connection {
   /// The connection is broken, and its handler has paused reading, mostly because the peer did not read. Asks the handler whether
   /// the rest of the input is to be kept until it resumes reading. The time begins anew with each pause.
   private func waitForHandler() {
-    guard unread != nil || restInKernel > 0, handler?.brokeWhilePaused() == .kept else {
+    guard unread != nil || restInKernel > 0 || holdsInput, handler?.brokeWhilePaused() == .kept else {
       return close(.failed(failure))
     }
     guard phase == .broken, isReadingPaused, lingering == nil else { return }

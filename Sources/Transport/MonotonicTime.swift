@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A point on the clock that never goes back, in nanoseconds since the machine started.

@@ -152,8 +152,16 @@ import Synchronization
 
 extension Reactor {
   /// Takes over a connected, non-blocking socket.
-  public func adopt(_ descriptor: consuming Descriptor, handler: any ConnectionHandler) -> Connection {
+  ///
+  /// - Parameters:
+  ///   - context: begins TLS on it, as its server.
+  ///   - first: bytes of the TLS that were read already; at most 32 KiB.
+  public func adopt(
+    _ descriptor: consuming Descriptor, handler: any ConnectionHandler, tls context: TLSContext? = nil,
+    first: [UInt8] = []
+  ) -> Connection {
     let raw = descriptor.take()
+    let tls = context.flatMap { TLSSession($0, on: raw, first: first, countedBy: unread.allowance) }
     let slot: Int32
     if let free = freeSlots.popLast() {
       slot = free
@@ -161,13 +169,15 @@ extension Reactor {
       slot = Int32(slots.count)
       slots.append(Slot())
     }
-    let connection = Connection(raw, slot: slot, handler: handler, reactor: self)
+    let connection = Connection(raw, slot: slot, handler: handler, reactor: self, tls: tls)
     slots[Int(slot)].connection = connection
     do throws(TransportFailure) {
       try epoll.add(raw, for: Epoll.input, token: token(of: connection))
     } catch {
       connection.close(.failed(ENOMEM))
     }
+    if context != nil, tls == nil { connection.close(.failed(ENOMEM)) }
+    if !first.isEmpty { connection.readHeld() }
     return connection
   }
 
@@ -459,6 +469,12 @@ extension Reactor {
   func read(from descriptor: Int32, atMost size: Int) -> Int {
     counters.reads += 1
     return unsafe socket_receive(descriptor, readBuffer.baseAddress, size, 0)
+  }
+
+  /// The same, decrypted.
+  func read(through tls: TLSSession, atMost size: Int, isWaiting: Bool) -> Int {
+    counters.reads += 1
+    return unsafe tls.read(into: readBuffer, atMost: size, isWaiting: isWaiting)
   }
 
   /// Gives the handler the bytes of a read, and gathers what the handler writes.

@@ -28,6 +28,8 @@ final class SendQueue {
   /// Whether the kernel has taken the beginning of the piece with which the first entry begins, from somewhere else than this
   /// queue.
   private var hasBegun = false
+  /// Of a connection with TLS: encrypted bytes, which come before all entries; nil if there are none.
+  private var sealed: Entry?
 
   init(_ backlog: Backlog) {
     self.backlog = backlog
@@ -40,7 +42,10 @@ final class SendQueue {
   var isEmpty: Bool { byteCount == 0 }
 
   /// The age of the oldest bytes, by the backlog's position.
-  var since: UInt64 { first < entries.count ? entries[first].chunk?.since ?? 0 : backlog.position }
+  var since: UInt64 {
+    if let sealed = sealed?.chunk { return sealed.since }
+    return first < entries.count ? entries[first].chunk?.since ?? 0 : backlog.position
+  }
 
   /// Own bytes are collected in chunks of up to this size. Bytes.
   private static let largestOwn = 16 * 1024
@@ -148,6 +153,84 @@ final class SendQueue {
     }
   }
 
+  /// Sends as much as the kernel accepts, encrypted.
+  ///
+  /// - Returns: `errno` if sending failed for good, otherwise 0. `byteCount` is the rest.
+  func send(through tls: TLSSession, to descriptor: Int32, sends: inout UInt64) -> Int32 {
+    while !isEmpty {
+      sends += 1
+      if let entry = sealed {
+        let sent = unsafe socket_send(
+          descriptor, entry.chunk?.address(of: entry.start), entry.end - entry.start, Int32(MSG_NOSIGNAL))
+        guard sent >= 0 else {
+          if errno == EINTR { continue }
+          return errno == EAGAIN ? 0 : errno
+        }
+        consumeSealed(sent)
+        if sealed != nil { return 0 }
+      } else {
+        let code = encryptSome(through: tls)
+        guard code == 0, sealed == nil else { return code }
+      }
+    }
+    return 0
+  }
+
+  /// Encrypts and sends the first entries: many small ones as one record.
+  private func encryptSome(through tls: TLSSession) -> Int32 {
+    let entry = entries[first]
+    guard let chunk = entry.chunk else { return 0 }
+    guard entry.end - entry.start < TLSSession.recordSize, first + 1 < entries.count else {
+      return unsafe chunk.withBytes(entry.start..<entry.end) { unsafe encrypt($0, through: tls) }
+    }
+    return unsafe withUnsafeTemporaryAllocation(byteCount: TLSSession.recordSize, alignment: 16) { record in
+      var count = 0
+      for entry in entries[first...] where count < record.count {
+        guard let chunk = entry.chunk else { break }
+        let size = min(entry.end - entry.start, record.count - count)
+        unsafe chunk.withBytes(entry.start..<(entry.start + size)) {
+          unsafe UnsafeMutableRawBufferPointer(rebasing: record[count...]).copyMemory(from: $0)
+        }
+        count += size
+      }
+      return unsafe encrypt(UnsafeRawBufferPointer(rebasing: record[..<count]), through: tls)
+    }
+  }
+
+  private func encrypt(_ bytes: UnsafeRawBufferPointer, through tls: TLSSession) -> Int32 {
+    let taken = unsafe tls.write(bytes)
+    guard taken >= 0 else { return errno }
+    consume(taken)
+    unsafe tls.withUnsent { unsafe seal($0) }
+    return 0
+  }
+
+  /// Encrypted bytes that wait.
+  var sealedBytes: Int { sealed.map { $0.end - $0.start } ?? 0 }
+
+  /// Queues encrypted bytes, behind those that are encrypted already and before all others. They are not late: of what was queued,
+  /// they are what the kernel could not be given yet.
+  func seal(_ bytes: UnsafeRawBufferPointer) {
+    guard unsafe !bytes.isEmpty else { return }
+    let old = sealed
+    let oldCount = sealedBytes
+    let chunk = backlog.ownChunk(capacity: oldCount + bytes.count)
+    if let old, let oldChunk = old.chunk {
+      unsafe oldChunk.withBytes(old.start..<old.end) { unsafe chunk.append($0) }
+    }
+    unsafe chunk.append(bytes)
+    sealed = Entry(chunk: chunk, start: 0, end: oldCount + bytes.count)
+    byteCount += bytes.count
+    exempt += bytes.count
+  }
+
+  private func consumeSealed(_ sent: Int) {
+    byteCount -= sent
+    exempt = max(0, exempt - sent)
+    sealed?.start += sent
+    if let rest = sealed, rest.start == rest.end { sealed = nil }
+  }
+
   /// Removes the sent bytes.
   func consume(_ sent: Int) {
     byteCount -= sent
@@ -164,7 +247,7 @@ final class SendQueue {
       hasBegun = false
       first += 1
     }
-    if isEmpty {
+    if first == entries.count {
       entries.removeAll()
       own = nil
       first = 0
@@ -179,16 +262,17 @@ final class SendQueue {
   ///
   /// - Returns: false if that rest is longer than `most` bytes; then nothing has changed.
   func trim(toPieceOf most: Int) -> Bool {
-    guard first < entries.count, let chunk = entries[first].chunk else { return true }
+    let sealedCount = sealedBytes
+    guard first < entries.count, let chunk = entries[first].chunk else { return sealedCount <= most }
     let entry = entries[first]
     let isBegun = hasBegun || entry.start > 0
     let end = isBegun ? chunk.pieceEnd(from: entry.start, to: entry.end) : entry.start
-    guard end - entry.start <= most else { return false }
+    guard sealedCount + end - entry.start <= most else { return false }
     entries = []
     own = nil
     first = 0
-    byteCount = 0
-    exempt = 0
+    byteCount = sealedCount
+    exempt = sealedCount
     count()
     hasBegun = false
     unsafe chunk.withBytes(entry.start..<end) { unsafe append(restOfPiece: $0) }

@@ -23,6 +23,7 @@ private final class Owner: SessionOwner {
     told.append("connect")
   }
 
+  func serveHTTP(through connection: Connection, _ bytes: [UInt8], of client: Client) {}
   func serveHTTP(on connection: HandedOverConnection) {
     _ = Descriptor(adopting: connection.descriptor)
     told.append("HTTP, \(connection.bytes.count) bytes")

@@ -1,32 +1,15 @@
 import GatewayConfig
-import NIOCore
-import NIOSSL
+import Transport
 
 extension ServerTLS {
   /// The TLS context for clients' connections.
-  func makeContext() throws -> NIOSSLContext {
-    var configuration = TLSConfiguration.makeServerConfiguration(
-      certificateChain: certificates[0].chain.map { .certificate($0) },
-      privateKey: .privateKey(certificates[0].key))
-    configuration.minimumTLSVersion =
+  func makeContext() throws(TLSContext.Fault) -> TLSContext {
+    let minimum: TLSContext.MinimumVersion =
       switch minimumVersion {
-      case .tls12: .tlsv12
-      case .tls13: .tlsv13
+      case .tls12: .tls12
+      case .tls13: .tls13
       }
-    configuration.applicationProtocols = ["http/1.1"]
-    if certificates.count > 1 {
-      configuration.sslContextCallback = { [self] hello, promise in
-        promise.succeed(NIOSSLContextConfigurationOverride(certificate(for: hello.serverHostname)))
-      }
-    }
-    return try NIOSSLContext(configuration: configuration)
-  }
-}
-
-extension NIOSSLContextConfigurationOverride {
-  fileprivate init(_ certificate: ServerCertificate) {
-    self.init()
-    certificateChain = certificate.chain.map { .certificate($0) }
-    privateKey = .privateKey(certificate.key)
+    let choose: @Sendable (String) -> Int = { [self] name in index(for: name) }
+    return try TLSContext(certificates.map(\.pair), minimum: minimum, choose: choose)
   }
 }

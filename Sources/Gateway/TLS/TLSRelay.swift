@@ -1,7 +1,7 @@
 import NIOCore
 import NIOSSL
 
-/// Joins a TLS connection to one end of a socket pair. The other end is a plain connection on a reactor, which does not know
+/// Joins a TLS connection with an upstream to one end of a socket pair. The other end is a plain connection on a reactor, which does not know
 /// about TLS. Confined to the event loop of both channels.
 ///
 /// If one side closes its half, the half is closed at the other side; if a connection ends on one side, it ends on the other.
@@ -21,28 +21,16 @@ final class TLSRelay {
 
   private let loop: any EventLoop
   private let completed: (Result<Void, any Error>) -> Void
-  private let ended: () -> Void
   private var phase = Phase.handshake
   private var secure: RelayEnd?
   private var plain: RelayEnd?
   private var farewell: Scheduled<Void>?
   private var hasEnded = false
-  /// Whether the peer has not sent a byte yet.
-  var isUnheard = false
 
-  /// The peer has closed the connection without sending a byte, as a health check does.
-  struct NothingSaid: Error {}
-
-  /// - Parameters:
-  ///   - completed: called once with the result of the handshake.
-  ///   - ended: called once, when the TLS connection is closed.
-  init(
-    on loop: any EventLoop, completed: @escaping (Result<Void, any Error>) -> Void,
-    ended: @escaping () -> Void
-  ) {
+  /// - Parameter completed: called once with the result of the handshake.
+  init(on loop: any EventLoop, completed: @escaping (Result<Void, any Error>) -> Void) {
     self.loop = loop
     self.completed = completed
-    self.ended = ended
   }
 
   func join(_ end: RelayEnd, as side: RelayEnd.Side) {
@@ -117,7 +105,6 @@ final class TLSRelay {
     // for them to be accepted would not read.
     plain?.close()
     plain?.read()
-    ended()
   }
 
   /// Closes the client's side at once, and the worker's once it has what the client had sent.
@@ -129,7 +116,7 @@ final class TLSRelay {
 
   private func failHandshake(_ error: any Error) {
     phase = .over
-    completed(.failure(isUnheard ? NothingSaid() : error))
+    completed(.failure(error))
   }
 
   private func finish() {

@@ -8,20 +8,18 @@ import Sessions
 import Synchronization
 import Transport
 
-/// Terminates TLS: joins each TLS connection to one end of a socket pair, whose other end is a plain connection for a worker.
+/// The certificates for clients; and TLS with upstreams: joins each connection to one end of a socket pair, whose other end is a
+/// plain connection for a worker.
 final class TLSService: Sendable {
   private let group: MultiThreadedEventLoopGroup
-  private let gateway: GatewayState
-  private let failurePace = SharedLogPace()
-  /// The TLS context for new connections of clients.
-  private let context = Mutex<NIOSSLContext?>(nil)
+  private let certificates = Mutex<TLSContext?>(nil)
   private let trusted = Mutex<[UpstreamConfiguration.Trust: NIOSSLContext]>([:])
   private let open = Mutex(OpenRelays())
 
   private struct OpenRelays {
-    /// Connections with clients, counted from when they are accepted.
+    /// Clients whose bytes a worker passes on to the HTTP service.
     var clients = 0
-    /// All TLS connections, with clients and upstreams. A stop does not wait for an upstream that is not reached yet.
+    /// Connections with upstreams. A stop does not wait for one that is not reached yet.
     var channels: [ObjectIdentifier: any Channel] = [:]
     var isAbandoned = false
     /// Called once, when no connection is left; nil while more may come.
@@ -38,9 +36,8 @@ final class TLSService: Sendable {
   /// How often peers are checked.
   private static let look = TimeAmount.seconds(8)
 
-  init(gateway: GatewayState, threads: Int) {
+  init(threads: Int) {
     group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
-    self.gateway = gateway
     for loop in group.makeIterator() {
       loop.scheduleRepeatedTask(initialDelay: Self.look, delay: Self.look) { [weak self] _ in
         self?.checkPeers(on: loop)
@@ -56,52 +53,28 @@ final class TLSService: Sendable {
     }
   }
 
-  /// Uses these certificates for new clients.
-  func use(_ tls: ServerTLS) throws {
-    let renewed = try tls.makeContext()
-    context.withLock { $0 = renewed }
-  }
-
-  /// Open relays with clients, including those whose worker's end is closed while the last bytes are on the way.
-  var clientCount: Int { open.withLock { $0.clients } }
-
   // MARK: - Clients
 
-  /// Serves TLS to a client.
-  ///
-  /// - Parameter bytes: the first bytes of the client, which have been read already.
-  /// - Returns: the descriptor of the decrypted connection, which the caller owns; nil if no descriptor is left.
-  func serve(_ descriptor: consuming Descriptor, _ client: Client, first bytes: [UInt8]) -> Int32? {
-    guard let context = context.withLock(\.self), let (near, far) = try? Descriptor.socketPair() else {
-      return nil
-    }
-    let loop = group.next()
-    let secure = descriptor.take()
-    change { $0.clients += 1 }
-    loop.execute { [self] in
-      let completed: (Result<Void, any Error>) -> Void = { [self] outcome in
-        if case .failure(let error) = outcome { record(error, of: client) }
-      }
-      let relay = makeRelay(on: loop, completed) { [self] in change { $0.clients -= 1 } }
-      let connected = bootstrap(on: loop).withConnectedSocket(secure)
-      join(connected, to: near, by: relay, on: loop, isClient: true, first: bytes) {
-        NIOSSLServerHandler(context: context)
-      }
-    }
-    return far
+  /// Uses these certificates for new clients.
+  func use(_ tls: ServerTLS) throws(TLSContext.Fault) {
+    let renewed = try tls.makeContext()
+    certificates.withLock { $0 = renewed }
   }
 
-  /// Counts a failed handshake, and writes a line about it, but at most a bounded number per second.
-  private func record(_ error: any Error, of client: Client) {
-    // A health check that only connects.
-    if error is TLSRelay.NothingSaid { return }
-    gateway.process.counters.tlsFailures.up()
-    // The worker closed the connection, and has logged why.
-    if case ChannelError.inputClosed = error { return }
-    gateway.process.log.log(
-      "a TLS handshake failed", at: .info, paced: failurePace,
-      ["peer": "\(client.peer)", "reason": "\(PeerFault(error, of: .client))"])
+  /// For new clients; nil where the addresses are without TLS.
+  var context: TLSContext? { certificates.withLock(\.self) }
+
+  /// A worker passes the bytes of a client on to the HTTP service.
+  func relayBegan() {
+    change { $0.clients += 1 }
   }
+
+  func relayEnded() {
+    change { $0.clients -= 1 }
+  }
+
+  /// Open relays with clients, including those whose service's end is closed while the last bytes are on the way.
+  var relayCount: Int { open.withLock { $0.clients } }
 
   // MARK: - Upstreams
 
@@ -157,10 +130,9 @@ final class TLSService: Sendable {
   // MARK: - Channels
 
   private func makeRelay(
-    on loop: any EventLoop, _ completed: @escaping (Result<Void, any Error>) -> Void,
-    ended: @escaping () -> Void = {}
+    on loop: any EventLoop, _ completed: @escaping (Result<Void, any Error>) -> Void
   ) -> NIOLoopBound<TLSRelay> {
-    NIOLoopBound(TLSRelay(on: loop, completed: completed, ended: ended), eventLoop: loop)
+    NIOLoopBound(TLSRelay(on: loop, completed: completed), eventLoop: loop)
   }
 
   /// Neither channel reads by itself: the relay decides when, and reads only a little at a time. NIO's TLS handler keeps the
@@ -173,11 +145,9 @@ final class TLSService: Sendable {
       .channelOption(.allowRemoteHalfClosure, value: true)
   }
 
-  /// - Parameter isClient: whether the peer of the TLS connection is a client, which may only check that the port is open.
   private func join(
     _ secure: EventLoopFuture<any Channel>, to plain: Int32, by relay: NIOLoopBound<TLSRelay>,
-    on loop: any EventLoop, isClient: Bool = false, first bytes: [UInt8] = [],
-    _ makeHandler: @escaping @Sendable () throws -> NIOSSLHandler
+    on loop: any EventLoop, _ makeHandler: @escaping @Sendable () throws -> NIOSSLHandler
   ) {
     let joined = bootstrap(on: loop).withConnectedSocket(plain).flatMapThrowing { channel in
       try channel.pipeline.syncOperations.addHandlers(
@@ -189,11 +159,7 @@ final class TLSService: Sendable {
       // From here on the relay is notified of its end.
       try channel.pipeline.syncOperations.addHandler(
         LingeringCloseHandler(patience: .fromClose(Self.patience)))
-      if isClient { try channel.pipeline.syncOperations.addHandler(FirstByte(of: relay.value)) }
       try channel.pipeline.syncOperations.addHandlers(try makeHandler(), RelayEnd(.secure, of: relay.value))
-      guard !bytes.isEmpty else { return }
-      channel.pipeline.syncOperations.fireChannelRead(NIOAny(ByteBuffer(bytes: bytes)))
-      channel.pipeline.syncOperations.fireChannelReadComplete()
     }.whenFailure { error in
       relay.value.fail(error)
       secure.whenSuccess { $0.close(promise: nil) }

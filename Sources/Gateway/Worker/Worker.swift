@@ -1,5 +1,6 @@
 import ChannelLayers
 import GatewayConfig
+import Glibc
 import Sessions
 import Transport
 
@@ -12,6 +13,8 @@ final class Worker {
   let http: HTTPService
   /// Nil without TLS.
   let tls: TLSService?
+  /// The clients with TLS that the HTTP service serves.
+  private var relays: [ObjectIdentifier: HTTPRelay] = [:]
   /// Memberships in the groups for control events.
   private var control: [ControlMember] = []
   private(set) var phase = Phase.serving
@@ -62,7 +65,9 @@ final class Worker {
     case .outcome(let outcome): sessions.handle(outcome)
     case .perform(let work): work(sessions)
     case .stop(let order): stop(order)
-    case .abandon: sessions.abandon()
+    case .abandon:
+      sessions.abandon()
+      for relay in relays.values { relay.abandon() }
     }
   }
 
@@ -116,7 +121,7 @@ extension Worker {
       return gateway.acceptFailures.record(code)
     }
     gateway.acceptFailures.record(code)
-    // TLS would need two more descriptors.
+    // An answer over TLS would be the most expensive one.
     guard !listener.isSecure, let peer = PeerAddress(ofSocket: descriptor.rawValue) else { return }
     hear(descriptor, of: Client(peer: peer, isSecure: false), as: .onlyHealth, on: listener)
   }
@@ -172,15 +177,30 @@ extension Worker: SessionOwner {
 
   func serveHTTP(on connection: HandedOverConnection) { http.serve(connection) }
 
+  func serveHTTP(through connection: Connection, _ bytes: [UInt8], of client: Client) {
+    guard let tls, let pair = try? Descriptor.socketPair() else {
+      gateway.acceptFailures.record(EMFILE)
+      process.counters.connections.down()
+      return connection.abort()
+    }
+    tls.relayBegan()
+    let relay = HTTPRelay(from: connection, to: pair.0, on: reactor) { [unowned self] relay in
+      relays[ObjectIdentifier(relay)] = nil
+      tls.relayEnded()
+    }
+    relays[ObjectIdentifier(relay)] = relay
+    http.serve(HandedOverConnection(descriptor: pair.1, bytes: bytes, client: client))
+  }
+
   func goOnInTLS(
     _ descriptor: consuming Descriptor, _ client: Client, _ allowance: Allowance, _ bytes: [UInt8],
     due: MonotonicTime
   ) {
     // Includes connections that are not served any more, while their last bytes are on the way.
-    guard let tls, tls.clientCount < gateway.acceptLimit,
-      let decrypted = tls.serve(descriptor, Client(peer: client.peer, isSecure: true), first: bytes)
-    else { return refuseSecure(client) }
-    sessions.open(Descriptor(adopting: decrypted), allowance, of: client, due: due)
+    guard let tls, let context = tls.context, tls.relayCount < gateway.acceptLimit else {
+      return refuseSecure(client)
+    }
+    sessions.open(descriptor, allowance, of: client, due: due, tls: context, first: bytes)
   }
 
   /// It is kept a little longer.

@@ -1,6 +1,7 @@
 import Bytes
 import Glibc
 import NIOSSL
+import Transport
 
 /// Reads `server.tls`, and the files that it names.
 struct ServerTLSReader {
@@ -69,6 +70,7 @@ struct ServerTLSReader {
         .invalidCertificate, "the key does not belong to the certificate", at: keyNode.range,
         hint: "the server's own certificate must be the first one in its file")
     }
+    guard let pair = usablePair(chain, key, at: file.range) else { return nil }
     let own = chain[0].dnsNames
     let names = listed ?? own.map { Located($0, at: file.range) }
     for name in names where !Self.covers(name.value, by: own) {
@@ -78,7 +80,7 @@ struct ServerTLSReader {
           ? "the certificate has no DNS names" : "the certificate is for \(own.joined(separator: ", "))")
     }
     return Entry(
-      certificate: ServerCertificate(chain: chain, key: key, names: names.map(\.value)), place: file.range,
+      certificate: ServerCertificate(pair: pair, names: names.map(\.value)), place: file.range,
       names: names, areNamesListed: listed != nil)
   }
 
@@ -197,6 +199,21 @@ struct ServerTLSReader {
     let configuration = TLSConfiguration.makeServerConfiguration(
       certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
     return (try? NIOSSLContext(configuration: configuration)) != nil
+  }
+
+  /// What the library that serves TLS accepts: keys of some strength, for instance.
+  private func usablePair(
+    _ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey, at place: SourceRange
+  ) -> TLSContext.Certificate? {
+    do {
+      let pair = TLSContext.Certificate(
+        chain: try chain.map { try $0.toDERBytes() }, key: try key.derBytes)
+      _ = try TLSContext([pair], minimum: .tls12)
+      return pair
+    } catch {
+      return reading.refuse(
+        .invalidCertificate, "OpenSSL does not accept the certificate: \(error)", at: place)
+    }
   }
 
   private func checkDates(of certificate: NIOSSLCertificate, at place: SourceRange) {

@@ -79,9 +79,14 @@ package final class PendingConnection {
 
   /// Starts to read.
   ///
-  /// - Parameter due: when the decision about the connection is due; nil for the time of `limits.handshake`.
-  func start(on descriptor: consuming Descriptor, due: MonotonicTime? = nil) {
-    connection = worker.reactor.adopt(descriptor, handler: self)
+  /// - Parameters:
+  ///   - due: when the decision about the connection is due; nil for the time of `limits.handshake`.
+  ///   - tls: begins TLS, whose first bytes are `first`.
+  func start(
+    on descriptor: consuming Descriptor, due: MonotonicTime? = nil, tls: TLSContext? = nil,
+    first: [UInt8] = []
+  ) {
+    connection = worker.reactor.adopt(descriptor, handler: self, tls: tls, first: first)
     connection?.readInOwnTurn()
     // Unowned: whatever becomes of the connection cancels it.
     let deadline = worker.reactor.timer { [unowned self] in handle(.timedOut) }
@@ -222,6 +227,9 @@ extension PendingConnection: ConnectionHandler {
     deadline?.cancel()
     cancelWork()
     stopCounting()
+    if let connection, !connection.isEstablished {
+      worker.process.tlsFailures.record(connection.tlsFault, of: client.peer)
+    }
     worker.pendingEnded(self)
   }
 }
@@ -334,9 +342,13 @@ extension PendingConnection {
 
   private func handToHTTP() {
     deadline?.cancel()
-    guard let descriptor = connection?.detach() else { return }
-    worker.owner?.serveHTTP(
-      on: HandedOverConnection(descriptor: descriptor.take(), bytes: head, client: client))
+    guard let connection else { return }
+    if connection.isSecure {
+      worker.owner?.serveHTTP(through: connection, head, of: client)
+    } else if let descriptor = connection.detach() {
+      worker.owner?.serveHTTP(
+        on: HandedOverConnection(descriptor: descriptor.take(), bytes: head, client: client))
+    }
     worker.pendingEnded(self)
   }
 

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOSSL
 import NetworkFaults
+import Transport
 
 /// Describes why a connection with a peer failed, for the operator.
 package struct PeerFault: Error, CustomStringConvertible {
@@ -15,6 +16,8 @@ package struct PeerFault: Error, CustomStringConvertible {
     description =
       switch error {
       case NIOSSLError.handshakeFailed(.sslError(let stack)): Self.sentence(stack.reason, peer)
+      case let fault as TLSFault:
+        Self.sentence(fault.reason.uppercased().replacing(" ", with: "_"), peer)
       case let error as NIOSSLExtraError where error == .failedToValidateHostname:
         "the certificate of the \(peer) is for another name"
       case ChannelError.inputClosed: "the handshake was given up"
@@ -26,7 +29,7 @@ package struct PeerFault: Error, CustomStringConvertible {
   /// The ends of the names of alerts with which a peer refuses our certificate; the last one is Chromium's.
   private static let distrust = ["ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_UNKNOWN"]
 
-  /// - Parameter reason: BoringSSL's name of the error.
+  /// - Parameter reason: the name of the error in BoringSSL, and in OpenSSL.
   private static func sentence(_ reason: String?, _ peer: Peer) -> String {
     switch reason {
     case nil: "the \(peer) closed the connection"

@@ -14,7 +14,8 @@ package final class ProcessState: Sendable {
   package let log: Logger
   /// `logging.sessions`
   let logsSessions: Bool
-  package let counters = ProcessCounters()
+  package let counters: ProcessCounters
+  let tlsFailures: TLSFailures
   package let upstreamFailures: UpstreamFailures
   /// For HTTP, and for connections to upstreams.
   package let loops: any EventLoopGroup
@@ -46,6 +47,9 @@ package final class ProcessState: Sendable {
     server = configuration.server
     self.threads = threads
     addresses = AddressTable(configuration.server.perAddress, of: connectionLimit)
+    let counters = ProcessCounters()
+    self.counters = counters
+    tlsFailures = TLSFailures(counters, log: log)
     unbelieved = UnbelievedProxies(log: log)
     self.log = log
     logsSessions = configuration.logging.sessions
@@ -91,7 +95,7 @@ package final class ProcessCounters: Sendable {
   /// Clients that were found to be gone without closing the connection.
   let vanishedClients = Atomic<Int>(0)
   let protocolViolations = Atomic<Int>(0)
-  package let tlsFailures = Atomic<Int>(0)
+  let tlsFailures = Atomic<Int>(0)
 
   /// For the last line of the log.
   package var summary: Logger.Metadata {

@@ -15,6 +15,11 @@ package protocol SessionOwner: AnyObject {
   /// Hands a connection to the HTTP service.
   func serveHTTP(on connection: HandedOverConnection)
 
+  /// Has the HTTP service serve a client with TLS. The owner handles the connection from here on.
+  ///
+  /// - Parameter bytes: what was read and decrypted.
+  func serveHTTP(through connection: Connection, _ bytes: [UInt8], of client: Client)
+
   /// Begins TLS with a client that is counted already.
   ///
   /// - Parameters:

@@ -128,14 +128,17 @@ extension WorkerSessions {
   /// - Parameters:
   ///   - client: who has connected. A PROXY protocol header may name another one.
   ///   - due: when the decision about the connection is due; nil for the time of `limits.handshake`.
+  ///   - tls: begins TLS on it; nil for none.
+  ///   - first: bytes of the TLS that were read already.
   @discardableResult
   package func open(
     _ descriptor: consuming Descriptor, _ allowance: Allowance, of client: Client,
-    _ preface: PendingConnection.Preface = .none, due: MonotonicTime? = nil
+    _ preface: PendingConnection.Preface = .none, due: MonotonicTime? = nil, tls: TLSContext? = nil,
+    first: [UInt8] = []
   ) -> PendingConnection {
     let connection = PendingConnection(self, allowance: allowance, client: client, preface: preface)
     pending[ObjectIdentifier(connection)] = connection
-    connection.start(on: descriptor, due: due)
+    connection.start(on: descriptor, due: due, tls: tls, first: first)
     return connection
   }
 

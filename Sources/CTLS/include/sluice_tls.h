@@ -1,0 +1,84 @@
+// TLS for servers, on a connected non-blocking socket: OpenSSL behind a few functions that show none of its types.
+//
+// A context may be used by many threads at once; a session by one thread at a time.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct tls_context tls_context;
+typedef struct tls_session tls_session;
+
+/// Chooses the certificate for the name in a client's hello (RFC 6066 section 3): its index.
+typedef size_t (*tls_choose)(const void *_Nonnull owner, const char *_Nonnull name);
+
+/// Makes a context without a certificate. `minimum` is the lowest version of TLS: 2 or 3, for 1.2 and 1.3.
+///
+/// Returns NULL where there is no memory.
+tls_context *_Nullable tls_context_make(int minimum);
+
+/// Adds a certificate and its key, each in DER. The first one is for clients that name no server, or an unknown one.
+///
+/// `chain` are the certificates one behind the other, the server's own first, with `lengths` of `count` of them.
+/// Returns NULL, or what is wrong, in words of OpenSSL; valid until the thread's next call.
+const char *_Nullable tls_context_add(
+    tls_context *_Nonnull context, const unsigned char *_Nonnull chain, const size_t *_Nonnull lengths,
+    size_t count, const unsigned char *_Nonnull key, size_t key_length);
+
+/// Has `choose` called with `owner` for each hello with a server name. Without it, the first certificate is used.
+void tls_context_choose(tls_context *_Nonnull context, tls_choose _Nonnull choose, const void *_Nonnull owner);
+
+/// Sessions that use the context keep it alive.
+void tls_context_free(tls_context *_Nullable context);
+
+/// Makes a session on a socket, which stays the caller's. `first` are bytes that were read from the socket already, at most
+/// `TLS_MOST_HELD`. Returns NULL where there is no memory.
+tls_session *_Nullable tls_session_make(
+    tls_context *_Nonnull context, int descriptor, const void *_Nullable first, size_t count);
+
+void tls_session_free(tls_session *_Nullable session);
+
+/// What the socket gave is kept where a read ends before it is used up, at most so many bytes.
+enum { TLS_MOST_HELD = 32 * 1024 };
+/// The most plaintext of one read, if its buffer has room for that.
+enum { TLS_MOST_READ = TLS_MOST_HELD + 32 * 1024 };
+
+/// Reads at most `most` bytes from the socket, and decrypts what is complete. Goes on with the handshake before.
+///
+/// One call ends after a bounded number of records: then `tls_session_holds`. What the library itself has to say is sent, unless
+/// `is_waiting`: then encrypted bytes of before wait for the socket, and all of it is unsent.
+/// Returns the number of bytes in `buffer`, of at least `TLS_MOST_READ`; 0 at the end, with or without close_notify; -1 with
+/// `errno`: EAGAIN if nothing can be read now, EPROTO for a violation of the protocol (see `tls_session_fault`).
+long tls_session_read(tls_session *_Nonnull session, void *_Nonnull buffer, size_t size, size_t most, bool is_waiting);
+
+/// How many bytes from the socket are kept for the next read.
+size_t tls_session_held(const tls_session *_Nonnull session);
+
+/// How many bytes the last read took from the socket.
+size_t tls_session_taken(const tls_session *_Nonnull session);
+
+/// Whether a read would have work to do although the socket may have nothing to read.
+bool tls_session_holds(const tls_session *_Nonnull session);
+
+/// Encrypts at most `TLS_MOST_WRITE` bytes, and sends them with what is unsent.
+///
+/// Must not be called while something is unsent, or before the handshake is over.
+/// Returns how many bytes were encrypted; what the socket did not take of them is unsent. -1 with `errno` where sending failed.
+long tls_session_write(tls_session *_Nonnull session, const void *_Nonnull bytes, size_t count);
+
+enum { TLS_MOST_WRITE = 64 * 1024 };
+
+/// Says that nothing more will be sent (close_notify); as `tls_session_write`.
+void tls_session_finish(tls_session *_Nonnull session);
+
+/// Encrypted bytes that the socket did not take in the last call for this session. The caller takes them over: they are valid
+/// until the next call for any session of this thread, and forgotten then.
+size_t tls_session_unsent(const tls_session *_Nonnull session, const void *_Nullable *_Nonnull bytes);
+
+bool tls_session_is_established(const tls_session *_Nonnull session);
+
+/// Whether the peer has sent a byte.
+bool tls_session_is_heard(const tls_session *_Nonnull session);
+
+/// Why a read failed with EPROTO, in words of OpenSSL; NULL if it did not.
+const char *_Nullable tls_session_fault(const tls_session *_Nonnull session);

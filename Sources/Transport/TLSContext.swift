@@ -1,0 +1,60 @@
+import CTLS
+
+/// The certificates of a server, and what it offers its clients: TLS 1.2 or 1.3 with forward secrecy, tickets to resume a session,
+/// and `http/1.1` in ALPN. May be used by all reactors at once.
+@safe public final class TLSContext: Sendable {
+  /// A certificate and its key, in DER.
+  public struct Certificate: Sendable {
+    /// The server's own certificate first, then the intermediate ones.
+    var chain: [[UInt8]]
+    var key: [UInt8]
+
+    public init(chain: [[UInt8]], key: [UInt8]) {
+      self.chain = chain
+      self.key = key
+    }
+  }
+
+  public enum MinimumVersion: Int32, Sendable {
+    case tls12 = 2
+    case tls13 = 3
+  }
+
+  /// Why there is no context, in words of OpenSSL.
+  public struct Fault: Error, Sendable, CustomStringConvertible {
+    public let description: String
+  }
+
+  /// Written during `init` only; OpenSSL's own contexts may be used by many threads.
+  nonisolated(unsafe) let raw: OpaquePointer
+  private let choose: @Sendable (String) -> Int
+
+  /// - Parameters:
+  ///   - certificates: the first is for clients that name no server.
+  ///   - choose: the index of the certificate for the name in a client's hello (RFC 6066 section 3), called on any reactor.
+  public init(
+    _ certificates: [Certificate], minimum: MinimumVersion, choose: @escaping @Sendable (String) -> Int = { _ in 0 }
+  ) throws(Fault) {
+    guard let raw = unsafe tls_context_make(minimum.rawValue) else { throw Fault(description: "no memory") }
+    unsafe self.raw = raw
+    self.choose = choose
+    for certificate in certificates {
+      let fault = unsafe tls_context_add(
+        raw, certificate.chain.flatMap(\.self), certificate.chain.map(\.count), certificate.chain.count,
+        certificate.key, certificate.key.count)
+      if let fault = unsafe fault { throw unsafe Fault(description: String(cString: fault)) }
+    }
+    // Not retained: sessions keep this object, and it keeps the context.
+    let owner = unsafe Unmanaged.passUnretained(self).toOpaque()
+    unsafe tls_context_choose(
+      raw,
+      { owner, name in
+        let context = unsafe Unmanaged<TLSContext>.fromOpaque(owner).takeUnretainedValue()
+        return unsafe context.choose(String(cString: name))
+      }, owner)
+  }
+
+  deinit {
+    unsafe tls_context_free(raw)
+  }
+}

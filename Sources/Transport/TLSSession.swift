@@ -1,0 +1,104 @@
+import CTLS
+import Glibc
+
+/// TLS on one connection, at the server's side. Confined to the connection's reactor.
+///
+/// What is read is decrypted into the reactor's buffer, and what is written is sent at once; it owns a buffer only while part of a
+/// record has arrived.
+@safe final class TLSSession {
+  /// The most plaintext of one record (RFC 8446 section 5.1). Bytes.
+  static let recordSize = 16 * 1024
+
+  private let raw: OpaquePointer
+  /// The session asks it for the certificate.
+  private let context: TLSContext
+  /// Where what was read and not decrypted is counted, and how much is.
+  private let allowance: MemoryAllowance
+  private var counted = 0
+
+  /// - Parameter first: bytes that were read from the socket already; at most 32 KiB.
+  /// - Returns: nil where there is no memory.
+  init?(_ context: TLSContext, on descriptor: Int32, first: [UInt8], countedBy allowance: MemoryAllowance) {
+    guard let raw = unsafe tls_session_make(context.raw, descriptor, first, first.count) else { return nil }
+    unsafe self.raw = raw
+    self.context = context
+    self.allowance = allowance
+    _ = count()
+  }
+
+  deinit {
+    allowance.subtract(counted)
+    unsafe tls_session_free(raw)
+  }
+
+  /// Whether the handshake is over.
+  var isEstablished: Bool { unsafe tls_session_is_established(raw) }
+
+  /// Whether there is something to read although the socket may have nothing.
+  var holdsInput: Bool { unsafe tls_session_holds(raw) }
+
+  /// Why the client's bytes are no TLS, or none that is accepted; nil if they are.
+  var fault: TLSFault? {
+    guard let words = unsafe tls_session_fault(raw) else { return nil }
+    return unsafe TLSFault(reason: String(cString: words), isUnheard: !tls_session_is_heard(raw))
+  }
+
+  /// How many bytes the last read took from the socket.
+  var taken: Int { unsafe tls_session_taken(raw) }
+
+  /// Reads and decrypts.
+  ///
+  /// - Parameters:
+  ///   - most: how many encrypted bytes are taken from the socket.
+  ///   - isWaiting: whether encrypted bytes wait for the socket, so that what TLS answers is unsent, too.
+  /// - Returns: the number of bytes, 0 at the peer's end, or -1 with `errno` set.
+  func read(into buffer: UnsafeMutableRawBufferPointer, atMost most: Int, isWaiting: Bool = false) -> Int {
+    guard let start = buffer.baseAddress else { return 0 }
+    let count = unsafe tls_session_read(raw, start, buffer.count, most, isWaiting)
+    guard self.count() else {
+      errno = ENOBUFS
+      return -1
+    }
+    return count
+  }
+
+  /// Counts what is kept for the next read.
+  ///
+  /// - Returns: false if something is, and there is no memory for it.
+  private func count() -> Bool {
+    let held = unsafe tls_session_held(raw)
+    guard held != counted else { return true }
+    if held > counted { allowance.add(held - counted) } else { allowance.subtract(counted - held) }
+    counted = held
+    return held == 0 || !allowance.isOver
+  }
+
+  /// Encrypts and sends bytes, but not all of many. Nothing may be unsent.
+  ///
+  /// - Returns: how many were encrypted, or -1 with `errno` set. The socket may not have taken all of them: see `withUnsent`.
+  func write(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard let start = bytes.baseAddress else { return 0 }
+    return unsafe tls_session_write(raw, start, bytes.count)
+  }
+
+  /// Says that nothing more will be sent.
+  func finish() {
+    unsafe tls_session_finish(raw)
+  }
+
+  /// Calls the body with the encrypted bytes that the socket did not take in the last call, if there are some. They are lost
+  /// afterwards.
+  func withUnsent(_ body: (UnsafeRawBufferPointer) -> Void) {
+    var bytes: UnsafeRawPointer?
+    let count = unsafe tls_session_unsent(raw, &bytes)
+    if count > 0 { unsafe body(UnsafeRawBufferPointer(start: bytes, count: count)) }
+  }
+}
+
+/// Why a connection with TLS failed.
+public struct TLSFault: Error, Sendable, Equatable {
+  /// In words of OpenSSL.
+  public var reason: String
+  /// The peer has sent nothing at all, as a health check does that only connects.
+  public var isUnheard: Bool
+}
