@@ -359,8 +359,8 @@ void tls_session_free(tls_session *session) {
 
 // Begins a call: what another one left unsent was taken over by then.
 static void begin_call(tls_session *session) {
-    // What is left of another connection's failure would be taken for one of this.
-    ERR_clear_error();
+    // What is left of another connection's failure would be taken for one of this. To clear an empty list costs more than to look.
+    if (ERR_peek_error() != 0) ERR_clear_error();
     shared.out_count = 0;
     shared.sender = session;
 }
@@ -450,6 +450,8 @@ long tls_session_read(tls_session *session, void *buffer, size_t size, size_t mo
         if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) session->fault = last_error();
         if (session->updates > MOST_UPDATES) session->fault = "too many key updates";
         if (session->fault || session->updates_now >= UPDATES_PER_READ) break;
+        // All of the input was whole records, so the library has nothing more: it takes no bytes ahead.
+        if (error == SSL_ERROR_NONE && session->left == 0 && !session->is_ended) break;
         // After a message without data the library returns although there is more.
         if (error == SSL_ERROR_WANT_READ && (session->left == 0 || session->left == before)) break;
     }

@@ -26,16 +26,25 @@ for _name, _result, _arguments in [
 class OpenSSLClient:
     """A connection with TLS 1.3 that trusts anybody; blocking."""
 
-    def __init__(self, port: int):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=20)
+    def __init__(self, port: int, receive_buffer: int | None = None, send_buffer: int | None = None):
+        self.sock = socket.socket()
+        # Before the connection, because what the peer may send at once is settled with it.
+        for option, size in [(socket.SO_RCVBUF, receive_buffer), (socket.SO_SNDBUF, send_buffer)]:
+            if size:
+                self.sock.setsockopt(socket.SOL_SOCKET, option, size)
+        self.sock.connect(("127.0.0.1", port))
         # OpenSSL makes plain system calls, so the timeout has to be the kernel's.
-        self.sock.setblocking(True)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 20, 0))
+        self.wait_for_input_at_most(20)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 20, 0))
         self._context = _ssl.SSL_CTX_new(_ssl.TLS_client_method())
         self._ssl = _ssl.SSL_new(self._context)
         _ssl.SSL_set_fd(self._ssl, self.sock.fileno())
         assert _ssl.SSL_connect(self._ssl) == 1
+
+    def wait_for_input_at_most(self, seconds: float) -> None:
+        """In one call of `receive`."""
+        time = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, time)
 
     def update_keys(self, wants_answer: bool = False) -> bool:
         """Sends one KeyUpdate. Returns whether it could be sent."""
