@@ -52,7 +52,7 @@ let package = Package(
     .target(name: "CTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(
       name: "Transport",
-      dependencies: ["CLinux", "CTLS", .product(name: "DequeModule", package: "swift-collections")]),
+      dependencies: ["Bytes", "CLinux", "CTLS", .product(name: "DequeModule", package: "swift-collections")]),
 
     .target(
       name: "NetworkFaults",
@@ -186,7 +186,7 @@ let package = Package(
     .testTarget(
       name: "TransportTests",
       dependencies: [
-        "CLinux", "TestSupport", "Transport",
+        "Bytes", "CLinux", "TestSupport", "Transport",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -248,7 +248,7 @@ let package = Package(
     .testTarget(
       name: "GatewayTests",
       dependencies: [
-        "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "GatewayTestSupport", "JSON",
+        "Bytes", "ChannelLayers", "Consumers", "Gateway", "GatewayConfig", "GatewayTestSupport", "JSON",
         "LayerTestSupport", "Routing", "Sessions", "TestSupport", "Transport", "WebSocketCore",
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),

@@ -1,9 +1,11 @@
+public import Bytes
 import Glibc
 
 /// The address of the other end of a connection.
 public enum PeerAddress: Sendable, Hashable {
-  /// Port 0 means that the port is not known, because a proxy named only the address.
-  case tcp(host: String, port: Int)
+  /// Port 0 means that the port is not known, because a proxy named only the address. The zone is the number of the network
+  /// interface of a link-local address (RFC 4007 section 6), or 0.
+  case tcp(IPAddress, port: Int, zone: UInt32 = 0)
   /// A client of a Unix socket has no address.
   case unix
 
@@ -11,32 +13,37 @@ public enum PeerAddress: Sendable, Hashable {
   ///
   /// - Returns: nil if it is gone: a client can send its request and reset the connection at once.
   public init?(ofSocket raw: Int32) {
-    guard let peer = unsafe SocketAddress({ unsafe getpeername(raw, $0, $1) }) else { return nil }
-    self.init(peer)
-  }
-
-  init(_ storage: SocketAddress) {
-    switch storage.endpoint {
-    case .tcp(let host, let port): self = .tcp(host: host, port: port)
-    case .unix: self = .unix
-    }
+    guard let peer = unsafe SocketAddress({ unsafe getpeername(raw, $0, $1) })?.peer else { return nil }
+    self = peer
   }
 }
 
 extension PeerAddress {
-  /// The address without the port; nil where there is none.
+  /// Without the port and the zone; nil where there is no address.
+  public var address: IPAddress? {
+    if case .tcp(let address, _, _) = self { address } else { nil }
+  }
+
+  /// The address with its zone, as text; nil where there is none.
   public var host: String? {
-    if case .tcp(let host, _) = self { host } else { nil }
+    guard case .tcp(let address, _, let zone) = self else { return nil }
+    return zone == 0 ? "\(address)" : "\(address)%\(Self.name(ofZone: zone))"
+  }
+
+  /// The name of the interface, or its number where that is gone.
+  private static func name(ofZone zone: UInt32) -> String {
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(IF_NAMESIZE)) { name in
+      guard let base = name.baseAddress, unsafe if_indextoname(zone, base) != nil else { return "\(zone)" }
+      return unsafe String(cString: base)
+    }
   }
 }
 
 extension PeerAddress: CustomStringConvertible {
   public var description: String {
-    switch self {
-    case .tcp(let host, 0): host
-    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    case .unix: "unix"
-    }
+    guard case .tcp(let address, let port, _) = self, let host else { return "unix" }
+    if port == 0 { return host }
+    return address.isV4 ? "\(host):\(port)" : "[\(host)]:\(port)"
   }
 }
 
@@ -76,6 +83,23 @@ struct SocketAddress {
   func pass<Result>(to call: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     unsafe withUnsafePointer(to: storage) { storage in
       unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe call($0, length) }
+    }
+  }
+
+  var peer: PeerAddress {
+    unsafe withUnsafeBytes(of: storage) { bytes in
+      switch Int32(storage.ss_family) {
+      case AF_INET:
+        // sin_addr.
+        let bits = unsafe bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+        return .tcp(IPAddress(v4: UInt32(bigEndian: bits)), port: port)
+      case AF_INET6:
+        // sin6_addr and sin6_scope_id. On a dual-stack socket the address of an IPv4 client is IPv4-mapped.
+        guard let address = unsafe IPAddress(networkOrder: bytes[8..<24]) else { return .unix }
+        return .tcp(
+          address, port: port, zone: unsafe bytes.loadUnaligned(fromByteOffset: 24, as: UInt32.self))
+      default: return .unix
+      }
     }
   }
 

@@ -33,7 +33,8 @@ import CTLS
   ///   - certificates: the first is for clients that name no server.
   ///   - choose: the index of the certificate for the name in a client's hello (RFC 6066 section 3), called on any reactor.
   public init(
-    _ certificates: [Certificate], minimum: MinimumVersion, choose: @escaping @Sendable (String) -> Int = { _ in 0 }
+    _ certificates: [Certificate], minimum: MinimumVersion,
+    choose: @escaping @Sendable (String) -> Int = { _ in 0 }
   ) throws(Fault) {
     guard let raw = unsafe tls_context_make(minimum.rawValue) else { throw Fault(description: "no memory") }
     unsafe self.raw = raw

@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 import TestSupport
 import Testing
@@ -6,12 +7,28 @@ import Testing
 
 struct PeerAddressTests {
   @Test(arguments: [
-    (PeerAddress.tcp(host: "127.0.0.1", port: 80), "127.0.0.1:80"),
-    (.tcp(host: "::1", port: 8000), "[::1]:8000"), (.unix, "unix"),
-    (.tcp(host: "192.0.2.1", port: 0), "192.0.2.1"), (.tcp(host: "::1", port: 0), "::1"),
+    ("127.0.0.1", 80, 0, "127.0.0.1:80"), ("::1", 8000, 0, "[::1]:8000"), ("192.0.2.1", 0, 0, "192.0.2.1"),
+    ("::1", 0, 0, "::1"), ("::ffff:192.0.2.1", 1, 0, "192.0.2.1:1"), ("fe80::1", 1, 1, "[fe80::1%lo]:1"),
+    ("fe80::1", 0, 999_999, "fe80::1%999999"),
   ])
-  func `it is written as in a URL`(address: PeerAddress, text: String) {
-    #expect(address.description == text)
+  func `it is written as in a URL`(address: String, port: Int, zone: UInt32, text: String) throws {
+    #expect(PeerAddress.tcp(try #require(IPAddress(address)), port: port, zone: zone).description == text)
+  }
+
+  @Test func `a client of a Unix socket has no address`() {
+    #expect(PeerAddress.unix.description == "unix" && PeerAddress.unix.host == nil)
+  }
+
+  @Test func `an IPv6 client has its address`() throws {
+    let listener = try Listener.tcp(host: "::1", port: 0, reusePort: false, backlog: 1)
+    let server = try #require(unsafe SocketAddress { unsafe getsockname(listener.rawValue, $0, $1) })
+    let client = socket(AF_INET6, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(client) }
+    let result = unsafe server.pass { unsafe Glibc.connect(client, $0, $1) }
+    #expect(result == 0)
+    setNonBlocking(listener.rawValue, false)
+    let accepted = Descriptor(adopting: accept(listener.rawValue, nil, nil))
+    #expect(PeerAddress(ofSocket: accepted.rawValue)?.address == IPAddress("::1"))
   }
 
   @Test(.bug(id: "ipv4-mapped"))
@@ -56,7 +73,7 @@ struct PeerAddressTests {
     }) { port in
       let client = connect(to: port)
       let own = try #require(unsafe SocketAddress { unsafe getsockname(client, $0, $1) })
-      #expect(peers.wait(for: 1) == [PeerAddress(own)])
+      #expect(peers.wait(for: 1) == [own.peer])
       close(client)
     }
   }

@@ -17,7 +17,7 @@ struct ServerAddressTests {
       let dialled = try server.dial(from: source)
       let accepted = Descriptor(adopting: accept(listener.rawValue, nil, nil))
       let raw = accepted.rawValue
-      let peer = unsafe SocketAddress { unsafe getpeername(raw, $0, $1) }.map(PeerAddress.init)
+      let peer = unsafe SocketAddress { unsafe getpeername(raw, $0, $1) }.map(\.peer)
       #expect(peer?.host == host)
       _ = consume dialled
       _ = consume accepted

@@ -55,7 +55,9 @@ struct TLSFuzzTests {
     for index in 0..<500 {
       let pair = try TLSPair(context, version: index % 2 == 0 ? .tlsv13 : .tlsv12)
       try pair.establish()
-      let message = (0..<Int.random(in: 1...300, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+      let message = (0..<Int.random(in: 1...300, using: &random)).map { _ in
+        UInt8.random(in: 0...255, using: &random)
+      }
       pair.peer.write(message)
       let whole = try pair.peer.takeOutput()
       let bad = damaged(whole, &random)
@@ -76,7 +78,9 @@ struct TLSFuzzTests {
     switch Int.random(in: 0..<8, using: &random) {
     case 0: bytes.removeLast(Int.random(in: 1...bytes.count, using: &random))
     case 1: bytes += bytes
-    case 2: bytes.insert(UInt8.random(in: 0...255, using: &random), at: Int.random(in: 0...bytes.count, using: &random))
+    case 2:
+      bytes.insert(
+        UInt8.random(in: 0...255, using: &random), at: Int.random(in: 0...bytes.count, using: &random))
     case 3: bytes.remove(at: Int.random(in: 0..<bytes.count, using: &random))
     case 4: break
     default:

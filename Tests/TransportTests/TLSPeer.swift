@@ -67,7 +67,9 @@ final class TLSPeer {
   /// What the client has to send now, encrypted.
   func takeOutput() throws -> [UInt8] {
     var bytes: [UInt8] = []
-    while let buffer = try channel.readOutbound(as: ByteBuffer.self) { bytes += Array(buffer.readableBytesView) }
+    while let buffer = try channel.readOutbound(as: ByteBuffer.self) {
+      bytes += Array(buffer.readableBytesView)
+    }
     return bytes
   }
 
@@ -90,7 +92,9 @@ final class TLSPeer {
     if count == 0 { isAtEnd = true }
     guard count > 0 else { return }
     try channel.writeInbound(ByteBuffer(bytes: buffer[..<count]))
-    while let buffer = try channel.readInbound(as: ByteBuffer.self) { received += Array(buffer.readableBytesView) }
+    while let buffer = try channel.readInbound(as: ByteBuffer.self) {
+      received += Array(buffer.readableBytesView)
+    }
     if !channel.isActive { isAtEnd = true }
   }
 

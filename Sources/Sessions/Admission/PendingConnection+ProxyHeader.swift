@@ -58,7 +58,7 @@ extension PendingConnection {
   private func proceed(after header: ProxyHeader, from proxy: PeerAddress, rest: [UInt8]) {
     let peer: PeerAddress =
       switch header.client {
-      case .address(let address, let port): PeerAddress(address, port: port)
+      case .address(let address, let port): .tcp(address, port: port)
       case .unix: .unix
       case nil: proxy
       }

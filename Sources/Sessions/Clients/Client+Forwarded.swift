@@ -31,7 +31,7 @@ extension Client {
     var passed = 0
     for node in hops.nodes.reversed() {
       guard let node = node.flatMap(ForwardedHops.Node.init) else { break }
-      client.peer = PeerAddress(node.address, port: node.port)
+      client.peer = .tcp(node.address, port: node.port)
       guard proxies.contains(node.address) else { break }
       passed += 1
     }

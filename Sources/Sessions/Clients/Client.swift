@@ -1,4 +1,3 @@
-package import Bytes
 package import GatewayConfig
 package import Transport
 
@@ -26,18 +25,6 @@ package struct Client: Sendable {
   ///
   /// - Parameter field: the `Host` field of the request.
   package func host(_ field: String) -> String { forwardedHost ?? field }
-}
-
-extension PeerAddress {
-  /// Nil for a Unix socket. The zone of a link-local address is left out.
-  package var address: IPAddress? { host.flatMap { IPAddress($0.prefix { $0 != "%" }) } }
-
-  /// An address that a proxy in front of Sluice reported.
-  ///
-  /// - Parameter port: 0 if it is not known.
-  package init(_ address: IPAddress, port: Int = 0) {
-    self = .tcp(host: "\(address)", port: port)
-  }
 }
 
 extension TrustedProxies {

@@ -18,8 +18,8 @@ final class UnbelievedProxies: Sendable {
   /// - Parameter fields: the fields of a request from a peer that is not a trusted proxy.
   func note(_ fields: some Sequence<HeaderField>, from peer: PeerAddress) {
     // Any client on the Internet can send such fields.
-    guard !isTold.load(ordering: .relaxed), peer.address?.isPrivate ?? true,
-      fields.contains(where: { Client.isForwarding($0.name) }), !isTold.exchange(true, ordering: .relaxed)
+    guard !isTold.load(ordering: .relaxed), fields.contains(where: { Client.isForwarding($0.name) }),
+      peer.address?.isPrivate ?? true, !isTold.exchange(true, ordering: .relaxed)
     else { return }
     let entry = peer.address.map { "\($0)" } ?? "unix"
     log.notice(

@@ -1,3 +1,4 @@
+import Bytes
 import Consumers
 import Foundation
 import HTTPTypes
@@ -119,7 +120,7 @@ private func page(through proxy: ReverseProxy, _ seed: UInt64) async throws -> B
   let upload = Upload(request, on: channel)
   async let _ = upload?.pump()
   guard case .success(let path) = RequestPath.decode(target: Array("/\(seed)".utf8)) else { return false }
-  let client = Client(peer: .tcp(host: "127.0.0.1", port: 1), isSecure: false)
+  let client = Client(peer: .tcp(IPAddress(v4: 0x7F00_0001), port: 1), isSecure: false)
   do {
     let response = try await proxy.respond(
       to: request, upload, path: path, RouteMatch(route: 0, captures: Captures(), remainder: nil),
@@ -135,7 +136,7 @@ private func identity(from fetcher: UpstreamFetcher, _ lane: Lane) async -> Bool
   var configuration = CallbackConfiguration(url: lane.upstream)
   configuration.timeout = .seconds(20)
   let callback = IdentityCallback(configuration, server: fetcher, failures: lane.failures)
-  let client = Client(peer: .tcp(host: "127.0.0.1", port: 1), isSecure: false)
+  let client = Client(peer: .tcp(IPAddress(v4: 0x7F00_0001), port: 1), isSecure: false)
   let outcome = await callback.ask(Credentials(fields: [], host: "a", client: client))
   if case .identity(let identity) = outcome { return identity.user == "7" }
   return false

@@ -1,3 +1,4 @@
+import Bytes
 import Testing
 import Transport
 
@@ -11,7 +12,10 @@ private func table(connections: Int? = nil, _ rate: Rate? = nil, of limit: Int =
   return try #require(AddressTable(limits, of: limit))
 }
 
-private func peer(_ host: String, _ port: Int = 1) -> PeerAddress { .tcp(host: host, port: port) }
+private func peer(_ host: String, _ port: Int = 1) -> PeerAddress {
+  guard let address = IPAddress(host) else { preconditionFailure("\(host) is no address") }
+  return .tcp(address, port: port)
+}
 
 private func second(_ number: Double) -> MonotonicTime {
   MonotonicTime(nanoseconds: UInt64(1e12 + number * 1e9))

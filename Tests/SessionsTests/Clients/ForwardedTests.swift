@@ -16,7 +16,7 @@ private func proxies(_ networks: [String] = ["10.0.0.0/8", "2001:db8:f::/48"], u
 }
 
 private func client(
-  _ lines: [(String, String)], from peer: PeerAddress = .tcp(host: "10.0.0.1", port: 4000),
+  _ lines: [(String, String)], from peer: PeerAddress = .tcp(IPAddress(v4: 0x0A00_0001), port: 4000),
   _ trusted: TrustedProxies,
   isSecure: Bool = false
 ) -> Client {
@@ -59,16 +59,17 @@ struct ForwardedTests {
       ("forwarded", "for=203.0.113.7;proto=https;host=example.com"),
     ]
     for (peer, trusted) in [
-      (PeerAddress.tcp(host: "11.0.0.1", port: 1), try proxies()), (.unix, try proxies()),
-      (.tcp(host: "10.0.0.1", port: 1), try proxies([], unix: true)),
-      (.tcp(host: "10.0.0.1", port: 1), TrustedProxies()),
+      (PeerAddress.tcp(IPAddress(v4: 0x0B00_0001), port: 1), try proxies()), (.unix, try proxies()),
+      (.tcp(IPAddress(v4: 0x0A00_0001), port: 1), try proxies([], unix: true)),
+      (.tcp(IPAddress(v4: 0x0A00_0001), port: 1), TrustedProxies()),
     ] {
       let told = client(lines, from: peer, trusted)
       #expect(told.peer == peer && !told.isSecure && told.forwardedHost == nil)
     }
     let told = client(lines, from: .unix, try proxies([], unix: true))
     #expect(told.peer.description == "203.0.113.7" && told.isSecure && told.forwardedHost == "example.com")
-    #expect(client(lines, from: .tcp(host: "2001:db8:f::1", port: 1), try proxies()).isSecure)
+    let other = try #require(IPAddress("2001:db8:f::1"))
+    #expect(client(lines, from: .tcp(other, port: 1), try proxies()).isSecure)
   }
 
   @Test(arguments: [
