@@ -33,7 +33,7 @@ struct RefusalResponseTests {
   func `the HTTP side answers with the status, the text and the fields`(
     _ row: (Refusal, HTTPResponse.Status, HTTPFields)
   ) {
-    let response = Response(row.0)
+    let response = Response(HTTPAnswer(row.0))
     #expect(response.status == row.1)
     #expect(Self.line(response.status) == Self.line(row.1))
     var fields: HTTPFields = [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"]
@@ -45,7 +45,7 @@ struct RefusalResponseTests {
   @Test func `a refusal of the HTTP side is a line at the level of its row, or none`() {
     for row in Refusal.all {
       let lines = WrittenLines(.text)
-      HTTPRefusals(log: lines.log).record(row, target: "/x", peer: .unix)
+      HTTPRefusals(log: lines.log).record(row, target: Array("/x".utf8), peer: .unix)
       let level = row.hasOwnLine ? nil : row.level
       #expect(lines.all.count == (level == nil ? 0 : 1), "\(row)")
       guard let line = lines.all.first, let level else { continue }

@@ -49,15 +49,25 @@ final class HTTPMessageHandler: ChannelDuplexHandler {
   private var fault: HandshakeRefusal?
   /// Called with the fault, for the log.
   private let refused: (HandshakeRefusal) -> Void
+  /// Whether a request is for a worker, and not for this connection.
+  private let isForWorker: (HTTPRequestHead) -> Bool
+  /// Takes the connection away, with the bytes of such a request and what was read behind it.
+  private let leaves: ([UInt8]) -> Void
 
   /// How long the client has to close its side, so that a reset does not destroy the end of the answer (RFC 9112 section 9.6).
   private static let lingering = TimeAmount.seconds(2)
   /// How long a client that has closed its side waits for an answer to begin. Nearly always such a client is gone.
   private static let halfClosedPatience = TimeAmount.seconds(5)
 
-  init(gate: RequestGate, refused: @escaping (HandshakeRefusal) -> Void = { _ in }) {
+  init(
+    gate: RequestGate, refused: @escaping (HandshakeRefusal) -> Void = { _ in },
+    isForWorker: @escaping (HTTPRequestHead) -> Bool = { _ in false },
+    leaves: @escaping ([UInt8]) -> Void = { _ in }
+  ) {
     self.gate = gate
     self.refused = refused
+    self.isForWorker = isForWorker
+    self.leaves = leaves
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {
@@ -78,6 +88,11 @@ extension HTTPMessageHandler {
         taking = .nothing
         refuse(.badRequest(fault))
         return context.fireErrorCaught(HTTPParserError.invalidHeaderToken)
+      }
+      guard !isForWorker(head) else {
+        let rest = gate.leave()
+        taking = .nothing
+        return leaves(head.bytes + rest)
       }
       let exchange = MessageExchange(head)
       exchanges.append(exchange)

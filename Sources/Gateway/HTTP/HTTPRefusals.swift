@@ -2,7 +2,7 @@ import Logging
 import Sessions
 import Transport
 
-/// Writes a line for each request that the HTTP side refuses, as the workers do for handshakes, but never more than a bounded number in a
+/// Writes a line for each plain request that is refused, as the workers do for handshakes, but never more than a bounded number in a
 /// second.
 final class HTTPRefusals: Sendable {
   private let log: Logger
@@ -18,10 +18,11 @@ final class HTTPRefusals: Sendable {
   ///   - target: of the request; nil where it could not be read.
   ///   - facts: what else there is to say; asked for where a line is written.
   func record(
-    _ refusal: Refusal, target: String?, peer: PeerAddress, _ facts: @autoclosure () -> [String: String] = [:]
+    _ refusal: Refusal, target: [UInt8]?, peer: PeerAddress,
+    _ facts: @autoclosure () -> [String: String] = [:]
   ) {
     log.tell(
-      of: refusal, target: target.map { Array($0.utf8) }, peer: peer,
+      of: refusal, target: target, peer: peer,
       paced: refusal.status == 404 ? missingPace : pace, facts())
   }
 }

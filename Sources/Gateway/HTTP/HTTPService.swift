@@ -5,14 +5,16 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Routing
 import Sessions
 import Synchronization
 import Transport
+import WebSocketCore
 
-/// Serves connections that are not WebSockets: takes over their sockets from the workers, and runs Hummingbird's HTTP/1 channel
-/// on them.
+/// Serves files and proxied requests: takes over the sockets of connections from the workers, and runs Hummingbird's HTTP/1
+/// channel on them.
 ///
-/// If a request on such a connection asks for a WebSocket or an event stream after all, the socket goes back to a worker.
+/// If a request on such a connection is for anything else, the socket goes back to a worker.
 final class HTTPService: Sendable {
   private let gateway: GatewayState
   private let responder: HTTPResponder
@@ -177,7 +179,7 @@ extension HTTPService {
         let (client, refusal) = gateway.process.client(of: request, behind: served.client)
         let response =
           if let refusal { refusal } else {
-            try await respond(to: request, upload, of: served, as: client, on: channel)
+            try await respond(to: request, upload, from: client, on: channel)
           }
         try await writer.write(response: response.head, body: response.body)
         // The client's place is kept until here.
@@ -188,7 +190,7 @@ extension HTTPService {
         httpDecoderConfiguration: .init(
           maxHeaderFieldSize: Self.longestHead, maxHeaderListSize: Self.longestHead)))
     do {
-      let value = try await takeOver(connection, http)
+      let value = try await takeOver(connection, served, http)
       await serve(on: value.channel) { [log = gateway.process.log] in
         await http.handle(value: value, logger: log)
       }
@@ -198,9 +200,9 @@ extension HTTPService {
     if !served.hasLeft.load(ordering: .acquiring) { gateway.process.counters.connections.down() }
   }
 
-  private func takeOver(_ connection: HandedOverConnection, _ http: HTTP1Channel) async throws
-    -> HTTP1Channel.Value
-  {
+  private func takeOver(
+    _ connection: HandedOverConnection, _ served: ServedConnection, _ http: HTTP1Channel
+  ) async throws -> HTTP1Channel.Value {
     // Every connection may keep small early requests.
     let share = MemoryShare(of: gateway.httpMemory.ahead, free: Self.freeAhead)
     return try await ClientBootstrap(group: gateway.process.loops)
@@ -218,9 +220,11 @@ extension HTTPService {
           let pipeline = channel.pipeline.syncOperations
           let gate = try pipeline.handler(type: RequestGate.self)
           let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-          let rules = HTTPMessageHandler(gate: gate) { refusal in
-            refusals.record(refusal, target: nil, peer: connection.client.peer)
-          }
+          let rules = HTTPMessageHandler(
+            gate: gate,
+            refused: { refusals.record($0, target: nil, peer: connection.client.peer) },
+            isForWorker: { [self] in isForWorker($0) },
+            leaves: { [self] in sendBack(channel, $0, of: served) })
           try pipeline.addHandler(rules, position: .after(decoder))
           return value
         }
@@ -248,38 +252,75 @@ extension HTTPService {
     gateway.process.counters.connections.down()
   }
 
+  /// - Throws: where there is nobody or nothing to answer.
   private func respond(
-    to request: Request, _ upload: Upload?, of served: ServedConnection, as client: Client,
-    on channel: any Channel
+    to request: Request, _ upload: Upload?, from client: Client, on channel: any Channel
   ) async throws -> Response {
+    let served = gateway.served
     let target = Array((request.head.path ?? "/").utf8)
-    let application = gateway.served
-    if request.wantsWebSocket
-      || application.routes.isForEventStream(method: request.method.rawValue, target: target)
-    {
-      try await sendBack(request, of: served, channel: channel)
-      throw LeftForWorker()
+    let asked = HTTPResponder.Asked(served: served, target: target, client: client)
+    // What is served may have been exchanged since the head was read.
+    guard let place = served.routes.httpPlace(of: target) else {
+      return Response(responder.refuse(asked, .noRoute))
     }
-    return try await responder.respond(to: request, upload, from: client, with: application, on: channel)
+    do {
+      let answer = try await answer(to: request, upload, at: place, asked, channel: channel)
+      return answer ?? Response(responder.nothing(at: place.path, asked))
+    } catch let refusal as Refusal {
+      return Response(responder.refuse(asked, refusal))
+    }
   }
 
-  /// Gives a duplicate of the socket to a worker. Closing the channel then closes only this service's descriptor.
-  private func sendBack(_ request: Request, of served: ServedConnection, channel: any Channel) async throws {
-    let descriptor = Descriptor(
-      adopting: try await channel.eventLoop.submit { try channel.duplicateSocket() }.get())
+  /// - Returns: nil where a static route leaves the request to what else matches the path.
+  private func answer(
+    to request: Request, _ upload: Upload?, at place: HTTPPlace, _ asked: HTTPResponder.Asked,
+    channel: any Channel
+  ) async throws -> Response? {
+    let (application, path, match) = (asked.served.application, place.path, place.match)
+    switch asked.served.handlers[match.route] {
+    case .files(let files):
+      let file = match.remainder ?? ""
+      if let answer = try await files.respond(to: request, file: file) { return answer }
+      let isWebSocket = application.webSocketRouter.match(path) != nil
+      return try await files.fallBack(on: request, file: file, besideWebSocket: isWebSocket)
+    case .proxy(let proxy):
+      let isProtectedElsewhere = path.isReadElsewhere(by: application.httpRouter, than: match) {
+        application.httpRoutes[$0].auth != nil
+      }
+      guard !isProtectedElsewhere else { throw Refusal.mergedSlashes }
+      return try await proxy.respond(to: request, upload, path: path, match, from: asked.client, on: channel)
+    case .publish(let endpoint):
+      return try await endpoint.respond(to: request, upload, match: match, path: path, from: asked.client)
+    case .respond, .redirect, .health, .events: return nil
+    }
+  }
+
+  // MARK: - Requests for the workers
+
+  private func isForWorker(_ head: HTTPRequestHead) -> Bool {
+    guard !head.fields.wantWebSocket else { return true }
+    let served = gateway.served
+    let target = Array(head.uri.utf8)
+    let place = served.routes.httpPlace(of: target)
+    return !served.isForService(method: head.method.rawValue, target: target, at: place)
+  }
+
+  /// Gives a duplicate of the socket to a worker. Closing the channel then closes only this service's descriptor. On the event loop.
+  ///
+  /// - Parameter bytes: what was read and not handled; nothing more is read here.
+  private func sendBack(_ channel: any Channel, _ bytes: [UInt8], of served: ServedConnection) {
+    guard let descriptor = try? channel.duplicateSocket() else { return channel.close(promise: nil) }
     // Before the worker gets the socket, because Hummingbird's end would shut the socket down, and not only close this
     // descriptor. Earlier answers have been sent by then; if that fails, the connection ends here.
-    try await channel.close()
-    served.hasLeft.store(true, ordering: .releasing)
-    let worker = returns.withLock { returns in
-      defer { returns.next = (returns.next + 1) % returns.workers.count }
-      return returns.workers[returns.next]
+    channel.close().whenComplete { [self] outcome in
+      guard case .success = outcome else { return _ = Descriptor(adopting: descriptor) }
+      served.hasLeft.store(true, ordering: .releasing)
+      let worker = returns.withLock { returns in
+        defer { returns.next = (returns.next + 1) % returns.workers.count }
+        return returns.workers[returns.next]
+      }
+      let handedOver = HandedOverConnection(descriptor: descriptor, bytes: bytes, client: served.client)
+      if !worker.post(.takeOver(handedOver)) { discard(handedOver) }
     }
-    let handedOver = HandedOverConnection(
-      descriptor: descriptor.take(), bytes: request.headBytes, client: served.client)
-    if !worker.post(.takeOver(handedOver)) { discard(handedOver) }
   }
 }
-
-/// Ends Hummingbird's handling of a connection that a worker has taken over.
-private struct LeftForWorker: Error {}

@@ -2,6 +2,8 @@ import Bytes
 import GatewayConfig
 import HTTPTypes
 import Hummingbird
+import NIOCore
+import NIOHTTP1
 import Sessions
 import WebSocketCore
 
@@ -21,16 +23,27 @@ extension Request {
   fileprivate var fields: some Sequence<HeaderField> {
     headers.lazy.map { HeaderField(name: $0.name.canonicalName, value: $0.value) }
   }
+}
 
-  /// Whether the request asks for a WebSocket, by the same rule as in the workers.
-  var wantsWebSocket: Bool { fields.wantWebSocket }
+extension HTTPRequestHead {
+  /// As the workers read them.
+  var fields: some Sequence<HeaderField> {
+    headers.lazy.map { HeaderField(name: $0.name.lowercased(), value: $0.value) }
+  }
 
-  /// The request head as bytes, for a worker to read again. The parser has already dropped what was not a valid field.
-  var headBytes: [UInt8] {
-    var text = "\(method.rawValue) \(head.path ?? "/") HTTP/1.1\r\n"
-    if let host = head.authority { text += "Host: \(host)\r\n" }
-    for field in headers { text += "\(field.name.rawName): \(field.value)\r\n" }
+  /// The head as bytes, for a worker to read again. The parser has refused what is no valid field.
+  var bytes: [UInt8] {
+    var text = "\(method.rawValue) \(uri) HTTP/1.\(version.minor)\r\n"
+    for field in headers { text += "\(field.name): \(field.value)\r\n" }
     return OpaqueText.bytes(of: text + "\r\n")
+  }
+}
+
+extension Response {
+  init(_ answer: HTTPAnswer) {
+    self.init(
+      status: HTTPResponse.Status(code: answer.status), headers: HTTPFields(answer.fields),
+      body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body)))
   }
 }
 
@@ -51,6 +64,6 @@ extension ProcessState {
     let (client, refusal) = client(of: request.fields, behind: direct, isHandshake: false)
     guard let refusal else { return (client, nil) }
     counters.refusals.up()
-    return (client, Response(refusal.reason))
+    return (client, Response(HTTPAnswer(refusal.reason)))
   }
 }

@@ -27,6 +27,8 @@ final class RequestGate: ChannelDuplexHandler {
     case answering
     /// Further bytes are dropped.
     case discarding
+    /// Somebody else reads on from the socket.
+    case left
   }
 
   private var phase = Phase.reading
@@ -91,8 +93,19 @@ extension RequestGate {
     handOn()
   }
 
+  /// Reads nothing more from the socket.
+  ///
+  /// - Returns: what was read behind the request whose head has just ended.
+  func leave() -> [UInt8] {
+    phase = .left
+    let rest = Array(kept.readableBytesView)
+    forget()
+    return rest
+  }
+
   /// Accepts no further request on this connection.
   func discard() {
+    guard phase != .left else { return }
     phase = .discarding
     forget()
     // If bytes are being passed on now, that loop continues by itself.
@@ -106,13 +119,13 @@ extension RequestGate {
 
 extension RequestGate {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard phase != .discarding else { return }
+    guard phase != .discarding, phase != .left else { return }
     var bytes = unwrapInboundIn(data)
     if kept.readableBytes == 0 { kept = bytes } else { kept.writeBuffer(&bytes) }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
-    guard phase != .discarding else { return context.fireChannelReadComplete() }
+    guard phase != .discarding, phase != .left else { return context.fireChannelReadComplete() }
     handOn()
     keep(context)
   }
@@ -167,7 +180,7 @@ extension RequestGate {
     isHandingOn = true
     defer { isHandingOn = false }
     var count = 0
-    while isWanted {
+    while isWanted, phase != .left {
       guard kept.readableBytes > 0 else { return context.read() }
       guard mayHandOn(context) else { return }
       guard count < Self.mostPerTurn else {
@@ -187,7 +200,7 @@ extension RequestGate {
   private func mayHandOn(_ context: ChannelHandlerContext) -> Bool {
     switch phase {
     case .reading: portions.isInsideRequest || context.channel.isWritable
-    case .answering, .discarding: false
+    case .answering, .discarding, .left: false
     }
   }
 

@@ -61,7 +61,7 @@ final class PublishEndpoint: Sendable {
         : try await carryOut(request, upload, match: match, path: path, from: client)
     } catch let refusal as PublishRefusal {
       surroundings.httpRefusals.record(
-        refusal.row, target: request.head.path, peer: client.peer, refusal.facts)
+        refusal.row, target: request.head.path.map { Array($0.utf8) }, peer: client.peer, refusal.facts)
       response = refusal.response
     }
     response.headers.append(contentsOf: HTTPFields(crossOrigin ?? []))
@@ -119,8 +119,10 @@ final class PublishEndpoint: Sendable {
         facts: OriginPolicy.facts(
           origin: request.headers[.origin], host: client.host(request.head.authority ?? "")))
     }
-    return .options(
-      allow: methods + ", OPTIONS", methods: methods, fields: "Authorization, Content-Type, Idempotency-Key")
+    return Response(
+      .options(
+        allow: methods + ", OPTIONS", methods: methods, fields: "Authorization, Content-Type, Idempotency-Key"
+      ))
   }
 
   // MARK: - What is asked for

@@ -36,9 +36,17 @@ struct PublishRefusal: Error {
   }
 
   /// `{"error": TEXT}`
-  var response: Response {
-    .json(.init(code: row.answerStatus), ["error": .string(row.text)], fields: HTTPFields(row.fields))
+  var answer: HTTPAnswer {
+    let error: JSON = ["error": .string(row.text)]
+    return HTTPAnswer(
+      status: row.answerStatus,
+      fields: [
+        HeaderField(name: "Content-Type", value: "application/json"),
+        HeaderField(name: "Cache-Control", value: "no-store"),
+      ] + row.fields, body: error.bytes + "\n".utf8)
   }
+
+  var response: Response { Response(answer) }
 }
 
 extension Response {

@@ -1,4 +1,5 @@
 import GatewayConfig
+import Routing
 import Sessions
 import Transport
 
@@ -25,6 +26,18 @@ final class ServedApplication: Sendable {
 
   var application: ApplicationConfiguration { routes.application }
 
+  /// Whether a request is one for the HTTP service, which serves files and proxies.
+  ///
+  /// - Parameter place: where the target leads among the HTTP routes.
+  func isForService(method: String, target: [UInt8], at place: HTTPPlace?) -> Bool {
+    // Neither CONNECT nor the server as a whole is for a route.
+    guard let place, method != "CONNECT", target != [UInt8(ascii: "*")] else { return false }
+    return switch handlers[place.match.route] {
+    case .files, .proxy, .publish: true
+    case .respond, .redirect, .health, .events: false
+    }
+  }
+
   /// Closes the connections to upstreams, before the end of their event loops.
   func shutDown() async throws {
     try await routes.shutDown()
@@ -40,7 +53,7 @@ enum HTTPHandler: Sendable {
   case proxy(ReverseProxy)
   case publish(PublishEndpoint)
   case health(HealthProbe)
-  /// Workers serve the streams; HTTP answers what asks for none.
+  /// Sessions of their own; a plain request is one that asks for no stream.
   case events(EventRoute)
 
   fileprivate init(_ index: Int, of routes: ServedRoutes, in surroundings: ServedApplication.Surroundings) {

@@ -13,6 +13,7 @@ final class Worker {
   let http: HTTPService
   /// Nil without TLS.
   let tls: TLSService?
+  private var plain: HTTPConnections?
   /// The clients with TLS that the HTTP service serves.
   private var relays: [ObjectIdentifier: HTTPRelay] = [:]
   /// Memberships in the groups for control events.
@@ -39,6 +40,7 @@ final class Worker {
     sessions = WorkerSessions(on: reactor, number: number, process: gateway.process)
     extras = ExtraConnections(most: gateway.extraConnections)
     sessions.owner = self
+    plain = HTTPConnections(of: self)
   }
 
   private var reactor: Reactor { sessions.reactor }
@@ -67,6 +69,7 @@ final class Worker {
     case .stop(let order): stop(order)
     case .abandon:
       sessions.abandon()
+      plain?.abandon()
       for relay in relays.values { relay.abandon() }
     }
   }
@@ -153,7 +156,7 @@ extension Worker {
     sessions.refusals.record(HandshakeRefusal(.tooManyConnections), target: nil, peer: client.peer)
   }
 
-  /// A kept-alive connection of the HTTP service asks for a WebSocket after all.
+  /// A connection of the HTTP service has got a request that is not for it.
   private func takeOver(_ handedOver: HandedOverConnection) {
     let descriptor = Descriptor(adopting: handedOver.descriptor)
     if case .stopped = phase { return process.counters.connections.down() }
@@ -175,8 +178,13 @@ extension Worker: SessionOwner {
     tls.connect(to: upstream, done)
   }
 
-  func serveHTTP(on connection: HandedOverConnection) { http.serve(connection) }
+  func serveHTTP(_ request: FirstRequest, on connection: Connection, of client: Client) {
+    plain?.serve(request, on: connection, of: client)
+  }
 
+  /// Has the HTTP service serve a client with TLS.
+  ///
+  /// - Parameter bytes: what was read and decrypted.
   func serveHTTP(through connection: Connection, _ bytes: [UInt8], of client: Client) {
     guard let tls, let pair = try? Descriptor.socketPair() else {
       gateway.acceptFailures.record(EMFILE)
@@ -214,6 +222,9 @@ extension Worker: SessionOwner {
   }
 
   func sessionEnded() { reportWhenFinished() }
+
+  /// A connection of plain requests is closed, or somebody else handles it.
+  func httpEnded() { reportWhenFinished() }
 }
 
 // MARK: - Stopping
@@ -226,6 +237,7 @@ extension Worker {
     reactor.stopListening()
     for member in control { member.stop() }
     for connection in sessions.pending.values { connection.stop() }
+    plain?.stop()
     let pace = ClosePace(closing: sessions.live, order: order, reactor: reactor)
     phase = .stopping(pace, finished: order.finished)
     pace.start()
@@ -233,7 +245,8 @@ extension Worker {
   }
 
   private func reportWhenFinished() {
-    guard case .stopping(let pace, let finished) = phase, sessions.live.isEmpty, sessions.pending.isEmpty
+    guard case .stopping(let pace, let finished) = phase, sessions.live.isEmpty, sessions.pending.isEmpty,
+      plain?.isEmpty != false
     else { return }
     pace.end()
     phase = .stopped

@@ -4,7 +4,7 @@ import Sessions
 enum WorkerMessage: Sendable {
   /// Listening sockets. The worker becomes their owner.
   case start(listeners: [ListeningSocket])
-  /// A connection that comes back from the HTTP service for a WebSocket upgrade.
+  /// A connection that comes back from the HTTP service for a request that is not for it.
   case takeOver(HandedOverConnection)
   /// What its sessions had asked of other threads.
   case outcome(WorkerSessions.Outcome)

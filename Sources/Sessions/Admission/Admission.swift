@@ -15,7 +15,7 @@ struct Admission {
     /// It asks for a session or an event stream, and passed every check.
     case opening(Opening)
     case refused(HandshakeRefusal)
-    /// It is for the HTTP side.
+    /// It is a plain request.
     case http
     /// It is a health check, and nothing follows it; the whole answer.
     case health(answer: [UInt8])

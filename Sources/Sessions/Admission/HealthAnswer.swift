@@ -1,9 +1,8 @@
 package import GatewayConfig
-import WebSocketCore
 
 extension ProcessState {
   /// Whether the answer to a probe is 200, and its text.
-  package func health(_ probe: HealthProbe) -> (isGood: Bool, text: String) {
+  private func health(_ probe: HealthProbe) -> (isGood: Bool, text: String) {
     switch probe {
     case .live: (true, "live")
     case .ready: isReady ? (true, "ready") : (false, "not taking new sessions\(reasonOfUnreadiness)")
@@ -20,24 +19,9 @@ extension ProcessState {
     return ": \(subject) not available"
   }
 
-  /// A worker's answer to a health check that has no body and is not a handshake. The connection is closed after it.
-  ///
-  /// - Parameter action: of the route that the request leads to.
-  /// - Returns: nil for any other request.
-  func healthAnswer(to request: RequestHead, by action: HTTPAction) -> [UInt8]? {
-    guard request.method == "GET" || request.method == "HEAD", !request.hasBody,
-      case .health(let probe) = action
-    else { return nil }
+  /// The answer to a probe.
+  package func healthAnswer(_ probe: HealthProbe) -> HTTPAnswer {
     let (isGood, text) = health(probe)
-    let head = """
-      HTTP/1.1 \(isGood ? "200 OK" : "503 Service Unavailable")\r
-      Content-Type: text/plain; charset=utf-8\r
-      Cache-Control: no-store\r
-      Content-Length: \(text.utf8.count + 1)\r
-      Connection: close\r
-      Date: \(HTTPDate.now)\r
-      \r\n
-      """
-    return Array((head + (request.method == "GET" ? text + "\n" : "")).utf8)
+    return .plain(isGood ? 200 : 503, text)
   }
 }

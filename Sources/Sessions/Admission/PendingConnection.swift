@@ -21,8 +21,10 @@ package final class PendingConnection {
   private var deadline: Timer?
   /// When the decision about the connection is due.
   private(set) var due = MonotonicTime(nanoseconds: 0)
-  /// The part of the head that has arrived, or all of it for the HTTP side.
+  /// The part of the head that has arrived.
   var head: [UInt8] = []
+  /// The request, if it is a plain one.
+  private var plain: FirstRequest?
   /// Whether the request is a HEAD request.
   private var isHEAD = false
   /// Whether it takes one of `limits.connections`. A refused connection that only waits for its end does not.
@@ -88,16 +90,30 @@ package final class PendingConnection {
   ) {
     connection = worker.reactor.adopt(descriptor, handler: self, tls: tls, first: first)
     connection?.readInOwnTurn()
-    // Unowned: whatever becomes of the connection cancels it.
-    let deadline = worker.reactor.timer { [unowned self] in handle(.timedOut) }
     let patience = worker.process.server.handshake
-    self.due =
-      due ?? worker.reactor.now + (allowance.isServed ? patience : min(patience, Farewell.lingering))
-    deadline.schedule(at: self.due)
-    self.deadline = deadline
+    setDeadline(
+      due ?? worker.reactor.now + (allowance.isServed ? patience : min(patience, Farewell.lingering)))
     if isWithoutHeader { judgeProxy() }
     // Other extra connections of the same turn may take its place before it is read.
     if !allowance.isServed { connection?.readNow() }
+  }
+
+  /// Starts with a request of an open connection, whose handler is being given the bytes.
+  ///
+  /// - Parameter bytes: begin with the whole head.
+  func start(on connection: Connection, reading bytes: RawSpan) {
+    connection.handler = self
+    self.connection = connection
+    setDeadline(worker.reactor.now + worker.process.server.handshake)
+    readHead(bytes)
+  }
+
+  private func setDeadline(_ due: MonotonicTime) {
+    self.due = due
+    // Unowned: whatever becomes of the connection cancels it.
+    let deadline = worker.reactor.timer { [unowned self] in handle(.timedOut) }
+    deadline.schedule(at: due)
+    self.deadline = deadline
   }
 
   /// Another connection takes its place.
@@ -161,11 +177,14 @@ extension PendingConnection: ConnectionHandler {
     case .malformed(let fault): refuse(HandshakeRefusal(Refusal(fault)))
     case .complete(let request, let length):
       target = request.target
-      let decided = decide(request, from: client)
+      let place = request.fields.wantWebSocket ? nil : worker.served.httpPlace(of: request.target)
+      let decided = decide(request, at: place, from: client)
       switch decided {
       // For the next handler of the connection.
       case .opening: connection?.leave(last: bytes.byteCount - length)
-      case .http: head = [UInt8](copying: bytes)
+      case .http:
+        plain = FirstRequest(
+          head: request, place: place, routes: worker.served, bytes: [UInt8](copying: bytes), length: length)
       case .refused, .health: break
       }
       handle(.head(decided))
@@ -179,12 +198,13 @@ extension PendingConnection: ConnectionHandler {
     unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: start) }
   }
 
-  private func decide(_ request: RequestHead, from direct: Client) -> Admission.Head {
-    let place = httpPlace(of: request)
+  private func decide(
+    _ request: RequestHead, at place: HTTPPlace?, from direct: Client
+  ) -> Admission.Head {
     if let answer = healthAnswer(to: request, at: place) { return .health(answer: answer) }
     guard allowance.isServed else { return .refused(allowance.refusal) }
     guard let destination = worker.served.destination(of: request, at: place) else { return .http }
-    // The HTTP side asks for each request of a connection who its client is.
+    // Whoever serves plain requests asks for each of them who its client is.
     let (client, refusal) = worker.process.client(of: request.fields, behind: direct, isHandshake: true)
     self.client = client
     if let refusal { return .refused(refusal) }
@@ -199,22 +219,14 @@ extension PendingConnection: ConnectionHandler {
     }
   }
 
-  /// The answer where this is a health check that nothing is to follow: a probe does not wait for the HTTP side, which may have much
-  /// to do. Of a connection beyond the limit nothing may follow in any case.
+  /// The answer where this is a health check that nothing is to follow. Its connection takes nobody's place while it waits for its
+  /// end, and of one beyond the limit nothing may follow in any case.
   private func healthAnswer(to request: RequestHead, at place: HTTPPlace?) -> [UInt8]? {
-    guard let place, mayEndHere(request) else { return nil }
-    return worker.process.healthAnswer(
-      to: request, by: worker.served.application.httpRoutes[place.match.route].action)
-  }
-
-  private func mayEndHere(_ request: RequestHead) -> Bool { !allowance.isServed || request.isLast }
-
-  /// Where a request without an upgrade leads, found once for all who ask; nil where nobody does.
-  private func httpPlace(of request: RequestHead) -> HTTPPlace? {
-    guard !request.fields.wantWebSocket, mayEndHere(request) || worker.served.hasEventRoutes else {
-      return nil
-    }
-    return worker.served.httpPlace(of: request.target)
+    guard let place, !allowance.isServed || request.isLast, request.method == "GET" || isHEAD,
+      !request.hasBody,
+      case .health(let probe) = worker.served.application.httpRoutes[place.match.route].action
+    else { return nil }
+    return worker.process.healthAnswer(probe).bytes(.close, isToHEAD: isHEAD, date: HTTPDate.now)
   }
 
   func peerFinished() {
@@ -342,13 +354,8 @@ extension PendingConnection {
 
   private func handToHTTP() {
     deadline?.cancel()
-    guard let connection else { return }
-    if connection.isSecure {
-      worker.owner?.serveHTTP(through: connection, head, of: client)
-    } else if let descriptor = connection.detach() {
-      worker.owner?.serveHTTP(
-        on: HandedOverConnection(descriptor: descriptor.take(), bytes: head, client: client))
-    }
+    guard let connection, let plain else { return }
+    worker.owner?.serveHTTP(plain, on: connection, of: client)
     worker.pendingEnded(self)
   }
 

@@ -1,5 +1,5 @@
 import Logging
-import WebSocketCore
+package import WebSocketCore
 
 // A new refusal is a row here, and its name in `all`.
 
@@ -94,7 +94,7 @@ extension Refusal {
     426, "Only version 13 of the WebSocket protocol is supported.", .no, fields: version,
     when: "The handshake asks for another version.")
 
-  init(_ fault: RequestFault) {
+  package init(_ fault: RequestFault) {
     switch fault {
     case .badRequest(let text): self = .badRequest(text)
     case .headTooLong: self = .headTooLong

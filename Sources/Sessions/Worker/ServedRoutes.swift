@@ -13,7 +13,6 @@ package final class ServedRoutes: Sendable {
   let routes: [SessionRoute]
   /// By HTTP route; nil if the route is not an event stream.
   package let eventRoutes: [EventRoute?]
-  let hasEventRoutes: Bool
   let live: LiveRoutes
 
   /// - Parameter loops: for connections to authentication servers.
@@ -32,7 +31,6 @@ package final class ServedRoutes: Sendable {
     eventRoutes = application.httpRoutes.map {
       EventRoute($0, layers, auth: RouteAuthenticator($0.auth, of: authenticators), log: log)
     }
-    hasEventRoutes = eventRoutes.contains { $0 != nil }
     live = LiveRoutes(routes, eventRoutes.compactMap(\.self))
   }
 

@@ -12,13 +12,8 @@ package protocol SessionOwner: AnyObject {
   func connect(
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void)
 
-  /// Hands a connection to the HTTP service.
-  func serveHTTP(on connection: HandedOverConnection)
-
-  /// Has the HTTP service serve a client with TLS. The owner handles the connection from here on.
-  ///
-  /// - Parameter bytes: what was read and decrypted.
-  func serveHTTP(through connection: Connection, _ bytes: [UInt8], of client: Client)
+  /// Serves a connection whose first request is a plain one. The owner handles it from here on.
+  func serveHTTP(_ request: FirstRequest, on connection: Connection, of client: Client)
 
   /// Begins TLS with a client that is counted already.
   ///
@@ -37,18 +32,4 @@ package protocol SessionOwner: AnyObject {
 
   /// A session is among the live ones no more.
   func sessionEnded()
-}
-
-/// A connected socket on its way between a worker and the HTTP service. The receiver owns the descriptor.
-package struct HandedOverConnection: Sendable {
-  package var descriptor: Int32
-  /// Bytes that were read from it and not handled yet.
-  package var bytes: [UInt8]
-  package var client: Client
-
-  package init(descriptor: Int32, bytes: [UInt8], client: Client) {
-    self.descriptor = descriptor
-    self.bytes = bytes
-    self.client = client
-  }
 }

@@ -142,6 +142,17 @@ extension WorkerSessions {
     return connection
   }
 
+  /// The same for a request of an open connection that was used for plain ones before, and whose handler is being given the bytes.
+  ///
+  /// - Parameter bytes: begin with the whole head; what is behind it is the next handler's.
+  package func open(
+    _ connection: Connection, _ allowance: Allowance, of client: Client, reading bytes: RawSpan
+  ) {
+    let pending = PendingConnection(self, allowance: allowance, client: client, preface: .none)
+    self.pending[ObjectIdentifier(pending)] = pending
+    pending.start(on: connection, reading: bytes)
+  }
+
   func pendingEnded(_ connection: PendingConnection) {
     pending[ObjectIdentifier(connection)] = nil
     owner?.pendingEnded(connection)

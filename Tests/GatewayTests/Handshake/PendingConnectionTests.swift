@@ -136,10 +136,11 @@ struct PendingConnectionTests {
     }
   }
 
-  @Test func `a request without an upgrade is the HTTP side's, with all that was read`() async throws {
+  @Test func `a request without an upgrade is answered, and its connection is another one's`() async throws {
     try await serving { scene in
-      let client = try scene.ask("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\nmore")
+      let client = try scene.ask("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n")
       #expect((scene.connections, scene.worker.sessions.pending.isEmpty) == (1, true))
+      #expect(client.plain().hasPrefix("HTTP/1.1 404 "))
       // Not by the deadline of the connection that it was.
       scene.pass(.seconds(6))
       #expect(client.plain() == "")

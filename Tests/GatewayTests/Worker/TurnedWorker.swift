@@ -56,6 +56,7 @@ final class TurnedWorker {
     gateway.process.setReady(true)
     let http = HTTPService(gateway: gateway)
     let layers = Task { await gateway.layers.run() }
+    let service = Task { await http.run() }
     var failure: (any Error)?
     do {
       try await Reactor.withoutThread { reactor in
@@ -69,7 +70,7 @@ final class TurnedWorker {
     await layers.value
     http.abandon()
     http.stop()
-    await http.run()
+    await service.value
     try await gateway.served.shutDown()
     try await loops.shutdownGracefully()
     if let failure { throw failure }

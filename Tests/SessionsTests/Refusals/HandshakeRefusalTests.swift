@@ -57,14 +57,14 @@ struct HandshakeRefusalTests {
     #expect(
       String(decoding: HandshakeRefusal(.unsupportedVersion).response(), as: UTF8.self)
         == "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-        + "Connection: close, Upgrade\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 56\r\n\r\n"
+        + "Content-Type: text/plain; charset=utf-8\r\nConnection: close, Upgrade\r\nContent-Length: 56\r\n\r\n"
         + "Only version 13 of the WebSocket protocol is supported.\n")
   }
 
   @Test func `a refusal is a complete answer`() {
     #expect(
       String(decoding: HandshakeRefusal(.noRoute).response(), as: UTF8.self)
-        == "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        == "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
         + "Content-Length: 31\r\n\r\nThere is nothing at this path.\n")
     let upgrade = String(decoding: HandshakeRefusal(.notAWebSocket).response(), as: UTF8.self)
     #expect(upgrade.contains("\r\nUpgrade: websocket\r\n"))
@@ -98,6 +98,7 @@ struct HandshakeRefusalTests {
         418, [HeaderField(name: "content-type", value: "text/html")], body: Array("<b>".utf8)))
     #expect(
       String(decoding: refusal.response(), as: UTF8.self)
-        == "HTTP/1.1 418 \r\ncontent-type: text/html\r\nConnection: close\r\nContent-Length: 3\r\n\r\n<b>")
+        == "HTTP/1.1 418 I'm a teapot\r\ncontent-type: text/html\r\nConnection: close\r\nContent-Length: 3\r\n\r\n<b>"
+    )
   }
 }

@@ -1,0 +1,138 @@
+import Bytes
+import Routing
+import Sessions
+import Transport
+import WebSocketCore
+
+/// The connections of one worker that plain requests come on, and what these share. Confined to its reactor.
+final class HTTPConnections {
+  /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
+  private unowned let worker: Worker
+  let responder: HTTPResponder
+  private var open: [HTTPConnection] = []
+  /// Whether every answer is the last one of its connection.
+  private(set) var isStopping = false
+  private var position = 0
+  private var sweep: Timer?
+  private var clock = HTTPClock()
+  /// Where the last request has led: whoever publishes sends the same target again and again.
+  private var last: (target: [UInt8], place: HTTPPlace?, routes: ServedRoutes)?
+
+  /// How often it is looked at within the bound whether some of the clients are there, and in how many parts all of them.
+  private static let looksPerBound = 60
+  private static let looksPerRound = 8
+
+  init(of worker: Worker) {
+    self.worker = worker
+    responder = HTTPResponder(gateway: worker.gateway)
+  }
+
+  var sessions: WorkerSessions { worker.sessions }
+  var reactor: Reactor { worker.sessions.reactor }
+  var gateway: GatewayState { worker.gateway }
+  var isEmpty: Bool { open.isEmpty }
+  /// The time for `Date`.
+  var date: String { clock.now() }
+
+  /// What is served to new requests, by this worker too.
+  var served: ServedApplication {
+    while true {
+      let served = gateway.served
+      if served.routes === sessions.served { return served }
+      // The worker has not been told of the exchange yet.
+      sessions.serveAnew()
+    }
+  }
+
+  /// Where a request leads among the HTTP routes.
+  func place(of target: [UInt8], among routes: ServedRoutes) -> HTTPPlace? {
+    if let last, last.routes === routes, last.target == target { return last.place }
+    let place = routes.httpPlace(of: target)
+    last = (target, place, routes)
+    return place
+  }
+
+  /// Serves a connection that begins with this request, whose bytes its handler is being given.
+  func serve(_ request: FirstRequest, on connection: Connection, of client: Client) {
+    let http = HTTPConnection(connection, of: client, among: self)
+    http.index = open.count
+    open.append(http)
+    connection.handler = http
+    if sweep == nil { scheduleSweep() }
+    http.begin(with: request)
+  }
+
+  /// The connection is closed, or somebody else handles it now.
+  ///
+  /// - Parameter isClosed: whether it has a place of `limits.connections` no more.
+  func remove(_ connection: HTTPConnection, isClosed: Bool) {
+    let last = open.removeLast()
+    if last !== connection {
+      last.index = connection.index
+      open[connection.index] = last
+    }
+    if isClosed { gateway.process.counters.connections.down() }
+    worker.httpEnded()
+  }
+
+  // MARK: - Requests that others serve
+
+  /// Files and proxied requests are served by the HTTP service.
+  ///
+  /// - Parameter bytes: what was read and not handled, from the head of a request on.
+  /// - Returns: false where something of an earlier answer is still on the way.
+  func handOver(_ connection: Connection, _ bytes: RawSpan, of client: Client) -> Bool {
+    if connection.isSecure {
+      worker.serveHTTP(through: connection, [UInt8](copying: bytes), of: client)
+      return true
+    }
+    guard let descriptor = connection.detach() else { return connection.isClosed }
+    worker.http.serve(
+      HandedOverConnection(
+        descriptor: descriptor.take(), bytes: [UInt8](copying: bytes), client: client))
+    return true
+  }
+
+  /// Makes a session or a stream of what begins with these bytes.
+  func becomeSession(_ connection: Connection, _ bytes: RawSpan, of client: Client) {
+    let count = gateway.process.counters.connections.count
+    sessions.open(connection, gateway.allowance(of: count), of: client, reading: bytes)
+  }
+
+  // MARK: - Clients that are gone
+
+  private func scheduleSweep() {
+    // Unowned: the worker keeps this object.
+    let timer = sweep ?? reactor.timer { [unowned self] in checkPeers() }
+    sweep = timer
+    timer.schedule(after: gateway.clientSilence / Self.looksPerBound)
+  }
+
+  /// Ends connections whose clients have owed an acknowledgement for too long. A connection without data on the way is checked by
+  /// `KeepAliveProbes`; a client that merely does not read still acknowledges.
+  private func checkPeers() {
+    guard !open.isEmpty else {
+      sweep = nil
+      return
+    }
+    let now = reactor.now.nanoseconds
+    let bound = gateway.clientSilence.wholeNanoseconds
+    for _ in 0..<((open.count + Self.looksPerRound - 1) / Self.looksPerRound) {
+      position = position + 1 < open.count ? position + 1 : 0
+      open[position].checkPeer(at: now, bound: bound)
+    }
+    scheduleSweep()
+  }
+
+  // MARK: - The end
+
+  /// Lets the current requests be answered, and closes the other connections.
+  func stop() {
+    isStopping = true
+    for connection in open { connection.stop() }
+  }
+
+  func abandon() {
+    for connection in open { connection.abandon() }
+  }
+}
