@@ -16,6 +16,10 @@ package protocol ChannelLayer: AnyObject {
   /// Events that are published one after the other on one reactor keep their order.
   func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void)
 
+  /// The other reactors of this process that have subscribers of the group. If the layer ends with this process, and keeps no
+  /// history of the group, a look at their groups comes after the delivery of what this reactor has published before.
+  func peers(of group: String) -> [any GroupPeer]
+
   /// Begins to deliver the group's events to this reactor, and calls back: at once, or later on the reactor.
   ///
   /// Every call must be matched by one of `unsubscribe`, even before it has called back, unless it gives `.unavailable`.

@@ -7,7 +7,7 @@ package import Transport
 package final class MemoryChannelLayer: ChannelLayer {
   package let groups: LocalGroups
   private let hub: MemoryHub
-  private let end: MemoryHub.End
+  private let end: GroupEnd<MemoryHub.Mail>
   /// Subscriptions on this reactor, by group.
   private var subscriptions: [String: Int] = [:]
 
@@ -17,8 +17,13 @@ package final class MemoryChannelLayer: ChannelLayer {
       reactor: reactor, addresses: SessionAddresses("specific.inmemory!", reactor: number))
     self.groups = groups
     self.hub = hub
-    let mailbox = reactor.mailbox { (event: GroupEvent) in groups.deliver(event.event, to: event.group) }
-    end = MemoryHub.End(number: number, mailbox: mailbox)
+    let mailbox = reactor.mailbox { (mail: MemoryHub.Mail) in
+      switch mail {
+      case .event(let event): groups.deliver(event.event, to: event.group)
+      case .look(let look): look(groups)
+      }
+    }
+    end = GroupEnd(number: number, mailbox: mailbox)
   }
 
   package func publish(_ event: Event, to group: String, from sender: Membership) {
@@ -33,7 +38,7 @@ package final class MemoryChannelLayer: ChannelLayer {
   private func publish(_ event: Event, to group: String) -> Undelivered? {
     groups.deliver(event, to: group)
     var reachesAll = true
-    let others = hub.ends(of: group).filter { $0.number != end.number }
+    let others = hub.ends.ends(of: group, except: end.number)
     guard !others.isEmpty else { return nil }
     let (posted, weight) = (GroupEvent(event, to: group), event.size)
     for peer in others where !peer.post(posted, weight: weight) { reachesAll = false }
@@ -41,15 +46,17 @@ package final class MemoryChannelLayer: ChannelLayer {
     return reachesAll ? nil : .full
   }
 
+  package func peers(of group: String) -> [any GroupPeer] { hub.ends.ends(of: group, except: end.number) }
+
   package func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
     subscriptions[group, default: 0] += 1
-    if subscriptions[group] == 1 { hub.add(end, to: group) }
+    if subscriptions[group] == 1 { hub.ends.add(end, to: group) }
     completed(.active)
   }
 
   package func unsubscribe(from group: String) {
     guard let count = subscriptions[group] else { return }
     subscriptions[group] = count > 1 ? count - 1 : nil
-    if count == 1 { hub.remove(end.number, from: group) }
+    if count == 1 { hub.ends.remove(end.number, from: group) }
   }
 }

@@ -7,6 +7,14 @@ final class RedisChannelLayer: ChannelLayer {
   let groups: LocalGroups
   private let hub: RedisHub
   private let reactor: Int
+  /// Wakes the hub for all events of a turn, which leave in one batch. Woken by the first one, where processors are few, it would send
+  /// that one alone, and the members would be written to for each few events.
+  ///
+  /// `sluice bench fanout --connections 100 --window 16` with gateway and Redis on one processor: 0.4 µs of it for a delivery instead of
+  /// 1.3.
+  private let waking: OncePerTurn
+  /// For the other reactors; nil until the mailbox is made.
+  private var end: GroupEnd<RedisDelivery>?
   private var wanted: [String: Wanted] = [:]
   /// The callers that wait for the result of an event without a sending session; as many as wait in the hub.
   private var publishing = Tickets<Published>()
@@ -22,28 +30,38 @@ final class RedisChannelLayer: ChannelLayer {
   init(reactor: Reactor, number: Int, hub: RedisHub) {
     self.hub = hub
     self.reactor = number
+    waking = OncePerTurn(on: reactor) { hub.events.wake() }
     groups = LocalGroups(
       reactor: reactor, addresses: SessionAddresses(hub.identity.addressPrefix, reactor: number))
   }
 
   /// Makes the mailbox that the hub posts to. Must be called before the first session is accepted.
   func mailbox(on reactor: Reactor) -> Mailbox<RedisDelivery> {
-    reactor.mailbox { [self] in handle($0) }
+    let mailbox = reactor.mailbox { [self] (delivery: RedisDelivery) in handle(delivery) }
+    end = GroupEnd(number: self.reactor, mailbox: mailbox)
+    return mailbox
   }
 
   func publish(_ event: Event, to group: String, from sender: Membership) {
     let outgoing = OutgoingEvent(
       event: event, group: group, sender: .session(reactor: reactor, member: sender.number))
-    if let reason = hub.publish(outgoing) { sender.member.undelivered(reason) }
+    if let reason = publish(outgoing) { sender.member.undelivered(reason) }
   }
 
   func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {
     let ticket = publishing.issue(completed)
     let outgoing = OutgoingEvent(
       event: event, group: group, sender: .outside(reactor: reactor, ticket: ticket))
-    guard let reason = hub.publish(outgoing) else { return }
+    guard let reason = publish(outgoing) else { return }
     publishing.redeem(ticket)?(Published(undelivered: reason))
   }
+
+  private func publish(_ event: OutgoingEvent) -> Undelivered? {
+    waking.ask()
+    return hub.publish(event, waking: .later)
+  }
+
+  func peers(of group: String) -> [any GroupPeer] { hub.ends.ends(of: group, except: reactor) }
 
   func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
     guard hub.isAvailable(for: group) else { return completed(.unavailable) }
@@ -55,7 +73,9 @@ final class RedisChannelLayer: ChannelLayer {
     }
     entry.waiting.append(completed)
     wanted[group] = entry
-    if entry.count == 1 { hub.change(.wanted(group: group, reactor: reactor)) }
+    guard entry.count == 1 else { return }
+    if let end { hub.ends.add(end, to: group) }
+    hub.change(.wanted(group: group, reactor: reactor))
   }
 
   func unsubscribe(from group: String) {
@@ -65,7 +85,12 @@ final class RedisChannelLayer: ChannelLayer {
       wanted[group] = entry
       return
     }
+    forget(group)
+  }
+
+  private func forget(_ group: String) {
     wanted[group] = nil
+    hub.ends.remove(reactor, from: group)
     hub.change(.unwanted(group: group, reactor: reactor))
   }
 
@@ -75,6 +100,7 @@ final class RedisChannelLayer: ChannelLayer {
     case .toMember(let event, let member): groups.deliver(event, to: member)
     case .undelivered(let reason, let member): groups.undelivered(reason, from: member)
     case .subscribed(let group, let outcome): subscribed(group, outcome)
+    case .look(let look): look(groups)
     case .published(let outcome, let ticket): publishing.redeem(ticket)?(outcome)
     }
   }
@@ -89,19 +115,19 @@ final class RedisChannelLayer: ChannelLayer {
       wanted[group] = entry
     case .unavailable:
       // The waiting subscribers are notified, and their subscriptions are over.
-      wanted[group] = nil
-      hub.change(.unwanted(group: group, reactor: reactor))
+      forget(group)
     }
     for completed in waiting { completed(outcome) }
   }
 }
 
-/// A message from the hub to a reactor.
-enum RedisDelivery: Sendable {
+/// A message from the hub, or from another reactor, to a reactor.
+enum RedisDelivery: GroupMail {
   case toGroup(Event, String)
   case toMember(Event, MemberNumber)
   case undelivered(Undelivered, MemberNumber)
   case subscribed(String, Subscription)
+  case look(@Sendable (LocalGroups) -> Void)
   /// The result of publishing an event without a sending session.
   case published(Published, ticket: Int)
 }

@@ -43,19 +43,30 @@ final class RedisRequests<Request: SizedRequest>: Sendable {
     (arrivals, arrival) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
+  /// When the task that empties the queue is woken.
+  enum Waking {
+    case now
+    /// By the caller, with `wake`, once it has added all that it has.
+    case later
+  }
+
   /// - Returns: false if too many requests wait.
-  func add(_ request: Request) -> Bool {
+  func add(_ request: Request, waking: Waking = .now) -> Bool {
     let size = request.size
-    let count = waiting.withLock { waiting in
+    let isAdded = waiting.withLock { waiting in
       let fits = waiting.bytes + size <= byteLimit || waiting.requests.isEmpty
-      guard waiting.requests.count < limit, fits else { return 0 }
+      guard waiting.requests.count < limit, fits else { return false }
       waiting.requests.append(request)
       waiting.bytes += size
-      return waiting.requests.count
+      return true
     }
-    if count > 0 { load.add(weight(of: request)) }
-    if count == 1 { arrival.yield() }
-    return count > 0
+    guard isAdded else { return false }
+    load.add(weight(of: request))
+    switch waking {
+    case .now: wake()
+    case .later: break
+    }
+    return true
   }
 
   /// Many small requests count as much as few large ones. Bytes.

@@ -27,13 +27,24 @@ public struct Mailbox<Message: Sendable>: Sendable {
     }
 
     func post(_ posted: Posted) -> Bool {
-      load.add(posted.weight)
+      put(weight: posted.weight) { $0.append(posted) }
+    }
+
+    func post(_ several: [Posted]) -> Bool {
+      put(weight: several.reduce(0) { $0 + $1.weight }) { messages in
+        if messages.isEmpty { messages = several } else { messages += several }
+      }
+    }
+
+    @inline(__always)
+    private func put(weight: Int, _ add: (inout [Posted]) -> Void) -> Bool {
+      load.add(weight)
       let isOpen = state.withLock { state in
         guard state.isOpen else { return false }
-        state.messages.append(posted)
+        add(&state.messages)
         return true
       }
-      if isOpen { signal.raise() } else { load.subtract(posted.weight) }
+      if isOpen { signal.raise() } else { load.subtract(weight) }
       return isOpen
     }
 
@@ -67,6 +78,28 @@ public struct Mailbox<Message: Sendable>: Sendable {
   @discardableResult
   public func post(_ message: Message, weight: Int = 0) -> Bool {
     contents.post(Posted(message: message, weight: weight + WaitingLoad.messageSize))
+  }
+
+  /// Posts all of them at once, so that the reactor wakes up for the whole burst, and not for the first one of it.
+  ///
+  /// - Returns: as for one.
+  @discardableResult
+  public func post(_ burst: Burst) -> Bool {
+    contents.post(burst.messages)
+  }
+
+  /// Messages that one producer gathers.
+  public struct Burst: Sendable {
+    fileprivate var messages: [Posted] = []
+
+    public init() {}
+
+    public var isEmpty: Bool { messages.isEmpty }
+
+    /// - Parameter weight: as for `post`.
+    public mutating func add(_ message: Message, weight: Int = 0) {
+      messages.append(Posted(message: message, weight: weight + WaitingLoad.messageSize))
+    }
   }
 
   /// What waits in all mailboxes of the reactor.

@@ -51,7 +51,7 @@ struct MemoryChannelLayerTests {
         }
       }
     }
-    #expect(hub.ends(of: "room").map(\.number) == [0, 1])
+    #expect(hub.ends["room"].map(\.number) == [0, 1])
     await ends[0].run { layer in
       let sender = layer.groups.join(
         RecordingMember(onDelivery: { _ in delivered.yield() }), group: "room",
@@ -141,6 +141,32 @@ struct MemoryChannelLayerTests {
     #expect(await ends[2].run { $0.groups.memberCounts(from: 0, most: 9) { _ in false }.counts.isEmpty })
   }
 
+  @Test func `a look at the groups of another reactor comes behind the events that it was sent`() async throws
+  {
+    let hub = MemoryHub()
+    let ends = try (0..<2).map { try End(number: $0, hub: hub) }
+    defer { for end in ends { end.stop() } }
+    await ends[1].run { layer in
+      layer.subscribe(to: "room") { _ in }
+      _ = layer.groups.join(
+        RecordingMember(), group: "room", route: ObjectIdentifier(TypeRenderer.self), renderer: TypeRenderer()
+      )
+    }
+    // More than the reactor takes out of a mailbox at a time.
+    let (seen, see) = AsyncStream.makeStream(of: UInt64.self)
+    await ends[0].run { layer in
+      for _ in 0..<10_000 { layer.publish(Event(type: "a"), to: "room") { _ in } }
+      let peers = layer.peers(of: "room")
+      #expect(peers.map(\.number) == [1])
+      for peer in peers { peer.post { see.yield($0.counters.events) } }
+    }
+    for await events in seen {
+      #expect(events == 10_000)
+      break
+    }
+    #expect(await ends[1].run { $0.peers(of: "room").isEmpty })
+  }
+
   @Test func `a reactor is listed until its last subscription ends`() async throws {
     let hub = MemoryHub()
     let end = try End(number: 7, hub: hub)
@@ -149,8 +175,8 @@ struct MemoryChannelLayerTests {
       for _ in 0..<2 { layer.subscribe(to: "room") { _ in } }
       layer.unsubscribe(from: "room")
     }
-    #expect(hub.ends(of: "room").map(\.number) == [7])
+    #expect(hub.ends["room"].map(\.number) == [7])
     await end.run { $0.unsubscribe(from: "room") }
-    #expect(hub.ends(of: "room").isEmpty)
+    #expect(hub.ends["room"].isEmpty)
   }
 }

@@ -204,6 +204,28 @@ struct LayerBackendTests {
     }
   }
 
+  @Test(arguments: BackEndKind.here, ["room", "kept"])
+  func `a reactor knows which others of its process have subscribers of a group, and looks at their groups`(
+    _ kind: BackEndKind, _ group: String
+  ) async throws {
+    try await withProcesses(of: kind) { processes in
+      let (_, heard) = AsyncStream<Heard>.makeStream()
+      let ends = processes.flatMap(\.ends)
+      // The number of the other reactor, and its members, as one that is asked sees it.
+      @Sendable func others(of end: ReactorEnd) async -> [Int] {
+        await end.ask { (place, reply: @escaping @Sendable ([Int]) -> Void) in
+          let peers = place.end.layer.peers(of: group)
+          guard let peer = peers.first else { return reply([]) }
+          peer.post { reply([peers.count, peer.number, $0.memberCount(of: group)]) }
+        }
+      }
+      #expect(await others(of: ends[0]) == [])
+      for end in ends { #expect(await end.join(group, as: "one", heard) == .active) }
+      #expect(await others(of: ends[0]) == [1, 1, 1])
+      #expect(await others(of: ends[1]) == [1, 0, 1])
+    }
+  }
+
   @Test(arguments: BackEndKind.here)
   func `a history has the last events, with their positions, for every reactor and process`(
     _ kind: BackEndKind

@@ -108,6 +108,7 @@ private struct RecordingProcess {
       event: Event(type: type), group: "kept", limits: limits,
       sender: .outside(reactor: 0, ticket: ticket))
     if let reason = history.publish(request) { return Published(undelivered: reason) }
+    history.wake()
     for await news in news {
       if case .published(ticket, let published) = news { return published }
     }

@@ -42,6 +42,17 @@ struct RedisRequestsTests {
     #expect(arrivals == 1)
   }
 
+  @Test func `what is added for later is told of when its sender says so`() async {
+    let requests = RedisRequests<Sized>(limit: 3, byteLimit: .max)
+    #expect((1...4).map { requests.add(Sized(size: $0), waking: .later) } == [true, true, true, false])
+    requests.wake()
+    for await _ in requests.arrivals { break }
+    #expect(requests.take(atMost: 10).count == 3)
+    #expect(requests.add(Sized(size: 1), waking: .later))
+    requests.finish()
+    for await _ in requests.arrivals { Issue.record("nobody has woken it") }
+  }
+
   @Test func `an event is about as large as what it carries`() {
     let sender = Sender.session(reactor: 0, member: MemberNumber(slot: 0, serial: 1))
     let event = Event(type: "t", fields: [.init("text", .text([UInt8](repeating: 97, count: 60_000)))])

@@ -43,6 +43,25 @@ struct MailboxTests {
     }
   }
 
+  @Test func `gathered messages are posted together, in their order, and each is counted`() throws {
+    let received = Reports<Int>()
+    try withReactor({ reactor in reactor.mailbox { received.add($0) } }) { (mailbox: Mailbox<Int>) in
+      var burst = Mailbox<Int>.Burst()
+      #expect(burst.isEmpty)
+      for number in 1...100 { burst.add(number, weight: 1000) }
+      mailbox.post(0)
+      #expect(mailbox.post(burst))
+      #expect(received.wait(for: 101) == Array(0...100))
+    }
+    let (thread, mailbox) = try Reactor.start(name: "test") { reactor in reactor.mailbox { (_: Int) in } }
+    thread.stop()
+    thread.join()
+    var burst = Mailbox<Int>.Burst()
+    burst.add(1, weight: 1000)
+    #expect(!mailbox.post(burst))
+    #expect(mailbox.load.used == 0)
+  }
+
   @Test func `each mailbox has its own receiver`() throws {
     let received = Reports<String>()
     try withReactor({ reactor in

@@ -32,8 +32,13 @@ package enum InterestChange: Sendable {
 package protocol HistoryRecorder: Sendable {
   /// Records the event and then publishes it.
   ///
+  /// Nothing happens before `wake`.
+  ///
   /// - Returns: why the event is not accepted; nil if it is accepted, and the result follows.
   func publish(_ request: RecordRequest) -> Undelivered?
+
+  /// Called at the end of a turn, after its events.
+  func wake()
 
   /// A reactor's first member has joined a group, or its last member has left. Each `wanted` is answered by `.subscribed`.
   func change(_ change: InterestChange)

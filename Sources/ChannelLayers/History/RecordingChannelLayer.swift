@@ -12,6 +12,8 @@ package final class RecordingChannelLayer: ChannelLayer {
   private let number: Int
   /// Keeps the histories outside of this process; nil if this process keeps them.
   private let recorder: (any HistoryRecorder)?
+  /// Wakes the recorder for all events of a turn.
+  private let waking: OncePerTurn
   private var wake: HistoryWake?
   /// The mailbox of this reactor.
   package private(set) var end: Mailbox<HistoryNews>?
@@ -39,6 +41,7 @@ package final class RecordingChannelLayer: ChannelLayer {
     self.reactor = reactor
     self.number = number
     self.recorder = recorder
+    waking = OncePerTurn(on: reactor) { recorder?.wake() }
     let mailbox = reactor.mailbox { [weak self] (news: HistoryNews) in self?.take(news) }
     end = mailbox
     wake = HistoryWake { mailbox.post(.readable) }
@@ -69,6 +72,7 @@ package final class RecordingChannelLayer: ChannelLayer {
     let request = RecordRequest(
       event: event, group: group, limits: reader.group.limits,
       sender: .session(reactor: number, member: sender.number))
+    waking.ask()
     if let reason = recorder.publish(request) { sender.member.undelivered(reason) }
   }
 
@@ -85,6 +89,7 @@ package final class RecordingChannelLayer: ChannelLayer {
     let ticket = publishing.issue(completed)
     let request = RecordRequest(
       event: event, group: group, limits: limits, sender: .outside(reactor: number, ticket: ticket))
+    waking.ask()
     guard let reason = recorder.publish(request) else { return }
     publishing.redeem(ticket)?(Published(undelivered: reason))
   }
@@ -97,6 +102,8 @@ package final class RecordingChannelLayer: ChannelLayer {
     reader?.deliver(to: groups)
     return position
   }
+
+  package func peers(of group: String) -> [any GroupPeer] { layer.peers(of: group) }
 
   // MARK: - Subscribing
 

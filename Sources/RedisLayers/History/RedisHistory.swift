@@ -81,7 +81,11 @@ actor RedisHistory: HistoryRecorder, LinkOwner {
 
   nonisolated func publish(_ request: RecordRequest) -> Undelivered? {
     guard availability[shard(of: request.group)] else { return .unavailable }
-    return requests.add(request) ? nil : .backlog
+    return requests.add(request, waking: .later) ? nil : .backlog
+  }
+
+  nonisolated func wake() {
+    requests.wake()
   }
 
   nonisolated func change(_ change: InterestChange) {

@@ -157,6 +157,7 @@ private final class Elsewhere: HistoryRecorder {
   let wanted = Mutex<[String]>([])
 
   func publish(_ request: RecordRequest) -> Undelivered? { nil }
+  func wake() {}
 
   func change(_ change: InterestChange) {
     if case .wanted(let group, _) = change { wanted.withLock { $0.append(group) } }

@@ -21,6 +21,7 @@ private final class CountingLayer: ChannelLayer {
 
   func publish(_ event: Event, to group: String, from sender: Membership) {}
   func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {}
+  func peers(of group: String) -> [any GroupPeer] { [] }
 
   func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) {
     subscriptions[group, default: 0] += 1

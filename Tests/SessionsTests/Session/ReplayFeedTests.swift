@@ -17,6 +17,7 @@ private final class Endless: ChannelLayer {
 
   func publish(_ event: Event, to group: String, from sender: Membership) {}
   func publish(_ event: Event, to group: String, completed: @escaping (Published) -> Void) {}
+  func peers(of group: String) -> [any GroupPeer] { [] }
   func subscribe(to group: String, _ completed: @escaping (Subscription) -> Void) { completed(.active) }
   func unsubscribe(from group: String) {}
 
