@@ -81,7 +81,13 @@ public final class WaitingLoad: Sendable {
     let number = whenRoom { room.finish() }
     for await _ in rooms {}
     // A caller that is cancelled does not wait any more.
-    if let number { waiters.withLock { $0.bodies[number] = nil } }
+    if let number { forget(number) }
+  }
+
+  /// The body with this number is not called any more.
+  package func forget(_ number: Int) {
+    // What the body holds is let go of after the lock.
+    _ = waiters.withLock { $0.bodies.removeValue(forKey: number) }
   }
 
   /// Waits until there is room, but no longer than the given time.

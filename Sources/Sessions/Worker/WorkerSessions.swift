@@ -10,6 +10,8 @@ import WebSocketCore
 /// Confined to its reactor; other threads answer it with an `Outcome`.
 package final class WorkerSessions {
   package let reactor: Reactor
+  /// Of the reactor.
+  package let number: Int
   package let process: ProcessState
   package let layers: WorkerLayers
   /// The routes for new connections.
@@ -26,6 +28,8 @@ package final class WorkerSessions {
   private var keepAlive: KeepAliveSweep?
   /// Who waits for connections to upstreams.
   private var connecting = Tickets<Result<Int32, any Error>>()
+  /// Who waits for a `Reply`.
+  var replies = Tickets<Void>()
   /// Set before the first connection.
   package weak var owner: (any SessionOwner)?
   /// Brings an outcome to this reactor, for other threads; false once it has ended. Set before the first connection.
@@ -37,11 +41,13 @@ package final class WorkerSessions {
     case authenticated(ticket: Int, Authentication)
     /// The result of connecting to an upstream. Whoever waits for it becomes the owner of the descriptor.
     case connected(ticket: Int, Result<Int32, any Error>)
+    /// A `Reply` was given.
+    case replied(ticket: Int)
   }
 
-  /// - Parameter number: of the reactor.
   package init(on reactor: Reactor, number: Int, process: ProcessState) {
     self.reactor = reactor
+    self.number = number
     self.process = process
     layers = WorkerLayers(process.layers, on: reactor, number: number)
     served = process.served
@@ -72,6 +78,7 @@ package final class WorkerSessions {
     switch outcome {
     case .authenticated(let ticket, let outcome): identities.answered(ticket, outcome)
     case .connected(let ticket, let outcome): connecting.redeem(ticket)?(outcome)
+    case .replied(let ticket): replies.redeem(ticket)?(())
     }
   }
 
@@ -104,7 +111,7 @@ extension WorkerSessions {
   ///
   /// - Parameter completed: called once, on the reactor, unless the ticket is forgotten before.
   /// - Returns: the ticket of the request, which must be forgotten if the result is not needed any more.
-  func authenticate(
+  package func authenticate(
     by question: @escaping @Sendable () async -> Authentication,
     _ completed: @escaping (Authentication) -> Void
   ) -> Int {
@@ -118,6 +125,9 @@ extension WorkerSessions {
       }
     }
   }
+
+  /// The result of `authenticate` is not needed any more.
+  package func forgetAuthentication(_ ticket: Int) { identities.forget(ticket) }
 }
 
 // MARK: - Their beginning and their end
