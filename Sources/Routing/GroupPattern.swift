@@ -164,6 +164,8 @@ package struct GroupPattern: Sendable, Hashable {
   package func matches(
     _ name: String, captures: Captures = Captures(), identity: (String) -> String? = { _ in nil }
   ) -> Bool {
+    guard GroupName.isOpen(name) else { return false }
+    if let isMatch = matchesPlainly(name) { return isMatch }
     var pieces: [[UInt8]] = [[]]
     for part in parts {
       let filled: String?
@@ -178,7 +180,18 @@ package struct GroupPattern: Sendable, Hashable {
       guard let filled, !filled.isEmpty else { return false }
       pieces[pieces.count - 1] += filled.utf8
     }
-    return GroupName.isOpen(name) && Self.matches(Array(name.utf8), pieces)
+    return Self.matches(Array(name.utf8), pieces)
+  }
+
+  /// The most frequent patterns are a text, everything, and everything behind a text: they need no pieces, which each published event
+  /// would allocate. Nil for any other pattern.
+  private func matchesPlainly(_ name: String) -> Bool? {
+    switch (parts[0], parts.count) {
+    case (.literal(let text), 1): name == text
+    case (.anything, 1): true
+    case (.literal(let start), 2) where parts[1] == .anything: name.hasPrefix(start)
+    default: nil
+    }
   }
 
   /// - Parameter pieces: the texts between the `*`; one piece if there is no `*`.

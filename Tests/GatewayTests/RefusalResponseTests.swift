@@ -55,12 +55,16 @@ struct RefusalResponseTests {
   }
 
   @Test func `a refusal of the publish API is a row, with the sentence and the fields of the request`() {
-    let busy = PublishRefusal(.publishBusy, "the channel layer is not available")
-    #expect(busy.row.status == 503 && busy.response.headers[.retryAfter] == "1")
+    let busy = PublishRefusal.busy("the channel layer is not available")
+    #expect(busy.row.status == 503)
+    #expect(busy.answer.fields.contains(HeaderField(name: "Retry-After", value: "1")))
+    #expect(
+      String(decoding: busy.answer.body, as: UTF8.self)
+        == "{\"error\":\"the channel layer is not available\"}\n")
     #expect(busy.row.level == .info && busy.row.reconnecting == .later)
-    let method = PublishRefusal(
-      .publishMethod, "use POST", fields: [HeaderField(name: "Allow", value: "POST")])
-    #expect(method.response.headers[.allow] == "POST" && method.response.status == .methodNotAllowed)
+    let allow = HeaderField(name: "Allow", value: "POST")
+    let method = PublishRefusal(.publishMethod, "use POST", fields: [allow])
+    #expect(method.answer.fields.last == allow && method.answer.status == 405)
     #expect(PublishRefusal(malformed: "it is empty").row.text == "it is empty")
   }
 }

@@ -40,8 +40,10 @@ extension ConfigurationLoader {
   }
 
   /// - Throws: the findings, where the text is no valid configuration.
-  package static func configuration(of text: String) throws -> Configuration {
-    let loaded = load(text: text)
+  package static func configuration(
+    of text: String, environment: [String: String] = [:]
+  ) throws -> Configuration {
+    let loaded = load(text: text, environment: environment)
     guard let configuration = loaded.configuration else {
       throw Unreadable(description: loaded.report.rendered(.text))
     }

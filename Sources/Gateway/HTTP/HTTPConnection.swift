@@ -308,10 +308,17 @@ extension HTTPConnection {
       refuse(.unknownMethod)
       return .over
     }
-    guard !served.isForService(method: request.method, target: request.target, at: place) else {
-      return handOver(bytes)
+    let handler = served.handler(method: request.method, target: request.target, at: place)
+    if handler?.isOfService == true { return handOver(bytes) }
+    let client = count(request, framing)
+    guard current?.answer == nil else { return .begun }
+    if case .publish(let endpoint)? = handler, let place {
+      let exchange = HTTPExchange(request, of: client, place.path, place.match, owner.sessions, on: self)
+      current?.exchange = exchange
+      endpoint.respond(to: exchange)
+    } else {
+      current?.answer = owner.responder.answer(request, handler, at: place, from: client, of: served)
     }
-    answer(request, framing, at: place, from: served)
     return .begun
   }
 
@@ -329,9 +336,10 @@ extension HTTPConnection {
     owner.remove(self, isClosed: false)
   }
 
-  private func answer(
-    _ request: RequestHead, _ framing: BodyFraming, at place: HTTPPlace?, from served: ServedApplication
-  ) {
+  /// Makes the request the current one, which is answered already if its client has too many connections.
+  ///
+  /// - Returns: who has sent it.
+  private func count(_ request: RequestHead, _ framing: BodyFraming) -> Client {
     let process = owner.gateway.process
     let (client, refusal) = process.client(of: request.fields, behind: client, isHandshake: false)
     var current = Current(
@@ -347,10 +355,9 @@ extension HTTPConnection {
     if let refusal {
       process.counters.refusals.up()
       current.answer = HTTPAnswer(refusal.reason)
-    } else {
-      current.answer = owner.responder.answer(request, at: place, from: client, of: served)
     }
     self.current = current
+    return client
   }
 }
 

@@ -16,11 +16,14 @@ struct HTTPResponder: Sendable {
     var client: Client
   }
 
-  /// The answer to a request that is not for the HTTP service.
+  /// The answer to a request, without its body.
   ///
-  /// - Parameter place: where it leads among the HTTP routes.
+  /// - Parameters:
+  ///   - handler: what it is for; not for one that answers itself.
+  ///   - place: where it leads among the HTTP routes.
   func answer(
-    _ request: RequestHead, at place: HTTPPlace?, from client: Client, of served: ServedApplication
+    _ request: RequestHead, _ handler: HTTPHandler?, at place: HTTPPlace?, from client: Client,
+    of served: ServedApplication
   ) -> HTTPAnswer {
     let asked = Asked(served: served, target: request.target, client: client)
     // RFC 9110 section 9.3.6, and RFC 9112 section 3.2.4 for a request to the server as a whole.
@@ -28,13 +31,13 @@ struct HTTPResponder: Sendable {
     if request.target == [UInt8(ascii: "*")] {
       return request.method == "OPTIONS" ? HTTPAnswer(status: 204) : refuse(asked, .notOptions)
     }
-    guard let place else {
+    guard let place, let handler else {
       guard case .success(let path) = RequestPath.decode(target: request.target) else {
         return refuse(asked, .badPath)
       }
       return nothing(at: path, asked)
     }
-    switch served.handlers[place.match.route] {
+    switch handler {
     case .respond(let fixed): return HTTPAnswer(fixed)
     case .redirect(let target, let status):
       return .redirect(to: target, captures: place.match.captures, query: place.path.query, status: status)

@@ -94,14 +94,10 @@ final class HTTPService: Sendable {
 
   /// Serves until `stop` was called and the last connection is closed.
   func run() async {
-    await withDiscardingTaskGroup { work in
-      work.addTask { await self.gateway.publisher.run() }
-      await withDiscardingTaskGroup { tasks in
-        for await connection in arrivals {
-          tasks.addTask { await self.serveHTTP(on: connection) }
-        }
+    await withDiscardingTaskGroup { tasks in
+      for await connection in arrivals {
+        tasks.addTask { await self.serveHTTP(on: connection) }
       }
-      gateway.publisher.finish()
     }
   }
 
@@ -113,7 +109,6 @@ final class HTTPService: Sendable {
 
   /// Closes the remaining connections, and those that still arrive.
   func abandon() {
-    gateway.publisher.abandon()
     enter(.abandoned)
   }
 
@@ -289,9 +284,7 @@ extension HTTPService {
       }
       guard !isProtectedElsewhere else { throw Refusal.mergedSlashes }
       return try await proxy.respond(to: request, upload, path: path, match, from: asked.client, on: channel)
-    case .publish(let endpoint):
-      return try await endpoint.respond(to: request, upload, match: match, path: path, from: asked.client)
-    case .respond, .redirect, .health, .events: return nil
+    case .respond, .redirect, .publish, .health, .events: return nil
     }
   }
 
@@ -302,7 +295,8 @@ extension HTTPService {
     let served = gateway.served
     let target = Array(head.uri.utf8)
     let place = served.routes.httpPlace(of: target)
-    return !served.isForService(method: head.method.rawValue, target: target, at: place)
+    let handler = served.handler(method: head.method.rawValue, target: target, at: place)
+    return handler?.isOfService != true
   }
 
   /// Gives a duplicate of the socket to a worker. Closing the channel then closes only this service's descriptor. On the event loop.

@@ -47,16 +47,6 @@ extension Response {
   }
 }
 
-extension Credentials {
-  /// The credentials in an HTTP request.
-  ///
-  /// - Parameter query: the query of its target.
-  init(of request: Request, query: String?, from client: Client) {
-    self.init(
-      inFields: Array(request.fields), query: query, host: request.head.authority ?? "", client: client)
-  }
-}
-
 extension ProcessState {
   /// The client of a request on the HTTP service, and the answer where its address has too many connections. A proxy sends
   /// requests of many clients on one connection, so each has its own place while it is answered, and none counts as a handshake.

@@ -1,5 +1,7 @@
 import Bytes
+import DequeModule
 import JSON
+import Sessions
 import Synchronization
 
 /// The answers to requests with an idempotency key, so that a repeated request gets the same answer and does nothing.
@@ -26,12 +28,12 @@ final class IdempotencyTable: Sendable {
   }
 
   /// The state of a key.
-  enum KeyState: Sendable {
-    /// The key is new. The caller has to `complete` it, and its answer arrives here as well.
-    case new(AsyncStream<Answer>)
+  enum KeyState: Sendable, Equatable {
+    /// The key is new. The caller has to `complete` it.
+    case new
     case answered(Answer)
-    /// The first request is under way. Its answer arrives here.
-    case underWay(AsyncStream<Answer>)
+    /// The first request is under way. Its answer goes to the caller's reply.
+    case underWay
     /// The key was used for another request.
     case taken
   }
@@ -39,13 +41,13 @@ final class IdempotencyTable: Sendable {
   private struct Entry {
     let digest: [UInt8]
     var answer: Answer?
-    var waiting: [AsyncStream<Answer>.Continuation] = []
+    var waiting: [Reply<Answer>] = []
   }
 
   private struct State {
     var entries: [Key: Entry] = [:]
     /// The answered keys, the oldest first.
-    var answered: [(key: Key, since: ContinuousClock.Instant, size: Int)] = []
+    var answered: Deque<(key: Key, since: ContinuousClock.Instant, size: Int)> = []
     var bytes = 0
   }
 
@@ -55,16 +57,23 @@ final class IdempotencyTable: Sendable {
 
   private let state = Mutex(State())
 
-  /// - Parameter digest: the digest of the request's body.
-  func register(_ key: Key, _ digest: [UInt8], at now: ContinuousClock.Instant = .now) -> KeyState {
+  /// - Parameters:
+  ///   - digest: the digest of the request's body.
+  ///   - reply: asked for only if the first request is under way.
+  func register(
+    _ key: Key, _ digest: [UInt8], at now: ContinuousClock.Instant = .now,
+    waiting reply: @autoclosure () -> Reply<Answer>
+  ) -> KeyState {
     state.withLock { state in
       Self.forget(&state, at: now)
-      let entry = state.entries[key]
-      if let entry, entry.digest != digest { return .taken }
-      if let answer = entry?.answer { return .answered(answer) }
-      let (answers, continuation) = AsyncStream.makeStream(of: Answer.self)
-      state.entries[key, default: Entry(digest: digest)].waiting.append(continuation)
-      return entry == nil ? .new(answers) : .underWay(answers)
+      guard let entry = state.entries[key] else {
+        state.entries[key] = Entry(digest: digest)
+        return .new
+      }
+      guard entry.digest == digest else { return .taken }
+      if let answer = entry.answer { return .answered(answer) }
+      state.entries[key]?.waiting.append(reply())
+      return .underWay
     }
   }
 
@@ -82,22 +91,16 @@ final class IdempotencyTable: Sendable {
       Self.forget(&state, at: now)
       return entry
     }
-    for continuation in completed?.waiting ?? [] {
-      continuation.yield(answer)
-      continuation.finish()
-    }
+    for reply in completed?.waiting ?? [] { reply.give(answer) }
   }
 
   private static func forget(_ state: inout State, at now: ContinuousClock.Instant) {
-    var count = 0
-    while count < state.answered.count,
-      now - state.answered[count].since > lifetime || state.bytes > mostBytes
-        || state.answered.count - count > mostAnswers
+    while let oldest = state.answered.first,
+      now - oldest.since > lifetime || state.bytes > mostBytes || state.answered.count > mostAnswers
     {
-      state.entries[state.answered[count].key] = nil
-      state.bytes -= state.answered[count].size
-      count += 1
+      state.answered.removeFirst()
+      state.entries[oldest.key] = nil
+      state.bytes -= oldest.size
     }
-    if count > 0 { state.answered.removeFirst(count) }
   }
 }

@@ -1,5 +1,6 @@
 import ChannelLayers
 import Synchronization
+import Transport
 
 /// The reads of histories over HTTP that wait for this process to catch up with another one.
 ///
@@ -10,6 +11,9 @@ final class LaggingReads: Sendable {
   enum Read {
     case mayWait, last
   }
+
+  /// A read calls back with its result, at once or later on the same reactor.
+  typealias Reading = (Read, @escaping (Publisher.History) -> Void) -> Void
 
   /// Of the whole process.
   static let most = 16
@@ -22,19 +26,62 @@ final class LaggingReads: Sendable {
   }
 
   /// Reads a history, and again while its copy is behind the position that was asked for.
-  func read(_ history: (Read) async -> Publisher.History) async -> Publisher.History {
-    var copy = LaggingCopy(longest: longest)
-    let first = await history(.mayWait)
-    guard case .kept(let slice) = first, var pause = copy.pause(before: slice) else { return first }
-    defer { waiting.subtract(1, ordering: .relaxed) }
-    guard waiting.add(1, ordering: .relaxed).newValue <= Self.most else { return await history(.last) }
-    while true {
-      // After a cancellation the client is gone, and any answer will do.
-      do { try await Task.sleep(for: pause) } catch { return first }
-      let read = await history(.mayWait)
-      guard case .kept(let slice) = read, slice.isAhead else { return read }
-      guard let next = copy.pause(before: slice) else { return await history(.last) }
-      pause = next
+  ///
+  /// - Parameter completed: called once, at once or later on the reactor.
+  func read(
+    on reactor: Reactor, _ history: @escaping Reading, _ completed: @escaping (Publisher.History) -> Void
+  ) {
+    history(.mayWait) { [self] first in
+      var copy = LaggingCopy(longest: longest)
+      guard case .kept(let slice) = first, let pause = copy.pause(before: slice) else {
+        return completed(first)
+      }
+      guard waiting.add(1, ordering: .relaxed).newValue <= Self.most else {
+        waiting.subtract(1, ordering: .relaxed)
+        return history(.last, completed)
+      }
+      LaggingRead(of: copy, on: reactor, history) { [self] result in
+        waiting.subtract(1, ordering: .relaxed)
+        completed(result)
+      }.wait(pause)
     }
+  }
+}
+
+/// One read that waits. Confined to its reactor, and kept by what it waits for.
+private final class LaggingRead {
+  private var copy: LaggingCopy
+  private let reactor: Reactor
+  private let history: LaggingReads.Reading
+  private let completed: (Publisher.History) -> Void
+  private var timer: Timer?
+
+  init(
+    of copy: LaggingCopy, on reactor: Reactor, _ history: @escaping LaggingReads.Reading,
+    _ completed: @escaping (Publisher.History) -> Void
+  ) {
+    self.copy = copy
+    self.reactor = reactor
+    self.history = history
+    self.completed = completed
+  }
+
+  func wait(_ pause: Duration) {
+    let timer = timer ?? reactor.timer { [self] in readAgain() }
+    self.timer = timer
+    timer.schedule(after: pause)
+  }
+
+  private func readAgain() {
+    history(.mayWait) { [self] read in
+      guard case .kept(let slice) = read, slice.isAhead else { return end(read) }
+      guard let pause = copy.pause(before: slice) else { return history(.last) { self.end($0) } }
+      wait(pause)
+    }
+  }
+
+  private func end(_ result: Publisher.History) {
+    timer = nil
+    completed(result)
   }
 }

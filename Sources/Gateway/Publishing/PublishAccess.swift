@@ -1,8 +1,6 @@
 import Bytes
 import Consumers
 import GatewayConfig
-import HTTPTypes
-import Hummingbird
 import Sessions
 import WebSocketCore
 
@@ -12,32 +10,34 @@ struct PublishAccess: Sendable {
   private let isAnonymous: Bool
   private let auth: RouteAuthenticator?
 
+  /// The client of a request, as far as the route knows it.
+  enum Client {
+    /// The lane whose places and memory the client shares. It has used a token of the route, or is anonymous.
+    case known(PublishLane)
+    /// The client has to be authenticated, which takes its time.
+    case unknown(RouteAuthenticator)
+  }
+
   init(_ configuration: PublishConfiguration, _ auth: RouteAuthenticator?) {
     self.auth = auth
     tokens = configuration.tokens.map { Array($0.utf8) }
     isAnonymous = configuration.isAnonymous
   }
 
-  /// - Returns: the client's identity, nil if it used a token of the route or is anonymous; and the lane whose places and
-  ///   memory it shares.
-  /// - Throws: 401, or 403 (RFC 6750 section 3).
-  func check(_ request: Request, query: String?, from client: Client) async throws(PublishRefusal)
-    -> (identity: Identity?, lane: PublishLane)
-  {
-    guard !isAnonymous else { return (nil, .anonymous) }
+  /// - Throws: 401 (RFC 6750 section 3).
+  func client(of request: RequestHead) throws(PublishRefusal) -> Client {
+    guard !isAnonymous else { return .known(.anonymous) }
     let token = Self.token(of: request)
     // Every token is compared completely, so that the time reveals nothing.
     var isKnown = false
     for known in tokens where Self.isEqual(token ?? [], known) { isKnown = true }
-    if isKnown { return (nil, .token) }
-    if let auth {
-      let credentials = Credentials(of: request, query: query, from: client)
-      return (try identity(await auth.authenticate(credentials)), .user)
-    }
+    if isKnown { return .known(.token) }
+    if let auth { return .unknown(auth) }
     throw PublishRefusal(token == nil ? .publishNeedsToken : .publishTokenNotValid)
   }
 
-  private func identity(_ outcome: Authentication) throws(PublishRefusal) -> Identity {
+  /// - Throws: 401, 403, or what the callback has answered.
+  static func identity(_ outcome: Authentication) throws(PublishRefusal) -> Identity {
     switch outcome {
     case .identity(let identity): return identity
     case .anonymous, .awaited: throw PublishRefusal(.publishNeedsToken)
@@ -54,8 +54,8 @@ struct PublishAccess: Sendable {
   }
 
   /// Two fields, or another scheme, count as no token.
-  private static func token(of request: Request) -> [UInt8]? {
-    let fields = request.headers[values: .authorization]
+  private static func token(of request: RequestHead) -> [UInt8]? {
+    let fields = request.values(of: "authorization")
     guard fields.count == 1 else { return nil }
     return BearerToken.read(fields[0]).map { Array($0.utf8) }
   }

@@ -1,10 +1,6 @@
 import GatewayConfig
-import HTTPTypes
-import Hummingbird
 import JSON
-import NIOCore
 import Sessions
-import Transport
 import WebSocketCore
 
 /// Why a request on a `publish` route is refused: a row of the table of refusals, whose answer is JSON.
@@ -35,39 +31,30 @@ struct PublishRefusal: Error {
     self.init(malformed: "unknown \(kind) \"\(name)\" in \(what)\(hint)")
   }
 
+  static func busy(_ message: String) -> PublishRefusal {
+    PublishRefusal(.publishBusy, message)
+  }
+
   /// `{"error": TEXT}`
   var answer: HTTPAnswer {
-    let error: JSON = ["error": .string(row.text)]
-    return HTTPAnswer(
-      status: row.answerStatus,
-      fields: [
-        HeaderField(name: "Content-Type", value: "application/json"),
-        HeaderField(name: "Cache-Control", value: "no-store"),
-      ] + row.fields, body: error.bytes + "\n".utf8)
+    .json(row.answerStatus, ["error": .string(row.text)], fields: row.fields)
   }
-
-  var response: Response { Response(answer) }
 }
 
-extension Response {
-  /// The same answer, which keeps a share of memory until the client has received it.
-  func holding(_ share: MemoryShare) -> Response {
-    let whole = body
-    var response = self
-    response.body = ResponseBody(contentLength: whole.contentLength) { writer in
-      try await whole.write(writer)
-      withExtendedLifetime(share) {}
-    }
-    return response
+extension HTTPAnswer {
+  private static let jsonFields = [
+    HeaderField(name: "Content-Type", value: "application/json"),
+    HeaderField(name: "Cache-Control", value: "no-store"),
+  ]
+
+  static func json(_ status: Int, _ value: JSON, fields: [HeaderField] = []) -> HTTPAnswer {
+    var text = value.bytes
+    text.append(UInt8(ascii: "\n"))
+    return .json(status, text: text, fields: fields)
   }
 
-  static func json(_ status: HTTPResponse.Status, _ value: JSON, fields: HTTPFields = [:]) -> Response {
-    .json(status, text: value.bytes + "\n".utf8, fields: fields)
-  }
-
-  static func json(_ status: HTTPResponse.Status, text: [UInt8], fields: HTTPFields = [:]) -> Response {
-    var all: HTTPFields = [.contentType: "application/json", .cacheControl: "no-store"]
-    all.append(contentsOf: fields)
-    return Response(status: status, headers: all, body: ResponseBody(byteBuffer: ByteBuffer(bytes: text)))
+  /// - Parameter text: with its line feed.
+  static func json(_ status: Int, text: [UInt8], fields: [HeaderField] = []) -> HTTPAnswer {
+    HTTPAnswer(status: status, fields: fields.isEmpty ? jsonFields : jsonFields + fields, body: text)
   }
 }

@@ -20,16 +20,27 @@ struct RequestObject {
     self.what = what
     do throws(JSONFault) {
       let found = try JSONScanner.members(of: text.rawBytes.extracting(range), depth: Self.depth)
-      members = found.map {
-        ($0.key, (range.lowerBound + $0.value.lowerBound)..<(range.lowerBound + $0.value.upperBound))
-      }
+      let start = range.lowerBound
+      members =
+        start == 0
+        ? found : found.map { ($0.key, (start + $0.value.lowerBound)..<(start + $0.value.upperBound)) }
     } catch {
       throw PublishRefusal(malformed: "\(what) is \(error)")
     }
-    var seen: Set<String> = []
-    for member in members where !seen.insert(member.key).inserted {
-      throw PublishRefusal(malformed: "\"\(Self.shown(member.key))\" appears twice in \(what)")
+    if let name = repeatedName {
+      throw PublishRefusal(malformed: "\"\(Self.shown(name))\" appears twice in \(what)")
     }
+  }
+
+  /// The first name that appeared before; nil if there is none.
+  private var repeatedName: String? {
+    // Most objects have a few members, for which a set takes longer than all comparisons.
+    guard members.count > 8 else {
+      return members.indices.first { index in members[..<index].contains { $0.key == members[index].key } }
+        .map { members[$0].key }
+    }
+    var seen: Set<String> = []
+    return members.first { !seen.insert($0.key).inserted }?.key
   }
 
   /// The range of a member's value in the body. The member counts as known from now on.

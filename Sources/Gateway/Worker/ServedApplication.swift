@@ -26,16 +26,12 @@ final class ServedApplication: Sendable {
 
   var application: ApplicationConfiguration { routes.application }
 
-  /// Whether a request is one for the HTTP service, which serves files and proxies.
+  /// What a request is for: nil where no route matches, and for CONNECT and the server as a whole, which are for none.
   ///
   /// - Parameter place: where the target leads among the HTTP routes.
-  func isForService(method: String, target: [UInt8], at place: HTTPPlace?) -> Bool {
-    // Neither CONNECT nor the server as a whole is for a route.
-    guard let place, method != "CONNECT", target != [UInt8(ascii: "*")] else { return false }
-    return switch handlers[place.match.route] {
-    case .files, .proxy, .publish: true
-    case .respond, .redirect, .health, .events: false
-    }
+  func handler(method: String, target: [UInt8], at place: HTTPPlace?) -> HTTPHandler? {
+    guard let place, method != "CONNECT", target != [UInt8(ascii: "*")] else { return nil }
+    return handlers[place.match.route]
   }
 
   /// Closes the connections to upstreams, before the end of their event loops.
@@ -55,6 +51,14 @@ enum HTTPHandler: Sendable {
   case health(HealthProbe)
   /// Sessions of their own; a plain request is one that asks for no stream.
   case events(EventRoute)
+
+  /// Whether the HTTP service answers its requests, and not the reactor that reads them.
+  var isOfService: Bool {
+    switch self {
+    case .files, .proxy: true
+    case .respond, .redirect, .publish, .health, .events: false
+    }
+  }
 
   fileprivate init(_ index: Int, of routes: ServedRoutes, in surroundings: ServedApplication.Surroundings) {
     let (process, route) = (surroundings.process, routes.application.httpRoutes[index])

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Gateway
+@testable import Sessions
 
 struct IdempotencyTableTests {
   private let table = IdempotencyTable()
@@ -11,58 +12,67 @@ struct IdempotencyTableTests {
     .init(route: route, user: user, text: text)
   }
 
-  private func isNew(_ state: IdempotencyTable.KeyState) -> Bool {
-    if case .new = state { true } else { false }
+  /// For a request that does not wait.
+  private func register(
+    _ key: IdempotencyTable.Key, _ digest: [UInt8], at now: ContinuousClock.Instant = .now
+  ) -> IdempotencyTable.KeyState {
+    table.register(key, digest, at: now, waiting: noReply())
   }
+
+  private func noReply() -> Reply<IdempotencyTable.Answer> { preconditionFailure("nothing is under way") }
 
   @Test func `the first answer is given again, to the same request only`() {
-    #expect(isNew(table.register(key("k"), [7])))
+    #expect(register(key("k"), [7]) == .new)
     table.complete(key("k"), answer, isFinal: true)
-    guard case .answered(answer) = table.register(key("k"), [7]) else { return #expect(Bool(false)) }
-    guard case .taken = table.register(key("k"), [8]) else { return #expect(Bool(false)) }
-    #expect(isNew(table.register(key("k", route: "other"), [7])))
-    #expect(isNew(table.register(key("k", user: "ann"), [7])))
+    #expect(register(key("k"), [7]) == .answered(answer))
+    #expect(register(key("k"), [8]) == .taken)
+    #expect(register(key("k", route: "other"), [7]) == .new)
+    #expect(register(key("k", user: "ann"), [7]) == .new)
     // To Swift these are the same text.
-    #expect(isNew(table.register(key("k", user: "\u{E9}"), [7])))
-    #expect(isNew(table.register(key("k", user: "e\u{301}"), [7])))
+    #expect(register(key("k", user: "\u{E9}"), [7]) == .new)
+    #expect(register(key("k", user: "e\u{301}"), [7]) == .new)
   }
 
-  @Test func `who comes while the first is under way waits for its answer`() async {
-    #expect(isNew(table.register(key("k"), [7])))
-    guard case .underWay(let one) = table.register(key("k"), [7]),
-      case .underWay(let other) = table.register(key("k"), [7])
-    else { return #expect(Bool(false)) }
-    guard case .taken = table.register(key("k"), [8]) else { return #expect(Bool(false)) }
-    table.complete(key("k"), answer, isFinal: true)
-    for await given in one { #expect(given == answer) }
-    for await given in other { #expect(given == answer) }
-  }
-
-  @Test func `what did nothing is tried again`() async {
-    #expect(isNew(table.register(key("k"), [7])))
-    guard case .underWay(let waiting) = table.register(key("k"), [7]) else { return #expect(Bool(false)) }
-    table.complete(key("k"), answer, isFinal: false)
-    for await given in waiting { #expect(given == answer) }
-    #expect(isNew(table.register(key("k"), [7])))
+  @Test(arguments: [true, false])
+  func
+    `who comes while the first is under way waits for its answer; if that did nothing, the next one tries again`(
+      _ isFinal: Bool
+    ) async throws
+  {
+    try await PublishScene.serving(reactors: 1) { scene in
+      var given: [IdempotencyTable.Answer?] = []
+      #expect(register(key("k"), [7]) == .new)
+      for _ in 0..<2 {
+        let state = table.register(key("k"), [7], waiting: scene.workers[0].reply { given.append($0) })
+        #expect(state == .underWay)
+      }
+      #expect(register(key("k"), [8]) == .taken)
+      scene.settle()
+      #expect(given.isEmpty)
+      table.complete(key("k"), answer, isFinal: isFinal)
+      scene.settle()
+      #expect(given == [answer, answer])
+      #expect(register(key("k"), [7]) == (isFinal ? .answered(answer) : .new))
+    }
   }
 
   @Test func `answers are forgotten after their time, and the oldest where there are too many`() {
     for number in 0..<10_001 {
-      #expect(isNew(table.register(key("\(number)"), [], at: start)))
+      #expect(register(key("\(number)"), [], at: start) == .new)
       table.complete(key("\(number)"), answer, isFinal: true, at: start)
     }
-    #expect(isNew(table.register(key("0"), [], at: start)))
-    guard case .answered = table.register(key("1"), [], at: start) else { return #expect(Bool(false)) }
-    #expect(isNew(table.register(key("1"), [], at: start + .seconds(301))))
+    #expect(register(key("0"), [], at: start) == .new)
+    #expect(register(key("1"), [], at: start) == .answered(answer))
+    #expect(register(key("1"), [], at: start + .seconds(301)) == .new)
   }
 
   @Test func `answers are bounded in bytes`() {
     let large = IdempotencyTable.Answer(status: 200, body: Array(repeating: 1, count: 5 << 20))
     for name in ["a", "b", "c", "d"] {
-      #expect(isNew(table.register(key(name), [])))
+      #expect(register(key(name), []) == .new)
       table.complete(key(name), large, isFinal: true)
     }
-    #expect(isNew(table.register(key("a"), [])))
-    guard case .answered = table.register(key("d"), []) else { return #expect(Bool(false)) }
+    #expect(register(key("a"), []) == .new)
+    #expect(register(key("d"), []) == .answered(large))
   }
 }
