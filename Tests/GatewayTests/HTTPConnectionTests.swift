@@ -22,6 +22,7 @@ private let application = """
         - {path: ready, health: ready}
         - {path: events/, events: news}
         - {path: large/, respond: "LARGE"}
+        - {path: open/, publish: {groups: "*", anonymous: true, body: 1KiB}}
         - {path: files/, static: "FILES"}
       websocket:
         - {path: ws/echo/, consumer: echo}
@@ -175,6 +176,75 @@ struct HTTPConnectionTests {
         scene.pass(.milliseconds(2100))
         #expect(scene.connections == 0)
       }
+    }
+  }
+
+  // MARK: - Bodies that are wanted
+
+  private static let json = #"{"group":"news","event":{"type":"broadcast.message","text":"x"}}"#
+
+  private static func publish(_ fields: String..., body: String) -> String {
+    let all = ["POST /open/ HTTP/1.1", "Host: a", "Content-Type: application/json"] + fields
+    return all.map { $0 + "\r\n" }.joined() + "\r\n" + body
+  }
+
+  private static let published = publish("Content-Length: \(json.utf8.count)", body: json)
+
+  @Test func `events are published one after the other, however their requests are split`() async throws {
+    try await serving { scene in
+      let subscriber = try scene.open("/ws/news/")
+      let chunks =
+        "10;x\r\n" + Self.json.prefix(16) + "\r\n"
+        + String(Self.json.utf8.count - 16, radix: 16) + "\r\n" + Self.json.dropFirst(16) + "\r\n0\r\n\r\n"
+      let requests =
+        Self.published + Self.publish("Transfer-Encoding: chunked", body: chunks) + Self.published + hello
+      var client = try scene.ask(requests)
+      let whole = undated(scene.readOutPlain(client))
+      #expect(whole.components == 4 && whole.split(separator: #""sessions":1"#).count == 4)
+      #expect(subscriber.heard() == Array(repeating: "text x", count: 3))
+      client = try scene.connect()
+      for byte in requests.utf8 {
+        client.send([byte])
+        scene.settle()
+      }
+      #expect(undated(client.plain()) == whole)
+    }
+  }
+
+  @Test func `a client is told to go on when its body is wanted, and only then`() async throws {
+    try await serving { scene in
+      let length = "Content-Length: \(Self.json.utf8.count)"
+      let client = try scene.ask(Self.publish("Expect: 100-Continue", length, body: ""))
+      #expect(client.plain() == "HTTP/1.1 100 Continue\r\n\r\n")
+      client.send(Self.json)
+      scene.settle()
+      #expect(client.plain().hasPrefix("HTTP/1.1 200 ") && !client.isOver)
+      let large = try scene.ask(Self.publish("Expect: 100-Continue", "Content-Length: 1025", body: ""))
+      #expect(large.plain().hasPrefix("HTTP/1.1 413 "))
+      #expect(large.heard() == ["end"])
+      let none = try scene.ask(request("POST /open/", "Content-Type: application/json"))
+      #expect(none.plain().contains("the request has no body") && !none.isOver)
+    }
+  }
+
+  @Test func `a body that does not come in time is refused, and one that breaks off is no HTTP`() async throws
+  {
+    try await serving { scene in
+      let head = Self.publish("Content-Length: 100", body: "{")
+      let late = try scene.ask(head)
+      scene.pass(.milliseconds(4900))
+      #expect(late.plain() == "")
+      scene.pass(.milliseconds(200))
+      #expect(late.plain().hasPrefix("HTTP/1.1 408 "))
+      #expect(late.heard() == ["end"])
+      let broken = try scene.ask(head)
+      broken.finish()
+      scene.settle()
+      #expect(broken.plain().contains("the request ends too early"))
+      let gone = try scene.ask(head)
+      gone.hangUp()
+      scene.pass(.milliseconds(2100))
+      #expect(scene.connections == 0)
     }
   }
 

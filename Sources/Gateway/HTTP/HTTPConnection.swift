@@ -76,6 +76,9 @@ final class HTTPConnection {
   /// How long the client has to close its side, so that a reset does not destroy the end of the answer (RFC 9112 section 9.6).
   private static let lingering = Duration.seconds(2)
 
+  /// The clock is read once for so many chunks of a body.
+  private static let stepsPerLook = 64
+
   init(_ connection: Connection, of client: Client, among owner: HTTPConnections) {
     self.connection = connection
     self.client = client
@@ -153,10 +156,15 @@ extension HTTPConnection: ConnectionHandler {
     guard phase == .open else { return }
     if offset < bytes.byteCount {
       connection.leave(last: bytes.byteCount - offset)
-      // Until it is answered, or until the client has taken its answers.
-      if current != nil || connection.queuedBytes > 0 { connection.pauseReading() }
+      if isWaiting { connection.pauseReading() }
     }
     watchTime()
+  }
+
+  /// Whether nothing more can be done with bytes before the current request is answered, or before the client has taken its answers.
+  private var isWaiting: Bool {
+    guard let current else { return connection.queuedBytes > 0 }
+    return current.collector == nil && current.answer == nil
   }
 
   /// - Returns: whether there may be more to do with the bytes.
@@ -201,12 +209,16 @@ extension HTTPConnection: ConnectionHandler {
   ///
   /// - Returns: whether there may be more to do with the bytes.
   private func readBody(_ bytes: RawSpan, _ offset: inout Int) -> Bool {
+    var steps = 0
     while let step = nextOfBody(bytes, &offset) {
       switch step {
       case .content(let range):
-        guard let fault = current?.collector?.add(bytes.extracting(range)) else { continue }
-        completeBody(.failure(fault))
-        return true
+        if let fault = current?.collector?.add(bytes.extracting(range)) {
+          completeBody(.failure(fault))
+          return true
+        }
+        steps += 1
+        if steps % Self.stepsPerLook == 0, !reactor.hasTimeLeft() { return false }
       case .incomplete:
         guard let answer = current?.answer else { return false }
         // The rest of the body may be what waits for its turn.
@@ -409,7 +421,7 @@ extension HTTPConnection: EndOfTurn {
   private func send(_ answer: HTTPAnswer) {
     guard let request = current else { return }
     current = nil
-    let isLast = request.isLast || !request.body.isComplete || owner.isStopping
+    let isLast = request.isLast || !request.body.isComplete || hasPeerFinished || owner.isStopping
     let sequel: HTTPAnswer.Sequel =
       isLast ? .close : request.minorVersion == 0 ? .nextOfOldClient : .next
     write(
