@@ -60,13 +60,24 @@ private struct Gated {
   let socket = Socket()
   let requests = Requests()
   let memory: MemoryBudget
+  /// What has gone back to a worker.
+  let left = Left()
+
+  final class Left {
+    var bytes: [String] = []
+  }
 
   init(memory: Int = 1 << 20) throws {
     self.memory = MemoryBudget(total: memory)
     let gate = RequestGate(share: MemoryShare(of: self.memory))
     channel = EmbeddedChannel(handlers: [
       socket, gate, HTTPResponseEncoder(), ByteToMessageHandler(HTTPRequestDecoder()),
-      HTTPMessageHandler(gate: gate), requests,
+      HTTPMessageHandler(gate: gate) { _ in
+      } isForWorker: {
+        $0.uri == "/back"
+      } leaves: { [left] in
+        left.bytes.append(String(decoding: $0, as: UTF8.self))
+      }, requests,
     ])
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     channel.read()
@@ -195,6 +206,23 @@ struct RequestGateTests {
     silent.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
     silent.channel.embeddedEventLoop.advanceTime(by: .seconds(5))
     #expect(!silent.channel.isActive)
+  }
+
+  @Test func `a request for a worker leaves with all that was read behind it, and nothing more is read`()
+    throws
+  {
+    let gated = try Gated()
+    let back = "POST /back HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n"
+    try gated.receive(get + back + get + "more")
+    #expect(gated.left.bytes == [])
+    gated.answer()
+    #expect(gated.left.bytes == [back + get + "more"])
+    let reads = gated.socket.reads
+    gated.channel.read()
+    try gated.receive(get)
+    gated.channel.read()
+    #expect(gated.socket.reads == reads && gated.requests.found == ["GET /a ."])
+    #expect(gated.memory.taken == 0 && gated.left.bytes.count == 1)
   }
 
   @Test func `nothing behind the last request is kept`() throws {
