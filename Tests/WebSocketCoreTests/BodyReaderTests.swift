@@ -179,6 +179,7 @@ struct BodyFramingTests {
       ("", .none), ("Content-Length: 0\r\n", .length(0)), ("content-length:  0012 \r\n", .length(12)),
       ("Transfer-Encoding: Chunked\r\n", .chunked),
       ("Content-Length: 9223372036854775807\r\n", .length(.max)),
+      ("Content-Length: 18446744073709551615\r\n", .length(.max)),
     ] as [(String, BodyFraming)])
   func `one of the two fields says how long the body is`(_ fields: String, _ expected: BodyFraming) throws {
     #expect(try framing(fields) == .success(expected))

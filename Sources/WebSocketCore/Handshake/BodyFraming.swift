@@ -35,9 +35,10 @@ extension RequestHead {
     guard !length.isEmpty, length.isOfDigits else {
       throw RequestFault.badRequest("the Content-Length header is not one number")
     }
-    guard let count = Int(length) else {
+    guard let count = UInt64(length) else {
       throw RequestFault.badRequest("the number in the Content-Length header is too large")
     }
-    return .length(count)
+    // Larger than any limit.
+    return .length(Int(clamping: count))
   }
 }
