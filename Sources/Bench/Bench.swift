@@ -40,7 +40,7 @@ package struct Bench: Sendable {
     _ load: Load, against target: Target, _ told: @escaping @Sendable (Stage) -> Void = { _ in }
   ) async throws -> Measurement {
     if let fault = load.fault { throw BenchFailure(fault) }
-    let needed = load.connections + load.publishers + reserve
+    let needed = load.opened + load.publishers + reserve
     let limit = DescriptorLimit.raise().descriptors
     guard needed <= limit else {
       throw BenchFailure(
@@ -56,13 +56,11 @@ package struct Bench: Sendable {
     self.told = told
     serverBefore = try load.server.map { (process) throws(BenchFailure) in try ServerProcess.read(process) }
     do {
-      let address = try ServerAddress.find(
-        host: target.host, port: target.port, timeout: min(load.openTimeout, .seconds(5)))
-      var plan = Plan(target: target, load: load, address: address)
+      var plan = try Plan(load, against: target)
       hands = try Self.hire(&plan)
       self.plan = plan
     } catch let failure as TransportFailure {
-      throw BenchFailure("cannot connect to \(target.authority): \(failure)")
+      throw BenchFailure("the load generator cannot start: \(failure)")
     }
   }
 
@@ -76,7 +74,7 @@ package struct Bench: Sendable {
         return reactor.mailbox { crew.carryOut($0) }
       }
       hands.append(Hand(thread: started.thread, orders: started.result, progress: progress))
-      if index == plan.publishingCrew { plan.publishers = started.result }
+      if index == plan.publishingCrew, plan.load.pace != nil { plan.publishers = started.result }
     }
     return hands
   }
@@ -130,11 +128,13 @@ extension Bench {
 
   private func open() async throws {
     order(.openConnections)
-    try await waitUntilOpen(plan.load.work == .connect ? 1 : plan.load.connections)
+    if plan.load.opened > 0 {
+      try await waitUntilOpen(plan.load.work == .connect ? 1 : plan.load.opened)
+    }
     guard plan.load.publishers > 0 else { return }
     // All subscribers are open before the publishers.
-    plan.publishers?.post(.openPublishers)
-    try await waitUntilOpen(plan.load.connections + plan.load.publishers)
+    if let publishers = plan.publishers { publishers.post(.openPublishers) } else { order(.openPublishers) }
+    try await waitUntilOpen(plan.load.opened + plan.load.publishers)
     try await Task.sleep(for: Self.settling)
   }
 
@@ -156,19 +156,22 @@ extension Bench {
       }
     }
     guard opened > 0 else {
-      throw BenchFailure("\(plan.target.url): \(problem ?? "no connection was opened")")
+      throw BenchFailure("\(plan.main.target.url): \(problem ?? "no connection was opened")")
     }
   }
 
   /// - Returns: the thread that makes publishers send at a rate; nil without one.
   private func begin() async throws -> ReactorThread? {
+    order(.listen)
+    // The answer shows that all receivers count what they get.
+    _ = await reports()
     // The publishers begin last, when all subscribers are ready.
     for hand in hands.reversed() {
       await withCheckedContinuation { done in
         if !hand.orders.post(.begin { done.resume() }) { done.resume() }
       }
     }
-    guard case .fanOut(_, let pace) = plan.load.work, let publishers = plan.publishers else { return nil }
+    guard let pace = plan.load.pace, let publishers = plan.publishers else { return nil }
     return try Ticker.start(every: Publishing.interval(pace), to: publishers, .publish)
   }
 
@@ -188,9 +191,11 @@ extension Bench {
   }
 
   private func waitForLateOnes() async throws {
-    guard plan.load.publishers > 0 else { return }
+    guard plan.load.receivers > 0 else { return }
     let deadline = MonotonicTime.now + Self.lateness
-    while missing > 0, MonotonicTime.now < deadline, isAnybodyLeft { try await Task.sleep(for: Self.glance) }
+    while missing > 0 || awaited > 0, MonotonicTime.now < deadline, isAnybodyLeft {
+      try await Task.sleep(for: Self.glance)
+    }
     if missing > 0 { told(.waitingForLateOnes(missing)) }
   }
 
@@ -232,8 +237,10 @@ extension Bench {
   private var operations: Int { sum { $0.operations.value } }
   private var problem: String? { hands.lazy.compactMap { $0.progress.firstProblem }.first }
 
+  private var awaited: Int { sum { $0.awaited.value } }
+
   /// Deliveries that have not arrived yet.
-  private var missing: Int { sum { $0.published.value } * plan.load.connections - operations }
+  private var missing: Int { sum { $0.published.value } * plan.load.receivers - sum { $0.delivered.value } }
 
   private var isAnybodyLeft: Bool {
     plan.load.work == .connect ? failed < plan.load.connections : active > 0

@@ -1,11 +1,13 @@
 #define _GNU_SOURCE
 #include "sluice_tls.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +139,8 @@ struct tls_session {
     size_t taken;
     // Words of the library's tables, or of this file.
     const char *fault;
+    // The fault is in the server's certificate.
+    bool is_distrusted;
 };
 
 static int bio_read(BIO *bio, char *buffer, int size) {
@@ -205,14 +209,16 @@ tls_context *tls_context_make(int minimum) {
     return context;
 }
 
+// The names of the application's protocols, each behind its length (RFC 7301 section 3.1).
+static const unsigned char protocols[] = "\x08http/1.1";
+
 static int choose_protocol(
     SSL *ssl, const unsigned char **chosen, unsigned char *length, const unsigned char *offered, unsigned offered_length,
     void *unused) {
     (void)ssl;
     (void)unused;
-    static const unsigned char ours[] = "\x08http/1.1";
     unsigned char *found;
-    int result = SSL_select_next_proto(&found, length, ours, sizeof ours - 1, offered, offered_length);
+    int result = SSL_select_next_proto(&found, length, protocols, sizeof protocols - 1, offered, offered_length);
     *chosen = found;
     // A client that offers only others is served all the same, as it names none (RFC 7301 section 3.2 permits to ignore it).
     return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
@@ -255,15 +261,26 @@ static bool add_key(SSL_CTX *context, const unsigned char *key, size_t length) {
     return added == 1 && SSL_CTX_check_private_key(context) == 1;
 }
 
-static SSL_CTX *make_context(tls_context *owner) {
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+// What the contexts of servers and of clients have in common.
+static SSL_CTX *make_plain_context(const SSL_METHOD *method, int minimum) {
+    SSL_CTX *context = SSL_CTX_new(method);
     if (!context) return NULL;
     SSL_CTX_set_options(
-        context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_PRIORITIZE_CHACHA
-            | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_QUERY_MTU);
+        context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_QUERY_MTU);
     SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    if (SSL_CTX_set_min_proto_version(context, minimum == 3 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1
+        && SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1)
+        return context;
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+static SSL_CTX *make_context(tls_context *owner) {
+    SSL_CTX *context = make_plain_context(TLS_server_method(), owner->minimum);
+    if (!context) return NULL;
+    SSL_CTX_set_options(context, SSL_OP_PRIORITIZE_CHACHA | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_num_tickets(context, 1);
     SSL_CTX_set_timeout(context, TICKET_TIME);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, use_ticket_key);
@@ -271,10 +288,25 @@ static SSL_CTX *make_context(tls_context *owner) {
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     SSL_CTX_set_tlsext_servername_callback(context, choose_certificate);
     SSL_CTX_set_tlsext_servername_arg(context, owner);
-    if (SSL_CTX_set_min_proto_version(context, owner->minimum == 3 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1
-        && SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1)
-        return context;
-    SSL_CTX_free(context);
+    return context;
+}
+
+static bool trust(SSL_CTX *context, bool verifies, const char *file) {
+    if (!verifies) return true;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    return (file ? SSL_CTX_load_verify_file(context, file) : SSL_CTX_set_default_verify_paths(context)) == 1;
+}
+
+const char *tls_context_connect(tls_context *context, bool verifies, const char *file) {
+    ERR_clear_error();
+    context->contexts = calloc(1, sizeof *context->contexts);
+    SSL_CTX *made = context->contexts ? make_plain_context(TLS_client_method(), context->minimum) : NULL;
+    // 0 is success here (SSL_CTX_set_alpn_protos(3)).
+    if (!made || SSL_CTX_set_alpn_protos(made, protocols, sizeof protocols - 1) != 0 || !trust(made, verifies, file)) {
+        SSL_CTX_free(made);
+        return last_error();
+    }
+    context->contexts[context->count++] = made;
     return NULL;
 }
 
@@ -319,8 +351,8 @@ static void note_message(
     session->updates_now++;
 }
 
-tls_session *tls_session_make(tls_context *context, int descriptor, const void *first, size_t count) {
-    if (!prepare_thread() || context->count == 0 || count > TLS_MOST_HELD) return NULL;
+static tls_session *make_session(tls_context *context, int descriptor) {
+    if (!prepare_thread() || context->count == 0) return NULL;
     tls_session *session = calloc(1, sizeof *session);
     if (!session) return NULL;
     session->descriptor = descriptor;
@@ -333,9 +365,15 @@ tls_session *tls_session_make(tls_context *context, int descriptor, const void *
     BIO_set_data(bio, session);
     BIO_set_init(bio, 1);
     SSL_set_bio(session->ssl, bio, bio);
-    SSL_set_accept_state(session->ssl);
     SSL_set_msg_callback(session->ssl, note_message);
     SSL_set_msg_callback_arg(session->ssl, session);
+    return session;
+}
+
+tls_session *tls_session_make(tls_context *context, int descriptor, const void *first, size_t count) {
+    tls_session *session = count <= TLS_MOST_HELD ? make_session(context, descriptor) : NULL;
+    if (!session) return NULL;
+    SSL_set_accept_state(session->ssl);
     if (count > 0) {
         session->held = malloc(count);
         if (!session->held) {
@@ -348,6 +386,23 @@ tls_session *tls_session_make(tls_context *context, int descriptor, const void *
         session->is_heard = true;
     }
     return session;
+}
+
+// An address is never sent to the server (RFC 6066 section 3), but the certificate has to be for it.
+static bool name_server(SSL *ssl, const char *name) {
+    unsigned char address[sizeof(struct in6_addr)];
+    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+    return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
+}
+
+tls_session *tls_session_connect(tls_context *context, int descriptor, const char *name) {
+    tls_session *session = make_session(context, descriptor);
+    if (!session) return NULL;
+    SSL_set_connect_state(session->ssl);
+    if (name_server(session->ssl, name)) return session;
+    tls_session_free(session);
+    return NULL;
 }
 
 void tls_session_free(tls_session *session) {
@@ -421,6 +476,24 @@ static void end(tls_session *session) {
     session->left = 0;
 }
 
+bool tls_session_begin(tls_session *session) {
+    begin_call(session);
+    int result = SSL_do_handshake(session->ssl);
+    if (result != 1 && SSL_get_error(session->ssl, result) != SSL_ERROR_WANT_READ) {
+        session->fault = last_error();
+        errno = EPROTO;
+        return false;
+    }
+    return send_out(session);
+}
+
+// What was wrong with the server's certificate says more than that something was.
+static const char *words_for_fault(tls_session *session) {
+    if (ERR_GET_REASON(ERR_peek_error()) != SSL_R_CERTIFICATE_VERIFY_FAILED) return last_error();
+    session->is_distrusted = true;
+    return X509_verify_cert_error_string(SSL_get_verify_result(session->ssl));
+}
+
 static long fail(tls_session *session, const char *fault) {
     session->fault = fault;
     errno = EPROTO;
@@ -447,7 +520,7 @@ long tls_session_read(tls_session *session, void *buffer, size_t size, size_t mo
             end(session);
             break;
         }
-        if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) session->fault = last_error();
+        if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ) session->fault = words_for_fault(session);
         if (session->updates > MOST_UPDATES) session->fault = "too many key updates";
         if (session->fault || session->updates_now >= UPDATES_PER_READ) break;
         // All of the input was whole records, so the library has nothing more: it takes no bytes ahead.
@@ -512,3 +585,5 @@ bool tls_session_is_established(const tls_session *session) { return SSL_is_init
 bool tls_session_is_heard(const tls_session *session) { return session->is_heard; }
 
 const char *tls_session_fault(const tls_session *session) { return session->fault; }
+
+bool tls_session_is_distrusted(const tls_session *session) { return session->is_distrusted; }

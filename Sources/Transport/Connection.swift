@@ -49,6 +49,8 @@ public final class Connection {
   private var queue: SendQueue?
   /// Nil without TLS.
   private var tls: TLSSession?
+  /// A client's handshake is not over yet, and its handler is told when it is.
+  private var awaitsTLS = false
   /// Where the reactor's backlog keeps it; nil while it does not wait for the kernel.
   var placeInBacklog: Int?
   /// Ends the wait for the peer's end, or for a handler that has paused reading.
@@ -489,11 +491,31 @@ extension Connection {
     let code = errno
     guard phase == .open || phase == .finishing, keepUnsent(of: tls), let queue else {
       errno = code
+      if awaitsTLS { noteEstablished(tls) }
       return count
     }
     wait()
+    if awaitsTLS { noteEstablished(tls) }
     errno = queue.sealedBytes <= Self.mostSealed ? code : ENOBUFS
     return queue.sealedBytes <= Self.mostSealed ? count : -1
+  }
+
+  /// Begins the handshake at the client's side.
+  func beginTLS() {
+    guard phase == .open else { return }
+    guard let tls else { return close(.failed(ENOMEM)) }
+    awaitsTLS = true
+    guard tls.begin() else { return close(.failed(errno)) }
+    if keepUnsent(of: tls) { wait() }
+  }
+
+  /// Tells the handler once that a client's handshake is over. Keeps `errno`.
+  private func noteEstablished(_ tls: TLSSession) {
+    guard awaitsTLS, phase == .open, tls.isEstablished else { return }
+    let code = errno
+    awaitsTLS = false
+    handler?.established()
+    errno = code
   }
 
   /// A peer that makes TLS answer without reading that is cut off at so many bytes.

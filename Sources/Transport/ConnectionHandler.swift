@@ -4,6 +4,9 @@ public protocol ConnectionHandler: AnyObject {
   /// may change them in place. Bytes that the handler left earlier (`Connection.leave`) come again as it left them.
   func received(_ bytes: inout MutableRawSpan)
 
+  /// A client's handshake of TLS is over: bytes can be written. Not called for others.
+  func established()
+
   /// The peer sends no more bytes. It may still read.
   func peerFinished()
 
@@ -29,6 +32,7 @@ public protocol ConnectionHandler: AnyObject {
 }
 
 extension ConnectionHandler {
+  public func established() {}
   public func goOn() {}
   public func mustGiveWay() {}
   public func brokeWhilePaused() -> RestOfInput { .dropped }

@@ -162,6 +162,28 @@ extension Reactor {
   ) -> Connection {
     let raw = descriptor.take()
     let tls = context.flatMap { TLSSession($0, on: raw, first: first, countedBy: unread.allowance) }
+    let connection = place(raw, handler, tls)
+    if context != nil, tls == nil { connection.close(.failed(ENOMEM)) }
+    if !first.isEmpty { connection.readHeld() }
+    return connection
+  }
+
+  /// Takes over a non-blocking socket that connects to a server, and begins TLS on it. Nothing may be written before the handler
+  /// is told that the handshake is over (`established`).
+  ///
+  /// - Parameter server: the name that its certificate has to be for, or its address.
+  public func adopt(
+    _ descriptor: consuming Descriptor, handler: any ConnectionHandler, tls context: TLSContext,
+    connectingTo server: String
+  ) -> Connection {
+    let raw = descriptor.take()
+    let tls = TLSSession(context, on: raw, connectingTo: server, countedBy: unread.allowance)
+    let connection = place(raw, handler, tls)
+    connection.beginTLS()
+    return connection
+  }
+
+  private func place(_ raw: Int32, _ handler: any ConnectionHandler, _ tls: TLSSession?) -> Connection {
     let slot: Int32
     if let free = freeSlots.popLast() {
       slot = free
@@ -176,8 +198,6 @@ extension Reactor {
     } catch {
       connection.close(.failed(ENOMEM))
     }
-    if context != nil, tls == nil { connection.close(.failed(ENOMEM)) }
-    if !first.isEmpty { connection.readHeld() }
     return connection
   }
 

@@ -1,7 +1,7 @@
 import CTLS
 
 /// The certificates of a server, and what it offers its clients: TLS 1.2 or 1.3 with forward secrecy, tickets to resume a session,
-/// and `http/1.1` in ALPN. May be used by all reactors at once.
+/// and `http/1.1` in ALPN; or what clients offer, and whom they trust. May be used by all reactors at once.
 @safe public final class TLSContext: Sendable {
   /// A certificate and its key, in DER.
   public struct Certificate: Sendable {
@@ -18,6 +18,15 @@ import CTLS
   public enum MinimumVersion: Int32, Sendable {
     case tls12 = 2
     case tls13 = 3
+  }
+
+  /// Whose certificates clients accept.
+  public enum Trust: Sendable, Equatable {
+    case anybody
+    /// Those that the system trusts.
+    case system
+    /// Those in a PEM file, or what they have signed.
+    case file(String)
   }
 
   /// Why there is no context, in words of OpenSSL.
@@ -53,6 +62,22 @@ import CTLS
         let context = unsafe Unmanaged<TLSContext>.fromOpaque(owner).takeUnretainedValue()
         return unsafe context.choose(String(cString: name))
       }, owner)
+  }
+
+  /// A context for clients, which resume no session.
+  public init(forClientsTrusting trust: Trust) throws(Fault) {
+    guard let raw = unsafe tls_context_make(MinimumVersion.tls12.rawValue) else {
+      throw Fault(description: "no memory")
+    }
+    unsafe self.raw = raw
+    choose = { _ in 0 }
+    let fault =
+      switch trust {
+      case .anybody: unsafe tls_context_connect(raw, false, nil)
+      case .system: unsafe tls_context_connect(raw, true, nil)
+      case .file(let path): unsafe tls_context_connect(raw, true, path)
+      }
+    if let fault = unsafe fault { throw unsafe Fault(description: String(cString: fault)) }
   }
 
   deinit {

@@ -1,7 +1,7 @@
 import CTLS
 import Glibc
 
-/// TLS on one connection, at the server's side. Confined to the connection's reactor.
+/// TLS on one connection, at the server's side or at the client's. Confined to the connection's reactor.
 ///
 /// What is read is decrypted into the reactor's buffer, and what is written is sent at once; it owns a buffer only while part of a
 /// record has arrived.
@@ -26,6 +26,25 @@ import Glibc
     _ = count()
   }
 
+  /// At the client's side.
+  ///
+  /// - Parameter server: its name, or its address.
+  /// - Returns: nil where there is no memory.
+  init?(
+    _ context: TLSContext, on descriptor: Int32, connectingTo server: String,
+    countedBy allowance: MemoryAllowance
+  ) {
+    guard let raw = unsafe tls_session_connect(context.raw, descriptor, server) else { return nil }
+    unsafe self.raw = raw
+    self.context = context
+    self.allowance = allowance
+  }
+
+  /// Sends the client's first flight.
+  ///
+  /// - Returns: false with `errno` set where it cannot be sent. The socket may not have taken all of it: see `withUnsent`.
+  func begin() -> Bool { unsafe tls_session_begin(raw) }
+
   deinit {
     allowance.subtract(counted)
     unsafe tls_session_free(raw)
@@ -37,10 +56,12 @@ import Glibc
   /// Whether there is something to read although the socket may have nothing.
   var holdsInput: Bool { unsafe tls_session_holds(raw) }
 
-  /// Why the client's bytes are no TLS, or none that is accepted; nil if they are.
+  /// Why the peer's bytes are no TLS, or none that is accepted; nil if they are.
   var fault: TLSFault? {
     guard let words = unsafe tls_session_fault(raw) else { return nil }
-    return unsafe TLSFault(reason: String(cString: words), isUnheard: !tls_session_is_heard(raw))
+    return unsafe TLSFault(
+      reason: String(cString: words), isUnheard: !tls_session_is_heard(raw),
+      isAboutTrust: tls_session_is_distrusted(raw))
   }
 
   /// How many bytes the last read took from the socket.
@@ -101,4 +122,6 @@ public struct TLSFault: Error, Sendable, Equatable {
   public var reason: String
   /// The peer has sent nothing at all, as a health check does that only connects.
   public var isUnheard: Bool
+  /// The server's certificate is not one that the client trusts.
+  public var isAboutTrust = false
 }

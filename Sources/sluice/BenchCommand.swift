@@ -1,44 +1,75 @@
 import ArgumentParser
 import Bench
-import JSON
-import UnixSignals
-import WebSocketCore
 
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure a WebSocket server under load.",
+    abstract: "Measure a WebSocket server under load, or what publishes to it.",
     discussion: """
       Every run ends by itself. A signal ends it early, and the figures until then are printed. Exit code 1: the server cannot \
-      be reached or refuses connections, or messages were lost, duplicated or wrong.
+      be reached or refuses connections or requests, or messages were lost, duplicated or wrong.
+
+      With wss:// and https:// the certificate has to be one that the system trusts, unless --cacert or --insecure says \
+      otherwise. Handshakes of TLS come before the measured time, and are never resumed.
 
       EXAMPLES
         sluice bench echo ws://127.0.0.1:8000/ws/echo/
         sluice bench fanout --json ws://127.0.0.1:8000/ws/chat/lobby/
         sluice bench connect ws://127.0.0.1:8000/ws/echo/
         sluice bench idle --connections 10000 --pid 4711 ws://127.0.0.1:8000/ws/echo/
+        sluice bench echo --cacert tls/fullchain.pem wss://localhost:8443/ws/echo/
+        sluice bench publish --group chat_lobby --token-env PUBLISH_TOKEN http://127.0.0.1:8000/api/publish/
+        sluice bench events --publish http://127.0.0.1:8000/api/publish/ --group news --token-env PUBLISH_TOKEN \
+          http://127.0.0.1:8000/events/news/
       """,
     subcommands: [
       BenchEchoCommand.self, BenchFanOutCommand.self, BenchConnectCommand.self, BenchIdleCommand.self,
+      BenchPublishCommand.self, BenchEventsCommand.self,
     ])
 }
 
 /// A command for one kind of load. Its options describe the load.
-private protocol BenchWorkload: AsyncParsableCommand {
+protocol BenchWorkload: AsyncParsableCommand {
   var common: BenchOptions { get }
   var work: Load.Work { get }
-  /// Nil if nothing is sent.
-  var shape: MessageShape? { get }
+  /// What is spoken with the URL.
+  var speech: Target.Speech { get }
+
+  /// Adds what only this command knows.
+  func complete(_ load: inout Load) throws(BenchFailure)
 }
 
 extension BenchWorkload {
-  var shape: MessageShape? { nil }
+  var speech: Target.Speech { .webSocket }
 
-  fileprivate func requireSense() throws {
-    if let fault = common.load(work, shape).fault { throw ValidationError("\(fault).") }
+  func complete(_ load: inout Load) {}
+
+  func validate() throws { try requireSense() }
+
+  func requireSense() throws {
+    try check(common.url, for: speech)
+    let fault: String?
+    do throws(BenchFailure) {
+      fault = try load().fault
+    } catch {
+      fault = error.description
+    }
+    if let fault { throw ValidationError("\(fault).") }
   }
 
-  func run() async throws { try await common.run(common.load(work, shape)) }
+  private func load() throws(BenchFailure) -> Load {
+    var load = common.load(work)
+    try complete(&load)
+    return load
+  }
+
+  func run() async throws {
+    do {
+      try await common.run(load(), against: Target(common.url, speech))
+    } catch let failure as BenchFailure {
+      throw Output.failure("sluice: \(failure)")
+    }
+  }
 }
 
 struct BenchEchoCommand: BenchWorkload {
@@ -51,6 +82,7 @@ struct BenchEchoCommand: BenchWorkload {
       """)
 
   @OptionGroup var common: BenchOptions
+  @OptionGroup var handshake: BenchHandshakeOptions
   @OptionGroup var message: BenchMessageOptions
 
   @Option(help: "Messages under way on each connection, 1 to 65536.")
@@ -62,7 +94,11 @@ struct BenchEchoCommand: BenchWorkload {
   }
 
   var work: Load.Work { .echo(inFlight: inFlight) }
-  var shape: MessageShape? { message.shape }
+
+  func complete(_ load: inout Load) {
+    handshake.complete(&load)
+    load.message = message.shape
+  }
 }
 
 struct BenchFanOutCommand: BenchWorkload {
@@ -78,29 +114,16 @@ struct BenchFanOutCommand: BenchWorkload {
       """)
 
   @OptionGroup var common: BenchOptions
+  @OptionGroup var handshake: BenchHandshakeOptions
   @OptionGroup var message: BenchMessageOptions
+  @OptionGroup var pace: BenchPaceOptions
 
-  @Option(help: "Connections that publish, 1 to 1000.")
-  var publishers = 1
+  var work: Load.Work { .fanOut(publishers: pace.publishers, pace.pace) }
 
-  @Option(help: "Messages of each publisher under way, 1 to 65536; 1 without --rate.")
-  var window: Int?
-
-  @Option(help: "Messages per second of all publishers together, 0.1 to 1000000; instead of --window.")
-  var rate: Double?
-
-  func validate() throws {
-    try check(publishers, in: 1...1000, "--publishers")
-    if let window { try check(window, in: 1...65536, "--window") }
-    if let rate {
-      guard window == nil else { throw ValidationError("--window and --rate cannot be used together.") }
-      guard rate >= 0.1, rate <= 1_000_000 else { throw ValidationError("--rate must be 0.1 to 1000000.") }
-    }
-    try requireSense()
+  func complete(_ load: inout Load) {
+    handshake.complete(&load)
+    load.message = message.shape
   }
-
-  var work: Load.Work { .fanOut(publishers: publishers, rate.map { .rate($0) } ?? .window(window ?? 1)) }
-  var shape: MessageShape? { message.shape }
 }
 
 struct BenchConnectCommand: BenchWorkload {
@@ -115,8 +138,11 @@ struct BenchConnectCommand: BenchWorkload {
       """)
 
   @OptionGroup var common: BenchOptions
+  @OptionGroup var handshake: BenchHandshakeOptions
 
   var work: Load.Work { .connect }
+
+  func complete(_ load: inout Load) { handshake.complete(&load) }
 }
 
 struct BenchIdleCommand: BenchWorkload {
@@ -130,183 +156,9 @@ struct BenchIdleCommand: BenchWorkload {
       """)
 
   @OptionGroup var common: BenchOptions
+  @OptionGroup var handshake: BenchHandshakeOptions
 
   var work: Load.Work { .idle }
-}
 
-/// The options of every load.
-struct BenchOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("The URL of a WebSocket route: ws://host:port/path.", valueName: "url"))
-  var url: String
-
-  @Option(help: "Number of connections, 1 to 200000.")
-  var connections = 100
-
-  @Option(help: "Measured time in seconds, 0.1 to 3600.")
-  var seconds = 5.0
-
-  @Option(help: "Seconds of the same load before the measured time, 0 to 600.")
-  var warmUp = 1.0
-
-  @Option(help: "Seconds within which all connections must be open, 0.1 to 600.")
-  var timeout = 30.0
-
-  @Option(help: "Threads of the load generator, 1 to 64; from 2 on, publishers have a thread of their own.")
-  var threads = 1
-
-  @Option(
-    help: ArgumentHelp(
-      "A header of the handshake request; may be given several times.", valueName: "name: value"))
-  var header: [String] = []
-
-  @Option(help: "A subprotocol to offer; may be given several times.")
-  var subprotocol: [String] = []
-
-  @Flag(
-    help:
-      "Offer permessage-deflate and require it: the server compresses its messages, the load generator does not."
-  )
-  var compress = false
-
-  @Option(help: "Process id of the server on this machine, to measure its processor time and memory.")
-  var pid: Int32?
-
-  @Option(help: "Format of the result: text or json.")
-  var format = Format.text
-
-  @Flag(help: "Do not print progress on standard error.")
-  var quiet = false
-
-  enum Format: String, ExpressibleByArgument, CaseIterable {
-    case text, json
-  }
-
-  func validate() throws {
-    try check(connections, in: 1...200_000, "--connections")
-    try check(threads, in: 1...64, "--threads")
-    try check(seconds, in: 0.1...3600, "--seconds")
-    try check(warmUp, in: 0...600, "--warm-up")
-    try check(timeout, in: 0.1...600, "--timeout")
-    if let scheme = url.firstRange(of: "://").map({ url[..<$0.lowerBound].lowercased() }),
-      !["ws", "wss"].contains(scheme)
-    {
-      throw ValidationError("The URL must begin with ws://, not with \(scheme)://.")
-    }
-    if let pid { try check(pid, in: 1...(.max), "--pid") }
-    for field in header where HeaderField(argument: field) == nil {
-      throw ValidationError("--header must be \"Name: value\", not \"\(field)\".")
-    }
-    for name in subprotocol where HeaderField(argument: "\(name): a") == nil {
-      throw ValidationError("\"\(name)\" is not a valid name for a subprotocol.")
-    }
-  }
-
-  func load(_ work: Load.Work, _ shape: MessageShape?) -> Load {
-    var load = Load(work)
-    if let shape { load.message = shape }
-    load.connections = connections
-    load.duration = .seconds(seconds)
-    load.warmUp = .seconds(warmUp)
-    load.openTimeout = .seconds(timeout)
-    load.threads = threads
-    load.fields = header.compactMap { HeaderField(argument: $0) }
-    load.subprotocols = subprotocol
-    load.offersCompression = compress
-    load.server = pid
-    return load
-  }
-
-  /// Runs the load, prints the result, and ends with exit code 1 if something was wrong.
-  func run(_ load: Load) async throws {
-    let measurement: Measurement
-    do {
-      measurement = try await measured(load)
-    } catch {
-      throw Output.failure("sluice: \(error)")
-    }
-    switch format {
-    case .text: Output.print(measurement.text)
-    case .json:
-      Output.print(measurement.json.text + "\n")
-      for sentence in measurement.remarks { Output.error(sentence) }
-    }
-    if !measurement.isGood { throw ExitCode(1) }
-  }
-
-  /// A signal cancels the run, which then returns the measurement until then.
-  private func measured(_ load: Load) async throws -> Measurement {
-    let target = try Target(url)
-    let isQuiet = quiet
-    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-    return try await withThrowingTaskGroup(of: Measurement?.self) { tasks in
-      tasks.addTask {
-        try await Bench.run(load, against: target) { if !isQuiet { Output.error($0.text) } }
-      }
-      tasks.addTask {
-        for await _ in signals { return nil }
-        return nil
-      }
-      while let ended = try await tasks.next() {
-        tasks.cancelAll()
-        if let measurement = ended { return measurement }
-      }
-      throw BenchFailure("stopped")
-    }
-  }
-}
-
-/// The options of loads that send messages.
-struct BenchMessageOptions: ParsableArguments {
-  @Option(help: "Bytes of each message, 1 to 16777216, including the template.")
-  var size = 64
-
-  @Flag(help: "Send binary messages instead of text.")
-  var binary = false
-
-  @Flag(help: ArgumentHelp("Wrap each message for a chat route: \(MessageShape.json)"))
-  var json = false
-
-  @Option(
-    help: ArgumentHelp("Text of each message; it must contain \(MessageShape.place) once.", valueName: "text")
-  )
-  var template: String?
-
-  func validate() throws {
-    try check(size, in: 1...(16 << 20), "--size")
-    if json, template != nil { throw ValidationError("--json and --template cannot be used together.") }
-  }
-
-  var shape: MessageShape {
-    MessageShape(kind: binary ? .binary : .text, size: size, template: json ? MessageShape.json : template)
-  }
-}
-
-private func check<Value: Comparable>(_ value: Value, in range: ClosedRange<Value>, _ option: String) throws {
-  guard range.contains(value) else {
-    throw ValidationError("\(option) must be \(range.lowerBound) to \(range.upperBound).")
-  }
-}
-
-extension HeaderField {
-  /// `Name: value`, without characters that would end the line.
-  fileprivate init?(argument: String) {
-    guard let colon = argument.firstIndex(of: ":") else { return nil }
-    let name = argument[..<colon]
-    let value = argument[argument.index(after: colon)...].drop { $0 == " " }
-    guard !name.isEmpty, name.utf8.allSatisfy({ (0x21...0x7E).contains($0) }),
-      value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
-    else { return nil }
-    self.init(name: String(name), value: String(value))
-  }
-}
-
-extension Bench.Stage {
-  fileprivate var text: String {
-    switch self {
-    case .opening(let count, let all): "opening: \(count) of \(all)"
-    case .warmingUp(let perSecond): "warming up: \(perSecond)/s"
-    case .measuring(let second, let perSecond): "\(second) s: \(perSecond)/s"
-    case .waitingForLateOnes(let count): "waiting for \(count) deliveries"
-    }
-  }
+  func complete(_ load: inout Load) { handshake.complete(&load) }
 }

@@ -68,14 +68,7 @@ struct SendCommand: AsyncParsableCommand {
       throw ValidationError("The URL has the port \(port); a port is 1 to 65535.")
     }
     if text, event { throw ValidationError("--text and --event cannot be used together.") }
-    if let tokenEnv {
-      guard let token = Environment.variables[tokenEnv] else {
-        throw ValidationError("The environment variable \(tokenEnv) is not set.")
-      }
-      guard PublishConfiguration.isToken(token) else {
-        throw ValidationError("The environment variable \(tokenEnv) does not hold a valid token.")
-      }
-    }
+    if let tokenEnv { _ = try PublishToken.read(from: tokenEnv) }
     if let key = idempotencyKey {
       guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
         throw ValidationError("--idempotency-key must have 1 to 255 characters, without spaces.")

@@ -2,7 +2,10 @@ import WebSocketCore
 
 /// The behaviour of a connection in a load. Every call comes on the reactor of the connection.
 protocol ClientPart: AnyObject {
-  /// The handshake is done.
+  /// Whether it publishes, and receives nothing that counts.
+  var publishes: Bool { get }
+
+  /// The handshake is done, or the first request is answered.
   func opened(_ client: LoadClient, _ crew: Crew)
 
   /// All connections are open, and the load begins.
@@ -11,13 +14,20 @@ protocol ClientPart: AnyObject {
   /// - Parameter payload: valid during the call only.
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew)
 
+  /// A request that the part sent is answered.
+  ///
+  /// - Parameter isAccepted: false for a refusal, which is counted already.
+  func answered(isAccepted: Bool, for client: LoadClient, _ crew: Crew)
+
   /// The connection has ended, whether that was intended or not.
   func ended(_ client: LoadClient, _ crew: Crew)
 }
 
 extension ClientPart {
+  var publishes: Bool { false }
   func opened(_ client: LoadClient, _ crew: Crew) {}
   func begin(_ client: LoadClient, _ crew: Crew) {}
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {}
+  func answered(isAccepted: Bool, for client: LoadClient, _ crew: Crew) {}
   func ended(_ client: LoadClient, _ crew: Crew) {}
 }

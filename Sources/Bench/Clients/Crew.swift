@@ -7,6 +7,8 @@ final class Crew {
   enum Order: Sendable {
     /// Open this crew's share of the connections.
     case openConnections
+    /// From now on what receivers get counts.
+    case listen
     case openPublishers
     /// Connections that are not open yet have failed.
     case giveUpOpening
@@ -28,7 +30,8 @@ final class Crew {
   private let progress: Progress
   /// Nanoseconds; updated with each read.
   var now: UInt64
-  let frame: PreparedFrame
+  /// What is sent, again and again.
+  let message: PreparedMessage
   var stampPlace = 0
   var tally = Tally()
   private(set) var window: DeliveryWindow?
@@ -36,6 +39,9 @@ final class Crew {
   /// Whether completed operations count.
   private var isCounting = false
   private var hasBegun = false
+  private(set) var isListening = false
+  /// Whether what receivers get is counted beside the requests that published it.
+  private let countsDeliveriesApart: Bool
 
   /// Decompresses the server's messages, for all clients.
   let inflater = Inflater(windowBits: 15, context: .none, scratch: Scratch())
@@ -55,17 +61,18 @@ final class Crew {
     self.progress = progress
     self.reactor = reactor
     now = reactor.now.nanoseconds
-    frame = PreparedFrame(plan.load.message)
+    message = plan.message
+    countsDeliveriesApart = plan.load.pace == nil
     // A connection of `idle` counts its handshake.
     isCounting = plan.load.work == .idle
-    if index == plan.publishingCrew, case .fanOut(_, let pace) = plan.load.work {
+    if index == plan.publishingCrew, let pace = plan.load.pace {
       publishing = Publishing(pace, crews: plan.crews, crew: self)
     }
   }
 
-  func handshake() -> ClientHandshake {
+  func handshake(with target: Target) -> ClientHandshake {
     var handshake = ClientHandshake(
-      target: plan.target.requestTarget, host: plan.target.authority, subprotocols: plan.load.subprotocols,
+      target: target.requestTarget, host: target.authority, subprotocols: plan.load.subprotocols,
       fields: plan.load.fields)
     handshake.offersCompression = plan.load.offersCompression
     return handshake
@@ -75,6 +82,7 @@ final class Crew {
     now = MonotonicTime.now.nanoseconds
     switch order {
     case .openConnections: open(parts())
+    case .listen: isListening = true
     case .openPublishers: open(publisherParts())
     case .giveUpOpening: giveUpOpening()
     case .begin(let done):
@@ -91,10 +99,10 @@ final class Crew {
   }
 
   private func parts() -> [any ClientPart] {
-    plan.share(of: index).map { number in
+    plan.share(of: index, plan.load.opened).map { number in
       switch plan.load.work {
       case .echo(let inFlight): EchoPart(inFlight: inFlight, run: plan.run, index: number)
-      case .fanOut(let publishers, _): SubscriberPart(publishers: publishers)
+      case .fanOut, .publish, .events: SubscriberPart(publishers: plan.load.publishers)
       case .connect: ConnectPart()
       case .idle: IdlePart()
       }
@@ -102,6 +110,9 @@ final class Crew {
   }
 
   private func publisherParts() -> [any ClientPart] {
+    if case .publish(let inFlight) = plan.load.work {
+      return plan.share(of: index, plan.load.publishers).map { RequestPart(inFlight: inFlight, index: $0) }
+    }
     guard let publishing else { return [] }
     return (0..<plan.load.publishers).map { _ in PublisherPart(publishing) }
   }
@@ -118,14 +129,25 @@ extension Crew {
   private func openMore() {
     while opening < Self.openingAtOnce, let part = waiting.popLast() {
       do throws(TransportFailure) {
-        let descriptor = try plan.address.dial(from: plan.sources.next())
+        let place = plan.destination(of: part)
+        let descriptor = try place.address.dial(from: plan.sources.next())
         now = MonotonicTime.now.nanoseconds
-        let client = LoadClient(part, descriptor, of: self)
+        let client = client(part, descriptor, to: place)
         clients[ObjectIdentifier(client)] = client
         opening += 1
       } catch {
         countFailure("cannot connect: \(error)")
       }
+    }
+  }
+
+  private func client(
+    _ part: any ClientPart, _ descriptor: consuming Descriptor, to place: Destination
+  ) -> LoadClient {
+    switch place.target.speech {
+    case .webSocket: WebSocketClient(part, descriptor, to: place, of: self)
+    case .publishing: PublishClient(part, descriptor, to: place, of: self)
+    case .events: StreamClient(part, descriptor, to: place, of: self)
     }
   }
 
@@ -151,7 +173,7 @@ extension Crew {
   }
 
   func lost(_ client: LoadClient, _ problem: String) {
-    if !isHalted || plan.load.publishers > 0 {
+    if !isHalted || plan.load.receivers > 0 {
       tally.lost += 1
       progress.note(problem)
     }
@@ -161,6 +183,7 @@ extension Crew {
   func closed(_ client: LoadClient) {
     clients[ObjectIdentifier(client)] = nil
     progress.active.increase(by: -1)
+    progress.awaited.increase(by: -client.awaited)
     client.part.ended(client, self)
   }
 
@@ -182,7 +205,7 @@ extension Crew {
   private func begin() {
     guard !hasBegun else { return }
     hasBegun = true
-    if case .fanOut(let publishers, .window(let size)) = plan.load.work { openWindow(publishers, size) }
+    if case .window(let size) = plan.load.pace { openWindow(plan.load.publishers, size) }
     for client in clients.values { client.part.begin(client, self) }
     publishing?.begin()
   }
@@ -222,13 +245,34 @@ extension Crew {
     progress.published.increase()
   }
 
-  /// One more message has come back or was delivered, or one more connection was opened.
+  func awaits(_ requests: Int) {
+    progress.awaited.increase(by: requests)
+  }
+
+  /// A request that published something is answered.
+  ///
+  /// - Parameters:
+  ///   - status: of a refusal; nil if it was accepted.
+  ///   - refusal: in words.
+  func answered(_ status: Int?, _ refusal: @autoclosure () -> String) {
+    progress.awaited.increase(by: -1)
+    guard let status else { return published() }
+    tally.refused[status, default: 0] += 1
+    progress.note("a request was refused: \(refusal())")
+  }
+
+  /// A receiver got a message.
+  func delivered(bytes: Int, since start: UInt64) {
+    tally.delivered += 1
+    progress.delivered.increase()
+    guard countsDeliveriesApart else { return completed(bytes: bytes, since: start) }
+    if isCounting { tally.deliveries.record(bytes: bytes, nanoseconds: now > start ? now - start : 0) }
+  }
+
+  /// One more message has come back or was delivered, one more connection was opened, or one more request was accepted.
   func completed(bytes: Int, since start: UInt64) {
     progress.operations.increase()
-    guard isCounting else { return }
-    tally.operations += 1
-    tally.bytes += UInt64(bytes)
-    tally.latencies.record(now > start ? now - start : 0)
+    if isCounting { tally.main.record(bytes: bytes, nanoseconds: now > start ? now - start : 0) }
   }
 
   func gotWrong(_ payload: RawSpan, _ why: String) {

@@ -40,15 +40,15 @@ final class EchoPart: ClientPart {
     sentAt[Int(nextSent) & (sentAt.count - 1)] = crew.now
     words[Stamp.sequenceWord] = Hexadecimal.encode(nextSent)
     nextSent &+= 1
-    crew.frame.write(words)
-    crew.frame.withBytes { client.send(frame: $0) }
+    crew.message.write(words)
+    crew.message.withBytes { client.send($0) }
   }
 
   private func isExpected(_ payload: RawSpan, _ crew: Crew) -> Bool {
-    guard crew.frame.isStamped else { return crew.frame.isWhole(payload, nil) }
+    guard crew.message.isStamped else { return crew.message.isWhole(payload, nil) }
     var expected = words
     expected[Stamp.sequenceWord] = Hexadecimal.encode(nextReceived)
-    guard crew.frame.isAlike(payload, expected) else { return false }
-    return nextReceived % Self.sampled != 0 || crew.frame.isWhole(payload, expected)
+    guard crew.message.isAlike(payload, expected) else { return false }
+    return nextReceived % Self.sampled != 0 || crew.message.isWhole(payload, expected)
   }
 }

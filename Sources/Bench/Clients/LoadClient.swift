@@ -1,84 +1,112 @@
-import Bytes
 import Transport
-import WebSocketCore
 
-/// One connection of a load, from its first byte to its last. Its part decides what it does in between. Confined to its crew's
-/// reactor.
-final class LoadClient {
+/// One connection of a load, from its first byte to its last. Its part decides what it does in between, and a subclass how that is
+/// said. Confined to its crew's reactor.
+class LoadClient {
   private enum State {
     case opening
     case open
-    /// A close frame was sent, and the server has not answered it yet.
+    /// The connection is to end, and the server's end is waited for.
     case closing
     case ended
   }
 
-  let part: any ClientPart
-  private let crew: Crew
-  private var state = State.opening
-  private var connection: Connection?
-  /// Until it is open.
-  private var handshake: ClientHandshake?
-  private var decoder = MessageDecoder(maximumMessage: largestMessage, from: .server)
-  /// The bytes of the server's answer so far.
-  private var head: [UInt8] = []
-  private var deadline: Timer?
+  final let part: any ClientPart
+  final let crew: Crew
+  private final var state = State.opening
+  private final var connection: Connection?
+  private final var deadline: Timer?
   /// When the connection was started, in nanoseconds.
-  let started: UInt64
+  final let started: UInt64
 
-  private static let largestMessage = 64 << 20
-  /// How long the server may take to end the connection after a close frame.
+  /// The most bytes of one message.
+  static let largestMessage = 64 << 20
+  /// How long the server may take to end the connection.
   private static let closeTimeout = Duration.seconds(2)
 
-  init(_ part: any ClientPart, _ descriptor: consuming Descriptor, of crew: Crew) {
+  init(_ part: any ClientPart, _ descriptor: consuming Descriptor, to place: Destination, of crew: Crew) {
     self.part = part
     self.crew = crew
     started = crew.now
-    let handshake = crew.handshake()
-    self.handshake = handshake
-    let connection = crew.reactor.adopt(descriptor, handler: self)
-    self.connection = connection
-    connection.write(handshake.request.rawBytes)
+    guard let tls = place.tls else {
+      connection = crew.reactor.adopt(descriptor, handler: self)
+      greet()
+      return
+    }
+    connection = crew.reactor.adopt(descriptor, handler: self, tls: tls, connectingTo: place.target.host)
   }
 
-  var isOpen: Bool { state == .open }
+  // MARK: What subclasses say and understand
 
-  var queuedBytes: Int { connection?.queuedBytes ?? 0 }
+  /// Sends the first bytes.
+  func greet() {}
 
-  /// Sends a whole frame. Frames sent during `ClientPart.received` leave together.
-  func send(frame: RawSpan) {
-    if isOpen { connection?.write(frame) }
+  /// Reads bytes of the server, of a client that is opening, open or closing.
+  func read(_ bytes: inout MutableRawSpan) {}
+
+  /// Begins the end of an open client.
+  func sayGoodbye() {}
+
+  /// Why a server that did not answer `greet` in time has failed.
+  var unanswered: String { "the server did not answer the request in time" }
+
+  /// Why a server that ends the connection has failed.
+  var endedEarly: String { "the server closed a connection" }
+
+  /// How much of what the client has sent is not answered yet.
+  var awaited: Int { 0 }
+
+  /// - Parameter message: what the part sends: a whole frame, or a whole request. What is sent during `ClientPart.received` or
+  ///   `answered` leaves together.
+  func send(_ message: RawSpan) {
+    if isOpen { write(message) }
   }
 
-  /// Sends several whole frames at once.
-  func send(frames: SharedBytes) {
-    if isOpen { connection?.write(frames, from: 0) }
+  /// Sends several at once.
+  func send(_ messages: SharedBytes, count: Int) {
+    if isOpen { connection?.write(messages, from: 0) }
+  }
+}
+
+// MARK: - From the beginning to the end
+
+extension LoadClient {
+  final var isOpen: Bool { state == .open }
+  final var isOpening: Bool { state == .opening }
+
+  final var queuedBytes: Int { connection?.queuedBytes ?? 0 }
+
+  final func write(_ bytes: RawSpan) {
+    connection?.write(bytes)
   }
 
-  /// Begins the closing handshake.
-  func close() {
+  /// The server has accepted the client.
+  final func open() {
+    state = .open
+    crew.opened(self)
+  }
+
+  final func close() {
     guard isOpen else { return }
-    write(.close, ClosePayload.encode(.normal, reason: ""))
     state = .closing
-    deadline = crew.reactor.timer { [weak self] in
-      self?.fail("the server did not answer the close frame in time")
+    deadline = crew.reactor.timer { [weak self] in self?.fail("the server did not end the connection in time")
     }
     deadline?.schedule(after: Self.closeTimeout)
+    sayGoodbye()
+  }
+
+  /// Ends the connection at once.
+  final func abort() {
+    connection?.abort()
   }
 
   /// Ends a connection whose server has not answered in time.
-  func giveUpOpening() {
-    if state == .opening { fail("the server did not answer the handshake in time") }
-  }
-
-  private func write(_ opcode: Opcode, _ payload: [UInt8]) {
-    var frame: [UInt8] = []
-    ClientFrame.append(opcode, payload.rawBytes, to: &frame)
-    connection?.write(frame.rawBytes)
+  final func giveUpOpening() {
+    if isOpening { fail(unanswered) }
   }
 
   /// Ends the connection with a problem.
-  private func fail(_ problem: @autoclosure () -> String) {
+  final func fail(_ problem: @autoclosure () -> String) {
     let before = state
     state = .ended
     deadline?.cancel()
@@ -92,92 +120,25 @@ final class LoadClient {
   }
 }
 
-// MARK: - What the server sends
-
 extension LoadClient: ConnectionHandler {
-  func received(_ bytes: inout MutableRawSpan) {
+  final func established() {
+    greet()
+  }
+
+  final func received(_ bytes: inout MutableRawSpan) {
     crew.now = MonotonicTime.now.nanoseconds
-    switch state {
-    case .open, .closing: decode(&bytes)
-    case .opening: readHead(bytes.bytes)
-    case .ended: break
-    }
+    if state != .ended { read(&bytes) }
   }
 
-  private func decode(_ bytes: inout MutableRawSpan) {
-    do throws(ProtocolViolation) {
-      try decoder.decode(&bytes, into: self)
-    } catch {
-      fail("the server violated the WebSocket protocol: \(error)")
-    }
+  final func peerFinished() {
+    fail(endedEarly)
   }
 
-  private func readHead(_ new: RawSpan) {
-    guard let handshake else { return }
-    head.append(copying: new)
-    let known = head
-    switch ResponseHead.parse(known.rawBytes) {
-    case .incomplete: break
-    case .malformed(let fault): fail("the server does not speak HTTP: \(fault)")
-    case .complete(let response, let length):
-      switch handshake.check(response) {
-      case .failure(.refused): fail("the server answered \(response.status) \(response.phrase)")
-      case .failure(.malformed(let fault)):
-        fail("the server did not accept the WebSocket handshake:  \(fault)")
-      case .success where handshake.offersCompression && !handshake.agreesOnCompression(response):
-        fail("the server did not accept permessage-deflate")
-      case .success:
-        if handshake.offersCompression {
-          decoder = MessageDecoder(
-            maximumMessage: Self.largestMessage, from: .server, inflater: crew.inflater)
-        }
-        head = []
-        self.handshake = nil
-        state = .open
-        crew.opened(self)
-        // The bytes directly after the server's answer.
-        var rest = Array(known.dropFirst(length))
-        var raw = rest.mutableRawBytes
-        decode(&raw)
-      }
-    }
-  }
+  final func drained() {}
 
-  func peerFinished() {
-    fail("the server closed a connection without a close frame")
-  }
-
-  func drained() {}
-
-  func closed(_ reason: ConnectionEnd) {
-    fail(reason.text)
+  final func closed(_ reason: ConnectionEnd) {
+    fail(connection?.tlsFault?.text ?? reason.text)
     connection = nil
-  }
-}
-
-extension LoadClient: FrameSink {
-  func message(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
-    part.received(kind, payload, for: self, crew)
-    return .proceed
-  }
-
-  func ping(_ payload: RawSpan) -> Flow {
-    if isOpen { write(.pong, [UInt8](copying: payload)) }
-    return .proceed
-  }
-
-  func pong(_ payload: RawSpan) -> Flow { .proceed }
-
-  func close(_ code: CloseCode?, _ reason: RawSpan) -> Flow {
-    // In answer to our close frame the server ends the connection too. If it does so first, the port is free for the next
-    // connection.
-    if isOpen {
-      let text = String(decoding: [UInt8](copying: reason), as: UTF8.self)
-      fail(
-        "the server closed with \(code.map { "\($0.rawValue)" } ?? "no code")\(text.isEmpty ? "" : ": ")\(text)"
-      )
-    }
-    return .stop
   }
 }
 
@@ -188,5 +149,13 @@ extension ConnectionEnd {
     case .local, .finished: "the connection was closed"
     case .failed(let code): "the connection broke: \(TransportFailure.text(code))"
     }
+  }
+}
+
+extension TLSFault {
+  fileprivate var text: String {
+    isAboutTrust
+      ? "the certificate of the server is not trusted: \(reason) (--cacert names one to trust, --insecure trusts any)"
+      : "TLS with the server failed: \(reason)"
   }
 }

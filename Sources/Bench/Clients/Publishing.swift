@@ -11,7 +11,9 @@ final class Publishing: EndOfTurn {
   private var stalls: [Stall] = []
   /// For each reactor and publisher, how many messages the subscribers have received; empty for a reactor without subscribers.
   private var completed: [[Int]]
-  private let frames = SharedBytes(capacity: 64 * 1024)
+  /// What a publisher sends at once, and how many messages that are.
+  private let messages = SharedBytes(capacity: 64 * 1024)
+  private var gathered = 0
   private var isWorking = false
   private var isPublishing = false
   /// With a rate: when the next message is due, and which publisher sends it.
@@ -129,21 +131,25 @@ final class Publishing: EndOfTurn {
     guard publishers[index].isOpen else { return }
     let run = crew.plan.run
     let stamp = Stamp(run: run, sender: UInt32(index), sequence: sequences[index], nanoseconds: time)
-    crew.frame.write(stamp.words)
+    crew.message.write(stamp.words)
     sequences[index] += 1
-    crew.frame.withBytes { frames.append($0) }
-    crew.published()
+    crew.message.withBytes { messages.append($0) }
+    gathered += 1
+    // A request is published when it is answered.
+    if crew.plan.publishing.target.speech == .webSocket { crew.published() }
   }
 
   private func flush(_ index: Int) {
-    guard frames.count > 0 else { return }
-    publishers[index].send(frames: frames)
-    frames.clear()
+    guard gathered > 0 else { return }
+    publishers[index].send(messages, count: gathered)
+    messages.clear()
+    gathered = 0
   }
 }
 
 /// Publishes. Messages that it receives are not counted.
 final class PublisherPart: ClientPart {
+  let publishes = true
   private let publishing: Publishing
 
   init(_ publishing: Publishing) {

@@ -10,9 +10,11 @@ final class SubscriberPart: ClientPart {
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {
-    guard let stamp = Stamp.find(in: payload, place: &crew.stampPlace), stamp.run == crew.plan.run,
-      Int(stamp.sender) < orders.count
-    else { return crew.gotWrong(payload, "it was not sent by a publisher of this run") }
+    let found = Stamp.find(in: payload, place: &crew.stampPlace)
+    if found?.run == crew.plan.openingRun { return }
+    guard let stamp = found, stamp.run == crew.plan.run, Int(stamp.sender) < orders.count else {
+      return crew.gotWrong(payload, "it was not sent by a publisher of this run")
+    }
     let sender = Int(stamp.sender)
     let next = orders[sender].next
     switch orders[sender].take(stamp.sequence) {
@@ -23,8 +25,7 @@ final class SubscriberPart: ClientPart {
       crew.tally.duplicated += 1
       return
     }
-    crew.tally.delivered += 1
-    crew.completed(bytes: payload.byteCount, since: stamp.nanoseconds)
+    crew.delivered(bytes: payload.byteCount, since: stamp.nanoseconds)
   }
 
   func ended(_ client: LoadClient, _ crew: Crew) {

@@ -9,9 +9,9 @@ extension Measurement {
   /// The result for people.
   package var text: String {
     var text = "\(load.work.name)  \(url)\n\(summary)\n\n\(table)\n"
-    let time = opening.map { " in \(Figure.time(nanoseconds: $0.wholeNanoseconds))" } ?? ""
-    text += row("connections", "\(opened) opened\(time), \(tally.failed) failed, \(tally.lost) lost")
-    if load.publishers > 0 {
+    text += row("connections", "\(opened) opened\(pace), \(tally.failed) failed, \(tally.lost) lost")
+    if refused > 0 { text += row("refused", refusals) }
+    if load.receivers > 0 {
       text += row(
         "integrity",
         "\(tally.publishedInAll) published, \(expected) expected, \(lost) lost, "
@@ -22,6 +22,18 @@ extension Measurement {
     text += row("generator", "\(Figure.fixed(generator.used, 0)) % of a processor\(waiting)")
     for sentence in remarks { text += "\n\(sentence)\n" }
     return text
+  }
+
+  /// How fast the connections were opened.
+  private var pace: String {
+    guard let opening, let openedPerSecond else { return "" }
+    return " in \(Figure.time(nanoseconds: opening.wholeNanoseconds)) (\(Figure.number(openedPerSecond))/s)"
+  }
+
+  /// "17 with 503, 2 with 429"
+  private var refusals: String {
+    let counts = tally.refused.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    return counts.map { "\($0.value) with \($0.key)" }.joined(separator: ", ")
   }
 
   /// Warnings about the figures.
@@ -50,6 +62,18 @@ extension Measurement {
         ["\(audience(publishers)), window \(size)", shape]
       case .fanOut(let publishers, .rate(let rate)):
         ["\(audience(publishers)), \(Figure.number(rate)) messages/s", shape]
+      case .events(let publishers, .window(let size)):
+        ["\(count(load.connections, "stream")), \(count(publishers, "publisher")), window \(size)", shape]
+      case .events(let publishers, .rate(let rate)):
+        [
+          "\(count(load.connections, "stream")), \(count(publishers, "publisher")), \(Figure.number(rate)) messages/s",
+          shape,
+        ]
+      case .publish(let inFlight):
+        [
+          "\(count(load.connections, "connection")), \(inFlight) in flight, \(count(load.receivers, "listener"))",
+          shape,
+        ]
       case .connect: ["\(load.connections) at a time"]
       case .idle: [count(load.connections, "connection")]
       }
@@ -68,25 +92,16 @@ extension Measurement {
   }
 
   private var shape: String {
-    "\(count(load.message.size, "byte")) of \(load.message.kind == .text ? "text" : "binary")"
+    "\(count(load.publishesWithRequests ? load.message.textSize : load.message.size, "byte")) of \(load.message.kind == .text ? "text" : "binary")"
   }
 
   private var table: String {
-    let times = Self.percentiles.map { Figure.time(nanoseconds: tally.latencies.percentile($0.percent)) }
-    var head = ["", "per second"]
-    var figures = [operationName, Figure.number(perSecond)]
-    if load.work != .connect, load.work != .idle {
-      head.append("MB/s")
-      figures.append(Figure.number(bytesPerSecond / 1e6))
+    var rows = [head, figures(operationName, perSecond, tally.main)]
+    if case .publish = load.work, load.receivers > 0 {
+      rows.append(figures("deliveries", perSecond(tally.deliveries.operations), tally.deliveries))
     }
-    if load.publishers > 0 {
-      head.append("published/s")
-      figures.append(Figure.number(publishedPerSecond))
-    }
-    head += Self.percentiles.map(\.name) + ["max"]
-    figures += times + [Figure.time(nanoseconds: tally.latencies.longest)]
-    let widths = zip(head, figures).map { max($0.count, $1.count) }
-    return [head, figures].map { cells in
+    let widths = head.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { cells in
       let others = zip(cells, widths).dropFirst().map { cell, width in
         String(repeating: " ", count: width - cell.count) + cell
       }
@@ -94,11 +109,27 @@ extension Measurement {
     }.joined()
   }
 
+  private var hasSizes: Bool { load.work != .connect && load.work != .idle }
+
+  private var head: [String] {
+    ["", "per second"] + (hasSizes ? ["MB/s"] : []) + (load.pace == nil ? [] : ["published/s"])
+      + Self.percentiles.map(\.name) + ["max"]
+  }
+
+  private func figures(_ name: String, _ perSecond: Double, _ count: Tally.Count) -> [String] {
+    let times = Self.percentiles.map { Figure.time(nanoseconds: count.latencies.percentile($0.percent)) }
+    var figures = [name, Figure.number(perSecond)]
+    if hasSizes { figures.append(Figure.number(self.perSecond(count.bytes) / 1e6)) }
+    if load.pace != nil { figures.append(Figure.number(publishedPerSecond)) }
+    return figures + times + [Figure.time(nanoseconds: count.latencies.longest)]
+  }
+
   private var operationName: String {
     switch load.work {
     case .echo: "messages"
-    case .fanOut: "deliveries"
+    case .fanOut, .events: "deliveries"
     case .connect, .idle: "handshakes"
+    case .publish: "requests"
     }
   }
 

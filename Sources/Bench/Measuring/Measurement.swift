@@ -29,22 +29,25 @@ package struct Measurement: Sendable {
   private static let busyFrom = 90.0
 
   var perSecond: Double {
-    if load.work == .idle { return Double(opened) / max(opening?.inSeconds ?? 0, 1e-9) }
-    return perSecond(tally.operations)
+    if load.work == .idle { return openedPerSecond ?? 0 }
+    return perSecond(tally.main.operations)
   }
 
-  var bytesPerSecond: Double { perSecond(tally.bytes) }
+  /// Connections that were opened, while all of them were.
+  var openedPerSecond: Double? { opening.map { Double(opened) / max($0.inSeconds, 1e-9) } }
   var publishedPerSecond: Double { perSecond(tally.published) }
 
-  private func perSecond(_ count: UInt64) -> Double { seconds > 0 ? Double(count) / seconds : 0 }
+  func perSecond(_ count: UInt64) -> Double { seconds > 0 ? Double(count) / seconds : 0 }
 
   /// Deliveries of what was published from the first message to the last.
-  package var expected: UInt64 { tally.publishedInAll * UInt64(load.connections) }
+  package var expected: UInt64 { tally.publishedInAll * UInt64(load.receivers) }
   package var lost: UInt64 { expected - min(expected, tally.delivered) }
 
-  /// Whether all expected messages arrived.
+  package var refused: UInt64 { tally.refused.values.reduce(0, +) }
+
+  /// Whether all requests were accepted, and all expected messages arrived.
   package var isGood: Bool {
-    tally.failed + tally.lost + tally.wrong + lost + tally.duplicated + tally.late == 0
+    tally.failed + tally.lost + tally.wrong + lost + tally.duplicated + tally.late + refused == 0
   }
 
   package var isGeneratorBusy: Bool { generator.used + generator.waited > Self.busyFrom }
@@ -57,7 +60,7 @@ extension Measurement {
   ) {
     var tally = Tally()
     for report in reports { tally.add(report.tally) }
-    url = plan.target.url
+    url = plan.main.target.url
     load = plan.load
     self.opened = opened
     self.opening = plan.load.work == .connect ? nil : opening
@@ -81,7 +84,7 @@ extension Measurement.Server {
   ) {
     let used = (after.processorTime - before.processorTime).inSeconds
     processor = measurement.seconds > 0 ? used / measurement.seconds * 100 : 0
-    let operations = Double(measurement.tally.operations)
+    let operations = Double(measurement.tally.main.operations)
     microsecondsPerOperation =
       measurement.load.work == .idle || operations == 0 ? nil : used * 1e6 / operations
     residentBefore = first.residentBytes

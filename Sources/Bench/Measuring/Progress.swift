@@ -6,9 +6,13 @@ final class Progress: Sendable {
   let failed = Atomic<Int>(0)
   /// Connections, or workers, that exist now.
   let active = Atomic<Int>(0)
-  /// Messages that came back, deliveries, or handshakes.
+  /// Messages that came back, deliveries, handshakes, or requests.
   let operations = Atomic<Int>(0)
   let published = Atomic<Int>(0)
+  /// Messages that receivers got, each counted once.
+  let delivered = Atomic<Int>(0)
+  /// Requests that are not answered yet.
+  let awaited = Atomic<Int>(0)
   private let problem = Mutex<String?>(nil)
 
   /// The first problem.

@@ -2,11 +2,30 @@
 package struct Tally: Sendable {
   // Counted in the measured time only.
 
-  /// Messages that came back, deliveries, or handshakes.
-  package var operations: UInt64 = 0
-  package var bytes: UInt64 = 0
+  /// What a load counts.
+  package struct Count: Sendable {
+    package var operations: UInt64 = 0
+    package var bytes: UInt64 = 0
+    package var latencies = Latencies()
+
+    mutating func record(bytes: Int, nanoseconds: UInt64) {
+      operations += 1
+      self.bytes += UInt64(bytes)
+      latencies.record(nanoseconds)
+    }
+
+    mutating func add(_ other: Count) {
+      operations += other.operations
+      bytes += other.bytes
+      latencies.add(other.latencies)
+    }
+  }
+
+  /// Messages that came back, deliveries, handshakes, or requests.
+  package var main = Count()
+  /// Deliveries of what requests have published; nothing for other loads.
+  package var deliveries = Count()
   package var published: UInt64 = 0
-  package var latencies = Latencies()
 
   // Counted from the first message to the last.
 
@@ -17,28 +36,29 @@ package struct Tally: Sendable {
   package var late: UInt64 = 0
   /// Messages that were not expected.
   package var wrong: UInt64 = 0
+  /// Requests that were refused, by status.
+  package var refused: [Int: UInt64] = [:]
   package var failed: UInt64 = 0
   /// Connections that ended unexpectedly.
   package var lost: UInt64 = 0
 
   /// Begins the measured time.
   mutating func beginMeasuring() {
-    operations = 0
-    bytes = 0
+    main = Count()
+    deliveries = Count()
     published = 0
-    latencies = Latencies()
   }
 
   mutating func add(_ other: Tally) {
-    operations += other.operations
-    bytes += other.bytes
+    main.add(other.main)
+    deliveries.add(other.deliveries)
     published += other.published
-    latencies.add(other.latencies)
     publishedInAll += other.publishedInAll
     delivered += other.delivered
     duplicated += other.duplicated
     late += other.late
     wrong += other.wrong
+    refused.merge(other.refused, uniquingKeysWith: +)
     failed += other.failed
     lost += other.lost
   }

@@ -7,6 +7,11 @@ package struct MessageShape: Sendable, Equatable {
   /// The template for chat routes.
   package static let json = #"{"message": "{body}"}"#
 
+  /// The template for requests of a `publish` route.
+  ///
+  /// - Parameter group: its name, which needs no escape.
+  package static func publishing(to group: String) -> String { #"{"group": "\#(group)", "text": "{body}"}"# }
+
   package var kind: MessageKind
   /// Bytes of the payload, including the template.
   package var size: Int
@@ -18,6 +23,14 @@ package struct MessageShape: Sendable, Equatable {
     self.size = size
     self.template = template
   }
+
+  /// - Parameter textSize: bytes of what takes the place of the body.
+  package init(textSize: Int, template: String) {
+    self.init(size: textSize + template.utf8.count - Self.place.utf8.count, template: template)
+  }
+
+  /// Bytes of what takes the place of the body.
+  package var textSize: Int { size - (template.map { $0.utf8.count - Self.place.utf8.count } ?? 0) }
 
   /// Why such messages cannot be made; nil if they can.
   ///

@@ -1,4 +1,4 @@
-// TLS for servers, on a connected non-blocking socket: OpenSSL behind a few functions that show none of its types.
+// TLS on a connected non-blocking socket, for servers and for clients: OpenSSL behind a few functions that show none of its types.
 //
 // A context may be used by many threads at once; a session by one thread at a time.
 #pragma once
@@ -28,6 +28,12 @@ const char *_Nullable tls_context_add(
 /// Has `choose` called with `owner` for each hello with a server name. Without it, the first certificate is used.
 void tls_context_choose(tls_context *_Nonnull context, tls_choose _Nonnull choose, const void *_Nonnull owner);
 
+/// Makes a new context one for clients. With `verifies` a server has to show a certificate for its name that leads to one in the
+/// PEM `file`, or to one that the system trusts where that is NULL. No session is resumed.
+///
+/// Returns NULL, or what is wrong, as `tls_context_add`.
+const char *_Nullable tls_context_connect(tls_context *_Nonnull context, bool verifies, const char *_Nullable file);
+
 /// Sessions that use the context keep it alive.
 void tls_context_free(tls_context *_Nullable context);
 
@@ -35,6 +41,15 @@ void tls_context_free(tls_context *_Nullable context);
 /// `TLS_MOST_HELD`. Returns NULL where there is no memory.
 tls_session *_Nullable tls_session_make(
     tls_context *_Nonnull context, int descriptor, const void *_Nullable first, size_t count);
+
+/// Makes a session of a client on a socket that connects to a server. `name` is the server's, or its address.
+///
+/// Returns NULL where there is no memory.
+tls_session *_Nullable tls_session_connect(tls_context *_Nonnull context, int descriptor, const char *_Nonnull name);
+
+/// Sends a client's first flight, as `tls_session_write`; the handshake goes on with the reads. False with `errno` where sending
+/// failed.
+bool tls_session_begin(tls_session *_Nonnull session);
 
 void tls_session_free(tls_session *_Nullable session);
 
@@ -82,3 +97,6 @@ bool tls_session_is_heard(const tls_session *_Nonnull session);
 
 /// Why a read failed with EPROTO, in words of OpenSSL; NULL if it did not.
 const char *_Nullable tls_session_fault(const tls_session *_Nonnull session);
+
+/// Whether that is about the certificate of a server.
+bool tls_session_is_distrusted(const tls_session *_Nonnull session);

@@ -1,50 +1,61 @@
 import Bytes
 import WebSocketCore
 
-/// An encoded message, masked once. For each next message only the stamp is written anew.
+/// An encoded message: a frame, masked once, or a request with its head. For each next message only the stamp is written anew.
 ///
 /// All frames of a reactor share a mask. It is chosen at random for each run, and the payloads are not secret. A class with its
 /// own memory, so that access takes no reference counting.
-@safe final class PreparedFrame {
+@safe final class PreparedMessage {
   let payload: [UInt8]
-  private let frame: UnsafeMutableRawBufferPointer
+  private let encoded: UnsafeMutableRawBufferPointer
   /// The offset of the stamp in the payload; nil if the message has none.
   private let stampPlace: Int?
-  /// The offset of the payload in the frame.
+  /// The offset of the payload in what is encoded.
   private let start: Int
-  /// The mask, rotated to the place of the stamp.
+  /// The mask, rotated to the place of the stamp; 0 in a request.
   private let mask: UInt64
 
-  init(_ shape: MessageShape, mask: UInt32 = .random(in: 0...(.max))) {
+  /// A frame.
+  convenience init(_ shape: MessageShape, mask: UInt32 = .random(in: 0...(.max))) {
     let (payload, place) = shape.payload
-    self.payload = payload
     var bytes: [UInt8] = []
     ClientFrame.append(shape.kind.opcode, payload.rawBytes, mask: mask, to: &bytes)
-    unsafe frame = .allocate(byteCount: bytes.count, alignment: 16)
-    unsafe frame.copyBytes(from: bytes)
-    start = bytes.count - payload.count
-    stampPlace = place
     let shift = UInt32((place ?? 0) & 3) * 8
     let turned = shift == 0 ? mask : mask >> shift | mask << (32 - shift)
-    self.mask = UInt64(turned) << 32 | UInt64(turned)
+    self.init(bytes, payload, stampPlace: place, mask: UInt64(turned) << 32 | UInt64(turned))
+  }
+
+  /// The body of a request.
+  convenience init(_ shape: MessageShape, behind head: (_ length: Int) -> [UInt8]) {
+    let (payload, place) = shape.payload
+    self.init(head(payload.count) + payload, payload, stampPlace: place, mask: 0)
+  }
+
+  private init(_ bytes: [UInt8], _ payload: [UInt8], stampPlace: Int?, mask: UInt64) {
+    self.payload = payload
+    self.stampPlace = stampPlace
+    self.mask = mask
+    start = bytes.count - payload.count
+    unsafe encoded = .allocate(byteCount: bytes.count, alignment: 16)
+    unsafe encoded.copyBytes(from: bytes)
   }
 
   deinit {
-    unsafe frame.deallocate()
+    unsafe encoded.deallocate()
   }
 
   var isStamped: Bool { stampPlace != nil }
 
-  /// The bytes of the whole frame, without a copy.
+  /// All that is sent, without a copy.
   func withBytes(_ body: (RawSpan) -> Void) {
-    body(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(frame)))
+    body(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(encoded)))
   }
 
   /// - Parameter words: of a stamp.
   func write(_ words: Stamp.Words) {
     guard let stampPlace else { return }
     for index in 0..<4 {
-      unsafe frame.storeBytes(
+      unsafe encoded.storeBytes(
         of: (words[index] ^ mask).littleEndian, toByteOffset: start + stampPlace + 8 * index, as: UInt64.self)
     }
   }
