@@ -66,4 +66,4 @@ need-test:
 	@Tests/need.sh chromium curl openssl python3-venv redis-server
 
 need-bench:
-	@Tests/need.sh libnginx-mod-nchan libuv1 nginx python3-venv redis-server util-linux
+	@Tests/need.sh libnginx-mod-nchan libuv1 nginx openssl python3-venv redis-server util-linux

@@ -92,6 +92,7 @@ extension Bench {
     let start = MonotonicTime.now
     try await open()
     let opening = MonotonicTime.now.since(start)
+    if plan.load.publishers > 0 { try await Task.sleep(for: Self.settling) }
     let ticker = try await begin()
     defer {
       ticker?.stop()
@@ -129,21 +130,27 @@ extension Bench {
   private func open() async throws {
     order(.openConnections)
     if plan.load.opened > 0 {
-      try await waitUntilOpen(plan.load.work == .connect ? 1 : plan.load.opened)
+      try await waitUntilOpen(
+        plan.load.work == .connect ? 1 : plan.load.opened, at: plan.receiving, since: (0, 0))
     }
     guard plan.load.publishers > 0 else { return }
     // All subscribers are open before the publishers.
+    let before = (opened: opened, failed: failed)
     if let publishers = plan.publishers { publishers.post(.openPublishers) } else { order(.openPublishers) }
-    try await waitUntilOpen(plan.load.opened + plan.load.publishers)
-    try await Task.sleep(for: Self.settling)
+    try await waitUntilOpen(plan.load.opened + plan.load.publishers, at: plan.publishing, since: before)
   }
 
-  private func waitUntilOpen(_ count: Int) async throws {
+  /// - Parameters:
+  ///   - place: where connections are being opened; one of them has to be.
+  ///   - before: how many others there were before.
+  private func waitUntilOpen(
+    _ count: Int, at place: Destination, since before: (opened: Int, failed: Int)
+  ) async throws {
     let deadline = MonotonicTime.now + plan.load.openTimeout
     var next = MonotonicTime.now + Self.second
     while opened + failed < count {
       try await Task.sleep(for: Self.glance)
-      if opened == 0, failed > 0 { break }
+      if opened == before.opened, failed > before.failed { break }
       let now = MonotonicTime.now
       if now >= next {
         told(.opening(opened, of: count))
@@ -155,8 +162,8 @@ extension Bench {
         break
       }
     }
-    guard opened > 0 else {
-      throw BenchFailure("\(plan.main.target.url): \(problem ?? "no connection was opened")")
+    guard opened > before.opened else {
+      throw BenchFailure("\(place.target.url): \(problem ?? "no connection was opened")")
     }
   }
 

@@ -35,11 +35,9 @@ struct Plan: Sendable {
     if case .events = load.work { other ?? main } else { main }
   }
 
-  /// Where a part connects to.
-  func destination(of part: any ClientPart) -> Destination {
-    if part.publishes { return publishing }
-    if case .publish = load.work { return other ?? main }
-    return main
+  /// What all connections speak with that do not publish.
+  var receiving: Destination {
+    if case .publish = load.work { other ?? main } else { main }
   }
 
   /// What is sent again and again: a frame, or a request.

@@ -1,5 +1,6 @@
 """How long commands of Sluice take, from their start."""
 
+import os
 import pathlib
 import statistics
 import subprocess
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import machine
 import report
 from peers.server import end
-from peers.sluice import BINARY, ROUTES
+from peers.sluice import BINARY, ROUTES, TOKEN
 from workloads import Target, at_most
 
 # A start is short: more of them than of other runs, for the same price.
@@ -33,7 +34,10 @@ class Command:
 def until_listening(file: pathlib.Path) -> float:
     begun = time.perf_counter()
     process = subprocess.Popen(
-        machine.pinned(machine.SERVER, [BINARY, "serve", file, "--bind", "127.0.0.1:0"]), stderr=subprocess.PIPE, text=True
+        machine.pinned(machine.SERVER, [BINARY, "serve", file, "--bind", "127.0.0.1:0"]),
+        env={**os.environ, **TOKEN},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         for line in process.stderr:

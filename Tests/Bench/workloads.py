@@ -3,7 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from peers import Daphne, Nchan, Picows, Sluice, SluiceCompressing, SluiceRedis, Socketify, Uvicorn, UvicornRedis
+from peers import (
+    Daphne,
+    Nchan,
+    NginxInFront,
+    Picows,
+    Sluice,
+    SluiceCompressing,
+    SluiceRedis,
+    SluiceTLS,
+    Socketify,
+    SocketifyTLS,
+    Uvicorn,
+    UvicornRedis,
+    UvicornTLS,
+)
 from peers.server import Server
 
 
@@ -137,6 +151,52 @@ def chat(window: int) -> Workload:
     )
 
 
+def secure_echo(key: str, title: str, arguments: tuple) -> Workload:
+    return Workload(
+        f"tls-echo-{key}",
+        f"echo over TLS, {title}",
+        MESSAGES,
+        ("echo", *arguments),
+        per_second,
+        Contestant(SluiceTLS, "/echo"),
+        (Contestant(SocketifyTLS, "/echo"), Contestant(NginxInFront, "/echo"), Contestant(UvicornTLS, "/echo")),
+        needs="--insecure",
+    )
+
+
+# What Sluice, and the view on Channels, is sent; and nchan, which takes any body.
+OURS, CHANNELS, PLAIN = ("--group", "news", "--token-env", "BENCH_TOKEN"), ("--group", "news"), ("--template", "{body}")
+
+
+def publishing(key: str, title: str, arguments: tuple) -> Workload:
+    return Workload(
+        f"publish-{key}",
+        f"publish over HTTP, 64 B, 32 connections, {title}",
+        "requests/s",
+        ("publish", "--connections", 32, *arguments),
+        per_second,
+        Contestant(Sluice, "/publish", arguments=OURS),
+        (
+            Contestant(Nchan, "/publish", arguments=PLAIN),
+            Contestant(Uvicorn, "/publish", arguments=CHANNELS, name="uvicorn + Channels, in memory"),
+        ),
+        needs="--group",
+    )
+
+
+def events(window: int) -> Workload:
+    return Workload(
+        f"events-{window}",
+        f"server-sent events to 1,000, window {window}",
+        DELIVERIES,
+        ("events", "--connections", 1000, "--window", window, "--publish", "HTTP/publish"),
+        per_second,
+        Contestant(Sluice, "/events", arguments=OURS),
+        (Contestant(Nchan, "/events", arguments=PLAIN),),
+        needs="--publish",
+    )
+
+
 WORKLOADS = (
     echo(
         "1",
@@ -188,6 +248,22 @@ WORKLOADS = (
         Contestant(Sluice, "/news"),
         (Contestant(Nchan, "/news", at_least(1)), Contestant(Socketify, "/news")),
     ),
+    secure_echo("64", "64 B, 1 in flight", ("--connections", 100)),
+    secure_echo("16k", "16 KiB, 1 in flight", ("--connections", 20, "--size", 16384)),
+    Workload(
+        "tls-handshakes",
+        "handshakes with TLS, 100 at a time",
+        "handshakes/s",
+        ("connect", "--connections", 100),
+        per_second,
+        Contestant(SluiceTLS, "/news"),
+        (Contestant(SocketifyTLS, "/news"),),
+        needs="--insecure",
+    ),
+    publishing("0", "nobody listening", ()),
+    publishing("1000", "1,000 listening", ("--listen", "WS/news", "--listeners", 1000)),
+    events(1),
+    events(16),
     Workload(
         "latency",
         "p99 of 50,000 deliveries/s (50 events/s to 1,000)",

@@ -16,6 +16,10 @@ private let routes = """
   server: {threads: 1}
   applications:
     main:
+      http:
+        - {path: publish, publish: {groups: [news, full], anonymous: true}}
+        - {path: mine, publish: {groups: [news], token: 0123456789abcdef0123456789abcdef}}
+        - {path: events, events: news}
       websocket:
         - {path: echo, consumer: echo}
         - {path: news, consumer: broadcast, group: news}
@@ -26,6 +30,21 @@ private let routes = """
 /// Serves the routes on a free port, and puts a load on one of them.
 private func measure(_ path: String, _ load: Load) async throws -> Measurement {
   try await timed(path, load).measurement
+}
+
+/// The same for loads that publish with requests.
+///
+/// - Parameter complete: adds what needs the address of the server, `127.0.0.1:8000`.
+private func measureRequests(
+  _ url: (String) throws -> Target, _ load: Load, _ complete: (String, inout Load) throws -> Void
+) async throws -> Measurement {
+  let configuration = try ConfigurationLoader.configuration(of: routes).onAnyPort
+  return try await GatewayServer(configuration, log: .quiet).serving { port in
+    var load = load
+    load.message = MessageShape(textSize: 64, template: MessageShape.publishing(to: "news"))
+    try complete("127.0.0.1:\(port)", &load)
+    return try await Bench.run(load, against: try url("127.0.0.1:\(port)"))
+  }
 }
 
 /// The same, with the time from the beginning of the load to its end.
@@ -57,9 +76,9 @@ struct BenchRunTests {
     let measurement = try await measure("echo", load)
     #expect(measurement.isGood, "\(measurement.text)")
     #expect(measurement.opened == 5)
-    #expect(measurement.tally.operations > 0)
-    #expect(measurement.tally.bytes == measurement.tally.operations * UInt64(size))
-    #expect(measurement.tally.latencies.count == measurement.tally.operations)
+    #expect(measurement.tally.main.operations > 0)
+    #expect(measurement.tally.main.bytes == measurement.tally.main.operations * UInt64(size))
+    #expect(measurement.tally.main.latencies.count == measurement.tally.main.operations)
   }
 
   @Test(arguments: [
@@ -97,7 +116,7 @@ struct BenchRunTests {
   @Test func `connections are opened again and again`() async throws {
     let measurement = try await measure("echo", short(.connect))
     #expect(measurement.isGood, "\(measurement.text)")
-    #expect(measurement.tally.operations > 5)
+    #expect(measurement.tally.main.operations > 5)
     #expect(measurement.opening == nil)
     #expect(!measurement.text.contains("opened in"))
   }
@@ -107,12 +126,66 @@ struct BenchRunTests {
     load.warmUp = .milliseconds(500)
     let (measurement, elapsed) = try await timed("news", load)
     #expect(measurement.isGood, "\(measurement.text)")
-    #expect((measurement.tally.operations, measurement.opened) == (5, 5))
+    #expect((measurement.tally.main.operations, measurement.opened) == (5, 5))
     // They follow each other, whatever else the machine does meanwhile.
     let opening = try #require(measurement.opening)
     #expect(measurement.seconds > 0)
     #expect(opening + load.warmUp + .seconds(measurement.seconds) <= elapsed)
     #expect(measurement.server.map { $0.residentAfter > 0 } == true)
+  }
+
+  @Test(arguments: [(1, 1), (8, 2)])
+  func `every request is answered`(_ inFlight: Int, _ threads: Int) async throws {
+    let load = short(.publish(inFlight: inFlight), threads: threads)
+    let measurement = try await measureRequests({ try Target("http://\($0)/publish", .publishing) }, load) {
+      _, _ in
+    }
+    #expect(measurement.isGood, "\(measurement.text)")
+    #expect(measurement.opened == 5)
+    #expect(measurement.tally.main.operations > 0)
+    #expect(measurement.tally.publishedInAll >= measurement.tally.main.operations)
+  }
+
+  @Test(arguments: [("ws", "news", 1), ("http", "events", 1), ("ws", "news", 2)])
+  func `listeners get what requests publish`(_ scheme: String, _ path: String, _ threads: Int) async throws {
+    let load = short(.publish(inFlight: 2), threads: threads)
+    let measurement = try await measureRequests({ try Target("http://\($0)/publish", .publishing) }, load) {
+      $1.listeners = Load.Listeners(
+        try Target("\(scheme)://\($0)/\(path)", scheme == "ws" ? .webSocket : .events), count: 7)
+    }
+    #expect(measurement.isGood, "\(measurement.text)")
+    #expect(measurement.opened == 12)
+    #expect(measurement.tally.deliveries.operations > 0)
+    #expect(measurement.tally.delivered == measurement.tally.publishedInAll * 7)
+  }
+
+  @Test(arguments: [(1, Load.Pace.window(4), 1), (2, .rate(200), 2)])
+  func `every stream gets every event`(_ publishers: Int, _ pace: Load.Pace, _ threads: Int) async throws {
+    let load = short(.events(publishers: publishers, pace), threads: threads)
+    let measurement = try await measureRequests({ try Target("http://\($0)/events", .events) }, load) {
+      $1.publishing = try Target("http://\($0)/publish", .publishing)
+    }
+    #expect(measurement.isGood, "\(measurement.text)")
+    #expect(measurement.tally.publishedInAll > 0)
+    #expect(measurement.tally.delivered == measurement.tally.publishedInAll * 5)
+    #expect(measurement.opened == 5 + publishers)
+  }
+
+  @Test(arguments: ["mine", "nope", "news"])
+  func `a request that is refused is a failure`(_ path: String) async throws {
+    await #expect(throws: BenchFailure.self) {
+      try await measureRequests(
+        { try Target("http://\($0)/\(path)", .publishing) }, short(.publish(inFlight: 1))
+      ) { _, _ in }
+    }
+  }
+
+  @Test func `a stream that is none is a failure`() async throws {
+    await #expect(throws: BenchFailure.self) {
+      try await measureRequests(
+        { try Target("http://\($0)/publish", .events) }, short(.events(publishers: 1, .window(1)))
+      ) { $1.publishing = try Target("http://\($0)/publish", .publishing) }
+    }
   }
 
   @Test func `a refusal is a failure`() async throws {

@@ -19,6 +19,24 @@ struct MeasurementTextTests {
       text.contains("1 subscriber, 1 publisher, window 4, 64 bytes of text, 1 thread, 2.00 s"), "\(text)")
   }
 
+  @Test func `what publishes with requests names its audience and its refusals`() {
+    var publishing = measurement(.publish(inFlight: 4))
+    #expect(publishing.text.contains("1 connection, 4 in flight, 64 bytes of text"), "\(publishing.text)")
+    #expect(!publishing.text.contains("deliveries"))
+    publishing.load.listeners = try? Load.Listeners(Target("ws://a/"), count: 2)
+    publishing.tally.refused = [429: 2, 503: 17]
+    #expect(publishing.text.contains("1 connection, 4 in flight, 64 bytes of text, 2 listeners"))
+    #expect(publishing.text.contains("\ndeliveries "))
+    #expect(publishing.text.contains("refused      17 with 503, 2 with 429"))
+    #expect(!publishing.isGood)
+    #expect(
+      measurement(.events(publishers: 1, .rate(5))).text.contains("1 stream, 1 publisher, 5.00 messages/s"))
+  }
+
+  @Test func `how fast connections were opened is told`() {
+    #expect(measurement(.idle).text.contains("1 opened in 2.00 ms (500/s), 0 failed"))
+  }
+
   @Test func `what was compressed is told`() {
     let plain = measurement(.echo(inFlight: 1))
     #expect(!plain.text.contains("compressed"))

@@ -21,7 +21,7 @@ struct MessageTests {
     for template in [nil, "{body}", "a{body}", "ab{body}!", MessageShape.json] {
       let shape = MessageShape(size: 100, template: template)
       #expect(shape.fault(isStamped: true) == nil)
-      let frame = PreparedFrame(shape)
+      let frame = PreparedMessage(shape)
       let stamp = Stamp(run: 4095, sender: 7, sequence: 0xFEED_0001, nanoseconds: 0x0123_4567_89AB_CDEF)
       frame.write(stamp.words)
       let sink = Sink()
@@ -37,6 +37,20 @@ struct MessageTests {
       let found = unsafe Stamp.find(in: message.span.bytes, place: &place)
       #expect(found == stamp)
     }
+  }
+
+  @Test func `a prepared request carries its stamp, behind its head`() {
+    let shape = MessageShape(textSize: 40, template: MessageShape.publishing(to: "a"))
+    let request = PreparedMessage(shape) { Array("POST / \($0)\n".utf8) }
+    let stamp = Stamp(run: 1, sender: 2, sequence: 3, nanoseconds: 4)
+    request.write(stamp.words)
+    var text = ""
+    request.withBytes { text = $0.string }
+    #expect(text.hasPrefix("POST / \(shape.size)\n{\"group\": \"a\", \"text\": \"~s"))
+    #expect(text.hasSuffix("\"}"))
+    #expect((shape.textSize, shape.size) == (40, 66))
+    var place = 0
+    #expect(Stamp.find(in: Array(text.utf8).rawBytes, place: &place) == stamp)
   }
 
   @Test func `a message without a stamp has none`() {
@@ -69,7 +83,7 @@ struct OrderCheckTests {
 struct TargetTests {
   @Test(arguments: [
     ("ws://a", "a", 80, "/"), ("ws://a:8000/x?y=1", "a", 8000, "/x?y=1"), ("ws://[::1]:9/", "::1", 9, "/"),
-    ("ws://a?q", "a", 80, "/?q"),
+    ("ws://a?q", "a", 80, "/?q"), ("wss://a/", "a", 443, "/"), ("wss://a:80/", "a", 80, "/"),
   ])
   func `an address is taken apart`(_ url: String, _ host: String, _ port: Int, _ path: String) throws {
     let target = try Target(url)
@@ -77,11 +91,32 @@ struct TargetTests {
   }
 
   @Test(arguments: [
-    "", "http://a/", "wss://a/", "ws://", "ws://a:0/", "ws://a:x/", "ws://::1/", "ws://a/#b", "ws://a/ b",
+    "", "http://a/", "WS://a/", "ws://", "ws://a:0/", "ws://a:x/", "ws://::1/", "ws://a/#b", "ws://a/ b",
     "ws://[abc/", "ws://[]/", "ws://[abc]x/", "ws://a]/", "ws://a:+80/",
   ])
   func `what is no address is a failure`(_ url: String) {
     #expect(throws: BenchFailure.self) { try Target(url) }
+  }
+}
+
+struct OtherTargetTests {
+  @Test(arguments: [Target.Speech.publishing, .events])
+  func `requests have URLs of HTTP`(_ speech: Target.Speech) throws {
+    #expect(try Target("http://a/", speech).port == 80)
+    let secure = try Target("https://a:8443/b", speech)
+    #expect((secure.isSecure, secure.authority, secure.requestTarget) == (true, "a:8443", "/b"))
+    #expect(
+      throws: BenchFailure(
+        "\"ws://a/\" is not a http:// or https:// URL; write http://127.0.0.1:8000/\(speech == .events ? "events/lobby/" : "api/publish/")"
+      )
+    ) {
+      try Target("ws://a/", speech)
+    }
+  }
+
+  @Test func `the usual port is not named`() throws {
+    #expect(try Target("wss://a:443/").authority == "a")
+    #expect(try Target("ws://a:443/").authority == "a:443")
   }
 }
 

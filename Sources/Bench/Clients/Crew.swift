@@ -129,7 +129,7 @@ extension Crew {
   private func openMore() {
     while opening < Self.openingAtOnce, let part = waiting.popLast() {
       do throws(TransportFailure) {
-        let place = plan.destination(of: part)
+        let place = part.publishes ? plan.publishing : plan.receiving
         let descriptor = try place.address.dial(from: plan.sources.next())
         now = MonotonicTime.now.nanoseconds
         let client = client(part, descriptor, to: place)

@@ -47,10 +47,7 @@ extension StreamClient: AnswerSink {
   }
 
   func body(_ bytes: RawSpan) throws(AnswerFault) {
-    try events.read(bytes) { data in
-      // What a group has kept for those who come does not count.
-      if crew.isListening { part.received(.text, data, for: self, crew) }
-    }
+    try events.read(bytes) { data in part.received(.text, data, for: self, crew) }
   }
 
   func ended(isLast: Bool) throws(AnswerFault) {

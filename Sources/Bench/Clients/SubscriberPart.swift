@@ -11,7 +11,8 @@ final class SubscriberPart: ClientPart {
 
   func received(_ kind: MessageKind, _ payload: RawSpan, for client: LoadClient, _ crew: Crew) {
     let found = Stamp.find(in: payload, place: &crew.stampPlace)
-    if found?.run == crew.plan.openingRun { return }
+    // What a group has kept for those who come does not count, nor does that with which publishers begin.
+    guard crew.isListening, found?.run != crew.plan.openingRun else { return }
     guard let stamp = found, stamp.run == crew.plan.run, Int(stamp.sender) < orders.count else {
       return crew.gotWrong(payload, "it was not sent by a publisher of this run")
     }

@@ -70,10 +70,8 @@ extension Measurement {
           shape,
         ]
       case .publish(let inFlight):
-        [
-          "\(count(load.connections, "connection")), \(inFlight) in flight, \(count(load.receivers, "listener"))",
-          shape,
-        ]
+        ["\(count(load.connections, "connection")), \(inFlight) in flight", shape]
+          + (load.receivers > 0 ? [count(load.receivers, "listener")] : [])
       case .connect: ["\(load.connections) at a time"]
       case .idle: [count(load.connections, "connection")]
       }

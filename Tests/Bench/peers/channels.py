@@ -19,6 +19,14 @@ class Uvicorn(Server):
         return ", ".join(map(distribution, names))
 
 
+class UvicornTLS(Uvicorn):
+    is_secure = True
+
+    def command(self) -> list:
+        certificate, key = self.certify()
+        return [*super().command(), "--ssl-certfile", certificate, "--ssl-keyfile", key]
+
+
 class UvicornRedis(Uvicorn):
     """Redis shares the server's processor."""
 

@@ -20,6 +20,10 @@ class CannotRun(Exception):
 
 class Server:
     name: str
+    is_secure = False
+    """Whether it speaks TLS."""
+    is_alone = True
+    """Whether the time of `pid` is all that its work takes."""
     echo = "/echo"
     news = "/news"
 
@@ -53,8 +57,21 @@ class Server:
         """The process that has the connections."""
         return self.process.pid
 
-    def url(self, path: str) -> str:
-        return f"ws://127.0.0.1:{self.port}{path}"
+    def url(self, path: str, scheme: str = "ws") -> str:
+        """`scheme` is that without TLS: ws or http."""
+        return f"{scheme}{'s' if self.is_secure else ''}://127.0.0.1:{self.port}{path}"
+
+    def certify(self) -> tuple[pathlib.Path, pathlib.Path]:
+        """The files of a certificate and of its key, new ones for this server."""
+        certificate, key = self.home / "certificate.pem", self.home / "key.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        try:
+            subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60)
+        except FileNotFoundError as missing:
+            raise CannotRun("openssl is not installed") from missing
+        key.chmod(0o600)
+        return certificate, key
 
     def begin(self, command: list, environment: dict[str, str] | None = None) -> subprocess.Popen:
         with open(self.home / "log", "ab") as log:

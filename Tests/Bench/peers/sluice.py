@@ -8,12 +8,17 @@ from peers.server import Server
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = pathlib.Path(os.environ.get("SLUICE", ROOT / ".build/release/sluice"))
 
+# Of the publish route.
+TOKEN = {"BENCH_TOKEN": "0123456789abcdef0123456789abcdef"}
 ROUTES = """
 installed_apps: [echo, chat, broadcast]
 channel_layers: {default: LAYER}
 server: {threads: 1}
 applications:
   main:
+    http:
+      - {path: publish, publish: {groups: [news], token: {env: BENCH_TOKEN}}}
+      - {path: events, events: news}
     websocket:
       - {path: echo, consumer: echo}
       - {path: news, consumer: broadcast, group: news}
@@ -36,12 +41,23 @@ class Sluice(Server):
         file.write_text(self.routes())
         return [BINARY, "serve", file, "--bind", f"127.0.0.1:{self.port}"]
 
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **TOKEN}
+
     @classmethod
     def version(cls) -> str:
         commit = subprocess.run(
             ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=20
         )
         return f"Sluice {commit.stdout.strip() or 'of no commit'}"
+
+
+class SluiceTLS(Sluice):
+    is_secure = True
+
+    def routes(self) -> str:
+        certificate, key = self.certify()
+        return super().routes().replace("{threads: 1}", f"{{threads: 1, tls: {{certificate: {certificate}, key: {key}}}}}")
 
 
 class SluiceCompressing(Sluice):

@@ -10,3 +10,10 @@ class Socketify(Server):
     @classmethod
     def version(cls) -> str:
         return distribution("socketify")
+
+
+class SocketifyTLS(Socketify):
+    is_secure = True
+
+    def command(self) -> list:
+        return [*super().command(), *self.certify()]

@@ -1,5 +1,7 @@
-"""Echo and broadcast on Django Channels, as its tutorial writes consumers. REDIS_URL chooses the Redis layer."""
+"""Echo and broadcast on Django Channels, as its tutorial writes consumers, and a view that publishes. REDIS_URL chooses the Redis
+layer."""
 
+import json
 import os
 
 import django
@@ -12,11 +14,16 @@ LAYER = (
     if redis
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 )
-settings.configure(ALLOWED_HOSTS=["*"], CHANNEL_LAYERS={"default": LAYER}, INSTALLED_APPS=["channels"], SECRET_KEY="bench")
+settings.configure(
+    ALLOWED_HOSTS=["*"], CHANNEL_LAYERS={"default": LAYER}, INSTALLED_APPS=["channels"], ROOT_URLCONF=__name__, SECRET_KEY="bench"
+)
 django.setup()
 
 from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
+from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.core.asgi import get_asgi_application  # noqa: E402
+from django.http import JsonResponse  # noqa: E402
 from django.urls import path  # noqa: E402
 
 
@@ -40,6 +47,16 @@ class NewsConsumer(AsyncWebsocketConsumer):
         await self.send(text_data=event["text"])
 
 
+async def publish(request):
+    body = json.loads(request.body)
+    await get_channel_layer().group_send(body["group"], {"type": "news.message", "text": body["text"]})
+    return JsonResponse({"published": True})
+
+
+urlpatterns = [path("publish", publish)]
 application = ProtocolTypeRouter(
-    {"websocket": URLRouter([path("echo", EchoConsumer.as_asgi()), path("news", NewsConsumer.as_asgi())])}
+    {
+        "http": get_asgi_application(),
+        "websocket": URLRouter([path("echo", EchoConsumer.as_asgi()), path("news", NewsConsumer.as_asgi())]),
+    }
 )
