@@ -168,7 +168,7 @@ def secure_echo(key: str, title: str, arguments: tuple) -> Workload:
 OURS, CHANNELS, PLAIN = ("--group", "news", "--token-env", "BENCH_TOKEN"), ("--group", "news"), ("--template", "{body}")
 
 
-def publishing(key: str, title: str, arguments: tuple) -> Workload:
+def publishing(key: str, title: str, arguments: tuple, *others: Contestant) -> Workload:
     return Workload(
         f"publish-{key}",
         f"publish over HTTP, 64 B, 32 connections, {title}",
@@ -176,10 +176,7 @@ def publishing(key: str, title: str, arguments: tuple) -> Workload:
         ("publish", "--connections", 32, *arguments),
         per_second,
         Contestant(Sluice, "/publish", arguments=OURS),
-        (
-            Contestant(Nchan, "/publish", arguments=PLAIN),
-            Contestant(Uvicorn, "/publish", arguments=CHANNELS, name="uvicorn + Channels, in memory"),
-        ),
+        (Contestant(Nchan, "/publish", arguments=PLAIN), *others),
         needs="--group",
     )
 
@@ -260,7 +257,12 @@ WORKLOADS = (
         (Contestant(SocketifyTLS, "/news"),),
         needs="--insecure",
     ),
-    publishing("0", "nobody listening", ()),
+    publishing(
+        "0",
+        "nobody listening",
+        (),
+        Contestant(Uvicorn, "/publish", arguments=CHANNELS, name="uvicorn + Channels, in memory"),
+    ),
     publishing("1000", "1,000 listening", ("--listen", "WS/news", "--listeners", 1000)),
     events(1),
     events(16),
