@@ -20,7 +20,7 @@ struct BenchCommand: AsyncParsableCommand {
         sluice bench echo --cacert tls/fullchain.pem wss://localhost:8443/ws/echo/
         sluice bench publish --group chat_lobby --token-env PUBLISH_TOKEN http://127.0.0.1:8000/api/publish/
         sluice bench events --publish http://127.0.0.1:8000/api/publish/ --group news --token-env PUBLISH_TOKEN \
-          http://127.0.0.1:8000/events/news/
+      http://127.0.0.1:8000/events/news/
       """,
     subcommands: [
       BenchEchoCommand.self, BenchFanOutCommand.self, BenchConnectCommand.self, BenchIdleCommand.self,

@@ -14,7 +14,7 @@ struct BenchPublishCommand: BenchWorkload {
       EXAMPLES
         sluice bench publish --group chat_lobby --token-env PUBLISH_TOKEN http://127.0.0.1:8000/api/publish/
         sluice bench publish --group chat_lobby --token-env PUBLISH_TOKEN --listeners 1000 \
-          --listen ws://127.0.0.1:8000/ws/chat/lobby/ http://127.0.0.1:8000/api/publish/
+      --listen ws://127.0.0.1:8000/ws/chat/lobby/ http://127.0.0.1:8000/api/publish/
         sluice bench publish --template '{body}' http://127.0.0.1:8080/pub
       """)
 
@@ -60,7 +60,7 @@ struct BenchEventsCommand: BenchWorkload {
 
       EXAMPLES
         sluice bench events --publish http://127.0.0.1:8000/api/publish/ --group news --token-env PUBLISH_TOKEN \
-          http://127.0.0.1:8000/events/news/
+      http://127.0.0.1:8000/events/news/
         sluice bench events --publish http://127.0.0.1:8080/pub --template '{body}' http://127.0.0.1:8080/sub
       """)
 
