@@ -119,9 +119,10 @@ extension Bench {
     if !isInterrupted { try? await waitForLateOnes() }
     let reports = await reports()
     // The counts are read before the end, which may break connections.
-    let measurement = Measurement(
+    var measurement = Measurement(
       plan: plan, reports: reports, opened: opened, opening: opening, problem: problem,
       isInterrupted: isInterrupted, server: (serverBefore, server.before, server.after))
+    if !isInterrupted { measurement.unanswered = UInt64(max(0, awaited)) }
     order(.close)
     await waitForTheEnd()
     return measurement
@@ -198,7 +199,7 @@ extension Bench {
   }
 
   private func waitForLateOnes() async throws {
-    guard plan.load.receivers > 0 else { return }
+    guard plan.load.publishers > 0 else { return }
     let deadline = MonotonicTime.now + Self.lateness
     while missing > 0 || awaited > 0, MonotonicTime.now < deadline, isAnybodyLeft {
       try await Task.sleep(for: Self.glance)

@@ -121,7 +121,7 @@ def test_publishing(publishing, listen):
     done = bench("publish", *SHORT, *arguments, "--pid", publishing.process.pid, "--format", "json", publishing.http("/api/publish/"))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert (result["workload"], result["is_good"], result["refused"]) == ("publish", True, {})
+    assert (result["workload"], result["is_good"], result["refused"], result["unanswered"]) == ("publish", True, {}, 0)
     assert (result["in_flight"], result["size_bytes"], result["listeners"]) == (3, 64, 7 if listen else 0)
     assert result["operations"] > 0 and 0 < result["latency_us"]["p50"] <= result["latency_us"]["max"]
     assert ("deliveries" in result, "integrity" in result) == (bool(listen), bool(listen))
@@ -195,6 +195,7 @@ STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
         ([b"SSH-2.0-OpenSSH_9\r\n"], "does not speak HTTP"),
         ([b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"], "its Content-Length is not valid"),
         ([ACCEPTED], "closed a connection"),
+        ([ACCEPTED, b"", b""], "unanswered   10 requests"),
         ([ACCEPTED, ACCEPTED, ACCEPTED], "closed a connection"),
         ([ACCEPTED, b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nlate"], "503 Busy: late"),
         ([ACCEPTED * 2], "although nothing was asked"),

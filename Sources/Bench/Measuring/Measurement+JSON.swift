@@ -49,7 +49,7 @@ extension Measurement {
     let refused = tally.refused.sorted { $0.key < $1.key }.map {
       JSON.Member(key: "\($0.key)", value: .number($0.value))
     }
-    let answers: JSON = ["refused": .object(refused)]
+    let answers: JSON = ["refused": .object(refused), "unanswered": .number(unanswered)]
     guard case .publish = load.work, load.receivers > 0 else { return answers }
     return answers.with([
       "deliveries": [

@@ -11,6 +11,7 @@ extension Measurement {
     var text = "\(load.work.name)  \(url)\n\(summary)\n\n\(table)\n"
     text += row("connections", "\(opened) opened\(pace), \(tally.failed) failed, \(tally.lost) lost")
     if refused > 0 { text += row("refused", refusals) }
+    if unanswered > 0 { text += row("unanswered", "\(unanswered) requests") }
     if load.receivers > 0 {
       text += row(
         "integrity",

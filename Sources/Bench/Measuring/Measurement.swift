@@ -21,6 +21,8 @@ package struct Measurement: Sendable {
   /// Per cent of a processor that the busiest reactor of the load generator used, and per cent of the time that it waited for a
   /// processor.
   package var generator: (used: Double, waited: Double)
+  /// Requests that were not answered in the end.
+  package var unanswered: UInt64 = 0
   /// The first thing that went wrong.
   package var problem: String?
   package var isInterrupted: Bool
@@ -45,9 +47,10 @@ package struct Measurement: Sendable {
 
   package var refused: UInt64 { tally.refused.values.reduce(0, +) }
 
-  /// Whether all requests were accepted, and all expected messages arrived.
+  /// Whether all requests were answered and accepted, and all expected messages arrived.
   package var isGood: Bool {
-    tally.failed + tally.lost + tally.wrong + lost + tally.duplicated + tally.late + refused == 0
+    let faults = tally.failed + tally.lost + tally.wrong + lost + tally.duplicated + tally.late
+    return faults + refused + unanswered == 0
   }
 
   package var isGeneratorBusy: Bool { generator.used + generator.waited > Self.busyFrom }
