@@ -142,7 +142,8 @@ struct BenchRunTests {
     }
     #expect(measurement.isGood, "\(measurement.text)")
     #expect(measurement.opened == 5)
-    #expect(measurement.tally.main.operations > 0)
+    // A busy machine may answer none within the measured time.
+    #expect(measurement.tally.publishedInAll >= 5 * UInt64(inFlight))
     #expect(measurement.tally.publishedInAll >= measurement.tally.main.operations)
   }
 
@@ -155,7 +156,8 @@ struct BenchRunTests {
     }
     #expect(measurement.isGood, "\(measurement.text)")
     #expect(measurement.opened == 12)
-    #expect(measurement.tally.deliveries.operations > 0)
+    #expect(measurement.tally.publishedInAll > 0)
+    #expect(measurement.tally.deliveries.operations <= measurement.tally.delivered)
     #expect(measurement.tally.delivered == measurement.tally.publishedInAll * 7)
   }
 
