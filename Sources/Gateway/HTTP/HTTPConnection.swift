@@ -336,7 +336,9 @@ extension HTTPConnection {
 
   /// Files and proxied requests are the HTTP service's.
   private func handOver(_ bytes: RawSpan) -> Beginning {
-    guard !hasWritten, owner.handOver(connection, bytes, of: client) else { return .later }
+    guard !hasWritten, owner.handOver(connection, bytes, of: client) else {
+      return connection.isClosed ? .over : .later
+    }
     leave()
     return .over
   }

@@ -80,13 +80,12 @@ final class HTTPConnections {
   /// Files and proxied requests are served by the HTTP service.
   ///
   /// - Parameter bytes: what was read and not handled, from the head of a request on.
-  /// - Returns: false where something of an earlier answer is still on the way.
+  /// - Returns: false where something of an earlier answer is still on the way, or the connection is closed.
   func handOver(_ connection: Connection, _ bytes: RawSpan, of client: Client) -> Bool {
     if connection.isSecure {
-      worker.serveHTTP(through: connection, [UInt8](copying: bytes), of: client)
-      return true
+      return worker.serveHTTP(through: connection, [UInt8](copying: bytes), of: client)
     }
-    guard let descriptor = connection.detach() else { return connection.isClosed }
+    guard let descriptor = connection.detach() else { return false }
     worker.http.serve(
       HandedOverConnection(
         descriptor: descriptor.take(), bytes: [UInt8](copying: bytes), client: client))

@@ -39,7 +39,7 @@ enum DescriptorNeeds {
   /// - Parameter threads: workers.
   static func ofGateway(_ configuration: Configuration, threads: Int) -> Int {
     let hosts = redisHosts(of: configuration)
-    let loops = 1 + (hosts > 0 ? 1 : 0) + (configuration.needsTLS ? threads : 0)
+    let loops = 1 + (hosts > 0 ? 1 : 0) + (configuration.served.hasSecureUpstreams ? threads : 0)
     // Those of the memory and of the stop are no workers.
     let reactors = (threads + 2) * reactor
     let client = DescriptorLimit.own(configuration) + DescriptorLimit.upstream(configuration)
@@ -85,7 +85,7 @@ extension DescriptorLimit {
   static let usualConnections = 1000
 
   fileprivate static func own(_ configuration: Configuration) -> Int {
-    configuration.server.tls == nil ? 1 : forTLS
+    configuration.server.tls != nil && configuration.served.hasHTTPService ? forTLS : 1
   }
 
   fileprivate static func upstream(_ configuration: Configuration) -> Int {
@@ -95,7 +95,7 @@ extension DescriptorLimit {
   /// Left for files, the log, and what the runtime opens.
   static let reserve = 64
 
-  /// Of a connection with TLS: its own, and those of the pair of sockets behind it.
+  /// Of a connection with TLS: its own, and those of the pair of sockets behind it: with an upstream, or with the HTTP service.
   private static let forTLS = 3
 
   private static let extraRange = 8...256
@@ -108,7 +108,7 @@ extension DescriptorLimit {
       max(descriptors / (16 * threads), Self.extraRange.lowerBound), Self.extraRange.upperBound)
     let perThread =
       DescriptorNeeds.reactor + DescriptorNeeds.listeners(of: configuration)
-      + (configuration.needsTLS ? DescriptorNeeds.eventLoop : 0) + extras
+      + (configuration.served.hasSecureUpstreams ? DescriptorNeeds.eventLoop : 0) + extras
     let hosts = DescriptorNeeds.redisHosts(of: configuration)
     let connections = connections(
       own: Self.own(configuration), upstream: Self.upstream(configuration),

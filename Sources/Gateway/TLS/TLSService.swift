@@ -11,7 +11,8 @@ import Transport
 /// The certificates for clients; and TLS with upstreams: joins each connection to one end of a socket pair, whose other end is a
 /// plain connection for a worker.
 final class TLSService: Sendable {
-  private let group: MultiThreadedEventLoopGroup
+  /// For connections with upstreams; nil where there can be none.
+  private let group: MultiThreadedEventLoopGroup?
   private let certificates = Mutex<TLSContext?>(nil)
   private let trusted = Mutex<[UpstreamConfiguration.Trust: NIOSSLContext]>([:])
   private let open = Mutex(OpenRelays())
@@ -36,8 +37,10 @@ final class TLSService: Sendable {
   /// How often peers are checked.
   private static let look = TimeAmount.seconds(8)
 
+  /// - Parameter threads: for connections with upstreams; 0 if no route has any.
   init(threads: Int) {
-    group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
+    group = threads > 0 ? MultiThreadedEventLoopGroup(numberOfThreads: threads) : nil
+    guard let group else { return }
     for loop in group.makeIterator() {
       loop.scheduleRepeatedTask(initialDelay: Self.look, delay: Self.look) { [weak self] _ in
         self?.checkPeers(on: loop)
@@ -84,7 +87,9 @@ final class TLSService: Sendable {
   func connect(
     to upstream: UpstreamConfiguration, _ done: @escaping @Sendable (Result<Int32, any Error>) -> Void
   ) {
-    let loop = group.next()
+    guard let loop = group?.next() else {
+      preconditionFailure("a route with a wss upstream has threads for it")
+    }
     loop.execute { [self] in
       do {
         try connect(to: upstream, on: loop, done)
@@ -186,7 +191,7 @@ extension TLSService {
 
   /// Ends the event loops.
   func shutDown() async throws {
-    try await group.shutdownGracefully()
+    try await group?.shutdownGracefully()
   }
 
   private func keep(_ channel: any Channel) {

@@ -24,7 +24,7 @@ extension Configuration {
     }) {
       return "no route has kept this history of the group \"\(group.text)\" so far"
     }
-    if other.needsTLS, !needsTLS { return "no route has had an upstream over TLS so far" }
+    if other.served.hasSecureUpstreams, !served.hasSecureUpstreams { return "no route has had an upstream over TLS so far" }
     if new.knowsUsers, !old.knowsUsers { return "no route has authenticated its clients so far" }
     return nil
   }

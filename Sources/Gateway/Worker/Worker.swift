@@ -185,11 +185,12 @@ extension Worker: SessionOwner {
   /// Has the HTTP service serve a client with TLS.
   ///
   /// - Parameter bytes: what was read and decrypted.
-  func serveHTTP(through connection: Connection, _ bytes: [UInt8], of client: Client) {
-    guard let tls, let pair = try? Descriptor.socketPair() else {
-      gateway.acceptFailures.record(EMFILE)
-      process.counters.connections.down()
-      return connection.abort()
+  /// - Returns: false where there are no descriptors for it; the connection is closed then.
+  func serveHTTP(through connection: Connection, _ bytes: [UInt8], of client: Client) -> Bool {
+    guard let tls, !connection.isClosed, let pair = try? Descriptor.socketPair() else {
+      if !connection.isClosed { gateway.acceptFailures.record(EMFILE) }
+      connection.abort()
+      return false
     }
     tls.relayBegan()
     let relay = HTTPRelay(from: connection, to: pair.0, on: reactor) { [unowned self] relay in
@@ -198,6 +199,7 @@ extension Worker: SessionOwner {
     }
     relays[ObjectIdentifier(relay)] = relay
     http.serve(HandedOverConnection(descriptor: pair.1, bytes: bytes, client: client))
+    return true
   }
 
   func goOnInTLS(
