@@ -19,8 +19,6 @@ extension StringProtocol {
   ///
   /// - Parameter word: in lower case.
   package func beginsIgnoringCase(with word: String) -> Bool {
-    let start = utf8.prefix(word.utf8.count)
-    return word.utf8.elementsEqual(
-      start.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 })
+    word.utf8.elementsEqual(utf8.prefix(word.utf8.count)) { $0 == ($1.isLetter ? $1 | 0x20 : $1) }
   }
 }

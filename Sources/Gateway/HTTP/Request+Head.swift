@@ -20,15 +20,15 @@ extension HTTPFields {
 
 extension Request {
   /// As the workers read them.
-  fileprivate var fields: some Sequence<HeaderField> {
-    headers.lazy.map { HeaderField(name: $0.name.canonicalName, value: $0.value) }
+  fileprivate var fields: [HeaderField] {
+    headers.map { HeaderField(name: $0.name.canonicalName, value: $0.value) }
   }
 }
 
 extension HTTPRequestHead {
   /// As the workers read them.
-  var fields: some Sequence<HeaderField> {
-    headers.lazy.map { HeaderField(name: $0.name.lowercased(), value: $0.value) }
+  var fields: [HeaderField] {
+    headers.map { HeaderField(name: $0.name.lowercased(), value: $0.value) }
   }
 
   /// The head as bytes, for a worker to read again. The parser has refused what is no valid field.

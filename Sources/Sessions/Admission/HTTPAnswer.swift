@@ -75,7 +75,10 @@ extension HTTPAnswer {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(256 + body.count)
     bytes += (minorVersion == 0 ? "HTTP/1.0 " : "HTTP/1.1 ").utf8
-    bytes += "\(status) \(HTTPResponseStatus(statusCode: status).reasonPhrase)\r\n".utf8
+    bytes += String(status).utf8
+    bytes.append(UInt8(ascii: " "))
+    bytes += HTTPResponseStatus(statusCode: status).reasonPhrase.utf8
+    bytes += "\r\n".utf8
     var options: [String] = []
     var isDated = false
     for field in fields {
@@ -94,7 +97,7 @@ extension HTTPAnswer {
     }
     if !options.isEmpty { Self.append("Connection", options.joined(separator: ", "), to: &bytes) }
     if let date, !isDated { Self.append("Date", date, to: &bytes) }
-    if let length { Self.append("Content-Length", "\(length)", to: &bytes) }
+    if let length { Self.append("Content-Length", String(length), to: &bytes) }
     bytes += "\r\n".utf8
     if let opaque = OpaqueText.unescaped(bytes) { bytes = opaque }
     if mayHaveBody, !isToHEAD { bytes += body }

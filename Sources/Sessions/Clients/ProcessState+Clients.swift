@@ -42,7 +42,7 @@ extension ProcessState {
   ///   - fields: the fields of the request, with names in lower case.
   ///   - direct: the client of the connection.
   package func client(
-    of fields: some Sequence<HeaderField>, behind direct: Client, isHandshake: Bool
+    of fields: [HeaderField], behind direct: Client, isHandshake: Bool
   ) -> (client: Client, refusal: HandshakeRefusal?) {
     guard !direct.isBehindProxyHeader else {
       unbelieved.note(fieldsBehindProxyHeader: fields, from: direct.peer)

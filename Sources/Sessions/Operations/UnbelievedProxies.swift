@@ -16,7 +16,7 @@ final class UnbelievedProxies: Sendable {
   }
 
   /// - Parameter fields: the fields of a request from a peer that is not a trusted proxy.
-  func note(_ fields: some Sequence<HeaderField>, from peer: PeerAddress) {
+  func note(_ fields: [HeaderField], from peer: PeerAddress) {
     // Any client on the Internet can send such fields.
     guard !isTold.load(ordering: .relaxed), fields.contains(where: { Client.isForwarding($0.name) }),
       peer.address?.isPrivate ?? true, !isTold.exchange(true, ordering: .relaxed)
@@ -31,7 +31,7 @@ final class UnbelievedProxies: Sendable {
   }
 
   /// - Parameter fields: the fields of a request on a connection that began with a PROXY protocol header.
-  func note(fieldsBehindProxyHeader fields: some Sequence<HeaderField>, from peer: PeerAddress) {
+  func note(fieldsBehindProxyHeader fields: [HeaderField], from peer: PeerAddress) {
     guard !isHeaderTold.load(ordering: .relaxed), fields.contains(where: { Client.isForwarding($0.name) }),
       !isHeaderTold.exchange(true, ordering: .relaxed)
     else { return }

@@ -13,29 +13,31 @@ public struct HeaderField: Sendable, Equatable {
   }
 
   /// Reads a line (RFC 9112 section 5): field-name ":" OWS field-value OWS.
-  init(_ bytes: RawSpan, _ line: Range<Int>) throws(RequestFault) {
-    guard let colon = line.first(where: { bytes[$0] == UInt8(ascii: ":") }) else {
-      throw RequestFault.badRequest("a header line has no colon")
+  ///
+  /// - Parameter isASCII: whether all of its bytes are known to be.
+  init(_ bytes: RawSpan, _ line: Range<Int>, isASCII: Bool) throws(RequestFault) {
+    var colon = line.lowerBound
+    while colon < line.upperBound, Token.has(bytes[colon]) { colon += 1 }
+    guard colon < line.upperBound, colon > line.lowerBound, bytes[colon] == UInt8(ascii: ":") else {
+      let hasColon = line.contains { bytes[$0] == UInt8(ascii: ":") }
+      throw RequestFault.badRequest(
+        hasColon ? "a header name is not a valid token" : "a header line has no colon")
     }
-    let name = line.lowerBound..<colon
-    guard !name.isEmpty, name.allSatisfy({ Token.has(bytes[$0]) }) else {
-      throw RequestFault.badRequest("a header name is not a valid token")
-    }
-    var value = (colon + 1)..<line.upperBound
-    while let first = value.first, Self.isWhiteSpace(bytes[first]) { value = (first + 1)..<value.upperBound }
-    while let last = value.last, Self.isWhiteSpace(bytes[last]) { value = value.lowerBound..<last }
-    let text = bytes.opaqueText(value)
-    guard !text.hasTooManyMarks else {
+    var (start, end) = (colon + 1, line.upperBound)
+    while start < end, Self.isWhiteSpace(bytes[start]) { start += 1 }
+    while start < end, Self.isWhiteSpace(bytes[end - 1]) { end -= 1 }
+    let text = isASCII ? bytes.string(start..<end) : bytes.opaqueText(start..<end)
+    guard isASCII || !text.hasTooManyMarks else {
       throw RequestFault.badRequest("a header value has too many combining marks in a row")
     }
-    self.init(name: Self.lowercased(bytes, name), value: text)
+    self.init(name: Self.lowercased(bytes, line.lowerBound..<colon), value: text)
   }
 
   /// A token in lower case, in one step.
   private static func lowercased(_ bytes: RawSpan, _ name: Range<Int>) -> String {
     unsafe String(unsafeUninitializedCapacity: name.count) { text in
-      for (index, place) in name.enumerated() {
-        let byte = bytes[place]
+      for index in 0..<name.count {
+        let byte = bytes[name.lowerBound + index]
         unsafe text[index] = byte.isLetter ? byte | 0x20 : byte
       }
       return name.count

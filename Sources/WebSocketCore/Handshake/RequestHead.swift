@@ -60,13 +60,13 @@ extension RequestHead {
   private static func requestLine(_ bytes: RawSpan, _ line: Range<Int>) throws(RequestFault)
     -> RequestHead
   {
-    let spaces = line.filter { bytes[$0] == UInt8(ascii: " ") }
-    guard spaces.count == 2 else {
-      throw RequestFault.badRequest("the request line does not have three parts")
-    }
-    let method = line.lowerBound..<spaces[0]
-    let target = (spaces[0] + 1)..<spaces[1]
-    let version = bytes.string((spaces[1] + 1)..<line.upperBound)
+    guard let first = space(in: line, of: bytes),
+      let second = space(in: (first + 1)..<line.upperBound, of: bytes),
+      space(in: (second + 1)..<line.upperBound, of: bytes) == nil
+    else { throw RequestFault.badRequest("the request line does not have three parts") }
+    let method = line.lowerBound..<first
+    let target = (first + 1)..<second
+    let version = bytes.string((second + 1)..<line.upperBound)
     guard !method.isEmpty, method.allSatisfy({ Token.has(bytes[$0]) }) else {
       throw RequestFault.badRequest("the method is not a valid token")
     }
@@ -75,7 +75,12 @@ extension RequestHead {
     }
     guard let minorVersion = Self.minorVersion(version) else { throw RequestFault.unsupportedHTTP }
     return RequestHead(
-      method: bytes.string(method), target: target.map { bytes[$0] }, minorVersion: minorVersion, fields: [])
+      method: bytes.string(method), target: [UInt8](copying: bytes.extracting(target)),
+      minorVersion: minorVersion, fields: [])
+  }
+
+  private static func space(in line: Range<Int>, of bytes: RawSpan) -> Int? {
+    line.first { bytes[$0] == UInt8(ascii: " ") }
   }
 
   /// RFC 9110 section 2.5: a later minor version is read as the highest supported one.
