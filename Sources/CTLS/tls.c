@@ -126,6 +126,8 @@ struct tls_session {
     // Nothing more comes, and whether a read has said so.
     bool is_ended;
     bool is_end_told;
+    // The handshake is over.
+    bool is_established;
     // close_notify was sent.
     bool is_finished;
     // KeyUpdates since the last data, and of this read.
@@ -463,7 +465,12 @@ static bool keep(tls_session *session) {
         session->held = NULL;
     } else if (!session->held) {
         session->held = malloc(session->left);
-        if (!session->held) return false;
+        if (!session->held) {
+            // The bytes are in the thread's buffer, which the next session uses.
+            session->left = 0;
+            session->fault = "no memory";
+            return false;
+        }
         memcpy(session->held, session->next, session->left);
         session->next = session->held;
     }
@@ -528,7 +535,12 @@ long tls_session_read(tls_session *session, void *buffer, size_t size, size_t mo
         // After a message without data the library returns although there is more.
         if (error == SSL_ERROR_WANT_READ && (session->left == 0 || session->left == before)) break;
     }
-    if (session->is_ended && !SSL_is_init_finished(session->ssl) && !session->fault)
+    bool is_between = SSL_is_init_finished(session->ssl);
+    // Nothing can be sent in the middle of a later message, which nobody has a reason to send in pieces.
+    if (session->is_established && !is_between && session->left == 0 && !session->fault)
+        session->fault = "a message after the handshake is incomplete";
+    if (is_between) session->is_established = true;
+    if (session->is_ended && !session->is_established && !session->fault)
         session->fault = "the connection was closed during the handshake";
     int code = is_waiting || send_out(session) ? 0 : errno;
     if (!keep(session)) code = ENOMEM;
@@ -580,7 +592,7 @@ size_t tls_session_unsent(const tls_session *session, const void **bytes) {
     return shared.sender == session ? shared.out_count : 0;
 }
 
-bool tls_session_is_established(const tls_session *session) { return SSL_is_init_finished(session->ssl); }
+bool tls_session_is_established(const tls_session *session) { return session->is_established; }
 
 bool tls_session_is_heard(const tls_session *session) { return session->is_heard; }
 

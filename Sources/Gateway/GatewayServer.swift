@@ -243,7 +243,8 @@ package final class GatewayServer: Sendable {
   private func startParts() throws -> RunningParts {
     let count = gateway.process.threads
     let http = HTTPService(gateway: gateway)
-    let tls = configuration.needsTLS ? TLSService(threads: configuration.served.hasSecureUpstreams ? count : 0) : nil
+    let tls =
+      configuration.needsTLS ? TLSService(threads: configuration.served.hasSecureUpstreams ? count : 0) : nil
     if let certificates = configuration.server.tls { try tls?.use(certificates) }
     let workers = try (0..<count).map { try startWorker($0, http: http, tls: tls) }
     http.connect(to: workers.map(\.mailbox))

@@ -70,8 +70,14 @@ public final class Connection {
 
   public var isClosed: Bool { phase == .closed }
 
-  /// Whether the handler has left some of what was read for later.
-  public var hasUnread: Bool { unread != nil }
+  /// Whether some of what was read is left for later: by the handler, or by TLS.
+  public var hasUnread: Bool { unread != nil || heldByTLS != nil }
+
+  /// Encrypted bytes that were read and wait for a later turn, and since when; nil if there are none.
+  var heldByTLS: (bytes: Int, since: UInt64)? {
+    guard let tls, tls.held > 0, unread == nil, phase == .open else { return nil }
+    return (tls.held, tls.heldSince)
+  }
 
   /// Bytes that wait for the kernel to take them.
   public var queuedBytes: Int { queue?.byteCount ?? 0 }
@@ -470,7 +476,7 @@ extension Connection {
       peerHasFinished = true
       close(.failed(code))
     } else {
-      // A record may have arrived in part.
+      // The bounds of one read may have left some of what was read.
       return phase == .broken ? hasMoreAfter(tls?.taken ?? 0) : holdsInput
     }
     return false
@@ -503,7 +509,7 @@ extension Connection {
   /// Begins the handshake at the client's side.
   func beginTLS() {
     guard phase == .open else { return }
-    guard let tls else { return close(.failed(ENOMEM)) }
+    guard let tls else { return close(.local) }
     awaitsTLS = true
     guard tls.begin() else { return close(.failed(errno)) }
     if keepUnsent(of: tls) { wait() }
@@ -574,7 +580,11 @@ extension Connection {
   }
 
   private func shutDownSending() {
-    tls?.finish()
+    if let tls {
+      tls.finish()
+      // It is called again once the farewell has left.
+      if keepUnsent(of: tls) { return wait() }
+    }
     // A failure means that the peer is gone, which reading will tell.
     _ = Glibc.shutdown(rawDescriptor, Int32(SHUT_WR))
   }

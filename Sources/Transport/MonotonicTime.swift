@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// A point on the clock that never goes back, in nanoseconds since the machine started.

@@ -163,7 +163,8 @@ extension Reactor {
     let raw = descriptor.take()
     let tls = context.flatMap { TLSSession($0, on: raw, first: first, countedBy: unread.allowance) }
     let connection = place(raw, handler, tls)
-    if context != nil, tls == nil { connection.close(.failed(ENOMEM)) }
+    // Nothing that has come can be read, so it is not a break.
+    if context != nil, tls == nil { connection.close(.local) }
     if !first.isEmpty { connection.readHeld() }
     return connection
   }
@@ -290,6 +291,9 @@ extension Reactor {
   }
 
   public var connectionCount: Int { slots.count - freeSlots.count }
+
+  /// In no order.
+  var connections: [Connection] { slots.compactMap(\.connection) }
 
   /// Whether the handler that is being called has time left. The time begins with the first call. A handler calls this now and
   /// then, after at least some work; when the time is over it leaves the rest with `Connection.leave`, or asks for another turn
@@ -494,7 +498,9 @@ extension Reactor {
   /// The same, decrypted.
   func read(through tls: TLSSession, atMost size: Int, isWaiting: Bool) -> Int {
     counters.reads += 1
-    return unsafe tls.read(into: readBuffer, atMost: size, isWaiting: isWaiting)
+    let count = unsafe tls.read(into: readBuffer, atMost: size, at: now, isWaiting: isWaiting)
+    if tls.held > 0 { noteKept() }
+    return count
   }
 
   /// Gives the handler the bytes of a read, and gathers what the handler writes.

@@ -79,7 +79,7 @@ final class SendQueue {
   /// Appends to the empty queue the rest of a piece that the kernel has begun to accept.
   func append(restOfPiece bytes: UnsafeRawBufferPointer) {
     unsafe append(bytes)
-    hasBegun = !isEmpty
+    hasBegun = first < entries.count
   }
 
   /// Appends bytes that several connections share.
@@ -260,14 +260,16 @@ final class SendQueue {
 
   /// Removes everything except the rest of the piece that the kernel has begun to accept.
   ///
-  /// - Returns: false if that rest is longer than `most` bytes; then nothing has changed.
+  /// What is encrypted stays, too: 32 KiB and what is around it.
+  ///
+  /// - Returns: false if that rest is longer than `most` bytes, without what is encrypted; then nothing has changed.
   func trim(toPieceOf most: Int) -> Bool {
     let sealedCount = sealedBytes
-    guard first < entries.count, let chunk = entries[first].chunk else { return sealedCount <= most }
+    guard first < entries.count, let chunk = entries[first].chunk else { return true }
     let entry = entries[first]
     let isBegun = hasBegun || entry.start > 0
     let end = isBegun ? chunk.pieceEnd(from: entry.start, to: entry.end) : entry.start
-    guard sealedCount + end - entry.start <= most else { return false }
+    guard end - entry.start <= most else { return false }
     entries = []
     own = nil
     first = 0

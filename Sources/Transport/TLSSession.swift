@@ -3,8 +3,8 @@ import Glibc
 
 /// TLS on one connection, at the server's side or at the client's. Confined to the connection's reactor.
 ///
-/// What is read is decrypted into the reactor's buffer, and what is written is sent at once; it owns a buffer only while part of a
-/// record has arrived.
+/// What is read is decrypted into the reactor's buffer, and what is written is sent at once; it owns a buffer only while a read has
+/// left some of what came, because of its bounds.
 @safe final class TLSSession {
   /// The most plaintext of one record (RFC 8446 section 5.1). Bytes.
   static let recordSize = 16 * 1024
@@ -12,9 +12,11 @@ import Glibc
   private let raw: OpaquePointer
   /// The session asks it for the certificate.
   private let context: TLSContext
-  /// Where what was read and not decrypted is counted, and how much is.
+  /// Where what was read and not decrypted is counted, and how much that is. Bytes.
   private let allowance: MemoryAllowance
-  private var counted = 0
+  private(set) var held = 0
+  /// Since when: nanoseconds of the reactor's clock.
+  private(set) var heldSince: UInt64 = 0
 
   /// - Parameter first: bytes that were read from the socket already; at most 32 KiB.
   /// - Returns: nil where there is no memory.
@@ -23,7 +25,7 @@ import Glibc
     unsafe self.raw = raw
     self.context = context
     self.allowance = allowance
-    _ = count()
+    count(at: .now)
   }
 
   /// At the client's side.
@@ -46,7 +48,7 @@ import Glibc
   func begin() -> Bool { unsafe tls_session_begin(raw) }
 
   deinit {
-    allowance.subtract(counted)
+    allowance.subtract(held)
     unsafe tls_session_free(raw)
   }
 
@@ -71,27 +73,28 @@ import Glibc
   ///
   /// - Parameters:
   ///   - most: how many encrypted bytes are taken from the socket.
+  ///   - now: for the age of what is kept for the next read.
   ///   - isWaiting: whether encrypted bytes wait for the socket, so that what TLS answers is unsent, too.
   /// - Returns: the number of bytes, 0 at the peer's end, or -1 with `errno` set.
-  func read(into buffer: UnsafeMutableRawBufferPointer, atMost most: Int, isWaiting: Bool = false) -> Int {
+  func read(
+    into buffer: UnsafeMutableRawBufferPointer, atMost most: Int, at now: MonotonicTime = .now,
+    isWaiting: Bool = false
+  ) -> Int {
     guard let start = buffer.baseAddress else { return 0 }
-    let count = unsafe tls_session_read(raw, start, buffer.count, most, isWaiting)
-    guard self.count() else {
-      errno = ENOBUFS
-      return -1
-    }
-    return count
+    let read = unsafe tls_session_read(raw, start, buffer.count, most, isWaiting)
+    let code = errno
+    count(at: now)
+    errno = code
+    return read
   }
 
   /// Counts what is kept for the next read.
-  ///
-  /// - Returns: false if something is, and there is no memory for it.
-  private func count() -> Bool {
-    let held = unsafe tls_session_held(raw)
-    guard held != counted else { return true }
-    if held > counted { allowance.add(held - counted) } else { allowance.subtract(counted - held) }
-    counted = held
-    return held == 0 || !allowance.isOver
+  private func count(at now: MonotonicTime) {
+    let kept = unsafe tls_session_held(raw)
+    guard kept != held else { return }
+    if kept > held { allowance.add(kept - held) } else { allowance.subtract(held - kept) }
+    held = kept
+    heldSince = now.nanoseconds
   }
 
   /// Encrypts and sends bytes, but not all of many. Nothing may be unsent.

@@ -39,13 +39,22 @@ extension Reactor {
   }
 
   /// The connections with left bytes, in no order, and when some of the bytes were last handled, or when they were left:
-  /// nanoseconds of the reactor's clock.
-  public var unreadConnections: [(connection: Connection, since: UInt64)] {
-    unread.rests.map { ($0.connection, $0.since) }
+  /// nanoseconds of the reactor's clock. Also those of which TLS has kept some, with how many that are: they become free only when
+  /// the connection is read again, or released.
+  public var unreadConnections: [(connection: Connection, since: UInt64, soon: Int)] {
+    unread.rests.map { ($0.connection, $0.since, 0) }
+      + connections.compactMap { connection in
+        connection.heldByTLS.map { (connection, $0.since, $0.bytes) }
+      }
   }
 
   func count(_ rest: UnreadBytes) {
     unread.add(rest)
+    noteKept()
+  }
+
+  /// Something is kept that was read.
+  func noteKept() {
     // Whether a connection has to be closed to free memory.
     isUnreadOver = unread.allowance.isOver
     unreadKept()

@@ -14,6 +14,13 @@ extension TLSContext.Certificate {
   static let ofTests = TLSContext.Certificate(
     chain: [decoded(certificate)], key: decoded(key))
 
+  /// Of no certificate.
+  static let otherKey = decoded(
+    """
+    MHcCAQEEICVE+BSBqLqbeyGVqsYLiNGGZgl1nDKJSrAeQ8L0frHBoAoGCCqGSM49AwEHoUQDQgAEc7xa7WT2ETiJEW2jMwKPnImb\
+    070q0nG4CCAW8NAyEpwL5a14cXCfqg7AOIrqKFK1Nuins/Dnkg141BB55kekNg==
+    """)
+
   private static func decoded(_ text: String) -> [UInt8] { Data(base64Encoded: text).map(Array.init) ?? [] }
 
   private static let certificate = """

@@ -81,7 +81,8 @@ bool tls_session_holds(const tls_session *_Nonnull session);
 /// Returns how many bytes were encrypted; what the socket did not take of them is unsent. -1 with `errno` where sending failed.
 long tls_session_write(tls_session *_Nonnull session, const void *_Nonnull bytes, size_t count);
 
-enum { TLS_MOST_WRITE = 64 * 1024 };
+// What a slow reader has to be sent in any case, because it is encrypted, is not longer.
+enum { TLS_MOST_WRITE = 32 * 1024 };
 
 /// Says that nothing more will be sent (close_notify); as `tls_session_write`.
 void tls_session_finish(tls_session *_Nonnull session);

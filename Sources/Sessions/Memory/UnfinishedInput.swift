@@ -91,10 +91,13 @@ final class UnfinishedInput {
   /// Ends the sessions with the oldest unfinished messages, if too much is held.
   func relieve() {
     guard let target = allowance.target() else { return }
-    var held: [(since: UInt64, Holding)] = parts.map { ($0.since, .unfinished($0)) }
-    held += reactor.unreadConnections.map { ($0.since, .unread($0.connection)) }
-    for (_, holding) in held.sorted(by: { $0.since < $1.since }) where allowance.used > target {
-      letGo(holding)
+    var held: [(since: UInt64, soon: Int, Holding)] = parts.map { ($0.since, 0, .unfinished($0)) }
+    held += reactor.unreadConnections.map { ($0.since, $0.soon, .unread($0.connection)) }
+    // What the sessions that are ended here give back a little later.
+    var soon = 0
+    for holding in held.sorted(by: { $0.since < $1.since }) where allowance.used - soon > target {
+      letGo(holding.2)
+      soon += holding.soon
     }
   }
 
