@@ -143,6 +143,8 @@ struct tls_session {
     const char *fault;
     // The fault is in the server's certificate.
     bool is_distrusted;
+    // The fault is the text of one of the library's reasons.
+    bool is_reason;
 };
 
 static int bio_read(BIO *bio, char *buffer, int size) {
@@ -496,7 +498,11 @@ bool tls_session_begin(tls_session *session) {
 
 // What was wrong with the server's certificate says more than that something was.
 static const char *words_for_fault(tls_session *session) {
-    if (ERR_GET_REASON(ERR_peek_error()) != SSL_R_CERTIFICATE_VERIFY_FAILED) return last_error();
+    unsigned long code = ERR_peek_error();
+    if (ERR_GET_REASON(code) != SSL_R_CERTIFICATE_VERIFY_FAILED) {
+        session->is_reason = ERR_reason_error_string(code) != NULL;
+        return last_error();
+    }
     session->is_distrusted = true;
     return X509_verify_cert_error_string(SSL_get_verify_result(session->ssl));
 }
@@ -599,3 +605,9 @@ bool tls_session_is_heard(const tls_session *session) { return session->is_heard
 const char *tls_session_fault(const tls_session *session) { return session->fault; }
 
 bool tls_session_is_distrusted(const tls_session *session) { return session->is_distrusted; }
+
+bool tls_session_is_cut_off(const tls_session *session) {
+    return session->fault && session->is_ended && !SSL_is_init_finished(session->ssl);
+}
+
+bool tls_session_is_reason(const tls_session *session) { return session->is_reason; }

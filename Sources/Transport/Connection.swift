@@ -95,6 +95,9 @@ public final class Connection {
   /// Whether bytes can be exchanged: false before TLS's handshake is over, and what is written until then is lost.
   public var isEstablished: Bool { tls?.isEstablished ?? true }
 
+  /// Whether a peer with TLS has sent anything: a health check may only connect. True without TLS.
+  public var isHeard: Bool { tls?.isHeard ?? true }
+
   /// What was wrong with the peer's TLS; nil if nothing was.
   public var tlsFault: TLSFault? { tls?.fault }
 }

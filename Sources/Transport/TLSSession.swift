@@ -61,10 +61,20 @@ import Glibc
   /// Why the peer's bytes are no TLS, or none that is accepted; nil if they are.
   var fault: TLSFault? {
     guard let words = unsafe tls_session_fault(raw) else { return nil }
+    let source: TLSFault.Source =
+      if unsafe tls_session_is_cut_off(raw) {
+        .peerEnd
+      } else if unsafe tls_session_is_reason(raw) {
+        .library
+      } else {
+        .other
+      }
     return unsafe TLSFault(
-      reason: String(cString: words), isUnheard: !tls_session_is_heard(raw),
-      isAboutTrust: tls_session_is_distrusted(raw))
+      reason: String(cString: words), source: source, isAboutTrust: tls_session_is_distrusted(raw))
   }
+
+  /// Whether the peer has sent anything.
+  var isHeard: Bool { unsafe tls_session_is_heard(raw) }
 
   /// How many bytes the last read took from the socket.
   var taken: Int { unsafe tls_session_taken(raw) }
@@ -121,10 +131,17 @@ import Glibc
 
 /// Why a connection with TLS failed.
 public struct TLSFault: Error, Sendable, Equatable {
-  /// In words of OpenSSL.
   public var reason: String
-  /// The peer has sent nothing at all, as a health check does that only connects.
-  public var isUnheard: Bool
+  public var source: Source
   /// The server's certificate is not one that the client trusts.
   public var isAboutTrust = false
+
+  public enum Source: Sendable {
+    /// The reason is one of OpenSSL's (`ERR_reason_error_string`).
+    case library
+    /// The peer ended the connection before the handshake was over.
+    case peerEnd
+    /// The reason is a sentence of its own.
+    case other
+  }
 }

@@ -451,19 +451,63 @@ def test_connections_are_limited_also_before_their_handshake(secure, authority):
     session(gateway, authority).close()
 
 
-def test_clients_that_reset_leave_nothing(secure, authority):
-    gateway = secure()
-    before = quiet(gateway, authority)
+def client_hello(authority) -> bytes:
+    """The first flight of a client."""
     hello = ssl.MemoryBIO()
     client = authority.client().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):
         client.do_handshake()
-    hello = hello.read()
+    return hello.read()
 
-    def reset(sock: socket.socket) -> None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
 
+def reset(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def test_handshakes_that_fail_are_counted_and_told(secure, authority):
+    """Whoever sends nothing, as the health check of a load balancer, is none of them, however it ends."""
+    gateway = secure(limits="limits: {handshake: 400ms}")
+    wait_until(lambda: logged(gateway, "started"))
+    hello = client_hello(authority)
+    silent = connect(gateway.secure_port)
+    for end in (reset, socket.socket.close) * 2:
+        end(connect(gateway.secure_port))
+
+    def told(reason: str, count: int = 1) -> bool:
+        return sum("a TLS handshake failed" in line and reason in line for line in gateway.log) == count
+
+    for part, count in ((hello[:100], 1), (hello, 2)):
+        sock = connect(gateway.secure_port)
+        sock.sendall(part)
+        if part is hello:
+            sock.recv(100)
+        else:
+            threading.Event().wait(0.1)
+        reset(sock)
+        wait_until(lambda: told('reason="Connection reset by peer"', count))
+    with connect(gateway.secure_port) as sock:
+        sock.sendall(hello)
+        sock.shutdown(socket.SHUT_WR)
+        wait_until(lambda: told('reason="the client closed the connection"'))
+    with connect(gateway.secure_port) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: told('reason="the client speaks plain HTTP"'))
+    # Whose time is over has no line.
+    with connect(gateway.secure_port) as half:
+        half.sendall(hello[:100])
+        assert half.recv(1) == b""
+    assert silent.recv(1) == b""
+    silent.close()
+    assert gateway.stop() == 0
+    assert told("", 4)
+    assert logged(gateway, "tls-failures=5")
+
+
+def test_clients_that_reset_leave_nothing(secure, authority):
+    gateway = secure()
+    before = quiet(gateway, authority)
+    hello = client_hello(authority)
     for index in range(200):
         sock = connect(gateway.secure_port)
         sock.sendall(hello[: len(hello) * (index % 5) // 4])
@@ -596,6 +640,23 @@ def test_much_is_sent_to_a_client_that_reads_late(secure, authority, tmp_path, u
         assert digest(sock, size) == expected.hexdigest()
         assert sock.recv(1) == b""
         assert gateway.resident_kib < before + 2 * ALLOWED
+
+
+def test_a_slow_reader_gets_the_end_of_the_last_answer(secure, authority, tmp_path):
+    """The whole answer fits into the buffers on its way: the gateway is done with it long before its client is."""
+    (tmp_path / "files/slow").write_bytes(b"z" * 250_000)
+    gateway = secure()
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.settimeout(20)
+    raw.connect(("127.0.0.1", gateway.secure_port))
+    with authority.client().wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False) as sock:
+        sock.sendall(b"GET /files/slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert read_head(sock).startswith("HTTP/1.1 200")
+        # Longer than a connection lingers, and than the input of a broken one is kept.
+        threading.Event().wait(8)
+        assert read_exactly(sock, 250_000) == b"z" * 250_000
+        assert sock.recv(1) == b""
 
 
 def test_much_is_sent_up_to_an_upstream(secure, authority, upstream):

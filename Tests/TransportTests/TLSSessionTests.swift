@@ -87,7 +87,7 @@ struct TLSSessionTests {
     let pair = try TLSPair(.ofTests(minimum: .tls13), version: .tlsv12)
     pair.read()
     #expect(pair.last.code == EPROTO)
-    #expect(pair.session.fault == TLSFault(reason: "unsupported protocol", isUnheard: false))
+    #expect(pair.session.fault == TLSFault(reason: "unsupported protocol", source: .library))
     // The fault stays.
     #expect(pair.session.holdsInput)
     pair.read()
@@ -98,7 +98,8 @@ struct TLSSessionTests {
     let pair = try TLSPair(.ofTests(), first: [])
     shutdown(pair.ends.test, Int32(SHUT_WR))
     pair.read()
-    #expect(pair.session.fault?.isUnheard == true)
+    #expect(pair.session.fault?.source == .peerEnd)
+    #expect(!pair.session.isHeard)
   }
 
   @Test func `what the socket does not take is handed back`() throws {

@@ -96,8 +96,14 @@ bool tls_session_is_established(const tls_session *_Nonnull session);
 /// Whether the peer has sent a byte.
 bool tls_session_is_heard(const tls_session *_Nonnull session);
 
-/// Why a read failed with EPROTO, in words of OpenSSL; NULL if it did not.
+/// Why a read failed with EPROTO; NULL if it did not.
 const char *_Nullable tls_session_fault(const tls_session *_Nonnull session);
 
 /// Whether that is about the certificate of a server.
 bool tls_session_is_distrusted(const tls_session *_Nonnull session);
+
+/// Whether the fault is that the peer ended the connection before the handshake was over.
+bool tls_session_is_cut_off(const tls_session *_Nonnull session);
+
+/// Whether the fault is the text of one of the library's reasons.
+bool tls_session_is_reason(const tls_session *_Nonnull session);

@@ -240,7 +240,7 @@ extension PendingConnection: ConnectionHandler {
     cancelWork()
     stopCounting()
     if let connection, !connection.isEstablished {
-      worker.process.tlsFailures.record(connection.tlsFault, of: client.peer)
+      worker.process.tlsFailures.record(connection, closed: reason, of: client.peer)
     }
     worker.pendingEnded(self)
   }

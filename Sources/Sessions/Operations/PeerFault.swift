@@ -16,8 +16,7 @@ package struct PeerFault: Error, CustomStringConvertible {
     description =
       switch error {
       case NIOSSLError.handshakeFailed(.sslError(let stack)): Self.sentence(stack.reason, peer)
-      case let fault as TLSFault:
-        Self.sentence(fault.reason.uppercased().replacing(" ", with: "_"), peer)
+      case let fault as TLSFault: Self.sentence(fault, peer)
       case let error as NIOSSLExtraError where error == .failedToValidateHostname:
         "the certificate of the \(peer) is for another name"
       case ChannelError.inputClosed: "the handshake was given up"
@@ -28,6 +27,14 @@ package struct PeerFault: Error, CustomStringConvertible {
 
   /// The ends of the names of alerts with which a peer refuses our certificate; the last one is Chromium's.
   private static let distrust = ["ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_UNKNOWN"]
+
+  private static func sentence(_ fault: TLSFault, _ peer: Peer) -> String {
+    switch fault.source {
+    case .library: sentence(fault.reason.uppercased().replacing(" ", with: "_"), peer)
+    case .peerEnd: sentence(nil, peer)
+    case .other: fault.reason
+    }
+  }
 
   /// - Parameter reason: the name of the error in BoringSSL, and in OpenSSL.
   private static func sentence(_ reason: String?, _ peer: Peer) -> String {

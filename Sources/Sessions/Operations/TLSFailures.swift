@@ -12,14 +12,20 @@ package final class TLSFailures: Sendable {
     self.log = log
   }
 
-  /// - Parameter fault: nil where this side closed the connection, and has logged why.
-  func record(_ fault: TLSFault?, of peer: PeerAddress) {
+  /// - Parameter end: how the connection was closed.
+  func record(_ connection: Connection, closed end: ConnectionEnd, of peer: PeerAddress) {
     // A health check that only connects.
-    if fault?.isUnheard == true { return }
+    guard connection.isHeard else { return }
     counters.tlsFailures.up()
-    guard let fault else { return }
-    log.log(
-      "a TLS handshake failed", at: .info, paced: pace,
-      ["peer": "\(peer)", "reason": "\(PeerFault(fault, of: .client))"])
+    let reason: String
+    if let fault = connection.tlsFault {
+      reason = PeerFault(fault, of: .client).description
+    } else if case .failed(let code) = end {
+      reason = TransportFailure.text(code)
+    } else {
+      // This side closed the connection, and has logged why.
+      return
+    }
+    log.log("a TLS handshake failed", at: .info, paced: pace, ["peer": "\(peer)", "reason": "\(reason)"])
   }
 }
