@@ -1,8 +1,8 @@
 import NIOCore
 import NIOSSL
 
-/// Joins a TLS connection with an upstream to one end of a socket pair. The other end is a plain connection on a reactor, which does not know
-/// about TLS. Confined to the event loop of both channels.
+/// Joins a TLS connection with an upstream to one end of a socket pair. The other end is a plain connection on a reactor, which
+/// does not know about TLS. Confined to the event loop of both channels.
 ///
 /// If one side closes its half, the half is closed at the other side; if a connection ends on one side, it ends on the other.
 /// The reactor's side has the deadline for the handshake, and decides when a connection ends.
@@ -11,12 +11,12 @@ final class TLSRelay {
     /// Nothing is passed on.
     case handshake
     case open
-    /// The reactor's side sends no more. The rest still goes to the client, then TLS's close_notify.
+    /// The reactor's side sends no more. The rest still goes to the upstream, then TLS's close_notify.
     case finishing
     case over
   }
 
-  /// How long a client may take to close a connection that was closed here.
+  /// How long an upstream may take to close a connection that was closed here.
   private static let lingering = TimeAmount.seconds(2)
 
   private let loop: any EventLoop
@@ -69,10 +69,10 @@ final class TLSRelay {
   func failed(at side: RelayEnd.Side, _ error: any Error) {
     guard case .secure = side else { return }
     if case .handshake = phase {
-      // The TLS handler closes the connection after it has sent an alert to the client.
+      // The TLS handler closes the connection after it has sent an alert to the upstream.
       failHandshake(error)
     } else if case NIOSSLError.uncleanShutdown = error {
-      // The client ended without TLS's close_notify, and its end is reported separately.
+      // The upstream ended without TLS's close_notify, and its end is reported separately.
     } else {
       phase = .over
       secure?.abandon()
@@ -101,13 +101,13 @@ final class TLSRelay {
     phase = .over
     farewell?.cancel()
     farewell = nil
-    // What the client sent before its end still goes to the worker, whose own bytes are read and discarded: a worker that waits
-    // for them to be accepted would not read.
+    // What the upstream sent before its end still goes to the worker, whose own bytes are read and discarded: a worker that
+    // waits for them to be accepted would not read.
     plain?.close()
     plain?.read()
   }
 
-  /// Closes the client's side at once, and the worker's once it has what the client had sent.
+  /// Closes the upstream's side at once, and the worker's once it has what the upstream had sent.
   func abandon() {
     phase = .over
     secure?.abandon()

@@ -32,7 +32,7 @@ final class TLSService: Sendable {
   private static let reads = AdaptiveRecvByteBufferAllocator(minimum: 1024, initial: 2048, maximum: 32768)
   /// A closing connection whose peer accepts nothing for this long is dropped.
   private static let patience = TimeAmount.seconds(30)
-  /// A worker that accepts nothing for this long gets no more of what its client sent before it left.
+  /// A worker that accepts nothing for this long gets no more of what its upstream sent before it left.
   private static let workerPatience = TimeAmount.seconds(5)
   /// How often peers are checked.
   private static let look = TimeAmount.seconds(8)
