@@ -3,19 +3,17 @@ import Transport
 /// Passes the bytes of a client with TLS on to the HTTP service, decrypted and through a pair of sockets, and the answers back.
 ///
 /// Each side is read only as fast as the other one takes it. If a side says that it sends no more, the other one is told; if the
-/// service ends, so does the client's connection. Confined to its reactor.
-final class HTTPRelay {
+/// service ends, so does the client's connection, once the client has the rest of its answer. Confined to its reactor.
+final class HTTPRelay: CheckedPeer {
   /// Above this, the other side is not read. Bytes.
   private static let mostWaiting = 64 * 1024
-  /// How long a client may take to close a connection that was closed here.
-  private static let lingering = Duration.seconds(2)
-  /// A service that takes nothing for this long gets no more of what its client sent before it left.
-  private static let servicePatience = Duration.seconds(5)
 
   private let client: End
   private let service: End
+  private var silence = PeerSilence()
   /// Called once, when both sides are closed.
   private var ended: ((HTTPRelay) -> Void)?
+  var index = 0
 
   /// - Parameters:
   ///   - client: an open connection with TLS.
@@ -39,35 +37,44 @@ final class HTTPRelay {
     service.connection?.abort()
   }
 
-  private func other(of side: Side) -> Connection? {
-    switch side {
-    case .client: service.connection
-    case .service: client.connection
+  /// The service sees only a pair of sockets, and cannot find out that the client is gone.
+  func checkPeer(at now: UInt64, bound: UInt64) {
+    guard let client = client.connection, silence.isOver(at: now, bound: bound, client.peerReport) else {
+      return
     }
+    client.peerVanished()
+  }
+
+  private func other(of end: End) -> End {
+    end === client ? service : client
   }
 
   private func pass(_ bytes: RawSpan, from end: End) {
-    guard let other = other(of: end.side) else { return }
-    other.write(bytes)
-    if other.queuedBytes > Self.mostWaiting { end.connection?.pauseReading() }
+    guard let target = other(of: end).connection else { return }
+    target.write(bytes)
+    if target.queuedBytes > Self.mostWaiting, !end.isReadToTheEnd { end.connection?.pauseReading() }
   }
 
-  private func inputEnded(at side: Side) {
-    switch side {
-    case .client: service.connection?.finishSending()
-    case .service: client.connection?.finish(timeout: Self.lingering)
+  private func inputEnded(at end: End) {
+    if end === client { service.connection?.finishSending() } else { client.finish() }
+  }
+
+  private func brokeWhilePaused(_ end: End) {
+    if end === client {
+      // Its answer goes nowhere. The service may take nothing before it is rid of that.
+      service.connection?.resumeReading()
+    } else {
+      // A slow client takes longer than a broken connection is kept, and the system's buffer for a pair is small.
+      service.isReadToTheEnd = true
+      service.connection?.resumeReading()
     }
   }
 
-  private func closed(_ side: Side) {
-    switch side {
-    case .client:
-      client.connection = nil
-      service.connection?.finish(timeout: Self.servicePatience)
-    case .service:
-      service.connection = nil
-      client.connection?.finish(timeout: Self.lingering)
-    }
+  private func closed(_ end: End) {
+    let other = other(of: end)
+    // It may have waited for the closed one.
+    other.connection?.resumeReading()
+    other.finish()
     guard client.connection == nil, service.connection == nil, let ended else { return }
     self.ended = nil
     ended(self)
@@ -76,18 +83,65 @@ final class HTTPRelay {
   private enum Side {
     case client
     case service
+
+    /// How long it may take none of what was sent before the other side ended.
+    var patience: Duration {
+      switch self {
+      case .client: .seconds(30)
+      case .service: .seconds(5)
+      }
+    }
+
+    /// How long it may take to close, once it has everything.
+    var lingering: Duration {
+      switch self {
+      case .client: .seconds(2)
+      case .service: .seconds(5)
+      }
+    }
   }
 
   /// Handles one of the two connections.
   private final class End: ConnectionHandler {
-    let side: Side
+    private let side: Side
     /// Nil once it is closed.
     var connection: Connection?
     /// The relay and its ends keep each other until both are closed.
     var relay: HTTPRelay?
+    /// Whether it is read however much waits at the other end.
+    var isReadToTheEnd = false
+    /// Nothing more is written: it is finished as soon as nothing waits.
+    private var isEnding = false
+    /// What waited when the time to take some of it began. Bytes.
+    private var left = 0
+    private var deadline: Timer?
 
     init(_ side: Side) {
       self.side = side
+    }
+
+    /// Sends what waits, as long as some of it is taken, then says that nothing more will come, and closes.
+    func finish() {
+      guard let connection, !isEnding else { return }
+      isEnding = true
+      finishOrWait(connection)
+    }
+
+    private func finishOrWait(_ connection: Connection) {
+      left = connection.queuedBytes
+      guard left > 0 else {
+        deadline?.cancel()
+        return connection.finish(timeout: side.lingering)
+      }
+      // Unowned: the connection's end cancels it.
+      let deadline = deadline ?? connection.reactor.timer { [unowned self] in timeIsUp() }
+      self.deadline = deadline
+      deadline.schedule(after: side.patience)
+    }
+
+    private func timeIsUp() {
+      guard let connection else { return }
+      if connection.queuedBytes < left { finishOrWait(connection) } else { connection.abort() }
     }
 
     func received(_ bytes: inout MutableRawSpan) {
@@ -95,17 +149,24 @@ final class HTTPRelay {
     }
 
     func peerFinished() {
-      relay?.inputEnded(at: side)
+      relay?.inputEnded(at: self)
     }
 
     func drained() {
-      relay?.other(of: side)?.resumeReading()
+      guard let connection, let relay else { return }
+      if isEnding { finishOrWait(connection) } else { relay.other(of: self).connection?.resumeReading() }
     }
 
-    func brokeWhilePaused() -> RestOfInput { .kept }
+    func brokeWhilePaused() -> RestOfInput {
+      relay?.brokeWhilePaused(self)
+      return .kept
+    }
 
     func closed(_ reason: ConnectionEnd) {
-      relay?.closed(side)
+      deadline?.cancel()
+      deadline = nil
+      connection = nil
+      relay?.closed(self)
       relay = nil
     }
   }

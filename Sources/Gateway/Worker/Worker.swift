@@ -15,7 +15,7 @@ final class Worker {
   let tls: TLSService?
   private var plain: HTTPConnections?
   /// The clients with TLS that the HTTP service serves.
-  private var relays: [ObjectIdentifier: HTTPRelay] = [:]
+  private let relays: PeerSweep<HTTPRelay>
   /// Memberships in the groups for control events.
   private var control: [ControlMember] = []
   private(set) var phase = Phase.serving
@@ -39,6 +39,7 @@ final class Worker {
     self.tls = tls
     sessions = WorkerSessions(on: reactor, number: number, process: gateway.process)
     extras = ExtraConnections(most: gateway.extraConnections)
+    relays = PeerSweep(on: reactor, bound: gateway.clientSilence)
     sessions.owner = self
     plain = HTTPConnections(of: self)
   }
@@ -70,7 +71,7 @@ final class Worker {
     case .abandon:
       sessions.abandon()
       plain?.abandon()
-      for relay in relays.values { relay.abandon() }
+      for relay in relays.members { relay.abandon() }
     }
   }
 
@@ -194,10 +195,10 @@ extension Worker: SessionOwner {
     }
     tls.relayBegan()
     let relay = HTTPRelay(from: connection, to: pair.0, on: reactor) { [unowned self] relay in
-      relays[ObjectIdentifier(relay)] = nil
+      relays.remove(relay)
       tls.relayEnded()
     }
-    relays[ObjectIdentifier(relay)] = relay
+    relays.add(relay)
     http.serve(HandedOverConnection(descriptor: pair.1, bytes: bytes, client: client))
     return true
   }
