@@ -1,10 +1,13 @@
 """TLS: the gateway with TLS, its certificates, and misbehaving clients."""
 
+import contextlib
 import datetime
 import fcntl
 import hashlib
 import http.server
+import os
 import pathlib
+import resource
 import select
 import signal
 import socket
@@ -547,6 +550,37 @@ def test_messages_of_a_client_that_resets_at_once_are_published(secure, authorit
 
 
 # Large transfers, and slow ones.
+
+
+@pytest.mark.alone
+def test_a_file_that_no_descriptors_are_left_for_ends_its_connection_only(secure, authority, tmp_path):
+    """The service of files is behind a pair of sockets."""
+    (tmp_path / "files" / "a.txt").write_text("a file")
+    gateway = secure()
+    hello, file = (f"GET /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in ("hello/", "files/a.txt"))
+    one, other = dial(gateway, authority), dial(gateway, authority)
+    for sock in (one, other):
+        sock.sendall(hello)
+        assert read_head(sock).startswith("HTTP/1.1 200") and read_exactly(sock, 5) == b"hello"
+    pid = gateway.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1, limits[1]))
+    # Whatever is free below.
+    holes = [connect(gateway.secure_port) for _ in range(100)]
+    wait_until(lambda: logged(gateway, "could not be accepted"))
+    one.sendall(file)
+    with contextlib.suppress(ConnectionError):
+        assert one.recv(1000) == b""
+    other.sendall(hello)
+    assert read_head(other).startswith("HTTP/1.1 200") and read_exactly(other, 5) == b"hello"
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    for sock in holes:
+        sock.close()
+    other.sendall(file)
+    assert read_head(other).startswith("HTTP/1.1 200") and read_exactly(other, 6) == b"a file"
+    other.close()
+    assert gateway.stop() == 0
 
 
 def digest(sock, count: int) -> str:
