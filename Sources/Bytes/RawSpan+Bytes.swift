@@ -16,6 +16,13 @@ extension RawSpan {
     unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: type)
   }
 
+  /// Whether the first bytes are these.
+  @inlinable
+  public func begins(with start: StaticString) -> Bool {
+    let start = start.rawBytes
+    return byteCount >= start.byteCount && (0..<start.byteCount).allSatisfy { self[$0] == start[$0] }
+  }
+
   /// Skips bytes up to the first one that is looked for, eight at a time.
   ///
   /// - Parameter marks: for eight bytes, the first of them lowest, a number in which the top bit of a byte is set if that byte is

@@ -79,6 +79,12 @@ public final class Connection {
     return (tls.held, tls.heldSince)
   }
 
+  /// Whether anything that was written is still to be given to the kernel. Nothing is where nothing can be sent any more.
+  public var hasUnsent: Bool {
+    guard phase == .open || phase == .finishing else { return false }
+    return queue != nil || reactor.isReading(self) && reactor.output.count > 0
+  }
+
   /// Bytes that wait for the kernel to take them.
   public var queuedBytes: Int { queue?.byteCount ?? 0 }
 
@@ -601,8 +607,7 @@ extension Connection {
   ///
   /// - Returns: nil where something waits to be sent, or the connection is no longer open.
   public func detach() -> Descriptor? {
-    let hasGathered = reactor.isReading(self) && reactor.output.count > 0
-    guard phase == .open, queue == nil, tls == nil, !hasGathered else { return nil }
+    guard phase == .open, tls == nil, !hasUnsent else { return nil }
     phase = .closed
     handler = nil
     dropUnread()

@@ -69,22 +69,22 @@ struct AnswerHead: Equatable {
 
   private mutating func take(field line: RawSpan) throws(AnswerFault) {
     // The lengths of the names that matter.
-    if line.begins(with: "content-length:") {
+    if line.begins(inAnyCase: "content-length:") {
       guard let length = line.extracting(line.value(behind: 15)).digits, body != .chunked else {
         throw .malformed("its Content-Length is not valid")
       }
       body = .sized(length)
-    } else if line.begins(with: "transfer-encoding:") {
-      guard line.extracting(line.value(behind: 18)).begins(with: "chunked") else {
+    } else if line.begins(inAnyCase: "transfer-encoding:") {
+      guard line.extracting(line.value(behind: 18)).begins(inAnyCase: "chunked") else {
         throw .malformed("its Transfer-Encoding is not known")
       }
       body = .chunked
-    } else if line.begins(with: "connection:") {
+    } else if line.begins(inAnyCase: "connection:") {
       let value = line.extracting(line.value(behind: 11))
-      if value.begins(with: "close") { isLast = true }
-      if value.begins(with: "keep-alive") { isLast = false }
-    } else if line.begins(with: "content-type:") {
-      isEventStream = line.extracting(line.value(behind: 13)).begins(with: "text/event-stream")
+      if value.begins(inAnyCase: "close") { isLast = true }
+      if value.begins(inAnyCase: "keep-alive") { isLast = false }
+    } else if line.begins(inAnyCase: "content-type:") {
+      isEventStream = line.extracting(line.value(behind: 13)).begins(inAnyCase: "text/event-stream")
     }
   }
 
@@ -112,7 +112,7 @@ extension RawSpan {
   }
 
   /// Whether the bytes begin with a text in small letters, in letters of either kind.
-  fileprivate func begins(with text: StaticString) -> Bool {
+  fileprivate func begins(inAnyCase text: StaticString) -> Bool {
     let expected = text.rawBytes
     guard byteCount >= expected.byteCount else { return false }
     for offset in 0..<expected.byteCount {

@@ -21,7 +21,7 @@ final class HTTPConnection {
   /// What becomes of a request whose head was read.
   private enum Beginning {
     case begun
-    /// Somebody else serves it once earlier answers have left this turn.
+    /// Somebody else serves it once the kernel has the earlier answers.
     case later
     /// It was refused, or its connection is not here any more.
     case over
@@ -65,9 +65,8 @@ final class HTTPConnection {
   private var current: Current?
   private var held: Held?
   private var hasPeerFinished = false
-  /// Whether bytes of the connection are being handled, and whether something was written meanwhile.
+  /// Whether bytes of the connection are being handled.
   private var isReading = false
-  private var hasWritten = false
   private var isHandling = false
   private var isAtEndOfTurn = false
   private var deadline: HTTPDeadline
@@ -102,12 +101,15 @@ final class HTTPConnection {
     handle(first.bytes.rawBytes, from: first.length)
   }
 
-  /// The gateway stops. What is under way is still answered.
+  /// The gateway stops. What is under way is still answered, and so is one request that has come and waits for its turn.
   func stop() {
-    guard phase == .open, current == nil else { return }
-    // Bytes of a request may wait for their turn.
-    if head.isEmpty, !connection.hasUnread { connection.readNow() }
-    guard phase == .open, current == nil else { return }
+    if phase == .open, current == nil, head.isEmpty { connection.readNow() }
+    endIfStopping()
+  }
+
+  /// The answer to a request says that it is the last one. Where none is there as a whole, the connection ends here.
+  private func endIfStopping() {
+    guard owner.isStopping, phase == .open, current == nil, hasAllBytes else { return }
     if head.isEmpty { endWhenSent() } else { refuse(.stopping) }
   }
 
@@ -131,7 +133,6 @@ extension HTTPConnection: ConnectionHandler {
     // The time of its turn begins.
     _ = reactor.hasTimeLeft()
     isReading = true
-    hasWritten = false
     handle(bytes.bytes, from: 0)
     isReading = false
   }
@@ -157,9 +158,14 @@ extension HTTPConnection: ConnectionHandler {
     if offset < bytes.byteCount {
       connection.leave(last: bytes.byteCount - offset)
       if isWaiting { connection.pauseReading() }
+    } else {
+      endIfStopping()
     }
     watchTime()
   }
+
+  /// Whether no bytes that were read wait for their turn.
+  private var hasAllBytes: Bool { isReading || !connection.hasUnread }
 
   /// Whether nothing more can be done with bytes before the current request is answered, or before the client has taken its answers.
   private var isWaiting: Bool {
@@ -222,7 +228,7 @@ extension HTTPConnection: ConnectionHandler {
       case .incomplete:
         guard let answer = current?.answer else { return false }
         // The rest of the body may be what waits for its turn.
-        guard isReading || !connection.hasUnread else {
+        guard hasAllBytes else {
           connection.resumeReading()
           return false
         }
@@ -266,6 +272,13 @@ extension HTTPConnection: ConnectionHandler {
 
   func drained() { answersSent() }
 
+  /// The client is gone. What it sent before is handled like any other input, once the current request is answered.
+  func brokeWhilePaused() -> RestOfInput {
+    guard phase == .open else { return .dropped }
+    if !isWaiting { connection.resumeReading() }
+    return .kept
+  }
+
   func closed(_ reason: ConnectionEnd) {
     phase = .gone
     release()
@@ -278,13 +291,6 @@ extension HTTPConnection: ConnectionHandler {
     current = nil
     held = nil
     head = []
-  }
-}
-
-extension RawSpan {
-  fileprivate func begins(with text: StaticString) -> Bool {
-    let start = text.rawBytes
-    return byteCount >= start.byteCount && (0..<start.byteCount).allSatisfy { self[$0] == start[$0] }
   }
 }
 
@@ -336,8 +342,12 @@ extension HTTPConnection {
 
   /// Files and proxied requests are the HTTP service's.
   private func handOver(_ bytes: RawSpan) -> Beginning {
-    guard !hasWritten, owner.handOver(connection, bytes, of: client) else {
-      return connection.isClosed ? .over : .later
+    // With TLS the service answers through this connection, behind what was written before.
+    if !connection.isSecure, connection.hasUnsent { return .later }
+    guard owner.handOver(connection, bytes, of: client) else {
+      // The client is gone, or the system has nothing left to serve it with. Waiting would not help.
+      connection.abort()
+      return .over
     }
     leave()
     return .over
@@ -416,7 +426,6 @@ extension HTTPConnection: HTTPExchangeConnection {
 
 extension HTTPConnection: EndOfTurn {
   private func write(_ bytes: [UInt8]) {
-    hasWritten = true
     connection.write(bytes.rawBytes)
   }
 
@@ -428,7 +437,7 @@ extension HTTPConnection: EndOfTurn {
       isLast ? .close : request.minorVersion == 0 ? .nextOfOldClient : .next
     write(
       answer.bytes(
-        sequel, isToHEAD: request.isToHEAD, date: owner.date, minorVersion: request.minorVersion))
+        sequel, isToHEAD: request.isToHEAD, date: owner.sessions.date, minorVersion: request.minorVersion))
     if request.place != nil || answer.share != nil {
       held = Held(place: request.place, share: answer.share)
     }
@@ -442,13 +451,14 @@ extension HTTPConnection: EndOfTurn {
     owner.sessions.refusals.record(refusal, target: nil, peer: client.peer)
     let isToHEAD = isToHEAD ?? current?.isToHEAD ?? head.starts(with: "HEAD ".utf8)
     release()
-    write(refusal.response(date: owner.date, isToHEAD: isToHEAD))
+    write(refusal.response(date: owner.sessions.date, isToHEAD: isToHEAD))
     phase = .ending
     awaitSending()
   }
 
   /// Sees to it that `answersSent` is called. Outside of a read, the connection itself tells.
   private func awaitSending() {
+    guard connection.hasUnsent else { return answersSent() }
     if isReading, !isAtEndOfTurn {
       isAtEndOfTurn = true
       reactor.atEndOfTurn(self)
@@ -459,10 +469,10 @@ extension HTTPConnection: EndOfTurn {
 
   func endOfTurn() {
     isAtEndOfTurn = false
-    if connection.queuedBytes == 0 { answersSent() } else { watchTime() }
+    if connection.hasUnsent { watchTime() } else { answersSent() }
   }
 
-  /// The kernel has all answers.
+  /// The kernel has all answers, or the client is gone.
   private func answersSent() {
     held = nil
     switch phase {
@@ -475,9 +485,8 @@ extension HTTPConnection: EndOfTurn {
   }
 
   private func endWhenSent() {
-    guard connection.queuedBytes > 0 else { return end() }
     phase = .ending
-    watchTime()
+    awaitSending()
   }
 
   /// Says that nothing more will come, and waits for the client to say the same.

@@ -14,7 +14,6 @@ final class HTTPConnections {
   private(set) var isStopping = false
   private var position = 0
   private var sweep: Timer?
-  private var clock = HTTPClock()
   /// Where the last request has led: whoever publishes sends the same target again and again.
   private var last: (target: [UInt8], place: HTTPPlace?, routes: ServedRoutes)?
 
@@ -31,8 +30,6 @@ final class HTTPConnections {
   var reactor: Reactor { worker.sessions.reactor }
   var gateway: GatewayState { worker.gateway }
   var isEmpty: Bool { open.isEmpty }
-  /// The time for `Date`.
-  var date: String { clock.now() }
 
   /// What is served to new requests, by this worker too.
   var served: ServedApplication {
@@ -80,7 +77,7 @@ final class HTTPConnections {
   /// Files and proxied requests are served by the HTTP service.
   ///
   /// - Parameter bytes: what was read and not handled, from the head of a request on.
-  /// - Returns: false where something of an earlier answer is still on the way, or the connection is closed.
+  /// - Returns: false where the connection is closed or broken, or where there are no descriptors for the service.
   func handOver(_ connection: Connection, _ bytes: RawSpan, of client: Client) -> Bool {
     if connection.isSecure {
       return worker.serveHTTP(through: connection, [UInt8](copying: bytes), of: client)

@@ -103,10 +103,12 @@ extension SessionOpening {
 
 extension EventStreamOpening {
   /// The head of the answer, which has no end, and the first line of the stream.
-  var response: [UInt8] {
+  ///
+  /// - Parameter date: for `Date`.
+  func response(date: String) -> [UInt8] {
     var text = "HTTP/1.1 200 OK\r\n"
     for field in EventRoute.fields + crossOrigin { text += "\(field.name): \(field.value)\r\n" }
-    text += "Date: \(HTTPDate.now)\r\nConnection: close\r\n\r\n"
+    text += "Date: \(date)\r\nConnection: close\r\n\r\n"
     text += "retry: \(Int(route.configuration.retry / .milliseconds(1)))\n\n"
     return OpaqueText.bytes(of: text)
   }

@@ -16,7 +16,7 @@ extension PendingConnection {
     stream.feed.keep(opening, hasControls: false)
     if let groups { stream.joinGroups(groups, opening.history) }
     worker.sessionOpened(stream, wait: route.wait)
-    unsafe connection.write(answer.response.span.bytes)
+    unsafe connection.write(answer.response(date: worker.date).span.bytes)
     stream.goOnReplaying()
     stream.beginToken()
     worker.sessionAccepted(stream)

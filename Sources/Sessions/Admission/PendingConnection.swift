@@ -166,11 +166,11 @@ extension PendingConnection: ConnectionHandler {
   }
 
   func readHead(_ bytes: RawSpan) {
-    if Self.begins(bytes, with: Self.tlsHandshake) {
+    if bytes.begins(with: Self.tlsHandshake) {
       let hint = "use http:// or ws:// for this address, or https:// or wss:// for one of server.tls"
       return refuse(HandshakeRefusal(.speaksTLS, detail: hint))
     }
-    isHEAD = Self.begins(bytes, with: "HEAD ".utf8)
+    isHEAD = bytes.begins(with: "HEAD ")
     switch RequestHead.parse(bytes) {
     case .incomplete:
       if head.isEmpty { head = [UInt8](copying: bytes) }
@@ -192,11 +192,7 @@ extension PendingConnection: ConnectionHandler {
   }
 
   /// The first bytes of a TLS record of the type handshake (RFC 8446 section 5.1).
-  private static let tlsHandshake: [UInt8] = [0x16, 0x03]
-
-  private static func begins(_ bytes: RawSpan, with start: some Sequence<UInt8>) -> Bool {
-    unsafe bytes.withUnsafeBytes { unsafe $0.starts(with: start) }
-  }
+  private static let tlsHandshake: StaticString = "\u{16}\u{03}"
 
   private func decide(
     _ request: RequestHead, at place: HTTPPlace?, from direct: Client
@@ -226,7 +222,7 @@ extension PendingConnection: ConnectionHandler {
       !request.hasBody,
       case .health(let probe) = worker.served.application.httpRoutes[place.match.route].action
     else { return nil }
-    return worker.process.healthAnswer(probe).bytes(.close, isToHEAD: isHEAD, date: HTTPDate.now)
+    return worker.process.healthAnswer(probe).bytes(.close, isToHEAD: isHEAD, date: worker.date)
   }
 
   func peerFinished() {
@@ -376,7 +372,7 @@ extension PendingConnection {
       connection?.abort()
       return
     }
-    finish(with: refusal.response(date: HTTPDate.now, isToHEAD: isHEAD))
+    finish(with: refusal.response(date: worker.date, isToHEAD: isHEAD))
   }
 
   /// Sends the answer and closes the connection, which is not counted any more.

@@ -20,6 +20,7 @@ package final class WorkerSessions {
   private var exchange: RouteExchange?
   package let refusals: RefusalLog
   let compression: WorkerCompression
+  private var clock = HTTPClock()
   let identities = WorkerIdentities()
   let unfinishedInput: UnfinishedInput
 
@@ -81,6 +82,9 @@ package final class WorkerSessions {
     case .replied(let ticket): replies.redeem(ticket)?(())
     }
   }
+
+  /// The time for the `Date` of an answer.
+  package var date: String { clock.now() }
 
   /// Whether new sessions are accepted.
   var isServing: Bool { owner?.isServing == true }
