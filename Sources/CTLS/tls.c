@@ -275,7 +275,9 @@ static SSL_CTX *make_plain_context(const SSL_METHOD *method, int minimum) {
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_set_min_proto_version(context, minimum == 3 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1
-        && SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1)
+        && SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1
+        // Without the groups of finite fields: ffdhe8192 takes a hundred times as long, and the client need not compute anything.
+        && SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") == 1)
         return context;
     SSL_CTX_free(context);
     return NULL;

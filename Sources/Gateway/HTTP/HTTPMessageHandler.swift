@@ -43,6 +43,8 @@ final class HTTPMessageHandler: ChannelDuplexHandler {
   private var isInputClosed = false
   /// Whether the last answer of the connection has been written.
   private var isAtItsEnd = false
+  /// A worker has the connection, with the request whose head was read last.
+  private var hasLeft = false
   private var isFinishing = false
   private var deadline: Scheduled<Void>?
   /// Why the rest of the client's bytes cannot be understood. The answer to them says so.
@@ -92,6 +94,7 @@ extension HTTPMessageHandler {
       guard !isForWorker(head) else {
         let rest = gate.leave()
         taking = .nothing
+        hasLeft = true
         return leaves(head.bytes + rest)
       }
       let exchange = MessageExchange(head)
@@ -111,6 +114,8 @@ extension HTTPMessageHandler {
   /// Answers bytes that are not HTTP, if that is still possible. Nothing after them can be understood.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     taking = .nothing
+    // The parser misses the rest of a request that a worker reads.
+    guard !hasLeft else { return }
     // A client that has its last answer need not send the rest of its request.
     let isFault = !isAtItsEnd || (error as? HTTPParserError) != .invalidEOFState
     if isFault, let error = error as? HTTPParserError {

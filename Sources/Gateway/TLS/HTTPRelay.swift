@@ -74,7 +74,8 @@ final class HTTPRelay: CheckedPeer {
     let other = other(of: end)
     // It may have waited for the closed one.
     other.connection?.resumeReading()
-    other.finish()
+    // A service that only heard no more would go on answering nobody.
+    if end === client { other.close() } else { other.finish() }
     guard client.connection == nil, service.connection == nil, let ended else { return }
     self.ended = nil
     ended(self)
@@ -112,6 +113,7 @@ final class HTTPRelay: CheckedPeer {
     var isReadToTheEnd = false
     /// Nothing more is written: it is finished as soon as nothing waits.
     private var isEnding = false
+    private var closesAtOnce = false
     /// What waited when the time to take some of it began. Bytes.
     private var left = 0
     private var deadline: Timer?
@@ -127,11 +129,19 @@ final class HTTPRelay: CheckedPeer {
       finishOrWait(connection)
     }
 
+    /// Sends what waits, like `finish`, and closes at once then: nobody hears what it would still say.
+    func close() {
+      guard let connection else { return }
+      closesAtOnce = true
+      isEnding = true
+      finishOrWait(connection)
+    }
+
     private func finishOrWait(_ connection: Connection) {
       left = connection.queuedBytes
       guard left > 0 else {
         deadline?.cancel()
-        return connection.finish(timeout: side.lingering)
+        return closesAtOnce ? connection.abort() : connection.finish(timeout: side.lingering)
       }
       // Unowned: the connection's end cancels it.
       let deadline = deadline ?? connection.reactor.timer { [unowned self] in timeIsUp() }

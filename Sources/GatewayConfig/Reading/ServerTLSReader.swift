@@ -205,9 +205,13 @@ struct ServerTLSReader {
   private func usablePair(
     _ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey, at place: SourceRange
   ) -> TLSContext.Certificate? {
+    guard let secret = try? key.derBytes else {
+      return reading.refuse(
+        .invalidCertificate, "keys of this kind are not supported", at: place,
+        hint: "use an RSA key of 2,048 bits or more, or a key on the curve P-256 or P-384")
+    }
     do {
-      let pair = TLSContext.Certificate(
-        chain: try chain.map { try $0.toDERBytes() }, key: try key.derBytes)
+      let pair = TLSContext.Certificate(chain: try chain.map { try $0.toDERBytes() }, key: secret)
       _ = try TLSContext([pair], minimum: .tls12)
       return pair
     } catch {

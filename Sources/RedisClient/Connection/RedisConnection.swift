@@ -97,10 +97,9 @@ package struct RedisConnection: Sendable {
 
   /// Returns when the connection has ended.
   package func waitUntilClosed() async {
-    do {
-      try await channel.closeFuture.get()
-    } catch {
-      // The connection has ended, which is all that the caller waits for.
+    // Not `closeFuture.get()`, after which a caller went on outside of its own executor.
+    await withCheckedContinuation { ended in
+      channel.closeFuture.whenComplete { _ in ended.resume() }
     }
   }
 
