@@ -58,7 +58,7 @@ build() {
       ;;
     resp) target resp "Transport" "" Sources/RedisClient/RESP ;;
     yaml)
-      target yaml "Bytes JSON" yaml $configuration/YAML $configuration/Source $here/StandIns/GroupTable.swift \
+      target yaml "Bytes JSON" yaml $configuration/{YAML,Source,Sequence+Unique.swift} $here/StandIns/GroupTable.swift \
         $(find $configuration/Diagnostics -name '*.swift' -not -name GroupTable.swift)
       ;;
     patterns) target patterns "Bytes Routing" "" Tests/RoutingTests/Reference.swift ;;
