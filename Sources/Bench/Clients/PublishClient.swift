@@ -46,11 +46,7 @@ final class PublishClient: LoadClient {
   }
 
   override func read(_ bytes: inout MutableRawSpan) {
-    do throws(AnswerFault) {
-      try answers.read(bytes.bytes, into: self)
-    } catch {
-      fail(error.description)
-    }
+    answers.read(bytes.bytes, of: self)
   }
 
   private var isAccepted: Bool { (200...299).contains(status) }

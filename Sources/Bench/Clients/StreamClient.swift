@@ -29,11 +29,7 @@ final class StreamClient: LoadClient {
   }
 
   override func read(_ bytes: inout MutableRawSpan) {
-    do throws(AnswerFault) {
-      try answers.read(bytes.bytes, into: self)
-    } catch {
-      fail(error.description)
-    }
+    answers.read(bytes.bytes, of: self)
   }
 }
 

@@ -117,8 +117,7 @@ extension RawSpan {
     guard byteCount >= expected.byteCount else { return false }
     for offset in 0..<expected.byteCount {
       let byte = self[offset]
-      let isCapital = byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z")
-      guard byte == expected[offset] || isCapital && byte | 0x20 == expected[offset] else { return false }
+      guard byte == expected[offset] || byte.isLetter && byte | 0x20 == expected[offset] else { return false }
     }
     return true
   }
@@ -137,7 +136,7 @@ extension RawSpan {
     guard (1...12).contains(byteCount) else { return nil }
     var number = 0
     for offset in 0..<byteCount {
-      guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self[offset]) else { return nil }
+      guard self[offset].isDigit else { return nil }
       number = number * 10 + Int(self[offset] - UInt8(ascii: "0"))
     }
     return number

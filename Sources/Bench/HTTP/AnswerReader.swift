@@ -42,6 +42,15 @@ struct AnswerReader {
     if read < known.count { kept = Array(known[read...]) }
   }
 
+  /// Reads the bytes of a client's server; the client fails where they are no answers.
+  mutating func read(_ new: RawSpan, of client: some LoadClient & AnswerSink) {
+    do throws(AnswerFault) {
+      try read(new, into: client)
+    } catch {
+      client.fail(error.description)
+    }
+  }
+
   /// - Returns: how many of the bytes were read. The others belong to a head or a line that is not complete.
   private mutating func readAll(_ bytes: RawSpan, into sink: any AnswerSink) throws(AnswerFault) -> Int {
     var offset = 0
@@ -128,23 +137,14 @@ struct AnswerReader {
   private static func chunkSize(_ line: RawSpan) -> Int? {
     var size = 0
     var count = 0
-    while count < line.byteCount, let digit = hexadecimal(line[count]) {
+    while count < line.byteCount, let digit = line[count].hexadecimalValue {
       guard count < 12 else { return nil }
-      size = size << 4 | digit
+      size = size << 4 | Int(digit)
       count += 1
     }
     let isWhole =
       count == line.byteCount
       || [UInt8(ascii: ";"), UInt8(ascii: " "), UInt8(ascii: "\t")].contains(line[count])
     return count > 0 && isWhole ? size : nil
-  }
-
-  private static func hexadecimal(_ byte: UInt8) -> Int? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(byte - UInt8(ascii: "0"))
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): Int(byte - UInt8(ascii: "a")) + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): Int(byte - UInt8(ascii: "A")) + 10
-    default: nil
-    }
   }
 }

@@ -9,7 +9,7 @@ import WebSocketCore
 /// by the next one (RFC 9112). Confined to its reactor.
 ///
 /// What somebody else serves takes the connection along: a session or a stream on the same reactor, or the HTTP service.
-final class HTTPConnection {
+final class HTTPConnection: CheckedPeer {
   private enum Phase {
     case open
     /// The last answer is on the way; what comes is dropped.
@@ -58,7 +58,6 @@ final class HTTPConnection {
   /// Who has connected; a trusted proxy names another client with each request.
   private let client: Client
   private var phase = Phase.open
-  /// Where `HTTPConnections` keeps it.
   var index = 0
   /// The part of the next head that has arrived.
   private var head: [UInt8] = []
@@ -117,7 +116,6 @@ final class HTTPConnection {
     connection.abort()
   }
 
-  /// A client that owes the system an answer for too long is gone; one that only does not read is not.
   func checkPeer(at now: UInt64, bound: UInt64) {
     guard silence.isOver(at: now, bound: bound, connection.peerReport) else { return }
     connection.peerVanished()

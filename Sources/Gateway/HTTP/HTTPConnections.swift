@@ -9,27 +9,22 @@ final class HTTPConnections {
   /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   private unowned let worker: Worker
   let responder: HTTPResponder
-  private var open: [HTTPConnection] = []
+  private let open: PeerSweep<HTTPConnection>
   /// Whether every answer is the last one of its connection.
   private(set) var isStopping = false
-  private var position = 0
-  private var sweep: Timer?
   /// Where the last request has led: whoever publishes sends the same target again and again.
   private var last: (target: [UInt8], place: HTTPPlace?, routes: ServedRoutes)?
-
-  /// How often it is looked at within the bound whether some of the clients are there, and in how many parts all of them.
-  private static let looksPerBound = 60
-  private static let looksPerRound = 8
 
   init(of worker: Worker) {
     self.worker = worker
     responder = HTTPResponder(gateway: worker.gateway)
+    open = PeerSweep(on: worker.sessions.reactor, bound: worker.gateway.clientSilence)
   }
 
   var sessions: WorkerSessions { worker.sessions }
   var reactor: Reactor { worker.sessions.reactor }
   var gateway: GatewayState { worker.gateway }
-  var isEmpty: Bool { open.isEmpty }
+  var isEmpty: Bool { open.members.isEmpty }
 
   /// What is served to new requests, by this worker too.
   var served: ServedApplication {
@@ -52,10 +47,8 @@ final class HTTPConnections {
   /// Serves a connection that begins with this request, whose bytes its handler is being given.
   func serve(_ request: FirstRequest, on connection: Connection, of client: Client) {
     let http = HTTPConnection(connection, of: client, among: self)
-    http.index = open.count
-    open.append(http)
+    open.add(http)
     connection.handler = http
-    if sweep == nil { scheduleSweep() }
     http.begin(with: request)
   }
 
@@ -63,11 +56,7 @@ final class HTTPConnections {
   ///
   /// - Parameter isClosed: whether it has a place of `limits.connections` no more.
   func remove(_ connection: HTTPConnection, isClosed: Bool) {
-    let last = open.removeLast()
-    if last !== connection {
-      last.index = connection.index
-      open[connection.index] = last
-    }
+    open.remove(connection)
     if isClosed { gateway.process.counters.connections.down() }
     worker.httpEnded()
   }
@@ -95,40 +84,15 @@ final class HTTPConnections {
     sessions.open(connection, gateway.allowance(of: count), of: client, reading: bytes)
   }
 
-  // MARK: - Clients that are gone
-
-  private func scheduleSweep() {
-    // Unowned: the worker keeps this object.
-    let timer = sweep ?? reactor.timer { [unowned self] in checkPeers() }
-    sweep = timer
-    timer.schedule(after: gateway.clientSilence / Self.looksPerBound)
-  }
-
-  /// Ends connections whose clients have owed an acknowledgement for too long. A connection without data on the way is checked by
-  /// `KeepAliveProbes`; a client that merely does not read still acknowledges.
-  private func checkPeers() {
-    guard !open.isEmpty else {
-      sweep = nil
-      return
-    }
-    let now = reactor.now.nanoseconds
-    let bound = gateway.clientSilence.wholeNanoseconds
-    for _ in 0..<((open.count + Self.looksPerRound - 1) / Self.looksPerRound) {
-      position = position + 1 < open.count ? position + 1 : 0
-      open[position].checkPeer(at: now, bound: bound)
-    }
-    scheduleSweep()
-  }
-
   // MARK: - The end
 
   /// Lets the current requests be answered, and closes the other connections.
   func stop() {
     isStopping = true
-    for connection in open { connection.stop() }
+    for connection in open.members { connection.stop() }
   }
 
   func abandon() {
-    for connection in open { connection.abandon() }
+    for connection in open.members { connection.abandon() }
   }
 }
