@@ -170,6 +170,10 @@ def answering(*answers: bytes):
             for answer in answers or (b"",):
                 connection.recv(1 << 16)
                 connection.sendall(answer)
+            # To close with a request unread would reset the connection, perhaps before the client has read the answers.
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 16):
+                pass
 
     def accept() -> None:
         with contextlib.suppress(OSError):
