@@ -150,8 +150,8 @@ extension Connection {
     if reactor.isReading(self) { sendGathered() }
     if let queue { return queue.append(shared, from: offset) }
     let sent = unsafe shared.withBytes(from: offset) { unsafe send($0) }
-    guard phase == .open, offset + sent < shared.count || queue != nil else { return }
-    if offset + sent < shared.count { makeQueue().append(shared, from: offset + sent) }
+    guard phase == .open, offset + sent < shared.count else { return }
+    makeQueue().append(shared, from: offset + sent)
     wait()
   }
 
@@ -163,13 +163,9 @@ extension Connection {
     guard phase == .open || phase == .finishing else { return }
     unsafe gathered.withBytes(from: 0) { bytes in
       let sent = unsafe queue == nil ? send(bytes) : 0
-      guard sent < bytes.count || queue != nil, phase == .open || phase == .finishing else { return }
+      guard sent < bytes.count, phase == .open || phase == .finishing else { return }
       let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[sent...])
-      if sent > 0, unsafe !rest.isEmpty {
-        unsafe makeQueue().append(restOfPiece: rest)
-      } else {
-        unsafe makeQueue().append(rest)
-      }
+      if sent > 0 { unsafe makeQueue().append(restOfPiece: rest) } else { unsafe makeQueue().append(rest) }
       wait()
     }
   }
@@ -273,6 +269,8 @@ extension Connection {
       sent += taken
       keepUnsent(of: tls)
     }
+    // Everything is encrypted, but not sent. Of a part, the caller queues the rest behind it.
+    if sent == bytes.count, queue != nil { wait() }
     return sent
   }
 
