@@ -10,7 +10,7 @@ struct BenchCommand: AsyncParsableCommand {
       be reached or refuses connections or requests, or messages were lost, duplicated or wrong.
 
       With wss:// and https:// the certificate has to be one that the system trusts, unless --cacert or --insecure says \
-      otherwise. Handshakes of TLS come before the measured time, and are never resumed.
+      otherwise. Handshakes of TLS are never resumed; except in connect and idle, they come before the measured time.
 
       EXAMPLES
         sluice bench echo ws://127.0.0.1:8000/ws/echo/
