@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -263,6 +265,35 @@ static bool add_key(SSL_CTX *context, const unsigned char *key, size_t length) {
     int added = SSL_CTX_use_PrivateKey(context, parsed);
     EVP_PKEY_free(parsed);
     return added == 1 && SSL_CTX_check_private_key(context) == 1;
+}
+
+struct passphrase {
+    const unsigned char *bytes;
+    size_t count;
+};
+
+static int give_passphrase(char *buffer, int size, int is_writing, void *pointer) {
+    (void)is_writing;
+    const struct passphrase *phrase = pointer;
+    if (size < 0 || phrase->count > (size_t)size) return -1;
+    memcpy(buffer, phrase->bytes, phrase->count);
+    return (int)phrase->count;
+}
+
+size_t tls_key_decode(
+    const unsigned char *pem, size_t count, const unsigned char *phrase, size_t phrase_count, unsigned char *der, size_t size) {
+    ERR_clear_error();
+    BIO *bio = count > INT_MAX ? NULL : BIO_new_mem_buf(pem, (int)count);
+    if (!bio) return 0;
+    struct passphrase given = {phrase, phrase_count};
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &given);
+    BIO_free(bio);
+    if (!key) return 0;
+    int length = i2d_PrivateKey(key, NULL);
+    if (length <= 0 || (size_t)length > size) length = 0;
+    if (length > 0) length = i2d_PrivateKey(key, &der);
+    EVP_PKEY_free(key);
+    return length > 0 ? (size_t)length : 0;
 }
 
 // What the contexts of servers and of clients have in common.

@@ -13,6 +13,20 @@ import CTLS
       self.chain = chain
       self.key = key
     }
+
+    /// The longest key, in DER. One for RSA with 16,384 bits has some 9 KB.
+    private static let longestKey = 32 * 1024
+
+    /// The key in a PEM text, in DER; nil where there is none that OpenSSL can read.
+    ///
+    /// - Parameter passphrase: of an encrypted key.
+    public static func key(inPEM text: [UInt8], passphrase: [UInt8]) -> [UInt8]? {
+      let key = unsafe [UInt8](unsafeUninitializedCapacity: longestKey) { key, count in
+        guard let start = key.baseAddress else { return }
+        count = unsafe tls_key_decode(text, text.count, passphrase, passphrase.count, start, key.count)
+      }
+      return key.isEmpty ? nil : key
+    }
   }
 
   public enum MinimumVersion: Int32, Sendable {
@@ -32,6 +46,9 @@ import CTLS
   /// Why there is no context, in words of OpenSSL.
   public struct Fault: Error, Sendable, CustomStringConvertible {
     public let description: String
+
+    /// Whether a certificate's key has fewer bits than the least level of security asks for.
+    public var isOfWeakKey: Bool { description == "ee key too small" }
   }
 
   /// Written during `init` only; OpenSSL's own contexts may be used by many threads.

@@ -47,10 +47,11 @@ class Authority:
         return builder.sign(self.key, hashes.SHA256())
 
     def issue(
-        self, file: str, *names: str, begins=datetime.timedelta(0), ends=datetime.timedelta(days=1), passphrase: str | None = None
+        self, file: str, *names: str, begins=datetime.timedelta(0), ends=datetime.timedelta(days=1), passphrase: str | None = None,
+        key=None,
     ) -> int:
         """Writes FILE.pem and FILE.key atomically, so that readers never see half a file. Returns the serial number."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         certificate = self._sign(_name(names[0]), key, names, begins, ends, False)
         secret = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
         self._write(f"{file}.pem", certificate.public_bytes(serialization.Encoding.PEM))

@@ -19,6 +19,7 @@ import threading
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as ws_connect
 from websockets.sync.server import serve
@@ -235,6 +236,26 @@ def test_no_other_protocol_than_http_1(secure, authority):
         assert sock.selected_alpn_protocol() == "http/1.1"
 
 
+KEYS = {
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
+    "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "RSA": lambda: rsa.generate_private_key(65537, 2048),
+}
+
+
+@pytest.mark.parametrize("passphrase", [None, "open sesame"])
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_key_of_each_kind_is_served(secure, authority, tmp_path, kind, passphrase):
+    (tmp_path / "phrase").write_text("open sesame")
+    number = authority.issue("own", "localhost", key=KEYS[kind](), passphrase=passphrase)
+    phrase = ", passphrase: {file: phrase}" if passphrase else ""
+    gateway = secure(tls="{certificate: own.pem, key: own.key" + phrase + "}")
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        with dial(gateway, authority, context=authority.client(maximum_version=version)) as sock:
+            assert serial(sock) == number
+
+
 def test_the_name_chooses_the_certificate(secure, authority):
     serials = {
         "site": authority.issue("site", "localhost"),
@@ -331,6 +352,7 @@ def test_what_is_wrong_with_certificates_is_found_at_its_place(authority, tmp_pa
     authority.issue("early", "early.example", begins=datetime.timedelta(days=30), ends=datetime.timedelta(days=60))
     authority.issue("locked", "locked.example", passphrase="open sesame")
     authority.issue("open", "open.example")
+    authority.issue("weak", "weak.example", key=rsa.generate_private_key(65537, 1024))
     (tmp_path / "open.key").chmod(0o644)
     (tmp_path / "phrase").write_text("wrong\n")
     (tmp_path / "text.pem").write_text("hello\n")
@@ -355,6 +377,7 @@ server:
       - {certificate: open.pem, key: open.key}
       - {certificate: a.pem}
       - {certificate: empty.pem, key: empty.pem}
+      - {certificate: weak.pem, key: weak.key}
     minimum_version: 1.1
 applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
 """)
@@ -384,7 +407,8 @@ applications: {main: {websocket: [{path: ws/echo/, consumer: echo}]}}
         (17, 'error[missing-key]: a certificate needs "key"'),
         (18, 'error[invalid-certificate]: "empty.pem" contains no valid certificate in PEM format'),
         (18, "error[invalid-certificate]: the value is not a key in PEM format"),
-        (19, 'error[invalid-value]: "1.1" is not a value for "minimum_version"'),
+        (19, "error[invalid-certificate]: the key of the certificate is too short to be secure"),
+        (20, 'error[invalid-value]: "1.1" is not a value for "minimum_version"'),
     }
     hints = [line.partition("^ ")[2] for line in lines if "^ " in line]
     assert hints.count("the file contains a certificate") == hints.count("the file contains a key") == 1

@@ -25,6 +25,13 @@ const char *_Nullable tls_context_add(
     tls_context *_Nonnull context, const unsigned char *_Nonnull chain, const size_t *_Nonnull lengths,
     size_t count, const unsigned char *_Nonnull key, size_t key_length);
 
+/// Reads the first private key of a PEM text, which may be encrypted with the `phrase`, and writes it to `der`, which has `size` bytes.
+///
+/// Returns its length; 0 where there is none, or it does not fit. The terminal is never asked.
+size_t tls_key_decode(
+    const unsigned char *_Nonnull pem, size_t count, const unsigned char *_Nonnull phrase, size_t phrase_count,
+    unsigned char *_Nonnull der, size_t size);
+
 /// Has `choose` called with `owner` for each hello with a server name. Without it, the first certificate is used.
 void tls_context_choose(tls_context *_Nonnull context, tls_choose _Nonnull choose, const void *_Nonnull owner);
 

@@ -65,7 +65,7 @@ struct ServerTLSReader {
     let key = keyNode.flatMap { readKey($0, passphrase: passphrase) }
     guard let file, let keyNode, let chain, let key else { return nil }
     checkDates(of: chain[0], at: file.range)
-    guard isPair(chain, key) else {
+    guard isPair(chain, key.parsed) else {
       return reading.refuse(
         .invalidCertificate, "the key does not belong to the certificate", at: keyNode.range,
         hint: "the server's own certificate must be the first one in its file")
@@ -140,8 +140,20 @@ struct ServerTLSReader {
     return reading.files.absolute(Paths.named(name, at: node.range))
   }
 
+  private struct PrivateKey {
+    var parsed: NIOSSLPrivateKey
+    /// In PEM.
+    var text: [UInt8]
+    var passphrase: [UInt8]
+
+    /// Nil for a kind of key that neither library knows. Swift's gives only RSA keys and those on curves of NIST.
+    var der: [UInt8]? {
+      (try? parsed.derBytes) ?? TLSContext.Certificate.key(inPEM: text, passphrase: passphrase)
+    }
+  }
+
   /// A file, or a reference to a secret with the contents of such a file.
-  private func readKey(_ node: Node, passphrase: Node?) -> NIOSSLPrivateKey? {
+  private func readKey(_ node: Node, passphrase: Node?) -> PrivateKey? {
     let phrase = passphrase.map { reading.secretBytes($0, "\"passphrase\"") }
     guard let text = keyText(node) else { return nil }
     let shown = String(decoding: text, as: UTF8.self)
@@ -162,7 +174,7 @@ struct ServerTLSReader {
     let bytes = phrase.flatMap(\.self)?.bytes ?? []
     // Without a callback the library would ask on the terminal.
     if let key = try? NIOSSLPrivateKey(bytes: text, format: .pem, passphraseCallback: { $0(bytes) }) {
-      return key
+      return PrivateKey(parsed: key, text: text, passphrase: bytes)
     }
     return reading.refuse(
       .invalidCertificate,
@@ -203,17 +215,21 @@ struct ServerTLSReader {
 
   /// What the library that serves TLS accepts: keys of some strength, for instance.
   private func usablePair(
-    _ chain: [NIOSSLCertificate], _ key: NIOSSLPrivateKey, at place: SourceRange
+    _ chain: [NIOSSLCertificate], _ key: PrivateKey, at place: SourceRange
   ) -> TLSContext.Certificate? {
-    guard let secret = try? key.derBytes else {
+    let advice =
+      "use an RSA key of 2,048 bits or more, a key on the curve P-256, P-384 or P-521, or an Ed25519 key"
+    guard let secret = key.der else {
       return reading.refuse(
-        .invalidCertificate, "keys of this kind are not supported", at: place,
-        hint: "use an RSA key of 2,048 bits or more, or a key on the curve P-256 or P-384")
+        .invalidCertificate, "keys of this kind are not supported", at: place, hint: advice)
     }
     do {
       let pair = TLSContext.Certificate(chain: try chain.map { try $0.toDERBytes() }, key: secret)
       _ = try TLSContext([pair], minimum: .tls12)
       return pair
+    } catch let fault as TLSContext.Fault where fault.isOfWeakKey {
+      return reading.refuse(
+        .invalidCertificate, "the key of the certificate is too short to be secure", at: place, hint: advice)
     } catch {
       return reading.refuse(
         .invalidCertificate, "OpenSSL does not accept the certificate: \(error)", at: place)
