@@ -12,19 +12,22 @@ package enum PercentEncoding {
   ///
   /// - Returns: nil if two hexadecimal digits do not follow a `%`.
   package static func decode(_ text: some Collection<UInt8>, plus: Plus = .plus) -> [UInt8]? {
+    decode(Array(text), plus: plus)
+  }
+
+  /// The same, for callers that have an array: making one of any collection takes longer than the rest.
+  package static func decode(_ text: [UInt8], plus: Plus = .plus) -> [UInt8]? {
     decode(text, plus, keepsOtherPercents: false)
   }
 
   /// Decodes text in which a `%` that two hexadecimal digits do not follow stands for itself.
   package static func decodeLeniently(_ text: some Collection<UInt8>) -> [UInt8] {
-    decode(text, .plus, keepsOtherPercents: true) ?? []
+    decode(Array(text), .plus, keepsOtherPercents: true) ?? []
   }
 
   private static func decode(
-    _ text: some Collection<UInt8>, _ plus: Plus, keepsOtherPercents: Bool
+    _ text: [UInt8], _ plus: Plus, keepsOtherPercents: Bool
   ) -> [UInt8]? {
-    // As an array from here on: code for any collection takes fifty times as long for each byte.
-    let text = Array(text)
     guard text.contains(UInt8(ascii: "%")) || plus == .space else { return text }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.count)

@@ -53,13 +53,17 @@ package struct RequestPath: Sendable, Hashable {
   package static func decode(target: [UInt8]) -> Result<RequestPath, Fault> {
     guard let start = pathStart(target) else { return .failure(.notAPath) }
     let end = target[start...].firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex
-    let written = target[start..<end].drop(while: isSlash)
+    let written = Array(target[start..<end].drop(while: isSlash))
     guard var bytes = PercentEncoding.decode(written) else { return .failure(.badPercentEncoding) }
     // Encoded slashes count as slashes.
     if bytes.first.map(isSlash) == true { bytes = Array(bytes.drop(while: isSlash)) }
-    guard let path = String(validating: bytes, as: UTF8.self) else { return .failure(.notUTF8) }
     let query = end < target.endIndex ? String(decoding: target[(end + 1)...], as: UTF8.self) : nil
-    guard !path.hasTooManyMarks, query.map(hasTooManyMarks) != true else { return .failure(.tooManyMarks) }
+    // Most paths are ASCII.
+    if bytes.contains(where: { $0 >= 0x80 }) {
+      guard let path = String(validating: bytes, as: UTF8.self) else { return .failure(.notUTF8) }
+      guard !path.hasTooManyMarks else { return .failure(.tooManyMarks) }
+    }
+    guard query.map(hasTooManyMarks) != true else { return .failure(.tooManyMarks) }
     return .success(RequestPath(bytes: bytes, query: query))
   }
 

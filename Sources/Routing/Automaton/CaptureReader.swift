@@ -40,13 +40,17 @@ struct CaptureReader {
 
   /// - Returns: for each capture, the range of its bytes; nil if it took no part.
   static func read(_ path: [UInt8], by program: Program) -> [Range<Int>?] {
-    var reader = CaptureReader(program, length: path.count)
-    let slots = reader.slots(of: path)
+    let slots = OnePassReader.read(path, by: program) ?? allSlots(of: path, by: program)
     return program.captures.indices.map { capture in
       guard let slots else { return nil }
       let (start, end) = (slots[2 * capture], slots[2 * capture + 1])
       return start < 0 || end < start ? nil : Int(start)..<Int(end)
     }
+  }
+
+  private static func allSlots(of path: [UInt8], by program: Program) -> [Int32]? {
+    var reader = CaptureReader(program, length: path.count)
+    return reader.slots(of: path)
   }
 
   private init(_ program: Program, length: Int) {

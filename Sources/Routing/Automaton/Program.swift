@@ -1,3 +1,5 @@
+import Bytes
+
 /// A route as a non-deterministic automaton over the bytes of the path.
 struct Program: Sendable {
   enum Instruction: Sendable {
@@ -42,6 +44,8 @@ struct Program: Sendable {
   private(set) var loopsThatAcceptAnything: [Int32] = []
   /// Those of them that prefer the next character to the end.
   private(set) var loopsThatTakeTheRest: [Int32] = []
+  /// Places where reading on leaves no choice although they split, in the order of their instructions.
+  private var runs: [Run] = []
   /// Whether the route is too large to be compiled; then it matches nothing.
   private(set) var isTooLarge = false
 
@@ -69,7 +73,9 @@ struct Program: Sendable {
 
   private mutating func begin(at next: Int32) {
     start = next
+    runs.sort { $0.instruction < $1.instruction }
     guard isTooLarge else { return }
+    runs = []
     instructions = [.fail]
     start = 0
     loopsThatAcceptAnything = []
@@ -81,7 +87,12 @@ struct Program: Sendable {
     let loop = add(.fail)
     let slash = UInt8(ascii: "/")
     let byte = add(.byte(slash, slash, next: loop))
-    if !isTooLarge { instructions[Int(loop)] = .split(byte, next) }
+    guard !isTooLarge else { return loop }
+    instructions[Int(loop)] = .split(byte, next)
+    // The pattern that follows does not begin with one.
+    var slashes = ByteSet()
+    slashes.insert(slash)
+    runs.append(Run(instruction: loop, bytes: slashes, isRepeated: true, next: next))
     return loop
   }
 
@@ -132,6 +143,7 @@ struct Program: Sendable {
       let loop = add(.fail)
       let body = compile(inner, firstCapture: firstCapture, then: loop)
       if !isTooLarge { instructions[Int(loop)] = way(body, next) }
+      if preference == .greedy, case .characters(let set) = inner { addRun(over: set, at: loop, then: next) }
       if inner == .characters(.everything), acceptsAtEnd(next) {
         loopsThatAcceptAnything.append(loop)
         if preference == .greedy { loopsThatTakeTheRest.append(loop) }
@@ -147,6 +159,36 @@ struct Program: Sendable {
       start = repeated
     }
     return start
+  }
+
+  /// Notes a loop that is to be left where a byte is not in the set, and cannot be left before.
+  private mutating func addRun(over set: CharacterRanges, at loop: Int32, then next: Int32) {
+    guard !isTooLarge, let bytes = ByteSet(set), let others = firstBytes(at: next) else { return }
+    guard !others.contains(where: { range in range.contains(where: bytes.contains) }) else { return }
+    runs.append(Run(instruction: loop, bytes: bytes, isRepeated: true, next: next))
+  }
+
+  /// The bytes that can be read first from a place on; nil where that would take long to tell.
+  private func firstBytes(at place: Int32) -> [ClosedRange<UInt8>]? {
+    var places = [place]
+    var bytes: [ClosedRange<UInt8>] = []
+    var index = 0
+    while index < places.count {
+      guard places.count <= Self.mostFirstPlaces else { return nil }
+      if let step = step(at: places[index]) { bytes.append(step.bytes) }
+      for next in instructions[Int(places[index])].passedTo where !places.contains(next) {
+        places.append(next)
+      }
+      index += 1
+    }
+    return bytes
+  }
+
+  private static let mostFirstPlaces = 64
+
+  func run(at instruction: Int32) -> Run? {
+    let index = runs.partitionPoint { $0.instruction < instruction }
+    return index < runs.count && runs[index].instruction == instruction ? runs[index] : nil
   }
 
   /// Whether the path may end here.
@@ -169,7 +211,12 @@ struct Program: Sendable {
     let starts = sequences.map { sequence in
       sequence.reversed().reduce(next) { add(.byte($1.lowerBound, $1.upperBound, next: $0)) }
     }
-    return split(starts)
+    let start = split(starts)
+    // Of several bytes of one character only one would be read here.
+    if starts.count > 1, !isTooLarge {
+      runs.append(Run(instruction: start, bytes: ByteSet(ascii: set), isRepeated: false, next: next))
+    }
+    return start
   }
 
   /// Continues at any of the starts, of which an earlier one is preferred.
