@@ -14,8 +14,10 @@ package enum Base64 {
   }
 
   package static func encode(_ bytes: [UInt8]) -> String {
-    String(decoding: encode(bytes, plain), as: UTF8.self)
+    String(decoding: encoded(bytes), as: UTF8.self)
   }
+
+  package static func encoded(_ bytes: [UInt8]) -> [UInt8] { encode(bytes, plain) }
 
   /// Section 5.
   package static func encodeURLSafe(_ bytes: [UInt8]) -> [UInt8] { encode(bytes, urlSafe) }
@@ -23,12 +25,15 @@ package enum Base64 {
   private static func encode(_ bytes: [UInt8], _ alphabet: [UInt8]) -> [UInt8] {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count + 2) / 3 * 4)
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-      let part = bytes[start..<min(start + 3, bytes.count)]
-      let bits = part.reduce(0) { $0 << 8 | UInt32($1) } << (8 * (3 - UInt32(part.count)))
+    var start = 0
+    while start < bytes.count {
+      let count = min(3, bytes.count - start)
+      var bits: UInt32 = 0
+      for place in 0..<3 { bits = bits << 8 | (place < count ? UInt32(bytes[start + place]) : 0) }
       for place in 0..<4 {
-        text.append(place <= part.count ? alphabet[Int(bits >> (18 - 6 * UInt32(place)) & 63)] : padding)
+        text.append(place <= count ? alphabet[Int(bits >> (18 - 6 * UInt32(place)) & 63)] : padding)
       }
+      start += 3
     }
     return text
   }
@@ -68,7 +73,9 @@ package enum Base64 {
   }
 
   /// Whether the byte is of the alphabet of section 4, without the padding.
-  package static func isDigit(_ byte: UInt8) -> Bool { plainValues[Int(byte)] < 64 }
+  package static func isDigit(_ byte: UInt8) -> Bool {
+    byte.isLetterOrDigit || byte == UInt8(ascii: "+") || byte == UInt8(ascii: "/")
+  }
 
   private static func unpadded(_ text: [UInt8]) -> ArraySlice<UInt8>? {
     guard text.count.isMultiple(of: 4) else { return nil }

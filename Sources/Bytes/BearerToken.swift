@@ -19,6 +19,10 @@ extension StringProtocol {
   ///
   /// - Parameter word: in lower case.
   package func beginsIgnoringCase(with word: String) -> Bool {
-    word.utf8.elementsEqual(utf8.prefix(word.utf8.count)) { $0 == ($1.isLetter ? $1 | 0x20 : $1) }
+    var bytes = utf8.makeIterator()
+    for expected in word.utf8 {
+      guard let byte = bytes.next(), expected == (byte.isLetter ? byte | 0x20 : byte) else { return false }
+    }
+    return true
   }
 }

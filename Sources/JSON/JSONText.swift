@@ -3,8 +3,10 @@ import Bytes
 /// Writes JSON text: compact, UTF-8, and with only the required escapes.
 package enum JSONText {
   /// Appends a string with its quotes.
-  package static func append(string: some StringProtocol, to text: inout [UInt8]) {
+  package static func append(string: String, to text: inout [UInt8]) {
     text.append(UInt8(ascii: "\""))
+    defer { text.append(UInt8(ascii: "\"")) }
+    guard string.utf8.contains(where: needsEscape) else { return text.append(contentsOf: string.utf8) }
     for byte in string.utf8 {
       switch byte {
       case UInt8(ascii: "\""), UInt8(ascii: "\\"):
@@ -21,7 +23,10 @@ package enum JSONText {
       default: text.append(byte)
       }
     }
-    text.append(UInt8(ascii: "\""))
+  }
+
+  private static func needsEscape(_ byte: UInt8) -> Bool {
+    byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
   }
 }
 

@@ -28,14 +28,14 @@ final class HTTPConnection: CheckedPeer {
   }
 
   /// A request that is not answered yet.
-  private struct Current {
-    var isToHEAD: Bool
-    var minorVersion: Int
+  private final class Current {
+    let isToHEAD: Bool
+    let minorVersion: Int
     /// Whether no other request may follow it.
-    var isLast: Bool
+    let isLast: Bool
     /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 section 10.1.1).
     var waitsForContinue: Bool
-    var framing: BodyFraming
+    let framing: BodyFraming
     var body: BodyReader
     /// Nil while nobody wants the body.
     var collector: BodyCollector?
@@ -44,6 +44,18 @@ final class HTTPConnection: CheckedPeer {
     var answer: HTTPAnswer?
     /// What the client takes up of the connections that its address may have, beside this connection.
     var place: AddressPlace?
+
+    init(_ request: RequestHead, _ framing: BodyFraming) {
+      isToHEAD = request.method == "HEAD"
+      minorVersion = request.minorVersion
+      // A client that asks for another protocol would go on in it.
+      isLast = request.isLast || request.method == "CONNECT" || request.fields.has("upgrade")
+      waitsForContinue =
+        request.minorVersion > 0 && request.fields.has("expect")
+        && request.values(of: "expect").contains { $0.lowercased() == "100-continue" }
+      self.framing = framing
+      body = BodyReader(framing)
+    }
   }
 
   /// What is kept until an answer was given to the kernel.
@@ -249,8 +261,8 @@ extension HTTPConnection: ConnectionHandler {
 
   /// - Returns: nil while nobody wants the body.
   private func nextOfBody(_ bytes: RawSpan, _ offset: inout Int) -> BodyReader.Step? {
-    guard current?.collector != nil || current?.answer != nil else { return nil }
-    return current?.body.next(in: bytes, at: &offset)
+    guard let current, current.collector != nil || current.answer != nil else { return nil }
+    return current.body.next(in: bytes, at: &offset)
   }
 
   private func completeBody(_ outcome: Result<[UInt8], HTTPExchange.BodyFault>) {
@@ -364,15 +376,7 @@ extension HTTPConnection {
   private func count(_ request: RequestHead, _ framing: BodyFraming) -> Client {
     let process = owner.gateway.process
     let (client, refusal) = process.client(of: request.fields, behind: client, isHandshake: false)
-    var current = Current(
-      isToHEAD: request.method == "HEAD", minorVersion: request.minorVersion, isLast: request.isLast,
-      waitsForContinue: false, framing: framing, body: BodyReader(framing))
-    // A client that asks for another protocol would go on in it.
-    if request.method == "CONNECT" || request.fields.contains(where: { $0.name == "upgrade" }) {
-      current.isLast = true
-    }
-    current.waitsForContinue =
-      request.minorVersion > 0 && request.values(of: "expect").contains { $0.lowercased() == "100-continue" }
+    let current = Current(request, framing)
     if client.place !== self.client.place { current.place = client.place }
     if let refusal {
       process.counters.refusals.up()
@@ -395,18 +399,18 @@ extension HTTPConnection: HTTPExchangeConnection {
     case .length, .chunked: break
     }
     let due = reactor.now + owner.gateway.process.server.handshake
-    self.current?.collector = BodyCollector(atMost: most, growing: share, due: due, completed)
+    current.collector = BodyCollector(atMost: most, growing: share, due: due, completed)
     if current.waitsForContinue {
-      self.current?.waitsForContinue = false
+      current.waitsForContinue = false
       write(Array("HTTP/1.1 100 Continue\r\n\r\n".utf8))
     }
     goOn(reading: true)
   }
 
   func answer(_ exchange: HTTPExchange, with answer: HTTPAnswer) {
-    guard current?.exchange === exchange else { return }
-    current?.answer = answer
-    current?.collector = nil
+    guard let current, current.exchange === exchange else { return }
+    current.answer = answer
+    current.collector = nil
     goOn(reading: false)
   }
 
@@ -501,7 +505,6 @@ extension HTTPConnection {
   /// Notes what is waited for now, and for how long.
   private func watchTime() {
     guard phase != .gone else { return }
-    let server = owner.gateway.process.server
     if phase == .ending || connection.queuedBytes > 0 {
       deadline.set(.reader(left: connection.queuedBytes))
     } else if let current {
@@ -513,9 +516,9 @@ extension HTTPConnection {
         deadline.clear()
       }
     } else if head.isEmpty {
-      deadline.set(.request, reactor.now + server.keepAlive)
+      deadline.set(.request, reactor.now + owner.gateway.process.server.keepAlive)
     } else if deadline.wait != .head {
-      deadline.set(.head, reactor.now + server.handshake)
+      deadline.set(.head, reactor.now + owner.gateway.process.server.handshake)
     }
   }
 

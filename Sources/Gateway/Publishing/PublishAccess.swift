@@ -55,9 +55,8 @@ struct PublishAccess: Sendable {
 
   /// Two fields, or another scheme, count as no token.
   private static func token(of request: RequestHead) -> [UInt8]? {
-    let fields = request.values(of: "authorization")
-    guard fields.count == 1 else { return nil }
-    return BearerToken.read(fields[0]).map { Array($0.utf8) }
+    guard let field = request.fields.onlyValue(of: "authorization") else { return nil }
+    return BearerToken.read(field).map { Array($0.utf8) }
   }
 
   /// Takes time in proportion to the sent token only.

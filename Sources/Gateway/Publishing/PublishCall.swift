@@ -157,6 +157,7 @@ extension PublishCall {
       throw PublishRefusal(.publishMediaType, "send Content-Type: application/json")
     }
     // RFC 9110 section 15.5.16: the answer names the supported codings.
+    guard exchange.request.fields.has("content-encoding") else { return }
     let encodings = exchange.request.values(of: "content-encoding").filter { $0.lowercased() != "identity" }
     guard encodings.isEmpty else {
       throw PublishRefusal(
@@ -308,11 +309,11 @@ extension PublishCall {
 
 extension RequestHead {
   /// Empty without the field.
-  fileprivate var host: String { fields.first { $0.name == "host" }?.value ?? "" }
+  fileprivate var host: String { firstValue(of: "host") ?? "" }
 
   /// The value of a field; several are one list (RFC 9110 section 5.2). Nil without the field.
   fileprivate func combined(_ name: String) -> String? {
-    let values = values(of: name)
-    return values.count > 1 ? values.joined(separator: ", ") : values.first
+    if let value = fields.onlyValue(of: name) { return value }
+    return fields.has(name) ? values(of: name).joined(separator: ", ") : nil
   }
 }

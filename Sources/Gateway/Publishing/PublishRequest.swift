@@ -44,7 +44,7 @@ struct PublishRequest: Sendable {
   private mutating func add(
     _ item: inout RequestObject, _ body: [UInt8], _ mayName: (String) -> Bool
   ) throws(PublishRefusal) {
-    item.allow(["group", "groups"] + Self.contents)
+    item.allow(Self.names)
     // A misspelt member is reported as unknown, and not as a missing one.
     try item.finish()
     let groups = try Self.groups(&item)
@@ -99,6 +99,7 @@ struct PublishRequest: Sendable {
   // MARK: - Events
 
   private static let contents = ["event", "message", "text", "bytes"]
+  private static let names = ["group", "groups"] + contents
 
   private func event(_ item: inout RequestObject, _ body: [UInt8]) throws(PublishRefusal) -> Event {
     var found: (key: String, value: Range<Int>)?

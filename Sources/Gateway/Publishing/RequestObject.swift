@@ -10,6 +10,9 @@ struct RequestObject {
   let members: [(key: String, value: Range<Int>)]
   private var known: [String] = []
 
+  /// So many names are asked for of most objects.
+  private static let usualNames = 16
+
   /// The most levels of nested arrays and objects in a body.
   static let depth = 64
 
@@ -18,6 +21,7 @@ struct RequestObject {
     let range = range ?? 0..<text.count
     self.text = text
     self.what = what
+    known.reserveCapacity(Self.usualNames)
     do throws(JSONFault) {
       let found = try JSONScanner.members(of: text.rawBytes.extracting(range), depth: Self.depth)
       let start = range.lowerBound
@@ -46,7 +50,7 @@ struct RequestObject {
   /// The range of a member's value in the body. The member counts as known from now on.
   mutating func value(_ key: String) -> Range<Int>? {
     known.append(key)
-    return members.first { $0.key == key }?.value
+    return members.first { $0.key.utf8.count == key.utf8.count && $0.key == key }?.value
   }
 
   /// Allows further members.
@@ -83,7 +87,10 @@ struct RequestObject {
 
   /// - Throws: if there is a member that was not asked for.
   func finish() throws(PublishRefusal) {
-    guard let unknown = members.first(where: { !known.contains($0.key) }) else { return }
+    let unknown = members.first { member in
+      !known.contains { $0.utf8.count == member.key.utf8.count && $0 == member.key }
+    }
+    guard let unknown else { return }
     throw PublishRefusal(unknown: "member", unknown.key, in: what, known: known)
   }
 

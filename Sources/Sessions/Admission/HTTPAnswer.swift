@@ -74,11 +74,7 @@ extension HTTPAnswer {
   ) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(256 + body.count)
-    bytes += (minorVersion == 0 ? "HTTP/1.0 " : "HTTP/1.1 ").utf8
-    bytes += String(status).utf8
-    bytes.append(UInt8(ascii: " "))
-    bytes += HTTPResponseStatus(statusCode: status).reasonPhrase.utf8
-    bytes += "\r\n".utf8
+    appendStatusLine(minorVersion, to: &bytes)
     var options: [String] = []
     var isDated = false
     for field in fields {
@@ -98,14 +94,24 @@ extension HTTPAnswer {
     if !options.isEmpty { Self.append("Connection", options.joined(separator: ", "), to: &bytes) }
     if let date, !isDated { Self.append("Date", date, to: &bytes) }
     if let length { Self.append("Content-Length", String(length), to: &bytes) }
-    bytes += "\r\n".utf8
+    bytes.append(copying: Self.lineEnd.rawBytes)
     if let opaque = OpaqueText.unescaped(bytes) { bytes = opaque }
     if mayHaveBody, !isToHEAD { bytes += body }
     return bytes
   }
 
+  private static let ok: StaticString = "HTTP/1.1 200 OK\r\n"
+  private static let colon: StaticString = ": "
+  private static let lineEnd: StaticString = "\r\n"
+
+  private func appendStatusLine(_ minorVersion: Int, to bytes: inout [UInt8]) {
+    guard status != 200 || minorVersion == 0 else { return bytes.append(copying: Self.ok.rawBytes) }
+    let reason = HTTPResponseStatus(statusCode: status).reasonPhrase
+    bytes += "HTTP/1.\(minorVersion == 0 ? 0 : 1) \(status) \(reason)\r\n".utf8
+  }
+
   /// RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
-  private var mayHaveBody: Bool { ![204, 205, 304].contains(status) }
+  private var mayHaveBody: Bool { status != 204 && status != 205 && status != 304 }
 
   /// Nil for an answer that must not have one (RFC 9110 section 8.6).
   private var length: Int? {
@@ -118,8 +124,8 @@ extension HTTPAnswer {
 
   private static func append(_ name: String, _ value: String, to bytes: inout [UInt8]) {
     bytes += name.utf8
-    bytes += ": ".utf8
+    bytes.append(copying: colon.rawBytes)
     bytes += value.utf8
-    bytes += "\r\n".utf8
+    bytes.append(copying: lineEnd.rawBytes)
   }
 }

@@ -107,14 +107,14 @@ extension HeadCheck {
       application.webSocketRoutes[$0].auth != nil
     }
     guard !isProtectedElsewhere else { throw HandshakeRefusal(.mergedSlashes) }
-    var session = session
-    session.upstream = .init(
+    let request = SessionOpening.UpstreamRequest(
       configuration: upstream,
       handshake: handshake(
         with: upstream, at: target, for: session.handshake,
         hidesTokens: session.route.configuration.auth != nil))
     var opening = opening
-    opening.kind = .session(session)
+    opening.kind = .session(
+      SessionOpening(route: session.route, handshake: session.handshake, upstream: request))
     return opening
   }
 

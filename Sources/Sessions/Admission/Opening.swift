@@ -35,11 +35,18 @@ struct Opening {
 }
 
 /// The part of an opening that only a WebSocket session has.
-struct SessionOpening {
-  var route: SessionRoute
-  var handshake: Handshake
+/// An object, so that the steps of an admission pass on one reference.
+final class SessionOpening {
+  let route: SessionRoute
+  let handshake: Handshake
   /// The request to the upstream of a `proxy` route, before the client is accepted.
   var upstream: UpstreamRequest?
+
+  init(route: SessionRoute, handshake: Handshake, upstream: UpstreamRequest? = nil) {
+    self.route = route
+    self.handshake = handshake
+    self.upstream = upstream
+  }
 
   struct UpstreamRequest {
     var configuration: UpstreamConfiguration

@@ -30,11 +30,10 @@ extension Opening {
     return nil
   }
 
-  private mutating func nameUserToUpstream() {
-    guard let identity, case .session(var session) = kind, session.upstream != nil else { return }
+  private func nameUserToUpstream() {
+    guard let identity, case .session(let session) = kind else { return }
     session.upstream?.handshake.fields.append(
       HeaderField(name: "X-Sluice-User", value: identity.user.percentEncodedPath))
-    kind = .session(session)
   }
 }
 

@@ -6,8 +6,13 @@ import WebSocketCore
 extension Client {
   /// Whether a field describes the client of a proxy.
   static func isForwarding(_ name: String) -> Bool {
-    name == "forwarded" || name == "x-forwarded-for" || name == "x-forwarded-proto"
-      || name == "x-forwarded-host"
+    switch name.utf8.count {
+    case 9: name == "forwarded"
+    case 15: name == "x-forwarded-for"
+    case 16: name == "x-forwarded-host"
+    case 17: name == "x-forwarded-proto"
+    default: false
+    }
   }
 
   /// The client of a trusted proxy, as described by the forwarding fields. Fields that cannot be read are ignored.

@@ -13,32 +13,36 @@ extension RequestHead {
   /// Reads the fields that say how long the body is. What two servers could understand differently is refused (section 6.3, and
   /// section 11.2 on request smuggling).
   package func bodyFraming() throws(RequestFault) -> BodyFraming {
+    guard fields.has("transfer-encoding") else {
+      guard fields.has("content-length") else { return .none }
+      return .length(try Self.length(fields.onlyValue(of: "content-length")))
+    }
     let codings = values(of: "transfer-encoding")
-    let lengths = values(of: "content-length")
-    guard codings.isEmpty || lengths.isEmpty else {
+    guard !fields.has("content-length") else {
       throw RequestFault.badRequest(
         "the Transfer-Encoding header is not supported beside a Content-Length header")
     }
-    if !codings.isEmpty {
-      guard codings.count == 1, codings[0].lowercased() == "chunked" else {
-        throw RequestFault.badRequest("the body has a transfer coding other than chunked")
-      }
-      guard minorVersion >= 1 else {
-        throw RequestFault.badRequest("HTTP/1.0 does not support Transfer-Encoding")
-      }
-      return .chunked
+    guard codings.count == 1, codings[0].lowercased() == "chunked" else {
+      throw RequestFault.badRequest("the body has a transfer coding other than chunked")
     }
-    guard let length = lengths.first else { return .none }
-    guard lengths.count == 1 else {
+    guard minorVersion >= 1 else {
+      throw RequestFault.badRequest("HTTP/1.0 does not support Transfer-Encoding")
+    }
+    return .chunked
+  }
+
+  /// - Parameter text: nil if there are several.
+  private static func length(_ text: String?) throws(RequestFault) -> Int {
+    guard let text else {
       throw RequestFault.badRequest("the request has more than one Content-Length header")
     }
-    guard !length.isEmpty, length.isOfDigits else {
+    guard !text.isEmpty, text.isOfDigits else {
       throw RequestFault.badRequest("the Content-Length header is not one number")
     }
-    guard let count = UInt64(length) else {
+    guard let count = UInt64(text) else {
       throw RequestFault.badRequest("the number in the Content-Length header is too large")
     }
     // Larger than any limit.
-    return .length(Int(clamping: count))
+    return Int(clamping: count)
   }
 }

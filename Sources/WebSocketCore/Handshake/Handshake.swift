@@ -24,8 +24,8 @@ public struct Handshake: Sendable, Equatable {
     guard fields.isUpgrade else { return refuse(.badConnectionHeader) }
     // The first frames would be part of the body of a GET.
     guard !fields.hasBody else { return refuse(.badRequest("a WebSocket handshake must not have a body")) }
-    guard fields.versions == ["13"] else { return refuse(.unsupportedVersion) }
-    guard fields.keys.count == 1, isKey(fields.keys[0]) else { return refuse(.badKey) }
+    guard fields.versions.only == "13" else { return refuse(.unsupportedVersion) }
+    guard let key = fields.keys.only, isKey(key) else { return refuse(.badKey) }
     guard fields.origins.count <= 1 else { return refuse(.severalOrigins) }
     let subprotocols = fields.subprotocols.members
     guard Set(subprotocols).count == subprotocols.count,
@@ -35,7 +35,7 @@ public struct Handshake: Sendable, Equatable {
     guard let extensions = ExtensionOffer.parse(fields.extensions) else { return refuse(.badExtensions) }
     return .success(
       Handshake(
-        key: fields.keys[0], host: host, origin: fields.origins.first, subprotocols: subprotocols,
+        key: key, host: host, origin: fields.origins.first, subprotocols: subprotocols,
         extensions: extensions))
   }
 
@@ -54,27 +54,38 @@ public struct Handshake: Sendable, Equatable {
   ) -> [UInt8] {
     var head: [UInt8] = []
     head.reserveCapacity(256)
-    head.append(
-      contentsOf: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n".utf8)
+    head.append(copying: Self.beginOfResponse.rawBytes)
+    head += Base64.encoded(Self.digest(of: key))
+    head.append(copying: Self.lineEnd.rawBytes)
     func append(_ name: String, _ value: String) {
       head.append(contentsOf: name.utf8)
       head.append(contentsOf: ": ".utf8)
       head.append(contentsOf: OpaqueText.bytes(of: value))
-      head.append(contentsOf: "\r\n".utf8)
+      head.append(copying: Self.lineEnd.rawBytes)
     }
-    append("Sec-WebSocket-Accept", Self.accept(for: key))
     if let subprotocol { append("Sec-WebSocket-Protocol", subprotocol) }
     if let compression { append("Sec-WebSocket-Extensions", compression.response) }
     for field in fields { append(field.name, field.value) }
-    head.append(contentsOf: "\r\n".utf8)
+    head.append(copying: Self.lineEnd.rawBytes)
     return head
   }
 
+  /// Up to the value of `accept`.
+  private static let beginOfResponse: StaticString =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+  private static let lineEnd: StaticString = "\r\n"
+
   /// The value that shows that the server understood the key (section 4.2.2, point 5.4).
-  static func accept(for key: String) -> String {
-    let digest = Insecure.SHA1.hash(data: Array((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").utf8))
-    return Base64.encode(Array(digest))
+  static func accept(for key: String) -> String { Base64.encode(digest(of: key)) }
+
+  private static func digest(of key: String) -> [UInt8] {
+    var bytes = Array(key.utf8)
+    bytes.append(copying: mark.rawBytes)
+    // Its bytes one by one would take longer than the digest itself.
+    return unsafe Insecure.SHA1.hash(data: bytes).withUnsafeBytes { unsafe Array($0) }
   }
+
+  private static let mark: StaticString = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
   /// 16 bytes in base64 are 22 characters and two signs of padding.
   private static func isKey(_ key: String) -> Bool {
@@ -90,25 +101,42 @@ private struct HandshakeFields {
   var isForWebSocket = false
   var isUpgrade = false
   var hasBody = false
-  var versions: [String] = []
-  var keys: [String] = []
-  var origins: [String] = []
+  var versions = Values()
+  var keys = Values()
+  var origins = Values()
   var subprotocols: [String] = []
   var extensions: [String] = []
 
+  /// The values of a field that may appear once.
+  struct Values {
+    private(set) var first: String?
+    private(set) var count = 0
+
+    /// Nil if there is none, or another one.
+    var only: String? { count == 1 ? first : nil }
+
+    mutating func append(_ value: String) {
+      first = first ?? value
+      count += 1
+    }
+  }
+
   init(_ fields: [HeaderField]) {
     for field in fields {
-      switch field.name {
-      case "host": host = host ?? field.value
-      case "upgrade": isForWebSocket = isForWebSocket || Self.names("websocket", in: field.value)
-      case "connection": isUpgrade = isUpgrade || Self.names("upgrade", in: field.value)
-      case "content-length": hasBody = hasBody || field.value != "0"
-      case "transfer-encoding": hasBody = true
-      case "origin": origins.append(field.value)
-      case "sec-websocket-version": versions.append(field.value)
-      case "sec-websocket-key": keys.append(field.value)
-      case "sec-websocket-protocol": subprotocols.append(field.value)
-      case "sec-websocket-extensions": extensions.append(field.value)
+      // Most other fields already differ in their length.
+      switch field.name.utf8.count {
+      case 4 where field.name == "host": host = host ?? field.value
+      case 6 where field.name == "origin": origins.append(field.value)
+      case 7 where field.name == "upgrade":
+        isForWebSocket = isForWebSocket || Self.names("websocket", in: field.value)
+      case 10 where field.name == "connection":
+        isUpgrade = isUpgrade || Self.names("upgrade", in: field.value)
+      case 14 where field.name == "content-length": hasBody = hasBody || field.value != "0"
+      case 17 where field.name == "transfer-encoding": hasBody = true
+      case 17 where field.name == "sec-websocket-key": keys.append(field.value)
+      case 21 where field.name == "sec-websocket-version": versions.append(field.value)
+      case 22 where field.name == "sec-websocket-protocol": subprotocols.append(field.value)
+      case 24 where field.name == "sec-websocket-extensions": extensions.append(field.value)
       default: break
       }
     }
@@ -116,6 +144,8 @@ private struct HandshakeFields {
 
   /// Whether a list has the member, in upper or lower case.
   private static func names(_ member: String, in value: String) -> Bool {
-    value == member || [value].members.contains { $0.lowercased() == member }
+    value == member
+      || value.utf8.count == member.utf8.count && value.beginsIgnoringCase(with: member)
+      || [value].members.contains { $0.lowercased() == member }
   }
 }

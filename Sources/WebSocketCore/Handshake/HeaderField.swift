@@ -44,6 +44,9 @@ public struct HeaderField: Sendable, Equatable {
     }
   }
 
+  /// Whether it has the name, which is in lower case. Most names differ in their lengths, which costs next to nothing to compare.
+  func isNamed(_ name: String) -> Bool { self.name.utf8.count == name.utf8.count && self.name == name }
+
   fileprivate static func isWhiteSpace(_ byte: UInt8) -> Bool {
     byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
   }
@@ -52,11 +55,28 @@ public struct HeaderField: Sendable, Equatable {
 extension Sequence<HeaderField> {
   /// All values of a field, in their order.
   public func values(of name: String) -> [String] {
-    compactMap { $0.name == name ? $0.value : nil }
+    compactMap { $0.isNamed(name) ? $0.value : nil }
   }
 
+  /// The first value of a field; nil without the field.
+  public func firstValue(of name: String) -> String? {
+    first { $0.isNamed(name) }?.value
+  }
+
+  /// The value of a field that appears once; nil without the field, and if there are several.
+  public func onlyValue(of name: String) -> String? {
+    var found: String?
+    for field in self where field.isNamed(name) {
+      guard found == nil else { return nil }
+      found = field.value
+    }
+    return found
+  }
+
+  public func has(_ name: String) -> Bool { contains { $0.isNamed(name) } }
+
   /// The members of a field that is a comma-separated list, over all its lines (RFC 9110 section 5.6.1).
-  public func members(of name: String) -> [String] { values(of: name).members }
+  public func members(of name: String) -> [String] { has(name) ? values(of: name).members : [] }
 }
 
 extension [String] {

@@ -10,6 +10,7 @@ public struct RequestHead: Sendable, Equatable {
   public var fields: [HeaderField]
 
   public func values(of name: String) -> [String] { fields.values(of: name) }
+  public func firstValue(of name: String) -> String? { fields.firstValue(of: name) }
   public func members(of name: String) -> [String] { fields.members(of: name) }
 
   /// Whether the client sends no other request on this connection (RFC 9112 section 9.3).
@@ -20,14 +21,14 @@ public struct RequestHead: Sendable, Equatable {
 
   /// Whether a body follows, valid or not (RFC 9112 section 6.3).
   package var hasBody: Bool {
-    fields.contains { $0.name == "content-length" || $0.name == "transfer-encoding" }
+    fields.has("content-length") || fields.has("transfer-encoding")
   }
 }
 
 extension Sequence<HeaderField> {
   /// Whether a request with these fields is meant to be a WebSocket handshake, valid or not.
   public var wantWebSocket: Bool {
-    contains { $0.name.hasPrefix("sec-websocket-") }
+    contains { $0.name.utf8.first == UInt8(ascii: "s") && $0.name.hasPrefix("sec-websocket-") }
       || members(of: "upgrade").contains { $0.lowercased() == "websocket" }
   }
 }
@@ -60,10 +61,9 @@ extension RequestHead {
   private static func requestLine(_ bytes: RawSpan, _ line: Range<Int>) throws(RequestFault)
     -> RequestHead
   {
-    guard let first = space(in: line, of: bytes),
-      let second = space(in: (first + 1)..<line.upperBound, of: bytes),
-      space(in: (second + 1)..<line.upperBound, of: bytes) == nil
-    else { throw RequestFault.badRequest("the request line does not have three parts") }
+    guard let (first, second) = spaces(in: line, of: bytes) else {
+      throw RequestFault.badRequest("the request line does not have three parts")
+    }
     let method = line.lowerBound..<first
     let target = (first + 1)..<second
     let version = bytes.string((second + 1)..<line.upperBound)
@@ -79,8 +79,18 @@ extension RequestHead {
       minorVersion: minorVersion, fields: [])
   }
 
-  private static func space(in line: Range<Int>, of bytes: RawSpan) -> Int? {
-    line.first { bytes[$0] == UInt8(ascii: " ") }
+  /// The two spaces of a line; nil if it has less or more.
+  private static func spaces(in line: Range<Int>, of bytes: RawSpan) -> (Int, Int)? {
+    var found = (count: 0, first: 0, second: 0)
+    var place = line.lowerBound
+    while place < line.upperBound {
+      if bytes[place] == UInt8(ascii: " ") {
+        found.count += 1
+        (found.first, found.second) = found.count == 1 ? (place, place) : (found.first, place)
+      }
+      place += 1
+    }
+    return found.count == 2 ? (found.first, found.second) : nil
   }
 
   /// RFC 9110 section 2.5: a later minor version is read as the highest supported one.
@@ -92,8 +102,8 @@ extension RequestHead {
   }
 
   private mutating func takeOriginForm() throws(RequestFault) {
-    guard method != "CONNECT" else { return }
-    switch RequestTarget.originForm(of: target, host: values(of: "host").first) {
+    guard target.first != UInt8(ascii: "/"), method != "CONNECT" else { return }
+    switch RequestTarget.originForm(of: target, host: firstValue(of: "host")) {
     case .success(let target): self.target = target
     case .failure(let fault): throw RequestFault.badRequest(fault.text)
     }
