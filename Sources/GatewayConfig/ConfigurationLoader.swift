@@ -38,6 +38,7 @@ package enum ConfigurationLoader {
     var server = ServerConfiguration()
     server.read(top.value("server"), reading)
     var settings = RouteSettings()
+    settings.refusals = server.refusals
     settings.limits = LimitsReader.readTopLevel(top.value("limits"), into: &server, reading)
     let authNode = top.value("auth")
     settings.auth.authenticators = AuthenticatorReader(reading: reading, handshake: server.handshake)

@@ -16,8 +16,15 @@ package struct WebSocketRoute: Sendable {
   package var compression: CompressionConfiguration?
   /// Nil if clients do not authenticate.
   package var auth: RouteAuth?
+  package var refusals = RefusalForm.http
   /// The options of the consumer that are single values.
   package var options = RouteOptions()
+}
+
+/// What holds for handshakes whose path no route matches: the settings around all routes.
+package struct UnmatchedHandshakes: Sendable {
+  package var origins = OriginPolicy.sameHost
+  package var refusals = RefusalForm.http
 }
 
 /// The groups that sessions of a route join, and how the sessions render their events.

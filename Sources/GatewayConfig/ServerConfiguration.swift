@@ -10,6 +10,8 @@ package struct ServerConfiguration: Sendable {
   package var trustedProxies = TrustedProxies()
   /// Nil: TLS is spoken nowhere.
   package var tls: ServerTLS?
+  /// `refusals`: how clients of WebSocket routes are refused where a route or its protocol does not say otherwise.
+  package var refusals = RefusalForm.http
   /// Reactor threads; nil is one for each processor this process may use.
   package var threads: Int?
   /// `limits.connections` of the server: sessions and HTTP connections together;

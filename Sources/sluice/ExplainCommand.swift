@@ -65,7 +65,8 @@ struct ExplainCommand: ParsableCommand {
     if let webSocket {
       Output.print(explain(webSocket, webSocketRefusal, application))
     } else {
-      Output.print("404: no route\(application.webSocketRouteHint(path).map { "; \($0)" } ?? "")\n")
+      let code = application.unmatchedHandshakes.refusals == .close ? "4404" : "404"
+      Output.print("\(code): no route\(application.webSocketRouteHint(path).map { "; \($0)" } ?? "")\n")
     }
     Output.print("\nhttp       ")
     if let http {
@@ -107,7 +108,8 @@ struct ExplainCommand: ParsableCommand {
   ) -> String {
     let route = application.webSocketRoutes[match.route]
     var text = "\(route.name.printable)  (\(route.range.place))\n"
-    if let refusal { return text + "answers    400: \(refusal)\n" }
+    let isClosed = route.refusals == .close
+    if let refusal { return text + "answers    \(isClosed ? "4400" : "400"): \(refusal)\n" }
     text += "consumer   \(route.consumer.summary.printable)\n"
     text += captures(match)
     if let groups = route.consumer.group { text += explain(groups, match.captures) }
@@ -117,6 +119,10 @@ struct ExplainCommand: ParsableCommand {
     }
     if let auth = route.auth { text += "auth       \(auth)\n" }
     text += "origin     \(origin(route.origins))\n"
+    if isClosed {
+      let codes = Refusal.closeCodes.joined(separator: ", ")
+      text += "refusals   the handshake is accepted and closed with \(codes)\n"
+    }
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
     let ping = route.limits.ping.map { "\($0.interval.written) + \($0.timeout.written)" } ?? "none"
     text +=

@@ -23,6 +23,7 @@ extension ServerConfiguration {
     reading.ownAddresses = (bindNode == nil ? [] : bind) + (tls?.bind ?? [])
     if let place = places.first { checkRivals(among: addresses, at: place, reading) }
     threads = mapping.integer("threads")
+    refusals = mapping.choice("refusals", of: RefusalForm.self) ?? refusals
     mapping.finish()
   }
 
