@@ -96,7 +96,10 @@ package struct RouteAuthenticator: Sendable {
   /// Whether a client may send another token before its own expires.
   var renews: Bool { tokens?.expiry == .renew }
 
-  /// Checks the requirements of the route.
+  /// Whether a session may outlast its token.
+  var keepsSessions: Bool { tokens?.expiry == .keep }
+
+  /// Checks how often the user has come, and then the requirements of the route.
   ///
   /// - Parameter callback: the name of the callback that has answered; nil for a token.
   private func check(_ outcome: Authentication, of callback: String?) -> Authentication {
