@@ -56,6 +56,7 @@ package enum ConfigurationLoader {
     let applications = readApplications(top, settings, context)
     LimitsReader.checkBodies(
       top.value("limits"), server, applications.flatMap(\.application.httpRoutes), reading)
+    UserLimits.check(top.value("limits"), applications.map(\.application), reading)
     let served = chooseServed(top, applications, reading)
     top.finish()
     context.checkApps()

@@ -83,6 +83,12 @@ package struct SessionLimits: Sendable, Hashable {
   package var receiveMemory: ByteCount?
   /// Nil for no keep-alive.
   package var ping: KeepAlive? = KeepAlive()
+  package var rate = MessageRate()
+  /// `limits.per_user.messages` of the server.
+  package var userMessages: Rate?
+
+  /// Whether messages are counted.
+  package var countsMessages: Bool { rate.messages != nil || userMessages != nil }
 
   package struct KeepAlive: Sendable, Hashable {
     /// A ping is sent after this long without a frame from the client.

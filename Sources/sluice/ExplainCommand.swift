@@ -127,8 +127,18 @@ struct ExplainCommand: ParsableCommand {
     let ping = route.limits.ping.map { "\($0.interval.written) + \($0.timeout.written)" } ?? "none"
     text +=
       "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping)\n"
+    text += rate(route)
     if let compression = route.compression { text += "compressed \(explain(compression))\n" }
     return text
+  }
+
+  private func rate(_ route: WebSocketRoute) -> String {
+    let limits = route.limits
+    let own = limits.rate.messages.map { "\($0.text) messages of a session" }
+    let shared = limits.userMessages.flatMap { route.auth == nil ? nil : "\($0.text) of a user" }
+    let all = [own, shared].compactMap(\.self)
+    guard !all.isEmpty else { return "" }
+    return "rate       \(all.joined(separator: ", ")); over it: \(limits.rate.excess.rawValue)\n"
   }
 
   private func explain(_ groups: GroupConfiguration, _ captures: Captures) -> String {

@@ -311,6 +311,7 @@ final class RouteListReader {
         context: context, captures: captures, hasIdentity: settings.requiresAuthentication)
       let consumer = reader.read(answer, mapping)
       let subprotocols = readSubprotocols(mapping, of: consumer?.consumer)
+      settings.limits.checkRate(of: mapping, answer, isProxy: consumer?.consumer.upstream != nil)
       read = Answer(consumer: consumer, subprotocols: subprotocols, groups: consumer?.groups ?? [])
     }
     let shared = mapping.entry("shared").flatMap { entry in

@@ -282,7 +282,9 @@ extension PendingConnection {
   }
 
   private func ask(_ credentials: Credentials, _ auth: RouteAuthenticator) {
-    let ticket = worker.authenticate(by: { await auth.authenticate(credentials) }) { [weak self] outcome in
+    let users = worker.process.users
+    let ticket = worker.authenticate(by: { await auth.authenticate(credentials, counting: users) }) {
+      [weak self] outcome in
       self?.work = .none
       self?.handle(.identified(outcome))
     }
@@ -377,10 +379,10 @@ extension PendingConnection {
     cancelWork()
     deadline?.cancel()
     worker.refusals.record(refusal, target: target, peer: client.peer, facts)
-    if case .proxyHeaderThenTLS = preface {
-      // The client could not understand an answer.
     if let handshake = refusal.handshake { return close(handshake, for: refusal.reason.closeReason) }
     stopCounting()
+    if case .proxyHeaderThenTLS = preface {
+      // The client could not understand an answer.
       connection?.abort()
       return
     }
