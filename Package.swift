@@ -74,6 +74,8 @@ let package = Package(
       name: "ChannelLayers",
       dependencies: [
         "Bytes", "GatewayConfig", "JSON", "Routing", "Transport",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "CryptoExtras", package: "swift-crypto"),
         .product(name: "DequeModule", package: "swift-collections"),
       ]),
     .target(

@@ -14,7 +14,8 @@ package final class MemoryChannelLayer: ChannelLayer {
   /// - Parameter number: the number of the reactor, for the addresses of its sessions; different for each reactor of the hub.
   package init(reactor: Reactor, number: Int, hub: MemoryHub) {
     let groups = LocalGroups(
-      reactor: reactor, addresses: SessionAddresses("specific.inmemory!", reactor: number))
+      reactor: reactor,
+      addresses: SessionAddresses("specific.inmemory!", reactor: number, cipher: hub.cipher))
     self.groups = groups
     self.hub = hub
     let mailbox = reactor.mailbox { (mail: MemoryHub.Mail) in

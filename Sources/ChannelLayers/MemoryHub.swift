@@ -13,6 +13,9 @@ package final class MemoryHub: Sendable {
 
   let ends = GroupEnds<Mail>()
 
+  /// Makes the addresses of sessions.
+  let cipher = AddressCipher()
+
   /// Called for each event that a reactor did not get because too many messages wait for it.
   let refused: @Sendable () -> Void
 

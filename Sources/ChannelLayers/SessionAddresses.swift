@@ -1,28 +1,22 @@
 /// The names with which other processes reach single sessions; Django calls them specific channels.
 ///
-/// `specific.1f…-0!r0.12.7` is member 12, the 7th holder of that place, of reactor 0 in the process `1f…`.
+/// `specific.1f…-0!9b02…` is a member of a group of some reactor in the process `1f…`. Whoever knows the name can send to the session,
+/// so nobody can guess it: the last part has 128 bits, and only the process itself can read it.
 public struct SessionAddresses: Sendable {
   /// The prefix of all addresses of the process.
   private let prefix: String
   private let reactor: Int
+  private let cipher: AddressCipher
 
-  package init(_ prefix: String, reactor: Int) {
+  /// - Parameter cipher: of the process, so that it can read the addresses of all its reactors.
+  package init(_ prefix: String, reactor: Int, cipher: AddressCipher = AddressCipher()) {
     self.prefix = prefix
     self.reactor = reactor
+    self.cipher = cipher
   }
 
   package func address(of member: MemberNumber) -> String {
-    "\(prefix)r\(reactor).\(member.slot).\(member.serial)"
-  }
-
-  /// Reads the part of an address after the prefix.
-  public static func parse(_ local: some StringProtocol) -> (reactor: Int, member: MemberNumber)? {
-    guard local.first == "r" else { return nil }
-    let parts = local.dropFirst().split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 3, let reactor = UInt16(parts[0]), let slot = UInt32(parts[1]),
-      let serial = UInt32(parts[2])
-    else { return nil }
-    return (Int(reactor), MemberNumber(slot: slot, serial: serial))
+    prefix + cipher.text(of: member, on: reactor)
   }
 }
 

@@ -1,12 +1,12 @@
 import Bytes
 import ChannelLayers
 import JSON
-import Transport
-import WebSocketCore
+package import Transport
+package import WebSocketCore
 
 extension SharedBytes {
   /// Appends one unfragmented server frame (RFC 6455 section 5.2).
-  func appendFrame(_ opcode: Opcode, _ payload: RawSpan) {
+  package func appendFrame(_ opcode: Opcode, _ payload: RawSpan) {
     let header = FrameHeader(opcode: opcode, payloadLength: payload.byteCount)
     append(head: header.bytes, length: header.count, payload)
   }

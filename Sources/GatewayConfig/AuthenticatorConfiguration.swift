@@ -42,6 +42,8 @@ package struct JWTConfiguration: Sendable {
   /// Tried in this order. The first source that has a token decides.
   package var sources: [TokenSource] = [.header, .subprotocol]
   package var expiry = TokenExpiry.close
+  /// The longest that a session may go on with a token that `expiry: keep` lets end; nil for any time.
+  package var maxAge: Duration?
 }
 
 /// Where a client puts its token.
@@ -70,6 +72,8 @@ package enum TokenExpiry: String, Sendable, Hashable, CaseIterable {
   case close
   /// Sluice notifies the client some time before, and the client may send another token of the same user.
   case renew
+  /// The token is checked when the session begins, and its end means nothing after that, as in Channels.
+  case keep
 }
 
 /// `callback:`, a server that Sluice asks for the client's identity.

@@ -26,6 +26,7 @@ package struct ApplicationConfiguration: Sendable {
   package var httpRouter: Router
   package var webSocketRoutes: [WebSocketRoute]
   package var webSocketRouter: Router
+  package var unmatchedHandshakes = UnmatchedHandshakes()
   /// All ways in which clients of its routes reach groups.
   package var routeGroups: [RouteGroups]
 }

@@ -38,6 +38,7 @@ package enum ConfigurationLoader {
     var server = ServerConfiguration()
     server.read(top.value("server"), reading)
     var settings = RouteSettings()
+    settings.refusals = server.refusals
     settings.limits = LimitsReader.readTopLevel(top.value("limits"), into: &server, reading)
     let authNode = top.value("auth")
     settings.auth.authenticators = AuthenticatorReader(reading: reading, handshake: server.handshake)
@@ -55,6 +56,7 @@ package enum ConfigurationLoader {
     let applications = readApplications(top, settings, context)
     LimitsReader.checkBodies(
       top.value("limits"), server, applications.flatMap(\.application.httpRoutes), reading)
+    UserLimits.check(top.value("limits"), applications.map(\.application), reading)
     let served = chooseServed(top, applications, reading)
     top.finish()
     context.checkApps()

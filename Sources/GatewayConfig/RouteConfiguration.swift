@@ -16,8 +16,15 @@ package struct WebSocketRoute: Sendable {
   package var compression: CompressionConfiguration?
   /// Nil if clients do not authenticate.
   package var auth: RouteAuth?
+  package var refusals = RefusalForm.http
   /// The options of the consumer that are single values.
   package var options = RouteOptions()
+}
+
+/// What holds for handshakes whose path no route matches: the settings around all routes.
+package struct UnmatchedHandshakes: Sendable {
+  package var origins = OriginPolicy.sameHost
+  package var refusals = RefusalForm.http
 }
 
 /// The groups that sessions of a route join, and how the sessions render their events.
@@ -76,6 +83,12 @@ package struct SessionLimits: Sendable, Hashable {
   package var receiveMemory: ByteCount?
   /// Nil for no keep-alive.
   package var ping: KeepAlive? = KeepAlive()
+  package var rate = MessageRate()
+  /// `limits.per_user.messages` of the server.
+  package var userMessages: Rate?
+
+  /// Whether messages are counted.
+  package var countsMessages: Bool { rate.messages != nil || userMessages != nil }
 
   package struct KeepAlive: Sendable, Hashable {
     /// A ping is sent after this long without a frame from the client.

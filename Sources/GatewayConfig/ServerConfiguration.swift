@@ -10,6 +10,8 @@ package struct ServerConfiguration: Sendable {
   package var trustedProxies = TrustedProxies()
   /// Nil: TLS is spoken nowhere.
   package var tls: ServerTLS?
+  /// `refusals`: how clients of WebSocket routes are refused where a route or its protocol does not say otherwise.
+  package var refusals = RefusalForm.http
   /// Reactor threads; nil is one for each processor this process may use.
   package var threads: Int?
   /// `limits.connections` of the server: sessions and HTTP connections together;
@@ -17,6 +19,8 @@ package struct ServerConfiguration: Sendable {
   package var connections: Int?
   /// `limits.per_ip` of the server: what one address may have.
   package var perAddress = AddressLimits()
+  /// `limits.per_user` of the server: what all sessions of one user may do.
+  package var perUser = UserLimits()
   /// `limits.handshake` of the server: how long a client may take to send a complete request head.
   package var handshake: Duration = .seconds(10)
   /// `limits.keep_alive` of the server: how long an HTTP connection is kept on which nothing is asked.
@@ -81,11 +85,12 @@ package struct AddressLimits: Sendable, Hashable {
   package var handshakes: Rate?
 }
 
-/// So many things in a time, and so many of them at once.
-package struct Rate: Sendable, Hashable {
-  package var count: Int
-  package var period: Duration
-  package var burst: Int
+/// `limits.per_user`: what one user may do.
+package struct UserLimits: Sendable, Hashable {
+  /// Of all sessions together; nil for any number.
+  package var messages: Rate?
+  /// Of sessions and event streams; nil for any number.
+  package var handshakes: Rate?
 }
 
 /// An address to listen on: `host:port`, `[v6]:port` or `unix:PATH`.

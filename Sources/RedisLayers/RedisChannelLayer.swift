@@ -32,7 +32,9 @@ final class RedisChannelLayer: ChannelLayer {
     self.reactor = number
     waking = OncePerTurn(on: reactor) { hub.events.wake() }
     groups = LocalGroups(
-      reactor: reactor, addresses: SessionAddresses(hub.identity.addressPrefix, reactor: number))
+      reactor: reactor,
+      addresses: SessionAddresses(
+        hub.identity.addressPrefix, reactor: number, cipher: hub.identity.sessions))
   }
 
   /// Makes the mailbox that the hub posts to. Must be called before the first session is accepted.

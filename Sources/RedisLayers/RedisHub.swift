@@ -226,7 +226,9 @@ actor RedisHub: LinkOwner {
 
   func deliver(_ event: Event, toAddress local: some StringProtocol) {
     // Of a session of this process that is there no more, or of nobody's.
-    guard let (reactor, member) = SessionAddresses.parse(local), reactor < reactors.count else { return }
+    guard let (reactor, member) = identity.sessions.member(of: local), reactor < reactors.count else {
+      return
+    }
     post(.toMember(event, member), to: reactor, weight: event.size)
   }
 

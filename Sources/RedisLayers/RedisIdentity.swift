@@ -1,3 +1,4 @@
+import ChannelLayers
 import GatewayConfig
 
 /// The names of this process in a Redis layer: those of its queues, its members and its sessions.
@@ -11,6 +12,8 @@ struct RedisIdentity: Sendable {
   let clients: [String]
   /// The prefix of the addresses of sessions.
   let addressPrefix: String
+  /// Makes what follows the prefix.
+  let sessions = AddressCipher()
 
   init(_ configuration: RedisLayerConfiguration) {
     clients = Self.clients(id)

@@ -65,7 +65,8 @@ struct ExplainCommand: ParsableCommand {
     if let webSocket {
       Output.print(explain(webSocket, webSocketRefusal, application))
     } else {
-      Output.print("404: no route\(application.webSocketRouteHint(path).map { "; \($0)" } ?? "")\n")
+      let code = application.unmatchedHandshakes.refusals == .close ? "4404" : "404"
+      Output.print("\(code): no route\(application.webSocketRouteHint(path).map { "; \($0)" } ?? "")\n")
     }
     Output.print("\nhttp       ")
     if let http {
@@ -107,7 +108,8 @@ struct ExplainCommand: ParsableCommand {
   ) -> String {
     let route = application.webSocketRoutes[match.route]
     var text = "\(route.name.printable)  (\(route.range.place))\n"
-    if let refusal { return text + "answers    400: \(refusal)\n" }
+    let isClosed = route.refusals == .close
+    if let refusal { return text + "answers    \(isClosed ? "4400" : "400"): \(refusal)\n" }
     text += "consumer   \(route.consumer.summary.printable)\n"
     text += captures(match)
     if let groups = route.consumer.group { text += explain(groups, match.captures) }
@@ -117,12 +119,26 @@ struct ExplainCommand: ParsableCommand {
     }
     if let auth = route.auth { text += "auth       \(auth)\n" }
     text += "origin     \(origin(route.origins))\n"
+    if isClosed {
+      let codes = Refusal.closeCodes.joined(separator: ", ")
+      text += "refusals   the handshake is accepted and closed with \(codes)\n"
+    }
     if !route.subprotocols.isEmpty { text += "protocols  \(route.subprotocols.joined(separator: ", "))\n" }
     let ping = route.limits.ping.map { "\($0.interval.written) + \($0.timeout.written)" } ?? "none"
     text +=
       "limits     message \(route.limits.message), send_queue \(route.limits.sendQueue), ping \(ping)\n"
+    text += rate(route)
     if let compression = route.compression { text += "compressed \(explain(compression))\n" }
     return text
+  }
+
+  private func rate(_ route: WebSocketRoute) -> String {
+    let limits = route.limits
+    let own = limits.rate.messages.map { "\($0.text) messages of a session" }
+    let shared = limits.userMessages.flatMap { route.auth == nil ? nil : "\($0.text) of a user" }
+    let all = [own, shared].compactMap(\.self)
+    guard !all.isEmpty else { return "" }
+    return "rate       \(all.joined(separator: ", ")); over it: \(limits.rate.excess.rawValue)\n"
   }
 
   private func explain(_ groups: GroupConfiguration, _ captures: Captures) -> String {

@@ -48,6 +48,8 @@ auth:
   keys: {jwt: {jwks: "http://127.0.0.1:KEYS/jwks.json", algorithms: [RS256, ES256]}}
   late: {jwt: {secret: {env: SIGNING_KEY}, from: [header, message]}}
   renewed: {jwt: {secret: {env: SIGNING_KEY}, from: [header, message], expiry: renew}}
+  kept: {jwt: {secret: {env: SIGNING_KEY}, expiry: keep}}
+  aged: {jwt: {secret: {env: SIGNING_KEY}, expiry: keep, max_age: 5s}}
   django: {callback: {url: "http://127.0.0.1:DJANGO/api/me/", headers: [Cookie, Authorization, X-Api-Key], user: id}}
   cached: {callback: {url: "http://127.0.0.1:DJANGO/api/me/", cache: 1h}}
   slow: {callback: {url: "http://127.0.0.1:DJANGO/odd/slow/", timeout: 200ms}}
@@ -73,7 +75,7 @@ ROUTES
       - {path: ws/late-room/, consumer: chat, group: room, shared: true, identity: true, auth: late}
 """
 NAMES = [
-    "simple", "patient", "rsa", "another", "keys", "late", "renewed", "django", "cached", "slow", "redirect", "list", "page",
+    "simple", "patient", "rsa", "another", "keys", "late", "renewed", "kept", "aged", "django", "cached", "slow", "redirect", "list", "page",
     "nameless", "failing", "long", "nobody",
 ]
 # A client finds out its user by the messages of a group that only this user can join.
@@ -612,6 +614,16 @@ def test_an_expired_token_closes_the_session(served, django):
         with open_as(gateway, route, django.short(2)) as session:
             assert whoami(session) == "1"
             assert closed(session) == (4401, "the token has expired")
+
+
+def test_a_session_may_outlast_its_token(served, django):
+    gateway = served()
+    short = django.short(2)
+    with open_as(gateway, "kept", short) as kept, open_as(gateway, "aged", short) as aged, open_as(gateway, "simple", short) as ended:
+        assert closed(ended) == (4401, "the token has expired")
+        assert whoami(kept) == "1" and whoami(aged) == "1"
+        assert closed(aged) == (4401, "the session has reached its greatest age")
+        assert whoami(kept) == "1"
 
 
 def test_a_token_is_renewed(served, django):

@@ -45,7 +45,15 @@ def test_a_code_is_told_of_with_its_text_and_what_to_do():
 
 def test_every_row_has_advice(advice):
     assert set(advice.values()) <= ADVICE and advice[4403] == "no"
-    assert {again for _, _, _, again, _ in reference.rows("Refusals")} <= ADVICE
+    assert {again for _, _, _, _, again, _ in reference.rows("Refusals")} <= ADVICE
+
+
+def test_a_refusal_that_becomes_a_close_has_a_code_of_the_table(advice):
+    closes = {(status, close) for status, close, *_ in reference.rows("Refusals") if close}
+    assert {close for _, close in closes} == {"4400", "4401", "4403", "4404", "4429", "4503", "by the status"}
+    assert {int(close) for _, close in closes if close.isdigit()} <= advice.keys()
+    assert all(close == f"4{status}" for status, close in closes if status in {"400", "401", "403", "404", "429", "503"})
+    assert "With refusals: close: 4404." in run("404").stdout
 
 
 def test_the_clients_stop_at_the_codes_after_which_connecting_again_is_of_no_use(advice):
@@ -129,7 +137,7 @@ def answer_of(sock):
 def test_the_lines_about_refusals_have_the_levels_of_their_rows(tmp_path):
     """In both directions: a refusal has a line at the level of its row, or none, and each line has a row."""
     (tmp_path / "a.txt").write_text("0123456789")
-    rows = [(status, re.escape(text.strip("`")), level) for status, text, _, _, level in reference.rows("Refusals")]
+    rows = [(status, re.escape(text.strip("`")), level) for status, _, text, _, _, level in reference.rows("Refusals")]
     rows = [(status, re.compile(re.sub("WHY|STATUS|METHOD", ".*", text)), level) for status, text, level in rows]
 
     def level_of(status, text):

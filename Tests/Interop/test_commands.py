@@ -299,6 +299,26 @@ def test_what_other_programs_call_otherwise_has_a_hint(arguments, hint):
     assert done.returncode == 2 and hint in done.stderr, done.stderr
 
 
+def test_explain_tells_how_clients_are_refused_and_how_fast_they_may_send(tmp_path):
+    (tmp_path / "routes.yaml").write_text("""
+installed_apps: [echo]
+limits: {rate: 20/s burst 50}
+applications:
+  main:
+    websocket:
+      refusals: close
+      routes:
+        - {path: ws/a/, consumer: echo, limits: {rate: {over: reply}}}
+        - {path: ws/b/, consumer: echo, refusals: http, limits: {rate: none}}
+""")
+    told = sluice("explain", "/ws/a/", cwd=tmp_path).stdout
+    assert "refusals   the handshake is accepted and closed with 4400, 4401, 4403, 4404, 4429, 4503\n" in told
+    assert "rate       20/s burst 50 messages of a session; over it: reply\n" in told
+    other = sluice("explain", "/ws/b/", cwd=tmp_path).stdout
+    assert "refusals" not in other and "rate " not in other
+    assert "websocket  4404: no route" in sluice("explain", "/ws/c/", cwd=tmp_path).stdout
+
+
 def test_explain_takes_the_file_and_the_url_in_either_order():
     assert sluice("explain", "/ws/echo/", "routes.yaml").stdout == sluice("explain", "routes.yaml", "/ws/echo/").stdout != ""
 

@@ -1,3 +1,4 @@
+import ChannelLayers
 import Testing
 
 @testable import GatewayConfig
@@ -10,8 +11,10 @@ struct GroupRecipientsTests {
     configuration.capacity = 7
     let identity = RedisIdentity(configuration)
     let ours = identity.clients[0]
+    let session = SessionAddresses(ours, reactor: 0, cipher: identity.sessions)
+      .address(of: MemberNumber(slot: 1, serial: 2))
     let recipients = GroupRecipients(
-      ["specific.a!x", ours + "g1", "plain", "specific.b!", "specific.a!y", ours + "r0.1.2"],
+      ["specific.a!x", ours + "g1", "plain", "specific.b!", "specific.a!y", session],
       except: identity,
       configuration)
     #expect(
@@ -20,6 +23,6 @@ struct GroupRecipientsTests {
         .init(key: "pplain", shard: 0, capacity: 7, channels: ["plain"]),
         .init(key: "pspecific.b!", shard: 0, capacity: 7, channels: ["specific.b!"]),
       ])
-    #expect(recipients.sessions == ["r0.1.2"])
+    #expect(recipients.sessions == [session.dropFirst(ours.count)])
   }
 }

@@ -33,20 +33,3 @@ struct RedisIdentityTests {
     #expect(address.count < 100)
   }
 }
-
-struct SessionAddressesTests {
-  @Test func `an address leads to the member it was made for`() {
-    let member = MemberNumber(slot: 12, serial: 7)
-    let address = SessionAddresses("p!", reactor: 3).address(of: member)
-    #expect(address == "p!r3.12.7")
-    let parsed = SessionAddresses.parse(address.dropFirst(2))
-    #expect(parsed?.reactor == 3 && parsed?.member == member)
-  }
-
-  @Test(arguments: [
-    "", "r", "r1", "r1.2", "r1.2.3.4", "g1.2.3", "r-1.2.3", "r1.2.", "r..", "r65536.1.1", "r1.4294967296.1",
-    "r1.2.x",
-  ]) func `anything else leads nowhere`(_ text: String) {
-    #expect(SessionAddresses.parse(text) == nil)
-  }
-}

@@ -49,7 +49,14 @@ extension Key {
     Key("query", [.tokenSource], .word, "The parameter of the URL that holds the token."),
     Key(
       "expiry", [.jwt], .choice(of: TokenExpiry.self), standard: "`close`",
-      "What happens when a token ends."),
+      """
+      What happens when a token ends while its session is open. `close` ends the session with 4401, `renew` lets the client send another \
+      token before, and `keep` does nothing: the token is checked at the beginning only, as in Channels.
+      """),
+    Key(
+      "max_age", [.jwt], .time(from: .seconds(1), to: .seconds(31_536_000)), standard: "any time",
+      "With `expiry: keep`: after this long, the session is closed with 4401, and the client needs a valid token again."
+    ),
     Key(
       "url", [.callback], .word, required: [.callback], standard: "required",
       """

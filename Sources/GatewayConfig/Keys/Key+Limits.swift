@@ -2,6 +2,9 @@ extension Key {
   private static let process = ServerConfiguration()
   private static let session = SessionLimits()
   private static let memory = KeyValue.size(from: .mebibytes(1), to: .mebibytes(1_048_576))
+  private static let rate = KeyValue.either([
+    .form("[0-9]+/[smh]( +burst +[0-9]+)?", name: "a rate such as 20/s burst 100"), .only("none"),
+  ])
   private static let pingTime = KeyValue.time(from: .seconds(1), to: .seconds(86400))
 
   static let limits = [
@@ -27,11 +30,7 @@ extension Key {
       "The most sessions, event streams and HTTP connections of one address at the same time; a number, or `none`."
     ),
     Key(
-      "handshakes", [.perAddress],
-      .either([
-        .form("[0-9]+/[smh]( +burst +[0-9]+)?", name: "a rate such as 20/s burst 100"), .only("none"),
-      ]),
-      standard: "`none`",
+      "handshakes", [.perAddress], rate, standard: "`none`",
       """
       How often one address may connect: a number for each second, minute or hour (`20/s`, `600/m`, `1000/h`), and how many may come at \
       once (`burst 100`; without it, as many as in one period); or `none`.
@@ -86,8 +85,42 @@ extension Key {
       """
       A ping is sent after this much silence, and the session ends after as much again. `{interval, timeout}` sets the two apart; `none` \
       switches pings off. While Sluice itself does not read from a client or an upstream (because the other side of a proxied \
-      connection is congested, because the client does not take its answers, or because a token is being checked), no ping times out; \
+      connection is congested, because the client does not take its answers, because it sends faster than `limits.rate`, or because a \
+      token is being checked), no ping times out; \
       the connection ends after 60 seconds without a sign of life at the level of TCP.
+      """),
+    Key(
+      "rate", [.limits, .sessionLimits], .either([rate, .mapping(.rate)]), standard: "`none`",
+      """
+      How fast one session may send messages: `20/s burst 50` is 20 in each second, and 50 at once; or `none`. A client that sends faster \
+      is not read for a while. `{messages: 20/s burst 50, over: reply}` says what happens instead. See \
+      [a limit for one user](operate.md#a-limit-for-one-user-and-for-one-session).
+      """),
+    Key("messages", [.rate], rate, standard: "`none`", "The rate of the messages of one session; or `none`."),
+    Key(
+      "over", [.rate], .choice(of: MessageRate.Excess.self),
+      standard: shown(session.rate.excess.rawValue),
+      """
+      What happens to a client that sends faster than this, or than `limits.per_user.messages`. `wait`: Sluice does not read from it for a \
+      while, so that TCP makes it wait. `reply`: the message is not handled, and the client gets `{"error": ...}`. `close`: the session is \
+      closed with 4429. For `consumer: proxy`, `reply` is an error.
+      """),
+    Key(
+      "per_user", [.limits], .either([.only("none"), .mapping(.perUser)]), standard: "`none`",
+      """
+      What one user may do, all sessions in this process together: `{messages: 50/s burst 100, handshakes: 30/m}`, or `none`. It counts on \
+      routes with `auth`, and not for anonymous clients. It stands at the top level only. See \
+      [a limit for one user](operate.md#a-limit-for-one-user-and-for-one-session).
+      """),
+    Key(
+      "messages", [.perUser], rate, standard: "`none`",
+      "The rate of the messages of all sessions of one user; or `none`. `limits.rate.over` says what happens beyond it."
+    ),
+    Key(
+      "handshakes", [.perUser], rate, standard: "`none`",
+      """
+      How often one user may begin a session or an event stream; or `none`. Beyond it, the client is refused with 429, or closed with 4429 \
+      if it has shown its token in a message.
       """),
     Key("interval", [.ping], pingTime, standard: "`30s`", "The silence after which a ping is sent."),
     Key("timeout", [.ping], pingTime, standard: "`30s`", "The time for the answer to a ping."),

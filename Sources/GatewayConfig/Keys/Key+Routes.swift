@@ -169,6 +169,7 @@ extension Key {
   static let settings = [
     Key(
       "messages", [.history], .integer(from: 1, to: 100_000), required: [.history], standard: "required",
+      home: "under history",
       "The most events that are kept."),
     Key(
       "seconds", [.history],

@@ -89,6 +89,15 @@ extension Key {
       "threads", [.server], .integer(from: 1, to: 256), standard: "one for each processor",
       "The number of reactor threads."),
     Key(
+      "refusals", [.server, .webSocketRoutes, .webSocketRoute], .choice(of: RefusalForm.self),
+      standard: shown(ServerConfiguration().refusals.rawValue),
+      home: "under a websocket route, around routes, or under server",
+      """
+      How WebSocket clients are refused. With `http`, the handshake is answered with a status, which browsers do not show to pages. With \
+      `close`, it is accepted, and the connection is closed at once with 4400, 4401, 4403, 4404, 4429 or 4503. It may also stand at an \
+      application's `websocket` and at a route. See [Refusals that a page can read](authentication.md#refusals-that-a-page-can-read).
+      """),
+    Key(
       "grace", [.shutdown], .time(from: .zero, to: .seconds(3600)),
       standard: shown(ShutdownConfiguration().grace),
       "The time in which sessions are closed when the gateway stops."),

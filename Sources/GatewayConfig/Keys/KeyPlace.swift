@@ -1,7 +1,7 @@
 /// A kind of mapping in the configuration, by the keys that it may have.
 package enum KeyPlace: Sendable, Hashable {
   case file, server, address, serverTLS, certificate
-  case limits, perAddress, ping, sessionLimits, streamLimits
+  case limits, perAddress, perUser, ping, rate, sessionLimits, streamLimits
   case compression, shutdown, logging
   case channelLayer, redisHost, sentinelOptions
   /// The `config` of a layer with this back end.
@@ -79,7 +79,9 @@ package enum KeyPlace: Sendable, Hashable {
     case .sessionLimits: Facts("\"limits\"", "limits.", home: "limits of a websocket route")
     case .streamLimits: Facts("\"limits\"", "limits.", home: "limits of an http route")
     case .perAddress: Facts("\"per_ip\"", "limits.per_ip.")
+    case .perUser: Facts("\"per_user\"", "limits.per_user.")
     case .ping: Facts("\"ping\"", "limits.ping.")
+    case .rate: Facts("\"rate\"", "limits.rate.")
     case .compression: Facts("\"compression\"", "compression.")
     case .shutdown: Facts("\"shutdown\"", "shutdown.")
     case .logging: Facts("\"logging\"", "logging.")

@@ -18,7 +18,7 @@ package enum KeyReference {
       title: "Top level",
       places: [.file, .channelLayer, .authenticator, .application, .server, .address, .shutdown, .logging],
       hasPaths: true),
-    Section(title: "Limits", places: [.limits, .perAddress, .ping], hasPaths: true),
+    Section(title: "Limits", places: [.limits, .perAddress, .perUser, .ping, .rate], hasPaths: true),
     Section(title: "Routes", places: [.webSocketRoute, .httpRoute, .httpRoutes], hasProtocols: true),
     Section(title: "Keys of history", places: [.history]),
     Section(title: "Keys of events", places: [.eventStream]),

@@ -9,10 +9,11 @@ struct ApplicationReader {
   func read(_ entry: Node.Entry) -> ApplicationConfiguration {
     var http = RouteTable(routes: [])
     var webSocket = RouteTable(routes: [])
+    var around = settings
     let errors = context.reading.findings.errorCount
     if let mapping = MappingCursor(entry.value, .application, context.reading) {
-      http = read(mapping.value("http"), .http)
-      webSocket = read(mapping.value("websocket"), .webSocket)
+      http = read(mapping.value("http"), .http).table
+      (webSocket, around) = read(mapping.value("websocket"), .webSocket)
       mapping.finish()
       if http.routes.isEmpty, webSocket.routes.isEmpty, context.reading.findings.errorCount == errors,
         !context.hasTooManyRoutes
@@ -32,6 +33,7 @@ struct ApplicationReader {
     return ApplicationConfiguration(
       name: entry.key.value, httpRoutes: http.routes.compactMap(\.http), httpRouter: http.router,
       webSocketRoutes: webSocket.routes.compactMap(\.webSocket), webSocketRouter: webSocket.router,
+      unmatchedHandshakes: UnmatchedHandshakes(origins: around.origins, refusals: around.refusals),
       routeGroups: groups)
   }
 
@@ -65,12 +67,13 @@ struct ApplicationReader {
     String(text.prefix { $0 != "{" && $0 != "*" })
   }
 
-  private func read(_ node: Node?, _ kind: RouteKind) -> RouteTable {
-    guard let node else { return RouteTable(routes: []) }
+  /// - Returns: also the settings around all routes of the protocol.
+  private func read(_ node: Node?, _ kind: RouteKind) -> (table: RouteTable, around: RouteSettings) {
+    guard let node else { return (RouteTable(routes: []), settings) }
     let reader = RouteListReader(context: context, kind: kind)
-    reader.readBlock(node, settings, [])
+    let around = reader.readBlock(node, settings, [])
     let table = RouteTable(routes: context.hasTooManyRoutes ? [] : reader.routes)
     table.report(into: context.reading)
-    return table
+    return (table, around)
   }
 }

@@ -57,9 +57,22 @@ struct AuthenticatorReader {
     if let time = mapping.duration("leeway") { jwt?.leeway = time }
     jwt?.user = mapping.word("user")
     if let sources = mapping.value("from").flatMap(readSources) { jwt?.sources = sources }
-    if let expiry = mapping.choice("expiry", of: TokenExpiry.self) { jwt?.expiry = expiry }
+    let expiry = mapping.choice("expiry", of: TokenExpiry.self) ?? .close
+    jwt?.expiry = expiry
+    jwt?.maxAge = readMaxAge(mapping, beside: expiry)
     mapping.finish()
     return jwt
+  }
+
+  private func readMaxAge(_ mapping: MappingCursor, beside expiry: TokenExpiry) -> Duration? {
+    guard let entry = mapping.entry("max_age") else { return nil }
+    if expiry != .keep {
+      reading.findings.error(
+        .conflictingKeys,
+        "\"max_age\" is for \"expiry: keep\": with \"\(expiry.rawValue)\", a session ends with its token",
+        at: entry.key.range, hint: "write expiry: keep, or remove \"max_age\"")
+    }
+    return mapping.duration("max_age")
   }
 
   private func readAlgorithms(_ node: Node) -> [Located<SignatureAlgorithm>] {

@@ -152,8 +152,11 @@ final class MappingCursor {
   /// The key that was probably meant by an unknown one.
   private func meant(by name: String, _ known: Set<String>) -> String? {
     let sorted = known.sorted()
-    return NearestName.same(as: name, in: sorted) ?? Habits.key(for: name, in: known)
-      ?? NearestName.of(name, in: sorted)
+    if let same = NearestName.same(as: name, in: sorted) ?? Habits.key(for: name, in: known) { return same }
+    let near = NearestName.of(name, in: sorted)
+    // A key of the top level is one, unless the other one is almost it, as `channel_layer` is.
+    let isOfTop = Key.named(name, at: .file) != nil
+    return near.flatMap { isOfTop && !name.hasPrefix($0) ? nil : $0 }
   }
 
   /// Where a key of another mapping belongs.

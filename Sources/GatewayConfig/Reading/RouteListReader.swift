@@ -34,19 +34,27 @@ final class RouteListReader {
   typealias Prefix = Located<RoutePattern>
 
   /// A list of routes, or a mapping with `routes:` and the settings for all of them.
-  func readBlock(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
-    guard case .mapping = node.content else { return read(node, settings, prefixes) }
-    guard let mapping = MappingCursor(node, kind.blockPlace, reading) else { return }
+  ///
+  /// - Returns: the settings with those of the mapping.
+  @discardableResult
+  func readBlock(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) -> RouteSettings {
+    guard case .mapping = node.content else {
+      read(node, settings, prefixes)
+      return settings
+    }
+    guard let mapping = MappingCursor(node, kind.blockPlace, reading) else { return settings }
     if mapping.keys.contains(where: { ["path", "re_path", "consumer"].contains($0.value) }) {
-      return reading.findings.error(
+      reading.findings.error(
         .wrongType, "expected a list of routes, found one route", at: mapping.place,
         hint: "put \"- \" before the route")
+      return settings
     }
     var settings = settings
     settings.read(mapping, kind)
     let nested = mapping.required("routes", hint: "routes: [...]")
     mapping.finish()
     if let nested { read(nested, settings, prefixes) }
+    return settings
   }
 
   func read(_ node: Node, _ settings: RouteSettings, _ prefixes: [Prefix]) {
@@ -303,6 +311,7 @@ final class RouteListReader {
         context: context, captures: captures, hasIdentity: settings.requiresAuthentication)
       let consumer = reader.read(answer, mapping)
       let subprotocols = readSubprotocols(mapping, of: consumer?.consumer)
+      settings.limits.checkRate(of: mapping, answer, isProxy: consumer?.consumer.upstream != nil)
       read = Answer(consumer: consumer, subprotocols: subprotocols, groups: consumer?.groups ?? [])
     }
     let shared = mapping.entry("shared").flatMap { entry in
@@ -355,7 +364,8 @@ final class RouteListReader {
       route.webSocket = WebSocketRoute(
         name: name, range: route.range, consumer: consumer.consumer, origins: settings.origins,
         subprotocols: answer.subprotocols, limits: settings.limits, compression: settings.compression,
-        auth: settings.auth.ofWebSocket(consumer, at: key.range, reading), options: consumer.options)
+        auth: settings.auth.ofWebSocket(consumer, at: key.range, reading), refusals: settings.refusals,
+        options: consumer.options)
     }
   }
 

@@ -3,12 +3,13 @@ struct RouteSettings {
   var origins = OriginPolicy.sameHost
   var limits = SessionLimits()
   var compression: CompressionConfiguration?
+  var refusals = RefusalForm.http
   var auth = AuthSettings()
 
   /// Whether clients have to authenticate.
   var requiresAuthentication: Bool { auth.auth != nil || auth.isUnknown }
 
-  /// Reads the `auth`, `allowed_hosts`, `limits` and `compression` that hold for the routes of a mapping.
+  /// Reads the `auth`, `allowed_hosts`, `limits`, `compression` and `refusals` that hold for the routes of a mapping.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
     auth.read(mapping)
     let reading = mapping.reading
@@ -17,6 +18,7 @@ struct RouteSettings {
       readHosts(mapping)
       limits = LimitsReader.read(mapping.value("limits"), over: limits, reading)
       compression = CompressionReader.read(mapping.value("compression"), over: compression, reading)
+      refusals = mapping.choice("refusals", of: RefusalForm.self) ?? refusals
     case .http:
       // Among HTTP routes only those with `events` have them, and those with `publish` have `allowed_hosts`. They may also be set
       // for several such routes together.

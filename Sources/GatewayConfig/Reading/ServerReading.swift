@@ -23,6 +23,7 @@ extension ServerConfiguration {
     reading.ownAddresses = (bindNode == nil ? [] : bind) + (tls?.bind ?? [])
     if let place = places.first { checkRivals(among: addresses, at: place, reading) }
     threads = mapping.integer("threads")
+    refusals = mapping.choice("refusals", of: RefusalForm.self) ?? refusals
     mapping.finish()
   }
 
@@ -294,36 +295,6 @@ extension AddressLimits {
   }
 }
 
-extension Reading {
-  private static let periods = ["s": Duration.seconds(1), "m": .seconds(60), "h": .seconds(3600)]
-
-  /// `20/s`, or `20/s burst 100`; without a burst as many at once as in one period.
-  fileprivate func rate(_ node: Node, _ what: String) -> Rate? {
-    guard let scalar = scalar(node, what) else { return nil }
-    let hint = "write a number for a second, a minute or an hour and a burst: 20/s burst 100"
-    func fail(_ message: String) -> Rate? {
-      return refuse(.invalidValue, message + origin(scalar), at: node.range, hint: hint)
-    }
-    let words = scalar.text.split(separator: " ")
-    let parts = (words.first ?? "").split(separator: "/", omittingEmptySubsequences: false)
-    guard words.count == 1 || words.count == 3 && words[1] == "burst", parts.count == 2,
-      let period = Self.periods[String(parts[1])], let count = Self.count(parts[0])
-    else { return fail("\(what) is a rate, not \"\(scalar.text)\"") }
-    guard let burst = words.count == 3 ? Self.count(words[2]) : count else {
-      return fail("the burst of \(what) is a number, not \"\(words[2])\"")
-    }
-    guard (1...1_000_000).contains(count), (1...1_000_000).contains(burst) else {
-      return refuse(
-        .outOfRange, "\(what) is \(scalar.text)", at: node.range, hint: "both numbers can be 1 to 1000000")
-    }
-    return Rate(count: count, period: period, burst: burst)
-  }
-
-  private static func count(_ text: Substring) -> Int? {
-    (1...18).contains(text.utf8.count) && text.isOfDigits ? Int(text) : nil
-  }
-}
-
 /// `limits:`, at any of its places.
 enum LimitsReader {
   /// The server's limits: those of sessions, and those that only the process has.
@@ -336,6 +307,8 @@ enum LimitsReader {
     if let value = mapping.value("per_ip") {
       server.perAddress = AddressLimits(reading: value, of: server.connections, reading)
     }
+    if let value = mapping.value("per_user") { server.perUser = UserLimits(reading: value, reading) }
+    limits.userMessages = server.perUser.messages
     server.handshake = mapping.duration("handshake") ?? server.handshake
     server.keepAlive = mapping.duration("keep_alive") ?? server.keepAlive
     server.compressionMemory = mapping.byteCount("compression_memory") ?? server.compressionMemory
@@ -424,6 +397,7 @@ enum LimitsReader {
     for (key, hint) in [
       ("message", "remove it: clients of an event stream send nothing"),
       ("ping", "write heartbeat under \"events\""),
+      ("rate", "remove it: clients of an event stream send nothing"),
     ] {
       guard let entry = mapping.undeclared(key) else { continue }
       reading.findings.error(
@@ -456,6 +430,7 @@ enum LimitsReader {
       checkReceiving(limits, at: value, reading)
     }
     readQueue(mapping, into: &limits, reading)
+    if let value = mapping.value("rate") { limits.rate.read(value, reading) }
     if let value = mapping.value("ping") {
       readPing(value, in: mapping.range(of: "ping", \.times), into: &limits, reading)
     }

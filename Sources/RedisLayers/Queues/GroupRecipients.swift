@@ -20,7 +20,7 @@ struct GroupRecipients: Equatable {
     for channel in channels {
       if let local = identity.local(channel) {
         // Anything but a session is this process's own member, whose sessions get the event without Redis.
-        if SessionAddresses.parse(local) != nil { sessions.append(local) }
+        if identity.sessions.member(of: local) != nil { sessions.append(local) }
         continue
       }
       let reader = channel.firstIndex(of: "!").map { String(channel[...$0]) } ?? channel

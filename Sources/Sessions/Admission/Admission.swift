@@ -155,7 +155,10 @@ struct Admission {
 
   private mutating func refuse(_ refusal: HandshakeRefusal) -> Step {
     var refusal = refusal
-    if refusal.crossOrigin.isEmpty, let waiting { refusal.crossOrigin = waiting.crossOrigin }
+    if let waiting {
+      if refusal.crossOrigin.isEmpty { refusal.crossOrigin = waiting.crossOrigin }
+      refusal.handshake = waiting.refusableHandshake
+    }
     return end(.refuse(refusal))
   }
 

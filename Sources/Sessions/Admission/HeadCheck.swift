@@ -12,11 +12,15 @@ struct HeadCheck {
   let allowance: Allowance
   /// False once the gateway stops.
   let isServing: Bool
+  /// Why the connection is refused whatever it asks for: too many of them are open.
+  var limit: HandshakeRefusal?
 
   func opening(to destination: Destination) throws(HandshakeRefusal) -> Opening {
     switch destination {
-    case .webSocket: try session()
-    case .stream(let route, let place): try stream(of: route, at: place)
+    case .webSocket: return try session()
+    case .stream(let route, let place):
+      if let limit { throw limit }
+      return try stream(of: route, at: place)
     }
   }
 
@@ -28,18 +32,60 @@ struct HeadCheck {
     return OriginPolicy.facts(origin: origin, host: client.host(host))
   }
 
-  private func session() throws(HandshakeRefusal) -> Opening {
-    guard isServing else { throw HandshakeRefusal(.stopping) }
-    guard case .success(let path) = RequestPath.decode(target: request.target) else {
-      throw HandshakeRefusal(.badPath)
+  /// The place that a handshake asks for.
+  private struct SessionPlace {
+    /// Nil where it cannot be decoded.
+    var path: RequestPath?
+    /// Nil where no route matches.
+    var match: RouteMatch?
+
+    func rules(in served: ServedRoutes) -> (origins: OriginPolicy, refusals: RefusalForm) {
+      guard let match else {
+        let rules = served.application.unmatchedHandshakes
+        return (rules.origins, rules.refusals)
+      }
+      let route = served.routes[match.route].configuration
+      return (route.origins, route.refusals)
     }
-    guard let match = served.application.webSocketRouter.match(path) else { throw HandshakeRefusal(.noRoute) }
-    let route = served.routes[match.route]
-    let handshake = try Handshake.read(request).mapError { HandshakeRefusal(Refusal($0)) }.get()
+  }
+
+  private func session() throws(HandshakeRefusal) -> Opening {
+    let path = try? RequestPath.decode(target: request.target).get()
+    let place = SessionPlace(path: path, match: path.flatMap(served.application.webSocketRouter.match))
+    let (origins, refusals) = place.rules(in: served)
+    let handshake = Handshake.read(request)
+    guard refusals == .close, let accepted = try? handshake.get() else {
+      return try session(at: place, handshake, from: origins)
+    }
+    do throws(HandshakeRefusal) {
+      // Before anything else, so that a page of another site learns nothing but that.
+      try check(accepted, against: origins)
+      return try session(at: place, handshake, from: nil)
+    } catch {
+      var refusal = error
+      refusal.handshake = accepted
+      throw refusal
+    }
+  }
+
+  private func check(_ handshake: Handshake, against origins: OriginPolicy) throws(HandshakeRefusal) {
     guard
-      route.configuration.origins.allows(
+      origins.allows(
         origin: handshake.origin, host: client.host(handshake.host), isSecure: client.isSecure)
     else { throw HandshakeRefusal(handshake.origin == nil ? .originMissing : .originNotAllowed) }
+  }
+
+  /// - Parameter origins: nil if the origin was checked.
+  private func session(
+    at place: SessionPlace, _ handshake: Result<Handshake, RequestFault>, from origins: OriginPolicy?
+  ) throws(HandshakeRefusal) -> Opening {
+    if let limit { throw limit }
+    guard isServing else { throw HandshakeRefusal(.stopping) }
+    guard let path = place.path else { throw HandshakeRefusal(.badPath) }
+    guard let match = place.match else { throw HandshakeRefusal(.noRoute) }
+    let route = served.routes[match.route]
+    let handshake = try handshake.mapError { HandshakeRefusal(Refusal($0)) }.get()
+    if let origins { try check(handshake, against: origins) }
     let history = route.numbered == nil ? nil : HistoryRequest(query: path.query)
     if route.numbered != nil, history == nil { throw HandshakeRefusal(.badSince) }
     let session = SessionOpening(route: route, handshake: handshake)

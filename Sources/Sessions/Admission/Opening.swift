@@ -84,6 +84,14 @@ extension Opening {
     }
   }
 
+  /// The handshake that is accepted if the client is refused; nil where the refusal is an answer with its status.
+  var refusableHandshake: Handshake? {
+    guard case .session(let session) = kind, session.route.configuration.refusals == .close else {
+      return nil
+    }
+    return session.handshake
+  }
+
   /// Makes the names of the groups, once the client's identity is known.
   ///
   /// - Returns: false if a name is not valid for the channel layer, for example because it is too long.

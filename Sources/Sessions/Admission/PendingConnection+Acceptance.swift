@@ -37,6 +37,7 @@ extension PendingConnection {
       of: client, route: route.name, target: target, user: opening.identity?.user)
     if upstream == nil { noteSubprotocols(answer) }
     session.feed.keep(opening, hasControls: route.hasControls)
+    session.beginMeter()
     if let groups { session.join(groups, opening.history) }
     worker.sessionOpened(session, wait: route.wait)
     let response = answer.response(compression: compression?.agreement, through: upstream)

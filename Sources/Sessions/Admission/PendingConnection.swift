@@ -37,6 +37,8 @@ package final class PendingConnection {
   private(set) var target: [UInt8]?
   /// What the log says of a refused request besides the reason.
   private var facts: [String: String] = [:]
+  /// Once the client was refused with a close frame.
+  private var closing: ClosingHandshake?
 
   private enum Work {
     case none
@@ -130,6 +132,7 @@ package final class PendingConnection {
   package func stop() {
     // Bytes of its request may wait for their turn.
     if admission.isReading, head.isEmpty { connection?.readNow() }
+    closing?.stop()
     // Browsers open connections ahead of need. An answer without a request would be taken for that of the next one.
     handle(.stopped(hasBegun: !head.isEmpty))
   }
@@ -150,6 +153,7 @@ package final class PendingConnection {
 
 extension PendingConnection: ConnectionHandler {
   func received(_ bytes: inout MutableRawSpan) {
+    if let closing { closing.received(&bytes) }
     guard admission.isReading else { return }
     // A head may take long, depending on the captures of its route. The time runs from here.
     _ = worker.reactor.hasTimeLeft()
@@ -180,8 +184,10 @@ extension PendingConnection: ConnectionHandler {
       let place = request.fields.wantWebSocket ? nil : worker.served.httpPlace(of: request.target)
       let decided = decide(request, at: place, from: client)
       switch decided {
-      // For the next handler of the connection.
+      // For the next handler of the connection, or for what is done while it is closed.
       case .opening: connection?.leave(last: bytes.byteCount - length)
+      case .refused(let refusal) where refusal.handshake != nil:
+        connection?.leave(last: bytes.byteCount - length)
       case .http:
         plain = FirstRequest(
           head: request, place: place, routes: worker.served, bytes: [UInt8](copying: bytes), length: length)
@@ -198,15 +204,19 @@ extension PendingConnection: ConnectionHandler {
     _ request: RequestHead, at place: HTTPPlace?, from direct: Client
   ) -> Admission.Head {
     if let answer = healthAnswer(to: request, at: place) { return .health(answer: answer) }
-    guard allowance.isServed else { return .refused(allowance.refusal) }
-    guard let destination = worker.served.destination(of: request, at: place) else { return .http }
+    let limit = allowance.isServed ? nil : allowance.refusal
+    guard let destination = worker.served.destination(of: request, at: place) else {
+      return limit.map(Admission.Head.refused) ?? .http
+    }
     // Whoever serves plain requests asks for each of them who its client is.
-    let (client, refusal) = worker.process.client(of: request.fields, behind: direct, isHandshake: true)
+    let (client, refusal) = worker.process.client(
+      of: request.fields, behind: direct, isHandshake: true, isCounted: limit == nil)
     self.client = client
-    if let refusal { return .refused(refusal) }
+    // It is refused, and must not take a place meanwhile.
+    if refusal != nil { stopCounting() }
     let check = HeadCheck(
       served: worker.served, request: request, client: client, allowance: allowance,
-      isServing: worker.isServing)
+      isServing: worker.isServing, limit: limit ?? refusal)
     do throws(HandshakeRefusal) {
       return .opening(try check.opening(to: destination))
     } catch {
@@ -233,6 +243,7 @@ extension PendingConnection: ConnectionHandler {
 
   func closed(_ reason: ConnectionEnd) {
     deadline?.cancel()
+    closing?.cancel()
     cancelWork()
     stopCounting()
     if let connection, !connection.isEstablished {
@@ -271,7 +282,9 @@ extension PendingConnection {
   }
 
   private func ask(_ credentials: Credentials, _ auth: RouteAuthenticator) {
-    let ticket = worker.authenticate(by: { await auth.authenticate(credentials) }) { [weak self] outcome in
+    let users = worker.process.users
+    let ticket = worker.authenticate(by: { await auth.authenticate(credentials, counting: users) }) {
+      [weak self] outcome in
       self?.work = .none
       self?.handle(.identified(outcome))
     }
@@ -358,31 +371,41 @@ extension PendingConnection {
   private func answerHealth(with answer: [UInt8]) {
     deadline?.cancel()
     stopCounting()
-    finish(with: answer)
+    finish(with: SharedBytes(answer))
   }
 
   private func sendRefusal(_ refusal: HandshakeRefusal) {
     if case .upstream(let upstream) = work, refusal.reason == .upstreamTimeout { upstream.timedOut() }
     cancelWork()
     deadline?.cancel()
-    stopCounting()
     worker.refusals.record(refusal, target: target, peer: client.peer, facts)
+    if let handshake = refusal.handshake { return close(handshake, for: refusal.reason.closeReason) }
+    stopCounting()
     if case .proxyHeaderThenTLS = preface {
       // The client could not understand an answer.
       connection?.abort()
       return
     }
-    finish(with: refusal.response(date: worker.date, isToHEAD: isHEAD))
+    finish(with: SharedBytes(refusal.response(date: worker.date, isToHEAD: isHEAD)))
+  }
+
+  /// Accepts the handshake, and tells the client in a close frame why it is refused. The connection counts until it is closed, like a
+  /// session.
+  private func close(_ handshake: Handshake, for reason: CloseReason) {
+    let answer = SharedBytes(handshake.refusalResponse)
+    let payload = ClosePayload.encode(reason.code, reason: reason.text)
+    answer.appendFrame(.close, payload.rawBytes)
+    // One beyond the limits gets no time for its own close frame.
+    guard isCounted, let connection else { return finish(with: answer) }
+    connection.write(answer, from: 0)
+    closing = ClosingHandshake(connection)
   }
 
   /// Sends the answer and closes the connection, which is not counted any more.
-  private func finish(with answer: [UInt8]) {
-    guard let connection else { return }
-    let bytes = SharedBytes(capacity: answer.count)
-    unsafe bytes.append(answer.span.bytes)
+  private func finish(with answer: SharedBytes) {
     // At once, because the connection may have to be closed before the turn is over.
-    connection.write(bytes, from: 0)
-    connection.finish(timeout: Farewell.lingering)
+    connection?.write(answer, from: 0)
+    connection?.finish(timeout: Farewell.lingering)
     worker.owner?.answered(self)
   }
 
@@ -398,5 +421,12 @@ extension PendingConnection {
     admission.end()
     deadline?.cancel()
     return connection?.detach()
+  }
+}
+
+extension SharedBytes {
+  fileprivate convenience init(_ bytes: [UInt8]) {
+    self.init(capacity: bytes.count)
+    append(bytes.rawBytes)
   }
 }

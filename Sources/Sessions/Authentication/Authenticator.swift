@@ -59,11 +59,15 @@ package struct RouteAuthenticator: Sendable {
   }
 
   /// Authenticates the client of a request, and checks the requirements of the route.
-  package func authenticate(_ credentials: Credentials) async -> Authentication {
+  ///
+  /// - Parameter users: count the handshake of the user that is found; nil where the request is none.
+  package func authenticate(_ credentials: Credentials, counting users: UserTable? = nil) async
+    -> Authentication
+  {
     switch authenticator {
     case .tokens(let verifier):
       switch credentials.token(from: verifier.configuration.sources) {
-      case .token(let token): return check(await verifier.verify(token), of: nil)
+      case .token(let token): return check(await verifier.verify(token), of: nil, counting: users)
       case .several: return .refused(.badToken("there is more than one token"))
       case .nothing:
         if rules.isOptional { return .anonymous }
@@ -75,14 +79,14 @@ package struct RouteAuthenticator: Sendable {
       let outcome = await callback.ask(credentials)
       // Only the server behind the callback knows whether the cookies contain credentials.
       if rules.isOptional, case .refused = outcome { return .anonymous }
-      return check(outcome, of: rules.name)
+      return check(outcome, of: rules.name, counting: users)
     }
   }
 
   /// The same for a token in a message.
-  func authenticate(token: String) async -> Authentication {
+  func authenticate(token: String, counting users: UserTable? = nil) async -> Authentication {
     guard case .tokens(let verifier) = authenticator else { return .refused(.noToken) }
-    return check(await verifier.verify(token), of: nil)
+    return check(await verifier.verify(token), of: nil, counting: users)
   }
 
   /// Nil for a callback.
@@ -96,11 +100,20 @@ package struct RouteAuthenticator: Sendable {
   /// Whether a client may send another token before its own expires.
   var renews: Bool { tokens?.expiry == .renew }
 
-  /// Checks the requirements of the route.
+  /// Whether a session may outlast its token.
+  var keepsSessions: Bool { tokens?.expiry == .keep }
+
+  /// Checks how often the user has come, and then the requirements of the route.
   ///
   /// - Parameter callback: the name of the callback that has answered; nil for a token.
-  private func check(_ outcome: Authentication, of callback: String?) -> Authentication {
-    guard case .identity(let identity) = outcome,
+  private func check(
+    _ outcome: Authentication, of callback: String?, counting users: UserTable?
+  ) -> Authentication {
+    guard case .identity(let identity) = outcome else { return outcome }
+    if let seconds = users?.retryAfter(handshakeOf: identity.user) {
+      return .refused(AuthRefusal(answer: .userOverLimit(retryAfter: seconds)))
+    }
+    guard
       let missing = rules.requirements.first(where: { !$0.holds(in: identity.claims) })
     else { return outcome }
     var refusal = callback == nil ? AuthRefusal.notAllowed : .userNotAllowed

@@ -9,6 +9,15 @@ struct ClaimRules: Sendable {
   /// Seconds.
   private let leeway: Double
   private let users: [String]
+  /// What ends the identity of a session.
+  private let end: End
+
+  private enum End {
+    case token
+    case nothing
+    /// Seconds after the token was verified.
+    case age(Double)
+  }
 
   /// Simple JWT's access and sliding tokens, and the word that OAuth servers use. Simple JWT's refresh tokens are signed with
   /// the same key, but are only for getting other tokens.
@@ -19,6 +28,11 @@ struct ClaimRules: Sendable {
     issuers = configuration.issuers
     leeway = configuration.leeway / .seconds(1)
     users = configuration.user.map { [$0] } ?? ["user_id", "sub"]
+    end =
+      switch configuration.expiry {
+      case .close, .renew: .token
+      case .keep: configuration.maxAge.map { .age($0 / .seconds(1)) } ?? .nothing
+      }
   }
 
   /// - Parameter now: seconds since 1970.
@@ -41,7 +55,13 @@ struct ClaimRules: Sendable {
     guard let user = claims.userName(among: users) else {
       throw TokenFault("the token has no claim that names its user", detail: claims.whyNoUser(among: users))
     }
-    return Identity(user: user, claims: claims, expires: expires + leeway)
+    let ends: Double? =
+      switch end {
+      case .token: expires + leeway
+      case .nothing: nil
+      case .age(let seconds): now + seconds
+      }
+    return Identity(user: user, claims: claims, expires: ends)
   }
 
   /// RFC 7519 section 4.1.3: a token with an audience is refused by everyone else.

@@ -30,7 +30,7 @@ extension GroupClient {
     }
     let isTold = isToldOfExpiry && feed.extras?.token?.isExpiring == false
     switch TokenExpiry(at: expires, now: WallClock.secondsSinceEpoch, isTold: isTold) {
-    case .expired: close(.tokenExpired)
+    case .expired: close(route.auth?.keepsSessions == true ? .sessionOld : .tokenExpired)
     case .notice(let rest):
       feed.extras?.token?.isExpiring = true
       tellOfExpiry()

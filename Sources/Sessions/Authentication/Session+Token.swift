@@ -10,10 +10,15 @@ extension Session {
 
   var isAwaitingToken: Bool { feed.extras?.token?.awaited != nil }
 
-  /// Whether reading has to pause until a token is checked.
-  var isCheckingToken: Bool {
-    guard route.takesTokens, let extras = feed.extras else { return false }
-    return extras.token?.ticket != nil || extras.token?.groups != nil
+  /// Whether a token is being checked.
+  private var isCheckingToken: Bool {
+    guard let token = feed.extras?.token else { return false }
+    return token.ticket != nil || token.groups != nil
+  }
+
+  /// Whether reading has to pause: until a token is checked, or because the client has sent too much.
+  var isHeldBack: Bool {
+    route.hasControls && state == .open && (isPausing || isCheckingToken)
   }
 
   /// The session is accepted, and its client has to show a token in its first message.
@@ -29,9 +34,11 @@ extension Session {
     guard let auth = route.auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || auth.renews
     else { return tell("error", "this session expects no token") }
     guard extras.token?.ticket == nil else { return }
-    extras.token?.ticket = worker.authenticate(by: { await auth.authenticate(token: text) }) {
-      [weak self] outcome in self?.checked(outcome)
-    }
+    // Another token is no other handshake.
+    let users = isAwaitingToken ? worker.process.users : nil
+    extras.token?.ticket = worker.authenticate(by: {
+      await auth.authenticate(token: text, counting: users)
+    }) { [weak self] outcome in self?.checked(outcome) }
   }
 
   private func checked(_ outcome: Authentication) {
@@ -43,6 +50,7 @@ extension Session {
     case .refused(let refusal) where refusal.answer.status == 403:
       let details = [refusal.answer.text, refusal.detail].compactMap(\.self)
       refuse(.notAllowed, detail: details.joined(separator: ": "))
+    case .refused(let refusal) where refusal.answer.status == 429: refuse(.tooManyHandshakes)
     case .refused(let refusal) where isAwaitingToken:
       refuse(.notAuthenticated.saying(refusal.answer.text), detail: refusal.detail)
     // The one before still holds.
@@ -95,6 +103,7 @@ extension Session {
   private func entered(_ opening: Opening, _ groups: GroupsOpening? = nil) {
     feed.extras?.token?.awaited = nil
     feed.keep(opening, hasControls: route.hasControls)
+    beginMeter()
     if let groups { join(groups, opening.history) }
     tell("auth", "ok")
     beginToken()

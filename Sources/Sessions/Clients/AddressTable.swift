@@ -25,33 +25,16 @@ package final class AddressTable: Sendable {
   fileprivate struct Counts {
     /// Connections that are open, by site.
     var open: [IPAddress: Int] = [:]
-    /// When the handshakes of a site will be paid for, in nanoseconds of the monotonic clock (GCRA, ITU-T I.371): for the sites
-    /// that came last, and for those that came before them.
-    var recent: [IPAddress: UInt64] = [:]
-    var older: [IPAddress: UInt64] = [:]
-
-    /// - Returns: how long to wait, in nanoseconds, if there were too many handshakes; nil if this one is allowed.
-    mutating func pay(_ rate: Rate, for site: IPAddress, at now: UInt64) -> UInt64? {
-      let cost = rate.period.wholeNanoseconds / UInt64(rate.count)
-      let credit = cost * UInt64(rate.burst - 1)
-      let paidAt = max(recent[site] ?? older[site] ?? 0, now)
-      if recent.count >= AddressTable.recentAddresses / 2, recent[site] == nil {
-        older = recent
-        recent = [:]
-      }
-      let isOver = paidAt - now > credit
-      // A refused site stays among the recent ones.
-      recent[site] = isOver ? paidAt : paidAt + cost
-      return isOver ? paidAt - now - credit : nil
-    }
+    /// The handshakes of each site.
+    var handshakes = RecentAccounts<IPAddress>()
   }
 
-  /// The most recent sites that are kept at most; at least half as many are kept.
-  static let recentAddresses = 65_536
+  /// The most recent sites that are kept at most.
+  static let recentAddresses = RecentAccounts<IPAddress>.most
   private static let retryAfterConnections = 5
 
   private let most: Int
-  private let rate: Rate?
+  private let rate: RatePrice?
   /// Whether addresses of this machine are exempt, which they are unless limits are given.
   private let sparesLoopback: Bool
   private let counts = Mutex(Counts())
@@ -64,7 +47,7 @@ package final class AddressTable: Sendable {
     case .most(let count): most = count
     case .unlimited: most = .max
     }
-    rate = limits.handshakes
+    rate = limits.handshakes.map(RatePrice.init)
     sparesLoopback = limits.connections == .half && limits.handshakes == nil
     if most == .max, rate == nil { return nil }
   }
@@ -83,7 +66,7 @@ package final class AddressTable: Sendable {
       guard open < most else {
         return .failure(Refusal(cause: .connections(open), retryAfter: Self.retryAfterConnections))
       }
-      if isHandshake, let rate, let wait = counts.pay(rate, for: site, at: now.nanoseconds) {
+      if isHandshake, let rate, let wait = counts.handshakes.pay(rate, for: site, at: now.nanoseconds) {
         return .failure(Refusal(cause: .handshakes, retryAfter: Int(wait / 1_000_000_000) + 1))
       }
       guard most < .max else { return .success(nil) }
@@ -101,7 +84,7 @@ package final class AddressTable: Sendable {
 
   /// The number of known sites, for tests: with connections, and recent ones.
   var sizes: (open: Int, recent: Int) {
-    counts.withLock { ($0.open.count, $0.recent.count + $0.older.count) }
+    counts.withLock { ($0.open.count, $0.handshakes.count) }
   }
 }
 

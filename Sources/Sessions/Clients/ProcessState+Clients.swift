@@ -41,8 +41,10 @@ extension ProcessState {
   /// - Parameters:
   ///   - fields: the fields of the request, with names in lower case.
   ///   - direct: the client of the connection.
+  ///   - isHandshake: whether the request also counts as a handshake.
+  ///   - isCounted: whether the client takes a place; false for one that is refused in any case.
   package func client(
-    of fields: [HeaderField], behind direct: Client, isHandshake: Bool
+    of fields: [HeaderField], behind direct: Client, isHandshake: Bool, isCounted: Bool = true
   ) -> (client: Client, refusal: HandshakeRefusal?) {
     guard !direct.isBehindProxyHeader else {
       unbelieved.note(fieldsBehindProxyHeader: fields, from: direct.peer)
@@ -53,6 +55,7 @@ extension ProcessState {
       return (direct, nil)
     }
     var client = direct.believed(fields, trusting: server.trustedProxies)
+    guard isCounted else { return (client, nil) }
     switch place(for: client.peer, isHandshake: isHandshake) {
     case .success(let place):
       client.place = place

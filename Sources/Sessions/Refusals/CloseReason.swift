@@ -40,6 +40,12 @@ extension CloseCode {
   static let unauthorized = CloseCode(rawValue: 4401)
   /// Corresponds to HTTP's 403.
   static let forbidden = CloseCode(rawValue: 4403)
+  /// Corresponds to 400 and others.
+  static let badRequest = CloseCode(rawValue: 4400)
+  static let notFound = CloseCode(rawValue: 4404)
+  static let tooMany = CloseCode(rawValue: 4429)
+  /// Corresponds to 503 and others.
+  static let unavailable = CloseCode(rawValue: 4503)
 }
 
 // MARK: - The table
@@ -87,9 +93,25 @@ extension CloseReason {
     .unauthorized, "the token has expired", .withNewToken, level: nil,
     when: "The token expired while the session was open.")
 
+  static let sessionOld = CloseReason(
+    .unauthorized, "the session has reached its greatest age", .withNewToken, level: nil,
+    when: "The session was open for `max_age`, with `expiry: keep`.")
+
   static let tokenOfOther = CloseReason(
     .unauthorized, "the token belongs to another user", .withNewToken, level: nil,
     when: "A further token does not name the user of the first one.")
+
+  static let tooManyHandshakes = CloseReason(
+    .tooMany, "this user connects too often; try again later", .later, level: .info,
+    when:
+      "The user has connected more often than `limits.per_user.handshakes` allows, and its token came in a message."
+  )
+
+  static let tooManyMessages = CloseReason(
+    .tooMany, "too many messages; try again later", .later, level: nil,
+    when:
+      "The client sent faster than `limits.rate` or `limits.per_user.messages` allows, and `over` is `close`."
+  )
 
   static let notAllowed = CloseReason(
     .forbidden, "the claims of the token do not allow this", .no, level: .info,
@@ -98,6 +120,30 @@ extension CloseReason {
   package static let disconnected = CloseReason(
     .forbidden, "disconnected by an operator", .no, level: nil,
     when: "An operator ended the user's sessions, and may have given another text.")
+
+  // How `refusals: close` refuses a handshake.
+
+  static let handshakeBad = CloseReason(
+    .badRequest, "WHY", .no, level: .info, when: refused(with: "400, or another one of 4xx"))
+
+  static let handshakeUnauthorized = CloseReason(
+    .unauthorized, "WHY", .withNewToken, level: .info, when: refused(with: "401"))
+
+  static let handshakeForbidden = CloseReason(
+    .forbidden, "WHY", .no, level: .info,
+    when: refused(with: "403") + " A page whose origin is refused gets no other code.")
+
+  static let handshakeLost = CloseReason(.notFound, "WHY", .no, level: .info, when: refused(with: "404"))
+
+  static let handshakeTooMany = CloseReason(.tooMany, "WHY", .later, level: .info, when: refused(with: "429"))
+
+  static let handshakeUnavailable = CloseReason(
+    .unavailable, "WHY", .later, level: .info,
+    when: refused(with: "502, 503 or 504, or another one that is not 4xx"))
+
+  private static func refused(with status: String) -> String {
+    "With `refusals: close`, in place of the status \(status)."
+  }
 
   // What `ProtocolViolation` decides (RFC 6455 section 7.4.1): these rows are only for the manual.
 
@@ -115,8 +161,11 @@ extension CloseReason {
   /// Every reason of the gateway's own, in the order of the manual.
   static let all = [
     pingTimeout, protocolError, invalidData, messageTooBig, restart, slowReader, inputOverLimit,
-    identityUnavailable, upstreamLost, notAuthenticated, tokenLate, tokenExpired, tokenOfOther, notAllowed,
+    identityUnavailable, upstreamLost, notAuthenticated, tokenLate, tokenExpired, sessionOld, tokenOfOther,
+    tooManyHandshakes, tooManyMessages, notAllowed,
     disconnected,
+    handshakeBad, handshakeUnauthorized, handshakeForbidden, handshakeLost, handshakeTooMany,
+    handshakeUnavailable,
   ]
 
   /// Codes that the gateway passes on, and does not send by itself.

@@ -6,6 +6,8 @@ import WebSocketCore
 package enum CodeReference {
   fileprivate struct Row {
     var code: String
+    /// The code of the close frame in place of the status.
+    var closeCode: String?
     /// What the client is told.
     var text = ""
     var meaning: String
@@ -24,7 +26,8 @@ package enum CodeReference {
     let reasons = (CloseReason.all + CloseReason.foreign).sorted { $0.code.rawValue < $1.code.rawValue }
     return [
       Section(
-        title: "Refusals", head: ["status", "text", "when", "again?", "log"], rows: refusals.map(Row.init)),
+        title: "Refusals", head: ["status", "`close`", "text", "when", "again?", "log"],
+        rows: refusals.map(Row.init)),
       Section(
         title: "Close codes", head: ["code", "reason", "when", "should a client reconnect?", "log"],
         rows: [ownCode] + reasons.map(Row.init) + [others]),
@@ -93,8 +96,11 @@ package enum CodeReference {
 
 extension CodeReference.Row {
   init(_ refusal: Refusal) {
+    let isOfHandshake = Refusal.ofHandshakes.contains(refusal)
+    let closeCode = refusal.status == nil ? "by the status" : "\(refusal.closeReason.code.rawValue)"
     self.init(
-      code: refusal.status.map(String.init) ?? "any", text: refusal.text, meaning: refusal.meaning,
+      code: refusal.status.map(String.init) ?? "any", closeCode: isOfHandshake ? closeCode : "",
+      text: refusal.text, meaning: refusal.meaning,
       reconnecting: refusal.reconnecting, level: refusal.level)
   }
 
@@ -106,12 +112,14 @@ extension CodeReference.Row {
 
   /// In Markdown.
   var cells: [String] {
-    [code, text.isEmpty ? "" : "`\(text)`", meaning, reconnecting?.rawValue ?? "", level?.rawValue ?? ""]
+    [code] + (closeCode.map { [$0] } ?? [])
+      + [text.isEmpty ? "" : "`\(text)`", meaning, reconnecting?.rawValue ?? "", level?.rawValue ?? ""]
   }
 
   var description: String {
+    let close = closeCode.flatMap { $0.isEmpty ? nil : " With refusals: close: \($0)." } ?? ""
     let again = reconnecting.map { " Reconnect: \($0.rawValue)." } ?? ""
     let log = level.map { " Log: \($0)." } ?? ""
-    return "  \(code)  \(text)\n       \(meaning.plain)\(again)\(log)\n"
+    return "  \(code)  \(text)\n       \(meaning.plain)\(close)\(again)\(log)\n"
   }
 }

@@ -1,7 +1,7 @@
 import Logging
 package import WebSocketCore
 
-// A new refusal is a row here, and its name in `all`.
+// A new refusal is a row here, and its name in one of the lists behind them.
 
 // MARK: - The request itself
 
@@ -143,6 +143,17 @@ extension Refusal {
   /// - Parameter retryAfter: seconds.
   package static func addressOverLimit(retryAfter seconds: Int) -> Refusal {
     var refusal = addressOverLimit
+    refusal.fields = retryAfter(seconds)
+    return refusal
+  }
+
+  package static let userOverLimit = Refusal(
+    429, "This user connects too often; try again later.", .later,
+    when: "The user has connected more often than `limits.per_user.handshakes` allows.")
+
+  /// - Parameter retryAfter: seconds.
+  package static func userOverLimit(retryAfter seconds: Int) -> Refusal {
+    var refusal = userOverLimit
     refusal.fields = retryAfter(seconds)
     return refusal
   }
@@ -326,21 +337,31 @@ extension Refusal {
     503, CloseReason.identityUnavailable.text, .later, fields: retryAfter(5),
     when: "The `callback` or the key set of a `publish` route does not answer.")
 
-  /// Every refusal, in the order of the manual within each status.
-  package static let all: [Refusal] = [
-    badRequest, badPath, ambiguousPath, mergedSlashes, speaksTLS, unsupportedHTTP, headTooLong, timeout,
-    unknownMethod, connect,
+  /// Those of requests that are no handshakes, or none that could be accepted.
+  private static let beforeHandshakes = [
+    badRequest, speaksTLS, unsupportedHTTP, headTooLong, timeout, unknownMethod, connect,
     httpVersion, methodNotGET, badConnectionHeader, badKey, badSubprotocol, badExtensions, severalOrigins,
     notAWebSocket, unsupportedVersion,
-    badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, tooManyConnections,
+  ]
+
+  /// Those of handshakes, which `refusals: close` turns into closes.
+  static let ofHandshakes = [
+    badPath, ambiguousPath, mergedSlashes,
+    badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, userOverLimit, tooManyConnections,
     layerUnavailable, identityUnavailable, stopping,
     tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, noGroupName, claimsTooFew, userMayNot,
     endedByOperator,
     upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
+  ]
+
+  private static let ofPlainRequests = [
     notOptions, badTarget, traceWithBody, onlyRead, onlyGET, otherFile, bodyTooLarge,
     noSuchRange, onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
     publishMalformed, publishNeedsToken, publishTokenNotValid, publishNotAllowed, publishNothingThere,
     publishMethod, publishBodyLate, publishTooLarge, publishMediaType, publishKeyTaken, publishBusy,
     publishIdentityUnavailable,
   ]
+
+  /// Every refusal, in the order of the manual within each status.
+  package static let all: [Refusal] = beforeHandshakes + ofHandshakes + ofPlainRequests
 }

@@ -40,6 +40,20 @@ package struct Refusal: Error, Sendable, Equatable {
   /// The status of the answer: 502 only for the row of upstreams that refuse, if it was not given their status.
   package var answerStatus: Int { status ?? 502 }
 
+  /// How a session is closed at its beginning in place of the answer. It says nothing that somebody else has put into the answer.
+  var closeReason: CloseReason {
+    let row: CloseReason =
+      switch answerStatus {
+      case 401: .handshakeUnauthorized
+      case 403: .handshakeForbidden
+      case 404: .handshakeLost
+      case 429: .handshakeTooMany
+      case 400...499: .handshakeBad
+      default: .handshakeUnavailable
+      }
+    return row.saying(text)
+  }
+
   /// The same row with what is decided when a client is refused.
   package func saying(_ text: String) -> Refusal {
     var refusal = self
@@ -56,6 +70,13 @@ package struct Refusal: Error, Sendable, Equatable {
     refusal.fields = fields
     refusal.body = body
     return refusal
+  }
+}
+
+extension Refusal {
+  /// The codes of `closeReason`, in ascending order.
+  package static var closeCodes: [String] {
+    Set(ofHandshakes.map(\.closeReason.code.rawValue)).sorted().map(String.init)
   }
 }
 

@@ -28,7 +28,8 @@ package final class RefusalLog: Sendable {
   private func details(of refusal: HandshakeRefusal, _ target: [UInt8]?) -> [String: String] {
     let hint =
       refusal.reason == .noRoute ? target.flatMap(process.served.application.webSocketRouteHint) : nil
-    return ["detail": refusal.detail, "hint": hint].compactMapValues(\.self)
+    let code = refusal.handshake.map { _ in "\(refusal.reason.closeReason.code.rawValue)" }
+    return ["code": code, "detail": refusal.detail, "hint": hint].compactMapValues(\.self)
   }
 
   /// A session is closed whose client has not shown who it is as its route wants it: what others are refused for before they are

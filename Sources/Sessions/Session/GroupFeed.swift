@@ -31,6 +31,8 @@ struct GroupFeed {
     var expected: [String: Bool] = [:]
     /// Set while the client has shown, or is to show, who it is.
     var token: TokenState?
+    /// Set where messages are counted.
+    var meter: MessageMeter?
     /// Set where the route tells who is there.
     var presence: PresentMember?
   }

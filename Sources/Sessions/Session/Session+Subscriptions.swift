@@ -13,6 +13,16 @@ extension Session {
   /// - Returns: nil where it is a message for the route's consumer. Out of line: most routes never come here.
   @inline(never)
   func control(_ kind: MessageKind, _ payload: RawSpan) -> Flow? {
+    if let meter = feed.extras?.meter { return counted(kind, payload, by: meter) }
+    guard takesControl(kind, payload) else { return nil }
+    return isHeldBack ? .pause : .proceed
+  }
+
+  /// Handles a message for the gateway itself.
+  ///
+  /// - Returns: false where it is one for the route's consumer.
+  func takesControl(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
+    guard route.takesControls else { return false }
     let message = kind == .text ? ControlMessage.read(payload) : nil
     if isAwaitingToken {
       if case .auth(let token)? = message {
@@ -20,18 +30,18 @@ extension Session {
       } else {
         tell("error", #"send {"auth": "TOKEN"} first"#)
       }
-      return isCheckingToken ? .pause : .proceed
+      return true
     }
-    guard let message else { return nil }
+    guard let message else { return false }
     let takesSubscriptions = route.groups?.subscribe.isEmpty == false
     switch message {
     case .auth(let token) where route.takesTokens: takeToken(token)
     case .presence(let wish) where route.hasPresence: askForPresence(wish)
     case .subscribe(let group) where takesSubscriptions: subscribe(to: group)
     case .unsubscribe(let group) where takesSubscriptions: unsubscribe(from: group)
-    case .auth, .presence, .subscribe, .unsubscribe: return nil
+    case .auth, .presence, .subscribe, .unsubscribe: return false
     }
-    return isCheckingToken ? .pause : .proceed
+    return true
   }
 
   /// Answered with `{"subscribed": GROUP}` once its events come, or with `{"error": ...}`.

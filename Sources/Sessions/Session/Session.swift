@@ -84,6 +84,7 @@ final class Session: LiveSession {
       upstream?.keepAlive = keepAlive
     }
     route = new
+    exchangeMeter()
   }
 
   /// Joins the route's groups, and their presence.
@@ -134,7 +135,7 @@ extension Session: ConnectionHandler {
       fail(error)
     }
     // What the client does not read is not answered for ever: TCP makes it wait until the queue is empty.
-    if connection.queuedBytes > 0 || upstream?.isCongested == true || isCheckingToken {
+    if connection.queuedBytes > 0 || upstream?.isCongested == true || isHeldBack {
       connection.pauseReading()
     }
     countUnfinished()
@@ -167,12 +168,13 @@ extension Session: ConnectionHandler {
     // Nothing is waiting to be sent to the client any more: an upstream that was not read for it could not be sent to either.
     upstream?.resumeReading()
     readOn()
-    return state == .open ? .kept : .dropped
+    // What comes too fast would keep the session for as long as it had to wait.
+    return state == .open && !isPausing ? .kept : .dropped
   }
 
   /// Goes on where the decoder paused, and then with what the client has sent since, when there is nothing to wait for any more.
   func readOn() {
-    guard state != .ended, !isCheckingToken, connection.queuedBytes == 0, upstream?.isCongested != true else {
+    guard state != .ended, !isHeldBack, connection.queuedBytes == 0, upstream?.isCongested != true else {
       return
     }
     connection.resumeReading()
@@ -191,6 +193,7 @@ extension Session: ConnectionHandler {
     leaveGroups()
     abandonUpstream()
     dropInput()
+    endMeter()
     place = nil
     record?.ended(user: identity?.user, at: worker.reactor.now)
     record = nil
@@ -436,6 +439,7 @@ extension Session {
     writeClose(payload)
     state = .closing
     leaveGroups()
+    endMeter()
     // Unowned: the end of the session cancels it.
     let deadline = worker.reactor.timer { [unowned self] in end(within: .zero) }
     deadline.schedule(after: Farewell.answer)

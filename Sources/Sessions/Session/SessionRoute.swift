@@ -12,8 +12,11 @@ final class SessionRoute: LiveRoute {
   /// Times in the form that sessions compare.
   let keepAlive: SessionLimits.KeepAlive?
   let sendQueueLimit: Int
-  /// Whether some text messages are for the gateway itself (`ControlMessage`).
+  /// Whether some text messages are for the gateway itself (`ControlMessage`), or messages are counted: each is looked at before its
+  /// consumer gets it.
   let hasControls: Bool
+  /// Whether some text messages are for the gateway itself.
+  let takesControls: Bool
   /// Whether its sessions are told who else is in their group.
   let hasPresence: Bool
   /// Where the route's groups keep a history: for sessions that ask where they are.
@@ -34,7 +37,8 @@ final class SessionRoute: LiveRoute {
     // Behind a `proxy` route messages are for the upstream.
     takesTokens = configuration.consumer.upstream == nil && auth?.takesMessages == true
     hasPresence = configuration.consumer.group?.presence ?? false
-    self.hasControls = takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
+    takesControls = takesTokens || hasPresence || configuration.consumer.group?.subscribe.isEmpty == false
+    hasControls = takesControls || configuration.limits.countsMessages
     self.keepAlive = configuration.limits.ping
     hasSlowPings = keepAlive.map { $0.interval + $0.timeout > KeepAliveProbes.bound } ?? true
     self.sendQueueLimit = configuration.limits.sendQueue.bytes

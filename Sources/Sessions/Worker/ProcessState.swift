@@ -27,6 +27,9 @@ package final class ProcessState: Sendable {
   package let threads: Int
   /// `limits.per_ip`; nil if nothing is limited.
   package let addresses: AddressTable?
+  /// `limits.per_user`; nil if nothing is limited.
+  let users: UserTable?
+  let ratePace = SharedLogPace(most: 4)
   /// A refused client may come thousands of times in a second.
   let addressPace = SharedLogPace(most: 4)
   let unbelieved: UnbelievedProxies
@@ -47,6 +50,7 @@ package final class ProcessState: Sendable {
     server = configuration.server
     self.threads = threads
     addresses = AddressTable(configuration.server.perAddress, of: connectionLimit)
+    users = UserTable(configuration.server.perUser)
     let counters = ProcessCounters()
     self.counters = counters
     tlsFailures = TLSFailures(counters, log: log)

@@ -139,6 +139,24 @@ struct TokenVerifierTests {
     #expect(identity.expires == 1_000_090)
   }
 
+  @Test(arguments: [(nil, nil), (.seconds(3600), 1_003_600)] as [(Duration?, Double?)])
+  func `a session that is kept ends with its own age, and a token that has ended begins none`(
+    _ age: Duration?, _ end: Double?
+  ) async throws {
+    let maker = try await TokenMaker(.hs256)
+    let verifier = verifier(maker.key, nil) {
+      $0.expiry = .keep
+      $0.maxAge = age
+    }
+    let token = try maker.token(good)
+    guard case .identity(let identity) = await verifier.verify(token, at: now) else {
+      Issue.record("not accepted")
+      return
+    }
+    #expect(identity.expires == end)
+    #expect(await verdict(verifier, token, at: 1_000_060) == "the token has expired")
+  }
+
   @Test(arguments: [
     (["a"], #""aud":"a""#, true), (["a"], #""aud":["b","a"]"#, true), (["a", "b"], #""aud":"b""#, true),
     (["a"], #""aud":"b""#, false), (["a"], #""aud":[]"#, false), (["a"], #""x":1"#, false),

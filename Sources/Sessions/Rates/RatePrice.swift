@@ -1,0 +1,60 @@
+import GatewayConfig
+import Transport
+
+/// What one thing costs under a rate, in nanoseconds (GCRA, ITU-T I.371). All that is kept of somebody is the time at which everything
+/// so far will be paid for.
+struct RatePrice: Sendable, Equatable {
+  private let cost: UInt64
+  /// How far that time may be ahead when something more is asked for.
+  private let credit: UInt64
+
+  init(_ rate: Rate) {
+    cost = rate.period.wholeNanoseconds / UInt64(rate.count)
+    credit = cost * UInt64(rate.burst - 1)
+  }
+
+  /// - Parameter paidAt: in nanoseconds of the monotonic clock, as `now`.
+  /// - Returns: how long to wait, in nanoseconds; nil if one more is allowed now.
+  func wait(_ paidAt: UInt64, at now: UInt64) -> UInt64? {
+    let ahead = max(paidAt, now) - now
+    return ahead > credit ? ahead - credit : nil
+  }
+
+  /// - Returns: when everything will be paid for, with one more.
+  func paying(_ paidAt: UInt64, at now: UInt64) -> UInt64 {
+    max(paidAt, now) + cost
+  }
+}
+
+/// When everything will be paid for, for those who came last.
+struct RecentAccounts<Key: Hashable & Sendable>: Sendable {
+  /// At most so many are kept, and at least half as many.
+  static var most: Int { 65_536 }
+
+  private var recent: [Key: UInt64] = [:]
+  /// Those that came before the recent ones.
+  private var older: [Key: UInt64] = [:]
+
+  var count: Int { recent.count + older.count }
+
+  /// 0 for one that is not remembered.
+  subscript(key: Key) -> UInt64 {
+    get { recent[key] ?? older[key] ?? 0 }
+    set {
+      if recent.count >= Self.most / 2, recent[key] == nil {
+        older = recent
+        recent = [:]
+      }
+      recent[key] = newValue
+    }
+  }
+
+  /// - Returns: how long to wait, in nanoseconds; nil if one more was allowed, and counted. One that has to wait stays among the
+  ///   recent ones.
+  mutating func pay(_ price: RatePrice, for key: Key, at now: UInt64) -> UInt64? {
+    let paidAt = self[key]
+    let wait = price.wait(paidAt, at: now)
+    self[key] = wait == nil ? price.paying(paidAt, at: now) : max(paidAt, now)
+    return wait
+  }
+}

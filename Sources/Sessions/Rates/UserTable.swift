@@ -1,0 +1,118 @@
+import Bytes
+import GatewayConfig
+import Synchronization
+import Transport
+
+/// Enforces `limits.per_user` over all reactors: the rates of a user's handshakes, and of the messages of all its sessions.
+///
+/// Asked at the beginning and the end of a session, never for a message. Its memory is bounded: a user is counted while it has
+/// sessions, so there are no more such entries than sessions; of other users, the last `RecentAccounts.most` are remembered. A user is
+/// known by the hash of its name under a key of this process, so that a long name takes no more room than a short one.
+package final class UserTable: Sendable {
+  private struct Users {
+    /// Users with sessions, and how many they have.
+    var open: [Int: (account: UserAccount, sessions: Int)] = [:]
+    /// Users whose last session has ended before its messages were paid for.
+    var left = RecentAccounts<Int>()
+    var handshakes = RecentAccounts<Int>()
+  }
+
+  private let messages: RatePrice?
+  private let handshakes: RatePrice?
+  private let users = Mutex(Users())
+
+  /// - Returns: nil if nothing is limited.
+  init?(_ limits: UserLimits) {
+    messages = limits.messages.map(RatePrice.init)
+    handshakes = limits.handshakes.map(RatePrice.init)
+    if messages == nil, handshakes == nil { return nil }
+  }
+
+  /// Counts a handshake of a user.
+  ///
+  /// - Returns: after how many seconds another attempt may succeed, if there were too many; nil if this one is allowed.
+  func retryAfter(handshakeOf user: String, at now: MonotonicTime = .now) -> Int? {
+    guard let handshakes else { return nil }
+    let key = Self.key(user)
+    let wait = users.withLock { $0.handshakes.pay(handshakes, for: key, at: now.nanoseconds) }
+    return wait.map { Int(($0 + 999_999_999) / 1_000_000_000) }
+  }
+
+  /// Counts a session of a user.
+  ///
+  /// - Returns: nil if the messages of users are not counted. The session counts until the place is released.
+  func place(of user: String) -> UserPlace? {
+    guard let messages else { return nil }
+    let key = Self.key(user)
+    let account = users.withLock { users in
+      let account = users.open[key]?.account ?? UserAccount(paidAt: users.left[key])
+      users.open[key] = (account, (users.open[key]?.sessions ?? 0) + 1)
+      return account
+    }
+    return UserPlace(account, key: key, price: messages, in: self)
+  }
+
+  fileprivate func giveBack(_ key: Int, at now: MonotonicTime = .now) {
+    users.withLock { users in
+      guard let (account, sessions) = users.open[key] else { return }
+      guard sessions == 1 else { return users.open[key] = (account, sessions - 1) }
+      users.open[key] = nil
+      let paidAt = account.paidAt.load(ordering: .relaxed)
+      // Otherwise there is nothing to remember.
+      if paidAt > now.nanoseconds { users.left[key] = paidAt }
+    }
+  }
+
+  /// Names that differ are different users, even where `String` considers them equal.
+  private static func key(_ user: String) -> Int { ExactText(text: user).hashValue }
+
+  /// The number of known users, for tests: with sessions, and others.
+  var sizes: (open: Int, left: Int, handshakes: Int) {
+    users.withLock { ($0.open.count, $0.left.count, $0.handshakes.count) }
+  }
+}
+
+/// The messages of one user, which its sessions on all reactors pay for.
+final class UserAccount: Sendable {
+  /// When all will be paid for. Nanoseconds of the monotonic clock.
+  fileprivate let paidAt: Atomic<UInt64>
+
+  fileprivate init(paidAt: UInt64) {
+    self.paidAt = Atomic(paidAt)
+  }
+}
+
+/// One session of a user whose messages are counted.
+final class UserPlace: Sendable {
+  private let account: UserAccount
+  private let key: Int
+  private let price: RatePrice
+  private let table: UserTable
+
+  fileprivate init(_ account: UserAccount, key: Int, price: RatePrice, in table: UserTable) {
+    self.account = account
+    self.key = key
+    self.price = price
+    self.table = table
+  }
+
+  deinit {
+    table.giveBack(key)
+  }
+
+  /// - Returns: how long to wait, in nanoseconds; nil if a message is allowed now.
+  func wait(at now: UInt64) -> UInt64? {
+    price.wait(account.paidAt.load(ordering: .relaxed), at: now)
+  }
+
+  /// Counts a message.
+  func pay(at now: UInt64) {
+    var paidAt = account.paidAt.load(ordering: .relaxed)
+    while true {
+      let (isDone, found) = account.paidAt.weakCompareExchange(
+        expected: paidAt, desired: price.paying(paidAt, at: now), ordering: .relaxed)
+      if isDone { return }
+      paidAt = found
+    }
+  }
+}
