@@ -29,7 +29,8 @@ extension Session {
     guard let auth = route.auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || auth.renews
     else { return tell("error", "this session expects no token") }
     guard extras.token?.ticket == nil else { return }
-    extras.token?.ticket = worker.authenticate(by: { await auth.authenticate(token: text) }) {
+    let credentials = extras.standing?.credentials
+    extras.token?.ticket = worker.authenticate(by: { await auth.authenticate(token: text, credentials) }) {
       [weak self] outcome in self?.checked(outcome)
     }
   }
@@ -40,9 +41,11 @@ extension Session {
     switch outcome {
     case .identity(let identity):
       if isAwaitingToken { goOnEntering(.identified(outcome)) } else { renew(as: identity) }
-    case .refused(let refusal) where refusal.answer.status == 403:
+    case .refused(let refusal) where [400, 403, 404].contains(refusal.answer.answerStatus):
       let details = [refusal.answer.text, refusal.detail].compactMap(\.self)
       refuse(.notAllowed, detail: details.joined(separator: ": "))
+    case .refused(let refusal) where isAwaitingToken && refusal.answer.answerStatus == 429:
+      refuse(.identityUnavailable, detail: refusal.answer.text)
     case .refused(let refusal) where isAwaitingToken:
       refuse(.notAuthenticated.saying(refusal.answer.text), detail: refusal.detail)
     // The one before still holds.
