@@ -1,4 +1,4 @@
-/// A token in an `Authorization` field: `Bearer TOKEN` (RFC 6750 section 2.1).
+/// A token in an `Authorization` field: `Bearer TOKEN` (RFC 6750 section 2.1), or with another scheme.
 package enum BearerToken {
   /// The scheme in lower case.
   package static let scheme = "bearer"
@@ -6,8 +6,10 @@ package enum BearerToken {
   /// The token of a field's value; nil for another scheme, and for a scheme without a token. The name of the scheme is
   /// case-insensitive (RFC 9110 section 11.4).
   ///
-  /// - Parameter field: without white space around it.
-  package static func read(_ field: String) -> String? {
+  /// - Parameters:
+  ///   - field: without white space around it.
+  ///   - scheme: in lower case.
+  package static func read(_ field: String, scheme: String = scheme) -> String? {
     guard field.beginsIgnoringCase(with: scheme + " ") else { return nil }
     let token = field.utf8.dropFirst(scheme.utf8.count).drop { $0 == UInt8(ascii: " ") }
     return token.isEmpty ? nil : String(Substring(token))

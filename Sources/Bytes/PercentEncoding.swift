@@ -74,6 +74,11 @@ extension String {
     PercentEncoding.encode(self) { $0.isLetterOrDigit || "-._~/".utf8.contains($0) }
   }
 
+  /// The text as one segment of a URL's path, or as a value in its query: only unreserved characters stay (RFC 3986 section 2.3).
+  package var percentEncodedSegment: String {
+    PercentEncoding.encode(self) { $0.isLetterOrDigit || "-._~".utf8.contains($0) }
+  }
+
   /// The text in place of a host in a URL: only letters and digits stay, because a `/` or a `.` would have a meaning there.
   package var percentEncodedComponent: String {
     PercentEncoding.encode(self, keeping: \.isLetterOrDigit)

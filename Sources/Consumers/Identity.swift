@@ -11,11 +11,20 @@ public final class Identity: Sendable {
   package let claims: JSON
   /// When the identity expires, in seconds since 1970 (RFC 7519 section 4.1.4: `exp`); nil if it does not expire.
   package let expires: Double?
+  /// The names in `groups` of what a view has answered, unchecked.
+  package let groups: [String]
+  /// What it was before a `permission` added to it; nil if none has.
+  package let beforePermission: Identity?
 
-  package init(user: String, claims: JSON, expires: Double? = nil) {
+  package init(
+    user: String, claims: JSON, groups: [String] = [], expires: Double? = nil,
+    beforePermission: Identity? = nil
+  ) {
     self.user = user
     self.claims = claims
     self.expires = expires
+    self.groups = groups
+    self.beforePermission = beforePermission
   }
 
   /// The value of a place in a template: `user`, or `claims.NAME` if the claim is text, a number or a truth value.

@@ -39,8 +39,10 @@ package struct JWTConfiguration: Sendable {
   package var leeway: Duration = .zero
   /// The claim that names the user; nil for `user_id` or, if that is missing, `sub`.
   package var user: String?
-  /// Tried in this order. The first source that has a token decides.
+  /// Where a token may be. Two places must not have different ones.
   package var sources: [TokenSource] = [.header, .subprotocol]
+  /// `schemes:`, of a token in `Authorization`; at least one.
+  package var schemes = ["Bearer"]
   package var expiry = TokenExpiry.close
   /// The longest that a session may go on with a token that `expiry: keep` lets end; nil for any time.
   package var maxAge: Duration?
@@ -48,7 +50,7 @@ package struct JWTConfiguration: Sendable {
 
 /// Where a client puts its token.
 package enum TokenSource: Sendable, Hashable {
-  /// `Authorization: Bearer TOKEN` (RFC 6750 section 2.1).
+  /// `Authorization: SCHEME TOKEN` (RFC 6750 section 2.1).
   case header
   case cookie(String)
   /// A parameter of the URL.
@@ -78,13 +80,16 @@ package enum TokenExpiry: String, Sendable, Hashable, CaseIterable {
 
 /// `callback:`, a server that Sluice asks for the client's identity.
 package struct CallbackConfiguration: Sendable {
-  /// An `http` or `https` URL; its path has no placeholders.
-  package var url: UpstreamConfiguration
-  /// The fields of the client's request that Sluice passes on, in lower case.
-  package var headers = ["cookie", "authorization"]
-  package var timeout: Duration = .seconds(5)
-  /// How long an identity is reused for the same fields; zero for never.
-  package var cache: Duration = .zero
+  package var question: QuestionConfiguration
+  /// `from:`, where a client's token may be, which is passed on in `Authorization`; empty if no token is looked for.
+  package var sources: [TokenSource] = []
+  /// The scheme of `Authorization`, both in the client's request and in the question.
+  package var scheme = "Bearer"
   /// The member of the answer that names the user; nil for `user` or, if that is missing, `id`.
   package var user: String?
+
+  /// The fields that are passed on if the file names none.
+  static let standardHeaders = ["cookie", "authorization"]
+  /// The same where `from` says what `Authorization` holds.
+  static let headersBesideToken = ["cookie"]
 }

@@ -9,10 +9,20 @@ package struct RouteAuth: Sendable, Hashable {
   package var isOptional = false
   /// All of these must be fulfilled.
   package var requirements: [ClaimRequirement] = []
+  /// What is asked about a client once it is known who it is; nil if nothing is.
+  package var permission: PermissionConfiguration?
+  /// The captures of `<path:NAME>`: each may be several segments of a question's URL.
+  package var longCaptures: Set<String> = []
 
   /// Whether another value admits the same clients, as far as the route says it: the entry of `auth` is known by its name.
   package func continues(_ other: RouteAuth) -> Bool {
-    name == other.name && isOptional == other.isOptional && requirements == other.requirements
+    guard name == other.name, isOptional == other.isOptional, requirements == other.requirements else {
+      return false
+    }
+    guard let permission, let known = other.permission else {
+      return permission == nil && other.permission == nil
+    }
+    return permission.asksTheSame(as: known)
   }
 }
 
@@ -40,10 +50,11 @@ extension JSON {
 }
 
 extension RouteAuth: CustomStringConvertible {
-  /// For tables: `site, role = admin or staff`.
+  /// For tables: `site, role = admin or staff, permission of http://127.0.0.1:8001/may/`.
   package var description: String {
     let all = [name + (isOptional ? " (optional)" : "")] + requirements.map(\.description)
-    return all.joined(separator: ", ")
+    let permission = permission.map { "permission of \($0.question.shownURL)" }
+    return (all + [permission].compactMap(\.self)).joined(separator: ", ")
   }
 }
 

@@ -70,6 +70,12 @@ package struct RoutePath: Sendable, Hashable {
     patterns.flatMap { $0.captures.map(\.name) }.filter { $0 != RoutePattern.remainderName }
   }
 
+  /// The captures of `<path:NAME>`, whose values may have several segments. Of a name that is captured twice, the inner one counts.
+  package var longCaptures: Set<String> {
+    let converters = patterns.flatMap(\.captures).map { ($0.name, $0.converter) }
+    return Set(Dictionary(converters) { $1 }.filter { $0.value == .path }.keys)
+  }
+
   /// The captures that the value can come from: that of the innermost pattern and, if it need not take part in a match, those
   /// of the patterns around it.
   func sources(of name: String) -> CaptureSources {

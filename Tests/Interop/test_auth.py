@@ -4,14 +4,11 @@ import base64
 import contextlib
 import http.server
 import json
-import os
 import pathlib
-import re
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 
@@ -27,10 +24,10 @@ from websockets.sync.server import serve
 import tokens
 from browser import Browser
 from conftest import SLUICE
+from wsgi import SECRET, Project
 from clients import connect as connect_raw, frame, handshake, read_close, read_frame, read_head
 
 PROJECT = pathlib.Path(__file__).parent / "auth_project"
-SECRET = "a secret of more than the thirty-two bytes that HS256 wants"
 
 CONFIG = """
 installed_apps: [echo, chat, broadcast, proxy]
@@ -84,44 +81,16 @@ ROUTES = "\n".join(
 )
 
 
-class Django:
-    """gunicorn with the project; two users, whose passwords are their names."""
+class Django(Project):
+    """Two users, whose passwords are their names."""
 
     def __init__(self, home: pathlib.Path, simple_jwt: dict):
-        home.mkdir()
-        self.log = home / "gunicorn.log"
-        self.env = {
-            **os.environ,
-            "PYTHONPATH": str(PROJECT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "DJANGO_SETTINGS_MODULE": "auth_site.settings",
-            "DATABASE": str(home / "db.sqlite3"),
-            "SECRET_KEY": SECRET,
-            "SIMPLE_JWT": json.dumps(simple_jwt),
-        }
         users = (
-            "import django; django.setup()\n"
-            "from django.core.management import call_command; call_command('migrate', verbosity=0)\n"
             "from django.contrib.auth.models import User\n"
             "User.objects.create_user('anna', password='anna')\n"
             "User.objects.create_user('boss', password='boss', is_staff=True)\n"
         )
-        subprocess.run([sys.executable, "-c", users], env=self.env, check=True, timeout=120)
-        command = [sys.executable, "-m", "gunicorn", "auth_site.wsgi", "--bind", "127.0.0.1:0", "--threads", "4"]
-        command += ["--worker-tmp-dir", str(home), "--no-control-socket"]
-        self.process = subprocess.Popen(command, env=self.env, cwd=home, stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if found := re.search(r"Listening at: http://127.0.0.1:(\d+)", line):
-                self.port = int(found[1])
-                break
-        else:
-            raise AssertionError("gunicorn did not start")
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
-        # It listens before the worker has started; a request waits for the worker.
-        assert requests.get(self.url("/asked/"), timeout=60).ok
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        super().__init__(home, PROJECT, "auth_site", users, "/asked/", {"SIMPLE_JWT": json.dumps(simple_jwt)})
 
     def tokens(self, name: str = "anna") -> dict:
         answer = requests.post(self.url("/api/token/"), json={"username": name, "password": name}, timeout=20)
@@ -139,13 +108,6 @@ class Django:
         session = requests.Session()
         assert session.get(self.url("/login/"), params={"name": name}, timeout=20).ok
         return session
-
-    def asked(self) -> list:
-        return requests.get(self.url("/asked/"), timeout=20).json()
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
 
 
 ONE_CALL_BACK = """

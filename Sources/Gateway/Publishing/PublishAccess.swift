@@ -36,18 +36,20 @@ struct PublishAccess: Sendable {
     throw PublishRefusal(token == nil ? .publishNeedsToken : .publishTokenNotValid)
   }
 
-  /// - Throws: 401, 403, or what the callback has answered.
+  /// - Throws: 401, 403, or what the view of a callback or a permission has answered.
   static func identity(_ outcome: Authentication) throws(PublishRefusal) -> Identity {
     switch outcome {
     case .identity(let identity): return identity
     case .anonymous, .awaited: throw PublishRefusal(.publishNeedsToken)
     case .refused(let refusal):
       let answer = refusal.answer
-      let challenge = answer.fields.first { $0.name.lowercased() == "www-authenticate" }
+      let passed = answer.fields.filter {
+        ["www-authenticate", "retry-after"].contains($0.name.lowercased())
+      }
       let reason = refusal.misplaced.map { "\(answer.text): \($0)" } ?? answer.text
       let detail = refusal.misplaced == nil ? refusal.detail : nil
       throw PublishRefusal(
-        answer.saying(reason).answering(answer.answerStatus, challenge.map { [$0] } ?? [], body: []),
+        answer.saying(reason).answering(answer.answerStatus, passed, body: []),
         facts: detail.map { ["detail": $0] } ?? [:])
     case .unavailable: throw PublishRefusal(.publishIdentityUnavailable)
     }

@@ -82,9 +82,11 @@ final class PublishCall {
 
 extension PublishCall {
   private func ask(_ auth: RouteAuthenticator) {
+    let request = exchange.request
     let credentials = Credentials(
-      inFields: exchange.request.fields, query: exchange.path.query, host: exchange.request.host,
-      client: exchange.client)
+      inFields: request.fields, query: exchange.path.query, host: request.host, client: exchange.client,
+      request: RequestPlace(
+        method: request.method, target: request.target, captures: exchange.match.captures))
     ticket = worker.authenticate(by: { await auth.authenticate(credentials) }) { [self] outcome in
       ticket = nil
       attempt { () throws(PublishRefusal) in try goOn(as: try PublishAccess.identity(outcome), in: .user) }

@@ -1,5 +1,14 @@
 extension Key {
-  private static let callback = CallbackConfiguration(url: upstream)
+  private static let question = QuestionConfiguration(
+    url: upstream, headers: CallbackConfiguration.standardHeaders)
+  private static let callback = CallbackConfiguration(question: question)
+  private static let questions = [KeyPlace.callback, .permission]
+  private static let placesOfCallback = KeyValue.either([
+    .choice([
+      AuthenticatorReader.PlainSource.header.rawValue, AuthenticatorReader.PlainSource.subprotocol.rawValue,
+    ]),
+    .mapping(.tokenSource),
+  ])
   private static let tokenSources = KeyValue.either([
     .choice(of: AuthenticatorReader.PlainSource.self), .mapping(.tokenSource),
   ])
@@ -42,9 +51,12 @@ extension Key {
     Key(
       "from", [.jwt], .list(tokenSources, atLeast: 1), standard: "`[header, subprotocol]`",
       """
-      Where the token is: `header` (`Authorization: Bearer`), `{cookie: NAME}`, `{query: NAME}`, `subprotocol` or `message`. The first \
-      place that has a token decides.
+      Where the token is: `header` (`Authorization: Bearer`), `{cookie: NAME}`, `{query: NAME}`, `subprotocol` or `message`. A client \
+      that shows different tokens in two of these places gets 401.
       """),
+    Key(
+      "schemes", [.jwt], .list(.word, atLeast: 1), standard: "`[Bearer]`",
+      "The schemes of a token in `Authorization`: `[Bearer, JWT]` takes both `Bearer TOKEN` and `JWT TOKEN`."),
     Key("cookie", [.tokenSource], .word, "The cookie that holds the token."),
     Key("query", [.tokenSource], .word, "The parameter of the URL that holds the token."),
     Key(
@@ -58,25 +70,50 @@ extension Key {
       "With `expiry: keep`: after this long, the session is closed with 4401, and the client needs a valid token again."
     ),
     Key(
-      "url", [.callback], .word, required: [.callback], standard: "required",
+      "url", questions, .word, required: questions, standard: "required",
       """
-      The URL that is asked, with GET: `http`, `https`, or `unix:/run/app.sock:/api/me/`; `tls`, `host` and `idle_timeout` \
-      as for a proxy.
+      The URL that is asked, with GET: `http`, `https`, or `unix:/run/app.sock:/api/me/`. `{room}` in its path or its query is \
+      what the route captures, percent-encoded as one segment; `<path:rest>` may be several.
       """),
     Key(
-      "headers", [.callback], .list(.word, atLeast: 1), standard: "`[Cookie, Authorization]`",
+      "headers", [.callback], .list(.word), standard: "`[Cookie, Authorization]`; with `from`, `[Cookie]`",
       """
-      The fields of the client's request that are passed on, together with `X-Forwarded-*`, as by a proxy.
+      The fields of the client's request that are passed on, together with `X-Forwarded-For`, `-Proto`, `-Host`, `-Method` and `-Uri`.
       """),
     Key(
-      "timeout", [.callback], .time(from: .milliseconds(10), to: .seconds(300)),
-      standard: shown(callback.timeout),
+      "from", [.callback], .list(placesOfCallback, atLeast: 1), standard: "no token is looked for",
+      """
+      Where a token is: `header`, `{cookie: NAME}`, `{query: NAME}`, `subprotocol`. It is passed on as `Authorization: SCHEME TOKEN`, \
+      so that a browser can use tokens of TokenAuthentication, Knox and Simple JWT.
+      """),
+    Key(
+      "scheme", [.callback], .word, standard: shown(callback.scheme),
+      "With `from`: the scheme of `Authorization`, both of the client and of the question: `Token` for DRF and Knox."
+    ),
+    Key(
+      "timeout", questions, .time(from: .milliseconds(10), to: .seconds(300)),
+      standard: shown(question.timeout),
       "The time for the whole answer. A handshake never waits longer than `limits.handshake`."),
     Key(
-      "cache", [.callback], .time(from: .zero, to: .seconds(3600)), standard: shown(callback.cache),
+      "cache", questions, .time(from: .zero, to: .seconds(3600)), standard: shown(question.cache),
       """
-      How long an answer is used again for the same fields; `Host` and `X-Forwarded-*` are among them.
+      How long an answer is used again for the same question: the same URL, and the same fields with `Host` and `X-Forwarded-*` among \
+      them.
       """),
+    Key(
+      "cache_refusals", questions, .time(from: .zero, to: .seconds(3600)),
+      standard: shown(question.cacheRefusals), "The same for answers 401, 403 and 404."),
+    Key(
+      "recheck", questions, .time(from: .seconds(1), to: .seconds(86400)), standard: "never",
+      """
+      How often the question is asked again while a session is open. A refusal closes the session with 4401 or 4403.
+      """),
+    Key(
+      "headers", [.permission], .list(.word), standard: "`[]`",
+      "The fields of the client's request that are passed on."),
+    Key(
+      "claims", [.permission], .list(.word), standard: "all of them",
+      "The claims that the view is told in `X-Sluice-Claims`."),
     Key(
       "user", [.callback], .word, standard: "`user`, or else `id`",
       "The member of the answer that names the user."),

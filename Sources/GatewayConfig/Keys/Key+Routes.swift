@@ -57,6 +57,12 @@ extension Key {
       "auth_optional", aroundAndAtRoutes, .truth, standard: "`false`",
       "With `auth`: `true` admits clients without a token as anonymous."),
     Key(
+      "permission", aroundAndAtRoutes, .either([.mapping(.permission), .only("none")]),
+      """
+      With `auth`: a view that is asked whether the client may use the path, once it is known who the client is. \
+      See [keys of permission](#keys-of-permission). `none` takes back one that stands around the route.
+      """),
+    Key(
       "allowed_hosts", [.webSocketRoute, .webSocketRoutes, .httpRoutes], .list(.word, atLeast: 1),
       home: "under a route, or around routes", allowedHosts),
     Key(
@@ -233,7 +239,8 @@ extension Key {
       the query follow it.
       """),
     Key(
-      "host", [.proxy, .callback], .choice(of: UpstreamConfiguration.HostHeader.self), standard: "`keep`",
+      "host", [.proxy, .callback, .permission], .choice(of: UpstreamConfiguration.HostHeader.self),
+      standard: "`keep`",
       "The `Host` that the upstream sees: `keep` is the client's."),
     Key(
       "connect_timeout", [.proxy], upstreamTime, standard: shown(upstream.connectTimeout),
@@ -242,7 +249,7 @@ extension Key {
       "read_timeout", [.proxy], upstreamTime, standard: shown(upstream.readTimeout),
       "The longest silence of the upstream (HTTP)."),
     Key(
-      "idle_timeout", [.proxy, .callback], upstreamTime, standard: shown(upstream.idleTimeout),
+      "idle_timeout", [.proxy, .callback, .permission], upstreamTime, standard: shown(upstream.idleTimeout),
       home: "under proxy or auth.NAME.callback",
       """
       How long a connection to the upstream is kept without a request (HTTP). It must be shorter than the upstream's own keep-alive time \
@@ -252,7 +259,8 @@ extension Key {
       "body", [.proxy], .size(from: ByteCount(bytes: 1), to: .mebibytes(1_048_576)),
       standard: shown(upstream.body), "The largest body of a request (HTTP)."),
     Key(
-      "tls", [.proxy, .jwt, .callback], .mapping(.upstreamTLS), standard: "the system's authorities",
+      "tls", [.proxy, .jwt, .callback, .permission], .mapping(.upstreamTLS),
+      standard: "the system's authorities",
       """
       For `https://` and `wss://`: `{ca: FILE}` trusts the authorities in a file instead of the system's, and `{verify: false}` trusts \
       every certificate.

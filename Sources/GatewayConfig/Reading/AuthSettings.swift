@@ -1,6 +1,7 @@
 import JSON
+import Routing
 
-/// The `auth:`, `auth_optional:` and `require:` that hold for a route, and the names that they may use.
+/// The `auth:`, `auth_optional:`, `require:` and `permission:` that hold for a route, and the names that they may use.
 struct AuthSettings {
   /// The authenticators of the file, including those that could not be read.
   var names: [String] = []
@@ -8,10 +9,14 @@ struct AuthSettings {
   var areNamesKnown = true
   /// The authenticators that could be read. A route that names another one is only checked.
   var authenticators: [AuthenticatorConfiguration] = []
+  /// `limits.handshake`
+  var handshake: Duration = .seconds(10)
   /// The authentication that holds here; nil if there is none.
   private(set) var auth: RouteAuth?
   /// Whether `auth` names an authenticator that does not exist, so that the clients are not known.
   private(set) var isUnknown = false
+  /// What is asked about a client beside `auth`, wherever there is one; nil for nothing. At the place of its key.
+  private(set) var permission: Located<PermissionConfiguration>?
   /// The place of `auth`.
   private(set) var place: SourceRange?
   /// Whether `auth` is in the mapping that was read last, and not in one around it.
@@ -22,6 +27,7 @@ struct AuthSettings {
     let name = mapping.entry("auth")
     let optional = mapping.entry("auth_optional")
     let required = mapping.entry("require")
+    let asked = mapping.entry("permission")
     isOwn = name != nil
     if let name {
       let outer = auth
@@ -31,7 +37,10 @@ struct AuthSettings {
       // Claims of another authenticator are different claims. Naming the same authenticator again keeps the requirements.
       if let outer, auth?.authenticator == outer.authenticator { auth?.requirements = outer.requirements }
     }
-    for entry in [optional, required].compactMap(\.self) where auth == nil && !isUnknown {
+    if let asked { readPermission(asked, reading) }
+    // `permission: none` also stands where there is no `auth`.
+    let asking = permission == nil ? nil : asked
+    for entry in [optional, required, asking].compactMap(\.self) where auth == nil && !isUnknown {
       reading.findings.error(
         .conflictingKeys, "\"\(entry.key.value)\" needs \"auth\": without it every client is anonymous",
         at: entry.key.range, hint: hintToAuthenticate)
@@ -50,6 +59,23 @@ struct AuthSettings {
     reading.findings.error(
       .conflictingKeys, "\"require\" needs a token, and \"auth_optional\" lets in clients without one",
       at: entry.key.range, hint: "remove \"auth_optional\" or \"require\"")
+  }
+
+  /// Reads a question, or `none`, which takes back that of a mapping around this one.
+  private mutating func readPermission(_ entry: Node.Entry, _ reading: Reading) {
+    permission = nil
+    if case .scalar(let scalar) = entry.value.content, scalar.text == AuthenticatorReader.noAuthenticator {
+      return
+    }
+    let shape = "permission: {url: URL}, or permission: none"
+    guard let mapping = MappingCursor(entry.value, .permission, reading, shape: shape) else { return }
+    let question = QuestionReader(reading: reading, handshake: handshake).read(
+      mapping, example: "url: http://127.0.0.1:8001/api/rooms/{room}/may/", headers: [], hasToken: false)
+    let claims = mapping.value("claims").flatMap { reading.words($0, "\"claims\"") }?.map(\.value)
+    mapping.finish()
+    permission = question.map {
+      Located(PermissionConfiguration(question: $0, claims: claims), at: entry.key.range)
+    }
   }
 
   private var hintToAuthenticate: String {
@@ -139,7 +165,9 @@ struct AuthSettings {
   /// Checks the settings for a WebSocket route.
   ///
   /// - Parameter range: the place of `consumer`.
-  func ofWebSocket(_ read: ReadConsumer, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
+  func ofWebSocket(
+    _ read: ReadConsumer, _ path: RoutePath, at range: SourceRange, _ reading: Reading
+  ) -> RouteAuth? {
     if read.consumer.upstream != nil {
       let sentence = "Sluice connects to the upstream before the client can send a message"
       check(at: range, reading, sentence) { $0 != .message }
@@ -149,13 +177,15 @@ struct AuthSettings {
         .conflictingKeys, "\(option.value) needs \"auth\": without it every client is anonymous",
         at: option.range, hint: hintToAuthenticate)
     }
-    return auth
+    return complete(path, reading)
   }
 
   /// Checks the settings for an HTTP route.
   ///
   /// - Parameter what: the key of the route's action.
-  func ofHTTP(_ what: String, isKnown: Bool, at range: SourceRange, _ reading: Reading) -> RouteAuth? {
+  func ofHTTP(
+    _ what: String, isKnown: Bool, _ path: RoutePath, at range: SourceRange, _ reading: Reading
+  ) -> RouteAuth? {
     guard auth != nil else { return nil }
     guard isKnown else {
       return reading.refuse(
@@ -164,6 +194,23 @@ struct AuthSettings {
         related: place.map { [.init("\"auth\" is set here", at: $0)] } ?? [])
     }
     check(at: range, reading, "an HTTP request carries no subprotocol and no message", \.isOfEveryRequest)
+    return complete(path, reading)
+  }
+
+  /// The settings of one route, once its captures are known, which the questions to views may need.
+  private func complete(_ path: RoutePath, _ reading: Reading) -> RouteAuth? {
+    guard var auth else { return nil }
+    let reader = QuestionReader(reading: reading, handshake: handshake)
+    let captures = path.captureNames
+    if let place, case .callback(let callback)? = authenticators.first(where: { $0.name == auth.name })?.kind
+    {
+      reader.checkPlaces(of: callback.question, "the callback of \"\(auth.name)\"", captures, at: place)
+    }
+    if let permission {
+      reader.checkPlaces(of: permission.value.question, "\"permission\"", captures, at: permission.range)
+    }
+    auth.permission = permission?.value
+    auth.longCaptures = path.longCaptures
     return auth
   }
 

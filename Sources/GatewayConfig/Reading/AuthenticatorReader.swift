@@ -56,7 +56,8 @@ struct AuthenticatorReader {
     if let value = mapping.value("issuer") { jwt?.issuers = readNames(value, "\"issuer\"") }
     if let time = mapping.duration("leeway") { jwt?.leeway = time }
     jwt?.user = mapping.word("user")
-    if let sources = mapping.value("from").flatMap(readSources) { jwt?.sources = sources }
+    if let sources = mapping.value("from").flatMap({ readSources($0) }) { jwt?.sources = sources }
+    if let schemes = mapping.value("schemes").map(readSchemes), !schemes.isEmpty { jwt?.schemes = schemes }
     let expiry = mapping.choice("expiry", of: TokenExpiry.self) ?? .close
     jwt?.expiry = expiry
     jwt?.maxAge = readMaxAge(mapping, beside: expiry)
@@ -113,12 +114,45 @@ struct AuthenticatorReader {
     return reading.words(node, what)?.map(\.value) ?? []
   }
 
-  private func readSources(_ node: Node) -> [TokenSource]? {
+  /// The schemes of `Authorization`, each once.
+  private func readSchemes(_ node: Node) -> [String] {
+    guard let items = reading.list(node, "\"schemes\"") else { return [] }
+    if items.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"schemes\" is empty", at: node.range, hint: "remove it for [Bearer]")
+    }
+    var schemes: [String] = []
+    for item in items {
+      guard let scheme = readScheme(item) else { continue }
+      if schemes.contains(where: { $0.lowercased() == scheme.lowercased() }) {
+        reading.findings.error(
+          .duplicateName, "the scheme \"\(scheme)\" is listed twice", at: item.range,
+          hint: "remove one: upper and lower case are the same")
+      }
+      schemes.append(scheme)
+    }
+    return schemes
+  }
+
+  /// RFC 9110 section 11.1: a token.
+  private func readScheme(_ node: Node) -> String? {
+    guard let scheme = reading.word(node, "a scheme") else { return nil }
+    guard scheme.isHTTPToken else {
+      return reading.refuse(
+        .invalidValue, "\"\(scheme)\" is not a scheme of \"Authorization\"", at: node.range,
+        hint: "write one word without a colon: Token")
+    }
+    return scheme
+  }
+
+  private func readSources(
+    _ node: Node, hint: String = "remove it for [header, subprotocol]"
+  ) -> [TokenSource]? {
     guard let items = reading.list(node, "\"from\"") else { return nil }
     if items.isEmpty {
       reading.findings.error(
         .invalidValue, "\"from\" is empty, so a client has no place for its token", at: node.range,
-        hint: "remove it for [header, subprotocol]")
+        hint: hint)
     }
     var sources: [TokenSource] = []
     for item in items {
@@ -306,49 +340,32 @@ struct AuthenticatorReader {
   private func readCallback(_ node: Node) -> CallbackConfiguration? {
     let shape = "callback: {url: URL}"
     guard let mapping = MappingCursor(node, .callback, reading, shape: shape) else { return nil }
-    let url = mapping.required("url", hint: "url: http://127.0.0.1:8001/api/me/")
-    let upstream = url.flatMap { readURL($0, tls: mapping.value("tls")) }
-    var callback = upstream.map { CallbackConfiguration(url: $0) }
-    if let time = mapping.duration("idle_timeout") { callback?.url.idleTimeout = time }
-    if let host = mapping.choice("host", of: UpstreamConfiguration.HostHeader.self) {
-      callback?.url.hostHeader = host
-    }
-    if let value = mapping.value("headers") { callback?.headers = readHeaders(value) }
-    if let value = mapping.value("timeout"), let time = mapping.duration("timeout") {
-      callback?.timeout = time
-      if time > handshake {
-        reading.findings.warning(
-          .outOfRange, "\"timeout\" is longer than \"limits.handshake\", which ends the handshake first",
-          at: value.range, hint: "raise \"limits.handshake\", or lower \"timeout\"")
+    let from = mapping.entry("from")
+    let sources = from.flatMap { readSources($0.value, hint: "remove it, or write [header]") }
+    let reader = QuestionReader(reading: reading, handshake: handshake)
+    let standard =
+      from == nil ? CallbackConfiguration.standardHeaders : CallbackConfiguration.headersBesideToken
+    let question = reader.read(
+      mapping, example: "url: http://127.0.0.1:8001/api/me/", headers: standard, hasToken: from != nil)
+    var callback = question.map { CallbackConfiguration(question: $0) }
+    if let sources { callback?.sources = sources }
+    if let scheme = mapping.entry("scheme") {
+      if from == nil {
+        reading.findings.error(
+          .conflictingKeys, "\"scheme\" can only be used with \"from\"", at: scheme.key.range,
+          hint: "add from: [header], or remove it: then \"Authorization\" is passed on as it is")
       }
+      if let name = readScheme(scheme.value) { callback?.scheme = name }
     }
-    if let time = mapping.duration("cache") { callback?.cache = time }
+    for source in from?.value.items ?? [] where source.isWord(PlainSource.message.rawValue) {
+      reading.findings.error(
+        .conflictingKeys, "\"message\" can only be used with \"jwt\"", at: source.range,
+        hint:
+          "the view is asked before the client is accepted: write header, subprotocol, {cookie: NAME} or {query: NAME}"
+      )
+    }
     callback?.user = mapping.word("user")
     mapping.finish()
     return callback
-  }
-
-  private func readHeaders(_ node: Node) -> [String] {
-    guard let names = reading.words(node, "\"headers\"") else { return [] }
-    if names.isEmpty {
-      reading.findings.error(
-        .invalidValue, "\"headers\" is empty, so the callback could not tell clients apart", at: node.range,
-        hint: "remove it for [Cookie, Authorization]")
-    }
-    var seen: Set<String> = []
-    for name in names {
-      let lower = name.value.lowercased()
-      if !name.value.isHTTPToken {
-        reading.findings.error(.invalidValue, "\"\(name.value)\" is not a valid header name", at: name.range)
-      } else if lower.hasPrefix("x-forwarded-") || lower.hasPrefix("sec-websocket-")
-        || ["host", "connection", "upgrade", "content-length", "transfer-encoding", "accept"].contains(lower)
-      {
-        reading.findings.error(
-          .invalidValue, "Sluice sets \"\(name.value)\" itself", at: name.range, hint: "remove it")
-      } else if !seen.insert(lower).inserted {
-        reading.findings.error(.duplicateName, "the header \"\(name.value)\" is listed twice", at: name.range)
-      }
-    }
-    return Array(seen).sorted()
   }
 }

@@ -358,13 +358,15 @@ final class RouteListReader {
     if let http = answer.http {
       route.http = HTTPRoute(
         name: name, range: route.range, action: http,
-        auth: settings.auth.ofHTTP(key.value, isKnown: http.dependsOnIdentity, at: key.range, reading))
+        auth: settings.auth.ofHTTP(
+          key.value, isKnown: http.dependsOnIdentity, route.path, at: key.range, reading))
     }
     if let consumer = answer.consumer {
       route.webSocket = WebSocketRoute(
         name: name, range: route.range, consumer: consumer.consumer, origins: settings.origins,
         subprotocols: answer.subprotocols, limits: settings.limits, compression: settings.compression,
-        auth: settings.auth.ofWebSocket(consumer, at: key.range, reading), refusals: settings.refusals,
+        auth: settings.auth.ofWebSocket(consumer, route.path, at: key.range, reading),
+        refusals: settings.refusals,
         options: consumer.options)
     }
   }

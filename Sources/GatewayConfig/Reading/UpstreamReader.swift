@@ -79,7 +79,13 @@ struct UpstreamReader {
 
   /// `scheme://host[:port][/path]`, or `unix:SOCKET[:/path]`. The path is a template with captures.
   func readAddress(_ node: Node, _ schemes: [UpstreamConfiguration.Scheme]) -> UpstreamConfiguration? {
-    guard let text = reading.word(node, "the address of an upstream") else { return nil }
+    reading.word(node, "the address of an upstream").flatMap { readAddress($0, at: node, schemes) }
+  }
+
+  /// - Parameter text: the value of the node, or the beginning of it.
+  func readAddress(
+    _ text: String, at node: Node, _ schemes: [UpstreamConfiguration.Scheme]
+  ) -> UpstreamConfiguration? {
     func fail(_ message: String, hint: String) -> UpstreamConfiguration? {
       reading.refuse(.invalidValue, message, at: node.range, hint: hint)
     }

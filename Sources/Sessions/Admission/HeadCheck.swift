@@ -93,7 +93,8 @@ struct HeadCheck {
       Opening(.session(session), captures: match.captures, history: history),
       Credentials(
         fields: request.fields, query: path.query, subprotocols: handshake.subprotocols,
-        host: handshake.host, client: client, takesMessage: route.takesTokens))
+        host: handshake.host, client: client, takesMessage: route.takesTokens,
+        request: self.place(match.captures, showsHistory: route.numbered != nil)))
     guard let upstream = route.configuration.consumer.upstream else { return opening }
     return try forwarded(opening, of: session, to: upstream, path, match)
   }
@@ -112,12 +113,23 @@ struct HeadCheck {
       let stream = EventStreamOpening(route: route, crossOrigin: crossOrigin)
       return try admitted(
         Opening(.stream(stream), captures: place.match.captures, history: history),
-        Credentials(fields: request.fields, query: place.path.query, host: host, client: client))
+        Credentials(
+          fields: request.fields, query: place.path.query, host: host, client: client,
+          request: self.place(place.match.captures, showsHistory: true)))
     } catch {
       var refusal = error
       refusal.crossOrigin = (try? crossOrigin.get()) ?? []
       throw refusal
     }
+  }
+
+  /// What the client has asked for, as views are told of it.
+  ///
+  /// - Parameter showsHistory: whether the query may say where in a history the client begins, which only concerns Sluice.
+  private func place(_ captures: Captures, showsHistory: Bool) -> RequestPlace {
+    var place = RequestPlace(method: request.method, target: request.target, captures: captures)
+    if showsHistory { place.ownParameters = [HistoryRequest.parameter] }
+    return place
   }
 
   /// What sessions and streams have in common once their origin is allowed.
@@ -148,6 +160,7 @@ extension HeadCheck {
   ) throws(HandshakeRefusal) -> Opening {
     let target = upstream.target(of: String(decoding: request.target, as: UTF8.self), path, match)
     guard let target else { throw HandshakeRefusal(.ambiguousPath) }
+    let hidden = session.route.auth?.tokenParameters ?? []
     let application = served.application
     let isProtectedElsewhere = path.isReadElsewhere(by: application.webSocketRouter, than: match) {
       application.webSocketRoutes[$0].auth != nil
@@ -156,7 +169,7 @@ extension HeadCheck {
     let request = SessionOpening.UpstreamRequest(
       configuration: upstream,
       handshake: handshake(
-        with: upstream, at: target, for: session.handshake,
+        with: upstream, at: target.withoutParameters(hidden), for: session.handshake,
         hidesTokens: session.route.configuration.auth != nil))
     var opening = opening
     opening.kind = .session(

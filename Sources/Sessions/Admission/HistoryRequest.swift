@@ -8,10 +8,13 @@ struct HistoryRequest: Equatable {
   /// Whether its frames contain positions, because the client handles them.
   var isNumbered: Bool
 
+  /// The parameter of the query.
+  static let parameter = "since"
+
   /// - Parameter query: the query of the request's target, as it was sent. The result is nil for an invalid `since`, or
   ///   several.
   init?(query: String?) {
-    let wishes = NamedValue.parameters(of: query).filter { $0.isNamed("since") }
+    let wishes = NamedValue.parameters(of: query).filter { $0.isNamed(Self.parameter) }
     guard wishes.count <= 1 else { return nil }
     self.init(since: wishes.first.map { $0.value ?? "" })
   }

@@ -20,6 +20,8 @@ struct Opening {
   var history: HistoryRequest?
   /// The client's credentials, while it has to be authenticated.
   var credentials: Credentials?
+  /// The part of the request that views are asked about again while the session is open; nil if they are not.
+  var standing: Credentials?
   /// Nil until the client is authenticated, for anonymous clients, and for routes without `auth`.
   var identity: Identity?
   /// Whether the first message has to contain a token.

@@ -58,6 +58,27 @@ package struct AuthRefusal: Error, Sendable, Equatable {
     return refusal
   }
 
+  /// One place has several tokens.
+  static let severalTokens = badToken("there is more than one token")
+
+  /// Two places have different tokens.
+  static let differentTokens = badToken(
+    "two places of the request hold different tokens",
+    detail: "each place that \"from\" names may have a token, and they must be the same")
+
+  /// The token could not stand in a field.
+  static let oddToken = badToken("the token has characters that no token has")
+
+  /// The same with another scheme in its challenge.
+  func challenging(_ scheme: String) -> AuthRefusal {
+    var refusal = self
+    refusal.answer.fields = answer.fields.map { field in
+      guard field.name == "WWW-Authenticate", field.value.hasPrefix("Bearer ") else { return field }
+      return HeaderField(name: field.name, value: scheme + field.value.dropFirst("Bearer".count))
+    }
+    return refusal
+  }
+
   /// The name of a group would not be valid with this identity.
   static let noGroup = bearer(.noGroupName, error: "insufficient_scope")
 
@@ -66,6 +87,10 @@ package struct AuthRefusal: Error, Sendable, Equatable {
 
   /// A claim of a token does not fulfil `require:`.
   static let notAllowed = bearer(.claimsTooFew, error: "insufficient_scope")
+
+  /// The permission has an `exp` that is over.
+  static let permissionOver = AuthRefusal(
+    answer: .userMayNot, detail: "the exp in the answer of \"permission\" is over")
 
   /// The answer of a callback does not fulfil `require:`. There is no token.
   static let userNotAllowed = bearer(.userMayNot, error: "insufficient_scope")

@@ -6,22 +6,34 @@ extension Credentials {
   /// What is wrong with the way in which the client seems to send a token. For a request in which `token(from:)` has found
   /// nothing.
   ///
-  /// - Returns: nil if nothing looks like a token. The text contains nothing of the request.
-  func misplacedToken(for sources: [TokenSource]) -> String? {
-    let faults = [headerFault(sources), subprotocolFault(sources), queryFault(sources), cookieFault]
+  /// - Parameter schemes: of `Authorization`; at least one.
+  /// - Returns: nil if nothing looks like a token. The text contains nothing of the request but the name of a known scheme.
+  func misplacedToken(for sources: [TokenSource], schemes: [String] = ["Bearer"]) -> String? {
+    let faults = [headerFault(sources, schemes), subprotocolFault(sources), queryFault(sources), cookieFault]
     let found = faults.compactMap(\.self)
     return found.isEmpty ? nil : found.joined(separator: "; ")
   }
 
-  private func headerFault(_ sources: [TokenSource]) -> String? {
+  /// Schemes of tokens and passwords, which may be named because they are no part of a secret.
+  private static let knownSchemes = [
+    "Bearer", "Token", "JWT", "Knox", "Basic", "Digest", "DPoP", "Negotiate", "ApiKey", "Api-Key",
+  ]
+
+  private func headerFault(_ sources: [TokenSource], _ schemes: [String]) -> String? {
     guard let value = fields.values(of: "authorization").first else { return nil }
-    let hasScheme = value.beginsIgnoringCase(with: BearerToken.scheme + " ")
+    func begins(with scheme: String) -> Bool { value.beginsIgnoringCase(with: scheme.lowercased() + " ") }
     guard sources.contains(.header) else {
-      return hasScheme ? #"Authorization has a token, and "from" does not name "header""# : nil
+      return schemes.contains(where: begins)
+        ? #"Authorization has a token, and "from" does not name "header""# : nil
     }
-    let isScheme = value.utf8.count == BearerToken.scheme.utf8.count
-    return hasScheme || isScheme && value.beginsIgnoringCase(with: BearerToken.scheme)
-      ? #"Authorization has no token behind "Bearer""# : #"Authorization does not begin with "Bearer ""#
+    let bare = schemes.first { begins(with: $0) || value.lowercased() == $0.lowercased() }
+    if let bare { return "Authorization has no token behind \"\(bare)\"" }
+    if let other = Self.knownSchemes.first(where: begins) {
+      let wanted = schemes.map { "\"\($0)\"" }.joined(separator: " or ")
+      return "Authorization has the scheme \"\(other)\", and \(wanted) is expected"
+    }
+    let wanted = schemes.map { "\"\($0) \"" }.joined(separator: " or ")
+    return "Authorization does not begin with \(wanted)"
   }
 
   private func subprotocolFault(_ sources: [TokenSource]) -> String? {

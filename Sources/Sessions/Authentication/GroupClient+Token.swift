@@ -5,6 +5,7 @@ import WebSocketCore
 extension GroupClient {
   /// The client was accepted, and it is known who it is. Does nothing for an anonymous client.
   func beginToken() {
+    beginRechecks()
     guard identity != nil else { return }
     let extras = feed.makeExtras()
     if extras.token == nil { extras.token = GroupFeed.TokenState() }
@@ -14,6 +15,7 @@ extension GroupClient {
 
   /// The client is known to nobody any more.
   func endToken() {
+    endRechecks()
     guard let extras = feed.extras, let token = extras.token else { return }
     extras.token = nil
     token.timer?.cancel()

@@ -5,95 +5,119 @@ import JSON
 import Transport
 import WebSocketCore
 
-/// Asks a server for the identity of a client. The server gets some fields of the client's request, and answers with a JSON
-/// object, or with a refusal that is passed on to the client.
+/// Asks a view for the identity of a client. The view gets some fields of the client's request, and answers with a JSON object, or with
+/// a refusal that is passed on to the client.
 struct IdentityCallback: Sendable {
-  private let configuration: CallbackConfiguration
-  let server: UpstreamFetcher
-  private let failures: UpstreamFailures
-  private let cache: IdentityCache?
+  let configuration: CallbackConfiguration
+  let questions: ViewQuestions
   private let late: LateExpiries?
-
-  /// The longest answer with an identity, which every session keeps, or with a refusal.
-  private static let longestAnswer = 16 * 1024
 
   init(
     _ configuration: CallbackConfiguration, server: UpstreamFetcher, failures: UpstreamFailures,
     late: LateExpiries? = nil
   ) {
-    self.late = late
     self.configuration = configuration
-    self.server = server
-    self.failures = failures
-    cache = configuration.cache > .zero ? IdentityCache(lifetime: configuration.cache) : nil
-  }
-
-  func ask(_ credentials: Credentials) async -> Authentication {
-    let shown = fields(showing: credentials)
-    if let known = cache?.identity(for: shown) { return .identity(known) }
-    do {
-      let answer = try await server.fetch(shown, within: configuration.timeout, longest: Self.longestAnswer)
-      let outcome = read(answer)
-      if case .identity(let identity) = outcome { cache?.keep(identity, for: shown) }
-      return outcome
-    } catch is CancellationError {
-      return fail("the client left before the answer arrived")
-    } catch {
-      return fail(PeerFault(error, of: .server).description)
-    }
-  }
-
-  /// All fields that the server gets. Its answer must depend on nothing else.
-  private func fields(showing credentials: Credentials) -> [HeaderField] {
-    let shown = credentials.fields.filter { configuration.headers.contains($0.name) }
-    return [
-      HeaderField(name: "Host", value: configuration.url.hostField(of: credentials.host)),
-      HeaderField(name: "Accept", value: "application/json"),
-    ] + shown + ForwardedHeaders.added(host: credentials.host, client: credentials.client)
-  }
-
-  private func read(_ answer: UpstreamFetcher.Answer) -> Authentication {
-    switch answer.status {
-    case 200...299:
-      guard let body = answer.body else { return fail("the answer is longer than 16 KiB") }
-      guard let claims = try? JSON.parse(body.rawBytes, strings: .compared), case .object = claims
-      else { return fail("the server answered \(answer.status) without a JSON object") }
-      let names = configuration.user.map { [$0] } ?? ["user", "id"]
-      guard let user = claims.userName(among: names) else {
-        return fail(
-          "the answer does not name a user: \(claims.whyNoUser(among: names))",
+    self.late = late
+    let names = Self.userNames(configuration)
+    questions = ViewQuestions(configuration.question, server: server, failures: failures) { members in
+      guard let members else { return AnswerFault(reason: "the server answered 204, which names no user") }
+      if members.userName(among: names) == nil {
+        return AnswerFault(
+          reason: "the answer does not name a user: \(members.whyNoUser(among: names))",
           hint: "write user: NAME beside callback.url, with the name of the member that names the user")
       }
-      do throws(TokenFault) {
-        let expires = claims["exp"] == .null ? nil : try claims.time("exp")
-        // By its own expiry the identity is not valid any more.
-        if let expires, expires <= WallClock.secondsSinceEpoch {
-          return .refused(.badToken("the identity has expired"))
-        }
-        late?.check(expires)
-        return .identity(Identity(user: user, claims: claims, expires: expires))
-      } catch {
-        return fail("the exp of the answer is not a number")
+      return AnswerFault(in: members)
+    }
+  }
+
+  private static func userNames(_ configuration: CallbackConfiguration) -> [String] {
+    configuration.user.map { [$0] } ?? ["user", "id"]
+  }
+
+  /// - Parameters:
+  ///   - long: the captures that may be several segments of the URL.
+  ///   - isRecheck: whether the client was let in before.
+  func ask(_ credentials: Credentials, long: Set<String>, isRecheck: Bool = false) async -> Authentication {
+    guard let target = configuration.question.target(for: credentials.request.captures, long: long) else {
+      return .refused(AuthRefusal(answer: .badPlace))
+    }
+    do throws(AuthRefusal) {
+      let token = try token(of: credentials)
+      let question = Question(target: target, fields: fields(showing: credentials, token))
+      let outcome = identity(await questions.ask(question, isRecheck: isRecheck))
+      guard case .refused(var refusal) = outcome, token == nil, refusal.detail == nil else { return outcome }
+      refusal.detail = misplacedToken(of: credentials)
+      return .refused(refusal)
+    } catch {
+      return .refused(error)
+    }
+  }
+
+  private func identity(_ verdict: Verdict) -> Authentication {
+    switch verdict {
+    case .unavailable: return .unavailable
+    case .refused(let refusal): return .refused(refusal)
+    case .accepted(let members):
+      guard let members, let user = members.userName(among: Self.userNames(configuration)) else {
+        return .unavailable
       }
-    case 401, 403: return .refused(refusal(answer))
-    default: return fail(answer.found, hint: answer.hint(for: configuration.url.fixedPath))
+      // By its own expiry the identity is not valid any more.
+      guard !verdict.hasExpired else { return .refused(.badToken("the identity has expired")) }
+      late?.check(members.expiry)
+      return .identity(
+        Identity(user: user, claims: members, groups: members.groupNames, expires: members.expiry))
     }
   }
 
-  /// Passes the server's own words on to the client.
-  private func refusal(_ answer: UpstreamFetcher.Answer) -> AuthRefusal {
-    var passed = answer.fields.filter { $0.name == "www-authenticate" }
-    if let body = answer.body, !body.isEmpty {
-      passed += answer.fields.filter { $0.name == "content-type" }
+  // MARK: - What the view is shown
+
+  /// All fields that the view gets. Its answer must depend on nothing else but the target.
+  private func fields(showing credentials: Credentials, _ token: String?) -> [HeaderField] {
+    var shown = credentials.fields(for: configuration.question, withoutParameters: tokenParameters)
+    if let token {
+      shown.append(HeaderField(name: "Authorization", value: "\(configuration.scheme) \(token)"))
     }
-    let row: Refusal = answer.status == 403 ? .forbiddenByCallback : .refusedByCallback
-    let text = row.text.replacing("STATUS", with: "\(answer.status)")
-    return AuthRefusal(
-      answer: row.saying(text).answering(answer.status, passed, body: answer.body ?? []))
+    return shown
   }
 
-  private func fail(_ reason: String, hint: String? = nil) -> Authentication {
-    failures.record(configuration.url, of: server.user, status: 503, reason, hint: hint)
-    return .unavailable
+  /// The parameters of a query that may hold a token.
+  var tokenParameters: [String] { configuration.sources.compactMap(\.parameter) }
+
+  /// The token in one of the places of `from`; nil if there is none, or none is looked for.
+  private func token(of credentials: Credentials) throws(AuthRefusal) -> String? {
+    guard !configuration.sources.isEmpty else { return nil }
+    let scheme = configuration.scheme
+    switch credentials.token(from: configuration.sources, schemes: [scheme], isDecoded: true) {
+    case .token(let token):
+      guard token.isCredential else {
+        throw AuthRefusal.oddToken.challenging(scheme)
+      }
+      return token
+    case .several: throw AuthRefusal.severalTokens.challenging(scheme)
+    case .different: throw AuthRefusal.differentTokens.challenging(scheme)
+    case .nothing:
+      // Without anything that could show who the client is, the view need not be asked what is wrong.
+      let shows = credentials.fields.contains { configuration.question.headers.contains($0.name) }
+      guard !shows, let fault = misplacedToken(of: credentials) else { return nil }
+      throw AuthRefusal.noToken(fault).challenging(scheme)
+    }
+  }
+
+  private func misplacedToken(of credentials: Credentials) -> String? {
+    guard !configuration.sources.isEmpty else { return nil }
+    return credentials.misplacedToken(for: configuration.sources, schemes: [configuration.scheme])
+  }
+}
+
+extension TokenSource {
+  /// The parameter of the query; nil for another place.
+  var parameter: String? { if case .query(let name) = self { name } else { nil } }
+}
+
+extension String {
+  /// Whether it can stand behind a scheme as one token: visible ASCII without a quote and a comma, which separate several (RFC 9110
+  /// section 11.4).
+  fileprivate var isCredential: Bool {
+    utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: ",") }
   }
 }

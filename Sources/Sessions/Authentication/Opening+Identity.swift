@@ -10,6 +10,7 @@ extension Opening {
   ///
   /// - Returns: the refusal if the client is not authenticated, or its groups have no valid names.
   mutating func identified(_ outcome: Authentication) -> HandshakeRefusal? {
+    if let credentials, let auth = route.auth, auth.keepsCredentials { standing = auth.kept(credentials) }
     credentials = nil
     switch outcome {
     case .identity(let identity): self.identity = identity

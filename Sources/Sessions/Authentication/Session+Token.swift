@@ -36,8 +36,9 @@ extension Session {
     guard extras.token?.ticket == nil else { return }
     // Another token is no other handshake.
     let users = isAwaitingToken ? worker.process.users : nil
+    let credentials = extras.standing?.credentials
     extras.token?.ticket = worker.authenticate(by: {
-      await auth.authenticate(token: text, counting: users)
+      await auth.authenticate(token: text, credentials, counting: users)
     }) { [weak self] outcome in self?.checked(outcome) }
   }
 
@@ -47,10 +48,12 @@ extension Session {
     switch outcome {
     case .identity(let identity):
       if isAwaitingToken { goOnEntering(.identified(outcome)) } else { renew(as: identity) }
-    case .refused(let refusal) where refusal.answer.status == 403:
+    case .refused(let refusal) where [400, 403, 404].contains(refusal.answer.answerStatus):
       let details = [refusal.answer.text, refusal.detail].compactMap(\.self)
       refuse(.notAllowed, detail: details.joined(separator: ": "))
     case .refused(let refusal) where refusal.answer.status == 429: refuse(.tooManyHandshakes)
+    case .refused(let refusal) where isAwaitingToken && refusal.answer.answerStatus == 429:
+      refuse(.identityUnavailable, detail: refusal.answer.text)
     case .refused(let refusal) where isAwaitingToken:
       refuse(.notAuthenticated.saying(refusal.answer.text), detail: refusal.detail)
     // The one before still holds.

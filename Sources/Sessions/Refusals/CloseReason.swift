@@ -117,6 +117,20 @@ extension CloseReason {
     .forbidden, "the claims of the token do not allow this", .no, level: .info,
     when: "The claims do not fulfil `require`, or give a group no valid name.")
 
+  static let userGone = CloseReason(
+    .unauthorized, "the login has ended", .withNewToken, level: .info,
+    when:
+      "The view of a `callback` or a `permission` did not know the user any more when it was asked again (`recheck`)."
+  )
+
+  static let permissionGone = CloseReason(
+    .forbidden, "the permission has ended", .no, level: .info,
+    when: "The view of a `callback` or a `permission` refused the user when it was asked again (`recheck`).")
+
+  static let groupsChanged = CloseReason(
+    .serviceRestart, "the groups of this user have changed, please reconnect", .yes, level: .info,
+    when: "A claim that is in the name of a group had changed when the view was asked again (`recheck`).")
+
   package static let disconnected = CloseReason(
     .forbidden, "disconnected by an operator", .no, level: nil,
     when: "An operator ended the user's sessions, and may have given another text.")
@@ -163,7 +177,7 @@ extension CloseReason {
     pingTimeout, protocolError, invalidData, messageTooBig, restart, slowReader, inputOverLimit,
     identityUnavailable, upstreamLost, notAuthenticated, tokenLate, tokenExpired, sessionOld, tokenOfOther,
     tooManyHandshakes, tooManyMessages, notAllowed,
-    disconnected,
+    userGone, permissionGone, groupsChanged, disconnected,
     handshakeBad, handshakeUnauthorized, handshakeForbidden, handshakeLost, handshakeTooMany,
     handshakeUnavailable,
   ]

@@ -187,14 +187,28 @@ extension Refusal {
   package static let refusedByCallback = Refusal(
     401, "the authentication server answered STATUS", .withNewToken,
     when:
-      "The server of the `callback` answered 401: the client gets its challenge and its body; of a `publish` route only the challenge."
+      "The server of the `callback`, or of `permission`, answered 401: the client gets its challenge and its body; of a `publish` route only the challenge."
   )
 
   package static let forbiddenByCallback = Refusal(
     403, refusedByCallback.text, .no,
     when:
-      "The server of the `callback` answered 403: the client gets its body, except that of a `publish` route."
+      "The server of the `callback`, or of `permission`, answered 403: the client gets its body, except that of a `publish` route."
   )
+
+  package static let notFoundByCallback = Refusal(
+    404, refusedByCallback.text, .no,
+    when:
+      "The server of a `callback` or a `permission` whose `url` has a capture answered 404: the client gets its body, except that of a `publish` route."
+  )
+
+  package static let tooManyForCallback = Refusal(
+    429, "the authentication server answered that there were too many requests", .later,
+    when: "The server of a `callback` or a `permission` answered 429: the client gets its `Retry-After`.")
+
+  package static let badPlace = Refusal(
+    400, "A part of the path cannot be asked about: it is empty, \".\" or \"..\".", .no,
+    when: "The `url` of a `callback` or a `permission` has a capture that could lead to another URL.")
 
   package static let noGroupName = Refusal(
     403, "no valid group name can be made for this user", .no,
@@ -349,7 +363,8 @@ extension Refusal {
     badPath, ambiguousPath, mergedSlashes,
     badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, userOverLimit, tooManyConnections,
     layerUnavailable, identityUnavailable, stopping,
-    tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, noGroupName, claimsTooFew, userMayNot,
+    tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, notFoundByCallback,
+    tooManyForCallback, badPlace, noGroupName, claimsTooFew, userMayNot,
     endedByOperator,
     upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
   ]

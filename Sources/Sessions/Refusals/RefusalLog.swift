@@ -47,6 +47,17 @@ package final class RefusalLog: Sendable {
       ])
   }
 
+  /// A view that was asked again about an open session does not let it stay.
+  func ended(_ reason: CloseReason, route: String, target: [UInt8], peer: PeerAddress) {
+    guard let level = reason.level else { return }
+    process.log.log(
+      "a view ended a session", at: level, paced: pace,
+      [
+        "code": "\(reason.code.rawValue)", "reason": "\(reason.text)", "route": "\(route)",
+        "path": "\(Self.printable(target))", "peer": "\(peer)",
+      ])
+  }
+
   /// The client speaks none of the route's subprotocols. It is accepted without one, and its library most likely ends the connection
   /// (RFC 6455 section 4.1).
   ///

@@ -14,7 +14,7 @@ final class EventStream: LiveSession {
   let connection: Connection
   private(set) var route: EventRoute
   /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
-  private unowned let worker: WorkerSessions
+  unowned let worker: WorkerSessions
   var feed = GroupFeed()
   /// When something was last written, in nanoseconds of the reactor's clock.
   private var lastWrite: UInt64

@@ -9,6 +9,7 @@ protocol GroupClient: GroupMember, UserSession {
   func exchange(for new: Route)
 
   var connection: Connection { get }
+  var worker: WorkerSessions { get }
   var feed: GroupFeed { get set }
   /// False once its end has begun.
   var isOpen: Bool { get }

@@ -33,6 +33,8 @@ struct GroupFeed {
     var token: TokenState?
     /// Set where messages are counted.
     var meter: MessageMeter?
+    /// Set where views are asked again about the client, or about its next token.
+    var standing: StandingQuestion?
     /// Set where the route tells who is there.
     var presence: PresentMember?
   }
@@ -76,8 +78,11 @@ struct GroupFeed {
   ///
   /// - Parameter hasControls: whether the client can send messages to the gateway itself.
   mutating func keep(_ opening: Opening, hasControls: Bool) {
-    guard opening.identity != nil || opening.groups.count > 1 || hasControls else { return }
+    guard
+      opening.identity != nil || opening.standing != nil || opening.groups.count > 1 || hasControls
+    else { return }
     let extras = makeExtras()
+    if extras.standing == nil { extras.standing = opening.standing.map(StandingQuestion.init) }
     extras.identity = opening.identity
     extras.ofRoute = max(0, opening.groups.count - 1)
     if hasControls { extras.captures = opening.captures }

@@ -80,7 +80,12 @@ extension Session {
       return
     }
     guard isExpected, state == .open, membership != nil else { return layer.unsubscribe(from: group) }
-    join(group, of: layer)
+    if feed.isMember(of: group) {
+      // An answer of a view has named it meanwhile.
+      layer.unsubscribe(from: group)
+    } else {
+      join(group, of: layer)
+    }
     tell("subscribed", group)
   }
 

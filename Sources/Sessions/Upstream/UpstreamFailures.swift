@@ -10,6 +10,8 @@ package enum UpstreamUser: Sendable, Hashable {
   case route(String)
   /// The name of an entry of `auth`, and the URL that it asks.
   case authenticator(String, url: String)
+  /// The URL of a `permission`.
+  case permission(url: String)
 
   /// The fields that name it, besides others.
   fileprivate func facts(with others: [String: Logger.MetadataValue?]) -> [String: Logger.MetadataValue?] {
@@ -17,6 +19,7 @@ package enum UpstreamUser: Sendable, Hashable {
       switch self {
       case .route(let name): ["route": "\(name)"]
       case .authenticator(let name, let url): ["auth": "\(name)", "url": "\(url)"]
+      case .permission(let url): ["permission": "\(url)"]
       }
     return names.merging(others) { $1 }
   }

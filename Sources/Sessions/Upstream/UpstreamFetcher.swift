@@ -28,14 +28,14 @@ final class UpstreamFetcher: Sendable {
   private static let keptConnections = 32
 
   /// - Parameters:
-  ///   - name: of the entry of `auth` that makes the requests.
+  ///   - user: the part of the configuration that makes the requests; nil for an entry of `auth` without a name.
   ///   - loops: for connections to the server.
   init(
-    _ upstream: UpstreamConfiguration, of name: String = "", on loops: any EventLoopGroup,
+    _ upstream: UpstreamConfiguration, for user: UpstreamUser? = nil, on loops: any EventLoopGroup,
     failures: UpstreamFailures? = nil
   ) {
     self.upstream = upstream
-    let user = UpstreamUser.authenticator(name, url: upstream.fixedURL)
+    let user = user ?? .authenticator("", url: upstream.fixedURL)
     self.user = user
     client = UpstreamClient(
       upstream, of: user, on: loops, connections: Self.keptConnections, failures: failures)
@@ -46,12 +46,14 @@ final class UpstreamFetcher: Sendable {
   }
 
   /// - Parameters:
+  ///   - target: the path and the query of the request; nil for the path of a URL without places.
   ///   - fields: the fields of the request; `Host` is added if it is missing.
   ///   - time: for the whole answer.
   ///   - longest: the longest body, in bytes.
-  func fetch(_ fields: [HeaderField], within time: Duration, longest: Int) async throws -> Answer {
-    let path = upstream.fixedPath
-    var request = HTTPClientRequest(to: upstream, target: path)
+  func fetch(
+    target: String? = nil, _ fields: [HeaderField], within time: Duration, longest: Int
+  ) async throws -> Answer {
+    var request = HTTPClientRequest(to: upstream, target: target ?? upstream.fixedPath)
     for field in fields { request.headers.add(name: field.name, value: field.value) }
     // AsyncHTTPClient sets no `Host` for a Unix socket, but HTTP/1.1 requires one.
     if !request.headers.contains(name: "host") {

@@ -9,6 +9,8 @@ import NIOCore
 package final class ServedRoutes: Sendable {
   package let application: ApplicationConfiguration
   private let authenticators: [Authenticator]
+  /// One for all routes that ask the same view in the same way.
+  private let permissions: [PermissionConfiguration: PermissionCheck]
   /// By WebSocket route.
   let routes: [SessionRoute]
   /// By HTTP route; nil if the route is not an event stream.
@@ -25,18 +27,23 @@ package final class ServedRoutes: Sendable {
       Authenticator($0, on: loops, failures: failures, log: log)
     }
     self.authenticators = authenticators
+    let permissions = application.permissions(on: loops, failures: failures)
+    self.permissions = permissions
+    func authenticator(_ rules: RouteAuth?) -> RouteAuthenticator? {
+      RouteAuthenticator(rules, of: authenticators, asking: permissions)
+    }
     routes = application.webSocketRoutes.map {
-      SessionRoute($0, layers, auth: RouteAuthenticator($0.auth, of: authenticators), log: log)
+      SessionRoute($0, layers, auth: authenticator($0.auth), log: log)
     }
     eventRoutes = application.httpRoutes.map {
-      EventRoute($0, layers, auth: RouteAuthenticator($0.auth, of: authenticators), log: log)
+      EventRoute($0, layers, auth: authenticator($0.auth), log: log)
     }
     live = LiveRoutes(routes, eventRoutes.compactMap(\.self))
   }
 
   /// - Returns: nil for a route whose clients do not authenticate.
   package func authenticator(for rules: RouteAuth?) -> RouteAuthenticator? {
-    RouteAuthenticator(rules, of: authenticators)
+    RouteAuthenticator(rules, of: authenticators, asking: permissions)
   }
 
   /// After how long sessions and streams have to be looked at, for each route.
@@ -45,5 +52,22 @@ package final class ServedRoutes: Sendable {
   /// Closes the connections to authentication servers, before the end of their event loops.
   package func shutDown() async throws {
     for authenticator in authenticators { try await authenticator.server?.shutDown() }
+    for permission in permissions.values { try await permission.questions.server.shutDown() }
+  }
+}
+
+extension ApplicationConfiguration {
+  fileprivate func permissions(
+    on loops: any EventLoopGroup, failures: UpstreamFailures
+  ) -> [PermissionConfiguration: PermissionCheck] {
+    let rules = webSocketRoutes.map(\.auth) + httpRoutes.map(\.auth)
+    let all = Set(rules.compactMap { $0?.permission })
+    let checks = all.map { permission in
+      let question = permission.question
+      let server = UpstreamFetcher(
+        question.url, for: .permission(url: question.shownURL), on: loops, failures: failures)
+      return (permission, PermissionCheck(permission, server: server, failures: failures))
+    }
+    return Dictionary(uniqueKeysWithValues: checks)
   }
 }

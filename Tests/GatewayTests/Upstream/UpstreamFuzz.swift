@@ -133,11 +133,12 @@ private func page(through proxy: ReverseProxy, _ seed: UInt64) async throws -> B
 }
 
 private func identity(from fetcher: UpstreamFetcher, _ lane: Lane) async -> Bool {
-  var configuration = CallbackConfiguration(url: lane.upstream)
-  configuration.timeout = .seconds(20)
-  let callback = IdentityCallback(configuration, server: fetcher, failures: lane.failures)
+  var question = QuestionConfiguration(url: lane.upstream, headers: ["cookie"])
+  question.timeout = .seconds(20)
+  let callback = IdentityCallback(
+    CallbackConfiguration(question: question), server: fetcher, failures: lane.failures)
   let client = Client(peer: .tcp(IPAddress(v4: 0x7F00_0001), port: 1), isSecure: false)
-  let outcome = await callback.ask(Credentials(fields: [], host: "a", client: client))
+  let outcome = await callback.ask(Credentials(fields: [], host: "a", client: client), long: [])
   if case .identity(let identity) = outcome { return identity.user == "7" }
   return false
 }

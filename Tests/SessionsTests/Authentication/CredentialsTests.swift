@@ -27,6 +27,22 @@ struct CredentialsTests {
 
   @Test(
     arguments: [
+      ("Token abc", .token("abc")), ("TOKEN abc", .token("abc")), ("JWT x", .token("x")),
+      ("Bearer abc", .nothing), ("Tokenabc", .nothing), ("Token", .nothing),
+    ] as [(String, Credentials.Found)])
+  func `a route can have other schemes`(_ value: String, _ found: Credentials.Found) {
+    let all = credentials([("authorization", value)])
+    #expect(all.token(from: [.header], schemes: ["Token", "JWT"]) == found)
+  }
+
+  @Test func `a token in the query may be percent-encoded where a view reads it`() {
+    let encoded = credentials([], query: "token=a%2Bb%3D")
+    #expect(encoded.token(from: [.query("token")], isDecoded: true) == .token("a+b="))
+    #expect(encoded.token(from: [.query("token")]) == .token("a%2Bb%3D"))
+  }
+
+  @Test(
+    arguments: [
       ("access=abc", .token("abc")), ("a=1; access=abc; b=2", .token("abc")), ("xaccess=abc", .nothing),
       ("access=", .nothing), ("accessx=abc", .nothing), ("access=abc; access=def", .several), ("", .nothing),
     ] as [(String, Credentials.Found)])
@@ -44,54 +60,22 @@ struct CredentialsTests {
     #expect(credentials([], query: query).token(from: [.query("token")]) == found)
   }
 
-  @Test func `the first place that has one decides`() {
+  @Test func `places that have different tokens are refused`() {
     let all = credentials(
       [("authorization", "Bearer h"), ("cookie", "t=c")], query: "t=q", subprotocols: ["v1", "bearer.s"])
-    #expect(all.token(from: [.subprotocol, .header]) == .token("s"))
-    #expect(all.token(from: [.query("t"), .header]) == .token("q"))
+    #expect(all.token(from: [.subprotocol, .header]) == .different)
+    #expect(all.token(from: [.query("t"), .header]) == .different)
     #expect(all.token(from: [.message, .cookie("t")]) == .token("c"))
     #expect(all.token(from: [.cookie("x"), .header]) == .token("h"))
     #expect(all.token(from: [.message]) == .nothing)
+    let same = credentials([("authorization", "Bearer x"), ("cookie", "t=x")], query: "t=x")
+    #expect(same.token(from: [.header, .cookie("t"), .query("t")]) == .token("x"))
+    // What is no token of the route's schemes does not count.
+    let other = credentials([("authorization", "Basic h")], query: "t=q")
+    #expect(other.token(from: [.header, .query("t")]) == .token("q"))
     #expect(
       credentials([("authorization", "Bearer a"), ("authorization", "Bearer b")]).token(from: [.header])
         == .several)
-  }
-}
-
-struct IdentityCacheTests {
-  private let identity = Identity(user: "5", claims: .object([]))
-
-  @Test func `an identity is kept for a short time, and for the same fields`() {
-    let cache = IdentityCache(lifetime: .seconds(10))
-    let fields = [HeaderField(name: "cookie", value: "s=1")]
-    let start = MonotonicTime(nanoseconds: 1_000_000_000)
-    cache.keep(identity, for: fields, at: start)
-    #expect(cache.identity(for: fields, at: start + .seconds(9)) === identity)
-    #expect(cache.identity(for: fields, at: start + .seconds(10)) == nil)
-    #expect(cache.identity(for: [HeaderField(name: "cookie", value: "s=2")], at: start) == nil)
-    // One value is not two.
-    cache.keep(
-      identity, for: [HeaderField(name: "a", value: "b"), HeaderField(name: "c", value: "d")], at: start)
-    #expect(cache.identity(for: [HeaderField(name: "a", value: "bcd")], at: start) == nil)
-  }
-
-  @Test func `the cache is bounded`() {
-    let cache = IdentityCache(lifetime: .seconds(10))
-    let start = MonotonicTime(nanoseconds: 1_000_000_000)
-    for number in 0..<10_000 {
-      cache.keep(identity, for: [HeaderField(name: "cookie", value: "\(number)")], at: start)
-    }
-    let kept = (0..<10_000).count { number in
-      cache.identity(for: [HeaderField(name: "cookie", value: "\(number)")], at: start) != nil
-    }
-    #expect((1...4096).contains(kept))
-  }
-
-  @Test func `an identity that has expired is not used`() {
-    let cache = IdentityCache(lifetime: .seconds(10))
-    let start = MonotonicTime(nanoseconds: 1_000_000_000)
-    cache.keep(Identity(user: "5", claims: .object([]), expires: 1000), for: [], at: start)
-    #expect(cache.identity(for: [], at: start) == nil)
   }
 }
 

@@ -31,8 +31,13 @@ struct MisplacedTokenTests {
   private static let cookie = #"a cookie has a token, and "from" does not name that cookie"#
 
   static let rows: [Row] = [
-    Row(fields: authorization("JWT \(token)"), fault: scheme),
-    Row(fields: authorization("Token \(token)"), fault: scheme),
+    Row(
+      fields: authorization("JWT \(token)"),
+      fault: #"Authorization has the scheme "JWT", and "Bearer" is expected"#),
+    Row(
+      fields: authorization("token \(token)"),
+      fault: #"Authorization has the scheme "Token", and "Bearer" is expected"#),
+    Row(fields: authorization("Secret \(token)"), fault: scheme),
     Row(fields: authorization(token), fault: scheme),
     Row(fields: authorization("bearer"), fault: #"Authorization has no token behind "Bearer""#),
     Row(subprotocols: ["bearer", token], fault: subprotocol),
@@ -50,6 +55,16 @@ struct MisplacedTokenTests {
   func `a token that is sent in the wrong way is named, and not repeated`(_ row: Row) {
     #expect(row.credentials.token(from: [.header, .subprotocol]) == .nothing)
     #expect(row.credentials.misplacedToken(for: [.header, .subprotocol]) == row.fault)
+  }
+
+  @Test func `the schemes of the route are named`() {
+    func fault(_ value: String) -> String? {
+      Row(fields: Self.authorization(value)).credentials.misplacedToken(
+        for: [.header], schemes: ["Token", "JWT"])
+    }
+    #expect(fault("Bearer x") == #"Authorization has the scheme "Bearer", and "Token" or "JWT" is expected"#)
+    #expect(fault("jwt") == #"Authorization has no token behind "JWT""#)
+    #expect(fault("x") == #"Authorization does not begin with "Token " or "JWT ""#)
   }
 
   @Test func `a token in a place that is not read is named`() {

@@ -63,8 +63,8 @@ struct RefusalTableTests {
 
   @Test func `a refusal by a call-back has a row for each of its statuses`() {
     let rows = Refusal.all.filter { $0.text == Refusal.refusedByCallback.text }
-    #expect(rows.map(\.status) == [401, 403])
-    #expect(rows.map(\.reconnecting) == [.withNewToken, .no])
+    #expect(rows.map(\.status) == [401, 403, 404])
+    #expect(rows.map(\.reconnecting) == [.withNewToken, .no, .no])
   }
 
   @Test func `every row says in a sentence when it applies`() {

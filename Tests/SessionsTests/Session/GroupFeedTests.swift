@@ -86,6 +86,7 @@ private final class FakeClient: GroupClient, ConnectionHandler {
   var identity: Identity? { feed.extras?.identity }
   var layer: (any ChannelLayer)? { layerOfGroups }
   var sendQueueLimit: Int { 4096 }
+  var worker: WorkerSessions { preconditionFailure("only questions to views need one") }
 
   func audience(isFirst: Bool, isNumbered: Bool) -> (key: ObjectIdentifier, renderer: any EventRenderer) {
     let renderer = isFirst ? first : others

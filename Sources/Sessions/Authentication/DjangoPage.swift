@@ -1,0 +1,84 @@
+import Bytes
+import Routing
+import WebSocketCore
+
+/// A page that Django answers with in place of the view that was asked, so that the log can say what to change.
+enum DjangoPage: Equatable {
+  /// `CsrfViewMiddleware`, and DRF's SessionAuthentication.
+  case csrf
+  /// The `Host` is not in `ALLOWED_HOSTS`.
+  case disallowedHost(String)
+  /// `APPEND_SLASH`: the URL lacks its last slash.
+  case missingSlash
+  /// `SECURE_SSL_REDIRECT`
+  case toHTTPS
+  /// `login_required` sends a client to the page for logging in.
+  case toLogin(String)
+  /// The page for logging in itself.
+  case login
+
+  /// - Parameter question: what was asked.
+  /// - Returns: nil if it is none of these.
+  init?(_ answer: UpstreamFetcher.Answer, to question: Question) {
+    let body = answer.body ?? []
+    func has(_ text: StaticString) -> Bool { body.firstRange(of: Array("\(text)".utf8)) != nil }
+    switch answer.status {
+    case 200...299:
+      guard has("csrfmiddlewaretoken"), has("type=\"password\"") else { return nil }
+      self = .login
+    case 300...399:
+      guard let location = answer.fields.first(where: { $0.name == "location" })?.value,
+        let page = Self.redirect(to: location, from: question)
+      else { return nil }
+      self = page
+    case 400:
+      guard has("DisallowedHost") || has("<h1>Bad Request (400)</h1>") else { return nil }
+      self = .disallowedHost(question.fields.first { $0.name == "Host" }?.value ?? "")
+    case 403:
+      guard has("CSRF verification failed") || has("CSRF Failed") else { return nil }
+      self = .csrf
+    case 500...599:
+      guard has("APPEND_SLASH") else { return nil }
+      self = .missingSlash
+    default: return nil
+    }
+  }
+
+  private static func redirect(to location: String, from question: Question) -> DjangoPage? {
+    let path = question.target.prefix { $0 != "?" }
+    let asked = RequestPath.decode(target: Array(path.utf8))
+    let target = RequestPath.decode(target: Array(location.utf8))
+    guard case .success(let asked) = asked, case .success(let target) = target else { return nil }
+    if target.bytes == asked.bytes + [UInt8(ascii: "/")] { return .missingSlash }
+    if target.bytes == asked.bytes, location.hasPrefix("https://") { return .toHTTPS }
+    let parameters = NamedValue.parameters(of: target.query)
+    return parameters.contains { $0.isNamed("next") } ? .toLogin(printable(location)) : nil
+  }
+
+  private static func printable(_ text: String) -> String { RefusalLog.printable(Array(text.utf8)) }
+
+  /// What it is, for the log.
+  var found: String {
+    switch self {
+    case .csrf: "Django answered that its check of CSRF failed"
+    case .disallowedHost(let host):
+      "Django answered 400, as it does where ALLOWED_HOSTS does not have the Host, here \"\(Self.printable(host))\""
+    case .missingSlash: "Django redirects this URL to the one with a \"/\" at its end (APPEND_SLASH)"
+    case .toHTTPS: "Django redirects this URL to https (SECURE_SSL_REDIRECT)"
+    case .toLogin(let page): "the server answered with a redirect to the page for logging in, \(page)"
+    case .login: "the server answered with the page for logging in"
+    }
+  }
+
+  /// What to change.
+  var hint: String {
+    switch self {
+    case .csrf: "decorate the view with @csrf_exempt, or pass on no cookies to it"
+    case .disallowedHost: "add it to ALLOWED_HOSTS, or write host: upstream beside the URL"
+    case .missingSlash: "write the \"/\" at the end of the URL"
+    case .toHTTPS:
+      "set SECURE_PROXY_SSL_HEADER for X-Forwarded-Proto, add the path to SECURE_REDIRECT_EXEMPT, or write an https URL"
+    case .toLogin, .login: "answer 401 where nobody is logged in, as DRF's IsAuthenticated does"
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import Bytes
+import GatewayConfig
+import JSON
+import Synchronization
+import WebSocketCore
+
+/// Asks one view about clients: it remembers the answers where the file wants it, and shares those that several clients wait for.
+final class ViewQuestions: Sendable {
+  let configuration: QuestionConfiguration
+  let server: UpstreamFetcher
+  private let failures: UpstreamFailures
+  private let cache: AnswerCache
+  private let shared = SharedQuestions()
+  private let check: Check
+  /// Questions about open sessions that are under way.
+  private let rechecks = Atomic(0)
+
+  /// Looks at an answer that lets in.
+  ///
+  /// - Parameter members: the object of the answer; nil for 204.
+  /// - Returns: why it cannot be used; nil if it can.
+  typealias Check = @Sendable (_ members: JSON?) -> AnswerFault?
+
+  /// The longest answer that is read. Every session keeps what lets it in.
+  private static let longestAnswer = 16 * 1024
+  /// How many questions about open sessions may be under way, so that they do not hold up the handshakes.
+  private static let mostRechecks = 16
+
+  init(
+    _ configuration: QuestionConfiguration, server: UpstreamFetcher, failures: UpstreamFailures,
+    check: @escaping Check
+  ) {
+    self.configuration = configuration
+    self.server = server
+    self.failures = failures
+    self.check = check
+    cache = AnswerCache(accepted: configuration.cache, refused: configuration.cacheRefusals)
+  }
+
+  /// - Parameter isRecheck: whether an answer of before does not count. If too many such questions are under way, the view is not
+  ///   asked.
+  func ask(_ question: Question, isRecheck: Bool) async -> Verdict {
+    let key = question.key
+    guard isRecheck else {
+      if let known = cache.verdict(for: key) { return known }
+      return await shared.answer(to: key) { [self] in await fetch(question, key) }
+    }
+    defer { rechecks.down() }
+    guard rechecks.up() <= Self.mostRechecks else { return .unavailable }
+    return await shared.answer(to: key) { [self] in await fetch(question, key, isRecheck: true) }
+  }
+
+  private func fetch(_ question: Question, _ key: Question.Key, isRecheck: Bool = false) async -> Verdict {
+    do {
+      let answer = try await server.fetch(
+        target: question.target, question.fields, within: configuration.timeout, longest: Self.longestAnswer)
+      let verdict = verdict(on: answer, to: question)
+      cache.keep(verdict, bytes: answer.body?.count ?? 0, for: key)
+      return verdict
+    } catch is CancellationError {
+      // A session that ends while it is asked about is nothing to tell of.
+      return isRecheck ? .unavailable : fail("the client left before the answer arrived")
+    } catch {
+      return fail(PeerFault(error, of: .server).description)
+    }
+  }
+
+  // MARK: - The answer
+
+  private func verdict(on answer: UpstreamFetcher.Answer, to question: Question) -> Verdict {
+    let page = DjangoPage(answer, to: question)
+    switch answer.status {
+    case 200...299:
+      guard let body = answer.body else { return fail("the answer is longer than 16 KiB") }
+      if let page { return fail(page.found, hint: page.hint) }
+      var members: JSON?
+      if answer.status != 204 {
+        members = try? JSON.parse(body.rawBytes, strings: .compared)
+        guard case .object = members else {
+          return fail("the server answered \(answer.status) without a JSON object")
+        }
+      }
+      if let fault = check(members) { return fail(fault.reason, hint: fault.hint) }
+      return .accepted(members)
+    case 401, 403: return .refused(refusal(answer, detail: page?.found))
+    case 404 where !configuration.places.isEmpty: return .refused(refusal(answer, detail: page?.found))
+    case 429: return .refused(tooMany(answer))
+    default:
+      return fail(page?.found ?? answer.found, hint: page?.hint ?? answer.hint(for: question.target))
+    }
+  }
+
+  /// Passes the server's own words on to the client.
+  private func refusal(_ answer: UpstreamFetcher.Answer, detail: String?) -> AuthRefusal {
+    var passed = answer.fields.filter { $0.name == "www-authenticate" }
+    if let body = answer.body, !body.isEmpty {
+      passed += answer.fields.filter { $0.name == "content-type" }
+    }
+    let row: Refusal =
+      switch answer.status {
+      case 401: .refusedByCallback
+      case 403: .forbiddenByCallback
+      default: .notFoundByCallback
+      }
+    let text = row.text.replacing("STATUS", with: "\(answer.status)")
+    var refusal = AuthRefusal(
+      answer: row.saying(text).answering(answer.status, passed, body: answer.body ?? []))
+    refusal.detail = detail
+    return refusal
+  }
+
+  /// Only when to come again is the server's.
+  private func tooMany(_ answer: UpstreamFetcher.Answer) -> AuthRefusal {
+    let after = answer.fields.first { $0.name == "retry-after" && $0.value.utf8.count <= 64 }
+    var row = Refusal.tooManyForCallback
+    row.fields = after.map { [HeaderField(name: "Retry-After", value: $0.value)] } ?? []
+    return AuthRefusal(answer: row)
+  }
+
+  private func fail(_ reason: String, hint: String? = nil) -> Verdict {
+    failures.record(configuration.url, of: server.user, status: 503, reason, hint: hint)
+    return .unavailable
+  }
+}
+
+/// Why an answer that lets in cannot be used, for the operator.
+struct AnswerFault: Error, Sendable {
+  var reason: String
+  var hint: String?
+
+  /// What every answer has to fulfil.
+  init?(in members: JSON) {
+    do throws(TokenFault) {
+      if members["exp"] != .null { _ = try members.time("exp") }
+    } catch {
+      self.init(reason: "the exp of the answer is not a number")
+      return
+    }
+    if case .array(let names)? = members["groups"], names.count > JSON.mostGroups {
+      self.init(reason: "the answer has \(names.count) groups, and at most \(JSON.mostGroups) are possible")
+      return
+    }
+    return nil
+  }
+
+  init(reason: String, hint: String? = nil) {
+    self.reason = reason
+    self.hint = hint
+  }
+}

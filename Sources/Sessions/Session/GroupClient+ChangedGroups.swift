@@ -1,0 +1,64 @@
+import ChannelLayers
+import Consumers
+import GatewayConfig
+
+/// Groups of the route that change while a session is open, because what is known of its client has changed.
+extension GroupClient {
+  /// Leaves the groups that the route does not name for the client any more, and joins those that it names now. The first group stays
+  /// what it is: the client's messages, a history and presence belong to it.
+  ///
+  /// - Returns: false if the first group would be another one, or a name is not valid.
+  func changeGroups(to identity: Identity) -> Bool {
+    guard let groups = route.groups, let membership = feed.membership,
+      let captures = feed.extras?.standing?.credentials.request.captures
+    else { return true }
+    guard let names = groups.names(for: captures, value: identity.value), names.first == membership.group
+    else { return false }
+    let wanted = Set(names)
+    leaveGroups(except: wanted)
+    for name in names where feed.extras?.isOfRoute(name) == false && name != membership.group { enter(name) }
+    return true
+  }
+
+  private func leaveGroups(except wanted: Set<String>) {
+    guard let extras = feed.extras, let layer else { return }
+    extras.standing?.joining.formIntersection(wanted)
+    for index in (0..<extras.ofRoute).reversed() where !wanted.contains(extras.others[index].group) {
+      leave(extras.others.remove(at: index), of: layer)
+      extras.ofRoute -= 1
+    }
+  }
+
+  /// Joins a group once its events come. If the layer is away, the next question to the view leads here again.
+  private func enter(_ group: String) {
+    guard let layer, let extras = feed.extras, extras.standing?.joining.insert(group).inserted == true else {
+      return
+    }
+    if let index = extras.others.firstIndex(where: { $0.group == group }) {
+      // The client has subscribed to it itself: from now on it is of the route.
+      extras.standing?.joining.remove(group)
+      return keep(extras.others.remove(at: index), in: extras)
+    }
+    layer.subscribe(to: group) { [weak self] outcome in
+      let isWanted = self?.feed.extras?.standing?.joining.remove(group) != nil
+      guard outcome == .active else { return }
+      guard isWanted, let self, isOpen, let extras = feed.extras, !feed.isMember(of: group) else {
+        return layer.unsubscribe(from: group)
+      }
+      let (key, renderer) = audience(isFirst: false, isNumbered: false)
+      keep(layer.groups.join(self, group: group, route: key, renderer: renderer), in: extras)
+    }
+  }
+
+  private func keep(_ membership: Membership, in extras: GroupFeed.Extras) {
+    extras.others.insert(membership, at: extras.ofRoute)
+    extras.ofRoute += 1
+  }
+}
+
+extension GroupFeed.Extras {
+  /// Whether it is one of the route's groups behind the first one.
+  fileprivate func isOfRoute(_ group: String) -> Bool {
+    others.prefix(ofRoute).contains { $0.group == group }
+  }
+}

@@ -1,0 +1,36 @@
+import Testing
+import WebSocketCore
+
+@testable import Sessions
+
+struct DjangoPageTests {
+  private func page(_ status: Int, _ body: String = "", location: String? = nil) -> DjangoPage? {
+    let fields = location.map { [HeaderField(name: "location", value: $0)] } ?? []
+    return DjangoPage(
+      UpstreamFetcher.Answer(status: status, fields: fields, body: Array(body.utf8)),
+      to: Question(target: "/api/may?x=1", fields: [HeaderField(name: "Host", value: "chat.test")]))
+  }
+
+  @Test func `Django's own pages are known`() {
+    #expect(page(403, "<p>CSRF verification failed. Request aborted.</p>") == .csrf)
+    #expect(page(403, #"{"detail":"CSRF Failed: CSRF token missing."}"#) == .csrf)
+    #expect(page(400, "<h1>Bad Request (400)</h1>") == .disallowedHost("chat.test"))
+    #expect(page(400, "<title>DisallowedHost at /</title>") == .disallowedHost("chat.test"))
+    #expect(page(301, location: "/api/may/?x=1") == .missingSlash)
+    #expect(
+      page(500, "RuntimeError: You called this URL via POST, but ... APPEND_SLASH=False") == .missingSlash)
+    #expect(page(301, location: "https://chat.test/api/may?x=1") == .toHTTPS)
+    #expect(page(302, location: "/accounts/login/?next=/api/may") == .toLogin("/accounts/login/"))
+    let form = #"<input type="hidden" name="csrfmiddlewaretoken"><input type="password" name="password">"#
+    #expect(page(200, form) == .login)
+  }
+
+  @Test func `other answers are the view's`() {
+    #expect(page(403, #"{"detail":"You are no member."}"#) == nil)
+    #expect(page(400, "{}") == nil)
+    #expect(page(302, location: "/elsewhere/") == nil)
+    #expect(page(302) == nil)
+    #expect(page(200, #"{"user": "csrfmiddlewaretoken"}"#) == nil)
+    #expect(page(404, "APPEND_SLASH") == nil)
+  }
+}
