@@ -42,6 +42,9 @@ package struct JWTConfiguration: Sendable {
   /// Tried in this order. The first source that has a token decides.
   package var sources: [TokenSource] = [.header, .subprotocol]
   package var expiry = TokenExpiry.close
+
+  /// The claims that may name the user; the first one that a token has does.
+  package var userClaims: [String] { user.map { [$0] } ?? ["user_id", "sub"] }
 }
 
 /// Where a client puts its token.

@@ -2,7 +2,6 @@ import ArgumentParser
 import Bytes
 import Gateway
 import GatewayConfig
-import Glibc
 import JSON
 
 struct SendCommand: AsyncParsableCommand {
@@ -102,7 +101,7 @@ struct SendCommand: AsyncParsableCommand {
   /// The body of the request. The message is passed on exactly as it was written.
   private func body(for group: String) throws -> [UInt8] {
     var given = Array(arguments[arguments.count - 1].utf8)
-    if given == [UInt8(ascii: "-")] { given = try Self.readStandardInput() }
+    if given == [UInt8(ascii: "-")] { given = try StandardInput.read() }
     var body = Array(#"{"group": "#.utf8)
     JSONText.append(string: group, to: &body)
     body += Array(", \"\(text ? "text" : event ? "event" : "message")\": ".utf8)
@@ -161,21 +160,5 @@ struct SendCommand: AsyncParsableCommand {
     let hint = nearest.map { ": did you mean \"\($0)\"?" } ?? ""
     Output.error(
       "sluice: warning: no route of this gateway delivers events of type \"\(type)\" to \"\(group)\"\(hint)")
-  }
-}
-
-extension SendCommand {
-  /// Reads at most 64 MiB, more than any route accepts.
-  private static func readStandardInput() throws -> [UInt8] {
-    var all: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(STDIN_FILENO, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw ValidationError("Standard input cannot be read.") }
-      guard count > 0 else { return all }
-      all += buffer[..<count]
-      guard all.count <= 64 << 20 else { throw ValidationError("Standard input is longer than 64 MiB.") }
-    }
   }
 }
