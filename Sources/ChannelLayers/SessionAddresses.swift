@@ -15,6 +15,14 @@ public struct SessionAddresses: Sendable {
     "\(prefix)r\(reactor).\(member.slot).\(member.serial)"
   }
 
+  /// The member that has the address; nil if that is none of this reactor.
+  package func number(in address: String) -> MemberNumber? {
+    guard address.hasPrefix(prefix), let (reactor, member) = Self.parse(address.dropFirst(prefix.count)),
+      reactor == self.reactor
+    else { return nil }
+    return member
+  }
+
   /// Reads the part of an address after the prefix.
   public static func parse(_ local: some StringProtocol) -> (reactor: Int, member: MemberNumber)? {
     guard local.first == "r" else { return nil }

@@ -55,17 +55,7 @@ struct SendCommand: AsyncParsableCommand {
     if let fault = PublishTarget.fault(inGroup: arguments[arguments.count - 2]) {
       throw ValidationError(fault + ".")
     }
-    if let scheme = url?.firstRange(of: "://").flatMap({ url?[..<$0.lowerBound] }),
-      !["http", "https", "http+unix", "https+unix"].contains(scheme.lowercased())
-    {
-      throw ValidationError("The URL begins with \(scheme)://; use http:// or https://.")
-    }
-    // The HTTP client would not survive a larger one.
-    if let port = url?.firstMatch(of: /:\/\/[^\/?#]*:([0-9]+)(?:[\/?#]|$)/)?.1,
-      (UInt16(digits: port) ?? 0) == 0
-    {
-      throw ValidationError("The URL has the port \(port); a port is 1 to 65535.")
-    }
+    try PublishAddress.check(url)
     if text, event { throw ValidationError("--text and --event cannot be used together.") }
     if let tokenEnv { _ = try PublishToken.read(from: tokenEnv) }
     if let key = idempotencyKey {
@@ -93,7 +83,7 @@ struct SendCommand: AsyncParsableCommand {
   private func target(for group: String) throws -> PublishTarget {
     let token = tokenEnv.flatMap { Environment.variables[$0] }
     if let url, token != nil { return PublishTarget(url: url, token: token) }
-    var target = try PublishTarget(for: group, in: try ConfigurationFile.load(file), at: url)
+    var target = try PublishTarget([group], in: try ConfigurationFile.load(file), at: url)
     if let token { target.token = token }
     return target
   }
@@ -125,7 +115,7 @@ struct SendCommand: AsyncParsableCommand {
   /// The URL of the publish route in the configuration; nil if it has none, or cannot be read.
   private func configuredURL(for group: String) -> String? {
     let loaded = ConfigurationLoader.load(path: file, environment: Environment.variables)
-    return loaded.configuration.flatMap { try? PublishTarget(for: group, in: $0, at: nil).url }
+    return loaded.configuration.flatMap { try? PublishTarget([group], in: $0, at: nil).url }
   }
 
   private func report(_ answer: PublishClient.Answer, from url: String, _ group: String) throws {

@@ -18,6 +18,7 @@ struct Sluice: AsyncParsableCommand {
         sluice keys send_queue              what a key means, and its values
         sluice codes 1013                   what a close code or a status means
         sluice send chat_lobby '"doors open"'   publish through a running gateway
+        sluice disconnect --user 5          end the sessions of a user
         sluice token make --user 5          a token for an authenticator of the file
         sluice bench echo ws://127.0.0.1:8000/ws/echo/
         sluice --generate-completion-script bash
@@ -25,7 +26,7 @@ struct Sluice: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, ValidateCommand.self, RoutesCommand.self, ExplainCommand.self, KeysCommand.self,
-      CodesCommand.self, SchemaCommand.self, SendCommand.self, TokenCommand.self,
+      CodesCommand.self, SchemaCommand.self, SendCommand.self, DisconnectCommand.self, TokenCommand.self,
       BenchCommand.self, MatchTableCommand.self,
     ])
 

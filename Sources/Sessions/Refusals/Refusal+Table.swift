@@ -196,6 +196,10 @@ extension Refusal {
     403, "this user is not allowed to use this path", .no,
     when: "The answer of the `callback` does not fulfil `require`.")
 
+  package static let keptOut = Refusal(
+    403, "WHY", .later,
+    when: "An operator keeps the user, or everybody, out of the groups for a time, and the text says why.")
+
   package static let endedByOperator = Refusal(
     403, CloseReason.disconnected.text, .no,
     when: "An operator ended the user's sessions while this one was opening.")
@@ -335,7 +339,7 @@ extension Refusal {
     badSince, originNotAllowed, originMissing, noRoute, addressOverLimit, tooManyConnections,
     layerUnavailable, identityUnavailable, stopping,
     tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, noGroupName, claimsTooFew, userMayNot,
-    endedByOperator,
+    endedByOperator, keptOut,
     upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
     notOptions, badTarget, traceWithBody, onlyRead, onlyGET, otherFile, bodyTooLarge,
     noSuchRange, onlyWebSocket, unreadableFile, upstreamBusy, noMemory,
