@@ -32,6 +32,9 @@ struct SendCommand: AsyncParsableCommand {
   @Flag(help: "Publish a whole event: JSON with a \"type\".")
   var event = false
 
+  @Flag(help: "No history keeps it.")
+  var ephemeral = false
+
   @Option(
     help: ArgumentHelp("URL of the publish route, instead of the one in the configuration.", valueName: "url")
   )
@@ -109,6 +112,7 @@ struct SendCommand: AsyncParsableCommand {
       }
       body += given
     }
+    if ephemeral { body += Array(#", "ephemeral": true"#.utf8) }
     return body + [UInt8(ascii: "}")]
   }
 

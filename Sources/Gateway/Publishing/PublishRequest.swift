@@ -44,12 +44,13 @@ struct PublishRequest: Sendable {
   private mutating func add(
     _ item: inout RequestObject, _ body: [UInt8], _ mayName: (String) -> Bool
   ) throws(PublishRefusal) {
-    item.allow(["group", "groups"] + Self.contents)
+    item.allow(["group", "groups", "ephemeral"] + Self.contents)
     // A misspelt member is reported as unknown, and not as a missing one.
     try item.finish()
     let groups = try Self.groups(&item)
     var event = try event(&item, body)
     event.fields += sender.stamp(on: event)
+    if try Self.isEphemeral(&item) { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
         .publishTooLarge,
@@ -94,6 +95,15 @@ struct PublishRequest: Sendable {
     case (_?, _?):
       throw PublishRefusal(malformed: "\(item.what) can have \"group\" or \"groups\", not both")
     }
+  }
+
+  /// `"ephemeral": true`: for what no history keeps.
+  private static func isEphemeral(_ item: inout RequestObject) throws(PublishRefusal) -> Bool {
+    guard let range = item.value("ephemeral") else { return false }
+    guard case .bool(let value) = item.json(range) else {
+      throw PublishRefusal(malformed: "\"ephemeral\" in \(item.what) must be true or false")
+    }
+    return value
   }
 
   // MARK: - Events
