@@ -22,6 +22,11 @@ package enum Base64 {
   /// Section 5.
   package static func encodeURLSafe(_ bytes: [UInt8]) -> [UInt8] { encode(bytes, urlSafe) }
 
+  /// Section 5, without padding, as in tokens (RFC 7515 section 2).
+  package static func encodeToken(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+    Array(encode(Array(bytes), urlSafe).prefix { $0 != padding })
+  }
+
   private static func encode(_ bytes: [UInt8], _ alphabet: [UInt8]) -> [UInt8] {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count + 2) / 3 * 4)

@@ -1,7 +1,7 @@
 /// Text that is equal only if its code points are the same.
 ///
 /// `String` considers "é" and "e" with a combining accent equal, but as keys of a JSON object they are different.
-package struct ExactText: Hashable {
+package struct ExactText: Sendable, Hashable {
   package let text: String
 
   package init(text: String) {

@@ -34,6 +34,17 @@ package protocol LayerBackend: AnyObject, Sendable {
 
   /// The presence in the group, in all processes that use the layer; nil if it has no presence, or cannot be asked.
   func presence(in group: String) async -> PresenceList?
+
+  /// Keeps an order for the processes on the layer that start later, or replaces that of the same subject.
+  ///
+  /// - Returns: whether it is kept.
+  func keep(_ order: KeptOrder) async -> Bool
+
+  /// - Returns: whether none of them is kept any more.
+  func forget(orders subjects: [String]) async -> Bool
+
+  /// All orders that are kept; nil if the layer keeps none, or cannot be asked.
+  func keptOrders() async -> [KeptOrder]?
 }
 
 /// A reactor's end of a channel layer. Confined to the reactor.

@@ -4,9 +4,12 @@ package struct LayerUses: Sendable, Hashable {
   package var history: Bool
   /// A route reports the presence in its groups.
   package var presence: Bool
+  /// A route takes orders about sessions that hold for a time.
+  package var orders: Bool
 
-  package init(history: Bool, presence: Bool) {
+  package init(history: Bool, presence: Bool, orders: Bool = false) {
     self.history = history
     self.presence = presence
+    self.orders = orders
   }
 }

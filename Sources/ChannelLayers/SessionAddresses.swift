@@ -18,6 +18,14 @@ public struct SessionAddresses: Sendable {
   package func address(of member: MemberNumber) -> String {
     prefix + cipher.text(of: member, on: reactor)
   }
+
+  /// The member that has the address; nil if that is none of this reactor.
+  package func number(in address: String) -> MemberNumber? {
+    guard address.hasPrefix(prefix),
+      let (reactor, member) = cipher.member(of: address.dropFirst(prefix.count)), reactor == self.reactor
+    else { return nil }
+    return member
+  }
 }
 
 /// Identifies a member of a reactor's groups. A number is never used for a later member.

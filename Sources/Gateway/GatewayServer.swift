@@ -206,6 +206,10 @@ package final class GatewayServer: Sendable {
     // It ends with the stop of the layers below, and is waited for there.
     let layers = Task { [gateway] in await gateway.layers.run() }
     await gateway.layers.settle(within: Self.layerPatience)
+    let keeper = OrderKeeper(gateway)
+    // Before a client comes in that an order keeps out.
+    await keeper.load()
+    let keeping = Task { await keeper.run() }
     for (worker, listeners) in zip(parts.workers, sockets.listeners) {
       worker.mailbox.post(.start(listeners: listeners))
     }
@@ -223,6 +227,8 @@ package final class GatewayServer: Sendable {
     }
     // From here on it is too late to serve another application.
     running.parts.withLock { $0 = nil }
+    keeping.cancel()
+    await keeping.value
     await gateway.layers.stop(within: Self.layerPatience)
     await layers.value
     memory.stop()

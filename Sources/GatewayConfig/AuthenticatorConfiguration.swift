@@ -46,6 +46,9 @@ package struct JWTConfiguration: Sendable {
   package var expiry = TokenExpiry.close
   /// The longest that a session may go on with a token that `expiry: keep` lets end; nil for any time.
   package var maxAge: Duration?
+
+  /// The claims that may name the user; the first one that a token has does.
+  package var userClaims: [String] { user.map { [$0] } ?? ["user_id", "sub"] }
 }
 
 /// Where a client puts its token.

@@ -37,6 +37,17 @@ extension ApplicationConfiguration {
     webSocketRoutes.contains { $0.auth != nil } || httpRoutes.contains { $0.auth != nil }
   }
 
+  /// Whether other processes can give orders about its sessions: about users, and about members of groups.
+  package var takesOrders: Bool { knowsUsers || !groups.isEmpty }
+
+  /// Whether one of its routes takes orders about sessions that hold for a time.
+  package var takesTimedOrders: Bool {
+    httpRoutes.contains {
+      guard case .publish(let publish) = $0.action else { return false }
+      return !publish.operations.isDisjoint(with: [.disconnect, .mute])
+    }
+  }
+
   /// The groups that clients of its routes join.
   package var groups: [GroupConfiguration] {
     webSocketRoutes.compactMap(\.consumer.group) + httpRoutes.compactMap(\.events?.group)

@@ -9,8 +9,14 @@ package struct PublishConfiguration: Sendable {
     /// `POST PATH` with an `event`, for users of `auth`. Without this right users may send only `message`, `text` and `bytes`,
     /// because a whole event can close a room, or pass for another user's. Tokens and anonymous routes need no such right.
     case events
-    /// `POST PATH/disconnect`
+    /// `POST PATH/disconnect` ends sessions, and keeps their users out for a time; `GET` lists who is kept out, and `DELETE` lets them in.
     case disconnect
+    /// `POST PATH/mute` lets users hear and not send for a time; `GET` and `DELETE` as for `disconnect`.
+    case mute
+    /// `POST PATH/join`
+    case join
+    /// `POST PATH/leave`
+    case leave
     /// `GET PATH/groups`
     case groups
     /// `GET PATH/presence`
@@ -23,7 +29,7 @@ package struct PublishConfiguration: Sendable {
       switch self {
       case .publish: ""
       case .events: nil
-      case .disconnect, .groups, .presence, .history: rawValue
+      case .disconnect, .mute, .join, .leave, .groups, .presence, .history: rawValue
       }
     }
   }
@@ -41,6 +47,9 @@ package struct PublishConfiguration: Sendable {
   package var origins = OriginPolicy.sameHost
   /// Largest body of a request; larger is refused with 413.
   package var body = ByteCount.mebibytes(1)
+
+  /// The operations with which a caller decides about other users' sessions.
+  package static let ordersAboutUsers: Set<Operation> = [.disconnect, .mute, .join, .leave]
 
   /// The minimum length of a token, so that it cannot be guessed. Bytes.
   package static let shortestToken = 16

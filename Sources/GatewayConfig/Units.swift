@@ -8,6 +8,24 @@ extension Duration {
     }
     return "\(Int(milliseconds))ms"
   }
+
+  /// The units of times, the likeliest first.
+  package static let units: [(name: String, size: Duration)] = [
+    ("s", .seconds(1)), ("m", .seconds(60)), ("ms", .milliseconds(1)), ("h", .seconds(3600)),
+    ("d", .seconds(86400)),
+  ]
+
+  /// Reads a time in the notation of a configuration file, where it is not part of one: a command line, or a request.
+  ///
+  /// - Returns: nil for any other text, and for a time out of the range.
+  package init?(written text: String, in range: ClosedRange<Duration>) {
+    let digits = text.prefix { $0.isASCII && $0.isNumber }
+    guard let number = Int(digits),
+      let unit = Self.units.first(where: { $0.name == text[digits.endIndex...] }),
+      Double(number) <= range.upperBound / unit.size, range.contains(unit.size * number)
+    else { return nil }
+    self = unit.size * number
+  }
 }
 
 /// A size in bytes, written with its unit: `512B`, `64KiB`, `1MiB`, `1GiB`.

@@ -13,16 +13,20 @@ package final class RedisBackend: LayerBackend {
   private let history: GroupHistory?
   private let recorder: RedisHistory?
   private let redisPresence: RedisPresence?
+  private let keepsOrders: Bool
   /// By reactor.
   private let reactors = Mutex<[Int: (hub: Mailbox<RedisDelivery>, history: Mailbox<HistoryNews>?)]>([:])
 
-  /// - Parameter history: nil if no group keeps one.
+  /// - Parameters:
+  ///   - history: nil if no group keeps one.
+  ///   - keepsOrders: whether orders that hold for a time are expected, so that the right to keep them is needed.
   package init(
     alias: String, _ configuration: RedisLayerConfiguration, history: GroupHistory?, hasPresence: Bool,
-    on group: MultiThreadedEventLoopGroup, log: Logger
+    keepsOrders: Bool = false, on group: MultiThreadedEventLoopGroup, log: Logger
   ) {
     self.alias = alias
     self.history = history
+    self.keepsOrders = keepsOrders
     let hub = RedisHub(alias: alias, configuration, on: group, log: log)
     self.hub = hub
     recorder = history.map { RedisHistory(hub, recording: $0, on: group) }
@@ -48,13 +52,15 @@ package final class RedisBackend: LayerBackend {
   }
 
   package func firstConnection() async -> LayerFailure? {
-    await hub.firstConnection(for: LayerUses(history: history != nil, presence: hasPresence))
+    await hub.firstConnection(
+      for: LayerUses(history: history != nil, presence: hasPresence, orders: keepsOrders))
   }
 
   package func run() async {
     let reactors = reactors.withLock { $0 }.sorted { $0.key < $1.key }.map(\.value)
     await recorder?.connect(to: reactors.compactMap(\.history))
     await hub.connect(to: reactors.map(\.hub), recording: recorder)
+    if keepsOrders { await hub.expectOrders() }
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.hub.run() }
       tasks.addTask { await self.redisPresence?.run() }
@@ -81,4 +87,8 @@ package final class RedisBackend: LayerBackend {
   package func presence(in group: String) async -> PresenceList? {
     await redisPresence?.list(of: group)
   }
+
+  package func keep(_ order: KeptOrder) async -> Bool { await hub.keep(order) }
+  package func forget(orders subjects: [String]) async -> Bool { await hub.forget(orders: subjects) }
+  package func keptOrders() async -> [KeptOrder]? { await hub.keptOrders() }
 }

@@ -43,6 +43,8 @@ actor RedisHub: LinkOwner {
   private var waking: Task<Void, Never>?
   /// Why a shard is not available; nil if no outage is known.
   var outage: String?
+  /// Whether orders that hold for a time are read: if Redis lets its user, and there may be some.
+  var readsOrders: Bool
 
   @safe nonisolated var unownedExecutor: UnownedSerialExecutor {
     unsafe executor.asUnownedSerialExecutor()
@@ -61,6 +63,7 @@ actor RedisHub: LinkOwner {
     self.loop = loop
     identity = RedisIdentity(configuration)
     codec = MessageCodec(format: configuration.format, keys: configuration.encryptionKeys)
+    readsOrders = configuration.layout == .core
     switch configuration.layout {
     case .core:
       layout = CoreLayout(configuration, identity)

@@ -25,6 +25,7 @@ struct RedisRights: Sendable, Hashable {
     parts = [Self.events(layer)]
     if uses.history { parts.append(Self.history(layer.prefix)) }
     if uses.presence { parts.append(Self.presence(layer.prefix)) }
+    if uses.orders, layer.layout == .pubSub { parts.append(Self.orders(layer.prefix)) }
   }
 
   // MARK: - What is used for what
@@ -41,6 +42,11 @@ struct RedisRights: Sendable, Hashable {
     case .pubSub:
       Part(channels: ["\(layer.prefix)__group__*"], subscribedPatterns: ["\(layer.prefix)specific.*"])
     }
+  }
+
+  /// In the other layout they are among the rights for events.
+  private static func orders(_ prefix: String) -> Part {
+    Part(commands: ["HSET", "HDEL", "HGETALL", "EXPIRE"], keys: [RedisHub.ordersKey(prefix)])
   }
 
   private static func history(_ prefix: String) -> Part {

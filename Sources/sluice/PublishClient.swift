@@ -22,18 +22,27 @@ enum PublishClient {
 
   /// - Parameter body: JSON.
   static func post(
-    _ body: [UInt8], to target: PublishTarget, idempotencyKey: String?
+    _ body: [UInt8], to target: PublishTarget, idempotencyKey: String? = nil
+  ) async throws(Failure) -> Answer {
+    try await send(.POST, body, to: target, idempotencyKey: idempotencyKey)
+  }
+
+  /// - Parameter body: JSON; nil for a request without one.
+  static func send(
+    _ method: HTTPMethod, _ body: [UInt8]? = nil, to target: PublishTarget, idempotencyKey: String? = nil
   ) async throws(Failure) -> Answer {
     if let shortage = DescriptorLimit.shortageOfClient() { throw Failure(description: shortage) }
     let client = HTTPClient.guarded(on: .singleton) { $0.timeout.connect = .seconds(10) }
     var request = HTTPClientRequest(url: target.url)
-    request.method = .POST
-    request.headers.add(name: "Content-Type", value: "application/json")
+    request.method = method
     // The path of a socket takes the place of a host in the URL, but is not one.
     if target.url.contains("+unix://") { request.headers.add(name: "Host", value: "localhost") }
     if let token = target.token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
     if let key = idempotencyKey { request.headers.add(name: "Idempotency-Key", value: key) }
-    request.body = .bytes(ByteBuffer(bytes: body))
+    if let body {
+      request.headers.add(name: "Content-Type", value: "application/json")
+      request.body = .bytes(ByteBuffer(bytes: body))
+    }
     let outcome: Result<Answer, any Error>
     do {
       let response = try await client.execute(request, timeout: patience)

@@ -2,7 +2,6 @@ import ArgumentParser
 import Bytes
 import Gateway
 import GatewayConfig
-import Glibc
 import JSON
 
 struct SendCommand: AsyncParsableCommand {
@@ -33,6 +32,9 @@ struct SendCommand: AsyncParsableCommand {
   @Flag(help: "Publish a whole event: JSON with a \"type\".")
   var event = false
 
+  @Flag(help: "No history keeps it.")
+  var ephemeral = false
+
   @Option(
     help: ArgumentHelp("URL of the publish route, instead of the one in the configuration.", valueName: "url")
   )
@@ -56,17 +58,7 @@ struct SendCommand: AsyncParsableCommand {
     if let fault = PublishTarget.fault(inGroup: arguments[arguments.count - 2]) {
       throw ValidationError(fault + ".")
     }
-    if let scheme = url?.firstRange(of: "://").flatMap({ url?[..<$0.lowerBound] }),
-      !["http", "https", "http+unix", "https+unix"].contains(scheme.lowercased())
-    {
-      throw ValidationError("The URL begins with \(scheme)://; use http:// or https://.")
-    }
-    // The HTTP client would not survive a larger one.
-    if let port = url?.firstMatch(of: /:\/\/[^\/?#]*:([0-9]+)(?:[\/?#]|$)/)?.1,
-      (UInt16(digits: port) ?? 0) == 0
-    {
-      throw ValidationError("The URL has the port \(port); a port is 1 to 65535.")
-    }
+    try PublishAddress.check(url)
     if text, event { throw ValidationError("--text and --event cannot be used together.") }
     if let tokenEnv { _ = try PublishToken.read(from: tokenEnv) }
     if let key = idempotencyKey {
@@ -94,7 +86,7 @@ struct SendCommand: AsyncParsableCommand {
   private func target(for group: String) throws -> PublishTarget {
     let token = tokenEnv.flatMap { Environment.variables[$0] }
     if let url, token != nil { return PublishTarget(url: url, token: token) }
-    var target = try PublishTarget(for: group, in: try ConfigurationFile.load(file), at: url)
+    var target = try PublishTarget([group], in: try ConfigurationFile.load(file), at: url)
     if let token { target.token = token }
     return target
   }
@@ -102,7 +94,7 @@ struct SendCommand: AsyncParsableCommand {
   /// The body of the request. The message is passed on exactly as it was written.
   private func body(for group: String) throws -> [UInt8] {
     var given = Array(arguments[arguments.count - 1].utf8)
-    if given == [UInt8(ascii: "-")] { given = try Self.readStandardInput() }
+    if given == [UInt8(ascii: "-")] { given = try StandardInput.read() }
     var body = Array(#"{"group": "#.utf8)
     JSONText.append(string: group, to: &body)
     body += Array(", \"\(text ? "text" : event ? "event" : "message")\": ".utf8)
@@ -120,13 +112,14 @@ struct SendCommand: AsyncParsableCommand {
       }
       body += given
     }
+    if ephemeral { body += Array(#", "ephemeral": true"#.utf8) }
     return body + [UInt8(ascii: "}")]
   }
 
   /// The URL of the publish route in the configuration; nil if it has none, or cannot be read.
   private func configuredURL(for group: String) -> String? {
     let loaded = ConfigurationLoader.load(path: file, environment: Environment.variables)
-    return loaded.configuration.flatMap { try? PublishTarget(for: group, in: $0, at: nil).url }
+    return loaded.configuration.flatMap { try? PublishTarget([group], in: $0, at: nil).url }
   }
 
   private func report(_ answer: PublishClient.Answer, from url: String, _ group: String) throws {
@@ -161,21 +154,5 @@ struct SendCommand: AsyncParsableCommand {
     let hint = nearest.map { ": did you mean \"\($0)\"?" } ?? ""
     Output.error(
       "sluice: warning: no route of this gateway delivers events of type \"\(type)\" to \"\(group)\"\(hint)")
-  }
-}
-
-extension SendCommand {
-  /// Reads at most 64 MiB, more than any route accepts.
-  private static func readStandardInput() throws -> [UInt8] {
-    var all: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = unsafe buffer.withUnsafeMutableBytes { unsafe read(STDIN_FILENO, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw ValidationError("Standard input cannot be read.") }
-      guard count > 0 else { return all }
-      all += buffer[..<count]
-      guard all.count <= 64 << 20 else { throw ValidationError("Standard input is longer than 64 MiB.") }
-    }
   }
 }

@@ -18,13 +18,16 @@ struct Sluice: AsyncParsableCommand {
         sluice keys send_queue              what a key means, and its values
         sluice codes 1013                   what a close code or a status means
         sluice send chat_lobby '"doors open"'   publish through a running gateway
+        sluice disconnect --user 5          end the sessions of a user
+        sluice token make --user 5          a token for an authenticator of the file
         sluice bench echo ws://127.0.0.1:8000/ws/echo/
         sluice --generate-completion-script bash
       """,
     version: "0.1.0",
     subcommands: [
       ServeCommand.self, ValidateCommand.self, RoutesCommand.self, ExplainCommand.self, KeysCommand.self,
-      CodesCommand.self, SchemaCommand.self, SendCommand.self, BenchCommand.self, MatchTableCommand.self,
+      CodesCommand.self, SchemaCommand.self, SendCommand.self, DisconnectCommand.self, TokenCommand.self,
+      BenchCommand.self, MatchTableCommand.self,
     ])
 
   /// Without this check, `help` with an unknown command would print the general help and succeed.
@@ -41,7 +44,15 @@ struct Sluice: AsyncParsableCommand {
   private static func wrongUsage(_ error: any Error, of command: (any ParsableCommand.Type)?) -> String {
     guard let command, command != Self.self, error is ValidationError else { return fullMessage(for: error) }
     return
-      "Error: \(message(for: error))\nUsage: \(usageString(for: command))\n  See 'sluice \(command._commandName) --help' for more information."
+      "Error: \(message(for: error))\nUsage: \(usageString(for: command))\n  See 'sluice \(path(of: command)) --help' for more information."
+  }
+
+  /// The name of a command behind that of the command that it is a part of: `token make`.
+  private static func path(of command: any ParsableCommand.Type) -> String {
+    let outer = configuration.subcommands.first {
+      $0.configuration.subcommands.contains { $0 == command }
+    }
+    return (outer.map { "\($0._commandName) " } ?? "") + command._commandName
   }
 
   static func main() async {

@@ -5,7 +5,8 @@ enum UsageHint {
   private static let commands = [
     "server": "serve", "run": "serve", "start": "serve", "up": "serve", "runserver": "serve",
     "check": "validate", "lint": "validate", "test": "validate", "verify": "validate", "show": "routes",
-    "list": "routes", "publish": "send", "match": "explain", "benchmark": "bench",
+    "list": "routes", "publish": "send", "kick": "disconnect", "ban": "disconnect", "match": "explain",
+    "benchmark": "bench",
   ]
   private static let addressOptions = [
     "--port", "-p", "--host", "--listen", "--address", "--addr", "-b", "-l", "-H", "--unix-socket",

@@ -50,7 +50,7 @@ final class StaticFilesTests {
   }
 
   private func version() -> FileVersion {
-    FileVersion(folder.status(of: "a.txt"))
+    FileVersion(FileStatus(folder.status(of: "a.txt")))
   }
 
   @Test func `a version is named by its strong tag, or by its date once that second is over`() throws {

@@ -218,6 +218,25 @@ def test_two_reactors_give_everybody_the_same_order(gateway):
         client.socket.close()
 
 
+def test_what_is_ephemeral_is_delivered_and_not_kept(gateway):
+    url = gateway.ws("/ws/chat/typing/")
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    with Numbered(url) as numbered, Session(url) as plain:
+        numbered.start()
+        first = publish(gateway, "typing", "kept")["published"][0]["id"]
+        for body in [{"message": "typing", "ephemeral": True}, {"event": {"type": "chat.message", "message": "typing"}, "ephemeral": True}]:
+            answer = requests.post(gateway.http("/publish/"), json={"group": "chat_typing", **body}, headers=bearer, timeout=20)
+            assert answer.json() == {"published": [{"group": "chat_typing", "sessions": 2, "id": None}]}
+        publish(gateway, "typing", "kept, too")
+        assert plain.messages(4) == ["kept", "typing", "typing", "kept, too"]
+        # It has no position, so a client that resumes misses nothing and gets nothing twice.
+        assert [numbered.hear().get("message") for _ in range(4)] == ["kept", "typing", "typing", "kept, too"]
+        assert [frame.get("id") is None for frame in numbered.frames[-3:]] == [True, True, False]
+    with Numbered(url, first) as again:
+        again.start()
+        assert again.hear()["message"] == "kept, too"
+
+
 def test_what_is_published_while_nobody_is_there_is_kept(gateway):
     found = publish(gateway, "quiet", "for later")
     with Numbered(gateway.ws("/ws/chat/quiet/")) as client:

@@ -89,7 +89,7 @@ private enum Told: Sendable {
     case .timedOut: .timedOut
     case .stopped: .stopped(hasBegun: true)
     case .stoppedBeforeRequest: .stopped(hasBegun: false)
-    case .disconnected(let user): .disconnected(user: user)
+    case .disconnected(let user): .disconnected(SessionTarget(user: user))
     }
   }
 
@@ -334,8 +334,34 @@ struct AdmissionTests {
 
   @Test func `another user's sessions are disconnected, and this one goes on`() throws {
     var admission = try waiting("/ws/mine/", [.user("5")])
-    #expect(admission.next(.disconnected(user: "6")).words == "nothing")
+    #expect(admission.next(.disconnected(SessionTarget(user: "6"))).words == "nothing")
     #expect(admission.next(.subscribed(.active)).words == "accept 5 in user_5")
+  }
+
+  @Test(arguments: [
+    (SessionTarget(user: "5"), true), (SessionTarget(group: "user_5"), true),
+    (SessionTarget(user: "5", group: "user_5"), true), (SessionTarget(user: "5", group: "other"), false),
+    (SessionTarget(user: "6", group: "user_5"), false), (SessionTarget(address: "x"), false),
+    (SessionTarget(), false),
+  ])
+  fileprivate func `an opening is disconnected if everything that is given holds for it`(
+    _ target: SessionTarget, _ isMeant: Bool
+  ) throws {
+    var admission = try waiting("/ws/mine/", [.user("5")])
+    let expected = isMeant ? "refuse 403: disconnected by an operator" : "nothing"
+    #expect(admission.next(.disconnected(target)).words == expected)
+  }
+
+  @Test func `a user whom an order keeps out is refused before a group is subscribed to`() throws {
+    var asked: [String] = []
+    var admission = Admission(.session) { user, groups in
+      asked.append("\(user ?? "nobody") in \(groups)")
+      return StandingOrder(.init(.disconnect, user: nil, group: "user_5"), until: 0, reason: "be nice")
+    }
+    #expect(admission.next(.head(try Visit(target: "/ws/mine/").head())).words == "ask api")
+    #expect(asked == [])
+    #expect(admission.next(Told.user("5").event).words == "refuse 403: be nice")
+    #expect(asked == [#"5 in ["user_5"]"#])
   }
 
   @Test func `a health check is answered, and a refused head refused`() {

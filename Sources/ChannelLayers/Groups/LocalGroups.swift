@@ -47,6 +47,16 @@ public final class LocalGroups {
     groups[group]?.reduce(0) { $0 + $1.members.count } ?? 0
   }
 
+  /// The members of a group here, in no order.
+  package func members(of group: String) -> [any GroupMember] {
+    groups[group]?.flatMap { $0.members.map(\.member) } ?? []
+  }
+
+  /// The member with this address; nil if it is not here.
+  package func member(at address: String) -> (any GroupMember)? {
+    addresses.number(in: address).flatMap { directory[$0]?.member }
+  }
+
   /// Some of the groups that have members here, in no order. A group with several audiences is reported in parts.
   ///
   /// If a group's members stay, each of its parts is reported exactly once, even if audiences come and go between the calls.

@@ -50,6 +50,11 @@ extension Event {
   /// Whether a history keeps the event. It does not keep events that concern only the present members.
   package var isRecordable: Bool {
     let handler = handler
-    return handler != "websocket.close" && !handler.hasPrefix(HandlerName.reservedPrefix)
+    return handler != "websocket.close" && !handler.hasPrefix(HandlerName.reservedPrefix) && !isEphemeral
   }
+
+  /// The field of an event that no history keeps, such as that somebody is typing. Django can send it, too.
+  package static let ephemeralMark = "sluice.ephemeral"
+
+  private var isEphemeral: Bool { self[Self.ephemeralMark] == .json(.bool(true)) }
 }

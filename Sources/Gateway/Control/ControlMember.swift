@@ -14,13 +14,15 @@ final class ControlMember {
   /// Unowned: the worker lives while its reactor runs, and nothing uses it afterwards.
   private unowned let sessions: WorkerSessions
   private let unfit: UnfitEvents
+  private let backend: any LayerBackend
   private let layer: any ChannelLayer
   private var membership: Membership?
   private var retry: Timer?
   private var isStopped = false
 
-  init(of layer: any ChannelLayer, _ sessions: WorkerSessions, unfit: UnfitEvents) {
-    self.layer = layer
+  init(of backend: any LayerBackend, _ sessions: WorkerSessions, unfit: UnfitEvents) {
+    self.backend = backend
+    layer = sessions.layers[backend].layer
     self.sessions = sessions
     self.unfit = unfit
   }
@@ -67,10 +69,21 @@ extension ControlMember: GroupMember {
     var text: [UInt8] = []
     frames.read { text = [UInt8](copying: $0.extracting(offset..<$0.byteCount)) }
     for line in text.split(separator: UInt8(ascii: "\n")) {
-      guard let order = DisconnectOrder(line: Array(line)) else { continue }
-      sessions.disconnect(user: order.user, reason: order.reason)
+      guard let order = ControlOrder(line: Array(line)) else { continue }
+      _ = sessions.carryOut(order, of: backend)
+      if sessions.number == 0 { keep(order) }
     }
     return .delivered
+  }
+
+  /// Has the layer keep an order of somebody who has not done that, such as Django: one worker of each process does, with the same result.
+  private func keep(_ order: ControlOrder) {
+    guard !order.isKept, order.standing != nil || order.lifted != nil else { return }
+    // What cannot be kept is logged by the layer.
+    sessions.offload { [backend] in
+      await backend.keep(order)
+    } _: { _ in
+    }
   }
 
   func fellBehind() {}
@@ -83,15 +96,16 @@ struct ControlRenderer: EventRenderer {
   let unfit: UnfitEvents
 
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
-    guard let order = DisconnectOrder(event) else {
-      if event.handler == DisconnectOrder.type {
-        unfit.dropped(event, "the field \"user\" is absent, or neither text nor a whole number")
-      } else {
+    do throws(OrderFields.Fault) {
+      guard let order = try ControlOrder(event) else {
         unfit.unknown(event)
+        return .ignored
       }
+      frames.append(order.line.rawBytes)
+      return .frames
+    } catch {
+      unfit.dropped(event, error.text)
       return .ignored
     }
-    frames.append(order.line.rawBytes)
-    return .frames
   }
 }

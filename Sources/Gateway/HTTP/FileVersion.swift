@@ -2,6 +2,7 @@ import Bytes
 import Crypto
 import Glibc
 import Sessions
+import Transport
 
 /// One version of a served file, and the validators that name it (RFC 9110 section 8.8).
 struct FileVersion {
@@ -13,14 +14,15 @@ struct FileVersion {
   /// The second of the last modification, since 1970.
   let modified: Int
 
-  init(_ status: stat) {
-    size = Int(status.st_size)
-    modified = status.st_mtim.tv_sec
+  init(_ status: FileStatus) {
+    size = status.size
+    modified = status.modified.seconds
     let facts: [Int] = [
-      status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec, size,
+      status.modified.seconds, status.modified.nanoseconds, status.changed.seconds,
+      status.changed.nanoseconds, size,
     ]
     // The digest says nothing of the inode's number, which is nobody's matter.
-    let text = "\(status.st_dev) \(status.st_ino) \(facts)"
+    let text = "\(status.device) \(status.inode) \(facts)"
     eTag = "\"" + SHA256.hash(data: Array(text.utf8)).prefix(12).hexadecimal + "\""
   }
 

@@ -34,8 +34,7 @@ final class OpenFile: Sendable {
       if [ENOENT, ENOTDIR, ELOOP, EACCES, ENXIO].contains(errno) { return nil }
       throw IOError(errnoCode: errno, reason: "open a file")
     }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+    guard let status = FileStatus(of: descriptor), status.kind == .regular else {
       Glibc.close(descriptor)
       return nil
     }

@@ -152,13 +152,12 @@ extension StaticFiles {
     guard let root = Disk().resolved(directory), let target = Disk().resolved(directory + "/" + file),
       target == root || target.hasPrefix(root == "/" ? root : root + "/")
     else { return nil }
-    var status = stat()
-    guard unsafe stat(target, &status) == 0 else { return nil }
-    switch status.st_mode & S_IFMT {
-    case S_IFDIR: return .folder
-    // Anything else, such as a pipe, could block its reader forever.
-    case S_IFREG: return .file(path: target, FileVersion(status))
-    default: return nil
+    guard let status = FileStatus(of: target) else { return nil }
+    switch status.kind {
+    case .folder: return .folder
+    case .regular: return .file(path: target, FileVersion(status))
+    // A pipe, for instance, could block its reader forever.
+    case .other: return nil
     }
   }
 }

@@ -31,7 +31,8 @@ final class GatewayLayers: Sendable {
         let loop = group ?? MultiThreadedEventLoopGroup(numberOfThreads: 1)
         group = loop
         return RedisBackend(
-          alias: layer.alias, redis, history: history, hasPresence: hasPresence, on: loop, log: log)
+          alias: layer.alias, redis, history: history, hasPresence: hasPresence,
+          keepsOrders: served.takesTimedOrders, on: loop, log: log)
       }
     }
     self.group = group
@@ -86,6 +87,7 @@ extension ApplicationConfiguration {
   package func uses(ofLayer alias: String) -> LayerUses {
     let groups = groups.filter { $0.layer == alias }
     return LayerUses(
-      history: groups.contains { $0.history != nil }, presence: groups.contains(where: \.presence))
+      history: groups.contains { $0.history != nil }, presence: groups.contains(where: \.presence),
+      orders: takesTimedOrders)
   }
 }

@@ -97,12 +97,15 @@ extension PublishCall {
     let caller = PublishEndpoint.Caller(identity: identity, captures: exchange.match.captures, lane: lane)
     let operation = try endpoint.operation(
       at: exchange.path, exchange.match, by: exchange.request.method)
+    try endpoint.checkOrders(about: caller)
     let share = publisher.share(of: lane)
     switch operation {
-    case .publish, .events, .disconnect:
-      readBody(share) { [self] body throws(PublishRefusal) in try carryOut(operation, caller, share, body) }
-    case .groups, .presence, .history: try carryOut(operation, caller, share, [])
+    case .publish, .events, .join, .leave: break
+    case .disconnect, .mute:
+      guard exchange.request.method == "POST" else { return try carryOut(operation, caller, share, []) }
+    case .groups, .presence, .history: return try carryOut(operation, caller, share, [])
     }
+    readBody(share) { [self] body throws(PublishRefusal) in try carryOut(operation, caller, share, body) }
   }
 
   private func readBody(
@@ -132,14 +135,29 @@ extension PublishCall {
     switch operation {
     case .publish, .events: try publish(body, caller)
     case .groups: try listGroups(caller)
-    case .disconnect: try disconnect(body)
+    case .disconnect: try order(.disconnect, lifting: .admit, .disconnect, body, caller)
+    case .mute: try order(.mute, lifting: .unmute, .mute, body, caller)
+    case .join: try order(.join, body, caller)
+    case .leave: try order(.leave, body, caller)
     case .presence: try listPresent(caller)
     case .history: try listHistory(caller, share)
     }
   }
 
+  /// Gives an order that may hold for a time, lists those that do, or lifts one.
+  private func order(
+    _ kind: ControlOrder.Kind, lifting: ControlOrder.Kind, _ standing: StandingOrder.Kind, _ body: [UInt8],
+    _ caller: PublishEndpoint.Caller
+  ) throws(PublishRefusal) {
+    switch exchange.request.method {
+    case "DELETE": try lift(lifting, caller)
+    case "POST": try order(kind, body, caller)
+    default: try listOrders(standing)
+    }
+  }
+
   /// Reads what a body asks for: here, or on another thread.
-  private func read<Order: Sendable>(
+  func read<Order: Sendable>(
     _ body: [UInt8], _ reading: @escaping @Sendable ([UInt8]) throws(PublishRefusal) -> Order,
     _ completed: @escaping (Order) -> Void
   ) throws(PublishRefusal) {
@@ -152,7 +170,7 @@ extension PublishCall {
     }
   }
 
-  private func checkType() throws(PublishRefusal) {
+  func checkType() throws(PublishRefusal) {
     let type = exchange.request.combined("content-type")
     // Only a type that pages of other sites cannot send without a preflight request.
     guard type == "application/json" || type.map(Self.essence) == "application/json" else {
@@ -182,7 +200,9 @@ extension PublishCall {
     try checkType()
     let keyFields = exchange.request.values(of: "idempotency-key")
     try read(body) { [endpoint] body throws(PublishRefusal) in
-      try endpoint.order(body, keyFields: keyFields, from: caller)
+      let order = try endpoint.order(body, keyFields: keyFields, from: caller)
+      try endpoint.checkOrders(about: caller, in: order.request.events)
+      return order
     } _: { [self] order in
       carryOut(order)
     }
@@ -217,56 +237,6 @@ extension PublishCall {
     let events = order.request.events
     publisher.publish(events, on: endpoint.layer, from: worker) { [endpoint] outcomes in
       completed(endpoint.answer(to: events, outcomes))
-    }
-  }
-}
-
-// MARK: - Users
-
-extension PublishCall {
-  /// `{"user": "5", "reason": "..."}`
-  private func disconnect(_ body: [UInt8]) throws(PublishRefusal) {
-    try checkType()
-    try read(body) { body throws(PublishRefusal) in
-      try DisconnectOrder(body: body)
-    } _: { [self] order in
-      publisher.disconnect(order, from: worker) { [self] sessions in tellOthers(order, sessions) }
-    }
-  }
-
-  /// - Parameter sessions: those of this process.
-  private func tellOthers(_ order: DisconnectOrder, _ sessions: Int) {
-    publisher.tell(order.event, on: endpoint.surroundings.layers.shared, from: worker) { [self] undelivered in
-      let text: JSON = ["user": .string(order.user), "sessions": .number(sessions)]
-      guard let undelivered else { return answer(.json(200, text)) }
-      // Repeating the request does no harm, so the client may be asked to.
-      let what = "other processes may not have been told: \(undelivered.rawValue)"
-      answer(
-        .json(
-          503, text.with(["error": .string(what)]), fields: [HeaderField(name: "Retry-After", value: "1")]
-        ))
-    }
-  }
-}
-
-extension DisconnectOrder {
-  init(body: [UInt8]) throws(PublishRefusal) {
-    var request = try RequestObject(body, what: "the request")
-    let user = request.value("user")
-    let reason = try request.string("reason")
-    // A misspelt member is named, and not taken for a missing one.
-    try request.finish()
-    guard let user else { throw PublishRefusal(malformed: "the request needs a \"user\"") }
-    switch request.json(user) {
-    case .string(let text) where !text.isEmpty: self.user = text
-    case .integer(let number): self.user = String(number)
-    default: throw PublishRefusal(malformed: "\"user\" in the request must be a string or a whole number")
-    }
-    if let reason {
-      guard reason.utf8.count <= Self.longestReason else {
-        throw PublishRefusal(malformed: "a reason can have at most \(Self.longestReason) bytes")
-      }
-      self.reason = reason
     }
   }
 }

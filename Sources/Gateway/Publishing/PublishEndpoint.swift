@@ -79,7 +79,8 @@ extension PublishEndpoint {
 
   static func methods(of operation: PublishConfiguration.Operation) -> [String] {
     switch operation {
-    case .publish, .events, .disconnect: ["POST"]
+    case .publish, .events, .join, .leave: ["POST"]
+    case .disconnect, .mute: ["POST", "GET", "HEAD", "DELETE"]
     case .groups, .presence, .history: ["GET", "HEAD"]
     }
   }

@@ -50,6 +50,7 @@ struct PublishRequest: Sendable {
     let groups = try Self.groups(&item)
     var event = try event(&item, body)
     event.fields += sender.stamp(on: event)
+    if try Self.isEphemeral(&item) { event.fields.append(.init(Event.ephemeralMark, .json(.bool(true)))) }
     guard events.count + groups.count <= Self.mostEvents else {
       throw PublishRefusal(
         .publishTooLarge,
@@ -96,10 +97,19 @@ struct PublishRequest: Sendable {
     }
   }
 
+  /// `"ephemeral": true`: for what no history keeps.
+  private static func isEphemeral(_ item: inout RequestObject) throws(PublishRefusal) -> Bool {
+    guard let range = item.value("ephemeral") else { return false }
+    guard case .bool(let value) = item.json(range) else {
+      throw PublishRefusal(malformed: "\"ephemeral\" in \(item.what) must be true or false")
+    }
+    return value
+  }
+
   // MARK: - Events
 
   private static let contents = ["event", "message", "text", "bytes"]
-  private static let names = ["group", "groups"] + contents
+  private static let names = ["group", "groups", "ephemeral"] + contents
 
   private func event(_ item: inout RequestObject, _ body: [UInt8]) throws(PublishRefusal) -> Event {
     var found: (key: String, value: Range<Int>)?

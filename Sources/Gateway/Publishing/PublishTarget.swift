@@ -19,22 +19,31 @@ package struct PublishTarget: Sendable {
     package var description: String
   }
 
-  /// The first `publish` route of the served application that allows the group.
-  package init(for group: String, in configuration: Configuration, at url: String?) throws(Unknown) {
+  /// The first `publish` route of the served application that allows the operation and the groups.
+  ///
+  /// - Parameter groups: those that the request names.
+  package init(
+    for operation: PublishConfiguration.Operation = .publish, _ groups: [String],
+    in configuration: Configuration, at url: String?
+  ) throws(Unknown) {
     let application = configuration.served
     let publishing = zip(application.httpRoutes, application.httpRouter.routes).compactMap {
       (route, pattern) -> (publish: PublishConfiguration, pattern: RoutePath)? in
-      guard case .publish(let publish) = route.action, publish.operations.contains(.publish) else {
+      guard case .publish(let publish) = route.action, publish.operations.contains(operation) else {
         return nil
       }
       return (publish, pattern)
     }
     guard !publishing.isEmpty else {
-      throw Unknown(description: "the application \"\(application.name)\" has no \"publish\" route")
+      let rest = operation == .publish ? "" : " whose \"allow\" has \"\(operation.rawValue)\""
+      throw Unknown(description: "the application \"\(application.name)\" has no \"publish\" route\(rest)")
     }
-    let fitting = publishing.filter { $0.publish.groups.contains { $0.matches(group) } }
+    let fitting = publishing.filter { route in
+      groups.allSatisfy { group in route.publish.groups.contains { $0.matches(group) } }
+    }
     guard let first = fitting.first else {
-      throw Unknown(description: "no \"publish\" route of the configuration allows the group \"\(group)\"")
+      let names = groups.map { "\"\($0)\"" }.joined(separator: ", ")
+      throw Unknown(description: "no \"publish\" route of the configuration allows the group \(names)")
     }
     if let url {
       self.init(url: url, token: first.publish.tokens.first)

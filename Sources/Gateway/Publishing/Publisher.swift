@@ -148,20 +148,28 @@ extension Publisher {
   }
 }
 
-// MARK: - Users
+// MARK: - Orders
 
 extension Publisher {
-  /// Ends the sessions of a user in this process.
+  /// Carries out an order in this process.
   ///
-  /// - Parameter completed: called with how many sessions there were.
-  func disconnect(
-    _ order: DisconnectOrder, from worker: WorkerSessions, _ completed: @escaping (Int) -> Void
+  /// - Parameters:
+  ///   - layer: the channel layer of the groups.
+  ///   - completed: called with the sessions that it was for.
+  func carryOut(
+    _ order: ControlOrder, of layer: any LayerBackend, from worker: WorkerSessions,
+    _ completed: @escaping (SessionsTold) -> Void
   ) {
     ask(from: worker) { worker, _ in
-      worker.disconnect(user: order.user, reason: order.reason)
+      worker.carryOut(order, of: layer)
     } _: { answers in
-      completed(answers.reduce(0) { $0 + ($1 ?? 0) })
+      completed(answers.reduce(SessionsTold()) { $0 + ($1 ?? SessionsTold()) })
     }
+  }
+
+  /// Has every worker do something.
+  func tellWorkers(_ work: @escaping @Sendable (WorkerSessions) -> Void) {
+    for mailbox in workers.withLock({ $0 }) { mailbox.post(.perform(work)) }
   }
 
   /// Sends a control event to the other processes of some layers.

@@ -68,7 +68,7 @@ final class GatewayState: Sendable {
     self.extraConnections = extraConnections
     acceptFailures = AcceptFailures(log: log)
     unfitOrders = UnfitEvents(
-      known: [DisconnectOrder.type], report: UnfitEvents.logging(to: log, route: ControlMember.group))
+      known: ControlOrder.Kind.types, report: UnfitEvents.logging(to: log, route: ControlMember.group))
     memoryReturn = MemoryReturnThread(layers.historyMemory, log: log)
   }
 

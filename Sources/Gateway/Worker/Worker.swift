@@ -77,10 +77,8 @@ final class Worker {
 
   /// Joins the control group, if other processes can send something.
   private func startControl() {
-    guard sessions.served.application.knowsUsers else { return }
-    control = gateway.layers.shared.map {
-      ControlMember(of: sessions.layers[$0].layer, sessions, unfit: gateway.unfitOrders)
-    }
+    guard sessions.served.application.takesOrders else { return }
+    control = gateway.layers.shared.map { ControlMember(of: $0, sessions, unfit: gateway.unfitOrders) }
     for member in control { member.start() }
   }
 }

@@ -221,7 +221,7 @@ extension Key {
       "allow", [.publish], .list(.choice(of: PublishConfiguration.Operation.self), atLeast: 1),
       standard: "`[publish]`",
       """
-      The operations that are allowed: `publish`, `disconnect`, `groups`, `presence`, `history`, `events`. With `events`, users of `auth` \
+      The operations that are allowed: `publish`, `disconnect`, `mute`, `join`, `leave`, `groups`, `presence`, `history`, `events`. With `events`, users of `auth` \
       may publish whole events; programs with the `token` of the route always may. See [users who publish](publish.md#users-who-publish).
       """),
     Key(

@@ -42,18 +42,7 @@ struct PublishReader {
         "\"anonymous\" lets everyone publish, so it cannot stand beside \"token\" or \"auth\"",
         at: anonymous.key.range, hint: "remove \"anonymous\", or \"\(token != nil ? "token" : "auth")\"")
     }
-    if publish.isAnonymous, let allow, publish.operations.contains(.disconnect) {
-      reading.findings.error(
-        .conflictingKeys, "without a token, anyone could end the sessions of every user", at: allow.key.range,
-        hint: "remove \"disconnect\" from it, or write token: {env: PUBLISH_TOKEN} instead of \"anonymous\"")
-    }
-    if let allow, publish.operations.contains(.disconnect), let auth = settings.auth.auth,
-      auth.requirements.isEmpty
-    {
-      reading.findings.warning(
-        .conflictingKeys, "every user could end the sessions of every other user", at: allow.key.range,
-        hint: "add the claims that allow it, such as require: {is_staff: true}, or remove \"disconnect\"")
-    }
+    if let allow { checkOrders(allow, publish) }
     if let allow, publish.operations.contains(.events) { checkEvents(allow, publish) }
     if settings.auth.auth?.isOptional == true {
       reading.findings.error(
@@ -64,6 +53,33 @@ struct PublishReader {
       reading.findings.error(
         .missingKey, "\"publish\" needs a \"token\": without it anyone could publish", at: range,
         hint: "token: {env: PUBLISH_TOKEN}, or auth: NAME beside \"publish\", or anonymous: true")
+    }
+  }
+
+  /// Only somebody who is trusted should decide about the sessions of others.
+  private func checkOrders(_ allow: Node.Entry, _ publish: PublishConfiguration) {
+    for order in PublishConfiguration.Operation.allCases
+    where PublishConfiguration.ordersAboutUsers.contains(order) && publish.operations.contains(order) {
+      let name = order.rawValue
+      if publish.isAnonymous {
+        reading.findings.error(
+          .conflictingKeys, "without a token, anyone could \(Self.words(for: order)) of every user",
+          at: allow.key.range,
+          hint: "remove \"\(name)\" from it, or write token: {env: PUBLISH_TOKEN} instead of \"anonymous\"")
+      } else if let auth = settings.auth.auth, auth.requirements.isEmpty {
+        reading.findings.warning(
+          .conflictingKeys, "every user could \(Self.words(for: order)) of every other user",
+          at: allow.key.range,
+          hint: "add the claims that allow it, such as require: {is_staff: true}, or remove \"\(name)\"")
+      }
+    }
+  }
+
+  private static func words(for order: PublishConfiguration.Operation) -> String {
+    switch order {
+    case .mute: "refuse the messages"
+    case .join, .leave: "change the groups"
+    case .disconnect, .publish, .events, .groups, .presence, .history: "end the sessions"
     }
   }
 

@@ -104,12 +104,8 @@ extension Reading {
 
   /// A time with its unit: `500ms`, `20s`, `5m`, `1h`, `1d`.
   func duration(_ node: Node, _ what: String, in range: ClosedRange<Duration>) -> Duration? {
-    let units: [(String, Duration)] = [
-      ("s", .seconds(1)), ("m", .seconds(60)), ("ms", .milliseconds(1)), ("h", .seconds(3600)),
-      ("d", .seconds(86400)),
-    ]
-    return quantity(
-      node, what, "time", units, least: range.lowerBound.written, most: range.upperBound.written
+    quantity(
+      node, what, "time", Duration.units, least: range.lowerBound.written, most: range.upperBound.written
     ) { number, size in
       // Multiplied only where the product is no larger than the bound: a larger one may be none at all.
       guard Double(number) <= range.upperBound / size, range.contains(size * number) else { return nil }

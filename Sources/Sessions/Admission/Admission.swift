@@ -34,8 +34,8 @@ struct Admission {
     ///
     /// - Parameter hasBegun: whether a part of the request has arrived.
     case stopped(hasBegun: Bool)
-    /// An operator ends all sessions of a user.
-    case disconnected(user: String)
+    /// An operator ends some sessions.
+    case disconnected(SessionTarget)
   }
 
   /// What is to be done next.
@@ -68,11 +68,17 @@ struct Admission {
     case over
   }
 
+  /// Tells which order keeps a user out of groups; nil for an anonymous client.
+  typealias Ban = (_ user: String?, _ groups: [String]) -> StandingOrder?
+
   let allowance: Allowance
+  private let ban: Ban
   private var state = State.reading
 
-  init(_ allowance: Allowance) {
+  /// - Parameter ban: asked once it is known who the client is and which groups it joins.
+  init(_ allowance: Allowance, ban: @escaping Ban = { _, _ in nil }) {
     self.allowance = allowance
+    self.ban = ban
   }
 
   /// Whether the request head is still expected.
@@ -105,7 +111,7 @@ struct Admission {
     case (_, .timedOut): refuse(refusalOfTimeOut)
     case (.reading, .stopped(hasBegun: false)): end(.abort)
     case (_, .stopped): refuse(HandshakeRefusal(.stopping))
-    case (_, .disconnected(let user)): isWaiting(for: user) ? refuse(HandshakeRefusal(.disconnected)) : nil
+    case (_, .disconnected(let target)): isMeant(by: target) ? refuse(HandshakeRefusal(.disconnected)) : nil
     case (_, .head), (_, .identified), (_, .subscribed), (_, .dialled): nil
     }
   }
@@ -136,6 +142,9 @@ struct Admission {
     if let credentials = opening.credentials, let auth = opening.route.auth {
       state = .asking(opening)
       return .ask(credentials, auth)
+    }
+    if let order = ban(opening.identity?.user, opening.groups) {
+      return refuse(HandshakeRefusal(.keptOut(order.reason)))
     }
     if let upstream = opening.upstream {
       state = .dialling(opening)
@@ -176,7 +185,12 @@ struct Admission {
     }
   }
 
-  private func isWaiting(for user: String) -> Bool {
-    waiting?.identity.map { ExactText(text: $0.user) } == ExactText(text: user)
+  /// An opening has no address yet, and before its client is known it has no user.
+  private func isMeant(by target: SessionTarget) -> Bool {
+    guard let waiting, target.address == nil, !target.isEmpty, waiting.credentials == nil else {
+      return false
+    }
+    return (target.user.map { $0 == waiting.identity.map { ExactText(text: $0.user) } } ?? true)
+      && (target.group.map(waiting.groups.contains) ?? true)
   }
 }

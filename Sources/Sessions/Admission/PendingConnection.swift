@@ -61,7 +61,9 @@ package final class PendingConnection {
 
   init(_ worker: WorkerSessions, allowance: Allowance, client: Client, preface: Preface) {
     self.worker = worker
-    admission = Admission(allowance)
+    admission = Admission(allowance) { [orders = worker.process.orders] user, groups in
+      orders.order(.disconnect, for: user, in: groups)
+    }
     self.preface = preface
     self.client = client
     isCounted = allowance.isServed
@@ -137,11 +139,11 @@ package final class PendingConnection {
     handle(.stopped(hasBegun: !head.isEmpty))
   }
 
-  /// Refuses a client of this user whose opening still waits for its group or its upstream.
+  /// Refuses a client whose opening still waits for its groups or its upstream, if the target includes it.
   ///
   /// - Returns: whether it was such a client.
-  func disconnect(user: String) -> Bool {
-    handle(.disconnected(user: user))
+  func disconnect(_ target: SessionTarget) -> Bool {
+    handle(.disconnected(target))
   }
 
   package func abandon() {

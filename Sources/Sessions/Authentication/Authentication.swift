@@ -82,6 +82,15 @@ package struct AuthRefusal: Error, Sendable, Equatable {
   /// The name of a group would not be valid with this identity.
   static let noGroup = bearer(.noGroupName, error: "insufficient_scope")
 
+  /// An operator keeps the client out for a time.
+  ///
+  /// - Parameter reason: the operator's, with any characters.
+  static func keptOut(_ reason: String) -> AuthRefusal {
+    let fields = [HeaderField(name: "Content-Type", value: "text/plain; charset=utf-8")]
+    return AuthRefusal(
+      answer: .keptOut.saying(reason).answering(403, fields, body: Array((reason + "\n").utf8)))
+  }
+
   /// An operator has ended the user's sessions while this one was opening.
   static let disconnected = bearer(.endedByOperator, error: nil)
 

@@ -8,7 +8,7 @@ struct ClaimRules: Sendable {
   private let issuers: [String]
   /// Seconds.
   private let leeway: Double
-  private let users: [String]
+  let users: [String]
   /// What ends the identity of a session.
   private let end: End
 
@@ -27,7 +27,7 @@ struct ClaimRules: Sendable {
     audiences = configuration.audiences
     issuers = configuration.issuers
     leeway = configuration.leeway / .seconds(1)
-    users = configuration.user.map { [$0] } ?? ["user_id", "sub"]
+    users = configuration.userClaims
     end =
       switch configuration.expiry {
       case .close, .renew: .token
@@ -37,35 +37,54 @@ struct ClaimRules: Sendable {
 
   /// - Parameter now: seconds since 1970.
   func identity(_ claims: JSON, at now: Double) throws(TokenFault) -> Identity {
-    guard let expires = try claims.time("exp") else { throw TokenFault("the token has no expiry (exp)") }
-    guard now < expires + leeway else { throw TokenFault("the token has expired") }
-    if let start = try claims.time("nbf"), start > now + leeway {
-      throw TokenFault("the token is not valid yet")
-    }
-    if let issued = try claims.time("iat"), issued > now + leeway {
-      throw TokenFault("the token was issued in the future")
-    }
+    let expires = try expiry(in: claims, at: now)
+    try checkStart(claims, at: now)
+    try checkIssue(claims, at: now)
     try checkAudience(claims["aud"])
     try checkIssuer(claims["iss"])
-    if let type = claims["token_type"] {
-      guard case .string(let type) = type, Self.tokenTypes.contains(type.lowercased()) else {
-        throw TokenFault("the token is not an access token (token_type)")
-      }
-    }
-    guard let user = claims.userName(among: users) else {
-      throw TokenFault("the token has no claim that names its user", detail: claims.whyNoUser(among: users))
-    }
+    try checkType(claims["token_type"])
     let ends: Double? =
       switch end {
       case .token: expires + leeway
       case .nothing: nil
       case .age(let seconds): now + seconds
       }
-    return Identity(user: user, claims: claims, expires: ends)
+    return Identity(user: try user(in: claims), claims: claims, expires: ends)
+  }
+
+  /// - Returns: `exp`, in seconds since 1970.
+  func expiry(in claims: JSON, at now: Double) throws(TokenFault) -> Double {
+    guard let expires = try claims.time("exp") else { throw TokenFault("the token has no expiry (exp)") }
+    guard now < expires + leeway else { throw TokenFault("the token has expired") }
+    return expires
+  }
+
+  func checkStart(_ claims: JSON, at now: Double) throws(TokenFault) {
+    guard let start = try claims.time("nbf"), start > now + leeway else { return }
+    throw TokenFault("the token is not valid yet")
+  }
+
+  func checkIssue(_ claims: JSON, at now: Double) throws(TokenFault) {
+    guard let issued = try claims.time("iat"), issued > now + leeway else { return }
+    throw TokenFault("the token was issued in the future")
+  }
+
+  func checkType(_ claim: JSON?) throws(TokenFault) {
+    guard let claim else { return }
+    guard case .string(let type) = claim, Self.tokenTypes.contains(type.lowercased()) else {
+      throw TokenFault("the token is not an access token (token_type)")
+    }
+  }
+
+  func user(in claims: JSON) throws(TokenFault) -> String {
+    guard let user = claims.userName(among: users) else {
+      throw TokenFault("the token has no claim that names its user", detail: claims.whyNoUser(among: users))
+    }
+    return user
   }
 
   /// RFC 7519 section 4.1.3: a token with an audience is refused by everyone else.
-  private func checkAudience(_ claim: JSON?) throws(TokenFault) {
+  func checkAudience(_ claim: JSON?) throws(TokenFault) {
     let named: [JSON] =
       switch claim {
       case nil, .null?: []
@@ -89,7 +108,7 @@ struct ClaimRules: Sendable {
       : "the aud of the token does not contain \(wanted), which \"audience\" requires"
   }
 
-  private func checkIssuer(_ claim: JSON?) throws(TokenFault) {
+  func checkIssuer(_ claim: JSON?) throws(TokenFault) {
     if issuers.isEmpty { return }
     guard case .string(let issuer)? = claim, issuers.contains(issuer) else {
       throw TokenFault(

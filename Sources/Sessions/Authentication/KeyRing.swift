@@ -7,7 +7,8 @@ import Transport
 /// The keys for verifying the tokens of one authenticator. Key sets are read again from time to time.
 actor KeyRing {
   /// A key ready for use with one algorithm.
-  private struct Key {
+  struct Key: Sendable {
+    /// `kid`; nil for a key without one, and for the only key of an authenticator.
     var name: String?
     var algorithm: SignatureAlgorithm
     var verifier: any JWTAlgorithm
@@ -15,7 +16,7 @@ actor KeyRing {
 
   enum Lookup {
     /// Keys to try in turn. The number of the reading tells one set from the next.
-    case keys([any JWTAlgorithm], reading: Int)
+    case keys([Key], reading: Int)
     case unknownKey
     /// No set has been read yet.
     case unavailable
@@ -91,7 +92,7 @@ actor KeyRing {
   private func find(_ name: String?, _ algorithm: SignatureAlgorithm) -> Lookup {
     guard let keys else { return .unavailable }
     let fitting = keys.filter { $0.algorithm == algorithm && (name == nil || $0.name == name) }
-    return fitting.isEmpty ? .unknownKey : .keys(fitting.map(\.verifier), reading: readings)
+    return fitting.isEmpty ? .unknownKey : .keys(fitting, reading: readings)
   }
 
   private func isOlder(_ time: ContinuousClock.Instant?, than age: Duration) -> Bool {
@@ -188,8 +189,10 @@ actor KeyRing {
 }
 
 extension VerificationKey {
+  /// Makes the key ready for one algorithm. A shared secret can then sign, too.
+  ///
   /// - Returns: nil if the key is not for the algorithm.
-  fileprivate func verifier(_ algorithm: SignatureAlgorithm) async -> (any JWTAlgorithm)? {
+  func verifier(_ algorithm: SignatureAlgorithm) async -> (any JWTAlgorithm)? {
     guard algorithm.keyKind == kind else { return nil }
     let keys = JWTKeyCollection()
     switch self {

@@ -83,6 +83,7 @@ extension Session {
       worker.identities.add(self)
       subscribe(to: names, of: worker.layers[layer].layer)
     case .accept(let opening): entered(opening, groups)
+    case .refuse(let refusal) where refusal.reason.isOrder: refuse(.disconnected.saying(refusal.text))
     case .refuse(let refusal):
       refuse(
         refusal.reason == .layerUnavailable ? .identityUnavailable : .notAllowed,

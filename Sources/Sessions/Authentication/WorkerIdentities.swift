@@ -2,7 +2,7 @@ import Bytes
 import Consumers
 import Transport
 
-/// A session of a user, which another process or request can end.
+/// A session of a user.
 protocol UserSession: AnyObject {
   var identity: Identity? { get }
   func close(_ reason: CloseReason)

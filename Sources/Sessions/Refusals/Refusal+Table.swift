@@ -221,6 +221,10 @@ extension Refusal {
     403, "this user is not allowed to use this path", .no,
     when: "The answer of the `callback` does not fulfil `require`.")
 
+  package static let keptOut = Refusal(
+    403, "WHY", .later,
+    when: "An operator keeps the user, or everybody, out of the groups for a time, and the text says why.")
+
   package static let endedByOperator = Refusal(
     403, CloseReason.disconnected.text, .no,
     when: "An operator ended the user's sessions while this one was opening.")
@@ -365,7 +369,7 @@ extension Refusal {
     layerUnavailable, identityUnavailable, stopping,
     tokenNeeded, tokenNotValid, refusedByCallback, forbiddenByCallback, notFoundByCallback,
     tooManyForCallback, badPlace, noGroupName, claimsTooFew, userMayNot,
-    endedByOperator,
+    endedByOperator, keptOut,
     upstreamUnreachable, upstreamFailed, upstreamTimeout, refusedByUpstream,
   ]
 

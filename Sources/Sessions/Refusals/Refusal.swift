@@ -37,6 +37,11 @@ package struct Refusal: Error, Sendable, Equatable {
     self.meaning = meaning
   }
 
+  /// Whether an operator has said so, and the text is for the client in a close frame, too.
+  var isOrder: Bool {
+    [Refusal.keptOut, .endedByOperator].contains { $0.meaning == meaning }
+  }
+
   /// The status of the answer: 502 only for the row of upstreams that refuse, if it was not given their status.
   package var answerStatus: Int { status ?? 502 }
 

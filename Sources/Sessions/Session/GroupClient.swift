@@ -2,7 +2,7 @@ import ChannelLayers
 import Transport
 
 /// The owner of a `GroupFeed`: a WebSocket session or an event stream.
-protocol GroupClient: GroupMember, UserSession {
+protocol GroupClient: OrderedSession {
   associatedtype Route: LiveRoute
   var route: Route { get }
   /// Takes the rules of a route that continues its own. What was agreed on in the handshake stays.

@@ -29,6 +29,10 @@ struct GroupFeed {
     var caughtUpWith: UInt64 = 0
     /// The groups that the client has asked for and that are not subscribed to yet, and whether it still wants them.
     var expected: [String: Bool] = [:]
+    /// The same for groups that others have the client join.
+    var arriving: [String: Bool] = [:]
+    /// Until when the client cannot send; nil if it can.
+    var mutedUntil: MonotonicTime?
     /// Set while the client has shown, or is to show, who it is.
     var token: TokenState?
     /// Set where messages are counted.
@@ -109,6 +113,14 @@ struct GroupFeed {
     membership = nil
     extras?.others = []
     return memberships
+  }
+
+  /// The most groups of a client beside those of its route.
+  static let mostJoined = 256
+
+  /// How many groups the client has, or waits for, beside those of its route.
+  var joined: Int {
+    extras.map { $0.others.count - $0.ofRoute + $0.expected.count + $0.arriving.count } ?? 0
   }
 
   func isMember(of group: String) -> Bool {

@@ -11,6 +11,8 @@ protocol LiveRoute: AnyObject, Sendable {
   var groups: GroupConfiguration? { get }
   /// The channel layer of its groups.
   var layer: (any LayerBackend)? { get }
+  /// Whether others may have its sessions join and leave the group.
+  func admitsFromOutside(_ group: String) -> Bool
 
   /// Whether clients of another value of the route can go on by this one.
   func continues(_ other: Self) -> Bool

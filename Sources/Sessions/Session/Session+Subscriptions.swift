@@ -7,9 +7,6 @@ import WebSocketCore
 
 /// Groups that the client asks for, and who is in them.
 extension Session {
-  /// How many groups a session may ask for.
-  private static let mostSubscriptions = 256
-
   /// - Returns: nil where it is a message for the route's consumer. Out of line: most routes never come here.
   @inline(never)
   func control(_ kind: MessageKind, _ payload: RawSpan) -> Flow? {
@@ -22,7 +19,7 @@ extension Session {
   ///
   /// - Returns: false where it is one for the route's consumer.
   func takesControl(_ kind: MessageKind, _ payload: RawSpan) -> Bool {
-    guard route.takesControls else { return false }
+    guard route.takesControls else { return refuseMuted() }
     let message = kind == .text ? ControlMessage.read(payload) : nil
     if isAwaitingToken {
       if case .auth(let token)? = message {
@@ -32,14 +29,14 @@ extension Session {
       }
       return true
     }
-    guard let message else { return false }
+    guard let message else { return refuseMuted() }
     let takesSubscriptions = route.groups?.subscribe.isEmpty == false
     switch message {
     case .auth(let token) where route.takesTokens: takeToken(token)
     case .presence(let wish) where route.hasPresence: askForPresence(wish)
     case .subscribe(let group) where takesSubscriptions: subscribe(to: group)
     case .unsubscribe(let group) where takesSubscriptions: unsubscribe(from: group)
-    case .auth, .presence, .subscribe, .unsubscribe: return false
+    case .auth, .presence, .subscribe, .unsubscribe: return refuseMuted()
     }
     return true
   }
@@ -51,15 +48,17 @@ extension Session {
         "error", "\"\(group)\" is not one of the groups that clients of this route may subscribe to")
     }
     guard let layer else { return }
+    if let order = worker.process.orders.order(.disconnect, for: identity?.user, in: [group]) {
+      return tell("error", order.reason)
+    }
     let extras = feed.makeExtras()
     guard !feed.isMember(of: group) else { return tell("subscribed", group) }
     if extras.expected[group] != nil {
       extras.expected[group] = true
       return
     }
-    let count = extras.others.count - extras.ofRoute + extras.expected.count
-    guard count < Self.mostSubscriptions else {
-      return tell("error", "a session can subscribe to at most \(Self.mostSubscriptions) groups")
+    guard feed.joined < GroupFeed.mostJoined else {
+      return tell("error", "a session can subscribe to at most \(GroupFeed.mostJoined) groups")
     }
     extras.expected[group] = true
     layer.subscribe(to: group) { [weak self] outcome in
@@ -81,7 +80,7 @@ extension Session {
     }
     guard isExpected, state == .open, membership != nil else { return layer.unsubscribe(from: group) }
     if feed.isMember(of: group) {
-      // An answer of a view has named it meanwhile.
+      // Meanwhile somebody else has had it join: a view's answer, or an order.
       layer.unsubscribe(from: group)
     } else {
       join(group, of: layer)

@@ -35,6 +35,8 @@ final class Session: LiveSession {
   let layer: (any ChannelLayer)?
   /// Whether one message may cost much more than its bytes: all that are not just sent back as they are.
   private var isMetered: Bool
+  /// Whether a message may be for the gateway itself, or may not be sent.
+  private var hasControls: Bool
   /// While the client has begun something and not finished it, what that takes.
   private var unfinished: UnfinishedInput.Part?
   private(set) var state = State.open
@@ -57,6 +59,7 @@ final class Session: LiveSession {
     self.worker = worker
     layer = worker.end(of: route.layer)
     isMetered = Self.isMetered(route, compression)
+    hasControls = route.hasControls
     decoder = MessageDecoder(
       maximumMessage: route.configuration.limits.message.bytes, inflater: compression?.inflater)
     keepAlive = makeKeepAlive(of: route)
@@ -74,6 +77,11 @@ final class Session: LiveSession {
     compression != nil || route.hasControls || !route.consumer.isEcho
   }
 
+  /// Adapts to whether the client is muted.
+  func judgeControls() {
+    hasControls = route.hasControls || feed.extras?.mutedUntil != nil
+  }
+
   func exchange(for new: SessionRoute) {
     compression = compression.map { worker.compression.renewed($0, for: new) }
     isMetered = record != nil || Self.isMetered(new, compression)
@@ -84,6 +92,7 @@ final class Session: LiveSession {
       upstream?.keepAlive = keepAlive
     }
     route = new
+    judgeControls()
     exchangeMeter()
   }
 
@@ -91,6 +100,7 @@ final class Session: LiveSession {
   func join(_ opening: GroupsOpening, _ history: HistoryRequest?) {
     joinGroups(opening, history)
     joinPresence()
+    takeStandingOrders()
   }
 
   /// All groups are seen in the same form.
@@ -217,7 +227,7 @@ extension Session: FrameSink {
   // Apart from `message`, so that an echo asks only once whether there is more to it.
   @inline(never)
   private func metered(_ kind: MessageKind, _ payload: RawSpan) -> Flow {
-    if route.hasControls, let flow = control(kind, payload) {
+    if hasControls, let flow = control(kind, payload) {
       if flow == .pause { return .pause }
     } else {
       route.consumer.received(kind, payload, from: self)

@@ -33,6 +33,7 @@ package final class ProcessState: Sendable {
   /// A refused client may come thousands of times in a second.
   let addressPace = SharedLogPace(most: 4)
   let unbelieved: UnbelievedProxies
+  package let orders = StandingOrders()
 
   private let readiness = Atomic<Bool>(false)
 

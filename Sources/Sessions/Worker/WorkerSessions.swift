@@ -23,6 +23,8 @@ package final class WorkerSessions {
   private var clock = HTTPClock()
   let identities = WorkerIdentities()
   let unfinishedInput: UnfinishedInput
+  /// Orders on many sessions. Unowned there: the worker lives while its reactor runs.
+  private(set) lazy var sweep = SessionSweep(of: self)
 
   package private(set) var live: [any LiveSession] = []
   package private(set) var pending: [ObjectIdentifier: PendingConnection] = [:]
@@ -202,18 +204,6 @@ extension WorkerSessions {
     process.counters.sessions.down()
     process.counters.connections.down()
     owner?.sessionEnded()
-  }
-
-  /// Ends the sessions of a user, including those that are opening.
-  ///
-  /// - Parameter reason: for the client; at most 123 bytes.
-  /// - Returns: how many sessions there were.
-  @discardableResult
-  package func disconnect(user: String, reason: String = CloseReason.disconnected.text) -> Int {
-    let sessions = identities.sessions(of: user)
-    for session in sessions { session.close(.disconnected.saying(reason)) }
-    let waiting = Array(pending.values).count { $0.disconnect(user: user) }
-    return sessions.count + waiting
   }
 
   /// Closes all connections at once.

@@ -138,10 +138,15 @@ struct PublishEndpointTests {
       let faulty = scene.ask("POST", "publish/", #"{"group": "room", "text": "\#(text)""#)
       try await scene.until { faulty.answer != nil }
       #expect(faulty.answers.map(\.status) == [400])
-      let order = scene.ask("POST", "publish/disconnect", #"{"user": "\#(text)"}"#)
+      let order = scene.ask(
+        "POST", "publish/disconnect", #"{"user": "5" \#(String(repeating: " ", count: 100_000))}"#)
       #expect(order.answer == nil)
       try await scene.until { order.answer != nil }
-      #expect(order.answer?.hasSuffix(#"x","sessions":0}"# + "\n") == true)
+      #expect(order.answer?.hasSuffix(#"{"user":"5","sessions":0}"# + "\n") == true)
+      // No token and no callback names such a user.
+      let nobody = scene.ask("POST", "publish/disconnect", #"{"user": "\#(text)"}"#)
+      try await scene.until { nobody.answer != nil }
+      #expect(nobody.answers.map(\.status) == [400])
       let gone = scene.ask("POST", "publish/", #"{"group": "kept", "text": "\#(text)"}"#)
       gone.hangUp()
       #expect(gone.answers.isEmpty)

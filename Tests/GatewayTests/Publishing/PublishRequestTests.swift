@@ -52,6 +52,17 @@ struct PublishRequestTests {
       ])
   }
 
+  @Test func `what is ephemeral is marked, and no history keeps it`() throws {
+    let mark = Event.Field("sluice.ephemeral", .json(.bool(true)))
+    let request = try read(
+      #"{"batch": [{"group": "g", "text": "x", "ephemeral": true}, {"group": "g", "text": "x", "ephemeral": false}]}"#
+    )
+    let text = Event.Field("text", .text(Array("x".utf8)))
+    #expect(request.events.map(\.event.fields) == [[text, mark], [text]])
+    #expect(request.events.map(\.event.isRecordable) == [false, true])
+    #expect(throws: PublishRefusal.self) { try read(#"{"group": "g", "text": "x", "ephemeral": 1}"#) }
+  }
+
   @Test func `groups and items keep their order`() throws {
     let request = try read(
       #"{"batch": [{"groups": ["b", "a"], "message": 1}, {"group": "c", "text": ""}], "idempotency_key": "k"}"#

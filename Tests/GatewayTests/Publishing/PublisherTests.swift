@@ -1,5 +1,6 @@
 import ChannelLayers
 import LayerTestSupport
+import Sessions
 import Testing
 import Transport
 
@@ -128,7 +129,8 @@ struct PublisherTests {
       var sessions: Int?
       try await PublishScene.serving(reactors: 1) { stopping in
         scene.publisher.connect(to: scene.mailboxes + stopping.mailboxes)
-        scene.publisher.disconnect(DisconnectOrder(user: "5"), from: scene.workers[0]) { sessions = $0 }
+        let order = ControlOrder(.disconnect, SessionTarget(user: "5"))
+        scene.publisher.carryOut(order, of: scene.layer, from: scene.workers[0]) { sessions = $0.sessions }
         scene.settle()
         #expect(sessions == nil)
       }

@@ -56,6 +56,7 @@ private final class FakeRoute: LiveRoute {
   let auth: RouteAuthenticator? = nil
   let groups: GroupConfiguration? = nil
   let layer: (any LayerBackend)? = nil
+  func admitsFromOutside(_ group: String) -> Bool { group.hasPrefix("room_") }
   func continues(_ other: FakeRoute) -> Bool { true }
 }
 
@@ -122,6 +123,51 @@ private final class FakeClient: GroupClient, ConnectionHandler {
 }
 
 struct GroupFeedTests {
+  @Test func `others have a client join and leave groups that the view may give it`() throws {
+    let states = try onReactor { client, layer in
+      let opening = GroupsOpening(["other"], of: layer)
+      opening.start { _ in }
+      #expect(!client.allows(.join(["room_1"]), in: layer.groups))
+      client.joinGroups(opening, nil)
+      #expect(client.allows(.join(["room_1", "room_2"]), in: layer.groups))
+      #expect(!client.allows(.join(["room_1", "drivers"]), in: layer.groups))
+      #expect(!client.allows(.mute(until: .now), in: layer.groups))
+      var states: [String] = []
+      for action in [
+        SessionAction.join(["room_1", "room_2"]), .join(["room_1"]), .leave(["room_1", "room_3"]),
+        .leave(["other"]),
+      ] {
+        client.carryOut(action, of: layer)
+        states.append(client.state)
+      }
+      // One that has said goodbye joins nothing.
+      client.isOpen = false
+      client.carryOut(.join(["room_5"]), of: layer)
+      states.append(client.state)
+      client.leaveGroups()
+      return states + [client.state]
+    }
+    let (two, one) = ("other+room_1+room_2", "other+room_2")
+    #expect(
+      states
+        == [
+          (two, 1, 3), (two, 1, 3), (one, 1, 2), (one, 1, 2), (one, 1, 2), ("", 0, 0),
+        ].map { "\($0.0) replaying=false members=[0, \($0.1)] subscriptions=\($0.2)" })
+  }
+
+  @Test func `a client joins no more groups than it could ask for`() throws {
+    let count = try onReactor { client, layer in
+      let opening = GroupsOpening(["other"], of: layer)
+      opening.start { _ in }
+      client.joinGroups(opening, nil)
+      for number in 0..<300 { client.carryOut(.join(["room_\(number)"]), of: layer) }
+      let count = client.feed.memberships.count
+      client.leaveGroups()
+      return count
+    }
+    #expect(count == 257)
+  }
+
   /// Runs the body with a client on a reactor of its own.
   private func onReactor<Result: Sendable>(
     _ body: @escaping @Sendable (FakeClient, CountingLayer) -> Result

@@ -1,0 +1,52 @@
+import ChannelLayers
+import Consumers
+import Transport
+
+/// A session that other processes and requests can give orders to.
+protocol OrderedSession: GroupMember, UserSession {
+  /// - Parameter groups: of the layer that the group is in.
+  func isMember(of group: String, in groups: LocalGroups) -> Bool
+  /// Whether its route lets the action be carried out on it.
+  func allows(_ action: SessionAction, in groups: LocalGroups) -> Bool
+  func carryOut(_ action: SessionAction, of layer: any ChannelLayer)
+
+  /// Whether the client can be kept from sending.
+  var takesMute: Bool { get }
+  /// - Parameter end: nil lets the client send again.
+  func mute(until end: MonotonicTime?)
+}
+
+extension OrderedSession where Self: GroupClient {
+  func isMember(of group: String, in groups: LocalGroups) -> Bool {
+    layer?.groups === groups && feed.isMember(of: group)
+  }
+
+  func allows(_ action: SessionAction, in groups: LocalGroups) -> Bool {
+    switch action {
+    case .disconnect, .unmute: true
+    case .mute: takesMute
+    case .join(let names), .leave(let names):
+      feed.membership != nil && layer?.groups === groups && names.allSatisfy(route.admitsFromOutside)
+    }
+  }
+
+  func carryOut(_ action: SessionAction, of layer: any ChannelLayer) {
+    guard isOpen else { return }
+    switch action {
+    case .disconnect(let reason): close(.disconnected.saying(reason))
+    case .mute(let end): mute(until: end)
+    case .unmute: mute(until: nil)
+    case .join(let names): for name in names { joinFromOutside(name, of: layer) }
+    case .leave(let names): for name in names { leaveFromOutside(name, of: layer) }
+    }
+  }
+
+  /// Clients of event streams send nothing.
+  var takesMute: Bool { false }
+  func mute(until end: MonotonicTime?) {}
+}
+
+extension LiveRoute {
+  /// Only groups that the route's `groups_from_view` names can be given from outside; without it, none.
+  func admitsFromOutside(_ group: String) -> Bool { false }
+}

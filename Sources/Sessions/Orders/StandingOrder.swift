@@ -1,0 +1,92 @@
+package import Bytes
+import JSON
+
+/// An order that holds for a time: until then a user may not come in, or may not send.
+package struct StandingOrder: Sendable, Equatable {
+  package enum Kind: String, Sendable, CaseIterable {
+    /// Sessions are closed, and handshakes refused.
+    case disconnect
+    /// Sessions stay, and cannot send.
+    case mute
+  }
+
+  /// What the order is about. There is one order for each subject.
+  package struct Subject: Sendable, Hashable {
+    package var kind: Kind
+    /// Nil for everybody.
+    package var user: ExactText?
+    /// Nil for every group. Never nil together with `user`.
+    package var group: String?
+
+    package init(_ kind: Kind, user: ExactText?, group: String?) {
+      self.kind = kind
+      self.user = user
+      self.group = group
+    }
+  }
+
+  package var subject: Subject
+  /// Seconds since 1970.
+  package var until: Double
+  /// For the client; at most 123 bytes.
+  package var reason: String
+
+  /// How long an order may hold.
+  package static let times = Duration.seconds(1)...Duration.seconds(365 * 86400)
+
+  package init(_ subject: Subject, until: Double, reason: String) {
+    self.subject = subject
+    self.until = until
+    self.reason = reason
+  }
+}
+
+// MARK: - As text, for a channel layer
+
+extension StandingOrder.Subject {
+  /// `["disconnect","5",null]`
+  package var text: String {
+    let parts: JSON = [
+      .string(kind.rawValue), user.map { .string($0.text) } ?? .null, group.map(JSON.string) ?? .null,
+    ]
+    return parts.text
+  }
+
+  /// - Returns: nil for what `text` would not write.
+  package init?(_ text: String) {
+    guard case .array(let parts)? = try? JSON.parse(Array(text.utf8).rawBytes, strings: .compared),
+      parts.count == 3, let kind = parts[0].string.flatMap(StandingOrder.Kind.init(rawValue:)),
+      parts[1...].contains(where: { $0.string != nil }),
+      parts[1...].allSatisfy({ $0 == .null || $0.string != nil })
+    else { return nil }
+    self.init(kind, user: parts[1].string.map { ExactText(text: $0) }, group: parts[2].string)
+  }
+}
+
+extension StandingOrder {
+  /// `[1764418000.5,"be nice"]`: what is kept under the subject.
+  package var text: String {
+    let parts: JSON = [.double(until), .string(reason)]
+    return parts.text
+  }
+
+  /// - Returns: nil for what `text` would not write.
+  package init?(_ subject: Subject, _ text: String) {
+    guard case .array(let parts)? = try? JSON.parse(Array(text.utf8).rawBytes, strings: .compared),
+      parts.count == 2, let until = parts[0].seconds, let reason = parts[1].string, reason.utf8.count <= 123
+    else { return nil }
+    self.init(subject, until: until, reason: reason)
+  }
+}
+
+extension JSON {
+  /// The value of a number, exact enough for a time; nil for anything else.
+  package var seconds: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .unsigned(let value): Double(value)
+    case .double(let value) where value.isFinite: value
+    default: nil
+    }
+  }
+}

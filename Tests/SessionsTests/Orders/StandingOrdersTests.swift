@@ -1,0 +1,85 @@
+import Bytes
+import Synchronization
+import Testing
+
+@testable import Sessions
+
+/// A clock that the test moves.
+private final class Clock: Sendable {
+  let time = Mutex(1000.0)
+  func move(by seconds: Double) { time.withLock { $0 += seconds } }
+  var orders: StandingOrders { StandingOrders { [self] in time.withLock { $0 } } }
+}
+
+private func order(
+  _ kind: StandingOrder.Kind = .disconnect, user: String? = nil, group: String? = nil, until: Double = 1600,
+  reason: String = "why"
+) -> StandingOrder {
+  let subject = StandingOrder.Subject(kind, user: user.map { ExactText(text: $0) }, group: group)
+  return StandingOrder(subject, until: until, reason: reason)
+}
+
+struct StandingOrdersTests {
+  @Test func `an order holds for its user and its group, until its time is over`() {
+    let clock = Clock()
+    let orders = clock.orders
+    #expect(orders.order(.disconnect, for: "5", in: ["a"]) == nil)
+    let all = [
+      order(user: "5"), order(user: "6", group: "a"), order(group: "b", until: 1300), order(.mute, user: "7"),
+    ]
+    for order in all { #expect(orders.add(order)) }
+    #expect(orders.order(.disconnect, for: "5", in: []) == all[0])
+    #expect(orders.order(.disconnect, for: "6", in: []) == nil)
+    #expect(orders.order(.disconnect, for: "6", in: ["x", "a"]) == all[1])
+    #expect(orders.order(.disconnect, for: nil, in: ["a"]) == nil)
+    #expect(orders.order(.disconnect, for: nil, in: ["b"]) == all[2])
+    #expect(orders.order(.disconnect, for: "7", in: ["a"]) == nil)
+    #expect(orders.order(.mute, for: "7", in: ["a"]) == all[3])
+    #expect(orders.all(.disconnect) == [all[2], all[0], all[1]])
+    clock.move(by: 300)
+    #expect(orders.order(.disconnect, for: nil, in: ["b"]) == nil)
+    #expect(orders.all(.disconnect) == [all[0], all[1]])
+    #expect(orders.remove(all[0].subject) && !orders.remove(all[0].subject))
+    #expect(orders.order(.disconnect, for: "5", in: []) == nil)
+  }
+
+  @Test func `the table is bounded, and orders that are over make room`() {
+    let clock = Clock()
+    let orders = clock.orders
+    for number in 0..<StandingOrders.most { #expect(orders.add(order(user: "\(number)"))) }
+    #expect(!orders.add(order(user: "one more")))
+    // An order of the same subject takes no room.
+    #expect(orders.add(order(user: "5", reason: "another")))
+    clock.move(by: 600)
+    #expect(orders.add(order(user: "one more", until: 9999)))
+    #expect(orders.all(.disconnect).count == 1)
+  }
+
+  @Test func `what a layer keeps replaces what is known, but for orders on their way to it`() {
+    let clock = Clock()
+    let orders = clock.orders
+    orders.add(order(user: "lifted elsewhere"))
+    orders.add(order(user: "stays"))
+    clock.move(by: 100)
+    orders.add(order(user: "on its way"))
+    let kept = [order(user: "stays"), order(user: "new"), order(user: "over", until: 1050)]
+    #expect(orders.replace(by: kept, asked: 1101) == [order(user: "new")])
+    #expect(orders.all(.disconnect).compactMap(\.subject.user?.text) == ["new", "on its way", "stays"])
+    #expect(orders.replace(by: kept, asked: 1101) == [])
+  }
+
+  @Test func `an order is the same after it was text`() {
+    let all = [order(user: "a\"é\n"), order(.mute, group: "g", until: 1600.25), order(user: "5", group: "g")]
+    for order in all {
+      #expect(StandingOrder.Subject(order.subject.text) == order.subject)
+      #expect(StandingOrder(order.subject, order.text) == order)
+    }
+    for text in ["", "{}", "[]", #"["disconnect",null,null]"#, #"["other","5",null]"#, #"["mute",5,null]"#] {
+      #expect(StandingOrder.Subject(text) == nil)
+    }
+    let subject = all[0].subject
+    for text in ["", "[1]", #"["1","x"]"#, #"[1,"\#(String(repeating: "x", count: 124))"]"#] {
+      #expect(StandingOrder(subject, text) == nil)
+    }
+  }
+}
