@@ -1,32 +1,21 @@
 package import JSON
+package import Routing
 
 /// The `auth:`, `auth_optional:` and `require:` that hold for one route.
 package struct RouteAuth: Sendable, Hashable {
   /// The index in `Configuration.authenticators`.
   package var authenticator: Int
   package var name: String
+  /// What its users can be called; nil for any text.
+  package var userType: UserType?
   /// Whether clients without a token are admitted, as anonymous clients.
   package var isOptional = false
   /// All of these must be fulfilled.
-  package var requirements: [ClaimRequirement] = []
+  package var requirements: [Requirement] = []
 
   /// Whether another value admits the same clients, as far as the route says it: the entry of `auth` is known by its name.
   package func continues(_ other: RouteAuth) -> Bool {
     name == other.name && isOptional == other.isOptional && requirements == other.requirements
-  }
-}
-
-/// One entry of `require:`: a claim must be one of some values, or a list that contains one of them.
-package struct ClaimRequirement: Sendable, Hashable {
-  package var claim: String
-  package var values: [JSON]
-
-  package func holds(in claims: JSON) -> Bool {
-    switch claims.claim(claim) {
-    case nil: false
-    case .array(let elements)?: elements.contains(where: values.contains)
-    case let value?: values.contains(value)
-    }
   }
 }
 
@@ -44,12 +33,5 @@ extension RouteAuth: CustomStringConvertible {
   package var description: String {
     let all = [name + (isOptional ? " (optional)" : "")] + requirements.map(\.description)
     return all.joined(separator: ", ")
-  }
-}
-
-extension ClaimRequirement: CustomStringConvertible {
-  package var description: String {
-    let words = values.map { value in if case .string(let text) = value { text } else { value.text } }
-    return "\(claim) = \(words.joined(separator: " or "))"
   }
 }

@@ -28,6 +28,7 @@ private let files: [KeyPlace: String] = [
   .jwt: "auth: {users: {jwt: {HERE}}}",
   .tokenSource: "auth: {users: {jwt: {secret: {env: X}, from: [{HERE}]}}}",
   .callback: "auth: {users: {callback: {HERE}}}",
+  .userClaim: "auth: {users: {jwt: {user: {HERE}}}}",
   .upstreamTLS: "applications: {main: {http: [{path: a, proxy: {to: 'https://a', tls: {HERE}}}]}}",
   .application: "applications: {main: {HERE}}",
   .webSocketRoutes: "applications: {main: {websocket: {HERE}}}",

@@ -84,7 +84,7 @@ extension PublishCall {
   private func ask(_ auth: RouteAuthenticator) {
     let credentials = Credentials(
       inFields: exchange.request.fields, query: exchange.path.query, host: exchange.request.host,
-      client: exchange.client)
+      client: exchange.client, captures: exchange.match.captures)
     ticket = worker.authenticate(by: { await auth.authenticate(credentials) }) { [self] outcome in
       ticket = nil
       attempt { () throws(PublishRefusal) in try goOn(as: try PublishAccess.identity(outcome), in: .user) }

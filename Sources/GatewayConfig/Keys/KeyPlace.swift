@@ -6,7 +6,7 @@ package enum KeyPlace: Sendable, Hashable {
   case channelLayer, redisHost, sentinelOptions
   /// The `config` of a layer with this back end.
   case config(ChannelLayerConfiguration.BackendName)
-  case authenticator, jwt, tokenSource, callback, upstreamTLS
+  case authenticator, jwt, tokenSource, callback, userClaim, upstreamTLS
   case application, webSocketRoutes, httpRoutes, webSocketRoute, httpRoute
   case proxy, publish, eventStream, history, files, response, redirect
   case secret, app, preset
@@ -100,6 +100,8 @@ package enum KeyPlace: Sendable, Hashable {
         "an entry of \"from\"", "auth.NAME.jwt.from[].", home: "an entry of auth.NAME.jwt.from",
         areKeysOrdinary: true, oneOf: [["cookie"], ["query"]])
     case .callback: Facts("\"callback\"", "auth.NAME.callback.", areKeysOrdinary: true)
+    case .userClaim:
+      Facts("\"user\"", "auth.NAME.jwt.user.", home: "user of an authenticator", areKeysOrdinary: true)
     case .upstreamTLS: Facts("\"tls\"", "tls.", home: "tls of a proxy", areKeysOrdinary: true)
     case .application: Facts("an application", "applications.NAME.")
     case .webSocketRoutes: Facts("\"websocket\"", "websocket.", home: "applications.NAME.websocket")

@@ -28,6 +28,7 @@ package enum KeyReference {
       title: "Keys of static, respond and redirect", places: [.files, .response, .redirect], hasPaths: true),
     Section(title: "Keys of jwt", places: [.jwt, .tokenSource]),
     Section(title: "Keys of callback", places: [.callback]),
+    Section(title: "Keys of user", places: [.userClaim]),
     Section(title: "Keys of compression", places: [.compression]),
     Section(title: "Keys of tls", places: [.serverTLS, .certificate]),
     Section(

@@ -47,7 +47,7 @@ struct HeadCheck {
       Opening(.session(session), captures: match.captures, history: history),
       Credentials(
         fields: request.fields, query: path.query, subprotocols: handshake.subprotocols,
-        host: handshake.host, client: client, takesMessage: route.takesTokens))
+        host: handshake.host, client: client, captures: match.captures, takesMessage: route.takesTokens))
     guard let upstream = route.configuration.consumer.upstream else { return opening }
     return try forwarded(opening, of: session, to: upstream, path, match)
   }
@@ -66,7 +66,9 @@ struct HeadCheck {
       let stream = EventStreamOpening(route: route, crossOrigin: crossOrigin)
       return try admitted(
         Opening(.stream(stream), captures: place.match.captures, history: history),
-        Credentials(fields: request.fields, query: place.path.query, host: host, client: client))
+        Credentials(
+          fields: request.fields, query: place.path.query, host: host, client: client,
+          captures: place.match.captures))
     } catch {
       var refusal = error
       refusal.crossOrigin = (try? crossOrigin.get()) ?? []
@@ -83,9 +85,9 @@ struct HeadCheck {
     var opening = opening
     if opening.route.auth != nil {
       opening.credentials = credentials()
-    } else if !opening.nameGroups() {
+    } else {
       // A path with an invalid group name is answered like an unknown path.
-      throw HandshakeRefusal(.noRoute)
+      do { try opening.nameGroups() } catch { throw HandshakeRefusal(.noRoute) }
     }
     guard allowance.mayBeSession else { throw HandshakeRefusal(.tooManyConnections) }
     return opening

@@ -2,6 +2,7 @@ import Consumers
 import GatewayConfig
 import Logging
 import NIOCore
+import Routing
 
 /// An entry of `auth:` at work. Shared by all workers and the HTTP service; never used on a reactor.
 enum Authenticator: Sendable {
@@ -63,7 +64,7 @@ package struct RouteAuthenticator: Sendable {
     switch authenticator {
     case .tokens(let verifier):
       switch credentials.token(from: verifier.configuration.sources) {
-      case .token(let token): return check(await verifier.verify(token), of: nil)
+      case .token(let token): return check(await verifier.verify(token), of: nil, for: credentials.captures)
       case .several: return .refused(.badToken("there is more than one token"))
       case .nothing:
         if rules.isOptional { return .anonymous }
@@ -75,14 +76,16 @@ package struct RouteAuthenticator: Sendable {
       let outcome = await callback.ask(credentials)
       // Only the server behind the callback knows whether the cookies contain credentials.
       if rules.isOptional, case .refused = outcome { return .anonymous }
-      return check(outcome, of: rules.name)
+      return check(outcome, of: rules.name, for: credentials.captures)
     }
   }
 
   /// The same for a token in a message.
-  func authenticate(token: String) async -> Authentication {
+  ///
+  /// - Parameter captures: of the path.
+  func authenticate(token: String, for captures: Captures) async -> Authentication {
     guard case .tokens(let verifier) = authenticator else { return .refused(.noToken) }
-    return check(await verifier.verify(token), of: nil)
+    return check(await verifier.verify(token), of: nil, for: captures)
   }
 
   /// Nil for a callback.
@@ -98,14 +101,18 @@ package struct RouteAuthenticator: Sendable {
 
   /// Checks the requirements of the route.
   ///
-  /// - Parameter callback: the name of the callback that has answered; nil for a token.
-  private func check(_ outcome: Authentication, of callback: String?) -> Authentication {
+  /// - Parameters:
+  ///   - callback: the name of the callback that has answered; nil for a token.
+  ///   - captures: of the path.
+  private func check(
+    _ outcome: Authentication, of callback: String?, for captures: Captures
+  ) -> Authentication {
     guard case .identity(let identity) = outcome,
-      let missing = rules.requirements.first(where: { !$0.holds(in: identity.claims) })
+      let missing = rules.requirements.first(where: { !$0.holds(in: identity.claims, for: captures) })
     else { return outcome }
     var refusal = callback == nil ? AuthRefusal.notAllowed : .userNotAllowed
     let source = callback.map { "the answer of \"\($0)\"" } ?? "the token"
-    refusal.detail = missing.fault(in: identity.claims, of: source)
+    refusal.detail = missing.fault(in: identity.claims, of: source, for: captures)
     return .refused(refusal)
   }
 }

@@ -1,6 +1,7 @@
 import Consumers
 import GatewayConfig
 import JSON
+import Routing
 
 /// Checks the claims of a token (RFC 7519 section 4.1), and finds its user.
 struct ClaimRules: Sendable {
@@ -9,6 +10,7 @@ struct ClaimRules: Sendable {
   /// Seconds.
   private let leeway: Double
   private let users: [String]
+  private let userType: UserType?
 
   /// Simple JWT's access and sliding tokens, and the word that OAuth servers use. Simple JWT's refresh tokens are signed with
   /// the same key, but are only for getting other tokens.
@@ -19,6 +21,7 @@ struct ClaimRules: Sendable {
     issuers = configuration.issuers
     leeway = configuration.leeway / .seconds(1)
     users = configuration.user.map { [$0] } ?? ["user_id", "sub"]
+    userType = configuration.userType
   }
 
   /// - Parameter now: seconds since 1970.
@@ -38,8 +41,9 @@ struct ClaimRules: Sendable {
         throw TokenFault("the token is not an access token (token_type)")
       }
     }
-    guard let user = claims.userName(among: users) else {
-      throw TokenFault("the token has no claim that names its user", detail: claims.whyNoUser(among: users))
+    guard let user = claims.userName(among: users, as: userType) else {
+      throw TokenFault(
+        "the token has no claim that names its user", detail: claims.whyNoUser(among: users, as: userType))
     }
     return Identity(user: user, claims: claims, expires: expires + leeway)
   }
@@ -97,8 +101,8 @@ extension JSON {
 
   /// The text of the first of the members that is present: a name, or a number.
   ///
-  /// - Returns: nil if it is neither, is empty, or is too long for a name.
-  func userName(among names: [String]) -> String? {
+  /// - Returns: nil if it is neither, is empty, is too long for a name, or is not of the type.
+  func userName(among names: [String], as type: UserType? = nil) -> String? {
     let text: String? =
       switch names.lazy.compactMap({ claim($0) }).first(where: { $0 != .null }) {
       case .string(let text)?: text
@@ -106,7 +110,7 @@ extension JSON {
       case .unsigned(let number)?: String(number)
       default: nil
       }
-    guard let text, (1...255).contains(text.utf8.count) else { return nil }
+    guard let text, (1...255).contains(text.utf8.count), type?.admits(text) != false else { return nil }
     return text
   }
 }

@@ -1,5 +1,6 @@
 import Bytes
 import GatewayConfig
+package import Routing
 package import WebSocketCore
 
 /// The parts of a request that can contain a client's credentials.
@@ -13,6 +14,8 @@ package struct Credentials: Sendable {
   /// The `Host` field.
   var host: String
   var client: Client
+  /// What the path captured.
+  var captures = Captures()
   /// Whether a message may contain the token if the request has none.
   var takesMessage = false
 
@@ -62,7 +65,9 @@ package struct Credentials: Sendable {
 
 extension Credentials {
   /// Those of a request that is no handshake.
-  package init(inFields fields: [HeaderField], query: String?, host: String, client: Client) {
-    self.init(fields: fields, query: query, host: host, client: client)
+  package init(
+    inFields fields: [HeaderField], query: String?, host: String, client: Client, captures: Captures
+  ) {
+    self.init(fields: fields, query: query, host: host, client: client, captures: captures)
   }
 }

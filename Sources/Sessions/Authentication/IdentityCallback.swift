@@ -59,9 +59,10 @@ struct IdentityCallback: Sendable {
       guard let claims = try? JSON.parse(body.rawBytes, strings: .compared), case .object = claims
       else { return fail("the server answered \(answer.status) without a JSON object") }
       let names = configuration.user.map { [$0] } ?? ["user", "id"]
-      guard let user = claims.userName(among: names) else {
+      let type = configuration.userType
+      guard let user = claims.userName(among: names, as: type) else {
         return fail(
-          "the answer does not name a user: \(claims.whyNoUser(among: names))",
+          "the answer does not name a user: \(claims.whyNoUser(among: names, as: type))",
           hint: "write user: NAME beside callback.url, with the name of the member that names the user")
       }
       do throws(TokenFault) {

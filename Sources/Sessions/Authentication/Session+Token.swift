@@ -29,7 +29,8 @@ extension Session {
     guard let auth = route.auth, let extras = feed.extras, extras.token != nil, isAwaitingToken || auth.renews
     else { return tell("error", "this session expects no token") }
     guard extras.token?.ticket == nil else { return }
-    extras.token?.ticket = worker.authenticate(by: { await auth.authenticate(token: text) }) {
+    let captures = extras.captures
+    extras.token?.ticket = worker.authenticate(by: { await auth.authenticate(token: text, for: captures) }) {
       [weak self] outcome in self?.checked(outcome)
     }
   }
