@@ -1,5 +1,5 @@
 package import JSON
-import Routing
+package import Routing
 
 /// The identity of an authenticated client, from its token or its cookies.
 ///
@@ -22,21 +22,39 @@ public final class Identity: Sendable {
   ) {
     self.user = user
     self.claims = claims
-    self.expires = expires
     self.groups = groups
+    self.expires = expires
     self.beforePermission = beforePermission
   }
 
-  /// The value of a place in a template: `user`, or `claims.NAME` if the claim is text, a number or a truth value.
+  /// The value of a place in a template: `user`, or `claims.NAME` if the claim is text, a whole number or a truth value.
   package func value(of place: String) -> String? {
-    if place == GroupPattern.user { return user }
+    place == GroupPattern.user ? user : claim(of: place)?.textInNames
+  }
+
+  /// The same, or a list of such values.
+  package func values(of place: String) -> IdentityValue? {
+    guard case .array(let elements)? = claim(of: place) else { return value(of: place).map { .one($0) } }
+    let texts = elements.compactMap(\.textInNames)
+    return texts.count == elements.count ? .list(texts) : nil
+  }
+
+  /// The claim that `claims.NAME` is about.
+  package func claim(of place: String) -> JSON? {
     guard place.hasPrefix(GroupPattern.claimPrefix) else { return nil }
-    switch claims[String(place.dropFirst(GroupPattern.claimPrefix.count))] {
-    case .string(let text): return text
-    case .integer(let number): return "\(number)"
-    case .unsigned(let number): return "\(number)"
-    case .bool(let value): return "\(value)"
-    case .double, .null, .array, .object, nil: return nil
+    return claims[String(place.dropFirst(GroupPattern.claimPrefix.count))]
+  }
+}
+
+extension JSON {
+  /// The value as it fills a place of a template; nil if it is neither text, nor a whole number, nor a truth value.
+  package var textInNames: String? {
+    switch self {
+    case .string(let text): text
+    case .integer(let number): "\(number)"
+    case .unsigned(let number): "\(number)"
+    case .bool(let value): "\(value)"
+    case .double, .null, .array, .object: nil
     }
   }
 }

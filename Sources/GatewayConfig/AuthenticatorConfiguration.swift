@@ -1,3 +1,5 @@
+package import Routing
+
 /// One entry of `auth:`: a way to authenticate clients.
 package struct AuthenticatorConfiguration: Sendable {
   package enum Kind: Sendable {
@@ -10,6 +12,14 @@ package struct AuthenticatorConfiguration: Sendable {
   package var kind: Kind
   /// The place of the name in the file.
   package var range: SourceRange
+
+  /// What its users can be called; nil for any text.
+  var userType: UserType? {
+    switch kind {
+    case .jwt(let jwt): jwt.userType
+    case .callback(let callback): callback.userType
+    }
+  }
 }
 
 /// `jwt:`, tokens that Sluice verifies itself (RFC 7519).
@@ -39,6 +49,8 @@ package struct JWTConfiguration: Sendable {
   package var leeway: Duration = .zero
   /// The claim that names the user; nil for `user_id` or, if that is missing, `sub`.
   package var user: String?
+  /// What the user has to be; nil for any text or whole number.
+  package var userType: UserType?
   /// Where a token may be. Two places must not have different ones.
   package var sources: [TokenSource] = [.header, .subprotocol]
   /// `schemes:`, of a token in `Authorization`; at least one.
@@ -90,6 +102,8 @@ package struct CallbackConfiguration: Sendable {
   package var scheme = "Bearer"
   /// The member of the answer that names the user; nil for `user` or, if that is missing, `id`.
   package var user: String?
+  /// What the user has to be; nil for any text or whole number.
+  package var userType: UserType?
 
   /// The fields that are passed on if the file names none.
   static let standardHeaders = ["cookie", "authorization"]

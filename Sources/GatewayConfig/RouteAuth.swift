@@ -1,14 +1,17 @@
 package import JSON
+package import Routing
 
 /// The `auth:`, `auth_optional:` and `require:` that hold for one route.
 package struct RouteAuth: Sendable, Hashable {
   /// The index in `Configuration.authenticators`.
   package var authenticator: Int
   package var name: String
+  /// What its users can be called; nil for any text.
+  package var userType: UserType?
   /// Whether clients without a token are admitted, as anonymous clients.
   package var isOptional = false
   /// All of these must be fulfilled.
-  package var requirements: [ClaimRequirement] = []
+  package var requirements: [Requirement] = []
   /// What is asked about a client once it is known who it is; nil if nothing is.
   package var permission: PermissionConfiguration?
   /// The captures of `<path:NAME>`: each may be several segments of a question's URL.
@@ -23,20 +26,6 @@ package struct RouteAuth: Sendable, Hashable {
       return permission == nil && other.permission == nil
     }
     return permission.asksTheSame(as: known)
-  }
-}
-
-/// One entry of `require:`: a claim must be one of some values, or a list that contains one of them.
-package struct ClaimRequirement: Sendable, Hashable {
-  package var claim: String
-  package var values: [JSON]
-
-  package func holds(in claims: JSON) -> Bool {
-    switch claims.claim(claim) {
-    case nil: false
-    case .array(let elements)?: elements.contains(where: values.contains)
-    case let value?: values.contains(value)
-    }
   }
 }
 
@@ -55,12 +44,5 @@ extension RouteAuth: CustomStringConvertible {
     let all = [name + (isOptional ? " (optional)" : "")] + requirements.map(\.description)
     let permission = permission.map { "permission of \($0.question.shownURL)" }
     return (all + [permission].compactMap(\.self)).joined(separator: ", ")
-  }
-}
-
-extension ClaimRequirement: CustomStringConvertible {
-  package var description: String {
-    let words = values.map { value in if case .string(let text) = value { text } else { value.text } }
-    return "\(claim) = \(words.joined(separator: " or "))"
   }
 }

@@ -33,8 +33,12 @@ package struct GroupConfiguration: Sendable {
   package var layer = "default"
   /// `group:`, at least one. Messages of clients go to the first group; sessions only receive events of the others.
   package var templates: [GroupPattern]
+  /// Whether the route's clients send messages to the first group.
+  package var takesMessages = true
   /// `subscribe:`, the groups that a client may subscribe to.
   package var subscribe: [GroupPattern] = []
+  /// `groups_from_view:`, the groups that the answer of a view may name; nil for none.
+  package var fromView: GroupsFromView?
   /// `events:`, event type to frame, in addition to the consumer's own event types.
   package var events: [String: EventTemplate]
   /// The options of the consumer that are single values.
@@ -45,6 +49,7 @@ package struct GroupConfiguration: Sendable {
   /// Whether clients of other groups can go on with these: only what is rendered may differ.
   package func continues(_ other: GroupConfiguration) -> Bool {
     layer == other.layer && templates == other.templates && subscribe == other.subscribe
+      && fromView == other.fromView
       && history == other.history && presence == other.presence
   }
 
@@ -56,19 +61,6 @@ package struct GroupConfiguration: Sendable {
 
   /// The templates as written, in their order.
   package var text: String { templates.map(\.text).joined(separator: ", ") }
-
-  /// The groups of a client, each once.
-  ///
-  /// - Parameter value: of the identity, by the name in the template.
-  /// - Returns: nil if a name is not valid for the channel layer.
-  package func names(for captures: Captures, value: (String) -> String?) -> [String]? {
-    var names: [String] = []
-    for template in templates {
-      guard let name = template.name(for: captures, identity: value) else { return nil }
-      if !names.contains(name) { names.append(name) }
-    }
-    return names
-  }
 }
 
 /// `limits:` as they hold for one session: the route's, else the application's, else the server's, else these.

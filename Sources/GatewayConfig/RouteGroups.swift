@@ -9,6 +9,7 @@ package struct RouteGroups: Sendable {
     case subscribe
     case publish
     case events
+    case view = "groups_from_view"
   }
 
   /// The use of the groups. Its layer represents all layers with the same groups.
@@ -42,8 +43,7 @@ extension RouteGroups {
     guard let webSocket = route.webSocket, let groups = webSocket.consumer.groups else { return [] }
     let maker = Maker(
       route: route, number: number, router: router, kind: .webSocket, layer: groups.configuration.layer,
-      audience: AdmittedClients(webSocket.auth), isOptional: webSocket.auth?.isOptional ?? false,
-      signature: groups.signature)
+      auth: webSocket.auth, signature: groups.signature)
     var uses: [RouteGroups] = []
     for (place, template) in route.groups.enumerated() {
       // Messages of clients go to the first group.
@@ -53,21 +53,22 @@ extension RouteGroups {
     for (place, pattern) in groups.configuration.subscribe.enumerated() {
       uses.append(maker.make(pattern, .subscribe, at: route.place(ofPattern: place), access: .read))
     }
-    return uses
+    return uses + maker.fromView(groups.configuration)
   }
 
   private static func allOverHTTP(of route: ReadRoute, _ number: Int, _ router: Router) -> [RouteGroups] {
     guard let http = route.http else { return [] }
-    func maker(_ layer: String, _ audience: AdmittedClients, _ signature: GroupUse.Signature) -> Maker {
+    func maker(_ layer: String, _ signature: GroupUse.Signature) -> Maker {
       Maker(
-        route: route, number: number, router: router, kind: .http, layer: layer, audience: audience,
-        isOptional: http.auth?.isOptional ?? false, signature: signature)
+        route: route, number: number, router: router, kind: .http, layer: layer, auth: http.auth,
+        signature: signature)
     }
     switch http.action {
     case .staticFiles, .respond, .redirect, .health, .proxy: return []
     case .events(let stream):
-      let maker = maker(stream.group.layer, AdmittedClients(http.auth), .shownIfAdded)
+      let maker = maker(stream.group.layer, .shownIfAdded)
       return route.groups.map { maker.make($0.value, .events, at: $0.range, access: .read) }
+        + maker.fromView(stream.group)
     case .publish(let publish):
       let access = GroupUse.Access(
         reads: !publish.operations.isDisjoint(with: [.history, .presence]),
@@ -75,9 +76,8 @@ extension RouteGroups {
       guard access.reads || access.writes else { return [] }
       let isOfToken = http.auth == nil && !publish.isAnonymous
       // What users send is signed, unless they have the right to send whole events, which is a finding of its own.
-      let maker = maker(
-        publish.layer, isOfToken ? .tokenHolder : AdmittedClients(http.auth),
-        publish.isAnonymous ? .forgeable : isOfToken ? .none : .added)
+      var maker = maker(publish.layer, publish.isAnonymous ? .forgeable : isOfToken ? .none : .added)
+      maker.isOfToken = isOfToken
       return publish.groups.enumerated().map { place, pattern in
         maker.make(pattern, .publish, at: route.place(ofPattern: place), access: access)
       }
@@ -92,12 +92,29 @@ private struct Maker {
   let router: Router
   let kind: RouteKind
   let layer: String
-  /// The clients with credentials.
-  let audience: AdmittedClients
-  /// Whether clients without credentials are admitted too.
-  let isOptional: Bool
+  /// Nil if clients do not authenticate.
+  let auth: RouteAuth?
   /// Of those uses that it can concern: one that does not write forges nothing, and one that does not read is shown nothing.
   let signature: GroupUse.Signature
+  /// Whether its clients are the holders of its token.
+  var isOfToken = false
+
+  /// Whether clients without credentials are admitted too.
+  private var isOptional: Bool { auth?.isOptional ?? false }
+
+  /// The captures of the pattern that are a claim of every client of the route. A field that stands in the pattern as well may have
+  /// another value there, because it may be a list.
+  private func ties(of pattern: GroupPattern) -> [String: String] {
+    (auth?.ties ?? [:]).filter { capture, field in
+      pattern.captureNames.contains(capture) && !pattern.identityFields.contains(field)
+    }
+  }
+
+  /// The clients with credentials.
+  private func audience(of pattern: GroupPattern) -> AdmittedClients {
+    isOfToken
+      ? .tokenHolder : AdmittedClients(auth, ties: ties(of: pattern), route: "\(kind.key) \(number)")
+  }
 
   func make(
     _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange,
@@ -109,10 +126,11 @@ private struct Maker {
     case .authenticated:
       // Anonymous clients have no personal groups.
       guard isOptional, !pattern.isPersonal else {
-        return [made(pattern, key, at: range, audience, .readAndWrite)]
+        return [made(pattern, key, at: range, audience(of: pattern), .readAndWrite)]
       }
       return [
-        made(pattern, key, at: range, .everyone, .read), made(pattern, key, at: range, audience, .write),
+        made(pattern, key, at: range, .everyone, .read),
+        made(pattern, key, at: range, audience(of: pattern), .write),
       ]
     }
   }
@@ -120,7 +138,17 @@ private struct Maker {
   func make(
     _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
   ) -> RouteGroups {
-    made(pattern, key, at: range, isOptional && !pattern.isPersonal ? .everyone : audience, access)
+    made(
+      pattern, key, at: range, isOptional && !pattern.isPersonal ? .everyone : audience(of: pattern), access)
+  }
+
+  /// What the answer of a view may name is open to every client that it is about, whatever the view decides.
+  func fromView(_ groups: GroupConfiguration) -> [RouteGroups] {
+    (groups.fromView?.patterns ?? []).enumerated().map { number, pattern in
+      let places = route.placesOfViewGroups
+      let range = number < places.count ? places[number] : route.range
+      return made(pattern, .view, at: range, audience(of: pattern), .read)
+    }
   }
 
   private func made(
@@ -133,10 +161,12 @@ private struct Maker {
       case .shown, .shownIfAdded: access.reads
       case .added, .forgeable: access.writes
       }
-    let use = GroupUse(
+    var use = GroupUse(
       layer: layer, pattern: pattern, router: router, tableName: kind.key, route: number, access: access,
-      audience: audience, isShared: route.shared?.value ?? false, isPublishing: key == .publish,
+      audience: audience, userType: auth?.userType, isShared: route.shared?.value ?? false,
+      isPublishing: key == .publish,
       signature: isConcerned ? signature : .none)
+    use.ties = ties(of: pattern)
     return RouteGroups(
       use: use, layer: layer, kind: kind, key: key, path: "/" + route.path.text, range: range,
       sharedRange: route.shared?.range)
@@ -146,17 +176,5 @@ private struct Maker {
 extension ReadRoute {
   fileprivate func place(ofPattern number: Int) -> SourceRange {
     number < placesOfPatterns.count ? placesOfPatterns[number] : range
-  }
-}
-
-extension AdmittedClients {
-  /// The clients that a route admits: every client if it has no `auth`.
-  init(_ auth: RouteAuth?) {
-    guard let auth else {
-      self = .everyone
-      return
-    }
-    let required = auth.requirements.map { ($0.claim, Set($0.values.map(\.text))) }
-    self = .authenticated(by: auth.name, require: Dictionary(required) { $1 })
   }
 }

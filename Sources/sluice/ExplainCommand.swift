@@ -149,6 +149,7 @@ struct ExplainCommand: ParsableCommand {
     if !groups.subscribe.isEmpty {
       text += "subscribe  \(groups.subscribe.map(\.text).joined(separator: ", "))\n"
     }
+    if let fromView = groups.fromView { text += "from view  \(fromView.text)\n" }
     if let history = groups.history {
       let first = groups.templates.count > 1 ? " of the first group" : ""
       text += "history    the last \(history.messages) events\(first), for at most \(history.age.written)\n"

@@ -1,5 +1,6 @@
 import Consumers
 import JSON
+import Routing
 import Testing
 
 struct IdentityTests {
@@ -18,5 +19,14 @@ struct IdentityTests {
     for place in ["claims.teams", "claims.absent", "team", "claims."] {
       #expect(identity.value(of: place) == nil, "\(place)")
     }
+  }
+
+  @Test func `a list has the values of its elements, and none if one is no name`() {
+    #expect(identity.values(of: "user") == .one("5"))
+    #expect(identity.values(of: "claims.teams") == .list(["red"]))
+    #expect(identity.values(of: "claims.absent") == nil)
+    let odd = Identity(
+      user: "5", claims: .object([.init(key: "teams", value: .array([.string("red"), .double(1.5)]))]))
+    #expect(odd.values(of: "claims.teams") == nil)
   }
 }

@@ -31,6 +31,7 @@ private let files: [KeyPlace: String] = [
   .tokenSource: "auth: {users: {jwt: {secret: {env: X}, from: [{HERE}]}}}",
   .callback: "auth: {users: {callback: {HERE}}}",
   .permission: "applications: {main: {websocket: [{path: a, consumer: echo, permission: {HERE}}]}}",
+  .userClaim: "auth: {users: {jwt: {user: {HERE}}}}",
   .upstreamTLS: "applications: {main: {http: [{path: a, proxy: {to: 'https://a', tls: {HERE}}}]}}",
   .application: "applications: {main: {HERE}}",
   .webSocketRoutes: "applications: {main: {websocket: {HERE}}}",

@@ -1,5 +1,6 @@
-import Routing
 import Testing
+
+@testable import Routing
 
 @Suite struct GroupPatternTests {
   private func pattern(_ text: String) throws -> GroupPattern { try GroupPattern.parse(text).get() }
@@ -95,5 +96,62 @@ struct GroupTemplateTests {
   @Test func `a pattern with a star names no group`() throws {
     #expect(try GroupPattern.parse("ticker_*").get().name(for: Captures()) == nil)
     #expect(try GroupPattern.parse("ticker").get().name(for: Captures()) == "ticker")
+  }
+
+  @Test(arguments: [
+    ("", ""), ("user_5", "user_5"), ("ann@example.com", "ann.40example.2Ecom"),
+    ("auth0|64b0c7", "auth0.7C64b0c7"),
+    ("josé", "jos.C3.A9"), ("a b", "a.20b"), (".40", ".2E40"), ("\u{0}\u{1F600}", ".00.F0.9F.98.80"),
+  ])
+  func `any text can be a part of a name`(_ text: String, _ escaped: String) {
+    #expect(GroupName.escaped(text) == escaped)
+    #expect(GroupName.unescaped(escaped) == text)
+  }
+
+  @Test(arguments: [".4", ".", ".2e", ".41", "a@", ".C3", ".4G", ".+4"])
+  func `no text has this form`(_ name: String) {
+    #expect(GroupName.unescaped(name) == nil)
+  }
+
+  @Test func `a place may be escaped`() throws {
+    let pattern = try GroupPattern.parse(template: "x_{room|escaped}_{user|escaped}_{claims.a|b|escaped}")
+      .get().withUser
+    #expect(
+      pattern.parts == [
+        .literal("x_"), .capture("room", .escaped), .literal("_"), .identity("user", .escaped), .literal("_"),
+        .identity("claims.a|b", .escaped),
+      ])
+    #expect(pattern.text == "x_{room|escaped}_{user|escaped}_{claims.a|b|escaped}")
+    for text in ["{room|upper}", "{room |escaped}", "{|escaped}", "{room|escaped|escaped}"] {
+      guard case .failure(let fault) = GroupPattern.parse(template: text) else {
+        Issue.record("\(text) was taken")
+        continue
+      }
+      #expect(fault.hint?.contains("{") == true, "\(text)")
+    }
+  }
+
+  @Test(arguments: [
+    ("", ""), ("{room}", "write <int:id>"), ("<int:id", "is not closed"), ("<number:id>", "use one of int"),
+    ("room <int:id>", "a group name cannot contain"), ("<int:>", "name"),
+  ])
+  func `what a view may name has a notation of its own`(_ text: String, _ words: String) {
+    guard case .failure(let fault) = GroupPattern.parse(fromView: text) else {
+      Issue.record("\(text) was taken")
+      return
+    }
+    #expect("\(fault.message) \(fault.hint ?? "")".contains(words), "\(fault)")
+  }
+
+  @Test(arguments: [
+    (UserType.int, "0", true), (.int, "15", true), (.int, "05", false), (.int, "", false),
+    (.int, "-1", false),
+    (.int, "1a", false), (.uuid, "6f9619ff-8b86-d011-b42d-00cf4fc964ff", true),
+    (.uuid, "6F9619FF-8b86-d011-b42d-00cf4fc964ff", false),
+    (.uuid, "6f9619ff8b86d011b42d00cf4fc964ff", false),
+    (.uuid, "6f9619ff-8b86-d011-b42d-00cf4fc964f", false),
+  ])
+  func `a type says what a user can be called`(_ type: UserType, _ user: String, _ isOne: Bool) {
+    #expect(type.admits(user) == isOne)
   }
 }

@@ -11,26 +11,36 @@ struct Planted {
   var isShared = false
   var isPublishing = false
   var layer = "default"
+  var userType: UserType?
 
   static let staff = AdmittedClients.authenticated(by: "jwt", require: ["role": ["staff"]])
   static let users = AdmittedClients.authenticated(by: "jwt")
   static let partners = AdmittedClients.authenticated(by: "partners")
 }
 
-/// `{user}` and `{claims.x}` are of the identity, `*` is any run, other places are captures.
+/// `{user}` and `{claims.x}` are of the identity, `*` is any run, other places are captures, all of them also with `|escaped`;
+/// `<int:n>` is any number.
 func pattern(_ text: String) -> GroupPattern {
   var parts: [GroupPattern.Part] = []
   var rest = text[...]
   while let character = rest.first {
     if character == "{" {
-      let name = String(rest.dropFirst().prefix { $0 != "}" })
-      rest = rest.dropFirst(name.count + 2)
-      parts.append(name == "user" || name.hasPrefix("claims.") ? .identity(name) : .capture(name))
+      let place = String(rest.dropFirst().prefix { $0 != "}" })
+      rest = rest.dropFirst(place.count + 2)
+      let form: GroupPattern.Form = place.hasSuffix("|escaped") ? .escaped : .plain
+      let name = String(place.prefix { $0 != "|" })
+      parts.append(
+        name == "user" || name.hasPrefix("claims.") ? .identity(name, form) : .capture(name, form))
+    } else if character == "<" {
+      let words = rest.dropFirst().prefix { $0 != ">" }
+      rest = rest.dropFirst(words.count + 2)
+      let converter = PathConverter(rawValue: String(words.prefix { $0 != ":" }))
+      parts.append(.converted(converter ?? .str, name: "n"))
     } else if character == "*" {
       rest = rest.dropFirst()
       parts.append(.anything)
     } else {
-      let literal = rest.prefix { $0 != "{" && $0 != "*" }
+      let literal = rest.prefix { $0 != "{" && $0 != "*" && $0 != "<" }
       rest = rest.dropFirst(literal.count)
       parts.append(.literal(String(literal)))
     }
@@ -43,7 +53,7 @@ func uses(_ planted: [Planted]) throws -> [GroupUse] {
   return planted.enumerated().map { index, one in
     GroupUse(
       layer: one.layer, pattern: pattern(one.group), router: router, route: index, access: one.access,
-      audience: one.audience, isShared: one.isShared, isPublishing: one.isPublishing)
+      audience: one.audience, userType: one.userType, isShared: one.isShared, isPublishing: one.isPublishing)
   }
 }
 

@@ -31,7 +31,8 @@ struct KnownTypes: Sendable {
   init(_ groups: [GroupConfiguration]) {
     routes = groups.map { group in
       Route(
-        groups: (group.templates + group.subscribe).map(GroupPattern.init(anyOf:)), types: group.knownTypes,
+        groups: (group.templates + group.subscribe + (group.fromView?.patterns ?? [])).map(
+          GroupPattern.init(anyOf:)), types: group.knownTypes,
         handlers: Set(group.knownTypes.map(HandlerName.of)))
     }
   }

@@ -52,7 +52,7 @@ final class PublishEndpoint: Sendable {
 
   func mayName(_ group: String, _ caller: Caller) -> Bool {
     configuration.groups.contains {
-      $0.matches(group, captures: caller.captures) { caller.identity?.value(of: $0) }
+      $0.matchesAny(group, captures: caller.captures) { caller.identity?.values(of: $0) }
     }
   }
 }

@@ -61,6 +61,7 @@ package struct GroupTable: Sendable {
     let own = row.groups
     var facts = [own.use.access.words, own.use.audience.shortWords]
     if own.key == .subscribe { facts[0] = "may subscribe" }
+    if own.key == .view { facts[0] = "a view may name it" }
     if own.use.isShared { facts.append("shared") }
     var text = Self.wrapped("\(own.use.pattern.text): \(facts.joined(separator: ", "))", indent: 4)
     for encounter in row.neighbours { text += line(encounter) }
@@ -142,8 +143,8 @@ extension AdmittedClients {
     switch self {
     case .everyone: "everybody"
     case .tokenHolder: "token"
-    case .authenticated(let name, let require):
-      require.isEmpty ? "auth \(name)" : "auth \(name) with \(Self.words(require))"
+    case .authenticated(let name, let require, let also):
+      require.isEmpty && also.isEmpty ? "auth \(name)" : "auth \(name) with \(Self.words(require, also))"
     }
   }
 
@@ -151,11 +152,13 @@ extension AdmittedClients {
     switch self {
     case .everyone: return ["audience": "everybody"]
     case .tokenHolder: return ["audience": "token"]
-    case .authenticated(let name, let require):
+    case .authenticated(let name, let require, let also):
       let claims = require.sorted { $0.key < $1.key }.map { claim, values in
         JSON.Member(key: claim, value: .array(values.sorted().map(JSON.string)))
       }
-      return ["audience": "auth", "auth": .string(name), "require": .object(claims)]
+      let own: JSON = ["audience": "auth", "auth": .string(name), "require": .object(claims)]
+      return also.isEmpty
+        ? own : own.with(["also": .array(also.map(\.description).sorted().map(JSON.string))])
     }
   }
 }

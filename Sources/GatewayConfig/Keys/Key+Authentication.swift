@@ -1,3 +1,5 @@
+import Routing
+
 extension Key {
   private static let question = QuestionConfiguration(
     url: upstream, headers: CallbackConfiguration.standardHeaders)
@@ -12,6 +14,10 @@ extension Key {
   private static let tokenSources = KeyValue.either([
     .choice(of: AuthenticatorReader.PlainSource.self), .mapping(.tokenSource),
   ])
+
+  private static let user = KeyValue.either([.word, .mapping(.userClaim)])
+  private static let userMapping =
+    "A mapping also says what users can be: `{claim: NAME, as: int}`. See [keys of user](#keys-of-user)."
 
   static let authentication = [
     Key(
@@ -46,8 +52,8 @@ extension Key {
       "leeway", [.jwt], .time(from: .zero, to: .seconds(3600)), standard: "`0s`",
       "How far the clocks may differ."),
     Key(
-      "user", [.jwt], .word, standard: "`user_id` (Simple JWT's), or else `sub`",
-      "The claim that names the user."),
+      "user", [.jwt], user, standard: "`user_id` (Simple JWT's), or else `sub`",
+      "The claim that names the user. \(userMapping)"),
     Key(
       "from", [.jwt], .list(tokenSources, atLeast: 1), standard: "`[header, subprotocol]`",
       """
@@ -115,8 +121,17 @@ extension Key {
       "claims", [.permission], .list(.word), standard: "all of them",
       "The claims that the view is told in `X-Sluice-Claims`."),
     Key(
-      "user", [.callback], .word, standard: "`user`, or else `id`",
-      "The member of the answer that names the user."),
+      "user", [.callback], user, standard: "`user`, or else `id`",
+      "The member of the answer that names the user. \(userMapping)"),
+    Key(
+      "claim", [.userClaim], .word, standard: "as without the mapping",
+      "The claim of the token, or the member of the answer, that names the user."),
+    Key(
+      "as", [.userClaim], .choice(of: UserType.self), standard: "any text or whole number",
+      """
+      What users can be called: `int` (a whole number without zeros before it, as Django's primary keys) or `uuid` (in lower case). A \
+      client with another user is refused, and the proof of isolation counts on it, so `{user}` alone can be a group.
+      """),
     Key("env", [.secret], .word, "The environment variable that holds the secret."),
     Key(
       "file", [.secret], .word, "The file that holds the secret. A line end behind a text is no part of it."),

@@ -17,6 +17,10 @@ extension Key {
     """
   private static let streamLimits =
     "`send_queue` for the event streams of the route, as in [limits](#limits)."
+  private static let fromView = """
+    The groups that the answer of a `callback` may name in `groups`: `[drivers, "room_<int:id>"]`, with path converters and `*`. A \
+    client whose answer names another one gets 503. See [Groups that a view names](groups.md#groups-that-a-view-names).
+    """
   private static let shared =
     "`true`: the groups of this route may be shared with clients who have other rights. See [Groups](groups.md)."
 
@@ -50,8 +54,9 @@ extension Key {
     Key(
       "require", aroundAndAtRoutes, .named(.json),
       """
-      With `auth`: the claims that a client must have, `{role: [admin, staff]}` for one of two values. A route that names another \
-      authenticator than the one around it must state its own requirements.
+      With `auth`: the claims that a client must have, `{role: [admin, staff]}` for one of two values, and `{rooms: "{room}"}` for what \
+      the path captured. `any:` and `all:` hold a list of such mappings. A route that names another authenticator than the one around it \
+      must state its own requirements.
       """),
     Key(
       "auth_optional", aroundAndAtRoutes, .truth, standard: "`false`",
@@ -95,6 +100,9 @@ extension Key {
     Key(
       "subscribe", webSocketOptions, groups, needs: ["consumer"], of: ofGroups,
       "Patterns of the groups that a client may join as well: `[ticker_*]`."),
+    Key(
+      "groups_from_view", webSocketOptions, groups, needs: ["consumer"], of: ofGroups, standard: "none",
+      fromView),
     Key(
       RouteOption.presence, .truth, of: [.chat], home: "under a websocket route with consumer: chat",
       "`true` tells clients who is in the room. See [Presence](presence.md)."),
@@ -188,6 +196,7 @@ extension Key {
     Key(
       "channel_layer", [.eventStream], .word, standard: "`default`",
       "The alias of the layer that the groups are in."),
+    Key("groups_from_view", [.eventStream], groups, standard: "none", fromView),
     Key(
       "templates", [.eventStream], events,
       "Event type → JSON with `\"{field}\"` places, or `event` for the whole event."),

@@ -6,7 +6,7 @@ package enum KeyPlace: Sendable, Hashable {
   case channelLayer, redisHost, sentinelOptions
   /// The `config` of a layer with this back end.
   case config(ChannelLayerConfiguration.BackendName)
-  case authenticator, jwt, tokenSource, callback, permission, upstreamTLS
+  case authenticator, jwt, tokenSource, callback, permission, userClaim, upstreamTLS
   case application, webSocketRoutes, httpRoutes, webSocketRoute, httpRoute
   case proxy, publish, eventStream, history, files, response, redirect
   case secret, app, preset
@@ -104,6 +104,8 @@ package enum KeyPlace: Sendable, Hashable {
     case .callback: Facts("\"callback\"", "auth.NAME.callback.", areKeysOrdinary: true)
     case .permission:
       Facts("\"permission\"", "permission.", home: "permission of a route", areKeysOrdinary: true)
+    case .userClaim:
+      Facts("\"user\"", "auth.NAME.jwt.user.", home: "user of an authenticator", areKeysOrdinary: true)
     case .upstreamTLS: Facts("\"tls\"", "tls.", home: "tls of a proxy", areKeysOrdinary: true)
     case .application: Facts("an application", "applications.NAME.")
     case .webSocketRoutes: Facts("\"websocket\"", "websocket.", home: "applications.NAME.websocket")

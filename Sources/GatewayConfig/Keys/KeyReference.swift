@@ -29,6 +29,7 @@ package enum KeyReference {
     Section(title: "Keys of jwt", places: [.jwt, .tokenSource]),
     Section(title: "Keys of callback", places: [.callback]),
     Section(title: "Keys of permission", places: [.permission]),
+    Section(title: "Keys of user", places: [.userClaim]),
     Section(title: "Keys of compression", places: [.compression]),
     Section(title: "Keys of tls", places: [.serverTLS, .certificate]),
     Section(

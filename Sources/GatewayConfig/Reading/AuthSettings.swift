@@ -19,6 +19,8 @@ struct AuthSettings {
   private(set) var permission: Located<PermissionConfiguration>?
   /// The place of `auth`.
   private(set) var place: SourceRange?
+  /// The captures that `require` names, by the key of the requirement.
+  private var captures: [String: [Located<String>]] = [:]
   /// Whether `auth` is in the mapping that was read last, and not in one around it.
   private var isOwn = false
 
@@ -35,7 +37,11 @@ struct AuthSettings {
       place = name.key.range
       isUnknown = !readName(name.value, reading)
       // Claims of another authenticator are different claims. Naming the same authenticator again keeps the requirements.
-      if let outer, auth?.authenticator == outer.authenticator { auth?.requirements = outer.requirements }
+      if let outer, auth?.authenticator == outer.authenticator {
+        auth?.requirements = outer.requirements
+      } else {
+        captures = [:]
+      }
     }
     if let asked { readPermission(asked, reading) }
     // `permission: none` also stands where there is no `auth`.
@@ -48,10 +54,12 @@ struct AuthSettings {
     if let optional { auth?.isOptional = reading.truth(optional.value, "\"auth_optional\"") ?? false }
     if let required {
       // Requirements of the mappings around this one hold here too, unless they are given anew.
-      for requirement in readRequirements(required.value, reading) {
-        auth?.requirements.removeAll { $0.claim == requirement.claim }
+      let read = RequirementReader(reading: reading).read(required.value)
+      for requirement in read.requirements {
+        auth?.requirements.removeAll { $0.key == requirement.key }
         auth?.requirements.append(requirement)
       }
+      captures.merge(read.captures) { $1 }
     }
     guard let auth, auth.isOptional, !auth.requirements.isEmpty, let entry = optional ?? required else {
       return
@@ -116,50 +124,26 @@ struct AuthSettings {
           : NearestName.hint(for: name, in: names))
       return false
     }
-    auth = RouteAuth(authenticator: index, name: name)
+    let userType = authenticators.first { $0.name == name }?.userType
+    auth = RouteAuth(authenticator: index, name: name, userType: userType)
     return true
   }
 
-  private func readRequirements(_ node: Node, _ reading: Reading) -> [ClaimRequirement] {
-    let shape = "require: {CLAIM: VALUE}"
-    guard let mapping = MappingCursor(node, "\"require\"", reading, shape: shape) else { return [] }
-    if mapping.entries.isEmpty {
+  /// Reports captures of `require` that a route does not have.
+  ///
+  /// - Parameters:
+  ///   - known: the captures of the route.
+  ///   - route: its place.
+  func checkCaptures(among known: [String], at route: SourceRange, _ reading: Reading) {
+    guard let auth else { return }
+    let named = auth.requirements.flatMap { captures[$0.key] ?? [] }
+    for name in named where !known.contains(name.value) {
       reading.findings.error(
-        .invalidValue, "\"require\" names no claim", at: node.range, hint: "write {role: admin}")
+        .unknownName, "the route has no capture \"\(name.value)\"", at: name.range,
+        hint: NearestName.hint(for: name.value, in: known)
+          ?? "\"require\" compares with what the path captures",
+        related: [.init("the route", at: route)])
     }
-    return mapping.entries.compactMap { entry in
-      let value = entry.value
-      reportCaptures(value, reading)
-      // Reported as a place for a capture.
-      if value.bracedName != nil { return nil }
-      guard value.entries == nil else {
-        return reading.refuse(
-          .wrongType, "expected a value or a list of values for the claim, found a mapping", at: value.range,
-          hint: "write {role: [admin, staff]}")
-      }
-      if value.items.isEmpty {
-        reading.findings.error(
-          .invalidValue, "the list of values for \"\(entry.key.value)\" is empty", at: value.range)
-      }
-      return ClaimRequirement(claim: entry.key.value, values: value.items.map(reading.json))
-    }
-  }
-
-  /// Reports placeholders in values: a claim is compared with the text as it is.
-  private func reportCaptures(_ node: Node, _ reading: Reading) {
-    var text: String?
-    switch node.content {
-    case .sequence(let items):
-      for item in items { reportCaptures(item, reading) }
-    case .mapping: text = node.bracedName.map { "{\($0)}" }
-    case .scalar(let scalar):
-      text = scalar.text.prefixMatch(of: /[^{]*(\{[^}]+\})/).map { String($0.output.1) }
-    }
-    guard let text else { return }
-    reading.findings.error(
-      .invalidValue, "\"require\" does not fill in captures: the claim would have to be the text \"\(text)\"",
-      at: node.range,
-      hint: "write the value itself; to keep a group to a claim, use group: NAME_{claims.CLAIM}")
   }
 
   /// Checks the settings for a WebSocket route.

@@ -1,3 +1,5 @@
+import Routing
+
 /// Reads the entries of `auth:` at the top level.
 struct AuthenticatorReader {
   let reading: Reading
@@ -55,7 +57,10 @@ struct AuthenticatorReader {
     if let value = mapping.value("audience") { jwt?.audiences = readNames(value, "\"audience\"") }
     if let value = mapping.value("issuer") { jwt?.issuers = readNames(value, "\"issuer\"") }
     if let time = mapping.duration("leeway") { jwt?.leeway = time }
-    jwt?.user = mapping.word("user")
+    if let user = mapping.value("user").flatMap(readUser) {
+      jwt?.user = user.name
+      jwt?.userType = user.type
+    }
     if let sources = mapping.value("from").flatMap({ readSources($0) }) { jwt?.sources = sources }
     if let schemes = mapping.value("schemes").map(readSchemes), !schemes.isEmpty { jwt?.schemes = schemes }
     let expiry = mapping.choice("expiry", of: TokenExpiry.self) ?? .close
@@ -364,8 +369,24 @@ struct AuthenticatorReader {
           "the view is asked before the client is accepted: write header, subprotocol, {cookie: NAME} or {query: NAME}"
       )
     }
-    callback?.user = mapping.word("user")
+    if let user = mapping.value("user").flatMap(readUser) {
+      callback?.user = user.name
+      callback?.userType = user.type
+    }
     mapping.finish()
     return callback
+  }
+
+  /// A name, or `{claim: NAME, as: TYPE}`.
+  private func readUser(_ node: Node) -> (name: String?, type: UserType?)? {
+    guard case .mapping = node.content else { return reading.word(node, "\"user\"").map { ($0, nil) } }
+    guard let mapping = MappingCursor(node, .userClaim, reading) else { return nil }
+    let user = (mapping.word("claim"), mapping.choice("as", of: UserType.self))
+    mapping.finish()
+    if mapping.entries.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\"user\" says nothing", at: node.range, hint: "write {claim: user_id, as: int}")
+    }
+    return user
   }
 }

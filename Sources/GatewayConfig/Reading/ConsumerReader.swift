@@ -138,7 +138,9 @@ struct ConsumerReader {
         guard !reportHTTPPublish(publish) else { return nil }
         return reading.choice(publish.value, "\"publish\"", of: ConsumerConfiguration.PublishPolicy.self)
       }
-      guard let (group, templates) = readGroups(type, range, options, values) else { return nil }
+      guard let (read, templates) = readGroups(type, range, options, values) else { return nil }
+      var group = read
+      group.takesMessages = policy != .nobody
       return ReadConsumer(
         consumer: .broadcast(group, publish: policy ?? .everyone), groups: templates,
         needsIdentity: options["publish"].map { Located("\"publish: authenticated\"", at: $0.key.range) },
@@ -194,6 +196,7 @@ struct ConsumerReader {
     let events = options["events"].map { EventsReader(reading: reading).read($0.value) } ?? [:]
     let reader = GroupReader(reading: reading, captures: captures, hasIdentity: hasIdentity)
     let subscribe = options["subscribe"].map { reader.readPatterns($0.value, "\"subscribe\"") } ?? []
+    let fromView = options["groups_from_view"].flatMap(reader.readFromView)
     let history = options["history"].flatMap { HistoryReader.read($0.value, reading) }
     guard let entry = options["group"] else {
       guard !isPreset else { return nil }
@@ -203,8 +206,9 @@ struct ConsumerReader {
     }
     guard let templates = reader.readTemplates(entry.value) else { return nil }
     let configuration = GroupConfiguration(
-      layer: layer, templates: templates.map(\.value), subscribe: subscribe, events: events, options: values,
-      history: history)
+      layer: layer, templates: templates.map(\.value), subscribe: subscribe, fromView: fromView,
+      events: events,
+      options: values, history: history)
     return (configuration, templates)
   }
 }

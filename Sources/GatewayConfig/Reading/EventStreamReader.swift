@@ -27,11 +27,15 @@ struct EventStreamReader {
         .unknownKey, "in an event stream the key is \"templates\", not \"events\"", at: entry.key.range,
         hint: "write templates: {TYPE: ...}")
     }
+    let reader = GroupReader(
+      reading: reading, captures: captures, hasIdentity: settings.requiresAuthentication)
+    let fromView = mapping.entry("groups_from_view").flatMap(reader.readFromView)
     let groups = mapping.required("group", hint: "group: chat_{room}")
     mapping.finish()
     guard let groups, var read = read(groups: groups, layer: layer) else { return nil }
     if let templates { read.stream.group.events = templates }
     read.stream.group.history = history
+    read.stream.group.fromView = fromView
     if let heartbeat { read.stream.heartbeat = heartbeat }
     if let retry { read.stream.retry = retry }
     return read
@@ -41,7 +45,8 @@ struct EventStreamReader {
     let reader = GroupReader(
       reading: reading, captures: captures, hasIdentity: settings.requiresAuthentication)
     guard let templates = reader.readTemplates(node) else { return nil }
-    let group = GroupConfiguration(layer: layer, templates: templates.map(\.value), events: [:])
+    var group = GroupConfiguration(layer: layer, templates: templates.map(\.value), events: [:])
+    group.takesMessages = false
     let stream = EventStreamConfiguration(
       group: group, origins: settings.origins, sendQueue: settings.limits.sendQueue)
     return (stream, templates)

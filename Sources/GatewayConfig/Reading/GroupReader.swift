@@ -42,6 +42,31 @@ struct GroupReader {
     return patterns.map(\.value)
   }
 
+  /// The groups that the answer of a view may name.
+  func readFromView(_ entry: Node.Entry) -> GroupsFromView? {
+    let what = "\"groups_from_view\""
+    if hasIdentity == false {
+      reading.findings.error(
+        .missingKey, "\(what) needs \"auth\": the answer of a view names the groups", at: entry.key.range,
+        hint: "add auth: NAME, the name of an authenticator with \"callback\"")
+    }
+    guard let items = items(of: entry.value, what, atMost: Self.mostPatterns) else { return nil }
+    if items.isEmpty {
+      reading.findings.error(
+        .invalidValue, "\(what) is empty", at: entry.value.range,
+        hint: "remove it, or say which groups the view may name: [\"room_<int:id>\"]")
+    }
+    let patterns = items.compactMap { read($0, what, GroupPattern.parse(fromView:)) }
+    for pattern in patterns where pattern.value.isOpenToEverything {
+      reading.findings.error(
+        .invalidGroup, "\"\(pattern.value.text)\" lets the view put its clients into every group",
+        at: pattern.range,
+        hint: "write what the names have in common: room_*, or room_<int:id>")
+    }
+    reportTwice(patterns)
+    return patterns.isEmpty ? nil : GroupsFromView(patterns.map(\.value))
+  }
+
   private func items(of node: Node, _ what: String, atMost most: Int) -> [Node]? {
     guard node.items.count <= most else {
       return reading.refuse(

@@ -58,10 +58,11 @@ struct IsolationReport {
         "put \".\" between the places if one of them cannot contain it; if no user has such a name, write \"shared: true\""
     }
     if finding.kind == .leak, let other = finding.encounters.first,
-      case .authenticated(let name, let require) = groups[other.other].use.audience,
+      case .authenticated(let name, let require, let also) = groups[other.other].use.audience,
       own.use.audience == .everyone
     {
-      let missing = require.isEmpty ? "\"auth: \(name)\"" : "\"auth: \(name)\" and the same \"require\""
+      let hasRules = !(require.isEmpty && also.isEmpty && groups[other.other].use.ties.isEmpty)
+      let missing = hasRules ? "\"auth: \(name)\" and the same \"require\"" : "\"auth: \(name)\""
       return "add \(missing), use other group names, or write \"shared: true\" if this is intended"
     }
     return "use other group names, or write \"shared: true\" if this is intended"
@@ -115,8 +116,11 @@ struct IsolationReport {
 
   private func tellReserved(_ finding: IsolationFinding) {
     let own = groups[finding.use]
-    let hint =
+    var hint =
       "put text before the place: group names that begin with \"\(GroupName.reservedPrefix)\" are reserved for Sluice"
+    if own.use.pattern.parts == [.identity(GroupPattern.user)], own.use.userType == nil {
+      hint += "; or say that users are numbers, in the authenticator: user: {as: int}"
+    }
     guard let example = finding.encounters.first?.example, finding.isShown, let path = example.path else {
       reading.findings.warning(
         .notProved,
@@ -164,18 +168,17 @@ extension AdmittedClients {
     switch self {
     case .everyone: "every client"
     case .tokenHolder: "holders of the token"
-    case .authenticated(let name, let require):
-      require.isEmpty
+    case .authenticated(let name, let require, let also):
+      require.isEmpty && also.isEmpty
         ? "clients authenticated by \"\(name)\""
-        : "clients authenticated by \"\(name)\" with \(Self.words(require))"
+        : "clients authenticated by \"\(name)\" with \(Self.words(require, also))"
     }
   }
 
   /// `role = admin or staff`
-  package static func words(_ require: [String: Set<String>]) -> String {
-    require.sorted { $0.key < $1.key }.map { claim, values in
-      "\(claim) = \(values.sorted().joined(separator: " or "))"
-    }.joined(separator: ", ")
+  static func words(_ require: [String: Set<String>], _ also: Set<ClientRule>) -> String {
+    let claims = require.sorted { $0.key < $1.key }.map { ClientRule.claim($0, $1).description }
+    return (claims + also.map(\.description).sorted()).joined(separator: ", ")
   }
 }
 

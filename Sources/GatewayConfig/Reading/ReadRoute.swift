@@ -11,6 +11,8 @@ struct ReadRoute {
   var groups: [Located<GroupPattern>] = []
   /// The places of the group patterns, in their order.
   var placesOfPatterns: [SourceRange] = []
+  /// The places of `groups_from_view`, in their order.
+  var placesOfViewGroups: [SourceRange] = []
   var shared: Located<Bool>?
   /// Whether it names an authenticator that does not exist.
   var hasUnknownAuth = false

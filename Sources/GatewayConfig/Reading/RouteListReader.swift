@@ -317,11 +317,16 @@ final class RouteListReader {
     let shared = mapping.entry("shared").flatMap { entry in
       reading.truth(entry.value, "\"shared\"").map { Located($0, at: entry.key.range) }
     }
+    if let captures {
+      settings.auth.checkCaptures(among: captures, at: pattern?.range ?? answer.key.range, reading)
+    }
     guard let pattern, !isChecking else { return }
     var route = ReadRoute(path: path, range: pattern.range, patternRanges: all.map(\.range), givenName: name)
     route.shared = shared
     route.hasUnknownAuth = settings.auth.isUnknown
     route.placesOfPatterns = placesOfPatterns(answer, mapping)
+    let fromView = kind == .http ? answer.value.entry("groups_from_view") : mapping.entry("groups_from_view")
+    route.placesOfViewGroups = fromView?.value.items.map(\.range) ?? []
     add(read, to: &route, at: answer.key, settings)
     routes.append(route)
   }

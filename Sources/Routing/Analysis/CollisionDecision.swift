@@ -41,22 +41,24 @@ struct CollisionDecision {
 
   private let program: Program
   private let names: [String]
+  private let forms: [GroupPattern.Form]
   private let budget: WorkBudget
   private var reached: [Int32: [Reached]] = [:]
 
   /// - Parameter expression: the possible values of the capture with that name.
   init?(_ template: GroupPattern, budget: WorkBudget, _ expression: (String) -> Expression) {
     names = template.captureNames
+    forms = template.parts.compactMap { if case .capture(_, let form) = $0 { form } else { nil } }
     self.budget = budget
     var parts: [Expression] = []
     var number = 0
     for part in template.parts {
       switch part {
       case .literal(let text): parts.append(.text(text))
-      case .capture(let name):
-        parts.append(.capture(number, expression(name)))
+      case .capture(let name, let form):
+        parts.append(.capture(number, form == .escaped ? expression(name).escaped : expression(name)))
         number += 1
-      case .identity, .anything: return nil
+      case .identity, .converted, .anything: return nil
       }
     }
     let captures = names.map { RoutePattern.Capture(name: $0, expression: .empty) }
@@ -130,7 +132,8 @@ struct CollisionDecision {
       }
       var values: [String: String] = [:]
       for (number, capture) in names.enumerated() {
-        values[capture] = String(decoding: name[bounds[2 * number]..<bounds[2 * number + 1]], as: UTF8.self)
+        let text = String(decoding: name[bounds[2 * number]..<bounds[2 * number + 1]], as: UTF8.self)
+        values[capture] = forms[number].value(of: text)
       }
       return values
     }

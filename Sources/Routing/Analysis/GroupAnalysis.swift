@@ -44,7 +44,11 @@ package struct GroupAnalysis {
     let unknown = template.captureNames.filter { route.sources(of: $0).captures.isEmpty }
     guard unknown.isEmpty else { return unknown.map(GroupFinding.unknownCapture) }
     let names = Set(template.captureNames)
-    var findings = names.sorted().flatMap { [illegality(of: $0), absence(of: $0)] }
+    let plain = template.plainCaptureNames
+    var findings = names.sorted().flatMap { name in
+      // Everything can be escaped.
+      [plain.contains(name) ? illegality(of: name) : nil, absence(of: name)]
+    }
     findings.append(emptiness())
     // A single capture is determined by the name. The possible values of the client's identity are not known.
     if names.count > 1, !template.isPersonal { findings.append(collision()) }

@@ -38,6 +38,10 @@ package struct GroupUse: Sendable {
   package var route: Int
   package var access: Access
   package var audience: AdmittedClients
+  /// What users can be called; nil for any text.
+  package var userType: UserType?
+  /// The captures that are an identity field of every client of the route too, and the field.
+  package var ties: [String: String] = [:]
   /// Whether the operator allows other clients to share these groups (`shared: true`).
   package var isShared: Bool
   /// Whether clients publish over HTTP, and are not members of the group.
@@ -46,7 +50,7 @@ package struct GroupUse: Sendable {
 
   package init(
     layer: String, pattern: GroupPattern, router: Router, tableName: String = "", route: Int, access: Access,
-    audience: AdmittedClients, isShared: Bool = false, isPublishing: Bool = false,
+    audience: AdmittedClients, userType: UserType? = nil, isShared: Bool = false, isPublishing: Bool = false,
     signature: Signature = .none
   ) {
     self.layer = layer
@@ -56,18 +60,24 @@ package struct GroupUse: Sendable {
     self.route = route
     self.access = access
     self.audience = audience
+    self.userType = userType
     self.isShared = isShared
     self.isPublishing = isPublishing
     self.signature = signature
   }
 }
 
+extension GroupUse {
+  /// Whether an identity tells whose groups they are.
+  var isPersonal: Bool { pattern.isPersonal || pattern.captureNames.contains { ties[$0] != nil } }
+}
+
 /// The clients that a route admits.
 package enum AdmittedClients: Sendable, Hashable {
   /// Also clients without credentials.
   case everyone
-  /// Clients that the authenticator of that name accepts, with one of the values for each claim.
-  case authenticated(by: String, require: [String: Set<String>] = [:])
+  /// Clients that the authenticator of that name accepts, with one of the values for each claim, and by all the other rules.
+  case authenticated(by: String, require: [String: Set<String>] = [:], also: Set<ClientRule> = [])
   /// Holders of the token of a `publish` route: a program of the operator's own, like one behind the channel layer.
   case tokenHolder
 
@@ -76,9 +86,12 @@ package enum AdmittedClients: Sendable, Hashable {
     switch (self, other) {
     case (_, .everyone), (.tokenHolder, _): true
     case (.everyone, _), (_, .tokenHolder): false
-    case (.authenticated(let name, let own), .authenticated(let otherName, let others)):
+    case (
+      .authenticated(let name, let require, let also),
+      .authenticated(let otherName, let others, let alsoOthers)
+    ):
       name == otherName
-        && others.allSatisfy { claim, values in own[claim].map { $0.isSubset(of: values) } ?? false }
+        && ClientRule.rules(others, alsoOthers).allSatisfy { ClientRule.rules(require, also).imply($0) }
     }
   }
 }

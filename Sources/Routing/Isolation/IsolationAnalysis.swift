@@ -21,7 +21,7 @@ package struct IsolationAnalysis {
       guard let names = table.namesOfUse[number] else { continue }
       let own = UseClass(
         names: names, audience: use.audience, access: use.access, isPublishing: use.isPublishing,
-        isPersonal: use.pattern.isPersonal, signature: use.signature)
+        isPersonal: use.isPersonal, signature: use.signature)
       if members[own] == nil { classes[names, default: []].append(own) }
       members[own, default: []].append(number)
     }

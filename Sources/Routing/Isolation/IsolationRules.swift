@@ -51,7 +51,8 @@ struct IsolationRules {
     case .shown, .shownIfAdded: break
     case .none, .added, .forgeable: return false
     }
-    guard case .authenticated(_, let require) = writer.audience, !require.isEmpty else { return true }
+    guard case .authenticated(_, let require, let also) = writer.audience, !(require.isEmpty && also.isEmpty)
+    else { return true }
     return writer.audience == reader.audience || !writer.audience.isWithin(reader.audience)
   }
 

@@ -64,6 +64,9 @@ struct MeetingDecision {
   /// For each part, the index of the first client's identity field; negative for other parts.
   private let firstFields: [Int]
   private let secondFields: [Int]
+  /// For each part, whether its text is escaped.
+  private let firstForms: [GroupPattern.Form]
+  private let secondForms: [GroupPattern.Form]
   private let asksForOther: Bool
   private let depth: Depth
   /// The shortest name may belong to the same user for both uses, although a longer one through the same places does not.
@@ -82,13 +85,15 @@ struct MeetingDecision {
     asksForOther = question == .otherIdentity && Set(fields).isSubset(of: second.language.fields)
     firstFields = Self.numbers(first.language, fields)
     secondFields = Self.numbers(second.language, fields)
+    firstForms = first.language.parts.map(\.form)
+    secondForms = second.language.parts.map(\.form)
   }
 
   /// A field that appears in a template more than once has a number for each appearance.
   private static func numbers(_ language: NameLanguage, _ fields: [String]) -> [Int] {
     var used: Set<Int> = []
     return language.parts.map { part in
-      guard case .identity(let field) = part,
+      guard let field = part.field,
         let number = fields.indices.first(where: { fields[$0] == field && !used.contains($0) })
       else { return -1 }
       used.insert(number)
@@ -134,21 +139,34 @@ struct MeetingDecision {
     var next: [(place: Place, step: Step?)] = []
     for ownStep in one.steps {
       for otherStep in other.steps {
-        let common = ownStep.characters.intersection(otherStep.characters)
-        guard !common.isEmpty else { continue }
-        let differs = place.differs || firstFields[Int(ownStep.part)] != secondFields[Int(otherStep.part)]
-        var following = Place(first: ownStep.next, second: otherStep.next, differs: differs)
-        while steps[following] != nil, following.visit < mostVisits { following.visit += 1 }
-        guard following.visit < mostVisits else { continue }
-        let choices = step?.choices ?? 0
-        let taken = Step(
-          previous: step == nil ? nil : place, byte: common.pick(choices), firstPart: ownStep.part,
-          secondPart: otherStep.part, choices: choices + (common.count > 1 ? 1 : 0))
-        steps[following] = taken
-        next.append((following, taken))
+        for (common, differs) in characters(ownStep, otherStep) {
+          var following = Place(
+            first: ownStep.next, second: otherStep.next, differs: place.differs || differs)
+          while steps[following] != nil, following.visit < mostVisits { following.visit += 1 }
+          guard following.visit < mostVisits else { continue }
+          let choices = step?.choices ?? 0
+          let taken = Step(
+            previous: step == nil ? nil : place, byte: common.pick(choices), firstPart: ownStep.part,
+            secondPart: otherStep.part, choices: choices + (common.count > 1 ? 1 : 0))
+          steps[following] = taken
+          next.append((following, taken))
+        }
       }
     }
     return next
+  }
+
+  /// The characters that both can go on with, and whether a field has two values then.
+  private func characters(
+    _ one: NameAutomaton.Step, _ other: NameAutomaton.Step
+  ) -> [(common: NameCharacters, differs: Bool)] {
+    let common = one.characters.intersection(other.characters)
+    let (first, second) = (Int(one.part), Int(other.part))
+    if common.isEmpty { return [] }
+    if !asksForOther || firstFields[first] != secondFields[second] { return [(common, asksForOther)] }
+    guard firstFields[first] >= 0, firstForms[first] != secondForms[second] else { return [(common, false)] }
+    // One text for a field is one value, unless it is escaped in one of the two only: ".40" is "@" there, and itself here.
+    return common.split(at: GroupName.escape).map { ($0, $0.contains(GroupName.escape)) }
   }
 
   private func meeting(at end: Place, _ steps: [Place: Step]) -> Meeting {
@@ -181,14 +199,13 @@ struct MeetingDecision {
   private static func values(_ language: NameLanguage, _ texts: [String]) -> [String: String]? {
     var values: [String: String] = [:]
     for (part, text) in zip(language.parts, texts) {
-      let key: String
-      switch part {
-      case .literal, .anything: continue
-      case .capture(let name, _): key = name
-      case .identity(let field): key = "{\(field)}"
+      var keys = part.field.map { ["{\($0)}"] } ?? []
+      if case .capture(let name, _, _, _) = part { keys.append(name) }
+      let value = part.form.value(of: text)
+      for key in keys {
+        if let known = values[key], known != value { return nil }
+        values[key] = value
       }
-      if let known = values[key], known != text { return nil }
-      values[key] = text
     }
     return values
   }

@@ -97,7 +97,7 @@ final class MeetingTable {
   func reservedNames(of use: Int) -> MeetingDecision.Verdict? {
     guard let number = namesOfUse[use] else { return nil }
     let language = names[number].language
-    let isPattern = uses[use].pattern.parts.contains(.anything)
+    let isPattern = uses[use].pattern.hasManyNames
     guard !isPattern || language.prefix.starts(with: NameLanguage.reserved.prefix) else { return nil }
     guard language.mayMeet(.reserved) else { return .never }
     guard let own = automaton(number), let reserved = NameAutomaton(.reserved) else { return .open }
@@ -153,7 +153,9 @@ final class MeetingTable {
 
   private func path(of use: Int, _ texts: [String]) -> ProductSearch.Result {
     var values: [String: String] = [:]
-    for case (.capture(let name), let text) in zip(uses[use].pattern.parts, texts) { values[name] = text }
+    for case (.capture(let name, let form), let text) in zip(uses[use].pattern.parts, texts) {
+      values[name] = form.value(of: text)
+    }
     let search = Search(use: use, values: values)
     if let known = searches[search] { return known }
     let result = uses[use].router.search(ofRoute: uses[use].route, with: values, budget: budget)
@@ -163,7 +165,14 @@ final class MeetingTable {
 
   private func identity(of use: Int, _ texts: [String]) -> [String: String] {
     var values: [String: String] = [:]
-    for case (.identity(let field), let text) in zip(uses[use].pattern.parts, texts) { values[field] = text }
+    for (part, text) in zip(uses[use].pattern.parts, texts) {
+      switch part {
+      case .identity(let field, let form): values[field] = form.value(of: text)
+      case .capture(let name, let form):
+        if let field = uses[use].ties[name] { values[field] = form.value(of: text) }
+      case .literal, .converted, .anything: break
+      }
+    }
     return values
   }
 }

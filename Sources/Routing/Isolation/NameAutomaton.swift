@@ -80,11 +80,11 @@ extension NameAutomaton.State {
 }
 
 extension NameLanguage.Part {
-  fileprivate var expression: Expression {
+  /// The texts that it can be.
+  var expression: Expression {
     switch self {
     case .literal(let text): .text(text)
-    case .capture(_, let values): values
-    case .identity: .repetition(.characters(.legalInNames), least: 1, most: nil, preference: .greedy)
+    case .capture(_, let values, _, _), .identity(_, let values, _), .converted(let values): values
     case .anything: .repetition(.characters(.legalInNames), least: 0, most: nil, preference: .greedy)
     }
   }
@@ -100,6 +100,14 @@ struct NameCharacters {
   }
 
   mutating func formUnion(_ other: NameCharacters) { bits |= other.bits }
+
+  /// The set without the byte, and the byte alone if it is in the set; those of the two that are not empty.
+  func split(at byte: UInt8) -> [NameCharacters] {
+    var (rest, alone) = (self, self)
+    alone.bits &= 1 << byte
+    rest.bits &= ~alone.bits
+    return [rest, alone].filter { !$0.isEmpty }
+  }
 
   func intersection(_ other: NameCharacters) -> NameCharacters {
     var common = self

@@ -1,3 +1,5 @@
+import Bytes
+
 /// A regular expression over the characters of a path, without its notation.
 indirect enum Expression: Sendable, Hashable {
   /// Any one character of the set.
@@ -82,6 +84,32 @@ extension Expression {
     mapping { expression in
       if case .characters(let own) = expression { .characters(own.intersection(set)) } else { expression }
     }
+  }
+
+  /// What the texts that it matches become by `GroupName.escaped`.
+  var escaped: Expression {
+    mapping { expression in
+      guard case .characters(let set) = expression else { return expression }
+      return .alternatives(
+        [.characters(set.intersection(.plainInNames))]
+          + set.intersection(.escapedInNames).ranges.flatMap(UTF8Ranges.sequences).map { bytes in
+            .sequence(bytes.map(Expression.escape))
+          })
+    }
+  }
+
+  /// `.` and two digits for each byte of the range.
+  private static func escape(of bytes: ClosedRange<UInt8>) -> Expression {
+    func digits(_ range: ClosedRange<UInt8>) -> Expression {
+      .characters(
+        CharacterRanges(
+          range.map { UInt32($0.hexadecimalDigits(uppercase: true).1) }.map { $0...$0 }))
+    }
+    let pairs = (bytes.lowerBound >> 4...bytes.upperBound >> 4).map { high in
+      let own = (high << 4...high << 4 | 15).clamped(to: bytes)
+      return Expression.sequence([digits(high...high), digits(own.lowerBound & 15...own.upperBound & 15)])
+    }
+    return .sequence([.text("."), .alternatives(pairs)])
   }
 
   /// The expression with captures replaced.

@@ -38,6 +38,9 @@ package enum PathConverter: String, Sendable, Hashable, CaseIterable {
     ]),
   ])
 
+  /// The values of a capture with it.
+  var values: Expression { self == .int ? Self.normalisedInteger : expression }
+
   /// The value as Django would pass it on, as text.
   func normalised(_ text: String) -> String {
     switch self {

@@ -37,7 +37,7 @@ struct PathPatternParser {
   }
 
   /// - Parameter range: includes the angle brackets.
-  private func capture(_ range: Range<Int>) throws(PatternFault) -> RoutePattern.Capture {
+  func capture(_ range: Range<Int>) throws(PatternFault) -> RoutePattern.Capture {
     let inner = string((range.lowerBound + 1)..<(range.upperBound - 1))
     if inner.contains(where: \.isWhitespace) {
       throw PatternFault(.invalid, "a capture cannot contain white space", at: range)

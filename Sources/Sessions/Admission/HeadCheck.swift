@@ -141,9 +141,9 @@ struct HeadCheck {
     var opening = opening
     if opening.route.auth != nil {
       opening.credentials = credentials()
-    } else if !opening.nameGroups() {
+    } else {
       // A path with an invalid group name is answered like an unknown path.
-      throw HandshakeRefusal(.noRoute)
+      do { try opening.nameGroups() } catch { throw HandshakeRefusal(.noRoute) }
     }
     guard allowance.mayBeSession else { throw HandshakeRefusal(.tooManyConnections) }
     return opening

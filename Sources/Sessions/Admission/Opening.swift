@@ -95,14 +95,12 @@ extension Opening {
   }
 
   /// Makes the names of the groups, once the client's identity is known.
-  ///
-  /// - Returns: false if a name is not valid for the channel layer, for example because it is too long.
-  mutating func nameGroups() -> Bool {
-    guard let configuration = route.groups else { return true }
-    let names = configuration.names(for: captures) { [identity] in identity?.value(of: $0) }
-    guard let names else { return false }
-    groups = names
-    return true
+  mutating func nameGroups() throws(GroupFault) {
+    guard let configuration = route.groups else { return }
+    let value = { [identity] (place: String) in identity?.values(of: place) }
+    groups = try configuration.names(for: captures, given: identity?.groups ?? [], value: value).get()
+    // What an element's group keeps is not what the client has missed.
+    if configuration.beginsWithList(value) { history = nil }
   }
 }
 

@@ -2,6 +2,7 @@ import Consumers
 import GatewayConfig
 import Logging
 import NIOCore
+import Routing
 
 /// An entry of `auth:` at work. Shared by all workers and the HTTP service; never used on a reactor.
 enum Authenticator: Sendable {

@@ -1,6 +1,7 @@
 import Consumers
 import GatewayConfig
 import JSON
+import Routing
 
 /// Checks the claims of a token (RFC 7519 section 4.1), and finds its user.
 struct ClaimRules: Sendable {
@@ -9,6 +10,7 @@ struct ClaimRules: Sendable {
   /// Seconds.
   private let leeway: Double
   let users: [String]
+  private let userType: UserType?
   /// What ends the identity of a session.
   private let end: End
 
@@ -28,6 +30,7 @@ struct ClaimRules: Sendable {
     issuers = configuration.issuers
     leeway = configuration.leeway / .seconds(1)
     users = configuration.userClaims
+    userType = configuration.userType
     end =
       switch configuration.expiry {
       case .close, .renew: .token
@@ -77,8 +80,9 @@ struct ClaimRules: Sendable {
   }
 
   func user(in claims: JSON) throws(TokenFault) -> String {
-    guard let user = claims.userName(among: users) else {
-      throw TokenFault("the token has no claim that names its user", detail: claims.whyNoUser(among: users))
+    guard let user = claims.userName(among: users, as: userType) else {
+      throw TokenFault(
+        "the token has no claim that names its user", detail: claims.whyNoUser(among: users, as: userType))
     }
     return user
   }
@@ -136,8 +140,8 @@ extension JSON {
 
   /// The text of the first of the members that is present: a name, or a number.
   ///
-  /// - Returns: nil if it is neither, is empty, or is too long for a name.
-  func userName(among names: [String]) -> String? {
+  /// - Returns: nil if it is neither, is empty, is too long for a name, or is not of the type.
+  func userName(among names: [String], as type: UserType? = nil) -> String? {
     let text: String? =
       switch names.lazy.compactMap({ claim($0) }).first(where: { $0 != .null }) {
       case .string(let text)?: text
@@ -145,7 +149,7 @@ extension JSON {
       case .unsigned(let number)?: String(number)
       default: nil
       }
-    guard let text, (1...255).contains(text.utf8.count) else { return nil }
+    guard let text, (1...255).contains(text.utf8.count), type?.admits(text) != false else { return nil }
     return text
   }
 }

@@ -21,9 +21,10 @@ struct IdentityCallback: Sendable {
     let names = Self.userNames(configuration)
     questions = ViewQuestions(configuration.question, server: server, failures: failures) { members in
       guard let members else { return AnswerFault(reason: "the server answered 204, which names no user") }
-      if members.userName(among: names) == nil {
+      if members.userName(among: names, as: configuration.userType) == nil {
+        let why = members.whyNoUser(among: names, as: configuration.userType)
         return AnswerFault(
-          reason: "the answer does not name a user: \(members.whyNoUser(among: names))",
+          reason: "the answer does not name a user: \(why)",
           hint: "write user: NAME beside callback.url, with the name of the member that names the user")
       }
       return AnswerFault(in: members)
@@ -58,7 +59,8 @@ struct IdentityCallback: Sendable {
     case .unavailable: return .unavailable
     case .refused(let refusal): return .refused(refusal)
     case .accepted(let members):
-      guard let members, let user = members.userName(among: Self.userNames(configuration)) else {
+      guard let members, let user = members.userName(among: Self.userNames(configuration), as: configuration.userType)
+      else {
         return .unavailable
       }
       // By its own expiry the identity is not valid any more.

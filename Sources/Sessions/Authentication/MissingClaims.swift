@@ -1,5 +1,6 @@
 import GatewayConfig
 import JSON
+import Routing
 
 // Why claims do not do, in words for the log. They name the members that exist, but repeat no value of the client's except `true`,
 // `false` and `null`.
@@ -9,8 +10,11 @@ extension JSON {
   private static let longestName = 40
 
   /// Why no user was found among these members: `it has no "user" and no "id"; it has "username", "email"`.
-  func whyNoUser(among names: [String]) -> String {
+  func whyNoUser(among names: [String], as type: UserType? = nil) -> String {
     if let name = names.first(where: { claim($0).map { $0 != .null } ?? false }), let value = claim(name) {
+      if let type, userName(among: names) != nil {
+        return "\"\(Self.shown(name))\" is not \(type.words), and \"user\" says \"as: \(type.rawValue)\""
+      }
       return "\"\(Self.shown(name))\" \(value.whyNoName), and one text or whole number is needed"
     }
     let wanted = names.map { "no \"\(Self.shown($0))\"" }.joined(separator: " and ")
@@ -44,17 +48,46 @@ extension JSON {
     }
   }
 
-  private static func shown(_ name: String) -> String {
+  static func shown(_ name: String) -> String {
     let short = String(decoding: name.utf8.prefix(longestName), as: UTF8.self)
     return name.utf8.count > longestName ? short + "…" : short
   }
 }
 
-extension ClaimRequirement {
+extension UserType {
+  fileprivate var words: String {
+    switch self {
+    case .int: "a whole number without zeros before it"
+    case .uuid: "a UUID in lower case"
+    }
+  }
+}
+
+extension Requirement {
+  private static let mostFaults = 4
+
   /// Why it does not hold: `"is_staff" is false, and true is required`.
   ///
-  /// - Parameter source: of the claims: `the token`, or `the answer of "site"`.
-  func fault(in claims: JSON, of source: String) -> String {
+  /// - Parameters:
+  ///   - source: of the claims: `the token`, or `the answer of "site"`.
+  ///   - captures: of the path.
+  func fault(in claims: JSON, of source: String, for captures: Captures) -> String {
+    switch self {
+    case .claim(let requirement): return requirement.fault(in: claims, of: source)
+    case .any(let alternatives):
+      let faults = alternatives.prefix(Self.mostFaults).map {
+        $0.fault(in: claims, of: source, for: captures)
+      }
+      return "none of \"any\" holds: \(faults.joined(separator: "; "))"
+    case .all(let parts):
+      let missing = parts.first { !$0.holds(in: claims, for: captures) } ?? parts[0]
+      return missing.fault(in: claims, of: source, for: captures)
+    }
+  }
+}
+
+extension ClaimRequirement {
+  fileprivate func fault(in claims: JSON, of source: String) -> String {
     let wanted = description.dropFirst("\(claim) = ".count)
     switch claims.claim(claim) {
     case nil: return "\"\(claim)\" is missing from \(source), and \(wanted) is required"

@@ -24,8 +24,10 @@ extension Opening {
     case .unavailable: return HandshakeRefusal(.identityUnavailable)
     }
     awaitsToken = false
-    guard nameGroups() else {
-      return route.groups?.refusal(for: captures, identity) ?? HandshakeRefusal(.noRoute)
+    do throws(GroupFault) {
+      try nameGroups()
+    } catch {
+      return route.groups?.refusal(for: captures, identity, error) ?? HandshakeRefusal(.noRoute)
     }
     nameUserToUpstream()
     return nil
@@ -48,31 +50,16 @@ extension SessionOpening {
 
 extension GroupConfiguration {
   /// The refusal if the client's groups have no valid names.
-  func refusal(for captures: Captures, _ identity: Identity?) -> HandshakeRefusal {
+  func refusal(for captures: Captures, _ identity: Identity?, _ fault: GroupFault) -> HandshakeRefusal {
     // The path leads to no valid name for any client.
     guard templates.allSatisfy({ $0.name(for: captures) { _ in "x" } != nil }) else {
       return HandshakeRefusal(.noRoute)
     }
     guard let identity else { return HandshakeRefusal(.noToken) }
-    return HandshakeRefusal(.noGroup, detail: detail(for: identity))
-  }
-
-  /// The fact about the client that prevents a valid name, for the log. It repeats nothing of the token.
-  private func detail(for identity: Identity) -> String {
-    let places = templates.flatMap(\.parts).compactMap { part in
-      if case .identity(let place) = part { place } else { nil }
+    if case .notFromView = fault {
+      return HandshakeRefusal(.identityUnavailable, detail: fault.detail(for: identity, in: self))
     }
-    guard let place = places.first(where: { identity.value(of: $0) == nil }) else {
-      return "a value of {\(places.joined(separator: "}, {"))} is not valid in a group name"
-    }
-    let claim = String(place.dropFirst(GroupPattern.claimPrefix.count))
-    let found =
-      switch identity.claims[claim] {
-      case nil: "is missing"
-      case .double: "is neither text nor a whole number"
-      case let value?: value.kindInWords
-      }
-    return "the claim \"\(claim)\" \(found), and {\(place)} in \"group\" needs one text or number"
+    return HandshakeRefusal(.noGroup, detail: fault.detail(for: identity, in: self))
   }
 }
 

@@ -1,5 +1,6 @@
 import Consumers
 import GatewayConfig
+import Routing
 import WebSocketCore
 
 /// Who may use one route: its entry of `auth:`, what the route itself requires of a client, and the view that it asks.
@@ -41,12 +42,15 @@ package struct RouteAuthenticator: Sendable {
 
   /// The same for a token in a message.
   ///
-  /// - Parameter credentials: of the handshake, if the route keeps them.
+  /// - Parameters:
+  ///   - credentials: of the handshake, if the route keeps them.
+  ///   - captures: of the path.
+  ///   - users: see above.
   func authenticate(
-    token: String, _ credentials: Credentials?, counting users: UserTable? = nil
+    token: String, _ credentials: Credentials?, for captures: Captures, counting users: UserTable? = nil
   ) async -> Authentication {
     guard case .tokens(let verifier) = authenticator else { return .refused(.noToken) }
-    let outcome = check(await verifier.verify(token), of: nil, counting: users)
+    let outcome = check(await verifier.verify(token), of: nil, for: captures, counting: users)
     guard permission != nil else { return outcome }
     guard let credentials else { return .unavailable }
     return await permitted(outcome, credentials)
@@ -61,7 +65,7 @@ package struct RouteAuthenticator: Sendable {
       if rules.isOptional, case .refused(let refusal) = outcome, refusal.isOfUnknownClient {
         return .anonymous
       }
-      return check(outcome, of: rules.name, counting: users)
+      return check(outcome, of: rules.name, for: credentials.request.captures, counting: users)
     }
   }
 
@@ -70,7 +74,9 @@ package struct RouteAuthenticator: Sendable {
   ) async -> Authentication {
     let (sources, schemes) = (verifier.configuration.sources, verifier.configuration.schemes)
     switch credentials.token(from: sources, schemes: schemes) {
-    case .token(let token): return check(await verifier.verify(token), of: nil, counting: users)
+    case .token(let token):
+      return check(
+        await verifier.verify(token), of: nil, for: credentials.request.captures, counting: users)
     case .several: return .refused(.severalTokens)
     case .different: return .refused(.differentTokens)
     case .nothing:
@@ -117,7 +123,7 @@ package struct RouteAuthenticator: Sendable {
       if rules.isOptional, identity == nil, case .refused(let refusal) = outcome, refusal.isOfUnknownClient {
         outcome = .anonymous
       }
-      outcome = check(outcome, of: rules.name, counting: nil)
+      outcome = check(outcome, of: rules.name, for: credentials.request.captures, counting: nil)
     }
     return await permitted(outcome, credentials, isRecheck: permission?.configuration.question.recheck != nil)
   }
@@ -163,20 +169,22 @@ package struct RouteAuthenticator: Sendable {
 
   /// Checks how often the user has come, and then the requirements of the route.
   ///
-  /// - Parameter callback: the name of the callback that has answered; nil for a token.
+  /// - Parameters:
+  ///   - callback: the name of the callback that has answered; nil for a token.
+  ///   - captures: of the path.
   private func check(
-    _ outcome: Authentication, of callback: String?, counting users: UserTable?
+    _ outcome: Authentication, of callback: String?, for captures: Captures, counting users: UserTable?
   ) -> Authentication {
     guard case .identity(let identity) = outcome else { return outcome }
     if let seconds = users?.retryAfter(handshakeOf: identity.user) {
       return .refused(AuthRefusal(answer: .userOverLimit(retryAfter: seconds)))
     }
     guard
-      let missing = rules.requirements.first(where: { !$0.holds(in: identity.claims) })
+      let missing = rules.requirements.first(where: { !$0.holds(in: identity.claims, for: captures) })
     else { return outcome }
     var refusal = callback == nil ? AuthRefusal.notAllowed : .userNotAllowed
     let source = callback.map { "the answer of \"\($0)\"" } ?? "the token"
-    refusal.detail = missing.fault(in: identity.claims, of: source)
+    refusal.detail = missing.fault(in: identity.claims, of: source, for: captures)
     return .refused(refusal)
   }
 }

@@ -36,9 +36,9 @@ extension Session {
     guard extras.token?.ticket == nil else { return }
     // Another token is no other handshake.
     let users = isAwaitingToken ? worker.process.users : nil
-    let credentials = extras.standing?.credentials
+    let (credentials, captures) = (extras.standing?.credentials, extras.captures)
     extras.token?.ticket = worker.authenticate(by: {
-      await auth.authenticate(token: text, credentials, counting: users)
+      await auth.authenticate(token: text, credentials, for: captures, counting: users)
     }) { [weak self] outcome in self?.checked(outcome) }
   }
 

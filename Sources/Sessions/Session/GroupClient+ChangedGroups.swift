@@ -7,13 +7,24 @@ extension GroupClient {
   /// Leaves the groups that the route does not name for the client any more, and joins those that it names now. The first group stays
   /// what it is: the client's messages, a history and presence belong to it.
   ///
+  /// Nothing changes where a view names a group that the route does not let it name.
+  ///
   /// - Returns: false if the first group would be another one, or a name is not valid.
   func changeGroups(to identity: Identity) -> Bool {
     guard let groups = route.groups, let membership = feed.membership,
       let captures = feed.extras?.standing?.credentials.request.captures
     else { return true }
-    guard let names = groups.names(for: captures, value: identity.value), names.first == membership.group
-    else { return false }
+    let names: [String]
+    switch groups.names(for: captures, given: identity.groups, value: identity.values(of:)) {
+    case .success(let all): names = all
+    case .failure(.notFromView): return true
+    case .failure: return false
+    }
+    // Of several that are alike, any can be the first one.
+    let isOneOfMany = groups.templates.isEmpty || groups.beginsWithList(identity.values(of:))
+    guard names.first == membership.group || isOneOfMany && names.contains(membership.group) else {
+      return false
+    }
     let wanted = Set(names)
     leaveGroups(except: wanted)
     for name in names where feed.extras?.isOfRoute(name) == false && name != membership.group { enter(name) }

@@ -105,7 +105,7 @@ extension Session {
   private func maySubscribe(to group: String) -> Bool {
     let captures = feed.extras?.captures ?? Captures()
     return (route.groups?.subscribe ?? []).contains {
-      $0.matches(group, captures: captures) { [identity] in identity?.value(of: $0) }
+      $0.matchesAny(group, captures: captures) { [identity] in identity?.values(of: $0) }
     }
   }
 

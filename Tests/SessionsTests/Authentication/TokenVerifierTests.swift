@@ -1,9 +1,11 @@
+import Bytes
 import Consumers
 import GatewayTestSupport
 import JSON
 import JWTKit
 import LayerTestSupport
 import Logging
+import Routing
 import Testing
 
 @testable import GatewayConfig
@@ -286,7 +288,46 @@ struct RequirementTests {
       ("https://a.b/c", [.string("d")], true),
     ] as [(String, [JSON], Bool)])
   func `a claim is one of the values`(_ claim: String, _ values: [JSON], _ holds: Bool) {
-    #expect(ClaimRequirement(claim: claim, values: values).holds(in: claims) == holds)
+    let requirement = ClaimRequirement(claim: claim, values: values.map { .constant($0) })
+    #expect(requirement.holds(in: claims, for: Captures()) == holds)
+  }
+
+  @Test(
+    arguments: [
+      (#""7""#, "7", true), ("7", "7", true), ("7", "07", false), (#""07""#, "07", true),
+      (#""07""#, "7", false),
+      ("-7", "-7", true), ("7.0", "7.0", false), ("7.0", "7", false),
+      ("18446744073709551615", "18446744073709551615", true),
+      ("true", "true", false), ("null", "null", false), (#"["a", 7, null]"#, "7", true),
+      (#"["a", true]"#, "true", false),
+      (#"["a", null]"#, "null", false), ("[]", "7", false), (#"[["7"]]"#, "7", false),
+      (#"{"7": 7}"#, "7", false),
+      (#""é""#, "e\u{301}", false),
+    ])
+  func `a claim is compared with what the path captured`(_ claim: String, _ room: String, _ holds: Bool)
+    throws
+  {
+    let claims = JSON.object([.init(key: "rooms", value: try JSON.parse(Array(claim.utf8).rawBytes))])
+    let requirement = ClaimRequirement(claim: "rooms", values: [.capture("room")])
+    #expect(requirement.holds(in: claims, for: Captures([.init(name: "room", value: room)])) == holds)
+    #expect(!requirement.holds(in: claims, for: Captures()))
+  }
+
+  @Test func `one of several requirements, or each of them`() {
+    func role(_ name: String) -> Requirement {
+      .claim(ClaimRequirement(claim: "role", values: [.constant(.string(name))]))
+    }
+    let staff = Requirement.claim(ClaimRequirement(claim: "staff", values: [.constant(.bool(true))]))
+    let captures = Captures()
+    #expect(Requirement.any([role("none"), staff]).holds(in: claims, for: captures))
+    #expect(!Requirement.any([role("none"), role("other")]).holds(in: claims, for: captures))
+    #expect(Requirement.all([role("admin"), staff]).holds(in: claims, for: captures))
+    #expect(!Requirement.all([role("admin"), role("other")]).holds(in: claims, for: captures))
+    #expect(
+      Requirement.any([role("none"), .all([staff, role("other")])]).fault(
+        in: claims, of: "the token", for: captures)
+        == #"none of "any" holds: "role" in the token is another text, and none is required; "role" in the token is another text, and other is required"#
+    )
   }
 }
 
@@ -366,8 +407,9 @@ struct RefusalDetailTests {
       .init(key: "is_staff", value: .bool(false)), .init(key: "role", value: .string("secret")),
       .init(key: "roles", value: .array([.string("secret")])),
     ])
-    let requirement = ClaimRequirement(claim: claim, values: values)
-    #expect(requirement.fault(in: claims, of: #"the answer of "site""#) == said)
+    let requirement = Requirement.claim(
+      ClaimRequirement(claim: claim, values: values.map { .constant($0) }))
+    #expect(requirement.fault(in: claims, of: #"the answer of "site""#, for: Captures()) == said)
   }
 
   @Test func `an expiry in milliseconds is a warning, at most one in ten seconds`() async throws {

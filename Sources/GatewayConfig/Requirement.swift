@@ -1,0 +1,191 @@
+import Bytes
+package import JSON
+package import Routing
+
+/// What `require:` asks of a client's claims.
+package indirect enum Requirement: Sendable, Hashable {
+  case claim(ClaimRequirement)
+  /// `any:`, one of these has to hold.
+  case any([Requirement])
+  /// `all:`, each of these has to hold.
+  case all([Requirement])
+
+  /// The names of the two in the file.
+  static let anyName = "any"
+  static let allName = "all"
+
+  /// - Parameter captures: of the path.
+  package func holds(in claims: JSON, for captures: Captures) -> Bool {
+    switch self {
+    case .claim(let requirement): requirement.holds(in: claims, for: captures)
+    case .any(let alternatives): alternatives.contains { $0.holds(in: claims, for: captures) }
+    case .all(let parts): parts.allSatisfy { $0.holds(in: claims, for: captures) }
+    }
+  }
+
+  /// Its key in the mapping. Where a route gives one anew, that of the mappings around it does not hold.
+  var key: String {
+    switch self {
+    case .claim(let requirement): requirement.claim
+    case .any: Self.anyName
+    case .all: Self.allName
+    }
+  }
+
+  /// The captures that it compares claims with.
+  var captureNames: [String] {
+    switch self {
+    case .claim(let requirement): requirement.values.compactMap(\.capture)
+    case .any(let parts), .all(let parts): parts.flatMap(\.captureNames)
+    }
+  }
+}
+
+/// One entry of `require:`: a claim must be one of some values, or a list that contains one of them.
+package struct ClaimRequirement: Sendable, Hashable {
+  package enum Value: Sendable, Hashable {
+    case constant(JSON)
+    /// `"{room}"`, what the path captured.
+    case capture(String)
+
+    var capture: String? { if case .capture(let name) = self { name } else { nil } }
+
+    func equals(_ claim: JSON, _ captures: Captures) -> Bool {
+      switch self {
+      case .constant(let value): value == claim
+      case .capture(let name): captures[name].map(claim.isWritten) ?? false
+      }
+    }
+  }
+
+  package var claim: String
+  package var values: [Value]
+
+  package func holds(in claims: JSON, for captures: Captures) -> Bool {
+    switch claims.claim(claim) {
+    case nil: false
+    case .array(let elements)?: elements.contains { isMet(by: $0, captures) }
+    case let value?: isMet(by: value, captures)
+    }
+  }
+
+  private func isMet(by claim: JSON, _ captures: Captures) -> Bool {
+    values.contains { $0.equals(claim, captures) }
+  }
+}
+
+extension JSON {
+  /// Whether a path can name the value with this text: a text as it is, and a whole number in decimal digits without zeros before
+  /// them. Truth values, null and everything else have no text.
+  fileprivate func isWritten(as text: String) -> Bool {
+    switch self {
+    case .string(let own): ExactText(text: own) == ExactText(text: text)
+    case .integer(let number): String(number) == text
+    case .unsigned(let number): String(number) == text
+    case .null, .bool, .double, .array, .object: false
+    }
+  }
+}
+
+// MARK: - For the proof of isolation
+
+extension AdmittedClients {
+  /// The clients that a route admits: every client if it has no `auth`.
+  ///
+  /// - Parameters:
+  ///   - ties: the captures that the names of the groups tie to a claim, which the proof takes into account there.
+  ///   - route: an identification of the route.
+  init(_ auth: RouteAuth?, ties: [String: String] = [:], route: String) {
+    guard let auth else {
+      self = .everyone
+      return
+    }
+    var require: [String: Set<String>] = [:]
+    var also: Set<ClientRule> = []
+    for rule in auth.requirements.flatMap(\.conjunction) where !rule.isTied(by: ties) {
+      if case .claim(let claim, let values) = rule.clientRule(of: route), require[claim] == nil {
+        require[claim] = values
+      } else {
+        also.insert(rule.clientRule(of: route))
+      }
+    }
+    self = .authenticated(by: auth.name, require: require, also: also)
+  }
+}
+
+extension RouteAuth {
+  /// The fields of the identity that the path has to name, by capture: with `require: {rooms: "{room}"}`, `claims.rooms` by `room`.
+  ///
+  /// A field and a capture are tied at most once.
+  var ties: [String: String] {
+    var ties: [String: String] = [:]
+    for case .claim(let requirement) in requirements.flatMap(\.conjunction) {
+      let field = GroupPattern.claimPrefix + requirement.claim
+      guard requirement.values.count == 1, let capture = requirement.values[0].capture, ties[capture] == nil,
+        !ties.values.contains(field)
+      else { continue }
+      ties[capture] = field
+    }
+    return ties
+  }
+}
+
+extension Requirement {
+  /// What has to hold together.
+  fileprivate var conjunction: [Requirement] {
+    if case .all(let parts) = self { parts.flatMap(\.conjunction) } else { [self] }
+  }
+
+  fileprivate func isTied(by ties: [String: String]) -> Bool {
+    guard case .claim(let requirement) = self, requirement.values.count == 1,
+      let capture = requirement.values[0].capture
+    else { return false }
+    return ties[capture] == GroupPattern.claimPrefix + requirement.claim
+  }
+
+  /// - Parameter route: an identification of the route, by which claims are compared with its captures.
+  fileprivate func clientRule(of route: String) -> ClientRule {
+    switch self {
+    case .claim(let requirement):
+      guard requirement.values.allSatisfy({ $0.capture == nil }) else {
+        return .other(requirement.description, route: route)
+      }
+      return .claim(requirement.claim, Set(requirement.values.map(\.text)))
+    case .any(let parts): return .any(Set(parts.map { $0.clientRule(of: route) }))
+    case .all(let parts): return .all(Set(parts.map { $0.clientRule(of: route) }))
+    }
+  }
+}
+
+// MARK: - In words
+
+extension ClaimRequirement.Value {
+  /// As in JSON, and a capture as in the file.
+  fileprivate var text: String {
+    switch self {
+    case .constant(let value): value.text
+    case .capture(let name): "{\(name)}"
+    }
+  }
+
+  fileprivate var words: String {
+    if case .constant(.string(let text)) = self { text } else { text }
+  }
+}
+
+extension ClaimRequirement: CustomStringConvertible {
+  package var description: String {
+    "\(claim) = \(values.map(\.words).joined(separator: " or "))"
+  }
+}
+
+extension Requirement: CustomStringConvertible {
+  /// For tables: `role = admin or staff`.
+  package var description: String {
+    switch self {
+    case .claim(let requirement): requirement.description
+    case .any(let parts): "any of (\(parts.map(\.description).joined(separator: "; ")))"
+    case .all(let parts): "all of (\(parts.map(\.description).joined(separator: "; ")))"
+    }
+  }
+}
