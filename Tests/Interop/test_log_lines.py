@@ -270,7 +270,7 @@ def test_a_token_for_a_route_without_auth_is_a_line(gateway, offered):
 def test_a_token_that_is_sent_in_the_wrong_way_is_named(gateway):
     mine = token(role="admin")
     for fields, detail in (
-        (["Authorization: JWT " + mine], 'Authorization does not begin with "Bearer "'),
+        (["Authorization: JWT " + mine], 'Authorization has the scheme "JWT", and "Bearer" is expected'),
         (["Sec-WebSocket-Protocol: bearer, " + mine], 'a subprotocol has a token, and "from" does not name "subprotocol"'),
         ([], None),
     ):

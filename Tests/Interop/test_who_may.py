@@ -283,6 +283,37 @@ def test_permission_for_a_stream(gateway, django):
         assert any(b'"code":4403' in line for line in answer.iter_lines())
 
 
+def test_permission_for_what_users_publish(start, django):
+    text = """
+installed_apps: [chat]
+channel_layers: {default: {backend: memory}}
+auth: {site: {callback: {url: "DJANGO/api/me/"}}}
+applications:
+  main:
+    http:
+      - path: pub/<int:room>/
+        auth: site
+        permission: {url: "DJANGO/api/rooms/{room}/may/"}
+        publish: {groups: ["talk_{room}"]}
+      - {path: busy/, auth: site, permission: {url: "DJANGO/odd/busy/"}, publish: {groups: [busy]}}
+"""
+    gateway = start(text=text.replace("DJANGO", django.url("")))
+    member(django, "anna", 1)
+    anna = cookie(django, "anna")
+
+    def publish(path: str, group: str):
+        body = {"group": group, "message": "hello"}
+        return requests.post(gateway.http(path), json=body, headers=anna, timeout=20)
+
+    answer = publish("/pub/1/?a=1", "talk_1")
+    assert answer.status_code == 200, answer.text
+    asked = django.asked()[-1]
+    assert (asked["X-Forwarded-Method"], asked["X-Forwarded-Uri"], asked["X-Sluice-User"]) == ("POST", "/pub/1/?a=1", "1")
+    assert [publish(f"/pub/{room}/", f"talk_{room}").status_code for room in [2, 9]] == [403, 404]
+    answer = publish("/busy/", "busy")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
+
+
 def test_a_permission_may_add_what_is_known(gateway, django):
     member(django, "carl", 1, "owner")
     with open_at(gateway, "/ws/may/role/1/", cookie(django, "carl")) as session:
