@@ -37,14 +37,17 @@ extension ApplicationConfiguration {
     webSocketRoutes.contains { $0.auth != nil } || httpRoutes.contains { $0.auth != nil }
   }
 
-  /// Whether other processes can give orders about its sessions: about users, and about members of groups.
-  package var takesOrders: Bool { knowsUsers || !groups.isEmpty }
+  /// Whether other processes can give orders about its sessions.
+  package var takesOrders: Bool { knowsUsers || allows(PublishConfiguration.ordersAboutUsers) }
 
   /// Whether one of its routes takes orders about sessions that hold for a time.
-  package var takesTimedOrders: Bool {
+  package var takesTimedOrders: Bool { allows([.disconnect, .mute]) }
+
+  /// Whether one of its `publish` routes allows one of the operations.
+  private func allows(_ operations: Set<PublishConfiguration.Operation>) -> Bool {
     httpRoutes.contains {
       guard case .publish(let publish) = $0.action else { return false }
-      return !publish.operations.isDisjoint(with: [.disconnect, .mute])
+      return !publish.operations.isDisjoint(with: operations)
     }
   }
 

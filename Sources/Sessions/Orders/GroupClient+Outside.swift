@@ -39,8 +39,12 @@ extension GroupClient {
     if extras.arriving[group] != nil { extras.arriving[group] = false }
     // A client that has asked for the group, and still waits for it, is not let in either.
     if extras.expected[group] != nil { extras.expected[group] = false }
-    if let index = extras.others.firstIndex(where: { $0.group == group }), index >= extras.ofRoute {
-      leave(extras.others.remove(at: index), of: layer)
+    guard let index = extras.others.firstIndex(where: { $0.group == group }) else { return }
+    if index < extras.ofRoute {
+      // One that a view has named is left like one that was joined from outside.
+      guard extras.identity?.groups.contains(group) == true else { return }
+      extras.ofRoute -= 1
     }
+    leave(extras.others.remove(at: index), of: layer)
   }
 }

@@ -48,5 +48,5 @@ extension OrderedSession where Self: GroupClient {
 
 extension LiveRoute {
   /// Only groups that the route's `groups_from_view` names can be given from outside; without it, none.
-  func admitsFromOutside(_ group: String) -> Bool { false }
+  func admitsFromOutside(_ group: String) -> Bool { groups?.fromView?.admits(group) == true }
 }

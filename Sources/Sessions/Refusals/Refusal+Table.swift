@@ -222,8 +222,10 @@ extension Refusal {
     when: "The answer of the `callback` does not fulfil `require`.")
 
   package static let keptOut = Refusal(
-    403, "WHY", .later,
-    when: "An operator keeps the user, or everybody, out of the groups for a time, and the text says why.")
+    403, "kept out by an operator", .later,
+    when:
+      "An operator keeps the user, or everybody, out for a time, and may have given another text."
+  )
 
   package static let endedByOperator = Refusal(
     403, CloseReason.disconnected.text, .no,
