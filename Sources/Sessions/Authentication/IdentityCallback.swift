@@ -59,8 +59,8 @@ struct IdentityCallback: Sendable {
     case .unavailable: return .unavailable
     case .refused(let refusal): return .refused(refusal)
     case .accepted(let members):
-      guard let members, let user = members.userName(among: Self.userNames(configuration), as: configuration.userType)
-      else {
+      let names = Self.userNames(configuration)
+      guard let members, let user = members.userName(among: names, as: configuration.userType) else {
         return .unavailable
       }
       // By its own expiry the identity is not valid any more.

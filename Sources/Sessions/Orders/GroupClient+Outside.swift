@@ -1,4 +1,5 @@
 import ChannelLayers
+import Consumers
 
 // Groups that others have a client join, and leave again. The client is told nothing of it.
 

@@ -1,5 +1,7 @@
 import ChannelLayers
 import Consumers
+import GatewayConfig
+import Routing
 import Transport
 
 /// A session that other processes and requests can give orders to.
