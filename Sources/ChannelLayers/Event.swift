@@ -11,6 +11,8 @@ public struct Event: Sendable, Hashable {
   package var fields: [Field]
   /// The position in the history of its group; nil if the group has none. Never sent through a layer.
   package var position: EventPosition?
+  /// The group that it came from, for renderers whose frames name it; nil for others. Never sent through a layer.
+  package var group: String?
 
   package struct Field: Sendable, Hashable {
     package var name: String
@@ -36,6 +38,14 @@ public struct Event: Sendable, Hashable {
 }
 
 extension Event {
+  /// The same event for a renderer.
+  package func named(_ group: String, for renderer: any EventRenderer) -> Event {
+    guard renderer.namesGroup else { return self }
+    var event = self
+    event.group = group
+    return event
+  }
+
   /// Roughly the memory that the event takes while it waits or is kept, in bytes.
   public var size: Int {
     fields.reduce(160 + type.utf8.count) { sum, field in

@@ -6,6 +6,13 @@ package protocol EventRenderer {
   ///
   /// - Parameter address: the address of the session to render for; nil for the whole audience.
   func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering
+
+  /// Whether frames name the group that an event came from.
+  var namesGroup: Bool { get }
+}
+
+extension EventRenderer {
+  package var namesGroup: Bool { false }
 }
 
 /// The result of rendering an event for an audience.

@@ -12,6 +12,8 @@ public final class Broadcast: Sendable {
 
   private let publish: ConsumerConfiguration.PublishPolicy
   let events: RouteEvents
+  /// Whether frames say which group they came from.
+  let hasEnvelope: Bool
 
   init(
     _ configuration: GroupConfiguration, publish: ConsumerConfiguration.PublishPolicy,
@@ -19,6 +21,7 @@ public final class Broadcast: Sendable {
   ) {
     events = RouteEvents(configuration.events, report: report)
     self.publish = publish
+    hasEnvelope = configuration.options[.envelope]
   }
 
   func received(_ kind: MessageKind, _ payload: RawSpan, from session: some ConsumerSession) {

@@ -16,12 +16,15 @@ public final class Chat: Sendable {
   let groups: GroupConfiguration
   let events: RouteEvents
   private let showsUser: Bool
+  /// Whether frames say which group they came from.
+  let hasEnvelope: Bool
   /// The member of the event and of the frame that names the sender.
   private static let user = "user"
 
   init(_ configuration: GroupConfiguration, report: (@Sendable (UnfitEvents.Report) -> Void)? = nil) {
     groups = configuration
     showsUser = configuration.showsUser
+    hasEnvelope = configuration.options[.envelope]
     events = RouteEvents(configuration.events, report: report)
   }
 

@@ -58,6 +58,14 @@ public enum Consumer: Sendable {
 
 extension Consumer: EventRenderer {
   package func render(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
+    guard hasEnvelope, let group = event.group else {
+      return renderPlainly(event, for: address, into: frames)
+    }
+    let mark = FrameMark(name: Self.envelope, value: group, form: marking(of: event, with: Self.envelope))
+    return mark.add(to: frames) { renderPlainly(event, for: address, into: $0) }
+  }
+
+  private func renderPlainly(_ event: Event, for address: String?, into frames: SharedBytes) -> Rendering {
     switch self {
     case .echo, .proxy: .ignored
     case .chat(let chat): chat.render(event, for: address, into: frames)
@@ -65,12 +73,38 @@ extension Consumer: EventRenderer {
     }
   }
 
-  /// How the position of an event is added to its frame.
-  func numbering(of event: Event) -> Numbering {
+  package var namesGroup: Bool {
+    switch self {
+    case .echo, .proxy: false
+    case .chat(let chat): chat.hasEnvelope || chat.events.nameGroup
+    case .broadcast(let broadcast): broadcast.hasEnvelope || broadcast.events.nameGroup
+    }
+  }
+
+  /// The member of an envelope that names the group.
+  private static let envelope = "group"
+
+  private var hasEnvelope: Bool {
+    switch self {
+    case .echo, .proxy: false
+    case .chat(let chat): chat.hasEnvelope
+    case .broadcast(let broadcast): broadcast.hasEnvelope
+    }
+  }
+
+  /// How the position is added to the frame of an event, which may have an envelope already.
+  func numbering(of event: Event, with mark: String) -> FrameMark.Form {
+    guard hasEnvelope, event.group != nil else { return marking(of: event, with: mark) }
+    let inner = marking(of: event, with: Self.envelope)
+    return inner == .member ? marking(of: event, with: mark) : .member
+  }
+
+  /// How a member of that name is added to the frame of an event.
+  private func marking(of event: Event, with mark: String) -> FrameMark.Form {
     switch self {
     case .echo, .proxy: .wrapped
-    case .chat(let chat): chat.isSigned(event) ? .member : chat.events.numbering(of: event)
-    case .broadcast(let broadcast): broadcast.events.numbering(of: event)
+    case .chat(let chat): chat.isSigned(event) ? .member : chat.events.marking(of: event, with: mark)
+    case .broadcast(let broadcast): broadcast.events.marking(of: event, with: mark)
     }
   }
 }

@@ -52,6 +52,8 @@ package final class EventStreamRenderer: EventRenderer, Sendable {
     }
   }
 
+  package var namesGroup: Bool { events.nameGroup }
+
   /// Appends the position before the first kept event, and whether events are missing there.
   private func appendStart(_ event: Event, to stream: SharedBytes) -> Rendering {
     guard let position = id(of: event) else { return .ignored }

@@ -8,12 +8,13 @@ extension EventTemplate {
   ///
   /// - Parameters:
   ///   - address: the address of the receiving session; the event has no field of that name.
+  ///     Its `group` is the value of `{sluice.group}`.
   ///   - unfit: called for fields that are missing, or that JSON cannot carry.
   func rendered(_ event: Event, address: String?, _ unfit: UnfitEvents?) -> [UInt8] {
     var event = event
-    if let address {
-      event.fields.removeAll { $0.name == Self.addressPlace }
-      event.fields.append(.init(Self.addressPlace, .json(.string(address))))
+    for case (let place, let value?) in [(Self.addressPlace, address), (Self.groupPlace, event.group)] {
+      event.fields.removeAll { $0.name == place }
+      event.fields.append(.init(place, .json(.string(value))))
     }
     var bytes: [UInt8] = []
     append(event, to: &bytes, unfit)

@@ -10,6 +10,8 @@ import WebSocketCore
 struct RouteEvents: Sendable {
   /// By type, in the form in which it is looked up.
   private let templates: [String: (template: EventTemplate, isPersonal: Bool)]
+  /// Whether the frame of some event names its group.
+  let nameGroup: Bool
   /// Gets the events that do not fit; nil if nothing is reported.
   private let unfit: UnfitEvents?
 
@@ -19,20 +21,21 @@ struct RouteEvents: Sendable {
     self.templates = Dictionary(
       templates.map { (HandlerName.of($0.key), ($0.value, $0.value.isPersonal)) },
       uniquingKeysWith: { first, _ in first })
+    nameGroup = templates.values.contains(where: \.namesGroup)
   }
 
-  /// How the position is added to the frame of an event.
-  func numbering(of event: Event) -> Numbering {
+  /// How a member of that name is added to the frame of an event.
+  func marking(of event: Event, with mark: String) -> FrameMark.Form {
     let handler = event.handler
     if let (template, _) = templates[handler] {
-      guard case .object(let members) = template, !members.contains(where: { $0.key == "id" }) else {
+      guard case .object(let members) = template, !members.contains(where: { $0.key == mark }) else {
         return .wrapped
       }
       return .member
     }
     switch handler {
     case "websocket.send", Broadcast.eventType: return .message
-    case Chat.eventType: return .member
+    case Chat.eventType, Event.presenceType: return .member
     default: return .wrapped
     }
   }

@@ -42,19 +42,19 @@ extension GroupConfiguration {
   ) -> Result<[String], GroupFault> {
     do throws(GroupFault) {
       var names: [String] = []
-      var known: Set<String> = []
       for (number, template) in templates.enumerated() {
         if number == 0 { try checkFirst(template, value) }
-        let own = try template.names(for: captures, identity: value).mapError(GroupFault.name).get()
-        names += own.filter { known.insert($0).inserted }
+        names += try template.names(for: captures, identity: value).mapError(GroupFault.name).get()
       }
       for pattern in subscribe {
         if let fault = pattern.faultOfList(value) { throw .name(fault) }
       }
       for name in fromView == nil ? [] : given {
         guard fromView?.admits(name) == true else { throw .notFromView(name) }
-        if known.insert(name).inserted { names.append(name) }
+        names.append(name)
       }
+      // Most clients have one group.
+      if names.count > 1 { names = names.unique }
       guard !names.isEmpty else { throw .noGroup }
       guard names.count <= Self.mostGroups else { throw .tooMany(names.count) }
       return .success(names)

@@ -174,14 +174,22 @@ extension EventTemplate {
   /// `{channel}`: not a field of the event, but the address of the session that receives the frame.
   package static let addressPlace = "channel"
 
+  /// `{sluice.group}`: not a field of the event, but the group that it came from.
+  package static let groupPlace = "sluice.group"
+
   /// Whether every session needs a frame of its own.
-  package var isPersonal: Bool {
+  package var isPersonal: Bool { has(Self.addressPlace) }
+
+  /// Whether the frame of an event depends on its group.
+  package var namesGroup: Bool { has(Self.groupPlace) }
+
+  private func has(_ place: String) -> Bool {
     switch self {
     case .wholeEvent, .constant: false
-    case .field(let name): name == Self.addressPlace
-    case .text(let template): template.parts.contains(.place(Self.addressPlace))
-    case .array(let elements): elements.contains(where: \.isPersonal)
-    case .object(let members): members.contains { $0.value.isPersonal }
+    case .field(let name): name == place
+    case .text(let template): template.parts.contains(.place(place))
+    case .array(let elements): elements.contains { $0.has(place) }
+    case .object(let members): members.contains { $0.value.has(place) }
     }
   }
 }

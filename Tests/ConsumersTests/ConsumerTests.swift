@@ -307,6 +307,72 @@ struct NumberedRendererTests {
   }
 }
 
+struct EnvelopeTests {
+  private func group(_ events: [String: EventTemplate] = [:], hasEnvelope: Bool = true) -> GroupConfiguration
+  {
+    var group = GroupConfiguration(templates: [GroupPattern(parts: [.literal("g")])], events: events)
+    group.options[.envelope] = hasEnvelope
+    return group
+  }
+
+  /// - Parameter offset: of the position; nil for an event without one.
+  private func framed(_ consumer: Consumer, _ event: Event, offset: UInt64? = nil) -> String {
+    var event = event.named("room_7", for: consumer)
+    event.position = offset.map { EventPosition(epoch: 0xAB, offset: $0) }
+    let frames = SharedBytes(capacity: 64)
+    _ = NumberedRenderer(consumer).render(event, for: nil, into: frames)
+    let bytes = unsafe frames.withBytes(from: 0) { unsafe Array($0) }
+    return String(decoding: bytes.dropFirst(2), as: UTF8.self)
+  }
+
+  private let number = [Event.Field("n", .json(.integer(1)))]
+
+  @Test func `an envelope names the group beside what the frame says`() {
+    let chat = Consumer(
+      .chat(
+        group([
+          "none": .object([]), "list": .array([.field("n")]),
+          "own": .object([.init(key: "group", value: .field("n"))]),
+          "id": .object([.init(key: "id", value: .field("n"))]),
+        ])))
+    for (type, plain, numbered) in [
+      ("none", #"{"group": "room_7"}"#, #"{"id": "ab.9", "group": "room_7"}"#),
+      ("list", #"{"group": "room_7", "event": [1]}"#, #"{"id": "ab.9", "group": "room_7", "event": [1]}"#),
+      (
+        "own", #"{"group": "room_7", "event": {"group":1}}"#,
+        #"{"id": "ab.9", "group": "room_7", "event": {"group":1}}"#
+      ),
+      (
+        "id", #"{"group": "room_7", "id":1}"#, #"{"id": "ab.9", "event": {"group": "room_7", "id":1}}"#
+      ),
+    ] {
+      #expect(framed(chat, Event(type: type, fields: number)) == plain)
+      #expect(framed(chat, Event(type: type, fields: number), offset: 9) == numbered)
+    }
+    let message = Event(type: "chat.message", fields: [.init("message", .json(.string("hi")))])
+    #expect(framed(chat, message) == #"{"group": "room_7", "message": "hi"}"#)
+    let presence = Event(
+      type: Event.presenceType, fields: [.init(Event.presenceField, .encodedJSON(Array("[]".utf8)))])
+    #expect(framed(chat, presence) == #"{"group": "room_7", "presence": []}"#)
+    let broadcast = Consumer(.broadcast(group(), publish: .everyone))
+    let text = Event(type: "broadcast.message", fields: [.init("text", .text(Array("a\"é".utf8)))])
+    #expect(framed(broadcast, text) == #"{"group": "room_7", "text": "a\"é"}"#)
+    let bytes = Event(type: "broadcast.message", fields: [.init("bytes", .bytes([1, 2, 255]))])
+    #expect(framed(broadcast, bytes, offset: 9) == #"{"id": "ab.9", "group": "room_7", "bytes": "AQL/"}"#)
+    #expect(framed(broadcast, Event(type: "websocket.close")) == "")
+  }
+
+  @Test func `a template can name the group, whatever the event says`() {
+    let template = EventTemplate.object([.init(key: "room", value: .field("sluice.group"))])
+    let chat = Consumer(.chat(group(["a": template], hasEnvelope: false)))
+    let forged = [Event.Field("sluice.group", .json(.string("other")))]
+    #expect(framed(chat, Event(type: "a", fields: forged)) == #"{"room":"room_7"}"#)
+    #expect(chat.namesGroup)
+    let plain = Consumer(.chat(group(hasEnvelope: false)))
+    #expect(!plain.namesGroup && Event(type: "a").named("g", for: plain).group == nil)
+  }
+}
+
 struct OtherMessageTests {
   private func answer(_ text: String, _ change: (inout GroupConfiguration) -> Void = { _ in }) -> [String] {
     var configuration = group()

@@ -19,6 +19,11 @@ applications:
       - {path: "ws/ticker/<slug:name>/", consumer: broadcast, group: "ticker_{name}"}
       - {path: "ws/only/<slug:name>/", consumer: broadcast, group: "{name}_only"}
       - {path: ws/announce/, consumer: broadcast, group: announcements}
+      - path: ws/feed/<slug:name>/
+        consumer: broadcast
+        group: ["ticker_{name}", announcements]
+        envelope: true
+        events: {price: {pair: "{sluice.group}", at: "{at}"}}
 """
 
 
@@ -44,6 +49,16 @@ def test_a_session_hears_all_groups_of_its_route(gateway):
         assert say(client, message="hello") == {"message": "hello"}
         announcer.send("second")
         assert [announcer.recv(timeout=20) for _ in range(2)] == ['{"from": "above"}', "second"]
+
+
+def test_a_frame_says_which_group_it_came_from(gateway):
+    with connect(gateway.ws("/ws/feed/eur/")) as client, connect(gateway.ws("/ws/announce/")) as announcer:
+        announcer.send("closed on Monday")
+        assert json.loads(client.recv(timeout=20)) == {"group": "announcements", "text": "closed on Monday"}
+        announcer.send(b"\x01\x02")
+        assert json.loads(client.recv(timeout=20)) == {"group": "announcements", "bytes": "AQI="}
+        client.send("1.08")
+        assert json.loads(client.recv(timeout=20)) == {"group": "ticker_eur", "text": "1.08"}
 
 
 def test_a_client_asks_for_further_groups(gateway):

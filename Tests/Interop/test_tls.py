@@ -742,7 +742,7 @@ def test_a_stop_says_farewell_also_in_tls(secure, authority):
         assert sock.recv(1) == b""
         sock.unwrap().close()
     assert gateway.process.wait(20) == 0
-    assert logged(gateway, "stopped")
+    wait_until(lambda: logged(gateway, "stopped"))
 
 
 def test_a_stop_does_not_wait_for_clients_that_never_said_hello(secure, authority):

@@ -66,7 +66,7 @@ final class Audience {
     guard closing == nil else { return .ignored }
     let buffer = frames ?? buffers.take()
     let before = buffer.count
-    let rendering = renderer.render(event, for: nil, into: buffer)
+    let rendering = renderer.render(event.named(group, for: renderer), for: nil, into: buffer)
     if case .close(let code, let reason) = rendering {
       closing = Closing(code: code, reason: reason, members: members)
     }

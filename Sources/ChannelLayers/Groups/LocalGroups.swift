@@ -158,7 +158,8 @@ public final class LocalGroups {
     for (_, members) in Dictionary(grouping: members, by: { ObjectIdentifier($0.audience) }) {
       let frames = buffers.take()
       counters.events += 1
-      if members[0].audience.renderer.render(event, for: nil, into: frames) == .frames {
+      let (renderer, group) = (members[0].audience.renderer, members[0].group)
+      if renderer.render(event.named(group, for: renderer), for: nil, into: frames) == .frames {
         counters.renderings += 1
         for membership in members {
           counters.writes += 1
@@ -193,7 +194,8 @@ public final class LocalGroups {
   private func send(_ event: Event, to membership: Membership) {
     let frames = buffers.take()
     let audience = membership.audience
-    switch audience.renderer.render(event, for: address(of: membership), into: frames) {
+    let named = event.named(audience.group, for: audience.renderer)
+    switch audience.renderer.render(named, for: address(of: membership), into: frames) {
     case .ignored, .personal: counters.ignored += 1
     case .close(let code, let reason):
       counters.renderings += 1

@@ -52,6 +52,8 @@ package final class Replay: EventRenderer {
     event.position == nil ? renderer.render(event, for: address, into: frames) : .ignored
   }
 
+  package var namesGroup: Bool { renderer.namesGroup }
+
   deinit {
     timer?.cancel()
   }
@@ -74,6 +76,7 @@ package final class Replay: EventRenderer {
   }
 
   private func render(_ event: Event, for membership: Membership, into frames: SharedBytes) {
+    let event = event.named(membership.group, for: renderer)
     guard renderer.render(event, for: nil, into: frames) == .personal else { return }
     _ = renderer.render(event, for: layer.groups.address(of: membership), into: frames)
   }

@@ -116,6 +116,12 @@ extension Key {
       RouteOption.identity, .truth, of: [.chat],
       "`true` adds the sender's name to what others see: `{\"message\": X, \"user\": \"5\"}`."),
     Key(
+      RouteOption.envelope, .truth, of: ofGroups,
+      """
+      `true` says in each frame which group it came from: `{\"group\": \"room_7\", \"message\": X}`. For clients that are in several groups. \
+      What is no JSON object becomes `{\"group\": ..., \"text\": ...}`, `bytes` in base64, or `event`.
+      """),
+    Key(
       "events", webSocketOptions, events, needs: ["consumer"], of: ofGroups,
       "Event type → JSON with `\"{field}\"` places, or `event` for the whole event."),
     Key(
@@ -334,6 +340,9 @@ extension RouteOption<Bool> {
   /// Whether a client's messages name its user.
   package static let identity = RouteOption(
     name: "identity", standard: false, sentence: "messages name the user who sent them")
+  /// Whether frames name the group that they came from.
+  package static let envelope = RouteOption(
+    name: "envelope", standard: false, sentence: "each frame names its group")
   /// Whether sessions receive the group's presence.
   package static let presence = RouteOption(
     name: "presence", standard: false, sentence: "clients see which users are present")

@@ -317,7 +317,13 @@ struct EventsReader {
     if template.parts.contains(.place("group")) {
       reading.findings.warning(
         .invalidValue, "an event does not carry the name of its group: \"{group}\" is null here", at: range,
-        hint: "write the name out, or let the sender of the event add a field \"group\"")
+        hint: "write {sluice.group}, or let the sender of the event add a field \"group\"")
+    }
+    for case .place(let name) in template.parts
+    where name.hasPrefix("sluice.") && name != EventTemplate.groupPlace {
+      reading.findings.error(
+        .invalidValue, "there is no place \"{\(name)}\": names with \"sluice.\" are Sluice's own", at: range,
+        hint: "there is {\(EventTemplate.groupPlace)}, the group that the event came from")
     }
     if template.parts.count == 1, case .place(let name) = template.parts[0] { return .field(name) }
     return .text(template)

@@ -1,5 +1,6 @@
 /// Reads the captures of a path where no place of the route leaves a choice: each byte says how it goes on. Django's paths are such
-/// routes, nearly all of them, and following one thread takes a tenth of the time that `CaptureReader` needs for many.
+/// routes, nearly all of them, and following one thread takes 3,100 instructions where following many, as `CaptureReader` does, takes
+/// 13,500 (`ws/chat/<slug:room>/`; `Tests/Interop/bench_instructions.py` counts whole handshakes).
 struct OnePassReader {
   private let program: Program
   private let path: [UInt8]

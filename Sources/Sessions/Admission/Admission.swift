@@ -14,7 +14,8 @@ struct Admission {
   enum Head {
     /// It asks for a session or an event stream, and passed every check.
     case opening(Opening)
-    case refused(HandshakeRefusal)
+    // Apart, since most clients are let in, and the value is passed on by each step.
+    indirect case refused(HandshakeRefusal)
     /// It is a plain request.
     case http
     /// It is a health check, and nothing follows it; the whole answer.
@@ -48,7 +49,7 @@ struct Admission {
     case dial(SessionOpening.UpstreamRequest, route: String)
     /// Answer the client, and turn the connection into a session or an event stream.
     case accept(Opening)
-    case refuse(HandshakeRefusal)
+    indirect case refuse(HandshakeRefusal)
     case handToHTTP
     /// Answer a health check.
     case answer([UInt8])

@@ -27,6 +27,8 @@ final class DeflatingRenderer: EventRenderer {
     return rendering
   }
 
+  var namesGroup: Bool { renderer.namesGroup }
+
   private func deflate(_ bytes: RawSpan, into frames: SharedBytes) {
     var start = 0
     while let frame = ServerFrame(bytes, at: start) {
