@@ -12,14 +12,6 @@ package struct AuthenticatorConfiguration: Sendable {
   package var kind: Kind
   /// The place of the name in the file.
   package var range: SourceRange
-
-  /// What its users can be called; nil for any text.
-  var userType: UserType? {
-    switch kind {
-    case .jwt(let jwt): jwt.userType
-    case .callback(let callback): callback.userType
-    }
-  }
 }
 
 /// `jwt:`, tokens that Sluice verifies itself (RFC 7519).

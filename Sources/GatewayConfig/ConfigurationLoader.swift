@@ -43,6 +43,7 @@ package enum ConfigurationLoader {
     let authNode = top.value("auth")
     settings.auth.authenticators = AuthenticatorReader(reading: reading, handshake: server.handshake)
       .read(authNode)
+    settings.auth.userTypes = AuthenticatorReader.userTypes(authNode)
     settings.auth.handshake = server.handshake
     settings.auth.names = authNode?.entries?.map(\.key.value) ?? []
     settings.auth.areNamesKnown =

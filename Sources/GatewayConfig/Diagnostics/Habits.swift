@@ -10,7 +10,7 @@ enum Habits {
     "handler": ["consumer"], "view": ["consumer"], "app": ["consumer", "include"], "type": ["consumer"],
     "room": ["group"], "rooms": ["group"], "groups": ["group"], "channel": ["group"], "topic": ["group"],
     "origins": ["allowed_hosts"], "allowed_origins": ["allowed_hosts"], "cors": ["allowed_hosts"],
-    "authentication": ["auth"], "authenticator": ["auth"], "permissions": ["require"],
+    "authentication": ["auth"], "authenticator": ["auth"], "permissions": ["permission", "require"],
     "layer": ["channel_layer"], "layers": ["channel_layers"], "engine": ["backend"], "options": ["config"],
     "apps": ["installed_apps"], "application": ["asgi_application"], "protocols": ["subprotocols"],
     // nginx, HAProxy and the servers in front of Django.
@@ -36,9 +36,12 @@ enum Habits {
   /// What to do instead, for names that stand for no single key.
   private static let hints: [String: String] = [
     "permission_classes":
-      "use \"auth\" to require a token, and \"require\" for the claims that the token needs",
+      "use \"auth\" to require a token, \"require\" for the claims that the token needs, and \"permission\" to ask a view",
     "authentication_classes":
       "define an authenticator under \"auth\" at the top level, and name it in \"auth\" here",
+    "rate": "write limits: {rate: 20/s burst 50}",
+    "throttle": "write limits: {rate: 20/s burst 50}",
+    "throttle_classes": "write limits: {rate: 20/s burst 50}",
     "middleware": "there is no middleware; see \"auth\", \"allowed_hosts\" and \"limits\"",
     "login_required": "write auth: NAME, the name of an authenticator under \"auth\" at the top level",
     "debug": "there is no debug mode; for more lines write logging: {level: debug}",

@@ -9,6 +9,9 @@ struct AuthSettings {
   var areNamesKnown = true
   /// The authenticators that could be read. A route that names another one is only checked.
   var authenticators: [AuthenticatorConfiguration] = []
+  /// What users are called, by the authenticator, also of those that could not be read: a secret that is missing here does not change
+  /// who can be in which group.
+  var userTypes: [String: UserType] = [:]
   /// `limits.handshake`
   var handshake: Duration = .seconds(10)
   /// The authentication that holds here; nil if there is none.
@@ -124,8 +127,7 @@ struct AuthSettings {
           : NearestName.hint(for: name, in: names))
       return false
     }
-    let userType = authenticators.first { $0.name == name }?.userType
-    auth = RouteAuth(authenticator: index, name: name, userType: userType)
+    auth = RouteAuth(authenticator: index, name: name, userType: userTypes[name])
     return true
   }
 

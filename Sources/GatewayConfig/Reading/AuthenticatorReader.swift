@@ -14,6 +14,19 @@ struct AuthenticatorReader {
     return Self.entries.read(mapping, read)
   }
 
+  /// The `as` of each authenticator that has one. Nothing is reported.
+  static func userTypes(_ node: Node?) -> [String: UserType] {
+    var types: [String: UserType] = [:]
+    for entry in node?.entries ?? [] {
+      let kind = entry.value.entry("jwt") ?? entry.value.entry("callback")
+      guard case .scalar(let type)? = kind?.value.entry("user")?.value.entry("as")?.value.content else {
+        continue
+      }
+      types[entry.key.value] = UserType(rawValue: type.text)
+    }
+    return types
+  }
+
   static let entries = NamedEntries(
     "an authenticator", named: "users", example: "auth: {users: {jwt: ...}}",
     with: Key.names(at: .authenticator))

@@ -153,6 +153,8 @@ final class MappingCursor {
   private func meant(by name: String, _ known: Set<String>) -> String? {
     let sorted = known.sorted()
     if let same = NearestName.same(as: name, in: sorted) ?? Habits.key(for: name, in: known) { return same }
+    // A name that means something elsewhere is not misspelt.
+    guard Habits.hint(for: name) == nil else { return nil }
     let near = NearestName.of(name, in: sorted)
     // A key of the top level is one, unless the other one is almost it, as `channel_layer` is.
     let isOfTop = Key.named(name, at: .file) != nil

@@ -68,12 +68,20 @@ struct RequirementReader {
         .wrongType, "expected a value or a list of values for the claim, found a mapping", at: value.range,
         hint: "write {role: [admin, staff]}")
     }
+    if let list = value.items.first(where: { $0.entries != nil && $0.bracedName == nil }) {
+      let name = NearestName.of(entry.key.value, in: [Requirement.anyName, Requirement.allName])
+      return reading.refuse(
+        .wrongType, "expected a value for the claim, found a mapping", at: list.range,
+        hint:
+          "for one of several requirements write \(name ?? Requirement.anyName): [{role: admin}, {is_staff: true}]"
+      )
+    }
     if value.items.isEmpty {
       reading.findings.error(
         .invalidValue, "the list of values for \"\(entry.key.value)\" is empty", at: value.range)
     }
     let isGroupName = [Requirement.anyName, Requirement.allName].contains(entry.key.value)
-    if isGroupName {
+    if isGroupName, !value.items.isEmpty {
       reading.findings.warning(
         .invalidValue, "this asks for a claim that is called \"\(entry.key.value)\"", at: value.range,
         hint: "for several requirements write \(entry.key.value): [{role: admin}, {is_staff: true}]")
@@ -92,9 +100,15 @@ struct RequirementReader {
       return reading.refuse(
         .invalidValue,
         "\"require\" compares a claim with a whole capture, or with a fixed text: this would be the text \"\(scalar.text)\"",
-        at: node.range, hint: "write \"\(place.output)\" alone, and put the same text into the claim")
+        at: node.range,
+        hint: "write \"\(Self.plain(String(place.output)))\" alone, and put the same text into the claim")
     }
     return .constant(reading.json(node))
+  }
+
+  /// A place without its form: what is compared is not escaped.
+  private static func plain(_ place: String) -> String {
+    place.firstIndex(of: "|").map { place[..<$0] + "}" } ?? place
   }
 
   /// The capture that a claim is compared with: `"{room}"`.

@@ -311,7 +311,7 @@ final class RouteListReader {
         context: context, captures: captures, hasIdentity: settings.requiresAuthentication)
       let consumer = reader.read(answer, mapping)
       let subprotocols = readSubprotocols(mapping, of: consumer?.consumer)
-      settings.limits.checkRate(of: mapping, answer, isProxy: consumer?.consumer.upstream != nil)
+      settings.limitsOfSession.checkRate(of: mapping, answer, isProxy: consumer?.consumer.upstream != nil)
       read = Answer(consumer: consumer, subprotocols: subprotocols, groups: consumer?.groups ?? [])
     }
     let shared = mapping.entry("shared").flatMap { entry in
@@ -369,7 +369,8 @@ final class RouteListReader {
     if let consumer = answer.consumer {
       route.webSocket = WebSocketRoute(
         name: name, range: route.range, consumer: consumer.consumer, origins: settings.origins,
-        subprotocols: answer.subprotocols, limits: settings.limits, compression: settings.compression,
+        subprotocols: answer.subprotocols, limits: settings.limitsOfSession,
+        compression: settings.compression,
         auth: settings.auth.ofWebSocket(consumer, route.path, at: key.range, reading),
         refusals: settings.refusals,
         options: consumer.options)

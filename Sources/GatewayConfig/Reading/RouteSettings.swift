@@ -9,6 +9,13 @@ struct RouteSettings {
   /// Whether clients have to authenticate.
   var requiresAuthentication: Bool { auth.auth != nil || auth.isUnknown }
 
+  /// Those of the sessions of a route. Where nobody is known, no user's messages are counted, and none takes longer for it.
+  var limitsOfSession: SessionLimits {
+    var limits = limits
+    if !requiresAuthentication { limits.userMessages = nil }
+    return limits
+  }
+
   /// Reads the `auth`, `allowed_hosts`, `limits`, `compression` and `refusals` that hold for the routes of a mapping.
   mutating func read(_ mapping: MappingCursor, _ kind: RouteKind) {
     auth.read(mapping)
