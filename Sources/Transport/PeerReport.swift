@@ -13,6 +13,8 @@ public struct PeerReport: Sendable, Equatable {
   public var sinceSent: Int
   /// Milliseconds since anything arrived.
   public var sinceHeard: Int
+  /// Whether the peer has closed its half. Of a connection that is not read nothing else tells.
+  public var hasFinished = false
 
   /// Whether the peer owes an answer: data or a probe was sent after the peer was last heard. A peer with a closed window is
   /// probed ever more rarely, up to two minutes apart, and until the next probe its silence means nothing.
@@ -77,7 +79,8 @@ extension PeerReport {
     self.init(
       unacknowledged: Int(info.tcpi_unacked), unansweredProbes: Int(info.tcpi_probes),
       sinceSent: Int(info.tcpi_last_data_sent),
-      sinceHeard: Int(min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv)))
+      sinceHeard: Int(min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv)),
+      hasFinished: Int(info.tcpi_state) == Int(TCP_CLOSE_WAIT))
   }
 
   /// Lets the system forget what it holds for the peer when the socket is closed, instead of sending it again and again.

@@ -70,10 +70,13 @@ extension StandingOrder {
     return parts.text
   }
 
+  /// The end of the year 9999. Whoever writes into a channel layer could write any number, and times are computed with.
+  private static let latest = 253_402_300_800.0
+
   /// - Returns: nil for what `text` would not write.
   package init?(_ subject: Subject, _ text: String) {
     guard case .array(let parts)? = try? JSON.parse(Array(text.utf8).rawBytes, strings: .compared),
-      parts.count == 2, let until = parts[0].seconds, let reason = parts[1].string, reason.utf8.count <= 123
+      parts.count == 2, let until = parts[0].seconds, abs(until) < Self.latest, let reason = parts[1].string, reason.utf8.count <= 123
     else { return nil }
     self.init(subject, until: until, reason: reason)
   }

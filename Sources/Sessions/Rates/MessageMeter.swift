@@ -50,6 +50,10 @@ final class MessageMeter {
     return .allowedBefore(wait)
   }
 
+  /// What the user owes for messages of other sessions, or of earlier ones: how long the client is not to be read, in nanoseconds; nil
+  /// for not at all.
+  func debt(at now: UInt64) -> UInt64? { excess == .wait ? user?.wait(at: now) : nil }
+
   private func wait(at now: UInt64) -> UInt64? {
     let own = price?.wait(paidAt, at: now)
     guard let shared = user?.wait(at: now) else { return own }

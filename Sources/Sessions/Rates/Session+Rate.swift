@@ -16,7 +16,12 @@ extension Session {
     let extras = feed.makeExtras()
     let meter = extras.meter ?? MessageMeter(route.configuration.limits.rate)
     extras.meter = meter
-    if meter.user == nil, let identity { meter.user = worker.process.users?.place(of: identity.user) }
+    guard meter.user == nil, let identity else { return }
+    meter.user = worker.process.users?.place(of: identity.user)
+    // Another connection is no new start.
+    guard let wait = meter.debt(at: worker.reactor.now.nanoseconds) else { return }
+    pause(meter, for: wait)
+    connection.pauseReading()
   }
 
   /// The route has other limits than before.

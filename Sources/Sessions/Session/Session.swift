@@ -485,6 +485,8 @@ extension Session {
 
   /// Called by the worker's sweep a few times in each interval.
   func checkKeepAlive(at now: UInt64) {
+    // A client that has sent too much and is gone would keep its place for as long as it had to wait.
+    if isPausing, connection.peerReport?.hasFinished == true { return connection.abort() }
     guard state == .open else { return }
     // While the client is not read, its pongs are not either: only the system can tell whether it is still there.
     let isPaused = connection.isReadingPaused

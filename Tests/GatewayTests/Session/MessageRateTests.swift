@@ -168,6 +168,12 @@ struct MessageRateTests {
       scene.pass(.milliseconds(10))
       #expect(scene.sessions == 1)
       #expect(scene.gateway.process.users?.sizes.open == 1)
+      let again = try await session(scene, of: "5").0
+      again.text("again")
+      scene.settle()
+      #expect(again.heard() == [])
+      scene.pass(.seconds(5), times: 2)
+      #expect(again.heard() == ["text again"])
     }
   }
 
