@@ -76,7 +76,8 @@ extension StandingOrder {
   /// - Returns: nil for what `text` would not write.
   package init?(_ subject: Subject, _ text: String) {
     guard case .array(let parts)? = try? JSON.parse(Array(text.utf8).rawBytes, strings: .compared),
-      parts.count == 2, let until = parts[0].seconds, abs(until) < Self.latest, let reason = parts[1].string, reason.utf8.count <= 123
+      parts.count == 2, let until = parts[0].seconds, abs(until) < Self.latest, let reason = parts[1].string,
+      reason.utf8.count <= 123
     else { return nil }
     self.init(subject, until: until, reason: reason)
   }
