@@ -48,16 +48,13 @@ extension Session {
     switch outcome {
     case .identity(let identity):
       if isAwaitingToken { goOnEntering(.identified(outcome)) } else { renew(as: identity) }
-    case .refused(let refusal) where [400, 403, 404].contains(refusal.answer.answerStatus):
-      let details = [refusal.answer.text, refusal.detail].compactMap(\.self)
-      refuse(.notAllowed, detail: details.joined(separator: ": "))
-    case .refused(let refusal) where refusal.answer.status == 429: refuse(.tooManyHandshakes)
-    case .refused(let refusal) where isAwaitingToken && refusal.answer.answerStatus == 429:
-      refuse(.identityUnavailable, detail: refusal.answer.text)
-    case .refused(let refusal) where isAwaitingToken:
-      refuse(.notAuthenticated.saying(refusal.answer.text), detail: refusal.detail)
-    // The one before still holds.
-    case .refused(let refusal): tell("error", refusal.answer.text)
+    case .refused(let refusal):
+      if let ending = refusal.ending(isFirst: isAwaitingToken) {
+        refuse(ending.reason, detail: ending.detail)
+      } else {
+        // The one before still holds.
+        tell("error", refusal.answer.text)
+      }
     case .unavailable where !isAwaitingToken: tell("error", CloseReason.identityUnavailable.text)
     case .unavailable, .anonymous, .awaited: refuse(.identityUnavailable)
     }

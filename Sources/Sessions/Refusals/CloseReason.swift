@@ -115,7 +115,9 @@ extension CloseReason {
 
   static let notAllowed = CloseReason(
     .forbidden, "the claims of the token do not allow this", .no, level: .info,
-    when: "The claims do not fulfil `require`, or give a group no valid name.")
+    when:
+      "The claims do not fulfil `require`, or give a group no valid name; or a `permission` refused the user, and the text says so."
+  )
 
   static let userGone = CloseReason(
     .unauthorized, "the login has ended", .withNewToken, level: .info,
