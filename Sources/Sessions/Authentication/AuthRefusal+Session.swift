@@ -5,6 +5,8 @@ struct TokenRefusal: Equatable {
   var reason: CloseReason
   /// For the log only.
   var detail: String?
+  /// The view that has refused, for the log.
+  var asked: UpstreamUser?
 }
 
 extension AuthRefusal {
@@ -17,10 +19,13 @@ extension AuthRefusal {
     switch answer.answerStatus {
     case 400, 403, 404:
       let details = [answer.text, detail].compactMap(\.self).joined(separator: ": ")
-      return TokenRefusal(reason: .notAllowed.saying(textOfForbidden), detail: details)
+      return TokenRefusal(reason: .notAllowed.saying(textOfForbidden), detail: details, asked: asked)
     // The view asks for fewer questions.
-    case 429: return isFirst ? TokenRefusal(reason: .identityUnavailable, detail: answer.text) : nil
-    default: return isFirst ? TokenRefusal(reason: .notAuthenticated.saying(answer.text), detail: detail) : nil
+    case 429:
+      return isFirst ? TokenRefusal(reason: .identityUnavailable, detail: answer.text, asked: asked) : nil
+    default:
+      return isFirst
+        ? TokenRefusal(reason: .notAuthenticated.saying(answer.text), detail: detail, asked: asked) : nil
     }
   }
 

@@ -50,7 +50,7 @@ extension Session {
       if isAwaitingToken { goOnEntering(.identified(outcome)) } else { renew(as: identity) }
     case .refused(let refusal):
       if let ending = refusal.ending(isFirst: isAwaitingToken) {
-        refuse(ending.reason, detail: ending.detail)
+        refuse(ending.reason, detail: ending.detail, asked: ending.asked)
       } else {
         // The one before still holds.
         tell("error", refusal.answer.text)
@@ -62,9 +62,9 @@ extension Session {
   }
 
   /// Ends a session whose client has not shown that it may have it. Where it is not in its groups yet, the log tells of it.
-  private func refuse(_ reason: CloseReason, detail: String? = nil) {
+  private func refuse(_ reason: CloseReason, detail: String? = nil, asked: UpstreamUser? = nil) {
     if state == .open, let request = feed.extras?.token?.awaited {
-      worker.refusals.record(reason, detail: detail, target: request.target, peer: request.peer)
+      worker.refusals.record(reason, detail: detail, asked: asked, target: request.target, peer: request.peer)
     }
     close(reason)
   }
