@@ -14,7 +14,7 @@ package enum UpstreamUser: Sendable, Hashable {
   case permission(url: String)
 
   /// The fields that name it, without the URL of an authenticator.
-  var names: [String: String] {
+  package var names: [String: String] {
     switch self {
     case .route(let name): ["route": name]
     case .authenticator(let name, _): ["auth": name]
