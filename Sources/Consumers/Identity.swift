@@ -15,17 +15,23 @@ public final class Identity: Sendable {
   package let groups: [String]
   /// What it was before a `permission` added to it; nil if none has.
   package let beforePermission: Identity?
+  /// What that `permission` has answered.
+  package let permission: JSON?
 
   package init(
     user: String, claims: JSON, groups: [String] = [], expires: Double? = nil,
-    beforePermission: Identity? = nil
+    beforePermission: Identity? = nil, permission: JSON? = nil
   ) {
     self.user = user
     self.claims = claims
     self.groups = groups
     self.expires = expires
     self.beforePermission = beforePermission
+    self.permission = permission
   }
+
+  /// Whether what a `permission` has answered ends before what is known without it.
+  package var endsWithPermission: Bool { beforePermission.map { $0.expires != expires } ?? false }
 
   /// The value of a place in a template: `user`, or `claims.NAME` if the claim is text, a whole number or a truth value.
   package func value(of place: String) -> String? {

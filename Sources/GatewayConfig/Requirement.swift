@@ -89,7 +89,19 @@ extension JSON {
 
 // MARK: - For the proof of isolation
 
+extension ClientRule {
+  fileprivate static let permissionMark = "permission of "
+
+  /// Whether a view decides.
+  var isPermission: Bool {
+    if case .other(let words, _) = self { words.hasPrefix(Self.permissionMark) } else { false }
+  }
+}
+
 extension AdmittedClients {
+  /// Behind the name of the `auth` of a route that a view lets anonymous clients into.
+  static let optionalMark = " (optional)"
+
   /// The clients that a route admits: every client if it has no `auth`.
   ///
   /// - Parameters:
@@ -109,7 +121,29 @@ extension AdmittedClients {
         also.insert(rule.clientRule(of: route))
       }
     }
+    if let permission = auth.permission { also.insert(permission.clientRule(of: route)) }
     self = .authenticated(by: auth.name, require: require, also: also)
+  }
+
+  /// Those of a route with `auth_optional`: every client, unless a view is asked about anonymous ones too.
+  init(withAnonymous auth: RouteAuth, route: String) {
+    guard let permission = auth.permission else {
+      self = .everyone
+      return
+    }
+    self = .authenticated(by: auth.name + Self.optionalMark, also: [permission.clientRule(of: route)])
+  }
+}
+
+extension PermissionConfiguration {
+  /// The question about a place is the same only on the same route.
+  ///
+  /// - Parameter route: an identification of the route.
+  fileprivate func clientRule(of route: String) -> ClientRule {
+    let shown = "\(question.headers) \(claims?.description ?? "")"
+    return .other(
+      ClientRule.permissionMark + question.shownURL,
+      route: question.places.isEmpty ? shown : "\(route) \(shown)")
   }
 }
 

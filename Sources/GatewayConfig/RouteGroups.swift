@@ -116,6 +116,12 @@ private struct Maker {
       ? .tokenHolder : AdmittedClients(auth, ties: ties(of: pattern), route: "\(kind.key) \(number)")
   }
 
+  /// The clients with and without credentials. Anonymous clients have no personal groups.
+  private func everybody(of pattern: GroupPattern) -> AdmittedClients {
+    guard let auth, isOptional, !pattern.isPersonal else { return audience(of: pattern) }
+    return AdmittedClients(withAnonymous: auth, route: "\(kind.key) \(number)")
+  }
+
   func make(
     _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange,
     _ writers: ConsumerConfiguration.PublishPolicy
@@ -129,7 +135,7 @@ private struct Maker {
         return [made(pattern, key, at: range, audience(of: pattern), .readAndWrite)]
       }
       return [
-        made(pattern, key, at: range, .everyone, .read),
+        made(pattern, key, at: range, everybody(of: pattern), .read),
         made(pattern, key, at: range, audience(of: pattern), .write),
       ]
     }
@@ -138,8 +144,7 @@ private struct Maker {
   func make(
     _ pattern: GroupPattern, _ key: RouteGroups.Key, at range: SourceRange, access: GroupUse.Access
   ) -> RouteGroups {
-    made(
-      pattern, key, at: range, isOptional && !pattern.isPersonal ? .everyone : audience(of: pattern), access)
+    made(pattern, key, at: range, everybody(of: pattern), access)
   }
 
   /// What the answer of a view may name is open to every client that it is about, whatever the view decides.

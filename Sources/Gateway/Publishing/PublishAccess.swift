@@ -50,7 +50,7 @@ struct PublishAccess: Sendable {
       let detail = refusal.misplaced == nil ? refusal.detail : nil
       throw PublishRefusal(
         answer.saying(reason).answering(answer.answerStatus, passed, body: []),
-        facts: detail.map { ["detail": $0] } ?? [:])
+        facts: (detail.map { ["detail": $0] } ?? [:]).merging(refusal.asked?.names ?? [:]) { $1 })
     case .unavailable: throw PublishRefusal(.publishIdentityUnavailable)
     }
   }

@@ -112,7 +112,8 @@ extension Key {
     Key(
       "recheck", questions, .time(from: .seconds(1), to: .seconds(86400)), standard: "never",
       """
-      How often the question is asked again while a session is open. A refusal closes the session with 4401 or 4403.
+      How often the question is asked again while a session is open. A refusal closes the session with 4401 or \
+      4403. Of two views, each is asked at its own time.
       """),
     Key(
       "headers", [.permission], .list(.word), standard: "`[]`",

@@ -61,8 +61,12 @@ struct IsolationReport {
       case .authenticated(let name, let require, let also) = groups[other.other].use.audience,
       own.use.audience == .everyone
     {
-      let hasRules = !(require.isEmpty && also.isEmpty && groups[other.other].use.ties.isEmpty)
-      let missing = hasRules ? "\"auth: \(name)\" and the same \"require\"" : "\"auth: \(name)\""
+      let permissions = also.filter(\.isPermission)
+      let hasRules = !(require.isEmpty && also == permissions && groups[other.other].use.ties.isEmpty)
+      let keys = [hasRules ? "\"require\"" : nil, permissions.isEmpty ? nil : "\"permission\""].compactMap(
+        \.self)
+      let same = keys.isEmpty ? "" : " and the same \(keys.joined(separator: " and "))"
+      let missing = "\"auth: \(name.replacing(AdmittedClients.optionalMark, with: ""))\"\(same)"
       return "add \(missing), use other group names, or write \"shared: true\" if this is intended"
     }
     return "use other group names, or write \"shared: true\" if this is intended"

@@ -22,6 +22,8 @@ package struct AuthRefusal: Error, Sendable, Equatable {
   package var misplaced: String?
   /// A detail for the log. The client gets it only where it is `misplaced`.
   package var detail: String?
+  /// The view that has refused; nil if none has.
+  package var asked: UpstreamUser?
 
   /// RFC 6750 section 3: the challenge, and what was wrong with the token.
   private static func bearer(_ refusal: Refusal, error: String?) -> AuthRefusal {

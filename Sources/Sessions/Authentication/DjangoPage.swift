@@ -16,6 +16,8 @@ enum DjangoPage: Equatable {
   case toLogin(String)
   /// The page for logging in itself.
   case login
+  /// No URL of the project is this one. A view that raises Http404 answers with the same page.
+  case notFound
 
   /// - Parameter question: what was asked.
   /// - Returns: nil if it is none of these.
@@ -37,6 +39,11 @@ enum DjangoPage: Equatable {
     case 403:
       guard has("CSRF verification failed") || has("CSRF Failed") else { return nil }
       self = .csrf
+    case 404:
+      guard has("The requested resource was not found on this server.") || has("DEBUG = True</code>") else {
+        return nil
+      }
+      self = .notFound
     case 500...599:
       guard has("APPEND_SLASH") else { return nil }
       self = .missingSlash
@@ -67,6 +74,8 @@ enum DjangoPage: Equatable {
     case .toHTTPS: "Django redirects this URL to https (SECURE_SSL_REDIRECT)"
     case .toLogin(let page): "the server answered with a redirect to the page for logging in, \(page)"
     case .login: "the server answered with the page for logging in"
+    case .notFound:
+      "Django answered with its own page for 404: no URL of the project is this one, or the view raised Http404"
     }
   }
 
@@ -78,6 +87,7 @@ enum DjangoPage: Equatable {
     case .missingSlash: "write the \"/\" at the end of the URL"
     case .toHTTPS:
       "set SECURE_PROXY_SSL_HEADER for X-Forwarded-Proto, add the path to SECURE_REDIRECT_EXEMPT, or write an https URL"
+    case .notFound: "compare the URL with urls.py"
     case .toLogin, .login: "answer 401 where nobody is logged in, as DRF's IsAuthenticated does"
     }
   }

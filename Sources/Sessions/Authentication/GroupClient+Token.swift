@@ -26,12 +26,13 @@ extension GroupClient {
 
   /// Ends the session of a token that has expired, or looks at it again in time.
   func scheduleExpiry() {
-    guard let expires = identity?.expires else {
+    guard let identity, let expires = identity.expires else {
       feed.extras?.token?.timer?.cancel()
       return
     }
     let isTold = isToldOfExpiry && feed.extras?.token?.isExpiring == false
     switch TokenExpiry(at: expires, now: WallClock.secondsSinceEpoch, isTold: isTold) {
+    case .expired where identity.endsWithPermission: close(.permissionOver)
     case .expired: close(route.auth?.keepsSessions == true ? .sessionOld : .tokenExpired)
     case .notice(let rest):
       feed.extras?.token?.isExpiring = true

@@ -9,9 +9,7 @@ extension GroupFault {
   func detail(for identity: Identity, in groups: GroupConfiguration) -> String {
     switch self {
     case .name(let fault): fault.detail(for: identity)
-    case .notFromView(let name):
-      "the answer of the view names the group \"\(name.shown)\", which is not among those of \"groups_from_view\": "
-        + (groups.fromView?.text ?? "none")
+    case .notFromView(let name): (groups.fromView ?? GroupsFromView([])).reason(for: name)
     case .list(let place, let reason):
       "the claim \"\(place.claim)\" is a list, and {\(place)} in \"group\" needs one text or number: \(reason.words)"
     case .tooMany(let count):
@@ -73,11 +71,6 @@ extension SingleGroupReason {
 }
 
 extension String {
-  /// Not longer than a line can be.
-  fileprivate var shown: String {
-    utf8.count > 120 ? String(decoding: utf8.prefix(120), as: UTF8.self) + "…" : self
-  }
-
   /// The claim of a place `claims.NAME`.
   fileprivate var claim: String {
     hasPrefix(GroupPattern.claimPrefix) ? String(dropFirst(GroupPattern.claimPrefix.count)) : self

@@ -2,6 +2,7 @@ import Bytes
 import Consumers
 import GatewayConfig
 import JSON
+import Routing
 import Transport
 import WebSocketCore
 
@@ -37,15 +38,19 @@ struct IdentityCallback: Sendable {
 
   /// - Parameters:
   ///   - long: the captures that may be several segments of the URL.
+  ///   - groups: which groups an answer may name; nil where they do not matter.
   ///   - isRecheck: whether the client was let in before.
-  func ask(_ credentials: Credentials, long: Set<String>, isRecheck: Bool = false) async -> Authentication {
+  func ask(
+    _ credentials: Credentials, long: Set<String>, naming groups: GroupsFromView? = nil,
+    isRecheck: Bool = false
+  ) async -> Authentication {
     guard let target = configuration.question.target(for: credentials.request.captures, long: long) else {
       return .refused(AuthRefusal(answer: .badPlace))
     }
     do throws(AuthRefusal) {
       let token = try token(of: credentials)
       let question = Question(target: target, fields: fields(showing: credentials, token))
-      let outcome = identity(await questions.ask(question, isRecheck: isRecheck))
+      let outcome = identity(await questions.ask(question, isRecheck: isRecheck), naming: groups)
       guard case .refused(var refusal) = outcome, token == nil, refusal.detail == nil else { return outcome }
       refusal.detail = misplacedToken(of: credentials)
       return .refused(refusal)
@@ -54,7 +59,7 @@ struct IdentityCallback: Sendable {
     }
   }
 
-  private func identity(_ verdict: Verdict) -> Authentication {
+  private func identity(_ verdict: Verdict, naming groups: GroupsFromView?) -> Authentication {
     switch verdict {
     case .unavailable: return .unavailable
     case .refused(let refusal): return .refused(refusal)
@@ -65,9 +70,10 @@ struct IdentityCallback: Sendable {
       }
       // By its own expiry the identity is not valid any more.
       guard !verdict.hasExpired else { return .refused(.badToken("the identity has expired")) }
+      if let fault = groups?.fault(in: members) { return questions.unusable(fault) }
       late?.check(members.expiry)
       return .identity(
-        Identity(user: user, claims: members, groups: members.groupNames, expires: members.expiry))
+        Identity(user: user, claims: members, groups: members.groupNames ?? [], expires: members.expiry))
     }
   }
 

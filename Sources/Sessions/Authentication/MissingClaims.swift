@@ -17,6 +17,9 @@ extension JSON {
       }
       return "\"\(Self.shown(name))\" \(value.whyNoName), and one text or whole number is needed"
     }
+    if let name = names.first(where: { claim($0) == .null }) {
+      return "\"\(Self.shown(name))\" is null, and one text or whole number is needed"
+    }
     let wanted = names.map { "no \"\(Self.shown($0))\"" }.joined(separator: " and ")
     return "it has \(wanted); \(memberNames)"
   }
@@ -42,7 +45,8 @@ extension JSON {
     case .null: "is null"
     case .bool(let value): "is \(value)"
     case .string: "is text"
-    case .integer, .unsigned, .double: "is a number"
+    case .integer, .unsigned: "is a number"
+    case .double: "is a number with a fraction"
     case .array: "is a list"
     case .object: "is an object"
     }

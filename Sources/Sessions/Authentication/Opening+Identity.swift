@@ -66,5 +66,6 @@ extension GroupConfiguration {
 extension HandshakeRefusal {
   init(_ refusal: AuthRefusal, detail: String? = nil) {
     self.init(refusal.answer, detail: detail ?? refusal.detail)
+    asked = refusal.asked
   }
 }

@@ -2,20 +2,19 @@ import Bytes
 import Consumers
 import GatewayConfig
 import JSON
+import Routing
 import WebSocketCore
 
 /// Asks a view whether a client that is known may use a route. What it answers is added to what is known of the client.
 struct PermissionCheck: Sendable {
   let configuration: PermissionConfiguration
   let questions: ViewQuestions
-  private let failures: UpstreamFailures
 
   /// The longest `X-Sluice-Claims`: gunicorn takes a field of 8190 bytes.
   private static let longestClaims = 7 * 1024
 
   init(_ configuration: PermissionConfiguration, server: UpstreamFetcher, failures: UpstreamFailures) {
     self.configuration = configuration
-    self.failures = failures
     questions = ViewQuestions(configuration.question, server: server, failures: failures) { members in
       members.flatMap { AnswerFault(in: $0) }
     }
@@ -25,8 +24,10 @@ struct PermissionCheck: Sendable {
   ///   - identity: nil for an anonymous client.
   ///   - hidden: the parameters of the query that may hold a token.
   ///   - long: the captures that may be several segments of the URL.
+  ///   - groups: which groups an answer may name; nil where they do not matter.
   func ask(
-    _ identity: Identity?, _ credentials: Credentials, hidden: [String], long: Set<String>, isRecheck: Bool
+    _ identity: Identity?, _ credentials: Credentials, hidden: [String], long: Set<String>,
+    naming groups: GroupsFromView? = nil, isRecheck: Bool
   ) async -> Authentication {
     guard let target = configuration.question.target(for: credentials.request.captures, long: long) else {
       return .refused(AuthRefusal(answer: .badPlace))
@@ -36,14 +37,16 @@ struct PermissionCheck: Sendable {
       fields.append(HeaderField(name: "X-Sluice-User", value: identity.user.percentEncodedPath))
       let claims = shownClaims(of: identity)
       guard claims.utf8.count <= Self.longestClaims else {
-        return fail(
-          "the claims have \(claims.utf8.count) bytes, and servers take no field of more than 8 KiB",
-          hint: "name those that the view needs: claims: [role]")
+        return questions.unusable(
+          AnswerFault(
+            reason:
+              "the claims have \(claims.utf8.count) bytes, and servers take no field of more than 8 KiB",
+            hint: "name those that the view needs: claims: [role]"))
       }
       fields.append(HeaderField(name: "X-Sluice-Claims", value: claims))
     }
     let verdict = await questions.ask(Question(target: target, fields: fields), isRecheck: isRecheck)
-    return outcome(verdict, of: identity)
+    return outcome(verdict, of: identity, naming: groups)
   }
 
   /// As JSON in ASCII, which every server reads alike.
@@ -55,26 +58,29 @@ struct PermissionCheck: Sendable {
     return JSON.object(members).asciiText
   }
 
-  private func outcome(_ verdict: Verdict, of identity: Identity?) -> Authentication {
+  private func outcome(
+    _ verdict: Verdict, of identity: Identity?, naming groups: GroupsFromView?
+  ) -> Authentication {
     switch verdict {
     case .unavailable: return .unavailable
     case .refused(let refusal): return .refused(refusal)
     case .accepted(let members):
-      guard !verdict.hasExpired else { return .refused(.permissionOver) }
-      guard let identity else { return .anonymous }
-      guard let members, case .object(let added) = members, !added.isEmpty else { return .identity(identity) }
-      if let user = members["user"], user != .null, !identity.isNamed(in: members) {
-        return fail(
-          "the answer names another user than the one who was asked about",
-          hint: "leave out \"user\": permission says whether, not who")
+      guard !verdict.hasExpired else {
+        var refusal = AuthRefusal.permissionOver
+        refusal.asked = questions.server.user
+        return .refused(refusal)
       }
-      return .identity(identity.adding(members, added))
+      guard let identity else { return .anonymous }
+      guard let members, members != .object([]) else { return .identity(identity) }
+      if let user = members["user"], user != .null, !identity.isNamed(in: members) {
+        return questions.unusable(
+          AnswerFault(
+            reason: "the answer names another user than the one who was asked about",
+            hint: "leave out \"user\": permission says whether, not who"))
+      }
+      if let fault = groups?.fault(in: members) { return questions.unusable(fault) }
+      return .identity(identity.adding(members))
     }
-  }
-
-  private func fail(_ reason: String, hint: String) -> Authentication {
-    failures.record(configuration.question.url, of: questions.server.user, status: 503, reason, hint: hint)
-    return .unavailable
   }
 }
 
@@ -84,15 +90,16 @@ extension Identity {
   }
 
   /// With what a `permission` answered: claims that the identity does not have, further groups, and the earlier end.
-  fileprivate func adding(_ answer: JSON, _ members: [JSON.Member]) -> Identity {
+  func adding(_ answer: JSON) -> Identity {
+    guard case .object(let members) = answer else { return self }
     var known: [JSON.Member] = []
     if case .object(let own) = claims { known = own }
     let new = members.filter { $0.key != "user" && claims[$0.key] == nil }
     let ends = [expires, answer.expiry].compactMap(\.self)
     return Identity(
       user: user, claims: .object(known + new),
-      groups: groups + answer.groupNames.filter { !groups.contains($0) }, expires: ends.min(),
-      beforePermission: self)
+      groups: groups + (answer.groupNames ?? []).filter { !groups.contains($0) }, expires: ends.min(),
+      beforePermission: self, permission: answer)
   }
 }
 

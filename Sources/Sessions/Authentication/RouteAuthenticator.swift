@@ -8,16 +8,20 @@ package struct RouteAuthenticator: Sendable {
   let rules: RouteAuth
   private let authenticator: Authenticator
   private let permission: PermissionCheck?
+  /// The groups that a view may name; nil where they do not matter.
+  private let groups: GroupsFromView?
 
   /// - Parameters:
   ///   - all: in the order of the configuration.
   ///   - permissions: those of all routes.
+  ///   - groups: see above.
   /// - Returns: nil for a route whose clients do not authenticate.
   init?(
     _ rules: RouteAuth?, of all: [Authenticator],
-    asking permissions: [PermissionConfiguration: PermissionCheck] = [:]
+    asking permissions: [PermissionConfiguration: PermissionCheck] = [:], naming groups: GroupsFromView? = nil
   ) {
     guard let rules else { return nil }
+    self.groups = groups
     self.rules = rules
     authenticator = all[rules.authenticator]
     permission = rules.permission.flatMap { permissions[$0] }
@@ -26,7 +30,8 @@ package struct RouteAuthenticator: Sendable {
   /// Whether one of two routes admits the clients of the other one.
   static func continues(_ new: RouteAuthenticator?, _ old: RouteAuthenticator?) -> Bool {
     guard let new, let old else { return new == nil && old == nil }
-    return new.rules.continues(old.rules)
+    // What would be asked again was not kept.
+    return new.rules.continues(old.rules) && (old.keepsCredentials || !new.keepsCredentials)
   }
 
   // MARK: - Before a client is let in
@@ -60,7 +65,7 @@ package struct RouteAuthenticator: Sendable {
     switch authenticator {
     case .tokens(let verifier): return await identified(credentials, by: verifier, counting: users)
     case .callback(let callback):
-      let outcome = await callback.ask(credentials, long: rules.longCaptures)
+      let outcome = await callback.ask(credentials, long: rules.longCaptures, naming: groups)
       // Only the server behind the callback knows whether the cookies contain credentials.
       if rules.isOptional, case .refused(let refusal) = outcome, refusal.isOfUnknownClient {
         return .anonymous
@@ -88,14 +93,16 @@ package struct RouteAuthenticator: Sendable {
 
   // MARK: - While a session is open
 
-  /// After how long the views are asked again about a session; nil for never.
-  var recheck: Duration? {
-    let times = [callback?.configuration.question.recheck, permission?.configuration.question.recheck]
-    return times.compactMap(\.self).min()
+  /// After how long the views are asked again about a session: those that are.
+  var rechecks: [StandingQuestion.View: Duration] {
+    var times: [StandingQuestion.View: Duration] = [:]
+    times[.callback] = callback?.configuration.question.recheck
+    times[.permission] = permission?.configuration.question.recheck
+    return times
   }
 
   /// Whether a session needs the request that opened it after that.
-  var keepsCredentials: Bool { recheck != nil || permission != nil && takesMessages }
+  var keepsCredentials: Bool { !rechecks.isEmpty || permission != nil && takesMessages }
 
   /// The part of a request that is needed to ask again. Tokens that are no part of a question are not kept.
   func kept(_ credentials: Credentials) -> Credentials {
@@ -114,18 +121,24 @@ package struct RouteAuthenticator: Sendable {
 
   /// Asks again whether a client may stay.
   ///
-  /// - Parameter identity: nil for an anonymous client.
-  func recheck(_ identity: Identity?, _ credentials: Credentials) async -> Authentication {
+  /// - Parameters:
+  ///   - identity: nil for an anonymous client.
+  ///   - views: those that are asked. What the other one has answered before still holds.
+  func recheck(
+    _ identity: Identity?, _ credentials: Credentials, asking views: Set<StandingQuestion.View>
+  ) async -> Authentication {
     // What a permission has added is what it may take back.
     var outcome = (identity?.beforePermission ?? identity).map(Authentication.identity) ?? .anonymous
-    if let callback, callback.configuration.question.recheck != nil {
-      outcome = await callback.ask(credentials, long: rules.longCaptures, isRecheck: true)
+    if let callback, views.contains(.callback) {
+      outcome = await callback.ask(credentials, long: rules.longCaptures, naming: groups, isRecheck: true)
       if rules.isOptional, identity == nil, case .refused(let refusal) = outcome, refusal.isOfUnknownClient {
         outcome = .anonymous
       }
       outcome = check(outcome, of: rules.name, for: credentials.request.captures, counting: nil)
     }
-    return await permitted(outcome, credentials, isRecheck: permission?.configuration.question.recheck != nil)
+    if views.contains(.permission) { return await permitted(outcome, credentials, isRecheck: true) }
+    guard case .identity(let new) = outcome, let answer = identity?.permission else { return outcome }
+    return .identity(new.adding(answer))
   }
 
   // MARK: - What the route says
@@ -164,7 +177,8 @@ package struct RouteAuthenticator: Sendable {
     case .awaited, .refused, .unavailable: return outcome
     }
     return await permission.ask(
-      identity, credentials, hidden: tokenParameters, long: rules.longCaptures, isRecheck: isRecheck)
+      identity, credentials, hidden: tokenParameters, long: rules.longCaptures, naming: groups,
+      isRecheck: isRecheck)
   }
 
   /// Checks how often the user has come, and then the requirements of the route.

@@ -48,16 +48,13 @@ extension Session {
     switch outcome {
     case .identity(let identity):
       if isAwaitingToken { goOnEntering(.identified(outcome)) } else { renew(as: identity) }
-    case .refused(let refusal) where [400, 403, 404].contains(refusal.answer.answerStatus):
-      let details = [refusal.answer.text, refusal.detail].compactMap(\.self)
-      refuse(.notAllowed, detail: details.joined(separator: ": "))
-    case .refused(let refusal) where refusal.answer.status == 429: refuse(.tooManyHandshakes)
-    case .refused(let refusal) where isAwaitingToken && refusal.answer.answerStatus == 429:
-      refuse(.identityUnavailable, detail: refusal.answer.text)
-    case .refused(let refusal) where isAwaitingToken:
-      refuse(.notAuthenticated.saying(refusal.answer.text), detail: refusal.detail)
-    // The one before still holds.
-    case .refused(let refusal): tell("error", refusal.answer.text)
+    case .refused(let refusal):
+      if let ending = refusal.ending(isFirst: isAwaitingToken) {
+        refuse(ending.reason, detail: ending.detail, asked: ending.asked)
+      } else {
+        // The one before still holds.
+        tell("error", refusal.answer.text)
+      }
     case .unavailable where !isAwaitingToken: tell("error", CloseReason.identityUnavailable.text)
     case .unavailable, .anonymous, .awaited: refuse(.identityUnavailable)
     }
@@ -65,9 +62,9 @@ extension Session {
   }
 
   /// Ends a session whose client has not shown that it may have it. Where it is not in its groups yet, the log tells of it.
-  private func refuse(_ reason: CloseReason, detail: String? = nil) {
+  private func refuse(_ reason: CloseReason, detail: String? = nil, asked: UpstreamUser? = nil) {
     if state == .open, let request = feed.extras?.token?.awaited {
-      worker.refusals.record(reason, detail: detail, target: request.target, peer: request.peer)
+      worker.refusals.record(reason, detail: detail, asked: asked, target: request.target, peer: request.peer)
     }
     close(reason)
   }

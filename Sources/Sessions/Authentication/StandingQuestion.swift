@@ -2,6 +2,11 @@ import Transport
 
 /// What views are asked again about an open session.
 final class StandingQuestion {
+  /// A view that may be asked again.
+  enum View: CaseIterable, Sendable {
+    case callback, permission
+  }
+
   /// The part of the request that opened the session.
   let credentials: Credentials
   var timer: Timer?
@@ -9,6 +14,7 @@ final class StandingQuestion {
   var joining: Set<String> = []
   /// The question under way.
   var ticket: Int?
+  var times = RecheckTimes()
 
   init(_ credentials: Credentials) {
     self.credentials = credentials

@@ -23,9 +23,10 @@ extension JSON {
   /// `exp` of an answer; nil if it is missing, null or no time.
   var expiry: Double? { (try? time("exp")).flatMap(\.self) }
 
-  /// `groups` of an answer: its texts and whole numbers; empty if it is missing, or is no list of these.
-  var groupNames: [String] {
-    guard case .array(let elements)? = self["groups"] else { return [] }
+  /// `groups` of an answer: its texts and whole numbers; empty if it is missing, and nil if it is no list of these.
+  var groupNames: [String]? {
+    guard let groups = self["groups"] else { return [] }
+    guard case .array(let elements) = groups else { return nil }
     let names = elements.compactMap { element -> String? in
       switch element {
       case .string(let text): text
@@ -34,6 +35,6 @@ extension JSON {
       case .null, .bool, .double, .array, .object: nil
       }
     }
-    return names.count == elements.count ? names : []
+    return names.count == elements.count ? names : nil
   }
 }

@@ -11,6 +11,8 @@ final class ViewQuestions: Sendable {
   private let failures: UpstreamFailures
   private let cache: AnswerCache
   private let shared = SharedQuestions()
+  /// Those about open sessions.
+  private let sharedRechecks = SharedQuestions()
   private let check: Check
   /// Questions about open sessions that are under way.
   private let rechecks = Atomic(0)
@@ -45,9 +47,20 @@ final class ViewQuestions: Sendable {
       if let known = cache.verdict(for: key) { return known }
       return await shared.answer(to: key) { [self] in await fetch(question, key) }
     }
-    defer { rechecks.down() }
-    guard rechecks.up() <= Self.mostRechecks else { return .unavailable }
-    return await shared.answer(to: key) { [self] in await fetch(question, key, isRecheck: true) }
+    return await sharedRechecks.answer(to: key) { [self] in
+      defer { rechecks.down() }
+      guard rechecks.up() <= Self.mostRechecks else {
+        failures.recordSlowRecheck(configuration.url, of: server.user, waiting: Self.mostRechecks)
+        return .unavailable
+      }
+      return await fetch(question, key, isRecheck: true)
+    }
+  }
+
+  /// An answer cannot be used for what its client wants.
+  func unusable(_ fault: AnswerFault) -> Authentication {
+    _ = fail(fault.reason, hint: fault.hint)
+    return .unavailable
   }
 
   private func fetch(_ question: Question, _ key: Question.Key, isRecheck: Bool = false) async -> Verdict {
@@ -106,6 +119,7 @@ final class ViewQuestions: Sendable {
     var refusal = AuthRefusal(
       answer: row.saying(text).answering(answer.status, passed, body: answer.body ?? []))
     refusal.detail = detail
+    refusal.asked = server.user
     return refusal
   }
 
@@ -114,7 +128,7 @@ final class ViewQuestions: Sendable {
     let after = answer.fields.first { $0.name == "retry-after" && $0.value.utf8.count <= 64 }
     var row = Refusal.tooManyForCallback
     row.fields = after.map { [HeaderField(name: "Retry-After", value: $0.value)] } ?? []
-    return AuthRefusal(answer: row)
+    return AuthRefusal(answer: row, asked: server.user)
   }
 
   private func fail(_ reason: String, hint: String? = nil) -> Verdict {

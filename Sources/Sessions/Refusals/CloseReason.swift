@@ -97,6 +97,10 @@ extension CloseReason {
     .unauthorized, "the session has reached its greatest age", .withNewToken, level: nil,
     when: "The session was open for `max_age`, with `expiry: keep`.")
 
+  static let permissionOver = CloseReason(
+    .unauthorized, "the permission has expired", .withNewToken, level: nil,
+    when: "The `exp` in the answer of a `permission` came while the session was open.")
+
   static let tokenOfOther = CloseReason(
     .unauthorized, "the token belongs to another user", .withNewToken, level: nil,
     when: "A further token does not name the user of the first one.")
@@ -115,7 +119,9 @@ extension CloseReason {
 
   static let notAllowed = CloseReason(
     .forbidden, "the claims of the token do not allow this", .no, level: .info,
-    when: "The claims do not fulfil `require`, or give a group no valid name.")
+    when:
+      "The claims do not fulfil `require`, or give a group no valid name; or a `permission` refused the user, and the text says so."
+  )
 
   static let userGone = CloseReason(
     .unauthorized, "the login has ended", .withNewToken, level: .info,
@@ -175,7 +181,8 @@ extension CloseReason {
   /// Every reason of the gateway's own, in the order of the manual.
   static let all = [
     pingTimeout, protocolError, invalidData, messageTooBig, restart, slowReader, inputOverLimit,
-    identityUnavailable, upstreamLost, notAuthenticated, tokenLate, tokenExpired, sessionOld, tokenOfOther,
+    identityUnavailable, upstreamLost, notAuthenticated, tokenLate, tokenExpired, sessionOld, permissionOver,
+    tokenOfOther,
     tooManyHandshakes, tooManyMessages, notAllowed,
     userGone, permissionGone, groupsChanged, disconnected,
     handshakeBad, handshakeUnauthorized, handshakeForbidden, handshakeLost, handshakeTooMany,

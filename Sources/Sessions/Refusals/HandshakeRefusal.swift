@@ -8,6 +8,8 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
   var crossOrigin: [HeaderField]
   /// A detail that is only for the log, and not for the client.
   let detail: String?
+  /// The view that has refused, for the log; nil if none has.
+  var asked: UpstreamUser?
   /// The handshake that is accepted so that a close frame can tell why (`refusals: close`); nil for an answer with the status.
   var handshake: Handshake?
 

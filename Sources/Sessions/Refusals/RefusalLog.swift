@@ -30,13 +30,18 @@ package final class RefusalLog: Sendable {
       refusal.reason == .noRoute ? target.flatMap(process.served.application.webSocketRouteHint) : nil
     let code = refusal.handshake.map { _ in "\(refusal.reason.closeReason.code.rawValue)" }
     return ["code": code, "detail": refusal.detail, "hint": hint].compactMapValues(\.self)
+      .merging(refusal.asked?.names ?? [:]) { $1 }
   }
 
   /// A session is closed whose client has not shown who it is as its route wants it: what others are refused for before they are
   /// accepted.
   ///
-  /// - Parameter detail: what the operator is told beside the reason, and the client is not.
-  func record(_ reason: CloseReason, detail: String?, target: [UInt8]?, peer: PeerAddress) {
+  /// - Parameters:
+  ///   - detail: what the operator is told beside the reason, and the client is not.
+  ///   - asked: the view that has refused.
+  func record(
+    _ reason: CloseReason, detail: String?, asked: UpstreamUser? = nil, target: [UInt8]?, peer: PeerAddress
+  ) {
     process.counters.refusals.up()
     guard let level = reason.level else { return }
     process.log.log(
@@ -44,18 +49,20 @@ package final class RefusalLog: Sendable {
       [
         "code": "\(reason.code.rawValue)", "reason": "\(reason.text)", "peer": "\(peer)",
         "path": target.map { "\(Self.printable($0))" }, "detail": detail.map { "\($0)" },
-      ])
+      ].merging(asked.metadata) { $1 })
   }
 
   /// A view that was asked again about an open session does not let it stay.
-  func ended(_ reason: CloseReason, route: String, target: [UInt8], peer: PeerAddress) {
+  func ended(
+    _ reason: CloseReason, route: String, target: [UInt8], peer: PeerAddress, asked: UpstreamUser? = nil
+  ) {
     guard let level = reason.level else { return }
     process.log.log(
       "a view ended a session", at: level, paced: pace,
       [
         "code": "\(reason.code.rawValue)", "reason": "\(reason.text)", "route": "\(route)",
         "path": "\(Self.printable(target))", "peer": "\(peer)",
-      ])
+      ].merging(asked.metadata) { $1 })
   }
 
   /// The client speaks none of the route's subprotocols. It is accepted without one, and its library most likely ends the connection
@@ -93,4 +100,8 @@ package final class RefusalLog: Sendable {
   static func path(of target: [UInt8]) -> ArraySlice<UInt8> {
     target.prefix { $0 != UInt8(ascii: "?") }.prefix(200)
   }
+}
+
+extension UpstreamUser? {
+  fileprivate var metadata: [String: Logger.MetadataValue?] { (self?.names ?? [:]).mapValues { .string($0) } }
 }

@@ -2,33 +2,44 @@ import ChannelLayers
 import Consumers
 import GatewayConfig
 
+/// What became of the groups of a client about whom something else is known.
+enum GroupChange {
+  case changed
+  /// The names cannot be used: everything stays.
+  case unusable
+  /// The session cannot go on.
+  case ended(CloseReason)
+}
+
 /// Groups of the route that change while a session is open, because what is known of its client has changed.
 extension GroupClient {
   /// Leaves the groups that the route does not name for the client any more, and joins those that it names now. The first group stays
   /// what it is: the client's messages, a history and presence belong to it.
   ///
-  /// Nothing changes where a view names a group that the route does not let it name.
-  ///
-  /// - Returns: false if the first group would be another one, or a name is not valid.
-  func changeGroups(to identity: Identity) -> Bool {
+  /// The session ends if the first group would be another one, a name is not valid, or an order keeps the client out of a group.
+  func changeGroups(to identity: Identity) -> GroupChange {
     guard let groups = route.groups, let membership = feed.membership,
       let captures = feed.extras?.standing?.credentials.request.captures
-    else { return true }
+    else { return .changed }
     let names: [String]
     switch groups.names(for: captures, given: identity.groups, value: identity.values(of:)) {
     case .success(let all): names = all
-    case .failure(.notFromView): return true
-    case .failure: return false
+    // Another route was exchanged for this one while the view was asked.
+    case .failure(.notFromView): return .unusable
+    case .failure: return .ended(.groupsChanged)
     }
     // Of several that are alike, any can be the first one.
     let isOneOfMany = groups.templates.isEmpty || groups.beginsWithList(identity.values(of:))
     guard names.first == membership.group || isOneOfMany && names.contains(membership.group) else {
-      return false
+      return .ended(.groupsChanged)
+    }
+    if let order = worker.process.orders.order(.disconnect, for: identity.user, in: names) {
+      return .ended(.disconnected.saying(order.reason))
     }
     let wanted = Set(names)
     leaveGroups(except: wanted)
     for name in names where feed.extras?.isOfRoute(name) == false && name != membership.group { enter(name) }
-    return true
+    return .changed
   }
 
   private func leaveGroups(except wanted: Set<String>) {

@@ -45,6 +45,7 @@ extension GroupClient {
     let isNumbered = feed.membership?.route == audience(isFirst: true, isNumbered: true).key
     exchange(for: new)
     moveMemberships(isNumbered: isNumbered)
+    replanRechecks()
   }
 
   /// Moves the client to those who see events in its form, once that is another route's.

@@ -9,10 +9,12 @@ package struct ForwardedHeaders {
     "trailer", "transfer-encoding", "upgrade", "http2-settings",
   ]
 
-  /// Fields about the client's address, which only Sluice itself may set.
+  /// Fields about the client, which only Sluice itself may set, besides those that begin with one of `ourPrefixes`.
   private static let ours: Set<String> = [
-    "forwarded", "x-real-ip", "x-sluice-user", "host", "expect", "content-length",
+    "forwarded", "x-real-ip", "host", "expect", "content-length",
   ]
+
+  private static let ourPrefixes = ["x-forwarded-", "x-sluice-"]
 
   /// The fields that `Connection` names.
   private let named: Set<String>
@@ -36,8 +38,8 @@ package struct ForwardedHeaders {
   ///
   /// A name with an underscore is not, because WSGI cannot tell it from one with a dash.
   package func passesRequest(_ name: String) -> Bool {
-    passesResponse(name) && !Self.ours.contains(name) && !name.hasPrefix("x-forwarded-")
-      && !name.contains("_")
+    passesResponse(name) && !Self.ours.contains(name) && !name.contains("_")
+      && !Self.ourPrefixes.contains(where: name.hasPrefix)
   }
 
   /// The fields with which Sluice describes the client.

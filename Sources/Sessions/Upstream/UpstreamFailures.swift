@@ -13,6 +13,15 @@ package enum UpstreamUser: Sendable, Hashable {
   /// The URL of a `permission`.
   case permission(url: String)
 
+  /// The fields that name it, without the URL of an authenticator.
+  package var names: [String: String] {
+    switch self {
+    case .route(let name): ["route": name]
+    case .authenticator(let name, _): ["auth": name]
+    case .permission(let url): ["permission": url]
+    }
+  }
+
   /// The fields that name it, besides others.
   fileprivate func facts(with others: [String: Logger.MetadataValue?]) -> [String: Logger.MetadataValue?] {
     let names: [String: Logger.MetadataValue?] =
@@ -33,6 +42,7 @@ package final class UpstreamFailures: Sendable {
   private let pace = SharedLogPace()
   private let shortagePace = SharedLogPace(most: 1)
   private let repeatPace = SharedLogPace(most: 1)
+  private let recheckPace = SharedLogPace(most: 1)
 
   init(log: Logger) {
     self.log = log
@@ -58,6 +68,17 @@ package final class UpstreamFailures: Sendable {
       user.facts(with: [
         "upstream": "\(upstream.authority)",
         "idle_timeout": "\(upstream.idleTimeout / .milliseconds(1))ms",
+      ]))
+  }
+
+  /// A view is not asked again about an open session, because it has not answered so many questions of that kind yet.
+  func recordSlowRecheck(_ upstream: UpstreamConfiguration, of user: UpstreamUser, waiting: Int) {
+    log.log(
+      "a view answers more slowly than its \"recheck\" asks", at: .warning, paced: recheckPace,
+      user.facts(with: [
+        "upstream": "\(upstream.place)", "waiting": .number(waiting),
+        "hint":
+          "write a longer recheck, or make the view faster: the sessions stay, and are asked about later",
       ]))
   }
 

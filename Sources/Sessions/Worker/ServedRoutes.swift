@@ -29,14 +29,14 @@ package final class ServedRoutes: Sendable {
     self.authenticators = authenticators
     let permissions = application.permissions(on: loops, failures: failures)
     self.permissions = permissions
-    func authenticator(_ rules: RouteAuth?) -> RouteAuthenticator? {
-      RouteAuthenticator(rules, of: authenticators, asking: permissions)
+    func authenticator(_ rules: RouteAuth?, _ group: GroupConfiguration?) -> RouteAuthenticator? {
+      RouteAuthenticator(rules, of: authenticators, asking: permissions, naming: group?.fromView)
     }
     routes = application.webSocketRoutes.map {
-      SessionRoute($0, layers, auth: authenticator($0.auth), log: log)
+      SessionRoute($0, layers, auth: authenticator($0.auth, $0.consumer.group), log: log)
     }
     eventRoutes = application.httpRoutes.map {
-      EventRoute($0, layers, auth: authenticator($0.auth), log: log)
+      EventRoute($0, layers, auth: authenticator($0.auth, $0.events?.group), log: log)
     }
     live = LiveRoutes(routes, eventRoutes.compactMap(\.self))
   }

@@ -18,6 +18,8 @@ struct DjangoPageTests {
     #expect(page(400, "<title>DisallowedHost at /</title>") == .disallowedHost("chat.test"))
     #expect(page(301, location: "/api/may/?x=1") == .missingSlash)
     #expect(
+      page(404, "<h1>Not Found</h1><p>The requested resource was not found on this server.</p>") == .notFound)
+    #expect(
       page(500, "RuntimeError: You called this URL via POST, but ... APPEND_SLASH=False") == .missingSlash)
     #expect(page(301, location: "https://chat.test/api/may?x=1") == .toHTTPS)
     #expect(page(302, location: "/accounts/login/?next=/api/may") == .toLogin("/accounts/login/"))
@@ -32,5 +34,6 @@ struct DjangoPageTests {
     #expect(page(302) == nil)
     #expect(page(200, #"{"user": "csrfmiddlewaretoken"}"#) == nil)
     #expect(page(404, "APPEND_SLASH") == nil)
+    #expect(page(404, #"{"detail":"Not found."}"#) == nil)
   }
 }

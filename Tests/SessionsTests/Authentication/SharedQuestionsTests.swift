@@ -1,5 +1,6 @@
 import Synchronization
 import Testing
+import Transport
 
 @testable import Sessions
 
@@ -78,5 +79,30 @@ struct StandingQuestionTests {
     #expect(pause(isFirst: true, 1) == .seconds(300))
     #expect((pause(0), pause(1)) == (.seconds(225), .seconds(300)))
     #expect((pause(isUnanswered: true, 0), pause(isUnanswered: true, 1)) == (.seconds(22.5), .seconds(30)))
+  }
+
+  @Test func `each view is asked at its own time`() {
+    var times = RecheckTimes()
+    let start = MonotonicTime(nanoseconds: 1_000_000_000)
+    func plan(
+      after views: Set<StandingQuestion.View> = [], callback: Int64?, permission: Int64?, at seconds: Int64
+    ) -> Duration? {
+      var intervals: [StandingQuestion.View: Duration] = [:]
+      intervals[.callback] = callback.map { .seconds($0) }
+      intervals[.permission] = permission.map { .seconds($0) }
+      let now = start + .seconds(seconds)
+      times.plan(after: views, intervals, now: now, random: { 1 })
+      return times.wait(at: now)
+    }
+    func views(at seconds: Int64) -> Set<StandingQuestion.View> { times.views(at: start + .seconds(seconds)) }
+    #expect(plan(callback: 3600, permission: 1, at: 0) == .seconds(1))
+    #expect(views(at: 0) == [])
+    #expect(views(at: 1) == [.permission])
+    #expect(plan(after: [.permission], callback: 3600, permission: 1, at: 1) == .seconds(1))
+    #expect(views(at: 3600) == [.callback, .permission])
+    // The route is exchanged for one that asks more often, or not at all.
+    #expect(plan(callback: 10, permission: nil, at: 1) == .seconds(10))
+    #expect(views(at: 3600) == [.callback])
+    #expect(plan(callback: nil, permission: nil, at: 2) == nil)
   }
 }

@@ -382,6 +382,15 @@ struct RefusalDetailTests {
     #expect(await detail(verifier(maker.key, nil) { $0.user = user }, token) == said)
   }
 
+  @Test func `a member that is there is not said to be missing`() {
+    func said(_ user: JSON) -> String {
+      JSON.object([.init(key: "user", value: user)]).whyNoUser(among: ["user", "id"])
+    }
+    #expect(said(.null) == #""user" is null, and one text or whole number is needed"#)
+    #expect(
+      said(.double(1.5)) == #""user" is a number with a fraction, and one text or whole number is needed"#)
+  }
+
   @Test func `names of members are bounded`() {
     let many = JSON.object(
       (0..<100).map { .init(key: "\($0)" + String(repeating: "k", count: 500), value: .null) })

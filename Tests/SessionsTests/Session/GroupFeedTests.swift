@@ -70,7 +70,7 @@ private final class FakeClient: GroupClient, ConnectionHandler {
   var feed = GroupFeed()
   var isOpen = true
   private(set) var replayedBytes = 0
-  private(set) var reason: CloseReason?
+  var reason: CloseReason?
   private(set) var told = 0
   var isToldOfExpiry = false
 
@@ -267,6 +267,22 @@ struct GroupFeedTests {
       return "\(client.reason?.text ?? "open"), told \(client.told)"
     }
     #expect(state == expected)
+  }
+
+  @Test func `the close says whether the permission has ended, or the token`() throws {
+    let reasons = try onReactor { client, _ in
+      [(1000.0, -1.0), (-1, 1000), (-1, nil)].map { (token: Double, permission: Double?) in
+        let now = WallClock.secondsSinceEpoch
+        let known = Identity(user: "5", claims: .object([]), expires: now + token)
+        client.feed.makeExtras().identity =
+          permission.map { known.adding(.object([.init(key: "exp", value: .double(now + $0))])) } ?? known
+        client.reason = nil
+        client.beginToken()
+        defer { client.leaveGroups() }
+        return client.reason?.text ?? "open"
+      }
+    }
+    #expect(reasons == ["the permission has expired", "the token has expired", "the token has expired"])
   }
 
   @Test(arguments: [
