@@ -50,6 +50,8 @@ extension PublishCall {
       for layer in layers { isKept = await layer.keep(order) && isKept }
       return isKept
     } _: { [self] isKept in
+      var order = order
+      order.isKept = isKept
       tellAll(order, isKept: isKept, isLifted)
     }
   }
