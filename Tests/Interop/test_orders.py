@@ -189,6 +189,37 @@ def test_a_muted_user_hears_and_cannot_send(begin):
         one.socket.close()
 
 
+def test_mutes_do_not_end_each_other(begin):
+    gateway = begin()
+    ann, bob = session(gateway, "ann"), session(gateway, "bob")
+    (address, _) = addresses(gateway, ann, bob)
+
+    def is_muted(one: Session) -> bool:
+        one.send({"message": "x"})
+        muted = "error" in one.hear()
+        if not muted:
+            (bob if one is ann else ann).hear()
+        return muted
+
+    given(ask(gateway, "/api/mute", {"group": "room_a", "for": "10m"}))
+    given(ask(gateway, "/api/mute", {"user": "ann", "for": "1s"}))
+    wait_until(lambda: not ask(gateway, "/api/mute", method="GET").json()["orders"][0].get("user"), what="the shorter one is over")
+    assert is_muted(ann) and is_muted(bob)
+    given(ask(gateway, "/api/mute", {"user": "ann", "for": "10m"}))
+    given(ask(gateway, "/api/mute", method="DELETE", params={"user": "ann"}))
+    assert is_muted(ann)
+    given(ask(gateway, "/api/mute", {"address": address, "for": "10m"}))
+    given(ask(gateway, "/api/mute", method="DELETE", params={"group": "room_a"}))
+    assert is_muted(ann) and not is_muted(bob)
+    # An event stream sends nothing that could be kept from the others.
+    stream = requests.get(gateway.http("/sse/a/"), headers=of("eve"), timeout=20, stream=True)
+    told = given(ask(gateway, "/api/mute", {"group": "room_a", "for": "10m"}))
+    assert (told["sessions"], told["refused"]) == (2, 1)
+    stream.close()
+    for one in (ann, bob):
+        one.socket.close()
+
+
 def test_nobody_joins_a_group_that_the_route_does_not_name(begin):
     gateway = begin()
     ann = session(gateway, "ann")

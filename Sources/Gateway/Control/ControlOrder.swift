@@ -93,8 +93,11 @@ extension ControlOrder {
   var action: SessionAction? {
     switch kind {
     case .disconnect: .disconnect(reason: reason)
-    case .mute: until.map { .mute(until: .now + .seconds(max(0, $0 - WallClock.secondsSinceEpoch))) }
-    case .unmute: .unmute
+    case .mute where target.address != nil:
+      until.map {
+        .mute(until: .now + .seconds(max(0, $0 - WallClock.secondsSinceEpoch)), in: target.group)
+      }
+    case .mute, .unmute: .judgeMutes(in: target.group)
     case .join: .join(groups)
     case .leave: .leave(groups)
     case .admit: nil

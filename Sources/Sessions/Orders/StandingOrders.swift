@@ -124,7 +124,7 @@ package final class StandingOrders: Sendable {
   /// How long it may take until an order that reached this process is kept in the layer. Seconds.
   fileprivate static let delay = 10.0
 
-  /// The order that holds for a session of this user in these groups; nil if there is none.
+  /// The order that holds for a session of this user in these groups; nil if there is none. Of several, the one that ends last.
   ///
   /// - Parameter user: nil for an anonymous client.
   package func order(_ kind: StandingOrder.Kind, for user: String?, in groups: [String]) -> StandingOrder? {
@@ -136,11 +136,13 @@ package final class StandingOrders: Sendable {
         let order = table.orders[.init(kind, user: user, group: group)]?.order
         return order.flatMap { $0.until > now ? $0 : nil }
       }
-      if let user, let order = find(user, nil) { return order }
+      var last = user.flatMap { find($0, nil) }
       for group in groups {
-        if let order = find(nil, group) ?? user.flatMap({ find($0, group) }) { return order }
+        for order in [find(nil, group), user.flatMap { find($0, group) }] {
+          if let order, order.until > last?.until ?? 0 { last = order }
+        }
       }
-      return nil
+      return last
     }
   }
 }

@@ -43,6 +43,20 @@ struct StandingOrdersTests {
     #expect(orders.order(.disconnect, for: "5", in: []) == nil)
   }
 
+  @Test func `of several orders for a session, the one that ends last counts`() {
+    let orders = Clock().orders
+    let all = [
+      order(.mute, user: "5", until: 1001), order(.mute, group: "a", until: 1600),
+      order(.mute, user: "5", group: "b", until: 1700),
+    ]
+    for order in all { orders.add(order) }
+    #expect(orders.order(.mute, for: "5", in: []) == all[0])
+    #expect(orders.order(.mute, for: "5", in: ["a"]) == all[1])
+    #expect(orders.order(.mute, for: "5", in: ["a", "b"]) == all[2])
+    orders.remove(all[0].subject)
+    #expect(orders.order(.mute, for: "5", in: ["a"]) == all[1])
+  }
+
   @Test func `the table is bounded, and orders that are over make room`() {
     let clock = Clock()
     let orders = clock.orders
