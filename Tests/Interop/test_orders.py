@@ -123,6 +123,7 @@ def test_users_are_kept_out_for_a_time_and_let_in_again(begin):
     assert given(ask(gateway, "/api/disconnect", order)) == {"user": "ann", "sessions": 1}
     assert close_of(ann) == (4403, "be nice")
     assert refusal(gateway, "ann", "b") == (403, "be nice\n")
+    assert gateway.says("refused", "403", "be nice", "user=ann")
     stream = requests.get(gateway.http("/sse/a/"), headers=of("ann"), timeout=20)
     assert (stream.status_code, stream.text) == (403, "be nice\n")
     assert ask(gateway, "/own/", {"group": "room_a", "message": 1}, headers=of("ann")).json() == {"error": "be nice"}
@@ -225,6 +226,7 @@ def test_nobody_joins_a_group_that_the_route_does_not_name(begin):
     ann = session(gateway, "ann")
     for path in ["/api/join", "/api/leave"]:
         assert given(ask(gateway, path, {"user": "ann", "group": "room_b"})) == {"user": "ann", "groups": ["room_b"], "sessions": 0, "refused": 1}
+    assert gateway.says("groups_from_view", "room_b")
     publish(gateway, "b", "not heard")
     publish(gateway, "a", "heard")
     assert ann.message() == "heard"
@@ -304,5 +306,10 @@ def test_from_the_command_line(begin, tmp_path):
     assert command(tmp_path, file, "--lift", "--user", "ann", *url) == "user ann: was not kept out\n"
     assert command(tmp_path, file, "--list", *url) == "sluice: nobody is kept out\n"
     assert "no \"publish\" route of the configuration allows the group" in command(tmp_path, file, "--group", "x", *url, code=1)
+    assert "Say whose sessions" in command(tmp_path, file, code=2)
+    assert "'--usr'" in command(tmp_path, file, "--usr", "5", code=2)
+    assert "'surplus'" in command(tmp_path, file, "surplus", code=2)
+    told = command(tmp_path, file, "--user", "5", "--url", gateway.http("/api/disconnect"), code=2)
+    assert 'the URL of the publish route itself, without "disconnect" at its end' in told
     for wrong in [[], ["--list", "--user", "5"], ["--user", "5", "--for", "soon"], ["--lift", "--user", "5", "--for", "1m"]]:
         command(tmp_path, *wrong, code=2)

@@ -8,6 +8,8 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
   var crossOrigin: [HeaderField]
   /// A detail that is only for the log, and not for the client.
   let detail: String?
+  /// Whom an order keeps out, for the log; nil where it is not known.
+  var user: String?
   /// The handshake that is accepted so that a close frame can tell why (`refusals: close`); nil for an answer with the status.
   var handshake: Handshake?
 

@@ -29,14 +29,19 @@ package final class RefusalLog: Sendable {
     let hint =
       refusal.reason == .noRoute ? target.flatMap(process.served.application.webSocketRouteHint) : nil
     let code = refusal.handshake.map { _ in "\(refusal.reason.closeReason.code.rawValue)" }
-    return ["code": code, "detail": refusal.detail, "hint": hint].compactMapValues(\.self)
+    return ["code": code, "detail": refusal.detail, "hint": hint, "user": refusal.user]
+      .compactMapValues(\.self)
   }
 
   /// A session is closed whose client has not shown who it is as its route wants it: what others are refused for before they are
   /// accepted.
   ///
-  /// - Parameter detail: what the operator is told beside the reason, and the client is not.
-  func record(_ reason: CloseReason, detail: String?, target: [UInt8]?, peer: PeerAddress) {
+  /// - Parameters:
+  ///   - detail: what the operator is told beside the reason, and the client is not.
+  ///   - user: whom an order keeps out.
+  func record(
+    _ reason: CloseReason, detail: String?, user: String? = nil, target: [UInt8]?, peer: PeerAddress
+  ) {
     process.counters.refusals.up()
     guard let level = reason.level else { return }
     process.log.log(
@@ -44,6 +49,7 @@ package final class RefusalLog: Sendable {
       [
         "code": "\(reason.code.rawValue)", "reason": "\(reason.text)", "peer": "\(peer)",
         "path": target.map { "\(Self.printable($0))" }, "detail": detail.map { "\($0)" },
+        "user": user.map { "\($0)" },
       ])
   }
 
