@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from conftest import SLUICE
 from redis_stack import RedisGateway, Session, wait_until
+from test_redis_outages import outage_of, with_user
 from tokens import simple_jwt
 
 KEY = "a signing key of more than thirty-two bytes"
@@ -280,6 +281,23 @@ def test_orders_reach_every_process_also_those_that_start_later(layer, begin):
     # What is no order is told of, and does nothing.
     send("sluice.control", {"type": "sluice.mute", "user": 5})
     assert one.says("sluice.mute", 'the order needs a time: \\"for\\": \\"10m\\"')
+
+
+def test_an_order_that_was_given_while_redis_was_away_holds_when_it_is_back(redis, begin):
+    layer = with_user(redis, "gateway")
+    gateway = begin(layer.yaml, kind=RedisGateway)
+    wait_until(lambda: layer.joined("sluice.control") == 1, what="it listens")
+    with outage_of(redis, "gateway"):
+        answer = ask(gateway, "/api/disconnect", {"user": "ann", "for": "1h"})
+        assert answer.status_code == 503 and "error" in answer.json()
+    wait_until(lambda: redis.client().hlen("asgi:sluice:orders") == 1, 30, what="the order is kept")
+    wait_until(lambda: refusal(gateway, "ann")[0] == 403, what="it serves again")
+    late = begin(layer.yaml, kind=RedisGateway)
+    assert refusal(late, "ann")[0] == 403
+    # It is lifted everywhere like any other.
+    assert given(ask(late, "/api/disconnect", method="DELETE", params={"user": "ann"}))["lifted"] is True
+    wait_until(lambda: ask(gateway, "/api/disconnect", method="GET").json()["orders"] == [], what="lifted")
+    assert redis.client().hlen("asgi:sluice:orders") == 0
 
 
 def command(folder, *arguments, code: int = 0) -> str:

@@ -7,6 +7,8 @@ import Transport
 final class OrderKeeper: Sendable {
   /// How often it is looked whether a layer is back, and how often the orders are read anyway.
   private static let (beat, period) = (Duration.seconds(1), 60)
+  /// After so many beats it is tried again to have orders kept that no layer has taken.
+  private static let retry = 5
   /// An order is removed from a layer this long after its end, when no clock is likely to be so far behind. Seconds.
   private static let grace = 60.0
 
@@ -34,6 +36,9 @@ final class OrderKeeper: Sendable {
       if isOneBack || beats >= Self.period {
         await load()
         beats = 0
+      } else if beats.isMultiple(of: Self.retry) {
+        // An outage may be shorter than a beat, or take single commands only.
+        await writeUnkept()
       }
       wereAvailable = areAvailable
     }
@@ -73,6 +78,7 @@ final class OrderKeeper: Sendable {
   /// Orders that were given while the layers were away, or that a layer did not take.
   private func writeUnkept() async {
     let unkept = orders.unkept
+    guard !unkept.isEmpty else { return }
     for layer in shared where layer.isAvailable {
       for order in unkept {
         // What one order is refused for, the others are, too.

@@ -72,6 +72,7 @@ package final class StandingOrders: Sendable {
 
   /// Those that hold, and that no layer has been seen to keep.
   package var unkept: [StandingOrder] {
+    guard count.load(ordering: .relaxed) > 0 else { return [] }
     let now = now()
     return table.withLock { $0.orders.values.filter { !$0.isKept && $0.order.until > now }.map(\.order) }
   }
