@@ -58,17 +58,21 @@ struct DisconnectCommand: AsyncParsableCommand {
       "Environment variable with the token, instead of the one in the configuration.", valueName: "name"))
   var tokenEnv: String?
 
+  private var isNamed: Bool { user != nil || group != nil || address != nil }
+
   func validate() throws {
     try PublishAddress.check(url)
+    if let url, ["/disconnect", "/disconnect/"].contains(where: url.hasSuffix) {
+      throw ValidationError(
+        "--url is the URL of the publish route itself, without \"disconnect\" at its end.")
+    }
     if let tokenEnv { _ = try PublishToken.read(from: tokenEnv) }
-    let isNamed = user != nil || group != nil || address != nil
     if list {
       guard !isNamed, !lift, time == nil, reason == nil else {
         throw ValidationError("--list stands alone, but for --url and --token-env.")
       }
       return
     }
-    guard isNamed else { throw ValidationError("Say whose sessions: --user, --group or --address.") }
     if lift, address != nil || time != nil || reason != nil {
       throw ValidationError("--lift takes --user and --group only.")
     }
@@ -82,6 +86,10 @@ struct DisconnectCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    // Not while the arguments are read: the parser is to name a misspelt option, which may be the missing one.
+    guard list || isNamed else {
+      throw ValidationError("Say whose sessions: --user, --group or --address.")
+    }
     do {
       var target = try target()
       if !target.url.hasSuffix("/") { target.url += "/" }

@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from conftest import SLUICE
 from redis_stack import RedisGateway, Session, wait_until
+from test_redis_outages import outage_of, with_user
 from tokens import simple_jwt
 
 KEY = "a signing key of more than thirty-two bytes"
@@ -123,6 +124,7 @@ def test_users_are_kept_out_for_a_time_and_let_in_again(begin):
     assert given(ask(gateway, "/api/disconnect", order)) == {"user": "ann", "sessions": 1}
     assert close_of(ann) == (4403, "be nice")
     assert refusal(gateway, "ann", "b") == (403, "be nice\n")
+    assert gateway.says("refused", "403", "be nice", "user=ann")
     stream = requests.get(gateway.http("/sse/a/"), headers=of("ann"), timeout=20)
     assert (stream.status_code, stream.text) == (403, "be nice\n")
     assert ask(gateway, "/own/", {"group": "room_a", "message": 1}, headers=of("ann")).json() == {"error": "be nice"}
@@ -189,11 +191,43 @@ def test_a_muted_user_hears_and_cannot_send(begin):
         one.socket.close()
 
 
+def test_mutes_do_not_end_each_other(begin):
+    gateway = begin()
+    ann, bob = session(gateway, "ann"), session(gateway, "bob")
+    (address, _) = addresses(gateway, ann, bob)
+
+    def is_muted(one: Session) -> bool:
+        one.send({"message": "x"})
+        muted = "error" in one.hear()
+        if not muted:
+            (bob if one is ann else ann).hear()
+        return muted
+
+    given(ask(gateway, "/api/mute", {"group": "room_a", "for": "10m"}))
+    given(ask(gateway, "/api/mute", {"user": "ann", "for": "1s"}))
+    wait_until(lambda: not ask(gateway, "/api/mute", method="GET").json()["orders"][0].get("user"), what="the shorter one is over")
+    assert is_muted(ann) and is_muted(bob)
+    given(ask(gateway, "/api/mute", {"user": "ann", "for": "10m"}))
+    given(ask(gateway, "/api/mute", method="DELETE", params={"user": "ann"}))
+    assert is_muted(ann)
+    given(ask(gateway, "/api/mute", {"address": address, "for": "10m"}))
+    given(ask(gateway, "/api/mute", method="DELETE", params={"group": "room_a"}))
+    assert is_muted(ann) and not is_muted(bob)
+    # An event stream sends nothing that could be kept from the others.
+    stream = requests.get(gateway.http("/sse/a/"), headers=of("eve"), timeout=20, stream=True)
+    told = given(ask(gateway, "/api/mute", {"group": "room_a", "for": "10m"}))
+    assert (told["sessions"], told["refused"]) == (2, 1)
+    stream.close()
+    for one in (ann, bob):
+        one.socket.close()
+
+
 def test_nobody_joins_a_group_that_the_route_does_not_name(begin):
     gateway = begin()
     ann = session(gateway, "ann")
     for path in ["/api/join", "/api/leave"]:
         assert given(ask(gateway, path, {"user": "ann", "group": "room_b"})) == {"user": "ann", "groups": ["room_b"], "sessions": 0, "refused": 1}
+    assert gateway.says("groups_from_view", "room_b")
     publish(gateway, "b", "not heard")
     publish(gateway, "a", "heard")
     assert ann.message() == "heard"
@@ -249,6 +283,23 @@ def test_orders_reach_every_process_also_those_that_start_later(layer, begin):
     assert one.says("sluice.mute", 'the order needs a time: \\"for\\": \\"10m\\"')
 
 
+def test_an_order_that_was_given_while_redis_was_away_holds_when_it_is_back(redis, begin):
+    layer = with_user(redis, "gateway")
+    gateway = begin(layer.yaml, kind=RedisGateway)
+    wait_until(lambda: layer.joined("sluice.control") == 1, what="it listens")
+    with outage_of(redis, "gateway"):
+        answer = ask(gateway, "/api/disconnect", {"user": "ann", "for": "1h"})
+        assert answer.status_code == 503 and "error" in answer.json()
+    wait_until(lambda: redis.client().hlen("asgi:sluice:orders") == 1, 30, what="the order is kept")
+    wait_until(lambda: refusal(gateway, "ann")[0] == 403, what="it serves again")
+    late = begin(layer.yaml, kind=RedisGateway)
+    assert refusal(late, "ann")[0] == 403
+    # It is lifted everywhere like any other.
+    assert given(ask(late, "/api/disconnect", method="DELETE", params={"user": "ann"}))["lifted"] is True
+    wait_until(lambda: ask(gateway, "/api/disconnect", method="GET").json()["orders"] == [], what="lifted")
+    assert redis.client().hlen("asgi:sluice:orders") == 0
+
+
 def command(folder, *arguments, code: int = 0) -> str:
     done = subprocess.run(
         [SLUICE, "disconnect", *arguments], capture_output=True, text=True, cwd=folder, env={**os.environ, **ENV}, timeout=30
@@ -273,5 +324,10 @@ def test_from_the_command_line(begin, tmp_path):
     assert command(tmp_path, file, "--lift", "--user", "ann", *url) == "user ann: was not kept out\n"
     assert command(tmp_path, file, "--list", *url) == "sluice: nobody is kept out\n"
     assert "no \"publish\" route of the configuration allows the group" in command(tmp_path, file, "--group", "x", *url, code=1)
+    assert "Say whose sessions" in command(tmp_path, file, code=2)
+    assert "'--usr'" in command(tmp_path, file, "--usr", "5", code=2)
+    assert "'surplus'" in command(tmp_path, file, "surplus", code=2)
+    told = command(tmp_path, file, "--user", "5", "--url", gateway.http("/api/disconnect"), code=2)
+    assert 'the URL of the publish route itself, without "disconnect" at its end' in told
     for wrong in [[], ["--list", "--user", "5"], ["--user", "5", "--for", "soon"], ["--lift", "--user", "5", "--for", "1m"]]:
         command(tmp_path, *wrong, code=2)

@@ -114,9 +114,10 @@ def test_only_who_has_the_secret_can_make_one(folder):
         (["make", "--user", "5", "--claim", "a=1", "--claim", "a=2"], "--claim a is given twice; a list is written a='[1, 2]'."),
         (["make", "--user", "5", "--claim", "a=[1"], "the value of a begins like JSON and is not JSON"),
         (["make", "--user", "5", "--claim", "a"], "a claim is written NAME=VALUE, such as room=7"),
-        (["make", "--auth", "user", "--user", "5"], 'routes.yaml has no authenticator "user": did you mean "users"?.'),
+        (["make", "--auth", "user", "--user", "5"], 'routes.yaml has no authenticator "user": did you mean "users"?\n'),
         (["check", "a b"], "A token is one word, without spaces."),
         (["check"], "Missing expected argument"),
+        (["check", "routes.yaml"], "routes.yaml is a file, and the token is missing: sluice token check routes.yaml TOKEN"),
         ([], "sluice token"),
     ],
 )

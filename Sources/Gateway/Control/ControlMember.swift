@@ -80,9 +80,10 @@ extension ControlMember: GroupMember {
   private func keep(_ order: ControlOrder) {
     guard !order.isKept, order.standing != nil || order.lifted != nil else { return }
     // What cannot be kept is logged by the layer.
-    sessions.offload { [backend] in
-      await backend.keep(order)
-    } _: { _ in
+    sessions.offload { [backend, orders = sessions.process.orders] in
+      guard await backend.keep(order), let standing = order.standing else { return }
+      if !orders.keeps(standing) { _ = await backend.forget(orders: [standing.subject.text]) }
+    } _: {
     }
   }
 

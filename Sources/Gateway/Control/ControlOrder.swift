@@ -2,6 +2,7 @@ import Bytes
 import ChannelLayers
 import Consumers
 import JSON
+import Logging
 import Sessions
 import Transport
 
@@ -32,7 +33,7 @@ struct ControlOrder: Sendable, Equatable {
   var until: Double?
   /// For the clients; not empty, and at most 123 bytes.
   var reason: String
-  /// Whether somebody has had the layers keep it already.
+  /// Whether the layers keep it already, or have forgotten what it lifts.
   var isKept = false
 
   /// The space in a close frame. Bytes.
@@ -92,8 +93,11 @@ extension ControlOrder {
   var action: SessionAction? {
     switch kind {
     case .disconnect: .disconnect(reason: reason)
-    case .mute: until.map { .mute(until: .now + .seconds(max(0, $0 - WallClock.secondsSinceEpoch))) }
-    case .unmute: .unmute
+    case .mute where target.address != nil:
+      until.map {
+        .mute(until: .now + .seconds(max(0, $0 - WallClock.secondsSinceEpoch)), in: target.group)
+      }
+    case .mute, .unmute: .judgeMutes(in: target.group)
     case .join: .join(groups)
     case .leave: .leave(groups)
     case .admit: nil
@@ -106,7 +110,11 @@ extension WorkerSessions {
   ///
   /// - Parameter layer: the channel layer of the groups.
   func carryOut(_ order: ControlOrder, of layer: any LayerBackend) -> SessionsTold {
-    if let standing = order.standing { process.orders.add(standing) }
+    if let standing = order.standing, !process.orders.add(standing, isKept: order.isKept), number == 0 {
+      process.log.error(
+        "an order does not hold: there are too many that hold for a time",
+        metadata: ["most": "\(StandingOrders.most)"])
+    }
     if let lifted = order.lifted { process.orders.remove(lifted) }
     return order.action.map { carryOut($0, on: order.target, of: layer) } ?? SessionsTold()
   }

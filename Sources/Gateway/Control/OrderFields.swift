@@ -153,6 +153,35 @@ extension ControlOrder {
 
 // MARK: - Events
 
+extension OrderFields {
+  /// Fields that other gateways write into an event of any kind.
+  private static let fieldsOfGateways = ["until", "kept", "reason"]
+  /// A field that says whom an order is about. Without it, more sessions would be meant.
+  private static let targets = ["user", "address", "group", "groups"]
+
+  /// The fields of an event. One that is not known is a fault: it may be a misspelt target.
+  fileprivate static func values(
+    of event: Event, _ kind: ControlOrder.Kind
+  ) throws(Fault) -> [String: JSON] {
+    let known = names(of: kind)
+    var values: [String: JSON] = [:]
+    for field in event.fields {
+      guard known.contains(field.name) || fieldsOfGateways.contains(field.name) else {
+        let hint = NearestName.hint(for: field.name, in: known).map { ": \($0)" } ?? ""
+        throw Fault(text: "unknown field \"\(RequestObject.shown(field.name))\"\(hint)")
+      }
+      guard let value = field.value.asJSON else { throw Fault(text: "\"\(field.name)\" must not be bytes") }
+      // Python's None is a field that is left out.
+      if value != .null {
+        values[field.name] = value
+      } else if targets.contains(field.name) {
+        throw Fault(text: "\"\(field.name)\" is None: leave it out, or give it a value")
+      }
+    }
+    return values
+  }
+}
+
 extension ControlOrder {
   /// For the other processes on the layers.
   var event: Event {
@@ -165,6 +194,8 @@ extension ControlOrder {
     add("group", target.group)
     if !groups.isEmpty { fields.append(.init("groups", .json(.array(groups.map(JSON.string))))) }
     if let until { fields.append(.init("until", .json(.double(until)))) }
+    // Otherwise each process that gets it tries to have it kept.
+    if isKept { fields.append(.init("kept", .json(.bool(true)))) }
     add("reason", reason)
     return Event(type: kind.type, fields: fields)
   }
@@ -173,14 +204,12 @@ extension ControlOrder {
   /// - Returns: nil for any other event.
   init?(_ event: Event, at now: Double = WallClock.secondsSinceEpoch) throws(OrderFields.Fault) {
     guard let kind = Kind.allCases.first(where: { $0.type == event.handler }) else { return nil }
-    var values: [String: JSON] = [:]
-    for name in OrderFields.names(of: kind) + ["until"] {
-      // Python's None is a field that is left out, unless nothing else is given.
-      if let value = event[name]?.asJSON, value != .null { values[name] = value }
+    var values = try OrderFields.values(of: event, kind)
+    if let reason = values["reason"]?.string {
+      values["reason"] = .string(reason.cut(to: Self.longestReason))
     }
-    values["reason"] = values["reason"]?.string.map { .string($0.cut(to: Self.longestReason)) }
     self = try OrderFields(values: values).order(kind, at: now)
-    isKept = values["until"] != nil
+    isKept = values["kept"] == .bool(true)
   }
 
   /// For `init(line:)`; ends in a line feed.

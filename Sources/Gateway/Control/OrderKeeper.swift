@@ -7,6 +7,8 @@ import Transport
 final class OrderKeeper: Sendable {
   /// How often it is looked whether a layer is back, and how often the orders are read anyway.
   private static let (beat, period) = (Duration.seconds(1), 60)
+  /// After so many beats it is tried again to have orders kept that no layer has taken.
+  private static let retry = 5
   /// An order is removed from a layer this long after its end, when no clock is likely to be so far behind. Seconds.
   private static let grace = 60.0
 
@@ -25,26 +27,35 @@ final class OrderKeeper: Sendable {
   /// Runs until its task is cancelled.
   func run() async {
     guard !shared.isEmpty else { return }
-    var wasAvailable = shared.allSatisfy(\.isAvailable)
+    var wereAvailable = shared.map(\.isAvailable)
     var beats = 0
     while (try? await Task.sleep(for: Self.beat)) != nil {
-      let isAvailable = shared.allSatisfy(\.isAvailable)
+      let areAvailable = shared.map(\.isAvailable)
       beats += 1
-      if isAvailable, !wasAvailable || beats >= Self.period {
+      let isOneBack = zip(areAvailable, wereAvailable).contains { $0 && !$1 }
+      if isOneBack || beats >= Self.period {
         await load()
         beats = 0
+      } else if beats.isMultiple(of: Self.retry) {
+        // An outage may be shorter than a beat, or take single commands only.
+        await writeUnkept()
       }
-      wasAvailable = isAvailable
+      wereAvailable = areAvailable
     }
   }
 
-  /// Reads all orders. If a layer cannot be asked, what is known stays.
+  /// Writes the orders that no layer keeps yet, and reads all. What a layer keeps that cannot be asked stays.
   func load() async {
     guard !shared.isEmpty else { return }
+    await writeUnkept()
     let asked = WallClock.secondsSinceEpoch
     var kept: [StandingOrder] = []
+    var isWhole = true
     for layer in shared {
-      guard let found = await layer.keptOrders() else { return }
+      guard let found = await layer.keptOrders() else {
+        isWhole = false
+        continue
+      }
       var ended: [String] = []
       for order in found {
         let standing = StandingOrder.Subject(order.subject).flatMap { StandingOrder($0, order.content) }
@@ -56,10 +67,23 @@ final class OrderKeeper: Sendable {
       }
       _ = await layer.forget(orders: ended)
     }
-    for order in orders.replace(by: kept, asked: asked) {
+    for order in orders.replace(by: kept, asked: asked, isWhole: isWhole) {
       let order = ControlOrder(order)
       publisher.tellWorkers { [layers] worker in
         for layer in layers { _ = worker.carryOut(order, of: layer) }
+      }
+    }
+  }
+
+  /// Orders that were given while the layers were away, or that a layer did not take.
+  private func writeUnkept() async {
+    let unkept = orders.unkept
+    guard !unkept.isEmpty else { return }
+    for layer in shared where layer.isAvailable {
+      for order in unkept {
+        // What one order is refused for, the others are, too.
+        guard await layer.keep(ControlOrder(order)) else { break }
+        if !orders.keeps(order) { _ = await layer.forget(orders: [order.subject.text]) }
       }
     }
   }

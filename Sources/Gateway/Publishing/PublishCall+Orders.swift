@@ -50,6 +50,8 @@ extension PublishCall {
       for layer in layers { isKept = await layer.keep(order) && isKept }
       return isKept
     } _: { [self] isKept in
+      var order = order
+      order.isKept = isKept
       tellAll(order, isKept: isKept, isLifted)
     }
   }
@@ -66,6 +68,7 @@ extension PublishCall {
           undelivered.map { "other processes may not have been told: \($0.rawValue)" }
           ?? (isKept
             ? nil : "processes that start later may not know of it: the channel layer did not keep it")
+          ?? (told.isBusy ? "some sessions of this process were not told: too many orders wait" : nil)
         guard let fault else { return answer(.json(200, text)) }
         // Repeating the request does no harm, so the client may be asked to.
         answer(
@@ -88,8 +91,8 @@ extension PublishCall {
     if let isLifted { members.append(.init(key: "lifted", value: .bool(isLifted))) }
     if order.kind != .admit { members.append(.init(key: "sessions", value: .number(told.sessions))) }
     switch order.kind {
-    case .mute, .join, .leave: members.append(.init(key: "refused", value: .number(told.refused)))
-    case .disconnect, .admit, .unmute: break
+    case .mute, .unmute, .join, .leave: members.append(.init(key: "refused", value: .number(told.refused)))
+    case .disconnect, .admit: break
     }
     return .object(members)
   }

@@ -145,7 +145,9 @@ struct Admission {
       return .ask(credentials, auth)
     }
     if let order = ban(opening.identity?.user, opening.groups) {
-      return refuse(HandshakeRefusal(.keptOut(order.reason)))
+      var refusal = HandshakeRefusal(.keptOut(order.reason))
+      refusal.user = opening.identity?.user
+      return refuse(refusal)
     }
     if let upstream = opening.upstream {
       state = .dialling(opening)

@@ -62,9 +62,12 @@ extension Session {
   }
 
   /// Ends a session whose client has not shown that it may have it. Where it is not in its groups yet, the log tells of it.
-  private func refuse(_ reason: CloseReason, detail: String? = nil, asked: UpstreamUser? = nil) {
+  private func refuse(
+    _ reason: CloseReason, detail: String? = nil, asked: UpstreamUser? = nil, user: String? = nil
+  ) {
     if state == .open, let request = feed.extras?.token?.awaited {
-      worker.refusals.record(reason, detail: detail, asked: asked, target: request.target, peer: request.peer)
+      worker.refusals.record(
+        reason, detail: detail, asked: asked, user: user, target: request.target, peer: request.peer)
     }
     close(reason)
   }
@@ -80,7 +83,8 @@ extension Session {
       worker.identities.add(self)
       subscribe(to: names, of: worker.layers[layer].layer)
     case .accept(let opening): entered(opening, groups)
-    case .refuse(let refusal) where refusal.reason.isOrder: refuse(.disconnected.saying(refusal.text))
+    case .refuse(let refusal) where refusal.reason.isOrder:
+      refuse(.disconnected.saying(refusal.text), user: refusal.user)
     case .refuse(let refusal):
       refuse(
         refusal.reason == .layerUnavailable ? .identityUnavailable : .notAllowed,

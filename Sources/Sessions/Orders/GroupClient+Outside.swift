@@ -40,6 +40,8 @@ extension GroupClient {
     if extras.arriving[group] != nil { extras.arriving[group] = false }
     // A client that has asked for the group, and still waits for it, is not let in either.
     if extras.expected[group] != nil { extras.expected[group] = false }
+    // Nor is one that a view has just named it.
+    extras.standing?.joining.remove(group)
     guard let index = extras.others.firstIndex(where: { $0.group == group }) else { return }
     if index < extras.ofRoute {
       // One that a view has named is left like one that was joined from outside.

@@ -12,10 +12,13 @@ protocol OrderedSession: GroupMember, UserSession {
   func allows(_ action: SessionAction, in groups: LocalGroups) -> Bool
   func carryOut(_ action: SessionAction, of layer: any ChannelLayer)
 
+  var routeName: String { get }
   /// Whether the client can be kept from sending.
   var takesMute: Bool { get }
-  /// - Parameter end: nil lets the client send again.
-  func mute(until end: MonotonicTime?)
+  /// Mutes this session, and no other of its user.
+  func mute(until end: MonotonicTime)
+  /// Looks again at the orders that hold for the client.
+  func judgeMute()
 }
 
 extension OrderedSession where Self: GroupClient {
@@ -25,8 +28,10 @@ extension OrderedSession where Self: GroupClient {
 
   func allows(_ action: SessionAction, in groups: LocalGroups) -> Bool {
     switch action {
-    case .disconnect, .unmute: true
-    case .mute: takesMute
+    case .disconnect: true
+    // In other groups the client only listens.
+    case .mute(_, let group), .judgeMutes(let group):
+      takesMute && (group == nil || layer?.groups === groups && feed.membership?.group == group)
     case .join(let names), .leave(let names):
       feed.membership != nil && layer?.groups === groups && names.allSatisfy(route.admitsFromOutside)
     }
@@ -36,8 +41,8 @@ extension OrderedSession where Self: GroupClient {
     guard isOpen else { return }
     switch action {
     case .disconnect(let reason): close(.disconnected.saying(reason))
-    case .mute(let end): mute(until: end)
-    case .unmute: mute(until: nil)
+    case .mute(let end, _): mute(until: end)
+    case .judgeMutes: judgeMute()
     case .join(let names): for name in names { joinFromOutside(name, of: layer) }
     case .leave(let names): for name in names { leaveFromOutside(name, of: layer) }
     }
@@ -45,7 +50,8 @@ extension OrderedSession where Self: GroupClient {
 
   /// Clients of event streams send nothing.
   var takesMute: Bool { false }
-  func mute(until end: MonotonicTime?) {}
+  func mute(until end: MonotonicTime) {}
+  func judgeMute() {}
 }
 
 extension LiveRoute {

@@ -12,6 +12,11 @@ package final class StandingOrders: Sendable {
     var order: StandingOrder
     /// When it came into this process; seconds since 1970.
     var added: Double
+    /// Whether a channel layer has been seen to keep it. What no layer keeps is not lifted because a layer does not know it.
+    var isKept: Bool
+
+    /// Whether it stays whatever a layer says that was asked at this time.
+    func isFirm(at asked: Double) -> Bool { !isKept || added >= asked - StandingOrders.delay }
   }
 
   /// The most orders. An order takes about half a kilobyte.
@@ -28,16 +33,19 @@ package final class StandingOrders: Sendable {
 
   /// Adds an order, or replaces that of the same subject.
   ///
+  /// - Parameter isKept: whether a channel layer keeps it.
   /// - Returns: false if there are too many.
   @discardableResult
-  package func add(_ order: StandingOrder) -> Bool {
+  package func add(_ order: StandingOrder, isKept: Bool = false) -> Bool {
     let now = now()
     return table.withLock { table in
       if table.orders[order.subject] == nil, table.orders.count >= Self.most {
         table.orders = table.orders.filter { $0.value.order.until > now }
         guard table.orders.count < Self.most else { return false }
       }
-      table.orders[order.subject] = Entry(order: order, added: now)
+      let known = table.orders[order.subject]
+      let isKept = isKept || known?.order == order && known?.isKept == true
+      table.orders[order.subject] = Entry(order: order, added: now, isKept: isKept)
       count.store(table.orders.count, ordering: .relaxed)
       return true
     }
@@ -62,23 +70,50 @@ package final class StandingOrders: Sendable {
       .sorted { ($0.until, $0.subject.text) < ($1.until, $1.subject.text) }
   }
 
-  /// Takes over what the processes of a channel layer keep together.
+  /// Those that hold, and that no layer has been seen to keep.
+  package var unkept: [StandingOrder] {
+    guard count.load(ordering: .relaxed) > 0 else { return [] }
+    let now = now()
+    return table.withLock { $0.orders.values.filter { !$0.isKept && $0.order.until > now }.map(\.order) }
+  }
+
+  /// A layer keeps an order now.
+  ///
+  /// - Returns: false if the order was lifted meanwhile, so that the layer has to forget it again.
+  package func keeps(_ order: StandingOrder) -> Bool {
+    table.withLock { table in
+      guard let known = table.orders[order.subject] else { return false }
+      // Another order about the same has come meanwhile, which may have reached the layer first: it is written again.
+      table.orders[order.subject]?.isKept = known.order == order
+      return true
+    }
+  }
+
+  /// Takes over what the processes of a channel layer keep together. What no layer has been seen to keep stays.
   ///
   /// - Parameters:
-  ///   - kept: all orders of the layer.
+  ///   - kept: all orders of the layers that have answered.
   ///   - asked: when they were asked for; an order that came since then may be missing from them.
+  ///   - isWhole: whether all layers have answered, so that what is missing has been lifted.
   /// - Returns: those that are news here.
-  package func replace(by kept: [StandingOrder], asked: Double) -> [StandingOrder] {
+  package func replace(by kept: [StandingOrder], asked: Double, isWhole: Bool = true) -> [StandingOrder] {
     let now = now()
     return table.withLock { table in
       let known = table.orders
-      table.orders = known.filter { $0.value.added >= asked - Self.delay }
+      table.orders = known.filter { _, entry in
+        entry.order.until > now && (!isWhole || entry.isFirm(at: asked))
+      }
       var news: [StandingOrder] = []
-      for order in kept where order.until > now && table.orders.count < Self.most {
-        if let entry = known[order.subject], entry.order == order {
+      var seen: Set<StandingOrder.Subject> = []
+      for order in kept where order.until > now && seen.insert(order.subject).inserted {
+        let entry = known[order.subject]
+        if var entry, entry.order == order {
+          entry.isKept = true
           table.orders[order.subject] = entry
-        } else if table.orders[order.subject] == nil {
-          table.orders[order.subject] = Entry(order: order, added: now)
+        } else if entry?.isFirm(at: asked) != true,
+          table.orders[order.subject] != nil || table.orders.count < Self.most
+        {
+          table.orders[order.subject] = Entry(order: order, added: now, isKept: true)
           news.append(order)
         }
       }
@@ -88,9 +123,9 @@ package final class StandingOrders: Sendable {
   }
 
   /// How long it may take until an order that reached this process is kept in the layer. Seconds.
-  private static let delay = 10.0
+  fileprivate static let delay = 10.0
 
-  /// The order that holds for a session of this user in these groups; nil if there is none.
+  /// The order that holds for a session of this user in these groups; nil if there is none. Of several, the one that ends last.
   ///
   /// - Parameter user: nil for an anonymous client.
   package func order(_ kind: StandingOrder.Kind, for user: String?, in groups: [String]) -> StandingOrder? {
@@ -102,11 +137,13 @@ package final class StandingOrders: Sendable {
         let order = table.orders[.init(kind, user: user, group: group)]?.order
         return order.flatMap { $0.until > now ? $0 : nil }
       }
-      if let user, let order = find(user, nil) { return order }
+      var last = user.flatMap { find($0, nil) }
       for group in groups {
-        if let order = find(nil, group) ?? user.flatMap({ find($0, group) }) { return order }
+        for order in [find(nil, group), user.flatMap { find($0, group) }] {
+          if let order, order.until > last?.until ?? 0 { last = order }
+        }
       }
-      return nil
+      return last
     }
   }
 }

@@ -10,6 +10,8 @@ package struct HandshakeRefusal: Error, Sendable, Equatable {
   let detail: String?
   /// The view that has refused, for the log; nil if none has.
   var asked: UpstreamUser?
+  /// Whom an order keeps out, for the log; nil where it is not known.
+  var user: String?
   /// The handshake that is accepted so that a close frame can tell why (`refusals: close`); nil for an answer with the status.
   var handshake: Handshake?
 

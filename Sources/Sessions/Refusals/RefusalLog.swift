@@ -29,8 +29,8 @@ package final class RefusalLog: Sendable {
     let hint =
       refusal.reason == .noRoute ? target.flatMap(process.served.application.webSocketRouteHint) : nil
     let code = refusal.handshake.map { _ in "\(refusal.reason.closeReason.code.rawValue)" }
-    return ["code": code, "detail": refusal.detail, "hint": hint].compactMapValues(\.self)
-      .merging(refusal.asked?.names ?? [:]) { $1 }
+    return ["code": code, "detail": refusal.detail, "hint": hint, "user": refusal.user]
+      .compactMapValues(\.self).merging(refusal.asked?.names ?? [:]) { $1 }
   }
 
   /// A session is closed whose client has not shown who it is as its route wants it: what others are refused for before they are
@@ -39,8 +39,10 @@ package final class RefusalLog: Sendable {
   /// - Parameters:
   ///   - detail: what the operator is told beside the reason, and the client is not.
   ///   - asked: the view that has refused.
+  ///   - user: whom an order keeps out.
   func record(
-    _ reason: CloseReason, detail: String?, asked: UpstreamUser? = nil, target: [UInt8]?, peer: PeerAddress
+    _ reason: CloseReason, detail: String?, asked: UpstreamUser? = nil, user: String? = nil,
+    target: [UInt8]?, peer: PeerAddress
   ) {
     process.counters.refusals.up()
     guard let level = reason.level else { return }
@@ -49,6 +51,7 @@ package final class RefusalLog: Sendable {
       [
         "code": "\(reason.code.rawValue)", "reason": "\(reason.text)", "peer": "\(peer)",
         "path": target.map { "\(Self.printable($0))" }, "detail": detail.map { "\($0)" },
+        "user": user.map { "\($0)" },
       ].merging(asked.metadata) { $1 })
   }
 

@@ -33,6 +33,8 @@ struct GroupFeed {
     var arriving: [String: Bool] = [:]
     /// Until when the client cannot send; nil if it can.
     var mutedUntil: MonotonicTime?
+    /// The part of it that is about this session alone, which no order about its user or its group ends.
+    var mutedAlone: MonotonicTime?
     /// Set while the client has shown, or is to show, who it is.
     var token: TokenState?
     /// Set where messages are counted.

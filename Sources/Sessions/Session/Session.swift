@@ -100,7 +100,7 @@ final class Session: LiveSession {
   func join(_ opening: GroupsOpening, _ history: HistoryRequest?) {
     joinGroups(opening, history)
     joinPresence()
-    takeStandingOrders()
+    judgeMute()
   }
 
   /// All groups are seen in the same form.

@@ -34,6 +34,7 @@ package final class ProcessState: Sendable {
   let addressPace = SharedLogPace(most: 4)
   let unbelieved: UnbelievedProxies
   package let orders = StandingOrders()
+  let refusedOrders = RefusedOrders()
 
   private let readiness = Atomic<Bool>(false)
 
@@ -76,6 +77,7 @@ package final class ProcessState: Sendable {
   /// Matches new requests with other routes, which use no layer that nothing used so far. The workers are told by the caller.
   package func serve(_ routes: ServedRoutes) {
     current.withLock { $0 = routes }
+    refusedOrders.forget()
   }
 
   /// Whether new sessions are accepted: between the first accept and the stop, while all channel layers are available.

@@ -33,6 +33,12 @@ struct TokenCheckCommand: AsyncParsableCommand {
     guard (1...2).contains(arguments.count) else {
       throw ValidationError("check needs a token, or a file and a token.")
     }
+    if let only = arguments.first, arguments.count == 1,
+      [".yaml", ".yml"].contains(where: only.hasSuffix)
+    {
+      throw ValidationError(
+        "\(only) is a file, and the token is missing: sluice token check \(only) TOKEN (or -).")
+    }
   }
 
   private var file: String { arguments.count == 2 ? arguments[0] : ConfigurationFile.standard }

@@ -35,7 +35,8 @@ struct TokenAuthenticator: ParsableArguments {
     guard let named = all.first(where: { $0.name == auth }) else {
       let names = all.map(\.name)
       let hint = NearestName.hint(for: auth, in: names) ?? "it has \(names.joined(separator: ", "))"
-      throw ValidationError("\(file) has no authenticator \"\(auth)\": \(hint).")
+      throw ValidationError(
+        "\(file) has no authenticator \"\(auth)\": \(hint)\(hint.hasSuffix("?") ? "" : ".")")
     }
     return [named]
   }

@@ -43,6 +43,20 @@ struct StandingOrdersTests {
     #expect(orders.order(.disconnect, for: "5", in: []) == nil)
   }
 
+  @Test func `of several orders for a session, the one that ends last counts`() {
+    let orders = Clock().orders
+    let all = [
+      order(.mute, user: "5", until: 1001), order(.mute, group: "a", until: 1600),
+      order(.mute, user: "5", group: "b", until: 1700),
+    ]
+    for order in all { orders.add(order) }
+    #expect(orders.order(.mute, for: "5", in: []) == all[0])
+    #expect(orders.order(.mute, for: "5", in: ["a"]) == all[1])
+    #expect(orders.order(.mute, for: "5", in: ["a", "b"]) == all[2])
+    orders.remove(all[0].subject)
+    #expect(orders.order(.mute, for: "5", in: ["a"]) == all[1])
+  }
+
   @Test func `the table is bounded, and orders that are over make room`() {
     let clock = Clock()
     let orders = clock.orders
@@ -58,14 +72,53 @@ struct StandingOrdersTests {
   @Test func `what a layer keeps replaces what is known, but for orders on their way to it`() {
     let clock = Clock()
     let orders = clock.orders
-    orders.add(order(user: "lifted elsewhere"))
-    orders.add(order(user: "stays"))
+    orders.add(order(user: "lifted elsewhere"), isKept: true)
+    orders.add(order(user: "stays"), isKept: true)
     clock.move(by: 100)
-    orders.add(order(user: "on its way"))
+    orders.add(order(user: "on its way"), isKept: true)
     let kept = [order(user: "stays"), order(user: "new"), order(user: "over", until: 1050)]
     #expect(orders.replace(by: kept, asked: 1101) == [order(user: "new")])
     #expect(orders.all(.disconnect).compactMap(\.subject.user?.text) == ["new", "on its way", "stays"])
     #expect(orders.replace(by: kept, asked: 1101) == [])
+  }
+
+  @Test func `an order that no layer keeps stays, and is written again`() {
+    let clock = Clock()
+    let orders = clock.orders
+    orders.add(order(user: "5"))
+    orders.add(order(user: "6"))
+    orders.add(order(user: "7", until: 1050))
+    // Every worker adds it, and so does the event that comes back.
+    orders.add(order(user: "6"), isKept: true)
+    orders.add(order(user: "6"))
+    clock.move(by: 100)
+    #expect(orders.unkept == [order(user: "5")])
+    #expect(orders.replace(by: [order(user: "5", reason: "of another")], asked: 1101) == [])
+    #expect(orders.all(.disconnect) == [order(user: "5")])
+    #expect(orders.keeps(order(user: "5")) && orders.unkept == [])
+    #expect(!orders.keeps(order(user: "lifted meanwhile")))
+    // Another order about the same user may have been overwritten in the layer.
+    orders.add(order(user: "5", reason: "newer"))
+    #expect(orders.keeps(order(user: "5")) && orders.unkept == [order(user: "5", reason: "newer")])
+    #expect(orders.keeps(order(user: "5", reason: "newer")))
+    clock.move(by: 100)
+    #expect(orders.replace(by: [], asked: 1201) == [])
+    #expect(orders.all(.disconnect) == [])
+  }
+
+  @Test func `while a layer does not answer, orders come and none is lifted`() {
+    let clock = Clock()
+    let orders = clock.orders
+    orders.add(order(user: "5"), isKept: true)
+    orders.add(order(user: "6"), isKept: true)
+    clock.move(by: 100)
+    let kept = [
+      order(user: "6", reason: "newer"), order(user: "7"), order(user: "7", reason: "of another layer"),
+    ]
+    #expect(orders.replace(by: kept, asked: 1101, isWhole: false) == Array(kept[..<2]))
+    #expect(Set(orders.all(.disconnect).map(\.reason)) == ["why", "newer"])
+    #expect(orders.all(.disconnect).count == 3)
+    #expect(orders.replace(by: kept, asked: 1102, isWhole: false) == [])
   }
 
   @Test func `an order is the same after it was text`() {

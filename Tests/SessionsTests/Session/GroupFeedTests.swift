@@ -131,7 +131,7 @@ struct GroupFeedTests {
       client.joinGroups(opening, nil)
       #expect(client.allows(.join(["room_1", "room_2"]), in: layer.groups))
       #expect(!client.allows(.join(["room_1", "drivers"]), in: layer.groups))
-      #expect(!client.allows(.mute(until: .now), in: layer.groups))
+      #expect(!client.allows(.mute(until: .now, in: nil), in: layer.groups))
       var states: [String] = []
       for action in [
         SessionAction.join(["room_1", "room_2"]), .join(["room_1"]), .leave(["room_1", "room_3"]),
